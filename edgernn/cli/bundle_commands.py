@@ -1,0 +1,55 @@
+"""``edgernn export``, ``verify`` and ``inspect``: what is done to bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgernn.cli import tables
+from edgernn.cli.output import human_bytes, result_console, tell, words, write_json
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A checkpoint folder, as edgernn train writes it.")],
+    out: Annotated[Path, typer.Option(help="A folder, or a file ending in .edgernn.")],
+    to: Annotated[str | None, typer.Option(help="Formats, as onnx,torchscript,coreml; default all.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Precisions, as float32,float16; default each format's own.")] = None,
+    release: Annotated[bool, typer.Option("--release", help="Leave reference weights and held-out text out.")] = False,
+) -> None:
+    """Export a trained model to a bundle, each file checked against the contract and the reference."""
+    from edgernn.export.pack import export_bundle
+
+    bundle = export_bundle(run, out, to=words(to), precision=words(precision), release=release, tell=tell)
+    result_console().print(tables.artifacts(bundle.manifest))
+    typer.echo(f"wrote {out}, {human_bytes(tables.total_bytes(bundle.manifest))}")
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .edgernn file.")],
+    to: Annotated[str | None, typer.Option(help="Formats to verify; default all.")] = None,
+    steps: Annotated[int, typer.Option(help="Steps of a rollout, tokens of the greedy text.")] = 256,
+    reference: Annotated[Path | None, typer.Option(help="Compare with this checkpoint, not the bundle's.")] = None,
+    json: Annotated[str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")] = None,
+) -> None:
+    """Check every artifact against the reference over chained runs. Exit code 0: all passed; 1: a check failed."""
+    from edgernn.parity.verify import verify_bundle
+
+    report = verify_bundle(bundle, to=words(to), steps=steps, reference=reference, write_report=True, tell=tell)
+    if json is not None:
+        write_json(json, report.to_json())
+    if json != "-":
+        tables.print_report(result_console(), report)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A bundle, a model file, or a checkpoint folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Show what a bundle, a lone model file or a checkpoint holds and promises."""
+    from edgernn.cli.inspection import inspect_path
+
+    inspect_path(path, result_console(), as_json=as_json)

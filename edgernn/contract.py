@@ -1,0 +1,299 @@
+"""The step contract: every tensor of every graph, by name, role, dtype and named axes. The one place that names them.
+
+A model is one or two graphs. ``encode`` (optional) runs once per sequence, ``step`` once per token or frame. State goes
+in and comes out of ``step``: the state input ``h`` returns as the output ``h_next``, and the caller feeds it back.
+Exporters, sessions, the manifest, parity and the examples read what is built here; none of them types a tensor name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edgernn.errors import ContractError, UsageError
+
+SCHEMA_VERSION: Literal[1] = 1
+METADATA_KEY = "edgernn"  # the key of a model file's own metadata that holds its FileContract as JSON
+
+BATCH, TIME, LAYERS, HIDDEN, VOCAB = "batch", "time", "layers", "hidden", "vocab"
+STEP = "step"
+TOKENS, LOGITS = "tokens", "logits"
+NEXT = "_next"  # state output = state input + NEXT
+CELL_STATES = {"lstm": ("h", "c"), "gru": ("h",), "rnn": ("h",), "rnn_relu": ("h",)}  # cell → its state tensors
+
+Role = Literal["input", "context", "state", "output"]
+DType = Literal["int64", "int32", "uint8", "float32", "float16"]
+AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Model(BaseModel):
+    """Base of everything that is written as JSON: frozen, and no unknown key is let through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TensorSpec(Model):
+    """One tensor of a graph.
+
+    ``axes`` are names; their sizes stand in ``Contract.sizes``, and an axis without a size there is the caller's choice.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+    role: Role
+    dtype: DType
+    axes: tuple[AxisName, ...]
+
+
+class GraphSpec(Model):
+    """One graph: its tensors in the order in which positional runtimes take and return them."""
+
+    name: Literal["encode", "step"]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @property
+    def states(self) -> tuple[TensorSpec, ...]:
+        """The state inputs; the output of ``s`` is named ``next_name(s.name)``."""
+        return tuple(tensor for tensor in self.inputs if tensor.role == "state")
+
+    @property
+    def caller_inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs that the caller makes: everything but state."""
+        return tuple(tensor for tensor in self.inputs if tensor.role != "state")
+
+    @property
+    def read_outputs(self) -> tuple[TensorSpec, ...]:
+        """The outputs that the caller reads: everything but state."""
+        return tuple(tensor for tensor in self.outputs if tensor.role != "state")
+
+    @model_validator(mode="after")
+    def _states_are_paired(self) -> GraphSpec:
+        if self.name == STEP:
+            came_out = {tensor.name for tensor in self.outputs if tensor.role == "state"}
+            if came_out != {next_name(tensor.name) for tensor in self.states}:
+                raise ValueError(f"every state must come in as NAME and out as NAME{NEXT}; outputs have {sorted(came_out)}")
+        return self
+
+
+class Contract(Model):
+    """The graphs of one model, the sizes of its fixed axes, and where its first state comes from.
+
+    ``initial_state``: ``zeros``; ``learned`` (the values are the bundle's ``initial_state.safetensors``, each
+    ``[L, 1, H]`` and the same for every row of the batch); ``encode`` (outputs of the encode graph).
+    """
+
+    graphs: tuple[GraphSpec, ...]
+    sizes: dict[AxisName, Annotated[int, Field(ge=1)]]
+    initial_state: Literal["zeros", "learned", "encode"] = "zeros"
+
+    def graph(self, name: str) -> GraphSpec:
+        """Return the graph ``name``; raise ContractError where the model has none."""
+        for graph in self.graphs:
+            if graph.name == name:
+                return graph
+        raise ContractError(f"no graph {name!r} in the contract; it has {[graph.name for graph in self.graphs]}")
+
+    @property
+    def step(self) -> GraphSpec:
+        """The graph that every model has."""
+        return self.graph(STEP)
+
+
+class Narrowing(Model):
+    """How one file is narrower than the contract. It may fix axes and change dtypes; it never renames.
+
+    ``axes``: axis → the only size that the file takes. ``dtypes``: tensor → the file's dtype. ``runtime_state``: the
+    state is held by the runtime under the state inputs' names (Core ML MLState) and does not appear as in- or output.
+    """
+
+    axes: dict[AxisName, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    dtypes: dict[str, DType] = Field(default_factory=dict)
+    runtime_state: bool = False
+
+
+class Decoding(Model):
+    """Defaults for a host that writes text: what to feed when there is no prompt, and how to sample.
+
+    ``start``: token ids fed in place of an empty prompt. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 keep
+    the whole vocabulary.
+    """
+
+    start: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+    temperature: Annotated[float, Field(ge=0)] = 0.8
+    top_k: Annotated[int, Field(ge=0)] = 0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+@dataclass(frozen=True)
+class FileTensor:
+    """One tensor of a model file: each dimension is a size, or a text where the file leaves it open.
+
+    ``dtype`` or ``shape`` is None where the file's format does not record it.
+    """
+
+    name: str
+    dtype: str | None
+    shape: tuple[int | str, ...] | None
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What goes in and out of one model file, in the file's order; ``states`` are kept by the runtime."""
+
+    inputs: tuple[FileTensor, ...]
+    outputs: tuple[FileTensor, ...]
+    states: tuple[FileTensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileDescription:
+    """A model file as its own runtime reads it: its interface and its metadata."""
+
+    interface: Interface
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class FileContract(Model):
+    """All that a host needs to drive one model file; written into the file's own metadata under ``METADATA_KEY``."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    contract: Contract
+    graph: Literal["encode", "step"] = "step"
+    narrowing: Narrowing = Narrowing()
+    decoding: Decoding = Decoding()
+
+    @property
+    def spec(self) -> GraphSpec:
+        """The graph that this file computes."""
+        return self.contract.graph(self.graph)
+
+    def dtype(self, tensor: TensorSpec) -> str:
+        """Return the dtype that the file uses for ``tensor``."""
+        return self.narrowing.dtypes.get(tensor.name, tensor.dtype)
+
+    def axis_size(self, axis: str) -> int | None:
+        """Return the only size that the file takes along ``axis``, or None where the caller chooses."""
+        return self.narrowing.axes.get(axis, self.contract.sizes.get(axis))
+
+    def interface(self) -> Interface:
+        """Return the inputs, outputs and runtime states that the file must have."""
+
+        def file_tensor(tensor: TensorSpec) -> FileTensor:
+            return FileTensor(tensor.name, self.dtype(tensor), tuple(self.axis_size(axis) or axis for axis in tensor.axes))
+
+        if not self.narrowing.runtime_state:
+            return Interface(tuple(map(file_tensor, self.spec.inputs)), tuple(map(file_tensor, self.spec.outputs)))
+        return Interface(
+            tuple(map(file_tensor, self.spec.caller_inputs)),
+            tuple(map(file_tensor, self.spec.read_outputs)),
+            tuple(map(file_tensor, self.spec.states)),
+        )
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the entries to write into the model file's metadata."""
+        return {METADATA_KEY: self.model_dump_json()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], *, source: str) -> FileContract:
+        """Read what ``to_metadata`` wrote; ``source`` names the file in the ContractError raised if it is not there."""
+        if METADATA_KEY not in metadata:
+            raise ContractError(f"{source} has no {METADATA_KEY!r} entry in its metadata: edgernn did not export it")
+        try:
+            version = json.loads(metadata[METADATA_KEY]).get("schema_version")
+            if version != SCHEMA_VERSION:
+                raise ContractError(
+                    f"{source} was written with schema version {version}; this edgernn reads {SCHEMA_VERSION}. "
+                    "Export it again, or install the edgernn that wrote it"
+                )
+            return cls.model_validate_json(metadata[METADATA_KEY])
+        except (ValidationError, ValueError, AttributeError) as error:
+            raise ContractError(
+                f"{source} has a damaged {METADATA_KEY!r} entry in its metadata: {first_line(error)}"
+            ) from error
+
+
+def next_name(state: str) -> str:
+    """Return the name under which the state input ``state`` comes out."""
+    return state + NEXT
+
+
+def language_contract(
+    cell: str, *, layers: int, hidden: int, vocabulary: int, initial_state: Literal["zeros", "learned"] = "zeros"
+) -> Contract:
+    """Build the contract of a language model: ``tokens [B,T]`` and states ``[L,B,H]`` to ``logits [B,T,V]`` and states.
+
+    Raises:
+        UsageError: ``cell`` is not one of ``CELL_STATES``.
+    """
+    if cell not in CELL_STATES:
+        raise UsageError(f"unknown cell {cell!r}; expected one of {', '.join(CELL_STATES)}")
+    state_axes = (LAYERS, BATCH, HIDDEN)
+    names = CELL_STATES[cell]
+    step = GraphSpec(
+        name="step",
+        inputs=(
+            TensorSpec(name=TOKENS, role="input", dtype="int64", axes=(BATCH, TIME)),
+            *(TensorSpec(name=name, role="state", dtype="float32", axes=state_axes) for name in names),
+        ),
+        outputs=(
+            TensorSpec(name=LOGITS, role="output", dtype="float32", axes=(BATCH, TIME, VOCAB)),
+            *(TensorSpec(name=next_name(name), role="state", dtype="float32", axes=state_axes) for name in names),
+        ),
+    )
+    return Contract(graphs=(step,), sizes={LAYERS: layers, HIDDEN: hidden, VOCAB: vocabulary}, initial_state=initial_state)
+
+
+def interface_problems(expected: Interface, found: Interface) -> list[str]:
+    """Compare a file's interface with the contract's; return one line per difference, none when they agree.
+
+    A dimension that the contract leaves open must be open in the file; one that it fixes must have that size.
+    """
+    problems: list[str] = []
+    for kind in ("inputs", "outputs", "states"):
+        wanted: tuple[FileTensor, ...] = getattr(expected, kind)
+        got: tuple[FileTensor, ...] = getattr(found, kind)
+        if [tensor.name for tensor in wanted] != [tensor.name for tensor in got]:
+            problems.append(f"{kind} are {[t.name for t in got]}, expected {[t.name for t in wanted]}")
+            continue
+        for want, have in zip(wanted, got, strict=True):
+            problems += _tensor_problems(want, have)
+    return problems
+
+
+def file_problems(description: FileDescription, file_contract: FileContract) -> list[str]:
+    """Return how a file differs from what it should promise, one line each; none when it keeps its contract."""
+    problems = interface_problems(file_contract.interface(), description.interface)
+    if METADATA_KEY not in description.metadata:
+        return [*problems, "it has no contract in its metadata"]
+    try:
+        own = FileContract.from_metadata(description.metadata, source="it")
+    except ContractError as error:
+        return [*problems, str(error)]
+    return problems if own == file_contract else [*problems, "the contract in its metadata is another one"]
+
+
+def _tensor_problems(want: FileTensor, have: FileTensor) -> list[str]:
+    problems = []
+    if have.dtype is not None and have.dtype != want.dtype:
+        problems.append(f"{want.name} is {have.dtype}, expected {want.dtype}")
+    if have.shape is not None and have.shape != want.shape:
+        problems.append(f"{want.name} has shape {_shape(have.shape)}, expected {_shape(want.shape or ())}")
+    return problems
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def first_line(error: Exception) -> str:
+    """Return what a third-party error says, in one line: of a validation error, its first place and reason."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "document"
+        return f"{place}: {first['msg']}"
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

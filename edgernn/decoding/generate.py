@@ -1,0 +1,107 @@
+"""From a prompt to a stream of tokens: prefill once, then one step a token, the state in plain sight.
+
+``Generation`` can be stopped after any token, its ``snapshot`` saved, moved to another device and continued: the same
+tokens come as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgernn.contract import LOGITS, TIME, TOKENS
+from edgernn.decoding.sampling import Sampler
+from edgernn.errors import UsageError
+from edgernn.sessions.base import Session, State
+
+PREFILL_STEPS = 256  # a longer prompt goes in as several calls, so that memory stays bounded
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where a generation stands.
+
+    Attributes:
+        state: the session's state by name, each ``[L, 1, H]``.
+        pending: int64 ``[N]``, tokens already written or given that the state has not seen yet.
+        position: how many tokens were sampled so far: the place in the seed's stream of random numbers.
+    """
+
+    state: State
+    pending: np.ndarray
+    position: int = 0
+
+
+def prefill(session: Session, tokens: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+    """Feed ``tokens`` int64 ``[B, T]``, in one call where the file's time axis is open, else step by step.
+
+    Returns:
+        The logits after the last token, ``[B, V]``, and the state after it.
+    """
+    width = session.file_contract.axis_size(TIME) or PREFILL_STEPS
+    if tokens.shape[1] == 0:
+        raise UsageError("there is no token to feed; give a prompt of at least one token")
+    for start in range(0, tokens.shape[1], width):
+        outputs, state = session.step({TOKENS: tokens[:, start : start + width]}, state)
+    return outputs[LOGITS][:, -1], state
+
+
+class Generation:
+    """Write tokens one by one; an iterator over token ids.
+
+    Args:
+        session: a session whose contract has ``tokens`` and ``logits``.
+        start: where to begin; ``begin`` makes one from a prompt.
+        sampler: how to choose.
+        seed: of the random numbers; the n-th sampled token uses the n-th number.
+    """
+
+    def __init__(self, session: Session, start: Snapshot, *, sampler: Sampler, seed: int = 0) -> None:
+        self._session = session
+        self._sampler = sampler
+        self._random = np.random.default_rng(seed)
+        self._random.random(start.position)
+        self.snapshot = start
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        logits, state = prefill(self._session, self.snapshot.pending[None], self.snapshot.state)
+        token = self._sampler.pick(logits[0], self._random.random())
+        self.snapshot = Snapshot(state, np.array([token], np.int64), self.snapshot.position + 1)
+        return token
+
+    def write(self, length: int, *, stop: Collection[int] = ()) -> Iterator[int]:
+        """Yield up to ``length`` tokens, ending early after a token in ``stop``."""
+        for _ in range(length):
+            token = next(self)
+            yield token
+            if token in stop:
+                return
+
+
+def begin(session: Session, prompt: np.ndarray, *, after: Snapshot | None = None) -> Snapshot:
+    """Return the place from which to write on after ``prompt``, int64 ``[N]``.
+
+    Args:
+        session: gives the first state.
+        prompt: what to feed first; may be empty only when continuing.
+        after: the snapshot to continue from, else the first state.
+
+    Raises:
+        UsageError: nothing to feed.
+    """
+    after = after or Snapshot(session.initial_state(1), np.zeros(0, np.int64))
+    pending = np.concatenate([after.pending, np.asarray(prompt, np.int64)])
+    if not len(pending):
+        raise UsageError("the prompt is empty and there is nothing to continue; give at least one token")
+    return Snapshot(after.state, pending, after.position)
+
+
+def greedy_tokens(session: Session, prompt: np.ndarray, length: int) -> list[int]:
+    """Return the ``length`` most probable tokens after ``prompt``, each fed back."""
+    generation = Generation(session, begin(session, prompt), sampler=Sampler(temperature=0))
+    return list(generation.write(length))

@@ -1,0 +1,50 @@
+"""A generation's snapshot as a file: safetensors, so any host can read it, tied to the contract it belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from edgernn import storage
+from edgernn.contract import Contract, first_line
+from edgernn.decoding.generate import Snapshot
+from edgernn.errors import DataError
+
+PENDING = "pending_tokens"  # int64 [N], beside the states under their contract names
+_CONTRACT, _POSITION = "edgernn.contract_sha256", "edgernn.position"
+
+
+def save_snapshot(path: Path, snapshot: Snapshot, *, contract: Contract) -> None:
+    """Write ``snapshot`` to ``path``, whole or not at all."""
+    tensors = {**snapshot.state, PENDING: snapshot.pending}
+    metadata = {_CONTRACT: _fingerprint(contract), _POSITION: str(snapshot.position)}
+    storage.write_bytes(path, save({name: np.ascontiguousarray(a) for name, a in tensors.items()}, metadata))
+
+
+def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:
+    """Read what ``save_snapshot`` wrote.
+
+    Raises:
+        DataError: missing, damaged, or of a model with another contract.
+    """
+    if not path.is_file():
+        raise DataError(f"no saved state at {path}; write one with: edgernn generate … --save-state {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is not a saved state ({first_line(error)}); save it again") from error
+    expected = {PENDING, *(state.name for state in contract.step.states)}
+    if metadata.get(_CONTRACT) != _fingerprint(contract) or tensors.keys() != expected:
+        raise DataError(f"{path} was saved by a model with another contract; continue with the bundle that wrote it")
+    pending = tensors.pop(PENDING)
+    return Snapshot(tensors, pending, int(metadata.get(_POSITION, "0")))
+
+
+def _fingerprint(contract: Contract) -> str:
+    return hashlib.sha256(contract.model_dump_json().encode()).hexdigest()

@@ -1,0 +1,101 @@
+"""A text from a bundle in one call: open, encode the prompt, generate, stream, and keep the state if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn.bundle import Bundle
+from edgernn.data.stream_decoder import StreamDecoder
+from edgernn.data.tokenizer import OnUnknown, Tokenizer
+from edgernn.decoding.generate import Generation, begin
+from edgernn.decoding.sampling import Sampler
+from edgernn.decoding.saved_state import load_snapshot, save_snapshot
+from edgernn.errors import BundleError, UsageError
+from edgernn.sessions.opening import open_session
+
+
+def write_text(
+    source: Path,
+    prompt: str,
+    *,
+    length: int,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+    stop: str | None = None,
+    artifact: str | None = None,
+    on_unknown: OnUnknown = "error",
+    load_state: Path | None = None,
+    save_state: Path | None = None,
+    show: Callable[[str], None] = lambda piece: None,
+) -> dict[str, Any]:
+    """Write up to ``length`` tokens after ``prompt``.
+
+    Args:
+        source: a bundle.
+        prompt: may be empty: then the bundle's start tokens are fed, or nothing when going on from ``load_state``.
+        length: tokens to write.
+        temperature, top_k, top_p: see ``Sampler``; None takes the bundle's defaults.
+        seed: of the sampling.
+        stop: end after a token that decodes to this text.
+        artifact: see ``open_session``.
+        on_unknown: see ``Tokenizer.encode``.
+        load_state, save_state: files to go on from and to leave behind.
+        show: hears the prompt, then each piece of text as soon as it is whole.
+
+    Returns:
+        ``artifact``, ``seed``, ``text`` (without the prompt) and ``tokens``.
+
+    Raises:
+        BundleError, DataError, UsageError, UnavailableError: see errors.py.
+    """
+    with Bundle.open(source) as bundle:
+        chosen = bundle.artifact(artifact)
+        tokenizer = open_tokenizer(bundle)
+        session = open_session(bundle, chosen.path)
+        defaults = bundle.manifest.decoding
+        sampler = Sampler.from_defaults(defaults, temperature=temperature, top_k=top_k, top_p=top_p)
+        ends = _stop_tokens(tokenizer, stop)
+        before = load_snapshot(load_state, contract=session.contract) if load_state else None
+        ids = tokenizer.encode(prompt, on_unknown=on_unknown)
+        if not len(ids) and before is None:
+            ids = np.array(defaults.start, np.int64)
+        generation = Generation(session, begin(session, ids, after=before), sampler=sampler, seed=seed)
+        show(prompt)
+        decoder = StreamDecoder(tokenizer)
+        tokens: list[int] = []
+        for token in generation.write(length, stop=ends):
+            tokens.append(token)
+            show(decoder.push(token))
+        show(decoder.flush())
+        if save_state is not None:
+            save_snapshot(save_state, generation.snapshot, contract=session.contract)
+    return {"artifact": chosen.path, "seed": seed, "text": tokenizer.decode(tokens), "tokens": tokens}
+
+
+def open_tokenizer(bundle: Bundle) -> Tokenizer:
+    """Load a bundle's tokenizer and make sure that it belongs to the model."""
+    entry = bundle.manifest.tokenizer
+    tokenizer = Tokenizer.load(bundle.path(entry.path))
+    logits = bundle.manifest.contract.step.read_outputs[0].axes[-1]
+    rows = bundle.manifest.contract.sizes[logits]
+    if not tokenizer.vocabulary_size == entry.vocabulary_size == rows:
+        raise BundleError(
+            f"{bundle.source}: the tokenizer has {tokenizer.vocabulary_size} tokens, the manifest says "
+            f"{entry.vocabulary_size}, the model has {rows}; they do not belong together. Export the bundle again"
+        )
+    return tokenizer
+
+
+def _stop_tokens(tokenizer: Tokenizer, stop: str | None) -> frozenset[int]:
+    if stop is None:
+        return frozenset()
+    ids = tokenizer.encode(stop)
+    if len(ids) != 1:
+        raise UsageError(f"the stop text {stop!r} is {len(ids)} tokens of this model, expected one; give a shorter one")
+    return frozenset(ids.tolist())

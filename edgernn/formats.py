@@ -1,0 +1,144 @@
+"""The table of formats: who writes each, who runs it, and which pip extra brings what it needs.
+
+A new format is one exporter file, one session file and one row here. Rows hold strings, so reading the table imports
+nothing; ``resolve`` imports what a row names when it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from edgernn.errors import UnavailableError, UsageError
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row.
+
+    Attributes:
+        name: what ``--to`` takes and the manifest records.
+        family: what ``--to`` takes to mean this row and its relatives; also the bundle's folder.
+        stem, suffix: the artifact's name without and with its precision: ``step`` + ``.onnx``.
+        precisions: the precisions that the exporter offers, the default first.
+        exporter, session: ``module:Class``; the reference has no exporter.
+        export_extra, run_extra: pip extras that bring what exporting and running need; None is the base install.
+    """
+
+    name: str
+    family: str
+    stem: str
+    suffix: str
+    precisions: tuple[str, ...]
+    exporter: str | None
+    session: str
+    export_extra: str | None
+    run_extra: str | None
+
+    def path(self, precision: str) -> str:
+        """Return the artifact's path in a bundle; the default precision goes unnamed."""
+        mark = "" if precision == self.precisions[0] else f"-{precision}"
+        return f"{self.family}/{self.stem}{mark}{self.suffix}"
+
+
+_ROWS = (
+    Format(
+        name="onnx",
+        family="onnx",
+        stem="step",
+        suffix=".onnx",
+        precisions=("float32",),
+        exporter="edgernn.export.to_onnx:OnnxExporter",
+        session="edgernn.sessions.ort:OrtSession",
+        export_extra="export",
+        run_extra=None,
+    ),
+    Format(
+        name="torchscript",
+        family="torchscript",
+        stem="step",
+        suffix=".pt",
+        precisions=("float32",),
+        exporter="edgernn.export.to_torchscript:TorchScriptExporter",
+        session="edgernn.sessions.torchscript:TorchScriptSession",
+        export_extra="export",
+        run_extra="train",
+    ),
+    Format(
+        name="coreml",
+        family="coreml",
+        stem="step",
+        suffix=".mlpackage",
+        precisions=("float16", "float32"),
+        exporter="edgernn.export.to_coreml:CoreMLExporter",
+        session="edgernn.sessions.coreml:CoreMLSession",
+        export_extra="export",
+        run_extra="export",
+    ),
+    Format(
+        name="coreml-mlstate",
+        family="coreml",
+        stem="step_mlstate",
+        suffix=".mlpackage",
+        precisions=("float16",),
+        exporter="edgernn.export.to_coreml:CoreMLStateExporter",
+        session="edgernn.sessions.coreml:CoreMLStateSession",
+        export_extra="export",
+        run_extra="export",
+    ),
+)
+FORMATS = {row.name: row for row in _ROWS}
+PRECISIONS = tuple(dict.fromkeys(precision for row in _ROWS for precision in row.precisions))
+
+REFERENCE = Format(
+    name="eager",
+    family="reference",
+    stem="reference",
+    suffix="",
+    precisions=("float32",),
+    exporter=None,
+    session="edgernn.sessions.eager:EagerSession",
+    export_extra=None,
+    run_extra="train",
+)
+
+
+def by_name(name: str) -> Format:
+    """Return the row ``name``; raise UsageError naming the known ones."""
+    if name not in FORMATS:
+        raise UsageError(f"unknown format {name!r}; expected one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def select(names: Iterable[str] | None) -> tuple[Format, ...]:
+    """Return the rows that ``names`` mean, each a row's name or a family; None means all, in the table's order."""
+    if names is None:
+        return _ROWS
+    wanted = list(names)
+    known = {row.name for row in _ROWS} | {row.family for row in _ROWS}
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"unknown format {name!r}; expected one of {', '.join(sorted(known))}")
+    if not wanted:
+        raise UsageError(f"no format given; expected one or more of {', '.join(sorted(known))}")
+    return tuple(row for row in _ROWS if row.name in wanted or row.family in wanted)
+
+
+def resolve(target: str, *, needed_for: str, extra: str | None) -> Any:
+    """Import ``module:attribute``.
+
+    Raises:
+        UnavailableError: a third-party package that it imports is not installed; says which pip extra brings it.
+    """
+    module, attribute = target.split(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.split(".")[0] == "edgernn":
+            raise
+        package = "edgernn" if extra is None else f"edgernn[{extra}]"
+        raise UnavailableError(
+            f"{needed_for} needs the package {error.name!r}, which is not installed; run: pip install '{package}'"
+        ) from error

@@ -1,0 +1,134 @@
+"""``manifest.json``: what a bundle holds and promises. Its JSON Schema ships as ``edgernn/manifest.schema.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from edgernn.contract import SCHEMA_VERSION, Contract, Decoding, FileContract, Model, Narrowing, first_line
+from edgernn.errors import BundleError
+
+MANIFEST = "manifest.json"
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or "\\" in path or ":" in path or any(part in {"..", "."} for part in parts):
+        raise ValueError(f"the path {path!r} does not stay inside the bundle")
+    return path
+
+
+InnerPath = Annotated[str, AfterValidator(_inside)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Bytes = Annotated[int, Field(ge=0)]
+
+
+class FileDigest(Model):
+    """Size and SHA-256 of one file."""
+
+    bytes: Bytes
+    sha256: Sha256
+
+
+class ParityRecord(Model):
+    """What a chained run showed when the bundle was packed: see tolerances.py for the measure."""
+
+    steps: Annotated[int, Field(ge=1)]
+    worst: float
+    tensor: str
+    tolerance: float
+
+
+class Artifact(Model):
+    """One exported model file (or folder: then ``sha256`` is that of its listing).
+
+    ``target`` is the opset, the deployment target or the runtime version for which it was written; ``exporter`` names the
+    packages that wrote it. ``parity`` is absent where the runtime does not exist on the machine that packed.
+    """
+
+    path: InnerPath
+    format: str
+    precision: str
+    graph: Literal["encode", "step"] = "step"
+    bytes: Bytes
+    sha256: Sha256
+    target: str
+    exporter: str
+    narrowing: Narrowing = Narrowing()
+    parity: ParityRecord | None = None
+
+
+class TokenizerEntry(Model):
+    """The tokenizer's file and what must agree with the model."""
+
+    path: InnerPath = "tokenizer.json"
+    kind: str
+    vocabulary_size: Annotated[int, Field(ge=1)]
+
+
+class Provenance(Model):
+    """Where the model comes from. ``training`` is free-form: corpus, split, losses, steps."""
+
+    edgernn: str
+    created: str
+    parameters: Annotated[int, Field(ge=1)]
+    model: dict[str, Any]
+    training: dict[str, Any] = Field(default_factory=dict)
+
+
+class Manifest(Model):
+    """The whole of ``manifest.json``.
+
+    ``files`` lists every file of the bundle but the manifest itself, the artifacts and the reports.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    family: Literal["language"] = "language"
+    contract: Contract
+    decoding: Decoding
+    artifacts: tuple[Artifact, ...]
+    tokenizer: TokenizerEntry
+    golden: InnerPath | None
+    initial_state: InnerPath | None = None
+    reference: InnerPath | None = None
+    evaluation: InnerPath | None = None
+    files: dict[InnerPath, FileDigest]
+    provenance: Provenance
+
+    def file_contract(self, artifact: Artifact) -> FileContract:
+        """Return what ``artifact`` must carry in its own metadata."""
+        return FileContract(contract=self.contract, graph=artifact.graph, narrowing=artifact.narrowing, decoding=self.decoding)
+
+    def to_json(self) -> str:
+        """Return the manifest as it is written."""
+        return self.model_dump_json(indent=2, exclude_none=True) + "\n"
+
+
+def parse_manifest(text: str, *, source: str) -> Manifest:
+    """Read a manifest; ``source`` names the bundle in errors.
+
+    Raises:
+        BundleError: not JSON, another schema version, or a field that is missing or wrong (named).
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise BundleError(f"{source}: {MANIFEST} is damaged ({error}); copy or export the bundle again") from error
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{source}: {MANIFEST} has schema version {version!r}; this edgernn reads version {SCHEMA_VERSION}. "
+            "Export the bundle again with this edgernn, or install the edgernn that wrote it"
+        )
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        raise BundleError(f"{source}: {MANIFEST} is damaged: {first_line(error)}; export the bundle again") from error
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of ``manifest.json`` as it ships with the package."""
+    return json.dumps(Manifest.model_json_schema(), indent=2) + "\n"

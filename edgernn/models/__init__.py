@@ -1,0 +1,1 @@
+"""Recurrent models as small ``nn.Module``s, and the checkpoint folder that holds one."""

@@ -1,0 +1,96 @@
+"""The recurrent language model: embedding, recurrent stack, linear head; state in, state out.
+
+    e_t = E[token_t]        y_t, s_t = stack(e_t, s_{t-1})        logits_t = W y_t + b
+
+(Mikolov et al. 2010; weight tying W = E of Press & Wolf 2017 and Inan et al. 2017; learned first state as a parameter.)
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from edgernn.contract import CELL_STATES, Contract, Model, language_contract
+from edgernn.errors import UsageError
+from edgernn.models.recurrent import RecurrentStack, State, StepStack, cell_row, zero_state
+
+MAX_LAYERS = 5
+
+
+class LanguageConfig(Model):
+    """The shape of a language model; what ``config.json`` of a checkpoint holds.
+
+    ``embedding`` is the width of a token's vector; with ``tied`` weights it must equal ``hidden``. ``dropout`` acts on
+    the embedding, between layers and before the head, in training only.
+    """
+
+    vocabulary: int = Field(ge=1)
+    cell: str = "lstm"
+    embedding: int = Field(default=64, ge=1)
+    hidden: int = Field(default=256, ge=1)
+    layers: int = Field(default=2, ge=1, le=MAX_LAYERS)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    tied: bool = False
+    learned_initial_state: bool = False
+
+    def contract(self) -> Contract:
+        """Return the step contract of the model that this describes."""
+        return language_contract(
+            self.cell,
+            layers=self.layers,
+            hidden=self.hidden,
+            vocabulary=self.vocabulary,
+            initial_state="learned" if self.learned_initial_state else "zeros",
+        )
+
+
+class LanguageModel(nn.Module):
+    """``tokens [B, T]`` and a state to ``logits [B, T, V]`` and the state after T."""
+
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        cell_row(config.cell)
+        if config.tied and config.embedding != config.hidden:
+            raise UsageError(
+                f"tied weights need embedding = hidden, got {config.embedding} and {config.hidden}; "
+                f"use --embedding {config.hidden} or leave --tied out"
+            )
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.embedding)
+        self.recurrent: nn.Module = RecurrentStack(
+            config.cell, config.embedding, hidden=config.hidden, layers=config.layers, dropout=config.dropout
+        )
+        self.head = nn.Linear(config.hidden, config.vocabulary)
+        self.dropout = nn.Dropout(config.dropout)
+        nn.init.zeros_(self.head.bias)
+        if config.tied:
+            nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+            self.head.weight = self.embedding.weight
+        self.first_state = nn.ParameterDict()
+        if config.learned_initial_state:
+            for name, zeros in zip(CELL_STATES[config.cell], self._zeros(1), strict=True):
+                self.first_state[name] = nn.Parameter(zeros)
+
+    def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Run int64 ``tokens [B, T]`` from ``state``, a tuple of ``[L, B, H]``; return float logits and the next state."""
+        y, state = self.recurrent(self.dropout(self.embedding(tokens)), state)  # [B, T, H]
+        return self.head(self.dropout(y)), state
+
+    def initial_state(self, batch: int) -> State:
+        """Return the state before the first token for ``batch`` rows: zeros, or the learned one repeated."""
+        if not self.config.learned_initial_state:
+            return self._zeros(batch)
+        learned = (self.first_state[name] for name in CELL_STATES[self.config.cell])
+        return tuple(tensor.expand(-1, batch, -1).contiguous() for tensor in learned)
+
+    def step_face(self) -> LanguageModel:
+        """Turn this model's recurrent stack into its step face (T = 1), in place; return the model."""
+        if isinstance(self.recurrent, RecurrentStack):
+            self.recurrent = StepStack(self.recurrent)
+        return self
+
+    def _zeros(self, batch: int) -> State:
+        config = self.config
+        return zero_state(
+            config.cell, layers=config.layers, batch=batch, hidden=config.hidden, device=self.embedding.weight.device
+        )

@@ -1,0 +1,146 @@
+"""Chained rollouts: two sessions fed the same inputs, each on its own state, compared at every step.
+
+One call proves nothing of a recurrent network: errors accumulate, and a mis-wired state shows only when it is fed back.
+So every rollout starts from non-zero states that differ from one another, and compares outputs and states alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgernn.contract import BATCH, TIME, Contract, next_name
+from edgernn.sessions.base import Session, State
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The shape of one rollout: rows, and the T of each call, one after the other."""
+
+    batch: int
+    lengths: tuple[int, ...]
+
+    @property
+    def steps(self) -> int:
+        """All time steps together."""
+        return sum(self.lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """How far one tensor went from the reference.
+
+    Attributes:
+        tensor: its name in the contract.
+        curve: the largest absolute difference at each call, ``[calls]``; infinite where a value is not finite.
+        scale: the reference's largest absolute value over the rollout.
+    """
+
+    tensor: str
+    curve: np.ndarray
+    scale: float
+
+    @property
+    def worst(self) -> float:
+        """The largest absolute difference."""
+        return float(self.curve.max())
+
+    @property
+    def scaled(self) -> float:
+        """The largest difference divided by the larger of 1 and ``scale``: what tolerances speak of."""
+        return self.worst / max(1.0, self.scale)
+
+    @property
+    def worst_call(self) -> int:
+        """The call with the largest difference, from 0."""
+        return int(self.curve.argmax())
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The outcome of one plan: a drift per output and state."""
+
+    plan: Plan
+    drifts: tuple[Drift, ...]
+
+    @property
+    def worst(self) -> Drift:
+        """The tensor that went furthest, by the scaled measure."""
+        return max(self.drifts, key=lambda drift: drift.scaled)
+
+
+def plans(session: Session, steps: int) -> tuple[Plan, ...]:
+    """Return the rollouts that ``session``'s file allows: single steps and mixed lengths, of one and of several rows."""
+    batches = [1, 3] if session.file_contract.axis_size(BATCH) is None else [session.file_contract.axis_size(BATCH) or 1]
+    one_by_one = (1,) * steps
+    if session.file_contract.axis_size(TIME) is not None:
+        return tuple(Plan(batch, one_by_one) for batch in batches)
+    mixed = mixed_lengths(steps)
+    return tuple(Plan(batch, lengths) for batch in batches for lengths in (one_by_one, mixed))
+
+
+def mixed_lengths(steps: int, pattern: Sequence[int] = (7, 1, 2, 1, 16, 64)) -> tuple[int, ...]:
+    """Return call lengths that repeat ``pattern`` and sum to ``steps``."""
+    lengths: list[int] = []
+    while (left := steps - sum(lengths)) > 0:
+        lengths.append(min(left, pattern[len(lengths) % len(pattern)]))
+    return tuple(lengths)
+
+
+def compare(reference: Session, candidate: Session, plan: Plan, *, seed: int) -> Rollout:
+    """Run both sessions over ``plan`` from the same start, each feeding back its own state."""
+    inputs = random_inputs(reference.contract, batch=plan.batch, steps=plan.steps, seed=seed)
+    start = random_state(reference.contract, batch=plan.batch, seed=seed + 1)
+    pairs = zip(
+        chain_steps(reference, inputs, start, lengths=plan.lengths),
+        chain_steps(candidate, inputs, start, lengths=plan.lengths),
+        strict=True,
+    )
+    return Rollout(plan, drifts(pairs))
+
+
+def chain_steps(
+    session: Session, inputs: dict[str, np.ndarray], state: State, *, lengths: Sequence[int]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Step through ``inputs`` (each ``[B, N, …]``) in calls of ``lengths``; yield outputs and next states by name."""
+    at = 0
+    for length in lengths:
+        outputs, state = session.step({name: array[:, at : at + length] for name, array in inputs.items()}, state)
+        at += length
+        yield {**outputs, **{next_name(name): array for name, array in state.items()}}
+
+
+def drifts(pairs: Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]) -> tuple[Drift, ...]:
+    """Compare named tensors call by call; the first of each pair is the reference."""
+    curves: dict[str, list[float]] = {}
+    scales: dict[str, float] = {}
+    for expected, found in pairs:
+        for name, reference in expected.items():
+            curves.setdefault(name, []).append(_difference(reference, found[name]))
+            scales[name] = max(scales.get(name, 0.0), float(np.abs(reference).max()))
+    return tuple(Drift(name, np.array(curve), scales[name]) for name, curve in curves.items())
+
+
+def random_inputs(contract: Contract, *, batch: int, steps: int, seed: int) -> dict[str, np.ndarray]:
+    """Return every caller's input for ``steps`` steps: token ids drawn evenly from the vocabulary, ``[B, N]`` int64."""
+    random = np.random.default_rng(seed)
+    vocabulary = contract.sizes[contract.step.read_outputs[0].axes[-1]]
+    return {spec.name: random.integers(0, vocabulary, (batch, steps), dtype=np.int64) for spec in contract.step.caller_inputs}
+
+
+def random_state(contract: Contract, *, batch: int, seed: int) -> State:
+    """Return a state drawn evenly from (-0.5, 0.5), every tensor and row its own values."""
+    random = np.random.default_rng(seed)
+    sizes = {**contract.sizes, BATCH: batch}
+    return {
+        spec.name: random.uniform(-0.5, 0.5, [sizes[axis] for axis in spec.axes]).astype(spec.dtype)
+        for spec in contract.step.states
+    }
+
+
+def _difference(expected: np.ndarray, found: np.ndarray) -> float:
+    if expected.shape != found.shape or not np.isfinite(found).all():
+        return float("inf")
+    return float(np.abs(expected.astype(np.float64) - found).max())

@@ -1,0 +1,135 @@
+"""The protocol of every runtime: ``step(inputs, state) -> (outputs, state)``, with nothing remembered in between.
+
+A session checks what it is given against the contract, converts to the file's narrower dtypes and back, and never
+changes the arrays it was given. So reset, fork, save and restore are plain operations on a dict of arrays.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from edgernn.contract import BATCH, TIME, FileContract, FileDescription, TensorSpec, next_name
+from edgernn.errors import ContractError
+
+State = dict[str, np.ndarray]
+Arrays = Mapping[str, np.ndarray]
+
+
+class Session(ABC):
+    """One model file, opened in one runtime.
+
+    A runtime implements ``describe``, ``open`` and ``_run``; everything that the contract demands is done here.
+
+    Args:
+        file_contract: what the file promises.
+        first_state: the learned first state, each ``[L, 1, H]``; needed only where the contract says ``learned``.
+    """
+
+    def __init__(self, file_contract: FileContract, first_state: Arrays | None = None) -> None:
+        self.file_contract = file_contract
+        self.contract = file_contract.contract
+        self.spec = file_contract.spec
+        self._first_state = first_state
+
+    @classmethod
+    @abstractmethod
+    def describe(cls, path: Path) -> FileDescription:
+        """Read the interface and metadata out of the file itself.
+
+        Raises:
+            ContractError: the file is damaged or of another format.
+        """
+
+    @classmethod
+    @abstractmethod
+    def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> Session:
+        """Open the file for stepping.
+
+        Raises:
+            ContractError: the file is damaged or of another format.
+            UnavailableError: this machine cannot run the format; says what would.
+        """
+
+    @abstractmethod
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the graph once: every input by name to every output by name, in the file's dtypes."""
+
+    def initial_state(self, batch: int = 1) -> State:
+        """Return the state before the first step for ``batch`` rows, by state name.
+
+        Raises:
+            ContractError: the first state is learned and this session was opened without its values.
+        """
+        if self.contract.initial_state == "zeros":
+            return {s.name: np.zeros(self._shape(s, batch), s.dtype) for s in self.spec.states}
+        missing = [s.name for s in self.spec.states if s.name not in (self._first_state or {})]
+        if self._first_state is None or missing:
+            raise ContractError(
+                f"the first state is {self.contract.initial_state} and its values {missing} were not given; "
+                "open the model through its bundle"
+            )
+        first = self._first_state
+        return {s.name: np.broadcast_to(first[s.name], self._shape(s, batch)).astype(s.dtype) for s in self.spec.states}
+
+    def step(self, inputs: Arrays, state: Arrays) -> tuple[dict[str, np.ndarray], State]:
+        """Advance by the T steps in ``inputs``.
+
+        Args:
+            inputs: every caller's input by name, in the contract's dtypes and axes (``tokens [B, T]`` int64).
+            state: every state by name (``h [L, B, H]`` float32), as ``initial_state`` or the last ``step`` gave it.
+
+        Returns:
+            The outputs by name (``logits [B, T, V]`` float32) and the next state, keyed like ``state``.
+
+        Raises:
+            ContractError: a tensor is missing, unknown, or of the wrong dtype or shape; names it.
+        """
+        feeds = self._checked_feeds(inputs, state)
+        results = self._run(feeds)
+        outputs = {t.name: np.asarray(results[t.name], t.dtype) for t in self.spec.read_outputs}
+        after = {s.name: np.asarray(results[next_name(s.name)], s.dtype) for s in self.spec.states}
+        return outputs, after
+
+    def _checked_feeds(self, inputs: Arrays, state: Arrays) -> dict[str, np.ndarray]:
+        sizes: dict[str, tuple[int, str]] = {}  # open axis → its size, and the tensor that set it
+        feeds: dict[str, np.ndarray] = {}
+        for given, specs, kind in ((inputs, self.spec.caller_inputs, "input"), (state, self.spec.states, "state")):
+            unknown = given.keys() - {spec.name for spec in specs}
+            if unknown:
+                raise ContractError(f"unknown {kind} {sorted(unknown)}; expected {[spec.name for spec in specs]}")
+            for spec in specs:
+                if spec.name not in given:
+                    raise ContractError(
+                        f"{kind} {spec.name!r} is missing; "
+                        + ("feed back what the last step returned" if kind == "state" else f"it is {_text(spec)}")
+                    )
+                self._check(spec, given[spec.name], sizes)
+                feeds[spec.name] = np.ascontiguousarray(given[spec.name], self.file_contract.dtype(spec))
+        return feeds
+
+    def _check(self, spec: TensorSpec, array: np.ndarray, sizes: dict[str, tuple[int, str]]) -> None:
+        if not isinstance(array, np.ndarray) or array.dtype != spec.dtype:
+            found = getattr(array, "dtype", type(array).__name__)
+            raise ContractError(f"{spec.name} is {found}, expected {_text(spec)}")
+        if array.ndim != len(spec.axes):
+            raise ContractError(f"{spec.name} has shape {list(array.shape)}, expected {_text(spec)}")
+        for axis, size in zip(spec.axes, array.shape, strict=True):
+            fixed = self.file_contract.axis_size(axis)
+            wanted, origin = (fixed, "this file") if fixed else sizes.setdefault(axis, (size, spec.name))
+            if size != wanted or size == 0:
+                raise ContractError(
+                    f"{spec.name} has {axis} = {size} (shape {list(array.shape)}), "
+                    + (f"expected {wanted} as in {origin}" if size else "expected at least 1")
+                )
+
+    def _shape(self, spec: TensorSpec, batch: int) -> tuple[int, ...]:
+        known = {BATCH: batch, TIME: 1}
+        return tuple(self.contract.sizes.get(axis) or known[axis] for axis in spec.axes)
+
+
+def _text(spec: TensorSpec) -> str:
+    return f"{spec.dtype} [{', '.join(spec.axes)}]"

@@ -1,0 +1,80 @@
+"""Core ML: runs ``.mlpackage`` folders on macOS; reads what they promise on any machine."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line per missing macOS library
+    import coremltools as ct
+
+from edgernn.contract import FileContract, FileDescription, FileTensor, Interface, first_line, next_name
+from edgernn.errors import ContractError, UnavailableError
+from edgernn.sessions.base import Arrays, Session
+
+_ARRAY = ct.proto.FeatureTypes_pb2.ArrayFeatureType
+_DTYPES = {_ARRAY.FLOAT32: "float32", _ARRAY.FLOAT16: "float16", _ARRAY.INT32: "int32"}
+
+
+class CoreMLSession(Session):
+    """A session of Core ML with the state as inputs and outputs."""
+
+    def __init__(self, model: Any, file_contract: FileContract, first_state: Arrays | None = None) -> None:
+        super().__init__(file_contract, first_state)
+        self._model = model
+
+    @classmethod
+    def describe(cls, path: Path) -> FileDescription:
+        """See ``Session.describe``; works on every machine."""
+        spec = _load(path, predict=False).get_spec()
+        inputs, outputs, states = (
+            tuple(_tensor(feature) for feature in features)
+            for features in (spec.description.input, spec.description.output, spec.description.state)
+        )
+        return FileDescription(Interface(inputs, outputs, states), dict(spec.description.metadata.userDefined))
+
+    @classmethod
+    def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> CoreMLSession:
+        """See ``Session.open``."""
+        if platform.system() != "Darwin":
+            raise UnavailableError(f"Core ML predicts on macOS and iOS only, this is {platform.system()}")
+        return cls(_load(path, predict=True), file_contract, first_state)
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        results: dict[str, np.ndarray] = self._model.predict(feeds)
+        return results
+
+
+class CoreMLStateSession(CoreMLSession):
+    """A session of Core ML whose runtime keeps the state: it is written before and read after every step.
+
+    That costs two copies of the state a step and buys the same protocol as everywhere; an app that only streams forward
+    leaves both out.
+    """
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        kept = [state.name for state in self.spec.states]
+        memory = self._model.make_state()
+        for name in kept:
+            memory.write_state(name, feeds[name])
+        results = self._model.predict({n: a for n, a in feeds.items() if n not in kept}, state=memory)
+        return {**results, **{next_name(name): memory.read_state(name) for name in kept}}
+
+
+def _load(path: Path, *, predict: bool) -> Any:
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            return ct.models.MLModel(str(path), skip_model_load=not predict)
+    except Exception as error:  # coremltools raises bare Exception and RuntimeError for damaged packages
+        raise ContractError(f"{path} is not a Core ML package that coremltools can open: {first_line(error)}") from error
+
+
+def _tensor(feature: Any) -> FileTensor:
+    kind = feature.type.WhichOneof("Type")
+    array = feature.type.stateType.arrayType if kind == "stateType" else feature.type.multiArrayType
+    return FileTensor(feature.name, _DTYPES.get(array.dataType, str(array.dataType)), tuple(array.shape))

@@ -1,0 +1,77 @@
+"""Open whatever a user points at: an artifact of a bundle, or a lone model file that carries its own contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import safetensors.numpy
+
+from edgernn import formats
+from edgernn.bundle import SUFFIX, Bundle
+from edgernn.contract import FileContract, FileDescription
+from edgernn.errors import BundleError, UsageError
+from edgernn.manifest import MANIFEST, Artifact
+from edgernn.sessions.base import Session
+
+
+def open_session(source: Path | str | Bundle, artifact: str | None = None) -> Session:
+    """Open an artifact for stepping.
+
+    Args:
+        source: an opened bundle, the path of a bundle, or of a model file (``.onnx``, ``.pt``, ``.mlpackage``).
+        artifact: which one of a bundle: its path or its format; by default the first that runs here.
+
+    Raises:
+        BundleError, ContractError, UnavailableError: see errors.py.
+        UsageError: the bundle has no such artifact.
+    """
+    if not isinstance(source, Bundle) and not is_bundle(Path(source)):
+        return _open_file(Path(source))
+    bundle = source if isinstance(source, Bundle) else Bundle.open(Path(source))
+    return open_artifact(bundle, bundle.artifact(artifact))
+
+
+def open_artifact(bundle: Bundle, artifact: Artifact) -> Session:
+    """Open one artifact of an opened bundle."""
+    session = session_class(artifact.format)
+    first = bundle.manifest.initial_state
+    values = safetensors.numpy.load_file(bundle.path(first)) if first else None
+    return session.open(bundle.path(artifact.path), bundle.file_contract(artifact), values)
+
+
+def session_class(format_name: str) -> type[Session]:
+    """Return the session class of a format; raise UnavailableError where its package is not installed."""
+    row = formats.by_name(format_name)
+    found: type[Session] = formats.resolve(row.session, needed_for=f"running {row.name}", extra=row.run_extra)
+    return found
+
+
+def describe_file(path: Path) -> tuple[formats.Format, FileDescription]:
+    """Read a lone model file: its row of the format table, and what it says of itself.
+
+    Raises:
+        UsageError: there is no such file, or its suffix belongs to no format.
+    """
+    if not path.exists():
+        raise UsageError(f"no file or folder at {path}")
+    rows = [row for row in formats.FORMATS.values() if path.suffix == row.suffix]
+    if not rows:
+        known = ", ".join(sorted({row.suffix for row in formats.FORMATS.values()}))
+        raise UsageError(f"{path} is neither a bundle nor a model file; expected a folder with {MANIFEST}, {SUFFIX}, {known}")
+    description = session_class(rows[0].name).describe(path)
+    kept = bool(description.interface.states)  # a family's second row is the one whose runtime keeps the state
+    return rows[-1] if kept else rows[0], description
+
+
+def is_bundle(path: Path) -> bool:
+    """Return whether ``path`` can only be meant as a bundle: a folder that is no package, or a ``.edgernn`` file."""
+    suffixes = {row.suffix for row in formats.FORMATS.values()}
+    return path.suffix == SUFFIX or (path.is_dir() and path.suffix not in suffixes) or (path / MANIFEST).exists()
+
+
+def _open_file(path: Path) -> Session:
+    if not path.exists():
+        raise BundleError(f"no bundle or model file at {path}; make one with: edgernn export RUN --out {path}")
+    row, description = describe_file(path)
+    file_contract = FileContract.from_metadata(description.metadata, source=str(path))
+    return session_class(row.name).open(path, file_contract)

@@ -1,0 +1,70 @@
+"""TorchScript: runs ``.pt`` files through ``torch.jit.load`` alone, with none of edgernn's model code."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from edgernn.contract import METADATA_KEY, FileContract, FileDescription, FileTensor, Interface, first_line
+from edgernn.errors import ContractError
+from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.torch_kernels import plain_kernels, to_tensor
+
+
+class TorchScriptSession(Session):
+    """A session over a loaded script module; tensors go in and come out in the contract's order."""
+
+    def __init__(self, module: torch.jit.ScriptModule, file_contract: FileContract, first_state: Arrays | None = None) -> None:
+        super().__init__(file_contract, first_state)
+        self._module = module
+        self._inputs = [tensor.name for tensor in self.spec.inputs]
+        self._outputs = [tensor.name for tensor in self.spec.outputs]
+
+    @classmethod
+    def describe(cls, path: Path) -> FileDescription:
+        """See ``Session.describe``. A script file records its inputs' names; dtypes, shapes and outputs it does not."""
+        module, metadata = _load(path)
+        inputs = [argument.name for argument in _schema(module).arguments if argument.name != "self"]
+        outputs = tuple(FileTensor(name, None, None) for name in _recorded_outputs(metadata))
+        return FileDescription(Interface(tuple(FileTensor(name, None, None) for name in inputs), outputs), metadata)
+
+    @classmethod
+    def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> TorchScriptSession:
+        """See ``Session.open``."""
+        return cls(_load(path)[0], file_contract, first_state)
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        try:
+            with plain_kernels():
+                results = self._module(*(to_tensor(feeds[name]) for name in self._inputs))
+        except RuntimeError as error:
+            raise ContractError(f"TorchScript could not run the step: {first_line(error)}") from error
+        return {name: tensor.numpy() for name, tensor in zip(self._outputs, results, strict=True)}
+
+
+def _schema(module: Any) -> Any:
+    return module.forward.schema
+
+
+def _load(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
+    extra: dict[str, str | bytes] = {METADATA_KEY: ""}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit is deprecated; the files live on
+            module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ContractError(f"{path} is not a TorchScript file that torch can open: {first_line(error)}") from error
+    text = extra[METADATA_KEY]
+    text = text.decode() if isinstance(text, bytes) else text
+    return module.eval(), {METADATA_KEY: text} if text else {}
+
+
+def _recorded_outputs(metadata: dict[str, str]) -> list[str]:
+    if METADATA_KEY not in metadata:
+        return []
+    file_contract = FileContract.from_metadata(metadata, source="the file")
+    return [tensor.name for tensor in file_contract.interface().outputs]

@@ -1,0 +1,224 @@
+"""A whole text run, as ``edgernn train text`` does it: corpus and vocabulary, model, loop, and what is left in the folder.
+
+RUN/config.json, weights.safetensors, tokenizer.json, held_out.safetensors    the checkpoint, best on validation
+RUN/training.safetensors                                                      the resumable state
+RUN/corpus/                                                                   the encoded corpus
+RUN/metrics.jsonl, loss.png                                                   how it went
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from edgernn.contract import Model
+from edgernn.data.corpus import Corpus
+from edgernn.data.source import CorpusSource, open_source
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.errors import UsageError
+from edgernn.models import checkpoint
+from edgernn.models.language import LanguageConfig, LanguageModel
+from edgernn.training import resume
+from edgernn.training.device import choose_device, mixed_precision
+from edgernn.training.distributed import World, world
+from edgernn.training.loop import Loop
+from edgernn.training.options import TrainOptions
+from edgernn.training.progress import MetricsFile, Reporter, Several, Silent
+from edgernn.training.schedule import Budget
+from edgernn.training.text import TextTask
+
+CORPUS = "corpus"
+_HELD_OUT_TOKENS = 1 << 15
+
+
+class TextSetup(Model):
+    """What a text run is made of, besides the loop's options; saved with the run.
+
+    Attributes:
+        tokens: one of ``TOKEN_KINDS``.
+        model: the model but for its vocabulary, which the text decides.
+        vocabulary, minimum_count: limits for the tokens ``word`` and ``bpe``, see ``Tokenizer.build``.
+        validation_fraction: share of the text, at its end, that is kept for validation.
+    """
+
+    tokens: str = "char"
+    model: dict[str, Any] = Field(default_factory=dict)
+    vocabulary: int | None = None
+    minimum_count: int = 2
+    validation_fraction: float = 0.1
+
+
+@dataclass(frozen=True)
+class TextRun:
+    """How a run ended. Losses are in nats per token on ``split``."""
+
+    folder: Path
+    validation_loss: float
+    split: str
+    steps: int
+    epochs: float
+    seconds: float
+    parameters: int
+    interrupted: bool
+
+
+def train_text(
+    data: str,
+    out: Path,
+    *,
+    options: TrainOptions,
+    setup: TextSetup | None = None,
+    glob: str = "**/*.txt",
+    validation: str | None = None,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> TextRun:
+    """Train a language model on a text into the folder ``out``.
+
+    Args:
+        data: a file, a folder (with ``glob``), ``-`` for standard input, or ``python-docs``.
+        out: a folder that holds no run yet.
+        options: of the loop.
+        setup: tokens and model; the default is a character LSTM.
+        glob: which files of a folder.
+        validation: a text of its own for validation, named as ``data``.
+        device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        reporter: who hears of the run.
+
+    Raises:
+        UsageError, DataError, TrainingError, StorageError: see errors.py.
+    """
+    setup = setup or TextSetup()
+    chosen = choose_device(device)
+    with world() as here:
+        if here.leads:
+            _refuse_existing(out)
+            LanguageConfig.model_validate({"vocabulary": 1, **setup.model})
+            _prepare(data, out, setup=setup, glob=glob, validation=validation)
+        here.wait()
+        task = _task(out, options, setup=setup, here=here, device=chosen)
+        return _run(task, out, options=options, setup=setup, here=here, reporter=reporter)
+
+
+def resume_text(out: Path, *, budget: Budget | None = None, device: str = "auto", reporter: Reporter | None = None) -> TextRun:
+    """Go on with the run in ``out`` as if it had never stopped; a new ``budget`` lengthens or shortens it.
+
+    Raises:
+        CheckpointError: there is no run, or its state is damaged.
+    """
+    chosen = choose_device(device)
+    progress, tensors = resume.load(out / resume.RESUME_FILE)
+    options = TrainOptions.model_validate(progress.options)
+    if budget is not None:
+        options = options.model_copy(update={"budget": budget})
+    setup = TextSetup.model_validate(progress.setup)
+    with world() as here:
+        task = _task(out, options, setup=setup, here=here, device=chosen)
+        return _run(task, out, options=options, setup=setup, here=here, reporter=reporter, resumed=(progress, tensors))
+
+
+def _prepare(data: str, out: Path, *, setup: TextSetup, glob: str, validation: str | None) -> None:
+    """Make the vocabulary and the encoded corpus."""
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(data, glob=glob))
+        own = stack.enter_context(open_source(validation, glob=glob)) if validation else None
+        tokenizer = Tokenizer.build(
+            _texts(source, own), setup.tokens, minimum_count=setup.minimum_count, vocabulary_size=setup.vocabulary
+        )
+        corpus = Corpus.encode(
+            source,
+            tokenizer,
+            out / CORPUS,
+            validation_fraction=setup.validation_fraction,
+            validation_source=own,
+        )
+    tokenizer.save(out / checkpoint.TOKENIZER)
+    checkpoint.save_held_out(out / checkpoint.HELD_OUT, np.asarray(corpus.validation[:_HELD_OUT_TOKENS]))
+
+
+def _texts(source: CorpusSource, own: CorpusSource | None) -> Iterator[str]:
+    """All text that must be in the vocabulary: a character met only in validation has to be encodable, too."""
+    return chain(source.chunks(), own.chunks() if own else ())
+
+
+def _task(out: Path, options: TrainOptions, *, setup: TextSetup, here: World, device: torch.device) -> TextTask:
+    tokenizer = Tokenizer.load(out / checkpoint.TOKENIZER)
+    corpus = Corpus.open(out / CORPUS)
+    corpus.check_tokenizer(tokenizer)
+    torch.manual_seed(options.seed)
+    model = LanguageModel(LanguageConfig.model_validate({"vocabulary": tokenizer.vocabulary_size, **setup.model}))
+    if here.rank:
+        torch.manual_seed(options.seed + here.rank)  # dropout differs between processes; weights do not
+    about = {
+        "corpus": corpus.source,
+        "split": corpus.split,
+        "tokens": tokenizer.kind,
+        "train_tokens": len(corpus.train),
+        "options": options.model_dump(),
+    }
+    return TextTask(
+        model.to(device),
+        corpus,
+        tokenizer=tokenizer,
+        world=here,
+        batch=options.batch,
+        chunk=options.chunk,
+        mixed=mixed_precision(options.mixed, device),
+        folder=out,
+        about=about,
+    )
+
+
+def _run(
+    task: TextTask,
+    out: Path,
+    *,
+    options: TrainOptions,
+    setup: TextSetup,
+    here: World,
+    reporter: Reporter | None,
+    resumed: tuple[resume.Progress, dict[str, torch.Tensor]] | None = None,
+) -> TextRun:
+    with _reporting(reporter, out, here=here, from_step=resumed[0].step if resumed else 0) as hearing:
+        loop = Loop(task, options, path=out / resume.RESUME_FILE, world=here, reporter=hearing, setup=setup.model_dump())
+        if resumed:
+            loop.restore(*resumed)
+        progress = loop.run()
+    return TextRun(
+        folder=out,
+        validation_loss=progress.best,
+        split=task.split,
+        steps=progress.step,
+        epochs=task.epochs(),
+        seconds=progress.seconds,
+        parameters=sum(p.numel() for p in task.model.parameters()),
+        interrupted=loop.interrupted,
+    )
+
+
+@contextmanager
+def _reporting(reporter: Reporter | None, out: Path, *, here: World, from_step: int) -> Iterator[Reporter]:
+    if not here.leads:
+        yield Silent()
+        return
+    hearing = Several(MetricsFile(out, from_step=from_step), reporter or Silent())
+    try:
+        yield hearing
+    finally:
+        hearing.close()
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.is_file():
+        raise UsageError(f"{out} is a file, expected a folder to train into")
+    for name in (resume.RESUME_FILE, checkpoint.CONFIG, checkpoint.WEIGHTS):
+        if (out / name).exists():
+            raise UsageError(f"{out} holds a run already ({name}); add --resume to go on with it, or choose another --out")

@@ -1,0 +1,215 @@
+"""Training a language model on a text: lanes of the corpus, the state carried from chunk to chunk, and the whole command.
+
+The corpus is cut into as many contiguous lanes as the batch has rows. A step takes the next chunk of every lane and starts
+from the state that the last chunk left, detached (truncated back-propagation through time, Williams & Peng 1990). At
+every step one row in turn starts from the first state instead, so that the model learns to begin, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgernn.contract import CELL_STATES
+from edgernn.data.corpus import Corpus
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.decoding.generate import Generation, begin
+from edgernn.decoding.sampling import Sampler
+from edgernn.errors import TrainingError, UsageError
+from edgernn.models import checkpoint
+from edgernn.models.language import LanguageModel
+from edgernn.models.recurrent import State
+from edgernn.sessions.eager import EagerSession
+from edgernn.training.distributed import World
+
+_EVALUATION_LANES, _EVALUATION_CHUNK = 16, 256
+_EVALUATION_TOKENS = 1 << 20  # at most so many validation tokens are measured, from the start of the part
+_SAMPLE_LENGTH = 160
+
+
+class Lanes:
+    """Contiguous lanes over token ids, read chunk by chunk from the memory-mapped file.
+
+    Args:
+        ids: any integers ``[N]``.
+        batch: how many lanes.
+        chunk: how many steps at a time; every pass starts one chunk-length further on, so chunks are cut anew.
+        rows: the lanes that this process reads.
+    """
+
+    def __init__(self, ids: np.ndarray, *, batch: int, chunk: int, rows: range) -> None:
+        self.length = (len(ids) - 1) // batch
+        if self.length < 2 * chunk:
+            raise TrainingError(
+                f"the training part has {len(ids)} tokens; {batch} rows of chunks of {chunk} need at least "
+                f"{2 * chunk * batch + 1}. Give more text, or a smaller --batch or --chunk"
+            )
+        self._ids, self._chunk, self._rows = ids, chunk, rows
+        self.passes, self._at = 0, 0
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Full passes made, and the step at which the next chunk starts."""
+        return self.passes, self._at
+
+    @position.setter
+    def position(self, position: tuple[int, int]) -> None:
+        self.passes, self._at = position
+
+    def epochs(self) -> float:
+        """Return how many passes are done, with the fraction of the one under way."""
+        return self.passes + self._at / self.length
+
+    def next(self) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Return inputs and targets, int64 ``[rows, chunk]`` each, and whether a pass starts here."""
+        if self._at + self._chunk > self.length:
+            self.passes += 1
+            self._at = (self.passes * (self._chunk // 2 + 1)) % self._chunk
+            starts = True
+        else:
+            starts = self._at == 0
+        begins = [row * self.length + self._at for row in self._rows]
+        block = np.stack([self._ids[b : b + self._chunk + 1] for b in begins]).astype(np.int64)
+        self._at += self._chunk
+        return block[:, :-1], block[:, 1:], starts
+
+
+class _ChunkLoss(nn.Module):
+    """The loss of one chunk: what DistributedDataParallel wraps, so everything that has gradients is in ``forward``."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor, targets: Tensor, state: State, fresh: Tensor) -> tuple[Tensor, State]:
+        """Return the mean cross-entropy in nats and the state after; rows in bool ``fresh [B]`` begin anew."""
+        first = self.model.initial_state(len(tokens))
+        state = tuple(torch.where(fresh[None, :, None], f, s) for f, s in zip(first, state, strict=True))
+        logits, state = self.model(tokens, state)
+        loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+        return loss, tuple(tensor.detach().float() for tensor in state)
+
+
+class TextTask:
+    """A language model on a corpus, as the loop wants it.
+
+    Args:
+        model: on its device already.
+        corpus: encoded with ``tokenizer``.
+        world: this process among others; the batch is shared out evenly.
+        batch, chunk: of all processes together.
+        mixed: run matrix products in bfloat16.
+        folder: where ``save_best`` writes.
+        about: what ``config.json`` tells of the training, completed at each ``save_best``.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        corpus: Corpus,
+        *,
+        tokenizer: Tokenizer,
+        world: World,
+        batch: int,
+        chunk: int,
+        mixed: bool,
+        folder: Path,
+        about: dict[str, Any],
+    ) -> None:
+        if batch % world.size:
+            raise UsageError(f"a batch of {batch} rows cannot be shared evenly by {world.size} processes; use a multiple")
+        share = batch // world.size
+        self.model, self.world, self.split = model, world, corpus.split
+        self._corpus, self._tokenizer, self._folder, self._about = corpus, tokenizer, folder, about
+        self._batch, self._mixed = batch, mixed
+        self._rows = range(world.rank * share, (world.rank + 1) * share)
+        self._lanes = Lanes(corpus.train, batch=batch, chunk=chunk, rows=self._rows)
+        self._loss = world.wrap(_ChunkLoss(model))
+        self._device = next(model.parameters()).device
+        self._state = _detached(model.initial_state(share))
+        self._step = 0
+        self._validation_lanes()
+
+    def next_loss(self) -> tuple[Tensor, int]:
+        """See ``Task.next_loss``."""
+        inputs, targets, starts = self._lanes.next()
+        fresh = torch.tensor([starts or row == self._step % self._batch for row in self._rows], device=self._device)
+        self._step += 1
+        self.model.train()
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._mixed):
+            loss, self._state = self._loss(self._tensor(inputs), self._tensor(targets), self._state, fresh)
+        return loss, self._batch * inputs.shape[1]
+
+    def epochs(self) -> float:
+        """See ``Task.epochs``."""
+        return self._lanes.epochs()
+
+    def evaluate(self) -> float:
+        """Return nats per token over the validation part, in float32, the state carried along each of its lanes."""
+        ids, count = self._validation_lanes()
+        length = (len(ids) - 1) // count
+        inputs, targets = (ids[start : start + count * length].reshape(count, length) for start in (0, 1))
+        self.model.eval()
+        total = 0.0
+        with torch.no_grad():
+            state = self.model.initial_state(count)
+            for at in range(0, length, _EVALUATION_CHUNK):
+                part = slice(at, at + _EVALUATION_CHUNK)
+                logits, state = self.model(self._tensor(inputs[:, part]), state)
+                wanted = self._tensor(targets[:, part]).flatten()
+                total += nn.functional.cross_entropy(logits.flatten(0, 1), wanted, reduction="sum").item()
+        return total / (count * length)
+
+    def sample(self) -> str:
+        """Return a short text in the model's words as of now."""
+        self.model.eval()
+        session = EagerSession(self.model)
+        start = begin(session, start_tokens(self._tokenizer))
+        generation = Generation(session, start, sampler=Sampler(temperature=0.8), seed=1)
+        return self._tokenizer.decode(list(generation.write(_SAMPLE_LENGTH)))
+
+    def save_best(self, *, step: int, loss: float) -> None:
+        """Write the checkpoint's weights and configuration."""
+        result = {"step": step, "epochs": round(self.epochs(), 4), "validation_loss": loss}
+        checkpoint.save_weights(self.model, self._folder / checkpoint.WEIGHTS)
+        checkpoint.save_config(self._folder, self.model.config, training={**self._about, **result})
+
+    def state(self) -> dict[str, Tensor]:
+        """See ``Task.state``: the lanes' position, the step, and the carried state of all rows ``[L, B, H]``."""
+        position = torch.tensor([*self._lanes.position, self._step], dtype=torch.int64)
+        names = CELL_STATES[self.model.config.cell]
+        whole = {name: self.world.gather(s, 1) for name, s in zip(names, self._state, strict=True)}
+        return {"position": position, **whole}
+
+    def set_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """See ``Task.set_state``."""
+        passes, at, self._step = tensors["task.position"].tolist()
+        self._lanes.position = (passes, at)
+        rows = slice(self._rows.start, self._rows.stop)
+        names = CELL_STATES[self.model.config.cell]
+        self._state = tuple(tensors[f"task.{name}"][:, rows].contiguous().to(self._device) for name in names)
+
+    def _validation_lanes(self) -> tuple[np.ndarray, int]:
+        ids = np.asarray(self._corpus.validation[: _EVALUATION_TOKENS + 1])
+        if len(ids) < 2:
+            raise TrainingError(f"the validation part has {len(ids)} tokens, it needs 2 or more; give more text")
+        return ids, min(_EVALUATION_LANES, max(1, (len(ids) - 1) // _EVALUATION_CHUNK))
+
+    def _tensor(self, ids: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self._device)
+
+
+def start_tokens(tokenizer: Tokenizer) -> np.ndarray:
+    """Return what to feed when there is no prompt: a line's end if the vocabulary has it, else the first token."""
+    ids = tokenizer.encode("\n", on_unknown="skip")
+    unknown = tokenizer.unknown_id
+    return ids if len(ids) and ids[0] != unknown else np.zeros(1, np.int64)
+
+
+def _detached(state: State) -> State:
+    return tuple(tensor.detach() for tensor in state)

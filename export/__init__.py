@@ -1,0 +1,5 @@
+"""Exporters: from a checkpoint to the files of a bundle. Imported as ``edgernn.export``."""
+
+from edgernn.export.pack import export_bundle
+
+__all__ = ["export_bundle"]

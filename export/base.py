@@ -1,0 +1,79 @@
+"""The interface of every exporter; it judges the written file against the contract before anyone else sees it."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from edgernn import formats
+from edgernn.contract import Contract, Decoding, FileContract, Narrowing, file_problems
+from edgernn.errors import ContractError, UsageError
+from edgernn.models.language import LanguageModel
+
+
+@dataclass(frozen=True)
+class Written:
+    """What an exporter tells of the file it wrote."""
+
+    narrowing: Narrowing
+    target: str
+    exporter: str
+
+
+class Exporter(ABC):
+    """Writes one graph of a model in one format.
+
+    Subclasses set ``format_name`` and implement ``narrowing``, ``target``, ``versions`` and ``_write``.
+    """
+
+    format_name: str
+    target: str
+
+    def export(self, model: LanguageModel, path: Path, *, precision: str, decoding: Decoding) -> Written:
+        """Write ``model`` to ``path``, and read the file back to check it against the contract.
+
+        The model is copied first and never changed.
+
+        Raises:
+            UsageError: the format does not offer ``precision``.
+            ContractError: what was written does not keep the contract: an exporter's defect, nothing is packed.
+        """
+        row = formats.by_name(self.format_name)
+        if precision not in row.precisions:
+            raise UsageError(f"{row.name} does not offer {precision!r}; it offers {', '.join(row.precisions)}")
+        contract = model.config.contract()
+        narrowing = self.narrowing(contract, precision)
+        file_contract = FileContract(contract=contract, narrowing=narrowing, decoding=decoding)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _quiet_copy(model) as clone:
+            self._write(clone, path, file_contract=file_contract, precision=precision)
+        session = formats.resolve(row.session, needed_for=f"checking {row.name}", extra=row.export_extra)
+        problems = file_problems(session.describe(path), file_contract)
+        if problems:
+            raise ContractError(f"the {row.name} exporter broke the contract in {path.name}: {'; '.join(problems)}")
+        return Written(narrowing, self.target, self.versions())
+
+    def narrowing(self, contract: Contract, precision: str) -> Narrowing:
+        """Say how the file will be narrower than ``contract``; not at all unless a format says so."""
+        return Narrowing()
+
+    @abstractmethod
+    def versions(self) -> str:
+        """Return the packages that write the file, with versions."""
+
+    @abstractmethod
+    def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+        """Write ``model`` (a private copy in evaluation mode, float32, on the CPU) to ``path`` with the metadata."""
+
+
+@contextmanager
+def _quiet_copy(model: LanguageModel) -> Iterator[LanguageModel]:
+    """Yield a copy in evaluation mode, float32, on the CPU, without gradients."""
+    with torch.no_grad():
+        yield copy.deepcopy(model).cpu().float().eval().requires_grad_(False)

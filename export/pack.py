@@ -1,0 +1,199 @@
+"""From a checkpoint folder to a bundle: write the artifacts, measure them, and pack what they need to be driven."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import safetensors.numpy
+
+import edgernn
+from edgernn import bundle as bundles
+from edgernn import formats, storage
+from edgernn.bundle import Bundle, digest
+from edgernn.contract import Decoding, FileContract
+from edgernn.errors import ContractError, UnavailableError, UsageError
+from edgernn.manifest import MANIFEST, Artifact, FileDigest, Manifest, ParityRecord, Provenance, TokenizerEntry
+from edgernn.models import checkpoint
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.parity import golden
+from edgernn.parity.verify import DEFAULT_STEPS, measure
+from edgernn.sessions.base import Session
+from edgernn.sessions.eager import EagerSession
+from edgernn.tolerances import tolerance
+from edgernn.training.text import start_tokens
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One artifact to write."""
+
+    row: formats.Format
+    precision: str
+
+
+def export_bundle(
+    source: Path | str | Checkpoint,
+    out: Path | str,
+    *,
+    to: Iterable[str] | None = None,
+    precision: Iterable[str] | None = None,
+    release: bool = False,
+    steps: int = DEFAULT_STEPS,
+    tell: Tell = lambda line: None,
+) -> Bundle:
+    """Export a checkpoint to a bundle, each artifact checked against the contract and rolled out against the reference.
+
+    Args:
+        source: a checkpoint folder, or a loaded checkpoint; it is not changed.
+        out: a folder, or a file ending in ``.edgernn``; an older bundle there is replaced once the new one is whole.
+        to: formats or families; default all.
+        precision: every precision to write in the formats that offer it; default each format's first.
+        release: leave the reference weights and the held-out sample out.
+        steps: length of the rollouts.
+        tell: hears, one line each, what is being done.
+
+    Returns:
+        The bundle, opened.
+
+    Raises:
+        UsageError: an unknown format or precision, or ``out`` holds something else.
+        CheckpointError: the checkpoint is missing or damaged.
+        ContractError: an artifact does not keep the contract or its tolerance; nothing is written.
+        UnavailableError: a package that a format needs is not installed.
+    """
+    out = Path(out)
+    jobs = _jobs(to, precision)
+    _refuse_foreign(out)
+    loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
+    loaded = replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval())
+    if out.suffix == bundles.SUFFIX:
+        with tempfile.TemporaryDirectory(prefix="edgernn-") as scratch:
+            folder = Path(scratch) / out.stem
+            folder.mkdir()
+            _fill(folder, loaded, jobs, release=release, steps=steps, tell=tell)
+            bundles.pack(folder, out)
+    else:
+        with storage.replacing(out) as folder:
+            folder.mkdir()
+            _fill(folder, loaded, jobs, release=release, steps=steps, tell=tell)
+    return Bundle.open(out)
+
+
+def _jobs(to: Iterable[str] | None, precision: Iterable[str] | None) -> list[_Job]:
+    """Pair formats with precisions. What was asked for by name and cannot be had is an error, never left out."""
+    named = None if to is None else list(to)
+    rows = formats.select(named)
+    if precision is None:
+        return [_Job(row, row.precisions[0]) for row in rows]
+    wanted = list(dict.fromkeys(precision))
+    jobs = [_Job(row, name) for row in rows for name in wanted if name in row.precisions]
+    unmet = [name for name in wanted if name not in {job.precision for job in jobs}]
+    unmet += [row.name for row in rows if row.name in (named or ()) and row not in {job.row for job in jobs}]
+    if unmet or not jobs:
+        offers = "; ".join(f"{row.name} offers {', '.join(row.precisions)}" for row in rows)
+        raise UsageError(f"cannot export {', '.join(unmet) or 'nothing'} as asked: {offers}")
+    return jobs
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Replace nothing but a bundle."""
+    if out.suffix == bundles.SUFFIX:
+        if out.is_dir():
+            raise UsageError(f"{out} is a folder, expected a {bundles.SUFFIX} file to write; choose another --out")
+    elif out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).exists())):
+        raise UsageError(f"{out} is there and is no bundle; it was left as it is. Choose another --out")
+
+
+def _fill(folder: Path, loaded: Checkpoint, jobs: list[_Job], *, release: bool, steps: int, tell: Tell) -> None:
+    """Write a whole bundle into the empty ``folder``."""
+    model = loaded.model
+    contract = model.config.contract()
+    decoding = Decoding(start=tuple(start_tokens(loaded.tokenizer).tolist()))
+    reference = EagerSession(model, FileContract(contract=contract, decoding=decoding))
+    artifacts = []
+    for job in jobs:
+        tell(f"exporting {job.row.name} {job.precision}")
+        artifacts.append(_export(folder, job, loaded, reference=reference, decoding=decoding, steps=steps))
+    files = _write_companions(folder, loaded, reference, release=release)
+    has = {name: name if (folder / name).exists() else None for name in (bundles.INITIAL_STATE, bundles.REFERENCE)}
+    evaluation = f"{bundles.EVALUATION}/{checkpoint.HELD_OUT}"
+    manifest = Manifest(
+        contract=contract,
+        decoding=decoding,
+        artifacts=tuple(artifacts),
+        tokenizer=TokenizerEntry(kind=loaded.tokenizer.kind, vocabulary_size=loaded.tokenizer.vocabulary_size),
+        golden=bundles.GOLDEN,
+        initial_state=has[bundles.INITIAL_STATE],
+        reference=has[bundles.REFERENCE],
+        evaluation=evaluation if (folder / evaluation).exists() else None,
+        files=files,
+        provenance=Provenance(
+            edgernn=edgernn.__version__,
+            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            model=model.config.model_dump(),
+            training=loaded.training,
+        ),
+    )
+    storage.write_text(folder / MANIFEST, manifest.to_json())
+
+
+def _export(folder: Path, job: _Job, loaded: Checkpoint, *, reference: Session, decoding: Decoding, steps: int) -> Artifact:
+    row, inner = job.row, job.row.path(job.precision)
+    exporter = formats.resolve(row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra)()
+    written = exporter.export(loaded.model, folder / inner, precision=job.precision, decoding=decoding)
+    file_contract = FileContract(contract=reference.contract, narrowing=written.narrowing, decoding=decoding)
+    found = digest(folder / inner)
+    return Artifact(
+        path=inner,
+        format=row.name,
+        precision=job.precision,
+        bytes=found.bytes,
+        sha256=found.sha256,
+        target=written.target,
+        exporter=written.exporter,
+        narrowing=written.narrowing,
+        parity=_parity(folder / inner, job, reference, file_contract, steps=steps),
+    )
+
+
+def _parity(path: Path, job: _Job, reference: Session, file_contract: FileContract, *, steps: int) -> ParityRecord | None:
+    """Roll the artifact out where its runtime is here; raise ContractError if it is out of tolerance."""
+    row = job.row
+    session = formats.resolve(row.session, needed_for=f"checking {row.name}", extra=row.export_extra)
+    first = reference.initial_state(1)
+    try:
+        candidate = session.open(path, file_contract, first)
+    except UnavailableError:
+        return None
+    record = measure(reference, candidate, limit=tolerance(row.family, job.precision), steps=steps)
+    if record.worst > record.tolerance:
+        raise ContractError(
+            f"{row.name} {job.precision} is {record.worst:.1e} from the reference in {record.tensor} over {steps} steps, "
+            f"tolerance {record.tolerance:.0e}; nothing was written"
+        )
+    return record
+
+
+def _write_companions(folder: Path, loaded: Checkpoint, reference: Session, *, release: bool) -> dict[str, FileDigest]:
+    """Write all but artifacts and manifest; return the digest of each file."""
+    loaded.tokenizer.save(folder / bundles.TOKENIZER)
+    golden.record(reference, folder / bundles.GOLDEN)
+    names = [bundles.TOKENIZER, bundles.GOLDEN]
+    if reference.contract.initial_state == "learned":
+        storage.write_bytes(folder / bundles.INITIAL_STATE, safetensors.numpy.save(reference.initial_state(1)))
+        names.append(bundles.INITIAL_STATE)
+    if not release:
+        checkpoint.save(replace(loaded, held_out=None), folder / bundles.REFERENCE)
+        names += [f"{bundles.REFERENCE}/{file.name}" for file in sorted((folder / bundles.REFERENCE).iterdir())]
+        if loaded.held_out is not None:
+            names.append(f"{bundles.EVALUATION}/{checkpoint.HELD_OUT}")
+            checkpoint.save_held_out(folder / names[-1], loaded.held_out)
+    return {name: digest(folder / name) for name in names}

@@ -1,0 +1,31 @@
+"""TorchScript: a traced module that ``torch.jit.load`` opens alone, the contract in an extra file."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import torch
+
+from edgernn.contract import FileContract
+from edgernn.export.base import Exporter
+from edgernn.export.graphs import StepGraph, example_inputs
+from edgernn.models.language import LanguageModel
+
+
+class TorchScriptExporter(Exporter):
+    """Writes ``.pt`` by tracing; the fused layers keep batch and time open."""
+
+    format_name = "torchscript"
+    target = "torch.jit"
+
+    def versions(self) -> str:
+        """See ``Exporter.versions``."""
+        return f"torch {torch.__version__}"
+
+    def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+        examples = example_inputs(file_contract, batch=2, time=3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch.jit warns that it is deprecated
+            module = torch.jit.trace(StepGraph(model), examples)
+            torch.jit.save(module, str(path), _extra_files=file_contract.to_metadata())
