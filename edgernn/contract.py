@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,6 +25,7 @@ TOKENS, LOGITS = "tokens", "logits"
 NEXT = "_next"  # state output = state input + NEXT
 CELL_STATES = {"lstm": ("h", "c"), "gru": ("h",), "rnn": ("h",), "rnn_relu": ("h",)}  # cell → its state tensors
 
+M = TypeVar("M", bound=BaseModel)
 Role = Literal["input", "context", "state", "output"]
 DType = Literal["int64", "int32", "uint8", "float32", "float16"]
 AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -287,6 +288,21 @@ def _tensor_problems(want: FileTensor, have: FileTensor) -> list[str]:
 
 def _shape(shape: tuple[int | str, ...]) -> str:
     return f"[{', '.join(map(str, shape))}]"
+
+
+def validated(kind: type[M], /, **values: Any) -> M:
+    """Build ``kind`` from values that a person gave.
+
+    Raises:
+        UsageError: a value does not fit; names it, and says what was expected.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+        where = f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: " if first["loc"] else ""
+        raise UsageError(where + reason) from error
 
 
 def first_line(error: Exception) -> str:

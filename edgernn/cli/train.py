@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -61,6 +61,7 @@ def text(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a recurrent language model. Ctrl-C ends the run cleanly; --resume goes on as if it had not stopped."""
+    from edgernn.contract import validated
     from edgernn.training import run_text
     from edgernn.training.options import TrainOptions
     from edgernn.training.progress import Terminal
@@ -73,7 +74,7 @@ def text(
         return
     model = {"cell": cell, "hidden": hidden, "layers": layers, "dropout": dropout, "tied": tied}
     model |= {"embedding": embedding or (hidden if tied else 64), "learned_initial_state": learned_state}
-    setup = _checked(
+    setup = validated(
         run_text.TextSetup,
         tokens=tokens,
         vocabulary=vocabulary,
@@ -81,7 +82,7 @@ def text(
         validation_fraction=validation_fraction,
         model=model,
     )
-    options = _checked(
+    options = validated(
         TrainOptions,
         budget=budget or _budget(minutes=_DEFAULT_MINUTES, steps=None, epochs=None),
         batch=batch,
@@ -107,21 +108,10 @@ def _budget(*, minutes: float | None, steps: int | None, epochs: float | None) -
     if len(given) > 1:
         raise UsageError(f"give one budget, not {' and '.join('--' + unit for unit in given)}")
     for unit, amount in given.items():
-        made: Budget = _checked(Budget, unit=unit, amount=amount)
-        return made
+        if amount <= 0:
+            raise UsageError(f"--{unit} is {amount:g}, expected above 0")
+        return Budget.model_validate({"unit": unit, "amount": amount})
     return None
-
-
-def _checked(kind: Any, /, **values: Any) -> Any:
-    """Build a validated model; turn what does not fit into one line that names the value."""
-    from pydantic import ValidationError
-
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{where} is {first['input']!r}: {first['msg'].lower()}") from error
 
 
 def _refuse_changes(context: typer.Context) -> None:
@@ -138,7 +128,9 @@ def _given(context: typer.Context, name: str) -> bool:
 
 
 def _finish(run: TextRun, *, as_json: bool) -> None:
-    """Print what was reached; leave with 130 if Ctrl-C ended the run."""
+    """Print what was reached, once for all processes; leave with 130 if Ctrl-C ended the run."""
+    if not run.leads:
+        return
     result = {
         "run": str(run.folder),
         "validation_loss": run.validation_loss,

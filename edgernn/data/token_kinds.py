@@ -153,11 +153,11 @@ def _learn_word(chunks: Iterable[str], limits: Limits) -> models.Model:
     )
     tokenizer = _word_pipeline()
     tokenizer.train_from_iterator(cut_pieces(chunks), trainer)
-    vocabulary = tokenizer.get_vocab()
-    if len(vocabulary) < 2:
+    if tokenizer.get_vocab_size() < 2:
         raise DataError(f"no word of the text occurs {limits.minimum_count} times; give more text or a lower count")
-    # A fresh model, because the trainer would leave <unk> as an added token that also matches the text "<unk>".
-    return models.WordLevel(vocabulary, unk_token=UNKNOWN)
+    # Only the model is taken: training also makes <unk> an added token, which would match the text "<unk>".
+    model: models.Model = tokenizer.model
+    return model
 
 
 def _learn_bpe(chunks: Iterable[str], limits: Limits) -> models.Model:

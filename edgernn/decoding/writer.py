@@ -46,7 +46,7 @@ def write_text(
         artifact: see ``open_session``.
         on_unknown: see ``Tokenizer.encode``.
         load_state, save_state: files to go on from and to leave behind.
-        show: hears the prompt, then each piece of text as soon as it is whole.
+        show: hears the prompt as the model reads it, then each piece of text as soon as it is whole.
 
     Returns:
         ``artifact``, ``seed``, ``text`` (without the prompt) and ``tokens``.
@@ -65,8 +65,8 @@ def write_text(
         ids = tokenizer.encode(prompt, on_unknown=on_unknown)
         if not len(ids) and before is None:
             ids = np.array(defaults.start, np.int64)
+        show(tokenizer.decode(ids) if prompt else "")
         generation = Generation(session, begin(session, ids, after=before), sampler=sampler, seed=seed)
-        show(prompt)
         decoder = StreamDecoder(tokenizer)
         tokens: list[int] = []
         for token in generation.write(length, stop=ends):

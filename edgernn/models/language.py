@@ -7,14 +7,21 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
 from edgernn.contract import CELL_STATES, Contract, Model, language_contract
-from edgernn.errors import UsageError
-from edgernn.models.recurrent import RecurrentStack, State, StepStack, cell_row, zero_state
+from edgernn.models.recurrent import RecurrentStack, State, StepStack, zero_state
 
 MAX_LAYERS = 5
+
+
+def _known_cell(name: str) -> str:
+    if name not in CELL_STATES:
+        raise ValueError(f"expected one of {', '.join(CELL_STATES)}")
+    return name
 
 
 class LanguageConfig(Model):
@@ -25,13 +32,22 @@ class LanguageConfig(Model):
     """
 
     vocabulary: int = Field(ge=1)
-    cell: str = "lstm"
+    cell: Annotated[str, AfterValidator(_known_cell)] = "lstm"
     embedding: int = Field(default=64, ge=1)
     hidden: int = Field(default=256, ge=1)
     layers: int = Field(default=2, ge=1, le=MAX_LAYERS)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     tied: bool = False
     learned_initial_state: bool = False
+
+    @model_validator(mode="after")
+    def _tied_matrices_fit(self) -> LanguageConfig:
+        if self.tied and self.embedding != self.hidden:
+            raise ValueError(
+                f"tied weights need embedding = hidden, got {self.embedding} and {self.hidden}; "
+                f"use --embedding {self.hidden} or leave --tied out"
+            )
+        return self
 
     def contract(self) -> Contract:
         """Return the step contract of the model that this describes."""
@@ -49,12 +65,6 @@ class LanguageModel(nn.Module):
 
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
-        cell_row(config.cell)
-        if config.tied and config.embedding != config.hidden:
-            raise UsageError(
-                f"tied weights need embedding = hidden, got {config.embedding} and {config.hidden}; "
-                f"use --embedding {config.hidden} or leave --tied out"
-            )
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
         self.recurrent: nn.Module = RecurrentStack(

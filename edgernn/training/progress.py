@@ -119,11 +119,11 @@ class Terminal:
         columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}% {task.description}"), TimeElapsedColumn())
         self._progress = Progress(*columns, console=console, transient=True)
         self._task = self._progress.add_task("starting", total=1.0)
-        if console.is_terminal:
-            self._progress.start()
 
     def on_step(self, report: StepReport) -> None:
         """Move the bar."""
+        if self._console.is_terminal:
+            self._progress.start()
         left = report.seconds / report.done * (1 - report.done) if report.done > 0 else 0.0
         text = f"train {report.train_loss:.3f} nats/token · {report.tokens_per_second:,.0f} tokens/s · {left:.0f} s left"
         self._progress.update(self._task, completed=report.done, description=text)

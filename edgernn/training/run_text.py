@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from edgernn.contract import Model
+from edgernn.contract import Model, validated
 from edgernn.data.corpus import Corpus
 from edgernn.data.source import CorpusSource, open_source
 from edgernn.data.tokenizer import Tokenizer
@@ -58,7 +58,7 @@ class TextSetup(Model):
 
 @dataclass(frozen=True)
 class TextRun:
-    """How a run ended. Losses are in nats per token on ``split``."""
+    """How a run ended. Losses are in nats per token on ``split``; only the process that ``leads`` has something to print."""
 
     folder: Path
     validation_loss: float
@@ -68,6 +68,7 @@ class TextRun:
     seconds: float
     parameters: int
     interrupted: bool
+    leads: bool = True
 
 
 def train_text(
@@ -101,7 +102,7 @@ def train_text(
     with world() as here:
         if here.leads:
             _refuse_existing(out)
-            LanguageConfig.model_validate({"vocabulary": 1, **setup.model})
+            validated(LanguageConfig, vocabulary=1, **setup.model)
             _prepare(data, out, setup=setup, glob=glob, validation=validation)
         here.wait()
         task = _task(out, options, setup=setup, here=here, device=chosen)
@@ -154,7 +155,7 @@ def _task(out: Path, options: TrainOptions, *, setup: TextSetup, here: World, de
     corpus = Corpus.open(out / CORPUS)
     corpus.check_tokenizer(tokenizer)
     torch.manual_seed(options.seed)
-    model = LanguageModel(LanguageConfig.model_validate({"vocabulary": tokenizer.vocabulary_size, **setup.model}))
+    model = LanguageModel(validated(LanguageConfig, vocabulary=tokenizer.vocabulary_size, **setup.model))
     if here.rank:
         torch.manual_seed(options.seed + here.rank)  # dropout differs between processes; weights do not
     about = {
@@ -201,6 +202,7 @@ def _run(
         seconds=progress.seconds,
         parameters=sum(p.numel() for p in task.model.parameters()),
         interrupted=loop.interrupted,
+        leads=here.leads,
     )
 
 

@@ -42,11 +42,11 @@ def test_topics_come_before_docstrings(pieces: list[str]) -> None:
     assert text.index('The "assert" statement') < text.index("Abstract Base Classes (ABCs) according to PEP 3119.")
 
 
-def library_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> list[str]:
+def library_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, **topics: str) -> list[str]:
     (tmp_path / "abc.py").write_text(source, "utf-8")
     (tmp_path / "sitecustomize.py").write_text('"""Not of the standard library, so it is left out of the corpus."""\n')
     monkeypatch.setattr(sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
-    monkeypatch.setattr("pydoc_data.topics.topics", {})
+    monkeypatch.setattr("pydoc_data.topics.topics", topics)
     return list(python_docs.read_chunks())
 
 
@@ -77,6 +77,11 @@ x = "\\d"
         f"Method. {LONG}\n\n    Indented.   Tab.\nBack.\n\n",
         f"Function. {LONG}\n\n",
     ]
+
+
+def test_topics_come_in_the_order_of_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = library_of(tmp_path, monkeypatch, "", b=f"B. {LONG}\n", a=f"\nA. {LONG}")
+    assert pieces == [f"A. {LONG}\n\n", f"B. {LONG}\n\n"]
 
 
 def test_typography_becomes_ascii_and_foreign_paragraphs_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,11 @@ def test_a_byte_order_mark_is_dropped(tmp_path: Path) -> None:
     assert read(path) == "a\ufeff"
 
 
-@given(text=st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), block=st.integers(1, 9))
+ANY_TEXT = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"))
+MARKED_TEXT = st.text(alphabet="\ufeffa\U0001f600")
+
+
+@given(text=ANY_TEXT | MARKED_TEXT, block=st.integers(1, 9))
 def test_characters_may_span_the_blocks(text: str, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "_READ_BYTES", block)

@@ -89,6 +89,13 @@ def test_a_character_is_held_until_its_last_byte() -> None:
     assert (pushed, rest) == (["", "", "\u2192"], "")
 
 
+def test_bytes_that_never_make_a_character_are_not_held_for_ever() -> None:
+    tokenizer = llama_like()
+    pushed, rest = stream(tokenizer, [1 + 0xE9] * 10)
+    assert len("".join(pushed)) == 8
+    assert rest == "\ufffd" * 2
+
+
 def test_an_id_outside_the_vocabulary() -> None:
     with pytest.raises(DataError, match="no token 256"):
         StreamDecoder(BUILT["byte"]).push(256)

@@ -11,7 +11,7 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import decoders, models, pre_tokenizers
+from tokenizers import decoders, models, pre_tokenizers, processors
 
 from edgernn import storage
 from edgernn.data.pieces import cut_pieces
@@ -107,6 +107,14 @@ def test_ids_take_the_smallest_type_that_holds_them(size: int, name: str) -> Non
     assert tokenizer.id_dtype.name == name
     assert tokenizer.vocabulary_size == size
     assert next(iter(tokenizer.encode_stream([f"w{size - 1}"]))).tolist() == [size - 1]
+
+
+def test_an_id_may_be_higher_than_the_count_of_tokens() -> None:
+    tokenizer = Tokenizer.from_json(tokenizers.Tokenizer(models.WordLevel({"a": 0, "b": 7}, unk_token="a")).to_str())
+    assert tokenizer.vocabulary_size == 8
+    assert tokenizer.decode(tokenizer.encode("b")) == "b"
+    with pytest.raises(DataError, match="no token 5"):
+        tokenizer.token(5)
 
 
 def test_unknown_characters_are_named_or_left_out() -> None:
@@ -226,8 +234,10 @@ def gpt2_like() -> tokenizers.Tokenizer:
     library = tokenizers.Tokenizer.from_str(TOKENIZERS["bpe"].to_json())
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     library.add_special_tokens(["<end>"])
+    end = library.token_to_id("<end>")
     library.enable_truncation(4)
-    library.enable_padding(length=9)
+    library.enable_padding(length=99)
+    library.post_processor = processors.TemplateProcessing("<end> $A", special_tokens=[("<end>", end)])
     return library
 
 
@@ -248,7 +258,7 @@ def test_a_tokenizer_of_another_make(make: Callable[[], tokenizers.Tokenizer]) -
     text = "the cats sat.\n\n  the cat "
     assert tokenizer.kind == "custom"
     assert tokenizer.encode(text).tolist() == library.encode(text, add_special_tokens=False).ids
-    assert tokenizer.decode(tokenizer.encode(text)) == library.decode(library.encode(text).ids)
+    assert tokenizer.decode(tokenizer.encode(text)) == library.decode(tokenizer.encode(text).tolist())
     assert tokenizer.vocabulary_size == library.get_vocab_size()
 
 

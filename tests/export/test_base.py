@@ -1,0 +1,235 @@
+"""Every exporter leaves the model as it was, and the base class catches one that breaks the contract."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from edgernn import formats
+from edgernn.contract import METADATA_KEY, Decoding, FileContract, Narrowing
+from edgernn.errors import ContractError, UsageError
+from edgernn.export.base import Exporter
+from edgernn.export.to_onnx import OnnxExporter
+from edgernn.models.language import LanguageModel
+from edgernn.sessions.opening import open_session
+
+MakeModel = Callable[..., LanguageModel]
+DECODING = Decoding(start=(3,), temperature=0.5)
+
+
+def exporter_of(name: str) -> Exporter:
+    row = formats.by_name(name)
+    exporter: Exporter = formats.resolve(row.exporter or "", needed_for="a test", extra=None)()
+    return exporter
+
+
+def export(exporter: Exporter, model: LanguageModel, folder: Path) -> Path:
+    row = formats.by_name(exporter.format_name)
+    path = folder / row.path(row.precisions[0])
+    exporter.export(model, path, precision=row.precisions[0], decoding=DECODING)
+    return path
+
+
+def fingerprint(model: LanguageModel) -> dict[str, Any]:
+    """All that an exporter could change in a model."""
+    parameters = {
+        name: (p.detach().numpy().tobytes(), p.data_ptr(), p.dtype, p.device, p.requires_grad, p.grad)
+        for name, p in model.named_parameters()
+    }
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks")
+    modules = {
+        name: (type(module), module.training, [len(getattr(module, kind)) for kind in hooks], sorted(vars(module)))
+        for name, module in model.named_modules()
+    }
+    return {"parameters": parameters, "modules": modules, "forward": "forward" in vars(model)}
+
+
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_exporting_changes_nothing(make_model: MakeModel, tmp_path: Path, name: str) -> None:
+    model = make_model(dropout=0.4, tied=True, embedding=8, learned_initial_state=True).train()
+    model.recurrent.eval()  # a mixture: every flag must be the one it was
+    model.head.bias.requires_grad_(False)
+    level = logging.getLogger("coremltools").level
+    before = fingerprint(model)
+    export(exporter_of(name), model, tmp_path)
+    assert fingerprint(model) == before
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+    assert logging.getLogger("coremltools").level == level
+
+
+@pytest.mark.parametrize("name", ["onnx", "torchscript"])
+def test_a_model_in_training_exports_as_in_evaluation(make_model: MakeModel, tmp_path: Path, name: str) -> None:
+    inputs = {"tokens": np.arange(6, dtype=np.int64).reshape(2, 3)}
+    results = []
+    for training in (True, False):
+        model = make_model(dropout=0.5, layers=3).train(training)
+        session = open_session(export(exporter_of(name), model, tmp_path / str(training)))
+        outputs, state = session.step(inputs, session.initial_state(2))
+        again, _ = session.step(inputs, session.initial_state(2))
+        assert np.array_equal(again["logits"], outputs["logits"])
+        results.append({**outputs, **state})
+    for key, wanted in results[1].items():
+        assert np.array_equal(results[0][key], wanted), key
+
+
+def test_a_model_of_another_precision_stays_so(make_model: MakeModel, tmp_path: Path) -> None:
+    model = make_model().double()
+    export(OnnxExporter(), model, tmp_path)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float64}
+
+
+@pytest.mark.parametrize(
+    ("name", "narrowing", "target"),
+    [
+        ("onnx", Narrowing(), "opset 17"),
+        ("torchscript", Narrowing(), "torch.jit"),
+        ("coreml", Narrowing(axes={"batch": 1, "time": 1}, dtypes={"tokens": "int32"}), "iOS17"),
+    ],
+)
+def test_it_tells_what_it_wrote(make_model: MakeModel, tmp_path: Path, name: str, narrowing: Narrowing, target: str) -> None:
+    exporter, row = exporter_of(name), formats.by_name(name)
+    model = make_model(layers=1)
+    path = tmp_path / "not" / "there" / f"step{row.suffix}"
+    written = exporter.export(model, path, precision=row.precisions[0], decoding=DECODING)
+    assert (written.narrowing, written.target) == (narrowing, target)
+    assert f"torch {torch.__version__}" in written.exporter
+    session = formats.resolve(row.session, needed_for="a test", extra=None)
+    own = FileContract.from_metadata(session.describe(path).metadata, source="it")
+    assert own == FileContract(contract=model.config.contract(), narrowing=narrowing, decoding=DECODING)
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "offers"),
+    [
+        ("onnx", "int8", "it offers float32"),
+        ("onnx", "", "it offers float32"),
+        ("torchscript", "float16", "it offers float32"),
+        ("coreml", "int4", "it offers float16, float32"),
+        ("coreml-mlstate", "float32", "it offers float16"),
+    ],
+)
+def test_a_precision_that_is_not_offered(make_model: MakeModel, tmp_path: Path, name: str, precision: str, offers: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} does not offer '{precision}'; {offers}"):
+        exporter_of(name).export(make_model(), tmp_path / "file", precision=precision, decoding=DECODING)
+    assert list(tmp_path.iterdir()) == []
+
+
+class BrokenExporter(OnnxExporter):
+    """Writes a right file, then spoils it."""
+
+    def __init__(self, spoil: Callable[[onnx.ModelProto], None]) -> None:
+        self.spoil = spoil
+
+    def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+        super()._write(model, path, file_contract=file_contract, precision=precision)
+        graph = onnx.load(str(path))
+        self.spoil(graph)
+        onnx.save(graph, str(path))
+
+
+def no_metadata(model: onnx.ModelProto) -> None:
+    del model.metadata_props[:]
+
+
+def damaged_metadata(model: onnx.ModelProto) -> None:
+    onnx.helper.set_model_props(model, {METADATA_KEY: "{"})
+
+
+def metadata_of_another_schema(model: onnx.ModelProto) -> None:
+    onnx.helper.set_model_props(model, {METADATA_KEY: '{"schema_version": 99}'})
+
+
+def metadata_of_other_decoding(model: onnx.ModelProto) -> None:
+    text = model.metadata_props[0].value
+    assert "0.5" in text
+    onnx.helper.set_model_props(model, {METADATA_KEY: text.replace("0.5", "0.9")})
+
+
+def renamed_input(model: onnx.ModelProto) -> None:
+    model.graph.input[1].name = "hidden_in"
+    for node in model.graph.node:
+        node.input[:] = ["hidden_in" if name == "h" else name for name in node.input]
+
+
+def renamed_output(model: onnx.ModelProto) -> None:
+    model.graph.output[2].name = "cell_out"
+    for node in model.graph.node:
+        node.output[:] = ["cell_out" if name == "c_next" else name for name in node.output]
+
+
+def swapped_outputs(model: onnx.ModelProto) -> None:
+    outputs = [model.graph.output[index] for index in (0, 2, 1)]
+    copies = [onnx.ValueInfoProto.FromString(output.SerializeToString()) for output in outputs]
+    del model.graph.output[:]
+    model.graph.output.extend(copies)
+
+
+def fixed_time(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 3
+
+
+def lost_state(model: onnx.ModelProto) -> None:
+    del model.graph.output[2]
+
+
+def frozen_output(model: onnx.ModelProto) -> None:
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 3  # the example's T
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (no_metadata, "it has no contract in its metadata"),
+        (damaged_metadata, "it has a damaged 'edgernn' entry in its metadata"),
+        (metadata_of_another_schema, "it was written with schema version 99"),
+        (metadata_of_other_decoding, "the contract in its metadata is another one"),
+        (renamed_input, r"inputs are \['tokens', 'hidden_in', 'c'\], expected \['tokens', 'h', 'c'\]"),
+        (renamed_output, r"outputs are \['logits', 'h_next', 'cell_out'\], expected"),
+        (swapped_outputs, r"outputs are \['logits', 'c_next', 'h_next'\], expected"),
+        (fixed_time, r"tokens has shape \[batch, 3\], expected \[batch, time\]"),
+        (lost_state, r"outputs are \['logits', 'h_next'\], expected"),
+        (frozen_output, r"logits has shape \[batch, 3, \d+\], expected \[batch, time, \d+\]"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_broken_exporter_is_caught(
+    make_model: MakeModel, tmp_path: Path, spoil: Callable[[onnx.ModelProto], None], complaint: str
+) -> None:
+    with pytest.raises(ContractError, match=f"the onnx exporter broke the contract in step.onnx: {complaint}"):
+        export(BrokenExporter(spoil), make_model(), tmp_path)
+
+
+def test_an_exporter_that_writes_no_model(make_model: MakeModel, tmp_path: Path) -> None:
+    class Scribbler(OnnxExporter):
+        def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+            path.write_bytes(b"scribble")
+
+    with pytest.raises(ContractError, match=r"step.onnx is not a model that onnxruntime can open"):
+        export(Scribbler(), make_model(), tmp_path)
+
+
+def test_the_exporter_gets_a_private_quiet_copy(make_model: MakeModel, tmp_path: Path) -> None:
+    seen: list[tuple[LanguageModel, bool]] = []
+
+    class Peeking(OnnxExporter):
+        def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+            seen.append((model, any(module.training for module in model.modules())))
+            super()._write(model, path, file_contract=file_contract, precision=precision)
+            for parameter in model.parameters():
+                parameter.zero_()
+
+    model = make_model().double().train()
+    before = fingerprint(model)
+    export(Peeking(), model, tmp_path)
+    assert fingerprint(model) == before
+    ((copy, was_training),) = seen
+    assert not was_training
+    assert {(p.dtype, p.requires_grad) for p in copy.parameters()} == {(torch.float32, False)}

@@ -1,0 +1,330 @@
+"""A bundle is whole, says where it comes from, needs no checkpoint, and replaces nothing but an older bundle."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import platform
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+
+import edgernn
+from edgernn import formats
+from edgernn.bundle import Bundle
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.decoding.writer import write_text
+from edgernn.errors import CheckpointError, ContractError, UnavailableError, UsageError
+from edgernn.export.pack import export_bundle
+from edgernn.export.to_onnx import OnnxExporter
+from edgernn.export.to_torchscript import TorchScriptExporter
+from edgernn.models import checkpoint
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.language import LanguageModel
+from edgernn.parity.verify import verify_bundle
+from edgernn.sessions.opening import open_session
+
+MakeModel = Callable[..., LanguageModel]
+ARTIFACTS = ["onnx/step.onnx", "torchscript/step.pt", "coreml/step.mlpackage", "coreml/step_mlstate.mlpackage"]
+ALWAYS = {"manifest.json", "tokenizer.json", "golden.safetensors"}
+REFERENCE = {"reference/config.json", "reference/weights.safetensors", "reference/tokenizer.json"}
+EVALUATION = {"evaluation/held_out.safetensors"}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def export_onnx(source: Path | Checkpoint, out: Path, **options: Any) -> Bundle:
+    return export_bundle(source, out, to=["onnx"], steps=8, **options)
+
+
+def sha256(path: Path) -> str:
+    """As the format says: of a folder, the SHA-256 of what ``sha256sum`` prints of its sorted files."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    listing = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(contents(path).items()))
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def test_a_bundle_holds_every_format_and_what_drives_it(bundle: Bundle) -> None:
+    assert [artifact.path for artifact in bundle.manifest.artifacts] == ARTIFACTS
+    assert [artifact.precision for artifact in bundle.manifest.artifacts] == ["float32", "float32", "float16", "float16"]
+    names = contents(bundle.folder).keys()
+    assert {name for name in names if not name.startswith(tuple(ARTIFACTS))} == ALWAYS | REFERENCE | EVALUATION
+    manifest = bundle.manifest
+    assert (manifest.golden, manifest.reference) == ("golden.safetensors", "reference")
+    assert (manifest.evaluation, manifest.initial_state) == ("evaluation/held_out.safetensors", None)
+
+
+def test_every_file_is_in_the_manifest_with_its_digest(bundle: Bundle) -> None:
+    listed = {**bundle.manifest.files, **{artifact.path: artifact for artifact in bundle.manifest.artifacts}}
+    names = {name for name in contents(bundle.folder) if name != "manifest.json"}
+    assert all(name in listed or name.startswith(tuple(ARTIFACTS)) for name in names)
+    for name, entry in listed.items():
+        path = bundle.folder / name
+        size = sum(map(len, contents(path).values())) if path.is_dir() else len(path.read_bytes())
+        assert (entry.bytes, entry.sha256) == (size, sha256(path)), name
+
+
+def test_provenance(bundle: Bundle, checkpoint_folder: Path, make_model: MakeModel) -> None:
+    provenance = bundle.manifest.provenance
+    assert provenance.edgernn == edgernn.__version__
+    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(provenance.created)
+    assert datetime.timedelta(0) <= age < datetime.timedelta(hours=1)
+    model = make_model()
+    assert provenance.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert provenance.model == model.config.model_dump()
+    assert provenance.training == checkpoint.load(checkpoint_folder).training == {"corpus": "a test"}
+
+
+def test_artifacts_say_who_wrote_them_for_what_and_how_close_they_came(bundle: Bundle) -> None:
+    found = {artifact.format: artifact for artifact in bundle.manifest.artifacts}
+    assert {name: artifact.target for name, artifact in found.items()} == {
+        "onnx": "opset 17",
+        "torchscript": "torch.jit",
+        "coreml": "iOS17",
+        "coreml-mlstate": "iOS18",
+    }
+    for artifact in found.values():
+        assert f"torch {torch.__version__}" in artifact.exporter
+        if artifact.format.startswith("coreml") and platform.system() != "Darwin":
+            assert artifact.parity is None
+        else:
+            assert artifact.parity is not None
+            assert artifact.parity.steps == 16
+            assert 0 <= artifact.parity.worst <= artifact.parity.tolerance
+
+
+def test_decoding_defaults_start_at_a_line(bundle: Bundle, tokenizer: Tokenizer) -> None:
+    assert tokenizer.decode(bundle.manifest.decoding.start) == "\n"
+    assert (bundle.manifest.tokenizer.kind, bundle.manifest.tokenizer.vocabulary_size) == ("char", tokenizer.vocabulary_size)
+
+
+def test_a_release_leaves_the_weights_and_the_sample_out(checkpoint_folder: Path, tmp_path: Path) -> None:
+    bundle = export_onnx(checkpoint_folder, tmp_path / "release", release=True)
+    assert contents(tmp_path / "release").keys() == ALWAYS | {"onnx/step.onnx"}
+    assert (bundle.manifest.reference, bundle.manifest.evaluation) == (None, None)
+    assert write_text(tmp_path / "release", "the ", length=4)["tokens"]
+
+
+def test_a_single_file_is_the_same_bundle(checkpoint_folder: Path, tmp_path: Path) -> None:
+    single = tmp_path / "tiny.edgernn"
+    packed = export_onnx(checkpoint_folder, single)
+    assert packed.source == single
+    folder = export_onnx(checkpoint_folder, tmp_path / "tiny")
+    with zipfile.ZipFile(single) as archive:
+        assert set(archive.namelist()) == contents(tmp_path / "tiny").keys()
+    assert packed.manifest.files == folder.manifest.files
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny", "tiny.edgernn"}
+    assert write_text(single, "the ", length=5) == write_text(tmp_path / "tiny", "the ", length=5)
+
+
+def test_it_needs_no_checkpoint_any_more(checkpoint_folder: Path, tmp_path: Path) -> None:
+    copy, out = tmp_path / "run", tmp_path / "bundle"
+    shutil.copytree(checkpoint_folder, copy)
+    export_onnx(copy, out)
+    before = write_text(out, "the ", length=8, seed=3)
+    shutil.rmtree(copy)
+    assert verify_bundle(out, steps=8).passed
+    assert verify_bundle(out, steps=8).reference == "eager torch from the bundle"
+    assert write_text(out, "the ", length=8, seed=3) == before
+
+
+def test_the_reference_inside_is_the_checkpoint(bundle: Bundle, checkpoint_folder: Path) -> None:
+    inner, outer = checkpoint.load(bundle.path("reference")), checkpoint.load(checkpoint_folder)
+    assert inner.model.config == outer.model.config
+    wanted = dict(outer.model.named_parameters())
+    assert all(torch.equal(parameter, wanted[name]) for name, parameter in inner.model.named_parameters())
+    sample = checkpoint.read_held_out(bundle.path("evaluation/held_out.safetensors"))
+    assert outer.held_out is not None
+    assert sample.tolist() == outer.held_out.tolist()
+
+
+def test_a_learned_first_state_is_in_the_bundle(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    model = make_model(learned_initial_state=True)
+    bundle = export_onnx(Checkpoint(model, tokenizer), tmp_path / "bundle", release=True)
+    assert bundle.manifest.initial_state == "initial_state.safetensors"
+    stored = safetensors.numpy.load_file(bundle.path("initial_state.safetensors"))
+    assert stored.keys() == {"h", "c"}
+    session = open_session(bundle)
+    for name, values in stored.items():
+        assert values.shape == (2, 1, 8)
+        assert np.array_equal(values, model.first_state[name].detach().numpy())
+        assert np.array_equal(session.initial_state(3)[name], np.repeat(values, 3, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("to", "precision", "paths"),
+    [
+        (["onnx", "torchscript"], ["float32"], ["onnx/step.onnx", "torchscript/step.pt"]),
+        (["coreml"], ["float16", "float32"], [*ARTIFACTS[2:3], "coreml/step-float32.mlpackage", ARTIFACTS[3]]),
+        (["coreml-mlstate"], None, [ARTIFACTS[3]]),
+    ],
+    ids=str,
+)
+def test_formats_and_precisions(
+    checkpoint_folder: Path, tmp_path: Path, to: list[str], precision: list[str] | None, paths: list[str]
+) -> None:
+    bundle = export_bundle(checkpoint_folder, tmp_path / "bundle", to=to, precision=precision, steps=8)
+    assert [artifact.path for artifact in bundle.manifest.artifacts] == paths
+    assert all((tmp_path / "bundle" / path).exists() for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("to", "precision", "complaint"),
+    [
+        (None, ["int8"], "cannot export int8 as asked: onnx offers float32; .*; coreml offers float16, float32"),
+        (["onnx"], ["float32", "int8"], "cannot export int8 as asked: onnx offers float32"),
+        (["onnx"], ["float16"], "cannot export float16, onnx as asked: onnx offers float32"),
+        (["onnx", "coreml"], ["float16"], "cannot export onnx as asked"),
+        (["coreml-mlstate"], ["float32"], "cannot export float32, coreml-mlstate as asked: coreml-mlstate offers float16"),
+        (None, [], "cannot export nothing as asked"),
+        (["onxx"], None, "unknown format 'onxx'; expected one of .*onnx.*torchscript"),
+        ([], None, "no format given; expected one or more of"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_had_is_never_left_out(
+    checkpoint_folder: Path, tmp_path: Path, to: list[str] | None, precision: list[str] | None, complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        export_bundle(checkpoint_folder, tmp_path / "bundle", to=to, precision=precision)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"thesis.tex": "years of work"},
+        {"manifest.json": '{"name": "a web app", "start_url": "/"}', "index.html": "<p>"},
+    ],
+    ids=["other files", "the manifest of something else"],
+)
+def test_a_folder_that_is_no_bundle_is_left_alone(checkpoint_folder: Path, tmp_path: Path, files: dict[str, str]) -> None:
+    out = tmp_path / "mine"
+    out.mkdir()
+    for name, text in files.items():
+        (out / name).write_text(text)
+    before = contents(out)
+    with pytest.raises(UsageError, match="is there and is no bundle; it was left as it is"):
+        export_onnx(checkpoint_folder, out)
+    assert contents(out) == before
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_file_or_a_folder_in_the_way(checkpoint_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    (tmp_path / "folder.edgernn").mkdir()
+    with pytest.raises(UsageError, match=r"notes is there and is no bundle; it was left as it is"):
+        export_onnx(checkpoint_folder, tmp_path / "notes")
+    with pytest.raises(UsageError, match=r"folder.edgernn is a folder, expected a .edgernn file to write"):
+        export_onnx(checkpoint_folder, tmp_path / "folder.edgernn")
+    assert (tmp_path / "notes").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.edgernn"])
+def test_an_older_bundle_is_replaced_whole(
+    checkpoint_folder: Path, make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / name
+    export_onnx(checkpoint_folder, out)
+    newer = export_onnx(Checkpoint(make_model(cell="gru"), tokenizer), out, release=True)
+    assert [state.name for state in newer.manifest.contract.step.states] == ["h"]
+    assert newer.manifest.reference is None
+    assert not (newer.folder / "reference").exists()
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_empty_folder_may_be_filled(checkpoint_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    assert export_onnx(checkpoint_folder, tmp_path / "bundle").source == tmp_path / "bundle"
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.edgernn"])
+def test_a_failure_in_the_middle_leaves_the_older_bundle(
+    checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    out = tmp_path / name
+    export_onnx(checkpoint_folder, out)
+    before = contents(out) if out.is_dir() else out.read_bytes()
+
+    def fail(*_: object, **__: object) -> None:
+        raise ContractError("the second exporter failed")
+
+    monkeypatch.setattr(TorchScriptExporter, "_write", fail)
+    with pytest.raises(ContractError, match="the second exporter failed"):
+        export_bundle(checkpoint_folder, out, to=["onnx", "torchscript"], steps=8)
+    assert (contents(out) if out.is_dir() else out.read_bytes()) == before
+    assert list(tmp_path.iterdir()) == [out]
+    Bundle.open(out)
+
+
+def test_an_artifact_out_of_tolerance_is_not_packed(
+    checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = OnnxExporter._write
+
+    def write_another(self: OnnxExporter, model: LanguageModel, path: Path, **options: Any) -> None:
+        model.recurrent.fused.weight_hh_l1[3, 2] += 0.05  # type: ignore[union-attr, operator]
+        write(self, model, path, **options)
+
+    monkeypatch.setattr(OnnxExporter, "_write", write_another)
+    with pytest.raises(ContractError, match=r"onnx float32 is \d.\de-\d+ from the reference in \w+ over 8 steps, tolerance"):
+        export_onnx(checkpoint_folder, tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_whose_state_overflows_is_not_packed(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    model = make_model(cell="rnn_relu")
+    with torch.no_grad():
+        model.recurrent.fused.weight_hh_l0.mul_(1000)  # type: ignore[union-attr, operator]
+    with pytest.raises(ContractError, match="reference"):
+        export_bundle(Checkpoint(model, tokenizer), tmp_path / "bundle", to=["onnx"], steps=64)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        export_onnx(tmp_path / "nowhere", tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_names_the_extra(checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "coremltools", None)
+    monkeypatch.delitem(sys.modules, "edgernn.export.to_coreml", raising=False)
+    with pytest.raises(UnavailableError, match=r"exporting coreml needs the package 'coremltools'.*'edgernn\[export\]'"):
+        export_bundle(checkpoint_folder, tmp_path / "bundle", to=["coreml"], steps=8)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loaded_checkpoint_is_not_changed(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    model = make_model(dropout=0.3).train()
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    export_onnx(Checkpoint(model, tokenizer), tmp_path / "bundle")
+    assert all(module.training for module in model.modules())
+    assert all(torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert verify_bundle(tmp_path / "bundle", steps=8).passed
+
+
+def test_it_tells_what_it_does(checkpoint_folder: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    export_bundle(checkpoint_folder, tmp_path / "bundle", to=["onnx", "torchscript"], steps=8, tell=lines.append)
+    assert lines == ["exporting onnx float32", "exporting torchscript float32"]
+
+
+def test_every_row_of_the_table_can_be_packed(bundle: Bundle) -> None:
+    assert {artifact.format for artifact in bundle.manifest.artifacts} == formats.FORMATS.keys()
+    manifest = json.loads((bundle.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["schema_version"] == 1

@@ -1,0 +1,230 @@
+"""A checkpoint folder gives back exactly the model that was saved, or says in one line what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.errors import CheckpointError
+from edgernn.models import checkpoint
+from edgernn.models.checkpoint import CONFIG, HELD_OUT, TOKENIZER, WEIGHTS, Checkpoint
+from edgernn.models.language import LanguageModel
+from edgernn.models.recurrent import CELLS
+from edgernn.sessions.torch_kernels import plain_kernels
+
+MakeModel = Callable[..., LanguageModel]
+
+
+@pytest.fixture
+def folder(checkpoint_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny checkpoint, to be damaged."""
+    return Path(shutil.copytree(checkpoint_folder, tmp_path / "run"))
+
+
+def edit_config(folder: Path, **changes: Any) -> None:
+    content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    (folder / CONFIG).write_text(json.dumps({**content, **changes}), encoding="utf-8")
+
+
+def edit_model(folder: Path, **changes: Any) -> None:
+    model = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["model"]
+    edit_config(folder, model={**model, **changes})
+
+
+def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    weights = safetensors.torch.load((folder / WEIGHTS).read_bytes())
+    change(weights)
+    (folder / WEIGHTS).write_bytes(safetensors.torch.save(weights))
+
+
+@pytest.mark.parametrize("options", [{}, {"tied": True, "embedding": 8}, {"learned_initial_state": True}], ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_round_trip_loses_no_bit(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, cell: str, options: dict[str, Any]
+) -> None:
+    model = make_model(cell=cell, **options)
+    held_out = np.arange(20, dtype=np.int64)
+    checkpoint.save(Checkpoint(model, tokenizer, {"steps": 3}, held_out), tmp_path / "run")
+    loaded = checkpoint.load(tmp_path / "run")
+    assert loaded.model.config == model.config
+    assert not loaded.model.training
+    assert loaded.training == {"steps": 3}
+    assert loaded.tokenizer.to_json() == tokenizer.to_json()
+    assert loaded.held_out is not None
+    assert (loaded.held_out.dtype, loaded.held_out.tolist()) == (np.int64, held_out.tolist())
+    wanted, found = dict(model.named_parameters()), dict(loaded.model.named_parameters())
+    assert wanted.keys() == found.keys()
+    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+    assert (loaded.model.head.weight is loaded.model.embedding.weight) == model.config.tied
+    tokens = torch.arange(6).view(2, 3)
+    with plain_kernels():
+        assert torch.equal(loaded.model(tokens, loaded.model.initial_state(2))[0], model(tokens, model.initial_state(2))[0])
+
+
+def test_it_is_safetensors_and_json_and_no_pickle(checkpoint_folder: Path) -> None:
+    assert sorted(path.name for path in checkpoint_folder.iterdir()) == sorted([CONFIG, HELD_OUT, TOKENIZER, WEIGHTS])
+    for path in checkpoint_folder.iterdir():
+        content = path.read_bytes()
+        if path.suffix == ".json":
+            json.loads(content)
+        else:
+            header = int.from_bytes(content[:8], "little")  # as the format's own specification
+            json.loads(content[8 : 8 + header])
+            assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in safetensors.torch.load(content).values())
+
+
+def test_a_tied_matrix_is_stored_once(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    checkpoint.save(Checkpoint(make_model(tied=True, embedding=8), tokenizer), tmp_path / "run")
+    names = safetensors.torch.load_file(tmp_path / "run" / WEIGHTS).keys()
+    assert "embedding.weight" in names
+    assert "head.weight" not in names
+
+
+def test_saving_a_model_of_another_precision_writes_float32(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    model = make_model().bfloat16()
+    checkpoint.save(Checkpoint(model, tokenizer), tmp_path / "run")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    assert {parameter.dtype for parameter in checkpoint.load(tmp_path / "run").model.parameters()} == {torch.float32}
+
+
+def test_the_held_out_sample_is_optional(folder: Path) -> None:
+    (folder / HELD_OUT).unlink()
+    assert checkpoint.load(folder).held_out is None
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no checkpoint at .*nowhere: config.json is missing; make one with"):
+        checkpoint.load(tmp_path / "nowhere")
+
+
+def test_missing_weights(folder: Path) -> None:
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(CheckpointError, match=r"weights.safetensors is missing; .* training has not saved it yet"):
+        checkpoint.load(folder)
+
+
+def test_a_missing_tokenizer(folder: Path) -> None:
+    (folder / TOKENIZER).unlink()
+    with pytest.raises(CheckpointError, match=r"cannot read the tokenizer .*tokenizer.json"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, HELD_OUT])
+@pytest.mark.parametrize("keep", [0, 5, 40, -1])
+def test_a_truncated_file(folder: Path, name: str, keep: int) -> None:
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match=rf"{name} is damaged \(.*\); restore it or train again"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("at", range(0, 40, 3))
+def test_a_flipped_header_bit(folder: Path, at: int) -> None:
+    content = bytearray((folder / WEIGHTS).read_bytes())
+    content[at] ^= 0x80
+    (folder / WEIGHTS).write_bytes(content)
+    with pytest.raises(CheckpointError, match="weights.safetensors"):
+        checkpoint.load(folder)
+
+
+def test_weights_under_other_names(folder: Path) -> None:
+    edit_weights(folder, lambda weights: weights.update({"decoder.bias": weights.pop("head.bias")}))
+    with pytest.raises(CheckpointError, match=r"missing \['head.bias'\], unknown \['decoder.bias'\]; .*different runs"):
+        checkpoint.load(folder)
+
+
+def test_weights_of_another_shape(folder: Path) -> None:
+    edit_weights(folder, lambda weights: weights.update({"head.bias": torch.zeros(3)}))
+    with pytest.raises(CheckpointError, match=r"head.bias has shape \[3\], config.json says \[\d+\]; .*different runs"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"\xff\xfe\x00", b"[1, 2]", b"null", b"{}", b'{"checkpoint_version": 1}', b'{"checkpoint_version": 1, '],
+)
+def test_a_config_that_is_none(folder: Path, content: bytes) -> None:
+    (folder / CONFIG).write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"config.json is damaged or foreign \(.*\); restore it or train again"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_another_version(folder: Path, version: Any) -> None:
+    edit_config(folder, checkpoint_version=version)
+    with pytest.raises(CheckpointError, match=rf"has checkpoint version {version!r}; this edgernn reads 1"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"cell": "mamba"}, "expected one of lstm, gru, rnn, rnn_relu"),
+        ({"layers": 6}, "layers"),
+        ({"hidden": "wide"}, "hidden"),
+        ({"surprise": 1}, "surprise"),
+        ({"tied": True}, "tied"),
+    ],
+    ids=str,
+)
+def test_a_model_that_cannot_be(folder: Path, changes: dict[str, Any], named: str) -> None:
+    edit_model(folder, **changes)
+    with pytest.raises(CheckpointError, match=named):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"cell": "gru"}, r"weight_ih_l0 has shape \[32, 6\], config.json says \[24, 6\]"),
+        ({"layers": 3}, r"missing \['recurrent.fused.bias_hh_l2'"),
+        ({"layers": 1}, r"unknown \['recurrent.fused.bias_hh_l1'"),
+        ({"learned_initial_state": True}, r"missing \['first_state.c', 'first_state.h'\]"),
+    ],
+    ids=str,
+)
+def test_a_config_of_another_run(folder: Path, changes: dict[str, Any], named: str) -> None:
+    edit_model(folder, **changes)
+    with pytest.raises(CheckpointError, match=rf"{named}.*; the two files are from different runs"):
+        checkpoint.load(folder)
+
+
+def test_a_tokenizer_of_another_size(folder: Path) -> None:
+    Tokenizer.build(["abc"], "char").save(folder / TOKENIZER)
+    with pytest.raises(CheckpointError, match=r"has 3 tokens but the model's embedding has \d+ rows; they do not belong"):
+        checkpoint.load(folder)
+
+
+def test_a_damaged_tokenizer(folder: Path) -> None:
+    (folder / TOKENIZER).write_text('{"version": ')
+    with pytest.raises(CheckpointError, match="is not a tokenizer"):
+        checkpoint.load(folder)
+
+
+def test_a_held_out_file_without_tokens(folder: Path) -> None:
+    safetensors.torch.save_file({"ids": torch.zeros(3)}, folder / HELD_OUT)
+    with pytest.raises(CheckpointError, match=r"has no tensor 'tokens'"):
+        checkpoint.load(folder)
+
+
+def test_every_error_is_one_line(folder: Path) -> None:
+    for spoil in (
+        lambda: edit_config(folder, checkpoint_version=9),
+        lambda: edit_config(folder, checkpoint_version=1, model={"cell": "lstm", "nothing": 1}),
+        lambda: (folder / CONFIG).write_text("{"),
+    ):
+        spoil()
+        with pytest.raises(CheckpointError) as raised:
+            checkpoint.load(folder)
+        assert "\n" not in str(raised.value)

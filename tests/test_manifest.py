@@ -1,0 +1,207 @@
+"""manifest.json: what is written is read back, what is damaged or unsafe is named, and the shipped schema is this one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import edgernn
+from edgernn.bundle import Bundle
+from edgernn.contract import Decoding, Narrowing, language_contract
+from edgernn.errors import BundleError
+from edgernn.manifest import (
+    Artifact,
+    FileDigest,
+    Manifest,
+    ParityRecord,
+    Provenance,
+    TokenizerEntry,
+    json_schema,
+    parse_manifest,
+)
+
+FULL = Manifest(
+    contract=language_contract("lstm", layers=1, hidden=2, vocabulary=3, initial_state="learned"),
+    decoding=Decoding(start=(2,), temperature=0.5, top_k=1, top_p=0.5),
+    artifacts=(
+        Artifact(
+            path="onnx/step.onnx",
+            format="onnx",
+            precision="float32",
+            bytes=5,
+            sha256="0" * 64,
+            target="opset 17",
+            exporter="torch, onnx",
+            narrowing=Narrowing(axes={"batch": 1}, dtypes={"tokens": "int32"}),
+            parity=ParityRecord(steps=4, worst=1e-7, tensor="c_next", tolerance=1e-4),
+        ),
+    ),
+    tokenizer=TokenizerEntry(kind="char", vocabulary_size=3),
+    golden="golden.safetensors",
+    initial_state="initial_state.safetensors",
+    reference="reference",
+    evaluation="evaluation/held_out.safetensors",
+    files={"tokenizer.json": FileDigest(bytes=1, sha256="a" * 64)},
+    provenance=Provenance(edgernn="0.1.0", created="now", parameters=9, model={"cell": "lstm"}, training={"loss": 1.5}),
+)
+LEAN = FULL.model_copy(update={"initial_state": None, "reference": None, "evaluation": None, "artifacts": ()})
+PATHS = ("artifacts.0.path", "tokenizer.path", "golden", "initial_state", "reference", "evaluation")
+
+
+def content() -> dict[str, Any]:
+    raw: dict[str, Any] = json.loads(FULL.to_json())
+    return raw
+
+
+def put(raw: Any, place: str, value: object) -> None:
+    *parents, last = place.split(".")
+    for key in parents:
+        raw = raw[int(key) if key.isdigit() else key]
+    raw[last] = value
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(BundleError) as caught:
+        parse_manifest(text, source="my-bundle")
+    message = str(caught.value)
+    assert message.startswith("my-bundle: manifest.json ")
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("manifest", [FULL, LEAN], ids=["full", "lean"])
+def test_round_trip(manifest: Manifest) -> None:
+    assert parse_manifest(manifest.to_json(), source="x") == manifest
+
+
+def test_a_bundle_without_a_golden_run_round_trips() -> None:
+    manifest = FULL.model_copy(update={"golden": None})
+    assert parse_manifest(manifest.to_json(), source="x") == manifest
+
+
+def test_training_notes_round_trip_as_they_are() -> None:
+    provenance = FULL.provenance.model_copy(update={"training": {"best": None, "losses": [1, 2.5], "text": "\u00e9"}})
+    manifest = FULL.model_copy(update={"provenance": provenance})
+    assert parse_manifest(manifest.to_json(), source="x") == manifest
+
+
+def test_a_written_manifest_round_trips(bundle: Bundle) -> None:
+    text = (bundle.folder / "manifest.json").read_text(encoding="utf-8")
+    assert parse_manifest(text, source="x").to_json() == text
+
+
+def test_an_artifact_has_its_own_file_contract() -> None:
+    file_contract = FULL.file_contract(FULL.artifacts[0])
+    assert file_contract.contract == FULL.contract
+    assert file_contract.decoding == FULL.decoding
+    assert file_contract.narrowing == FULL.artifacts[0].narrowing
+
+
+@pytest.mark.parametrize("text", ["", "{", "not json", FULL.to_json()[:-20]], ids=["empty", "open", "text", "cut"])
+def test_what_is_no_json_is_damaged(text: str) -> None:
+    assert "is damaged" in refusal(text)
+
+
+def test_json_that_is_nested_too_deeply_is_damaged() -> None:
+    assert "is damaged" in refusal("[" * 100_000)
+
+
+@pytest.mark.parametrize("version", [2, 0, "1", None, [1]])
+def test_another_schema_version_is_named(version: object) -> None:
+    raw = content()
+    raw["schema_version"] = version
+    assert f"has schema version {version!r}; this edgernn reads version 1. Export the bundle again" in refusal(json.dumps(raw))
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", "{}"])
+def test_no_schema_version_is_another_version(text: str) -> None:
+    assert "has schema version None" in refusal(text)
+
+
+@pytest.mark.parametrize("field", ["contract", "decoding", "artifacts", "tokenizer", "files", "provenance"])
+def test_a_missing_field_is_named(field: str) -> None:
+    raw = content()
+    del raw[field]
+    assert f"is damaged: {field}: Field required" in refusal(json.dumps(raw))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("artifacts.0.sha256", "0" * 63),
+        ("artifacts.0.sha256", "G" * 64),
+        ("artifacts.0.bytes", -1),
+        ("artifacts.0.graph", "other"),
+        ("artifacts.0.surprise", 1),
+        ("tokenizer.vocabulary_size", 0),
+        ("decoding.top_p", 0),
+        ("family", "picture"),
+    ],
+)
+def test_a_wrong_field_is_named(place: str, value: object) -> None:
+    raw = content()
+    put(raw, place, value)
+    assert f"is damaged: {place}: " in refusal(json.dumps(raw))
+
+
+OUTSIDE = ["../x", "/etc/x", "a/../../b", "a/..", "..", ".", "", "C:\\x", "C:/x", "a\\..\\b", "\\\\host\\share", "//host/share"]
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_a_path_that_leaves_the_bundle_is_refused_wherever_it_stands(path: str) -> None:
+    for place in PATHS:
+        raw = content()
+        put(raw, place, path)
+        message = refusal(json.dumps(raw))
+        assert f"is damaged: {place}: " in message
+        assert "does not stay inside the bundle" in message
+    raw = content()
+    raw["files"][path] = {"bytes": 0, "sha256": "0" * 64}
+    assert "does not stay inside the bundle" in refusal(json.dumps(raw))
+
+
+@pytest.mark.parametrize("path", ["a\nb", "a\0b", "\x1b[2Jx", "\ud800"], ids=["line end", "nul", "escape", "surrogate"])
+def test_a_path_that_would_garble_a_message_is_refused(path: str) -> None:
+    raw = content()
+    put(raw, "golden", path)
+    message = refusal(json.dumps(raw))
+    assert message.isprintable()
+
+
+@given(path=st.lists(st.sampled_from(["..", ".", "a", "b c", ""]), max_size=5).map("/".join))
+def test_whatever_path_is_let_through_stays_inside(path: str) -> None:
+    raw = content()
+    put(raw, "golden", path)
+    try:
+        golden = parse_manifest(json.dumps(raw), source="x").golden
+    except BundleError:
+        return
+    root = Path("/bundle")
+    resolved = (root / str(golden)).resolve()
+    assert resolved != root
+    assert resolved.is_relative_to(root)
+
+
+def test_paths_below_folders_are_welcome() -> None:
+    raw = content()
+    put(raw, "golden", "a/b.c/d-e_f.safetensors")
+    assert parse_manifest(json.dumps(raw), source="x").golden == "a/b.c/d-e_f.safetensors"
+
+
+def test_the_shipped_schema_is_that_of_the_code() -> None:
+    shipped = Path(edgernn.__file__).parent / "manifest.schema.json"
+    assert shipped.read_text(encoding="utf-8") == json_schema(), (
+        "write it again: Path('edgernn/manifest.schema.json').write_text(edgernn.manifest.json_schema())"
+    )
+
+
+def test_the_schema_names_what_a_reader_needs() -> None:
+    schema = json.loads(json_schema())
+    assert schema["additionalProperties"] is False
+    assert {"contract", "decoding", "artifacts", "tokenizer", "files", "provenance"} <= set(schema["required"])
+    assert set(content()) == set(schema["properties"])

@@ -1,0 +1,171 @@
+"""The training loop, driven by a small task: when it evaluates, saves, stops, and what it refuses to save."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgernn.errors import TrainingError
+from edgernn.training import resume
+from edgernn.training.distributed import World
+from edgernn.training.loop import Loop
+from edgernn.training.options import TrainOptions
+from edgernn.training.progress import EvaluationReport, Silent, StepReport
+from edgernn.training.schedule import Budget
+
+
+class Line:
+    """Fit ``y = 3 x``; the epoch is a hundred steps."""
+
+    split = "a line"
+
+    def __init__(self, *, losses: list[float] | None = None, nan_at: int = -1, interrupt_at: int = -1) -> None:
+        torch.manual_seed(0)
+        self.model = nn.Linear(1, 1)
+        self.at, self.kept = 0, []
+        self._losses, self._nan_at, self._interrupt_at = losses, nan_at, interrupt_at
+
+    def next_loss(self) -> tuple[Tensor, int]:
+        self.at += 1
+        if self.at == self._interrupt_at:
+            os.kill(os.getpid(), signal.SIGINT)
+        x = torch.rand(4, 1)
+        loss = ((self.model(x) - 3 * x) ** 2).mean()
+        return (loss * float("nan") if self.at == self._nan_at else loss), 4
+
+    def epochs(self) -> float:
+        return self.at / 100
+
+    def evaluate(self) -> float:
+        return self._losses.pop(0) if self._losses else abs(self.model.weight.item() - 3)
+
+    def sample(self) -> str:
+        return f"{self.model.weight.item():.1f}"
+
+    def save_best(self, *, step: int, loss: float) -> None:
+        self.kept.append((step, loss))
+
+    def state(self) -> dict[str, Tensor]:
+        return {"at": torch.tensor(self.at)}
+
+    def set_state(self, tensors: Mapping[str, Tensor]) -> None:
+        self.at = int(tensors["task.at"])
+
+
+class Notes(Silent):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.steps: list[StepReport] = []
+        self.evaluations: list[EvaluationReport] = []
+
+    def on_step(self, report: StepReport) -> None:
+        self.steps.append(report)
+
+    def on_evaluation(self, report: EvaluationReport) -> None:
+        self.evaluations.append(report)
+
+
+def _loop(task: Line, path: Path, *, amount: float = 100, unit: str = "steps", **options: object) -> tuple[Loop, Notes]:
+    chosen = TrainOptions.model_validate(
+        {"budget": {"unit": unit, "amount": amount}, "evaluations": 4, "peak_rate": 0.1, **options}
+    )
+    notes = Notes()
+    return Loop(task, chosen, path=path / "state", world=World(), reporter=notes, setup={"a": 1}), notes
+
+
+def test_it_learns_evaluates_evenly_and_ends_on_its_budget(tmp_path: Path) -> None:
+    task = Line()
+    loop, notes = _loop(task, tmp_path)
+    progress = loop.run()
+    assert [report.step for report in notes.evaluations] == [25, 50, 75, 100]
+    assert [report.step for report in notes.steps] == list(range(10, 101, 10))
+    assert progress.step == 100
+    assert progress.done
+    assert progress.best < 0.5
+    assert notes.evaluations[-1].validation_loss == pytest.approx(abs(task.model.weight.item() - 3))
+    assert all(report.split == "a line" for report in notes.evaluations)
+
+
+def test_an_epoch_budget(tmp_path: Path) -> None:
+    assert _loop(Line(), tmp_path, unit="epochs", amount=0.4)[0].run().step == 40
+
+
+def test_a_time_budget(tmp_path: Path) -> None:
+    progress = _loop(Line(), tmp_path, unit="minutes", amount=0.005)[0].run()
+    assert 0.3 <= progress.seconds < 5
+    assert progress.step > 1
+
+
+def test_only_better_weights_are_kept(tmp_path: Path) -> None:
+    task = Line(losses=[3.0, 1.0, 2.0, 0.5])
+    loop, notes = _loop(task, tmp_path)
+    assert loop.run().best == 0.5
+    assert task.kept == [(25, 3.0), (50, 1.0), (100, 0.5)]
+    assert [report.best for report in notes.evaluations] == [True, True, False, True]
+
+
+def test_it_stops_early_when_nothing_gets_better(tmp_path: Path) -> None:
+    loop, _ = _loop(Line(losses=[1.0, 2.0, 2.0, 0.1]), tmp_path, patience=2)
+    assert loop.run().step == 75
+    assert _loop(Line(losses=[1.0, 2.0, 2.0, 0.1]), tmp_path, patience=0)[0].run().step == 100
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing_bad(tmp_path: Path) -> None:
+    loop, _ = _loop(Line(nan_at=33), tmp_path)
+    with pytest.raises(TrainingError, match=r"the loss is nan near step 40; .*smaller --learning-rate than 0.1"):
+        loop.run()
+    progress, tensors = resume.load(tmp_path / "state")
+    assert progress.step == 25
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
+    task = Line(losses=[float("inf")])
+    with pytest.raises(TrainingError, match="validation loss is inf at step 25"):
+        _loop(task, tmp_path)[0].run()
+    assert task.kept == []
+
+
+def test_ctrl_c_ends_cleanly_and_saves_where_it_stands(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    loop, _ = _loop(Line(interrupt_at=42), tmp_path)
+    progress = loop.run()
+    assert loop.interrupted
+    assert not progress.done
+    assert resume.load(tmp_path / "state")[0].step == progress.step == 42
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("stop", [7, 25, 42])
+def test_a_run_that_was_stopped_makes_the_same_steps(stop: int, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole, heard = _loop(Line(), tmp_path / "a")
+    whole.run()
+    first, _ = _loop(Line(interrupt_at=stop), tmp_path / "b")
+    first.run()
+    second, heard_again = _loop(Line(), tmp_path / "b")
+    second.restore(*resume.load(tmp_path / "b" / "state"))
+    second.run()
+
+    def losses(notes: Notes) -> list[tuple[int, float, float]]:
+        return [(r.step, r.train_loss, r.validation_loss) for r in notes.evaluations]
+
+    assert losses(heard_again) == losses(heard)[-len(losses(heard_again)) :]
+    assert torch.equal(second.task.model.weight, whole.task.model.weight)
+
+
+def test_a_longer_budget_goes_on_after_the_end(tmp_path: Path) -> None:
+    _loop(Line(), tmp_path)[0].run()
+    longer, notes = _loop(Line(), tmp_path, amount=200)
+    longer.restore(*resume.load(tmp_path / "state"))
+    assert longer.run().step == 200
+    assert [report.step for report in notes.evaluations] == [150, 200]
+    assert Budget(unit="steps", amount=200) == longer.options.budget

@@ -1,0 +1,149 @@
+"""Lanes over a corpus, and the language model as a task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from edgernn.data.corpus import Corpus
+from edgernn.data.source import open_source
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.errors import TrainingError, UsageError
+from edgernn.models import checkpoint
+from edgernn.models.language import LanguageModel
+from edgernn.training.distributed import World
+from edgernn.training.text import Lanes, TextTask, start_tokens
+
+TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n" * 40
+
+
+@given(st.integers(1, 5), st.integers(1, 9), st.integers(0, 40))
+def test_targets_are_the_next_tokens_and_lanes_go_on_where_they_stopped(batch: int, chunk: int, spare: int) -> None:
+    ids = np.arange(batch * chunk * 4 + 1 + spare)
+    lanes = Lanes(ids, batch=batch, chunk=chunk, rows=range(batch))
+    last = None
+    for _ in range(12):
+        inputs, targets, starts = lanes.next()
+        assert inputs.shape == targets.shape == (batch, chunk)
+        assert np.array_equal(targets, inputs + 1)
+        if last is not None and not starts:
+            assert np.array_equal(inputs[:, 0], last + 1)
+        last = inputs[:, -1]
+    assert lanes.passes >= 1
+
+
+def test_processes_share_the_rows_of_one_batch() -> None:
+    ids = np.arange(200)
+    whole = Lanes(ids, batch=4, chunk=5, rows=range(4))
+    halves = [Lanes(ids, batch=4, chunk=5, rows=range(start, start + 2)) for start in (0, 2)]
+    for _ in range(15):
+        together = np.concatenate([half.next()[0] for half in halves])
+        assert np.array_equal(whole.next()[0], together)
+
+
+def test_a_position_put_back_gives_the_same_chunks() -> None:
+    lanes, other = (Lanes(np.arange(300), batch=3, chunk=7, rows=range(3)) for _ in range(2))
+    for _ in range(20):
+        lanes.next()
+    other.position = lanes.position
+    for _ in range(20):
+        assert np.array_equal(lanes.next()[0], other.next()[0])
+
+
+def test_a_corpus_shorter_than_its_chunks_says_how_long_it_must_be() -> None:
+    with pytest.raises(TrainingError, match="100 tokens; 4 rows of chunks of 16 need at least 129"):
+        Lanes(np.arange(100), batch=4, chunk=16, rows=range(4))
+
+
+def _task(model: LanguageModel, tokenizer: Tokenizer, folder: Path, **options: object) -> TextTask:
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    with open_source(str(folder / "text.txt")) as source:
+        corpus = Corpus.encode(source, tokenizer, folder / "corpus")
+    settings: dict = {"world": World(), "batch": 4, "chunk": 8, "mixed": False, "folder": folder, "about": {}, **options}
+    return TextTask(model, corpus, tokenizer=tokenizer, **settings)
+
+
+def test_evaluation_is_the_mean_over_the_validation_part(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    model = make_model()
+    task = _task(model, tokenizer, tmp_path)
+    ids = torch.from_numpy(np.asarray(task._corpus.validation, np.int64))[None]
+    with torch.no_grad():
+        logits, _ = model(ids[:, :-1], model.initial_state(1))
+    expected = nn.functional.cross_entropy(logits[0], ids[0, 1:]).item()
+    assert task.evaluate() == pytest.approx(expected, abs=1e-5)
+    assert task.split == "last 10 % of text.txt"
+
+
+def test_the_state_is_carried_and_begins_anew_in_one_row_a_step(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    model = make_model()
+    task = _task(model, tokenizer, tmp_path)
+    lanes = Lanes(task._corpus.train, batch=4, chunk=8, rows=range(4))
+    state = model.initial_state(4)
+    for step in range(6):
+        inputs, targets, _ = lanes.next()
+        fresh = torch.arange(4) == step % 4
+        state = tuple(torch.where(fresh[None, :, None], torch.zeros_like(s), s) for s in state)
+        with torch.no_grad():
+            logits, state = model(torch.from_numpy(inputs.copy()), state)
+        expected = nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(targets.flatten()))
+        loss, tokens = task.next_loss()
+        assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
+        assert tokens == 32
+        assert all(not tensor.requires_grad for tensor in task._state)
+
+
+def test_a_learned_first_state_has_a_gradient_at_every_step(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    model = make_model(learned_initial_state=True)
+    task = _task(model, tokenizer, tmp_path)
+    for _ in range(3):
+        model.zero_grad()
+        task.next_loss()[0].backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.first_state.values())
+
+
+def test_state_put_back_goes_on_alike(make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path) -> None:
+    task = _task(make_model(), tokenizer, tmp_path)
+    for _ in range(5):
+        task.next_loss()
+    kept = {f"task.{name}": tensor.clone() for name, tensor in task.state().items()}
+    expected = [task.next_loss()[0].item() for _ in range(5)]
+    task.set_state(kept)
+    assert [task.next_loss()[0].item() for _ in range(5)] == expected
+
+
+def test_a_batch_must_be_shared_evenly(make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a batch of 4 rows cannot be shared evenly by 3 processes"):
+        _task(make_model(), tokenizer, tmp_path, world=World(0, 3))
+
+
+def test_save_best_leaves_a_checkpoint_that_says_how_good_it_is(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    task = _task(make_model(), tokenizer, tmp_path, about={"corpus": "text.txt"})
+    tokenizer.save(tmp_path / checkpoint.TOKENIZER)
+    task.save_best(step=7, loss=1.25)
+    training = checkpoint.load(tmp_path).training
+    assert training == {"corpus": "text.txt", "step": 7, "epochs": 0.0, "validation_loss": 1.25}
+
+
+def test_the_sample_is_text_and_start_tokens_are_known(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    assert len(_task(make_model(), tokenizer, tmp_path).sample()) == 160
+    assert tokenizer.decode(start_tokens(tokenizer)) == "\n"
+    assert start_tokens(Tokenizer.build(["abc"], "char")).tolist() == [0]
+    assert math.isfinite(start_tokens(Tokenizer.build(["a b a b"], "word"))[0])
