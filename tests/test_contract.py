@@ -25,6 +25,7 @@ from edgernn.contract import (
     first_line,
     interface_problems,
     language_contract,
+    validated,
 )
 from edgernn.errors import ContractError, UsageError
 
@@ -151,7 +152,7 @@ def test_a_state_that_the_runtime_keeps_is_neither_in_nor_output() -> None:
     assert found.states == (replace(H, dtype="float16"), replace(C, dtype="float16"))
 
 
-def test_a_narrowing_wins_over_the_contracts_own_size() -> None:
+def test_an_axis_has_the_narrowed_size_the_contracts_or_the_callers() -> None:
     file_contract = FileContract(contract=LSTM, narrowing=Narrowing(axes={"time": 4}))
     assert [file_contract.axis_size(axis) for axis in ("time", "batch", "hidden")] == [4, None, 8]
 
@@ -211,7 +212,10 @@ DIFFERENCES = {
     "input missing": (replace(OPEN, inputs=(TOKENS, H)), "inputs are ['tokens', 'h'], expected"),
     "extra input": (replace(OPEN, inputs=(TOKENS, H, C, NARROW)), "inputs are ['tokens', 'h', 'c', 'tokens'], expected"),
     "renamed output": (replace(OPEN, outputs=(LOGITS, H, C_NEXT)), "outputs are ['logits', 'h', 'c_next'], expected"),
-    "outputs swapped": (replace(OPEN, outputs=(LOGITS, C_NEXT, H_NEXT)), "outputs are ['logits', 'c_next', 'h_next'], expected"),
+    "outputs swapped": (
+        replace(OPEN, outputs=(LOGITS, C_NEXT, H_NEXT)),
+        "outputs are ['logits', 'c_next', 'h_next'], expected",
+    ),
     "kept state": (replace(OPEN, states=(H,)), "states are ['h'], expected []"),
     "dtype": (replace(OPEN, inputs=(replace(TOKENS, dtype="int32"), H, C)), "tokens is int32, expected int64"),
     "fixed, not open": (replace(OPEN, inputs=(NARROW, H, C)), "tokens has shape [1, time], expected [batch, time]"),
@@ -285,3 +289,17 @@ def test_first_lines() -> None:
     assert first_line(caught.value).startswith("top_k: ")
     assert first_line(ValueError("  one\ntwo")) == "one"
     assert first_line(ValueError()) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"top_k": -1}, r"^top_k is -1: expected greater than or equal to 0$"),
+        ({"start": [2, "x"]}, r"^start\.1 is 'x': expected a valid integer"),
+        ({"beams": 3}, r"^beams is 3: Extra inputs are not permitted$"),
+    ],
+)
+def test_values_that_a_person_gave_are_named_when_they_do_not_fit(values: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        validated(Decoding, **values)
+    assert validated(Decoding, top_k=3) == Decoding(top_k=3)

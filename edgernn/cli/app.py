@@ -49,7 +49,7 @@ def options(
 def main() -> None:
     """Run the command line; print an edgernn error as one line on stderr."""
     try:
-        app()
+        app(prog_name="edgernn")
     except EdgernnError as error:
         sys.stderr.write(f"edgernn: error: {' '.join(str(error).split())}\n")
         raise SystemExit(MISUSE) from None

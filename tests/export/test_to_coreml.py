@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgernn.contract import CELL_STATES, METADATA_KEY, Decoding, FileContract
+from edgernn.contract import CELL_STATES, Decoding, FileContract
 from edgernn.errors import ContractError, UnavailableError
 from edgernn.export.to_coreml import CoreMLExporter, CoreMLStateExporter
 from edgernn.models.language import LanguageModel
@@ -81,9 +81,7 @@ def test_the_explicit_form(packages: dict[tuple[str, str], Any], make_model: Mak
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_form_whose_runtime_keeps_the_state(
-    packages: dict[tuple[str, str], Any], make_model: MakeModel, cell: str
-) -> None:
+def test_the_form_whose_runtime_keeps_the_state(packages: dict[tuple[str, str], Any], make_model: MakeModel, cell: str) -> None:
     spec, names = packages[cell, "mlstate"], CELL_STATES[cell]
     assert arrays(spec.description.input) == [("tokens", (1, 1), "INT32")]
     assert arrays(spec.description.output) == [("logits", (1, 1, make_model().config.vocabulary), "FLOAT32")]

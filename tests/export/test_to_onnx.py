@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from edgernn.contract import CELL_STATES, METADATA_KEY, Decoding, FileContract
 from edgernn.errors import ContractError
 from edgernn.export.to_onnx import OnnxExporter
-from edgernn.models.language import LanguageModel
+from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.models.recurrent import CELLS
 from edgernn.parity.rollout import Plan, compare, random_inputs, random_state
 from edgernn.sessions.eager import EagerSession
@@ -129,14 +130,32 @@ def test_parity_over_a_chained_run(
 
 def test_a_fresh_model_whose_layers_have_equal_biases(tmp_path: Path) -> None:
     """torch writes a tensor that two layers happen to share only once."""
-    import torch
-
-    from edgernn.models.language import LanguageConfig
-
     torch.manual_seed(0)
     model = LanguageModel(LanguageConfig(vocabulary=10, cell="rnn_relu", embedding=8, hidden=8, layers=3)).eval()
     candidate = open_session(export(model, tmp_path / "step.onnx"))
     assert compare(EagerSession(model), candidate, Plan(2, (1, 5, 2)), seed=4).worst.scaled <= 1e-5
+
+
+def test_an_exporter_that_freezes_the_shapes_is_corrected(
+    make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = torch.onnx.export
+
+    def write_frozen(module: object, examples: object, path: str, **options: Any) -> None:
+        write(module, examples, path, **options)
+        frozen = onnx.load(path)
+        for value in (*frozen.graph.input, *frozen.graph.output):
+            for dimension in value.type.tensor_type.shape.dim:
+                dimension.dim_value = dimension.dim_value or 3  # what torch's graph capture does to time
+        (product,) = nodes_of(frozen, {"MatMul"})
+        frozen.graph.value_info.append(onnx.helper.make_tensor_value_info(product.output[0], onnx.TensorProto.FLOAT, [2, 3, 4]))
+        onnx.save(frozen, path)
+
+    monkeypatch.setattr(torch.onnx, "export", write_frozen)
+    model = onnx.load(export(make_model(), tmp_path / "step.onnx"))
+    shapes = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim][:2] for v in model.graph.output]
+    assert shapes == [["batch", "time"], [2, "batch"], [2, "batch"]]
+    assert not model.graph.value_info
 
 
 def test_the_file_alone_says_how_to_drive_it(files: dict[str, Path]) -> None:
@@ -158,9 +177,7 @@ def test_batch_and_time_one_are_no_special_case(files: dict[str, Path]) -> None:
         np.testing.assert_allclose(np.concatenate([states[name] for _, states in rows], axis=1), tensor, atol=1e-6)
 
 
-def test_a_model_that_onnx_finds_invalid(
-    make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_onnx_finds_invalid(make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise onnx.checker.ValidationError("a node too many\nand more lines")
 

@@ -134,7 +134,7 @@ def test_a_flipped_header_bit(folder: Path, at: int) -> None:
     content = bytearray((folder / WEIGHTS).read_bytes())
     content[at] ^= 0x80
     (folder / WEIGHTS).write_bytes(content)
-    with pytest.raises(CheckpointError, match="weights.safetensors"):
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors"):
         checkpoint.load(folder)
 
 

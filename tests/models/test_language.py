@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from edgernn.contract import CELL_STATES, language_contract
-from edgernn.errors import UsageError
 from edgernn.models.language import MAX_LAYERS, LanguageConfig, LanguageModel
 from edgernn.models.recurrent import CELLS, State
 from edgernn.sessions.torch_kernels import plain_kernels
@@ -135,8 +134,8 @@ def test_tied_weights_learn_from_both_ends() -> None:
 
 
 def test_tied_weights_need_equal_sizes() -> None:
-    with pytest.raises(UsageError, match="tied weights need embedding = hidden, got 6 and 8; use --embedding 8"):
-        LanguageModel(LanguageConfig(**SHAPE, tied=True))
+    with pytest.raises(ValidationError, match="tied weights need embedding = hidden, got 6 and 8; use --embedding 8"):
+        LanguageConfig(**SHAPE, tied=True)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgernn.contract import FileContract, Narrowing, language_contract
@@ -213,6 +213,7 @@ def same(left: State, right: State) -> bool:
     return left.keys() == right.keys() and all(np.array_equal(left[name], right[name]) for name in left)
 
 
+@settings(deadline=None)
 @given(before=TOKENS, left=TOKENS, right=TOKENS, turns=st.lists(st.booleans(), max_size=16))
 def test_forked_streams_run_interleaved_without_leaking(
     before: list[int], left: list[int], right: list[int], turns: list[bool]
@@ -228,6 +229,7 @@ def test_forked_streams_run_interleaved_without_leaking(
     assert same(fork, run(session(), before, session().initial_state())[1])
 
 
+@settings(deadline=None)
 @given(ids=st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=8), data=st.data())
 def test_a_call_of_many_steps_is_as_many_calls(ids: list[int], data: st.DataObject) -> None:
     fake = session()
@@ -247,8 +249,8 @@ def test_rows_of_a_batch_do_not_see_one_another() -> None:
     fake, state = session(), random_state(3)
     outputs, after = fake.step(tokens([1, 2], [3, 4], [5, 6]), state)
     alone, alone_after = fake.step(tokens([3, 4]), {name: array[:, 1:2] for name, array in state.items()})
-    assert np.array_equal(outputs["logits"][1:2], alone["logits"])
-    assert all(np.array_equal(after[name][:, 1:2], alone_after[name]) for name in state)
+    assert np.abs(outputs["logits"][1:2] - alone["logits"]).max() < 1e-6
+    assert all(np.abs(after[name][:, 1:2] - alone_after[name]).max() < 1e-6 for name in state)
 
 
 def test_a_file_of_narrower_dtypes_is_fed_and_read_in_them() -> None:

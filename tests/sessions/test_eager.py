@@ -84,7 +84,7 @@ def test_a_learned_first_state_is_the_models(make_model: MakeModel) -> None:
         assert np.array_equal(array, np.repeat(learned, 2, axis=1))
 
 
-def test_onednn_is_off_inside_and_as_it_was_outside(make_model: MakeModel, switch: bool) -> None:  # noqa: FBT001
+def test_onednn_is_off_inside_and_as_it_was_outside(make_model: MakeModel, switch: bool) -> None:
     model, seen = make_model(), []
     model.embedding.register_forward_hook(lambda *_: seen.append(torch.backends.mkldnn.enabled))
     session = EagerSession(model)
@@ -95,7 +95,7 @@ def test_onednn_is_off_inside_and_as_it_was_outside(make_model: MakeModel, switc
     assert not torch.is_inference_mode_enabled()
 
 
-def test_an_error_leaves_torch_as_it_was_too(make_model: MakeModel, switch: bool) -> None:  # noqa: FBT001
+def test_an_error_leaves_torch_as_it_was_too(make_model: MakeModel, switch: bool) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 

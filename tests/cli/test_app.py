@@ -1,0 +1,211 @@
+"""The command line as a person meets it: results, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import edgernn
+from edgernn.cli.app import main
+
+Run = Callable[..., tuple[int, str, str]]
+COMMANDS = ("train text", "export", "verify", "generate", "inspect", "doctor", "demo text")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a command in this process, in an empty folder; return exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["edgernn", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_explains_itself(command: str, run: Run) -> None:
+    code, out, _ = run(*command.split(), "--help")
+    assert code == 0
+    assert "Usage: edgernn" in out
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, f"edgernn {edgernn.__version__}\n", "")
+
+
+def test_train_export_verify_generate_inspect(run: Run, tmp_path: Path) -> None:
+    text = "She sells sea shells by the sea shore.\n" * 60
+    (tmp_path / "shells.txt").write_text(text, encoding="utf-8")
+    small = ["--hidden", 12, "--layers", 1, "--batch", 4, "--chunk", 8, "--steps", 20]
+    code, out, err = run("train", "text", "--data", "shells.txt", "--out", "run", *small, "--json")
+    assert code == 0
+    assert json.loads(out)["split"] == "last 10 % of shells.txt"
+    assert "nats/token (last 10 % of shells.txt)" in " ".join(err.split())
+
+    code, out, err = run("export", "run", "--out", "bundle.edgernn")
+    assert code == 0
+    assert "coreml/step_mlstate.mlpackage" in out
+    assert "exporting onnx float32" in err
+
+    code, out, _ = run("verify", "bundle.edgernn", "--steps", 16, "--json", "-")
+    report = json.loads(out)
+    assert code == 0
+    assert report["passed"] is True
+    assert {a["path"] for a in report["artifacts"]} >= {"onnx/step.onnx", "torchscript/step.pt"}
+
+    code, out, _ = run("generate", "bundle.edgernn", "--prompt", "She sells ", "--length", 12, "--temperature", 0)
+    assert code == 0
+    assert out.startswith("She sells ")
+    assert len(out) == len("She sells ") + 12 + 1
+
+    for target in ("run", "bundle.edgernn"):
+        code, out, _ = run("inspect", target)
+        assert code == 0
+        assert "nats/token (last 10 % of shells.txt)" in out
+        assert json.loads(run("inspect", target, "--json")[1])
+
+
+def test_verify_prints_each_check_and_what_it_compared_with(bundle_folder: Path, run: Run, tmp_path: Path) -> None:
+    shutil.copytree(bundle_folder, tmp_path / "b")
+    code, out, _ = run("verify", "b", "--steps", 16, "--json", "report.json")
+    assert code == 0
+    for word in ("onnx/step.onnx", "contract", "rollout", "greedy", "golden", "passed", "eager torch from the bundle"):
+        assert word in out
+    assert json.loads((tmp_path / "report.json").read_text())["passed"] is True
+
+
+def test_verify_leaves_with_1_when_a_check_fails(bundle_folder: Path, run: Run, tmp_path: Path) -> None:
+    shutil.copytree(bundle_folder, tmp_path / "b")
+    manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
+    manifest["decoding"]["temperature"] = 0.123  # the files' own metadata now says otherwise
+    (tmp_path / "b" / "manifest.json").write_text(json.dumps(manifest))
+    code, out, _ = run("verify", "b", "--steps", 8, "--to", "onnx")
+    assert code == 1
+    assert "FAILED" in out
+    assert "NOT verified" in out
+
+
+def test_inspect_a_lone_model_file(bundle_folder: Path, run: Run) -> None:
+    for inner in ("onnx/step.onnx", "torchscript/step.pt", "coreml/step.mlpackage", "coreml/step_mlstate.mlpackage"):
+        code, out, _ = run("inspect", bundle_folder / inner)
+        assert code == 0
+        assert "h_next" in out
+        assert json.loads(run("inspect", bundle_folder / inner, "--json")[1])["edgernn"]["schema_version"] == 1
+
+
+def test_generate_saves_and_continues(bundle_folder: Path, run: Run) -> None:
+    whole = run("generate", bundle_folder, "--prompt", "the ", "--length", 20, "--json")[1]
+    first = run("generate", bundle_folder, "--prompt", "the ", "--length", 8, "--save-state", "s", "--json")[1]
+    second = run("generate", bundle_folder, "--length", 12, "--load-state", "s", "--json")[1]
+    assert json.loads(whole)["text"] == json.loads(first)["text"] + json.loads(second)["text"]
+
+
+def test_doctor(run: Run) -> None:
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert "onnxruntime" in out
+    found = json.loads(run("doctor", "--json")[1])
+    assert found["formats"]["onnx"] == {"export": "yes", "run": "yes"}
+
+
+def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path) -> None:
+    code = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in {'torch', 'onnx', 'coremltools', 'matplotlib'}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "from edgernn.cli.app import main\n"
+        "main()\n"
+    )
+
+    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    assert call("generate", bundle_folder, "--length", 5).returncode == 0
+    told = call("verify", bundle_folder, "--to", "onnx", "--json", "-")
+    assert told.returncode == 0
+    assert json.loads(told.stdout)["reference"] == "the recorded golden run alone (torch is not installed)"
+    refused = call("generate", bundle_folder, "--artifact", "torchscript")
+    assert refused.returncode == 2
+    assert "needs the package 'torch', which is not installed; run: pip install 'edgernn[train]'" in refused.stderr
+    listed = call("doctor", "--json")
+    assert json.loads(listed.stdout)["formats"]["onnx"] == {"export": "run: pip install 'edgernn[export]'", "run": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "text", "--data", "absent.txt", "--out", "r"], "cannot read the corpus absent.txt"),
+        (["train", "text", "--data", "empty.txt", "--out", "r"], "empty.txt is empty"),
+        (["train", "text", "--data", "binary.txt", "--out", "r"], "NUL byte at offset 1"),
+        (["train", "text", "--data", "latin.txt", "--out", "r"], "not UTF-8: byte 0xff at offset 1"),
+        (["train", "text", "--data", "short.txt", "--out", "r"], "need at least 4097"),
+        (["train", "text", "--data", "short.txt", "--out", "r", "--tokens", "sylable"], "'sylable'; choose one of char"),
+        (["train", "text", "--data", "short.txt", "--out", "r", "--cell", "lstn"], "cell is 'lstn': expected one of lstm"),
+        (["train", "text", "--data", "short.txt", "--out", "r", "--layers", 6], "layers is 6"),
+        (["train", "text", "--data", "short.txt", "--out", "r", "--steps", 0], "--steps is 0, expected above 0"),
+        (["train", "text", "--data", "short.txt", "--out", "r", "--steps", 1, "--epochs", 1], "give one budget"),
+        (["train", "text", "--data", "short.txt", "--out", "r", "--device", "gpu"], "unknown device 'gpu'"),
+        (["train", "text", "--out", "r", "--resume"], "nothing to resume"),
+        (["train", "text", "--out", "r", "--resume", "--hidden", 9], "--hidden cannot change"),
+        (["export", "absent", "--out", "b"], "no checkpoint at absent"),
+        (["export", "CHECKPOINT", "--out", "b", "--to", "tflite"], "unknown format 'tflite'; expected one of"),
+        (["export", "CHECKPOINT", "--out", "b", "--precision", "int7"], "cannot export int7 as asked: onnx offers float32"),
+        (["export", "CHECKPOINT", "--out", "short.txt"], "is no bundle; it was left as it is"),
+        (["verify", "absent"], "no bundle at absent"),
+        (["verify", "short.txt"], "neither a bundle folder nor a whole .edgernn file"),
+        (["verify", "CHECKPOINT"], "has no manifest.json: it is not a bundle"),
+        (["verify", "BUNDLE", "--steps", 0], "steps is 0, expected 1 or more"),
+        (["generate", "BUNDLE", "--prompt", "é€"], "the vocabulary has no 'é', '€'"),
+        (["generate", "BUNDLE", "--top-p", 0], "top-p is 0.0, expected above 0"),
+        (["generate", "BUNDLE", "--temperature", -1], "temperature is -1.0, expected 0"),
+        (["generate", "BUNDLE", "--artifact", "absent"], "no artifact 'absent'"),
+        (["generate", "BUNDLE", "--load-state", "absent"], "no saved state at absent"),
+        (["generate", "BUNDLE", "--on-unknown", "drop"], "choose one of error, skip"),
+        (["inspect", "absent"], "no file or folder at absent"),
+        (["inspect", "short.txt"], "neither a bundle nor a model file"),
+        (["demo", "text", "--out", "old"], "holds an older demo"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list, message: str, run: Run, tmp_path: Path, checkpoint_folder: Path, bundle_folder: Path
+) -> None:
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "binary.txt").write_bytes(b"a\0b")
+    (tmp_path / "latin.txt").write_bytes(b"a\xffb")
+    (tmp_path / "short.txt").write_text("a few words only, too few to train on\n" * 3, encoding="utf-8")
+    (tmp_path / "old" / "run").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    places = {"CHECKPOINT": checkpoint_folder, "BUNDLE": bundle_folder}
+    code, _, err = run(*(places.get(argument, argument) for argument in arguments))
+    line = err.strip().splitlines()[-1]
+    assert code == 2
+    assert line.startswith("edgernn: error: ")
+    assert message in line
+    assert "Traceback" not in err
+    left = [path for path in sorted(tmp_path.rglob("*")) if path not in before]
+    assert not [path for path in left if path.suffix in {".tmp", ".old"} or path.name in {"weights.safetensors", "b"}]
+
+
+def test_a_reader_that_goes_away_is_no_error(bundle_folder: Path) -> None:
+    command = f"{sys.executable} -m edgernn generate {bundle_folder} --length 3000 | head -c 10"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120)
+    assert "Traceback" not in done.stderr
+    assert len(done.stdout) == 10
