@@ -143,10 +143,11 @@ def _finish(run: TextRun, *, as_json: bool) -> None:
     }
     if as_json:
         typer.echo(json.dumps(result, indent=2))
-    elif run.steps:
+    else:
+        loss = "not measured yet" if run.validation_loss is None else f"{run.validation_loss:.4f} nats/token ({run.split})"
         typer.echo(
             f"{run.folder}: {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s; "
-            f"best validation loss {run.validation_loss:.4f} nats/token ({run.split})"
+            f"best validation loss {loss}"
         )
     if run.interrupted:
         tell(f"interrupted and saved; go on with: edgernn train text --out {run.folder} --resume")

@@ -8,6 +8,7 @@ RUN/metrics.jsonl, loss.png                                                   ho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class TextRun:
     """How a run ended. Losses are in nats per token on ``split``; only the process that ``leads`` has something to print."""
 
     folder: Path
-    validation_loss: float
+    validation_loss: float | None  # None where the run was stopped before it was first measured
     split: str
     steps: int
     epochs: float
@@ -195,7 +196,7 @@ def _run(
         progress = loop.run()
     return TextRun(
         folder=out,
-        validation_loss=progress.best,
+        validation_loss=progress.best if math.isfinite(progress.best) else None,
         split=task.split,
         steps=progress.step,
         epochs=task.epochs(),
