@@ -10,11 +10,12 @@ import shutil
 import tempfile
 import weakref
 import zipfile
+import zlib
 from pathlib import Path
 from types import TracebackType
 
 from edgernn import storage
-from edgernn.contract import FileContract
+from edgernn.contract import FileContract, first_line
 from edgernn.errors import BundleError, UsageError
 from edgernn.manifest import MANIFEST, Artifact, FileDigest, Manifest, parse_manifest
 
@@ -27,6 +28,7 @@ EVALUATION = "evaluation"
 REPORT = "report.json"
 
 _MANIFEST_MAX_BYTES = 16 << 20
+_DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a constant, so that the same bundle gives the same bytes
 
 
@@ -69,12 +71,16 @@ class Bundle:
     def path(self, inner: str) -> Path:
         """Return where the file ``inner`` lies; raise BundleError if it is missing or a link leads it out."""
         path = self.folder / inner
-        if not path.exists():
-            raise BundleError(f"{self.source}: {inner} is missing; copy or export the bundle again")
+        try:
+            real = [file.resolve(strict=True) for file in (path, *path.rglob("*"))]
+        except FileNotFoundError as error:
+            raise BundleError(f"{self.source}: {inner} is missing; copy or export the bundle again") from error
+        except (OSError, RuntimeError) as error:  # a name that no disk takes, a link to itself
+            reason = first_line(error)
+            raise BundleError(f"{self.source}: {inner} cannot be read ({reason}); export the bundle again") from error
         root = self.folder.resolve()
-        for file in [path, *(path.rglob("*") if path.is_dir() else ())]:
-            if not file.resolve().is_relative_to(root):
-                raise BundleError(f"{self.source}: {inner} leads out of the bundle's folder; do not use this bundle")
+        if not all(file.is_relative_to(root) for file in real):
+            raise BundleError(f"{self.source}: {inner} leads out of the bundle's folder; do not use this bundle")
         return path
 
     def verify_digests(self) -> None:
@@ -142,7 +148,7 @@ def _unpack(source: Path) -> Path:
     try:
         with zipfile.ZipFile(source) as archive:
             _extract_listed(archive, source, folder)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED_ZIP as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise BundleError(
             f"{source} is neither a bundle folder nor a whole {SUFFIX} file ({error}); copy or export it again"

@@ -41,12 +41,14 @@ class TensorSpec(Model):
     """One tensor of a graph.
 
     ``axes`` are names; their sizes stand in ``Contract.sizes``, and an axis without a size there is the caller's choice.
+    ``below`` names the axis whose size bounds the values: token ids run from 0 to below ``vocab``.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
     role: Role
     dtype: DType
     axes: tuple[AxisName, ...]
+    below: AxisName | None = None
 
 
 class GraphSpec(Model):
@@ -211,7 +213,7 @@ class FileContract(Model):
                     "Export it again, or install the edgernn that wrote it"
                 )
             return cls.model_validate_json(metadata[METADATA_KEY])
-        except (ValidationError, ValueError, AttributeError) as error:
+        except (ValidationError, ValueError, AttributeError, RecursionError) as error:
             raise ContractError(
                 f"{source} has a damaged {METADATA_KEY!r} entry in its metadata: {first_line(error)}"
             ) from error
@@ -237,7 +239,7 @@ def language_contract(
     step = GraphSpec(
         name="step",
         inputs=(
-            TensorSpec(name=TOKENS, role="input", dtype="int64", axes=(BATCH, TIME)),
+            TensorSpec(name=TOKENS, role="input", dtype="int64", axes=(BATCH, TIME), below=VOCAB),
             *(TensorSpec(name=name, role="state", dtype="float32", axes=state_axes) for name in names),
         ),
         outputs=(

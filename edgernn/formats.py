@@ -112,11 +112,11 @@ def by_name(name: str) -> Format:
     return FORMATS[name]
 
 
-def select(names: Iterable[str] | None) -> tuple[Format, ...]:
+def select(names: Iterable[str] | str | None) -> tuple[Format, ...]:
     """Return the rows that ``names`` mean, each a row's name or a family; None means all, in the table's order."""
     if names is None:
         return _ROWS
-    wanted = list(names)
+    wanted = [names] if isinstance(names, str) else list(names)
     known = {row.name for row in _ROWS} | {row.family for row in _ROWS}
     for name in wanted:
         if name not in known:

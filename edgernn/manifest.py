@@ -15,6 +15,8 @@ MANIFEST = "manifest.json"
 
 
 def _inside(path: str) -> str:
+    if not path.isprintable():
+        raise ValueError(f"the path {path!r} has characters that cannot be shown")
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or "\\" in path or ":" in path or any(part in {"..", "."} for part in parts):
         raise ValueError(f"the path {path!r} does not stay inside the bundle")
@@ -91,7 +93,7 @@ class Manifest(Model):
     decoding: Decoding
     artifacts: tuple[Artifact, ...]
     tokenizer: TokenizerEntry
-    golden: InnerPath | None
+    golden: InnerPath | None = None
     initial_state: InnerPath | None = None
     reference: InnerPath | None = None
     evaluation: InnerPath | None = None
@@ -115,7 +117,7 @@ def parse_manifest(text: str, *, source: str) -> Manifest:
     """
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{source}: {MANIFEST} is damaged ({error}); copy or export the bundle again") from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:

@@ -25,11 +25,13 @@ def replacing(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; on success rename it over ``target``, on failure remove it.
 
     The body may write a file or make a folder at the yielded path. A folder replaces only a missing target or
-    another folder.
+    another folder; that takes two renames, and a kill between them leaves the old folder as ``.NAME.….old``.
 
     Raises:
         StorageError: the operating system refused to write (disk full, no permission, …).
     """
+    if not target.name:
+        raise StorageError(f"{str(target)!r} names no file or folder to write; choose another path")
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,11 +93,11 @@ def write_json(target: Path, value: Any) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
+    """Remove a file or a folder if it is there; never raises, as it cleans up after what did."""
+    try:
         path.unlink(missing_ok=True)
+    except OSError:  # a folder, or a path that cannot exist
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def size_bytes(path: Path) -> int:

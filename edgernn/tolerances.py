@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgernn.errors import ContractError
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -32,5 +34,7 @@ _ROWS = {
 
 
 def tolerance(family: str, precision: str) -> Tolerance:
-    """Return the row of a format's family and a precision. A pair that is exported without a row is a KeyError."""
+    """Return the row of a format's family and a precision; raise ContractError where nothing is promised for them."""
+    if (family, precision) not in _ROWS:
+        raise ContractError(f"this edgernn promises nothing for {family} in {precision!r}; use the edgernn that exported it")
     return _ROWS[family, precision]

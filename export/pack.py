@@ -16,8 +16,17 @@ from edgernn import bundle as bundles
 from edgernn import formats, storage
 from edgernn.bundle import Bundle, digest
 from edgernn.contract import Decoding, FileContract
-from edgernn.errors import ContractError, UnavailableError, UsageError
-from edgernn.manifest import MANIFEST, Artifact, FileDigest, Manifest, ParityRecord, Provenance, TokenizerEntry
+from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
+from edgernn.manifest import (
+    MANIFEST,
+    Artifact,
+    FileDigest,
+    Manifest,
+    ParityRecord,
+    Provenance,
+    TokenizerEntry,
+    parse_manifest,
+)
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.parity import golden
@@ -42,8 +51,8 @@ def export_bundle(
     source: Path | str | Checkpoint,
     out: Path | str,
     *,
-    to: Iterable[str] | None = None,
-    precision: Iterable[str] | None = None,
+    to: Iterable[str] | str | None = None,
+    precision: Iterable[str] | str | None = None,
     release: bool = False,
     steps: int = DEFAULT_STEPS,
     tell: Tell = lambda line: None,
@@ -86,13 +95,13 @@ def export_bundle(
     return Bundle.open(out)
 
 
-def _jobs(to: Iterable[str] | None, precision: Iterable[str] | None) -> list[_Job]:
+def _jobs(to: Iterable[str] | str | None, precision: Iterable[str] | str | None) -> list[_Job]:
     """Pair formats with precisions. What was asked for by name and cannot be had is an error, never left out."""
-    named = None if to is None else list(to)
+    named = [to] if isinstance(to, str) else None if to is None else list(to)
     rows = formats.select(named)
     if precision is None:
         return [_Job(row, row.precisions[0]) for row in rows]
-    wanted = list(dict.fromkeys(precision))
+    wanted = [precision] if isinstance(precision, str) else list(dict.fromkeys(precision))
     jobs = [_Job(row, name) for row in rows for name in wanted if name in row.precisions]
     unmet = [name for name in wanted if name not in {job.precision for job in jobs}]
     unmet += [row.name for row in rows if row.name in (named or ()) and row not in {job.row for job in jobs}]
@@ -107,8 +116,21 @@ def _refuse_foreign(out: Path) -> None:
     if out.suffix == bundles.SUFFIX:
         if out.is_dir():
             raise UsageError(f"{out} is a folder, expected a {bundles.SUFFIX} file to write; choose another --out")
-    elif out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).exists())):
+    elif out.is_dir() and (foreign := _foreign_files(out)):
+        raise UsageError(f"{out} is there and is no bundle; it was left as it is ({foreign[0]}). Choose another --out")
+    elif out.exists() and not out.is_dir():
         raise UsageError(f"{out} is there and is no bundle; it was left as it is. Choose another --out")
+
+
+def _foreign_files(folder: Path) -> list[str]:
+    """Return the files in ``folder`` that are not of a bundle: what its manifest does not list."""
+    files = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir()]
+    try:
+        manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"), source=str(folder))
+    except (BundleError, OSError, UnicodeDecodeError):
+        return files
+    listed = {MANIFEST, bundles.REPORT, *manifest.files, *(artifact.path for artifact in manifest.artifacts)}
+    return [name for name in files if not any(name == inner or name.startswith(f"{inner}/") for inner in listed)]
 
 
 def _fill(folder: Path, loaded: Checkpoint, jobs: list[_Job], *, release: bool, steps: int, tell: Tell) -> None:
@@ -174,7 +196,7 @@ def _parity(path: Path, job: _Job, reference: Session, file_contract: FileContra
     except UnavailableError:
         return None
     record = measure(reference, candidate, limit=tolerance(row.family, job.precision), steps=steps)
-    if record.worst > record.tolerance:
+    if not record.worst <= record.tolerance:
         raise ContractError(
             f"{row.name} {job.precision} is {record.worst:.1e} from the reference in {record.tensor} over {steps} steps, "
             f"tolerance {record.tolerance:.0e}; nothing was written"

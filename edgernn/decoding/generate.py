@@ -61,8 +61,9 @@ class Generation:
     def __init__(self, session: Session, start: Snapshot, *, sampler: Sampler, seed: int = 0) -> None:
         self._session = session
         self._sampler = sampler
-        self._random = np.random.default_rng(seed)
-        self._random.random(start.position)
+        numbers = np.random.PCG64(seed)
+        numbers.advance(start.position)  # each number takes one step
+        self._random = np.random.Generator(numbers)
         self.snapshot = start
 
     def __iter__(self) -> Iterator[int]:

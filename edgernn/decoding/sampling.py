@@ -56,9 +56,11 @@ class Sampler:
         order = np.argsort(-logits, kind="stable")
         if self.top_k:
             order = order[: self.top_k]
-        scaled = logits[order].astype(np.float64) / self.temperature
-        probabilities = np.exp(scaled - scaled[0])
-        cumulative = np.cumsum(probabilities) / probabilities.sum()
+        sorted_logits = logits[order].astype(np.float64)
+        with np.errstate(over="ignore"):  # minus infinity is right for what is far below the best
+            probabilities = np.exp((sorted_logits - sorted_logits[0]) / self.temperature)
+        cumulative = np.cumsum(probabilities)
+        cumulative /= cumulative[-1]  # ends in exactly 1, so a number below 1 finds a token that has a probability
         if self.top_p < 1:
             kept = int(np.searchsorted(cumulative, self.top_p)) + 1
             cumulative = cumulative[:kept] / cumulative[min(kept, len(cumulative)) - 1]

@@ -42,8 +42,12 @@ def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:
     expected = {PENDING, *(state.name for state in contract.step.states)}
     if metadata.get(_CONTRACT) != _fingerprint(contract) or tensors.keys() != expected:
         raise DataError(f"{path} was saved by a model with another contract; continue with the bundle that wrote it")
-    pending = tensors.pop(PENDING)
-    return Snapshot(tensors, pending, int(metadata.get(_POSITION, "0")))
+    pending, position = tensors.pop(PENDING), metadata.get(_POSITION, "")
+    shapes = {s.name: tuple(contract.sizes.get(axis, 1) for axis in s.axes) for s in contract.step.states}
+    fits = all(tensors[s.name].shape == shapes[s.name] and tensors[s.name].dtype == s.dtype for s in contract.step.states)
+    if not (fits and position.isdecimal() and pending.ndim == 1 and pending.dtype == np.int64):
+        raise DataError(f"{path} is a damaged saved state: a shape, a dtype or its position is wrong; save it again")
+    return Snapshot(tensors, pending, int(position))
 
 
 def _fingerprint(contract: Contract) -> str:

@@ -15,7 +15,7 @@ from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
 from edgernn.errors import BundleError, UsageError
-from edgernn.sessions.opening import open_session
+from edgernn.sessions.opening import first_that_runs, open_artifact
 
 
 def write_text(
@@ -55,17 +55,18 @@ def write_text(
         BundleError, DataError, UsageError, UnavailableError: see errors.py.
     """
     with Bundle.open(source) as bundle:
-        chosen = bundle.artifact(artifact)
         tokenizer = open_tokenizer(bundle)
-        session = open_session(bundle, chosen.path)
+        chosen = bundle.artifact(artifact) if artifact else None
+        chosen, session = (chosen, open_artifact(bundle, chosen)) if chosen else first_that_runs(bundle)
         defaults = bundle.manifest.decoding
         sampler = Sampler.from_defaults(defaults, temperature=temperature, top_k=top_k, top_p=top_p)
         ends = _stop_tokens(tokenizer, stop)
         before = load_snapshot(load_state, contract=session.contract) if load_state else None
         ids = tokenizer.encode(prompt, on_unknown=on_unknown)
+        heard = tokenizer.decode(ids)
         if not len(ids) and before is None:
             ids = np.array(defaults.start, np.int64)
-        show(tokenizer.decode(ids) if prompt else "")
+        show(heard)
         generation = Generation(session, begin(session, ids, after=before), sampler=sampler, seed=seed)
         decoder = StreamDecoder(tokenizer)
         tokens: list[int] = []
@@ -97,5 +98,5 @@ def _stop_tokens(tokenizer: Tokenizer, stop: str | None) -> frozenset[int]:
         return frozenset()
     ids = tokenizer.encode(stop)
     if len(ids) != 1:
-        raise UsageError(f"the stop text {stop!r} is {len(ids)} tokens of this model, expected one; give a shorter one")
+        raise UsageError(f"the stop text {stop!r} is {len(ids)} tokens of this model, expected exactly one")
     return frozenset(ids.tolist())

@@ -29,6 +29,7 @@ from edgernn.errors import CheckpointError, DataError
 from edgernn.models.language import LanguageConfig, LanguageModel
 
 CHECKPOINT_VERSION = 1
+FAMILY = "language"
 CONFIG, WEIGHTS, TOKENIZER, HELD_OUT = "config.json", "weights.safetensors", "tokenizer.json", "held_out.safetensors"
 _HELD_OUT_TENSOR = "tokens"
 
@@ -77,7 +78,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
 
 def save_config(folder: Path, config: LanguageConfig, *, training: dict[str, Any]) -> None:
     """Write ``config.json``."""
-    content = {"checkpoint_version": CHECKPOINT_VERSION, "family": "language"}
+    content = {"checkpoint_version": CHECKPOINT_VERSION, "family": FAMILY}
     storage.write_json(folder / CONFIG, {**content, "model": config.model_dump(), "training": training})
 
 
@@ -102,6 +103,8 @@ def load_weights(model: LanguageModel, path: Path) -> None:
             "the two files are from different runs"
         )
     for name, parameter in wanted.items():
+        if weights[name].dtype != torch.float32:
+            raise CheckpointError(f"{path}: {name} is {weights[name].dtype}, expected torch.float32; train or import it again")
         if parameter.shape != weights[name].shape:
             raise CheckpointError(
                 f"{path}: {name} has shape {list(weights[name].shape)}, {CONFIG} says {list(parameter.shape)}; "
@@ -150,6 +153,8 @@ def _read_config(folder: Path) -> tuple[LanguageConfig, dict[str, Any]]:
                 f"{path} has checkpoint version {version!r}; this edgernn reads {CHECKPOINT_VERSION}. "
                 "Use the edgernn that wrote it, or train again"
             )
+        if content["family"] != FAMILY:
+            raise CheckpointError(f"{path} is of a {content['family']!r} model, expected {FAMILY!r}")
         return LanguageConfig.model_validate(content["model"]), dict(content.get("training", {}))
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged or foreign ({first_line(error)}); restore it or train again") from error

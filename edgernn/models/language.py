@@ -91,7 +91,7 @@ class LanguageModel(nn.Module):
         if not self.config.learned_initial_state:
             return self._zeros(batch)
         learned = (self.first_state[name] for name in CELL_STATES[self.config.cell])
-        return tuple(tensor.expand(-1, batch, -1).contiguous() for tensor in learned)
+        return tuple(tensor.repeat(1, batch, 1) for tensor in learned)
 
     def step_face(self) -> LanguageModel:
         """Turn this model's recurrent stack into its step face (T = 1), in place; return the model."""

@@ -16,7 +16,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from edgernn import storage
-from edgernn.contract import Contract, first_line, next_name
+from edgernn.contract import BATCH, TIME, Contract, first_line
 from edgernn.errors import BundleError
 from edgernn.parity.rollout import Drift, chain_steps, drifts, random_inputs, random_state
 from edgernn.sessions.base import Session
@@ -61,9 +61,20 @@ def read(path: Path, contract: Contract) -> dict[str, np.ndarray]:
         golden: dict[str, np.ndarray] = safetensors.numpy.load_file(path)
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{path} is no golden run ({first_line(error)}); export the bundle again") from error
-    spec = contract.step
-    wanted = {tensor.name for tensor in (*spec.inputs, *spec.outputs)}
-    wanted |= {next_name(state.name) for state in spec.states}
-    if golden.keys() != wanted:
-        raise BundleError(f"{path} has tensors {sorted(golden)}, the contract has {sorted(wanted)}; export the bundle again")
+    steps = len(golden.get(contract.step.outputs[0].name, ()))
+    wanted = _layout(contract, steps)
+    found = {name: (str(array.dtype), array.shape) for name, array in golden.items()}
+    if found != wanted or steps == 0:
+        wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+        raise BundleError(f"{path} does not fit the contract in {', '.join(wrong) or 'its steps'}; export the bundle again")
     return golden
+
+
+def _layout(contract: Contract, steps: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the dtype and shape of every tensor of a golden run."""
+    sizes = {**contract.sizes, BATCH: 1, TIME: 1}
+    spec = contract.step
+    layout: dict[str, tuple[str, tuple[int, ...]]]
+    layout = {t.name: (t.dtype, (steps, *(sizes[axis] for axis in t.axes))) for t in (*spec.caller_inputs, *spec.outputs)}
+    layout.update({s.name: (s.dtype, tuple(sizes[axis] for axis in s.axes)) for s in spec.states})
+    return layout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, computed_field
+from pydantic import Field, computed_field, model_validator
 
 from edgernn.contract import Model
 
@@ -20,7 +20,18 @@ class Check(Model):
     measured: dict[str, Any] = Field(default_factory=dict)
 
 
-class ArtifactReport(Model):
+class _Verdict(Model):
+    """A model whose verdict is written with it, and worked out anew when it is read back."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_the_verdict(cls, content: Any) -> Any:
+        if isinstance(content, dict):
+            return {name: value for name, value in content.items() if name != "passed"}
+        return content
+
+
+class ArtifactReport(_Verdict):
     """All checks of one artifact."""
 
     path: str
@@ -29,15 +40,19 @@ class ArtifactReport(Model):
     bytes: int
     checks: tuple[Check, ...]
 
+    @property
+    def failed(self) -> bool:
+        """Whether a check failed."""
+        return any(check.status == "failed" for check in self.checks)
+
     @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
         """Whether no check failed and at least one was run."""
-        statuses = [check.status for check in self.checks]
-        return "failed" not in statuses and "passed" in statuses
+        return not self.failed and any(check.status == "passed" for check in self.checks)
 
 
-class VerifyReport(Model):
+class VerifyReport(_Verdict):
     """The outcome of ``verify``. ``reference`` says in words what the artifacts were compared with."""
 
     bundle: str
@@ -48,8 +63,9 @@ class VerifyReport(Model):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
-        """Whether every artifact passed."""
-        return bool(self.artifacts) and all(artifact.passed for artifact in self.artifacts)
+        """Whether no artifact failed and at least one passed; what could not be run here counts neither way."""
+        artifacts = self.artifacts
+        return not any(artifact.failed for artifact in artifacts) and any(artifact.passed for artifact in artifacts)
 
     def to_json(self) -> str:
         """Return the report as it is written."""

@@ -50,7 +50,7 @@ class Drift:
     @property
     def scaled(self) -> float:
         """The largest difference divided by the larger of 1 and ``scale``: what tolerances speak of."""
-        return self.worst / max(1.0, self.scale)
+        return self.worst / max(1.0, self.scale) if np.isfinite(self.scale) else float("inf")
 
     @property
     def worst_call(self) -> int:
@@ -119,15 +119,17 @@ def drifts(pairs: Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]])
     for expected, found in pairs:
         for name, reference in expected.items():
             curves.setdefault(name, []).append(_difference(reference, found[name]))
-            scales[name] = max(scales.get(name, 0.0), float(np.abs(reference).max()))
+            scales[name] = float(np.maximum(scales.get(name, 0.0), np.abs(reference).max()))  # a NaN stays one
     return tuple(Drift(name, np.array(curve), scales[name]) for name, curve in curves.items())
 
 
 def random_inputs(contract: Contract, *, batch: int, steps: int, seed: int) -> dict[str, np.ndarray]:
-    """Return every caller's input for ``steps`` steps: token ids drawn evenly from the vocabulary, ``[B, N]`` int64."""
+    """Return every caller's input for ``steps`` steps: ids drawn evenly from their range, ``[B, N]`` int64."""
     random = np.random.default_rng(seed)
-    vocabulary = contract.sizes[contract.step.read_outputs[0].axes[-1]]
-    return {spec.name: random.integers(0, vocabulary, (batch, steps), dtype=np.int64) for spec in contract.step.caller_inputs}
+    return {
+        spec.name: random.integers(0, contract.sizes[spec.below or ""], (batch, steps), dtype=np.int64)
+        for spec in contract.step.caller_inputs
+    }
 
 
 def random_state(contract: Contract, *, batch: int, seed: int) -> State:
@@ -141,6 +143,6 @@ def random_state(contract: Contract, *, batch: int, seed: int) -> State:
 
 
 def _difference(expected: np.ndarray, found: np.ndarray) -> float:
-    if expected.shape != found.shape or not np.isfinite(found).all():
+    if expected.shape != found.shape or not (np.isfinite(expected).all() and np.isfinite(found).all()):
         return float("inf")
     return float(np.abs(expected.astype(np.float64) - found).max())

@@ -33,7 +33,7 @@ Tell = Callable[[str], None]
 def verify_bundle(
     source: Path | str | Bundle,
     *,
-    to: Iterable[str] | None = None,
+    to: Iterable[str] | str | None = None,
     steps: int = DEFAULT_STEPS,
     reference: Path | None = None,
     write_report: bool = False,
@@ -57,7 +57,8 @@ def verify_bundle(
         raise UsageError(f"steps is {steps}, expected 1 or more")
     wanted = {row.name for row in formats.select(to)}
     bundle = source if isinstance(source, Bundle) else Bundle.open(Path(source))
-    artifacts = [artifact for artifact in bundle.manifest.artifacts if artifact.format in wanted]
+    unknown = {artifact.format for artifact in bundle.manifest.artifacts} - set(formats.FORMATS) if to is None else set()
+    artifacts = [artifact for artifact in bundle.manifest.artifacts if artifact.format in wanted | unknown]
     if not artifacts:
         present = ", ".join(sorted({artifact.format for artifact in bundle.manifest.artifacts})) or "none"
         raise UsageError(f"{bundle.source} has no artifact in {', '.join(sorted(wanted))}; it has: {present}")
@@ -100,9 +101,12 @@ def _reference(bundle: Bundle, reference: Path | None) -> tuple[Session | None, 
 
 
 def _verify_artifact(bundle: Bundle, artifact: Artifact, judge: Session | None, *, steps: int) -> ArtifactReport:
-    limit = tolerance(formats.by_name(artifact.format).family, artifact.precision)
+    if artifact.format not in formats.FORMATS:
+        told = f"this edgernn does not know the format {artifact.format!r}; use the one that exported it"
+        return _report(artifact, [Check(name="contract", status="not run", detail=told)])
     checks = [_guarded("contract", lambda: _check_contract(bundle, artifact))]
     try:
+        limit = tolerance(formats.by_name(artifact.format).family, artifact.precision)
         session = open_artifact(bundle, artifact)
     except (UnavailableError, ContractError) as error:
         status: Status = "not run" if isinstance(error, UnavailableError) else "failed"
@@ -113,6 +117,10 @@ def _verify_artifact(bundle: Bundle, artifact: Artifact, judge: Session | None, 
             _guarded("greedy", lambda: _check_greedy(bundle, judge, session, steps)),
             _guarded("golden", lambda: _check_golden(bundle, session, limit)),
         ]
+    return _report(artifact, checks)
+
+
+def _report(artifact: Artifact, checks: list[Check]) -> ArtifactReport:
     return ArtifactReport(
         path=artifact.path,
         format=artifact.format,

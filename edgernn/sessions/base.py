@@ -90,6 +90,9 @@ class Session(ABC):
         """
         feeds = self._checked_feeds(inputs, state)
         results = self._run(feeds)
+        lacking = [tensor.name for tensor in self.spec.outputs if tensor.name not in results]
+        if lacking:
+            raise ContractError(f"the file does not return {lacking}, which its contract promises; export it again")
         outputs = {t.name: np.asarray(results[t.name], t.dtype) for t in self.spec.read_outputs}
         after = {s.name: np.asarray(results[next_name(s.name)], s.dtype) for s in self.spec.states}
         return outputs, after
@@ -108,6 +111,7 @@ class Session(ABC):
                         + ("feed back what the last step returned" if kind == "state" else f"it is {_text(spec)}")
                     )
                 self._check(spec, given[spec.name], sizes)
+                self._check_values(spec, given[spec.name])
                 feeds[spec.name] = np.ascontiguousarray(given[spec.name], self.file_contract.dtype(spec))
         return feeds
 
@@ -125,6 +129,14 @@ class Session(ABC):
                     f"{spec.name} has {axis} = {size} (shape {list(array.shape)}), "
                     + (f"expected {wanted} as in {origin}" if size else "expected at least 1")
                 )
+
+    def _check_values(self, spec: TensorSpec, array: np.ndarray) -> None:
+        """Refuse ids outside their range: some runtimes read another row of the table for them without a word."""
+        if spec.below is not None:
+            size = self.contract.sizes[spec.below]
+            outside = array[(array < 0) | (array >= size)]
+            if outside.size:
+                raise ContractError(f"{spec.name} has the value {outside[0]}, expected 0 to {size - 1}")
 
     def _shape(self, spec: TensorSpec, batch: int) -> tuple[int, ...]:
         known = {BATCH: batch, TIME: 1}

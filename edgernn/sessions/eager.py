@@ -18,8 +18,9 @@ class EagerSession(Session):
     """A session over the model itself; keep it in evaluation mode, as ``checkpoint.load`` returns it."""
 
     def __init__(self, model: LanguageModel, file_contract: FileContract | None = None) -> None:
-        file_contract = file_contract or FileContract(contract=model.config.contract())
-        names = (state.name for state in file_contract.spec.states)
+        own = model.config.contract()
+        file_contract = file_contract or FileContract(contract=own)
+        names = (state.name for state in own.step.states)
         with plain_kernels():
             first = {name: _numpy(tensor) for name, tensor in zip(names, model.initial_state(1), strict=True)}
         super().__init__(file_contract, first)

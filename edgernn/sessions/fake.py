@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgernn.contract import FileContract, FileDescription, next_name
+from edgernn.contract import METADATA_KEY, FileContract, FileDescription, next_name
 from edgernn.sessions.base import Arrays, Session
 
 
@@ -23,7 +23,8 @@ class FakeSession(Session):
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
         """Read the contract from the JSON file at ``path``."""
-        file_contract = FileContract.model_validate_json(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8", errors="replace")
+        file_contract = FileContract.from_metadata({METADATA_KEY: text}, source=str(path))
         return FileDescription(file_contract.interface(), file_contract.to_metadata())
 
     @classmethod

@@ -9,7 +9,7 @@ import safetensors.numpy
 from edgernn import formats
 from edgernn.bundle import SUFFIX, Bundle
 from edgernn.contract import FileContract, FileDescription
-from edgernn.errors import BundleError, UsageError
+from edgernn.errors import BundleError, UnavailableError, UsageError
 from edgernn.manifest import MANIFEST, Artifact
 from edgernn.sessions.base import Session
 
@@ -26,9 +26,24 @@ def open_session(source: Path | str | Bundle, artifact: str | None = None) -> Se
         UsageError: the bundle has no such artifact.
     """
     if not isinstance(source, Bundle) and not is_bundle(Path(source)):
+        if artifact is not None:
+            raise UsageError(f"{source} is one model file; an artifact can be chosen of a bundle only")
         return _open_file(Path(source))
     bundle = source if isinstance(source, Bundle) else Bundle.open(Path(source))
-    return open_artifact(bundle, bundle.artifact(artifact))
+    if artifact is not None:
+        return open_artifact(bundle, bundle.artifact(artifact))
+    return first_that_runs(bundle)[1]
+
+
+def first_that_runs(bundle: Bundle) -> tuple[Artifact, Session]:
+    """Open the first artifact that this machine can run; raise the first one's UnavailableError where it can run none."""
+    lacking: list[UnavailableError] = []
+    for artifact in bundle.manifest.artifacts:
+        try:
+            return artifact, open_artifact(bundle, artifact)
+        except UnavailableError as error:
+            lacking.append(error)
+    raise lacking[0] if lacking else BundleError(f"{bundle.source} has no artifact; export the bundle again")
 
 
 def open_artifact(bundle: Bundle, artifact: Artifact) -> Session:
@@ -64,9 +79,9 @@ def describe_file(path: Path) -> tuple[formats.Format, FileDescription]:
 
 
 def is_bundle(path: Path) -> bool:
-    """Return whether ``path`` can only be meant as a bundle: a folder that is no package, or a ``.edgernn`` file."""
+    """Return whether ``path`` can only be meant as a bundle: a ``.edgernn`` file, or a folder that is no model package."""
     suffixes = {row.suffix for row in formats.FORMATS.values()}
-    return path.suffix == SUFFIX or (path.is_dir() and path.suffix not in suffixes) or (path / MANIFEST).exists()
+    return path.suffix == SUFFIX or (path.is_dir() and path.suffix not in suffixes)
 
 
 def _open_file(path: Path) -> Session:

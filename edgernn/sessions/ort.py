@@ -13,7 +13,7 @@ from edgernn.errors import ContractError
 from edgernn.sessions.base import Arrays, Session
 
 _DTYPES = {"float": "float32", "double": "float64"}  # onnxruntime's names, where they are not numpy's
-_ERRORS_ONLY = 3
+_WARNINGS = 2
 
 
 class OrtSession(Session):
@@ -54,7 +54,7 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY - 1  # warnings are shown: a shape that disagrees with the file is a defect
+    options.log_severity_level = _WARNINGS  # a shape that disagrees with the file is a defect, not to be hidden
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no narrower base class

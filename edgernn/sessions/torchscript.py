@@ -43,6 +43,8 @@ class TorchScriptSession(Session):
                 results = self._module(*(to_tensor(feeds[name]) for name in self._inputs))
         except RuntimeError as error:
             raise ContractError(f"TorchScript could not run the step: {first_line(error)}") from error
+        if not isinstance(results, tuple) or len(results) != len(self._outputs):
+            raise ContractError(f"the file does not return {self._outputs}, which its contract promises; export it again")
         return {name: tensor.numpy() for name, tensor in zip(self._outputs, results, strict=True)}
 
 
@@ -58,8 +60,10 @@ def _load(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
             module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
     except (RuntimeError, ValueError, OSError) as error:
         raise ContractError(f"{path} is not a TorchScript file that torch can open: {first_line(error)}") from error
-    text = extra[METADATA_KEY]
-    text = text.decode() if isinstance(text, bytes) else text
+    if not hasattr(module, "forward"):
+        raise ContractError(f"{path} has no forward method, so it is no step that edgernn exported")
+    content = extra[METADATA_KEY]
+    text = content.decode(errors="replace") if isinstance(content, bytes) else content
     return module.eval(), {METADATA_KEY: text} if text else {}
 
 
