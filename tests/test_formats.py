@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgernn import formats
-from edgernn.errors import UnavailableError, UsageError
+from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.export.base import Exporter
 from edgernn.formats import FORMATS, PRECISIONS, REFERENCE, by_name, resolve, select
 from edgernn.sessions.base import Session
@@ -83,7 +83,7 @@ def test_every_precision_on_offer_has_a_tolerance_and_its_reason(family: str, pr
 
 
 def test_a_precision_without_a_tolerance_is_not_judged_by_another_ones() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(ContractError, match="promises nothing for onnx in 'int3'"):
         tolerance("onnx", "int3")
 
 

@@ -29,7 +29,7 @@ class TorchScriptSession(Session):
         """See ``Session.describe``. A script file records its inputs' names; dtypes, shapes and outputs it does not."""
         module, metadata = _load(path)
         inputs = [argument.name for argument in _schema(module).arguments if argument.name != "self"]
-        outputs = tuple(FileTensor(name, None, None) for name in _recorded_outputs(metadata))
+        outputs = tuple(FileTensor(name, None, None) for name in _recorded_outputs(metadata, source=str(path)))
         return FileDescription(Interface(tuple(FileTensor(name, None, None) for name in inputs), outputs), metadata)
 
     @classmethod
@@ -67,8 +67,8 @@ def _load(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
     return module.eval(), {METADATA_KEY: text} if text else {}
 
 
-def _recorded_outputs(metadata: dict[str, str]) -> list[str]:
+def _recorded_outputs(metadata: dict[str, str], *, source: str) -> list[str]:
     if METADATA_KEY not in metadata:
         return []
-    file_contract = FileContract.from_metadata(metadata, source="the file")
+    file_contract = FileContract.from_metadata(metadata, source=source)
     return [tensor.name for tensor in file_contract.interface().outputs]

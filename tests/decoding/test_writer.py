@@ -197,7 +197,7 @@ def test_a_stop_text_ends_the_text_and_is_its_last_token(bundle_folder: Path, to
 
 @pytest.mark.parametrize(("stop", "says"), [("dog", "'dog' is 3 tokens"), ("", "'' is 0 tokens")])
 def test_a_stop_text_of_other_than_one_token_is_refused(bundle_folder: Path, stop: str, says: str) -> None:
-    with pytest.raises(UsageError, match=rf"the stop text {says} of this model, expected one"):
+    with pytest.raises(UsageError, match=rf"the stop text {says} of this model, expected exactly one"):
         spoken(bundle_folder, "a", stop=stop)
 
 

@@ -123,7 +123,7 @@ def test_a_missing_file(make_model: MakeModel, tmp_path: Path) -> None:
 
 
 def test_a_golden_run_of_another_cell(make_model: MakeModel, path: Path) -> None:
-    with pytest.raises(BundleError, match=r"has tensors \['c', .*\], the contract has \['h', 'h_next', 'logits', 'tokens'\]"):
+    with pytest.raises(BundleError, match="does not fit the contract in c, c_next; export the bundle again"):
         golden.replay(EagerSession(make_model(cell="gru")), path)
 
 
