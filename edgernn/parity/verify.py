@@ -6,7 +6,7 @@ alone; the report says which. A check that this machine cannot make is reported 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -153,9 +153,9 @@ def _check_rollout(judge: Session | None, session: Session, limit: Tolerance, st
     if judge is None:
         return Check(name="rollout", status="not run", detail="there is no reference to roll out; see golden")
     found = _rollouts(judge, session, steps)
-    worst = max(found, key=lambda r: r.worst.scaled)
     shapes = f"{len(found)} runs of {steps} steps, batch {sorted({r.plan.batch for r in found})}"
-    return _judged("rollout", worst.worst, limit, f"{shapes}, T {sorted({t for r in found for t in r.plan.lengths})}")
+    lengths = sorted({length for run in found for length in run.plan.lengths})
+    return _judged("rollout", [drift for run in found for drift in run.drifts], limit, f"{shapes}, T {lengths}")
 
 
 def _rollouts(judge: Session, session: Session, steps: int) -> list[rollout.Rollout]:
@@ -179,11 +179,15 @@ def _check_greedy(bundle: Bundle, judge: Session | None, session: Session, steps
 def _check_golden(bundle: Bundle, session: Session, limit: Tolerance) -> Check:
     if bundle.manifest.golden is None:
         return Check(name="golden", status="not run", detail="the bundle carries no golden run")
-    worst = max(golden.replay(session, bundle.path(bundle.manifest.golden)), key=lambda drift: drift.scaled)
-    return _judged("golden", worst, limit, f"{len(worst.curve)} recorded steps")
+    found = golden.replay(session, bundle.path(bundle.manifest.golden))
+    return _judged("golden", found, limit, f"{len(found[0].curve)} recorded steps")
 
 
-def _judged(name: str, worst: Drift, limit: Tolerance, what: str) -> Check:
+def _judged(name: str, drifts: Sequence[Drift], limit: Tolerance, what: str) -> Check:
+    worst = max(drifts, key=lambda drift: drift.scaled)
+    absolute: dict[str, float] = {}
+    for drift in drifts:
+        absolute[drift.tensor] = max(absolute.get(drift.tensor, 0.0), drift.worst)
     good = worst.scaled <= limit.rollout
     return Check(
         name=name,
@@ -191,7 +195,7 @@ def _judged(name: str, worst: Drift, limit: Tolerance, what: str) -> Check:
         detail=f"{what}; worst {worst.tensor} {worst.scaled:.1e} at call {worst.worst_call} (tolerance {limit.rollout:.0e})",
         measured={
             "tensor": worst.tensor,
-            "worst_absolute": worst.worst,
+            "worst_absolute": absolute,
             "worst_scaled": worst.scaled,
             "worst_call": worst.worst_call,
             "tolerance": limit.rollout,

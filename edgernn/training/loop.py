@@ -39,8 +39,11 @@ class Task(Protocol):
     def model(self) -> nn.Module:
         """What is trained."""
 
-    def next_loss(self) -> tuple[Tensor, int]:
-        """Take the next batch; return this process's mean loss, with its graph, and the tokens of all processes."""
+    def next_loss(self) -> tuple[Tensor, Tensor, int]:
+        """Take the next batch; return what to minimise, with its graph, the loss to report, and the tokens of all processes.
+
+        Both are this process's means.
+        """
 
     def epochs(self) -> float:
         """Return how many passes over the corpus are done."""
@@ -130,9 +133,9 @@ class Loop:
         rate = learning_rate(share, peak=self.options.peak_rate, warmup=self.options.warmup, floor=self.options.floor)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, tokens = self.task.next_loss()
+        objective, loss, tokens = self.task.next_loss()
         self.optimizer.zero_grad()
-        loss.backward()
+        objective.backward()
         nn.utils.clip_grad_norm_(self.task.model.parameters(), self.options.clip)
         self.optimizer.step()
         self._losses.append(loss.detach())

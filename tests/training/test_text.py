@@ -98,10 +98,23 @@ def test_the_state_is_carried_and_begins_anew_in_one_row_a_step(
         with torch.no_grad():
             logits, state = model(torch.from_numpy(inputs.copy()), state)
         expected = nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(targets.flatten()))
-        loss, tokens = task.next_loss()
+        _, loss, tokens = task.next_loss()
         assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
         assert tokens == 32
         assert all(not tensor.requires_grad for tensor in task._state)
+
+
+def test_states_beyond_their_bound_are_pushed_back(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    task = _task(make_model(), tokenizer, tmp_path)
+    objective, loss, _ = task.next_loss()
+    assert objective.item() == loss.item()
+    task._state = tuple(torch.full_like(tensor, 40.0) for tensor in task._state)
+    objective, loss, _ = task.next_loss()
+    after = torch.cat([tensor.abs().flatten() for tensor in task._state])
+    assert objective.item() - loss.item() == pytest.approx(1e-3 * (after - 8).clamp(min=0).square().mean().item(), rel=1e-4)
+    assert objective.item() > loss.item()
 
 
 def test_a_learned_first_state_has_a_gradient_at_every_step(
@@ -120,9 +133,9 @@ def test_state_put_back_goes_on_alike(make_model: Callable[..., LanguageModel], 
     for _ in range(5):
         task.next_loss()
     kept = {f"task.{name}": tensor.clone() for name, tensor in task.state().items()}
-    expected = [task.next_loss()[0].item() for _ in range(5)]
+    expected = [task.next_loss()[1].item() for _ in range(5)]
     task.set_state(kept)
-    assert [task.next_loss()[0].item() for _ in range(5)] == expected
+    assert [task.next_loss()[1].item() for _ in range(5)] == expected
 
 
 def test_a_batch_must_be_shared_evenly(make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path) -> None:
