@@ -30,7 +30,8 @@ from edgernn.manifest import (
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.parity import golden
-from edgernn.parity.verify import DEFAULT_STEPS, measure
+from edgernn.parity.subject import DEFAULT_STEPS
+from edgernn.parity.verify import measure
 from edgernn.sessions.base import Session
 from edgernn.sessions.eager import EagerSession
 from edgernn.tolerances import tolerance

@@ -30,7 +30,7 @@ def test_targets_are_the_next_tokens_and_lanes_go_on_where_they_stopped(batch: i
     ids = np.arange(batch * chunk * 4 + 1 + spare)
     lanes = Lanes(ids, batch=batch, chunk=chunk, rows=range(batch))
     last = None
-    for _ in range(12):
+    for _ in range(2 * lanes.length // chunk):
         inputs, targets, starts = lanes.next()
         assert inputs.shape == targets.shape == (batch, chunk)
         assert np.array_equal(targets, inputs + 1)
@@ -113,7 +113,7 @@ def test_states_beyond_their_bound_are_pushed_back(
     task._state = tuple(torch.full_like(tensor, 40.0) for tensor in task._state)
     objective, loss, _ = task.next_loss()
     after = torch.cat([tensor.abs().flatten() for tensor in task._state])
-    assert objective.item() - loss.item() == pytest.approx(1e-3 * (after - 8).clamp(min=0).square().mean().item(), rel=1e-4)
+    assert objective.item() - loss.item() == pytest.approx(1e-2 * (after - 3).clamp(min=0).square().mean().item(), rel=1e-4)
     assert objective.item() > loss.item()
 
 
