@@ -115,4 +115,13 @@ def _judged(name: str, drifts: Sequence[Drift], limit: Tolerance, what: str) -> 
             "worst_call": worst.worst_call,
             "tolerance": limit.rollout,
         },
+        curves=_curves(drifts),
     )
+
+
+def _curves(drifts: Sequence[Drift]) -> dict[str, tuple[float, ...]]:
+    """Return the curve of each tensor in the first run: single steps of one row."""
+    curves: dict[str, tuple[float, ...]] = {}
+    for drift in drifts:
+        curves.setdefault(drift.tensor, tuple(drift.curve.tolist()))
+    return curves

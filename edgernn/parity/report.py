@@ -12,12 +12,16 @@ Status = Literal["passed", "failed", "not run"]
 
 
 class Check(Model):
-    """One check of one artifact: its verdict, one line for a person, and the numbers behind it."""
+    """One check of one artifact: its verdict, one line for a person, and the numbers behind it.
+
+    ``curves``: tensor → its largest absolute difference at each call of the first run, where the check made one.
+    """
 
     name: str
     status: Status
     detail: str
     measured: dict[str, Any] = Field(default_factory=dict)
+    curves: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
 
 class _Verdict(Model):

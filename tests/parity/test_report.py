@@ -52,7 +52,13 @@ def test_the_json_has_the_verdicts() -> None:
     assert content["passed"] is False
     assert [entry["passed"] for entry in content["artifacts"]] == [True, False]
     assert (content["bundle"], content["reference"], content["steps"]) == ("tiny", "eager torch", 8)
-    assert content["artifacts"][0]["checks"][0] == {"name": "check 0", "status": "passed", "detail": "", "measured": {}}
+    assert content["artifacts"][0]["checks"][0] == {
+        "name": "check 0",
+        "status": "passed",
+        "detail": "",
+        "measured": {},
+        "curves": {},
+    }
 
 
 def test_a_report_comes_back_from_its_json() -> None:
