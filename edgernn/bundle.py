@@ -26,6 +26,7 @@ INITIAL_STATE = "initial_state.safetensors"
 REFERENCE = "reference"
 EVALUATION = "evaluation"
 REPORT = "report.json"
+REPORT_PAGE = "report.html"
 
 _MANIFEST_MAX_BYTES = 16 << 20
 _DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)

@@ -154,10 +154,14 @@ class Interface:
 
 @dataclass(frozen=True)
 class FileDescription:
-    """A model file as its own runtime reads it: its interface and its metadata."""
+    """A model file as its own runtime reads it: its interface, its metadata, and for which target it was written.
+
+    ``target`` is in the words of ``Artifact.target``, or None where the file's format does not record it.
+    """
 
     interface: Interface
     metadata: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
 
 
 class FileContract(Model):

@@ -24,6 +24,7 @@ class Format:
         stem, suffix: the artifact's name without and with its precision: ``step`` + ``.onnx``.
         precisions: the precisions that the exporter offers, the default first.
         exporter, session: ``module:Class``; the reference has no exporter.
+        interpreter: a session that runs the file where ``session`` cannot, operator by operator, for verifying; or None.
         export_extra, run_extra: pip extras that bring what exporting and running need; None is the base install.
     """
 
@@ -36,6 +37,7 @@ class Format:
     session: str
     export_extra: str | None
     run_extra: str | None
+    interpreter: str | None = None
 
     def path(self, precision: str) -> str:
         """Return the artifact's path in a bundle; the default precision goes unnamed."""
@@ -76,6 +78,7 @@ _ROWS = (
         session="edgernn.sessions.coreml:CoreMLSession",
         export_extra="export",
         run_extra="export",
+        interpreter="edgernn.parity.mil:MilSession",
     ),
     Format(
         name="coreml-mlstate",
@@ -87,6 +90,7 @@ _ROWS = (
         session="edgernn.sessions.coreml:CoreMLStateSession",
         export_extra="export",
         run_extra="export",
+        interpreter="edgernn.parity.mil:MilSession",
     ),
 )
 FORMATS = {row.name: row for row in _ROWS}

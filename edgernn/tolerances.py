@@ -13,22 +13,46 @@ from edgernn.errors import ContractError
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The largest scaled difference that a chained run may show, and why that much."""
+    """What one format in one precision may differ by, and why that much.
+
+    Attributes:
+        rollout: the largest scaled difference in a chained run, a replay or an invariance.
+        mean_kl: KL(reference ‖ artifact) on held-out text, nats per token.
+        top1: the least share of positions where the most probable token agrees.
+        perplexity: the largest relative rise of perplexity.
+        same_text: whether greedy text must be identical; reduced precision is judged by the three above instead.
+        reason: why.
+    """
 
     rollout: float
+    mean_kl: float
+    top1: float
+    perplexity: float
+    same_text: bool
     reason: str
 
 
+def _float32(reason: str) -> Tolerance:
+    return Tolerance(rollout=1e-4, mean_kl=1e-7, top1=0.999, perplexity=1e-4, same_text=True, reason=reason)
+
+
 _ROWS = {
-    ("onnx", "float32"): Tolerance(
-        1e-4,
+    ("onnx", "float32"): _float32(
         "the same float32 sums in another order: 1e-6 to 1e-5 over hundreds of steps up to H = 512; a wrong gate, order or "
-        "state is 1e-2 and more",
+        "state is 1e-2 and more"
     ),
-    ("torchscript", "float32"): Tolerance(1e-5, "the reference's own kernels; only the choice of kernel may differ"),
-    ("coreml", "float32"): Tolerance(1e-4, "float32 sums in Apple's order, which may use less exact sigmoid and tanh"),
+    ("torchscript", "float32"): _float32(
+        "the reference's own kernels, near 1e-6; other batch sizes choose other matrix kernels"
+    ),
+    ("coreml", "float32"): _float32("float32 sums in another order, with sigmoid and tanh of another library: as for onnx"),
     ("coreml", "float16"): Tolerance(
-        5e-2, "11 bits of mantissa in weights and state; a relative error of 5e-4 a value, summed over a hidden layer"
+        rollout=0.25,
+        mean_kl=1e-3,
+        top1=0.99,
+        perplexity=2e-3,
+        same_text=False,
+        reason="11 bits of mantissa in weights, products and state: a relative 5e-4 a value, which a random text amplifies "
+        "now and then; what real text loses is the measure, the rollout only catches what is wired wrongly",
     ),
 }
 

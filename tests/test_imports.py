@@ -23,7 +23,7 @@ LAYERS = (
     ("models",),
     ("importers", "training"),
     ("export",),
-    ("cli",),
+    ("cli", "pytest_plugin"),
 )
 HEAVY = {"torch", "onnx", "onnxscript", "coremltools", "matplotlib"}
 # Reached only through the format table, so they may import what is heavy and what is above them.

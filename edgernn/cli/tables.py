@@ -50,7 +50,7 @@ def print_report(console: Console, report: VerifyReport) -> None:
         table.add_column(heading, no_wrap=heading != "")
     for artifact in report.artifacts:
         for index, check in enumerate(artifact.checks):
-            name = f"{artifact.path} ({artifact.precision})" if index == 0 else ""
+            name = (f"{artifact.path} ({artifact.precision})", f"  in {artifact.runtime}", "")[min(index, 2)]
             table.add_row(name, check.name, _MARK[check.status], check.detail)
     console.print(table)
     passed = sum(artifact.passed for artifact in report.artifacts)

@@ -36,12 +36,13 @@ class _Verdict(Model):
 
 
 class ArtifactReport(_Verdict):
-    """All checks of one artifact."""
+    """All checks of one artifact, and what ran it."""
 
     path: str
     format: str
     precision: str
     bytes: int
+    runtime: str = "nothing"
     checks: tuple[Check, ...]
 
     @property

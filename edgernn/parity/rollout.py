@@ -14,6 +14,8 @@ import numpy as np
 from edgernn.contract import BATCH, TIME, Contract, next_name
 from edgernn.sessions.base import Session, State
 
+_FEWEST_FOR_A_SLOPE = 8
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -51,6 +53,14 @@ class Drift:
     def scaled(self) -> float:
         """The largest difference divided by the larger of 1 and ``scale``: what tolerances speak of."""
         return self.worst / max(1.0, self.scale) if np.isfinite(self.scale) else float("inf")
+
+    @property
+    def growth(self) -> float:
+        """How the difference grows: the slope of its decimal logarithm over a hundred calls; 0 stays as it is."""
+        calls = np.flatnonzero((self.curve > 0) & np.isfinite(self.curve))
+        if len(calls) < _FEWEST_FOR_A_SLOPE:
+            return 0.0
+        return float(np.polyfit(calls, np.log10(self.curve[calls]), 1)[0] * 100)
 
     @property
     def worst_call(self) -> int:

@@ -14,7 +14,7 @@ import safetensors.numpy
 from edgernn import formats
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract
-from edgernn.errors import UnavailableError, UsageError
+from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.manifest import Artifact
 from edgernn.sessions.base import Session
 from edgernn.sessions.opening import open_artifact
@@ -40,8 +40,25 @@ class Subject:
 
     @cached_property
     def session(self) -> Session:
-        """The artifact, opened in its runtime; raises UnavailableError where this machine has none."""
-        return open_artifact(self.bundle, self.artifact)
+        """The artifact in its own runtime, else in the format's interpreter; raises UnavailableError where both lack."""
+        row = formats.by_name(self.artifact.format)
+        try:
+            return open_artifact(self.bundle, self.artifact)
+        except UnavailableError:
+            if row.interpreter is None:
+                raise
+        found: type[Session] = formats.resolve(row.interpreter, needed_for=f"interpreting {row.name}", extra=row.run_extra)
+        return open_artifact(self.bundle, self.artifact, found)
+
+    @property
+    def runtime(self) -> str:
+        """What ran the artifact, in words; an interpreter is not the device, and the report must say so."""
+        if self.artifact.format not in formats.FORMATS:
+            return "nothing"
+        try:
+            return type(self.session).runtime
+        except (UnavailableError, ContractError):
+            return "nothing"
 
     @property
     def limit(self) -> Tolerance:

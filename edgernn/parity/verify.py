@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edgernn import storage
-from edgernn.bundle import REPORT, SUFFIX, Bundle
+from edgernn.bundle import REPORT, REPORT_PAGE, SUFFIX, Bundle
 from edgernn.manifest import ParityRecord
 from edgernn.parity.checks import CHECKS, rollouts, run_check
+from edgernn.parity.html import to_html
 from edgernn.parity.report import ArtifactReport, VerifyReport
 from edgernn.parity.subject import DEFAULT_STEPS, Subject, subjects
 from edgernn.sessions.base import Session
@@ -33,7 +34,7 @@ def verify_bundle(
         to: formats or families; default all.
         steps: length of each rollout and of the greedy text.
         reference: a checkpoint folder to compare with, instead of the bundle's own.
-        write_report: also write ``report.json`` into a folder bundle.
+        write_report: also write ``report.json`` and ``report.html`` into a folder bundle.
         tell: hears, one line each, what is being done.
 
     Raises:
@@ -49,6 +50,7 @@ def verify_bundle(
     report = VerifyReport(bundle=str(bundle.source), reference=words, steps=steps, artifacts=tuple(reports))
     if write_report and bundle.source.suffix != SUFFIX:
         storage.write_text(bundle.source / REPORT, report.to_json())
+        storage.write_text(bundle.source / REPORT_PAGE, to_html(report))
     return report
 
 
@@ -65,5 +67,6 @@ def _verify(subject: Subject) -> ArtifactReport:
         format=artifact.format,
         precision=artifact.precision,
         bytes=artifact.bytes,
+        runtime=subject.runtime,
         checks=tuple(run_check(subject, name) for name in CHECKS),
     )

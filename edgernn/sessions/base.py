@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class Session(ABC):
         file_contract: what the file promises.
         first_state: the learned first state, each ``[L, 1, H]``; needed only where the contract says ``learned``.
     """
+
+    runtime: ClassVar[str]  # in words, for reports
 
     def __init__(self, file_contract: FileContract, first_state: Arrays | None = None) -> None:
         self.file_contract = file_contract

@@ -18,11 +18,14 @@ from edgernn.errors import ContractError, UnavailableError
 from edgernn.sessions.base import Arrays, Session
 
 _ARRAY = ct.proto.FeatureTypes_pb2.ArrayFeatureType
+_TARGETS = {8: "iOS17", 9: "iOS18"}  # by specification version
 _DTYPES = {_ARRAY.FLOAT32: "float32", _ARRAY.FLOAT16: "float16", _ARRAY.INT32: "int32"}
 
 
 class CoreMLSession(Session):
     """A session of Core ML with the state as inputs and outputs."""
+
+    runtime = "Core ML"
 
     def __init__(self, model: Any, file_contract: FileContract, first_state: Arrays | None = None) -> None:
         super().__init__(file_contract, first_state)
@@ -36,7 +39,8 @@ class CoreMLSession(Session):
             tuple(_tensor(feature) for feature in features)
             for features in (spec.description.input, spec.description.output, spec.description.state)
         )
-        return FileDescription(Interface(inputs, outputs, states), dict(spec.description.metadata.userDefined))
+        target = _TARGETS.get(spec.specificationVersion, f"specification {spec.specificationVersion}")
+        return FileDescription(Interface(inputs, outputs, states), dict(spec.description.metadata.userDefined), target)
 
     @classmethod
     def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> CoreMLSession:

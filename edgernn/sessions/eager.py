@@ -17,6 +17,8 @@ from edgernn.sessions.torch_kernels import plain_kernels, to_tensor
 class EagerSession(Session):
     """A session over the model itself; keep it in evaluation mode, as ``checkpoint.load`` returns it."""
 
+    runtime = "eager torch"
+
     def __init__(self, model: LanguageModel, file_contract: FileContract | None = None) -> None:
         own = model.config.contract()
         file_contract = file_contract or FileContract(contract=own)

@@ -16,6 +16,8 @@ class FakeSession(Session):
     It keeps the protocol exactly, for any single-input language contract, and counts its calls in ``calls``.
     """
 
+    runtime = "a fake"
+
     def __init__(self, file_contract: FileContract, first_state: Arrays | None = None) -> None:
         super().__init__(file_contract, first_state)
         self.calls = 0

@@ -46,9 +46,9 @@ def first_that_runs(bundle: Bundle) -> tuple[Artifact, Session]:
     raise lacking[0] if lacking else BundleError(f"{bundle.source} has no artifact; export the bundle again")
 
 
-def open_artifact(bundle: Bundle, artifact: Artifact) -> Session:
-    """Open one artifact of an opened bundle."""
-    session = session_class(artifact.format)
+def open_artifact(bundle: Bundle, artifact: Artifact, session: type[Session] | None = None) -> Session:
+    """Open one artifact of an opened bundle, in its format's own session unless another is given."""
+    session = session or session_class(artifact.format)
     first = bundle.manifest.initial_state
     values = safetensors.numpy.load_file(bundle.path(first)) if first else None
     return session.open(bundle.path(artifact.path), bundle.file_contract(artifact), values)

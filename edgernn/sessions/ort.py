@@ -11,6 +11,7 @@ import onnxruntime
 from edgernn.contract import FileContract, FileDescription, FileTensor, Interface, first_line
 from edgernn.errors import ContractError
 from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.onnx_header import read_target
 
 _DTYPES = {"float": "float32", "double": "float64"}  # onnxruntime's names, where they are not numpy's
 _WARNINGS = 2
@@ -18,6 +19,8 @@ _WARNINGS = 2
 
 class OrtSession(Session):
     """A session of onnxruntime on one thread: a step of a small network is too short to share out."""
+
+    runtime = "onnxruntime"
 
     def __init__(
         self, runtime: onnxruntime.InferenceSession, file_contract: FileContract, first_state: Arrays | None = None
@@ -35,7 +38,7 @@ class OrtSession(Session):
             return tuple(FileTensor(a.name, _dtype(a.type), tuple(a.shape)) for a in arguments)
 
         interface = Interface(tensors(runtime.get_inputs()), tensors(runtime.get_outputs()))
-        return FileDescription(interface, dict(runtime.get_modelmeta().custom_metadata_map))
+        return FileDescription(interface, dict(runtime.get_modelmeta().custom_metadata_map), read_target(path))
 
     @classmethod
     def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> OrtSession:

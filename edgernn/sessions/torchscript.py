@@ -18,6 +18,8 @@ from edgernn.sessions.torch_kernels import plain_kernels, to_tensor
 class TorchScriptSession(Session):
     """A session over a loaded script module; tensors go in and come out in the contract's order."""
 
+    runtime = "torch.jit"
+
     def __init__(self, module: torch.jit.ScriptModule, file_contract: FileContract, first_state: Arrays | None = None) -> None:
         super().__init__(file_contract, first_state)
         self._module = module

@@ -24,6 +24,7 @@ from edgernn.export.pack import export_bundle
 from edgernn.export.to_onnx import OnnxExporter
 from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.models.language import LanguageModel
+from edgernn.parity.html import to_html
 from edgernn.parity.report import ArtifactReport, VerifyReport
 from edgernn.parity.verify import measure, verify_bundle
 from edgernn.sessions.fake import FakeSession
@@ -31,8 +32,9 @@ from edgernn.tolerances import tolerance
 
 MakeModel = Callable[..., LanguageModel]
 ONNX = "onnx/step.onnx"
-CHECKS = ["contract", "rollout", "greedy", "golden"]
+CHECKS = ["contract", "rollout", "invariance", "text", "greedy", "golden"]
 ALL_PASSED = dict.fromkeys(CHECKS, "passed")
+ALONE = {**ALL_PASSED, **dict.fromkeys(["rollout", "text", "greedy"], "not run")}  # what needs no reference
 
 
 @pytest.fixture
@@ -99,10 +101,25 @@ def test_a_right_bundle_passes(bundle: Bundle) -> None:
 
 
 @pytest.mark.skipif(platform.system() == "Darwin", reason="Core ML runs here")
-def test_what_this_machine_cannot_check_is_not_run(bundle_folder: Path) -> None:
+def test_core_ml_is_interpreted_where_it_does_not_run_and_the_report_says_so(bundle_folder: Path) -> None:
+    for artifact in verify_bundle(bundle_folder, to=["coreml"], steps=16).artifacts:
+        assert statuses(artifact) == ALL_PASSED
+        assert artifact.runtime == "the MIL interpreter, not Core ML itself"
+
+
+def test_what_this_machine_cannot_check_is_not_run(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = formats.resolve
+
+    def without_core_ml(target: str, *, needed_for: str, extra: str | None) -> Any:
+        if "coreml" in target or "mil" in target:
+            raise UnavailableError(f"{needed_for} needs the package 'coremltools'")
+        return resolve(target, needed_for=needed_for, extra=extra)
+
+    monkeypatch.setattr(formats, "resolve", without_core_ml)
     for artifact in verify_bundle(bundle_folder, to=["coreml"], steps=4).artifacts:
-        assert statuses(artifact) == {**dict.fromkeys(CHECKS, "not run"), "contract": "passed"}
-        assert "macOS" in details(artifact)["rollout"]
+        assert statuses(artifact) == dict.fromkeys(CHECKS, "not run")
+        assert artifact.runtime == "nothing"
+        assert "coremltools" in details(artifact)["rollout"]
 
 
 def test_the_numbers_behind_the_verdict(bundle_folder: Path) -> None:
@@ -112,7 +129,7 @@ def test_the_numbers_behind_the_verdict(bundle_folder: Path) -> None:
     assert 0 <= measured["worst_scaled"] <= measured["tolerance"] == tolerance("onnx", "float32").rollout
     assert measured["tensor"] in {"logits", "h_next", "c_next"}
     assert "4 runs of 16 steps, batch [1, 3]" in checks["rollout"].detail
-    assert checks["greedy"].measured == {"identical": 16}
+    assert checks["greedy"].measured == {"identical": 16, "prompts": 1}
     assert "32 recorded steps" in checks["golden"].detail
     assert checks["contract"].detail == "3 inputs, 3 outputs, 0 kept states, metadata"
 
@@ -138,8 +155,8 @@ def test_another_text_fails(folder: Path, make_model: MakeModel) -> None:
         model.head.bias[7] += 100
     replace_onnx(folder, model)
     _, artifact = verify_onnx(folder)
-    assert statuses(artifact) == {"contract": "passed", "rollout": "failed", "greedy": "failed", "golden": "failed"}
-    assert "token 0 is 7, the reference writes" in details(artifact)["greedy"]
+    assert statuses(artifact) == {**dict.fromkeys(CHECKS, "failed"), "contract": "passed", "invariance": "passed"}
+    assert "token 0 after prompt 1 is 7, the reference writes" in details(artifact)["greedy"]
 
 
 def test_what_is_not_a_number_fails_and_can_be_written(folder: Path, make_model: MakeModel) -> None:
@@ -260,7 +277,7 @@ def test_a_release_replays_the_golden_run_alone(checkpoint_folder: Path, make_mo
     report, artifact = verify_onnx(out)
     assert report.passed
     assert report.reference == "the recorded golden run alone (the bundle carries no reference)"
-    assert statuses(artifact) == {"contract": "passed", "rollout": "not run", "greedy": "not run", "golden": "passed"}
+    assert statuses(artifact) == ALONE
     model = make_model()
     with torch.no_grad():
         model.head.bias[3] += 0.01
@@ -283,7 +300,7 @@ def test_without_torch_it_replays_the_golden_run_alone(bundle_folder: Path, monk
     assert report.reference == "the recorded golden run alone (torch is not installed)"
     onnx_report, torchscript_report = report.artifacts
     assert onnx_report.passed
-    assert statuses(onnx_report) == {"contract": "passed", "rollout": "not run", "greedy": "not run", "golden": "passed"}
+    assert statuses(onnx_report) == ALONE
     assert statuses(torchscript_report) == dict.fromkeys(CHECKS, "not run")
     assert not torchscript_report.passed
     with pytest.raises(UnavailableError, match="the reference needs the package 'torch'"):
@@ -382,9 +399,10 @@ def test_a_report_is_written_beside_and_changes_nothing_else(folder: Path) -> No
     assert digests() == before
     assert verify_bundle(folder, to=["onnx", "torchscript"], steps=4, write_report=True) == report
     after = digests()
-    assert after.keys() - before.keys() == {"report.json"}
+    assert after.keys() - before.keys() == {"report.json", "report.html"}
     assert {name: after[name] for name in before} == before
     assert json.loads((folder / "report.json").read_text(encoding="utf-8")) == json.loads(report.to_json())
+    assert (folder / "report.html").read_text(encoding="utf-8") == to_html(report)
     assert verify_bundle(folder, to=["onnx"], steps=4, write_report=True).passed  # and again over the older report
 
 

@@ -1,0 +1,103 @@
+"""The reference interpreter of Core ML packages: runs a SAVED program operator by operator in numpy, on any machine.
+
+It answers whether the file computes what the model computes, rolled out over many steps, where no Mac is at hand: wrong
+weights, a wrong gate order, a mis-wired state and float16 overflow all show. It is not Core ML: how a device fuses operators,
+orders its sums and approximates ``tanh`` is not modelled (``mil_program`` says what is). The report of a verification names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line per missing macOS library
+    import coremltools as ct
+    from coremltools.converters.mil.frontend.milproto.load import load
+
+from edgernn.contract import FileContract, FileDescription, first_line, next_name
+from edgernn.errors import ContractError
+from edgernn.parity.mil_program import Program
+from edgernn.parity.mil_table import KNOWN
+from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.coreml import CoreMLSession
+
+_SAVED_ONLY = frozenset(("write_state",))  # coremltools' reader turns it into coreml_update_state
+
+
+class MilSession(Session):
+    """A session of the interpreter; for packages with explicit states and for those whose runtime keeps them."""
+
+    runtime = "the MIL interpreter, not Core ML itself"
+
+    runtime = "the MIL interpreter, not Core ML itself"
+
+    def __init__(self, program: Program, file_contract: FileContract, first_state: Arrays | None = None) -> None:
+        super().__init__(file_contract, first_state)
+        self._program = program
+
+    @classmethod
+    def describe(cls, path: Path) -> FileDescription:
+        """See ``Session.describe``."""
+        return CoreMLSession.describe(path)
+
+    @classmethod
+    def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> MilSession:
+        """See ``Session.open``; an operator that the interpreter does not know is a ContractError that names it."""
+        program = read_program(path)
+        interface = file_contract.interface()
+        for kind in ("inputs", "outputs", "states"):
+            found, expected = sorted(getattr(program, kind)), sorted(t.name for t in getattr(interface, kind))
+            if found != expected:
+                raise ContractError(f"{path} has the {kind} {found}, its contract promises {expected}; export it again")
+        return cls(program, file_contract, first_state)
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        states = {name: feeds[name] for name in self._program.states}
+        outputs, after = self._program.run({n: array for n, array in feeds.items() if n not in states}, states)
+        return {**outputs, **{next_name(name): array for name, array in after.items()}}
+
+
+def read_program(path: Path) -> Program:
+    """Read the program of a saved ``.mlpackage``: its ``main`` function, or its only one.
+
+    Raises:
+        ContractError: the package is damaged, holds no mlprogram, or uses an operator that is not known here; names it.
+    """
+    with _reading(path):
+        model = ct.models.MLModel(str(path), skip_model_load=True)
+        spec = model.get_spec()
+    kind = spec.WhichOneof("Type")
+    if kind != "mlProgram":
+        raise ContractError(f"{path} holds {kind or 'nothing'}, expected mlProgram; convert the model to that")
+    unknown = sorted(set(_operators(spec.mlProgram)) - KNOWN - _SAVED_ONLY)
+    if unknown:
+        raise ContractError(f"{path} uses operators that the interpreter does not know: {', '.join(unknown)}")
+    with _reading(path), np.errstate(all="ignore"):
+        program = load(spec, specification_version=spec.specificationVersion, file_weights_dir=model.weights_dir)
+    functions = program.functions
+    name = "main" if "main" in functions else next(iter(functions), "")
+    if not name or (name != "main" and len(functions) > 1):
+        raise ContractError(f"{path} has the functions {sorted(functions)}, expected one, or one named main")
+    return Program(functions[name])
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # coremltools raises bare Exception and whatever else a damaged package makes it run into
+        raise ContractError(f"{path} is not a Core ML package that coremltools can open: {first_line(error)}") from error
+
+
+def _operators(program: Any) -> Iterator[str]:
+    """Yield the operators of a saved program, those of nested blocks too."""
+    pending = [block for function in program.functions.values() for block in function.block_specializations.values()]
+    while pending:
+        for operation in pending.pop().operations:
+            yield operation.type
+            pending += operation.blocks
