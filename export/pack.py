@@ -130,7 +130,8 @@ def _foreign_files(folder: Path) -> list[str]:
         manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"), source=str(folder))
     except (BundleError, OSError, UnicodeDecodeError):
         return files
-    listed = {MANIFEST, bundles.REPORT, *manifest.files, *(artifact.path for artifact in manifest.artifacts)}
+    reports = (bundles.REPORT, bundles.REPORT_PAGE)
+    listed = {MANIFEST, *reports, *manifest.files, *(artifact.path for artifact in manifest.artifacts)}
     return [name for name in files if not any(name == inner or name.startswith(f"{inner}/") for inner in listed)]
 
 

@@ -9,6 +9,7 @@ import typer
 
 from edgernn.cli import tables
 from edgernn.cli.output import human_bytes, result_console, tell, words, write_json
+from edgernn.errors import UsageError
 
 
 def export(
@@ -32,14 +33,22 @@ def verify(
     steps: Annotated[int, typer.Option(help="Steps of a rollout, tokens of the greedy text.")] = 256,
     reference: Annotated[Path | None, typer.Option(help="Compare with this checkpoint, not the bundle's.")] = None,
     json: Annotated[str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")] = None,
+    junit: Annotated[str | None, typer.Option(help="Write it as JUnit XML; - for stdout.")] = None,
+    html: Annotated[str | None, typer.Option(help="Write it as a page to publish; - for stdout.")] = None,
 ) -> None:
     """Check every artifact against the reference over chained runs. Exit code 0: all passed; 1: a check failed."""
+    from edgernn.parity.html import to_html
+    from edgernn.parity.junit import to_junit
+    from edgernn.parity.report import VerifyReport
     from edgernn.parity.verify import verify_bundle
 
+    if (json, junit, html).count("-") > 1:
+        raise UsageError("- is given for more than one of --json, --junit and --html; stdout takes one of them")
     report = verify_bundle(bundle, to=words(to), steps=steps, reference=reference, write_report=True, tell=tell)
-    if json is not None:
-        write_json(json, report.to_json())
-    if json != "-":
+    for target, make in ((json, VerifyReport.to_json), (junit, to_junit), (html, to_html)):
+        if target is not None:
+            write_json(target, make(report))
+    if "-" not in (json, junit, html):
         tables.print_report(result_console(), report)
     if not report.passed:
         raise typer.Exit(1)

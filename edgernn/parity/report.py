@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, computed_field, model_validator
+from pydantic import ConfigDict, Field, computed_field, model_validator
 
 from edgernn.contract import Model
 
@@ -23,9 +23,13 @@ class Check(Model):
     measured: dict[str, Any] = Field(default_factory=dict)
     curves: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
+    model_config = ConfigDict(ser_json_inf_nan="strings")  # JSON has no word for infinity
+
 
 class _Verdict(Model):
     """A model whose verdict is written with it, and worked out anew when it is read back."""
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")  # JSON has no word for infinity
 
     @model_validator(mode="before")
     @classmethod
