@@ -1,0 +1,194 @@
+"""What the fault suite is made of: a fault, the honest bundles it is applied to, and the verdict on it.
+
+A bundle is exported honestly, one thing in it is made wrong, and the digests in its manifest are made right again: what is
+left is a bundle whose files are whole and whose content lies. ``verify`` must say so, by the check whose task it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from edgernn.bundle import digest
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.errors import EdgernnError
+from edgernn.export import export_bundle
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.language import LanguageConfig, LanguageModel
+from edgernn.parity.report import ArtifactReport, VerifyReport
+from edgernn.parity.verify import verify_bundle
+
+OPENING = "opening"  # stands among the names of checks for what is refused before any check is made
+STEPS = 32
+TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n" * 8
+_MANY_CHARACTERS = "".join(chr(0x4E00 + index) for index in range(300))  # more than 8 bits can number
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing made wrong in an honest bundle.
+
+    Attributes:
+        name: unique, a few words.
+        imitates: what goes wrong in the field and looks like this.
+        apply: makes the thing wrong in a bundle folder, and its digests right.
+        caught_by: the checks that must fail, or ``OPENING``; of these, what the honest bundle does not pass here is left
+            out. Empty: whichever check says it.
+        says: a pattern that must be found in what they say.
+        honest: which of ``RECIPES`` it is applied to.
+        artifact: the model file that is verified.
+        awaits: what verify lacks to catch it; empty where it must be caught.
+    """
+
+    name: str
+    imitates: str
+    apply: Callable[[Path], None]
+    caught_by: tuple[str, ...]
+    says: str
+    honest: str = "lstm"
+    artifact: str = "onnx/step.onnx"
+    awaits: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one fault: by which checks it was caught, and what they said.
+
+    ``mute``: caught, but no message names the cause. ``crashed``: verify broke off with an error that is not edgernn's.
+    """
+
+    outcome: Literal["caught", "mute", "missed", "crashed", "not judged"]
+    caught_by: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an honest bundle is made: the model's options, the token kind, and what is exported."""
+
+    model: dict[str, Any]
+    to: tuple[str, ...] = ("onnx",)
+    kind: str = "char"
+    text: str = TEXT
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+RECIPES = {
+    "lstm": Recipe({"cell": "lstm"}, to=("onnx", "torchscript")),
+    "gru": Recipe({"cell": "gru"}),
+    "rnn_relu": Recipe({"cell": "rnn_relu"}),
+    "wide": Recipe({"cell": "lstm", "layers": 1}, text=_MANY_CHARACTERS),
+    "learned": Recipe({"cell": "lstm", "learned_initial_state": True}),
+    "learned release": Recipe({"cell": "lstm", "learned_initial_state": True}, options={"release": True}),
+    "release": Recipe({"cell": "lstm"}, to=("onnx", "torchscript"), options={"release": True}),
+    "coreml": Recipe({"cell": "lstm"}, to=("coreml",), options={"precision": ["float16", "float32"]}),
+}
+
+
+class Workshop:
+    """Makes each honest bundle once, below ``scratch``, and judges faults on copies of it."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+        self.honest = cache(self._honest)
+        self.honest_report = cache(self._honest_report)
+
+    def judge(self, fault: Fault) -> Verdict:
+        """Apply ``fault`` to a fresh copy of its honest bundle, verify it, and say what came of it."""
+        able = {check.name for check in self.honest_report(fault.honest, fault.artifact).checks if check.status == "passed"}
+        wanted = [name for name in fault.caught_by if name in able or name == OPENING]
+        if fault.caught_by and not wanted:
+            return Verdict("not judged", (), f"verify does not make {' or '.join(fault.caught_by)} of it here")
+        folder = self.scratch / "faulty"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.honest(fault.honest), folder)
+        fault.apply(folder)
+        try:
+            found = complaints(folder, fault.artifact)
+        except Exception as error:  # noqa: BLE001 - whatever verify lets through is a finding
+            return Verdict("crashed", (), f"{type(error).__name__}: {error}")
+        if not found or not found.keys() >= set(wanted):
+            return Verdict("missed", tuple(found), "; ".join(found.values()) or "every check passes")
+        telling = [text for name, text in found.items() if name in (wanted or found) and re.search(fault.says, text)]
+        return Verdict("caught" if telling else "mute", tuple(found), (telling or list(found.values()))[0])
+
+    def _honest(self, name: str) -> Path:
+        folder = self.scratch / name
+        make_bundle(RECIPES[name], folder)
+        return folder
+
+    def _honest_report(self, name: str, artifact: str) -> ArtifactReport:
+        return _of(verify(self.honest(name), artifact), artifact)
+
+
+def complaints(folder: Path, artifact: str) -> dict[str, str]:
+    """Return what verify says against one file: check → message; ``OPENING`` where it refuses the whole bundle."""
+    try:
+        report = _of(verify(folder, artifact), artifact)
+    except EdgernnError as error:
+        return {OPENING: str(error).replace(str(folder), folder.name)}
+    failed = (check for check in report.checks if check.status == "failed")
+    return {check.name: check.detail.replace(str(folder), folder.name) for check in failed}
+
+
+def verify(folder: Path, artifact: str) -> VerifyReport:
+    """Verify the artifacts in the family of ``artifact``."""
+    return verify_bundle(folder, to=[artifact.split("/", maxsplit=1)[0]], steps=STEPS)
+
+
+def make_bundle(recipe: Recipe, folder: Path) -> None:
+    """Export a seeded model without training; no parameter is zero, so that a lost one shows."""
+    tokenizer = Tokenizer.build([recipe.text], recipe.kind)
+    export_bundle(
+        Checkpoint(make_model(tokenizer, **recipe.model), tokenizer, held_out=tokenizer.encode(recipe.text)),
+        folder,
+        to=recipe.to,
+        steps=STEPS,
+        **recipe.options,
+    )
+
+
+def make_model(tokenizer: Tokenizer, *, seed: int = 3, **options: Any) -> LanguageModel:
+    """Return a tiny model; embedding = hidden, so that layers could be taken for one another."""
+    config = {"vocabulary": tokenizer.vocabulary_size, "hidden": 8, "layers": 2, **options}
+    torch.manual_seed(seed)
+    model = LanguageModel(LanguageConfig.model_validate({"embedding": config["hidden"], **config}))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        if model.config.cell == "rnn_relu":  # nothing else bounds its state: a product that stretches grows without end
+            for layer in range(model.config.layers):
+                recurrent = model.recurrent.get_parameter(f"fused.weight_hh_l{layer}")
+                recurrent.mul_(0.9 / torch.linalg.matrix_norm(recurrent, 2))
+    return model.eval()
+
+
+def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the manifest of a bundle folder in place."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    change(manifest)
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def sign(folder: Path, inner: str) -> None:
+    """Make the digest of a changed file right in the manifest."""
+    found = digest(folder / inner).model_dump()
+
+    def change(manifest: dict[str, Any]) -> None:
+        entries = {artifact["path"]: artifact for artifact in manifest["artifacts"]} | manifest["files"]
+        entries[inner].update(found)
+
+    edit_manifest(folder, change)
+
+
+def _of(report: VerifyReport, artifact: str) -> ArtifactReport:
+    return next(entry for entry in report.artifacts if entry.path == artifact)

@@ -1,0 +1,95 @@
+"""Whether verify catches what goes wrong, and only that: python benchmarks/faults.py
+
+Applies every fault to an honest bundle and shows which check says what; then verifies honest exports of every cell, depth,
+token kind and format, of which none may fail. Ends with 1 if a fault is not caught or an honest export fails.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import faults_bundle
+import faults_coreml
+import faults_onnx_interface
+import faults_onnx_weights
+import faults_onnx_wiring
+import faults_torchscript
+from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, make_bundle
+from _report import table
+
+from edgernn.contract import CELL_STATES
+from edgernn.parity.verify import verify_bundle
+
+_MODULES = (
+    faults_onnx_weights,
+    faults_onnx_wiring,
+    faults_onnx_interface,
+    faults_bundle,
+    faults_torchscript,
+    faults_coreml,
+)
+FAULTS: dict[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
+HONEST_STEPS = 128
+_NOT_CAUGHT = {"missed": "NOT CAUGHT", "mute": "CAUGHT, CAUSE NOT NAMED", "crashed": "VERIFY BROKE OFF"}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        verdicts = judge_all(Workshop(Path(scratch)))
+        exports, alarms = 0, []
+        for name, recipe in honest_matrix():
+            files, found = false_alarms(recipe, Path(scratch) / "honest")
+            exports, alarms = exports + files, alarms + [f"{name}: {line}" for line in found]
+    rows = [(name, ", ".join(v.caught_by) or v.outcome, _cell(v.message)) for name, v in verdicts.items()]
+    table(("fault", "caught by", "message"), rows)
+    counts = Counter(verdict.outcome for verdict in verdicts.values())
+    judged = len(verdicts) - counts["not judged"]
+    for name, verdict in verdicts.items():
+        if verdict.outcome in _NOT_CAUGHT:
+            print(f"{_NOT_CAUGHT[verdict.outcome]}: {name} ({FAULTS[name].awaits or verdict.message})")
+    for line in alarms:
+        print(f"FALSE ALARM: {line}")
+    print(f"{counts['caught']} of {judged} faults caught, {len(alarms)} false alarms in {exports} honest exports", end="")
+    print(f"; {counts['not judged']} faults could not be judged on this machine" if counts["not judged"] else "")
+    raise SystemExit(1 if alarms or any(counts[outcome] for outcome in _NOT_CAUGHT) else 0)
+
+
+def judge_all(workshop: Workshop) -> dict[str, Verdict]:
+    return {name: workshop.judge(fault) for name, fault in FAULTS.items()}
+
+
+def honest_matrix() -> Iterator[tuple[str, Recipe]]:
+    """Yield every cell at every depth, two sizes each, the token kinds in turn; then what is special about a model."""
+    kinds = ("char", "byte", "word", "bpe")
+    place = 0
+    for cell in CELL_STATES:
+        for layers in (1, 2, 3):
+            for hidden in ((8, 48), (16, 128), (32, 256))[layers - 1]:
+                kind = kinds[place % len(kinds)]
+                place += 1
+                model = {"cell": cell, "layers": layers, "hidden": hidden}
+                yield f"{cell} {layers}x{hidden} {kind}", Recipe(model, to=("onnx", "torchscript"), kind=kind)
+    for cell in CELL_STATES:
+        both = {"precision": ["float16", "float32"]}
+        yield f"{cell} coreml", Recipe({"cell": cell, "layers": 2, "hidden": 16}, to=("coreml",), options=both)
+    tied = Recipe({"cell": "gru", "tied": True}, to=("onnx", "torchscript"))
+    yield from [("tied", tied), ("learned", RECIPES["learned"]), ("release", RECIPES["release"]), ("wide", RECIPES["wide"])]
+
+
+def false_alarms(recipe: Recipe, folder: Path, *, steps: int = HONEST_STEPS) -> tuple[int, list[str]]:
+    """Export and verify; return how many files there were, and what verify wrongly said against each."""
+    make_bundle(recipe, folder)
+    report = verify_bundle(folder, steps=steps)
+    failed = [(entry.path, check) for entry in report.artifacts for check in entry.checks if check.status == "failed"]
+    return len(report.artifacts), [f"{path} {check.name}: {check.detail}" for path, check in failed]
+
+
+def _cell(message: str) -> str:
+    return " ".join(message.replace("|", "/").split())[:160]
+
+
+if __name__ == "__main__":
+    main()
