@@ -36,6 +36,7 @@ build: env
 	$(BIN)/python -m build
 
 benchmarks: env
+	$(BIN)/python benchmarks/faults.py
 	$(BIN)/python benchmarks/parity.py
 	$(BIN)/python benchmarks/export_time.py
 	$(BIN)/python benchmarks/on_device.py

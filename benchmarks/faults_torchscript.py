@@ -144,7 +144,6 @@ FAULTS = (
         _retraced(_TimeOfTheExample),
         _EVERYWHERE,
         "shape .* is invalid for input",
-        awaits="of TorchScript's error only the first line is told, which never names the cause",
     ),
     _fault(
         "batch of the example traced in",
@@ -152,7 +151,6 @@ FAULTS = (
         _retraced(_BatchOfTheExample),
         _EVERYWHERE,
         "shape .* is invalid for input",
-        awaits="of TorchScript's error only the first line is told, which never names the cause",
     ),
     _fault("one result too few", "a state not returned", _retraced(_NoCellState), _EVERYWHERE, "does not return .*c_next"),
     _fault(
@@ -161,7 +159,6 @@ FAULTS = (
         _retraced(_DoublePrecision),
         (),
         "float64",
-        awaits="a script file records no dtypes, and the session converts whatever comes out",
     ),
     _fault(
         "bfloat16 logits",
@@ -169,7 +166,6 @@ FAULTS = (
         _retraced(_BrainFloat),
         (),
         "bfloat16",
-        awaits="the session converts results to numpy outside its try, and a TypeError leaves verify",
     ),
     _fault(
         "a tuple within the results",
@@ -177,7 +173,6 @@ FAULTS = (
         _retraced(_Nested),
         (),
         "promises",
-        awaits="the session takes every result for a tensor, and an AttributeError leaves verify",
     ),
     _fault(
         "state overwritten in place",

@@ -88,6 +88,18 @@ class Bundle:
         """Raise BundleError naming the first file whose size or SHA-256 is not the manifest's."""
         listed: dict[str, FileDigest | Artifact] = {**self.manifest.files}
         listed |= {artifact.path: artifact for artifact in self.manifest.artifacts}
+        kept = {inner.split("/")[0] for inner in listed if "/" in inner}
+        for path in sorted(self.folder.rglob("*")):
+            name = path.relative_to(self.folder).as_posix()
+            if (
+                path.is_file()
+                and path.name != ".DS_Store"  # which a Mac leaves in any folder it shows
+                and name.split("/")[0] in kept
+                and not any(f"{name}/".startswith(f"{inner}/") for inner in listed)
+            ):
+                raise BundleError(
+                    f"{self.source}: {name} is not in the manifest, so nothing vouches for it; remove it or export again"
+                )
         for inner, expected in listed.items():
             path = self.path(inner)
             found = storage.size_bytes(path)

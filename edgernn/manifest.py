@@ -64,11 +64,16 @@ class Artifact(Model):
 
 
 class TokenizerEntry(Model):
-    """The tokenizer's file and what must agree with the model."""
+    """The tokenizer's file and what must agree with the model.
+
+    ``text`` encodes to ``ids`` (unknown characters left out), so that a host can tell whether its own tokenizer agrees.
+    """
 
     path: InnerPath = "tokenizer.json"
     kind: str
     vocabulary_size: Annotated[int, Field(ge=1)]
+    text: str = ""
+    ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
 
 class Provenance(Model):

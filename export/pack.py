@@ -16,6 +16,7 @@ from edgernn import bundle as bundles
 from edgernn import formats, storage
 from edgernn.bundle import Bundle, digest
 from edgernn.contract import Decoding, FileContract
+from edgernn.data.tokenizer import Tokenizer
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
 from edgernn.manifest import (
     MANIFEST,
@@ -37,6 +38,7 @@ from edgernn.sessions.eager import EagerSession
 from edgernn.tolerances import tolerance
 from edgernn.training.text import start_tokens
 
+_RECORDED_TOKENS = 512
 Tell = Callable[[str], None]
 
 
@@ -152,7 +154,7 @@ def _fill(folder: Path, loaded: Checkpoint, jobs: list[_Job], *, release: bool, 
         contract=contract,
         decoding=decoding,
         artifacts=tuple(artifacts),
-        tokenizer=TokenizerEntry(kind=loaded.tokenizer.kind, vocabulary_size=loaded.tokenizer.vocabulary_size),
+        tokenizer=_tokenizer_entry(loaded.tokenizer),
         golden=bundles.GOLDEN,
         initial_state=has[bundles.INITIAL_STATE],
         reference=has[bundles.REFERENCE],
@@ -167,6 +169,14 @@ def _fill(folder: Path, loaded: Checkpoint, jobs: list[_Job], *, release: bool, 
         ),
     )
     storage.write_text(folder / MANIFEST, manifest.to_json())
+
+
+def _tokenizer_entry(tokenizer: Tokenizer) -> TokenizerEntry:
+    """Describe the tokenizer, with a text of its first tokens and the ids that every host's tokenizer must give for it."""
+    size = tokenizer.vocabulary_size
+    text = tokenizer.decode(range(min(size, _RECORDED_TOKENS)))
+    ids = tokenizer.encode(text, on_unknown="skip")
+    return TokenizerEntry(kind=tokenizer.kind, vocabulary_size=size, text=text, ids=tuple(ids.tolist()))
 
 
 def _export(folder: Path, job: _Job, loaded: Checkpoint, *, reference: Session, decoding: Decoding, steps: int) -> Artifact:

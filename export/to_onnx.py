@@ -28,7 +28,7 @@ class OnnxExporter(Exporter):
     """Writes ``.onnx`` with torch's exporter and declares the contract's shapes."""
 
     format_name = "onnx"
-    target = f"opset {OPSET}"
+    target = f"opset {OPSET}, IR {IR_VERSION}"
 
     def versions(self) -> str:
         """See ``Exporter.versions``."""

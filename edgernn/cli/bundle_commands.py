@@ -11,6 +11,8 @@ from edgernn.cli import tables
 from edgernn.cli.output import human_bytes, result_console, tell, words, write_json
 from edgernn.errors import UsageError
 
+_LONG_STEPS = 1000
+
 
 def export(
     run: Annotated[Path, typer.Argument(help="A checkpoint folder, as edgernn train writes it.")],
@@ -31,6 +33,8 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .edgernn file.")],
     to: Annotated[str | None, typer.Option(help="Formats to verify; default all.")] = None,
     steps: Annotated[int, typer.Option(help="Steps of a rollout, tokens of the greedy text.")] = 256,
+    long: Annotated[bool, typer.Option("--long", help="1,000 steps.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail also where a check could not be run.")] = False,
     reference: Annotated[Path | None, typer.Option(help="Compare with this checkpoint, not the bundle's.")] = None,
     json: Annotated[str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")] = None,
     junit: Annotated[str | None, typer.Option(help="Write it as JUnit XML; - for stdout.")] = None,
@@ -44,13 +48,15 @@ def verify(
 
     if (json, junit, html).count("-") > 1:
         raise UsageError("- is given for more than one of --json, --junit and --html; stdout takes one of them")
-    report = verify_bundle(bundle, to=words(to), steps=steps, reference=reference, write_report=True, tell=tell)
+    report = verify_bundle(
+        bundle, to=words(to), steps=_LONG_STEPS if long else steps, reference=reference, write_report=True, tell=tell
+    )
     for target, make in ((json, VerifyReport.to_json), (junit, to_junit), (html, to_html)):
         if target is not None:
             write_json(target, make(report))
     if "-" not in (json, junit, html):
         tables.print_report(result_console(), report)
-    if not report.passed:
+    if not report.passed or (strict and not report.complete):
         raise typer.Exit(1)
 
 

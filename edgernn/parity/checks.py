@@ -13,6 +13,7 @@ import numpy as np
 
 from edgernn import formats
 from edgernn.contract import file_problems
+from edgernn.data.tokenizer import Tokenizer
 from edgernn.decoding.generate import greedy_tokens
 from edgernn.decoding.writer import open_tokenizer
 from edgernn.errors import BundleError, ContractError, DataError, UnavailableError
@@ -22,7 +23,7 @@ from edgernn.parity.rollout import Drift
 from edgernn.parity.subject import Subject
 from edgernn.parity.text_loss import measure_text
 from edgernn.sessions.base import Session
-from edgernn.sessions.opening import session_class
+from edgernn.sessions.opening import read_first_state, session_class
 from edgernn.tolerances import Tolerance
 
 _SEED = 7
@@ -55,9 +56,40 @@ def check_contract(subject: Subject) -> Check:
         open_tokenizer(bundle)
     except (BundleError, DataError) as error:
         problems.append(str(error))
+    problems += [*_first_state_problems(subject), *_tokenizer_problems(subject)]
     interface = description.interface
     agreed = f"{len(interface.inputs)} inputs, {len(interface.outputs)} outputs, {len(interface.states)} kept states, metadata"
     return Check(name="contract", status="failed" if problems else "passed", detail="; ".join(problems) or agreed)
+
+
+def _first_state_problems(subject: Subject) -> list[str]:
+    """The bundle's learned first state must be the reference's, bit for bit, and the one the golden run starts from."""
+    bundle, inner = subject.bundle, subject.bundle.manifest.initial_state
+    if inner is None:
+        return []
+    found = read_first_state(bundle.path(inner), bundle.manifest.contract)
+    judges = [] if subject.judge is None else [("the reference's", subject.judge.initial_state(1))]
+    if bundle.manifest.golden is not None:
+        judges.append(("the golden run's", golden.read(bundle.path(bundle.manifest.golden), bundle.manifest.contract)))
+    return [
+        f"the first state {name} is not {whose}"
+        for whose, expected in judges
+        for name, array in found.items()
+        if not np.array_equal(array, expected[name])
+    ]
+
+
+def _tokenizer_problems(subject: Subject) -> list[str]:
+    """The recorded text must give the recorded ids."""
+    entry = subject.bundle.manifest.tokenizer
+    try:
+        ids = Tokenizer.load(subject.bundle.path(entry.path)).encode(entry.text, on_unknown="skip").tolist()
+    except DataError:
+        return []  # told above
+    if ids == list(entry.ids):
+        return []
+    at = next((i for i, (a, b) in enumerate(zip(ids, entry.ids, strict=False)) if a != b), min(len(ids), len(entry.ids)))
+    return [f"the tokenizer does not give the ids that were recorded for its text, from token {at} on: it is another one"]
 
 
 def check_rollout(subject: Subject) -> Check:

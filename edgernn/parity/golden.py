@@ -18,22 +18,40 @@ from safetensors import SafetensorError
 from edgernn import storage
 from edgernn.contract import BATCH, TIME, Contract, first_line
 from edgernn.errors import BundleError
-from edgernn.parity.rollout import Drift, chain_steps, drifts, random_inputs, random_state
+from edgernn.parity.rollout import Drift, chain_steps, drifts, random_state
 from edgernn.sessions.base import Session
 
 GOLDEN_STEPS = 32
+_MOST_STEPS = 256  # all ids of a byte vocabulary
 _SEED = 20
 
 
-def record(session: Session, path: Path, *, steps: int = GOLDEN_STEPS) -> None:
-    """Run ``session`` for ``steps`` steps from a fixed random start and write what went in and came out."""
-    inputs = random_inputs(session.contract, batch=1, steps=steps, seed=_SEED)
-    start = random_state(session.contract, batch=1, seed=_SEED + 1)
+def record(session: Session, path: Path, *, steps: int | None = None) -> None:
+    """Run ``session`` from a fixed random start, or the learned first state, and write what went in and came out.
+
+    Without ``steps`` the run is as long as it takes to visit every id of a small vocabulary: 32 to 256 steps.
+    """
+    sizes = [session.contract.sizes[spec.below or ""] for spec in session.spec.caller_inputs]
+    steps = steps or max(GOLDEN_STEPS, min(_MOST_STEPS, *sizes))
+    inputs = _covering_inputs(session.contract, steps)
+    learned = session.contract.initial_state == "learned"
+    start = session.initial_state(1) if learned else random_state(session.contract, batch=1, seed=_SEED + 1)
     made = list(chain_steps(session, inputs, start, lengths=(1,) * steps))
     tensors = {name: np.stack(np.split(array, steps, axis=1)) for name, array in inputs.items()}
     tensors |= start
     tensors |= {name: np.stack([step[name] for step in made]) for name in made[0]}
     storage.write_bytes(path, safetensors.numpy.save({n: np.ascontiguousarray(a) for n, a in tensors.items()}))
+
+
+def _covering_inputs(contract: Contract, steps: int) -> dict[str, np.ndarray]:
+    """Return inputs of ``steps`` steps that visit the ids in shuffled order, each once before any comes again."""
+    random = np.random.default_rng(_SEED)
+    inputs = {}
+    for spec in contract.step.caller_inputs:
+        size = contract.sizes[spec.below or ""]
+        ids = np.concatenate([random.permutation(size) for _ in range(-(-steps // size))])
+        inputs[spec.name] = ids[None, :steps].astype(np.int64)  # [1, N]
+    return inputs
 
 
 def replay(session: Session, path: Path) -> tuple[Drift, ...]:

@@ -69,6 +69,11 @@ class VerifyReport(_Verdict):
     steps: int
     artifacts: tuple[ArtifactReport, ...]
 
+    @property
+    def complete(self) -> bool:
+        """Whether every check of every artifact was run."""
+        return all(check.status != "not run" for artifact in self.artifacts for check in artifact.checks)
+
     @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from safetensors import SafetensorError
 
 from edgernn import formats
 from edgernn.bundle import Bundle
-from edgernn.contract import FileContract
+from edgernn.contract import FileContract, first_line
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.manifest import Artifact
 from edgernn.sessions.base import Session
@@ -71,8 +72,15 @@ class Subject:
         inner = self.bundle.manifest.evaluation
         if inner is None:
             return None
-        (tokens,) = safetensors.numpy.load_file(self.bundle.path(inner)).values()
-        return np.asarray(tokens, np.int64)
+        path = self.bundle.path(inner)
+        try:
+            tensors = list(safetensors.numpy.load_file(path).values())
+        except (SafetensorError, OSError) as error:
+            raise ContractError(f"{path} is no held-out sample ({first_line(error)}); export the bundle again") from error
+        found = [f"{tensor.dtype} {list(tensor.shape)}" for tensor in tensors]
+        if len(tensors) != 1 or tensors[0].ndim != 1 or tensors[0].dtype != np.int64:
+            raise ContractError(f"{path} has {', '.join(found) or 'nothing'}, expected one int64 [N] of token ids")
+        return tensors[0]
 
 
 def subjects(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgernn.contract import LOGITS, TIME, TOKENS
+from edgernn.errors import ContractError
 from edgernn.sessions.base import Session
 
 _CHUNK = 64
@@ -46,9 +47,16 @@ class TextLoss:
 
 
 def measure_text(reference: Session, candidate: Session, tokens: np.ndarray, *, limit: int = 2048) -> TextLoss:
-    """Let both predict each next token of ``tokens``, int64 ``[N]``, N at least 2; at most ``limit`` positions are read."""
+    """Let both predict each next token of ``tokens``, int64 ``[N]``, N at least 2; at most ``limit`` positions are read.
+
+    Raises:
+        ContractError: a prediction is not finite.
+    """
     tokens = tokens[: limit + 1]
     log_p, log_q = (log_probabilities(session, tokens[:-1]) for session in (reference, candidate))  # [N, V]
+    if not (np.isfinite(log_p).all() and np.isfinite(log_q).all()):
+        whose = "artifact" if np.isfinite(log_p).all() else "reference"
+        raise ContractError(f"the {whose} predicts numbers that are not finite on held-out text; train or export it again")
     wanted = tokens[1:, None]
     kl = np.maximum((np.exp(log_p) * (log_p - log_q)).sum(1), 0)
     best_p, best_q = (np.argsort(-log, axis=1, kind="stable")[:, :_TOP] for log in (log_p, log_q))
@@ -73,6 +81,7 @@ def log_probabilities(session: Session, tokens: np.ndarray) -> np.ndarray:
         outputs, state = session.step({TOKENS: tokens[None, at : at + width]}, state)
         parts.append(outputs[LOGITS][0].astype(np.float64))
     logits = np.concatenate(parts)
-    shifted = logits - logits.max(1, keepdims=True)
-    normalised: np.ndarray = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # infinities become NaN, which ``measure_text`` refuses
+        shifted = logits - logits.max(1, keepdims=True)
+        normalised: np.ndarray = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
     return normalised

@@ -20,11 +20,13 @@ _LONGEST_VARINT = 10  # bytes
 def read_target(path: Path) -> str:
     """Return ``opset N`` of the default operator set; raise ContractError where the file is no ModelProto."""
     with path.open("rb") as file:
-        for number, content in _fields(file, keep={_OPSET_IMPORT}):
+        fields = _fields(file, keep={_OPSET_IMPORT})
+        ir = next((value for number, value in fields if number == _IR_VERSION and isinstance(value, int)), 0)
+        for number, content in fields:
             if number == _OPSET_IMPORT and isinstance(content, bytes):
                 domain, version = _opset(content)
                 if domain in {b"", b"ai.onnx"}:
-                    return f"opset {version}"
+                    return f"opset {version}, IR {ir}"
     raise ContractError(f"{path} names no opset; it is no ONNX model")
 
 

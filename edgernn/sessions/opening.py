@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import safetensors.numpy
+from safetensors import SafetensorError
 
 from edgernn import formats
 from edgernn.bundle import SUFFIX, Bundle
-from edgernn.contract import FileContract, FileDescription
-from edgernn.errors import BundleError, UnavailableError, UsageError
+from edgernn.contract import BATCH, Contract, FileContract, FileDescription, first_line
+from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
 from edgernn.manifest import MANIFEST, Artifact
-from edgernn.sessions.base import Session
+from edgernn.sessions.base import Session, State
 
 
 def open_session(source: Path | str | Bundle, artifact: str | None = None) -> Session:
@@ -50,8 +51,25 @@ def open_artifact(bundle: Bundle, artifact: Artifact, session: type[Session] | N
     """Open one artifact of an opened bundle, in its format's own session unless another is given."""
     session = session or session_class(artifact.format)
     first = bundle.manifest.initial_state
-    values = safetensors.numpy.load_file(bundle.path(first)) if first else None
+    values = read_first_state(bundle.path(first), bundle.manifest.contract) if first else None
     return session.open(bundle.path(artifact.path), bundle.file_contract(artifact), values)
+
+
+def read_first_state(path: Path, contract: Contract) -> State:
+    """Read the learned first state; raise ContractError where a tensor is missing or of another dtype or shape."""
+    try:
+        values: State = safetensors.numpy.load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ContractError(f"{path} is no first state ({first_line(error)}); export the bundle again") from error
+    sizes = {**contract.sizes, BATCH: 1}
+    for spec in contract.step.states:
+        wanted = (spec.dtype, tuple(sizes[axis] for axis in spec.axes))
+        found = (str(values[spec.name].dtype), values[spec.name].shape) if spec.name in values else None
+        if found is not None and found != wanted:
+            raise ContractError(
+                f"the first state {spec.name} is {found[0]} {list(found[1])}, expected {wanted[0]} {list(wanted[1])}"
+            )
+    return values
 
 
 def session_class(format_name: str) -> type[Session]:

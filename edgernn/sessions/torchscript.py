@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgernn.contract import METADATA_KEY, FileContract, FileDescription, FileTensor, Interface, first_line
+from edgernn.contract import METADATA_KEY, FileContract, FileDescription, FileTensor, Interface, TensorSpec, first_line
 from edgernn.errors import ContractError
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.torch_kernels import plain_kernels, to_tensor
@@ -44,10 +44,18 @@ class TorchScriptSession(Session):
             with plain_kernels():
                 results = self._module(*(to_tensor(feeds[name]) for name in self._inputs))
         except RuntimeError as error:
-            raise ContractError(f"TorchScript could not run the step: {first_line(error)}") from error
+            raise ContractError(f"TorchScript could not run the step: {str(error).strip().splitlines()[-1]}") from error
         if not isinstance(results, tuple) or len(results) != len(self._outputs):
             raise ContractError(f"the file does not return {self._outputs}, which its contract promises; export it again")
-        return {name: tensor.numpy() for name, tensor in zip(self._outputs, results, strict=True)}
+        return {spec.name: self._array(spec, result) for spec, result in zip(self.spec.outputs, results, strict=True)}
+
+    def _array(self, spec: TensorSpec, result: Any) -> np.ndarray:
+        """Return one result as an array; a script file records no dtypes, so what comes out is checked here."""
+        found = str(result.dtype).removeprefix("torch.") if isinstance(result, torch.Tensor) else type(result).__name__
+        if found != self.file_contract.dtype(spec):
+            raise ContractError(f"{spec.name} comes out as {found}, its contract promises {self.file_contract.dtype(spec)}")
+        array: np.ndarray = result.numpy()
+        return array
 
 
 def _schema(module: Any) -> Any:

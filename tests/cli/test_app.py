@@ -99,6 +99,17 @@ def test_verify_leaves_with_1_when_a_check_fails(bundle_folder: Path, run: Run, 
     assert "NOT verified" in out
 
 
+def test_strict_fails_where_a_check_could_not_be_run(checkpoint_folder: Path, run: Run) -> None:
+    assert run("export", checkpoint_folder, "--out", "b", "--to", "onnx", "--release")[0] == 0
+    assert run("verify", "b")[0] == 0
+    assert run("verify", "b", "--strict")[0] == 1
+
+
+def test_long_is_a_thousand_steps(bundle_folder: Path, run: Run, tmp_path: Path) -> None:
+    shutil.copytree(bundle_folder, tmp_path / "b")
+    assert "4 runs of 1000 steps" in run("verify", "b", "--to", "onnx", "--long")[1]
+
+
 def test_inspect_a_lone_model_file(bundle_folder: Path, run: Run) -> None:
     for inner in ("onnx/step.onnx", "torchscript/step.pt", "coreml/step.mlpackage", "coreml/step_mlstate.mlpackage"):
         code, out, _ = run("inspect", bundle_folder / inner)

@@ -89,7 +89,7 @@ def test_a_model_of_another_precision_stays_so(make_model: MakeModel, tmp_path: 
 @pytest.mark.parametrize(
     ("name", "narrowing", "target"),
     [
-        ("onnx", Narrowing(), "opset 17"),
+        ("onnx", Narrowing(), "opset 17, IR 9"),
         ("torchscript", Narrowing(), "torch.jit"),
         ("coreml", Narrowing(axes={"batch": 1, "time": 1}, dtypes={"tokens": "int32"}), "iOS17"),
     ],

@@ -90,7 +90,7 @@ def test_provenance(bundle: Bundle, checkpoint_folder: Path, make_model: MakeMod
 def test_artifacts_say_who_wrote_them_for_what_and_how_close_they_came(bundle: Bundle) -> None:
     found = {artifact.format: artifact for artifact in bundle.manifest.artifacts}
     assert {name: artifact.target for name, artifact in found.items()} == {
-        "onnx": "opset 17",
+        "onnx": "opset 17, IR 9",
         "torchscript": "torch.jit",
         "coreml": "iOS17",
         "coreml-mlstate": "iOS18",

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from edgernn.contract import FileContract, Narrowing
+from edgernn.errors import ContractError
 from edgernn.models.language import LanguageModel
 from edgernn.parity.text_loss import log_probabilities, measure_text
 from edgernn.sessions.eager import EagerSession
@@ -66,3 +67,13 @@ def test_a_narrow_file_is_read_step_by_step(model: LanguageModel) -> None:
 
 def test_log_probabilities_sum_to_one(model: LanguageModel) -> None:
     assert np.allclose(np.exp(log_probabilities(EagerSession(model), TOKENS)).sum(1), 1)
+
+
+def test_what_is_not_finite_is_refused(model: LanguageModel, make_model: Callable[..., LanguageModel]) -> None:
+    broken = make_model()
+    with torch.no_grad():
+        broken.head.bias[2] = float("nan")
+    with pytest.raises(ContractError, match="the artifact predicts numbers that are not finite"):
+        measure_text(EagerSession(model), EagerSession(broken), TOKENS)
+    with pytest.raises(ContractError, match="the reference predicts numbers that are not finite"):
+        measure_text(EagerSession(broken), EagerSession(model), TOKENS)

@@ -130,7 +130,7 @@ def test_the_numbers_behind_the_verdict(bundle_folder: Path) -> None:
     assert measured["tensor"] in {"logits", "h_next", "c_next"}
     assert "4 runs of 16 steps, batch [1, 3]" in checks["rollout"].detail
     assert checks["greedy"].measured == {"identical": 16, "prompts": 1}
-    assert "32 recorded steps" in checks["golden"].detail
+    assert "34 recorded steps" in checks["golden"].detail
     assert checks["contract"].detail == "3 inputs, 3 outputs, 0 kept states, metadata"
 
 
