@@ -46,7 +46,7 @@ def test_the_commands_leave_what_they_promise(folder: Path) -> None:
 
 
 def test_the_python_runs(folder: Path) -> None:
-    (code,) = _blocks("python")
+    code = "\n".join(_blocks("python"))
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
 
