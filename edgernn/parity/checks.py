@@ -210,7 +210,7 @@ def _judged(name: str, drifts: Sequence[Drift], limit: Tolerance, what: str) -> 
     return Check(
         name=name,
         status="passed" if good else "failed",
-        detail=f"{what}; worst {worst.tensor} {worst.scaled:.1e} at call {worst.worst_call} (tolerance {limit.rollout:.0e})",
+        detail=f"{what}; worst {worst.tensor} {worst.scaled:.1e} at call {worst.worst_call} (tolerance {limit.rollout:g})",
         measured={
             "tensor": worst.tensor,
             "worst_absolute": absolute,
