@@ -14,7 +14,7 @@ from onnx import helper
 from edgernn.contract import TOKENS
 
 _EVERYWHERE = ("rollout", "golden")
-_WORST = r"worst \w+ .* at call \d+ \(tolerance 1e-04\)"
+_WORST = r"worst \w+ .* at call \d+ \(tolerance 0\.0001\)"
 
 
 def _gates_as_in_torch(model: onnx.ModelProto) -> None:
