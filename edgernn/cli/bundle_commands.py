@@ -20,11 +20,15 @@ def export(
     to: Annotated[str | None, typer.Option(help="Formats, as onnx,torchscript,coreml; default all.")] = None,
     precision: Annotated[str | None, typer.Option(help="Precisions, as float32,float16; default each format's own.")] = None,
     release: Annotated[bool, typer.Option("--release", help="Leave reference weights and held-out text out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Export a trained model to a bundle, each file checked against the contract and the reference."""
     from edgernn.export.pack import export_bundle
 
     bundle = export_bundle(run, out, to=words(to), precision=words(precision), release=release, tell=tell)
+    if as_json:
+        typer.echo(bundle.manifest.to_json(), nl=False)
+        return
     result_console().print(tables.artifacts(bundle.manifest))
     typer.echo(f"wrote {out}, {human_bytes(tables.total_bytes(bundle.manifest))}")
 

@@ -100,7 +100,9 @@ def test_verify_leaves_with_1_when_a_check_fails(bundle_folder: Path, run: Run, 
 
 
 def test_strict_fails_where_a_check_could_not_be_run(checkpoint_folder: Path, run: Run) -> None:
-    assert run("export", checkpoint_folder, "--out", "b", "--to", "onnx", "--release")[0] == 0
+    code, out, _ = run("export", checkpoint_folder, "--out", "b", "--to", "onnx", "--release", "--json")
+    assert code == 0
+    assert [artifact["path"] for artifact in json.loads(out)["artifacts"]] == ["onnx/step.onnx"]
     assert run("verify", "b")[0] == 0
     assert run("verify", "b", "--strict")[0] == 1
 
