@@ -53,6 +53,13 @@ def main() -> None:
     except EdgernnError as error:
         sys.stderr.write(f"edgernn: error: {' '.join(str(error).split())}\n")
         raise SystemExit(MISUSE) from None
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package == "edgernn":
+            raise
+        told = f"this command needs the package {package!r}, which is not installed; run: pip install 'edgernn[all]'"
+        sys.stderr.write(f"edgernn: error: {told}\n")
+        raise SystemExit(MISUSE) from None
     except KeyboardInterrupt:
         sys.stderr.write("edgernn: interrupted\n")
         raise SystemExit(INTERRUPTED) from None

@@ -159,6 +159,10 @@ def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path, tmp
     refused = call("generate", bundle, "--artifact", "torchscript")
     assert refused.returncode == 2
     assert "needs the package 'torch', which is not installed; run: pip install 'edgernn[train]'" in refused.stderr
+    for command in (["train", "text", "--out", "r"], ["export", "r", "--out", "x"], ["demo", "text", "--out", "d"]):
+        told = call(*command)
+        assert told.returncode == 2
+        assert "needs the package 'torch', which is not installed; run: pip install 'edgernn[all]'" in told.stderr
     listed = call("doctor", "--json")
     assert json.loads(listed.stdout)["formats"]["onnx"] == {"export": "run: pip install 'edgernn[export]'", "run": "yes"}
 
