@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import math
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -208,6 +209,11 @@ def _parity(path: Path, job: _Job, reference: Session, file_contract: FileContra
     except UnavailableError:
         return None
     record = measure(reference, candidate, limit=tolerance(row.family, job.precision), steps=steps)
+    if not math.isfinite(record.worst):
+        raise ContractError(
+            f"{row.name} {job.precision} or its reference gives numbers that are not finite in {record.tensor}; "
+            "nothing was written. Look for NaN in the weights, or for a state that overflows"
+        )
     if not record.worst <= record.tolerance:
         raise ContractError(
             f"{row.name} {job.precision} is {record.worst:.1e} from the reference in {record.tensor} over {steps} steps, "

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from edgernn.cli import tables
-from edgernn.cli.output import human_bytes, result_console, tell, words, write_json
+from edgernn.cli.output import result_console, tell, words, write_result
 from edgernn.errors import UsageError
+from edgernn.parity.wording import size
 
 _LONG_STEPS = 1000
 
@@ -30,7 +31,7 @@ def export(
         typer.echo(bundle.manifest.to_json(), nl=False)
         return
     result_console().print(tables.artifacts(bundle.manifest))
-    typer.echo(f"wrote {out}, {human_bytes(tables.total_bytes(bundle.manifest))}")
+    typer.echo(f"wrote {out}, {size(tables.total_bytes(bundle.manifest))}")
 
 
 def verify(
@@ -57,7 +58,7 @@ def verify(
     )
     for target, make in ((json, VerifyReport.to_json), (junit, to_junit), (html, to_html)):
         if target is not None:
-            write_json(target, make(report))
+            write_result(target, make(report))
     if "-" not in (json, junit, html):
         tables.print_report(result_console(), report)
     if not report.passed or (strict and not report.complete):

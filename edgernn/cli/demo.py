@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from edgernn.cli import tables
-from edgernn.cli.output import human_bytes, progress_console, result_console, tell
+from edgernn.cli.output import progress_console, result_console, tell
 from edgernn.errors import UsageError
+from edgernn.parity.wording import size
 
 app = typer.Typer(help="Train, export, verify and generate on built-in data.", invoke_without_command=True)
 
@@ -62,7 +63,7 @@ def text(
     console.rule("summary")
     typer.echo(f"model      {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s")
     typer.echo(f"loss       {run.validation_loss:.4f} nats/character ({run.split})")
-    typer.echo(f"bundle     {out / 'bundle'}, {human_bytes(tables.total_bytes(bundle.manifest))}")
+    typer.echo(f"bundle     {out / 'bundle'}, {size(tables.total_bytes(bundle.manifest))}")
     typer.echo(f"verified   {'yes' if report.passed else 'NO'}")
     typer.echo(f"all of it  {time.perf_counter() - began:.0f} s")
     typer.echo(f"go on with edgernn generate {out / 'bundle'} --prompt {_PROMPT.strip()!r}")

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from edgernn.bundle import Bundle
 from edgernn.cli import tables
-from edgernn.cli.output import human_bytes
 from edgernn.contract import METADATA_KEY, FileContract, FileTensor
+from edgernn.parity.wording import size
 from edgernn.sessions.opening import describe_file, is_bundle
 
 _CHECKPOINT_CONFIG = "config.json"
@@ -35,9 +35,7 @@ def _bundle(path: Path, console: Console, *, as_json: bool) -> None:
         typer.echo(manifest.to_json(), nl=False)
         return
     made = manifest.provenance
-    typer.echo(
-        f"bundle {path}: {manifest.family} model, {made.parameters:,} parameters, {human_bytes(tables.total_bytes(manifest))}"
-    )
+    typer.echo(f"bundle {path}: {manifest.family} model, {made.parameters:,} parameters, {size(tables.total_bytes(manifest))}")
     typer.echo(f"made by edgernn {made.edgernn} on {made.created}; every digest is right")
     _loss(made.training)
     typer.echo(f"tokenizer: {manifest.tokenizer.kind}, {manifest.tokenizer.vocabulary_size} tokens")

@@ -31,19 +31,9 @@ def words(text: str | None) -> list[str] | None:
     return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
 
 
-def write_json(target: str, text: str) -> None:
-    """Write JSON to the file ``target``, or to stdout for ``-``."""
+def write_result(target: str, text: str) -> None:
+    """Write a result, as JSON, XML or HTML, to the file ``target``, or to stdout for ``-``."""
     if target == "-":
         typer.echo(text, nl=False)
     else:
         storage.write_text(Path(target), text)
-
-
-def human_bytes(count: int) -> str:
-    """Return a size for a person: ``3.5 MB`` (decimal units)."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError

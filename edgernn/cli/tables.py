@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from edgernn.cli.output import human_bytes
 from edgernn.contract import Contract, Narrowing
 from edgernn.manifest import Artifact, Manifest
 from edgernn.parity.report import VerifyReport
+from edgernn.parity.wording import size
 
 _MARK = {"passed": "[green]passed[/green]", "failed": "[bold red]FAILED[/bold red]", "not run": "[yellow]not run[/yellow]"}
 
@@ -22,7 +22,7 @@ def artifacts(manifest: Manifest) -> Table:
         table.add_row(
             artifact.path,
             artifact.precision,
-            human_bytes(artifact.bytes),
+            size(artifact.bytes),
             artifact.target,
             _narrowed(artifact.narrowing),
             _parity(artifact),

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from edgernn import storage
-from edgernn.contract import first_line
+from edgernn.contract import TOKENS, first_line
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, DataError
 from edgernn.models.language import LanguageConfig, LanguageModel
@@ -31,7 +31,6 @@ from edgernn.models.language import LanguageConfig, LanguageModel
 CHECKPOINT_VERSION = 1
 FAMILY = "language"
 CONFIG, WEIGHTS, TOKENIZER, HELD_OUT = "config.json", "weights.safetensors", "tokenizer.json", "held_out.safetensors"
-_HELD_OUT_TENSOR = "tokens"
 
 
 @dataclass(frozen=True)
@@ -128,15 +127,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def save_held_out(path: Path, tokens: np.ndarray) -> None:
     """Write held-out token ids ``[N]``."""
     ids = torch.from_numpy(np.asarray(tokens, np.int64))
-    storage.write_bytes(path, safetensors.torch.save({_HELD_OUT_TENSOR: ids}))
+    storage.write_bytes(path, safetensors.torch.save({TOKENS: ids}))
 
 
 def read_held_out(path: Path) -> np.ndarray:
     """Read held-out token ids, int64 ``[N]``."""
     tensors = read_tensors(path)
-    if _HELD_OUT_TENSOR not in tensors:
-        raise CheckpointError(f"{path} has no tensor {_HELD_OUT_TENSOR!r}; restore it or train again")
-    return tensors[_HELD_OUT_TENSOR].numpy()
+    if TOKENS not in tensors:
+        raise CheckpointError(f"{path} has no tensor {TOKENS!r}; restore it or train again")
+    return tensors[TOKENS].numpy()
 
 
 def _read_config(folder: Path) -> tuple[LanguageConfig, dict[str, Any]]:
