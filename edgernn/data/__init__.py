@@ -1,7 +1,11 @@
-"""Text in, ids out: corpora are read, turned into tokens and kept on disk as memory-mapped integers.
+"""Text and captions in, ids out; pictures in, pixels out. Corpora are read and kept on disk, memory-mapped.
 
-    source → tokenizer → corpus                      for training
-    prompt → tokenizer → ids → stream_decoder        for generation
+    source → tokenizer → corpus                                 for training on text
+    caption_formats → captions ─┐
+    scenes → scene_drawing ─────┴→ picture_set                  for training on pictures
+    prompt → tokenizer → ids → stream_decoder                   for generation
+    picture file → pictures → pixels                            for captioning
 
-``token_kinds`` and ``pieces`` serve the tokenizer; ``python_docs`` is the source that ships with every Python.
+``token_kinds`` and ``pieces`` serve the tokenizer, ``picture_files`` the picture set. ``python_docs`` and ``scenes`` are
+built in.
 """

@@ -45,7 +45,7 @@ class _Decoder(Protocol):
 
 
 class _TokenDecoder:
-    """For pipelines whose text is the tokens' own bytes, joined: every kind that edgernn builds."""
+    """For pipelines whose text is the tokens' own bytes, joined: every kind of text that edgernn builds."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer

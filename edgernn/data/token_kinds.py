@@ -2,28 +2,38 @@
 
 A kind is a row of ``KINDS``: its pipeline (everything of a ``tokenizer.json`` but the vocabulary), how its vocabulary
 is learned, and which vocabularies belong to it. Since no two pipelines are alike, the kind of a saved tokenizer is read
-off its structure and needs no note beside the file. Every pipeline is lossless: the texts of the tokens make the text.
+off its structure and needs no note beside the file. Every pipeline but that of captions is lossless: the texts of the
+tokens make the text. A caption keeps its words alone, in lower case and one space apart.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tokenizers
-from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
 from edgernn.data.pieces import cut_pieces
 from edgernn.errors import DataError, UsageError
 
 CUSTOM = "custom"
+CAPTION = "caption"
 UNKNOWN = "<unk>"
+# Around and after the words of a caption. They and <unk> have the ids 0 to 3, in this order.
+PAD = "<pad>"
+START = "<start>"
+END = "<end>"
 # Words and runs of punctuation take one space before them; newlines stand alone. Spelled with \p classes because \w
 # means ASCII only in JavaScript, where web hosts read the same file.
 WORD_PATTERN = r" ?[\p{L}\p{M}\p{N}_]+| ?[^\s\p{L}\p{M}\p{N}_]+|\n|[^\S\n]+"
+# A word of a caption: "don't" and "t-shirt" are one word each; what stands between two words is dropped.
+# Its apostrophes are ' and U+2019, its hyphens - and U+2010, which NFKC makes of U+2011.
+CAPTION_PATTERN = r"[\p{L}\p{M}\p{N}]+(?:[" "'\u2019\u2010-" r"][\p{L}\p{M}\p{N}]+)*"
+_CAPTION_TOKENS = (PAD, START, END, UNKNOWN)
 _CODE_POINTS = 0x110000
 
 
@@ -122,6 +132,15 @@ def _bpe_pipeline() -> tokenizers.Tokenizer:
     return tokenizer
 
 
+def _caption_pipeline() -> tokenizers.Tokenizer:
+    tokenizer = tokenizers.Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(CAPTION_PATTERN), behavior="removed", invert=True)
+    # Puts one space between tokens. Without a decoder some hosts put none; and no word starts with the prefix.
+    tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=False)
+    return tokenizer
+
+
 def _byte_level() -> pre_tokenizers.ByteLevel:
     return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 
@@ -145,15 +164,25 @@ def _learn_byte(chunks: Iterable[str], limits: Limits) -> models.Model:
 
 
 def _learn_word(chunks: Iterable[str], limits: Limits) -> models.Model:
+    return _learn_words(chunks, limits, _word_pipeline(), (UNKNOWN,))
+
+
+def _learn_caption(chunks: Iterable[str], limits: Limits) -> models.Model:
+    return _learn_words(chunks, limits, _caption_pipeline(), _CAPTION_TOKENS)
+
+
+def _learn_words(
+    chunks: Iterable[str], limits: Limits, tokenizer: tokenizers.Tokenizer, first_tokens: Sequence[str]
+) -> models.Model:
+    """Learn the words of a text, the frequent ones first, after ``first_tokens``."""
     trainer = trainers.WordLevelTrainer(
         vocab_size=limits.vocabulary_size,
         min_frequency=limits.minimum_count,
-        special_tokens=[UNKNOWN],
+        special_tokens=list(first_tokens),
         show_progress=False,
     )
-    tokenizer = _word_pipeline()
     tokenizer.train_from_iterator(cut_pieces(chunks), trainer)
-    if tokenizer.get_vocab_size() < 2:
+    if tokenizer.get_vocab_size() <= len(first_tokens):
         raise DataError(f"no word of the text occurs {limits.minimum_count} times; give more text or a lower count")
     # Only the model is taken: training also makes <unk> an added token, which would match the text "<unk>".
     model: models.Model = tokenizer.model
@@ -191,9 +220,14 @@ def _owns_bpe(vocabulary: dict[str, int], merges: list[Any]) -> bool:
     return vocabulary.keys() >= set(byte_characters())
 
 
+def _owns_caption(vocabulary: dict[str, int], merges: list[Any]) -> bool:
+    return [vocabulary.get(token) for token in _CAPTION_TOKENS] == list(range(len(_CAPTION_TOKENS)))
+
+
 KINDS: dict[str, TokenKind] = {
     "char": TokenKind(_char_pipeline, _learn_char, _owns_char),
     "byte": TokenKind(_byte_pipeline, _learn_byte, _owns_byte),
     "word": TokenKind(_word_pipeline, _learn_word, _owns_word, default_size=20_000, smallest_size=2),
     "bpe": TokenKind(_bpe_pipeline, _learn_bpe, _owns_bpe, default_size=4_096, smallest_size=256),
+    CAPTION: TokenKind(_caption_pipeline, _learn_caption, _owns_caption, default_size=20_000, smallest_size=5),
 }

@@ -40,7 +40,7 @@ class Tokenizer:
             its library uses it, without truncation, padding or special tokens around the text; it may lose characters
             that it does not know, and bulk encoding may differ at the cuts.
         vocabulary_size: V, one more than the highest id.
-        unknown_id: the id that stands for what the vocabulary lacks, or None. Of edgernn's kinds only word has one.
+        unknown_id: the id that stands for what the vocabulary lacks, or None. Of edgernn's kinds, word and caption have one.
         id_dtype: the smallest of uint8, uint16 and uint32 (little-endian) that holds every id.
         decoder: the type of the pipeline's decoder, such as ``"ByteLevel"`` or ``"Fuse"``, or None.
     """
@@ -74,7 +74,7 @@ class Tokenizer:
             kind: one of ``TOKEN_KINDS``.
             minimum_count: the fewest occurrences of a word (word) or of a merge (bpe). With 2, the words seen once
                 become ``<unk>``, so that a model meets unknown words while it learns.
-            vocabulary_size: the most ids of word (by default 20,000) and bpe (by default 4,096, at least 256).
+            vocabulary_size: the most ids of word and caption (by default 20,000) and bpe (by default 4,096, at least 256).
 
         Raises:
             UsageError: an unknown kind, or limits that cannot hold.

@@ -22,12 +22,16 @@ TEXT = "The cat sat.\nThe cat -- na\u00efve \u2192 sat!\n\n\tIt's  3 \U0001f600 
 TOKENIZERS = {kind: Tokenizer.build([TEXT], kind, minimum_count=1, vocabulary_size=300) for kind in TOKEN_KINDS}
 CUSTOM = '{"model": {"type": "WordLevel", "vocab": {"cat": 0}, "unk_token": "<unk>"}}'
 
-# Texts whose symbols are all known: any text for byte and bpe; known characters for char; lines of TEXT for word.
+CAPTION_WORDS = ("the", "cat", "sat", "na\u00efve", "it's", "3", "o'clock", "\u00e9", "\u65e5\u672c")
+
+# Texts whose symbols are all known: any text for byte and bpe; known characters for char; lines of TEXT for word; words of
+# it, as captions spell them, for caption.
 KNOWN = {
     "char": st.text(alphabet=sorted(set(TEXT)), max_size=60),
     "byte": st.text(max_size=60),
     "word": st.lists(st.sampled_from(TEXT.splitlines(keepends=True)), max_size=8).map("".join),
     "bpe": st.text(max_size=60) | st.text(alphabet="The cat.\n\u00e9", max_size=60),
+    "caption": st.lists(st.sampled_from(CAPTION_WORDS), max_size=8).map(" ".join),
 }
 each_kind = pytest.mark.parametrize("kind", TOKEN_KINDS)
 
@@ -58,7 +62,7 @@ def test_parts_give_the_ids_of_the_whole(kind: str, data: st.DataObject, places:
     assert all(part.dtype == TOKENIZERS[kind].id_dtype for part in parts)
 
 
-@pytest.mark.parametrize("kind", ["word", "bpe"])
+@pytest.mark.parametrize("kind", ["word", "bpe", "caption"])
 @settings(max_examples=80, deadline=None)
 @given(text=st.text(alphabet="The cat.\n\t\u00e9_\u0085\u00a0\u0301", max_size=80))
 def test_short_pieces_give_the_ids_of_the_whole(kind: str, text: str) -> None:
@@ -97,7 +101,7 @@ def test_attributes() -> None:
     assert TOKENIZERS["byte"].vocabulary_size == 256
     assert TOKENIZERS["bpe"].vocabulary_size <= 300
     assert TOKENIZERS["char"].vocabulary_size == len(set(TEXT))
-    assert [TOKENIZERS[kind].unknown_id for kind in TOKEN_KINDS] == [None, None, 0, None]
+    assert [TOKENIZERS[kind].unknown_id for kind in TOKEN_KINDS] == [None, None, 0, None, 3]
 
 
 @pytest.mark.parametrize(("size", "name"), [(256, "uint8"), (257, "uint16"), (65_536, "uint16"), (65_537, "uint32")])
@@ -134,6 +138,9 @@ def test_unknown_words_become_a_token_or_are_left_out() -> None:
     assert tokenizer.decode(tokenizer.encode("a dog\n")) == "a<unk>\n"
     assert tokenizer.decode(tokenizer.encode("a dog\n", on_unknown="skip")) == "a\n"
     assert tokenizer.decode(tokenizer.encode("<unk>")) == "<unk><unk><unk>"
+    captions = Tokenizer.build(["A cat.\n" * 2], "caption")
+    assert captions.encode("A dog, a cat!").tolist() == [4, 3, 4, 5]
+    assert captions.encode("A dog, a cat!", on_unknown="skip").tolist() == [4, 4, 5]
 
 
 def test_unknown_words_without_a_token_for_them() -> None:
