@@ -12,11 +12,12 @@ from typing import Any
 from edgernn.errors import ContractError
 from edgernn.parity.mil_arithmetic import ARITHMETIC
 from edgernn.parity.mil_borrowed import BORROWED, COMPRESSED, borrow
+from edgernn.parity.mil_image import IMAGE, PAD_TYPES, SAMPLING_MODES, TRANSPOSED_PAD_TYPES
 from edgernn.parity.mil_lists import LISTS
 from edgernn.parity.mil_movement import MOVEMENT, SCATTER_MODES, SCATTERS
 from edgernn.parity.mil_recurrent import ACTIVATIONS, RECURRENT
 
-COMPUTING = {**ARITHMETIC, **SCATTERS, **RECURRENT}  # these get float16 widened
+COMPUTING = {**ARITHMETIC, **SCATTERS, **RECURRENT, **IMAGE}  # these get float16 widened
 MOVING = {**MOVEMENT, **LISTS}
 CONTROL = frozenset(("cond", "coreml_update_state", "read_state", "while_loop"))
 KNOWN = frozenset(("const", *COMPUTING, *MOVING, *BORROWED, *COMPRESSED, *CONTROL))
@@ -25,6 +26,9 @@ _OPTIONS = {  # (operator, input) → the texts that the functions here know
     **{(name, "activation"): set(ACTIVATIONS) for name in RECURRENT},
     **{(name, "recurrent_activation"): set(ACTIVATIONS) for name in ("gru", "lstm")},
     ("lstm", "cell_activation"): set(ACTIVATIONS),
+    **{(name, "pad_type"): set(PAD_TYPES) for name in ("conv", "avg_pool", "l2_pool", "max_pool")},
+    ("conv_transpose", "pad_type"): set(TRANSPOSED_PAD_TYPES),
+    ("resize_bilinear", "sampling_mode"): set(SAMPLING_MODES),
 }
 
 

@@ -29,8 +29,8 @@ def test_no_operator_stands_in_two_kinds() -> None:
 
 
 def test_an_unknown_operator_is_named() -> None:
-    with pytest.raises(ContractError, match=r"the interpreter does not know the operator 'conv' \(conv_7\)"):
-        function_of(operation("conv", x=None))
+    with pytest.raises(ContractError, match=r"the interpreter does not know the operator 'l2_norm' \(l2_norm_7\)"):
+        function_of(operation("l2_norm", x=None))
 
 
 def test_an_unknown_input_is_named() -> None:
