@@ -12,16 +12,18 @@ from edgernn.errors import EdgernnError
 
 if TYPE_CHECKING:
     from edgernn.bundle import Bundle
+    from edgernn.decoding.caption_writer import CaptionWriter
     from edgernn.models.checkpoint import load
     from edgernn.parity.assertion import assert_parity
     from edgernn.parity.verify import verify_bundle
     from edgernn.sessions.opening import open_session
 
 __version__ = "0.1.0"
-__all__ = ["Bundle", "EdgernnError", "__version__", "assert_parity", "load", "open_session", "verify_bundle"]
+__all__ = ["Bundle", "CaptionWriter", "EdgernnError", "__version__", "assert_parity", "load", "open_session", "verify_bundle"]
 
 _LAZY = {
     "Bundle": "edgernn.bundle",
+    "CaptionWriter": "edgernn.decoding.caption_writer",
     "assert_parity": "edgernn.parity.assertion",
     "load": "edgernn.models.checkpoint",
     "open_session": "edgernn.sessions.opening",

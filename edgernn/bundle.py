@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edgernn import storage
-from edgernn.contract import FileContract, first_line
+from edgernn.contract import STEP, FileContract, first_line
 from edgernn.errors import BundleError, UsageError
 from edgernn.manifest import MANIFEST, Artifact, FileDigest, Manifest, parse_manifest
 
@@ -115,10 +115,10 @@ class Bundle:
                 )
 
     def artifact(self, name: str | None = None) -> Artifact:
-        """Return the artifact with the path ``name``, or the first one of the format ``name``, or the first of all."""
+        """Return the artifact with the path ``name``, or the first step of the format ``name``, or the first step of all."""
         artifacts = self.manifest.artifacts
         for artifact in artifacts:
-            if name is None or name in (artifact.path, artifact.format):
+            if name == artifact.path or (artifact.graph == STEP and name in (None, artifact.format)):
                 return artifact
         paths = ", ".join(artifact.path for artifact in artifacts) or "none"
         raise UsageError(f"no artifact {name!r} in {self.source}; it has: {paths}")

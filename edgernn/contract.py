@@ -9,25 +9,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgernn.errors import ContractError, UsageError
+from edgernn.interface import FileDescription, FileTensor, Interface, interface_problems
 
 SCHEMA_VERSION: Literal[1] = 1
 METADATA_KEY = "edgernn"  # the key of a model file's own metadata that holds its FileContract as JSON
 
 BATCH, TIME, LAYERS, HIDDEN, VOCAB = "batch", "time", "layers", "hidden", "vocab"
-STEP = "step"
+HEIGHT, WIDTH, CHANNELS, REGIONS = "height", "width", "channels", "regions"
+ENCODE: Literal["encode"] = "encode"
+STEP: Literal["step"] = "step"
 TOKENS, LOGITS = "tokens", "logits"
+IMAGE, FEATURES, FEATURE_KEYS, IMAGE_GATES, ATTENTION = "image", "features", "feature_keys", "image_gates", "attention"
+CAPTIONS = "captions"  # of a held-out sample: the references of its pictures
 NEXT = "_next"  # state output = state input + NEXT
+PICTURE: Literal["picture"] = "picture"  # the dtype of a file that takes its platform's own 8-bit RGB picture
 CELL_STATES = {"lstm": ("h", "c"), "gru": ("h",), "rnn": ("h",), "rnn_relu": ("h",)}  # cell → its state tensors
 
 M = TypeVar("M", bound=BaseModel)
 Role = Literal["input", "context", "state", "output"]
+GraphName = Literal["encode", "step"]
 DType = Literal["int64", "int32", "uint8", "float32", "float16"]
+FileDType = Literal["int64", "int32", "uint8", "float32", "float16", "picture"]
 AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -54,7 +61,7 @@ class TensorSpec(Model):
 class GraphSpec(Model):
     """One graph: its tensors in the order in which positional runtimes take and return them."""
 
-    name: Literal["encode", "step"]
+    name: GraphName
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
@@ -62,6 +69,16 @@ class GraphSpec(Model):
     def states(self) -> tuple[TensorSpec, ...]:
         """The state inputs; the output of ``s`` is named ``next_name(s.name)``."""
         return tuple(tensor for tensor in self.inputs if tensor.role == "state")
+
+    @property
+    def contexts(self) -> tuple[TensorSpec, ...]:
+        """What ``encode`` makes once and every ``step`` takes: inputs of the one, outputs of the other."""
+        return tuple(tensor for tensor in (*self.inputs, *self.outputs) if tensor.role == "context")
+
+    @property
+    def fresh_inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs that are new at every call: neither state nor context."""
+        return tuple(tensor for tensor in self.inputs if tensor.role == "input")
 
     @property
     def caller_inputs(self) -> tuple[TensorSpec, ...]:
@@ -75,7 +92,7 @@ class GraphSpec(Model):
 
     @model_validator(mode="after")
     def _states_are_paired(self) -> GraphSpec:
-        if self.name == STEP:
+        if self.name == STEP:  # encode gives first states under the names by which step takes them
             came_out = {tensor.name for tensor in self.outputs if tensor.role == "state"}
             if came_out != {next_name(tensor.name) for tensor in self.states}:
                 raise ValueError(f"every state must come in as NAME and out as NAME{NEXT}; outputs have {sorted(came_out)}")
@@ -93,6 +110,21 @@ class Contract(Model):
     sizes: dict[AxisName, Annotated[int, Field(ge=1)]]
     initial_state: Literal["zeros", "learned", "encode"] = "zeros"
 
+    @model_validator(mode="after")
+    def _encode_gives_what_step_takes(self) -> Contract:
+        step, encode = self.step, self.encode
+        given = {tensor.name: tensor for tensor in encode.outputs} if encode else {}
+        wanted = [*step.contexts, *(step.states if self.initial_state == ENCODE else ())]
+        lacking = [tensor.name for tensor in wanted if given.get(tensor.name) != tensor]
+        if lacking:
+            raise ValueError(f"step takes {lacking} from encode, which does not give them")
+        return self
+
+    @property
+    def encode(self) -> GraphSpec | None:
+        """The graph that runs once per sequence, or None where the model has none."""
+        return next((graph for graph in self.graphs if graph.name == ENCODE), None)
+
     def graph(self, name: str) -> GraphSpec:
         """Return the graph ``name``; raise ContractError where the model has none."""
         for graph in self.graphs:
@@ -109,59 +141,31 @@ class Contract(Model):
 class Narrowing(Model):
     """How one file is narrower than the contract. It may fix axes and change dtypes; it never renames.
 
-    ``axes``: axis → the only size that the file takes. ``dtypes``: tensor → the file's dtype. ``runtime_state``: the
-    state is held by the runtime under the state inputs' names (Core ML MLState) and does not appear as in- or output.
+    ``axes``: axis → the only size that the file takes. ``dtypes``: tensor → the file's dtype, where ``picture`` is the
+    platform's own 8-bit RGB picture (Core ML: a pixel buffer). ``runtime_state``: the state is held by the runtime under
+    the state inputs' names (Core ML MLState) and does not appear as in- or output.
     """
 
     axes: dict[AxisName, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
-    dtypes: dict[str, DType] = Field(default_factory=dict)
+    dtypes: dict[str, FileDType] = Field(default_factory=dict)
     runtime_state: bool = False
 
 
 class Decoding(Model):
-    """Defaults for a host that writes text: what to feed when there is no prompt, and how to sample.
+    """Defaults for a host that writes text: what to feed when there is no prompt, how to sample, when to stop.
 
     ``start``: token ids fed in place of an empty prompt. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 keep
-    the whole vocabulary.
+    the whole vocabulary. ``stop``: ids that end a text and are no part of it. ``suppress``: ids that are never written.
+    ``length``: the most tokens of a text, 0 for no limit.
     """
 
     start: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
     temperature: Annotated[float, Field(ge=0)] = 0.8
     top_k: Annotated[int, Field(ge=0)] = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-
-
-@dataclass(frozen=True)
-class FileTensor:
-    """One tensor of a model file: each dimension is a size, or a text where the file leaves it open.
-
-    ``dtype`` or ``shape`` is None where the file's format does not record it.
-    """
-
-    name: str
-    dtype: str | None
-    shape: tuple[int | str, ...] | None
-
-
-@dataclass(frozen=True)
-class Interface:
-    """What goes in and out of one model file, in the file's order; ``states`` are kept by the runtime."""
-
-    inputs: tuple[FileTensor, ...]
-    outputs: tuple[FileTensor, ...]
-    states: tuple[FileTensor, ...] = ()
-
-
-@dataclass(frozen=True)
-class FileDescription:
-    """A model file as its own runtime reads it: its interface, its metadata, and for which target it was written.
-
-    ``target`` is in the words of ``Artifact.target``, or None where the file's format does not record it.
-    """
-
-    interface: Interface
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    target: str | None = None
+    stop: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    suppress: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    length: Annotated[int, Field(ge=0)] = 0
 
 
 class FileContract(Model):
@@ -169,7 +173,7 @@ class FileContract(Model):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     contract: Contract
-    graph: Literal["encode", "step"] = "step"
+    graph: GraphName = STEP
     narrowing: Narrowing = Narrowing()
     decoding: Decoding = Decoding()
 
@@ -228,49 +232,6 @@ def next_name(state: str) -> str:
     return state + NEXT
 
 
-def language_contract(
-    cell: str, *, layers: int, hidden: int, vocabulary: int, initial_state: Literal["zeros", "learned"] = "zeros"
-) -> Contract:
-    """Build the contract of a language model: ``tokens [B,T]`` and states ``[L,B,H]`` to ``logits [B,T,V]`` and states.
-
-    Raises:
-        UsageError: ``cell`` is not one of ``CELL_STATES``.
-    """
-    if cell not in CELL_STATES:
-        raise UsageError(f"unknown cell {cell!r}; expected one of {', '.join(CELL_STATES)}")
-    state_axes = (LAYERS, BATCH, HIDDEN)
-    names = CELL_STATES[cell]
-    step = GraphSpec(
-        name="step",
-        inputs=(
-            TensorSpec(name=TOKENS, role="input", dtype="int64", axes=(BATCH, TIME), below=VOCAB),
-            *(TensorSpec(name=name, role="state", dtype="float32", axes=state_axes) for name in names),
-        ),
-        outputs=(
-            TensorSpec(name=LOGITS, role="output", dtype="float32", axes=(BATCH, TIME, VOCAB)),
-            *(TensorSpec(name=next_name(name), role="state", dtype="float32", axes=state_axes) for name in names),
-        ),
-    )
-    return Contract(graphs=(step,), sizes={LAYERS: layers, HIDDEN: hidden, VOCAB: vocabulary}, initial_state=initial_state)
-
-
-def interface_problems(expected: Interface, found: Interface) -> list[str]:
-    """Compare a file's interface with the contract's; return one line per difference, none when they agree.
-
-    A dimension that the contract leaves open must be open in the file; one that it fixes must have that size.
-    """
-    problems: list[str] = []
-    for kind in ("inputs", "outputs", "states"):
-        wanted: tuple[FileTensor, ...] = getattr(expected, kind)
-        got: tuple[FileTensor, ...] = getattr(found, kind)
-        if [tensor.name for tensor in wanted] != [tensor.name for tensor in got]:
-            problems.append(f"{kind} are {[t.name for t in got]}, expected {[t.name for t in wanted]}")
-            continue
-        for want, have in zip(wanted, got, strict=True):
-            problems += _tensor_problems(want, have)
-    return problems
-
-
 def file_problems(description: FileDescription, file_contract: FileContract) -> list[str]:
     """Return how a file differs from what it should promise, one line each; none when it keeps its contract."""
     problems = interface_problems(file_contract.interface(), description.interface)
@@ -281,19 +242,6 @@ def file_problems(description: FileDescription, file_contract: FileContract) -> 
     except ContractError as error:
         return [*problems, str(error)]
     return problems if own == file_contract else [*problems, "the contract in its metadata is another one"]
-
-
-def _tensor_problems(want: FileTensor, have: FileTensor) -> list[str]:
-    problems = []
-    if have.dtype is not None and have.dtype != want.dtype:
-        problems.append(f"{want.name} is {have.dtype}, expected {want.dtype}")
-    if have.shape is not None and have.shape != want.shape:
-        problems.append(f"{want.name} has shape {_shape(have.shape)}, expected {_shape(want.shape or ())}")
-    return problems
-
-
-def _shape(shape: tuple[int | str, ...]) -> str:
-    return f"[{', '.join(map(str, shape))}]"
 
 
 def validated(kind: type[M], /, **values: Any) -> M:

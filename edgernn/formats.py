@@ -20,8 +20,9 @@ class Format:
 
     Attributes:
         name: what ``--to`` takes and the manifest records.
+        graphs: the graphs that the exporter writes; the rest of a model is in the family's first row.
         family: what ``--to`` takes to mean this row and its relatives; also the bundle's folder.
-        stem, suffix: the artifact's name without and with its precision: ``step`` + ``.onnx``.
+        mark, suffix: an artifact's name is its graph, the mark, its precision if not the default, and the suffix.
         precisions: the precisions that the exporter offers, the default first.
         exporter, session: ``module:Class``; the reference has no exporter.
         interpreter: a session that runs the file where ``session`` cannot, operator by operator, for verifying; or None.
@@ -30,7 +31,7 @@ class Format:
 
     name: str
     family: str
-    stem: str
+    mark: str
     suffix: str
     precisions: tuple[str, ...]
     exporter: str | None
@@ -38,18 +39,19 @@ class Format:
     export_extra: str | None
     run_extra: str | None
     interpreter: str | None = None
+    graphs: tuple[str, ...] = ("encode", "step")
 
-    def path(self, precision: str) -> str:
-        """Return the artifact's path in a bundle; the default precision goes unnamed."""
-        mark = "" if precision == self.precisions[0] else f"-{precision}"
-        return f"{self.family}/{self.stem}{mark}{self.suffix}"
+    def path(self, precision: str, graph: str = "step") -> str:
+        """Return the path in a bundle of the artifact of ``graph``; the default precision goes unnamed."""
+        named = "" if precision == self.precisions[0] else f"-{precision}"
+        return f"{self.family}/{graph}{self.mark}{named}{self.suffix}"
 
 
 _ROWS = (
     Format(
         name="onnx",
         family="onnx",
-        stem="step",
+        mark="",
         suffix=".onnx",
         precisions=("float32",),
         exporter="edgernn.export.to_onnx:OnnxExporter",
@@ -60,7 +62,7 @@ _ROWS = (
     Format(
         name="torchscript",
         family="torchscript",
-        stem="step",
+        mark="",
         suffix=".pt",
         precisions=("float32",),
         exporter="edgernn.export.to_torchscript:TorchScriptExporter",
@@ -71,7 +73,7 @@ _ROWS = (
     Format(
         name="coreml",
         family="coreml",
-        stem="step",
+        mark="",
         suffix=".mlpackage",
         precisions=("float16", "float32"),
         exporter="edgernn.export.to_coreml:CoreMLExporter",
@@ -83,7 +85,7 @@ _ROWS = (
     Format(
         name="coreml-mlstate",
         family="coreml",
-        stem="step_mlstate",
+        mark="_mlstate",
         suffix=".mlpackage",
         precisions=("float16",),
         exporter="edgernn.export.to_coreml:CoreMLStateExporter",
@@ -91,6 +93,7 @@ _ROWS = (
         export_extra="export",
         run_extra="export",
         interpreter="edgernn.parity.mil:MilSession",
+        graphs=("step",),  # an encode graph has no state to keep
     ),
 )
 FORMATS = {row.name: row for row in _ROWS}
@@ -99,7 +102,7 @@ PRECISIONS = tuple(dict.fromkeys(precision for row in _ROWS for precision in row
 REFERENCE = Format(
     name="eager",
     family="reference",
-    stem="reference",
+    mark="",
     suffix="",
     precisions=("float32",),
     exporter=None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from edgernn.contract import SCHEMA_VERSION, Contract, Decoding, FileContract, Model, Narrowing, first_line
+from edgernn.contract import SCHEMA_VERSION, STEP, Contract, Decoding, FileContract, GraphName, Model, Narrowing, first_line
 from edgernn.errors import BundleError
 
 MANIFEST = "manifest.json"
@@ -54,7 +54,7 @@ class Artifact(Model):
     path: InnerPath
     format: str
     precision: str
-    graph: Literal["encode", "step"] = "step"
+    graph: GraphName = STEP
     bytes: Bytes
     sha256: Sha256
     target: str
@@ -93,7 +93,7 @@ class Manifest(Model):
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    family: Literal["language"] = "language"
+    family: Literal["language", "captioner"] = "language"
     contract: Contract
     decoding: Decoding
     artifacts: tuple[Artifact, ...]

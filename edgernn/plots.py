@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgernn import storage
 from edgernn.errors import UnavailableError
 
+if TYPE_CHECKING:
+    import numpy as np
+
+_COLUMNS, _SHADE = 6, 0.75  # panels in a row; how dark what was not looked at gets
+_PANEL, _NARROWEST, _LOWEST, _TITLE = 1.75, 1.2, 0.3, 0.3  # inches: the longer side of a panel, the least ones, a word above
+_LETTERS, _LETTER_WIDTH, _LONGEST = 13.0, 0.7, 24  # points at most; a letter's width as a share of them; letters of a word
 _TRAIN, _VALIDATION, _BEST = "#8da9c4", "#c1440e", "#134074"
 
 
@@ -18,13 +26,9 @@ def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
     Raises:
         UnavailableError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UnavailableError("drawing needs matplotlib; run: pip install 'edgernn[train]'") from error
     train = [row for row in metrics if row["kind"] == "train"]
     validation = [row for row in metrics if row["kind"] == "validation"]
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure = _figure(8, 4.5)
     axes = figure.subplots()
     axes.plot([r["step"] for r in train], [r["train_loss"] for r in train], color=_TRAIN, lw=1, label="training")
     if validation:
@@ -45,5 +49,77 @@ def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    with storage.replacing(path) as temporary:
+    _save(figure, path)
+
+
+def check_available() -> None:
+    """Raise UnavailableError where matplotlib is not installed: for those who work long before they draw."""
+    _figure(1, 1)
+
+
+def attention_map(picture: np.ndarray, words: Sequence[str], attention: np.ndarray, path: Path) -> None:
+    """Draw ``picture``, then once per word with what the word was not written from in the shade.
+
+    Args:
+        picture: uint8 ``[H, W, 3]``; the regions tile it, so they are stretched as it was for the model.
+        words: N of them; none draws the picture alone.
+        attention: ``[N, R]``, R a square number, each row summing to 1; the brightest region of a row is shown in full light.
+        path: the PNG file to write.
+
+    Raises:
+        StorageError: the file cannot be written.
+        UnavailableError: matplotlib is not installed.
+    """
+    columns = min(len(words) + 1, _COLUMNS)
+    rows = -(-(len(words) + 1) // columns)
+    width, height = _panel(picture)
+    figure = _figure(width * columns, (height + _TITLE) * rows)
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in places:
+        axes.set_axis_off()
+    extent = (0, picture.shape[1], picture.shape[0], 0)
+    panels = zip(["", *words], [None, *attention], strict=True)
+    for axes, (word, light) in zip(places, panels, strict=False):  # the last row may have room
+        axes.imshow(picture, extent=extent)
+        shown = word if len(word) <= _LONGEST else f"{word[: _LONGEST - 1]}…"
+        axes.set_title(shown, fontsize=_letters(shown, width), parse_math=False)
+        if light is not None:
+            axes.imshow(_shade(light), extent=extent, interpolation="bilinear")
+    _save(figure, path)
+
+
+def _panel(picture: np.ndarray) -> tuple[float, float]:
+    """Return the inches that ``picture [H, W, 3]`` gets: in its proportions, but never too narrow for a word."""
+    height, width = picture.shape[:2]
+    scale = _PANEL / max(height, width)
+    return max(width * scale, _NARROWEST), max(height * scale, _LOWEST)
+
+
+def _letters(word: str, width: float) -> float:
+    """Return the size of letters, in points, at which ``word`` fits into so many inches."""
+    return min(_LETTERS, width * 72 / (_LETTER_WIDTH * max(len(word), 1)))
+
+
+def _shade(light: np.ndarray) -> np.ndarray:
+    """Turn ``light [R]`` into black of more or less opacity, RGBA ``[G, G, 4]``."""
+    import numpy as np  # not above: the command line starts without it
+
+    grid = math.isqrt(light.size)
+    shade = np.zeros((grid, grid, 4))
+    shade[:, :, 3] = _SHADE * (1 - light.reshape(grid, grid) / light.max())
+    return shade
+
+
+def _figure(width: float, height: float) -> Any:
+    """Return an empty figure of so many inches."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UnavailableError("drawing needs matplotlib; run: pip install 'edgernn[images]'") from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
+    with storage.replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a script that the font lacks: a box is drawn
         figure.savefig(temporary, format="png", dpi=120)

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from edgernn import formats
-from edgernn.contract import Contract, Decoding, FileContract, Narrowing, file_problems
+from edgernn.contract import STEP, Decoding, FileContract, GraphName, GraphSpec, Narrowing, file_problems
 from edgernn.errors import ContractError, UsageError
-from edgernn.models.language import LanguageModel
+from edgernn.models.family import RecurrentModel
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,25 @@ class Exporter(ABC):
     format_name: str
     target: str
 
-    def export(self, model: LanguageModel, path: Path, *, precision: str, decoding: Decoding) -> Written:
-        """Write ``model`` to ``path``, and read the file back to check it against the contract.
+    def export(
+        self, model: RecurrentModel, path: Path, *, precision: str, decoding: Decoding, graph: GraphName = STEP
+    ) -> Written:
+        """Write one graph of ``model`` to ``path``, and read the file back to check it against the contract.
 
         The model is copied first and never changed.
 
         Raises:
-            UsageError: the format does not offer ``precision``.
+            UsageError: the format does not offer ``precision`` or ``graph``.
             ContractError: what was written does not keep the contract: an exporter's defect, nothing is packed.
         """
         row = formats.by_name(self.format_name)
         if precision not in row.precisions:
             raise UsageError(f"{row.name} does not offer {precision!r}; it offers {', '.join(row.precisions)}")
+        if graph not in row.graphs:
+            raise UsageError(f"{row.name} writes {', '.join(row.graphs)}, not {graph}; see {row.family} for that")
         contract = model.config.contract()
-        narrowing = self.narrowing(contract, precision)
-        file_contract = FileContract(contract=contract, narrowing=narrowing, decoding=decoding)
+        narrowing = self.narrowing(contract.graph(graph), precision)
+        file_contract = FileContract(contract=contract, graph=graph, narrowing=narrowing, decoding=decoding)
         path.parent.mkdir(parents=True, exist_ok=True)
         with _quiet_copy(model) as clone:
             self._write(clone, path, file_contract=file_contract, precision=precision)
@@ -59,8 +63,8 @@ class Exporter(ABC):
             raise ContractError(f"the {row.name} exporter broke the contract in {path.name}: {'; '.join(problems)}")
         return Written(narrowing, self.target, self.versions())
 
-    def narrowing(self, contract: Contract, precision: str) -> Narrowing:
-        """Say how the file will be narrower than ``contract``; not at all unless a format says so."""
+    def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
+        """Say how the file of ``graph`` will be narrower than the contract; not at all unless a format says so."""
         return Narrowing()
 
     @abstractmethod
@@ -68,12 +72,12 @@ class Exporter(ABC):
         """Return the packages that write the file, with versions."""
 
     @abstractmethod
-    def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
-        """Write ``model`` (a private copy in evaluation mode, float32, on the CPU) to ``path`` with the metadata."""
+    def _write(self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+        """Write a graph of ``model`` (a private copy in evaluation mode, float32, on the CPU) to ``path`` with the metadata."""
 
 
 @contextmanager
-def _quiet_copy(model: LanguageModel) -> Iterator[LanguageModel]:
+def _quiet_copy(model: RecurrentModel) -> Iterator[RecurrentModel]:
     """Yield a copy in evaluation mode, float32, on the CPU, without gradients."""
     with torch.no_grad():
         yield copy.deepcopy(model).cpu().float().eval().requires_grad_(False)

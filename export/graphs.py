@@ -8,24 +8,36 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import BATCH, TIME, FileContract
-from edgernn.models.language import LanguageModel
+from edgernn.contract import BATCH, TIME, FileContract, GraphName
+from edgernn.models.family import RecurrentModel
 
 
-class StepGraph(nn.Module):
-    """The step of a language model: ``tokens [B, T], *states`` to ``logits [B, T, V], *states_next``.
+class FlatGraph(nn.Module):
+    """One graph of a model: its inputs in the contract's order to its outputs in that order.
 
     ``forward`` wears the contract's input names as its signature, because tracers name a graph's inputs by it.
     """
 
-    def __init__(self, model: LanguageModel) -> None:
+    def __init__(self, model: RecurrentModel, name: GraphName) -> None:
         super().__init__()
-        self.model = model
-        self.forward = _with_signature(self._step, [tensor.name for tensor in model.config.contract().step.inputs])
+        self.model, self.name = model, name
+        self.forward = _with_signature(self._run, [tensor.name for tensor in model.config.contract().graph(name).inputs])
 
-    def _step(self, tokens: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        logits, after = self.model(tokens, state)
-        return (logits, *after)
+    def _run(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return self.model.graph(self.name, *tensors)
+
+
+def drop_unused(graph: FlatGraph, examples: tuple[Tensor, ...]) -> None:
+    """Take out of ``graph`` what it does not run, in place; a captioner's step would carry the image encoder along."""
+    ran: set[nn.Module] = set()
+    hooks = [module.register_forward_hook(lambda module, given, made: ran.add(module)) for module in graph.modules()]
+    graph(*examples)
+    for hook in hooks:
+        hook.remove()
+    for parent in list(graph.modules()):
+        for name, child in parent.named_children():
+            if child not in ran and not list(child.children()):  # a layer; what has layers may be used without being called
+                setattr(parent, name, nn.Identity())
 
 
 def _with_signature(function: Callable[..., tuple[Tensor, ...]], names: list[str]) -> Callable[..., tuple[Tensor, ...]]:
@@ -38,18 +50,21 @@ def _with_signature(function: Callable[..., tuple[Tensor, ...]], names: list[str
 
 
 def example_inputs(file_contract: FileContract, *, batch: int, time: int) -> tuple[Tensor, ...]:
-    """Return one distinct tensor per input of the file, in the contract's order, sizes as given where axes are open.
+    """Return one distinct tensor per input of the graph, in the contract's order, sizes as given where axes are open.
 
     Distinct matters: given one tensor object twice, torch's exporters merge the two inputs into one without a word.
-    States are small, random and different from one another.
+    Everything but ids is random; ids are zeros, which every vocabulary has.
     """
     generator = torch.Generator().manual_seed(0)
     sizes = {BATCH: batch, TIME: time}
     examples = []
     for spec in file_contract.spec.inputs:
         shape = [file_contract.axis_size(axis) or sizes[axis] for axis in spec.axes]
-        if spec.role == "state":
+        dtype = getattr(torch, spec.dtype)
+        if dtype.is_floating_point:
             examples.append(torch.rand(shape, generator=generator) - 0.5)
+        elif spec.below is None:
+            examples.append(torch.randint(256, shape, generator=generator, dtype=dtype))
         else:
             examples.append(torch.zeros(shape, dtype=getattr(torch, file_contract.dtype(spec))))
     return tuple(examples)

@@ -6,7 +6,7 @@ import copy
 import datetime
 import math
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import edgernn
 from edgernn import bundle as bundles
 from edgernn import formats, storage
 from edgernn.bundle import Bundle, digest
-from edgernn.contract import Decoding, FileContract
+from edgernn.contract import ENCODE, STEP, Contract, Decoding, FileContract, GraphName
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
 from edgernn.manifest import (
@@ -37,7 +37,6 @@ from edgernn.parity.verify import measure
 from edgernn.sessions.base import Session
 from edgernn.sessions.eager import EagerSession
 from edgernn.tolerances import tolerance
-from edgernn.training.text import start_tokens
 
 _RECORDED_TOKENS = 512
 Tell = Callable[[str], None]
@@ -49,6 +48,12 @@ class _Job:
 
     row: formats.Format
     precision: str
+    graph: GraphName
+
+    @property
+    def path(self) -> str:
+        """The artifact's place in the bundle."""
+        return self.row.path(self.precision, self.graph)
 
 
 def export_bundle(
@@ -82,9 +87,10 @@ def export_bundle(
         UnavailableError: a package that a format needs is not installed.
     """
     out = Path(out)
-    jobs = _jobs(to, precision)
+    chosen = _chosen(to, precision)
     _refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
+    jobs = _jobs(chosen, loaded.model.config.contract())
     loaded = replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval())
     if out.suffix == bundles.SUFFIX:
         with tempfile.TemporaryDirectory(prefix="edgernn-") as scratch:
@@ -99,20 +105,34 @@ def export_bundle(
     return Bundle.open(out)
 
 
-def _jobs(to: Iterable[str] | str | None, precision: Iterable[str] | str | None) -> list[_Job]:
+_Chosen = list[tuple[formats.Format, str]]
+
+
+def _chosen(to: Iterable[str] | str | None, precision: Iterable[str] | str | None) -> _Chosen:
     """Pair formats with precisions. What was asked for by name and cannot be had is an error, never left out."""
     named = [to] if isinstance(to, str) else None if to is None else list(to)
     rows = formats.select(named)
     if precision is None:
-        return [_Job(row, row.precisions[0]) for row in rows]
+        return [(row, row.precisions[0]) for row in rows]
     wanted = [precision] if isinstance(precision, str) else list(dict.fromkeys(precision))
-    jobs = [_Job(row, name) for row in rows for name in wanted if name in row.precisions]
-    unmet = [name for name in wanted if name not in {job.precision for job in jobs}]
-    unmet += [row.name for row in rows if row.name in (named or ()) and row not in {job.row for job in jobs}]
-    if unmet or not jobs:
+    chosen = [(row, name) for row in rows for name in wanted if name in row.precisions]
+    unmet = [name for name in wanted if name not in {name for _, name in chosen}]
+    unmet += [row.name for row in rows if row.name in (named or ()) and row not in {row for row, _ in chosen}]
+    if unmet or not chosen:
         offers = "; ".join(f"{row.name} offers {', '.join(row.precisions)}" for row in rows)
         raise UsageError(f"cannot export {', '.join(unmet) or 'nothing'} as asked: {offers}")
-    return jobs
+    return chosen
+
+
+def _jobs(chosen: _Chosen, contract: Contract) -> list[_Job]:
+    """Return what to write: every graph of every choice; one that a format leaves out is its family's first row's."""
+    jobs: dict[str, _Job] = {}
+    for row, precision in chosen:
+        for graph in contract.graphs:
+            writer = row if graph.name in row.graphs else formats.select(row.family)[0]
+            job = _Job(writer, precision if precision in writer.precisions else writer.precisions[0], graph.name)
+            jobs.setdefault(job.path, job)
+    return list(jobs.values())
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -142,16 +162,20 @@ def _fill(folder: Path, loaded: Checkpoint, jobs: list[_Job], *, release: bool, 
     """Write a whole bundle into the empty ``folder``."""
     model = loaded.model
     contract = model.config.contract()
-    decoding = Decoding(start=tuple(start_tokens(loaded.tokenizer).tolist()))
-    reference = EagerSession(model, FileContract(contract=contract, decoding=decoding))
+    decoding = model.config.decoding(loaded.tokenizer)
+    references: dict[str, Session] = {
+        graph.name: EagerSession(model, FileContract(contract=contract, graph=graph.name, decoding=decoding))
+        for graph in contract.graphs
+    }
     artifacts = []
     for job in jobs:
-        tell(f"exporting {job.row.name} {job.precision}")
-        artifacts.append(_export(folder, job, loaded, reference=reference, decoding=decoding, steps=steps))
-    files = _write_companions(folder, loaded, reference, release=release)
+        tell(f"exporting {job.row.name} {job.precision}" + (f", {job.graph}" if len(references) > 1 else ""))
+        artifacts.append(_export(folder, job, loaded, reference=references[job.graph], decoding=decoding, steps=steps))
+    files = _write_companions(folder, loaded, references, release=release)
     has = {name: name if (folder / name).exists() else None for name in (bundles.INITIAL_STATE, bundles.REFERENCE)}
     evaluation = f"{bundles.EVALUATION}/{checkpoint.HELD_OUT}"
     manifest = Manifest(
+        family=model.family,
         contract=contract,
         decoding=decoding,
         artifacts=tuple(artifacts),
@@ -181,15 +205,16 @@ def _tokenizer_entry(tokenizer: Tokenizer) -> TokenizerEntry:
 
 
 def _export(folder: Path, job: _Job, loaded: Checkpoint, *, reference: Session, decoding: Decoding, steps: int) -> Artifact:
-    row, inner = job.row, job.row.path(job.precision)
+    row, inner = job.row, job.path
     exporter = formats.resolve(row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra)()
-    written = exporter.export(loaded.model, folder / inner, precision=job.precision, decoding=decoding)
-    file_contract = FileContract(contract=reference.contract, narrowing=written.narrowing, decoding=decoding)
+    written = exporter.export(loaded.model, folder / inner, precision=job.precision, decoding=decoding, graph=job.graph)
+    file_contract = FileContract(contract=reference.contract, graph=job.graph, narrowing=written.narrowing, decoding=decoding)
     found = digest(folder / inner)
     return Artifact(
         path=inner,
         format=row.name,
         precision=job.precision,
+        graph=job.graph,
         bytes=found.bytes,
         sha256=found.sha256,
         target=written.target,
@@ -203,7 +228,7 @@ def _parity(path: Path, job: _Job, reference: Session, file_contract: FileContra
     """Roll the artifact out where its runtime is here; raise ContractError if it is out of tolerance."""
     row = job.row
     session = formats.resolve(row.session, needed_for=f"checking {row.name}", extra=row.export_extra)
-    first = reference.initial_state(1)
+    first = reference.initial_state(1) if reference.contract.initial_state == "learned" else None
     try:
         candidate = session.open(path, file_contract, first)
     except UnavailableError:
@@ -222,18 +247,21 @@ def _parity(path: Path, job: _Job, reference: Session, file_contract: FileContra
     return record
 
 
-def _write_companions(folder: Path, loaded: Checkpoint, reference: Session, *, release: bool) -> dict[str, FileDigest]:
+def _write_companions(
+    folder: Path, loaded: Checkpoint, references: Mapping[str, Session], *, release: bool
+) -> dict[str, FileDigest]:
     """Write all but artifacts and manifest; return the digest of each file."""
+    reference = references[STEP]
     loaded.tokenizer.save(folder / bundles.TOKENIZER)
-    golden.record(reference, folder / bundles.GOLDEN)
+    golden.record(reference, folder / bundles.GOLDEN, encoder=references.get(ENCODE))
     names = [bundles.TOKENIZER, bundles.GOLDEN]
     if reference.contract.initial_state == "learned":
         storage.write_bytes(folder / bundles.INITIAL_STATE, safetensors.numpy.save(reference.initial_state(1)))
         names.append(bundles.INITIAL_STATE)
     if not release:
-        checkpoint.save(replace(loaded, held_out=None), folder / bundles.REFERENCE)
+        checkpoint.save(replace(loaded, held_out={}), folder / bundles.REFERENCE)
         names += [f"{bundles.REFERENCE}/{file.name}" for file in sorted((folder / bundles.REFERENCE).iterdir())]
-        if loaded.held_out is not None:
+        if loaded.held_out:
             names.append(f"{bundles.EVALUATION}/{checkpoint.HELD_OUT}")
             checkpoint.save_held_out(folder / names[-1], loaded.held_out)
     return {name: digest(folder / name) for name in names}

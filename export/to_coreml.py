@@ -18,15 +18,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import BATCH, TIME, Contract, DType, FileContract, FileTensor, Narrowing, first_line
+from edgernn.contract import BATCH, PICTURE, TIME, FileContract, FileDType, GraphSpec, Narrowing, first_line
 from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
-from edgernn.export.graphs import StepGraph, example_inputs
-from edgernn.models.language import LanguageModel
+from edgernn.export.graphs import FlatGraph, example_inputs
+from edgernn.interface import FileTensor
+from edgernn.models.family import RecurrentModel
 
 with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line per missing macOS library
     import coremltools as ct
 import numpy as np
+
+_INPUT_DTYPES: dict[str, FileDType] = {"int64": "int32", "uint8": PICTURE}
 
 
 class CoreMLExporter(Exporter):
@@ -35,21 +38,24 @@ class CoreMLExporter(Exporter):
     format_name = "coreml"
     target = "iOS17"
 
-    def narrowing(self, contract: Contract, precision: str) -> Narrowing:
-        """One row, one step, and int32 tokens: Core ML has no int64 inputs."""
-        int64 = [t.name for t in contract.step.caller_inputs if t.dtype == "int64"]
-        return Narrowing(axes={BATCH: 1, TIME: 1}, dtypes=dict.fromkeys(int64, "int32"))
+    def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
+        """One row, one step, int32 tokens because Core ML has no int64 inputs, and pictures as pixel buffers."""
+        used = {axis for tensor in (*graph.inputs, *graph.outputs) for axis in tensor.axes}
+        dtypes = {t.name: _INPUT_DTYPES[t.dtype] for t in graph.inputs if t.dtype in _INPUT_DTYPES}
+        return Narrowing(axes={axis: 1 for axis in (BATCH, TIME) if axis in used}, dtypes=dtypes)
 
     def versions(self) -> str:
         """See ``Exporter.versions``."""
         return f"coremltools {ct.__version__}, torch {torch.__version__}"
 
-    def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+    def _write(self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
         interface = file_contract.interface()
-        module = StepGraph(model.step_face())
+        graph = FlatGraph(model.step_face(), file_contract.graph)
+        examples = example_inputs(file_contract, batch=1, time=1)
+        pictures = [tensor.dtype == PICTURE for tensor in interface.inputs]
         _convert(
-            module,
-            example_inputs(file_contract, batch=1, time=1),
+            _FromPictures(graph, pictures) if any(pictures) else graph,
+            tuple(_planes(e) if picture else e for e, picture in zip(examples, pictures, strict=True)),
             path,
             inputs=[_tensor_type(tensor) for tensor in interface.inputs],
             outputs=[ct.TensorType(name=tensor.name, dtype=_numpy(tensor)) for tensor in interface.outputs],
@@ -65,20 +71,20 @@ class CoreMLStateExporter(CoreMLExporter):
     format_name = "coreml-mlstate"
     target = "iOS18"
 
-    def narrowing(self, contract: Contract, precision: str) -> Narrowing:
+    def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
         """As the explicit form; the states are float16, the only dtype that Core ML keeps."""
-        explicit = super().narrowing(contract, precision)
-        halves: dict[str, DType] = {state.name: "float16" for state in contract.step.states}
+        explicit = super().narrowing(graph, precision)
+        halves: dict[str, FileDType] = {state.name: "float16" for state in graph.states}
         return Narrowing(axes=explicit.axes, dtypes={**explicit.dtypes, **halves}, runtime_state=True)
 
-    def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+    def _write(self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
         interface = file_contract.interface()
         examples = dict(
             zip((spec.name for spec in file_contract.spec.inputs), example_inputs(file_contract, batch=1, time=1), strict=True)
         )
         states = {tensor.name: examples[tensor.name] for tensor in interface.states}
         _convert(
-            _BufferedStep(model.step_face(), states),
+            _BufferedStep(FlatGraph(model.step_face(), file_contract.graph), states),
             tuple(examples[tensor.name] for tensor in interface.inputs),
             path,
             inputs=[_tensor_type(tensor) for tensor in interface.inputs],
@@ -93,19 +99,36 @@ class CoreMLStateExporter(CoreMLExporter):
 class _BufferedStep(nn.Module):
     """The step with its states as buffers that it overwrites: what coremltools turns into MLState."""
 
-    def __init__(self, model: LanguageModel, states: dict[str, Tensor]) -> None:
+    def __init__(self, step: FlatGraph, states: dict[str, Tensor]) -> None:
         super().__init__()
-        self.step_graph = StepGraph(model)
+        self.step = step
         self.names = list(states)
         for name, tensor in states.items():
             self.register_buffer(name, tensor.clone())
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        results: tuple[Tensor, ...] = self.step_graph(tokens, *(getattr(self, name) for name in self.names))
-        logits, *after = results
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...] | Tensor:
+        results: tuple[Tensor, ...] = self.step(*inputs, *(getattr(self, name) for name in self.names))
+        read, after = results[: -len(self.names)], results[-len(self.names) :]
         for name, tensor in zip(self.names, after, strict=True):
             getattr(self, name)[:] = tensor
-        return logits
+        return read if len(read) > 1 else read[0]
+
+
+class _FromPictures(nn.Module):
+    """A graph whose pictures come as Core ML hands them over: colour planes ``[1, 3, H, W]``, 0 to 255, of a float dtype."""
+
+    def __init__(self, graph: FlatGraph, pictures: list[bool]) -> None:
+        super().__init__()
+        self.flat, self.pictures = graph, pictures  # "graph" is what a traced module calls its own
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        rows = (x.permute(0, 2, 3, 1) if picture else x for x, picture in zip(inputs, self.pictures, strict=True))
+        results: tuple[Tensor, ...] = self.flat(*rows)
+        return results
+
+
+def _planes(image: Tensor) -> Tensor:
+    return image.permute(0, 3, 1, 2).float()
 
 
 def _convert(
@@ -137,6 +160,10 @@ def _convert(
 
 
 def _tensor_type(tensor: FileTensor) -> Any:
+    if tensor.dtype == PICTURE:
+        batch, height, width, channels = tensor.shape or ()
+        shape = (batch, channels, height, width)
+        return ct.ImageType(name=tensor.name, shape=shape, color_layout=ct.colorlayout.RGB)
     return ct.TensorType(name=tensor.name, shape=tensor.shape, dtype=_numpy(tensor))
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import onnx
 import torch
 
-from edgernn.contract import FileContract, FileTensor, first_line
+from edgernn.contract import FileContract, first_line
 from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
-from edgernn.export.graphs import StepGraph, example_inputs
-from edgernn.models.language import LanguageModel
+from edgernn.export.graphs import FlatGraph, example_inputs
+from edgernn.interface import FileTensor
+from edgernn.models.family import RecurrentModel
 
 OPSET = 17  # with IR version 9 the newest that every runtime in the field reads, the browser's included
 IR_VERSION = 9
@@ -34,13 +35,13 @@ class OnnxExporter(Exporter):
         """See ``Exporter.versions``."""
         return f"torch {torch.__version__}, onnx {onnx.__version__}"
 
-    def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+    def _write(self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
         interface = file_contract.interface()
         tensors = (*interface.inputs, *interface.outputs)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter warns that it is deprecated, and of a batch size it does not fix
             torch.onnx.export(
-                StepGraph(model),
+                FlatGraph(model, file_contract.graph),
                 example_inputs(file_contract, batch=_EXAMPLE_BATCH, time=_EXAMPLE_TIME),
                 str(path),
                 dynamo=False,

@@ -9,8 +9,8 @@ import torch
 
 from edgernn.contract import FileContract
 from edgernn.export.base import Exporter
-from edgernn.export.graphs import StepGraph, example_inputs
-from edgernn.models.language import LanguageModel
+from edgernn.export.graphs import FlatGraph, drop_unused, example_inputs
+from edgernn.models.family import RecurrentModel
 
 
 class TorchScriptExporter(Exporter):
@@ -23,9 +23,11 @@ class TorchScriptExporter(Exporter):
         """See ``Exporter.versions``."""
         return f"torch {torch.__version__}"
 
-    def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+    def _write(self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
         examples = example_inputs(file_contract, batch=2, time=3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit warns that it is deprecated
-            module = torch.jit.trace(StepGraph(model), examples)
+            graph = FlatGraph(model, file_contract.graph)
+            drop_unused(graph, examples)
+            module = torch.jit.trace(graph, examples)
             torch.jit.save(module, str(path), _extra_files=file_contract.to_metadata())

@@ -1,26 +1,35 @@
-"""``edgernn demo``: the whole way on built-in data, from nothing to text out of an exported file."""
+"""``edgernn demo``: the whole way on built-in data, from nothing to what an exported file writes."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgernn.cli import tables
 from edgernn.cli.output import progress_console, result_console, tell
+from edgernn.cli.training import budget_of
+from edgernn.contract import validated
 from edgernn.errors import UsageError
 from edgernn.parity.wording import size
 
-app = typer.Typer(help="Train, export, verify and generate on built-in data.", invoke_without_command=True)
+if TYPE_CHECKING:
+    from edgernn.bundle import Bundle
+    from edgernn.training.progress import Reporter
+    from edgernn.training.run import Run
+
+app = typer.Typer(help="Train, export, verify and run a model on built-in data.", invoke_without_command=True)
 
 _PROMPT = "The function returns "
+_SHOWN_SCENES = 6
 
 
 @app.callback()
 def group(context: typer.Context) -> None:
-    """Train, export, verify and generate on built-in data."""
+    """Train, export, verify and run a model on built-in data."""
     if context.invoked_subcommand is None:
         text()
 
@@ -31,41 +40,108 @@ def text(
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 2.0,
 ) -> None:
     """A character LSTM on Python's own documentation, to ONNX, TorchScript and Core ML."""
-    from edgernn.decoding.writer import write_text
+    from edgernn.training.options import TrainOptions
+    from edgernn.training.run_text import train_text
+
+    options = validated(TrainOptions, budget=budget_of(minutes=minutes, steps=None, epochs=None))
+
+    def train(folder: Path, reporter: Reporter) -> Run:
+        return train_text("python-docs", folder, options=options, reporter=reporter)
+
+    def show(bundle: Bundle) -> list[str]:
+        from edgernn.decoding.writer import write_text
+
+        written = write_text(out / "bundle", _PROMPT, length=400, temperature=0.6, artifact="onnx")
+        result_console().rule(f"written by {written['artifact']}, one step a character")
+        typer.echo(_PROMPT + written["text"])
+        return [f"go on with edgernn generate {out / 'bundle'} --prompt {_PROMPT.strip()!r}"]
+
+    _demo(out, f"training for {minutes:g} minutes on python-docs", train=train, show=show)
+
+
+@app.command("captions")
+def captions(
+    out: Annotated[Path, typer.Option(help="Where run and bundle go; must not hold an older demo.")] = Path("demo-captions"),
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 4.0,
+) -> None:
+    """A captioner with attention on pictures drawn for it, some of colours and shapes it never saw together."""
+    from edgernn.training.options import TrainOptions
+    from edgernn.training.run_captions import CaptionData, train_captions
+
+    budget = budget_of(minutes=minutes, steps=None, epochs=None)
+    options = validated(TrainOptions, budget=budget, batch=64, peak_rate=2e-3)
+
+    def train(folder: Path, reporter: Reporter) -> Run:
+        return train_captions(CaptionData(), folder, options=options, reporter=reporter, tell=tell)
+
+    def show(bundle: Bundle) -> list[str]:
+        return _show_captions(out)
+
+    _demo(out, f"training for {minutes:g} minutes on scenes", train=train, show=show)
+
+
+def _demo(out: Path, training: str, *, train: Callable[[Path, Reporter], Run], show: Callable[[Bundle], list[str]]) -> None:
+    """Train, export, verify, show what the bundle writes, and sum up; ``show`` returns what else to tell at the end."""
     from edgernn.export.pack import export_bundle
     from edgernn.parity.verify import verify_bundle
-    from edgernn.training.options import TrainOptions
     from edgernn.training.progress import Terminal
-    from edgernn.training.run_text import train_text
-    from edgernn.training.schedule import Budget
 
     if (out / "run").exists():
         raise UsageError(f"{out} holds an older demo; remove it, or choose another --out")
     began = time.perf_counter()
-    tell(f"1/4 training for {minutes:g} minutes on python-docs")
-    options = TrainOptions(budget=Budget(unit="minutes", amount=minutes))
-    run = train_text("python-docs", out / "run", options=options, reporter=Terminal(progress_console()))
+    tell(f"1/4 {training}")
+    run = train(out / "run", Terminal(progress_console()))
     if run.interrupted:
         raise typer.Exit(130)
     tell("2/4 exporting")
     bundle = export_bundle(run.folder, out / "bundle", tell=tell)
     tell("3/4 verifying")
     report = verify_bundle(bundle, write_report=True, tell=tell)
-    tell("4/4 generating from the ONNX file")
-    written = write_text(out / "bundle", _PROMPT, length=400, temperature=0.6, artifact="onnx")
     console = result_console()
     console.rule("parity")
     tables.print_report(console, report)
     console.rule("artifacts")
     console.print(tables.artifacts(bundle.manifest))
-    console.rule(f"written by {written['artifact']}, one step a character")
-    typer.echo(_PROMPT + written["text"])
+    tell("4/4 running the ONNX file")
+    further = show(bundle)
     console.rule("summary")
     typer.echo(f"model      {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s")
-    typer.echo(f"loss       {run.validation_loss:.4f} nats/character ({run.split})")
+    typer.echo(f"loss       {run.validation_loss:.4f} nats/token ({run.split})")
+    if run.measured:
+        typer.echo("captions   " + ", ".join(f"{name} {value:.3f}" for name, value in run.measured.items()))
     typer.echo(f"bundle     {out / 'bundle'}, {size(tables.total_bytes(bundle.manifest))}")
     typer.echo(f"verified   {'yes' if report.passed else 'NO'}")
     typer.echo(f"all of it  {time.perf_counter() - began:.0f} s")
-    typer.echo(f"go on with edgernn generate {out / 'bundle'} --prompt {_PROMPT.strip()!r}")
+    for line in further:
+        typer.echo(line)
     if not report.passed:
         raise typer.Exit(1)
+
+
+def _show_captions(out: Path) -> list[str]:
+    """Caption pictures of colours and shapes that were never trained together, and draw where the model looked."""
+    from PIL import Image
+
+    from edgernn import plots
+    from edgernn.data import scenes
+    from edgernn.data.scene_drawing import MASTER, draw
+    from edgernn.decoding.caption_writer import CaptionWriter
+
+    folder = out / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    with CaptionWriter(out / "bundle", artifact="onnx") as writer:
+        result_console().rule(f"captions by {writer.artifact.path}, of combinations that training never showed")
+        for index in range(_SHOWN_SCENES):
+            scene = scenes.make_scene(scenes.UNSEEN, index)
+            path = folder / f"{scenes.UNSEEN}-{index}.png"
+            Image.fromarray(draw(scene, MASTER)).save(path)
+            found = writer.write(path)
+            known = scenes.captions(scene)
+            mark = "one of its references" if found.text in known else f"its first reference: {known[0]}"
+            typer.echo(f"{path}  {found.text}  ({mark})")
+            if found.attention is not None:
+                plots.attention_map(found.picture, found.text.split(), found.attention, folder / f"attention-{index}.png")
+    return [
+        f"attention  {folder}/attention-*.png show where it looked for each word",
+        f"go on with edgernn caption {out / 'bundle'} {folder / f'{scenes.UNSEEN}-0.png'}",
+    ]

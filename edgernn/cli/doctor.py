@@ -12,7 +12,8 @@ import typer
 import edgernn
 from edgernn.cli.output import result_console
 
-_PACKAGES = ("numpy", "onnxruntime", "tokenizers", "safetensors", "pydantic", "torch", "onnx", "coremltools", "matplotlib")
+_BASE = ("numpy", "onnxruntime", "tokenizers", "safetensors", "pydantic")
+_PACKAGES = (*_BASE, "pillow", "matplotlib", "torch", "pycocoevalcap", "onnx", "coremltools")
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:

@@ -11,11 +11,14 @@ from rich.console import Console
 
 from edgernn.bundle import Bundle
 from edgernn.cli import tables
-from edgernn.contract import METADATA_KEY, FileContract, FileTensor
+from edgernn.contract import METADATA_KEY, FileContract
+from edgernn.interface import FileTensor
 from edgernn.parity.wording import size
 from edgernn.sessions.opening import describe_file, is_bundle
 
 _CHECKPOINT_CONFIG = "config.json"
+_FIRST_STATE = {"zeros": "zeros", "learned": "learned, in the bundle", "encode": "made by encode"}
+_SCORES = ("cider_d", "bleu_4", "rouge_l", "exact_match")  # as a captioner's training leaves them
 
 
 def inspect_path(path: Path, console: Console, *, as_json: bool) -> None:
@@ -37,9 +40,9 @@ def _bundle(path: Path, console: Console, *, as_json: bool) -> None:
     made = manifest.provenance
     typer.echo(f"bundle {path}: {manifest.family} model, {made.parameters:,} parameters, {size(tables.total_bytes(manifest))}")
     typer.echo(f"made by edgernn {made.edgernn} on {made.created}; every digest is right")
-    _loss(made.training)
+    _training(made.training)
     typer.echo(f"tokenizer: {manifest.tokenizer.kind}, {manifest.tokenizer.vocabulary_size} tokens")
-    typer.echo(f"first state: {manifest.contract.initial_state}\n")
+    typer.echo(f"first state: {_FIRST_STATE[manifest.contract.initial_state]}\n")
     console.print(tables.tensors(manifest.contract))
     typer.echo()
     console.print(tables.artifacts(manifest))
@@ -59,7 +62,10 @@ def _model_file(path: Path, console: Console, *, as_json: bool) -> None:
         typer.echo("no edgernn contract in its metadata: it says nothing of roles, state or decoding")
         return
     own_contract = FileContract.from_metadata(description.metadata, source=str(path))
-    typer.echo(f"its contract (schema {own_contract.schema_version}), first state {own_contract.contract.initial_state}:")
+    first = _FIRST_STATE[own_contract.contract.initial_state]
+    typer.echo(
+        f"it computes {own_contract.graph} of the contract (schema {own_contract.schema_version}); first state: {first}\n"
+    )
     console.print(tables.tensors(own_contract.contract))
 
 
@@ -75,13 +81,16 @@ def _checkpoint(path: Path, *, as_json: bool) -> None:
     typer.echo(f"checkpoint {path}: {parameters:,} parameters, {loaded.tokenizer.kind} tokens")
     for key, value in about["model"].items():
         typer.echo(f"  {key:<22} {value}")
-    _loss(loaded.training)
+    _training(loaded.training)
 
 
-def _loss(training: dict[str, Any]) -> None:
+def _training(training: dict[str, Any]) -> None:
     if "validation_loss" in training:
         loss, split = training["validation_loss"], training.get("split")
         typer.echo(f"trained on {training.get('corpus')}: {loss:.4f} nats/token ({split})")
+    scores = [f"{name} {training[name]:.4f}" for name in _SCORES if name in training]
+    if scores:
+        typer.echo(f"captions that it wrote for them: {', '.join(scores)}")
 
 
 def _tensor(tensor: FileTensor) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from edgernn.contract import Contract, Narrowing
+from edgernn.contract import ENCODE, Contract, Narrowing
 from edgernn.manifest import Artifact, Manifest
 from edgernn.parity.report import VerifyReport
 from edgernn.parity.wording import size
@@ -16,11 +16,13 @@ _MARK = {"passed": "[green]passed[/green]", "failed": "[bold red]FAILED[/bold re
 def artifacts(manifest: Manifest) -> Table:
     """Return one row per artifact: what it is, how large, and how near the reference when packed."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("artifact", "precision", "size", "target", "narrowed to", "parity when packed"):
-        table.add_column(heading, justify="right" if heading == "size" else "left")
+    several = len(manifest.contract.graphs) > 1
+    for heading in ("artifact", *["graph"] * several, "precision", "size", "target", "narrowed to", "parity when packed"):
+        table.add_column(heading, justify="right" if heading == "size" else "left", overflow="fold")
     for artifact in manifest.artifacts:
         table.add_row(
             artifact.path,
+            *[artifact.graph] * several,
             artifact.precision,
             size(artifact.bytes),
             artifact.target,
@@ -76,4 +78,4 @@ def _narrowed(narrowing: Narrowing) -> str:
 def _parity(artifact: Artifact) -> str:
     if artifact.parity is None:
         return "not measured here"
-    return f"{artifact.parity.worst:.1e} over {artifact.parity.steps} steps"
+    return f"{artifact.parity.worst:.1e} over {artifact.parity.steps} {'pictures' if artifact.graph == ENCODE else 'steps'}"

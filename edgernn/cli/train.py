@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from edgernn.cli.output import progress_console, tell
-from edgernn.errors import UsageError
-
-if TYPE_CHECKING:
-    from edgernn.training.run_text import TextRun
-    from edgernn.training.schedule import Budget
+from edgernn.cli import train_captions
+from edgernn.cli.output import progress_console
+from edgernn.cli.training import budget_of, finish, refuse_changes
 
 app = typer.Typer(help="Train a model on your own data, or on what is built in.", no_args_is_help=True)
 
-_ALLOWED_WITH_RESUME = {"out", "resume", "minutes", "steps", "epochs", "device", "as_json"}
 _DEFAULT_MINUTES = 3.0
 
 
 @app.callback()
 def group() -> None:
     """Train a model on your own data, or on what is built in."""
+
+
+app.command("captions")(train_captions.captions)
 
 
 @app.command("text")
@@ -66,14 +64,14 @@ def text(
     from edgernn.training.options import TrainOptions
     from edgernn.training.progress import Terminal
 
-    budget = _budget(minutes=minutes, steps=steps, epochs=epochs)
+    budget = budget_of(minutes=minutes, steps=steps, epochs=epochs)
     reporter = Terminal(progress_console())
     if resume:
-        _refuse_changes(context)
-        _finish(run_text.resume_text(out, budget=budget, device=device, reporter=reporter), as_json=as_json)
+        refuse_changes(context)
+        finish(run_text.resume_text(out, budget=budget, device=device, reporter=reporter), "text", as_json=as_json)
         return
     model = {"cell": cell, "hidden": hidden, "layers": layers, "dropout": dropout, "tied": tied}
-    model |= {"embedding": embedding or (hidden if tied else 64), "learned_initial_state": learned_state}
+    model |= {"embedding": (hidden if tied else 64) if embedding is None else embedding, "learned_initial_state": learned_state}
     setup = validated(
         run_text.TextSetup,
         tokens=tokens,
@@ -84,7 +82,7 @@ def text(
     )
     options = validated(
         TrainOptions,
-        budget=budget or _budget(minutes=_DEFAULT_MINUTES, steps=None, epochs=None),
+        budget=budget or budget_of(minutes=_DEFAULT_MINUTES, steps=None, epochs=None),
         batch=batch,
         chunk=chunk,
         peak_rate=learning_rate,
@@ -98,57 +96,4 @@ def text(
     run = run_text.train_text(
         data, out, options=options, setup=setup, glob=glob, validation=validation, device=device, reporter=reporter
     )
-    _finish(run, as_json=as_json)
-
-
-def _budget(*, minutes: float | None, steps: int | None, epochs: float | None) -> Budget | None:
-    from edgernn.training.schedule import Budget
-
-    given = {unit: n for unit, n in (("minutes", minutes), ("steps", steps), ("epochs", epochs)) if n is not None}
-    if len(given) > 1:
-        raise UsageError(f"give one budget, not {' and '.join('--' + unit for unit in given)}")
-    for unit, amount in given.items():
-        if amount <= 0:
-            raise UsageError(f"--{unit} is {amount:g}, expected above 0")
-        return Budget.model_validate({"unit": unit, "amount": amount})
-    return None
-
-
-def _refuse_changes(context: typer.Context) -> None:
-    """A resumed run keeps its options; only its budget and device may be given anew."""
-    given = [name for name in context.params if _given(context, name) and name not in _ALLOWED_WITH_RESUME]
-    if given:
-        shown = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UsageError(f"{shown} cannot change when a run is resumed; leave it out, or start a new run in another --out")
-
-
-def _given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _finish(run: TextRun, *, as_json: bool) -> None:
-    """Print what was reached, once for all processes; leave with 130 if Ctrl-C ended the run."""
-    if not run.leads:
-        return
-    result = {
-        "run": str(run.folder),
-        "validation_loss": run.validation_loss,
-        "split": run.split,
-        "steps": run.steps,
-        "epochs": run.epochs,
-        "seconds": run.seconds,
-        "parameters": run.parameters,
-        "interrupted": run.interrupted,
-    }
-    if as_json:
-        typer.echo(json.dumps(result, indent=2))
-    else:
-        loss = "not measured yet" if run.validation_loss is None else f"{run.validation_loss:.4f} nats/token ({run.split})"
-        typer.echo(
-            f"{run.folder}: {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s; "
-            f"best validation loss {loss}"
-        )
-    if run.interrupted:
-        tell(f"interrupted and saved; go on with: edgernn train text --out {run.folder} --resume")
-        raise typer.Exit(130)
+    finish(run, "text", as_json=as_json)

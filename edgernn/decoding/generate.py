@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from edgernn.contract import LOGITS, TIME, TOKENS
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import UsageError
-from edgernn.sessions.base import Session, State
+from edgernn.sessions.base import Arrays, Session, State
 
+NO_CONTEXTS: Arrays = MappingProxyType({})
 PREFILL_STEPS = 256  # a longer prompt goes in as several calls, so that memory stays bounded
 
 
@@ -34,18 +36,26 @@ class Snapshot:
     position: int = 0
 
 
-def prefill(session: Session, tokens: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+def prefill(
+    session: Session, tokens: np.ndarray, state: State, *, contexts: Arrays = NO_CONTEXTS
+) -> tuple[dict[str, np.ndarray], State]:
     """Feed ``tokens`` int64 ``[B, T]``, in one call where the file's time axis is open, else step by step.
 
+    Args:
+        session: gives ``logits``.
+        tokens: at least one.
+        state: before the first of them.
+        contexts: what ``encode`` gave, where the model has such a graph.
+
     Returns:
-        The logits after the last token, ``[B, V]``, and the state after it.
+        The outputs of the last token, each ``[B, …]`` without its time axis (``logits [B, V]``), and the state after it.
     """
     width = session.file_contract.axis_size(TIME) or PREFILL_STEPS
     if tokens.shape[1] == 0:
         raise UsageError("there is no token to feed; give a prompt of at least one token")
     for start in range(0, tokens.shape[1], width):
-        outputs, state = session.step({TOKENS: tokens[:, start : start + width]}, state)
-    return outputs[LOGITS][:, -1], state
+        outputs, state = session.step({TOKENS: tokens[:, start : start + width], **contexts}, state)
+    return {name: array[:, -1] for name, array in outputs.items()}, state
 
 
 class Generation:
@@ -56,11 +66,28 @@ class Generation:
         start: where to begin; ``begin`` makes one from a prompt.
         sampler: how to choose.
         seed: of the random numbers; the n-th sampled token uses the n-th number.
+        contexts: what ``encode`` gave, where the model has such a graph.
+        suppress: ids that are never written.
+
+    Attributes:
+        snapshot: where it stands.
+        outputs: what the last step gave, each ``[B, …]``; empty before the first.
     """
 
-    def __init__(self, session: Session, start: Snapshot, *, sampler: Sampler, seed: int = 0) -> None:
+    def __init__(
+        self,
+        session: Session,
+        start: Snapshot,
+        *,
+        sampler: Sampler,
+        seed: int = 0,
+        contexts: Arrays = NO_CONTEXTS,
+        suppress: Collection[int] = (),
+    ) -> None:
         self._session = session
         self._sampler = sampler
+        self._contexts, self._suppress = contexts, sorted(suppress)
+        self.outputs: dict[str, np.ndarray] = {}
         numbers = np.random.PCG64(seed)
         numbers.advance(start.position)  # each number takes one step
         self._random = np.random.Generator(numbers)
@@ -70,8 +97,12 @@ class Generation:
         return self
 
     def __next__(self) -> int:
-        logits, state = prefill(self._session, self.snapshot.pending[None], self.snapshot.state)
-        token = self._sampler.pick(logits[0], self._random.random())
+        self.outputs, state = prefill(self._session, self.snapshot.pending[None], self.snapshot.state, contexts=self._contexts)
+        logits = self.outputs[LOGITS][0]  # [V]
+        if self._suppress:
+            logits = logits.copy()
+            logits[self._suppress] = -np.inf
+        token = self._sampler.pick(logits, self._random.random())
         self.snapshot = Snapshot(state, np.array([token], np.int64), self.snapshot.position + 1)
         return token
 

@@ -55,6 +55,8 @@ def write_text(
         BundleError, DataError, UsageError, UnavailableError: see errors.py.
     """
     with Bundle.open(source) as bundle:
+        if bundle.manifest.contract.encode is not None:
+            raise UsageError(f"{source} is a captioner, it writes about pictures; use: edgernn caption {source} PICTURE")
         tokenizer = open_tokenizer(bundle)
         chosen = bundle.artifact(artifact) if artifact else None
         chosen, session = (chosen, open_artifact(bundle, chosen)) if chosen else first_that_runs(bundle)

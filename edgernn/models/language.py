@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
-from edgernn.contract import CELL_STATES, Contract, Model, language_contract
+from edgernn.contract import CELL_STATES, Contract, Decoding, Model
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.model_contracts import language_contract
+from edgernn.models.family import RecurrentModel
 from edgernn.models.recurrent import RecurrentStack, State, StepStack, zero_state
 
 MAX_LAYERS = 5
@@ -59,9 +63,16 @@ class LanguageConfig(Model):
             initial_state="learned" if self.learned_initial_state else "zeros",
         )
 
+    def decoding(self, tokenizer: Tokenizer) -> Decoding:
+        """Return how text is written: sampled, from a line's end where there is no prompt."""
+        return Decoding(start=tuple(start_tokens(tokenizer).tolist()))
 
-class LanguageModel(nn.Module):
+
+class LanguageModel(RecurrentModel):
     """``tokens [B, T]`` and a state to ``logits [B, T, V]`` and the state after T."""
+
+    family = "language"
+    config: LanguageConfig
 
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
@@ -86,6 +97,12 @@ class LanguageModel(nn.Module):
         y, state = self.recurrent(self.dropout(self.embedding(tokens)), state)  # [B, T, H]
         return self.head(self.dropout(y)), state
 
+    def graph(self, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """See ``RecurrentModel.graph``; the one graph is ``step``."""
+        tokens, *state = tensors
+        logits, after = self(tokens, tuple(state))
+        return (logits, *after)
+
     def initial_state(self, batch: int) -> State:
         """Return the state before the first token for ``batch`` rows: zeros, or the learned one repeated."""
         if not self.config.learned_initial_state:
@@ -104,3 +121,10 @@ class LanguageModel(nn.Module):
         return zero_state(
             config.cell, layers=config.layers, batch=batch, hidden=config.hidden, device=self.embedding.weight.device
         )
+
+
+def start_tokens(tokenizer: Tokenizer) -> np.ndarray:
+    """Return what to feed when there is no prompt: a line's end if the vocabulary has it, else the first token."""
+    ids = tokenizer.encode("\n", on_unknown="skip")
+    unknown = tokenizer.unknown_id
+    return ids if len(ids) and ids[0] != unknown else np.zeros(1, np.int64)

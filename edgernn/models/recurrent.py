@@ -158,15 +158,19 @@ class StepStack(nn.Module):
             self.from_input.append(_linear(w_ih, b_ih))
             self.from_hidden.append(_linear(w_hh, b_hh))
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Run ``x [B, 1, I]`` from ``state``; return the top layer's ``[B, 1, H]`` and the state after it."""
+    def forward(self, x: Tensor, state: State, gates: Tensor | None = None) -> tuple[Tensor, State]:
+        """Run ``x [B, 1, I]`` from ``state``; return the top layer's ``[B, 1, H]`` and the state after it.
+
+        ``gates [B, gH]`` is added to what the first layer's gates get from ``x``.
+        """
         if x.shape[1] != 1:
             raise ValueError(f"the step face takes one time step, got {x.shape[1]}")
         x = x[:, 0]  # [B, I]
         after: list[State] = []
         for layer, (from_input, from_hidden) in enumerate(zip(self.from_input, self.from_hidden, strict=True)):
             before = tuple(tensor[layer] for tensor in state)  # each [B, H]
-            after.append(self.step(from_input(x), from_hidden(before[0]), before))
+            heard = from_input(x) if gates is None or layer else from_input(x) + gates  # [B, gH]
+            after.append(self.step(heard, from_hidden(before[0]), before))
             x = after[-1][0]
         return x.unsqueeze(1), tuple(torch.stack(tensors) for tensors in zip(*after, strict=True))
 

@@ -7,28 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 
 import numpy as np
 
 from edgernn import formats
-from edgernn.contract import file_problems
+from edgernn.contract import CAPTIONS, ENCODE, IMAGE, STEP, TOKENS, file_problems
+from edgernn.data.captions import PAD_ID
 from edgernn.data.tokenizer import Tokenizer
-from edgernn.decoding.generate import greedy_tokens
+from edgernn.decoding.captions import CaptionSessions
 from edgernn.decoding.writer import open_tokenizer
 from edgernn.errors import BundleError, ContractError, DataError, UnavailableError
-from edgernn.parity import golden, invariance, rollout
+from edgernn.parity import golden, invariance, rollout, written
 from edgernn.parity.report import Check
-from edgernn.parity.rollout import Drift
+from edgernn.parity.rollout import MOST_PICTURES, Drift
 from edgernn.parity.subject import Subject
-from edgernn.parity.text_loss import measure_text
+from edgernn.parity.text_loss import measure_captions, measure_text
 from edgernn.sessions.base import Session
 from edgernn.sessions.opening import read_first_state, session_class
 from edgernn.tolerances import Tolerance
 
 _SEED = 7
 _INVARIANCE_STEPS = 48
-_PROMPT_TOKENS = 32
 _FEWEST_TEXT_TOKENS = 32
 
 
@@ -68,7 +67,7 @@ def _first_state_problems(subject: Subject) -> list[str]:
     if inner is None:
         return []
     found = read_first_state(bundle.path(inner), bundle.manifest.contract)
-    judges = [] if subject.judge is None else [("the reference's", subject.judge.initial_state(1))]
+    judges = [("the reference's", subject.judges[STEP].initial_state(1))] if subject.judges else []
     if bundle.manifest.golden is not None:
         judges.append(("the golden run's", golden.read(bundle.path(bundle.manifest.golden), bundle.manifest.contract)))
     return [
@@ -98,7 +97,8 @@ def check_rollout(subject: Subject) -> Check:
     if subject.judge is None:
         return Check(name="rollout", status="not run", detail="there is no reference to roll out; see golden")
     found = rollouts(subject.judge, session, subject.steps)
-    shapes = f"{len(found)} runs of {subject.steps} steps, batch {sorted({r.plan.batch for r in found})}"
+    what = "pictures" if session.spec.name == ENCODE else "steps"
+    shapes = f"{len(found)} runs of {found[0].plan.steps} {what}, batch {sorted({r.plan.batch for r in found})}"
     lengths = sorted({length for run in found for length in run.plan.lengths})
     return _judged("rollout", [drift for run in found for drift in run.drifts], limit, f"{shapes}, T {lengths}")
 
@@ -113,7 +113,7 @@ def rollouts(judge: Session, session: Session, steps: int) -> list[rollout.Rollo
 def check_invariance(subject: Subject) -> Check:
     """What must not matter: cuts in time, company in the batch, a state that is saved, loaded and forked meanwhile."""
     limit, session = subject.limit, subject.session
-    steps = min(subject.steps, _INVARIANCE_STEPS)
+    steps = min(subject.steps, MOST_PICTURES if session.spec.name == ENCODE else _INVARIANCE_STEPS)
     found = {
         "chunks": invariance.chunks(session, steps),
         "rows": invariance.rows(session, steps),
@@ -121,56 +121,34 @@ def check_invariance(subject: Subject) -> Check:
     }
     made = {name: drifts for name, drifts in found.items() if drifts}
     broken = [name for name, drifts in made.items() if not max(d.scaled for d in drifts) <= limit.rollout]
-    what = f"{', '.join(made)} over {steps} steps" + (f"; BROKEN: {', '.join(broken)}" if broken else "")
+    what = f"{', '.join(made)} over {steps} {'pictures' if session.spec.name == ENCODE else 'steps'}" + (
+        f"; BROKEN: {', '.join(broken)}" if broken else ""
+    )
     return _judged("invariance", [drift for drifts in made.values() for drift in drifts], limit, what)
 
 
 def check_greedy(subject: Subject) -> Check:
-    """The most probable text, each token fed back, after the start tokens and after held-out text."""
-    limit, session, steps = subject.limit, subject.session, subject.steps
-    if subject.judge is None:
-        return Check(name="greedy", status="not run", detail="there is no reference to write the same text; see golden")
-    judge, identical = subject.judge, []
-    for prompt in _prompts(subject):
-        expected, found = _expected_text(judge, tuple(prompt.tolist()), steps), greedy_tokens(session, prompt, steps)
-        agreed = next((i for i, (a, b) in enumerate(zip(expected, found, strict=True)) if a != b), steps)
-        identical.append(agreed)
-        if agreed < steps:
-            break
-    measured = {"identical": min(identical), "prompts": len(identical)}
-    if min(identical) == steps:
-        detail = f"{steps} tokens identical after each of {len(identical)} prompts"
-        return Check(name="greedy", status="passed", detail=detail, measured=measured)
-    at = min(identical)
-    text = f"token {at} after prompt {len(identical)} is {found[at]}, the reference writes {expected[at]}"
-    if limit.same_text:
-        return Check(name="greedy", status="failed", detail=text, measured=measured)
-    told = f"{text}; reduced precision is judged by what the text loses, see text"
-    return Check(name="greedy", status="passed", detail=told, measured=measured)
-
-
-@lru_cache(maxsize=16)
-def _expected_text(judge: Session, prompt: tuple[int, ...], steps: int) -> list[int]:
-    """The reference's greedy text: the same for every artifact, so it is written once."""
-    return greedy_tokens(judge, np.array(prompt, np.int64), steps)
-
-
-def _prompts(subject: Subject) -> list[np.ndarray]:
-    prompts = [np.array(subject.bundle.manifest.decoding.start, np.int64)]
-    if subject.sample is not None and len(subject.sample) > 2 * _PROMPT_TOKENS:
-        middle = len(subject.sample) // 2
-        prompts += [subject.sample[:_PROMPT_TOKENS], subject.sample[middle : middle + _PROMPT_TOKENS]]
-    return prompts
+    """What it writes: the most probable text, each token fed back; or the captions of held-out pictures, and by beam search."""
+    if not subject.judges:
+        return Check(name="greedy", status="not run", detail="there is no reference to write the same; see golden")
+    if subject.bundle.manifest.contract.encode is not None:
+        return written.check_captions(subject)
+    return written.check_text(subject)
 
 
 def check_text(subject: Subject) -> Check:
-    """What held-out text loses: perplexity, KL divergence and the most probable tokens, against the reference."""
-    limit, session, sample = subject.limit, subject.session, subject.sample
-    if subject.judge is None or sample is None or len(sample) < _FEWEST_TEXT_TOKENS:
-        lacking = "reference" if subject.judge is None else "held-out text"
+    """What held-out text or captions lose: perplexity, KL divergence and the most probable tokens, against the reference."""
+    limit, sample = subject.limit, subject.sample
+    if not subject.judges or sample is None or _count(sample) < _FEWEST_TEXT_TOKENS:
+        lacking = "held-out text" if subject.judges else "reference"
         return Check(name="text", status="not run", detail=f"the bundle carries no {lacking} to measure on")
-    loss = measure_text(subject.judge, session, sample)
-    good = loss.mean_kl <= limit.mean_kl and loss.top1 >= limit.top1 and loss.perplexity_change <= limit.perplexity
+    if TOKENS in sample:
+        loss = measure_text(subject.judges[STEP], subject.session, sample[TOKENS])
+    else:
+        reference = CaptionSessions(subject.judges[ENCODE], subject.judges[STEP])
+        loss = measure_captions(reference, subject.captioner, sample[IMAGE], sample[CAPTIONS][:, 0])
+    fewest = min(limit.top1, 1 - 1 / loss.tokens)  # one position may turn in any sample, however small
+    good = loss.mean_kl <= limit.mean_kl and loss.top1 >= fewest and loss.perplexity_change <= limit.perplexity
     detail = (
         f"{loss.tokens} tokens: perplexity {loss.reference_perplexity:.4f} to {loss.perplexity:.4f} "
         f"({loss.perplexity_change:+.3%}, at most {limit.perplexity:+.3%}), KL mean {loss.mean_kl:.1e} "
@@ -181,6 +159,11 @@ def check_text(subject: Subject) -> Check:
     return Check(name="text", status="passed" if good else "failed", detail=detail, measured=measured)
 
 
+def _count(sample: dict[str, np.ndarray]) -> int:
+    """Return how many tokens of a held-out sample can be read."""
+    return len(sample[TOKENS]) if TOKENS in sample else int((sample[CAPTIONS][:, 0] != PAD_ID).sum())
+
+
 def check_golden(subject: Subject) -> Check:
     """The recorded run, replayed from its own start: what a device does without a reference."""
     limit, session = subject.limit, subject.session
@@ -188,7 +171,8 @@ def check_golden(subject: Subject) -> Check:
     if inner is None:
         return Check(name="golden", status="not run", detail="the bundle carries no golden run")
     found = golden.replay(session, subject.bundle.path(inner))
-    return _judged("golden", found, limit, f"{len(found[0].curve)} recorded steps")
+    what = f"{len(found[0].curve)} recorded {'picture' if session.spec.name == ENCODE else 'steps'}"
+    return _judged("golden", found, limit, what)
 
 
 CHECKS: dict[str, Callable[[Subject], Check]] = {
@@ -206,10 +190,9 @@ def _judged(name: str, drifts: Sequence[Drift], limit: Tolerance, what: str) -> 
     absolute: dict[str, float] = {}
     for drift in drifts:
         absolute[drift.tensor] = max(absolute.get(drift.tensor, 0.0), drift.worst)
-    good = worst.scaled <= limit.rollout
     return Check(
         name=name,
-        status="passed" if good else "failed",
+        status="passed" if worst.scaled <= limit.rollout else "failed",
         detail=f"{what}; worst {worst.tensor} {worst.scaled:.1e} at call {worst.worst_call} (tolerance {limit.rollout:g})",
         measured={
             "tensor": worst.tensor,

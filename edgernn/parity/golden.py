@@ -1,10 +1,14 @@
 """Golden runs: a chained run recorded once from the reference, so that any device can check itself without one.
 
 golden.safetensors    N steps of one row, tensors under their contract names
-  NAME        [N, B, 1, …]    every caller's input, per step
+  NAME        [N, B, 1, …]    every fresh input of step, per step
   STATE       [L, B, H]       every state before the first step; not zeros, and each state different
   OUTPUT      [N, B, 1, …]    every output, per step
   STATE_next  [N, L, B, H]    every state after each step
+and of a model with an encode graph, whose run starts there:
+  NAME        [B, …]          every input of encode
+  CONTEXT     [B, …]          what encode makes of it, and every step takes
+The states before the first step are then encode's, where it gives them.
 """
 
 from __future__ import annotations
@@ -16,9 +20,9 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from edgernn import storage
-from edgernn.contract import BATCH, TIME, Contract, first_line
+from edgernn.contract import BATCH, ENCODE, TIME, Contract, first_line
 from edgernn.errors import BundleError
-from edgernn.parity.rollout import Drift, chain_steps, drifts, random_state
+from edgernn.parity.rollout import Drift, Feed, drifts, encoded, random_pictures, random_state, run
 from edgernn.sessions.base import Session
 
 GOLDEN_STEPS = 32
@@ -26,19 +30,27 @@ _MOST_STEPS = 256  # all ids of a byte vocabulary
 _SEED = 20
 
 
-def record(session: Session, path: Path, *, steps: int | None = None) -> None:
-    """Run ``session`` from a fixed random start, or the learned first state, and write what went in and came out.
+def record(session: Session, path: Path, *, encoder: Session | None = None, steps: int | None = None) -> None:
+    """Run ``session`` and write what went in and came out.
 
-    Without ``steps`` the run is as long as it takes to visit every id of a small vocabulary: 32 to 256 steps.
+    The run starts from what ``encoder`` makes of a fixed picture, else from the learned first state, else from a fixed
+    random one. Without ``steps`` it is as long as it takes to visit every id of a small vocabulary: 32 to 256 steps.
     """
-    sizes = [session.contract.sizes[spec.below or ""] for spec in session.spec.caller_inputs]
+    contract = session.contract
+    sizes = [contract.sizes[spec.below or ""] for spec in session.spec.fresh_inputs]
     steps = steps or max(GOLDEN_STEPS, min(_MOST_STEPS, *sizes))
-    inputs = _covering_inputs(session.contract, steps)
-    learned = session.contract.initial_state == "learned"
-    start = session.initial_state(1) if learned else random_state(session.contract, batch=1, seed=_SEED + 1)
-    made = list(chain_steps(session, inputs, start, lengths=(1,) * steps))
-    tensors = {name: np.stack(np.split(array, steps, axis=1)) for name, array in inputs.items()}
-    tensors |= start
+    images = {}
+    contexts, start = dict[str, np.ndarray](), random_state(contract, batch=1, seed=_SEED + 1)
+    if encoder is not None:
+        images = {name: array[:, -1] for name, array in random_pictures(contract, batch=1, count=3, seed=_SEED).items()}
+        contexts, first = encoder.encode(images)
+        start = first if contract.initial_state == ENCODE else start
+    elif contract.initial_state == "learned":
+        start = session.initial_state(1)
+    feed = Feed(_covering_inputs(contract, steps), contexts, start)
+    made = list(run(session, feed, lengths=(1,) * steps))
+    tensors = {name: np.stack(np.split(array, steps, axis=1)) for name, array in feed.inputs.items()}
+    tensors |= {**images, **contexts, **start}
     tensors |= {name: np.stack([step[name] for step in made]) for name in made[0]}
     storage.write_bytes(path, safetensors.numpy.save({n: np.ascontiguousarray(a) for n, a in tensors.items()}))
 
@@ -47,7 +59,7 @@ def _covering_inputs(contract: Contract, steps: int) -> dict[str, np.ndarray]:
     """Return inputs of ``steps`` steps that visit the ids in shuffled order, each once before any comes again."""
     random = np.random.default_rng(_SEED)
     inputs = {}
-    for spec in contract.step.caller_inputs:
+    for spec in contract.step.fresh_inputs:
         size = contract.sizes[spec.below or ""]
         ids = np.concatenate([random.permutation(size) for _ in range(-(-steps // size))])
         inputs[spec.name] = ids[None, :steps].astype(np.int64)  # [1, N]
@@ -55,7 +67,7 @@ def _covering_inputs(contract: Contract, steps: int) -> dict[str, np.ndarray]:
 
 
 def replay(session: Session, path: Path) -> tuple[Drift, ...]:
-    """Run ``session`` over the recorded inputs from the recorded start, feeding back its own state.
+    """Run ``session`` over the recorded inputs of its graph; a step graph from the recorded start, on its own state.
 
     Returns:
         A drift per output and state.
@@ -66,11 +78,14 @@ def replay(session: Session, path: Path) -> tuple[Drift, ...]:
     golden = read(path, session.contract)
     spec = session.spec
     names = [tensor.name for tensor in spec.outputs]
-    inputs = {tensor.name: np.concatenate(list(golden[tensor.name]), axis=1) for tensor in spec.caller_inputs}
-    start = {state.name: golden[state.name] for state in spec.states}
+    if spec.name == ENCODE:
+        given = {tensor.name: golden[tensor.name] for tensor in spec.inputs}
+        return drifts(iter([({name: golden[name] for name in names}, encoded(session, given))]))
+    inputs = {tensor.name: np.concatenate(list(golden[tensor.name]), axis=1) for tensor in spec.fresh_inputs}
+    contexts, start = ({tensor.name: golden[tensor.name] for tensor in group} for group in (spec.contexts, spec.states))
     steps = len(golden[names[0]])
     expected = ({name: golden[name][step] for name in names} for step in range(steps))
-    return drifts(zip(expected, chain_steps(session, inputs, start, lengths=(1,) * steps), strict=True))
+    return drifts(zip(expected, run(session, Feed(inputs, contexts, start), lengths=(1,) * steps), strict=True))
 
 
 def read(path: Path, contract: Contract) -> dict[str, np.ndarray]:
@@ -93,6 +108,7 @@ def _layout(contract: Contract, steps: int) -> dict[str, tuple[str, tuple[int, .
     sizes = {**contract.sizes, BATCH: 1, TIME: 1}
     spec = contract.step
     layout: dict[str, tuple[str, tuple[int, ...]]]
-    layout = {t.name: (t.dtype, (steps, *(sizes[axis] for axis in t.axes))) for t in (*spec.caller_inputs, *spec.outputs)}
-    layout.update({s.name: (s.dtype, tuple(sizes[axis] for axis in s.axes)) for s in spec.states})
+    layout = {t.name: (t.dtype, (steps, *(sizes[axis] for axis in t.axes))) for t in (*spec.fresh_inputs, *spec.outputs)}
+    once = (*spec.states, *spec.contexts, *(contract.encode.inputs if contract.encode else ()))
+    layout.update({t.name: (t.dtype, tuple(sizes[axis] for axis in t.axes)) for t in once})
     return layout

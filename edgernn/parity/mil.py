@@ -19,8 +19,9 @@ with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line p
     import coremltools as ct
     from coremltools.converters.mil.frontend.milproto.load import load
 
-from edgernn.contract import FileContract, FileDescription, first_line, next_name
+from edgernn.contract import PICTURE, FileContract, TensorSpec, first_line, next_name
 from edgernn.errors import ContractError
+from edgernn.interface import FileDescription
 from edgernn.parity.mil_program import Program
 from edgernn.parity.mil_table import KNOWN
 from edgernn.sessions.base import Arrays, Session
@@ -31,8 +32,6 @@ _SAVED_ONLY = frozenset(("write_state",))  # coremltools' reader turns it into c
 
 class MilSession(Session):
     """A session of the interpreter; for packages with explicit states and for those whose runtime keeps them."""
-
-    runtime = "the MIL interpreter, not Core ML itself"
 
     runtime = "the MIL interpreter, not Core ML itself"
 
@@ -58,8 +57,13 @@ class MilSession(Session):
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         states = {name: feeds[name] for name in self._program.states}
-        outputs, after = self._program.run({n: array for n, array in feeds.items() if n not in states}, states)
+        inputs = {spec.name: self._native(spec, feeds[spec.name]) for spec in self.spec.inputs if spec.name not in states}
+        outputs, after = self._program.run(inputs, states)
         return {**outputs, **{next_name(name): array for name, array in after.items()}}
+
+    def _native(self, spec: TensorSpec, array: np.ndarray) -> np.ndarray:
+        """Return an input as the program takes it: a picture ``[1, H, W, 3]`` as colour planes ``[1, 3, H, W]``."""
+        return array.transpose(0, 3, 1, 2) if self.file_contract.dtype(spec) == PICTURE else array
 
 
 def read_program(path: Path) -> Program:

@@ -1,19 +1,21 @@
 """Chained rollouts: two sessions fed the same inputs, each on its own state, compared at every step.
 
 One call proves nothing of a recurrent network: errors accumulate, and a mis-wired state shows only when it is fed back.
-So every rollout starts from non-zero states that differ from one another, and compares outputs and states alike.
+So every rollout starts from non-zero states that differ from one another, and compares outputs and states alike. An
+encode graph has no state: its rollout is a row of pictures, one a call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from edgernn.contract import BATCH, TIME, Contract, next_name
+from edgernn.contract import BATCH, ENCODE, TIME, Contract, TensorSpec, next_name
 from edgernn.sessions.base import Session, State
 
+MOST_PICTURES = 16  # of one rollout of an encode graph: errors do not accumulate over pictures
 _FEWEST_FOR_A_SLOPE = 8
 
 
@@ -85,6 +87,8 @@ def plans(session: Session, steps: int) -> tuple[Plan, ...]:
     """Return the rollouts that ``session``'s file allows: single steps and mixed lengths, of one and of several rows."""
     batches = [1, 3] if session.file_contract.axis_size(BATCH) is None else [session.file_contract.axis_size(BATCH) or 1]
     one_by_one = (1,) * steps
+    if session.spec.name == ENCODE:
+        return tuple(Plan(batch, one_by_one[:MOST_PICTURES]) for batch in batches)
     if session.file_contract.axis_size(TIME) is not None:
         return tuple(Plan(batch, one_by_one) for batch in batches)
     mixed = mixed_lengths(steps)
@@ -101,25 +105,50 @@ def mixed_lengths(steps: int, pattern: Sequence[int] = (7, 1, 2, 1, 16, 64)) -> 
 
 def compare(reference: Session, candidate: Session, plan: Plan, *, seed: int) -> Rollout:
     """Run both sessions over ``plan`` from the same start, each feeding back its own state."""
-    inputs = random_inputs(reference.contract, batch=plan.batch, steps=plan.steps, seed=seed)
-    start = random_state(reference.contract, batch=plan.batch, seed=seed + 1)
-    pairs = zip(
-        chain_steps(reference, inputs, start, lengths=plan.lengths),
-        chain_steps(candidate, inputs, start, lengths=plan.lengths),
-        strict=True,
-    )
+    feed = random_feed(reference, batch=plan.batch, steps=plan.steps, seed=seed)
+    pairs = zip(*(run(session, feed, lengths=plan.lengths) for session in (reference, candidate)), strict=True)
     return Rollout(plan, drifts(pairs))
 
 
-def chain_steps(
-    session: Session, inputs: dict[str, np.ndarray], state: State, *, lengths: Sequence[int]
-) -> Iterator[dict[str, np.ndarray]]:
-    """Step through ``inputs`` (each ``[B, N, …]``) in calls of ``lengths``; yield outputs and next states by name."""
-    at = 0
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """What goes into one run: fresh inputs ``[B, N, …]`` of N steps or pictures, contexts, the state before the first."""
+
+    inputs: dict[str, np.ndarray]
+    contexts: dict[str, np.ndarray]
+    state: State
+
+
+def random_feed(session: Session, *, batch: int, steps: int, seed: int) -> Feed:
+    """Return a random feed for the graph of ``session``: every tensor and row its own values, the same for a seed."""
+    contract = session.contract
+    if session.spec.name == ENCODE:
+        return Feed(random_pictures(contract, batch=batch, count=steps, seed=seed), {}, {})
+    return Feed(
+        random_inputs(contract, batch=batch, steps=steps, seed=seed),
+        _random_floats(contract.step.contexts, contract, batch=batch, seed=seed + 2),
+        random_state(contract, batch=batch, seed=seed + 1),
+    )
+
+
+def run(session: Session, feed: Feed, *, lengths: Sequence[int]) -> Iterator[dict[str, np.ndarray]]:
+    """Run the graph of ``session`` over ``feed``, a step graph in calls of ``lengths``; yield every output by name."""
+    if session.spec.name == ENCODE:
+        for at in range(len(lengths)):
+            yield encoded(session, {name: array[:, at] for name, array in feed.inputs.items()})
+        return
+    state, at = feed.state, 0
     for length in lengths:
-        outputs, state = session.step({name: array[:, at : at + length] for name, array in inputs.items()}, state)
+        fresh = {name: array[:, at : at + length] for name, array in feed.inputs.items()}
+        outputs, state = session.step({**fresh, **feed.contexts}, state)
         at += length
         yield {**outputs, **{next_name(name): array for name, array in state.items()}}
+
+
+def encoded(session: Session, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return every output of an encode graph by name."""
+    contexts, state = session.encode(inputs)
+    return {**contexts, **(state if session.contract.initial_state == ENCODE else {})}
 
 
 def drifts(pairs: Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]) -> tuple[Drift, ...]:
@@ -138,18 +167,37 @@ def random_inputs(contract: Contract, *, batch: int, steps: int, seed: int) -> d
     random = np.random.default_rng(seed)
     return {
         spec.name: random.integers(0, contract.sizes[spec.below or ""], (batch, steps), dtype=np.int64)
-        for spec in contract.step.caller_inputs
+        for spec in contract.step.fresh_inputs
     }
+
+
+def random_pictures(contract: Contract, *, batch: int, count: int, seed: int) -> dict[str, np.ndarray]:
+    """Return an encode graph's inputs: ``[B, count, height, width, channels]`` uint8.
+
+    Each picture is coarse patches, as objects are, under fine noise; the first is black and the second white.
+    """
+    random = np.random.default_rng(seed)
+    pictures = {}
+    for spec in contract.graph(ENCODE).fresh_inputs:
+        height, width, channels = (contract.sizes[axis] for axis in spec.axes[1:])
+        coarse = random.uniform(0, 255, (batch, count, 4, 4, channels))
+        rows, columns = np.arange(height) * 4 // height, np.arange(width) * 4 // width
+        patches = coarse[:, :, rows][:, :, :, columns]  # [B, count, height, width, channels]
+        noisy = patches + random.normal(0, 24, patches.shape)
+        noisy[:, :1], noisy[:, 1:2] = 0, 255
+        pictures[spec.name] = np.clip(np.round(noisy), 0, 255).astype(spec.dtype)
+    return pictures
 
 
 def random_state(contract: Contract, *, batch: int, seed: int) -> State:
     """Return a state drawn evenly from (-0.5, 0.5), every tensor and row its own values."""
+    return _random_floats(contract.step.states, contract, batch=batch, seed=seed)
+
+
+def _random_floats(specs: Iterable[TensorSpec], contract: Contract, *, batch: int, seed: int) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
     sizes = {**contract.sizes, BATCH: batch}
-    return {
-        spec.name: random.uniform(-0.5, 0.5, [sizes[axis] for axis in spec.axes]).astype(spec.dtype)
-        for spec in contract.step.states
-    }
+    return {spec.name: random.uniform(-0.5, 0.5, [sizes[axis] for axis in spec.axes]).astype(spec.dtype) for spec in specs}
 
 
 def _difference(expected: np.ndarray, found: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +14,16 @@ from safetensors import SafetensorError
 
 from edgernn import formats
 from edgernn.bundle import Bundle
-from edgernn.contract import FileContract, first_line
+from edgernn.contract import CAPTIONS, ENCODE, IMAGE, STEP, TOKENS, FileContract, first_line
+from edgernn.decoding.captions import CaptionSessions
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.manifest import Artifact
 from edgernn.sessions.base import Session
-from edgernn.sessions.opening import open_artifact
+from edgernn.sessions.opening import encoder_of, open_artifact
 from edgernn.tolerances import Tolerance, tolerance
 
 DEFAULT_STEPS = 256
+_HELD_OUT = {False: "tokens int64 [N]", True: "image uint8 [N, S, S, 3] and captions int64 [N, K, T]"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,26 +32,31 @@ class Subject:
 
     Attributes:
         bundle, artifact: what is judged.
-        judge: the reference, or None where the golden run alone judges.
+        judges: the reference by graph; empty where the golden run alone judges.
         steps: length of each rollout and of the greedy text.
     """
 
     bundle: Bundle
     artifact: Artifact
-    judge: Session | None
+    judges: Mapping[str, Session]
     steps: int = DEFAULT_STEPS
+
+    @property
+    def judge(self) -> Session | None:
+        """The reference of the artifact's graph, or None where the golden run alone judges."""
+        return self.judges.get(self.artifact.graph)
 
     @cached_property
     def session(self) -> Session:
         """The artifact in its own runtime, else in the format's interpreter; raises UnavailableError where both lack."""
-        row = formats.by_name(self.artifact.format)
-        try:
-            return open_artifact(self.bundle, self.artifact)
-        except UnavailableError:
-            if row.interpreter is None:
-                raise
-        found: type[Session] = formats.resolve(row.interpreter, needed_for=f"interpreting {row.name}", extra=row.run_extra)
-        return open_artifact(self.bundle, self.artifact, found)
+        return _open(self.bundle, self.artifact)
+
+    @cached_property
+    def captioner(self) -> CaptionSessions:
+        """The artifact with its other half: a step file with the encode file beside it, an encode file with the reference."""
+        if self.artifact.graph == ENCODE:
+            return CaptionSessions(self.session, self.judges[STEP])
+        return CaptionSessions(_open(self.bundle, encoder_of(self.bundle, self.artifact)), self.session)
 
     @property
     def runtime(self) -> str:
@@ -67,20 +74,35 @@ class Subject:
         return tolerance(formats.by_name(self.artifact.format).family, self.artifact.precision)
 
     @cached_property
-    def sample(self) -> np.ndarray | None:
-        """The held-out tokens, int64 ``[N]``, or None where the bundle carries none."""
+    def sample(self) -> dict[str, np.ndarray] | None:
+        """The held-out ``tokens [N]``, or ``image [N, S, S, 3]`` and ``captions [N, K, T]``; None where there is none."""
         inner = self.bundle.manifest.evaluation
         if inner is None:
             return None
         path = self.bundle.path(inner)
         try:
-            tensors = list(safetensors.numpy.load_file(path).values())
+            tensors: dict[str, np.ndarray] = safetensors.numpy.load_file(path)
         except (SafetensorError, OSError) as error:
             raise ContractError(f"{path} is no held-out sample ({first_line(error)}); export the bundle again") from error
-        found = [f"{tensor.dtype} {list(tensor.shape)}" for tensor in tensors]
-        if len(tensors) != 1 or tensors[0].ndim != 1 or tensors[0].dtype != np.int64:
-            raise ContractError(f"{path} has {', '.join(found) or 'nothing'}, expected one int64 [N] of token ids")
-        return tensors[0]
+        captions = self.bundle.manifest.contract.encode is not None
+        wanted = {IMAGE: ("uint8", 4), CAPTIONS: ("int64", 3)} if captions else {TOKENS: ("int64", 1)}
+        counts = {len(tensor) for tensor in tensors.values()} if captions else {1}
+        shapes = {name: (str(tensor.dtype), tensor.ndim) for name, tensor in tensors.items()}
+        if shapes != wanted or len(counts) != 1 or (captions and not tensors[CAPTIONS].shape[1]):
+            found = ", ".join(f"{name} {tensor.dtype} {list(tensor.shape)}" for name, tensor in tensors.items())
+            raise ContractError(f"{path} has {found or 'nothing'}, expected {_HELD_OUT[captions]}; export the bundle again")
+        return tensors
+
+
+def _open(bundle: Bundle, artifact: Artifact) -> Session:
+    row = formats.by_name(artifact.format)
+    try:
+        return open_artifact(bundle, artifact)
+    except UnavailableError:
+        if row.interpreter is None:
+            raise
+    found: type[Session] = formats.resolve(row.interpreter, needed_for=f"interpreting {row.name}", extra=row.run_extra)
+    return open_artifact(bundle, artifact, found)
 
 
 def subjects(
@@ -100,26 +122,30 @@ def subjects(
     if not wanted:
         present = ", ".join(sorted({artifact.format for artifact in bundle.manifest.artifacts})) or "none"
         raise UsageError(f"{bundle.source} has no artifact in {', '.join(sorted(known))}; it has: {present}")
-    judge, words = _judge(bundle, reference)
-    return [Subject(bundle, artifact, judge, steps) for artifact in wanted], words
+    judges, words = _judges(bundle, reference)
+    return [Subject(bundle, artifact, judges, steps) for artifact in wanted], words
 
 
-def _judge(bundle: Bundle, reference: Path | None) -> tuple[Session | None, str]:
+def _judges(bundle: Bundle, reference: Path | None) -> tuple[dict[str, Session], str]:
     row = formats.REFERENCE
     inner = bundle.manifest.reference
     if reference is None and inner is None:
-        return None, "the recorded golden run alone (the bundle carries no reference)"
+        return {}, "the recorded golden run alone (the bundle carries no reference)"
     try:
         session: Any = formats.resolve(row.session, needed_for="the reference", extra=row.run_extra)
     except UnavailableError:
         if reference is not None:
             raise
-        return None, "the recorded golden run alone (torch is not installed)"
+        return {}, "the recorded golden run alone (torch is not installed)"
     path = reference or bundle.path(inner or "")
     own = FileContract.from_metadata(session.describe(path).metadata, source=str(path))
     if own.contract != bundle.manifest.contract:
         raise UsageError(
             f"the reference {path} has another contract than {bundle.source}; give the checkpoint it was exported from"
         )
-    judge: Session = session.open(path, FileContract(contract=own.contract, decoding=bundle.manifest.decoding))
-    return judge, f"eager torch from {'the bundle' if reference is None else reference}"
+    decoding = bundle.manifest.decoding
+    judges: dict[str, Session] = {
+        graph.name: session.open(path, FileContract(contract=own.contract, graph=graph.name, decoding=decoding))
+        for graph in own.contract.graphs
+    }
+    return judges, f"eager torch from {'the bundle' if reference is None else reference}"

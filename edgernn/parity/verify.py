@@ -56,8 +56,9 @@ def verify_bundle(
 
 def measure(reference: Session, candidate: Session, *, limit: Tolerance, steps: int) -> ParityRecord:
     """Roll ``candidate`` out against ``reference`` over every plan its file allows; return the worst tensor."""
-    worst = max(rollouts(reference, candidate, steps), key=lambda r: r.worst.scaled).worst
-    return ParityRecord(steps=steps, worst=worst.scaled, tensor=worst.tensor, tolerance=limit.rollout)
+    found = [(run.plan.steps, drift) for run in rollouts(reference, candidate, steps) for drift in run.drifts]
+    length, worst = max(found, key=lambda pair: pair[1].scaled)
+    return ParityRecord(steps=length, worst=worst.scaled, tensor=worst.tensor, tolerance=limit.rollout)
 
 
 def _verify(subject: Subject) -> ArtifactReport:

@@ -1,5 +1,7 @@
 """The protocol of every runtime: ``step(inputs, state) -> (outputs, state)``, with nothing remembered in between.
 
+The file of an encode graph is a session too: ``encode(inputs) -> (contexts, state)``, once per sequence.
+
 A session checks what it is given against the contract, converts to the file's narrower dtypes and back, and never
 changes the arrays it was given. So reset, fork, save and restore are plain operations on a dict of arrays.
 """
@@ -13,8 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgernn.contract import BATCH, TIME, FileContract, FileDescription, TensorSpec, next_name
+from edgernn.contract import BATCH, ENCODE, PICTURE, STEP, TIME, FileContract, TensorSpec, next_name
 from edgernn.errors import ContractError
+from edgernn.interface import FileDescription
 
 State = dict[str, np.ndarray]
 Arrays = Mapping[str, np.ndarray]
@@ -65,24 +68,48 @@ class Session(ABC):
         """Return the state before the first step for ``batch`` rows, by state name.
 
         Raises:
-            ContractError: the first state is learned and this session was opened without its values.
+            ContractError: the first state is learned and this session was opened without its values; or it comes from
+                ``encode``, so there is none without a picture.
         """
+        states = self.contract.step.states
         if self.contract.initial_state == "zeros":
-            return {s.name: np.zeros(self._shape(s, batch), s.dtype) for s in self.spec.states}
-        missing = [s.name for s in self.spec.states if s.name not in (self._first_state or {})]
+            return {s.name: np.zeros(self._shape(s, batch), s.dtype) for s in states}
+        if self.contract.initial_state == ENCODE:
+            raise ContractError("the first state comes from the encode graph: call encode and go on with the state it returns")
+        missing = [s.name for s in states if s.name not in (self._first_state or {})]
         if self._first_state is None or missing:
             raise ContractError(
                 f"the first state is {self.contract.initial_state} and its values {missing} were not given; "
                 "open the model through its bundle"
             )
         first = self._first_state
-        return {s.name: np.broadcast_to(first[s.name], self._shape(s, batch)).astype(s.dtype) for s in self.spec.states}
+        return {s.name: np.broadcast_to(first[s.name], self._shape(s, batch)).astype(s.dtype) for s in states}
+
+    def encode(self, inputs: Arrays) -> tuple[dict[str, np.ndarray], State]:
+        """Run the encode graph.
+
+        Args:
+            inputs: every input by name, in the contract's dtypes and axes (``image [B, height, width, channels]`` uint8).
+
+        Returns:
+            The contexts by name, to be given to every ``step``, and the state before the first one.
+
+        Raises:
+            ContractError: a tensor is missing, unknown, or of the wrong dtype or shape; or the file computes the step.
+        """
+        results = self._checked_results(ENCODE, inputs, {})
+        contexts = {t.name: results[t.name] for t in self.spec.outputs if t.role == "context"}
+        if self.contract.initial_state == ENCODE:
+            return contexts, {t.name: results[t.name] for t in self.spec.outputs if t.role == "state"}
+        rows = len(next(iter(inputs.values())))
+        return contexts, self.initial_state(rows)
 
     def step(self, inputs: Arrays, state: Arrays) -> tuple[dict[str, np.ndarray], State]:
         """Advance by the T steps in ``inputs``.
 
         Args:
-            inputs: every caller's input by name, in the contract's dtypes and axes (``tokens [B, T]`` int64).
+            inputs: every caller's input by name, in the contract's dtypes and axes (``tokens [B, T]`` int64), and the
+                contexts where the model has an encode graph.
             state: every state by name (``h [L, B, H]`` float32), as ``initial_state`` or the last ``step`` gave it.
 
         Returns:
@@ -91,14 +118,19 @@ class Session(ABC):
         Raises:
             ContractError: a tensor is missing, unknown, or of the wrong dtype or shape; names it.
         """
-        feeds = self._checked_feeds(inputs, state)
-        results = self._run(feeds)
+        results = self._checked_results(STEP, inputs, state)
+        outputs = {t.name: results[t.name] for t in self.spec.read_outputs}
+        return outputs, {s.name: results[next_name(s.name)] for s in self.spec.states}
+
+    def _checked_results(self, graph: str, inputs: Arrays, state: Arrays) -> dict[str, np.ndarray]:
+        """Return every output of the file in the contract's dtype; the file must compute ``graph``."""
+        if self.spec.name != graph:
+            raise ContractError(f"this file computes {self.spec.name}, not {graph}; open the bundle's file for {graph}")
+        results = self._run(self._checked_feeds(inputs, state))
         lacking = [tensor.name for tensor in self.spec.outputs if tensor.name not in results]
         if lacking:
             raise ContractError(f"the file does not return {lacking}, which its contract promises; export it again")
-        outputs = {t.name: np.asarray(results[t.name], t.dtype) for t in self.spec.read_outputs}
-        after = {s.name: np.asarray(results[next_name(s.name)], s.dtype) for s in self.spec.states}
-        return outputs, after
+        return {t.name: np.asarray(results[t.name], t.dtype) for t in self.spec.outputs}
 
     def _checked_feeds(self, inputs: Arrays, state: Arrays) -> dict[str, np.ndarray]:
         sizes: dict[str, tuple[int, str]] = {}  # open axis → its size, and the tensor that set it
@@ -115,7 +147,8 @@ class Session(ABC):
                     )
                 self._check(spec, given[spec.name], sizes)
                 self._check_values(spec, given[spec.name])
-                feeds[spec.name] = np.ascontiguousarray(given[spec.name], self.file_contract.dtype(spec))
+                dtype = self.file_contract.dtype(spec)
+                feeds[spec.name] = np.ascontiguousarray(given[spec.name], spec.dtype if dtype == PICTURE else dtype)
         return feeds
 
     def _check(self, spec: TensorSpec, array: np.ndarray, sizes: dict[str, tuple[int, str]]) -> None:

@@ -13,11 +13,13 @@ import numpy as np
 with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line per missing macOS library
     import coremltools as ct
 
-from edgernn.contract import FileContract, FileDescription, FileTensor, Interface, first_line, next_name
+from edgernn.contract import PICTURE, FileContract, first_line, next_name
 from edgernn.errors import ContractError, UnavailableError
+from edgernn.interface import FileDescription, FileTensor, Interface
 from edgernn.sessions.base import Arrays, Session
 
 _ARRAY = ct.proto.FeatureTypes_pb2.ArrayFeatureType
+_COLOUR_SPACE = ct.proto.FeatureTypes_pb2.ImageFeatureType.ColorSpace
 _TARGETS = {8: "iOS17", 9: "iOS18"}  # by specification version
 _DTYPES = {_ARRAY.FLOAT32: "float32", _ARRAY.FLOAT16: "float16", _ARRAY.INT32: "int32"}
 
@@ -50,8 +52,17 @@ class CoreMLSession(Session):
         return cls(_load(path, predict=True), file_contract, first_state)
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        results: dict[str, np.ndarray] = self._model.predict(feeds)
+        results: dict[str, np.ndarray] = self._model.predict(self._native(feeds))
         return results
+
+    def _native(self, feeds: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Return the feeds as Core ML takes them: a picture ``[1, H, W, 3]`` as a Pillow image."""
+        pictures = [spec.name for spec in self.spec.inputs if self.file_contract.dtype(spec) == PICTURE]
+        if not pictures:
+            return feeds
+        from PIL import Image
+
+        return {name: Image.fromarray(array[0]) if name in pictures else array for name, array in feeds.items()}
 
 
 class CoreMLStateSession(CoreMLSession):
@@ -80,5 +91,11 @@ def _load(path: Path, *, predict: bool) -> Any:
 
 def _tensor(feature: Any) -> FileTensor:
     kind = feature.type.WhichOneof("Type")
+    if kind == "imageType":
+        image = feature.type.imageType
+        colour = (
+            PICTURE if image.colorSpace == _COLOUR_SPACE.Value("RGB") else f"{_COLOUR_SPACE.Name(image.colorSpace)} picture"
+        )
+        return FileTensor(feature.name, colour, (1, image.height, image.width, 3))
     array = feature.type.stateType.arrayType if kind == "stateType" else feature.type.multiArrayType
     return FileTensor(feature.name, _DTYPES.get(array.dataType, str(array.dataType)), tuple(array.shape))

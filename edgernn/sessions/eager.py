@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgernn.contract import FileContract, FileDescription, next_name
+from edgernn.contract import FileContract
+from edgernn.interface import FileDescription
 from edgernn.models import checkpoint
-from edgernn.models.language import LanguageModel
+from edgernn.models.family import RecurrentModel
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.torch_kernels import plain_kernels, to_tensor
 
@@ -19,13 +20,14 @@ class EagerSession(Session):
 
     runtime = "eager torch"
 
-    def __init__(self, model: LanguageModel, file_contract: FileContract | None = None) -> None:
+    def __init__(self, model: RecurrentModel, file_contract: FileContract | None = None) -> None:
         own = model.config.contract()
-        file_contract = file_contract or FileContract(contract=own)
-        names = (state.name for state in own.step.states)
-        with plain_kernels():
-            first = {name: _numpy(tensor) for name, tensor in zip(names, model.initial_state(1), strict=True)}
-        super().__init__(file_contract, first)
+        first = None
+        if own.initial_state == "learned":
+            names = (state.name for state in own.step.states)
+            with plain_kernels():
+                first = {name: _numpy(tensor) for name, tensor in zip(names, model.initial_state(1), strict=True)}
+        super().__init__(file_contract or FileContract(contract=own), first)
         self.model = model
         self._device = next(model.parameters()).device
 
@@ -42,13 +44,9 @@ class EagerSession(Session):
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         given = {name: to_tensor(array).to(self._device) for name, array in feeds.items()}
-        (tokens,) = (given[spec.name] for spec in self.spec.caller_inputs)
-        states = self.spec.states
         with plain_kernels():
-            output, after = self.model(tokens, tuple(given[state.name] for state in states))
-        (read,) = self.spec.read_outputs
-        named = {next_name(state.name): _numpy(tensor) for state, tensor in zip(states, after, strict=True)}
-        return {read.name: _numpy(output), **named}
+            results = self.model.graph(self.spec.name, *(given[spec.name] for spec in self.spec.inputs))
+        return {spec.name: _numpy(tensor) for spec, tensor in zip(self.spec.outputs, results, strict=True)}
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgernn.contract import METADATA_KEY, FileContract, FileDescription, next_name
+from edgernn.contract import METADATA_KEY, FileContract, next_name
+from edgernn.interface import FileDescription
 from edgernn.sessions.base import Arrays, Session
 
 

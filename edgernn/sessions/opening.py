@@ -9,8 +9,9 @@ from safetensors import SafetensorError
 
 from edgernn import formats
 from edgernn.bundle import SUFFIX, Bundle
-from edgernn.contract import BATCH, Contract, FileContract, FileDescription, first_line
+from edgernn.contract import BATCH, ENCODE, STEP, Contract, FileContract, first_line
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
+from edgernn.interface import FileDescription
 from edgernn.manifest import MANIFEST, Artifact
 from edgernn.sessions.base import Session, State
 
@@ -37,9 +38,9 @@ def open_session(source: Path | str | Bundle, artifact: str | None = None) -> Se
 
 
 def first_that_runs(bundle: Bundle) -> tuple[Artifact, Session]:
-    """Open the first artifact that this machine can run; raise the first one's UnavailableError where it can run none."""
+    """Open the first step artifact that this machine can run; raise the first one's UnavailableError where it can run none."""
     lacking: list[UnavailableError] = []
-    for artifact in bundle.manifest.artifacts:
+    for artifact in (artifact for artifact in bundle.manifest.artifacts if artifact.graph == STEP):
         try:
             return artifact, open_artifact(bundle, artifact)
         except UnavailableError as error:
@@ -53,6 +54,19 @@ def open_artifact(bundle: Bundle, artifact: Artifact, session: type[Session] | N
     first = bundle.manifest.initial_state
     values = read_first_state(bundle.path(first), bundle.manifest.contract) if first else None
     return session.open(bundle.path(artifact.path), bundle.file_contract(artifact), values)
+
+
+def encoder_of(bundle: Bundle, step: Artifact) -> Artifact:
+    """Return the encode artifact that goes with a step artifact: of its family, of its precision where there is one.
+
+    Raises:
+        ContractError: the bundle has none of the family.
+    """
+    family = formats.by_name(step.format).family
+    found = [a for a in bundle.manifest.artifacts if a.graph == ENCODE and formats.by_name(a.format).family == family]
+    if not found:
+        raise ContractError(f"{bundle.source} has no encode file of {family} for {step.path}; export the bundle again")
+    return next((artifact for artifact in found if artifact.precision == step.precision), found[0])
 
 
 def read_first_state(path: Path, contract: Contract) -> State:

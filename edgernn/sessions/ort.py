@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from edgernn.contract import FileContract, FileDescription, FileTensor, Interface, first_line
+from edgernn.contract import FileContract, first_line
 from edgernn.errors import ContractError
+from edgernn.interface import FileDescription, FileTensor, Interface
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.onnx_header import read_target
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgernn.contract import METADATA_KEY, FileContract, FileDescription, FileTensor, Interface, TensorSpec, first_line
+from edgernn.contract import METADATA_KEY, FileContract, TensorSpec, first_line
 from edgernn.errors import ContractError
+from edgernn.interface import FileDescription, FileTensor, Interface
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.torch_kernels import plain_kernels, to_tensor
 

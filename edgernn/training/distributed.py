@@ -32,9 +32,9 @@ class World:
         if self.size > 1:
             dist.barrier()
 
-    def wrap(self, module: nn.Module) -> nn.Module:
-        """Return ``module`` so that its gradients are averaged over the processes."""
-        return module if self.size == 1 else DistributedDataParallel(module)
+    def wrap(self, module: nn.Module, *, partly: bool = False) -> nn.Module:
+        """Return ``module`` so that its gradients are averaged over the processes; ``partly`` where some have none at times."""
+        return module if self.size == 1 else DistributedDataParallel(module, find_unused_parameters=partly)
 
     def mean(self, value: Tensor) -> Tensor:
         """Return the mean of ``value`` over the processes."""

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -30,6 +31,21 @@ _SAVE_EVERY_SECONDS = 60.0
 _BETAS = (0.9, 0.99)
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """A measurement on the validation part.
+
+    Attributes:
+        loss: nats per token, each token predicted from the true ones before it.
+        criterion: what the best weights have least of; for text it is the loss.
+        measured: further figures by name, to be shown and kept.
+    """
+
+    loss: float
+    criterion: float
+    measured: dict[str, float] = field(default_factory=dict)
+
+
 class Task(Protocol):
     """What the loop trains."""
 
@@ -39,23 +55,26 @@ class Task(Protocol):
     def model(self) -> nn.Module:
         """What is trained."""
 
-    def next_loss(self) -> tuple[Tensor, Tensor, int]:
+    def next_loss(self, share: float) -> tuple[Tensor, Tensor, int]:
         """Take the next batch; return what to minimise, with its graph, the loss to report, and the tokens of all processes.
 
-        Both are this process's means.
+        Both are this process's means. ``share`` of the budget is used so far.
         """
+
+    def rate_of(self, name: str) -> float:
+        """Return by what the learning rate of the parameter ``name`` is multiplied."""
 
     def epochs(self) -> float:
         """Return how many passes over the corpus are done."""
 
-    def evaluate(self) -> float:
-        """Return the mean validation loss."""
+    def evaluate(self) -> Evaluation:
+        """Measure the model on the validation part."""
 
     def sample(self) -> str:
         """Return a little of what the model makes now."""
 
-    def save_best(self, *, step: int, loss: float) -> None:
-        """Keep the current weights, of validation loss ``loss``, as the run's result."""
+    def save_best(self, *, step: int, found: Evaluation) -> None:
+        """Keep the current weights, which were measured as ``found``, as the run's result."""
 
     def state(self) -> dict[str, Tensor]:
         """Return position and carried state of all processes."""
@@ -82,7 +101,7 @@ class Loop:
         self.task, self.options, self.world = task, options, world
         self._path, self._reporter = path, reporter
         self.device = next(task.model.parameters()).device
-        self.optimizer = _optimizer(task.model, options, self.device)
+        self.optimizer = _optimizer(task, options, self.device)
         self.progress = resume.Progress(options=options.model_dump(), setup=setup)
         self.interrupted = False
         self._losses: list[Tensor] = []
@@ -132,8 +151,8 @@ class Loop:
     def _step(self, share: float) -> None:
         rate = learning_rate(share, peak=self.options.peak_rate, warmup=self.options.warmup, floor=self.options.floor)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        objective, loss, tokens = self.task.next_loss()
+            group["lr"] = rate * group["share"]
+        objective, loss, tokens = self.task.next_loss(share)
         self.optimizer.zero_grad()
         objective.backward()
         nn.utils.clip_grad_norm_(self.task.model.parameters(), self.options.clip)
@@ -190,17 +209,20 @@ class Loop:
         if self._losses:
             self._settle_losses()
         progress = self.progress
-        (loss,) = self.world.from_leader((self.task.evaluate() if self.world.leads else 0.0,), self.device)
-        if not math.isfinite(loss):
+        found = self.task.evaluate() if self.world.leads else Evaluation(0.0, 0.0)
+        loss, criterion = self.world.from_leader((found.loss, found.criterion), self.device)
+        if not math.isfinite(loss + criterion):
             raise TrainingError(f"the validation loss is {loss} at step {progress.step}; the weights saved before are kept")
         progress.evaluations = self._slot(share)
-        better = loss < progress.best
-        progress.best, progress.stale = min(loss, progress.best), 0 if better else progress.stale + 1
+        better = criterion < progress.best
+        progress.stale = 0 if better else progress.stale + 1
+        if better:
+            progress.best, progress.best_loss, progress.measured = criterion, loss, found.measured
         train = progress.loss_sum / max(progress.loss_count, 1)
         progress.loss_sum, progress.loss_count = 0.0, 0
         if self.world.leads:
             if better:
-                self.task.save_best(step=progress.step, loss=loss)
+                self.task.save_best(step=progress.step, found=found)
             report = EvaluationReport(
                 step=progress.step,
                 epoch=self.task.epochs(),
@@ -208,6 +230,7 @@ class Loop:
                 validation_loss=loss,
                 split=self.task.split,
                 best=better,
+                measured=found.measured,
                 seconds=progress.seconds,
                 sample=self.task.sample(),
             )
@@ -223,13 +246,13 @@ class Loop:
         self._saved = self.progress.seconds
 
 
-def _optimizer(model: nn.Module, options: TrainOptions, device: torch.device) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019); biases and other vectors are not decayed."""
-    parameters = list(model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": options.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
+def _optimizer(task: Task, options: TrainOptions, device: torch.device) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019); biases and other vectors are not decayed. ``share`` multiplies a group's rate."""
+    grouped: dict[tuple[float, float], list[Tensor]] = {}
+    for name, parameter in task.model.named_parameters():
+        decay = options.weight_decay if parameter.ndim >= 2 else 0.0
+        grouped.setdefault((decay, task.rate_of(name)), []).append(parameter)
+    groups = [{"params": found, "weight_decay": decay, "share": share} for (decay, share), found in grouped.items()]
     return torch.optim.AdamW(groups, lr=options.peak_rate, betas=_BETAS, fused=device.type in {"cpu", "cuda"})
 
 

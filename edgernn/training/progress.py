@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,7 +30,10 @@ class StepReport:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """One measurement on the validation part, in nats per token; ``best`` if no earlier one was lower."""
+    """One measurement on the validation part, in nats per token; ``best`` if none before was better.
+
+    ``measured`` are further figures by name.
+    """
 
     step: int
     epoch: float
@@ -40,6 +43,7 @@ class EvaluationReport:
     best: bool
     seconds: float
     sample: str
+    measured: dict[str, float] = field(default_factory=dict)
 
 
 class Reporter(Protocol):
@@ -136,6 +140,9 @@ class Terminal:
             f"validation {report.validation_loss:.4f} nats/token ({report.split}){mark}",
             highlight=False,
         )
+        if report.measured:
+            figures = " · ".join(f"{name} {figure:.4f}" for name, figure in report.measured.items())
+            self._console.print(f"       {figures}", highlight=False)
         if report.sample:
             shown = " ".join(report.sample.split())[:100]
             self._console.print(f"       {shown}", style="dim", markup=False, highlight=False)

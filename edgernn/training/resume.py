@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from edgernn import storage
 from edgernn.contract import first_line
 from edgernn.errors import CheckpointError
+from edgernn.models.weights import named_tensors
 
 RESUME_FILE = "training.safetensors"
 _HEADER = "edgernn.training"
@@ -30,14 +31,16 @@ _VERSION = 1
 class Progress:
     """What a run knows of itself besides tensors.
 
-    ``loss_sum`` and ``loss_count`` cover the steps since the last evaluation; ``stale`` counts evaluations without a
-    better loss.
+    ``loss_sum`` and ``loss_count`` cover the steps since the last evaluation; ``best`` is the lowest criterion, ``best_loss``
+    and ``measured`` belong to it; ``stale`` counts evaluations without a better one.
     """
 
     step: int = 0
     seconds: float = 0.0
     evaluations: int = 0
     best: float = float("inf")
+    best_loss: float = float("inf")
+    measured: dict[str, float] = field(default_factory=dict)
     stale: int = 0
     loss_sum: float = 0.0
     loss_count: int = 0
@@ -50,7 +53,7 @@ def save(
     path: Path, progress: Progress, *, model: nn.Module, optimizer: torch.optim.Optimizer, extra: Mapping[str, Tensor]
 ) -> None:
     """Write a run's state; ``extra`` are further tensors under their full names."""
-    tensors: dict[str, Tensor] = {f"model.{name}": parameter for name, parameter in model.named_parameters()}
+    tensors = {f"model.{name}": tensor for name, tensor in named_tensors(model).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
     tensors.update(extra)
@@ -81,8 +84,8 @@ def load(path: Path) -> tuple[Progress, dict[str, Tensor]]:
 def restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Put saved weights and optimiser moments back."""
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[f"model.{name}"])
+        for name, tensor in named_tensors(model).items():
+            tensor.copy_(tensors[f"model.{name}"])
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

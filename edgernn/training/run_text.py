@@ -8,36 +8,40 @@ RUN/metrics.jsonl, loss.png                                                   ho
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from edgernn.contract import Model, validated
+from edgernn.contract import TOKENS, Model, validated
 from edgernn.data.corpus import Corpus
 from edgernn.data.source import CorpusSource, open_source
+from edgernn.data.token_kinds import CAPTION
 from edgernn.data.tokenizer import Tokenizer
-from edgernn.errors import UsageError
 from edgernn.models import checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.training import resume
 from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World, world
-from edgernn.training.loop import Loop
 from edgernn.training.options import TrainOptions
-from edgernn.training.progress import MetricsFile, Reporter, Several, Silent
+from edgernn.training.progress import Reporter
+from edgernn.training.run import Run, read_setup, refuse_existing, run_task
 from edgernn.training.schedule import Budget
 from edgernn.training.text import TextTask
 
 CORPUS = "corpus"
 _HELD_OUT_TOKENS = 1 << 15
+
+
+def _of_text(tokens: str) -> str:
+    if tokens == CAPTION:
+        raise ValueError("captions' tokens lose what stands between words; expected char, byte, word or bpe")
+    return tokens
 
 
 class TextSetup(Model):
@@ -50,26 +54,11 @@ class TextSetup(Model):
         validation_fraction: share of the text, at its end, that is kept for validation.
     """
 
-    tokens: str = "char"
+    tokens: Annotated[str, AfterValidator(_of_text)] = "char"
     model: dict[str, Any] = Field(default_factory=dict)
     vocabulary: int | None = None
     minimum_count: int = 2
     validation_fraction: float = 0.1
-
-
-@dataclass(frozen=True)
-class TextRun:
-    """How a run ended. Losses are in nats per token on ``split``; only the process that ``leads`` has something to print."""
-
-    folder: Path
-    validation_loss: float | None  # None where the run was stopped before it was first measured
-    split: str
-    steps: int
-    epochs: float
-    seconds: float
-    parameters: int
-    interrupted: bool
-    leads: bool = True
 
 
 def train_text(
@@ -82,7 +71,7 @@ def train_text(
     validation: str | None = None,
     device: str = "auto",
     reporter: Reporter | None = None,
-) -> TextRun:
+) -> Run:
     """Train a language model on a text into the folder ``out``.
 
     Args:
@@ -102,15 +91,15 @@ def train_text(
     chosen = choose_device(device)
     with world() as here:
         if here.leads:
-            _refuse_existing(out)
+            refuse_existing(out)
             validated(LanguageConfig, vocabulary=1, **setup.model)
             _prepare(data, out, setup=setup, glob=glob, validation=validation)
         here.wait()
         task = _task(out, options, setup=setup, here=here, device=chosen)
-        return _run(task, out, options=options, setup=setup, here=here, reporter=reporter)
+        return run_task(task, out, options=options, setup=setup.model_dump(), here=here, reporter=reporter)
 
 
-def resume_text(out: Path, *, budget: Budget | None = None, device: str = "auto", reporter: Reporter | None = None) -> TextRun:
+def resume_text(out: Path, *, budget: Budget | None = None, device: str = "auto", reporter: Reporter | None = None) -> Run:
     """Go on with the run in ``out`` as if it had never stopped; a new ``budget`` lengthens or shortens it.
 
     Raises:
@@ -121,10 +110,12 @@ def resume_text(out: Path, *, budget: Budget | None = None, device: str = "auto"
     options = TrainOptions.model_validate(progress.options)
     if budget is not None:
         options = options.model_copy(update={"budget": budget})
-    setup = TextSetup.model_validate(progress.setup)
+    setup = read_setup(TextSetup, progress, out, command="text")
     with world() as here:
         task = _task(out, options, setup=setup, here=here, device=chosen)
-        return _run(task, out, options=options, setup=setup, here=here, reporter=reporter, resumed=(progress, tensors))
+        return run_task(
+            task, out, options=options, setup=setup.model_dump(), here=here, reporter=reporter, resumed=(progress, tensors)
+        )
 
 
 def _prepare(data: str, out: Path, *, setup: TextSetup, glob: str, validation: str | None) -> None:
@@ -143,7 +134,8 @@ def _prepare(data: str, out: Path, *, setup: TextSetup, glob: str, validation: s
             validation_source=own,
         )
     tokenizer.save(out / checkpoint.TOKENIZER)
-    checkpoint.save_held_out(out / checkpoint.HELD_OUT, np.asarray(corpus.validation[:_HELD_OUT_TOKENS]))
+    held_out = np.asarray(corpus.validation[:_HELD_OUT_TOKENS], np.int64)
+    checkpoint.save_held_out(out / checkpoint.HELD_OUT, {TOKENS: held_out})
 
 
 def _texts(source: CorpusSource, own: CorpusSource | None) -> Iterator[str]:
@@ -177,51 +169,3 @@ def _task(out: Path, options: TrainOptions, *, setup: TextSetup, here: World, de
         folder=out,
         about=about,
     )
-
-
-def _run(
-    task: TextTask,
-    out: Path,
-    *,
-    options: TrainOptions,
-    setup: TextSetup,
-    here: World,
-    reporter: Reporter | None,
-    resumed: tuple[resume.Progress, dict[str, torch.Tensor]] | None = None,
-) -> TextRun:
-    with _reporting(reporter, out, here=here, from_step=resumed[0].step if resumed else 0) as hearing:
-        loop = Loop(task, options, path=out / resume.RESUME_FILE, world=here, reporter=hearing, setup=setup.model_dump())
-        if resumed:
-            loop.restore(*resumed)
-        progress = loop.run()
-    return TextRun(
-        folder=out,
-        validation_loss=progress.best if math.isfinite(progress.best) else None,
-        split=task.split,
-        steps=progress.step,
-        epochs=task.epochs(),
-        seconds=progress.seconds,
-        parameters=sum(p.numel() for p in task.model.parameters()),
-        interrupted=loop.interrupted,
-        leads=here.leads,
-    )
-
-
-@contextmanager
-def _reporting(reporter: Reporter | None, out: Path, *, here: World, from_step: int) -> Iterator[Reporter]:
-    if not here.leads:
-        yield Silent()
-        return
-    hearing = Several(MetricsFile(out, from_step=from_step), reporter or Silent())
-    try:
-        yield hearing
-    finally:
-        hearing.close()
-
-
-def _refuse_existing(out: Path) -> None:
-    if out.is_file():
-        raise UsageError(f"{out} is a file, expected a folder to train into")
-    for name in (resume.RESUME_FILE, checkpoint.CONFIG, checkpoint.WEIGHTS):
-        if (out / name).exists():
-            raise UsageError(f"{out} holds a run already ({name}); add --resume to go on with it, or choose another --out")

@@ -22,10 +22,11 @@ from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import TrainingError, UsageError
 from edgernn.models import checkpoint
-from edgernn.models.language import LanguageModel
+from edgernn.models.language import LanguageModel, start_tokens
 from edgernn.models.recurrent import State
 from edgernn.sessions.eager import EagerSession
 from edgernn.training.distributed import World
+from edgernn.training.loop import Evaluation
 
 _EVALUATION_LANES, _EVALUATION_CHUNK = 16, 256
 _EVALUATION_TOKENS = 1 << 20  # at most so many validation tokens are measured, from the start of the part
@@ -143,7 +144,7 @@ class TextTask:
         self._step = 0
         self._validation_lanes()
 
-    def next_loss(self) -> tuple[Tensor, Tensor, int]:
+    def next_loss(self, share: float) -> tuple[Tensor, Tensor, int]:
         """See ``Task.next_loss``."""
         inputs, targets, starts = self._lanes.next()
         fresh = torch.tensor([starts or row == self._step % self._batch for row in self._rows], device=self._device)
@@ -157,8 +158,12 @@ class TextTask:
         """See ``Task.epochs``."""
         return self._lanes.epochs()
 
-    def evaluate(self) -> float:
-        """Return nats per token over the validation part, in float32, the state carried along each of its lanes."""
+    def rate_of(self, name: str) -> float:
+        """See ``Task.rate_of``; all learn alike."""
+        return 1.0
+
+    def evaluate(self) -> Evaluation:
+        """Measure nats per token over the validation part, in float32, the state carried along each of its lanes."""
         ids, count = self._validation_lanes()
         length = (len(ids) - 1) // count
         inputs, targets = (ids[start : start + count * length].reshape(count, length) for start in (0, 1))
@@ -171,7 +176,7 @@ class TextTask:
                 logits, state = self.model(self._tensor(inputs[:, part]), state)
                 wanted = self._tensor(targets[:, part]).flatten()
                 total += nn.functional.cross_entropy(logits.flatten(0, 1), wanted, reduction="sum").item()
-        return total / (count * length)
+        return Evaluation(total / (count * length), total / (count * length))
 
     def sample(self) -> str:
         """Return a short text in the model's words as of now."""
@@ -181,11 +186,11 @@ class TextTask:
         generation = Generation(session, start, sampler=Sampler(temperature=0.8), seed=1)
         return self._tokenizer.decode(list(generation.write(_SAMPLE_LENGTH)))
 
-    def save_best(self, *, step: int, loss: float) -> None:
+    def save_best(self, *, step: int, found: Evaluation) -> None:
         """Write the checkpoint's weights and configuration."""
-        result = {"step": step, "epochs": round(self.epochs(), 4), "validation_loss": loss}
+        result = {"step": step, "epochs": round(self.epochs(), 4), "validation_loss": found.loss}
         checkpoint.save_weights(self.model, self._folder / checkpoint.WEIGHTS)
-        checkpoint.save_config(self._folder, self.model.config, training={**self._about, **result})
+        checkpoint.save_config(self._folder, self.model, training={**self._about, **result})
 
     def state(self) -> dict[str, Tensor]:
         """See ``Task.state``: the lanes' position, the step, and the carried state of all rows ``[L, B, H]``."""
@@ -210,13 +215,6 @@ class TextTask:
 
     def _tensor(self, ids: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self._device)
-
-
-def start_tokens(tokenizer: Tokenizer) -> np.ndarray:
-    """Return what to feed when there is no prompt: a line's end if the vocabulary has it, else the first token."""
-    ids = tokenizer.encode("\n", on_unknown="skip")
-    unknown = tokenizer.unknown_id
-    return ids if len(ids) and ids[0] != unknown else np.zeros(1, np.int64)
 
 
 def _detached(state: State) -> State:

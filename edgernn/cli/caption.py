@@ -1,0 +1,130 @@
+"""``edgernn caption``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgernn import plots
+from edgernn.cli.output import progress_console, tell
+from edgernn.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from edgernn.decoding.caption_writer import Caption
+
+_UNREADABLE = 2
+_BEAM = 3
+
+
+def caption(
+    bundle: Annotated[Path, typer.Argument(help="A captioner's bundle: a folder or a .edgernn file.")],
+    images: Annotated[list[Path], typer.Argument(help="Pictures of any common format, or folders of them.")],
+    beam: Annotated[int | None, typer.Option(min=1, help="Beams of the search (default 3); 1 is greedy.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Sample at this temperature instead of searching.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
+    attention_map: Annotated[Path | None, typer.Option(help="Draw where the model looked for each word, as PNG.")] = None,
+    artifact: Annotated[str | None, typer.Option(help="A step file or format in the bundle; default ONNX.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per picture.")] = False,
+) -> None:
+    """Say what is on pictures. One that cannot be read is told, the others are captioned, and the exit code is 2."""
+    from edgernn.decoding.caption_writer import CaptionWriter
+    from edgernn.decoding.sampling import Sampler
+
+    if beam is not None and temperature is not None:
+        raise UsageError("--beam searches and --temperature samples; give one of them")
+    sampler = None if temperature is None else Sampler(temperature=temperature)
+    paths = _expand(images)
+    if attention_map is not None:
+        _check_map(attention_map, paths)
+    failed = 0
+    with CaptionWriter(bundle, artifact=artifact) as writer, _bar(len(paths)) as advance:
+        if attention_map is not None and not writer.has_attention:
+            raise UsageError(f"{bundle} has no attention, so there is no map of it; leave --attention-map out")
+        for path in paths:
+            try:
+                found = writer.write(path, beam=beam or _BEAM, sampler=sampler, seed=seed)
+            except DataError as error:
+                failed += 1
+                _print_failure(path, error, as_json=as_json)
+            else:
+                _print_caption(path, found, writer.artifact.path, as_json=as_json, alone=len(paths) == 1)
+                if attention_map is not None and found.attention is not None:
+                    plots.attention_map(found.picture, found.text.split(), found.attention, attention_map)
+            advance()
+    if failed and len(paths) > 1:
+        tell(f"{failed} of {len(paths)} pictures could not be read")
+    if failed:
+        raise typer.Exit(_UNREADABLE)
+
+
+def _expand(images: list[Path]) -> list[Path]:
+    """Return the pictures meant: files as given, folders as the pictures below them."""
+    from edgernn.data.pictures import pictures_in
+
+    paths: list[Path] = []
+    for image in images:
+        found = pictures_in(image) if _is_folder(image) else [image]
+        if not found:
+            raise UsageError(f"{image} holds no picture; give another folder, or files")
+        paths += found
+    return paths
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no disk takes: opening it says what is wrong
+        return False
+
+
+def _check_map(target: Path, paths: list[Path]) -> None:
+    """Raise before any picture is captioned where the map could not be drawn."""
+    if len(paths) != 1:
+        raise UsageError(f"--attention-map draws one picture, {len(paths)} were given")
+    if target.resolve() == paths[0].resolve():
+        raise UsageError(f"--attention-map {target} is the picture itself; give the name of another file")
+    plots.check_available()
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar on a terminal where there are several pictures; what is yielded moves it on by one.
+
+    Lines that are printed meanwhile go above the bar, where they go to a terminal too.
+    """
+    from rich.progress import Progress
+
+    console = progress_console()
+    hidden = total == 1 or not console.is_terminal
+    with Progress(console=console, transient=True, disable=hidden, redirect_stdout=sys.stdout.isatty()) as progress:
+        task = progress.add_task("captioning", total=total)
+        yield lambda: progress.advance(task)
+
+
+def _print_caption(path: Path, found: Caption, artifact: str, *, as_json: bool, alone: bool) -> None:
+    if as_json:
+        _print_json({"image": str(path), **found.to_record(), "artifact": artifact})
+    else:
+        _print(found.text if alone else f"{path}\t{found.text}")
+
+
+def _print_failure(path: Path, error: DataError, *, as_json: bool) -> None:
+    told = " ".join(str(error).split())
+    print(f"edgernn: error: {told}", file=sys.stderr)
+    if as_json:
+        _print_json({"image": str(path), "error": told})
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    _print(json.dumps(record, ensure_ascii=False))
+
+
+def _print(line: str) -> None:
+    """Print a result: not with typer.echo, which would write over the bar."""
+    print(line.encode(errors="replace").decode(), flush=True)  # a file's name may be no valid Unicode

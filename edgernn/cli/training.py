@@ -1,0 +1,74 @@
+"""What the training commands share: the budget, what a resumed run may be told, and how a run's end is printed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+
+from edgernn.cli.output import tell
+from edgernn.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgernn.training.run import Run
+    from edgernn.training.schedule import Budget
+
+_ALLOWED_WITH_RESUME = {"out", "resume", "minutes", "steps", "epochs", "device", "as_json"}
+
+
+def budget_of(*, minutes: float | None, steps: int | None, epochs: float | None) -> Budget | None:
+    """Return the budget that was given, if any; raise UsageError for more than one, or one that is not above 0."""
+    from edgernn.training.schedule import Budget
+
+    given = {unit: n for unit, n in (("minutes", minutes), ("steps", steps), ("epochs", epochs)) if n is not None}
+    if len(given) > 1:
+        raise UsageError(f"give one budget, not {' and '.join('--' + unit for unit in given)}")
+    for unit, amount in given.items():
+        if not amount > 0:  # nan is not
+            raise UsageError(f"--{unit} is {amount:g}, expected above 0")
+        return Budget.model_validate({"unit": unit, "amount": amount})
+    return None
+
+
+def refuse_changes(context: typer.Context) -> None:
+    """A resumed run keeps its options; only its budget and device may be given anew."""
+    given = [name for name in context.params if _given(context, name) and name not in _ALLOWED_WITH_RESUME]
+    if given:
+        shown = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{shown} cannot change when a run is resumed; leave it out, or start a new run in another --out")
+
+
+def _given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def finish(run: Run, command: str, *, as_json: bool) -> None:
+    """Print what ``train COMMAND`` reached, once for all processes; leave with 130 if Ctrl-C ended the run."""
+    if not run.leads:
+        return
+    result = {
+        "run": str(run.folder),
+        "validation_loss": run.validation_loss,
+        "split": run.split,
+        "steps": run.steps,
+        "epochs": run.epochs,
+        "seconds": run.seconds,
+        "parameters": run.parameters,
+        "interrupted": run.interrupted,
+        **run.measured,
+    }
+    if as_json:
+        typer.echo(json.dumps(result, indent=2))
+    else:
+        loss = "not measured yet" if run.validation_loss is None else f"{run.validation_loss:.4f} nats/token ({run.split})"
+        typer.echo(
+            f"{run.folder}: {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s; "
+            f"{'validation loss of the best weights' if run.measured else 'best validation loss'} {loss}"
+        )
+        if run.measured:
+            typer.echo("captions that it wrote for them: " + ", ".join(f"{n} {v:.4f}" for n, v in run.measured.items()))
+    if run.interrupted:
+        tell(f"interrupted and saved; go on with: edgernn train {command} --out {run.folder} --resume")
+        raise typer.Exit(130)

@@ -1,0 +1,126 @@
+"""From a picture to a caption: encode once, then one step a word, greedy, at random or by beam search.
+
+Everything goes over two sessions, one of the encode graph and one of the step graph, and over states as plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgernn.contract import BATCH, IMAGE, LOGITS, TOKENS, Decoding
+from edgernn.decoding.beam import Hypothesis, beam_search, length_normalised, log_softmax
+from edgernn.decoding.generate import Generation, Snapshot
+from edgernn.decoding.sampling import Sampler
+from edgernn.errors import ContractError, UsageError
+from edgernn.sessions.base import Session, State
+
+_ROWS = 64  # pictures encoded and decoded together where the files' batch axes are open
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionSessions:
+    """The two graphs of a captioner, opened; each may run in a runtime of its own.
+
+    Raises:
+        ContractError: the two do not belong to one contract.
+    """
+
+    encode: Session
+    step: Session
+
+    def __post_init__(self) -> None:
+        if self.encode.contract != self.step.contract:
+            raise ContractError("the encode and the step file have different contracts; open two files of one bundle")
+
+    def look(self, image: np.ndarray) -> tuple[dict[str, np.ndarray], State]:
+        """Encode ``image``, uint8 ``[B, S, S, 3]``; return the contexts and the state before the first word."""
+        return self.encode.encode({IMAGE: image})
+
+
+def search_caption(sessions: CaptionSessions, image: np.ndarray, decoding: Decoding, *, beam: int = 1) -> Hypothesis:
+    """Write the caption of ``image``, uint8 ``[1, S, S, 3]``: the best of a beam search; a beam of 1 is greedy."""
+    contexts, state = sessions.look(image)
+    found = beam_search(
+        sessions.step,
+        state,
+        contexts=contexts,
+        start=decoding.start,
+        width=beam,
+        length=_length(decoding),
+        stop=decoding.stop,
+        suppress=decoding.suppress,
+    )
+    return found[0]
+
+
+def sample_caption(
+    sessions: CaptionSessions, image: np.ndarray, decoding: Decoding, *, sampler: Sampler, seed: int
+) -> Hypothesis:
+    """Write a caption of ``image``, uint8 ``[1, S, S, 3]``, word by word at random; the same seed writes the same.
+
+    What the sampler leaves out still counts in the log-probability, which is the model's own.
+    """
+    contexts, state = sessions.look(image)
+    start = Snapshot(state, np.array(decoding.start, np.int64))
+    generation = Generation(sessions.step, start, sampler=sampler, seed=seed, contexts=contexts, suppress=decoding.suppress)
+    tokens: list[int] = []
+    heard: list[dict[str, np.ndarray]] = []
+    total, finished = 0.0, False
+    for _ in range(_length(decoding) + 1):
+        token = next(generation)
+        finished = token in decoding.stop
+        if len(tokens) == decoding.length and not finished:
+            break
+        total += float(log_softmax(generation.outputs[LOGITS])[0, token])
+        heard.append({name: array[0] for name, array in generation.outputs.items() if name != LOGITS})
+        if finished:
+            break
+        tokens.append(token)
+    outputs = {name: np.stack([step[name] for step in heard])[: len(tokens)] for name in heard[0]}
+    score = length_normalised(total, len(tokens) + finished)
+    return Hypothesis(tuple(tokens), log_probability=total, score=score, finished=finished, outputs=outputs)
+
+
+def greedy_captions(sessions: CaptionSessions, images: np.ndarray, decoding: Decoding) -> list[list[int]]:
+    """Write the greedy caption of each of ``images``, uint8 ``[N, S, S, 3]``, many at a time where the files allow it.
+
+    Returns:
+        Token ids without the start and stop tokens, the same that ``search_caption`` writes with a beam of 1.
+    """
+    return [caption for part in _parts(sessions, images) for caption in _greedy(sessions, part, decoding)]
+
+
+def _parts(sessions: CaptionSessions, images: np.ndarray) -> Iterator[np.ndarray]:
+    fixed = [session.file_contract.axis_size(BATCH) for session in (sessions.encode, sessions.step)]
+    rows = next((size for size in fixed if size), _ROWS)
+    for at in range(0, len(images), rows):
+        yield images[at : at + rows]
+
+
+def _greedy(sessions: CaptionSessions, images: np.ndarray, decoding: Decoding) -> list[list[int]]:
+    contexts, state = sessions.look(images)
+    rows = len(images)
+    for token in decoding.start:
+        outputs, state = sessions.step.step({TOKENS: np.full((rows, 1), token, np.int64), **contexts}, state)
+    written: list[list[int]] = [[] for _ in range(rows)]
+    going = np.ones(rows, bool)
+    for _ in range(_length(decoding)):
+        logits = outputs[LOGITS][:, -1].copy()  # [B, V]
+        logits[:, list(decoding.suppress)] = -np.inf
+        tokens = logits.argmax(1)
+        going &= ~np.isin(tokens, decoding.stop)
+        for row in np.flatnonzero(going):
+            written[row].append(int(tokens[row]))
+        if not going.any():
+            break
+        outputs, state = sessions.step.step({TOKENS: tokens[:, None], **contexts}, state)
+    return written
+
+
+def _length(decoding: Decoding) -> int:
+    if not decoding.length:
+        raise UsageError("the decoding defaults say nothing of a caption's length; give the most words, 1 or more")
+    return decoding.length

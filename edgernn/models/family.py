@@ -1,0 +1,48 @@
+"""The model families: what every model of edgernn offers to sessions, exporters and checkpoints."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Literal, Protocol
+
+from torch import Tensor, nn
+
+from edgernn.contract import Contract, Decoding
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.models.recurrent import State
+
+
+class ModelConfig(Protocol):
+    """The shape of a model; a pydantic model that ``config.json`` of a checkpoint holds."""
+
+    @property
+    def vocabulary(self) -> int:
+        """V, the number of token ids."""
+
+    def contract(self) -> Contract:
+        """Return the step contract of the model that this describes."""
+
+    def decoding(self, tokenizer: Tokenizer) -> Decoding:
+        """Return how a host writes with this model unless told otherwise."""
+
+    def model_dump(self) -> dict[str, Any]:
+        """Return the fields as they are written to JSON."""
+
+
+class RecurrentModel(nn.Module):
+    """A model with a contract. Subclasses set ``family`` and ``config`` and implement the rest."""
+
+    family: ClassVar[Literal["language", "captioner"]]
+    config: ModelConfig
+
+    @abstractmethod
+    def graph(self, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Compute the graph ``name`` of the contract: its inputs in the contract's order to its outputs in that order."""
+
+    @abstractmethod
+    def initial_state(self, batch: int) -> State:
+        """Return the state before the first step for ``batch`` rows, where it is zeros or learned."""
+
+    @abstractmethod
+    def step_face(self) -> RecurrentModel:
+        """Turn the recurrent layers into their step face (T = 1), in place; return the model."""

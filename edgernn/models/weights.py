@@ -1,0 +1,80 @@
+"""A model's tensors by name, and files of them, read safely: never an object unpickled, never half of a file loaded."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from edgernn.contract import first_line
+from edgernn.errors import CheckpointError
+
+_SHOWN = 3
+# What torch's restricted reader raises on damaged files, beside its own UnpicklingError: whatever the bytes make it run into.
+_DAMAGED = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+def named_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return what a model has learned, the tensors themselves: its parameters, shared ones once, and its kept buffers."""
+    parameters = dict(model.named_parameters())
+    every = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    buffers = {name: tensor for name, tensor in model.state_dict(keep_vars=True).items() if name not in every}
+    return {**parameters, **buffers}
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a ``.safetensors`` file, or a ``.pth`` or ``.pt`` file of tensors by name.
+
+    Raises:
+        CheckpointError: missing, damaged, or a file that holds anything but tensors by name.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no weights file at {path}; give a .safetensors or .pth file of tensors by name")
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of pickle protocols that it reads all the same
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, *_DAMAGED) as error:
+        raise CheckpointError(
+            f"{path} is no file of tensors by name ({first_line(error)}); give .safetensors or a state_dict of torch.save"
+        ) from error
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not all(isinstance(n, str) and isinstance(t, Tensor) for n, t in content.items()):
+        raise CheckpointError(f"{path} holds {type(content).__name__}, expected tensors by name (a state_dict)")
+    return dict(content)
+
+
+def fit_problem(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """Say in one line how ``found`` differs from ``wanted`` in names, shapes or dtypes; empty where it fits."""
+    missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    if missing or unknown:
+        return f"missing {_listed(missing)}, unknown {_listed(unknown)}"
+    for name, tensor in wanted.items():
+        if found[name].shape != tensor.shape:
+            return f"{name} has shape {list(found[name].shape)}, expected {list(tensor.shape)}"
+        if found[name].dtype != tensor.dtype:
+            return f"{name} is {found[name].dtype}, expected {tensor.dtype}"
+    return ""
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{names[:_SHOWN]}{more}" if names else "none"

@@ -1,0 +1,283 @@
+"""Training a captioner on pictures: shuffled batches, the words of a reference as targets, measured running free.
+
+A batch takes pictures in an order that is shuffled anew at every pass and one reference drawn for each. What is measured on
+the validation part is what a user will get: greedy captions, each word fed back, scored against all references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from edgernn.contract import ENCODE, Decoding, FileContract, Model
+from edgernn.data.captions import PAD_ID, START_ID, UNKNOWN_ID, caption_text, encode_caption
+from edgernn.data.picture_set import PictureSet
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.decoding.captions import CaptionSessions, greedy_captions
+from edgernn.errors import TrainingError, UsageError
+from edgernn.models import checkpoint
+from edgernn.models.captioner import Captioner, Forced
+from edgernn.sessions.eager import EagerSession
+from edgernn.training.caption_scores import score_captions
+from edgernn.training.distributed import World
+from edgernn.training.loop import Evaluation
+
+EVALUATION_PICTURES = 256  # at most so many validation pictures are measured, from the start of the part
+_ROWS = 64
+_BASELINE_MEMORY = 0.9
+_TIE_BREAK = 1e-6  # of the loss: far below what one caption changes in CIDEr-D
+
+
+class CaptionOptions(Model):
+    """What is particular to training a captioner; saved with the run.
+
+    Attributes:
+        word_dropout: share of the words fed that are replaced by <unk> (Bowman et al. 2016), so that the decoder looks at
+            the picture rather than at which words go together; pairs of words that were never seen together profit.
+        label_smoothing: share of a target's probability that is spread over the vocabulary (Szegedy et al. 2016).
+        scheduled_sampling: share of the words fed that are the model's own, reached at the end of the run in a straight
+            line from 0 (Bengio et al. 2015).
+        attention_penalty: λ of ``λ mean_i (1 - Σ_t α_ti)²`` (Xu et al. 2015, equation 14).
+        entropy_bonus, reinforce: of hard attention, λ_e and λ_r there.
+        frozen: share of the run at its start in which the image encoder stays as it is; 1 never trains it.
+        encoder_rate: by what the encoder's learning rate is multiplied.
+        pretrained: whether the encoder's weights came from a file; its batch statistics stay as they were then.
+    """
+
+    word_dropout: float = Field(default=0.1, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    scheduled_sampling: float = Field(default=0.0, ge=0, le=1)
+    attention_penalty: float = Field(default=0.0, ge=0)
+    entropy_bonus: float = Field(default=2e-3, ge=0)
+    reinforce: float = Field(default=1.0, ge=0)
+    frozen: float = Field(default=0.0, ge=0, le=1)
+    encoder_rate: float = Field(default=1.0, gt=0)
+    pretrained: bool = False
+
+
+class _CaptionLoss(nn.Module):
+    """The loss of one batch: what DistributedDataParallel wraps, so everything that has gradients is in ``forward``."""
+
+    def __init__(self, model: Captioner, options: CaptionOptions) -> None:
+        super().__init__()
+        self.model, self.options = model, options
+        self.register_buffer("baseline", torch.zeros(()))  # moving average of the reward
+
+    def forward(self, image: Tensor, tokens: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the objective, and the mean cross-entropy in nats per token.
+
+        ``image [B, S, S, 3]`` uint8; ``tokens [B, T + 1]``, from <start> to <end>, then padded; ``own [B, T]`` marks the steps
+        that are fed the model's own word.
+        """
+        contexts, state = self.model.encode(image)
+        forced = self.model(contexts, state, self._fed(tokens[:, :-1]), own)
+        targets = tokens[:, 1:]
+        mask = (targets != PAD_ID).float()  # [B, T]
+        logits = forced.logits.float().transpose(1, 2)  # [B, V, T]
+        loss = nn.functional.cross_entropy(logits, targets, reduction="none")  # [B, T]
+        smoothing = self.options.label_smoothing
+        wanted = loss if not smoothing else (1 - smoothing) * loss - smoothing * torch.log_softmax(logits, 1).mean(1)
+        objective = _mean(wanted, mask) + self._attention_terms(forced, loss.detach(), mask)
+        return objective, _mean(loss, mask).detach()
+
+    def _fed(self, tokens: Tensor) -> Tensor:
+        """Return the words to feed, some of them dropped; <start> never is."""
+        if not self.options.word_dropout:
+            return tokens
+        dropped = torch.rand(tokens.shape, device=tokens.device) < self.options.word_dropout
+        return torch.where(dropped & (tokens != START_ID), torch.full_like(tokens, UNKNOWN_ID), tokens)
+
+    def _attention_terms(self, forced: Forced, loss: Tensor, mask: Tensor) -> Tensor:
+        """Return what attention adds to the objective: the penalty, and REINFORCE (Williams 1992) where regions are drawn.
+
+        The reward of a region is the log-probability of the word written from it, less the moving average of all rewards.
+        """
+        if forced.attention is None:
+            return loss.new_zeros(())
+        attention = forced.attention.float()  # [B, T, R]
+        looked = (attention * mask[:, :, None]).sum(1)  # [B, R]
+        total = self.options.attention_penalty * (1 - looked).square().mean()
+        if forced.drawn is None:
+            return total
+        advantage = -loss - self.get_buffer("baseline")
+        entropy = -(attention * attention.clamp(min=1e-9).log()).sum(2)  # [B, T]
+        reinforced = self.options.reinforce * advantage * forced.drawn.float() + self.options.entropy_bonus * entropy
+        self.get_buffer("baseline").lerp_(-_mean(loss, mask), 1 - _BASELINE_MEMORY)
+        return total - _mean(reinforced, mask)
+
+
+class CaptionTask:
+    """A captioner on a set of pictures, as the loop wants it.
+
+    Args:
+        model: on its device already.
+        pictures: with the splits ``train`` and ``validation``.
+        tokenizer: of the kind caption.
+        options: of the loss and the encoder.
+        decoding: how captions are written: start, stop, suppressed ids and length.
+        world: this process among others; the batch is shared out evenly.
+        batch: pictures of all processes together.
+        seed: of the order of pictures and the choice of references.
+        mixed: run matrix products in bfloat16.
+        folder: where ``save_best`` writes.
+        about: what ``config.json`` tells of the training, completed at each ``save_best``.
+    """
+
+    def __init__(
+        self,
+        model: Captioner,
+        pictures: PictureSet,
+        *,
+        tokenizer: Tokenizer,
+        options: CaptionOptions,
+        decoding: Decoding,
+        world: World,
+        batch: int,
+        seed: int,
+        mixed: bool,
+        folder: Path,
+        about: dict[str, Any],
+    ) -> None:
+        if batch % world.size:
+            raise UsageError(f"a batch of {batch} pictures cannot be shared evenly by {world.size} processes; use a multiple")
+        self.model, self._options, self._decoding = model, options, decoding
+        self._pictures, self._tokenizer, self._folder, self._about = pictures, tokenizer, folder, about
+        self._train, self._held_out = pictures.split("train"), pictures.split("validation")[:EVALUATION_PICTURES]
+        if len(self._train) < batch:
+            raise TrainingError(f"there are {len(self._train)} training pictures, a batch needs {batch}; use a smaller --batch")
+        self.split = f"{len(self._held_out)} validation pictures of {pictures.source}"
+        share = batch // world.size
+        self._batch, self._rows = batch, slice(world.rank * share, (world.rank + 1) * share)
+        self._seed, self._mixed = seed, mixed
+        self._ids = [[encode_caption(tokenizer, text) for text in captions] for captions in pictures.captions]
+        self._loss = _CaptionLoss(model, options).to(model.head.bias.device)
+        self._wrapped = world.wrap(self._loss, partly=options.frozen > 0)
+        self._device = model.head.bias.device
+        self._step = 0
+
+    def rate_of(self, name: str) -> float:
+        """See ``Task.rate_of``."""
+        return self._options.encoder_rate if name.startswith("encoder.") else 1.0
+
+    def next_loss(self, share: float) -> tuple[Tensor, Tensor, int]:
+        """See ``Task.next_loss``."""
+        which, tokens = self._next_batch()
+        self._set_training(share)
+        own = None
+        if self._options.scheduled_sampling:
+            chance = self._options.scheduled_sampling * min(share, 1.0)
+            own = torch.rand(tokens.shape[0], tokens.shape[1] - 1, device=self._device) < chance
+        image = torch.from_numpy(self._pictures.pictures[which]).to(self._device)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._mixed):
+            objective, loss = self._wrapped(image, tokens, own)
+        return objective, loss, int((tokens[:, 1:] != PAD_ID).sum()) * self._batch // len(which)
+
+    def epochs(self) -> float:
+        """See ``Task.epochs``."""
+        return self._step / self._batches
+
+    def evaluate(self) -> Evaluation:
+        """Measure nats per token, and greedy captions by CIDEr-D, BLEU-4, ROUGE-L and exact match.
+
+        The criterion is CIDEr-D of the free-running captions, turned round; among equals the loss decides.
+        """
+        self.model.eval()
+        found = np.array(self._held_out)
+        images = self._pictures.pictures[found]
+        written = [caption_text(self._tokenizer, ids) for ids in greedy_captions(self._sessions(), images, self._decoding)]
+        scores = score_captions(written, [self._pictures.captions[index] for index in found])
+        measured = {name: scores[name] for name in ("cider_d", "bleu_4", "rouge_l", "exact_match")}
+        loss = self._validation_loss(found)
+        return Evaluation(loss, _TIE_BREAK * loss - scores["cider_d"], measured)
+
+    def sample(self) -> str:
+        """Return what the model says of the first validation picture."""
+        self.model.eval()
+        image = self._pictures.pictures[self._held_out[0] : self._held_out[0] + 1]
+        (ids,) = greedy_captions(self._sessions(), image, self._decoding)
+        return caption_text(self._tokenizer, ids)
+
+    def save_best(self, *, step: int, found: Evaluation) -> None:
+        """Write the checkpoint's weights and configuration."""
+        result = {"step": step, "epochs": round(self.epochs(), 4), "validation_loss": found.loss, **found.measured}
+        checkpoint.save_weights(self.model, self._folder / checkpoint.WEIGHTS)
+        checkpoint.save_config(self._folder, self.model, training={**self._about, **result})
+
+    def state(self) -> dict[str, Tensor]:
+        """See ``Task.state``: the steps made, and hard attention's baseline."""
+        return {"position": torch.tensor([self._step]), "baseline": self._loss.get_buffer("baseline")}
+
+    def set_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """See ``Task.set_state``."""
+        (self._step,) = tensors["task.position"].tolist()
+        self._loss.get_buffer("baseline").copy_(tensors["task.baseline"])
+
+    @property
+    def _batches(self) -> int:
+        return len(self._train) // self._batch
+
+    def _next_batch(self) -> tuple[np.ndarray, Tensor]:
+        """Return the next pictures ``[rows]`` of this process and a reference of each, int64 ``[rows, T + 1]``.
+
+        Both follow from the seed and the number of the step alone, so that a resumed run goes on with the same ones.
+        """
+        epoch, place = divmod(self._step, self._batches)
+        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._train)) + self._train.start
+        random = np.random.default_rng([self._seed, epoch, place])
+        which = order[place * self._batch : (place + 1) * self._batch]
+        chosen = [self._ids[index][random.integers(len(self._ids[index]))] for index in which]
+        self._step += 1
+        return which[self._rows], self._padded(chosen[self._rows])
+
+    def _set_training(self, share: float) -> None:
+        """Put the model in training mode, the encoder as its options say at this ``share`` of the run."""
+        self.model.train()
+        trained = share >= self._options.frozen
+        self.model.encoder.requires_grad_(trained)
+        if self._options.pretrained or not trained:
+            self.model.encoder.eval()
+
+    def _sessions(self) -> CaptionSessions:
+        contract = self.model.config.contract()
+        encode = EagerSession(self.model, FileContract(contract=contract, graph=ENCODE))
+        return CaptionSessions(encode, EagerSession(self.model))
+
+    def _validation_loss(self, found: np.ndarray) -> float:
+        """Return nats per token, teacher-forced, over every reference of the pictures ``found``."""
+        total, count = 0.0, 0
+        with torch.no_grad():
+            for at in range(0, len(found), _ROWS):
+                part = found[at : at + _ROWS]
+                image = torch.from_numpy(self._pictures.pictures[part]).to(self._device)
+                contexts, state = self.model.encode(image)
+                owner = [row for row, index in enumerate(part) for _ in self._ids[index]]
+                rows = torch.tensor(owner, device=self._device)
+                tokens = self._padded([ids for index in part for ids in self._ids[index]])
+                contexts, state = tuple(c[rows] for c in contexts), tuple(s[:, rows] for s in state)
+                logits = self.model(contexts, state, tokens[:, :-1]).logits.transpose(1, 2)
+                targets = tokens[:, 1:]
+                total += nn.functional.cross_entropy(logits, targets, ignore_index=PAD_ID, reduction="sum").item()
+                count += int((targets != PAD_ID).sum())
+        return total / count
+
+    def _padded(self, captions: Sequence[np.ndarray]) -> Tensor:
+        return torch.from_numpy(pad_captions(captions, self._decoding.length)).to(self._device)
+
+
+def pad_captions(captions: Sequence[np.ndarray], longest: int) -> np.ndarray:
+    """Join ids from <start> to <end> into int64 ``[N, T]``, padded; a caption of over ``longest`` words is cut, its end too."""
+    cut = [ids[: longest + 1] if len(ids) > longest + 2 else ids for ids in captions]
+    table = np.full((len(cut), max(map(len, cut))), PAD_ID, np.int64)
+    for row, ids in zip(table, cut, strict=True):
+        row[: len(ids)] = ids
+    return table
+
+
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    return (values * mask).sum() / mask.sum()

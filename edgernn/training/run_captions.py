@@ -1,0 +1,220 @@
+"""A whole captioning run, as ``edgernn train captions`` does it: pictures and vocabulary, model, loop, and what is left.
+
+RUN/config.json, weights.safetensors, tokenizer.json, held_out.safetensors    the checkpoint, best on validation
+RUN/training.safetensors                                                      the resumable state
+RUN/pictures/                                                                 the pictures, decoded once, with their captions
+RUN/metrics.jsonl, loss.png                                                   how it went
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from edgernn.contract import CAPTIONS, IMAGE, Model, validated
+from edgernn.data import scenes
+from edgernn.data.captions import OnMissing, assign_splits, encode_caption, read_captions
+from edgernn.data.picture_set import OnUnreadable, PictureSet, encode_corpus
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.models import checkpoint
+from edgernn.models.captioner import Captioner, CaptionerConfig
+from edgernn.models.image_encoder import image_encoder, load_encoder_weights
+from edgernn.training import resume
+from edgernn.training.captions import EVALUATION_PICTURES, CaptionOptions, CaptionTask, pad_captions
+from edgernn.training.device import choose_device, mixed_precision
+from edgernn.training.distributed import World, world
+from edgernn.training.options import TrainOptions
+from edgernn.training.progress import Reporter
+from edgernn.training.run import Run, read_setup, refuse_existing, run_task
+from edgernn.training.schedule import Budget
+
+PICTURES = "pictures"
+SCENES = "scenes"
+_HELD_OUT_PICTURES, _HELD_OUT_BYTES = 200, 8 << 20
+_TRAINED_SPLITS = ("train", "validation")
+
+
+class CaptionSetup(Model):
+    """What a captioning run is made of, besides the loop's options; saved with the run.
+
+    Attributes:
+        model: the model but for its vocabulary, which the captions decide.
+        options: of the loss and the encoder.
+        minimum_count: fewest occurrences of a word; rarer ones are ``<unk>``.
+    """
+
+    model: dict[str, Any] = Field(default_factory=dict)
+    options: CaptionOptions = CaptionOptions()
+    minimum_count: int = Field(default=2, ge=1)
+
+
+class CaptionData(Model):
+    """Where pictures and captions come from.
+
+    Attributes:
+        source: ``scenes``, or a caption file or a folder that holds one.
+        images: the pictures' folder, where it is not the caption file's.
+        validation_fraction: share of the pictures, where the file names no splits.
+        on_missing, on_unreadable: what to do with pictures that are not there, or that cannot be read.
+    """
+
+    source: str = SCENES
+    images: Path | None = None
+    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
+    on_missing: OnMissing = "error"
+    on_unreadable: OnUnreadable = "error"
+
+
+def train_captions(
+    data: CaptionData,
+    out: Path,
+    *,
+    options: TrainOptions,
+    setup: CaptionSetup | None = None,
+    encoder_weights: Path | None = None,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Run:
+    """Train a captioner into the folder ``out``.
+
+    Args:
+        data: pictures and captions.
+        out: a folder that holds no run yet.
+        options: of the loop.
+        setup: model and loss; the default is soft attention over a compact encoder.
+        encoder_weights: a file to fill the image encoder from; its batch statistics are then kept.
+        device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        reporter: who hears of the run.
+        tell: hears, one line each, how the pictures are prepared.
+
+    Raises:
+        UsageError, DataError, CheckpointError, TrainingError, StorageError: see errors.py.
+    """
+    setup = setup or CaptionSetup()
+    chosen = choose_device(device)
+    with world() as here:
+        if here.leads:
+            refuse_existing(out)
+            config = validated(CaptionerConfig, vocabulary=1, **setup.model)
+            config.contract()  # raises where the picture's size does not fit the encoder
+            if encoder_weights is not None:  # before minutes are spent on pictures
+                load_encoder_weights(image_encoder(config.encoder, config.image_size), encoder_weights)
+            _prepare(data, out, setup=setup, config=config, tell=tell)
+        here.wait()
+        if encoder_weights is not None:
+            setup = setup.model_copy(update={"options": setup.options.model_copy(update={"pretrained": True})})
+        task = _task(out, options, setup=setup, here=here, device=chosen, encoder_weights=encoder_weights)
+        return run_task(task, out, options=options, setup=setup.model_dump(), here=here, reporter=reporter)
+
+
+def resume_captions(out: Path, *, budget: Budget | None = None, device: str = "auto", reporter: Reporter | None = None) -> Run:
+    """Go on with the run in ``out`` as if it had never stopped; a new ``budget`` lengthens or shortens it.
+
+    Raises:
+        CheckpointError: there is no run, or its state is damaged.
+    """
+    chosen = choose_device(device)
+    progress, tensors = resume.load(out / resume.RESUME_FILE)
+    options = TrainOptions.model_validate(progress.options)
+    if budget is not None:
+        options = options.model_copy(update={"budget": budget})
+    setup = read_setup(CaptionSetup, progress, out, command="captions")
+    with world() as here:
+        task = _task(out, options, setup=setup, here=here, device=chosen)
+        return run_task(
+            task, out, options=options, setup=setup.model_dump(), here=here, reporter=reporter, resumed=(progress, tensors)
+        )
+
+
+def _prepare(
+    data: CaptionData, out: Path, *, setup: CaptionSetup, config: CaptionerConfig, tell: Callable[[str], None]
+) -> None:
+    """Decode the pictures, make the vocabulary, and keep a held-out sample."""
+    pictures = _pictures(data, out / PICTURES, size=config.image_size, tell=tell)
+    tokenizer = Tokenizer.build(_lines(pictures), "caption", minimum_count=setup.minimum_count)
+    tokenizer.save(out / checkpoint.TOKENIZER)
+    checkpoint.save_held_out(out / checkpoint.HELD_OUT, held_out_sample(pictures, tokenizer, longest=config.length))
+
+
+def _pictures(data: CaptionData, folder: Path, *, size: int, tell: Callable[[str], None]) -> PictureSet:
+    if data.source == SCENES:
+        tell(f"drawing {sum(scenes.SPLITS[split] for split in _TRAINED_SPLITS)} scenes")
+        drawn = {split: scenes.examples(split, scenes.SPLITS[split], size=size) for split in _TRAINED_SPLITS}
+        return PictureSet.write(
+            folder, {split: (scenes.SPLITS[split], found) for split, found in drawn.items()}, size=size, source=SCENES
+        )
+    corpus = read_captions(Path(data.source), images=data.images, on_missing=data.on_missing)
+    if corpus.missing:
+        shown = ", ".join(corpus.missing[:3])
+        tell(f"left out the captions of {len(corpus.missing)} missing pictures: {shown}")
+    if corpus.empty:
+        tell(f"left out {corpus.empty} empty captions")
+    found = assign_splits(corpus, validation_fraction=data.validation_fraction)
+    used = [picture for picture in found if picture.split in _TRAINED_SPLITS]
+    source = Path(data.source).name
+    return encode_corpus(used, folder, size=size, source=source, on_unreadable=data.on_unreadable, tell=tell)
+
+
+def _lines(pictures: PictureSet) -> Iterator[str]:
+    """The training captions, one a line; a word met in validation alone stays unknown."""
+    return (f"{caption}\n" for index in pictures.split("train") for caption in pictures.captions[index])
+
+
+def held_out_sample(pictures: PictureSet, tokenizer: Tokenizer, *, longest: int) -> dict[str, np.ndarray]:
+    """Return the first validation pictures ``image [N, S, S, 3]`` uint8 and their ``captions [N, K, T]`` int64.
+
+    As many as fit into 8 MB, at most 200; a picture with fewer than K references has rows of padding.
+    """
+    count = max(1, min(_HELD_OUT_PICTURES, _HELD_OUT_BYTES // (3 * pictures.size**2)))
+    chosen = pictures.split("validation")[:count]
+    ids = [[encode_caption(tokenizer, text) for text in pictures.captions[index]] for index in chosen]
+    most = max(map(len, ids))
+    rows = [caption for own in ids for caption in (*own, *[np.zeros(0, np.int64)] * (most - len(own)))]
+    table = pad_captions(rows, longest)  # [N · K, T]
+    images = np.ascontiguousarray(pictures.pictures[chosen.start : chosen.stop])
+    return {IMAGE: images, CAPTIONS: table.reshape(len(ids), most, -1)}
+
+
+def _task(
+    out: Path,
+    options: TrainOptions,
+    *,
+    setup: CaptionSetup,
+    here: World,
+    device: torch.device,
+    encoder_weights: Path | None = None,
+) -> CaptionTask:
+    tokenizer = Tokenizer.load(out / checkpoint.TOKENIZER)
+    pictures = PictureSet.open(out / PICTURES)
+    torch.manual_seed(options.seed)
+    model = Captioner(validated(CaptionerConfig, vocabulary=tokenizer.vocabulary_size, **setup.model))
+    if encoder_weights is not None:
+        load_encoder_weights(model.encoder, encoder_weights)
+    if here.rank:
+        torch.manual_seed(options.seed + here.rank)  # dropout differs between processes; weights do not
+    about = {
+        "corpus": pictures.source,
+        "split": f"{min(len(pictures.split('validation')), EVALUATION_PICTURES)} validation pictures of {pictures.source}",
+        "train_pictures": len(pictures.split("train")),
+        "options": options.model_dump(),
+        "captions": setup.options.model_dump(),
+    }
+    return CaptionTask(
+        model.to(device),
+        pictures,
+        tokenizer=tokenizer,
+        options=setup.options,
+        decoding=model.config.decoding(tokenizer),
+        world=here,
+        batch=options.batch,
+        seed=options.seed,
+        mixed=mixed_precision(options.mixed, device),
+        folder=out,
+        about=about,
+    )
