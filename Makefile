@@ -1,11 +1,11 @@
-# make demo | test | check | benchmarks — each makes the environment first, in .venv
+# make demo | demo-captions | test | check | benchmarks — each makes the environment first, in .venv
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # mypy cannot see a mapped package, so it checks a copy laid out as installed.
-.PHONY: all env demo test check format build benchmarks clean
+.PHONY: all env demo demo-captions test check format build benchmarks clean
 all: check test
 
 env: $(INSTALLED)
@@ -18,6 +18,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: env
 	$(BIN)/edgernn demo text
+
+demo-captions: env
+	$(BIN)/edgernn demo captions
 
 test: env
 	$(BIN)/python -m pytest
@@ -43,4 +46,4 @@ benchmarks: env
 	$(BIN)/python benchmarks/large_corpus.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-text
+	rm -rf $(VENV) build dist *.egg-info demo-text demo-captions

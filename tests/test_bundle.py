@@ -391,6 +391,16 @@ def test_an_artifact_is_chosen_by_path_by_format_or_first(bundle: Bundle) -> Non
     assert bundle.artifact("coreml-mlstate").narrowing.runtime_state
 
 
+def test_of_a_captioner_a_format_means_its_step_and_a_path_means_itself(captioner_bundle: Bundle) -> None:
+    assert captioner_bundle.manifest.artifacts[0].graph == "encode"
+    for name, path in ((None, ONNX), ("onnx", ONNX), ("torchscript", TORCHSCRIPT), ("coreml", COREML)):
+        assert captioner_bundle.artifact(name).path == path
+        assert captioner_bundle.artifact(name).graph == "step"
+    for artifact in captioner_bundle.manifest.artifacts:
+        assert captioner_bundle.artifact(artifact.path) == artifact
+        assert captioner_bundle.file_contract(artifact).graph == artifact.graph
+
+
 @pytest.mark.parametrize("name", ["", "tflite", "onnx/other.onnx", "step.onnx"])
 def test_an_unknown_artifact_lists_those_there_are(bundle: Bundle, name: str) -> None:
     with pytest.raises(UsageError, match=rf"no artifact '{name}' in .*; it has: {ONNX}, {TORCHSCRIPT}, {COREML}"):

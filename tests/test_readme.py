@@ -29,6 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script.parent.mkdir()
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m edgernn "$@"\n')
     script.chmod(0o755)
+    (place / "benchmarks").symlink_to(ROOT / "benchmarks")
     environment = {**os.environ, "PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
     commands = [line[2:] for block in _blocks("console") for line in block.splitlines() if line.startswith("$ ")]
     assert len(commands) >= 8
@@ -41,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_commands_leave_what_they_promise(folder: Path) -> None:
-    for name in ("runs/docs/loss.png", "docs.edgernn", "report.json", "half.state"):
+    for name in ("runs/docs/loss.png", "docs.edgernn", "report.json", "half.state", "scenes.edgernn", "map.png"):
         assert (folder / name).exists()
 
 

@@ -9,31 +9,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import PIL
 import pytest
 
 import edgernn
-from edgernn.cli.app import main
 
 Run = Callable[..., tuple[int, str, str]]
-COMMANDS = ("train text", "export", "verify", "generate", "inspect", "doctor", "demo text")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Run a command in this process, in an empty folder; return exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["edgernn", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
+COMMANDS = (
+    *("train text", "train captions", "export", "verify", "generate", "caption"),
+    *("inspect", "doctor", "demo text", "demo captions"),
+)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -130,8 +115,10 @@ def test_generate_saves_and_continues(bundle_folder: Path, run: Run) -> None:
 def test_doctor(run: Run) -> None:
     code, out, _ = run("doctor")
     assert code == 0
-    assert "onnxruntime" in out
+    for package in ("onnxruntime", "pillow", "pycocoevalcap"):
+        assert package in out
     found = json.loads(run("doctor", "--json")[1])
+    assert found["packages"]["pillow"] == PIL.__version__
     assert found["formats"]["onnx"] == {"export": "yes", "run": "yes"}
 
 
@@ -159,7 +146,8 @@ def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path, tmp
     refused = call("generate", bundle, "--artifact", "torchscript")
     assert refused.returncode == 2
     assert "needs the package 'torch', which is not installed; run: pip install 'edgernn[train]'" in refused.stderr
-    for command in (["train", "text", "--out", "r"], ["export", "r", "--out", "x"], ["demo", "text", "--out", "d"]):
+    heavy = (["train", "text", "--out", "r"], ["export", "r", "--out", "x"], ["demo", "text", "--out", "d"])
+    for command in (*heavy, ["train", "captions", "--out", "r"], ["demo", "captions", "--out", "d"]):
         told = call(*command)
         assert told.returncode == 2
         assert "needs the package 'torch', which is not installed; run: pip install 'edgernn[all]'" in told.stderr
@@ -199,7 +187,12 @@ def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path, tmp
         (["generate", "BUNDLE", "--on-unknown", "drop"], "choose one of error, skip"),
         (["inspect", "absent"], "no file or folder at absent"),
         (["inspect", "short.txt"], "neither a bundle nor a model file"),
+        (["train", "text", "--data", "short.txt", "--out", "r", "--minutes", "nan"], "--minutes is nan, expected above 0"),
+        (["train", "text", "--data", "short.txt", "--out", "r", "--embedding", 0], "embedding is 0: expected"),
         (["demo", "text", "--out", "old"], "holds an older demo"),
+        (["demo", "text", "--out", "r", "--minutes", 0], "--minutes is 0, expected above 0"),
+        (["demo", "captions", "--out", "old"], "holds an older demo"),
+        (["demo", "captions", "--out", "r", "--minutes", -1], "--minutes is -1, expected above 0"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn.contract import FileContract, Narrowing, language_contract
+from edgernn.contract import FileContract, Narrowing
 from edgernn.decoding.generate import PREFILL_STEPS, Generation, Snapshot, begin, greedy_tokens, prefill
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
 from edgernn.errors import UsageError
+from edgernn.model_contracts import language_contract
 from edgernn.sessions.base import Session, State
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
@@ -51,38 +52,38 @@ def write(session: Session, prompt: np.ndarray, length: int, sampler: Sampler, s
 @given(prompt=IDS)
 def test_prefill_in_one_call_equals_step_by_step(prompt: np.ndarray) -> None:
     whole, narrow = fake(), fake(time=1)
-    logits, state = prefill(whole, prompt[None], whole.initial_state())
-    stepped_logits, stepped_state = prefill(narrow, prompt[None], narrow.initial_state())
-    assert np.array_equal(logits, stepped_logits)
+    outputs, state = prefill(whole, prompt[None], whole.initial_state())
+    stepped_outputs, stepped_state = prefill(narrow, prompt[None], narrow.initial_state())
+    assert np.array_equal(outputs["logits"], stepped_outputs["logits"])
     assert same(state, stepped_state)
     assert (whole.calls, narrow.calls) == (1, len(prompt))
 
 
 def test_prefill_on_a_real_file_equals_step_by_step(ort: Session) -> None:
     prompt = np.arange(20, dtype=np.int64)[None] % ort.contract.sizes["vocab"]
-    logits, state = prefill(ort, prompt, ort.initial_state())
+    last, state = prefill(ort, prompt, ort.initial_state())
     stepped = ort.initial_state()
     for t in range(prompt.shape[1]):
         outputs, stepped = ort.step({"tokens": prompt[:, t : t + 1]}, stepped)
-    assert logits.shape == (1, ort.contract.sizes["vocab"])
-    assert np.abs(outputs["logits"][:, -1] - logits).max() < 1e-5
+    assert last["logits"].shape == (1, ort.contract.sizes["vocab"])
+    assert np.abs(outputs["logits"][:, -1] - last["logits"]).max() < 1e-5
     assert same(state, stepped, 1e-5)
 
 
 @pytest.mark.parametrize(("length", "calls"), [(1, 1), (PREFILL_STEPS, 1), (PREFILL_STEPS + 1, 2), (3 * PREFILL_STEPS, 3)])
 def test_a_long_prompt_goes_in_as_calls_of_bounded_length(length: int, calls: int) -> None:
     session, prompt = fake(), np.arange(length, dtype=np.int64)[None] % VOCABULARY
-    logits, state = prefill(session, prompt, session.initial_state())
+    last, state = prefill(session, prompt, session.initial_state())
     outputs, expected = fake().step({"tokens": prompt}, session.initial_state())
     assert session.calls == calls
-    assert np.array_equal(logits, outputs["logits"][:, -1])
+    assert np.array_equal(last["logits"], outputs["logits"][:, -1])
     assert same(state, expected)
 
 
 def test_prefill_takes_a_batch() -> None:
     session, prompt = fake(), np.array([[1, 2], [3, 4], [5, 6]], np.int64)
-    logits, state = prefill(session, prompt, session.initial_state(3))
-    assert logits.argmax(-1).tolist() == [3, 5, 0]
+    last, state = prefill(session, prompt, session.initial_state(3))
+    assert last["logits"].argmax(-1).tolist() == [3, 5, 0]
     assert state["h"].shape == (2, 3, 3)
 
 

@@ -223,3 +223,8 @@ def test_the_tokenizer_of_a_bundle_belongs_to_its_model(bundle_folder: Path, bun
     (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
     with pytest.raises(BundleError, match="the tokenizer has 3 tokens, the manifest says 34, the model has 34"):
         spoken(folder, "a")
+
+
+def test_a_captioner_writes_about_pictures_only(captioner_bundle_folder: Path) -> None:
+    with pytest.raises(UsageError, match=rf"is a captioner, .*; use: edgernn caption {captioner_bundle_folder} PICTURE"):
+        spoken(captioner_bundle_folder, "a")

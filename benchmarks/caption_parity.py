@@ -1,0 +1,68 @@
+"""How far a trained captioner's exported files are from the reference: python benchmarks/caption_parity.py CHECKPOINT
+
+Both graphs: the largest absolute difference of any output over pictures (encode) and over 30 chained steps (step), and how
+many captions of 200 held-out pictures are identical, greedy and by a beam search of 3, each file beside its own encoder.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from _report import table
+
+import edgernn
+from edgernn.contract import ENCODE, FileContract
+from edgernn.data import scenes
+from edgernn.data.scene_drawing import draw
+from edgernn.decoding.captions import CaptionSessions, greedy_captions, search_caption
+from edgernn.export import export_bundle
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.parity.checks import rollouts
+from edgernn.parity.subject import Subject, subjects
+from edgernn.sessions.eager import EagerSession
+
+PICTURES, STEPS, BEAM = 200, 30, 3
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        raise SystemExit(f"usage: {sys.argv[0]} CHECKPOINT: a captioner's folder, as edgernn train captions writes it")
+    checkpoint = edgernn.load(sys.argv[1])
+    images = np.stack([draw(scenes.make_scene("test", index)) for index in range(PICTURES)])
+    expected = captions(reference(checkpoint), images, checkpoint)
+    with tempfile.TemporaryDirectory() as scratch:
+        bundle = export_bundle(checkpoint, Path(scratch) / "bundle")
+        found, _ = subjects(bundle, steps=STEPS)
+        rows = [row(subject, images, expected, checkpoint) for subject in found]
+    table(("artifact", "precision", "runtime", f"worst absolute difference, {STEPS} steps", "in", "identical captions"), rows)
+
+
+def reference(checkpoint: Checkpoint) -> CaptionSessions:
+    contract = checkpoint.model.config.contract()
+    encode = EagerSession(checkpoint.model, FileContract(contract=contract, graph=ENCODE))
+    return CaptionSessions(encode, EagerSession(checkpoint.model))
+
+
+def captions(sessions: CaptionSessions, images: np.ndarray, checkpoint: Checkpoint) -> list[list[int]]:
+    decoding = checkpoint.model.config.decoding(checkpoint.tokenizer)
+    greedy = greedy_captions(sessions, images, decoding)
+    return greedy + [list(search_caption(sessions, image[None], decoding, beam=BEAM).tokens) for image in images]
+
+
+def row(subject: Subject, images: np.ndarray, expected: list[list[int]], checkpoint: Checkpoint) -> tuple[object, ...]:
+    assert subject.judge is not None
+    worst = max(
+        (drift for run in rollouts(subject.judge, subject.session, STEPS) for drift in run.drifts),
+        key=lambda drift: drift.worst,
+    )
+    same = [a == b for a, b in zip(captions(subject.captioner, images, checkpoint), expected, strict=True)]
+    greedy, beam = sum(same[:PICTURES]), sum(same[PICTURES:])
+    told = f"greedy {greedy}, beam {beam} of {PICTURES}"
+    return subject.artifact.path, subject.artifact.precision, subject.runtime, f"{worst.worst:.1e}", worst.tensor, told
+
+
+if __name__ == "__main__":
+    main()

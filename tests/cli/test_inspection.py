@@ -1,0 +1,119 @@
+"""``edgernn inspect``, and the tables of export and verify, on a captioner: two graphs, scores, and lone files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from edgernn.cli import tables
+from edgernn.contract import STEP
+from edgernn.manifest import Artifact, ParityRecord
+
+Run = Callable[..., tuple[int, str, str]]
+TRAINED = {
+    "corpus": "scenes",
+    "split": "400 validation pictures",
+    "validation_loss": 0.25,
+    "cider_d": 6.5,
+    "bleu_4": 0.98,
+    "rouge_l": 0.99,
+    "exact_match": 0.875,
+}
+
+
+def row(out: str, name: str) -> list[str]:
+    """Return the words of the one line that begins with ``name``."""
+    (line,) = [line for line in out.splitlines() if line.startswith(name)]
+    return line.split()
+
+
+def test_a_checkpoint_with_the_scores_of_its_captions(captioner_folder: Path, run: Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(captioner_folder, tmp_path / "run"))
+    assert "captions that it wrote" not in run("inspect", folder)[1]  # nothing was measured
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "training": TRAINED}), encoding="utf-8")
+    code, out, _ = run("inspect", "run")
+    assert code == 0
+    assert "parameters, caption tokens" in out
+    assert "conditioning           soft-attention" in out
+    assert "trained on scenes: 0.2500 nats/token (400 validation pictures)" in out
+    assert "captions that it wrote for them: cider_d 6.5000, bleu_4 0.9800, rouge_l 0.9900, exact_match 0.8750" in out
+    assert json.loads(run("inspect", "run", "--json")[1])["training"] == TRAINED
+
+
+def test_a_bundle_says_which_graph_each_file_holds(captioner_bundle_folder: Path, run: Run) -> None:
+    code, out, _ = run("inspect", captioner_bundle_folder)
+    assert code == 0
+    assert "captioner model" in out
+    assert "first state: made by encode" in out
+    assert row(out, "artifact")[:3] == ["artifact", "graph", "precision"]
+    for path in ("onnx/encode.onnx", "torchscript/step.pt", "coreml/encode.mlpackage", "coreml/step_mlstate.mlpackage"):
+        assert row(out, path)[1] == ("encode" if "encode" in path else "step")
+    assert row(out, "encode in")[2:6] == ["image", "input", "uint8", "batch,"]
+    assert "step out    attention" in out
+
+
+def test_a_bundle_of_one_graph_needs_no_such_column(bundle_folder: Path, run: Run) -> None:
+    out = run("inspect", bundle_folder)[1]
+    assert row(out, "artifact")[:2] == ["artifact", "precision"]
+    assert row(out, "onnx/step.onnx")[1] == "float32"
+    assert "first state: zeros" in out
+
+
+@pytest.mark.parametrize("graph", ["encode", "step"])
+@pytest.mark.parametrize("name", ["onnx/{}.onnx", "torchscript/{}.pt", "coreml/{}.mlpackage"])
+def test_a_lone_file_says_what_it_computes(name: str, graph: str, captioner_bundle_folder: Path, run: Run) -> None:
+    code, out, _ = run("inspect", captioner_bundle_folder / name.format(graph))
+    assert code == 0
+    assert f"it computes {graph} of the contract (schema 1); first state: made by encode" in out
+    own, contract = out.split("it computes")
+    assert ("image" in own) == (graph == "encode")
+    assert ("attention" in own) == (graph == "step")
+    assert "image" in contract
+    assert "attention" in contract
+
+
+def test_export_and_verify_print_tables_of_both_graphs(captioner_folder: Path, run: Run) -> None:
+    code, out, err = run("export", captioner_folder, "--out", "b", "--to", "onnx")
+    assert code == 0
+    assert "exporting onnx float32, encode" in err
+    assert row(out, "onnx/encode.onnx")[1:3] == ["encode", "float32"]
+    assert row(out, "onnx/step.onnx")[1:3] == ["step", "float32"]
+    assert out.splitlines()[-1].startswith("wrote b, ")
+    code, out, err = run("verify", "b", "--steps", 4)
+    assert code == 0
+    assert "verifying onnx/encode.onnx" in err
+    for path in ("onnx/encode.onnx", "onnx/step.onnx"):
+        assert row(out, f"{path} (float32)")[2:4] == ["contract", "passed"]
+    assert "captions of 6 held-out pictures identical" in out
+    assert "verified: 2 of 2 artifacts passed" in out
+
+
+def test_paths_are_whole_on_a_narrow_terminal(captioner_bundle_folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgernn.cli.bundle_commands.result_console", lambda: Console(width=70))
+    out = run("inspect", captioner_bundle_folder)[1]
+    lines = out[out.index("artifact ") :].splitlines()
+    column = "".join(line[: lines[0].index("graph")].strip() for line in lines)
+    for path in ("onnx/encode.onnx", "torchscript/step.pt", "coreml/step_mlstate.mlpackage"):
+        assert path in column  # over several lines, but nothing is cut off: it is what --artifact takes
+
+
+@pytest.mark.parametrize(("graph", "what"), [("encode", "pictures"), (STEP, "steps")])
+def test_parity_is_counted_in_what_the_graph_takes(graph: str, what: str) -> None:
+    record = ParityRecord(steps=16, worst=2e-6, tensor="h", tolerance=1e-4)
+    whole = {
+        "path": "a",
+        "format": "onnx",
+        "precision": "float32",
+        "bytes": 1,
+        "sha256": "0" * 64,
+        "target": "",
+        "exporter": "",
+    }
+    artifact = Artifact.model_validate({**whole, "graph": graph, "parity": record})
+    assert tables._parity(artifact) == f"2.0e-06 over 16 {what}"

@@ -1,0 +1,133 @@
+"""Every picture that edgernn draws, looked at: panels, light, words, and what is asked of a machine that cannot draw."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgernn import plots
+from edgernn.errors import StorageError, UnavailableError
+
+GREY = 180
+SHORT = ("a", "red", "dot", "above", "two", "blue", "squares")
+LONG = ("internationalization", "counterrevolutionary", "incomprehensibilities", "uncharacteristically")
+
+
+@pytest.fixture
+def draw(tmp_path: Path) -> Callable[..., np.ndarray]:
+    """Draw the map of a grey picture and return it, uint8 ``[H, W, 3]``."""
+
+    def make(words: list[str], *, size: tuple[int, int] = (64, 64), attention: np.ndarray | None = None) -> np.ndarray:
+        looked = np.full((len(words), 16), 1 / 16) if attention is None else attention
+        plots.attention_map(np.full((*size, 3), GREY, np.uint8), words, looked, tmp_path / "map.png")
+        with Image.open(tmp_path / "map.png") as drawn:
+            assert drawn.format == "PNG"
+            return np.array(drawn.convert("RGB"))
+
+    return make
+
+
+def runs(filled: np.ndarray) -> list[tuple[int, int]]:
+    """Return where the runs of True in ``filled [N]`` begin and end."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], filled.astype(int), [0]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def panels(drawn: np.ndarray) -> list[np.ndarray]:
+    """Cut a map into its panels, row by row: the picture fills them from edge to edge, words and gaps do not."""
+    dark = drawn.max(2) < 200
+    left, right = runs(dark.mean(0) > 0.3)[0]
+    rows = [run for run in runs(dark[:, left + 2 : right - 2].all(1)) if run[1] - run[0] > 10]
+    return [drawn[top:end, start:stop] for top, end in rows for start, stop in runs(dark[top + 2 : end - 2].all(0))]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 6, 14])
+def test_a_panel_for_the_picture_and_one_for_each_word(count: int, draw: Callable[..., np.ndarray]) -> None:
+    found = panels(draw(["word"] * count))
+    assert len(found) == count + 1
+    for panel in found:  # looking everywhere alike leaves the picture as it is
+        assert np.abs(panel[3:-3, 3:-3].astype(int) - GREY).max() <= 1
+        assert abs(panel.shape[0] - panel.shape[1]) <= 2
+
+
+@pytest.mark.parametrize("size", [(64, 64), (30, 120), (120, 40), (500, 300)], ids=str)
+@pytest.mark.parametrize("region", [0, 6, 11, 15])
+def test_it_is_light_where_the_model_looked(region: int, size: tuple[int, int], draw: Callable[..., np.ndarray]) -> None:
+    looked = np.full((1, 16), 0.001)
+    looked[0, region] = 1
+    plain, panel = panels(draw(["dot"], size=size, attention=looked))
+    assert plain.shape == panel.shape
+    height, width = panel.shape[:2]
+    assert max(height, width) <= 1.75 * 120
+    assert height / width == pytest.approx(size[0] / size[1], rel=0.1)
+    light = panel[..., 0].astype(float)
+    assert light.max() == pytest.approx(GREY, abs=8)  # the brightest region stands in full light
+    bright = np.argwhere(light > (light.max() + light.min()) / 2).mean(0)
+    where = (region // 4 + 0.5) / 4 * height, (region % 4 + 0.5) / 4 * width
+    assert bright == pytest.approx(where, abs=0.08 * max(height, width))
+    assert light[np.ix_([2, -3], [2, -3])].min() < GREY / 2
+
+
+def test_the_region_looked_at_most_is_in_full_light_however_little_it_got(draw: Callable[..., np.ndarray]) -> None:
+    looked = np.full((1, 16), 0.0624)
+    looked[0, 5] = 0.064
+    _, panel = panels(draw(["dot"], attention=looked))
+    assert panel[..., 0].max() == pytest.approx(GREY, abs=3)
+
+
+@pytest.mark.parametrize("words", [SHORT, LONG, ("x" * 60,)], ids=["short", "long", "endless"])
+@pytest.mark.parametrize("size", [(64, 64), (200, 50)], ids=str)
+def test_words_stand_above_their_panels_and_never_touch(
+    words: tuple[str, ...], size: tuple[int, int], draw: Callable[..., np.ndarray]
+) -> None:
+    drawn = draw(list(words), size=size)
+    columns = min(len(words) + 1, 6)
+    pitch = drawn.shape[1] / columns
+    first_row = drawn[: np.flatnonzero((drawn[:, int(pitch / 2)] < 200).all(1))[0]]  # above the first panel
+    ink = (first_row.max(2) < 200).any(0)
+    for column in range(columns):
+        inside = ink[round(column * pitch) + 2 : round((column + 1) * pitch) - 2]
+        assert inside.any() == (column > 0)  # the picture alone has no word
+    for column in range(1, columns):
+        assert not ink[round(column * pitch) - 1 : round(column * pitch) + 1].any()
+
+
+def test_a_word_is_shown_as_it_is(draw: Callable[..., np.ndarray]) -> None:
+    draw(["$5", "$x^$", "a_b", "\\frac", "<unk>", "犬", "كلب", "😀"])  # no formulas, and no warning of a missing glyph
+
+
+def test_the_words_and_the_attention_must_be_as_many(draw: Callable[..., np.ndarray]) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        draw(["two", "words"], attention=np.full((1, 16), 1 / 16))
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match="could not write"):
+        plots.attention_map(np.zeros((8, 8, 3), np.uint8), [], np.zeros((0, 4)), tmp_path / "folder")
+
+
+def test_a_machine_without_matplotlib_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plots.check_available()
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    for draw in (plots.check_available, lambda: plots.loss_curve([], tmp_path / "loss.png")):
+        with pytest.raises(UnavailableError, match=r"drawing needs matplotlib; run: pip install 'edgernn\[images\]'"):
+            draw()
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_the_loss_curve(validated: bool, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"kind": "train", "step": step, "train_loss": 3 - step / 50} for step in range(0, 100, 10)]
+    if validated:
+        rows += [{"kind": "validation", "step": step, "validation_loss": 2.5, "split": "a part"} for step in (50, 100)]
+    plots.loss_curve(rows, tmp_path / "loss.png")
+    with Image.open(tmp_path / "loss.png") as drawn:
+        pixels = np.array(drawn.convert("RGB")).reshape(-1, 3)
+    for colour, there in (((0x8D, 0xA9, 0xC4), True), ((0xC1, 0x44, 0x0E), validated)):
+        assert (pixels == colour).all(1).any() == there
