@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from _faulty_captioner import caption_checkpoint
 
 from edgernn.bundle import digest
 from edgernn.data.tokenizer import Tokenizer
@@ -72,7 +73,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an honest bundle is made: the model's options, the token kind, and what is exported."""
+    """How an honest bundle is made: the model's options, the token kind, and what is exported.
+
+    The kind ``caption`` makes a captioner, with words and pictures of its own.
+    """
 
     model: dict[str, Any]
     to: tuple[str, ...] = ("onnx",)
@@ -90,6 +94,10 @@ RECIPES = {
     "learned release": Recipe({"cell": "lstm", "learned_initial_state": True}, options={"release": True}),
     "release": Recipe({"cell": "lstm"}, to=("onnx", "torchscript"), options={"release": True}),
     "coreml": Recipe({"cell": "lstm"}, to=("coreml",), options={"precision": ["float16", "float32"]}),
+    "captioner": Recipe({"conditioning": "soft-attention"}, kind="caption"),
+    "captioner release": Recipe({"conditioning": "soft-attention"}, kind="caption", options={"release": True}),
+    "captioner coreml": Recipe({"conditioning": "soft-attention"}, to=("coreml",), kind="caption"),
+    "captioner every-step": Recipe({"conditioning": "every-step"}, kind="caption"),
 }
 
 
@@ -146,14 +154,14 @@ def verify(folder: Path, artifact: str) -> VerifyReport:
 
 def make_bundle(recipe: Recipe, folder: Path) -> None:
     """Export a seeded model without training; no parameter is zero, so that a lost one shows."""
+    made = caption_checkpoint(**recipe.model) if recipe.kind == "caption" else _text_checkpoint(recipe)
+    export_bundle(made, folder, to=recipe.to, steps=STEPS, **recipe.options)
+
+
+def _text_checkpoint(recipe: Recipe) -> Checkpoint:
     tokenizer = Tokenizer.build([recipe.text], recipe.kind)
-    export_bundle(
-        Checkpoint(make_model(tokenizer, **recipe.model), tokenizer, held_out=tokenizer.encode(recipe.text)),
-        folder,
-        to=recipe.to,
-        steps=STEPS,
-        **recipe.options,
-    )
+    held_out = {"tokens": tokenizer.encode(recipe.text)}
+    return Checkpoint(make_model(tokenizer, **recipe.model), tokenizer, held_out=held_out)
 
 
 def make_model(tokenizer: Tokenizer, *, seed: int = 3, **options: Any) -> LanguageModel:

@@ -14,14 +14,14 @@ ONNX = "onnx/step.onnx"
 Change = Callable[[onnx.ModelProto], None]
 
 
-def on_onnx(change: Change) -> Callable[[Path], None]:
-    """Turn a change of a graph into a change of a bundle folder."""
+def on_onnx(change: Change, inner: str = ONNX) -> Callable[[Path], None]:
+    """Turn a change of a graph into a change of a bundle folder; ``inner`` is the graph's file."""
 
     def apply(folder: Path) -> None:
-        model = onnx.load(folder / ONNX)
+        model = onnx.load(folder / inner)
         change(model)
-        onnx.save(model, folder / ONNX)
-        sign(folder, ONNX)
+        onnx.save(model, folder / inner)
+        sign(folder, inner)
 
     return apply
 

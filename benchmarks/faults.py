@@ -12,15 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import faults_bundle
+import faults_captioner
 import faults_coreml
 import faults_onnx_interface
 import faults_onnx_weights
 import faults_onnx_wiring
+import faults_pictures
 import faults_torchscript
 from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, make_bundle
 from _report import table
 
 from edgernn.contract import CELL_STATES
+from edgernn.model_contracts import CONDITIONINGS
 from edgernn.parity.verify import verify_bundle
 
 _MODULES = (
@@ -30,6 +33,8 @@ _MODULES = (
     faults_bundle,
     faults_torchscript,
     faults_coreml,
+    faults_pictures,
+    faults_captioner,
 )
 FAULTS: dict[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
 HONEST_STEPS = 128
@@ -62,7 +67,7 @@ def judge_all(workshop: Workshop) -> dict[str, Verdict]:
 
 
 def honest_matrix() -> Iterator[tuple[str, Recipe]]:
-    """Yield every cell at every depth, two sizes each, the token kinds in turn; then what is special about a model."""
+    """Yield every cell at every depth, two sizes each, the token kinds in turn; captioners; what is special about a model."""
     kinds = ("char", "byte", "word", "bpe")
     place = 0
     for cell in CELL_STATES:
@@ -75,6 +80,10 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
     for cell in CELL_STATES:
         both = {"precision": ["float16", "float32"]}
         yield f"{cell} coreml", Recipe({"cell": cell, "layers": 2, "hidden": 16}, to=("coreml",), options=both)
+    for conditioning in CONDITIONINGS:
+        for cell in ("lstm", "gru"):
+            model = {"conditioning": conditioning, "cell": cell, "layers": 1 + (cell == "gru")}
+            yield f"captioner {conditioning} {cell}", Recipe(model, to=("onnx", "torchscript", "coreml"), kind="caption")
     tied = Recipe({"cell": "gru", "tied": True}, to=("onnx", "torchscript"))
     yield from [("tied", tied), ("learned", RECIPES["learned"]), ("release", RECIPES["release"]), ("wide", RECIPES["wide"])]
 

@@ -32,15 +32,27 @@ def _mount() -> None:
 
 _mount()
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from torch import nn  # noqa: E402
 
 from edgernn.bundle import Bundle  # noqa: E402
+from edgernn.data.captions import encode_caption  # noqa: E402
 from edgernn.data.tokenizer import Tokenizer  # noqa: E402
 from edgernn.export.pack import export_bundle  # noqa: E402
+from edgernn.models.captioner import Captioner, CaptionerConfig  # noqa: E402
 from edgernn.models.checkpoint import Checkpoint, save  # noqa: E402
 from edgernn.models.language import LanguageConfig, LanguageModel  # noqa: E402
 
 TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n"
+CAPTIONS = (  # two of each of six pictures
+    ("a red dot above a blue square", "a blue square below a red dot"),
+    ("a green cross at the top left", "at the top left is a green cross"),
+    ("two dogs in the snow", "two brown dogs run in deep snow"),
+    ("a black cat", "a cat that is black"),
+    ("a small boat on the water", "the boat is small"),
+    ("the man's hat is red", "a man with a red hat"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +83,7 @@ def checkpoint_folder(
 ) -> Path:
     """A checkpoint of a tiny LSTM. Read only."""
     folder = tmp_path_factory.mktemp("checkpoint") / "run"
-    held_out = tokenizer.encode(TEXT)
+    held_out = {"tokens": tokenizer.encode(TEXT)}
     save(Checkpoint(make_model(), tokenizer, {"corpus": "a test"}, held_out), folder)
     return folder
 
@@ -88,3 +100,84 @@ def bundle_folder(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFact
 def bundle(bundle_folder: Path) -> Bundle:
     """The bundle, opened."""
     return Bundle.open(bundle_folder)
+
+
+@pytest.fixture(scope="session")
+def caption_tokenizer() -> Tokenizer:
+    """The words of ``CAPTIONS``."""
+    return Tokenizer.build([f"{text}\n" for texts in CAPTIONS for text in texts], "caption", minimum_count=1)
+
+
+@pytest.fixture(scope="session")
+def make_captioner(caption_tokenizer: Tokenizer) -> Callable[..., Captioner]:
+    """Build a tiny seeded captioner; keyword arguments go to its configuration.
+
+    Its weights are large enough for its captions to differ from picture to picture, which fresh ones do not make them.
+    """
+
+    def make(*, seed: int = 3, **options: object) -> Captioner:
+        torch.manual_seed(seed)
+        tiny = {"hidden": 8, "embedding": 6, "keys": 5, "image_size": 32, "length": 7}
+        config = {"vocabulary": caption_tokenizer.vocabulary_size, **tiny, **options}
+        model = Captioner(CaptionerConfig.model_validate(config))
+        with torch.no_grad():
+            for parameter in model.parameters():  # no zeros anywhere: a bias that gets lost must show
+                spread = 0.3 if parameter.ndim == 1 else 2 / parameter[0].numel() ** 0.5
+                parameter.add_(spread * torch.randn_like(parameter))
+            for module in model.modules():
+                if isinstance(module, nn.BatchNorm2d):  # as after training: nothing is 0, 1 or the same as its neighbour
+                    module.running_mean.normal_(0, 0.2)
+                    module.running_var.uniform_(0.5, 2)
+                    module.num_batches_tracked.fill_(7)
+        return model.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pictures() -> np.ndarray:
+    """Six pictures, uint8 ``[6, 32, 32, 3]``: a coloured patch each on another ground, under noise. Read only."""
+    random = np.random.default_rng(5)
+    made = random.integers(0, 256, (6, 1, 1, 3)) * np.ones((6, 32, 32, 3))
+    for index, picture in enumerate(made):
+        picture[4 * index : 4 * index + 9, 2 : 9 + 3 * index] = random.integers(0, 256, 3)
+    return np.clip(made + random.normal(0, 12, made.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def caption_ids(caption_tokenizer: Tokenizer) -> np.ndarray:
+    """``CAPTIONS`` from <start> to <end>, then padded, int64 ``[6, 2, T]``. Read only."""
+    ids = [encode_caption(caption_tokenizer, text) for texts in CAPTIONS for text in texts]
+    table = np.zeros((len(ids), max(map(len, ids))), np.int64)
+    for row, own in zip(table, ids, strict=True):
+        row[: len(own)] = own
+    return table.reshape(len(CAPTIONS), 2, -1)
+
+
+@pytest.fixture(scope="session")
+def captioner_folder(
+    make_captioner: Callable[..., Captioner],
+    caption_tokenizer: Tokenizer,
+    pictures: np.ndarray,
+    caption_ids: np.ndarray,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A checkpoint of a tiny captioner with soft attention. Read only."""
+    folder = tmp_path_factory.mktemp("captioner") / "run"
+    held_out = {"image": pictures, "captions": caption_ids}
+    save(Checkpoint(make_captioner(), caption_tokenizer, {"corpus": "a test"}, held_out), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def captioner_bundle_folder(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the tiny captioner in every format. Read only; copy it to change it."""
+    folder = tmp_path_factory.mktemp("bundle") / "captioner"
+    export_bundle(captioner_folder, folder, steps=8)
+    return folder
+
+
+@pytest.fixture
+def captioner_bundle(captioner_bundle_folder: Path) -> Bundle:
+    """The bundle of the captioner, opened."""
+    return Bundle.open(captioner_bundle_folder)

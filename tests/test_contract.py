@@ -15,19 +15,16 @@ from edgernn.contract import (
     Contract,
     Decoding,
     FileContract,
-    FileDescription,
-    FileTensor,
     GraphSpec,
-    Interface,
     Narrowing,
     TensorSpec,
     file_problems,
     first_line,
-    interface_problems,
-    language_contract,
     validated,
 )
 from edgernn.errors import ContractError, UsageError
+from edgernn.interface import FileDescription, FileTensor, Interface, interface_problems
+from edgernn.model_contracts import language_contract
 
 LSTM = language_contract("lstm", layers=2, hidden=8, vocabulary=34)
 STATELESS = GraphSpec(
@@ -105,10 +102,11 @@ def test_a_step_with_an_unpaired_state_is_refused(came_in: list[TensorSpec], cam
         GraphSpec(name="step", inputs=tuple(came_in), outputs=tuple(came_out))
 
 
-def test_an_encode_graph_needs_no_state() -> None:
-    contract = Contract(graphs=(STATELESS, LSTM.step), sizes=LSTM.sizes, initial_state="encode")
-    assert contract.graph("encode") == STATELESS
+def test_an_encode_graph_needs_no_state_where_the_first_one_is_zeros() -> None:
+    contract = Contract(graphs=(STATELESS, LSTM.step), sizes=LSTM.sizes)
+    assert contract.graph("encode") == contract.encode == STATELESS
     assert contract.step == LSTM.step
+    assert LSTM.encode is None
 
 
 @pytest.mark.parametrize("name", ["", "1h", "h next", "h.next", "../h"])

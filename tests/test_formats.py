@@ -55,8 +55,23 @@ def test_the_default_precision_goes_unnamed_in_a_path() -> None:
     assert by_name("coreml-mlstate").path("float16") == "coreml/step_mlstate.mlpackage"
 
 
+def test_each_graph_has_a_file_of_its_own() -> None:
+    assert by_name("onnx").path("float32", "encode") == "onnx/encode.onnx"
+    assert by_name("coreml").path("float32", "encode") == "coreml/encode-float32.mlpackage"
+    assert by_name("torchscript").graphs == ("encode", "step")
+    assert by_name("coreml-mlstate").graphs == ("step",)
+
+
+def test_a_familys_first_row_writes_every_graph() -> None:
+    """What a row leaves out is written by the first of its family."""
+    for row in ROWS:
+        first = select(row.family)[0]
+        assert set(first.graphs) >= set(row.graphs)
+        assert set(first.graphs) == {"encode", "step"}
+
+
 def test_no_two_artifacts_share_a_path() -> None:
-    paths = [row.path(precision) for row in ROWS for precision in row.precisions]
+    paths = [row.path(precision, graph) for row in ROWS for precision in row.precisions for graph in row.graphs]
     assert len(set(paths)) == len(paths)
 
 

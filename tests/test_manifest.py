@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import edgernn
 from edgernn.bundle import Bundle
-from edgernn.contract import Decoding, Narrowing, language_contract
+from edgernn.contract import Decoding, Narrowing
 from edgernn.errors import BundleError
 from edgernn.manifest import (
     Artifact,
@@ -24,6 +24,7 @@ from edgernn.manifest import (
     json_schema,
     parse_manifest,
 )
+from edgernn.model_contracts import language_contract
 
 FULL = Manifest(
     contract=language_contract("lstm", layers=1, hidden=2, vocabulary=3, initial_state="learned"),

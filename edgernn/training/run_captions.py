@@ -65,7 +65,7 @@ class CaptionData(Model):
 
     source: str = SCENES
     images: Path | None = None
-    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
+    validation_fraction: float = Field(default=0.1, gt=0, le=0.5)
     on_missing: OnMissing = "error"
     on_unreadable: OnUnreadable = "error"
 

@@ -214,3 +214,31 @@ def test_a_late_position_costs_nothing() -> None:
 def test_greedy_tokens_feed_each_token_back() -> None:
     assert greedy_tokens(fake(), ids(2), 9) == [3, 4, 5, 6, 0, 1, 2, 3, 4]
     assert greedy_tokens(fake(), ids(2), 0) == []
+
+
+def test_suppressed_tokens_are_passed_over_and_what_was_heard_is_left_as_it_was() -> None:
+    session = fake()
+    generation = Generation(session, begin(session, ids(1)), sampler=GREEDY, suppress=[3, 0])
+    assert generation.outputs == {}
+    tokens = list(generation.write(4))
+    assert not {0, 3} & set(tokens)
+    assert tokens[0] == 2
+    generation = Generation(session, begin(session, ids(2)), sampler=GREEDY, suppress=[3])
+    token = next(generation)
+    assert token != 3
+    assert generation.outputs["logits"].shape == (1, VOCABULARY)
+    assert generation.outputs["logits"][0].argmax() == 3  # the model's own, not what was left of it
+
+
+def test_contexts_go_into_every_step_of_a_prompt_and_after_it(captioner_bundle_folder: Path, pictures: np.ndarray) -> None:
+    encode, step = (open_session(captioner_bundle_folder, f"onnx/{graph}.onnx") for graph in ("encode", "step"))
+    contexts, state = encode.encode({"image": pictures[:1]})
+    outputs, after = prefill(step, ids(1, 5, 6)[None], state, contexts=contexts)
+    expected = state
+    for token in (1, 5, 6):
+        last, expected = step.step({"tokens": np.array([[token]], np.int64), **contexts}, expected)
+    assert same(after, expected)
+    assert {name: array.shape for name, array in outputs.items()} == {"logits": (1, 36), "attention": (1, 16)}
+    assert all(np.array_equal(outputs[name], last[name][:, -1]) for name in outputs)
+    generation = Generation(step, Snapshot(state, ids(1, 5, 6)), sampler=GREEDY, contexts=contexts)
+    assert next(generation) == outputs["logits"].argmax()

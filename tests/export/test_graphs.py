@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from edgernn.contract import FileContract, Narrowing
-from edgernn.export.graphs import StepGraph, example_inputs
+from edgernn.export.graphs import FlatGraph, example_inputs
 from edgernn.models.language import LanguageModel
 from edgernn.models.recurrent import CELLS
 
@@ -20,7 +20,7 @@ MakeModel = Callable[..., LanguageModel]
 def test_the_signature_has_the_names_of_the_contract(make_model: MakeModel, cell: str) -> None:
     model = make_model(cell=cell)
     names = [tensor.name for tensor in model.config.contract().step.inputs]
-    assert list(inspect.signature(StepGraph(model).forward).parameters) == names
+    assert list(inspect.signature(FlatGraph(model, "step").forward).parameters) == names
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -29,7 +29,7 @@ def test_the_graph_is_the_model_with_flat_tensors(make_model: MakeModel, cell: s
     tokens, *state = example_inputs(FileContract(contract=model.config.contract()), batch=2, time=3)
     with torch.no_grad():
         logits, after = model(tokens, tuple(state))
-        flat = StepGraph(model)(tokens, *state)
+        flat = FlatGraph(model, "step")(tokens, *state)
     assert isinstance(flat, tuple)
     assert all(torch.equal(a, b) for a, b in zip(flat, (logits, *after), strict=True))
     outputs = FileContract(contract=model.config.contract()).interface().outputs

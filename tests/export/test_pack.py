@@ -146,8 +146,8 @@ def test_the_reference_inside_is_the_checkpoint(bundle: Bundle, checkpoint_folde
     wanted = dict(outer.model.named_parameters())
     assert all(torch.equal(parameter, wanted[name]) for name, parameter in inner.model.named_parameters())
     sample = checkpoint.read_held_out(bundle.path("evaluation/held_out.safetensors"))
-    assert outer.held_out is not None
-    assert sample.tolist() == outer.held_out.tolist()
+    assert sample.keys() == outer.held_out.keys() == {"tokens"}
+    assert sample["tokens"].tolist() == outer.held_out["tokens"].tolist()
 
 
 def test_a_learned_first_state_is_in_the_bundle(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ import torch
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError
 from edgernn.models import checkpoint
+from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import CONFIG, HELD_OUT, TOKENIZER, WEIGHTS, Checkpoint
+from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.language import LanguageModel
 from edgernn.models.recurrent import CELLS
 from edgernn.sessions.torch_kernels import plain_kernels
@@ -53,14 +55,14 @@ def test_a_round_trip_loses_no_bit(
 ) -> None:
     model = make_model(cell=cell, **options)
     held_out = np.arange(20, dtype=np.int64)
-    checkpoint.save(Checkpoint(model, tokenizer, {"steps": 3}, held_out), tmp_path / "run")
+    checkpoint.save(Checkpoint(model, tokenizer, {"steps": 3}, {"tokens": held_out}), tmp_path / "run")
     loaded = checkpoint.load(tmp_path / "run")
     assert loaded.model.config == model.config
     assert not loaded.model.training
     assert loaded.training == {"steps": 3}
     assert loaded.tokenizer.to_json() == tokenizer.to_json()
-    assert loaded.held_out is not None
-    assert (loaded.held_out.dtype, loaded.held_out.tolist()) == (np.int64, held_out.tolist())
+    assert loaded.held_out.keys() == {"tokens"}
+    assert (loaded.held_out["tokens"].dtype, loaded.held_out["tokens"].tolist()) == (np.int64, held_out.tolist())
     wanted, found = dict(model.named_parameters()), dict(loaded.model.named_parameters())
     assert wanted.keys() == found.keys()
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
@@ -68,6 +70,41 @@ def test_a_round_trip_loses_no_bit(
     tokens = torch.arange(6).view(2, 3)
     with plain_kernels():
         assert torch.equal(loaded.model(tokens, loaded.model.initial_state(2))[0], model(tokens, model.initial_state(2))[0])
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_a_captioner_comes_back_with_its_batch_statistics(
+    make_captioner: Callable[..., Captioner],
+    caption_tokenizer: Tokenizer,
+    pictures: np.ndarray,
+    tmp_path: Path,
+    conditioning: str,
+    cell: str,
+) -> None:
+    model = make_captioner(conditioning=conditioning, cell=cell)
+    checkpoint.save(Checkpoint(model, caption_tokenizer), tmp_path / "run")
+    loaded = checkpoint.load(tmp_path / "run").model
+    assert isinstance(loaded, Captioner)
+    assert loaded.config == model.config
+    assert not loaded.training
+    wanted, found = model.state_dict(), loaded.state_dict()
+    assert [name for name in wanted if name.endswith("running_var")]
+    assert wanted.keys() == found.keys()
+    assert all(torch.equal(wanted[name], found[name]) and wanted[name].dtype == found[name].dtype for name in wanted)
+    with plain_kernels():
+        results = [each.graph("encode", torch.from_numpy(pictures.copy())) for each in (model, loaded)]
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_a_captioners_held_out_pictures_come_back(
+    captioner_folder: Path, pictures: np.ndarray, caption_ids: np.ndarray
+) -> None:
+    loaded = checkpoint.load(captioner_folder)
+    assert loaded.model.family == "captioner"
+    assert {name: array.dtype.name for name, array in loaded.held_out.items()} == {"image": "uint8", "captions": "int64"}
+    assert np.array_equal(loaded.held_out["image"], pictures)
+    assert np.array_equal(loaded.held_out["captions"], caption_ids)
 
 
 def test_it_is_safetensors_and_json_and_no_pickle(checkpoint_folder: Path) -> None:
@@ -100,7 +137,7 @@ def test_saving_a_model_of_another_precision_writes_float32(
 
 def test_the_held_out_sample_is_optional(folder: Path) -> None:
     (folder / HELD_OUT).unlink()
-    assert checkpoint.load(folder).held_out is None
+    assert checkpoint.load(folder).held_out == {}
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
@@ -146,7 +183,7 @@ def test_weights_under_other_names(folder: Path) -> None:
 
 def test_weights_of_another_shape(folder: Path) -> None:
     edit_weights(folder, lambda weights: weights.update({"head.bias": torch.zeros(3)}))
-    with pytest.raises(CheckpointError, match=r"head.bias has shape \[3\], config.json says \[\d+\]; .*different runs"):
+    with pytest.raises(CheckpointError, match=r"head.bias has shape \[3\], expected \[\d+\]; .*different runs"):
         checkpoint.load(folder)
 
 
@@ -187,7 +224,7 @@ def test_a_model_that_cannot_be(folder: Path, changes: dict[str, Any], named: st
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"cell": "gru"}, r"weight_ih_l0 has shape \[32, 6\], config.json says \[24, 6\]"),
+        ({"cell": "gru"}, r"weight_ih_l0 has shape \[32, 6\], expected \[24, 6\]"),
         ({"layers": 3}, r"missing \['recurrent.fused.bias_hh_l2'"),
         ({"layers": 1}, r"unknown \['recurrent.fused.bias_hh_l1'"),
         ({"learned_initial_state": True}, r"missing \['first_state.c', 'first_state.h'\]"),
@@ -212,9 +249,12 @@ def test_a_damaged_tokenizer(folder: Path) -> None:
         checkpoint.load(folder)
 
 
-def test_a_held_out_file_without_tokens(folder: Path) -> None:
-    safetensors.torch.save_file({"ids": torch.zeros(3)}, folder / HELD_OUT)
-    with pytest.raises(CheckpointError, match=r"has no tensor 'tokens'"):
+def test_a_family_that_is_not_known(folder: Path) -> None:
+    edit_config(folder, family="transformer")
+    with pytest.raises(CheckpointError, match="is of a 'transformer' model, expected one of language, captioner"):
+        checkpoint.load(folder)
+    edit_config(folder, family="captioner")
+    with pytest.raises(CheckpointError, match=r"config.json is damaged or foreign \(.*\); restore it or train again"):
         checkpoint.load(folder)
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from edgernn.contract import CELL_STATES, language_contract
+from edgernn.contract import CELL_STATES
+from edgernn.model_contracts import language_contract
 from edgernn.models.language import MAX_LAYERS, LanguageConfig, LanguageModel
 from edgernn.models.recurrent import CELLS, State
 from edgernn.sessions.torch_kernels import plain_kernels

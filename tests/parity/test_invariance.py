@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgernn.bundle import Bundle
-from edgernn.contract import FileContract, Narrowing, language_contract
+from edgernn.contract import FileContract, Narrowing
+from edgernn.model_contracts import language_contract
 from edgernn.models.language import LanguageModel
 from edgernn.parity import invariance
-from edgernn.parity.rollout import Drift, chain_steps, random_inputs, random_state
+from edgernn.parity.rollout import Drift, Feed, random_feed, random_inputs, random_state, run
 from edgernn.sessions.base import Session
 from edgernn.sessions.eager import EagerSession
 from edgernn.sessions.fake import FakeSession
@@ -39,18 +40,17 @@ def test_any_cut_gives_what_the_whole_gives(lengths: list[int], seed: int) -> No
     session = FakeSession(CONTRACT)
     inputs = random_inputs(session.contract, batch=2, steps=sum(lengths), seed=seed)
     start = random_state(session.contract, batch=2, seed=seed)
-    whole = list(chain_steps(session, inputs, start, lengths=(sum(lengths),)))[-1]
-    cut = list(chain_steps(session, inputs, start, lengths=lengths))[-1]
+    feed = Feed(inputs, {}, start)
+    whole, cut = (list(run(session, feed, lengths=chosen))[-1] for chosen in ((sum(lengths),), lengths))
     assert all(np.allclose(whole[name], cut[name], atol=1e-6) for name in ("h_next", "c_next"))
 
 
 @settings(max_examples=10, deadline=None)
 @given(split=st.integers(1, 15), seed=st.integers(0, 100))
 def test_a_real_file_may_be_cut_anywhere(split: int, seed: int, real: EagerSession) -> None:
-    inputs = random_inputs(real.contract, batch=2, steps=16, seed=seed)
-    start = random_state(real.contract, batch=2, seed=seed)
-    whole = list(chain_steps(real, inputs, start, lengths=(16,)))
-    cut = list(chain_steps(real, inputs, start, lengths=(split, 16 - split)))
+    feed = random_feed(real, batch=2, steps=16, seed=seed)
+    whole = list(run(real, feed, lengths=(16,)))
+    cut = list(run(real, feed, lengths=(split, 16 - split)))
     joined = np.concatenate([step["logits"] for step in cut], axis=1)
     assert np.allclose(whole[0]["logits"], joined, atol=1e-5)
 

@@ -73,9 +73,8 @@ def test_float16_packages(make_model: MakeModel, tmp_path: Path, cell: str) -> N
     kept = opened(model, tmp_path / "kept.mlpackage", "float16", CoreMLStateExporter)
     for session in (explicit, kept):
         assert 1e-5 < drift(model, session) < 5e-2  # float16 it is, and near enough
-    inputs = rollout.random_inputs(model.config.contract(), batch=1, steps=64, seed=3)
-    start = rollout.random_state(model.config.contract(), batch=1, seed=4)
-    for left, right in zip(*(rollout.chain_steps(s, inputs, start, lengths=[1] * 64) for s in (explicit, kept)), strict=True):
+    feed = rollout.random_feed(explicit, batch=1, steps=64, seed=3)
+    for left, right in zip(*(rollout.run(s, feed, lengths=[1] * 64) for s in (explicit, kept)), strict=True):
         assert left.keys() == right.keys()
         assert all((left[name] == right[name]).all() for name in left)  # the same operators on the same numbers
 

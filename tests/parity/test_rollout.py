@@ -11,20 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn.contract import FileContract, FileDescription, Narrowing, language_contract
+from edgernn.contract import FileContract, Narrowing
+from edgernn.interface import FileDescription
+from edgernn.model_contracts import language_contract
 from edgernn.models.language import LanguageModel
 from edgernn.models.recurrent import CELLS
 from edgernn.parity.rollout import (
     Drift,
+    Feed,
     Plan,
     Rollout,
-    chain_steps,
     compare,
     drifts,
     mixed_lengths,
     plans,
     random_inputs,
     random_state,
+    run,
 )
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.eager import EagerSession
@@ -243,7 +246,7 @@ def test_a_reference_that_is_not_finite_proves_nothing(expected: float, found: f
 def test_every_call_feeds_back_its_own_state() -> None:
     session = fake()
     inputs, start = random_inputs(CONTRACT, batch=2, steps=6, seed=1), random_state(CONTRACT, batch=2, seed=2)
-    made = list(chain_steps(session, inputs, start, lengths=(1, 2, 3)))
+    made = list(run(session, Feed(inputs, {}, start), lengths=(1, 2, 3)))
     assert session.calls == 3
     assert [step["logits"].shape for step in made] == [(2, 1, 11), (2, 2, 11), (2, 3, 11)]
     assert all(step.keys() == {"logits", "h_next", "c_next"} for step in made)

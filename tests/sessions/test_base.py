@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn.contract import FileContract, Narrowing, language_contract
+from edgernn.contract import FileContract, Narrowing
 from edgernn.errors import ContractError
+from edgernn.model_contracts import language_contract
 from edgernn.sessions.base import State
 from edgernn.sessions.fake import FakeSession
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from edgernn.bundle import Bundle
-from edgernn.contract import FileContract, FileTensor, file_problems
+from edgernn.contract import FileContract, file_problems
 from edgernn.errors import ContractError, UnavailableError
+from edgernn.interface import FileTensor
 from edgernn.sessions.coreml import CoreMLSession, CoreMLStateSession
 
 FORMATS = {"coreml": CoreMLSession, "coreml-mlstate": CoreMLStateSession}

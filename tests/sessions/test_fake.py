@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgernn.contract import CELL_STATES, FileContract, file_problems, language_contract
+from edgernn.contract import CELL_STATES, FileContract, file_problems
 from edgernn.errors import ContractError
+from edgernn.model_contracts import language_contract
 from edgernn.sessions.fake import FakeSession
 
 VOCABULARY = 5

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from edgernn.bundle import Bundle
-from edgernn.contract import METADATA_KEY, FileContract, FileTensor, file_problems
+from edgernn.contract import METADATA_KEY, FileContract, file_problems
 from edgernn.errors import ContractError
+from edgernn.interface import FileTensor
 from edgernn.sessions.base import Session, State
 from edgernn.sessions.eager import EagerSession
 from edgernn.sessions.torchscript import TorchScriptSession

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgernn.errors import TrainingError
 from edgernn.training import resume
 from edgernn.training.distributed import World
-from edgernn.training.loop import Loop
+from edgernn.training.loop import Evaluation, Loop
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import EvaluationReport, Silent, StepReport
 from edgernn.training.schedule import Budget
@@ -25,14 +25,23 @@ class Line:
 
     split = "a line"
 
-    def __init__(self, *, losses: list[float] | None = None, nan_at: int = -1, interrupt_at: int = -1) -> None:
+    def __init__(
+        self,
+        *,
+        losses: list[float] | None = None,
+        criteria: list[float] | None = None,
+        nan_at: int = -1,
+        interrupt_at: int = -1,
+    ) -> None:
         torch.manual_seed(0)
         self.model = nn.Linear(1, 1)
         self.at, self.kept = 0, []
         self._losses, self._nan_at, self._interrupt_at = losses, nan_at, interrupt_at
+        self._criteria, self.shares, self.rates = criteria, list[float](), {"weight": 1.0, "bias": 1.0}
 
-    def next_loss(self) -> tuple[Tensor, Tensor, int]:
+    def next_loss(self, share: float) -> tuple[Tensor, Tensor, int]:
         self.at += 1
+        self.shares.append(share)
         if self.at == self._interrupt_at:
             os.kill(os.getpid(), signal.SIGINT)
         x = torch.rand(4, 1)
@@ -43,14 +52,19 @@ class Line:
     def epochs(self) -> float:
         return self.at / 100
 
-    def evaluate(self) -> float:
-        return self._losses.pop(0) if self._losses else abs(self.model.weight.item() - 3)
+    def rate_of(self, name: str) -> float:
+        return self.rates[name]
+
+    def evaluate(self) -> Evaluation:
+        loss = self._losses.pop(0) if self._losses else abs(self.model.weight.item() - 3)
+        criterion = self._criteria.pop(0) if self._criteria else loss
+        return Evaluation(loss, criterion, {"score": -criterion})
 
     def sample(self) -> str:
         return f"{self.model.weight.item():.1f}"
 
-    def save_best(self, *, step: int, loss: float) -> None:
-        self.kept.append((step, loss))
+    def save_best(self, *, step: int, found: Evaluation) -> None:
+        self.kept.append((step, found.loss))
 
     def state(self) -> dict[str, Tensor]:
         return {"at": torch.tensor(self.at)}
@@ -110,6 +124,51 @@ def test_only_better_weights_are_kept(tmp_path: Path) -> None:
     assert loop.run().best == 0.5
     assert task.kept == [(25, 3.0), (50, 1.0), (100, 0.5)]
     assert [report.best for report in notes.evaluations] == [True, True, False, True]
+
+
+def test_the_best_is_what_has_the_least_criterion_not_the_least_loss(tmp_path: Path) -> None:
+    task = Line(losses=[3.0, 1.0, 2.0, 0.5], criteria=[-0.1, -0.3, -0.4, -0.2])
+    loop, notes = _loop(task, tmp_path)
+    progress = loop.run()
+    assert (progress.best, progress.best_loss, progress.measured) == (-0.4, 2.0, {"score": 0.4})
+    assert task.kept == [(25, 3.0), (50, 1.0), (75, 2.0)]
+    assert [report.best for report in notes.evaluations] == [True, True, True, False]
+    assert [report.measured["score"] for report in notes.evaluations] == [0.1, 0.3, 0.4, 0.2]
+    assert [report.validation_loss for report in notes.evaluations] == [3.0, 1.0, 2.0, 0.5]
+    resumed = resume.load(tmp_path / "state")[0]
+    assert (resumed.best, resumed.best_loss, resumed.measured) == (-0.4, 2.0, {"score": 0.4})
+    early, _ = _loop(Line(losses=[4.0, 3.0, 2.0, 1.0], criteria=[-0.3, -0.2, -0.1, -0.9]), tmp_path, patience=2)
+    assert early.run().step == 75
+
+
+def test_a_criterion_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
+    task = Line(criteria=[float("nan")])
+    with pytest.raises(TrainingError, match="at step 25; the weights saved before are kept"):
+        _loop(task, tmp_path)[0].run()
+    assert task.kept == []
+
+
+def test_parameters_learn_at_their_own_rates(tmp_path: Path) -> None:
+    task = Line()
+    task.rates = {"weight": 0.25, "bias": 0.0}
+    before = task.model.bias.item()
+    loop, _ = _loop(task, tmp_path, weight_decay=0.0)
+    loop.run()
+    assert task.model.bias.item() == before
+    assert task.model.weight.item() != 0
+    rates = {group["share"]: group["lr"] for group in loop.optimizer.param_groups}
+    assert rates[0.25] > rates[0.0] == 0
+    slow = task.model.weight.item()
+    fast = Line()
+    fast.rates = {"weight": 1.0, "bias": 0.0}
+    _loop(fast, tmp_path, weight_decay=0.0)[0].run()
+    assert abs(fast.model.weight.item() - 3) < abs(slow - 3)
+
+
+def test_a_task_hears_how_much_of_the_run_is_used(tmp_path: Path) -> None:
+    task = Line()
+    _loop(task, tmp_path)[0].run()
+    assert task.shares == pytest.approx([step / 100 for step in range(100)])
 
 
 def test_it_stops_early_when_nothing_gets_better(tmp_path: Path) -> None:

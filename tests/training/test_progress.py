@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from edgernn.training.progress import (
 
 STEP = StepReport(10, 0.1, 2.5, 1e-3, 5000.0, 1.0, 0.25)
 EVALUATION = EvaluationReport(20, 0.2, 2.4, 2.6, "last 10 % of a.txt", True, 2.0, "[red]a sample\nof text")
+MEASURED = replace(EVALUATION, measured={"cider_d": 0.51234, "bleu_4": 0.1})
 
 
 def test_metrics_are_appended_and_drawn(tmp_path: Path) -> None:
@@ -58,3 +60,13 @@ def test_the_bar_tells_loss_speed_and_time_left() -> None:
     terminal.on_step(STEP)
     terminal.close()
     assert "train 2.500 nats/token · 5,000 tokens/s · 3 s left" in console.file.getvalue()
+
+
+def test_further_figures_are_shown_and_kept_by_name(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    Several(Terminal(console), MetricsFile(tmp_path, from_step=0)).on_evaluation(MEASURED)
+    assert "cider_d 0.5123 · bleu_4 0.1000" in console.file.getvalue()
+    assert [row["measured"] for row in read_metrics(tmp_path / METRICS)] == [{"cider_d": 0.51234, "bleu_4": 0.1}]
+    plain = Console(file=io.StringIO(), width=200)
+    Terminal(plain).on_evaluation(EVALUATION)
+    assert len(plain.file.getvalue().splitlines()) == 2  # the losses and the sample alone

@@ -18,9 +18,10 @@ from edgernn.data.source import open_source
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.errors import TrainingError, UsageError
 from edgernn.models import checkpoint
-from edgernn.models.language import LanguageModel
+from edgernn.models.language import LanguageModel, start_tokens
 from edgernn.training.distributed import World
-from edgernn.training.text import Lanes, TextTask, start_tokens
+from edgernn.training.loop import Evaluation
+from edgernn.training.text import Lanes, TextTask
 
 TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n" * 40
 
@@ -80,7 +81,9 @@ def test_evaluation_is_the_mean_over_the_validation_part(
     with torch.no_grad():
         logits, _ = model(ids[:, :-1], model.initial_state(1))
     expected = nn.functional.cross_entropy(logits[0], ids[0, 1:]).item()
-    assert task.evaluate() == pytest.approx(expected, abs=1e-5)
+    found = task.evaluate()
+    assert found.loss == pytest.approx(expected, abs=1e-5)
+    assert (found.criterion, found.measured) == (found.loss, {})
     assert task.split == "last 10 % of text.txt"
 
 
@@ -98,7 +101,7 @@ def test_the_state_is_carried_and_begins_anew_in_one_row_a_step(
         with torch.no_grad():
             logits, state = model(torch.from_numpy(inputs.copy()), state)
         expected = nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(targets.flatten()))
-        _, loss, tokens = task.next_loss()
+        _, loss, tokens = task.next_loss(0.0)
         assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
         assert tokens == 32
         assert all(not tensor.requires_grad for tensor in task._state)
@@ -108,10 +111,10 @@ def test_states_beyond_their_bound_are_pushed_back(
     make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     task = _task(make_model(), tokenizer, tmp_path)
-    objective, loss, _ = task.next_loss()
+    objective, loss, _ = task.next_loss(0.0)
     assert objective.item() == loss.item()
     task._state = tuple(torch.full_like(tensor, 40.0) for tensor in task._state)
-    objective, loss, _ = task.next_loss()
+    objective, loss, _ = task.next_loss(0.0)
     after = torch.cat([tensor.abs().flatten() for tensor in task._state])
     assert objective.item() - loss.item() == pytest.approx(1e-2 * (after - 3).clamp(min=0).square().mean().item(), rel=1e-4)
     assert objective.item() > loss.item()
@@ -124,18 +127,18 @@ def test_a_learned_first_state_has_a_gradient_at_every_step(
     task = _task(model, tokenizer, tmp_path)
     for _ in range(3):
         model.zero_grad()
-        task.next_loss()[0].backward()
+        task.next_loss(0.0)[0].backward()
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.first_state.values())
 
 
 def test_state_put_back_goes_on_alike(make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path) -> None:
     task = _task(make_model(), tokenizer, tmp_path)
     for _ in range(5):
-        task.next_loss()
+        task.next_loss(0.0)
     kept = {f"task.{name}": tensor.clone() for name, tensor in task.state().items()}
-    expected = [task.next_loss()[1].item() for _ in range(5)]
+    expected = [task.next_loss(0.0)[1].item() for _ in range(5)]
     task.set_state(kept)
-    assert [task.next_loss()[1].item() for _ in range(5)] == expected
+    assert [task.next_loss(0.0)[1].item() for _ in range(5)] == expected
 
 
 def test_a_batch_must_be_shared_evenly(make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -148,7 +151,7 @@ def test_save_best_leaves_a_checkpoint_that_says_how_good_it_is(
 ) -> None:
     task = _task(make_model(), tokenizer, tmp_path, about={"corpus": "text.txt"})
     tokenizer.save(tmp_path / checkpoint.TOKENIZER)
-    task.save_best(step=7, loss=1.25)
+    task.save_best(step=7, found=Evaluation(1.25, 1.25))
     training = checkpoint.load(tmp_path).training
     assert training == {"corpus": "text.txt", "step": 7, "epochs": 0.0, "validation_loss": 1.25}
 

@@ -1,0 +1,62 @@
+"""The table of families: what a checkpoint of each holds, and that every model offers what sessions and exporters ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import get_args, get_type_hints
+
+import pytest
+import torch
+
+from edgernn.contract import Contract, Decoding
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.manifest import Manifest
+from edgernn.models.captioner import Captioner
+from edgernn.models.families import FAMILIES
+from edgernn.models.family import RecurrentModel
+from edgernn.models.language import LanguageModel
+
+
+@pytest.fixture(params=FAMILIES)
+def model(
+    request: pytest.FixtureRequest, make_model: Callable[..., LanguageModel], make_captioner: Callable[..., Captioner]
+) -> RecurrentModel:
+    made: dict[str, Callable[..., RecurrentModel]] = {"language": make_model, "captioner": make_captioner}
+    return made[request.param]()
+
+
+def test_the_table_and_the_manifest_know_the_same_families() -> None:
+    assert list(FAMILIES) == ["language", "captioner"]
+    assert get_args(get_type_hints(Manifest)["family"]) == tuple(FAMILIES)
+    for name, (_, kind) in FAMILIES.items():
+        assert kind.family == name
+
+
+def test_a_model_is_rebuilt_from_its_row(model: RecurrentModel) -> None:
+    config, kind = FAMILIES[model.family]
+    assert type(model) is kind
+    again = kind(config.model_validate(model.config.model_dump()))
+    assert again.config == model.config
+    assert {n: t.shape for n, t in again.state_dict().items()} == {n: t.shape for n, t in model.state_dict().items()}
+
+
+def test_a_model_offers_what_the_interface_says(
+    model: RecurrentModel, tokenizer: Tokenizer, caption_tokenizer: Tokenizer
+) -> None:
+    contract = model.config.contract()
+    own = caption_tokenizer if model.family == "captioner" else tokenizer
+    assert isinstance(contract, Contract)
+    assert isinstance(model.config.decoding(own), Decoding)
+    assert model.config.vocabulary == own.vocabulary_size == contract.sizes["vocab"]
+    assert isinstance(model.step_face(), type(model))
+
+
+def test_every_graph_takes_and_gives_tensors_in_the_contracts_order(model: RecurrentModel) -> None:
+    sizes = {**model.config.contract().sizes, "batch": 2, "time": 1}
+    for graph in model.config.contract().graphs:
+        given = [torch.zeros([sizes[axis] for axis in t.axes], dtype=getattr(torch, t.dtype)) for t in graph.inputs]
+        with torch.no_grad():
+            results = model.graph(graph.name, *given)
+        assert isinstance(results, tuple)
+        shapes = [list(result.shape) for result in results]
+        assert shapes == [[sizes[axis] for axis in tensor.axes] for tensor in graph.outputs]
