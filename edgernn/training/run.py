@@ -7,20 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from edgernn.errors import CheckpointError, UsageError
 from edgernn.models import checkpoint
 from edgernn.training import resume
-from edgernn.training.distributed import World
+from edgernn.training.device import choose_device
+from edgernn.training.distributed import World, world
 from edgernn.training.loop import Loop, Task
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import MetricsFile, Reporter, Several, Silent
+from edgernn.training.schedule import Budget
 
-M = TypeVar("M", bound=BaseModel)
+S_contra = TypeVar("S_contra", bound=BaseModel, contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,51 @@ def run_task(
     )
 
 
-def read_setup(kind: type[M], progress: resume.Progress, out: Path, *, command: str) -> M:
-    """Return what the run in ``out`` is made of; raise CheckpointError where another ``command`` made it."""
+class MakeTask(Protocol[S_contra]):
+    """Whatever rebuilds the task of a run from its folder."""
+
+    def __call__(self, out: Path, options: TrainOptions, *, setup: S_contra, here: World, device: torch.device) -> Task:
+        """Return the task, its model on ``device``."""
+
+
+def resume_run(
+    out: Path,
+    kind: type[S_contra],
+    make: MakeTask[S_contra],
+    *,
+    command: str,
+    budget: Budget | None,
+    device: str,
+    reporter: Reporter | None,
+) -> Run:
+    """Go on with the run in ``out``, which ``edgernn train COMMAND`` began, as if it had never stopped.
+
+    Args:
+        out: the run's folder.
+        kind: what its setup is.
+        make: rebuilds its task.
+        command: of ``edgernn train``.
+        budget: a new one lengthens or shortens the run.
+        device, reporter: as for a new run.
+
+    Raises:
+        CheckpointError: there is no run, its state is damaged, or another command began it.
+    """
+    chosen = choose_device(device)
+    progress, tensors = resume.load(out / resume.RESUME_FILE)
+    options = TrainOptions.model_validate(progress.options)
+    if budget is not None:
+        options = options.model_copy(update={"budget": budget})
     try:
-        return kind.model_validate(progress.setup)
+        setup = kind.model_validate(progress.setup)
     except ValidationError as error:
         raise CheckpointError(
-            f"the run in {out} was not made by edgernn train {command}; resume it with the one it was"
+            f"the run in {out} is none of edgernn train {command}; resume it with the command it is of"
         ) from error
+    with world() as here:
+        task = make(out, options, setup=setup, here=here, device=chosen)
+        whole = setup.model_dump()
+        return run_task(task, out, options=options, setup=whole, here=here, reporter=reporter, resumed=(progress, tensors))
 
 
 def refuse_existing(out: Path) -> None:

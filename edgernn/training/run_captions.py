@@ -24,13 +24,12 @@ from edgernn.data.tokenizer import Tokenizer
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner, CaptionerConfig
 from edgernn.models.image_encoder import image_encoder, load_encoder_weights
-from edgernn.training import resume
 from edgernn.training.captions import EVALUATION_PICTURES, CaptionOptions, CaptionTask, pad_captions
 from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World, world
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Reporter
-from edgernn.training.run import Run, read_setup, refuse_existing, run_task
+from edgernn.training.run import Run, refuse_existing, resume_run, run_task
 from edgernn.training.schedule import Budget
 
 PICTURES = "pictures"
@@ -119,17 +118,7 @@ def resume_captions(out: Path, *, budget: Budget | None = None, device: str = "a
     Raises:
         CheckpointError: there is no run, or its state is damaged.
     """
-    chosen = choose_device(device)
-    progress, tensors = resume.load(out / resume.RESUME_FILE)
-    options = TrainOptions.model_validate(progress.options)
-    if budget is not None:
-        options = options.model_copy(update={"budget": budget})
-    setup = read_setup(CaptionSetup, progress, out, command="captions")
-    with world() as here:
-        task = _task(out, options, setup=setup, here=here, device=chosen)
-        return run_task(
-            task, out, options=options, setup=setup.model_dump(), here=here, reporter=reporter, resumed=(progress, tensors)
-        )
+    return resume_run(out, CaptionSetup, _task, command="captions", budget=budget, device=device, reporter=reporter)
 
 
 def _prepare(

@@ -25,12 +25,11 @@ from edgernn.data.token_kinds import CAPTION
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.models import checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
-from edgernn.training import resume
 from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World, world
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Reporter
-from edgernn.training.run import Run, read_setup, refuse_existing, run_task
+from edgernn.training.run import Run, refuse_existing, resume_run, run_task
 from edgernn.training.schedule import Budget
 from edgernn.training.text import TextTask
 
@@ -105,17 +104,7 @@ def resume_text(out: Path, *, budget: Budget | None = None, device: str = "auto"
     Raises:
         CheckpointError: there is no run, or its state is damaged.
     """
-    chosen = choose_device(device)
-    progress, tensors = resume.load(out / resume.RESUME_FILE)
-    options = TrainOptions.model_validate(progress.options)
-    if budget is not None:
-        options = options.model_copy(update={"budget": budget})
-    setup = read_setup(TextSetup, progress, out, command="text")
-    with world() as here:
-        task = _task(out, options, setup=setup, here=here, device=chosen)
-        return run_task(
-            task, out, options=options, setup=setup.model_dump(), here=here, reporter=reporter, resumed=(progress, tensors)
-        )
+    return resume_run(out, TextSetup, _task, command="text", budget=budget, device=device, reporter=reporter)
 
 
 def _prepare(data: str, out: Path, *, setup: TextSetup, glob: str, validation: str | None) -> None:

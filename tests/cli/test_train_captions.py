@@ -102,7 +102,7 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(run: Run, monkeypatch: pyte
         (["--encoder-weights", "CHECKPOINT/weights.safetensors"], "does not fit the image encoder: missing ["),
         (["--epochs", 1], "give one budget, not --steps and --epochs"),
         (["--steps", 0], "--steps is 0, expected above 0"),
-        (["--validation-fraction", 0.7], "the validation fraction is 0.7; give one above 0 and up to 0.5"),
+        (["--validation-fraction", 0.7], "validation_fraction is 0.7: expected less than or equal to 0.5"),
         (["--device", "gpu"], "unknown device 'gpu'"),
         (["--resume"], "cannot change when a run is resumed"),
     ],
