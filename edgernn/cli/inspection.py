@@ -15,10 +15,10 @@ from edgernn.contract import METADATA_KEY, FileContract
 from edgernn.interface import FileTensor
 from edgernn.parity.wording import size
 from edgernn.sessions.opening import describe_file, is_bundle
+from edgernn.training.caption_scores import SCORES
 
 _CHECKPOINT_CONFIG = "config.json"
 _FIRST_STATE = {"zeros": "zeros", "learned": "learned, in the bundle", "encode": "made by encode"}
-_SCORES = ("cider_d", "bleu_4", "rouge_l", "exact_match")  # as a captioner's training leaves them
 
 
 def inspect_path(path: Path, console: Console, *, as_json: bool) -> None:
@@ -88,7 +88,7 @@ def _training(training: dict[str, Any]) -> None:
     if "validation_loss" in training:
         loss, split = training["validation_loss"], training.get("split")
         typer.echo(f"trained on {training.get('corpus')}: {loss:.4f} nats/token ({split})")
-    scores = [f"{name} {training[name]:.4f}" for name in _SCORES if name in training]
+    scores = [f"{name} {training[name]:.4f}" for name in SCORES if name in training]
     if scores:
         typer.echo(f"captions that it wrote for them: {', '.join(scores)}")
 

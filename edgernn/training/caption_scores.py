@@ -16,6 +16,7 @@ from edgernn.errors import UnavailableError, UsageError
 _WORD = re.compile(r"[^ '-]+(?:['-][^ '-]+)*")  # apostrophes and hyphens only between what they join
 _LETTERS_MARKS_DIGITS = "LMN"  # the first letters of their Unicode categories
 _LONGEST = 4  # words of an n-gram
+SCORES = ("cider_d", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "exact_match")  # the first is trained for
 
 
 def score_captions(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:

@@ -24,7 +24,7 @@ from edgernn.errors import TrainingError, UsageError
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner, Forced
 from edgernn.sessions.eager import EagerSession
-from edgernn.training.caption_scores import score_captions
+from edgernn.training.caption_scores import SCORES, score_captions
 from edgernn.training.distributed import World
 from edgernn.training.loop import Evaluation
 
@@ -183,7 +183,7 @@ class CaptionTask:
         return self._step / self._batches
 
     def evaluate(self) -> Evaluation:
-        """Measure nats per token, and greedy captions by CIDEr-D, BLEU-4, ROUGE-L and exact match.
+        """Measure nats per token, and greedy captions by CIDEr-D, BLEU-1 to 4, ROUGE-L and exact match.
 
         The criterion is CIDEr-D of the free-running captions, turned round; among equals the loss decides.
         """
@@ -192,7 +192,7 @@ class CaptionTask:
         images = self._pictures.pictures[found]
         written = [caption_text(self._tokenizer, ids) for ids in greedy_captions(self._sessions(), images, self._decoding)]
         scores = score_captions(written, [self._pictures.captions[index] for index in found])
-        measured = {name: scores[name] for name in ("cider_d", "bleu_4", "rouge_l", "exact_match")}
+        measured = {name: scores[name] for name in SCORES}
         loss = self._validation_loss(found)
         return Evaluation(loss, _TIE_BREAK * loss - scores["cider_d"], measured)
 

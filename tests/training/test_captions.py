@@ -22,7 +22,7 @@ from edgernn.errors import TrainingError, UsageError
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
-from edgernn.training.caption_scores import score_captions
+from edgernn.training.caption_scores import SCORES, score_captions
 from edgernn.training.captions import CaptionOptions, CaptionTask, pad_captions
 from edgernn.training.distributed import World
 from edgernn.training.loop import Evaluation, Loop
@@ -236,7 +236,7 @@ def test_it_is_measured_running_free(make_task: MakeTask, picture_set: PictureSe
     chosen = list(picture_set.split("validation"))
     written = [caption_text(scene_tokenizer, own_words(task, picture_set.pictures[index])) for index in chosen]
     scores = score_captions(written, [picture_set.captions[index] for index in chosen])
-    assert found.measured == {name: scores[name] for name in ("cider_d", "bleu_4", "rouge_l", "exact_match")}
+    assert found.measured == {name: scores[name] for name in SCORES}
     assert found.criterion == pytest.approx(-scores["cider_d"], abs=1e-4)
     assert found.loss == pytest.approx(loss_by_hand(task, chosen), rel=1e-5)
     assert task.sample() == written[0]
@@ -271,7 +271,7 @@ def loss_by_hand(task: CaptionTask, chosen: list[int]) -> float:
 
 def test_among_equal_captions_the_loss_decides(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
     task = make_task()
-    names = ("cider_d", "bleu_4", "rouge_l", "exact_match")
+    names = SCORES
     monkeypatch.setattr("edgernn.training.captions.score_captions", lambda *_: dict.fromkeys(names, 0.25))
     first = task.evaluate()
     with torch.no_grad():

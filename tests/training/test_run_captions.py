@@ -28,6 +28,7 @@ from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.training import resume, run_captions
+from edgernn.training.caption_scores import SCORES
 from edgernn.training.captions import pad_captions
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import EvaluationReport, Silent, StepReport, read_metrics
@@ -77,7 +78,7 @@ def test_a_run_leaves_a_checkpoint_that_loads(tmp_path: Path) -> None:
     assert run.measured == best.measured
     assert run.validation_loss == best.validation_loss == loaded.training["validation_loss"]
     assert {name: loaded.training[name] for name in run.measured} == run.measured
-    assert run.measured.keys() == {"cider_d", "bleu_4", "rouge_l", "exact_match"}
+    assert run.measured.keys() == set(SCORES)
     assert loaded.training["train_pictures"] == 12
     assert loaded.tokenizer.kind == "caption"
     assert loaded.model.config.vocabulary == loaded.tokenizer.vocabulary_size
@@ -204,7 +205,7 @@ def test_it_ends_early_when_the_captions_get_no_better(tmp_path: Path, monkeypat
     scores = iter([0.1, 0.5, 0.4, 0.2, 0.3, 0.9])
 
     def score(candidates: list[str], references: list[list[str]]) -> dict[str, float]:
-        return dict.fromkeys(("bleu_4", "rouge_l", "exact_match"), 0.0) | {"cider_d": next(scores)}
+        return dict.fromkeys(SCORES, 0.0) | {"cider_d": next(scores)}
 
     monkeypatch.setattr("edgernn.training.captions.score_captions", score)
     listening = Listening()
