@@ -146,7 +146,7 @@ def _pictures(data: CaptionData, folder: Path, *, size: int, tell: Callable[[str
         tell(f"left out {corpus.empty} empty captions")
     found = assign_splits(corpus, validation_fraction=data.validation_fraction)
     used = [picture for picture in found if picture.split in _TRAINED_SPLITS]
-    source = Path(data.source).name
+    source = Path(data.source).resolve().name
     return encode_corpus(used, folder, size=size, source=source, on_unreadable=data.on_unreadable, tell=tell)
 
 
