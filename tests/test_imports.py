@@ -92,6 +92,7 @@ def _loaded_after(code: str) -> set[str]:
         "import edgernn",
         "import edgernn.cli.app",
         "import edgernn.decoding.writer",
+        "import edgernn.decoding.caption_writer",
         "import edgernn.parity.verify",
         "import edgernn.sessions.opening, edgernn.sessions.ort, edgernn.sessions.fake",
     ],
