@@ -9,7 +9,7 @@ import typer
 
 from edgernn.cli import train_captions
 from edgernn.cli.output import progress_console
-from edgernn.cli.training import budget_of, finish, refuse_changes
+from edgernn.cli.training import budget_of, finish, options_of, refuse_changes
 
 app = typer.Typer(help="Train a model on your own data, or on what is built in.", no_args_is_help=True)
 
@@ -61,13 +61,12 @@ def text(
     """Train a recurrent language model. Ctrl-C ends the run cleanly; --resume goes on as if it had not stopped."""
     from edgernn.contract import validated
     from edgernn.training import run_text
-    from edgernn.training.options import TrainOptions
     from edgernn.training.progress import Terminal
 
-    budget = budget_of(minutes=minutes, steps=steps, epochs=epochs)
     reporter = Terminal(progress_console())
     if resume:
         refuse_changes(context)
+        budget = budget_of(minutes=minutes, steps=steps, epochs=epochs)
         finish(run_text.resume_text(out, budget=budget, device=device, reporter=reporter), "text", as_json=as_json)
         return
     model = {"cell": cell, "hidden": hidden, "layers": layers, "dropout": dropout, "tied": tied}
@@ -80,19 +79,7 @@ def text(
         validation_fraction=validation_fraction,
         model=model,
     )
-    options = validated(
-        TrainOptions,
-        budget=budget or budget_of(minutes=_DEFAULT_MINUTES, steps=None, epochs=None),
-        batch=batch,
-        chunk=chunk,
-        peak_rate=learning_rate,
-        weight_decay=weight_decay,
-        clip=clip,
-        evaluations=evaluations,
-        patience=patience,
-        seed=seed,
-        mixed=mixed,
-    )
+    options = options_of(context, default_minutes=_DEFAULT_MINUTES)
     run = run_text.train_text(
         data, out, options=options, setup=setup, glob=glob, validation=validation, device=device, reporter=reporter
     )

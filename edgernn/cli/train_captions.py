@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgernn.cli.output import progress_console, tell
-from edgernn.cli.training import budget_of, finish, refuse_changes
+from edgernn.cli.training import budget_of, finish, options_of, refuse_changes
 
 _DEFAULT_MINUTES = 4.0
 _data, _model, _loss, _course = (
@@ -69,13 +69,12 @@ def captions(
     from edgernn.contract import validated
     from edgernn.training import run_captions
     from edgernn.training.captions import CaptionOptions
-    from edgernn.training.options import TrainOptions
     from edgernn.training.progress import Terminal
 
-    budget = budget_of(minutes=minutes, steps=steps, epochs=epochs)
     reporter = Terminal(progress_console())
     if resume:
         refuse_changes(context)
+        budget = budget_of(minutes=minutes, steps=steps, epochs=epochs)
         finish(run_captions.resume_captions(out, budget=budget, device=device, reporter=reporter), "captions", as_json=as_json)
         return
     found = validated(
@@ -98,18 +97,7 @@ def captions(
         frozen=freeze_encoder if freeze_encoder is not None else float(encoder_weights is not None),
         encoder_rate=encoder_rate,
     )
-    options = validated(
-        TrainOptions,
-        budget=budget or budget_of(minutes=_DEFAULT_MINUTES, steps=None, epochs=None),
-        batch=batch,
-        peak_rate=learning_rate,
-        weight_decay=weight_decay,
-        clip=clip,
-        evaluations=evaluations,
-        patience=patience,
-        seed=seed,
-        mixed=mixed,
-    )
+    options = options_of(context, default_minutes=_DEFAULT_MINUTES)
     run = run_captions.train_captions(
         found,
         out,

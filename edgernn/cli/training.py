@@ -11,6 +11,7 @@ from edgernn.cli.output import tell
 from edgernn.errors import UsageError
 
 if TYPE_CHECKING:
+    from edgernn.training.options import TrainOptions
     from edgernn.training.run import Run
     from edgernn.training.schedule import Budget
 
@@ -29,6 +30,22 @@ def budget_of(*, minutes: float | None, steps: int | None, epochs: float | None)
             raise UsageError(f"--{unit} is {amount:g}, expected above 0")
         return Budget.model_validate({"unit": unit, "amount": amount})
     return None
+
+
+def options_of(context: typer.Context, *, default_minutes: float) -> TrainOptions:
+    """Build the loop's options from the parameters that a command was called with, which bear the options' names.
+
+    Raises:
+        UsageError: a value is out of range, or more than one budget was given.
+    """
+    from edgernn.contract import validated
+    from edgernn.training.options import TrainOptions
+
+    given = context.params
+    budget = budget_of(minutes=given["minutes"], steps=given["steps"], epochs=given["epochs"])
+    budget = budget or budget_of(minutes=default_minutes, steps=None, epochs=None)
+    named = {name: given[name] for name in TrainOptions.model_fields if name in given}
+    return validated(TrainOptions, budget=budget, peak_rate=given["learning_rate"], **named)
 
 
 def refuse_changes(context: typer.Context) -> None:

@@ -52,8 +52,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # torch warns of pickle protocols that it reads all the same
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, *_DAMAGED) as error:
+        reason = first_line(error).split(". ")[0]  # torch adds advice that does not hold here
         raise CheckpointError(
-            f"{path} is no file of tensors by name ({first_line(error)}); give .safetensors or a state_dict of torch.save"
+            f"{path} is no file of tensors by name ({reason}); give .safetensors or a state_dict of torch.save"
         ) from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]

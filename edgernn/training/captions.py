@@ -20,7 +20,7 @@ from edgernn.data.captions import PAD_ID, START_ID, UNKNOWN_ID, caption_text, en
 from edgernn.data.picture_set import PictureSet
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.decoding.captions import CaptionSessions, greedy_captions
-from edgernn.errors import TrainingError, UsageError
+from edgernn.errors import TrainingError
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner, Forced
 from edgernn.sessions.eager import EagerSession
@@ -144,16 +144,14 @@ class CaptionTask:
         folder: Path,
         about: dict[str, Any],
     ) -> None:
-        if batch % world.size:
-            raise UsageError(f"a batch of {batch} pictures cannot be shared evenly by {world.size} processes; use a multiple")
         self.model, self._options, self._decoding = model, options, decoding
         self._pictures, self._tokenizer, self._folder, self._about = pictures, tokenizer, folder, about
         self._train, self._held_out = pictures.split("train"), pictures.split("validation")[:EVALUATION_PICTURES]
         if len(self._train) < batch:
             raise TrainingError(f"there are {len(self._train)} training pictures, a batch needs {batch}; use a smaller --batch")
         self.split = f"{len(self._held_out)} validation pictures of {pictures.source}"
-        share = batch // world.size
-        self._batch, self._rows = batch, slice(world.rank * share, (world.rank + 1) * share)
+        rows = world.rows(batch, of="pictures")
+        self._batch, self._rows = batch, slice(rows.start, rows.stop)
         self._seed, self._mixed = seed, mixed
         self._ids = [[encode_caption(tokenizer, text) for text in captions] for captions in pictures.captions]
         self._loss = _CaptionLoss(model, options).to(model.head.bias.device)

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from edgernn.errors import UnavailableError
+from edgernn.errors import UnavailableError, UsageError
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,17 @@ class World:
     def leads(self) -> bool:
         """Whether this process writes and prints."""
         return self.rank == 0
+
+    def rows(self, batch: int, *, of: str = "rows") -> range:
+        """Return which rows of a batch of all processes are this one's; ``of`` says what a row is.
+
+        Raises:
+            UsageError: the rows cannot be shared evenly.
+        """
+        if batch % self.size:
+            raise UsageError(f"a batch of {batch} {of} cannot be shared evenly by {self.size} processes; use a multiple")
+        share = batch // self.size
+        return range(self.rank * share, (self.rank + 1) * share)
 
     def wait(self) -> None:
         """Wait until every process is here."""
@@ -80,5 +91,6 @@ def world() -> Iterator[World]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield World(dist.get_rank(), dist.get_world_size())
+        dist.barrier()  # leave together: a process that tears down while the leader still writes can be aborted
     finally:
         dist.destroy_process_group()

@@ -20,7 +20,7 @@ from edgernn.data.corpus import Corpus
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.sampling import Sampler
-from edgernn.errors import TrainingError, UsageError
+from edgernn.errors import TrainingError
 from edgernn.models import checkpoint
 from edgernn.models.language import LanguageModel, start_tokens
 from edgernn.models.recurrent import State
@@ -130,17 +130,14 @@ class TextTask:
         folder: Path,
         about: dict[str, Any],
     ) -> None:
-        if batch % world.size:
-            raise UsageError(f"a batch of {batch} rows cannot be shared evenly by {world.size} processes; use a multiple")
-        share = batch // world.size
         self.model, self.world, self.split = model, world, corpus.split
         self._corpus, self._tokenizer, self._folder, self._about = corpus, tokenizer, folder, about
         self._batch, self._mixed = batch, mixed
-        self._rows = range(world.rank * share, (world.rank + 1) * share)
+        self._rows = world.rows(batch)
         self._lanes = Lanes(corpus.train, batch=batch, chunk=chunk, rows=self._rows)
         self._loss = world.wrap(_ChunkLoss(model))
         self._device = next(model.parameters()).device
-        self._state = _detached(model.initial_state(share))
+        self._state = _detached(model.initial_state(len(self._rows)))
         self._step = 0
         self._validation_lanes()
 
