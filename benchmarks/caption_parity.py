@@ -55,7 +55,7 @@ def captions(sessions: CaptionSessions, images: np.ndarray, checkpoint: Checkpoi
 def row(subject: Subject, images: np.ndarray, expected: list[list[int]], checkpoint: Checkpoint) -> tuple[object, ...]:
     assert subject.judge is not None
     worst = max(
-        (drift for run in rollouts(subject.judge, subject.session, STEPS) for drift in run.drifts),
+        (drift for run in rollouts(subject.judge, subject.session, STEPS, forced=False) for drift in run.drifts),
         key=lambda drift: drift.worst,
     )
     same = [a == b for a, b in zip(captions(subject.captioner, images, checkpoint), expected, strict=True)]

@@ -33,6 +33,7 @@ CELL_STATES = {"lstm": ("h", "c"), "gru": ("h",), "rnn": ("h",), "rnn_relu": ("h
 M = TypeVar("M", bound=BaseModel)
 Role = Literal["input", "context", "state", "output"]
 GraphName = Literal["encode", "step"]
+FileGraph = Literal["encode", "step", "generate", "caption"]  # of the last two see decoding_graphs.py
 DType = Literal["int64", "int32", "uint8", "float32", "float16"]
 FileDType = Literal["int64", "int32", "uint8", "float32", "float16", "picture"]
 AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -173,7 +174,7 @@ class FileContract(Model):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     contract: Contract
-    graph: GraphName = STEP
+    graph: FileGraph = STEP
     narrowing: Narrowing = Narrowing()
     decoding: Decoding = Decoding()
 
@@ -232,9 +233,12 @@ def next_name(state: str) -> str:
     return state + NEXT
 
 
-def file_problems(description: FileDescription, file_contract: FileContract) -> list[str]:
-    """Return how a file differs from what it should promise, one line each; none when it keeps its contract."""
-    problems = interface_problems(file_contract.interface(), description.interface)
+def file_problems(description: FileDescription, file_contract: FileContract, interface: Interface | None = None) -> list[str]:
+    """Return how a file differs from what it should promise, one line each; none when it keeps its contract.
+
+    ``interface`` is what it takes and gives where its graph is none of the contract's own.
+    """
+    problems = interface_problems(interface or file_contract.interface(), description.interface)
     if METADATA_KEY not in description.metadata:
         return [*problems, "it has no contract in its metadata"]
     try:

@@ -7,8 +7,8 @@ nothing; ``resolve`` imports what a row names when it is needed.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgernn.errors import UnavailableError, UsageError
@@ -24,6 +24,8 @@ class Format:
         family: what ``--to`` takes to mean this row and its relatives; also the bundle's folder.
         mark, suffix: an artifact's name is its graph, the mark, its precision if not the default, and the suffix.
         precisions: the precisions that the exporter offers, the default first.
+        decoders: sessions of files that decode in the graph, by what these compute.
+        step_only: those of them that it offers for the step graph alone; an encode graph then gets the default.
         exporter, session: ``module:Class``; the reference has no exporter.
         interpreter: a session that runs the file where ``session`` cannot, operator by operator, for verifying; or None.
         export_extra, run_extra: pip extras that bring what exporting and running need; None is the base install.
@@ -40,6 +42,8 @@ class Format:
     run_extra: str | None
     interpreter: str | None = None
     graphs: tuple[str, ...] = ("encode", "step")
+    step_only: tuple[str, ...] = ()
+    decoders: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def path(self, precision: str, graph: str = "step") -> str:
         """Return the path in a bundle of the artifact of ``graph``; the default precision goes unnamed."""
@@ -53,7 +57,12 @@ _ROWS = (
         family="onnx",
         mark="",
         suffix=".onnx",
-        precisions=("float32",),
+        precisions=("float32", "float16", "int8", "int4", "smallest"),
+        step_only=("int8", "int4", "smallest"),
+        decoders={
+            "generate": "edgernn.sessions.ort_decoding:OrtGenerator",
+            "caption": "edgernn.sessions.ort_decoding:OrtCaptioner",
+        },
         exporter="edgernn.export.to_onnx:OnnxExporter",
         session="edgernn.sessions.ort:OrtSession",
         export_extra="export",
@@ -75,7 +84,8 @@ _ROWS = (
         family="coreml",
         mark="",
         suffix=".mlpackage",
-        precisions=("float16", "float32"),
+        precisions=("float16", "float32", "int8", "int4", "palettized4"),
+        step_only=("int4", "palettized4"),  # of an image encoder, 4 bits a weight leave features that are half error
         exporter="edgernn.export.to_coreml:CoreMLExporter",
         session="edgernn.sessions.coreml:CoreMLSession",
         export_extra="export",
@@ -87,7 +97,7 @@ _ROWS = (
         family="coreml",
         mark="_mlstate",
         suffix=".mlpackage",
-        precisions=("float16",),
+        precisions=("float16", "int8", "int4", "palettized4"),
         exporter="edgernn.export.to_coreml:CoreMLStateExporter",
         session="edgernn.sessions.coreml:CoreMLStateSession",
         export_extra="export",

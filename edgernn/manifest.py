@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from edgernn.contract import SCHEMA_VERSION, STEP, Contract, Decoding, FileContract, GraphName, Model, Narrowing, first_line
+from edgernn.contract import SCHEMA_VERSION, STEP, Contract, Decoding, FileContract, FileGraph, Model, Narrowing, first_line
 from edgernn.errors import BundleError
+from edgernn.stored_weights import StoredWeight
 
 MANIFEST = "manifest.json"
 
@@ -44,23 +45,56 @@ class ParityRecord(Model):
     tolerance: float
 
 
+class LossRecord(Model):
+    """What a reduced precision lost on held-out data when it was packed; see ``parity/text_loss.py`` for the measures.
+
+    ``allowed`` is the largest relative rise of perplexity that the user, or else the precision, allows; it is absent where
+    captions are held to ``allowed_cider_drop`` instead, with ``cider`` the CIDEr-D of greedy captions.
+    """
+
+    tokens: Annotated[int, Field(ge=1)]
+    reference_perplexity: float
+    perplexity: float
+    mean_kl: float
+    top1: float
+    allowed: float | None = None
+    reference_cider: float | None = None
+    cider: float | None = None
+    allowed_cider_drop: float | None = None
+
+    @property
+    def increase(self) -> float:
+        """The relative rise of perplexity; above 0 is worse."""
+        return self.perplexity / self.reference_perplexity - 1
+
+    @property
+    def cider_drop(self) -> float | None:
+        """The relative drop of CIDEr-D; above 0 is worse."""
+        if self.cider is None or self.reference_cider is None:
+            return None
+        return 1 - self.cider / self.reference_cider if self.reference_cider else 0.0
+
+
 class Artifact(Model):
     """One exported model file (or folder: then ``sha256`` is that of its listing).
 
     ``target`` is the opset, the deployment target or the runtime version for which it was written; ``exporter`` names the
-    packages that wrote it. ``parity`` is absent where the runtime does not exist on the machine that packed.
+    packages that wrote it. ``parity`` is absent where the runtime does not exist on the machine that packed. ``weights`` is
+    how each weight is stored, read back from the file, where the exporter can tell; ``loss`` what a reduced precision costs.
     """
 
     path: InnerPath
     format: str
     precision: str
-    graph: GraphName = STEP
+    graph: FileGraph = STEP
     bytes: Bytes
     sha256: Sha256
     target: str
     exporter: str
     narrowing: Narrowing = Narrowing()
     parity: ParityRecord | None = None
+    weights: tuple[StoredWeight, ...] = ()
+    loss: LossRecord | None = None
 
 
 class TokenizerEntry(Model):

@@ -18,6 +18,9 @@ _COLUMNS, _SHADE = 6, 0.75  # panels in a row; how dark what was not looked at g
 _PANEL, _NARROWEST, _LOWEST, _TITLE = 1.75, 1.2, 0.3, 0.3  # inches: the longer side of a panel, the least ones, a word above
 _LETTERS, _LETTER_WIDTH, _LONGEST = 13.0, 0.7, 24  # points at most; a letter's width as a share of them; letters of a word
 _TRAIN, _VALIDATION, _BEST = "#8da9c4", "#c1440e", "#134074"
+_MARKERS = "osD^vP*X<>"  # shapes: told apart without colour
+_SHADES = ("#0b2545", "#c1440e", "#8da9c4")  # and these as dark, middling and light grey
+_ROOM = 1.6  # of an axis on either side of the outermost points, as a factor
 
 
 def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
@@ -49,6 +52,38 @@ def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def step_times(steps: Sequence[tuple[str, int, float]], path: Path, *, bytes_per_ms: float) -> None:
+    """Draw the time of a step over the size of the file, with the line below which no file comes that is read whole.
+
+    Args:
+        steps: for each artifact its name, the bytes of its file and the milliseconds of a step; at least one.
+        path: the PNG file to write.
+        bytes_per_ms: how fast the memory is read.
+
+    Raises:
+        StorageError: the file cannot be written.
+        UnavailableError: matplotlib is not installed.
+    """
+    figure = _figure(8, 4.5)
+    axes = figure.subplots()
+    for index, (name, size_bytes, milliseconds) in enumerate(steps):
+        shape, shade = _MARKERS[index % len(_MARKERS)], _SHADES[index % len(_SHADES)]
+        axes.plot(size_bytes / 1e6, milliseconds, shape, color=shade, mec="black", mew=0.8, ms=10, ls="none", label=name)
+    sizes = [size_bytes for _, size_bytes, _ in steps]
+    ends = [min(sizes) / _ROOM, max(sizes) * _ROOM]
+    floor = f"the file read once at {bytes_per_ms / 1e6:.1f} GB/s"
+    axes.plot([end / 1e6 for end in ends], [end / bytes_per_ms for end in ends], "--", color="black", lw=1.2, label=floor)
+    axes.set(xscale="log", yscale="log", xlabel="file, MB", ylabel="median step, ms")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_major_locator().set_params(subs=(1, 2, 5))  # powers of ten alone may all lie outside
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     _save(figure, path)
 
 

@@ -19,6 +19,7 @@ from edgernn.errors import BundleError, EdgernnError
 
 if TYPE_CHECKING:
     from edgernn.bundle import Bundle
+    from edgernn.manifest import Artifact
     from edgernn.parity.report import Check
     from edgernn.parity.subject import Subject
 
@@ -92,7 +93,7 @@ class _BundleCollector(pytest.Collector):
             yield UnopenedItem.from_parent(self, name="open", error=error)
             return
         for artifact in self.bundle.manifest.artifacts:
-            yield ArtifactCollector.from_parent(self, name=artifact.path)
+            yield ArtifactCollector.from_parent(self, name=artifact.path, artifact=artifact)
 
     @cached_property
     def subjects(self) -> dict[str, Subject]:
@@ -114,11 +115,15 @@ class BundleFile(_BundleCollector, pytest.File):
 class ArtifactCollector(pytest.Collector):
     """One artifact: a test per check."""
 
-    def collect(self) -> Iterator[pytest.Item]:
-        """Yield a test for every check that this edgernn knows."""
-        from edgernn.parity.checks import CHECKS
+    def __init__(self, *, artifact: Artifact, **options: Any) -> None:
+        super().__init__(**options)
+        self.artifact = artifact
 
-        for name in CHECKS:
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield a test for every check that is made of such a file."""
+        from edgernn.parity.checks import checks_of
+
+        for name in checks_of(self.artifact):
             yield CheckItem.from_parent(self, name=name)
 
 

@@ -12,31 +12,41 @@ from pathlib import Path
 import torch
 
 from edgernn import formats
-from edgernn.contract import STEP, Decoding, FileContract, GraphName, GraphSpec, Narrowing, file_problems
+from edgernn.contract import BATCH, ENCODE, STEP, Decoding, FileContract, FileGraph, GraphSpec, Narrowing, file_problems
+from edgernn.decoding_graphs import file_interface
 from edgernn.errors import ContractError, UsageError
+from edgernn.export.compression import Compression
 from edgernn.models.family import RecurrentModel
+from edgernn.stored_weights import StoredWeight
 
 
 @dataclass(frozen=True)
 class Written:
-    """What an exporter tells of the file it wrote."""
+    """What an exporter tells of the file it wrote; ``weights`` are as read back from it, empty where nothing is rounded."""
 
     narrowing: Narrowing
     target: str
     exporter: str
+    weights: tuple[StoredWeight, ...] = ()
 
 
 class Exporter(ABC):
     """Writes one graph of a model in one format.
 
     Subclasses set ``format_name`` and implement ``narrowing``, ``target``, ``versions`` and ``_write``.
+
+    Args:
+        compression: how weights are rounded; for exporters that round themselves.
     """
 
     format_name: str
     target: str
 
+    def __init__(self, compression: Compression | None = None) -> None:
+        self.compression = compression or Compression()
+
     def export(
-        self, model: RecurrentModel, path: Path, *, precision: str, decoding: Decoding, graph: GraphName = STEP
+        self, model: RecurrentModel, path: Path, *, precision: str, decoding: Decoding, graph: FileGraph = STEP
     ) -> Written:
         """Write one graph of ``model`` to ``path``, and read the file back to check it against the contract.
 
@@ -49,19 +59,22 @@ class Exporter(ABC):
         row = formats.by_name(self.format_name)
         if precision not in row.precisions:
             raise UsageError(f"{row.name} does not offer {precision!r}; it offers {', '.join(row.precisions)}")
-        if graph not in row.graphs:
-            raise UsageError(f"{row.name} writes {', '.join(row.graphs)}, not {graph}; see {row.family} for that")
+        if graph not in (*row.graphs, *row.decoders) or (graph == ENCODE and precision in row.step_only):
+            raise UsageError(
+                f"{row.name} does not write {graph} in {precision}; it writes {', '.join(row.graphs)} in {row.precisions[0]}"
+            )
         contract = model.config.contract()
-        narrowing = self.narrowing(contract.graph(graph), precision)
+        decodes = graph in row.decoders
+        narrowing = Narrowing(axes={BATCH: 1}) if decodes else self.narrowing(contract.graph(graph), precision)
         file_contract = FileContract(contract=contract, graph=graph, narrowing=narrowing, decoding=decoding)
         path.parent.mkdir(parents=True, exist_ok=True)
         with _quiet_copy(model) as clone:
-            self._write(clone, path, file_contract=file_contract, precision=precision)
+            weights = self._write(clone, path, file_contract=file_contract, precision=precision)
         session = formats.resolve(row.session, needed_for=f"checking {row.name}", extra=row.export_extra)
-        problems = file_problems(session.describe(path), file_contract)
+        problems = file_problems(session.describe(path), file_contract, file_interface(file_contract))
         if problems:
             raise ContractError(f"the {row.name} exporter broke the contract in {path.name}: {'; '.join(problems)}")
-        return Written(narrowing, self.target, self.versions())
+        return Written(narrowing, self.target, self.versions(), weights)
 
     def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
         """Say how the file of ``graph`` will be narrower than the contract; not at all unless a format says so."""
@@ -72,8 +85,14 @@ class Exporter(ABC):
         """Return the packages that write the file, with versions."""
 
     @abstractmethod
-    def _write(self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
-        """Write a graph of ``model`` (a private copy in evaluation mode, float32, on the CPU) to ``path`` with the metadata."""
+    def _write(
+        self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
+    ) -> tuple[StoredWeight, ...]:
+        """Write a graph of ``model`` (a private copy in evaluation mode, float32, on the CPU) to ``path`` with the metadata.
+
+        Returns:
+            What the weights are stored as, or nothing where all are as in the model.
+        """
 
 
 @contextmanager

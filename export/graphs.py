@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import BATCH, TIME, FileContract, GraphName
+from edgernn.contract import BATCH, TIME, FileContract, FileGraph
 from edgernn.models.family import RecurrentModel
 
 
@@ -18,7 +18,7 @@ class FlatGraph(nn.Module):
     ``forward`` wears the contract's input names as its signature, because tracers name a graph's inputs by it.
     """
 
-    def __init__(self, model: RecurrentModel, name: GraphName) -> None:
+    def __init__(self, model: RecurrentModel, name: FileGraph) -> None:
         super().__init__()
         self.model, self.name = model, name
         self.forward = _with_signature(self._run, [tensor.name for tensor in model.config.contract().graph(name).inputs])

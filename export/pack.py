@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import datetime
-import math
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import safetensors.numpy
@@ -16,15 +15,15 @@ import edgernn
 from edgernn import bundle as bundles
 from edgernn import formats, storage
 from edgernn.bundle import Bundle, digest
-from edgernn.contract import ENCODE, STEP, Contract, Decoding, FileContract, GraphName
+from edgernn.contract import ENCODE, STEP, Contract
 from edgernn.data.tokenizer import Tokenizer
-from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
+from edgernn.decoding_graphs import decoder_of
+from edgernn.errors import BundleError, UsageError
+from edgernn.export.artifacts import Job, ReducedOptions, Source, Tell, write_artifact
 from edgernn.manifest import (
     MANIFEST,
-    Artifact,
     FileDigest,
     Manifest,
-    ParityRecord,
     Provenance,
     TokenizerEntry,
     parse_manifest,
@@ -33,27 +32,9 @@ from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.parity import golden
 from edgernn.parity.subject import DEFAULT_STEPS
-from edgernn.parity.verify import measure
 from edgernn.sessions.base import Session
-from edgernn.sessions.eager import EagerSession
-from edgernn.tolerances import tolerance
 
 _RECORDED_TOKENS = 512
-Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One artifact to write."""
-
-    row: formats.Format
-    precision: str
-    graph: GraphName
-
-    @property
-    def path(self) -> str:
-        """The artifact's place in the bundle."""
-        return self.row.path(self.precision, self.graph)
 
 
 def export_bundle(
@@ -62,8 +43,10 @@ def export_bundle(
     *,
     to: Iterable[str] | str | None = None,
     precision: Iterable[str] | str | None = None,
+    decoding: bool = False,
     release: bool = False,
     steps: int = DEFAULT_STEPS,
+    options: ReducedOptions | None = None,
     tell: Tell = lambda line: None,
 ) -> Bundle:
     """Export a checkpoint to a bundle, each artifact checked against the contract and rolled out against the reference.
@@ -73,8 +56,10 @@ def export_bundle(
         out: a folder, or a file ending in ``.edgernn``; an older bundle there is replaced once the new one is whole.
         to: formats or families; default all.
         precision: every precision to write in the formats that offer it; default each format's first.
+        decoding: also write files that decode in the graph, where a format has them: a text or a caption in one call.
         release: leave the reference weights and the held-out sample out.
         steps: length of the rollouts.
+        options: how weights are rounded in reduced precisions, and how much that may lose.
         tell: hears, one line each, what is being done.
 
     Returns:
@@ -83,25 +68,27 @@ def export_bundle(
     Raises:
         UsageError: an unknown format or precision, or ``out`` holds something else.
         CheckpointError: the checkpoint is missing or damaged.
-        ContractError: an artifact does not keep the contract or its tolerance; nothing is written.
+        ContractError: an artifact does not keep the contract, its tolerance or the largest loss; nothing is written.
         UnavailableError: a package that a format needs is not installed.
     """
     out = Path(out)
     chosen = _chosen(to, precision)
     _refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
-    jobs = _jobs(chosen, loaded.model.config.contract())
-    loaded = replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval())
+    jobs = _jobs(chosen, loaded.model.config.contract(), decoding=decoding)
+    material = Source(
+        replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval()), options or ReducedOptions(), steps, tell
+    )
     if out.suffix == bundles.SUFFIX:
         with tempfile.TemporaryDirectory(prefix="edgernn-") as scratch:
             folder = Path(scratch) / out.stem
             folder.mkdir()
-            _fill(folder, loaded, jobs, release=release, steps=steps, tell=tell)
+            _fill(folder, material, jobs, release=release)
             bundles.pack(folder, out)
     else:
         with storage.replacing(out) as folder:
             folder.mkdir()
-            _fill(folder, loaded, jobs, release=release, steps=steps, tell=tell)
+            _fill(folder, material, jobs, release=release)
     return Bundle.open(out)
 
 
@@ -124,14 +111,18 @@ def _chosen(to: Iterable[str] | str | None, precision: Iterable[str] | str | Non
     return chosen
 
 
-def _jobs(chosen: _Chosen, contract: Contract) -> list[_Job]:
+def _jobs(chosen: _Chosen, contract: Contract, *, decoding: bool) -> list[Job]:
     """Return what to write: every graph of every choice; one that a format leaves out is its family's first row's."""
-    jobs: dict[str, _Job] = {}
+    jobs: dict[str, Job] = {}
     for row, precision in chosen:
         for graph in contract.graphs:
             writer = row if graph.name in row.graphs else formats.select(row.family)[0]
-            job = _Job(writer, precision if precision in writer.precisions else writer.precisions[0], graph.name)
+            offered = precision in writer.precisions and (graph.name == STEP or precision not in writer.step_only)
+            job = Job(writer, precision if offered else writer.precisions[0], graph.name)
             jobs.setdefault(job.path, job)
+        decoder = Job(row, precision, decoder_of(contract))
+        if decoding and decoder.graph in row.decoders:
+            jobs[decoder.path] = decoder
     return list(jobs.values())
 
 
@@ -158,26 +149,17 @@ def _foreign_files(folder: Path) -> list[str]:
     return [name for name in files if not any(name == inner or name.startswith(f"{inner}/") for inner in listed)]
 
 
-def _fill(folder: Path, loaded: Checkpoint, jobs: list[_Job], *, release: bool, steps: int, tell: Tell) -> None:
+def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> None:
     """Write a whole bundle into the empty ``folder``."""
-    model = loaded.model
-    contract = model.config.contract()
-    decoding = model.config.decoding(loaded.tokenizer)
-    references: dict[str, Session] = {
-        graph.name: EagerSession(model, FileContract(contract=contract, graph=graph.name, decoding=decoding))
-        for graph in contract.graphs
-    }
-    artifacts = []
-    for job in jobs:
-        tell(f"exporting {job.row.name} {job.precision}" + (f", {job.graph}" if len(references) > 1 else ""))
-        artifacts.append(_export(folder, job, loaded, reference=references[job.graph], decoding=decoding, steps=steps))
-    files = _write_companions(folder, loaded, references, release=release)
+    loaded, model = source.loaded, source.loaded.model
+    artifacts = [write_artifact(folder, job, source) for job in jobs]
+    files = _write_companions(folder, loaded, source.references, release=release)
     has = {name: name if (folder / name).exists() else None for name in (bundles.INITIAL_STATE, bundles.REFERENCE)}
     evaluation = f"{bundles.EVALUATION}/{checkpoint.HELD_OUT}"
     manifest = Manifest(
         family=model.family,
-        contract=contract,
-        decoding=decoding,
+        contract=source.contract,
+        decoding=source.decoding,
         artifacts=tuple(artifacts),
         tokenizer=_tokenizer_entry(loaded.tokenizer),
         golden=bundles.GOLDEN,
@@ -202,49 +184,6 @@ def _tokenizer_entry(tokenizer: Tokenizer) -> TokenizerEntry:
     text = tokenizer.decode(range(min(size, _RECORDED_TOKENS)))
     ids = tokenizer.encode(text, on_unknown="skip")
     return TokenizerEntry(kind=tokenizer.kind, vocabulary_size=size, text=text, ids=tuple(ids.tolist()))
-
-
-def _export(folder: Path, job: _Job, loaded: Checkpoint, *, reference: Session, decoding: Decoding, steps: int) -> Artifact:
-    row, inner = job.row, job.path
-    exporter = formats.resolve(row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra)()
-    written = exporter.export(loaded.model, folder / inner, precision=job.precision, decoding=decoding, graph=job.graph)
-    file_contract = FileContract(contract=reference.contract, graph=job.graph, narrowing=written.narrowing, decoding=decoding)
-    found = digest(folder / inner)
-    return Artifact(
-        path=inner,
-        format=row.name,
-        precision=job.precision,
-        graph=job.graph,
-        bytes=found.bytes,
-        sha256=found.sha256,
-        target=written.target,
-        exporter=written.exporter,
-        narrowing=written.narrowing,
-        parity=_parity(folder / inner, job, reference, file_contract, steps=steps),
-    )
-
-
-def _parity(path: Path, job: _Job, reference: Session, file_contract: FileContract, *, steps: int) -> ParityRecord | None:
-    """Roll the artifact out where its runtime is here; raise ContractError if it is out of tolerance."""
-    row = job.row
-    session = formats.resolve(row.session, needed_for=f"checking {row.name}", extra=row.export_extra)
-    first = reference.initial_state(1) if reference.contract.initial_state == "learned" else None
-    try:
-        candidate = session.open(path, file_contract, first)
-    except UnavailableError:
-        return None
-    record = measure(reference, candidate, limit=tolerance(row.family, job.precision), steps=steps)
-    if not math.isfinite(record.worst):
-        raise ContractError(
-            f"{row.name} {job.precision} or its reference gives numbers that are not finite in {record.tensor}; "
-            "nothing was written. Look for NaN in the weights, or for a state that overflows"
-        )
-    if not record.worst <= record.tolerance:
-        raise ContractError(
-            f"{row.name} {job.precision} is {record.worst:.1e} from the reference in {record.tensor} over {steps} steps, "
-            f"tolerance {record.tolerance:.0e}; nothing was written"
-        )
-    return record
 
 
 def _write_companions(

@@ -3,6 +3,8 @@
 The step face is used for every cell: it converts to ``linear``, ``sigmoid`` and ``tanh``, which the Neural Engine takes;
 torch's recurrent layers become operators that it does not take (LSTM) or loops of ninety operators (GRU). A file takes one
 row and one step a call. Conversion runs on any machine; prediction needs macOS or iOS.
+
+In 8 and 4 bits the matrices alone are compressed (``coreml_weights``): products and states are those of float16.
 """
 
 from __future__ import annotations
@@ -12,18 +14,33 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import BATCH, PICTURE, TIME, FileContract, FileDType, GraphSpec, Narrowing, first_line
-from edgernn.errors import ContractError
-from edgernn.export.base import Exporter
+from edgernn.contract import (
+    BATCH,
+    PICTURE,
+    STEP,
+    TIME,
+    Decoding,
+    FileContract,
+    FileDType,
+    FileGraph,
+    GraphSpec,
+    Narrowing,
+    first_line,
+)
+from edgernn.errors import ContractError, UsageError
+from edgernn.export.base import Exporter, Written
+from edgernn.export.coreml_weights import SCHEMES, compression, refuse_floats, weight_table
 from edgernn.export.graphs import FlatGraph, example_inputs
 from edgernn.interface import FileTensor
 from edgernn.models.family import RecurrentModel
+from edgernn.stored_weights import StoredWeight
 
 with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line per missing macOS library
     import coremltools as ct
@@ -33,10 +50,17 @@ _INPUT_DTYPES: dict[str, FileDType] = {"int64": "int32", "uint8": PICTURE}
 
 
 class CoreMLExporter(Exporter):
-    """Writes an ``.mlpackage`` for iOS 17 and macOS 14 with the state as inputs and outputs."""
+    """Writes an ``.mlpackage`` with the state as inputs and outputs, for iOS 17 and macOS 14; 4 bits need iOS 18, macOS 15."""
 
     format_name = "coreml"
     target = "iOS17"
+
+    def export(
+        self, model: RecurrentModel, path: Path, *, precision: str, decoding: Decoding, graph: FileGraph = STEP
+    ) -> Written:
+        """See ``Exporter.export``; the target is that of the precision."""
+        written = super().export(model, path, precision=precision, decoding=decoding, graph=graph)
+        return replace(written, target=self._target(precision))
 
     def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
         """One row, one step, int32 tokens because Core ML has no int64 inputs, and pictures as pixel buffers."""
@@ -48,7 +72,13 @@ class CoreMLExporter(Exporter):
         """See ``Exporter.versions``."""
         return f"coremltools {ct.__version__}, torch {torch.__version__}"
 
-    def _write(self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+    def _target(self, precision: str) -> str:
+        return max(self.target, SCHEMES[precision].target) if precision in SCHEMES else self.target
+
+    def _write(
+        self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
+    ) -> tuple[StoredWeight, ...]:
+        _refuse_not_finite(model)
         interface = file_contract.interface()
         graph = FlatGraph(model.step_face(), file_contract.graph)
         examples = example_inputs(file_contract, batch=1, time=1)
@@ -60,9 +90,10 @@ class CoreMLExporter(Exporter):
             inputs=[_tensor_type(tensor) for tensor in interface.inputs],
             outputs=[ct.TensorType(name=tensor.name, dtype=_numpy(tensor)) for tensor in interface.outputs],
             precision=precision,
-            target=self.target,
+            target=self._target(precision),
             metadata=file_contract.to_metadata(),
         )
+        return _checked_weights(path, model, precision)
 
 
 class CoreMLStateExporter(CoreMLExporter):
@@ -77,7 +108,10 @@ class CoreMLStateExporter(CoreMLExporter):
         halves: dict[str, FileDType] = {state.name: "float16" for state in graph.states}
         return Narrowing(axes=explicit.axes, dtypes={**explicit.dtypes, **halves}, runtime_state=True)
 
-    def _write(self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+    def _write(
+        self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
+    ) -> tuple[StoredWeight, ...]:
+        _refuse_not_finite(model)
         interface = file_contract.interface()
         examples = dict(
             zip((spec.name for spec in file_contract.spec.inputs), example_inputs(file_contract, batch=1, time=1), strict=True)
@@ -91,9 +125,10 @@ class CoreMLStateExporter(CoreMLExporter):
             outputs=[ct.TensorType(name=tensor.name, dtype=_numpy(tensor)) for tensor in interface.outputs],
             states=[_state_type(tensor) for tensor in interface.states],
             precision=precision,
-            target=self.target,
+            target=self._target(precision),
             metadata=file_contract.to_metadata(),
         )
+        return _checked_weights(path, model, precision)
 
 
 class _BufferedStep(nn.Module):
@@ -141,22 +176,49 @@ def _convert(
     metadata: dict[str, str],
     **types: Any,
 ) -> None:
-    half = precision == "float16"
     with _silence():
         traced = torch.jit.trace(module.eval(), examples, check_trace=False)
         try:
-            package = ct.convert(
+            program = ct.convert(
                 traced,
+                convert_to="milinternal",
+                minimum_deployment_target=getattr(ct.target, target),
+                compute_precision=ct.precision.FLOAT32 if precision == "float32" else ct.precision.FLOAT16,
+                pass_pipeline=_passes(),
+                **types,
+            )
+            package = ct.convert(
+                program,
                 convert_to="mlprogram",
                 minimum_deployment_target=getattr(ct.target, target),
-                compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
+                pass_pipeline=compression(program, precision),
                 skip_model_load=True,
-                **types,
             )
         except (ValueError, RuntimeError, NotImplementedError) as error:
             raise ContractError(f"coremltools could not convert the step: {first_line(error)}") from error
         package.user_defined_metadata.update(metadata)
         package.save(str(path))
+
+
+def _refuse_not_finite(model: RecurrentModel) -> None:
+    """Raise UsageError for the first weight with a NaN or an infinity, on which coremltools fails without naming it."""
+    for name, tensor in model.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise UsageError(f"the weight {name} holds numbers that are not finite; train or import the model again")
+
+
+def _passes() -> Any:
+    """Return coremltools' passes without the one that makes room for negative ids, three operators a step: there are none."""
+    passes = ct.PassPipeline()
+    passes.remove_passes(["common::guard_negative_gather_indices"])
+    return passes
+
+
+def _checked_weights(path: Path, model: RecurrentModel, precision: str) -> tuple[StoredWeight, ...]:
+    """Read the table of weights from what was saved; raise ContractError where one is not stored as asked."""
+    table = weight_table(path, layers=[name for name, _ in model.named_modules() if name])
+    refuse_floats(table, precision)
+    return table
 
 
 def _tensor_type(tensor: FileTensor) -> Any:

@@ -11,6 +11,7 @@ from edgernn.contract import FileContract
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, drop_unused, example_inputs
 from edgernn.models.family import RecurrentModel
+from edgernn.stored_weights import StoredWeight
 
 
 class TorchScriptExporter(Exporter):
@@ -23,7 +24,9 @@ class TorchScriptExporter(Exporter):
         """See ``Exporter.versions``."""
         return f"torch {torch.__version__}"
 
-    def _write(self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+    def _write(
+        self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
+    ) -> tuple[StoredWeight, ...]:
         examples = example_inputs(file_contract, batch=2, time=3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit warns that it is deprecated
@@ -31,3 +34,4 @@ class TorchScriptExporter(Exporter):
             drop_unused(graph, examples)
             module = torch.jit.trace(graph, examples)
             torch.jit.save(module, str(path), _extra_files=file_contract.to_metadata())
+        return ()

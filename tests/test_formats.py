@@ -51,7 +51,8 @@ def test_an_empty_selection_is_refused() -> None:
 
 def test_the_default_precision_goes_unnamed_in_a_path() -> None:
     row = by_name("coreml")
-    assert [row.path(precision) for precision in row.precisions] == ["coreml/step.mlpackage", "coreml/step-float32.mlpackage"]
+    paths = [row.path(precision) for precision in row.precisions]
+    assert paths[:3] == ["coreml/step.mlpackage", "coreml/step-float32.mlpackage", "coreml/step-int8.mlpackage"]
     assert by_name("coreml-mlstate").path("float16") == "coreml/step_mlstate.mlpackage"
 
 
@@ -95,6 +96,24 @@ def test_every_precision_on_offer_has_a_tolerance_and_its_reason(family: str, pr
     assert 0 < row.rollout < 1
     assert len(row.reason.split()) > 3
     assert precision in PRECISIONS
+
+
+def test_integers_are_judged_step_by_step_and_by_what_the_text_loses() -> None:
+    for row in ROWS:
+        for precision in row.precisions:
+            found = tolerance(row.family, precision)
+            integers = precision not in ("float32", "float16")
+            assert found.forced == integers
+            assert found.same_text == (precision == "float32")
+            assert (found.top1 == 0) == integers
+    assert tolerance("onnx", "smallest").perplexity == 0, "what it may lose is for the user to say"
+
+
+def test_an_encode_graph_is_not_offered_where_only_a_step_is() -> None:
+    assert by_name("onnx").precisions == ("float32", "float16", "int8", "int4", "smallest")
+    assert by_name("onnx").step_only == ("int8", "int4", "smallest")
+    for row in ROWS:
+        assert set(row.step_only) <= set(row.precisions[1:]), "the default is for every graph"
 
 
 def test_a_precision_without_a_tolerance_is_not_judged_by_another_ones() -> None:

@@ -14,14 +14,15 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     ("errors",),
     ("storage",),
-    ("interface", "formats", "tolerances", "plots"),
+    ("interface", "stored_weights", "formats", "tolerances", "plots"),
     ("contract",),
-    ("model_contracts",),
+    ("model_contracts", "decoding_graphs"),
     ("manifest",),
     ("bundle", "data"),
     ("sessions",),
     ("decoding",),
     ("parity",),
+    ("bench", "bench_alone", "bench_course", "bench_machine", "bench_report"),
     ("models",),
     ("importers", "training"),
     ("export",),
@@ -36,7 +37,7 @@ THROUGH_THE_TABLE = {
     "sessions/coreml.py",
 }
 THROUGH_THE_TABLE |= {path.relative_to(ROOT / "edgernn").as_posix() for path in (ROOT / "edgernn" / "parity").glob("mil*.py")}
-LIGHT = {part for layer in LAYERS[:10] for part in layer}
+LIGHT = {part for layer in LAYERS[:11] for part in layer}
 ORDER = {part: index for index, layer in enumerate(LAYERS) for part in layer}
 
 
@@ -94,6 +95,7 @@ def _loaded_after(code: str) -> set[str]:
         "import edgernn.decoding.writer",
         "import edgernn.decoding.caption_writer",
         "import edgernn.parity.verify",
+        "import edgernn.bench",
         "import edgernn.sessions.opening, edgernn.sessions.ort, edgernn.sessions.fake",
     ],
 )

@@ -17,6 +17,7 @@ from edgernn.errors import BundleError
 from edgernn.manifest import (
     Artifact,
     FileDigest,
+    LossRecord,
     Manifest,
     ParityRecord,
     Provenance,
@@ -25,7 +26,13 @@ from edgernn.manifest import (
     parse_manifest,
 )
 from edgernn.model_contracts import language_contract
+from edgernn.stored_weights import StoredWeight
 
+LOSS = LossRecord(tokens=90, reference_perplexity=4.0, perplexity=4.1, mean_kl=0.01, top1=0.9, allowed=0.03)
+WEIGHTS = (
+    StoredWeight("layers.0.joined", (8, 4), "int4", 128, 32, 32, recurrent=True, block_size=16),
+    StoredWeight("biases and constants", (), "float32", 8, 8, 8),
+)
 FULL = Manifest(
     contract=language_contract("lstm", layers=1, hidden=2, vocabulary=3, initial_state="learned"),
     decoding=Decoding(start=(2,), temperature=0.5, top_k=1, top_p=0.5),
@@ -40,6 +47,8 @@ FULL = Manifest(
             exporter="torch, onnx",
             narrowing=Narrowing(axes={"batch": 1}, dtypes={"tokens": "int32"}),
             parity=ParityRecord(steps=4, worst=1e-7, tensor="c_next", tolerance=1e-4),
+            weights=WEIGHTS,
+            loss=LOSS,
         ),
     ),
     tokenizer=TokenizerEntry(kind="char", vocabulary_size=3),
@@ -96,6 +105,21 @@ def test_a_written_manifest_round_trips(bundle: Bundle) -> None:
     assert parse_manifest(text, source="x").to_json() == text
 
 
+def test_what_was_lost_is_told_as_shares() -> None:
+    assert LOSS.increase == pytest.approx(0.025)
+    assert LOSS.cider_drop is None
+    scored = LOSS.model_copy(update={"reference_cider": 0.8, "cider": 0.6})
+    assert scored.cider_drop == pytest.approx(0.25)
+    assert scored.model_copy(update={"reference_cider": 0.0}).cider_drop == 0.0
+
+
+def test_a_manifest_without_weights_and_losses_is_read() -> None:
+    raw = content()
+    del raw["artifacts"][0]["weights"], raw["artifacts"][0]["loss"]
+    (artifact,) = parse_manifest(json.dumps(raw), source="x").artifacts
+    assert (artifact.weights, artifact.loss) == ((), None)
+
+
 def test_an_artifact_has_its_own_file_contract() -> None:
     file_contract = FULL.file_contract(FULL.artifacts[0])
     assert file_contract.contract == FULL.contract
@@ -139,6 +163,9 @@ def test_a_missing_field_is_named(field: str) -> None:
         ("artifacts.0.bytes", -1),
         ("artifacts.0.graph", "other"),
         ("artifacts.0.surprise", 1),
+        ("artifacts.0.loss.tokens", 0),
+        ("artifacts.0.loss.top1", "all"),
+        ("artifacts.0.weights.0.bytes", "few"),
         ("tokenizer.vocabulary_size", 0),
         ("decoding.top_p", 0),
         ("family", "picture"),

@@ -131,3 +131,34 @@ def test_the_loss_curve(validated: bool, tmp_path: Path) -> None:
         pixels = np.array(drawn.convert("RGB")).reshape(-1, 3)
     for colour, there in (((0x8D, 0xA9, 0xC4), True), ((0xC1, 0x44, 0x0E), validated)):
         assert (pixels == colour).all(1).any() == there
+
+
+def test_step_times_over_the_line_of_the_memory(tmp_path: Path) -> None:
+    steps = [("above", 4_000_000, 2.0), ("below", 4_000_000, 0.05), ("small", 1_000_000, 0.5)]
+    plots.step_times(steps, tmp_path / "steps.png", bytes_per_ms=10e6)
+    with Image.open(tmp_path / "steps.png") as drawn:
+        pixels = np.array(drawn.convert("RGB"))
+
+    def marker(colour: tuple[int, int, int]) -> np.ndarray:
+        """Return row and column of the patch of ``colour``, leaving out the legend at the right."""
+        found = np.argwhere((pixels == colour).all(2))
+        place: np.ndarray = found[found[:, 1] < 0.68 * pixels.shape[1]].mean(0)
+        return place
+
+    above, below, small = marker((0x0B, 0x25, 0x45)), marker((0xC1, 0x44, 0x0E)), marker((0x8D, 0xA9, 0xC4))
+    assert above[1] == pytest.approx(below[1], abs=2)  # files of one size
+    assert small[1] < above[1] - 50
+    scale = (below[0] - above[0]) / np.log(2 / 0.05)  # rows of a factor e
+    assert above[0] + scale * np.log(2 / 0.5) == pytest.approx(small[0], abs=2)
+    line = above[0] + scale * np.log(2 / 0.4)  # where 4 MB at 10 GB/s are
+    column = pixels[:, round(above[1]) - 12 : round(above[1]) + 13].max(2) < 40
+    dashes = np.flatnonzero(column.any(1))
+    near = dashes[np.abs(dashes - line) < 12]
+    assert near.size
+    assert near.mean() == pytest.approx(line, abs=5)
+
+
+def test_many_steps_of_hardly_a_size_are_drawn_too(tmp_path: Path) -> None:
+    steps = [(f"file {index}", 20 + index, 1e-4 * (index + 1)) for index in range(12)]
+    plots.step_times(steps, tmp_path / "steps.png", bytes_per_ms=1e7)
+    assert (tmp_path / "steps.png").stat().st_size > 10_000

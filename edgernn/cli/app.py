@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import edgernn
-from edgernn.cli import bundle_commands, caption, demo, doctor, generate, train
+from edgernn.cli import bench, bundle_commands, caption, demo, doctor, generate, train
 from edgernn.errors import EdgernnError
 
 MISUSE, INTERRUPTED = 2, 130
@@ -29,6 +29,7 @@ app.command("export")(bundle_commands.export)
 app.command("verify")(bundle_commands.verify)
 app.command("generate")(generate.generate)
 app.command("caption")(caption.caption)
+app.command("bench")(bench.bench)
 app.command("inspect")(bundle_commands.inspect)
 app.command("doctor")(doctor.doctor)
 app.add_typer(demo.app, name="demo")

@@ -19,19 +19,50 @@ def export(
     run: Annotated[Path, typer.Argument(help="A checkpoint folder, as edgernn train writes it.")],
     out: Annotated[Path, typer.Option(help="A folder, or a file ending in .edgernn.")],
     to: Annotated[str | None, typer.Option(help="Formats, as onnx,torchscript,coreml; default all.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Precisions, as float32,float16; default each format's own.")] = None,
+    precision: Annotated[str | None, typer.Option(help="As float32,float16,int8,int4,smallest; default each format's.")] = None,
+    block_size: Annotated[int | None, typer.Option(help="Weights that share a scale, 16 to 256.")] = None,
+    max_perplexity_increase: Annotated[str | None, typer.Option(help="What reduced precision may lose, as 1%.")] = None,
+    max_cider_drop: Annotated[str | None, typer.Option(help="The same for captions, as 1%.")] = None,
+    calibration: Annotated[Path | None, typer.Option(help="A text to round by; default the held-out one's end.")] = None,
+    allow_float: Annotated[bool, typer.Option("--allow-float", help="Let weights stay float that cannot be rounded.")] = False,
+    decoding: Annotated[bool, typer.Option("--decoding", help="Also files that decode in the graph, in one call.")] = False,
     release: Annotated[bool, typer.Option("--release", help="Leave reference weights and held-out text out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Export a trained model to a bundle, each file checked against the contract and the reference."""
+    from edgernn.export.artifacts import ReducedOptions
+    from edgernn.export.compression import Budget
     from edgernn.export.pack import export_bundle
 
-    bundle = export_bundle(run, out, to=words(to), precision=words(precision), release=release, tell=tell)
+    budget = Budget(perplexity=_share(max_perplexity_increase), cider=_share(max_cider_drop))
+    options = ReducedOptions(block_size, budget, _first_text(calibration), allow_float)
+    bundle = export_bundle(
+        run, out, to=words(to), precision=words(precision), decoding=decoding, release=release, options=options, tell=tell
+    )
     if as_json:
         typer.echo(bundle.manifest.to_json(), nl=False)
         return
     result_console().print(tables.artifacts(bundle.manifest))
+    for artifact in bundle.manifest.artifacts:
+        if artifact.weights and artifact.precision != "float32":
+            result_console().print(tables.weights(artifact))
     typer.echo(f"wrote {out}, {size(tables.total_bytes(bundle.manifest))}")
+
+
+def _first_text(path: Path | None) -> str | None:
+    """Read the beginning of a text file: calibration needs a few thousand tokens."""
+    from edgernn.data.source import open_source
+
+    if path is None:
+        return None
+    with open_source(str(path)) as source:
+        return next(source.chunks(), "")
+
+
+def _share(text: str | None) -> float | None:
+    from edgernn.export.compression import share
+
+    return None if text is None else share(text)
 
 
 def verify(

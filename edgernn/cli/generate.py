@@ -20,6 +20,7 @@ def generate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same text.")] = 0,
     stop: Annotated[str | None, typer.Option(help="End after a token with this text.")] = None,
     artifact: Annotated[str | None, typer.Option(help="A path or format in the bundle; default ONNX.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads that share a step; default the runtime's.")] = None,
     on_unknown: Annotated[str, typer.Option(help="A prompt character the model lacks: error or skip.")] = "error",
     load_state: Annotated[Path | None, typer.Option(help="Go on from this saved state.")] = None,
     save_state: Annotated[Path | None, typer.Option(help="Save the state after the last token here.")] = None,
@@ -43,6 +44,7 @@ def generate(
         seed=seed,
         stop=stop,
         artifact=artifact,
+        threads=threads,
         on_unknown=on_unknown,  # type: ignore[arg-type]  # the tokenizer refuses what is neither
         load_state=load_state,
         save_state=save_state,

@@ -10,6 +10,7 @@ from edgernn.manifest import Artifact, Manifest
 from edgernn.parity.report import VerifyReport
 from edgernn.parity.wording import size
 
+_FLOATS = frozenset({"float32", "float16"})
 _MARK = {"passed": "[green]passed[/green]", "failed": "[bold red]FAILED[/bold red]", "not run": "[yellow]not run[/yellow]"}
 
 
@@ -30,6 +31,37 @@ def artifacts(manifest: Manifest) -> Table:
             _parity(artifact),
         )
     return table
+
+
+def weights(artifact: Artifact) -> Table:
+    """Return one row per weight: what it is stored as, its bytes in float32 and in the file."""
+    table = Table(box=None, pad_edge=False, title=f"{artifact.path}: {_loss(artifact)}", title_justify="left")
+    for heading in ("weight", "shape", "stored as", "float32", "here", ""):
+        table.add_column(heading, justify="right" if heading in ("float32", "here") else "left", overflow="fold")
+    for weight in artifact.weights:
+        blocks = f" in blocks of {weight.block_size}" if weight.block_size else ""
+        stayed = len(weight.shape) > 1 and weight.dtype.startswith("float")
+        note = "[bold red]stayed float[/bold red]" if stayed and artifact.precision not in _FLOATS else ""
+        table.add_row(
+            weight.name + (" (recurrent)" if weight.recurrent else ""),
+            " x ".join(map(str, weight.shape)),
+            weight.dtype + blocks,
+            size(weight.float32_bytes),
+            size(weight.bytes),
+            note,
+        )
+    before, after = (sum(getattr(w, name) for w in artifact.weights) for name in ("float32_bytes", "bytes"))
+    table.add_row("together", "", "", size(before), size(after), f"{after / before:.3f} of float32")
+    return table
+
+
+def _loss(artifact: Artifact) -> str:
+    loss = artifact.loss
+    if loss is None:
+        return "loss not measured"
+    drop = "" if loss.cider_drop is None else f", CIDEr-D {-loss.cider_drop:+.2%}"
+    allowed = "" if loss.allowed is None else f" of {loss.allowed:.2%} allowed"
+    return f"perplexity {loss.increase:+.2%}{allowed}{drop}, top-1 {loss.top1:.1%}"
 
 
 def tensors(contract: Contract) -> Table:

@@ -12,6 +12,7 @@ from edgernn.bundle import Bundle
 from edgernn.data.stream_decoder import StreamDecoder
 from edgernn.data.tokenizer import OnUnknown, Tokenizer
 from edgernn.decoding.generate import Generation, begin
+from edgernn.decoding.in_graph import Generator, InGraphGeneration
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
 from edgernn.errors import BundleError, UsageError
@@ -29,6 +30,7 @@ def write_text(
     seed: int = 0,
     stop: str | None = None,
     artifact: str | None = None,
+    threads: int | None = None,
     on_unknown: OnUnknown = "error",
     load_state: Path | None = None,
     save_state: Path | None = None,
@@ -43,7 +45,7 @@ def write_text(
         temperature, top_k, top_p: see ``Sampler``; None takes the bundle's defaults.
         seed: of the sampling.
         stop: end after a token that decodes to this text.
-        artifact: see ``open_session``.
+        artifact, threads: see ``open_session``.
         on_unknown: see ``Tokenizer.encode``.
         load_state, save_state: files to go on from and to leave behind.
         show: hears the prompt as the model reads it, then each piece of text as soon as it is whole.
@@ -59,7 +61,9 @@ def write_text(
             raise UsageError(f"{source} is a captioner, it writes about pictures; use: edgernn caption {source} PICTURE")
         tokenizer = open_tokenizer(bundle)
         chosen = bundle.artifact(artifact) if artifact else None
-        chosen, session = (chosen, open_artifact(bundle, chosen)) if chosen else first_that_runs(bundle)
+        chosen, session = (
+            (chosen, open_artifact(bundle, chosen, threads=threads)) if chosen else first_that_runs(bundle, threads=threads)
+        )
         defaults = bundle.manifest.decoding
         sampler = Sampler.from_defaults(defaults, temperature=temperature, top_k=top_k, top_p=top_p)
         ends = _stop_tokens(tokenizer, stop)
@@ -69,7 +73,12 @@ def write_text(
         if not len(ids) and before is None:
             ids = np.array(defaults.start, np.int64)
         show(heard)
-        generation = Generation(session, begin(session, ids, after=before), sampler=sampler, seed=seed)
+        start = begin(session, ids, after=before)
+        generation: Generation | InGraphGeneration
+        if isinstance(session, Generator):
+            generation = InGraphGeneration(session, start, sampler=sampler, seed=seed)
+        else:
+            generation = Generation(session, start, sampler=sampler, seed=seed)
         decoder = StreamDecoder(tokenizer)
         tokens: list[int] = []
         for token in generation.write(length, stop=ends):

@@ -22,7 +22,8 @@ from edgernn.data.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.errors import UsageError
 from edgernn.model_contracts import captioner_contract
-from edgernn.models.conditioning import CONDITIONINGS, Heard, Sizes, Tensors
+from edgernn.models.compact import CompactStack
+from edgernn.models.conditioning import CONDITIONINGS, Decoder, Heard, Sizes, Tensors
 from edgernn.models.family import RecurrentModel
 from edgernn.models.image_encoder import ENCODERS, image_encoder, normalise
 from edgernn.models.recurrent import RecurrentStack, State, StepStack, cell_row
@@ -114,7 +115,7 @@ class Captioner(RecurrentModel):
         self.conditioning = CONDITIONINGS[config.conditioning](sizes)
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
         width = config.embedding + self.conditioning.joined
-        self.decoder = StepStack(RecurrentStack(config.cell, width, hidden=config.hidden, layers=config.layers))
+        self.decoder: Decoder = StepStack(RecurrentStack(config.cell, width, hidden=config.hidden, layers=config.layers))
         self.head = nn.Linear(config.hidden + self.conditioning.joined, config.vocabulary)
         self.dropout = nn.Dropout(config.dropout)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
@@ -171,8 +172,11 @@ class Captioner(RecurrentModel):
             raise UsageError("the first state of this captioner comes from a picture; use encode")
         return self.conditioning.zeros(self.head.bias.new_zeros(batch))
 
-    def step_face(self) -> Captioner:
-        """See ``RecurrentModel.step_face``; there is no other."""
+    def step_face(self, *, folded: bool = False) -> Captioner:
+        """See ``RecurrentModel.step_face``; attention looks at the embedding, too, so nothing is ever folded."""
+        if isinstance(self.decoder, StepStack):
+            weights = [self.decoder.weights(layer) for layer in range(self.config.layers)]
+            self.decoder = CompactStack(self.config.cell, weights)
         return self
 
 

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from edgernn.contract import CELL_STATES
+from edgernn.models.compact import CompactStack
 from edgernn.models.recurrent import State, StepStack, cell_row, zero_state
 
 Tensors = tuple[Tensor, ...]
+Decoder = StepStack | CompactStack
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Conditioning(nn.Module):
         super().__init__()
         self.sizes = sizes
 
-    def encode(self, regions: Tensor, decoder: StepStack) -> tuple[Tensors, State]:
+    def encode(self, regions: Tensor, decoder: Decoder) -> tuple[Tensors, State]:
         """Turn ``regions [B, R, F]`` into contexts and first states ``[L, B, H]``, each in the contract's order."""
         raise NotImplementedError
 
@@ -111,7 +113,7 @@ class FirstToken(Conditioning):
         self.vector = ImageVector(sizes.features)
         self.to_word = nn.Linear(sizes.features, sizes.embedding)
 
-    def encode(self, regions: Tensor, decoder: StepStack) -> tuple[Tensors, State]:
+    def encode(self, regions: Tensor, decoder: Decoder) -> tuple[Tensors, State]:
         """See ``Conditioning.encode``."""
         word = self.to_word(self.vector(regions)).unsqueeze(1)  # [B, 1, E]
         return (), decoder(word, self.zeros(regions))[1]
@@ -125,7 +127,7 @@ class InitialState(Conditioning):
         self.vector = ImageVector(sizes.features)
         self.to_state = FirstStates(sizes)
 
-    def encode(self, regions: Tensor, decoder: StepStack) -> tuple[Tensors, State]:
+    def encode(self, regions: Tensor, decoder: Decoder) -> tuple[Tensors, State]:
         """See ``Conditioning.encode``."""
         return (), self.to_state(self.vector(regions))
 
@@ -138,7 +140,7 @@ class EveryStep(Conditioning):
         self.vector = ImageVector(sizes.features)
         self.to_gates = nn.Linear(sizes.features, cell_row(sizes.cell).gates * sizes.hidden, bias=False)
 
-    def encode(self, regions: Tensor, decoder: StepStack) -> tuple[Tensors, State]:
+    def encode(self, regions: Tensor, decoder: Decoder) -> tuple[Tensors, State]:
         """See ``Conditioning.encode``."""
         return (self.to_gates(self.vector(regions)),), self.zeros(regions)
 
@@ -167,7 +169,7 @@ class SoftAttention(Conditioning):
         self.energy = nn.Linear(sizes.keys, 1, bias=False)
         self.gate = nn.Linear(sizes.hidden, sizes.features)
 
-    def encode(self, regions: Tensor, decoder: StepStack) -> tuple[Tensors, State]:
+    def encode(self, regions: Tensor, decoder: Decoder) -> tuple[Tensors, State]:
         """See ``Conditioning.encode``."""
         return (regions, self.to_keys(regions[:, :, : self.sizes.near])), self.to_state(regions.mean(1))
 

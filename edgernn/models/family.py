@@ -43,6 +43,14 @@ class RecurrentModel(nn.Module):
     def initial_state(self, batch: int) -> State:
         """Return the state before the first step for ``batch`` rows, where it is zeros or learned."""
 
+    def folding_pays(self, bits: int) -> bool:
+        """Return whether a folded step face in integers of ``bits`` reads fewer bytes a step, and the file stays small."""
+        return False
+
     @abstractmethod
-    def step_face(self) -> RecurrentModel:
-        """Turn the recurrent layers into their step face (T = 1), in place; return the model."""
+    def step_face(self, *, folded: bool = False) -> RecurrentModel:
+        """Turn the recurrent layers into their compact step face (T = 1), in place; return the model.
+
+        ``folded`` also turns the embedding and the first layer's input weights into one table, where a model has no other
+        use for its embedding; see ``compact.input_table``.
+        """

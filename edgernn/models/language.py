@@ -16,10 +16,13 @@ from torch import Tensor, nn
 from edgernn.contract import CELL_STATES, Contract, Decoding, Model
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.model_contracts import language_contract
+from edgernn.models.compact import CompactStack, input_table
 from edgernn.models.family import RecurrentModel
-from edgernn.models.recurrent import RecurrentStack, State, StepStack, zero_state
+from edgernn.models.recurrent import RecurrentStack, State, cell_row, zero_state
 
 MAX_LAYERS = 5
+_SMALL_TABLE_BYTES = 256 * 1024  # a folded table of up to this, or this part of the other weights, is worth its bytes
+_LARGEST_TABLE_SHARE = 8
 
 
 def _known_cell(name: str) -> str:
@@ -110,10 +113,23 @@ class LanguageModel(RecurrentModel):
         learned = (self.first_state[name] for name in CELL_STATES[self.config.cell])
         return tuple(tensor.repeat(1, batch, 1) for tensor in learned)
 
-    def step_face(self) -> LanguageModel:
-        """Turn this model's recurrent stack into its step face (T = 1), in place; return the model."""
+    def folding_pays(self, bits: int) -> bool:
+        """See ``RecurrentModel.folding_pays``; the table itself is stored in 8 bits, of which a step reads one row."""
+        config, rows = self.config, cell_row(self.config.cell).gates * self.config.hidden
+        replaced = config.embedding * (1 + rows) * bits // 8
+        others = sum(parameter.numel() for parameter in self.parameters()) * bits // 8 - replaced
+        table = config.vocabulary * rows
+        return rows < replaced and table <= max(_SMALL_TABLE_BYTES, others // _LARGEST_TABLE_SHARE)
+
+    def step_face(self, *, folded: bool = False) -> LanguageModel:
+        """See ``RecurrentModel.step_face``."""
         if isinstance(self.recurrent, RecurrentStack):
-            self.recurrent = StepStack(self.recurrent)
+            cell = self.config.cell
+            weights = [self.recurrent.weights(layer) for layer in range(self.config.layers)]
+            if folded:
+                table = input_table(cell, self.embedding.weight.detach(), weights[0])
+                self.embedding = nn.Embedding.from_pretrained(table)
+            self.recurrent = CompactStack(cell, weights, folded=folded)
         return self
 
     def _zeros(self, batch: int) -> State:

@@ -158,6 +158,12 @@ class StepStack(nn.Module):
             self.from_input.append(_linear(w_ih, b_ih))
             self.from_hidden.append(_linear(w_hh, b_hh))
 
+    def weights(self, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See ``RecurrentStack.weights``."""
+        from_input, from_hidden = self.from_input[layer], self.from_hidden[layer]
+        assert isinstance(from_input, nn.Linear) and isinstance(from_hidden, nn.Linear)
+        return from_input.weight, from_hidden.weight, from_input.bias, from_hidden.bias
+
     def forward(self, x: Tensor, state: State, gates: Tensor | None = None) -> tuple[Tensor, State]:
         """Run ``x [B, 1, I]`` from ``state``; return the top layer's ``[B, 1, H]`` and the state after it.
 

@@ -5,6 +5,7 @@ A check that this machine cannot make is "not run", never "passed". A new check 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
@@ -16,8 +17,10 @@ from edgernn.data.captions import PAD_ID
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.decoding.captions import CaptionSessions
 from edgernn.decoding.writer import open_tokenizer
+from edgernn.decoding_graphs import DECODERS, file_interface
 from edgernn.errors import BundleError, ContractError, DataError, UnavailableError
-from edgernn.parity import golden, invariance, rollout, written
+from edgernn.manifest import Artifact
+from edgernn.parity import golden, in_graph, invariance, rollout, written
 from edgernn.parity.report import Check
 from edgernn.parity.rollout import MOST_PICTURES, Drift
 from edgernn.parity.subject import Subject
@@ -48,7 +51,8 @@ def check_contract(subject: Subject) -> Check:
     """Names, axes, dtypes, target and metadata in the file itself, against the manifest; and the tokenizer's size."""
     artifact, bundle = subject.artifact, subject.bundle
     description = session_class(artifact.format).describe(bundle.path(artifact.path))
-    problems = file_problems(description, bundle.file_contract(artifact))
+    file_contract = bundle.file_contract(artifact)
+    problems = file_problems(description, file_contract, file_interface(file_contract))
     if description.target is not None and description.target != artifact.target:
         problems.append(f"the file is written for {description.target}, the manifest says {artifact.target}")
     try:
@@ -96,17 +100,18 @@ def check_rollout(subject: Subject) -> Check:
     limit, session = subject.limit, subject.session
     if subject.judge is None:
         return Check(name="rollout", status="not run", detail="there is no reference to roll out; see golden")
-    found = rollouts(subject.judge, session, subject.steps)
+    found = rollouts(subject.judge, session, subject.steps, forced=limit.forced)
     what = "pictures" if session.spec.name == ENCODE else "steps"
     shapes = f"{len(found)} runs of {found[0].plan.steps} {what}, batch {sorted({r.plan.batch for r in found})}"
     lengths = sorted({length for run in found for length in run.plan.lengths})
-    return _judged("rollout", [drift for run in found for drift in run.drifts], limit, f"{shapes}, T {lengths}")
+    return _judged("rollout", [drift for run in found for drift in run.drifts], limit, f"{shapes}, T {lengths}{_forced(limit)}")
 
 
-def rollouts(judge: Session, session: Session, steps: int) -> list[rollout.Rollout]:
-    """Roll ``session`` out against ``judge`` over every plan that its file allows."""
+def rollouts(judge: Session, session: Session, steps: int, *, forced: bool) -> list[rollout.Rollout]:
+    """Roll ``session`` out against ``judge`` over every plan that its file allows; see ``rollout.compare`` for ``forced``."""
     return [
-        rollout.compare(judge, session, plan, seed=_SEED + index) for index, plan in enumerate(rollout.plans(session, steps))
+        rollout.compare(judge, session, plan, seed=_SEED + index, forced=forced)
+        for index, plan in enumerate(rollout.plans(session, steps))
     ]
 
 
@@ -149,11 +154,13 @@ def check_text(subject: Subject) -> Check:
         loss = measure_captions(reference, subject.captioner, sample[IMAGE], sample[CAPTIONS][:, 0])
     fewest = min(limit.top1, 1 - 1 / loss.tokens)  # one position may turn in any sample, however small
     good = loss.mean_kl <= limit.mean_kl and loss.top1 >= fewest and loss.perplexity_change <= limit.perplexity
+    at_most = f", at most {limit.perplexity:+.3%}" if math.isfinite(limit.perplexity) else ""
+    most = f" (at most {limit.mean_kl:.0e})" if math.isfinite(limit.mean_kl) else ""
+    least = f" (at least {limit.top1:.1%})" if limit.top1 else ""
     detail = (
         f"{loss.tokens} tokens: perplexity {loss.reference_perplexity:.4f} to {loss.perplexity:.4f} "
-        f"({loss.perplexity_change:+.3%}, at most {limit.perplexity:+.3%}), KL mean {loss.mean_kl:.1e} "
-        f"(at most {limit.mean_kl:.0e}) worst {loss.worst_kl:.1e}, top-1 {loss.top1:.2%} (at least {limit.top1:.1%}), "
-        f"top-5 {loss.top5:.2%}"
+        f"({loss.perplexity_change:+.3%}{at_most}), KL mean {loss.mean_kl:.1e}{most} "
+        f"worst {loss.worst_kl:.1e}, top-1 {loss.top1:.2%}{least}, top-5 {loss.top5:.2%}"
     )
     measured = {**asdict(loss), "perplexity_change": loss.perplexity_change}
     return Check(name="text", status="passed" if good else "failed", detail=detail, measured=measured)
@@ -170,9 +177,21 @@ def check_golden(subject: Subject) -> Check:
     inner = subject.bundle.manifest.golden
     if inner is None:
         return Check(name="golden", status="not run", detail="the bundle carries no golden run")
-    found = golden.replay(session, subject.bundle.path(inner))
-    what = f"{len(found[0].curve)} recorded {'picture' if session.spec.name == ENCODE else 'steps'}"
+    found = golden.replay(session, subject.bundle.path(inner), forced=limit.forced)
+    what = f"{len(found[0].curve)} recorded {'picture' if session.spec.name == ENCODE else 'steps'}{_forced(limit)}"
     return _judged("golden", found, limit, what)
+
+
+def check_decoding(subject: Subject) -> Check:
+    """What a file writes in one call: token for token what the host's own decoder writes over the step file beside it."""
+    return in_graph.check(subject)
+
+
+def checks_of(artifact: Artifact) -> tuple[str, ...]:
+    """Return the names of the checks that are made of an artifact."""
+    if artifact.graph in DECODERS:
+        return ("contract", "decoding")
+    return tuple(name for name in CHECKS if name != "decoding")
 
 
 CHECKS: dict[str, Callable[[Subject], Check]] = {
@@ -182,7 +201,13 @@ CHECKS: dict[str, Callable[[Subject], Check]] = {
     "text": check_text,
     "greedy": check_greedy,
     "golden": check_golden,
+    "decoding": check_decoding,
 }
+
+
+def _forced(limit: Tolerance) -> str:
+    """Say what the numbers of a forced run are."""
+    return ", each from the reference's state, relative error" if limit.forced else ""
 
 
 def _judged(name: str, drifts: Sequence[Drift], limit: Tolerance, what: str) -> Check:

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from edgernn import storage
 from edgernn.contract import BATCH, ENCODE, TIME, Contract, first_line
 from edgernn.errors import BundleError
-from edgernn.parity.rollout import Drift, Feed, drifts, encoded, random_pictures, random_state, run
+from edgernn.parity.rollout import Drift, Feed, drifts, encoded, forced_pairs, random_pictures, random_state, run
 from edgernn.sessions.base import Session
 
 GOLDEN_STEPS = 32
@@ -66,8 +66,10 @@ def _covering_inputs(contract: Contract, steps: int) -> dict[str, np.ndarray]:
     return inputs
 
 
-def replay(session: Session, path: Path) -> tuple[Drift, ...]:
+def replay(session: Session, path: Path, *, forced: bool = False) -> tuple[Drift, ...]:
     """Run ``session`` over the recorded inputs of its graph; a step graph from the recorded start, on its own state.
+
+    ``forced`` starts each step from the recorded state instead, and measures relative errors.
 
     Returns:
         A drift per output and state.
@@ -80,12 +82,15 @@ def replay(session: Session, path: Path) -> tuple[Drift, ...]:
     names = [tensor.name for tensor in spec.outputs]
     if spec.name == ENCODE:
         given = {tensor.name: golden[tensor.name] for tensor in spec.inputs}
-        return drifts(iter([({name: golden[name] for name in names}, encoded(session, given))]))
+        return drifts(iter([({name: golden[name] for name in names}, encoded(session, given))]), relative=forced)
     inputs = {tensor.name: np.concatenate(list(golden[tensor.name]), axis=1) for tensor in spec.fresh_inputs}
     contexts, start = ({tensor.name: golden[tensor.name] for tensor in group} for group in (spec.contexts, spec.states))
     steps = len(golden[names[0]])
     expected = ({name: golden[name][step] for name in names} for step in range(steps))
-    return drifts(zip(expected, run(session, Feed(inputs, contexts, start), lengths=(1,) * steps), strict=True))
+    feed, lengths = Feed(inputs, contexts, start), (1,) * steps
+    if forced:
+        return drifts(forced_pairs(session, feed, expected, lengths=lengths), relative=True)
+    return drifts(zip(expected, run(session, feed, lengths=lengths), strict=True))
 
 
 def read(path: Path, contract: Contract) -> dict[str, np.ndarray]:

@@ -45,7 +45,9 @@ class MilSession(Session):
         return CoreMLSession.describe(path)
 
     @classmethod
-    def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> MilSession:
+    def open(
+        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+    ) -> MilSession:
         """See ``Session.open``; an operator that the interpreter does not know is a ContractError that names it."""
         program = read_program(path)
         interface = file_contract.interface()
@@ -67,7 +69,12 @@ class MilSession(Session):
 
 
 def read_program(path: Path) -> Program:
-    """Read the program of a saved ``.mlpackage``: its ``main`` function, or its only one.
+    """Read the program of a saved ``.mlpackage``, ready to run; raises as ``read_function``."""
+    return Program(read_function(path))
+
+
+def read_function(path: Path) -> Any:
+    """Return the ``main`` function of a saved ``.mlpackage``, or its only one, as coremltools' reader gives it.
 
     Raises:
         ContractError: the package is damaged, holds no mlprogram, or uses an operator that is not known here; names it.
@@ -87,7 +94,7 @@ def read_program(path: Path) -> Program:
     name = "main" if "main" in functions else next(iter(functions), "")
     if not name or (name != "main" and len(functions) > 1):
         raise ContractError(f"{path} has the functions {sorted(functions)}, expected one, or one named main")
-    return Program(functions[name])
+    return functions[name]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ encode graph has no state: its rollout is a row of pictures, one a call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from edgernn.sessions.base import Session, State
 
 MOST_PICTURES = 16  # of one rollout of an encode graph: errors do not accumulate over pictures
 _FEWEST_FOR_A_SLOPE = 8
+_LEAST_SCALE = 1e-3  # a tensor smaller than this in every value is as good as zero
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,14 @@ class Drift:
         tensor: its name in the contract.
         curve: the largest absolute difference at each call, ``[calls]``; infinite where a value is not finite.
         scale: the reference's largest absolute value over the rollout.
+        relative: whether curve and scale are root mean squares instead of largest values, and their quotient is the measure;
+            calls with larger values than ``scale`` are measured by their own, and brought to it.
     """
 
     tensor: str
     curve: np.ndarray
     scale: float
+    relative: bool = False
 
     @property
     def worst(self) -> float:
@@ -53,8 +57,9 @@ class Drift:
 
     @property
     def scaled(self) -> float:
-        """The largest difference divided by the larger of 1 and ``scale``: what tolerances speak of."""
-        return self.worst / max(1.0, self.scale) if np.isfinite(self.scale) else float("inf")
+        """The largest difference divided by ``scale``, or the larger of it and 1: what tolerances speak of."""
+        least = _LEAST_SCALE if self.relative else 1.0
+        return self.worst / max(least, self.scale) if np.isfinite(self.scale) else float("inf")
 
     @property
     def growth(self) -> float:
@@ -103,11 +108,33 @@ def mixed_lengths(steps: int, pattern: Sequence[int] = (7, 1, 2, 1, 16, 64)) -> 
     return tuple(lengths)
 
 
-def compare(reference: Session, candidate: Session, plan: Plan, *, seed: int) -> Rollout:
-    """Run both sessions over ``plan`` from the same start, each feeding back its own state."""
+def compare(reference: Session, candidate: Session, plan: Plan, *, seed: int, forced: bool = False) -> Rollout:
+    """Run both sessions over ``plan`` from the same start, each feeding back its own state.
+
+    ``forced`` starts each call of the candidate from the reference's state, and measures relative errors.
+    """
     feed = random_feed(reference, batch=plan.batch, steps=plan.steps, seed=seed)
-    pairs = zip(*(run(session, feed, lengths=plan.lengths) for session in (reference, candidate)), strict=True)
-    return Rollout(plan, drifts(pairs))
+    expected = run(reference, feed, lengths=plan.lengths)
+    if not forced:
+        return Rollout(plan, drifts(zip(expected, run(candidate, feed, lengths=plan.lengths), strict=True)))
+    return Rollout(plan, drifts(forced_pairs(candidate, feed, expected, lengths=plan.lengths), relative=True))
+
+
+def forced_pairs(
+    candidate: Session, feed: Feed, expected: Iterable[dict[str, np.ndarray]], *, lengths: Sequence[int]
+) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """Yield what was expected of each call and what ``candidate`` makes of it, from the state expected before the call.
+
+    A state is compared layer by layer: an error in one of three would be small in all of them together.
+    """
+    states, at = [state.name for state in candidate.contract.step.states], 0
+    for wanted, length in zip(expected, lengths, strict=True):
+        inputs = {name: array[:, at : at + length] for name, array in feed.inputs.items()}
+        (made,) = run(candidate, Feed(inputs, feed.contexts, feed.state), lengths=(length,))
+        yield _by_layer(wanted, states), _by_layer(made, states)
+        at += length
+        if candidate.spec.name != ENCODE:
+            feed = Feed(feed.inputs, feed.contexts, {name: wanted[next_name(name)] for name in states})
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,15 +178,35 @@ def encoded(session: Session, inputs: dict[str, np.ndarray]) -> dict[str, np.nda
     return {**contexts, **(state if session.contract.initial_state == ENCODE else {})}
 
 
-def drifts(pairs: Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]) -> tuple[Drift, ...]:
-    """Compare named tensors call by call; the first of each pair is the reference."""
+def _by_layer(tensors: dict[str, np.ndarray], states: Sequence[str]) -> dict[str, np.ndarray]:
+    """Put each layer of each next state ``[L, B, H]`` of a step's results in the place of the state."""
+    apart = [next_name(name) for name in states if next_name(name) in tensors]
+    layers = {f"{name}[{layer}]": array for name in apart for layer, array in enumerate(tensors[name])}
+    return {name: array for name, array in tensors.items() if name not in apart} | layers
+
+
+def drifts(
+    pairs: Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]], *, relative: bool = False
+) -> tuple[Drift, ...]:
+    """Compare named tensors call by call; the first of each pair is the reference. See ``Drift`` for ``relative``."""
     curves: dict[str, list[float]] = {}
-    scales: dict[str, float] = {}
+    sizes: dict[str, list[float]] = {}
+    size: Callable[[np.ndarray], float] = _root_mean_square if relative else _largest
     for expected, found in pairs:
         for name, reference in expected.items():
-            curves.setdefault(name, []).append(_difference(reference, found[name]))
-            scales[name] = float(np.maximum(scales.get(name, 0.0), np.abs(reference).max()))  # a NaN stays one
-    return tuple(Drift(name, np.array(curve), scales[name]) for name, curve in curves.items())
+            curves.setdefault(name, []).append(_difference(reference, found[name], size))
+            sizes.setdefault(name, []).append(size(reference))
+    return tuple(_drift(name, np.array(curve), np.array(sizes[name]), relative) for name, curve in curves.items())
+
+
+def _drift(name: str, curve: np.ndarray, sizes: np.ndarray, relative: bool) -> Drift:
+    """Make a drift of differences and of the reference's sizes, both by call."""
+    if not relative:
+        return Drift(name, curve, _largest(sizes))
+    scale = _root_mean_square(sizes)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        larger = np.where(sizes > scale, scale / sizes, 1)  # a state that grows is measured by its own size
+    return Drift(name, curve * larger, scale, relative=True)
 
 
 def random_inputs(contract: Contract, *, batch: int, steps: int, seed: int) -> dict[str, np.ndarray]:
@@ -200,7 +247,15 @@ def _random_floats(specs: Iterable[TensorSpec], contract: Contract, *, batch: in
     return {spec.name: random.uniform(-0.5, 0.5, [sizes[axis] for axis in spec.axes]).astype(spec.dtype) for spec in specs}
 
 
-def _difference(expected: np.ndarray, found: np.ndarray) -> float:
+def _difference(expected: np.ndarray, found: np.ndarray, size: Callable[[np.ndarray], float]) -> float:
     if expected.shape != found.shape or not (np.isfinite(expected).all() and np.isfinite(found).all()):
         return float("inf")
-    return float(np.abs(expected.astype(np.float64) - found).max())
+    return size(expected.astype(np.float64) - found)
+
+
+def _largest(array: np.ndarray) -> float:
+    return float(np.abs(array).max())  # a NaN stays one
+
+
+def _root_mean_square(array: np.ndarray) -> float:
+    return float(np.sqrt(np.square(array, dtype=np.float64).mean()))

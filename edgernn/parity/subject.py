@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,14 @@ class Subject:
 
     @property
     def limit(self) -> Tolerance:
-        """What the artifact's format and precision promise."""
-        return tolerance(formats.by_name(self.artifact.format).family, self.artifact.precision)
+        """What the artifact's format and precision promise, and the loss that was allowed when it was packed."""
+        promised = tolerance(formats.by_name(self.artifact.format).family, self.artifact.precision)
+        loss = self.artifact.loss
+        if loss is None:
+            return promised
+        allowed = math.inf if loss.allowed is None else loss.allowed
+        more = allowed > promised.perplexity  # who allows more perplexity allows the divergence that makes it
+        return replace(promised, perplexity=allowed, mean_kl=math.inf if more else promised.mean_kl)
 
     @cached_property
     def sample(self) -> dict[str, np.ndarray] | None:

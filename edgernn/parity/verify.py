@@ -8,7 +8,7 @@ from pathlib import Path
 from edgernn import storage
 from edgernn.bundle import REPORT, REPORT_PAGE, SUFFIX, Bundle
 from edgernn.manifest import ParityRecord
-from edgernn.parity.checks import CHECKS, rollouts, run_check
+from edgernn.parity.checks import checks_of, rollouts, run_check
 from edgernn.parity.html import to_html
 from edgernn.parity.report import ArtifactReport, VerifyReport
 from edgernn.parity.subject import DEFAULT_STEPS, Subject, subjects
@@ -56,7 +56,8 @@ def verify_bundle(
 
 def measure(reference: Session, candidate: Session, *, limit: Tolerance, steps: int) -> ParityRecord:
     """Roll ``candidate`` out against ``reference`` over every plan its file allows; return the worst tensor."""
-    found = [(run.plan.steps, drift) for run in rollouts(reference, candidate, steps) for drift in run.drifts]
+    runs = rollouts(reference, candidate, steps, forced=limit.forced)
+    found = [(run.plan.steps, drift) for run in runs for drift in run.drifts]
     length, worst = max(found, key=lambda pair: pair[1].scaled)
     return ParityRecord(steps=length, worst=worst.scaled, tensor=worst.tensor, tolerance=limit.rollout)
 
@@ -69,5 +70,5 @@ def _verify(subject: Subject) -> ArtifactReport:
         precision=artifact.precision,
         bytes=artifact.bytes,
         runtime=subject.runtime,
-        checks=tuple(run_check(subject, name) for name in CHECKS),
+        checks=tuple(run_check(subject, name) for name in checks_of(artifact)),
     )

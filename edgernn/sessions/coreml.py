@@ -45,7 +45,9 @@ class CoreMLSession(Session):
         return FileDescription(Interface(inputs, outputs, states), dict(spec.description.metadata.userDefined), target)
 
     @classmethod
-    def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> CoreMLSession:
+    def open(
+        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+    ) -> CoreMLSession:
         """See ``Session.open``."""
         if platform.system() != "Darwin":
             raise UnavailableError(f"Core ML predicts on macOS and iOS only, this is {platform.system()}")

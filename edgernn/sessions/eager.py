@@ -38,7 +38,9 @@ class EagerSession(Session):
         return FileDescription(file_contract.interface(), file_contract.to_metadata())
 
     @classmethod
-    def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> EagerSession:
+    def open(
+        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+    ) -> EagerSession:
         """See ``Session.open``; ``first_state`` is not needed, the model holds it."""
         return cls(checkpoint.load(path).model, file_contract)
 

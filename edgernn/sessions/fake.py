@@ -31,7 +31,9 @@ class FakeSession(Session):
         return FileDescription(file_contract.interface(), file_contract.to_metadata())
 
     @classmethod
-    def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> FakeSession:
+    def open(
+        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+    ) -> FakeSession:
         """See ``Session.open``."""
         return cls(file_contract, first_state)
 

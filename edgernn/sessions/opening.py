@@ -13,47 +13,51 @@ from edgernn.contract import BATCH, ENCODE, STEP, Contract, FileContract, first_
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
 from edgernn.interface import FileDescription
 from edgernn.manifest import MANIFEST, Artifact
-from edgernn.sessions.base import Session, State
+from edgernn.sessions.base import Session, State, checked_threads
 
 
-def open_session(source: Path | str | Bundle, artifact: str | None = None) -> Session:
+def open_session(source: Path | str | Bundle, artifact: str | None = None, *, threads: int | None = None) -> Session:
     """Open an artifact for stepping.
 
     Args:
         source: an opened bundle, the path of a bundle, or of a model file (``.onnx``, ``.pt``, ``.mlpackage``).
         artifact: which one of a bundle: its path or its format; by default the first that runs here.
+        threads: see ``Session.open``.
 
     Raises:
         BundleError, ContractError, UnavailableError: see errors.py.
-        UsageError: the bundle has no such artifact.
+        UsageError: the bundle has no such artifact, or ``threads`` is less than 1.
     """
     if not isinstance(source, Bundle) and not is_bundle(Path(source)):
         if artifact is not None:
             raise UsageError(f"{source} is one model file; an artifact can be chosen of a bundle only")
-        return _open_file(Path(source))
+        return _open_file(Path(source), threads=threads)
     bundle = source if isinstance(source, Bundle) else Bundle.open(Path(source))
     if artifact is not None:
-        return open_artifact(bundle, bundle.artifact(artifact))
-    return first_that_runs(bundle)[1]
+        return open_artifact(bundle, bundle.artifact(artifact), threads=threads)
+    return first_that_runs(bundle, threads=threads)[1]
 
 
-def first_that_runs(bundle: Bundle) -> tuple[Artifact, Session]:
+def first_that_runs(bundle: Bundle, *, threads: int | None = None) -> tuple[Artifact, Session]:
     """Open the first step artifact that this machine can run; raise the first one's UnavailableError where it can run none."""
     lacking: list[UnavailableError] = []
     for artifact in (artifact for artifact in bundle.manifest.artifacts if artifact.graph == STEP):
         try:
-            return artifact, open_artifact(bundle, artifact)
+            return artifact, open_artifact(bundle, artifact, threads=threads)
         except UnavailableError as error:
             lacking.append(error)
     raise lacking[0] if lacking else BundleError(f"{bundle.source} has no artifact; export the bundle again")
 
 
-def open_artifact(bundle: Bundle, artifact: Artifact, session: type[Session] | None = None) -> Session:
+def open_artifact(
+    bundle: Bundle, artifact: Artifact, session: type[Session] | None = None, *, threads: int | None = None
+) -> Session:
     """Open one artifact of an opened bundle, in its format's own session unless another is given."""
-    session = session or session_class(artifact.format)
+    session = session or session_class(artifact.format, artifact.graph)
     first = bundle.manifest.initial_state
     values = read_first_state(bundle.path(first), bundle.manifest.contract) if first else None
-    return session.open(bundle.path(artifact.path), bundle.file_contract(artifact), values)
+    path, file_contract = bundle.path(artifact.path), bundle.file_contract(artifact)
+    return session.open(path, file_contract, values, threads=checked_threads(threads))
 
 
 def encoder_of(bundle: Bundle, step: Artifact) -> Artifact:
@@ -86,10 +90,11 @@ def read_first_state(path: Path, contract: Contract) -> State:
     return values
 
 
-def session_class(format_name: str) -> type[Session]:
-    """Return the session class of a format; raise UnavailableError where its package is not installed."""
+def session_class(format_name: str, graph: str = STEP) -> type[Session]:
+    """Return the session class of a format's files of ``graph``; raise UnavailableError where its package is not installed."""
     row = formats.by_name(format_name)
-    found: type[Session] = formats.resolve(row.session, needed_for=f"running {row.name}", extra=row.run_extra)
+    target = row.decoders.get(graph, row.session)
+    found: type[Session] = formats.resolve(target, needed_for=f"running {row.name}", extra=row.run_extra)
     return found
 
 
@@ -116,9 +121,9 @@ def is_bundle(path: Path) -> bool:
     return path.suffix == SUFFIX or (path.is_dir() and path.suffix not in suffixes)
 
 
-def _open_file(path: Path) -> Session:
+def _open_file(path: Path, *, threads: int | None) -> Session:
     if not path.exists():
         raise BundleError(f"no bundle or model file at {path}; make one with: edgernn export RUN --out {path}")
     row, description = describe_file(path)
     file_contract = FileContract.from_metadata(description.metadata, source=str(path))
-    return session_class(row.name).open(path, file_contract)
+    return session_class(row.name).open(path, file_contract, threads=checked_threads(threads))

@@ -36,7 +36,9 @@ class TorchScriptSession(Session):
         return FileDescription(Interface(tuple(FileTensor(name, None, None) for name in inputs), outputs), metadata)
 
     @classmethod
-    def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> TorchScriptSession:
+    def open(
+        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+    ) -> TorchScriptSession:
         """See ``Session.open``."""
         return cls(_load(path)[0], file_contract, first_state)
 

@@ -69,7 +69,9 @@ class MarkovSession(Session):
         raise NotImplementedError
 
     @classmethod
-    def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> Session:
+    def open(
+        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+    ) -> Session:
         raise NotImplementedError
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -17,8 +17,10 @@ from edgernn.contract import METADATA_KEY, Decoding, FileContract, Narrowing
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.base import Exporter
 from edgernn.export.to_onnx import OnnxExporter
+from edgernn.models.family import RecurrentModel
 from edgernn.models.language import LanguageModel
 from edgernn.sessions.opening import open_session
+from edgernn.stored_weights import StoredWeight
 
 MakeModel = Callable[..., LanguageModel]
 DECODING = Decoding(start=(3,), temperature=0.5)
@@ -51,14 +53,18 @@ def fingerprint(model: LanguageModel) -> dict[str, Any]:
     return {"parameters": parameters, "modules": modules, "forward": "forward" in vars(model)}
 
 
-@pytest.mark.parametrize("name", formats.FORMATS)
-def test_exporting_changes_nothing(make_model: MakeModel, tmp_path: Path, name: str) -> None:
+REDUCED = [("onnx", precision) for precision in ("float16", "int8", "int4")]
+
+
+@pytest.mark.parametrize(("name", "precision"), [*((row.name, row.precisions[0]) for row in formats.select(None)), *REDUCED])
+def test_exporting_changes_nothing(make_model: MakeModel, tmp_path: Path, name: str, precision: str) -> None:
     model = make_model(dropout=0.4, tied=True, embedding=8, learned_initial_state=True).train()
     model.recurrent.eval()  # a mixture: every flag must be the one it was
     model.head.bias.requires_grad_(False)
     level = logging.getLogger("coremltools").level
     before = fingerprint(model)
-    export(exporter_of(name), model, tmp_path)
+    path = tmp_path / formats.by_name(name).path(precision)
+    exporter_of(name).export(model, path, precision=precision, decoding=DECODING)
     assert fingerprint(model) == before
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()
@@ -109,10 +115,10 @@ def test_it_tells_what_it_wrote(make_model: MakeModel, tmp_path: Path, name: str
 @pytest.mark.parametrize(
     ("name", "precision", "offers"),
     [
-        ("onnx", "int8", "it offers float32"),
+        ("onnx", "int3", "it offers float32, float16, int8, int4, smallest"),
         ("onnx", "", "it offers float32"),
         ("torchscript", "float16", "it offers float32"),
-        ("coreml", "int4", "it offers float16, float32"),
+        ("coreml", "smallest", "it offers float16, float32"),
         ("coreml-mlstate", "float32", "it offers float16"),
     ],
 )
@@ -126,13 +132,15 @@ class BrokenExporter(OnnxExporter):
     """Writes a right file, then spoils it."""
 
     def __init__(self, spoil: Callable[[onnx.ModelProto], None]) -> None:
+        super().__init__()
         self.spoil = spoil
 
-    def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
-        super()._write(model, path, file_contract=file_contract, precision=precision)
-        graph = onnx.load(str(path))
+    def _write(self, *arguments: Any, **options: Any) -> tuple[StoredWeight, ...]:
+        weights, path = super()._write(*arguments, **options), str(arguments[1])
+        graph = onnx.load(path)
         self.spoil(graph)
-        onnx.save(graph, str(path))
+        onnx.save(graph, path)
+        return weights
 
 
 def no_metadata(model: onnx.ModelProto) -> None:
@@ -209,22 +217,24 @@ def test_a_broken_exporter_is_caught(
 
 def test_an_exporter_that_writes_no_model(make_model: MakeModel, tmp_path: Path) -> None:
     class Scribbler(OnnxExporter):
-        def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+        def _write(self, model: RecurrentModel, path: Path, **_: Any) -> tuple[StoredWeight, ...]:
             path.write_bytes(b"scribble")
+            return ()
 
     with pytest.raises(ContractError, match=r"step.onnx is not a model that onnxruntime can open"):
         export(Scribbler(), make_model(), tmp_path)
 
 
 def test_the_exporter_gets_a_private_quiet_copy(make_model: MakeModel, tmp_path: Path) -> None:
-    seen: list[tuple[LanguageModel, bool]] = []
+    seen: list[tuple[RecurrentModel, bool]] = []
 
     class Peeking(OnnxExporter):
-        def _write(self, model: LanguageModel, path: Path, *, file_contract: FileContract, precision: str) -> None:
+        def _write(self, model: RecurrentModel, path: Path, **options: Any) -> tuple[StoredWeight, ...]:
             seen.append((model, any(module.training for module in model.modules())))
-            super()._write(model, path, file_contract=file_contract, precision=precision)
+            weights = super()._write(model, path, **options)
             for parameter in model.parameters():
                 parameter.zero_()
+            return weights
 
     model = make_model().double().train()
     before = fingerprint(model)

@@ -106,7 +106,7 @@ def test_a_kept_state_leaves_the_contexts_as_inputs(make_captioner: MakeCaptione
 
 
 def test_a_format_that_keeps_state_writes_no_encode_graph(make_captioner: MakeCaptioner, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="coreml-mlstate writes step, not encode; see coreml for that"):
+    with pytest.raises(UsageError, match="coreml-mlstate does not write encode in float16; it writes step in float16"):
         CoreMLStateExporter().export(
             make_captioner(), tmp_path / "e.mlpackage", precision="float16", decoding=Decoding(), graph="encode"
         )

@@ -183,10 +183,10 @@ def test_formats_and_precisions(
 @pytest.mark.parametrize(
     ("to", "precision", "complaint"),
     [
-        (None, ["int8"], "cannot export int8 as asked: onnx offers float32; .*; coreml offers float16, float32"),
-        (["onnx"], ["float32", "int8"], "cannot export int8 as asked: onnx offers float32"),
-        (["onnx"], ["float16"], "cannot export float16, onnx as asked: onnx offers float32"),
-        (["onnx", "coreml"], ["float16"], "cannot export onnx as asked"),
+        (None, ["int3"], "cannot export int3 as asked: onnx offers float32, .*smallest; .*; coreml offers float16, float32"),
+        (["onnx"], ["float32", "int3"], "cannot export int3 as asked: onnx offers float32, float16, int8, int4, smallest$"),
+        (["torchscript"], ["float16"], "cannot export float16, torchscript as asked: torchscript offers float32"),
+        (["torchscript", "coreml"], ["float16"], "cannot export torchscript as asked"),
         (["coreml-mlstate"], ["float32"], "cannot export float32, coreml-mlstate as asked: coreml-mlstate offers float16"),
         (None, [], "cannot export nothing as asked"),
         (["onxx"], None, "unknown format 'onxx'; expected one of .*onnx.*torchscript"),
@@ -275,9 +275,9 @@ def test_an_artifact_out_of_tolerance_is_not_packed(
 ) -> None:
     write = OnnxExporter._write
 
-    def write_another(self: OnnxExporter, model: LanguageModel, path: Path, **options: Any) -> None:
+    def write_another(self: OnnxExporter, model: LanguageModel, path: Path, **options: Any) -> object:
         model.recurrent.fused.weight_hh_l1[3, 2] += 0.05  # type: ignore[union-attr, operator]
-        write(self, model, path, **options)
+        return write(self, model, path, **options)
 
     monkeypatch.setattr(OnnxExporter, "_write", write_another)
     with pytest.raises(ContractError, match=r"onnx float32 is \d.\de-\d+ from the reference in \w+ over 8 steps, tolerance"):

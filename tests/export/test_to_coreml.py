@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from edgernn.contract import CELL_STATES, Decoding, FileContract
-from edgernn.errors import ContractError, UnavailableError
+from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.export.to_coreml import CoreMLExporter, CoreMLStateExporter
 from edgernn.models.language import LanguageModel
 from edgernn.models.recurrent import CELLS
@@ -24,6 +25,24 @@ MakeModel = Callable[..., LanguageModel]
 LAYERS, HIDDEN = 2, 8
 STATE = (LAYERS, 1, HIDDEN)
 EXPORTERS = {"explicit": (CoreMLExporter, "float16"), "mlstate": (CoreMLStateExporter, "float16")}
+COMPRESSED = ("int8", "int4", "palettized4")
+# What the Neural Engine takes, what fetches a token's row, and what reads and writes a kept state.
+PLAIN = {
+    "add",
+    "concat",
+    "expand_dims",
+    "linear",
+    "mul",
+    "relu",
+    "sigmoid",
+    "slice_by_index",
+    "split",
+    "squeeze",
+    "stack",
+    "sub",
+}
+PLAIN |= {"cast", "const", "gather", "read_state", "slice_update", "tanh", "transpose", "write_state"}
+PRODUCTS = {"gru": 2 * LAYERS + 1, "lstm": LAYERS + 1, "rnn": LAYERS + 1, "rnn_relu": LAYERS + 1}
 GATES = {"lstm": {"linear", "sigmoid", "tanh"}, "gru": {"linear", "sigmoid", "tanh"}, "rnn": {"linear", "tanh"}}
 GATES["rnn_relu"] = {"linear", "relu"}
 ARRAY = ct.proto.FeatureTypes_pb2.ArrayFeatureType
@@ -99,9 +118,43 @@ def test_the_program_is_plain_products_and_gates(packages: dict[tuple[str, str],
     assert spec.WhichOneof("Type") == "mlProgram"
     assert list(spec.mlProgram.functions) == ["main"]
     kinds = operators(spec)
-    assert not {"lstm", "gru", "rnn", "while_loop", "cond"} & set(kinds)
-    assert GATES[cell] <= set(kinds)
-    assert kinds.count("linear") == 2 * LAYERS + 1
+    assert GATES[cell] <= set(kinds) <= PLAIN  # no lstm, no gru, no while_loop
+    assert kinds.count("linear") == PRODUCTS[cell]
+
+
+@pytest.mark.parametrize("precision", COMPRESSED)
+@pytest.mark.parametrize("cell", CELLS)
+def test_compressed_programs_have_the_same_operators(
+    packages: dict[tuple[str, str], Any], make_model: MakeModel, tmp_path: Path, cell: str, precision: str
+) -> None:
+    spec = export(CoreMLExporter(), make_model(cell=cell, layers=LAYERS), tmp_path / "step.mlpackage", precision)
+    kinds = operators(spec)
+    weights = [kind for kind in kinds if kind.startswith("constexpr_")]
+    assert len(weights) == PRODUCTS[cell] + 1  # the products', and the embedding
+    plain = [kind for kind in kinds if kind not in {"const", *weights}]
+    assert plain == [kind for kind in operators(packages[cell, "explicit"]) if kind != "const"]
+    assert arrays(spec.description.input) == arrays(packages[cell, "explicit"].description.input)
+    assert arrays(spec.description.output) == arrays(packages[cell, "explicit"].description.output)
+
+
+@pytest.mark.parametrize(
+    ("exporter", "precision", "target"),
+    [
+        (CoreMLExporter, "int8", "iOS17"),
+        (CoreMLExporter, "int4", "iOS18"),
+        (CoreMLExporter, "palettized4", "iOS18"),
+        (CoreMLStateExporter, "int8", "iOS18"),
+        (CoreMLStateExporter, "int4", "iOS18"),
+    ],
+)
+def test_the_target_is_the_one_that_the_weights_need(
+    make_model: MakeModel, tmp_path: Path, exporter: type[CoreMLExporter], precision: str, target: str
+) -> None:
+    path = tmp_path / "step.mlpackage"
+    written = exporter().export(make_model(), path, precision=precision, decoding=Decoding())
+    assert written.target == target == CoreMLSession.describe(path).target
+    states = {"h": "float16", "c": "float16"} if exporter is CoreMLStateExporter else {}
+    assert written.narrowing.dtypes == {"tokens": "int32", **states}
 
 
 @pytest.mark.parametrize("form", EXPORTERS)
@@ -142,6 +195,19 @@ def test_other_model_settings(make_model: MakeModel, tmp_path: Path) -> None:
     assert arrays(spec.description.input)[1] == ("h", (1, 1, 8), "FLOAT32")
     own = FileContract.from_metadata(dict(spec.description.metadata.userDefined), source="the package")
     assert own.contract.initial_state == "learned"
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("exporter", [CoreMLExporter, CoreMLStateExporter])
+@pytest.mark.parametrize("precision", ["float16", "int8", "palettized4"])
+def test_weights_that_are_not_finite_are_refused(
+    make_model: MakeModel, tmp_path: Path, precision: str, exporter: type[CoreMLExporter], bad: float
+) -> None:
+    model = make_model()
+    with torch.no_grad():
+        model.head.weight[1, 2] = bad
+    with pytest.raises(UsageError, match=r"^the weight head\.weight holds numbers that are not finite; train or import"):
+        exporter().export(model, tmp_path / "step.mlpackage", precision=precision, decoding=Decoding())
 
 
 def test_a_model_that_does_not_convert(make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import onnx
 import pytest
 import torch
 
-from edgernn.contract import CELL_STATES, METADATA_KEY, Decoding, FileContract
+from edgernn.contract import CELL_STATES, METADATA_KEY, Decoding, FileContract, Narrowing
 from edgernn.errors import ContractError
-from edgernn.export.to_onnx import OnnxExporter
+from edgernn.export.calibration import text_feeds
+from edgernn.export.compression import Compression
+from edgernn.export.to_onnx import RECIPES, OnnxExporter, step_graph
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.models.recurrent import CELLS
 from edgernn.parity.rollout import Plan, compare, random_inputs, random_state
@@ -141,7 +144,7 @@ def test_an_exporter_that_freezes_the_shapes_is_corrected(
 ) -> None:
     write = torch.onnx.export
 
-    def write_frozen(module: object, examples: object, path: str, **options: Any) -> None:
+    def write_frozen(module: Any, examples: Any, path: str, **options: Any) -> None:
         write(module, examples, path, **options)
         frozen = onnx.load(path)
         for value in (*frozen.graph.input, *frozen.graph.output):
@@ -156,6 +159,46 @@ def test_an_exporter_that_freezes_the_shapes_is_corrected(
     shapes = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim][:2] for v in model.graph.output]
     assert shapes == [["batch", "time"], [2, "batch"], [2, "batch"]]
     assert not model.graph.value_info
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_in_integers_the_step_face_is_written(make_model: MakeModel, tmp_path: Path, cell: str, precision: str) -> None:
+    path = tmp_path / "step.onnx"
+    OnnxExporter().export(make_model(cell=cell), path, precision=precision, decoding=Decoding())
+    model = onnx.load(str(path))
+    assert {(opset.domain, opset.version) for opset in model.opset_import} == {("", 17), ("com.microsoft", 1)}
+    assert model.ir_version == 9
+    assert not nodes_of(model, RECURRENT | {"Shape", "Slice", "Unsqueeze", "Loop"})
+    shapes = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim][:2] for v in model.graph.input]
+    assert shapes == [["batch", 1], *[[2, "batch"]] * len(CELL_STATES[cell])]
+
+
+def test_an_embedding_is_folded_where_that_pays(make_model: MakeModel) -> None:
+    model, narrowing = make_model(), Narrowing(axes={"time": 1})
+    contract = FileContract(contract=model.config.contract(), narrowing=narrowing)
+    assert model.folding_pays(8)
+    _, recipe = step_graph(make_model().requires_grad_(False), contract, RECIPES["int4"])
+    assert recipe.folded
+    assert recipe.layers["embedding"].bits == 8, "one row of a table is read a step: fewer bits would save no time"
+    _, recipe = step_graph(make_model().requires_grad_(False), contract, replace(RECIPES["int4"], folded=False))
+    assert (recipe.folded, dict(recipe.layers)) == (False, {})
+    large = LanguageModel(LanguageConfig(vocabulary=4000, embedding=16, hidden=64))
+    assert not large.folding_pays(8), "a table of a large vocabulary is larger than all the rest"
+
+
+@pytest.mark.parametrize(("precision", "reads"), [("int8", False), ("int4", True)])
+def test_only_4_bits_are_calibrated(make_model: MakeModel, tmp_path: Path, precision: str, reads: bool) -> None:
+    """Rounding to 8 bits gains nothing by it."""
+    calls: list[int] = []
+
+    def feeds() -> Iterator[dict[str, np.ndarray]]:
+        calls.append(1)
+        return text_feeds(EagerSession(make_model()), np.arange(64) % 34)
+
+    exporter = OnnxExporter(Compression(feeds=feeds))
+    exporter.export(make_model(), tmp_path / "step.onnx", precision=precision, decoding=Decoding())
+    assert bool(calls) == reads
 
 
 def test_the_file_alone_says_how_to_drive_it(files: dict[str, Path]) -> None:

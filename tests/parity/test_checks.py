@@ -1,16 +1,31 @@
-"""What held-out text may lose, at the edges of what is promised; and samples that are too small to say anything."""
+"""What held-out text may lose, at the edges of what is promised; samples that are too small to say anything; and faults in
+files of low bits, whose rollout starts every step from the reference's state: they must be caught all the same.
+"""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+import torch
+from onnx import numpy_helper
 
 from edgernn.bundle import Bundle
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.export.artifacts import ReducedOptions
+from edgernn.export.compression import Budget
+from edgernn.export.pack import export_bundle
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.language import LanguageModel
 from edgernn.parity.checks import check_text, run_check
 from edgernn.parity.subject import Subject, subjects
 from edgernn.parity.text_loss import TextLoss
+from edgernn.sessions.eager import EagerSession
 
 PERFECT = TextLoss(tokens=80, reference_perplexity=8.0, perplexity=8.0, mean_kl=0.0, worst_kl=0.0, top1=1.0, top5=1.0)
 
@@ -71,3 +86,123 @@ def test_a_caption_that_is_not_predicted_is_not_counted(half: Subject) -> None:
     padded = np.pad(half.sample["captions"], ((0, 0), (0, 1), (0, 3)))
     half.__dict__["sample"] = {**half.sample, "captions": padded}
     assert check_text(half).measured == own.measured
+
+
+FILE = "onnx/step-int4.onnx"
+Change = Callable[[onnx.ModelProto], None]
+
+
+@pytest.fixture(scope="module")
+def low(make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of an LSTM of three layers with weights of 4 bits, and of a text that it wrote itself. Read only."""
+    model = make_model(layers=3, hidden=16, embedding=16)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.mul_(4 if name == "head.weight" else 1.2)
+    loaded = Checkpoint(model, tokenizer, {}, {"tokens": written_by(model, 400)})
+    folder = tmp_path_factory.mktemp("low") / "tiny"
+    options = ReducedOptions(budget=Budget(perplexity=0.05))
+    export_bundle(loaded, folder, to=["onnx"], precision="int4", steps=16, options=options)
+    return folder
+
+
+def written_by(model: LanguageModel, count: int) -> np.ndarray:
+    session, random, tokens = EagerSession(model), np.random.default_rng(1), [0]
+    state = session.initial_state(1)
+    while len(tokens) < count:
+        outputs, state = session.step({"tokens": np.array([[tokens[-1]]])}, state)
+        chances = np.exp(outputs["logits"][0, 0] - outputs["logits"].max())
+        tokens.append(int(random.choice(len(chances), p=chances / chances.sum())))
+    return np.array(tokens)
+
+
+def judged(folder: Path) -> dict[str, str]:
+    """The verdict of each check on the one artifact of a bundle that was tampered with."""
+    (subject,) = subjects(Bundle.open(folder, verify_digests=False), steps=16)[0]
+    return {name: run_check(subject, name).status for name in ("contract", "rollout", "text", "golden")}
+
+
+def weight(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
+    found: onnx.TensorProto = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    return found
+
+
+def change_weight(model: onnx.ModelProto, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    tensor = weight(model, name)
+    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(tensor))), name))
+
+
+def rename_inputs(model: onnx.ModelProto, names: dict[str, str]) -> None:
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+
+
+def two_layers_exchanged(model: onnx.ModelProto) -> None:
+    one, two = (f"recurrent.layers.{layer}.joined" for layer in (1, 2))
+    for part in ("integers", "scales"):
+        rename_inputs(model, {f"{one}.{part}": f"{two}.{part}", f"{two}.{part}": f"{one}.{part}"})
+
+
+def states_exchanged_on_the_way_in(model: onnx.ModelProto) -> None:
+    rename_inputs(model, {"h": "c", "c": "h"})
+
+
+def states_exchanged_on_the_way_out(model: onnx.ModelProto) -> None:
+    names = {"h_next": "c_next", "c_next": "h_next"}
+    for node in model.graph.node:
+        node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def a_bias_lost(model: onnx.ModelProto) -> None:
+    product = next(node for node in model.graph.node if "recurrent.layers.1.joined.integers" in node.input)
+    product.input[5] = ""
+
+
+def half_bytes_exchanged(model: onnx.ModelProto) -> None:
+    change_weight(model, "recurrent.layers.1.joined.integers", lambda packed: (packed >> 4) | (packed << 4))
+
+
+def scales_of_the_row_before(model: onnx.ModelProto) -> None:
+    change_weight(model, "recurrent.layers.2.joined.scales", lambda scales: np.roll(scales, scales.size // 64))
+
+
+def gates_in_torchs_order(model: onnx.ModelProto) -> None:
+    def reorder(packed: np.ndarray) -> np.ndarray:
+        i, f, o, g = np.split(packed, 4)
+        return np.concatenate((i, f, g, o))
+
+    change_weight(model, "recurrent.layers.1.joined.integers", reorder)
+    change_weight(model, "recurrent.layers.1.joined.scales", reorder)
+
+
+def a_state_of_zeros(model: onnx.ModelProto) -> None:
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((3, 1, 16), np.float32), "nothing"))
+    zeros = onnx.helper.make_node("Mul", ["h", "nothing"], ["no_h"])
+    rename_inputs(model, {"h": "no_h"})
+    model.graph.node.insert(0, zeros)
+
+
+WIRING: list[Change] = [
+    two_layers_exchanged,
+    states_exchanged_on_the_way_in,
+    states_exchanged_on_the_way_out,
+    scales_of_the_row_before,
+]
+SMALLER: list[Change] = [a_bias_lost, half_bytes_exchanged, gates_in_torchs_order, a_state_of_zeros]
+
+
+def test_a_right_file_of_4_bits_passes(low: Path) -> None:
+    assert judged(low) == dict.fromkeys(("contract", "rollout", "text", "golden"), "passed")
+
+
+@pytest.mark.parametrize("fault", [*WIRING, *SMALLER], ids=lambda fault: fault.__name__)
+def test_a_fault_in_a_file_of_4_bits_is_caught(low: Path, tmp_path: Path, fault: Change) -> None:
+    folder = Path(shutil.copytree(low, tmp_path / "bundle"))
+    model = onnx.load(str(folder / FILE))
+    fault(model)
+    onnx.save(model, str(folder / FILE))
+    found = judged(folder)
+    assert found["contract"] == "passed"
+    assert found["text"] == "failed"
+    if fault in WIRING:
+        assert (found["rollout"], found["golden"]) == ("failed", "failed"), "without any text, too"

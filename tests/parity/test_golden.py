@@ -112,6 +112,29 @@ def test_a_changed_value_is_found_where_it_stands(make_model: MakeModel, path: P
     assert (found["logits"].worst, found["h_next"].worst) == (0, 0)
 
 
+def test_a_forced_replay_starts_every_step_from_the_recorded_state(make_model: MakeModel, path: Path) -> None:
+    """An error of one step stays in that step and the one after it, and is told relative to the tensor's size."""
+    recorded = safetensors.numpy.load_file(path)["c_next"][:, 1]
+    size = float(np.sqrt(np.square(recorded).mean()))
+
+    def change(tensors: Tensors) -> Tensors:
+        tensors["c_next"][3] *= 1.5
+        return tensors
+
+    edit(path, change)
+    found = {drift.tensor: drift for drift in golden.replay(EagerSession(make_model()), path, forced=True)}
+    assert all(drift.relative for drift in found.values())
+    assert np.flatnonzero(found["c_next[1]"].curve > 1e-6).tolist() == [3, 4]
+    assert np.flatnonzero(found["logits"].curve > 1e-6).tolist() == [4]
+    assert 0.1 * size < found["c_next[1]"].worst < size
+    free = {drift.tensor: drift for drift in golden.replay(EagerSession(make_model()), path)}
+    assert np.flatnonzero(free["c_next"].curve > 1e-6).tolist() == [3]
+
+
+def test_a_forced_replay_of_what_recorded_it_is_exact(make_model: MakeModel, path: Path) -> None:
+    assert max(drift.worst for drift in golden.replay(EagerSession(make_model()), path, forced=True)) == 0
+
+
 @pytest.mark.parametrize("keep", [0, 7, 100, -1])
 def test_a_damaged_file(make_model: MakeModel, path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])

@@ -56,7 +56,9 @@ class Spoiled(Session):
         raise NotImplementedError
 
     @classmethod
-    def open(cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None) -> Session:
+    def open(
+        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+    ) -> Session:
         raise NotImplementedError
 
     def _run(self, feeds: Feeds) -> Feeds:
@@ -180,9 +182,10 @@ def test_one_session_twice_is_equal(make_model: Callable[..., LanguageModel], ce
     assert compare(EagerSession(model), EagerSession(model), Plan(2, (5, 1, 1)), seed=3).worst.worst == 0
 
 
+@pytest.mark.parametrize(("forced", "least"), [(False, 1e-3), (True, 0.05)], ids=["chained", "forced"])
 @pytest.mark.parametrize("defect", FEED_DEFECTS, ids=lambda change: change.__name__)
-def test_a_defect_of_what_is_fed_is_caught(reference: Session, defect: Change) -> None:
-    assert compare(reference, Spoiled(reference, feeds=defect), ROWS, seed=1).worst.scaled > 1e-3
+def test_a_defect_of_what_is_fed_is_caught(reference: Session, defect: Change, forced: bool, least: float) -> None:
+    assert compare(reference, Spoiled(reference, feeds=defect), ROWS, seed=1, forced=forced).worst.scaled > least
 
 
 @pytest.mark.parametrize("defect", RESULT_DEFECTS, ids=lambda change: change.__name__)
@@ -277,3 +280,31 @@ def test_inputs_cover_the_vocabulary() -> None:
     assert (tokens.shape, tokens.dtype) == ((2, 200), np.int64)
     assert set(tokens.ravel().tolist()) == set(range(11))
     assert not np.array_equal(tokens[0], tokens[1])
+
+
+def test_a_forced_run_judges_each_step_alone() -> None:
+    spoiled = Spoiled(fake(), results=a_little_more_each_step)
+    forced = {drift.tensor: drift for drift in compare(fake(), spoiled, ROWS, seed=1, forced=True).drifts}["c_next[1]"]
+    free = compare(fake(), spoiled, ROWS, seed=1).drifts[2]
+    assert forced.curve.max() == pytest.approx(1e-3, rel=1e-2)  # of calls with large values it is less
+    assert forced.curve.min() > 5e-4
+    assert free.curve[-1] > 1.9e-3
+    assert forced.scaled == pytest.approx(forced.worst / forced.scale)
+
+
+def test_a_state_that_grows_is_measured_by_its_own_size() -> None:
+    def ten_percent_off(results: Feeds, _: Feeds) -> Feeds:
+        return {name: array * np.float32(1.1) for name, array in results.items()}
+
+    growing = [{"h": np.full((1, 1, 2), 2.0**step, np.float32)} for step in range(12)]
+    (drift,) = drifts(((step, ten_percent_off(step, {})) for step in growing), relative=True)
+    assert drift.scaled == pytest.approx(0.1, rel=1e-3)
+
+
+def test_a_forced_run_judges_each_layer_alone() -> None:
+    def one_layer_lost(results: Feeds, _: Feeds) -> Feeds:
+        return {**results, "h_next": results["h_next"] * np.array([1, 0], np.float32)[:, None, None]}
+
+    found = compare(fake(), Spoiled(fake(), results=one_layer_lost), ROWS, seed=1, forced=True)
+    assert found.worst.scaled == pytest.approx(1)
+    assert all(drift.scaled == 0 for drift in found.drifts if drift.tensor != "h_next[1]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,10 +16,12 @@ import safetensors.numpy
 from edgernn.bundle import Bundle
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.errors import ContractError, UsageError
+from edgernn.manifest import LossRecord
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.parity.subject import Subject, subjects
 from edgernn.sessions.eager import EagerSession
+from edgernn.tolerances import tolerance
 
 SAMPLE = "evaluation/held_out.safetensors"
 
@@ -139,3 +142,24 @@ def test_what_cannot_be_verified_is_refused(captioner_bundle: Bundle) -> None:
         subjects(Bundle(captioner_bundle.source, captioner_bundle.folder, few), to="torchscript")
     subject = replace(of(captioner_bundle, "onnx/step.onnx"), judges={})
     assert subject.judge is None
+
+
+LOSS = LossRecord(tokens=90, reference_perplexity=4.0, perplexity=4.1, mean_kl=0.01, top1=0.9, allowed=0.02)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "perplexity", "mean_kl"),
+    [(0.001, 0.001, 5e-2), (0.02, 0.02, 5e-2), (0.1, 0.1, math.inf), (None, math.inf, math.inf)],
+    ids=["less than promised", "as promised", "more", "a score alone"],
+)
+def test_what_was_allowed_when_it_was_packed_is_what_it_is_held_to(
+    captioner_bundle: Bundle, allowed: float | None, perplexity: float, mean_kl: float
+) -> None:
+    subject = of(captioner_bundle, "onnx/step.onnx")
+    promised = tolerance("onnx", "int4")
+    artifact = subject.artifact.model_copy(update={"precision": "int4"})
+    assert replace(subject, artifact=artifact).limit == promised
+    artifact = artifact.model_copy(update={"loss": LOSS.model_copy(update={"allowed": allowed})})
+    limit = replace(subject, artifact=artifact).limit
+    assert limit == replace(promised, perplexity=perplexity, mean_kl=mean_kl)
+    assert limit.forced

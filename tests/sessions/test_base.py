@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgernn.contract import FileContract, Narrowing
-from edgernn.errors import ContractError
+from edgernn.errors import ContractError, UsageError
 from edgernn.model_contracts import language_contract
-from edgernn.sessions.base import State
+from edgernn.sessions.base import State, checked_threads
 from edgernn.sessions.fake import FakeSession
 
 LAYERS, HIDDEN, VOCABULARY = 2, 3, 7
@@ -116,6 +116,43 @@ def test_what_breaks_the_contract_is_named_and_never_run(inputs: dict, state: di
     with pytest.raises(ContractError, match=f"^{re.escape(says)}$"):
         fake.step(inputs, state)
     assert fake.calls == 0
+
+
+@pytest.mark.parametrize(("inputs", "state", "says"), REFUSED.values(), ids=REFUSED)
+def test_what_breaks_the_contract_is_named_after_a_right_call_too(inputs: dict, state: dict, says: str) -> None:
+    fake = session()
+    for _ in range(2):
+        fake.step({"tokens": ONE}, {"h": H, "c": C})
+        with pytest.raises(ContractError, match=f"^{re.escape(says)}$"):
+            fake.step(inputs, state)
+    assert fake.calls == 2
+
+
+@pytest.mark.parametrize("right_before", [False, True])
+@pytest.mark.parametrize(("rows", "found"), [([[-1]], -1), ([[VOCABULARY]], VOCABULARY), ([[2, 9, -1], [1, 1, 8]], 9)])
+def test_an_id_outside_the_vocabulary_is_named_and_never_run(rows: list[list[int]], found: int, right_before: bool) -> None:
+    fake, state = session(), random_state(len(rows))
+    if right_before:
+        fake.step(tokens(*[[1] * len(rows[0])] * len(rows)), state)
+    with pytest.raises(ContractError, match=f"^tokens has the value {found}, expected 0 to {VOCABULARY - 1}$"):
+        fake.step(tokens(*rows), state)
+    assert fake.calls == right_before
+
+
+def test_calls_of_other_layouts_take_turns() -> None:
+    fake = session()
+    for rows in ([[1]], [[1, 2]], [[1], [2]], [[3]], [[1, 2, 3]]):
+        outputs, after = fake.step(tokens(*rows), random_state(len(rows)))
+        assert outputs["logits"].shape == (len(rows), len(rows[0]), VOCABULARY)
+        assert after["h"].shape == (LAYERS, len(rows), HIDDEN)
+
+
+@pytest.mark.parametrize("threads", [0, -2])
+def test_less_than_one_thread_is_refused(threads: int) -> None:
+    assert checked_threads(None) is None
+    assert checked_threads(3) == 3
+    with pytest.raises(UsageError, match=f"^threads is {threads}, expected at least 1; leave it out"):
+        checked_threads(threads)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""What ``bench`` measured, as data: the machine, how fast its memory reads, and each artifact's times and sizes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edgernn.contract import FileGraph, Model
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class Machine(Model):
+    """Where it was measured. ``packages``: name → version of those that edgernn runs on and that are installed."""
+
+    processor: str
+    cores: int | None
+    platform: str
+    python: str
+    packages: dict[str, str]
+
+
+class Bandwidth(Model):
+    """How fast one thread reads memory: the median, lowest and highest of ``reads`` passes over ``buffer_bytes``."""
+
+    bytes_per_s: float
+    lowest_bytes_per_s: float
+    highest_bytes_per_s: float
+    buffer_bytes: int
+    reads: int
+
+
+class ArtifactBench(Model):
+    """What one artifact costs: of a step artifact per token, of an encode artifact per picture.
+
+    ``load_ms``, ``first_ms`` and ``peak_bytes`` are of a process of its own that imported the runtime, opened the file and
+    called it; ``baseline_bytes`` of one that only imported. Peaks are absent where the system does not tell them.
+    ``p50_ms``, ``p90_ms`` and ``p99_ms`` are of ``calls`` calls. ``tokens_per_s`` and ``prefill_tokens_per_s`` are absent
+    for an encode artifact. ``touched_bytes`` is what one call reads of the weights, where the manifest lists them;
+    ``times_floor`` is ``p50_ms`` in multiples of the time that reading them takes. ``speed`` is in multiples of the
+    float32 ONNX file's, by ``p50_ms``, where that was measured too.
+    """
+
+    path: str
+    format: str
+    precision: str
+    graph: FileGraph
+    runtime: str
+    bytes: int
+    load_ms: float
+    first_ms: float
+    calls: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    tokens_per_s: float | None = None
+    prefill_tokens_per_s: float | None = None
+    peak_bytes: int | None = None
+    baseline_bytes: int | None = None
+    touched_bytes: int | None = None
+    floor_ms: float | None = None
+    times_floor: float | None = None
+    speed: float | None = None
+
+
+class LeftOut(Model):
+    """An artifact that could not be measured here, and why."""
+
+    path: str
+    format: str
+    precision: str
+    graph: str
+    reason: str
+
+
+class BenchReport(Model):
+    """The outcome of ``bench``. ``threads`` None: each runtime's own choice. ``fed`` says in words what the files were fed."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    bundle: str
+    machine: Machine
+    threads: int | None
+    steps: int
+    rounds: int
+    prefill_tokens: int
+    fed: str
+    bandwidth: Bandwidth
+    artifacts: tuple[ArtifactBench, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def to_json(self) -> str:
+        """Return the report as it is written."""
+        return self.model_dump_json(indent=2) + "\n"

@@ -1,0 +1,152 @@
+"""``edgernn bench``: what each artifact of a bundle costs on this machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edgernn import plots, storage
+from edgernn.cli.output import result_console, tell, words, write_result
+from edgernn.contract import STEP
+from edgernn.errors import StorageError, UsageError
+from edgernn.parity.wording import counted, size
+
+if TYPE_CHECKING:
+    from edgernn.bench_report import BenchReport
+
+_NONE = "–"
+_GIGA = 1e9
+
+
+def bench(
+    bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .edgernn file.")],
+    to: Annotated[str | None, typer.Option(help="Formats to measure; default all.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of each runtime; default its own choice.")] = None,
+    steps: Annotated[int, typer.Option(help="Timed steps of each artifact.")] = 500,
+    json: Annotated[str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw step time over file size to this PNG file.")] = None,
+) -> None:
+    """Measure load, steps, prefill and memory of every artifact, and how far its steps are from the memory's speed."""
+    _check_outputs(json, plot)
+    from edgernn.bench import bench_bundle
+
+    report = bench_bundle(bundle, to=words(to), threads=threads, steps=steps, tell=tell)
+    if json is not None:
+        write_result(json, report.to_json())
+    if json != "-":
+        print_report(result_console(), report)
+    if plot is not None:
+        draw(report, plot)
+
+
+def draw(report: BenchReport, path: Path) -> None:
+    """Draw the median step of every step artifact over its size as PNG; raise UsageError where there is none."""
+    steps = [(artifact.path, artifact.bytes, artifact.p50_ms) for artifact in report.artifacts if artifact.graph == STEP]
+    if not steps:
+        raise UsageError("no step artifact was measured, so there is nothing to draw; leave --plot out")
+    plots.step_times(steps, path, bytes_per_ms=report.bandwidth.bytes_per_s / 1e3)
+
+
+def print_report(console: Console, report: BenchReport) -> None:
+    """Print the times, what they cost, what was left out and why, and how it was measured."""
+    console.print(_times(report), _costs(report), sep="\n")
+    for left in report.left_out:
+        console.print(f"not run: {left.path} ({left.precision}): {left.reason}", markup=False, soft_wrap=True)
+    for line in _notes(report):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _times(report: BenchReport) -> Table:
+    headings = ("load", "first", "p50", "p90", "p99", "tokens/s", "prefill/s", "speed")
+    rows = [
+        (
+            *(_figure(ms) for ms in (a.load_ms, a.first_ms, a.p50_ms, a.p90_ms, a.p99_ms)),
+            _figure(a.tokens_per_s),
+            _figure(a.prefill_tokens_per_s),
+            _times_of(a.speed),
+        )
+        for a in report.artifacts
+    ]
+    return _table(("times in ms", *headings), [artifact.path for artifact in report.artifacts], rows)
+
+
+def _costs(report: BenchReport) -> Table:
+    headings = ("precision", "file", "peak memory", "of it the runtime", "read a call", "above the floor")
+    rows = [
+        (
+            a.precision,
+            *(_NONE if count is None else size(count) for count in (a.bytes, a.peak_bytes, a.baseline_bytes, a.touched_bytes)),
+            _times_of(a.times_floor),
+        )
+        for a in report.artifacts
+    ]
+    return _table(("sizes", *headings), [artifact.path for artifact in report.artifacts], rows)
+
+
+def _table(headings: Sequence[str], paths: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if index else "left", overflow="fold")
+    for path, row in zip(paths, rows, strict=True):
+        table.add_row(path, *row)
+    return table
+
+
+def _notes(report: BenchReport) -> list[str]:
+    """Return what a reader of the tables must know, one line each."""
+    machine, reads = report.machine, report.bandwidth
+    threads = "threads as each runtime chooses" if report.threads is None else counted(report.threads, "thread")
+    packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    return [
+        "load, first, peak memory: in a process of its own that imports the runtime, opens the file and calls it",
+        f"steps: {report.steps} in {report.rounds} interleaved rounds, one token a call, the state fed back, {threads}; "
+        f"fed {report.fed}; encode: a picture a call",
+        f"prefill/s: tokens a second of a prompt of {report.prefill_tokens}; speed: the float32 ONNX file's p50 over this p50",
+        f"floor: p50 over the time to read the weights that a call reads, at {reads.bytes_per_s / _GIGA:.1f} GB/s "
+        f"({reads.lowest_bytes_per_s / _GIGA:.1f} to {reads.highest_bytes_per_s / _GIGA:.1f}; one thread over "
+        f"{size(reads.buffer_bytes)} of memory); below 1 the weights stayed in the caches",
+        f"{machine.processor}, {counted(machine.cores or 1, 'core')}, {machine.platform}, Python {machine.python}, {packages}",
+    ]
+
+
+def _figure(value: float | None) -> str:
+    """Return three significant digits, with thousands marked."""
+    if value is None:
+        return _NONE
+    decimals = 3 if value <= 0 else min(4, max(0, 2 - math.floor(math.log10(value))))
+    return f"{value:,.{decimals}f}"
+
+
+def _times_of(value: float | None) -> str:
+    return _NONE if value is None else f"{_figure(value)}×"
+
+
+def _check_outputs(json: str | None, plot: Path | None) -> None:
+    """Raise before anything is measured where a result could not be written."""
+    targets = [Path(json)] if json not in (None, "-") else []
+    if plot is not None:
+        plots.check_available()
+        targets.append(plot)
+    if len({target.resolve() for target in targets}) < len(targets):
+        raise UsageError(f"--json and --plot both name {plot}; give two files")
+    for target in targets:
+        _check_writable(target)
+
+
+class _TriedError(Exception):
+    """Ends the trial of a file that could be written."""
+
+
+def _check_writable(target: Path) -> None:
+    if target.is_dir():
+        raise StorageError(f"could not write {target}: it is a folder; give the name of a file")
+    with suppress(_TriedError), storage.replacing(target) as temporary:
+        temporary.touch()
+        raise _TriedError

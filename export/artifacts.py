@@ -1,0 +1,200 @@
+"""One artifact of a bundle: write the file, judge it, and record what is to be known of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from edgernn import formats
+from edgernn.bundle import digest
+from edgernn.contract import STEP, Contract, Decoding, FileContract, FileGraph
+from edgernn.decoding_graphs import DECODERS
+from edgernn.errors import ContractError, UnavailableError, UsageError
+from edgernn.export.base import Exporter, Written
+from edgernn.export.calibration import feeds_from, text_feeds
+from edgernn.export.compression import Budget, Compression, Feeds
+from edgernn.export.loss import measure_loss, refuse_loss
+from edgernn.manifest import Artifact, LossRecord, ParityRecord
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.parity.verify import measure
+from edgernn.sessions.base import Session
+from edgernn.sessions.eager import EagerSession
+from edgernn.tolerances import tolerance
+
+Tell = Callable[[str], None]
+SMALLEST = "smallest"
+_FEWEST_CALIBRATION_TOKENS, _MOST_CALIBRATION_TOKENS = 64, 4096
+_EXACT = "float32"  # loses nothing that held-out text could show
+
+
+@dataclass(frozen=True)
+class Job:
+    """One artifact to write."""
+
+    row: formats.Format
+    precision: str
+    graph: FileGraph
+
+    @property
+    def path(self) -> str:
+        """The artifact's place in the bundle."""
+        return self.row.path(self.precision, self.graph)
+
+
+@dataclass(frozen=True)
+class ReducedOptions:
+    """What a user may ask of reduced precisions.
+
+    Attributes:
+        block_size: how many weights share a scale; None takes the precision's own.
+        budget: how much may be lost.
+        calibration: a text to calibrate on, instead of the end of the held-out sample.
+        allow_float: keep a file whose weights were not all rounded as asked.
+    """
+
+    block_size: int | None = None
+    budget: Budget = field(default_factory=Budget)
+    calibration: str | None = None
+    allow_float: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What artifacts are made from: a checkpoint, and the references that judge them."""
+
+    loaded: Checkpoint
+    options: ReducedOptions
+    steps: int
+    tell: Tell = field(default=lambda line: None)
+
+    @cached_property
+    def contract(self) -> Contract:
+        """The model's contract."""
+        return self.loaded.model.config.contract()
+
+    @cached_property
+    def decoding(self) -> Decoding:
+        """How a host writes with the model."""
+        return self.loaded.model.config.decoding(self.loaded.tokenizer)
+
+    @cached_property
+    def references(self) -> dict[str, Session]:
+        """The model itself, as a session for each of its graphs."""
+        return {
+            graph.name: EagerSession(
+                self.loaded.model, FileContract(contract=self.contract, graph=graph.name, decoding=self.decoding)
+            )
+            for graph in self.contract.graphs
+        }
+
+    @cached_property
+    def feeds(self) -> Feeds | None:
+        """What gives the calibration data; raises UsageError or DataError for a text that the model cannot read."""
+        text = self.options.calibration
+        if text is None:
+            return feeds_from(self.references, self.loaded.held_out)
+        if self.contract.encode is not None:
+            raise UsageError("a captioner is calibrated on held-out pictures; leave the calibration text out")
+        tokens = self.loaded.tokenizer.encode(text)[:_MOST_CALIBRATION_TOKENS]
+        if len(tokens) < _FEWEST_CALIBRATION_TOKENS:
+            raise UsageError(f"the calibration text has {len(tokens)} tokens, expected {_FEWEST_CALIBRATION_TOKENS} or more")
+        return lambda: text_feeds(self.references[STEP], tokens)
+
+
+def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
+    """Write the file of ``job`` below ``folder``.
+
+    Raises:
+        ContractError: it does not keep the contract, its tolerance or the largest loss; or a precision was not reached.
+    """
+    row, path = job.row, folder / job.path
+    source.tell(
+        f"exporting {row.name} {job.precision}"
+        + (f", {job.graph}" if len(source.references) > 1 or job.graph in DECODERS else "")
+    )
+    reference = source.references.get(job.graph)
+    kind = formats.resolve(row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra)
+    exporter: Exporter = kind(_compression(job, source))
+    written = exporter.export(source.loaded.model, path, precision=job.precision, decoding=source.decoding, graph=job.graph)
+    _refuse_unreached(job, written, allowed=source.options.allow_float)
+    file_contract = FileContract(
+        contract=source.contract, graph=job.graph, narrowing=written.narrowing, decoding=source.decoding
+    )
+    candidate = None if reference is None else _candidate(path, job, reference, file_contract)
+    loss = None if candidate is None else _loss(job, source, candidate)
+    found = digest(path)
+    return Artifact(
+        path=job.path,
+        format=row.name,
+        precision=job.precision,
+        graph=job.graph,
+        bytes=found.bytes,
+        sha256=found.sha256,
+        target=written.target,
+        exporter=written.exporter,
+        narrowing=written.narrowing,
+        parity=None if candidate is None or reference is None else _parity(job, reference, candidate, steps=source.steps),
+        weights=written.weights,
+        loss=loss,
+    )
+
+
+def _compression(job: Job, source: Source) -> Compression:
+    if job.precision == SMALLEST:
+        from edgernn.export.smallest import smallest_recipe
+
+        return Compression(recipe=smallest_recipe(source))
+    return Compression(block_size=source.options.block_size, feeds=source.feeds if job.precision != _EXACT else None)
+
+
+def _refuse_unreached(job: Job, written: Written, *, allowed: bool) -> None:
+    """Raise ContractError where integers were asked for and a matrix stayed float."""
+    integers = any(weight.dtype.startswith("int") for weight in written.weights)
+    floats = [w for w in written.weights if len(w.shape) > 1 and w.dtype.startswith("float")]
+    if integers and floats and not allowed:
+        names = ", ".join(f"{weight.name} ({'recurrent, ' if weight.recurrent else ''}{weight.dtype})" for weight in floats)
+        raise ContractError(
+            f"{job.row.name} {job.precision} was asked for, and these weights stayed float: {names}; nothing was written. "
+            "Allow it with --allow-float, or choose another precision"
+        )
+
+
+def _candidate(path: Path, job: Job, reference: Session, file_contract: FileContract) -> Session | None:
+    """Open the file that was written, or return None where its runtime is not here."""
+    row = job.row
+    kind: type[Session] = formats.resolve(row.session, needed_for=f"checking {row.name}", extra=row.export_extra)
+    first = reference.initial_state(1) if reference.contract.initial_state == "learned" else None
+    try:
+        return kind.open(path, file_contract, first)
+    except UnavailableError:
+        return None
+
+
+def _loss(job: Job, source: Source, candidate: Session) -> LossRecord | None:
+    if job.graph != STEP or job.precision == _EXACT:
+        return None
+    limit = tolerance(job.row.family, job.precision)
+    loss = measure_loss(source.loaded, source.references, candidate, budget=source.options.budget, limit=limit)
+    if loss is not None:
+        refuse_loss(loss, f"{job.row.name} {job.precision}", limit=limit)
+    return loss
+
+
+def _parity(job: Job, reference: Session, candidate: Session, *, steps: int) -> ParityRecord:
+    """Roll the artifact out; raise ContractError if it is out of tolerance."""
+    row = job.row
+    record = measure(reference, candidate, limit=tolerance(row.family, job.precision), steps=steps)
+    if not math.isfinite(record.worst):
+        raise ContractError(
+            f"{row.name} {job.precision} or its reference gives numbers that are not finite in {record.tensor}; "
+            "nothing was written. Look for NaN in the weights, or for a state that overflows"
+        )
+    if not record.worst <= record.tolerance:
+        raise ContractError(
+            f"{row.name} {job.precision} is {record.worst:.1e} from the reference in {record.tensor} over {steps} steps, "
+            f"tolerance {record.tolerance:.0e}; nothing was written"
+        )
+    return record

@@ -1,0 +1,113 @@
+"""Files that decode in the graph, verified beside their step file: what is right passes, what is not is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+
+from edgernn.bundle import Bundle
+from edgernn.contract import Decoding
+from edgernn.errors import ContractError
+from edgernn.export.artifacts import ReducedOptions
+from edgernn.export.compression import Budget
+from edgernn.export.pack import export_bundle
+from edgernn.export.to_onnx import OnnxExporter
+from edgernn.parity.checks import checks_of, run_check
+from edgernn.parity.subject import Subject, subjects
+from edgernn.parity.verify import verify_bundle
+
+LOOSE = ReducedOptions(budget=Budget(perplexity=1.0))  # untrained weights, so what they lose is not the point
+
+
+@pytest.fixture(scope="module")
+def texts(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    out = tmp_path_factory.mktemp("texts") / "bundle"
+    return export_bundle(
+        checkpoint_folder, out, to=["onnx"], precision=["float32", "int4"], decoding=True, steps=8, options=LOOSE
+    )
+
+
+@pytest.fixture(scope="module")
+def captions(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    out = tmp_path_factory.mktemp("captions") / "bundle"
+    return export_bundle(captioner_folder, out, to=["onnx"], precision="int8", decoding=True, steps=8, options=LOOSE)
+
+
+def decoders(bundle: Bundle) -> list[Subject]:
+    found, _ = subjects(bundle, steps=8)
+    return [subject for subject in found if subject.artifact.graph in {"generate", "caption"}]
+
+
+def test_a_file_for_each_precision_beside_its_step(texts: Bundle, captions: Bundle) -> None:
+    graphs = {artifact.path: (artifact.graph, artifact.narrowing.axes) for artifact in texts.manifest.artifacts}
+    assert graphs == {
+        "onnx/step.onnx": ("step", {}),
+        "onnx/generate.onnx": ("generate", {"batch": 1}),
+        "onnx/step-int4.onnx": ("step", {"time": 1}),
+        "onnx/generate-int4.onnx": ("generate", {"batch": 1}),
+    }
+    assert [a.path for a in captions.manifest.artifacts] == [
+        "onnx/encode.onnx",
+        "onnx/step-int8.onnx",
+        "onnx/caption-int8.onnx",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["texts", "captions"])
+def test_right_files_pass_with_every_check_that_is_made_of_them(kind: str, request: pytest.FixtureRequest) -> None:
+    bundle: Bundle = request.getfixturevalue(kind)
+    report = verify_bundle(bundle, steps=8)
+    assert report.passed
+    own = {subject.artifact.path for subject in decoders(bundle)}
+    found = {a.path: [(c.name, c.status) for c in a.checks] for a in report.artifacts if a.path in own}
+    assert found == {path: [("contract", "passed"), ("decoding", "passed")] for path in found}
+    assert len(found) == (2 if kind == "texts" else 1)
+
+
+def test_checks_of_a_step_are_as_ever(texts: Bundle) -> None:
+    step, generate = texts.manifest.artifacts[:2]
+    assert checks_of(step) == ("contract", "rollout", "invariance", "text", "greedy", "golden")
+    assert checks_of(generate) == ("contract", "decoding")
+
+
+def test_a_file_that_writes_something_else_is_named(checkpoint_folder: Path, tmp_path: Path) -> None:
+    bundle = export_bundle(checkpoint_folder, tmp_path / "b", to="onnx", decoding=True, steps=8)
+    path = bundle.path("onnx/generate.onnx")
+    model = onnx.load(str(path))
+    head = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("head.bias"))
+    values = onnx.numpy_helper.to_array(head).copy()
+    values[5] += 9
+    head.CopyFrom(onnx.numpy_helper.from_array(values, head.name))
+    onnx.save(model, str(path))
+    (subject,) = decoders(bundle)
+    check = run_check(subject, "decoding")
+    assert check.status == "failed"
+    assert check.detail.startswith("greedy after prompt 1: token 0 is [5], the host writes [")
+    assert check.detail.endswith("with onnx/step.onnx")
+
+
+def test_a_bundle_without_the_step_file_cannot_be_judged(texts: Bundle) -> None:
+    subject = decoders(texts)[0]
+    alone = texts.manifest.model_copy(update={"artifacts": (subject.artifact,)})
+    bundle = Bundle(texts.source, texts.folder, alone)
+    check = run_check(Subject(bundle, subject.artifact, subject.judges, 8), "decoding")
+    assert (check.status, "no step file of onnx in float32" in check.detail) == ("failed", True)
+
+
+def test_only_what_a_format_can_decode_is_written(checkpoint_folder: Path, tmp_path: Path) -> None:
+    bundle = export_bundle(checkpoint_folder, tmp_path / "b", to="torchscript", decoding=True, steps=8)
+    assert [artifact.path for artifact in bundle.manifest.artifacts] == ["torchscript/step.pt"]
+
+
+def test_a_captioner_has_no_generate_graph(make_captioner: Callable[..., object], tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="beside tokens; only a caption graph can be made of it"):
+        OnnxExporter().export(
+            make_captioner(),  # type: ignore[arg-type]
+            tmp_path / "g.onnx",
+            precision="float32",
+            decoding=Decoding(),
+            graph="generate",
+        )
