@@ -44,6 +44,7 @@ benchmarks: env
 	$(BIN)/python benchmarks/export_time.py
 	$(BIN)/python benchmarks/on_device.py
 	$(BIN)/python benchmarks/large_corpus.py
+	$(BIN)/python benchmarks/session_overhead.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-text demo-captions

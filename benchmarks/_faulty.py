@@ -22,6 +22,8 @@ from edgernn.bundle import digest
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.errors import EdgernnError
 from edgernn.export import export_bundle
+from edgernn.export.artifacts import ReducedOptions
+from edgernn.export.compression import Budget
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.parity.report import ArtifactReport, VerifyReport
@@ -85,6 +87,11 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+def low(*precisions: str) -> dict[str, Any]:
+    """Return the options of an export in reduced precision; of untrained weights no text is measured that could lose."""
+    return {"precision": list(precisions), "decoding": True, "options": ReducedOptions(budget=Budget(perplexity=1.0))}
+
+
 RECIPES = {
     "lstm": Recipe({"cell": "lstm"}, to=("onnx", "torchscript")),
     "gru": Recipe({"cell": "gru"}),
@@ -94,6 +101,7 @@ RECIPES = {
     "learned release": Recipe({"cell": "lstm", "learned_initial_state": True}, options={"release": True}),
     "release": Recipe({"cell": "lstm"}, to=("onnx", "torchscript"), options={"release": True}),
     "coreml": Recipe({"cell": "lstm"}, to=("coreml",), options={"precision": ["float16", "float32"]}),
+    "int4": Recipe({"cell": "lstm", "hidden": 16}, options=low("int4")),
     "captioner": Recipe({"conditioning": "soft-attention"}, kind="caption"),
     "captioner release": Recipe({"conditioning": "soft-attention"}, kind="caption", options={"release": True}),
     "captioner coreml": Recipe({"conditioning": "soft-attention"}, to=("coreml",), kind="caption"),

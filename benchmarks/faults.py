@@ -14,12 +14,13 @@ from pathlib import Path
 import faults_bundle
 import faults_captioner
 import faults_coreml
+import faults_onnx_integers
 import faults_onnx_interface
 import faults_onnx_weights
 import faults_onnx_wiring
 import faults_pictures
 import faults_torchscript
-from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, make_bundle
+from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, low, make_bundle
 from _report import table
 
 from edgernn.contract import CELL_STATES
@@ -30,6 +31,7 @@ _MODULES = (
     faults_onnx_weights,
     faults_onnx_wiring,
     faults_onnx_interface,
+    faults_onnx_integers,
     faults_bundle,
     faults_torchscript,
     faults_coreml,
@@ -78,12 +80,21 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
                 model = {"cell": cell, "layers": layers, "hidden": hidden}
                 yield f"{cell} {layers}x{hidden} {kind}", Recipe(model, to=("onnx", "torchscript"), kind=kind)
     for cell in CELL_STATES:
+        for hidden in (16, 33, 128):
+            model = {"cell": cell, "layers": 2, "hidden": hidden}
+            yield f"{cell} {hidden} reduced", Recipe(model, options=low("float16", "int8", "int4"))
+        yield (
+            f"{cell} coreml reduced",
+            Recipe({"cell": cell, "layers": 2, "hidden": 16}, to=("coreml",), options=low("int8", "int4", "palettized4")),
+        )
+    for cell in CELL_STATES:
         both = {"precision": ["float16", "float32"]}
         yield f"{cell} coreml", Recipe({"cell": cell, "layers": 2, "hidden": 16}, to=("coreml",), options=both)
     for conditioning in CONDITIONINGS:
         for cell in ("lstm", "gru"):
             model = {"conditioning": conditioning, "cell": cell, "layers": 1 + (cell == "gru")}
             yield f"captioner {conditioning} {cell}", Recipe(model, to=("onnx", "torchscript", "coreml"), kind="caption")
+    yield "captioner reduced", Recipe({"conditioning": "soft-attention"}, kind="caption", options=low("int8", "int4"))
     tied = Recipe({"cell": "gru", "tied": True}, to=("onnx", "torchscript"))
     yield from [("tied", tied), ("learned", RECIPES["learned"]), ("release", RECIPES["release"]), ("wide", RECIPES["wide"])]
 

@@ -38,7 +38,7 @@ from edgernn.stored_weights import StoredWeight
 
 OPSET = 17  # with IR version 9 the newest that every runtime in the field reads, the browser's included
 IR_VERSION = 9
-RECIPES = {"int8": Recipe(Rounding(8, 128)), "int4": Recipe(Rounding(4, 128))}
+RECIPES = {"int8": Recipe(Rounding(8, 256)), "int4": Recipe(Rounding(4, 128))}
 _EXAMPLE_BATCH, _EXAMPLE_TIME = 2, 3  # neither 1, which exporters may treat as a constant
 _TABLE = {"embedding": Rounding(8, 128)}
 

@@ -122,6 +122,15 @@ def test_doctor(run: Run) -> None:
     assert found["formats"]["onnx"] == {"export": "yes", "run": "yes"}
 
 
+def test_generate_on_threads_and_in_one_call(checkpoint_folder: Path, run: Run) -> None:
+    assert run("export", checkpoint_folder, "--out", "b", "--to", "onnx", "--decoding")[0] == 0
+    ask = ("generate", "b", "--prompt", "the ", "--length", 20, "--seed", 3, "--json")
+    texts = {run(*ask, *more)[1].split('"text"')[1] for more in ((), ("--threads", 2), ("--artifact", "onnx/generate.onnx"))}
+    assert len(texts) == 1
+    code, _, err = run(*ask, "--threads", 0)
+    assert (code, "threads is 0, expected at least 1" in err) == (2, True)
+
+
 def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path, tmp_path: Path) -> None:
     bundle = shutil.copytree(bundle_folder, tmp_path / "b")
     code = (
