@@ -15,6 +15,8 @@ graph deep only, and deeper inside is many times slower.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 from onnx import helper
@@ -37,6 +39,7 @@ from edgernn.export.layered import by_layer
 from edgernn.export.nodes import Carried, Pass, Scope, joined_opsets
 from edgernn.interface import Interface
 
+Choice = Callable[[Scope, str, str], str]  # logits [1, 1, V] and the number of the pass to a token [1, 1, 1]
 _LAST = np.array([-1])
 _ONE_TOKEN = np.array([1, 1])  # the shape of one row and one time step
 
@@ -99,36 +102,49 @@ class _Writer:
         return parts
 
     def write(self, before: list[str]) -> None:
-        """Write the tokens after the last of the prompt, and name what comes out."""
+        """Write the tokens after the last of the prompt, and name what comes out.
+
+        One loop takes the most probable token, another one draws it, and one of the two makes no pass: an operator that chose
+        between them at every token would cost 2 µs each time.
+        """
         outer = self.outer
-        everything = np.array(self._vocabulary)
-        asked = outer.add("Where", outer.add("Greater", TOP_K, np.array(0)), TOP_K, everything)
+        everything, none = np.array(self._vocabulary), np.array(0)
+        asked = outer.add("Where", outer.add("Greater", TOP_K, none), TOP_K, everything)
         top_k = outer.add("Reshape", outer.add("Min", asked, everything), np.array([1]))
         greedy = outer.add("LessOrEqual", TEMPERATURE, np.array(0.0))
-        false = outer.add("Expand", np.array(False), outer.add("Shape", STOP))
-        goes_on = outer.add("ScatterElements", np.ones(self._vocabulary, bool), STOP, false)  # [V]
+        passes = (outer.add("Where", greedy, LENGTH, none), outer.add("Where", greedy, none, LENGTH))
+        choices: tuple[Choice, ...] = (
+            lambda scope, logits, number: scope.add("ArgMax", logits, axis=-1),
+            lambda scope, logits, number: sampled(scope, logits, top_k, scope.add("Gather", UNIFORMS, number)),
+        )
+        tokens, heard = [], []
+        for count, choice in zip(passes, choices, strict=True):
+            *before, written, said = outer.loop(
+                count, self._writing(choice), carried=self._carried(before), collected=["int64", "float32"]
+            )
+            tokens.append(outer.add("Reshape", written, np.array([-1])))
+            heard.append(outer.add("Reshape", said, np.array([-1])))
+        outer.rename(outer.add("Concat", *tokens, axis=0), TOKENS)
+        outer.rename(outer.add("Concat", *heard, axis=0), LOG_PROBABILITIES)
+        after = before[1:]
+        for name in self._states:
+            layers = [after.pop(0) for _ in self._layered.before[name]]
+            outer.rename(outer.add("Concat", *layers, axis=0) if len(layers) > 1 else layers[0], next_name(name))
+
+    def _writing(self, choice: Choice) -> Callable[[Scope, str, list[str]], Pass]:
+        """Return what writes one token a pass, the token chosen by ``choice``."""
+        false = self.outer.add("Expand", np.array(False), self.outer.add("Shape", STOP))
+        goes_on = self.outer.add("ScatterElements", np.ones(self._vocabulary, bool), STOP, false)  # [V]
 
         def body(scope: Scope, number: str, before: list[str]) -> Pass:
             after = self._advance(scope, before, wanted=[LOGITS])
             logits = after.pop(LOGITS)  # [1, 1, V]
-            allowed = scope.add("Add", logits, self._barred) if self._barred is not None else logits
-            (token,) = scope.choose(
-                greedy,
-                lambda inner: [inner.add("ArgMax", allowed, axis=-1)],
-                lambda inner: [sampled(inner, allowed, top_k, inner.add("Gather", UNIFORMS, number))],
-                dtypes=["int64"],
-            )  # [1, 1, 1]
-            heard = scope.add("GatherElements", scope.add("LogSoftmax", logits), token, axis=-1)
+            token = choice(scope, scope.add("Add", logits, self._barred) if self._barred is not None else logits, number)
+            heard = scope.add("GatherElements", scope.add("LogSoftmax", logits), token, axis=-1)  # [1, 1, 1], as the token
             go_on = scope.add("Reshape", scope.add("Gather", goes_on, token), np.array([], np.int64))
             return Pass(go_on, [scope.add("Reshape", token, _ONE_TOKEN), *after.values()], [token, heard])
 
-        made = outer.loop(LENGTH, body, carried=self._carried(before), collected=["int64", "float32"])
-        _, *after, tokens, heard = made
-        for values, name in ((tokens, TOKENS), (heard, LOG_PROBABILITIES)):
-            outer.rename(outer.add("Reshape", values, np.array([-1])), name)
-        for name in self._states:
-            layers = [after.pop(0) for _ in self._layered.before[name]]
-            outer.rename(outer.add("Concat", *layers, axis=0) if len(layers) > 1 else layers[0], next_name(name))
+        return body
 
     def _carried(self, first: list[str]) -> list[Carried]:
         """Declare the token and the states as the step graph does: onnxruntime then optimises both alike, to the last bit."""
