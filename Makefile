@@ -1,11 +1,11 @@
-# make demo | demo-captions | test | check | benchmarks — each makes the environment first, in .venv
+# make demo | demo-captions | test | check | examples | benchmarks — each makes the environment first, in .venv
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # mypy cannot see a mapped package, so it checks a copy laid out as installed.
-.PHONY: all env demo demo-captions test check format build benchmarks clean
+.PHONY: all env demo demo-captions test check format build examples examples-env benchmarks clean
 all: check test
 
 env: $(INSTALLED)
@@ -38,6 +38,18 @@ format: env
 build: env
 	$(BIN)/python -m build
 
+# npm packages of the examples, where node is; ignore-scripts: what they would download is not needed on the CPU.
+examples-env: env
+	if command -v npm >/dev/null; then \
+	  (cd runtime_examples/node && npm ci --ignore-scripts --no-audit --no-fund) && \
+	  (cd runtime_examples/web && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent vendor); fi
+	if command -v npm >/dev/null && command -v java >/dev/null; then \
+	  (cd runtime_examples/android && npm install --ignore-scripts --no-save --no-audit --no-fund kotlin-compiler@2.4.20); fi
+
+examples: examples-env
+	$(BIN)/python runtime_examples/make_bundles.py build/examples
+	$(BIN)/python runtime_examples/run_checks.py build/examples $(EXAMPLES_FLAGS)
+
 benchmarks: env
 	$(BIN)/python benchmarks/faults.py
 	$(BIN)/python benchmarks/parity.py
@@ -47,4 +59,4 @@ benchmarks: env
 	$(BIN)/python benchmarks/session_overhead.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-text demo-captions
+	rm -rf $(VENV) build dist *.egg-info demo-text demo-captions runtime_examples/*/node_modules

@@ -1,0 +1,25 @@
+package edgernn.app
+
+import androidx.test.ext.junit.runners.AndroidJUnit4
+import androidx.test.platform.app.InstrumentationRegistry
+import edgernn.Golden
+import edgernn.Session
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.junit.runner.RunWith
+
+/** This device computes what the bundle recorded, with every artifact of the bundle that it runs. */
+@RunWith(AndroidJUnit4::class)
+class GoldenTest {
+    @Test
+    fun everyStepArtifactPassesTheGoldenRun() {
+        val folder = bundleFolder(InstrumentationRegistry.getInstrumentation().targetContext)
+        val artifacts = edgernn.Bundle(folder).artifacts.filter { it.format == "onnx" && it.graph == "step" }
+        assertTrue("the bundle has no ONNX step", artifacts.isNotEmpty())
+        for (artifact in artifacts) {
+            Session.load(folder, OrtRuntime(), artifact.path).use { session ->
+                Golden(session.bundle).check(session).forEach { assertTrue("${artifact.path}: $it", it.ok) }
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+package edgernn.app
+
+import android.app.Application
+import android.graphics.Bitmap
+import androidx.lifecycle.AndroidViewModel
+import androidx.lifecycle.viewModelScope
+import edgernn.BundleError
+import edgernn.Golden
+import edgernn.Options
+import edgernn.Session
+import edgernn.Tokenizer
+import edgernn.caption
+import edgernn.generate
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.flow.MutableStateFlow
+import kotlinx.coroutines.flow.asStateFlow
+import kotlinx.coroutines.flow.update
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.sync.Mutex
+import kotlinx.coroutines.sync.withLock
+import kotlinx.coroutines.yield
+
+/** What the screen shows. */
+data class Screen(val text: String = "", val note: String = "", val busy: Boolean = false, val captions: Boolean = false)
+
+/** Opens the bundle once and writes from it off the main thread; a new request ends the one before. */
+class WriterViewModel(application: Application) : AndroidViewModel(application) {
+    private val shown = MutableStateFlow(Screen(note = "Opening…", busy = true))
+    val screen = shown.asStateFlow()
+
+    private val one = Mutex() // a session is used by one request at a time
+    private lateinit var session: Session
+    private lateinit var tokenizer: Tokenizer
+    private var job: Job = request("Ready") {
+        session = Session.load(bundleFolder(application), OrtRuntime())
+        tokenizer = Tokenizer(session.bundle)
+        shown.update { it.copy(captions = session.bundle.captions) }
+    }
+
+    fun write(prompt: String, temperature: Double) = start {
+        val sampling = session.bundle.decoding.sampling.copy(temperature = temperature)
+        stream(prompt, session.generate(prompt, Options(400, sampling, System.nanoTime()), tokenizer))
+    }
+
+    fun look(picture: Bitmap) = start {
+        stream("", session.caption(picture.toTensor(session.bundle), Options()))
+    }
+
+    fun check() = start {
+        val lines = Golden(session.bundle).check(session)
+        val table = lines.joinToString("\n") { "%s %.2g %s".format(it.name, it.worst, if (it.ok) "ok" else "FAILED") }
+        shown.update { it.copy(text = table) }
+    }
+
+    fun stop() = job.cancel()
+
+    override fun onCleared() { // the scope of this model has ended, but a step may still be running: wait for it
+        CoroutineScope(Dispatchers.Default).launch { one.withLock { if (::session.isInitialized) session.close() } }
+    }
+
+    private suspend fun stream(prompt: String, tokens: Sequence<Long>) {
+        shown.update { it.copy(text = prompt) }
+        val begun = System.nanoTime()
+        tokens.forEachIndexed { index, token ->
+            yield() // where a stop takes effect
+            val rate = (index + 1) * 1e9 / (System.nanoTime() - begun)
+            shown.update { it.copy(text = it.text + tokenizer.piece(token, index == 0), note = "%.0f tokens/s".format(rate)) }
+        }
+    }
+
+    private fun start(work: suspend () -> Unit) {
+        if (!::session.isInitialized) return // the bundle was refused, and the note says why
+        job.cancel()
+        job = request(null, work)
+    }
+
+    private fun request(done: String?, work: suspend () -> Unit) = viewModelScope.launch(Dispatchers.Default) {
+        one.withLock {
+            shown.update { it.copy(busy = true) }
+            try {
+                work()
+                shown.update { it.copy(note = done ?: it.note) }
+            } catch (error: BundleError) {
+                shown.update { it.copy(note = error.message.orEmpty()) }
+            } finally {
+                shown.update { it.copy(busy = false) }
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+package edgernn
+
+/** How much to write and how. Without [sampling] it is the bundle's own. */
+data class Options(val length: Int = 200, val sampling: Sampling? = null, val seed: Long = 0)
+
+/** Writes a text after [prompt], token by token as the sequence is read; an empty one begins with the bundle's start tokens. */
+fun Session.generate(prompt: String, options: Options, tokenizer: Tokenizer = Tokenizer(bundle)): Sequence<Long> {
+    if (bundle.captions) throw BundleError("this bundle is a captioner and writes about pictures; give it one")
+    val ids = tokenizer.encode(prompt).ifEmpty { bundle.decoding.start }
+    return write(ids, initialState(), emptyMap(), options)
+}
+
+/** Writes the caption of [image], uint8 [1, height, width, channels], word by word. */
+fun Session.caption(image: Tensor, options: Options): Sequence<Long> {
+    val looked = encode(image)
+    return write(bundle.decoding.start, looked.state, looked.outputs, options)
+}
+
+/** Feeds [first], samples, feeds back: ids after [first] from the state [before]. */
+fun Session.write(first: List<Long>, before: State, contexts: Tensors, options: Options): Sequence<Long> = sequence {
+    val decoding = bundle.decoding
+    val tokens = bundle.tokenInput.name
+    val logits = bundle.logitsOutput.name
+    val uniform = Uniform(options.seed)
+    var pending = first
+    var state = before
+    if (pending.isEmpty()) throw BundleError("there is no token to feed; give a prompt of at least one character")
+    repeat(if (decoding.length > 0) minOf(options.length, decoding.length) else options.length) {
+        var row = FloatArray(0)
+        for (ids in if (takesSeveral) listOf(pending) else pending.map(::listOf)) {
+            val results = step(contexts + (tokens to tokenRow(ids)), state)
+            state = results.state
+            row = results.outputs.getValue(logits).let { it.floats.copyOfRange(it.size - it.shape.last().toInt(), it.size) }
+        }
+        decoding.suppress.forEach { row[it.toInt()] = Float.NEGATIVE_INFINITY }
+        val token = sample(row, options.sampling ?: decoding.sampling, uniform.next()).toLong()
+        if (token in decoding.stop) return@sequence // it ends the text and is no part of it
+        yield(token)
+        pending = listOf(token)
+    }
+}

@@ -1,0 +1,123 @@
+package edgernn
+
+import java.io.File
+import kotlin.system.exitProcess
+
+/**
+ * A command line for the core, so that it can be tested without a device:
+ *
+ *     Host BUNDLE [--prompt TEXT] [--length N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--artifact PATH] [--json]
+ *     Host BUNDLE --check | --time N     Host --vectors FILE     (samples as the JSON file says, one id a line)
+ *
+ * EDGERNN_RUNTIME is the command that runs a model file, words parted by a bar, or `replay`: the recorded outputs.
+ */
+fun main(arguments: Array<String>) {
+    try {
+        exitProcess(run(arguments.toList()))
+    } catch (error: BundleError) {
+        System.err.println(error.message)
+        exitProcess(2)
+    } catch (error: NumberFormatException) {
+        System.err.println("${error.message}, expected a number")
+        exitProcess(2)
+    }
+}
+
+private fun run(arguments: List<String>): Int {
+    val flags = HashMap<String, String>()
+    val rest = ArrayList<String>()
+    val words = arguments.iterator()
+    while (words.hasNext()) {
+        val word = words.next()
+        when {
+            word in setOf("--check", "--json") -> flags[word] = ""
+            word.startsWith("--") && words.hasNext() -> flags[word] = words.next()
+            else -> rest.add(word)
+        }
+    }
+    flags["--vectors"]?.let { return sampleVectors(File(it)) }
+    val folder = File(rest.singleOrNull() ?: throw BundleError("one bundle is expected, ${rest.size} were given"))
+    val command = System.getenv("EDGERNN_RUNTIME")
+    val runtime = if (command == "replay") ReplayRuntime(Bundle(folder)) else PipeRuntime(command.split('|'))
+    Session.load(folder, runtime, flags["--artifact"]).use { session ->
+        return when {
+            "--check" in flags -> check(session)
+            "--time" in flags -> time(session, flags.getValue("--time").toInt())
+            else -> write(session, flags)
+        }
+    }
+}
+
+private fun check(session: Session): Int {
+    val lines = Golden(session.bundle).check(session)
+    lines.forEach { println("%-16s %.3g of %.3g %s".format(it.name, it.worst, it.tolerance, if (it.ok) "ok" else "FAILED")) }
+    return if (lines.all { it.ok }) 0 else 1
+}
+
+private fun time(session: Session, steps: Int): Int {
+    val golden = Golden(session.bundle)
+    var state = golden.stateBefore(0)
+    val times = List(steps) { index ->
+        val start = System.nanoTime()
+        state = session.step(golden.inputs(index % golden.steps), state).state
+        (System.nanoTime() - start) / 1000.0
+    }
+    println("""{"artifact": "${session.artifact.path}", "steps": $steps, "median_us": ${times.sorted()[steps / 2]}}""")
+    return 0
+}
+
+private fun write(session: Session, flags: Map<String, String>): Int {
+    val defaults = session.bundle.decoding.sampling
+    val sampling = Sampling(
+        flags["--temperature"]?.toDouble() ?: defaults.temperature,
+        flags["--top-k"]?.toInt() ?: defaults.topK,
+        flags["--top-p"]?.toDouble() ?: defaults.topP,
+    )
+    val options = Options(flags["--length"]?.toInt() ?: 200, sampling, flags["--seed"]?.toLong() ?: 0)
+    val tokenizer = Tokenizer(session.bundle)
+    val ids = if (session.bundle.captions) {
+        val image = session.bundle.golden().getValue(session.bundle.graph("encode").fresh.single().name)
+        session.caption(image, options)
+    } else {
+        session.generate(flags["--prompt"] ?: "", options, tokenizer)
+    }.toList()
+    println(if ("--json" in flags) """{"artifact": "${session.artifact.path}", "tokens": $ids}""" else tokenizer.decode(ids))
+    return 0
+}
+
+private fun sampleVectors(file: File): Int {
+    for (case in Json.parse(file.readText(), file.name).list) {
+        val logits = case["logits"].list.map { it.number.toFloat() }.toFloatArray()
+        val options = Sampling(case["temperature"].number, case["top_k"].long.toInt(), case["top_p"].number)
+        println(sample(logits, options, case["uniform"].number))
+    }
+    return 0
+}
+
+/** A runtime that knows the recording by heart: it answers each step by what was recorded after that many steps. */
+private class ReplayRuntime(bundle: Bundle) : Runtime {
+    override val format = "onnx"
+    private val recorded = bundle.golden()
+    private val steps = recorded.getValue(bundle.tokenInput.name).shape[0].toInt()
+    private val offset = System.getenv("EDGERNN_REPLAY_ERROR")?.toFloat() ?: 0f // added to a value of the last step's logits
+    private val wrong = bundle.logitsOutput.name
+
+    override fun open(file: File) = object : Model {
+        private var at = 0
+
+        override fun run(inputs: Tensors, outputs: List<String>): Tensors {
+            val made = outputs.associateWith { name ->
+                val all = recorded.getValue(name)
+                if (all.shape[0].toInt() != steps) return@associateWith all // what encode gives
+                val size = all.size / steps
+                val values = all.floats.copyOfRange(at * size, (at + 1) * size)
+                if (name == wrong && at == steps - 1) values[0] += offset
+                Floats(all.shape.drop(1), values)
+            }
+            at++
+            return made
+        }
+
+        override fun close() = Unit
+    }
+}

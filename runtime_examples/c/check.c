@@ -1,0 +1,247 @@
+/* See check.h. The measures are specified in the README of edgernn, "The bundle". */
+#define _POSIX_C_SOURCE 200809L
+#include "check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "safetensors.h"
+
+enum { WARM_UP_STEPS = 10 };
+
+/* A recorded run of N steps. */
+struct golden {
+    size_t steps;
+    int64_t *tokens;           /* [N] */
+    float *logits;             /* [N, V] */
+    float *before;             /* the states before the first step, as session_step takes them */
+    float *after[MOST_STATES]; /* [N, values] of each state */
+};
+
+/* What one line is about: a tensor, or a layer of it. */
+struct part {
+    const char *name;
+    int layer; /* -1: all of it */
+    const float *recorded;
+    size_t stride, length;
+    double worst, scale; /* scale: the largest recorded value, or the root mean square of all recorded ones */
+};
+
+static const struct rule {
+    const char *precision;
+    double tolerance;
+    bool chained;
+} RULES[] = {
+    {"float32", 1e-4, true}, {"float16", 0.25, true}, {"int8", 0.15, false}, {"int4", 0.4, false}, {"smallest", 0.4, false},
+};
+
+static void golden_free(struct golden *golden) {
+    free(golden->tokens);
+    free(golden->logits);
+    free(golden->before);
+    for (size_t i = 0; i < MOST_STATES; i++) {
+        free(golden->after[i]);
+    }
+}
+
+static bool read_states(struct golden *golden, const struct bundle *bundle, const struct safetensors *file,
+                        struct failure *failure) {
+    size_t at = 0;
+    golden->before = calloc(bundle->state_values + 1, sizeof(float));
+    for (size_t i = 0; golden->before != NULL && i < bundle->states; i++) {
+        size_t values = bundle->before[i].values;
+        float *start = safetensors_copy(file, bundle->before[i].name, "F32", sizeof(float), values, failure);
+        if (start == NULL) {
+            return false;
+        }
+        memcpy(golden->before + at, start, values * sizeof(float));
+        free(start);
+        at += values;
+        golden->after[i] = safetensors_copy(file, bundle->after[i].name, "F32", sizeof(float), golden->steps * values, failure);
+        if (golden->after[i] == NULL) {
+            return false;
+        }
+    }
+    return golden->before != NULL;
+}
+
+static bool golden_read(struct golden *golden, const struct session *session, struct failure *failure) {
+    const struct bundle *bundle = &session->bundle;
+    struct safetensors file;
+    *golden = (struct golden){0};
+    bool read = safetensors_open(&file, bundle, json_text(json_get(bundle->manifest, "golden")), failure);
+    if (read) {
+        size_t most = file.data_bytes / sizeof(int64_t), rows = safetensors_rows(&file, bundle->tokens.name);
+        golden->steps = rows < most ? rows : most; /* a product with it cannot overflow */
+        golden->tokens = safetensors_copy(&file, bundle->tokens.name, "I64", sizeof(int64_t), golden->steps, failure);
+        golden->logits = golden->tokens == NULL ? NULL : safetensors_copy(&file, bundle->logits.name, "F32", sizeof(float),
+                                                                          golden->steps * bundle->vocabulary, failure);
+        read = golden->logits != NULL && read_states(golden, bundle, &file, failure);
+    }
+    for (size_t step = 0; read && step < golden->steps; step++) {
+        if (golden->tokens[step] < 0 || (uint64_t)golden->tokens[step] >= bundle->vocabulary) {
+            read = fail(failure, "the golden run has the token %lld; expected an id of the model; export the bundle again",
+                        (long long)golden->tokens[step]);
+        }
+    }
+    safetensors_close(&file);
+    return read;
+}
+
+static struct part make_part(const char *name, int layer, const float *recorded, size_t stride, size_t length, size_t steps,
+                             bool chained) {
+    struct part part = {name, layer, recorded, stride, length, 0, chained ? 1 : 0};
+    for (size_t step = 0; step < steps; step++) {
+        for (size_t i = 0; i < length; i++) {
+            double value = fabs((double)recorded[step * stride + i]);
+            part.scale = !chained ? part.scale + value * value : value > part.scale ? value : part.scale;
+        }
+    }
+    part.scale = chained ? part.scale : sqrt(part.scale / (double)(steps * length));
+    return part;
+}
+
+/* Take one step's difference into the worst one; what is not finite is the worst there is. */
+static void measure(struct part *part, size_t step, const float *found, bool chained) {
+    const float *recorded = part->recorded + step * part->stride;
+    double largest = 0, squares = 0, own = 0;
+    for (size_t i = 0; i < part->length; i++) {
+        double difference = fabs((double)found[i] - (double)recorded[i]);
+        difference = isnan(difference) ? INFINITY : difference;
+        largest = difference > largest ? difference : largest;
+        squares += difference * difference;
+        own += (double)recorded[i] * recorded[i];
+    }
+    double scale = chained ? part->scale : fmax(part->scale, sqrt(own / (double)part->length));
+    double seen = chained ? largest : sqrt(squares / (double)part->length);
+    double relative = seen == 0 ? 0 : seen / scale;
+    relative = isfinite(relative) ? relative : INFINITY;
+    part->worst = relative > part->worst ? relative : part->worst;
+}
+
+/* Replay, and measure the parts: the logits, then every state. */
+static bool replay(struct session *session, const struct golden *golden, const struct rule *rule, struct part *parts,
+                   float *memory, struct failure *failure) {
+    const struct bundle *bundle = &session->bundle;
+    float *logits = memory, *state = memory + bundle->vocabulary, *next = state + bundle->state_values;
+    memcpy(state, golden->before, bundle->state_values * sizeof(float));
+    for (size_t step = 0; step < golden->steps; step++) {
+        if (!session_step(session, &golden->tokens[step], 1, state, logits, next, failure)) {
+            return false;
+        }
+        struct part *part = parts;
+        measure(part++, step, logits, rule->chained);
+        for (size_t i = 0, at = 0; i < bundle->states; at += bundle->before[i++].values) {
+            size_t values = bundle->before[i].values;
+            for (size_t done = 0; done < values; done += part++->length) {
+                measure(part, step, next + at + done, rule->chained);
+            }
+            const float *recorded = golden->after[i] + step * values;
+            memcpy(state + at, rule->chained ? next + at : recorded, values * sizeof(float));
+        }
+    }
+    return true;
+}
+
+static size_t make_parts(const struct bundle *bundle, const struct golden *golden, bool chained, struct part *parts) {
+    size_t count = 0, vocabulary = bundle->vocabulary;
+    parts[count++] = make_part(bundle->logits.name, -1, golden->logits, vocabulary, vocabulary, golden->steps, chained);
+    for (size_t i = 0; i < bundle->states; i++) {
+        const struct tensor *state = &bundle->after[i];
+        size_t layers = chained ? 1 : (size_t)state->shape[0], length = state->values / layers;
+        for (size_t layer = 0; layer < layers; layer++) {
+            parts[count++] = make_part(state->name, chained ? -1 : (int)layer, golden->after[i] + layer * length, state->values,
+                                       length, golden->steps, chained);
+        }
+    }
+    return count;
+}
+
+static bool print_parts(const struct part *parts, size_t count, double tolerance) {
+    bool passed = true;
+    for (size_t i = 0; i < count; i++) {
+        char name[MOST_NAME + 32];
+        bool ok = parts[i].worst <= tolerance;
+        snprintf(name, sizeof name, parts[i].layer < 0 ? "%s" : "%s[%d]", parts[i].name, parts[i].layer);
+        printf("%-16s %.1e %g %s\n", name, parts[i].worst, tolerance, ok ? "ok" : "FAILED");
+        passed = passed && ok;
+    }
+    return passed;
+}
+
+static const struct rule *find_rule(const struct bundle *bundle, struct failure *failure) {
+    for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++) {
+        if (strcmp(RULES[i].precision, bundle->precision) == 0) {
+            return &RULES[i];
+        }
+    }
+    fail(failure, "%s has the precision %s; expected float32, float16, int8, int4 or smallest; choose another artifact",
+         bundle->path, bundle->precision);
+    return NULL;
+}
+
+bool check_golden(struct session *session, bool *passed, struct failure *failure) {
+    const struct bundle *bundle = &session->bundle;
+    const struct rule *rule = find_rule(bundle, failure);
+    struct golden golden = {0};
+    bool made = rule != NULL && golden_read(&golden, session, failure);
+    if (made) {
+        float *memory = calloc(bundle->vocabulary + 2 * bundle->state_values, sizeof(float));
+        struct part *parts = calloc(bundle->state_values + 1, sizeof *parts); /* no layer has less than one value */
+        made = memory != NULL && parts != NULL;
+        size_t count = made ? make_parts(bundle, &golden, rule->chained, parts) : 0;
+        made = made ? replay(session, &golden, rule, parts, memory, failure)
+                    : fail(failure, "there is no memory for the golden run; expected some; close another program");
+        *passed = made && print_parts(parts, count, rule->tolerance);
+        free(parts);
+        free(memory);
+    }
+    golden_free(&golden);
+    return made;
+}
+
+static int by_size(const void *left, const void *right) {
+    const double *a = left, *b = right;
+    return *a < *b ? -1 : *a > *b;
+}
+
+static double now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+bool check_time(struct session *session, size_t steps, double *median_us, struct failure *failure) {
+    size_t states = session->bundle.state_values;
+    struct golden golden;
+    bool made = golden_read(&golden, session, failure);
+    float *memory = calloc(session->bundle.vocabulary + 2 * states, sizeof(float)), *state = NULL, *next = NULL;
+    double *times = calloc(steps, sizeof *times);
+    if (made && (memory == NULL || times == NULL)) {
+        made = fail(failure, "there is no memory for %zu times; expected some; give a smaller --time", steps);
+    }
+    if (made) {
+        state = memory + session->bundle.vocabulary;
+        next = state + states;
+        memcpy(state, golden.before, states * sizeof(float));
+    }
+    for (size_t step = 0; made && step < WARM_UP_STEPS + steps; step++) {
+        double start = now_us();
+        made = session_step(session, &golden.tokens[step % golden.steps], 1, state, memory, next, failure);
+        times[step < WARM_UP_STEPS ? 0 : step - WARM_UP_STEPS] = now_us() - start;
+        float *used = state;
+        state = next;
+        next = used;
+    }
+    if (made) {
+        qsort(times, steps, sizeof *times, by_size);
+        *median_us = (times[steps / 2] + times[(steps - 1) / 2]) / 2;
+    }
+    free(times);
+    free(memory);
+    golden_free(&golden);
+    return made;
+}

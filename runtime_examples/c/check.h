@@ -1,0 +1,15 @@
+/* The golden run of a bundle: a recorded run, replayed on this device. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include "session.h"
+
+/* Replay the golden run and print a line per tensor: name, worst measure, tolerance, ok or FAILED. `*passed` says whether all
+ * are ok. Float files chain on their own state; integer ones start each step from the recorded state, and each layer of a
+ * state counts by itself. */
+bool check_golden(struct session *session, bool *passed, struct failure *failure);
+
+/* Feed `steps` recorded tokens one by one, each on the state of the last; write the median of their times in microseconds. */
+bool check_time(struct session *session, size_t steps, double *median_us, struct failure *failure);
+
+#endif

@@ -1,0 +1,164 @@
+/* See sampler.h. */
+#include "sampler.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PREFILL_STEPS = 256 }; /* a longer prompt goes in as several calls, so that memory stays bounded */
+
+static int by_logit(const void *left, const void *right) {
+    const struct ranked *a = left, *b = right;
+    if (a->logit != b->logit) {
+        return a->logit > b->logit ? -1 : 1;
+    }
+    return a->id < b->id ? -1 : 1;
+}
+
+static size_t most_probable(const float *logits, size_t count) {
+    size_t best = 0;
+    for (size_t id = 1; id < count; id++) {
+        best = logits[id] > logits[best] ? id : best;
+    }
+    return best;
+}
+
+size_t sample(const float *logits, size_t count, const struct options *options, double uniform, struct ranked *room) {
+    if (options->temperature == 0) {
+        return most_probable(logits, count);
+    }
+    for (size_t id = 0; id < count; id++) {
+        room[id] = (struct ranked){.logit = isnan(logits[id]) ? -INFINITY : logits[id], .id = id};
+    }
+    qsort(room, count, sizeof *room, by_logit);
+    size_t kept = options->top_k > 0 && options->top_k < count ? options->top_k : count;
+    double total = 0;
+    for (size_t i = 0; i < kept; i++) {
+        total += exp((room[i].logit - room[0].logit) / options->temperature);
+        room[i].cumulative = total;
+    }
+    for (size_t i = 0; options->top_p < 1 && i < kept; i++) {
+        if (room[i].cumulative / total >= options->top_p) {
+            kept = i + 1;
+        }
+    }
+    double whole = room[kept - 1].cumulative / total;
+    size_t chosen = 0;
+    while (chosen + 1 < kept && room[chosen].cumulative / total / whole <= uniform) {
+        chosen++;
+    }
+    return room[chosen].id;
+}
+
+/* SplitMix64 (Steele, Lea and Flood 2014): the next number in [0, 1). */
+static double next_uniform(uint64_t *state) {
+    uint64_t mixed = *state += 0x9e3779b97f4a7c15u;
+    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
+    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
+    return (double)((mixed ^ mixed >> 31) >> 11) * 0x1p-53;
+}
+
+/* What is alive while text is written. */
+struct writing {
+    int64_t *tokens; /* to feed */
+    size_t count;
+    float *logits, *state, *next;
+    struct ranked *room;
+};
+
+static bool in_list(const struct json *list, size_t token) {
+    size_t id = 0;
+    for (const struct json *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
+        if (json_whole(item, &id) && id == token) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Take the tokens of the prompt, or where it is empty the start tokens of the bundle. */
+static bool begin(const struct session *session, const char *prompt, struct writing *writing, struct failure *failure) {
+    const struct json *start = json_get(json_get(session->bundle.manifest, "decoding"), "start");
+    size_t room = strlen(prompt) + (start != NULL ? start->length : 0) + 1;
+    writing->tokens = calloc(room, sizeof *writing->tokens);
+    if (writing->tokens == NULL) {
+        return fail(failure, "there is no memory for the prompt; expected some; give a shorter one");
+    }
+    if (!tokenizer_encode(&session->tokenizer, prompt, strlen(prompt), writing->tokens, &writing->count, failure)) {
+        return false;
+    }
+    const struct json *item = writing->count == 0 && start != NULL ? start->first : NULL;
+    for (; item != NULL; item = item->next) {
+        size_t id = 0;
+        if (!json_whole(item, &id) || id >= session->bundle.vocabulary) {
+            return fail(failure, "a start token in manifest.json is no id of the model; expected one; export the bundle again");
+        }
+        writing->tokens[writing->count++] = (int64_t)id;
+    }
+    return writing->count > 0 || fail(failure, "there is nothing to begin with; expected a prompt or start tokens; give one");
+}
+
+/* Feed what is pending; the last row of the logits and the state after it stay. Many tokens go in `width` at a time. */
+static bool feed(struct session *session, struct writing *writing, size_t width, struct failure *failure) {
+    size_t size = session->bundle.vocabulary, part = 0;
+    for (size_t at = 0; at < writing->count; at += part) {
+        part = writing->count - at < width ? writing->count - at : width;
+        if (!session_step(session, writing->tokens + at, part, writing->state, writing->logits, writing->next, failure)) {
+            return false;
+        }
+        float *used = writing->state;
+        writing->state = writing->next;
+        writing->next = used;
+    }
+    memmove(writing->logits, writing->logits + (part - 1) * size, size * sizeof(float));
+    return true;
+}
+
+static bool write_on(struct session *session, struct writing *writing, const struct options *options, heard hear, void *context,
+                     struct failure *failure) {
+    const struct json *decoding = json_get(session->bundle.manifest, "decoding");
+    size_t vocabulary = session->bundle.vocabulary, most = 0, width = session->bundle.open_time ? PREFILL_STEPS : 1;
+    uint64_t random = options->seed;
+    bool limited = json_whole(json_get(decoding, "length"), &most) && most > 0 && most < options->length;
+    size_t length = limited ? most : options->length;
+    session_initial_state(session, writing->state);
+    for (size_t written = 0; written < length; written++) {
+        if (!feed(session, writing, width, failure)) {
+            return false;
+        }
+        for (size_t id = 0; id < vocabulary; id++) {
+            writing->logits[id] = in_list(json_get(decoding, "suppress"), id) ? -INFINITY : writing->logits[id];
+        }
+        size_t token = sample(writing->logits, vocabulary, options, next_uniform(&random), writing->room);
+        hear(session, token, context);
+        if (in_list(json_get(decoding, "stop"), token)) {
+            break;
+        }
+        writing->tokens[0] = (int64_t)token;
+        writing->count = 1;
+    }
+    return true;
+}
+
+bool generate(struct session *session, const char *prompt, const struct options *options, heard hear, void *context,
+              struct failure *failure) {
+    const struct bundle *bundle = &session->bundle;
+    struct writing writing = {0};
+    bool made = begin(session, prompt, &writing, failure);
+    if (made) {
+        size_t rows = !bundle->open_time ? 1 : writing.count < PREFILL_STEPS ? writing.count : PREFILL_STEPS;
+        writing.logits = calloc(rows, bundle->vocabulary * sizeof(float));
+        writing.state = calloc(bundle->state_values + 1, sizeof(float));
+        writing.next = calloc(bundle->state_values + 1, sizeof(float));
+        writing.room = calloc(bundle->vocabulary, sizeof(struct ranked));
+        made = writing.logits != NULL && writing.state != NULL && writing.next != NULL && writing.room != NULL;
+        made = made ? write_on(session, &writing, options, hear, context, failure)
+                    : fail(failure, "there is no memory for the logits of %zu tokens; expected some; shorten the prompt", rows);
+    }
+    free(writing.tokens);
+    free(writing.logits);
+    free(writing.state);
+    free(writing.next);
+    free(writing.room);
+    return made;
+}

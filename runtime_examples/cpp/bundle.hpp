@@ -1,0 +1,228 @@
+// A bundle folder: the manifest as plain data, and files that are what the manifest says.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+
+#include "json.hpp"
+#include "sha256.hpp"
+
+namespace edgernn {
+
+struct TensorSpec {
+  std::string name, role, dtype, below;  // below: the axis whose size bounds the values, or empty
+  std::vector<std::string> axes;
+};
+
+struct Graph {
+  std::vector<TensorSpec> inputs, outputs;
+
+  // The tensors of one role: "input", "context", "state" or "output".
+  static std::vector<TensorSpec> with_role(const std::vector<TensorSpec>& tensors, std::string_view role) {
+    std::vector<TensorSpec> found;
+    for (const TensorSpec& tensor : tensors) {
+      if (tensor.role == role) found.push_back(tensor);
+    }
+    return found;
+  }
+};
+
+struct Artifact {
+  std::string path, format, precision, graph, sha256;
+  std::int64_t bytes = 0;
+  std::map<std::string, std::int64_t> axes;   // axis → the only size that the file takes
+  std::map<std::string, std::string> dtypes;  // tensor → the file's dtype
+  bool runtime_state = false;
+};
+
+struct Decoding {
+  std::vector<std::int64_t> start, stop, suppress;
+  double temperature = 0, top_p = 1;
+  std::int64_t top_k = 0, length = 0;
+};
+
+inline std::string next_name(const std::string& state) { return state + "_next"; }
+
+inline std::string read_bytes(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file || !std::filesystem::is_regular_file(path)) {
+    throw Error(path.string() + " is not there; check the path of the bundle");
+  }
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Opening one reads the manifest and verifies every file that it lists, the model files excepted: `read_artifact` does.
+class Bundle {
+ public:
+  explicit Bundle(std::filesystem::path folder) : folder_(std::move(folder)) {
+    const auto path = folder_ / "manifest.json";
+    const Json manifest = Json::parse(read_bytes(path), path.string());
+    if (const auto version = manifest.at("schema_version").integer(); version != 1) {
+      throw Error(path.string() + " has schema_version " + std::to_string(version) +
+                  ", expected 1; use an example that reads it");
+    }
+    read_contract(manifest.at("contract"));
+    read_decoding(manifest.at("decoding"));
+    for (const Json& entry : manifest.at("artifacts").array()) artifacts.push_back(read_artifact_entry(entry));
+    const Json& entry = manifest.at("tokenizer");
+    tokenizer_path = entry.at("path").string();
+    tokenizer_kind = entry.at("kind").string();
+    tokenizer_text = entry.at("text").string();
+    tokenizer_ids = integers(entry.at("ids"));
+    golden_path = manifest.at("golden").string();
+    if (const Json* learned = manifest.find("initial_state"); initial_state == "learned") {
+      if (learned == nullptr) throw Error(path.string() + " names no learned first state; export the bundle again");
+      initial_state_path = learned->string();
+    }
+    for (const auto& [name, file] : manifest.at("files").object()) {
+      verified(name, file.at("bytes").integer(), file.at("sha256").string());
+      listed_.push_back(name);
+    }
+  }
+
+  // The bytes of a file that the manifest lists, and that was verified with it.
+  std::string read(const std::string& name) const {
+    for (const std::string& known : listed_) {
+      if (known == name) return read_bytes(folder_ / name);
+    }
+    throw Error((folder_ / name).string() + " is not among the files of the manifest; export the bundle again");
+  }
+
+  // Checks size and digest of a model file and returns where it is.
+  std::filesystem::path read_artifact(const Artifact& artifact) const {
+    verified(artifact.path, artifact.bytes, artifact.sha256);
+    return folder_ / artifact.path;
+  }
+
+  // The artifact of `format` and `graph` at `path`, or the first one where no path is given.
+  const Artifact& choose(const std::string& format, const std::string& graph, const std::optional<std::string>& path) const {
+    std::string known;
+    for (const Artifact& artifact : artifacts) {
+      const bool fits = artifact.format == format && artifact.graph == graph;
+      if (fits && (!path || *path == artifact.path)) return artifact;
+      if (fits) known += (known.empty() ? "" : ", ") + artifact.path;
+    }
+    throw Error(folder_.string() + " has no " + format + " artifact of a " + graph + " graph" +
+                (path ? " named " + *path : "") + "; this example runs " +
+                (known.empty() ? "none of its artifacts: export the bundle with --to onnx" : known));
+  }
+
+  const Graph& graph(const std::string& name) const {
+    if (const auto found = graphs.find(name); found != graphs.end()) return found->second;
+    throw Error(folder_.string() + " has no graph named " + name + "; give the bundle of another model");
+  }
+
+  bool captions() const { return graphs.count("encode") > 0; }
+
+  // The size of an axis in a run of one row and `time` steps.
+  std::int64_t size(const std::string& axis, std::int64_t time = 1) const {
+    if (const auto found = sizes.find(axis); found != sizes.end()) return found->second;
+    if (axis == "batch") return 1;
+    if (axis == "time") return time;
+    throw Error("the contract gives no size to the axis " + axis + "; export the bundle again");
+  }
+
+  Shape shape(const TensorSpec& tensor, std::int64_t time = 1) const {
+    Shape shape;
+    for (const std::string& axis : tensor.axes) shape.push_back(size(axis, time));
+    return shape;
+  }
+
+  // The step's only fresh input, the token ids, and its output of one number per token.
+  TensorSpec token_input() const {
+    const auto fresh = Graph::with_role(graph("step").inputs, "input");
+    if (fresh.size() != 1 || fresh[0].dtype != "int64" || fresh[0].below.empty()) {
+      throw Error("the step takes something other than token ids; this example writes text, expected one int64 input");
+    }
+    return fresh[0];
+  }
+
+  TensorSpec logits_output() const {
+    for (const TensorSpec& output : graph("step").outputs) {
+      if (output.role == "output" && !output.axes.empty() && output.axes.back() == token_input().below) return output;
+    }
+    throw Error("the step gives no output over the axis " + token_input().below + "; export the bundle again");
+  }
+
+  std::map<std::string, Graph> graphs;
+  std::map<std::string, std::int64_t> sizes;
+  std::string initial_state, initial_state_path, golden_path, tokenizer_path, tokenizer_kind, tokenizer_text;
+  std::vector<std::int64_t> tokenizer_ids;
+  Decoding decoding;
+  std::vector<Artifact> artifacts;
+
+ private:
+  static std::vector<std::int64_t> integers(const Json& array) {
+    std::vector<std::int64_t> found;
+    for (const Json& value : array.array()) found.push_back(value.integer());
+    return found;
+  }
+
+  static std::vector<TensorSpec> read_tensors(const Json& tensors) {
+    std::vector<TensorSpec> found;
+    for (const Json& entry : tensors.array()) {
+      TensorSpec tensor{entry.at("name").string(), entry.at("role").string(), entry.at("dtype").string(), "", {}};
+      if (const Json* below = entry.find("below")) tensor.below = below->string();
+      for (const Json& axis : entry.at("axes").array()) tensor.axes.push_back(axis.string());
+      found.push_back(std::move(tensor));
+    }
+    return found;
+  }
+
+  void read_contract(const Json& contract) {
+    for (const Json& graph : contract.at("graphs").array()) {
+      graphs[graph.at("name").string()] = {read_tensors(graph.at("inputs")), read_tensors(graph.at("outputs"))};
+    }
+    for (const auto& [axis, size] : contract.at("sizes").object()) sizes[axis] = size.integer();
+    initial_state = contract.at("initial_state").string();
+  }
+
+  void read_decoding(const Json& entry) {
+    decoding.start = integers(entry.at("start"));
+    decoding.stop = integers(entry.at("stop"));
+    decoding.suppress = integers(entry.at("suppress"));
+    decoding.temperature = entry.at("temperature").number();
+    decoding.top_k = entry.at("top_k").integer();
+    decoding.top_p = entry.at("top_p").number();
+    decoding.length = entry.at("length").integer();
+  }
+
+  static Artifact read_artifact_entry(const Json& entry) {
+    Artifact artifact;
+    artifact.path = entry.at("path").string();
+    artifact.format = entry.at("format").string();
+    artifact.precision = entry.at("precision").string();
+    artifact.graph = entry.at("graph").string();
+    artifact.sha256 = entry.at("sha256").string();
+    artifact.bytes = entry.at("bytes").integer();
+    const Json& narrowing = entry.at("narrowing");
+    for (const auto& [axis, size] : narrowing.at("axes").object()) artifact.axes[axis] = size.integer();
+    for (const auto& [tensor, dtype] : narrowing.at("dtypes").object()) artifact.dtypes[tensor] = dtype.string();
+    artifact.runtime_state = narrowing.at("runtime_state").boolean();
+    return artifact;
+  }
+
+  void verified(const std::string& name, std::int64_t bytes, const std::string& digest) const {
+    const std::filesystem::path inside(name);
+    for (const auto& part : inside) {
+      if (inside.is_absolute() || part == "..") throw Error("the manifest names " + name + ", which is outside of the bundle");
+    }
+    const std::string found = read_bytes(folder_ / inside);
+    const std::string where = (folder_ / inside).string();
+    if (found.size() != static_cast<std::size_t>(bytes)) {
+      throw Error(where + " has " + std::to_string(found.size()) + " bytes, the manifest says " + std::to_string(bytes) +
+                  "; copy the bundle again");
+    }
+    if (const std::string own = sha256(found); own != digest) {
+      throw Error(where + " has the SHA-256 " + own.substr(0, 12) + "…, the manifest says " + digest.substr(0, 12) +
+                  "…; copy the bundle again");
+    }
+  }
+
+  std::filesystem::path folder_;
+  std::vector<std::string> listed_;
+};
+
+}  // namespace edgernn

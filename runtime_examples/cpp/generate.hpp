@@ -1,0 +1,74 @@
+// From a prompt to a text, and from a picture to a caption: feed, sample, feed back.
+#pragma once
+
+#include <functional>
+#include <limits>
+
+#include "sampler.hpp"
+#include "session.hpp"
+#include "tokenizer.hpp"
+
+namespace edgernn {
+
+struct Options {
+  std::int64_t length = 200;
+  Sampling sampling;
+  std::uint64_t seed = 0;
+};
+
+using OnToken = std::function<void(std::int64_t)>;
+
+// What the last token of a step's logits [1, T, V] is, [V].
+inline std::vector<float> last_row(const Tensor& logits) {
+  const std::vector<float>& all = logits.floats();
+  return {all.end() - logits.shape.back(), all.end()};
+}
+
+// Writes token ids after `pending` from `state`. `on_token` hears each one as it comes.
+inline std::vector<std::int64_t> write(const Runtime& runtime, std::vector<std::int64_t> pending, State state,
+                                       const Tensors& contexts, const Options& options, const OnToken& on_token) {
+  const Bundle& bundle = runtime.bundle;
+  const std::string tokens = bundle.token_input().name, logits = bundle.logits_output().name;
+  const Decoding& decoding = bundle.decoding;
+  const auto length = decoding.length > 0 ? std::min(options.length, decoding.length) : options.length;
+  const auto ends = [&](std::int64_t id) { return std::count(decoding.stop.begin(), decoding.stop.end(), id) > 0; };
+  Uniform uniform(options.seed);
+  std::vector<std::int64_t> written;
+  if (pending.empty()) throw Error("there is no token to feed; give a prompt of at least one character");
+  while (static_cast<std::int64_t>(written.size()) < length) {
+    Results results;
+    const std::size_t width = runtime.takes_several() ? pending.size() : 1;
+    for (auto at = pending.begin(); at != pending.end(); at += static_cast<std::ptrdiff_t>(width)) {
+      Tensors inputs = contexts;
+      inputs[tokens] = token_row({at, at + static_cast<std::ptrdiff_t>(width)});
+      results = runtime.step(inputs, state);
+      state = std::move(results.state);
+    }
+    std::vector<float> row = last_row(results.outputs.at(logits));
+    for (const std::int64_t id : decoding.suppress) row.at(static_cast<std::size_t>(id)) = -HUGE_VALF;
+    const std::int64_t token = sample(row, options.sampling, uniform());
+    if (ends(token)) break;  // ends the text and is no part of it
+    written.push_back(token);
+    on_token(token);
+    pending = {token};
+  }
+  return written;
+}
+
+// Writes a text after `prompt`; an empty one begins with the bundle's start tokens.
+inline std::vector<std::int64_t> generate(const Runtime& runtime, const Tokenizer& tokenizer, std::string_view prompt,
+                                          const Options& options, const OnToken& on_token) {
+  if (runtime.bundle.captions()) throw Error("this bundle is a captioner and writes about pictures; give --image FILE");
+  std::vector<std::int64_t> ids = tokenizer.encode(prompt);
+  if (ids.empty()) ids = runtime.bundle.decoding.start;
+  return write(runtime, std::move(ids), runtime.initial_state(), {}, options, on_token);
+}
+
+// Writes the caption of `image`, uint8 [1, height, width, channels].
+inline std::vector<std::int64_t> caption(const Runtime& runtime, const Tensor& image, const Options& options,
+                                         const OnToken& on_token) {
+  Results looked = runtime.encode(image);
+  return write(runtime, runtime.bundle.decoding.start, std::move(looked.state), looked.outputs, options, on_token);
+}
+
+}  // namespace edgernn

@@ -1,0 +1,161 @@
+// edgernn_run BUNDLE: writes text or a caption, checks the device against the golden run, or times a step.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <sstream>
+
+#include "generate.hpp"
+#include "golden.hpp"
+
+namespace {
+
+using namespace edgernn;
+
+constexpr char kUsage[] =
+    "usage: edgernn_run BUNDLE [--prompt TEXT | --image FILE.ppm] [--length N] [--temperature T] [--top-k K] [--top-p P] "
+    "[--seed S] [--json] | --check | --time N, each with [--artifact PATH]";
+
+struct Arguments {
+  std::string bundle, prompt, image;
+  std::optional<std::string> artifact;
+  std::optional<double> temperature, top_p;
+  std::optional<std::int64_t> top_k;
+  Options options;
+  bool check = false, json = false;
+  std::int64_t time = 0;
+};
+
+double to_number(const std::string& flag, const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0') throw Error(flag + " is '" + text + "', expected a number");
+  return value;
+}
+
+std::int64_t to_count(const std::string& flag, const std::string& text) {
+  const double value = to_number(flag, text);
+  if (!(value >= 0 && value <= 9e15 && value == std::floor(value))) {
+    throw Error(flag + " is " + text + ", expected a whole number from 0");
+  }
+  return static_cast<std::int64_t>(value);
+}
+
+Arguments read_arguments(int count, char** values) {
+  Arguments arguments;
+  for (int index = 1; index < count; ++index) {
+    const std::string flag = values[index];
+    const auto value = [&]() -> std::string {
+      if (++index >= count) throw Error(flag + " has no value; " + kUsage);
+      return values[index];
+    };
+    if (flag == "--check") arguments.check = true;
+    else if (flag == "--json") arguments.json = true;
+    else if (flag == "--time") arguments.time = std::max<std::int64_t>(1, to_count(flag, value()));
+    else if (flag == "--prompt") arguments.prompt = value();
+    else if (flag == "--image") arguments.image = value();
+    else if (flag == "--artifact") arguments.artifact = value();
+    else if (flag == "--length") arguments.options.length = to_count(flag, value());
+    else if (flag == "--seed") arguments.options.seed = static_cast<std::uint64_t>(to_count(flag, value()));
+    else if (flag == "--temperature") arguments.temperature = to_number(flag, value());
+    else if (flag == "--top-k") arguments.top_k = to_count(flag, value());
+    else if (flag == "--top-p") arguments.top_p = to_number(flag, value());
+    else if (flag.rfind("--", 0) == 0 || !arguments.bundle.empty()) throw Error("unknown argument " + flag + "; " + kUsage);
+    else arguments.bundle = flag;
+  }
+  if (arguments.bundle.empty()) throw Error(std::string("no bundle given; ") + kUsage);
+  return arguments;
+}
+
+// A binary PPM (P6) of exactly the size that the model looks at. Decoding and resizing are the app's: see the README.
+Tensor read_picture(const std::string& path, const Bundle& bundle) {
+  const auto fresh = Graph::with_role(bundle.graph("encode").inputs, "input");
+  const Shape shape = bundle.shape(fresh.at(0));  // [1, height, width, channels]
+  const std::string file = read_bytes(path);
+  std::istringstream stream(file);
+  std::string magic;
+  std::int64_t width = 0, height = 0, highest = 0;
+  stream >> magic >> width >> height >> highest;
+  const std::size_t pixels = element_count(shape);
+  if (magic != "P6" || !stream || highest != 255) throw Error(path + " is no binary PPM picture of 8 bits; convert it to one");
+  if (height != shape.at(1) || width != shape.at(2)) {
+    throw Error(path + " is " + std::to_string(width) + "x" + std::to_string(height) + ", expected " +
+                std::to_string(shape[2]) + "x" + std::to_string(shape[1]) + "; resize the whole picture to that");
+  }
+  const auto start = static_cast<std::size_t>(stream.tellg()) + 1;  // one white space ends the header
+  if (file.size() < start + pixels) throw Error(path + " is cut short; copy the picture again");
+  return {shape, std::vector<std::uint8_t>(file.begin() + start, file.begin() + start + pixels)};
+}
+
+int run_check(const Session& session) {
+  bool ok = true;
+  for (const Line& line : Golden(session.bundle).check(session)) {
+    std::printf("%-16s %.3g of %.3g %s\n", line.name.c_str(), line.worst, line.tolerance, line.ok() ? "ok" : "FAILED");
+    ok = ok && line.ok();
+  }
+  return ok ? 0 : 1;
+}
+
+void run_time(const Session& session, std::int64_t steps) {
+  const Golden golden(session.bundle);
+  State state = golden.state_before(0);
+  std::vector<double> times_us;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    const Tensors inputs = golden.inputs(step % golden.steps());
+    const auto start = std::chrono::steady_clock::now();
+    state = session.step(inputs, state).state;
+    times_us.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
+  }
+  const auto middle = times_us.begin() + static_cast<std::ptrdiff_t>(times_us.size() / 2);
+  std::nth_element(times_us.begin(), middle, times_us.end());
+  std::printf("{\"artifact\": %s, \"steps\": %lld, \"median_us\": %.1f}\n", json_string(session.artifact().path).c_str(),
+              static_cast<long long>(steps), *middle);
+}
+
+void run_write(const Session& session, const Arguments& arguments) {
+  const Tokenizer tokenizer(session.bundle);
+  Options options = arguments.options;
+  const Decoding& defaults = session.bundle.decoding;
+  options.sampling = {arguments.temperature.value_or(defaults.temperature), arguments.top_k.value_or(defaults.top_k),
+                      arguments.top_p.value_or(defaults.top_p)};
+  check(options.sampling);
+  bool first = true;
+  const auto show = [&](const std::string& text) {
+    if (!arguments.json) std::fputs(text.c_str(), stdout), std::fflush(stdout);
+  };
+  const OnToken on_token = [&](std::int64_t id) { show(tokenizer.piece(id, first)), first = false; };
+  std::vector<std::int64_t> tokens;
+  if (arguments.image.empty()) {
+    tokenizer.encode(arguments.prompt);  // a prompt that the model cannot read is refused before it is echoed
+    show(arguments.prompt);
+    tokens = generate(session, tokenizer, arguments.prompt, options, on_token);
+  } else {
+    if (!session.bundle.captions()) throw Error("this bundle writes text, not captions; give --prompt TEXT");
+    tokens = caption(session, read_picture(arguments.image, session.bundle), options, on_token);
+  }
+  show("\n");
+  if (!arguments.json) return;
+  std::string ids;
+  for (const std::int64_t id : tokens) ids += (ids.empty() ? "" : ", ") + std::to_string(id);
+  std::printf("{\"artifact\": %s, \"tokens\": [%s], \"text\": %s}\n", json_string(session.artifact().path).c_str(), ids.c_str(),
+              json_string(tokenizer.decode(tokens)).c_str());
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+  try {
+    const Arguments arguments = read_arguments(count, values);
+    const auto session = Session::load(arguments.bundle, arguments.artifact);
+    if (arguments.check) return run_check(*session);
+    if (arguments.time > 0) run_time(*session, arguments.time);
+    else run_write(*session, arguments);
+    return 0;
+  } catch (const std::exception& error) {
+    std::string line = error.what();
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    std::fprintf(stderr, "%s\n", line.c_str());
+    return 2;
+  }
+}

@@ -1,0 +1,172 @@
+import CoreVideo
+
+/// How far one tensor went from the recording; a measure that is no number fails.
+public struct Line {
+    public let name: String
+    public let worst, tolerance: Double
+    public var ok: Bool { worst <= tolerance }
+}
+
+/// The bundle's recorded run, and its replay on this device.
+public struct Golden {
+    private let bundle: ModelBundle
+    private let recorded: Tensors
+    private let step: Manifest.Graph
+    public let steps: Int
+
+    public init(_ bundle: ModelBundle) throws {
+        self.bundle = bundle
+        step = try bundle.graph("step")
+        recorded = try readSafetensors(bundle.read(bundle.manifest.golden), source: bundle.manifest.golden)
+        steps = try recorded[bundle.tokenInput().name]?.shape.first ?? 0
+        for spec in step.inputs { try require(spec, perStep: spec.role == "input") }
+        for spec in step.outputs { try require(spec, perStep: true) }
+        if bundle.captions {
+            let encode = try bundle.graph("encode")
+            for spec in encode.inputs + encode.outputs { try require(spec, perStep: false) }
+        }
+    }
+
+    /// The token of a step and every context.
+    public func inputs(_ index: Int) throws -> Tensors {
+        let name = try bundle.tokenInput().name
+        var inputs = try Dictionary(uniqueKeysWithValues: step.contexts.map { ($0.name, try tensor($0.name)) })
+        inputs[name] = Tensor.tokens([Int(try tensor(name).integers()[index])])
+        return inputs
+    }
+
+    /// The recorded state before a step.
+    public func stateBefore(_ index: Int) throws -> State {
+        try Dictionary(uniqueKeysWithValues: step.states.map { spec -> (String, Tensor) in
+            guard index > 0 else { return (spec.name, try tensor(spec.name)) }
+            return (spec.name, Tensor.floats(try row(nextName(spec.name), index - 1), shape: try bundle.shape(spec)))
+        })
+    }
+
+    /// Runs the whole recording: what encode gives where there is one, then every output and state of step.
+    public func check(_ session: Session) throws -> [Line] {
+        let (tolerance, forced) = try promise(session.artifact.precision)
+        var drifts: [String: Drift] = [:]
+        var state = try stateBefore(0)
+        for index in 0..<steps {
+            let results = try session.step(inputs(index), forced ? stateBefore(index) : state)
+            state = results.state
+            for (name, made) in results.outputs {
+                try drifts[name, default: Drift()].add(row(name, index)[...], made.floats()[...])
+            }
+            for (name, made) in state { try addState(nextName(name), made, index, forced, &drifts) }
+        }
+        let lines = drifts.map { Line(name: $0.key, worst: $0.value.worst(forced), tolerance: tolerance) }
+        return try encodeLines(session) + lines.sorted { $0.name < $1.name }
+    }
+
+    private func encodeLines(_ session: Session) throws -> [Line] {
+        guard bundle.captions else { return [] }
+        let made = try session.encode(pixelBuffer(tensor(session.pictureInput().name)))
+        let precision = try bundle.choose(formats: [Session.explicitFormat], graph: "encode").precision
+        let (tolerance, forced) = try promise(precision)
+        return try made.contexts.merging(made.state) { first, _ in first }.map { name, found -> Line in
+            var drift = Drift()
+            try drift.add(tensor(name).floats()[...], found.floats()[...])
+            return Line(name: name, worst: drift.worst(forced), tolerance: tolerance)
+        }.sorted { $0.name < $1.name }
+    }
+
+    /// In integers each layer by itself: an error in one of three would be small in all of them together.
+    private func addState(
+        _ name: String, _ made: Tensor, _ index: Int, _ forced: Bool, _ drifts: inout [String: Drift]
+    ) throws {
+        let (expected, found) = try (row(name, index), made.floats())
+        let layers = forced ? made.shape[0] : 1
+        let size = found.count / layers
+        for layer in 0..<layers {
+            let range = layer * size..<(layer + 1) * size
+            drifts[forced ? "\(name)[\(layer)]" : name, default: Drift()].add(expected[range], found[range])
+        }
+    }
+
+    private func tensor(_ name: String) throws -> Tensor {
+        guard let tensor = recorded[name] else {
+            throw BundleError("the golden run has no tensor \(name); export the bundle again")
+        }
+        return tensor
+    }
+
+    private func row(_ name: String, _ index: Int) throws -> [Float] {
+        let all = try tensor(name).floats()
+        let size = all.count / steps
+        return Array(all[index * size..<(index + 1) * size])
+    }
+
+    private func require(_ spec: Manifest.TensorSpec, perStep: Bool) throws {
+        let expected = try (perStep ? [steps] : []) + bundle.shape(spec)
+        let found = try tensor(spec.name).shape
+        guard steps > 0, found == expected else {
+            throw BundleError("the golden run has \(spec.name) as \(found), expected \(expected); export the bundle again")
+        }
+    }
+}
+
+/// What a precision promises in Core ML, and whether each step starts from the recorded state and is measured as a root mean
+/// square.
+private func promise(_ precision: String) throws -> (tolerance: Double, forced: Bool) {
+    switch precision {
+    case "float32": return (1e-4, false)
+    case "float16": return (0.25, false)
+    case "int8": return (0.25, true) // weights in 255 levels a row, products in float16
+    case "int4", "palettized4": return (0.45, true)
+    default:
+        throw BundleError("an artifact of the precision \(precision), expected float32, float16, int8, int4 or palettized4")
+    }
+}
+
+/// The differences of one tensor over a run.
+private struct Drift {
+    private var largest = 0.0
+    private var difference = 0.0
+    private var finite = true
+    private var rows: [(size: Double, apart: Double)] = [] // root mean squares: of the recording, of the difference
+
+    mutating func add(_ expected: ArraySlice<Float>, _ found: ArraySlice<Float>) {
+        let apart = zip(expected, found).map { Double($0) - Double($1) }
+        finite = finite && expected.count == found.count && apart.allSatisfy(\.isFinite)
+        largest = expected.reduce(largest) { max($0, abs(Double($1))) }
+        difference = apart.reduce(difference) { max($0, abs($1)) }
+        let size = expected.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(expected.count)
+        rows.append((size.squareRoot(), (apart.reduce(0.0) { $0 + $1 * $1 } / Double(apart.count)).squareRoot()))
+    }
+
+    func worst(_ forced: Bool) -> Double {
+        guard finite else { return .infinity }
+        guard forced else { return difference / max(1, largest) }
+        let least = 1e-3 // a tensor smaller than this in every value is as good as zero
+        let overRun = max(least, (rows.reduce(0.0) { $0 + $1.size * $1.size } / Double(rows.count)).squareRoot())
+        return rows.map { $0.apart / max($0.size, overRun) }.max() ?? .infinity
+    }
+}
+
+/// A recorded picture, uint8 [1, height, width, 3], as Core ML takes pictures.
+private func pixelBuffer(_ image: Tensor) throws -> CVPixelBuffer {
+    guard case .bytes(let pixels) = image.values, image.shape.count == 4, image.shape[3] == 3 else {
+        throw BundleError(
+            "the recorded picture is \(image.shape), expected bytes [1, height, width, 3]; "
+                + "export the bundle again")
+    }
+    let (height, width) = (image.shape[1], image.shape[2])
+    var made: CVPixelBuffer?
+    CVPixelBufferCreate(kCFAllocatorDefault, width, height, kCVPixelFormatType_32BGRA, nil, &made)
+    guard let buffer = made, CVPixelBufferLockBaseAddress(buffer, []) == kCVReturnSuccess else {
+        throw BundleError("no pixel buffer of \(width)x\(height); free some memory")
+    }
+    defer { CVPixelBufferUnlockBaseAddress(buffer, []) }
+    guard let base = CVPixelBufferGetBaseAddress(buffer) else { throw BundleError("the pixel buffer has no memory") }
+    for row in 0..<height {
+        let line = base.advanced(by: row * CVPixelBufferGetBytesPerRow(buffer)).assumingMemoryBound(to: UInt8.self)
+        for column in 0..<width {
+            let from = 3 * (row * width + column)
+            for channel in 0..<3 { line[4 * column + channel] = pixels[from + 2 - channel] } // blue, green, red
+            line[4 * column + 3] = 255
+        }
+    }
+    return buffer
+}

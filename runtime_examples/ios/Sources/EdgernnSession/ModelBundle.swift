@@ -1,0 +1,216 @@
+import CryptoKit
+import Foundation
+
+/// manifest.json, as far as an app needs it.
+public struct Manifest: Decodable {
+    public struct TensorSpec: Decodable {
+        public let name, role, dtype: String
+        public let axes: [String]
+        public let below: String?
+    }
+
+    public struct Graph: Decodable {
+        public let name: String
+        public let inputs, outputs: [TensorSpec]
+
+        public var states: [TensorSpec] { inputs.filter { $0.role == "state" } }
+        public var contexts: [TensorSpec] { inputs.filter { $0.role == "context" } }
+        public var fresh: [TensorSpec] { inputs.filter { $0.role == "input" } }
+    }
+
+    public struct Contract: Decodable {
+        public let graphs: [Graph]
+        public let sizes: [String: Int]
+        public let initialState: String
+
+        enum CodingKeys: String, CodingKey {
+            case graphs, sizes
+            case initialState = "initial_state"
+        }
+    }
+
+    public struct Decoding: Decodable {
+        public let start, stop, suppress: [Int]
+        public let temperature, topP: Double
+        public let topK, length: Int
+
+        enum CodingKeys: String, CodingKey {
+            case start, stop, suppress, temperature, length
+            case topP = "top_p"
+            case topK = "top_k"
+        }
+    }
+
+    public struct Narrowing: Decodable {
+        public let axes: [String: Int]
+        public let dtypes: [String: String]
+        public let runtimeState: Bool
+
+        enum CodingKeys: String, CodingKey {
+            case axes, dtypes
+            case runtimeState = "runtime_state"
+        }
+    }
+
+    public struct Artifact: Decodable {
+        public let path, format, precision, graph, sha256: String
+        public let narrowing: Narrowing
+    }
+
+    public struct Tokenizer: Decodable {
+        public let path, kind, text: String
+        public let ids: [Int]
+    }
+
+    public struct Digest: Decodable {
+        public let bytes: Int
+        public let sha256: String
+    }
+
+    public let contract: Contract
+    public let decoding: Decoding
+    public let artifacts: [Artifact]
+    public let tokenizer: Tokenizer
+    public let golden: String
+    public let initialState: String?
+    public let files: [String: Digest]
+
+    enum CodingKeys: String, CodingKey {
+        case contract, decoding, artifacts, tokenizer, golden, files
+        case initialState = "initial_state"
+    }
+}
+
+/// The name under which a state comes out.
+func nextName(_ state: String) -> String {
+    state + "_next"
+}
+
+/// A bundle folder. Opening one verifies every file that the manifest lists; a model is verified when `model` returns it.
+public struct ModelBundle {
+    public let folder: URL
+    public let manifest: Manifest
+
+    public init(_ folder: URL) throws {
+        self.folder = folder
+        let data = try Self.read(folder.appendingPathComponent("manifest.json"))
+        try Self.checkVersion(data)
+        do {
+            manifest = try JSONDecoder().decode(Manifest.self, from: data)
+        } catch let error as DecodingError {
+            throw BundleError("manifest.json is damaged (\(error)); export the bundle again")
+        }
+        for (name, digest) in manifest.files {
+            let file = try Self.read(inside(name))
+            guard file.count == digest.bytes, Self.sha256(file) == digest.sha256 else {
+                throw BundleError(
+                    "\(name) is not the file of the manifest (\(file.count) bytes, expected \(digest.bytes)); "
+                        + "copy the bundle again")
+            }
+        }
+    }
+
+    public var captions: Bool { manifest.contract.graphs.contains { $0.name == "encode" } }
+
+    public func graph(_ name: String) throws -> Manifest.Graph {
+        guard let graph = manifest.contract.graphs.first(where: { $0.name == name }) else {
+            throw BundleError("the bundle has no graph \(name); give the bundle of another model")
+        }
+        return graph
+    }
+
+    /// The step's only fresh input, the token ids.
+    public func tokenInput() throws -> Manifest.TensorSpec {
+        let fresh = try graph("step").fresh
+        guard fresh.count == 1, fresh[0].dtype == "int64", fresh[0].below != nil else {
+            throw BundleError(
+                "the step takes something other than token ids; "
+                    + "this example writes text, expected one int64 input")
+        }
+        return fresh[0]
+    }
+
+    /// The step's output of one number per token.
+    public func logitsOutput() throws -> Manifest.TensorSpec {
+        let below = try tokenInput().below
+        guard let output = try graph("step").outputs.first(where: { $0.role == "output" && $0.axes.last == below }) else {
+            throw BundleError("the step gives no output over the vocabulary; export the bundle again")
+        }
+        return output
+    }
+
+    /// The shape of a tensor in a run of one row and one step.
+    public func shape(_ tensor: Manifest.TensorSpec) throws -> [Int] {
+        try tensor.axes.map { axis in
+            if let size = manifest.contract.sizes[axis] { return size }
+            guard axis == "batch" || axis == "time" else { throw BundleError("the contract gives no size to the axis \(axis)") }
+            return 1
+        }
+    }
+
+    /// The artifact of one of the formats and of the graph at `path`, or the first one where no path is given.
+    public func choose(formats: [String], graph: String, path: String? = nil) throws -> Manifest.Artifact {
+        let fitting = formats.flatMap { format in manifest.artifacts.filter { $0.format == format && $0.graph == graph } }
+        guard let found = fitting.first(where: { path == nil || $0.path == path }) else {
+            let known = fitting.map(\.path).joined(separator: ", ")
+            throw BundleError(
+                "the bundle has no Core ML artifact of a \(graph) graph" + (path.map { " named \($0)" } ?? "")
+                    + "; this example runs "
+                    + (known.isEmpty ? "none of its artifacts: export the bundle with --to coreml" : known))
+        }
+        return found
+    }
+
+    /// Verifies a model package, a folder, and returns where it is.
+    func model(_ artifact: Manifest.Artifact) throws -> URL {
+        let package = try inside(artifact.path)
+        let names = (FileManager.default.subpaths(atPath: package.path) ?? []).filter { name -> Bool in
+            var isFolder: ObjCBool = false
+            let path = package.appendingPathComponent(name).path
+            return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+        }
+        let sorted = names.sorted { $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars) }
+        let listing = try sorted.map { try Self.sha256(Self.read(package.appendingPathComponent($0))) + "  \($0)\n" }.joined()
+        guard Self.sha256(Data(listing.utf8)) == artifact.sha256 else {
+            throw BundleError("\(artifact.path) is not the package of the manifest, or not there; copy the bundle again")
+        }
+        return package
+    }
+
+    func read(_ name: String) throws -> Data {
+        guard manifest.files[name] != nil else {
+            throw BundleError("\(name) is not among the files of the manifest; export the bundle again")
+        }
+        return try Self.read(inside(name))
+    }
+
+    private func inside(_ name: String) throws -> URL {
+        guard !name.hasPrefix("/"), !name.split(separator: "/").contains("..") else {
+            throw BundleError("the manifest names \(name), which is outside of the bundle")
+        }
+        return folder.appendingPathComponent(name)
+    }
+
+    private static func read(_ url: URL) throws -> Data {
+        guard let data = try? Data(contentsOf: url) else {
+            throw BundleError("\(url.path) is not there; check the path of the bundle")
+        }
+        return data
+    }
+
+    private static func sha256(_ data: Data) -> String {
+        SHA256.hash(data: data).map { String(format: "%02x", $0) }.joined()
+    }
+
+    /// A later schema may not decode as this one, so its version is read by itself.
+    private static func checkVersion(_ data: Data) throws {
+        guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
+            throw BundleError("manifest.json is no JSON object; export the bundle again")
+        }
+        guard let version = object["schema_version"] as? Int, version == 1 else {
+            throw BundleError(
+                "manifest.json has schema_version \(object["schema_version"] ?? "none"), expected 1; "
+                    + "use an example that reads it")
+        }
+    }
+}

@@ -1,0 +1,178 @@
+import CoreML
+import ImageIO
+import Vision
+
+/// A bundle's graphs as functions: state goes in and comes out, nothing is remembered between calls.
+///
+/// What they take and give is read from the contract; no tensor's name or shape stands in the code.
+public final class Session {
+    public static let explicitFormat = "coreml"
+    public static let stateFormat = "coreml-mlstate"
+
+    public let bundle: ModelBundle
+    public let artifact: Manifest.Artifact
+    private let model: MLModel
+    private let encoder: MLModel?
+
+    private init(bundle: ModelBundle, artifact: Manifest.Artifact, model: MLModel, encoder: MLModel?) {
+        self.bundle = bundle
+        self.artifact = artifact
+        self.model = model
+        self.encoder = encoder
+    }
+
+    /// Opens a bundle folder. Without `artifact` it is the first step whose state goes in and comes out, else one whose state
+    /// Core ML keeps, which needs iOS 18 or macOS 15.
+    public static func load(_ folder: URL, artifact: String? = nil) async throws -> Session {
+        let bundle = try ModelBundle(folder)
+        let chosen = try bundle.choose(formats: [explicitFormat, stateFormat], graph: "step", path: artifact)
+        let encoder = try await bundle.captions ? open(bundle, bundle.choose(formats: [explicitFormat], graph: "encode")) : nil
+        let model = try await open(bundle, chosen)
+        return Session(bundle: bundle, artifact: chosen, model: model, encoder: encoder)
+    }
+
+    /// The state before the first step: zeros, or the values in the bundle. A captioner's comes from `encode`.
+    public func initialState() throws -> State {
+        let states = try bundle.graph("step").states
+        switch bundle.manifest.contract.initialState {
+        case "zeros":
+            return try Dictionary(uniqueKeysWithValues: states.map { spec -> (String, Tensor) in
+                let shape = try bundle.shape(spec)
+                return (spec.name, Tensor.floats(Array(repeating: 0, count: shape.reduce(1, *)), shape: shape))
+            })
+        case "learned":
+            let name = bundle.manifest.initialState ?? "initial_state.safetensors"
+            return try readSafetensors(bundle.read(name), source: name)
+        default:
+            throw BundleError("the first state of this model comes from a picture; call encode")
+        }
+    }
+
+    /// Runs one step. `inputs`: the tokens [1, 1] and every context.
+    ///
+    /// Of a package whose state Core ML keeps, the state is written before and read after: two copies a step, and the same
+    /// function everywhere. `generate` leaves both out.
+    public func step(_ inputs: Tensors, _ state: State) throws -> (outputs: Tensors, state: State) {
+        if artifact.narrowing.runtimeState {
+            guard #available(iOS 18, macOS 15, *) else { throw Self.needsNewer }
+            let kept = try keptState(state)
+            return (try predict(inputs, kept), try read(kept))
+        }
+        var outputs = try run(model, inputs.merging(state) { _, new in new }, graph: "step")
+        var after: State = [:]
+        for spec in try bundle.graph("step").states {
+            guard let tensor = outputs.removeValue(forKey: nextName(spec.name)) else {
+                throw BundleError("the step does not return \(nextName(spec.name)); export the bundle again")
+            }
+            after[spec.name] = tensor
+        }
+        return (outputs, after)
+    }
+
+    /// Looks at a picture once: the contexts for every step, and the first states where they come from the picture.
+    public func encode(_ image: CVPixelBuffer) throws -> (contexts: Tensors, state: State) {
+        guard let encoder else {
+            throw BundleError("this bundle writes text and has no encode graph; give a captioner's bundle")
+        }
+        let provider = try MLDictionaryFeatureProvider(dictionary: [pictureInput().name: MLFeatureValue(pixelBuffer: image)])
+        let made = try tensors(encoder.prediction(from: provider), names: bundle.graph("encode").outputs.map(\.name))
+        let states = Set(try bundle.graph("step").states.map(\.name))
+        return (made.filter { !states.contains($0.key) }, made.filter { states.contains($0.key) })
+    }
+
+    /// The whole upright picture as the square that `encode` looks at.
+    public func pixelBuffer(_ image: CGImage, orientation: CGImagePropertyOrientation = .up) throws -> CVPixelBuffer {
+        let name = try pictureInput().name
+        guard let constraint = encoder?.modelDescription.inputDescriptionsByName[name]?.imageConstraint else {
+            throw BundleError("the encode graph takes no picture; export the bundle again")
+        }
+        let options: [MLFeatureValue.ImageOption: Any] = [.cropAndScale: VNImageCropAndScaleOption.scaleFill.rawValue]
+        let value = try MLFeatureValue(cgImage: image, orientation: orientation, constraint: constraint, options: options)
+        guard let buffer = value.imageBufferValue else { throw BundleError("the picture cannot be resized; give another one") }
+        return buffer
+    }
+
+    func pictureInput() throws -> Manifest.TensorSpec {
+        guard let fresh = try bundle.graph("encode").fresh.first else {
+            throw BundleError("encode takes no picture; export the bundle again")
+        }
+        return fresh
+    }
+
+    private static func open(_ bundle: ModelBundle, _ artifact: Manifest.Artifact) async throws -> MLModel {
+        for (axis, size) in artifact.narrowing.axes where size != 1 {
+            throw BundleError("\(artifact.path) takes only \(size) along \(axis), expected 1; choose another artifact")
+        }
+        let known = artifact.narrowing.runtimeState ? ["int32", "float16"] : ["int32", "picture"]
+        for (name, dtype) in artifact.narrowing.dtypes where !known.contains(dtype) {
+            throw BundleError(
+                "\(artifact.path) takes \(name) as \(dtype), expected \(known.joined(separator: " or ")); "
+                    + "choose another artifact")
+        }
+        let package = try bundle.model(artifact)
+        do {
+            // An app that ships one model lets Xcode compile it; one that downloads bundles keeps this result.
+            return try await MLModel.load(contentsOf: MLModel.compileModel(at: package), configuration: MLModelConfiguration())
+        } catch {
+            throw BundleError("Core ML cannot open \(artifact.path): \(error.localizedDescription); export the bundle again")
+        }
+    }
+
+    private func run(_ model: MLModel, _ inputs: Tensors, graph: String) throws -> Tensors {
+        let provider = try MLDictionaryFeatureProvider(dictionary: inputs.mapValues { try $0.featureValue() })
+        return try tensors(model.prediction(from: provider), names: bundle.graph(graph).outputs.map(\.name))
+    }
+
+    private func tensors(_ provider: MLFeatureProvider, names: [String]) throws -> Tensors {
+        var found: Tensors = [:]
+        for name in names {
+            guard let array = provider.featureValue(for: name)?.multiArrayValue else {
+                throw BundleError("the model does not return \(name); export the bundle again")
+            }
+            found[name] = Tensor(array)
+        }
+        return found
+    }
+}
+
+// The state kept by Core ML.
+extension Session {
+    static let needsNewer = BundleError("a package whose state Core ML keeps needs iOS 18 or macOS 15; choose another artifact")
+
+    /// A state of Core ML's own that holds these values.
+    @available(iOS 18, macOS 15, *)
+    func keptState(_ state: State) throws -> MLState {
+        let kept = model.makeState()
+        for spec in try bundle.graph("step").states {
+            guard let values = try state[spec.name]?.floats() else { throw BundleError("the state \(spec.name) is missing") }
+            kept.withMultiArray(for: spec.name) { array in
+                for (at, index) in Self.indices(array).enumerated() { array[index] = NSNumber(value: values[at]) }
+            }
+        }
+        return kept
+    }
+
+    /// Runs one step on a state that Core ML keeps, which it changes.
+    @available(iOS 18, macOS 15, *)
+    func predict(_ inputs: Tensors, _ kept: MLState) throws -> Tensors {
+        let provider = try MLDictionaryFeatureProvider(dictionary: inputs.mapValues { try $0.featureValue() })
+        let names = try bundle.graph("step").outputs.filter { $0.role == "output" }.map(\.name)
+        return try tensors(model.prediction(from: provider, using: kept), names: names)
+    }
+
+    @available(iOS 18, macOS 15, *)
+    func read(_ kept: MLState) throws -> State {
+        var state: State = [:]
+        for spec in try bundle.graph("step").states {
+            kept.withMultiArray(for: spec.name) { state[spec.name] = Tensor($0) }
+        }
+        return state
+    }
+
+    /// Every index of an array in row-major order; through indices its strides do not matter.
+    private static func indices(_ array: MLMultiArray) -> [[NSNumber]] {
+        array.shape.reduce([[]]) { heads, size in
+            heads.flatMap { head in (0..<size.intValue).map { head + [NSNumber(value: $0)] } }
+        }
+    }
+}

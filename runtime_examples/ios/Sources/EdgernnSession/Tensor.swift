@@ -1,0 +1,74 @@
+import CoreML
+
+/// Bad input. The message is one line: what was wrong, the value seen, what was expected, what to do.
+public struct BundleError: Error, CustomStringConvertible {
+    public let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// A dense row-major tensor.
+public struct Tensor: Sendable {
+    public enum Values: Sendable {
+        case floats([Float])
+        case integers([Int64])
+        case bytes([UInt8])
+    }
+
+    public let shape: [Int]
+    public let values: Values
+
+    public init(shape: [Int], values: Values) {
+        self.shape = shape
+        self.values = values
+    }
+
+    public static func floats(_ values: [Float], shape: [Int]) -> Tensor {
+        Tensor(shape: shape, values: .floats(values))
+    }
+
+    /// What a row of ids is as the tokens [1, T] of a step.
+    public static func tokens(_ ids: [Int]) -> Tensor {
+        Tensor(shape: [1, ids.count], values: .integers(ids.map(Int64.init)))
+    }
+
+    func floats() throws -> [Float] {
+        guard case .floats(let scalars) = values else {
+            throw BundleError("a tensor of another dtype where float32 was expected")
+        }
+        return scalars
+    }
+
+    func integers() throws -> [Int64] {
+        guard case .integers(let scalars) = values else {
+            throw BundleError("a tensor of another dtype where int64 was expected")
+        }
+        return scalars
+    }
+}
+
+public typealias Tensors = [String: Tensor]
+
+/// States by the names that the contract gives them, each [L, 1, H].
+public typealias State = [String: Tensor]
+
+extension Tensor {
+    /// Reads what Core ML returned, whatever its float dtype and strides are.
+    init(_ array: MLMultiArray) {
+        self = .floats(MLShapedArray<Float>(converting: array).scalars, shape: array.shape.map(\.intValue))
+    }
+
+    /// Makes what Core ML takes: float32, and int32 for token ids because it has no int64.
+    func featureValue() throws -> MLFeatureValue {
+        switch values {
+        case .floats(let scalars):
+            return MLFeatureValue(shapedArray: MLShapedArray<Float>(scalars: scalars, shape: shape))
+        case .integers(let scalars):
+            return MLFeatureValue(shapedArray: MLShapedArray<Int32>(scalars: scalars.map(Int32.init), shape: shape))
+        case .bytes:
+            throw BundleError("Core ML takes a picture as a pixel buffer; use encode")
+        }
+    }
+}

@@ -1,0 +1,116 @@
+// edgernn-run BUNDLE, on a Mac: writes text or a caption, checks this machine against the golden run, or times a step.
+import EdgernnSession
+import Foundation
+import ImageIO
+
+struct Arguments {
+    var bundle: String?
+    var flags: [String: String] = [:]
+
+    init(_ words: [String]) throws {
+        var rest = words[...]
+        while let word = rest.popFirst() {
+            if ["--check", "--json"].contains(word) {
+                flags[word] = ""
+            } else if word.hasPrefix("--") {
+                guard let value = rest.popFirst() else { throw Misuse("\(word) has no value") }
+                flags[word] = value
+            } else {
+                bundle = word
+            }
+        }
+    }
+
+    func number<T: LosslessStringConvertible>(_ flag: String, _ otherwise: T) throws -> T {
+        guard let text = flags[flag] else { return otherwise }
+        guard let value = T(text) else { throw Misuse("\(flag) is \(text), expected a number") }
+        return value
+    }
+}
+
+struct Misuse: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description + "; usage: edgernn-run BUNDLE [--prompt TEXT | --image FILE] [--length N] "
+            + "[--temperature T] [--top-k K] [--top-p P] [--seed S] [--json] | --check | --time N, each with [--artifact PATH]"
+    }
+}
+
+func check(_ session: Session) throws -> Int32 {
+    let lines = try Golden(session.bundle).check(session)
+    for line in lines { print(line.name, line.worst, "of", line.tolerance, line.ok ? "ok" : "FAILED") }
+    return lines.allSatisfy(\.ok) ? 0 : 1
+}
+
+func time(_ session: Session, steps: Int) throws {
+    let golden = try Golden(session.bundle)
+    var state = try golden.stateBefore(0)
+    let times = try (0..<max(1, steps)).map { index -> Double in
+        let inputs = try golden.inputs(index % golden.steps)
+        let start = ContinuousClock.now
+        state = try session.step(inputs, state).state
+        return (ContinuousClock.now - start) / .microseconds(1)
+    }
+    try printJSON(["artifact": session.artifact.path, "steps": steps, "median_us": times.sorted()[times.count / 2]])
+}
+
+func caption(_ session: Session, _ path: String, _ options: Options) throws -> String {
+    guard let source = CGImageSourceCreateWithURL(URL(fileURLWithPath: path) as CFURL, nil),
+          let image = CGImageSourceCreateImageAtIndex(source, 0, nil)
+    else { throw Misuse("\(path) is no picture") }
+    let properties = CGImageSourceCopyPropertiesAtIndex(source, 0, nil) as? [CFString: Any]
+    let noted = properties?[kCGImagePropertyOrientation] as? UInt32
+    let orientation = noted.flatMap { CGImagePropertyOrientation(rawValue: $0) } ?? .up
+    return try session.caption(session.pixelBuffer(image, orientation: orientation), options)
+}
+
+func write(_ session: Session, _ arguments: Arguments) async throws {
+    let decoding = session.bundle.manifest.decoding
+    let sampling = Sampling(
+        temperature: try arguments.number("--temperature", decoding.temperature),
+        topK: try arguments.number("--top-k", decoding.topK),
+        topP: try arguments.number("--top-p", decoding.topP))
+    let options = Options(
+        length: try arguments.number("--length", 200), sampling: sampling, seed: try arguments.number("--seed", 0))
+    let streaming = arguments.flags["--json"] == nil
+    var text = ""
+    func show(_ piece: String) {
+        if streaming { FileHandle.standardOutput.write(Data(piece.utf8)) }
+    }
+    if let path = arguments.flags["--image"] {
+        text = try caption(session, path, options)
+        show(text)
+    } else {
+        let prompt = arguments.flags["--prompt"] ?? ""
+        let pieces = try session.generate(prompt, options)
+        show(prompt)
+        for try await piece in pieces {
+            show(piece)
+            text += piece
+        }
+    }
+    show("\n")
+    if streaming { return }
+    let tokens = try Tokenizer(session.bundle).encode(text)
+    try printJSON(["artifact": session.artifact.path, "tokens": tokens, "text": text])
+}
+
+func printJSON(_ object: [String: Any]) throws {
+    print(String(decoding: try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys]), as: UTF8.self))
+}
+
+do {
+    let arguments = try Arguments(Array(CommandLine.arguments.dropFirst()))
+    guard let folder = arguments.bundle else { throw Misuse("no bundle given") }
+    let session = try await Session.load(URL(fileURLWithPath: folder), artifact: arguments.flags["--artifact"])
+    if arguments.flags["--check"] != nil { exit(try check(session)) }
+    if arguments.flags["--time"] != nil {
+        try time(session, steps: try arguments.number("--time", 1000))
+    } else {
+        try await write(session, arguments)
+    }
+} catch {
+    FileHandle.standardError.write(Data("\(error)\n".utf8))
+    exit(2)
+}

@@ -1,0 +1,127 @@
+#!/usr/bin/env node
+// Write text from a bundle, replay its golden run, or time a step. Results go to stdout; exit 0 true, 1 the check failed,
+// 2 bad input, told in one line on stderr.
+
+import { parseArgs } from 'node:util';
+
+import { BadInput, reason } from '../web/src/errors.js';
+import { begin, generate } from '../web/src/generation.js';
+import { check } from '../web/src/golden.js';
+import { parse } from '../web/src/safetensors.js';
+import { Tokenizer } from '../web/src/tokenizer.js';
+import { load } from './session.mjs';
+
+const USAGE =
+  'node main.mjs BUNDLE [--prompt TEXT] [--length N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--json]' +
+  ' | --check | --time N, each with [--artifact PATH]';
+const OPTIONS = {
+  ...Object.fromEntries(
+    ['prompt', 'length', 'temperature', 'top-k', 'top-p', 'seed', 'artifact', 'time', 'image'].map((name) => [
+      name,
+      { type: 'string' },
+    ]),
+  ),
+  check: { type: 'boolean' },
+  json: { type: 'boolean' },
+};
+const LENGTH = 200;
+const WARM_UP_STEPS = 20;
+
+async function main(argv) {
+  const { flags, folder } = readArguments(argv);
+  const time = number(flags, 'time', { least: 1 });
+  const length = number(flags, 'length', { fallback: LENGTH });
+  const given = { temperature: real(flags, 'temperature'), topK: number(flags, 'top-k'), topP: real(flags, 'top-p'), length };
+  const seed = number(flags, 'seed', { fallback: 0 });
+  const session = await load(folder, flags.artifact ?? null);
+  if (flags.check) return printCheck(await check(session));
+  if (time)
+    return print(JSON.stringify({ artifact: session.artifact.path, steps: time, median_us: await medianStep(session, time) }));
+  if (session.encoder)
+    throw new BadInput(`${folder} is a captioner, expected a language model here; caption pictures with ../web or ../python`);
+  return write(session, flags, seed, given);
+}
+
+function readArguments(argv) {
+  let parsed;
+  try {
+    parsed = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    throw new BadInput(`${reason(error)}; expected: ${USAGE}`);
+  }
+  const { values: flags, positionals } = parsed;
+  if (positionals.length !== 1) throw new BadInput(`${positionals.length} bundles were given, expected one; use: ${USAGE}`);
+  if (flags.image)
+    throw new BadInput(
+      `--image ${flags.image}: this example decodes no pictures, expected text; caption pictures with ../web or ../python`,
+    );
+  return { flags, folder: positionals[0] };
+}
+
+/** Read a flag that is a whole number. */
+function number(flags, name, { least = 0, fallback = undefined } = {}) {
+  const value = real(flags, name) ?? fallback;
+  if (value !== undefined && !(Number.isSafeInteger(value) && value >= least)) {
+    throw new BadInput(`--${name} is ${flags[name]}, expected a whole number of ${least} or more; change it`);
+  }
+  return value;
+}
+
+function real(flags, name) {
+  if (flags[name] === undefined) return undefined;
+  const value = Number(flags[name]);
+  if (flags[name].trim() === '' || !Number.isFinite(value))
+    throw new BadInput(`--${name} is ${JSON.stringify(flags[name])}, expected a number; change it`);
+  return value;
+}
+
+async function write(session, flags, seed, given) {
+  const tokenizer = await Tokenizer.load(session.bundle);
+  const prompt = flags.prompt ?? '';
+  const start = begin(session, tokenizer.encode(prompt), { seed });
+  const tokens = [];
+  if (!flags.json) process.stdout.write(prompt);
+  for await (const { token } of generate(session, start, given)) {
+    tokens.push(token);
+    if (!flags.json) process.stdout.write(tokenizer.decode([token]));
+  }
+  print(flags.json ? JSON.stringify({ artifact: session.artifact.path, tokens, text: tokenizer.decode(tokens) }) : '');
+  return 0;
+}
+
+function printCheck(rows) {
+  for (const { name, worst, tolerance, ok } of rows)
+    print(`${name}  ${worst.toExponential(2)}  ${tolerance}  ${ok ? 'ok' : 'FAILED'}`);
+  return rows.every(({ ok }) => ok) ? 0 : 1;
+}
+
+/** Return the median time of a step in µs, over the golden run's inputs, each step on the last one's state. */
+async function medianStep(session, steps) {
+  const path = session.bundle.manifest.golden;
+  const golden = parse(await session.bundle.file(path), path).tensors;
+  const pick = (specs) => Object.fromEntries(specs.map(({ name }) => [name, golden[name]]));
+  const ids = golden[session.tokens.name].data;
+  const contexts = pick(session.contexts);
+  const times = [];
+  let state = pick(session.states);
+  for (let at = 0; at < WARM_UP_STEPS + steps; at++) {
+    const inputs = { [session.tokens.name]: session.tokenTensor([ids[at % ids.length]]), ...contexts };
+    const from = performance.now();
+    ({ state } = await session.step(inputs, state));
+    if (at >= WARM_UP_STEPS) times.push((performance.now() - from) * 1000);
+  }
+  return Math.round(times.sort((a, b) => a - b)[times.length >> 1] * 10) / 10;
+}
+
+function print(line) {
+  process.stdout.write(`${line}\n`);
+}
+
+process.stdout.on('error', () => process.exit(0)); // the reader, such as head, has seen enough
+try {
+  process.exitCode = (await main(process.argv.slice(2))) ?? 0;
+} catch (error) {
+  if (!(error instanceof BadInput)) throw error;
+  process.stderr.write(`${error.message.replaceAll('\n', ' ')}\n`);
+  process.exitCode = 2;
+}

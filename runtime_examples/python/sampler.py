@@ -1,0 +1,82 @@
+"""From logits to a token, and from a prompt or a picture to a stream of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from session import Arrays, Session
+
+PREFILL_STEPS = 256  # a longer prompt goes in as several calls, so that memory stays bounded
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to write.
+
+    Attributes:
+        length: the most tokens.
+        temperature: logits are divided by it; 0 takes the most probable token.
+        top_k: keep the k most probable tokens; 0 keeps all.
+        top_p: keep the fewest tokens whose probabilities sum to at least this; 1 keeps all.
+        seed: of the random numbers, one a token.
+    """
+
+    length: int = 200
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+def sample(logits: np.ndarray, options: Options, uniform: float) -> int:
+    """Choose a token from ``logits [V]``; ``uniform`` in [0, 1) decides, ties go to the lower id."""
+    if options.temperature == 0:
+        return int(np.argmax(logits))
+    order = np.argsort(-logits, kind="stable")
+    order = order[: options.top_k or len(order)]
+    ranked = logits[order].astype(np.float64)
+    with np.errstate(over="ignore"):  # minus infinity is right for what is far below the best
+        cumulative = np.cumsum(np.exp((ranked - ranked[0]) / options.temperature))
+    cumulative /= cumulative[-1]
+    if options.top_p < 1:
+        kept = min(int(np.searchsorted(cumulative, options.top_p)) + 1, len(cumulative))
+        cumulative = cumulative[:kept] / cumulative[kept - 1]
+    chosen = int(np.searchsorted(cumulative, uniform, side="right"))
+    return int(order[min(chosen, len(cumulative) - 1)])
+
+
+def generate(
+    session: Session, prompt: str, options: Options, *, image: np.ndarray | None = None
+) -> Iterator[tuple[int, Arrays]]:
+    """Yield tokens one by one, each with the outputs that it was chosen from, ``[…]`` without batch and time.
+
+    Args:
+        session: opened by ``load``.
+        prompt: the text to go on from; empty begins with the bundle's start tokens.
+        options: how to write.
+        image: of a captioner: the picture, uint8 ``[1, S, S, 3]``.
+    """
+    decoding = session.manifest["decoding"]
+    contexts, state = ({}, session.initial_state()) if image is None else session.encode(image)
+    pending = session.tokenizer.encode(prompt) or decoding["start"]
+    random = np.random.default_rng(options.seed)
+    for _ in range(min(options.length, decoding["length"] or options.length)):
+        outputs, state = feed(session, pending, state, contexts)
+        logits = outputs[session.output("vocab")].copy()  # [V]
+        logits[decoding["suppress"]] = -np.inf
+        token = sample(logits, options, random.random())
+        yield token, outputs
+        if token in decoding["stop"]:
+            return
+        pending = [token]
+
+
+def feed(session: Session, tokens: list[int], state: Arrays, contexts: Arrays) -> tuple[Arrays, Arrays]:
+    """Feed tokens, many at a time where the file takes them; return the outputs of the last, and the state after it."""
+    width = PREFILL_STEPS if session.stepper.open_time else 1
+    for start in range(0, len(tokens), width):
+        part = np.array([tokens[start : start + width]], np.int64)  # [1, T]
+        outputs, state = session.step({session.names("input")[0]: part, **contexts}, state)
+    return {name: array[0, -1] for name, array in outputs.items()}, state

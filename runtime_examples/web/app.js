@@ -1,0 +1,86 @@
+// The page: a model is opened, then the panel of its family shows. Each panel is a file of its own.
+
+import { startBundlePanel } from './bundle_panel.js';
+import { startCaptionPanel } from './caption_panel.js';
+import { startCheckPanel } from './check_panel.js';
+import { Engine } from './engine.js';
+import { element, showError, tell } from './page.js';
+import { startTextPanel } from './text_panel.js';
+
+// A module of one function with one SIMD instruction: a browser that does not know it cannot run the runtime.
+const SIMD = Uint8Array.of(
+  0,
+  97,
+  115,
+  109,
+  1,
+  0,
+  0,
+  0,
+  1,
+  5,
+  1,
+  96,
+  0,
+  1,
+  123,
+  3,
+  2,
+  1,
+  0,
+  10,
+  10,
+  1,
+  8,
+  0,
+  65,
+  0,
+  253,
+  15,
+  253,
+  98,
+  11,
+);
+const WAIT_MS = 3000;
+
+async function start() {
+  if (typeof WebAssembly !== 'object' || !WebAssembly.validate(SIMD)) {
+    showError(
+      new Error(
+        'this browser has no WebAssembly SIMD, which the runtime needs; ' +
+          'expected Chrome 91, Firefox 89, Safari 16.4 or newer; update it',
+      ),
+    );
+    tell('Nothing can run here.');
+    return;
+  }
+  await startOffline();
+  const engine = new Engine();
+  const panels = { language: startTextPanel(engine), captioner: startCaptionPanel(engine) };
+  const check = startCheckPanel(engine);
+  await startBundlePanel(engine, (model) => {
+    element('text-panel').hidden = model?.family !== 'language';
+    element('caption-panel').hidden = model?.family !== 'captioner';
+    element('check-panel').hidden = !model;
+    if (!model) return;
+    panels[model.family].show(model);
+    check.reset();
+  });
+}
+
+/** Start the service worker, so that what is loaded from here on is kept; without one the page works online. */
+async function startOffline() {
+  if (!navigator.serviceWorker) return;
+  const controlled = new Promise((resolve) =>
+    navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }),
+  );
+  try {
+    await navigator.serviceWorker.register('sw.js');
+  } catch {
+    return; // private windows and some settings forbid it
+  }
+  if (!navigator.serviceWorker.controller)
+    await Promise.race([controlled, new Promise((resolve) => setTimeout(resolve, WAIT_MS))]);
+}
+
+start().catch(showError);

@@ -1,0 +1,74 @@
+// Choosing a bundle: from the list that the server gives, a folder, or a .edgernn file; and one of its model files.
+
+import { attempt, element, onFile, showError, tell } from './page.js';
+
+const LIST = 'bundles.json'; // [{ "name": "…", "path": "bundles/…/" }]
+const MEGABYTE = 1e6;
+
+/** `onModel` hears of each opened model (the worker's open), and null while there is none. */
+export async function startBundlePanel(engine, onModel) {
+  let current = null; // { source, place }
+  let last = 0; // of the openings: one that was overtaken by another is not shown
+  const open = async (choice, artifact = null) => {
+    const mine = ++last;
+    onModel(null);
+    element('artifact').disabled = true;
+    tell(`Opening ${choice.place}…`);
+    const from = performance.now();
+    const model = await engine.call('open', { ...choice, artifact }).catch((error) => {
+      if (mine === last) throw error;
+    });
+    if (mine !== last) return;
+    current = choice;
+    showArtifacts(model);
+    onModel(model);
+    const size = model.artifacts.find(({ path }) => path === model.artifact).bytes / MEGABYTE;
+    const took = Math.round(performance.now() - from);
+    tell(`${choice.place} is ready: ${model.artifact}, ${size.toFixed(1)} MB, opened in ${took} ms.`);
+  };
+  const fromOutside = (choice) => {
+    mark(choice.place);
+    return open(choice);
+  };
+
+  element('artifact').addEventListener('change', ({ target }) => attempt(() => open(current, target.value)));
+  onFile('folder', (files) => fromOutside(folderOf(files)));
+  onFile('zip', ([zip]) => fromOutside({ source: { zip }, place: zip.name }));
+  await attempt(() => startList(open));
+}
+
+async function startList(open) {
+  const response = await fetch(LIST).catch(() => null);
+  const list = response?.ok ? await response.json() : [];
+  const select = element('bundle');
+  select.replaceChildren(...list.map(({ name, path }) => new Option(name, path)));
+  select.disabled = !list.length;
+  const chosen = () => ({ source: { url: new URL(select.value, location.href).href }, place: select.selectedOptions[0].text });
+  select.addEventListener('change', () => {
+    select.querySelector('option[value=""]')?.remove();
+    attempt(() => open(chosen()));
+  });
+  if (list.length) await open(chosen());
+  else tell('Choose a bundle: the folder, or the .edgernn file, that edgernn export wrote.');
+}
+
+/** A folder's files by their path inside it. */
+function folderOf(files) {
+  const place = files[0].webkitRelativePath.split('/')[0];
+  return { source: { files: new Map(files.map((file) => [file.webkitRelativePath.slice(place.length + 1), file])) }, place };
+}
+
+/** Show in the list that the open model is none of it. */
+function mark(place) {
+  showError(null);
+  const select = element('bundle');
+  select.querySelector('option[value=""]')?.remove();
+  select.prepend(new Option(place, '', true, true));
+}
+
+function showArtifacts({ artifact, artifacts }) {
+  const select = element('artifact');
+  const text = ({ path, precision, bytes }) => `${precision}, ${(bytes / MEGABYTE).toFixed(1)} MB (${path})`;
+  select.replaceChildren(...artifacts.map((each) => new Option(text(each), each.path, false, each.path === artifact)));
+  select.disabled = artifacts.length < 2;
+}

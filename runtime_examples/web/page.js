@@ -1,0 +1,48 @@
+// What the panels share: elements by id, the status line, the error, and downloads.
+
+export const element = (id) => document.getElementById(id);
+
+/** Say how things stand; screen readers hear it, so it is for beginnings and ends, not for every token. */
+export function tell(text) {
+  element('status').textContent = text;
+}
+
+/** Show an error until the next action, or hide it with null. */
+export function showError(error) {
+  const box = element('error');
+  box.hidden = !error;
+  if (!error) return;
+  box.textContent = error.message ?? String(error);
+  box.scrollIntoView({ block: 'nearest' });
+}
+
+/** Run an action, showing what goes wrong. */
+export async function attempt(action) {
+  showError(null);
+  try {
+    return await action();
+  } catch (error) {
+    showError(error);
+    tell('That did not work.');
+    return undefined;
+  }
+}
+
+/** Give the file of a file input to an action, and let the same file be chosen again. */
+export function onFile(id, action) {
+  const input = element(id);
+  input.addEventListener('change', () => {
+    const files = Array.from(input.files);
+    input.value = '';
+    if (files.length) attempt(() => action(files));
+  });
+}
+
+/** Offer bytes as a download. */
+export function download(bytes, name) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([bytes]));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href));
+}

@@ -1,0 +1,25 @@
+// From a picture to a caption, with where the model looked for each word.
+
+import { generate } from './generation.js';
+
+/**
+ * Caption a picture.
+ *
+ * @param image a tensor uint8 [1, height, width, channels] (RGB, the whole picture resized to that square)
+ * @returns [{ word, token, attention }]: attention Float32Array [regions], row by row, or null without attention
+ */
+export async function caption(session, tokenizer, image, given = {}) {
+  const { contexts, state } = await session.encode(image);
+  const { start, stop } = session.bundle.manifest.decoding;
+  const first = { state, pending: start, position: 0, seed: given.seed ?? 0 };
+  const words = [];
+  for await (const { token, outputs } of generate(session, first, given, contexts)) {
+    if (stop.includes(token)) break;
+    words.push({
+      word: tokenizer.decode([token]),
+      token,
+      attention: session.attention ? outputs[session.attention.name].data : null,
+    });
+  }
+  return words;
+}

@@ -1,0 +1,10 @@
+// Bad input: a message for the person who gave it. It says what was wrong, the value seen, what was expected, what to do.
+
+export class BadInput extends Error {
+  name = 'BadInput';
+}
+
+/** Return the first line of what a library threw: some throw numbers or strings. */
+export function reason(error) {
+  return String(error?.message ?? error).split('\n')[0];
+}

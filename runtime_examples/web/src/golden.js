@@ -1,0 +1,116 @@
+// The golden run: recorded once from the reference, replayed here, compared tensor by tensor. So any device checks itself.
+
+import { BadInput } from './errors.js';
+import { parse } from './safetensors.js';
+
+const RELATIVE = new Set(['int8', 'int4', 'smallest']); // another network near the first: judged one step at a time
+const TOLERANCES = { float32: 1e-4, float16: 0.25, int8: 0.15, int4: 0.4, smallest: 0.4 };
+const LEAST_SCALE = 1e-3; // a tensor smaller than this in every value is as good as zero
+
+/** Replay the golden run; returns [{ name, worst, tolerance, ok }], a row per tensor. */
+export async function check(session) {
+  const { bundle } = session;
+  const path = bundle.manifest.golden;
+  const golden = parse(await bundle.file(path), path).tensors;
+  const rows = session.encoder ? await checkEncode(session, golden) : [];
+  return [...rows, ...(await checkStep(session, golden))];
+}
+
+async function checkEncode(session, golden) {
+  const [image] = session.bundle.encode.inputs;
+  const { contexts, state } = await session.encode(need(golden, image.name));
+  const run = newRun(session.encoder);
+  const made = { ...contexts, ...(session.bundle.contract.initial_state === 'encode' ? state : {}) };
+  for (const [name, { data }] of Object.entries(made)) run.compare(name, need(golden, name).data, data);
+  return run.rows();
+}
+
+async function checkStep(session, golden) {
+  const run = newRun(session.artifact);
+  const pick = (specs) => Object.fromEntries(specs.map(({ name }) => [name, need(golden, name)]));
+  const contexts = pick(session.contexts);
+  const tokens = need(golden, session.tokens.name);
+  const steps = tokens.dims[0];
+  let state = pick(session.states);
+  for (let at = 0; at < steps; at++) {
+    const made = await session.step({ [session.tokens.name]: row(tokens, at), ...contexts }, state);
+    for (const [name, { data }] of Object.entries(made.outputs)) run.compare(name, row(need(golden, name), at).data, data);
+    for (const { name } of session.states) {
+      const wanted = row(need(golden, `${name}_next`), at);
+      run.compareState(`${name}_next`, wanted, made.state[name]);
+      if (run.relative) made.state[name] = wanted; // each step from the recorded state
+    }
+    state = made.state;
+  }
+  return run.rows();
+}
+
+function newRun({ precision, path }) {
+  const tolerance = TOLERANCES[precision];
+  if (!tolerance)
+    throw new BadInput(
+      `${path} has the precision ${precision}, expected one of ${Object.keys(TOLERANCES)}; use a newer example`,
+    );
+  return new Run(tolerance, RELATIVE.has(precision));
+}
+
+/** The differences and sizes of every tensor of one run, step by step. */
+class Run {
+  constructor(tolerance, relative) {
+    this.tolerance = tolerance;
+    this.relative = relative;
+    this.seen = new Map(); // name → [[difference, size], …] by step
+  }
+
+  compare(name, wanted, found) {
+    const size = this.relative ? rootMeanSquare : largest;
+    const same = wanted.length === found.length && found.every(Number.isFinite);
+    const difference = same ? size(wanted.map((value, index) => value - found[index])) : Infinity;
+    if (!this.seen.has(name)) this.seen.set(name, []);
+    this.seen.get(name).push([difference, size(wanted)]);
+  }
+
+  /** Compare a state [L, 1, H]: layer by layer where errors are relative, for one in many would be small in all together. */
+  compareState(name, wanted, found) {
+    if (!this.relative) return this.compare(name, wanted.data, found.data);
+    const [layers] = wanted.dims;
+    const width = wanted.data.length / layers;
+    for (let layer = 0; layer < layers; layer++) {
+      const part = [layer * width, (layer + 1) * width];
+      this.compare(`${name}[${layer}]`, wanted.data.subarray(...part), found.data.subarray(...part));
+    }
+  }
+
+  rows() {
+    return Array.from(this.seen, ([name, steps]) => {
+      const sizes = steps.map(([, size]) => size);
+      const worst = this.relative
+        ? relativeWorst(steps, rootMeanSquare(sizes))
+        : largest(steps.map(([d]) => d)) / Math.max(1, largest(sizes));
+      return { name, worst, tolerance: this.tolerance, ok: worst <= this.tolerance };
+    });
+  }
+}
+
+function relativeWorst(steps, scale) {
+  return largest(steps.map(([difference, size]) => difference / Math.max(LEAST_SCALE, scale, size)));
+}
+
+function largest(values) {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
+
+function rootMeanSquare(values) {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+}
+
+function row({ dtype, dims, data }, at) {
+  const width = data.length / dims[0];
+  return { dtype, dims: dims.slice(1), data: data.slice(at * width, (at + 1) * width) };
+}
+
+function need(golden, name) {
+  if (!golden[name])
+    throw new BadInput(`the golden run has no tensor ${name}, expected every one of the contract; export the bundle again`);
+  return golden[name];
+}

@@ -1,0 +1,75 @@
+// The safetensors format: 8 bytes of header length (little-endian), a JSON header, the data. A tensor here is plain data,
+// { dtype, dims, data }, so that it can be copied, kept, and sent to another thread or device.
+
+import { BadInput } from './errors.js';
+
+const DTYPES = {
+  F32: ['float32', Float32Array],
+  I64: ['int64', BigInt64Array],
+  U8: ['uint8', Uint8Array],
+};
+const PREFIX_BYTES = 8;
+
+/** The typed array of a contract dtype. */
+export function arrayType(dtype) {
+  const found = Object.values(DTYPES).find(([name]) => name === dtype);
+  if (!found)
+    throw new BadInput(`dtype ${dtype} is not supported here; expected ${Object.values(DTYPES).map(([name]) => name)}`);
+  return found[1];
+}
+
+/** Make a tensor of zeros. */
+export function zeros(dtype, dims) {
+  const Type = arrayType(dtype);
+  return { dtype, dims, data: new Type(dims.reduce((a, b) => a * b, 1)) };
+}
+
+/** Read a file's bytes (Uint8Array); returns { tensors: { NAME: tensor }, metadata: { KEY: text } }. */
+export function parse(bytes, origin) {
+  try {
+    const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+    const header = JSON.parse(
+      new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + length)),
+    );
+    const { __metadata__: metadata = {}, ...entries } = header;
+    const tensors = {};
+    for (const [name, entry] of Object.entries(entries)) tensors[name] = tensorOf(entry, bytes.subarray(PREFIX_BYTES + length));
+    return { tensors, metadata };
+  } catch (error) {
+    throw new BadInput(
+      `${origin} is no safetensors file (${error.message}); expected one as edgernn or this page wrote it; get it again`,
+    );
+  }
+}
+
+function tensorOf({ dtype, shape, data_offsets: [start, end] }, body) {
+  if (!DTYPES[dtype]) throw new Error(`dtype ${dtype} is unknown`);
+  const [name, Type] = DTYPES[dtype];
+  const count = shape.reduce((a, b) => a * b, 1);
+  if (end > body.length || end - start !== count * Type.BYTES_PER_ELEMENT)
+    throw new Error(`[${shape}] does not fill ${end - start} bytes`);
+  return { dtype: name, dims: shape, data: new Type(body.slice(start, end).buffer) }; // a copy: typed arrays want aligned data
+}
+
+/** Write tensors and text metadata as one file; returns a Uint8Array. */
+export function serialise(tensors, metadata) {
+  const header = { __metadata__: metadata };
+  let end = 0;
+  const parts = Object.entries(tensors).map(([name, { dtype, dims, data }]) => {
+    const code = Object.keys(DTYPES).find((key) => DTYPES[key][0] === dtype);
+    header[name] = { dtype: code, shape: dims, data_offsets: [end, (end += data.byteLength)] };
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  });
+  let text = new TextEncoder().encode(JSON.stringify(header));
+  const padding = (PREFIX_BYTES - (text.length % PREFIX_BYTES)) % PREFIX_BYTES;
+  text = new Uint8Array([...text, ...new Array(padding).fill(0x20)]);
+  const file = new Uint8Array(PREFIX_BYTES + text.length + end);
+  new DataView(file.buffer).setBigUint64(0, BigInt(text.length), true);
+  file.set(text, PREFIX_BYTES);
+  let at = PREFIX_BYTES + text.length;
+  for (const part of parts) {
+    file.set(part, at);
+    at += part.length;
+  }
+  return file;
+}

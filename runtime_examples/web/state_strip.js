@@ -1,0 +1,23 @@
+// The hidden state as a strip of cells, a row per layer and state: what the model remembers of all it has read and written.
+
+const STRONGEST = 1; // a hidden state lies between -1 and 1; cell states beyond it look the same
+
+/** Draw a state { NAME: tensor [L, 1, H] } on a canvas, in the page's colours. */
+export function drawState(canvas, state) {
+  const style = getComputedStyle(document.documentElement);
+  const colours = ['--high', '--low'].map((name) => style.getPropertyValue(name).split(',').map(Number));
+  const rows = Object.values(state).flatMap(({ dims: [layers], data }) => {
+    const width = data.length / layers;
+    return Array.from({ length: layers }, (_, layer) => data.subarray(layer * width, (layer + 1) * width));
+  });
+  const width = Math.max(...rows.map((row) => row.length));
+  if (canvas.width !== width || canvas.height !== rows.length) Object.assign(canvas, { width, height: rows.length });
+  const image = new ImageData(width, rows.length);
+  rows.forEach((row, y) =>
+    row.forEach((value, x) => {
+      const strength = Math.min(Math.abs(value), STRONGEST) / STRONGEST;
+      image.data.set([...colours[value < 0 ? 1 : 0], strength * 255], (y * width + x) * 4);
+    }),
+  );
+  canvas.getContext('2d').putImageData(image, 0, 0);
+}

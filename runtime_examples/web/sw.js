@@ -1,0 +1,65 @@
+// Offline: the page, the runtime and every bundle file that was loaded once come from the cache when there is no network.
+// The network goes first, so that a new bundle or page is never mixed with an old one.
+
+const CACHE = 'edgernn';
+const SHELL = [
+  './',
+  'app.js',
+  'bundle_panel.js',
+  'caption_panel.js',
+  'check_panel.js',
+  'engine.js',
+  'icon.svg',
+  'page.js',
+  'scene.js',
+  'state_strip.js',
+  'style.css',
+  'text_panel.js',
+  'worker.js',
+  'bundles.json',
+  ...[
+    'bundle',
+    'caption',
+    'errors',
+    'generation',
+    'golden',
+    'picture',
+    'safetensors',
+    'sampler',
+    'session',
+    'snapshot',
+    'tokenizer',
+    'zip',
+  ].map((name) => `src/${name}.js`),
+  ...['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs'].map((name) => `vendor/${name}`), // its .wasm comes by the first use
+];
+
+self.addEventListener('install', (event) => {
+  event.waitUntil(
+    caches
+      .open(CACHE)
+      .then((cache) => cache.addAll(SHELL))
+      .then(() => self.skipWaiting()),
+  );
+});
+
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+
+self.addEventListener('fetch', (event) => {
+  const own = new URL(event.request.url).origin === self.location.origin;
+  if (own && event.request.method === 'GET') event.respondWith(fromNetwork(event.request));
+});
+
+async function fromNetwork(request) {
+  const cache = await caches.open(CACHE);
+  let response;
+  try {
+    response = await fetch(request);
+  } catch (error) {
+    const kept = await cache.match(request, { ignoreSearch: true });
+    if (kept) return kept;
+    throw error;
+  }
+  if (response.ok) await cache.put(request, response.clone());
+  return response;
+}

@@ -1,0 +1,278 @@
+// End to end in headless Chromium: node test.mjs SPEC.json. A line of JSON per scenario, { name, ok, detail }; exit 1 where one
+// failed. SPEC says where the bundles are and what Python made of them; tests/runtime_examples/test_web.py writes it.
+
+import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+
+import { chromium } from 'playwright-core';
+
+import { serve } from './serve.mjs';
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const TIMEOUT_MS = 30_000;
+
+const SCENARIOS = {
+  async 'text equals Python, token for token'({ page, spec }) {
+    await openBundle(page, spec.text);
+    equal(await writeGreedy(page, spec.greedy), spec.greedy.text);
+    check(Number((await page.textContent('.rate')).replace(/\D/g, '')) > 0, 'a rate is shown');
+  },
+  async 'a prompt may be empty'({ page, spec }) {
+    await openBundle(page, spec.text);
+    equal(await writeGreedy(page, spec.empty), spec.empty.text);
+  },
+  async 'a learned first state and steps of int8'({ page, spec }) {
+    await openBundle(page, spec.learned);
+    equal(await writeGreedy(page, spec.learned_greedy), spec.learned_greedy.text);
+    await page.selectOption('#artifact', 'onnx/step-int8.onnx');
+    await status(page, 'is ready: onnx/step-int8.onnx');
+    check((await writeGreedy(page, spec.learned_greedy)).length === spec.learned_greedy.length, 'int8 writes as many tokens');
+    await checkDevice(page);
+  },
+  async 'the check is green, in float32 and int8'({ page, spec }) {
+    await openBundle(page, spec.text);
+    check((await checkDevice(page)).length >= 3, 'outputs and states have rows');
+    await page.selectOption('#artifact', 'onnx/step-int8.onnx');
+    await status(page, 'is ready: onnx/step-int8.onnx');
+    check(
+      (await checkDevice(page)).some((row) => row.includes('[0]')),
+      'states are judged layer by layer',
+    );
+  },
+  async 'a golden run of another model fails'({ page, spec }) {
+    await openBundle(page, spec.wrong_golden);
+    await page.click('#check');
+    await page.waitForSelector('#verdict.failed');
+    check((await page.locator('#rows td.failed').count()) > 0, 'the row that failed is marked');
+  },
+  async 'stop, then continue'({ page, spec }) {
+    await openBundle(page, spec.text);
+    await page.fill('#length', '1000000');
+    await page.click('#write');
+    await page.waitForFunction(() => document.querySelector('.new')?.textContent.length > 50);
+    await page.click('#stop');
+    await status(page, 'tokens, the first after');
+    const before = (await page.textContent('.new')).length;
+    await page.fill('#length', '10');
+    await page.click('#continue');
+    await status(page, ' 10 tokens');
+    equal((await page.textContent('.new')).length, before + 10);
+  },
+  async 'a state is saved, restored and forked'({ page, spec }) {
+    await openBundle(page, spec.text);
+    const half = Math.floor(spec.greedy.length / 2);
+    await writeGreedy(page, { ...spec.greedy, length: half });
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#save')]);
+    await openBundle(page, spec.text, { reload: true });
+    await page.setInputFiles('#restore', await download.path());
+    await status(page, `after ${half} tokens is back`);
+    await slide(page, 'temperature', 0);
+    await page.fill('#length', String(spec.greedy.length - half));
+    await page.click('#fork');
+    await page.click('#continue');
+    await status(page, 'Restored: .* Fork: ');
+    const whole = spec.greedy.prompt + spec.greedy.text;
+    equal(await page.locator('.written').allTextContents(), [whole, whole]);
+    await slide(page, 'temperature', 1.5);
+    await page.click('#continue');
+    await page.waitForFunction(
+      (length) =>
+        document.querySelector('.written').textContent.length > length && !document.getElementById('continue').disabled,
+      whole.length,
+    );
+    const [one, other] = await page.locator('.written').allTextContents();
+    check(one !== other, 'the fork goes another way');
+    await openBundle(page, spec.learned, { reload: true });
+    await page.setInputFiles('#restore', await download.path());
+    await error(page, 'of another model');
+  },
+  async 'a picture has its caption, and each word its attention'({ page, spec }) {
+    await openBundle(page, spec.captions);
+    await page.setInputFiles('#picture', spec.picture);
+    await status(page, 'Caption: ');
+    equal((await page.locator('#words button').allTextContents()).join(' '), spec.caption);
+    const plain = await pixels(page);
+    await page.locator('#words button').first().focus();
+    const first = await pixels(page);
+    await page.keyboard.press('Tab');
+    const second = await pixels(page);
+    check(first !== plain && second !== first, 'each word has a map of its own');
+    check(/row \d+, column \d+ of \d+/.test(await page.textContent('#where')), 'the place is told in words');
+    await page.keyboard.press('Enter');
+    equal(await page.locator('#words button[aria-pressed=true]').count(), 1);
+    await checkDevice(page);
+    await page.click('#draw');
+    await status(page, 'Caption: ');
+  },
+  async 'what is no picture is refused'({ page, spec }) {
+    await openBundle(page, spec.captions);
+    await page.setInputFiles('#picture', { name: 'note.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
+    await error(page, 'note.png is no picture');
+  },
+  async 'a prompt the model cannot read names the character'({ page, spec }) {
+    await openBundle(page, spec.text);
+    await page.fill('#prompt', 'a§');
+    await page.click('#write');
+    await error(page, '"§"');
+  },
+  async 'damage is told in words'({ page, spec }) {
+    for (const [name, said] of Object.entries(spec.damaged)) {
+      await page.selectOption('#bundle', { label: name });
+      await error(page, said);
+      check(await page.isHidden('#text-panel'), 'nothing can be written with it');
+    }
+    await openBundle(page, spec.text);
+    check(await page.isHidden('#error'), 'a whole bundle opens after it');
+  },
+  async 'a folder or an .edgernn file of this device'({ page, spec }) {
+    await page.setInputFiles('#folder', spec.folder);
+    await status(page, 'is ready: ');
+    equal(await writeGreedy(page, spec.greedy), spec.greedy.text);
+    await page.setInputFiles('#zip', spec.zip);
+    await status(page, '\\.edgernn is ready: ');
+    equal(await writeGreedy(page, spec.greedy), spec.greedy.text);
+    await page.setInputFiles('#zip', {
+      name: 'bad.edgernn',
+      mimeType: 'application/zip',
+      buffer: Buffer.from('no zip at all, but long enough'),
+    });
+    await error(page, 'is no zip');
+  },
+  async 'works offline after the first load'({ page, spec, server }) {
+    await openBundle(page, spec.text);
+    await server.close();
+    await page.reload();
+    await openBundle(page, spec.text);
+    equal(await writeGreedy(page, spec.greedy), spec.greedy.text);
+    await page.selectOption('#bundle', { label: spec.captions });
+    await error(page, 'no network');
+  },
+  async 'a browser without SIMD is told so'({ page, url }) {
+    await page.addInitScript(() => {
+      WebAssembly.validate = () => false;
+    });
+    await page.goto(url);
+    await error(page, 'no WebAssembly SIMD');
+  },
+  async 'fits a phone, every control has a name, nothing is loaded from elsewhere'({ page, spec, url, requests, complaints }) {
+    await page.setViewportSize({ width: 390, height: 800 });
+    for (const name of [spec.text, spec.captions]) {
+      await openBundle(page, name);
+      check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} is as wide as the screen`);
+    }
+    const nameless = await page.evaluate(() =>
+      [...document.querySelectorAll('input, select, textarea, button')]
+        .filter((control) => !(control.labels?.length || control.textContent.trim()))
+        .map(({ id }) => id),
+    );
+    equal(nameless, []);
+    equal([...new Set(requests.map((each) => new URL(each).origin))], [new URL(url).origin]);
+    equal(complaints, []);
+  },
+};
+
+async function openBundle(page, name, { reload = false } = {}) {
+  if (reload) await page.reload();
+  await page.waitForFunction(() => document.getElementById('bundle').options.length > 0);
+  await page.waitForFunction(() => !/^(Starting|Opening)/.test(document.getElementById('status').textContent));
+  if ((await page.locator('#bundle option:checked').textContent()) !== name || (await page.isVisible('#error'))) {
+    await page.selectOption('#bundle', { label: name });
+  }
+  await status(page, `^${name} is ready: `);
+}
+
+async function writeGreedy(page, { prompt, length }) {
+  await slide(page, 'temperature', 0);
+  await page.fill('#prompt', prompt);
+  await page.fill('#length', String(length));
+  await page.click('#write');
+  await status(page, `^Text: ${length} tokens`);
+  return page.textContent('.new');
+}
+
+async function slide(page, id, value) {
+  await page.locator(`#${id}`).fill(String(value));
+}
+
+async function checkDevice(page) {
+  await page.click('#check');
+  await page.waitForSelector('#verdict.ok, #verdict.failed');
+  await page.waitForSelector('#rows:not([hidden])');
+  const rows = await page.locator('#rows tbody tr').allTextContents();
+  equal(
+    rows.filter((row) => !row.endsWith('✓ ok')),
+    [],
+  );
+  return rows;
+}
+
+async function status(page, pattern) {
+  await page
+    .waitForFunction(([text]) => new RegExp(text).test(document.getElementById('status').textContent), [pattern])
+    .catch(async () => {
+      const [seen, wrong] = [await page.textContent('#status'), await page.textContent('#error')];
+      throw new Error(`the status stayed “${seen}” (${wrong}), expected ${pattern}`);
+    });
+}
+
+async function error(page, said) {
+  await page
+    .waitForFunction(
+      (text) => !document.getElementById('error').hidden && document.getElementById('error').textContent.includes(text),
+      said,
+    )
+    .catch(async () => {
+      throw new Error(`the error stayed “${await page.textContent('#error')}”, expected “${said}”`);
+    });
+}
+
+function pixels(page) {
+  return page.evaluate(() => document.getElementById('view').toDataURL());
+}
+
+function check(holds, what) {
+  if (!holds) throw new Error(`expected: ${what}`);
+}
+
+function equal(found, wanted) {
+  if (!isDeepStrictEqual(found, wanted)) throw new Error(`found ${JSON.stringify(found)}, expected ${JSON.stringify(wanted)}`);
+}
+
+async function play(browser, scenario, spec) {
+  const server = await serve({ bundles: spec.bundles });
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  page.setDefaultTimeout(TIMEOUT_MS);
+  const [requests, complaints] = [[], []];
+  context.on('request', (request) => requests.push(request.url()));
+  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
+  page.on('pageerror', (thrown) => complaints.push(String(thrown)));
+  try {
+    await page.goto(server.url);
+    await scenario({ page, spec, server, url: server.url, requests, complaints });
+    return { ok: true };
+  } catch (thrown) {
+    return { ok: false, detail: `${thrown.message.slice(0, 1500)} ${complaints.join(' ')}` };
+  } finally {
+    await context.close();
+    await server.close().catch(() => {}); // a scenario may have closed it
+  }
+}
+
+const spec = JSON.parse(await readFile(process.argv[2], 'utf8'));
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+for (const [name, scenario] of Object.entries(SCENARIOS)) {
+  const result = await play(browser, scenario, spec);
+  if (!result.ok) process.exitCode = 1;
+  process.stdout.write(`${JSON.stringify({ name, ...result })}\n`);
+}
+await browser.close();

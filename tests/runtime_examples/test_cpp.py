@@ -1,0 +1,270 @@
+"""The C++ example: its parts under sanitizers, and the whole program on the library of the Python wheel."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from edgernn.bundle import Bundle
+from edgernn.decoding.caption_writer import open_captioner
+from edgernn.decoding.captions import search_caption
+from edgernn.decoding.sampling import Sampler
+from edgernn.decoding.writer import write_text
+from edgernn.export.artifacts import ReducedOptions
+from edgernn.export.compression import Budget
+from edgernn.export.pack import export_bundle
+from edgernn.storage import sha256
+
+SOURCES = Path(__file__).resolve().parents[2] / "runtime_examples" / "cpp"
+WARNINGS = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic")
+LOOSE = ReducedOptions(budget=Budget(perplexity=9.0))  # untrained weights: what they lose is not the point
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def compile_program(target: Path, *arguments: str) -> Path:
+    """Compile with every warning an error; skip where there is no compiler."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("g++ is not installed")
+    command = [compiler, *WARNINGS, *arguments, "-o", str(target)]
+    done = subprocess.run(command, cwd=SOURCES, capture_output=True, encoding="utf-8", check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+@pytest.fixture(scope="module")
+def text_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny LSTM in float32 and int8, a step and a decoder each. Read only."""
+    folder = tmp_path_factory.mktemp("bundle") / "text"
+    export_bundle(checkpoint_folder, folder, to="onnx", precision=("float32", "int8"), decoding=True, steps=16, options=LOOSE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def caption_bundle(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny captioner in float32 and int8. Read only."""
+    folder = tmp_path_factory.mktemp("bundle") / "captions"
+    export_bundle(captioner_folder, folder, to="onnx", precision=("float32", "int8"), steps=8, options=LOOSE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test program of everything but the session file, under sanitizers."""
+    target = tmp_path_factory.mktemp("cpp") / "unit"
+    return compile_program(target, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover", "tests/unit.cpp")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run the program, made with the stand-in for ONNX Runtime's header, on the library of the Python wheel."""
+    libraries = sorted(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so*"))
+    if not libraries:
+        pytest.skip("the installed onnxruntime has no libonnxruntime.so")
+    target = tmp_path_factory.mktemp("cpp") / "edgernn_run"
+    program = compile_program(target, "-O1", "-Itests/stand_in", "main.cpp", "session.cpp", "-ldl")
+    environment = {**os.environ, "ONNXRUNTIME_LIBRARY": str(libraries[0])}
+
+    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [str(program), *map(str, arguments)]
+        return subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False, timeout=120)
+
+    return call
+
+
+@pytest.fixture
+def copy(text_bundle: Path, tmp_path: Path) -> Path:
+    """A bundle to damage."""
+    return Path(shutil.copytree(text_bundle, tmp_path / "copy"))
+
+
+def steps(folder: Path) -> list[str]:
+    """The artifacts that this example runs."""
+    return [a.path for a in Bundle.open(folder).manifest.artifacts if a.format == "onnx" and a.graph == "step"]
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], *parts: str) -> None:
+    """Bad input ends with 2 and one line on stderr that has every part."""
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+def edit_manifest(folder: Path, change: Callable[[dict], None]) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def test_the_parts_pass_their_tests_under_sanitizers(unit: Path, text_bundle: Path, caption_bundle: Path) -> None:
+    command = [str(unit), str(text_bundle), str(caption_bundle)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stdout + done.stderr
+
+
+def sampling_cases() -> list[tuple[Sampler, float, np.ndarray]]:
+    """Samplers, uniform numbers and logits, some with ties and tokens that must not come."""
+    random = np.random.default_rng(11)
+    cases = []
+    for index in range(300):
+        logits = random.normal(0, 3, int(random.integers(1, 40))).astype(np.float32)
+        if index % 3 == 0:
+            logits = np.round(logits)
+        if index % 5 == 0:
+            logits[1:][random.random(len(logits) - 1) < 0.3] = -1e30  # as good as never
+        sampler = Sampler(
+            temperature=float(random.choice([0, 0.3, 0.8, 2])),
+            top_k=int(random.choice([0, 1, 3, 100])),
+            top_p=float(random.choice([0.2, 0.9, 1])),
+        )
+        cases.append((sampler, float(random.random()), logits))
+    return cases
+
+
+def test_it_samples_as_the_reference_does(unit: Path) -> None:
+    cases = sampling_cases()
+    lines = [
+        f"{s.temperature} {s.top_k} {s.top_p} {uniform!r} {len(logits)} {' '.join(str(float(logit)) for logit in logits)}"
+        for s, uniform, logits in cases
+    ]
+    done = subprocess.run(
+        [str(unit), "--sample"], input="\n".join(lines), capture_output=True, encoding="utf-8", check=True, timeout=60
+    )
+    assert [int(line) for line in done.stdout.split()] == [s.pick(logits, uniform) for s, uniform, logits in cases]
+
+
+@pytest.mark.parametrize("fixture", ["text_bundle", "caption_bundle"])
+def test_every_step_passes_the_golden_run(run: Run, fixture: str, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue(fixture)
+    assert len(steps(folder)) == 2
+    for artifact in steps(folder):
+        done = run(folder, "--check", "--artifact", artifact)
+        assert done.returncode == 0, (artifact, done.stdout + done.stderr)
+        assert all(line.endswith(" ok") for line in done.stdout.splitlines())
+        assert ("h_next[0]" if "int8" in artifact else "h_next ") in done.stdout
+
+
+def test_another_recording_fails_the_check(run: Run, copy: Path) -> None:
+    golden = copy / "golden.safetensors"
+    data = bytearray(golden.read_bytes())
+    data[-4:] = np.float32(9).tobytes()  # the last value of the last tensor
+    golden.write_bytes(data)
+    edit_manifest(copy, lambda m: m["files"]["golden.safetensors"].update(sha256=sha256(golden)))
+    done = run(copy, "--check")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert " FAILED" in done.stdout
+
+
+def test_greedy_text_is_the_reference_text(run: Run, text_bundle: Path) -> None:
+    expected = write_text(text_bundle, "the quick", length=500, temperature=0, artifact="onnx/step.onnx")
+    done = run(text_bundle, "--prompt", "the quick", "--length", 500, "--temperature", 0, "--json")
+    found = json.loads(done.stdout)
+    assert (found["tokens"], found["text"]) == (expected["tokens"], expected["text"])
+    assert found["artifact"] == "onnx/step.onnx"
+    streamed = run(text_bundle, "--prompt", "the quick", "--length", 500, "--temperature", 0)
+    assert streamed.stdout == "the quick" + expected["text"] + "\n"
+
+
+def test_a_seed_writes_the_same_text_again(run: Run, text_bundle: Path) -> None:
+    first, again, other = (run(text_bundle, "--length", 60, "--temperature", 1, "--seed", seed).stdout for seed in (5, 5, 6))
+    assert first == again != other
+    assert len(first) == 61
+
+
+def test_the_caption_is_the_reference_caption(run: Run, caption_bundle: Path, pictures: np.ndarray, tmp_path: Path) -> None:
+    bundle = Bundle.open(caption_bundle)
+    _, sessions = open_captioner(bundle, "onnx/step.onnx")
+    for index, picture in enumerate(pictures[:3]):
+        path = tmp_path / f"{index}.ppm"
+        path.write_bytes(b"P6\n32 32\n255\n" + picture.tobytes())
+        done = run(caption_bundle, "--image", path, "--json")
+        expected = search_caption(sessions, picture[None], bundle.manifest.decoding).tokens
+        assert json.loads(done.stdout)["tokens"] == list(expected), done.stderr
+
+
+def test_a_step_is_timed(run: Run, text_bundle: Path) -> None:
+    found = json.loads(run(text_bundle, "--time", 20, "--artifact", "onnx/step-int8.onnx").stdout)
+    assert found["artifact"] == "onnx/step-int8.onnx"
+    assert found["steps"] == 20
+    assert found["median_us"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ((), ("no bundle given",)),
+        (("--nonsense",), ("--nonsense",)),
+        (("BUNDLE", "--prompt", "a€"), ('"€"', "leave it out")),
+        (("BUNDLE", "--artifact", "onnx/none.onnx"), ("none.onnx", "onnx/step.onnx")),
+        (("BUNDLE", "--artifact", "onnx/generate.onnx"), ("generate.onnx", "onnx/step.onnx")),
+        (("BUNDLE", "--top-p", "1.5"), ("--top-p",)),
+        (("BUNDLE", "--length", "many"), ("--length", "many")),
+        (("BUNDLE", "--image", "x.ppm"), ("--prompt",)),
+    ],
+)
+def test_misuse_is_one_line(run: Run, text_bundle: Path, arguments: Sequence[str], parts: Sequence[str]) -> None:
+    assert_refused(run(*(text_bundle if word == "BUNDLE" else word for word in arguments)), *parts)
+
+
+def test_a_captioner_asks_for_a_picture_that_is_one(run: Run, caption_bundle: Path, tmp_path: Path) -> None:
+    assert_refused(run(caption_bundle), "--image")
+    for name, data, part in (
+        ("a", b"GIF89a", "PPM"),
+        ("b", b"P6 8 8 255\n" + bytes(192), "32x32"),
+        ("c", b"P6 32 32 255\n", "cut"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(data)
+        assert_refused(run(caption_bundle, "--image", path), part)
+
+
+def test_a_missing_or_damaged_bundle_is_refused(run: Run, copy: Path) -> None:
+    assert_refused(run(copy / "nowhere"), "is not there")
+    edit_manifest(copy, lambda m: m.update(schema_version=2))
+    assert_refused(run(copy), "schema_version 2")
+    (copy / "manifest.json").write_text("{")
+    assert_refused(run(copy), "damaged")
+
+
+def test_what_differs_from_the_manifest_is_refused(run: Run, copy: Path) -> None:
+    model = copy / "onnx" / "step.onnx"
+    data = bytearray(model.read_bytes())
+    data[100] ^= 1
+    model.write_bytes(data)
+    assert_refused(run(copy), "step.onnx", "SHA-256")
+    model.write_bytes(data[:-1])
+    assert_refused(run(copy), "step.onnx", "bytes")
+    edit_manifest(copy, lambda m: m["artifacts"][0].update(path="../step.onnx"))
+    assert_refused(run(copy), "outside")
+
+
+def test_what_this_example_cannot_read_is_named(run: Run, copy: Path) -> None:
+    edit_manifest(copy, lambda m: m["artifacts"][0]["narrowing"].update(dtypes={"h": "float16"}))
+    assert_refused(run(copy), "float16", "choose another artifact")
+    edit_manifest(copy, lambda m: m["artifacts"][0]["narrowing"].update(dtypes={}))
+    edit_manifest(copy, lambda m: m["tokenizer"].update(kind="bpe"))
+    assert_refused(run(copy), "bpe")
+    edit_manifest(copy, lambda m: m["tokenizer"].update(kind="char", ids=m["tokenizer"]["ids"][::-1]))
+    assert_refused(run(copy), "does not encode")
+
+
+def test_no_damage_to_a_manifest_crashes_it(run: Run, copy: Path) -> None:
+    path = copy / "manifest.json"
+    whole = path.read_bytes()
+    random = np.random.default_rng(4)
+    for _ in range(40):
+        data = bytearray(whole[: int(random.integers(1, len(whole) + 1))])
+        data[int(random.integers(len(data)))] = int(random.integers(256))
+        path.write_bytes(data)
+        done = run(copy, "--length", 1)
+        assert done.returncode in (0, 2), (done.returncode, done.stderr)

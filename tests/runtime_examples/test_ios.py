@@ -1,0 +1,65 @@
+"""The Swift example, as far as it can be told without Apple's tools: its names, its package, its promises."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edgernn.bundle import Bundle
+from edgernn.tolerances import tolerance
+
+ROOT = Path(__file__).resolve().parents[2] / "runtime_examples" / "ios"
+SOURCES = sorted((ROOT / "Sources" / "EdgernnSession").glob("*.swift"))
+
+
+def text() -> str:
+    return "\n".join(path.read_text() for path in SOURCES)
+
+
+@pytest.mark.parametrize("name", ["load", "initialState", "step", "encode", "sample", "generate"])
+def test_the_names_are_those_of_every_example(name: str) -> None:
+    assert re.search(rf"public (static )?func {name}\(", text())
+
+
+def test_the_package_lists_its_folders() -> None:
+    package = (ROOT / "Package.swift").read_text()
+    targets = set(re.findall(r'arget\(name: "([^"]+)"', package))
+    assert targets == {path.name for folder in ("Sources", "Tests") for path in (ROOT / folder).iterdir()}
+
+
+def test_no_tensor_name_is_written_in_the_code(bundle_folder: Path, captioner_bundle_folder: Path) -> None:
+    literals = set(re.findall(r'"([A-Za-z_]+)"', text()))
+    for folder in (bundle_folder, captioner_bundle_folder):
+        for graph in Bundle.open(folder).manifest.contract.graphs:
+            assert not literals & {tensor.name for tensor in (*graph.inputs, *graph.outputs)}
+
+
+def test_its_promises_are_those_of_core_ml() -> None:
+    found = re.findall(r'case (("\w+"(?:, )?)+): return \(([0-9.e-]+), (true|false)\)', text())
+    promised = {name: (float(row[2]), row[3] == "true") for row in found for name in re.findall(r"\w+", row[0])}
+    assert set(promised) == {"float32", "float16", "int8", "int4", "palettized4"}
+    for precision, (worst, forced) in promised.items():
+        row = tolerance("coreml", precision)
+        assert (worst, forced) == (row.rollout, row.forced)
+
+
+def test_brackets_close() -> None:
+    for path in [*SOURCES, *ROOT.glob("Sources/edgernn-run/*.swift"), *ROOT.glob("Tests/*/*.swift"), ROOT / "Package.swift"]:
+        plain = re.sub(r"//.*", "", path.read_text())
+        for opening, closing in ("()", "[]", "{}"):
+            assert plain.count(opening) == plain.count(closing), (path.name, opening)
+
+
+def test_it_builds_and_passes_the_golden_run(bundle_folder: Path, tmp_path: Path) -> None:
+    swift = shutil.which("swift")
+    if swift is None or platform.system() != "Darwin":
+        pytest.skip("swift and Core ML are not here; this test needs a Mac with Xcode")
+    command = [swift, "test", "--package-path", str(ROOT), "--scratch-path", str(tmp_path)]
+    environment = {"EDGERNN_BUNDLE": str(bundle_folder), "PATH": str(Path(swift).parent)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,157 @@
+"""The web example, end to end in headless Chromium: ``runtime_examples/web/test.mjs`` plays, each scenario is a test here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgernn.decoding.caption_writer import CaptionWriter
+from edgernn.decoding.writer import write_text
+from edgernn.export.pack import export_bundle
+from edgernn.models.checkpoint import Checkpoint, save
+
+WEB = Path(__file__).resolve().parents[2] / "runtime_examples" / "web"
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+LENGTH = 500
+PROMPT = "the quick "
+SCENARIOS = tuple(re.findall(r"^  async '(.+)'\(", (WEB / "test.mjs").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def _lacking() -> str | None:
+    if shutil.which("node") is None:
+        return "node is not installed"
+    if not Path(CHROMIUM).is_file():
+        return f"there is no chromium at {CHROMIUM}; set CHROMIUM"
+    if not (WEB / "node_modules" / "playwright-core").is_dir():
+        return "npm packages are missing: npm ci --ignore-scripts in runtime_examples/web"
+    if not (WEB / "vendor" / "ort.wasm.min.mjs").is_file():
+        return "the runtime is missing: npm run vendor in runtime_examples/web"
+    return None
+
+
+pytestmark = pytest.mark.skipif(_lacking() is not None, reason=_lacking() or "")
+
+
+def _greedy(bundle: Path, prompt: str) -> dict[str, Any]:
+    return {"prompt": prompt, "length": LENGTH, "text": write_text(bundle, prompt, length=LENGTH, temperature=0)["text"]}
+
+
+def _damage(source: Path, target: Path, change: Callable[[Path], object]) -> str:
+    shutil.copytree(source, target)
+    change(target)
+    return str(target)
+
+
+def _edit(folder: Path, old: str, new: str) -> None:
+    manifest = folder / "manifest.json"
+    text = manifest.read_text(encoding="utf-8")
+    assert old in text
+    manifest.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def _flip(folder: Path, name: str) -> None:
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(bytes(data))
+
+
+def _take_golden(folder: Path, other: Path) -> None:
+    """Put the golden run of another model in, with the digest that belongs to it."""
+    entries = [json.loads((each / "manifest.json").read_text(encoding="utf-8"))["files"] for each in (folder, other)]
+    shutil.copy(other / "golden.safetensors", folder)
+    mine, theirs = (entry["golden.safetensors"] for entry in entries)
+    _edit(folder, mine["sha256"], theirs["sha256"])
+
+
+def _damaged(folder: Path, text: Path) -> dict[str, tuple[str, str]]:
+    """Make damaged copies: name → folder and what the page says of it."""
+    made = {
+        "flipped": (lambda f: _flip(f, "onnx/step.onnx"), "onnx/step.onnx has the SHA-256"),
+        "cut": (lambda f: (f / "onnx/step.onnx").write_bytes(b"ONNX"), "onnx/step.onnx has 4 bytes"),
+        "missing": (lambda f: (f / "onnx/step.onnx").unlink(), "onnx/step.onnx is missing"),
+        "newer": (lambda f: _edit(f, '"schema_version": 1', '"schema_version": 2'), "schema_version 2, expected 1"),
+        "no-json": (lambda f: (f / "manifest.json").write_text("{", encoding="utf-8"), "manifest.json of no-json is damaged"),
+        "bytes": (lambda f: _edit(f, '"kind": "char"', '"kind": "byte"'), "the tokenizer is of kind byte"),
+        "tokens": (lambda f: _flip(f, "tokenizer.json"), "tokenizer.json has the SHA-256"),
+    }
+    return {name: (_damage(text, folder / name, change), said) for name, (change, said) in made.items()}
+
+
+@pytest.fixture(scope="module")
+def spec(
+    tmp_path_factory: pytest.TempPathFactory,
+    checkpoint_folder: Path,
+    captioner_folder: Path,
+    make_model: Callable[..., Any],
+    tokenizer: Any,
+) -> dict[str, Any]:
+    """What test.mjs reads: bundles, and what Python makes of them."""
+    folder = tmp_path_factory.mktemp("web")
+    text, learned, captions, other = (folder / name for name in ("text", "learned", "captions", "other"))
+    held_out = {"tokens": np.arange(20, dtype=np.int64)}
+    gru = make_model(cell="gru", learned_initial_state=True)
+    for name, parameter in gru.named_parameters():
+        if "first_state" in name:
+            parameter.data *= 30  # far enough from zeros for the text to tell
+    save(Checkpoint(gru, tokenizer, {}, held_out), folder / "gru")
+    precisions = ["float32", "int8"]
+    export_bundle(checkpoint_folder, text, to="onnx", precision=precisions, steps=16)
+    export_bundle(folder / "gru", learned, to="onnx", precision=precisions, steps=16)
+    export_bundle(captioner_folder, captions, to="onnx", steps=8)
+    export_bundle(checkpoint_folder, folder / "packed.edgernn", to="onnx", steps=16)
+    shifted = make_model()
+    for parameter in shifted.parameters():
+        parameter.data *= 1.5
+    save(Checkpoint(shifted, tokenizer, {}, held_out), folder / "shifted")
+    export_bundle(folder / "shifted", other, to="onnx", steps=16)
+    wrong = _damage(text, folder / "wrong-golden", lambda f: _take_golden(f, other))
+    picture = np.random.default_rng(1).integers(0, 256, (50, 90, 3), np.uint8)
+    Image.fromarray(picture).save(folder / "picture.png")
+    with CaptionWriter(captions) as writer:
+        caption = writer.write(folder / "picture.png", beam=1).text
+    damaged = _damaged(folder / "damaged", text)
+    return {
+        "bundles": [str(text), str(learned), str(captions), wrong, *(place for place, _ in damaged.values())],
+        "text": "text",
+        "learned": "learned",
+        "captions": "captions",
+        "wrong_golden": "wrong-golden",
+        "greedy": _greedy(text, PROMPT),
+        "empty": _greedy(text, ""),
+        "learned_greedy": _greedy(learned, PROMPT),
+        "damaged": {name: said for name, (_, said) in damaged.items()},
+        "folder": str(text),
+        "zip": str(folder / "packed.edgernn"),
+        "picture": str(folder / "picture.png"),
+        "caption": caption,
+    }
+
+
+@pytest.fixture(scope="module")
+def results(spec: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Play every scenario once: name → ok and detail."""
+    path = tmp_path_factory.mktemp("spec") / "spec.json"
+    path.write_text(json.dumps(spec), encoding="utf-8")
+    done = subprocess.run(["node", "test.mjs", str(path)], cwd=WEB, capture_output=True, text=True, timeout=280, check=False)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines, done.stderr
+    return {line["name"]: line for line in lines}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(results: dict[str, dict[str, Any]], name: str) -> None:
+    assert results[name]["ok"], results[name]["detail"]
+
+
+def test_every_scenario_is_known() -> None:
+    assert len(SCENARIOS) >= 14
