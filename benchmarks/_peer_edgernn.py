@@ -9,7 +9,7 @@ import numpy as np
 from _peer_base import Peer, Stepper, Work
 
 from edgernn import formats
-from edgernn.contract import STEP
+from edgernn.contract import LOGITS, STEP, TOKENS
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
@@ -36,8 +36,8 @@ def _prepare(work: Work, precision: str) -> Stepper:
     session = open_session(bundle, artifact.path)
 
     def step(token: int, state: State) -> tuple[np.ndarray, State]:
-        outputs, after = session.step({"tokens": np.array([[token]], np.int64)}, state)
-        return outputs["logits"], after
+        outputs, after = session.step({TOKENS: np.array([[token]], np.int64)}, state)
+        return outputs[LOGITS], after
 
     return Stepper(step, session.initial_state(), artifact.bytes)
 

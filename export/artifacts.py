@@ -12,7 +12,7 @@ from edgernn import formats
 from edgernn.bundle import digest
 from edgernn.contract import STEP, Contract, Decoding, FileContract, FileGraph
 from edgernn.decoding_graphs import DECODERS
-from edgernn.errors import ContractError, UnavailableError, UsageError
+from edgernn.errors import ContractError, DataError, UnavailableError, UsageError
 from edgernn.export.base import Exporter, Written
 from edgernn.export.calibration import feeds_from, text_feeds
 from edgernn.export.compression import Budget, Compression, Feeds
@@ -98,7 +98,13 @@ class Source:
             return feeds_from(self.references, self.loaded.held_out)
         if self.contract.encode is not None:
             raise UsageError("a captioner is calibrated on held-out pictures; leave the calibration text out")
-        tokens = self.loaded.tokenizer.encode(text)[:_MOST_CALIBRATION_TOKENS]
+        try:
+            tokens = self.loaded.tokenizer.encode(text)[:_MOST_CALIBRATION_TOKENS]
+        except DataError as error:
+            reason = str(error).split(". ")[0]
+            raise DataError(
+                f"the calibration text is of another alphabet: {reason}. Give one that the model can read"
+            ) from error
         if len(tokens) < _FEWEST_CALIBRATION_TOKENS:
             raise UsageError(f"the calibration text has {len(tokens)} tokens, expected {_FEWEST_CALIBRATION_TOKENS} or more")
         return lambda: text_feeds(self.references[STEP], tokens)

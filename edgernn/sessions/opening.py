@@ -126,4 +126,4 @@ def _open_file(path: Path, *, threads: int | None) -> Session:
         raise BundleError(f"no bundle or model file at {path}; make one with: edgernn export RUN --out {path}")
     row, description = describe_file(path)
     file_contract = FileContract.from_metadata(description.metadata, source=str(path))
-    return session_class(row.name).open(path, file_contract, threads=checked_threads(threads))
+    return session_class(row.name, file_contract.graph).open(path, file_contract, threads=checked_threads(threads))

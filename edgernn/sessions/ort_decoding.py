@@ -47,8 +47,8 @@ from edgernn.decoding_graphs import (
 )
 from edgernn.errors import ContractError, UsageError
 from edgernn.interface import FileDescription
-from edgernn.sessions.base import Arrays, Session, State
-from edgernn.sessions.ort import OrtSession
+from edgernn.sessions.base import Arrays, Session, State, checked_threads
+from edgernn.sessions.ort import OrtSession, open_runtime
 
 if TYPE_CHECKING:
     from edgernn.decoding.sampling import Sampler
@@ -107,14 +107,7 @@ class _OrtDecoder(Session):
         cls: type[D], path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
     ) -> D:
         """See ``Session.open``."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 1
-        options.inter_op_num_threads = 1
-        try:
-            opened = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors share no narrower base class
-            raise ContractError(f"{path} is not a model that onnxruntime can open: {first_line(error)}") from error
-        return cls(opened, file_contract, first_state)
+        return cls(open_runtime(path, threads=checked_threads(threads) or 1), file_contract, first_state)
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:

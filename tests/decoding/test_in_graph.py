@@ -12,6 +12,7 @@ from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.in_graph import Generator, InGraphGeneration
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.writer import write_text
+from edgernn.errors import UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.sessions.opening import open_session
 
@@ -39,6 +40,13 @@ def test_the_same_text_and_the_same_place_to_go_on_from(bundle: Bundle) -> None:
         assert np.array_equal(graph.snapshot.pending, host.snapshot.pending)
         for name, state in host.snapshot.state.items():
             np.testing.assert_allclose(graph.snapshot.state[name], state, atol=1e-6)
+
+
+def test_a_lone_file_says_itself_what_it_computes(bundle: Bundle) -> None:
+    generator = open_session(bundle.path("onnx/generate.onnx"))
+    assert isinstance(generator, Generator)
+    with pytest.raises(UsageError, match="threads is 0, expected at least 1"):
+        open_session(bundle.path("onnx/generate.onnx"), threads=0)
 
 
 def test_it_ends_after_a_stop_token(bundle: Bundle) -> None:
