@@ -25,6 +25,7 @@ TOKENIZER = "tokenizer.json"
 INITIAL_STATE = "initial_state.safetensors"
 REFERENCE = "reference"
 EVALUATION = "evaluation"
+SAMPLER = "sampler.json"
 REPORT = "report.json"
 REPORT_PAGE = "report.html"
 

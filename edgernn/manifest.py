@@ -27,6 +27,7 @@ def _inside(path: str) -> str:
 InnerPath = Annotated[str, AfterValidator(_inside)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Bytes = Annotated[int, Field(ge=0)]
+Version = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$")]  # as "1.23": numbers alone can be compared
 
 
 class FileDigest(Model):
@@ -79,8 +80,9 @@ class Artifact(Model):
     """One exported model file (or folder: then ``sha256`` is that of its listing).
 
     ``target`` is the opset, the deployment target or the runtime version for which it was written; ``exporter`` names the
-    packages that wrote it. ``parity`` is absent where the runtime does not exist on the machine that packed. ``weights`` is
-    how each weight is stored, read back from the file, where the exporter can tell; ``loss`` what a reduced precision costs.
+    packages that wrote it. ``requires``: package → the lowest version that runs the file, where that is above edgernn's own
+    lowest. ``parity`` is absent where the runtime does not exist on the machine that packed. ``weights`` is how each weight
+    is stored, read back from the file, where the exporter can tell; ``loss`` what a reduced precision costs.
     """
 
     path: InnerPath
@@ -91,6 +93,7 @@ class Artifact(Model):
     sha256: Sha256
     target: str
     exporter: str
+    requires: dict[str, Version] = Field(default_factory=dict)
     narrowing: Narrowing = Narrowing()
     parity: ParityRecord | None = None
     weights: tuple[StoredWeight, ...] = ()
@@ -123,7 +126,8 @@ class Provenance(Model):
 class Manifest(Model):
     """The whole of ``manifest.json``.
 
-    ``files`` lists every file of the bundle but the manifest itself, the artifacts and the reports.
+    ``files`` lists every file of the bundle but the manifest itself, the artifacts and the reports. ``sampler`` names the
+    vectors by which a host checks its random numbers and its sampling.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -136,6 +140,7 @@ class Manifest(Model):
     initial_state: InnerPath | None = None
     reference: InnerPath | None = None
     evaluation: InnerPath | None = None
+    sampler: InnerPath | None = None
     files: dict[InnerPath, FileDigest]
     provenance: Provenance
 

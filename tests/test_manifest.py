@@ -45,6 +45,7 @@ FULL = Manifest(
             sha256="0" * 64,
             target="opset 17",
             exporter="torch, onnx",
+            requires={"onnxruntime": "1.23"},
             narrowing=Narrowing(axes={"batch": 1}, dtypes={"tokens": "int32"}),
             parity=ParityRecord(steps=4, worst=1e-7, tensor="c_next", tolerance=1e-4),
             weights=WEIGHTS,
@@ -56,11 +57,12 @@ FULL = Manifest(
     initial_state="initial_state.safetensors",
     reference="reference",
     evaluation="evaluation/held_out.safetensors",
+    sampler="sampler.json",
     files={"tokenizer.json": FileDigest(bytes=1, sha256="a" * 64)},
     provenance=Provenance(edgernn="0.1.0", created="now", parameters=9, model={"cell": "lstm"}, training={"loss": 1.5}),
 )
-LEAN = FULL.model_copy(update={"initial_state": None, "reference": None, "evaluation": None, "artifacts": ()})
-PATHS = ("artifacts.0.path", "tokenizer.path", "golden", "initial_state", "reference", "evaluation")
+LEAN = FULL.model_copy(update={"initial_state": None, "reference": None, "evaluation": None, "sampler": None, "artifacts": ()})
+PATHS = ("artifacts.0.path", "tokenizer.path", "golden", "initial_state", "reference", "evaluation", "sampler")
 
 
 def content() -> dict[str, Any]:
