@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
-
 from edgernn.contract import BATCH, IMAGE, LOGITS, TIME, TOKENS, Contract, FileContract, FileGraph, TensorSpec, next_name
 from edgernn.errors import ContractError
 from edgernn.interface import FileTensor, Interface
@@ -106,16 +104,6 @@ def one_row(contract: Contract, tensor: TensorSpec) -> FileTensor:
     """Return ``tensor`` as it is for one row and one time step."""
     sizes: dict[str, int | str] = {**contract.sizes, BATCH: 1, TIME: 1}
     return FileTensor(tensor.name, tensor.dtype, tuple(sizes.get(axis, axis) for axis in tensor.axes))
-
-
-def uniform_numbers(seed: int, count: int, *, position: int = 0) -> np.ndarray:
-    """Return ``count`` numbers in [0, 1), float64, from the stream of ``seed``: those that ``Generation`` would draw.
-
-    ``position`` is how many were used before, ``Snapshot.position``.
-    """
-    numbers = np.random.PCG64(seed)
-    numbers.advance(position)  # each number takes one step
-    return np.random.Generator(numbers).random(count)
 
 
 def _for_each_word(contract: Contract, tensor: TensorSpec) -> FileTensor:

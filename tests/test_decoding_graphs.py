@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edgernn.contract import FileContract
 from edgernn.decoding.generate import Generation, Snapshot
 from edgernn.decoding.sampling import Sampler
-from edgernn.decoding_graphs import caption_interface, generate_interface, heard_outputs, uniform_numbers
+from edgernn.decoding_graphs import caption_interface, generate_interface, heard_outputs
 from edgernn.errors import ContractError
 from edgernn.interface import FileTensor
 from edgernn.model_contracts import captioner_contract, language_contract
+from edgernn.random_numbers import uniform_numbers
 from edgernn.sessions.fake import FakeSession
 
 LANGUAGE = language_contract("lstm", layers=2, hidden=3, vocabulary=7)
@@ -59,13 +58,6 @@ def test_each_kind_of_model_has_its_own() -> None:
         caption_interface(LANGUAGE)
     with pytest.raises(ContractError, match=r"the step graph takes \['features', 'feature_keys'\] beside tokens"):
         generate_interface(captioner("soft-attention").contract)
-
-
-@given(seed=st.integers(0, 2**32), position=st.integers(0, 50), count=st.integers(0, 50))
-def test_the_numbers_are_those_that_a_generation_draws(seed: int, position: int, count: int) -> None:
-    stream = np.random.Generator(np.random.PCG64(seed))
-    one_by_one = [stream.random() for _ in range(position + count)]
-    assert uniform_numbers(seed, count, position=position).tolist() == one_by_one[position:]
 
 
 def test_a_generation_draws_those_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

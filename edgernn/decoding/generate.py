@@ -15,6 +15,7 @@ import numpy as np
 from edgernn.contract import LOGITS, TIME, TOKENS
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import UsageError
+from edgernn.random_numbers import checked_seed, uniform_numbers
 from edgernn.sessions.base import Arrays, Session, State
 
 NO_CONTEXTS: Arrays = MappingProxyType({})
@@ -65,9 +66,12 @@ class Generation:
         session: a session whose contract has ``tokens`` and ``logits``.
         start: where to begin; ``begin`` makes one from a prompt.
         sampler: how to choose.
-        seed: of the random numbers; the n-th sampled token uses the n-th number.
+        seed: of the random numbers, 0 to 2^64 - 1; the n-th sampled token uses the n-th number.
         contexts: what ``encode`` gave, where the model has such a graph.
         suppress: ids that are never written.
+
+    Raises:
+        UsageError: the seed is out of its range.
 
     Attributes:
         snapshot: where it stands.
@@ -88,9 +92,7 @@ class Generation:
         self._sampler = sampler
         self._contexts, self._suppress = contexts, sorted(suppress)
         self.outputs: dict[str, np.ndarray] = {}
-        numbers = np.random.PCG64(seed)
-        numbers.advance(start.position)  # each number takes one step
-        self._random = np.random.Generator(numbers)
+        self._seed = checked_seed(seed)
         self.snapshot = start
 
     def __iter__(self) -> Iterator[int]:
@@ -102,8 +104,9 @@ class Generation:
         if self._suppress:
             logits = logits.copy()
             logits[self._suppress] = -np.inf
-        token = self._sampler.pick(logits, self._random.random())
-        self.snapshot = Snapshot(state, np.array([token], np.int64), self.snapshot.position + 1)
+        position = self.snapshot.position
+        token = self._sampler.pick(logits, float(uniform_numbers(self._seed, 1, position=position)[0]))
+        self.snapshot = Snapshot(state, np.array([token], np.int64), position + 1)
         return token
 
     def write(self, length: int, *, stop: Collection[int] = ()) -> Iterator[int]:

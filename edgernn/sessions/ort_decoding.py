@@ -43,10 +43,10 @@ from edgernn.decoding_graphs import (
     TOP_P,
     UNIFORMS,
     heard_outputs,
-    uniform_numbers,
 )
 from edgernn.errors import ContractError, UsageError
 from edgernn.interface import FileDescription
+from edgernn.random_numbers import uniform_numbers
 from edgernn.sessions.base import Arrays, Session, State, checked_threads
 from edgernn.sessions.ort import OrtSession, open_runtime
 

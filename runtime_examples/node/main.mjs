@@ -8,6 +8,7 @@ import { BadInput, reason } from '../web/src/errors.js';
 import { begin, generate } from '../web/src/generation.js';
 import { check } from '../web/src/golden.js';
 import { parse } from '../web/src/safetensors.js';
+import { readSeed } from '../web/src/sampler.js';
 import { Tokenizer } from '../web/src/tokenizer.js';
 import { load } from './session.mjs';
 
@@ -32,7 +33,7 @@ async function main(argv) {
   const time = number(flags, 'time', { least: 1 });
   const length = number(flags, 'length', { fallback: LENGTH });
   const given = { temperature: real(flags, 'temperature'), topK: number(flags, 'top-k'), topP: real(flags, 'top-p'), length };
-  const seed = number(flags, 'seed', { fallback: 0 });
+  const seed = readSeed(flags.seed ?? 0);
   const session = await load(folder, flags.artifact ?? null);
   if (flags.check) return printCheck(await check(session));
   if (time)

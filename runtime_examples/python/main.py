@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from sampler import Options, generate
+from sampler import SEEDS, Options, generate
 from session import DAMAGED, Arrays, Graph, InputError, Session, first_line, load, read_tensors
 
 TOLERANCES = {"float32": 1e-4, "float16": 0.25, "int8": 0.15, "int4": 0.4, "smallest": 0.4}  # of the golden run
@@ -144,6 +144,8 @@ def _options(session: Session, given: argparse.Namespace) -> Options:
     chosen = {name: defaults[name] if value is None else value for name, value in chosen.items()}
     if not 0 < chosen["top_p"] <= 1:
         raise InputError(f"--top-p is {chosen['top_p']}, expected above 0 and at most 1; 1 keeps all")
+    if given.seed >= SEEDS:
+        raise InputError(f"--seed is {given.seed}, expected 0 to {SEEDS - 1}; change it")
     return Options(given.length, seed=given.seed, **chosen)
 
 

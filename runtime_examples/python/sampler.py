@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from session import Arrays, Session
 
+SEEDS = 1 << 64  # how many seeds there are
 PREFILL_STEPS = 256  # a longer prompt goes in as several calls, so that memory stays bounded
 
 
@@ -20,7 +21,7 @@ class Options:
         temperature: logits are divided by it; 0 takes the most probable token.
         top_k: keep the k most probable tokens; 0 keeps all.
         top_p: keep the fewest tokens whose probabilities sum to at least this; 1 keeps all.
-        seed: of the random numbers, one a token.
+        seed: of the random numbers, one a token; 0 to 2^64 - 1.
     """
 
     length: int = 200
@@ -47,6 +48,14 @@ def sample(logits: np.ndarray, options: Options, uniform: float) -> int:
     return int(order[min(chosen, len(cumulative) - 1)])
 
 
+def uniform_at(seed: int, position: int) -> float:
+    """Return the number in [0, 1) of a seed that decides the token at ``position``: SplitMix64, as in every example."""
+    bits = (seed + (position + 1) * 0x9E3779B97F4A7C15) % SEEDS
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 % SEEDS
+    bits = (bits ^ bits >> 27) * 0x94D049BB133111EB % SEEDS
+    return ((bits ^ bits >> 31) >> 11) * 2.0**-53
+
+
 def generate(
     session: Session, prompt: str, options: Options, *, image: np.ndarray | None = None
 ) -> Iterator[tuple[int, Arrays]]:
@@ -61,12 +70,11 @@ def generate(
     decoding = session.manifest["decoding"]
     contexts, state = ({}, session.initial_state()) if image is None else session.encode(image)
     pending = session.tokenizer.encode(prompt) or decoding["start"]
-    random = np.random.default_rng(options.seed)
-    for _ in range(min(options.length, decoding["length"] or options.length)):
+    for position in range(min(options.length, decoding["length"] or options.length)):
         outputs, state = feed(session, pending, state, contexts)
         logits = outputs[session.output("vocab")].copy()  # [V]
         logits[decoding["suppress"]] = -np.inf
-        token = sample(logits, options, random.random())
+        token = sample(logits, options, uniform_at(options.seed, position))
         yield token, outputs
         if token in decoding["stop"]:
             return

@@ -26,6 +26,13 @@ const SCENARIOS = {
     equal(await writeGreedy(page, spec.greedy), spec.greedy.text);
     check(Number((await page.textContent('.rate')).replace(/\D/g, '')) > 0, 'a rate is shown');
   },
+  async 'the same seed writes the text of Python'({ page, spec }) {
+    await openBundle(page, spec.text);
+    for (const seeded of spec.seeded) equal(await write(page, seeded), seeded.text);
+    await page.fill('#seed', '-1');
+    await page.click('#write');
+    await error(page, 'the seed is "-1", expected a whole number from 0 to 18446744073709551615');
+  },
   async 'a prompt may be empty'({ page, spec }) {
     await openBundle(page, spec.text);
     equal(await writeGreedy(page, spec.empty), spec.empty.text);
@@ -190,8 +197,13 @@ async function openBundle(page, name, { reload = false } = {}) {
   await status(page, `^${name} is ready: `);
 }
 
-async function writeGreedy(page, { prompt, length }) {
-  await slide(page, 'temperature', 0);
+function writeGreedy(page, { prompt, length }) {
+  return write(page, { prompt, length, temperature: 0, seed: 0 });
+}
+
+async function write(page, { prompt, length, temperature, seed }) {
+  await slide(page, 'temperature', temperature);
+  await page.fill('#seed', String(seed));
   await page.fill('#prompt', prompt);
   await page.fill('#length', String(length));
   await page.click('#write');

@@ -1,6 +1,7 @@
 // Writing: one text, or two side by side from one state. A text is its snapshot and what was written: plain data.
 
 import { attempt, download, element, onFile, tell } from './page.js';
+import { nextSeed, readSeed } from './src/sampler.js';
 import { drawState } from './state_strip.js';
 
 const SLIDERS = ['temperature', 'top-k', 'top-p'];
@@ -25,7 +26,7 @@ export function startTextPanel(engine) {
     element('stop').disabled = !running;
   };
   const writeAll = async (prompt) => {
-    const [seed, length] = [wholeNumber('seed', 0), wholeNumber('length', 1)];
+    const [seed, length] = [readSeed(element('seed').value), wholeNumber('length', 1)];
     tell('Writing…');
     const jobs = texts.map((text) => write(engine, text, { prompt, seed, length }));
     show();
@@ -52,7 +53,10 @@ export function startTextPanel(engine) {
       const [first] = texts;
       texts = [
         first,
-        { ...newText('Fork', first.given, first.written), snapshot: { ...first.snapshot, seed: first.snapshot.seed + 1 } },
+        {
+          ...newText('Fork', first.given, first.written),
+          snapshot: { ...first.snapshot, seed: nextSeed(first.snapshot.seed) },
+        },
       ];
       show();
       redraw(texts[1]);

@@ -16,6 +16,7 @@ from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
 from edgernn.errors import UsageError
 from edgernn.model_contracts import language_contract
+from edgernn.random_numbers import uniform_numbers
 from edgernn.sessions.base import Session, State
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
@@ -193,7 +194,7 @@ def test_the_same_seed_writes_the_same_and_another_seed_another(ort: Session) ->
 
 
 def test_the_nth_token_uses_the_nth_number_of_the_seed(ort: Session) -> None:
-    numbers = np.random.default_rng(9).random(5)
+    numbers = uniform_numbers(9, 5)
     tokens, _ = write(ort, ids(0), 5, SAMPLED, 9)
     state, feed = ort.initial_state(), 0
     for token, number in zip(tokens, numbers, strict=True):

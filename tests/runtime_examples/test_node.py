@@ -16,6 +16,7 @@ from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint, save
+from edgernn.random_numbers import uniform_numbers
 
 NODE = Path(__file__).resolve().parents[2] / "runtime_examples" / "node"
 WEB_SOURCES = NODE.parent / "web" / "src"
@@ -206,6 +207,8 @@ def test_damage_is_told_in_one_line(text: Path, change: Callable[[Path], object]
         (["--top-p", "0"], "top-p is 0"),
         (["--top-k", "1.5"], "expected a whole number"),
         (["--length", "many"], "expected a number"),
+        (["--seed", "18446744073709551616"], "expected a whole number from 0 to 18446744073709551615"),
+        (["--seed", "0x10"], "expected a whole number from 0 to"),
         (["--time", "0"], "--time is 0"),
         (["--colour"], "--colour"),
         (["--image", "cat.png"], "decodes no pictures"),
@@ -266,17 +269,22 @@ def test_suppressed_tokens_are_never_written() -> None:
 
 
 @needs_node
-def test_uniform_numbers_are_even_and_differ_by_seed() -> None:
-    numbers = np.array(
-        _script(
-            "import { uniformAt } from './sampler.js';"
-            "console.log(JSON.stringify([0, 1].map((seed) => Array.from({ length: 20000 }, (_, at) => uniformAt(seed, at)))));"
-        )
+def test_the_random_numbers_are_pythons() -> None:
+    found = _script(
+        "import { readSeed, uniformAt } from './sampler.js';"
+        "const take = (seed, first) => Array.from({ length: 200 }, (_, at) => uniformAt(readSeed(seed), first + at));"
+        "console.log(JSON.stringify([take(0, 0), take('18446744073709551615', 5), take(7n, 2 ** 40)]));"
     )
-    assert ((numbers >= 0) & (numbers < 1)).all()
-    assert np.abs(np.histogram(numbers[0], 20, (0, 1))[0] - 1000).max() < 150
-    assert abs(np.corrcoef(numbers)[0, 1]) < 0.03
-    assert abs(np.corrcoef(numbers[0][1:], numbers[0][:-1])[0, 1]) < 0.03
+    places = [(0, 0), (2**64 - 1, 5), (7, 2**40)]
+    assert found == [uniform_numbers(seed, 200, position=position).tolist() for seed, position in places]
+
+
+@needs_runtime
+def test_the_same_seed_writes_the_text_of_python(text: Path, learned: Path) -> None:
+    for folder, seed in [(text, 7), (learned, 2**64 - 1)]:
+        done = _run(folder, "--prompt", PROMPT, "--length", LENGTH, "--temperature", 0.8, "--seed", seed, "--json")
+        wanted = write_text(folder, PROMPT, length=LENGTH, temperature=0.8, seed=seed)
+        assert json.loads(done.stdout)["tokens"] == wanted["tokens"]
 
 
 @needs_node

@@ -351,6 +351,7 @@ def test_an_app_may_ship_the_file_that_it_uses_alone(text: Path, tmp_path: Path)
         (["--temperature", "-1"], "'-1' given, expected a number of 0 or more"),
         (["--temperature", "nan"], "'nan' given, expected a number of 0 or more"),
         (["--top-p", "0"], "--top-p is 0.0, expected above 0 and at most 1"),
+        (["--seed", "18446744073709551616"], "--seed is 18446744073709551616, expected 0 to 18446744073709551615"),
         (["--length", "x"], "'x' given, expected a number of 0 or more"),
         (["--time", "0"], "'0' given, expected a number of 1 or more"),
         (["--bogus"], "unrecognized arguments: --bogus"),

@@ -46,6 +46,12 @@ def _greedy(bundle: Path, prompt: str) -> dict[str, Any]:
     return {"prompt": prompt, "length": LENGTH, "text": write_text(bundle, prompt, length=LENGTH, temperature=0)["text"]}
 
 
+def _seeded(bundle: Path, seed: int) -> dict[str, Any]:
+    options: dict[str, Any] = {"length": LENGTH, "temperature": 0.8, "seed": seed}
+    text = write_text(bundle, PROMPT, **options)["text"]
+    return {**options, "seed": str(seed), "prompt": PROMPT, "text": text}
+
+
 def _damage(source: Path, target: Path, change: Callable[[Path], object]) -> str:
     shutil.copytree(source, target)
     change(target)
@@ -127,6 +133,7 @@ def spec(
         "captions": "captions",
         "wrong_golden": "wrong-golden",
         "greedy": _greedy(text, PROMPT),
+        "seeded": [_seeded(text, seed) for seed in (7, 2**64 - 1)],
         "empty": _greedy(text, ""),
         "learned_greedy": _greedy(learned, PROMPT),
         "damaged": {name: said for name, (_, said) in damaged.items()},

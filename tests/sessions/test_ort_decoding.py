@@ -13,10 +13,11 @@ from edgernn.bundle import Bundle
 from edgernn.contract import Decoding, FileContract
 from edgernn.decoding.beam import Hypothesis
 from edgernn.decoding.sampling import Sampler
-from edgernn.decoding_graphs import caption_interface, generate_interface, uniform_numbers
+from edgernn.decoding_graphs import caption_interface, generate_interface
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.caption_loop import caption_model
 from edgernn.export.loop import generate_model
+from edgernn.random_numbers import uniform_numbers
 from edgernn.sessions.ort_decoding import Captioned, OrtCaptioner, OrtGenerator
 
 GREEDY, PROMPT = Sampler(0), np.array([1, 2, 3])

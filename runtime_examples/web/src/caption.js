@@ -1,6 +1,7 @@
 // From a picture to a caption, with where the model looked for each word.
 
 import { generate } from './generation.js';
+import { readSeed } from './sampler.js';
 
 /**
  * Caption a picture.
@@ -11,7 +12,7 @@ import { generate } from './generation.js';
 export async function caption(session, tokenizer, image, given = {}) {
   const { contexts, state } = await session.encode(image);
   const { start, stop } = session.bundle.manifest.decoding;
-  const first = { state, pending: start, position: 0, seed: given.seed ?? 0 };
+  const first = { state, pending: start, position: 0, seed: readSeed(given.seed ?? 0) };
   const words = [];
   for await (const { token, outputs } of generate(session, first, given, contexts)) {
     if (stop.includes(token)) break;

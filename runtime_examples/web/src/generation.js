@@ -1,7 +1,7 @@
 // From a prompt to a stream of tokens. A snapshot { state, pending, position, seed } says where a text stands: keep it, copy
 // it (two texts from one state), save it, go on from it on another device. Tokens and text come as they would have without.
 
-import { sample, samplingOptions, uniformAt } from './sampler.js';
+import { readSeed, sample, samplingOptions, uniformAt } from './sampler.js';
 
 const PREFILL_STEPS = 256; // a longer prompt goes in as several calls, so that memory stays bounded
 
@@ -10,11 +10,12 @@ const PREFILL_STEPS = 256; // a longer prompt goes in as several calls, so that 
  *
  * @param prompt token ids; may be empty: then decoding.start is fed, or nothing when going on
  * @param after the snapshot to continue, else null
+ * @param seed of the random numbers, 0 to 2^64 - 1: a number, a BigInt or text
  */
 export function begin(session, prompt, { after = null, seed = 0 } = {}) {
   if (after) return { ...after, pending: [...after.pending, ...prompt] };
   const start = prompt.length ? prompt : session.bundle.manifest.decoding.start;
-  return { state: session.initialState(), pending: start, position: 0, seed };
+  return { state: session.initialState(), pending: start, position: 0, seed: readSeed(seed) };
 }
 
 /**

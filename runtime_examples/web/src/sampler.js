@@ -2,6 +2,8 @@
 
 import { BadInput } from './errors.js';
 
+const SEEDS = 1n << 64n; // how many seeds there are
+
 /** Return a bundle's decoding defaults, each replaced where `given` has a value; refuse what is out of range. */
 export function samplingOptions(defaults, given = {}) {
   const pick = (name, fallback) => given[name] ?? fallback;
@@ -51,10 +53,24 @@ function argmax(scores) {
   return best;
 }
 
-/** The uniform number of the n-th sampled token of a seed (mulberry32, by its position: any can be had without the others). */
+/** Read a seed, 0 to 2^64 - 1, from text, a number or a BigInt; returns a BigInt. */
+export function readSeed(given) {
+  const text = String(given);
+  const seed = /^\d{1,20}$/.test(text) ? BigInt(text) : SEEDS;
+  if (seed >= SEEDS)
+    throw new BadInput(`the seed is ${JSON.stringify(text)}, expected a whole number from 0 to ${SEEDS - 1n}; change it`);
+  return seed;
+}
+
+/** The seed after one; after the last comes 0. */
+export function nextSeed(seed) {
+  return (seed + 1n) % SEEDS;
+}
+
+/** The number in [0, 1) of a seed (BigInt) that decides the token at a position: SplitMix64, as in every example. */
 export function uniformAt(seed, position) {
-  let bits = (Math.imul(position + 1, 0x6d2b79f5) + Math.imul(seed + 1, 0x9e3779b1)) | 0;
-  bits = Math.imul(bits ^ (bits >>> 15), bits | 1);
-  bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-  return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+  let bits = BigInt.asUintN(64, seed + BigInt(position + 1) * 0x9e3779b97f4a7c15n);
+  bits = BigInt.asUintN(64, (bits ^ (bits >> 30n)) * 0xbf58476d1ce4e5b9n);
+  bits = BigInt.asUintN(64, (bits ^ (bits >> 27n)) * 0x94d049bb133111ebn);
+  return Number((bits ^ (bits >> 31n)) >> 11n) / 2 ** 53;
 }

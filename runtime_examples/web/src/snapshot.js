@@ -2,6 +2,7 @@
 
 import { BadInput } from './errors.js';
 import { parse, serialise } from './safetensors.js';
+import { readSeed } from './sampler.js';
 
 const PENDING = 'pending_tokens'; // int64 [N], beside the states under their contract names
 const KEYS = { model: 'edgernn.golden_sha256', position: 'edgernn.position', seed: 'edgernn.seed', text: 'edgernn.text' };
@@ -28,13 +29,13 @@ export function fromFile(session, bytes) {
   const wrong = Object.keys(wanted).find(
     (name) => String(state[name]?.dims) !== String(wanted[name].dims) || state[name].dtype !== wanted[name].dtype,
   );
-  const [position, seed] = [Number(metadata[KEYS.position]), Number(metadata[KEYS.seed])];
-  if (wrong || !pending || !Number.isSafeInteger(position) || !Number.isSafeInteger(seed)) {
+  const position = Number(metadata[KEYS.position]);
+  if (wrong || pending?.dtype !== 'int64' || !(Number.isSafeInteger(position) && position >= 0)) {
     throw new BadInput(
       `the saved state is damaged in ${wrong ?? 'its place'}; expected every state of the contract; save it again`,
     );
   }
-  const snapshot = { state, pending: Array.from(pending.data, Number), position, seed };
+  const snapshot = { state, pending: Array.from(pending.data, Number), position, seed: readSeed(metadata[KEYS.seed]) };
   return { snapshot, text: metadata[KEYS.text] ?? '' };
 }
 
