@@ -11,8 +11,10 @@ import safetensors.numpy
 import torch
 
 from edgernn.bundle import Bundle
-from edgernn.contract import CELL_STATES, FileContract
+from edgernn.contract import CELL_STATES, ENCODE, STEP, FileContract
 from edgernn.errors import BundleError
+from edgernn.model_contracts import language_contract
+from edgernn.models.captioner import Captioner
 from edgernn.models.language import LanguageModel
 from edgernn.models.recurrent import CELLS
 from edgernn.parity import golden
@@ -167,3 +169,123 @@ def test_a_golden_run_of_other_shapes(make_model: MakeModel, path: Path, change:
     edit(path, change)
     with pytest.raises(BundleError, match="export the bundle again"):
         golden.replay(EagerSession(make_model()), path)
+
+
+def wide_contract(*, vocabulary: int = 5000, **sizes: int) -> FileContract:
+    return FileContract(contract=language_contract("lstm", vocabulary=vocabulary, **{"layers": 1, "hidden": 4, **sizes}))
+
+
+def large_model(make_model: MakeModel) -> LanguageModel:
+    return make_model(vocabulary=5000, layers=1, hidden=7)
+
+
+@pytest.fixture
+def wide(make_model: MakeModel, tmp_path: Path) -> Path:
+    """A golden run of a model whose logits would take 5 MB."""
+    golden.record(EagerSession(large_model(make_model)), tmp_path / "golden.safetensors")
+    return tmp_path / "golden.safetensors"
+
+
+def test_a_wide_output_is_recorded_as_five_tensors(make_model: MakeModel, wide: Path) -> None:
+    tensors = safetensors.numpy.load_file(wide)
+    assert {name: (str(array.dtype), array.shape) for name, array in tensors.items()} == {
+        "tokens": ("int64", (256, 1, 1)),
+        **dict.fromkeys(("h", "c"), ("float32", (1, 1, 7))),
+        **{f"{name}_next": ("float32", (256, 1, 1, 7)) for name in ("h", "c")},
+        "logits.columns": ("int64", (256,)),
+        "logits.at_columns": ("float32", (256, 1, 1, 256)),
+        "logits.largest_ids": ("int64", (256, 1, 1, 32)),
+        "logits.largest": ("float32", (256, 1, 1, 32)),
+        "logits.log_sum": ("float32", (256, 1, 1)),
+    }
+    outputs, _ = EagerSession(large_model(make_model)).step({"tokens": tensors["tokens"][0]}, {n: tensors[n] for n in "hc"})
+    logits = outputs["logits"]
+    np.testing.assert_array_equal(tensors["logits.at_columns"][0], logits[..., tensors["logits.columns"]])
+    np.testing.assert_array_equal(tensors["logits.largest"][0], -np.sort(-logits, axis=-1)[..., :32])
+    np.testing.assert_array_equal(logits[0, 0, tensors["logits.largest_ids"][0, 0, 0]], tensors["logits.largest"][0, 0, 0])
+    assert tensors["logits.log_sum"][0, 0, 0] == pytest.approx(np.log(np.exp(logits.astype(float)).sum()))
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_wide_run_replays_exactly(make_model: MakeModel, wide: Path, forced: bool) -> None:
+    drifts = golden.replay(EagerSession(large_model(make_model)), wide, forced=forced)
+    states = [f"{name}_next{'[0]' if forced else ''}" for name in ("h", "c")]
+    assert {drift.tensor for drift in drifts} == {"logits.at_columns", "logits.largest", "logits.log_sum", *states}
+    assert max(drift.worst for drift in drifts) == 0
+    assert all(drift.scale > 0 and len(drift.curve) == 256 for drift in drifts)
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda head: head.bias[2500:].add_(1), "logits.at_columns"),
+        (lambda head: head.weight.mul_(1.5), "logits.largest"),
+        (lambda head: head.bias.add_(torch.linspace(-1, 1, 5000)), "logits.log_sum"),
+    ],
+    ids=["half of the columns", "a larger matrix", "another bias"],
+)
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_wide_run_catches_another_head(
+    make_model: MakeModel, wide: Path, change: Callable[[torch.nn.Linear], object], where: str, forced: bool
+) -> None:
+    model = large_model(make_model)
+    with torch.no_grad():
+        change(model.head)
+    found = {drift.tensor: drift.scaled for drift in golden.replay(EagerSession(model), wide, forced=forced)}
+    assert found[where] > 1e-3
+    assert {name: value for name, value in found.items() if value} == {n: found[n] for n in found if n.startswith("logits")}
+
+
+@pytest.mark.parametrize("sizes", [{"vocabulary": 200_000}, {"layers": 5, "hidden": 4096}, {"layers": 2, "hidden": 2048}])
+def test_a_run_is_at_most_four_megabytes(tmp_path: Path, sizes: dict[str, int]) -> None:
+    session, path = FakeSession(wide_contract(**sizes)), tmp_path / "golden"
+    golden.record(session, path)
+    assert path.stat().st_size <= golden.MOST_BYTES
+    assert len(safetensors.numpy.load_file(path)["tokens"]) >= 8
+    assert max(drift.worst for drift in golden.replay(session, path)) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("logits.columns", lambda ids: ids[::-1], "logits.columns must be ascending ids from 0 to 4999"),
+        ("logits.columns", lambda ids: ids + 1, "logits.columns must be ascending ids from 0 to 4999"),
+        ("logits.columns", lambda ids: ids[:-1], "does not fit the contract in logits.at_columns"),
+        ("logits.largest_ids", lambda ids: ids - 5000, "logits.largest_ids must be ids from 0 to 4999"),
+        ("logits.log_sum", lambda sums: sums[:-1], "does not fit the contract in logits.log_sum"),
+        ("logits.largest", lambda values: values.astype(np.float64), "does not fit the contract in logits.largest"),
+    ],
+)
+def test_a_damaged_wide_run(
+    make_model: MakeModel, wide: Path, name: str, change: Callable[[np.ndarray], np.ndarray], reason: str
+) -> None:
+    edit(wide, lambda tensors: {**tensors, name: change(tensors[name])})
+    with pytest.raises(BundleError, match=f"{reason}.*; export the bundle again"):
+        golden.replay(EagerSession(large_model(make_model)), wide)
+
+
+def test_a_wide_run_written_whole_goes_on_replaying(make_model: MakeModel, wide: Path) -> None:
+    session = EagerSession(large_model(make_model))
+    parts = safetensors.numpy.load_file(wide)
+    whole = {name: array for name, array in parts.items() if not name.startswith("logits")}
+    state, logits = {name: parts[name] for name in "hc"}, []
+    for tokens in parts["tokens"]:
+        outputs, state = session.step({"tokens": tokens}, state)
+        logits.append(outputs["logits"].copy())
+    safetensors.numpy.save_file({**whole, "logits": np.stack(logits)}, wide)
+    drifts = golden.replay(session, wide)
+    assert [drift.tensor for drift in drifts] == ["logits", "h_next", "c_next"]
+    assert max(drift.worst for drift in drifts) == 0
+
+
+def test_a_captioner_with_many_words_and_a_large_picture(make_captioner: Callable[..., Captioner], tmp_path: Path) -> None:
+    model, path = make_captioner(vocabulary=20_000, image_size=128), tmp_path / "golden.safetensors"
+    contract = model.config.contract()
+    step, encoder = (EagerSession(model, FileContract(contract=contract, graph=graph)) for graph in (STEP, ENCODE))
+    golden.record(step, path, encoder=encoder)
+    assert path.stat().st_size <= golden.MOST_BYTES
+    tensors = safetensors.numpy.load_file(path)
+    assert "logits.columns" in tensors
+    assert tensors["attention"].shape == (len(tensors["tokens"]), 1, 1, contract.sizes["regions"])
+    for session in (step, encoder):
+        assert max(drift.worst for drift in golden.replay(session, path)) == 0
