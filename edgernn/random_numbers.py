@@ -12,12 +12,13 @@ of Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014
 from __future__ import annotations
 
 import operator
+from typing import Literal
 
 import numpy as np
 
 from edgernn.errors import UsageError
 
-GENERATOR = "splitmix64"  # its name in files
+GENERATOR: Literal["splitmix64"] = "splitmix64"  # its name in files
 SEEDS = 1 << 64  # how many seeds there are
 _INCREMENT = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)

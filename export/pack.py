@@ -17,6 +17,7 @@ from edgernn import formats, storage
 from edgernn.bundle import Bundle, digest
 from edgernn.contract import ENCODE, STEP, Contract
 from edgernn.data.tokenizer import Tokenizer
+from edgernn.decoding.sampler_vectors import write_vectors
 from edgernn.decoding_graphs import decoder_of
 from edgernn.errors import BundleError, UsageError
 from edgernn.export.artifacts import Job, ReducedOptions, Source, Tell, write_artifact
@@ -163,6 +164,7 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
         artifacts=tuple(artifacts),
         tokenizer=_tokenizer_entry(loaded.tokenizer),
         golden=bundles.GOLDEN,
+        sampler=bundles.SAMPLER,
         initial_state=has[bundles.INITIAL_STATE],
         reference=has[bundles.REFERENCE],
         evaluation=evaluation if (folder / evaluation).exists() else None,
@@ -193,7 +195,8 @@ def _write_companions(
     reference = references[STEP]
     loaded.tokenizer.save(folder / bundles.TOKENIZER)
     golden.record(reference, folder / bundles.GOLDEN, encoder=references.get(ENCODE))
-    names = [bundles.TOKENIZER, bundles.GOLDEN]
+    write_vectors(folder / bundles.SAMPLER)
+    names = [bundles.TOKENIZER, bundles.GOLDEN, bundles.SAMPLER]
     if reference.contract.initial_state == "learned":
         storage.write_bytes(folder / bundles.INITIAL_STATE, safetensors.numpy.save(reference.initial_state(1)))
         names.append(bundles.INITIAL_STATE)

@@ -100,12 +100,9 @@ class Generation:
 
     def __next__(self) -> int:
         self.outputs, state = prefill(self._session, self.snapshot.pending[None], self.snapshot.state, contexts=self._contexts)
-        logits = self.outputs[LOGITS][0]  # [V]
-        if self._suppress:
-            logits = logits.copy()
-            logits[self._suppress] = -np.inf
         position = self.snapshot.position
-        token = self._sampler.pick(logits, float(uniform_numbers(self._seed, 1, position=position)[0]))
+        uniform = float(uniform_numbers(self._seed, 1, position=position)[0])
+        token = self._sampler.pick(self.outputs[LOGITS][0], uniform, suppress=self._suppress)  # of [V]
         self.snapshot = Snapshot(state, np.array([token], np.int64), position + 1)
         return token
 

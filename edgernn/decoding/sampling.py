@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,15 +45,30 @@ class Sampler:
             defaults.top_p if top_p is None else top_p,
         )
 
-    def pick(self, logits: np.ndarray, uniform: float) -> int:
+    def pick(self, logits: np.ndarray, uniform: float, *, suppress: Sequence[int] = ()) -> int:
         """Choose a token.
 
         Args:
-            logits: ``[V]``, any float dtype; ties are broken by the lower id.
+            logits: ``[V]``, any float dtype; ties are broken by the lower id. They are not changed.
             uniform: a number in [0, 1) that decides, so that the same numbers give the same text everywhere.
+            suppress: ids that are never chosen.
         """
+        if suppress:
+            logits = logits.copy()
+            logits[list(suppress)] = -np.inf
         if self.temperature == 0:
             return int(np.argmax(logits))
+        order, cumulative = self.shares(logits)
+        chosen = int(np.searchsorted(cumulative, uniform, side="right"))
+        return int(order[min(chosen, len(cumulative) - 1)])
+
+    def shares(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how [0, 1) is shared out between the tokens that may be drawn from ``logits [V]``; not for temperature 0.
+
+        Returns:
+            Ids, the most probable first, int64 ``[K or more]``, and where the share of each ends, float64 ``[K]``, rising to
+            exactly 1.
+        """
         order = np.argsort(-logits, kind="stable")
         if self.top_k:
             order = order[: self.top_k]
@@ -64,5 +80,4 @@ class Sampler:
         if self.top_p < 1:
             kept = int(np.searchsorted(cumulative, self.top_p)) + 1
             cumulative = cumulative[:kept] / cumulative[min(kept, len(cumulative)) - 1]
-        chosen = int(np.searchsorted(cumulative, uniform, side="right"))
-        return int(order[min(chosen, len(cumulative) - 1)])
+        return order, cumulative

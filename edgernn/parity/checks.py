@@ -16,6 +16,7 @@ from edgernn.contract import CAPTIONS, ENCODE, IMAGE, STEP, TOKENS, file_problem
 from edgernn.data.captions import PAD_ID
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.decoding.captions import CaptionSessions
+from edgernn.decoding.sampler_vectors import read_vectors, vector_problems
 from edgernn.decoding.writer import open_tokenizer
 from edgernn.decoding_graphs import DECODERS, file_interface
 from edgernn.errors import BundleError, ContractError, DataError, UnavailableError
@@ -48,7 +49,7 @@ def run_check(subject: Subject, name: str) -> Check:
 
 
 def check_contract(subject: Subject) -> Check:
-    """Names, axes, dtypes, target and metadata in the file itself, against the manifest; and the tokenizer's size."""
+    """Names, axes, dtypes, target and metadata in the file itself, against the manifest; tokenizer; sampler vectors."""
     artifact, bundle = subject.artifact, subject.bundle
     description = session_class(artifact.format).describe(bundle.path(artifact.path))
     file_contract = bundle.file_contract(artifact)
@@ -59,7 +60,7 @@ def check_contract(subject: Subject) -> Check:
         open_tokenizer(bundle)
     except (BundleError, DataError) as error:
         problems.append(str(error))
-    problems += [*_first_state_problems(subject), *_tokenizer_problems(subject)]
+    problems += [*_first_state_problems(subject), *_tokenizer_problems(subject), *_sampler_problems(subject)]
     interface = description.interface
     agreed = f"{len(interface.inputs)} inputs, {len(interface.outputs)} outputs, {len(interface.states)} kept states, metadata"
     return Check(name="contract", status="failed" if problems else "passed", detail="; ".join(problems) or agreed)
@@ -93,6 +94,15 @@ def _tokenizer_problems(subject: Subject) -> list[str]:
         return []
     at = next((i for i, (a, b) in enumerate(zip(ids, entry.ids, strict=False)) if a != b), min(len(ids), len(entry.ids)))
     return [f"the tokenizer does not give the ids that were recorded for its text, from token {at} on: it is another one"]
+
+
+def _sampler_problems(subject: Subject) -> list[str]:
+    """The recorded random numbers and choices of tokens must be the library's own."""
+    inner = subject.bundle.manifest.sampler
+    try:
+        return vector_problems(read_vectors(subject.bundle.path(inner)))[:1] if inner else []
+    except BundleError as error:
+        return [str(error)]
 
 
 def check_rollout(subject: Subject) -> Check:

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 from edgernn.contract import TIME, Decoding, FileContract, GraphSpec, Narrowing
 from edgernn.decoding.beam import log_softmax
 from edgernn.decoding.generate import Generation, begin
+from edgernn.decoding.sampler_vectors import read_vectors, write_vectors
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.loop import generate_model, sampled
@@ -274,3 +275,13 @@ def test_numbers_on_the_edge_between_equal_logits(pick: Pick, size: int) -> None
 def test_what_has_no_probability_never_comes(pick: Pick) -> None:
     logits = np.array([-np.inf, 1, -np.inf, 1, -1e30], np.float32)
     assert [pick(logits, Sampler(1.0), uniform) for uniform in (0.0, 0.49, 0.5, LAST)] == [1, 1, 3, 3]
+
+
+def test_the_graph_chooses_what_the_bundle_records(pick: Pick, tmp_path: Path) -> None:
+    write_vectors(tmp_path / "sampler.json")
+    drawn = [choice for choice in read_vectors(tmp_path / "sampler.json").tokens if choice.temperature > 0]
+    assert len(drawn) > 100
+    for choice in drawn:
+        logits = np.array(choice.logits, np.float32)
+        logits[list(choice.suppress)] = -np.inf  # as the bars that are added in the graph leave them
+        assert pick(logits, choice.sampler, choice.uniform) == choice.token, choice

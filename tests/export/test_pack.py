@@ -35,7 +35,7 @@ from edgernn.sessions.opening import open_session
 
 MakeModel = Callable[..., LanguageModel]
 ARTIFACTS = ["onnx/step.onnx", "torchscript/step.pt", "coreml/step.mlpackage", "coreml/step_mlstate.mlpackage"]
-ALWAYS = {"manifest.json", "tokenizer.json", "golden.safetensors"}
+ALWAYS = {"manifest.json", "tokenizer.json", "golden.safetensors", "sampler.json"}
 REFERENCE = {"reference/config.json", "reference/weights.safetensors", "reference/tokenizer.json"}
 EVALUATION = {"evaluation/held_out.safetensors"}
 

@@ -263,6 +263,16 @@ def test_a_damaged_golden_run(folder: Path) -> None:
         verify_onnx(folder)
 
 
+def test_a_sampler_vector_that_is_wrong_fails_the_contract(folder: Path) -> None:
+    content = json.loads((folder / "sampler.json").read_text(encoding="utf-8"))
+    content["tokens"][8]["token"] += 1
+    (folder / "sampler.json").write_text(json.dumps(content), encoding="utf-8")
+    sign(folder, "sampler.json")
+    _, artifact = verify_onnx(folder)
+    assert statuses(artifact)["contract"] == "failed"
+    assert "choice 8 of the sampler is recorded as token" in details(artifact)["contract"]
+
+
 def test_a_bundle_without_a_golden_run_says_so(folder: Path) -> None:
     edit_manifest(folder, lambda manifest: manifest.update(golden=None))
     report, artifact = verify_onnx(folder)
