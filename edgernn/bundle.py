@@ -1,6 +1,7 @@
 """Bundles: a folder, or the same zipped as one ``.edgernn`` file, with everything a device or a checker needs.
 
-Opening verifies every digest and refuses paths that leave the folder; nothing in a bundle is ever unpickled.
+Opening verifies every digest and refuses paths that leave the folder, and runs nothing that the bundle holds. A model file
+runs when a session opens it, and is read before that: ``sessions/onnx_guard.py``, ``sessions/torchscript_reading.py``.
 """
 
 from __future__ import annotations

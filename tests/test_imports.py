@@ -33,6 +33,8 @@ HEAVY = {"torch", "onnx", "onnxscript", "coremltools", "matplotlib"}
 THROUGH_THE_TABLE = {
     "sessions/eager.py",
     "sessions/torchscript.py",
+    "sessions/torchscript_archive.py",
+    "sessions/torchscript_reading.py",
     "sessions/torch_kernels.py",
     "sessions/coreml.py",
 }

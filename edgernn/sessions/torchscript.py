@@ -1,4 +1,8 @@
-"""TorchScript: runs ``.pt`` files through ``torch.jit.load`` alone, with none of edgernn's model code."""
+"""TorchScript: runs ``.pt`` files through ``torch.jit.load`` alone, with none of edgernn's model code.
+
+Such a file is a program. It is read before it is loaded and again before it runs, and refused where it could do anything
+but compute on tensors: ``torchscript_archive`` and ``torchscript_reading``.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from edgernn.errors import ContractError
 from edgernn.interface import FileDescription, FileTensor, Interface
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.torch_kernels import plain_kernels, to_tensor
+from edgernn.sessions.torchscript_archive import refuse_code_on_loading
+from edgernn.sessions.torchscript_reading import refuse_impure
 
 
 class TorchScriptSession(Session):
@@ -30,7 +36,7 @@ class TorchScriptSession(Session):
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
         """See ``Session.describe``. A script file records its inputs' names; dtypes, shapes and outputs it does not."""
-        module, metadata = _load(path)
+        module, metadata = load(path)
         inputs = [argument.name for argument in _schema(module).arguments if argument.name != "self"]
         outputs = tuple(FileTensor(name, None, None) for name in _recorded_outputs(metadata, source=str(path)))
         return FileDescription(Interface(tuple(FileTensor(name, None, None) for name in inputs), outputs), metadata)
@@ -40,7 +46,7 @@ class TorchScriptSession(Session):
         cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
     ) -> TorchScriptSession:
         """See ``Session.open``."""
-        return cls(_load(path)[0], file_contract, first_state)
+        return cls(load(path)[0], file_contract, first_state)
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
@@ -65,7 +71,20 @@ def _schema(module: Any) -> Any:
     return module.forward.schema
 
 
-def _load(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
+def load(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
+    """Load a file that can do nothing but compute on tensors; return it with its metadata.
+
+    Raises:
+        ContractError: it is damaged, has no ``forward``, or could do something else; names the operator.
+    """
+    module, metadata = load_unread(path)
+    refuse_impure(module, path)
+    return module, metadata
+
+
+def load_unread(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
+    """Load a file whose operators have not been read, so that they can be; nothing of it runs. See ``load``."""
+    refuse_code_on_loading(path)
     extra: dict[str, str | bytes] = {METADATA_KEY: ""}
     try:
         with warnings.catch_warnings():
