@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from edgernn.contract import SCHEMA_VERSION, STEP, Contract, Decoding, FileContract, FileGraph, Model, Narrowing, first_line
 from edgernn.errors import BundleError
+from edgernn.nats import is_within, relative_rise
 from edgernn.stored_weights import StoredWeight
 
 MANIFEST = "manifest.json"
@@ -27,6 +29,7 @@ def _inside(path: str) -> str:
 InnerPath = Annotated[str, AfterValidator(_inside)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Bytes = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Version = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$")]  # as "1.23": numbers alone can be compared
 
 
@@ -50,23 +53,41 @@ class LossRecord(Model):
     """What a reduced precision lost on held-out data when it was packed; see ``parity/text_loss.py`` for the measures.
 
     ``allowed`` is the largest relative rise of perplexity that the user, or else the precision, allows; it is absent where
-    captions are held to ``allowed_cider_drop`` instead, with ``cider`` the CIDEr-D of greedy captions.
+    captions are held to ``allowed_cider_drop`` instead, with ``cider`` the CIDEr-D of greedy captions. ``reference_nats`` and
+    ``nats`` are the logarithms of the two perplexities, and what is compared where they are there: a perplexity beyond every
+    float64 is written as the largest.
     """
 
     tokens: Annotated[int, Field(ge=1)]
-    reference_perplexity: float
-    perplexity: float
-    mean_kl: float
-    top1: float
-    allowed: float | None = None
-    reference_cider: float | None = None
-    cider: float | None = None
-    allowed_cider_drop: float | None = None
+    reference_perplexity: Annotated[Finite, Field(gt=0)]
+    perplexity: Annotated[Finite, Field(gt=0)]
+    mean_kl: Finite
+    top1: Finite
+    reference_nats: Finite | None = None
+    nats: Finite | None = None
+    allowed: Finite | None = None
+    reference_cider: Finite | None = None
+    cider: Finite | None = None
+    allowed_cider_drop: Finite | None = None
+
+    @property
+    def before(self) -> float:
+        """The reference's mean of -log p, in nats a token."""
+        return math.log(self.reference_perplexity) if self.reference_nats is None else self.reference_nats
+
+    @property
+    def after(self) -> float:
+        """The artifact's mean of -log p, in nats a token."""
+        return math.log(self.perplexity) if self.nats is None else self.nats
 
     @property
     def increase(self) -> float:
         """The relative rise of perplexity; above 0 is worse."""
-        return self.perplexity / self.reference_perplexity - 1
+        return relative_rise(self.before, self.after)
+
+    def is_within(self, allowed: float) -> bool:
+        """Return whether the perplexity rises by no more than ``allowed``, but for the rounding of float32."""
+        return is_within(self.before, self.after, allowed)
 
     @property
     def cider_drop(self) -> float | None:

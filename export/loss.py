@@ -15,6 +15,7 @@ from edgernn.errors import ContractError, UsageError
 from edgernn.export.compression import Budget
 from edgernn.manifest import LossRecord
 from edgernn.models.checkpoint import Checkpoint
+from edgernn.nats import perplexity_text, rise_text
 from edgernn.parity.text_loss import measure_captions, measure_text
 from edgernn.sessions.base import Session
 from edgernn.tolerances import Tolerance
@@ -59,6 +60,8 @@ def measure_loss(
         tokens=loss.tokens,
         reference_perplexity=loss.reference_perplexity,
         perplexity=loss.perplexity,
+        reference_nats=loss.reference_nats,
+        nats=loss.nats,
         mean_kl=loss.mean_kl,
         top1=loss.top1,
         allowed=limit.perplexity if budget == Budget() else budget.perplexity,
@@ -74,10 +77,11 @@ def refuse_loss(loss: LossRecord, name: str, *, limit: Tolerance) -> None:
             f"{name} diverges from the reference by {loss.mean_kl:.1e} nats a token on held-out text, and {limit.mean_kl:.0e} "
             "is allowed; nothing was written. Allow more with --max-perplexity-increase, or use more bits or smaller blocks"
         )
-    if loss.increase > allowed:
+    if not loss.is_within(allowed):
         raise ContractError(
-            f"{name} raises the perplexity of held-out text by {loss.increase:.2%} (from {loss.reference_perplexity:.4f} to "
-            f"{loss.perplexity:.4f}), and {allowed:.2%} is allowed; nothing was written. Allow more with "
+            f"{name} raises the perplexity of held-out text by {rise_text(loss.increase, sign='')} (from "
+            f"{perplexity_text(loss.before)} to {perplexity_text(loss.after)}), and {allowed:.2%} is allowed; nothing was "
+            "written. Allow more with "
             "--max-perplexity-increase, or use more bits or smaller blocks"
         )
     if loss.cider_drop is not None and loss.allowed_cider_drop is not None and loss.cider_drop > loss.allowed_cider_drop:

@@ -27,6 +27,7 @@ from edgernn.export.recipe import Recipe, Rounding
 from edgernn.export.to_onnx import finish, step_graph
 from edgernn.export.weight_table import weight_table
 from edgernn.manifest import LossRecord
+from edgernn.nats import rise_text
 from edgernn.sessions.ort import OrtSession
 from edgernn.stored_weights import OTHERS, StoredWeight
 from edgernn.tolerances import tolerance
@@ -69,7 +70,7 @@ def _smallest_layers(search: _Search) -> Mapping[str, Rounding]:
     if not search.within(safe.loss):
         budget = search.source.options.budget
         allowed = " and ".join(f"{share:.2%}" for share in (budget.perplexity, budget.cider) if share is not None)
-        increase = f"raise the perplexity by {safe.loss.increase:.2%}"
+        increase = f"raise the perplexity by {rise_text(safe.loss.increase, sign='')}"
         drop = "" if safe.loss.cider_drop is None else f" and lower the CIDEr-D by {safe.loss.cider_drop:.2%}"
         raise ContractError(
             f"even 8 bits in every layer {increase}{drop}, more than the {allowed} allowed; nothing was written"
@@ -125,7 +126,7 @@ class _Search:
     def within(self, loss: LossRecord) -> bool:
         """Return whether ``loss`` stays within the budget."""
         budget = self.source.options.budget
-        perplexity = budget.perplexity is None or loss.increase <= budget.perplexity
+        perplexity = budget.perplexity is None or loss.is_within(budget.perplexity)
         return perplexity and (budget.cider is None or (loss.cider_drop or 0.0) <= budget.cider)
 
     def way_down(self, safe: _Tried) -> list[Mapping[str, Rounding]]:
@@ -159,5 +160,5 @@ def _words(best: _Tried, safe: _Tried) -> str:
     drop = "" if best.loss.cider_drop is None else f", CIDEr-D {-best.loss.cider_drop:+.2%}"
     return (
         f"smallest within the budget: {best.bytes} bytes of weights ({safe.bytes} with 8 bits everywhere), perplexity "
-        f"{best.loss.increase:+.2%}{drop}: {', '.join(low)}"
+        f"{rise_text(best.loss.increase)}{drop}: {', '.join(low)}"
     )

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from edgernn.contract import ENCODE, Contract, Narrowing
 from edgernn.manifest import Artifact, Manifest
+from edgernn.nats import rise_text
 from edgernn.parity.report import VerifyReport
 from edgernn.parity.wording import size
 
@@ -61,7 +62,7 @@ def _loss(artifact: Artifact) -> str:
         return "loss not measured"
     drop = "" if loss.cider_drop is None else f", CIDEr-D {-loss.cider_drop:+.2%}"
     allowed = "" if loss.allowed is None else f" of {loss.allowed:.2%} allowed"
-    return f"perplexity {loss.increase:+.2%}{allowed}{drop}, top-1 {loss.top1:.1%}"
+    return f"perplexity {rise_text(loss.increase)}{allowed}{drop}, top-1 {loss.top1:.1%}"
 
 
 def tensors(contract: Contract) -> Table:

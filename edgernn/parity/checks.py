@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from edgernn.decoding.writer import open_tokenizer
 from edgernn.decoding_graphs import DECODERS, file_interface
 from edgernn.errors import BundleError, ContractError, DataError, UnavailableError
 from edgernn.manifest import Artifact
+from edgernn.nats import perplexity_text, rise_text
 from edgernn.parity import golden, in_graph, invariance, rollout, written
 from edgernn.parity.report import Check
 from edgernn.parity.rollout import MOST_PICTURES, Drift
@@ -163,17 +163,16 @@ def check_text(subject: Subject) -> Check:
         reference = CaptionSessions(subject.judges[ENCODE], subject.judges[STEP])
         loss = measure_captions(reference, subject.captioner, sample[IMAGE], sample[CAPTIONS][:, 0])
     fewest = min(limit.top1, 1 - 1 / loss.tokens)  # one position may turn in any sample, however small
-    good = loss.mean_kl <= limit.mean_kl and loss.top1 >= fewest and loss.perplexity_change <= limit.perplexity
+    good = loss.mean_kl <= limit.mean_kl and loss.top1 >= fewest and loss.is_within(limit.perplexity)
     at_most = f", at most {limit.perplexity:+.3%}" if math.isfinite(limit.perplexity) else ""
     most = f" (at most {limit.mean_kl:.0e})" if math.isfinite(limit.mean_kl) else ""
     least = f" (at least {limit.top1:.1%})" if limit.top1 else ""
     detail = (
-        f"{loss.tokens} tokens: perplexity {loss.reference_perplexity:.4f} to {loss.perplexity:.4f} "
-        f"({loss.perplexity_change:+.3%}{at_most}), KL mean {loss.mean_kl:.1e}{most} "
+        f"{loss.tokens} tokens: perplexity {perplexity_text(loss.reference_nats)} to {perplexity_text(loss.nats)} "
+        f"({rise_text(loss.perplexity_change, digits=3)}{at_most}), KL mean {loss.mean_kl:.1e}{most} "
         f"worst {loss.worst_kl:.1e}, top-1 {loss.top1:.2%}{least}, top-5 {loss.top5:.2%}"
     )
-    measured = {**asdict(loss), "perplexity_change": loss.perplexity_change}
-    return Check(name="text", status="passed" if good else "failed", detail=detail, measured=measured)
+    return Check(name="text", status="passed" if good else "failed", detail=detail, measured=loss.measured())
 
 
 def _count(sample: dict[str, np.ndarray]) -> int:

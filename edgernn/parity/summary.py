@@ -33,12 +33,19 @@ def spread_columns(size: int) -> np.ndarray:
     return np.round(np.linspace(0, size - 1, COLUMNS)).astype(np.int64)
 
 
-def largest_ids(values: np.ndarray) -> np.ndarray:
-    """Return the ids of the ``LARGEST`` largest of ``values [..., V]``, largest first: int64 ``[..., K]``."""
-    few = np.argpartition(-values, LARGEST - 1, axis=-1)[..., :LARGEST]
-    few.sort(axis=-1)  # equal values in the order of their ids
-    order = np.argsort(-np.take_along_axis(values, few, -1), axis=-1, kind="stable")
-    return np.take_along_axis(few, order, -1).astype(np.int64)
+def largest_ids(values: np.ndarray, count: int = LARGEST) -> np.ndarray:
+    """Return the ids of the ``count`` largest of ``values [..., V]``, or of all where V is less: int64 ``[..., K]``.
+
+    The largest comes first, and of equal ones the lower id; what is no number comes after all numbers.
+    """
+    rows = values.reshape(-1, values.shape[-1])
+    count = min(count, rows.shape[1])
+    least = np.partition(rows, rows.shape[1] - count, axis=1)[:, rows.shape[1] - count]
+    found = np.empty((len(rows), count), np.int64)
+    for row, bound, ids in zip(rows, least, found, strict=True):
+        candidates = np.flatnonzero(~(row < bound))  # with more than one at the bound, more than ``count``
+        ids[:] = candidates[np.argsort(-row[candidates], kind="stable")[:count]]
+    return found.reshape(*values.shape[:-1], count)
 
 
 def log_sum(values: np.ndarray) -> np.ndarray:

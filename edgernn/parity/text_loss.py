@@ -2,25 +2,34 @@
 
 Both read the same tokens, each on its own state (teacher forcing, so that every position can be compared):
 
-    perplexity = exp(mean of -log p(next token))        KL(P || Q) = Σ_v P(v) (log P(v) - log Q(v)), in nats
+    nats = mean of -log p(next token)        KL(P || Q) = Σ_v P(v) (log P(v) - log Q(v)), in nats
 
-with P the reference's and Q the artifact's distribution (Kullback & Leibler 1951).
+with P the reference's and Q the artifact's distribution (Kullback & Leibler 1951); the perplexity is exp(nats).
+
+Both are asked for a few positions at a time, which are compared and forgotten: no table of all positions and the whole
+vocabulary is ever held.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from edgernn.contract import BATCH, LOGITS, TIME, TOKENS
+from edgernn.contract import BATCH, LOGITS, TIME, TOKENS, VOCAB, Contract
 from edgernn.data.captions import PAD_ID
 from edgernn.decoding.captions import CaptionSessions
 from edgernn.errors import ContractError
+from edgernn.nats import is_within, perplexity, relative_rise
+from edgernn.parity.summary import largest_ids
 from edgernn.sessions.base import Session
 
-_CHUNK = 64
 _TOP = 5
+_MOST_ROWS = 64
+_PART_BYTES = 4 << 20  # of float64 log-probabilities at a time: they stay in the processor's caches
+
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -28,24 +37,43 @@ class TextLoss:
     """The measures over ``tokens`` predicted positions.
 
     Attributes:
-        reference_perplexity, perplexity: of the reference and the artifact.
+        reference_nats, nats: mean of -log p of the reference and the artifact, in nats a token.
         mean_kl, worst_kl: KL(reference ‖ artifact) in nats per token.
         top1, top5: share of positions where the most probable token, and the set of the five, agree; the mean overlap
             of the two sets for ``top5``.
     """
 
     tokens: int
-    reference_perplexity: float
-    perplexity: float
+    reference_nats: float
+    nats: float
     mean_kl: float
     worst_kl: float
     top1: float
     top5: float
 
     @property
+    def reference_perplexity(self) -> float:
+        """The reference's perplexity."""
+        return perplexity(self.reference_nats)
+
+    @property
+    def perplexity(self) -> float:
+        """The artifact's perplexity."""
+        return perplexity(self.nats)
+
+    @property
     def perplexity_change(self) -> float:
         """The relative change of perplexity; above 0 is worse."""
-        return self.perplexity / self.reference_perplexity - 1
+        return relative_rise(self.reference_nats, self.nats)
+
+    def is_within(self, allowed: float) -> bool:
+        """Return whether the perplexity rises by no more than ``allowed``, but for the rounding of float32."""
+        return is_within(self.reference_nats, self.nats, allowed)
+
+    def measured(self) -> dict[str, float]:
+        """Return every figure by name, for a report."""
+        names = ("reference_perplexity", "perplexity", "perplexity_change")
+        return {**asdict(self), **{name: getattr(self, name) for name in names}}
 
 
 def measure_text(reference: Session, candidate: Session, tokens: np.ndarray, *, limit: int = 2048) -> TextLoss:
@@ -54,8 +82,10 @@ def measure_text(reference: Session, candidate: Session, tokens: np.ndarray, *, 
     Raises:
         ContractError: a prediction is not finite.
     """
-    tokens = tokens[: limit + 1]
-    return compare(*(log_probabilities(session, tokens[:-1]) for session in (reference, candidate)), wanted=tokens[1:])
+    tokens, rows = tokens[: limit + 1], part_rows(reference.contract)
+    predicted = (text_logits(session, tokens[:-1], rows=rows) for session in (reference, candidate))
+    wanted = (tokens[1:][at : at + rows] for at in range(0, len(tokens) - 1, rows))
+    return compare(zip(*predicted, wanted, strict=True))
 
 
 def measure_captions(
@@ -77,65 +107,92 @@ def measure_captions(
     if not len(said):
         raise ContractError("the held-out sample has no caption to predict; export the bundle again")
     images, captions = images[said], captions[said]
-    wanted = np.concatenate([ids[1:] for ids in _unpadded(captions)])
-    log_p, log_q = (caption_log_probabilities(sessions, images, captions) for sessions in (reference, candidate))
-    return compare(log_p, log_q, wanted=wanted)
+    files = [session for sessions in (reference, candidate) for session in (sessions.encode, sessions.step)]
+    fixed = (session.file_contract.axis_size(BATCH) for session in files)
+    rows = next((size for size in fixed if size), part_rows(reference.step.contract))
+    predicted = (caption_logits(sessions, images, captions, rows=rows) for sessions in (reference, candidate))
+    wanted = (words for _, _, words in _caption_positions(captions, rows))
+    return compare(zip(*predicted, wanted, strict=True))
 
 
-def compare(log_p: np.ndarray, log_q: np.ndarray, *, wanted: np.ndarray) -> TextLoss:
-    """Compare two predictions, log-probabilities ``[N, V]``, of the tokens ``wanted [N]``; the first is the reference."""
-    if not (np.isfinite(log_p).all() and np.isfinite(log_q).all()):
-        whose = "artifact" if np.isfinite(log_p).all() else "reference"
+def part_rows(contract: Contract) -> int:
+    """Return how many positions are predicted at a time, so that little memory holds their log-probabilities."""
+    return min(_MOST_ROWS, max(1, _PART_BYTES // (np.dtype(np.float64).itemsize * contract.sizes[VOCAB])))
+
+
+def compare(parts: Iterable[Part]) -> TextLoss:
+    """Compare two predictions, part by part.
+
+    Args:
+        parts: the logits ``[n, V]`` of the reference, those of the artifact, and the tokens ``[n]`` that came next.
+
+    Raises:
+        ContractError: a prediction is not finite.
+    """
+    found = np.concatenate([_compare_part(*part) for part in parts], axis=1)  # [5, N]
+    reference_nats, nats, kl, top1, top5 = found.mean(1).tolist()
+    return TextLoss(found.shape[1], reference_nats, nats, kl, float(found[2].max()), top1, top5)
+
+
+def _compare_part(p: np.ndarray, q: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return by position -log p and -log q of what came next, the divergence, and whether the most probable agree."""
+    with np.errstate(invalid="ignore"):  # infinities become NaN, which is refused
+        log_p, log_q = _normalised(p), _normalised(q)
+        nats = [-np.take_along_axis(log, wanted[:, None], 1)[:, 0] for log in (log_p, log_q)]
+        np.subtract(log_p, log_q, out=log_q)
+        np.multiply(np.exp(log_p, out=log_p), log_q, out=log_q)
+        kl = log_q.sum(1)
+    if not (np.isfinite(kl).all() and np.isfinite(nats).all()):
+        whose = "artifact" if np.isfinite(p).all() else "reference"
         raise ContractError(f"the {whose} predicts numbers that are not finite on held-out text; train or export it again")
-    wanted = wanted[:, None]
-    kl = np.maximum((np.exp(log_p) * (log_p - log_q)).sum(1), 0)
-    best_p, best_q = (np.argsort(-log, axis=1, kind="stable")[:, :_TOP] for log in (log_p, log_q))
-    overlap = [len(np.intersect1d(p, q)) / len(p) for p, q in zip(best_p, best_q, strict=True)]
-    return TextLoss(
-        tokens=len(wanted),
-        reference_perplexity=float(np.exp(-np.take_along_axis(log_p, wanted, 1).mean())),
-        perplexity=float(np.exp(-np.take_along_axis(log_q, wanted, 1).mean())),
-        mean_kl=float(kl.mean()),
-        worst_kl=float(kl.max()),
-        top1=float((best_p[:, 0] == best_q[:, 0]).mean()),
-        top5=float(np.mean(overlap)),
-    )
+    best_p, best_q = largest_ids(p, _TOP), largest_ids(q, _TOP)
+    overlap = [len(np.intersect1d(a, b)) / len(a) for a, b in zip(best_p, best_q, strict=True)]
+    return np.stack([*nats, np.maximum(kl, 0), best_p[:, 0] == best_q[:, 0], overlap])
 
 
-def log_probabilities(session: Session, tokens: np.ndarray) -> np.ndarray:
-    """Return the log-probabilities of what follows each of ``tokens``, float64 ``[N, V]``, from the first state on."""
-    width = session.file_contract.axis_size(TIME) or _CHUNK
-    state = session.initial_state(1)
-    parts = []
-    for at in range(0, len(tokens), width):
-        outputs, state = session.step({TOKENS: tokens[None, at : at + width]}, state)
-        parts.append(outputs[LOGITS][0].astype(np.float64))
-    return _normalised(np.concatenate(parts))
+def text_logits(session: Session, tokens: np.ndarray, *, rows: int) -> Iterator[np.ndarray]:
+    """Yield the logits of what follows each of ``tokens``, int64 ``[N]``, from the first state on: ``rows`` at a time."""
+    state, time = session.initial_state(1), session.file_contract.axis_size(TIME)
+    width = time or rows
+    for at in range(0, len(tokens), rows):
+        part = tokens[at : at + rows]
+        logits = np.empty((len(part), session.contract.sizes[VOCAB]), np.float32)
+        for start in range(0, len(part), width):
+            outputs, state = session.step({TOKENS: part[None, start : start + width]}, state)
+            logits[start : start + width] = outputs[LOGITS][0]
+        yield logits
 
 
-def caption_log_probabilities(sessions: CaptionSessions, images: np.ndarray, captions: np.ndarray) -> np.ndarray:
-    """Return the log-probabilities of every next word of ``captions [N, T]``, one after the other, float64 ``[M, V]``."""
-    fixed = [session.file_contract.axis_size(BATCH) for session in (sessions.encode, sessions.step)]
-    rows = next((size for size in fixed if size), _CHUNK)
-    parts = []
-    for at in range(0, len(images), rows):
-        contexts, state = sessions.look(images[at : at + rows])
-        fed, made = captions[at : at + rows], []
-        for t in range(fed.shape[1] - 1):
-            outputs, state = sessions.step.step({TOKENS: fed[:, t : t + 1], **contexts}, state)
-            made.append(outputs[LOGITS][:, 0].astype(np.float64))
-        logits = np.stack(made, 1)  # [B, T - 1, V]
-        parts += [row[: len(ids) - 1] for row, ids in zip(logits, _unpadded(fed), strict=True)]
-    return _normalised(np.concatenate(parts))
+def caption_logits(sessions: CaptionSessions, images: np.ndarray, captions: np.ndarray, *, rows: int) -> Iterator[np.ndarray]:
+    """Yield the logits of the next words of ``captions [N, T]``, ``rows`` pictures at a time and one word of each."""
+    at = None
+    for group, t, _ in _caption_positions(captions, rows):
+        if at != group.start:
+            at = group.start
+            contexts, state = sessions.look(images[group])
+        fed = captions[group, t : t + 1]
+        outputs, state = sessions.step.step({TOKENS: fed, **contexts}, state)
+        yield outputs[LOGITS][_lengths(captions[group]) > t + 1, 0]
 
 
-def _unpadded(captions: np.ndarray) -> list[np.ndarray]:
-    """Return each row of ``captions [N, T]`` without the padding at its end."""
-    return [ids[: np.flatnonzero(ids != PAD_ID)[-1] + 1] for ids in captions]
+def _caption_positions(captions: np.ndarray, rows: int) -> Iterator[tuple[slice, int, np.ndarray]]:
+    """Yield the rows of a group of captions ``[N, T]``, a time t, and the words at t + 1 of those that go on so far."""
+    for start in range(0, len(captions), rows):
+        group = slice(start, start + rows)
+        own, lengths = captions[group], _lengths(captions[group])
+        for t in range(int(lengths.max()) - 1):
+            yield group, t, own[lengths > t + 1, t + 1]
+
+
+def _lengths(captions: np.ndarray) -> np.ndarray:
+    """Return how long each row of ``captions [N, T]`` is without the padding at its end."""
+    told = captions != PAD_ID
+    lengths: np.ndarray = captions.shape[1] - told[:, ::-1].argmax(1)
+    return lengths
 
 
 def _normalised(logits: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):  # infinities become NaN, which ``compare`` refuses
-        shifted = logits - logits.max(1, keepdims=True)
-        normalised: np.ndarray = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    return normalised
+    """Return the log-probabilities of ``logits [n, V]``, float64; not finite where one of a row is not."""
+    shifted = np.subtract(logits, logits.max(1, keepdims=True), dtype=np.float64)
+    shifted -= np.log(np.exp(shifted).sum(1, keepdims=True))
+    return shifted
