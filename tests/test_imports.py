@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     ("errors",),
     ("storage",),
-    ("interface", "stored_weights", "formats", "random_numbers", "tolerances", "plots"),
+    ("interface", "stored_weights", "formats", "random_numbers", "nats", "tolerances", "plots"),
     ("contract",),
     ("model_contracts", "decoding_graphs"),
     ("manifest",),

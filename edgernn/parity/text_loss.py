@@ -193,6 +193,6 @@ def _lengths(captions: np.ndarray) -> np.ndarray:
 
 def _normalised(logits: np.ndarray) -> np.ndarray:
     """Return the log-probabilities of ``logits [n, V]``, float64; not finite where one of a row is not."""
-    shifted = np.subtract(logits, logits.max(1, keepdims=True), dtype=np.float64)
+    shifted: np.ndarray = np.subtract(logits, logits.max(1, keepdims=True), dtype=np.float64)
     shifted -= np.log(np.exp(shifted).sum(1, keepdims=True))
     return shifted

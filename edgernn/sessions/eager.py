@@ -12,7 +12,7 @@ from edgernn.interface import FileDescription
 from edgernn.models import checkpoint
 from edgernn.models.family import RecurrentModel
 from edgernn.sessions.base import Arrays, Session
-from edgernn.sessions.torch_kernels import plain_kernels, to_tensor
+from edgernn.sessions.torch_kernels import plain_kernels, step_work, to_tensor
 
 
 class EagerSession(Session):
@@ -30,6 +30,7 @@ class EagerSession(Session):
         super().__init__(file_contract or FileContract(contract=own), first)
         self.model = model
         self._device = next(model.parameters()).device
+        self._parameters = sum(parameter.numel() for parameter in model.parameters())
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
@@ -46,7 +47,7 @@ class EagerSession(Session):
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         given = {name: to_tensor(array).to(self._device) for name, array in feeds.items()}
-        with plain_kernels():
+        with plain_kernels(step_work(self.spec, feeds, parameters=self._parameters)):
             results = self.model.graph(self.spec.name, *(given[spec.name] for spec in self.spec.inputs))
         return {spec.name: _numpy(tensor) for spec, tensor in zip(self.spec.outputs, results, strict=True)}
 

@@ -1,27 +1,56 @@
 """Torch without oneDNN: its LSTM rounds its gates more coarsely (8e-6 over 256 steps against 1e-6) and repacks weights at
-every call, which is 3-9 times slower at batch 1 and H >= 256."""
+every call, which is 3-9 times slower at batch 1 and H >= 256.
+
+And a small step on one thread: what a second one saves there is less than what waiting for it takes, and where the cores have
+other work it takes milliseconds, a hundred times the step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
+from edgernn.contract import ENCODE, GraphSpec
+
+_SHARED = 1 << 26  # multiplications that are worth a second thread: about 10 ms of one
+
 
 @contextmanager
-def plain_kernels() -> Iterator[None]:
-    """Run the body in inference mode on torch's own kernels; what was set before is put back."""
+def plain_kernels(work: int | None = None) -> Iterator[None]:
+    """Run the body in inference mode on torch's own kernels; what was set before is put back.
+
+    ``work`` is about how many multiplications the body makes: few of them run on one thread. None leaves threads as they are.
+    """
     switch: Any = torch.backends.mkldnn
-    before = switch.enabled
+    before, threads = switch.enabled, torch.get_num_threads()
+    alone = work is not None and work < _SHARED and threads > 1
     switch.enabled = False
+    if alone:
+        torch.set_num_threads(1)
     try:
         with torch.inference_mode():
             yield
     finally:
         switch.enabled = before
+        if alone:
+            torch.set_num_threads(threads)
+
+
+def step_work(spec: GraphSpec, feeds: Mapping[str, np.ndarray], *, parameters: int) -> int | None:
+    """Return about how many multiplications a call makes: of a step each parameter at every row and time of its ids.
+
+    Args:
+        spec: the graph; None is returned of an encode graph, whose kernels go over a picture many times.
+        feeds: its inputs by name.
+        parameters: how many the model has.
+    """
+    if spec.name == ENCODE:
+        return None
+    return parameters * max((feeds[tensor.name].size for tensor in spec.fresh_inputs), default=1)
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:

@@ -17,7 +17,7 @@ from edgernn.contract import METADATA_KEY, FileContract, TensorSpec, first_line
 from edgernn.errors import ContractError
 from edgernn.interface import FileDescription, FileTensor, Interface
 from edgernn.sessions.base import Arrays, Session
-from edgernn.sessions.torch_kernels import plain_kernels, to_tensor
+from edgernn.sessions.torch_kernels import plain_kernels, step_work, to_tensor
 from edgernn.sessions.torchscript_archive import refuse_code_on_loading
 from edgernn.sessions.torchscript_reading import refuse_impure
 
@@ -32,6 +32,7 @@ class TorchScriptSession(Session):
         self._module = module
         self._inputs = [tensor.name for tensor in self.spec.inputs]
         self._outputs = [tensor.name for tensor in self.spec.outputs]
+        self._parameters = sum(parameter.numel() for parameter in module.parameters())
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
@@ -50,7 +51,7 @@ class TorchScriptSession(Session):
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
-            with plain_kernels():
+            with plain_kernels(step_work(self.spec, feeds, parameters=self._parameters)):
                 results = self._module(*(to_tensor(feeds[name]) for name in self._inputs))
         except RuntimeError as error:
             raise ContractError(f"TorchScript could not run the step: {str(error).strip().splitlines()[-1]}") from error
