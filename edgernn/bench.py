@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgernn import formats
+from edgernn import formats, storage
 from edgernn.bench_alone import measure_alone, measure_import
 from edgernn.bench_course import PREFILL_TOKENS, Course, Feed, feed_for
 from edgernn.bench_machine import bandwidth, describe_machine, read_once, reading_buffer
@@ -65,7 +65,7 @@ def bench_bundle(
     courses, left_out = _courses(bundle, wanted, feed, threads=threads, tell=tell)
     reads = _run_rounds(courses, steps=steps, tell=tell)
     return BenchReport(
-        bundle=str(bundle.source),
+        bundle=storage.as_utf8(bundle.source),
         machine=describe_machine(),
         threads=threads,
         steps=steps,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgernn.errors import UnavailableError, UsageError
+from edgernn.installed import install_command
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,6 @@ def resolve(target: str, *, needed_for: str, extra: str | None) -> Any:
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.split(".")[0] == "edgernn":
             raise
-        package = "edgernn" if extra is None else f"edgernn[{extra}]"
         raise UnavailableError(
-            f"{needed_for} needs the package {error.name!r}, which is not installed; run: pip install '{package}'"
+            f"{needed_for} needs the package {error.name!r}, which is not installed; run: {install_command(extra)}"
         ) from error

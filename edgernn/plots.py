@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgernn import storage
 from edgernn.errors import UnavailableError
+from edgernn.installed import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,7 +151,7 @@ def _figure(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UnavailableError("drawing needs matplotlib; run: pip install 'edgernn[images]'") from error
+        raise UnavailableError(f"drawing needs matplotlib; run: {install_command('images')}") from error
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -92,6 +92,11 @@ def write_json(target: Path, value: Any) -> None:
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def as_utf8(name: Path | str) -> str:
+    """Return a path as text that UTF-8 can hold, so that it can be recorded: bytes that are no UTF-8 become escapes."""
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
+
+
 def remove(path: Path) -> None:
     """Remove a file or a folder if it is there; never raises, as it cleans up after what did."""
     try:

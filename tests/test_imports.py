@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the lowest to the highest; a module may import from its own layer and from those before it.
 LAYERS = (
     ("errors",),
-    ("storage",),
+    ("storage", "installed"),
     ("interface", "stored_weights", "formats", "random_numbers", "nats", "tolerances", "plots"),
     ("contract",),
     ("model_contracts", "decoding_graphs"),

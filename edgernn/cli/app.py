@@ -6,15 +6,21 @@ Exit codes: 0 true or done; 1 a check failed; 2 misuse or bad input; 130 interru
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import edgernn
-from edgernn.cli import bench, bundle_commands, caption, demo, doctor, generate, train
+from edgernn.cli import bench, bundle_commands, caption, demo, doctor, generate, streams, train
+from edgernn.cli.output import say, tell, tell_error
 from edgernn.errors import EdgernnError
+from edgernn.installed import install_command
 
 MISUSE, INTERRUPTED = 2, 130
+# What the option parser raises, whichever parser this version of typer brings.
+_CommandLineError: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if issubclass(kind, Exception) and kind.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="edgernn",
@@ -37,7 +43,7 @@ app.add_typer(demo.app, name="demo")
 
 def _version(shown: bool) -> None:
     if shown:
-        typer.echo(f"edgernn {edgernn.__version__}")
+        say(f"edgernn {edgernn.__version__}")
         raise typer.Exit
 
 
@@ -49,22 +55,47 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; print an edgernn error as one line on stderr."""
+    """Run the command line and leave with its exit code; an error is one line on stderr."""
+    with streams.guarded():
+        code = _outcome()
+    raise SystemExit(code)
+
+
+def _outcome() -> int:
+    """Run the command that was asked for; return its exit code."""
     try:
-        app(prog_name="edgernn")
-    except EdgernnError as error:
-        sys.stderr.write(f"edgernn: error: {' '.join(str(error).split())}\n")
-        raise SystemExit(MISUSE) from None
-    except ModuleNotFoundError as error:
+        code = app(prog_name="edgernn", standalone_mode=False)
+        sys.stdout.flush()
+    except (EdgernnError, ModuleNotFoundError, MemoryError, OSError, _CommandLineError) as error:
+        told = _told(error)
+        if told is None:
+            raise
+        tell_error(told)
+        return MISUSE
+    except (KeyboardInterrupt, typer.Abort):
+        tell("edgernn: interrupted")
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: Exception) -> str | None:
+    """Return what a person is told of an error; None of one that is a fault of edgernn itself."""
+    if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").split(".")[0]
         if package == "edgernn":
-            raise
-        told = f"this command needs the package {package!r}, which is not installed; run: pip install 'edgernn[all]'"
-        sys.stderr.write(f"edgernn: error: {told}\n")
-        raise SystemExit(MISUSE) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("edgernn: interrupted\n")
-        raise SystemExit(INTERRUPTED) from None
-    except BrokenPipeError:  # whoever read our output has gone: that is no error of ours
-        sys.stderr.close()
-        raise SystemExit(0) from None
+            return None
+        return f"this command needs the package {package!r}, which is not installed; run: {install_command('all')}"
+    if isinstance(error, MemoryError):
+        return f"out of memory ({error or 'no figure given'}); take smaller sizes or batches, or a machine with more memory"
+    if isinstance(error, OSError) and not isinstance(error, EdgernnError):
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return f"{place}{error.strerror or error}"
+    return _usage(error) if isinstance(error, _CommandLineError) else str(error)
+
+
+def _usage(error: Any) -> str:
+    """Return what is wrong with the command line, and which help to read."""
+    context = getattr(error, "ctx", None)
+    wrong = "no command given" if type(error).__name__ == "NoArgsIsHelpError" else str(error.format_message()).rstrip(".")
+    joint = "" if wrong.endswith("?") else ";"
+    return wrong if context is None else f"{wrong}{joint} see: {context.command_path} --help"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from edgernn import plots, storage
-from edgernn.cli.output import result_console, tell, words, write_result
+from edgernn.cli.output import say, say_sheet, tell, words, write_result
+from edgernn.cli.sheets import Sheet
 from edgernn.contract import STEP
 from edgernn.errors import StorageError, UsageError
 from edgernn.parity.wording import counted, size
@@ -41,7 +39,7 @@ def bench(
     if json is not None:
         write_result(json, report.to_json())
     if json != "-":
-        print_report(result_console(), report)
+        say_report(report)
     if plot is not None:
         draw(report, plot)
 
@@ -54,19 +52,22 @@ def draw(report: BenchReport, path: Path) -> None:
     plots.step_times(steps, path, bytes_per_ms=report.bandwidth.bytes_per_s / 1e3)
 
 
-def print_report(console: Console, report: BenchReport) -> None:
+def say_report(report: BenchReport) -> None:
     """Print the times, what they cost, what was left out and why, and how it was measured."""
-    console.print(_times(report), _costs(report), sep="\n")
+    say_sheet(_times(report))
+    say()
+    say_sheet(_costs(report))
     for left in report.left_out:
-        console.print(f"not run: {left.path} ({left.precision}): {left.reason}", markup=False, soft_wrap=True)
+        say(f"not run: {left.path} ({left.precision}): {left.reason}")
     for line in _notes(report):
-        console.print(line, markup=False, soft_wrap=True)
+        say(line)
 
 
-def _times(report: BenchReport) -> Table:
-    headings = ("load", "first", "p50", "p90", "p99", "tokens/s", "prefill/s", "speed")
+def _times(report: BenchReport) -> Sheet:
+    headings = ("times in ms", "load", "first", "p50", "p90", "p99", "tokens/s", "prefill/s", "speed")
     rows = [
         (
+            a.path,
             *(_figure(ms) for ms in (a.load_ms, a.first_ms, a.p50_ms, a.p90_ms, a.p99_ms)),
             _figure(a.tokens_per_s),
             _figure(a.prefill_tokens_per_s),
@@ -74,29 +75,21 @@ def _times(report: BenchReport) -> Table:
         )
         for a in report.artifacts
     ]
-    return _table(("times in ms", *headings), [artifact.path for artifact in report.artifacts], rows)
+    return Sheet(headings, rows, right=frozenset(headings[1:]))
 
 
-def _costs(report: BenchReport) -> Table:
-    headings = ("precision", "file", "peak memory", "of it the runtime", "read a call", "above the floor")
+def _costs(report: BenchReport) -> Sheet:
+    headings = ("sizes", "precision", "file", "peak memory", "of it the runtime", "read a call", "above the floor")
     rows = [
         (
+            a.path,
             a.precision,
             *(_NONE if count is None else size(count) for count in (a.bytes, a.peak_bytes, a.baseline_bytes, a.touched_bytes)),
             _times_of(a.times_floor),
         )
         for a in report.artifacts
     ]
-    return _table(("sizes", *headings), [artifact.path for artifact in report.artifacts], rows)
-
-
-def _table(headings: Sequence[str], paths: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for index, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if index else "left", overflow="fold")
-    for path, row in zip(paths, rows, strict=True):
-        table.add_row(path, *row)
-    return table
+    return Sheet(headings, rows, right=frozenset(headings[1:]))
 
 
 def _notes(report: BenchReport) -> list[str]:

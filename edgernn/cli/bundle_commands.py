@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgernn.cli import tables
-from edgernn.cli.output import result_console, tell, words, write_result
+from edgernn.cli.output import say, say_sheet, tell, words, write_result
 from edgernn.errors import UsageError
 from edgernn.parity.wording import size
 
@@ -40,13 +40,13 @@ def export(
         run, out, to=words(to), precision=words(precision), decoding=decoding, release=release, options=options, tell=tell
     )
     if as_json:
-        typer.echo(bundle.manifest.to_json(), nl=False)
+        write_result("-", bundle.manifest.to_json())
         return
-    result_console().print(tables.artifacts(bundle.manifest))
+    say_sheet(tables.artifacts(bundle.manifest))
     for artifact in bundle.manifest.artifacts:
         if artifact.weights and artifact.precision != "float32":
-            result_console().print(tables.weights(artifact))
-    typer.echo(f"wrote {out}, {size(tables.total_bytes(bundle.manifest))}")
+            say_sheet(tables.weights(artifact))
+    say(f"wrote {out}, {size(tables.total_bytes(bundle.manifest))}")
 
 
 def _first_text(path: Path | None) -> str | None:
@@ -91,7 +91,7 @@ def verify(
         if target is not None:
             write_result(target, make(report))
     if "-" not in (json, junit, html):
-        tables.print_report(result_console(), report)
+        tables.say_report(report)
     if not report.passed or (strict and not report.complete):
         raise typer.Exit(1)
 
@@ -103,4 +103,4 @@ def inspect(
     """Show what a bundle, a lone model file or a checkpoint holds and promises."""
     from edgernn.cli.inspection import inspect_path
 
-    inspect_path(path, result_console(), as_json=as_json)
+    inspect_path(path, as_json=as_json)

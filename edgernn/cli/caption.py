@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgernn import plots
-from edgernn.cli.output import progress_console, tell
+from edgernn.cli.output import progress_console, say_json, stream, tell, tell_error
+from edgernn.cli.shown import visible
+from edgernn.cli.streams import reader_gone
 from edgernn.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def caption(
                 if attention_map is not None and found.attention is not None:
                     plots.attention_map(found.picture, found.text.split(), found.attention, attention_map)
             advance()
+            if reader_gone():
+                break
     if failed and len(paths) > 1:
         tell(f"{failed} of {len(paths)} pictures could not be read")
     if failed:
@@ -109,22 +112,12 @@ def _bar(total: int) -> Iterator[Callable[[], None]]:
 
 def _print_caption(path: Path, found: Caption, artifact: str, *, as_json: bool, alone: bool) -> None:
     if as_json:
-        _print_json({"image": str(path), **found.to_record(), "artifact": artifact})
+        say_json({"image": str(path), **found.to_record(), "artifact": artifact}, indent=None)
     else:
-        _print(found.text if alone else f"{path}\t{found.text}")
+        stream((found.text if alone else f"{visible(str(path))}\t{found.text}") + "\n")
 
 
 def _print_failure(path: Path, error: DataError, *, as_json: bool) -> None:
-    told = " ".join(str(error).split())
-    print(f"edgernn: error: {told}", file=sys.stderr)
+    tell_error(str(error))
     if as_json:
-        _print_json({"image": str(path), "error": told})
-
-
-def _print_json(record: dict[str, Any]) -> None:
-    _print(json.dumps(record, ensure_ascii=False))
-
-
-def _print(line: str) -> None:
-    """Print a result: not with typer.echo, which would write over the bar."""
-    print(line.encode(errors="replace").decode(), flush=True)  # a file's name may be no valid Unicode
+        say_json({"image": str(path), "error": " ".join(str(error).split())}, indent=None)

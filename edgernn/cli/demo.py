@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgernn.cli import tables
-from edgernn.cli.output import progress_console, result_console, tell
+from edgernn.cli.output import progress_console, say, say_rule, say_sheet, stream, tell
 from edgernn.cli.training import budget_of
 from edgernn.contract import validated
 from edgernn.errors import UsageError
@@ -52,8 +52,8 @@ def text(
         from edgernn.decoding.writer import write_text
 
         written = write_text(out / "bundle", _PROMPT, length=400, temperature=0.6, artifact="onnx")
-        result_console().rule(f"written by {written['artifact']}, one step a character")
-        typer.echo(_PROMPT + written["text"])
+        say_rule(f"written by {written['artifact']}, one step a character")
+        stream(_PROMPT + written["text"] + "\n")
         return [f"go on with edgernn generate {out / 'bundle'} --prompt {_PROMPT.strip()!r}"]
 
     _demo(out, f"training for {minutes:g} minutes on python-docs", train=train, show=show)
@@ -97,23 +97,22 @@ def _demo(out: Path, training: str, *, train: Callable[[Path, Reporter], Run], s
     bundle = export_bundle(run.folder, out / "bundle", tell=tell)
     tell("3/4 verifying")
     report = verify_bundle(bundle, write_report=True, tell=tell)
-    console = result_console()
-    console.rule("parity")
-    tables.print_report(console, report)
-    console.rule("artifacts")
-    console.print(tables.artifacts(bundle.manifest))
+    say_rule("parity")
+    tables.say_report(report)
+    say_rule("artifacts")
+    say_sheet(tables.artifacts(bundle.manifest))
     tell("4/4 running the ONNX file")
     further = show(bundle)
-    console.rule("summary")
-    typer.echo(f"model      {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s")
-    typer.echo(f"loss       {run.validation_loss:.4f} nats/token ({run.split})")
+    say_rule("summary")
+    say(f"model      {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s")
+    say(f"loss       {run.validation_loss:.4f} nats/token ({run.split})")
     if run.measured:
-        typer.echo("captions   " + ", ".join(f"{name} {value:.3f}" for name, value in run.measured.items()))
-    typer.echo(f"bundle     {out / 'bundle'}, {size(tables.total_bytes(bundle.manifest))}")
-    typer.echo(f"verified   {'yes' if report.passed else 'NO'}")
-    typer.echo(f"all of it  {time.perf_counter() - began:.0f} s")
+        say("captions   " + ", ".join(f"{name} {value:.3f}" for name, value in run.measured.items()))
+    say(f"bundle     {out / 'bundle'}, {size(tables.total_bytes(bundle.manifest))}")
+    say(f"verified   {'yes' if report.passed else 'NO'}")
+    say(f"all of it  {time.perf_counter() - began:.0f} s")
     for line in further:
-        typer.echo(line)
+        say(line)
     if not report.passed:
         raise typer.Exit(1)
 
@@ -130,7 +129,7 @@ def _show_captions(out: Path) -> list[str]:
     folder = out / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     with CaptionWriter(out / "bundle", artifact="onnx") as writer:
-        result_console().rule(f"captions by {writer.artifact.path}, of combinations that training never showed")
+        say_rule(f"captions by {writer.artifact.path}, of combinations that training never showed")
         for index in range(_SHOWN_SCENES):
             scene = scenes.make_scene(scenes.UNSEEN, index)
             path = folder / f"{scenes.UNSEEN}-{index}.png"
@@ -138,7 +137,7 @@ def _show_captions(out: Path) -> list[str]:
             found = writer.write(path)
             known = scenes.captions(scene)
             mark = "one of its references" if found.text in known else f"its first reference: {known[0]}"
-            typer.echo(f"{path}  {found.text}  ({mark})")
+            say(f"{path}  {found.text}  ({mark})")
             if found.attention is not None:
                 plots.attention_map(found.picture, found.text.split(), found.attention, folder / f"attention-{index}.png")
     return [

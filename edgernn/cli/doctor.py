@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from typing import Annotated, Any
@@ -10,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 import edgernn
-from edgernn.cli.output import result_console
+from edgernn.cli.output import say, say_json, say_sheet
+from edgernn.cli.sheets import Sheet
 
 _BASE = ("numpy", "onnxruntime", "tokenizers", "safetensors", "pydantic")
 _PACKAGES = (*_BASE, "pillow", "matplotlib", "torch", "pycocoevalcap", "onnx", "coremltools")
@@ -20,18 +20,12 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON."
     """Show what this machine can train, export and run, and what to install for the rest."""
     found = examine()
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        say_json(found)
         return
-    from rich.table import Table
-
-    typer.echo(f"edgernn {found['edgernn']} · Python {found['python']} · {found['platform']} · {found['cores']} cores")
-    typer.echo("packages: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found["packages"].items()))
-    table = Table(box=None, pad_edge=False)
-    for heading in ("format", "export", "run"):
-        table.add_column(heading)
-    for name, row in found["formats"].items():
-        table.add_row(name, row["export"], row["run"])
-    result_console().print(table)
+    say(f"edgernn {found['edgernn']} · Python {found['python']} · {found['platform']} · {found['cores']} cores")
+    say("packages: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found["packages"].items()))
+    rows = [(name, row["export"], row["run"]) for name, row in found["formats"].items()]
+    say_sheet(Sheet(("format", "export", "run"), rows))
 
 
 def examine() -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from edgernn.cli.output import say_json, stream
+from edgernn.cli.streams import reader_gone
+from edgernn.errors import StorageError
 
 
 def generate(
@@ -29,11 +31,7 @@ def generate(
     """Write text from a bundle, step by step, on the runtime of the artifact."""
     from edgernn.decoding.writer import write_text
 
-    def show(piece: str) -> None:
-        if not as_json:
-            sys.stdout.write(piece)
-            sys.stdout.flush()
-
+    shown = _Shown(quiet=as_json, needed=save_state is not None)
     written = write_text(
         bundle,
         prompt,
@@ -48,6 +46,41 @@ def generate(
         on_unknown=on_unknown,  # type: ignore[arg-type]  # the tokenizer refuses what is neither
         load_state=load_state,
         save_state=save_state,
-        show=show,
+        show=shown.show,
     )
-    typer.echo(json.dumps({"prompt": prompt, **written}, indent=2, ensure_ascii=False) if as_json else "")
+    if as_json:
+        say_json({"prompt": prompt, **written})
+    else:
+        shown.end()
+
+
+class _Shown:
+    """The text as it is written: what stdout does not take must not cost the state that is saved at the end.
+
+    Args:
+        quiet: print nothing.
+        needed: the text is written to its end though nobody can read it.
+    """
+
+    def __init__(self, *, quiet: bool, needed: bool) -> None:
+        self._quiet, self._needed = quiet, needed
+        self._failure: StorageError | None = None
+
+    def show(self, piece: str) -> None:
+        """Print a piece; raise once it is of no use to go on."""
+        if self._quiet or self._failure is not None:
+            return
+        try:
+            stream(piece)
+        except StorageError as error:
+            if not self._needed:
+                raise
+            self._failure = error
+        if reader_gone() and not self._needed:
+            raise typer.Exit(0)
+
+    def end(self) -> None:
+        """End the line; raise StorageError where the text could not be written."""
+        self.show("\n")
+        if self._failure is not None:
+            raise self._failure

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
+from edgernn.cli.output import result_console, say, say_indented, say_sheet
+from edgernn.cli.sheets import Sheet
+from edgernn.cli.shown import joined, styled
 from edgernn.contract import ENCODE, Contract, Narrowing
 from edgernn.manifest import Artifact, Manifest
 from edgernn.nats import rise_text
 from edgernn.parity.report import VerifyReport
 from edgernn.parity.wording import size
+from edgernn.stored_weights import StoredWeight
 
 _FLOATS = frozenset({"float32", "float16"})
-_MARK = {"passed": "[green]passed[/green]", "failed": "[bold red]FAILED[/bold red]", "not run": "[yellow]not run[/yellow]"}
+_MARK = {"passed": ("passed", "green"), "failed": ("FAILED", "bold red"), "not run": ("not run", "yellow")}
+_SIDE_BY_SIDE = 100  # columns from which a report's four columns leave enough for what a check says
 
 
-def artifacts(manifest: Manifest) -> Table:
+def artifacts(manifest: Manifest) -> Sheet:
     """Return one row per artifact: what it is, how large, and how near the reference when packed."""
-    table = Table(box=None, pad_edge=False)
     several = len(manifest.contract.graphs) > 1
-    for heading in ("artifact", *["graph"] * several, "precision", "size", "target", "narrowed to", "parity when packed"):
-        table.add_column(heading, justify="right" if heading == "size" else "left", overflow="fold")
-    for artifact in manifest.artifacts:
-        table.add_row(
+    headings = ("artifact", *["graph"] * several, "precision", "size", "target", "narrowed to", "parity when packed")
+    rows = [
+        (
             artifact.path,
             *[artifact.graph] * several,
             artifact.precision,
@@ -31,29 +33,35 @@ def artifacts(manifest: Manifest) -> Table:
             _narrowed(artifact.narrowing),
             _parity(artifact),
         )
-    return table
+        for artifact in manifest.artifacts
+    ]
+    return Sheet(headings, rows, right=frozenset({"size"}))
 
 
-def weights(artifact: Artifact) -> Table:
+def weights(artifact: Artifact) -> Sheet:
     """Return one row per weight: what it is stored as, its bytes in float32 and in the file."""
-    table = Table(box=None, pad_edge=False, title=f"{artifact.path}: {_loss(artifact)}", title_justify="left")
-    for heading in ("weight", "shape", "stored as", "float32", "here", ""):
-        table.add_column(heading, justify="right" if heading in ("float32", "here") else "left", overflow="fold")
-    for weight in artifact.weights:
-        blocks = f" in blocks of {weight.block_size}" if weight.block_size else ""
-        stayed = len(weight.shape) > 1 and weight.dtype.startswith("float")
-        note = "[bold red]stayed float[/bold red]" if stayed and artifact.precision not in _FLOATS else ""
-        table.add_row(
-            weight.name + (" (recurrent)" if weight.recurrent else ""),
-            " x ".join(map(str, weight.shape)),
-            weight.dtype + blocks,
-            size(weight.float32_bytes),
-            size(weight.bytes),
-            note,
-        )
     before, after = (sum(getattr(w, name) for w in artifact.weights) for name in ("float32_bytes", "bytes"))
-    table.add_row("together", "", "", size(before), size(after), f"{after / before:.3f} of float32")
-    return table
+    rows = [_weight(weight, artifact.precision) for weight in artifact.weights]
+    rows.append(("together", "", "", size(before), size(after), f"{after / before:.3f} of float32"))
+    return Sheet(
+        ("weight", "shape", "stored as", "float32", "here", ""),
+        rows,
+        right=frozenset({"float32", "here"}),
+        title=f"{artifact.path}: {_loss(artifact)}",
+    )
+
+
+def _weight(weight: StoredWeight, precision: str) -> tuple[Text | str, ...]:
+    blocks = f" in blocks of {weight.block_size}" if weight.block_size else ""
+    stayed = len(weight.shape) > 1 and weight.dtype.startswith("float") and precision not in _FLOATS
+    return (
+        weight.name + (" (recurrent)" if weight.recurrent else ""),
+        " x ".join(map(str, weight.shape)),
+        weight.dtype + blocks,
+        size(weight.float32_bytes),
+        size(weight.bytes),
+        styled("stayed float", "bold red") if stayed else "",
+    )
 
 
 def _loss(artifact: Artifact) -> str:
@@ -65,35 +73,49 @@ def _loss(artifact: Artifact) -> str:
     return f"perplexity {rise_text(loss.increase)}{allowed}{drop}, top-1 {loss.top1:.1%}"
 
 
-def tensors(contract: Contract) -> Table:
+def tensors(contract: Contract) -> Sheet:
     """Return one row per tensor of every graph."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("graph", "tensor", "role", "dtype", "axes"):
-        table.add_column(heading)
+    rows = []
     for graph in contract.graphs:
         for way, specs in (("in", graph.inputs), ("out", graph.outputs)):
             for spec in specs:
                 axes = ", ".join(f"{a} {contract.sizes[a]}" if a in contract.sizes else a for a in spec.axes)
-                table.add_row(f"{graph.name} {way}", spec.name, spec.role, spec.dtype, axes)
-    return table
+                rows.append((f"{graph.name} {way}", spec.name, spec.role, spec.dtype, axes))
+    return Sheet(("graph", "tensor", "role", "dtype", "axes"), rows)
 
 
-def print_report(console: Console, report: VerifyReport) -> None:
+def say_report(report: VerifyReport) -> None:
     """Print every check of every artifact, and the verdict."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("artifact", "check", "result", ""):
-        table.add_column(heading, no_wrap=heading != "")
+    console = result_console()
+    if console.is_terminal and console.width < _SIDE_BY_SIDE:
+        _say_checks(report)
+    else:
+        say_sheet(_checks(report))
+    passed = sum(artifact.passed for artifact in report.artifacts)
+    say(f"reference: {report.reference}")
+    verdict = styled("verified", "green") if report.passed else styled("NOT verified", "bold red")
+    skipped = sum(check.status == "not run" for artifact in report.artifacts for check in artifact.checks)
+    left = f"; {skipped} checks could not be run here" if skipped else ""
+    say(joined(verdict, f": {passed} of {len(report.artifacts)} artifacts passed{left}"))
+
+
+def _checks(report: VerifyReport) -> Sheet:
+    """Return one row per check, what it says in the last column."""
+    rows = []
     for artifact in report.artifacts:
         for index, check in enumerate(artifact.checks):
             name = (f"{artifact.path} ({artifact.precision})", f"  in {artifact.runtime}", "")[min(index, 2)]
-            table.add_row(name, check.name, _MARK[check.status], check.detail)
-    console.print(table)
-    passed = sum(artifact.passed for artifact in report.artifacts)
-    console.print(f"reference: {report.reference}")
-    verdict = "[green]verified[/green]" if report.passed else "[bold red]NOT verified[/bold red]"
-    skipped = sum(check.status == "not run" for artifact in report.artifacts for check in artifact.checks)
-    left = f"; {skipped} checks could not be run here" if skipped else ""
-    console.print(f"{verdict}: {passed} of {len(report.artifacts)} artifacts passed{left}")
+            rows.append((name, check.name, styled(*_MARK[check.status]), check.detail))
+    return Sheet(("artifact", "check", "result", ""), rows, wrapped=True)
+
+
+def _say_checks(report: VerifyReport) -> None:
+    """Print what each check says below it, for a narrow terminal."""
+    for artifact in report.artifacts:
+        say_indented(f"{artifact.path} ({artifact.precision}) in {artifact.runtime}", 0)
+        for check in artifact.checks:
+            say_indented(joined(f"{check.name:<10}  ", styled(*_MARK[check.status])), 2)
+            say_indented(check.detail, 4)
 
 
 def total_bytes(manifest: Manifest) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import typer
 
-from edgernn.cli.output import tell
+from edgernn.cli.output import say, say_json, tell
 from edgernn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,15 +76,15 @@ def finish(run: Run, command: str, *, as_json: bool) -> None:
         **run.measured,
     }
     if as_json:
-        typer.echo(json.dumps(result, indent=2))
+        say_json(result)
     else:
         loss = "not measured yet" if run.validation_loss is None else f"{run.validation_loss:.4f} nats/token ({run.split})"
-        typer.echo(
+        say(
             f"{run.folder}: {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s; "
             f"{'validation loss of the best weights' if run.measured else 'best validation loss'} {loss}"
         )
         if run.measured:
-            typer.echo("captions that it wrote for them: " + ", ".join(f"{n} {v:.4f}" for n, v in run.measured.items()))
+            say("captions that it wrote for them: " + ", ".join(f"{n} {v:.4f}" for n, v in run.measured.items()))
     if run.interrupted:
         tell(f"interrupted and saved; go on with: edgernn train {command} --out {run.folder} --resume")
         raise typer.Exit(130)

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.errors import DataError, UnavailableError, UsageError
+from edgernn.installed import install_command
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -129,7 +130,7 @@ def _pillow() -> ModuleType:
     try:
         from PIL import Image
     except ImportError as error:
-        raise UnavailableError("reading pictures needs Pillow; run: pip install 'edgernn[images]'") from error
+        raise UnavailableError(f"reading pictures needs Pillow; run: {install_command('images')}") from error
     return Image
 
 

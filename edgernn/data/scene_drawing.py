@@ -16,6 +16,7 @@ import numpy as np
 
 from edgernn.data.pictures import to_array
 from edgernn.errors import UnavailableError
+from edgernn.installed import install_command
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -110,7 +111,7 @@ def draw(scene: Scene, size: int = 64) -> np.ndarray:
     try:
         from PIL import ImageDraw
     except ImportError as error:
-        raise UnavailableError("drawing a scene needs Pillow; run: pip install 'edgernn[images]'") from error
+        raise UnavailableError(f"drawing a scene needs Pillow; run: {install_command('images')}") from error
     picture = _draw_background(scene.background)
     brush = ImageDraw.Draw(picture)
     for thing in scene.things:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from edgernn import storage
 from edgernn.data import python_docs
 from edgernn.errors import DataError, StorageError, UsageError
 
@@ -80,6 +81,8 @@ def open_source(data: str, *, glob: str = "**/*.txt") -> CorpusSource:
         UsageError: ``data`` is empty or ``glob`` is no pattern.
     """
     if data == STANDARD_INPUT:
+        if sys.stdin is None:  # closed before the program began
+            raise DataError(f"standard input is closed, so it holds no corpus; {_EXPECTED}")
         return _spool(sys.stdin.buffer, "standard input")
     if data == PYTHON_DOCS:
         return CorpusSource(PYTHON_DOCS, python_docs.read_chunks)
@@ -89,10 +92,10 @@ def open_source(data: str, *, glob: str = "**/*.txt") -> CorpusSource:
     mode = _mode(path)
     if stat.S_ISDIR(mode):
         files = _matching_files(path, glob)
-        return CorpusSource(f"{path.resolve().name}/{glob}", lambda: _read_files(files))
+        return CorpusSource(storage.as_utf8(f"{path.resolve().name}/{glob}"), lambda: _read_files(files))
     if stat.S_ISFIFO(mode):
         return _spool_pipe(path)
-    return CorpusSource(path.name, lambda: _read_file(path, str(path)))
+    return CorpusSource(storage.as_utf8(path.name), lambda: _read_file(path, str(path)))
 
 
 def _mode(path: Path) -> int:
@@ -115,7 +118,7 @@ def _matching_files(folder: Path, glob: str) -> list[Path]:
 def _spool_pipe(path: Path) -> CorpusSource:
     try:
         with path.open("rb") as pipe:
-            return _spool(pipe, str(path))
+            return _spool(pipe, storage.as_utf8(path))
     except OSError as error:
         raise DataError(f"cannot read the corpus {path}: {error.strerror}; {_EXPECTED}") from error
 

@@ -47,7 +47,7 @@ def verify_bundle(
     for subject in found:
         tell(f"verifying {subject.artifact.path}")
         reports.append(_verify(subject))
-    report = VerifyReport(bundle=str(bundle.source), reference=words, steps=steps, artifacts=tuple(reports))
+    report = VerifyReport(bundle=storage.as_utf8(bundle.source), reference=words, steps=steps, artifacts=tuple(reports))
     if write_report and bundle.source.suffix != SUFFIX:
         storage.write_text(bundle.source / REPORT, report.to_json())
         storage.write_text(bundle.source / REPORT_PAGE, to_html(report))

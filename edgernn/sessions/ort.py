@@ -245,9 +245,18 @@ def open_runtime(path: Path, *, threads: int = 1) -> onnxruntime.InferenceSessio
     options.inter_op_num_threads = 1
     options.log_severity_level = _WARNINGS  # a shape that disagrees with the file is a defect, not to be hidden
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(_named(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no narrower base class
         raise ContractError(f"{path} is not a model that onnxruntime can open: {first_line(error)}") from error
+
+
+def _named(path: Path) -> str | bytes:
+    """Return what onnxruntime opens ``path`` by: its name, or its content where the name is not UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path.read_bytes()
+    return str(path)
 
 
 def _interface(runtime: onnxruntime.InferenceSession) -> Interface:

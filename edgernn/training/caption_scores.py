@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from edgernn.errors import UnavailableError, UsageError
+from edgernn.installed import install_command
 
 _WORD = re.compile(r"[^ '-]+(?:['-][^ '-]+)*")  # apostrophes and hyphens only between what they join
 _LETTERS_MARKS_DIGITS = "LMN"  # the first letters of their Unicode categories
@@ -56,7 +57,7 @@ def score_captions(candidates: Sequence[str], references: Sequence[Sequence[str]
         from pycocoevalcap.cider.cider import Cider
         from pycocoevalcap.rouge.rouge import Rouge
     except ImportError as error:
-        raise UnavailableError("caption scores need pycocoevalcap; run: pip install 'edgernn[train]'") from error
+        raise UnavailableError(f"caption scores need pycocoevalcap; run: {install_command('train')}") from error
     expected, found = dict(enumerate(known)), {picture: [caption] for picture, caption in enumerate(written)}
     bleu, _ = Bleu(_LONGEST).compute_score(expected, found, verbose=0)  # it prints its counts unless told not to
     rouge, _ = Rouge().compute_score(expected, found)

@@ -120,7 +120,7 @@ class Terminal:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}% {task.description}"), TimeElapsedColumn())
+        columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}% {task.description}", markup=False), TimeElapsedColumn())
         self._progress = Progress(*columns, console=console, transient=True)
         self._task = self._progress.add_task("starting", total=1.0)
 
@@ -134,18 +134,20 @@ class Terminal:
 
     def on_evaluation(self, report: EvaluationReport) -> None:
         """Print the losses and the sample."""
-        mark = " [green]best[/green]" if report.best else ""
-        self._console.print(
+        mark = " best" if report.best else ""
+        self._print(
             f"step {report.step:>6} · {report.seconds:5.0f} s · epoch {report.epoch:.2f} · train {report.train_loss:.4f} · "
-            f"validation {report.validation_loss:.4f} nats/token ({report.split}){mark}",
-            highlight=False,
+            f"validation {report.validation_loss:.4f} nats/token ({report.split}){mark}"
         )
         if report.measured:
             figures = " · ".join(f"{name} {figure:.4f}" for name, figure in report.measured.items())
-            self._console.print(f"       {figures}", highlight=False)
+            self._print(f"       {figures}")
         if report.sample:
             shown = " ".join(report.sample.split())[:100]
-            self._console.print(f"       {shown}", style="dim", markup=False, highlight=False)
+            self._print(f"       {shown}", style="dim")
+
+    def _print(self, line: str, *, style: str = "") -> None:
+        self._console.print(line, style=style, markup=False, emoji=False, highlight=False)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from edgernn import storage
 from edgernn.contract import CAPTIONS, IMAGE, Model, validated
 from edgernn.data import scenes
 from edgernn.data.captions import OnMissing, assign_splits, encode_caption, read_captions
@@ -146,7 +147,7 @@ def _pictures(data: CaptionData, folder: Path, *, size: int, tell: Callable[[str
         tell(f"left out {corpus.empty} empty captions")
     found = assign_splits(corpus, validation_fraction=data.validation_fraction)
     used = [picture for picture in found if picture.split in _TRAINED_SPLITS]
-    source = Path(data.source).resolve().name
+    source = storage.as_utf8(Path(data.source).resolve().name)
     return encode_corpus(used, folder, size=size, source=source, on_unreadable=data.on_unreadable, tell=tell)
 
 

@@ -13,6 +13,7 @@ import PIL
 import pytest
 
 import edgernn
+from edgernn.installed import install_command
 
 Run = Callable[..., tuple[int, str, str]]
 COMMANDS = (
@@ -154,14 +155,14 @@ def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path, tmp
     assert json.loads(told.stdout)["reference"] == "the recorded golden run alone (torch is not installed)"
     refused = call("generate", bundle, "--artifact", "torchscript")
     assert refused.returncode == 2
-    assert "needs the package 'torch', which is not installed; run: pip install 'edgernn[train]'" in refused.stderr
+    assert f"needs the package 'torch', which is not installed; run: {install_command('train')}" in refused.stderr
     heavy = (["train", "text", "--out", "r"], ["export", "r", "--out", "x"], ["demo", "text", "--out", "d"])
     for command in (*heavy, ["train", "captions", "--out", "r"], ["demo", "captions", "--out", "d"]):
         told = call(*command)
         assert told.returncode == 2
-        assert "needs the package 'torch', which is not installed; run: pip install 'edgernn[all]'" in told.stderr
+        assert f"needs the package 'torch', which is not installed; run: {install_command('all')}" in told.stderr
     listed = call("doctor", "--json")
-    assert json.loads(listed.stdout)["formats"]["onnx"] == {"export": "run: pip install 'edgernn[export]'", "run": "yes"}
+    assert json.loads(listed.stdout)["formats"]["onnx"] == {"export": f"run: {install_command('export')}", "run": "yes"}
 
 
 @pytest.mark.parametrize(

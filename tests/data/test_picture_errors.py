@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from PIL import Image, ImageFile
 from edgernn.data import pictures
 from edgernn.data.pictures import MAX_PIXELS, open_picture, pictures_in
 from edgernn.errors import DataError, UnavailableError
+from edgernn.installed import install_command
 
 
 def message_of(path: Path) -> str:
@@ -110,7 +112,7 @@ def test_a_picture_without_pixels(size: tuple[int, int], tmp_path: Path) -> None
 
 def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(UnavailableError, match=r"needs Pillow; run: pip install 'edgernn\[images\]'"):
+    with pytest.raises(UnavailableError, match="needs Pillow; run: " + re.escape(install_command("images"))):
         open_picture(tmp_path / "a.png")
     with pytest.raises(UnavailableError, match="needs Pillow"):
         pictures_in(tmp_path)
