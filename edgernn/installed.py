@@ -24,6 +24,8 @@ def install_command(extra: str | None) -> str:
     folder = _folder(origin)
     if folder is not None:
         editable = "-e " if (origin or {}).get("dir_info", {}).get("editable") else ""
+        if not (folder / "pyproject.toml").is_file():
+            return f"pip install -c {CONSTRAINTS} '.{wanted}' in a folder with the source of edgernn ({folder} has it no more)"
         return f"cd {shlex.quote(str(folder))} && pip install -c {CONSTRAINTS} {editable}'.{wanted}'"
     if origin is not None and "url" in origin:
         return f"pip install '{NAME}{wanted} @ {_address(origin)}'"
