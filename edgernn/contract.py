@@ -7,12 +7,13 @@ Exporters, sessions, the manifest, parity and the examples read what is built he
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edgernn import contract_rules as rules
+from edgernn import strict_json
 from edgernn.errors import ContractError, UsageError
 from edgernn.interface import FileDescription, FileTensor, Interface, interface_problems
 
@@ -36,7 +37,9 @@ GraphName = Literal["encode", "step"]
 FileGraph = Literal["encode", "step", "generate", "caption"]  # of the last two see decoding_graphs.py
 DType = Literal["int64", "int32", "uint8", "float32", "float16"]
 FileDType = Literal["int64", "int32", "uint8", "float32", "float16", "picture"]
-AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Size = Annotated[int, Field(ge=1, lt=1 << 31)]
+Count = Annotated[int, Field(ge=0, lt=1 << 31)]  # of tokens, and a token's id
 
 
 class Model(BaseModel):
@@ -97,6 +100,11 @@ class GraphSpec(Model):
             came_out = {tensor.name for tensor in self.outputs if tensor.role == "state"}
             if came_out != {next_name(tensor.name) for tensor in self.states}:
                 raise ValueError(f"every state must come in as NAME and out as NAME{NEXT}; outputs have {sorted(came_out)}")
+            after = {t.name: (t.dtype, t.axes) for t in self.outputs}
+            changed = [t.name for t in self.states if after[next_name(t.name)] != (t.dtype, t.axes)]
+            if changed:
+                raise ValueError(f"the state {changed[0]} comes out with another dtype or other axes")
+        _refuse(rules.graph_problem(self))
         return self
 
 
@@ -108,17 +116,21 @@ class Contract(Model):
     """
 
     graphs: tuple[GraphSpec, ...]
-    sizes: dict[AxisName, Annotated[int, Field(ge=1)]]
+    sizes: dict[AxisName, Size]
     initial_state: Literal["zeros", "learned", "encode"] = "zeros"
 
     @model_validator(mode="after")
     def _encode_gives_what_step_takes(self) -> Contract:
+        names = sorted(graph.name for graph in self.graphs)
+        if names not in ([STEP], [ENCODE, STEP]):
+            raise ValueError(f"the graphs are {names}, expected {STEP}, or {ENCODE} and {STEP}")
         step, encode = self.step, self.encode
         given = {tensor.name: tensor for tensor in encode.outputs} if encode else {}
         wanted = [*step.contexts, *(step.states if self.initial_state == ENCODE else ())]
         lacking = [tensor.name for tensor in wanted if given.get(tensor.name) != tensor]
         if lacking:
             raise ValueError(f"step takes {lacking} from encode, which does not give them")
+        _refuse(rules.size_problem((t for graph in self.graphs for t in (*graph.inputs, *graph.outputs)), self.sizes))
         return self
 
     @property
@@ -147,7 +159,7 @@ class Narrowing(Model):
     the state inputs' names (Core ML MLState) and does not appear as in- or output.
     """
 
-    axes: dict[AxisName, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    axes: dict[AxisName, Size] = Field(default_factory=dict)
     dtypes: dict[str, FileDType] = Field(default_factory=dict)
     runtime_state: bool = False
 
@@ -160,13 +172,13 @@ class Decoding(Model):
     ``length``: the most tokens of a text, 0 for no limit.
     """
 
-    start: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
-    temperature: Annotated[float, Field(ge=0)] = 0.8
-    top_k: Annotated[int, Field(ge=0)] = 0
+    start: tuple[Count, ...] = (0,)
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.8
+    top_k: Count = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    stop: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    suppress: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    length: Annotated[int, Field(ge=0)] = 0
+    stop: tuple[Count, ...] = ()
+    suppress: tuple[Count, ...] = ()
+    length: Count = 0
 
 
 class FileContract(Model):
@@ -215,17 +227,26 @@ class FileContract(Model):
         if METADATA_KEY not in metadata:
             raise ContractError(f"{source} has no {METADATA_KEY!r} entry in its metadata: edgernn did not export it")
         try:
-            version = json.loads(metadata[METADATA_KEY]).get("schema_version")
+            content = strict_json.parse_object(metadata[METADATA_KEY])
+            version = content.get("schema_version")
             if version != SCHEMA_VERSION:
                 raise ContractError(
-                    f"{source} was written with schema version {version}; this edgernn reads {SCHEMA_VERSION}. "
+                    f"{source} was written with schema version {version!r}; this edgernn reads {SCHEMA_VERSION}. "
                     "Export it again, or install the edgernn that wrote it"
                 )
-            return cls.model_validate_json(metadata[METADATA_KEY])
-        except (ValidationError, ValueError, AttributeError, RecursionError) as error:
+            found = cls.model_validate_json(metadata[METADATA_KEY], strict=True)
+            _refuse(rules.family_problem(found.contract) or rules.narrowing_problem(found.narrowing, found.contract))
+            _refuse(rules.decoding_problem(found.decoding, found.contract))
+            return found
+        except ValueError as error:
             raise ContractError(
                 f"{source} has a damaged {METADATA_KEY!r} entry in its metadata: {first_line(error)}"
             ) from error
+
+
+def _refuse(problem: str) -> None:
+    if problem:
+        raise ValueError(problem)
 
 
 def next_name(state: str) -> str:
@@ -267,7 +288,8 @@ def first_line(error: Exception) -> str:
     """Return what a third-party error says, in one line: of a validation error, its first place and reason."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "document"
-        return f"{place}: {first['msg']}"
+        place = "".join(f"{part}." for part in first["loc"])
+        told = first["msg"].removeprefix("Value error, ")
+        return f"{place[:-1]}: {told}" if place else told
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -16,9 +16,25 @@ and exits with 2.
 
 from __future__ import annotations
 
+_MOST_CHARACTERS = 2000
+
 
 class EdgernnError(Exception):
-    """Base of every error that edgernn raises on purpose."""
+    """Base of every error that edgernn raises on purpose.
+
+    Its message is one line that can be printed, whatever names and values of files it quotes: line ends and spaces become
+    one space, other characters that cannot be shown their escapes, and a value without end is cut.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as one line of characters that can be shown, of at most 2,000 characters."""
+    line = " ".join(text[: 2 * _MOST_CHARACTERS].split())
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]} …"
 
 
 class UsageError(EdgernnError):

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from edgernn.contract import SCHEMA_VERSION, STEP, Contract, Decoding, FileContract, FileGraph, Model, Narrowing, first_line
+from edgernn import contract_rules, strict_json
+from edgernn.contract import (
+    ENCODE,
+    SCHEMA_VERSION,
+    STEP,
+    VOCAB,
+    Contract,
+    Count,
+    Decoding,
+    FileContract,
+    FileGraph,
+    Model,
+    Narrowing,
+    Size,
+    first_line,
+)
 from edgernn.errors import BundleError
+from edgernn.inner_paths import checked, clash
 from edgernn.nats import is_within, relative_rise
 from edgernn.stored_weights import StoredWeight
 
 MANIFEST = "manifest.json"
+REPORTS = ("report.json", "report.html")  # written by verify, listed by nobody
+_REFERENCE_FILES = ("config.json", "weights.safetensors", "tokenizer.json")
 
-
-def _inside(path: str) -> str:
-    if not path.isprintable():
-        raise ValueError(f"the path {path!r} has characters that cannot be shown")
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or "\\" in path or ":" in path or any(part in {"..", "."} for part in parts):
-        raise ValueError(f"the path {path!r} does not stay inside the bundle")
-    return path
-
-
-InnerPath = Annotated[str, AfterValidator(_inside)]
+InnerPath = Annotated[str, AfterValidator(checked)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Bytes = Annotated[int, Field(ge=0)]
+Bytes = Annotated[int, Field(ge=0, lt=1 << 53)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Version = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$")]  # as "1.23": numbers alone can be compared
 
@@ -129,9 +136,9 @@ class TokenizerEntry(Model):
 
     path: InnerPath = "tokenizer.json"
     kind: str
-    vocabulary_size: Annotated[int, Field(ge=1)]
+    vocabulary_size: Size
     text: str = ""
-    ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    ids: tuple[Count, ...] = ()
 
 
 class Provenance(Model):
@@ -139,7 +146,7 @@ class Provenance(Model):
 
     edgernn: str
     created: str
-    parameters: Annotated[int, Field(ge=1)]
+    parameters: Annotated[int, Field(ge=1, lt=1 << 53)]
     model: dict[str, Any]
     training: dict[str, Any] = Field(default_factory=dict)
 
@@ -165,6 +172,19 @@ class Manifest(Model):
     files: dict[InnerPath, FileDigest]
     provenance: Provenance
 
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Manifest:
+        for problem in (
+            _path_problem(self),
+            contract_rules.family_problem(self.contract),
+            contract_rules.decoding_problem(self.decoding, self.contract),
+            _model_problem(self),
+            *(_artifact_problem(artifact, self.contract) for artifact in self.artifacts),
+        ):
+            if problem:
+                raise ValueError(problem)
+        return self
+
     def file_contract(self, artifact: Artifact) -> FileContract:
         """Return what ``artifact`` must carry in its own metadata."""
         return FileContract(contract=self.contract, graph=artifact.graph, narrowing=artifact.narrowing, decoding=self.decoding)
@@ -174,26 +194,65 @@ class Manifest(Model):
         return self.model_dump_json(indent=2, exclude_none=True) + "\n"
 
 
-def parse_manifest(text: str, *, source: str) -> Manifest:
+def parse_manifest(text: str | bytes, *, source: str) -> Manifest:
     """Read a manifest; ``source`` names the bundle in errors.
 
     Raises:
         BundleError: not JSON, another schema version, or a field that is missing or wrong (named).
     """
     try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        raw = strict_json.parse(text)
+    except ValueError as error:
         raise BundleError(f"{source}: {MANIFEST} is damaged ({error}); copy or export the bundle again") from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION or isinstance(version, bool):
         raise BundleError(
             f"{source}: {MANIFEST} has schema version {version!r}; this edgernn reads version {SCHEMA_VERSION}. "
             "Export the bundle again with this edgernn, or install the edgernn that wrote it"
         )
     try:
-        return Manifest.model_validate(raw)
+        return Manifest.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise BundleError(f"{source}: {MANIFEST} is damaged: {first_line(error)}; export the bundle again") from error
+
+
+def _path_problem(manifest: Manifest) -> str:
+    """Say which file that is read is not listed, or which two paths some disk takes for one."""
+    named = {
+        "tokenizer": manifest.tokenizer.path,
+        "golden": manifest.golden,
+        "initial_state": manifest.initial_state,
+        "evaluation": manifest.evaluation,
+        "sampler": manifest.sampler,
+    }
+    if manifest.reference is not None:
+        named |= {f"reference {name}": f"{manifest.reference}/{name}" for name in _REFERENCE_FILES}
+    unlisted = [f"{field} ({path})" for field, path in named.items() if path is not None and path not in manifest.files]
+    if unlisted:
+        return f"files does not list {unlisted[0]}, so nothing vouches for it"
+    own = (MANIFEST, *REPORTS)
+    return clash([*own, *manifest.files, *(artifact.path for artifact in manifest.artifacts)])
+
+
+def _model_problem(manifest: Manifest) -> str:
+    """Say how family, tokenizer or first state disagree with the contract."""
+    contract, entry = manifest.contract, manifest.tokenizer
+    if (manifest.family == "captioner") != (contract.encode is not None):
+        return f"the family is {manifest.family}, the contract has {'no ' if contract.encode is None else 'an '}encode graph"
+    size = contract.sizes[VOCAB]
+    if entry.vocabulary_size != size or any(token >= size for token in entry.ids):
+        return f"the tokenizer has {entry.vocabulary_size} tokens, or ids beyond them; the contract's vocabulary has {size}"
+    if (contract.initial_state == "learned") != (manifest.initial_state is not None):
+        return f"the first state is {contract.initial_state}, but initial_state is {manifest.initial_state!r}"
+    return ""
+
+
+def _artifact_problem(artifact: Artifact, contract: Contract) -> str:
+    """Say why ``artifact`` can be no file of this contract."""
+    absent = ("generate",) if contract.encode is not None else (ENCODE, "caption")
+    if artifact.graph in absent:
+        return f"{artifact.path} computes {artifact.graph}, which this contract has not"
+    return contract_rules.narrowing_problem(artifact.narrowing, contract)
 
 
 def json_schema() -> str:

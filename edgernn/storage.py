@@ -5,19 +5,38 @@ Every file that edgernn saves goes through here, so a crash, a kill or a full di
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from edgernn.errors import StorageError
+from edgernn.side_files import is_side_file
 
 _READ_BYTES = 1 << 20
+_REMEDIES = {  # by what the system refused
+    errno.ENOSPC: "Free some space or choose another folder",
+    errno.EDQUOT: "The quota is used up: free some space or choose another folder",
+    errno.EFBIG: "Raise the limit on the size of files, or choose another disk",
+    errno.EROFS: "That disk can only be read: choose another folder",
+    errno.EACCES: "Choose another folder, or change the permissions of this one",
+    errno.EPERM: "Choose another folder, or change the permissions of this one",
+    errno.ENAMETOOLONG: "Choose a shorter name",
+    errno.EISDIR: "A folder stands there: choose another name",
+    errno.ENOTEMPTY: "A folder stands there: choose another name",
+    errno.ENOTDIR: "A file stands where a folder is needed: choose another place",
+    errno.EEXIST: "A file stands where a folder is needed: choose another place",
+    errno.EMFILE: "Close some programs and try again",
+    errno.ENFILE: "Close some programs and try again",
+}
+_OTHERS = "Choose another folder, or try again"
 
 
 @contextmanager
@@ -42,8 +61,7 @@ def replacing(target: Path) -> Iterator[Path]:
             temporary.replace(target)
     except OSError as error:
         raise StorageError(
-            f"could not write {target}: {error.strerror or error}; what was saved before is unchanged. "
-            "Free some space or choose another folder."
+            f"could not write {target}: {reason(error)}; what was saved before is unchanged. {remedy(error)}"
         ) from error
     finally:
         remove(temporary)
@@ -71,7 +89,7 @@ def appending(target: Path) -> Iterator[TextIO]:
         with target.open("a", encoding="utf-8") as file:
             yield file
     except OSError as error:
-        raise StorageError(f"could not append to {target}: {error.strerror or error}. Free some space") from error
+        raise StorageError(f"could not append to {target}: {reason(error)}. {remedy(error)}") from error
 
 
 def write_bytes(target: Path, content: bytes) -> None:
@@ -106,9 +124,9 @@ def remove(path: Path) -> None:
 
 
 def size_bytes(path: Path) -> int:
-    """Return the bytes of a file, or of all files below a folder."""
+    """Return the bytes of a file, or of all files below a folder but those of ``side_files``."""
     if path.is_dir():
-        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        return sum((path / file).stat().st_size for file in _listed(path))
     return path.stat().st_size
 
 
@@ -116,14 +134,59 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file; of a folder, that of its listing.
 
     The listing has one line per file, sorted by path: the file's SHA-256, two spaces, its path with ``/`` relative to
-    the folder, a newline: what ``sha256sum`` prints.
+    the folder, a newline: what ``sha256sum`` prints. What ``side_files`` names is left out.
     """
     if path.is_dir():
-        files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-        listing = "".join(f"{sha256(path / file)}  {file}\n" for file in files)
-        return hashlib.sha256(listing.encode()).hexdigest()
+        listing = "".join(f"{sha256(path / file)}  {file}\n" for file in _listed(path))
+        return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         while block := file.read(_READ_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _listed(folder: Path) -> list[str]:
+    files = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+    return sorted(file.as_posix() for file in files if not is_side_file(file))
+
+
+def open_to_read(path: Path) -> BinaryIO:
+    """Open a plain file; a pipe or a device, which could hold the reader up for ever, is refused.
+
+    Raises:
+        OSError: it is missing, unreadable, a folder or no plain file.
+    """
+    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        mode = os.fstat(opened).st_mode
+        if not stat.S_ISREG(mode):
+            kind = errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO
+            raise OSError(kind, os.strerror(kind), str(path))
+        return os.fdopen(opened, "rb")
+    except BaseException:
+        os.close(opened)
+        raise
+
+
+def read_bytes(path: Path, *, most: int | None = None) -> bytes:
+    """Return what a plain file holds.
+
+    Raises:
+        OSError: see ``open_to_read``; or the file has more than ``most`` bytes.
+    """
+    with open_to_read(path) as file:
+        content = file.read() if most is None else file.read(most + 1)
+    if most is not None and len(content) > most:
+        raise OSError(f"it has more than the {most:,} bytes that such a file may have")
+    return content
+
+
+def reason(error: OSError) -> str:
+    """Return in words what the system refused."""
+    return error.strerror or str(error) or type(error).__name__
+
+
+def remedy(error: OSError) -> str:
+    """Return what to do where a file could not be written: to free space helps only where there is none."""
+    return _REMEDIES.get(error.errno or 0, _OTHERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -270,8 +271,10 @@ def test_a_link_to_itself_is_refused(copy: Path, inner: str) -> None:
 
 def test_paths_are_checked_when_they_are_asked_for(bundle: Bundle, copy: Path) -> None:
     assert bundle.path("tokenizer.json") == bundle.folder / "tokenizer.json"
-    with pytest.raises(BundleError, match="nothing is missing"):
-        bundle.path("nothing")
+    for inner in ("nothing", "manifest.json", "refer", "", "../tokenizer.json", "onnx/../tokenizer.json"):
+        with pytest.raises(BundleError, match="the manifest does not list"):
+            bundle.path(inner)
+    assert bundle.path("reference") == bundle.folder / "reference"
     opened = Bundle.open(copy)
     move_out(copy, "tokenizer.json")
     with pytest.raises(BundleError, match=r"tokenizer\.json leads out"):
@@ -419,3 +422,105 @@ def test_the_file_contract_of_an_artifact_is_narrowed_as_the_manifest_says(bundl
     assert file_contract.narrowing == artifact.narrowing
     assert file_contract.contract == bundle.manifest.contract
     assert file_contract.decoding == bundle.manifest.decoding
+
+
+SIDE_FILES = (".DS_Store", "._step.onnx", "Thumbs.db", "desktop.ini", ".nfs0000000000000001", "Icon\r", "__MACOSX/x")
+
+
+def strew(folder: Path) -> None:
+    """Leave side files at the top, beside the artifacts and inside the package."""
+    for place in (folder, folder / "onnx", folder / COREML, folder / COREML / "Data"):
+        for name in SIDE_FILES:
+            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).write_bytes(b"left by a system")
+
+
+def test_what_systems_leave_in_folders_is_let_lie(copy: Path, bundle_folder: Path, tmp_path: Path, packed: Path) -> None:
+    strew(copy)
+    assert Bundle.open(copy).manifest == Bundle.open(bundle_folder).manifest
+    pack(copy, tmp_path / "again.edgernn")
+    assert (tmp_path / "again.edgernn").read_bytes() == packed.read_bytes()
+
+
+def test_what_systems_leave_in_zips_is_not_unpacked(bundle_folder: Path, tmp_path: Path) -> None:
+    left = {f"{place}/{name}": b"x" for place in ("onnx", COREML) for name in SIDE_FILES} | {"__MACOSX/._manifest.json": b"x"}
+    with Bundle.open(zip_with(bundle_folder, tmp_path / "mac.edgernn", left)) as bundle:
+        assert files(bundle.folder) == files(bundle_folder)
+
+
+def test_a_bundle_below_a_folder_of_its_zip_says_so(bundle_folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "nested.edgernn"
+    with zipfile.ZipFile(target, "w") as archive:
+        for inner, content in files(bundle_folder).items():
+            archive.writestr(f"tiny/{inner}", content)
+    assert "it lies below tiny/: unzip it and give that folder" in refusal(target)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["manifest.json", ONNX])
+def test_a_zip_with_an_entry_twice_is_refused(bundle_folder: Path, packed: Path, tmp_path: Path, name: str) -> None:
+    target = Path(shutil.copy(packed, tmp_path / "twice.edgernn"))
+    with zipfile.ZipFile(target, "a") as archive:
+        archive.writestr(name, (bundle_folder / name).read_bytes())
+    assert f"the entry {name!r} stands twice" in refusal(target) or "is larger than the manifest says" in refusal(target)
+
+
+@pytest.mark.parametrize("inner", ["manifest.json", ONNX, "tokenizer.json"])
+def test_a_pipe_in_place_of_a_file_holds_nobody_up(copy: Path, inner: str) -> None:
+    (copy / inner).unlink()
+    os.mkfifo(copy / inner)
+    assert inner in refusal(copy)
+
+
+def test_a_pipe_in_place_of_a_single_file_bundle(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.edgernn")
+    assert "No such device or address" in refusal(tmp_path / "pipe.edgernn")
+
+
+@pytest.mark.parametrize("inner", ["manifest.json", ONNX, "tokenizer.json"])
+def test_a_file_that_may_not_be_read_is_named(copy: Path, inner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def refuse(path: object, *rest: object, **options: object) -> int:
+        if str(path) == str(copy / inner):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *rest, **options)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert "Permission denied" in refusal(copy)
+
+
+def test_a_manifest_that_is_a_link_out_of_the_folder_is_refused(copy: Path, tmp_path: Path) -> None:
+    (copy / "manifest.json").rename(tmp_path / "elsewhere.json")
+    (copy / "manifest.json").symlink_to(tmp_path / "elsewhere.json")
+    assert "manifest.json leads out of the bundle's folder" in refusal(copy)
+
+
+def test_a_file_that_changes_after_it_was_vouched_for_is_not_handed_out(copy: Path) -> None:
+    bundle = Bundle.open(copy)
+    (copy / ONNX).touch()  # no change
+    assert bundle.path(ONNX) == copy / ONNX
+    content = bytearray((copy / ONNX).read_bytes())
+    content[-1] ^= 1
+    (copy / ONNX).write_bytes(content)
+    with pytest.raises(BundleError, match=f"{ONNX} does not have the SHA-256"):
+        bundle.path(ONNX)
+
+
+def test_an_end_while_unpacking_leaves_nothing(packed: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*rest: object) -> None:
+        raise SystemExit(143)
+
+    monkeypatch.setattr(shutil, "copyfileobj", end)
+    with pytest.raises(SystemExit):
+        Bundle.open(packed)
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_full_disk_while_unpacking_is_told(packed: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*rest: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", fill)
+    assert f"could not be unpacked (No space left on device) in {scratch}" in refusal(packed)
+    assert list(scratch.iterdir()) == []

@@ -103,7 +103,7 @@ def test_a_step_with_an_unpaired_state_is_refused(came_in: list[TensorSpec], cam
 
 
 def test_an_encode_graph_needs_no_state_where_the_first_one_is_zeros() -> None:
-    contract = Contract(graphs=(STATELESS, LSTM.step), sizes=LSTM.sizes)
+    contract = Contract(graphs=(STATELESS, LSTM.step), sizes={**LSTM.sizes, "height": 4, "regions": 3})
     assert contract.graph("encode") == contract.encode == STATELESS
     assert contract.step == LSTM.step
     assert LSTM.encode is None

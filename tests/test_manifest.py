@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ WEIGHTS = (
     StoredWeight("layers.0.joined", (8, 4), "int4", 128, 32, 32, recurrent=True, block_size=16),
     StoredWeight("biases and constants", (), "float32", 8, 8, 8),
 )
+FILES = (
+    "tokenizer.json",
+    "golden.safetensors",
+    "initial_state.safetensors",
+    "sampler.json",
+    "reference/config.json",
+    "reference/weights.safetensors",
+    "reference/tokenizer.json",
+    "evaluation/held_out.safetensors",
+)
 FULL = Manifest(
     contract=language_contract("lstm", layers=1, hidden=2, vocabulary=3, initial_state="learned"),
     decoding=Decoding(start=(2,), temperature=0.5, top_k=1, top_p=0.5),
@@ -58,10 +69,19 @@ FULL = Manifest(
     reference="reference",
     evaluation="evaluation/held_out.safetensors",
     sampler="sampler.json",
-    files={"tokenizer.json": FileDigest(bytes=1, sha256="a" * 64)},
+    files={name: FileDigest(bytes=1, sha256="a" * 64) for name in FILES},
     provenance=Provenance(edgernn="0.1.0", created="now", parameters=9, model={"cell": "lstm"}, training={"loss": 1.5}),
 )
-LEAN = FULL.model_copy(update={"initial_state": None, "reference": None, "evaluation": None, "sampler": None, "artifacts": ()})
+LEAN = FULL.model_copy(
+    update={
+        "contract": language_contract("lstm", layers=1, hidden=2, vocabulary=3),
+        "initial_state": None,
+        "reference": None,
+        "evaluation": None,
+        "sampler": None,
+        "artifacts": (),
+    }
+)
 PATHS = ("artifacts.0.path", "tokenizer.path", "golden", "initial_state", "reference", "evaluation", "sampler")
 
 
@@ -179,6 +199,83 @@ def test_a_wrong_field_is_named(place: str, value: object) -> None:
     assert f"is damaged: {place}: " in refusal(json.dumps(raw))
 
 
+def moved(path: str, to: str) -> dict[str, Any]:
+    raw = content()
+    raw["files"][to] = raw["files"].pop(path)
+    return raw
+
+
+def without(place: str) -> dict[str, Any]:
+    raw = content()
+    *parents, last = place.split(".")
+    inner: Any = raw
+    for key in parents:
+        inner = inner[int(key) if key.isdigit() else key]
+    del inner[int(last) if last.isdigit() else last]
+    return raw
+
+
+def edited(place: str, value: object) -> dict[str, Any]:
+    raw = content()
+    put(raw, place, value)
+    return raw
+
+
+TWICE = [FULL.artifacts[0].model_dump(mode="json")] * 2
+PARTS_THAT_DO_NOT_FIT = {
+    "sizes without hidden": (without("contract.sizes.hidden"), "sizes has no hidden, which h needs"),
+    "a size of 1e26": (edited("contract.sizes.hidden", 1e26), "contract.sizes.hidden: Input should be a valid integer"),
+    "a size in quotes": (edited("contract.sizes.hidden", "2"), "contract.sizes.hidden: Input should be a valid integer"),
+    "a size that is true": (edited("contract.sizes.layers", True), "contract.sizes.layers: Input should be a valid integer"),
+    "a size beyond 31 bits": (edited("contract.sizes.hidden", 1 << 31), "contract.sizes.hidden: Input should be less than"),
+    "sizes that ask for gigabytes": (edited("contract.sizes.hidden", 1 << 30), "expected 67,108,864 or fewer"),
+    "an output removed": (without("contract.graphs.0.outputs.0"), "step takes or gives nothing"),
+    "a state output removed": (without("contract.graphs.0.outputs.1"), "every state must come in"),
+    "an input removed": (without("contract.graphs.0.inputs.0"), "step takes or gives nothing"),
+    "an input of another name": (edited("contract.graphs.0.inputs.0.name", "words"), r"takes \['words'\], expected tokens"),
+    "logits of whole numbers": (edited("contract.graphs.0.outputs.0.dtype", "int64"), "expected logits"),
+    "two graphs of a name": (edited("contract.graphs", content()["contract"]["graphs"] * 2), r"graphs are \['step', 'step'\]"),
+    "no graph": (edited("contract.graphs", []), r"graphs are \[\]"),
+    "a start of 1e26": (edited("decoding.start", [1e26]), "decoding.start.0: Input should be a valid integer"),
+    "a start beyond the vocabulary": (edited("decoding.start", [3]), "decoding.start has the id 3, the vocabulary has 3 ids"),
+    "a stop beyond the vocabulary": (edited("decoding.stop", [4]), "decoding.stop has the id 4"),
+    "every token suppressed": (edited("decoding.suppress", [0, 1, 2]), "leaves no token"),
+    "an infinite temperature": (edited("decoding.temperature", 1e300 * 1e300), "Infinity, which is no JSON"),
+    "another vocabulary": (edited("tokenizer.vocabulary_size", 4), "the contract's vocabulary has 3"),
+    "an id of the tokenizer beyond it": (edited("tokenizer.ids", [3]), "the contract's vocabulary has 3"),
+    "another family": (edited("family", "captioner"), "the family is captioner, the contract has no encode graph"),
+    "no first state": (without("initial_state"), "the first state is learned, but initial_state is None"),
+    "a graph that is not there": (edited("artifacts.0.graph", "caption"), "computes caption, which this contract has not"),
+    "an axis narrowed to another size": (edited("artifacts.0.narrowing.axes", {"hidden": 9}), "narrows hidden to 9"),
+    "a tensor that is not there": (edited("artifacts.0.narrowing.dtypes", {"x": "int32"}), "the dtype of x"),
+    "an artifact twice": (edited("artifacts", TWICE), r"'onnx/step\.onnx' stands twice"),
+    "an artifact among the files": (moved("sampler.json", "onnx/step.onnx"), "files does not list sampler"),
+    "names that differ in case": (edited("artifacts.0.path", "Golden.safetensors"), "are one file on some disks"),
+    "a file below an artifact": (edited("artifacts.0.path", "reference"), r"lies in 'reference'|are one file"),
+    "an unlisted tokenizer": (moved("tokenizer.json", "other.json"), r"files does not list tokenizer \(tokenizer.json\)"),
+    "an unlisted golden run": (edited("golden", "other.safetensors"), "files does not list golden"),
+    "an unlisted first state": (edited("initial_state", "other"), "files does not list initial_state"),
+    "an unlisted held-out sample": (edited("evaluation", "other"), "files does not list evaluation"),
+    "an unlisted sampler": (edited("sampler", "other"), "files does not list sampler"),
+    "an unlisted reference": (edited("reference", "other"), r"files does not list reference config\.json"),
+    "the manifest as a file": (moved("sampler.json", "manifest.json"), "files does not list sampler"),
+    "a version that is none": (edited("artifacts.0.requires", {"onnxruntime": "new"}), "requires.onnxruntime: String"),
+    "half a surrogate pair": (edited("provenance.created", "\ud800"), "half of a surrogate pair"),
+}
+
+
+@pytest.mark.parametrize(("raw", "says"), PARTS_THAT_DO_NOT_FIT.values(), ids=PARTS_THAT_DO_NOT_FIT)
+def test_parts_that_do_not_fit_together_are_refused(raw: dict[str, Any], says: str) -> None:
+    message = refusal(json.dumps(raw))
+    assert re.search(says, message), message
+    assert message.isprintable()
+
+
+def test_a_key_that_stands_twice_is_named() -> None:
+    text = FULL.to_json().replace('"top_k":', '"top_k": 3, "top_k":')
+    assert "is damaged (the key 'top_k' stands twice in one object)" in refusal(text)
+
+
 OUTSIDE = ["../x", "/etc/x", "a/../../b", "a/..", "..", ".", "", "C:\\x", "C:/x", "a\\..\\b", "\\\\host\\share", "//host/share"]
 
 
@@ -208,6 +305,7 @@ def test_a_path_that_would_garble_a_message_is_refused(path: str) -> None:
 def test_whatever_path_is_let_through_stays_inside(path: str) -> None:
     raw = content()
     put(raw, "golden", path)
+    raw["files"][path] = raw["files"].pop("golden.safetensors")
     try:
         golden = parse_manifest(json.dumps(raw), source="x").golden
     except BundleError:
@@ -221,6 +319,7 @@ def test_whatever_path_is_let_through_stays_inside(path: str) -> None:
 def test_paths_below_folders_are_welcome() -> None:
     raw = content()
     put(raw, "golden", "a/b.c/d-e_f.safetensors")
+    raw["files"]["a/b.c/d-e_f.safetensors"] = raw["files"].pop("golden.safetensors")
     assert parse_manifest(json.dumps(raw), source="x").golden == "a/b.c/d-e_f.safetensors"
 
 

@@ -125,7 +125,7 @@ def graph_with(graph: GraphSpec, *, inputs: tuple[TensorSpec, ...] = (), outputs
 def test_encode_may_give_the_first_states_and_contexts_that_step_takes() -> None:
     encode = graph_with(STATELESS, outputs=STATES)
     step = graph_with(LANGUAGE.step, inputs=STATELESS.outputs)
-    contract = Contract(graphs=(encode, step), sizes=LANGUAGE.sizes, initial_state="encode")
+    contract = Contract(graphs=(encode, step), sizes={**LANGUAGE.sizes, "height": 4, "regions": 3}, initial_state="encode")
     assert contract.encode == encode
     assert contract.encode.contexts == contract.step.contexts == STATELESS.outputs
 
@@ -156,7 +156,7 @@ def test_an_encode_graph_that_gives_less_than_step_takes_is_refused(
 ) -> None:
     graphs = (step,) if encode is None else (encode, step)
     with pytest.raises(ValidationError, match=f"step takes {lacking} from encode, which does not give them"):
-        Contract(graphs=graphs, sizes=LANGUAGE.sizes, initial_state=initial_state)
+        Contract(graphs=graphs, sizes={**LANGUAGE.sizes, "height": 4, "regions": 3}, initial_state=initial_state)
 
 
 def test_the_groups_of_a_graph_with_contexts() -> None:

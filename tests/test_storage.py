@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -256,3 +258,38 @@ def test_the_digest_of_a_folder_sees_a_changed_byte_a_new_name_and_a_new_place(t
     ]
     digests = [storage.sha256(plant(tmp_path / str(index), tree)) for index, tree in enumerate(trees)]
     assert len(set(digests)) == len(trees)
+
+
+ADVICE = {errno.ENOSPC: "Free some space", errno.EDQUOT: "quota", errno.EROFS: "only be read", errno.EACCES: "permissions"}
+
+
+@pytest.mark.parametrize(("number", "advice"), ADVICE.items(), ids=map(os.strerror, ADVICE))
+def test_the_advice_is_that_of_what_was_refused(tmp_path: Path, number: int, advice: str) -> None:
+    says = rf"could not write .*{os.strerror(number)}.*{advice}"
+    with pytest.raises(StorageError, match=says) as caught, storage.replacing(tmp_path / "file"):
+        raise OSError(number, os.strerror(number))
+    assert ("space" in str(caught.value)) == (number in {errno.ENOSPC, errno.EDQUOT})
+
+
+def test_only_plain_files_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, number in ((tmp_path / "pipe", errno.ENXIO), (tmp_path, errno.EISDIR), (Path("/dev/zero"), errno.ENXIO)):
+        with pytest.raises(OSError, match=os.strerror(number)):
+            storage.read_bytes(path)
+    with pytest.raises(FileNotFoundError):
+        storage.read_bytes(tmp_path / "nothing")
+
+
+def test_no_more_is_read_than_allowed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    assert storage.read_bytes(tmp_path / "file", most=5) == b"12345"
+    with pytest.raises(OSError, match="more than the 4 bytes"):
+        storage.read_bytes(tmp_path / "file", most=4)
+
+
+def test_what_systems_leave_is_no_part_of_a_folder(tmp_path: Path) -> None:
+    plant(tmp_path / "folder", {"a": b"1", "b/c": b"2"})
+    before = storage.sha256(tmp_path / "folder"), storage.size_bytes(tmp_path / "folder")
+    (tmp_path / "folder" / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "folder" / "b" / "._c").write_bytes(b"x")
+    assert (storage.sha256(tmp_path / "folder"), storage.size_bytes(tmp_path / "folder")) == before
