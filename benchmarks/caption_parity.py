@@ -20,7 +20,7 @@ from edgernn.data.scene_drawing import draw
 from edgernn.decoding.captions import CaptionSessions, greedy_captions, search_caption
 from edgernn.export import export_bundle
 from edgernn.models.checkpoint import Checkpoint
-from edgernn.parity.checks import rollouts
+from edgernn.parity.reordered import rollouts
 from edgernn.parity.subject import Subject, subjects
 from edgernn.sessions.eager import EagerSession
 
@@ -55,7 +55,11 @@ def captions(sessions: CaptionSessions, images: np.ndarray, checkpoint: Checkpoi
 def row(subject: Subject, images: np.ndarray, expected: list[list[int]], checkpoint: Checkpoint) -> tuple[object, ...]:
     assert subject.judge is not None
     worst = max(
-        (drift for run in rollouts(subject.judge, subject.session, STEPS, forced=False) for drift in run.drifts),
+        (
+            drift
+            for run in rollouts(subject.judge, subject.session, STEPS, limit=subject.limit, seed=subject.seed)
+            for drift in run.drifts
+        ),
         key=lambda drift: drift.worst,
     )
     same = [a == b for a, b in zip(captions(subject.captioner, images, checkpoint), expected, strict=True)]

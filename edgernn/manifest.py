@@ -48,12 +48,16 @@ class FileDigest(Model):
 
 
 class ParityRecord(Model):
-    """What a chained run showed when the bundle was packed: see tolerances.py for the measure."""
+    """What chained runs showed when the bundle was packed: see tolerances.py for the measure.
+
+    ``steps`` is the length of the run that went furthest; ``seed`` drew the rows and call lengths, see parity/shapes.py.
+    """
 
     steps: Annotated[int, Field(ge=1)]
     worst: float
     tensor: str
     tolerance: float
+    seed: Annotated[int, Field(ge=0)] | None = None
 
 
 class LossRecord(Model):

@@ -29,6 +29,7 @@ class Tolerance:
         perplexity: the largest relative rise of perplexity.
         same_text: whether greedy text must be identical; reduced precision is judged by the three above instead.
         reason: why.
+        half: whether values are rounded to float16, which is then the last bit by which two honest files differ.
     """
 
     rollout: float
@@ -38,6 +39,7 @@ class Tolerance:
     same_text: bool
     reason: str
     forced: bool = False
+    half: bool = False
 
 
 def _float32(reason: str) -> Tolerance:
@@ -63,6 +65,7 @@ _ROWS = {
         same_text=False,
         reason="weights with 11 bits of mantissa, a relative 5e-4 each, and sums in float32; a random text amplifies that "
         "now and then",
+        half=True,
     ),
     ("onnx", "int8"): _integers(
         rollout=0.15,
@@ -96,6 +99,7 @@ _ROWS = {
         same_text=False,
         reason="11 bits of mantissa in weights, products and state: a relative 5e-4 a value, which a random text amplifies "
         "now and then; what real text loses is the measure, the rollout only catches what is wired wrongly",
+        half=True,
     ),
     ("coreml", "int8"): _integers(
         rollout=0.25,

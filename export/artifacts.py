@@ -19,6 +19,7 @@ from edgernn.export.compression import Budget, Compression, Feeds
 from edgernn.export.loss import measure_loss, refuse_loss
 from edgernn.manifest import Artifact, LossRecord, ParityRecord
 from edgernn.models.checkpoint import Checkpoint
+from edgernn.parity.shapes import unforeseen_seed
 from edgernn.parity.verify import measure
 from edgernn.sessions.base import Session
 from edgernn.sessions.eager import EagerSession
@@ -192,7 +193,8 @@ def _loss(job: Job, source: Source, candidate: Session) -> LossRecord | None:
 def _parity(job: Job, reference: Session, candidate: Session, *, steps: int) -> ParityRecord:
     """Roll the artifact out; raise ContractError if it is out of tolerance."""
     row = job.row
-    record = measure(reference, candidate, limit=tolerance(row.family, job.precision), steps=steps)
+    limit = tolerance(row.family, job.precision)
+    record = measure(reference, candidate, limit=limit, steps=steps, seed=unforeseen_seed())
     if not math.isfinite(record.worst):
         raise ContractError(
             f"{row.name} {job.precision} or its reference gives numbers that are not finite in {record.tensor}; "
@@ -200,7 +202,7 @@ def _parity(job: Job, reference: Session, candidate: Session, *, steps: int) -> 
         )
     if not record.worst <= record.tolerance:
         raise ContractError(
-            f"{row.name} {job.precision} is {record.worst:.1e} from the reference in {record.tensor} over {steps} steps, "
-            f"tolerance {record.tolerance:.0e}; nothing was written"
+            f"{row.name} {job.precision} is {record.worst:.1e} from the reference in {record.tensor} over {record.steps} "
+            f"steps, tolerance {record.tolerance:.0e} (shapes drawn by seed {record.seed}); nothing was written"
         )
     return record

@@ -69,6 +69,7 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .edgernn file.")],
     to: Annotated[str | None, typer.Option(help="Formats to verify; default all.")] = None,
     steps: Annotated[int, typer.Option(help="Steps of a rollout, tokens of the greedy text.")] = 256,
+    seed: Annotated[int | None, typer.Option(help="Draw rows and call lengths as the report with this seed did.")] = None,
     long: Annotated[bool, typer.Option("--long", help="1,000 steps.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Fail also where a check could not be run.")] = False,
     reference: Annotated[Path | None, typer.Option(help="Compare with this checkpoint, not the bundle's.")] = None,
@@ -85,7 +86,13 @@ def verify(
     if (json, junit, html).count("-") > 1:
         raise UsageError("- is given for more than one of --json, --junit and --html; stdout takes one of them")
     report = verify_bundle(
-        bundle, to=words(to), steps=_LONG_STEPS if long else steps, reference=reference, write_report=True, tell=tell
+        bundle,
+        to=words(to),
+        steps=_LONG_STEPS if long else steps,
+        seed=seed,
+        reference=reference,
+        write_report=True,
+        tell=tell,
     )
     for target, make in ((json, VerifyReport.to_json), (junit, to_junit), (html, to_html)):
         if target is not None:

@@ -21,16 +21,15 @@ from edgernn.decoding_graphs import DECODERS, file_interface
 from edgernn.errors import BundleError, ContractError, DataError, UnavailableError
 from edgernn.manifest import Artifact
 from edgernn.nats import perplexity_text, rise_text
-from edgernn.parity import golden, in_graph, invariance, rollout, written
+from edgernn.parity import golden, in_graph, invariance, memory, reordered, written
 from edgernn.parity.report import Check
 from edgernn.parity.rollout import MOST_PICTURES, Drift
+from edgernn.parity.shapes import draw
 from edgernn.parity.subject import Subject
 from edgernn.parity.text_loss import measure_captions, measure_text
-from edgernn.sessions.base import Session
 from edgernn.sessions.opening import read_first_state, session_class
 from edgernn.tolerances import Tolerance
 
-_SEED = 7
 _INVARIANCE_STEPS = 48
 _FEWEST_TEXT_TOKENS = 32
 
@@ -110,36 +109,47 @@ def check_rollout(subject: Subject) -> Check:
     limit, session = subject.limit, subject.session
     if subject.judge is None:
         return Check(name="rollout", status="not run", detail="there is no reference to roll out; see golden")
-    found = rollouts(subject.judge, session, subject.steps, forced=limit.forced)
+    found = reordered.rollouts(subject.judge, session, subject.steps, limit=limit, seed=subject.seed)
     what = "pictures" if session.spec.name == ENCODE else "steps"
-    shapes = f"{len(found)} runs of {found[0].plan.steps} {what}, batch {sorted({r.plan.batch for r in found})}"
+    steps = ", ".join(str(run.plan.steps) for run in found)
     lengths = sorted({length for run in found for length in run.plan.lengths})
-    return _judged("rollout", [drift for run in found for drift in run.drifts], limit, f"{shapes}, T {lengths}{_forced(limit)}")
+    shapes = f"{len(found)} runs of {steps} {what}, batch {sorted({r.plan.batch for r in found})}, T {lengths}"
+    chaotic = _chaotic([run.own for run in found], "runs are", "judged step by step from its state")
+    drifts = [drift for run in found for drift in run.drifts]
+    return _judged("rollout", drifts, limit, f"{shapes}{_forced(limit)}{chaotic}")
 
 
-def rollouts(judge: Session, session: Session, steps: int, *, forced: bool) -> list[rollout.Rollout]:
-    """Roll ``session`` out against ``judge`` over every plan that its file allows; see ``rollout.compare`` for ``forced``."""
-    return [
-        rollout.compare(judge, session, plan, seed=_SEED + index, forced=forced)
-        for index, plan in enumerate(rollout.plans(session, steps))
-    ]
+def _chaotic(own: Sequence[float | None], what: str, remedy: str) -> str:
+    """Say where the reference itself parts, its sums in another order, and what was made of it; nothing where it holds."""
+    parted = [far for far in own if far is not None]
+    if not parted:
+        return ""
+    return (
+        f"; the state is chaotic: the reference parts from itself by {max(parted):.1e} when its sums come in another order, "
+        f"so {len(parted)} {what} {remedy}"
+    )
 
 
 def check_invariance(subject: Subject) -> Check:
-    """What must not matter: cuts in time, company in the batch, a state that is saved, loaded and forked meanwhile."""
+    """What must not matter: cuts in time, company in the batch, where the state has been, what was asked before."""
     limit, session = subject.limit, subject.session
     steps = min(subject.steps, MOST_PICTURES if session.spec.name == ENCODE else _INVARIANCE_STEPS)
+    shapes = draw(subject.seed)
     found = {
-        "chunks": invariance.chunks(session, steps),
-        "rows": invariance.rows(session, steps),
-        "state": invariance.state_is_data(session, steps),
+        name: invariance.measure(check, session, shapes, steps, judge=subject.judge, limit=limit.rollout, half=limit.half)
+        for name, check in invariance.INVARIANCES.items()
     }
-    made = {name: drifts for name, drifts in found.items() if drifts}
-    broken = [name for name, drifts in made.items() if not max(d.scaled for d in drifts) <= limit.rollout]
-    what = f"{', '.join(made)} over {steps} {'pictures' if session.spec.name == ENCODE else 'steps'}" + (
-        f"; BROKEN: {', '.join(broken)}" if broken else ""
-    )
-    return _judged("invariance", [drift for drifts in made.values() for drift in drifts], limit, what)
+    made = {name: measured for name, measured in found.items() if measured.drifts}
+    broken = [name for name, measured in made.items() if not measured.worst <= limit.rollout]
+    remembered = memory.repeats(session, subject.fresh(), shapes)
+    broken += [] if max(drift.scaled for drift in remembered) <= min(memory.TOLERANCE, limit.rollout) else ["memory"]
+    what = f"{', '.join([*made, 'memory'])} over {steps} {'pictures' if session.spec.name == ENCODE else 'steps'}"
+    what += f"; BROKEN: {', '.join(broken)}" if broken else ""
+    shorter = min((measured.steps for measured in made.values()), default=steps)
+    what += _chaotic([measured.own for measured in made.values()], "are", f"judged over {shorter} steps")
+    drifts = [drift for measured in made.values() for drift in measured.drifts]
+    judged = _judged("invariance", [*drifts, *remembered], limit, what)
+    return judged.model_copy(update={"status": "failed"}) if broken else judged
 
 
 def check_greedy(subject: Subject) -> Check:
@@ -186,8 +196,16 @@ def check_golden(subject: Subject) -> Check:
     inner = subject.bundle.manifest.golden
     if inner is None:
         return Check(name="golden", status="not run", detail="the bundle carries no golden run")
-    found = golden.replay(session, subject.bundle.path(inner), forced=limit.forced)
+    path = subject.bundle.path(inner)
+    found = golden.replay(session, path, forced=limit.forced)
     what = f"{len(found[0].curve)} recorded {'picture' if session.spec.name == ENCODE else 'steps'}{_forced(limit)}"
+    far = max(drift.scaled for drift in found)
+    if session.spec.name != ENCODE and not limit.forced and not far <= limit.rollout:
+        other = reordered.Reordered(subject.judge or session, half=limit.half)
+        own = max(drift.scaled for drift in golden.replay(other, path))
+        if reordered.parts_as_far(own, far):
+            found = golden.replay(session, path, forced=True, relative=False)
+            what += _chaotic([own], "run is", "judged step by step from the recorded states")
     return _judged("golden", found, limit, what)
 
 

@@ -111,10 +111,10 @@ def _covering_inputs(contract: Contract, steps: int) -> dict[str, np.ndarray]:
     return inputs
 
 
-def replay(session: Session, path: Path, *, forced: bool = False) -> tuple[Drift, ...]:
+def replay(session: Session, path: Path, *, forced: bool = False, relative: bool = True) -> tuple[Drift, ...]:
     """Run ``session`` over the recorded inputs of its graph; a step graph from the recorded start, on its own state.
 
-    ``forced`` starts each step from the recorded state instead, and measures relative errors.
+    ``forced`` starts each step from the recorded state instead, and measures relative errors unless ``relative`` is false.
 
     Returns:
         A drift per output and state; three of an output that is not recorded whole.
@@ -139,7 +139,7 @@ def replay(session: Session, path: Path, *, forced: bool = False) -> tuple[Drift
         pairs = forced_pairs(session, feed, expected, lengths=lengths)
     else:
         pairs = zip(expected, run(session, feed, lengths=lengths), strict=True)
-    return drifts(_summarised(pairs, golden, kept), relative=forced)
+    return drifts(_summarised(pairs, golden, kept), relative=forced and relative)
 
 
 def _summarised(pairs: Iterable[tuple[_Arrays, _Arrays]], golden: _Arrays, kept: _Kept) -> Iterator[tuple[_Arrays, _Arrays]]:

@@ -62,11 +62,19 @@ class ArtifactReport(_Verdict):
 
 
 class VerifyReport(_Verdict):
-    """The outcome of ``verify``. ``reference`` says in words what the artifacts were compared with."""
+    """The outcome of ``verify``.
+
+    Attributes:
+        bundle, artifacts: what was judged.
+        reference: in words, what the artifacts were compared with.
+        steps: the depth of the check: of a run in single steps, and of the greedy text.
+        seed: by which rows and call lengths were drawn: ``verify`` with it draws the same again.
+    """
 
     bundle: str
     reference: str
     steps: int
+    seed: int = 0
     artifacts: tuple[ArtifactReport, ...]
 
     @property

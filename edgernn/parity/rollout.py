@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgernn.contract import BATCH, ENCODE, TIME, Contract, TensorSpec, next_name
+from edgernn.parity.shapes import draw, fitting
 from edgernn.sessions.base import Session, State
 
 MOST_PICTURES = 16  # of one rollout of an encode graph: errors do not accumulate over pictures
+_ROW_STEPS, _MANY_STEPS = 480, 16  # of several rows: rows times steps; of many rows: steps
 _FEWEST_FOR_A_SLOPE = 8
 _LEAST_SCALE = 1e-3  # a tensor smaller than this in every value is as good as zero
 
@@ -77,10 +79,15 @@ class Drift:
 
 @dataclass(frozen=True)
 class Rollout:
-    """The outcome of one plan: a drift per output and state."""
+    """The outcome of one plan: a drift per output and state.
+
+    ``own``: how far the reference parts from itself in this run, where that is why it was judged step by step; see
+    ``reordered``.
+    """
 
     plan: Plan
     drifts: tuple[Drift, ...]
+    own: float | None = None
 
     @property
     def worst(self) -> Drift:
@@ -88,24 +95,30 @@ class Rollout:
         return max(self.drifts, key=lambda drift: drift.scaled)
 
 
-def plans(session: Session, steps: int) -> tuple[Plan, ...]:
-    """Return the rollouts that ``session``'s file allows: single steps and mixed lengths, of one and of several rows."""
-    batches = [1, 3] if session.file_contract.axis_size(BATCH) is None else [session.file_contract.axis_size(BATCH) or 1]
-    one_by_one = (1,) * steps
+def plans(session: Session, steps: int, *, seed: int) -> tuple[Plan, ...]:
+    """Return the rollouts that ``session``'s file allows, with the shapes that ``seed`` draws; see ``shapes``.
+
+    Single steps of one row, ``steps`` of them; where time is open one row over calls of every length; where the batch is
+    open several rows over fewer steps and many over fewer still, so that the work stays about the same.
+    """
+    file_contract, drawn = session.file_contract, draw(seed)
+    fixed, single_steps = file_contract.axis_size(BATCH), file_contract.axis_size(TIME) is not None
+    widest = max(session.contract.sizes.values())
     if session.spec.name == ENCODE:
-        return tuple(Plan(batch, one_by_one[:MOST_PICTURES]) for batch in batches)
-    if session.file_contract.axis_size(TIME) is not None:
-        return tuple(Plan(batch, one_by_one) for batch in batches)
-    mixed = mixed_lengths(steps)
-    return tuple(Plan(batch, lengths) for batch in batches for lengths in (one_by_one, mixed))
-
-
-def mixed_lengths(steps: int, pattern: Sequence[int] = (7, 1, 2, 1, 16, 64)) -> tuple[int, ...]:
-    """Return call lengths that repeat ``pattern`` and sum to ``steps``."""
-    lengths: list[int] = []
-    while (left := steps - sum(lengths)) > 0:
-        lengths.append(min(left, pattern[len(lengths) % len(pattern)]))
-    return tuple(lengths)
+        counts = {fixed or 1: steps} if fixed else {1: steps, drawn.several: steps // 4, drawn.many: 1}
+        return tuple(Plan(rows, (1,) * max(1, min(MOST_PICTURES, count))) for rows, count in counts.items())
+    one_by_one, rows = (1,) * steps, fixed or 1
+    made = [Plan(rows, one_by_one)]
+    if not single_steps:
+        made.append(Plan(rows, fitting(drawn.shuffled(drawn.lengths), rows=rows, widest=widest)))
+    if fixed is None:
+        several = (1,) * max(1, min(steps, _ROW_STEPS // drawn.several))
+        many: tuple[int, ...] = (1,) * _MANY_STEPS
+        if not single_steps:
+            several, many = (drawn.lengths[2], *several), drawn.shuffled(drawn.lengths[:2])
+        for count, lengths in ((drawn.several, several), (drawn.many, many)):
+            made.append(Plan(count, fitting(lengths, rows=count, widest=widest)))
+    return tuple(made)
 
 
 def compare(reference: Session, candidate: Session, plan: Plan, *, seed: int, forced: bool = False) -> Rollout:
@@ -250,7 +263,8 @@ def _random_floats(specs: Iterable[TensorSpec], contract: Contract, *, batch: in
 def _difference(expected: np.ndarray, found: np.ndarray, size: Callable[[np.ndarray], float]) -> float:
     if expected.shape != found.shape or not (np.isfinite(expected).all() and np.isfinite(found).all()):
         return float("inf")
-    return size(expected.astype(np.float64) - found)
+    with np.errstate(over="ignore"):  # what is too far apart for float32 is infinitely far
+        return size(np.subtract(expected, found, dtype=np.result_type(expected, np.float32)))
 
 
 def _largest(array: np.ndarray) -> float:
@@ -258,4 +272,5 @@ def _largest(array: np.ndarray) -> float:
 
 
 def _root_mean_square(array: np.ndarray) -> float:
-    return float(np.sqrt(np.square(array, dtype=np.float64).mean()))
+    flat = array.ravel()
+    return float(np.sqrt(np.einsum("i,i->", flat, flat, dtype=np.float64) / flat.size))

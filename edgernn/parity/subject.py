@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from edgernn.contract import CAPTIONS, ENCODE, IMAGE, STEP, TOKENS, FileContract
 from edgernn.decoding.captions import CaptionSessions
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.manifest import Artifact
+from edgernn.parity.shapes import unforeseen_seed
 from edgernn.sessions.base import Session
 from edgernn.sessions.opening import encoder_of, open_artifact
 from edgernn.tolerances import Tolerance, tolerance
@@ -34,13 +35,15 @@ class Subject:
     Attributes:
         bundle, artifact: what is judged.
         judges: the reference by graph; empty where the golden run alone judges.
-        steps: length of each rollout and of the greedy text.
+        steps: length of a run in single steps and of the greedy text.
+        seed: of the shapes that are drawn; see ``shapes``.
     """
 
     bundle: Bundle
     artifact: Artifact
     judges: Mapping[str, Session]
     steps: int = DEFAULT_STEPS
+    seed: int = field(default_factory=unforeseen_seed)
 
     @property
     def judge(self) -> Session | None:
@@ -51,6 +54,10 @@ class Subject:
     def session(self) -> Session:
         """The artifact in its own runtime, else in the format's interpreter; raises UnavailableError where both lack."""
         return _open(self.bundle, self.artifact)
+
+    def fresh(self) -> Session:
+        """Open the file once more, in the runtime of ``session``."""
+        return open_artifact(self.bundle, self.artifact, type(self.session))
 
     @cached_property
     def captioner(self) -> CaptionSessions:
@@ -113,24 +120,34 @@ def _open(bundle: Bundle, artifact: Artifact) -> Session:
 
 
 def subjects(
-    bundle: Bundle, *, to: Iterable[str] | str | None = None, steps: int = DEFAULT_STEPS, reference: Path | None = None
+    bundle: Bundle,
+    *,
+    to: Iterable[str] | str | None = None,
+    steps: int = DEFAULT_STEPS,
+    seed: int | None = None,
+    reference: Path | None = None,
 ) -> tuple[list[Subject], str]:
     """Return the artifacts to verify, and in words what judges them.
 
     The reference is, in this order: the checkpoint ``reference``, the one inside the bundle, else the golden run alone.
+    All of them draw their shapes by one ``seed``, without which nobody can foresee them.
 
     Raises:
-        UsageError: ``steps`` below 1, no artifact of the formats asked for, or a reference of another contract.
+        UsageError: ``steps`` below 1, ``seed`` below 0, no artifact of the formats asked for, or a reference of another
+            contract.
     """
     if steps < 1:
         raise UsageError(f"steps is {steps}, expected 1 or more")
+    if seed is not None and seed < 0:
+        raise UsageError(f"seed is {seed}, expected 0 or more")
+    seed = unforeseen_seed() if seed is None else seed
     known = {row.name for row in formats.select(to)}
     wanted = [a for a in bundle.manifest.artifacts if a.format in known or (to is None and a.format not in formats.FORMATS)]
     if not wanted:
         present = ", ".join(sorted({artifact.format for artifact in bundle.manifest.artifacts})) or "none"
         raise UsageError(f"{bundle.source} has no artifact in {', '.join(sorted(known))}; it has: {present}")
     judges, words = _judges(bundle, reference)
-    return [Subject(bundle, artifact, judges, steps) for artifact in wanted], words
+    return [Subject(bundle, artifact, judges, steps, seed) for artifact in wanted], words
 
 
 def _judges(bundle: Bundle, reference: Path | None) -> tuple[dict[str, Session], str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from edgernn import storage
 from edgernn.bundle import REPORT, REPORT_PAGE, SUFFIX, Bundle
 from edgernn.manifest import ParityRecord
-from edgernn.parity.checks import checks_of, rollouts, run_check
+from edgernn.parity.checks import checks_of, run_check
 from edgernn.parity.html import to_html
+from edgernn.parity.reordered import rollouts
 from edgernn.parity.report import ArtifactReport, VerifyReport
 from edgernn.parity.subject import DEFAULT_STEPS, Subject, subjects
 from edgernn.sessions.base import Session
@@ -23,6 +24,7 @@ def verify_bundle(
     *,
     to: Iterable[str] | str | None = None,
     steps: int = DEFAULT_STEPS,
+    seed: int | None = None,
     reference: Path | None = None,
     write_report: bool = False,
     tell: Tell = lambda line: None,
@@ -32,34 +34,37 @@ def verify_bundle(
     Args:
         source: an opened bundle, or the path of one.
         to: formats or families; default all.
-        steps: length of each rollout and of the greedy text.
+        steps: length of a run in single steps, and of the greedy text.
+        seed: of the rows and call lengths that are drawn, 0 or more; None draws a seed, which the report names.
         reference: a checkpoint folder to compare with, instead of the bundle's own.
         write_report: also write ``report.json`` and ``report.html`` into a folder bundle.
         tell: hears, one line each, what is being done.
 
     Raises:
         BundleError: the bundle cannot be opened; digests are part of that.
-        UsageError: ``steps`` below 1, or no artifact is of the formats asked for.
+        UsageError: ``steps`` below 1, ``seed`` below 0, or no artifact is of the formats asked for.
     """
     bundle = source if isinstance(source, Bundle) else Bundle.open(Path(source))
-    found, words = subjects(bundle, to=to, steps=steps, reference=reference)
+    found, words = subjects(bundle, to=to, steps=steps, seed=seed, reference=reference)
     reports = []
     for subject in found:
         tell(f"verifying {subject.artifact.path}")
         reports.append(_verify(subject))
-    report = VerifyReport(bundle=storage.as_utf8(bundle.source), reference=words, steps=steps, artifacts=tuple(reports))
+    report = VerifyReport(
+        bundle=storage.as_utf8(bundle.source), reference=words, steps=steps, seed=found[0].seed, artifacts=tuple(reports)
+    )
     if write_report and bundle.source.suffix != SUFFIX:
         storage.write_text(bundle.source / REPORT, report.to_json())
         storage.write_text(bundle.source / REPORT_PAGE, to_html(report))
     return report
 
 
-def measure(reference: Session, candidate: Session, *, limit: Tolerance, steps: int) -> ParityRecord:
+def measure(reference: Session, candidate: Session, *, limit: Tolerance, steps: int, seed: int) -> ParityRecord:
     """Roll ``candidate`` out against ``reference`` over every plan its file allows; return the worst tensor."""
-    runs = rollouts(reference, candidate, steps, forced=limit.forced)
+    runs = rollouts(reference, candidate, steps, limit=limit, seed=seed)
     found = [(run.plan.steps, drift) for run in runs for drift in run.drifts]
     length, worst = max(found, key=lambda pair: pair[1].scaled)
-    return ParityRecord(steps=length, worst=worst.scaled, tensor=worst.tensor, tolerance=limit.rollout)
+    return ParityRecord(steps=length, worst=worst.scaled, tensor=worst.tensor, tolerance=limit.rollout, seed=seed)
 
 
 def _verify(subject: Subject) -> ArtifactReport:

@@ -15,13 +15,14 @@ from edgernn.model_contracts import language_contract
 from edgernn.models.language import LanguageModel
 from edgernn.parity import invariance
 from edgernn.parity.rollout import Drift, Feed, random_feed, random_inputs, random_state, run
-from edgernn.sessions.base import Session
+from edgernn.parity.shapes import draw
 from edgernn.sessions.eager import EagerSession
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
 
 CONTRACT = FileContract(contract=language_contract("lstm", layers=2, hidden=3, vocabulary=7))
 ALL = (invariance.chunks, invariance.rows, invariance.state_is_data)
+SHAPES = draw(1)
 
 
 def worst(drifts: tuple[Drift, ...]) -> float:
@@ -29,9 +30,9 @@ def worst(drifts: tuple[Drift, ...]) -> float:
 
 
 @pytest.mark.parametrize("check", ALL)
-def test_honest_sessions_pass(check: Callable[[Session, int], tuple[Drift, ...]], bundle: Bundle) -> None:
+def test_honest_sessions_pass(check: invariance.Invariance, bundle: Bundle) -> None:
     for session in (FakeSession(CONTRACT), open_session(bundle, "onnx"), open_session(bundle, "torchscript")):
-        assert worst(check(session, 24)) < 1e-5
+        assert worst(check(session, SHAPES, 24)) < 1e-5
 
 
 @settings(max_examples=15, deadline=None)
@@ -63,8 +64,8 @@ def real(make_model: Callable[..., LanguageModel]) -> EagerSession:
 def test_what_a_narrow_file_cannot_vary_is_left_out() -> None:
     narrow = CONTRACT.model_copy(update={"narrowing": Narrowing(axes={"batch": 1, "time": 1})})
     session = FakeSession(narrow)
-    assert invariance.chunks(session, 8) == invariance.rows(session, 8) == ()
-    assert worst(invariance.state_is_data(session, 8)) == 0
+    assert invariance.chunks(session, SHAPES, 8) == invariance.rows(session, SHAPES, 8) == ()
+    assert worst(invariance.state_is_data(session, SHAPES, 8)) == 0
 
 
 class Leaky(FakeSession):
@@ -115,5 +116,64 @@ class Overwriting(FakeSession):
         (Overwriting, invariance.state_is_data),
     ],
 )
-def test_each_defect_shows(session: type[FakeSession], check: Callable[[Session, int], tuple[Drift, ...]]) -> None:
-    assert worst(check(session(CONTRACT), 12)) > 1e-3
+def test_each_defect_shows(session: type[FakeSession], check: invariance.Invariance) -> None:
+    assert worst(check(session(CONTRACT), SHAPES, 12)) > 1e-3
+
+
+class LongCallsBreak(FakeSession):
+    """Right at every short call, wrong at a long one."""
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        results = super()._run(feeds)
+        return {**results, "logits": results["logits"] * (0.9 if feeds["tokens"].shape[1] > 64 else 1)}
+
+
+class LargeBatchesBreak(FakeSession):
+    """Right for a few rows, wrong for many."""
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        results = super()._run(feeds)
+        return {**results, "h_next": results["h_next"] * (0.9 if len(feeds["tokens"]) > 8 else 1)}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_wrong_beyond_the_small_shapes_shows_with_any_seed(seed: int) -> None:
+    assert worst(invariance.chunks(LongCallsBreak(CONTRACT), draw(seed), 48)) > 1e-2
+    assert worst(invariance.rows(LargeBatchesBreak(CONTRACT), draw(seed), 48)) > 1e-2
+
+
+def test_a_chaotic_reference_is_asked_for_as_long_as_it_holds() -> None:
+    measured = invariance.measure(
+        invariance.chunks, Chaotic(CONTRACT), SHAPES, 48, judge=Chaotic(CONTRACT), limit=1e-4, half=False
+    )
+    assert measured.worst <= 1e-4
+    assert measured.steps < 48
+    assert measured.own is not None
+    wrong = invariance.measure(
+        invariance.chunks, ChaoticAndWrong(CONTRACT), SHAPES, 48, judge=Chaotic(CONTRACT), limit=1e-4, half=False
+    )
+    assert wrong.worst > 1e-4
+
+
+class Chaotic(FakeSession):
+    """Doubles every small difference of its state at each step, and adds its rows in an order of its own."""
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        h = feeds["h"].astype(np.float32)  # [L, B, H]
+        ids = feeds["tokens"]
+        logits = np.zeros((*ids.shape, 7), np.float32)
+        for t in range(ids.shape[1]):
+            h = np.abs(1 - np.float32(1.9) * np.abs(h) * np.float32(1 + 1e-7 * (ids.shape[1] > 1)))  # the tent map
+            logits[:, t] = self._head(h.mean((0, 2)))[:, None]
+        return {"logits": logits, "h_next": h, "c_next": feeds["c"]}
+
+    def _head(self, mean: np.ndarray) -> np.ndarray:
+        return mean
+
+
+class ChaoticAndWrong(Chaotic):
+    """The same, and long calls are off by a thousandth."""
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        results = super()._run(feeds)
+        return {**results, "logits": results["logits"] + np.float32(1e-3 * (feeds["tokens"].shape[1] > 1))}

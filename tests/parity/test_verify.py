@@ -128,7 +128,7 @@ def test_the_numbers_behind_the_verdict(bundle_folder: Path) -> None:
     measured = checks["rollout"].measured
     assert 0 <= measured["worst_scaled"] <= measured["tolerance"] == tolerance("onnx", "float32").rollout
     assert measured["tensor"] in {"logits", "h_next", "c_next"}
-    assert "4 runs of 16 steps, batch [1, 3]" in checks["rollout"].detail
+    assert "4 runs of 16, " in checks["rollout"].detail
     assert checks["greedy"].measured == {"identical": 16, "prompts": 1}
     assert "34 recorded steps" in checks["golden"].detail
     assert checks["contract"].detail == "3 inputs, 3 outputs, 0 kept states, metadata"
@@ -405,9 +405,9 @@ def test_a_report_is_written_beside_and_changes_nothing_else(folder: Path) -> No
         return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     before = digests()
-    report = verify_bundle(folder, to=["onnx", "torchscript"], steps=4)
+    report = verify_bundle(folder, to=["onnx", "torchscript"], steps=4, seed=3)
     assert digests() == before
-    assert verify_bundle(folder, to=["onnx", "torchscript"], steps=4, write_report=True) == report
+    assert verify_bundle(folder, to=["onnx", "torchscript"], steps=4, seed=3, write_report=True) == report
     after = digests()
     assert after.keys() - before.keys() == {"report.json", "report.html"}
     assert {name: after[name] for name in before} == before
@@ -432,15 +432,15 @@ def test_measure_takes_the_worst_of_every_plan(make_model: MakeModel) -> None:
         for narrowing in (Narrowing(), Narrowing(axes={"batch": 1, "time": 1}))
     )
     limit = tolerance("onnx", "float32")
-    record = measure(wide, narrow, limit=limit, steps=5)
+    record = measure(wide, narrow, limit=limit, steps=5, seed=1)
     assert (record.steps, record.worst, record.tolerance) == (5, 0, limit.rollout)
     assert narrow.calls == 5  # one plan: single steps of one row
 
     class SlipsAtPrefill(FakeSession):
         def _run(self, feeds: dict[str, Any]) -> dict[str, Any]:
             results = super()._run(feeds)
-            return {**results, "c_next": results["c_next"] + (0.5 if feeds["tokens"].shape == (3, 7) else 0)}
+            return {**results, "c_next": results["c_next"] + (0.5 if feeds["tokens"].shape[1] > 128 else 0)}
 
-    record = measure(wide, SlipsAtPrefill(wide.file_contract), limit=limit, steps=8)
+    record = measure(wide, SlipsAtPrefill(wide.file_contract), limit=limit, steps=8, seed=1)
     assert record.tensor == "c_next"
     assert 0.1 < record.worst <= 0.5  # divided by the largest value of the run

@@ -1,0 +1,90 @@
+"""Whether a file remembers: the same calls must give the same results, whatever was asked before and in which order.
+
+Two sessions of one file hear the same calls: one that has worked for a while, and one just opened. The new one hears them
+first to last, the used one last to first, then both in turns, and the new one once more backwards. A cached first step, a
+counter, a state that is kept: each call then gives something else in one of these places. The calls differ in rows, lengths,
+ids and states; some start from the first state, as every text does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgernn.contract import BATCH, ENCODE, TIME, next_name
+from edgernn.parity.rollout import Drift, drifts, encoded, random_feed
+from edgernn.parity.shapes import Shapes, fitting
+from edgernn.sessions.base import Arrays, Session
+
+TOLERANCE = 1e-5  # the same file, the same call: nothing but a kernel chosen anew may differ, in the last bits
+_SEED = 53
+_SINGLE_CALLS = 4
+Results = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call: what is given, and the state before it; no state for a picture to encode."""
+
+    inputs: Arrays
+    state: Arrays
+
+
+def repeats(session: Session, fresh: Session, shapes: Shapes) -> tuple[Drift, ...]:
+    """Compare what ``fresh`` makes of some calls with what both make of them in other orders.
+
+    Args:
+        session: has made other calls before.
+        fresh: the same file, just opened; it must not have been called.
+        shapes: the rows and lengths of the calls.
+    """
+    calls = list(_calls(session, shapes))
+    backwards = list(reversed(range(len(calls))))
+    first = [_made(fresh, call) for call in calls]
+    again: list[tuple[int, Results]] = [(index, _made(session, calls[index])) for index in backwards]
+    for index, other in zip(range(len(calls)), backwards, strict=True):  # in turns: one forwards, one backwards
+        again += [(index, _made(session, calls[index])), (other, _made(fresh, calls[other]))]
+    again += [(index, _made(fresh, calls[index])) for index in backwards]
+    return drifts((first[index], made) for index, made in again)
+
+
+def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
+    """Yield single calls of one row, then one of several rows and one of several steps where the file takes them."""
+    fixed, time = session.file_contract.axis_size(BATCH), session.file_contract.axis_size(TIME)
+    sizes = [(fixed or 1, time or 1)] * _SINGLE_CALLS
+    if session.spec.name == ENCODE:
+        sizes = [(fixed or 1, 1)] * 3 + ([] if fixed else [(shapes.several, 1)])
+    else:
+        sizes += [] if fixed else [(shapes.several, time or 1)]
+        sizes += [] if time else [(fixed or 1, *fitting(shapes.lengths[1:2], rows=1, widest=_widest(session)))]
+    first = _first_state(session)
+    for index, (rows, steps) in enumerate(sizes):
+        feed = random_feed(session, batch=rows, steps=max(steps, index + 1), seed=_SEED)
+        if session.spec.name == ENCODE:
+            yield Call({name: array[:, index] for name, array in feed.inputs.items()}, {})
+            continue
+        # Two calls each hear the same ids from two states, and the next two hear others from the same first state.
+        below = {t.name: session.contract.sizes[t.below or ""] for t in session.spec.fresh_inputs}
+        ids = {name: (array[:, :steps] + index // 2) % below[name] for name, array in feed.inputs.items()}
+        yield Call({**ids, **feed.contexts}, first(rows) if first and index % 2 == 0 else feed.state)
+
+
+def _first_state(session: Session) -> Callable[[int], Arrays] | None:
+    """Return what makes the first state of so many rows; None where a picture makes it."""
+    return None if session.contract.initial_state == ENCODE else session.initial_state
+
+
+def _widest(session: Session) -> int:
+    return max(session.contract.sizes.values())
+
+
+def _made(session: Session, call: Call) -> Results:
+    """Make one call; the results are copied, as a runtime may use their memory again."""
+    if session.spec.name == ENCODE:
+        made = encoded(session, dict(call.inputs))
+    else:
+        outputs, state = session.step(call.inputs, call.state)
+        made = {**outputs, **{next_name(name): array for name, array in state.items()}}
+    return {name: array.copy() for name, array in made.items()}

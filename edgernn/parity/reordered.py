@@ -1,0 +1,140 @@
+"""How far a reference parts from itself: its own sums in another order, as every other runtime adds them.
+
+Two float32 runtimes add the same products in other orders, so each step differs in the last bits. A network whose state is
+chaotic amplifies that without bound, and then two honest files are as far apart as an honest and a wrong one. What tells
+the cases apart is the reference itself: ``Reordered`` is the same model with its last bits changed, and where it parts from
+the reference about as far as a file does, the run says nothing of the file. Such a run is judged by single steps instead,
+each from the reference's own state: over one step nothing has been amplified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from edgernn.contract import BATCH, ENCODE, TIME, FileContract, next_name
+from edgernn.errors import ContractError
+from edgernn.interface import FileDescription
+from edgernn.parity.rollout import Drift, Feed, Plan, Rollout, compare, drifts, forced_pairs, plans, random_feed, run
+from edgernn.sessions.base import Arrays, Session
+from edgernn.tolerances import Tolerance
+
+FEED_SEED = 7  # of the ids and states of rollouts; what is drawn anew is their shapes
+ABOUT = 30  # a reference that parts from itself by a 30th of what a file does parts about as far: growth is exponential
+LEEWAY = 10  # a call is judged whole only where the reference parts from itself by at most a 10th of the tolerance
+_HALF_BITS = np.float32(2**-11)  # half a unit in the last place of a float16
+
+
+class Reordered(Session):
+    """The model of another session, with its sums in another order: each row twice, single steps, states nudged by a bit.
+
+    Args:
+        inner: the session that it differs from in the last bits alone.
+        half: nudge by the last bit of a float16 instead of a float32.
+    """
+
+    runtime = "the reference, its sums in another order"
+
+    def __init__(self, inner: Session, *, half: bool = False) -> None:
+        super().__init__(inner.file_contract, inner._first_state)
+        self._inner, self._half, self._random = inner, half, np.random.default_rng(0)
+        tensors = (*self.spec.inputs, *self.spec.outputs)
+        self._rows = {t.name: t.axes.index(BATCH) for t in tensors}
+        self._times = {t.name: t.axes.index(TIME) for t in tensors if TIME in t.axes}
+
+    @classmethod
+    def describe(cls, path: Path) -> FileDescription:
+        """There is no such file."""
+        raise ContractError(f"{path}: a reordered reference is no file")
+
+    @classmethod
+    def open(
+        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+    ) -> Reordered:
+        """There is no such file."""
+        raise ContractError(f"{path}: a reordered reference is no file")
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if self.spec.name == ENCODE:
+            return self._twice(feeds)
+        fresh = [tensor.name for tensor in self.spec.fresh_inputs]
+        steps = feeds[fresh[0]].shape[self._times[fresh[0]]]
+        made: list[dict[str, np.ndarray]] = []
+        for at in range(steps):
+            now = {name: np.take(feeds[name], [at], axis=self._times[name]) for name in fresh}
+            feeds = {**feeds, **{state.name: self._nudged(feeds[state.name]) for state in self.spec.states}}
+            made.append(self._twice({**feeds, **now}))
+            feeds = {**feeds, **{state.name: made[-1][next_name(state.name)] for state in self.spec.states}}
+        joined = {t.name: np.concatenate([m[t.name] for m in made], axis=self._times[t.name]) for t in self.spec.read_outputs}
+        return {**made[-1], **joined}
+
+    def _twice(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run with each row twice where the batch is open; other numbers of rows choose other kernels."""
+        if self.file_contract.axis_size(BATCH) is not None:
+            return self._inner._run(feeds)
+        rows = next(iter(feeds.values())).shape[self._rows[next(iter(feeds))]]
+        made = self._inner._run({name: np.concatenate([a, a], axis=self._rows[name]) for name, a in feeds.items()})
+        return {name: np.take(array, range(rows), axis=self._rows[name]) for name, array in made.items()}
+
+    def _nudged(self, state: np.ndarray) -> np.ndarray:
+        """Move every value by one last bit, up or down at random."""
+        away = self._random.choice(np.array([1, -1], np.float32), state.shape)
+        if self._half:
+            return np.asarray(state * (1 + away * _HALF_BITS), state.dtype)
+        return np.nextafter(state, away * np.inf, dtype=state.dtype)
+
+
+def parts_as_far(own: float, found: float) -> bool:
+    """Tell whether a reference that parts from itself by ``own`` explains a file that parts from it by ``found``."""
+    return np.isfinite(found) and own * ABOUT >= found
+
+
+def rollouts(judge: Session, session: Session, steps: int, *, limit: Tolerance, seed: int) -> list[Rollout]:
+    """Roll ``session`` out against ``judge`` over every plan that its file allows, with the shapes that ``seed`` draws.
+
+    A chained run that misses the tolerance where the reference parts from itself about as far is replaced by its steps,
+    each from the reference's state; ``Rollout.own`` is then how far the reference parted.
+    """
+    made = []
+    for index, plan in enumerate(plans(session, steps, seed=seed)):
+        found = compare(judge, session, plan, seed=FEED_SEED + index, forced=limit.forced)
+        if not limit.forced and not found.worst.scaled <= limit.rollout:
+            found = _explained(judge, session, found, seed=FEED_SEED + index, limit=limit)
+        made.append(found)
+    return made
+
+
+def _explained(judge: Session, session: Session, found: Rollout, *, seed: int, limit: Tolerance) -> Rollout:
+    """Return ``found``, or the same run judged by its steps where the reference parts from itself about as far."""
+    if session.spec.name == ENCODE or not np.isfinite(found.worst.scaled):
+        return found
+    other = Reordered(judge, half=limit.half)
+    own = compare(judge, other, found.plan, seed=seed).worst.scaled
+    if not parts_as_far(own, found.worst.scaled):
+        return found
+    feed = random_feed(judge, batch=found.plan.batch, steps=found.plan.steps, seed=seed)
+    return by_single_steps(judge, session, feed, found.plan, other=other, limit=limit, own=own)
+
+
+def by_single_steps(
+    judge: Session, session: Session, feed: Feed, plan: Plan, *, other: Session, limit: Tolerance, own: float
+) -> Rollout:
+    """Judge each call of a run from the reference's state; one over which the reference itself parts, step by step."""
+    lengths = tuple(_judged_lengths(judge, other, feed, plan, least=limit.rollout / LEEWAY))
+    expected = run(judge, feed, lengths=lengths)
+    found = drifts(forced_pairs(session, feed, expected, lengths=lengths))
+    return Rollout(Plan(plan.batch, lengths), found, own=own)
+
+
+def _judged_lengths(judge: Session, other: Session, feed: Feed, plan: Plan, *, least: float) -> Iterator[int]:
+    """Yield the calls that are judged whole as they are, and the others in single steps."""
+    pairs = forced_pairs(other, feed, run(judge, feed, lengths=plan.lengths), lengths=plan.lengths)
+    parted = np.max([_scaled_curve(drift) for drift in drifts(pairs)], axis=0)  # [calls]
+    for length, own in zip(plan.lengths, parted, strict=True):
+        yield from (length,) if own <= least else (1,) * length
+
+
+def _scaled_curve(drift: Drift) -> np.ndarray:
+    return drift.curve / max(1.0, drift.scale)
