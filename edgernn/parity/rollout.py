@@ -105,7 +105,7 @@ def plans(session: Session, steps: int, *, seed: int) -> tuple[Plan, ...]:
     fixed, single_steps = file_contract.axis_size(BATCH), file_contract.axis_size(TIME) is not None
     widest = max(session.contract.sizes.values())
     if session.spec.name == ENCODE:
-        counts = {fixed or 1: steps} if fixed else {1: steps, drawn.several: steps // 4, drawn.many: 1}
+        counts = {fixed or 1: steps} if fixed else {1: steps, drawn.several: min(steps, 4), drawn.many: 1}
         return tuple(Plan(rows, (1,) * max(1, min(MOST_PICTURES, count))) for rows, count in counts.items())
     one_by_one, rows = (1,) * steps, fixed or 1
     made = [Plan(rows, one_by_one)]
