@@ -58,7 +58,8 @@ def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
         sizes = [(fixed or 1, 1)] * 3 + ([] if fixed else [(shapes.several, 1)])
     else:
         sizes += [] if fixed else [(shapes.several, time or 1)]
-        sizes += [] if time else [(fixed or 1, *fitting(shapes.lengths[1:2], rows=1, widest=_widest(session)))]
+        (several,) = fitting(shapes.lengths[1:2], rows=1, widest=max(session.contract.sizes.values()))
+        sizes += [] if time else [(fixed or 1, several)]
     first = _first_state(session)
     for index, (rows, steps) in enumerate(sizes):
         feed = random_feed(session, batch=rows, steps=max(steps, index + 1), seed=_SEED)
@@ -74,10 +75,6 @@ def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
 def _first_state(session: Session) -> Callable[[int], Arrays] | None:
     """Return what makes the first state of so many rows; None where a picture makes it."""
     return None if session.contract.initial_state == ENCODE else session.initial_state
-
-
-def _widest(session: Session) -> int:
-    return max(session.contract.sizes.values())
 
 
 def _made(session: Session, call: Call) -> Results:

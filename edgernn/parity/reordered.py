@@ -83,7 +83,7 @@ class Reordered(Session):
         away = self._random.choice(np.array([1, -1], np.float32), state.shape)
         if self._half:
             return np.asarray(state * (1 + away * _HALF_BITS), state.dtype)
-        return np.nextafter(state, away * np.inf, dtype=state.dtype)
+        return np.asarray(np.nextafter(state, away * np.inf), state.dtype)
 
 
 def parts_as_far(own: float, found: float) -> bool:
