@@ -1,72 +1,23 @@
 /* See bundle.h. The format is specified in the README of edgernn, "The bundle". */
-#include "bundle.h"
+#define _XOPEN_SOURCE 700
+#include "parts.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "sha256.h"
-
-static const size_t SCHEMA_VERSION = 1, MOST_VALUES = (size_t)1 << 26, MOST_BYTES = (size_t)1 << 30;
-
-char *bundle_path(const struct bundle *bundle, const char *name) {
-    size_t size = strlen(bundle->folder) + strlen(name) + 2;
-    char *path = malloc(size);
-    if (path != NULL) {
-        snprintf(path, size, "%s/%s", bundle->folder, name);
-    }
-    return path;
-}
-
-static char *read_open_file(FILE *file, size_t *length) {
-    char *content = malloc(1);
-    size_t room = 1, got = 0;
-    *length = 0;
-    do {
-        if (room - *length < 2) { /* always one left for the NUL */
-            char *larger = room <= MOST_BYTES ? realloc(content, room = room * 2 + 65536) : NULL;
-            if (larger == NULL) {
-                free(content);
-                errno = EFBIG;
-                return NULL;
-            }
-            content = larger;
-        }
-        got = fread(content + *length, 1, room - *length - 1, file);
-        *length += got;
-    } while (got > 0);
-    if (ferror(file)) {
-        free(content);
-        return NULL;
-    }
-    content[*length] = '\0';
-    return content;
-}
-
-char *bundle_read(const struct bundle *bundle, const char *name, size_t *length, struct failure *failure) {
-    char *path = bundle_path(bundle, name);
-    errno = ENOMEM;
-    FILE *file = path != NULL ? fopen(path, "rb") : NULL;
-    char *content = file != NULL ? read_open_file(file, length) : NULL;
-    if (content == NULL) {
-        fail(failure, "cannot read %s/%s: %s; expected a whole bundle folder; give one", bundle->folder, name, strerror(errno));
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    free(path);
-    return content;
-}
-
-static bool damaged(const char *what, struct failure *failure) {
-    return fail(failure, "manifest.json is damaged: %s; expected what edgernn export writes; export the bundle again", what);
-}
+static const size_t SCHEMA_VERSION = 1;
 
 static bool read_manifest(struct bundle *bundle, struct failure *failure) {
     size_t length = 0, version = 0;
     const char *why = NULL;
-    char *text = bundle_read(bundle, "manifest.json", &length, failure);
+    struct stat seen;
+    if (stat(bundle->folder, &seen) == 0 && S_ISREG(seen.st_mode)) {
+        return fail(failure, "%s is a file; expected a bundle folder; unpack it: unzip -q %s -d FOLDER", bundle->folder,
+                    bundle->folder);
+    }
+    char *text = read_file(bundle, "manifest.json", &length, failure);
     if (text == NULL) {
         return false;
     }
@@ -84,35 +35,11 @@ static bool read_manifest(struct bundle *bundle, struct failure *failure) {
     return true;
 }
 
-/* Whether a name in the manifest stays inside the folder. */
-static bool inside(const char *name) {
-    for (const char *part = name; part != NULL; part = strchr(part, '/')) {
-        part += *part == '/';
-        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0')) {
-            return false;
-        }
-    }
-    return *name != '\0' && *name != '/' && strchr(name, '\\') == NULL;
-}
-
-static bool verify_file(const struct bundle *bundle, const char *name, const struct json *entry, struct failure *failure) {
-    const char *digest = json_text(json_get(entry, "sha256"));
-    size_t bytes = 0, length = 0;
-    char found[65];
-    if (name == NULL || digest == NULL || !json_whole(json_get(entry, "bytes"), &bytes) || !inside(name)) {
-        return damaged("a file has no path inside the folder, no bytes or no sha256", failure);
-    }
-    char *content = bundle_read(bundle, name, &length, failure);
-    if (content == NULL) {
-        return false;
-    }
-    sha256((const unsigned char *)content, length, found);
+static bool verify_file(const struct bundle *bundle, const char *name, struct failure *failure) {
+    size_t length = 0;
+    char *content = name != NULL ? bundle_read(bundle, name, &length, failure) : NULL;
     free(content);
-    if (length != bytes) {
-        return fail(failure, "%s/%s has %zu bytes, expected %zu; copy the bundle again", bundle->folder, name, length, bytes);
-    }
-    return strcmp(found, digest) == 0 ||
-           fail(failure, "%s/%s has SHA-256 %s, expected %.64s; copy the bundle again", bundle->folder, name, found, digest);
+    return content != NULL || (name == NULL && damaged("a file has no path inside the folder", failure));
 }
 
 static bool verify(const struct bundle *bundle, struct failure *failure) {
@@ -122,16 +49,11 @@ static bool verify(const struct bundle *bundle, struct failure *failure) {
     }
     for (const struct json *entry = files->first; entry != NULL; entry = entry->next) {
         const char *name = strlen(entry->key) == entry->key_length ? entry->key : NULL;
-        if (!verify_file(bundle, name, entry, failure)) {
+        if (!verify_file(bundle, name, failure)) {
             return false;
         }
     }
-    return verify_file(bundle, bundle->path, bundle->artifact, failure);
-}
-
-static bool same(const struct json *object, const char *key, const char *text) {
-    const char *found = json_text(json_get(object, key));
-    return found != NULL && strcmp(found, text) == 0;
+    return verify_file(bundle, bundle->path, failure);
 }
 
 static bool no_artifact(const struct bundle *bundle, const char *wanted, struct failure *failure) {
@@ -154,19 +76,57 @@ static bool no_artifact(const struct bundle *bundle, const char *wanted, struct 
     return fail(failure, "the bundle has no artifact %s; expected an ONNX step file; choose one of: %s", name, list_of);
 }
 
-static bool choose(struct bundle *bundle, const char *wanted, struct failure *failure) {
+/* Whether a version such as 1.22.1 is `least` or newer, number by number; what is left out is 0. */
+static bool is_new_enough(const char *version, const char *least) {
+    while (*version != '\0' || *least != '\0') {
+        char *after_version = NULL, *after_least = NULL;
+        unsigned long own = strtoul(version, &after_version, 10), needed = strtoul(least, &after_least, 10);
+        if (own != needed) {
+            return own > needed;
+        }
+        version = after_version + (*after_version == '.');
+        least = after_least + (*after_least == '.');
+        if (after_version == version && after_least == least) {
+            return true; /* no number follows on either side, as in 1.23-dev */
+        }
+    }
+    return true;
+}
+
+/* Read the lowest onnxruntime that runs an artifact; NULL where the manifest names none. */
+static bool read_needed(const struct json *entry, const char **needed, struct failure *failure) {
+    const struct json *requires = json_get(entry, "requires"), *found = json_get(requires, "onnxruntime");
+    *needed = json_text(found);
+    bool sound = requires == NULL || requires->kind == JSON_OBJECT;
+    if (found != NULL) {
+        sound = sound && *needed != NULL && **needed != '\0' && strspn(*needed, "0123456789.") == found->length;
+    }
+    return sound || damaged("an artifact requires what is no version", failure);
+}
+
+static bool choose(struct bundle *bundle, const char *wanted, const char *version, struct failure *failure) {
     const struct json *list = json_get(bundle->manifest, "artifacts");
+    const char *needed = NULL, *least = NULL;
     for (const struct json *entry = list != NULL ? list->first : NULL; entry != NULL; entry = entry->next) {
         bool step = same(entry, "format", "onnx") && same(entry, "graph", "step");
-        if (step && (wanted == NULL || same(entry, "path", wanted))) {
+        if (!step || (wanted != NULL && !same(entry, "path", wanted))) {
+            continue;
+        }
+        if (!read_needed(entry, &needed, failure)) {
+            return false;
+        }
+        if (needed == NULL || is_new_enough(version, needed)) {
             bundle->artifact = entry;
             bundle->path = json_text(json_get(entry, "path"));
             bundle->precision = json_text(json_get(entry, "precision"));
             bool whole = bundle->path != NULL && bundle->precision != NULL;
             return whole || damaged("an artifact has no path or precision", failure);
         }
+        least = least == NULL || !is_new_enough(needed, least) ? needed : least;
     }
-    return no_artifact(bundle, wanted, failure);
+    return least == NULL ? no_artifact(bundle, wanted, failure)
+                         : fail(failure, "%s needs onnxruntime %s or newer, this is %s; update it or choose another artifact",
+                                wanted != NULL ? wanted : "every step file of the bundle", least, version);
 }
 
 /* Refuse an artifact that changes dtypes or keeps the state; see whether its time axis is open. */
@@ -190,103 +150,9 @@ static bool read_narrowing(struct bundle *bundle, struct failure *failure) {
     return true;
 }
 
-/* Read one tensor of the contract; the batch and the time of this example are 1. */
-static bool read_tensor(const struct bundle *bundle, const struct json *spec, const char *dtype, struct tensor *tensor,
-                        struct failure *failure) {
-    const struct json *sizes = json_get(json_get(bundle->manifest, "contract"), "sizes"), *axes = json_get(spec, "axes");
-    tensor->name = json_text(json_get(spec, "name"));
-    tensor->values = 1;
-    if (tensor->name == NULL || strlen(tensor->name) >= MOST_NAME || axes == NULL || axes->length > MOST_AXES) {
-        return damaged("a tensor of the contract has no name or axes", failure);
-    }
-    if (!same(spec, "dtype", dtype)) {
-        return fail(failure, "the contract has %s in another dtype than %s; expected a language model of edgernn; use the "
-                             "Python example", tensor->name, dtype);
-    }
-    for (const struct json *axis = axes->first; axis != NULL; axis = axis->next) {
-        const char *name = json_text(axis);
-        size_t size = 1;
-        bool mine = name != NULL && (strcmp(name, "batch") == 0 || strcmp(name, "time") == 0);
-        bool sized = name != NULL && (mine || json_whole(json_get(sizes, name), &size));
-        if (!sized || size == 0 || size > MOST_VALUES / tensor->values) {
-            return damaged("an axis of the contract has no size, or one beyond reason", failure);
-        }
-        tensor->shape[tensor->rank++] = (int64_t)size;
-        tensor->values *= size;
-    }
-    return tensor->rank > 0 || damaged("a tensor of the contract has no axes", failure);
-}
-
-static bool read_inputs(struct bundle *bundle, const struct json *inputs, struct failure *failure) {
-    for (const struct json *spec = inputs != NULL ? inputs->first : NULL; spec != NULL; spec = spec->next) {
-        if (same(spec, "role", "input") && bundle->tokens.name == NULL) {
-            if (!read_tensor(bundle, spec, "int64", &bundle->tokens, failure)) {
-                return false;
-            }
-        } else if (same(spec, "role", "state") && bundle->states < MOST_STATES) {
-            struct tensor *before = &bundle->before[bundle->states++];
-            if (!read_tensor(bundle, spec, "float32", before, failure)) {
-                return false;
-            }
-            bundle->state_values += before->values;
-        } else {
-            return damaged("the step takes what no language model takes", failure);
-        }
-    }
-    bool fits = bundle->tokens.rank == 2 && bundle->tokens.values == 1;
-    return fits || damaged("the step takes no tokens [batch, time]", failure);
-}
-
-/* Read the logits, and each state that comes out into the place of the one that went in. */
-static bool read_outputs(struct bundle *bundle, const struct json *outputs, struct failure *failure) {
-    for (const struct json *spec = outputs != NULL ? outputs->first : NULL; spec != NULL; spec = spec->next) {
-        struct tensor found = {0};
-        bool placed = false;
-        if (!read_tensor(bundle, spec, "float32", &found, failure)) {
-            return false;
-        }
-        if (same(spec, "role", "output") && bundle->logits.name == NULL) {
-            bundle->logits = found;
-            continue;
-        }
-        for (size_t i = 0; i < bundle->states && !placed; i++) {
-            char next[MOST_NAME + 8];
-            snprintf(next, sizeof next, "%s_next", bundle->before[i].name);
-            placed = strcmp(next, found.name) == 0 && memcmp(found.shape, bundle->before[i].shape, sizeof found.shape) == 0;
-            bundle->after[i] = placed ? found : bundle->after[i];
-        }
-        if (!placed) {
-            return damaged("the step gives what no language model gives", failure);
-        }
-    }
-    for (size_t i = 0; i < bundle->states; i++) {
-        if (bundle->after[i].name == NULL) {
-            return damaged("a state goes in and does not come out", failure);
-        }
-    }
-    bundle->vocabulary = bundle->logits.values;
-    return bundle->logits.rank == 3 || damaged("the step gives no logits [batch, time, vocab]", failure);
-}
-
-static bool read_contract(struct bundle *bundle, struct failure *failure) {
-    if (!same(bundle->manifest, "family", "language")) {
-        const char *family = json_text(json_get(bundle->manifest, "family"));
-        return fail(failure, "the bundle is of the family %s; expected language; use the Python example, which runs it",
-                    family != NULL ? family : "(none)");
-    }
-    const struct json *graphs = json_get(json_get(bundle->manifest, "contract"), "graphs");
-    for (const struct json *graph = graphs != NULL ? graphs->first : NULL; graph != NULL; graph = graph->next) {
-        if (same(graph, "name", "step")) {
-            return read_inputs(bundle, json_get(graph, "inputs"), failure) &&
-                   read_outputs(bundle, json_get(graph, "outputs"), failure);
-        }
-    }
-    return damaged("the contract has no step", failure);
-}
-
-bool bundle_open(struct bundle *bundle, const char *folder, const char *artifact, struct failure *failure) {
+bool bundle_open(struct bundle *bundle, const char *folder, const char *artifact, const char *version, struct failure *failure) {
     *bundle = (struct bundle){.folder = folder};
-    return read_manifest(bundle, failure) && choose(bundle, artifact, failure) && verify(bundle, failure) &&
+    return read_manifest(bundle, failure) && choose(bundle, artifact, version, failure) && verify(bundle, failure) &&
            read_narrowing(bundle, failure) && read_contract(bundle, failure);
 }
 

@@ -1,4 +1,4 @@
-/* A bundle folder: manifest.json read, every file held against its size and digest, the step's tensors from the contract. */
+/* A bundle folder: manifest.json read, every file held against its size and digest before use, the step's tensors from the contract. */
 #ifndef BUNDLE_H
 #define BUNDLE_H
 
@@ -32,11 +32,13 @@ struct bundle {
     size_t vocabulary;                                     /* V, the last axis of the logits */
 };
 
-/* Open a folder; `artifact` is the path of a step file in it, or NULL for the first. Close it in any case. */
-bool bundle_open(struct bundle *bundle, const char *folder, const char *artifact, struct failure *failure);
+/* Open a folder; `artifact` is the path of a step file in it, or NULL for the first that onnxruntime of this `version` runs.
+ * Close it in any case. */
+bool bundle_open(struct bundle *bundle, const char *folder, const char *artifact, const char *version, struct failure *failure);
 void bundle_close(struct bundle *bundle);
 
-/* Read a file of the bundle whole; a NUL follows its `*length` bytes. Free what comes back; NULL where it cannot be read. */
+/* Read a file that the manifest lists whole, and hold it against its size and digest; a NUL follows its `*length` bytes. Free what
+ * comes back; NULL where it is not listed, leads out of the folder, cannot be read or is another file. */
 char *bundle_read(const struct bundle *bundle, const char *name, size_t *length, struct failure *failure);
 
 /* Return the path of a file of the bundle, to be freed. */

@@ -8,23 +8,17 @@
 #include <string.h>
 #include <time.h>
 
-#include "safetensors.h"
+#include "golden.h"
+#include "vectors.h"
 
 enum { WARM_UP_STEPS = 10 };
 
-/* A recorded run of N steps. */
-struct golden {
-    size_t steps;
-    int64_t *tokens;           /* [N] */
-    float *logits;             /* [N, V] */
-    float *before;             /* the states before the first step, as session_step takes them */
-    float *after[MOST_STATES]; /* [N, values] of each state */
-};
+static const double LEAST_SCALE = 1e-3; /* a tensor smaller than this in every value is as good as zero */
 
 /* What one line is about: a tensor, or a layer of it. */
 struct part {
-    const char *name;
-    int layer; /* -1: all of it */
+    const char *name, *of; /* `of`: a part of the logits, else "" */
+    int layer;             /* -1: all of it */
     const float *recorded;
     size_t stride, length;
     double worst, scale; /* scale: the largest recorded value, or the root mean square of all recorded ones */
@@ -38,69 +32,16 @@ static const struct rule {
     {"float32", 1e-4, true}, {"float16", 0.25, true}, {"int8", 0.15, false}, {"int4", 0.4, false}, {"smallest", 0.4, false},
 };
 
-static void golden_free(struct golden *golden) {
-    free(golden->tokens);
-    free(golden->logits);
-    free(golden->before);
-    for (size_t i = 0; i < MOST_STATES; i++) {
-        free(golden->after[i]);
-    }
-}
-
-static bool read_states(struct golden *golden, const struct bundle *bundle, const struct safetensors *file,
-                        struct failure *failure) {
-    size_t at = 0;
-    golden->before = calloc(bundle->state_values + 1, sizeof(float));
-    for (size_t i = 0; golden->before != NULL && i < bundle->states; i++) {
-        size_t values = bundle->before[i].values;
-        float *start = safetensors_copy(file, bundle->before[i].name, "F32", sizeof(float), values, failure);
-        if (start == NULL) {
-            return false;
-        }
-        memcpy(golden->before + at, start, values * sizeof(float));
-        free(start);
-        at += values;
-        golden->after[i] = safetensors_copy(file, bundle->after[i].name, "F32", sizeof(float), golden->steps * values, failure);
-        if (golden->after[i] == NULL) {
-            return false;
-        }
-    }
-    return golden->before != NULL;
-}
-
-static bool golden_read(struct golden *golden, const struct session *session, struct failure *failure) {
-    const struct bundle *bundle = &session->bundle;
-    struct safetensors file;
-    *golden = (struct golden){0};
-    bool read = safetensors_open(&file, bundle, json_text(json_get(bundle->manifest, "golden")), failure);
-    if (read) {
-        size_t most = file.data_bytes / sizeof(int64_t), rows = safetensors_rows(&file, bundle->tokens.name);
-        golden->steps = rows < most ? rows : most; /* a product with it cannot overflow */
-        golden->tokens = safetensors_copy(&file, bundle->tokens.name, "I64", sizeof(int64_t), golden->steps, failure);
-        golden->logits = golden->tokens == NULL ? NULL : safetensors_copy(&file, bundle->logits.name, "F32", sizeof(float),
-                                                                          golden->steps * bundle->vocabulary, failure);
-        read = golden->logits != NULL && read_states(golden, bundle, &file, failure);
-    }
-    for (size_t step = 0; read && step < golden->steps; step++) {
-        if (golden->tokens[step] < 0 || (uint64_t)golden->tokens[step] >= bundle->vocabulary) {
-            read = fail(failure, "the golden run has the token %lld; expected an id of the model; export the bundle again",
-                        (long long)golden->tokens[step]);
-        }
-    }
-    safetensors_close(&file);
-    return read;
-}
-
-static struct part make_part(const char *name, int layer, const float *recorded, size_t stride, size_t length, size_t steps,
-                             bool chained) {
-    struct part part = {name, layer, recorded, stride, length, 0, chained ? 1 : 0};
+static struct part make_part(const char *name, const char *of, int layer, const float *recorded, size_t stride, size_t length,
+                             size_t steps, bool chained) {
+    struct part part = {name, of, layer, recorded, stride, length, 0, chained ? 1 : 0};
     for (size_t step = 0; step < steps; step++) {
         for (size_t i = 0; i < length; i++) {
             double value = fabs((double)recorded[step * stride + i]);
             part.scale = !chained ? part.scale + value * value : value > part.scale ? value : part.scale;
         }
     }
-    part.scale = chained ? part.scale : sqrt(part.scale / (double)(steps * length));
+    part.scale = chained ? part.scale : fmax(LEAST_SCALE, sqrt(part.scale / (double)(steps * length)));
     return part;
 }
 
@@ -122,18 +63,38 @@ static void measure(struct part *part, size_t step, const float *found, bool cha
     part->worst = relative > part->worst ? relative : part->worst;
 }
 
+/* Measure the logits of a step, or what is recorded of them, and return the part after theirs. */
+static struct part *measure_logits(const struct golden *golden, struct part *part, size_t step, const float *logits,
+                                   size_t vocabulary, float *room, bool chained) {
+    if (golden->logits != NULL) {
+        measure(part++, step, logits, chained);
+        return part;
+    }
+    for (size_t i = 0; i < golden->columns; i++) {
+        room[i] = logits[golden->column_ids[i]];
+    }
+    measure(part++, step, room, chained);
+    for (size_t i = 0; i < golden->largest; i++) {
+        room[i] = logits[golden->largest_ids[step * golden->largest + i]];
+    }
+    measure(part++, step, room, chained);
+    *room = log_sum_of(logits, vocabulary);
+    measure(part++, step, room, chained);
+    return part;
+}
+
 /* Replay, and measure the parts: the logits, then every state. */
 static bool replay(struct session *session, const struct golden *golden, const struct rule *rule, struct part *parts,
                    float *memory, struct failure *failure) {
     const struct bundle *bundle = &session->bundle;
-    float *logits = memory, *state = memory + bundle->vocabulary, *next = state + bundle->state_values;
+    float *logits = memory, *room = logits + bundle->vocabulary, *state = room + bundle->vocabulary;
+    float *next = state + bundle->state_values;
     memcpy(state, golden->before, bundle->state_values * sizeof(float));
     for (size_t step = 0; step < golden->steps; step++) {
         if (!session_step(session, &golden->tokens[step], 1, state, logits, next, failure)) {
             return false;
         }
-        struct part *part = parts;
-        measure(part++, step, logits, rule->chained);
+        struct part *part = measure_logits(golden, parts, step, logits, bundle->vocabulary, room, rule->chained);
         for (size_t i = 0, at = 0; i < bundle->states; at += bundle->before[i++].values) {
             size_t values = bundle->before[i].values;
             for (size_t done = 0; done < values; done += part++->length) {
@@ -147,14 +108,21 @@ static bool replay(struct session *session, const struct golden *golden, const s
 }
 
 static size_t make_parts(const struct bundle *bundle, const struct golden *golden, bool chained, struct part *parts) {
-    size_t count = 0, vocabulary = bundle->vocabulary;
-    parts[count++] = make_part(bundle->logits.name, -1, golden->logits, vocabulary, vocabulary, golden->steps, chained);
+    const char *name = bundle->logits.name;
+    size_t count = 0, vocabulary = bundle->vocabulary, columns = golden->columns, largest = golden->largest;
+    if (golden->logits != NULL) {
+        parts[count++] = make_part(name, "", -1, golden->logits, vocabulary, vocabulary, golden->steps, chained);
+    } else {
+        parts[count++] = make_part(name, ".at_columns", -1, golden->at_columns, columns, columns, golden->steps, chained);
+        parts[count++] = make_part(name, ".largest", -1, golden->at_largest, largest, largest, golden->steps, chained);
+        parts[count++] = make_part(name, ".log_sum", -1, golden->log_sum, 1, 1, golden->steps, chained);
+    }
     for (size_t i = 0; i < bundle->states; i++) {
         const struct tensor *state = &bundle->after[i];
         size_t layers = chained ? 1 : (size_t)state->shape[0], length = state->values / layers;
         for (size_t layer = 0; layer < layers; layer++) {
-            parts[count++] = make_part(state->name, chained ? -1 : (int)layer, golden->after[i] + layer * length, state->values,
-                                       length, golden->steps, chained);
+            parts[count++] = make_part(state->name, "", chained ? -1 : (int)layer, golden->after[i] + layer * length,
+                                       state->values, length, golden->steps, chained);
         }
     }
     return count;
@@ -165,7 +133,7 @@ static bool print_parts(const struct part *parts, size_t count, double tolerance
     for (size_t i = 0; i < count; i++) {
         char name[MOST_NAME + 32];
         bool ok = parts[i].worst <= tolerance;
-        snprintf(name, sizeof name, parts[i].layer < 0 ? "%s" : "%s[%d]", parts[i].name, parts[i].layer);
+        snprintf(name, sizeof name, parts[i].layer < 0 ? "%s%s" : "%s%s[%d]", parts[i].name, parts[i].of, parts[i].layer);
         printf("%-16s %.1e %g %s\n", name, parts[i].worst, tolerance, ok ? "ok" : "FAILED");
         passed = passed && ok;
     }
@@ -189,13 +157,15 @@ bool check_golden(struct session *session, bool *passed, struct failure *failure
     struct golden golden = {0};
     bool made = rule != NULL && golden_read(&golden, session, failure);
     if (made) {
-        float *memory = calloc(bundle->vocabulary + 2 * bundle->state_values, sizeof(float));
-        struct part *parts = calloc(bundle->state_values + 1, sizeof *parts); /* no layer has less than one value */
+        float *memory = calloc(2 * (bundle->vocabulary + bundle->state_values), sizeof(float));
+        struct part *parts = calloc(bundle->state_values + 3, sizeof *parts); /* no layer has less than one value */
         made = memory != NULL && parts != NULL;
         size_t count = made ? make_parts(bundle, &golden, rule->chained, parts) : 0;
         made = made ? replay(session, &golden, rule, parts, memory, failure)
                     : fail(failure, "there is no memory for the golden run; expected some; close another program");
-        *passed = made && print_parts(parts, count, rule->tolerance);
+        bool close = made && print_parts(parts, count, rule->tolerance), exact = true;
+        made = made && check_vectors(bundle, &exact, failure);
+        *passed = close && exact;
         free(parts);
         free(memory);
     }

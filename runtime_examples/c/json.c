@@ -163,6 +163,33 @@ static bool read_number(struct reader *reader, double *number) {
     return valid && isfinite(*number);
 }
 
+static int by_key(const void *left, const void *right) {
+    const struct json *a = *(const struct json *const *)left, *b = *(const struct json *const *)right;
+    if (a->key_length != b->key_length) {
+        return a->key_length < b->key_length ? -1 : 1;
+    }
+    return memcmp(a->key, b->key, a->key_length);
+}
+
+/* Whether every member of an object has a name of its own; in the order of sorting, since a vocabulary has many. */
+static bool has_own_names(struct reader *reader, const struct json *object) {
+    const struct json **members = object->length > 1 ? malloc(object->length * sizeof(const struct json *)) : NULL;
+    size_t count = 0;
+    bool own = true;
+    if (object->length < 2 || members == NULL) {
+        return object->length < 2 || refuse(reader, "there is no memory for it") != NULL;
+    }
+    for (const struct json *member = object->first; member != NULL; member = member->next) {
+        members[count++] = member;
+    }
+    qsort(members, count, sizeof(const struct json *), by_key);
+    for (size_t i = 1; own && i < count; i++) {
+        own = by_key(&members[i - 1], &members[i]) != 0;
+    }
+    free(members);
+    return own || refuse(reader, "an object has a name twice") != NULL;
+}
+
 /* Read the members of an object or the elements of an array, up to and with the closing bracket. */
 static bool read_children(struct reader *reader, struct json *parent) {
     const char *close = parent->kind == JSON_OBJECT ? "}" : "]";
@@ -194,7 +221,8 @@ static bool read_children(struct reader *reader, struct json *parent) {
         parent->length++;
         skip_blanks(reader);
     } while (take(reader, ","));
-    return take(reader, close) || refuse(reader, "a comma or a closing bracket was expected") != NULL;
+    bool closed = take(reader, close) || refuse(reader, "a comma or a closing bracket was expected") != NULL;
+    return closed && (parent->kind == JSON_ARRAY || has_own_names(reader, parent));
 }
 
 static bool read_content(struct reader *reader, struct json *value) {

@@ -65,6 +65,15 @@ static bool number(const char *flag, const char *text, double least, bool whole,
                 text != NULL ? text : "damaged in manifest.json", whole ? "whole " : "", least);
 }
 
+/* Read a seed: any whole number of 64 bits. */
+static bool read_seed(const char *text, uint64_t *seed, struct failure *failure) {
+    bool digits = text != NULL && *text != '\0' && strspn(text, "0123456789") == strlen(text);
+    errno = 0;
+    *seed = digits ? strtoull(text, NULL, 10) : 0;
+    return text == NULL || (digits && errno == 0) ||
+           fail(failure, "--seed is %s; expected a whole number of 0 to 18446744073709551615; give one", text);
+}
+
 static double decoding_default(const struct session *session, const char *name) {
     const struct json *found = json_get(json_get(session->bundle.manifest, "decoding"), name);
     return found != NULL && found->kind == JSON_NUMBER ? found->number : -1;
@@ -72,17 +81,16 @@ static double decoding_default(const struct session *session, const char *name) 
 
 static bool read_options(const struct session *session, const struct given *given, struct options *options,
                          struct failure *failure) {
-    double length, top_k, seed;
+    double length, top_k;
     bool read = number("--length", given->length, 0, true, 200, &length, failure) &&
                 number("--top-k", given->top_k, 0, true, decoding_default(session, "top_k"), &top_k, failure) &&
-                number("--seed", given->seed, 0, true, 0, &seed, failure) &&
+                read_seed(given->seed, &options->seed, failure) &&
                 number("--top-p", given->top_p, 0, false, decoding_default(session, "top_p"), &options->top_p, failure) &&
                 number("--temperature", given->temperature, 0, false, decoding_default(session, "temperature"),
                        &options->temperature, failure);
     if (read) {
         options->length = (size_t)length;
         options->top_k = (size_t)top_k;
-        options->seed = (uint64_t)seed;
         read = (options->top_p > 0 && options->top_p <= 1) ||
                fail(failure, "--top-p is %g; expected above 0 and at most 1; 1 keeps all", options->top_p);
     }
@@ -102,16 +110,17 @@ static void print_json_text(const char *text, size_t length) {
     }
 }
 
-/* What was written so far, for --json. */
+/* What was written so far: `tokens` for --json, and for a stream where it stands, with room for what a token adds. */
 struct written {
     size_t *tokens;
     size_t count;
+    struct text_stream stream;
+    char *text;
 };
 
 static void stream(const struct session *session, size_t token, void *context) {
-    (void)context;
-    const struct json *text = session->tokenizer.tokens[token];
-    fwrite(text->key, 1, text->key_length, stdout);
+    struct written *written = context;
+    fwrite(written->text, 1, tokenizer_text(&session->tokenizer, &written->stream, token, written->text), stdout);
     fflush(stdout);
 }
 
@@ -126,7 +135,7 @@ static void collect(const struct session *session, size_t token, void *context) 
     written->tokens[written->count++] = token;
 }
 
-static void print_written(const struct session *session, const struct written *written) {
+static void print_written(const struct session *session, struct written *written) {
     printf("{\"artifact\": \"");
     print_json_text(session->bundle.path, strlen(session->bundle.path));
     printf("\", \"tokens\": [");
@@ -135,9 +144,10 @@ static void print_written(const struct session *session, const struct written *w
     }
     printf("], \"text\": \"");
     for (size_t i = 0; i < written->count; i++) {
-        const struct json *text = session->tokenizer.tokens[written->tokens[i]];
-        print_json_text(text->key, text->key_length);
+        size_t length = tokenizer_text(&session->tokenizer, &written->stream, written->tokens[i], written->text);
+        print_json_text(written->text, length);
     }
+    print_json_text(written->text, tokenizer_end(&written->stream, written->text));
     printf("\"}\n");
 }
 
@@ -146,21 +156,23 @@ static bool write_text(struct session *session, const struct given *given, struc
     const char *prompt = given->prompt != NULL ? given->prompt : "";
     int64_t *ids = calloc(strlen(prompt) + 1, sizeof *ids);
     size_t count = 0;
-    bool made = ids != NULL && read_options(session, given, &options, failure) &&
+    struct written written = {.text = malloc(session->tokenizer.longest)};
+    bool made = ids != NULL && written.text != NULL && read_options(session, given, &options, failure) &&
                 tokenizer_encode(&session->tokenizer, prompt, strlen(prompt), ids, &count, failure); /* before it is printed */
     free(ids);
     if (made && given->json) {
-        struct written written = {0};
         made = generate(session, prompt, &options, collect, &written, failure);
         if (made) {
             print_written(session, &written);
         }
-        free(written.tokens);
     } else if (made) {
         fputs(prompt, stdout);
-        made = generate(session, prompt, &options, stream, NULL, failure);
+        made = generate(session, prompt, &options, stream, &written, failure);
+        fwrite(written.text, 1, tokenizer_end(&written.stream, written.text), stdout);
         putchar('\n');
     }
+    free(written.text);
+    free(written.tokens);
     return made;
 }
 

@@ -59,5 +59,6 @@ bool ort_open(struct ort *ort, const char *path, struct failure *failure) {
                     version, ORT_VERSION);
     }
     fill(ort, table);
+    ort->version = get_base()->get_version();
     return true;
 }

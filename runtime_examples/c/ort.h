@@ -24,6 +24,7 @@ typedef struct OrtValue OrtValue;
 
 /* The functions in use, each with its place in the table. */
 struct ort {
+    const char *version; /* of the library, as 1.23.2 */
     const char *(*get_error_message)(const OrtStatus *status);                                             /* 2 */
     OrtStatus *(*create_env)(int logging_level, const char *log_name, OrtEnv **env);                       /* 3 */
     OrtStatus *(*create_session)(const OrtEnv *env, const char *path, const OrtSessionOptions *options,

@@ -12,9 +12,8 @@ bool safetensors_open(struct safetensors *file, const struct bundle *bundle, con
     size_t length = 0, header = 0;
     const char *why = "it is too short";
     *file = (struct safetensors){.name = name};
-    if (name == NULL || json_get(json_get(bundle->manifest, "files"), name) == NULL) {
-        return fail(failure, "manifest.json lacks the safetensors file %s; expected it in files; export the bundle again",
-                    name != NULL ? name : "of this use");
+    if (name == NULL) {
+        return fail(failure, "manifest.json names no safetensors file for this use; expected one; export the bundle again");
     }
     file->content = bundle_read(bundle, name, &length, failure);
     if (file->content == NULL) {
@@ -42,10 +41,14 @@ void safetensors_close(struct safetensors *file) {
     *file = (struct safetensors){0};
 }
 
-size_t safetensors_rows(const struct safetensors *file, const char *tensor) {
-    const struct json *shape = json_get(json_get(file->header, tensor), "shape");
-    size_t rows = 0;
-    return shape != NULL && json_whole(shape->first, &rows) ? rows : 0;
+size_t safetensors_axis(const struct safetensors *file, const char *tensor, bool last) {
+    const struct json *shape = json_get(json_get(file->header, tensor), "shape"), *axis = shape != NULL ? shape->first : NULL;
+    size_t size = 0;
+    while (last && axis != NULL && axis->next != NULL) {
+        axis = axis->next;
+    }
+    bool sized = json_whole(axis, &size) && size <= file->data_bytes; /* a value has a byte or more */
+    return sized ? size : 0;
 }
 
 void *safetensors_copy(const struct safetensors *file, const char *tensor, const char *dtype, size_t width, size_t count,

@@ -16,8 +16,8 @@ struct safetensors {
 bool safetensors_open(struct safetensors *file, const struct bundle *bundle, const char *name, struct failure *failure);
 void safetensors_close(struct safetensors *file);
 
-/* Return how many rows a tensor has: its first axis; 0 where it is not there. */
-size_t safetensors_rows(const struct safetensors *file, const char *tensor);
+/* Return the size of a tensor's first or last axis; 0 where it is not there or larger than its file. */
+size_t safetensors_axis(const struct safetensors *file, const char *tensor, bool last);
 
 /* Copy a tensor of `count` values of `dtype` ("F32", "I64") of `width` bytes each; the memory is to be freed. */
 void *safetensors_copy(const struct safetensors *file, const char *tensor, const char *dtype, size_t width, size_t count,

@@ -50,9 +50,9 @@ size_t sample(const float *logits, size_t count, const struct options *options, 
     return room[chosen].id;
 }
 
-/* SplitMix64 (Steele, Lea and Flood 2014): the next number in [0, 1). */
-static double next_uniform(uint64_t *state) {
-    uint64_t mixed = *state += 0x9e3779b97f4a7c15u;
+/* Steele, Lea and Flood 2014. */
+double uniform_at(uint64_t seed, uint64_t position) {
+    uint64_t mixed = seed + (position + 1) * 0x9e3779b97f4a7c15u;
     mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
     mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
     return (double)((mixed ^ mixed >> 31) >> 11) * 0x1p-53;
@@ -118,7 +118,6 @@ static bool write_on(struct session *session, struct writing *writing, const str
                      struct failure *failure) {
     const struct json *decoding = json_get(session->bundle.manifest, "decoding");
     size_t vocabulary = session->bundle.vocabulary, most = 0, width = session->bundle.open_time ? PREFILL_STEPS : 1;
-    uint64_t random = options->seed;
     bool limited = json_whole(json_get(decoding, "length"), &most) && most > 0 && most < options->length;
     size_t length = limited ? most : options->length;
     session_initial_state(session, writing->state);
@@ -129,7 +128,7 @@ static bool write_on(struct session *session, struct writing *writing, const str
         for (size_t id = 0; id < vocabulary; id++) {
             writing->logits[id] = in_list(json_get(decoding, "suppress"), id) ? -INFINITY : writing->logits[id];
         }
-        size_t token = sample(writing->logits, vocabulary, options, next_uniform(&random), writing->room);
+        size_t token = sample(writing->logits, vocabulary, options, uniform_at(options->seed, written), writing->room);
         hear(session, token, context);
         if (in_list(json_get(decoding, "stop"), token)) {
             break;

@@ -9,7 +9,7 @@ struct options {
     double temperature; /* logits are divided by it; 0 takes the most probable token */
     size_t top_k;       /* keep the k most probable tokens; 0 keeps all */
     double top_p;       /* keep the fewest tokens whose probabilities sum to at least this; 1 keeps all */
-    uint64_t seed;      /* of the random numbers, one a token */
+    uint64_t seed;      /* of the random numbers, one a token; any */
 };
 
 struct ranked {
@@ -19,6 +19,9 @@ struct ranked {
 
 /* Choose a token from `count` logits; `uniform` in [0, 1) decides, ties go to the lower id. `room` is for `count`. */
 size_t sample(const float *logits, size_t count, const struct options *options, double uniform, struct ranked *room);
+
+/* Return the number in [0, 1) of a seed that decides the token at `position`: SplitMix64, as in every example. */
+double uniform_at(uint64_t seed, uint64_t position);
 
 /* Called with each token as soon as it is chosen. */
 typedef void (*heard)(const struct session *session, size_t token, void *context);

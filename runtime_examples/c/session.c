@@ -26,14 +26,16 @@ static bool worked(const struct session *session, OrtStatus *status, struct fail
     return false;
 }
 
-static bool open_runtime(struct session *session, const char *library, struct failure *failure) {
+static bool find_runtime(struct session *session, const char *library, struct failure *failure) {
     struct runtime *runtime = session->runtime = calloc(1, sizeof *runtime);
     if (runtime == NULL) {
         return fail(failure, "there is no memory for onnxruntime; expected some; close another program");
     }
-    if (!ort_open(&runtime->ort, library, failure)) {
-        return false;
-    }
+    return ort_open(&runtime->ort, library, failure);
+}
+
+static bool open_model(struct session *session, struct failure *failure) {
+    struct runtime *runtime = session->runtime;
     const struct ort *ort = &runtime->ort;
     char *path = bundle_path(&session->bundle, session->bundle.path);
     bool opened = path != NULL && worked(session, ort->create_env(ORT_LOGGING_ERROR, "edgernn", &runtime->env), failure) &&
@@ -102,9 +104,10 @@ struct session *session_load(const char *folder, const char *artifact, const cha
         fail(failure, "there is no memory for a session; expected some; close another program");
         return NULL;
     }
-    bool opened = bundle_open(&session->bundle, folder, artifact, failure) &&
+    bool opened = find_runtime(session, library, failure) && /* first, since its version decides what can be run */
+                  bundle_open(&session->bundle, folder, artifact, session->runtime->ort.version, failure) &&
                   tokenizer_open(&session->tokenizer, &session->bundle, failure) && read_first_state(session, failure) &&
-                  open_runtime(session, library, failure);
+                  open_model(session, failure);
     if (!opened) {
         session_close(session);
         return NULL;
