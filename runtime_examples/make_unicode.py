@@ -1,7 +1,7 @@
 """Write the tables of Unicode classes that the C and C++ examples read: python runtime_examples/make_unicode.py
 
-The classes are asked of the tokenizers library itself, character by character, so that the examples cut a text where the library
-cuts it. ``--check`` writes nothing and fails where a table is not what this library gives.
+The classes are asked of the tokenizers library itself, character by character, so that the examples cut a text where the
+library cuts it. ``--check`` writes nothing and fails where a table is not what this library gives.
 """
 
 from __future__ import annotations
@@ -33,16 +33,22 @@ def main() -> None:
 
 def table_text(path: Path) -> str:
     """Return the content of one file."""
-    version = next((name for code, name in FIRST_OF.items() if chr(code) in members(r"\p{L}")), "older than 14.0")
     guard = f"UNICODE_{path.suffix[1:].upper()}"
     head = (
-        f"/* Classes of Unicode {version} as ranges of code points, made by make_unicode.py: the regular expressions of tokenizer.json\n"
-        " * need them. CHANGED are the characters that NFKC and lower case change, or join to the one before. */\n"
+        f"/* Classes of Unicode {unicode_version()} as ranges of code points, made by make_unicode.py: regular expressions of a\n"
+        " * tokenizer.json need them. CHANGED are the characters that NFKC and lower case change or join to others. */\n"
         f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\nstruct code_range {{\n    uint32_t first, last;\n}};\n"
     )
     tables = {name: members(pattern) for name, pattern in CLASSES.items()}
     tables["CHANGED"] = changed()
     return head + "".join(table(name, found) for name, found in tables.items()) + "\n#endif\n"
+
+
+@cache
+def unicode_version() -> str:
+    """Return the version of Unicode that the library knows."""
+    letters = members(r"\p{L}")
+    return next((name for code, name in FIRST_OF.items() if chr(code) in letters), "older than 14.0")
 
 
 def members(pattern: str) -> set[str]:
@@ -55,17 +61,19 @@ def changed() -> set[str]:
     """Return the characters that do not stay what they are when a caption is normalised."""
     normal = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     alone = {character for character in CHARACTERS if normal.normalize_str(character) != character}
-    return alone | {character for character in CHARACTERS if _joins(character)}
+    marks = {mark for mark in members(r"\p{M}") if not _stands_alone(mark)}
+    return alone | marks | set(map(chr, range(0x1161, 0x11C3)))  # and the vowels and ends of Hangul
 
 
-def _joins(character: str) -> bool:
-    """Tell whether a character may change place or melt into the one before it: combining, or a Hangul vowel or end."""
-    return unicodedata.combining(character) != 0 or "\u1161" <= character <= "\u11c2" or character in _second_halves()
+def _stands_alone(mark: str) -> bool:
+    """Tell whether a mark neither changes place nor melts into what is before it; by a Unicode that every Python has."""
+    known = unicodedata.ucd_3_2_0
+    return known.category(mark) != "Cn" and known.combining(mark) == 0 and mark not in _second_halves()
 
 
 @cache
 def _second_halves() -> frozenset[str]:
-    parts = (unicodedata.decomposition(character).split() for character in CHARACTERS)
+    parts = (unicodedata.ucd_3_2_0.decomposition(character).split() for character in CHARACTERS)
     return frozenset(chr(int(pair[1], 16)) for pair in parts if len(pair) == 2 and not pair[0].startswith("<"))
 
 
