@@ -35,7 +35,7 @@ def table_text(path: Path) -> str:
     """Return the content of one file."""
     guard = f"UNICODE_{path.suffix[1:].upper()}"
     head = (
-        f"/* Classes of Unicode {unicode_version()} as ranges of code points, made by make_unicode.py: regular expressions of a\n"
+        f"/* Classes of Unicode {unicode_version()} as ranges of code points, made by make_unicode.py: expressions in a\n"
         " * tokenizer.json need them. CHANGED are the characters that NFKC and lower case change or join to others. */\n"
         f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\nstruct code_range {{\n    uint32_t first, last;\n}};\n"
     )

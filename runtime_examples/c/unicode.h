@@ -1,4 +1,4 @@
-/* Classes of Unicode 16.0 as ranges of code points, made by make_unicode.py: regular expressions of a
+/* Classes of Unicode 16.0 as ranges of code points, made by make_unicode.py: expressions in a
  * tokenizer.json need them. CHANGED are the characters that NFKC and lower case change or join to others. */
 #ifndef UNICODE_H
 #define UNICODE_H
