@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +31,11 @@ class Options:
     seed: int = 0
 
 
-def sample(logits: np.ndarray, options: Options, uniform: float) -> int:
-    """Choose a token from ``logits [V]``; ``uniform`` in [0, 1) decides, ties go to the lower id."""
+def sample(logits: np.ndarray, options: Options, uniform: float, suppress: Sequence[int] = ()) -> int:
+    """Choose a token from ``logits [V]``, none of ``suppress``; ``uniform`` in [0, 1) decides, ties go to the lower id."""
+    if suppress:
+        logits = logits.copy()
+        logits[list(suppress)] = -np.inf
     if options.temperature == 0:
         return int(np.argmax(logits))
     order = np.argsort(-logits, kind="stable")
@@ -69,12 +72,10 @@ def generate(
     """
     decoding = session.manifest["decoding"]
     contexts, state = ({}, session.initial_state()) if image is None else session.encode(image)
-    pending = session.tokenizer.encode(prompt) or decoding["start"]
+    pending, logits = session.tokenizer.encode(prompt) or decoding["start"], session.logits
     for position in range(min(options.length, decoding["length"] or options.length)):
         outputs, state = feed(session, pending, state, contexts)
-        logits = outputs[session.output("vocab")].copy()  # [V]
-        logits[decoding["suppress"]] = -np.inf
-        token = sample(logits, options, uniform_at(options.seed, position))
+        token = sample(outputs[logits], options, uniform_at(options.seed, position), decoding["suppress"])  # of [V]
         yield token, outputs
         if token in decoding["stop"]:
             return

@@ -1,79 +1,36 @@
-"""A bundle folder, opened and checked: the model's step, and a captioner's encode, with state that goes in and comes out.
+"""The model of a bundle: its step, and a captioner's encode, with state that goes in and comes out.
 
 Needs numpy and onnxruntime. Every name, shape, id and limit is read from ``manifest.json``. Bad input raises ``InputError``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import unicodedata
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
+from bundle import Bundle, open_bundle
+from manifest import DTYPES, InputError, Manifest, first_line, vocabulary_of
+from tokenizer import Tokenizer
 
-SCHEMA_VERSION = 1
-DTYPES = {"F16": "float16", "F32": "float32", "I32": "int32", "I64": "int64", "U8": "uint8"}  # of safetensors
-DAMAGED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)  # what JSON of another shape raises
-
+RUNTIME = "onnxruntime"  # as an artifact's ``requires`` calls it
 Arrays = dict[str, np.ndarray]
-
-
-class InputError(Exception):
-    """What was wrong, the value seen, what was expected, what to do: one line."""
-
-
-class Tokenizer:
-    """Text to token ids and back, for characters, and for the words of captions.
-
-    Args:
-        vocabulary: the id of each token.
-        kind: ``char`` or ``caption``.
-    """
-
-    def __init__(self, vocabulary: dict[str, int], kind: str) -> None:
-        if kind not in {"char", "caption"}:
-            raise InputError(
-                f"the tokenizer is of kind {kind}, expected char or caption; use the tokenizers library for others"
-            )
-        self.ids, self.kind = vocabulary, kind
-        self.tokens = {token_id: token for token, token_id in vocabulary.items()}
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text; raise ``InputError`` with the first character or word that there is no token for."""
-        pieces = self.split(text)
-        for place, piece in enumerate(pieces):
-            if piece not in self.ids:
-                known = f"expected any of its {len(self.ids)} tokens"
-                raise InputError(f"the tokenizer has no {piece!r}, at place {place} of the prompt; {known}; leave it out")
-        return [self.ids[piece] for piece in pieces]
-
-    def decode(self, ids: list[int]) -> str:
-        """Return the text of token ids; words are joined by a space."""
-        return ("" if self.kind == "char" else " ").join(self.tokens[token_id] for token_id in ids)
-
-    def split(self, text: str) -> list[str]:
-        """Cut a text into characters, or into lower-case words of letters, marks and digits, joined by ' or -."""
-        if self.kind == "char":
-            return list(text)
-        text = unicodedata.normalize("NFKC", text).lower()
-        spaced = "".join(c if unicodedata.category(c)[0] in "LMN" or c in "'’‐-" else " " for c in text)
-        return [word for word in (piece.strip("'’‐-") for piece in spaced.split()) if word]
 
 
 class Graph:
     """One model file: named arrays in, named arrays out, in the contract's dtypes.
 
     Args:
-        folder: the bundle.
+        bundle: where the file is.
         artifact: its entry in the manifest.
-        contract: the manifest's, which has the graph's tensors.
     """
 
-    def __init__(self, folder: Path, artifact: dict[str, Any], contract: dict[str, Any]) -> None:
+    def __init__(self, bundle: Bundle, artifact: dict[str, Any]) -> None:
+        contract = bundle.manifest["contract"]
         self.path, self.precision = artifact["path"], artifact["precision"]
         spec = next(graph for graph in contract["graphs"] if graph["name"] == artifact["graph"])
         self.inputs, self.outputs = spec["inputs"], spec["outputs"]
@@ -84,14 +41,22 @@ class Graph:
                 raise InputError(f"{self.path} takes {name} as {dtype}, expected a dtype of numpy; choose another artifact")
         if narrowing["runtime_state"]:
             raise InputError(f"{self.path} keeps the state itself, expected one that goes in and out; choose another artifact")
+        for axis in ("batch", "time"):
+            if (size := narrowing["axes"].get(axis, 1)) != 1:
+                raise InputError(f"{self.path} fixes {axis} at {size}, expected 1; choose another artifact")
         self.open_time = "time" not in {**narrowing["axes"], **contract["sizes"]}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # a step is too small to share: threads would wait for one another
-        options.log_severity_level = 3  # errors alone
+        options.log_severity_level = 4  # what goes wrong is told below
+        content = bundle.file(self.path)
         try:
-            self.runtime = onnxruntime.InferenceSession(str(folder / self.path), options, ["CPUExecutionProvider"])
+            self.runtime = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no narrower base class
-            raise InputError(f"onnxruntime cannot open {self.path}: {first_line(error)}; update onnxruntime") from error
+            raise InputError(
+                f"onnxruntime {onnxruntime.__version__} cannot open {self.path}: {first_line(error)}; update onnxruntime, "
+                "or export the bundle again"
+            ) from error
+        self._check_file(contract["sizes"])
 
     def run(self, feed: Arrays) -> Arrays:
         """Return every output for every input of the graph."""
@@ -103,34 +68,62 @@ class Graph:
             raise InputError(f"{self.path} refuses its inputs: {first_line(error)}; give what the contract says") from error
         return {tensor["name"]: array.astype(tensor["dtype"]) for tensor, array in zip(self.outputs, made, strict=True)}
 
+    def _check_file(self, sizes: dict[str, int]) -> None:
+        """Hold the names and the fixed sizes in the file against the contract."""
+        for specs, found in ((self.inputs, self.runtime.get_inputs()), (self.outputs, self.runtime.get_outputs())):
+            shapes = {tensor.name: tensor.shape for tensor in found}
+            names = sorted(spec["name"] for spec in specs)
+            if sorted(shapes) != names:
+                raise InputError(f"{self.path} has the tensors {sorted(shapes)}, expected {names}; export the bundle again")
+            for spec in specs:
+                shape, axes = shapes[spec["name"]], spec["axes"]
+                pairs = zip(shape, axes, strict=False)
+                if len(shape) != len(axes) or any(isinstance(n, int) and n != sizes.get(axis, n) for n, axis in pairs):
+                    wanted = [sizes.get(axis, axis) for axis in axes]
+                    raise InputError(f"{self.path} has {spec['name']} {shape}, expected {wanted}; export the bundle again")
+
 
 @dataclass(frozen=True, eq=False)
 class Session:
     """An opened bundle. It remembers nothing between calls: state is a plain dict of arrays, yours to keep, copy or save.
 
     Attributes:
-        folder, manifest: the bundle and its ``manifest.json``.
+        bundle: its files.
         stepper: the step file in use.
         encoder: a captioner's encode file, else None.
         tokenizer: made from the bundle's ``tokenizer.json``.
         learned: a learned first state by name, empty where the contract has none.
     """
 
-    folder: Path
-    manifest: dict[str, Any]
+    bundle: Bundle
     stepper: Graph
     encoder: Graph | None
     tokenizer: Tokenizer
     learned: Arrays
 
+    @property
+    def manifest(self) -> Manifest:
+        """``manifest.json``."""
+        return self.bundle.manifest
+
     def names(self, role: str) -> list[str]:
         """Return the names of step's inputs of a role: ``input``, ``context`` or ``state``."""
         return [tensor["name"] for tensor in self.stepper.inputs if tensor["role"] == role]
 
-    def output(self, axis: str) -> str | None:
-        """Return the name of the output whose last axis is ``axis``, such as the logits' ``vocab``."""
+    @property
+    def logits(self) -> str:
+        """The name of the output that rates every token."""
+        below = next(tensor["below"] for tensor in self.stepper.inputs if tensor["role"] == "input")
+        return str(self._output(below))
+
+    @property
+    def attention(self) -> str | None:
+        """The name of the output that says where a captioner looked, or None."""
+        return self._output("regions")
+
+    def _output(self, axis: str) -> str | None:
         read = [tensor for tensor in self.stepper.outputs if tensor["role"] == "output"]
-        return next((tensor["name"] for tensor in read if tensor["axes"][-1] == axis), None)
+        return next((tensor["name"] for tensor in read if tensor["axes"][-1:] == [axis]), None)
 
     def initial_state(self) -> Arrays:
         """Return the state before the first step, by name, each ``[L, 1, H]``; a captioner may take it from ``encode``."""
@@ -145,6 +138,9 @@ class Session:
         Returns:
             The outputs, each ``[1, T, …]``, and the state after the last token, to be given to the next call.
         """
+        ids = inputs[self.names("input")[0]]
+        if ids.min() < 0 or ids.max() >= (size := vocabulary_of(self.manifest)):  # the runtime would read another row
+            raise InputError(f"a token id is {ids.min()} or {ids.max()}, expected 0 to {size - 1}; use the bundle's tokenizer")
         made = self.stepper.run({**inputs, **state})
         after = {name: made.pop(f"{name}_next") for name in self.names("state")}
         return made, after
@@ -159,93 +155,69 @@ class Session:
         return contexts, state
 
 
-def load(folder: Path, artifact: str | None = None) -> Session:
-    """Open a bundle folder; every file is held against the manifest first.
+def load(path: Path, artifact: str | None = None) -> Session:
+    """Open a bundle, a folder or a ``.edgernn`` file; every file is held against the manifest first.
 
     Args:
-        folder: the bundle.
-        artifact: the path of a step file in the bundle; default the first that onnxruntime can run.
+        path: the bundle.
+        artifact: the path of a step file in the bundle; default the first that this onnxruntime can run.
 
     Raises:
         InputError: the bundle is missing, damaged or of another version, or has no such artifact.
     """
-    manifest = read_manifest(folder)
-    try:
-        chosen = _choose(manifest, artifact)
-        encoder = _encoder_of(manifest, chosen)
-        used = {entry["path"]: entry for entry in (chosen, encoder) if entry}
-        _verify(folder, {**manifest["files"], **used})
-        contract = manifest["contract"]
-        return Session(
-            folder,
-            manifest,
-            Graph(folder, chosen, contract),
-            Graph(folder, encoder, contract) if encoder else None,
-            _open_tokenizer(folder, manifest),
-            _read_learned(folder, manifest),
-        )
-    except DAMAGED as error:
-        raise InputError(
-            f"{folder} is damaged ({type(error).__name__}: {first_line(error)}); export the bundle again"
-        ) from error
+    bundle = open_bundle(path)
+    chosen = _choose(bundle.manifest, artifact)
+    encoder = _encoder_of(bundle.manifest, chosen)
+    bundle.verify()
+    entry = bundle.manifest["tokenizer"]
+    return Session(
+        bundle,
+        Graph(bundle, chosen),
+        Graph(bundle, encoder) if encoder else None,
+        Tokenizer(bundle.file(entry["path"]), entry),
+        _read_learned(bundle),
+    )
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read ``manifest.json``; raise ``InputError`` where it is missing, no JSON, or of a schema that is not known."""
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; expected a bundle folder; give one") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON ({first_line(error)}); expected a manifest; export the bundle again") from error
-    version = manifest.get("schema_version") if isinstance(manifest, dict) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{path} has schema_version {version!r}, expected {SCHEMA_VERSION}; export with a matching edgernn")
-    return manifest
-
-
-def read_tensors(path: Path) -> Arrays:
+def read_tensors(content: bytes, name: str) -> Arrays:
     """Read a safetensors file: the length of a JSON header in 8 bytes, the header, the data."""
     try:
-        content = path.read_bytes()
         start = 8 + int.from_bytes(content[:8], "little")
         header = json.loads(content[8:start])
         header.pop("__metadata__", None)
-        arrays = {}
-        for name, entry in header.items():
+        arrays, body = {}, memoryview(content)[start:]
+        for tensor, entry in header.items():
             begin, end = entry["data_offsets"]
-            values = np.frombuffer(content[start:][begin:end], np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<"))
-            arrays[name] = values.reshape(entry["shape"])
-    except (OSError, RecursionError, *DAMAGED) as error:
-        raise InputError(f"{path} is no safetensors file ({first_line(error)}); export the bundle again") from error
+            values = np.frombuffer(body[begin:end], np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<"))
+            arrays[tensor] = values.reshape(entry["shape"])
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise InputError(f"{name} is no safetensors file ({first_line(error)}); export the bundle again") from error
     return arrays
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error, for a message of one line."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def lacking_runtime(artifact: dict[str, Any]) -> str | None:
+    """Return which version of onnxruntime a file needs where this one is older, else None."""
+    needed = artifact["requires"].get(RUNTIME)
+    return needed if needed and _version(onnxruntime.__version__) < _version(needed) else None
 
 
-def _verify(folder: Path, entries: dict[str, dict[str, Any]]) -> None:
-    """Hold the files that are needed against their sizes and digests in the manifest."""
-    for name, entry in entries.items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-            raise InputError(f"{path} is not there, and manifest.json names it; expected a whole bundle; copy it again")
-        content = path.read_bytes()
-        if len(content) != entry["bytes"]:
-            raise InputError(f"{path} has {len(content)} bytes, expected {entry['bytes']}; copy the bundle again")
-        if (digest := hashlib.sha256(content).hexdigest()) != entry["sha256"]:
-            raise InputError(f"{path} has SHA-256 {digest}, expected {entry['sha256']}; copy the bundle again")
+def _version(text: str) -> list[int]:
+    """Return the numbers of a version; what follows them, such as rc1, does not count."""
+    found = re.match(r"[0-9]+(\.[0-9]+)*", text)
+    numbers = [int(part) for part in found[0].split(".")] if found else []
+    return (numbers + [0] * 4)[:4]
 
 
-def _choose(manifest: dict[str, Any], wanted: str | None) -> dict[str, Any]:
-    """Return the entry of the step file that is asked for, or of the first."""
+def _choose(manifest: Manifest, wanted: str | None) -> dict[str, Any]:
+    """Return the entry of the step file that is asked for, or of the first that this runtime runs."""
     steps = [entry for entry in manifest["artifacts"] if entry["format"] == "onnx" and entry["graph"] == "step"]
-    for entry in steps:
-        if wanted in {None, entry["path"]}:
+    found = [entry for entry in steps if wanted in {None, entry["path"]}]
+    for entry in found:
+        if lacking_runtime(entry) is None:
             return entry
+    if found:
+        needed = f"{found[0]['path']} needs onnxruntime {lacking_runtime(found[0])} or newer"
+        raise InputError(f"{needed}, and {onnxruntime.__version__} is installed; run: pip install --upgrade onnxruntime")
     there = f"expected an ONNX step file; choose one of: {', '.join(entry['path'] for entry in steps) or '(there is none)'}"
     for entry in manifest["artifacts"]:
         if entry["path"] == wanted:
@@ -253,29 +225,26 @@ def _choose(manifest: dict[str, Any], wanted: str | None) -> dict[str, Any]:
     raise InputError(f"the bundle has no artifact {wanted or 'to run'}; {there}")
 
 
-def _encoder_of(manifest: dict[str, Any], step: dict[str, Any]) -> dict[str, Any] | None:
+def _encoder_of(manifest: Manifest, step: dict[str, Any]) -> dict[str, Any] | None:
     """Return the encode file that goes with a step file: of its precision where there is one; None for a language model."""
     if all(graph["name"] != "encode" for graph in manifest["contract"]["graphs"]):
         return None
-    found = [entry for entry in manifest["artifacts"] if entry["format"] == "onnx" and entry["graph"] == "encode"]
+    there = [entry for entry in manifest["artifacts"] if entry["format"] == "onnx" and entry["graph"] == "encode"]
+    found = [entry for entry in there if lacking_runtime(entry) is None]
     if not found:
-        raise InputError(f"the bundle has no ONNX encode file for {step['path']}; expected one; export the bundle again")
+        wanted = f"expected one that onnxruntime {onnxruntime.__version__} runs"
+        raise InputError(f"the bundle has no such ONNX encode file for {step['path']}; {wanted}; export the bundle again")
     return next((entry for entry in found if entry["precision"] == step["precision"]), found[0])
 
 
-def _open_tokenizer(folder: Path, manifest: dict[str, Any]) -> Tokenizer:
-    """Open ``tokenizer.json`` and hold it against the text and the ids that the manifest records."""
-    entry = manifest["tokenizer"]
-    tokenizer = Tokenizer(json.loads((folder / entry["path"]).read_bytes())["model"]["vocab"], entry["kind"])
-    found = [tokenizer.ids[piece] for piece in tokenizer.split(entry["text"]) if piece in tokenizer.ids]
-    if found != entry["ids"] or len(tokenizer.tokens) != manifest["contract"]["sizes"]["vocab"]:
-        wanted = f"expected the {len(entry['ids'])} ids that the manifest records"
-        raise InputError(
-            f"{entry['path']} makes {len(found)} other ids of the recorded text, {wanted}; export the bundle again"
-        )
-    return tokenizer
-
-
-def _read_learned(folder: Path, manifest: dict[str, Any]) -> Arrays:
-    learned = manifest["contract"]["initial_state"] == "learned"
-    return read_tensors(folder / manifest["initial_state"]) if learned else {}
+def _read_learned(bundle: Bundle) -> Arrays:
+    """Return the learned first state, each tensor as the contract has it."""
+    contract, path = bundle.manifest["contract"], bundle.manifest["initial_state"]
+    if contract["initial_state"] != "learned":
+        return {}
+    tensors, sizes = read_tensors(bundle.file(path), path), {**contract["sizes"], "batch": 1}
+    step = next(graph for graph in contract["graphs"] if graph["name"] == "step")
+    wanted = {t["name"]: (t["dtype"], tuple(sizes[axis] for axis in t["axes"])) for t in step["inputs"] if t["role"] == "state"}
+    if {name: (str(array.dtype), array.shape) for name, array in tensors.items()} != wanted:
+        raise InputError(f"{path} has {sorted(tensors)}, expected the states of the contract; export the bundle again")
+    return tensors

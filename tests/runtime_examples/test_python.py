@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+import torch
 
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.decoding.caption_writer import CaptionWriter
@@ -25,7 +27,7 @@ from edgernn.export.compression import Budget
 from edgernn.export.pack import export_bundle
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
-from edgernn.models.language import LanguageModel
+from edgernn.models.language import LanguageConfig, LanguageModel
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "runtime_examples" / "python"
 # None makes an import fail: the example has to do without these.
@@ -39,11 +41,14 @@ sys.exit(main.main())
 FOREIGN = ["edgernn", "torch", "onnx", "safetensors", "tokenizers"]
 STEPS = ["onnx/step.onnx", "onnx/step-float16.onnx", "onnx/step-int8.onnx", "onnx/step-int4.onnx"]
 LOOSE = ReducedOptions(budget=Budget(perplexity=9.0))  # untrained weights, so what they lose is not the point
+EXACT = ["uniforms", "sampler", "tokenizer"]  # the checks that have no tolerance
 PROMPT = "the quick brown "
 
 
-def run(*arguments: object, pillow: bool = True) -> subprocess.CompletedProcess[str]:
-    start = START.format(without=FOREIGN if pillow else [*FOREIGN, "PIL"], folder=str(EXAMPLE))
+def run(*arguments: object, pillow: bool = True, library: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run the example; without Pillow, or with the tokenizers library, where that is asked for."""
+    without = [name for name in FOREIGN if name != "tokenizers" or not library] + ([] if pillow else ["PIL"])
+    start = START.format(without=without, folder=str(EXAMPLE))
     command = [sys.executable, "-X", "utf8", "-c", start, *map(str, arguments)]
     return subprocess.run(
         command,
@@ -56,8 +61,8 @@ def run(*arguments: object, pillow: bool = True) -> subprocess.CompletedProcess[
     )
 
 
-def good(*arguments: object, pillow: bool = True) -> str:
-    done = run(*arguments, pillow=pillow)
+def good(*arguments: object, pillow: bool = True, library: bool = False) -> str:
+    done = run(*arguments, pillow=pillow, library=library)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -194,16 +199,20 @@ def test_the_golden_run_passes(text: Path, artifact: str) -> None:
     lines = [line.split() for line in good(text, "--check", "--artifact", artifact).splitlines()]
     chained = artifact in STEPS[:2]
     layers = [""] if chained else ["[0]", "[1]"]
-    assert [line[0] for line in lines] == ["logits", *(f"{name}_next{layer}" for name in "hc" for layer in layers)]
-    assert {line[2] for line in lines} == {["0.0001", "0.25", "0.15", "0.4"][STEPS.index(artifact)]}
+    names = ["logits", *(f"{name}_next{layer}" for name in "hc" for layer in layers)]
+    assert [line[0] for line in lines] == [*names, *EXACT]
+    limit = ["0.0001", "0.25", "0.15", "0.4"][STEPS.index(artifact)]
+    assert [line[2] for line in lines] == [limit] * len(names) + ["0"] * len(EXACT)
     assert {line[3] for line in lines} == {"ok"}
 
 
 def test_the_golden_run_of_a_captioner_passes(captioner: Path) -> None:
     for artifact, states in (("onnx/step.onnx", ["h_next", "c_next"]), ("onnx/step-int8.onnx", ["h_next[0]", "c_next[0]"])):
         lines = [line.split() for line in good(captioner, "--check", "--artifact", artifact).splitlines()]
-        assert [line[0] for line in lines] == ["features", "feature_keys", "h", "c", "logits", "attention", *states]
-        assert {line[3] for line in lines} == {"ok"}
+        tensors = ["features", "feature_keys", "h", "c", "logits", "attention", *states]
+        assert [line[0] for line in lines] == [*tensors, *EXACT]
+        assert [" ".join(line[3:]) for line in lines[:-1]] == ["ok"] * (len(lines) - 1)
+        assert " ".join(lines[-1][1:]) == "- 0 not run; run: pip install tokenizers"
 
 
 @pytest.mark.parametrize("artifact", ["onnx/step.onnx", "onnx/step-int8.onnx"])
@@ -294,14 +303,17 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no decoding": (lambda m: m.pop("decoding"), "is damaged"),
     "artifacts": (lambda m: m.update(artifacts=5), "is damaged"),
     "no artifacts": (lambda m: m.update(artifacts=[]), "no artifact to run"),
-    "outside": (lambda m: m["files"].update({"../x": {"bytes": 0, "sha256": ""}}), "is not there"),
+    "outside": (lambda m: m["files"].update({"../x": {"bytes": 0, "sha256": ""}}), "expected a path inside the bundle"),
     "size": (lambda m: m["files"]["tokenizer.json"].update(bytes=3), "bytes, expected 3"),
     "digest": (lambda m: m["artifacts"][0].update(sha256="0" * 64), f"expected {'0' * 64}"),
     "dtype": (lambda m: m["artifacts"][0]["narrowing"]["dtypes"].update(h="bfloat16"), "takes h as bfloat16"),
     "kept": (lambda m: m["artifacts"][0]["narrowing"].update(runtime_state=True), "keeps the state itself"),
-    "words": (lambda m: m["tokenizer"].update(kind="word"), "the tokenizer is of kind word, expected char or caption"),
+    "kind": (lambda m: m["tokenizer"].update(kind="custom"), "the tokenizer is of kind custom, expected one of char, byte"),
+    "unlisted": (lambda m: m["files"].pop("tokenizer.json"), "tokenizer.path is 'tokenizer.json', expected a listed path"),
+    "elsewhere": (lambda m: m["tokenizer"].update(path="../tokenizer.json"), "expected a path inside the bundle"),
+    "graph": (lambda m: m["contract"]["graphs"][0].update(name="stop"), "contract.graphs[0].name is 'stop'"),
     "ids": (lambda m: m["tokenizer"]["ids"].reverse(), "other ids of the recorded text"),
-    "vocabulary": (lambda m: m["contract"]["sizes"].update(vocab=35), "other ids"),
+    "vocabulary": (lambda m: m["contract"]["sizes"].update(vocab=35), "tokenizer.vocabulary_size is 34, expected 35"),
 }
 
 
@@ -321,7 +333,7 @@ def test_damaged_files_are_refused(text: Path, tmp_path: Path) -> None:
     content = (text / "onnx/step.onnx").read_bytes()
     folder = changed(text, tmp_path / "model", lambda manifest: None)
     (folder / "onnx/step.onnx").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert "step.onnx has SHA-256" in refusal(folder)
+    assert f"onnx/step.onnx of {folder} has SHA-256" in refusal(folder)
     (folder / "onnx/step.onnx").unlink()
     assert "step.onnx is not there" in refusal(folder)
     golden = (text / "golden.safetensors").read_bytes()
@@ -359,3 +371,123 @@ def test_an_app_may_ship_the_file_that_it_uses_alone(text: Path, tmp_path: Path)
 )
 def test_bad_arguments_are_refused(text: Path, arguments: list[str], says: str) -> None:
     assert says in refusal(text, *arguments)
+
+
+@pytest.mark.parametrize(("key", "name"), [("uniforms", "uniforms"), ("tokens", "sampler")])
+def test_a_sampler_vector_that_differs_fails(text: Path, tmp_path: Path, key: str, name: str) -> None:
+    vectors = json.loads((text / "sampler.json").read_text("utf-8"))
+    vectors["uniforms"][2]["values"][1] += 2.0**-53 if key == "uniforms" else 0
+    vectors["tokens"][-1]["token"] += key == "tokens"
+    folder = replaced(text, tmp_path / "b", "sampler.json", json.dumps(vectors).encode())
+    done = run(folder, "--check")
+    failed = [line.split()[:2] for line in done.stdout.splitlines() if line.endswith(" FAILED")]
+    assert (done.returncode, failed, done.stderr) == (1, [[name, "1.0e+00"]], "")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b'{"version": 2}', b'{"version": 1, "generator": "splitmix64", "uniforms": [5]}']
+)
+def test_sampler_vectors_that_are_damaged_are_refused(text: Path, tmp_path: Path, content: bytes) -> None:
+    assert "sampler.json holds no sampler vectors" in refusal(
+        replaced(text, tmp_path / "b", "sampler.json", content), "--check"
+    )
+
+
+def test_a_bundle_without_golden_run_and_vectors_is_checked_as_far_as_it_goes(text: Path, tmp_path: Path) -> None:
+    folder = changed(text, tmp_path / "b", lambda manifest: (manifest.pop("golden"), manifest.pop("sampler")))
+    assert good(folder, "--check") == "tokenizer        0.0e+00 0 ok\n"
+    assert "no recorded run" in refusal(folder, "--time", 3)
+
+
+def wide_run(folder: Path, out: Path, *, error: float = 0.0, part: str = "largest") -> Path:
+    """Copy a bundle with its golden run in the layout for wide outputs; ``error`` is added to one value of a ``part``."""
+    tensors = safetensors.numpy.load_file(folder / "golden.safetensors")
+    logits = tensors.pop("logits")  # [N, B, 1, V]
+    ids = np.argsort(-logits, axis=-1, kind="stable")[..., :4]
+    tensors |= {"logits.columns": np.array([0, 5, 33]), "logits.at_columns": logits[..., [0, 5, 33]]}
+    tensors |= {"logits.largest_ids": ids, "logits.largest": np.take_along_axis(logits, ids, -1)}
+    tensors["logits.log_sum"] = np.log(np.exp(logits.astype(np.float64)).sum(-1)).astype(np.float32)
+    tensors[f"logits.{part}"].flat[-1] += error
+    content = safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+    return replaced(folder, out, "golden.safetensors", content)
+
+
+@pytest.mark.parametrize("artifact", ["onnx/step.onnx", "onnx/step-int8.onnx"])
+def test_a_wide_output_is_judged_by_what_is_recorded_of_it(text: Path, tmp_path: Path, artifact: str) -> None:
+    lines = good(wide_run(text, tmp_path / "b"), "--check", "--artifact", artifact).splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["logits.at_columns", "logits.largest", "logits.log_sum"]
+    assert all(line.endswith(" ok") for line in lines)
+    for part in ("at_columns", "largest", "log_sum"):
+        done = run(wide_run(text, tmp_path / part, error=5.0, part=part), "--check", "--artifact", artifact)
+        failed = [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")]
+        assert (done.returncode, failed) == (1, [f"logits.{part}"])
+
+
+@pytest.mark.parametrize("part", ["columns", "largest_ids"])
+@pytest.mark.parametrize("error", [-40, 40])
+def test_ids_of_a_wide_output_out_of_range_are_refused(text: Path, tmp_path: Path, part: str, error: int) -> None:
+    folder = wide_run(text, tmp_path / "b", error=error, part=part)
+    assert "golden.safetensors does not fit the contract" in refusal(folder, "--check")
+
+
+TEXT = "Hello world, it's a naïve café! one two one two\nHello\tworld  123 😀 日本\n"
+
+
+@pytest.fixture(scope="module", params=["char", "byte", "word", "bpe"])
+def of_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose tokens are of one kind, untrained, so that any token comes."""
+    folder = tmp_path_factory.mktemp(request.param) / "b"
+    made = Tokenizer.build([TEXT * 3], request.param, vocabulary_size=300 if request.param in ("word", "bpe") else None)
+    torch.manual_seed(0)
+    model = LanguageModel(LanguageConfig(vocabulary=made.vocabulary_size, hidden=12, embedding=8))
+    export_bundle(Checkpoint(model, made, {}, {}), folder, to=["onnx"], steps=4)
+    return folder
+
+
+def lines(text: str) -> str:
+    """Return a printed text as a pipe in text mode gives it."""
+    return re.sub("\r\n?", "\n", text) + "\n"
+
+
+def test_every_kind_of_tokens_is_read(of_kind: Path) -> None:
+    wanted = write_text(of_kind, TEXT, length=200, temperature=2.0, seed=7)
+    for flags in ([], ["--json"]):
+        out = good(of_kind, "--prompt", TEXT, "--length", 200, "--temperature", 2, "--seed", 7, *flags, library=True)
+        assert (json.loads(out)["text"] if flags else out) == (wanted["text"] if flags else lines(TEXT + wanted["text"]))
+    assert good(of_kind, "--check", library=True).splitlines()[-1] == "tokenizer        0.0e+00 0 ok"
+
+
+def test_without_the_tokenizers_library_text_is_written_all_the_same(of_kind: Path) -> None:
+    wanted = write_text(of_kind, "", length=60, temperature=2.0, seed=1)
+    made = good(of_kind, "--length", 60, "--temperature", 2, "--seed", 1, "--json")
+    assert json.loads(made)["text"] == wanted["text"]
+    if json.loads((of_kind / "manifest.json").read_text("utf-8"))["tokenizer"]["kind"] in ("word", "bpe"):
+        assert "takes the tokenizers library, which is not installed; run: pip install tokenizers" in refusal(
+            of_kind, "--prompt", "one"
+        )
+
+
+def test_another_tokenizer_fails_the_check(of_kind: Path, tmp_path: Path) -> None:
+    document = json.loads((of_kind / "tokenizer.json").read_text("utf-8"))
+    vocabulary = document["model"]["vocab"]
+    one, other = (
+        (token for token, token_id in vocabulary.items() if token_id in (40, 41))
+        if len(vocabulary) > 41
+        else ([*vocabulary][1:3])
+    )
+    vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    folder = replaced(of_kind, tmp_path / "b", "tokenizer.json", json.dumps(document).encode())
+    done = run(folder, "--check", library=True)
+    kind = json.loads((folder / "manifest.json").read_text("utf-8"))["tokenizer"]["kind"]
+    if kind in ("char", "byte"):
+        assert (done.returncode, "other ids of the recorded text" in done.stderr) == (2, True)
+    else:
+        assert (done.returncode, done.stdout.splitlines()[-1].endswith(" FAILED")) == (1, True)
+
+
+def test_a_terminal_without_the_signs_ends_nothing(text: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, str(EXAMPLE / "main.py"), str(text), "--prompt", "é"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "the tokenizer has no '\\xe9'" in done.stderr
