@@ -26,7 +26,7 @@ from edgernn.contract import (
 )
 from edgernn.errors import BundleError
 from edgernn.inner_paths import checked, clash
-from edgernn.nats import is_within, relative_rise
+from edgernn.nats import FLOAT16_ROUNDING, is_within, relative_rise
 from edgernn.stored_weights import StoredWeight
 
 MANIFEST = "manifest.json"
@@ -97,8 +97,8 @@ class LossRecord(Model):
         return relative_rise(self.before, self.after)
 
     def is_within(self, allowed: float) -> bool:
-        """Return whether the perplexity rises by no more than ``allowed``, but for the rounding of float32."""
-        return is_within(self.before, self.after, allowed)
+        """Return whether the perplexity rises by no more than ``allowed``, but for rounding; see ``nats.is_within``."""
+        return is_within(self.before, self.after, allowed, rounding=FLOAT16_ROUNDING)
 
     @property
     def cider_drop(self) -> float | None:

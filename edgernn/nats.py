@@ -10,7 +10,8 @@ import math
 import sys
 
 _MOST = math.log(sys.float_info.max)  # 709.78: the largest exponent
-_ROUNDING = 2.0**-22  # two units in the last place of a float32
+FLOAT32_ROUNDING, FLOAT16_ROUNDING = 2.0**-22, 2.0**-10  # two units in the last place
+_GUESS = 16.0  # nats: a guess among nine million words
 _LONGEST = 1e6  # from here on a perplexity is told as a power, and a rise in how many times
 
 
@@ -24,12 +25,13 @@ def relative_rise(reference: float, nats: float) -> float:
     return math.expm1(min(nats - reference, _MOST))
 
 
-def is_within(reference: float, nats: float, allowed: float) -> bool:
-    """Return whether the perplexity rises by no more than ``allowed`` (0.01 is 1 %), but for the rounding of float32.
+def is_within(reference: float, nats: float, allowed: float, *, rounding: float) -> bool:
+    """Return whether the perplexity rises by no more than ``allowed`` (0.01 is 1 %), but for ``rounding``.
 
-    Logits of thousands are told to a thousandth in float32: a loss of thousands of nats is no better known.
+    Logits of thousands are told to a thousandth in float32 and to a few units in float16, so a loss of thousands of nats is
+    no better known. What is above the loss of a fair guess is therefore let off by this share of it.
     """
-    return nats - reference <= math.log1p(allowed) + _ROUNDING * max(reference, nats)
+    return nats - reference <= math.log1p(allowed) + rounding * max(0.0, reference - _GUESS, nats - _GUESS)
 
 
 def perplexity_text(nats: float) -> str:

@@ -19,7 +19,7 @@ from edgernn.contract import ENCODE, STEP, Contract
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.decoding.sampler_vectors import write_vectors
 from edgernn.decoding_graphs import decoder_of
-from edgernn.errors import BundleError, UsageError
+from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
 from edgernn.export.artifacts import Job, ReducedOptions, Source, Tell, write_artifact
 from edgernn.manifest import (
     MANIFEST,
@@ -31,6 +31,7 @@ from edgernn.manifest import (
 )
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.weights import not_finite
 from edgernn.parity import golden
 from edgernn.parity.subject import DEFAULT_STEPS
 from edgernn.sessions.base import Session
@@ -68,7 +69,7 @@ def export_bundle(
 
     Raises:
         UsageError: an unknown format or precision, or ``out`` holds something else.
-        CheckpointError: the checkpoint is missing or damaged.
+        CheckpointError: the checkpoint is missing or damaged, or has a weight that is not finite.
         ContractError: an artifact does not keep the contract, its tolerance or the largest loss; nothing is written.
         UnavailableError: a package that a format needs is not installed.
     """
@@ -76,6 +77,7 @@ def export_bundle(
     chosen = _chosen(to, precision)
     _refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
+    _refuse_not_finite(loaded)
     jobs = _jobs(chosen, loaded.model.config.contract(), decoding=decoding)
     material = Source(
         replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval()), options or ReducedOptions(), steps, tell
@@ -85,12 +87,36 @@ def export_bundle(
             folder = Path(scratch) / out.stem
             folder.mkdir()
             _fill(folder, material, jobs, release=release)
+            _read_again(folder)
             bundles.pack(folder, out)
     else:
         with storage.replacing(out) as folder:
             folder.mkdir()
             _fill(folder, material, jobs, release=release)
+            _read_again(folder)
     return Bundle.open(out)
+
+
+def _refuse_not_finite(loaded: Checkpoint) -> None:
+    """Raise CheckpointError where a weight is infinite or NaN, whatever the outputs: gates saturate, and a row may wait
+    for an id or a state that no check meets."""
+    if wrong := not_finite(loaded.model):
+        raise CheckpointError(
+            f"the model has weights that are not finite: {wrong}; nothing was written. Train again, with a smaller "
+            "--learning-rate or --clip, or restore the checkpoint"
+        )
+
+
+def _read_again(folder: Path) -> None:
+    """Open the bundle that was written as its readers will; raise ContractError where they would refuse it."""
+    try:
+        with Bundle.open(folder) as written:
+            golden.read(written.path(bundles.GOLDEN), written.manifest.contract)
+    except BundleError as error:
+        raise ContractError(
+            f"the bundle that was made cannot be read again ({error}); nothing was written. This is a fault of edgernn: "
+            "please report it with the checkpoint's config.json"
+        ) from error
 
 
 _Chosen = list[tuple[formats.Format, str]]

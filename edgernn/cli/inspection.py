@@ -69,16 +69,20 @@ def _model_file(path: Path, *, as_json: bool) -> None:
 
 def _checkpoint(path: Path, *, as_json: bool) -> None:
     from edgernn.models import checkpoint
+    from edgernn.models.weights import not_finite
 
     loaded = checkpoint.load(path)
+    wrong = not_finite(loaded.model)
     about = {"model": loaded.model.config.model_dump(), "training": loaded.training}
     if as_json:
-        say_json(about)
+        say_json({**about, "not_finite": wrong} if wrong else about)
         return
     parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
     say(f"checkpoint {path}: {parameters:,} parameters, {loaded.tokenizer.kind} tokens")
     for key, value in about["model"].items():
         say(f"  {key:<22} {value}")
+    if wrong:
+        say(f"weights that are not finite, so that it cannot be exported: {wrong}")
     _training(loaded.training)
 
 

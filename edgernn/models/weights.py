@@ -76,6 +76,18 @@ def fit_problem(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> st
     return ""
 
 
+def not_finite(model: nn.Module) -> str:
+    """Name in one line the weights and kept buffers of ``model`` that hold infinities or NaN; empty where none does."""
+    wrong = []
+    for name, tensor in named_tensors(model).items():
+        finite = torch.isfinite(tensor)
+        if not finite.all():
+            first = tensor[~finite][0].item()
+            wrong.append(f"{name} ({int((~finite).sum())} of {tensor.numel()} values, the first {first})")
+    more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    return ", ".join(wrong[:_SHOWN]) + more
+
+
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{names[:_SHOWN]}{more}" if names else "none"

@@ -20,7 +20,7 @@ from edgernn.decoding.writer import open_tokenizer
 from edgernn.decoding_graphs import DECODERS, file_interface
 from edgernn.errors import BundleError, ContractError, DataError, UnavailableError
 from edgernn.manifest import Artifact
-from edgernn.nats import perplexity_text, rise_text
+from edgernn.nats import FLOAT16_ROUNDING, FLOAT32_ROUNDING, perplexity_text, rise_text
 from edgernn.parity import golden, in_graph, invariance, memory, reordered, written
 from edgernn.parity.report import Check
 from edgernn.parity.rollout import MOST_PICTURES, Drift
@@ -173,7 +173,9 @@ def check_text(subject: Subject) -> Check:
         reference = CaptionSessions(subject.judges[ENCODE], subject.judges[STEP])
         loss = measure_captions(reference, subject.captioner, sample[IMAGE], sample[CAPTIONS][:, 0])
     fewest = min(limit.top1, 1 - 1 / loss.tokens)  # one position may turn in any sample, however small
-    good = loss.mean_kl <= limit.mean_kl and loss.top1 >= fewest and loss.is_within(limit.perplexity)
+    rounding = FLOAT32_ROUNDING if subject.artifact.precision == "float32" else FLOAT16_ROUNDING
+    within = loss.is_within(limit.perplexity, rounding=rounding)
+    good = within and loss.mean_kl <= limit.mean_kl and loss.top1 >= fewest
     at_most = f", at most {limit.perplexity:+.3%}" if math.isfinite(limit.perplexity) else ""
     most = f" (at most {limit.mean_kl:.0e})" if math.isfinite(limit.mean_kl) else ""
     least = f" (at least {limit.top1:.1%})" if limit.top1 else ""

@@ -66,9 +66,9 @@ class TextLoss:
         """The relative change of perplexity; above 0 is worse."""
         return relative_rise(self.reference_nats, self.nats)
 
-    def is_within(self, allowed: float) -> bool:
-        """Return whether the perplexity rises by no more than ``allowed``, but for the rounding of float32."""
-        return is_within(self.reference_nats, self.nats, allowed)
+    def is_within(self, allowed: float, *, rounding: float) -> bool:
+        """Return whether the perplexity rises by no more than ``allowed``; see ``nats.is_within``."""
+        return is_within(self.reference_nats, self.nats, allowed, rounding=rounding)
 
     def measured(self) -> dict[str, float]:
         """Return every figure by name, for a report."""

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from edgernn.errors import TrainingError
+from edgernn.models.weights import not_finite
 from edgernn.training import resume
 from edgernn.training.distributed import World
 from edgernn.training.options import TrainOptions
@@ -215,6 +216,11 @@ class Loop:
             raise TrainingError(f"the validation loss is {loss} at step {progress.step}; the weights saved before are kept")
         progress.evaluations = self._slot(share)
         better = criterion < progress.best
+        if better and (wrong := not_finite(self.task.model)):  # the loss does not show it where gates saturate
+            raise TrainingError(
+                f"weights are not finite at step {progress.step}: {wrong}; the weights saved before are kept. Train again "
+                f"with a smaller --learning-rate than {self.options.peak_rate:g} or a smaller --clip than {self.options.clip:g}"
+            )
         progress.stale = 0 if better else progress.stale + 1
         if better:
             progress.best, progress.best_loss, progress.measured = criterion, loss, found.measured

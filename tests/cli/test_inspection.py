@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from edgernn.cli import tables
 from edgernn.contract import STEP
@@ -43,6 +45,19 @@ def test_a_checkpoint_with_the_scores_of_its_captions(captioner_folder: Path, ru
     assert "trained on scenes: 0.2500 nats/token (400 validation pictures)" in out
     assert "captions that it wrote for them: cider_d 6.5000, bleu_4 0.9800, rouge_l 0.9900, exact_match 0.8750" in out
     assert json.loads(run("inspect", "run", "--json")[1])["training"] == TRAINED
+
+
+def test_weights_that_are_not_finite_are_told(checkpoint_folder: Path, run: Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(checkpoint_folder, tmp_path / "run"))
+    assert "not_finite" not in run("inspect", "run", "--json")[1]
+    weights = safetensors.numpy.load_file(folder / "weights.safetensors")
+    weights["head.bias"][3] = np.inf
+    safetensors.numpy.save_file(weights, folder / "weights.safetensors")
+    code, out, _ = run("inspect", "run")
+    wrong = "head.bias (1 of 34 values, the first inf)"
+    assert code == 0
+    assert f"weights that are not finite, so that it cannot be exported: {wrong}" in out
+    assert json.loads(run("inspect", "run", "--json")[1])["not_finite"] == wrong
 
 
 def test_a_bundle_says_which_graph_each_file_holds(captioner_bundle_folder: Path, run: Run) -> None:

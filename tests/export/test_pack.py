@@ -27,9 +27,11 @@ from edgernn.errors import CheckpointError, ContractError, UnavailableError, Usa
 from edgernn.export.pack import export_bundle
 from edgernn.export.to_onnx import OnnxExporter
 from edgernn.export.to_torchscript import TorchScriptExporter
+from edgernn.manifest import Manifest
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
+from edgernn.models.weights import named_tensors
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.opening import open_session
 
@@ -294,6 +296,53 @@ def test_a_model_whose_state_overflows_is_not_packed(make_model: MakeModel, toke
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("place", ["head.weight", "recurrent.fused.weight_hh_l1", "first_state.c"])
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_weight_that_is_not_finite_is_refused_by_name(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, place: str, value: float
+) -> None:
+    model = make_model(learned_initial_state=True)
+    with torch.no_grad():
+        named_tensors(model)[place].view(-1)[5] = value
+    says = rf"weights that are not finite: {place} \(1 of \d+ values, the first {value}\); nothing was written"
+    for chosen in ({"to": "onnx", "precision": ["float32", "float16", "int8", "int4"]}, {"to": ["torchscript", "coreml"]}):
+        with pytest.raises(CheckpointError, match=says):
+            export_bundle(Checkpoint(model, tokenizer), tmp_path / "bundle", **chosen)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_beyond_every_perplexity_is_exported_and_verified(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    model = make_model()
+    with torch.no_grad():
+        model.head.bias[0] = 5000
+    loaded = Checkpoint(model, tokenizer, {}, {"tokens": np.arange(1, 130) % 33 + 1})
+    bundle = export_bundle(
+        loaded, tmp_path / "bundle", to=["onnx", "torchscript"], precision=["float32", "float16", "int8", "int4"], steps=16
+    )
+    loss = bundle.artifact("onnx/step-int8.onnx").loss
+    assert loss is not None
+    assert loss.reference_nats == pytest.approx(5000, abs=10)
+    assert loss.increase == pytest.approx(0, abs=0.1)
+    assert np.isfinite([loss.perplexity, loss.reference_perplexity, loss.mean_kl]).all()
+    report = verify_bundle(bundle, steps=16)
+    assert report.passed, [check for artifact in report.artifacts for check in artifact.checks if check.status == "failed"]
+    assert "null" not in bundle.manifest.to_json() + report.to_json()
+    assert "inf" not in bundle.manifest.to_json() + report.to_json()
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.edgernn"])
+def test_what_its_own_reader_would_refuse_is_not_left_behind(
+    checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    whole = Manifest.to_json
+    monkeypatch.setattr(Manifest, "to_json", lambda self: whole(self).replace('"parameters": ', '"parameters": -'))
+    with pytest.raises(ContractError, match=r"made cannot be read again .*parameters.*; nothing was written"):
+        export_onnx(checkpoint_folder, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_checkpoint_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint at"):
         export_onnx(tmp_path / "nowhere", tmp_path / "bundle")
@@ -303,7 +352,7 @@ def test_a_checkpoint_that_is_missing(tmp_path: Path) -> None:
 def test_a_missing_package_names_the_extra(checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "coremltools", None)
     monkeypatch.delitem(sys.modules, "edgernn.export.to_coreml", raising=False)
-    with pytest.raises(UnavailableError, match=r"exporting coreml needs the package 'coremltools'.*'edgernn\[export\]'"):
+    with pytest.raises(UnavailableError, match=r"exporting coreml needs the package 'coremltools'.*\[export\]'"):
         export_bundle(checkpoint_folder, tmp_path / "bundle", to=["coreml"], steps=8)
     assert list(tmp_path.iterdir()) == []
 

@@ -18,13 +18,14 @@ from edgernn.bundle import Bundle
 from edgernn.data.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.decoding.captions import CaptionSessions, greedy_captions
-from edgernn.errors import ContractError, UsageError
+from edgernn.errors import CheckpointError, ContractError, UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.export.to_onnx import OnnxExporter
 from edgernn.manifest import parse_manifest
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.weights import named_tensors
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.opening import open_session
 
@@ -187,6 +188,19 @@ def test_a_manifest_is_json_that_names_the_encode_graph(captioner_bundle_folder:
     assert [graph["name"] for graph in raw["contract"]["graphs"]] == ["encode", "step"]
     assert raw["contract"]["initial_state"] == "encode"
     assert raw["provenance"]["model"]["conditioning"] == "soft-attention"
+
+
+@pytest.mark.parametrize("place", ["running_var", "embedding.weight"])
+def test_a_weight_or_buffer_that_is_not_finite_is_refused_by_name(
+    make_captioner: MakeCaptioner, caption_tokenizer: Tokenizer, tmp_path: Path, place: str
+) -> None:
+    model = make_captioner()
+    name = next(name for name in named_tensors(model) if name.endswith(place))
+    with torch.no_grad():
+        named_tensors(model)[name].view(-1)[3] = np.inf
+    with pytest.raises(CheckpointError, match=rf"not finite: {name} \(1 of \d+ values, the first inf\)"):
+        export_bundle(Checkpoint(model, caption_tokenizer), tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_had_is_refused_before_anything_is_written(captioner_folder: Path, tmp_path: Path) -> None:

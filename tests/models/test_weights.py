@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from edgernn.errors import CheckpointError
 from edgernn.models.captioner import Captioner
 from edgernn.models.language import LanguageModel
-from edgernn.models.weights import fit_problem, named_tensors, read_weights
+from edgernn.models.weights import fit_problem, named_tensors, not_finite, read_weights
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 TENSORS = {"first.weight": torch.arange(6.0).view(2, 3), "first.bias": torch.tensor([0.5, -1.0]), "count": torch.tensor(7)}
@@ -47,6 +47,18 @@ def test_kept_buffers_are_named_and_others_are_not(make_captioner: Callable[...,
     others = {name for name, _ in model.named_buffers()} - named.keys()
     assert others, "the compact encoder has coordinates, which are not learned"
     assert all(named[name] is parameter for name, parameter in model.named_parameters())
+
+
+def test_weights_and_buffers_that_are_not_finite_are_named(make_captioner: Callable[..., Captioner]) -> None:
+    model = make_captioner()
+    assert not_finite(model) == ""
+    norm = next(name for name in named_tensors(model) if name.endswith("running_var"))
+    with torch.no_grad():
+        model.embedding.weight[0, 2] = float("nan")
+        named_tensors(model)[norm][:2] = -float("inf")
+    sizes = {name: tensor.numel() for name, tensor in named_tensors(model).items()}
+    assert not_finite(model).split(", ", maxsplit=1)[0] == f"embedding.weight (1 of {sizes['embedding.weight']} values"
+    assert f"{norm} (2 of {sizes[norm]} values, the first -inf)" in not_finite(model)
 
 
 def test_they_are_the_tensors_themselves() -> None:

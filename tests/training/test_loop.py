@@ -193,6 +193,20 @@ def test_a_validation_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> No
     assert task.kept == []
 
 
+def test_weights_that_are_not_finite_are_not_kept_whatever_the_loss(tmp_path: Path) -> None:
+    class Spoilt(Line):
+        def evaluate(self) -> Evaluation:
+            self.model.scale[1] = float("inf") if self.kept else 1.0
+            return super().evaluate()
+
+    task = Spoilt(losses=[1.0, 0.5])
+    task.model.register_buffer("scale", torch.ones(3))
+    says = r"weights are not finite at step 50: scale \(1 of 3 values, the first inf\); the weights saved before are kept"
+    with pytest.raises(TrainingError, match=says):
+        _loop(task, tmp_path)[0].run()
+    assert task.kept == [(25, 1.0)]
+
+
 def test_ctrl_c_ends_cleanly_and_saves_where_it_stands(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     loop, _ = _loop(Line(interrupt_at=42), tmp_path)
