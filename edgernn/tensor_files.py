@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ DIGEST = "edgernn.sha256"  # of the metadata
 _METADATA = "__metadata__"
 _LENGTH_BYTES = 8
 _MOST_HEADER_BYTES = 100_000_000  # the library's own limit
-_DTYPES = {  # of the format → numpy's
+_DTYPES = {  # of the format → numpy's; the last one is torch's alone
     "BOOL": "bool",
     "U8": "uint8",
     "I8": "int8",
@@ -42,7 +43,10 @@ _DTYPES = {  # of the format → numpy's
     "F16": "float16",
     "F32": "float32",
     "F64": "float64",
+    "BF16": "bfloat16",
 }
+_KNOWN = frozenset(_DTYPES.values()) - {"bfloat16"}
+_BYTES = {name: 1 if name == "BOOL" else int(name.lstrip("UIFB")) // 8 for name in _DTYPES}
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,6 @@ class Content:
             return dict(safetensors.numpy.load(self.raw))
         except SafetensorError as error:
             raise ValueError(_one_line(error)) from error
-
-
-_KNOWN = frozenset(_DTYPES.values())
 
 
 def save(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> bytes:
@@ -159,6 +160,8 @@ def _entry(name: str, entry: Any, size: int) -> tuple[str, tuple[int, ...]]:
         raise ValueError(f"its header does not describe the tensor {name!r}")
     if not place[0] <= place[1] <= size:
         raise ValueError(f"the tensor {name!r} lies outside the file; it is cut off")
+    if dtype in _BYTES and math.prod(shape) * _BYTES[dtype] != place[1] - place[0]:
+        raise ValueError(f"the tensor {name!r} of the shape {shape} does not have {place[1] - place[0]} bytes")
     return _DTYPES.get(dtype, dtype), tuple(shape)
 
 

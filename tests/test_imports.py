@@ -18,7 +18,7 @@ LAYERS = (
     ("tensor_files",),
     ("contract_rules", "interface", "stored_weights", "formats", "random_numbers", "nats", "tolerances", "plots"),
     ("contract",),
-    ("model_contracts", "decoding_graphs"),
+    ("model_contracts", "decoding_graphs", "held_out"),
     ("manifest",),
     ("bundle", "data"),
     ("sessions",),

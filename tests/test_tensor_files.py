@@ -72,8 +72,11 @@ DAMAGED = {
     "a negative size": (with_header(entry(shape=[-1]), bytes(4)), "does not describe"),
     "true as a size": (with_header(entry(shape=[True]), bytes(4)), "does not describe"),
     "a tensor beyond the end": (with_header(entry(shape=[9], data_offsets=[0, 36]), bytes(4)), "lies outside the file"),
-    "too many values": (with_header(entry(shape=[1 << 60]), bytes(4)), "."),
-    "a dtype that numpy lacks": (with_header(entry(dtype="BF16", data_offsets=[0, 2]), bytes(2)), "BF16, which numpy lacks"),
+    "too many values": (with_header(entry(shape=[1 << 60]), bytes(4)), "does not have 4 bytes"),
+    "a dtype that numpy lacks": (
+        with_header(entry(dtype="BF16", data_offsets=[0, 2]), bytes(2)),
+        "bfloat16, which numpy",
+    ),
     "a dtype that nobody has": (with_header(entry(dtype="X"), bytes(4)), "X, which numpy lacks"),
     "a hole": (with_header(entry(data_offsets=[4, 8]), bytes(8)), "."),
 }

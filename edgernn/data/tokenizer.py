@@ -8,7 +8,6 @@ which gives the same ids many times faster.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import tokenizers
 
-from edgernn import storage
+from edgernn import storage, strict_json
 from edgernn.data import token_kinds
 from edgernn.data.pieces import cut_pieces
 from edgernn.errors import DataError, UsageError
@@ -29,6 +28,7 @@ OnUnknown = Literal["error", "skip"]
 Ids = npt.NDArray[Any]  # one axis of unsigned or signed integers
 
 _PIECES_PER_BATCH = 16
+_MOST_BYTES = 256 << 20
 _SHOWN_CHARACTERS = 10
 
 
@@ -47,7 +47,12 @@ class Tokenizer:
 
     def __init__(self, json_text: str, *, origin: str = "tokenizer.json") -> None:
         """Read a ``tokenizer.json``; arguments and errors as ``from_json``."""
-        with _library_errors(f"{origin} is not a tokenizer", "give a tokenizer.json of the Hugging Face format"):
+        remedy = "give a tokenizer.json of the Hugging Face format"
+        try:
+            document = strict_json.parse_object(json_text)
+        except ValueError as error:
+            raise DataError(f"{origin} is not a tokenizer: {error}; {remedy}") from error
+        with _library_errors(f"{origin} is not a tokenizer", remedy):
             self._library = tokenizers.Tokenizer.from_str(json_text)
         self._library.no_truncation()
         self._library.no_padding()
@@ -55,7 +60,6 @@ class Tokenizer:
         vocabulary = self._library.get_vocab(with_added_tokens=True)
         if not vocabulary:
             raise DataError(f"{origin} has an empty vocabulary; give a tokenizer that was trained")
-        document = json.loads(json_text)
         self.kind: str = token_kinds.kind_of(self._library)
         self.vocabulary_size: int = max(vocabulary.values()) + 1
         self.unknown_id: int | None = _unknown_id(document["model"], vocabulary)
@@ -101,9 +105,9 @@ class Tokenizer:
             DataError: it is missing, unreadable, damaged or foreign.
         """
         try:
-            text = path.read_bytes().decode()
+            text = storage.read_bytes(path, most=_MOST_BYTES).decode()
         except OSError as error:
-            raise DataError(f"cannot read the tokenizer {path}: {error.strerror}; give a tokenizer.json") from error
+            raise DataError(f"cannot read the tokenizer {path}: {storage.reason(error)}; give a tokenizer.json") from error
         except UnicodeDecodeError as error:
             raise DataError(f"{path} is not a tokenizer: it is not UTF-8 text; give a tokenizer.json") from error
         return cls(text, origin=str(path))

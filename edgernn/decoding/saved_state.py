@@ -6,15 +6,14 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from edgernn import storage
-from edgernn.contract import Contract, first_line
+from edgernn import storage, tensor_files
+from edgernn.contract import Contract
 from edgernn.decoding.generate import Snapshot
 from edgernn.errors import DataError
 
 PENDING = "pending_tokens"  # int64 [N], beside the states under their contract names
+_MOST_DIGITS = 19
 _CONTRACT, _POSITION = "edgernn.contract_sha256", "edgernn.position"
 
 
@@ -22,7 +21,7 @@ def save_snapshot(path: Path, snapshot: Snapshot, *, contract: Contract) -> None
     """Write ``snapshot`` to ``path``, whole or not at all."""
     tensors = {**snapshot.state, PENDING: snapshot.pending}
     metadata = {_CONTRACT: _fingerprint(contract), _POSITION: str(snapshot.position)}
-    storage.write_bytes(path, save({name: np.ascontiguousarray(a) for name, a in tensors.items()}, metadata))
+    storage.write_bytes(path, tensor_files.save(tensors, metadata))
 
 
 def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:
@@ -31,22 +30,27 @@ def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:
     Raises:
         DataError: missing, damaged, or of a model with another contract.
     """
-    if not path.is_file():
-        raise DataError(f"no saved state at {path}; write one with: edgernn generate … --save-state {path}")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is not a saved state ({first_line(error)}); save it again") from error
+        content = tensor_files.load(path)
+        metadata, tensors = content.metadata, content.tensors()
+    except FileNotFoundError as error:
+        raise DataError(f"no saved state at {path}; write one with: edgernn generate … --save-state {path}") from error
+    except OSError as error:
+        raise DataError(f"cannot read the saved state {path}: {storage.reason(error)}; give another file") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not a saved state ({error}); save it again") from error
     expected = {PENDING, *(state.name for state in contract.step.states)}
     if metadata.get(_CONTRACT) != _fingerprint(contract) or tensors.keys() != expected:
         raise DataError(f"{path} was saved by a model with another contract; continue with the bundle that wrote it")
     pending, position = tensors.pop(PENDING), metadata.get(_POSITION, "")
     shapes = {s.name: tuple(contract.sizes.get(axis, 1) for axis in s.axes) for s in contract.step.states}
     fits = all(tensors[s.name].shape == shapes[s.name] and tensors[s.name].dtype == s.dtype for s in contract.step.states)
-    if not (fits and position.isdecimal() and pending.ndim == 1 and pending.dtype == np.int64):
+    counts = position.isascii() and position.isdecimal() and len(position) < _MOST_DIGITS
+    if not (fits and counts and pending.ndim == 1 and pending.dtype == np.int64):
         raise DataError(f"{path} is a damaged saved state: a shape, a dtype or its position is wrong; save it again")
+    size = min(contract.sizes[tensor.below] for tensor in contract.step.fresh_inputs if tensor.below)
+    if ((pending < 0) | (pending >= size)).any():
+        raise DataError(f"{path} is a damaged saved state: {PENDING} has ids beyond the vocabulary; save it again")
     return Snapshot(tensors, pending, int(position))
 
 

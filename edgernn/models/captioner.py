@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from edgernn.contract import ENCODE, Contract, Decoding, Model
+from edgernn.contract_rules import MOST_ELEMENTS
 from edgernn.data.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.errors import UsageError
@@ -29,6 +30,7 @@ from edgernn.models.image_encoder import ENCODERS, image_encoder, normalise
 from edgernn.models.recurrent import RecurrentStack, State, StepStack, cell_row
 
 MAX_LAYERS = 3
+MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
 
 
 def _one_of(known: object) -> AfterValidator:
@@ -49,17 +51,17 @@ class CaptionerConfig(Model):
     embedding and before the head, in training only; ``length`` is the most words of a caption.
     """
 
-    vocabulary: int = Field(ge=1)
+    vocabulary: int = Field(ge=1, le=MOST_ELEMENTS)
     cell: Literal["lstm", "gru"] = "lstm"
     conditioning: Annotated[str, _one_of(CONDITIONINGS)] = "soft-attention"
     encoder: Annotated[str, _one_of(ENCODERS)] = "compact"
     image_size: int = Field(default=64, ge=32, le=1024)
-    embedding: int = Field(default=128, ge=1)
-    hidden: int = Field(default=192, ge=1)
+    embedding: int = Field(default=128, ge=1, le=MAX_WIDTH)
+    hidden: int = Field(default=192, ge=1, le=MAX_WIDTH)
     layers: int = Field(default=1, ge=1, le=MAX_LAYERS)
-    keys: int = Field(default=64, ge=1)
+    keys: int = Field(default=64, ge=1, le=MAX_WIDTH)
     dropout: float = Field(default=0.3, ge=0, lt=1)
-    length: int = Field(default=20, ge=1)
+    length: int = Field(default=20, ge=1, lt=1 << 31)
 
     def contract(self) -> Contract:
         """Return the step contract of the model that this describes."""

@@ -19,22 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 import safetensors.torch
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
-from edgernn import storage
+from edgernn import storage, strict_json, tensor_files
 from edgernn.contract import first_line
 from edgernn.data.tokenizer import Tokenizer
-from edgernn.errors import CheckpointError, DataError
+from edgernn.errors import CheckpointError, DataError, UsageError
+from edgernn.held_out import sample_problem
 from edgernn.models.families import FAMILIES
 from edgernn.models.family import RecurrentModel
 from edgernn.models.weights import fit_problem, named_tensors
 
 CHECKPOINT_VERSION = 1
+_MODEL, _TOKENIZER = "edgernn.model", "edgernn.tokenizer_sha256"  # of the weights' metadata: what they belong to
+_MOST_CONFIG_BYTES = 16 << 20
 CONFIG, WEIGHTS, TOKENIZER, HELD_OUT = "config.json", "weights.safetensors", "tokenizer.json", "held_out.safetensors"
 
 
@@ -55,8 +56,11 @@ def load(folder: Path | str) -> Checkpoint:
         CheckpointError: missing, damaged or foreign; says which file and why.
     """
     folder = Path(folder)
-    model, training = _read_config(folder)
-    load_weights(model, folder / WEIGHTS)
+    kind, config, training = _read_config(folder)
+    weights = _read(folder / WEIGHTS)
+    _refuse_misfit(kind, config, weights, folder / WEIGHTS)
+    model = kind(config)
+    _fill(model, weights, folder / WEIGHTS)
     try:
         tokenizer = Tokenizer.load(folder / TOKENIZER)
     except DataError as error:
@@ -66,7 +70,13 @@ def load(folder: Path | str) -> Checkpoint:
             f"{folder}: {TOKENIZER} has {tokenizer.vocabulary_size} tokens but the model's embedding has "
             f"{model.config.vocabulary} rows; they do not belong together. Put back the tokenizer that it was trained with"
         )
+    if weights.metadata.get(_TOKENIZER, tokenizer.sha256) != tokenizer.sha256:
+        raise CheckpointError(
+            f"{folder}: {TOKENIZER} is not the one with which {WEIGHTS} was saved; put that one back, or train again"
+        )
     held_out = read_held_out(folder / HELD_OUT) if (folder / HELD_OUT).exists() else {}
+    if held_out and (problem := sample_problem(held_out, model.config.contract())):
+        raise CheckpointError(f"{folder / HELD_OUT} has {problem}; restore it, or remove it to go without")
     return Checkpoint(model.eval(), tokenizer, training, held_out)
 
 
@@ -86,16 +96,28 @@ def save_config(folder: Path, model: RecurrentModel, *, training: dict[str, Any]
 
 
 def save_weights(model: RecurrentModel, path: Path) -> None:
-    """Write what the model has learned as safetensors; a matrix that two layers share is written once."""
+    """Write what the model has learned as safetensors; a matrix that two layers share is written once.
+
+    The file says to which model and to which ``tokenizer.json`` beside it the weights belong, and has its own digest.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in named_tensors(model).items()}
     whole = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    storage.write_bytes(path, safetensors.torch.save(whole))
+    belongs_to = {_MODEL: _identity(model)}
+    if (path.parent / TOKENIZER).is_file():
+        belongs_to[_TOKENIZER] = storage.sha256(path.parent / TOKENIZER)
+    storage.write_bytes(path, tensor_files.sealed(safetensors.torch.save(whole, belongs_to)))
 
 
 def load_weights(model: RecurrentModel, path: Path) -> None:
     """Fill ``model`` from a weights file; raise CheckpointError with the first names or shapes that do not fit."""
-    weights, wanted = read_tensors(path), named_tensors(model)
+    _fill(model, _read(path), path)
+
+
+def _fill(model: RecurrentModel, content: tensor_files.Content, path: Path) -> None:
+    weights, wanted = _tensors(content, path), named_tensors(model)
     problem = fit_problem(weights, wanted)
+    if not problem and content.metadata.get(_MODEL, _identity(model)) != _identity(model):
+        problem = f"they were saved with the model {content.metadata[_MODEL]}"
     if problem:
         raise CheckpointError(f"{path} does not fit its {CONFIG}: {problem}; the two files are from different runs")
     with torch.no_grad():
@@ -103,19 +125,37 @@ def load_weights(model: RecurrentModel, path: Path) -> None:
             tensor.copy_(weights[name])
 
 
+def _identity(model: RecurrentModel) -> str:
+    """Return the configuration of a model as one text."""
+    return json.dumps({"family": model.family, **model.config.model_dump()}, sort_keys=True)
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file; raise CheckpointError if it is missing or damaged."""
-    if not path.is_file():
-        raise CheckpointError(f"{path} is missing; the folder is no checkpoint, or training has not saved it yet")
+    return _tensors(_read(path), path)
+
+
+def _read(path: Path) -> tensor_files.Content:
     try:
-        return safetensors.torch.load_file(path)
-    except (SafetensorError, OSError) as error:
+        return tensor_files.load(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing; the folder is no checkpoint, or training has not saved it yet") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {storage.reason(error)}; restore it or train again") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged ({first_line(error)}); restore it or train again") from error
+
+
+def _tensors(content: tensor_files.Content, path: Path) -> dict[str, Tensor]:
+    try:
+        return dict(safetensors.torch.load(content.raw))
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:  # KeyError: a dtype that torch lacks
         raise CheckpointError(f"{path} is damaged ({first_line(error)}); restore it or train again") from error
 
 
 def save_held_out(path: Path, sample: Mapping[str, np.ndarray]) -> None:
-    """Write a held-out sample: arrays by name, as the module's docstring says."""
-    storage.write_bytes(path, safetensors.numpy.save({name: np.ascontiguousarray(a) for name, a in sample.items()}))
+    """Write a held-out sample: arrays by name, as ``edgernn.held_out`` says."""
+    storage.write_bytes(path, tensor_files.save(sample))
 
 
 def read_held_out(path: Path) -> dict[str, np.ndarray]:
@@ -123,24 +163,41 @@ def read_held_out(path: Path) -> dict[str, np.ndarray]:
     return {name: tensor.numpy() for name, tensor in read_tensors(path).items()}
 
 
-def _read_config(folder: Path) -> tuple[RecurrentModel, dict[str, Any]]:
-    """Return the model that ``config.json`` describes, its weights fresh, and the summary of its training."""
+def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any]]:
+    """Return what ``config.json`` says: the kind of model, its configuration, and the summary of its training."""
     path = folder / CONFIG
-    if not path.is_file():
-        raise CheckpointError(
-            f"no checkpoint at {folder}: {CONFIG} is missing; make one with: edgernn train text (or captions) --out {folder}"
-        )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = strict_json.parse_object(storage.read_bytes(path, most=_MOST_CONFIG_BYTES))
         version = content["checkpoint_version"]
-        if version != CHECKPOINT_VERSION:
+        if version != CHECKPOINT_VERSION or isinstance(version, bool):
             raise CheckpointError(
                 f"{path} has checkpoint version {version!r}; this edgernn reads {CHECKPOINT_VERSION}. "
                 "Use the edgernn that wrote it, or train again"
             )
-        if content["family"] not in FAMILIES:
-            raise CheckpointError(f"{path} is of a {content['family']!r} model, expected one of {', '.join(FAMILIES)}")
-        config, model = FAMILIES[content["family"]]
-        return model(config.model_validate(content["model"])), dict(content.get("training", {}))
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        family, training = content["family"], content.get("training", {})
+        if not isinstance(family, str) or family not in FAMILIES:
+            raise CheckpointError(f"{path} is of a {family!r} model, expected one of {', '.join(FAMILIES)}")
+        if not isinstance(training, dict):
+            raise ValueError("training is no object")
+        shape, kind = FAMILIES[family]
+        config: Any = shape.model_validate(content["model"], strict=True)
+        config.contract()  # which has bounds of its own
+        return kind, config, training
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"no checkpoint at {folder}: {CONFIG} is missing; make one with: edgernn train text (or captions) --out {folder}"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {storage.reason(error)}; restore it or train again") from error
+    except (ValueError, KeyError, TypeError, UsageError) as error:
         raise CheckpointError(f"{path} is damaged or foreign ({first_line(error)}); restore it or train again") from error
+
+
+def _refuse_misfit(kind: type[RecurrentModel], config: Any, weights: tensor_files.Content, path: Path) -> None:
+    """Raise CheckpointError where the weights do not fit ``config``, before memory is asked for that nothing fills."""
+    with torch.device("meta"):
+        wanted = named_tensors(kind(config))
+        types = {name: getattr(torch, dtype, torch.uint8) for name, (dtype, _) in weights.layout.items()}
+        found = {name: torch.empty(shape, dtype=types[name]) for name, (_, shape) in weights.layout.items()}
+    if problem := fit_problem(found, wanted):
+        raise CheckpointError(f"{path} does not fit its {CONFIG}: {problem}; the two files are from different runs")

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
 from edgernn.contract import CELL_STATES, Contract, Decoding, Model
+from edgernn.contract_rules import MOST_ELEMENTS
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.model_contracts import language_contract
 from edgernn.models.compact import CompactStack, input_table
@@ -21,6 +22,7 @@ from edgernn.models.family import RecurrentModel
 from edgernn.models.recurrent import RecurrentStack, State, cell_row, zero_state
 
 MAX_LAYERS = 5
+MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
 _SMALL_TABLE_BYTES = 256 * 1024  # a folded table of up to this, or this part of the other weights, is worth its bytes
 _LARGEST_TABLE_SHARE = 8
 
@@ -38,10 +40,10 @@ class LanguageConfig(Model):
     the embedding, between layers and before the head, in training only.
     """
 
-    vocabulary: int = Field(ge=1)
+    vocabulary: int = Field(ge=1, le=MOST_ELEMENTS)
     cell: Annotated[str, AfterValidator(_known_cell)] = "lstm"
-    embedding: int = Field(default=64, ge=1)
-    hidden: int = Field(default=256, ge=1)
+    embedding: int = Field(default=64, ge=1, le=MAX_WIDTH)
+    hidden: int = Field(default=256, ge=1, le=MAX_WIDTH)
     layers: int = Field(default=2, ge=1, le=MAX_LAYERS)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     tied: bool = False

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from edgernn import tensor_files
 from edgernn.contract import first_line
 from edgernn.errors import CheckpointError
 
@@ -47,7 +48,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"no weights file at {path}; give a .safetensors or .pth file of tensors by name")
     try:
         if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
+            return dict(safetensors.torch.load(tensor_files.load(path).raw))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of pickle protocols that it reads all the same
             content = torch.load(path, map_location="cpu", weights_only=True)

@@ -30,10 +30,9 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError
 
-from edgernn import storage
-from edgernn.contract import BATCH, ENCODE, TIME, Contract, TensorSpec, first_line
+from edgernn import storage, tensor_files
+from edgernn.contract import BATCH, ENCODE, TIME, Contract, TensorSpec
 from edgernn.errors import BundleError
 from edgernn.parity import summary
 from edgernn.parity.rollout import Drift, Feed, drifts, encoded, forced_pairs, random_pictures, random_state, run
@@ -158,10 +157,7 @@ def read(path: Path, contract: Contract) -> dict[str, np.ndarray]:
     Raises:
         BundleError: the file is damaged or belongs to another contract.
     """
-    try:
-        golden: dict[str, np.ndarray] = safetensors.numpy.load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise BundleError(f"{path} is no golden run ({first_line(error)}); export the bundle again") from error
+    golden = tensor_files.read(path, what="golden run", remedy="export the bundle again", error=BundleError)
     kept = _kept(golden, contract)
     steps = len(golden.get(_compared(contract.step.outputs[0], kept)[0], ()))
     wanted = _layout(contract, steps, kept)

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError
 
-from edgernn import formats
+from edgernn import formats, tensor_files
 from edgernn.bundle import Bundle
-from edgernn.contract import CAPTIONS, ENCODE, IMAGE, STEP, TOKENS, FileContract, first_line
+from edgernn.contract import ENCODE, STEP, FileContract
 from edgernn.decoding.captions import CaptionSessions
 from edgernn.errors import ContractError, UnavailableError, UsageError
+from edgernn.held_out import sample_problem
 from edgernn.manifest import Artifact
 from edgernn.parity.shapes import unforeseen_seed
 from edgernn.sessions.base import Session
@@ -25,7 +24,6 @@ from edgernn.sessions.opening import encoder_of, open_artifact
 from edgernn.tolerances import Tolerance, tolerance
 
 DEFAULT_STEPS = 256
-_HELD_OUT = {False: "tokens int64 [N]", True: "image uint8 [N, S, S, 3] and captions int64 [N, K, T]"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,17 +92,9 @@ class Subject:
         if inner is None:
             return None
         path = self.bundle.path(inner)
-        try:
-            tensors: dict[str, np.ndarray] = safetensors.numpy.load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise ContractError(f"{path} is no held-out sample ({first_line(error)}); export the bundle again") from error
-        captions = self.bundle.manifest.contract.encode is not None
-        wanted = {IMAGE: ("uint8", 4), CAPTIONS: ("int64", 3)} if captions else {TOKENS: ("int64", 1)}
-        counts = {len(tensor) for tensor in tensors.values()} if captions else {1}
-        shapes = {name: (str(tensor.dtype), tensor.ndim) for name, tensor in tensors.items()}
-        if shapes != wanted or len(counts) != 1 or (captions and not tensors[CAPTIONS].shape[1]):
-            found = ", ".join(f"{name} {tensor.dtype} {list(tensor.shape)}" for name, tensor in tensors.items())
-            raise ContractError(f"{path} has {found or 'nothing'}, expected {_HELD_OUT[captions]}; export the bundle again")
+        tensors = tensor_files.read(path, what="held-out sample", remedy="export the bundle again", error=ContractError)
+        if problem := sample_problem(tensors, self.bundle.manifest.contract):
+            raise ContractError(f"{path} has {problem}; export the bundle again")
         return tensors
 
 

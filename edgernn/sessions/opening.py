@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import safetensors.numpy
-from safetensors import SafetensorError
-
-from edgernn import formats
+from edgernn import formats, tensor_files
 from edgernn.bundle import SUFFIX, Bundle
-from edgernn.contract import BATCH, ENCODE, STEP, Contract, FileContract, first_line
+from edgernn.contract import BATCH, ENCODE, STEP, Contract, FileContract
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
 from edgernn.interface import FileDescription
 from edgernn.manifest import MANIFEST, Artifact
@@ -75,10 +72,7 @@ def encoder_of(bundle: Bundle, step: Artifact) -> Artifact:
 
 def read_first_state(path: Path, contract: Contract) -> State:
     """Read the learned first state; raise ContractError where a tensor is missing or of another dtype or shape."""
-    try:
-        values: State = safetensors.numpy.load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ContractError(f"{path} is no first state ({first_line(error)}); export the bundle again") from error
+    values: State = tensor_files.read(path, what="first state", remedy="export the bundle again", error=ContractError)
     sizes = {**contract.sizes, BATCH: 1}
     for spec in contract.step.states:
         wanted = (spec.dtype, tuple(sizes[axis] for axis in spec.axes))
@@ -87,6 +81,8 @@ def read_first_state(path: Path, contract: Contract) -> State:
             raise ContractError(
                 f"the first state {spec.name} is {found[0]} {list(found[1])}, expected {wanted[0]} {list(wanted[1])}"
             )
+    if spoilt := tensor_files.first_not_finite(values):
+        raise ContractError(f"the first state {spoilt} has a value that is not finite; export the bundle again")
     return values
 
 

@@ -201,9 +201,9 @@ def _disk_full(descriptor: int) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not a tokenizer: EOF while parsing"),
+        (b"", "is not a tokenizer: Expecting value"),
         (b"{}", "is not a tokenizer: Model missing"),
-        (b"[1, 2]", "is not a tokenizer: invalid type: sequence"),
+        (b"[1, 2]", "is not a tokenizer: it is a list"),
         (TOKENIZERS["char"].to_json().encode()[:200], "is not a tokenizer: "),
         (b"\xff\xfe", "it is not UTF-8 text"),
         (b'{"model": {"type": "BPE", "vocab": {}, "merges": []}}', "has an empty vocabulary"),

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from edgernn import tensor_files
 from edgernn.contract import Contract
 from edgernn.decoding.generate import Snapshot
 from edgernn.decoding.saved_state import PENDING, load_snapshot, save_snapshot
@@ -84,7 +85,7 @@ def test_a_saved_state_replaces_an_older_one(path: Path) -> None:
 def test_nothing_there_says_how_to_write_one(tmp_path: Path) -> None:
     assert "no saved state at" in refusal(tmp_path / "missing")
     assert "--save-state" in refusal(tmp_path / "missing")
-    assert "no saved state at" in refusal(tmp_path)  # a folder
+    assert "cannot read the saved state" in refusal(tmp_path)  # a folder
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,7 @@ def rewrite(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]
     with safe_open(path, framework="numpy") as file:
         kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
         metadata = {**file.metadata(), **metadata}
+        metadata.pop(tensor_files.DIGEST)  # as another program would write it
     save_file({name: array for name, array in (kept | tensors).items() if array is not None}, path, metadata)
 
 
@@ -150,3 +152,20 @@ DAMAGED_TENSORS = {
 def test_a_tensor_that_the_contract_does_not_know_is_refused(path: Path, tensors: dict[str, np.ndarray]) -> None:
     rewrite(path, tensors, {})
     refusal(path)
+
+
+def test_a_changed_value_is_refused(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert "does not have the SHA-256 that it says" in refusal(path)
+
+
+def test_ids_beyond_the_vocabulary_are_refused(path: Path) -> None:
+    rewrite(path, {"pending_tokens": np.array([7], np.int64)}, {})
+    assert "pending_tokens has ids beyond the vocabulary" in refusal(path)
+
+
+def test_a_position_of_a_thousand_digits_is_refused(path: Path) -> None:
+    rewrite(path, {}, {"edgernn.position": "9" * 5000})
+    assert "its position is wrong" in refusal(path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -268,3 +270,85 @@ def test_every_error_is_one_line(folder: Path) -> None:
         with pytest.raises(CheckpointError) as raised:
             checkpoint.load(folder)
         assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("sizes", [{"hidden": 1 << 19}, {"vocabulary": 1 << 26}, {"embedding": 1 << 20, "layers": 5}], ids=str)
+def test_no_memory_is_asked_for_that_the_weights_do_not_fill(folder: Path, sizes: dict[str, int]) -> None:
+    edit_model(folder, **sizes)
+    with pytest.raises(CheckpointError, match="the two files are from different runs"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("size", [1e26, 1 << 40, 2.5, "8", True, None, -1], ids=str)
+def test_a_size_that_is_none(folder: Path, size: object) -> None:
+    edit_model(folder, hidden=size)
+    with pytest.raises(CheckpointError, match=r"config.json is damaged or foreign \(hidden: "):
+        checkpoint.load(folder)
+
+
+def test_a_config_whose_key_stands_twice(folder: Path) -> None:
+    text = (folder / CONFIG).read_text().replace('"hidden":', '"hidden": 9, "hidden":')
+    (folder / CONFIG).write_text(text)
+    with pytest.raises(CheckpointError, match="the key 'hidden' stands twice"):
+        checkpoint.load(folder)
+
+
+def test_weights_with_a_changed_bit(folder: Path) -> None:
+    content = bytearray((folder / WEIGHTS).read_bytes())
+    content[-1] ^= 1
+    (folder / WEIGHTS).write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"weights.safetensors is damaged \(it does not have the SHA-256"):
+        checkpoint.load(folder)
+
+
+def test_a_config_that_fits_in_shape_alone(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    checkpoint.save(Checkpoint(make_model(cell="rnn"), tokenizer), tmp_path)
+    edit_model(tmp_path, cell="rnn_relu")
+    with pytest.raises(CheckpointError, match=r'they were saved with the model .*"cell": "rnn"'):
+        checkpoint.load(tmp_path)
+
+
+def test_a_tokenizer_that_fits_in_size_alone(folder: Path, tokenizer: Tokenizer) -> None:
+    characters = [tokenizer.token(index) for index in range(tokenizer.vocabulary_size)]
+    Tokenizer.build(["".join([*characters[1:], "\u4e2d"])], "char").save(folder / TOKENIZER)
+    with pytest.raises(CheckpointError, match=r"is not the one with which weights\.safetensors was saved"):
+        checkpoint.load(folder)
+
+
+def test_weights_of_older_or_other_programs_are_read(folder: Path) -> None:
+    before = checkpoint.load(folder).model.state_dict()
+    safetensors.torch.save_file(safetensors.torch.load_file(folder / WEIGHTS), folder / WEIGHTS)
+    after = checkpoint.load(folder).model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, TOKENIZER])
+def test_a_pipe_a_folder_and_a_file_that_may_not_be_read(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def refuse(path: object, *rest: object, **options: object) -> int:
+        if str(path) == str(folder / name):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *rest, **options)  # type: ignore[call-overload,no-any-return]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(CheckpointError, match=rf"cannot read .*{name}: Permission denied"):
+            checkpoint.load(folder)
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(CheckpointError, match=rf"cannot read .*{name}"):
+        checkpoint.load(folder)
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(CheckpointError, match=rf"cannot read .*{name}: Is a directory"):
+        checkpoint.load(folder)
+
+
+def test_a_held_out_sample_of_another_model(folder: Path) -> None:
+    checkpoint.save_held_out(folder / HELD_OUT, {"tokens": np.array([99], np.int64)})
+    with pytest.raises(CheckpointError, match="has the id 99, the vocabulary has 34 ids"):
+        checkpoint.load(folder)
+    checkpoint.save_held_out(folder / HELD_OUT, {"words": np.array([1], np.int64)})
+    with pytest.raises(CheckpointError, match=r"has words int64 \[1\], expected tokens int64"):
+        checkpoint.load(folder)
