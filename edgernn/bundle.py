@@ -20,6 +20,7 @@ from edgernn.contract import STEP, FileContract
 from edgernn.errors import BundleError, UsageError
 from edgernn.manifest import MANIFEST, REPORTS, Artifact, FileDigest, Manifest, parse_manifest
 from edgernn.side_files import is_side_file
+from edgernn.wanted import did_you_mean
 
 SUFFIX = ".edgernn"
 GOLDEN = "golden.safetensors"
@@ -164,7 +165,8 @@ class Bundle:
             if name == artifact.path or (artifact.graph == STEP and name in (None, artifact.format)):
                 return artifact
         paths = ", ".join(artifact.path for artifact in artifacts) or "none"
-        raise UsageError(f"no artifact {name!r} in {self.source}; it has: {paths}")
+        known = [*(artifact.path for artifact in artifacts), *(artifact.format for artifact in artifacts)]
+        raise UsageError(f"no artifact {name!r} in {self.source}; it has: {paths}{did_you_mean(name, known)}")
 
     def file_contract(self, artifact: Artifact) -> FileContract:
         """Return the contract of one artifact."""

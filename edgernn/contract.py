@@ -7,6 +7,7 @@ Exporters, sessions, the manifest, parity and the examples read what is built he
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -16,6 +17,7 @@ from edgernn import contract_rules as rules
 from edgernn import strict_json
 from edgernn.errors import ContractError, UsageError
 from edgernn.interface import FileDescription, FileTensor, Interface, interface_problems
+from edgernn.wanted import did_you_mean
 
 SCHEMA_VERSION: Literal[1] = 1
 METADATA_KEY = "edgernn"  # the key of a model file's own metadata that holds its FileContract as JSON
@@ -281,7 +283,8 @@ def validated(kind: type[M], /, **values: Any) -> M:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
         where = f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: " if first["loc"] else ""
-        raise UsageError(where + reason) from error
+        choices = re.findall(r"'([^']*)'", reason) if first["type"] == "literal_error" else []
+        raise UsageError(where + reason + did_you_mean(first["input"], choices)) from error
 
 
 def first_line(error: Exception) -> str:

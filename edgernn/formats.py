@@ -13,6 +13,7 @@ from typing import Any
 
 from edgernn.errors import UnavailableError, UsageError
 from edgernn.installed import install_command
+from edgernn.wanted import expected_one_of
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ REFERENCE = Format(
 def by_name(name: str) -> Format:
     """Return the row ``name``; raise UsageError naming the known ones."""
     if name not in FORMATS:
-        raise UsageError(f"unknown format {name!r}; expected one of {', '.join(FORMATS)}")
+        raise UsageError(f"unknown format {name!r}; {expected_one_of(name, FORMATS)}")
     return FORMATS[name]
 
 
@@ -138,7 +139,7 @@ def select(names: Iterable[str] | str | None) -> tuple[Format, ...]:
     known = {row.name for row in _ROWS} | {row.family for row in _ROWS}
     for name in wanted:
         if name not in known:
-            raise UsageError(f"unknown format {name!r}; expected one of {', '.join(sorted(known))}")
+            raise UsageError(f"unknown format {name!r}; {expected_one_of(name, sorted(known))}")
     if not wanted:
         raise UsageError(f"no format given; expected one or more of {', '.join(sorted(known))}")
     return tuple(row for row in _ROWS if row.name in wanted or row.family in wanted)

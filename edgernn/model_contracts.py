@@ -34,6 +34,7 @@ from edgernn.contract import (
     next_name,
 )
 from edgernn.errors import UsageError
+from edgernn.wanted import expected_one_of
 
 CONDITIONINGS = ("soft-attention", "hard-attention", "first-token", "initial-state", "every-step")
 _FEATURE_WIDTH, _KEY_WIDTH, _GATES = "feature_width", "key_width", "gates"
@@ -79,7 +80,7 @@ def captioner_contract(
         UsageError: an unknown cell or conditioning.
     """
     if conditioning not in CONDITIONINGS:
-        raise UsageError(f"unknown conditioning {conditioning!r}; expected one of {', '.join(CONDITIONINGS)}")
+        raise UsageError(f"unknown conditioning {conditioning!r}; {expected_one_of(conditioning, CONDITIONINGS)}")
     contexts, read, named = _conditioned(conditioning, sizes)
     states = _states(cell)
     starts = "zeros" if conditioning == "every-step" else ENCODE
@@ -110,7 +111,7 @@ def _context(name: str, *axes: str) -> TensorSpec:
 
 def _states(cell: str) -> tuple[TensorSpec, ...]:
     if cell not in CELL_STATES:
-        raise UsageError(f"unknown cell {cell!r}; expected one of {', '.join(CELL_STATES)}")
+        raise UsageError(f"unknown cell {cell!r}; {expected_one_of(cell, CELL_STATES)}")
     axes = (LAYERS, BATCH, HIDDEN)
     return tuple(TensorSpec(name=name, role="state", dtype="float32", axes=axes) for name in CELL_STATES[cell])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import numpy as np
 from edgernn.errors import UsageError
 from edgernn.export.blocks import BLOCK_SIZES
 from edgernn.export.recipe import Recipe
+from edgernn.wanted import share
 
 Feeds = Callable[[], Iterable[Mapping[str, np.ndarray]]]
 
@@ -35,30 +35,24 @@ class Compression:
             raise UsageError(f"the block size is {self.block_size}, expected one of {', '.join(map(str, BLOCK_SIZES))}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Budget:
     """How much a reduced precision may lose on held-out data; None leaves it to the precision's own tolerance.
 
     Attributes:
-        perplexity: the largest relative rise of perplexity (0.01 is 1 %).
+        perplexity: the largest relative rise of perplexity (0.01 is 1 %; what is above 1 is written as "150%").
         cider: the largest relative drop of the CIDEr-D of greedy captions.
 
     Raises:
-        UsageError: a value below 0 or not finite.
+        UsageError: a value that is no share, see ``edgernn.wanted.share``.
     """
 
     perplexity: float | None = None
     cider: float | None = None
 
-    def __post_init__(self) -> None:
-        for name, value in (("perplexity increase", self.perplexity), ("CIDEr drop", self.cider)):
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise UsageError(f"the largest {name} is {value}, expected 0 or more (0.01 or 1% for one in a hundred)")
-
-
-def share(text: str) -> float:
-    """Read ``1%`` or ``0.01``; raise UsageError for anything else."""
-    try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no share, expected one as 1% or 0.01") from error
+    def __init__(self, perplexity: float | str | None = None, cider: float | str | None = None) -> None:
+        for field, name, value in (("perplexity", "perplexity increase", perplexity), ("cider", "CIDEr drop", cider)):
+            try:
+                object.__setattr__(self, field, None if value is None else share(value))
+            except UsageError as error:
+                raise UsageError(f"the largest {name} is {value}: {error}") from error

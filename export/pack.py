@@ -35,6 +35,7 @@ from edgernn.models.weights import not_finite
 from edgernn.parity import golden
 from edgernn.parity.subject import DEFAULT_STEPS
 from edgernn.sessions.base import Session
+from edgernn.wanted import did_you_mean
 
 _RECORDED_TOKENS = 512
 
@@ -134,7 +135,8 @@ def _chosen(to: Iterable[str] | str | None, precision: Iterable[str] | str | Non
     unmet += [row.name for row in rows if row.name in (named or ()) and row not in {row for row, _ in chosen}]
     if unmet or not chosen:
         offers = "; ".join(f"{row.name} offers {', '.join(row.precisions)}" for row in rows)
-        raise UsageError(f"cannot export {', '.join(unmet) or 'nothing'} as asked: {offers}")
+        meant = did_you_mean(unmet[0], [name for row in rows for name in row.precisions]) if unmet else ""
+        raise UsageError(f"cannot export {', '.join(unmet) or 'nothing'} as asked: {offers}{meant}")
     return chosen
 
 

@@ -27,7 +27,6 @@ app = typer.Typer(
     help="Take a trained recurrent network to the edge: train, export, verify, and run it step by step.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(train.app, name="train")

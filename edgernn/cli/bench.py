@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgernn import plots, storage
+from edgernn.cli.choices import completing, format_names
 from edgernn.cli.output import say, say_sheet, tell, words, write_result
 from edgernn.cli.sheets import Sheet
 from edgernn.contract import STEP
@@ -25,7 +26,7 @@ _GIGA = 1e9
 
 def bench(
     bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .edgernn file.")],
-    to: Annotated[str | None, typer.Option(help="Formats to measure; default all.")] = None,
+    to: Annotated[str | None, typer.Option(help="Formats to measure; default all.", **completing(format_names))] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of each runtime; default its own choice.")] = None,
     steps: Annotated[int, typer.Option(help="Timed steps of each artifact.")] = 500,
     json: Annotated[str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")] = None,

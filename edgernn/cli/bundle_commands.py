@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edgernn.cli import tables
+from edgernn.cli.choices import completing, format_names, precision_names
+from edgernn.cli.config import Config
 from edgernn.cli.output import say, say_sheet, tell, words, write_result
 from edgernn.errors import UsageError
 from edgernn.parity.wording import size
 
 _LONG_STEPS = 1000
+_reduced = partial(typer.Option, rich_help_panel="Reduced precision")
 
 
 def export(
     run: Annotated[Path, typer.Argument(help="A checkpoint folder, as edgernn train writes it.")],
     out: Annotated[Path, typer.Option(help="A folder, or a file ending in .edgernn.")],
-    to: Annotated[str | None, typer.Option(help="Formats, as onnx,torchscript,coreml; default all.")] = None,
-    precision: Annotated[str | None, typer.Option(help="As float32,float16,int8,int4,smallest; default each format's.")] = None,
-    block_size: Annotated[int | None, typer.Option(help="Weights that share a scale, 16 to 256.")] = None,
-    max_perplexity_increase: Annotated[str | None, typer.Option(help="What reduced precision may lose, as 1%.")] = None,
-    max_cider_drop: Annotated[str | None, typer.Option(help="The same for captions, as 1%.")] = None,
-    calibration: Annotated[Path | None, typer.Option(help="A text to round by; default the held-out one's end.")] = None,
-    allow_float: Annotated[bool, typer.Option("--allow-float", help="Let weights stay float that cannot be rounded.")] = False,
+    to: Annotated[
+        str | None, typer.Option(help="Formats, as onnx,torchscript,coreml; default all.", **completing(format_names))
+    ] = None,
+    precision: Annotated[
+        str | None,
+        _reduced(help="As float32,float16,int8,int4,smallest; default each format's.", **completing(precision_names)),
+    ] = None,
+    block_size: Annotated[int | None, _reduced(help="Weights that share a scale, 16 to 256.")] = None,
+    max_perplexity_increase: Annotated[
+        str | None, _reduced(metavar="SHARE", help="What reduced precision may lose, as 1%.")
+    ] = None,
+    max_cider_drop: Annotated[str | None, _reduced(metavar="SHARE", help="The same for captions, as 1%.")] = None,
+    calibration: Annotated[Path | None, _reduced(help="A text to round by; default the held-out one's end.")] = None,
+    allow_float: Annotated[bool, _reduced("--allow-float", help="Let weights stay float that cannot be rounded.")] = False,
     decoding: Annotated[bool, typer.Option("--decoding", help="Also files that decode in the graph, in one call.")] = False,
     release: Annotated[bool, typer.Option("--release", help="Leave reference weights and held-out text out.")] = False,
+    config: Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Export a trained model to a bundle, each file checked against the contract and the reference."""
@@ -34,7 +46,7 @@ def export(
     from edgernn.export.compression import Budget
     from edgernn.export.pack import export_bundle
 
-    budget = Budget(perplexity=_share(max_perplexity_increase), cider=_share(max_cider_drop))
+    budget = Budget(max_perplexity_increase, max_cider_drop)
     options = ReducedOptions(block_size, budget, _first_text(calibration), allow_float)
     bundle = export_bundle(
         run, out, to=words(to), precision=words(precision), decoding=decoding, release=release, options=options, tell=tell
@@ -59,15 +71,9 @@ def _first_text(path: Path | None) -> str | None:
         return next(source.chunks(), "")
 
 
-def _share(text: str | None) -> float | None:
-    from edgernn.export.compression import share
-
-    return None if text is None else share(text)
-
-
 def verify(
     bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .edgernn file.")],
-    to: Annotated[str | None, typer.Option(help="Formats to verify; default all.")] = None,
+    to: Annotated[str | None, typer.Option(help="Formats to verify; default all.", **completing(format_names))] = None,
     steps: Annotated[int, typer.Option(help="Steps of a rollout, tokens of the greedy text.")] = 256,
     seed: Annotated[int | None, typer.Option(help="Draw rows and call lengths as the report with this seed did.")] = None,
     long: Annotated[bool, typer.Option("--long", help="1,000 steps.")] = False,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgernn.cli import tables
+from edgernn.cli.config import as_toml
 from edgernn.cli.output import progress_console, say, say_rule, say_sheet, stream, tell
 from edgernn.cli.training import budget_of
 from edgernn.contract import validated
@@ -44,9 +45,10 @@ def text(
     from edgernn.training.run_text import train_text
 
     options = validated(TrainOptions, budget=budget_of(minutes=minutes, steps=None, epochs=None))
+    settings = as_toml({"data": "python-docs", "minutes": minutes}, heading="edgernn train text --config THIS_FILE")
 
     def train(folder: Path, reporter: Reporter) -> Run:
-        return train_text("python-docs", folder, options=options, reporter=reporter)
+        return train_text("python-docs", folder, options=options, reporter=reporter, settings=settings)
 
     def show(bundle: Bundle) -> list[str]:
         from edgernn.decoding.writer import write_text
@@ -70,9 +72,10 @@ def captions(
 
     budget = budget_of(minutes=minutes, steps=None, epochs=None)
     options = validated(TrainOptions, budget=budget, batch=64, peak_rate=2e-3)
+    settings = as_toml({"data": "scenes", "minutes": minutes}, heading="edgernn train captions --config THIS_FILE")
 
     def train(folder: Path, reporter: Reporter) -> Run:
-        return train_captions(CaptionData(), folder, options=options, reporter=reporter, tell=tell)
+        return train_captions(CaptionData(), folder, options=options, reporter=reporter, tell=tell, settings=settings)
 
     def show(bundle: Bundle) -> list[str]:
         return _show_captions(out)

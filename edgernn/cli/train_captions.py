@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
+from edgernn.cli.choices import caption_cell_names, completing, conditioning_names, device_names, read_share
+from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console, tell
 from edgernn.cli.training import budget_of, finish, options_of, refuse_changes
 
 _DEFAULT_MINUTES = 4.0
-_data, _model, _loss, _course = (
+_data, _model, _loss, _budget, _course = (
     partial(typer.Option, rich_help_panel=panel)
-    for panel in ("Pictures and captions", "The model", "The loss and the encoder", "The course of training")
+    for panel in ("Pictures and captions", "The model", "The loss and the encoder", "The budget", "Optimisation")
 )
 
 
@@ -27,41 +29,51 @@ def captions(
     images: Annotated[Path | None, _data(help="The pictures' folder, if not the caption file's.")] = None,
     on_missing: Annotated[str, _data(help="A picture that is not there: error or skip.")] = "error",
     on_unreadable: Annotated[str, _data(help="A picture that cannot be read: error or skip.")] = "error",
-    validation_fraction: Annotated[float, _data(help="Share of pictures for validation, if the file names none.")] = 0.1,
+    validation_fraction: Annotated[
+        float, _data(parser=read_share, help="Share of pictures for validation, if the file names none.")
+    ] = 0.1,
     minimum_count: Annotated[int, _data(help="Fewest occurrences of a word; rarer ones are <unk>.")] = 2,
     conditioning: Annotated[
-        str, _model(help="soft-attention, hard-attention, first-token, initial-state or every-step.")
+        str,
+        _model(
+            help="soft-attention, hard-attention, first-token, initial-state or every-step.", **completing(conditioning_names)
+        ),
     ] = "soft-attention",
     encoder: Annotated[str, _model(help="compact, or resnet18, 34, 50, 101, 152.")] = "compact",
     encoder_weights: Annotated[Path | None, _model(help="Weights for the encoder: .safetensors or .pth.")] = None,
-    freeze_encoder: Annotated[
-        float | None, _loss(help="Share of the run before the encoder is trained; default 0, with weights 1 (never).")
-    ] = None,
-    encoder_rate: Annotated[float, _loss(help="The encoder's learning rate, as a multiple of the others'.")] = 1.0,
     image_size: Annotated[int | None, _model(help="Side of the pictures, pixels; default 64, ResNets 224.")] = None,
-    cell: Annotated[str, _model(help="lstm or gru.")] = "lstm",
+    cell: Annotated[str, _model(help="lstm or gru.", **completing(caption_cell_names))] = "lstm",
     hidden: Annotated[int, _model(help="Width of a layer.")] = 192,
     layers: Annotated[int, _model(help="Layers, 1 to 3.")] = 1,
     embedding: Annotated[int, _model(help="Width of a word's vector.")] = 128,
     keys: Annotated[int, _model(help="Width of attention's keys.")] = 64,
-    dropout: Annotated[float, _model(help="Share of values dropped in training.")] = 0.3,
+    dropout: Annotated[float, _model(parser=read_share, help="Share of values dropped in training.")] = 0.3,
     length: Annotated[int, _model(help="Most words of a caption.")] = 20,
-    word_dropout: Annotated[float, _loss(help="Share of the words fed that are replaced by <unk>.")] = 0.1,
-    label_smoothing: Annotated[float, _loss(help="Share of a target spread over all words.")] = 0.1,
-    scheduled_sampling: Annotated[float, _loss(help="Share of the model's own words fed at the end.")] = 0.0,
+    freeze_encoder: Annotated[
+        float | None,
+        _loss(
+            parser=read_share,
+            help="Share of the run before the encoder is trained; default 0, with weights 1 (never).",
+        ),
+    ] = None,
+    encoder_rate: Annotated[float, _loss(help="The encoder's learning rate, as a multiple of the others'.")] = 1.0,
+    word_dropout: Annotated[float, _loss(parser=read_share, help="Share of the words fed that are replaced by <unk>.")] = 0.1,
+    label_smoothing: Annotated[float, _loss(parser=read_share, help="Share of a target spread over all words.")] = 0.1,
+    scheduled_sampling: Annotated[float, _loss(parser=read_share, help="Share of the model's own words fed at the end.")] = 0.0,
     attention_penalty: Annotated[float, _loss(help="Weight of the doubly stochastic penalty.")] = 0.0,
-    minutes: Annotated[float | None, _course(help="Budget: minutes of training (default 4).")] = None,
-    steps: Annotated[int | None, _course(help="Budget: optimiser steps.")] = None,
-    epochs: Annotated[float | None, _course(help="Budget: passes over the pictures.")] = None,
+    minutes: Annotated[float | None, _budget(help="Minutes of training (default 4).")] = None,
+    steps: Annotated[int | None, _budget(help="Optimiser steps.")] = None,
+    epochs: Annotated[float | None, _budget(help="Passes over the pictures.")] = None,
+    evaluations: Annotated[int, _budget(help="Validation measurements in a run.")] = 8,
+    patience: Annotated[int, _budget(help="Stop after so many without a better CIDEr-D; 0 never.")] = 5,
     batch: Annotated[int, _course(help="Pictures of a batch, over all processes.")] = 64,
     learning_rate: Annotated[float, _course(help="The largest learning rate.")] = 2e-3,
     weight_decay: Annotated[float, _course(help="Weight decay of matrices.")] = 0.01,
     clip: Annotated[float, _course(help="Largest norm of the gradient.")] = 1.0,
-    evaluations: Annotated[int, _course(help="Validation measurements in a run.")] = 8,
-    patience: Annotated[int, _course(help="Stop after so many without a better CIDEr-D; 0 never.")] = 5,
-    seed: Annotated[int, _course(help="Of weights, order, dropout and samples.")] = 0,
     mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
-    device: Annotated[str, _course(help="auto, cuda, mps or cpu.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of weights, order, dropout and samples.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.", **completing(device_names))] = "auto",
+    config: Config = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -107,5 +119,6 @@ def captions(
         device=device,
         reporter=reporter,
         tell=tell,
+        settings=settings_of(context),
     )
     finish(run, "captions", as_json=as_json)

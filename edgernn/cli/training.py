@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from edgernn.cli.config import from_command_line, given_budget
 from edgernn.cli.output import say, say_json, tell
 from edgernn.errors import UsageError
 
@@ -41,23 +42,17 @@ def options_of(context: typer.Context, *, default_minutes: float) -> TrainOption
     from edgernn.training.options import TrainOptions
 
     given = context.params
-    budget = budget_of(minutes=given["minutes"], steps=given["steps"], epochs=given["epochs"])
-    budget = budget or budget_of(minutes=default_minutes, steps=None, epochs=None)
+    budget = budget_of(**given_budget(context)) or budget_of(minutes=default_minutes, steps=None, epochs=None)
     named = {name: given[name] for name in TrainOptions.model_fields if name in given}
     return validated(TrainOptions, budget=budget, peak_rate=given["learning_rate"], **named)
 
 
 def refuse_changes(context: typer.Context) -> None:
     """A resumed run keeps its options; only its budget and device may be given anew."""
-    given = [name for name in context.params if _given(context, name) and name not in _ALLOWED_WITH_RESUME]
+    given = [name for name in context.params if from_command_line(context, name) and name not in _ALLOWED_WITH_RESUME]
     if given:
         shown = ", ".join("--" + name.replace("_", "-") for name in given)
         raise UsageError(f"{shown} cannot change when a run is resumed; leave it out, or start a new run in another --out")
-
-
-def _given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def finish(run: Run, command: str, *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from edgernn.data.caption_formats import TRAIN, VALIDATION, CaptionFile, Caption
 from edgernn.data.token_kinds import CAPTION
 from edgernn.data.tokenizer import Ids, Tokenizer
 from edgernn.errors import DataError, UsageError
+from edgernn.wanted import expected_one_of
 
 PAD_ID, START_ID, END_ID, UNKNOWN_ID = range(4)  # as the token kind "caption" numbers them
 OnMissing = Literal["error", "skip"]
@@ -88,7 +89,7 @@ def read_captions(source: Path, *, images: Path | None = None, on_missing: OnMis
         UsageError: ``on_missing`` is neither.
     """
     if on_missing not in get_args(OnMissing):
-        raise UsageError(f"on_missing is {on_missing!r}; choose one of {', '.join(get_args(OnMissing))}")
+        raise UsageError(f"on_missing is {on_missing!r}; {expected_one_of(on_missing, get_args(OnMissing))}")
     if images is not None and not images.is_dir():
         raise DataError(f"there is no folder {images}; give the folder of the pictures")
     file, row = _find(source)

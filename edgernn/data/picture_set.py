@@ -33,6 +33,7 @@ from edgernn.data.picture_files import (
 )
 from edgernn.data.pictures import load_picture
 from edgernn.errors import DataError, UsageError
+from edgernn.wanted import expected_one_of
 
 OnUnreadable = Literal["error", "skip"]
 _TOLD_EVERY = 500  # pictures
@@ -150,7 +151,7 @@ def encode_corpus(
         UnavailableError: Pillow is not installed.
     """
     if on_unreadable not in get_args(OnUnreadable):
-        raise UsageError(f"on_unreadable is {on_unreadable!r}; choose one of {', '.join(get_args(OnUnreadable))}")
+        raise UsageError(f"on_unreadable is {on_unreadable!r}; {expected_one_of(on_unreadable, get_args(OnUnreadable))}")
     without = [picture.name for picture in pictures if picture.split not in SPLITS]
     if without:
         raise UsageError(f"{len(without)} pictures have no split, such as {without[0]}; assign splits first")

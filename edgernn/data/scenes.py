@@ -18,6 +18,7 @@ import numpy as np
 from edgernn.data.picture_set import Example
 from edgernn.data.scene_drawing import MASTER, OUTLINES, RGB, TEXTURES, Background, Box, Scene, Thing, draw
 from edgernn.errors import UsageError
+from edgernn.wanted import expected_one_of
 
 UNSEEN = "unseen"
 SPLITS = {"train": 8000, "validation": 400, "test": 500, UNSEEN: 500}  # how many pictures each has unless told otherwise
@@ -66,7 +67,7 @@ def make_scene(split: str, index: int, *, seed: int = 0) -> Scene:
         UsageError: there is no such split, or a number is negative.
     """
     if split not in SPLITS:
-        raise UsageError(f"there is no split {split!r} of scenes; choose one of {', '.join(SPLITS)}")
+        raise UsageError(f"there is no split {split!r} of scenes; {expected_one_of(split, SPLITS)}")
     if index < 0 or seed < 0:
         raise UsageError(f"there is no scene {index} of seed {seed}; give numbers of 0 or more")
     rng = np.random.default_rng([seed, list(SPLITS).index(split), index])

@@ -19,6 +19,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, tra
 
 from edgernn.data.pieces import cut_pieces
 from edgernn.errors import DataError, UsageError
+from edgernn.wanted import expected_one_of
 
 CUSTOM = "custom"
 CAPTION = "caption"
@@ -67,7 +68,7 @@ class TokenKind:
 def build(chunks: Iterable[str], kind: str, *, minimum_count: int, vocabulary_size: int | None) -> tokenizers.Tokenizer:
     """Make a tokenizer of a kind with the vocabulary of a text; arguments and errors as ``Tokenizer.build``."""
     if kind not in KINDS:
-        raise UsageError(f"there is no token kind {kind!r}; choose one of {', '.join(KINDS)}")
+        raise UsageError(f"there is no token kind {kind!r}; {expected_one_of(kind, KINDS)}")
     row = KINDS[kind]
     size = row.default_size if vocabulary_size is None else vocabulary_size
     if size < row.smallest_size:

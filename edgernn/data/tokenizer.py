@@ -22,6 +22,7 @@ from edgernn import storage, strict_json
 from edgernn.data import token_kinds
 from edgernn.data.pieces import cut_pieces
 from edgernn.errors import DataError, UsageError
+from edgernn.wanted import expected_one_of
 
 TOKEN_KINDS = tuple(token_kinds.KINDS)
 OnUnknown = Literal["error", "skip"]
@@ -161,7 +162,7 @@ class Tokenizer:
             DataError, UsageError: as for ``encode``.
         """
         if on_unknown not in get_args(OnUnknown):
-            raise UsageError(f"on_unknown is {on_unknown!r}; choose one of {', '.join(get_args(OnUnknown))}")
+            raise UsageError(f"on_unknown is {on_unknown!r}; {expected_one_of(on_unknown, get_args(OnUnknown))}")
         valid = (_encodable(chunk, on_unknown) for chunk in chunks)
         if self.kind in ("byte", "char"):
             return (self._encode_by_table(chunk, on_unknown) for chunk in valid)

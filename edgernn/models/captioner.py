@@ -28,6 +28,7 @@ from edgernn.models.conditioning import CONDITIONINGS, Decoder, Heard, Sizes, Te
 from edgernn.models.family import RecurrentModel
 from edgernn.models.image_encoder import ENCODERS, image_encoder, normalise
 from edgernn.models.recurrent import RecurrentStack, State, StepStack, cell_row
+from edgernn.wanted import expected_one_of
 
 MAX_LAYERS = 3
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
@@ -38,7 +39,7 @@ def _one_of(known: object) -> AfterValidator:
 
     def check(name: str) -> str:
         if name not in names:
-            raise ValueError(f"expected one of {', '.join(names)}")
+            raise ValueError(expected_one_of(name, names))
         return name
 
     return AfterValidator(check)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from edgernn.errors import CheckpointError, UsageError
 from edgernn.models.weights import fit_problem, read_weights
+from edgernn.wanted import expected_one_of
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HEADS = ("fc.",)  # parameters behind the last feature map
@@ -181,7 +182,7 @@ ENCODERS: dict[str, Callable[[int], ImageEncoder]] = {  # name → builder, give
 def image_encoder(name: str, image_size: int) -> ImageEncoder:
     """Build the encoder ``name`` with fresh weights; raise UsageError for an unknown name or a size that does not fit."""
     if name not in ENCODERS:
-        raise UsageError(f"unknown image encoder {name!r}; expected one of {', '.join(ENCODERS)}")
+        raise UsageError(f"unknown image encoder {name!r}; {expected_one_of(name, ENCODERS)}")
     return ENCODERS[name](image_size)
 
 

@@ -20,6 +20,7 @@ from edgernn.model_contracts import language_contract
 from edgernn.models.compact import CompactStack, input_table
 from edgernn.models.family import RecurrentModel
 from edgernn.models.recurrent import RecurrentStack, State, cell_row, zero_state
+from edgernn.wanted import expected_one_of
 
 MAX_LAYERS = 5
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
@@ -29,7 +30,7 @@ _LARGEST_TABLE_SHARE = 8
 
 def _known_cell(name: str) -> str:
     if name not in CELL_STATES:
-        raise ValueError(f"expected one of {', '.join(CELL_STATES)}")
+        raise ValueError(expected_one_of(name, CELL_STATES))
     return name
 
 

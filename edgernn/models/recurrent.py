@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from edgernn.contract import CELL_STATES
 from edgernn.errors import UsageError
+from edgernn.wanted import expected_one_of
 
 State = tuple[Tensor, ...]
 Step = Callable[[Tensor, Tensor, State], State]
@@ -101,7 +102,7 @@ CELLS = {
 def cell_row(name: str) -> Cell:
     """Return the row of ``CELLS``; raise UsageError naming the known cells."""
     if name not in CELLS:
-        raise UsageError(f"unknown cell {name!r}; expected one of {', '.join(CELLS)}")
+        raise UsageError(f"unknown cell {name!r}; {expected_one_of(name, CELLS)}")
     return CELLS[name]
 
 

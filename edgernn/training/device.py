@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from edgernn.errors import UnavailableError, UsageError
+from edgernn.wanted import expected_one_of
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
@@ -20,7 +21,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(next(device for device, available in there.items() if available))
     if name not in there:
-        raise UsageError(f"unknown device {name!r}; expected one of {', '.join(DEVICES)}")
+        raise UsageError(f"unknown device {name!r}; {expected_one_of(name, DEVICES)}")
     if not there[name]:
         raise UnavailableError(f"this machine has no {name} device that torch can use; use --device auto")
     return torch.device(name)

@@ -23,6 +23,7 @@ from edgernn.training.options import TrainOptions
 from edgernn.training.progress import MetricsFile, Reporter, Several, Silent
 from edgernn.training.schedule import Budget
 
+SETTINGS = "run.toml"
 S_contra = TypeVar("S_contra", bound=BaseModel, contravariant=True)
 
 

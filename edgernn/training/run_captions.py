@@ -4,6 +4,7 @@ RUN/config.json, weights.safetensors, tokenizer.json, held_out.safetensors    th
 RUN/training.safetensors                                                      the resumable state
 RUN/pictures/                                                                 the pictures, decoded once, with their captions
 RUN/metrics.jsonl, loss.png                                                   how it went
+RUN/run.toml                                                                  what the run was told: its options
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World, world
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Reporter
-from edgernn.training.run import Run, refuse_existing, resume_run, run_task
+from edgernn.training.run import SETTINGS, Run, refuse_existing, resume_run, run_task
 from edgernn.training.schedule import Budget
 
 PICTURES = "pictures"
@@ -80,6 +81,7 @@ def train_captions(
     device: str = "auto",
     reporter: Reporter | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    settings: str | None = None,
 ) -> Run:
     """Train a captioner into the folder ``out``.
 
@@ -92,6 +94,7 @@ def train_captions(
         device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
         reporter: who hears of the run.
         tell: hears, one line each, how the pictures are prepared.
+        settings: left in the folder as ``run.toml``: what the run was told, for whoever wants it again.
 
     Raises:
         UsageError, DataError, CheckpointError, TrainingError, StorageError: see errors.py.
@@ -106,6 +109,8 @@ def train_captions(
             if encoder_weights is not None:  # before minutes are spent on pictures
                 load_encoder_weights(image_encoder(config.encoder, config.image_size), encoder_weights)
             _prepare(data, out, setup=setup, config=config, tell=tell)
+            if settings is not None:
+                storage.write_text(out / SETTINGS, settings)
         here.wait()
         if encoder_weights is not None:
             setup = setup.model_copy(update={"options": setup.options.model_copy(update={"pretrained": True})})

@@ -4,6 +4,7 @@ RUN/config.json, weights.safetensors, tokenizer.json, held_out.safetensors    th
 RUN/training.safetensors                                                      the resumable state
 RUN/corpus/                                                                   the encoded corpus
 RUN/metrics.jsonl, loss.png                                                   how it went
+RUN/run.toml                                                                  what the run was told: its options
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from pydantic import AfterValidator, Field
 
+from edgernn import storage
 from edgernn.contract import TOKENS, Model, validated
 from edgernn.data.corpus import Corpus
 from edgernn.data.source import CorpusSource, open_source
@@ -29,7 +31,7 @@ from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World, world
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Reporter
-from edgernn.training.run import Run, refuse_existing, resume_run, run_task
+from edgernn.training.run import SETTINGS, Run, refuse_existing, resume_run, run_task
 from edgernn.training.schedule import Budget
 from edgernn.training.text import TextTask
 
@@ -70,6 +72,7 @@ def train_text(
     validation: str | None = None,
     device: str = "auto",
     reporter: Reporter | None = None,
+    settings: str | None = None,
 ) -> Run:
     """Train a language model on a text into the folder ``out``.
 
@@ -82,6 +85,7 @@ def train_text(
         validation: a text of its own for validation, named as ``data``.
         device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
         reporter: who hears of the run.
+        settings: left in the folder as ``run.toml``: what the run was told, for whoever wants it again.
 
     Raises:
         UsageError, DataError, TrainingError, StorageError: see errors.py.
@@ -93,6 +97,8 @@ def train_text(
             refuse_existing(out)
             validated(LanguageConfig, vocabulary=1, **setup.model)
             _prepare(data, out, setup=setup, glob=glob, validation=validation)
+            if settings is not None:
+                storage.write_text(out / SETTINGS, settings)
         here.wait()
         task = _task(out, options, setup=setup, here=here, device=chosen)
         return run_task(task, out, options=options, setup=setup.model_dump(), here=here, reporter=reporter)

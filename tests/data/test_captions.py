@@ -199,7 +199,7 @@ def test_files_of_no_format(tmp_path: Path) -> None:
 
 
 def test_neither_error_nor_skip(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="on_missing is 'drop'; choose one of error, skip"):
+    with pytest.raises(UsageError, match="on_missing is 'drop'; expected one of error, skip"):
         read_captions(corpus_folder(tmp_path), on_missing="drop")  # type: ignore[arg-type]
 
 

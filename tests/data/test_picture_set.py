@@ -245,7 +245,7 @@ def test_pictures_without_a_split(tmp_path: Path) -> None:
     pictures = [CaptionedPicture(tmp_path / "a.png", ("A thing.",), None)]
     with pytest.raises(UsageError, match=r"1 pictures have no split, such as a\.png; assign splits first"):
         encode_corpus(pictures, tmp_path / "set", size=6, source="drawn", tell=print)
-    with pytest.raises(UsageError, match="on_unreadable is 'drop'; choose one of error, skip"):
+    with pytest.raises(UsageError, match="on_unreadable is 'drop'; expected one of error, skip"):
         encode_corpus([], tmp_path / "set", size=6, source="drawn", on_unreadable="drop", tell=print)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="there is no picture to write"):
         encode_corpus([], tmp_path / "set", size=6, source="drawn", tell=print)

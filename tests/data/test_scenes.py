@@ -300,7 +300,7 @@ def test_examples_are_scenes_drawn_and_described() -> None:
 
 
 def test_what_cannot_be_made() -> None:
-    with pytest.raises(UsageError, match="no split 'dev' of scenes; choose one of train, validation, test, unseen"):
+    with pytest.raises(UsageError, match="no split 'dev' of scenes; expected one of train, validation, test, unseen"):
         make_scene("dev", 0)
     with pytest.raises(UsageError, match="no scene -1 of seed 0; give numbers of 0 or more"):
         make_scene("train", -1)

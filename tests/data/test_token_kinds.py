@@ -144,7 +144,7 @@ def test_the_file_has_nothing_that_would_cut_or_pad_a_text(kind: str) -> None:
 
 
 def test_limits_that_cannot_hold() -> None:
-    with pytest.raises(UsageError, match="no token kind 'letters'; choose one of char, byte, word, bpe, caption"):
+    with pytest.raises(UsageError, match="no token kind 'letters'; expected one of char, byte, word, bpe, caption"):
         made("letters")
     with pytest.raises(UsageError, match="bpe vocabulary of 255 ids is too small; give at least 256"):
         made("bpe", vocabulary_size=255)

@@ -162,7 +162,7 @@ def test_text_that_utf8_cannot_hold(kind: str) -> None:
 
 
 def test_neither_error_nor_skip() -> None:
-    with pytest.raises(UsageError, match="on_unknown is 'drop'; choose one of error, skip"):
+    with pytest.raises(UsageError, match="on_unknown is 'drop'; expected one of error, skip"):
         TOKENIZERS["char"].encode("a", on_unknown="drop")  # type: ignore[arg-type]
 
 

@@ -7,20 +7,7 @@ import math
 import pytest
 
 from edgernn.errors import UsageError
-from edgernn.export.compression import Budget, Compression, share
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("1%", 0.01), ("0.01", 0.01), ("0", 0.0), ("0.5%", 0.005), ("-1%", -0.01), ("1e-3", 1e-3)]
-)
-def test_a_share(text: str, value: float) -> None:
-    assert share(text) == pytest.approx(value)
-
-
-@pytest.mark.parametrize("text", ["abc", "", "%", "1%%", "one", "1,5%"])
-def test_what_is_no_share(text: str) -> None:
-    with pytest.raises(UsageError, match=f"'{text}' is no share, expected one as 1% or 0.01"):
-        share(text)
+from edgernn.export.compression import Budget, Compression
 
 
 @pytest.mark.parametrize("value", [-0.01, math.nan, math.inf, -math.inf])
@@ -29,6 +16,13 @@ def test_a_budget_that_means_nothing(value: float) -> None:
         Budget(perplexity=value)
     with pytest.raises(UsageError, match=r"the largest CIDEr drop is .*, expected 0 or more"):
         Budget(cider=value)
+
+
+@pytest.mark.parametrize("value", [5, 1.5, "5"])
+def test_a_budget_above_1_is_written_with_its_sign(value: float | str) -> None:
+    with pytest.raises(UsageError, match=r"the largest perplexity increase is .*above 1.*write .*%"):
+        Budget(perplexity=value)
+    assert Budget(perplexity="500%", cider="5%") == Budget(perplexity="500%", cider=0.05)
 
 
 def test_a_budget_of_nothing_is_a_budget() -> None:

@@ -40,7 +40,7 @@ sys.exit(main.main())
 """
 FOREIGN = ["edgernn", "torch", "onnx", "safetensors", "tokenizers"]
 STEPS = ["onnx/step.onnx", "onnx/step-float16.onnx", "onnx/step-int8.onnx", "onnx/step-int4.onnx"]
-LOOSE = ReducedOptions(budget=Budget(perplexity=9.0))  # untrained weights, so what they lose is not the point
+LOOSE = ReducedOptions(budget=Budget(perplexity="900%"))  # untrained weights, so what they lose is not the point
 EXACT = ["uniforms", "sampler", "tokenizer"]  # the checks that have no tolerance
 PROMPT = "the quick brown "
 

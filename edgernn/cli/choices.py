@@ -1,0 +1,75 @@
+"""Options that take a share or one of a closed set: how they are read, and what a shell completes them with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import typer
+
+from edgernn.errors import UsageError
+from edgernn.wanted import share
+
+
+def read_share(value: str | float) -> float:
+    """Read an option that is a share of a whole; the option parser adds its name to what was wrong."""
+    try:
+        return share(value)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+read_share.__name__ = "share"  # what --help shows that the option takes
+
+
+def completing(find: Callable[[], Iterable[str]]) -> dict[str, Any]:
+    """Return what lets a shell complete an option with one of the names that ``find`` returns, or with a list of them."""
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        return [before + comma + name for name in find() if name.startswith(last)]
+
+    return {"autocompletion": complete}
+
+
+def format_names() -> list[str]:
+    """Return what ``--to`` takes."""
+    from edgernn.formats import FORMATS
+
+    return list(dict.fromkeys([*FORMATS, *(row.family for row in FORMATS.values())]))
+
+
+def precision_names() -> list[str]:
+    """Return what ``--precision`` takes."""
+    from edgernn.formats import PRECISIONS
+
+    return list(PRECISIONS)
+
+
+def cell_names() -> list[str]:
+    """Return what ``--cell`` takes."""
+    from edgernn.contract import CELL_STATES
+
+    return list(CELL_STATES)
+
+
+def caption_cell_names() -> list[str]:
+    """Return what ``--cell`` of a captioner takes."""
+    return ["lstm", "gru"]
+
+
+def token_names() -> list[str]:
+    """Return what ``--tokens`` takes."""
+    return ["char", "byte", "word", "bpe"]
+
+
+def conditioning_names() -> list[str]:
+    """Return what ``--conditioning`` takes."""
+    from edgernn.model_contracts import CONDITIONINGS
+
+    return list(CONDITIONINGS)
+
+
+def device_names() -> list[str]:
+    """Return what ``--device`` takes."""
+    return ["auto", "cuda", "mps", "cpu"]

@@ -1,0 +1,44 @@
+"""What a person asked for, read in one way everywhere: a share of a whole, and one of a closed set of names."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+
+from edgernn.errors import UsageError
+
+_NEAR = 0.5  # of difflib's ratio: "fp16" is 0.55 of "float16", and nothing that is 0.5 of another word is meant by chance
+
+
+def expected_one_of(found: object, known: Iterable[str]) -> str:
+    """Return ``expected one of a, b`` for a name that is none of them, and which of them was likely meant."""
+    names = list(known)
+    return f"expected one of {', '.join(names)}{did_you_mean(found, names)}"
+
+
+def did_you_mean(found: object, known: Iterable[str]) -> str:
+    """Return ``; did you mean a?``, or nothing where no name is like the one found."""
+    near = difflib.get_close_matches(str(found).lower(), list(known), n=1, cutoff=_NEAR)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def share(value: str | float) -> float:
+    """Read a share of a whole, as ``5%`` or ``0.05``; text without ``%`` is a number up to 1, as a number is.
+
+    Raises:
+        UsageError: it is no number, not finite, below 0, or above 1 without ``%``: nobody means 500 % by 5.
+    """
+    text = str(value).strip()
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no share, expected one as 1% or 0.01") from error
+    if not (math.isfinite(number) and number >= 0):
+        raise UsageError(f"{text} is no share, expected 0 or more (0.01 or 1% for one in a hundred)")
+    if text.endswith("%"):
+        return number / 100
+    if number > 1:
+        part = f" or {number / 100:g}" if number <= 100 else ""
+        raise UsageError(f"{text} is above 1, which is no share without %; write {text}%{part}")
+    return number
