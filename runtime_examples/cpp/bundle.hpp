@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <sstream>
 
 #include "json.hpp"
 #include "sha256.hpp"
@@ -34,6 +35,7 @@ struct Artifact {
   std::int64_t bytes = 0;
   std::map<std::string, std::int64_t> axes;   // axis → the only size that the file takes
   std::map<std::string, std::string> dtypes;  // tensor → the file's dtype
+  std::string requires_runtime;               // the lowest version of onnxruntime that runs it, or empty
   bool runtime_state = false;
 };
 
@@ -46,17 +48,38 @@ struct Decoding {
 inline std::string next_name(const std::string& state) { return state + "_next"; }
 
 inline std::string read_bytes(const std::filesystem::path& path) {
+  constexpr std::uintmax_t kMostBytes = std::uintmax_t{1} << 31;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) throw Error(path.string() + " is not there, or no plain file; check the path");
+  if (std::filesystem::file_size(path, error) > kMostBytes) throw Error(path.string() + " is larger than 2 GB; give another file");
   std::ifstream file(path, std::ios::binary);
-  if (!file || !std::filesystem::is_regular_file(path)) {
-    throw Error(path.string() + " is not there; check the path of the bundle");
-  }
+  if (!file) throw Error(path.string() + " cannot be read; make it readable");
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+// Whether a version such as 1.22.1 is `least` or newer, number by number; what is left out is 0.
+inline bool is_new_enough(const std::string& version, const std::string& least) {
+  std::istringstream own(version), needed(least);
+  for (int part = 0; part < 8; ++part) {
+    unsigned long left = 0, right = 0;
+    char dot = 0;
+    if (!(own >> left)) left = 0;
+    if (!(needed >> right)) right = 0;
+    if (left != right) return left > right;
+    own >> dot, needed >> dot;
+  }
+  return true;
+}
+
 // Opening one reads the manifest and verifies every file that it lists, the model files excepted: `read_artifact` does.
+// Whatever is read later is one of those files; each lies in the folder, links followed, and has the size and digest listed.
 class Bundle {
  public:
   explicit Bundle(std::filesystem::path folder) : folder_(std::move(folder)) {
+    if (std::error_code error; std::filesystem::is_regular_file(folder_, error)) {
+      throw Error(folder_.string() + " is a file, expected a bundle folder; unpack it: unzip -q " + folder_.string() +
+                  " -d FOLDER");
+    }
     const auto path = folder_ / "manifest.json";
     const Json manifest = Json::parse(read_bytes(path), path.string());
     if (const auto version = manifest.at("schema_version").integer(); version != 1) {
@@ -72,6 +95,9 @@ class Bundle {
     tokenizer_text = entry.at("text").string();
     tokenizer_ids = integers(entry.at("ids"));
     golden_path = manifest.at("golden").string();
+    if (const Json* vectors = manifest.find("sampler"); vectors != nullptr && !vectors->is_null()) {
+      sampler_path = vectors->string();
+    }
     if (const Json* learned = manifest.find("initial_state"); initial_state == "learned") {
       if (learned == nullptr) throw Error(path.string() + " names no learned first state; export the bundle again");
       initial_state_path = learned->string();
@@ -85,7 +111,7 @@ class Bundle {
   // The bytes of a file that the manifest lists, and that was verified with it.
   std::string read(const std::string& name) const {
     for (const std::string& known : listed_) {
-      if (known == name) return read_bytes(folder_ / name);
+      if (known == name) return read_bytes(inside(name));
     }
     throw Error((folder_ / name).string() + " is not among the files of the manifest; export the bundle again");
   }
@@ -93,16 +119,24 @@ class Bundle {
   // Checks size and digest of a model file and returns where it is.
   std::filesystem::path read_artifact(const Artifact& artifact) const {
     verified(artifact.path, artifact.bytes, artifact.sha256);
-    return folder_ / artifact.path;
+    return inside(artifact.path);
   }
 
-  // The artifact of `format` and `graph` at `path`, or the first one where no path is given.
-  const Artifact& choose(const std::string& format, const std::string& graph, const std::optional<std::string>& path) const {
-    std::string known;
+  // The artifact of `format` and `graph` at `path`, or where no path is given the first one that a runtime of this version runs.
+  const Artifact& choose(const std::string& format, const std::string& graph, const std::optional<std::string>& path,
+                         const std::string& version = "") const {
+    std::string known, needed;
     for (const Artifact& artifact : artifacts) {
-      const bool fits = artifact.format == format && artifact.graph == graph;
-      if (fits && (!path || *path == artifact.path)) return artifact;
-      if (fits) known += (known.empty() ? "" : ", ") + artifact.path;
+      if (artifact.format != format || artifact.graph != graph) continue;
+      known += (known.empty() ? "" : ", ") + artifact.path;
+      if (path && *path != artifact.path) continue;
+      const std::string& least = artifact.requires_runtime;
+      if (version.empty() || least.empty() || is_new_enough(version, least)) return artifact;
+      if (needed.empty() || is_new_enough(needed, least)) needed = least;
+    }
+    if (!needed.empty()) {
+      throw Error(path.value_or("every " + graph + " file of the bundle") + " needs onnxruntime " + needed +
+                  " or newer, this is " + version + "; update it or choose another artifact");
     }
     throw Error(folder_.string() + " has no " + format + " artifact of a " + graph + " graph" +
                 (path ? " named " + *path : "") + "; this example runs " +
@@ -148,7 +182,7 @@ class Bundle {
 
   std::map<std::string, Graph> graphs;
   std::map<std::string, std::int64_t> sizes;
-  std::string initial_state, initial_state_path, golden_path, tokenizer_path, tokenizer_kind, tokenizer_text;
+  std::string initial_state, initial_state_path, golden_path, sampler_path, tokenizer_path, tokenizer_kind, tokenizer_text;
   std::vector<std::int64_t> tokenizer_ids;
   Decoding decoding;
   std::vector<Artifact> artifacts;
@@ -166,6 +200,9 @@ class Bundle {
       TensorSpec tensor{entry.at("name").string(), entry.at("role").string(), entry.at("dtype").string(), "", {}};
       if (const Json* below = entry.find("below")) tensor.below = below->string();
       for (const Json& axis : entry.at("axes").array()) tensor.axes.push_back(axis.string());
+      for (const TensorSpec& other : found) {
+        if (other.name == tensor.name) throw Error("a graph has two tensors named " + tensor.name + "; export the bundle again");
+      }
       found.push_back(std::move(tensor));
     }
     return found;
@@ -175,7 +212,10 @@ class Bundle {
     for (const Json& graph : contract.at("graphs").array()) {
       graphs[graph.at("name").string()] = {read_tensors(graph.at("inputs")), read_tensors(graph.at("outputs"))};
     }
-    for (const auto& [axis, size] : contract.at("sizes").object()) sizes[axis] = size.integer();
+    for (const auto& [axis, size] : contract.at("sizes").object()) {
+      sizes[axis] = size.integer();
+      if (sizes[axis] < 1) throw Error("the axis " + axis + " has the size 0, expected 1 or more; export the bundle again");
+    }
     initial_state = contract.at("initial_state").string();
   }
 
@@ -201,16 +241,31 @@ class Bundle {
     for (const auto& [axis, size] : narrowing.at("axes").object()) artifact.axes[axis] = size.integer();
     for (const auto& [tensor, dtype] : narrowing.at("dtypes").object()) artifact.dtypes[tensor] = dtype.string();
     artifact.runtime_state = narrowing.at("runtime_state").boolean();
+    if (const Json* requires_all = entry.find("requires"); requires_all != nullptr && requires_all->find("onnxruntime") != nullptr) {
+      artifact.requires_runtime = requires_all->at("onnxruntime").string();
+      if (artifact.requires_runtime.find_first_not_of("0123456789.") != std::string::npos || artifact.requires_runtime.empty()) {
+        throw Error(artifact.path + " requires onnxruntime " + artifact.requires_runtime + ", which is no version; export again");
+      }
+    }
     return artifact;
   }
 
+  // The place of a file in the folder; throws where its name or a link leads out of it.
+  std::filesystem::path inside(const std::string& name) const {
+    std::istringstream parts(name);
+    bool within = !name.empty() && name.back() != '/' && name.find_first_of("\\:") == std::string::npos;
+    for (std::string part; within && std::getline(parts, part, '/');) within = !part.empty() && part != "." && part != "..";
+    std::error_code error;
+    const auto root = std::filesystem::weakly_canonical(folder_, error), own = std::filesystem::weakly_canonical(root / name, error);
+    within = within && !error && std::mismatch(root.begin(), root.end(), own.begin(), own.end()).first == root.end();
+    if (!within) throw Error("the manifest names " + name + ", which is outside of the bundle; copy the bundle again");
+    return folder_ / name;
+  }
+
   void verified(const std::string& name, std::int64_t bytes, const std::string& digest) const {
-    const std::filesystem::path inside(name);
-    for (const auto& part : inside) {
-      if (inside.is_absolute() || part == "..") throw Error("the manifest names " + name + ", which is outside of the bundle");
-    }
-    const std::string found = read_bytes(folder_ / inside);
-    const std::string where = (folder_ / inside).string();
+    const std::filesystem::path path = inside(name);
+    const std::string found = read_bytes(path);
+    const std::string where = path.string();
     if (found.size() != static_cast<std::size_t>(bytes)) {
       throw Error(where + " has " + std::to_string(found.size()) + " bytes, the manifest says " + std::to_string(bytes) +
                   "; copy the bundle again");

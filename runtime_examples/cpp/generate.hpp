@@ -13,7 +13,7 @@ namespace edgernn {
 struct Options {
   std::int64_t length = 200;
   Sampling sampling;
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;  // of the random numbers, one a token; any
 };
 
 using OnToken = std::function<void(std::int64_t)>;
@@ -32,7 +32,6 @@ inline std::vector<std::int64_t> write(const Runtime& runtime, std::vector<std::
   const Decoding& decoding = bundle.decoding;
   const auto length = decoding.length > 0 ? std::min(options.length, decoding.length) : options.length;
   const auto ends = [&](std::int64_t id) { return std::count(decoding.stop.begin(), decoding.stop.end(), id) > 0; };
-  Uniform uniform(options.seed);
   std::vector<std::int64_t> written;
   if (pending.empty()) throw Error("there is no token to feed; give a prompt of at least one character");
   while (static_cast<std::int64_t>(written.size()) < length) {
@@ -45,8 +44,8 @@ inline std::vector<std::int64_t> write(const Runtime& runtime, std::vector<std::
       state = std::move(results.state);
     }
     std::vector<float> row = last_row(results.outputs.at(logits));
-    for (const std::int64_t id : decoding.suppress) row.at(static_cast<std::size_t>(id)) = -HUGE_VALF;
-    const std::int64_t token = sample(row, options.sampling, uniform());
+    suppress(row, decoding.suppress);
+    const std::int64_t token = sample(row, options.sampling, uniform_at(options.seed, written.size()));
     if (ends(token)) break;  // ends the text and is no part of it
     written.push_back(token);
     on_token(token);

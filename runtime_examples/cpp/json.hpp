@@ -1,6 +1,8 @@
-// A strict JSON reader (RFC 8259) for manifests and tokenizers.
+// A strict JSON reader (RFC 8259) for manifests and tokenizers. An object that has a name twice is refused: which of the two
+// counts would be anybody's guess.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <string>
@@ -27,6 +29,8 @@ class Json {
   const Object& object() const { return get<Object>("an object"); }
   double number() const { return get<double>("a number"); }
   bool boolean() const { return get<bool>("true or false"); }
+  bool is_string() const { return std::holds_alternative<std::string>(value_); }
+  bool is_null() const { return std::holds_alternative<std::nullptr_t>(value_); }
 
   // A whole number from 0 to 2^53, in which a double is exact.
   std::int64_t integer() const {
@@ -47,6 +51,11 @@ class Json {
   const Json& at(std::string_view key) const {
     if (const Json* found = find(key)) return *found;
     throw Error(where_ + " has no \"" + std::string(key) + "\"; export the bundle again");
+  }
+
+  const Json& at(std::size_t index) const {
+    if (index < array().size()) return array()[index];
+    throw Error(where_ + " has no element " + std::to_string(index) + "; export the bundle again");
   }
 
  private:
@@ -137,6 +146,10 @@ class JsonReader {
       object.emplace_back(std::move(name), std::move(value));
     } while (take(','));
     if (!take('}')) fail("',' or '}'");
+    std::vector<std::string_view> names;
+    for (const auto& member : object) names.push_back(member.first);
+    std::sort(names.begin(), names.end());
+    if (std::adjacent_find(names.begin(), names.end()) != names.end()) fail("every name of an object once");
     return object;
   }
 
@@ -168,7 +181,9 @@ class JsonReader {
       if (at_ < text_.size() && (text_[at_] == '+' || text_[at_] == '-')) ++at_;
       digits();
     }
-    return std::strtod(std::string(text_.substr(start, at_ - start)).c_str(), nullptr);
+    const double value = std::strtod(std::string(text_.substr(start, at_ - start)).c_str(), nullptr);
+    if (!std::isfinite(value)) fail("a number that a double holds");
+    return value;
   }
 
   std::string read_string() {
@@ -179,6 +194,11 @@ class JsonReader {
       else read_escape(out);
     }
     if (at_ >= text_.size()) fail("'\"'");
+    for (std::size_t at = 0; at < out.size();) {
+      const std::size_t length = character_length(out, at);
+      if (length == 0) fail("UTF-8");
+      at += length;
+    }
     ++at_;
     return out;
   }

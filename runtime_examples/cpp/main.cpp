@@ -1,5 +1,6 @@
 // edgernn_run BUNDLE: writes text or a caption, checks the device against the golden run, or times a step.
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -8,6 +9,7 @@
 
 #include "generate.hpp"
 #include "golden.hpp"
+#include "vectors.hpp"
 
 namespace {
 
@@ -42,6 +44,15 @@ std::int64_t to_count(const std::string& flag, const std::string& text) {
   return static_cast<std::int64_t>(value);
 }
 
+std::uint64_t to_seed(const std::string& text) {
+  errno = 0;
+  const std::uint64_t seed = std::strtoull(text.c_str(), nullptr, 10);
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || errno != 0) {
+    throw Error("--seed is " + text + ", expected a whole number of 0 to 18446744073709551615; give one");
+  }
+  return seed;
+}
+
 Arguments read_arguments(int count, char** values) {
   Arguments arguments;
   for (int index = 1; index < count; ++index) {
@@ -57,7 +68,7 @@ Arguments read_arguments(int count, char** values) {
     else if (flag == "--image") arguments.image = value();
     else if (flag == "--artifact") arguments.artifact = value();
     else if (flag == "--length") arguments.options.length = to_count(flag, value());
-    else if (flag == "--seed") arguments.options.seed = static_cast<std::uint64_t>(to_count(flag, value()));
+    else if (flag == "--seed") arguments.options.seed = to_seed(value());
     else if (flag == "--temperature") arguments.temperature = to_number(flag, value());
     else if (flag == "--top-k") arguments.top_k = to_count(flag, value());
     else if (flag == "--top-p") arguments.top_p = to_number(flag, value());
@@ -94,6 +105,11 @@ int run_check(const Session& session) {
     std::printf("%-16s %.3g of %.3g %s\n", line.name.c_str(), line.worst, line.tolerance, line.ok() ? "ok" : "FAILED");
     ok = ok && line.ok();
   }
+  if (const auto tally = replay_vectors(session.bundle)) {
+    std::printf("%-16s %zu numbers, %zu tokens, %zu wrong %s\n", "sampler", tally->numbers, tally->tokens, tally->wrong,
+                tally->wrong == 0 ? "ok" : "FAILED");
+    ok = ok && tally->wrong == 0;
+  }
   return ok ? 0 : 1;
 }
 
@@ -120,11 +136,11 @@ void run_write(const Session& session, const Arguments& arguments) {
   options.sampling = {arguments.temperature.value_or(defaults.temperature), arguments.top_k.value_or(defaults.top_k),
                       arguments.top_p.value_or(defaults.top_p)};
   check(options.sampling);
-  bool first = true;
+  Tokenizer::Writing writing(tokenizer);
   const auto show = [&](const std::string& text) {
-    if (!arguments.json) std::fputs(text.c_str(), stdout), std::fflush(stdout);
+    if (!arguments.json) std::fwrite(text.data(), 1, text.size(), stdout), std::fflush(stdout);
   };
-  const OnToken on_token = [&](std::int64_t id) { show(tokenizer.piece(id, first)), first = false; };
+  const OnToken on_token = [&](std::int64_t id) { show(writing.piece(id)); };
   std::vector<std::int64_t> tokens;
   if (arguments.image.empty()) {
     tokenizer.encode(arguments.prompt);  // a prompt that the model cannot read is refused before it is echoed
@@ -134,7 +150,7 @@ void run_write(const Session& session, const Arguments& arguments) {
     if (!session.bundle.captions()) throw Error("this bundle writes text, not captions; give --prompt TEXT");
     tokens = caption(session, read_picture(arguments.image, session.bundle), options, on_token);
   }
-  show("\n");
+  show(writing.end() + "\n");
   if (!arguments.json) return;
   std::string ids;
   for (const std::int64_t id : tokens) ids += (ids.empty() ? "" : ", ") + std::to_string(id);
@@ -152,10 +168,16 @@ int main(int count, char** values) {
     if (arguments.time > 0) run_time(*session, arguments.time);
     else run_write(*session, arguments);
     return 0;
-  } catch (const std::exception& error) {
+  } catch (const Error& error) {
     std::string line = error.what();
-    std::replace(line.begin(), line.end(), '\n', ' ');
+    std::replace_if(line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
     std::fprintf(stderr, "%s\n", line.c_str());
+    return 2;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "there is not enough memory for this bundle; expected some; close another program\n");
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "the bundle is not what this example reads (%s); export it again\n", error.what());
     return 2;
   }
 }

@@ -22,6 +22,17 @@ inline void check(const Sampling& options) {
   if (!(options.top_p > 0 && options.top_p <= 1)) throw Error("--top-p takes a number above 0 and at most 1");
 }
 
+// Makes ids impossible.
+inline void suppress(std::vector<float>& logits, const std::vector<std::int64_t>& ids) {
+  for (const std::int64_t id : ids) {
+    if (id < 0 || id >= static_cast<std::int64_t>(logits.size())) {
+      throw Error("the id " + std::to_string(id) + " is suppressed, the model has " + std::to_string(logits.size()) +
+                  " tokens; export the bundle again");
+    }
+    logits[static_cast<std::size_t>(id)] = -HUGE_VALF;
+  }
+}
+
 // Chooses a token id. `logits` [V], minus infinity where a token must not come; `uniform` in [0, 1) decides, so that the
 // same numbers give the same text everywhere. Ties go to the lower id.
 inline std::int64_t sample(const std::vector<float>& logits, const Sampling& options, double uniform) {
@@ -49,20 +60,12 @@ inline std::int64_t sample(const std::vector<float>& logits, const Sampling& opt
   return order[std::min<std::size_t>(chosen - cumulative.begin(), cumulative.size() - 1)];
 }
 
-// SplitMix64 (Steele et al. 2014): the Kotlin and Swift examples draw the same numbers from a seed.
-class Uniform {
- public:
-  explicit Uniform(std::uint64_t seed) : state_(seed) {}
-
-  double operator()() {
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-  }
-
- private:
-  std::uint64_t state_;
-};
+// The number in [0, 1) of a seed that decides the token at `position`: SplitMix64 (Steele et al. 2014), as in every example.
+inline double uniform_at(std::uint64_t seed, std::uint64_t position) {
+  std::uint64_t z = seed + (position + 1) * 0x9E3779B97F4A7C15;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+  return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
 
 }  // namespace edgernn

@@ -78,14 +78,14 @@ struct Session::Graphs {
 
 std::unique_ptr<Session> Session::load(const std::filesystem::path& folder, const std::optional<std::string>& artifact) {
   Bundle bundle(folder);
-  const Artifact chosen = bundle.choose("onnx", "step", artifact);
+  const Artifact chosen = bundle.choose("onnx", "step", artifact, Ort::GetVersionString());
   return std::make_unique<Session>(std::move(bundle), chosen);
 }
 
 Session::Session(Bundle opened, const Artifact& chosen) try
     : Runtime(std::move(opened)), artifact_(chosen), graphs_(std::make_unique<Graphs>()) {
   graphs_->step.emplace(graphs_->env, bundle, artifact_);
-  if (bundle.captions()) graphs_->encode.emplace(graphs_->env, bundle, bundle.choose("onnx", "encode", {}));
+  if (bundle.captions()) graphs_->encode.emplace(graphs_->env, bundle, bundle.choose("onnx", "encode", {}, Ort::GetVersionString()));
 } catch (const Ort::Exception& error) {
   throw Error("ONNX Runtime cannot open " + chosen.path + ": " + error.what());
 }
@@ -122,7 +122,8 @@ Results Session::encode(const Tensor& image) const {
     throw Error(std::string("the encode graph does not run: ") + error.what());
   }
   for (const auto& first : Graph::with_role(graphs_->encode->spec.outputs, "state")) {
-    results.state[first.name] = std::move(results.outputs.extract(first.name).mapped());
+    auto found = results.outputs.extract(first.name);
+    if (!found.empty()) results.state[first.name] = std::move(found.mapped());
   }
   return results;
 }

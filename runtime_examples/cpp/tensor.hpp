@@ -40,12 +40,14 @@ struct Tensor {
 using Tensors = std::map<std::string, Tensor>;
 using State = Tensors;  // by the names that the contract gives its states, each [L, 1, H]
 
+inline constexpr std::size_t kMostElements = std::size_t{1} << 26;  // far more than a step has: memory stays bounded
+
 // The number of elements of a shape; throws where an axis is negative or the product does not fit.
 inline std::size_t element_count(const Shape& shape) {
   std::size_t count = 1;
   for (const std::int64_t size : shape) {
-    if (size < 0 || (size > 0 && count > std::numeric_limits<std::int32_t>::max() / static_cast<std::size_t>(size))) {
-      throw Error("an axis of " + std::to_string(size) + " elements; expected a tensor of fewer than 2^31 elements");
+    if (size < 0 || (size > 0 && count > kMostElements / static_cast<std::size_t>(size))) {
+      throw Error("an axis of " + std::to_string(size) + " elements; expected a tensor of at most 2^26; export the bundle again");
     }
     count *= static_cast<std::size_t>(size);
   }

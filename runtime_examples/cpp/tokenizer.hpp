@@ -1,89 +1,181 @@
-// Text to token ids and back, for bundles of characters and of captions.
+// Text to token ids and back, for every kind of tokens that edgernn writes: char, byte, word, bpe and caption.
 #pragma once
 
 #include <unordered_map>
 
 #include "bundle.hpp"
+#include "bytepairs.hpp"
 
 namespace edgernn {
 
 class Tokenizer {
  public:
   // Reads tokenizer.json and makes sure that it encodes the manifest's text as the manifest says.
-  explicit Tokenizer(const Bundle& bundle) : words_(bundle.tokenizer_kind == "caption") {
-    if (!words_ && bundle.tokenizer_kind != "char") {
-      throw Error("the tokenizer is of the kind " + bundle.tokenizer_kind +
-                  ", expected char or caption; this example reads no other: "
-                  "use a library of the Hugging Face tokenizers format");
+  explicit Tokenizer(const Bundle& bundle) : kind_(bundle.tokenizer_kind) {
+    const bool known = kind_ == "char" || kind_ == "byte" || kind_ == "word" || kind_ == "bpe" || kind_ == "caption";
+    if (!known) {
+      throw Error("the tokenizer is of kind " + kind_ +
+                  ", expected char, byte, word, bpe or caption; use a library of the Hugging Face tokenizers format");
     }
     const Json file = Json::parse(bundle.read(bundle.tokenizer_path), bundle.tokenizer_path);
-    const auto& entries = file.at("model").at("vocab").object();
-    const auto rows = static_cast<std::size_t>(bundle.size(bundle.token_input().below));
-    tokens_.resize(rows);
-    for (const auto& [token, id] : entries) {
-      if (const auto index = static_cast<std::size_t>(id.integer()); index < rows) tokens_[index] = token;
-      ids_[token] = id.integer();
+    read_vocabulary(file.at("model").at("vocab"), bundle.size(bundle.token_input().below));
+    if (bytes_or_pairs()) pairs_.emplace(ids_, kind_ == "bpe" ? &file.at("model").at("merges") : nullptr);
+    if (kind_ == "word" || kind_ == "caption") {
+      const auto unknown = ids_.find(file.at("model").at("unk_token").string());
+      if (unknown != ids_.end()) unknown_ = unknown->second;
     }
-    if (entries.size() != rows || ids_.size() != rows) {
-      throw Error("the tokenizer has " + std::to_string(entries.size()) + " tokens, the model has " + std::to_string(rows) +
-                  "; export the bundle again");
+    if (kind_ == "word" || kind_ == "caption" || kind_ == "bpe") {
+      const Json& before = file.at("pre_tokenizer");
+      const Json* part = kind_ == "bpe" ? &before.at("pretokenizers").at(0) : &before;
+      pattern_.emplace(part->at("pattern").at("Regex").string());
     }
-    if (encode(bundle.tokenizer_text, Unknown::kSkip) != bundle.tokenizer_ids) {
+    check_recorded(bundle);
+  }
+
+  // Throws Error naming the first character that the model does not know; an unknown word is its id for that.
+  std::vector<std::int64_t> encode(std::string_view text) const { return encode(text, false); }
+
+  std::string decode(const std::vector<std::int64_t>& ids) const {
+    Writing writing(*this);
+    std::string text;
+    for (const std::int64_t id : ids) text += writing.piece(id);
+    return text + writing.end();
+  }
+
+  // A text that is written token by token: pieces of whole characters, which may span several tokens.
+  class Writing {
+   public:
+    explicit Writing(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+    // What a token completes of the text.
+    std::string piece(std::int64_t id) {
+      std::string text = tokenizer_.kind_ == "caption" && begun_ ? " " : "";
+      begun_ = true;
+      for (const char byte : tokenizer_.bytes_.at(static_cast<std::size_t>(id))) {
+        stream_.add(static_cast<unsigned char>(byte), text);
+      }
+      return text;
+    }
+
+    // What is left at the end.
+    std::string end() {
+      std::string text;
+      stream_.end(text);
+      return text;
+    }
+
+   private:
+    const Tokenizer& tokenizer_;
+    Utf8Stream stream_;
+    bool begun_ = false;
+  };
+
+ private:
+  bool bytes_or_pairs() const { return kind_ == "byte" || kind_ == "bpe"; }
+
+  void read_vocabulary(const Json& vocabulary, std::int64_t rows) {
+    for (const auto& [token, id] : vocabulary.object()) ids_[token] = id.integer();
+    bytes_.resize(ids_.size());
+    std::size_t seen = 0;
+    for (const auto& [token, id] : ids_) {
+      if (id >= static_cast<std::int64_t>(bytes_.size())) break;
+      bytes_[static_cast<std::size_t>(id)] = bytes_or_pairs() ? spelled_bytes(token) : token;
+      ++seen;
+    }
+    std::vector<bool> taken(bytes_.size());
+    for (const auto& [token, id] : ids_) {
+      if (id < static_cast<std::int64_t>(taken.size())) taken[static_cast<std::size_t>(id)] = true;
+    }
+    if (seen != bytes_.size() || std::count(taken.begin(), taken.end(), false) > 0 || rows != static_cast<std::int64_t>(seen)) {
+      throw Error("the tokenizer has " + std::to_string(ids_.size()) + " tokens, the model has " + std::to_string(rows) +
+                  ", or an id comes twice; export the bundle again");
+    }
+  }
+
+  void check_recorded(const Bundle& bundle) const {
+    std::string text = bundle.tokenizer_text;
+    if (kind_ == "caption" && !normalize(text).empty()) return;  // it cannot be judged without the tables of NFKC
+    if (encode(text, true) != bundle.tokenizer_ids) {
       throw Error("tokenizer.json does not encode the manifest's text to the manifest's ids; export the bundle again");
     }
   }
 
-  // Throws Error naming the first character (or word) that the model does not know.
-  std::vector<std::int64_t> encode(std::string_view text) const { return encode(text, Unknown::kRefuse); }
-
-  std::string decode(const std::vector<std::int64_t>& ids) const {
-    std::string text;
-    for (const std::int64_t id : ids) text += piece(id, text.empty());
-    return text;
+  // Makes the text lower case, as far as ASCII goes; returns the first character that NFKC and lower case would change beyond it.
+  static std::string normalize(std::string& text) {
+    for (const std::string_view part : characters(text)) {
+      char& first = text[static_cast<std::size_t>(part.data() - text.data())];
+      if (first >= 'A' && first <= 'Z') first = static_cast<char>(first - 'A' + 'a');
+      else if (in_table(CHANGED, code_point(part))) return std::string(part);
+    }
+    return "";
   }
 
-  // What a token adds to a text; words are joined by a space.
-  std::string piece(std::int64_t id, bool first) const {
-    return (words_ && !first ? " " : "") + tokens_.at(static_cast<std::size_t>(id));
-  }
-
- private:
-  enum class Unknown { kRefuse, kSkip };
-
-  std::vector<std::int64_t> encode(std::string_view text, Unknown unknown) const {
+  std::vector<std::int64_t> encode(std::string_view given, bool skip) const {
+    std::string text(given);
     std::vector<std::int64_t> found;
-    for (const std::string_view part : words_ ? split(text) : characters(text)) {
-      if (const auto known = ids_.find(std::string(part)); known != ids_.end()) found.push_back(known->second);
-      else if (unknown == Unknown::kRefuse) {
-        throw Error("the prompt has " + json_string(part) + ", which is not among the " + std::to_string(tokens_.size()) +
-                    " tokens of the model; leave it out");
+    const auto all = characters(text);  // throws where it is not UTF-8
+    if (kind_ == "char") {
+      for (const std::string_view part : all) add_token(part, skip, found);
+      return found;
+    }
+    if (kind_ == "byte") return pairs_->encode(text);
+    if (kind_ == "caption") {
+      if (const std::string changed = normalize(text); !changed.empty()) {
+        throw Error("the text has " + json_string(changed) +
+                    ", which a caption has in another form; write it in lower case and in the normal form NFKC");
       }
     }
-    return words_ ? without_specials(found) : found;
-  }
-
-  // A caption's special tokens (<start> and its kin) are no words: a text never encodes to them.
-  std::vector<std::int64_t> without_specials(const std::vector<std::int64_t>& ids) const {
-    std::vector<std::int64_t> kept;
-    for (const std::int64_t id : ids) {
-      const std::string& token = tokens_[static_cast<std::size_t>(id)];
-      if (token.front() != '<' || token.back() != '>') kept.push_back(id);
+    for (const std::string_view piece : cut(text)) {
+      if (kind_ != "bpe") {
+        add_token(piece, skip, found);
+        continue;
+      }
+      const auto ids = pairs_->encode(piece);
+      found.insert(found.end(), ids.begin(), ids.end());
     }
-    return kept;
+    return found;
   }
 
-  static std::vector<std::string_view> split(std::string_view text) {
-    std::vector<std::string_view> words;
-    for (std::size_t at = text.find_first_not_of(' '); at < text.size(); at = text.find_first_not_of(' ', at)) {
-      words.push_back(text.substr(at, text.find(' ', at) - at));
-      at += words.back().size();
+  void add_token(std::string_view part, bool skip, std::vector<std::int64_t>& found) const {
+    const auto known = ids_.find(std::string(part));
+    if (known != ids_.end() && known->second != unknown_) {
+      found.push_back(known->second);
+    } else if (!skip && unknown_ >= 0) {
+      found.push_back(unknown_);
+    } else if (!skip) {
+      throw Error("the prompt has " + json_string(part) + ", which is not among the " + std::to_string(ids_.size()) +
+                  " tokens of the model; leave it out");
     }
-    return words;
   }
 
-  bool words_;
-  std::vector<std::string> tokens_;
+  // The matches of the pattern and, but for a caption, what lies between them.
+  std::vector<std::string_view> cut(std::string_view text) const {
+    std::vector<std::string_view> pieces;
+    Pattern::Search search(*pattern_, text);
+    const auto add_gap = [&](std::size_t from, std::size_t to) {
+      if (from < to && kind_ != "caption") pieces.push_back(text.substr(from, to - from));
+    };
+    std::size_t gap = 0;
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = search.match(at);
+      if (end == std::string_view::npos || end == at) {
+        at += character_length(text, at);
+        continue;
+      }
+      add_gap(gap, at);
+      pieces.push_back(text.substr(at, end - at));
+      gap = at = end;
+    }
+    add_gap(gap, text.size());
+    return pieces;
+  }
+
+  std::string kind_;
   std::unordered_map<std::string, std::int64_t> ids_;
+  std::vector<std::string> bytes_;  // what each token is in a text
+  std::int64_t unknown_ = -1;       // the id of an unknown word
+  std::optional<BytePairs> pairs_;
+  std::optional<Pattern> pattern_;
 };
 
 }  // namespace edgernn

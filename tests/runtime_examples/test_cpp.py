@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
+import struct
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import host_cases
 import numpy as np
 import onnxruntime
 import pytest
+import safetensors.numpy
 
 from edgernn.bundle import Bundle
 from edgernn.decoding.caption_writer import open_captioner
@@ -21,6 +26,7 @@ from edgernn.decoding.writer import write_text
 from edgernn.export.artifacts import ReducedOptions
 from edgernn.export.compression import Budget
 from edgernn.export.pack import export_bundle
+from edgernn.random_numbers import uniform_numbers
 from edgernn.storage import sha256
 
 SOURCES = Path(__file__).resolve().parents[2] / "runtime_examples" / "cpp"
@@ -44,7 +50,16 @@ def compile_program(target: Path, *arguments: str) -> Path:
 def text_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny LSTM in float32 and int8, a step and a decoder each. Read only."""
     folder = tmp_path_factory.mktemp("bundle") / "text"
-    export_bundle(checkpoint_folder, folder, to="onnx", precision=("float32", "int8"), decoding=True, steps=16, options=LOOSE)
+    export_bundle(
+        checkpoint_folder,
+        folder,
+        to="onnx",
+        precision=("float32", "int8"),
+        decoding=True,
+        steps=16,
+        options=LOOSE,
+        release=True,
+    )
     return folder
 
 
@@ -252,19 +267,164 @@ def test_what_this_example_cannot_read_is_named(run: Run, copy: Path) -> None:
     edit_manifest(copy, lambda m: m["artifacts"][0]["narrowing"].update(dtypes={"h": "float16"}))
     assert_refused(run(copy), "float16", "choose another artifact")
     edit_manifest(copy, lambda m: m["artifacts"][0]["narrowing"].update(dtypes={}))
-    edit_manifest(copy, lambda m: m["tokenizer"].update(kind="bpe"))
-    assert_refused(run(copy), "bpe")
+    edit_manifest(copy, lambda m: m["tokenizer"].update(kind="custom"))
+    assert_refused(run(copy), "of kind custom", "char, byte, word, bpe or caption")
     edit_manifest(copy, lambda m: m["tokenizer"].update(kind="char", ids=m["tokenizer"]["ids"][::-1]))
     assert_refused(run(copy), "does not encode")
 
 
-def test_no_damage_to_a_manifest_crashes_it(run: Run, copy: Path) -> None:
+@pytest.mark.parametrize("kind", host_cases.KINDS)
+def test_every_kind_of_tokens_is_read_as_the_library_reads_it(unit: Path, text_bundle: Path, tmp_path: Path, kind: str) -> None:
+    tokenizer = host_cases.tokenizer_of(kind)
+    folder = host_cases.with_tokenizer(text_bundle, tmp_path / "b", tokenizer)
+    texts, lists = host_cases.texts(5, 400), host_cases.id_lists(tokenizer, 6, 200)
+    command = [str(unit), "--tokens", str(folder)]
+    done = subprocess.run(command, input=json.dumps([*texts, *lists]).encode(), capture_output=True, check=False, timeout=120)
+    lines = done.stdout.decode().splitlines()
+    assert len(lines) == len(texts) + len(lists), (done.stdout, done.stderr)
+    refused = 0
+    for line, given in zip(lines, texts, strict=False):
+        if kind == "caption" and line == "!":
+            refused += 1  # what NFKC and lower case may change is refused, never guessed
+            assert not given.isascii(), given
+            continue
+        wanted = host_cases.reference(tokenizer, given)
+        assert line == ("!" if wanted is None else "".join(f"{token} " for token in wanted)), repr(given)
+    assert refused < len(texts) * 0.9
+    for line, ids in zip(lines[len(texts) :], lists, strict=True):
+        pieces = [bytes.fromhex(piece).decode() for piece in line.split("|")]  # no piece splits a character
+        assert "".join(pieces) == tokenizer.decode(ids)
+
+
+def test_random_numbers_are_those_of_the_library(unit: Path) -> None:
+    places = [(1234567, position) for position in range(5)] + [(0, 0), (2**64 - 1, 3), (7, 2**53), (2**53, 11)]
+    lines = "".join(f"{seed} {position}\n" for seed, position in places)
+    done = subprocess.run([str(unit), "--uniform"], input=lines, capture_output=True, encoding="utf-8", check=True, timeout=60)
+    wanted = [float(uniform_numbers(seed, 1, position=position)[0]) for seed, position in places]
+    assert [float(line) for line in done.stdout.split()] == wanted
+
+
+def test_one_seed_writes_the_text_of_the_library(run: Run, text_bundle: Path) -> None:
+    for seed in (7, 2**64 - 1):
+        wanted = write_text(text_bundle, "the quick", length=500, temperature=0.8, seed=seed, artifact="onnx/step.onnx")
+        done = run(text_bundle, "--prompt", "the quick", "--length", 500, "--temperature", 0.8, "--seed", seed, "--json")
+        assert json.loads(done.stdout)["tokens"] == wanted["tokens"]
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", str(2**64), "x", "", "0x10"])
+def test_seeds_that_are_none_are_refused(run: Run, text_bundle: Path, seed: str) -> None:
+    assert_refused(run(text_bundle, "--seed", seed), "0 to 18446744073709551615")
+
+
+def test_the_vectors_of_the_sampler_are_replayed(run: Run, copy: Path) -> None:
+    assert run(copy, "--check").stdout.splitlines()[-1].endswith(", 0 wrong ok")
+    whole = (copy / "sampler.json").read_bytes()
+    vectors = json.loads(whole)
+    vectors["uniforms"][0]["values"][0] += 2.0**-53
+    vectors["tokens"][-1]["token"] += 1
+    host_cases.replace(copy, "sampler.json", json.dumps(vectors).encode())
+    done = run(copy, "--check")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[-1].endswith(", 2 wrong FAILED")
+    for content in (b"", b"{}", whole.replace(b"splitmix64", b"other"), whole.replace(b'"top_k":', b'"top_k": -1, "x":')):
+        host_cases.replace(copy, "sampler.json", content)
+        done = run(copy, "--check")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    edit_manifest(copy, lambda m: m["files"].pop("sampler.json"))
+    assert "is not among the files of the manifest" in run(copy, "--check").stderr
+    edit_manifest(copy, lambda m: m.pop("sampler"))
+    assert run(copy, "--check").returncode == 0
+
+
+@pytest.mark.parametrize("artifact", ["onnx/step.onnx", "onnx/step-int8.onnx"])
+def test_a_short_record_of_the_logits_is_replayed(run: Run, copy: Path, artifact: str) -> None:
+    host_cases.shorten_golden(copy)
+    done = run(copy, "--check", "--artifact", artifact)
+    assert done.returncode == 0, done.stderr
+    for name in ("logits.at_columns", "logits.largest", "logits.log_sum"):
+        assert name in done.stdout
+        tensors = safetensors.numpy.load_file(copy / "golden.safetensors")
+        whole = tensors[name].copy()
+        tensors[name].flat[-1] += 40
+        host_cases.replace(copy, "golden.safetensors", safetensors.numpy.save(tensors))
+        done = run(copy, "--check", "--artifact", artifact)
+        assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [name]
+        host_cases.replace(copy, "golden.safetensors", safetensors.numpy.save({**tensors, name: whole}))
+    tensors = safetensors.numpy.load_file(copy / "golden.safetensors")
+    tensors["logits.largest_ids"].flat[3] = 10**6
+    host_cases.replace(copy, "golden.safetensors", safetensors.numpy.save(tensors))
+    done = run(copy, "--check")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "parts of logits that do not fit" in done.stderr
+
+
+def test_an_older_runtime_is_named(run: Run, copy: Path) -> None:
+    edit_manifest(copy, lambda m: m["artifacts"][0].update(requires={"onnxruntime": "99.1"}))
+    first, second = steps(copy)
+    said = f"{first} needs onnxruntime 99.1 or newer, this is {onnxruntime.__version__}"
+    assert_refused(run(copy, "--artifact", first), said)
+    assert json.loads(run(copy, "--json", "--length", 1).stdout)["artifact"] == second  # none was named: the next one is taken
+    for least in ("1", "1.17", "1.17.0", onnxruntime.__version__):
+        edit_manifest(copy, lambda m, least=least: m["artifacts"][0].update(requires={"onnxruntime": least}))
+        assert run(copy, "--artifact", first, "--length", 1).returncode == 0
+
+
+def test_what_leads_out_of_the_bundle_is_refused(run: Run, copy: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "tokenizer.json"
+    (copy / "tokenizer.json").rename(outside)
+    (copy / "tokenizer.json").symlink_to(outside)
+    assert_refused(run(copy), "tokenizer.json, which is outside")
+    (copy / "tokenizer.json").unlink()
+    outside.rename(copy / "own.json")
+    (copy / "tokenizer.json").symlink_to("own.json")
+    assert run(copy, "--length", 1).returncode == 0
+    (copy / "tokenizer.json").unlink()
+    os.mkfifo(copy / "tokenizer.json")
+    assert_refused(run(copy), "no plain file")
+    edit_manifest(copy, lambda m: m["files"].pop("tokenizer.json"))
+    assert_refused(run(copy), "is not among the files of the manifest")
+
+
+def test_what_is_no_folder_or_says_a_thing_twice_is_refused(run: Run, copy: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "b.edgernn"
+    packed.write_bytes(b"PK")
+    assert_refused(run(packed), f"unzip -q {packed} -d FOLDER")
     path = copy / "manifest.json"
-    whole = path.read_bytes()
+    path.write_text(path.read_text("utf-8").replace('"files":', '"golden": null, "files":'), "utf-8")
+    assert_refused(run(copy), "every name of an object once")
+
+
+def test_no_damage_is_more_than_a_line(unit: Path, run: Run, copy: Path, tmp_path: Path) -> None:
+    """Under sanitizers, hundreds of damaged manifests, tokenizers, recordings and vectors: each one line, or it is good."""
+    manifest = (copy / "manifest.json").read_bytes()
     random = np.random.default_rng(4)
-    for _ in range(40):
-        data = bytearray(whole[: int(random.integers(1, len(whole) + 1))])
-        data[int(random.integers(len(data)))] = int(random.integers(256))
-        path.write_bytes(data)
-        done = run(copy, "--length", 1)
-        assert done.returncode in (0, 2), (done.returncode, done.stderr)
+
+    def fuzz(folder: Path, name: str, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        given = b"".join(struct.pack("<I", len(part)) + part for pair in pairs for part in pair)
+        command = [str(unit), "--fuzz", str(folder), name]
+        done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert re.fullmatch(r"[0-4]+", done.stderr.decode()), done.stderr[-2000:]
+        assert len(done.stderr) == len(pairs)
+
+    tokenizer = (copy / "tokenizer.json").read_bytes()
+    broken = host_cases.damaged_manifests(json.loads(manifest), 3, 300)
+    broken += [manifest[: int(random.integers(len(manifest)))] for _ in range(20)]
+    fuzz(copy, "tokenizer.json", [(content, tokenizer) for content in broken])
+    for content in broken[:20]:
+        (copy / "manifest.json").write_bytes(content)
+        done = run(copy, "--check")
+        assert done.returncode in {0, 1, 2}, (content, done.stderr)
+        assert done.stderr.count("\n") == (done.returncode == 2), done.stderr
+    (copy / "manifest.json").write_bytes(manifest)
+    bpe = host_cases.with_tokenizer(copy, tmp_path / "bpe", host_cases.tokenizer_of("bpe"))
+    for folder, name in ((copy, "golden.safetensors"), (copy, "sampler.json"), (bpe, "tokenizer.json")):
+        whole, listed = (folder / name).read_bytes(), json.loads((folder / "manifest.json").read_bytes())
+        pairs = []
+        for _ in range(30):
+            data = bytearray(whole)
+            at = int(random.integers(min(len(data), 3000)))
+            data[at : at + int(random.integers(0, 9))] = random.bytes(int(random.integers(0, 9)))
+            listed["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            pairs.append((json.dumps(listed).encode(), bytes(data)))
+        fuzz(folder, name, pairs)

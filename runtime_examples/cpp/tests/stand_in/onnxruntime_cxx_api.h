@@ -53,16 +53,22 @@ enum Slot {
   kReleaseSessionOptions = 100,
 };
 
-inline void* const* open() {
+struct Base {
+  void* const* (*get_api)(std::uint32_t);
+  const char* (*version)();
+};
+
+inline const Base* base() {
   const char* path = std::getenv("ONNXRUNTIME_LIBRARY");
   void* library = dlopen(path ? path : "libonnxruntime.so.1", RTLD_NOW);
   if (library == nullptr) throw Exception(dlerror());
-  struct Base {
-    void* const* (*get_api)(std::uint32_t);
-    const char* (*version)();
-  };
   const auto get_base = reinterpret_cast<const Base* (*)()>(dlsym(library, "OrtGetApiBase"));
-  void* const* api = get_base ? get_base()->get_api(17) : nullptr;
+  if (get_base == nullptr) throw Exception("the library is no ONNX Runtime");
+  return get_base();
+}
+
+inline void* const* open() {
+  void* const* api = base()->get_api(17);
   if (api == nullptr) throw Exception("the library is no ONNX Runtime of API version 17 or later");
   return api;
 }
@@ -100,6 +106,8 @@ struct Handle {
 };
 
 }  // namespace table
+
+inline std::string GetVersionString() { return table::base()->version(); }
 
 struct Env : table::Handle<table::kReleaseEnv> {
   Env(OrtLoggingLevel level, const char* name) { table::run(table::kCreateEnv, static_cast<int>(level), name, &pointer); }

@@ -1,0 +1,48 @@
+// The sampler's vectors of a bundle, sampler.json: random numbers and choices of tokens that every device must make alike.
+#pragma once
+
+#include "bundle.hpp"
+#include "sampler.hpp"
+
+namespace edgernn {
+
+// How many were replayed, and how many of them are not the recorded ones.
+struct Tally {
+  std::size_t numbers = 0, tokens = 0, wrong = 0;
+};
+
+inline std::int64_t replay_choice(const Json& choice) {
+  std::vector<float> logits;
+  std::vector<std::int64_t> impossible;
+  for (const Json& logit : choice.at("logits").array()) logits.push_back(static_cast<float>(logit.number()));
+  for (const Json& id : choice.at("suppress").array()) impossible.push_back(id.integer());
+  const Sampling options{choice.at("temperature").number(), choice.at("top_k").integer(), choice.at("top_p").number()};
+  check(options);
+  suppress(logits, impossible);
+  return sample(logits, options, choice.at("uniform").number());
+}
+
+// Nothing where the bundle has no vectors.
+inline std::optional<Tally> replay_vectors(const Bundle& bundle) {
+  if (bundle.sampler_path.empty()) return {};
+  const Json file = Json::parse(bundle.read(bundle.sampler_path), bundle.sampler_path);
+  if (file.at("version").integer() != 1 || file.at("generator").string() != "splitmix64") {
+    throw Error(bundle.sampler_path + " is not of version 1 and splitmix64; use an example that reads it");
+  }
+  Tally tally;
+  for (const Json& group : file.at("uniforms").array()) {
+    const auto seed = static_cast<std::uint64_t>(group.at("seed").integer());
+    auto position = static_cast<std::uint64_t>(group.at("position").integer());
+    for (const Json& value : group.at("values").array()) {
+      tally.wrong += value.number() != uniform_at(seed, position++) ? 1 : 0;
+      ++tally.numbers;
+    }
+  }
+  for (const Json& choice : file.at("tokens").array()) {
+    tally.wrong += replay_choice(choice) != choice.at("token").integer() ? 1 : 0;
+    ++tally.tokens;
+  }
+  return tally;
+}
+
+}  // namespace edgernn
