@@ -1,6 +1,7 @@
 """Files that are either whole or absent: written to a temporary name beside the target, then renamed.
 
-Every file that edgernn saves goes through here, so a crash, a kill or a full disk leaves what stood there before.
+Every file that edgernn saves goes through here, so a crash, a kill or a full disk leaves what stood there before. What a
+kill leaves beside it bears the mark of its process (owner.py), and whoever writes there next clears it away.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from edgernn import owner
 from edgernn.errors import StorageError
 from edgernn.side_files import is_side_file
 
@@ -37,6 +41,11 @@ _REMEDIES = {  # by what the system refused
     errno.ENFILE: "Close some programs and try again",
 }
 _OTHERS = "Choose another folder, or try again"
+_LEFT_OVER = re.compile(
+    rf"\.(?P<name>.+)\.(?:(?P<mark>{owner.MARK})-[0-9a-f]{{4}}|[0-9a-f]{{8}})\.(?P<kind>tmp|old)", re.DOTALL
+)
+_FORGOTTEN_SECONDS = 7 * 24 * 3600.0  # untouched for so long, a file whose process cannot be asked about is left over
+_SWAPS = 20  # tries at putting a folder in place while others put theirs
 
 
 @contextmanager
@@ -51,9 +60,10 @@ def replacing(target: Path) -> Iterator[Path]:
     """
     if not target.name:
         raise StorageError(f"{str(target)!r} names no file or folder to write; choose another path")
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = _beside(target, "tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        clear(target.parent, name=target.name)
         yield temporary
         if temporary.is_dir() and target.is_dir():
             _swap_folder(temporary, target)
@@ -67,15 +77,61 @@ def replacing(target: Path) -> Iterator[Path]:
         remove(temporary)
 
 
-def _swap_folder(new: Path, target: Path) -> None:
-    old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
-    target.rename(old)
+def clear(folder: Path, *, name: str | None = None) -> None:
+    """Clear away what killed processes left in ``folder``: beside the target ``name``, or beside any.
+
+    Half-written files go. A folder that was moved out of the way for a new one that never came goes back to its
+    place. What belongs to a living process stays; so does, for a week, what is from another machine. Never raises.
+    """
+    found = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        matches = ((folder / entry.name, _LEFT_OVER.fullmatch(entry.name)) for entry in entries)
+        found = [(path, match) for path, match in matches if match and name in {None, match["name"]}]
+    for path, match in sorted(found, key=lambda pair: pair[1]["kind"]):  # .old before .tmp
+        if not _left_over(path, match["mark"]):
+            continue
+        target = path.with_name(match["name"])
+        if match["kind"] == "old" and not target.exists():
+            with suppress(OSError):
+                path.rename(target)
+        else:
+            remove(path)
+
+
+def _left_over(path: Path, mark: str | None) -> bool:
+    """Return whether the process that made ``path`` has ended, or for one that cannot be asked, must have by now."""
+    state = owner.state_of(mark) if mark else "unknown"
+    if state != "unknown":
+        return state == "dead"
     try:
-        new.rename(target)
+        inside = list(path.rglob("*")) if path.is_dir() and not path.is_symlink() else []
+        touched = max(file.lstat().st_mtime for file in [path, *inside])
     except OSError:
-        old.rename(target)
-        raise
-    remove(old)
+        return False
+    return time.time() - touched > _FORGOTTEN_SECONDS
+
+
+def _beside(target: Path, kind: str) -> Path:
+    return target.with_name(f".{target.name}.{owner.own_mark()}-{uuid.uuid4().hex[:4]}.{kind}")
+
+
+def _swap_folder(new: Path, target: Path) -> None:
+    """Put ``new`` where ``target`` is; where others do the same at this moment, the last one's stays."""
+    for attempt in range(_SWAPS):
+        old = _beside(target, "old")
+        with suppress(FileNotFoundError):  # another one has just moved it out of the way
+            target.rename(old)
+        try:
+            new.rename(target)
+        except OSError:
+            if attempt + 1 < _SWAPS and target.is_dir() and new.is_dir():  # another one's came between
+                remove(old)
+                continue
+            with suppress(FileNotFoundError):
+                old.rename(target)
+            raise
+        remove(old)
+        return
 
 
 @contextmanager

@@ -156,7 +156,8 @@ def _jobs(chosen: _Chosen, contract: Contract, *, decoding: bool) -> list[Job]:
 
 
 def _refuse_foreign(out: Path) -> None:
-    """Replace nothing but a bundle."""
+    """Replace nothing but a bundle, and what a killed process left in one."""
+    storage.clear(out)
     if out.suffix == bundles.SUFFIX:
         if out.is_dir():
             raise UsageError(f"{out} is a folder, expected a {bundles.SUFFIX} file to write; choose another --out")

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     ("errors", "side_files", "strict_json"),
     ("inner_paths",),
-    ("storage", "installed", "wanted"),
+    ("owner", "storage", "installed", "wanted"),
     ("tensor_files",),
     ("contract_rules", "interface", "stored_weights", "formats", "random_numbers", "nats", "tolerances", "plots"),
     ("contract",),

@@ -12,7 +12,7 @@ import typer
 from edgernn.cli import tables
 from edgernn.cli.config import as_toml
 from edgernn.cli.output import progress_console, say, say_rule, say_sheet, stream, tell
-from edgernn.cli.training import budget_of
+from edgernn.cli.training import budget_of, not_learned, training
 from edgernn.contract import validated
 from edgernn.errors import UsageError
 from edgernn.parity.wording import size
@@ -26,6 +26,8 @@ app = typer.Typer(help="Train, export, verify and run a model on built-in data."
 
 _PROMPT = "The function returns "
 _SHOWN_SCENES = 6
+_MINUTES = 4.0  # enough to learn on one slow core
+_VERIFIED = " (the files compute what the model does; what it writes is noise all the same)"
 
 
 @app.callback()
@@ -36,6 +38,7 @@ def group(context: typer.Context) -> None:
 
 
 @app.command("text")
+@training()
 def text(
     out: Annotated[Path, typer.Option(help="Where run and bundle go; must not hold an older demo.")] = Path("demo-text"),
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 2.0,
@@ -62,6 +65,7 @@ def text(
 
 
 @app.command("captions")
+@training()
 def captions(
     out: Annotated[Path, typer.Option(help="Where run and bundle go; must not hold an older demo.")] = Path("demo-captions"),
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 4.0,
@@ -87,7 +91,7 @@ def _demo(out: Path, training: str, *, train: Callable[[Path, Reporter], Run], s
     """Train, export, verify, show what the bundle writes, and sum up; ``show`` returns what else to tell at the end."""
     from edgernn.export.pack import export_bundle
     from edgernn.parity.verify import verify_bundle
-    from edgernn.training.progress import Terminal
+    from edgernn.training.terminal import Terminal
 
     if (out / "run").exists():
         raise UsageError(f"{out} holds an older demo; remove it, or choose another --out")
@@ -95,7 +99,7 @@ def _demo(out: Path, training: str, *, train: Callable[[Path, Reporter], Run], s
     tell(f"1/4 {training}")
     run = train(out / "run", Terminal(progress_console()))
     if run.interrupted:
-        raise typer.Exit(130)
+        raise typer.Exit(128 + run.signal)
     tell("2/4 exporting")
     bundle = export_bundle(run.folder, out / "bundle", tell=tell)
     tell("3/4 verifying")
@@ -112,7 +116,9 @@ def _demo(out: Path, training: str, *, train: Callable[[Path, Reporter], Run], s
     if run.measured:
         say("captions   " + ", ".join(f"{name} {value:.3f}" for name, value in run.measured.items()))
     say(f"bundle     {out / 'bundle'}, {size(tables.total_bytes(bundle.manifest))}")
-    say(f"verified   {'yes' if report.passed else 'NO'}")
+    say(f"verified   {'yes' if report.passed else 'NO'}{_VERIFIED if report.passed and not run.learned else ''}")
+    if not run.learned:
+        say(f"learned    NO: {not_learned(run)}, for example with --minutes {_MINUTES:g}")
     say(f"all of it  {time.perf_counter() - began:.0f} s")
     for line in further:
         say(line)

@@ -12,7 +12,7 @@ from edgernn.cli import train_captions
 from edgernn.cli.choices import cell_names, completing, device_names, read_share, token_names
 from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console
-from edgernn.cli.training import budget_of, finish, options_of, refuse_changes
+from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
 
 app = typer.Typer(help="Train a model on your own data, or on what is built in.", no_args_is_help=True)
 
@@ -31,6 +31,7 @@ app.command("captions")(train_captions.captions)
 
 
 @app.command("text")
+@training()
 def text(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
@@ -61,6 +62,7 @@ def text(
     mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, dropout and samples.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.", **completing(device_names))] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; by default some are tried, the fastest kept.")] = None,
     config: Config = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -68,13 +70,14 @@ def text(
     """Train a recurrent language model. Ctrl-C ends the run cleanly; --resume goes on as if it had not stopped."""
     from edgernn.contract import validated
     from edgernn.training import run_text
-    from edgernn.training.progress import Terminal
+    from edgernn.training.terminal import Terminal
 
     reporter = Terminal(progress_console())
     if resume:
         refuse_changes(context)
         budget = budget_of(minutes=minutes, steps=steps, epochs=epochs)
-        finish(run_text.resume_text(out, budget=budget, device=device, reporter=reporter), "text", as_json=as_json)
+        run = run_text.resume_text(out, budget=budget, threads=threads, device=device, reporter=reporter)
+        finish(run, "text", as_json=as_json)
         return
     model = {"cell": cell, "hidden": hidden, "layers": layers, "dropout": dropout, "tied": tied}
     model |= {"embedding": (hidden if tied else 64) if embedding is None else embedding, "learned_initial_state": learned_state}

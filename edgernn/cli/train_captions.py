@@ -11,7 +11,7 @@ import typer
 from edgernn.cli.choices import caption_cell_names, completing, conditioning_names, device_names, read_share
 from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console, tell
-from edgernn.cli.training import budget_of, finish, options_of, refuse_changes
+from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
 
 _DEFAULT_MINUTES = 4.0
 _data, _model, _loss, _budget, _course = (
@@ -20,6 +20,7 @@ _data, _model, _loss, _budget, _course = (
 )
 
 
+@training()
 def captions(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
@@ -73,6 +74,7 @@ def captions(
     mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, order, dropout and samples.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.", **completing(device_names))] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; by default some are tried, the fastest kept.")] = None,
     config: Config = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -81,13 +83,14 @@ def captions(
     from edgernn.contract import validated
     from edgernn.training import run_captions
     from edgernn.training.captions import CaptionOptions
-    from edgernn.training.progress import Terminal
+    from edgernn.training.terminal import Terminal
 
     reporter = Terminal(progress_console())
     if resume:
         refuse_changes(context)
         budget = budget_of(minutes=minutes, steps=steps, epochs=epochs)
-        finish(run_captions.resume_captions(out, budget=budget, device=device, reporter=reporter), "captions", as_json=as_json)
+        run = run_captions.resume_captions(out, budget=budget, threads=threads, device=device, reporter=reporter)
+        finish(run, "captions", as_json=as_json)
         return
     found = validated(
         run_captions.CaptionData,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -9,13 +11,29 @@ import typer
 from edgernn.cli.config import from_command_line, given_budget
 from edgernn.cli.output import say, say_json, tell
 from edgernn.errors import UsageError
+from edgernn.training.signals import StoppedError, name_of
+from edgernn.training.waiting import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
     from edgernn.training.options import TrainOptions
     from edgernn.training.run import Run
     from edgernn.training.schedule import Budget
 
-_ALLOWED_WITH_RESUME = {"out", "resume", "minutes", "steps", "epochs", "device", "as_json"}
+_ALLOWED_WITH_RESUME = {"out", "resume", "minutes", "steps", "epochs", "threads", "device", "as_json"}
+
+
+@contextmanager
+def training() -> Iterator[None]:
+    """Set up what has to be before torch is loaded, and leave with 128 + n where the signal n found nothing to save.
+
+    Decorates a command that trains.
+    """
+    let_waiting_threads_sleep()
+    try:
+        yield
+    except StoppedError as stop:
+        tell(f"stopped by {name_of(stop.number)} before there was anything to save; give the same command again")
+        raise typer.Exit(128 + stop.number) from None
 
 
 def budget_of(*, minutes: float | None, steps: int | None, epochs: float | None) -> Budget | None:
@@ -56,9 +74,18 @@ def refuse_changes(context: typer.Context) -> None:
 
 
 def finish(run: Run, command: str, *, as_json: bool) -> None:
-    """Print what ``train COMMAND`` reached, once for all processes; leave with 130 if Ctrl-C ended the run."""
-    if not run.leads:
-        return
+    """Print what ``train COMMAND`` reached, once for all processes; leave with 128 + n if the signal n ended the run."""
+    try:
+        if run.leads:
+            _print(run, command, as_json=as_json)
+    except OSError:
+        if not run.interrupted:  # a terminal that was closed sends a signal, and hears no more
+            raise
+    if run.interrupted:
+        raise typer.Exit(128 + run.signal)
+
+
+def _print(run: Run, command: str, *, as_json: bool) -> None:
     result = {
         "run": str(run.folder),
         "validation_loss": run.validation_loss,
@@ -67,6 +94,7 @@ def finish(run: Run, command: str, *, as_json: bool) -> None:
         "epochs": run.epochs,
         "seconds": run.seconds,
         "parameters": run.parameters,
+        "unigram_entropy": run.unigram_entropy,
         "interrupted": run.interrupted,
         **run.measured,
     }
@@ -82,4 +110,13 @@ def finish(run: Run, command: str, *, as_json: bool) -> None:
             say("captions that it wrote for them: " + ", ".join(f"{n} {v:.4f}" for n, v in run.measured.items()))
     if run.interrupted:
         tell(f"interrupted and saved; go on with: edgernn train {command} --out {run.folder} --resume")
-        raise typer.Exit(130)
+    elif not run.learned:
+        tell(not_learned(run))
+
+
+def not_learned(run: Run) -> str:
+    """Return the sentence for a run that was too short to learn more than how often each token occurs."""
+    return (
+        f"too short to have learned: {run.validation_loss:.2f} nats/token is no better than guessing each token as often "
+        f"as it occurs ({run.unigram_entropy:.2f}); train longer"
+    )

@@ -35,6 +35,7 @@ from edgernn.models.weights import fit_problem, named_tensors
 
 CHECKPOINT_VERSION = 1
 _MODEL, _TOKENIZER = "edgernn.model", "edgernn.tokenizer_sha256"  # of the weights' metadata: what they belong to
+_SUMMARY = "edgernn.training"  # of the weights' metadata: how they were trained
 _MOST_CONFIG_BYTES = 16 << 20
 CONFIG, WEIGHTS, TOKENIZER, HELD_OUT = "config.json", "weights.safetensors", "tokenizer.json", "held_out.safetensors"
 
@@ -59,6 +60,7 @@ def load(folder: Path | str) -> Checkpoint:
     kind, config, training = _read_config(folder)
     weights = _read(folder / WEIGHTS)
     _refuse_misfit(kind, config, weights, folder / WEIGHTS)
+    training = _summary(weights) or training
     model = kind(config)
     _fill(model, weights, folder / WEIGHTS)
     try:
@@ -95,7 +97,13 @@ def save_config(folder: Path, model: RecurrentModel, *, training: dict[str, Any]
     storage.write_json(folder / CONFIG, {**content, "model": model.config.model_dump(), "training": training})
 
 
-def save_weights(model: RecurrentModel, path: Path) -> None:
+def save_trained(folder: Path, model: RecurrentModel, *, training: dict[str, Any]) -> None:
+    """Write ``config.json`` and the weights, which carry the same summary: after a kill between the two it is theirs."""
+    save_config(folder, model, training=training)
+    save_weights(model, folder / WEIGHTS, training=training)
+
+
+def save_weights(model: RecurrentModel, path: Path, *, training: dict[str, Any] | None = None) -> None:
     """Write what the model has learned as safetensors; a matrix that two layers share is written once.
 
     The file says to which model and to which ``tokenizer.json`` beside it the weights belong, and has its own digest.
@@ -103,9 +111,20 @@ def save_weights(model: RecurrentModel, path: Path) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in named_tensors(model).items()}
     whole = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     belongs_to = {_MODEL: _identity(model)}
+    if training is not None:
+        belongs_to[_SUMMARY] = json.dumps(training, sort_keys=True)
     if (path.parent / TOKENIZER).is_file():
         belongs_to[_TOKENIZER] = storage.sha256(path.parent / TOKENIZER)
     storage.write_bytes(path, tensor_files.sealed(safetensors.torch.save(whole, belongs_to)))
+
+
+def _summary(weights: tensor_files.Content) -> dict[str, Any] | None:
+    """Return the summary that a weights file carries, None where it has none."""
+    try:
+        found = json.loads(weights.metadata.get(_SUMMARY, "null"))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def load_weights(model: RecurrentModel, path: Path) -> None:

@@ -6,6 +6,7 @@ the validation part is what a user will get: greedy captions, each word fed back
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,12 @@ from edgernn.models.captioner import Captioner, Forced
 from edgernn.sessions.eager import EagerSession
 from edgernn.training.caption_scores import SCORES, score_captions
 from edgernn.training.distributed import World
-from edgernn.training.loop import Evaluation
+from edgernn.training.resume import taken
+from edgernn.training.task import Evaluation, GoOn, always
+from edgernn.training.text import entropy_of
 
 EVALUATION_PICTURES = 256  # at most so many validation pictures are measured, from the start of the part
-_ROWS = 64
+_ROWS, _PROBED = 64, 8  # pictures measured at a time, and at least
 _BASELINE_MEMORY = 0.9
 _TIE_BREAK = 1e-6  # of the loss: far below what one caption changes in CIDEr-D
 
@@ -149,7 +152,7 @@ class CaptionTask:
         self._train, self._held_out = pictures.split("train"), pictures.split("validation")[:EVALUATION_PICTURES]
         if len(self._train) < batch:
             raise TrainingError(f"there are {len(self._train)} training pictures, a batch needs {batch}; use a smaller --batch")
-        self.split = f"{len(self._held_out)} validation pictures of {pictures.source}"
+        self._measured = len(self._held_out)  # pictures, at the last evaluation
         rows = world.rows(batch, of="pictures")
         self._batch, self._rows = batch, slice(rows.start, rows.stop)
         self._seed, self._mixed = seed, mixed
@@ -158,6 +161,11 @@ class CaptionTask:
         self._wrapped = world.wrap(self._loss, partly=options.frozen > 0)
         self._device = model.head.bias.device
         self._step = 0
+
+    @property
+    def split(self) -> str:
+        """See ``Task.split``."""
+        return f"{self._measured} validation pictures of {self._pictures.source}"
 
     def rate_of(self, name: str) -> float:
         """See ``Task.rate_of``."""
@@ -180,19 +188,28 @@ class CaptionTask:
         """See ``Task.epochs``."""
         return self._step / self._batches
 
-    def evaluate(self) -> Evaluation:
+    def evaluate(self, share: float = 1.0, go_on: GoOn = always) -> Evaluation:
         """Measure nats per token, and greedy captions by CIDEr-D, BLEU-1 to 4, ROUGE-L and exact match.
 
         The criterion is CIDEr-D of the free-running captions, turned round; among equals the loss decides.
         """
         self.model.eval()
-        found = np.array(self._held_out)
-        images = self._pictures.pictures[found]
-        written = [caption_text(self._tokenizer, ids) for ids in greedy_captions(self._sessions(), images, self._decoding)]
-        scores = score_captions(written, [self._pictures.captions[index] for index in found])
+        wanted = max(math.ceil(share * len(self._held_out)), min(_PROBED, len(self._held_out)))
+        written, total, count, at = list[str](), 0.0, 0, 0
+        while at < wanted and (not at or go_on()):
+            part = np.array(self._held_out[at : min(at + _ROWS, wanted)])
+            images, at = self._pictures.pictures[part], at + len(part)
+            written += [caption_text(self._tokenizer, ids) for ids in greedy_captions(self._sessions(), images, self._decoding)]
+            lost, tokens = self._validation_loss(part)
+            total, count = total + lost, count + tokens
+        scores = score_captions(written, [self._pictures.captions[index] for index in self._held_out[:at]])
         measured = {name: scores[name] for name in SCORES}
-        loss = self._validation_loss(found)
-        return Evaluation(loss, _TIE_BREAK * loss - scores["cider_d"], measured)
+        loss, self._measured = total / count, at
+        return Evaluation(loss, _TIE_BREAK * loss - scores["cider_d"], measured, covered=at / len(self._held_out))
+
+    def unigram_entropy(self) -> float:
+        """Return the entropy in nats of how often each word, or the end, occurs in the measured captions."""
+        return entropy_of(np.concatenate([ids[1:] for index in self._held_out for ids in self._ids[index]]))
 
     def sample(self) -> str:
         """Return what the model says of the first validation picture."""
@@ -204,8 +221,7 @@ class CaptionTask:
     def save_best(self, *, step: int, found: Evaluation) -> None:
         """Write the checkpoint's weights and configuration."""
         result = {"step": step, "epochs": round(self.epochs(), 4), "validation_loss": found.loss, **found.measured}
-        checkpoint.save_weights(self.model, self._folder / checkpoint.WEIGHTS)
-        checkpoint.save_config(self._folder, self.model, training={**self._about, **result})
+        checkpoint.save_trained(self._folder, self.model, training={**self._about, "split": self.split, **result})
 
     def state(self) -> dict[str, Tensor]:
         """See ``Task.state``: the steps made, and hard attention's baseline."""
@@ -213,8 +229,11 @@ class CaptionTask:
 
     def set_state(self, tensors: Mapping[str, Tensor]) -> None:
         """See ``Task.set_state``."""
-        (self._step,) = tensors["task.position"].tolist()
-        self._loss.get_buffer("baseline").copy_(tensors["task.baseline"])
+        (step,) = taken(tensors, "task.position", [1], dtype=torch.int64).tolist()
+        if step < 0:
+            raise ValueError(f"its position is step {step}, expected 0 or more")
+        self._loss.get_buffer("baseline").copy_(taken(tensors, "task.baseline", []))
+        self._step = step
 
     @property
     def _batches(self) -> int:
@@ -246,23 +265,19 @@ class CaptionTask:
         encode = EagerSession(self.model, FileContract(contract=contract, graph=ENCODE))
         return CaptionSessions(encode, EagerSession(self.model))
 
-    def _validation_loss(self, found: np.ndarray) -> float:
-        """Return nats per token, teacher-forced, over every reference of the pictures ``found``."""
-        total, count = 0.0, 0
+    def _validation_loss(self, part: np.ndarray) -> tuple[float, int]:
+        """Return nats and tokens, teacher-forced, of every reference of the pictures ``part``."""
         with torch.no_grad():
-            for at in range(0, len(found), _ROWS):
-                part = found[at : at + _ROWS]
-                image = torch.from_numpy(self._pictures.pictures[part]).to(self._device)
-                contexts, state = self.model.encode(image)
-                owner = [row for row, index in enumerate(part) for _ in self._ids[index]]
-                rows = torch.tensor(owner, device=self._device)
-                tokens = self._padded([ids for index in part for ids in self._ids[index]])
-                contexts, state = tuple(c[rows] for c in contexts), tuple(s[:, rows] for s in state)
-                logits = self.model(contexts, state, tokens[:, :-1]).logits.transpose(1, 2)
-                targets = tokens[:, 1:]
-                total += nn.functional.cross_entropy(logits, targets, ignore_index=PAD_ID, reduction="sum").item()
-                count += int((targets != PAD_ID).sum())
-        return total / count
+            image = torch.from_numpy(self._pictures.pictures[part]).to(self._device)
+            contexts, state = self.model.encode(image)
+            owner = [row for row, index in enumerate(part) for _ in self._ids[index]]
+            rows = torch.tensor(owner, device=self._device)
+            tokens = self._padded([ids for index in part for ids in self._ids[index]])
+            contexts, state = tuple(c[rows] for c in contexts), tuple(s[:, rows] for s in state)
+            logits = self.model(contexts, state, tokens[:, :-1]).logits.transpose(1, 2)
+            targets = tokens[:, 1:]
+            lost = nn.functional.cross_entropy(logits, targets, ignore_index=PAD_ID, reduction="sum").item()
+        return lost, int((targets != PAD_ID).sum())
 
     def _padded(self, captions: Sequence[np.ndarray]) -> Tensor:
         return torch.from_numpy(pad_captions(captions, self._decoding.length)).to(self._device)

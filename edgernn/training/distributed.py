@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from edgernn.errors import UnavailableError, UsageError
+from edgernn.errors import TrainingError, UnavailableError, UsageError
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,10 @@ class World:
     def wait(self) -> None:
         """Wait until every process is here."""
         if self.size > 1:
-            dist.barrier()
+            try:
+                dist.barrier()
+            except RuntimeError as error:
+                raise TrainingError("another process of this run has ended; what it printed says why") from error
 
     def wrap(self, module: nn.Module, *, partly: bool = False) -> nn.Module:
         """Return ``module`` so that its gradients are averaged over the processes; ``partly`` where some have none at times."""
@@ -61,6 +64,14 @@ class World:
             return list(values)
         shared = torch.tensor(values, dtype=torch.float64, device=device)
         dist.broadcast(shared, src=0)
+        return shared.tolist()
+
+    def largest(self, values: Sequence[float], device: torch.device) -> list[float]:
+        """Return the largest of each of ``values`` over the processes, the same on every rank."""
+        if self.size == 1:
+            return list(values)
+        shared = torch.tensor(values, dtype=torch.float64, device=device)
+        dist.all_reduce(shared, op=dist.ReduceOp.MAX)
         return shared.tolist()
 
     def gather(self, tensor: Tensor, dimension: int) -> Tensor:

@@ -7,14 +7,11 @@ complete: a run that is killed and resumed makes the same steps as one that was 
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,64 +21,21 @@ from edgernn.models.weights import not_finite
 from edgernn.training import resume
 from edgernn.training.distributed import World
 from edgernn.training.options import TrainOptions
+from edgernn.training.pace import Pace
 from edgernn.training.progress import EvaluationReport, Reporter, StepReport
 from edgernn.training.schedule import learning_rate
+from edgernn.training.signals import Signals, listening
+from edgernn.training.task import Evaluation, Task
+from edgernn.training.trial import Threads
 
 _REPORT_EVERY = 10  # steps; also how often the loss is looked at for NaN
-_SAVE_EVERY_SECONDS = 60.0
+_TELL_EVERY_SECONDS = 2.0
+_PROBE = 1e-6  # of the validation part: its smallest piece
 _BETAS = (0.9, 0.99)
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """A measurement on the validation part.
-
-    Attributes:
-        loss: nats per token, each token predicted from the true ones before it.
-        criterion: what the best weights have least of; for text it is the loss.
-        measured: further figures by name, to be shown and kept.
-    """
-
-    loss: float
-    criterion: float
-    measured: dict[str, float] = field(default_factory=dict)
-
-
-class Task(Protocol):
-    """What the loop trains."""
-
-    split: str  # the validation part in words, printed beside every loss
-
-    @property
-    def model(self) -> nn.Module:
-        """What is trained."""
-
-    def next_loss(self, share: float) -> tuple[Tensor, Tensor, int]:
-        """Take the next batch; return what to minimise, with its graph, the loss to report, and the tokens of all processes.
-
-        Both are this process's means. ``share`` of the budget is used so far.
-        """
-
-    def rate_of(self, name: str) -> float:
-        """Return by what the learning rate of the parameter ``name`` is multiplied."""
-
-    def epochs(self) -> float:
-        """Return how many passes over the corpus are done."""
-
-    def evaluate(self) -> Evaluation:
-        """Measure the model on the validation part."""
-
-    def sample(self) -> str:
-        """Return a little of what the model makes now."""
-
-    def save_best(self, *, step: int, found: Evaluation) -> None:
-        """Keep the current weights, which were measured as ``found``, as the run's result."""
-
-    def state(self) -> dict[str, Tensor]:
-        """Return position and carried state of all processes."""
-
-    def set_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put back what ``state`` gave."""
+class _AbandonedError(Exception):
+    """An evaluation was given up: a signal came, or there is no time left for it."""
 
 
 class Loop:
@@ -94,60 +48,104 @@ class Loop:
         world: this process among others.
         reporter: who hears; only the leading process's is called.
         setup: anything the caller wants back from ``resume.load``.
+        data: what tells the corpus from another.
+        signals: who hears what asks the run to end; None for the loop itself.
     """
 
     def __init__(
-        self, task: Task, options: TrainOptions, *, path: Path, world: World, reporter: Reporter, setup: dict[str, Any]
+        self,
+        task: Task,
+        options: TrainOptions,
+        *,
+        path: Path,
+        world: World,
+        reporter: Reporter,
+        setup: dict[str, Any],
+        data: str = "",
+        signals: Signals | None = None,
     ) -> None:
         self.task, self.options, self.world = task, options, world
-        self._path, self._reporter = path, reporter
+        self._path, self._reporter, self._signals = path, reporter, signals
         self.device = next(task.model.parameters()).device
         self.optimizer = _optimizer(task, options, self.device)
-        self.progress = resume.Progress(options=options.model_dump(), setup=setup)
-        self.interrupted = False
+        self.progress = resume.Progress(options=options.model_dump(), setup=setup, data=data)
+        self.pace = Pace(options.budget)
+        self.signal = 0  # the signal that ended the run, in whichever process it came
+        self._threads = Threads(task, self.optimizer, told=options.threads, world=world, budget=options.budget)
         self._losses: list[Tensor] = []
         self._tokens = 0
-        self._clock = self._reported = self._saved = 0.0
+        self._clock = self._reported = self._told = 0.0
+        self._finished = False
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended the run."""
+        return self.signal != 0
 
     def restore(self, progress: resume.Progress, tensors: Mapping[str, Tensor]) -> None:
-        """Continue from what ``resume.load`` read."""
+        """Continue from what ``resume.load`` read.
+
+        Raises:
+            CheckpointError: the state does not fit the model or the corpus.
+        """
+        before, now = progress.options.get("budget"), self.options.model_dump()
         self.progress = progress
-        self.task.set_state(tensors)
-        progress.done = False
-        if progress.options != self.options.model_dump():  # another budget: count the evaluations on its scale
-            progress.options = self.options.model_dump()
+        try:
+            self.task.set_state(tensors)
+            resume.restore(self.task.model, self.optimizer, tensors)
+            resume.set_random_states(tensors, self.world.rank, self.device)
+        except ValueError as error:
+            raise resume.damaged(self._path, str(error)) from error
+        self._finished = progress.done and before == now["budget"]
+        progress.done, progress.options = False, now
+        if before != now["budget"]:  # count the evaluations on its scale
             progress.stale = 0
             used = self.options.budget.progress(step=progress.step, epochs=self.task.epochs(), seconds=progress.seconds)
             progress.evaluations = self._slot(used)
-        resume.restore(self.task.model, self.optimizer, tensors)
-        random = tensors["random"]
-        if self.world.rank < len(random):
-            resume.set_random_state(random[self.world.rank], self.device)
+        self.pace.resumed(progress.seconds)
+        self._threads.keep(progress.threads, progress.seconds)
 
     def run(self) -> resume.Progress:
-        """Train until the budget is used, the loss stops falling, or Ctrl-C; save in each case.
+        """Train until the budget is used, the loss stops falling, or a signal comes; save in each case.
 
         Raises:
             TrainingError: the loss is no longer finite; what was saved before stands.
         """
-        self._clock = time.perf_counter() - self.progress.seconds
-        self._reported = self._saved = self.progress.seconds
-        with _interrupts(self):
-            while True:
-                share = self._share()
-                if self._slot(share) > self.progress.evaluations:
-                    self._evaluate(share)
-                    self._save()
-                elif self._save_due():
-                    self._save()
-                if share >= 1 or self.interrupted or self._stale():
-                    break
-                self._step(share)
-                if self.progress.step % _REPORT_EVERY == 0:
-                    self._report(share)
+        if self._finished:
+            self.progress.done = True
+            return self.progress
+        with ExitStack() as stack:
+            self._signals = self._signals or stack.enter_context(listening())
+            stack.enter_context(self._signals.noted())
+            stack.enter_context(self._threads.put_back())
+            self._clock = time.perf_counter() - self.progress.seconds
+            self._reported = self._told = self.progress.seconds
+            self._train()
         self.progress.done = not self.interrupted
         self._save()
         return self.progress
+
+    def _train(self) -> None:
+        if not self.progress.step:
+            self._save()  # from here on a kill leaves a run that goes on
+        if self._share() < 1:
+            self._try_threads()
+            self._probe()
+        while True:
+            share = self._share()
+            if not self.signal and self._evaluation_due(share):
+                self._evaluate(share)
+                self._save()
+            elif self.pace.save_due(self.progress.seconds):
+                self._save()
+            if share >= 1 or self.signal or self._stale():
+                break
+            self._try_threads()
+            self._step(share)
+            if self.progress.step % _REPORT_EVERY == 0:
+                self._report(share)
+            elif self.progress.seconds - self._told > _TELL_EVERY_SECONDS:
+                self._tell(share)
 
     def _step(self, share: float) -> None:
         rate = learning_rate(share, peak=self.options.peak_rate, warmup=self.options.warmup, floor=self.options.floor)
@@ -161,57 +159,119 @@ class Loop:
         self._losses.append(loss.detach())
         self._tokens += tokens
         self.progress.step += 1
+        before = self.progress.seconds
+        self.pace.stepped(self._now() - before)
+
+    def _now(self) -> float:
+        """Return the seconds of the run; all processes get the leader's clock, and hear of a signal to any of them."""
+        mine = (time.perf_counter() - self._clock if self.world.leads else 0.0, float(self._asked()))
+        self.progress.seconds, number = self.world.largest(mine, self.device)
+        self.signal = int(number)
+        return self.progress.seconds
+
+    def _asked(self) -> int:
+        """Return the signal that came to this process, 0 for none."""
+        return self._signals.number if self._signals else 0
 
     def _share(self) -> float:
-        """Return the share of the budget that is used; all processes get the leader's clock and its Ctrl-C."""
-        mine = (time.perf_counter() - self._clock, float(self.interrupted))
-        self.progress.seconds, interrupted = self.world.from_leader(mine, self.device)
-        self.interrupted = bool(interrupted)
-        return self.options.budget.progress(step=self.progress.step, epochs=self.task.epochs(), seconds=self.progress.seconds)
+        return self.pace.share(step=self.progress.step, epochs=self.task.epochs(), seconds=self._now())
 
     def _slot(self, share: float) -> int:
         return math.floor(min(share, 1.0) * self.options.evaluations)
 
+    def _evaluation_due(self, share: float) -> bool:
+        fits = share >= 1 or self.pace.evaluation_fits(self.progress.seconds)
+        return fits and self._slot(share) > self.progress.evaluations
+
     def _stale(self) -> bool:
         return 0 < self.options.patience <= self.progress.stale
 
-    def _save_due(self) -> bool:
-        overdue = self.progress.seconds - self._saved > _SAVE_EVERY_SECONDS
-        return overdue and self.progress.step % _REPORT_EVERY == 0
+    def _try_threads(self) -> None:
+        found = self._threads.choose(self.progress.seconds, lambda: self._asked() > 0)
+        if found:
+            self._now()
+            self._reporter.on_note(f"training with {found}")
+        self.progress.threads = self._threads.number
 
-    def _settle_losses(self) -> float:
-        """Fold the losses since the last look into the running mean; return their own mean over all processes."""
+    def _probe(self) -> None:
+        """Measure a piece of the validation part, to know what all of it takes, and decide how much to measure."""
+        if self.options.budget.unit != "minutes":
+            return
+        began = self._now()
+        covered = self._measured(_PROBE).covered if self.world.leads else 0.0
+        whole = self._now() - began
+        whole /= max(self.world.from_leader((covered,), self.device)[0], _PROBE)
+        if math.isinf(self.progress.best):  # later ones have to be comparable
+            self.progress.validated = self.pace.affordable(whole)
+        self.pace.evaluation = whole * self.progress.validated
+
+    def _settle_losses(self) -> None:
+        """Fold the losses since the last look into the running means, over all processes."""
+        if not self._losses:
+            return
         losses = self.world.mean(torch.stack(self._losses).float())
         self._losses.clear()
-        mean = float(losses.mean())
-        if not math.isfinite(mean):
+        if not torch.isfinite(losses).all():
             raise TrainingError(
-                f"the loss is {mean} near step {self.progress.step}; the weights saved before are kept. "
+                f"the loss is {float(losses.mean())} near step {self.progress.step}; the weights saved before are kept. "
                 f"Train again with a smaller --learning-rate than {self.options.peak_rate:g} or a smaller --clip than "
                 f"{self.options.clip:g}"
             )
         for loss in losses.tolist():  # one by one: the same sum however the run was interrupted
             self.progress.loss_sum += loss
+            self.progress.recent.append(loss)
         self.progress.loss_count += len(losses)
-        return mean
 
     def _report(self, share: float) -> None:
-        mean = self._settle_losses()
-        seconds = self.progress.seconds
-        speed = self._tokens / max(seconds - self._reported, 1e-9)
-        self._tokens, self._reported = 0, seconds
-        rate = self.optimizer.param_groups[0]["lr"]
-        if self.world.leads:
-            self._reporter.on_step(
-                StepReport(self.progress.step, self.task.epochs(), mean, rate, speed, seconds, min(share, 1.0))
-            )
+        self._reporter_hears(share, kept=True)
+        self._tokens, self._reported = 0, self.progress.seconds
+        self.progress.recent.clear()
+
+    def _tell(self, share: float) -> None:
+        self._reporter_hears(share, kept=False)
+
+    def _reporter_hears(self, share: float, *, kept: bool) -> None:
+        self._settle_losses()
+        progress = self.progress
+        self._told = progress.seconds
+        if not self.world.leads:
+            return
+        report = StepReport(
+            step=progress.step,
+            epoch=self.task.epochs(),
+            train_loss=sum(progress.recent) / len(progress.recent),
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            tokens_per_second=self._tokens / max(progress.seconds - self._reported, 1e-9),
+            seconds=progress.seconds,
+            done=min(share, 1.0),
+            threads=progress.threads,
+        )
+        (self._reporter.on_step if kept else self._reporter.on_progress)(report)
+
+    def _go_on(self) -> bool:
+        if self._asked():
+            raise _AbandonedError
+        if not self.pace.overdue(time.perf_counter() - self._clock):
+            return True
+        if math.isfinite(self.progress.best):  # there is a result, measured whole
+            raise _AbandonedError
+        return False
+
+    def _measured(self, share: float) -> Evaluation:
+        """Return what the leader measures; all nan, with nothing covered, where it gave up."""
+        try:
+            return self.task.evaluate(share, self._go_on)
+        except _AbandonedError:
+            return Evaluation(0.0, 0.0, covered=0.0)
 
     def _evaluate(self, share: float) -> None:
-        if self._losses:
-            self._settle_losses()
-        progress = self.progress
-        found = self.task.evaluate() if self.world.leads else Evaluation(0.0, 0.0)
-        loss, criterion = self.world.from_leader((found.loss, found.criterion), self.device)
+        self._settle_losses()
+        progress, began = self.progress, self._now()
+        found = self._measured(progress.validated) if self.world.leads else Evaluation(0.0, 0.0)
+        loss, criterion, covered = self.world.from_leader((found.loss, found.criterion, found.covered), self.device)
+        if not covered:
+            self._now()
+            return
         if not math.isfinite(loss + criterion):
             raise TrainingError(f"the validation loss is {loss} at step {progress.step}; the weights saved before are kept")
         progress.evaluations = self._slot(share)
@@ -229,27 +289,32 @@ class Loop:
         if self.world.leads:
             if better:
                 self.task.save_best(step=progress.step, found=found)
-            report = EvaluationReport(
-                step=progress.step,
-                epoch=self.task.epochs(),
-                train_loss=train,
-                validation_loss=loss,
-                split=self.task.split,
-                best=better,
-                measured=found.measured,
-                seconds=progress.seconds,
-                sample=self.task.sample(),
-            )
-            self._reporter.on_evaluation(report)
+            self._reporter.on_evaluation(self._evaluation_report(found, train=train, best=better))
+        end = self._now()
+        self.pace.evaluated(cost=end - began, at=end)
+
+    def _evaluation_report(self, found: Evaluation, *, train: float, best: bool) -> EvaluationReport:
+        return EvaluationReport(
+            step=self.progress.step,
+            epoch=self.task.epochs(),
+            train_loss=train,
+            validation_loss=found.loss,
+            split=self.task.split,
+            best=best,
+            measured=found.measured,
+            seconds=self.progress.seconds,
+            sample=self.task.sample(),
+        )
 
     def _save(self) -> None:
-        if self._losses:
-            self._settle_losses()
+        self._settle_losses()
+        began = self._now()
         extra = {f"task.{name}": tensor for name, tensor in self.task.state().items()}
         extra["random"] = self.world.gather(resume.random_state(self.device)[None].to(self.device), 0)
         if self.world.leads:
             resume.save(self._path, self.progress, model=self.task.model, optimizer=self.optimizer, extra=extra)
-        self._saved = self.progress.seconds
+        end = self._now()
+        self.pace.saved(cost=end - began, at=end)
 
 
 def _optimizer(task: Task, options: TrainOptions, device: torch.device) -> torch.optim.Optimizer:
@@ -260,22 +325,3 @@ def _optimizer(task: Task, options: TrainOptions, device: torch.device) -> torch
         grouped.setdefault((decay, task.rate_of(name)), []).append(parameter)
     groups = [{"params": found, "weight_decay": decay, "share": share} for (decay, share), found in grouped.items()]
     return torch.optim.AdamW(groups, lr=options.peak_rate, betas=_BETAS, fused=device.type in {"cpu", "cuda"})
-
-
-@contextmanager
-def _interrupts(loop: Loop) -> Iterator[None]:
-    """Turn the first Ctrl-C into a clean end after the current step; a second one stops at once."""
-
-    def note(number: int, frame: FrameType | None) -> None:
-        loop.interrupted = True
-        signal.signal(signal.SIGINT, before)
-
-    try:
-        before = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not the main thread: whoever runs us there handles Ctrl-C
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

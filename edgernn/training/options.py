@@ -25,6 +25,7 @@ class TrainOptions(Model):
         patience: evaluations without a better loss after which the run ends early; 0 never.
         seed: of initial weights, dropout and samples.
         mixed: bfloat16 matrix products: ``auto`` where the device multiplies bfloat16 in hardware.
+        threads: of the CPU, for one process; None tries a few numbers and takes the fastest.
     """
 
     budget: Budget
@@ -39,3 +40,4 @@ class TrainOptions(Model):
     patience: int = Field(default=5, ge=0)
     seed: int = Field(default=0, ge=0)
     mixed: Literal["auto", "on", "off"] = "auto"
+    threads: int | None = Field(default=None, ge=1)

@@ -1,50 +1,64 @@
 """The whole of a run in one safetensors file, so that a killed run goes on as if it had not been killed.
 
-Tensors: ``model.*``, ``optimizer.N.*``, ``task.*`` (data position, carried state) and ``random.*``; everything that is not a
+Tensors: ``model.*``, ``optimizer.N.*``, ``task.*`` (data position, carried state) and ``random``; everything that is not a
 tensor stands as JSON in the header. One file, renamed into place: there is no moment at which half of it is new.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import safetensors.torch
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from edgernn import storage
 from edgernn.contract import first_line
 from edgernn.errors import CheckpointError
-from edgernn.models.weights import named_tensors
+from edgernn.models import checkpoint
+from edgernn.models.weights import fit_problem, named_tensors
 
 RESUME_FILE = "training.safetensors"
 _HEADER = "edgernn.training"
 _VERSION = 1
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+_STEP = "step"
+_Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass
 class Progress:
     """What a run knows of itself besides tensors.
 
-    ``loss_sum`` and ``loss_count`` cover the steps since the last evaluation; ``best`` is the lowest criterion, ``best_loss``
-    and ``measured`` belong to it; ``stale`` counts evaluations without a better one.
+    ``loss_sum`` and ``loss_count`` cover the steps since the last evaluation, ``recent`` the losses since the last
+    report; ``best`` is the lowest criterion, ``best_loss`` and ``measured`` belong to it; ``stale`` counts evaluations
+    without a better one. ``validated`` is the share of the validation part that is measured, ``threads`` how many the
+    run works with (0: not chosen), ``data`` what tells its corpus from another, ``tensors`` how many the file holds.
     """
 
-    step: int = 0
-    seconds: float = 0.0
-    evaluations: int = 0
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+    step: _Count = 0
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    evaluations: _Count = 0
     best: float = float("inf")
     best_loss: float = float("inf")
     measured: dict[str, float] = field(default_factory=dict)
-    stale: int = 0
+    stale: _Count = 0
     loss_sum: float = 0.0
-    loss_count: int = 0
+    loss_count: _Count = 0
+    recent: list[float] = field(default_factory=list)
     done: bool = False
+    validated: Annotated[float, Field(gt=0, le=1)] = 1.0
+    threads: _Count = 0
+    data: str = ""
+    tensors: _Count = 0
     options: dict[str, Any] = field(default_factory=dict)
     setup: dict[str, Any] = field(default_factory=dict)
 
@@ -58,6 +72,7 @@ def save(
         tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
     tensors.update(extra)
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    progress.tensors = len(whole)
     header = json.dumps({"version": _VERSION, **asdict(progress)}, allow_nan=True)
     storage.write_bytes(path, safetensors.torch.save(whole, {_HEADER: header}))
 
@@ -66,32 +81,110 @@ def load(path: Path) -> tuple[Progress, dict[str, Tensor]]:
     """Read a run's state: its progress and every tensor by full name.
 
     Raises:
-        CheckpointError: missing, damaged, or of another version.
+        CheckpointError: missing, not to be read, damaged, or of another version.
     """
-    if not path.is_file():
-        raise CheckpointError(f"nothing to resume: {path} is missing; start the run without --resume")
+    try:
+        with path.open("rb"):  # which says why it cannot be read; the library below calls all of it damage
+            pass
+    except FileNotFoundError:
+        raise CheckpointError(_nothing(path)) from None
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}; make it readable and resume again") from error
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged ({first_line(error)}); start the run again in another folder") from error
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise damaged(path, first_line(error)) from error
+    if not isinstance(header, dict):
+        raise damaged(path, f"its header is a {type(header).__name__}, expected an object")
     if header.pop("version", None) != _VERSION:
         raise CheckpointError(f"{path} was written by another version of edgernn; resume it with that one")
-    return Progress(**header), tensors
+    try:
+        TypeAdapter(Progress).validate_json(json.dumps(header))  # in JSON's own types, strictly
+    except (ValidationError, RecursionError) as error:
+        raise damaged(path, f"its header: {first_line(error)}") from error
+    progress = Progress(**header)
+    if progress.tensors not in {0, len(tensors)}:  # 0 was written before they were counted
+        raise damaged(path, f"it holds {len(tensors)} tensors, {progress.tensors} were saved")
+    return progress, tensors
+
+
+def damaged(path: Path, what: str) -> CheckpointError:
+    """Return the error for a state that cannot be gone on from; ``what`` is wrong with it."""
+    return CheckpointError(f"{path} is damaged ({what}); start the run again in another folder")
+
+
+def _nothing(path: Path) -> str:
+    """Say that there is no state, with the command that works: a model of somebody's is not trained over."""
+    for name in (checkpoint.WEIGHTS, checkpoint.CONFIG):
+        if (path.parent / name).exists():
+            return (
+                f"nothing to resume: {path.parent} holds a model ({name}) but no {path.name}, without which its training "
+                "cannot go on; start a new run in another folder, without --resume"
+            )
+    return f"nothing to resume: {path} is missing; start the run without --resume"
 
 
 def restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put saved weights and optimiser moments back."""
+    """Put saved weights and optimiser moments back.
+
+    Raises:
+        ValueError: a tensor is missing, has another shape or type, or belongs to nothing.
+    """
+    wanted = named_tensors(model)
+    found = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
+    if problem := fit_problem(found, wanted):
+        raise ValueError(problem)
+    state = _moments(optimizer, tensors)
     with torch.no_grad():
-        for name, tensor in named_tensors(model).items():
-            tensor.copy_(tensors[f"model.{name}"])
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = tensor
+        for name, tensor in wanted.items():
+            tensor.copy_(found[name])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _moments(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """Return the optimiser's state by the number of the parameter; one that was never trained has none."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name in tensors:
+        kind, _, rest = name.partition(".")
+        index, _, key = rest.partition(".")
+        if kind != "optimizer":
+            continue
+        if not (index.isascii() and index.isdigit() and int(index) < len(parameters)):
+            raise ValueError(f"{name} belongs to none of the {len(parameters)} parameters")
+        if key not in {_STEP, *_MOMENTS}:
+            raise ValueError(f"{name} is nothing that the optimiser keeps")
+        shape = () if key == _STEP else parameters[int(index)].shape
+        state.setdefault(int(index), {})[key] = taken(tensors, name, shape)
+    for number, kept in state.items():
+        if missing := {_STEP, *_MOMENTS} - kept.keys():
+            raise ValueError(f"optimizer.{number}.{min(missing)} is missing")
+    return state
+
+
+def taken(tensors: Mapping[str, Tensor], name: str, shape: Iterable[int], *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return the tensor ``name``; raise ValueError if it is missing or not of that shape and type."""
+    if name not in tensors:
+        raise ValueError(f"{name} is missing")
+    tensor, expected = tensors[name], list(shape)
+    if list(tensor.shape) != expected or tensor.dtype != dtype:
+        raise ValueError(f"{name} is {tensor.dtype} {list(tensor.shape)}, expected {dtype} {expected}")
+    return tensor
+
+
+def set_random_states(tensors: Mapping[str, Tensor], rank: int, device: torch.device) -> None:
+    """Put back the random state of the process ``rank``; one that the saved run did not have keeps its own.
+
+    Raises:
+        ValueError: they are missing or none.
+    """
+    whole = tensors.get("random")
+    if whole is None or whole.ndim != 2 or whole.dtype != torch.uint8 or not len(whole):
+        raise ValueError("random is missing or no table of bytes")
+    if rank < len(whole):
+        set_random_state(whole[rank], device)
 
 
 def random_state(device: torch.device) -> Tensor:
@@ -103,8 +196,17 @@ def random_state(device: torch.device) -> Tensor:
 
 
 def set_random_state(state: Tensor, device: torch.device) -> None:
-    """Put back what ``random_state`` gave."""
+    """Put back what ``random_state`` gave.
+
+    Raises:
+        ValueError: it is none.
+    """
     cpu = len(torch.get_rng_state())
-    torch.set_rng_state(state[:cpu].clone())
-    if device.type == "cuda" and len(state) > cpu:
-        torch.cuda.set_rng_state(state[cpu:].clone(), device)
+    if len(state) < cpu:
+        raise ValueError(f"random has {len(state)} bytes, expected {cpu} or more")
+    try:
+        torch.set_rng_state(state[:cpu].clone())
+        if device.type == "cuda" and len(state) > cpu:
+            torch.cuda.set_rng_state(state[cpu:].clone(), device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"random is no state of a generator ({first_line(error)})") from error

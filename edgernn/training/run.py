@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal as signals_of
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,18 +14,27 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from edgernn.errors import CheckpointError, UsageError
+from edgernn import storage
+from edgernn.contract import first_line
+from edgernn.errors import CheckpointError, DataError, UsageError
 from edgernn.models import checkpoint
 from edgernn.training import resume
 from edgernn.training.device import choose_device
 from edgernn.training.distributed import World, world
-from edgernn.training.loop import Loop, Task
+from edgernn.training.fingerprint import fingerprint
+from edgernn.training.lock import locked
+from edgernn.training.loop import Loop
+from edgernn.training.memory import naming_what_to_lower
+from edgernn.training.metrics import MetricsFile
 from edgernn.training.options import TrainOptions
-from edgernn.training.progress import MetricsFile, Reporter, Several, Silent
+from edgernn.training.progress import Reporter, Several, Silent
 from edgernn.training.schedule import Budget
+from edgernn.training.signals import Signals, listening
+from edgernn.training.task import Task
 
 SETTINGS = "run.toml"
 S_contra = TypeVar("S_contra", bound=BaseModel, contravariant=True)
+_LEARNED = 0.95  # of the unigram entropy: a loss below it knows more than how often each token occurs
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,8 @@ class Run:
 
     Attributes:
         validation_loss: nats per token; None where the run was stopped before it was first measured.
+        unigram_entropy: nats per token of guessing each as often as it occurs in the validation part.
+        signal: what ended the run, where it was ``interrupted``.
         measured: further figures by name.
     """
 
@@ -46,21 +58,43 @@ class Run:
     interrupted: bool
     leads: bool = True
     measured: dict[str, float] = field(default_factory=dict)
+    unigram_entropy: float | None = None
+    signal: int = signals_of.SIGINT
+
+    @property
+    def learned(self) -> bool:
+        """Whether the model knows more than how often each token occurs."""
+        if self.validation_loss is None or self.unigram_entropy is None:
+            return self.validation_loss is not None
+        return self.validation_loss < _LEARNED * self.unigram_entropy
+
+
+class TrainedTask(Task, Protocol):
+    """A task whose loss can be judged."""
+
+    def unigram_entropy(self) -> float:
+        """Return the entropy in nats of how often each token occurs in the validation part."""
 
 
 def run_task(
-    task: Task,
+    task: TrainedTask,
     out: Path,
     *,
     options: TrainOptions,
     setup: dict[str, Any],
     here: World,
     reporter: Reporter | None,
+    data: str = "",
+    signals: Signals | None = None,
     resumed: tuple[resume.Progress, dict[str, Tensor]] | None = None,
 ) -> Run:
-    """Train ``task`` into the folder ``out``, or go on from what ``resume.load`` read."""
+    """Train ``task`` into the folder ``out``, or go on from what ``resume.load`` read.
+
+    ``data`` tells the corpus from another, ``signals`` hears what asks the run to end.
+    """
     with _reporting(reporter, out, here=here, from_step=resumed[0].step if resumed else 0) as hearing:
-        loop = Loop(task, options, path=out / resume.RESUME_FILE, world=here, reporter=hearing, setup=setup)
+        path = out / resume.RESUME_FILE
+        loop = Loop(task, options, path=path, world=here, reporter=hearing, setup=setup, data=data, signals=signals)
         if resumed:
             loop.restore(*resumed)
         progress = loop.run()
@@ -75,13 +109,15 @@ def run_task(
         interrupted=loop.interrupted,
         leads=here.leads,
         measured=progress.measured,
+        unigram_entropy=task.unigram_entropy(),
+        signal=loop.signal or signals_of.SIGINT,
     )
 
 
 class MakeTask(Protocol[S_contra]):
     """Whatever rebuilds the task of a run from its folder."""
 
-    def __call__(self, out: Path, options: TrainOptions, *, setup: S_contra, here: World, device: torch.device) -> Task:
+    def __call__(self, out: Path, options: TrainOptions, *, setup: S_contra, here: World, device: torch.device) -> TrainedTask:
         """Return the task, its model on ``device``."""
 
 
@@ -91,7 +127,10 @@ def resume_run(
     make: MakeTask[S_contra],
     *,
     command: str,
+    data: Path,
+    lower: str,
     budget: Budget | None,
+    threads: int | None,
     device: str,
     reporter: Reporter | None,
 ) -> Run:
@@ -102,36 +141,102 @@ def resume_run(
         kind: what its setup is.
         make: rebuilds its task.
         command: of ``edgernn train``.
+        data: the folder of its encoded corpus.
+        lower: options that a run with less memory has smaller.
         budget: a new one lengthens or shortens the run.
+        threads: another number of threads than it had.
         device, reporter: as for a new run.
 
     Raises:
         CheckpointError: there is no run, its state is damaged, or another command began it.
+        DataError: its corpus is missing or another.
+        UsageError: another process trains into ``out``.
     """
     chosen = choose_device(device)
-    progress, tensors = resume.load(out / resume.RESUME_FILE)
-    options = TrainOptions.model_validate(progress.options)
-    if budget is not None:
-        options = options.model_copy(update={"budget": budget})
-    try:
-        setup = kind.model_validate(progress.setup)
-    except ValidationError as error:
-        raise CheckpointError(
-            f"the run in {out} is none of edgernn train {command}; resume it with the command it is of"
-        ) from error
-    with world() as here:
+    path = out / resume.RESUME_FILE
+    if not path.exists():
+        resume.load(path)  # says what is missing, before a folder is made for the lock
+    with listening() as signals, world() as here, run_folder(out, here), naming_what_to_lower(lower):
+        progress, tensors = resume.load(path)
+        try:
+            options = TrainOptions.model_validate(progress.options)
+        except (ValidationError, RecursionError) as error:
+            raise resume.damaged(path, f"its options: {first_line(error)}") from error
+        if budget is not None:
+            options = options.model_copy(update={"budget": budget})
+        if threads is not None:
+            options = options.model_copy(update={"threads": threads})
+        try:
+            setup = kind.model_validate(progress.setup)
+        except (ValidationError, RecursionError) as error:
+            raise CheckpointError(
+                f"the run in {out} is none of edgernn train {command} ({first_line(error)}); "
+                "resume it with the command it is of"
+            ) from error
+        found = _fingerprint_of(data, out, command)
+        if progress.data not in {"", found}:
+            raise DataError(
+                f"the corpus in {data} is not the one that the run in {out} was trained on; put it back, "
+                "or start a new run in another folder"
+            )
         task = make(out, options, setup=setup, here=here, device=chosen)
-        whole = setup.model_dump()
-        return run_task(task, out, options=options, setup=whole, here=here, reporter=reporter, resumed=(progress, tensors))
+        return run_task(
+            task,
+            out,
+            options=options,
+            setup=setup.model_dump(),
+            here=here,
+            reporter=reporter,
+            data=found,
+            signals=signals,
+            resumed=(progress, tensors),
+        )
+
+
+@contextmanager
+def run_folder(out: Path, here: World, *, new: bool = False) -> Iterator[None]:
+    """Hold the run's folder for all of its processes, cleared of what killed ones left; a ``new`` run finds it free.
+
+    Raises:
+        UsageError: another process trains into it, or for a new run, it is a file or holds a run already.
+        StorageError: it cannot be written.
+    """
+    if not here.leads:
+        yield
+        return
+    if new:
+        refuse_existing(out)
+    with locked(out):
+        storage.clear(out)
+        if new:
+            refuse_existing(out)
+        yield
 
 
 def refuse_existing(out: Path) -> None:
-    """Raise UsageError where ``out`` is a file or holds a run already."""
-    if out.is_file():
+    """Raise UsageError where ``out`` is a file, or holds a run that can go on, or a model that must not be lost."""
+    if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file, expected a folder to train into")
-    for name in (resume.RESUME_FILE, checkpoint.CONFIG, checkpoint.WEIGHTS):
+    if (out / resume.RESUME_FILE).exists():
+        raise UsageError(
+            f"{out} holds a run already ({resume.RESUME_FILE}); add --resume to go on with it, or choose another --out"
+        )
+    for name in (checkpoint.WEIGHTS, checkpoint.CONFIG):
         if (out / name).exists():
-            raise UsageError(f"{out} holds a run already ({name}); add --resume to go on with it, or choose another --out")
+            raise UsageError(
+                f"{out} holds a model already ({name}), and no {resume.RESUME_FILE} from which its training could go on; "
+                "choose another --out"
+            )
+
+
+def _fingerprint_of(data: Path, out: Path, command: str) -> str:
+    try:
+        return fingerprint(data)
+    except OSError as error:
+        raise DataError(
+            f"the run in {out} cannot go on without its corpus: {error.strerror} ({error.filename}); put {data} back, "
+            f"or start a new run in another folder with edgernn train {command}"
+        ) from error
 
 
 @contextmanager
@@ -139,7 +244,8 @@ def _reporting(reporter: Reporter | None, out: Path, *, here: World, from_step: 
     if not here.leads:
         yield Silent()
         return
-    hearing = Several(MetricsFile(out, from_step=from_step), reporter or Silent())
+    heard = reporter or Silent()
+    hearing = Several(MetricsFile(out, from_step=from_step, tell=heard.on_note), heard)
     try:
         yield hearing
     finally:

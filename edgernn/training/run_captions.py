@@ -29,14 +29,18 @@ from edgernn.models.image_encoder import image_encoder, load_encoder_weights
 from edgernn.training.captions import EVALUATION_PICTURES, CaptionOptions, CaptionTask, pad_captions
 from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World, world
+from edgernn.training.fingerprint import fingerprint
+from edgernn.training.memory import naming_what_to_lower
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Reporter
-from edgernn.training.run import SETTINGS, Run, refuse_existing, resume_run, run_task
+from edgernn.training.run import SETTINGS, Run, refuse_existing, resume_run, run_folder, run_task
 from edgernn.training.schedule import Budget
+from edgernn.training.signals import listening
 
 PICTURES = "pictures"
 SCENES = "scenes"
 _HELD_OUT_PICTURES, _HELD_OUT_BYTES = 200, 8 << 20
+_LOWER = "--batch, --image-size, --hidden or --encoder"  # what needs memory
 _TRAINED_SPLITS = ("train", "validation")
 
 
@@ -101,30 +105,57 @@ def train_captions(
     """
     setup = setup or CaptionSetup()
     chosen = choose_device(device)
-    with world() as here:
+    config = validated(CaptionerConfig, vocabulary=1, **setup.model)
+    config.contract()  # raises where the picture's size does not fit the encoder
+    refuse_existing(out)
+    with naming_what_to_lower(_LOWER):
+        if encoder_weights is not None:  # before minutes are spent on pictures
+            load_encoder_weights(image_encoder(config.encoder, config.image_size), encoder_weights)
+            setup = setup.model_copy(update={"options": setup.options.model_copy(update={"pretrained": True})})
+    with listening() as signals, world() as here, run_folder(out, here, new=True), naming_what_to_lower(_LOWER):
         if here.leads:
-            refuse_existing(out)
-            config = validated(CaptionerConfig, vocabulary=1, **setup.model)
-            config.contract()  # raises where the picture's size does not fit the encoder
-            if encoder_weights is not None:  # before minutes are spent on pictures
-                load_encoder_weights(image_encoder(config.encoder, config.image_size), encoder_weights)
             _prepare(data, out, setup=setup, config=config, tell=tell)
             if settings is not None:
                 storage.write_text(out / SETTINGS, settings)
         here.wait()
-        if encoder_weights is not None:
-            setup = setup.model_copy(update={"options": setup.options.model_copy(update={"pretrained": True})})
         task = _task(out, options, setup=setup, here=here, device=chosen, encoder_weights=encoder_weights)
-        return run_task(task, out, options=options, setup=setup.model_dump(), here=here, reporter=reporter)
+        return run_task(
+            task,
+            out,
+            options=options,
+            setup=setup.model_dump(),
+            here=here,
+            reporter=reporter,
+            data=fingerprint(out / PICTURES),
+            signals=signals,
+        )
 
 
-def resume_captions(out: Path, *, budget: Budget | None = None, device: str = "auto", reporter: Reporter | None = None) -> Run:
+def resume_captions(
+    out: Path,
+    *,
+    budget: Budget | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> Run:
     """Go on with the run in ``out`` as if it had never stopped; a new ``budget`` lengthens or shortens it.
 
     Raises:
-        CheckpointError: there is no run, or its state is damaged.
+        CheckpointError, DataError, UsageError: see ``resume_run``.
     """
-    return resume_run(out, CaptionSetup, _task, command="captions", budget=budget, device=device, reporter=reporter)
+    return resume_run(
+        out,
+        CaptionSetup,
+        _task,
+        command="captions",
+        data=out / PICTURES,
+        lower=_LOWER,
+        budget=budget,
+        threads=threads,
+        device=device,
+        reporter=reporter,
+    )
 
 
 def _prepare(

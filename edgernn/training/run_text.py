@@ -29,14 +29,18 @@ from edgernn.models import checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World, world
+from edgernn.training.fingerprint import fingerprint
+from edgernn.training.memory import naming_what_to_lower
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Reporter
-from edgernn.training.run import SETTINGS, Run, refuse_existing, resume_run, run_task
+from edgernn.training.run import SETTINGS, Run, resume_run, run_folder, run_task
 from edgernn.training.schedule import Budget
+from edgernn.training.signals import listening
 from edgernn.training.text import TextTask
 
 CORPUS = "corpus"
 _HELD_OUT_TOKENS = 1 << 15
+_LOWER = "--batch, --chunk, --hidden or --vocabulary"  # what needs memory
 
 
 def _of_text(tokens: str) -> str:
@@ -92,25 +96,51 @@ def train_text(
     """
     setup = setup or TextSetup()
     chosen = choose_device(device)
-    with world() as here:
+    validated(LanguageConfig, vocabulary=1, **setup.model)
+    with listening() as signals, world() as here, run_folder(out, here, new=True), naming_what_to_lower(_LOWER):
         if here.leads:
-            refuse_existing(out)
-            validated(LanguageConfig, vocabulary=1, **setup.model)
             _prepare(data, out, setup=setup, glob=glob, validation=validation)
             if settings is not None:
                 storage.write_text(out / SETTINGS, settings)
         here.wait()
         task = _task(out, options, setup=setup, here=here, device=chosen)
-        return run_task(task, out, options=options, setup=setup.model_dump(), here=here, reporter=reporter)
+        return run_task(
+            task,
+            out,
+            options=options,
+            setup=setup.model_dump(),
+            here=here,
+            reporter=reporter,
+            data=fingerprint(out / CORPUS),
+            signals=signals,
+        )
 
 
-def resume_text(out: Path, *, budget: Budget | None = None, device: str = "auto", reporter: Reporter | None = None) -> Run:
+def resume_text(
+    out: Path,
+    *,
+    budget: Budget | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> Run:
     """Go on with the run in ``out`` as if it had never stopped; a new ``budget`` lengthens or shortens it.
 
     Raises:
-        CheckpointError: there is no run, or its state is damaged.
+        CheckpointError, DataError, UsageError: see ``resume_run``.
     """
-    return resume_run(out, TextSetup, _task, command="text", budget=budget, device=device, reporter=reporter)
+    return resume_run(
+        out,
+        TextSetup,
+        _task,
+        command="text",
+        data=out / CORPUS,
+        lower=_LOWER,
+        budget=budget,
+        threads=threads,
+        device=device,
+        reporter=reporter,
+    )
 
 
 def _prepare(data: str, out: Path, *, setup: TextSetup, glob: str, validation: str | None) -> None:

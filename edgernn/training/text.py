@@ -7,6 +7,7 @@ every step one row in turn starts from the first state instead, so that the mode
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from edgernn.models.language import LanguageModel, start_tokens
 from edgernn.models.recurrent import State
 from edgernn.sessions.eager import EagerSession
 from edgernn.training.distributed import World
-from edgernn.training.loop import Evaluation
+from edgernn.training.resume import taken
+from edgernn.training.task import Evaluation, GoOn, always
 
 _EVALUATION_LANES, _EVALUATION_CHUNK = 16, 256
 _EVALUATION_TOKENS = 1 << 20  # at most so many validation tokens are measured, from the start of the part
@@ -130,7 +132,7 @@ class TextTask:
         folder: Path,
         about: dict[str, Any],
     ) -> None:
-        self.model, self.world, self.split = model, world, corpus.split
+        self.model, self.world, self._covered = model, world, 1.0
         self._corpus, self._tokenizer, self._folder, self._about = corpus, tokenizer, folder, about
         self._batch, self._mixed = batch, mixed
         self._rows = world.rows(batch)
@@ -140,6 +142,14 @@ class TextTask:
         self._state = _detached(model.initial_state(len(self._rows)))
         self._step = 0
         self._validation_lanes()
+
+    @property
+    def split(self) -> str:
+        """See ``Task.split``."""
+        ids, whole = self._validation_lanes()[0], len(self._corpus.validation)
+        if self._covered == 1 and len(ids) == whole:
+            return self._corpus.split
+        return f"{self._corpus.split}, {round(self._covered * (len(ids) - 1)):,} tokens of it"
 
     def next_loss(self, share: float) -> tuple[Tensor, Tensor, int]:
         """See ``Task.next_loss``."""
@@ -159,21 +169,33 @@ class TextTask:
         """See ``Task.rate_of``; all learn alike."""
         return 1.0
 
-    def evaluate(self) -> Evaluation:
-        """Measure nats per token over the validation part, in float32, the state carried along each of its lanes."""
+    def evaluate(self, share: float = 1.0, go_on: GoOn = always) -> Evaluation:
+        """Measure nats per token over the validation part, in float32, the state carried along each of its lanes.
+
+        A share of it is the first of every lane.
+        """
         ids, count = self._validation_lanes()
         length = (len(ids) - 1) // count
         inputs, targets = (ids[start : start + count * length].reshape(count, length) for start in (0, 1))
+        wanted = max(math.ceil(share * length), min(length, _EVALUATION_CHUNK))
         self.model.eval()
         total = 0.0
         with torch.no_grad():
             state = self.model.initial_state(count)
-            for at in range(0, length, _EVALUATION_CHUNK):
-                part = slice(at, at + _EVALUATION_CHUNK)
+            for at in range(0, wanted, _EVALUATION_CHUNK):
+                part = slice(at, min(at + _EVALUATION_CHUNK, wanted))
+                if at and not go_on():
+                    wanted = at
+                    break
                 logits, state = self.model(self._tensor(inputs[:, part]), state)
-                wanted = self._tensor(targets[:, part]).flatten()
-                total += nn.functional.cross_entropy(logits.flatten(0, 1), wanted, reduction="sum").item()
-        return Evaluation(total / (count * length), total / (count * length))
+                true = self._tensor(targets[:, part]).flatten()
+                total += nn.functional.cross_entropy(logits.flatten(0, 1), true, reduction="sum").item()
+        loss, self._covered = total / (count * wanted), wanted / length
+        return Evaluation(loss, loss, covered=self._covered)
+
+    def unigram_entropy(self) -> float:
+        """Return the entropy in nats of how often each token occurs in the validation part: a loss without context."""
+        return entropy_of(self._validation_lanes()[0])
 
     def sample(self) -> str:
         """Return a short text in the model's words as of now."""
@@ -186,8 +208,7 @@ class TextTask:
     def save_best(self, *, step: int, found: Evaluation) -> None:
         """Write the checkpoint's weights and configuration."""
         result = {"step": step, "epochs": round(self.epochs(), 4), "validation_loss": found.loss}
-        checkpoint.save_weights(self.model, self._folder / checkpoint.WEIGHTS)
-        checkpoint.save_config(self._folder, self.model, training={**self._about, **result})
+        checkpoint.save_trained(self._folder, self.model, training={**self._about, "split": self.split, **result})
 
     def state(self) -> dict[str, Tensor]:
         """See ``Task.state``: the lanes' position, the step, and the carried state of all rows ``[L, B, H]``."""
@@ -198,11 +219,14 @@ class TextTask:
 
     def set_state(self, tensors: Mapping[str, Tensor]) -> None:
         """See ``Task.set_state``."""
-        passes, at, self._step = tensors["task.position"].tolist()
-        self._lanes.position = (passes, at)
-        rows = slice(self._rows.start, self._rows.stop)
-        names = CELL_STATES[self.model.config.cell]
-        self._state = tuple(tensors[f"task.{name}"][:, rows].contiguous().to(self._device) for name in names)
+        passes, at, step = taken(tensors, "task.position", [3], dtype=torch.int64).tolist()
+        if not (passes >= 0 and 0 <= at <= self._lanes.length and step >= 0):
+            raise ValueError(f"its position is step {at:,} of pass {passes:,}, but the corpus has {self._lanes.length:,} steps")
+        layers, _, hidden = self._state[0].shape
+        names, rows = CELL_STATES[self.model.config.cell], slice(self._rows.start, self._rows.stop)
+        whole = [taken(tensors, f"task.{name}", [layers, self._batch, hidden]) for name in names]
+        self._state = tuple(tensor[:, rows].contiguous().to(self._device) for tensor in whole)
+        self._lanes.position, self._step = (passes, at), step
 
     def _validation_lanes(self) -> tuple[np.ndarray, int]:
         ids = np.asarray(self._corpus.validation[: _EVALUATION_TOKENS + 1])
@@ -212,6 +236,12 @@ class TextTask:
 
     def _tensor(self, ids: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self._device)
+
+
+def entropy_of(ids: np.ndarray) -> float:
+    """Return the entropy in nats of how often each id occurs in ``ids``."""
+    shares = np.unique(ids, return_counts=True)[1] / len(ids)
+    return float(-(shares * np.log(shares)).sum())
 
 
 def _detached(state: State) -> State:

@@ -25,9 +25,10 @@ from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.training.caption_scores import SCORES, score_captions
 from edgernn.training.captions import CaptionOptions, CaptionTask, pad_captions
 from edgernn.training.distributed import World
-from edgernn.training.loop import Evaluation, Loop
+from edgernn.training.loop import Loop
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Silent
+from edgernn.training.task import Evaluation
 
 PLAIN = {"word_dropout": 0.0, "label_smoothing": 0.0}
 MakeTask = Callable[..., CaptionTask]
@@ -290,7 +291,8 @@ def test_save_best_leaves_a_checkpoint_that_says_how_good_it_is(
     task._next_batch()
     task.save_best(step=7, found=Evaluation(1.25, -0.5, {"cider_d": 0.5}))
     loaded = checkpoint.load(tmp_path)
-    assert loaded.training == {"corpus": "a test", "step": 7, "epochs": 0.5, "validation_loss": 1.25, "cider_d": 0.5}
+    about = {"corpus": "a test", "split": "4 validation pictures of a test"}
+    assert loaded.training == {**about, "step": 7, "epochs": 0.5, "validation_loss": 1.25, "cider_d": 0.5}
     wanted = task.model.state_dict()
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in loaded.model.state_dict().items())
 

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from edgernn.errors import TrainingError
 from edgernn.training import resume
 from edgernn.training.distributed import World
-from edgernn.training.loop import Evaluation, Loop
+from edgernn.training.loop import Loop
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import EvaluationReport, Silent, StepReport
 from edgernn.training.schedule import Budget
+from edgernn.training.task import Evaluation, GoOn
 
 
 class Line:
@@ -55,7 +56,7 @@ class Line:
     def rate_of(self, name: str) -> float:
         return self.rates[name]
 
-    def evaluate(self) -> Evaluation:
+    def evaluate(self, share: float, go_on: GoOn) -> Evaluation:
         loss = self._losses.pop(0) if self._losses else abs(self.model.weight.item() - 3)
         criterion = self._criteria.pop(0) if self._criteria else loss
         return Evaluation(loss, criterion, {"score": -criterion})
@@ -195,9 +196,9 @@ def test_a_validation_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> No
 
 def test_weights_that_are_not_finite_are_not_kept_whatever_the_loss(tmp_path: Path) -> None:
     class Spoilt(Line):
-        def evaluate(self) -> Evaluation:
+        def evaluate(self, share: float, go_on: GoOn) -> Evaluation:
             self.model.scale[1] = float("inf") if self.kept else 1.0
-            return super().evaluate()
+            return super().evaluate(share, go_on)
 
     task = Spoilt(losses=[1.0, 0.5])
     task.model.register_buffer("scale", torch.ones(3))

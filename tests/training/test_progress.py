@@ -8,16 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edgernn.training.progress import (
-    CURVE,
-    METRICS,
-    EvaluationReport,
-    MetricsFile,
-    Several,
-    StepReport,
-    Terminal,
-    read_metrics,
-)
+from edgernn.training.metrics import CURVE, METRICS, MetricsFile, read_metrics
+from edgernn.training.progress import EvaluationReport, Several, StepReport
+from edgernn.training.terminal import Terminal
 
 STEP = StepReport(10, 0.1, 2.5, 1e-3, 5000.0, 1.0, 0.25)
 EVALUATION = EvaluationReport(20, 0.2, 2.4, 2.6, "last 10 % of a.txt", True, 2.0, "[red]a sample\nof text")

@@ -30,8 +30,9 @@ from edgernn.models.checkpoint import Checkpoint
 from edgernn.training import resume, run_captions
 from edgernn.training.caption_scores import SCORES
 from edgernn.training.captions import pad_captions
+from edgernn.training.metrics import read_metrics
 from edgernn.training.options import TrainOptions
-from edgernn.training.progress import EvaluationReport, Silent, StepReport, read_metrics
+from edgernn.training.progress import EvaluationReport, Silent, StepReport
 from edgernn.training.run_captions import CaptionData, CaptionSetup, held_out_sample, resume_captions, train_captions
 
 SMALL = {"image_size": 32, "hidden": 8, "embedding": 6, "keys": 5, "length": 16}

@@ -20,7 +20,7 @@ from edgernn.errors import TrainingError, UsageError
 from edgernn.models import checkpoint
 from edgernn.models.language import LanguageModel, start_tokens
 from edgernn.training.distributed import World
-from edgernn.training.loop import Evaluation
+from edgernn.training.task import Evaluation
 from edgernn.training.text import Lanes, TextTask
 
 TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n" * 40
@@ -153,7 +153,8 @@ def test_save_best_leaves_a_checkpoint_that_says_how_good_it_is(
     tokenizer.save(tmp_path / checkpoint.TOKENIZER)
     task.save_best(step=7, found=Evaluation(1.25, 1.25))
     training = checkpoint.load(tmp_path).training
-    assert training == {"corpus": "text.txt", "step": 7, "epochs": 0.0, "validation_loss": 1.25}
+    split = "last 10 % of text.txt"
+    assert training == {"corpus": "text.txt", "split": split, "step": 7, "epochs": 0.0, "validation_loss": 1.25}
 
 
 def test_the_sample_is_text_and_start_tokens_are_known(
