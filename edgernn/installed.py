@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 NAME = "edgernn"
 CONSTRAINTS = "constraints.txt"
+_NO_WHEEL_FROM = {"coremltools": (3, 14)}  # package → the first Python for which the tested version has no wheel
 
 
 def install_command(extra: str | None) -> str:
@@ -45,10 +47,16 @@ def source() -> str:
 def constraints() -> str | None:
     """Return the tested set of versions that came with this copy; None where it came with none."""
     here = Path(__file__).resolve().parent
-    for place in (here / CONSTRAINTS, here.parent / CONSTRAINTS):
-        if place.is_file():
-            return place.read_text(encoding="utf-8")
-    return None
+    own = here / "tested" / CONSTRAINTS  # where a wheel puts it; a checkout has it at its root
+    place = own if own.is_file() else here.parent / CONSTRAINTS
+    return place.read_text(encoding="utf-8") if place.is_file() else None
+
+
+def without_wheel(python: tuple[int, int] = sys.version_info[:2]) -> dict[str, str]:
+    """Return the packages of the extras that have no wheel for a Python version, each with what to do about it."""
+    told = "has no wheel for Python {}.{}; use Python {}.{} or older for what needs it"
+    lacking = {package: first for package, first in _NO_WHEEL_FROM.items() if python >= first}
+    return {package: told.format(*python, first[0], first[1] - 1) for package, first in lacking.items()}
 
 
 def _origin() -> dict[str, Any] | None:

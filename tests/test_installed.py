@@ -77,3 +77,14 @@ def test_a_checkout_that_was_never_installed(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(installed.metadata, "distribution", absent)
     root = Path(__file__).resolve().parent.parent
     assert installed.install_command("train") == f"cd {shlex.quote(str(root))} && pip install -c constraints.txt -e '.[train]'"
+
+
+@pytest.mark.parametrize(("python", "packages"), [((3, 13), set()), ((3, 14), {"coremltools"})])
+def test_what_has_no_wheel_for_a_python_is_named(python: tuple[int, int], packages: set[str]) -> None:
+    told = installed.without_wheel(python)
+    assert set(told) == packages
+    assert all("use Python 3.13 or older" in line for line in told.values())
+
+
+def test_a_checkout_has_its_tested_versions() -> None:
+    assert installed.constraints() == (Path(__file__).resolve().parent.parent / "constraints.txt").read_text(encoding="utf-8")

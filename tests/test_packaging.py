@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("edgernn", "export", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("edgernn", "export", "pyproject.toml", "README.md", "LICENSE", "constraints.txt")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,8 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    assert {"export/__init__.py", "edgernn/manifest.schema.json", "pyproject.toml", "LICENSE"} <= names
+    data = {"edgernn/manifest.schema.json", "constraints.txt"}
+    assert {"export/__init__.py", "pyproject.toml", "LICENSE", *data} <= names
 
 
 def test_the_installed_wheel_has_no_module_named_export(built: Path, tmp_path: Path) -> None:
@@ -68,6 +69,17 @@ def test_the_installed_wheel_has_no_module_named_export(built: Path, tmp_path: P
         [sys.executable, "-c", code, str(place)], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_installed_wheel_prints_the_tested_versions(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    place = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(place)
+    code = "import sys\nsys.path.insert(0, sys.argv.pop(1))\nfrom edgernn.cli.app import main\nmain()\n"
+    command = [sys.executable, "-c", code, str(place), "doctor", "--constraints"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (ROOT / "constraints.txt").read_text()
 
 
 def test_constraints_pin_one_set_without_hosts_or_paths() -> None:

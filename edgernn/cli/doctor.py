@@ -1,4 +1,4 @@
-"""``edgernn doctor``: what this machine can train, export and run."""
+"""``edgernn doctor``: what this machine can train, export and run, and all that a bug report needs."""
 
 from __future__ import annotations
 
@@ -9,42 +9,69 @@ from typing import Annotated, Any
 import typer
 
 import edgernn
-from edgernn.cli.output import say, say_json, say_sheet
+from edgernn import installed
+from edgernn.cli.output import say, say_json, say_sheet, stream
 from edgernn.cli.sheets import Sheet
+from edgernn.errors import UnavailableError
 
-_BASE = ("numpy", "onnxruntime", "tokenizers", "safetensors", "pydantic")
+_BASE = ("numpy", "onnxruntime", "tokenizers", "safetensors", "pydantic", "rich", "typer")
 _PACKAGES = (*_BASE, "pillow", "matplotlib", "torch", "pycocoevalcap", "onnx", "coremltools")
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
-    """Show what this machine can train, export and run, and what to install for the rest."""
+def doctor(
+    constraints: Annotated[bool, typer.Option("--constraints", help="Print the tested versions, for pip install -c.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Show what this machine can train, export and run, and what to install for the rest; paste it into bug reports."""
+    if constraints:
+        _say_constraints()
+        return
     found = examine()
     if as_json:
         say_json(found)
         return
-    say(f"edgernn {found['edgernn']} · Python {found['python']} · {found['platform']} · {found['cores']} cores")
+    say(f"edgernn {found['edgernn']}, from {found['source']}")
+    say(f"Python {found['python']}, {found['platform']}, {found['machine']}, {found['cores']} cores")
     say("packages: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found["packages"].items()))
+    for package, told in found["without_wheel"].items():
+        say(f"{package} {told}")
+    say()
     rows = [(name, row["export"], row["run"]) for name, row in found["formats"].items()]
     say_sheet(Sheet(("format", "export", "run"), rows))
+    for extra, command in found["to_install"].items():
+        say(f"the extra {extra}: {command}")
+
+
+def _say_constraints() -> None:
+    text = installed.constraints()
+    if text is None:
+        raise UnavailableError("this copy of edgernn came without constraints.txt; take it from where the copy came from")
+    stream(text)
 
 
 def examine() -> dict[str, Any]:
-    """Return versions, and for each format whether it can be exported and run here, or what it lacks."""
+    """Return versions, and for each format whether it can be exported and run here, or which extra it lacks."""
     from edgernn.formats import FORMATS
 
+    formats, lacking = {}, set()
+    for name, row in FORMATS.items():
+        export = _usable(row.exporter or "", row.export_extra)
+        run = _usable(row.session, row.run_extra) if _runs_here(row.family) else "needs macOS"
+        formats[name] = {"export": export, "run": run}
+        lacking |= {
+            extra for extra, said in ((row.export_extra, export), (row.run_extra, run)) if said.startswith("lacks") and extra
+        }
     return {
         "edgernn": edgernn.__version__,
+        "source": installed.source(),
         "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
+        "platform": platform.platform(),
+        "machine": platform.machine(),
         "cores": os.cpu_count(),
         "packages": {name: _version(name) for name in _PACKAGES},
-        "formats": {
-            name: {
-                "export": _usable(row.exporter or "", row.export_extra),
-                "run": _usable(row.session, row.run_extra) if _runs_here(row.family) else "needs macOS",
-            }
-            for name, row in FORMATS.items()
-        },
+        "without_wheel": installed.without_wheel(),
+        "formats": formats,
+        "to_install": {extra: installed.install_command(extra) for extra in sorted(lacking)},
     }
 
 
@@ -58,13 +85,14 @@ def _version(package: str) -> str | None:
 
 
 def _usable(target: str, extra: str | None) -> str:
-    from edgernn.errors import UnavailableError
     from edgernn.formats import resolve
 
     try:
         resolve(target, needed_for="this", extra=extra)
     except UnavailableError as error:
-        return str(error).split("; ")[-1]
+        cause = error.__cause__
+        missing = (getattr(cause, "name", None) or "a package").split(".")[0]
+        return f"lacks {missing}" + (f" (the extra {extra})" if extra else "")
     return "yes"
 
 

@@ -95,7 +95,7 @@ def test_strict_fails_where_a_check_could_not_be_run(checkpoint_folder: Path, ru
 
 def test_long_is_a_thousand_steps(bundle_folder: Path, run: Run, tmp_path: Path) -> None:
     shutil.copytree(bundle_folder, tmp_path / "b")
-    assert "runs of 1000 steps" in run("verify", "b", "--to", "onnx", "--long")[1]
+    assert "4 runs of 1000" in run("verify", "b", "--to", "onnx", "--long")[1]
 
 
 def test_inspect_a_lone_model_file(bundle_folder: Path, run: Run) -> None:
@@ -162,7 +162,11 @@ def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path, tmp
         assert told.returncode == 2
         assert f"needs the package 'torch', which is not installed; run: {install_command('all')}" in told.stderr
     listed = call("doctor", "--json")
-    assert json.loads(listed.stdout)["formats"]["onnx"] == {"export": f"run: {install_command('export')}", "run": "yes"}
+    found = json.loads(listed.stdout)
+    assert found["formats"]["onnx"]["run"] == "yes"
+    assert found["formats"]["onnx"]["export"].startswith("lacks ")
+    assert found["formats"]["onnx"]["export"].endswith(" (the extra export)")
+    assert found["to_install"] == {extra: install_command(extra) for extra in ("export", "train")}
 
 
 @pytest.mark.parametrize(
