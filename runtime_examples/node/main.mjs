@@ -1,15 +1,15 @@
 #!/usr/bin/env node
-// Write text from a bundle, replay its golden run, or time a step. Results go to stdout; exit 0 true, 1 the check failed,
+// Write text from a bundle, check this device with it, or time a step. Results go to stdout; exit 0 true, 1 the check failed,
 // 2 bad input, told in one line on stderr.
 
 import { parseArgs } from 'node:util';
 
+import { check } from '../web/src/check.js';
 import { BadInput, reason } from '../web/src/errors.js';
 import { begin, generate } from '../web/src/generation.js';
-import { check } from '../web/src/golden.js';
 import { parse } from '../web/src/safetensors.js';
 import { readSeed } from '../web/src/sampler.js';
-import { Tokenizer } from '../web/src/tokenizer.js';
+import { TextStream, Tokenizer } from '../web/src/tokenizer.js';
 import { load } from './session.mjs';
 
 const USAGE =
@@ -80,12 +80,13 @@ async function write(session, flags, seed, given) {
   const tokenizer = await Tokenizer.load(session.bundle);
   const prompt = flags.prompt ?? '';
   const start = begin(session, tokenizer.encode(prompt), { seed });
-  const tokens = [];
+  const [tokens, stream] = [[], new TextStream(tokenizer)];
   if (!flags.json) process.stdout.write(prompt);
   for await (const { token } of generate(session, start, given)) {
     tokens.push(token);
-    if (!flags.json) process.stdout.write(tokenizer.decode([token]));
+    if (!flags.json) process.stdout.write(stream.push(token));
   }
+  if (!flags.json) process.stdout.write(stream.flush());
   print(flags.json ? JSON.stringify({ artifact: session.artifact.path, tokens, text: tokenizer.decode(tokens) }) : '');
   return 0;
 }
@@ -99,8 +100,13 @@ function printCheck(rows) {
 /** Return the median time of a step in µs, over the golden run's inputs, each step on the last one's state. */
 async function medianStep(session, steps) {
   const path = session.bundle.manifest.golden;
+  if (path === null)
+    throw new BadInput('the bundle has no recorded run, expected one to take inputs from; export the bundle again');
   const golden = parse(await session.bundle.file(path), path).tensors;
   const pick = (specs) => Object.fromEntries(specs.map(({ name }) => [name, golden[name]]));
+  for (const { name } of [session.tokens, ...session.contexts, ...session.states])
+    if (!golden[name])
+      throw new BadInput(`${path} has no tensor ${name}, expected every one of the contract; export the bundle again`);
   const ids = golden[session.tokens.name].data;
   const contexts = pick(session.contexts);
   const times = [];
@@ -122,7 +128,8 @@ process.stdout.on('error', () => process.exit(0)); // the reader, such as head, 
 try {
   process.exitCode = (await main(process.argv.slice(2))) ?? 0;
 } catch (error) {
-  if (!(error instanceof BadInput)) throw error;
-  process.stderr.write(`${error.message.replaceAll('\n', ' ')}\n`);
+  const told =
+    error instanceof BadInput ? error.message : `the bundle cannot be used (${error?.name}: ${reason(error)}); export it again`;
+  process.stderr.write(`${told.replaceAll(/\p{Cc}+/gu, ' ')}\n`);
   process.exitCode = 2;
 }

@@ -1,30 +1,69 @@
-// A bundle folder opened in onnxruntime-node. Everything but the file system and the runtime is shared with ../web/src:
-// copy that folder along with this file into your app.
+// A bundle, a folder or a .edgernn file, opened in onnxruntime-node. Everything but the file system and the runtime is shared
+// with ../web/src: copy that folder along with this file into your app.
 
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, realpath, stat } from 'node:fs/promises';
+import { join, resolve, sep } from 'node:path';
 
 import * as ort from 'onnxruntime-node';
 
 import { Bundle } from '../web/src/bundle.js';
 import { BadInput } from '../web/src/errors.js';
 import { Session } from '../web/src/session.js';
+import { openZip } from '../web/src/zip.js';
 
-const OPTIONS = { intraOpNumThreads: 1, interOpNumThreads: 1 }; // a step is too small to be shared by threads
+const OPTIONS = { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 4 }; // a step is too small to be shared
+const MOST_ZIP_BYTES = 2 ** 31;
+const ABSENT = ['ENOENT', 'ENOTDIR'];
 
-/** Open a bundle folder's step artifact (default: the first for ONNX) once every file is what the manifest says. */
-export async function load(folder, artifact = null) {
-  const bundle = await Bundle.open((path) => read(join(folder, path)), folder);
+/** Open a bundle's step artifact (default: the first that runs here) once every file is what the manifest says. */
+export async function load(place, artifact = null) {
+  const bundle = await openBundle(place);
   bundle.artifact(artifact); // a wrong choice is told before anything is read
   await bundle.verifyFiles();
   return Session.load(bundle, artifact, { ort, options: OPTIONS });
 }
 
-async function read(path) {
+/** Open a bundle: its manifest alone is read. Nothing is ever unpacked to the disk. */
+export async function openBundle(place) {
+  const found = await stat(place).catch((error) => {
+    if (!ABSENT.includes(error.code)) throw unreadable(place, error);
+    throw new BadInput(
+      `there is no manifest.json in ${place}; expected a bundle folder or a .edgernn file; make one with: edgernn export`,
+    );
+  });
+  const read = found.isDirectory() ? await folder(place) : openZip(await whole(place, MOST_ZIP_BYTES), place);
+  return Bundle.open(read, place, ort.env.versions.common);
+}
+
+/** Return read(path, most) of a folder: null where there is no such file. */
+async function folder(place) {
+  const root = await realpath(place);
+  return async (path, most) => {
+    const file = join(place, path);
+    try {
+      const real = resolve(await realpath(file));
+      if (!real.startsWith(root.endsWith(sep) ? root : root + sep))
+        throw new BadInput(`${file} leads out of the bundle; do not use this bundle`);
+      return await whole(file, most);
+    } catch (error) {
+      if (ABSENT.includes(error.code)) return null;
+      throw error instanceof BadInput ? error : unreadable(file, error);
+    }
+  };
+}
+
+async function whole(file, most) {
   try {
-    return new Uint8Array(await readFile(path));
+    const found = await stat(file);
+    if (!found.isFile()) throw new BadInput(`${file} is no file; copy or export the bundle again`);
+    const { size } = found;
+    if (size > most) throw new BadInput(`${file} has ${size} bytes, expected ${most}; copy or export the bundle again`);
+    return new Uint8Array(await readFile(file));
   } catch (error) {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
-    throw new BadInput(`cannot read ${path} (${error.code}), expected a readable file; check its rights`);
+    throw error instanceof BadInput || ABSENT.includes(error.code) ? error : unreadable(file, error);
   }
+}
+
+function unreadable(file, error) {
+  return new BadInput(`cannot read ${file} (${error.code ?? error.message}), expected a readable file; check its rights`);
 }

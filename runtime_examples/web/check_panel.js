@@ -1,4 +1,4 @@
-// "Check this device": the golden run, as a table.
+// "Check this device": the golden run, the sampler and the tokenizer, as a table.
 
 import { attempt, element } from './page.js';
 
@@ -18,7 +18,7 @@ export function startCheckPanel(engine) {
         const right = rows.every(({ ok }) => ok);
         verdict.className = right ? 'ok' : 'failed';
         verdict.textContent = right
-          ? `✓ This device computes what the model does: ${rows.length} of ${rows.length} tensors.`
+          ? `✓ This device computes what the model does: ${rows.length} of ${rows.length} checks.`
           : '✗ This device computes something else.';
         table.tBodies[0].replaceChildren(...rows.map(line));
         table.hidden = false;

@@ -33,6 +33,14 @@ const SCENARIOS = {
     await page.click('#write');
     await error(page, 'the seed is "-1", expected a whole number from 0 to 18446744073709551615');
   },
+  async 'byte pairs, and a recording of their widest output in parts'({ page, spec }) {
+    await openBundle(page, spec.pairs);
+    equal(await write(page, spec.of_pairs), spec.of_pairs.text);
+    check(
+      (await checkDevice(page)).some((row) => row.startsWith('logits.log_sum')),
+      'the parts have rows',
+    );
+  },
   async 'a prompt may be empty'({ page, spec }) {
     await openBundle(page, spec.text);
     equal(await writeGreedy(page, spec.empty), spec.empty.text);
@@ -47,7 +55,9 @@ const SCENARIOS = {
   },
   async 'the check is green, in float32 and int8'({ page, spec }) {
     await openBundle(page, spec.text);
-    check((await checkDevice(page)).length >= 3, 'outputs and states have rows');
+    const rows = (await checkDevice(page)).join(' ');
+    for (const name of ['logits', 'h_next', 'uniforms', 'sampler', 'tokenizer'])
+      check(rows.includes(name), `${name} has a row`);
     await page.selectOption('#artifact', 'onnx/step-int8.onnx');
     await status(page, 'is ready: onnx/step-int8.onnx');
     check(

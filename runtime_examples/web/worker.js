@@ -5,13 +5,13 @@ import * as ort from './vendor/ort.wasm.min.mjs';
 
 import { Bundle } from './src/bundle.js';
 import { caption } from './src/caption.js';
+import { check } from './src/check.js';
 import { BadInput, reason } from './src/errors.js';
 import { begin, generate } from './src/generation.js';
-import { check } from './src/golden.js';
 import { imageTensor } from './src/picture.js';
 import { Session } from './src/session.js';
 import { fromFile, toFile } from './src/snapshot.js';
-import { Tokenizer } from './src/tokenizer.js';
+import { TextStream, Tokenizer } from './src/tokenizer.js';
 import { openZip } from './src/zip.js';
 
 ort.env.wasm.wasmPaths = new URL('./vendor/', import.meta.url).href;
@@ -41,7 +41,7 @@ const METHODS = {
 /** Open a bundle: { url }, { files: path → File } or { zip: File }; and one of its artifacts. Returns what the page shows. */
 async function open({ source, place, artifact = null }) {
   for (const text of writing.values()) text.stopped = true; // their model goes
-  const bundle = await Bundle.open(await reader(source, place), place);
+  const bundle = await Bundle.open(await reader(source, place), place, ort.env.versions.common);
   const session = await Session.load(bundle, artifact, RUNTIME);
   const tokenizer = await Tokenizer.load(bundle);
   await model?.session.release();
@@ -60,8 +60,17 @@ async function open({ source, place, artifact = null }) {
 
 async function reader({ url, files, zip }, place) {
   if (zip) return openZip(new Uint8Array(await zip.arrayBuffer()), place);
-  if (files) return async (path) => (files.has(path) ? new Uint8Array(await files.get(path).arrayBuffer()) : null);
-  return async (path) => {
+  const limited = (path, size, most) => {
+    if (size > most)
+      throw new BadInput(`${path} of ${place} has ${size} bytes, expected ${most}; copy or export the bundle again`);
+  };
+  if (files)
+    return async (path, most) => {
+      const file = files.get(path);
+      if (file) limited(path, file.size, most);
+      return file ? new Uint8Array(await file.arrayBuffer()) : null;
+    };
+  return async (path, most) => {
     let response;
     try {
       response = await fetch(new URL(path, url));
@@ -70,6 +79,11 @@ async function reader({ url, files, zip }, place) {
         `${path} of ${place} could not be loaded: there is no network and no copy on this device; connect and try again`,
       );
     }
+    limited(
+      path,
+      Number(response.headers.get('Content-Length') ?? 0),
+      response.headers.get('Content-Encoding') ? Infinity : most,
+    );
     return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
   };
 }
@@ -79,7 +93,7 @@ async function write({ prompt, after, seed, options }, id, tell) {
   const { session, tokenizer } = model;
   let snapshot = begin(session, tokenizer.encode(prompt), { after, seed });
   const tokens = generate(session, snapshot, options);
-  const text = { stopped: false };
+  const [text, stream] = [{ stopped: false }, new TextStream(tokenizer)];
   writing.set(id, text);
   let [ended, first] = [false, true];
   while (!ended && !text.stopped) {
@@ -96,9 +110,10 @@ async function write({ prompt, after, seed, options }, id, tell) {
       return written;
     });
     first = false;
-    tell({ piece: tokenizer.decode(made), tokens: made, snapshot });
+    tell({ piece: made.map((token) => stream.push(token)).join(''), tokens: made, snapshot });
     await pause();
   }
+  tell({ piece: stream.flush(), tokens: [], snapshot });
   return { snapshot };
 }
 

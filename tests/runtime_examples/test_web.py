@@ -11,14 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import host_cases
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from edgernn.decoding.caption_writer import CaptionWriter
 from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint, save
+from edgernn.models.language import LanguageConfig, LanguageModel
 
 WEB = Path(__file__).resolve().parents[2] / "runtime_examples" / "web"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -46,10 +49,10 @@ def _greedy(bundle: Path, prompt: str) -> dict[str, Any]:
     return {"prompt": prompt, "length": LENGTH, "text": write_text(bundle, prompt, length=LENGTH, temperature=0)["text"]}
 
 
-def _seeded(bundle: Path, seed: int) -> dict[str, Any]:
+def _seeded(bundle: Path, seed: int, *, prompt: str = PROMPT) -> dict[str, Any]:
     options: dict[str, Any] = {"length": LENGTH, "temperature": 0.8, "seed": seed}
-    text = write_text(bundle, PROMPT, **options)["text"]
-    return {**options, "seed": str(seed), "prompt": PROMPT, "text": text}
+    text = write_text(bundle, prompt, **options)["text"]
+    return {**options, "seed": str(seed), "prompt": prompt, "text": text}
 
 
 def _damage(source: Path, target: Path, change: Callable[[Path], object]) -> str:
@@ -87,7 +90,9 @@ def _damaged(folder: Path, text: Path) -> dict[str, tuple[str, str]]:
         "missing": (lambda f: (f / "onnx/step.onnx").unlink(), "onnx/step.onnx is missing"),
         "newer": (lambda f: _edit(f, '"schema_version": 1', '"schema_version": 2'), "schema_version 2, expected 1"),
         "no-json": (lambda f: (f / "manifest.json").write_text("{", encoding="utf-8"), "manifest.json of no-json is damaged"),
-        "bytes": (lambda f: _edit(f, '"kind": "char"', '"kind": "byte"'), "the tokenizer is of kind byte"),
+        "foreign": (lambda f: _edit(f, '"kind": "char"', '"kind": "custom"'), "the tokenizer is of kind custom"),
+        "bytes": (lambda f: _edit(f, '"kind": "char"', '"kind": "byte"'), "tokenizer.json"),
+        "negative": (lambda f: _edit(f, '"hidden": ', '"hidden": -'), "contract.sizes.hidden is -"),
         "tokens": (lambda f: _flip(f, "tokenizer.json"), "tokenizer.json has the SHA-256"),
     }
     return {name: (_damage(text, folder / name, change), said) for name, (change, said) in made.items()}
@@ -120,6 +125,11 @@ def spec(
         parameter.data *= 1.5
     save(Checkpoint(shifted, tokenizer, {}, held_out), folder / "shifted")
     export_bundle(folder / "shifted", other, to="onnx", steps=16)
+    pairs, made = folder / "pairs", host_cases.tokenizer_of("bpe")
+    torch.manual_seed(0)
+    wide = LanguageModel(LanguageConfig(vocabulary=made.vocabulary_size, hidden=12, embedding=8))
+    export_bundle(Checkpoint(wide, made, {}, {}), pairs, to="onnx", steps=4)
+    host_cases.shorten_golden(pairs)
     wrong = _damage(text, folder / "wrong-golden", lambda f: _take_golden(f, other))
     picture = np.random.default_rng(1).integers(0, 256, (50, 90, 3), np.uint8)
     Image.fromarray(picture).save(folder / "picture.png")
@@ -127,10 +137,12 @@ def spec(
         caption = writer.write(folder / "picture.png", beam=1).text
     damaged = _damaged(folder / "damaged", text)
     return {
-        "bundles": [str(text), str(learned), str(captions), wrong, *(place for place, _ in damaged.values())],
+        "bundles": [str(text), str(learned), str(captions), str(pairs), wrong, *(place for place, _ in damaged.values())],
         "text": "text",
         "learned": "learned",
         "captions": "captions",
+        "pairs": "pairs",
+        "of_pairs": _seeded(pairs, 7, prompt="naïve 你好 "),
         "wrong_golden": "wrong-golden",
         "greedy": _greedy(text, PROMPT),
         "seeded": [_seeded(text, seed) for seed in (7, 2**64 - 1)],

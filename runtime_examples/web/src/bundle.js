@@ -1,49 +1,32 @@
 // The bundle: a manifest and the files it lists. Nothing is used before its size and SHA-256 were compared with the manifest.
 
 import { BadInput } from './errors.js';
+import { readManifest } from './manifest.js';
+import { needed } from './versions.js';
 
-export const SCHEMA_VERSION = 1;
 export const FORMAT = 'onnx'; // what this example's runtime runs
 const STEP = 'step';
 const ENCODE = 'encode';
+const MOST_MANIFEST_BYTES = 16 * 2 ** 20;
 
 export class Bundle {
   /**
-   * Read the manifest. `read(path)` gives a promise of a file's bytes (Uint8Array), or of null where there is no such file;
-   * `place` names the bundle in messages.
+   * Read the manifest. `read(path, most)` gives a promise of a file's bytes (Uint8Array), or of null where there is no such
+   * file, and throws BadInput rather than reading more than `most`; `place` names the bundle in messages; `runtime` is the
+   * version of onnxruntime.
    */
-  static async open(read, place) {
-    const bytes = await read('manifest.json');
-    if (!bytes)
-      throw new BadInput(`there is no manifest.json in ${place}; expected a bundle folder; make one with: edgernn export`);
-    let manifest;
-    try {
-      manifest = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    } catch (error) {
-      throw new BadInput(
-        `manifest.json of ${place} is damaged (${error.message}); expected JSON; copy or export the bundle again`,
-      );
-    }
-    return new Bundle(manifest, read, place);
+  static async open(read, place, runtime) {
+    const bytes = await read('manifest.json', MOST_MANIFEST_BYTES);
+    if (!bytes) throw new BadInput(`there is no manifest.json in ${place}; expected a bundle; make one with: edgernn export`);
+    return new Bundle(readManifest(bytes, place), read, place, runtime);
   }
 
-  constructor(manifest, read, place) {
-    const version = manifest?.schema_version;
-    if (version !== SCHEMA_VERSION) {
-      throw new BadInput(
-        `the bundle ${place} has schema_version ${JSON.stringify(version)}, expected ${SCHEMA_VERSION}; ` +
-          `export it with a matching edgernn`,
-      );
-    }
-    const lacking = ['contract', 'decoding', 'artifacts', 'tokenizer', 'files', 'golden'].filter((key) => !manifest[key]);
-    if (!Array.isArray(manifest.artifacts)) lacking.push('a list of artifacts');
-    if (!Array.isArray(manifest.contract?.graphs)) lacking.push('contract.graphs');
-    if (lacking.length)
-      throw new BadInput(`manifest.json of ${place} lacks ${lacking}; expected all of them; export the bundle again`);
+  constructor(manifest, read, place, runtime) {
     this.manifest = manifest;
     this.contract = manifest.contract;
     this.place = place;
     this.read = read;
+    this.runtime = runtime;
   }
 
   /** The contract's graph of that name, or undefined. */
@@ -59,40 +42,47 @@ export class Bundle {
     return this.graph(ENCODE);
   }
 
-  /** The step artifacts that this runtime runs. */
+  /** The step artifacts for this runtime. */
   get choices() {
     return this.manifest.artifacts.filter(({ format, graph }) => format === FORMAT && graph === STEP);
   }
 
-  /** Return the step artifact with that path, by default the first that this runtime runs. */
+  /** Return the step artifact with that path, by default the first that this runtime is new enough for. */
   artifact(path = null) {
     const there = this.choices.map((each) => each.path).join(', ') || 'none';
-    const found = path === null ? this.choices[0] : this.manifest.artifacts.find((each) => each.path === path);
+    const first = this.choices.find((each) => !needed(each, this.runtime)) ?? this.choices[0];
+    const found = path === null ? first : this.manifest.artifacts.find((each) => each.path === path);
     if (!found) throw new BadInput(`${this.place} has no artifact ${path ?? `of format ${FORMAT}`}; expected one of: ${there}`);
     if (found.format !== FORMAT)
       throw new BadInput(`${path} is of format ${found.format}, expected ${FORMAT}; choose one of: ${there}`);
     if (found.graph !== STEP)
       throw new BadInput(`${path} computes the graph ${found.graph}, expected ${STEP}; choose one of: ${there}`);
+    if (needed(found, this.runtime))
+      throw new BadInput(
+        `${found.path} needs onnxruntime ${needed(found, this.runtime)} or newer, and this is ${this.runtime}; ` +
+          `update onnxruntime, or choose another of: ${there}`,
+      );
     return found;
   }
 
   /** Return the encode artifact that goes with a step artifact: of its precision where there is one. */
   encoderOf(step) {
-    const found = this.manifest.artifacts.filter(({ format, graph }) => format === FORMAT && graph === ENCODE);
+    const found = this.manifest.artifacts.filter(
+      (each) => each.format === FORMAT && each.graph === ENCODE && !needed(each, this.runtime),
+    );
     if (!found.length)
-      throw new BadInput(`${this.place} has no ${FORMAT} file of the graph ${ENCODE}; export the bundle again`);
+      throw new BadInput(
+        `${this.place} has no ${FORMAT} file of the graph ${ENCODE} that onnxruntime ${this.runtime} runs; export the bundle again`,
+      );
     return found.find(({ precision }) => precision === step.precision) ?? found[0];
   }
 
   /** Return a file's bytes once they are what the manifest says. */
   async file(path) {
-    const promised = this.manifest.files[path] ?? this.manifest.artifacts.find((artifact) => artifact.path === path);
+    const { files, artifacts } = this.manifest;
+    const promised = Object.hasOwn(files, path) ? files[path] : artifacts.find((artifact) => artifact.path === path);
     if (!promised) throw new BadInput(`manifest.json of ${this.place} does not list ${path}; export the bundle again`);
-    if (path.startsWith('/') || path.split(/[/\\]/).includes('..'))
-      throw new BadInput(
-        `manifest.json of ${this.place} lists ${path}, expected a path inside the bundle; do not use this bundle`,
-      );
-    const bytes = await this.read(path);
+    const bytes = await this.read(path, promised.bytes);
     if (!bytes) throw new BadInput(`${path} is missing in ${this.place}; copy or export the bundle again`);
     if (bytes.length !== promised.bytes) {
       throw new BadInput(

@@ -7,10 +7,11 @@ const RELATIVE = new Set(['int8', 'int4', 'smallest']); // another network near 
 const TOLERANCES = { float32: 1e-4, float16: 0.25, int8: 0.15, int4: 0.4, smallest: 0.4 };
 const LEAST_SCALE = 1e-3; // a tensor smaller than this in every value is as good as zero
 
-/** Replay the golden run; returns [{ name, worst, tolerance, ok }], a row per tensor. */
-export async function check(session) {
+/** Replay the golden run, if there is one; returns [{ name, worst, tolerance, ok }], a row per tensor. */
+export async function checkGolden(session) {
   const { bundle } = session;
   const path = bundle.manifest.golden;
+  if (path === null) return [];
   const golden = parse(await bundle.file(path), path).tensors;
   const rows = session.encoder ? await checkEncode(session, golden) : [];
   return [...rows, ...(await checkStep(session, golden))];
@@ -30,11 +31,13 @@ async function checkStep(session, golden) {
   const pick = (specs) => Object.fromEntries(specs.map(({ name }) => [name, need(golden, name)]));
   const contexts = pick(session.contexts);
   const tokens = need(golden, session.tokens.name);
-  const steps = tokens.dims[0];
+  const [steps] = tokens.dims;
+  if (!(steps > 0)) throw new BadInput('the golden run has no step, expected one at least; export the bundle again');
   let state = pick(session.states);
   for (let at = 0; at < steps; at++) {
     const made = await session.step({ [session.tokens.name]: row(tokens, at), ...contexts }, state);
-    for (const [name, { data }] of Object.entries(made.outputs)) run.compare(name, row(need(golden, name), at).data, data);
+    for (const [name, { data }] of Object.entries(made.outputs))
+      for (const [part, wanted, found] of compared(name, data, golden, at)) run.compare(part, wanted, found);
     for (const { name } of session.states) {
       const wanted = row(need(golden, `${name}_next`), at);
       run.compareState(`${name}_next`, wanted, made.state[name]);
@@ -43,6 +46,23 @@ async function checkStep(session, golden) {
     state = made.state;
   }
   return run.rows();
+}
+
+/**
+ * Return what is compared of an output at a step, [[name, recorded, found]]: all values, or, of an output too wide to be
+ * recorded whole, the values at some ids, the largest ones, and the logarithm of the sum of exp over all.
+ */
+function compared(name, data, golden, at) {
+  if (!golden[`${name}.columns`]) return [[name, row(need(golden, name), at).data, data]];
+  const take = (ids) => Float64Array.from(ids, (id) => data[id]); // an id out of range gives NaN, which no tolerance passes
+  const part = (what) => row(need(golden, `${name}.${what}`), at).data;
+  const top = data.reduce((most, value) => Math.max(most, value), -Infinity);
+  const sum = data.reduce((total, value) => total + Math.exp(value - top), 0);
+  return [
+    [`${name}.at_columns`, part('at_columns'), take(golden[`${name}.columns`].data)],
+    [`${name}.largest`, part('largest'), take(part('largest_ids'))],
+    [`${name}.log_sum`, part('log_sum'), Float64Array.of(top + Math.log(sum))],
+  ];
 }
 
 function newRun({ precision, path }) {
@@ -64,8 +84,8 @@ class Run {
 
   compare(name, wanted, found) {
     const size = this.relative ? rootMeanSquare : largest;
-    const same = wanted.length === found.length && found.every(Number.isFinite);
-    const difference = same ? size(wanted.map((value, index) => value - found[index])) : Infinity;
+    const same = wanted.length === found.length && found.every(Number.isFinite) && wanted.every(Number.isFinite);
+    const difference = same ? size(Float64Array.from(wanted, (value, index) => value - found[index])) : Infinity;
     if (!this.seen.has(name)) this.seen.set(name, []);
     this.seen.get(name).push([difference, size(wanted)]);
   }
@@ -106,6 +126,8 @@ function rootMeanSquare(values) {
 
 function row({ dtype, dims, data }, at) {
   const width = data.length / dims[0];
+  if (at >= dims[0])
+    throw new BadInput(`the golden run has ${dims[0]} steps of a tensor, expected ${at + 1}; export the bundle again`);
   return { dtype, dims: dims.slice(1), data: data.slice(at * width, (at + 1) * width) };
 }
 

@@ -32,7 +32,7 @@ export function parse(bytes, origin) {
       new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + length)),
     );
     const { __metadata__: metadata = {}, ...entries } = header;
-    const tensors = {};
+    const tensors = Object.create(null); // a tensor may have any name
     for (const [name, entry] of Object.entries(entries)) tensors[name] = tensorOf(entry, bytes.subarray(PREFIX_BYTES + length));
     return { tensors, metadata };
   } catch (error) {
@@ -45,6 +45,8 @@ export function parse(bytes, origin) {
 function tensorOf({ dtype, shape, data_offsets: [start, end] }, body) {
   if (!DTYPES[dtype]) throw new Error(`dtype ${dtype} is unknown`);
   const [name, Type] = DTYPES[dtype];
+  if (![...shape, start, end].every((value) => Number.isSafeInteger(value) && value >= 0))
+    throw new Error(`[${shape}] is no shape`);
   const count = shape.reduce((a, b) => a * b, 1);
   if (end > body.length || end - start !== count * Type.BYTES_PER_ELEMENT)
     throw new Error(`[${shape}] does not fill ${end - start} bytes`);

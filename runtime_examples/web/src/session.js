@@ -23,6 +23,7 @@ export class Session {
     if (bundle.contract.initial_state === 'learned') {
       const path = bundle.manifest.initial_state;
       session.learned = parse(await bundle.file(path), path).tensors;
+      session.checkLearned(path);
     }
     session.graphs.step = await openGraph(bundle, chosen, ort, options);
     if (encoder) session.graphs.encode = await openGraph(bundle, encoder, ort, options);
@@ -95,6 +96,15 @@ export class Session {
     for (const graph of Object.values(this.graphs)) await graph.release();
   }
 
+  /** Hold a learned first state against the contract. */
+  checkLearned(path) {
+    for (const { name, dtype, axes } of this.states) {
+      const [found, dims] = [this.learned[name], axes.map((axis) => this.bundle.contract.sizes[axis] ?? UNIT)];
+      if (found?.dtype !== dtype || String(found.dims) !== String(dims))
+        throw new BadInput(`${path} has ${name} as ${dtype} [${found?.dims}], expected [${dims}]; export the bundle again`);
+    }
+  }
+
   checkTokens({ data }) {
     const wrong = data.find((id) => id < 0n || id >= BigInt(this.vocabulary)); // the runtime would read another row, in silence
     if (wrong !== undefined)
@@ -104,7 +114,14 @@ export class Session {
   async run(graph, feeds) {
     const given = {};
     for (const [name, { dtype, dims, data }] of Object.entries(feeds)) given[name] = new this.ort.Tensor(dtype, data, dims);
-    const made = await graph.run(given);
+    let made;
+    try {
+      made = await graph.run(given);
+    } catch (error) {
+      throw new BadInput(
+        `the model refuses its inputs: ${reason(error)}; expected what the contract says; export the bundle again`,
+      );
+    }
     return Object.fromEntries(
       Object.entries(made).map(([name, { type, dims, data }]) => [name, { dtype: type, dims: [...dims], data }]),
     );
@@ -113,8 +130,16 @@ export class Session {
 
 async function openGraph(bundle, artifact, ort, options) {
   const bytes = await bundle.file(artifact.path);
+  const spec = bundle.graph(artifact.graph);
   try {
-    return await ort.InferenceSession.create(bytes, options);
+    const graph = await ort.InferenceSession.create(bytes, options);
+    for (const [side, names] of [
+      ['inputs', graph.inputNames],
+      ['outputs', graph.outputNames],
+    ])
+      if (String([...names].sort()) !== String(spec[side].map(({ name }) => name).sort()))
+        throw new Error(`it has the ${side} ${names}, and the contract ${spec[side].map(({ name }) => name)}`);
+    return graph;
   } catch (error) {
     throw new BadInput(
       `the runtime cannot open ${artifact.path}: ${reason(error)}; choose another artifact or export the bundle again`,

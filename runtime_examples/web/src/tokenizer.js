@@ -1,23 +1,22 @@
-// tokenizer.json of the kinds char and caption: text to ids and back. For other kinds use the Hugging Face tokenizers
-// library; its file is the same.
+// tokenizer.json of every kind of tokens that edgernn writes: text to ids and back, and text while ids still come.
 
 import { BadInput } from './errors.js';
 
 const SHOWN = 10;
+const BYTE_KINDS = ['byte', 'bpe']; // their tokens are bytes, spelled as characters
+const WORD_KINDS = ['word', 'caption']; // one token a word, and one for all unknown words
+export const KINDS = ['char', ...BYTE_KINDS, ...WORD_KINDS];
+const UNKNOWN = '<unk>';
 
 export class Tokenizer {
   /** Read the bundle's tokenizer, and make sure that it gives the ids that the manifest promises. */
   static async load(bundle) {
-    const { path, kind, text, ids, vocabulary_size: size } = bundle.manifest.tokenizer;
-    if (kind !== 'char' && kind !== 'caption') {
-      throw new BadInput(
-        `the tokenizer is of kind ${kind}, expected char or caption; ` +
-          `for others use a Hugging Face tokenizers library with ${path}`,
-      );
-    }
-    const tokenizer = new Tokenizer(JSON.parse(new TextDecoder().decode(await bundle.file(path))), kind);
-    const seen = tokenizer.encode(text, { unknown: 'skip' });
-    if (String(seen) !== String(ids) || tokenizer.words.length !== size) {
+    const entry = bundle.manifest.tokenizer;
+    const { path, kind, text, ids } = entry;
+    const tokenizer = Tokenizer.parse(await bundle.file(path), entry);
+    const unknown = WORD_KINDS.includes(kind) ? tokenizer.ids.get(UNKNOWN) : undefined;
+    const seen = tokenizer.encode(text, { unknown: 'skip' }).filter((id) => id !== unknown);
+    if (String(seen) !== String(ids)) {
       throw new BadInput(
         `${path} gives the ids ${seen.slice(0, SHOWN)}… for the text in manifest.json, expected ${ids.slice(0, SHOWN)}…; ` +
           `export the bundle again`,
@@ -26,34 +25,165 @@ export class Tokenizer {
     return tokenizer;
   }
 
+  /** Read a file's bytes; `entry` is the manifest's: { path, kind, vocabulary_size }. */
+  static parse(bytes, { path, kind, vocabulary_size: size }) {
+    if (!KINDS.includes(kind)) {
+      throw new BadInput(
+        `the tokenizer is of kind ${kind}, expected one of ${KINDS.join(', ')}; for others use a tokenizers library`,
+      );
+    }
+    let tokenizer;
+    try {
+      tokenizer = new Tokenizer(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), kind);
+    } catch (error) {
+      throw new BadInput(`${path} is damaged (${error.message}), expected a tokenizer of ${kind}; export the bundle again`);
+    }
+    const { words } = tokenizer;
+    if (words.length !== size || Object.keys(words).length !== size || tokenizer.ids.size !== size)
+      throw new BadInput(
+        `${path} has ${tokenizer.ids.size} tokens, expected the ids 0 to ${size - 1}; export the bundle again`,
+      );
+    return tokenizer;
+  }
+
   constructor(document, kind) {
     this.kind = kind;
     this.ids = new Map(Object.entries(document.model.vocab));
     this.words = [];
-    for (const [word, id] of this.ids) this.words[id] = word;
-    this.pattern = kind === 'caption' ? new RegExp(document.pre_tokenizer.pattern.Regex, 'gu') : /./gsu;
+    for (const [word, id] of this.ids) {
+      if (!(Number.isInteger(id) && id >= 0 && id < this.ids.size)) throw new Error(`the token ${word} has the id ${id}`);
+      this.words[id] = word;
+    }
+    const split = document.pre_tokenizer?.pretokenizers?.[0] ?? document.pre_tokenizer;
+    if (kind === 'bpe' || WORD_KINDS.includes(kind)) this.pattern = unicodePattern(split.pattern.Regex);
+    this.ranks = kind === 'bpe' ? new Map(document.model.merges.map((pair, rank) => [pair.join('\n'), rank])) : null;
+    this.characters = BYTE_KINDS.includes(kind) ? byteCharacters() : null;
+    this.bytes = this.characters && new Map(this.characters.map((character, byte) => [character, byte]));
   }
 
-  /** Return the ids of a text; what the vocabulary lacks is refused, or left out with unknown = 'skip'. */
+  /** Return the ids of a text; a character that the vocabulary lacks is refused, or left out with unknown = 'skip'. */
   encode(text, { unknown = 'error' } = {}) {
-    const plain = this.kind === 'caption' ? text.normalize('NFKC').toLowerCase() : text;
-    const pieces = plain.match(this.pattern) ?? [];
+    if (this.kind === 'char') return this.known([...text], unknown);
+    if (this.kind === 'byte') return this.spelled(text).map((character) => this.ids.get(character));
+    if (this.kind === 'caption') text = [...text.normalize('NFKC')].map((character) => character.toLowerCase()).join('');
+    const pieces = this.kind === 'caption' ? (text.match(this.pattern) ?? []) : isolated(text, this.pattern);
+    if (this.kind === 'bpe') return pieces.flatMap((piece) => this.known(this.merged(this.spelled(piece)), unknown));
+    return pieces.map((piece) => this.ids.get(piece) ?? this.ids.get(UNKNOWN));
+  }
+
+  /** Return the text of ids; bytes that are no UTF-8 become U+FFFD. */
+  decode(ids) {
+    const stream = new TextStream(this);
+    return Array.from(ids, (id) => stream.push(id)).join('') + stream.flush();
+  }
+
+  known(pieces, unknown) {
     const lacking = [...new Set(pieces.filter((piece) => !this.ids.has(piece)))];
     if (lacking.length && unknown === 'error') {
-      const shown = lacking
+      const list = lacking
         .slice(0, SHOWN)
         .map((piece) => JSON.stringify(piece))
         .join(' ');
       throw new BadInput(
-        `the prompt has ${shown}, which this model never saw; ` +
+        `the prompt has ${list}, which this model never saw; ` +
           `expected only what its ${this.words.length} tokens hold; leave it out`,
       );
     }
     return pieces.filter((piece) => this.ids.has(piece)).map((piece) => this.ids.get(piece));
   }
 
-  /** Return the text of ids. */
-  decode(ids) {
-    return Array.from(ids, (id) => this.words[id]).join(this.kind === 'caption' ? ' ' : '');
+  /** Return the bytes of a text, each as the character that stands for it. */
+  spelled(text) {
+    return Array.from(new TextEncoder().encode(text), (byte) => this.characters[byte]);
   }
+
+  /** Join the pairs of a word's parts, the pair that was learned first before the others, until none is left. */
+  merged(parts) {
+    for (;;) {
+      let [best, pair] = [Infinity, null];
+      for (let at = 0; at + 1 < parts.length; at++) {
+        const rank = this.ranks.get(`${parts[at]}\n${parts[at + 1]}`);
+        if (rank < best) [best, pair] = [rank, [parts[at], parts[at + 1]]];
+      }
+      if (!pair) return parts;
+      const joined = [];
+      for (let at = 0; at < parts.length; at++) {
+        const both = parts[at] === pair[0] && parts[at + 1] === pair[1];
+        joined.push(both ? parts[at] + parts[++at] : parts[at]);
+      }
+      parts = joined;
+    }
+  }
+}
+
+/** Text while ids still come: each push gives what is complete by then, so no character is ever split. */
+export class TextStream {
+  constructor(tokenizer) {
+    this.tokenizer = tokenizer;
+    this.utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+    this.between = '';
+  }
+
+  /** Take the next id; returns the text that it completes, perhaps none. */
+  push(id) {
+    const { words, bytes, kind } = this.tokenizer;
+    const characters = [...words[id]];
+    if (bytes && characters.every((character) => bytes.has(character)))
+      return this.utf8.decode(
+        Uint8Array.from(characters, (character) => bytes.get(character)),
+        { stream: true },
+      );
+    const text = this.flush() + this.between + words[id];
+    this.between = kind === 'caption' ? ' ' : '';
+    return text;
+  }
+
+  /** End the text; returns what was held back. */
+  flush() {
+    const held = this.utf8.decode();
+    this.utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+    return held;
+  }
+}
+
+/**
+ * A pattern of the tokenizers library as JavaScript has it: \s there is Unicode's white space, and a script needs no name
+ * before it.
+ */
+export function unicodePattern(source) {
+  const translated = source
+    .replaceAll(/\\(\\|s|S)/g, (whole, letter) => ({ s: '\\p{White_Space}', S: '\\P{White_Space}' })[letter] ?? whole)
+    .replaceAll(/\\([pP])\{(\^?)(\w+)\}/g, (whole, letter, not, name) => {
+      const class_ = not ? 'P' : letter;
+      return isProperty(name) ? `\\${class_}{${name}}` : `\\${class_}{Script=${name}}`;
+    });
+  return new RegExp(translated, 'gu');
+}
+
+function isProperty(name) {
+  try {
+    return Boolean(new RegExp(`\\p{${name}}`, 'u'));
+  } catch {
+    return false;
+  }
+}
+
+/** Cut a text into what a pattern finds and what lies between. */
+function isolated(text, pattern) {
+  const pieces = [];
+  let at = 0;
+  for (const { 0: found, index } of text.matchAll(pattern)) {
+    if (index > at) pieces.push(text.slice(at, index));
+    if (found) pieces.push(found);
+    at = index + found.length;
+  }
+  if (at < text.length) pieces.push(text.slice(at));
+  return pieces;
+}
+
+/** The character that stands for each of the 256 bytes: itself where it is printable, else 256 and up. */
+function byteCharacters() {
+  let next = 256;
+  const printable = (byte) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
+  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : next++));
 }

@@ -1,0 +1,12 @@
+// "Check this device": the golden run, the sampler's vectors, the tokenizer's text.
+
+import { checkGolden } from './golden.js';
+import { Tokenizer } from './tokenizer.js';
+import { checkSampler } from './vectors.js';
+
+/** Make every check that the bundle has what is needed for; returns [{ name, worst, tolerance, ok }]. */
+export async function check(session) {
+  const rows = [...(await checkGolden(session)), ...(await checkSampler(session.bundle))];
+  await Tokenizer.load(session.bundle); // throws where it is another one
+  return [...rows, { name: 'tokenizer', worst: 0, tolerance: 0, ok: true }];
+}
