@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TORCH := torch==2.13.0
 
 # mypy cannot see a mapped package, so it checks a copy laid out as installed.
 .PHONY: all env demo demo-captions test check format build examples examples-env benchmarks clean
@@ -12,8 +13,9 @@ env: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python .ci/which_torch.py $(TORCH)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(TORCH)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 demo: env

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgernn.errors import UnavailableError, UsageError
-from edgernn.installed import install_command
+from edgernn.installed import install_command, lacks_wheel
 from edgernn.wanted import expected_one_of
 
 
@@ -30,6 +30,7 @@ class Format:
         step_only: those of them that it offers for the step graph alone; an encode graph then gets the default.
         exporter, session: ``module:Class``; the reference has no exporter.
         interpreter: a session that runs the file where ``session`` cannot, operator by operator, for verifying; or None.
+        packages: what exporting needs of which some Python has no wheel.
         export_extra, run_extra: pip extras that bring what exporting and running need; None is the base install.
     """
 
@@ -46,6 +47,7 @@ class Format:
     graphs: tuple[str, ...] = ("encode", "step")
     step_only: tuple[str, ...] = ()
     decoders: Mapping[str, str] = field(default_factory=dict, hash=False)
+    packages: tuple[str, ...] = ()
 
     def path(self, precision: str, graph: str = "step") -> str:
         """Return the path in a bundle of the artifact of ``graph``; the default precision goes unnamed."""
@@ -87,6 +89,7 @@ _ROWS = (
         mark="",
         suffix=".mlpackage",
         precisions=("float16", "float32", "int8", "int4", "palettized4"),
+        packages=("coremltools",),
         step_only=("int4", "palettized4"),  # of an image encoder, 4 bits a weight leave features that are half error
         exporter="edgernn.export.to_coreml:CoreMLExporter",
         session="edgernn.sessions.coreml:CoreMLSession",
@@ -105,6 +108,7 @@ _ROWS = (
         export_extra="export",
         run_extra="export",
         interpreter="edgernn.parity.mil:MilSession",
+        packages=("coremltools",),
         graphs=("step",),  # an encode graph has no state to keep
     ),
 )
@@ -145,6 +149,12 @@ def select(names: Iterable[str] | str | None) -> tuple[Format, ...]:
     return tuple(row for row in _ROWS if row.name in wanted or row.family in wanted)
 
 
+def left_out() -> dict[str, str]:
+    """Return the formats that no install can write with this Python, each with the reason."""
+    reasons = {row.name: [why for package in row.packages if (why := lacks_wheel(package))] for row in _ROWS}
+    return {name: found[0] for name, found in reasons.items() if found}
+
+
 def resolve(target: str, *, needed_for: str, extra: str | None) -> Any:
     """Import ``module:attribute``.
 
@@ -157,6 +167,9 @@ def resolve(target: str, *, needed_for: str, extra: str | None) -> Any:
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.split(".")[0] == "edgernn":
             raise
+        missing = lacks_wheel(error.name or "")
+        if missing:
+            raise UnavailableError(f"{needed_for} cannot be done here: {missing}") from error
         raise UnavailableError(
             f"{needed_for} needs the package {error.name!r}, which is not installed; run: {install_command(extra)}"
         ) from error

@@ -10,6 +10,7 @@ import json
 import shlex
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -32,6 +33,12 @@ def install_command(extra: str | None) -> str:
     if origin is not None and "url" in origin:
         return f"pip install '{NAME}{wanted} @ {_address(origin)}'"
     return f"pip install '{NAME}{wanted}'"
+
+
+def lacks_wheel(package: str) -> str | None:
+    """Say that ``package`` is not here because this Python has no wheel of it; None where it is here or could be."""
+    told = without_wheel().get(package)
+    return None if told is None or find_spec(package) is not None else f"{package} {told}"
 
 
 def source() -> str:

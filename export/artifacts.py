@@ -142,6 +142,7 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         sha256=found.sha256,
         target=written.target,
         exporter=written.exporter,
+        requires=written.requires,
         narrowing=written.narrowing,
         parity=None if candidate is None or reference is None else _parity(job, reference, candidate, steps=source.steps),
         weights=written.weights,

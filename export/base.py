@@ -6,7 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -22,12 +22,17 @@ from edgernn.stored_weights import StoredWeight
 
 @dataclass(frozen=True)
 class Written:
-    """What an exporter tells of the file it wrote; ``weights`` are as read back from it, empty where nothing is rounded."""
+    """What an exporter tells of the file it wrote.
+
+    ``weights`` are as read back from it, empty where nothing is rounded; ``requires`` is package → the lowest version that
+    runs it, where that is above edgernn's own floor.
+    """
 
     narrowing: Narrowing
     target: str
     exporter: str
     weights: tuple[StoredWeight, ...] = ()
+    requires: dict[str, str] = field(default_factory=dict)
 
 
 class Exporter(ABC):
@@ -74,7 +79,11 @@ class Exporter(ABC):
         problems = file_problems(session.describe(path), file_contract, file_interface(file_contract))
         if problems:
             raise ContractError(f"the {row.name} exporter broke the contract in {path.name}: {'; '.join(problems)}")
-        return Written(narrowing, self.target, self.versions(), weights)
+        return Written(narrowing, self.target, self.versions(), weights, self.requires(path))
+
+    def requires(self, path: Path) -> dict[str, str]:
+        """Return package → the lowest version that runs the file; nothing unless a format says so."""
+        return {}
 
     def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
         """Say how the file of ``graph`` will be narrower than the contract; not at all unless a format says so."""

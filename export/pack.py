@@ -35,7 +35,6 @@ from edgernn.models.weights import not_finite
 from edgernn.parity import golden
 from edgernn.parity.subject import DEFAULT_STEPS
 from edgernn.sessions.base import Session
-from edgernn.side_files import is_side_file
 from edgernn.wanted import did_you_mean
 
 _RECORDED_TOKENS = 512
@@ -76,7 +75,7 @@ def export_bundle(
         UnavailableError: a package that a format needs is not installed.
     """
     out = Path(out)
-    chosen = _chosen(to, precision)
+    chosen = _chosen(to, precision, tell)
     _refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
     _refuse_not_finite(loaded)
@@ -124,10 +123,13 @@ def _read_again(folder: Path) -> None:
 _Chosen = list[tuple[formats.Format, str]]
 
 
-def _chosen(to: Iterable[str] | str | None, precision: Iterable[str] | str | None) -> _Chosen:
+def _chosen(to: Iterable[str] | str | None, precision: Iterable[str] | str | None, tell: Tell) -> _Chosen:
     """Pair formats with precisions. What was asked for by name and cannot be had is an error, never left out."""
     named = [to] if isinstance(to, str) else None if to is None else list(to)
-    rows = formats.select(named)
+    unwritten = formats.left_out() if named is None else {}
+    for name, reason in unwritten.items():
+        tell(f"{name} is left out: {reason}")
+    rows = tuple(row for row in formats.select(named) if row.name not in unwritten)
     if precision is None:
         return [(row, row.precisions[0]) for row in rows]
     wanted = [precision] if isinstance(precision, str) else list(dict.fromkeys(precision))
@@ -169,12 +171,11 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _foreign_files(folder: Path) -> list[str]:
-    """Return the files in ``folder`` that are not of a bundle: what its manifest does not list, but for side files."""
-    inner = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if not path.is_dir()]
-    files = [path.as_posix() for path in inner if not is_side_file(path)]
+    """Return the files in ``folder`` that are not of a bundle: what its manifest does not list."""
+    files = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir()]
     try:
-        manifest = parse_manifest((folder / MANIFEST).read_bytes(), source=str(folder))
-    except (BundleError, OSError):
+        manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"), source=str(folder))
+    except (BundleError, OSError, UnicodeDecodeError):
         return files
     reports = (bundles.REPORT, bundles.REPORT_PAGE)
     listed = {MANIFEST, *reports, *manifest.files, *(artifact.path for artifact in manifest.artifacts)}

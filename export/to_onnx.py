@@ -34,6 +34,8 @@ from edgernn.export.recipe import Recipe, Rounding
 from edgernn.export.weight_table import weight_table
 from edgernn.interface import FileTensor
 from edgernn.models.family import RecurrentModel
+from edgernn.sessions.onnx_graph import read_model
+from edgernn.sessions.runtime_versions import required_by
 from edgernn.stored_weights import StoredWeight
 
 OPSET = 17  # with IR version 9 the newest that every runtime in the field reads, the browser's included
@@ -52,6 +54,10 @@ class OnnxExporter(Exporter):
     def versions(self) -> str:
         """See ``Exporter.versions``."""
         return f"torch {torch.__version__}, onnx {onnx.__version__}"
+
+    def requires(self, path: Path) -> dict[str, str]:
+        """See ``Exporter.requires``: what the file's operators need."""
+        return required_by(read_model(path))
 
     def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
         """One step a call where integers are asked for; see the module's docstring."""

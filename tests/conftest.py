@@ -1,12 +1,18 @@
-"""Shared fixtures: tiny seeded models, real files made from them, and the project mounted when it is not installed."""
+"""Shared fixtures: tiny seeded models, real files made from them, and the project mounted when it is not installed.
+
+Where a package is not installed, as torch is not beside the base install, the tests that need it are left out, and
+``--bundles DIR`` takes the bundles that another environment made.
+"""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -33,16 +39,14 @@ def _mount() -> None:
 _mount()
 
 import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
 
 from edgernn.bundle import Bundle  # noqa: E402
 from edgernn.data.captions import encode_caption  # noqa: E402
 from edgernn.data.tokenizer import Tokenizer  # noqa: E402
-from edgernn.export.pack import export_bundle  # noqa: E402
-from edgernn.models.captioner import Captioner, CaptionerConfig  # noqa: E402
-from edgernn.models.checkpoint import Checkpoint, save  # noqa: E402
-from edgernn.models.language import LanguageConfig, LanguageModel  # noqa: E402
+
+if TYPE_CHECKING:
+    from edgernn.models.captioner import Captioner
+    from edgernn.models.language import LanguageModel
 
 TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n"
 CAPTIONS = (  # two of each of six pictures
@@ -55,6 +59,40 @@ CAPTIONS = (  # two of each of six pictures
 )
 
 
+_NEEDS = {  # the beginning of what is imported → the package without which that fails
+    **{name: name for name in ("torch", "onnx", "coremltools", "PIL", "matplotlib", "pycocoevalcap")},
+    **dict.fromkeys(("edgernn.export", "edgernn.models", "edgernn.training"), "torch"),
+    **dict.fromkeys(("edgernn.sessions.eager", "edgernn.sessions.torchscript"), "torch"),
+    **dict.fromkeys(("edgernn.parity.mil", "edgernn.sessions.coreml"), "coremltools"),
+    "edgernn.data.pictures": "PIL",
+}
+_LACKING = {package for package in _NEEDS.values() if importlib.util.find_spec(package) is None}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--bundles``."""
+    parser.addoption("--bundles", type=Path, default=None, help="Where the shared bundles are, or are to be made.")
+
+
+def _begins(name: str, known: str) -> bool:
+    return f"{name}.".startswith(f"{known}.") or (known.startswith("edgernn.") and name.startswith(f"{known}_"))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what imports a package that is not installed here: a file, or a folder by its conftest."""
+    path = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
+    if not _LACKING or path.suffix != ".py" or not path.is_file() or path == Path(__file__).resolve():
+        return None
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    wanted = {package for known, package in _NEEDS.items() for name in names if _begins(name, known)}
+    return True if wanted & _LACKING else None
+
+
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
     """A character tokenizer over ``TEXT``."""
@@ -64,6 +102,9 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="session")
 def make_model(tokenizer: Tokenizer) -> Callable[..., LanguageModel]:
     """Build a tiny seeded model; keyword arguments go to its configuration."""
+
+    torch = pytest.importorskip("torch")
+    from edgernn.models.language import LanguageConfig, LanguageModel
 
     def make(**options: object) -> LanguageModel:
         torch.manual_seed(3)
@@ -82,6 +123,8 @@ def checkpoint_folder(
     make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A checkpoint of a tiny LSTM. Read only."""
+    from edgernn.models.checkpoint import Checkpoint, save
+
     folder = tmp_path_factory.mktemp("checkpoint") / "run"
     held_out = {"tokens": tokenizer.encode(TEXT)}
     save(Checkpoint(make_model(), tokenizer, {"corpus": "a test"}, held_out), folder)
@@ -89,11 +132,9 @@ def checkpoint_folder(
 
 
 @pytest.fixture(scope="session")
-def bundle_folder(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the tiny LSTM in every format. Read only; copy it to change it."""
-    folder = tmp_path_factory.mktemp("bundle") / "tiny"
-    export_bundle(checkpoint_folder, folder, steps=16)
-    return folder
+    return _bundle(request, tmp_path_factory, "tiny", "checkpoint_folder", steps=16)
 
 
 @pytest.fixture
@@ -115,6 +156,9 @@ def make_captioner(caption_tokenizer: Tokenizer) -> Callable[..., Captioner]:
     Its weights are large enough for its captions to differ from picture to picture, which fresh ones do not make them.
     """
 
+    torch = pytest.importorskip("torch")
+    from edgernn.models.captioner import Captioner, CaptionerConfig
+
     def make(*, seed: int = 3, **options: object) -> Captioner:
         torch.manual_seed(seed)
         tiny = {"hidden": 8, "embedding": 6, "keys": 5, "image_size": 32, "length": 7}
@@ -125,7 +169,7 @@ def make_captioner(caption_tokenizer: Tokenizer) -> Callable[..., Captioner]:
                 spread = 0.3 if parameter.ndim == 1 else 2 / parameter[0].numel() ** 0.5
                 parameter.add_(spread * torch.randn_like(parameter))
             for module in model.modules():
-                if isinstance(module, nn.BatchNorm2d):  # as after training: nothing is 0, 1 or the same as its neighbour
+                if isinstance(module, torch.nn.BatchNorm2d):  # as after training: nothing is 0, 1 or the same as its neighbour
                     module.running_mean.normal_(0, 0.2)
                     module.running_var.uniform_(0.5, 2)
                     module.num_batches_tracked.fill_(7)
@@ -163,6 +207,8 @@ def captioner_folder(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A checkpoint of a tiny captioner with soft attention. Read only."""
+    from edgernn.models.checkpoint import Checkpoint, save
+
     folder = tmp_path_factory.mktemp("captioner") / "run"
     held_out = {"image": pictures, "captions": caption_ids}
     save(Checkpoint(make_captioner(), caption_tokenizer, {"corpus": "a test"}, held_out), folder)
@@ -170,14 +216,28 @@ def captioner_folder(
 
 
 @pytest.fixture(scope="session")
-def captioner_bundle_folder(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def captioner_bundle_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the tiny captioner in every format. Read only; copy it to change it."""
-    folder = tmp_path_factory.mktemp("bundle") / "captioner"
-    export_bundle(captioner_folder, folder, steps=8)
-    return folder
+    return _bundle(request, tmp_path_factory, "captioner", "captioner_folder", steps=8)
 
 
 @pytest.fixture
 def captioner_bundle(captioner_bundle_folder: Path) -> Bundle:
     """The bundle of the captioner, opened."""
     return Bundle.open(captioner_bundle_folder)
+
+
+def _bundle(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, name: str, checkpoint: str, *, steps: int
+) -> Path:
+    """Return the bundle ``name`` of ``--bundles``; export the fixture ``checkpoint`` where it is not there."""
+    shared: Path | None = request.config.getoption("--bundles")
+    folder = (shared or tmp_path_factory.mktemp("bundle")).resolve() / name
+    if not folder.exists():
+        run = request.getfixturevalue(checkpoint)
+        pytest.importorskip("coremltools")
+        pytest.importorskip("onnx")
+        from edgernn.export.pack import export_bundle
+
+        export_bundle(run, folder, steps=steps)
+    return folder

@@ -66,6 +66,7 @@ def test_a_real_bundle(bundle: Bundle) -> None:
 
 @pytest.mark.usefixtures("no_processes")
 def test_every_artifact_is_measured_or_left_out_with_a_reason(captioner_bundle: Bundle) -> None:
+    pytest.importorskip("torch")
     report = bench_bundle(captioner_bundle, steps=STEPS)
     found = by_path(report)
     left = {artifact.path: artifact for artifact in report.left_out}
@@ -98,6 +99,7 @@ def test_the_distance_to_the_floor(bundle: Bundle) -> None:
 
 @pytest.mark.usefixtures("no_processes")
 def test_no_floor_where_the_weights_are_not_listed(bundle: Bundle) -> None:
+    pytest.importorskip("torch")
     bare = bundle.artifact("torchscript").model_copy(update={"weights": ()})
     (found,) = bench_bundle(with_artifacts(bundle, bare), steps=STEPS).artifacts
     assert (found.touched_bytes, found.floor_ms, found.times_floor) == (None, None, None)
@@ -152,6 +154,8 @@ def test_a_file_that_writes_a_whole_text_is_left_out(bundle: Bundle) -> None:
 
 
 def test_a_file_that_fails_on_the_way_is_left_out(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+
     def alone(bundle: Bundle, artifact: Artifact, *arguments: object, **options: object) -> Alone:
         if artifact.format == "torchscript":
             raise ContractError("it broke")

@@ -10,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 SLOW = "ort-dynamo"  # seconds of exporting, whatever the size
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from edgernn import formats
+from edgernn import formats, installed
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.export.base import Exporter
+from edgernn.export.pack import export_bundle
 from edgernn.formats import FORMATS, PRECISIONS, REFERENCE, by_name, resolve, select
 from edgernn.installed import install_command
 from edgernn.sessions.base import Session
@@ -138,3 +140,21 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(
 def test_a_hole_in_edgernn_itself_is_no_missing_package() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"edgernn\.sessions\.nothing"):
         resolve("edgernn.sessions.nothing:Runs", needed_for="running x", extra=None)
+
+
+def test_what_has_no_wheel_for_a_python_is_left_out_unless_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, checkpoint_folder: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(installed.without_wheel, "__defaults__", ((3, 14),))
+    monkeypatch.setattr(installed, "find_spec", lambda name: None)
+    why = "coremltools has no wheel for Python 3.14; use Python 3.13 or older for what needs it"
+    assert formats.left_out() == {"coreml": why, "coreml-mlstate": why}
+    told: list[str] = []
+    bundle = export_bundle(checkpoint_folder, tmp_path / "b", steps=4, tell=told.append)
+    assert {artifact.format for artifact in bundle.manifest.artifacts} == {"onnx", "torchscript"}
+    assert f"coreml is left out: {why}" in told
+    monkeypatch.setitem(sys.modules, "coremltools", None)
+    monkeypatch.delitem(sys.modules, "edgernn.export.to_coreml", raising=False)
+    with pytest.raises(UnavailableError, match=r"exporting coreml cannot be done here: coremltools has no wheel") as caught:
+        export_bundle(checkpoint_folder, tmp_path / "c", to="coreml", steps=4)
+    assert "Python 3.13 or older" in str(caught.value)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,6 +84,8 @@ LEAN = FULL.model_copy(
     }
 )
 PATHS = ("artifacts.0.path", "tokenizer.path", "golden", "initial_state", "reference", "evaluation", "sampler")
+
+_PYDANTIC = tuple(int(part) for part in pydantic.VERSION.split(".")[:2])
 
 
 def content() -> dict[str, Any]:
@@ -323,6 +326,7 @@ def test_paths_below_folders_are_welcome() -> None:
     assert parse_manifest(json.dumps(raw), source="x").golden == "a/b.c/d-e_f.safetensors"
 
 
+@pytest.mark.skipif(_PYDANTIC < (2, 12), reason="older pydantic writes the same schema in other words")
 def test_the_shipped_schema_is_that_of_the_code() -> None:
     shipped = Path(edgernn.__file__).parent / "manifest.schema.json"
     assert shipped.read_text(encoding="utf-8") == json_schema(), (

@@ -18,6 +18,7 @@ SOURCES = ("edgernn", "export", "pyproject.toml", "README.md", "LICENSE", "const
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build wheel and sdist from a copy of the sources."""
+    pytest.importorskip("build")
     place = tmp_path_factory.mktemp("build")
     for name in SOURCES:
         source = ROOT / name

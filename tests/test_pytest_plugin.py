@@ -92,6 +92,7 @@ def test_a_right_bundle_passes_by_its_path_and_from_inside(light: Path, run: Run
 
 
 def test_a_failed_check_is_shown_without_a_traceback(tiny: Path, run: Run) -> None:
+    pytest.importorskip("torch")
     decoding = {**content(tiny)["decoding"], "temperature": 0.123}
     edit(tiny, decoding=decoding)
     code, output = run("tiny", "-v", "-k", "contract or rollout")

@@ -13,6 +13,7 @@ import pytest
 from edgernn.formats import FORMATS
 from edgernn.manifest import Manifest
 
+pytest.importorskip("coremltools")  # the README installs everything
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

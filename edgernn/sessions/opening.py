@@ -11,6 +11,7 @@ from edgernn.errors import BundleError, ContractError, UnavailableError, UsageEr
 from edgernn.interface import FileDescription
 from edgernn.manifest import MANIFEST, Artifact
 from edgernn.sessions.base import Session, State, checked_threads
+from edgernn.sessions.runtime_versions import refuse_older
 
 
 def open_session(source: Path | str | Bundle, artifact: str | None = None, *, threads: int | None = None) -> Session:
@@ -50,6 +51,7 @@ def open_artifact(
     bundle: Bundle, artifact: Artifact, session: type[Session] | None = None, *, threads: int | None = None
 ) -> Session:
     """Open one artifact of an opened bundle, in its format's own session unless another is given."""
+    refuse_older(artifact.requires, artifact.path)
     session = session or session_class(artifact.format, artifact.graph)
     first = bundle.manifest.initial_state
     values = read_first_state(bundle.path(first), bundle.manifest.contract) if first else None

@@ -24,6 +24,7 @@ from edgernn.interface import FileDescription, FileTensor, Interface, interface_
 from edgernn.sessions.base import Arrays, Session, State, checked_threads
 from edgernn.sessions.onnx_guard import refuse_foreign
 from edgernn.sessions.onnx_header import read_target
+from edgernn.sessions.runtime_versions import refuse_older, required_by
 
 _DTYPES = {"float": "float32", "double": "float64"}  # onnxruntime's names, where they are not numpy's
 _WARNINGS = 2
@@ -239,7 +240,7 @@ def open_runtime(path: Path, *, threads: int = 1) -> onnxruntime.InferenceSessio
     arena, the order of execution, denormals as zeros nor prepacking made a difference. With two threads, spinning (on) is
     what makes them pay below H = 1024.
     """
-    refuse_foreign(path)
+    refuse_older(required_by(refuse_foreign(path)), path.name)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

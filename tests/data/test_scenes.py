@@ -109,6 +109,7 @@ def test_things_are_apart_and_inside_and_as_large_as_they_say(scene: Scene) -> N
 @settings(max_examples=60, deadline=None)
 @given(any_scene)
 def test_no_colour_is_near_the_background(scene: Scene) -> None:
+    pytest.importorskip("PIL")
     behind = draw(Scene((), scene.background), MASTER).reshape(-1, 3).astype(int)
     assert np.ptp(behind, axis=1).max() < 30, "grey"
     for each in scene.things:
@@ -291,6 +292,7 @@ def test_generated_captions_in_any_state() -> None:
 
 
 def test_examples_are_scenes_drawn_and_described() -> None:
+    pytest.importorskip("PIL")
     made = list(examples("test", 12, size=32, seed=2))
     assert [example.name for example in made][::11] == ["test-00000", "test-00011"]
     scene = make_scene("test", 11, seed=2)

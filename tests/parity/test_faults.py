@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("coremltools")  # the suite makes files of every format
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 HONEST = ["lstm 1x8 char", "gru 1x48 bpe", "rnn 1x48 byte", "rnn_relu 3x32 word", "lstm coreml", "tied", "learned", "release"]
 HONEST += ["captioner hard-attention lstm", "captioner every-step gru"]
