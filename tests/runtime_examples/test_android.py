@@ -8,11 +8,15 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import host_cases
 import numpy as np
+import onnxruntime
 import pytest
+import safetensors.numpy
 
 from edgernn.bundle import Bundle
 from edgernn.decoding.sampling import Sampler
@@ -45,7 +49,7 @@ def kotlin_compiler() -> str:
 def text_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny LSTM in float32 and int8. Read only."""
     folder = tmp_path_factory.mktemp("bundle") / "text"
-    export_bundle(checkpoint_folder, folder, to="onnx", precision=("float32", "int8"), steps=16, options=LOOSE)
+    export_bundle(checkpoint_folder, folder, to="onnx", precision=("float32", "int8"), steps=16, options=LOOSE, release=True)
     return folder
 
 
@@ -68,6 +72,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     def call(*arguments: object, runtime: str = "replay", error: str = "0") -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "EDGERNN_RUNTIME": runtime, "EDGERNN_REPLAY_ERROR": error}
+        environment["EDGERNN_RUNTIME_VERSION"] = onnxruntime.__version__
         program = ["java", "-Dstdout.encoding=UTF-8", "-Dstderr.encoding=UTF-8", "-cp", str(jar), "edgernn.HostKt"]
         return subprocess.run(
             [*program, *map(str, arguments)], env=environment, capture_output=True, encoding="utf-8", check=False, timeout=120
@@ -112,7 +117,9 @@ def test_it_samples_as_the_reference_does(run: Run, tmp_path: Path) -> None:
 def test_a_perfect_replay_passes_the_golden_run(run: Run, fixture: str, request: pytest.FixtureRequest) -> None:
     done = run(request.getfixturevalue(fixture), "--check")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert all(re.search(r" 0\.00 of \S+ ok$", line) for line in done.stdout.splitlines())
+    *tensors, sampler = done.stdout.splitlines()
+    assert all(re.search(r" 0\.00 of \S+ ok$", line) for line in tensors)
+    assert sampler.endswith(", 0 wrong ok")
     assert "h_next" in done.stdout
 
 
@@ -146,6 +153,8 @@ def test_greedy_text_is_the_reference_text(run: Run, text_bundle: Path) -> None:
         (("--top-p", "1.5"), ("top-p", "1.5")),
         (("--temperature", "-1"), ("temperature", "-1")),
         (("--length", "many"), ("many", "a number")),
+        (("--seed", "-1"), ("--seed is -1", "0 to 18446744073709551615")),
+        (("--seed", "18446744073709551616"), ("--seed is", "0 to 18446744073709551615")),
     ],
 )
 def test_misuse_is_one_line(run: Run, text_bundle: Path, arguments: Sequence[str], parts: Sequence[str]) -> None:
@@ -172,6 +181,112 @@ def test_a_damaged_bundle_is_refused(run: Run, text_bundle: Path, tmp_path: Path
     assert_refused(run(folder), "golden.safetensors", "bytes")
 
 
+@pytest.mark.parametrize("kind", host_cases.KINDS)
+def test_every_kind_of_tokens_is_read_as_the_library_reads_it(run: Run, text_bundle: Path, tmp_path: Path, kind: str) -> None:
+    """Of characters that Java's Unicode knows: it is older than that of the tokenizers library."""
+    tokenizer = host_cases.tokenizer_of(kind)
+    folder = host_cases.with_tokenizer(text_bundle, tmp_path / "b", tokenizer)
+    texts, lists = host_cases.texts(5, 400, newest=0xE001), host_cases.id_lists(tokenizer, 6, 200)
+    (tmp_path / "given.json").write_text(json.dumps([*texts, *lists]), "utf-8")
+    done = run(folder, "--tokens", tmp_path / "given.json")
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(texts) + len(lists), done.stderr
+    for line, given in zip(lines, texts, strict=False):
+        wanted = host_cases.reference(tokenizer, given)
+        assert line == ("!" if wanted is None else "".join(f"{token} " for token in wanted)), repr(given)
+    for line, ids in zip(lines[len(texts) :], lists, strict=True):
+        pieces = [bytes.fromhex(piece).decode() for piece in line.split("|")]  # no piece splits a character
+        assert "".join(pieces) == tokenizer.decode(ids)
+
+
+def test_one_seed_writes_the_text_of_the_library(run: Run, text_bundle: Path) -> None:
+    for seed, length in ((7, 500), (2**64 - 1, 20)):
+        wanted = write_text(text_bundle, "the quick", length=length, temperature=0.8, seed=seed, artifact="onnx/step.onnx")
+        flags = ("--length", length, "--temperature", 0.8, "--seed", seed, "--json")
+        done = run(text_bundle, "--prompt", "the quick", *flags, runtime=PIPE)
+        assert json.loads(done.stdout)["tokens"] == wanted["tokens"], done.stderr
+
+
+def test_the_vectors_of_the_sampler_are_replayed(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(text_bundle, tmp_path / "copy"))
+    whole = (folder / "sampler.json").read_bytes()
+    vectors = json.loads(whole)
+    vectors["uniforms"][0]["values"][0] += 2.0**-53
+    vectors["tokens"][-1]["token"] += 1
+    host_cases.replace(folder, "sampler.json", json.dumps(vectors).encode())
+    done = run(folder, "--check")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[-1].endswith(", 2 wrong FAILED")
+    host_cases.replace(folder, "sampler.json", whole.replace(b"splitmix64", b"other"))
+    done = run(folder, "--check")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    host_cases.edit(folder, lambda m: m["files"].pop("sampler.json"))
+    assert "sampler.json is not among the files of the manifest" in run(folder, "--check").stderr
+
+
+def test_a_short_record_of_the_logits_is_replayed(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(text_bundle, tmp_path / "copy"))
+    host_cases.shorten_golden(folder)
+    for artifact in ("onnx/step.onnx", "onnx/step-int8.onnx"):
+        done = run(folder, "--check", "--artifact", artifact, runtime=PIPE)
+        assert done.returncode == 0, done.stdout + done.stderr
+    tensors = safetensors.numpy.load_file(folder / "golden.safetensors")
+    for name in ("logits.at_columns", "logits.largest", "logits.log_sum"):
+        assert name in done.stdout
+        changed = {**tensors, name: tensors[name].copy()}
+        changed[name].flat[-1] += 40
+        host_cases.replace(folder, "golden.safetensors", safetensors.numpy.save(changed))
+        done = run(folder, "--check", runtime=PIPE)
+        assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [name]
+    tensors["logits.largest_ids"].flat[3] = 10**6
+    host_cases.replace(folder, "golden.safetensors", safetensors.numpy.save(tensors))
+    assert "parts of logits that do not fit" in run(folder, "--check", runtime=PIPE).stderr
+
+
+def test_an_older_runtime_is_named(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(text_bundle, tmp_path / "copy"))
+    host_cases.edit(folder, lambda m: m["artifacts"][0].update(requires={"onnxruntime": "99.1"}))
+    said = f"onnx/step.onnx needs onnxruntime 99.1 or newer, this is {onnxruntime.__version__}"
+    assert_refused(run(folder, "--artifact", "onnx/step.onnx", runtime=PIPE), said)
+    done = run(folder, "--length", 1, "--json", runtime=PIPE)
+    assert json.loads(done.stdout)["artifact"] == "onnx/step-int8.onnx"  # none was named: the next one is taken
+
+
+def test_what_leads_out_or_says_a_thing_twice_is_refused(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(text_bundle, tmp_path / "copy"))
+    (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    (folder / "tokenizer.json").symlink_to(tmp_path / "tokenizer.json")
+    assert_refused(run(folder), "tokenizer.json, which is outside")
+    host_cases.edit(folder, lambda m: m["files"].pop("tokenizer.json"))
+    assert_refused(run(folder), "tokenizer.json is not among the files of the manifest")
+    path = folder / "manifest.json"
+    path.write_text(path.read_text("utf-8").replace('"files":', '"golden": null, "files":'), "utf-8")
+    assert_refused(run(folder), "every name of an object once")
+
+
+def test_a_packed_bundle_is_opened(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "b.edgernn"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in text_bundle.rglob("*"):
+            archive.write(path, path.relative_to(text_bundle).as_posix())
+    assert run(packed, "--check").returncode == 0
+    packed.write_bytes(packed.read_bytes()[:-30])
+    assert_refused(run(packed), "is no bundle")
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("../out.txt", "x")
+    assert_refused(run(packed), "outside")
+    assert not (tmp_path / "out.txt").exists()
+
+
+def test_no_damage_to_a_manifest_is_more_than_a_line(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(text_bundle, tmp_path / "copy"))
+    broken = host_cases.damaged_manifests(json.loads((folder / "manifest.json").read_bytes()), 3, 400)
+    (tmp_path / "broken.json").write_text(json.dumps([content.decode("latin-1") for content in broken]), "utf-8")
+    done = run(folder, "--fuzz", tmp_path / "broken.json")
+    assert re.fullmatch(r"[0-4]{400}\n", done.stdout), done.stdout + done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("name", ["load", "initialState", "step", "encode", "sample", "generate"])
 def test_the_names_are_those_of_every_example(name: str) -> None:
     text = "\n".join(path.read_text() for path in (CORE / "main").rglob("*.kt"))
@@ -191,6 +306,7 @@ def test_its_promises_are_those_of_onnx() -> None:
 
 def test_no_tensor_name_is_written_in_the_code(text_bundle: Path, caption_bundle: Path) -> None:
     sources = [*(CORE / "main").rglob("*.kt"), *(ROOT / "app").rglob("*.kt")]
+    sources = [path for path in sources if path.name != "Vectors.kt"]  # sampler.json has a field named tokens
     literals = {name for path in sources for name in re.findall(r'"([A-Za-z_]+)"', path.read_text())}
     for folder in (text_bundle, caption_bundle):
         for graph in Bundle.open(folder).manifest.contract.graphs:

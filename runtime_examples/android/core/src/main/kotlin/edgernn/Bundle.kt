@@ -1,6 +1,7 @@
 package edgernn
 
 import java.io.File
+import java.io.IOException
 import java.security.MessageDigest
 
 /** One tensor of a graph; [below] names the axis whose size bounds its values, [role] is input, context, state or output. */
@@ -21,6 +22,8 @@ data class Artifact(
     val digest: Digest,
     val axes: Map<String, Long>,
     val dtypes: Map<String, String>,
+    /** The lowest version of onnxruntime that runs it, where the manifest names one. */
+    val needs: String?,
 )
 
 data class Digest(val bytes: Long, val sha256: String)
@@ -36,13 +39,36 @@ data class Decoding(
 /** The name under which a state comes out. */
 fun nextName(state: String) = state + "_next"
 
+/** Whether a version such as 1.22.1 is [least] or newer, number by number; what is left out is 0. */
+fun isNewEnough(version: String, least: String): Boolean {
+    val (own, needed) = listOf(version, least).map { text ->
+        text.split('.').map { part -> part.takeWhile(Char::isDigit).toLongOrNull() ?: 0 }
+    }
+    for (part in 0 until maxOf(own.size, needed.size)) {
+        val (left, right) = (own.getOrNull(part) ?: 0) to (needed.getOrNull(part) ?: 0)
+        if (left != right) return left > right
+    }
+    return true
+}
+
+/** The place of a file of a bundle; throws where its name or a link leads out of [folder]. */
+fun inside(folder: File, name: String): File {
+    val parts = name.split('/')
+    val within = parts.none { it == "" || it == "." || it == ".." } && name.none { it == '\\' || it == ':' || it < ' ' } &&
+        File(folder, name).canonicalFile.startsWith(folder.canonicalFile)
+    return if (within) File(folder, name) else throw BundleError(
+        "the manifest names $name, which is outside of the bundle; copy the bundle again",
+    )
+}
+
 /**
- * A bundle folder: the manifest as plain data, and files that are what the manifest says.
+ * A bundle folder: the manifest as plain data, and files that are what the manifest says. [Packed] unpacks a `.edgernn` file.
  *
  * Opening one reads the manifest and verifies every file that it lists; a model file is verified when [modelFile] returns it.
+ * Whatever is read later is one of those files; each lies in the folder, links followed, and has the size and digest listed.
  */
 class Bundle(private val folder: File) {
-    private val manifest = Json.parse(String(bytesOf(File(folder, "manifest.json")), Charsets.UTF_8), "manifest.json")
+    private val manifest = Json.parse(utf8(bytesOf(File(folder, "manifest.json")), "manifest.json"), "manifest.json")
 
     init {
         val version = manifest["schema_version"].long
@@ -53,7 +79,9 @@ class Bundle(private val folder: File) {
 
     private val contract = manifest["contract"]
     val graphs = contract["graphs"].list.associate { it["name"].string to Graph(tensors(it["inputs"]), tensors(it["outputs"])) }
-    val sizes = contract["sizes"].entries.mapValues { it.value.long }
+    val sizes = contract["sizes"].entries.mapValues { (axis, size) ->
+        size.long.takeIf { it > 0 } ?: throw BundleError("the axis $axis has the size 0, expected 1 or more; export the bundle again")
+    }
     val firstState = contract["initial_state"].string
     val captions = "encode" in graphs
     val decoding = decoding(manifest["decoding"])
@@ -71,14 +99,24 @@ class Bundle(private val folder: File) {
 
     fun golden(): Tensors = manifest["golden"].string.let { readSafetensors(read(it), it) }
 
+    /** The sampler's vectors, where the bundle has them. */
+    fun vectors(): Json? = manifest.find("sampler")?.takeUnless { it.isNull }?.string?.let { Json.parse(utf8(read(it), it), it) }
+
     fun learnedState(): Tensors = manifest["initial_state"].string.let { readSafetensors(read(it), it) }
 
     fun modelFile(artifact: Artifact): File = verified(artifact.path, artifact.digest)
 
-    /** The artifact of [format] and [graph] at [path], or the first one where no path is given. */
-    fun choose(format: String, graph: String, path: String? = null): Artifact {
+    /** The artifact of [format] and [graph] at [path], or without a path the first that a runtime of [version] runs. */
+    fun choose(format: String, graph: String, path: String? = null, version: String? = null): Artifact {
         val fitting = artifacts.filter { it.format == format && it.graph == graph }
-        return fitting.firstOrNull { path == null || it.path == path } ?: throw BundleError(
+        val wanted = fitting.filter { path == null || it.path == path }
+        wanted.firstOrNull { version == null || it.needs == null || isNewEnough(version, it.needs) }?.let { return it }
+        val needed = wanted.mapNotNull { it.needs }.reduceOrNull { least, other -> if (isNewEnough(least, other)) other else least }
+        if (needed != null) throw BundleError(
+            "${path ?: "every $graph file of the bundle"} needs onnxruntime $needed or newer, this is $version; " +
+                "update it or choose another artifact",
+        )
+        throw BundleError(
             "$folder has no $format artifact of a $graph graph" + (path?.let { " named $it" } ?: "") + "; this example runs " +
                 fitting.joinToString { it.path }.ifEmpty { "none of its artifacts: export the bundle with --to onnx" },
         )
@@ -104,6 +142,12 @@ class Bundle(private val folder: File) {
                 "the step takes something other than token ids; this example writes text, expected one int64 input",
             )
 
+    /** What encode looks at. */
+    val pictureInput: TensorSpec
+        get() = graph("encode").fresh.singleOrNull() ?: throw BundleError(
+            "encode takes other than one picture; export the bundle again",
+        )
+
     /** The step's output of one number per token. */
     val logitsOutput: TensorSpec
         get() = graph("step").outputs.firstOrNull { it.role == "output" && it.axes.lastOrNull() == tokenInput.below }
@@ -111,14 +155,11 @@ class Bundle(private val folder: File) {
 
     private fun read(name: String): ByteArray {
         if (name !in files) throw BundleError("$name is not among the files of the manifest; export the bundle again")
-        return bytesOf(File(folder, name))
+        return bytesOf(inside(folder, name))
     }
 
     private fun verified(name: String, digest: Digest): File {
-        if (File(name).isAbsolute || ".." in name.split('/')) throw BundleError(
-            "the manifest names $name, which is outside of the bundle",
-        )
-        val file = File(folder, name)
+        val file = inside(folder, name)
         val bytes = bytesOf(file)
         if (bytes.size.toLong() != digest.bytes) {
             throw BundleError("$file has ${bytes.size} bytes, the manifest says ${digest.bytes}; copy the bundle again")
@@ -133,20 +174,35 @@ class Bundle(private val folder: File) {
     }
 
     private companion object {
-        fun bytesOf(file: File) = if (file.isFile) file.readBytes() else throw BundleError(
-            "$file is not there; check the path of the bundle",
-        )
+        const val MOST_BYTES = 1L shl 30 // of one file: it is read whole
 
-        fun tensors(list: Json) = list.list.map { tensor ->
+        fun bytesOf(file: File): ByteArray {
+            if (!file.isFile) throw BundleError("$file is not there, or no plain file; check the path of the bundle")
+            if (file.length() > MOST_BYTES) throw BundleError("$file has ${file.length()} bytes, expected at most 2^30")
+            try {
+                return file.readBytes()
+            } catch (error: IOException) {
+                throw BundleError("$file cannot be read: ${error.message}; make it readable", error)
+            }
+        }
+
+        fun tensors(list: Json): List<TensorSpec> {
+            val found = list.list.map(::tensor)
+            if (found.distinctBy { it.name }.size != found.size) {
+                throw BundleError("a graph has two tensors of one name; export the bundle again")
+            }
+            return found
+        }
+
+        fun tensor(tensor: Json) =
             TensorSpec(
                 tensor["name"].string, tensor["role"].string, tensor["dtype"].string,
                 tensor["axes"].list.map { it.string }, tensor.find("below")?.string,
             )
-        }
 
         fun decoding(json: Json) = Decoding(
-            json["start"].longs, json["stop"].longs, json["suppress"].longs, json["length"].long.toInt(),
-            Sampling(json["temperature"].number, json["top_k"].long.toInt(), json["top_p"].number),
+            json["start"].longs, json["stop"].longs, json["suppress"].longs, json["length"].int,
+            Sampling(json["temperature"].number, json["top_k"].int, json["top_p"].number),
         )
 
         fun artifact(json: Json) = Artifact(
@@ -154,6 +210,11 @@ class Bundle(private val folder: File) {
             Digest(json["bytes"].long, json["sha256"].string),
             json["narrowing"]["axes"].entries.mapValues { it.value.long },
             json["narrowing"]["dtypes"].entries.mapValues { it.value.string },
+            json.find("requires")?.find("onnxruntime")?.string?.also { version ->
+                if (!Regex("[0-9]+(\\.[0-9]+)*").matches(version)) throw BundleError(
+                    "an artifact requires onnxruntime $version, which is no version; export the bundle again",
+                )
+            },
         )
     }
 }

@@ -1,6 +1,6 @@
 package edgernn
 
-/** How much to write and how. Without [sampling] it is the bundle's own. */
+/** How much to write and how. Without [sampling] it is the bundle's own; [seed] is 64 bits, one random number a token. */
 data class Options(val length: Int = 200, val sampling: Sampling? = null, val seed: Long = 0)
 
 /** Writes a text after [prompt], token by token as the sequence is read; an empty one begins with the bundle's start tokens. */
@@ -21,19 +21,18 @@ fun Session.write(first: List<Long>, before: State, contexts: Tensors, options: 
     val decoding = bundle.decoding
     val tokens = bundle.tokenInput.name
     val logits = bundle.logitsOutput.name
-    val uniform = Uniform(options.seed)
     var pending = first
     var state = before
     if (pending.isEmpty()) throw BundleError("there is no token to feed; give a prompt of at least one character")
-    repeat(if (decoding.length > 0) minOf(options.length, decoding.length) else options.length) {
+    repeat(if (decoding.length > 0) minOf(options.length, decoding.length) else options.length) { position ->
         var row = FloatArray(0)
         for (ids in if (takesSeveral) listOf(pending) else pending.map(::listOf)) {
             val results = step(contexts + (tokens to tokenRow(ids)), state)
             state = results.state
             row = results.outputs.getValue(logits).let { it.floats.copyOfRange(it.size - it.shape.last().toInt(), it.size) }
         }
-        decoding.suppress.forEach { row[it.toInt()] = Float.NEGATIVE_INFINITY }
-        val token = sample(row, options.sampling ?: decoding.sampling, uniform.next()).toLong()
+        suppress(row, decoding.suppress)
+        val token = sample(row, options.sampling ?: decoding.sampling, uniformAt(options.seed, position.toLong())).toLong()
         if (token in decoding.stop) return@sequence // it ends the text and is no part of it
         yield(token)
         pending = listOf(token)

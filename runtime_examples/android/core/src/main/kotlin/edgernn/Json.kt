@@ -1,5 +1,8 @@
 package edgernn
 
+import java.nio.ByteBuffer
+import java.nio.charset.CharacterCodingException
+
 /** A value of a JSON file that knows where it stands in it, so that an error can say so. */
 class Json private constructor(private val value: Any?, private val where: String) {
     val string: String get() = typed("a string")
@@ -14,6 +17,13 @@ class Json private constructor(private val value: Any?, private val where: Strin
         get() = number.takeIf { it in 0.0..9007199254740992.0 && it == Math.floor(it) }?.toLong()
             ?: throw BundleError("$where is $number, expected a whole number from 0; export the bundle again")
 
+    /** A whole number from 0; what is above 2^31 - 1 is as good as that. */
+    val int: Int get() = long.coerceAtMost(Int.MAX_VALUE.toLong()).toInt()
+
+    val isString get() = value is String
+
+    val isNull get() = value == null
+
     val longs: List<Long> get() = list.map { it.long }
 
     fun find(key: String): Json? = if (key in members) Json(members[key], "$where.$key") else null
@@ -24,9 +34,16 @@ class Json private constructor(private val value: Any?, private val where: Strin
         value as? T ?: throw BundleError("$where is not what it should be, expected $expected; export the bundle again")
 
     companion object {
-        /** Reads strict JSON (RFC 8259); [source] names the file in errors. */
+        /** Reads strict JSON (RFC 8259), in which no object has a name twice; [source] names the file in errors. */
         fun parse(text: String, source: String) = Json(JsonReader(text, source).document(), source)
     }
+}
+
+/** The text of a file in UTF-8; throws where it is none. */
+fun utf8(bytes: ByteArray, source: String): String = try {
+    Charsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString()
+} catch (error: CharacterCodingException) {
+    throw BundleError("$source is not UTF-8; export the bundle again", error)
 }
 
 private class JsonReader(private val text: String, private val source: String) {
@@ -82,6 +99,7 @@ private class JsonReader(private val text: String, private val source: String) {
             if (text.getOrNull(at) != '"') fail("a name in quotes")
             val name = readString()
             if (!take(':')) fail("':'")
+            if (name in found) fail("every name of an object once")
             found[name] = read(depth + 1)
         } while (take(','))
         if (!take('}')) fail("',' or '}'")
@@ -100,7 +118,7 @@ private class JsonReader(private val text: String, private val source: String) {
     private fun readNumber(): Double {
         val found = NUMBER.matchAt(text, at) ?: fail("a value")
         at = found.range.last + 1
-        return found.value.toDouble()
+        return found.value.toDouble().takeIf { it.isFinite() } ?: fail("a number that a double holds")
     }
 
     private fun readString(): String {
@@ -112,6 +130,11 @@ private class JsonReader(private val text: String, private val source: String) {
             at++
         }
         at++
+        for ((index, char) in out.withIndex()) {
+            val paired = if (char.isHighSurrogate()) out.getOrNull(index + 1)?.isLowSurrogate() == true
+            else !char.isLowSurrogate() || out.getOrNull(index - 1)?.isHighSurrogate() == true
+            if (!paired) fail("both halves of a surrogate pair")
+        }
         return out.toString()
     }
 

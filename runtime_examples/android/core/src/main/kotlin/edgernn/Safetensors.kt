@@ -16,7 +16,7 @@ fun readSafetensors(file: ByteArray, source: String): Tensors {
             "$source is no safetensors file: its header does not fit into its ${file.size} bytes; export the bundle again",
         )
     }
-    val header = Json.parse(String(file, 8, length.toInt(), Charsets.UTF_8), source)
+    val header = Json.parse(utf8(file.copyOfRange(8, 8 + length.toInt()), source), source)
     val start = 8 + length.toInt()
     return header.entries.filterKeys { it != "__metadata__" }.mapValues { (name, entry) ->
         readTensor(entry, whole, start, "$source: $name")

@@ -39,15 +39,21 @@ fun sample(logits: FloatArray, options: Sampling, uniform: Double): Int {
     return order[cumulative.indexOfFirst { it > uniform }.let { if (it < 0) cumulative.lastIndex else it }]
 }
 
-/** SplitMix64 (Steele et al. 2014): the C++ and Swift examples draw the same numbers from a seed. */
-class Uniform(seed: Long) {
-    private var state = seed
+/**
+ * The number in [0, 1) of a seed that decides the token at [position]: SplitMix64 (Steele et al. 2014), as in every example.
+ * [seed] is the 64 bits of any seed from 0 to 2^64 - 1.
+ */
+fun uniformAt(seed: Long, position: Long): Double {
+    var z = seed + (position + 1) * -0x61c8864680b583ebL // 0x9E3779B97F4A7C15
+    z = (z xor (z ushr 30)) * -0x40a7b892e31b1a47L // 0xBF58476D1CE4E5B9
+    z = (z xor (z ushr 27)) * -0x6b2fb644ecceee15L // 0x94D049BB133111EB
+    return ((z xor (z ushr 31)) ushr 11) * (1.0 / (1L shl 53))
+}
 
-    fun next(): Double {
-        state += -0x61c8864680b583ebL // 0x9E3779B97F4A7C15
-        var z = state
-        z = (z xor (z ushr 30)) * -0x40a7b892e31b1a47L // 0xBF58476D1CE4E5B9
-        z = (z xor (z ushr 27)) * -0x6b2fb644ecceee15L // 0x94D049BB133111EB
-        return ((z xor (z ushr 31)) ushr 11) * (1.0 / (1L shl 53))
-    }
+/** Makes [ids] impossible. */
+fun suppress(logits: FloatArray, ids: List<Long>) = ids.forEach { id ->
+    if (id !in logits.indices) throw BundleError(
+        "the id $id is suppressed, the model has ${logits.size} tokens; export the bundle again",
+    )
+    logits[id.toInt()] = Float.NEGATIVE_INFINITY
 }

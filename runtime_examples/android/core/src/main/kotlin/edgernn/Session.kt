@@ -13,6 +13,9 @@ interface Runtime {
     /** The artifacts' format that it runs, as the manifest spells it. */
     val format: String
 
+    /** Its version, such as 1.23.2, where it can tell: an artifact may require a newer one. */
+    val version: String? get() = null
+
     fun open(file: File): Model
 }
 
@@ -51,7 +54,11 @@ class Session private constructor(
         val graph = bundle.graph("step")
         val time = inputs[bundle.tokenInput.name]?.shape?.last() ?: 1L
         val made = run(stepper, graph, inputs + state, time)
-        val after = graph.states.associate { it.name to made.getValue(nextName(it.name)) }
+        val after = graph.states.associate { state ->
+            state.name to (made[nextName(state.name)] ?: throw BundleError(
+                "the step does not return ${nextName(state.name)}; export the bundle again",
+            ))
+        }
         return Results(made - after.keys.map(::nextName).toSet(), after)
     }
 
@@ -59,7 +66,7 @@ class Session private constructor(
     fun encode(image: Tensor): Results {
         val model = encoder ?: throw BundleError("this bundle writes text and has no encode graph; give a captioner's bundle")
         val graph = bundle.graph("encode")
-        val made = run(model, graph, mapOf(graph.fresh.single().name to image), 1)
+        val made = run(model, graph, mapOf(bundle.pictureInput.name to image), 1)
         val states = graph.outputs.filter { it.role == "state" }.map { it.name }.toSet()
         return Results(made - states, made.filterKeys { it in states })
     }
@@ -89,8 +96,9 @@ class Session private constructor(
         /** Opens a bundle folder. Without [artifact] it is the manifest's first step of the runtime's format. */
         fun load(folder: File, runtime: Runtime, artifact: String? = null): Session {
             val bundle = Bundle(folder)
-            val chosen = bundle.choose(runtime.format, "step", artifact)
-            val encoder = if (bundle.captions) open(bundle, bundle.choose(runtime.format, "encode"), runtime) else null
+            val chosen = bundle.choose(runtime.format, "step", artifact, runtime.version)
+            val first = if (bundle.captions) bundle.choose(runtime.format, "encode", version = runtime.version) else null
+            val encoder = first?.let { open(bundle, it, runtime) }
             return Session(bundle, chosen, encoder, open(bundle, chosen, runtime))
         }
 

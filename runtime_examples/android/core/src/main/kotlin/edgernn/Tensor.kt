@@ -24,11 +24,13 @@ class Longs(shape: List<Long>, val values: LongArray) : Tensor(shape, "int64", v
 
 class Bytes(shape: List<Long>, val values: ByteArray) : Tensor(shape, "uint8", values.size)
 
-/** The number of elements of [shape]; throws where an axis is negative or there are 2^31 or more. */
+private const val MOST_ELEMENTS = 1 shl 26 // far more than a step has: memory stays bounded
+
+/** The number of elements of [shape]; throws where an axis is negative or there are too many. */
 fun elementCount(shape: List<Long>): Int {
     val count = shape.fold(1.0) { product, axis -> product * axis } // a double does not overflow
-    if (shape.any { it < 0 } || count > Int.MAX_VALUE) throw BundleError(
-        "a tensor of $shape, expected fewer than 2^31 elements",
+    if (shape.any { it < 0 } || count > MOST_ELEMENTS) throw BundleError(
+        "a tensor of $shape, expected at most 2^26 elements; export the bundle again",
     )
     return count.toInt()
 }

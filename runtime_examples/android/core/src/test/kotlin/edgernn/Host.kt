@@ -8,6 +8,8 @@ import kotlin.system.exitProcess
  *
  *     Host BUNDLE [--prompt TEXT] [--length N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--artifact PATH] [--json]
  *     Host BUNDLE --check | --time N     Host --vectors FILE     (samples as the JSON file says, one id a line)
+ *     Host BUNDLE --tokens FILE     (of a JSON array a line each: ids of a text, or ! where it is refused; pieces of a list of ids)
+ *     Host BUNDLE --fuzz FILE     (for each manifest in the JSON array reads all that there is; a digit each: how far it came)
  *
  * EDGERNN_RUNTIME is the command that runs a model file, words parted by a bar, or `replay`: the recorded outputs.
  */
@@ -15,7 +17,7 @@ fun main(arguments: Array<String>) {
     try {
         exitProcess(run(arguments.toList()))
     } catch (error: BundleError) {
-        System.err.println(error.message)
+        System.err.println(error.message.orEmpty().map { if (it < ' ') ' ' else it }.joinToString(""))
         exitProcess(2)
     } catch (error: NumberFormatException) {
         System.err.println("${error.message}, expected a number")
@@ -36,7 +38,13 @@ private fun run(arguments: List<String>): Int {
         }
     }
     flags["--vectors"]?.let { return sampleVectors(File(it)) }
-    val folder = File(rest.singleOrNull() ?: throw BundleError("one bundle is expected, ${rest.size} were given"))
+    val place = File(rest.singleOrNull() ?: throw BundleError("one bundle is expected, ${rest.size} were given"))
+    return Packed(place).use { runFolder(it.folder, flags) }
+}
+
+private fun runFolder(folder: File, flags: Map<String, String>): Int {
+    flags["--tokens"]?.let { return tokenLines(Bundle(folder), File(it)) }
+    flags["--fuzz"]?.let { return fuzz(folder, File(it)) }
     val command = System.getenv("EDGERNN_RUNTIME")
     val runtime = if (command == "replay") ReplayRuntime(Bundle(folder)) else PipeRuntime(command.split('|'))
     Session.load(folder, runtime, flags["--artifact"]).use { session ->
@@ -51,7 +59,54 @@ private fun run(arguments: List<String>): Int {
 private fun check(session: Session): Int {
     val lines = Golden(session.bundle).check(session)
     lines.forEach { println("%-16s %.3g of %.3g %s".format(it.name, it.worst, it.tolerance, if (it.ok) "ok" else "FAILED")) }
-    return if (lines.all { it.ok }) 0 else 1
+    val tally = replayVectors(session.bundle)
+    tally?.let {
+        val verdict = if (it.wrong == 0) "ok" else "FAILED"
+        println("%-16s %d numbers, %d tokens, %d wrong %s".format("sampler", it.numbers, it.tokens, it.wrong, verdict))
+    }
+    return if (lines.all { it.ok } && (tally == null || tally.wrong == 0)) 0 else 1
+}
+
+private fun tokenLines(bundle: Bundle, file: File): Int {
+    val tokenizer = Tokenizer(bundle)
+    for (item in Json.parse(file.readText(), file.name).list) {
+        if (item.isString) {
+            println(
+                try {
+                    tokenizer.encode(item.string).joinToString("") { "$it " }
+                } catch (error: BundleError) {
+                    "!"
+                },
+            )
+            continue
+        }
+        val writing = tokenizer.Writing()
+        val pieces = item.longs.map(writing::piece) + writing.end()
+        println(pieces.joinToString("|") { piece -> piece.toByteArray().joinToString("") { "%02x".format(it) } })
+    }
+    return 0
+}
+
+private fun fuzz(folder: File, file: File): Int {
+    for (manifest in Json.parse(file.readText(), file.name).list) {
+        File(folder, "manifest.json").writeText(manifest.string, Charsets.ISO_8859_1) // each character is a byte
+        var reached = 0
+        try {
+            val bundle = Bundle(folder)
+            reached++
+            Tokenizer(bundle)
+            reached++
+            Session.load(folder, ReplayRuntime(bundle)).use { check(Golden(bundle).check(it).isNotEmpty()) }
+            reached++
+            replayVectors(bundle)
+            reached++
+        } catch (error: BundleError) {
+            if (error.message.orEmpty().length < 20) reached = 9
+        }
+        print(reached)
+    }
+    println()
+    return 0
 }
 
 private fun time(session: Session, steps: Int): Int {
@@ -73,10 +128,10 @@ private fun write(session: Session, flags: Map<String, String>): Int {
         flags["--top-k"]?.toInt() ?: defaults.topK,
         flags["--top-p"]?.toDouble() ?: defaults.topP,
     )
-    val options = Options(flags["--length"]?.toInt() ?: 200, sampling, flags["--seed"]?.toLong() ?: 0)
+    val options = Options(flags["--length"]?.toInt() ?: 200, sampling, flags["--seed"]?.let(::seed) ?: 0)
     val tokenizer = Tokenizer(session.bundle)
     val ids = if (session.bundle.captions) {
-        val image = session.bundle.golden().getValue(session.bundle.graph("encode").fresh.single().name)
+        val image = session.bundle.golden().getValue(session.bundle.pictureInput.name)
         session.caption(image, options)
     } else {
         session.generate(flags["--prompt"] ?: "", options, tokenizer)
@@ -84,6 +139,9 @@ private fun write(session: Session, flags: Map<String, String>): Int {
     println(if ("--json" in flags) """{"artifact": "${session.artifact.path}", "tokens": $ids}""" else tokenizer.decode(ids))
     return 0
 }
+
+private fun seed(text: String): Long = text.takeIf { Regex("[0-9]+").matches(it) }?.toULongOrNull()?.toLong()
+    ?: throw BundleError("--seed is $text, expected a whole number of 0 to 18446744073709551615; give one")
 
 private fun sampleVectors(file: File): Int {
     for (case in Json.parse(file.readText(), file.name).list) {
@@ -107,7 +165,7 @@ private class ReplayRuntime(bundle: Bundle) : Runtime {
 
         override fun run(inputs: Tensors, outputs: List<String>): Tensors {
             val made = outputs.associateWith { name ->
-                val all = recorded.getValue(name)
+                val all = recorded[name] ?: throw BundleError("the recording lacks $name; export the bundle again")
                 if (all.shape[0].toInt() != steps) return@associateWith all // what encode gives
                 val size = all.size / steps
                 val values = all.floats.copyOfRange(at * size, (at + 1) * size)

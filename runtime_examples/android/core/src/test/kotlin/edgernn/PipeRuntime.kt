@@ -10,6 +10,7 @@ import java.io.File
  */
 class PipeRuntime(private val command: List<String>) : Runtime {
     override val format = "onnx"
+    override val version: String? = System.getenv("EDGERNN_RUNTIME_VERSION")
 
     override fun open(file: File): Model = PipeModel(command + file.path)
 }

@@ -23,6 +23,7 @@ import java.nio.LongBuffer
 class OrtRuntime : Runtime {
     override val format = "onnx"
     private val environment = OrtEnvironment.getEnvironment()
+    override val version: String? get() = environment.version
 
     override fun open(file: File): Model = try {
         // One step is small: threads that wait for one another cost more than they give.

@@ -63,11 +63,15 @@ class WriterViewModel(application: Application) : AndroidViewModel(application) 
     private suspend fun stream(prompt: String, tokens: Sequence<Long>) {
         shown.update { it.copy(text = prompt) }
         val begun = System.nanoTime()
+        val writing = tokenizer.Writing()
         tokens.forEachIndexed { index, token ->
             yield() // where a stop takes effect
             val rate = (index + 1) * 1e9 / (System.nanoTime() - begun)
-            shown.update { it.copy(text = it.text + tokenizer.piece(token, index == 0), note = "%.0f tokens/s".format(rate)) }
+            val piece = writing.piece(token)
+            shown.update { it.copy(text = it.text + piece, note = "%.0f tokens/s".format(rate)) }
         }
+        val rest = writing.end()
+        shown.update { it.copy(text = it.text + rest) }
     }
 
     private fun start(work: suspend () -> Unit) {
