@@ -19,6 +19,7 @@ import faults_onnx_interface
 import faults_onnx_weights
 import faults_onnx_wiring
 import faults_pictures
+import faults_structure
 import faults_torchscript
 from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, low, make_bundle
 from _report import table
@@ -34,6 +35,7 @@ _MODULES = (
     faults_onnx_integers,
     faults_bundle,
     faults_torchscript,
+    faults_structure,
     faults_coreml,
     faults_pictures,
     faults_captioner,

@@ -20,7 +20,7 @@ Three = tuple[Tensor, Tensor, Tensor]
 Wrap = Callable[[LanguageModel], nn.Module]
 
 
-class _Step(nn.Module):
+class Step(nn.Module):
     """The honest step, to be spoiled by subclasses."""
 
     def __init__(self, model: LanguageModel) -> None:
@@ -28,59 +28,60 @@ class _Step(nn.Module):
         self.model = model
 
     def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> Three:
+        """Return what the contract promises."""
         logits, (h_next, c_next) = self.model(tokens, (h, c))
         return logits, h_next, c_next
 
 
-class _Swapped(_Step):
+class _Swapped(Step):
     def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> Three:
         logits, h_next, c_next = super().forward(tokens, h, c)
         return logits, c_next, h_next
 
 
-class _StillTraining(_Step):
+class _StillTraining(Step):
     def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> Three:
         logits, h_next, c_next = super().forward(tokens, h, c)
         return functional.dropout(logits, 0.1, training=True), h_next, c_next
 
 
-class _TimeOfTheExample(_Step):
+class _TimeOfTheExample(Step):
     def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> Three:
         logits, h_next, c_next = super().forward(tokens, h, c)
         return logits.reshape(-1, 3, logits.shape[2]), h_next, c_next
 
 
-class _BatchOfTheExample(_Step):
+class _BatchOfTheExample(Step):
     def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> Three:
         logits, h_next, c_next = super().forward(tokens, h, c)
         return logits, h_next.reshape(2, 2, 8), c_next
 
 
-class _DoublePrecision(_Step):
+class _DoublePrecision(Step):
     def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> Three:
         logits, h_next, c_next = super().forward(tokens, h, c)
         return logits.double(), h_next, c_next
 
 
-class _BrainFloat(_Step):
+class _BrainFloat(Step):
     def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> Three:
         logits, h_next, c_next = super().forward(tokens, h, c)
         return logits.bfloat16(), h_next, c_next
 
 
-class _Nested(_Step):
+class _Nested(Step):
     def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:  # type: ignore[override]
         logits, h_next, c_next = super().forward(tokens, h, c)
         return logits, (h_next, c_next), c_next
 
 
-class _WritesIntoItsInput(_Step):
+class _WritesIntoItsInput(Step):
     def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> Three:
         logits, h_next, c_next = super().forward(tokens, h, c)
         return logits, h.copy_(h_next), c.copy_(c_next)
 
 
-class _NoCellState(_Step):
+class _NoCellState(Step):
     def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         return super().forward(tokens, h, c)[:2]
 
@@ -104,7 +105,7 @@ class _Remembers(nn.Module):
         return logits, h_next, c_next
 
 
-def _retraced(wrap: Wrap, *, script: Callable[[torch.jit.ScriptModule], nn.Module] | None = None) -> Callable[[Path], None]:
+def retraced(wrap: Wrap, *, script: Callable[[torch.jit.ScriptModule], nn.Module] | None = None) -> Callable[[Path], None]:
     """Save the model of the bundle again through ``wrap``, with its honest metadata."""
 
     def apply(folder: Path) -> None:
@@ -136,62 +137,62 @@ def _fault(name: str, imitates: str, apply: Callable[[Path], None], checks: tupl
 
 _EVERYWHERE = ("rollout", "golden")
 FAULTS = (
-    _fault("TorchScript h and c swapped", "a tuple in another order", _retraced(_Swapped), _EVERYWHERE, r"worst [hc]_next"),
-    _fault("dropout of training", "exported before eval()", _retraced(_StillTraining), _EVERYWHERE, "dropout with train"),
+    _fault("TorchScript h and c swapped", "a tuple in another order", retraced(_Swapped), _EVERYWHERE, r"worst [hc]_next"),
+    _fault("dropout of training", "exported before eval()", retraced(_StillTraining), _EVERYWHERE, "dropout with train"),
     _fault(
         "time of the example traced in",
         "a shape read as a number (pytorch#22813)",
-        _retraced(_TimeOfTheExample),
+        retraced(_TimeOfTheExample),
         _EVERYWHERE,
         "shape .* is invalid for input",
     ),
     _fault(
         "batch of the example traced in",
         "a shape read as a number",
-        _retraced(_BatchOfTheExample),
+        retraced(_BatchOfTheExample),
         _EVERYWHERE,
         "shape .* is invalid for input",
     ),
-    _fault("one result too few", "a state not returned", _retraced(_NoCellState), _EVERYWHERE, "does not return .*c_next"),
+    _fault("one result too few", "a state not returned", retraced(_NoCellState), _EVERYWHERE, "does not return .*c_next"),
     _fault(
         "float64 logits",
         "one operator that promotes: a C++ host reads them as float32",
-        _retraced(_DoublePrecision),
+        retraced(_DoublePrecision),
         (),
         "float64",
     ),
     _fault(
         "bfloat16 logits",
         "autocast left on: numpy has no such dtype",
-        _retraced(_BrainFloat),
+        retraced(_BrainFloat),
         (),
         "bfloat16",
     ),
     _fault(
         "a tuple within the results",
         "(h, c) as torch's LSTM returns it",
-        _retraced(_Nested),
+        retraced(_Nested),
         (),
         "promises",
     ),
     _fault(
         "state overwritten in place",
         "the state that the caller keeps for a fork is gone",
-        _retraced(_WritesIntoItsInput),
+        retraced(_WritesIntoItsInput),
         ("invariance",),
         "writes into what it was given",
     ),
     _fault(
         "state kept inside",
         "an attribute carries over from call to call",
-        _retraced(_Step, script=_Remembers),
+        retraced(Step, script=_Remembers),
         ("rollout", "invariance"),
         "uses the operator prim::(SetAttr|If)",
     ),
     _fault(
         "state kept inside, no reference",
         "the same, golden run alone: one stream from one start is right",
-        _retraced(_Step, script=_Remembers),
+        retraced(Step, script=_Remembers),
         ("invariance",),
         "uses the operator prim::(SetAttr|If)",
         honest="release",

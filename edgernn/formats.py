@@ -29,6 +29,7 @@ class Format:
         decoders: sessions of files that decode in the graph, by what these compute.
         step_only: those of them that it offers for the step graph alone; an encode graph then gets the default.
         exporter, session: ``module:Class``; the reference has no exporter.
+        structure: what reads the structure of the file, a ``parity.structure.StructureReader``.
         interpreter: a session that runs the file where ``session`` cannot, operator by operator, for verifying; or None.
         packages: what exporting needs of which some Python has no wheel.
         export_extra, run_extra: pip extras that bring what exporting and running need; None is the base install.
@@ -44,6 +45,7 @@ class Format:
     export_extra: str | None
     run_extra: str | None
     interpreter: str | None = None
+    structure: str | None = None
     graphs: tuple[str, ...] = ("encode", "step")
     step_only: tuple[str, ...] = ()
     decoders: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -69,6 +71,7 @@ _ROWS = (
         },
         exporter="edgernn.export.to_onnx:OnnxExporter",
         session="edgernn.sessions.ort:OrtSession",
+        structure="edgernn.parity.structure_onnx:OnnxStructure",
         export_extra="export",
         run_extra=None,
     ),
@@ -80,6 +83,7 @@ _ROWS = (
         precisions=("float32",),
         exporter="edgernn.export.to_torchscript:TorchScriptExporter",
         session="edgernn.sessions.torchscript:TorchScriptSession",
+        structure="edgernn.parity.structure_torchscript:TorchScriptStructure",
         export_extra="export",
         run_extra="train",
     ),
@@ -96,6 +100,7 @@ _ROWS = (
         export_extra="export",
         run_extra="export",
         interpreter="edgernn.parity.mil:MilSession",
+        structure="edgernn.parity.mil_structure:MilStructure",
     ),
     Format(
         name="coreml-mlstate",
@@ -109,6 +114,7 @@ _ROWS = (
         run_extra="export",
         interpreter="edgernn.parity.mil:MilSession",
         packages=("coremltools",),
+        structure="edgernn.parity.mil_structure:MilStructure",
         graphs=("step",),  # an encode graph has no state to keep
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FROM_STATE = frozenset({"from_hidden", "joined"})  # the layers of a compact cell that multiply the state
 OTHERS = "biases and constants"  # the name of what a table does not list one by one
 
 

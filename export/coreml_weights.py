@@ -26,9 +26,8 @@ with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line p
     from coremltools.converters.mil.mil import types
 
 from edgernn.errors import ContractError
-from edgernn.models.compact import FROM_STATE
 from edgernn.parity.mil import read_function
-from edgernn.stored_weights import OTHERS, StoredWeight
+from edgernn.stored_weights import FROM_STATE, OTHERS, StoredWeight
 
 BLOCK, PALETTE_VALUES = 32, 1024
 _PALETTE, _ROUNDS, _SETTLED = 16, 40, 1e-4

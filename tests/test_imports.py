@@ -40,6 +40,7 @@ THROUGH_THE_TABLE = {
     "sessions/torch_kernels.py",
     "sessions/coreml.py",
 }
+THROUGH_THE_TABLE |= {"parity/structure_torchscript.py", "parity/torchscript_rules.py"}
 THROUGH_THE_TABLE |= {path.relative_to(ROOT / "edgernn").as_posix() for path in (ROOT / "edgernn" / "parity").glob("mil*.py")}
 LIGHT = {part for layer in LAYERS[:13] for part in layer}
 ORDER = {part: index for index, layer in enumerate(LAYERS) for part in layer}

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-FROM_STATE = frozenset({"from_hidden", "joined"})  # the layers below that multiply the state
 State = tuple[Tensor, ...]
 Weights = tuple[Tensor, Tensor, Tensor, Tensor]  # W_ih [gH, I], W_hh [gH, H], b_ih [gH], b_hh [gH]
 

@@ -21,7 +21,7 @@ from edgernn.decoding_graphs import DECODERS, file_interface
 from edgernn.errors import BundleError, ContractError, DataError, UnavailableError
 from edgernn.manifest import Artifact
 from edgernn.nats import FLOAT16_ROUNDING, FLOAT32_ROUNDING, perplexity_text, rise_text
-from edgernn.parity import golden, in_graph, invariance, memory, reordered, written
+from edgernn.parity import golden, in_graph, invariance, memory, reordered, structure, written
 from edgernn.parity.report import Check
 from edgernn.parity.rollout import MOST_PICTURES, Drift
 from edgernn.parity.shapes import draw
@@ -216,15 +216,21 @@ def check_decoding(subject: Subject) -> Check:
     return in_graph.check(subject)
 
 
+def check_structure(subject: Subject) -> Check:
+    """What samples cannot show: the graph depends on no size, branches on nothing, keeps nothing, and stores what it says."""
+    return structure.check(subject)
+
+
 def checks_of(artifact: Artifact) -> tuple[str, ...]:
     """Return the names of the checks that are made of an artifact."""
     if artifact.graph in DECODERS:
-        return ("contract", "decoding")
+        return ("contract", "structure", "decoding")
     return tuple(name for name in CHECKS if name != "decoding")
 
 
 CHECKS: dict[str, Callable[[Subject], Check]] = {
     "contract": check_contract,
+    "structure": check_structure,
     "rollout": check_rollout,
     "invariance": check_invariance,
     "text": check_text,

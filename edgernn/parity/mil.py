@@ -79,13 +79,8 @@ def read_function(path: Path) -> Any:
     Raises:
         ContractError: the package is damaged, holds no mlprogram, or uses an operator that is not known here; names it.
     """
-    with _reading(path):
-        model = ct.models.MLModel(str(path), skip_model_load=True)
-        spec = model.get_spec()
-    kind = spec.WhichOneof("Type")
-    if kind != "mlProgram":
-        raise ContractError(f"{path} holds {kind or 'nothing'}, expected mlProgram; convert the model to that")
-    unknown = sorted(set(_operators(spec.mlProgram)) - KNOWN - _SAVED_ONLY)
+    model, spec = read_spec(path)
+    unknown = sorted({operation.type for operation in saved_operations(spec.mlProgram)} - KNOWN - _SAVED_ONLY)
     if unknown:
         raise ContractError(f"{path} uses operators that the interpreter does not know: {', '.join(unknown)}")
     with _reading(path), np.errstate(all="ignore"):
@@ -105,10 +100,25 @@ def _reading(path: Path) -> Iterator[None]:
         raise ContractError(f"{path} is not a Core ML package that coremltools can open: {first_line(error)}") from error
 
 
-def _operators(program: Any) -> Iterator[str]:
-    """Yield the operators of a saved program, those of nested blocks too."""
+def read_spec(path: Path) -> tuple[Any, Any]:
+    """Return the package at ``path``, not compiled, and its specification, which must be that of an mlprogram.
+
+    Raises:
+        ContractError: the package is damaged, or holds no mlprogram.
+    """
+    with _reading(path):
+        model = ct.models.MLModel(str(path), skip_model_load=True)
+        spec = model.get_spec()
+    kind = spec.WhichOneof("Type")
+    if kind != "mlProgram":
+        raise ContractError(f"{path} holds {kind or 'nothing'}, expected mlProgram; convert the model to that")
+    return model, spec
+
+
+def saved_operations(program: Any) -> Iterator[Any]:
+    """Yield the operators of a saved program in order, those of nested blocks last."""
     pending = [block for function in program.functions.values() for block in function.block_specializations.values()]
     while pending:
-        for operation in pending.pop().operations:
-            yield operation.type
+        for operation in pending.pop(0).operations:
+            yield operation
             pending += operation.blocks

@@ -145,7 +145,19 @@ class Session(ABC):
         lacking = [name for name in self._dtypes if name not in results]
         if lacking:
             raise ContractError(f"the file does not return {lacking}, which its contract promises; export it again")
+        self._check_shapes(results, {**inputs, **state})
         return {name: np.asarray(results[name], dtype) for name, dtype in self._dtypes.items()}
+
+    def _check_shapes(self, results: Arrays, given: Arrays) -> None:
+        """Refuse an output whose shape does not follow from the contract and what went in."""
+        sizes: dict[str, int] = dict(self.contract.sizes)
+        for spec in self.spec.inputs:
+            sizes.update(zip(spec.axes, given[spec.name].shape, strict=True))
+        for spec in self.spec.outputs:
+            shape = results[spec.name].shape
+            if shape != tuple([sizes.get(axis, size) for axis, size in zip(spec.axes, shape, strict=False)]):
+                wanted = [sizes.get(axis, axis) for axis in spec.axes]
+                raise ContractError(f"{spec.name} comes out with shape {list(shape)}, expected {wanted}; export it again")
 
     def _checked_feeds(self, inputs: Arrays, state: Arrays) -> dict[str, np.ndarray]:
         """Return every input of the file in its own dtype.

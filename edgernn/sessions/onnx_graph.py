@@ -145,16 +145,24 @@ def read_model(path: Path) -> OnnxModel:
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # closed with the last view of it
-        return _model(memoryview(mapped), path)
-    except (ValueError, IndexError, struct.error, RecursionError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise ContractError(f"{path} is not a model that onnxruntime can open: {first_line(error)}") from error
+    return parse_model(mapped, source=str(path))
 
 
-def _model(data: Data, path: Path) -> OnnxModel:
+def parse_model(content: bytes | mmap.mmap, *, source: str) -> OnnxModel:
+    """Read a model out of its bytes; ``source`` names it in errors. Raises as ``read_model``."""
+    try:
+        return _model(memoryview(content), source)
+    except (ValueError, IndexError, struct.error, RecursionError) as error:
+        raise ContractError(f"{source} is not a model that onnxruntime can open: {first_line(error)}") from error
+
+
+def _model(data: Data, source: str) -> OnnxModel:
     found = list(fields(data, slice(0, len(data))))
     graphs = [value for number, value in found if number == 7 and isinstance(value, slice)]
     if len(graphs) != 1:
-        raise ContractError(f"{path} is not a model that onnxruntime can open: it has {len(graphs)} graphs, expected one")
+        raise ContractError(f"{source} is not a model that onnxruntime can open: it has {len(graphs)} graphs, expected one")
     domains = [_domain(data, value) for number, value in found if number == 8 and isinstance(value, slice)]
     numbers = [number for number, _ in found]
     return OnnxModel(_graph(data, graphs[0]), tuple(domains), numbers.count(25), numbers.count(20))

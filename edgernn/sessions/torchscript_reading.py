@@ -49,15 +49,20 @@ def _problem(node: Any) -> str | None:
     kind = node.kind()
     if kind not in PURE:
         return f"uses the operator {kind}"
-    if not kind.startswith("aten::"):
-        return None
-    given = list(node.inputs())
-    for argument, value in zip(schema_arguments(node), given, strict=False):
+    return effect(node) if kind.startswith("aten::") else None
+
+
+def effect(node: Any) -> str | None:
+    """Say what a tensor operator does beside giving a result, by its arguments; None where it does nothing else.
+
+    It may write into memory that the call did not make, or have an argument that is not what ``FIXED`` demands.
+    """
+    for argument, value in zip(schema_arguments(node), node.inputs(), strict=False):
+        if argument.alias_info is not None and argument.alias_info.is_write and origin(value).node().kind() not in MADE:
+            return f"writes into what it was given or keeps, with {node.kind()}"
         wanted = FIXED.get(argument.name)
         if wanted is not None and (constant := value.toIValue()) != wanted:
-            return f"has {kind} with {argument.name} = {constant}, expected {wanted}"
-        if argument.alias_info is not None and argument.alias_info.is_write and origin(value).node().kind() not in MADE:
-            return f"writes into what it was given or keeps, with {kind}"
+            return f"has {node.kind()} with {argument.name} = {constant}, expected {wanted}"
     return None
 
 

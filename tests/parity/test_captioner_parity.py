@@ -268,7 +268,7 @@ def test_every_check_of_an_honest_bundle_passes(captioner_bundle: Bundle) -> Non
     assert len(report.artifacts) == 7
     for artifact in report.artifacts:
         assert {check.name: check.status for check in artifact.checks} == dict.fromkeys(
-            ("contract", "rollout", "invariance", "text", "greedy", "golden"), "passed"
+            ("contract", "structure", "rollout", "invariance", "text", "greedy", "golden"), "passed"
         ), artifact.path
     details = {check.name: check.detail for check in report.artifacts[0].checks}
     assert details["rollout"].startswith("3 runs of 8, 4, 1 pictures, batch [1, ")

@@ -63,14 +63,14 @@ def test_right_files_pass_with_every_check_that_is_made_of_them(kind: str, reque
     assert report.passed
     own = {subject.artifact.path for subject in decoders(bundle)}
     found = {a.path: [(c.name, c.status) for c in a.checks] for a in report.artifacts if a.path in own}
-    assert found == {path: [("contract", "passed"), ("decoding", "passed")] for path in found}
+    assert found == {path: [("contract", "passed"), ("structure", "passed"), ("decoding", "passed")] for path in found}
     assert len(found) == (2 if kind == "texts" else 1)
 
 
 def test_checks_of_a_step_are_as_ever(texts: Bundle) -> None:
     step, generate = texts.manifest.artifacts[:2]
-    assert checks_of(step) == ("contract", "rollout", "invariance", "text", "greedy", "golden")
-    assert checks_of(generate) == ("contract", "decoding")
+    assert checks_of(step) == ("contract", "structure", "rollout", "invariance", "text", "greedy", "golden")
+    assert checks_of(generate) == ("contract", "structure", "decoding")
 
 
 def test_a_file_that_writes_something_else_is_named(checkpoint_folder: Path, tmp_path: Path) -> None:

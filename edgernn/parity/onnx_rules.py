@@ -1,0 +1,388 @@
+"""The structure of an ONNX step or encode graph: every operator followed with batch and time as unknowns.
+
+The table says for each operator what it does to shapes, by the rules of ``shape_rules``. What branches, repeats, draws random
+numbers or has a size that depends on data is refused by name; an operator that is in no table is not known, and then nothing
+is proved.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from edgernn.interface import Interface
+from edgernn.parity import shape_rules as rules
+from edgernn.parity.sizes import ONE, Dims, SizeError, Value, broadcast, closed, dim, joined, known, shown, size_of
+from edgernn.sessions.onnx_graph import OnnxGraph, OnnxNode, OnnxTensor
+
+REFUSED = {
+    **dict.fromkeys(("If", "Loop", "Scan"), "branches or repeats"),
+    **dict.fromkeys(
+        ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
+        "draws random numbers",
+    ),
+    **dict.fromkeys(("Compress", "NonZero", "Unique", "NonMaxSuppression"), "has a result whose size depends on data"),
+}
+_FEW = 64  # constants of more elements are weights, never shapes
+
+Handler = Callable[["Call"], "Value | list[Value]"]
+
+
+class Call:
+    """One operator with what goes in."""
+
+    def __init__(self, node: OnnxNode, values: list[Value | None]) -> None:
+        self.node, self.values = node, values
+        self.what = f"{node.op} ({node.name or node.outputs[0]})"
+
+    @property
+    def given(self) -> list[Value]:
+        """Every input that is there."""
+        return [value for value in self.values if value is not None]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an attribute."""
+        return self.node.attributes.get(name, default)
+
+    def __getitem__(self, place: int) -> Value:
+        value = self.maybe(place)
+        if value is None:
+            raise SizeError(f"{self.what} lacks its input {place}")
+        return value
+
+    def maybe(self, place: int) -> Value | None:
+        """Return an input, or None where it is left out."""
+        return self.values[place] if place < len(self.values) else None
+
+    def numbers(self, place: int, name: str) -> list[Any] | None:
+        """Return what is an input in newer operator sets and was an attribute in older ones; None where it is neither."""
+        value = self.maybe(place)
+        return self.get(name) if value is None else rules.elements(value, self.what)
+
+
+def follow(graph: OnnxGraph, interface: Interface) -> int:
+    """Follow every operator of ``graph``; return how many there are.
+
+    Raises:
+        SizeError: something depends on a size, branches, draws or mixes; or an output has another shape than promised.
+        UnknownError: an operator is not known.
+    """
+    values: dict[str, Value] = {name: _constant(tensor) for name, tensor in graph.constants.items()}
+    values |= {tensor.name: Value(tuple(map(dim, tensor.shape or ()))) for tensor in interface.inputs}
+    for node in graph.nodes:  # first, for these say most
+        if node.op in REFUSED:
+            raise SizeError(f"{node.op} ({node.name or node.outputs[0]}) {REFUSED[node.op]}")
+    for node in graph.nodes:
+        lost = [name for name in node.inputs if name and name not in values]
+        if lost:
+            raise SizeError(f"{node.op} ({node.name or node.outputs[0]}) reads {lost[0]}, which is no input of the contract")
+        call = Call(node, [values[name] if name else None for name in node.inputs])
+        handler = _TABLE.get(node.op)
+        if handler is None:
+            raise rules.unknown(call.what)
+        made = handler(call)
+        for name, value in zip(node.outputs, made if isinstance(made, list) else [made], strict=False):
+            values[name] = value
+    check_outputs({name: value.dims for name, value in values.items()}, interface)
+    return len(graph.nodes)
+
+
+def is_known(op: str) -> bool:
+    """Return whether an operator is in the table."""
+    return op in _TABLE
+
+
+def check_outputs(found: Mapping[str, Dims], interface: Interface) -> None:
+    """Raise SizeError where an output does not have the promised shape at every size."""
+    for tensor in interface.outputs:
+        wanted = tuple(map(dim, tensor.shape or ()))
+        if tensor.name not in found:
+            raise SizeError(f"the graph does not make {tensor.name}")
+        if found[tensor.name] != wanted:
+            raise SizeError(f"{tensor.name} has shape {shown(found[tensor.name])}, expected {shown(wanted)}")
+
+
+def _constant(tensor: OnnxTensor) -> Value:
+    dims = tuple(map(dim, tensor.shape))
+    return known(tensor.values().astype(object)) if np.prod(tensor.shape, dtype=float) <= _FEW else Value(dims)
+
+
+def _value_of_constant(call: Call) -> Value:
+    for name, content in call.node.attributes.items():
+        if name == "value":
+            return _constant(content)
+        if name in {"value_float", "value_int", "value_floats", "value_ints"}:
+            return known(np.array(content, object))
+    raise rules.unknown(call.what)
+
+
+def _each(fold: Callable[..., Any] | None = None) -> Handler:
+    return lambda call: rules.elementwise(call.given, fold, call.what)
+
+
+def _first(call: Call) -> Value:
+    """An operator whose other inputs set how each element is computed: scales, limits, statistics of fixed size."""
+    if call.get("training_mode") or (call.node.op == "Dropout" and _trains(call)):
+        raise SizeError(f"{call.what} is in training: it draws random numbers, or mixes the rows of a batch")
+    if any(value.has_size for value in call.given):
+        raise SizeError(f"{call.what} computes with the size of an axis")
+    return Value(call[0].dims)
+
+
+def _trains(call: Call) -> bool:
+    switch = call.maybe(2)
+    return switch is not None and (switch.known is None or bool(switch.known.ravel()[0]))
+
+
+def _same(call: Call) -> Value:
+    return call[0]
+
+
+def _cast(call: Call) -> Value:
+    if call[0].has_size and call.get("to") not in {6, 7}:
+        raise SizeError(f"{call.what} makes a number of the size of an axis to compute with")
+    return call[0]
+
+
+def _divide(left: Any, right: Any) -> Any:
+    if isinstance(left, (int, np.integer)) and isinstance(right, (int, np.integer)):
+        return int(left) // int(right)
+    return left / right
+
+
+def _gather_elements(call: Call) -> Value:
+    axis = call[0].axis(call.get("axis", 0))
+    closed(call[0].dims, [axis], call.what)
+    broadcast([own.dims[:axis] + own.dims[axis + 1 :] for own in (call[0], call[1])])
+    return Value(call[1].dims)
+
+
+def _scatter(call: Call) -> Value:
+    closed(call[0].dims, range(call[0].rank), call.what)
+    return Value(call[0].dims)
+
+
+def _slice(call: Call) -> Value:
+    starts, ends = call.numbers(1, "starts") or [], call.numbers(2, "ends") or []
+    axes = call.numbers(3, "axes") or list(range(len(starts)))
+    steps = call.numbers(4, "steps") or [1] * len(starts)
+    value = call[0]
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        value = rules.cut(value, int(axis), start, end, call.what, step=int(step))
+    return value
+
+
+def _split(call: Call) -> list[Value]:
+    sizes = call.numbers(1, "split")
+    if sizes is None:
+        axis = call[0].axis(call.get("axis", 0))
+        closed(call[0].dims, [axis], call.what)
+        whole, parts = size_of(call[0].dims[axis]), call.get("num_outputs") or len(call.node.outputs)
+        assert isinstance(whole, int)
+        each = -(-whole // parts)
+        sizes = [min(each, whole - place * each) for place in range(parts)]
+    return rules.split(call[0], call.get("axis", 0), sizes, call.what)
+
+
+def _expand(call: Call) -> Value:
+    return rules.expand(call[0], rules.elements(call[1], call.what))
+
+
+def _tile(call: Call) -> Value:
+    repeats = rules.elements(call[1], call.what)
+    closed(call[0].dims, [axis for axis, count in enumerate(repeats) if count != 1 and call[0].dims[axis] != ONE], call.what)
+    return Value(
+        tuple(
+            own if count == 1 else dim(count) if own == ONE else dim(size_of(own) * count)
+            for own, count in zip(call[0].dims, repeats, strict=True)
+        )
+    )
+
+
+def _pad(call: Call) -> Value:
+    pads = call.numbers(1, "pads") or []
+    axes = call.numbers(3, "axes") or range(call[0].rank)
+    dims = list(call[0].dims)
+    for place, axis in enumerate(axes):
+        added = pads[place] + pads[place + len(pads) // 2]
+        if added:
+            closed(call[0].dims, [axis], call.what)
+            dims[axis] = dim(size_of(dims[axis]) + added)
+    return Value(tuple(dims))
+
+
+def _reduce(call: Call) -> Value:
+    axes = call.numbers(1, "axes") if call.node.op not in {"ArgMax", "ArgMin"} else [call.get("axis", 0)]
+    if not axes:
+        axes = [] if call.get("noop_with_empty_axes") else list(range(call[0].rank))
+    return rules.reduce(call[0], [int(axis) for axis in axes], call.what, keep=bool(call.get("keepdims", 1)))
+
+
+def _top(call: Call) -> list[Value]:
+    axis = call[0].axis(call.get("axis", -1))
+    closed(call[0].dims, [axis], call.what)
+    (count,) = rules.elements(call[1], call.what)
+    made = Value((*call[0].dims[:axis], dim(count), *call[0].dims[axis + 1 :]))
+    return [made, made]
+
+
+def _from_axis(call: Call) -> Value:
+    """A normalisation over an axis and all after it."""
+    start = call[0].axis(call.get("axis", -1))
+    return rules.along(call[0], range(start, call[0].rank), call.what)
+
+
+def _over_places(call: Call) -> Value:
+    return rules.along(call[0], range(1, call[0].rank), call.what)
+
+
+def _gemm(call: Call) -> Value:
+    left, right = (
+        rules.transpose(value, [1, 0]) if call.get(name) else value
+        for value, name in ((call[0], "transA"), (call[1], "transB"))
+    )
+    made = rules.matmul(left, right, call.what)
+    bias = call.maybe(2)
+    return made if bias is None else rules.elementwise([made, bias], None, call.what)
+
+
+def _blocked_product(call: Call) -> Value:
+    closed(call[0].dims, [call[0].rank - 1], call.what)
+    return Value((*call[0].dims[:-1], dim(call.get("N"))))
+
+
+def _blocked_lookup(call: Call) -> Value:
+    table = call[0].dims
+    wide = size_of(table[1])
+    assert isinstance(wide, int)
+    values = wide * 8 // call.get("bits", 4) if "bits" in call.node.attributes else wide
+    return Value((*call[1].dims, dim(values)))
+
+
+def _windows(call: Call) -> Value:
+    if call.get("auto_pad", "NOTSET") != "NOTSET":
+        raise rules.unknown(f"{call.what} with auto_pad")
+    count = call[0].rank - 2
+    kernel = call.get("kernel_shape") or [size_of(own) for own in call[1].dims[2:]]
+    strides, pads = call.get("strides") or [1] * count, call.get("pads") or [0] * 2 * count
+    wide = [(k - 1) * d + 1 for k, d in zip(kernel, call.get("dilations") or [1] * count, strict=True)]
+    up = bool(call.get("ceil_mode", 0))
+    spatial = [(wide[i], strides[i], pads[i], pads[i + count], up) for i in range(count)]
+    channels = size_of(call[1].dims[0]) if call.node.op == "Conv" else None
+    assert channels is None or isinstance(channels, int)
+    return rules.convolve(call[0], spatial, channels, call.what)
+
+
+def _whole_window(call: Call) -> Value:
+    return rules.reduce(call[0], range(2, call[0].rank), call.what, keep=True)
+
+
+def _recurrent(call: Call) -> list[Value]:
+    if call.get("direction", "forward") != "forward" or call.get("layout", 0) or call.maybe(4) is not None:
+        raise SizeError(f"{call.what} does not go forward in time alone, all of it")
+    states = [value for place in (5, 6) if (value := call.maybe(place)) is not None]
+    hidden = dim(call.get("hidden_size"))
+    batches = [state.dims[1] for state in states]
+    time, batch = rules.recurrent(call[0], batches, call.what, batch_axis=1, time_axis=0)
+    state = Value((ONE, batch, hidden))
+    return [Value((time, ONE, batch, hidden)), state, state]
+
+
+def _shape(call: Call) -> Value:
+    return rules.shape_of(call[0], call.get("start", 0), call.get("end"))
+
+
+def _count(call: Call) -> Value:
+    return known(np.array(size_of(joined(call[0].dims)), object))
+
+
+def _constant_of_shape(call: Call) -> Value:
+    value = call.get("value")
+    return rules.filled(call[0], 0.0 if value is None else value.values().ravel()[0].item(), call.what)
+
+
+def _range(call: Call) -> Value:
+    start, end, step = (rules.elements(value, call.what)[0] for value in call.given)
+    if any(value.has_size for value in call.given):
+        raise SizeError(f"{call.what} counts to the size of an axis")
+    return known(np.arange(start, end, step).astype(object))
+
+
+def _squeeze(call: Call) -> Value:
+    return rules.squeeze(call[0], call.numbers(1, "axes"))
+
+
+def _unsqueeze(call: Call) -> Value:
+    return rules.unsqueeze(call[0], call.numbers(1, "axes") or [])
+
+
+def _flatten(call: Call) -> Value:
+    axis = call[0].axis(call.get("axis", 1))
+    return Value((joined(call[0].dims[:axis]), joined(call[0].dims[axis:])))
+
+
+def _transpose(call: Call) -> Value:
+    return rules.transpose(call[0], call.get("perm") or list(reversed(range(call[0].rank))))
+
+
+_UNARY = """
+Abs Acos Asin Atan Ceil Celu Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish IsInf IsNaN LeakyRelu Log Mish Not Reciprocal
+Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Tan Tanh ThresholdedRelu
+"""
+_BINARY = "And BitShift BitwiseAnd GreaterOrEqual LessOrEqual Max Mean Min Mod Or PRelu Pow Sum Xor"
+_TABLE: dict[str, Handler] = {
+    **dict.fromkeys((*_UNARY.split(), *_BINARY.split()), _each()),
+    "Add": _each(operator.add),
+    "Sub": _each(operator.sub),
+    "Mul": _each(rules.times),
+    "Div": _each(_divide),
+    "Neg": _each(operator.neg),
+    "Equal": _each(rules.equal),
+    "Greater": _each(rules.above),
+    "Less": _each(lambda left, right: rules.above(right, left)),
+    "Where": _each(rules.choose),
+    **dict.fromkeys(("BatchNormalization", "Clip", "DequantizeLinear", "Dropout", "QuantizeLinear"), _first),
+    "Identity": _same,
+    "Cast": _cast,
+    "Constant": _value_of_constant,
+    "ConstantOfShape": _constant_of_shape,
+    "Shape": _shape,
+    "Size": _count,
+    "Range": _range,
+    "Gather": lambda call: rules.take(call[0], call[1], call.get("axis", 0), call.what),
+    "GatherElements": _gather_elements,
+    **dict.fromkeys(("ScatterElements", "ScatterND"), _scatter),
+    "Slice": _slice,
+    "Split": _split,
+    "Concat": lambda call: rules.concat(call.given, call.get("axis", 0), call.what),
+    "Reshape": lambda call: rules.reshape(call[0], rules.elements(call[1], call.what)),
+    "Flatten": _flatten,
+    "Transpose": _transpose,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Expand": _expand,
+    "Tile": _tile,
+    "Pad": _pad,
+    **dict.fromkeys(
+        (
+            *("ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin"),
+            *("ReduceProd", "ReduceSum", "ReduceSumSquare"),
+        ),
+        _reduce,
+    ),
+    **dict.fromkeys(("LogSoftmax", "Softmax"), lambda call: rules.along(call[0], [call.get("axis", -1)], call.what)),
+    "CumSum": lambda call: rules.along(call[0], [int(rules.elements(call[1], call.what)[0])], call.what),
+    "TopK": _top,
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _from_axis),
+    **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LRN"), _over_places),
+    "MatMul": lambda call: rules.matmul(call[0], call[1], call.what),
+    "Gemm": _gemm,
+    "MatMulNBits": _blocked_product,
+    "GatherBlockQuantized": _blocked_lookup,
+    **dict.fromkeys(("AveragePool", "Conv", "MaxPool"), _windows),
+    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), _whole_window),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _recurrent),
+}

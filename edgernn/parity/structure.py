@@ -1,0 +1,76 @@
+"""The check of a file's structure: what samples cannot show is proved by reading the graph.
+
+A format's row names the reader of its files (``formats.Format.structure``). It proves that no operator of a step or encode
+graph depends on the size of an axis, branches, repeats, draws random numbers or keeps anything between calls, and it tells what
+the weights are stored as, which is held against what the manifest says.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgernn import formats
+from edgernn.contract import FileContract, first_line
+from edgernn.decoding_graphs import DECODERS
+from edgernn.errors import UnavailableError
+from edgernn.parity.in_graph import step_beside
+from edgernn.parity.report import Check, Status
+from edgernn.parity.sizes import SizeError, UnknownError
+from edgernn.parity.stored import stored_problems, stored_words
+from edgernn.stored_weights import StoredWeight
+
+if TYPE_CHECKING:
+    from edgernn.parity.subject import Subject
+
+NAME = "structure"
+
+
+class StructureReader(ABC):
+    """One file of a format, read; nothing of it runs.
+
+    Args:
+        path: the file, of which a reader may raise ContractError where it is damaged.
+    """
+
+    @abstractmethod
+    def __init__(self, path: Path) -> None: ...
+
+    @abstractmethod
+    def prove(self, file_contract: FileContract) -> str:
+        """Follow every operator of the file; return in words what is proved.
+
+        Raises:
+            SizeError: something depends on a size, branches, draws, or keeps a state that is not the contract's.
+            UnknownError: the file does something that the reader does not know.
+        """
+
+    @abstractmethod
+    def stored(self) -> tuple[StoredWeight, ...]:
+        """Return what the weights of the file are stored as."""
+
+
+def check(subject: Subject) -> Check:
+    """Prove the structure of one artifact, and hold what it stores against the manifest."""
+    artifact, bundle = subject.artifact, subject.bundle
+    row = formats.by_name(artifact.format)
+    if row.structure is None:
+        raise UnavailableError(f"this edgernn has no reader of the structure of {row.name} files")
+    kind = formats.resolve(row.structure, needed_for=f"reading {row.name}", extra=row.run_extra)
+    reader: StructureReader = kind(bundle.path(artifact.path))
+    step = step_beside(subject) if artifact.graph in DECODERS else None
+    found = reader.stored()
+    problems = stored_problems(artifact, found, step)
+    status: Status = "failed" if problems else "passed"
+    try:
+        proved = reader.prove(bundle.file_contract(artifact))
+    except SizeError as error:
+        status, proved = "failed", f"the graph is not the same at every size and call: {error}"
+    except UnknownError as error:
+        status, proved = "failed" if problems else "not run", str(error)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        proved = f"the reader cannot follow the graph, so nothing is proved of it ({type(error).__name__}: {first_line(error)})"
+        status = "failed" if problems else "not run"
+    stored = "; ".join(problems) or f"matrices: {stored_words(found)}"
+    return Check(name=NAME, status=status, detail=f"{proved}; {stored}")

@@ -1,0 +1,33 @@
+"""The reader of the structure of ONNX files; see ``structure``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgernn.contract import FileContract
+from edgernn.decoding_graphs import DECODERS, file_interface
+from edgernn.parity.onnx_decoders import follow_decoder
+from edgernn.parity.onnx_rules import follow
+from edgernn.parity.stored_onnx import weight_table
+from edgernn.parity.structure import StructureReader
+from edgernn.sessions.onnx_guard import refuse_foreign
+from edgernn.stored_weights import StoredWeight
+
+
+class OnnxStructure(StructureReader):
+    """Reads ``.onnx`` files; needs neither onnx nor onnxruntime."""
+
+    def __init__(self, path: Path) -> None:
+        self._graph = refuse_foreign(path).graph
+
+    def prove(self, file_contract: FileContract) -> str:
+        """See ``StructureReader.prove``."""
+        graph, interface = self._graph, file_interface(file_contract)
+        if file_contract.graph in DECODERS:
+            count = follow_decoder(graph, interface)
+            return f"{count} operators: no size decides, loops count sizes and settings, none draws or keeps anything"
+        return f"{follow(graph, interface)} operators, the same at every size: none branches, draws or keeps anything"
+
+    def stored(self) -> tuple[StoredWeight, ...]:
+        """See ``StructureReader.stored``."""
+        return weight_table(self._graph)
