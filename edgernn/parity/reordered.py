@@ -18,7 +18,7 @@ from edgernn.contract import BATCH, ENCODE, TIME, FileContract, next_name
 from edgernn.errors import ContractError
 from edgernn.interface import FileDescription
 from edgernn.parity.rollout import Drift, Feed, Plan, Rollout, compare, drifts, forced_pairs, plans, random_feed, run
-from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.base import Arrays, Session, State
 from edgernn.tolerances import Tolerance
 
 FEED_SEED = 7  # of the ids and states of rollouts; what is drawn anew is their shapes
@@ -27,7 +27,47 @@ LEEWAY = 10  # a call is judged whole only where the reference parts from itself
 _HALF_BITS = np.float32(2**-11)  # half a unit in the last place of a float16
 
 
-class Reordered(Session):
+class _Derived(Session):
+    """A session made of others: there is no file to read or open."""
+
+    @classmethod
+    def describe(cls, path: Path) -> FileDescription:
+        """Raise ContractError."""
+        raise ContractError(f"{path}: {cls.runtime} is no file")
+
+    @classmethod
+    def open(
+        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+    ) -> Session:
+        """Raise ContractError."""
+        raise ContractError(f"{path}: {cls.runtime} is no file")
+
+
+class Forced(_Derived):
+    """A file each of whose steps starts from the reference's state: what it gives is its own, where it goes is not.
+
+    Args:
+        judge: the reference, which makes the states.
+        session: the file, which makes the outputs.
+    """
+
+    runtime = "a file, led by the reference"
+
+    def __init__(self, judge: Session, session: Session) -> None:
+        narrowing = session.file_contract.narrowing
+        single = narrowing.model_copy(update={"axes": {**narrowing.axes, TIME: 1}})
+        super().__init__(session.file_contract.model_copy(update={"narrowing": single}), judge._first_state)
+        self._judge, self._session = judge, session
+
+    def step(self, inputs: Arrays, state: Arrays) -> tuple[dict[str, np.ndarray], State]:
+        """Return the file's outputs and the reference's next state; see ``Session.step``."""
+        return self._session.step(inputs, state)[0], self._judge.step(inputs, state)[1]
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        raise ContractError("only its steps can be taken")
+
+
+class Reordered(_Derived):
     """The model of another session, with its sums in another order: each row twice, single steps, states nudged by a bit.
 
     Args:
@@ -43,18 +83,6 @@ class Reordered(Session):
         tensors = (*self.spec.inputs, *self.spec.outputs)
         self._rows = {t.name: t.axes.index(BATCH) for t in tensors}
         self._times = {t.name: t.axes.index(TIME) for t in tensors if TIME in t.axes}
-
-    @classmethod
-    def describe(cls, path: Path) -> FileDescription:
-        """There is no such file."""
-        raise ContractError(f"{path}: a reordered reference is no file")
-
-    @classmethod
-    def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
-    ) -> Reordered:
-        """There is no such file."""
-        raise ContractError(f"{path}: a reordered reference is no file")
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self.spec.name == ENCODE:
