@@ -202,7 +202,7 @@ def _led_by_the_reference(subject: Subject, loss: TextLoss, tokens: np.ndarray) 
     own = measure_text(judge, reordered.Reordered(judge), tokens).mean_kl
     if not reordered.parts_as_far(math.sqrt(own), math.sqrt(loss.mean_kl)):  # a divergence is a distance squared
         return loss, ""
-    led = measure_text(*(reordered.Forced(judge, session) for session in (judge, subject.session)), tokens)
+    led = measure_text(reordered.Forced(judge, judge), reordered.Forced(judge, subject.session), tokens)
     return led, _chaotic([math.sqrt(own)], "text", "judged step by step from its state")
 
 
