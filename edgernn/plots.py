@@ -1,16 +1,18 @@
-"""Every picture that edgernn draws, as PNG files; matplotlib is imported when the first one is drawn."""
+"""Every picture that edgernn draws, as PNG, PDF or SVG; matplotlib is imported when the first one is drawn."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgernn import storage
-from edgernn.errors import UnavailableError
+from edgernn.errors import UnavailableError, UsageError
 from edgernn.installed import install_command
+from edgernn.wanted import expected_one_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +23,9 @@ _LETTERS, _LETTER_WIDTH, _LONGEST = 13.0, 0.7, 24  # points at most; a letter's 
 _TRAIN, _VALIDATION, _BEST = "#8da9c4", "#c1440e", "#134074"
 _MARKERS = "osD^vP*X<>"  # shapes: told apart without colour
 _SHADES = ("#0b2545", "#c1440e", "#8da9c4")  # and these as dark, middling and light grey
+_SUFFIXES = (".png", ".pdf", ".svg")
+_DOTTED = 30  # points of a line up to which each is shown
+_NOTE_LETTERS = 110  # in a line below the axis
 _ROOM = 1.6  # of an axis on either side of the outermost points, as a factor
 
 
@@ -34,7 +39,8 @@ def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
     validation = [row for row in metrics if row["kind"] == "validation"]
     figure = _figure(8, 4.5)
     axes = figure.subplots()
-    axes.plot([r["step"] for r in train], [r["train_loss"] for r in train], color=_TRAIN, lw=1, label="training")
+    marker = "." if len(train) < _DOTTED else None  # a line through one point is none
+    axes.plot([r["step"] for r in train], [r["train_loss"] for r in train], color=_TRAIN, lw=1, marker=marker, label="training")
     if validation:
         steps, losses = [r["step"] for r in validation], [r["validation_loss"] for r in validation]
         axes.plot(steps, losses, color=_VALIDATION, lw=2, marker="o", ms=4, label=f"validation: {validation[-1]['split']}")
@@ -47,22 +53,37 @@ def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
             ha="center",
             color=_BEST,
         )
-        axes.set_ylim(min(losses + [r["train_loss"] for r in train]) - 0.15, max(losses[0], losses[-1]) + 0.5)
+    _show_all(axes, [r["train_loss"] for r in train] + [r["validation_loss"] for r in validation])
     axes.set_xlabel("optimiser step")
-    axes.set_ylabel("loss, nats per token")
+    axes.set_ylabel(f"loss, nats per {metrics[-1].get('unit', 'token') if metrics else 'token'}")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    _plain(axes.legend(frameon=False))
     _save(figure, path)
 
 
-def step_times(steps: Sequence[tuple[str, int, float]], path: Path, *, bytes_per_ms: float) -> None:
+def _show_all(axes: Any, losses: Sequence[float]) -> None:
+    """Let the axis reach from the lowest loss, with room for its label, to the highest."""
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    if finite:
+        room = max(max(finite) - min(finite), 0.1)
+        axes.set_ylim(min(finite) - 0.14 * room, max(finite) + 0.06 * room)
+
+
+def _plain(legend: Any) -> None:
+    """Show names as they are: a ``$`` in them starts no formula."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def step_times(steps: Sequence[tuple[str, int, float]], path: Path, *, bytes_per_ms: float, notes: Sequence[str] = ()) -> None:
     """Draw the time of a step over the size of the file, with the line below which no file comes that is read whole.
 
     Args:
         steps: for each artifact its name, the bytes of its file and the milliseconds of a step; at least one.
-        path: the PNG file to write.
+        path: the picture to write.
         bytes_per_ms: how fast the memory is read.
+        notes: lines to stand below the axis.
 
     Raises:
         StorageError: the file cannot be written.
@@ -75,22 +96,42 @@ def step_times(steps: Sequence[tuple[str, int, float]], path: Path, *, bytes_per
         axes.plot(size_bytes / 1e6, milliseconds, shape, color=shade, mec="black", mew=0.8, ms=10, ls="none", label=name)
     sizes = [size_bytes for _, size_bytes, _ in steps]
     ends = [min(sizes) / _ROOM, max(sizes) * _ROOM]
-    floor = f"the file read once at {bytes_per_ms / 1e6:.1f} GB/s"
+    floor = f"whole file read at {bytes_per_ms / 1e6:.1f} GB/s"
     axes.plot([end / 1e6 for end in ends], [end / bytes_per_ms for end in ends], "--", color="black", lw=1.2, label=floor)
-    axes.set(xscale="log", yscale="log", xlabel="file, MB", ylabel="median step, ms")
+    axes.set(xscale="log", yscale="log", ylabel="median step, ms")
+    axes.set_xlabel("file, MB")
+    below = "\n".join(line for note in notes for line in textwrap.wrap(note, _NOTE_LETTERS))
+    if below:
+        figure.supxlabel(below, fontsize=8, x=0.02, ha="left", parse_math=False)
     for axis in (axes.xaxis, axes.yaxis):
         axis.get_major_locator().set_params(subs=(1, 2, 5))  # powers of ten alone may all lie outside
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    _plain(figure.legend(loc="outside right upper", frameon=False, fontsize=9))
     _save(figure, path)
 
 
-def check_available() -> None:
-    """Raise UnavailableError where matplotlib is not installed: for those who work long before they draw."""
+def check_available(path: Path | None = None) -> None:
+    """For those who work long before they draw.
+
+    Raises:
+        UnavailableError: matplotlib is not installed.
+        UsageError: the name of ``path`` ends in what is no kind of picture that can be drawn.
+    """
+    if path is not None:
+        _kind_of(path)
     _figure(1, 1)
+
+
+def _kind_of(path: Path) -> str:
+    """Return the kind of picture that a name asks for."""
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
+        shown = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        raise UsageError(f"the picture {path} {shown}; {expected_one_of(suffix, _SUFFIXES)}")
+    return suffix[1:]
 
 
 def attention_map(picture: np.ndarray, words: Sequence[str], attention: np.ndarray, path: Path) -> None:
@@ -100,7 +141,7 @@ def attention_map(picture: np.ndarray, words: Sequence[str], attention: np.ndarr
         picture: uint8 ``[H, W, 3]``; the regions tile it, so they are stretched as it was for the model.
         words: N of them; none draws the picture alone.
         attention: ``[N, R]``, R a square number, each row summing to 1; the brightest region of a row is shown in full light.
-        path: the PNG file to write.
+        path: the picture to write.
 
     Raises:
         StorageError: the file cannot be written.
@@ -156,6 +197,7 @@ def _figure(width: float, height: float) -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
+    kind = _kind_of(path)
     with storage.replacing(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a script that the font lacks: a box is drawn
-        figure.savefig(temporary, format="png", dpi=120)
+        figure.savefig(temporary, format=kind, dpi=120)

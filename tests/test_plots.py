@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from edgernn import plots
-from edgernn.errors import StorageError, UnavailableError
+from edgernn.errors import StorageError, UnavailableError, UsageError
 from edgernn.installed import install_command
 
 GREY = 180
@@ -110,9 +110,9 @@ def test_the_words_and_the_attention_must_be_as_many(draw: Callable[..., np.ndar
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.png").mkdir()
     with pytest.raises(StorageError, match="could not write"):
-        plots.attention_map(np.zeros((8, 8, 3), np.uint8), [], np.zeros((0, 4)), tmp_path / "folder")
+        plots.attention_map(np.zeros((8, 8, 3), np.uint8), [], np.zeros((0, 4)), tmp_path / "folder.png")
 
 
 def test_a_machine_without_matplotlib_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -164,3 +164,40 @@ def test_many_steps_of_hardly_a_size_are_drawn_too(tmp_path: Path) -> None:
     steps = [(f"file {index}", 20 + index, 1e-4 * (index + 1)) for index in range(12)]
     plots.step_times(steps, tmp_path / "steps.png", bytes_per_ms=1e7)
     assert (tmp_path / "steps.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(("suffix", "begins"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml"), (".PDF", b"%PDF")])
+def test_a_picture_is_of_the_kind_that_its_name_says(suffix: str, begins: bytes, tmp_path: Path) -> None:
+    path = tmp_path / f"picture{suffix}"
+    plots.step_times([("a $x^$ _b", 4_000_000, 2.0)], path, bytes_per_ms=1e7, notes=["what is $not$ read"])
+    assert path.read_bytes().startswith(begins)
+    plots.attention_map(np.zeros((8, 8, 3), np.uint8), [], np.zeros((0, 4)), path)
+    assert path.read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("x.jpg", "ends in '.jpg'"), ("x", "has no suffix"), ("x.pgn", r"did you mean \.png\?")]
+)
+def test_a_name_of_another_kind_is_refused_before_anything_is_drawn(name: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"expected one of \.png, \.pdf, \.svg") as raised:
+        plots.check_available(tmp_path / name)
+    assert re.search(told, str(raised.value))
+    with pytest.raises(UsageError):
+        plots.attention_map(np.zeros((8, 8, 3), np.uint8), [], np.zeros((0, 4)), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("losses", [[4.6, 4.4], [4.6], [9.0, 1.6, 1.5], [3.0, 3.0, float("nan")]])
+def test_no_loss_lies_outside_of_the_curve(losses: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[dict[str, Any]] = [
+        {"kind": "train", "step": step, "train_loss": loss, "unit": "character"} for step, loss in enumerate(losses)
+    ]
+    rows.append({"kind": "validation", "step": len(losses), "validation_loss": 2.0, "split": "$a", "unit": "character"})
+    drawn = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.append(figure))
+    plots.loss_curve(rows, tmp_path / "loss.png")
+    (axes,) = drawn[0].axes
+    low, high = axes.get_ylim()
+    assert low < min(2.0, *losses) and max(loss for loss in losses if loss == loss) < high  # noqa: PLR0124
+    assert axes.get_ylabel() == "loss, nats per character"
+    assert len(losses) > 30 or axes.lines[0].get_marker() == "."

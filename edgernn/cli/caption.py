@@ -29,7 +29,9 @@ def caption(
     beam: Annotated[int | None, typer.Option(min=1, help="Beams of the search (default 3); 1 is greedy.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Sample at this temperature instead of searching.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
-    attention_map: Annotated[Path | None, typer.Option(help="Draw where the model looked for each word, as PNG.")] = None,
+    attention_map: Annotated[
+        Path | None, typer.Option(help="Draw where the model looked for each word: .png, .pdf or .svg.")
+    ] = None,
     artifact: Annotated[str | None, typer.Option(help="A step file or format in the bundle; default ONNX.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per picture.")] = False,
 ) -> None:
@@ -92,7 +94,7 @@ def _check_map(target: Path, paths: list[Path]) -> None:
         raise UsageError(f"--attention-map draws one picture, {len(paths)} were given")
     if target.resolve() == paths[0].resolve():
         raise UsageError(f"--attention-map {target} is the picture itself; give the name of another file")
-    plots.check_available()
+    plots.check_available(target)
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def _demo(out: Path, training: str, *, train: Callable[[Path, Reporter], Run], s
     further = show(bundle)
     say_rule("summary")
     say(f"model      {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s")
-    say(f"loss       {run.validation_loss:.4f} nats/token ({run.split})")
+    say(f"loss       {run.validation_loss:.4f} nats/{run.unit} ({run.split})")
     if run.measured:
         say("captions   " + ", ".join(f"{name} {value:.3f}" for name, value in run.measured.items()))
     say(f"bundle     {out / 'bundle'}, {size(tables.total_bytes(bundle.manifest))}")

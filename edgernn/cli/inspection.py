@@ -10,6 +10,7 @@ from edgernn.bundle import Bundle
 from edgernn.cli import tables
 from edgernn.cli.output import say, say_json, say_sheet, write_result
 from edgernn.contract import METADATA_KEY, FileContract
+from edgernn.data.token_kinds import unit_of
 from edgernn.interface import FileTensor
 from edgernn.parity.wording import size
 from edgernn.sessions.opening import describe_file, is_bundle
@@ -38,7 +39,7 @@ def _bundle(path: Path, *, as_json: bool) -> None:
     made = manifest.provenance
     say(f"bundle {path}: {manifest.family} model, {made.parameters:,} parameters, {size(tables.total_bytes(manifest))}")
     say(f"made by edgernn {made.edgernn} on {made.created}; every digest is right")
-    _training(made.training)
+    _training(made.training, manifest.tokenizer.kind)
     say(f"tokenizer: {manifest.tokenizer.kind}, {manifest.tokenizer.vocabulary_size} tokens")
     say(f"first state: {_FIRST_STATE[manifest.contract.initial_state]}")
     say()
@@ -83,13 +84,13 @@ def _checkpoint(path: Path, *, as_json: bool) -> None:
         say(f"  {key:<22} {value}")
     if wrong:
         say(f"weights that are not finite, so that it cannot be exported: {wrong}")
-    _training(loaded.training)
+    _training(loaded.training, loaded.tokenizer.kind)
 
 
-def _training(training: dict[str, Any]) -> None:
+def _training(training: dict[str, Any], kind: str) -> None:
     if "validation_loss" in training:
         loss, split = training["validation_loss"], training.get("split")
-        say(f"trained on {training.get('corpus')}: {loss:.4f} nats/token ({split})")
+        say(f"trained on {training.get('corpus')}: {loss:.4f} nats/{unit_of(kind)} ({split})")
     scores = [f"{name} {training[name]:.4f}" for name in SCORES if name in training]
     if scores:
         say(f"captions that it wrote for them: {', '.join(scores)}")

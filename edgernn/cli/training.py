@@ -101,7 +101,7 @@ def _print(run: Run, command: str, *, as_json: bool) -> None:
     if as_json:
         say_json(result)
     else:
-        loss = "not measured yet" if run.validation_loss is None else f"{run.validation_loss:.4f} nats/token ({run.split})"
+        loss = "not measured yet" if run.validation_loss is None else f"{run.validation_loss:.4f} nats/{run.unit} ({run.split})"
         say(
             f"{run.folder}: {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s; "
             f"{'validation loss of the best weights' if run.measured else 'best validation loss'} {loss}"
@@ -117,6 +117,6 @@ def _print(run: Run, command: str, *, as_json: bool) -> None:
 def not_learned(run: Run) -> str:
     """Return the sentence for a run that was too short to learn more than how often each token occurs."""
     return (
-        f"too short to have learned: {run.validation_loss:.2f} nats/token is no better than guessing each token as often "
-        f"as it occurs ({run.unigram_entropy:.2f}); train longer"
+        f"too short to have learned: {run.validation_loss:.2f} nats/{run.unit} is no better than guessing each {run.unit} "
+        f"as often as it occurs ({run.unigram_entropy:.2f}); train longer"
     )

@@ -23,6 +23,7 @@ from edgernn.wanted import expected_one_of
 
 CUSTOM = "custom"
 CAPTION = "caption"
+_UNITS = {"char": "character", "byte": "byte", "word": "word", CAPTION: "word"}
 UNKNOWN = "<unk>"
 # Around and after the words of a caption. They and <unk> have the ids 0 to 3, in this order.
 PAD = "<pad>"
@@ -63,6 +64,11 @@ class TokenKind:
     owns: Callable[[dict[str, int], list[Any]], bool]
     default_size: int = 0
     smallest_size: int = 0
+
+
+def unit_of(kind: str) -> str:
+    """Return what one token of a kind is called: losses are told in nats of it."""
+    return _UNITS.get(kind, "token")
 
 
 def build(chunks: Iterable[str], kind: str, *, minimum_count: int, vocabulary_size: int | None) -> tokenizers.Tokenizer:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from edgernn.contract import ENCODE, Decoding, FileContract, Model
 from edgernn.data.captions import PAD_ID, START_ID, UNKNOWN_ID, caption_text, encode_caption
 from edgernn.data.picture_set import PictureSet
+from edgernn.data.token_kinds import CAPTION, unit_of
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.decoding.captions import CaptionSessions, greedy_captions
 from edgernn.errors import TrainingError
@@ -161,6 +162,11 @@ class CaptionTask:
         self._wrapped = world.wrap(self._loss, partly=options.frozen > 0)
         self._device = model.head.bias.device
         self._step = 0
+
+    @property
+    def unit(self) -> str:
+        """See ``Task.unit``."""
+        return unit_of(CAPTION)
 
     @property
     def split(self) -> str:

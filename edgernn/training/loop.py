@@ -245,6 +245,7 @@ class Loop:
             seconds=progress.seconds,
             done=min(share, 1.0),
             threads=progress.threads,
+            unit=self.task.unit,
         )
         (self._reporter.on_step if kept else self._reporter.on_progress)(report)
 
@@ -304,6 +305,7 @@ class Loop:
             measured=found.measured,
             seconds=self.progress.seconds,
             sample=self.task.sample(),
+            unit=self.task.unit,
         )
 
     def _save(self) -> None:

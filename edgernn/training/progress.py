@@ -18,6 +18,7 @@ class StepReport:
     seconds: float
     done: float  # share of the budget, 0 to 1
     threads: int = 0  # of the CPU; 0 where the run did not choose
+    unit: str = "token"  # what a token is
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class EvaluationReport:
     seconds: float
     sample: str
     measured: dict[str, float] = field(default_factory=dict)
+    unit: str = "token"  # what a token is
 
 
 class Reporter(Protocol):

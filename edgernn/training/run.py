@@ -43,6 +43,7 @@ class Run:
 
     Attributes:
         validation_loss: nats per token; None where the run was stopped before it was first measured.
+        unit: what a token is, as ``character``.
         unigram_entropy: nats per token of guessing each as often as it occurs in the validation part.
         signal: what ended the run, where it was ``interrupted``.
         measured: further figures by name.
@@ -59,6 +60,7 @@ class Run:
     leads: bool = True
     measured: dict[str, float] = field(default_factory=dict)
     unigram_entropy: float | None = None
+    unit: str = "token"
     signal: int = signals_of.SIGINT
 
     @property
@@ -102,6 +104,7 @@ def run_task(
         folder=out,
         validation_loss=progress.best_loss if math.isfinite(progress.best_loss) else None,
         split=task.split,
+        unit=task.unit,
         steps=progress.step,
         epochs=task.epochs(),
         seconds=progress.seconds,

@@ -41,6 +41,10 @@ class Task(Protocol):
         """What is trained."""
 
     @property
+    def unit(self) -> str:
+        """What one token is: a character, a byte, a word; or just a token."""
+
+    @property
     def split(self) -> str:
         """The validation part in words, as last measured; printed beside every loss."""
 

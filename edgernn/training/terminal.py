@@ -31,7 +31,7 @@ class Terminal:
 
     def on_step(self, report: StepReport) -> None:
         """Move the bar, or now and then print a line."""
-        text = f"train {report.train_loss:.3f} nats/token · {report.tokens_per_second:,.0f} tokens/s"
+        text = f"train {report.train_loss:.3f} nats/{report.unit} · {report.tokens_per_second:,.0f} {report.unit}s/s"
         if report.done > 0:
             text += f" · {report.seconds / report.done * (1 - report.done):.0f} s left"
         if self._console.is_terminal:
@@ -50,7 +50,7 @@ class Terminal:
         self._told = self._clock()
         self._print(
             f"step {report.step:>6} · {report.seconds:5.0f} s · epoch {report.epoch:.2f} · train {report.train_loss:.4f} · "
-            f"validation {report.validation_loss:.4f} nats/token ({report.split}){' best' if report.best else ''}"
+            f"validation {report.validation_loss:.4f} nats/{report.unit} ({report.split}){' best' if report.best else ''}"
         )
         if report.measured:
             self._print("       " + " · ".join(f"{name} {figure:.4f}" for name, figure in report.measured.items()))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from edgernn.contract import CELL_STATES
 from edgernn.data.corpus import Corpus
+from edgernn.data.token_kinds import unit_of
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.sampling import Sampler
@@ -142,6 +143,11 @@ class TextTask:
         self._state = _detached(model.initial_state(len(self._rows)))
         self._step = 0
         self._validation_lanes()
+
+    @property
+    def unit(self) -> str:
+        """See ``Task.unit``."""
+        return unit_of(self._tokenizer.kind)
 
     @property
     def split(self) -> str:

@@ -40,7 +40,7 @@ def test_train_export_verify_generate_inspect(run: Run, tmp_path: Path) -> None:
     code, out, err = run("train", "text", "--data", "shells.txt", "--out", "run", *small, "--json")
     assert code == 0
     assert json.loads(out)["split"] == "last 10 % of shells.txt"
-    assert "nats/token (last 10 % of shells.txt)" in " ".join(err.split())
+    assert "nats/character (last 10 % of shells.txt)" in " ".join(err.split())
 
     code, out, err = run("export", "run", "--out", "bundle.edgernn")
     assert code == 0
@@ -61,7 +61,7 @@ def test_train_export_verify_generate_inspect(run: Run, tmp_path: Path) -> None:
     for target in ("run", "bundle.edgernn"):
         code, out, _ = run("inspect", target)
         assert code == 0
-        assert "nats/token (last 10 % of shells.txt)" in out
+        assert "nats/character (last 10 % of shells.txt)" in out
         assert json.loads(run("inspect", target, "--json")[1])
 
 

@@ -42,7 +42,7 @@ def test_a_checkpoint_with_the_scores_of_its_captions(captioner_folder: Path, ru
     assert code == 0
     assert "parameters, caption tokens" in out
     assert "conditioning           soft-attention" in out
-    assert "trained on scenes: 0.2500 nats/token (400 validation pictures)" in out
+    assert "trained on scenes: 0.2500 nats/word (400 validation pictures)" in out
     assert "captions that it wrote for them: cider_d 6.5000, bleu_4 0.9800, rouge_l 0.9900, exact_match 0.8750" in out
     assert json.loads(run("inspect", "run", "--json")[1])["training"] == TRAINED
 

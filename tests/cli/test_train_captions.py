@@ -41,7 +41,7 @@ def test_a_run_from_picture_files_and_going_on_with_it(run: Run, tmp_path: Path)
     assert first.startswith("r: ")
     assert "parameters, 2 steps, 1.0 epochs in " in first
     assert "validation loss of the best weights " in first
-    assert "nats/token (" in first
+    assert "nats/word (" in first
     assert "of drawn)" in first
     for name in ("cider_d ", "bleu_4 ", "rouge_l ", "exact_match "):
         assert name in scores

@@ -24,7 +24,7 @@ from edgernn.training.task import Evaluation, GoOn
 class Line:
     """Fit ``y = 3 x``; the epoch is a hundred steps."""
 
-    split = "a line"
+    split, unit = "a line", "point"
 
     def __init__(
         self,
