@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgernn.bundle import Bundle
+from edgernn.data.tokenizer import TOKEN_KINDS
 from edgernn.tolerances import tolerance
 
 ROOT = Path(__file__).resolve().parents[2] / "runtime_examples" / "ios"
@@ -46,6 +47,33 @@ def test_its_promises_are_those_of_core_ml() -> None:
     for precision, (worst, forced) in promised.items():
         row = tolerance("coreml", precision)
         assert (worst, forced) == (row.rollout, row.forced)
+
+
+def test_every_file_parses() -> None:
+    """By the grammar that editors use: not a compiler, but more than brackets."""
+    tree_sitter = pytest.importorskip("tree_sitter", reason="needs tree-sitter and tree-sitter-swift")
+    grammar = pytest.importorskip("tree_sitter_swift", reason="needs tree-sitter and tree-sitter-swift")
+    parser = tree_sitter.Parser(tree_sitter.Language(grammar.language()))
+    for path in sorted(ROOT.rglob("*.swift")):
+        assert not parser.parse(path.read_bytes()).root_node.has_error, path
+
+
+def test_random_numbers_are_made_as_in_the_library() -> None:
+    numbers = {int(text.replace("_", ""), 16) for text in re.findall(r"0x([0-9A-F]{4}(?:_[0-9A-F]{4}){3})\b", text())}
+    assert numbers == {0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB}
+    assert re.search(r">> 30.*\n.*>> 27.*\n.*>> 31\)\) >> 11\) \* 0x1p-53", text())
+
+
+def test_its_tokens_and_fields_are_those_of_the_kotlin_example() -> None:
+    """What can be said without a compiler: the kinds, the spaces and the parts of a short recording are spelled alike."""
+    kotlin = "\n".join(path.read_text() for path in (ROOT.parent / "android" / "core" / "src" / "main").rglob("*.kt"))
+    for spelled in (*TOKEN_KINDS, "splitmix64", "top_k", "pretokenizers", "unk_token", "merges"):
+        assert f'"{spelled}"' in text(), spelled
+        assert f'"{spelled}"' in kotlin, spelled
+    for part in ("columns", "at_columns", "largest_ids", "largest", "log_sum"):
+        assert f").{part}" in text(), part
+    spaces = r'"\\\\t-[^"]+u3000"'
+    assert re.findall(spaces, text()) == re.findall(spaces, kotlin) != []
 
 
 def test_brackets_close() -> None:

@@ -4,7 +4,7 @@ import CoreML
 public struct Options: Sendable {
     public var length: Int
     public var sampling: Sampling?
-    public var seed: UInt64
+    public var seed: UInt64 // of the random numbers, one a token; any
 
     public init(length: Int = 200, sampling: Sampling? = nil, seed: UInt64 = 0) {
         self.length = length
@@ -17,19 +17,33 @@ extension Session {
     /// Writes a text after `prompt`, piece by piece; an empty prompt begins with the bundle's start tokens.
     /// Ending the loop over the stream ends the writing.
     public func generate(_ prompt: String, _ options: Options = Options()) throws -> AsyncThrowingStream<String, Error> {
-        guard !bundle.captions else { throw BundleError("this bundle is a captioner and writes about pictures; call caption") }
         let tokenizer = try Tokenizer(bundle)
+        let writing = Tokenizer.Writing(tokenizer)
+        return try stream(prompt, options, tokenizer) { token in token.map(writing.piece) ?? writing.end() }
+    }
+
+    /// Writes the token ids of `generate`, one by one.
+    public func tokens(
+        _ prompt: String, _ options: Options, _ tokenizer: Tokenizer
+    ) throws -> AsyncThrowingStream<Int, Error> {
+        try stream(prompt, options, tokenizer) { $0 }
+    }
+
+    /// What `element` makes of each token, and at the end of nil.
+    private func stream<Element: Sendable>(
+        _ prompt: String, _ options: Options, _ tokenizer: Tokenizer, _ element: @escaping @Sendable (Int?) -> Element?
+    ) throws -> AsyncThrowingStream<Element, Error> {
+        guard !bundle.captions else { throw BundleError("this bundle is a captioner and writes about pictures; call caption") }
         let ids = try tokenizer.encode(prompt)
         let pending = ids.isEmpty ? bundle.manifest.decoding.start : ids
         let writer = try Writer(self, pending: pending, state: initialState(), contexts: [:], options)
         return AsyncThrowingStream { continuation in
             let task = Task.detached(priority: .userInitiated) {
                 do {
-                    var first = true
                     while !Task.isCancelled, let token = try writer.next() {
-                        continuation.yield(tokenizer.piece(token, first: first))
-                        first = false
+                        if let made = element(token) { continuation.yield(made) }
                     }
+                    if let last = element(nil) { continuation.yield(last) }
                     continuation.finish()
                 } catch {
                     continuation.finish(throwing: error)
@@ -41,13 +55,17 @@ extension Session {
 
     /// Writes the caption of a picture.
     public func caption(_ image: CVPixelBuffer, _ options: Options = Options()) throws -> String {
-        let tokenizer = try Tokenizer(bundle)
+        try Tokenizer(bundle).decode(captionTokens(image, options))
+    }
+
+    /// Writes the caption of a picture as token ids.
+    public func captionTokens(_ image: CVPixelBuffer, _ options: Options) throws -> [Int] {
         let looked = try encode(image)
         let start = bundle.manifest.decoding.start
         let writer = try Writer(self, pending: start, state: looked.state, contexts: looked.contexts, options)
-        var text = ""
-        while let token = try writer.next() { text += tokenizer.piece(token, first: text.isEmpty) }
-        return text
+        var tokens: [Int] = []
+        while let token = try writer.next() { tokens.append(token) }
+        return tokens
     }
 }
 
@@ -61,7 +79,8 @@ final class Writer: @unchecked Sendable {
     private var state: State
     private var kept: Any? // the MLState of a package that has one: a stored property cannot ask for iOS 18
     private var left: Int
-    private var uniform: Uniform
+    private var position: UInt64 = 0 // of the next token in the seed's random numbers
+    private let seed: UInt64
 
     init(_ session: Session, pending: [Int], state: State, contexts: Tensors, _ options: Options) throws {
         guard !pending.isEmpty else { throw BundleError("there is no token to feed; give a prompt of at least one character") }
@@ -74,7 +93,7 @@ final class Writer: @unchecked Sendable {
         tokens = try session.bundle.tokenInput().name
         logits = try session.bundle.logitsOutput().name
         left = decoding.length > 0 ? min(options.length, decoding.length) : options.length
-        uniform = Uniform(seed: options.seed)
+        seed = options.seed
         if session.artifact.narrowing.runtimeState {
             guard #available(iOS 18, macOS 15, *) else { throw Session.needsNewer }
             kept = try session.keptState(state)
@@ -88,8 +107,9 @@ final class Writer: @unchecked Sendable {
         var row: [Float] = []
         for id in pending { row = try autoreleasepool { try feed(id) } } // Core ML's results would pile up in a long loop
         let decoding = session.bundle.manifest.decoding
-        for id in decoding.suppress { row[id] = -.infinity }
-        let token = try sample(row, sampling, uniform.next())
+        try suppress(&row, decoding.suppress)
+        let token = try sample(row, sampling, uniformAt(seed: seed, position: position))
+        position += 1
         guard !decoding.stop.contains(token) else { // it ends the text and is no part of it
             left = 0
             return nil

@@ -54,6 +54,7 @@ public struct Manifest: Decodable {
 
     public struct Artifact: Decodable {
         public let path, format, precision, graph, sha256: String
+        public let bytes: Int
         public let narrowing: Narrowing
     }
 
@@ -72,12 +73,31 @@ public struct Manifest: Decodable {
     public let artifacts: [Artifact]
     public let tokenizer: Tokenizer
     public let golden: String
-    public let initialState: String?
+    public let initialState, sampler: String?
     public let files: [String: Digest]
 
     enum CodingKeys: String, CodingKey {
-        case contract, decoding, artifacts, tokenizer, golden, files
+        case contract, decoding, artifacts, tokenizer, golden, sampler, files
         case initialState = "initial_state"
+    }
+}
+
+extension Manifest {
+    /// Refuses what would be read as another manifest than it is, or end the program.
+    func check() throws {
+        for (axis, size) in contract.sizes {
+            guard (1...1 << 26).contains(size) else {
+                throw BundleError("the axis \(axis) has the size \(size), expected 1 to 2^26; export the bundle again")
+            }
+        }
+        for tensors in contract.graphs.flatMap({ [$0.inputs, $0.outputs] }) {
+            guard Set(tensors.map { Array($0.name.utf8) }).count == tensors.count else {
+                throw BundleError("a graph has two tensors of one name; export the bundle again")
+            }
+        }
+        guard (decoding.start + decoding.stop + decoding.suppress + [decoding.topK, decoding.length]).allSatisfy({ $0 >= 0 }) else {
+            throw BundleError("decoding in manifest.json has a negative number, expected 0 or more; export the bundle again")
+        }
     }
 }
 
@@ -87,19 +107,27 @@ func nextName(_ state: String) -> String {
 }
 
 /// A bundle folder. Opening one verifies every file that the manifest lists; a model is verified when `model` returns it.
+/// Whatever is read later is one of those files; each lies in the folder, links followed, and has the size and digest listed.
 public struct ModelBundle {
     public let folder: URL
     public let manifest: Manifest
 
     public init(_ folder: URL) throws {
         self.folder = folder
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), !isFolder.boolValue {
+            throw BundleError(
+                "\(folder.path) is a file, expected a bundle folder; unpack it: unzip -q \(folder.path) -d FOLDER")
+        }
         let data = try Self.read(folder.appendingPathComponent("manifest.json"))
+        try refuseNamesTwice(data, source: "manifest.json")
         try Self.checkVersion(data)
         do {
             manifest = try JSONDecoder().decode(Manifest.self, from: data)
         } catch let error as DecodingError {
             throw BundleError("manifest.json is damaged (\(error)); export the bundle again")
         }
+        try manifest.check()
         for (name, digest) in manifest.files {
             let file = try Self.read(inside(name))
             guard file.count == digest.bytes, Self.sha256(file) == digest.sha256 else {
@@ -170,8 +198,13 @@ public struct ModelBundle {
             return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
         }
         let sorted = names.sorted { $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars) }
-        let listing = try sorted.map { try Self.sha256(Self.read(package.appendingPathComponent($0))) + "  \($0)\n" }.joined()
-        guard Self.sha256(Data(listing.utf8)) == artifact.sha256 else {
+        var bytes = 0
+        let listing = try sorted.map { name -> String in
+            let file = try Self.read(inside("\(artifact.path)/\(name)"))
+            bytes += file.count
+            return Self.sha256(file) + "  \(name)\n"
+        }.joined()
+        guard bytes == artifact.bytes, Self.sha256(Data(listing.utf8)) == artifact.sha256 else {
             throw BundleError("\(artifact.path) is not the package of the manifest, or not there; copy the bundle again")
         }
         return package
@@ -185,15 +218,21 @@ public struct ModelBundle {
     }
 
     private func inside(_ name: String) throws -> URL {
-        guard !name.hasPrefix("/"), !name.split(separator: "/").contains("..") else {
-            throw BundleError("the manifest names \(name), which is outside of the bundle")
+        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+        let file = folder.appendingPathComponent(name)
+        let root = folder.resolvingSymlinksInPath().path + "/"
+        guard !parts.contains(where: { ["", ".", ".."].contains($0) }), !name.contains(where: { "\\:\0".contains($0) }),
+              file.resolvingSymlinksInPath().path.hasPrefix(root)
+        else {
+            throw BundleError("the manifest names \(name), which is outside of the bundle; copy the bundle again")
         }
-        return folder.appendingPathComponent(name)
+        return file
     }
 
     private static func read(_ url: URL) throws -> Data {
-        guard let data = try? Data(contentsOf: url) else {
-            throw BundleError("\(url.path) is not there; check the path of the bundle")
+        let known = try? url.resolvingSymlinksInPath().resourceValues(forKeys: [.isRegularFileKey, .fileSizeKey])
+        guard known?.isRegularFile == true, known?.fileSize ?? 0 <= 1 << 31, let data = try? Data(contentsOf: url) else {
+            throw BundleError("\(url.path) is not there, or no plain file of at most 2 GB; check the path of the bundle")
         }
         return data
     }

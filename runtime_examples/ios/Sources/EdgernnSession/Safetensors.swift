@@ -22,6 +22,7 @@ func readSafetensors(_ file: Data, source: String) throws -> Tensors {
                 + "export the bundle again")
     }
     let start = 8 + Int(length)
+    try refuseNamesTwice(Data(bytes[8..<start]), source: source)
     do {
         var header = try JSONSerialization.jsonObject(with: Data(bytes[8..<start])) as? [String: Any] ?? [:]
         header["__metadata__"] = nil
@@ -38,10 +39,9 @@ private func readTensor(_ entry: Entry, _ data: ArraySlice<UInt8>, source: Strin
     guard let width = ["F32": 4, "I64": 8, "U8": 1][entry.dtype] else {
         throw BundleError("\(source) holds \(entry.dtype), expected F32, I64 or U8; this example reads no other dtype")
     }
-    let size = entry.shape.reduce(Double(width)) { $0 * Double($1) } // a double does not overflow
-    guard entry.offsets.count == 2, entry.shape.allSatisfy({ $0 >= 0 }),
-          0 <= entry.offsets[0], entry.offsets[0] <= entry.offsets[1],
-          entry.offsets[1] <= data.count, Double(entry.offsets[1] - entry.offsets[0]) == size
+    let size = try elementCount(entry.shape) * width
+    guard entry.offsets.count == 2, 0 <= entry.offsets[0], entry.offsets[0] <= entry.offsets[1],
+          entry.offsets[1] <= data.count, entry.offsets[1] - entry.offsets[0] == size
     else {
         throw BundleError("\(source) has a tensor \(entry.shape) that does not lie within it; export the bundle again")
     }

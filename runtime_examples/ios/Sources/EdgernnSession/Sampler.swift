@@ -45,19 +45,20 @@ public func sample(_ logits: [Float], _ options: Sampling, _ uniform: Double) th
     return order[cumulative.firstIndex { $0 > uniform } ?? cumulative.count - 1]
 }
 
-/// SplitMix64 (Steele et al. 2014): the C++ and Kotlin examples draw the same numbers from a seed.
-struct Uniform {
-    private var state: UInt64
+/// The number in [0, 1) of a seed that decides the token at `position`: SplitMix64 (Steele et al. 2014), as in every example.
+public func uniformAt(seed: UInt64, position: UInt64) -> Double {
+    var z = seed &+ (position &+ 1) &* 0x9E37_79B9_7F4A_7C15
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return Double((z ^ (z >> 31)) >> 11) * 0x1p-53
+}
 
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> Double {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Double((z ^ (z >> 31)) >> 11) * 0x1p-53
+/// Makes ids impossible.
+func suppress(_ logits: inout [Float], _ ids: [Int]) throws {
+    for id in ids {
+        guard logits.indices.contains(id) else {
+            throw BundleError("the id \(id) is suppressed, the model has \(logits.count) tokens; export the bundle again")
+        }
+        logits[id] = -.infinity
     }
 }

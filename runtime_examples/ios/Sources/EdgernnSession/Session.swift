@@ -38,11 +38,17 @@ public final class Session {
         case "zeros":
             return try Dictionary(uniqueKeysWithValues: states.map { spec -> (String, Tensor) in
                 let shape = try bundle.shape(spec)
-                return (spec.name, Tensor.floats(Array(repeating: 0, count: shape.reduce(1, *)), shape: shape))
+                return (spec.name, Tensor.floats(Array(repeating: 0, count: try elementCount(shape)), shape: shape))
             })
         case "learned":
             let name = bundle.manifest.initialState ?? "initial_state.safetensors"
-            return try readSafetensors(bundle.read(name), source: name)
+            let found = try readSafetensors(bundle.read(name), source: name)
+            for spec in states {
+                guard let values = found[spec.name], try values.shape == bundle.shape(spec) else {
+                    throw BundleError("the learned first state of \(spec.name) has another shape; export the bundle again")
+                }
+            }
+            return found
         default:
             throw BundleError("the first state of this model comes from a picture; call encode")
         }

@@ -49,6 +49,15 @@ public struct Tensor: Sendable {
     }
 }
 
+/// The number of elements of a shape; throws where an axis is negative or there are too many.
+func elementCount(_ shape: [Int]) throws -> Int {
+    let count = shape.reduce(1.0) { $0 * Double($1) } // a double does not overflow
+    guard shape.allSatisfy({ $0 >= 0 }), count <= Double(1 << 26) else {
+        throw BundleError("a tensor of \(shape), expected at most 2^26 elements; export the bundle again")
+    }
+    return Int(count)
+}
+
 public typealias Tensors = [String: Tensor]
 
 /// States by the names that the contract gives them, each [L, 1, H].
@@ -66,7 +75,11 @@ extension Tensor {
         case .floats(let scalars):
             return MLFeatureValue(shapedArray: MLShapedArray<Float>(scalars: scalars, shape: shape))
         case .integers(let scalars):
-            return MLFeatureValue(shapedArray: MLShapedArray<Int32>(scalars: scalars.map(Int32.init), shape: shape))
+            let narrow = scalars.compactMap { Int32(exactly: $0) }
+            guard narrow.count == scalars.count else {
+                throw BundleError("a token id beyond 2^31 - 1; expected an id of the model; export the bundle again")
+            }
+            return MLFeatureValue(shapedArray: MLShapedArray<Int32>(scalars: narrow, shape: shape))
         case .bytes:
             throw BundleError("Core ML takes a picture as a pixel buffer; use encode")
         }

@@ -21,6 +21,15 @@ struct Arguments {
         }
     }
 
+    /// Any whole number of 64 bits.
+    func seed() throws -> UInt64 {
+        guard let text = flags["--seed"] else { return 0 }
+        guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seed = UInt64(text) else {
+            throw Misuse("--seed is \(text), expected a whole number of 0 to 18446744073709551615")
+        }
+        return seed
+    }
+
     func number<T: LosslessStringConvertible>(_ flag: String, _ otherwise: T) throws -> T {
         guard let text = flags[flag] else { return otherwise }
         guard let value = T(text) else { throw Misuse("\(flag) is \(text), expected a number") }
@@ -40,7 +49,12 @@ struct Misuse: Error, CustomStringConvertible {
 func check(_ session: Session) throws -> Int32 {
     let lines = try Golden(session.bundle).check(session)
     for line in lines { print(line.name, line.worst, "of", line.tolerance, line.ok ? "ok" : "FAILED") }
-    return lines.allSatisfy(\.ok) ? 0 : 1
+    let tally = try replayVectors(session.bundle)
+    if let tally {
+        let verdict = tally.wrong == 0 ? "ok" : "FAILED"
+        print("sampler \(tally.numbers) numbers, \(tally.tokens) tokens, \(tally.wrong) wrong \(verdict)")
+    }
+    return lines.allSatisfy(\.ok) && tally?.wrong ?? 0 == 0 ? 0 : 1
 }
 
 func time(_ session: Session, steps: Int) throws {
@@ -55,14 +69,14 @@ func time(_ session: Session, steps: Int) throws {
     try printJSON(["artifact": session.artifact.path, "steps": steps, "median_us": times.sorted()[times.count / 2]])
 }
 
-func caption(_ session: Session, _ path: String, _ options: Options) throws -> String {
+func caption(_ session: Session, _ path: String, _ options: Options) throws -> [Int] {
     guard let source = CGImageSourceCreateWithURL(URL(fileURLWithPath: path) as CFURL, nil),
           let image = CGImageSourceCreateImageAtIndex(source, 0, nil)
     else { throw Misuse("\(path) is no picture") }
     let properties = CGImageSourceCopyPropertiesAtIndex(source, 0, nil) as? [CFString: Any]
     let noted = properties?[kCGImagePropertyOrientation] as? UInt32
     let orientation = noted.flatMap { CGImagePropertyOrientation(rawValue: $0) } ?? .up
-    return try session.caption(session.pixelBuffer(image, orientation: orientation), options)
+    return try session.captionTokens(session.pixelBuffer(image, orientation: orientation), options)
 }
 
 func write(_ session: Session, _ arguments: Arguments) async throws {
@@ -72,28 +86,30 @@ func write(_ session: Session, _ arguments: Arguments) async throws {
         topK: try arguments.number("--top-k", decoding.topK),
         topP: try arguments.number("--top-p", decoding.topP))
     let options = Options(
-        length: try arguments.number("--length", 200), sampling: sampling, seed: try arguments.number("--seed", 0))
+        length: try arguments.number("--length", 200), sampling: sampling, seed: try arguments.seed())
     let streaming = arguments.flags["--json"] == nil
-    var text = ""
+    let tokenizer = try Tokenizer(session.bundle)
+    let writing = Tokenizer.Writing(tokenizer)
+    var tokens: [Int] = []
     func show(_ piece: String) {
         if streaming { FileHandle.standardOutput.write(Data(piece.utf8)) }
     }
     if let path = arguments.flags["--image"] {
-        text = try caption(session, path, options)
-        show(text)
+        tokens = try caption(session, path, options)
+        show(tokenizer.decode(tokens))
     } else {
         let prompt = arguments.flags["--prompt"] ?? ""
-        let pieces = try session.generate(prompt, options)
+        let stream = try session.tokens(prompt, options, tokenizer)
         show(prompt)
-        for try await piece in pieces {
-            show(piece)
-            text += piece
+        for try await token in stream {
+            show(writing.piece(token))
+            tokens.append(token)
         }
+        show(writing.end())
     }
     show("\n")
     if streaming { return }
-    let tokens = try Tokenizer(session.bundle).encode(text)
-    try printJSON(["artifact": session.artifact.path, "tokens": tokens, "text": text])
+    try printJSON(["artifact": session.artifact.path, "tokens": tokens, "text": tokenizer.decode(tokens)])
 }
 
 func printJSON(_ object: [String: Any]) throws {

@@ -21,6 +21,23 @@ final class GoldenTests: XCTestCase {
         }
     }
 
+    func testTheVectorsOfTheSamplerAreReplayed() throws {
+        guard let path = ProcessInfo.processInfo.environment["EDGERNN_BUNDLE"] else {
+            throw XCTSkip("EDGERNN_BUNDLE names no bundle folder")
+        }
+        let tally = try replayVectors(ModelBundle(URL(fileURLWithPath: path)))
+        XCTAssertEqual(tally?.wrong ?? 0, 0)
+    }
+
+    func testRandomNumbersAreThoseOfEveryExample() {
+        let known: [UInt64] = [
+            6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821,
+        ]
+        for (position, bits) in known.enumerated() {
+            XCTAssertEqual(uniformAt(seed: 1_234_567, position: UInt64(position)), Double(bits >> 11) * 0x1p-53)
+        }
+    }
+
     func testSamplingTakesWhatTheNumberSays() throws {
         let logits: [Float] = [0, 2, 2, -.infinity]
         XCTAssertEqual(try sample(logits, Sampling(temperature: 0), 0.99), 1)
