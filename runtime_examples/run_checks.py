@@ -1,43 +1,63 @@
 """Run every example that this machine can, and print the table: python runtime_examples/run_checks.py FOLDER [--require]
 
-FOLDER is what ``make_bundles.py`` made. Each command-line example replays the golden runs of the float32 and the int8 file,
-writes 500 greedy characters, which must be those of the Python session, and times its steps. With ``--require`` an example
-that cannot be run here is a failure. Ends with 1 if one fails.
+FOLDER is what ``make_bundles.py`` made. Each example checks this device with the float32 and the int8 file, and writes 500
+tokens, greedy and with the seed 7, and texts of bytes, words and byte pairs: token for token what edgernn itself writes, and
+what its file that decodes in the graph writes. With ``--require`` an example that cannot be run here is a failure. Ends with 1
+if one fails.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 
 HERE = Path(__file__).resolve().parent
-FLOAT32, INT8 = "onnx/step.onnx", "onnx/step-int8.onnx"
-GREEDY = ["--prompt", "The function ", "--length", "500", "--temperature", "0", "--json"]
+FLOAT32, INT8, GRAPH = "onnx/step.onnx", "onnx/step-int8.onnx", "onnx/generate.onnx"
+PROMPT = ["--prompt", "The function ", "--json"]
+GREEDY = [*PROMPT, "--length", "500", "--temperature", "0"]
+SEEDED = [*PROMPT, "--length", "500", "--temperature", "0.8", "--seed", "7"]
+KINDS = ("byte", "word", "bpe")  # of tokens, beside characters
 STEPS = "2000"
+HEADINGS = (
+    "golden float32",
+    "golden int8",
+    "captions",
+    "greedy",
+    "seed 7",
+    "bytes, words, pairs",
+    ".edgernn",
+    "float32 step",
+    "int8 step",
+)
 TESTED = {  # what is no command line, or needs tools that a machine may lack: judged by its own tests
     "browser, in headless Chromium": "test_web.py",
     "C++, over a stand-in for the header": "test_cpp.py",
     "Kotlin core, on the JVM": "test_android.py",
 }
+Text = dict[str, Any]  # what generate prints as JSON
 
 
 @dataclass(frozen=True)
 class Example:
-    """One command-line example: what it needs, how it is built into a command (None: it lacks packages), what it can read."""
+    """One example: what it needs, how it is built into a command (None: it lacks packages), what it can do."""
 
     name: str
     runtime: str
     needs: tuple[str, ...]
     command: Callable[[Path], list[str] | None]
     captions: bool = True
+    one_file: bool = True
+    timed: bool = True
 
 
 def python(build: Path) -> list[str]:
@@ -52,45 +72,62 @@ def node(build: Path) -> list[str] | None:
     return ["node", str(HERE / "node" / "main.mjs")]
 
 
-def c(build: Path) -> list[str] | None:
+def browser(build: Path) -> list[str] | None:
+    """Return the command that plays the page, or None where a browser, its packages or the runtime are missing."""
+    there = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium")).is_file()
+    web = HERE / "web"
+    made = (web / "node_modules" / "playwright-core").is_dir() and (web / "vendor" / "ort.wasm.min.mjs").is_file()
+    return ["node", str(web / "headless.mjs")] if there and made else None
+
+
+def c(build: Path) -> list[str]:
     """Build the C example and return its command, with the library of the Python package."""
     build.mkdir(parents=True, exist_ok=True)
     subprocess.run(["make", "-s", "-C", str(HERE / "c"), f"OUT={build}"], check=True)
-    libraries = sorted((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*"))
-    return [str(build / "edgernn"), *(["--library", str(libraries[0])] if libraries else [])]
+    return [str(build / "edgernn"), *(["--library", str(library)] if (library := _library()) else [])]
+
+
+def cpp(build: Path) -> list[str] | None:
+    """Build the C++ example over the stand-in for the runtime's header; None where the Python package has no library."""
+    if (library := _library()) is None:
+        return None
+    build.mkdir(parents=True, exist_ok=True)
+    program, options = build / "edgernn_run", ["-std=c++17", "-O2", "-Itests/stand_in"]
+    subprocess.run(["g++", *options, "main.cpp", "session.cpp", "-ldl", "-o", str(program)], cwd=HERE / "cpp", check=True)
+    return ["env", f"ONNXRUNTIME_LIBRARY={library}", str(program)]
+
+
+def _library() -> Path | None:
+    found = sorted((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*"))
+    return found[0] if found else None
 
 
 EXAMPLES = (
     Example("Python", "onnxruntime from pip", (), python),
     Example("Node.js", "onnxruntime-node", ("node",), node),
-    Example("C", "onnxruntime's shared library", ("make", "cc"), c, captions=False),
+    Example("browser", "onnxruntime-web, headless Chromium", ("node",), browser, timed=False),
+    Example("C", "onnxruntime's shared library", ("make", "cc"), c, captions=False, one_file=False),
+    Example("C++", "the same, over a stand-in for the header", ("g++",), cpp, one_file=False),
 )
 
 
 def main() -> None:
     """Judge every example and print the table."""
     options = _options()
-    text = options.folder.resolve() / "text"
-    expected = json.loads(run([sys.executable, "-m", "edgernn", "generate", str(text), "--artifact", FLOAT32, *GREEDY]).stdout)
-    rows, failed, absent = [], [], []
+    folder = options.folder.resolve()
+    expected, rows = edgernn_texts(folder)
+    absent = []
     for example in EXAMPLES:
         lacking = [tool for tool in example.needs if shutil.which(tool) is None]
-        command = None if lacking else example.command(text.parent / "build")
+        command = None if lacking else example.command(folder / "build")
         if command is None:
             absent.append(f"{example.name}: {', '.join(lacking) or 'its packages'} missing; see runtime_examples/README.md")
             continue
-        row = judge(command, text, expected["text"], captions=text.parent / "captions" if example.captions else None)
-        failed += [example.name] if "FAILED" in row else []
-        rows.append((example.name, example.runtime, *row))
-    golden = ("golden float32", "golden int8", "golden captions")
-    show(("example", "runtime", *golden, "500 characters", "float32 step", "int8 step"), rows)
-    print(f"int8: the most probable token is that of float32 at {_agreed(text):.1%} of held-out text, measured when packed")
-    for name, file in TESTED.items():
-        done = run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/runtime_examples/{file}"], cwd=HERE.parent
-        )
-        print(f"{name}: {done.stdout.strip().splitlines()[-1].strip('= ')}")
-        failed += [name] if done.returncode else []
+        rows.append((example.name, example.runtime, *judge(example, command, folder, expected)))
+    show(("example", "runtime", *HEADINGS), rows)
+    failed = [row[0] for row in rows if "FAILED" in row]
+    print(f"int8: the most probable token is that of float32 at {_agreed(folder):.1%} of held-out text, measured when packed")
+    failed += run_tests()
     print("iOS and Android apps: not built here")
     for line in absent:
         print(f"not run: {line}")
@@ -98,21 +135,59 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def judge(command: Sequence[str], bundle: Path, expected: str, *, captions: Path | None) -> tuple[str, ...]:
+def edgernn_texts(folder: Path) -> tuple[dict[str, Text], list[tuple[str, ...]]]:
+    """Return what edgernn writes, by what it is asked, and the row of its file that decodes in the graph."""
+    expected = {name: _written(folder / "text", FLOAT32, flags) for name, flags in (("greedy", GREEDY), ("seed 7", SEEDED))}
+    expected |= {kind: _written(folder / kind, FLOAT32, SEEDED) for kind in KINDS}
+    cells = dict.fromkeys(HEADINGS, "–")
+    for name, flags in (("greedy", GREEDY), ("seed 7", SEEDED)):
+        cells[name] = _verdict(_written(folder / "text", GRAPH, flags), expected[name])
+    return expected, [("edgernn, in the graph", "onnxruntime from pip", *cells.values())]
+
+
+def judge(example: Example, command: Sequence[str], folder: Path, expected: dict[str, Text]) -> tuple[str, ...]:
     """Return the cells of one example."""
-    golden = [run([*command, str(bundle), "--check", "--artifact", name]).returncode == 0 for name in (FLOAT32, INT8)]
-    written = run([*command, str(bundle), "--artifact", FLOAT32, *GREEDY]).stdout
-    same = bool(written) and json.loads(written.splitlines()[-1])["text"] == expected
-    times = [json.loads(run([*command, str(bundle), "--time", STEPS, "--artifact", name]).stdout) for name in (FLOAT32, INT8)]
-    verdicts = ["ok" if good else "FAILED" for good in golden]
-    seen = None if captions is None else run([*command, str(captions), "--check"]).returncode == 0
-    verdicts.append("no captions" if seen is None else "ok" if seen else "FAILED")
-    return (*verdicts, "identical" if same else "FAILED", *(f"{each['median_us']:.0f} µs" for each in times))
+    text = folder / "text"
+
+    def checked(bundle: Path, *flags: str) -> str:
+        return "ok" if run([*command, str(bundle), "--check", *flags]).returncode == 0 else "FAILED"
+
+    def written(bundle: Path, flags: Sequence[str]) -> Text | None:
+        lines = run([*command, str(bundle), "--artifact", FLOAT32, *flags]).stdout.splitlines()
+        return json.loads(lines[-1]) if lines else None
+
+    def median(artifact: str) -> str:
+        done = run([*command, str(text), "--time", STEPS, "--artifact", artifact])
+        return f"{json.loads(done.stdout)['median_us']:.0f} µs"
+
+    kinds = [_verdict(written(folder / kind, SEEDED), expected[kind]) for kind in KINDS]
+    return (
+        checked(text, "--artifact", FLOAT32),
+        checked(text, "--artifact", INT8),
+        checked(folder / "captions") if example.captions else "no captions",
+        _verdict(written(text, GREEDY), expected["greedy"]),
+        _verdict(written(text, SEEDED), expected["seed 7"]),
+        "FAILED" if "FAILED" in kinds else "identical",
+        _verdict(written(folder / "text.edgernn", SEEDED), expected["seed 7"]) if example.one_file else "unzip first",
+        *((median(artifact) for artifact in (FLOAT32, INT8)) if example.timed else ("–", "–")),
+    )
+
+
+def run_tests() -> list[str]:
+    """Run the tests of what is no command line, say how they went, and return the names of those that failed."""
+    failed = []
+    for name, file in TESTED.items():
+        done = run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/runtime_examples/{file}"], cwd=HERE.parent
+        )
+        print(f"{name}: {done.stdout.strip().splitlines()[-1].strip('= ')}")
+        failed += [name] if done.returncode else []
+    return failed
 
 
 def run(command: Sequence[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command; what it says of an error goes to stderr."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, cwd=cwd)
     sys.stderr.write(done.stderr if done.returncode else "")
     return done
 
@@ -126,8 +201,24 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     print()
 
 
-def _agreed(bundle: Path) -> float:
-    artifacts = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
+def _written(bundle: Path, artifact: str, flags: Sequence[str]) -> Text:
+    command = [sys.executable, "-m", "edgernn", "generate", str(bundle), "--artifact", artifact, *flags]
+    made: Text = json.loads(run(command).stdout)
+    return made
+
+
+def _verdict(found: Text | None, expected: Text) -> str:
+    """Compare the text, and the tokens where an example tells them."""
+    same = (
+        found is not None
+        and found["text"] == expected["text"]
+        and found.get("tokens", expected["tokens"]) == expected["tokens"]
+    )
+    return "identical" if same else "FAILED"
+
+
+def _agreed(folder: Path) -> float:
+    artifacts = json.loads((folder / "text" / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
     return float(next(artifact["loss"]["top1"] for artifact in artifacts if artifact["path"] == INT8))
 
 

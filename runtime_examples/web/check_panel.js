@@ -33,7 +33,7 @@ export function startCheckPanel(engine) {
 
 function line({ name, worst, tolerance, ok }) {
   const row = document.createElement('tr');
-  for (const text of [name, worst.toExponential(2), String(tolerance), ok ? '✓ ok' : '✗ FAILED'])
+  for (const text of [name, tolerance ? worst.toExponential(2) : String(worst), String(tolerance), ok ? '✓ ok' : '✗ FAILED'])
     row.insertCell().textContent = text;
   row.cells[3].className = ok ? 'ok' : 'failed';
   return row;

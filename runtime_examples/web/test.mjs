@@ -2,23 +2,9 @@
 // failed. SPEC says where the bundles are and what Python made of them; tests/runtime_examples/test_web.py writes it.
 
 import { readFile } from 'node:fs/promises';
-import { isDeepStrictEqual } from 'node:util';
 
-import { chromium } from 'playwright-core';
-
+import { browse, check, checkDevice, equal, launch, openBundle, slide, status, write } from './play.mjs';
 import { serve } from './serve.mjs';
-
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const ARGUMENTS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-const TIMEOUT_MS = 30_000;
 
 const SCENARIOS = {
   async 'text equals Python, token for token'({ page, spec }) {
@@ -197,53 +183,8 @@ const SCENARIOS = {
   },
 };
 
-async function openBundle(page, name, { reload = false } = {}) {
-  if (reload) await page.reload();
-  await page.waitForFunction(() => document.getElementById('bundle').options.length > 0);
-  await page.waitForFunction(() => !/^(Starting|Opening)/.test(document.getElementById('status').textContent));
-  if ((await page.locator('#bundle option:checked').textContent()) !== name || (await page.isVisible('#error'))) {
-    await page.selectOption('#bundle', { label: name });
-  }
-  await status(page, `^${name} is ready: `);
-}
-
 function writeGreedy(page, { prompt, length }) {
   return write(page, { prompt, length, temperature: 0, seed: 0 });
-}
-
-async function write(page, { prompt, length, temperature, seed }) {
-  await slide(page, 'temperature', temperature);
-  await page.fill('#seed', String(seed));
-  await page.fill('#prompt', prompt);
-  await page.fill('#length', String(length));
-  await page.click('#write');
-  await status(page, `^Text: ${length} tokens`);
-  return page.textContent('.new');
-}
-
-async function slide(page, id, value) {
-  await page.locator(`#${id}`).fill(String(value));
-}
-
-async function checkDevice(page) {
-  await page.click('#check');
-  await page.waitForSelector('#verdict.ok, #verdict.failed');
-  await page.waitForSelector('#rows:not([hidden])');
-  const rows = await page.locator('#rows tbody tr').allTextContents();
-  equal(
-    rows.filter((row) => !row.endsWith('✓ ok')),
-    [],
-  );
-  return rows;
-}
-
-async function status(page, pattern) {
-  await page
-    .waitForFunction(([text]) => new RegExp(text).test(document.getElementById('status').textContent), [pattern])
-    .catch(async () => {
-      const [seen, wrong] = [await page.textContent('#status'), await page.textContent('#error')];
-      throw new Error(`the status stayed “${seen}” (${wrong}), expected ${pattern}`);
-    });
 }
 
 async function error(page, said) {
@@ -261,37 +202,22 @@ function pixels(page) {
   return page.evaluate(() => document.getElementById('view').toDataURL());
 }
 
-function check(holds, what) {
-  if (!holds) throw new Error(`expected: ${what}`);
-}
-
-function equal(found, wanted) {
-  if (!isDeepStrictEqual(found, wanted)) throw new Error(`found ${JSON.stringify(found)}, expected ${JSON.stringify(wanted)}`);
-}
-
 async function play(browser, scenario, spec) {
   const server = await serve({ bundles: spec.bundles });
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  page.setDefaultTimeout(TIMEOUT_MS);
-  const [requests, complaints] = [[], []];
-  context.on('request', (request) => requests.push(request.url()));
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
-  page.on('pageerror', (thrown) => complaints.push(String(thrown)));
+  const { page, requests, complaints, close } = await browse(browser, server.url);
   try {
-    await page.goto(server.url);
     await scenario({ page, spec, server, url: server.url, requests, complaints });
     return { ok: true };
   } catch (thrown) {
     return { ok: false, detail: `${thrown.message.slice(0, 1500)} ${complaints.join(' ')}` };
   } finally {
-    await context.close();
+    await close();
     await server.close().catch(() => {}); // a scenario may have closed it
   }
 }
 
 const spec = JSON.parse(await readFile(process.argv[2], 'utf8'));
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+const browser = await launch();
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
   const result = await play(browser, scenario, spec);
   if (!result.ok) process.exitCode = 1;
