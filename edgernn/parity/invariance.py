@@ -104,7 +104,8 @@ def rows(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, ...]:
         return ()
     batch, lengths = shapes.many, _row_lengths(session, shapes, steps)
     feed = random_feed(session, batch=batch, steps=sum(lengths), seed=_SEED + 2)
-    together = _run(session, feed, lengths=lengths)
+    chosen = (0, 1 + shapes.order % (batch - 2), batch - 1)
+    together = _run(session, feed, lengths=lengths, rows=chosen)
     axes = _batch_axes(session)
 
     def row(arrays: dict[str, np.ndarray], index: int) -> dict[str, np.ndarray]:
@@ -114,8 +115,7 @@ def rows(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, ...]:
         own = Feed(row(feed.inputs, index), row(feed.contexts, index), row(feed.state, index))
         return _run(session, own, lengths=lengths)
 
-    between = 1 + shapes.order % (batch - 2)
-    return drifts((row(together, index), alone(index)) for index in (0, between, batch - 1))
+    return drifts((row(together, place), alone(index)) for place, index in enumerate(chosen))
 
 
 def _row_lengths(session: Session, shapes: Shapes, steps: int) -> tuple[int, ...]:
@@ -176,9 +176,14 @@ def _lengths(session: Session, steps: int) -> tuple[int, ...]:
     return (session.file_contract.axis_size(TIME) or 1,) * steps
 
 
-def _run(session: Session, feed: Feed, *, lengths: Sequence[int]) -> dict[str, np.ndarray]:
-    """Run over ``feed``; return what has a time axis joined along it, and of everything else what came last."""
-    made = list(run(session, feed, lengths=lengths))
+def _run(session: Session, feed: Feed, *, lengths: Sequence[int], rows: Sequence[int] | None = None) -> dict[str, np.ndarray]:
+    """Run over ``feed``; return what has a time axis joined along it, and of everything else what came last.
+
+    Of a large batch only ``rows`` are kept.
+    """
+    axes, made = _batch_axes(session), []
+    for call in run(session, feed, lengths=lengths):
+        made.append(call if rows is None else {name: np.take(call[name], rows, axis=axes[name]) for name in call})
     joined = {t.name: np.concatenate([m[t.name] for m in made], axis=t.axes.index(TIME)) for t in _timed(session)}
     return {**made[-1], **joined}
 

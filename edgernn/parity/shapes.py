@@ -15,7 +15,7 @@ import numpy as np
 SEVERAL, MANY = (2, 8), (9, 33)  # rows: one number of each range is drawn
 LENGTHS = ((2, 6), (7, 16), (17, 64), (65, 128), (129, 257))  # steps of a call: one of each range is drawn
 _SEED_BYTES = 4  # short enough to be typed again
-_MOST_VALUES = 1 << 24  # of one tensor of one call: 64 MiB in float32
+_MOST_VALUES = 1 << 23  # of one tensor of one call: 32 MiB in float32
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,6 @@ def draw(seed: int) -> Shapes:
 
 
 def fitting(lengths: Sequence[int], *, rows: int, widest: int) -> tuple[int, ...]:
-    """Shorten calls whose largest tensor, ``[rows, T, widest]``, would take more than 64 MiB; none is below 1."""
+    """Shorten calls whose largest tensor, ``[rows, T, widest]``, would take more than 32 MiB; none is below 1."""
     most = max(1, _MOST_VALUES // (rows * widest))
     return tuple(min(length, most) for length in lengths)

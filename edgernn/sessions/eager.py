@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgernn.contract import FileContract
+from edgernn.contract import ENCODE, FileContract
 from edgernn.interface import FileDescription
 from edgernn.models import checkpoint
 from edgernn.models.family import RecurrentModel
 from edgernn.sessions.base import Arrays, Session
-from edgernn.sessions.torch_kernels import plain_kernels, step_work, to_tensor
+from edgernn.sessions.torch_kernels import plain_kernels, to_tensor, work_of
 
 
 class EagerSession(Session):
@@ -21,16 +21,18 @@ class EagerSession(Session):
     runtime = "eager torch"
 
     def __init__(self, model: RecurrentModel, file_contract: FileContract | None = None) -> None:
-        own = model.config.contract()
+        contract = model.config.contract()
         first = None
-        if own.initial_state == "learned":
-            names = (state.name for state in own.step.states)
+        if contract.initial_state == "learned":
+            names = (state.name for state in contract.step.states)
             with plain_kernels():
                 first = {name: _numpy(tensor) for name, tensor in zip(names, model.initial_state(1), strict=True)}
-        super().__init__(file_contract or FileContract(contract=own), first)
+        super().__init__(file_contract or FileContract(contract=contract), first)
         self.model = model
         self._device = next(model.parameters()).device
-        self._parameters = sum(parameter.numel() for parameter in model.parameters())
+        encodes = self.spec.name == ENCODE
+        own = (p for name, p in model.named_parameters() if name.startswith("encoder.") == encodes)
+        self._parameters = sum(parameter.numel() for parameter in own)  # of this graph
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
@@ -47,7 +49,7 @@ class EagerSession(Session):
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         given = {name: to_tensor(array).to(self._device) for name, array in feeds.items()}
-        with plain_kernels(step_work(self.spec, feeds, parameters=self._parameters)):
+        with plain_kernels(work_of(self.spec, feeds, parameters=self._parameters)):
             results = self.model.graph(self.spec.name, *(given[spec.name] for spec in self.spec.inputs))
         return {spec.name: _numpy(tensor) for spec, tensor in zip(self.spec.outputs, results, strict=True)}
 

@@ -1,8 +1,8 @@
 """Torch without oneDNN: its LSTM rounds its gates more coarsely (8e-6 over 256 steps against 1e-6) and repacks weights at
 every call, which is 3-9 times slower at batch 1 and H >= 256.
 
-And a small step on one thread: what a second one saves there is less than what waiting for it takes, and where the cores have
-other work it takes milliseconds, a hundred times the step.
+And a call of less than about 0.1 s on one thread: its many small operators each wait for the second one, which saves little
+where it has a core of its own, and takes milliseconds, a hundred times the operator, where the cores have other work.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 
 from edgernn.contract import ENCODE, GraphSpec
 
-_SHARED = 1 << 26  # multiplications that are worth a second thread: about 10 ms of one
+_SHARED = 1 << 30  # multiplications that are worth a second thread: about 0.1 s of one
+_VALUES_A_PLACE = 64 * 3  # of a picture
 
 
 @contextmanager
@@ -40,17 +41,19 @@ def plain_kernels(work: int | None = None) -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def step_work(spec: GraphSpec, feeds: Mapping[str, np.ndarray], *, parameters: int) -> int | None:
-    """Return about how many multiplications a call makes: of a step each parameter at every row and time of its ids.
+def work_of(spec: GraphSpec, feeds: Mapping[str, np.ndarray], *, parameters: int) -> int:
+    """Return about how many multiplications a call makes.
+
+    Of a step that is each parameter at every row and time of its ids; of an encode graph, whose kernels go over the whole
+    picture in strides of about 8, each at every 64th pixel of every row.
 
     Args:
-        spec: the graph; None is returned of an encode graph, whose kernels go over a picture many times.
+        spec: the graph.
         feeds: its inputs by name.
-        parameters: how many the model has.
+        parameters: how many the graph has.
     """
-    if spec.name == ENCODE:
-        return None
-    return parameters * max((feeds[tensor.name].size for tensor in spec.fresh_inputs), default=1)
+    places = max((feeds[tensor.name].size for tensor in spec.fresh_inputs), default=1)
+    return parameters * (places // _VALUES_A_PLACE if spec.name == ENCODE else places)
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:

@@ -17,7 +17,7 @@ from edgernn.contract import METADATA_KEY, FileContract, TensorSpec, first_line
 from edgernn.errors import ContractError
 from edgernn.interface import FileDescription, FileTensor, Interface
 from edgernn.sessions.base import Arrays, Session
-from edgernn.sessions.torch_kernels import plain_kernels, step_work, to_tensor
+from edgernn.sessions.torch_kernels import plain_kernels, to_tensor, work_of
 from edgernn.sessions.torchscript_archive import refuse_code_on_loading
 from edgernn.sessions.torchscript_reading import refuse_impure
 
@@ -51,7 +51,7 @@ class TorchScriptSession(Session):
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
-            with plain_kernels(step_work(self.spec, feeds, parameters=self._parameters)):
+            with plain_kernels(work_of(self.spec, feeds, parameters=self._parameters)):
                 results = self._module(*(to_tensor(feeds[name]) for name in self._inputs))
         except RuntimeError as error:
             raise ContractError(f"TorchScript could not run the step: {str(error).strip().splitlines()[-1]}") from error
