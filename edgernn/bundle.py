@@ -18,11 +18,13 @@ from types import TracebackType
 from edgernn import inner_paths, storage
 from edgernn.contract import STEP, FileContract
 from edgernn.errors import BundleError, UsageError
+from edgernn.identify import identify, path_of
 from edgernn.manifest import MANIFEST, REPORTS, Artifact, FileDigest, Manifest, parse_manifest
 from edgernn.side_files import is_side_file
 from edgernn.wanted import did_you_mean
 
 SUFFIX = ".edgernn"
+_MAY_BE_BUNDLES = ("packed-bundle", "zip", "unknown", "unreadable", "special")
 GOLDEN = "golden.safetensors"
 TOKENIZER = "tokenizer.json"
 INITIAL_STATE = "initial_state.safetensors"
@@ -51,14 +53,16 @@ class Bundle:
         self._vouched: dict[str, _Stamp] = {}  # of each listed file, when its digest was right
 
     @classmethod
-    def open(cls, source: Path, *, verify_digests: bool = True) -> Bundle:
+    def open(cls, source: Path | str, *, verify_digests: bool = True) -> Bundle:
         """Open the bundle at ``source``, a folder or a ``.edgernn`` file.
 
         Raises:
             BundleError: missing, foreign, damaged, of another schema version, or unsafe; says which file and why.
         """
+        source = path_of(source)
         if not _exists(source):
             raise BundleError(f"no bundle at {source}; make one with: edgernn export RUN --out {source}")
+        _refuse_others(source)
         folder = source if source.is_dir() else _unpack(source)
         try:
             bundle = cls(source, folder, _read_manifest(source, folder))
@@ -187,6 +191,16 @@ def pack(folder: Path, target: Path) -> None:
 def digest(path: Path) -> FileDigest:
     """Return the size and SHA-256 of one file."""
     return FileDigest(bytes=storage.size_bytes(path), sha256=storage.sha256(path))
+
+
+def _refuse_others(source: Path) -> None:
+    """Raise BundleError where ``source`` is known to be something else, and say what takes that on."""
+    kind = identify(source)
+    if source.is_dir() and not (source / MANIFEST).exists():
+        made = kind.advice.format(path=source) if kind.key != "folder" else "make one with: edgernn export RUN --out FOLDER"
+        raise BundleError(f"{source} has no {MANIFEST}: it is not a bundle but {kind.name}; {made}")
+    if not source.is_dir() and kind.key not in _MAY_BE_BUNDLES:
+        raise BundleError(f"{source} is {kind.name}, expected a bundle; {kind.advice.format(path=source)}")
 
 
 def _exists(path: Path) -> bool:

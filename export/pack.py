@@ -21,6 +21,7 @@ from edgernn.decoding.sampler_vectors import write_vectors
 from edgernn.decoding_graphs import decoder_of
 from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
 from edgernn.export.artifacts import Job, ReducedOptions, Source, Tell, write_artifact
+from edgernn.identify import path_of
 from edgernn.manifest import (
     MANIFEST,
     FileDigest,
@@ -74,7 +75,7 @@ def export_bundle(
         ContractError: an artifact does not keep the contract, its tolerance or the largest loss; nothing is written.
         UnavailableError: a package that a format needs is not installed.
     """
-    out = Path(out)
+    out = path_of(out)
     chosen = _chosen(to, precision, tell)
     _refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)

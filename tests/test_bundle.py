@@ -360,7 +360,8 @@ def test_a_cut_off_zip_is_refused(packed: Path, tmp_path: Path, scratch: Path, k
     content = packed.read_bytes()
     kept = content[: int(keep * len(content))] if isinstance(keep, float) else content[:keep]
     (tmp_path / "cut.edgernn").write_bytes(kept)
-    assert "is neither a bundle folder nor a whole .edgernn file" in refusal(tmp_path / "cut.edgernn")
+    told = "is neither a bundle folder nor a whole .edgernn file" if kept else "is an empty file, expected a bundle"
+    assert told in refusal(tmp_path / "cut.edgernn")
     assert list(scratch.iterdir()) == []
 
 

@@ -2,32 +2,67 @@
 
 from __future__ import annotations
 
-import json
+import math
 from pathlib import Path
 from typing import Any
 
+from edgernn import strict_json
+from edgernn.array_files import layout
 from edgernn.bundle import Bundle
 from edgernn.cli import tables
 from edgernn.cli.output import say, say_json, say_sheet, write_result
 from edgernn.contract import METADATA_KEY, FileContract
 from edgernn.data.token_kinds import unit_of
+from edgernn.errors import ContractError, UsageError
+from edgernn.identify import Kind, identify, sentence
 from edgernn.interface import FileTensor
-from edgernn.parity.wording import size
-from edgernn.sessions.opening import describe_file, is_bundle
+from edgernn.parity.wording import counted, size
+from edgernn.sessions.opening import describe_file, describes, is_bundle
 from edgernn.training.caption_scores import SCORES
 
-_CHECKPOINT_CONFIG = "config.json"
 _FIRST_STATE = {"zeros": "zeros", "learned": "learned, in the bundle", "encode": "made by encode"}
+_ARRAYS = {
+    "safetensors": "safetensors",
+    "run-weights": "safetensors",
+    "resume-state": "safetensors",
+    "saved-state": "safetensors",
+}
+_ARRAYS |= {"npz": "npz", "npy": "npy"}
+_MODEL_FILES = ("onnx", "onnx-ours", "torchscript", "coreml-package")
+_SHOWN = 200  # arrays; a file may have thousands
 
 
 def inspect_path(path: Path, *, as_json: bool) -> None:
-    """Print what stands at ``path``; raise an EdgernnError where it is nothing that edgernn knows."""
-    if (path / _CHECKPOINT_CONFIG).exists() and path.is_dir():
+    """Print what stands at ``path``; raise an EdgernnError where nothing but its name can be told."""
+    kind = identify(path)
+    if kind.key == "run" or (path.is_dir() and (path / "config.json").exists() and kind.key != "bundle"):
         _checkpoint(path, as_json=as_json)
-    elif is_bundle(path):
+    elif kind.key in {"bundle", "packed-bundle"} or is_bundle(path):
         _bundle(path, as_json=as_json)
-    else:
+    elif kind.key in _ARRAYS:
+        _arrays(path, kind, as_json=as_json)
+    elif kind.key in _MODEL_FILES and describes(path):
         _model_file(path, as_json=as_json)
+    elif kind.key in {"unknown", "missing"}:
+        _model_file(path, as_json=as_json)  # a damaged model file, no kind of file at all, or none: it says which
+    else:
+        raise UsageError(sentence(path))
+
+
+def _arrays(path: Path, kind: Kind, *, as_json: bool) -> None:
+    """Print the arrays of a file of another program, and what can be done with it."""
+    found, metadata = layout(path, _ARRAYS[kind.key])
+    if as_json:
+        arrays = {name: {"dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in found.items()}
+        say_json({"kind": kind.key, "arrays": arrays, "metadata": metadata})
+        return
+    count = sum(math.prod(shape) for _, shape in found.values())
+    say(f"{path} is {kind.name}: {counted(len(found), 'array')}, {count:,} values")
+    for name, (dtype, shape) in list(found.items())[:_SHOWN]:
+        say(f"  {name} {dtype} {list(shape)}")
+    if len(found) > _SHOWN:
+        say(f"  and {len(found) - _SHOWN} more")
+    say(kind.advice.format(path=path))
 
 
 def _bundle(path: Path, *, as_json: bool) -> None:
@@ -51,7 +86,10 @@ def _bundle(path: Path, *, as_json: bool) -> None:
 def _model_file(path: Path, *, as_json: bool) -> None:
     row, description = describe_file(path)
     if as_json:
-        own = json.loads(description.metadata.get(METADATA_KEY, "null"))
+        try:
+            own = strict_json.parse(description.metadata.get(METADATA_KEY, "null"))
+        except ValueError as error:
+            raise ContractError(f"{path} has a damaged {METADATA_KEY!r} entry in its metadata: {error}") from error
         say_json({"format": row.name, "edgernn": own})
         return
     say(f"{row.name} file {path}")
@@ -88,12 +126,17 @@ def _checkpoint(path: Path, *, as_json: bool) -> None:
 
 
 def _training(training: dict[str, Any], kind: str) -> None:
+    """Print how it was trained; these are notes that nothing vouches for, so one that is no number is printed as it is."""
     if "validation_loss" in training:
         loss, split = training["validation_loss"], training.get("split")
-        say(f"trained on {training.get('corpus')}: {loss:.4f} nats/{unit_of(kind)} ({split})")
-    scores = [f"{name} {training[name]:.4f}" for name in SCORES if name in training]
+        say(f"trained on {training.get('corpus')}: {_figure(loss)} nats/{unit_of(kind)} ({split})")
+    scores = [f"{name} {_figure(training[name])}" for name in SCORES if name in training]
     if scores:
         say(f"captions that it wrote for them: {', '.join(scores)}")
+
+
+def _figure(found: Any) -> str:
+    return f"{found:.4f}" if isinstance(found, (int, float)) and not isinstance(found, bool) else repr(found)
 
 
 def _tensor(tensor: FileTensor) -> str:

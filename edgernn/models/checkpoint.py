@@ -29,6 +29,7 @@ from edgernn.contract import first_line
 from edgernn.data.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, DataError, UsageError
 from edgernn.held_out import sample_problem
+from edgernn.identify import identify, path_of
 from edgernn.models.families import FAMILIES
 from edgernn.models.family import RecurrentModel
 from edgernn.models.weights import fit_problem, named_tensors
@@ -56,7 +57,8 @@ def load(folder: Path | str) -> Checkpoint:
     Raises:
         CheckpointError: missing, damaged or foreign; says which file and why.
     """
-    folder = Path(folder)
+    folder = path_of(folder)
+    _refuse_others(folder)
     kind, config, training = _read_config(folder)
     weights = _read(folder / WEIGHTS)
     _refuse_misfit(kind, config, weights, folder / WEIGHTS)
@@ -80,6 +82,14 @@ def load(folder: Path | str) -> Checkpoint:
     if held_out and (problem := sample_problem(held_out, model.config.contract())):
         raise CheckpointError(f"{folder / HELD_OUT} has {problem}; restore it, or remove it to go without")
     return Checkpoint(model.eval(), tokenizer, training, held_out)
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise CheckpointError where ``folder`` is known to be something else, and say what takes that on."""
+    found = identify(folder)
+    if found.key in {"run", "missing"} or (found.key in {"unsaved-run", "folder", "hub-folder"} and (folder / CONFIG).exists()):
+        return
+    raise CheckpointError(f"no checkpoint at {folder}: it is {found.name}; {found.advice.format(path=folder)}")
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:

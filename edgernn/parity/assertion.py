@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgernn.bundle import SUFFIX, Bundle
 from edgernn.errors import ContractError, UsageError
+from edgernn.identify import name_of_object
 from edgernn.manifest import MANIFEST
 from edgernn.parity.report import ArtifactReport, VerifyReport
 from edgernn.parity.subject import DEFAULT_STEPS
@@ -72,7 +73,7 @@ def _export_and_verify(
     from edgernn.models.checkpoint import Checkpoint
 
     if not isinstance(source, (str, Path, Checkpoint)):
-        raise UsageError(f"cannot verify a {type(source).__name__}; give a bundle, a checkpoint or the path of one")
+        raise UsageError(f"cannot verify this: {name_of_object(source)}")
     words = "the checkpoint that was given" if isinstance(source, Checkpoint) else str(source)
     with tempfile.TemporaryDirectory(prefix="edgernn-", ignore_cleanup_errors=True) as scratch:
         try:

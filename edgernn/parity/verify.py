@@ -44,7 +44,7 @@ def verify_bundle(
         BundleError: the bundle cannot be opened; digests are part of that.
         UsageError: ``steps`` below 1, ``seed`` below 0, or no artifact is of the formats asked for.
     """
-    bundle = source if isinstance(source, Bundle) else Bundle.open(Path(source))
+    bundle = source if isinstance(source, Bundle) else Bundle.open(source)
     found, words = subjects(bundle, to=to, steps=steps, seed=seed, reference=reference)
     reports = []
     for subject in found:

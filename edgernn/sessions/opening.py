@@ -8,10 +8,14 @@ from edgernn import formats, tensor_files
 from edgernn.bundle import SUFFIX, Bundle
 from edgernn.contract import BATCH, ENCODE, STEP, Contract, FileContract
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
+from edgernn.identify import identify, path_of
 from edgernn.interface import FileDescription
 from edgernn.manifest import MANIFEST, Artifact
 from edgernn.sessions.base import Session, State, checked_threads
 from edgernn.sessions.runtime_versions import refuse_older
+
+# What may be opened as a model file: of its kinds, and what is too damaged to be told, which its runtime then says.
+_MODEL_FILES = ("onnx", "onnx-ours", "torchscript", "coreml-package", "unknown", "text", "zip", "folder", "empty-folder")
 
 
 def open_session(source: Path | str | Bundle, artifact: str | None = None, *, threads: int | None = None) -> Session:
@@ -26,11 +30,11 @@ def open_session(source: Path | str | Bundle, artifact: str | None = None, *, th
         BundleError, ContractError, UnavailableError: see errors.py.
         UsageError: the bundle has no such artifact, or ``threads`` is less than 1.
     """
-    if not isinstance(source, Bundle) and not is_bundle(Path(source)):
+    if not isinstance(source, Bundle) and not is_bundle(path := path_of(source)):
         if artifact is not None:
             raise UsageError(f"{source} is one model file; an artifact can be chosen of a bundle only")
-        return _open_file(Path(source), threads=threads)
-    bundle = source if isinstance(source, Bundle) else Bundle.open(Path(source))
+        return _open_file(path, threads=threads)
+    bundle = source if isinstance(source, Bundle) else Bundle.open(source)
     if artifact is not None:
         return open_artifact(bundle, bundle.artifact(artifact), threads=threads)
     return first_that_runs(bundle, threads=threads)[1]
@@ -102,15 +106,25 @@ def describe_file(path: Path) -> tuple[formats.Format, FileDescription]:
     Raises:
         UsageError: there is no such file, or its suffix belongs to no format.
     """
-    if not path.exists():
+    kind = identify(path)
+    if kind.key == "missing":
         raise UsageError(f"no file or folder at {path}")
+    if kind.key not in _MODEL_FILES:
+        raise UsageError(f"{path} is {kind.name}, expected a model file; {kind.advice.format(path=path)}")
     rows = [row for row in formats.FORMATS.values() if path.suffix == row.suffix]
     if not rows:
         known = ", ".join(sorted({row.suffix for row in formats.FORMATS.values()}))
-        raise UsageError(f"{path} is neither a bundle nor a model file; expected a folder with {MANIFEST}, {SUFFIX}, {known}")
+        raise UsageError(
+            f"{path} is {kind.name}, neither a bundle nor a model file; expected a folder with {MANIFEST}, {SUFFIX}, {known}"
+        )
     description = session_class(rows[0].name).describe(path)
     kept = bool(description.interface.states)  # a family's second row is the one whose runtime keeps the state
     return rows[-1] if kept else rows[0], description
+
+
+def describes(path: Path) -> bool:
+    """Return whether the suffix of ``path`` is that of a format, which ``describe_file`` goes by."""
+    return any(path.suffix == row.suffix for row in formats.FORMATS.values())
 
 
 def is_bundle(path: Path) -> bool:
@@ -120,7 +134,7 @@ def is_bundle(path: Path) -> bool:
 
 
 def _open_file(path: Path, *, threads: int | None) -> Session:
-    if not path.exists():
+    if identify(path).key == "missing":
         raise BundleError(f"no bundle or model file at {path}; make one with: edgernn export RUN --out {path}")
     row, description = describe_file(path)
     file_contract = FileContract.from_metadata(description.metadata, source=str(path))

@@ -133,3 +133,47 @@ def test_parity_is_counted_in_what_the_graph_takes(graph: str, what: str) -> Non
     }
     artifact = Artifact.model_validate({**whole, "graph": graph, "parity": record})
     assert tables._parity(artifact) == f"2.0e-06 over 16 {what}"
+
+
+def test_arrays_of_other_programs_are_listed(run: Run, tmp_path: Path) -> None:
+    arrays = {"b": np.zeros((2, 3), np.float16), "a": np.ones(4, np.int64)}
+    safetensors.numpy.save_file(arrays, tmp_path / "t.safetensors", {"note": "mine"})
+    np.savez(tmp_path / "t.npz", **arrays)
+    np.save(tmp_path / "t.npy", arrays["b"])
+    for name in ("t.safetensors", "t.npz"):
+        code, out, _ = run("inspect", name)
+        assert code == 0
+        assert "2 arrays, 10 values" in out
+        assert "  b float16 [2, 3]\n" in out
+        assert "cannot be taken yet" in out
+    assert "1 array, 6 values" in run("inspect", "t.npy")[1]
+    found = json.loads(run("inspect", "t.safetensors", "--json")[1])
+    assert found["arrays"]["a"] == {"dtype": "int64", "shape": [4]}
+    assert found["metadata"] == {"note": "mine"}
+    (tmp_path / "t.npz").write_bytes((tmp_path / "t.npz").read_bytes()[:-30])
+    code, _, err = run("inspect", "t.npz")
+    assert code == 2
+    assert len(err.splitlines()) == 1
+
+
+def test_an_array_of_objects_is_listed_and_never_loaded(run: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "o.npy", np.array([{"a": 1}], object), allow_pickle=True)
+    assert "o object [1]" in run("inspect", "o.npy")[1]
+
+
+def test_a_saved_state_and_what_goes_on_from_it(bundle_folder: Path, run: Run) -> None:
+    assert run("generate", bundle_folder, "--length", 2, "--save-state", "s.state")[0] == 0
+    code, out, _ = run("inspect", "s.state")
+    assert code == 0
+    assert "is a saved state of edgernn generate: 3 arrays" in out
+    assert "edgernn generate BUNDLE --load-state s.state" in out
+
+
+@pytest.mark.parametrize("loss", [None, "low", True, [1]], ids=str)
+def test_notes_of_the_training_may_be_anything(checkpoint_folder: Path, run: Run, tmp_path: Path, loss: object) -> None:
+    folder = Path(shutil.copytree(checkpoint_folder, tmp_path / "run"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "training": {"validation_loss": loss, "cider_d": loss}}))
+    code, out, _ = run("inspect", "run")
+    assert code == 0
+    assert f"{loss!r} nats/character" in out

@@ -90,11 +90,11 @@ def test_an_export_that_breaks_its_tolerance(checkpoint_folder: Path, monkeypatc
 def test_bad_input_is_no_assertion(tmp_path: Path, bundle_folder: Path) -> None:
     with pytest.raises(BundleError, match="no bundle at"):
         assert_parity(tmp_path / "absent")
-    with pytest.raises(CheckpointError, match=r"config\.json"):
+    with pytest.raises(CheckpointError, match="it is an empty folder"):
         assert_parity(tmp_path)
     with pytest.raises(UsageError, match="steps is 0"):
         assert_parity(bundle_folder, steps=0)
     with pytest.raises(UsageError, match="is exported already"):
         assert_parity(bundle_folder, precision="float16")
-    with pytest.raises(UsageError, match="cannot verify a int"):
+    with pytest.raises(UsageError, match="an object of the type int was given"):
         assert_parity(7)  # type: ignore[arg-type]
