@@ -136,6 +136,8 @@ class TokenizerEntry(Model):
     """The tokenizer's file and what must agree with the model.
 
     ``text`` encodes to ``ids`` (unknown characters left out), so that a host can tell whether its own tokenizer agrees.
+    ``tokens_sha256`` vouches for every token, ``rules_sha256`` for how text is cut and joined; see
+    ``data/vocabulary_digest.py``. Older bundles have neither.
     """
 
     path: InnerPath = "tokenizer.json"
@@ -143,6 +145,8 @@ class TokenizerEntry(Model):
     vocabulary_size: Size
     text: str = ""
     ids: tuple[Count, ...] = ()
+    tokens_sha256: Sha256 | None = None
+    rules_sha256: Sha256 | None = None
 
 
 class Provenance(Model):

@@ -17,6 +17,7 @@ from edgernn import formats, storage
 from edgernn.bundle import Bundle, digest
 from edgernn.contract import ENCODE, STEP, Contract
 from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.vocabulary_digest import rules_sha256, tokens_sha256
 from edgernn.decoding.sampler_vectors import write_vectors
 from edgernn.decoding_graphs import decoder_of
 from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
@@ -214,11 +215,18 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
 
 
 def _tokenizer_entry(tokenizer: Tokenizer) -> TokenizerEntry:
-    """Describe the tokenizer, with a text of its first tokens and the ids that every host's tokenizer must give for it."""
+    """Describe the tokenizer: digests of the whole, and a text with the ids that every host's tokenizer must give for it."""
     size = tokenizer.vocabulary_size
     text = tokenizer.decode(range(min(size, _RECORDED_TOKENS)))
     ids = tokenizer.encode(text, on_unknown="skip")
-    return TokenizerEntry(kind=tokenizer.kind, vocabulary_size=size, text=text, ids=tuple(ids.tolist()))
+    return TokenizerEntry(
+        kind=tokenizer.kind,
+        vocabulary_size=size,
+        text=text,
+        ids=tuple(ids.tolist()),
+        tokens_sha256=tokens_sha256(tokenizer),
+        rules_sha256=rules_sha256(tokenizer),
+    )
 
 
 def _write_companions(

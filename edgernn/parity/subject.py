@@ -35,6 +35,7 @@ class Subject:
         judges: the reference by graph; empty where the golden run alone judges.
         steps: length of a run in single steps and of the greedy text.
         seed: of the shapes that are drawn; see ``shapes``.
+        reference: the checkpoint folder that was given in place of the bundle's own reference, if one was.
     """
 
     bundle: Bundle
@@ -42,6 +43,7 @@ class Subject:
     judges: Mapping[str, Session]
     steps: int = DEFAULT_STEPS
     seed: int = field(default_factory=unforeseen_seed)
+    reference: Path | None = None
 
     @property
     def judge(self) -> Session | None:
@@ -137,7 +139,7 @@ def subjects(
         present = ", ".join(sorted({artifact.format for artifact in bundle.manifest.artifacts})) or "none"
         raise UsageError(f"{bundle.source} has no artifact in {', '.join(sorted(known))}; it has: {present}")
     judges, words = _judges(bundle, reference)
-    return [Subject(bundle, artifact, judges, steps, seed) for artifact in wanted], words
+    return [Subject(bundle, artifact, judges, steps, seed, reference) for artifact in wanted], words
 
 
 def _judges(bundle: Bundle, reference: Path | None) -> tuple[dict[str, Session], str]:

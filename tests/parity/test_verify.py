@@ -131,7 +131,7 @@ def test_the_numbers_behind_the_verdict(bundle_folder: Path) -> None:
     assert "4 runs of 16, " in checks["rollout"].detail
     assert checks["greedy"].measured == {"identical": 16, "prompts": 1}
     assert "34 recorded steps" in checks["golden"].detail
-    assert checks["contract"].detail == "3 inputs, 3 outputs, 0 kept states, metadata"
+    assert checks["contract"].detail == "3 inputs, 3 outputs, 0 kept states, metadata; all 34 tokens vouched for"
 
 
 def test_one_perturbed_weight_fails(folder: Path, make_model: MakeModel) -> None:
