@@ -16,6 +16,7 @@ from edgernn.decoding.in_graph import Generator, InGraphGeneration
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
 from edgernn.errors import BundleError, UsageError
+from edgernn.random_numbers import checked_seed
 from edgernn.sessions.opening import first_that_runs, open_artifact
 
 
@@ -43,7 +44,7 @@ def write_text(
         prompt: may be empty: then the bundle's start tokens are fed, or nothing when going on from ``load_state``.
         length: tokens to write.
         temperature, top_k, top_p: see ``Sampler``; None takes the bundle's defaults.
-        seed: of the sampling.
+        seed: of the sampling, 0 to 2^64 - 1.
         stop: end after a token that decodes to this text.
         artifact, threads: see ``open_session``.
         on_unknown: see ``Tokenizer.encode``.
@@ -66,6 +67,7 @@ def write_text(
         )
         defaults = bundle.manifest.decoding
         sampler = Sampler.from_defaults(defaults, temperature=temperature, top_k=top_k, top_p=top_p)
+        checked_seed(seed)  # before anything is shown
         ends = _stop_tokens(tokenizer, stop)
         before = load_snapshot(load_state, contract=session.contract) if load_state else None
         ids = tokenizer.encode(prompt, on_unknown=on_unknown)

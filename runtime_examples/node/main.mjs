@@ -78,10 +78,10 @@ function real(flags, name) {
 
 async function write(session, flags, seed, given) {
   const tokenizer = await Tokenizer.load(session.bundle);
-  const prompt = flags.prompt ?? '';
-  const start = begin(session, tokenizer.encode(prompt), { seed });
+  const prompt = tokenizer.encode(flags.prompt ?? '');
+  const start = begin(session, prompt, { seed });
   const [tokens, stream] = [[], new TextStream(tokenizer)];
-  if (!flags.json) process.stdout.write(prompt);
+  if (!flags.json) process.stdout.write(tokenizer.decode(prompt)); // as the model reads it
   for await (const { token } of generate(session, start, given)) {
     tokens.push(token);
     if (!flags.json) process.stdout.write(stream.push(token));

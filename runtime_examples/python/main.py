@@ -113,9 +113,9 @@ def _options(session: Session, given: argparse.Namespace) -> Options:
 def _write(session: Session, given: argparse.Namespace) -> None:
     """Write text: as it comes, or as JSON, without the prompt."""
     options = _options(session, given)
-    session.tokenizer.encode(given.prompt)  # what it lacks is told before anything is printed
+    heard = session.tokenizer.decode(session.tokenizer.encode(given.prompt))  # as the model reads it
     show = (lambda text: None) if given.json else (lambda text: print(text, end="", flush=True))
-    show(given.prompt)
+    show(heard)
     tokens, stream = [], TextStream(session.tokenizer)
     for token, _ in generate(session, given.prompt, options):
         tokens.append(token)

@@ -87,5 +87,5 @@ def feed(session: Session, tokens: list[int], state: Arrays, contexts: Arrays) -
     width = PREFILL_STEPS if session.stepper.open_time else 1
     for start in range(0, len(tokens), width):
         part = np.array([tokens[start : start + width]], np.int64)  # [1, T]
-        outputs, state = session.step({session.names("input")[0]: part, **contexts}, state)
+        outputs, state = session.step({session.tokens: part, **contexts}, state)
     return {name: array[0, -1] for name, array in outputs.items()}, state

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,16 @@ class Session:
         """Return the names of step's inputs of a role: ``input``, ``context`` or ``state``."""
         return [tensor["name"] for tensor in self.stepper.inputs if tensor["role"] == role]
 
+    @cached_property
+    def vocabulary_size(self) -> int:
+        """How many token ids there are."""
+        return vocabulary_of(self.manifest)
+
+    @cached_property
+    def tokens(self) -> str:
+        """The name of the input that takes token ids."""
+        return self.names("input")[0]
+
     @property
     def logits(self) -> str:
         """The name of the output that rates every token."""
@@ -138,8 +149,8 @@ class Session:
         Returns:
             The outputs, each ``[1, T, …]``, and the state after the last token, to be given to the next call.
         """
-        ids = inputs[self.names("input")[0]]
-        if ids.min() < 0 or ids.max() >= (size := vocabulary_of(self.manifest)):  # the runtime would read another row
+        ids, size = inputs[self.tokens], self.vocabulary_size
+        if ids.min() < 0 or ids.max() >= size:  # the runtime would read another row
             raise InputError(f"a token id is {ids.min()} or {ids.max()}, expected 0 to {size - 1}; use the bundle's tokenizer")
         made = self.stepper.run({**inputs, **state})
         after = {name: made.pop(f"{name}_next") for name in self.names("state")}

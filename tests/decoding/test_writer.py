@@ -102,6 +102,13 @@ def test_a_value_out_of_range_is_refused(bundle_folder: Path, options: dict[str,
         spoken(bundle_folder, "a", **options)
 
 
+def test_a_seed_out_of_its_range_is_refused_before_anything_is_shown(bundle_folder: Path) -> None:
+    pieces: list[str] = []
+    with pytest.raises(UsageError, match=r"the seed is 18446744073709551616, expected 0 to 2\^64 - 1"):
+        write_text(bundle_folder, "the ", length=1, seed=2**64, show=pieces.append)
+    assert pieces == []
+
+
 def test_unknown_characters_are_an_error_that_names_them(bundle_folder: Path) -> None:
     with pytest.raises(DataError, match=r"vocabulary has no '\u00e4', '\u2192'"):
         spoken(bundle_folder, "the \u00e4\u2192 dog")

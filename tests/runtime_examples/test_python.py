@@ -257,6 +257,13 @@ def test_captions_are_those_of_edgernn(captioner: Path, ppm: list[Path]) -> None
     assert len({caption.text for caption in wanted}) > 1
 
 
+def test_a_seed_writes_the_caption_of_edgernn(captioner: Path, ppm: list[Path]) -> None:
+    with CaptionWriter(captioner) as writer:
+        wanted = [writer.write(ppm[0], sampler=Sampler(temperature=1.5), seed=seed).text for seed in (1, 2**64 - 1)]
+    for text, seed in zip(wanted, (1, 2**64 - 1), strict=True):
+        assert good(captioner, "--image", ppm[0], "--temperature", 1.5, "--seed", seed, pillow=False) == text + "\n"
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
 def test_pictures_of_other_sizes_are_read_with_pillow(captioner: Path, tmp_path: Path, mode: str) -> None:
     image_module = pytest.importorskip("PIL.Image", reason="needs Pillow")
@@ -455,6 +462,11 @@ def test_every_kind_of_tokens_is_read(of_kind: Path) -> None:
         out = good(of_kind, "--prompt", TEXT, "--length", 200, "--temperature", 2, "--seed", 7, *flags, library=True)
         assert (json.loads(out)["text"] if flags else out) == (wanted["text"] if flags else lines(TEXT + wanted["text"]))
     assert good(of_kind, "--check", library=True).splitlines()[-1] == "tokenizer        0.0e+00 0 ok"
+
+
+def test_a_prompt_is_shown_as_the_model_reads_it(of_kind: Path) -> None:
+    if json.loads((of_kind / "manifest.json").read_text("utf-8"))["tokenizer"]["kind"] == "word":
+        assert good(of_kind, "--prompt", "one unheard-of", "--length", 0, library=True) == "<unk><unk><unk><unk>\n"
 
 
 def test_without_the_tokenizers_library_text_is_written_all_the_same(of_kind: Path) -> None:
