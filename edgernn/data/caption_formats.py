@@ -2,11 +2,13 @@
 
     coco        {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}
     karpathy    {"images": [{"filename", "filepath", "split", "sentences": [{"raw", "tokens"}]}]}
-    jsonl       a line each: {"image", "caption"} or {"image", "captions": [...]}, with "split" or without
+    jsonl       a line each: {"image", "caption"} or {"image", "captions": [...]}, with "split" or without;
+                or {"file_name", "text"}, as the metadata.jsonl of image folders has it
     flickr8k    a line each: name.jpg#0, a tab, the caption
-    csv         columns image and caption, with split or without, apart by comma, semicolon or tab
+    csv         columns image and caption (or file_name and text), with split or without, apart by comma, semicolon or tab
 
-A reader turns a file into ``CaptionRecord`` and knows nothing of pictures on a disk; ``captions`` looks for those.
+A reader turns a file into ``CaptionRecord`` and knows nothing of pictures on a disk; ``captions`` looks for those. An entry
+that is not usable, as an annotation of a picture that is not there, is an error, or left out and counted.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from edgernn.data import encodings
 from edgernn.errors import DataError
 
 TRAIN = "train"
@@ -34,7 +37,13 @@ _SPLIT_OF = {
 }
 _FLICKR8K_LINE = re.compile(r"([^\t]+)#\d+\t(.*)")
 _DELIMITERS = ",;\t"
+_ADVICE = "; correct it or leave it out"
 _IMAGE, _CAPTION, _SPLIT = "image", "caption", "split"
+_IMAGES, _CAPTIONS = (_IMAGE, "file_name"), (_CAPTION, "text")  # the names under which JSON Lines and CSV have them
+
+
+E = TypeVar("E")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -61,27 +70,29 @@ class CaptionFile:
 
     Attributes:
         path: where it lies.
-        text: its content, without a byte order mark.
+        text: its content, without a byte order mark, its lines ended by newlines.
+        lenient: whether entries that are not usable are left out.
+        left_out: what was wrong with those, each with its place.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lenient: bool = False) -> None:
         """Read a file.
 
         Raises:
             DataError: it cannot be read or is not UTF-8.
         """
-        self.path = path
+        self.path, self.lenient = path, lenient
+        self.left_out: list[str] = []
         try:
             content = path.read_bytes()
-            self.text = content.decode("utf-8-sig")
+            self.text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         except OSError as error:
             raise DataError(f"cannot read the captions {path}: {error.strerror}; give a caption file") from error
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
-            raise DataError(
-                f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line}; "
-                "convert it, for example with: iconv -f latin1 -t utf-8"
-            ) from error
+            raise encodings.refuse(content, error, name=str(path), place=f"in line {line}") from error
+        if "\0" in self.text:
+            raise encodings.refuse(content, None, name=str(path), place=f"at offset {content.index(0)}")
 
     @cached_property
     def json(self) -> Any:
@@ -97,11 +108,21 @@ class CaptionFile:
         """Yield the lines that are not blank, each with its number from 1."""
         for number, line in enumerate(io.StringIO(self.text), start=1):
             if line.strip():
-                yield number, line.rstrip("\r\n")
+                yield number, line.rstrip("\n")
 
     def error(self, place: str, problem: str) -> DataError:
         """Return the error that names a place in this file."""
-        return DataError(f"{self.path}, {place}: {problem}; correct it or leave it out")
+        return DataError(f"{self.path}, {place}: {problem}{_ADVICE}")
+
+    def each(self, entries: Iterable[E], read: Callable[[E], R]) -> Iterator[R]:
+        """Yield what ``read`` makes of each entry; leave out those that it refuses, where the file is read leniently."""
+        for entry in entries:
+            try:
+                yield read(entry)
+            except DataError as error:
+                if not self.lenient:
+                    raise
+                self.left_out.append(str(error).removeprefix(f"{self.path}, ").removesuffix(_ADVICE))
 
 
 @dataclass(frozen=True)
@@ -136,19 +157,26 @@ def _is_coco(file: CaptionFile) -> bool:
 def _read_coco(file: CaptionFile) -> Iterator[CaptionRecord]:
     captions: dict[object, list[str]] = {}
     places: dict[object, tuple[str, str, str]] = {}
-    for index, image in enumerate(file.json["images"]):
-        place = f"images[{index}]"
-        key = _field(file, place, image, "id", (int, str))
+
+    def image(entry: tuple[int, object]) -> None:
+        place = f"images[{entry[0]}]"
+        key = _field(file, place, entry[1], "id", (int, str))
         if key in captions:
             raise file.error(place, f"the id {key!r} is there twice")
+        places[key] = (_field(file, place, entry[1], "file_name", str), _folder(file, place, entry[1]), place)
         captions[key] = []
-        places[key] = (_field(file, place, image, "file_name", str), _folder(file, place, image), place)
-    for index, annotation in enumerate(file.json["annotations"]):
-        place = f"annotations[{index}]"
-        key = _field(file, place, annotation, "image_id", (int, str))
+
+    def annotation(entry: tuple[int, object]) -> None:
+        place = f"annotations[{entry[0]}]"
+        key = _field(file, place, entry[1], "image_id", (int, str))
         if key not in captions:
             raise file.error(place, f"the image_id {key!r} is the id of no image")
-        captions[key].append(_field(file, place, annotation, _CAPTION, str))
+        captions[key].append(_field(file, place, entry[1], _CAPTION, str))
+
+    for _ in file.each(enumerate(file.json["images"]), image):
+        pass
+    for _ in file.each(enumerate(file.json["annotations"]), annotation):
+        pass
     for key, (name, folder, place) in places.items():
         yield CaptionRecord(name, tuple(captions[key]), None, folder, place)
 
@@ -159,13 +187,16 @@ def _is_karpathy(file: CaptionFile) -> bool:
 
 
 def _read_karpathy(file: CaptionFile) -> Iterator[CaptionRecord]:
-    for index, image in enumerate(file.json["images"]):
-        place = f"images[{index}]"
-        name = _field(file, place, image, "filename", str)
-        split = _split(file, place, _field(file, place, image, _SPLIT, str))
-        sentences = _field(file, place, image, "sentences", list)
-        captions = (_sentence(file, f"{place}.sentences[{number}]", each) for number, each in enumerate(sentences))
-        yield CaptionRecord(name, tuple(captions), split, _folder(file, place, image), place)
+    def read(entry: tuple[int, object]) -> CaptionRecord:
+        place = f"images[{entry[0]}]"
+        name = _field(file, place, entry[1], "filename", str)
+        split = _split(file, place, _field(file, place, entry[1], _SPLIT, str))
+        listed = _field(file, place, entry[1], "sentences", list)
+        sentences = [(f"{place}.sentences[{number}]", each) for number, each in enumerate(listed)]
+        captions = tuple(file.each(sentences, lambda sentence: _sentence(file, *sentence)))
+        return CaptionRecord(name, captions, split, _folder(file, place, entry[1]), place)
+
+    yield from file.each(enumerate(file.json["images"]), read)
 
 
 def _sentence(file: CaptionFile, place: str, sentence: object) -> str:
@@ -175,22 +206,30 @@ def _sentence(file: CaptionFile, place: str, sentence: object) -> str:
 
 
 def _is_jsonl(file: CaptionFile) -> bool:
-    return _IMAGE in _object(_parse(file.first_line))
+    return bool(_object(_parse(file.first_line)).keys() & set(_IMAGES))
 
 
 def _read_jsonl(file: CaptionFile) -> Iterator[CaptionRecord]:
-    for number, line in file.lines():
-        place = f"line {number}"
-        record = _parse(line)
-        if isinstance(record, Exception):
-            raise file.error(place, f"it is damaged JSON: {record}") from record
-        name = _field(file, place, record, _IMAGE, str)
-        if "captions" in _object(record):
-            captions = _texts(file, place, _field(file, place, record, "captions", list))
-        else:
-            captions = [_field(file, place, record, _CAPTION, str)]
-        split = None if record.get(_SPLIT) is None else _split(file, place, _field(file, place, record, _SPLIT, str))
-        yield CaptionRecord(name, tuple(captions), split, "", place)
+    yield from file.each(file.lines(), lambda entry: _json_line(file, f"line {entry[0]}", entry[1]))
+
+
+def _json_line(file: CaptionFile, place: str, line: str) -> CaptionRecord:
+    record = _parse(line)
+    if isinstance(record, Exception):
+        raise file.error(place, f"it is damaged JSON: {record}") from record
+    name = _field(file, place, record, _named(record, _IMAGES), str)
+    if "captions" in _object(record):
+        captions = _texts(file, place, _field(file, place, record, "captions", list))
+    else:
+        captions = [_field(file, place, record, _named(record, _CAPTIONS), str)]
+    split = None if record.get(_SPLIT) is None else _split(file, place, _field(file, place, record, _SPLIT, str))
+    return CaptionRecord(name, tuple(captions), split, "", place)
+
+
+def _named(record: object, names: Sequence[str]) -> str:
+    """Return the first of ``names`` that a record or a header has, else the first of all, which is then missing."""
+    fields = record if isinstance(record, list) else _object(record)
+    return next((name for name in names if name in fields), names[0])
 
 
 def _is_flickr8k(file: CaptionFile) -> bool:
@@ -198,11 +237,13 @@ def _is_flickr8k(file: CaptionFile) -> bool:
 
 
 def _read_flickr8k(file: CaptionFile) -> Iterator[CaptionRecord]:
-    for number, line in file.lines():
-        match = _FLICKR8K_LINE.fullmatch(line)
+    def read(entry: tuple[int, str]) -> CaptionRecord:
+        match = _FLICKR8K_LINE.fullmatch(entry[1])
         if match is None:
-            raise file.error(f"line {number}", f"{line[:40]!r} is not of the form name.jpg#0, a tab, the caption")
-        yield CaptionRecord(match[1], (match[2],), None, "", f"line {number}")
+            raise file.error(f"line {entry[0]}", f"{entry[1][:40]!r} is not of the form name.jpg#0, a tab, the caption")
+        return CaptionRecord(match[1], (match[2],), None, "", f"line {entry[0]}")
+
+    yield from file.each(file.lines(), read)
 
 
 def _is_csv(file: CaptionFile) -> bool:
@@ -211,7 +252,8 @@ def _is_csv(file: CaptionFile) -> bool:
 
 def _delimiter(file: CaptionFile) -> str | None:
     """Return what separates the columns, which is what makes the first line a header of the names that must be there."""
-    return next((mark for mark in _DELIMITERS if {_IMAGE, _CAPTION} <= set(_columns(file.first_line, mark))), None)
+    headers = {mark: set(_columns(file.first_line, mark)) for mark in _DELIMITERS}
+    return next((mark for mark, names in headers.items() if names & set(_IMAGES) and names & set(_CAPTIONS)), None)
 
 
 def _columns(header: str, delimiter: str) -> list[str]:
@@ -219,6 +261,11 @@ def _columns(header: str, delimiter: str) -> list[str]:
 
 
 def _read_csv(file: CaptionFile) -> Iterator[CaptionRecord]:
+    yield from file.each(_csv_rows(file), lambda entry: _csv_record(file, *entry))
+
+
+def _csv_rows(file: CaptionFile) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield of each row its place, the names of the columns and the cells."""
     delimiter = _delimiter(file) or ","
     rows = csv.reader(io.StringIO(file.text, newline=""), delimiter=delimiter, strict=True)
     columns: list[str] = []
@@ -233,7 +280,7 @@ def _read_csv(file: CaptionFile) -> Iterator[CaptionRecord]:
         if not columns and any(row):
             columns = [name.strip().lower() for name in row]
         elif any(row):
-            yield _csv_record(file, f"line {start}", columns, row)
+            yield f"line {start}", columns, row
 
 
 def _csv_record(file: CaptionFile, place: str, columns: list[str], row: list[str]) -> CaptionRecord:
@@ -243,7 +290,8 @@ def _csv_record(file: CaptionFile, place: str, columns: list[str], row: list[str
         )
     cells = dict(zip(columns, row, strict=True))
     split = cells.get(_SPLIT, "").strip()
-    return CaptionRecord(cells[_IMAGE].strip(), (cells[_CAPTION],), _split(file, place, split) if split else None, "", place)
+    name, caption = cells[_named(columns, _IMAGES)].strip(), cells[_named(columns, _CAPTIONS)]
+    return CaptionRecord(name, (caption,), _split(file, place, split) if split else None, "", place)
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -8,8 +8,12 @@ The caption file says what the pictures are called; they are looked for in one f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import json
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal, get_args
 
@@ -24,6 +28,7 @@ from edgernn.wanted import expected_one_of
 
 PAD_ID, START_ID, END_ID, UNKNOWN_ID = range(4)  # as the token kind "caption" numbers them
 OnMissing = Literal["error", "skip"]
+_NamesIn = Callable[[Path], dict[str, str]]
 
 _SPECIAL_IDS = (PAD_ID, START_ID, END_ID, UNKNOWN_ID)
 _SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".txt", ".token")
@@ -64,6 +69,7 @@ class CaptionCorpus:
         pictures: in the order of the file, each one once.
         format: the name of the file's format.
         missing: the pictures left out because no file of that name was found.
+        unusable: what was wrong with the entries that were left out, each with its place in the file.
         empty: how many captions were blank and left out.
     """
 
@@ -71,6 +77,7 @@ class CaptionCorpus:
     format: str
     missing: tuple[str, ...]
     empty: int
+    unusable: tuple[str, ...] = ()
 
 
 def read_captions(source: Path, *, images: Path | None = None, on_missing: OnMissing = "error") -> CaptionCorpus:
@@ -81,7 +88,8 @@ def read_captions(source: Path, *, images: Path | None = None, on_missing: OnMis
             one such file (one named ``captions`` goes before the others).
         images: the folder of the pictures; by default that of the caption file, then its subfolders ``images``,
             ``Images`` and ``Flicker8k_Dataset``. In each, the subfolder that a record names is looked into as well.
-        on_missing: what to do with captions of pictures that are not there: raise, or leave them out.
+        on_missing: what to do with captions of pictures that are not there, and with entries that refer to what is not in
+            the file or lack what they must have: raise, or leave them out.
 
     Raises:
         DataError: there is no such file, several, or one of no known format; it is damaged; a picture lies outside the
@@ -92,14 +100,15 @@ def read_captions(source: Path, *, images: Path | None = None, on_missing: OnMis
         raise UsageError(f"on_missing is {on_missing!r}; {expected_one_of(on_missing, get_args(OnMissing))}")
     if images is not None and not images.is_dir():
         raise DataError(f"there is no folder {images}; give the folder of the pictures")
-    file, row = _find(source)
+    file, row = _find(source, lenient=on_missing == "skip")
     merged, empty = _merge(file, row.read(file))
     if not merged:
-        raise DataError(f"{file.path} has no caption ({empty} are blank); give a file with captions")
+        unusable = f", {len(file.left_out)} not usable: {file.left_out[0]}" if file.left_out else ""
+        raise DataError(f"{file.path} has no caption ({empty} are blank{unusable}); give a file with captions")
     folders = [images] if images else [file.path.parent / name for name in _IMAGE_FOLDERS]
-    pictures, missing = [], []
+    pictures, missing, names_in = [], [], cache(_names_in)
     for record in merged:
-        path = _locate(record, folders)
+        path = _locate(record, folders, names_in)
         if path is None:
             missing.append(record.image)
         else:
@@ -109,7 +118,7 @@ def read_captions(source: Path, *, images: Path | None = None, on_missing: OnMis
             f"{len(missing)} of {len(merged)} pictures of {file.path} are missing ({_some(missing)}); looked in "
             f"{', '.join(str(folder) for folder in folders if folder.is_dir())}. Give the folder of the pictures, or skip them"
         )
-    return CaptionCorpus(tuple(pictures), row.name, tuple(missing), empty)
+    return CaptionCorpus(tuple(pictures), row.name, tuple(missing), empty, tuple(file.left_out))
 
 
 def assign_splits(corpus: CaptionCorpus, *, validation_fraction: float) -> tuple[CaptionedPicture, ...]:
@@ -177,10 +186,10 @@ def _check_kind(tokenizer: Tokenizer) -> None:
         raise UsageError(f"the tokenizer is of kind {tokenizer.kind}, expected {CAPTION}; use the one of the captioner")
 
 
-def _find(source: Path) -> tuple[CaptionFile, CaptionFormat]:
+def _find(source: Path, *, lenient: bool) -> tuple[CaptionFile, CaptionFormat]:
     """Return the caption file that ``source`` is or holds, and its format."""
     if not source.is_dir():
-        file = CaptionFile(source)
+        file = CaptionFile(source, lenient=lenient)
         return file, _format(file)
     files = sorted(path for path in source.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
     named = [path for path in files if path.stem.lower() == "captions"]
@@ -188,7 +197,7 @@ def _find(source: Path) -> tuple[CaptionFile, CaptionFormat]:
     if len(found) != 1:
         names = f"{len(found)}: {', '.join(path.name for path in found)}" if found else "none"
         raise DataError(f"the folder {source} must hold exactly one caption file, and has {names}; give the file itself")
-    file = CaptionFile(found[0])
+    file = CaptionFile(found[0], lenient=lenient)
     return file, _format(file)
 
 
@@ -205,9 +214,23 @@ def _format(file: CaptionFile) -> CaptionFormat:
         return row
     if not file.first_line:
         raise DataError(f"{file.path} is empty; give a file with captions")
+    fields = _fields_of_lines(file)
+    if fields:
+        wanted = "image and caption, or file_name and text"
+        raise DataError(f"{file.path} is JSON Lines with the fields {', '.join(fields)}; expected {wanted}")
     if file.first_line.lstrip().startswith(("{", "[")) and isinstance(file.json, Exception):
         raise DataError(f"{file.path} is damaged JSON: {file.json}; get it again") from file.json
     raise DataError(f"{file.path} begins with {file.first_line[:40]!r}, which is no caption format; {_EXPECTED}")
+
+
+def _fields_of_lines(file: CaptionFile) -> list[str]:
+    """Return the fields of the first of several lines that are a JSON object each; none where the file is otherwise."""
+    try:
+        records = [json.loads(line) for _, line in islice(file.lines(), 2)]
+    except (ValueError, RecursionError):
+        return []
+    objects = [record for record in records if isinstance(record, dict)]
+    return list(objects[0]) if len(objects) > 1 else []
 
 
 def _merge(file: CaptionFile, records: Iterator[CaptionRecord]) -> tuple[list[CaptionRecord], int]:
@@ -219,7 +242,7 @@ def _merge(file: CaptionFile, records: Iterator[CaptionRecord]) -> tuple[list[Ca
         lines = [" ".join(caption.split()) for caption in record.captions]
         captions = tuple(line for line in lines if line)
         empty += len(lines) - len(captions)
-        key = record.folder, record.image
+        key = unicodedata.normalize("NFC", record.folder), unicodedata.normalize("NFC", record.image)
         known = merged.setdefault(key, replace(record, captions=()))
         if known.split != record.split:
             raise file.error(record.place, f"{record.image} is in split {record.split}, and in {known.split} before")
@@ -241,19 +264,41 @@ def _check_name(file: CaptionFile, record: CaptionRecord) -> None:
         raise file.error(record.place, "a text holds half of a surrogate pair, which is no character") from error
 
 
-def _locate(record: CaptionRecord, folders: Sequence[Path]) -> Path | None:
-    for folder in folders:
-        for path in (folder / record.image, folder / record.folder / record.image):
-            try:
-                if path.is_file():
-                    return path
-            except OSError:  # a name longer than the system allows is a name that no file has
-                continue
-    return None
+def _locate(record: CaptionRecord, folders: Sequence[Path], names_in: _NamesIn) -> Path | None:
+    """Find a picture by its name as it is spelled, else by a name that is equal in Unicode (NFC, NFD)."""
+    places = [(folder, inner) for folder in folders for inner in (record.image, f"{record.folder}/{record.image}")]
+    for folder, inner in places:
+        try:
+            if (folder / inner.lstrip("/")).is_file():
+                return folder / inner.lstrip("/")
+        except OSError:  # a name longer than the system allows is a name that no file has
+            continue
+    if all(part.isascii() for part in (record.image, record.folder)):
+        return None  # which has one form
+    return next((path for folder, inner in places if (path := _equal_name(folder, inner, names_in)) is not None), None)
+
+
+def _equal_name(folder: Path, inner: str, names_in: _NamesIn) -> Path | None:
+    """Return the file below ``folder`` whose path is equal to ``inner`` but for the normal form of its characters."""
+    for part in PurePosixPath(inner.lstrip("/")).parts:
+        found = names_in(folder).get(unicodedata.normalize("NFC", part))
+        if found is None:
+            return None
+        folder = folder / found
+    return folder if folder.is_file() else None
+
+
+def _names_in(folder: Path) -> dict[str, str]:
+    """Return the names in a folder by their composed form."""
+    try:
+        return {unicodedata.normalize("NFC", path.name): path.name for path in sorted(folder.iterdir(), reverse=True)}
+    except OSError:
+        return {}
 
 
 def _split_by_name(pictures: Sequence[CaptionedPicture], fraction: float) -> tuple[CaptionedPicture, ...]:
-    places = [int.from_bytes(hashlib.sha256(picture.name.encode()).digest()[:8], "big") for picture in pictures]
+    names = [unicodedata.normalize("NFC", picture.name).encode() for picture in pictures]
+    places = [int.from_bytes(hashlib.sha256(name).digest()[:8], "big") for name in names]
     bound = min(max(int(fraction * 2**64), min(places) + 1), max(places))
     return tuple(
         replace(picture, split=VALIDATION if place < bound else TRAIN) for picture, place in zip(pictures, places, strict=True)

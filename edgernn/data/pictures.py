@@ -62,8 +62,9 @@ def open_picture(path: Path) -> Picture:
     """Read a picture file as it is meant to be seen.
 
     The content decides, not the name. An animation gives its first frame; the rotation that a camera noted is applied;
-    transparency lies on white. Greys of 16 and 32 bits count as parts of 65535, float greys as parts of 1, 255 or 65535,
-    whichever is the least that holds them all; higher ones as parts of the highest. What is below 0 is black.
+    transparency lies on white. Greys of 16 bits count as parts of 65535. Those of 32 bits, whose files do not say what white
+    is, count as parts of 255 or 65535, float greys as parts of 1, 255 or 65535, whichever is the least that holds them all;
+    higher ones as parts of the highest. What is below 0 is black.
 
     Args:
         path: the file.
@@ -80,7 +81,7 @@ def open_picture(path: Path) -> Picture:
         opened = image_module.open(file, formats=_formats())
         _check_pixels(path, opened.size)
         opened.load()
-        picture = _to_rgb(_upright(opened, image_module), image_module)
+        picture = _to_rgb(_upright(opened, image_module), image_module, whites=_whites(opened))
     picture.info.clear()  # else a rotation that is applied would be noted still
     return picture
 
@@ -205,9 +206,9 @@ def _orientation(picture: Picture) -> int:
     return noted if isinstance(noted, int) else 1  # as it stands
 
 
-def _to_rgb(picture: Picture, image_module: ModuleType) -> Picture:
+def _to_rgb(picture: Picture, image_module: ModuleType, *, whites: tuple[int, ...]) -> Picture:
     if picture.mode.startswith(("I", "F")):
-        converted: Picture = image_module.fromarray(_grey_bytes(picture)).convert("RGB")
+        converted: Picture = image_module.fromarray(_grey_bytes(picture, whites)).convert("RGB")
     elif picture.has_transparency_data:
         layer = picture.convert("RGBA")
         white = image_module.new("RGBA", layer.size, "white")
@@ -217,13 +218,20 @@ def _to_rgb(picture: Picture, image_module: ModuleType) -> Picture:
     return converted
 
 
-def _grey_bytes(picture: Picture) -> Pixels:
+def _grey_bytes(picture: Picture, whites: tuple[int, ...]) -> Pixels:
     """Scale greys of more than 8 bits, ``[H, W]``, to uint8 ``[H, W]``; the value that a PNG calls transparent is white."""
     greys = np.asarray(picture).astype(np.float32)  # [H, W]
     clear = greys == picture.info.get("transparency", np.nan)  # [H, W]
-    whites = (1, 255, 65535) if picture.mode.startswith("F") else (65535,)
     greys = np.nan_to_num(greys, nan=0, posinf=np.inf, neginf=0)
     highest = greys[np.isfinite(greys)].max(initial=0)
     white = next((white for white in whites if highest <= white), highest)
     scaled = np.rint(greys.clip(0, white) * (255 / white))  # [H, W]
     return np.where(clear, 255, scaled).astype(np.uint8)
+
+
+def _whites(picture: Picture) -> tuple[int, ...]:
+    """Return the greys that may be white, the least that holds all of a picture's being it; see ``open_picture``."""
+    if picture.mode.startswith("F"):
+        return (1, 255, 65535)
+    of_32_bits = picture.mode == "I" and picture.format != "PNG"  # some versions of Pillow open a PNG of 16 bits so
+    return (255, 65535) if of_32_bits else (65535,)

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from edgernn import storage
-from edgernn.data import python_docs
+from edgernn.data import encodings, python_docs
 from edgernn.errors import DataError, StorageError, UsageError
 
 STANDARD_INPUT = "-"
@@ -157,11 +157,12 @@ def _read_file(path: Path, name: str) -> Iterator[str]:
 
 def _read_text(file: BinaryIO, name: str) -> Iterator[str]:
     offset = 0  # of the first byte not yet decoded
-    pending = b""
+    pending = head = b""
     while True:
         block = file.read(_READ_BYTES)
         pending += block
-        text, used = _decode(pending, name, offset=offset, final=not block)
+        head = head or block
+        text, used = _decode(pending, name, offset=offset, final=not block, head=head)
         if offset == 0:
             text = text.removeprefix(_BYTE_ORDER_MARK)
         if text:
@@ -172,15 +173,12 @@ def _read_text(file: BinaryIO, name: str) -> Iterator[str]:
         pending = pending[used:]
 
 
-def _decode(content: bytes, name: str, *, offset: int, final: bool) -> tuple[str, int]:
+def _decode(content: bytes, name: str, *, offset: int, final: bool, head: bytes) -> tuple[str, int]:
     """Return the complete characters of ``content``, which begins at ``offset`` of the file, and their bytes."""
     nul = content.find(b"\0")
     if nul >= 0:
-        raise DataError(f"{name} has a NUL byte at offset {offset + nul}, so it is no plain text; {_EXPECTED}")
+        raise encodings.refuse(content, None, name=name, place=f"at offset {offset + nul}", head=head)
     try:
         return codecs.utf_8_decode(content, "strict", final)
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name} is not UTF-8: byte 0x{content[error.start]:02x} at offset {offset + error.start}; "
-            "convert it, for example with: iconv -f latin1 -t utf-8"
-        ) from error
+        raise encodings.refuse(content, error, name=name, place=f"at offset {offset + error.start}", head=head) from error

@@ -18,6 +18,7 @@ import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
 from edgernn.data.pieces import cut_pieces
+from edgernn.data.unspaced import UNSPACED_WORD, spaced
 from edgernn.errors import DataError, UsageError
 from edgernn.wanted import expected_one_of
 
@@ -30,11 +31,18 @@ PAD = "<pad>"
 START = "<start>"
 END = "<end>"
 # Words and runs of punctuation take one space before them; newlines stand alone. Spelled with \p classes because \w
-# means ASCII only in JavaScript, where web hosts read the same file.
-WORD_PATTERN = r" ?[\p{L}\p{M}\p{N}_]+| ?[^\s\p{L}\p{M}\p{N}_]+|\n|[^\S\n]+"
+# means ASCII only in JavaScript, where web hosts read the same file. Byte pairs are learned within such words.
+_RUN_PATTERN = r" ?[\p{L}\p{M}\p{N}_]+| ?[^\s\p{L}\p{M}\p{N}_]+|\n|[^\S\n]+"
+# The same, but of scripts without spaces a character is a word.
+WORD_PATTERN = rf" ?{UNSPACED_WORD}| ?(?:{spaced('L', 'M', 'N')}|_)+| ?[^\s\p{{L}}\p{{M}}\p{{N}}_]+|\n|[^\S\n]+"
 # A word of a caption: "don't" and "t-shirt" are one word each; what stands between two words is dropped.
 # Its apostrophes are ' and U+2019, its hyphens - and U+2010, which NFKC makes of U+2011.
-CAPTION_PATTERN = r"[\p{L}\p{M}\p{N}]+(?:[" "'\u2019\u2010-" r"][\p{L}\p{M}\p{N}]+)*"
+_JOINED = "['\u2019\u2010-]"
+_LETTERS = f"(?:{spaced('L', 'M', 'N')})+"
+CAPTION_PATTERN = f"{UNSPACED_WORD}|{_LETTERS}(?:{_JOINED}{_LETTERS})*"
+# What stood in their place before scripts without spaces were cut; files and runs of then go on working.
+_FORMER_WORDS = {WORD_PATTERN: _RUN_PATTERN}
+_FORMER_WORDS[CAPTION_PATTERN] = r"[\p{L}\p{M}\p{N}]+(?:[" "'\u2019\u2010-" r"][\p{L}\p{M}\p{N}]+)*"
 _CAPTION_TOKENS = (PAD, START, END, UNKNOWN)
 _CODE_POINTS = 0x110000
 
@@ -90,7 +98,8 @@ def kind_of(tokenizer: tokenizers.Tokenizer) -> str:
     """Return the kind whose pipeline and vocabulary a tokenizer has, or ``"custom"`` when it was made elsewhere."""
     structure, vocabulary, merges = _anatomy(tokenizer)
     for name, kind in KINDS.items():
-        if structure == _anatomy(kind.pipeline())[0] and kind.owns(vocabulary, merges):
+        own = _anatomy(kind.pipeline())[0]
+        if structure in (own, _as_it_was(own)) and kind.owns(vocabulary, merges):
             return name
     return CUSTOM
 
@@ -112,6 +121,15 @@ def _anatomy(tokenizer: tokenizers.Tokenizer) -> tuple[dict[str, Any], dict[str,
     return structure, model.pop("vocab", {}), model.pop("merges", [])
 
 
+def _as_it_was(structure: dict[str, Any]) -> dict[str, Any]:
+    """Return a structure with the pattern that stood in it before."""
+    pattern = (structure["pre_tokenizer"] or {}).get("pattern", {})
+    if pattern.get("Regex") not in _FORMER_WORDS:
+        return structure
+    former = {"Regex": _FORMER_WORDS[pattern["Regex"]]}
+    return {**structure, "pre_tokenizer": {**structure["pre_tokenizer"], "pattern": former}}
+
+
 def _char_pipeline() -> tokenizers.Tokenizer:
     tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.decoder = decoders.Fuse()
@@ -127,14 +145,14 @@ def _byte_pipeline() -> tokenizers.Tokenizer:
 
 def _word_pipeline() -> tokenizers.Tokenizer:
     tokenizer = tokenizers.Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = _split_words()
+    tokenizer.pre_tokenizer = _split(WORD_PATTERN)
     tokenizer.decoder = decoders.Fuse()
     return tokenizer
 
 
 def _bpe_pipeline() -> tokenizers.Tokenizer:
     tokenizer = tokenizers.Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_split_words(), _byte_level()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_split(_RUN_PATTERN), _byte_level()])
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
@@ -152,8 +170,8 @@ def _byte_level() -> pre_tokenizers.ByteLevel:
     return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 
 
-def _split_words() -> pre_tokenizers.Split:
-    return pre_tokenizers.Split(Regex(WORD_PATTERN), behavior="isolated")
+def _split(pattern: str) -> pre_tokenizers.Split:
+    return pre_tokenizers.Split(Regex(pattern), behavior="isolated")
 
 
 def _learn_char(chunks: Iterable[str], limits: Limits) -> models.Model:

@@ -179,6 +179,8 @@ def _pictures(data: CaptionData, folder: Path, *, size: int, tell: Callable[[str
     if corpus.missing:
         shown = ", ".join(corpus.missing[:3])
         tell(f"left out the captions of {len(corpus.missing)} missing pictures: {shown}")
+    if corpus.unusable:
+        tell(f"left out {len(corpus.unusable)} entries that are not usable: {'; '.join(corpus.unusable[:3])}")
     if corpus.empty:
         tell(f"left out {corpus.empty} empty captions")
     found = assign_splits(corpus, validation_fraction=data.validation_fraction)

@@ -231,7 +231,49 @@ def test_damaged_karpathy(path: list[str | int], value: object, problem: str, tm
 
 def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
     assert "is not UTF-8: byte 0xe9 in line 2; convert it" in told("image,caption\na,caf\u00e9\n".encode("latin-1"), tmp_path)
-    assert "is not UTF-8: byte 0xff in line 1" in told("image,caption\n".encode("utf-16"), tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_file_that_is_wide_is_named_as_what_it_is(encoding: str, tmp_path: Path) -> None:
+    name = encoding.replace("-le", "le").replace("-be", "be")
+    expected = f"is {encoding[:6].upper()}, expected UTF-8; convert it with: iconv -f {name} -t utf-8"
+    assert expected in told(("image,caption\n" + "p.jpg,dog\n" * 9).encode(encoding), tmp_path)
+
+
+def test_lines_may_end_with_carriage_returns(tmp_path: Path) -> None:
+    for end in ("\r", "\r\n", "\n"):
+        found = read(end.join(("image,caption", "a.jpg,dog", "b.jpg,cat", "")), tmp_path)
+        assert [(record.image, record.captions) for record in found] == [("a.jpg", ("dog",)), ("b.jpg", ("cat",))]
+
+
+def test_the_names_of_image_folders(tmp_path: Path) -> None:
+    lines = '{"file_name": "a.jpg", "text": "a dog"}\n{"file_name": "b.jpg", "text": "a cat"}\n'
+    expected = [("a.jpg", ("a dog",)), ("b.jpg", ("a cat",))]
+    assert [(record.image, record.captions) for record in read(lines, tmp_path)] == expected
+    assert [(r.image, r.captions) for r in read("file_name,text\na.jpg,a dog\nb.jpg,a cat\n", tmp_path)] == expected
+
+
+def test_what_is_not_usable_is_left_out_where_the_file_is_read_leniently(tmp_path: Path) -> None:
+    coco = {
+        "images": [{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}],
+        "annotations": [
+            {"image_id": 1, "caption": "a dog"},
+            {"image_id": 9, "caption": "x"},
+            {"image_id": 2, "caption": None},
+            {"image_id": 2, "caption": "a cat"},
+        ],
+    }
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(coco), encoding="utf-8")
+    file = CaptionFile(path, lenient=True)
+    row = recognise(file)
+    assert row is not None
+    assert [(record.image, record.captions) for record in row.read(file)] == [("a.jpg", ("a dog",)), ("b.jpg", ("a cat",))]
+    assert file.left_out == [
+        "images[1]: the id 1 is there twice",
+        "annotations[1]: the image_id 9 is the id of no image",
+        "annotations[2]: the field 'caption' is missing, expected str",
+    ]
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -297,3 +298,42 @@ def test_a_link_to_a_folder_of_pictures_is_followed(tmp_path: Path) -> None:
     assert [picture.path for picture in read_captions(file).pictures] == [
         file.parent / "images" / name for name in ("a.jpg", "b.jpg")
     ]
+
+
+NAME = "h\u00e4us.jpg"
+
+
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+def test_names_are_equal_in_every_normal_form(written: str, on_disk: str, tmp_path: Path) -> None:
+    folder = tmp_path / "images" / unicodedata.normalize(on_disk, "\u00fc")
+    folder.mkdir(parents=True)
+    (folder / unicodedata.normalize(on_disk, NAME)).touch()
+    name = unicodedata.normalize(written, f"\u00fc/{NAME}")
+    (tmp_path / "c.csv").write_text(f"image,caption\n{name},a house\n", encoding="utf-8")
+    (picture,) = read_captions(tmp_path / "c.csv").pictures
+    assert picture.path == folder / unicodedata.normalize(on_disk, NAME)
+
+
+def test_a_picture_that_is_spelled_two_ways_is_one(tmp_path: Path) -> None:
+    (tmp_path / NAME).touch()
+    lines = [f"{unicodedata.normalize(form, NAME)},a house" for form in ("NFC", "NFD")]
+    (tmp_path / "c.csv").write_text("\n".join(["image,caption", *lines]), encoding="utf-8")
+    (picture,) = read_captions(tmp_path / "c.csv").pictures
+    assert picture.captions == ("a house", "a house")
+
+
+def test_json_lines_of_other_fields_are_named(tmp_path: Path) -> None:
+    (tmp_path / "c.jsonl").write_text('{"url": "a", "alt": "b"}\n{"url": "c", "alt": "d"}\n', encoding="utf-8")
+    assert "is JSON Lines with the fields url, alt; expected image and caption" in told(tmp_path / "c.jsonl")
+
+
+def test_entries_that_refer_to_nothing_are_left_out_with_missing_pictures(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    annotations = [{"image_id": 1, "caption": "a dog"}, {"image_id": 9, "caption": "x"}]
+    document = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": annotations}
+    (tmp_path / "c.json").write_text(json.dumps(document), encoding="utf-8")
+    assert "the image_id 9 is the id of no image" in told(tmp_path / "c.json")
+    corpus = read_captions(tmp_path / "c.json", on_missing="skip")
+    assert [picture.name for picture in corpus.pictures] == ["a.jpg"]
+    assert corpus.unusable == ("annotations[1]: the image_id 9 is the id of no image",)

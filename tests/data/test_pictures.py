@@ -101,6 +101,15 @@ def test_greys_of_16_bits_keep_their_range(suffix: str, tmp_path: Path) -> None:
     assert greys(tmp_path / f"a.{suffix}") == [0, 0, 1, 1, 128, 255, 255]
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0, 128, 255], [0, 128, 255]), ([0, 257, 65535], [0, 1, 255]), ([0, 70000, 140000], [0, 128, 255])],
+)
+def test_greys_of_32_bits_have_the_least_white_that_holds_them(values: list[int], expected: list[int], tmp_path: Path) -> None:
+    Image.fromarray(np.array([values], np.int32)).save(tmp_path / "a.tif")
+    assert greys(tmp_path / "a.tif") == expected
+
+
 def test_big_endian_greys_of_16_bits(tmp_path: Path) -> None:
     data = np.array([[0, 257, 65535]], ">u2").tobytes()
     Image.frombytes("I;16B", (3, 1), data).save(tmp_path / "a.tiff")

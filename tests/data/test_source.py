@@ -165,7 +165,7 @@ def test_a_binary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("block", [1, 4, 5, 6, 100])
 @pytest.mark.parametrize(
     ("content", "offset", "byte"),
-    [(b"ok \xc3\xa9 \xe9t\xe9", 6, "e9"), (b"\xef\xbb\xbfcaf\xe9", 6, "e9"), (b"\xff\xfea", 0, "ff")],
+    [(b"ok \xc3\xa9 \xe9t\xe9", 6, "e9"), (b"\xef\xbb\xbfcaf\xe9", 6, "e9"), (b"\xffa", 0, "ff")],
 )
 def test_a_file_that_is_not_utf8(
     content: bytes, offset: int, byte: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -174,7 +174,8 @@ def test_a_file_that_is_not_utf8(
     path = tmp_path / "input.txt"
     path.write_bytes(content)
     assert message(path) == (
-        f"{path} is not UTF-8: byte 0x{byte} at offset {offset}; convert it, for example with: iconv -f latin1 -t utf-8"
+        f"{path} is not UTF-8: byte 0x{byte} at offset {offset}; convert it from the encoding "
+        "that it was saved in, for example, where that is latin1, with: iconv -f latin1 -t utf-8 FILE > NEW"
     )
 
 
@@ -187,3 +188,19 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Path, "open", refuse)
     assert message(path).startswith(f"cannot read {path}: Permission denied; ")
+
+
+@pytest.mark.parametrize("text", ["The quick brown fox\n" * 300, "\u0411\u044b\u043b \u0434\u043e\u043c.\n" * 300])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("block", [100, 1 << 20])
+def test_wide_text_is_named_as_what_it_is(
+    text: str, encoding: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_READ_BYTES", block)
+    path = tmp_path / "input.txt"
+    path.write_bytes(text.encode(encoding))
+    if "\u0411" in text and encoding in {"utf-16-le", "utf-16-be"}:
+        return  # without a mark, letters that are not Latin have no zeros to tell by
+    name = encoding.replace("-le", "le").replace("-be", "be")
+    told = f"is {encoding[:6].upper()}, expected UTF-8; convert it with: iconv -f {name} -t utf-8 FILE > NEW"
+    assert message(path) == f"{path} {told}"

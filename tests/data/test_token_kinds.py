@@ -97,7 +97,7 @@ def test_a_caption_is_its_words_in_lower_case_one_space_apart() -> None:
         ("Nai\u0308ve \ufb01sh \uff21\uff22 \u00bd", "na\u00efve fish ab 1 2"),  # composed, and compatible forms
         (
             "\u65e5\u672c\u8a9e\u3002 \u0928\u092e\u0938\u094d\u0924\u0947",
-            "\u65e5\u672c\u8a9e \u0928\u092e\u0938\u094d\u0924\u0947",
+            "\u65e5 \u672c \u8a9e \u0928\u092e\u0938\u094d\u0924\u0947",
         ),
         ("dog_house cat/dog 3.5 a.m.", "dog house cat dog 3 5 a m"),
         ("non\u2011stop -word- ''quoted'' dogs'", "non\u2010stop word quoted dogs"),

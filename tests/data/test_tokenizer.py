@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,7 @@ TEXT = "The cat sat.\nThe cat -- na\u00efve \u2192 sat!\n\n\tIt's  3 \U0001f600 
 TOKENIZERS = {kind: Tokenizer.build([TEXT], kind, minimum_count=1, vocabulary_size=300) for kind in TOKEN_KINDS}
 CUSTOM = '{"model": {"type": "WordLevel", "vocab": {"cat": 0}, "unk_token": "<unk>"}}'
 
-CAPTION_WORDS = ("the", "cat", "sat", "na\u00efve", "it's", "3", "o'clock", "\u00e9", "\u65e5\u672c")
+CAPTION_WORDS = ("the", "cat", "sat", "na\u00efve", "it's", "3", "o'clock", "\u00e9", "\u65e5", "\u672c")
 
 # Texts whose symbols are all known: any text for byte and bpe; known characters for char; lines of TEXT for word; words of
 # it, as captions spell them, for caption.
@@ -276,3 +277,50 @@ def test_unknown_pieces_of_another_make() -> None:
     assert tokenizer.encode("the dog sat", on_unknown="skip").tolist() == [1, 4]
     unigram = tokenizers.Tokenizer(models.Unigram([("<x>", 0.0), ("a", -1.0)], unk_id=0))
     assert Tokenizer.from_json(unigram.to_str()).unknown_id == 0
+
+
+@pytest.mark.parametrize(
+    ("sentences", "unseen", "words"),
+    [
+        (
+            [f"\u4e00\u53ea{c}\u72d7\u5728\u8349\u5730\u4e0a\u8dd1\n" for c in "\u767d\u9ed1\u9ec4\u5927\u5c0f"],
+            "\u4e00\u53ea\u767d\u72d7\u8dd1",
+            13,
+        ),
+        (["\u3053\u308c\u306f\u30da\u30f3\u3067\u3059\n"], "\u30da\u30f3\u306f\u3053\u308c", 7),
+        (
+            ["\u0e2b\u0e21\u0e32\u0e27\u0e34\u0e48\u0e07\n"],
+            "\u0e27\u0e34\u0e48\u0e07\u0e2b\u0e21\u0e32",
+            5,
+        ),  # marks stay with their letter
+        (["\u1780\u17b6\u179a\n"], "\u179a\u1780\u17b6", 2),
+        (["\u0e81\u0eb2\u0e99\n"], "\u0e99\u0e81\u0eb2", 3),
+        (["\u1019\u103c\u1014\n"], "\u1014\u1019\u103c", 2),
+    ],
+)
+@pytest.mark.parametrize("kind", ["caption", "word"])
+def test_scripts_without_spaces_are_cut_into_characters(sentences: list[str], unseen: str, words: int, kind: str) -> None:
+    tokenizer = Tokenizer.build(sentences * 2, kind)
+    special = {"caption": 4, "word": 2}[kind]  # of words, <unk> and the newline
+    assert tokenizer.vocabulary_size == words + special
+    ids = tokenizer.encode(unseen)
+    assert "<unk>" not in [tokenizer.token(int(id_)) for id_ in ids]
+    assert tokenizer.decode(ids).replace(" ", "") == unseen
+    assert tokenizer.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern"),
+    [
+        ("word", r" ?[\p{L}\p{M}\p{N}_]+| ?[^\s\p{L}\p{M}\p{N}_]+|\n|[^\S\n]+"),
+        ("caption", r"[\p{L}\p{M}\p{N}]+(?:[" "'\u2019\u2010-" r"][\p{L}\p{M}\p{N}]+)*"),
+    ],
+)
+def test_a_tokenizer_with_the_pattern_of_before_is_still_of_its_kind(kind: str, pattern: str, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    Tokenizer.build(["a dog a dog \u4e00\u53ea \u4e00\u53ea\n"] * 2, kind).save(path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["pre_tokenizer"]["pattern"] = {"Regex": pattern}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert Tokenizer.load(path).kind == kind
+    assert len(Tokenizer.load(path).encode("\u4e00\u53ea", on_unknown="skip")) == 0, "a run of letters is one word"
