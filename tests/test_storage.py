@@ -9,13 +9,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgernn import storage
+from edgernn import owner, storage
 from edgernn.errors import EdgernnError, StorageError
 
 NAMES = st.text("abc", min_size=1, max_size=3)
@@ -293,3 +294,87 @@ def test_what_systems_leave_is_no_part_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "folder" / ".DS_Store").write_bytes(b"x")
     (tmp_path / "folder" / "b" / "._c").write_bytes(b"x")
     assert (storage.sha256(tmp_path / "folder"), storage.size_bytes(tmp_path / "folder")) == before
+
+
+def mark_of_the_dead() -> str:
+    """Return the mark of a process of this machine that has ended."""
+    code = "from edgernn import owner; print(owner.own_mark())"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_what_a_dead_process_left_is_cleared_by_the_next_that_writes_there(tmp_path: Path) -> None:
+    dead, target = mark_of_the_dead(), tmp_path / "file"
+    plant(tmp_path / f".file.{dead}-0a1b.tmp", {"half": b"1"})
+    (tmp_path / f".file.{dead}-ffff.tmp").write_text("half")
+    (tmp_path / f".file.{dead}-ffff.old").write_text("moved away for what is there now")
+    (tmp_path / f".other.{dead}-ffff.tmp").write_text("beside another file")
+    target.write_text("old")
+    storage.write_text(target, "new")
+    assert names(tmp_path) == [f".other.{dead}-ffff.tmp", "file"]
+    storage.clear(tmp_path)
+    assert names(tmp_path) == ["file"]
+
+
+def test_what_the_living_other_machines_and_other_programs_left_stays(tmp_path: Path) -> None:
+    number, place, start = owner.own_mark().split("-")
+    elsewhere = "000000" if place != "000000" else "000001"
+    kept = [
+        f".file.{owner.own_mark()}-0a1b.tmp",
+        f".file.{number}-{elsewhere}-{start}-0a1b.tmp",
+        ".file.0123abcd.tmp",  # as earlier versions named them: nobody knows whose it is
+        ".file.tmp",
+        ".file.part-0a1b.tmp",
+        "file.1-000000-000000-0a1b.tmp",
+    ]
+    for name in kept:
+        (tmp_path / name).write_text("x")
+    storage.write_text(tmp_path / "file", "new")
+    storage.clear(tmp_path)
+    assert names(tmp_path) == sorted([*kept, "file"])
+
+
+def test_a_file_of_another_machine_that_nobody_touched_for_a_week_is_left_over(tmp_path: Path) -> None:
+    number, place, start = owner.own_mark().split("-")
+    elsewhere = "000000" if place != "000000" else "000001"
+    old, young = tmp_path / f".a.{number}-{elsewhere}-{start}-0000.tmp", tmp_path / ".b.0123abcd.tmp"
+    plant(old, {"inner": b"1"})
+    young.write_text("x")
+    eight_days_ago = time.time() - 8 * 24 * 3600
+    os.utime(old / "inner", (eight_days_ago, eight_days_ago))
+    storage.clear(tmp_path)
+    assert old.exists()  # the folder itself was touched a moment ago
+    os.utime(old, (eight_days_ago, eight_days_ago))
+    storage.clear(tmp_path)
+    assert names(tmp_path) == [young.name]
+
+
+def test_a_folder_that_was_moved_out_of_the_way_by_a_killed_process_comes_back(tmp_path: Path) -> None:
+    dead = mark_of_the_dead()
+    plant(tmp_path / f".bundle.{dead}-0a1b.old", {"manifest": b"1"})
+    plant(tmp_path / f".bundle.{dead}-0a1c.tmp", {"manifest": b"2"})
+    storage.clear(tmp_path, name="bundle")
+    assert names(tmp_path) == ["bundle", "bundle/manifest"]
+    assert (tmp_path / "bundle" / "manifest").read_bytes() == b"1"
+
+
+SWAPPING = """
+import sys
+from pathlib import Path
+from edgernn import storage
+
+own, target = sys.argv[1], Path(sys.argv[2])
+for _ in range(60):
+    with storage.replacing(target) as temporary:
+        temporary.mkdir()
+        for name in ("a", "b", "c"):
+            (temporary / name).write_text(own)
+"""
+
+
+def test_several_processes_that_replace_one_folder_leave_one_of_theirs_whole(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SWAPPING]
+    running = [subprocess.Popen([*command, str(n), str(tmp_path / "target")], stderr=subprocess.PIPE) for n in range(3)]
+    told = [process.communicate()[1].decode() for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0], told
+    assert names(tmp_path) == ["target", "target/a", "target/b", "target/c"]
+    assert len({(tmp_path / "target" / name).read_text() for name in "abc"}) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -68,6 +69,7 @@ def text(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a recurrent language model. Ctrl-C ends the run cleanly; --resume goes on as if it had not stopped."""
+    began = time.perf_counter()  # before torch is loaded, which the minutes count, too
     from edgernn.contract import validated
     from edgernn.training import run_text
     from edgernn.training.terminal import Terminal
@@ -100,5 +102,6 @@ def text(
         device=device,
         reporter=reporter,
         settings=settings_of(context),
+        began=began,
     )
     finish(run, "text", as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -80,6 +81,7 @@ def captions(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train an image captioner. Ctrl-C ends the run cleanly; --resume goes on as if it had not stopped."""
+    began = time.perf_counter()  # before torch is loaded, which the minutes count, too
     from edgernn.contract import validated
     from edgernn.training import run_captions
     from edgernn.training.captions import CaptionOptions
@@ -123,5 +125,6 @@ def captions(
         reporter=reporter,
         tell=tell,
         settings=settings_of(context),
+        began=began,
     )
     finish(run, "captions", as_json=as_json)

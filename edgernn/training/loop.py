@@ -13,13 +13,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from edgernn.errors import TrainingError
 from edgernn.models.weights import not_finite
 from edgernn.training import resume
 from edgernn.training.distributed import World
+from edgernn.training.losses import Losses
+from edgernn.training.optimizer import adamw
 from edgernn.training.options import TrainOptions
 from edgernn.training.pace import Pace
 from edgernn.training.progress import EvaluationReport, Reporter, StepReport
@@ -31,7 +32,6 @@ from edgernn.training.trial import Threads
 _REPORT_EVERY = 10  # steps; also how often the loss is looked at for NaN
 _TELL_EVERY_SECONDS = 2.0
 _PROBE = 1e-6  # of the validation part: its smallest piece
-_BETAS = (0.9, 0.99)
 
 
 class _AbandonedError(Exception):
@@ -50,6 +50,7 @@ class Loop:
         setup: anything the caller wants back from ``resume.load``.
         data: what tells the corpus from another.
         signals: who hears what asks the run to end; None for the loop itself.
+        began: when what leads to the run began, by ``time.perf_counter``; minutes count from there. None: now.
     """
 
     def __init__(
@@ -63,16 +64,17 @@ class Loop:
         setup: dict[str, Any],
         data: str = "",
         signals: Signals | None = None,
+        began: float | None = None,
     ) -> None:
         self.task, self.options, self.world = task, options, world
-        self._path, self._reporter, self._signals = path, reporter, signals
+        self._path, self._reporter, self._signals, self._began = path, reporter, signals, began
         self.device = next(task.model.parameters()).device
-        self.optimizer = _optimizer(task, options, self.device)
+        self.optimizer = adamw(task, options, self.device)
         self.progress = resume.Progress(options=options.model_dump(), setup=setup, data=data)
         self.pace = Pace(options.budget)
         self.signal = 0  # the signal that ended the run, in whichever process it came
         self._threads = Threads(task, self.optimizer, told=options.threads, world=world, budget=options.budget)
-        self._losses: list[Tensor] = []
+        self._losses = Losses(world, options)
         self._tokens = 0
         self._clock = self._reported = self._told = 0.0
         self._finished = False
@@ -118,7 +120,8 @@ class Loop:
             self._signals = self._signals or stack.enter_context(listening())
             stack.enter_context(self._signals.noted())
             stack.enter_context(self._threads.put_back())
-            self._clock = time.perf_counter() - self.progress.seconds
+            now = time.perf_counter()
+            self._clock = now - self.progress.seconds - self.pace.preparing(now - (self._began or now))
             self._reported = self._told = self.progress.seconds
             self._train()
         self.progress.done = not self.interrupted
@@ -138,14 +141,14 @@ class Loop:
                 self._save()
             elif self.pace.save_due(self.progress.seconds):
                 self._save()
-            if share >= 1 or self.signal or self._stale():
+            if share >= 1 or self.signal or 0 < self.options.patience <= self.progress.stale:
                 break
             self._try_threads()
             self._step(share)
             if self.progress.step % _REPORT_EVERY == 0:
-                self._report(share)
+                self._report(share, kept=True)
             elif self.progress.seconds - self._told > _TELL_EVERY_SECONDS:
-                self._tell(share)
+                self._report(share, kept=False)
 
     def _step(self, share: float) -> None:
         rate = learning_rate(share, peak=self.options.peak_rate, warmup=self.options.warmup, floor=self.options.floor)
@@ -156,7 +159,7 @@ class Loop:
         objective.backward()
         nn.utils.clip_grad_norm_(self.task.model.parameters(), self.options.clip)
         self.optimizer.step()
-        self._losses.append(loss.detach())
+        self._losses.add(loss)
         self._tokens += tokens
         self.progress.step += 1
         before = self.progress.seconds
@@ -183,9 +186,6 @@ class Loop:
         fits = share >= 1 or self.pace.evaluation_fits(self.progress.seconds)
         return fits and self._slot(share) > self.progress.evaluations
 
-    def _stale(self) -> bool:
-        return 0 < self.options.patience <= self.progress.stale
-
     def _try_threads(self) -> None:
         found = self._threads.choose(self.progress.seconds, lambda: self._asked() > 0)
         if found:
@@ -197,45 +197,24 @@ class Loop:
         """Measure a piece of the validation part, to know what all of it takes, and decide how much to measure."""
         if self.options.budget.unit != "minutes":
             return
-        began = self._now()
-        covered = self._measured(_PROBE).covered if self.world.leads else 0.0
-        whole = self._now() - began
-        whole /= max(self.world.from_leader((covered,), self.device)[0], _PROBE)
+        whole = self._cost_of_evaluating(_PROBE)
+        if self.pace.affordable(whole) < 1:  # a piece that is a fairer sample of it
+            whole = self._cost_of_evaluating(self.pace.affordable(whole) / 5)
         if math.isinf(self.progress.best):  # later ones have to be comparable
             self.progress.validated = self.pace.affordable(whole)
         self.pace.evaluation = whole * self.progress.validated
 
-    def _settle_losses(self) -> None:
-        """Fold the losses since the last look into the running means, over all processes."""
-        if not self._losses:
-            return
-        losses = self.world.mean(torch.stack(self._losses).float())
-        self._losses.clear()
-        if not torch.isfinite(losses).all():
-            raise TrainingError(
-                f"the loss is {float(losses.mean())} near step {self.progress.step}; the weights saved before are kept. "
-                f"Train again with a smaller --learning-rate than {self.options.peak_rate:g} or a smaller --clip than "
-                f"{self.options.clip:g}"
-            )
-        for loss in losses.tolist():  # one by one: the same sum however the run was interrupted
-            self.progress.loss_sum += loss
-            self.progress.recent.append(loss)
-        self.progress.loss_count += len(losses)
+    def _cost_of_evaluating(self, share: float) -> float:
+        began = self._now()
+        covered = self._measured(share).covered if self.world.leads else 0.0
+        spent = self._now() - began
+        return spent / max(self.world.from_leader((covered,), self.device)[0], _PROBE)
 
-    def _report(self, share: float) -> None:
-        self._reporter_hears(share, kept=True)
-        self._tokens, self._reported = 0, self.progress.seconds
-        self.progress.recent.clear()
-
-    def _tell(self, share: float) -> None:
-        self._reporter_hears(share, kept=False)
-
-    def _reporter_hears(self, share: float, *, kept: bool) -> None:
-        self._settle_losses()
+    def _report(self, share: float, *, kept: bool) -> None:
+        """Tell of the losses since the last report that was kept."""
+        self._losses.settle(self.progress)
         progress = self.progress
         self._told = progress.seconds
-        if not self.world.leads:
-            return
         report = StepReport(
             step=progress.step,
             epoch=self.task.epochs(),
@@ -248,6 +227,9 @@ class Loop:
             unit=self.task.unit,
         )
         (self._reporter.on_step if kept else self._reporter.on_progress)(report)
+        if kept:
+            self._tokens, self._reported = 0, progress.seconds
+            progress.recent.clear()
 
     def _go_on(self) -> bool:
         if self._asked():
@@ -259,14 +241,14 @@ class Loop:
         return False
 
     def _measured(self, share: float) -> Evaluation:
-        """Return what the leader measures; all nan, with nothing covered, where it gave up."""
+        """Return what the leader measures; with nothing covered where it gave up."""
         try:
             return self.task.evaluate(share, self._go_on)
         except _AbandonedError:
             return Evaluation(0.0, 0.0, covered=0.0)
 
     def _evaluate(self, share: float) -> None:
-        self._settle_losses()
+        self._losses.settle(self.progress)
         progress, began = self.progress, self._now()
         found = self._measured(progress.validated) if self.world.leads else Evaluation(0.0, 0.0)
         loss, criterion, covered = self.world.from_leader((found.loss, found.criterion, found.covered), self.device)
@@ -309,7 +291,7 @@ class Loop:
         )
 
     def _save(self) -> None:
-        self._settle_losses()
+        self._losses.settle(self.progress)
         began = self._now()
         extra = {f"task.{name}": tensor for name, tensor in self.task.state().items()}
         extra["random"] = self.world.gather(resume.random_state(self.device)[None].to(self.device), 0)
@@ -317,13 +299,3 @@ class Loop:
             resume.save(self._path, self.progress, model=self.task.model, optimizer=self.optimizer, extra=extra)
         end = self._now()
         self.pace.saved(cost=end - began, at=end)
-
-
-def _optimizer(task: Task, options: TrainOptions, device: torch.device) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019); biases and other vectors are not decayed. ``share`` multiplies a group's rate."""
-    grouped: dict[tuple[float, float], list[Tensor]] = {}
-    for name, parameter in task.model.named_parameters():
-        decay = options.weight_decay if parameter.ndim >= 2 else 0.0
-        grouped.setdefault((decay, task.rate_of(name)), []).append(parameter)
-    groups = [{"params": found, "weight_decay": decay, "share": share} for (decay, share), found in grouped.items()]
-    return torch.optim.AdamW(groups, lr=options.peak_rate, betas=_BETAS, fused=device.type in {"cpu", "cuda"})

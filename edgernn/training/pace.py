@@ -44,6 +44,10 @@ class Pace:
         """The budget in seconds; infinite where it is none of time."""
         return 60 * self.budget.amount if self.budget.unit == "minutes" else float("inf")
 
+    def preparing(self, seconds: float) -> float:
+        """Return how much of the time that it took to begin counts: all of it, but at most half of a budget of minutes."""
+        return 0.0 if self.limit == float("inf") else min(seconds, self.limit / 2)
+
     def share(self, *, step: int, epochs: float, seconds: float) -> float:
         """Return the share of training that is done; 1 or more ends it, with time left for what comes after."""
         if self.budget.unit != "minutes":

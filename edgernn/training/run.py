@@ -65,9 +65,9 @@ class Run:
 
     @property
     def learned(self) -> bool:
-        """Whether the model knows more than how often each token occurs."""
+        """Whether the model knows more than how often each token occurs; True where nothing was measured yet."""
         if self.validation_loss is None or self.unigram_entropy is None:
-            return self.validation_loss is not None
+            return True
         return self.validation_loss < _LEARNED * self.unigram_entropy
 
 
@@ -88,15 +88,19 @@ def run_task(
     reporter: Reporter | None,
     data: str = "",
     signals: Signals | None = None,
+    began: float | None = None,
     resumed: tuple[resume.Progress, dict[str, Tensor]] | None = None,
 ) -> Run:
     """Train ``task`` into the folder ``out``, or go on from what ``resume.load`` read.
 
-    ``data`` tells the corpus from another, ``signals`` hears what asks the run to end.
+    ``data`` tells the corpus from another, ``signals`` hears what asks the run to end. A budget of minutes counts
+    from the moment ``began``.
     """
     with _reporting(reporter, out, here=here, from_step=resumed[0].step if resumed else 0) as hearing:
         path = out / resume.RESUME_FILE
-        loop = Loop(task, options, path=path, world=here, reporter=hearing, setup=setup, data=data, signals=signals)
+        loop = Loop(
+            task, options, path=path, world=here, reporter=hearing, setup=setup, data=data, signals=signals, began=began
+        )
         if resumed:
             loop.restore(*resumed)
         progress = loop.run()

@@ -86,6 +86,7 @@ def train_captions(
     reporter: Reporter | None = None,
     tell: Callable[[str], None] = lambda line: None,
     settings: str | None = None,
+    began: float | None = None,
 ) -> Run:
     """Train a captioner into the folder ``out``.
 
@@ -99,6 +100,7 @@ def train_captions(
         reporter: who hears of the run.
         tell: hears, one line each, how the pictures are prepared.
         settings: left in the folder as ``run.toml``: what the run was told, for whoever wants it again.
+        began: when the command began, by ``time.perf_counter``; a budget of minutes counts from there.
 
     Raises:
         UsageError, DataError, CheckpointError, TrainingError, StorageError: see errors.py.
@@ -128,6 +130,7 @@ def train_captions(
             reporter=reporter,
             data=fingerprint(out / PICTURES),
             signals=signals,
+            began=began,
         )
 
 

@@ -77,6 +77,7 @@ def train_text(
     device: str = "auto",
     reporter: Reporter | None = None,
     settings: str | None = None,
+    began: float | None = None,
 ) -> Run:
     """Train a language model on a text into the folder ``out``.
 
@@ -90,6 +91,7 @@ def train_text(
         device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
         reporter: who hears of the run.
         settings: left in the folder as ``run.toml``: what the run was told, for whoever wants it again.
+        began: when the command began, by ``time.perf_counter``; a budget of minutes counts from there.
 
     Raises:
         UsageError, DataError, TrainingError, StorageError: see errors.py.
@@ -113,6 +115,7 @@ def train_text(
             reporter=reporter,
             data=fingerprint(out / CORPUS),
             signals=signals,
+            began=began,
         )
 
 

@@ -63,7 +63,8 @@ class Terminal:
 
     def close(self) -> None:
         """Take the bar away."""
-        self._try(self._progress.stop)
+        if self._progress.live.is_started:  # which elsewhere would print an empty line
+            self._try(self._progress.stop)
 
     def _print(self, line: str, *, style: str | None = None) -> None:
         self._try(lambda: self._console.print(line, style=style, markup=False, emoji=False, highlight=False))

@@ -1,0 +1,158 @@
+"""Whole runs as processes, stopped by signals at any moment; budgets of minutes; threads; what is printed."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgernn.cli.training import finish
+from edgernn.errors import UsageError
+from edgernn.training import resume
+from edgernn.training.lock import LOCK, locked
+from edgernn.training.options import TrainOptions
+from edgernn.training.run_text import TextSetup, resume_text, train_text
+from edgernn.training.schedule import Budget
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+SMALL = ["--hidden", "16", "--embedding", "8", "--batch", "8", "--chunk", "16", "--mixed", "off"]
+# The command line as it is, but that some function of ours first says where it is, then goes on slowly.
+SLOWED = """
+import sys, time
+from edgernn.cli import app
+from {module} import {owner} as owner
+slowed = owner.{name}
+def slow(*arguments, **named):
+    print("here", flush=True)
+    time.sleep(0.5)
+    return slowed(*arguments, **named)
+owner.{name} = {wrapped}
+sys.argv = ["edgernn", *sys.argv[1:]]
+app.main()
+"""
+PLACES = {
+    "tokenising": ("edgernn.data.tokenizer", "Tokenizer", "build", "staticmethod(slow)"),
+    "the first save": ("edgernn.training", "resume", "save", "slow"),
+    "an evaluation": ("edgernn.training.text", "TextTask", "evaluate", "slow"),
+    "a step": ("edgernn.training.text", "TextTask", "next_loss", "slow"),
+}
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "two.txt"
+    path.write_text("ab" * 4000)
+    return path
+
+
+def _wait_for(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [
+        ("tokenising", signal.SIGTERM),
+        ("the first save", signal.SIGHUP),
+        ("an evaluation", signal.SIGTERM),
+        ("a step", signal.SIGINT),
+    ],
+)
+def test_a_signal_saves_wherever_it_comes_and_leaves_with_128_more(place: str, number: int, text: Path, tmp_path: Path) -> None:
+    module, owner, name, wrapped = PLACES[place]
+    code = SLOWED.format(module=module, owner=owner, name=name, wrapped=wrapped)
+    out = tmp_path / "run"
+    arguments = ["train", "text", "--data", text, "--out", out, "--steps", 40, "--evaluations", 4, *SMALL]
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "here\n"
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, told
+    if place == "tokenising":
+        assert "before there was anything to save; give the same command again" in told
+        assert not list(tmp_path.rglob("*"))[1:]  # beside the text
+    else:
+        assert f"go on with: edgernn train text --out {out} --resume" in told
+        assert resume_text(out).steps == 40
+
+
+def test_a_signal_to_one_of_several_processes_saves_and_ends_all(text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ["train", "text", "--data", text, "--out", out, "--minutes", 5, *SMALL]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m", "edgernn"]
+    process = subprocess.Popen(
+        [*launcher, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        metrics = out / "metrics.jsonl"
+        _wait_for(lambda: metrics.exists() and metrics.stat().st_size > 0)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert told.count("interrupted and saved; go on with") == 1, told
+    assert resume.load(out / resume.RESUME_FILE)[0].step > 0
+
+
+def test_two_trainings_at_once_on_one_folder(text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = TrainOptions(budget=Budget(unit="steps", amount=3), batch=4, chunk=8, evaluations=1)
+    setup = TextSetup(model={"hidden": 4, "embedding": 4, "layers": 1})
+    with locked(out):
+        with pytest.raises(UsageError, match=f"trained into already, by process {os.getpid()} on"):
+            train_text(str(text), out, options=options, setup=setup)
+        assert [path.name for path in out.iterdir()] == [LOCK]
+    train_text(str(text), out, options=options, setup=setup)
+    with locked(out), pytest.raises(UsageError, match=f"trained into already, by process {os.getpid()} on"):
+        resume_text(out, budget=Budget(unit="steps", amount=6))
+    assert resume_text(out, budget=Budget(unit="steps", amount=6)).steps == 6
+    assert not list(out.glob(".*"))
+
+
+def test_a_budget_of_minutes_is_kept_and_threads_are_told(text: Path, tmp_path: Path) -> None:
+    """Six seconds are not enough for all that is asked here; a tenth of them, and what a busy machine adds, is."""
+    out = tmp_path / "run"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    arguments = ["--data", str(text), "--out", str(out), "--minutes", "0.1", "--evaluations", "1000", *SMALL]
+    done = subprocess.run(
+        [sys.executable, "-m", "edgernn", "train", "text", *arguments, "--patience", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"training with \d+ threads? \(gradients tried: ", done.stderr)
+    progress, _ = resume.load(out / resume.RESUME_FILE)
+    assert 3 < progress.seconds < 7.5
+    assert progress.threads >= 1
+    assert "\r" not in done.stderr
+    assert f'"threads": {progress.threads}' in (out / "metrics.jsonl").read_text()
+
+
+def test_a_run_that_was_too_short_says_so(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = TrainOptions(budget=Budget(unit="steps", amount=1), batch=4, chunk=8, evaluations=1)
+    run = train_text(str(text), tmp_path / "run", options=options)
+    assert run.unigram_entropy == pytest.approx(math.log(2))
+    assert not run.learned
+    finish(run, "text", as_json=False)
+    says = r"too short to have learned: \S+ nats/token is no better than guessing .* \(0.69\); train longer"
+    assert re.search(says, capsys.readouterr().err)
+    finish(replace(run, validation_loss=0.1), "text", as_json=False)
+    finish(replace(run, validation_loss=None), "text", as_json=False)
+    assert "too short" not in capsys.readouterr().err
