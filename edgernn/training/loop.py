@@ -183,8 +183,8 @@ class Loop:
         return math.floor(min(share, 1.0) * self.options.evaluations)
 
     def _evaluation_due(self, share: float) -> bool:
-        fits = share >= 1 or self.pace.evaluation_fits(self.progress.seconds)
-        return fits and self._slot(share) > self.progress.evaluations
+        begun = self.progress.step > 0 and self._slot(share) > self.progress.evaluations
+        return begun and (share >= 1 or self.pace.evaluation_fits(self.progress.seconds))
 
     def _try_threads(self) -> None:
         found = self._threads.choose(self.progress.seconds, lambda: self._asked() > 0)

@@ -18,6 +18,7 @@ _FIRST_SAVES = (0.0, 5.0, 15.0, 30.0)  # seconds from the start
 _SAVE_EVERY = 60.0
 _SAVE_SHARE = 0.05  # of the time that saving may take
 _MEMORY = 0.8
+_NOT_YET = 0.999
 _LARGEST_RESERVE = 0.5  # of the budget
 
 
@@ -49,12 +50,16 @@ class Pace:
         return 0.0 if self.limit == float("inf") else min(seconds, self.limit / 2)
 
     def share(self, *, step: int, epochs: float, seconds: float) -> float:
-        """Return the share of training that is done; 1 or more ends it, with time left for what comes after."""
+        """Return the share of training that is done; 1 or more ends it, with time left for what comes after.
+
+        One step is made however little time there is.
+        """
         if self.budget.unit != "minutes":
             return self.budget.progress(step=step, epochs=epochs, seconds=seconds)
         reserve = min(self.evaluation + self.save, _LARGEST_RESERVE * self.limit)
         share = seconds / (self.limit - reserve)
-        return 1.0 if seconds + self.step / 2 > self.limit - reserve else share
+        over = seconds + self.step / 2 > self.limit - reserve
+        return 1.0 if over and step else min(share, 1.0 if step else _NOT_YET)
 
     def stepped(self, seconds: float) -> None:
         """Note what a step took."""

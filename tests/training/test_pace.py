@@ -10,7 +10,7 @@ from edgernn.training.schedule import Budget
 MINUTES, STEPS = Budget(unit="minutes", amount=2), Budget(unit="steps", amount=100)
 
 
-def share(pace: Pace, seconds: float, step: int = 0) -> float:
+def share(pace: Pace, seconds: float, step: int = 1) -> float:
     return pace.share(step=step, epochs=0.0, seconds=seconds)
 
 
@@ -72,3 +72,7 @@ def test_dear_saves_are_seldom() -> None:
     pace.saved(cost=10.0, at=0.0)
     assert not pace.save_due(199.0)
     assert pace.save_due(201.0)
+
+
+def test_one_step_is_made_however_little_time_there_is() -> None:
+    assert share(Pace(MINUTES), 500.0, step=0) < 1 <= share(Pace(MINUTES), 500.0, step=1)
