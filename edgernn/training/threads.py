@@ -16,6 +16,7 @@ from edgernn.training.schedule import Budget
 
 _ROUNDS = 3  # turns of each candidate, so that a load that comes and goes hits all of them
 _HOPELESS = 3.0  # times the fastest's time, after which a candidate has no further turn
+_HOPELESS_START = 10.0  # the same of the first trial, which also starts the threads
 _WORTH = 1.05  # how much faster more threads have to be
 _LONGEST, _SHARE = 3.0, 0.01  # what trying may take: seconds, and a share of the run
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -59,9 +60,14 @@ def fastest(
             if wave and (spent[threads] > _HOPELESS * best * count[threads] or sum(spent.values()) > seconds):
                 continue
             set_threads(threads)
+            began, here = clock(), 0.0
             if not wave:
                 trial()  # the first with so many threads starts them
-            began, here = clock(), 0.0
+                here = clock() - began
+                if best and here > _HOPELESS_START * best:  # so much that no second one is needed
+                    count[threads], spent[threads] = 1, here
+                    continue
+                began, here = clock(), 0.0
             while not here or here < turn:
                 trial()
                 count[threads] += 1
