@@ -4,8 +4,8 @@
 
 #include "session.h"
 
-/* Replay the golden run and the sampler's vectors. Print a line per tensor: name, worst measure, tolerance, ok or FAILED; and one
- * for the vectors, where the bundle has them. `*passed` says whether all are ok. Float files chain on their own state; integer ones start each step from the recorded state, and each layer of a
+/* Replay the golden run and the sampler's vectors. Print a line per tensor: name, worst measure, tolerance, ok or FAILED; then
+ * how many random numbers and choices of the sampler are wrong, and the tokenizer. `*passed` says whether all are ok. Float files chain on their own state; integer ones start each step from the recorded state, and each layer of a
  * state counts by itself. */
 bool check_golden(struct session *session, bool *passed, struct failure *failure);
 

@@ -4,8 +4,13 @@
 
 #include "bundle.h"
 
-/* Replay them and print a line. `*passed` says whether every number and every token is the recorded one; a bundle without vectors
- * prints nothing and passes. */
-bool check_vectors(const struct bundle *bundle, bool *passed, struct failure *failure);
+/* How many random numbers and how many choices of a token are not the recorded ones. */
+struct tally {
+    bool there; /* whether the bundle has vectors */
+    size_t numbers, tokens;
+};
+
+/* Replay the vectors of a bundle, where it has them. */
+bool check_vectors(const struct bundle *bundle, struct tally *tally, struct failure *failure);
 
 #endif

@@ -94,7 +94,7 @@ class Bundle {
     tokenizer_kind = entry.at("kind").string();
     tokenizer_text = entry.at("text").string();
     tokenizer_ids = integers(entry.at("ids"));
-    golden_path = manifest.at("golden").string();
+    if (const Json* golden = manifest.find("golden"); golden != nullptr && !golden->is_null()) golden_path = golden->string();
     if (const Json* vectors = manifest.find("sampler"); vectors != nullptr && !vectors->is_null()) {
       sampler_path = vectors->string();
     }
@@ -113,6 +113,7 @@ class Bundle {
     for (const std::string& known : listed_) {
       if (known == name) return read_bytes(inside(name));
     }
+    if (name.empty()) throw Error("manifest.json names no file for this use; expected one; export the bundle again");
     throw Error((folder_ / name).string() + " is not among the files of the manifest; export the bundle again");
   }
 

@@ -6,9 +6,9 @@
 
 namespace edgernn {
 
-// How many were replayed, and how many of them are not the recorded ones.
+// How many random numbers and how many choices of a token are not the recorded ones.
 struct Tally {
-  std::size_t numbers = 0, tokens = 0, wrong = 0;
+  std::size_t numbers = 0, tokens = 0;
 };
 
 inline std::int64_t replay_choice(const Json& choice) {
@@ -34,13 +34,11 @@ inline std::optional<Tally> replay_vectors(const Bundle& bundle) {
     const auto seed = static_cast<std::uint64_t>(group.at("seed").integer());
     auto position = static_cast<std::uint64_t>(group.at("position").integer());
     for (const Json& value : group.at("values").array()) {
-      tally.wrong += value.number() != uniform_at(seed, position++) ? 1 : 0;
-      ++tally.numbers;
+      tally.numbers += value.number() != uniform_at(seed, position++) ? 1 : 0;
     }
   }
   for (const Json& choice : file.at("tokens").array()) {
-    tally.wrong += replay_choice(choice) != choice.at("token").integer() ? 1 : 0;
-    ++tally.tokens;
+    tally.tokens += replay_choice(choice) != choice.at("token").integer() ? 1 : 0;
   }
   return tally;
 }

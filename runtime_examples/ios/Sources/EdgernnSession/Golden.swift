@@ -19,7 +19,10 @@ public struct Golden {
     public init(_ bundle: ModelBundle) throws {
         self.bundle = bundle
         step = try bundle.graph("step")
-        recorded = try readSafetensors(bundle.read(bundle.manifest.golden), source: bundle.manifest.golden)
+        guard let path = bundle.manifest.golden else {
+            throw BundleError("manifest.json names no golden run; expected one; export the bundle again")
+        }
+        recorded = try readSafetensors(bundle.read(path), source: path)
         steps = try recorded[bundle.tokenInput().name]?.shape.first ?? 0
         for spec in step.inputs { try require(spec, perStep: spec.role == "input") }
         for spec in step.outputs { try isShort(spec) ? requireParts(spec) : require(spec, perStep: true) }

@@ -72,8 +72,7 @@ public struct Manifest: Decodable {
     public let decoding: Decoding
     public let artifacts: [Artifact]
     public let tokenizer: Tokenizer
-    public let golden: String
-    public let initialState, sampler: String?
+    public let golden, initialState, sampler: String?
     public let files: [String: Digest]
 
     enum CodingKeys: String, CodingKey {

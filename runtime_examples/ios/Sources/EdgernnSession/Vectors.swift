@@ -1,10 +1,5 @@
 import Foundation
 
-/// How many of the sampler's vectors were replayed, and how many of them are not the recorded ones.
-public struct Tally {
-    public var numbers = 0, tokens = 0, wrong = 0
-}
-
 /// `sampler.json`; a Double is read exactly from iOS 17 and macOS 14 on.
 private struct Vectors: Decodable {
     struct Numbers: Decodable {
@@ -31,27 +26,29 @@ private struct Vectors: Decodable {
     let tokens: [Choice]
 }
 
-/// Replays random numbers and choices of tokens that every device must make alike; nil where the bundle has none.
-public func replayVectors(_ bundle: ModelBundle) throws -> Tally? {
-    guard let path = bundle.manifest.sampler else { return nil }
+/// Replays random numbers and choices of tokens that every device must make alike. Each line says how many are not the recorded
+/// ones; there is none where the bundle has no vectors.
+public func replayVectors(_ bundle: ModelBundle) throws -> [Line] {
+    guard let path = bundle.manifest.sampler else { return [] }
     let data = try bundle.read(path)
     try refuseNamesTwice(data, source: path)
     guard let file = try? JSONDecoder().decode(Vectors.self, from: data), file.version == 1, file.generator == "splitmix64" else {
         throw BundleError("\(path) is damaged, or not of version 1 and splitmix64; use an example that reads it")
     }
-    var tally = Tally()
+    var numbers = 0, tokens = 0
     for group in file.uniforms {
         for (index, value) in group.values.enumerated() {
-            tally.numbers += 1
-            if value != uniformAt(seed: group.seed, position: group.position &+ UInt64(index)) { tally.wrong += 1 }
+            if value != uniformAt(seed: group.seed, position: group.position &+ UInt64(index)) { numbers += 1 }
         }
     }
     for choice in file.tokens {
         var logits = choice.logits
         try suppress(&logits, choice.suppress)
         let options = Sampling(temperature: choice.temperature, topK: choice.topK, topP: choice.topP)
-        tally.tokens += 1
-        if try sample(logits, options, choice.uniform) != choice.token { tally.wrong += 1 }
+        if try sample(logits, options, choice.uniform) != choice.token { tokens += 1 }
     }
-    return tally
+    return [
+        Line(name: "uniforms", worst: Double(numbers), tolerance: 0),
+        Line(name: "sampler", worst: Double(tokens), tolerance: 0),
+    ]
 }

@@ -47,14 +47,9 @@ struct Misuse: Error, CustomStringConvertible {
 }
 
 func check(_ session: Session) throws -> Int32 {
-    let lines = try Golden(session.bundle).check(session)
+    let lines = try Golden(session.bundle).check(session) + replayVectors(session.bundle)
     for line in lines { print(line.name, line.worst, "of", line.tolerance, line.ok ? "ok" : "FAILED") }
-    let tally = try replayVectors(session.bundle)
-    if let tally {
-        let verdict = tally.wrong == 0 ? "ok" : "FAILED"
-        print("sampler \(tally.numbers) numbers, \(tally.tokens) tokens, \(tally.wrong) wrong \(verdict)")
-    }
-    return lines.allSatisfy(\.ok) && tally?.wrong ?? 0 == 0 ? 0 : 1
+    return lines.allSatisfy(\.ok) ? 0 : 1
 }
 
 func time(_ session: Session, steps: Int) throws {

@@ -1,11 +1,11 @@
 package edgernn
 
-/** How many of the sampler's vectors were replayed, and how many of them are not the recorded ones. */
-data class Tally(val numbers: Int, val tokens: Int, val wrong: Int)
-
-/** Replays `sampler.json`: random numbers and choices of tokens that every device must make alike; null where there is none. */
-fun replayVectors(bundle: Bundle): Tally? {
-    val file = bundle.vectors() ?: return null
+/**
+ * Replays `sampler.json`: random numbers and choices of tokens that every device must make alike. Each line says how many are not
+ * the recorded ones; there is none where the bundle has no vectors.
+ */
+fun replayVectors(bundle: Bundle): List<Line> {
+    val file = bundle.vectors() ?: return emptyList()
     if (file["version"].long != 1L || file["generator"].string != "splitmix64") {
         throw BundleError("the sampler's vectors are not of version 1 and splitmix64; use an example that reads them")
     }
@@ -15,7 +15,7 @@ fun replayVectors(bundle: Bundle): Tally? {
         group["values"].list.mapIndexed { index, value -> value.number == uniformAt(seed, position + index) }
     }
     val tokens = file["tokens"].list.map { choice -> replayChoice(choice).toLong() == choice["token"].long }
-    return Tally(numbers.size, tokens.size, (numbers + tokens).count { !it })
+    return listOf("uniforms" to numbers, "sampler" to tokens).map { (name, right) -> Line(name, right.count { !it }.toDouble(), 0.0) }
 }
 
 private fun replayChoice(choice: Json): Int {

@@ -4,6 +4,7 @@ import androidx.test.ext.junit.runners.AndroidJUnit4
 import androidx.test.platform.app.InstrumentationRegistry
 import edgernn.Golden
 import edgernn.Session
+import edgernn.replayVectors
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -18,7 +19,8 @@ class GoldenTest {
         assertTrue("the bundle has no ONNX step", artifacts.isNotEmpty())
         for (artifact in artifacts) {
             Session.load(folder, OrtRuntime(), artifact.path).use { session ->
-                Golden(session.bundle).check(session).forEach { assertTrue("${artifact.path}: $it", it.ok) }
+                val lines = Golden(session.bundle).check(session) + replayVectors(session.bundle)
+                lines.forEach { assertTrue("${artifact.path}: $it", it.ok) }
             }
         }
     }

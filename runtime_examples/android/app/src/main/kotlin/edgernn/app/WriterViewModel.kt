@@ -11,6 +11,7 @@ import edgernn.Session
 import edgernn.Tokenizer
 import edgernn.caption
 import edgernn.generate
+import edgernn.replayVectors
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
@@ -49,7 +50,7 @@ class WriterViewModel(application: Application) : AndroidViewModel(application) 
     }
 
     fun check() = start {
-        val lines = Golden(session.bundle).check(session)
+        val lines = Golden(session.bundle).check(session) + replayVectors(session.bundle)
         val table = lines.joinToString("\n") { "%s %.2g %s".format(it.name, it.worst, if (it.ok) "ok" else "FAILED") }
         shown.update { it.copy(text = table) }
     }
