@@ -14,6 +14,7 @@ from pathlib import Path
 import faults_bundle
 import faults_captioner
 import faults_coreml
+import faults_labels
 import faults_onnx_integers
 import faults_onnx_interface
 import faults_onnx_weights
@@ -36,6 +37,7 @@ _MODULES = (
     faults_bundle,
     faults_torchscript,
     faults_structure,
+    faults_labels,
     faults_coreml,
     faults_pictures,
     faults_captioner,

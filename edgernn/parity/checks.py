@@ -164,7 +164,7 @@ def check_text(subject: Subject) -> Check:
     detail = (
         f"{loss.tokens} tokens: perplexity {perplexity_text(loss.reference_nats)} to {perplexity_text(loss.nats)} "
         f"({rise_text(loss.perplexity_change, digits=3)}{at_most}), KL mean {loss.mean_kl:.1e}{most} "
-        f"worst {loss.worst_kl:.1e}, top-1 {loss.top1:.2%}{least}, top-5 {loss.top5:.2%}{chaotic}"
+        f"worst {loss.worst_kl:.1e}, top-1 {loss.top1:.2%}{least}, top-5 {loss.top5:.2%}{chaotic}{subject.allowance}"
     )
     status: Status = "passed" if _keeps(subject, loss) else "failed"
     return Check(name="text", status=status, detail=detail, measured=loss.measured())

@@ -52,6 +52,9 @@ def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[
     integers = bool(allowed - _FLOATS)
     told = {_kind(weight) for weight in artifact.weights}  # floats that the exporter was allowed to leave
     whole = artifact.graph in DECODERS  # an image encoder may stay in floats beside integers of the step
+    if matrices and not any(weight.dtype in allowed for weight in matrices):
+        wanted = " or ".join(sorted(allowed)) or artifact.precision
+        return [f"no matrix is stored as {wanted}, the precision is {artifact.precision}; there are {stored_words(matrices)}"]
     problems = []
     for weight in matrices:
         float_left = integers and weight.dtype in _FLOATS and (_kind(weight) in told or whole)
@@ -61,8 +64,6 @@ def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[
             problems.append(
                 f"{weight.name} {list(weight.shape)} is stored as {weight.dtype}, the precision is {artifact.precision}"
             )
-    if matrices and not any(weight.dtype in allowed for weight in matrices):
-        problems.append(f"no matrix is stored as {' or '.join(sorted(allowed)) or artifact.precision}")
     return problems
 
 
@@ -72,8 +73,8 @@ def _unlike_list(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[s
         return []
     stored = Counter(map(_kind, matrices))
     return [
-        *(f"the manifest lists no {_words(kind)}, the file has it" for kind in (stored - listed)),
         *(f"the manifest lists {_words(kind)}, the file does not have it" for kind in (listed - stored)),
+        *(f"the manifest lists no {_words(kind)}, the file has it" for kind in (stored - listed)),
     ]
 
 

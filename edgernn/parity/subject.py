@@ -24,6 +24,8 @@ from edgernn.sessions.opening import encoder_of, open_artifact
 from edgernn.tolerances import Tolerance, tolerance
 
 DEFAULT_STEPS = 256
+_EXACT = "float32"
+_OTHERWISE = 3e-3  # the rise of perplexity by which two processors may differ where a precision promises none
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +80,31 @@ class Subject:
 
     @property
     def limit(self) -> Tolerance:
-        """What the artifact's format and precision promise, and the loss that was allowed when it was packed."""
+        """What the artifact's format and precision promise, and what was allowed and lost when it was packed.
+
+        A manifest does not loosen its own limit: whatever it allows, the file is held to the loss that the manifest says it
+        has, give or take what the precision promises, for other processors round otherwise. Float32 loses nothing.
+        """
         promised = tolerance(formats.by_name(self.artifact.format).family, self.artifact.precision)
         loss = self.artifact.loss
-        if loss is None:
+        if loss is None or self.artifact.precision == _EXACT:
             return promised
         allowed = math.inf if loss.allowed is None else loss.allowed
+        told = max(loss.increase, 0.0) + max(promised.perplexity, _OTHERWISE)
         more = allowed > promised.perplexity  # who allows more perplexity allows the divergence that makes it
-        return replace(promised, perplexity=allowed, mean_kl=math.inf if more else promised.mean_kl)
+        divergence = max(promised.mean_kl, 2 * loss.mean_kl) if more else promised.mean_kl
+        return replace(promised, perplexity=min(allowed, told), mean_kl=divergence)
+
+    @property
+    def allowance(self) -> str:
+        """In words what whoever exported the artifact allowed it to lose beyond what its precision promises; else nothing."""
+        promised = tolerance(formats.by_name(self.artifact.format).family, self.artifact.precision)
+        loss = self.artifact.loss
+        within = loss is not None and loss.allowed is not None and loss.allowed <= promised.perplexity
+        if loss is None or within or self.artifact.precision == _EXACT:
+            return ""
+        share = "any perplexity" if loss.allowed is None else f"{loss.allowed:+.3%} of perplexity"
+        return f"; {share} was allowed at export, {promised.perplexity:+.3%} is what {self.artifact.precision} promises"
 
     @cached_property
     def sample(self) -> dict[str, np.ndarray] | None:

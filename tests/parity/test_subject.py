@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -144,13 +143,13 @@ def test_what_cannot_be_verified_is_refused(captioner_bundle: Bundle) -> None:
     assert subject.judge is None
 
 
-LOSS = LossRecord(tokens=90, reference_perplexity=4.0, perplexity=4.1, mean_kl=0.01, top1=0.9, allowed=0.02)
+LOSS = LossRecord(tokens=90, reference_perplexity=4.0, perplexity=4.1, mean_kl=0.04, top1=0.9, allowed=0.02)
 
 
 @pytest.mark.parametrize(
     ("allowed", "perplexity", "mean_kl"),
-    [(0.001, 0.001, 5e-2), (0.02, 0.02, 5e-2), (0.1, 0.1, math.inf), (None, math.inf, math.inf)],
-    ids=["less than promised", "as promised", "more", "a score alone"],
+    [(0.001, 0.001, 5e-2), (0.02, 0.02, 5e-2), (0.03, 0.03, 0.08), (1.0, 0.045, 0.08), (None, 0.045, 0.08)],
+    ids=["less than promised", "as promised", "more", "far more than it says it lost", "a score alone"],
 )
 def test_what_was_allowed_when_it_was_packed_is_what_it_is_held_to(
     captioner_bundle: Bundle, allowed: float | None, perplexity: float, mean_kl: float
@@ -161,5 +160,15 @@ def test_what_was_allowed_when_it_was_packed_is_what_it_is_held_to(
     assert replace(subject, artifact=artifact).limit == promised
     artifact = artifact.model_copy(update={"loss": LOSS.model_copy(update={"allowed": allowed})})
     limit = replace(subject, artifact=artifact).limit
-    assert limit == replace(promised, perplexity=perplexity, mean_kl=mean_kl)
+    assert limit == replace(promised, perplexity=pytest.approx(perplexity), mean_kl=mean_kl)  # type: ignore[arg-type]
     assert limit.forced
+    exact = artifact.model_copy(update={"precision": "float32"})
+    assert replace(subject, artifact=exact).limit == tolerance("onnx", "float32")  # float32 loses nothing
+
+
+def test_what_was_allowed_beyond_what_is_promised_is_told(captioner_bundle: Bundle) -> None:
+    subject = of(captioner_bundle, "onnx/step.onnx")
+    for allowed, told in ((0.02, ""), (0.1, "; +10.000% of perplexity was allowed at export, +2.000% is what int4 promises")):
+        loss = LOSS.model_copy(update={"allowed": allowed})
+        artifact = subject.artifact.model_copy(update={"precision": "int4", "loss": loss})
+        assert replace(subject, artifact=artifact).allowance == told
