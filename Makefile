@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 TORCH := torch==2.13.0
 
 # mypy cannot see a mapped package, so it checks a copy laid out as installed.
-.PHONY: all env demo demo-captions test check format build examples examples-env benchmarks clean
+.PHONY: all env fuzz demo demo-captions test check format build examples examples-env benchmarks clean
 all: check test
 
 env: $(INSTALLED)
@@ -26,6 +26,12 @@ demo-captions: env
 
 test: env
 	$(BIN)/python -m pytest
+
+# Seeded damage to everything that is read; make fuzz COUNT=500 SEED=7
+COUNT ?= 10000
+SEED ?= 0
+fuzz: env
+	$(BIN)/python tests/fuzz/fuzz.py --count $(COUNT) --seed $(SEED)
 
 check: env
 	$(BIN)/ruff format --check .

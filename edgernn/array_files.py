@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,7 +14,19 @@ from edgernn import storage, tensor_files
 from edgernn.errors import DataError
 
 Layout = dict[str, tuple[str, tuple[int, ...]]]  # name → dtype and shape
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, KeyError, SyntaxError)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,  # numpy reads its headers as Python literals
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
 
 
 def layout(path: Path, kind: str) -> tuple[Layout, dict[str, str]]:

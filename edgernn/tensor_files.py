@@ -83,7 +83,8 @@ def save(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None =
 def sealed(raw: bytes) -> bytes:
     """Return the safetensors file ``raw`` with its digest in the metadata."""
     header, data = _split(raw)
-    header[_METADATA] = {**header.get(_METADATA, {}), DIGEST: _digest(header, data)}
+    own = {**header.get(_METADATA, {}), DIGEST: _digest(header, data)}
+    header[_METADATA] = dict(sorted(own.items()))  # the library writes them in another order every time
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _LENGTH_BYTES)  # data begins at a multiple of 8
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text + data

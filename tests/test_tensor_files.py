@@ -38,6 +38,12 @@ def test_the_library_reads_what_is_written() -> None:
     assert content.layout["b"] == ("float32", (2, 3))
 
 
+def test_the_same_content_gives_the_same_bytes() -> None:
+    metadata = {f"key {number}": "x" for number in range(20)}
+    plain = {"a": np.zeros(2, np.float32)}
+    assert len({tensor_files.sealed(safetensors.numpy.save(plain, metadata)) for _ in range(5)}) == 1
+
+
 def test_files_without_a_digest_are_read() -> None:
     assert same(tensor_files.parse(safetensors.numpy.save(TENSORS)).tensors())
 

@@ -15,10 +15,10 @@ from typing import Annotated, Any
 import safetensors.torch
 import torch
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from edgernn import storage
+from edgernn import storage, strict_json, tensor_files
 from edgernn.contract import first_line
 from edgernn.errors import CheckpointError
 from edgernn.models import checkpoint
@@ -74,7 +74,7 @@ def save(
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     progress.tensors = len(whole)
     header = json.dumps({"version": _VERSION, **asdict(progress)}, allow_nan=True)
-    storage.write_bytes(path, safetensors.torch.save(whole, {_HEADER: header}))
+    storage.write_bytes(path, tensor_files.sealed(safetensors.torch.save(whole, {_HEADER: header})))
 
 
 def load(path: Path) -> tuple[Progress, dict[str, Tensor]]:
@@ -84,20 +84,15 @@ def load(path: Path) -> tuple[Progress, dict[str, Tensor]]:
         CheckpointError: missing, not to be read, damaged, or of another version.
     """
     try:
-        with path.open("rb"):  # which says why it cannot be read; the library below calls all of it damage
-            pass
+        content = tensor_files.load(path)
+        header = strict_json.parse_object(content.metadata.get(_HEADER, "{}"), allow_nan=True)
+        tensors = dict(safetensors.torch.load(content.raw))
     except FileNotFoundError:
         raise CheckpointError(_nothing(path)) from None
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}; make it readable and resume again") from error
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"cannot read {path}: {storage.reason(error)}; make it readable and resume again") from error
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:  # KeyError: a dtype that torch lacks
         raise damaged(path, first_line(error)) from error
-    if not isinstance(header, dict):
-        raise damaged(path, f"its header is a {type(header).__name__}, expected an object")
     if header.pop("version", None) != _VERSION:
         raise CheckpointError(f"{path} was written by another version of edgernn; resume it with that one")
     try:
