@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import edgernn
-from edgernn.cli import bench, bundle_commands, caption, demo, doctor, generate, streams, train
+from edgernn.cli import bench, bundle_commands, caption, card, demo, doctor, generate, streams, train
 from edgernn.cli.output import say, tell, tell_error
 from edgernn.errors import EdgernnError
 from edgernn.installed import install_command
@@ -36,6 +36,7 @@ app.command("generate")(generate.generate)
 app.command("caption")(caption.caption)
 app.command("bench")(bench.bench)
 app.command("inspect")(bundle_commands.inspect)
+app.command("card")(card.card)
 app.command("doctor")(doctor.doctor)
 app.add_typer(demo.app, name="demo")
 

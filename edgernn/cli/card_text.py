@@ -1,0 +1,199 @@
+"""The model card of a bundle: Markdown with the YAML head that model hubs read, made from the manifest alone.
+
+Whatever the manifest holds stands in it as text: no markup, no HTML, no control characters, no second line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+
+from edgernn import nats
+from edgernn.cli.shown import visible
+from edgernn.contract import ENCODE, STEP
+from edgernn.data.token_kinds import unit_of
+from edgernn.manifest import Artifact, Manifest
+from edgernn.parity.wording import size
+
+# What starts markup inside a line, and what GitHub makes links of: addresses with a scheme, www. and @.
+_MARKUP = re.compile(r"([\\`*_{}\[\]|<>~$&@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
+_RUNTIMES = {"onnx": "ONNX Runtime", "torchscript": "PyTorch", "coreml": "Core ML", "coreml-mlstate": "Core ML"}
+_TAGS = {"onnx": "onnx", "torchscript": "torchscript", "coreml": "coreml", "coreml-mlstate": "coreml"}
+_PLACE = '"$BUNDLE"'
+_FIGURES = ("CIDEr-D", "BLEU-4", "ROUGE-L")
+
+
+def model_card(manifest: Manifest, name: str, *, license_id: str | None = None) -> str:
+    """Return the card of a bundle that is called ``name``, a folder's or file's name without its place."""
+    parts = [
+        _head(manifest, license_id),
+        f"# {plain(_title(name))}",
+        _about(manifest),
+        "## Files\n\n" + _files(manifest),
+        "## What was measured\n\n" + _measured(manifest),
+        "## Run it\n\n" + _run(manifest, name),
+        "## Check it\n\n" + _check(manifest),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def plain(text: str) -> str:
+    """Return text as Markdown that shows it as it is, in one line."""
+    return _MARKUP.sub(r"\\\1", visible(text))
+
+
+def _title(name: str) -> str:
+    return name.removesuffix(".edgernn") or name
+
+
+def _head(manifest: Manifest, license_id: str | None) -> str:
+    captions = manifest.family == "captioner"
+    formats = [_TAGS[artifact.format] for artifact in manifest.artifacts if artifact.format in _TAGS]
+    cell = manifest.provenance.model.get("cell")
+    tags = dict.fromkeys(["edgernn", "rnn", *([cell] if isinstance(cell, str) else []), *formats, "on-device"])
+    lines = ["---"]
+    lines += [f"license: {_yaml(license_id)}"] if license_id else []
+    lines += ["library_name: edgernn", f"pipeline_tag: {'image-to-text' if captions else 'text-generation'}", "tags:"]
+    lines += [f"- {_yaml(tag)}" for tag in tags]
+    lines += ["metrics:", *(["- cider", "- bleu"] if captions else ["- perplexity"]), "---"]
+    return "\n".join(lines)
+
+
+def _yaml(text: str) -> str:
+    """Return a scalar: a word as it is, anything else quoted; JSON is YAML."""
+    return (
+        text
+        if re.fullmatch(r"[a-z][a-z0-9.-]*", text) and text not in {"true", "false", "null", "no", "yes"}
+        else json.dumps(text)
+    )
+
+
+def _about(manifest: Manifest) -> str:
+    made, sizes = manifest.provenance, manifest.contract.sizes
+    kind = "image captioner" if manifest.family == "captioner" else "language model"
+    tokenizer = manifest.tokenizer
+    shape = ", ".join(f"{plain(axis)} {count}" for axis, count in sizes.items())
+    told = [
+        f"A recurrent {kind} of {made.parameters:,} parameters, with its state as explicit inputs and outputs, for "
+        "ONNX Runtime, PyTorch or Core ML. It is an edgernn bundle: model files, tokenizer, a recorded run to check them by, "
+        "and a manifest.",
+        f"- made by edgernn {plain(made.edgernn)} on {plain(made.created)}",
+        f"- tokens: {tokenizer.vocabulary_size:,}, of the kind {plain(tokenizer.kind)}",
+        f"- sizes: {shape}",
+        f"- first state: {plain(manifest.contract.initial_state)}",
+    ]
+    return told[0] + "\n\n" + "\n".join(told[1:] + _training(manifest))
+
+
+def _training(manifest: Manifest) -> list[str]:
+    training = manifest.provenance.training
+    lines = [f"- trained on: {plain(str(training['corpus']))}"] if "corpus" in training else []
+    loss = training.get("validation_loss")
+    if isinstance(loss, (int, float)):
+        unit = unit_of(manifest.tokenizer.kind)
+        where = f" on {plain(str(training['split']))}" if "split" in training else ""
+        lines.append(f"- loss of the reference: {loss:.4f} nats per {unit}{where}, a perplexity of {nats.perplexity(loss):.4g}")
+    scores = [f"{name} {training[name]:.3f}" for name in _FIGURES if isinstance(training.get(name), (int, float))]
+    return [*lines, f"- of its captions: {', '.join(scores)}"] if scores else lines
+
+
+def _files(manifest: Manifest) -> str:
+    rows = [
+        (
+            artifact.path,
+            artifact.graph,
+            artifact.precision,
+            size(artifact.bytes),
+            artifact.target,
+            ", ".join(f"{package} {version} or newer" for package, version in artifact.requires.items()) or "-",
+        )
+        for artifact in manifest.artifacts
+    ]
+    return _table(("file", "computes", "precision", "size", "target", "needs"), rows)
+
+
+def _measured(manifest: Manifest) -> str:
+    rows = [(artifact.path, artifact.precision, _parity(artifact), _loss(artifact)) for artifact in manifest.artifacts]
+    note = (
+        "Measured when the bundle was packed: the largest scaled difference from the PyTorch reference over a chained run, "
+        "each side on its own state, and what held-out text loses by a reduced precision."
+    )
+    return f"{note}\n\n{_table(('file', 'precision', 'difference from the reference', 'what held-out text loses'), rows)}"
+
+
+def _parity(artifact: Artifact) -> str:
+    parity = artifact.parity
+    if parity is None:
+        return "not measured where it was packed"
+    unit = "pictures" if artifact.graph == ENCODE else "steps"
+    return f"{parity.worst:.1e} of {parity.tensor} over {parity.steps} {unit} (allowed {parity.tolerance:g})"
+
+
+def _loss(artifact: Artifact) -> str:
+    loss = artifact.loss
+    if loss is None:
+        return "-"
+    drop = "" if loss.cider_drop is None else f"; CIDEr-D {-loss.cider_drop:+.2%}"
+    allowed = "" if loss.allowed is None else f" (allowed {loss.allowed:.2%})"
+    return (
+        f"perplexity {loss.increase:+.2%}{allowed}, most probable token the same {loss.top1:.1%}{drop}; {loss.tokens:,} tokens"
+    )
+
+
+def _run(manifest: Manifest, name: str) -> str:
+    """Return how each language runs it: the examples of the edgernn repository."""
+    captions = manifest.family == "captioner"
+    ask = "--image photo.jpg" if captions else '--prompt "The " --length 200'
+    formats = {artifact.format for artifact in manifest.artifacts if artifact.graph == STEP}
+    command = f"edgernn caption {_PLACE} photo.jpg" if captions else f"edgernn generate {_PLACE} {ask}"
+    parts = [_block([f"BUNDLE=/path/to/{_argument(name)}"]), "With edgernn installed:", _block([command])]
+    if "onnx" in formats:
+        lines = ["cd python", "pip install numpy onnxruntime", f"python main.py {_PLACE} {ask}"]
+        parts += ["From `runtime_examples/` of the edgernn repository, without edgernn or PyTorch. Python:", _block(lines)]
+        parts += _compiled(captions=captions)
+    if any(_RUNTIMES.get(found) == "Core ML" for found in formats):
+        parts.append(
+            "Swift, on iOS and macOS: the package in `runtime_examples/ios`, with the bundle among the app's resources."
+        )
+    if "onnx" in formats:
+        parts.append("Kotlin, on Android: the project in `runtime_examples/android`, with the bundle in the app's assets.")
+    return "\n\n".join(parts)
+
+
+def _compiled(*, captions: bool) -> list[str]:
+    ask = '--prompt "The " --length 200'
+    cpp = "--image picture.ppm" if captions else ask
+    build = ["cd cpp", "cmake -S . -B build -DONNXRUNTIME_ROOT=/path/to/onnxruntime && cmake --build build"]
+    parts = ["C++:", _block([*build, f"build/edgernn_run {_PLACE} {cpp}"])]
+    if not captions:
+        parts += ["C:", _block(["cd c", "make", f"./edgernn {_PLACE} {ask}"])]
+        parts += ["Node.js:", _block(["cd node", "npm ci --ignore-scripts", f"node main.mjs {_PLACE} {ask}"])]
+    web = ["cd web", "npm ci --ignore-scripts && npm run vendor", f"node serve.mjs {_PLACE}"]
+    return [*parts, "In a browser, on the visitor's device:", _block(web)]
+
+
+def _check(manifest: Manifest) -> str:
+    told = (
+        "every file is compared with the reference over chained runs" if manifest.reference else "the recorded run is replayed"
+    )
+    needs = "With edgernn and its extras `train` and `export` installed"
+    return f"{needs}: {told}; the exit code is 0 where all passed.\n\n{_block([f'edgernn verify {_PLACE}'])}"
+
+
+def _argument(name: str) -> str:
+    """Return a path as one argument of a shell: control characters visible, quoted where it needs to be."""
+    shown = visible(name)
+    return shown if re.fullmatch(r"[\w@%+=:,./-]+", shown, re.ASCII) else "'" + shown.replace("'", "'\\''") + "'"
+
+
+def _block(lines: Iterable[str]) -> str:
+    """Return lines of code as a block, fenced by more backticks than any of them has in a row."""
+    code = "\n".join(lines)
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", code)), default=0))
+    return f"{fence}sh\n{code}\n{fence}"
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
+    return "\n".join(lines + [f"| {' | '.join(plain(cell) for cell in row)} |" for row in rows])
