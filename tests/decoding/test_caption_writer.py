@@ -79,7 +79,7 @@ def test_a_beam_of_1_is_what_the_model_finds_most_probable(
         graphs = {graph: EagerSession(model, session.file_contract) for graph, session in vars(sessions).items()}
         (expected,) = greedy_captions(type(sessions)(**graphs), load_picture(picture, 32)[None], decoding)
     assert list(found.hypothesis.tokens) == expected
-    assert found.hypothesis.tokens != written(captioner_bundle_folder, picture, beam=3).hypothesis.tokens
+    assert found.hypothesis.score <= written(captioner_bundle_folder, picture, beam=3).hypothesis.score
 
 
 def test_attention_has_a_row_per_word(captioner_bundle_folder: Path, picture: Path) -> None:
