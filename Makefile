@@ -64,6 +64,7 @@ benchmarks: env
 	$(BIN)/python benchmarks/export_time.py
 	$(BIN)/python benchmarks/on_device.py
 	$(BIN)/python benchmarks/large_corpus.py
+	$(BIN)/python benchmarks/large_vocabulary.py
 	$(BIN)/python benchmarks/session_overhead.py
 
 clean:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from edgernn.contract import LOGITS, TIME, TOKENS
+from edgernn.contract import LOGITS, TIME, TOKENS, VOCAB
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import UsageError
 from edgernn.random_numbers import checked_seed, uniform_numbers
@@ -20,6 +20,7 @@ from edgernn.sessions.base import Arrays, Session, State
 
 NO_CONTEXTS: Arrays = MappingProxyType({})
 PREFILL_STEPS = 256  # a longer prompt goes in as several calls, so that memory stays bounded
+_MOST_LOGITS = 1 << 22  # of one such call: 16 MiB
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def prefill(
     Returns:
         The outputs of the last token, each ``[B, …]`` without its time axis (``logits [B, V]``), and the state after it.
     """
-    width = session.file_contract.axis_size(TIME) or PREFILL_STEPS
+    width = session.file_contract.axis_size(TIME)
+    width = width or min(PREFILL_STEPS, max(1, _MOST_LOGITS // (len(tokens) * session.contract.sizes[VOCAB])))
     if tokens.shape[1] == 0:
         raise UsageError("there is no token to feed; give a prompt of at least one token")
     for start in range(0, tokens.shape[1], width):

@@ -29,7 +29,7 @@ from edgernn.sessions.eager import EagerSession
 from edgernn.training.caption_scores import SCORES, score_captions
 from edgernn.training.distributed import World
 from edgernn.training.resume import taken
-from edgernn.training.task import Evaluation, GoOn, always
+from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time
 from edgernn.training.text import entropy_of
 
 EVALUATION_PICTURES = 256  # at most so many validation pictures are measured, from the start of the part
@@ -279,11 +279,13 @@ class CaptionTask:
             owner = [row for row, index in enumerate(part) for _ in self._ids[index]]
             rows = torch.tensor(owner, device=self._device)
             tokens = self._padded([ids for index in part for ids in self._ids[index]])
-            contexts, state = tuple(c[rows] for c in contexts), tuple(s[:, rows] for s in state)
-            logits = self.model(contexts, state, tokens[:, :-1]).logits.transpose(1, 2)
-            targets = tokens[:, 1:]
-            lost = nn.functional.cross_entropy(logits, targets, ignore_index=PAD_ID, reduction="sum").item()
-        return lost, int((targets != PAD_ID).sum())
+            lost, together = 0.0, max(1, positions_at_a_time(self.model.config.vocabulary) // tokens.shape[1])
+            for some in torch.arange(len(tokens), device=self._device).split(together):
+                own, own_state = tuple(c[rows[some]] for c in contexts), tuple(s[:, rows[some]] for s in state)
+                logits = self.model(own, own_state, tokens[some, :-1]).logits.transpose(1, 2)
+                true = tokens[some, 1:]
+                lost += nn.functional.cross_entropy(logits, true, ignore_index=PAD_ID, reduction="sum").item()
+        return lost, int((tokens[:, 1:] != PAD_ID).sum())
 
     def _padded(self, captions: Sequence[np.ndarray]) -> Tensor:
         return torch.from_numpy(pad_captions(captions, self._decoding.length)).to(self._device)

@@ -11,6 +11,14 @@ from torch import Tensor, nn
 GoOn = Callable[[], bool]  # asked between the parts of an evaluation; False ends it with what is measured
 
 
+_MOST_LOGITS = 1 << 23  # 32 MiB
+
+
+def positions_at_a_time(vocabulary: int) -> int:
+    """Return of how many positions an evaluation holds the logits at once, so that memory does not grow with the vocabulary."""
+    return max(1, _MOST_LOGITS // vocabulary)
+
+
 def always() -> bool:
     """Go on to the end."""
     return True

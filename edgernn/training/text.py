@@ -29,7 +29,7 @@ from edgernn.models.recurrent import State
 from edgernn.sessions.eager import EagerSession
 from edgernn.training.distributed import World
 from edgernn.training.resume import taken
-from edgernn.training.task import Evaluation, GoOn, always
+from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time
 
 _EVALUATION_LANES, _EVALUATION_CHUNK = 16, 256
 _EVALUATION_TOKENS = 1 << 20  # at most so many validation tokens are measured, from the start of the part
@@ -184,12 +184,13 @@ class TextTask:
         length = (len(ids) - 1) // count
         inputs, targets = (ids[start : start + count * length].reshape(count, length) for start in (0, 1))
         wanted = max(math.ceil(share * length), min(length, _EVALUATION_CHUNK))
+        chunk = min(_EVALUATION_CHUNK, max(1, positions_at_a_time(self.model.config.vocabulary) // count))
         self.model.eval()
         total = 0.0
         with torch.no_grad():
             state = self.model.initial_state(count)
-            for at in range(0, wanted, _EVALUATION_CHUNK):
-                part = slice(at, min(at + _EVALUATION_CHUNK, wanted))
+            for at in range(0, wanted, chunk):
+                part = slice(at, min(at + chunk, wanted))
                 if at and not go_on():
                     wanted = at
                     break

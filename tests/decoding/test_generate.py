@@ -81,6 +81,14 @@ def test_a_long_prompt_goes_in_as_calls_of_bounded_length(length: int, calls: in
     assert same(state, expected)
 
 
+def test_calls_are_shorter_where_there_are_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgernn.decoding.generate._MOST_LOGITS", 10 * VOCABULARY)
+    session, prompt = fake(), np.arange(22, dtype=np.int64)[None] % VOCABULARY
+    last, _ = prefill(session, prompt, session.initial_state())
+    assert session.calls == 3
+    assert np.array_equal(last["logits"], fake().step({"tokens": prompt}, session.initial_state())[0]["logits"][:, -1])
+
+
 def test_prefill_takes_a_batch() -> None:
     session, prompt = fake(), np.array([[1, 2], [3, 4], [5, 6]], np.int64)
     last, state = prefill(session, prompt, session.initial_state(3))

@@ -243,6 +243,15 @@ def test_it_is_measured_running_free(make_task: MakeTask, picture_set: PictureSe
     assert task.sample() == written[0]
 
 
+def test_captions_of_many_words_are_measured_in_smaller_parts(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make_task()
+    chosen = np.array(task._held_out[:4])
+    whole, tokens = task._validation_loss(chosen)
+    monkeypatch.setattr("edgernn.training.captions.positions_at_a_time", lambda vocabulary: 30)
+    lost, count = task._validation_loss(chosen)
+    assert (lost, count) == (pytest.approx(whole), tokens)
+
+
 def own_words(task: CaptionTask, picture: np.ndarray) -> list[int]:
     """Each word fed back, written out."""
     model, words, fed = task.model, list[int](), START_ID

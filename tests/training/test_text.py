@@ -87,6 +87,18 @@ def test_evaluation_is_the_mean_over_the_validation_part(
     assert task.split == "last 10 % of text.txt"
 
 
+def test_evaluation_of_many_words_goes_in_shorter_parts(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = _task(make_model(), tokenizer, tmp_path)
+    whole, calls, forward = task.evaluate().loss, list[int](), task.model.forward
+    monkeypatch.setattr("edgernn.training.task._MOST_LOGITS", 7 * tokenizer.vocabulary_size)
+    monkeypatch.setattr(task.model, "forward", lambda ids, state: (calls.append(ids.numel()), forward(ids, state))[1])
+    assert task.evaluate().loss == pytest.approx(whole)
+    assert max(calls) <= 7
+    assert sum(calls) == len(task._corpus.validation) - 1
+
+
 def test_the_state_is_carried_and_begins_anew_in_one_row_a_step(
     make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
