@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from check import check
-from manifest import InputError
+from manifest import InputError, first_line
 from pictures import read_picture
 from sampler import SEEDS, Options, generate
 from session import Session, load, read_tensors
@@ -150,13 +150,15 @@ def _median_us(session: Session, steps: int) -> float:
     if path is None:
         raise InputError("the bundle has no recorded run, expected one to take inputs from; export the bundle again")
     recorded = read_tensors(session.bundle.file(path), path)
-    contexts = {name: recorded[name] for name in session.names("context")}
-    name, state, times = session.names("input")[0], {name: recorded[name] for name in session.names("state")}, []
-    for step in range(WARM_UP_STEPS + steps):
-        token = recorded[name][step % len(recorded[name])]  # [1, 1]
-        start = time.perf_counter_ns()
-        _, state = session.step({name: token, **contexts}, state)
-        times.append((time.perf_counter_ns() - start) / 1000)
+    try:
+        contexts, state = ({name: recorded[name] for name in session.names(role)} for role in ("context", "state"))
+        tokens, times = recorded[session.tokens].reshape(-1, 1, 1), []  # [N, 1, 1]
+        for step in range(WARM_UP_STEPS + steps):
+            start = time.perf_counter_ns()
+            _, state = session.step({session.tokens: tokens[step % len(tokens)], **contexts}, state)
+            times.append((time.perf_counter_ns() - start) / 1000)
+    except (LookupError, ValueError, ZeroDivisionError) as error:
+        raise InputError(f"{path} does not fit the contract ({first_line(error)}); export the bundle again") from error
     return round(statistics.median(times[WARM_UP_STEPS:]), 1)
 
 

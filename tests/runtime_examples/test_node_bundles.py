@@ -25,7 +25,7 @@ from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
 
 NODE = Path(__file__).resolve().parents[2] / "runtime_examples" / "node"
-MANIFESTS = 400
+MANIFESTS = 300
 READ = """
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
