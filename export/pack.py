@@ -37,6 +37,7 @@ from edgernn.models.weights import not_finite
 from edgernn.parity import golden
 from edgernn.parity.subject import DEFAULT_STEPS
 from edgernn.sessions.base import Session
+from edgernn.side_files import is_side_file
 from edgernn.wanted import did_you_mean
 
 _RECORDED_TOKENS = 512
@@ -173,11 +174,12 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _foreign_files(folder: Path) -> list[str]:
-    """Return the files in ``folder`` that are not of a bundle: what its manifest does not list."""
-    files = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir()]
+    """Return the files in ``folder`` that are not of a bundle: what its manifest does not list, but for side files."""
+    inner = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if not path.is_dir()]
+    files = [path.as_posix() for path in inner if not is_side_file(path)]
     try:
-        manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"), source=str(folder))
-    except (BundleError, OSError, UnicodeDecodeError):
+        manifest = parse_manifest((folder / MANIFEST).read_bytes(), source=str(folder))
+    except (BundleError, OSError):
         return files
     reports = (bundles.REPORT, bundles.REPORT_PAGE)
     listed = {MANIFEST, *reports, *manifest.files, *(artifact.path for artifact in manifest.artifacts)}

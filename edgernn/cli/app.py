@@ -1,6 +1,7 @@
 """The application: its commands, and how errors become one line and an exit code.
 
-Exit codes: 0 true or done; 1 a check failed; 2 misuse or bad input; 130 interrupted by Ctrl-C, with everything saved.
+Exit codes: 0 true or done; 1 a check failed; 2 misuse or bad input; 130 interrupted by Ctrl-C, with everything saved; 143 and
+129 ended by SIGTERM and SIGHUP.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import typer
 import edgernn
 from edgernn.cli import bench, bundle_commands, caption, card, demo, doctor, generate, streams, train
 from edgernn.cli.output import say, tell, tell_error
+from edgernn.cli.signals import unwinding
 from edgernn.errors import EdgernnError
 from edgernn.installed import install_command
 
@@ -56,7 +58,7 @@ def options(
 
 def main() -> None:
     """Run the command line and leave with its exit code; an error is one line on stderr."""
-    with streams.guarded():
+    with unwinding(), streams.guarded():
         code = _outcome()
     raise SystemExit(code)
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edgernn import storage
-from edgernn.bundle import REPORT, REPORT_PAGE, SUFFIX, Bundle
+from edgernn.bundle import REPORT, REPORT_PAGE, Bundle
+from edgernn.errors import StorageError
 from edgernn.manifest import ParityRecord
 from edgernn.parity.checks import checks_of, run_check
 from edgernn.parity.html import to_html
@@ -37,7 +38,7 @@ def verify_bundle(
         steps: length of a run in single steps, and of the greedy text.
         seed: of the rows and call lengths that are drawn, 0 or more; None draws a seed, which the report names.
         reference: a checkpoint folder to compare with, instead of the bundle's own.
-        write_report: also write ``report.json`` and ``report.html`` into a folder bundle.
+        write_report: also write ``report.json`` and ``report.html`` into a folder bundle; ``tell`` hears where it cannot.
         tell: hears, one line each, what is being done.
 
     Raises:
@@ -53,10 +54,18 @@ def verify_bundle(
     report = VerifyReport(
         bundle=storage.as_utf8(bundle.source), reference=words, steps=steps, seed=found[0].seed, artifacts=tuple(reports)
     )
-    if write_report and bundle.source.suffix != SUFFIX:
-        storage.write_text(bundle.source / REPORT, report.to_json())
-        storage.write_text(bundle.source / REPORT_PAGE, to_html(report))
+    if write_report and bundle.source.is_dir():
+        _keep(report, bundle.source, tell)
     return report
+
+
+def _keep(report: VerifyReport, folder: Path, tell: Tell) -> None:
+    """Write the report into a folder bundle; where that is refused, the verdict stands all the same."""
+    try:
+        storage.write_text(folder / REPORT, report.to_json())
+        storage.write_text(folder / REPORT_PAGE, to_html(report))
+    except StorageError as error:
+        tell(f"the report was not kept: {error}; --json FILE and --html FILE write it elsewhere")
 
 
 def measure(reference: Session, candidate: Session, *, limit: Tolerance, steps: int, seed: int) -> ParityRecord:

@@ -224,6 +224,20 @@ def test_a_folder_that_is_no_bundle_is_left_alone(checkpoint_folder: Path, tmp_p
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_what_systems_left_in_an_older_bundle_goes_with_it(checkpoint_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / ".DS_Store").write_text("left by a system")  # in an empty folder
+    export_onnx(checkpoint_folder, out)
+    for name in (".DS_Store", "onnx/._step.onnx", "Thumbs.db"):
+        (out / name).write_text("left by a system")
+    export_onnx(checkpoint_folder, out)
+    assert not (out / ".DS_Store").exists()
+    (out / "onnx" / "notes").write_text("mine")
+    with pytest.raises(UsageError, match="onnx/notes"):
+        export_onnx(checkpoint_folder, out)
+
+
 def test_a_file_or_a_folder_in_the_way(checkpoint_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("mine")
     (tmp_path / "folder.edgernn").mkdir()

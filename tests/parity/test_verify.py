@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import platform
@@ -445,3 +446,15 @@ def test_measure_takes_the_worst_of_every_plan(make_model: MakeModel) -> None:
     record = measure(wide, SlipsAtPrefill(wide.file_contract), limit=limit, steps=8, seed=1)
     assert record.tensor == "c_next"
     assert 0.1 < record.worst <= 0.5  # divided by the largest value of the run
+
+
+def test_a_folder_that_may_not_be_written_is_judged_all_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(target: Path, *rest: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    heard: list[str] = []
+    assert verify_bundle(folder, to=["onnx"], steps=4, write_report=True, tell=heard.append).passed
+    assert "the report was not kept: could not write" in heard[-1]
+    assert "Permission denied" in heard[-1]
+    assert "--json FILE" in heard[-1]
