@@ -17,9 +17,7 @@ struct reader {
 static struct json *read_value(struct reader *reader);
 
 static void *refuse(struct reader *reader, const char *why) {
-    if (reader->why == NULL) {
-        reader->why = why;
-    }
+    reader->why = reader->why == NULL ? why : reader->why;
     return NULL;
 }
 
@@ -175,19 +173,18 @@ static int by_key(const void *left, const void *right) {
 static bool has_own_names(struct reader *reader, const struct json *object) {
     const struct json **members = object->length > 1 ? malloc(object->length * sizeof(const struct json *)) : NULL;
     size_t count = 0;
-    bool own = true;
-    if (object->length < 2 || members == NULL) {
-        return object->length < 2 || refuse(reader, "there is no memory for it") != NULL;
-    }
-    for (const struct json *member = object->first; member != NULL; member = member->next) {
+    bool own = object->length < 2 || members != NULL || refuse(reader, "there is no memory for it") != NULL;
+    for (const struct json *member = object->first; members != NULL && member != NULL; member = member->next) {
         members[count++] = member;
     }
-    qsort(members, count, sizeof(const struct json *), by_key);
+    if (count > 0) {
+        qsort(members, count, sizeof(const struct json *), by_key);
+    }
     for (size_t i = 1; own && i < count; i++) {
         own = by_key(&members[i - 1], &members[i]) != 0;
     }
     free(members);
-    return own || refuse(reader, "an object has a name twice") != NULL;
+    return own || refuse(reader, "an object has a name twice") != NULL; /* the first reason stays */
 }
 
 /* Read the members of an object or the elements of an array, up to and with the closing bracket. */

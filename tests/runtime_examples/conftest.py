@@ -1,0 +1,103 @@
+"""The C example, compiled with and without sanitizers, and the bundles it is tried on."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from c_program import FLAGS, LOOSE, C, Program
+
+from edgernn.data.tokenizer import Tokenizer
+from edgernn.export.pack import export_bundle
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.language import LanguageModel
+
+
+@pytest.fixture(scope="session")
+def library() -> Path:
+    """The shared library of the installed onnxruntime."""
+    found = importlib.util.find_spec("onnxruntime")
+    assert found is not None
+    assert found.origin is not None
+    libraries = sorted((Path(found.origin).parent / "capi").glob("libonnxruntime.so*"))
+    if not libraries:
+        pytest.skip("needs libonnxruntime.so, which this onnxruntime package does not have")
+    return libraries[-1]
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both builds."""
+    for tool in ("gcc", "make"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs {tool}")
+    out = tmp_path_factory.mktemp("build")
+    for extra in ([], ["SANITIZE=1"]):
+        command = ["make", "-s", "-C", str(C), "CC=gcc", f"OUT={out}", *extra]
+        made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
+    return out
+
+
+@pytest.fixture(scope="session")
+def program(build: Path, library: Path) -> Program:
+    """The example as it is shipped."""
+    return Program(build / "edgernn", library)
+
+
+@pytest.fixture(scope="session")
+def sanitized(build: Path, library: Path) -> Program:
+    """The example with sanitizers."""
+    return Program(build / "edgernn-sanitized", library)
+
+
+@pytest.fixture(scope="session")
+def archive(build: Path) -> Path:
+    """Everything but main.c with sanitizers, for drivers of a test's own."""
+    sources = [str(path) for path in sorted(C.glob("*.c")) if path.name != "main.c"]
+    subprocess.run(["gcc", *FLAGS, "-c", *sources], check=True, timeout=240, cwd=build)
+    objects = [str(build / Path(path).with_suffix(".o").name) for path in sources]
+    subprocess.run(["ar", "rc", str(build / "all.a"), *objects], check=True, timeout=60)
+    return build / "all.a"
+
+
+@pytest.fixture
+def drive(archive: Path, tmp_path: Path) -> Callable[..., str]:
+    """Compile a main of a test's own with sanitizers, run it on ``given`` and return what it prints."""
+
+    def run(source: str, *, given: bytes = b"", arguments: Sequence[str] = (), says: str = r"") -> str:
+        (tmp_path / "driver.c").write_text(source, "utf-8")
+        driver = tmp_path / "driver"
+        command = ["gcc", *FLAGS, "-I", str(C), str(tmp_path / "driver.c"), str(archive), "-o", str(driver), "-ldl", "-lm"]
+        subprocess.run(command, check=True, timeout=120)
+        done = subprocess.run([driver, *arguments], input=given, capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert re.fullmatch(says, done.stderr.decode("utf-8")), done.stderr
+        return done.stdout.decode("utf-8")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def text(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the tiny LSTM in every ONNX precision."""
+    folder, precision = tmp_path_factory.mktemp("text") / "b", ["float32", "float16", "int8", "int4"]
+    export_bundle(
+        checkpoint_folder, folder, to=["onnx"], precision=precision, decoding=True, steps=8, options=LOOSE, release=True
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def learned(make_model: Callable[..., LanguageModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a GRU with a learned first state, whose characters take one to four bytes."""
+    letters = Tokenizer.build(['aé€𝄞 "\\\n'], "char")
+    model = make_model(cell="gru", learned_initial_state=True, vocabulary=letters.vocabulary_size)
+    folder = tmp_path_factory.mktemp("learned") / "b"
+    export_bundle(Checkpoint(model, letters, {}, {}), folder, to=["onnx"], steps=8, release=True)
+    return folder
