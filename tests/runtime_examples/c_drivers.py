@@ -52,13 +52,15 @@ TOKENS_DRIVER = """
 int main(int count, char **values) {
     static char input[1 << 22];
     struct bundle bundle;
-    struct tokenizer tokenizer;
+    struct tokenizer tokenizer = {0};
     struct failure failure;
     const char *why = NULL;
     size_t length = fread(input, 1, sizeof input - 1, stdin);
     if (count != 2 || !bundle_open(&bundle, values[1], NULL, "99", &failure) ||
         !tokenizer_open(&tokenizer, &bundle, &failure)) {
         puts(failure.text);
+        tokenizer_close(&tokenizer);
+        bundle_close(&bundle);
         return 0;
     }
     struct json *document = json_parse(input, length, &why);

@@ -27,6 +27,13 @@ POOL = (
 BLOCKS = ((0x20, 0x250), (0x300, 0x370), (0x900, 0xA00), (0x3040, 0x30FF), (0xAC00, 0xAC20), (0x1F600, 0x1F620), (0x10, 0x30))
 
 
+PATTERNS = (  # what a reader of regular expressions must know beyond the patterns that are written today
+    r"[一-鿿]|(?:(?![一-鿿])[\p{L}\p{M}\p{N}_])+|[^\s\p{L}]+|\s",
+    r"\p{L}+(?=\s)|\P{L}?[a-z0-9]+|[^a-z]+",
+    r"(?:a|ab|abc)+| ?[^\S\n]+|[\-\]x-z]+|q?u?i+k*",
+)
+
+
 def texts(seed: int, count: int, *, newest: int = 0x10FFFF) -> list[str]:
     """Return seeded texts: words of the sample, characters that pipelines treat apart, and whole blocks of Unicode."""
     draw = random.Random(seed)
@@ -46,6 +53,13 @@ def tokenizer_of(kind: str) -> Tokenizer:
     """Return a small tokenizer of a kind, learned from the sample."""
     size = 300 if kind == "bpe" else None
     return Tokenizer.build([SAMPLE] * 3, kind, minimum_count=1, vocabulary_size=size)
+
+
+def with_pattern(tokenizer: Tokenizer, pattern: str) -> Tokenizer:
+    """Return a tokenizer of words that cuts a text by another pattern."""
+    document = json.loads(tokenizer.to_json())
+    document["pre_tokenizer"]["pattern"]["Regex"] = pattern
+    return Tokenizer.from_json(json.dumps(document))
 
 
 def reference(tokenizer: Tokenizer, text: str) -> list[int] | None:

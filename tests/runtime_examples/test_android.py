@@ -198,6 +198,18 @@ def test_every_kind_of_tokens_is_read_as_the_library_reads_it(run: Run, text_bun
         assert "".join(pieces) == tokenizer.decode(ids)
 
 
+@pytest.mark.parametrize("pattern", host_cases.PATTERNS)
+def test_patterns_cut_as_those_of_the_library(run: Run, text_bundle: Path, tmp_path: Path, pattern: str) -> None:
+    tokenizer = host_cases.with_pattern(host_cases.tokenizer_of("word"), pattern)
+    folder = host_cases.with_tokenizer(text_bundle, tmp_path / "b", tokenizer)
+    host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(kind="word"))
+    texts = host_cases.texts(9, 300, newest=0xE001)
+    (tmp_path / "given.json").write_text(json.dumps(texts), "utf-8")
+    done = run(folder, "--tokens", tmp_path / "given.json")
+    wanted = [host_cases.reference(tokenizer, given) or [] for given in texts]
+    assert done.stdout.splitlines() == ["".join(f"{token} " for token in ids) for ids in wanted], done.stderr
+
+
 def test_one_seed_writes_the_text_of_the_library(run: Run, text_bundle: Path) -> None:
     for seed, length in ((7, 500), (2**64 - 1, 20)):
         wanted = write_text(text_bundle, "the quick", length=length, temperature=0.8, seed=seed, artifact="onnx/step.onnx")

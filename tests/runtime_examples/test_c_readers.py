@@ -130,6 +130,39 @@ def test_every_kind_of_tokens_is_read_as_the_library_reads_it(
         assert "".join(pieces) == tokenizer.decode(ids)
 
 
+@pytest.mark.parametrize("pattern", host_cases.PATTERNS)
+def test_patterns_cut_as_those_of_the_library(drive: Callable[..., str], text: Path, tmp_path: Path, pattern: str) -> None:
+    tokenizer = host_cases.with_pattern(host_cases.tokenizer_of("word"), pattern)
+    folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
+    host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(kind="word"))
+    texts = host_cases.texts(9, 300)
+    lines = drive(TOKENS_DRIVER, given=json.dumps(texts).encode(), arguments=[str(folder)]).splitlines()
+    wanted = [host_cases.reference(tokenizer, given) or [] for given in texts]
+    assert lines == ["".join(f"{token} " for token in ids) for ids in wanted]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a", "[a", "a{2}", "a+?", "(?<=a)b", "[a&&b]", r"\w", "*", "(a)", "a|*", r"\p{Han}", "(" * 99]
+)
+def test_other_patterns_are_refused(drive: Callable[..., str], text: Path, tmp_path: Path, pattern: str) -> None:
+    tokenizer = host_cases.tokenizer_of("word")
+    folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
+    document = json.loads(tokenizer.to_json())
+    document["pre_tokenizer"]["pattern"]["Regex"] = pattern
+    host_cases.replace(folder, "tokenizer.json", json.dumps(document).encode())
+    assert "expected one that edgernn writes" in drive(TOKENS_DRIVER, given=b"[]", arguments=[str(folder)])
+
+
+def test_a_pattern_that_takes_for_ever_is_refused(drive: Callable[..., str], text: Path, tmp_path: Path) -> None:
+    tokenizer = host_cases.tokenizer_of("word")
+    folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
+    document = json.loads(tokenizer.to_json())
+    document["pre_tokenizer"]["pattern"]["Regex"] = "(?:(?:[a-z ]+)+)+!"
+    host_cases.replace(folder, "tokenizer.json", json.dumps(document).encode())
+    host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(text="a" * 200))
+    assert "takes too long" in drive(TOKENS_DRIVER, given=b"[]", arguments=[str(folder)])
+
+
 def test_no_damage_is_more_than_a_line(drive: Callable[..., str], sanitized: Program, text: Path, tmp_path: Path) -> None:
     """Under sanitizers, hundreds of damaged manifests, tokenizers, recordings and vectors: each one line, or it is good."""
     folder = changed(text, tmp_path / "b", lambda manifest: manifest.pop("provenance"))

@@ -304,6 +304,24 @@ def test_random_numbers_are_those_of_the_library(unit: Path) -> None:
     assert [float(line) for line in done.stdout.split()] == wanted
 
 
+@pytest.mark.parametrize("pattern", host_cases.PATTERNS)
+def test_patterns_cut_as_those_of_the_library(unit: Path, text_bundle: Path, tmp_path: Path, pattern: str) -> None:
+    tokenizer = host_cases.with_pattern(host_cases.tokenizer_of("word"), pattern)
+    folder = host_cases.with_tokenizer(text_bundle, tmp_path / "b", tokenizer)
+    host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(kind="word"))
+    texts = host_cases.texts(9, 300, newest=0xE001)
+    done = subprocess.run(
+        [str(unit), "--tokens", str(folder)],
+        input=json.dumps(texts),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    wanted = [host_cases.reference(tokenizer, given) or [] for given in texts]
+    assert done.stdout.splitlines() == ["".join(f"{token} " for token in ids) for ids in wanted], done.stderr
+
+
 def test_one_seed_writes_the_text_of_the_library(run: Run, text_bundle: Path) -> None:
     for seed in (7, 2**64 - 1):
         wanted = write_text(text_bundle, "the quick", length=500, temperature=0.8, seed=seed, artifact="onnx/step.onnx")

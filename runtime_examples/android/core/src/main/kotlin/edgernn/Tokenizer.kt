@@ -106,7 +106,7 @@ class Tokenizer(bundle: Bundle) {
         fun compiled(part: Json): Regex {
             val text = part["pattern"]["Regex"].string
             try {
-                return Regex(text.replace("\\S", "[^$SPACES]").replace("\\s", SPACES))
+                return Regex(text.replace("\\S", "[^$SPACES]").replace("\\s", "[$SPACES]"))
             } catch (error: PatternSyntaxException) {
                 throw BundleError("tokenizer.json has the pattern $text, which is none (${error.description}); export again", error)
             }
