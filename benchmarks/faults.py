@@ -21,6 +21,7 @@ import faults_onnx_weights
 import faults_onnx_wiring
 import faults_pictures
 import faults_structure
+import faults_structure_scripts
 import faults_torchscript
 from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, low, make_bundle
 from _report import table
@@ -37,6 +38,7 @@ _MODULES = (
     faults_bundle,
     faults_torchscript,
     faults_structure,
+    faults_structure_scripts,
     faults_labels,
     faults_coreml,
     faults_pictures,

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from edgernn.interface import Interface
+from edgernn.parity import onnx_moves as moves
 from edgernn.parity import shape_rules as rules
-from edgernn.parity.sizes import ONE, Dims, SizeError, Value, broadcast, closed, dim, joined, known, shown, size_of
-from edgernn.sessions.onnx_graph import OnnxGraph, OnnxNode, OnnxTensor
+from edgernn.parity.onnx_call import Call, constant
+from edgernn.parity.sizes import ONE, Dims, SizeError, Value, closed, dim, known, shown, size_of
+from edgernn.sessions.onnx_graph import OnnxGraph
 
 REFUSED = {
     **dict.fromkeys(("If", "Loop", "Scan"), "branches or repeats"),
@@ -26,41 +28,8 @@ REFUSED = {
     ),
     **dict.fromkeys(("Compress", "NonZero", "Unique", "NonMaxSuppression"), "has a result whose size depends on data"),
 }
-_FEW = 64  # constants of more elements are weights, never shapes
 
-Handler = Callable[["Call"], "Value | list[Value]"]
-
-
-class Call:
-    """One operator with what goes in."""
-
-    def __init__(self, node: OnnxNode, values: list[Value | None]) -> None:
-        self.node, self.values = node, values
-        self.what = f"{node.op} ({node.name or node.outputs[0]})"
-
-    @property
-    def given(self) -> list[Value]:
-        """Every input that is there."""
-        return [value for value in self.values if value is not None]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return an attribute."""
-        return self.node.attributes.get(name, default)
-
-    def __getitem__(self, place: int) -> Value:
-        value = self.maybe(place)
-        if value is None:
-            raise SizeError(f"{self.what} lacks its input {place}")
-        return value
-
-    def maybe(self, place: int) -> Value | None:
-        """Return an input, or None where it is left out."""
-        return self.values[place] if place < len(self.values) else None
-
-    def numbers(self, place: int, name: str) -> list[Any] | None:
-        """Return what is an input in newer operator sets and was an attribute in older ones; None where it is neither."""
-        value = self.maybe(place)
-        return self.get(name) if value is None else rules.elements(value, self.what)
+Handler = Callable[[Call], Value | list[Value]]
 
 
 def follow(graph: OnnxGraph, interface: Interface) -> int:
@@ -70,7 +39,7 @@ def follow(graph: OnnxGraph, interface: Interface) -> int:
         SizeError: something depends on a size, branches, draws or mixes; or an output has another shape than promised.
         UnknownError: an operator is not known.
     """
-    values: dict[str, Value] = {name: _constant(tensor) for name, tensor in graph.constants.items()}
+    values: dict[str, Value] = {name: constant(tensor) for name, tensor in graph.constants.items()}
     values |= {tensor.name: Value(tuple(map(dim, tensor.shape or ()))) for tensor in interface.inputs}
     for node in graph.nodes:  # first, for these say most
         if node.op in REFUSED:
@@ -105,15 +74,10 @@ def check_outputs(found: Mapping[str, Dims], interface: Interface) -> None:
             raise SizeError(f"{tensor.name} has shape {shown(found[tensor.name])}, expected {shown(wanted)}")
 
 
-def _constant(tensor: OnnxTensor) -> Value:
-    dims = tuple(map(dim, tensor.shape))
-    return known(tensor.values().astype(object)) if np.prod(tensor.shape, dtype=float) <= _FEW else Value(dims)
-
-
 def _value_of_constant(call: Call) -> Value:
     for name, content in call.node.attributes.items():
         if name == "value":
-            return _constant(content)
+            return constant(content)
         if name in {"value_float", "value_int", "value_floats", "value_ints"}:
             return known(np.array(content, object))
     raise rules.unknown(call.what)
@@ -151,67 +115,6 @@ def _divide(left: Any, right: Any) -> Any:
     if isinstance(left, (int, np.integer)) and isinstance(right, (int, np.integer)):
         return int(left) // int(right)
     return left / right
-
-
-def _gather_elements(call: Call) -> Value:
-    axis = call[0].axis(call.get("axis", 0))
-    closed(call[0].dims, [axis], call.what)
-    broadcast([own.dims[:axis] + own.dims[axis + 1 :] for own in (call[0], call[1])])
-    return Value(call[1].dims)
-
-
-def _scatter(call: Call) -> Value:
-    closed(call[0].dims, range(call[0].rank), call.what)
-    return Value(call[0].dims)
-
-
-def _slice(call: Call) -> Value:
-    starts, ends = call.numbers(1, "starts") or [], call.numbers(2, "ends") or []
-    axes = call.numbers(3, "axes") or list(range(len(starts)))
-    steps = call.numbers(4, "steps") or [1] * len(starts)
-    value = call[0]
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        value = rules.cut(value, int(axis), start, end, call.what, step=int(step))
-    return value
-
-
-def _split(call: Call) -> list[Value]:
-    sizes = call.numbers(1, "split")
-    if sizes is None:
-        axis = call[0].axis(call.get("axis", 0))
-        closed(call[0].dims, [axis], call.what)
-        whole, parts = size_of(call[0].dims[axis]), call.get("num_outputs") or len(call.node.outputs)
-        assert isinstance(whole, int)
-        each = -(-whole // parts)
-        sizes = [min(each, whole - place * each) for place in range(parts)]
-    return rules.split(call[0], call.get("axis", 0), sizes, call.what)
-
-
-def _expand(call: Call) -> Value:
-    return rules.expand(call[0], rules.elements(call[1], call.what))
-
-
-def _tile(call: Call) -> Value:
-    repeats = rules.elements(call[1], call.what)
-    closed(call[0].dims, [axis for axis, count in enumerate(repeats) if count != 1 and call[0].dims[axis] != ONE], call.what)
-    return Value(
-        tuple(
-            own if count == 1 else dim(count) if own == ONE else dim(size_of(own) * count)
-            for own, count in zip(call[0].dims, repeats, strict=True)
-        )
-    )
-
-
-def _pad(call: Call) -> Value:
-    pads = call.numbers(1, "pads") or []
-    axes = call.numbers(3, "axes") or range(call[0].rank)
-    dims = list(call[0].dims)
-    for place, axis in enumerate(axes):
-        added = pads[place] + pads[place + len(pads) // 2]
-        if added:
-            closed(call[0].dims, [axis], call.what)
-            dims[axis] = dim(size_of(dims[axis]) + added)
-    return Value(tuple(dims))
 
 
 def _reduce(call: Call) -> Value:
@@ -291,43 +194,6 @@ def _recurrent(call: Call) -> list[Value]:
     return [Value((time, ONE, batch, hidden)), state, state]
 
 
-def _shape(call: Call) -> Value:
-    return rules.shape_of(call[0], call.get("start", 0), call.get("end"))
-
-
-def _count(call: Call) -> Value:
-    return known(np.array(size_of(joined(call[0].dims)), object))
-
-
-def _constant_of_shape(call: Call) -> Value:
-    value = call.get("value")
-    return rules.filled(call[0], 0.0 if value is None else value.values().ravel()[0].item(), call.what)
-
-
-def _range(call: Call) -> Value:
-    start, end, step = (rules.elements(value, call.what)[0] for value in call.given)
-    if any(value.has_size for value in call.given):
-        raise SizeError(f"{call.what} counts to the size of an axis")
-    return known(np.arange(start, end, step).astype(object))
-
-
-def _squeeze(call: Call) -> Value:
-    return rules.squeeze(call[0], call.numbers(1, "axes"))
-
-
-def _unsqueeze(call: Call) -> Value:
-    return rules.unsqueeze(call[0], call.numbers(1, "axes") or [])
-
-
-def _flatten(call: Call) -> Value:
-    axis = call[0].axis(call.get("axis", 1))
-    return Value((joined(call[0].dims[:axis]), joined(call[0].dims[axis:])))
-
-
-def _transpose(call: Call) -> Value:
-    return rules.transpose(call[0], call.get("perm") or list(reversed(range(call[0].rank))))
-
-
 _UNARY = """
 Abs Acos Asin Atan Ceil Celu Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish IsInf IsNaN LeakyRelu Log Mish Not Reciprocal
 Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Tan Tanh ThresholdedRelu
@@ -348,24 +214,24 @@ _TABLE: dict[str, Handler] = {
     "Identity": _same,
     "Cast": _cast,
     "Constant": _value_of_constant,
-    "ConstantOfShape": _constant_of_shape,
-    "Shape": _shape,
-    "Size": _count,
-    "Range": _range,
+    "ConstantOfShape": moves.constant_of_shape,
+    "Shape": moves.shape,
+    "Size": moves.count,
+    "Range": moves.count_up,
     "Gather": lambda call: rules.take(call[0], call[1], call.get("axis", 0), call.what),
-    "GatherElements": _gather_elements,
-    **dict.fromkeys(("ScatterElements", "ScatterND"), _scatter),
-    "Slice": _slice,
-    "Split": _split,
+    "GatherElements": moves.gather_elements,
+    **dict.fromkeys(("ScatterElements", "ScatterND"), moves.scatter),
+    "Slice": moves.cut_ranges,
+    "Split": moves.split,
     "Concat": lambda call: rules.concat(call.given, call.get("axis", 0), call.what),
     "Reshape": lambda call: rules.reshape(call[0], rules.elements(call[1], call.what)),
-    "Flatten": _flatten,
-    "Transpose": _transpose,
-    "Squeeze": _squeeze,
-    "Unsqueeze": _unsqueeze,
-    "Expand": _expand,
-    "Tile": _tile,
-    "Pad": _pad,
+    "Flatten": moves.flatten,
+    "Transpose": moves.transpose,
+    "Squeeze": moves.squeeze,
+    "Unsqueeze": moves.unsqueeze,
+    "Expand": moves.expand,
+    "Tile": moves.tile,
+    "Pad": moves.pad,
     **dict.fromkeys(
         (
             *("ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin"),
