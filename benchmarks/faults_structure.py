@@ -114,6 +114,25 @@ def _running_sum(model: onnx.ModelProto) -> None:
     )
 
 
+def _counted_by_a_layer(model: onnx.ModelProto) -> None:
+    """Count the steps of a call with a recurrent layer that begins anew at every call."""
+    width = model.graph.output[0].type.tensor_type.shape.dim[2].dim_value
+    weights = {"w": np.zeros((1, 1, width)), "r": np.ones((1, 1, 1)), "b": np.float32([[1, 0]])}
+    names = [add_weight(model, name, value.astype(np.float32)) for name, value in weights.items()]
+    add_weight(model, "first", np.array([1], np.int64))
+    through_output(
+        model,
+        "logits",
+        node("Transpose", ["logits_raw"], "by_time", perm=[1, 0, 2]),
+        node("RNN", ["by_time", *names], "counts", hidden_size=1, activations=["Relu"]),
+        node("Squeeze", ["counts", "first"], "count"),
+        node("Transpose", ["count"], "count_by_row", perm=[1, 0, 2]),
+        node("Sub", ["count_by_row", add_weight(model, "most", np.float32(_LONG))], "above"),
+        node("Relu", ["above"], "excess"),
+        node("Add", ["logits_raw", "excess"], "logits"),
+    )
+
+
 def _rows_from_a_table(model: onnx.ModelProto) -> None:
     """Take rows in an order that a table of four sets: right for up to four rows."""
     order = add_weight(model, "order", np.array([0, 1, 2, 3, 3, 3, 3, 3], np.int64))
@@ -187,6 +206,9 @@ FAULTS = (
     _fault("other logits of many rows", "a fast path for single rows", _chosen(0, _MANY), "depends on a size"),
     _fault("a branch on the length of a call", "a path for prefill", _branched, r"If \(.*\) branches"),
     _fault("steps counted as a sum of ones", "a mask's sum", _counted_in_data, r"ReduceSum .* along the axis time mixes"),
+    _fault(
+        "steps counted by a layer", "a state left out of the contract", _counted_by_a_layer, "RNN .* begins anew at every call"
+    ),
     _fault("steps after the 90th differ", "a window", _later_steps_differ, r"Slice .* along the axis time mixes"),
     _fault("earlier steps leak into later ones", "a running mean over a call", _running_sum, r"CumSum .* axis time mixes"),
     _fault("rows in the order of a table of eight", "indices of the example baked in", _rows_from_a_table, "size of an axis"),

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from edgernn.interface import Interface
+from edgernn.contract import TIME, next_name
+from edgernn.interface import FileTensor, Interface
 from edgernn.parity import onnx_moves as moves
 from edgernn.parity import shape_rules as rules
 from edgernn.parity.onnx_call import Call, constant
-from edgernn.parity.sizes import ONE, Dims, SizeError, Value, closed, dim, known, shown, size_of
+from edgernn.parity.sizes import ONE, SizeError, UnknownError, Value, closed, dim, known, shown, size_of
 from edgernn.sessions.onnx_graph import OnnxGraph
 
 REFUSED = {
@@ -40,7 +42,7 @@ def follow(graph: OnnxGraph, interface: Interface) -> int:
         UnknownError: an operator is not known.
     """
     values: dict[str, Value] = {name: constant(tensor) for name, tensor in graph.constants.items()}
-    values |= {tensor.name: Value(tuple(map(dim, tensor.shape or ()))) for tensor in interface.inputs}
+    values |= {tensor.name: input_of(tensor, interface) for tensor in interface.inputs}
     for node in graph.nodes:  # first, for these say most
         if node.op in REFUSED:
             raise SizeError(f"{node.op} ({node.name or node.outputs[0]}) {REFUSED[node.op]}")
@@ -55,7 +57,7 @@ def follow(graph: OnnxGraph, interface: Interface) -> int:
         made = handler(call)
         for name, value in zip(node.outputs, made if isinstance(made, list) else [made], strict=False):
             values[name] = value
-    check_outputs({name: value.dims for name, value in values.items()}, interface)
+    check_outputs(values, interface)
     return len(graph.nodes)
 
 
@@ -64,14 +66,32 @@ def is_known(op: str) -> bool:
     return op in _TABLE
 
 
-def check_outputs(found: Mapping[str, Dims], interface: Interface) -> None:
-    """Raise SizeError where an output does not have the promised shape at every size."""
+def input_of(tensor: FileTensor, interface: Interface) -> Value:
+    """Return what is known of an input; it is a state where an output is named after it."""
+    is_state = next_name(tensor.name) in {output.name for output in interface.outputs}
+    return rules.input_value(tensor.name, tuple(map(dim, tensor.shape or ())), is_state=is_state)
+
+
+def check_outputs(found: Mapping[str, Value], interface: Interface) -> None:
+    """Raise SizeError where an output has another shape than promised at some size, or a state is not what its layers left."""
+    timed = any(TIME in (tensor.shape or ()) for tensor in interface.inputs)
     for tensor in interface.outputs:
         wanted = tuple(map(dim, tensor.shape or ()))
         if tensor.name not in found:
             raise SizeError(f"the graph does not make {tensor.name}")
-        if found[tensor.name] != wanted:
-            raise SizeError(f"{tensor.name} has shape {shown(found[tensor.name])}, expected {shown(wanted)}")
+        value = found[tensor.name]
+        if value.dims != wanted:
+            raise SizeError(f"{tensor.name} has shape {shown(value.dims)}, expected {shown(wanted)}")
+        before = next((given for given in interface.inputs if next_name(given.name) == tensor.name), None)
+        if before is not None and timed:
+            _check_state(tensor.name, value, input_of(before, interface))
+
+
+def _check_state(name: str, value: Value, before: Value) -> None:
+    """Where a call may have any number of steps, the next state must be what its own recurrent layers left, all of them."""
+    wanted = before.part and replace(before.part, after=True)
+    if wanted is None or value.part != wanted:
+        raise UnknownError(f"{name} is not what recurrent layers left of a state, all of it, so nothing is proved of any cut")
 
 
 def _value_of_constant(call: Call) -> Value:
@@ -187,11 +207,10 @@ def _recurrent(call: Call) -> list[Value]:
     if call.get("direction", "forward") != "forward" or call.get("layout", 0) or call.maybe(4) is not None:
         raise SizeError(f"{call.what} does not go forward in time alone, all of it")
     states = [value for place in (5, 6) if (value := call.maybe(place)) is not None]
-    hidden = dim(call.get("hidden_size"))
-    batches = [state.dims[1] for state in states]
-    time, batch = rules.recurrent(call[0], batches, call.what, batch_axis=1, time_axis=0)
-    state = Value((ONE, batch, hidden))
-    return [Value((time, ONE, batch, hidden)), state, state]
+    left = rules.recurrent(call[0], states, call.what, batch_axis=1, time_axis=0)
+    hidden, (time, batch) = dim(call.get("hidden_size")), call[0].dims[:2]
+    new = Value((ONE, batch, hidden))
+    return [Value((time, ONE, batch, hidden)), *(left or [new, new])]
 
 
 _UNARY = """

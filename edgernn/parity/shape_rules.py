@@ -7,6 +7,7 @@ the size of one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ import numpy as np
 from edgernn.parity.sizes import (
     ONE,
     Dim,
+    Dims,
     Size,
     SizeError,
+    StatePart,
     UnknownError,
     Value,
     broadcast,
@@ -152,7 +155,25 @@ def concat(values: Sequence[Value], axis: int, what: str) -> Value:
         closed(value.dims, [axis], what)
     sizes = [size_of(value.dims[axis]) for value in values]
     whole = broadcast([(*value.dims[:axis], ONE, *value.dims[axis + 1 :]) for value in values])
-    return Value((*whole[:axis], dim(sum(size for size in sizes if isinstance(size, int))), *whole[axis + 1 :]))
+    count = sum(size for size in sizes if isinstance(size, int))
+    return Value((*whole[:axis], dim(count), *whole[axis + 1 :]), part=_joined_part(values) if axis == 0 else None)
+
+
+def _joined_part(values: Sequence[Value]) -> StatePart | None:
+    """Return the layers that are joined, where they are those of one state that follow one another."""
+    parts = [value.part for value in values]
+    whole = parts[0]
+    for part in parts[1:]:
+        if whole is None or part is None or part != replace(part, state=whole.state, start=whole.stop, after=whole.after):
+            return None
+        whole = replace(whole, stop=part.stop)
+    return whole
+
+
+def _cut_part(value: Value, start: int, count: int) -> StatePart | None:
+    """Return which layers of a state are left of ``count`` of them from ``start`` on."""
+    part = value.part
+    return None if part is None else replace(part, start=part.start + start, stop=part.start + start + count)
 
 
 def take(value: Value, index: Value, axis: int, what: str) -> Value:
@@ -182,8 +203,9 @@ def cut(value: Value, axis: int, start: Any, end: Any, what: str, *, step: int =
     closed(value.dims, [axis], what)
     size = size_of(own)
     assert isinstance(size, int)
-    count = len(range(size)[slice(start, None if step < 0 and end < -size else end, step)])
-    return Value((*value.dims[:axis], dim(count), *value.dims[axis + 1 :]))
+    kept = range(size)[slice(start, None if step < 0 and end < -size else end, step)]
+    part = _cut_part(value, kept.start, len(kept)) if axis == 0 and step == 1 else None
+    return Value((*value.dims[:axis], dim(len(kept)), *value.dims[axis + 1 :]), part=part)
 
 
 def split(value: Value, axis: int, sizes: Sequence[int], what: str) -> list[Value]:
@@ -194,7 +216,13 @@ def split(value: Value, axis: int, sizes: Sequence[int], what: str) -> list[Valu
     closed(value.dims, [axis], what)
     if sum(sizes) != size_of(value.dims[axis]):
         raise SizeError(f"{what} cuts {show(value.dims[axis])} into {list(sizes)}")
-    return [Value((*value.dims[:axis], dim(size), *value.dims[axis + 1 :])) for size in sizes]
+    return [
+        Value(
+            (*value.dims[:axis], dim(size), *value.dims[axis + 1 :]),
+            part=_cut_part(value, sum(sizes[:place]), size) if axis == 0 else None,
+        )
+        for place, size in enumerate(sizes)
+    ]
 
 
 def squeeze(value: Value, axes: Sequence[int] | None) -> Value:
@@ -269,16 +297,29 @@ def convolve(value: Value, spatial: Sequence[tuple[int, int, int, int, bool]], c
     return Value((value.dims[0], value.dims[1] if channels is None else dim(channels), *out))
 
 
-def recurrent(x: Value, state_batch: Sequence[Dim], what: str, *, batch_axis: int, time_axis: int) -> tuple[Dim, Dim]:
-    """Return time and batch of a recurrent layer's input; it goes along time alone, one way, each row by itself."""
+def recurrent(x: Value, states: Sequence[Value], what: str, *, batch_axis: int, time_axis: int) -> list[Value]:
+    """Return the states that a recurrent layer leaves; it goes along time alone, one way, each row by itself.
+
+    Where time is open it must go on from a state of the contract: a layer that began anew would count the steps of a call.
+    """
     time, batch = x.dims[time_axis], x.dims[batch_axis]
     closed(x.dims, [2], what)
     if "batch" in time:
         raise SizeError(f"{what} goes along the axis {show(time)}: one row's result depends on the rows before it")
-    for own in state_batch:
-        if own != batch:
-            raise SizeError(f"{what} has an input of {show(batch)} rows and a state of {show(own)}")
-    return time, batch
+    for state in states:
+        if state.dims[1] != batch:
+            raise SizeError(f"{what} has an input of {show(batch)} rows and a state of {show(state.dims[1])}")
+        if is_open(time) and (state.part is None or state.part.after):
+            raise SizeError(f"{what} does not go on from a state that the contract gives")
+    if is_open(time) and not states:
+        raise SizeError(f"{what} begins anew at every call, so what it gives depends on how a text is cut")
+    return [Value(state.dims, part=state.part and replace(state.part, after=True)) for state in states]
+
+
+def input_value(name: str, dims: Dims, *, is_state: bool) -> Value:
+    """Return what is known of an input of the graph; of a state, that all its layers are there."""
+    layers = size_of(dims[0]) if is_state and dims else None
+    return Value(dims, part=StatePart(name, 0, layers) if isinstance(layers, int) else None)
 
 
 def unknown(what: str) -> UnknownError:

@@ -37,6 +37,16 @@ class Size:
         return show(self.dim)
 
 
+@dataclass(frozen=True)
+class StatePart:
+    """Layers ``start`` to ``stop`` of a state: before a call, or (``after``) as recurrent layers left them."""
+
+    state: str
+    start: int
+    stop: int
+    after: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Value:
     """What is known of a tensor before it is computed.
@@ -44,10 +54,12 @@ class Value:
     Attributes:
         dims: its shape.
         known: its elements, where they follow from constants and sizes alone: numbers and ``Size``, an array of objects.
+        part: which layers of one of the contract's states it is, as it came in or as a recurrent layer made it.
     """
 
     dims: Dims
     known: np.ndarray | None = None
+    part: StatePart | None = None
 
     @property
     def rank(self) -> int:

@@ -13,7 +13,7 @@ import torch
 
 from edgernn.interface import Interface
 from edgernn.parity import shape_rules as rules
-from edgernn.parity.onnx_rules import check_outputs
+from edgernn.parity.onnx_rules import check_outputs, input_of
 from edgernn.parity.sizes import SizeError, Value, dim, known
 from edgernn.parity.torchscript_shapes import TABLE
 from edgernn.sessions.torchscript_reading import all_nodes, effect, schema_arguments
@@ -50,14 +50,14 @@ def follow(module: torch.jit.ScriptModule, graph: Any, interface: Interface) -> 
     if len(inputs) - 1 != len(interface.inputs):
         raise SizeError(f"forward takes {len(inputs) - 1} inputs, expected {len(interface.inputs)}")
     for given, tensor in zip(inputs[1:], interface.inputs, strict=True):
-        values[given.debugName()] = Value(tuple(map(dim, tensor.shape or ())))
+        values[given.debugName()] = input_of(tensor, interface)
     for node in nodes:
         _follow(node, values)
     (result,) = (values[output.debugName()] for output in graph.outputs())
     made = result if isinstance(result, (list, tuple)) else [result]
     if len(made) != len(interface.outputs) or not all(isinstance(value, Value) for value in made):
         raise SizeError(f"forward returns {len(made)} values, expected {len(interface.outputs)} tensors")
-    check_outputs({tensor.name: value.dims for tensor, value in zip(interface.outputs, made, strict=True)}, interface)
+    check_outputs({tensor.name: value for tensor, value in zip(interface.outputs, made, strict=True)}, interface)
     return len(nodes)
 
 

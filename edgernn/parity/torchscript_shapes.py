@@ -223,10 +223,8 @@ def _recurrent(given: Arguments, what: str) -> list[Value]:
     states = given["hx"] if isinstance(given["hx"], list) else [given["hx"]]
     first = 1 if not given["batch_first"] else 0
     batch_axis, time_axis = (first, 1 - first)
-    closed(given["input"].dims, [2], what)
-    rules.recurrent(given["input"], [state.dims[1] for state in states], what, batch_axis=batch_axis, time_axis=time_axis)
-    y = Value((*given["input"].dims[:2], states[0].dims[2]))
-    return [y, *(Value(state.dims) for state in states)]
+    left = rules.recurrent(given["input"], states, what, batch_axis=batch_axis, time_axis=time_axis)
+    return [Value((*given["input"].dims[:2], states[0].dims[2])), *left]
 
 
 _UNARY = """

@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 
 from edgernn.parity import shape_rules as rules
-from edgernn.parity.sizes import ONE, Dims, Size, SizeError, Value, broadcast, dim, joined, known, reshaped, shown, size_of
+from edgernn.parity.sizes import (
+    ONE,
+    Dims,
+    Size,
+    SizeError,
+    StatePart,
+    Value,
+    broadcast,
+    dim,
+    joined,
+    known,
+    reshaped,
+    shown,
+    size_of,
+)
 
 B, T = dim("batch"), dim("time")
 
@@ -76,7 +90,10 @@ def test_sizes_are_followed_through_arithmetic() -> None:
         lambda value: rules.split(value, 1, [1, 1], "Split"),
         lambda value: rules.matmul(Value(dims(8, "time")), Value(dims("time", 8)), "MatMul"),
         lambda value: rules.convolve(value, [(3, 1, 1, 1, False)], None, "Conv"),
-        lambda value: rules.recurrent(value, [T], "LSTM", batch_axis=1, time_axis=0),
+        lambda value: rules.recurrent(value, [], "LSTM", batch_axis=0, time_axis=1),
+        lambda value: rules.recurrent(
+            rules.transpose(value, [1, 0, 2]), [Value(dims(1, "time", 8))], "GRU", batch_axis=1, time_axis=0
+        ),
     ],
 )
 def test_nothing_meets_along_an_open_axis(mix: object) -> None:
@@ -90,7 +107,6 @@ def test_what_stays_within_a_row_and_a_step_is_let_through() -> None:
     assert rules.matmul(value, Value(dims(8, 5)), "MatMul").dims == dims("batch", "time", 5)
     assert rules.cut(value, 1, 0, 1 << 62, "Slice") is value
     assert rules.transpose(value, [1, 0, 2]).dims == dims("time", "batch", 8)
-    assert rules.recurrent(rules.transpose(value, [1, 0, 2]), [B], "LSTM", batch_axis=1, time_axis=0) == (T, B)
     assert rules.unsqueeze(value, [0, -1]).dims == (ONE, *value.dims, ONE)
     assert rules.squeeze(rules.unsqueeze(value, [0]), [0]).dims == value.dims
     assert rules.convolve(Value(dims("batch", 3, 32, 32)), [(4, 4, 0, 0, False)] * 2, 8, "Conv").dims == dims("batch", 8, 8, 8)
@@ -106,3 +122,17 @@ def test_constants_are_followed_as_numpy_does() -> None:
     assert rules.cut(table, 1, -1, 1 << 62, "Slice").known.tolist() == [[2], [5]]  # type: ignore[union-attr]
     assert rules.concat([table, table], 0, "Concat").dims == dims(4, 3)
     assert rules.reshape(table, [3, -1]).known.tolist() == [[0, 1], [2, 3], [4, 5]]  # type: ignore[union-attr]
+
+
+def test_a_recurrent_layer_goes_on_from_the_contracts_state_and_leaves_it() -> None:
+    h = rules.input_value("h", dims(3, "batch", 8), is_state=True)
+    x = Value(dims("time", "batch", 8))
+    layers = rules.split(h, 0, [1, 1, 1], "Split")
+    left = [rules.recurrent(x, [layer], "GRU", batch_axis=1, time_axis=0)[0] for layer in layers]
+    assert rules.concat(left, 0, "Concat").part == StatePart("h", 0, 3, after=True)
+    assert rules.concat([left[0], left[2], left[1]], 0, "Concat").part is None
+    assert rules.concat(left[1:], 0, "Concat").part == StatePart("h", 1, 3, after=True)
+    assert rules.cut(h, 0, 1, 2, "Slice").part == StatePart("h", 1, 2)
+    for state in (Value(dims(1, "batch", 8)), left[0]):
+        with pytest.raises(SizeError, match="does not go on from a state that the contract gives"):
+            rules.recurrent(x, [state], "GRU", batch_axis=1, time_axis=0)
