@@ -60,6 +60,8 @@ class Bundle:
             BundleError: missing, foreign, damaged, of another schema version, or unsafe; says which file and why.
         """
         source = path_of(source)
+        if not _exists(source):  # a kill between two renames may have left it aside
+            storage.clear(source.parent, name=source.name)
         if not _exists(source):
             raise BundleError(f"no bundle at {source}; make one with: edgernn export RUN --out {source}")
         _refuse_others(source)
