@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 TORCH := torch==2.13.0
 
 # mypy cannot see a mapped package, so it checks a copy laid out as installed.
-.PHONY: all env fuzz demo demo-captions test check format build examples examples-env benchmarks clean
+.PHONY: all env fuzz kills demo demo-captions test check format build examples examples-env benchmarks clean
 all: check test
 
 env: $(INSTALLED)
@@ -26,6 +26,11 @@ demo-captions: env
 
 test: env
 	$(BIN)/python -m pytest
+
+# SIGKILL at every write and rename of training, export and packing; make kills KILLS=20
+KILLS ?= 200
+kills: env
+	$(BIN)/python benchmarks/kills.py --kills $(KILLS)
 
 # Seeded damage to everything that is read; make fuzz COUNT=500 SEED=7
 COUNT ?= 10000
