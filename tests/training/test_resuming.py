@@ -72,7 +72,7 @@ def tensor(name: str, value: Tensor) -> Callable[[Header, Tensors], None]:
 
 
 DAMAGE = {
-    "a list": (lambda h, t: [1], "its header is a list"),
+    "a list": (lambda h, t: [1], "a list"),
     "too deep": (lambda h, t: "[" * 200_000, "damaged"),
     "no JSON": (lambda h, t: "{", "damaged"),
     "an unknown field": (put(colour="red"), "colour"),
