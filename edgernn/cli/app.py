@@ -68,7 +68,7 @@ def _outcome() -> int:
     try:
         code = app(prog_name="edgernn", standalone_mode=False)
         sys.stdout.flush()
-    except (EdgernnError, ModuleNotFoundError, MemoryError, OSError, _CommandLineError) as error:
+    except (EdgernnError, ModuleNotFoundError, MemoryError, OSError, RuntimeError, _CommandLineError) as error:
         told = _told(error)
         if told is None:
             raise
@@ -87,12 +87,21 @@ def _told(error: Exception) -> str | None:
         if package == "edgernn":
             return None
         return f"this command needs the package {package!r}, which is not installed; run: {install_command('all')}"
-    if isinstance(error, MemoryError):
-        return f"out of memory ({error or 'no figure given'}); take smaller sizes or batches, or a machine with more memory"
+    if _is_out_of_memory(error):
+        figures = f" ({error})" if str(error) else ""
+        return f"out of memory{figures}; take smaller sizes or batches, or a machine with more memory"
     if isinstance(error, OSError) and not isinstance(error, EdgernnError):
         place = f"{error.filename}: " if error.filename is not None else ""
         return f"{place}{error.strerror or error}"
+    if isinstance(error, RuntimeError) and not isinstance(error, EdgernnError):
+        return None
     return _usage(error) if isinstance(error, _CommandLineError) else str(error)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says so: torch has a class of its own for a GPU, and only words for the CPU."""
+    words = "can't allocate memory" in str(error) or type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and words)
 
 
 def _usage(error: Any) -> str:

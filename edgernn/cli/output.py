@@ -114,9 +114,9 @@ def words(text: str | None) -> list[str] | None:
 
 
 def write_result(target: str, text: str) -> None:
-    """Write a result to the file ``target``, or to stdout for ``-``: JSON in ASCII, XML and HTML as they are."""
+    """Write a result to the file ``target``, or to stdout for ``-``: JSON, XML and HTML in ASCII, which every encoding has."""
     if target == "-":
-        _write(ascii_json(text) if text.startswith(("{", "[")) else text)
+        _write(ascii_json(text) if text.startswith(("{", "[")) else text.encode("ascii", "xmlcharrefreplace").decode())
     else:
         storage.write_text(Path(target), text)
 

@@ -14,6 +14,7 @@ from edgernn.cli.shown import joined
 Cell = Text | str
 NATURAL_WIDTH = 10_000  # columns: wider than any table, so that none is folded where no terminal sets a width
 _GAP = " · "
+_EMPTY = ("", "-")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,6 @@ def records(sheet: Sheet) -> list[Padding | Text | str]:
     for first, *others in sheet.rows:
         lines.append(first)
         named = zip(sheet.headings[1:], others, strict=True)
-        parts = [joined(heading, " " if heading else "", cell) for heading, cell in named if str(cell)]
+        parts = [joined(heading, " " if heading else "", cell) for heading, cell in named if str(cell) not in _EMPTY]
         lines.append(Padding(Text(_GAP).join(parts), (0, 0, 0, 2)))
     return lines

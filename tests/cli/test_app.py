@@ -234,3 +234,38 @@ def test_a_reader_that_goes_away_is_no_error(bundle_folder: Path) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120)
     assert "Traceback" not in done.stderr
     assert len(done.stdout) == 10
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "out of memory"),
+        (MemoryError("Unable to allocate 9 GiB"), "out of memory (Unable to allocate 9 GiB)"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            "out of memory",
+        ),
+        (PermissionError(13, "Permission denied", "a[/x]\x1b"), "a[/x]\\x1b: Permission denied"),
+        (OSError(5, "Input/output error"), "error: Input/output error"),
+        (ModuleNotFoundError("No module named 'abc'", name="abc.d"), "needs the package 'abc'"),
+    ],
+)
+def test_what_a_machine_lacks_is_one_line(error: Exception, told: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("edgernn.cli.doctor.examine", fail)
+    code, out, err = run("doctor")
+    assert (code, out) == (2, "")
+    assert err.startswith("edgernn: error: ")
+    assert told in err
+    assert err.count("\n") == 1
+
+
+def test_a_fault_of_edgernn_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("edgernn.cli.doctor.examine", fail)
+    with pytest.raises(RuntimeError, match="a fault"):
+        run("doctor")

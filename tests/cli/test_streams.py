@@ -72,6 +72,15 @@ def test_json_is_the_same_ascii_in_every_encoding(french: Path, shell: Shell) ->
         assert found.pop().isascii()
 
 
+def test_xml_and_html_are_the_same_in_every_encoding(french: Path, shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "café 😀").symlink_to(french)
+    for kind in ("junit", "html"):
+        done = shell(f"edgernn verify 'café 😀' --steps 4 --{kind} -", PYTHONIOENCODING="cp1252")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.isascii()
+        assert "caf&#233; &#128512;" in done.stdout.decode()
+
+
 def test_a_name_that_is_no_unicode_is_printed_and_stands_in_json(french: Path, shell: Shell) -> None:
     for encoding in ("ascii", "utf-8"):
         shell(f"rm -rf $'b\\xff'; cp -r {french} $'b\\xff'")
