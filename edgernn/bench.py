@@ -59,7 +59,7 @@ def bench_bundle(
     checked_threads(threads)
     if steps < FEWEST_STEPS:
         raise UsageError(f"steps is {steps}, expected {FEWEST_STEPS} or more: fewer say nothing of the slow ones among them")
-    bundle = source if isinstance(source, Bundle) else Bundle.open(Path(source))
+    bundle = source if isinstance(source, Bundle) else Bundle.open(source)
     wanted = _wanted(bundle, to)
     feed = feed_for(bundle)
     courses, left_out = _courses(bundle, wanted, feed, threads=threads, tell=tell)

@@ -109,7 +109,7 @@ _FOLDERS: tuple[_Row, ...] = (
     ),
     _row(only(".txt", ".md"), "texts", "a folder of texts", "train on it with: edgernn train text --data {path} --out RUN"),
     _row(only(), "empty-folder", "an empty folder", _RUN_FIRST),
-    _row(lambda peek: True, "folder", "a folder that is neither a run nor a bundle", _RUN_FIRST),
+    _row(lambda peek: True, "folder", "a folder of other files", _RUN_FIRST),
 )
 _FILES: tuple[_Row, ...] = (
     _row(lambda peek: peek.size == 0, "empty", "an empty file", "copy or download it again"),
@@ -128,8 +128,8 @@ _FILES: tuple[_Row, ...] = (
     _row(
         has_entry("manifest.json"),
         "packed-bundle",
-        "a bundle in one file",
-        "verify it with: edgernn verify {path}; the name should end in .edgernn",
+        "a bundle in one file, exported already",
+        "verify it with: edgernn verify {path}",
     ),
     _row(has_entry("config.json", "model.weights.h5"), "keras", "a Keras model", _TRAINED_ELSEWHERE),
     _row(

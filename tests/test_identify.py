@@ -175,6 +175,7 @@ def test_what_edgernn_writes(checkpoint_folder: Path, bundle_folder: Path, tmp_p
     }
     assert {path: identify(path).key for path in written} == written
     assert Bundle.open(tmp_path / "packed.zip").manifest == Bundle.open(bundle_folder).manifest
+    assert open_session(tmp_path / "packed.zip").contract == Bundle.open(bundle_folder).manifest.contract
 
 
 def test_a_file_that_may_not_be_read_is_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ Ids = npt.NDArray[Any]  # one axis of unsigned or signed integers
 
 _PIECES_PER_BATCH = 16
 _MOST_BYTES = 256 << 20
+_MOST_HOLES = 1000
 _SHOWN_CHARACTERS = 10
 
 
@@ -61,8 +62,11 @@ class Tokenizer:
         vocabulary = self._library.get_vocab(with_added_tokens=True)
         if not vocabulary:
             raise DataError(f"{origin} has an empty vocabulary; give a tokenizer that was trained")
+        highest = max(vocabulary.values())
+        if highest >= 2 * len(vocabulary) + _MOST_HOLES:  # the library counts through them, and a model has a row for each
+            raise DataError(f"{origin} has {len(vocabulary)} tokens, but ids up to {highest}; give one without such holes")
         self.kind: str = token_kinds.kind_of(self._library)
-        self.vocabulary_size: int = max(vocabulary.values()) + 1
+        self.vocabulary_size: int = highest + 1
         self.unknown_id: int | None = _unknown_id(document["model"], vocabulary)
         self.id_dtype: np.dtype[Any] = _smallest_dtype(self.vocabulary_size)
         self.decoder: str | None = (document.get("decoder") or {}).get("type")

@@ -128,9 +128,10 @@ def describes(path: Path) -> bool:
 
 
 def is_bundle(path: Path) -> bool:
-    """Return whether ``path`` can only be meant as a bundle: a ``.edgernn`` file, or a folder that is no model package."""
-    suffixes = {row.suffix for row in formats.FORMATS.values()}
-    return path.suffix == SUFFIX or (path.is_dir() and path.suffix not in suffixes)
+    """Return whether ``path`` can only be meant as a bundle: by its suffix, its content, or as a folder that is no package."""
+    if path.suffix == SUFFIX or (path.is_dir() and not describes(path)):
+        return True
+    return identify(path).key in {"bundle", "packed-bundle"}
 
 
 def _open_file(path: Path, *, threads: int | None) -> Session:

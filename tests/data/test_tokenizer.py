@@ -324,3 +324,10 @@ def test_a_tokenizer_with_the_pattern_of_before_is_still_of_its_kind(kind: str, 
     path.write_text(json.dumps(content), encoding="utf-8")
     assert Tokenizer.load(path).kind == kind
     assert len(Tokenizer.load(path).encode("\u4e00\u53ea", on_unknown="skip")) == 0, "a run of letters is one word"
+
+
+def test_an_id_far_beyond_the_others_is_refused() -> None:
+    document = json.loads(Tokenizer.build(["abc"], "char").to_json())
+    document["model"]["vocab"]["c"] = 2**31
+    with pytest.raises(DataError, match="has 3 tokens, but ids up to 2147483648"):
+        Tokenizer.from_json(json.dumps(document))
