@@ -62,7 +62,7 @@ def test_each_kind_of_model_has_its_own() -> None:
 
 def test_a_generation_draws_those_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[float] = []
-    monkeypatch.setattr(Sampler, "pick", lambda self, logits, uniform: drawn.append(uniform) or 0)
+    monkeypatch.setattr(Sampler, "pick", lambda self, logits, uniform, suppress: drawn.append(uniform) or 0)
     session = FakeSession(FileContract(contract=LANGUAGE))
     generation = Generation(session, Snapshot(session.initial_state(), np.array([1]), 4), sampler=Sampler(), seed=9)
     list(generation.write(6))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("coremltools")  # it exports
 _WORDS = 20_000
 _POSITIONS = {"text": 1_000, "captions": 600}  # a float64 table of both takes 100 MB and more, and comparing takes several
 _MOST_MB = 400  # more than after importing everything; with tables it was 880 and 700

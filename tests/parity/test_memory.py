@@ -84,6 +84,7 @@ def test_what_is_remembered_shows(kind: type[FakeSession]) -> None:
 
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
 def test_honest_files_remember_nothing(bundle: Bundle, name: str) -> None:
+    pytest.importorskip("torch" if name == "torchscript" else "numpy")
     for seed in range(3):
         used, fresh = open_session(bundle, name), open_session(bundle, name)
         assert max(drift.scaled for drift in repeats(used, fresh, draw(seed))) <= TOLERANCE
