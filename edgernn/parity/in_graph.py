@@ -1,51 +1,95 @@
-"""What a file writes in one call, against the host's own decoder over the step file beside it: token for token."""
+"""What a file writes in one call, against the host's own decoder over the step file beside it: every output of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgernn.contract import IMAGE, STEP, TOKENS
+from edgernn.contract import IMAGE, LOGITS, STEP, TOKENS, VOCAB, Decoding, next_name
+from edgernn.decoding.beam import log_softmax
 from edgernn.decoding.captions import CaptionSessions, search_caption
-from edgernn.decoding.generate import Generation, Snapshot
-from edgernn.decoding.sampling import Sampler
-from edgernn.decoding_graphs import CAPTION
+from edgernn.decoding.generate import prefill
+from edgernn.decoding_graphs import (
+    BEAM,
+    CAPTION,
+    FINISHED,
+    LENGTH,
+    LOG_PROBABILITIES,
+    LOG_PROBABILITY,
+    PROMPT,
+    SCORE,
+    STOP,
+    TEMPERATURE,
+    TOP_K,
+    TOP_P,
+    UNIFORMS,
+)
 from edgernn.errors import ContractError
 from edgernn.manifest import Artifact
+from edgernn.parity.in_graph_cases import Case, cases
 from edgernn.parity.report import Check
+from edgernn.parity.rollout import random_pictures
+from edgernn.sessions.base import Session
 from edgernn.sessions.opening import encoder_of, open_artifact
 
 if TYPE_CHECKING:
     from edgernn.parity.subject import Subject
 
-_TOKENS, _PROMPT = 128, 24
-_PICTURES = 16
-_BEAMS = (1, 3)
-_SAMPLERS = {
-    "greedy": Sampler(temperature=0),
-    "temperature 0.8": Sampler(temperature=0.8),
-    "top-k 8": Sampler(temperature=1.0, top_k=8),
-    "top-p 0.9": Sampler(temperature=1.2, top_p=0.9),
-}
+TOLERANCE = 1e-4  # of log-probabilities, scores, attention and states: the same sums, in a loop; as of two float32 files
+_NEAR, _TRIES = 1e-5, 64  # of logits, within which a draw may fall on either side of an edge
+_PICTURES, _BEAMS, _WIDEST = 8, (2, 5, 10), 16
+Tensors = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """One decoding: what it was, what the host makes of it and what the file does, by output; the tokens first."""
+
+    what: str
+    expected: dict[str, np.ndarray]
+    found: dict[str, np.ndarray]
 
 
 def check(subject: Subject) -> Check:
-    """Let the file and the host write the same texts, or caption the same pictures; every token must agree."""
-    found = _captions(subject) if subject.artifact.graph == CAPTION else _texts(subject)
-    count, beside = 0, step_beside(subject).path
-    for what, expected, written in found:
+    """Let the file and the host write the same texts, or caption the same pictures; every output must agree."""
+    captions = subject.artifact.graph == CAPTION
+    count, worst, beside = 0, dict[str, float](), step_beside(subject).path
+    for made in _captions(subject) if captions else _texts(subject):
         count += 1
-        if expected != written:
-            pairs = enumerate(zip(expected, written, strict=False))
-            at = next((i for i, (a, b) in pairs if a != b), min(len(expected), len(written)))
-            told = f"{what}: token {at} is {written[at : at + 1]}, the host writes {expected[at : at + 1]} with {beside}"
-            return Check(name="decoding", status="failed", detail=told, measured={"identical": at})
-    if not count:
-        return Check(name="decoding", status="not run", detail="the bundle carries no held-out pictures to caption")
-    told = f"{count} {'captions' if subject.artifact.graph == CAPTION else 'texts'} as the host writes them with {beside}"
-    return Check(name="decoding", status="passed", detail=told)
+        problem = _tokens_problem(made, beside) or _numbers_problem(made, beside, worst)
+        if problem:
+            return Check(name="decoding", status="failed", detail=problem, measured={"compared": count, "worst": worst})
+    told = f"{count} {'captions' if captions else 'texts'} as the host writes them with {beside}"
+    numbers = ", ".join(f"{name} {far:.1e}" for name, far in worst.items())
+    detail = f"{told}; every output of them: {numbers} (tolerance {TOLERANCE:g})"
+    return Check(name="decoding", status="passed", detail=detail, measured={"compared": count, "worst": worst})
+
+
+def _tokens_problem(made: _Compared, beside: str) -> str | None:
+    expected, found = made.expected[TOKENS].tolist(), np.atleast_1d(made.found[TOKENS]).tolist()
+    if expected == found:
+        return None
+    at = next((i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b), min(len(expected), len(found)))
+    return f"{made.what}: token {at} is {found[at : at + 1]}, the host writes {expected[at : at + 1]} with {beside}"
+
+
+def _numbers_problem(made: _Compared, beside: str, worst: dict[str, float]) -> str | None:
+    """Compare all outputs but the tokens; note in ``worst`` how far each is, divided by the larger of 1 and its largest."""
+    for name, expected in made.expected.items():
+        found = made.found[name]
+        if name == TOKENS:
+            continue
+        if found.shape != expected.shape:
+            return f"{made.what}: {name} has shape {list(found.shape)}, the host gives {list(expected.shape)} with {beside}"
+        away = np.abs(np.asarray(expected, np.float64) - np.asarray(found, np.float64))
+        far = float(away.max(initial=0.0)) / max(1.0, float(np.abs(expected).max(initial=0.0)))
+        worst[name] = max(worst.get(name, 0.0), far)
+        if not far <= TOLERANCE:
+            return f"{made.what}: {name} is {far:.1e} from what the host gives with {beside} (tolerance {TOLERANCE:g})"
+    return None
 
 
 def step_beside(subject: Subject) -> Artifact:
@@ -57,31 +101,84 @@ def step_beside(subject: Subject) -> Artifact:
     raise ContractError(f"the bundle has no step file of {own.format} in {own.precision} to compare with; export it again")
 
 
-def _texts(subject: Subject) -> Iterator[tuple[str, list[int], list[int]]]:
-    """Yield of each way to write: its name, the host's tokens, the file's."""
-    generator, step = subject.session, open_artifact(subject.bundle, step_beside(subject))
-    decoding = subject.bundle.manifest.decoding
-    prompts = [np.array(decoding.start, np.int64)]
-    if subject.sample is not None and len(subject.sample[TOKENS]) > _PROMPT:
-        prompts.append(subject.sample[TOKENS][:_PROMPT])
-    for index, prompt in enumerate(prompts):
-        for seed, (name, sampler) in enumerate(_SAMPLERS.items()):
-            state = step.initial_state(1)
-            host = Generation(step, Snapshot(state, prompt), sampler=sampler, seed=seed, suppress=decoding.suppress)
-            expected = list(host.write(_TOKENS, stop=decoding.stop))
-            made = generator.generate(prompt, state, length=_TOKENS, sampler=sampler, seed=seed)  # type: ignore[attr-defined]
-            yield f"{name} after prompt {index + 1}", expected, made.tokens.tolist()
+def _texts(subject: Subject) -> Iterator[_Compared]:
+    """Yield every case twice: once in order, and the first few again at the end, when much has been written."""
+    step, decoding = open_artifact(subject.bundle, step_beside(subject)), subject.bundle.manifest.decoding
+    sample = None if subject.sample is None else subject.sample[TOKENS]
+    asked = list(cases(step, decoding, sample=sample, seed=subject.seed))
+    for case in (*asked, *reversed(asked[:4])):
+        yield _text(subject.session, step, case, decoding)
 
 
-def _captions(subject: Subject) -> Iterator[tuple[str, list[int], list[int]]]:
-    """Yield of each held-out picture and beam: its name, the host's tokens, the file's."""
-    beside = step_beside(subject)
+def _text(generator: Session, step: Session, case: Case, decoding: Decoding) -> _Compared:
+    """Write one text twice; where a draw may fall on either side, what comes after it is not compared."""
+    feeds = {PROMPT: case.prompt, **case.state, LENGTH: np.array(case.length, np.int64), UNIFORMS: case.uniforms}
+    feeds |= {STOP: np.array(sorted(case.stop), np.int64), TEMPERATURE: np.array(case.sampler.temperature, np.float64)}
+    feeds |= {TOP_K: np.array(case.sampler.top_k, np.int64), TOP_P: np.array(case.sampler.top_p, np.float64)}
+    found = generator._run(feeds)
+    state = case.state
+    for token in case.prompt[:-1]:
+        _, state = prefill(step, np.array([[token]]), state)
+    tokens, logs, fed, written = list[int](), list[float](), int(case.prompt[-1]), np.atleast_1d(found[TOKENS])
+    for place in range(case.length):
+        outputs, state = prefill(step, np.array([[fed]]), state)
+        logits = outputs[LOGITS][0]  # [V]
+        fed = _pick(case, logits, case.uniforms[place], decoding)
+        if place < len(written) and written[place] != fed and _is_on_edge(case, logits, place, int(written[place]), decoding):
+            cut = {TOKENS: written[:place], LOG_PROBABILITIES: found[LOG_PROBABILITIES][:place]}
+            return _Compared(case.name, {TOKENS: np.array(tokens), LOG_PROBABILITIES: np.array(logs)}, cut)
+        tokens.append(fed)
+        logs.append(float(log_softmax(logits[None])[0, fed]))
+        if fed in case.stop:
+            break
+    after = {next_name(name): array for name, array in state.items()}
+    return _Compared(case.name, {TOKENS: np.array(tokens, np.int64), LOG_PROBABILITIES: np.array(logs), **after}, found)
+
+
+def _pick(case: Case, logits: np.ndarray, uniform: float, decoding: Decoding) -> int:
+    allowed = logits.copy()
+    allowed[list(decoding.suppress)] = -np.inf
+    return case.sampler.pick(allowed, uniform)
+
+
+def _is_on_edge(case: Case, logits: np.ndarray, place: int, token: int, decoding: Decoding) -> bool:
+    """Tell whether logits that differ by rounding alone would give ``token``."""
+    random = np.random.default_rng(place)
+    noise = _NEAR * max(1.0, float(np.abs(logits).max())) * random.uniform(-1, 1, (_TRIES, len(logits))).astype(np.float32)
+    return any(_pick(case, logits + away, case.uniforms[place], decoding) == token for away in noise)
+
+
+def _captions(subject: Subject) -> Iterator[_Compared]:
+    """Yield of each picture: greedy, by 3 beams, and by other widths and lengths in turn."""
+    beside, decoding = step_beside(subject), subject.bundle.manifest.decoding
     files = (encoder_of(subject.bundle, beside), beside)
     sessions = CaptionSessions(*(open_artifact(subject.bundle, artifact) for artifact in files))
-    images = subject.sample[IMAGE][:_PICTURES] if subject.sample else np.zeros((0, 1, 1, 3), np.uint8)
-    for index in range(len(images)):
-        for beam in _BEAMS:
-            image = images[index : index + 1]
-            expected = search_caption(sessions, image, subject.bundle.manifest.decoding, beam=beam)
-            made = subject.session.caption(image, beam=beam)  # type: ignore[attr-defined]
-            yield f"beam {beam} of picture {index}", list(expected.tokens), list(made.tokens)
+    usual, widest = decoding.length or 1, min(_WIDEST, sessions.step.contract.sizes[VOCAB])
+    lengths = (1, 2, usual + 3, usual)
+    for index, image in enumerate(_images(subject)):
+        beams = (*_BEAMS, widest)
+        asked = [(1, usual), (3, usual), (beams[index % 4], usual), (beams[(index + 1) % 4], lengths[index % 4])]
+        for beam, length in asked:
+            yield _caption(subject, sessions, image[None], beam=beam, length=length, name=f"picture {index}")
+
+
+def _images(subject: Subject) -> np.ndarray:
+    """Return held-out pictures uint8 ``[N, S, S, 3]``, or made ones where the bundle carries none."""
+    if subject.sample is not None and len(subject.sample[IMAGE]):
+        return subject.sample[IMAGE][:_PICTURES]
+    return random_pictures(subject.bundle.manifest.contract, batch=1, count=_PICTURES, seed=subject.seed)[IMAGE][0]
+
+
+def _caption(subject: Subject, sessions: CaptionSessions, image: np.ndarray, *, beam: int, length: int, name: str) -> _Compared:
+    decoding = subject.bundle.manifest.decoding.model_copy(update={"length": length})
+    best = search_caption(sessions, image, decoding, beam=beam)
+    feeds = {IMAGE: image, BEAM: np.array(beam, np.int64), LENGTH: np.array(length, np.int64)}
+    found = subject.session._run(feeds)
+    expected = {TOKENS: np.array(best.tokens, np.int64), SCORE: np.array(best.score)}
+    what = f"beam {beam} of {name}" + ("" if length == subject.bundle.manifest.decoding.length else f", length {length}")
+    tokens = np.atleast_1d(found[TOKENS]).tolist()
+    if tokens != list(best.tokens) and abs(float(found[SCORE]) - best.score) <= _NEAR * max(1.0, abs(best.score)):
+        same = {TOKENS: expected[TOKENS], SCORE: found[SCORE]}  # two captions of one score: either is the best
+        return _Compared(what, expected, same)
+    told = {LOG_PROBABILITY: np.array(best.log_probability), FINISHED: np.array(best.finished)}
+    return _Compared(what, {**expected, **told, **best.outputs}, found)

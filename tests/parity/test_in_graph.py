@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
-from edgernn.bundle import Bundle
+from edgernn.bundle import Bundle, digest
 from edgernn.contract import Decoding
 from edgernn.errors import ContractError
 from edgernn.export.artifacts import ReducedOptions
@@ -34,6 +37,16 @@ def texts(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def captions(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     out = tmp_path_factory.mktemp("captions") / "bundle"
     return export_bundle(captioner_folder, out, to=["onnx"], precision="int8", decoding=True, steps=8, options=LOOSE)
+
+
+def signed(folder: Path, inner: str) -> Bundle:
+    """Make the digest of a changed artifact right, and open the bundle."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    entry = next(artifact for artifact in content["artifacts"] if artifact["path"] == inner)
+    entry.update(digest(folder / inner).model_dump())
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return Bundle.open(folder)
 
 
 def decoders(bundle: Bundle) -> list[Subject]:
@@ -82,11 +95,86 @@ def test_a_file_that_writes_something_else_is_named(checkpoint_folder: Path, tmp
     values[5] += 9
     head.CopyFrom(onnx.numpy_helper.from_array(values, head.name))
     onnx.save(model, str(path))
-    (subject,) = decoders(bundle)
+    (subject,) = decoders(signed(bundle.folder, "onnx/generate.onnx"))
     check = run_check(subject, "decoding")
     assert check.status == "failed"
     assert check.detail.startswith("greedy after prompt 1: token 0 is [5], the host writes [")
     assert check.detail.endswith("with onnx/step.onnx")
+
+
+def _output_scaled(name: str, factor: float) -> Callable[[onnx.ModelProto], None]:
+    """Multiply a float32 output of a graph."""
+
+    def change(model: onnx.ModelProto) -> None:
+        for node in model.graph.node:
+            node.output[:] = [f"{name}_raw" if output == name else output for output in node.output]
+        by = onnx.numpy_helper.from_array(np.float32(factor), f"{name}_by")
+        model.graph.initializer.append(by)
+        model.graph.node.append(onnx.helper.make_node("Mul", [f"{name}_raw", by.name], [name]))
+
+    return change
+
+
+def _input_replaced(name: str, value: np.ndarray) -> Callable[[onnx.ModelProto], None]:
+    """Let a graph take a constant for one of its inputs, in its loops, too."""
+
+    def replace_in(graph: onnx.GraphProto) -> None:
+        for node in graph.node:
+            node.input[:] = [f"{name}_fixed" if source == name else source for source in node.input]
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    replace_in(attribute.g)
+
+    def change(model: onnx.ModelProto) -> None:
+        replace_in(model.graph)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, f"{name}_fixed"))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_output_scaled("log_probabilities", 1.05), "log_probabilities is "),
+        (_output_scaled("h_next", 1.01), "h_next is "),
+        (_output_scaled("c_next", 1.01), "c_next is "),
+        (_input_replaced("temperature", np.float64(0.8)), "token "),
+        (_input_replaced("top_k", np.int64(0)), "token "),
+        (_input_replaced("top_p", np.float64(1)), "token "),
+        (_input_replaced("length", np.int64(12)), "token "),
+        (_input_replaced("stop", np.zeros(0, np.int64)), "token "),
+    ],
+    ids=["log-probabilities", "h", "c", "temperature", "top-k", "top-p", "length", "stop"],
+)
+def test_every_output_and_input_is_judged(
+    checkpoint_folder: Path, tmp_path: Path, change: Callable[[onnx.ModelProto], None], says: str
+) -> None:
+    bundle = export_bundle(checkpoint_folder, tmp_path / "b", to="onnx", decoding=True, steps=4)
+    path = bundle.path("onnx/generate.onnx")
+    model = onnx.load(str(path))
+    change(model)
+    onnx.save(model, str(path))
+    check = run_check(decoders(signed(bundle.folder, "onnx/generate.onnx"))[0], "decoding")
+    assert check.status == "failed"
+    assert says in check.detail
+
+
+@pytest.mark.parametrize("name", ["score", "log_probability", "attention"])
+def test_every_output_of_a_caption_is_judged(captions: Bundle, tmp_path: Path, name: str) -> None:
+    shutil.copytree(captions.folder, tmp_path / "b")
+    path = tmp_path / "b" / "onnx/caption-int8.onnx"
+    model = onnx.load(str(path))
+    assert name in {output.name for output in model.graph.output}
+    _output_scaled(name, 1.05)(model)
+    onnx.save(model, str(path))
+    check = run_check(decoders(signed(tmp_path / "b", "onnx/caption-int8.onnx"))[0], "decoding")
+    assert (check.status, f": {name} is " in check.detail) == ("failed", True)
+
+
+def test_captions_are_judged_without_held_out_pictures(captions: Bundle) -> None:
+    manifest = captions.manifest.model_copy(update={"evaluation": None})
+    (subject,) = decoders(Bundle(captions.source, captions.folder, manifest))
+    assert run_check(subject, "decoding").status == "passed"
 
 
 def test_a_bundle_without_the_step_file_cannot_be_judged(texts: Bundle) -> None:
