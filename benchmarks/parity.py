@@ -51,7 +51,7 @@ def measure(data: str, scratch: Path, *, cell: str, layers: int) -> list[tuple[o
     for short, long in zip(rollout.artifacts, greedy.artifacts, strict=True):
         drift = next(check.measured for check in short.checks if check.name == "rollout")
         same = next(check.measured for check in long.checks if check.name == "greedy")
-        tensor, worst = max(drift["worst_absolute"].items(), key=lambda item: item[1])
+        tensor, worst = max(drift["worst_by_tensor"].items(), key=lambda item: item[1])
         loss = f"{run.validation_loss:.2f}"
         rows.append((cell, layers, loss, short.format, f"{worst:.1e}", tensor, f"{same['identical']} identical"))
     return rows

@@ -11,7 +11,7 @@ from edgernn.contract import ENCODE, Contract, Narrowing
 from edgernn.manifest import Artifact, Manifest
 from edgernn.nats import rise_text
 from edgernn.parity.report import VerifyReport
-from edgernn.parity.wording import size
+from edgernn.parity.wording import headline, size
 from edgernn.stored_weights import StoredWeight
 
 _FLOATS = frozenset({"float32", "float16"})
@@ -85,18 +85,22 @@ def tensors(contract: Contract) -> Sheet:
 
 
 def say_report(report: VerifyReport) -> None:
-    """Print every check of every artifact, and the verdict."""
+    """Print the verdict, every check of every artifact, and the verdict again."""
+    say(_headline(report))
     console = result_console()
     if console.is_terminal and console.width < _SIDE_BY_SIDE:
         _say_checks(report)
     else:
         say_sheet(_checks(report))
-    passed = sum(artifact.passed for artifact in report.artifacts)
     say(f"reference: {report.reference}")
-    verdict = styled("verified", "green") if report.passed else styled("NOT verified", "bold red")
-    skipped = sum(check.status == "not run" for artifact in report.artifacts for check in artifact.checks)
-    left = f"; {skipped} checks could not be run here" if skipped else ""
-    say(joined(verdict, f": {passed} of {len(report.artifacts)} artifacts passed{left}"))
+    say(f"rows and call lengths drawn by --seed {report.seed}")
+    say(_headline(report))
+
+
+def _headline(report: VerifyReport) -> Text:
+    """Return the verdict, coloured, and what stands behind it: the first and the last line."""
+    verdict, rest = headline(report).split(":", maxsplit=1)
+    return joined(styled(verdict, "green" if report.passed else "bold red"), f":{rest}")
 
 
 def _checks(report: VerifyReport) -> Sheet:

@@ -249,16 +249,16 @@ def _forced(limit: Tolerance) -> str:
 
 def _judged(name: str, drifts: Sequence[Drift], limit: Tolerance, what: str) -> Check:
     worst = max(drifts, key=lambda drift: drift.scaled)
-    absolute: dict[str, float] = {}
+    by_tensor: dict[str, float] = {}
     for drift in drifts:
-        absolute[drift.tensor] = max(absolute.get(drift.tensor, 0.0), drift.worst)
+        by_tensor[drift.tensor] = max(by_tensor.get(drift.tensor, 0.0), drift.scaled)
     return Check(
         name=name,
         status="passed" if worst.scaled <= limit.rollout else "failed",
         detail=f"{what}; worst {worst.tensor} {worst.scaled:.1e} at call {worst.worst_call} (tolerance {limit.rollout:g})",
         measured={
             "tensor": worst.tensor,
-            "worst_absolute": absolute,
+            "worst_by_tensor": by_tensor,
             "worst_scaled": worst.scaled,
             "worst_call": worst.worst_call,
             "growth": worst.growth,
@@ -272,5 +272,5 @@ def _curves(drifts: Sequence[Drift]) -> dict[str, tuple[float, ...]]:
     """Return the curve of each tensor in the first run: single steps of one row."""
     curves: dict[str, tuple[float, ...]] = {}
     for drift in drifts:
-        curves.setdefault(drift.tensor, tuple(drift.curve.tolist()))
+        curves.setdefault(drift.tensor, tuple(drift.scaled_curve.tolist()))
     return curves

@@ -24,8 +24,10 @@ from edgernn.parity.wording import counted, label, outcome, plain, size, value
 _MARK: dict[Status, str] = {"passed": "✓", "failed": "✗", "not run": "–"}
 _FEWEST_DRAWN = 8  # shorter curves are read better in their table
 _MEASURE = (
-    "A difference is scaled before it is judged: it is divided by the larger of 1 and the largest value that the reference "
-    "has in that tensor. Plots show it unscaled, in the first run of a check: single steps of one row."
+    "Every difference on this page is scaled: the largest absolute difference of a tensor at a call, divided by the larger of "
+    "1 and the largest value that the reference has in that tensor over the run; of weights in integers the root mean square "
+    "of both. That is what a tolerance speaks of. Plots and tables show the first run of a check, single steps of one row; the "
+    "worst of all runs stands in the check's own line."
 )
 
 
@@ -48,7 +50,7 @@ def to_html(report: VerifyReport) -> str:
             *sections,
             _glossary(report),
             "</main>",
-            f"<footer>Written by edgernn {_text(edgernn.__version__)}.</footer>",
+            f"<footer>Written by edgernn {_text(report.edgernn or edgernn.__version__)}.</footer>",
             "</body></html>\n",
         )
     )
@@ -82,6 +84,8 @@ def _verdict(report: VerifyReport) -> str:
     facts = {
         "Compared with": report.reference,
         "Length of a run": counted(report.steps, "step"),
+        "Shapes drawn by": f"seed {report.seed}",
+        "Made": ", ".join(filter(None, (report.made, report.machine))) or "not recorded",
         "Size": f"{size(sum(artifact.bytes for artifact in report.artifacts))} in {counted(len(report.artifacts), 'artifact')}",
     }
     rows = "".join(f"<dt>{name}</dt><dd>{_text(fact)}</dd>" for name, fact in facts.items())
@@ -163,7 +167,7 @@ def _evidence(check: Check, artifact: ArtifactReport, identifier: str) -> str:
     title = f"{check.name} of {artifact.path}: error over calls"
     picture = svg.plot(curves, tolerance=tolerance, title=title, identifier=identifier)
     return (
-        '<div class="evidence drawn"><figure><figcaption>Largest absolute difference at each call</figcaption>'
+        '<div class="evidence drawn"><figure><figcaption>Scaled difference at each call of the first run</figcaption>'
         f"{picture}</figure>{table}</div>"
     )
 

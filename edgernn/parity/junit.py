@@ -8,7 +8,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as Xml
 
 from edgernn.parity.report import ArtifactReport, Check, VerifyReport
-from edgernn.parity.wording import measured_lines, outcome, plain
+from edgernn.parity.wording import headline, measured_lines, outcome, plain
 
 
 def to_junit(report: VerifyReport) -> str:
@@ -32,11 +32,15 @@ def _suite(report: VerifyReport, artifact: ArtifactReport) -> Xml.Element:
     suite = Xml.Element("testsuite", name=plain(artifact.path))
     properties = Xml.SubElement(suite, "properties")
     facts = {"format": artifact.format, "precision": artifact.precision, "bytes": artifact.bytes}
-    for name, fact in {**facts, "reference": report.reference, "steps": report.steps}.items():
+    for name, fact in {**facts, "reference": report.reference, **_depth(report)}.items():
         Xml.SubElement(properties, "property", name=name, value=plain(str(fact)))
     for check in artifact.checks:
         suite.append(_case(artifact, check))
     return _count(suite)
+
+
+def _depth(report: VerifyReport) -> dict[str, str | int]:
+    return {"steps": report.steps, "seed": report.seed, "headline": headline(report), "made": report.made}
 
 
 def _case(artifact: ArtifactReport, check: Check) -> Xml.Element:

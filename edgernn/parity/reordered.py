@@ -17,7 +17,7 @@ import numpy as np
 from edgernn.contract import BATCH, ENCODE, TIME, FileContract, next_name
 from edgernn.errors import ContractError
 from edgernn.interface import FileDescription
-from edgernn.parity.rollout import Drift, Feed, Plan, Rollout, compare, drifts, forced_pairs, plans, random_feed, run
+from edgernn.parity.rollout import Feed, Plan, Rollout, compare, drifts, forced_pairs, plans, random_feed, run
 from edgernn.sessions.base import Arrays, Session, State
 from edgernn.tolerances import Tolerance
 
@@ -159,10 +159,6 @@ def by_single_steps(
 def _judged_lengths(judge: Session, other: Session, feed: Feed, plan: Plan, *, least: float) -> Iterator[int]:
     """Yield the calls that are judged whole as they are, and the others in single steps."""
     pairs = forced_pairs(other, feed, run(judge, feed, lengths=plan.lengths), lengths=plan.lengths)
-    parted = np.max([_scaled_curve(drift) for drift in drifts(pairs)], axis=0)  # [calls]
+    parted = np.max([drift.scaled_curve for drift in drifts(pairs)], axis=0)  # [calls]
     for length, own in zip(plan.lengths, parted, strict=True):
         yield from (length,) if own <= least else (1,) * length
-
-
-def _scaled_curve(drift: Drift) -> np.ndarray:
-    return drift.curve / max(1.0, drift.scale)

@@ -14,7 +14,8 @@ Status = Literal["passed", "failed", "not run"]
 class Check(Model):
     """One check of one artifact: its verdict, one line for a person, and the numbers behind it.
 
-    ``curves``: tensor → its largest absolute difference at each call of the first run, where the check made one.
+    ``curves``: tensor → its largest difference at each call of the first run, scaled as tolerances are, where the check made
+    one.
     """
 
     name: str
@@ -69,12 +70,18 @@ class VerifyReport(_Verdict):
         reference: in words, what the artifacts were compared with.
         steps: the depth of the check: of a run in single steps, and of the greedy text.
         seed: by which rows and call lengths were drawn: ``verify`` with it draws the same again.
+        lacks: what a complete bundle has and this one lacks; see ``completeness``.
+        made, edgernn, machine: when (UTC), by which version, and on what.
     """
 
     bundle: str
     reference: str
     steps: int
     seed: int = 0
+    lacks: tuple[str, ...] = ()
+    made: str = ""
+    edgernn: str = ""
+    machine: str = ""
     artifacts: tuple[ArtifactReport, ...]
 
     @property

@@ -60,8 +60,13 @@ class Drift:
     @property
     def scaled(self) -> float:
         """The largest difference divided by ``scale``, or the larger of it and 1: what tolerances speak of."""
+        return float(self.scaled_curve.max())
+
+    @property
+    def scaled_curve(self) -> np.ndarray:
+        """The difference at each call, divided by ``scale``, or the larger of it and 1."""
         least = _LEAST_SCALE if self.relative else 1.0
-        return self.worst / max(least, self.scale) if np.isfinite(self.scale) else float("inf")
+        return self.curve / max(least, self.scale) if np.isfinite(self.scale) else np.full_like(self.curve, np.inf)
 
     @property
     def growth(self) -> float:

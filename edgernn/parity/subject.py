@@ -19,11 +19,12 @@ from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.held_out import sample_problem
 from edgernn.manifest import Artifact
 from edgernn.parity.shapes import unforeseen_seed
+from edgernn.parity.wording import FULL_STEPS
 from edgernn.sessions.base import Session
 from edgernn.sessions.opening import encoder_of, open_artifact
 from edgernn.tolerances import Tolerance, tolerance
 
-DEFAULT_STEPS = 256
+DEFAULT_STEPS = FULL_STEPS
 _EXACT = "float32"
 _OTHERWISE = 3e-3  # the rise of perplexity by which two processors may differ where a precision promises none
 

@@ -48,7 +48,7 @@ def plot(curves: Mapping[str, Sequence[float]], *, tolerance: float | None, titl
     """Return an ``<svg>`` element of the curves, one line per tensor.
 
     Args:
-        curves: tensor → its largest absolute difference at each call.
+        curves: tensor → its scaled difference at each call.
         tolerance: drawn as a line if it is positive and finite.
         title: what the picture is of, for those who cannot see it.
         identifier: unique in the page; the ids of title and description begin with it.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
+import os
+import platform
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import edgernn
 from edgernn import storage
 from edgernn.bundle import REPORT, REPORT_PAGE, Bundle
 from edgernn.errors import StorageError
 from edgernn.manifest import ParityRecord
 from edgernn.parity.checks import checks_of, run_check
+from edgernn.parity.completeness import lacking
 from edgernn.parity.html import to_html
 from edgernn.parity.reordered import rollouts
 from edgernn.parity.report import ArtifactReport, VerifyReport
@@ -52,7 +57,15 @@ def verify_bundle(
         tell(f"verifying {subject.artifact.path}")
         reports.append(_verify(subject))
     report = VerifyReport(
-        bundle=storage.as_utf8(bundle.source), reference=words, steps=steps, seed=found[0].seed, artifacts=tuple(reports)
+        bundle=storage.as_utf8(bundle.source),
+        reference=words,
+        steps=steps,
+        seed=found[0].seed,
+        lacks=lacking(bundle),
+        made=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        edgernn=edgernn.__version__,
+        machine=_machine(),
+        artifacts=tuple(reports),
     )
     if write_report and bundle.source.is_dir():
         _keep(report, bundle.source, tell)
@@ -66,6 +79,10 @@ def _keep(report: VerifyReport, folder: Path, tell: Tell) -> None:
         storage.write_text(folder / REPORT_PAGE, to_html(report))
     except StorageError as error:
         tell(f"the report was not kept: {error}; --json FILE and --html FILE write it elsewhere")
+
+
+def _machine() -> str:
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def measure(reference: Session, candidate: Session, *, limit: Tolerance, steps: int, seed: int) -> ParityRecord:

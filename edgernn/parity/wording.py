@@ -9,6 +9,7 @@ from typing import Any
 from edgernn.parity.report import Check, VerifyReport
 
 _SHOWN = 16  # entries of a longer list
+FULL_STEPS = 256  # of a check that was not made shorter
 
 
 def plain(text: str) -> str:
@@ -50,17 +51,39 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def headline(report: VerifyReport) -> str:
+    """Return the verdict and ``outcome`` as one line: what a report says first and last."""
+    return f"{'verified' if report.passed else 'NOT verified'}: {outcome(report)}"
+
+
 def outcome(report: VerifyReport) -> str:
-    """Return one sentence: how many artifacts passed, failed and could not be judged, and what was left unchecked."""
+    """Return one sentence: how many artifacts passed, how deep the check went, and what was left unchecked, and why."""
     artifacts = report.artifacts
     passed, failed = sum(artifact.passed for artifact in artifacts), sum(artifact.failed for artifact in artifacts)
-    parts = [f"{passed} of {counted(len(artifacts), 'artifact')} passed"]
+    parts = [f"{passed} of {counted(len(artifacts), 'artifact')} passed over {_depth(report.steps)}"]
     parts += [f"{failed} failed"] if failed else []
     if rest := len(artifacts) - passed - failed:
         parts.append(f"{rest} could not be judged")
-    unchecked = sum(check.status == "not run" for artifact in artifacts for check in artifact.checks)
-    parts += [f"{counted(unchecked, 'check')} could not be run on this machine"] if unchecked else []
-    return ", ".join(parts)
+    unchecked = [f"{', '.join(names)} ({why})" for why, names in _unchecked(report).items()]
+    left = [f"NOT checked: {_listed(unchecked)}"] if unchecked else []
+    left += [f"the bundle lacks {', '.join(report.lacks)}"] if report.lacks else []
+    return "; ".join([", ".join(parts), *left])
+
+
+def _depth(steps: int) -> str:
+    """Return the depth of a check in words; one below the usual must not look as good."""
+    return counted(steps, "step") if steps >= FULL_STEPS else f"{counted(steps, 'step')} only (a full check has {FULL_STEPS})"
+
+
+def _unchecked(report: VerifyReport) -> dict[str, list[str]]:
+    """Return the names of the checks that were not run, each once, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for artifact in report.artifacts:
+        for check in artifact.checks:
+            if check.status == "not run":
+                names = reasons.setdefault(plain(check.detail) or "no reason was given", [])
+                names += [] if check.name in names else [plain(check.name)]
+    return reasons
 
 
 def _scientific(number: float) -> str:

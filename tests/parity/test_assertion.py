@@ -50,7 +50,7 @@ def test_every_failed_check_is_listed(spoiled: Path) -> None:
     with pytest.raises(AssertionError) as caught:
         assert_parity(spoiled, to=["onnx", "torchscript"], steps=4)
     lines = str(caught.value).splitlines()
-    assert lines[0] == f"no parity: {spoiled}: 0 of 2 artifacts passed, 2 failed"
+    assert lines[0] == f"no parity: {spoiled}: 0 of 2 artifacts passed over 4 steps only (a full check has 256), 2 failed"
     assert lines[1] == "  compared with eager torch from the bundle, 4 steps"
     wrong = "the contract in its metadata is another one"
     assert lines[2:] == [
@@ -74,7 +74,7 @@ def test_nothing_that_could_be_run(bundle_folder: Path, monkeypatch: pytest.Monk
     with pytest.raises(AssertionError) as caught:
         assert_parity(bundle_folder, to=["onnx"], steps=4)
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith(f"parity could not be judged: {bundle_folder}: 0 of 1 artifact passed, 1 could not be judged")
+    assert lines[0].startswith(f"parity could not be judged: {bundle_folder}: 0 of 1 artifact passed over 4 steps only")
     assert lines[2:] == ["  onnx/step.onnx (float32), not run: no Mac"]
 
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from edgernn.parity.report import ArtifactReport, Check, Status, VerifyReport
+from edgernn.parity.wording import headline
 
 
 def artifact(*statuses: Status) -> ArtifactReport:
@@ -77,3 +78,15 @@ def test_a_report_does_not_change() -> None:
 def test_an_unknown_status() -> None:
     with pytest.raises(ValidationError, match="status"):
         Check.model_validate({"name": "golden", "status": "skipped", "detail": ""})
+
+
+def test_the_headline_says_how_deep_and_what_was_not_checked() -> None:
+    whole = report(artifact("passed")).model_copy(update={"steps": 256})
+    assert headline(whole) == "verified: 1 of 1 artifact passed over 256 steps"
+    short = report(artifact("passed", "not run"), artifact("not run"))
+    short = short.model_copy(update={"lacks": ("a golden run", "sampler vectors")})
+    assert headline(short) == (
+        "verified: 1 of 2 artifacts passed over 8 steps only (a full check has 256), 1 could not be judged; "
+        "NOT checked: check 1, check 0 (no reason was given); the bundle lacks a golden run, sampler vectors"
+    )
+    assert headline(report(artifact("failed"))).startswith("NOT verified: 0 of 1 artifact passed")

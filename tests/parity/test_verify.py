@@ -28,6 +28,7 @@ from edgernn.models.language import LanguageModel
 from edgernn.parity.html import to_html
 from edgernn.parity.report import ArtifactReport, VerifyReport
 from edgernn.parity.verify import measure, verify_bundle
+from edgernn.parity.wording import headline
 from edgernn.sessions.fake import FakeSession
 from edgernn.tolerances import tolerance
 
@@ -281,6 +282,7 @@ def test_a_bundle_without_a_golden_run_says_so(folder: Path) -> None:
     assert report.passed
     assert statuses(artifact) == {**ALL_PASSED, "golden": "not run"}
     assert details(artifact)["golden"] == "the bundle carries no golden run"
+    assert "NOT checked: golden (the bundle carries no golden run); the bundle lacks a golden run" in headline(report)
 
 
 def test_a_release_replays_the_golden_run_alone(checkpoint_folder: Path, make_model: MakeModel, tmp_path: Path) -> None:
@@ -288,6 +290,7 @@ def test_a_release_replays_the_golden_run_alone(checkpoint_folder: Path, make_mo
     export_bundle(checkpoint_folder, out, to=["onnx"], release=True, steps=8)
     report, artifact = verify_onnx(out)
     assert report.passed
+    assert report.lacks == ("the reference's weights", "a held-out sample")
     assert report.reference == "the recorded golden run alone (the bundle carries no reference)"
     assert statuses(artifact) == ALONE
     model = make_model()
@@ -407,9 +410,12 @@ def test_a_report_is_written_beside_and_changes_nothing_else(folder: Path) -> No
         return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     before = digests()
+    at_one_time = {"made": "2026-01-01T00:00:00+00:00"}
     report = verify_bundle(folder, to=["onnx", "torchscript"], steps=4, seed=3)
     assert digests() == before
-    assert verify_bundle(folder, to=["onnx", "torchscript"], steps=4, seed=3, write_report=True) == report
+    again = verify_bundle(folder, to=["onnx", "torchscript"], steps=4, seed=3, write_report=True)
+    assert again.model_copy(update=at_one_time) == report.model_copy(update=at_one_time)
+    report = again
     after = digests()
     assert after.keys() - before.keys() == {"report.json", "report.html"}
     assert {name: after[name] for name in before} == before
@@ -425,6 +431,14 @@ def test_a_single_file_is_verified_and_never_written_to(bundle_folder: Path, tmp
     assert verify_bundle(str(single), to=["onnx"], steps=4, write_report=True).passed
     assert single.read_bytes() == before
     assert list(tmp_path.iterdir()) == [single]
+
+
+def test_a_seed_repeats_the_shapes_and_none_does_not(bundle_folder: Path) -> None:
+    details_of = [details(verify_onnx(bundle_folder, seed=seed)[1])["rollout"] for seed in (5, 5, 6)]
+    assert details_of[0] == details_of[1] != details_of[2]
+    assert verify_onnx(bundle_folder)[0].seed != verify_onnx(bundle_folder)[0].seed
+    with pytest.raises(UsageError, match="seed is -1, expected 0 or more"):
+        verify_onnx(bundle_folder, seed=-1)
 
 
 def test_measure_takes_the_worst_of_every_plan(make_model: MakeModel) -> None:
