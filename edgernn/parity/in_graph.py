@@ -166,7 +166,8 @@ def _images(subject: Subject) -> np.ndarray:
     """Return held-out pictures uint8 ``[N, S, S, 3]``, or made ones where the bundle carries none."""
     if subject.sample is not None and len(subject.sample[IMAGE]):
         return subject.sample[IMAGE][:_PICTURES]
-    return random_pictures(subject.bundle.manifest.contract, batch=1, count=_PICTURES, seed=subject.seed)[IMAGE][0]
+    made = random_pictures(subject.bundle.manifest.contract, batch=1, count=_PICTURES, seed=subject.seed)
+    return np.asarray(made[IMAGE][0])
 
 
 def _caption(subject: Subject, sessions: CaptionSessions, image: np.ndarray, *, beam: int, length: int, name: str) -> _Compared:
