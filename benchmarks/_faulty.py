@@ -32,6 +32,8 @@ from edgernn.parity.verify import verify_bundle
 OPENING = "opening"  # stands among the names of checks for what is refused before any check is made
 STEPS = 32
 TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n" * 8
+_NAMES = [a + b + c for a in "abcde" for b in "abcdefghijkl" for c in "abcdefghijkl"]
+_MANY_WORDS = "\n".join(_NAMES * 2)  # 720 words, more than the recorded text has
 _MANY_CHARACTERS = "".join(chr(0x4E00 + index) for index in range(300))  # more than 8 bits can number
 
 
@@ -105,6 +107,10 @@ RECIPES = {
     "captioner": Recipe({"conditioning": "soft-attention"}, kind="caption"),
     "captioner release": Recipe({"conditioning": "soft-attention"}, kind="caption", options={"release": True}),
     "captioner coreml": Recipe({"conditioning": "soft-attention"}, to=("coreml",), kind="caption"),
+    "decoding": Recipe({"cell": "lstm"}, options={"decoding": True}),
+    "caption decoding": Recipe({"conditioning": "soft-attention"}, kind="caption", options={"decoding": True}),
+    "many words": Recipe({"cell": "lstm", "layers": 1}, kind="word", text=_MANY_WORDS),
+    "many words release": Recipe({"cell": "lstm", "layers": 1}, kind="word", text=_MANY_WORDS, options={"release": True}),
     "captioner every-step": Recipe({"conditioning": "every-step"}, kind="caption"),
 }
 

@@ -14,7 +14,9 @@ from pathlib import Path
 import faults_bundle
 import faults_captioner
 import faults_coreml
+import faults_decoders
 import faults_labels
+import faults_memory
 import faults_onnx_integers
 import faults_onnx_interface
 import faults_onnx_weights
@@ -43,6 +45,8 @@ _MODULES = (
     faults_coreml,
     faults_pictures,
     faults_captioner,
+    faults_memory,
+    faults_decoders,
 )
 FAULTS: dict[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
 HONEST_STEPS = 128
@@ -101,6 +105,16 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
             model = {"conditioning": conditioning, "cell": cell, "layers": 1 + (cell == "gru")}
             yield f"captioner {conditioning} {cell}", Recipe(model, to=("onnx", "torchscript", "coreml"), kind="caption")
     yield "captioner reduced", Recipe({"conditioning": "soft-attention"}, kind="caption", options=low("int8", "int4"))
+    for cell in CELL_STATES:
+        both = ("onnx", "torchscript")
+        for hidden in (1, 7, 65):
+            yield f"{cell} {hidden} odd", Recipe({"cell": cell, "layers": 1 + hidden % 2, "hidden": hidden}, to=both)
+        yield f"{cell} learned", Recipe({"cell": cell, "learned_initial_state": True}, to=both)
+        yield f"{cell} tied", Recipe({"cell": cell, "tied": True}, to=both)
+        yield f"{cell} decoding", Recipe({"cell": cell}, options={"decoding": True, "precision": "float32"})
+    yield "rnn 257", Recipe({"cell": "rnn", "layers": 2, "hidden": 257}, to=("onnx", "torchscript"))
+    yield "one token", Recipe({"cell": "gru"}, to=("onnx", "torchscript"), text="a" * 99)
+    yield from [(name, RECIPES[name]) for name in ("decoding", "caption decoding", "many words", "many words release")]
     tied = Recipe({"cell": "gru", "tied": True}, to=("onnx", "torchscript"))
     yield from [("tied", tied), ("learned", RECIPES["learned"]), ("release", RECIPES["release"]), ("wide", RECIPES["wide"])]
 
