@@ -35,6 +35,7 @@ TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n" * 8
 _NAMES = [a + b + c for a in "abcde" for b in "abcdefghijkl" for c in "abcdefghijkl"]
 _MANY_WORDS = "\n".join(_NAMES * 2)  # 720 words, more than the recorded text has
 _MANY_CHARACTERS = "".join(chr(0x4E00 + index) for index in range(300))  # more than 8 bits can number
+_TOO_MANY_CHARACTERS = "".join(chr(0x4E00 + index) for index in range(3000))  # for a run of some hundred steps to meet each
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ RECIPES = {
     "gru": Recipe({"cell": "gru"}),
     "rnn_relu": Recipe({"cell": "rnn_relu"}),
     "wide": Recipe({"cell": "lstm", "layers": 1}, text=_MANY_CHARACTERS),
+    "large": Recipe({"cell": "lstm", "layers": 1}, text=_TOO_MANY_CHARACTERS),
     "learned": Recipe({"cell": "lstm", "learned_initial_state": True}),
     "learned release": Recipe({"cell": "lstm", "learned_initial_state": True}, options={"release": True}),
     "release": Recipe({"cell": "lstm"}, to=("onnx", "torchscript"), options={"release": True}),

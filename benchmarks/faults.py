@@ -17,6 +17,7 @@ import faults_coreml
 import faults_decoders
 import faults_labels
 import faults_memory
+import faults_more
 import faults_onnx_integers
 import faults_onnx_interface
 import faults_onnx_weights
@@ -47,6 +48,7 @@ _MODULES = (
     faults_captioner,
     faults_memory,
     faults_decoders,
+    faults_more,
 )
 FAULTS: dict[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
 HONEST_STEPS = 128

@@ -19,7 +19,7 @@ from edgernn.decoding_graphs import DECODERS, file_interface
 from edgernn.errors import BundleError, ContractError, UnavailableError
 from edgernn.manifest import Artifact
 from edgernn.nats import FLOAT16_ROUNDING, FLOAT32_ROUNDING, perplexity_text, rise_text
-from edgernn.parity import golden, in_graph, invariance, memory, reordered, structure, written
+from edgernn.parity import golden, in_graph, invariance, memory, rare, reordered, structure, written
 from edgernn.parity.report import Check, Status
 from edgernn.parity.rollout import MOST_PICTURES, Drift
 from edgernn.parity.shapes import draw
@@ -99,7 +99,13 @@ def check_rollout(subject: Subject) -> Check:
     shapes = f"{len(found)} runs of {steps} {what}, batch {sorted({r.plan.batch for r in found})}, T {lengths}"
     chaotic = _chaotic([run.own for run in found], "of the runs", "judged step by step from its state")
     drifts = [drift for run in found for drift in run.drifts]
-    return _judged("rollout", drifts, limit, f"{shapes}{_forced(limit)}{chaotic}")
+    judged = _judged("rollout", drifts, limit, f"{shapes}{_forced(limit)}{chaotic}")
+    if session.spec.name == ENCODE:
+        return judged
+    seldom = rare.probe(subject.judge, session, limit=limit, seed=subject.seed)
+    if seldom.is_right:
+        return judged.model_copy(update={"detail": f"{judged.detail}; {seldom.words}"})
+    return judged.model_copy(update={"status": "failed", "detail": f"{seldom.words}; {judged.detail}"})
 
 
 def _chaotic(own: Sequence[float | None], what: str, remedy: str) -> str:

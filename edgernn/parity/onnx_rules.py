@@ -107,6 +107,15 @@ def _each(fold: Callable[..., Any] | None = None) -> Handler:
     return lambda call: rules.elementwise(call.given, fold, call.what)
 
 
+def _decided(fold: Callable[..., Any] | None = None) -> Handler:
+    return lambda call: rules.decided(call.given, fold, call.what)
+
+
+def _chosen(call: Call) -> Value:
+    """A choice whose condition is known is no decision, whatever it chooses between."""
+    return (rules.decided if call[0].known is None else rules.elementwise)(call.given, rules.choose, call.what)
+
+
 def _first(call: Call) -> Value:
     """An operator whose other inputs set how each element is computed: scales, limits, statistics of fixed size."""
     if call.get("training_mode") or (call.node.op == "Dropout" and _trains(call)):
@@ -214,21 +223,25 @@ def _recurrent(call: Call) -> list[Value]:
 
 
 _UNARY = """
-Abs Acos Asin Atan Ceil Celu Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish IsInf IsNaN LeakyRelu Log Mish Not Reciprocal
-Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Tan Tanh ThresholdedRelu
+Abs Acos Asin Atan Celu Cos Elu Erf Exp Gelu HardSigmoid HardSwish LeakyRelu Log Mish Reciprocal Relu Selu Sigmoid Sin Softplus
+Softsign Sqrt Tan Tanh
 """
-_BINARY = "And BitShift BitwiseAnd GreaterOrEqual LessOrEqual Max Mean Min Mod Or PRelu Pow Sum Xor"
+_BINARY = "Max Mean Min PRelu Pow Sum"
+_DECIDING = """
+And BitShift BitwiseAnd Ceil Floor GreaterOrEqual IsInf IsNaN LessOrEqual Mod Not Or Round Sign ThresholdedRelu Xor
+"""
 _TABLE: dict[str, Handler] = {
     **dict.fromkeys((*_UNARY.split(), *_BINARY.split()), _each()),
+    **dict.fromkeys(_DECIDING.split(), _decided()),
     "Add": _each(operator.add),
     "Sub": _each(operator.sub),
     "Mul": _each(rules.times),
     "Div": _each(_divide),
     "Neg": _each(operator.neg),
-    "Equal": _each(rules.equal),
-    "Greater": _each(rules.above),
-    "Less": _each(lambda left, right: rules.above(right, left)),
-    "Where": _each(rules.choose),
+    "Equal": _decided(rules.equal),
+    "Greater": _decided(rules.above),
+    "Less": _decided(lambda left, right: rules.above(right, left)),
+    "Where": _chosen,
     **dict.fromkeys(("BatchNormalization", "Clip", "DequantizeLinear", "Dropout", "QuantizeLinear"), _first),
     "Identity": _same,
     "Cast": _cast,

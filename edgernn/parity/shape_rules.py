@@ -50,6 +50,14 @@ def elementwise(values: Sequence[Value], fold: Callable[..., Any] | None, what: 
     return Value(broadcast([value.dims for value in values]))
 
 
+def decided(values: Sequence[Value], fold: Callable[..., Any] | None, what: str) -> Value:
+    """Compare, choose or round, as ``elementwise``; raise UnknownError where data decides, for no sample meets all data."""
+    made = elementwise(values, fold, what)
+    if made.known is None:
+        raise UnknownError(f"{what} decides by ids or states, so nothing is proved of those that no run meets")
+    return made
+
+
 def _following(fold: Callable[..., Any], what: str) -> Callable[..., Any]:
     def follow(*given: Any) -> Any:
         try:

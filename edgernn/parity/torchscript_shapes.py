@@ -23,10 +23,10 @@ def _value(content: Any) -> Value:
     return content if isinstance(content, Value) else known(np.array(content, object))
 
 
-def _each(fold: Callable[..., Any] | None = None) -> Handler:
+def _each(fold: Callable[..., Any] | None = None, rule: Callable[..., Value] = rules.elementwise) -> Handler:
     def handler(given: Arguments, what: str) -> Any:
         operands = [value for name, value in given.items() if name not in _SETTINGS and _counts(value)]
-        made = rules.elementwise([_value(value) for value in operands], fold, what)
+        made = rule([_value(value) for value in operands], fold, what)
         plain = not any(isinstance(value, Value) for value in operands)
         return made.known.item() if plain and made.known is not None else made
 
@@ -228,12 +228,13 @@ def _recurrent(given: Arguments, what: str) -> list[Value]:
 
 
 _UNARY = """
-abs celu ceil cos elu erf exp expm1 floor gelu hardsigmoid hardswish hardtanh leaky_relu log log1p log_sigmoid logical_not
-mish neg reciprocal relu relu6 round rsqrt selu sigmoid sign silu sin softplus sqrt square tanh trunc clamp clamp_max clamp_min
+abs celu cos elu erf exp expm1 gelu hardsigmoid hardswish hardtanh leaky_relu log log1p log_sigmoid mish neg reciprocal relu
+relu6 rsqrt selu sigmoid silu sin softplus sqrt square tanh clamp clamp_max clamp_min
 """
-_BINARY = """
-addcdiv addcmul bitwise_and bitwise_or fmod ge gt le lerp logical_and logical_or lt masked_fill maximum minimum ne pow prelu
-remainder where eq
+_BINARY = "addcdiv addcmul lerp maximum minimum pow prelu"
+_DECIDING = """
+bitwise_and bitwise_or ceil eq floor fmod ge gt le logical_and logical_not logical_or lt masked_fill ne remainder round
+sign trunc where
 """
 _IN_PLACE = """
 add_ clamp_ div_ elu_ hardsigmoid_ hardswish_ hardtanh_ leaky_relu_ mul_ relu6_ relu_ selu_ sigmoid_ silu_ sub_ tanh_
@@ -242,6 +243,7 @@ TABLE: dict[str, Handler] = {
     f"aten::{name}": handler
     for name, handler in {
         **dict.fromkeys((*_UNARY.split(), *_BINARY.split(), *_IN_PLACE.split()), _each()),
+        **dict.fromkeys(_DECIDING.split(), _each(rule=rules.decided)),
         "add": _each(operator.add),
         "sub": _each(operator.sub),
         "mul": _each(rules.times),

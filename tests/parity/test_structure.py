@@ -126,6 +126,13 @@ def test_what_is_not_known_is_not_proved(folder: Path) -> None:
     assert check.detail.startswith("the reader of structures does not know Hardmax (logits), so nothing is proved of this file")
 
 
+def test_what_decides_by_data_is_not_proved(folder: Path) -> None:
+    chain = [node("Greater", ["raw", "nine"], ["g"]), node("Where", ["g", "nine", "raw"], ["logits"])]
+    check = after_logits(folder, *chain, nine=np.array(9, np.float32))
+    assert check.status == "not run"
+    assert "Greater (g) decides by ids or states, so nothing is proved of those that no run meets" in check.detail
+
+
 class LongCalls(nn.Module):
     """Other logits in calls of more than 90 steps."""
 
@@ -156,6 +163,14 @@ class TimeInNumbers(LongCalls):
         return logits + tokens.size(1), h_next, c_next
 
 
+class LargeLogits(LongCalls):
+    """Other logits where they are large."""
+
+    def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits, h_next, c_next = self.inner(tokens, h, c)
+        return torch.where(logits > 90, 2 * logits, logits), h_next, c_next
+
+
 @pytest.mark.parametrize(
     ("module", "named"),
     [
@@ -165,13 +180,24 @@ class TimeInNumbers(LongCalls):
     ],
 )
 def test_a_script_that_depends_on_a_size_fails(folder: Path, module: type[LongCalls], named: str) -> None:
+    check = of_scripted(folder, module)
+    assert check.status == "failed"
+    assert named in check.detail
+
+
+def test_a_script_that_decides_by_data_is_not_proved(folder: Path) -> None:
+    check = of_scripted(folder, LargeLogits)
+    assert check.status == "not run"
+    assert "aten::gt decides by ids or states" in check.detail
+
+
+def of_scripted(folder: Path, module: type[LongCalls]) -> Check:
+    """Put a script around the bundle's own and check what its structure is."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         script = torch.jit.script(module(torch.jit.load(str(folder / SCRIPT))))
         torch.jit.save(script, str(folder / SCRIPT))
-    check = of_changed(folder, SCRIPT)
-    assert check.status == "failed"
-    assert named in check.detail
+    return of_changed(folder, SCRIPT)
 
 
 def test_a_label_that_loosens_the_tolerance_fails(folder: Path) -> None:

@@ -1,0 +1,163 @@
+"""What a chained run seldom meets: every id of the vocabulary, from states at rest, at their bounds and far beyond.
+
+A rollout draws ids and states as they come, so one row of a large embedding, or a file that is wrong only at a first state of
+zeros or at large cell states, may never be asked. Here each id is fed once or more, in single calls of many rows, each side
+from the same state, so that nothing accumulates and a row of each call answers for its id alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgernn.contract import BATCH, TIME, next_name
+from edgernn.parity.reordered import Reordered, parts_as_far
+from edgernn.parity.rollout import random_feed
+from edgernn.parity.shapes import fitting
+from edgernn.sessions.base import Arrays, Session, State
+from edgernn.tolerances import Tolerance
+
+MOST_IDS = 8192  # of a larger vocabulary so many are drawn, the first and the last among them
+_MOST_CALLS, _ROWS = 256, 256
+_LARGE = 8.0  # no hidden state of a bounded cell is so large; a cell state may be
+_LEAST = 1e-3  # a tensor smaller than this in every value is as good as zero
+_ONE_ROW = 2  # a single row may be so much further off than all rows of a call together, in relative errors
+_Random = np.random.Generator
+
+_STATES: dict[str, Callable[[_Random, np.ndarray], np.ndarray]] = {
+    "drawn": lambda random, like: random.uniform(-0.5, 0.5, like.shape),
+    "all zero": lambda random, like: np.zeros(like.shape),
+    "of ones": lambda random, like: random.choice([-1.0, 1.0], like.shape),
+    "of large values": lambda random, like: random.uniform(-_LARGE, _LARGE, like.shape),
+}
+
+
+@dataclass(frozen=True)
+class Rare:
+    """The outcome: how many ids of how many were fed, and the row that is furthest from the reference.
+
+    Attributes:
+        ids, vocabulary: how many were fed, how many there are.
+        far, most: the scaled difference of that row, and the largest that is right.
+        where: in words which tensor of which row it is.
+    """
+
+    ids: int
+    vocabulary: int
+    far: float
+    most: float
+    where: str
+
+    @property
+    def is_right(self) -> bool:
+        """Whether every row is as near as it must be."""
+        return self.far <= self.most
+
+    @property
+    def words(self) -> str:
+        """What was asked and found, for a report."""
+        fed = f"each of {self.ids} ids" if self.ids == self.vocabulary else f"{self.ids} of {self.vocabulary} ids"
+        return f"{fed} from states {', '.join(_STATES)}: {'worst' if self.is_right else 'WRONG,'} {self.where} {self.far:.1e}"
+
+
+def probe(judge: Session, session: Session, *, limit: Tolerance, seed: int) -> Rare:
+    """Feed every id to the step graphs ``judge`` and ``session`` from states of every kind; compare row by row.
+
+    Where the reference parts from itself about as far with its sums in another order, a row is as right as can be told.
+
+    Args:
+        judge: the reference.
+        session: the file.
+        limit: what the file promises.
+        seed: of states, and of the ids of a vocabulary that is too large.
+    """
+    calls = list(_calls(session, seed))
+    most = limit.rollout * (_ONE_ROW if limit.forced else 1)
+    far, where = _worst(judge, session, calls, relative=limit.forced)
+    if not far <= most and not limit.forced:
+        own, _ = _worst(judge, Reordered(judge, half=limit.half), calls, relative=False)
+        far, where = (most, f"{where}, as far as the reference from itself,") if parts_as_far(own, far) else (far, where)
+    fed = {int(token) for call in calls for token in next(iter(call.inputs.values())).ravel()}
+    return Rare(len(fed), _vocabulary(session), far, most, where)
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    kind: str
+    inputs: Arrays
+    state: State
+    contexts: Arrays
+
+
+def _vocabulary(session: Session) -> int:
+    return max(session.contract.sizes[tensor.below or ""] for tensor in session.spec.fresh_inputs)
+
+
+def _calls(session: Session, seed: int) -> Iterator[_Call]:
+    """Yield every id in blocks, each from every kind of state where that is few calls, else from each in turn."""
+    widest = max(session.contract.sizes.values())
+    (most_rows,) = fitting([_ROWS], rows=1, widest=widest)
+    rows = session.file_contract.axis_size(BATCH) or min(most_rows, max(1, _vocabulary(session)))
+    steps = session.file_contract.axis_size(TIME) or 1
+    blocks = _blocks(_ids(_vocabulary(session), seed), rows * steps)[:_MOST_CALLS]
+    every = list(itertools.product(_STATES, blocks))
+    if len(every) > _MOST_CALLS:
+        every = [(kind, block) for kind, block in zip(itertools.cycle(_STATES), blocks, strict=False)]
+    for number, (kind, block) in enumerate(every):
+        random = np.random.default_rng((seed, number))
+        feed = random_feed(session, batch=rows, steps=steps, seed=number)
+        below = {tensor.name: session.contract.sizes[tensor.below or ""] for tensor in session.spec.fresh_inputs}
+        inputs = {name: block.reshape(rows, steps) % size for name, size in below.items()}
+        state = {name: _STATES[kind](random, like).astype(like.dtype) for name, like in feed.state.items()}
+        yield _Call(kind, inputs, state, feed.contexts)
+
+
+def _ids(size: int, seed: int) -> np.ndarray:
+    if size <= MOST_IDS:
+        return np.arange(size, dtype=np.int64)
+    drawn = np.random.default_rng(seed).choice(size - 2, MOST_IDS - 2, replace=False) + 1
+    return np.sort(np.concatenate([[0, size - 1], drawn])).astype(np.int64)
+
+
+def _blocks(ids: np.ndarray, size: int) -> list[np.ndarray]:
+    """Cut into blocks of ``size``, the last filled up from the beginning."""
+    count = -(-len(ids) // size)
+    return list(np.resize(ids, count * size).reshape(count, size))
+
+
+def _worst(judge: Session, session: Session, calls: Sequence[_Call], *, relative: bool) -> tuple[float, str]:
+    """Return how far the furthest row of all calls is, and in words which one; it is infinite where a value is no number."""
+    worst, where = -1.0, ""
+    for call in calls:
+        expected, found = (_by_row(one, call) for one in (judge, session))
+        for name, wanted in expected.items():
+            away = _away(wanted, found[name], relative=relative)  # [B]
+            row = int(away.argmax())
+            if away[row] > worst:
+                ids = next(iter(call.inputs.values()))[row].tolist()
+                worst, where = float(away[row]), f"{name} at id {', '.join(map(str, ids))} from a state {call.kind}"
+    return worst, where
+
+
+def _by_row(session: Session, call: _Call) -> dict[str, np.ndarray]:
+    """Return every output, and every layer of every next state, with the rows of the batch first."""
+    outputs, after = session.step({**call.inputs, **call.contexts}, call.state)
+    layers = {f"{next_name(name)}[{i}]": layer for name, array in after.items() for i, layer in enumerate(array)}
+    return {name: array.reshape(len(array), -1).astype(np.float64) for name, array in {**outputs, **layers}.items()}
+
+
+def _away(wanted: np.ndarray, found: np.ndarray, *, relative: bool) -> np.ndarray:
+    """Return how far each row is, scaled as tolerances are: ``[B]``."""
+    if wanted.shape != found.shape:
+        return np.full(len(wanted), np.inf)
+    with np.errstate(invalid="ignore"):
+        difference = wanted - found
+        if relative:
+            scale = max(_LEAST, float(np.sqrt(np.square(wanted).mean())))
+            away = np.sqrt(np.square(difference).mean(axis=1)) / scale
+        else:
+            away = np.abs(difference).max(axis=1) / max(1.0, float(np.abs(wanted).max()))
+    return np.where(np.isfinite(away), away, np.inf)

@@ -1,0 +1,97 @@
+"""A file that is wrong at one id or at one kind of state is found, and which is told; one that is right is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgernn.bundle import Bundle
+from edgernn.contract import FileContract, Narrowing
+from edgernn.model_contracts import language_contract
+from edgernn.parity.rare import MOST_IDS, probe
+from edgernn.sessions.fake import FakeSession
+from edgernn.sessions.opening import open_session
+from edgernn.tolerances import tolerance
+
+FLOAT32, INT4 = tolerance("onnx", "float32"), tolerance("onnx", "int4")
+Feeds = dict[str, np.ndarray]
+
+
+def contract(vocabulary: int = 700, *, axes: dict[str, int] | None = None) -> FileContract:
+    made = language_contract("lstm", layers=2, hidden=3, vocabulary=vocabulary)
+    return FileContract(contract=made, narrowing=Narrowing(axes=axes or {}))  # type: ignore[arg-type]
+
+
+class OneIdIsOther(FakeSession):
+    """Gives other cell states for the id 613 alone."""
+
+    def _run(self, feeds: Feeds) -> Feeds:
+        results = super()._run(feeds)
+        rows = (feeds["tokens"] == 613).any(axis=1)
+        results["c_next"][:, rows] *= -2
+        return results
+
+
+class NoFirstStep(FakeSession):
+    """Gives logits a thousandth larger after a state of zeros."""
+
+    def _run(self, feeds: Feeds) -> Feeds:
+        results = super()._run(feeds)
+        if not feeds["h"].any():
+            results["logits"] = results["logits"] * np.float32(1.001)
+        return results
+
+
+class Clipped(FakeSession):
+    """Cuts large cell states."""
+
+    def _run(self, feeds: Feeds) -> Feeds:
+        return super()._run({**feeds, "c": np.clip(feeds["c"], -3, 3)})
+
+
+def test_a_right_file_is_right_and_every_id_is_fed() -> None:
+    found = probe(FakeSession(contract()), FakeSession(contract()), limit=FLOAT32, seed=1)
+    assert found.is_right
+    assert found.far == 0
+    assert found.ids == found.vocabulary == 700
+    assert "each of 700 ids" in found.words
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (OneIdIsOther, "at id 613 from a state "),
+        (NoFirstStep, "from a state all zero"),
+        (Clipped, "from a state of large values"),
+    ],
+)
+def test_what_is_wrong_seldom_is_found_and_told(kind: type[FakeSession], told: str) -> None:
+    found = probe(FakeSession(contract()), kind(contract()), limit=FLOAT32, seed=1)
+    assert not found.is_right
+    assert told in found.words
+    assert "WRONG" in found.words
+
+
+def test_one_wrong_id_shows_in_relative_errors() -> None:
+    found = probe(FakeSession(contract()), OneIdIsOther(contract()), limit=INT4, seed=1)
+    assert not found.is_right
+    assert "c_next" in found.where
+
+
+def test_of_a_huge_vocabulary_the_ends_and_drawn_ids_are_fed() -> None:
+    found = probe(FakeSession(contract(20_000)), FakeSession(contract(20_000)), limit=FLOAT32, seed=1)
+    assert (found.ids, found.vocabulary) == (MOST_IDS, 20_000)
+
+
+@pytest.mark.parametrize("axes", [{"batch": 1, "time": 1}, {"batch": 2}, {"time": 7}])
+def test_narrow_files_are_fed_what_they_take(axes: dict[str, int]) -> None:
+    narrow, open_ = contract(50, axes=axes), contract(50)
+    assert probe(FakeSession(open_), FakeSession(narrow), limit=FLOAT32, seed=1).ids == 50
+
+
+def test_real_files_are_right(bundle: Bundle, captioner_bundle: Bundle) -> None:
+    for one in (bundle, captioner_bundle):
+        artifact = one.artifact("onnx")
+        scripted = one.artifact("torchscript")
+        found = probe(open_session(one, scripted.path), open_session(one, artifact.path), limit=FLOAT32, seed=2)
+        assert found.is_right, found.words
