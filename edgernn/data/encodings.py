@@ -17,6 +17,7 @@ _MARKS = (  # the longer ones first: that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_FEWEST_BYTES = 16  # below it a zero proves nothing
 _LEAST_SHARE = 0.3  # of zeros at their places: Latin letters have one each there, other scripts fewer
 
 
@@ -30,7 +31,7 @@ def wide_encoding(head: bytes) -> str | None:
         if head.startswith(mark):
             return name
     head = head[:_LOOKED_AT_BYTES]
-    if len(head) < 2 or 0 not in head:
+    if len(head) < _FEWEST_BYTES or 0 not in head:
         return None
     for width, places in ((4, {"utf-32le": 3, "utf-32be": 0}), (2, {"utf-16le": 1, "utf-16be": 0})):
         for name, place in places.items():

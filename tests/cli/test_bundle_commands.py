@@ -100,9 +100,9 @@ def test_an_export_as_json_is_the_manifest(run: Run, checkpoint_folder: Path) ->
     ("options", "says"),
     [
         (("--max-perplexity-increase", "abc"), "'abc' is no share, expected one as 1% or 0.01"),
-        (("--max-perplexity-increase", "-1%"), "the largest perplexity increase is -0.01, expected 0 or more"),
-        (("--max-perplexity-increase", "nan"), "the largest perplexity increase is nan, expected 0 or more"),
-        (("--max-cider-drop", "inf"), "the largest CIDEr drop is inf, expected 0 or more"),
+        (("--max-perplexity-increase", "-1%"), "the largest perplexity increase is -1%: -1% is no share, expected 0 or more"),
+        (("--max-perplexity-increase", "nan"), "the largest perplexity increase is nan: nan is no share, expected 0 or more"),
+        (("--max-cider-drop", "inf"), "the largest CIDEr drop is inf: inf is no share, expected 0 or more"),
         (("--max-cider-drop", "1%"), "a largest CIDEr drop is given for a model that writes no captions"),
         (("--block-size", "20"), "the block size is 20, expected one of 16, 32, 64, 128, 256"),
         (("--calibration", "short.txt"), "the calibration text has 5 tokens, expected 64 or more"),

@@ -103,7 +103,7 @@ def test_artifacts_say_who_wrote_them_for_what_and_how_close_they_came(bundle: B
             assert artifact.parity is None
         else:
             assert artifact.parity is not None
-            assert artifact.parity.steps == 16
+            assert artifact.parity.steps >= 16
             assert 0 <= artifact.parity.worst <= artifact.parity.tolerance
 
 
@@ -186,7 +186,11 @@ def test_formats_and_precisions(
     ("to", "precision", "complaint"),
     [
         (None, ["int3"], "cannot export int3 as asked: onnx offers float32, .*smallest; .*; coreml offers float16, float32"),
-        (["onnx"], ["float32", "int3"], "cannot export int3 as asked: onnx offers float32, float16, int8, int4, smallest$"),
+        (
+            ["onnx"],
+            ["float32", "int3"],
+            "cannot export int3 as asked: onnx offers float32, float16, int8, int4, smallest; did you mean int8",
+        ),
         (["torchscript"], ["float16"], "cannot export float16, torchscript as asked: torchscript offers float32"),
         (["torchscript", "coreml"], ["float16"], "cannot export torchscript as asked"),
         (["coreml-mlstate"], ["float32"], "cannot export float32, coreml-mlstate as asked: coreml-mlstate offers float16"),
@@ -296,7 +300,7 @@ def test_an_artifact_out_of_tolerance_is_not_packed(
         return write(self, model, path, **options)
 
     monkeypatch.setattr(OnnxExporter, "_write", write_another)
-    with pytest.raises(ContractError, match=r"onnx float32 is \d.\de-\d+ from the reference in \w+ over 8 steps, tolerance"):
+    with pytest.raises(ContractError, match=r"onnx float32 is \d.\de-\d+ from the reference in \w+ over \d+ steps, tolerance"):
         export_onnx(checkpoint_folder, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
