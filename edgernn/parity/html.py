@@ -84,6 +84,7 @@ def _verdict(report: VerifyReport) -> str:
     facts = {
         "Compared with": report.reference,
         "Length of a run": counted(report.steps, "step"),
+        "A difference": "scaled: divided by the larger of 1 and the reference's largest value in that tensor",
         "Shapes drawn by": f"seed {report.seed}",
         "Made": ", ".join(filter(None, (report.made, report.machine))) or "not recorded",
         "Size": f"{size(sum(artifact.bytes for artifact in report.artifacts))} in {counted(len(report.artifacts), 'artifact')}",
