@@ -20,11 +20,12 @@ from edgernn.contract import STEP, FileContract
 from edgernn.errors import BundleError, UsageError
 from edgernn.identify import identify, path_of
 from edgernn.manifest import MANIFEST, REPORTS, Artifact, FileDigest, Manifest, parse_manifest
+from edgernn.shell import argument
 from edgernn.side_files import is_side_file
 from edgernn.wanted import did_you_mean
 
 SUFFIX = ".edgernn"
-_MAY_BE_BUNDLES = ("packed-bundle", "zip", "unknown", "unreadable", "special")
+_MAY_BE_BUNDLES = ("packed-bundle", "zip", "unknown", "unreadable")
 GOLDEN = "golden.safetensors"
 TOKENIZER = "tokenizer.json"
 INITIAL_STATE = "initial_state.safetensors"
@@ -63,7 +64,7 @@ class Bundle:
         if not _exists(source):  # a kill between two renames may have left it aside
             storage.clear(source.parent, name=source.name)
         if not _exists(source):
-            raise BundleError(f"no bundle at {source}; make one with: edgernn export RUN --out {source}")
+            raise BundleError(f"no bundle at {source}; make one with: edgernn export RUN --out {argument(source)}")
         _refuse_others(source)
         folder = source if source.is_dir() else _unpack(source)
         try:
@@ -199,10 +200,10 @@ def _refuse_others(source: Path) -> None:
     """Raise BundleError where ``source`` is known to be something else, and say what takes that on."""
     kind = identify(source)
     if source.is_dir() and not (source / MANIFEST).exists():
-        made = kind.advice.format(path=source) if kind.key != "folder" else "make one with: edgernn export RUN --out FOLDER"
+        made = kind.advise(source) if kind.key != "folder" else "make one with: edgernn export RUN --out FOLDER"
         raise BundleError(f"{source} has no {MANIFEST}: it is not a bundle but {kind.name}; {made}")
     if not source.is_dir() and kind.key not in _MAY_BE_BUNDLES:
-        raise BundleError(f"{source} is {kind.name}, expected a bundle; {kind.advice.format(path=source)}")
+        raise BundleError(f"{source} is {kind.name}, expected a bundle; {kind.advise(source)}")
 
 
 def _exists(path: Path) -> bool:

@@ -34,6 +34,7 @@ from edgernn.foreign_files import (
     torch_archive,
     web_page,
 )
+from edgernn.shell import argument
 
 # What works today with a network that no command takes.
 _TRAINED_ELSEWHERE = (
@@ -57,6 +58,10 @@ class Kind:
     name: str
     advice: str
 
+    def advise(self, path: Path) -> str:
+        """Return the advice for what lies at ``path``; its commands work as they stand."""
+        return self.advice.format(path=argument(path))
+
 
 _Row = tuple[Callable[[Peek], bool], Kind]
 
@@ -78,13 +83,13 @@ _FOLDERS: tuple[_Row, ...] = (
         has("training.safetensors"),
         "unsaved-run",
         "a run whose training ended before it saved a model",
-        "go on with it: edgernn train text (or captions) --out {path} --resume",
+        "go on with it: edgernn train text --out {path} --resume (train captions, where it was one of captions)",
     ),
     _row(
         lambda peek: has("tokenizer.json", "config.json")(peek) and has("held_out.safetensors", "metrics.jsonl")(peek),
         "unsaved-run",
         "a run whose training ended before its first save",
-        "start it again: edgernn train text (or captions) --data DATA --out {path}",
+        "start it again: edgernn train text --data DATA --out {path} (train captions, where it was one of captions)",
     ),
     _row(has("saved_model.pb"), "saved-model", "a TensorFlow SavedModel", _TRAINED_ELSEWHERE),
     _row(
@@ -133,11 +138,12 @@ _FILES: tuple[_Row, ...] = (
     ),
     _row(has_entry("config.json", "model.weights.h5"), "keras", "a Keras model", _TRAINED_ELSEWHERE),
     _row(
-        module_in_zip,
-        "torchscript",
-        "a TorchScript file",
-        "look at it with: edgernn inspect {path}; one that edgernn did not export cannot be exported or verified",
+        lambda peek: module_in_zip(peek) and has_entry("*/extra/edgernn")(peek),
+        "torchscript-ours",
+        "a TorchScript file that edgernn exported",
+        "look at it with: edgernn inspect {path}; to verify it or write with it, give the bundle that it came in",
     ),
+    _row(module_in_zip, "torchscript", "a TorchScript file that edgernn did not export", _TRAINED_ELSEWHERE),
     _row(
         lambda peek: torch_archive(peek) and names_a_module(peek),
         "pickled-module",
@@ -256,7 +262,7 @@ def identify(path: Path) -> Kind:
 def sentence(path: Path) -> str:
     """Return in one line what stands at ``path`` and what to do with it."""
     kind = identify(path)
-    return f"{path} is {kind.name}; {kind.advice.format(path=path)}"
+    return f"{path} is {kind.name}; {kind.advise(path)}"
 
 
 def path_of(found: object) -> Path:

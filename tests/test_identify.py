@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shlex
 import tarfile
 import warnings
 import zipfile
@@ -20,7 +21,7 @@ from edgernn import open_session, storage, verify_bundle
 from edgernn.bundle import Bundle, pack
 from edgernn.errors import BundleError, CheckpointError, EdgernnError, UsageError
 from edgernn.export import export_bundle
-from edgernn.identify import identify, path_of, sentence
+from edgernn.identify import _FILES, _FOLDERS, identify, path_of, sentence
 from edgernn.models import checkpoint
 from edgernn.parity.assertion import assert_parity
 
@@ -107,6 +108,7 @@ KINDS: dict[str, tuple[Make, str]] = {
     "m.mlmodel": (bytes_of(b"\x08\x05\x12\x03abc"), "mlmodel"),
     "saved": (folder_of("saved_model.pb", "variables.index"), "saved-model"),
     "m.mlmodelc": (folder_of("coremldata.bin", "model.mil"), "coreml-compiled"),
+    "it's [a] corpus": (folder_of("1.txt", "2.txt"), "texts"),
     "hub": (folder_of("config.json", "model.safetensors"), "hub-folder"),
     "album": (folder_of("1.jpg", "2.PNG", ".DS_Store"), "pictures"),
     "corpus": (folder_of("1.txt", "2.txt"), "texts"),
@@ -166,7 +168,7 @@ def test_what_edgernn_writes(checkpoint_folder: Path, bundle_folder: Path, tmp_p
         bundle_folder: "bundle",
         bundle_folder / "manifest.json": "manifest",
         bundle_folder / "onnx/step.onnx": "onnx-ours",
-        bundle_folder / "torchscript/step.pt": "torchscript",
+        bundle_folder / "torchscript/step.pt": "torchscript-ours",
         bundle_folder / "coreml/step.mlpackage": "coreml-package",
         tmp_path / "packed.zip": "packed-bundle",
         tmp_path / "missing": "missing",
@@ -195,6 +197,18 @@ def test_a_run_given_for_a_bundle_and_a_bundle_given_for_a_run(checkpoint_folder
         verify_bundle(checkpoint_folder)
     with pytest.raises(CheckpointError, match="it is a bundle, exported already; verify it with: edgernn verify"):
         export_bundle(bundle_folder, bundle_folder.with_name("again"))
+
+
+@pytest.mark.parametrize("name", ["it's [a] corpus; $HOME", "two words.txt", "-o.png", "a (1).onnx"])
+def test_commands_in_advice_work_as_they_stand(name: str) -> None:
+    for kind in (kind for _, kind in (*_FOLDERS, *_FILES) if "{path}" in kind.advice):
+        words = shlex.split(kind.advise(Path(name)).replace(";", " "))
+        assert (f"./{name}" if name.startswith("-") else name).replace(";", " ") in words
+
+
+def test_what_is_no_plain_file_is_no_bundle() -> None:
+    with pytest.raises(BundleError, match="/dev/null is no plain file, expected a bundle; give a file or a folder"):
+        Bundle.open("/dev/null")
 
 
 OBJECTS = {

@@ -16,6 +16,7 @@ from edgernn.cli.training import budget_of, not_learned, training
 from edgernn.contract import validated
 from edgernn.errors import UsageError
 from edgernn.parity.wording import size
+from edgernn.shell import argument
 
 if TYPE_CHECKING:
     from edgernn.bundle import Bundle
@@ -59,7 +60,7 @@ def text(
         written = write_text(out / "bundle", _PROMPT, length=400, temperature=0.6, artifact="onnx")
         say_rule(f"written by {written['artifact']}, one step a character")
         stream(_PROMPT + written["text"] + "\n")
-        return [f"go on with edgernn generate {out / 'bundle'} --prompt {_PROMPT.strip()!r}"]
+        return [f"go on with edgernn generate {argument(out / 'bundle')} --prompt {_PROMPT.strip()!r}"]
 
     _demo(out, f"training for {minutes:g} minutes on python-docs", train=train, show=show)
 
@@ -151,5 +152,5 @@ def _show_captions(out: Path) -> list[str]:
                 plots.attention_map(found.picture, found.text.split(), found.attention, folder / f"attention-{index}.png")
     return [
         f"attention  {folder}/attention-*.png show where it looked for each word",
-        f"go on with edgernn caption {out / 'bundle'} {folder / f'{scenes.UNSEEN}-0.png'}",
+        f"go on with edgernn caption {argument(out / 'bundle')} {argument(folder / f'{scenes.UNSEEN}-0.png')}",
     ]

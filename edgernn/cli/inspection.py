@@ -28,7 +28,7 @@ _ARRAYS = {
     "saved-state": "safetensors",
 }
 _ARRAYS |= {"npz": "npz", "npy": "npy"}
-_MODEL_FILES = ("onnx", "onnx-ours", "torchscript", "coreml-package")
+_MODEL_FILES = ("onnx", "onnx-ours", "torchscript", "torchscript-ours", "coreml-package")
 _SHOWN = 200  # arrays; a file may have thousands
 
 
@@ -42,9 +42,9 @@ def inspect_path(path: Path, *, as_json: bool) -> None:
     elif kind.key in _ARRAYS:
         _arrays(path, kind, as_json=as_json)
     elif kind.key in _MODEL_FILES and describes(path):
-        _model_file(path, as_json=as_json)
+        _model_file(path, kind, as_json=as_json)
     elif kind.key in {"unknown", "missing"}:
-        _model_file(path, as_json=as_json)  # a damaged model file, no kind of file at all, or none: it says which
+        _model_file(path, kind, as_json=as_json)  # a damaged model file, no kind of file at all, or none: it says which
     else:
         raise UsageError(sentence(path))
 
@@ -62,7 +62,7 @@ def _arrays(path: Path, kind: Kind, *, as_json: bool) -> None:
         say(f"  {name} {dtype} {list(shape)}")
     if len(found) > _SHOWN:
         say(f"  and {len(found) - _SHOWN} more")
-    say(kind.advice.format(path=path))
+    say(kind.advise(path))
 
 
 def _bundle(path: Path, *, as_json: bool) -> None:
@@ -83,8 +83,13 @@ def _bundle(path: Path, *, as_json: bool) -> None:
     say_sheet(tables.artifacts(manifest))
 
 
-def _model_file(path: Path, *, as_json: bool) -> None:
-    row, description = describe_file(path)
+def _model_file(path: Path, kind: Kind, *, as_json: bool) -> None:
+    try:
+        row, description = describe_file(path)
+    except ContractError as error:
+        if kind.key == "torchscript":  # what is refused in a bundle may be right in a file of another program
+            raise UsageError(sentence(path)) from error
+        raise
     if as_json:
         try:
             own = strict_json.parse(description.metadata.get(METADATA_KEY, "null"))
@@ -93,9 +98,9 @@ def _model_file(path: Path, *, as_json: bool) -> None:
         say_json({"format": row.name, "edgernn": own})
         return
     say(f"{row.name} file {path}")
-    for kind in ("inputs", "outputs", "states"):
-        for tensor in getattr(description.interface, kind):
-            say(f"  {kind[:-1]:<7} {_tensor(tensor)}")
+    for direction in ("inputs", "outputs", "states"):
+        for tensor in getattr(description.interface, direction):
+            say(f"  {direction[:-1]:<7} {_tensor(tensor)}")
     if METADATA_KEY not in description.metadata:
         say("no edgernn contract in its metadata: it says nothing of roles, state or decoding")
         return

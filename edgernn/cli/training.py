@@ -11,6 +11,7 @@ import typer
 from edgernn.cli.config import from_command_line, given_budget
 from edgernn.cli.output import say, say_json, tell
 from edgernn.errors import UsageError
+from edgernn.shell import argument
 from edgernn.training.signals import StoppedError, name_of
 from edgernn.training.waiting import let_waiting_threads_sleep
 
@@ -109,7 +110,7 @@ def _print(run: Run, command: str, *, as_json: bool) -> None:
         if run.measured:
             say("captions that it wrote for them: " + ", ".join(f"{n} {v:.4f}" for n, v in run.measured.items()))
     if run.interrupted:
-        tell(f"interrupted and saved; go on with: edgernn train {command} --out {run.folder} --resume")
+        tell(f"interrupted and saved; go on with: edgernn train {command} --out {argument(run.folder)} --resume")
     elif not run.learned:
         tell(not_learned(run))
 

@@ -20,6 +20,7 @@ from edgernn.decoding.writer import open_tokenizer
 from edgernn.errors import UsageError
 from edgernn.manifest import Artifact
 from edgernn.sessions.opening import encoder_of, first_that_runs, open_artifact
+from edgernn.shell import argument
 
 _SHOWN_PIXELS = 512  # more than a panel of an attention map shows
 
@@ -71,7 +72,7 @@ class CaptionWriter:
     def __init__(self, source: Path, *, artifact: str | None = None) -> None:
         self._bundle = Bundle.open(source)
         if self._bundle.manifest.contract.encode is None:
-            raise UsageError(f"{source} is a language model, it sees no pictures; use: edgernn generate {source}")
+            raise UsageError(f"{source} is a language model, it sees no pictures; use: edgernn generate {argument(source)}")
         self.artifact, self.sessions = open_captioner(self._bundle, artifact)
         self._tokenizer = open_tokenizer(self._bundle)
         self._decoding, self._sizes = self._bundle.manifest.decoding, self._bundle.manifest.contract.sizes

@@ -11,6 +11,7 @@ from edgernn import storage, tensor_files
 from edgernn.contract import Contract
 from edgernn.decoding.generate import Snapshot
 from edgernn.errors import DataError
+from edgernn.shell import argument
 
 PENDING = "pending_tokens"  # int64 [N], beside the states under their contract names
 _MOST_DIGITS = 19
@@ -34,7 +35,9 @@ def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:
         content = tensor_files.load(path)
         metadata, tensors = content.metadata, content.tensors()
     except FileNotFoundError as error:
-        raise DataError(f"no saved state at {path}; write one with: edgernn generate … --save-state {path}") from error
+        raise DataError(
+            f"no saved state at {path}; write one with: edgernn generate BUNDLE --save-state {argument(path)}"
+        ) from error
     except OSError as error:
         raise DataError(f"cannot read the saved state {path}: {storage.reason(error)}; give another file") from error
     except ValueError as error:

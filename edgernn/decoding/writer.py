@@ -18,6 +18,7 @@ from edgernn.decoding.saved_state import load_snapshot, save_snapshot
 from edgernn.errors import BundleError, UsageError
 from edgernn.random_numbers import checked_seed
 from edgernn.sessions.opening import first_that_runs, open_artifact
+from edgernn.shell import argument
 
 
 def write_text(
@@ -59,7 +60,9 @@ def write_text(
     """
     with Bundle.open(source) as bundle:
         if bundle.manifest.contract.encode is not None:
-            raise UsageError(f"{source} is a captioner, it writes about pictures; use: edgernn caption {source} PICTURE")
+            raise UsageError(
+                f"{source} is a captioner, it writes about pictures; use: edgernn caption {argument(source)} PICTURE"
+            )
         tokenizer = open_tokenizer(bundle)
         chosen = bundle.artifact(artifact) if artifact else None
         chosen, session = (

@@ -33,6 +33,7 @@ from edgernn.identify import identify, path_of
 from edgernn.models.families import FAMILIES
 from edgernn.models.family import RecurrentModel
 from edgernn.models.weights import fit_problem, named_tensors
+from edgernn.shell import argument
 
 CHECKPOINT_VERSION = 1
 _MODEL, _TOKENIZER = "edgernn.model", "edgernn.tokenizer_sha256"  # of the weights' metadata: what they belong to
@@ -89,7 +90,7 @@ def _refuse_others(folder: Path) -> None:
     found = identify(folder)
     if found.key in {"run", "missing"} or (found.key in {"unsaved-run", "folder", "hub-folder"} and (folder / CONFIG).exists()):
         return
-    raise CheckpointError(f"no checkpoint at {folder}: it is {found.name}; {found.advice.format(path=folder)}")
+    raise CheckpointError(f"no checkpoint at {folder}: it is {found.name}; {found.advise(folder)}")
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
@@ -197,6 +198,8 @@ def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any
     path = folder / CONFIG
     try:
         content = strict_json.parse_object(storage.read_bytes(path, most=_MOST_CONFIG_BYTES))
+        if "checkpoint_version" not in content:
+            raise ValueError("no checkpoint_version, so it is none of edgernn train")
         version = content["checkpoint_version"]
         if version != CHECKPOINT_VERSION or isinstance(version, bool):
             raise CheckpointError(
@@ -214,7 +217,7 @@ def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any
         return kind, config, training
     except FileNotFoundError as error:
         raise CheckpointError(
-            f"no checkpoint at {folder}: {CONFIG} is missing; make one with: edgernn train text (or captions) --out {folder}"
+            f"no checkpoint at {folder}: {CONFIG} is missing; make one with: edgernn train text --out {argument(folder)}"
         ) from error
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {storage.reason(error)}; restore it or train again") from error

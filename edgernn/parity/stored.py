@@ -52,15 +52,16 @@ def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[
     integers = bool(allowed - _FLOATS)
     told = {_kind(weight) for weight in artifact.weights}  # floats that the exporter was allowed to leave
     whole = artifact.graph in DECODERS  # an image encoder may stay in floats beside integers of the step
+    if allowed == {"float16"}:
+        matrices = [weight for weight in matrices if weight.dtype != "float32" or prod(weight.shape) >= _FEW]
     if matrices and not any(weight.dtype in allowed for weight in matrices):
         wanted = " or ".join(sorted(allowed)) or artifact.precision
         return [f"no matrix is stored as {wanted}, the precision is {artifact.precision}; there are {stored_words(matrices)}"]
     problems = []
     for weight in matrices:
         float_left = integers and weight.dtype in _FLOATS and (_kind(weight) in told or whole)
-        small = allowed == {"float16"} and weight.dtype == "float32" and prod(weight.shape) < _FEW
         table = allowed == {"int4"} and weight.dtype == "int8" and weight.touched_bytes < weight.bytes
-        if weight.dtype not in allowed and not (float_left or small or table):
+        if weight.dtype not in allowed and not (float_left or table):
             problems.append(
                 f"{weight.name} {list(weight.shape)} is stored as {weight.dtype}, the precision is {artifact.precision}"
             )

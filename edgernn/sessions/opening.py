@@ -13,9 +13,21 @@ from edgernn.interface import FileDescription
 from edgernn.manifest import MANIFEST, Artifact
 from edgernn.sessions.base import Session, State, checked_threads
 from edgernn.sessions.runtime_versions import refuse_older
+from edgernn.shell import argument
 
 # What may be opened as a model file: of its kinds, and what is too damaged to be told, which its runtime then says.
-_MODEL_FILES = ("onnx", "onnx-ours", "torchscript", "coreml-package", "unknown", "text", "zip", "folder", "empty-folder")
+_MODEL_FILES = (
+    "onnx",
+    "onnx-ours",
+    "torchscript",
+    "torchscript-ours",
+    "coreml-package",
+    "unknown",
+    "text",
+    "zip",
+    "folder",
+    "empty-folder",
+)
 
 
 def open_session(source: Path | str | Bundle, artifact: str | None = None, *, threads: int | None = None) -> Session:
@@ -110,7 +122,7 @@ def describe_file(path: Path) -> tuple[formats.Format, FileDescription]:
     if kind.key == "missing":
         raise UsageError(f"no file or folder at {path}")
     if kind.key not in _MODEL_FILES:
-        raise UsageError(f"{path} is {kind.name}, expected a model file; {kind.advice.format(path=path)}")
+        raise UsageError(f"{path} is {kind.name}, expected a model file; {kind.advise(path)}")
     rows = [row for row in formats.FORMATS.values() if path.suffix == row.suffix]
     if not rows:
         known = ", ".join(sorted({row.suffix for row in formats.FORMATS.values()}))
@@ -136,7 +148,7 @@ def is_bundle(path: Path) -> bool:
 
 def _open_file(path: Path, *, threads: int | None) -> Session:
     if identify(path).key == "missing":
-        raise BundleError(f"no bundle or model file at {path}; make one with: edgernn export RUN --out {path}")
+        raise BundleError(f"no bundle or model file at {path}; make one with: edgernn export RUN --out {argument(path)}")
     row, description = describe_file(path)
     file_contract = FileContract.from_metadata(description.metadata, source=str(path))
     return session_class(row.name, file_contract.graph).open(path, file_contract, threads=checked_threads(threads))

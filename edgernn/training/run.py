@@ -17,6 +17,7 @@ from torch import Tensor
 from edgernn import storage
 from edgernn.contract import first_line
 from edgernn.errors import CheckpointError, DataError, UsageError
+from edgernn.identify import identify
 from edgernn.models import checkpoint
 from edgernn.training import resume
 from edgernn.training.device import choose_device
@@ -224,6 +225,8 @@ def refuse_existing(out: Path) -> None:
     """Raise UsageError where ``out`` is a file, or holds a run that can go on, or a model that must not be lost."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file, expected a folder to train into")
+    if identify(out).key == "bundle":
+        raise UsageError(f"{out} is a bundle, exported already, expected a folder to train into; choose another --out")
     if (out / resume.RESUME_FILE).exists():
         raise UsageError(
             f"{out} holds a run already ({resume.RESUME_FILE}); add --resume to go on with it, or choose another --out"

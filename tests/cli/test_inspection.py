@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
+import torch
 
 from edgernn.cli import tables
 from edgernn.contract import STEP
@@ -177,3 +179,17 @@ def test_notes_of_the_training_may_be_anything(checkpoint_folder: Path, run: Run
     code, out, _ = run("inspect", "run")
     assert code == 0
     assert f"{loss!r} nats/character" in out
+
+
+def test_a_torchscript_file_of_another_program_is_named(run: Run, tmp_path: Path) -> None:
+    class Doubled(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 2 * x if bool(x.sum() > 0) else x
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(Doubled()).save(tmp_path / "other.pt")
+    code, _, err = run("inspect", tmp_path / "other.pt")
+    assert code == 2
+    assert "other.pt is a TorchScript file that edgernn did not export; networks that other programs trained" in err
+    assert "do not use this file" not in err

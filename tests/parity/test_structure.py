@@ -236,6 +236,8 @@ def entry(precision: str, *weights: StoredWeight, graph: str = "step") -> Artifa
         (entry("int4"), [weight("int4", 32), weight("int8", 32, table=True)], []),
         (entry("int4"), [weight("int4", 32), weight("int8", 32)], ["stored as int8, the precision is int4"]),
         (entry("int8"), [weight("int4", 32)], ["no matrix is stored as int8, the precision is int8; there are 1 in int4"]),
+        (entry("float16"), [StoredWeight("head", (2, 7), "float32", 56, 14, 14)], []),  # all are too small for a cast
+        (entry("float16"), [weight("float16"), weight("float32")], ["stored as float32, the precision is float16"]),
         (entry("smallest"), [weight("int4", 32), weight("int8", 32)], []),
         (entry("int8", weight("int8", 32)), [weight("int8", 64)], ["lists int8 [8, 8] in blocks of 32", "lists no int8"]),
         (entry("int8", weight("int8", 32), weight("float32")), [weight("int8", 32), weight("float32")], []),  # --allow-float

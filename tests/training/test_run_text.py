@@ -81,6 +81,13 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(corpus: Path, tmp_path: Pa
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == before
 
 
+def test_a_folder_that_holds_a_bundle_is_not_written_into(corpus: Path, bundle_folder: Path) -> None:
+    before = sorted(bundle_folder.rglob("*"))
+    with pytest.raises(UsageError, match="is a bundle, exported already, expected a folder to train into"):
+        train_text(str(corpus), bundle_folder, options=_options(), setup=TextSetup(model=SMALL))
+    assert sorted(bundle_folder.rglob("*")) == before
+
+
 def test_bad_models_are_refused_before_the_corpus_is_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cell is 'lstmm': expected one of lstm, gru, rnn, rnn_relu"):
         train_text("absent.txt", tmp_path / "run", options=_options(), setup=TextSetup(model={"cell": "lstmm"}))
