@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # From the lowest to the highest; a module may import from its own layer and from those before it.
 LAYERS = (
-    ("errors", "side_files", "strict_json", "proto_head"),
+    ("errors", "side_files", "strict_json", "proto_head", "shell"),
     ("inner_paths",),
     ("owner", "storage", "installed", "wanted"),
     ("tensor_files", "foreign_files"),

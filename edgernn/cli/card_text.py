@@ -144,14 +144,15 @@ def _loss(artifact: Artifact) -> str:
 def _run(manifest: Manifest, name: str) -> str:
     """Return how each language runs it: the examples of the edgernn repository."""
     captions = manifest.family == "captioner"
-    ask = "--image photo.jpg" if captions else '--prompt "The " --length 200'
+    write = f"{_prompt(manifest)}--length 200"
+    ask = "--image photo.jpg" if captions else write
     formats = {artifact.format for artifact in manifest.artifacts if artifact.graph == STEP}
     command = f"edgernn caption {_PLACE} photo.jpg" if captions else f"edgernn generate {_PLACE} {ask}"
     parts = [_block([f"BUNDLE=/path/to/{_argument(name)}"]), "With edgernn installed:", _block([command])]
     if "onnx" in formats:
         lines = ["cd python", "pip install numpy onnxruntime", f"python main.py {_PLACE} {ask}"]
         parts += ["From `runtime_examples/` of the edgernn repository, without edgernn or PyTorch. Python:", _block(lines)]
-        parts += _compiled(captions=captions)
+        parts += _compiled(write, captions=captions)
     if any(_RUNTIMES.get(found) == "Core ML" for found in formats):
         parts.append(
             "Swift, on iOS and macOS: the package in `runtime_examples/ios`, with the bundle among the app's resources."
@@ -161,8 +162,15 @@ def _run(manifest: Manifest, name: str) -> str:
     return "\n\n".join(parts)
 
 
-def _compiled(*, captions: bool) -> list[str]:
-    ask = '--prompt "The " --length 200'
+def _prompt(manifest: Manifest) -> str:
+    """Return the option for a prompt that the model can read: of characters, a recorded one where it lacks the usual ones."""
+    if manifest.tokenizer.kind != "char" or set("The ") <= set(manifest.tokenizer.text):
+        return '--prompt "The " '
+    letter = next((character for character in manifest.tokenizer.text if character.isalnum()), None)
+    return "" if letter is None else f"--prompt {letter} "
+
+
+def _compiled(ask: str, *, captions: bool) -> list[str]:
     cpp = "--image picture.ppm" if captions else ask
     build = ["cd cpp", "cmake -S . -B build -DONNXRUNTIME_ROOT=/path/to/onnxruntime && cmake --build build"]
     parts = ["C++:", _block([*build, f"build/edgernn_run {_PLACE} {cpp}"])]

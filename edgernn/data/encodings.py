@@ -50,10 +50,13 @@ def refuse(content: bytes, error: UnicodeDecodeError | None, *, name: str, place
         place: where in the file, as "in line 3".
         head: the first bytes of the file, where ``content`` begins later.
     """
-    wide = wide_encoding(content if head is None else head)
+    head = content if head is None else head
+    wide = wide_encoding(head)
     if wide is not None:
         told = f"{name} is {wide[:6].upper()}, expected UTF-8"
         return DataError(f"{told}; convert it with: iconv -f {wide} -t utf-8 FILE > NEW")
+    if 0 in head:  # a picture, an archive, a model: no encoding makes a text of it
+        place, error = f"at offset {head.index(0)}", None
     if error is None:
         return DataError(f"{name} has a NUL byte {place}, so it is no plain text; give a UTF-8 text file")
     return DataError(

@@ -14,7 +14,8 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from edgernn.cli.card_text import plain
+from edgernn.bundle import Bundle
+from edgernn.cli.card_text import model_card, plain
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Run = Callable[..., tuple[int, str, str]]
@@ -77,12 +78,19 @@ def test_the_commands_run_as_written(bundle_folder: Path, run: Run, tmp_path: Pa
     ]
     for command in commands:
         script = f'edgernn() {{ {sys.executable} -m edgernn "$@"; }}; python() {{ {sys.executable} "$@"; }}; {place}{command}'
-        script = script.replace('"The "', '"the "')  # the tiny model has no T
         done = subprocess.run(
             ["bash", "-ec", script], cwd=ROOT / "runtime_examples", capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("the ")
+        assert done.stdout.startswith("The ")
+
+
+@pytest.mark.parametrize(("text", "option"), [("\n ab", "--prompt a "), ("\n .", ""), ("\n Teh", '--prompt "The " ')])
+def test_the_prompt_is_one_that_the_model_can_read(text: str, option: str, bundle_folder: Path) -> None:
+    manifest = Bundle.open(bundle_folder).manifest
+    changed = manifest.model_copy(update={"tokenizer": manifest.tokenizer.model_copy(update={"text": text})})
+    card = model_card(changed, "b")
+    assert card.count(f'"$BUNDLE" {option}--length 200') == 5
 
 
 def test_what_the_manifest_holds_stays_text(bundle_folder: Path, run: Run, tmp_path: Path) -> None:

@@ -162,6 +162,11 @@ def test_a_binary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert message(path).startswith(f"{path} has a NUL byte at offset 7, so it is no plain text; ")
 
 
+def test_a_picture_is_not_sent_to_iconv(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    assert message(tmp_path / "p.txt").startswith(f"{tmp_path / 'p.txt'} has a NUL byte at offset 8, so it is no plain text; ")
+
+
 @pytest.mark.parametrize("block", [1, 4, 5, 6, 100])
 @pytest.mark.parametrize(
     ("content", "offset", "byte"),
