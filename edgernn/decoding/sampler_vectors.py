@@ -41,7 +41,7 @@ class Numbers(Model):
 
     seed: Annotated[int, Field(ge=0, lt=2**53)]
     position: Annotated[int, Field(ge=0, lt=2**53)]
-    values: tuple[Unit, ...]
+    values: Annotated[tuple[Unit, ...], Field(min_length=1)]
 
 
 class Choice(Model):
@@ -70,8 +70,8 @@ class SamplerVectors(Model):
 
     version: Literal[1] = 1
     generator: Literal["splitmix64"] = GENERATOR
-    uniforms: tuple[Numbers, ...]
-    tokens: tuple[Choice, ...]
+    uniforms: Annotated[tuple[Numbers, ...], Field(min_length=1)]
+    tokens: Annotated[tuple[Choice, ...], Field(min_length=1)]
 
 
 def write_vectors(path: Path) -> None:

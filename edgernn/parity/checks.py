@@ -20,6 +20,7 @@ from edgernn.errors import BundleError, ContractError, UnavailableError
 from edgernn.manifest import Artifact
 from edgernn.nats import FLOAT16_ROUNDING, FLOAT32_ROUNDING, perplexity_text, rise_text
 from edgernn.parity import golden, in_graph, invariance, memory, rare, reordered, structure, written
+from edgernn.parity.claims import claim_problems, loss_problem, step_problem
 from edgernn.parity.report import Check, Status
 from edgernn.parity.rollout import MOST_PICTURES, Drift
 from edgernn.parity.shapes import draw
@@ -55,6 +56,7 @@ def check_contract(subject: Subject) -> Check:
     if description.target is not None and description.target != artifact.target:
         problems.append(f"the file is written for {description.target}, the manifest says {artifact.target}")
     problems += [*_first_state_problems(subject), *tokenizer_problems(subject), *_sampler_problems(subject)]
+    problems += claim_problems(subject)
     interface = description.interface
     agreed = f"{len(interface.inputs)} inputs, {len(interface.outputs)} outputs, {len(interface.states)} kept states, metadata"
     agreed += f"; {vouched_for(subject)}"
@@ -100,6 +102,8 @@ def check_rollout(subject: Subject) -> Check:
     chaotic = _chaotic([run.own for run in found], "of the runs", "judged step by step from its state")
     drifts = [drift for run in found for drift in run.drifts]
     judged = _judged("rollout", drifts, limit, f"{shapes}{_forced(limit)}{chaotic}")
+    if problem := step_problem(subject.artifact.parity, judged.measured["worst_scaled"], limit):
+        judged = judged.model_copy(update={"status": "failed", "detail": f"{problem}; {judged.detail}"})
     if session.spec.name == ENCODE:
         return judged
     seldom = rare.probe(subject.judge, session, limit=limit, seed=subject.seed)
@@ -159,11 +163,13 @@ def check_text(subject: Subject) -> Check:
     chaotic = ""
     if TOKENS in sample:
         loss = measure_text(subject.judges[STEP], subject.session, sample[TOKENS])
+        problem = loss_problem(subject, loss)
         if limit.same_text and not _keeps(subject, loss):
             loss, chaotic = _led_by_the_reference(subject, loss, sample[TOKENS])
     else:
         reference = CaptionSessions(subject.judges[ENCODE], subject.judges[STEP])
         loss = measure_captions(reference, subject.captioner, sample[IMAGE], sample[CAPTIONS][:, 0])
+        problem = loss_problem(subject, loss)
     at_most = f", at most {limit.perplexity:+.3%}" if math.isfinite(limit.perplexity) else ""
     most = f" (at most {limit.mean_kl:.0e})" if math.isfinite(limit.mean_kl) else ""
     least = f" (at least {limit.top1:.1%})" if limit.top1 else ""
@@ -172,8 +178,8 @@ def check_text(subject: Subject) -> Check:
         f"({rise_text(loss.perplexity_change, digits=3)}{at_most}), KL mean {loss.mean_kl:.1e}{most} "
         f"worst {loss.worst_kl:.1e}, top-1 {loss.top1:.2%}{least}, top-5 {loss.top5:.2%}{chaotic}{subject.allowance}"
     )
-    status: Status = "passed" if _keeps(subject, loss) else "failed"
-    return Check(name="text", status=status, detail=detail, measured=loss.measured())
+    status: Status = "passed" if _keeps(subject, loss) and not problem else "failed"
+    return Check(name="text", status=status, detail=f"{problem}; {detail}" if problem else detail, measured=loss.measured())
 
 
 def _keeps(subject: Subject, loss: TextLoss) -> bool:
@@ -207,12 +213,14 @@ def check_golden(subject: Subject) -> Check:
     if inner is None:
         return Check(name="golden", status="not run", detail="the bundle carries no golden run")
     path = subject.bundle.path(inner)
+    if problem := golden.shortfall(path, session.contract):
+        return Check(name="golden", status="failed", detail=problem)
     found = golden.replay(session, path, forced=limit.forced)
     what = f"{len(found[0].curve)} recorded {'picture' if session.spec.name == ENCODE else 'steps'}{_forced(limit)}"
     far = max(drift.scaled for drift in found)
     if session.spec.name != ENCODE and not limit.forced and not far <= limit.rollout:
-        other = reordered.Reordered(subject.judge or session, half=limit.half)
-        own = max(drift.scaled for drift in golden.replay(other, path))
+        judge = subject.judge or session
+        own = golden.parting(judge, reordered.Reordered(judge, half=limit.half), path)
         if reordered.parts_as_far(own, far):
             found = golden.replay(session, path, forced=True, relative=False)
             what += _chaotic([own], "run", "judged step by step from the recorded states")

@@ -141,6 +141,34 @@ def replay(session: Session, path: Path, *, forced: bool = False, relative: bool
     return drifts(_summarised(pairs, golden, kept), relative=forced and relative)
 
 
+def parting(session: Session, other: Session, path: Path) -> float:
+    """Return how far two sessions of one step graph go apart over the recorded inputs, each on its own state, scaled.
+
+    What was recorded besides the inputs and the start is not looked at, so that a record that is wrong explains nothing.
+    """
+    golden = read(path, session.contract)
+    spec = session.spec
+    inputs = {tensor.name: np.concatenate(list(golden[tensor.name]), axis=1) for tensor in spec.fresh_inputs}
+    contexts, start = ({tensor.name: golden[tensor.name] for tensor in group} for group in (spec.contexts, spec.states))
+    feed, lengths = Feed(inputs, contexts, start), (1,) * next(iter(inputs.values())).shape[1]
+    pairs = zip(run(session, feed, lengths=lengths), run(other, feed, lengths=lengths), strict=True)
+    return max(drift.scaled for drift in drifts(pairs))
+
+
+def shortfall(path: Path, contract: Contract) -> str:
+    """Say how a golden run is shorter, or meets fewer ids, than every run that is recorded; nothing where it is whole."""
+    golden = read(path, contract)
+    for spec in contract.step.fresh_inputs:
+        ids, size = golden[spec.name], contract.sizes[spec.below or ""]
+        planned = _plan(contract, max(GOLDEN_STEPS, min(_MOST_STEPS, size)))[0]
+        if len(ids) < planned:
+            return f"the golden run has {len(ids)} steps, expected {planned}; export the bundle again"
+        met, wanted = len(np.unique(ids)), min(size, len(ids))
+        if met < wanted:
+            return f"the golden run meets {met} ids of {spec.name}, expected {wanted}; export the bundle again"
+    return ""
+
+
 def _summarised(pairs: Iterable[tuple[_Arrays, _Arrays]], golden: _Arrays, kept: _Kept) -> Iterator[tuple[_Arrays, _Arrays]]:
     """Add to what was made at each step what is compared of the outputs that are not recorded whole."""
     for step, (wanted, made) in enumerate(pairs):

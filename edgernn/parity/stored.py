@@ -41,6 +41,19 @@ def stored_problems(artifact: Artifact, found: Sequence[StoredWeight], step: Art
     return [*_unlike_label(artifact, matrices), *_unlike_list(artifact, matrices)]
 
 
+def bytes_problems(artifact: Artifact, found: Sequence[StoredWeight]) -> list[str]:
+    """Return of which matrices the manifest tells other bytes, or another use, than the file has; it lists all or none.
+
+    It may list none where nothing is rounded to integers, and of a file that decodes, whose weights are its step file's.
+    """
+    matrices = [weight for weight in found if len(weight.shape) > 1]
+    if not artifact.weights:
+        rounded = [weight.dtype for weight in matrices if weight.dtype not in _FLOATS and artifact.graph not in DECODERS]
+        return [f"the manifest lists no weights, the file has {stored_words(found)}"] if rounded else []
+    wrong = Counter(weight for weight in artifact.weights if len(weight.shape) > 1) - Counter(matrices)
+    return [f"the manifest says of {_whole(weight)}, the file has no such weight" for weight in wrong]
+
+
 def stored_words(found: Sequence[StoredWeight]) -> str:
     """Say what the matrices of a file are stored as."""
     counts = Counter(weight.dtype for weight in found if len(weight.shape) > 1)
@@ -87,6 +100,11 @@ def _lacking(step: Artifact, matrices: Sequence[StoredWeight]) -> list[str]:
 
 def _kind(weight: StoredWeight) -> Kind:
     return tuple(weight.shape), weight.dtype, weight.block_size
+
+
+def _whole(weight: StoredWeight) -> str:
+    use = "multiplies the state" if weight.recurrent else "does not multiply the state"
+    return f"{weight.name} that it takes {weight.bytes} bytes ({weight.touched_bytes} read a step) and {use}"
 
 
 def _words(kind: Kind) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from edgernn import formats
 from edgernn.contract import FileContract, first_line
@@ -18,7 +18,7 @@ from edgernn.errors import UnavailableError
 from edgernn.parity.in_graph import step_beside
 from edgernn.parity.report import Check, Status
 from edgernn.parity.sizes import SizeError, UnknownError
-from edgernn.parity.stored import stored_problems, stored_words
+from edgernn.parity.stored import bytes_problems, stored_problems, stored_words
 from edgernn.stored_weights import StoredWeight
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class StructureReader(ABC):
     Args:
         path: the file, of which a reader may raise ContractError where it is damaged.
     """
+
+    tells_bytes: ClassVar[bool] = False  # whether ``stored`` tells what each weight takes, and how often it is read
 
     @abstractmethod
     def __init__(self, path: Path) -> None: ...
@@ -63,6 +65,7 @@ def check(subject: Subject) -> Check:
     step = step_beside(subject) if artifact.graph in DECODERS else None
     found = reader.stored()
     problems = stored_problems(artifact, found, step)
+    problems += bytes_problems(artifact, found) if reader.tells_bytes and not problems else []
     status: Status = "passed"
     try:
         proved = reader.prove(bundle.file_contract(artifact))

@@ -17,6 +17,8 @@ from edgernn.stored_weights import StoredWeight
 class OnnxStructure(StructureReader):
     """Reads ``.onnx`` files; needs neither onnx nor onnxruntime."""
 
+    tells_bytes = True
+
     def __init__(self, path: Path) -> None:
         self._graph = refuse_foreign(path).graph
 

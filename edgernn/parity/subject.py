@@ -80,14 +80,18 @@ class Subject:
             return "nothing"
 
     @property
+    def promised(self) -> Tolerance:
+        """What the artifact's format and precision promise, whatever the manifest says."""
+        return tolerance(formats.by_name(self.artifact.format).family, self.artifact.precision)
+
+    @property
     def limit(self) -> Tolerance:
         """What the artifact's format and precision promise, and what was allowed and lost when it was packed.
 
         A manifest does not loosen its own limit: whatever it allows, the file is held to the loss that the manifest says it
         has, give or take what the precision promises, for other processors round otherwise. Float32 loses nothing.
         """
-        promised = tolerance(formats.by_name(self.artifact.format).family, self.artifact.precision)
-        loss = self.artifact.loss
+        promised, loss = self.promised, self.artifact.loss
         if loss is None or self.artifact.precision == _EXACT:
             return promised
         allowed = math.inf if loss.allowed is None else loss.allowed
@@ -99,8 +103,7 @@ class Subject:
     @property
     def allowance(self) -> str:
         """In words what whoever exported the artifact allowed it to lose beyond what its precision promises; else nothing."""
-        promised = tolerance(formats.by_name(self.artifact.format).family, self.artifact.precision)
-        loss = self.artifact.loss
+        promised, loss = self.promised, self.artifact.loss
         within = loss is not None and loss.allowed is not None and loss.allowed <= promised.perplexity
         if loss is None or within or self.artifact.precision == _EXACT:
             return ""

@@ -16,6 +16,7 @@ from edgernn.errors import UnavailableError
 from edgernn.sessions.onnx_graph import OnnxModel
 
 ONNXRUNTIME = "onnxruntime"
+_KNOWN = (ONNXRUNTIME, "torch", "coremltools")  # no manifest may name another to be installed
 _OPERATOR_FLOORS = {("com.microsoft", "MatMulNBits"): "1.23", ("com.microsoft", "GatherBlockQuantized"): "1.23"}
 
 
@@ -29,13 +30,23 @@ def required_by(model: OnnxModel) -> dict[str, str]:
 def refuse_older(requires: Mapping[str, str], what: str) -> None:
     """Raise UnavailableError where a package that ``what`` needs is older here than ``requires`` says, or not here."""
     for package, lowest in requires.items():
+        if package not in _KNOWN:
+            raise UnavailableError(
+                f"{what} says that it needs {package!r}, which is no runtime that this edgernn knows; expected "
+                f"{', '.join(_KNOWN)}. Use the edgernn that exported it"
+            )
         found = installed(package)
-        if found is None or _numbers(found) < _numbers(lowest):
+        if found is None or is_older(found, lowest):
             seen = "which is not installed" if found is None else f"this is {found}"
             raise UnavailableError(
                 f"{what} needs {package} {lowest} or newer, {seen}; run: pip install -U '{package}>={lowest}', "
                 "or choose an artifact in float32 or float16"
             )
+
+
+def is_older(version: str, other: str) -> bool:
+    """Return whether ``version`` comes before ``other``; ``1.9`` is older than ``1.23``."""
+    return _numbers(version) < _numbers(other)
 
 
 def installed(package: str) -> str | None:

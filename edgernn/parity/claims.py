@@ -1,0 +1,111 @@
+"""What a manifest says of an artifact and its model beside the contract, against what can be seen here.
+
+A manifest is believed by whoever chooses a file by its figures. So what it says of parity, of the loss, of the runtime that is
+needed and of the model must be what the files, the reference and a new measurement show. Figures of rounding in float32 differ
+from processor to processor and are held only against what is promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from edgernn.contract import CELL_STATES, HIDDEN, LAYERS, VOCAB, next_name
+from edgernn.formats import by_name
+from edgernn.manifest import LossRecord, ParityRecord
+from edgernn.nats import perplexity_text
+from edgernn.tolerances import Tolerance
+
+if TYPE_CHECKING:
+    from edgernn.parity.subject import Subject
+    from edgernn.parity.text_loss import TextLoss
+
+_NATS = 5e-3  # by which two processors may differ in a mean of -log p, of activations rounded to 8 bits
+_TIMES = 4.0  # by which a divergence, or the relative error of a step, may be above what was recorded: other inputs, processors
+_LEAST_KL = 1e-5  # a divergence below is rounding
+_SIZES = {"hidden": HIDDEN, "layers": LAYERS, "vocabulary": VOCAB}  # of a model's configuration → of the contract
+
+
+def claim_problems(subject: Subject) -> list[str]:
+    """Return what the manifest says of the artifact and the model that is not so, each a sentence."""
+    record = subject.artifact.parity
+    parity = [] if record is None else _parity_problems(subject, record, subject.promised)
+    return [*parity, *_requires_problems(subject), *_model_problems(subject)]
+
+
+def loss_problem(subject: Subject, found: TextLoss) -> str:
+    """Say how the recorded loss is not the one that is ``found`` with the bundle's own reference and sample."""
+    record = subject.artifact.loss
+    if record is None or subject.reference is not None:
+        return ""
+    apart = max(abs(record.before - found.reference_nats), abs(record.after - found.nats))
+    fewest, most = sorted((max(record.mean_kl, _LEAST_KL), max(found.mean_kl, _LEAST_KL)))
+    if record.tokens == found.tokens and apart <= _NATS and most <= _TIMES * fewest:
+        return ""
+    return f"the manifest says {_loss_words(record)}, and it is {_found_words(found)}"
+
+
+def step_problem(record: ParityRecord | None, found: float, limit: Tolerance) -> str:
+    """Say how the relative error of a step is far above the recorded one; other figures of parity are rounding."""
+    if record is None or not limit.forced or found <= _TIMES * record.worst:
+        return ""
+    return f"the manifest says that a step is {record.worst:.1e} off at worst, and it is {found:.1e}"
+
+
+def _loss_words(record: LossRecord) -> str:
+    nats = f"{perplexity_text(record.before)} to {perplexity_text(record.after)}"
+    return f"perplexity {nats} over {record.tokens} tokens with KL {record.mean_kl:.1e}"
+
+
+def _found_words(found: TextLoss) -> str:
+    nats = f"{perplexity_text(found.reference_nats)} to {perplexity_text(found.nats)}"
+    return f"{nats} over {found.tokens} with {found.mean_kl:.1e}"
+
+
+def _parity_problems(subject: Subject, record: ParityRecord, promised: Tolerance) -> list[str]:
+    what = f"the manifest records a parity of {record.worst:.1e}"
+    bound = min(record.tolerance, promised.rollout)
+    problems = [] if record.worst <= bound else [f"{what}, and {bound:g} is promised"]
+    if record.tolerance > promised.rollout:
+        problems.append(f"the manifest records a tolerance of {record.tolerance:g}, and {promised.rollout:g} is promised")
+    contract = subject.bundle.manifest.contract
+    graph = contract.step if subject.artifact.graph not in {"encode"} else contract.graph("encode")
+    known = {tensor.name for tensor in graph.outputs} | {next_name(tensor.name) for tensor in graph.states}
+    if record.tensor.partition("[")[0] not in known:
+        problems.append(f"{what} in {record.tensor!r}, which is no output of the contract")
+    return problems
+
+
+def _requires_problems(subject: Subject) -> Iterator[str]:
+    artifact = subject.artifact
+    if by_name(artifact.format).family != "onnx":
+        return
+    from edgernn.sessions.onnx_graph import read_model
+    from edgernn.sessions.runtime_versions import is_older, required_by
+
+    for package, lowest in required_by(read_model(subject.bundle.path(artifact.path))).items():
+        said = artifact.requires.get(package)
+        if said is not None and is_older(said, lowest):
+            yield f"the file needs {package} {lowest}, the manifest says {said}"
+
+
+def _model_problems(subject: Subject) -> Iterator[str]:
+    """The provenance names the model; its sizes are the contract's, and the whole is the reference's."""
+    manifest = subject.bundle.manifest
+    said, sizes = manifest.provenance.model, manifest.contract.sizes
+    for name, axis in _SIZES.items():
+        if name in said and axis in sizes and said[name] != sizes[axis]:
+            yield f"the manifest says that the model has {name} {said[name]!r}, the contract says {sizes[axis]}"
+    states = tuple(state.name for state in manifest.contract.step.states)
+    if said.get("cell") in CELL_STATES and CELL_STATES[said["cell"]] != states:
+        yield f"the manifest says that the cell is {said['cell']}, the contract has the states {', '.join(states)}"
+    model: Any = next((getattr(judge, "model", None) for judge in subject.judges.values()), None)
+    if model is None or subject.reference is not None:
+        return
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    if parameters != manifest.provenance.parameters:
+        yield f"the manifest says {manifest.provenance.parameters} parameters, the reference has {parameters}"
+    own: Mapping[str, Any] = model.config.model_dump(mode="json")
+    other = [name for name in said if name in own and said[name] != own[name]]
+    if other and not any(name in _SIZES for name in other):
+        yield f"the manifest says that the model has {other[0]} {said[other[0]]!r}, the reference has {own[other[0]]!r}"
