@@ -101,6 +101,7 @@ RECIPES = {
     "rnn_relu": Recipe({"cell": "rnn_relu"}),
     "wide": Recipe({"cell": "lstm", "layers": 1}, text=_MANY_CHARACTERS),
     "large": Recipe({"cell": "lstm", "layers": 1}, text=_TOO_MANY_CHARACTERS),
+    "large decoding": Recipe({"cell": "lstm", "layers": 1}, text=_TOO_MANY_CHARACTERS, options={"decoding": True}),
     "learned": Recipe({"cell": "lstm", "learned_initial_state": True}),
     "learned release": Recipe({"cell": "lstm", "learned_initial_state": True}, options={"release": True}),
     "release": Recipe({"cell": "lstm"}, to=("onnx", "torchscript"), options={"release": True}),

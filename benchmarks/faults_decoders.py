@@ -66,7 +66,7 @@ def _replace_in(graph: onnx.GraphProto, name: str, other: str) -> None:
                 _replace_in(attribute.g, name, other)
 
 
-def _through(name: str, *chain: onnx.NodeProto, weights: dict[str, np.ndarray]) -> Change:
+def through(name: str, *chain: onnx.NodeProto, weights: dict[str, np.ndarray]) -> Change:
     """Put operators between an input and all that read it, inside loops, too; they make ``NAME_used``."""
 
     def change(model: onnx.ModelProto) -> None:
@@ -92,12 +92,12 @@ def _cut(name: str) -> Change:
 
 _ONE = np.float64(1)
 _LEAST = {"least": np.float64(0.5)}
-_RAISED = _through("temperature", node("Max", ["temperature", "least"], "temperature_used"), weights=_LEAST)
-_CLIPPED = _through("top_k", node("Min", ["top_k", "most"], "top_k_used"), weights={"most": np.int64(20)})
-_SHORT = _through("length", node("Min", ["length", "longest"], "length_used"), weights={"longest": np.int64(100)})
-_BOUNDED = _through("uniforms", node("Min", ["uniforms", "bound"], "uniforms_used"), weights={"bound": np.float64(0.95)})
-_FLOORED = _through("uniforms", node("Max", ["uniforms", "bound"], "uniforms_used"), weights={"bound": np.float64(0.2)})
-_NARROW = _through("beam", node("Min", ["beam", "widest"], "beam_used"), weights={"widest": np.int64(3)})
+_RAISED = through("temperature", node("Max", ["temperature", "least"], "temperature_used"), weights=_LEAST)
+_CLIPPED = through("top_k", node("Min", ["top_k", "most"], "top_k_used"), weights={"most": np.int64(20)})
+_SHORT = through("length", node("Min", ["length", "longest"], "length_used"), weights={"longest": np.int64(100)})
+_BOUNDED = through("uniforms", node("Min", ["uniforms", "bound"], "uniforms_used"), weights={"bound": np.float64(0.95)})
+_FLOORED = through("uniforms", node("Max", ["uniforms", "bound"], "uniforms_used"), weights={"bound": np.float64(0.2)})
+_NARROW = through("beam", node("Min", ["beam", "widest"], "beam_used"), weights={"widest": np.int64(3)})
 
 
 def _fault(name: str, imitates: str, change: Change, says: str, *, artifact: str = GENERATE) -> Fault:

@@ -12,6 +12,7 @@ import onnx
 import safetensors.numpy
 from _faulty import Fault, edit_manifest, sign
 from _faulty_onnx import Change, add_weight, node, on_onnx, set_weight, through_output, weight
+from faults_decoders import GENERATE, through
 
 _ROLLOUT = ("rollout",)
 _ONNX, _INT4 = "onnx/step.onnx", "onnx/step-int4.onnx"
@@ -48,7 +49,8 @@ def _of_cell_state(op: str, bound: float) -> Change:
 
 def _row_turned(model: onnx.ModelProto) -> None:
     """Turn the sign of one row of the embedding."""
-    table = next(node.input[0] for node in model.graph.node if node.op_type == "Gather")
+    tables = (tensor for tensor in model.graph.initializer if tensor.name.endswith("embedding.weight"))
+    table = next(tables).name
     values = weight(model, table)
     values[-1] *= -1
     set_weight(model, table, values)
@@ -95,6 +97,20 @@ def _sampler_emptied(folder: Path) -> None:
     path = folder / "sampler.json"
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "tokens": []}), encoding="utf-8")
     sign(folder, path.name)
+
+
+def _last_of_prompt(model: onnx.ModelProto) -> None:
+    weights = {"first": np.array([-200], np.int64), "end": np.array([1 << 62], np.int64)}
+    through("prompt", node("Slice", ["prompt", "first", "end"], "prompt_used"), weights=weights)(model)
+
+
+def _clipped(name: str, bound: float) -> Change:
+    weights = {"least": np.array(-bound, np.float32), "most": np.array(bound, np.float32)}
+    return through(name, node("Clip", [name, "least", "most"], f"{name}_used"), weights=weights)
+
+
+def _in_the_graph(name: str, imitates: str, change: Change, check: str, says: str) -> Fault:
+    return Fault(name, imitates, on_onnx(change, GENERATE), (check,), says, honest="decoding", artifact=GENERATE)
 
 
 _LOSS = {"perplexity": 2.0, "nats": 0.7, "reference_perplexity": 2.0, "reference_nats": 0.7, "mean_kl": 0.0}
@@ -191,4 +207,16 @@ FAULTS = (
         "34 recorded steps; worst logits",
     ),
     Fault("sampler vectors emptied", "a file cut short by a tool", _sampler_emptied, ("contract",), "no sampler vectors"),
+    _in_the_graph("a prompt cut to its last 200 tokens", "a buffer's size", _last_of_prompt, "structure", "a part of prompt"),
+    _in_the_graph("large cell states cut in the graph", "a clip", _clipped("c", 5), "decoding", "from a large state"),
+    _in_the_graph("hidden states cut in the graph", "a clip", _clipped("h", 0.6), "decoding", "from a (large|full) state"),
+    Fault(
+        "one row of a large embedding turned, in the graph",
+        "a shard that was loaded twice",
+        on_onnx(_row_turned, GENERATE),
+        ("structure",),
+        "embedding.* of onnx/step.onnx has other values",
+        honest="large decoding",
+        artifact=GENERATE,
+    ),
 )

@@ -13,6 +13,8 @@ from edgernn.parity.rollout import random_state
 from edgernn.sessions.base import Session, State
 
 _SHORT, _LONG, _PROMPT = 12, 160, 24
+_LONG_PROMPT = 300  # cut anywhere, it would leave another state, if a model remembers that long
+_FAR = {2.0: "a full", 16.0: "a large"}  # times a state drawn from (-0.5, 0.5)
 _LARGEST_UNIFORM = 1 - 2.0**-53
 
 
@@ -60,12 +62,11 @@ def cases(step: Session, decoding: Decoding, *, sample: np.ndarray | None, seed:
         length: int = _SHORT,
         uniforms: Sequence[float] = (),
         stop: Sequence[int] = (),
+        state: State | None = None,
     ) -> Case:
-        prompt = place % len(prompts)
+        prompt, first = place % len(prompts), states[place % 2] if state is None else state
         numbers = np.array(uniforms or random.random(length), np.float64)
-        return Case(
-            f"{name} after prompt {prompt + 1}", prompts[prompt], states[place % 2], sampler, length, numbers, tuple(stop)
-        )
+        return Case(f"{name} after prompt {prompt + 1}", prompts[prompt], first, sampler, length, numbers, tuple(stop))
 
     for place, (name, sampler) in enumerate(_samplers(size).items()):
         yield case(name, sampler, place, stop=decoding.stop)
@@ -76,6 +77,12 @@ def cases(step: Session, decoding: Decoding, *, sample: np.ndarray | None, seed:
     for length in (0, 1, 2, _LONG):
         yield case(f"greedy, length {length}", Sampler(temperature=0), 1 + length % 2, length=length, stop=decoding.stop)
         yield case(f"temperature 1, length {length}", plain, length % 2, length=length, stop=decoding.stop)
+    for factor, far in _FAR.items():
+        large = {name: (factor * array).astype(array.dtype) for name, array in states[1].items()}
+        yield case(f"greedy from {far} state", Sampler(temperature=0), 2, state=large)
+        yield case(f"temperature 1 from {far} state", plain, 2, length=1, state=large)
+    long = Case("greedy after a long prompt", random.integers(0, size, _LONG_PROMPT), states[0], Sampler(0), 2, np.zeros(2), ())
+    yield long
     every = range(size)
     for place, stop in enumerate((every, every[: size // 2], every[size // 2 :])):
         yield case(f"{len(stop)} stop tokens", plain, place, stop=stop)

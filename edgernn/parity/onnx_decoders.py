@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgernn.decoding_graphs import BEAM, LENGTH, STOP, TEMPERATURE, TOP_K, TOP_P
+from edgernn.decoding_graphs import BEAM, LENGTH, PROMPT, STOP, TEMPERATURE, TOP_K, TOP_P, UNIFORMS
 from edgernn.interface import Interface
 from edgernn.parity.onnx_rules import REFUSED, is_known
 from edgernn.parity.shape_rules import unknown
@@ -24,6 +24,9 @@ _DECIDING = frozenset(
     ("Abs", "Clip", "Equal", "Floor", "Greater", "GreaterOrEqual", "If", "Less", "LessOrEqual", "Max", "Min", "Mod", "Sign")
 ) | {"Where"}
 _READS_SIZE = frozenset(("Range", "Shape", "Size"))
+_LISTS = frozenset((PROMPT, STOP, UNIFORMS))  # of any length, every element of which counts
+_PARTS = frozenset(("Compress", "GatherND", "Pad", "Slice", "Split", "TopK", "Unique"))
+_PASSING = frozenset(("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"))
 _HERE = frozenset(("Compress", "If", "Loop"))  # refused elsewhere
 Sources = frozenset[str]
 Scope = dict[str, Sources]
@@ -33,10 +36,12 @@ def follow_decoder(graph: OnnxGraph, interface: Interface) -> int:
     """Follow where every number of ``graph`` comes from; return how many operators there are.
 
     Raises:
-        SizeError: a size decides, a loop's count comes from data, or random numbers are drawn.
+        SizeError: a size decides, a loop's count comes from data, random numbers are drawn, or only a part of the prompt, the
+            stop tokens or the uniform numbers is read.
         UnknownError: an operator is not known.
     """
     scope: Scope = {tensor.name: frozenset((tensor.name if tensor.name in _SETTINGS else DATA,)) for tensor in interface.inputs}
+    _refuse_parts(graph)
     _follow(graph, scope)
     return sum(1 for _ in graph.all_nodes())
 
@@ -79,6 +84,16 @@ def _made(node: OnnxNode, given: list[Sources], scope: Scope, what: str) -> Sour
         if grown == before:
             return made.union(*after)
         before = grown
+
+
+def _refuse_parts(graph: OnnxGraph) -> None:
+    """Raise SizeError where a fixed part of an input of any length is taken: what comes after it would not count."""
+    whole = set(_LISTS)
+    for node in graph.all_nodes():
+        if node.inputs and node.inputs[0] in whole:
+            if node.op in _PARTS:
+                raise SizeError(f"{node.op} ({node.name or node.outputs[0]}) takes a part of {node.inputs[0]}, expected all")
+            whole.update(node.outputs if node.op in _PASSING else ())
 
 
 def _of_sizes_alone(given: list[Sources]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 from edgernn.decoding_graphs import DECODERS
@@ -52,6 +52,12 @@ def bytes_problems(artifact: Artifact, found: Sequence[StoredWeight]) -> list[st
         return [f"the manifest lists no weights, the file has {stored_words(found)}"] if rounded else []
     wrong = Counter(weight for weight in artifact.weights if len(weight.shape) > 1) - Counter(matrices)
     return [f"the manifest says of {_whole(weight)}, the file has no such weight" for weight in wrong]
+
+
+def value_problems(found: Mapping[str, str], wanted: Mapping[str, str], path: str) -> list[str]:
+    """Return which constants of the file at ``path`` a file that decodes with it has not, bit for bit; both by name."""
+    held = set(found.values())
+    return [f"{name} of {path} has other values in this file" for name, digest in wanted.items() if digest not in held]
 
 
 def stored_words(found: Sequence[StoredWeight]) -> str:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from edgernn import formats
 from edgernn.contract import FileContract, first_line
-from edgernn.decoding_graphs import DECODERS
+from edgernn.decoding_graphs import CAPTION, DECODERS
 from edgernn.errors import UnavailableError
 from edgernn.parity.in_graph import step_beside
 from edgernn.parity.report import Check, Status
 from edgernn.parity.sizes import SizeError, UnknownError
-from edgernn.parity.stored import bytes_problems, stored_problems, stored_words
+from edgernn.parity.stored import bytes_problems, stored_problems, stored_words, value_problems
+from edgernn.sessions.opening import encoder_of
 from edgernn.stored_weights import StoredWeight
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class StructureReader(ABC):
     def stored(self) -> tuple[StoredWeight, ...]:
         """Return what the weights of the file are stored as."""
 
+    def digests(self) -> dict[str, str]:
+        """Return constant → what its dtype, shape and values come to, of all but the small; none where a reader cannot tell."""
+        return {}
+
 
 def check(subject: Subject) -> Check:
     """Prove the structure of one artifact, and hold what it stores against the manifest."""
@@ -63,9 +68,12 @@ def check(subject: Subject) -> Check:
     kind = formats.resolve(row.structure, needed_for=f"reading {row.name}", extra=row.run_extra)
     reader: StructureReader = kind(bundle.path(artifact.path))
     step = step_beside(subject) if artifact.graph in DECODERS else None
+    beside = [] if step is None else [step, *([encoder_of(bundle, step)] if artifact.graph == CAPTION else [])]
     found = reader.stored()
     problems = stored_problems(artifact, found, step)
     problems += bytes_problems(artifact, found) if reader.tells_bytes and not problems else []
+    for other in beside if not problems else []:
+        problems += value_problems(reader.digests(), kind(bundle.path(other.path)).digests(), other.path)
     status: Status = "passed"
     try:
         proved = reader.prove(bundle.file_contract(artifact))

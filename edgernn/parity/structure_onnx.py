@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from math import prod
 from pathlib import Path
 
 from edgernn.contract import FileContract
@@ -12,6 +14,8 @@ from edgernn.parity.stored_onnx import weight_table
 from edgernn.parity.structure import StructureReader
 from edgernn.sessions.onnx_guard import refuse_foreign
 from edgernn.stored_weights import StoredWeight
+
+_FEWEST = 32  # values of a constant that is a weight; shapes and places have fewer
 
 
 class OnnxStructure(StructureReader):
@@ -33,3 +37,12 @@ class OnnxStructure(StructureReader):
     def stored(self) -> tuple[StoredWeight, ...]:
         """See ``StructureReader.stored``."""
         return weight_table(self._graph)
+
+    def digests(self) -> dict[str, str]:
+        """See ``StructureReader.digests``."""
+        return {
+            name: sha256(repr((tensor.dtype, tensor.shape)).encode() + tensor.values().tobytes()).hexdigest()
+            for graph in self._graph.all_graphs()
+            for name, tensor in graph.constants.items()
+            if prod(tensor.shape) >= _FEWEST
+        }

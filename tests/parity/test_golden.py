@@ -289,3 +289,24 @@ def test_a_captioner_with_many_words_and_a_large_picture(make_captioner: Callabl
     assert tensors["attention"].shape == (len(tensors["tokens"]), 1, 1, contract.sizes["regions"])
     for session in (step, encoder):
         assert max(drift.worst for drift in golden.replay(session, path)) == 0
+
+
+def test_a_run_that_is_cut_or_meets_few_ids_falls_short(make_model: Callable[..., LanguageModel], tmp_path: Path) -> None:
+    session, path = EagerSession(make_model()), tmp_path / "golden.safetensors"
+    golden.record(session, path)
+    assert golden.shortfall(path, session.contract) == ""
+    whole = safetensors.numpy.load_file(path)
+    steps = len(whole["tokens"])
+    cut = {name: array[:2] if len(array) == steps else array for name, array in whole.items()}
+    for changed, named in ((cut, "has 2 steps, expected 34"), ({**whole, "tokens": 0 * whole["tokens"]}, "meets 1 ids")):
+        safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in changed.items()}, path)
+        assert named in golden.shortfall(path, session.contract)
+
+
+def test_what_is_recorded_does_not_excuse_itself(make_model: Callable[..., LanguageModel], tmp_path: Path) -> None:
+    session, path = EagerSession(make_model()), tmp_path / "golden.safetensors"
+    golden.record(session, path)
+    assert golden.parting(session, session, path) == 0
+    whole = safetensors.numpy.load_file(path)
+    safetensors.numpy.save_file({**whole, "logits": whole["logits"] + 1}, path)
+    assert golden.parting(session, session, path) == 0

@@ -74,3 +74,10 @@ def test_data_sets_no_count_and_nothing_is_drawn() -> None:
         follow("length", node("RandomUniformLike", ["h"], ["noise"]), *CARRY)
     with pytest.raises(UnknownError, match="does not know Hardmax"):
         follow("length", node("Hardmax", ["h"], ["odd"]), *CARRY)
+
+
+@pytest.mark.parametrize("through", ["prompt", "same"])
+def test_no_fixed_part_of_the_prompt_is_taken(through: str) -> None:
+    same = node("Identity", ["prompt"], ["same"])
+    with pytest.raises(SizeError, match=rf"Slice \(part\) takes a part of {through}, expected all"):
+        follow("length", *CARRY, before=(same, node("Slice", [through, "zero", "limit"], ["part"])))

@@ -7,6 +7,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ from edgernn.manifest import Artifact
 from edgernn.parity.checks import run_check
 from edgernn.parity.mil_structure import MilStructure
 from edgernn.parity.report import Check
-from edgernn.parity.stored import stored_problems
+from edgernn.parity.stored import bytes_problems, stored_problems, value_problems
+from edgernn.parity.structure_onnx import OnnxStructure
 from edgernn.parity.subject import Subject
 from edgernn.stored_weights import StoredWeight
 
@@ -252,6 +254,31 @@ def test_what_is_stored_against_what_is_said(artifact: Artifact, found: list[Sto
     assert len(problems) == len(named)
     for problem, part in zip(problems, named, strict=True):
         assert part in problem
+
+
+def test_a_decoder_must_have_the_values_of_its_step_file() -> None:
+    own, step = {"a": "1", "mask": "9"}, {"weight": "1"}
+    assert value_problems(own, step, "onnx/step.onnx") == []
+    assert value_problems(own, {**step, "head": "2"}, "x.onnx") == ["head of x.onnx has other values in this file"]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda weights: [], "the manifest lists no weights, the file has "),
+        (lambda weights: [{**weights[0], "bytes": 1}, *weights[1:]], "that it takes 1 bytes"),
+        (lambda weights: [{**weights[0], "recurrent": True}, *weights[1:]], "and multiplies the state"),
+    ],
+)
+def test_what_weights_take_is_held_against_the_file(
+    reduced: Bundle, change: Callable[[list[dict[str, object]]], list[dict[str, object]]], named: str
+) -> None:
+    artifact = reduced.artifact("onnx/step-int4.onnx")
+    found = OnnxStructure(reduced.path(artifact.path)).stored()
+    assert bytes_problems(artifact, found) == []
+    listed = [StoredWeight(**weight) for weight in change([asdict(weight) for weight in artifact.weights])]
+    (problem,) = bytes_problems(artifact.model_copy(update={"weights": tuple(listed)}), found)
+    assert named in problem
 
 
 def test_a_decoder_must_have_the_weights_of_its_step_file() -> None:
