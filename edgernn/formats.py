@@ -145,6 +145,8 @@ def select(names: Iterable[str] | str | None) -> tuple[Format, ...]:
     """Return the rows that ``names`` mean, each a row's name or a family; None means all, in the table's order."""
     if names is None:
         return _ROWS
+    if not isinstance(names, Iterable):
+        raise UsageError(f"formats are {names!r}, expected a name, or several as ['onnx', 'coreml']")
     wanted = [names] if isinstance(names, str) else list(names)
     known = {row.name for row in _ROWS} | {row.family for row in _ROWS}
     for name in wanted:

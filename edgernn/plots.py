@@ -35,8 +35,9 @@ def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
     Raises:
         UnavailableError: matplotlib is not installed.
     """
-    train = [row for row in metrics if row["kind"] == "train"]
     validation = [row for row in metrics if row["kind"] == "validation"]
+    train = [row for row in metrics if row["kind"] == "train"]
+    train = train or [row for row in validation if "train_loss" in row]  # a short run has no rows of training alone
     figure = _figure(8, 4.5)
     axes = figure.subplots()
     marker = "." if len(train) < _DOTTED else None  # a line through one point is none
@@ -54,6 +55,7 @@ def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
             color=_BEST,
         )
     _show_all(axes, [r["train_loss"] for r in train] + [r["validation_loss"] for r in validation])
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("optimiser step")
     axes.set_ylabel(f"loss, nats per {metrics[-1].get('unit', 'token') if metrics else 'token'}")
     axes.grid(alpha=0.25)

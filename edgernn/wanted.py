@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import operator
 from collections.abc import Iterable
 
 from edgernn.errors import UsageError
@@ -21,6 +22,21 @@ def did_you_mean(found: object, known: Iterable[str]) -> str:
     """Return ``; did you mean a?``, or nothing where no name is like the one found."""
     near = difflib.get_close_matches(str(found).lower(), list(known), n=1, cutoff=_NEAR)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def whole(found: object, name: str, *, remedy: str = "") -> int:
+    """Return a whole number of 1 or more that a caller gave as ``name``.
+
+    Raises:
+        UsageError: it is none; ``remedy`` says what to do.
+    """
+    try:
+        number = operator.index(found)  # type: ignore[arg-type] # whatever a caller of Python gave
+    except TypeError as error:
+        raise UsageError(f"{name} is {found!r}, expected a whole number of 1 or more{remedy}") from error
+    if number < 1:
+        raise UsageError(f"{name} is {number}, expected 1 or more{remedy}")
+    return number
 
 
 def share(value: str | float) -> float:

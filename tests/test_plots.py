@@ -135,6 +135,16 @@ def test_the_loss_curve(validated: bool, tmp_path: Path) -> None:
         assert (pixels == colour).all(1).any() == there
 
 
+def test_a_run_of_one_evaluation_shows_both_losses_at_whole_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.append(figure))
+    row = {"kind": "validation", "step": 3, "train_loss": 2.2, "validation_loss": 2.5, "split": "a part"}
+    plots.loss_curve([row], tmp_path / "loss.png")
+    (axes,) = drawn[0].axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[2.2], [2.5]]
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
 def test_step_times_over_the_line_of_the_memory(tmp_path: Path) -> None:
     steps = [("above", 4_000_000, 2.0), ("below", 4_000_000, 0.05), ("small", 1_000_000, 0.5)]
     plots.step_times(steps, tmp_path / "steps.png", bytes_per_ms=10e6)

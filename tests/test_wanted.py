@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from edgernn import formats
 from edgernn.contract import CELL_STATES
 from edgernn.errors import UsageError
 from edgernn.training.device import DEVICES
-from edgernn.wanted import did_you_mean, expected_one_of, share
+from edgernn.wanted import did_you_mean, expected_one_of, share, whole
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,15 @@ def test_what_was_likely_meant(found: str, known: tuple[str, ...], meant: str) -
 def test_nothing_is_guessed_where_nothing_is_like_it() -> None:
     assert did_you_mean("tflite", formats.FORMATS) == ""
     assert did_you_mean(7, ("auto", "on", "off")) == ""
+
+
+@pytest.mark.parametrize("found", [0, -3, 1.5, "4", None, [1]])
+def test_what_is_no_whole_number_of_one_or_more(found: object) -> None:
+    assert whole(np.int64(3), "steps") == 3
+    with pytest.raises(UsageError, match=f"^steps is {re.escape(repr(found))}, expected .*1 or more; lower it$"):
+        whole(found, "steps", remedy="; lower it")
+
+
+def test_formats_that_are_no_names() -> None:
+    with pytest.raises(UsageError, match=r"^formats are 5, expected a name, or several"):
+        formats.select(5)  # type: ignore[arg-type]

@@ -179,9 +179,12 @@ class Tokenizer:
             ids: ids ``[N]`` of any integer type.
 
         Raises:
-            DataError: an id is outside the vocabulary.
+            DataError: an id is outside the vocabulary, or no whole number.
         """
-        array = np.asarray(ids, dtype=np.int64)  # [N]
+        try:
+            array = np.asarray(ids, dtype=np.int64)  # [N]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise DataError(f"the ids are {type(ids).__name__}, expected whole numbers ({error})") from error
         outside = array[(array < 0) | (array >= self.vocabulary_size)]
         if outside.size:
             raise self._outside(int(outside[0]))
@@ -246,6 +249,8 @@ def _library_errors(what: str, remedy: str) -> Iterator[None]:
 
 def _encodable(text: str, on_unknown: OnUnknown) -> str:
     """Return ``text`` if UTF-8 can hold it; otherwise raise, or leave out the lone surrogates."""
+    if not isinstance(text, str):
+        raise DataError(f"the text is {type(text).__name__}, expected str")
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.bundle import Bundle
-from edgernn.contract import ATTENTION, ENCODE, HEIGHT
+from edgernn.contract import ATTENTION, ENCODE, HEIGHT, STEP
 from edgernn.data.captions import caption_text
 from edgernn.data.pictures import open_picture, to_array
 from edgernn.decoding.beam import Hypothesis
@@ -108,5 +108,9 @@ def open_captioner(bundle: Bundle, artifact: str | None = None) -> tuple[Artifac
         step = bundle.artifact(artifact)
         if step.graph == ENCODE:
             raise UsageError(f"{step.path} encodes pictures; choose a step file, the encode file beside it is found by itself")
+        if step.graph != STEP:
+            raise UsageError(
+                f"{step.path} writes whole captions by itself, in one call of edgernn.open_session; choose a step file"
+            )
         session = open_artifact(bundle, step)
     return step, CaptionSessions(open_artifact(bundle, encoder_of(bundle, step)), session)

@@ -44,7 +44,7 @@ def assert_parity(
         AssertionError: lists every check that failed; or says that nothing could be run.
         EdgernnError: what was given cannot be opened or exported, or an option is out of range.
     """
-    formats = [to] if isinstance(to, str) else None if to is None else list(to)
+    formats = list(to) if isinstance(to, Iterable) and not isinstance(to, str) else to  # one that can be read twice
     if isinstance(model, Bundle) or (isinstance(model, (str, Path)) and _is_bundle(Path(model))):
         if precision is not None:
             raise UsageError(f"precision is {precision!r} but {model} is exported already; leave it out or give a checkpoint")
@@ -63,7 +63,7 @@ def _is_bundle(path: Path) -> bool:
 
 def _export_and_verify(
     source: Path | str | Checkpoint,
-    to: list[str] | None,
+    to: Iterable[str] | str | None,
     precision: Iterable[str] | str | None,
     *,
     steps: int,

@@ -23,6 +23,7 @@ from edgernn.parity.wording import FULL_STEPS
 from edgernn.sessions.base import Session
 from edgernn.sessions.opening import encoder_of, open_artifact
 from edgernn.tolerances import Tolerance, tolerance
+from edgernn.wanted import whole
 
 DEFAULT_STEPS = FULL_STEPS
 _EXACT = "float32"
@@ -151,8 +152,7 @@ def subjects(
         UsageError: ``steps`` below 1, ``seed`` below 0, no artifact of the formats asked for, or a reference of another
             contract.
     """
-    if steps < 1:
-        raise UsageError(f"steps is {steps}, expected 1 or more")
+    steps = whole(steps, "steps")
     if seed is not None and seed < 0:
         raise UsageError(f"seed is {seed}, expected 0 or more")
     seed = unforeseen_seed() if seed is None else seed

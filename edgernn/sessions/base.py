@@ -16,8 +16,9 @@ from typing import ClassVar
 import numpy as np
 
 from edgernn.contract import BATCH, ENCODE, PICTURE, STEP, TIME, FileContract, TensorSpec, next_name
-from edgernn.errors import ContractError, UsageError
+from edgernn.errors import ContractError
 from edgernn.interface import FileDescription
+from edgernn.wanted import whole
 
 State = dict[str, np.ndarray]
 Arrays = Mapping[str, np.ndarray]
@@ -86,8 +87,9 @@ class Session(ABC):
         Raises:
             ContractError: the first state is learned and this session was opened without its values; or it comes from
                 ``encode``, so there is none without a picture.
+            UsageError: ``batch`` is no number or less than 1.
         """
-        states = self.contract.step.states
+        states, batch = self.contract.step.states, whole(batch, "batch")
         if self.contract.initial_state == "zeros":
             return {s.name: np.zeros(self._shape(s, batch), s.dtype) for s in states}
         if self.contract.initial_state == ENCODE:
@@ -165,6 +167,9 @@ class Session(ABC):
         A call laid out like the last one that was right is right too, but for its values: that is one comparison a tensor,
         2 µs in place of the 10 µs in which everything is looked at and what is wrong can be named.
         """
+        for given, kind in ((inputs, "inputs"), (state, "state")):
+            if not isinstance(given, dict):
+                raise ContractError(f"{kind} is {type(given).__name__}, expected a dict of arrays by name")
         if self._right and all(map(_is_laid_out, (inputs, state), self._right)):
             for spec in self._input_specs:
                 self._check_values(spec, inputs[spec.name])
@@ -218,10 +223,8 @@ class Session(ABC):
 
 
 def checked_threads(threads: int | None) -> int | None:
-    """Return ``threads``; raise UsageError where it is less than 1."""
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads is {threads}, expected at least 1; leave it out for the runtime's own choice")
-    return threads
+    """Return ``threads``; raise UsageError where it is no number or less than 1."""
+    return None if threads is None else whole(threads, "threads", remedy="; leave it out for the runtime's own choice")
 
 
 def _layout(given: Arrays) -> Layout:

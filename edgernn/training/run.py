@@ -177,9 +177,10 @@ def resume_run(
         try:
             setup = kind.model_validate(progress.setup)
         except (ValidationError, RecursionError) as error:
+            other = "captions" if command == "text" else "text"
             raise CheckpointError(
                 f"the run in {out} is none of edgernn train {command} ({first_line(error)}); "
-                "resume it with the command it is of"
+                f"where it is one of edgernn train {other}, resume it with that"
             ) from error
         found = _fingerprint_of(data, out, command)
         if progress.data not in {"", found}:

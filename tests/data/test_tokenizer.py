@@ -331,3 +331,12 @@ def test_an_id_far_beyond_the_others_is_refused() -> None:
     document["model"]["vocab"]["c"] = 2**31
     with pytest.raises(DataError, match="has 3 tokens, but ids up to 2147483648"):
         Tokenizer.from_json(json.dumps(document))
+
+
+def test_what_is_no_text_and_what_are_no_ids() -> None:
+    tokenizer = Tokenizer.build(["ab"], "char")
+    with pytest.raises(DataError, match=r"^the text is NoneType, expected str$"):
+        tokenizer.encode(None)  # type: ignore[arg-type]
+    for ids in (None, ["a"], [2**70]):
+        with pytest.raises(DataError, match=r"^the ids are \w+, expected whole numbers"):
+            tokenizer.decode(ids)  # type: ignore[arg-type]

@@ -135,6 +135,13 @@ def test_an_encode_file_is_no_step_file(captioner_bundle_folder: Path, path: str
         CaptionWriter(captioner_bundle_folder, artifact=path)
 
 
+def test_a_file_that_writes_whole_captions_is_no_step_file(captioner_bundle: Bundle) -> None:
+    whole = captioner_bundle.manifest.artifacts[0].model_copy(update={"path": "onnx/caption.onnx", "graph": "caption"})
+    manifest = captioner_bundle.manifest.model_copy(update={"artifacts": (*captioner_bundle.manifest.artifacts, whole)})
+    with pytest.raises(UsageError, match=r"onnx/caption\.onnx writes whole captions by itself, .*; choose a step file"):
+        open_captioner(Bundle(captioner_bundle.source, captioner_bundle.folder, manifest), "onnx/caption.onnx")
+
+
 def test_a_language_model_sees_nothing(bundle_folder: Path) -> None:
     with pytest.raises(UsageError, match=rf"is a language model, it sees no pictures; use: edgernn generate {bundle_folder}"):
         CaptionWriter(bundle_folder)

@@ -97,6 +97,8 @@ REFUSED = {
         {"h": zeros(3, 1, 3), "c": C},
         "h has layers = 3 (shape [3, 1, 3]), expected 2 as in this file",
     ),
+    "no inputs": (None, {"h": H, "c": C}, "inputs is NoneType, expected a dict of arrays by name"),
+    "no state": ({"tokens": ONE}, None, "state is NoneType, expected a dict of arrays by name"),
     "no rows": (
         {"tokens": zeros(0, 1, dtype="int64")},
         {"h": zeros(2, 0, 3), "c": zeros(2, 0, 3)},
@@ -147,11 +149,18 @@ def test_calls_of_other_layouts_take_turns() -> None:
         assert after["h"].shape == (LAYERS, len(rows), HIDDEN)
 
 
+@pytest.mark.parametrize("batch", [0, -1, 1.5, "1", None])
+def test_a_batch_that_is_no_number_of_rows_is_refused(batch: object) -> None:
+    assert session().initial_state(np.int32(2))["h"].shape == (LAYERS, 2, HIDDEN)
+    with pytest.raises(UsageError, match=f"^batch is {batch!r}, expected "):
+        session().initial_state(batch)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("threads", [0, -2])
 def test_less_than_one_thread_is_refused(threads: int) -> None:
     assert checked_threads(None) is None
     assert checked_threads(3) == 3
-    with pytest.raises(UsageError, match=f"^threads is {threads}, expected at least 1; leave it out"):
+    with pytest.raises(UsageError, match=f"^threads is {threads}, expected 1 or more; leave it out"):
         checked_threads(threads)
 
 
