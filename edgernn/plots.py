@@ -55,7 +55,7 @@ def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
             color=_BEST,
         )
     _show_all(axes, [r["train_loss"] for r in train] + [r["validation_loss"] for r in validation])
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.set_xlabel("optimiser step")
     axes.set_ylabel(f"loss, nats per {metrics[-1].get('unit', 'token') if metrics else 'token'}")
     axes.grid(alpha=0.25)

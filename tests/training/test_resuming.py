@@ -179,7 +179,7 @@ def test_a_corpus_that_was_changed_or_lost_is_named(name: str, run: Path) -> Non
 def test_another_commands_run_is_named(run: Path) -> None:
     shutil.copytree(run / "corpus", run / "pictures")
     with pytest.raises(
-        CheckpointError, match="is none of edgernn train captions .*where it is one of edgernn train text, resume"
+        CheckpointError, match=r"is none of edgernn train captions .*where it is one of edgernn train text, resume"
     ):
         resume_captions(run)
 
