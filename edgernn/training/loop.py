@@ -98,7 +98,7 @@ class Loop:
             resume.set_random_states(tensors, self.world.rank, self.device)
         except ValueError as error:
             raise resume.damaged(self._path, str(error)) from error
-        self._finished = progress.done and before == now["budget"]
+        self._finished = progress.done and before == now["budget"] and math.isfinite(progress.best)
         progress.done, progress.options = False, now
         if before != now["budget"]:  # count the evaluations on its scale
             progress.stale = 0
@@ -183,8 +183,9 @@ class Loop:
         return math.floor(min(share, 1.0) * self.options.evaluations)
 
     def _evaluation_due(self, share: float) -> bool:
-        begun = self.progress.step > 0 and self._slot(share) > self.progress.evaluations
-        return begun and (share >= 1 or self.pace.evaluation_fits(self.progress.seconds))
+        unsaved = share >= 1 and math.isinf(self.progress.best)  # a run does not end without a model
+        due = self.progress.step > 0 and (unsaved or self._slot(share) > self.progress.evaluations)
+        return due and (share >= 1 or self.pace.evaluation_fits(self.progress.seconds))
 
     def _try_threads(self) -> None:
         found = self._threads.choose(self.progress.seconds, lambda: self._asked() > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -162,6 +163,16 @@ def test_a_finished_run_is_finished_and_only_another_budget_goes_on(run: Path) -
     before = (run / resume.RESUME_FILE).read_bytes()
     assert resume_text(run).steps == 4
     assert (run / resume.RESUME_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("budget", [None, Budget(unit="steps", amount=3), MORE])
+def test_no_run_ends_without_a_model(budget: Budget | None, run: Path) -> None:
+    """A run that was stopped before its first evaluation, and resumed for less than it had done."""
+    rewrite(run, put(best=math.inf, best_loss=math.inf))
+    (run / "weights.safetensors").unlink()
+    (run / "config.json").unlink()
+    assert math.isfinite(resume_text(run, budget=budget).validation_loss)
+    assert checkpoint.load(run).training["validation_loss"] > 0
 
 
 @pytest.mark.parametrize("name", ["tokens.ids", "corpus.json"])
