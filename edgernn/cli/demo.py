@@ -15,7 +15,7 @@ from edgernn.cli.output import progress_console, say, say_rule, say_sheet, strea
 from edgernn.cli.training import budget_of, not_learned, training
 from edgernn.contract import validated
 from edgernn.errors import UsageError
-from edgernn.parity.wording import size
+from edgernn.parity.wording import counted, size
 from edgernn.shell import argument
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def _demo(out: Path, training: str, *, train: Callable[[Path, Reporter], Run], s
     tell("4/4 running the ONNX file")
     further = show(bundle)
     say_rule("summary")
-    say(f"model      {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s")
+    steps = counted(run.steps, "step")
+    say(f"model      {run.parameters:,} parameters, {steps}, {run.epochs:.1f} epochs in {run.seconds:.0f} s")
     say(f"loss       {run.validation_loss:.4f} nats/{run.unit} ({run.split})")
     if run.measured:
         say("captions   " + ", ".join(f"{name} {value:.3f}" for name, value in run.measured.items()))

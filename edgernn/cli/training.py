@@ -11,6 +11,7 @@ import typer
 from edgernn.cli.config import from_command_line, given_budget
 from edgernn.cli.output import say, say_json, tell
 from edgernn.errors import UsageError
+from edgernn.parity.wording import counted
 from edgernn.shell import argument
 from edgernn.training.signals import StoppedError, name_of
 from edgernn.training.waiting import let_waiting_threads_sleep
@@ -103,8 +104,9 @@ def _print(run: Run, command: str, *, as_json: bool) -> None:
         say_json(result)
     else:
         loss = "not measured yet" if run.validation_loss is None else f"{run.validation_loss:.4f} nats/{run.unit} ({run.split})"
+        steps = counted(run.steps, "step")
         say(
-            f"{run.folder}: {run.parameters:,} parameters, {run.steps} steps, {run.epochs:.1f} epochs in {run.seconds:.0f} s; "
+            f"{run.folder}: {run.parameters:,} parameters, {steps}, {run.epochs:.1f} epochs in {run.seconds:.0f} s; "
             f"{'validation loss of the best weights' if run.measured else 'best validation loss'} {loss}"
         )
         if run.measured:

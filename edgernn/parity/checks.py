@@ -27,6 +27,7 @@ from edgernn.parity.shapes import draw
 from edgernn.parity.subject import Subject
 from edgernn.parity.text_loss import TextLoss, measure_captions, measure_text
 from edgernn.parity.vocabulary import tokenizer_problems, vouched_for
+from edgernn.parity.wording import counted
 from edgernn.sessions.opening import read_first_state, session_class
 from edgernn.tolerances import Tolerance
 
@@ -58,8 +59,8 @@ def check_contract(subject: Subject) -> Check:
     problems += [*_first_state_problems(subject), *tokenizer_problems(subject), *_sampler_problems(subject)]
     problems += claim_problems(subject)
     interface = description.interface
-    agreed = f"{len(interface.inputs)} inputs, {len(interface.outputs)} outputs, {len(interface.states)} kept states, metadata"
-    agreed += f"; {vouched_for(subject)}"
+    tensors = (("input", interface.inputs), ("output", interface.outputs), ("kept state", interface.states))
+    agreed = ", ".join(counted(len(found), noun) for noun, found in tensors) + f", metadata; {vouched_for(subject)}"
     return Check(name="contract", status="failed" if problems else "passed", detail="; ".join(problems) or agreed)
 
 
@@ -98,7 +99,7 @@ def check_rollout(subject: Subject) -> Check:
     what = "pictures" if session.spec.name == ENCODE else "steps"
     steps = ", ".join(str(run.plan.steps) for run in found)
     lengths = sorted({length for run in found for length in run.plan.lengths})
-    shapes = f"{len(found)} runs of {steps} {what}, batch {sorted({r.plan.batch for r in found})}, T {lengths}"
+    shapes = f"{counted(len(found), 'run')} of {steps} {what}, batch {sorted({r.plan.batch for r in found})}, T {lengths}"
     chaotic = _chaotic([run.own for run in found], "of the runs", "judged step by step from its state")
     drifts = [drift for run in found for drift in run.drifts]
     judged = _judged("rollout", drifts, limit, f"{shapes}{_forced(limit)}{chaotic}")

@@ -85,7 +85,7 @@ def test_no_step_to_draw(tmp_path: Path, bundle_folder: Path) -> None:
         (("--plot", "file/p.png"), "could not write file/p.png"),
         (("--json", "file/r.json"), "could not write file/r.json"),
         (("--json", "x.png", "--plot", "./x.png"), "--json and --plot both name x.png"),
-        (("--threads", "0"), "threads is 0, expected at least 1"),
+        (("--threads", "0"), "threads is 0, expected 1 or more"),
         (("--steps", "9"), "steps is 9, expected 10 or more"),
         (("--to", "abacus"), "unknown format 'abacus'"),
     ],
