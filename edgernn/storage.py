@@ -65,7 +65,7 @@ def replacing(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         clear(target.parent, name=target.name)
         yield temporary
-        if temporary.is_dir() and target.is_dir():
+        if temporary.is_dir() and (target.is_dir() or not target.exists()):
             _swap_folder(temporary, target)
         else:
             temporary.replace(target)
@@ -123,8 +123,8 @@ def _swap_folder(new: Path, target: Path) -> None:
             target.rename(old)
         try:
             new.rename(target)
-        except OSError:
-            if attempt + 1 < _SWAPS and target.is_dir() and new.is_dir():  # another one's came between
+        except OSError as error:
+            if attempt + 1 < _SWAPS and error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another one's came between
                 remove(old)
                 continue
             with suppress(FileNotFoundError):

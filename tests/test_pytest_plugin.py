@@ -145,7 +145,7 @@ def test_a_damaged_single_file_is_one_failure(run: Run, tmp_path: Path) -> None:
     (tmp_path / "broken.edgernn").write_bytes(b"scribble")
     code, output = run("broken.edgernn")
     assert code == 1
-    assert "broken.edgernn is neither a bundle folder nor a whole .edgernn file" in output
+    assert "broken.edgernn is a text file, expected a bundle" in output
 
 
 def test_a_project_without_bundles_loads_nothing_of_edgernn(run: Run, tmp_path: Path) -> None:
