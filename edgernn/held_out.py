@@ -22,7 +22,7 @@ def sample_problem(tensors: Mapping[str, np.ndarray], contract: Contract) -> str
     found = {name: (str(tensor.dtype), tensor.ndim) for name, tensor in tensors.items()}
     counts = {len(tensor) for tensor in tensors.values()} if captions else {1}
     if found != wanted or len(counts) != 1 or (captions and not tensors[CAPTIONS].shape[1]):
-        told = ", ".join(f"{name} {tensor.dtype} {list(tensor.shape)}" for name, tensor in tensors.items())
+        told = ", ".join(f"{name} {tensor.dtype} {list(tensor.shape)}" for name, tensor in sorted(tensors.items()))
         return f"{told or 'nothing'}, expected {LAYOUT[captions]}"
     if captions and tensors[IMAGE].shape[1:] != (side := (contract.sizes[HEIGHT], contract.sizes[WIDTH], 3)):
         return f"pictures of {list(tensors[IMAGE].shape[1:])}, expected {list(side)}"

@@ -65,7 +65,7 @@ def replacing(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         clear(target.parent, name=target.name)
         yield temporary
-        if temporary.is_dir() and (target.is_dir() or not target.exists()):
+        if temporary.is_dir() and _may_be_a_folder(target):
             _swap_folder(temporary, target)
         else:
             temporary.replace(target)
@@ -113,6 +113,14 @@ def _left_over(path: Path, mark: str | None) -> bool:
 
 def _beside(target: Path, kind: str) -> Path:
     return target.with_name(f".{target.name}.{owner.own_mark()}-{uuid.uuid4().hex[:4]}.{kind}")
+
+
+def _may_be_a_folder(target: Path) -> bool:
+    """Whether a folder stands at ``target``, or nothing; asked once, as others may put theirs there at this moment."""
+    try:
+        return stat.S_ISDIR(target.stat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 def _swap_folder(new: Path, target: Path) -> None:
