@@ -77,12 +77,14 @@ def _parity_problems(subject: Subject, record: ParityRecord, promised: Tolerance
 
 
 def _requires_problems(subject: Subject) -> Iterator[str]:
+    from edgernn.sessions.onnx_graph import read_model
+    from edgernn.sessions.runtime_versions import KNOWN, is_older, required_by
+
     artifact = subject.artifact
+    for package in artifact.requires.keys() - set(KNOWN):
+        yield f"the manifest says that the file needs {package}, which is no runtime; expected {', '.join(KNOWN)}"
     if by_name(artifact.format).family != "onnx":
         return
-    from edgernn.sessions.onnx_graph import read_model
-    from edgernn.sessions.runtime_versions import is_older, required_by
-
     for package, lowest in required_by(read_model(subject.bundle.path(artifact.path))).items():
         said = artifact.requires.get(package)
         if said is not None and is_older(said, lowest):

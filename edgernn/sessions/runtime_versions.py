@@ -16,7 +16,7 @@ from edgernn.errors import UnavailableError
 from edgernn.sessions.onnx_graph import OnnxModel
 
 ONNXRUNTIME = "onnxruntime"
-_KNOWN = (ONNXRUNTIME, "torch", "coremltools")  # no manifest may name another to be installed
+KNOWN = (ONNXRUNTIME, "torch", "coremltools")  # no manifest may name another to be installed
 _OPERATOR_FLOORS = {("com.microsoft", "MatMulNBits"): "1.23", ("com.microsoft", "GatherBlockQuantized"): "1.23"}
 
 
@@ -30,10 +30,10 @@ def required_by(model: OnnxModel) -> dict[str, str]:
 def refuse_older(requires: Mapping[str, str], what: str) -> None:
     """Raise UnavailableError where a package that ``what`` needs is older here than ``requires`` says, or not here."""
     for package, lowest in requires.items():
-        if package not in _KNOWN:
+        if package not in KNOWN:
             raise UnavailableError(
                 f"{what} says that it needs {package!r}, which is no runtime that this edgernn knows; expected "
-                f"{', '.join(_KNOWN)}. Use the edgernn that exported it"
+                f"{', '.join(KNOWN)}. Use the edgernn that exported it"
             )
         found = installed(package)
         if found is None or is_older(found, lowest):

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import host_cases
+import onnx
 import onnxruntime
 import pytest
 import safetensors.numpy
 from c_program import STEPS, Program, changed
+
+from edgernn.bundle import digest
 
 EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "version": (lambda m: m.update(schema_version=2), "has schema_version 2, expected 1"),
@@ -163,3 +166,19 @@ def test_a_name_that_comes_twice_is_refused(sanitized: Program, text: Path, tmp_
     path = folder / "manifest.json"
     path.write_text(path.read_text("utf-8").replace('"files":', '"golden": null, "files":'), "utf-8")
     assert "an object has a name twice" in sanitized.refusal(folder)
+
+
+def test_weights_in_another_file_are_refused(sanitized: Program, text: Path, tmp_path: Path) -> None:
+    folder = changed(text, tmp_path / "b", lambda manifest: None)
+    inner = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["artifacts"][0]["path"]
+    model = onnx.load(folder / inner)
+    tensor = next(one for one in model.graph.initializer if len(one.dims) == 2)
+    (tmp_path / "beside.bin").write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../beside.bin")
+    (folder / inner).write_bytes(model.SerializeToString())
+    found = digest(folder / inner).model_dump()
+    folder = changed(folder, tmp_path / "c", lambda manifest: manifest["artifacts"][0].update(found))
+    result = sanitized.run(folder, "--check")
+    assert (result.returncode, "has weights in another file" in result.stderr) == (2, True), result
