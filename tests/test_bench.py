@@ -201,7 +201,7 @@ def test_a_machine_that_can_run_nothing(bundle: Bundle, monkeypatch: pytest.Monk
     ("options", "told"),
     [
         ({"threads": 0}, "threads is 0, expected 1 or more"),
-        ({"threads": -2}, "threads is -2, expected at least 1"),
+        ({"threads": -2}, "threads is -2, expected 1 or more"),
         ({"steps": 9}, "steps is 9, expected 10 or more"),
         ({"to": "abacus"}, "unknown format 'abacus'; expected one of"),
         ({"to": []}, "no format given"),

@@ -65,7 +65,8 @@ class OrtSession(Session):
 
     def step(self, inputs: Arrays, state: Arrays) -> _Results:
         """See ``Session.step``."""
-        done = self._single.step(inputs, state) if self._single else None
+        dicts = isinstance(inputs, dict) and isinstance(state, dict)
+        done = self._single.step(inputs, state) if self._single and dicts else None
         return done or super().step(inputs, state)
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -378,3 +378,9 @@ def test_less_than_one_thread_is_refused(bundle: Bundle, path: Path, contract: F
     ):
         with pytest.raises(UsageError, match="threads is 0, expected 1 or more"):
             open_it()
+
+
+@pytest.mark.parametrize(("inputs", "state"), [(None, {}), ({}, None), ([], {}), ("tokens", "h")])
+def test_what_is_no_dict_is_named(bundle_folder: Path, inputs: Any, state: Any) -> None:
+    with pytest.raises(ContractError, match=r"is \w+, expected a dict of arrays by name"):
+        open_session(bundle_folder, "onnx").step(inputs, state)
