@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 import safetensors.numpy
 
 import edgernn
+from edgernn import storage
 from edgernn.bundle import Bundle
 from edgernn.contract import ENCODE, Model
 from edgernn.errors import UnavailableError
@@ -50,8 +50,8 @@ def measure_alone(bundle: Bundle, artifact: Artifact, feeds: Arrays, *, threads:
     Raises:
         UnavailableError: the process failed; quotes its last line.
     """
-    with tempfile.TemporaryDirectory(prefix="edgernn-") as folder:
-        file = Path(folder) / "feeds.safetensors"
+    with storage.scratch() as folder:
+        file = folder / "feeds.safetensors"
         safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in feeds.items()}, file)
         place = str(bundle.folder.resolve())
         return _ask({"format": artifact.format, "folder": place, "path": artifact.path, "feeds": str(file), "threads": threads})

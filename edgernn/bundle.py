@@ -7,7 +7,6 @@ runs when a session opens it, and is read before that: ``sessions/onnx_guard.py`
 from __future__ import annotations
 
 import shutil
-import tempfile
 import weakref
 import zipfile
 import zlib
@@ -233,7 +232,7 @@ def _read_manifest(source: Path, folder: Path) -> Manifest:
 
 
 def _unpack(source: Path) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="edgernn-"))
+    folder = storage.scratch_folder()
     try:
         with storage.open_to_read(source) as file, zipfile.ZipFile(file) as archive:
             _extract_listed(archive, source, folder)

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -42,9 +43,10 @@ _REMEDIES = {  # by what the system refused
 }
 _OTHERS = "Choose another folder, or try again"
 _LEFT_OVER = re.compile(
-    rf"\.(?P<name>.+)\.(?:(?P<mark>{owner.MARK})-[0-9a-f]{{4}}|[0-9a-f]{{8}})\.(?P<kind>tmp|old)", re.DOTALL
+    rf"\.(?P<name>.+)\.(?:(?P<mark>{owner.MARK})-[0-9a-z_]{{4,8}}|[0-9a-f]{{8}})\.(?P<kind>tmp|old)", re.DOTALL
 )
 _FORGOTTEN_SECONDS = 7 * 24 * 3600.0  # untouched for so long, a file whose process cannot be asked about is left over
+_SCRATCH = "edgernn"
 _SWAPS = 20  # tries at putting a folder in place while others put theirs
 
 
@@ -75,6 +77,23 @@ def replacing(target: Path) -> Iterator[Path]:
         ) from error
     finally:
         remove(temporary)
+
+
+def scratch_folder() -> Path:
+    """Make a folder of this process's own in the system's temporary folder, cleared of those of killed processes."""
+    place = Path(tempfile.gettempdir())
+    clear(place, name=_SCRATCH)
+    return Path(tempfile.mkdtemp(prefix=f".{_SCRATCH}.{owner.own_mark()}-", suffix=".tmp", dir=place))
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Yield a ``scratch_folder`` and remove it in the end."""
+    folder = scratch_folder()
+    try:
+        yield folder
+    finally:
+        remove(folder)
 
 
 def clear(folder: Path, *, name: str | None = None) -> None:

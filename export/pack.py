@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import datetime
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -87,8 +86,8 @@ def export_bundle(
         replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval()), options or ReducedOptions(), steps, tell
     )
     if out.suffix == bundles.SUFFIX:
-        with tempfile.TemporaryDirectory(prefix="edgernn-") as scratch:
-            folder = Path(scratch) / out.stem
+        with storage.scratch() as scratch:
+            folder = scratch / out.stem
             folder.mkdir()
             _fill(folder, material, jobs, release=release)
             _read_again(folder)

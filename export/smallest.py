@@ -8,7 +8,6 @@ the smallest on, and the first within the budget is taken.
 from __future__ import annotations
 
 import copy
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import onnx
 import torch
 
+from edgernn import storage
 from edgernn.contract import STEP, TIME, FileContract, Narrowing
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.artifacts import Source
@@ -60,8 +60,8 @@ def smallest_recipe(source: Source) -> Recipe:
     budget = source.options.budget
     if budget.perplexity is None and budget.cider is None:
         raise UsageError("the smallest file needs to know how much may be lost; give --max-perplexity-increase, as 1%")
-    with tempfile.TemporaryDirectory(prefix="edgernn-") as scratch:
-        search = _Search(source, Path(scratch))
+    with storage.scratch() as scratch:
+        search = _Search(source, scratch)
         return replace(search.recipe, layers=_smallest_layers(search))
 
 

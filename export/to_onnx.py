@@ -11,7 +11,6 @@ judged by running it: packing rolls every file out against the reference.
 from __future__ import annotations
 
 import copy
-import tempfile
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import onnx
 import torch
 
+from edgernn import storage
 from edgernn.contract import ENCODE, STEP, TIME, FileContract, GraphSpec, Narrowing, first_line
 from edgernn.decoding_graphs import DECODERS
 from edgernn.errors import ContractError
@@ -109,8 +109,8 @@ _INTEGERS = frozenset(RECIPES) | {"smallest"}
 def trace(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
     """Return a graph of ``model`` in float32, with the contract's names, and its open axes open."""
     interface = file_contract.interface()
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="edgernn-") as scratch:
-        path = Path(scratch) / "graph.onnx"
+    with warnings.catch_warnings(), storage.scratch() as scratch:
+        path = scratch / "graph.onnx"
         warnings.simplefilter("ignore")  # the exporter warns that it is deprecated, and of a batch size it does not fix
         torch.onnx.export(
             FlatGraph(model, file_contract.graph),

@@ -378,3 +378,14 @@ def test_several_processes_that_replace_one_folder_leave_one_of_theirs_whole(tmp
     assert [process.returncode for process in running] == [0, 0, 0], told
     assert names(tmp_path) == ["target", "target/a", "target/b", "target/c"]
     assert len({(tmp_path / "target" / name).read_text() for name in "abc"}) == 1
+
+
+def test_scratch_folders_of_killed_processes_go_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import os, signal; from edgernn import storage; storage.scratch_folder(); os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with storage.scratch() as first, storage.scratch() as second:
+        assert sorted(tmp_path.iterdir()) == sorted([first, second]), "that of the dead is gone, those of the living are not"
+        assert first.stat().st_mode & 0o077 == 0, "nobody else may look into it"
+    assert not list(tmp_path.iterdir())

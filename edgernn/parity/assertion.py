@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgernn import storage
 from edgernn.bundle import SUFFIX, Bundle
 from edgernn.errors import ContractError, UsageError
 from edgernn.identify import name_of_object
@@ -75,9 +75,9 @@ def _export_and_verify(
     if not isinstance(source, (str, Path, Checkpoint)):
         raise UsageError(f"cannot verify this: {name_of_object(source)}")
     words = "the checkpoint that was given" if isinstance(source, Checkpoint) else str(source)
-    with tempfile.TemporaryDirectory(prefix="edgernn-", ignore_cleanup_errors=True) as scratch:
+    with storage.scratch() as scratch:
         try:
-            bundle = export_bundle(source, Path(scratch) / "bundle", to=to, precision=precision, steps=steps)
+            bundle = export_bundle(source, scratch / "bundle", to=to, precision=precision, steps=steps)
         except ContractError as error:
             raise AssertionError(f"no parity: {words} cannot be exported: {plain(str(error))}") from error
         report = verify_bundle(bundle, to=to, steps=steps, reference=reference)

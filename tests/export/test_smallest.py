@@ -147,4 +147,5 @@ def test_a_captioner_within_two_budgets(
     assert smallest.loss.cider_drop is not None
     assert smallest.loss.allowed_cider_drop == 0.9
     assert smallest.loss.cider_drop <= 0.9
-    assert verify_bundle(bundle, steps=4).passed
+    report = verify_bundle(bundle, steps=4)
+    assert report.passed, [c.detail for a in report.artifacts for c in a.checks if c.status == "failed"]

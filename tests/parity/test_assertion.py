@@ -14,9 +14,15 @@ from edgernn.bundle import Bundle
 from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
 from edgernn.models import checkpoint
 from edgernn.models.language import LanguageModel
+from edgernn.owner import own_mark
 from edgernn.parity import verify
 from edgernn.parity.assertion import assert_parity
 from edgernn.parity.report import Check
+
+
+def own_folders() -> list[Path]:
+    """The scratch folders of this process, not those of others that run beside it."""
+    return sorted(Path(tempfile.gettempdir()).glob(f".edgernn.{own_mark()}-*"))
 
 
 @pytest.fixture
@@ -38,12 +44,12 @@ def test_a_right_bundle(bundle_folder: Path, kind: Callable[[Path], Path | str |
 
 
 def test_a_checkpoint_is_exported_on_the_fly(checkpoint_folder: Path) -> None:
-    before = sorted(Path(tempfile.gettempdir()).glob("edgernn-*"))
+    before = own_folders()
     for source in (checkpoint_folder, str(checkpoint_folder), checkpoint.load(checkpoint_folder)):
         report = assert_parity(source, to=["onnx"], precision="float32", steps=4)
         assert [artifact.path for artifact in report.artifacts] == ["onnx/step.onnx"]
-        assert "edgernn-" not in report.bundle
-    assert sorted(Path(tempfile.gettempdir()).glob("edgernn-*")) == before
+        assert ".tmp" not in report.bundle
+    assert own_folders() == before
 
 
 def test_every_failed_check_is_listed(spoiled: Path) -> None:
