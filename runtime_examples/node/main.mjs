@@ -92,8 +92,12 @@ async function write(session, flags, seed, given) {
 }
 
 function printCheck(rows) {
-  for (const { name, worst, tolerance, ok } of rows)
-    print(`${name}  ${worst.toExponential(2)}  ${tolerance}  ${ok ? 'ok' : 'FAILED'}`);
+  for (const { name, worst, tolerance, ok, note } of rows)
+    print(
+      worst === null
+        ? `${name}  -  ${tolerance}  not run; ${note}`
+        : `${name}  ${worst.toExponential(2)}  ${tolerance}  ${ok ? 'ok' : 'FAILED'}`,
+    );
   return rows.every(({ ok }) => ok) ? 0 : 1;
 }
 

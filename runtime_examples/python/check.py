@@ -6,6 +6,7 @@ See "The bundle" in the README of edgernn for how a difference is measured in ea
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,8 @@ class Row:
 
 def check(session: Session) -> list[Row]:
     """Make every check that the bundle has what is needed for."""
-    rows = check_golden(session) if session.manifest["golden"] else []
+    missing = Row("golden", None, 0, "the bundle has no recorded run")
+    rows = check_golden(session) if session.manifest["golden"] else [missing]
     rows += check_sampler(session) if session.manifest["sampler"] else []
     entry = session.manifest["tokenizer"]
     differing = session.tokenizer.differing(entry)
@@ -66,7 +68,7 @@ def check_golden(session: Session) -> list[Row]:
 
 
 def check_sampler(session: Session) -> list[Row]:
-    """Replay the vectors: how many random numbers, and how many choices of a token, are not the recorded ones."""
+    """Replay the vectors: how many random numbers, and how many choices of a token, differ; infinite where there are none."""
     path = session.manifest["sampler"]
     try:
         vectors = json.loads(session.bundle.file(path))
@@ -80,7 +82,10 @@ def check_sampler(session: Session) -> list[Row]:
         tokens = sum(_chosen(choice) != choice["token"] for choice in vectors["tokens"])
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f"{path} holds no sampler vectors ({first_line(error)}); export the bundle again") from error
-    return [Row("uniforms", numbers, 0), Row("sampler", tokens, 0)]
+    return [
+        Row("uniforms", numbers if any(group["values"] for group in vectors["uniforms"]) else math.inf, 0),
+        Row("sampler", tokens if vectors["tokens"] else math.inf, 0),
+    ]
 
 
 def _chosen(choice: dict[str, Any]) -> int:

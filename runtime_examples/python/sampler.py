@@ -10,6 +10,7 @@ from session import Arrays, Session
 
 SEEDS = 1 << 64  # how many seeds there are
 PREFILL_STEPS = 256  # a longer prompt goes in as several calls, so that memory stays bounded
+MOST_LOGITS = 1 << 20  # of one such call: 4 MB
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def generate(
 
 def feed(session: Session, tokens: list[int], state: Arrays, contexts: Arrays) -> tuple[Arrays, Arrays]:
     """Feed tokens, many at a time where the file takes them; return the outputs of the last, and the state after it."""
-    width = PREFILL_STEPS if session.stepper.open_time else 1
+    most = max(1, min(PREFILL_STEPS, MOST_LOGITS // session.vocabulary_size))
+    width = most if session.stepper.open_time else 1
     for start in range(0, len(tokens), width):
         part = np.array([tokens[start : start + width]], np.int64)  # [1, T]
         outputs, state = session.step({session.tokens: part, **contexts}, state)

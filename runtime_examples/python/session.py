@@ -16,6 +16,7 @@ import numpy as np
 import onnxruntime
 from bundle import Bundle, open_bundle
 from manifest import DTYPES, InputError, Manifest, first_line, vocabulary_of
+from onnx_guard import refuse_foreign
 from tokenizer import Tokenizer
 
 RUNTIME = "onnxruntime"  # as an artifact's ``requires`` calls it
@@ -50,6 +51,7 @@ class Graph:
         options.intra_op_num_threads = 1  # a step is too small to share: threads would wait for one another
         options.log_severity_level = 4  # what goes wrong is told below
         content = bundle.file(self.path)
+        refuse_foreign(content, self.path)
         try:
             self.runtime = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no narrower base class

@@ -25,6 +25,7 @@ const SHELL = [
     'generation',
     'golden',
     'manifest',
+    'onnx_guard',
     'picture',
     'safetensors',
     'sampler',

@@ -272,5 +272,35 @@ def test_a_newer_runtime_is_asked_for_by_version(folder: Path) -> None:
 
 def test_without_golden_run_and_vectors_it_checks_as_far_as_it_goes(folder: Path) -> None:
     host_cases.edit(folder, lambda manifest: [manifest.pop(key) for key in ("golden", "sampler")])
-    assert run(folder, "--check").stdout.split() == [b"tokenizer", b"0.00e+0", b"0", b"ok"]
+    done = run(folder, "--check")
+    golden, tokenizer = (" ".join(line.split()) for line in done.stdout.decode().splitlines())
+    assert (done.returncode, golden) == (0, "golden - 0 not run; the bundle has no recorded run")
+    assert tokenizer == "tokenizer 0.00e+0 0 ok"
     assert "no recorded run" in refusal(folder, "--time", 3)
+
+
+@pytest.mark.parametrize("kind", host_cases.FOREIGN)
+def test_a_model_that_asks_for_more_than_itself_is_refused(folder: Path, kind: str) -> None:
+    host_cases.replace_artifact(folder, host_cases.foreign_model(folder, kind))
+    assert host_cases.FOREIGN[kind] in refusal(folder, "--artifact", "onnx/step.onnx")
+
+
+@pytest.mark.parametrize(("key", "row"), [("uniforms", "uniforms"), ("tokens", "sampler")])
+def test_vectors_without_any_fail(folder: Path, key: str, row: str) -> None:
+    host_cases.empty_vectors(folder, key)
+    assert failed(folder) == [row]
+
+
+def test_a_long_prompt_is_fed_in_parts_of_bounded_logits() -> None:
+    source = """
+    import { prefill } from '../web/src/generation.js';
+    const widths = (vocabulary) => {
+      const made = [];
+      const step = async ({ t }) => (made.push(t.length), { state: {} });
+      const session = { openTime: true, vocabulary, tokens: { name: 't' }, tokenTensor: (ids) => ids, step };
+      return prefill(session, Array(300).fill(1), {}).then(() => made);
+    };
+    console.log(JSON.stringify([await widths(34), await widths(2 ** 13), (await widths(2 ** 21)).length]));
+    """
+    done = subprocess.run(["node", "--input-type=module", "-e", source], cwd=NODE, capture_output=True, timeout=60, check=True)
+    assert json.loads(done.stdout) == [[256, 44], [128, 128, 44], 300]

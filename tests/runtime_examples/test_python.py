@@ -402,7 +402,9 @@ def test_sampler_vectors_that_are_damaged_are_refused(text: Path, tmp_path: Path
 
 def test_a_bundle_without_golden_run_and_vectors_is_checked_as_far_as_it_goes(text: Path, tmp_path: Path) -> None:
     folder = changed(text, tmp_path / "b", lambda manifest: (manifest.pop("golden"), manifest.pop("sampler")))
-    assert good(folder, "--check") == "tokenizer        0.0e+00 0 ok\n"
+    assert good(folder, "--check") == (
+        "golden           - 0 not run; the bundle has no recorded run\ntokenizer        0.0e+00 0 ok\n"
+    )
     assert "no recorded run" in refusal(folder, "--time", 3)
 
 
@@ -503,3 +505,24 @@ def test_a_terminal_without_the_signs_ends_nothing(text: Path, tmp_path: Path) -
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "the tokenizer has no '\\xe9'" in done.stderr
+
+
+def test_a_long_prompt_is_fed_in_parts_of_bounded_logits() -> None:
+    source = """
+import json, sys
+from types import SimpleNamespace
+import numpy
+sys.path.insert(0, sys.argv[1])
+from sampler import feed
+def widths(size):
+    made = []
+    def step(inputs, state):
+        made.append(inputs["t"].shape[1])
+        return {"logits": inputs["t"]}, state
+    session = SimpleNamespace(stepper=SimpleNamespace(open_time=True), vocabulary_size=size, tokens="t", step=step)
+    feed(session, [1] * 300, {}, {})
+    return made
+print(json.dumps([widths(34), widths(2 ** 13), len(widths(2 ** 21))]))
+"""
+    done = subprocess.run([sys.executable, "-c", source, str(EXAMPLE)], capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout) == [[256, 44], [128, 128, 44], 300]

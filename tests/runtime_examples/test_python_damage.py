@@ -259,3 +259,17 @@ def test_a_newer_runtime_is_asked_for_by_version(folder: Path) -> None:
     assert "onnx/step.onnx needs onnxruntime 999.1" in refusal(folder)
     edit(folder, lambda manifest: manifest["artifacts"][0].update(requires={"onnxruntime": "1.18", "torch": "999"}))
     assert run(folder, "--check").returncode == 0
+
+
+@pytest.mark.parametrize("kind", host_cases.FOREIGN)
+def test_a_model_that_asks_for_more_than_itself_is_refused(folder: Path, kind: str) -> None:
+    host_cases.replace_artifact(folder, host_cases.foreign_model(folder, kind))
+    assert host_cases.FOREIGN[kind] in refusal(folder, "--length", 1)
+
+
+@pytest.mark.parametrize(("key", "row"), [("uniforms", "uniforms"), ("tokens", "sampler")])
+def test_vectors_without_any_fail(folder: Path, key: str, row: str) -> None:
+    host_cases.empty_vectors(folder, key)
+    done = run(folder, "--check")
+    assert done.returncode == 1
+    assert [line.split() for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [[row, "inf", "0", "FAILED"]]

@@ -4,7 +4,7 @@ import { checkGolden } from './golden.js';
 import { Tokenizer } from './tokenizer.js';
 import { checkSampler } from './vectors.js';
 
-/** Make every check that the bundle has what is needed for; returns [{ name, worst, tolerance, ok }]. */
+/** Make every check that the bundle has what is needed for; returns [{ name, worst, tolerance, ok }]; worst is null where it was not run. */
 export async function check(session) {
   const rows = [...(await checkGolden(session)), ...(await checkSampler(session.bundle))];
   await Tokenizer.load(session.bundle); // throws where it is another one

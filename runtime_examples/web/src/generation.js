@@ -3,7 +3,9 @@
 
 import { readSeed, sample, samplingOptions, uniformAt } from './sampler.js';
 
-const PREFILL_STEPS = 256; // a longer prompt goes in as several calls, so that memory stays bounded
+// A longer prompt goes in as several calls, so that memory stays bounded: tokens, and logits of 4 MB, of one call.
+const PREFILL_STEPS = 256;
+const MOST_LOGITS = 2 ** 20;
 
 /**
  * Return the snapshot from which to write on after a prompt.
@@ -38,9 +40,10 @@ export async function* generate(session, snapshot, given = {}, contexts = {}) {
   }
 }
 
-/** Feed token ids, in one call where the artifact's time axis is open, else one by one; returns the last { outputs, state }. */
+/** Feed token ids, many a call where the artifact's time axis is open, else one by one; returns the last { outputs, state }. */
 export async function prefill(session, ids, state, contexts = {}) {
-  const width = session.openTime ? PREFILL_STEPS : 1;
+  const most = Math.max(1, Math.min(PREFILL_STEPS, Math.floor(MOST_LOGITS / session.vocabulary)));
+  const width = session.openTime ? most : 1;
   let made = { state };
   for (let at = 0; at < ids.length; at += width) {
     const tokens = session.tokenTensor(ids.slice(at, at + width));

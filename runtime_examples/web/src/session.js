@@ -2,6 +2,7 @@
 // comes from the contract in the manifest. `ort` is onnxruntime-node or onnxruntime-web: both have the same interface.
 
 import { BadInput, reason } from './errors.js';
+import { refuseForeign } from './onnx_guard.js';
 import { parse, zeros } from './safetensors.js';
 
 const BATCH = 'batch';
@@ -130,6 +131,7 @@ export class Session {
 
 async function openGraph(bundle, artifact, ort, options) {
   const bytes = await bundle.file(artifact.path);
+  refuseForeign(bytes, artifact.path);
   const spec = bundle.graph(artifact.graph);
   try {
     const graph = await ort.InferenceSession.create(bytes, options);
