@@ -151,8 +151,8 @@ static bool check_rest(const struct bundle *bundle, bool *passed, struct failure
         return false;
     }
     if (tally.there) {
-        *passed = print_line("uniforms", (double)tally.numbers, 0) && *passed;
-        *passed = print_line("sampler", (double)tally.tokens, 0) && *passed;
+        *passed = print_line("uniforms", tally.numbers, 0) && *passed;
+        *passed = print_line("sampler", tally.tokens, 0) && *passed;
     }
     *passed = print_line("tokenizer", 0, 0) && *passed;
     return true;
@@ -171,6 +171,12 @@ static const struct rule *find_rule(const struct bundle *bundle, struct failure 
 
 bool check_golden(struct session *session, bool *passed, struct failure *failure) {
     const struct bundle *bundle = &session->bundle;
+    const struct json *recorded = json_get(bundle->manifest, "golden");
+    if (recorded == NULL || recorded->kind == JSON_NULL) {
+        printf("%-16s - 0 not run; the bundle has no recorded run\n", "golden");
+        *passed = true;
+        return check_rest(bundle, passed, failure);
+    }
     const struct rule *rule = find_rule(bundle, failure);
     struct golden golden = {0};
     bool made = rule != NULL && golden_read(&golden, session, failure);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "onnx_guard.h"
 #include "sha256.h"
 
 static const size_t MOST_BYTES = (size_t)1 << 30;
@@ -103,18 +104,6 @@ static const struct json *listed(const struct bundle *bundle, const char *name) 
     return entry == NULL && bundle->path != NULL && strcmp(name, bundle->path) == 0 ? bundle->artifact : entry;
 }
 
-/* Whether a model names another file for its weights: a path in ONNX stands under the key "location", as it is, somewhere in it.
- * onnxruntime would read that file, wherever it lies, and nothing vouches for it. */
-static bool names_a_file(const char *model, size_t length) {
-    static const char key[] = "location";
-    for (size_t at = 0; at + sizeof key - 1 <= length; at++) {
-        if (memcmp(model + at, key, sizeof key - 1) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 char *bundle_read(const struct bundle *bundle, const char *name, size_t *length, struct failure *failure) {
     const struct json *entry = listed(bundle, name);
     const char *digest = json_text(json_get(entry, "sha256"));
@@ -138,8 +127,8 @@ char *bundle_read(const struct bundle *bundle, const char *name, size_t *length,
         fail(failure, "%s/%s has %zu bytes, expected %zu; copy the bundle again", bundle->folder, name, *length, bytes);
     } else if (!same) {
         fail(failure, "%s/%s has SHA-256 %s, expected %.64s; copy the bundle again", bundle->folder, name, found, digest);
-    } else if (bundle->path != NULL && strcmp(name, bundle->path) == 0 && names_a_file(content, *length)) {
-        same = fail(failure, "%s/%s has weights in another file; expected all in it; do not use this bundle", bundle->folder, name);
+    } else if (bundle->path != NULL && strcmp(name, bundle->path) == 0) {
+        same = refuse_foreign(content, *length, name, failure);
     }
     if (!same) {
         free(content);

@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFILL_STEPS = 256 }; /* a longer prompt goes in as several calls, so that memory stays bounded */
+enum { PREFILL_STEPS = 256, MOST_LOGITS = 1 << 20 }; /* a longer prompt goes in as several calls, each of at most 4 MB of logits */
+
+size_t prefill_width(const struct bundle *bundle) {
+    size_t most = bundle->vocabulary < MOST_LOGITS ? MOST_LOGITS / bundle->vocabulary : 1;
+    return !bundle->open_time ? 1 : most < PREFILL_STEPS ? most : PREFILL_STEPS;
+}
 
 static int by_logit(const void *left, const void *right) {
     const struct ranked *a = left, *b = right;
@@ -117,7 +122,7 @@ static bool feed(struct session *session, struct writing *writing, size_t width,
 static bool write_on(struct session *session, struct writing *writing, const struct options *options, heard hear, void *context,
                      struct failure *failure) {
     const struct json *decoding = json_get(session->bundle.manifest, "decoding");
-    size_t vocabulary = session->bundle.vocabulary, most = 0, width = session->bundle.open_time ? PREFILL_STEPS : 1;
+    size_t vocabulary = session->bundle.vocabulary, most = 0, width = prefill_width(&session->bundle);
     bool limited = json_whole(json_get(decoding, "length"), &most) && most > 0 && most < options->length;
     size_t length = limited ? most : options->length;
     session_initial_state(session, writing->state);
@@ -145,7 +150,7 @@ bool generate(struct session *session, const char *prompt, const struct options 
     struct writing writing = {0};
     bool made = begin(session, prompt, &writing, failure);
     if (made) {
-        size_t rows = !bundle->open_time ? 1 : writing.count < PREFILL_STEPS ? writing.count : PREFILL_STEPS;
+        size_t width = prefill_width(bundle), rows = writing.count < width ? writing.count : width;
         writing.logits = calloc(rows, bundle->vocabulary * sizeof(float));
         writing.state = calloc(bundle->state_values + 1, sizeof(float));
         writing.next = calloc(bundle->state_values + 1, sizeof(float));

@@ -23,6 +23,9 @@ size_t sample(const float *logits, size_t count, const struct options *options, 
 /* Return the number in [0, 1) of a seed that decides the token at `position`: SplitMix64, as in every example. */
 double uniform_at(uint64_t seed, uint64_t position);
 
+/* Return how many tokens of a prompt go into one call; the vocabulary has one token at least. */
+size_t prefill_width(const struct bundle *bundle);
+
 /* Called with each token as soon as it is chosen. */
 typedef void (*heard)(const struct session *session, size_t token, void *context);
 

@@ -73,6 +73,7 @@ bool check_vectors(const struct bundle *bundle, struct tally *tally, struct fail
     const struct json *named = json_get(bundle->manifest, "sampler");
     const char *path = json_text(named), *why = "";
     size_t length = 0, version = 0;
+    bool some = false;
     *tally = (struct tally){0};
     if (named == NULL || named->kind == JSON_NULL) {
         return true;
@@ -90,10 +91,13 @@ bool check_vectors(const struct bundle *bundle, struct tally *tally, struct fail
     sound = sound || damaged(failure, document == NULL ? why : "they are not of version 1 and splitmix64");
     for (const struct json *group = sound ? uniforms->first : NULL; sound && group != NULL; group = group->next) {
         sound = check_uniforms(group, tally, failure);
+        some = some || (sound && json_get(group, "values")->first != NULL);
     }
     for (const struct json *choice = sound ? tokens->first : NULL; sound && choice != NULL; choice = choice->next) {
         sound = check_choice(choice, tally, failure);
     }
+    tally->numbers = some ? tally->numbers : INFINITY;
+    tally->tokens = sound && tokens->first != NULL ? tally->tokens : INFINITY;
     json_free(document);
     free(text);
     return sound;

@@ -7,7 +7,7 @@
 /* How many random numbers and how many choices of a token are not the recorded ones. */
 struct tally {
     bool there; /* whether the bundle has vectors */
-    size_t numbers, tokens;
+    double numbers, tokens; /* infinite where the file records none */
 };
 
 /* Replay the vectors of a bundle, where it has them. */

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "json.hpp"
+#include "onnx_guard.hpp"
 #include "sha256.hpp"
 
 namespace edgernn {
@@ -117,13 +118,10 @@ class Bundle {
     throw Error((folder_ / name).string() + " is not among the files of the manifest; export the bundle again");
   }
 
-  // Checks size and digest of a model file and returns where it is.
+  // Checks size and digest of a model file and what it asks for, and returns where it is.
   std::filesystem::path read_artifact(const Artifact& artifact) const {
     verified(artifact.path, artifact.bytes, artifact.sha256);
-    // In ONNX the path of another file stands under this key, as it is: the runtime would read it, wherever it lies.
-    if (read_bytes(inside(artifact.path)).find("location") != std::string::npos) {
-      throw Error(artifact.path + " has weights in another file, expected all in it; do not use this bundle");
-    }
+    OnnxGuard::check(read_bytes(inside(artifact.path)), artifact.path);
     return inside(artifact.path);
   }
 

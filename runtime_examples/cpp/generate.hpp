@@ -1,6 +1,7 @@
 // From a prompt to a text, and from a picture to a caption: feed, sample, feed back.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 
@@ -16,6 +17,14 @@ struct Options {
   std::uint64_t seed = 0;  // of the random numbers, one a token; any
 };
 
+constexpr std::size_t kPrefillSteps = 256;        // a longer prompt goes in as several calls, so that memory stays bounded
+constexpr std::size_t kMostLogits = 1u << 20;  // of one such call: 4 MB
+
+// How many tokens go into one call of a model that takes several.
+inline std::size_t prefill_width(std::size_t vocabulary) {
+  return std::clamp<std::size_t>(kMostLogits / std::max<std::size_t>(vocabulary, 1), 1, kPrefillSteps);
+}
+
 using OnToken = std::function<void(std::int64_t)>;
 
 // What the last token of a step's logits [1, T, V] is, [V].
@@ -29,6 +38,7 @@ inline std::vector<std::int64_t> write(const Runtime& runtime, std::vector<std::
                                        const Tensors& contexts, const Options& options, const OnToken& on_token) {
   const Bundle& bundle = runtime.bundle;
   const std::string tokens = bundle.token_input().name, logits = bundle.logits_output().name;
+  const auto vocabulary = static_cast<std::size_t>(bundle.shape(bundle.logits_output()).back());
   const Decoding& decoding = bundle.decoding;
   const auto length = decoding.length > 0 ? std::min(options.length, decoding.length) : options.length;
   const auto ends = [&](std::int64_t id) { return std::count(decoding.stop.begin(), decoding.stop.end(), id) > 0; };
@@ -36,10 +46,12 @@ inline std::vector<std::int64_t> write(const Runtime& runtime, std::vector<std::
   if (pending.empty()) throw Error("there is no token to feed; give a prompt of at least one character");
   while (static_cast<std::int64_t>(written.size()) < length) {
     Results results;
-    const std::size_t width = runtime.takes_several() ? pending.size() : 1;
-    for (auto at = pending.begin(); at != pending.end(); at += static_cast<std::ptrdiff_t>(width)) {
+    const std::size_t most = runtime.takes_several() ? prefill_width(vocabulary) : 1;
+    for (auto at = pending.begin(); at != pending.end();) {
+      const auto width = std::min(static_cast<std::ptrdiff_t>(most), pending.end() - at);
       Tensors inputs = contexts;
-      inputs[tokens] = token_row({at, at + static_cast<std::ptrdiff_t>(width)});
+      inputs[tokens] = token_row({at, at + width});
+      at += width;
       results = runtime.step(inputs, state);
       state = std::move(results.state);
     }

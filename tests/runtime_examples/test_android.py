@@ -323,3 +323,35 @@ def test_no_tensor_name_is_written_in_the_code(text_bundle: Path, caption_bundle
     for folder in (text_bundle, caption_bundle):
         for graph in Bundle.open(folder).manifest.contract.graphs:
             assert not literals & {tensor.name for tensor in (*graph.inputs, *graph.outputs)}
+
+
+def test_a_model_that_asks_for_more_than_itself_is_refused(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(text_bundle, tmp_path / "b"))
+    for kind, says in host_cases.FOREIGN.items():
+        host_cases.replace_artifact(folder, host_cases.foreign_model(text_bundle, kind))
+        assert_refused(run(folder, "--length", 1, runtime=PIPE), says)
+
+
+def test_vectors_without_any_fail(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+    for key, row in (("uniforms", "uniforms"), ("tokens", "sampler")):
+        folder = Path(shutil.copytree(text_bundle, tmp_path / key))
+        host_cases.empty_vectors(folder, key)
+        done = run(folder, "--check")
+        assert done.returncode == 1, done.stderr
+        assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [row]
+
+
+def test_a_bundle_without_a_recorded_run_is_checked_as_far_as_it_goes(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(text_bundle, tmp_path / "b"))
+    host_cases.edit(folder, lambda manifest: manifest.update(golden=None))
+    done = run(folder, "--check", runtime=PIPE)
+    said = done.stdout.splitlines()
+    assert (done.returncode, said[0]) == (0, "golden           - 0 not run; the bundle has no recorded run"), done.stderr
+    assert [line.split()[0] for line in said[1:]] == ["uniforms", "sampler"]
+
+
+def test_a_prompt_longer_than_one_call_takes_is_read_as_a_whole(run: Run, text_bundle: Path) -> None:
+    prompt = "the quick brown " * 40
+    expected = write_text(text_bundle, prompt, length=20, temperature=0, artifact="onnx/step.onnx")
+    done = run(text_bundle, "--prompt", prompt, "--length", 20, "--temperature", 0, "--json", runtime=PIPE)
+    assert json.loads(done.stdout)["tokens"] == expected["tokens"], done.stderr

@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import host_cases
-import onnx
 import onnxruntime
 import pytest
 import safetensors.numpy
 from c_program import STEPS, Program, changed
-
-from edgernn.bundle import digest
 
 EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "version": (lambda m: m.update(schema_version=2), "has schema_version 2, expected 1"),
@@ -168,17 +165,40 @@ def test_a_name_that_comes_twice_is_refused(sanitized: Program, text: Path, tmp_
     assert "an object has a name twice" in sanitized.refusal(folder)
 
 
-def test_weights_in_another_file_are_refused(sanitized: Program, text: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", host_cases.FOREIGN)
+def test_a_model_that_asks_for_more_than_itself_is_refused(sanitized: Program, text: Path, tmp_path: Path, kind: str) -> None:
     folder = changed(text, tmp_path / "b", lambda manifest: None)
-    inner = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["artifacts"][0]["path"]
-    model = onnx.load(folder / inner)
-    tensor = next(one for one in model.graph.initializer if len(one.dims) == 2)
-    (tmp_path / "beside.bin").write_bytes(tensor.raw_data)
-    tensor.ClearField("raw_data")
-    tensor.data_location = onnx.TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="../../beside.bin")
-    (folder / inner).write_bytes(model.SerializeToString())
-    found = digest(folder / inner).model_dump()
-    folder = changed(folder, tmp_path / "c", lambda manifest: manifest["artifacts"][0].update(found))
-    result = sanitized.run(folder, "--check")
-    assert (result.returncode, "has weights in another file" in result.stderr) == (2, True), result
+    host_cases.replace_artifact(folder, host_cases.foreign_model(folder, kind))
+    assert host_cases.FOREIGN[kind] in sanitized.refusal(folder, "--check")
+
+
+@pytest.mark.parametrize(("key", "row"), [("uniforms", "uniforms"), ("tokens", "sampler")])
+def test_vectors_without_any_fail(sanitized: Program, text: Path, tmp_path: Path, key: str, row: str) -> None:
+    folder = changed(text, tmp_path / "b", lambda manifest: None)
+    host_cases.empty_vectors(folder, key)
+    done = sanitized.run(folder, "--check")
+    failed = [line.split() for line in done.stdout.splitlines() if line.endswith(" FAILED")]
+    assert (done.returncode, failed) == (1, [[row, "inf", "0", "FAILED"]])
+
+
+def test_a_bundle_without_a_recorded_run_is_checked_as_far_as_it_goes(sanitized: Program, text: Path, tmp_path: Path) -> None:
+    folder = changed(text, tmp_path / "b", lambda manifest: manifest.pop("golden"))
+    said = sanitized.good(folder, "--check").splitlines()
+    assert said[0] == "golden           - 0 not run; the bundle has no recorded run"
+    assert [line.split()[0] for line in said[1:]] == ["uniforms", "sampler", "tokenizer"]
+    host_cases.edit(folder, lambda manifest: manifest.update(golden=5))
+    sanitized.refusal(folder, "--check")
+
+
+def test_a_long_prompt_is_fed_in_parts_of_bounded_logits(drive: Callable[..., str]) -> None:
+    source = """
+#include <stdio.h>
+#include "sampler.h"
+int main(void) {
+    for (size_t vocabulary = 2; vocabulary < (size_t)1 << 22; vocabulary *= 1024 * 4) {
+        struct bundle open = {.vocabulary = vocabulary, .open_time = true}, closed = {.vocabulary = vocabulary};
+        printf("%zu %zu ", prefill_width(&open), prefill_width(&closed));
+    }
+}
+"""
+    assert drive(source).split() == ["256", "1", "128", "1"]

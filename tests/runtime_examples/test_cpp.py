@@ -448,3 +448,32 @@ def test_no_damage_is_more_than_a_line(unit: Path, run: Run, copy: Path, tmp_pat
             listed["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             pairs.append((json.dumps(listed).encode(), bytes(data)))
         fuzz(folder, name, pairs)
+
+
+@pytest.mark.parametrize("kind", host_cases.FOREIGN)
+def test_a_model_that_asks_for_more_than_itself_is_refused(run: Run, copy: Path, kind: str) -> None:
+    host_cases.replace_artifact(copy, host_cases.foreign_model(copy, kind))
+    assert_refused(run(copy, "--length", "1"), host_cases.FOREIGN[kind])
+
+
+@pytest.mark.parametrize(("key", "row"), [("uniforms", "uniforms"), ("tokens", "sampler")])
+def test_vectors_without_any_fail(run: Run, copy: Path, key: str, row: str) -> None:
+    host_cases.empty_vectors(copy, key)
+    done = run(copy, "--check")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert [line.split()[:2] for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [[row, "inf"]]
+
+
+def test_a_bundle_without_a_recorded_run_is_checked_as_far_as_it_goes(run: Run, copy: Path) -> None:
+    edit_manifest(copy, lambda manifest: manifest.pop("golden"))
+    done = run(copy, "--check")
+    said = done.stdout.splitlines()
+    assert (done.returncode, said[0]) == (0, "golden           - 0 not run; the bundle has no recorded run")
+    assert [line.split()[0] for line in said[1:]] == ["uniforms", "sampler", "tokenizer"]
+
+
+def test_a_prompt_longer_than_one_call_takes_is_read_as_a_whole(run: Run, text_bundle: Path) -> None:
+    prompt = "the quick brown " * 40
+    expected = write_text(text_bundle, prompt, length=20, temperature=0, artifact="onnx/step.onnx")
+    done = run(text_bundle, "--prompt", prompt, "--length", 20, "--temperature", 0, "--json")
+    assert json.loads(done.stdout)["tokens"] == expected["tokens"], done.stderr

@@ -122,6 +122,8 @@ void test_safetensors() {
 
 void test_sampler() {
   const std::vector<float> logits = {0, 2, 2, -HUGE_VALF};
+  const bool bounded = prefill_width(34) == 256 && prefill_width(1 << 13) == 128 && prefill_width(1 << 21) == 1;
+  expect(bounded, "a call takes at most 256 tokens and gives at most 4 MB of logits");
   expect(sample(logits, {0, 0, 1}, 0.9) == 1, "greedy takes the lower of equal ids");
   expect(sample(logits, {1, 1, 1}, 0.999) == 1, "top-k 1 keeps the best");
   expect(sample(logits, {1, 0, 0.5}, 0.999) == 2, "top-p keeps the fewest that reach it");

@@ -97,6 +97,9 @@ class Bundle(private val folder: File) {
 
     fun tokenizerFile() = read(manifest["tokenizer"]["path"].string)
 
+    /** Whether there is a recorded run. */
+    val hasGolden = manifest.find("golden")?.isNull == false
+
     fun golden(): Tensors = manifest["golden"].string.let { readSafetensors(read(it), it) }
 
     /** The sampler's vectors, where the bundle has them. */
@@ -104,7 +107,9 @@ class Bundle(private val folder: File) {
 
     fun learnedState(): Tensors = manifest["initial_state"].string.let { readSafetensors(read(it), it) }
 
-    fun modelFile(artifact: Artifact): File = verified(artifact.path, artifact.digest)
+    fun modelFile(artifact: Artifact): File = verified(artifact.path, artifact.digest).also {
+        if (artifact.format == "onnx") refuseForeign(bytesOf(it), artifact.path)
+    }
 
     /** The artifact of [format] and [graph] at [path], or without a path the first that a runtime of [version] runs. */
     fun choose(format: String, graph: String, path: String? = null, version: String? = null): Artifact {

@@ -1,5 +1,11 @@
 package edgernn
 
+private const val PREFILL_STEPS = 256 // a longer prompt goes in as several calls, so that memory stays bounded
+private const val MOST_LOGITS = 1L shl 20 // of one such call: 4 MB
+
+/** How many tokens go in at once where the model takes several, by the size of the [vocabulary]. */
+internal fun prefillWidth(vocabulary: Long) = (MOST_LOGITS / vocabulary).coerceIn(1, PREFILL_STEPS.toLong()).toInt()
+
 /** How much to write and how. Without [sampling] it is the bundle's own; [seed] is 64 bits, one random number a token. */
 data class Options(val length: Int = 200, val sampling: Sampling? = null, val seed: Long = 0)
 
@@ -21,12 +27,13 @@ fun Session.write(first: List<Long>, before: State, contexts: Tensors, options: 
     val decoding = bundle.decoding
     val tokens = bundle.tokenInput.name
     val logits = bundle.logitsOutput.name
+    val vocabulary = bundle.shape(bundle.logitsOutput).last()
     var pending = first
     var state = before
     if (pending.isEmpty()) throw BundleError("there is no token to feed; give a prompt of at least one character")
     repeat(if (decoding.length > 0) minOf(options.length, decoding.length) else options.length) { position ->
         var row = FloatArray(0)
-        for (ids in if (takesSeveral) listOf(pending) else pending.map(::listOf)) {
+        for (ids in pending.chunked(if (takesSeveral) prefillWidth(vocabulary) else 1)) {
             val results = step(contexts + (tokens to tokenRow(ids)), state)
             state = results.state
             row = results.outputs.getValue(logits).let { it.floats.copyOfRange(it.size - it.shape.last().toInt(), it.size) }

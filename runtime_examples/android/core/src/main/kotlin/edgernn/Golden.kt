@@ -11,6 +11,9 @@ data class Line(val name: String, val worst: Double, val tolerance: Double) {
     val ok get() = worst <= tolerance
 }
 
+/** What a check says of a bundle that has no recorded run, which is no failure. */
+const val NO_GOLDEN = "golden           - 0 not run; the bundle has no recorded run"
+
 /**
  * The bundle's recorded run, and its replay on this device. Where an output would make the run too large, it has a few numbers of
  * it instead: OUTPUT.columns and the values there, the largest values, and the log-sum.

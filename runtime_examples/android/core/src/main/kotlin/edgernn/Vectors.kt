@@ -2,7 +2,7 @@ package edgernn
 
 /**
  * Replays `sampler.json`: random numbers and choices of tokens that every device must make alike. Each line says how many are not
- * the recorded ones; there is none where the bundle has no vectors.
+ * the recorded ones, without end where the file records none; there is no line where the bundle has no vectors.
  */
 fun replayVectors(bundle: Bundle): List<Line> {
     val file = bundle.vectors() ?: return emptyList()
@@ -15,7 +15,9 @@ fun replayVectors(bundle: Bundle): List<Line> {
         group["values"].list.mapIndexed { index, value -> value.number == uniformAt(seed, position + index) }
     }
     val tokens = file["tokens"].list.map { choice -> replayChoice(choice).toLong() == choice["token"].long }
-    return listOf("uniforms" to numbers, "sampler" to tokens).map { (name, right) -> Line(name, right.count { !it }.toDouble(), 0.0) }
+    return listOf("uniforms" to numbers, "sampler" to tokens).map { (name, right) ->
+        Line(name, if (right.isEmpty()) Double.POSITIVE_INFINITY else right.count { !it }.toDouble(), 0.0)
+    }
 }
 
 private fun replayChoice(choice: Json): Int {

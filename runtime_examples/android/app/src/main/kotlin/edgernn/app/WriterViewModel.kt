@@ -6,6 +6,7 @@ import androidx.lifecycle.AndroidViewModel
 import androidx.lifecycle.viewModelScope
 import edgernn.BundleError
 import edgernn.Golden
+import edgernn.NO_GOLDEN
 import edgernn.Options
 import edgernn.Session
 import edgernn.Tokenizer
@@ -50,8 +51,11 @@ class WriterViewModel(application: Application) : AndroidViewModel(application) 
     }
 
     fun check() = start {
-        val lines = Golden(session.bundle).check(session) + replayVectors(session.bundle)
-        val table = lines.joinToString("\n") { "%s %.2g %s".format(it.name, it.worst, if (it.ok) "ok" else "FAILED") }
+        val golden = if (session.bundle.hasGolden) Golden(session.bundle).check(session) else emptyList()
+        val lines = (golden + replayVectors(session.bundle)).map { line ->
+            "%s %.2g %s".format(line.name, line.worst, if (line.ok) "ok" else "FAILED")
+        }
+        val table = (if (session.bundle.hasGolden) lines else listOf(NO_GOLDEN) + lines).joinToString("\n")
         shown.update { it.copy(text = table) }
     }
 
