@@ -126,14 +126,17 @@ def test_verify_and_export_print_names_as_they_are(hostile_bundle: Path, hostile
     clean(out, err)
 
 
-def test_a_check_says_which_extra_it_needs(bundle_folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_says_which_extra_it_needs(
+    bundle_folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(bundle_folder, tmp_path / "b")  # verify writes a report into it
     advice = "run: pip install 'edgernn[train]'"
 
     def resolve(*arguments: object, **options: object) -> None:
         raise UnavailableError(f"running torchscript needs the package 'torch', which is not installed; {advice}")
 
     monkeypatch.setattr("edgernn.formats.resolve", resolve)
-    out = run("verify", bundle_folder, "--to", "torchscript", "--steps", 4)[1]
+    out = run("verify", folder, "--to", "torchscript", "--steps", 4)[1]
     assert advice in out
 
 
