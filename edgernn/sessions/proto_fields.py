@@ -23,6 +23,8 @@ def fields(data: Data, span: Span) -> Iterator[Field]:
     at, end = span.start, span.stop
     while at < end:
         tag, at = _varint(data, at)
+        if tag >> 32:
+            raise ValueError("a field number beyond 2^29, which other readers take for another one")
         number, kind = tag >> 3, tag & 7
         value: Value
         if kind == _VARINT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import host_cases
 import onnxruntime
 import pytest
 import safetensors.numpy
-from c_program import STEPS, Program, changed
+from c_program import STEPS, Program, changed, mutations
 
 EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "version": (lambda m: m.update(schema_version=2), "has schema_version 2, expected 1"),
@@ -202,3 +203,27 @@ int main(void) {
 }
 """
     assert drive(source).split() == ["256", "1", "128", "1"]
+
+
+def test_damaged_models_are_read_to_their_end_and_no_further(drive: Callable[..., str], text: Path) -> None:
+    source = """
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "onnx_guard.h"
+int main(void) {
+    uint32_t length = 0;
+    while (fread(&length, sizeof length, 1, stdin) == 1) {
+        struct failure failure;
+        char *model = malloc(length); /* of no byte more, so that a sanitizer sees what is read beyond it */
+        if (model == NULL || fread(model, 1, length, stdin) != length) return 1;
+        putchar(refuse_foreign(model, length, "model", &failure) ? '1' : '0');
+        free(model);
+    }
+}
+"""
+    whole = [host_cases.foreign_model(text, kind) for kind in ("", "sub-graph")]
+    given = [*whole, *mutations(whole[0], count=400, seed=8), *mutations(whole[1], count=400, seed=9)]
+    given = [content for content in given if content]
+    said = drive(source, given=b"".join(struct.pack("<I", len(content)) + content for content in given))
+    assert (len(said), said[:2]) == (len(given), "10")

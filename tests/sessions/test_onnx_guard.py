@@ -125,3 +125,13 @@ def test_two_graphs_in_one_file_are_refused(tmp_path: Path) -> None:
 def test_what_is_whole_is_let_in(tmp_path: Path) -> None:
     (tmp_path / "step.onnx").write_bytes(model(ADD, constants=(weight(),)).SerializeToString())
     assert open_runtime(tmp_path / "step.onnx").run(None, {"x": np.float32([1, 2])})[0].tolist() == [2, 3]
+
+
+def test_a_field_number_that_two_readers_read_differently_is_refused(tmp_path: Path) -> None:
+    """onnxruntime takes such a field for the one of the lowest 32 bits: here a function."""
+    content = model(ADD, constants=(weight(),)).SerializeToString()
+    key = (25 << 3 | 2) | 1 << 32
+    far = bytes([key >> shift & 127 | 128 for shift in (0, 7, 14, 21)] + [key >> 28, 0])
+    (tmp_path / "step.onnx").write_bytes(content + far)
+    with pytest.raises(ContractError, match="a field number beyond"):
+        open_runtime(tmp_path / "step.onnx")
