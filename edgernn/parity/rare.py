@@ -8,7 +8,7 @@ from the same state, so that nothing accumulates and a row of each call answers 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,12 @@ import numpy as np
 from edgernn.contract import BATCH, TIME, next_name
 from edgernn.parity.reordered import Reordered, parts_as_far
 from edgernn.parity.rollout import random_feed
-from edgernn.parity.shapes import fitting
 from edgernn.sessions.base import Arrays, Session, State
 from edgernn.tolerances import Tolerance
 
 MOST_IDS = 8192  # of a larger vocabulary so many are drawn, the first and the last among them
 _MOST_CALLS, _ROWS = 256, 256
+_MOST_VALUES = 1 << 20  # of an output in one call, compared in float64
 _LARGE = 8.0  # no hidden state of a bounded cell is so large; a cell state may be
 _LEAST = 1e-3  # a tensor smaller than this in every value is as good as zero
 _ONE_ROW = 2  # a single row may be so much further off than all rows of a call together, in relative errors
@@ -76,15 +76,13 @@ def probe(judge: Session, session: Session, *, limit: Tolerance, seed: int) -> R
         limit: what the file promises.
         seed: of states, and of the ids of a vocabulary that is too large.
     """
-    calls = list(_calls(session, seed))
     most = limit.rollout * (_ONE_ROW if limit.forced else 1)
     most = min(most, _HALF) if limit.half else most
-    far, where = _worst(judge, session, calls, relative=limit.forced)
+    far, where, fed = _worst(judge, session, _calls(session, seed), relative=limit.forced)
     if not far <= most and not limit.forced:
-        own, _ = _worst(judge, Reordered(judge, half=limit.half), calls, relative=False)
+        own, _, _ = _worst(judge, Reordered(judge, half=limit.half), _calls(session, seed), relative=False)
         far, where = (most, f"{where}, as far as the reference from itself,") if parts_as_far(own, far) else (far, where)
-    fed = {int(token) for call in calls for token in next(iter(call.inputs.values())).ravel()}
-    return Rare(len(fed), _vocabulary(session), far, most, where)
+    return Rare(fed, _vocabulary(session), far, most, where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +100,11 @@ def _vocabulary(session: Session) -> int:
 def _calls(session: Session, seed: int) -> Iterator[_Call]:
     """Yield every id in blocks, each from every kind of state where that is few calls, else from each in turn."""
     widest = max(session.contract.sizes.values())
-    (most_rows,) = fitting([_ROWS], rows=1, widest=widest)
+    most_rows = max(1, min(_ROWS, _MOST_VALUES // widest))
     rows = session.file_contract.axis_size(BATCH) or min(most_rows, max(1, _vocabulary(session)))
     steps = session.file_contract.axis_size(TIME) or 1
-    blocks = _blocks(_ids(_vocabulary(session), seed), rows * steps)[:_MOST_CALLS]
+    most_ids = max(2, min(MOST_IDS, _MOST_CALLS * rows * steps))
+    blocks = _blocks(_ids(_vocabulary(session), seed, most_ids), rows * steps)
     every = list(itertools.product(_STATES, blocks))
     if len(every) > _MOST_CALLS:
         every = [(kind, block) for kind, block in zip(itertools.cycle(_STATES), blocks, strict=False)]
@@ -118,10 +117,10 @@ def _calls(session: Session, seed: int) -> Iterator[_Call]:
         yield _Call(kind, inputs, state, feed.contexts)
 
 
-def _ids(size: int, seed: int) -> np.ndarray:
-    if size <= MOST_IDS:
+def _ids(size: int, seed: int, most: int) -> np.ndarray:
+    if size <= most:
         return np.arange(size, dtype=np.int64)
-    drawn = np.random.default_rng(seed).choice(size - 2, MOST_IDS - 2, replace=False) + 1
+    drawn = np.random.default_rng(seed).choice(size - 2, most - 2, replace=False) + 1
     return np.sort(np.concatenate([[0, size - 1], drawn])).astype(np.int64)
 
 
@@ -131,10 +130,14 @@ def _blocks(ids: np.ndarray, size: int) -> list[np.ndarray]:
     return list(np.resize(ids, count * size).reshape(count, size))
 
 
-def _worst(judge: Session, session: Session, calls: Sequence[_Call], *, relative: bool) -> tuple[float, str]:
-    """Return how far the furthest row of all calls is, and in words which one; it is infinite where a value is no number."""
-    worst, where = -1.0, ""
+def _worst(judge: Session, session: Session, calls: Iterable[_Call], *, relative: bool) -> tuple[float, str, int]:
+    """Return how far the furthest row of all calls is, in words which one, and how many ids were fed.
+
+    It is infinitely far where a value is no number.
+    """
+    worst, where, fed = -1.0, "", set[int]()
     for call in calls:
+        fed.update(next(iter(call.inputs.values())).ravel().tolist())
         expected, found = (_by_row(one, call) for one in (judge, session))
         for name, wanted in expected.items():
             rowwise = not (relative and call.kind == _BEYOND)
@@ -143,7 +146,7 @@ def _worst(judge: Session, session: Session, calls: Sequence[_Call], *, relative
             if away[row] > worst:
                 ids = next(iter(call.inputs.values()))[row].tolist()
                 worst, where = float(away[row]), f"{name} at id {', '.join(map(str, ids))} from a state {call.kind}"
-    return worst, where
+    return worst, where, len(fed)
 
 
 def _by_row(session: Session, call: _Call) -> dict[str, np.ndarray]:
