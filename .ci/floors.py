@@ -12,7 +12,9 @@ from pathlib import Path
 
 import tomllib
 
-PROJECT = tomllib.loads((Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = tomllib.loads(
+    (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+)["project"]
 
 
 def floors(extras: list[str]) -> dict[str, str]:
@@ -20,7 +22,10 @@ def floors(extras: list[str]) -> dict[str, str]:
     optional = PROJECT["optional-dependencies"]
     named = [optional[extra] for extra in extras or ("images", "train", "export")]
     found: dict[str, str] = {}
-    for requirement in [*([] if extras else PROJECT["dependencies"]), *(line for lines in named for line in lines)]:
+    for requirement in [
+        *([] if extras else PROJECT["dependencies"]),
+        *(line for lines in named for line in lines),
+    ]:
         bound = re.match(r"([\w.-]+)>=([\w.]+)", requirement)
         if bound:
             found.setdefault(bound[1], bound[2])

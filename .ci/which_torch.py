@@ -15,16 +15,28 @@ _CUDA = ("nvidia-", "cuda-", "triton")
 
 def main(requirement: str) -> None:
     """Ask pip and print what it would take."""
-    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--dry-run", "--ignore-installed"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--dry-run",
+        "--ignore-installed",
+    ]
     command += ["--no-deps", "--quiet", "--report", "-", requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"pip finds no {requirement} for this Python: {done.stderr.strip().splitlines()[-1]}")
+        sys.exit(
+            f"pip finds no {requirement} for this Python: {done.stderr.strip().splitlines()[-1]}"
+        )
     (found,) = json.loads(done.stdout)["install"]
     about = found["metadata"]
     brings = [line for line in about.get("requires_dist", []) if line.startswith(_CUDA)]
     if sys.platform.startswith("linux") and brings:
-        print(f"torch {about['version']}, a build with CUDA: {len(brings)} further packages, some gigabytes to download.")
+        print(
+            f"torch {about['version']}, a build with CUDA: {len(brings)} further packages, some gigabytes to download."
+        )
         print(
             "For a CPU build, of 200 MB, tell pip where one lies with PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS: "
             "https://pytorch.org/get-started/locally/ shows the address under CPU."

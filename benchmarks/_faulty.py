@@ -34,8 +34,12 @@ STEPS = 32
 TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n" * 8
 _NAMES = [a + b + c for a in "abcde" for b in "abcdefghijkl" for c in "abcdefghijkl"]
 _MANY_WORDS = "\n".join(_NAMES * 2)  # 720 words, more than the recorded text has
-_MANY_CHARACTERS = "".join(chr(0x4E00 + index) for index in range(300))  # more than 8 bits can number
-_TOO_MANY_CHARACTERS = "".join(chr(0x4E00 + index) for index in range(3000))  # for a run of some hundred steps to meet each
+_MANY_CHARACTERS = "".join(
+    chr(0x4E00 + index) for index in range(300)
+)  # more than 8 bits can number
+_TOO_MANY_CHARACTERS = "".join(
+    chr(0x4E00 + index) for index in range(3000)
+)  # for a run of some hundred steps to meet each
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,11 @@ class Recipe:
 
 def low(*precisions: str) -> dict[str, Any]:
     """Return the options of an export in reduced precision; of untrained weights no text is measured that could lose."""
-    return {"precision": list(precisions), "decoding": True, "options": ReducedOptions(budget=Budget(perplexity=1.0))}
+    return {
+        "precision": list(precisions),
+        "decoding": True,
+        "options": ReducedOptions(budget=Budget(perplexity=1.0)),
+    }
 
 
 RECIPES = {
@@ -101,19 +109,31 @@ RECIPES = {
     "rnn_relu": Recipe({"cell": "rnn_relu"}),
     "wide": Recipe({"cell": "lstm", "layers": 1}, text=_MANY_CHARACTERS),
     "large": Recipe({"cell": "lstm", "layers": 1}, text=_TOO_MANY_CHARACTERS),
-    "large decoding": Recipe({"cell": "lstm", "layers": 1}, text=_TOO_MANY_CHARACTERS, options={"decoding": True}),
+    "large decoding": Recipe(
+        {"cell": "lstm", "layers": 1}, text=_TOO_MANY_CHARACTERS, options={"decoding": True}
+    ),
     "learned": Recipe({"cell": "lstm", "learned_initial_state": True}),
-    "learned release": Recipe({"cell": "lstm", "learned_initial_state": True}, options={"release": True}),
+    "learned release": Recipe(
+        {"cell": "lstm", "learned_initial_state": True}, options={"release": True}
+    ),
     "release": Recipe({"cell": "lstm"}, to=("onnx", "torchscript"), options={"release": True}),
-    "coreml": Recipe({"cell": "lstm"}, to=("coreml",), options={"precision": ["float16", "float32"]}),
+    "coreml": Recipe(
+        {"cell": "lstm"}, to=("coreml",), options={"precision": ["float16", "float32"]}
+    ),
     "int4": Recipe({"cell": "lstm", "hidden": 16}, options=low("int4")),
     "captioner": Recipe({"conditioning": "soft-attention"}, kind="caption"),
-    "captioner release": Recipe({"conditioning": "soft-attention"}, kind="caption", options={"release": True}),
+    "captioner release": Recipe(
+        {"conditioning": "soft-attention"}, kind="caption", options={"release": True}
+    ),
     "captioner coreml": Recipe({"conditioning": "soft-attention"}, to=("coreml",), kind="caption"),
     "decoding": Recipe({"cell": "lstm"}, options={"decoding": True}),
-    "caption decoding": Recipe({"conditioning": "soft-attention"}, kind="caption", options={"decoding": True}),
+    "caption decoding": Recipe(
+        {"conditioning": "soft-attention"}, kind="caption", options={"decoding": True}
+    ),
     "many words": Recipe({"cell": "lstm", "layers": 1}, kind="word", text=_MANY_WORDS),
-    "many words release": Recipe({"cell": "lstm", "layers": 1}, kind="word", text=_MANY_WORDS, options={"release": True}),
+    "many words release": Recipe(
+        {"cell": "lstm", "layers": 1}, kind="word", text=_MANY_WORDS, options={"release": True}
+    ),
     "captioner every-step": Recipe({"conditioning": "every-step"}, kind="caption"),
 }
 
@@ -128,10 +148,16 @@ class Workshop:
 
     def judge(self, fault: Fault) -> Verdict:
         """Apply ``fault`` to a fresh copy of its honest bundle, verify it, and say what came of it."""
-        able = {check.name for check in self.honest_report(fault.honest, fault.artifact).checks if check.status == "passed"}
+        able = {
+            check.name
+            for check in self.honest_report(fault.honest, fault.artifact).checks
+            if check.status == "passed"
+        }
         wanted = [name for name in fault.caught_by if name in able or name == OPENING]
         if fault.caught_by and not wanted:
-            return Verdict("not judged", (), f"verify does not make {' or '.join(fault.caught_by)} of it here")
+            return Verdict(
+                "not judged", (), f"verify does not make {' or '.join(fault.caught_by)} of it here"
+            )
         folder = self.scratch / "faulty"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.honest(fault.honest), folder)
@@ -141,9 +167,17 @@ class Workshop:
         except Exception as error:  # noqa: BLE001 - whatever verify lets through is a finding
             return Verdict("crashed", (), f"{type(error).__name__}: {error}")
         if not found or not found.keys() >= set(wanted):
-            return Verdict("missed", tuple(found), "; ".join(found.values()) or "every check passes")
-        telling = [text for name, text in found.items() if name in (wanted or found) and re.search(fault.says, text)]
-        return Verdict("caught" if telling else "mute", tuple(found), (telling or list(found.values()))[0])
+            return Verdict(
+                "missed", tuple(found), "; ".join(found.values()) or "every check passes"
+            )
+        telling = [
+            text
+            for name, text in found.items()
+            if name in (wanted or found) and re.search(fault.says, text)
+        ]
+        return Verdict(
+            "caught" if telling else "mute", tuple(found), (telling or list(found.values()))[0]
+        )
 
     def _honest(self, name: str) -> Path:
         folder = self.scratch / name
@@ -171,7 +205,9 @@ def verify(folder: Path, artifact: str) -> VerifyReport:
 
 def make_bundle(recipe: Recipe, folder: Path) -> None:
     """Export a seeded model without training; no parameter is zero, so that a lost one shows."""
-    made = caption_checkpoint(**recipe.model) if recipe.kind == "caption" else _text_checkpoint(recipe)
+    made = (
+        caption_checkpoint(**recipe.model) if recipe.kind == "caption" else _text_checkpoint(recipe)
+    )
     export_bundle(made, folder, to=recipe.to, steps=STEPS, **recipe.options)
 
 
@@ -189,7 +225,9 @@ def make_model(tokenizer: Tokenizer, *, seed: int = 3, **options: Any) -> Langua
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-        if model.config.cell == "rnn_relu":  # nothing else bounds its state: a product that stretches grows without end
+        if (
+            model.config.cell == "rnn_relu"
+        ):  # nothing else bounds its state: a product that stretches grows without end
             for layer in range(model.config.layers):
                 recurrent = model.recurrent.get_parameter(f"fused.weight_hh_l{layer}")
                 recurrent.mul_(0.9 / torch.linalg.matrix_norm(recurrent, 2))
@@ -209,7 +247,9 @@ def sign(folder: Path, inner: str) -> None:
     found = digest(folder / inner).model_dump()
 
     def change(manifest: dict[str, Any]) -> None:
-        entries = {artifact["path"]: artifact for artifact in manifest["artifacts"]} | manifest["files"]
+        entries = {artifact["path"]: artifact for artifact in manifest["artifacts"]} | manifest[
+            "files"
+        ]
         entries[inner].update(found)
 
     edit_manifest(folder, change)

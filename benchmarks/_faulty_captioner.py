@@ -35,7 +35,9 @@ def make_captioner(tokenizer: Tokenizer, *, seed: int = 3, **options: Any) -> Ca
     """Return a tiny captioner, no parameter and no batch statistic zero, whose captions differ from picture to picture."""
     sizes = {"embedding": 6, "hidden": 8, "keys": 5, "image_size": SIZE, "length": LENGTH}
     torch.manual_seed(seed)
-    config = CaptionerConfig.model_validate({"vocabulary": tokenizer.vocabulary_size, **sizes, **options})
+    config = CaptionerConfig.model_validate(
+        {"vocabulary": tokenizer.vocabulary_size, **sizes, **options}
+    )
     model = Captioner(config)
     with torch.no_grad():
         for parameter in model.parameters():

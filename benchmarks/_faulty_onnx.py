@@ -54,7 +54,11 @@ def reorder_gates(model: onnx.ModelProto, order: list[int]) -> None:
         for name, halves in ((w, 1), (r, 1), (b, 2)):
             value = weight(model, name)
             parts = [np.split(half, len(order), axis=1) for half in np.split(value, halves, axis=1)]
-            set_weight(model, name, np.concatenate([part[index] for part in parts for index in order], axis=1))
+            set_weight(
+                model,
+                name,
+                np.concatenate([part[index] for part in parts for index in order], axis=1),
+            )
 
 
 def through_input(model: onnx.ModelProto, name: str, *chain: onnx.NodeProto) -> None:

@@ -95,7 +95,11 @@ class Work:
     def seeded(cls, scratch: Path, *, cell: str, hidden: int, vocabulary: int) -> Work:
         """Make a model of two layers with random weights, none of them zero: a bias that gets lost must show."""
         torch.manual_seed(3)
-        model = LanguageModel(LanguageConfig(cell=cell, hidden=hidden, vocabulary=vocabulary)).eval().requires_grad_(False)
+        model = (
+            LanguageModel(LanguageConfig(cell=cell, hidden=hidden, vocabulary=vocabulary))
+            .eval()
+            .requires_grad_(False)
+        )
         for parameter in model.parameters():
             if parameter.ndim == 1:
                 parameter.add_(0.1 * torch.randn_like(parameter))
@@ -117,7 +121,9 @@ class Work:
 
     def examples(self, dtype: torch.dtype = torch.int64) -> tuple[Tensor, ...]:
         """Return example inputs for one step: the tokens, and a state that is not zero."""
-        return torch.ones(1, 1, dtype=dtype), *(torch.rand_like(tensor) - 0.5 for tensor in self.zeros())
+        return torch.ones(1, 1, dtype=dtype), *(
+            torch.rand_like(tensor) - 0.5 for tensor in self.zeros()
+        )
 
     @cached_property
     def onnx(self) -> Path:

@@ -16,14 +16,20 @@ from edgernn.models.checkpoint import Checkpoint
 from edgernn.sessions.base import State
 from edgernn.sessions.opening import open_session
 
-_FIRST_CHARACTER = 0x4E00  # where Unicode has 20,000 letters in a row: as many tokens as a vocabulary here needs
+_FIRST_CHARACTER = (
+    0x4E00  # where Unicode has 20,000 letters in a row: as many tokens as a vocabulary here needs
+)
 _CHECKED_STEPS = 32
-_NEEDS_TEXT = ("smallest",)  # chosen by what a held-out text loses, which random weights have none of
+_NEEDS_TEXT = (
+    "smallest",
+)  # chosen by what a held-out text loses, which random weights have none of
 
 
 def _prepare(work: Work, precision: str) -> Stepper:
     size = work.model.config.vocabulary
-    tokenizer = Tokenizer.build(["".join(chr(_FIRST_CHARACTER + index) for index in range(size))], "char")
+    tokenizer = Tokenizer.build(
+        ["".join(chr(_FIRST_CHARACTER + index) for index in range(size))], "char"
+    )
     bundle = export_bundle(
         Checkpoint(work.model, tokenizer),
         work.scratch / f"edgernn-{precision}",
@@ -45,7 +51,13 @@ def _prepare(work: Work, precision: str) -> Stepper:
 def _peer(precision: str) -> Peer:
     prepare: Callable[[Work], Stepper] = partial(_prepare, precision=precision)
     what = f"edgernn, onnx {precision}, Session.step"
-    return Peer(f"edgernn-{precision}", what, ("onnx", "onnxruntime"), precision == "float32", prepare)
+    return Peer(
+        f"edgernn-{precision}", what, ("onnx", "onnxruntime"), precision == "float32", prepare
+    )
 
 
-PEERS = tuple(_peer(precision) for precision in formats.by_name("onnx").precisions if precision not in _NEEDS_TEXT)
+PEERS = tuple(
+    _peer(precision)
+    for precision in formats.by_name("onnx").precisions
+    if precision not in _NEEDS_TEXT
+)

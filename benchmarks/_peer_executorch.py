@@ -24,7 +24,9 @@ def _prepare(work: Work) -> Stepper:
 
     def step(token: int, state: tuple[Tensor, ...]) -> tuple[np.ndarray, tuple[Tensor, ...]]:
         logits, *after = forward.execute((torch.tensor([[token]]), *state))
-        return logits.numpy(), tuple(tensor.clone() for tensor in after)  # outputs live in memory that the next call plans with
+        return logits.numpy(), tuple(
+            tensor.clone() for tensor in after
+        )  # outputs live in memory that the next call plans with
 
     return Stepper(step, work.zeros(), folder_bytes(folder))
 

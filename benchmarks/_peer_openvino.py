@@ -27,7 +27,9 @@ def _int8(work: Work) -> Stepper:
     import openvino
 
     model = openvino.Core().read_model(work.onnx)
-    return _stepper(nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM), work, name="ov-int8")
+    return _stepper(
+        nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM), work, name="ov-int8"
+    )
 
 
 def _stepper(model: Any, work: Work, *, name: str) -> Stepper:
@@ -37,8 +39,12 @@ def _stepper(model: Any, work: Work, *, name: str) -> Stepper:
     openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
     request = openvino.Core().compile_model(model, "CPU", _OPTIONS).create_infer_request()
 
-    def step(token: int, state: tuple[np.ndarray, ...]) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        logits, *after = request.infer([np.array([[token]], np.int64), *state], share_inputs=True).values()
+    def step(
+        token: int, state: tuple[np.ndarray, ...]
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        logits, *after = request.infer(
+            [np.array([[token]], np.int64), *state], share_inputs=True
+        ).values()
         return logits, tuple(after)
 
     return Stepper(step, tuple(tensor.numpy() for tensor in work.zeros()), folder_bytes(folder))
@@ -46,5 +52,11 @@ def _stepper(model: Any, work: Work, *, name: str) -> Stepper:
 
 PEERS = (
     Peer("openvino", "OpenVINO, float32, static", ("onnx", "openvino"), True, _float32),
-    Peer("openvino-int8", "OpenVINO, nncf.compress_weights int8", ("onnx", "openvino", "nncf"), False, _int8),
+    Peer(
+        "openvino-int8",
+        "OpenVINO, nncf.compress_weights int8",
+        ("onnx", "openvino", "nncf"),
+        False,
+        _int8,
+    ),
 )

@@ -19,11 +19,17 @@ def _stepper(path: Path, work: Work) -> Stepper:
     run = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]).run
     names = work.names
 
-    def step(token: int, state: tuple[np.ndarray, ...]) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        logits, *after = run(None, {"tokens": np.array([[token]], np.int64), **dict(zip(names, state, strict=True))})
+    def step(
+        token: int, state: tuple[np.ndarray, ...]
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        logits, *after = run(
+            None, {"tokens": np.array([[token]], np.int64), **dict(zip(names, state, strict=True))}
+        )
         return logits, tuple(after)
 
-    return Stepper(step, tuple(tensor.numpy() for tensor in work.zeros()), folder_bytes(path.parent))
+    return Stepper(
+        step, tuple(tensor.numpy() for tensor in work.zeros()), folder_bytes(path.parent)
+    )
 
 
 def _int8(work: Work) -> Stepper:
@@ -37,7 +43,25 @@ def _dynamo(work: Work) -> Stepper:
 
 
 PEERS = (
-    Peer("ort", "torch.onnx.export, onnxruntime", ("onnx", "onnxruntime"), True, lambda work: _stepper(work.onnx, work)),
-    Peer("ort-dynamo", "torch.onnx.export(dynamo=True), onnxruntime", ("onnxruntime", "onnxscript"), True, _dynamo),
-    Peer("ort-int8", "the first, quantize_dynamic, onnxruntime", ("onnx", "onnxruntime"), False, _int8),
+    Peer(
+        "ort",
+        "torch.onnx.export, onnxruntime",
+        ("onnx", "onnxruntime"),
+        True,
+        lambda work: _stepper(work.onnx, work),
+    ),
+    Peer(
+        "ort-dynamo",
+        "torch.onnx.export(dynamo=True), onnxruntime",
+        ("onnxruntime", "onnxscript"),
+        True,
+        _dynamo,
+    ),
+    Peer(
+        "ort-int8",
+        "the first, quantize_dynamic, onnxruntime",
+        ("onnx", "onnxruntime"),
+        False,
+        _int8,
+    ),
 )

@@ -40,7 +40,11 @@ class Row:
 def about(peers: Sequence[Peer]) -> str:
     """Return the machine, and the versions of Python and of every package that the peers need."""
     packages = sorted({"numpy", *(package for peer in peers for package in peer.packages)})
-    versions = [f"{package} {version}" for package in packages if (version := version_of(package)) is not None]
+    versions = [
+        f"{package} {version}"
+        for package in packages
+        if (version := version_of(package)) is not None
+    ]
     machine = f"{describe_machine().processor}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
     return f"{_LEGEND}\n{machine}; one thread\n\nPython {platform.python_version()}, {', '.join(versions)}\n"
 
@@ -56,7 +60,10 @@ def section(title: str, rows: Sequence[Row]) -> str:
 
 
 def _measured(row: Row, times: dict[str, float | None]) -> list[str]:
-    ratios = [f"{base / row.step_us:.2f}" if (base := times.get(name)) and row.step_us else _NONE for name in (PLAIN, EAGER)]
+    ratios = [
+        f"{base / row.step_us:.2f}" if (base := times.get(name)) and row.step_us else _NONE
+        for name in (PLAIN, EAGER)
+    ]
     return [
         f"{row.step_us:.{1 if (row.step_us or 0) < 100 else 0}f}",
         *ratios,

@@ -31,7 +31,9 @@ def _eager(mode: Callable[[], Any]) -> Callable[[Work], Stepper]:
 def _traced(name: str, mode: Callable[[], Any]) -> Callable[[Work], Stepper]:
     def prepare(work: Work) -> Stepper:
         folder = work.folder(name)
-        torch.jit.trace(work.plain, work.examples(), check_trace=False).save(str(folder / "model.pt"))
+        torch.jit.trace(work.plain, work.examples(), check_trace=False).save(
+            str(folder / "model.pt")
+        )
         loaded = torch.jit.load(str(folder / "model.pt")).eval()
         return _stepper(loaded, work, mode=mode, size=folder_bytes(folder))
 
@@ -41,6 +43,14 @@ def _traced(name: str, mode: Callable[[], Any]) -> Callable[[Work], Stepper]:
 PEERS = (
     Peer("torch", "torch eager", ("torch",), True, _eager(torch.inference_mode)),
     Peer("torch-own", "torch eager, oneDNN off", ("torch",), True, _eager(plain_kernels)),
-    Peer("torchscript", "TorchScript, traced", ("torch",), True, _traced("ts", torch.inference_mode)),
-    Peer("torchscript-own", "TorchScript, traced, oneDNN off", ("torch",), True, _traced("ts-own", plain_kernels)),
+    Peer(
+        "torchscript", "TorchScript, traced", ("torch",), True, _traced("ts", torch.inference_mode)
+    ),
+    Peer(
+        "torchscript-own",
+        "TorchScript, traced, oneDNN off",
+        ("torch",),
+        True,
+        _traced("ts-own", plain_kernels),
+    ),
 )

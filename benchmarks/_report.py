@@ -53,7 +53,12 @@ raise SystemExit(code)
 def edgernn(*arguments: object) -> Child:
     """Run ``edgernn`` with ``arguments`` in a process of its own; raise if it fails."""
     began = time.perf_counter()
-    command = [sys.executable, "-c", _WRAPPER, json.dumps([str(argument) for argument in arguments])]
+    command = [
+        sys.executable,
+        "-c",
+        _WRAPPER,
+        json.dumps([str(argument) for argument in arguments]),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - began
     if done.returncode:

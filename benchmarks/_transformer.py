@@ -28,12 +28,16 @@ class Block(nn.Module):
         super().__init__()
         self.before_attention, self.before_layers = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
         self.mixed, self.joined = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-        self.layers = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
+        self.layers = nn.Sequential(
+            nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x [B, T, E]`` with what this block adds."""
         batch, time_steps, _ = x.shape
-        parts = self.mixed(self.before_attention(x)).view(batch, time_steps, 3, HEADS, WIDTH // HEADS)
+        parts = self.mixed(self.before_attention(x)).view(
+            batch, time_steps, 3, HEADS, WIDTH // HEADS
+        )
         query, key, value = parts.permute(2, 0, 3, 1, 4)  # [B, heads, T, E / heads]
         seen = nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         x = x + self.joined(seen.transpose(1, 2).reshape(batch, time_steps, WIDTH))
@@ -75,7 +79,9 @@ def rate(iteration: int, iterations: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--iterations", type=int, default=2000)
     chosen = parser.parse_args()
@@ -85,12 +91,16 @@ def main() -> None:
     train, held_out = ids[: int(0.9 * len(ids))], ids[int(0.9 * len(ids)) :]
     torch.manual_seed(0)
     model, random = Transformer(len(alphabet)), np.random.default_rng(0)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK, betas=(0.9, 0.99), weight_decay=DECAY, fused=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=PEAK, betas=(0.9, 0.99), weight_decay=DECAY, fused=True
+    )
     began, course = time.perf_counter(), []
     for iteration in range(chosen.iterations + 1):
         if iteration % EVERY == 0 or iteration == chosen.iterations:
             with torch.no_grad():
-                measured = sum(loss_of(model, held_out, random).item() for _ in range(MEASURED)) / MEASURED
+                measured = (
+                    sum(loss_of(model, held_out, random).item() for _ in range(MEASURED)) / MEASURED
+                )
             course.append([iteration, time.perf_counter() - began, measured])
         if iteration == chosen.iterations:
             break

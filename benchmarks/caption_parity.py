@@ -29,7 +29,9 @@ PICTURES, STEPS, BEAM = 200, 30, 3
 
 def main() -> None:
     if len(sys.argv) != 2:
-        raise SystemExit(f"usage: {sys.argv[0]} CHECKPOINT: a captioner's folder, as edgernn train captions writes it")
+        raise SystemExit(
+            f"usage: {sys.argv[0]} CHECKPOINT: a captioner's folder, as edgernn train captions writes it"
+        )
     checkpoint = edgernn.load(sys.argv[1])
     images = np.stack([draw(scenes.make_scene("test", index)) for index in range(PICTURES)])
     expected = captions(reference(checkpoint), images, checkpoint)
@@ -37,7 +39,17 @@ def main() -> None:
         bundle = export_bundle(checkpoint, Path(scratch) / "bundle")
         found, _ = subjects(bundle, steps=STEPS)
         rows = [row(subject, images, expected, checkpoint) for subject in found]
-    table(("artifact", "precision", "runtime", f"worst absolute difference, {STEPS} steps", "in", "identical captions"), rows)
+    table(
+        (
+            "artifact",
+            "precision",
+            "runtime",
+            f"worst absolute difference, {STEPS} steps",
+            "in",
+            "identical captions",
+        ),
+        rows,
+    )
 
 
 def reference(checkpoint: Checkpoint) -> CaptionSessions:
@@ -46,26 +58,44 @@ def reference(checkpoint: Checkpoint) -> CaptionSessions:
     return CaptionSessions(encode, EagerSession(checkpoint.model))
 
 
-def captions(sessions: CaptionSessions, images: np.ndarray, checkpoint: Checkpoint) -> list[list[int]]:
+def captions(
+    sessions: CaptionSessions, images: np.ndarray, checkpoint: Checkpoint
+) -> list[list[int]]:
     decoding = checkpoint.model.config.decoding(checkpoint.tokenizer)
     greedy = greedy_captions(sessions, images, decoding)
-    return greedy + [list(search_caption(sessions, image[None], decoding, beam=BEAM).tokens) for image in images]
+    return greedy + [
+        list(search_caption(sessions, image[None], decoding, beam=BEAM).tokens) for image in images
+    ]
 
 
-def row(subject: Subject, images: np.ndarray, expected: list[list[int]], checkpoint: Checkpoint) -> tuple[object, ...]:
+def row(
+    subject: Subject, images: np.ndarray, expected: list[list[int]], checkpoint: Checkpoint
+) -> tuple[object, ...]:
     assert subject.judge is not None
     worst = max(
         (
             drift
-            for run in rollouts(subject.judge, subject.session, STEPS, limit=subject.limit, seed=subject.seed)
+            for run in rollouts(
+                subject.judge, subject.session, STEPS, limit=subject.limit, seed=subject.seed
+            )
             for drift in run.drifts
         ),
         key=lambda drift: drift.worst,
     )
-    same = [a == b for a, b in zip(captions(subject.captioner, images, checkpoint), expected, strict=True)]
+    same = [
+        a == b
+        for a, b in zip(captions(subject.captioner, images, checkpoint), expected, strict=True)
+    ]
     greedy, beam = sum(same[:PICTURES]), sum(same[PICTURES:])
     told = f"greedy {greedy}, beam {beam} of {PICTURES}"
-    return subject.artifact.path, subject.artifact.precision, subject.runtime, f"{worst.worst:.1e}", worst.tensor, told
+    return (
+        subject.artifact.path,
+        subject.artifact.precision,
+        subject.runtime,
+        f"{worst.worst:.1e}",
+        worst.tensor,
+        told,
+    )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ PICTURES = 50
 
 def main() -> None:
     if len(sys.argv) != 2:
-        raise SystemExit(f"usage: {sys.argv[0]} BUNDLE: a captioner's bundle, as edgernn export writes it")
+        raise SystemExit(
+            f"usage: {sys.argv[0]} BUNDLE: a captioner's bundle, as edgernn export writes it"
+        )
     bundle = Bundle.open(Path(sys.argv[1]))
     if bundle.manifest.evaluation is None:
         raise SystemExit(f"{sys.argv[1]} carries no held-out pictures; export it without --release")
@@ -46,7 +48,16 @@ def main() -> None:
                 )
             )
     table(
-        ("step file", "precision", "step size", f"{ENCODE} size", "encode", "a word", "caption, greedy", "caption, beam 3"),
+        (
+            "step file",
+            "precision",
+            "step size",
+            f"{ENCODE} size",
+            "encode",
+            "a word",
+            "caption, greedy",
+            "caption, beam 3",
+        ),
         rows,
     )
 

@@ -46,10 +46,26 @@ def main() -> None:
     rows = []
     for conditioning, cell in KINDS:
         with tempfile.TemporaryDirectory() as scratch:
-            rows.append((conditioning, cell, *measure(Path(scratch), conditioning=conditioning, cell=cell, budget=budget)))
+            rows.append(
+                (
+                    conditioning,
+                    cell,
+                    *measure(Path(scratch), conditioning=conditioning, cell=cell, budget=budget),
+                )
+            )
             print(*rows[-1], file=sys.stderr, flush=True)
     headings = ("conditioning", "cell", "parameters", "steps")
-    table((*headings, *(f"{split}: {name}" for split in SPLITS for name in ("exact", "BLEU-4", "CIDEr-D", "pointing"))), rows)
+    table(
+        (
+            *headings,
+            *(
+                f"{split}: {name}"
+                for split in SPLITS
+                for name in ("exact", "BLEU-4", "CIDEr-D", "pointing")
+            ),
+        ),
+        rows,
+    )
 
 
 def measure(folder: Path, *, conditioning: str, cell: str, budget: Budget) -> list[str]:
@@ -62,10 +78,16 @@ def measure(folder: Path, *, conditioning: str, cell: str, budget: Budget) -> li
     cells = [f"{run.parameters:,}", str(run.steps)]
     for split in SPLITS:
         drawn = [scenes.make_scene(split, index) for index in range(scenes.SPLITS[split])]
-        found = [search_caption(sessions, draw(scene)[None], bundle.manifest.decoding) for scene in drawn]
+        found = [
+            search_caption(sessions, draw(scene)[None], bundle.manifest.decoding) for scene in drawn
+        ]
         written = [caption_text(tokenizer, hypothesis.tokens) for hypothesis in found]
         scores = score_captions(written, [scenes.captions(scene) for scene in drawn])
-        cells += [f"{scores['exact_match']:.1%}", f"{scores['bleu_4']:.3f}", f"{scores['cider_d']:.2f}"]
+        cells += [
+            f"{scores['exact_match']:.1%}",
+            f"{scores['bleu_4']:.3f}",
+            f"{scores['cider_d']:.2f}",
+        ]
         cells.append(pointing(drawn, written, found))
     return cells
 

@@ -20,7 +20,11 @@ def main() -> None:
     rows = [
         ("edgernn export, every format", f"{export.seconds:.1f} s", ""),
         ("edgernn verify, every format", f"{verify.seconds:.1f} s", ""),
-        ("edgernn --help, median of 5", f"{start:.2f} s", f"heavy packages imported: {sorted(heavy) or 'none'}"),
+        (
+            "edgernn --help, median of 5",
+            f"{start:.2f} s",
+            f"heavy packages imported: {sorted(heavy) or 'none'}",
+        ),
     ]
     table(("command", "wall time", ""), rows)
 

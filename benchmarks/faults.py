@@ -52,7 +52,11 @@ _MODULES = (
 )
 FAULTS: dict[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
 HONEST_STEPS = 128
-_NOT_CAUGHT = {"missed": "NOT CAUGHT", "mute": "CAUGHT, CAUSE NOT NAMED", "crashed": "VERIFY BROKE OFF"}
+_NOT_CAUGHT = {
+    "missed": "NOT CAUGHT",
+    "mute": "CAUGHT, CAUSE NOT NAMED",
+    "crashed": "VERIFY BROKE OFF",
+}
 
 
 def main() -> None:
@@ -62,17 +66,29 @@ def main() -> None:
         for name, recipe in honest_matrix():
             files, found = false_alarms(recipe, Path(scratch) / "honest")
             exports, alarms = exports + files, alarms + [f"{name}: {line}" for line in found]
-    rows = [(name, ", ".join(v.caught_by) or v.outcome, _cell(v.message)) for name, v in verdicts.items()]
+    rows = [
+        (name, ", ".join(v.caught_by) or v.outcome, _cell(v.message))
+        for name, v in verdicts.items()
+    ]
     table(("fault", "caught by", "message"), rows)
     counts = Counter(verdict.outcome for verdict in verdicts.values())
     judged = len(verdicts) - counts["not judged"]
     for name, verdict in verdicts.items():
         if verdict.outcome in _NOT_CAUGHT:
-            print(f"{_NOT_CAUGHT[verdict.outcome]}: {name} ({FAULTS[name].awaits or verdict.message})")
+            print(
+                f"{_NOT_CAUGHT[verdict.outcome]}: {name} ({FAULTS[name].awaits or verdict.message})"
+            )
     for line in alarms:
         print(f"FALSE ALARM: {line}")
-    print(f"{counts['caught']} of {judged} faults caught, {len(alarms)} false alarms in {exports} honest exports", end="")
-    print(f"; {counts['not judged']} faults could not be judged on this machine" if counts["not judged"] else "")
+    print(
+        f"{counts['caught']} of {judged} faults caught, {len(alarms)} false alarms in {exports} honest exports",
+        end="",
+    )
+    print(
+        f"; {counts['not judged']} faults could not be judged on this machine"
+        if counts["not judged"]
+        else ""
+    )
     raise SystemExit(1 if alarms or any(counts[outcome] for outcome in _NOT_CAUGHT) else 0)
 
 
@@ -90,42 +106,79 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
                 kind = kinds[place % len(kinds)]
                 place += 1
                 model = {"cell": cell, "layers": layers, "hidden": hidden}
-                yield f"{cell} {layers}x{hidden} {kind}", Recipe(model, to=("onnx", "torchscript"), kind=kind)
+                yield (
+                    f"{cell} {layers}x{hidden} {kind}",
+                    Recipe(model, to=("onnx", "torchscript"), kind=kind),
+                )
     for cell in CELL_STATES:
         for hidden in (16, 33, 128):
             model = {"cell": cell, "layers": 2, "hidden": hidden}
             yield f"{cell} {hidden} reduced", Recipe(model, options=low("float16", "int8", "int4"))
         yield (
             f"{cell} coreml reduced",
-            Recipe({"cell": cell, "layers": 2, "hidden": 16}, to=("coreml",), options=low("int8", "int4", "palettized4")),
+            Recipe(
+                {"cell": cell, "layers": 2, "hidden": 16},
+                to=("coreml",),
+                options=low("int8", "int4", "palettized4"),
+            ),
         )
     for cell in CELL_STATES:
         both = {"precision": ["float16", "float32"]}
-        yield f"{cell} coreml", Recipe({"cell": cell, "layers": 2, "hidden": 16}, to=("coreml",), options=both)
+        yield (
+            f"{cell} coreml",
+            Recipe({"cell": cell, "layers": 2, "hidden": 16}, to=("coreml",), options=both),
+        )
     for conditioning in CONDITIONINGS:
         for cell in ("lstm", "gru"):
             model = {"conditioning": conditioning, "cell": cell, "layers": 1 + (cell == "gru")}
-            yield f"captioner {conditioning} {cell}", Recipe(model, to=("onnx", "torchscript", "coreml"), kind="caption")
-    yield "captioner reduced", Recipe({"conditioning": "soft-attention"}, kind="caption", options=low("int8", "int4"))
+            yield (
+                f"captioner {conditioning} {cell}",
+                Recipe(model, to=("onnx", "torchscript", "coreml"), kind="caption"),
+            )
+    yield (
+        "captioner reduced",
+        Recipe({"conditioning": "soft-attention"}, kind="caption", options=low("int8", "int4")),
+    )
     for cell in CELL_STATES:
         both = ("onnx", "torchscript")
         for hidden in (1, 7, 65):
-            yield f"{cell} {hidden} odd", Recipe({"cell": cell, "layers": 1 + hidden % 2, "hidden": hidden}, to=both)
+            yield (
+                f"{cell} {hidden} odd",
+                Recipe({"cell": cell, "layers": 1 + hidden % 2, "hidden": hidden}, to=both),
+            )
         yield f"{cell} learned", Recipe({"cell": cell, "learned_initial_state": True}, to=both)
         yield f"{cell} tied", Recipe({"cell": cell, "tied": True}, to=both)
-        yield f"{cell} decoding", Recipe({"cell": cell}, options={"decoding": True, "precision": "float32"})
+        yield (
+            f"{cell} decoding",
+            Recipe({"cell": cell}, options={"decoding": True, "precision": "float32"}),
+        )
     yield "rnn 257", Recipe({"cell": "rnn", "layers": 2, "hidden": 257}, to=("onnx", "torchscript"))
     yield "one token", Recipe({"cell": "gru"}, to=("onnx", "torchscript"), text="a" * 99)
-    yield from [(name, RECIPES[name]) for name in ("decoding", "caption decoding", "many words", "many words release")]
+    yield from [
+        (name, RECIPES[name])
+        for name in ("decoding", "caption decoding", "many words", "many words release")
+    ]
     tied = Recipe({"cell": "gru", "tied": True}, to=("onnx", "torchscript"))
-    yield from [("tied", tied), ("learned", RECIPES["learned"]), ("release", RECIPES["release"]), ("wide", RECIPES["wide"])]
+    yield from [
+        ("tied", tied),
+        ("learned", RECIPES["learned"]),
+        ("release", RECIPES["release"]),
+        ("wide", RECIPES["wide"]),
+    ]
 
 
-def false_alarms(recipe: Recipe, folder: Path, *, steps: int = HONEST_STEPS) -> tuple[int, list[str]]:
+def false_alarms(
+    recipe: Recipe, folder: Path, *, steps: int = HONEST_STEPS
+) -> tuple[int, list[str]]:
     """Export and verify; return how many files there were, and what verify wrongly said against each."""
     make_bundle(recipe, folder)
     report = verify_bundle(folder, steps=steps)
-    failed = [(entry.path, check) for entry in report.artifacts for check in entry.checks if check.status == "failed"]
+    failed = [
+        (entry.path, check)
+        for entry in report.artifacts
+        for check in entry.checks
+        if check.status == "failed"
+    ]
     return len(report.artifacts), [f"{path} {check.name}: {check.detail}" for path, check in failed]
 
 

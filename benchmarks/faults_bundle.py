@@ -19,7 +19,12 @@ from edgernn.models import checkpoint
 from edgernn.parity import golden
 from edgernn.sessions.eager import EagerSession
 
-_ONNX, _GOLDEN, _TOKENIZER, _FIRST = "onnx/step.onnx", "golden.safetensors", "tokenizer.json", "initial_state.safetensors"
+_ONNX, _GOLDEN, _TOKENIZER, _FIRST = (
+    "onnx/step.onnx",
+    "golden.safetensors",
+    "tokenizer.json",
+    "initial_state.safetensors",
+)
 _SAMPLE = "evaluation/held_out.safetensors"
 Arrays = dict[str, np.ndarray]
 
@@ -31,7 +36,9 @@ def _on_manifest(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], N
 def _on_arrays(inner: str, change: Callable[[Arrays], Arrays]) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
         arrays = change(safetensors.numpy.load_file(folder / inner))
-        safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / inner)
+        safetensors.numpy.save_file(
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / inner
+        )
         sign(folder, inner)
 
     return apply
@@ -93,7 +100,9 @@ def _one_token_more(vocabulary: dict[str, int]) -> None:
 
 def _golden_of_another(folder: Path) -> None:
     model = make_model(Tokenizer.load(folder / _TOKENIZER), seed=99)
-    golden.record(EagerSession(model, FileContract(contract=model.config.contract())), folder / _GOLDEN)
+    golden.record(
+        EagerSession(model, FileContract(contract=model.config.contract())), folder / _GOLDEN
+    )
     sign(folder, _GOLDEN)
 
 
@@ -129,9 +138,19 @@ _OPENING = (OPENING,)
 _OTHER_CONTRACT = "the reference .* has another contract"
 FAULTS = (
     Fault(
-        "contract of another hidden size", "two exports mixed", _on_manifest(_another_hidden_size), _OPENING, _OTHER_CONTRACT
+        "contract of another hidden size",
+        "two exports mixed",
+        _on_manifest(_another_hidden_size),
+        _OPENING,
+        _OTHER_CONTRACT,
     ),
-    Fault("contract of another cell", "an LSTM driven as a GRU", _on_manifest(_another_cell), _OPENING, _OTHER_CONTRACT),
+    Fault(
+        "contract of another cell",
+        "an LSTM driven as a GRU",
+        _on_manifest(_another_cell),
+        _OPENING,
+        _OTHER_CONTRACT,
+    ),
     Fault(
         "contract of another hidden size, no reference",
         "two exports mixed in a release",
@@ -154,12 +173,30 @@ FAULTS = (
         _OPENING,
         "decoding.start has the id 10000, the vocabulary has 34 ids",
     ),
-    Fault("stale digest", "model replaced, nobody could tell (livekit/agents#3267)", _stale_digest, _OPENING, "SHA-256"),
-    Fault("file cut off", "an upload broken off", _cut_off, _OPENING, "onnx/step.onnx has .* bytes, the manifest says"),
     Fault(
-        "file cut off before it was signed", "the same, inside the build", _cut_off_and_signed, ("contract",), "cannot|can open"
+        "stale digest",
+        "model replaced, nobody could tell (livekit/agents#3267)",
+        _stale_digest,
+        _OPENING,
+        "SHA-256",
     ),
-    Fault("artifact missing", "an incomplete copy", _missing, _OPENING, "onnx/step.onnx is missing"),
+    Fault(
+        "file cut off",
+        "an upload broken off",
+        _cut_off,
+        _OPENING,
+        "onnx/step.onnx has .* bytes, the manifest says",
+    ),
+    Fault(
+        "file cut off before it was signed",
+        "the same, inside the build",
+        _cut_off_and_signed,
+        ("contract",),
+        "cannot|can open",
+    ),
+    Fault(
+        "artifact missing", "an incomplete copy", _missing, _OPENING, "onnx/step.onnx is missing"
+    ),
     Fault(
         "tokenizer permuted",
         "vocabulary built again in another order (textgenrnn#31)",
@@ -189,15 +226,29 @@ FAULTS = (
         _OPENING,
         "the tokenizer has 999 tokens, or ids beyond them; the contract's vocabulary has 34",
     ),
-    Fault("golden run of another model", "recorded before the last training", _golden_of_another, ("golden",), "worst"),
+    Fault(
+        "golden run of another model",
+        "recorded before the last training",
+        _golden_of_another,
+        ("golden",),
+        "worst",
+    ),
     Fault(
         "golden run with a NaN",
         "recorded on a broken machine",
-        _on_arrays(_GOLDEN, lambda arrays: {**arrays, "logits": np.full_like(arrays["logits"], np.nan)}),
+        _on_arrays(
+            _GOLDEN, lambda arrays: {**arrays, "logits": np.full_like(arrays["logits"], np.nan)}
+        ),
         ("golden",),
         "worst logits inf",
     ),
-    Fault("reference of another model", "weights of a later epoch", _reference_of_another, ("rollout",), "worst logits"),
+    Fault(
+        "reference of another model",
+        "weights of a later epoch",
+        _reference_of_another,
+        ("rollout",),
+        "worst logits",
+    ),
     Fault(
         "learned first state lost",
         "zeros where the model learned a start",

@@ -66,14 +66,18 @@ def _rows_rolled(name: str) -> Change:
 def _regions_reversed(model: onnx.ModelProto) -> None:
     for name, value in (("start", -1), ("end", _END.min), ("axis", 1), ("by", -1)):
         add_weight(model, name, np.int64([value]))
-    through_output(model, "features", node("Slice", ["features_raw", "start", "end", "axis", "by"], "features"))
+    through_output(
+        model, "features", node("Slice", ["features_raw", "start", "end", "axis", "by"], "features")
+    )
 
 
 def _baked_keys(model: onnx.ModelProto) -> None:
     """Give the keys of one picture, whatever the picture."""
     output = next(value for value in model.graph.output if value.name == "feature_keys")
     _, regions, width = (dim.dim_value for dim in output.type.tensor_type.shape.dim)
-    add_weight(model, "baked", np.random.default_rng(0).normal(size=(1, regions, width)).astype(np.float32))
+    add_weight(
+        model, "baked", np.random.default_rng(0).normal(size=(1, regions, width)).astype(np.float32)
+    )
     add_weight(model, "nothing", np.float32(0))
     through_output(
         model,
@@ -93,16 +97,24 @@ def _energies(model: onnx.ModelProto) -> None:
     through_output(model, "attention", node("Log", ["attention_raw"], "attention"))
 
 
-def _exported_again(inner: str, change: Callable[[Captioner], None], *, seed: int = 3) -> Callable[[Path], None]:
+def _exported_again(
+    inner: str, change: Callable[[Captioner], None], *, seed: int = 3
+) -> Callable[[Path], None]:
     """Replace a file by an honest export of another model: ``change`` of the same, or one of another seed."""
 
     def apply(folder: Path) -> None:
-        manifest = parse_manifest((folder / "manifest.json").read_text(encoding="utf-8"), source=folder.name)
-        options = {name: value for name, value in manifest.provenance.model.items() if name != "vocabulary"}
+        manifest = parse_manifest(
+            (folder / "manifest.json").read_text(encoding="utf-8"), source=folder.name
+        )
+        options = {
+            name: value for name, value in manifest.provenance.model.items() if name != "vocabulary"
+        }
         model = make_captioner(Tokenizer.load(folder / "tokenizer.json"), seed=seed, **options)
         change(model)
         graph: Any = "encode" if inner == ENCODE else "step"
-        OnnxExporter().export(model, folder / inner, precision="float32", decoding=manifest.decoding, graph=graph)
+        OnnxExporter().export(
+            model, folder / inner, precision="float32", decoding=manifest.decoding, graph=graph
+        )
         sign(folder, inner)
 
     return apply
@@ -125,7 +137,9 @@ def _word_left_out(model: Captioner) -> None:
 def _on_arrays(inner: str, change: Callable[[Arrays], Arrays]) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
         arrays = change(safetensors.numpy.load_file(folder / inner))
-        safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / inner)
+        safetensors.numpy.save_file(
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / inner
+        )
         sign(folder, inner)
 
     return apply
@@ -133,7 +147,9 @@ def _on_arrays(inner: str, change: Callable[[Arrays], Arrays]) -> Callable[[Path
 
 def _encode_left_out(folder: Path) -> None:
     def change(manifest: dict[str, Any]) -> None:
-        manifest["artifacts"] = [artifact for artifact in manifest["artifacts"] if artifact["path"] != ENCODE]
+        manifest["artifacts"] = [
+            artifact for artifact in manifest["artifacts"] if artifact["path"] != ENCODE
+        ]
 
     edit_manifest(folder, change)
     (folder / ENCODE).unlink()
@@ -143,11 +159,17 @@ def _zeros_said(folder: Path) -> None:
     edit_manifest(folder, lambda manifest: manifest["contract"].update(initial_state="zeros"))
 
 
-def _encode(name: str, imitates: str, change: Change, says: str, *, honest: str = "captioner") -> Fault:
-    return Fault(name, imitates, on_onnx(change, ENCODE), _BOTH, says, honest=honest, artifact=ENCODE)
+def _encode(
+    name: str, imitates: str, change: Change, says: str, *, honest: str = "captioner"
+) -> Fault:
+    return Fault(
+        name, imitates, on_onnx(change, ENCODE), _BOTH, says, honest=honest, artifact=ENCODE
+    )
 
 
-def _step(name: str, imitates: str, change: Change, says: str = _SAID, *, honest: str = "captioner") -> Fault:
+def _step(
+    name: str, imitates: str, change: Change, says: str = _SAID, *, honest: str = "captioner"
+) -> Fault:
     return Fault(name, imitates, on_onnx(change, STEP), _BOTH, says, honest=honest, artifact=STEP)
 
 
@@ -165,15 +187,46 @@ def _halves(
 
 _another_encode = _exported_again(ENCODE, _nothing, seed=5)
 FAULTS = (
-    _encode("h and c of encode swapped", "outputs bound by position", _first_states_swapped, "worst [hc] "),
+    _encode(
+        "h and c of encode swapped",
+        "outputs bound by position",
+        _first_states_swapped,
+        "worst [hc] ",
+    ),
     _encode("first state of zeros", "encode's states never fed", _output_times("h", 0), "worst h "),
-    _encode("regions in another order", "a grid flattened from the other end", _regions_reversed, "worst features "),
-    _encode("attention keys of another picture", "a constant baked in by tracing", _baked_keys, "worst feature_keys "),
-    _encode("gates of encode doubled", "added twice", _output_times("image_gates", 2), "worst image_gates ", honest=_GATED),
+    _encode(
+        "regions in another order",
+        "a grid flattened from the other end",
+        _regions_reversed,
+        "worst features ",
+    ),
+    _encode(
+        "attention keys of another picture",
+        "a constant baked in by tracing",
+        _baked_keys,
+        "worst feature_keys ",
+    ),
+    _encode(
+        "gates of encode doubled",
+        "added twice",
+        _output_times("image_gates", 2),
+        "worst image_gates ",
+        honest=_GATED,
+    ),
     _step("features of zeros", "a context never fed", _times("features", 0)),
     _step("attention keys of zeros", "a context never fed", _times("feature_keys", 0)),
-    _step("a step that ignores image_gates", "an input left unconnected", _times("image_gates", 0), honest=_GATED),
-    _step("energies in place of attention", "a map that does not sum to 1", _energies, "worst attention"),
+    _step(
+        "a step that ignores image_gates",
+        "an input left unconnected",
+        _times("image_gates", 0),
+        honest=_GATED,
+    ),
+    _step(
+        "energies in place of attention",
+        "a map that does not sum to 1",
+        _energies,
+        "worst attention",
+    ),
     _halves(
         "contexts of another row",
         "one user's picture in another's caption",
@@ -181,8 +234,21 @@ FAULTS = (
         ("rollout", "invariance"),
         "BROKEN: .*rows",
     ),
-    _halves("attention deaf to the word", "an input optimised away", _exported_again(STEP, _word_left_out), _BOTH, _SAID),
-    _halves("encode of another training", "two exports mixed", _another_encode, _BOTH, _SEEN, artifact=ENCODE),
+    _halves(
+        "attention deaf to the word",
+        "an input optimised away",
+        _exported_again(STEP, _word_left_out),
+        _BOTH,
+        _SAID,
+    ),
+    _halves(
+        "encode of another training",
+        "two exports mixed",
+        _another_encode,
+        _BOTH,
+        _SEEN,
+        artifact=ENCODE,
+    ),
     _halves(
         "encode of another training beside a right step",
         "the same, seen in the captions",
@@ -198,7 +264,13 @@ FAULTS = (
         _SEEN,
         artifact=ENCODE,
     ),
-    _halves("encode file left out", "an incomplete bundle", _encode_left_out, ("text", "greedy"), "has no encode file of onnx"),
+    _halves(
+        "encode file left out",
+        "an incomplete bundle",
+        _encode_left_out,
+        ("text", "greedy"),
+        "has no encode file of onnx",
+    ),
     _halves(
         "first state said to be zeros",
         "a contract written by hand",

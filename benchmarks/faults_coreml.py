@@ -19,7 +19,11 @@ from edgernn.bundle import Bundle
 from edgernn.models import checkpoint
 from edgernn.models.language import LanguageModel
 
-HALF, EXPLICIT, KEPT = "coreml/step.mlpackage", "coreml/step-float32.mlpackage", "coreml/step_mlstate.mlpackage"
+HALF, EXPLICIT, KEPT = (
+    "coreml/step.mlpackage",
+    "coreml/step-float32.mlpackage",
+    "coreml/step_mlstate.mlpackage",
+)
 
 
 def _on_program(inner: str, change: Callable[[Any], None]) -> Callable[[Path], None]:
@@ -39,7 +43,9 @@ def _on_program(inner: str, change: Callable[[Any], None]) -> Callable[[Path], N
     return apply
 
 
-def _reconverted(inner: str, precision: str, change: Callable[[LanguageModel], None]) -> Callable[[Path], None]:
+def _reconverted(
+    inner: str, precision: str, change: Callable[[LanguageModel], None]
+) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
         from edgernn.export.to_coreml import CoreMLExporter
 
@@ -48,7 +54,9 @@ def _reconverted(inner: str, precision: str, change: Callable[[LanguageModel], N
         with torch.no_grad():
             change(model)
         with contextlib.redirect_stderr(io.StringIO()):
-            CoreMLExporter().export(model, folder / inner, precision=precision, decoding=bundle.manifest.decoding)
+            CoreMLExporter().export(
+                model, folder / inner, precision=precision, decoding=bundle.manifest.decoding
+            )
         sign(folder, inner)
 
     return apply
@@ -117,17 +125,43 @@ def _metadata_missing(folder: Path) -> None:
     sign(folder, EXPLICIT)
 
 
-def _fault(name: str, imitates: str, apply: Callable[[Path], None], artifact: str, says: str, *checks: str) -> Fault:
-    return Fault(name, imitates, apply, checks or ("rollout", "golden"), says, honest="coreml", artifact=artifact)
+def _fault(
+    name: str, imitates: str, apply: Callable[[Path], None], artifact: str, says: str, *checks: str
+) -> Fault:
+    return Fault(
+        name,
+        imitates,
+        apply,
+        checks or ("rollout", "golden"),
+        says,
+        honest="coreml",
+        artifact=artifact,
+    )
 
 
 _STATE = r"worst [hc]_next"
 FAULTS = (
     _fault(
-        "Core ML state never written", "the buffer's assignment lost", _on_program(KEPT, _write_missing), KEPT, "worst c_next|c"
+        "Core ML state never written",
+        "the buffer's assignment lost",
+        _on_program(KEPT, _write_missing),
+        KEPT,
+        "worst c_next|c",
     ),
-    _fault("Core ML states written crosswise", "h into c, c into h", _on_program(KEPT, _writes_swapped), KEPT, _STATE),
-    _fault("Core ML h and c swapped", "outputs bound by position", _on_program(EXPLICIT, _outputs_swapped), EXPLICIT, _STATE),
+    _fault(
+        "Core ML states written crosswise",
+        "h into c, c into h",
+        _on_program(KEPT, _writes_swapped),
+        KEPT,
+        _STATE,
+    ),
+    _fault(
+        "Core ML h and c swapped",
+        "outputs bound by position",
+        _on_program(EXPLICIT, _outputs_swapped),
+        EXPLICIT,
+        _STATE,
+    ),
     _fault(
         "Core ML gates permuted",
         "weights in another framework's order",
@@ -158,9 +192,19 @@ FAULTS = (
         r"worst \w+",
     ),
     _fault(
-        "Core ML output renamed", "the converter's own names", _output_renamed, EXPLICIT, "outputs are .*cell_out", "contract"
+        "Core ML output renamed",
+        "the converter's own names",
+        _output_renamed,
+        EXPLICIT,
+        "outputs are .*cell_out",
+        "contract",
     ),
     _fault(
-        "Core ML metadata missing", "saved again by a tool", _metadata_missing, EXPLICIT, "no contract in its meta", "contract"
+        "Core ML metadata missing",
+        "saved again by a tool",
+        _metadata_missing,
+        EXPLICIT,
+        "no contract in its meta",
+        "contract",
     ),
 )

@@ -32,7 +32,9 @@ def _in_another_base(model: onnx.ModelProto) -> None:
 
 
 def _as_probabilities(model: onnx.ModelProto) -> None:
-    through_output(model, "log_probabilities", node("Exp", ["log_probabilities_raw"], "log_probabilities"))
+    through_output(
+        model, "log_probabilities", node("Exp", ["log_probabilities_raw"], "log_probabilities")
+    )
 
 
 def _not_advanced(name: str) -> Change:
@@ -92,43 +94,120 @@ def _cut(name: str) -> Change:
 
 _ONE = np.float64(1)
 _LEAST = {"least": np.float64(0.5)}
-_RAISED = through("temperature", node("Max", ["temperature", "least"], "temperature_used"), weights=_LEAST)
-_CLIPPED = through("top_k", node("Min", ["top_k", "most"], "top_k_used"), weights={"most": np.int64(20)})
-_SHORT = through("length", node("Min", ["length", "longest"], "length_used"), weights={"longest": np.int64(100)})
-_BOUNDED = through("uniforms", node("Min", ["uniforms", "bound"], "uniforms_used"), weights={"bound": np.float64(0.95)})
-_FLOORED = through("uniforms", node("Max", ["uniforms", "bound"], "uniforms_used"), weights={"bound": np.float64(0.2)})
-_NARROW = through("beam", node("Min", ["beam", "widest"], "beam_used"), weights={"widest": np.int64(3)})
+_RAISED = through(
+    "temperature", node("Max", ["temperature", "least"], "temperature_used"), weights=_LEAST
+)
+_CLIPPED = through(
+    "top_k", node("Min", ["top_k", "most"], "top_k_used"), weights={"most": np.int64(20)}
+)
+_SHORT = through(
+    "length", node("Min", ["length", "longest"], "length_used"), weights={"longest": np.int64(100)}
+)
+_BOUNDED = through(
+    "uniforms",
+    node("Min", ["uniforms", "bound"], "uniforms_used"),
+    weights={"bound": np.float64(0.95)},
+)
+_FLOORED = through(
+    "uniforms",
+    node("Max", ["uniforms", "bound"], "uniforms_used"),
+    weights={"bound": np.float64(0.2)},
+)
+_NARROW = through(
+    "beam", node("Min", ["beam", "widest"], "beam_used"), weights={"widest": np.int64(3)}
+)
 
 
-def _fault(name: str, imitates: str, change: Change, says: str, *, artifact: str = GENERATE) -> Fault:
+def _fault(
+    name: str, imitates: str, change: Change, says: str, *, artifact: str = GENERATE
+) -> Fault:
     honest = "decoding" if artifact == GENERATE else "caption decoding"
-    return Fault(name, imitates, on_onnx(change, artifact), _DECODING, says, honest=honest, artifact=artifact)
+    return Fault(
+        name, imitates, on_onnx(change, artifact), _DECODING, says, honest=honest, artifact=artifact
+    )
 
 
 FAULTS = (
-    _fault("log-probabilities 5 % off", "a scale left in", _scaled("log_probabilities", 1.05), "log_probabilities is"),
-    _fault("log-probabilities shifted", "a constant added", _shifted("log_probabilities", 0.05), "log_probabilities is"),
-    _fault("log-probabilities to base 2", "bits for nats", _in_another_base, "log_probabilities is"),
-    _fault("probabilities for log-probabilities", "softmax for log-softmax", _as_probabilities, "log_probabilities is"),
-    _fault("a text's last log-probability lost", "off by one", _cut("log_probabilities"), "log_probabilities has shape"),
+    _fault(
+        "log-probabilities 5 % off",
+        "a scale left in",
+        _scaled("log_probabilities", 1.05),
+        "log_probabilities is",
+    ),
+    _fault(
+        "log-probabilities shifted",
+        "a constant added",
+        _shifted("log_probabilities", 0.05),
+        "log_probabilities is",
+    ),
+    _fault(
+        "log-probabilities to base 2", "bits for nats", _in_another_base, "log_probabilities is"
+    ),
+    _fault(
+        "probabilities for log-probabilities",
+        "softmax for log-softmax",
+        _as_probabilities,
+        "log_probabilities is",
+    ),
+    _fault(
+        "a text's last log-probability lost",
+        "off by one",
+        _cut("log_probabilities"),
+        "log_probabilities has shape",
+    ),
     _fault("a text's last token lost", "off by one", _cut("tokens"), "token "),
     _fault("h after a text 1 % off", "a scale of one state", _scaled("h_next", 1.01), "h_next is"),
     _fault("c after a text 1 % off", "a scale of one state", _scaled("c_next", 1.01), "c_next is"),
-    _fault("h after a text is the one before", "a state not carried out", _not_advanced("h"), "h_next is"),
-    _fault("c after a text is the one before", "a state not carried out", _not_advanced("c"), "c_next is"),
-    _fault("states after a text swapped", "outputs bound by position", _states_swapped, "[hc]_next is"),
-    _fault("temperature baked in", "a default for an input", _replaced("temperature", np.float64(0.8)), "token "),
+    _fault(
+        "h after a text is the one before",
+        "a state not carried out",
+        _not_advanced("h"),
+        "h_next is",
+    ),
+    _fault(
+        "c after a text is the one before",
+        "a state not carried out",
+        _not_advanced("c"),
+        "c_next is",
+    ),
+    _fault(
+        "states after a text swapped", "outputs bound by position", _states_swapped, "[hc]_next is"
+    ),
+    _fault(
+        "temperature baked in",
+        "a default for an input",
+        _replaced("temperature", np.float64(0.8)),
+        "token ",
+    ),
     _fault("temperature never below a half", "a guard against 0", _RAISED, "token "),
     _fault("top-k not read", "a default for an input", _replaced("top_k", np.int64(0)), "token "),
     _fault("top-k at most 20", "a buffer's size", _CLIPPED, "token "),
     _fault("top-p not read", "a default for an input", _replaced("top_p", _ONE), "token "),
-    _fault("length baked in", "a default for an input", _replaced("length", np.int64(12)), "token "),
+    _fault(
+        "length baked in", "a default for an input", _replaced("length", np.int64(12)), "token "
+    ),
     _fault("texts end after 100 tokens", "a buffer's size", _SHORT, "token "),
-    _fault("stop tokens not read", "a default for an input", _replaced("stop", np.zeros(0, np.int64)), "token "),
+    _fault(
+        "stop tokens not read",
+        "a default for an input",
+        _replaced("stop", np.zeros(0, np.int64)),
+        "token ",
+    ),
     _fault("uniform numbers near 1 cut", "a guard at the wrong place", _BOUNDED, "token "),
     _fault("uniform numbers near 0 cut", "a guard at the wrong place", _FLOORED, "token "),
-    _fault("first state of a text ignored", "zeros baked in", _replaced("h", np.zeros((2, 1, 8), np.float32)), "is"),
-    _fault("score of a caption 5 % off", "another normalisation", _scaled("score", 1.05), "score is", artifact=CAPTION),
+    _fault(
+        "first state of a text ignored",
+        "zeros baked in",
+        _replaced("h", np.zeros((2, 1, 8), np.float32)),
+        "is",
+    ),
+    _fault(
+        "score of a caption 5 % off",
+        "another normalisation",
+        _scaled("score", 1.05),
+        "score is",
+        artifact=CAPTION,
+    ),
     _fault(
         "log-probability of a caption shifted",
         "the stop left out",
@@ -136,12 +215,34 @@ FAULTS = (
         "log_probability is",
         artifact=CAPTION,
     ),
-    _fault("attention of a caption 5 % off", "not normalised", _scaled("attention", 1.05), "attention is", artifact=CAPTION),
-    _fault("attention of a caption cut", "off by one", _cut("attention"), "attention has shape", artifact=CAPTION),
     _fault(
-        "beams not read", "greedy sold as a search", _replaced("beam", np.int64(1)), "token |score|attention", artifact=CAPTION
+        "attention of a caption 5 % off",
+        "not normalised",
+        _scaled("attention", 1.05),
+        "attention is",
+        artifact=CAPTION,
     ),
-    _fault("at most three beams", "a buffer's size", _NARROW, "token |score|attention", artifact=CAPTION),
+    _fault(
+        "attention of a caption cut",
+        "off by one",
+        _cut("attention"),
+        "attention has shape",
+        artifact=CAPTION,
+    ),
+    _fault(
+        "beams not read",
+        "greedy sold as a search",
+        _replaced("beam", np.int64(1)),
+        "token |score|attention",
+        artifact=CAPTION,
+    ),
+    _fault(
+        "at most three beams",
+        "a buffer's size",
+        _NARROW,
+        "token |score|attention",
+        artifact=CAPTION,
+    ),
     _fault(
         "length of a caption baked in",
         "a default for an input",

@@ -46,17 +46,27 @@ def _scaled(folder: Path, inner: str, factor: float) -> None:
     model = onnx.load(folder / inner)
     for tensor in model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(factor), tensor.name))
+            tensor.CopyFrom(
+                numpy_helper.from_array(
+                    numpy_helper.to_array(tensor) * np.float32(factor), tensor.name
+                )
+            )
     onnx.save(model, folder / inner)
 
 
-def _called(precision: str, *, inner: str = _ONNX, factor: float = 1.03, claim: bool = False) -> Change:
+def _called(
+    precision: str, *, inner: str = _ONNX, factor: float = 1.03, claim: bool = False
+) -> Change:
     """Call a float32 file another precision, its weights 3 % too large; ``claim``: list its weights as integers, too."""
 
     def change(folder: Path, entries: dict[str, Entry]) -> None:
         _scaled(folder, inner, factor)
         entry = entries[inner]
-        weights = [{**weight, "dtype": precision, "block_size": 32} for weight in entry["weights"]] if claim else []
+        weights = (
+            [{**weight, "dtype": precision, "block_size": 32} for weight in entry["weights"]]
+            if claim
+            else []
+        )
         entry.update(precision=precision, weights=weights)
 
     return change
@@ -87,7 +97,12 @@ def _of_the_float_file(folder: Path, entries: dict[str, Entry]) -> None:
 
 
 def _graphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
-    inner = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    inner = [
+        attribute.g
+        for node in graph.node
+        for attribute in node.attribute
+        if attribute.HasField("g")
+    ]
     return [graph, *(found for own in inner for found in _graphs(own))]
 
 
@@ -104,7 +119,13 @@ class _InHalves(Step):
 
 def _loss(inner: str, **fields: Any) -> Change:
     def change(folder: Path, entries: dict[str, Entry]) -> None:
-        loss = {"tokens": 90, "reference_perplexity": 4.0, "perplexity": 4.0, "mean_kl": 0.0, "top1": 1.0}
+        loss = {
+            "tokens": 90,
+            "reference_perplexity": 4.0,
+            "perplexity": 4.0,
+            "mean_kl": 0.0,
+            "top1": 1.0,
+        }
         entries[inner]["loss"] = {**loss, **(entries[inner].get("loss") or {}), **fields}
 
     return change
@@ -126,7 +147,9 @@ def _all_is_allowed(folder: Path, entries: dict[str, Entry]) -> None:
 
 
 def _fault(name: str, imitates: str, change: Change, says: str, **more: Any) -> Fault:
-    return Fault(name, imitates, _relabelled(change), more.pop("caught_by", _STRUCTURE), says, **more)
+    return Fault(
+        name, imitates, _relabelled(change), more.pop("caught_by", _STRUCTURE), says, **more
+    )
 
 
 FAULTS = (
@@ -137,8 +160,15 @@ FAULTS = (
         "no matrix is stored as int8",
     ),
     _fault("float32 called int4", "the same", _called("int4"), "no matrix is stored as int4"),
-    _fault("float32 called float16", "the same", _called("float16"), "no matrix is stored as float16"),
-    _fault("float32 called smallest", "the same", _called("smallest"), "no matrix is stored as int4 or int8"),
+    _fault(
+        "float32 called float16", "the same", _called("float16"), "no matrix is stored as float16"
+    ),
+    _fault(
+        "float32 called smallest",
+        "the same",
+        _called("smallest"),
+        "no matrix is stored as int4 or int8",
+    ),
     _fault(
         "float32 called int8, and its weights too",
         "a list that was made for another file",
@@ -221,7 +251,10 @@ FAULTS = (
     _fault(
         "a loss allowed in float32",
         "the limit set after the fact",
-        lambda folder, entries: (_biased(folder, _ONNX), _loss(_ONNX, allowed=1e6)(folder, entries))[1],
+        lambda folder, entries: (
+            _biased(folder, _ONNX),
+            _loss(_ONNX, allowed=1e6)(folder, entries),
+        )[1],
         r"at most \+0\.010%",
         caught_by=("text",),
     ),

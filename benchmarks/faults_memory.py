@@ -48,7 +48,9 @@ class _LastOfALongCallLost(_Scripted):
     def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> Three:
         logits, h_next, c_next = self.inner(tokens[:, :128], h, c)
         if tokens.size(1) > 128:
-            logits = torch.cat([logits, torch.zeros_like(logits[:, :1]).expand(-1, tokens.size(1) - 128, -1)], 1)
+            logits = torch.cat(
+                [logits, torch.zeros_like(logits[:, :1]).expand(-1, tokens.size(1) - 128, -1)], 1
+            )
         return logits, h_next, c_next
 
 
@@ -139,7 +141,9 @@ def _kind_of_another(folder: Path) -> None:
 
 def _script(name: str, imitates: str, kind: type[_Scripted], *, honest: str = "lstm") -> Fault:
     caught = ("structure",) if honest == "release" else ("invariance",)
-    return Fault(name, imitates, retraced(Step, script=kind), caught, "", honest=honest, artifact=FILE)
+    return Fault(
+        name, imitates, retraced(Step, script=kind), caught, "", honest=honest, artifact=FILE
+    )
 
 
 def _tokens(name: str, imitates: str, change: Callable[[Document], None]) -> list[Fault]:
@@ -147,7 +151,12 @@ def _tokens(name: str, imitates: str, change: Callable[[Document], None]) -> lis
     return [
         Fault(name, imitates, apply, ("contract",), "tokenizer", honest="many words"),
         Fault(
-            f"{name}, no reference", f"{imitates}, in a release", apply, ("contract",), "tokenizer", honest="many words release"
+            f"{name}, no reference",
+            f"{imitates}, in a release",
+            apply,
+            ("contract",),
+            "tokenizer",
+            honest="many words release",
         ),
     ]
 
@@ -164,7 +173,10 @@ _SCRIPTS: tuple[tuple[str, str, type[_Scripted]], ...] = (
 )
 FAULTS = (
     *(_script(*row) for row in _SCRIPTS),
-    *(_script(f"{row[0]}, no reference", f"{row[1]}, in a release", row[2], honest="release") for row in _SCRIPTS),
+    *(
+        _script(f"{row[0]}, no reference", f"{row[1]}, in a release", row[2], honest="release")
+        for row in _SCRIPTS
+    ),
     *_tokens("two late tokens swapped", "a vocabulary sorted anew", _two_swapped),
     *_tokens("late tokens shifted by one", "a token put in between", _shifted),
     *_tokens("one late token renamed", "a vocabulary corrected by hand", _one_renamed),
@@ -179,5 +191,12 @@ FAULTS = (
         "list of tokens",
         honest="many words",
     ),
-    Fault("kind of another tokenizer", "an entry copied", _kind_of_another, ("contract",), "of kind", honest="many words"),
+    Fault(
+        "kind of another tokenizer",
+        "an entry copied",
+        _kind_of_another,
+        ("contract",),
+        "of kind",
+        honest="many words",
+    ),
 )

@@ -18,7 +18,9 @@ _ROLLOUT = ("rollout",)
 _ONNX, _INT4 = "onnx/step.onnx", "onnx/step-int4.onnx"
 
 
-def _other_logits(*condition: onnx.NodeProto, factor: float = 1.001, **constants: np.ndarray) -> Change:
+def _other_logits(
+    *condition: onnx.NodeProto, factor: float = 1.001, **constants: np.ndarray
+) -> Change:
     """Give logits that are a thousandth larger where ``condition``, which makes ``when``, holds."""
 
     def change(model: onnx.ModelProto) -> None:
@@ -26,14 +28,25 @@ def _other_logits(*condition: onnx.NodeProto, factor: float = 1.001, **constants
             add_weight(model, name, value)
         add_weight(model, "factor", np.float32(factor))
         other = node("Mul", ["logits_raw", "factor"], "other")
-        through_output(model, "logits", *condition, other, node("Where", ["when", "other", "logits_raw"], "logits"))
+        through_output(
+            model,
+            "logits",
+            *condition,
+            other,
+            node("Where", ["when", "other", "logits_raw"], "logits"),
+        )
 
     return change
 
 
 def _at_token(token: int) -> Change:
-    condition = (node("Equal", ["tokens", "token"], "is_token"), node("Unsqueeze", ["is_token", "last"], "when"))
-    return _other_logits(*condition, token=np.array(token, np.int64), last=np.array([-1], np.int64), factor=1.1)
+    condition = (
+        node("Equal", ["tokens", "token"], "is_token"),
+        node("Unsqueeze", ["is_token", "last"], "when"),
+    )
+    return _other_logits(
+        *condition, token=np.array(token, np.int64), last=np.array([-1], np.int64), factor=1.1
+    )
 
 
 def _of_cell_state(op: str, bound: float) -> Change:
@@ -44,12 +57,16 @@ def _of_cell_state(op: str, bound: float) -> Change:
         node(op, ["largest", "bound"], "rows"),
         node("Unsqueeze", ["rows", "places"], "when"),  # [B, 1, 1]
     )
-    return _other_logits(*condition, bound=np.array(bound, np.float32), places=np.array([1, 2], np.int64))
+    return _other_logits(
+        *condition, bound=np.array(bound, np.float32), places=np.array([1, 2], np.int64)
+    )
 
 
 def _row_turned(model: onnx.ModelProto) -> None:
     """Turn the sign of one row of the embedding."""
-    tables = (tensor for tensor in model.graph.initializer if tensor.name.endswith("embedding.weight"))
+    tables = (
+        tensor for tensor in model.graph.initializer if tensor.name.endswith("embedding.weight")
+    )
     table = next(tables).name
     values = weight(model, table)
     values[-1] *= -1
@@ -66,7 +83,9 @@ def _said(change: Callable[[dict[str, Any]], Any], inner: str = _ONNX) -> Callab
 
 
 def _said_of_model(**fields: Any) -> Callable[[Path], None]:
-    return lambda folder: edit_manifest(folder, lambda manifest: manifest["provenance"]["model"].update(fields))
+    return lambda folder: edit_manifest(
+        folder, lambda manifest: manifest["provenance"]["model"].update(fields)
+    )
 
 
 def _each_weight(**fields: Any) -> Callable[[dict[str, Any]], None]:
@@ -79,14 +98,24 @@ def _each_weight(**fields: Any) -> Callable[[dict[str, Any]], None]:
 
 def _of_int4(name: str, change: Callable[[dict[str, Any]], Any], check: str, says: str) -> Fault:
     apply = _said(change, _INT4)
-    return Fault(name, "a figure made up, or of another export", apply, (check,), says, honest="int4", artifact=_INT4)
+    return Fault(
+        name,
+        "a figure made up, or of another export",
+        apply,
+        (check,),
+        says,
+        honest="int4",
+        artifact=_INT4,
+    )
 
 
 def _golden(change: Callable[[str, np.ndarray], np.ndarray]) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
         path = folder / "golden.safetensors"
         arrays = safetensors.numpy.load_file(path)
-        changed = {name: np.ascontiguousarray(change(name, array)) for name, array in arrays.items()}
+        changed = {
+            name: np.ascontiguousarray(change(name, array)) for name, array in arrays.items()
+        }
         safetensors.numpy.save_file(changed, path)
         sign(folder, path.name)
 
@@ -95,13 +124,17 @@ def _golden(change: Callable[[str, np.ndarray], np.ndarray]) -> Callable[[Path],
 
 def _sampler_emptied(folder: Path) -> None:
     path = folder / "sampler.json"
-    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "tokens": []}), encoding="utf-8")
+    path.write_text(
+        json.dumps({**json.loads(path.read_text(encoding="utf-8")), "tokens": []}), encoding="utf-8"
+    )
     sign(folder, path.name)
 
 
 def _last_of_prompt(model: onnx.ModelProto) -> None:
     weights = {"first": np.array([-200], np.int64), "end": np.array([1 << 62], np.int64)}
-    through("prompt", node("Slice", ["prompt", "first", "end"], "prompt_used"), weights=weights)(model)
+    through("prompt", node("Slice", ["prompt", "first", "end"], "prompt_used"), weights=weights)(
+        model
+    )
 
 
 def _clipped(name: str, bound: float) -> Change:
@@ -110,10 +143,24 @@ def _clipped(name: str, bound: float) -> Change:
 
 
 def _in_the_graph(name: str, imitates: str, change: Change, check: str, says: str) -> Fault:
-    return Fault(name, imitates, on_onnx(change, GENERATE), (check,), says, honest="decoding", artifact=GENERATE)
+    return Fault(
+        name,
+        imitates,
+        on_onnx(change, GENERATE),
+        (check,),
+        says,
+        honest="decoding",
+        artifact=GENERATE,
+    )
 
 
-_LOSS = {"perplexity": 2.0, "nats": 0.7, "reference_perplexity": 2.0, "reference_nats": 0.7, "mean_kl": 0.0}
+_LOSS = {
+    "perplexity": 2.0,
+    "nats": 0.7,
+    "reference_perplexity": 2.0,
+    "reference_nats": 0.7,
+    "mean_kl": 0.0,
+}
 FAULTS = (
     Fault(
         "one row of a large embedding turned",
@@ -145,13 +192,40 @@ FAULTS = (
         _ROLLOUT,
         "WRONG, logits at id .* from a state of large values",
     ),
-    _of_int4("a loss made up", lambda entry: entry["loss"].update(_LOSS), "text", "the manifest says perplexity 2"),
-    _of_int4("a divergence made up", lambda entry: entry["loss"].update(mean_kl=9.0), "text", "KL 9"),
-    _of_int4("tokens of a loss made up", lambda entry: entry["loss"].update(tokens=99), "text", "over 99 tokens"),
-    _of_int4("the error of a step made up", lambda entry: entry["parity"].update(worst=1e-4), "rollout", "off at worst"),
+    _of_int4(
+        "a loss made up",
+        lambda entry: entry["loss"].update(_LOSS),
+        "text",
+        "the manifest says perplexity 2",
+    ),
+    _of_int4(
+        "a divergence made up", lambda entry: entry["loss"].update(mean_kl=9.0), "text", "KL 9"
+    ),
+    _of_int4(
+        "tokens of a loss made up",
+        lambda entry: entry["loss"].update(tokens=99),
+        "text",
+        "over 99 tokens",
+    ),
+    _of_int4(
+        "the error of a step made up",
+        lambda entry: entry["parity"].update(worst=1e-4),
+        "rollout",
+        "off at worst",
+    ),
     _of_int4("bytes of weights made up", _each_weight(bytes=1), "structure", "takes 1 bytes"),
-    _of_int4("use of weights made up", _each_weight(recurrent=True), "structure", "and multiplies the state"),
-    _of_int4("weights in integers not listed", lambda entry: entry.update(weights=[]), "structure", "lists no weights"),
+    _of_int4(
+        "use of weights made up",
+        _each_weight(recurrent=True),
+        "structure",
+        "and multiplies the state",
+    ),
+    _of_int4(
+        "weights in integers not listed",
+        lambda entry: entry.update(weights=[]),
+        "structure",
+        "lists no weights",
+    ),
     _of_int4(
         "an older runtime than the file needs",
         lambda entry: entry.update(requires={"onnxruntime": "1.18"}),
@@ -173,13 +247,25 @@ FAULTS = (
         "a tolerance of 9, and 0.0001 is promised",
     ),
     Fault(
-        "a model of other sizes", "a card copied", _said_of_model(hidden=999), ("contract",), "hidden 999, the contract says 8"
+        "a model of other sizes",
+        "a card copied",
+        _said_of_model(hidden=999),
+        ("contract",),
+        "hidden 999, the contract says 8",
     ),
-    Fault("a model of another cell", "a card copied", _said_of_model(cell="gru"), ("contract",), "the cell is gru"),
+    Fault(
+        "a model of another cell",
+        "a card copied",
+        _said_of_model(cell="gru"),
+        ("contract",),
+        "the cell is gru",
+    ),
     Fault(
         "parameters made up",
         "a card copied",
-        lambda folder: edit_manifest(folder, lambda manifest: manifest["provenance"].update(parameters=7)),
+        lambda folder: edit_manifest(
+            folder, lambda manifest: manifest["provenance"].update(parameters=7)
+        ),
         ("contract",),
         "7 parameters, the reference has 1730",
     ),
@@ -202,14 +288,44 @@ FAULTS = (
     Fault(
         "golden run with one number changed",
         "a bit that fell over on a disk",
-        _golden(lambda name, array: array + (np.arange(len(array)) == 20)[:, None, None, None] if name == "logits" else array),
+        _golden(
+            lambda name, array: (
+                array + (np.arange(len(array)) == 20)[:, None, None, None]
+                if name == "logits"
+                else array
+            )
+        ),
         ("golden",),
         "34 recorded steps; worst logits",
     ),
-    Fault("sampler vectors emptied", "a file cut short by a tool", _sampler_emptied, ("contract",), "no sampler vectors"),
-    _in_the_graph("a prompt cut to its last 200 tokens", "a buffer's size", _last_of_prompt, "structure", "a part of prompt"),
-    _in_the_graph("large cell states cut in the graph", "a clip", _clipped("c", 5), "decoding", "from a large state"),
-    _in_the_graph("hidden states cut in the graph", "a clip", _clipped("h", 0.6), "decoding", "from a (large|full) state"),
+    Fault(
+        "sampler vectors emptied",
+        "a file cut short by a tool",
+        _sampler_emptied,
+        ("contract",),
+        "no sampler vectors",
+    ),
+    _in_the_graph(
+        "a prompt cut to its last 200 tokens",
+        "a buffer's size",
+        _last_of_prompt,
+        "structure",
+        "a part of prompt",
+    ),
+    _in_the_graph(
+        "large cell states cut in the graph",
+        "a clip",
+        _clipped("c", 5),
+        "decoding",
+        "from a large state",
+    ),
+    _in_the_graph(
+        "hidden states cut in the graph",
+        "a clip",
+        _clipped("h", 0.6),
+        "decoding",
+        "from a (large|full) state",
+    ),
     Fault(
         "one row of a large embedding turned, in the graph",
         "a shard that was loaded twice",

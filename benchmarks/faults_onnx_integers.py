@@ -32,7 +32,9 @@ def _gates_in_torchs_order(model: onnx.ModelProto) -> None:
 
 def _table_off_by_one(model: onnx.ModelProto) -> None:
     for part in ("integers", "scales"):
-        set_weight(model, f"embedding.{part}", np.roll(weight(model, f"embedding.{part}"), 1, axis=0))
+        set_weight(
+            model, f"embedding.{part}", np.roll(weight(model, f"embedding.{part}"), 1, axis=0)
+        )
 
 
 def _states_swapped(model: onnx.ModelProto) -> None:
@@ -42,7 +44,9 @@ def _states_swapped(model: onnx.ModelProto) -> None:
 
 
 def _other_scales(model: onnx.ModelProto) -> None:
-    (name,) = (tensor.name for tensor in model.graph.initializer if tensor.name.endswith("head.scales"))
+    (name,) = (
+        tensor.name for tensor in model.graph.initializer if tensor.name.endswith("head.scales")
+    )
     set_weight(model, name, weight(model, name)[::-1])
 
 
@@ -51,9 +55,19 @@ def _fault(name: str, imitates: str, change: Change) -> Fault:
 
 
 FAULTS = (
-    _fault("4 bits: halves of a byte exchanged", "a packer of the other convention", _half_bytes_exchanged),
-    _fault("4 bits: scales of the row before", "an index that is off by one", _scales_of_the_row_before),
-    _fault("4 bits: gates in torch's order", "weights that were not reordered with the graph", _gates_in_torchs_order),
+    _fault(
+        "4 bits: halves of a byte exchanged",
+        "a packer of the other convention",
+        _half_bytes_exchanged,
+    ),
+    _fault(
+        "4 bits: scales of the row before", "an index that is off by one", _scales_of_the_row_before
+    ),
+    _fault(
+        "4 bits: gates in torch's order",
+        "weights that were not reordered with the graph",
+        _gates_in_torchs_order,
+    ),
     _fault("4 bits: table rows off by one", "a vocabulary with one token more", _table_off_by_one),
     _fault("4 bits: h and c come out swapped", "outputs in another order", _states_swapped),
     Fault(

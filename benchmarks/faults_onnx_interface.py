@@ -93,27 +93,69 @@ FAULTS = (
         _CONTRACT,
         r"h has shape \[2, 2, 8\], expected \[2, batch, 8\]",
     ),
-    Fault("input renamed", "clients broke (WhisperLive#254)", on_onnx(_input_renamed), _CONTRACT, "inputs are .*hidden_in"),
-    Fault("output renamed", "a new exporter's own names", on_onnx(_output_renamed), _CONTRACT, "outputs are .*cell_out"),
     Fault(
-        "outputs reordered", "hosts that bind by position", on_onnx(_outputs_reordered), _CONTRACT, "outputs are .*'c_next', 'h"
+        "input renamed",
+        "clients broke (WhisperLive#254)",
+        on_onnx(_input_renamed),
+        _CONTRACT,
+        "inputs are .*hidden_in",
     ),
     Fault(
-        "a state output missing", "pruned as unused", on_onnx(_state_output_missing), _CONTRACT, r"outputs are \['logits', 'h_n"
+        "output renamed",
+        "a new exporter's own names",
+        on_onnx(_output_renamed),
+        _CONTRACT,
+        "outputs are .*cell_out",
     ),
     Fault(
-        "float16 states declared", "the whole graph halved", on_onnx(_half_state_declared), _CONTRACT, "h is float16, expected"
+        "outputs reordered",
+        "hosts that bind by position",
+        on_onnx(_outputs_reordered),
+        _CONTRACT,
+        "outputs are .*'c_next', 'h",
     ),
     Fault(
-        "int32 tokens declared", "ids narrowed for a phone", on_onnx(_int32_tokens_declared), _CONTRACT, "tokens is int32, exp"
+        "a state output missing",
+        "pruned as unused",
+        on_onnx(_state_output_missing),
+        _CONTRACT,
+        r"outputs are \['logits', 'h_n",
     ),
     Fault(
-        "metadata of another model", "a file copied over", on_onnx(_metadata_of_another), _CONTRACT, "metadata is another one"
+        "float16 states declared",
+        "the whole graph halved",
+        on_onnx(_half_state_declared),
+        _CONTRACT,
+        "h is float16, expected",
     ),
     Fault(
-        "metadata missing", "an optimiser dropped them", on_onnx(_metadata_missing), _CONTRACT, "no contract in its metadata"
+        "int32 tokens declared",
+        "ids narrowed for a phone",
+        on_onnx(_int32_tokens_declared),
+        _CONTRACT,
+        "tokens is int32, exp",
     ),
-    Fault("metadata damaged", "cut off by a tool", on_onnx(_metadata_damaged), _CONTRACT, "damaged .* metadata"),
+    Fault(
+        "metadata of another model",
+        "a file copied over",
+        on_onnx(_metadata_of_another),
+        _CONTRACT,
+        "metadata is another one",
+    ),
+    Fault(
+        "metadata missing",
+        "an optimiser dropped them",
+        on_onnx(_metadata_missing),
+        _CONTRACT,
+        "no contract in its metadata",
+    ),
+    Fault(
+        "metadata damaged",
+        "cut off by a tool",
+        on_onnx(_metadata_damaged),
+        _CONTRACT,
+        "damaged .* metadata",
+    ),
     Fault(
         "operator set newer than the target",
         "upgraded after the export: the browser's runtime refuses it",

@@ -60,7 +60,9 @@ def _layers_swapped(model: onnx.ModelProto) -> None:
 
 
 def _embedding_off_by_one(model: onnx.ModelProto) -> None:
-    set_weight(model, "model.embedding.weight", np.roll(weight(model, "model.embedding.weight"), 1, axis=0))
+    set_weight(
+        model, "model.embedding.weight", np.roll(weight(model, "model.embedding.weight"), 1, axis=0)
+    )
 
 
 def _one_embedding_row_lost(model: onnx.ModelProto) -> None:
@@ -86,7 +88,9 @@ def _bfloat16_weights(model: onnx.ModelProto) -> None:
     for tensor in list(model.graph.initializer):
         value = weight(model, tensor.name)
         if value.dtype == np.float32:
-            set_weight(model, tensor.name, (value.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32))
+            set_weight(
+                model, tensor.name, (value.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+            )
 
 
 def _activation_lost(model: onnx.ModelProto) -> None:
@@ -124,7 +128,9 @@ def _unvisited_row_lost(folder: Path) -> None:
 def _weights_beside(folder: Path) -> None:
     """Move the weights into a file that the manifest does not list."""
     model = onnx.load(folder / ONNX)
-    onnx.save(model, folder / ONNX, save_as_external_data=True, location="step.weights", size_threshold=0)
+    onnx.save(
+        model, folder / ONNX, save_as_external_data=True, location="step.weights", size_threshold=0
+    )
     sign(folder, ONNX)
 
 
@@ -171,12 +177,40 @@ FAULTS = (
         _EVERYWHERE,
         _WORST,
     ),
-    Fault("bias of the head dropped", "a head without bias assumed", on_onnx(_head_bias_dropped), _EVERYWHERE, "worst logits"),
-    Fault("one weight block 1 % off", "a bad scale of one block", on_onnx(_one_block_by_one_percent), _EVERYWHERE, _WORST),
-    Fault("two layers swapped", "layers collected in the wrong order", on_onnx(_layers_swapped), _EVERYWHERE, _WORST),
-    Fault("embedding one row off", "a padding row added or left out", on_onnx(_embedding_off_by_one), _EVERYWHERE, _WORST),
     Fault(
-        "one row of the embedding lost", "a token added after training", on_onnx(_one_embedding_row_lost), ("rollout",), _WORST
+        "bias of the head dropped",
+        "a head without bias assumed",
+        on_onnx(_head_bias_dropped),
+        _EVERYWHERE,
+        "worst logits",
+    ),
+    Fault(
+        "one weight block 1 % off",
+        "a bad scale of one block",
+        on_onnx(_one_block_by_one_percent),
+        _EVERYWHERE,
+        _WORST,
+    ),
+    Fault(
+        "two layers swapped",
+        "layers collected in the wrong order",
+        on_onnx(_layers_swapped),
+        _EVERYWHERE,
+        _WORST,
+    ),
+    Fault(
+        "embedding one row off",
+        "a padding row added or left out",
+        on_onnx(_embedding_off_by_one),
+        _EVERYWHERE,
+        _WORST,
+    ),
+    Fault(
+        "one row of the embedding lost",
+        "a token added after training",
+        on_onnx(_one_embedding_row_lost),
+        ("rollout",),
+        _WORST,
     ),
     Fault(
         "one row of the embedding lost, no reference",
@@ -193,10 +227,26 @@ FAULTS = (
         (),
         r"step\.weights",
     ),
-    Fault("NaN in a recurrent weight", "half-precision overflow; gates hide it", on_onnx(_not_a_number), _EVERYWHERE, _WORST),
-    Fault("NaN in the head", "half-precision overflow", on_onnx(_head_bias_not_a_number), _EVERYWHERE, "worst logits inf"),
     Fault(
-        "bfloat16 weights sold as float32", "a lossy store before the export", on_onnx(_bfloat16_weights), _EVERYWHERE, _WORST
+        "NaN in a recurrent weight",
+        "half-precision overflow; gates hide it",
+        on_onnx(_not_a_number),
+        _EVERYWHERE,
+        _WORST,
+    ),
+    Fault(
+        "NaN in the head",
+        "half-precision overflow",
+        on_onnx(_head_bias_not_a_number),
+        _EVERYWHERE,
+        "worst logits inf",
+    ),
+    Fault(
+        "bfloat16 weights sold as float32",
+        "a lossy store before the export",
+        on_onnx(_bfloat16_weights),
+        _EVERYWHERE,
+        _WORST,
     ),
     Fault(
         "ReLU network run with tanh",
@@ -221,7 +271,13 @@ FAULTS = (
         "BROKEN: chunks",
         honest="release",
     ),
-    Fault("gate inputs clipped", "the cell_clip of another framework", on_onnx(_cells_clipped), _EVERYWHERE, _WORST),
+    Fault(
+        "gate inputs clipped",
+        "the cell_clip of another framework",
+        on_onnx(_cells_clipped),
+        _EVERYWHERE,
+        _WORST,
+    ),
     Fault(
         "head tied to the embedding",
         "weight tying assumed where there is none",

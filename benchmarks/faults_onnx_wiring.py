@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import onnx
 from _faulty import Fault
-from _faulty_onnx import Change, add_weight, cast, node, on_onnx, recurrent, rename, through_input, through_output
+from _faulty_onnx import (
+    Change,
+    add_weight,
+    cast,
+    node,
+    on_onnx,
+    recurrent,
+    rename,
+    through_input,
+    through_output,
+)
 from onnx import TensorProto
 
 _EVERYWHERE = ("rollout", "golden")
@@ -61,12 +71,22 @@ def _rows_leak(model: onnx.ModelProto) -> None:
 def _half_state(model: onnx.ModelProto) -> None:
     for name in ("h", "c"):
         half = f"{name}_half"
-        through_input(model, name, cast(name, half, TensorProto.FLOAT16), cast(half, f"{name}_used", TensorProto.FLOAT))
+        through_input(
+            model,
+            name,
+            cast(name, half, TensorProto.FLOAT16),
+            cast(half, f"{name}_used", TensorProto.FLOAT),
+        )
 
 
 def _narrow_tokens(to: int) -> Change:
     def change(model: onnx.ModelProto) -> None:
-        through_input(model, "tokens", cast("tokens", "narrow", to), cast("narrow", "tokens_used", TensorProto.INT64))
+        through_input(
+            model,
+            "tokens",
+            cast("tokens", "narrow", to),
+            cast("narrow", "tokens_used", TensorProto.INT64),
+        )
 
     return change
 
@@ -80,7 +100,11 @@ def _softmax(model: onnx.ModelProto) -> None:
 
 
 def _temperature(model: onnx.ModelProto) -> None:
-    through_output(model, "logits", node("Div", ["logits_raw", add_weight(model, "temperature", np.float32(0.8))], "logits"))
+    through_output(
+        model,
+        "logits",
+        node("Div", ["logits_raw", add_weight(model, "temperature", np.float32(0.8))], "logits"),
+    )
 
 
 def _one_step_late(model: onnx.ModelProto) -> None:
@@ -89,7 +113,11 @@ def _one_step_late(model: onnx.ModelProto) -> None:
     for name, value in numbers.items():
         add_weight(model, name, np.array(value, np.int64))
     y = recurrent(model)[-1].output[0]
-    squeeze = next(i for i, operator in enumerate(model.graph.node) if operator.op_type == "Squeeze" and y in operator.input)
+    squeeze = next(
+        i
+        for i, operator in enumerate(model.graph.node)
+        if operator.op_type == "Squeeze" and y in operator.input
+    )
     made = model.graph.node[squeeze].output[0]  # [T, B, H]
     rename(model, made, "y_late")
     model.graph.node[squeeze].output[0] = made
@@ -115,21 +143,53 @@ def _one_state_for_all_rows(model: onnx.ModelProto) -> None:
     )
 
 
-def _fault(name: str, imitates: str, change: Change, caught_by: tuple[str, ...], says: str, **more: str) -> Fault:
+def _fault(
+    name: str, imitates: str, change: Change, caught_by: tuple[str, ...], says: str, **more: str
+) -> Fault:
     return Fault(name, imitates, on_onnx(change), caught_by, says, **more)
 
 
 _LEAK = ("rollout", "invariance")
 FAULTS = (
-    _fault("h and c come out swapped", "outputs bound by position", _outputs_swapped, _EVERYWHERE, _STATE),
+    _fault(
+        "h and c come out swapped",
+        "outputs bound by position",
+        _outputs_swapped,
+        _EVERYWHERE,
+        _STATE,
+    ),
     _fault("h and c go in swapped", "inputs bound by position", _inputs_swapped, _EVERYWHERE, _ANY),
     _fault(
-        "c comes out as it went in", "a client never fed back (livekit/agents#4437)", _not_advanced, _EVERYWHERE, "worst c_next"
+        "c comes out as it went in",
+        "a client never fed back (livekit/agents#4437)",
+        _not_advanced,
+        _EVERYWHERE,
+        "worst c_next",
     ),
-    _fault("states zeroed at each call", "the initial state baked into the graph", _zeroed_at_each_call, _EVERYWHERE, _ANY),
-    _fault("cell state lost at each call", "tflite-micro#3564", _cell_state_zeroed, _EVERYWHERE, _ANY),
-    _fault("states of two layers swapped", "states stacked in the wrong order", _layer_states_swapped, _EVERYWHERE, _STATE),
-    _fault("rows of a batch leak", "one user's state in another's (WhisperLiveKit#303)", _rows_leak, _LEAK, "BROKEN: .*rows"),
+    _fault(
+        "states zeroed at each call",
+        "the initial state baked into the graph",
+        _zeroed_at_each_call,
+        _EVERYWHERE,
+        _ANY,
+    ),
+    _fault(
+        "cell state lost at each call", "tflite-micro#3564", _cell_state_zeroed, _EVERYWHERE, _ANY
+    ),
+    _fault(
+        "states of two layers swapped",
+        "states stacked in the wrong order",
+        _layer_states_swapped,
+        _EVERYWHERE,
+        _STATE,
+    ),
+    _fault(
+        "rows of a batch leak",
+        "one user's state in another's (WhisperLiveKit#303)",
+        _rows_leak,
+        _LEAK,
+        "BROKEN: .*rows",
+    ),
     _fault(
         "rows of a batch leak, no reference",
         "the same, golden run alone",
@@ -138,10 +198,23 @@ FAULTS = (
         "BROKEN: .*rows",
         honest="release",
     ),
-    _fault("every row gets row 0's state", "a batch of one baked in", _one_state_for_all_rows, _LEAK, "BROKEN: .*rows"),
-    _fault("state rounded to float16 inside", "a half-precision kernel", _half_state, _EVERYWHERE, _ANY),
     _fault(
-        "tokens cut to 8 bits", "uint8 ids, 300 tokens", _narrow_tokens(TensorProto.UINT8), _EVERYWHERE, _ANY, honest="wide"
+        "every row gets row 0's state",
+        "a batch of one baked in",
+        _one_state_for_all_rows,
+        _LEAK,
+        "BROKEN: .*rows",
+    ),
+    _fault(
+        "state rounded to float16 inside", "a half-precision kernel", _half_state, _EVERYWHERE, _ANY
+    ),
+    _fault(
+        "tokens cut to 8 bits",
+        "uint8 ids, 300 tokens",
+        _narrow_tokens(TensorProto.UINT8),
+        _EVERYWHERE,
+        _ANY,
+        honest="wide",
     ),
     _fault(
         "tokens cut to 8 bits with sign",
@@ -152,9 +225,31 @@ FAULTS = (
         honest="wide",
     ),
     _fault(
-        "log-softmax in the graph", "a loss's last layer exported; greedy is blind to it", _log_softmax, _EVERYWHERE, _LOGITS
+        "log-softmax in the graph",
+        "a loss's last layer exported; greedy is blind to it",
+        _log_softmax,
+        _EVERYWHERE,
+        _LOGITS,
     ),
-    _fault("softmax in the graph", "applied twice by the host; greedy is blind to it", _softmax, _EVERYWHERE, _LOGITS),
-    _fault("a temperature in the graph", "sampling baked in; greedy is blind to it", _temperature, _EVERYWHERE, _LOGITS),
-    _fault("logits of the step before", "off by one in time, states right", _one_step_late, _EVERYWHERE, _LOGITS),
+    _fault(
+        "softmax in the graph",
+        "applied twice by the host; greedy is blind to it",
+        _softmax,
+        _EVERYWHERE,
+        _LOGITS,
+    ),
+    _fault(
+        "a temperature in the graph",
+        "sampling baked in; greedy is blind to it",
+        _temperature,
+        _EVERYWHERE,
+        _LOGITS,
+    ),
+    _fault(
+        "logits of the step before",
+        "off by one in time, states right",
+        _one_step_late,
+        _EVERYWHERE,
+        _LOGITS,
+    ),
 )

@@ -96,11 +96,17 @@ def _fault(
     says: str = _SEEN,
     honest: str = "captioner",
 ) -> Fault:
-    return Fault(name, imitates, on_onnx(change, ENCODE), caught_by, says, honest=honest, artifact=ENCODE)
+    return Fault(
+        name, imitates, on_onnx(change, ENCODE), caught_by, says, honest=honest, artifact=ENCODE
+    )
 
 
 FAULTS = (
-    _fault("picture divided by 255 twice", "preprocessing in the file and in the app", _on_pixels(_divided)),
+    _fault(
+        "picture divided by 255 twice",
+        "preprocessing in the file and in the app",
+        _on_pixels(_divided),
+    ),
     _fault("picture with blue first", "OpenCV's order of colours", _on_pixels(_blue_first)),
     _fault(
         "picture with blue first, as it is written",
@@ -110,9 +116,14 @@ FAULTS = (
         says=r"\d+ of \d+ captions differ; the greedy caption of picture \d+ is",
     ),
     _fault(
-        "picture with blue first, no reference", "the same in a release", _on_pixels(_blue_first), honest="captioner release"
+        "picture with blue first, no reference",
+        "the same in a release",
+        _on_pixels(_blue_first),
+        honest="captioner release",
     ),
-    _fault("mean of the pixels not subtracted", "left to an app that does not", _on_pixels(_mean_added)),
+    _fault(
+        "mean of the pixels not subtracted", "left to an app that does not", _on_pixels(_mean_added)
+    ),
     _fault("picture lying on its side", "width and height exchanged", _on_pixels(_turned)),
     _fault("colour planes read as rows", "[C, H, W] for [H, W, C]", _on_pixels(_planes, _as_rows)),
     _fault(

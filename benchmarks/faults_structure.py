@@ -46,7 +46,9 @@ def _chosen(axis: int, most: int) -> Change:
             "logits",
             *_size_of_tokens(model, axis),
             node("Greater", ["size", add_weight(model, "most", np.array(most, np.int64))], "large"),
-            node("Mul", ["logits_raw", add_weight(model, "other", np.float32(1.01))], "logits_other"),
+            node(
+                "Mul", ["logits_raw", add_weight(model, "other", np.float32(1.01))], "logits_other"
+            ),
             node("Where", ["large", "logits_other", "logits_raw"], "logits"),
         )
 
@@ -58,7 +60,9 @@ def _branched(model: onnx.ModelProto) -> None:
     out = helper.make_tensor_value_info("branch", TensorProto.FLOAT, None)
     add_weight(model, "other", np.float32(1.01))
     then = helper.make_graph([node("Mul", ["logits_raw", "other"], "branch")], "then", [], [out])
-    same = helper.make_graph([node("Identity", ["logits_raw"], "branch_same")], "same", [], [_named(out, "branch_same")])
+    same = helper.make_graph(
+        [node("Identity", ["logits_raw"], "branch_same")], "same", [], [_named(out, "branch_same")]
+    )
     through_output(
         model,
         "logits",
@@ -189,32 +193,96 @@ def _late_tokens_differ(model: onnx.ModelProto) -> None:
             inner.output[:] = [f"{chosen}_raw" if name == chosen else name for name in inner.output]
         late, none = f"{body.name}_late", f"{body.name}_none"
         model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(5000, np.int64), late))
-        model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((1, 1), np.int64), none))
+        model.graph.initializer.append(
+            onnx.numpy_helper.from_array(np.zeros((1, 1), np.int64), none)
+        )
         body.node.append(node("Greater", [body.input[0].name, late], f"{body.name}_is_late"))
         body.node.append(node("Where", [f"{body.name}_is_late", none, f"{chosen}_raw"], chosen))
 
 
 def _fault(name: str, imitates: str, change: Change, says: str, **more: str) -> Fault:
-    return Fault(name, imitates, on_onnx(change, more.get("artifact", "onnx/step.onnx")), _STRUCTURE, says, **more)
+    return Fault(
+        name,
+        imitates,
+        on_onnx(change, more.get("artifact", "onnx/step.onnx")),
+        _STRUCTURE,
+        says,
+        **more,
+    )
 
 
 _SIZE = "computes with the size of an axis|makes a number of the size"
 FAULTS = (
-    _fault("wrong in calls of more than 90 steps", "a table of positions that ends", _excess(1, _LONG), _SIZE),
-    _fault("wrong with more than 3 rows", "memory for three rows", _excess(0, _MANY), _SIZE),
-    _fault("other logits in long calls", "a fast path for short prompts", _chosen(1, _LONG), "depends on a size"),
-    _fault("other logits of many rows", "a fast path for single rows", _chosen(0, _MANY), "depends on a size"),
-    _fault("a branch on the length of a call", "a path for prefill", _branched, r"If \(.*\) branches"),
-    _fault("steps counted as a sum of ones", "a mask's sum", _counted_in_data, r"ReduceSum .* along the axis time mixes"),
     _fault(
-        "steps counted by a layer", "a state left out of the contract", _counted_by_a_layer, "RNN .* begins anew at every call"
+        "wrong in calls of more than 90 steps",
+        "a table of positions that ends",
+        _excess(1, _LONG),
+        _SIZE,
     ),
-    _fault("steps after the 90th differ", "a window", _later_steps_differ, r"Slice .* along the axis time mixes"),
-    _fault("earlier steps leak into later ones", "a running mean over a call", _running_sum, r"CumSum .* axis time mixes"),
-    _fault("rows in the order of a table of eight", "indices of the example baked in", _rows_from_a_table, "size of an axis"),
-    _fault("time and batch exchanged by a reshape", "a view for a transposition", _another_layout, "fits at one size alone"),
-    _fault("noise too small to see", "dropout left in with a small rate", _noise, "RandomNormalLike .* draws random numbers"),
-    _fault("tokens counted", "a mask made of the tokens", _tokens_that_occur, "NonZero .* size depends on data"),
+    _fault("wrong with more than 3 rows", "memory for three rows", _excess(0, _MANY), _SIZE),
+    _fault(
+        "other logits in long calls",
+        "a fast path for short prompts",
+        _chosen(1, _LONG),
+        "depends on a size",
+    ),
+    _fault(
+        "other logits of many rows",
+        "a fast path for single rows",
+        _chosen(0, _MANY),
+        "depends on a size",
+    ),
+    _fault(
+        "a branch on the length of a call", "a path for prefill", _branched, r"If \(.*\) branches"
+    ),
+    _fault(
+        "steps counted as a sum of ones",
+        "a mask's sum",
+        _counted_in_data,
+        r"ReduceSum .* along the axis time mixes",
+    ),
+    _fault(
+        "steps counted by a layer",
+        "a state left out of the contract",
+        _counted_by_a_layer,
+        "RNN .* begins anew at every call",
+    ),
+    _fault(
+        "steps after the 90th differ",
+        "a window",
+        _later_steps_differ,
+        r"Slice .* along the axis time mixes",
+    ),
+    _fault(
+        "earlier steps leak into later ones",
+        "a running mean over a call",
+        _running_sum,
+        r"CumSum .* axis time mixes",
+    ),
+    _fault(
+        "rows in the order of a table of eight",
+        "indices of the example baked in",
+        _rows_from_a_table,
+        "size of an axis",
+    ),
+    _fault(
+        "time and batch exchanged by a reshape",
+        "a view for a transposition",
+        _another_layout,
+        "fits at one size alone",
+    ),
+    _fault(
+        "noise too small to see",
+        "dropout left in with a small rate",
+        _noise,
+        "RandomNormalLike .* draws random numbers",
+    ),
+    _fault(
+        "tokens counted",
+        "a mask made of the tokens",
+        _tokens_that_occur,
+        "NonZero .* size depends on data",
+    ),
     _fault(
         "tokens after the 5,000th differ",
         "a counter that runs over",

@@ -110,7 +110,9 @@ class _Noise(Step):
         return logits + 1e-8 * torch.rand_like(logits), h_next, c_next
 
 
-def _on_program(change: Callable[..., None], package: str = "coreml/step.mlpackage") -> Callable[[Path], None]:
+def _on_program(
+    change: Callable[..., None], package: str = "coreml/step.mlpackage"
+) -> Callable[[Path], None]:
     """Change the text of a Core ML program: its main block, and coremltools' module for it."""
 
     def apply(folder: Path) -> None:
@@ -160,19 +162,54 @@ def _scripted(name: str, imitates: str, apply: Callable[[Path], None], says: str
 
 
 FAULTS = (
-    _scripted("TorchScript long calls differ", "a path for prefill", retraced(Step, script=_LongCalls), "prim::If branches"),
-    _scripted("TorchScript many rows differ", "a path for batches", retraced(Step, script=_ManyRows), "prim::If branches"),
-    _scripted("TorchScript keeps its first step", "a cache", retraced(Step, script=_FirstStepKept), "prim::(If|SetAttr)"),
-    _scripted("TorchScript wears out", "a counter", retraced(Step, script=_WearsOut), "prim::SetAttr keeps something"),
+    _scripted(
+        "TorchScript long calls differ",
+        "a path for prefill",
+        retraced(Step, script=_LongCalls),
+        "prim::If branches",
+    ),
+    _scripted(
+        "TorchScript many rows differ",
+        "a path for batches",
+        retraced(Step, script=_ManyRows),
+        "prim::If branches",
+    ),
+    _scripted(
+        "TorchScript keeps its first step",
+        "a cache",
+        retraced(Step, script=_FirstStepKept),
+        "prim::(If|SetAttr)",
+    ),
+    _scripted(
+        "TorchScript wears out",
+        "a counter",
+        retraced(Step, script=_WearsOut),
+        "prim::SetAttr keeps something",
+    ),
     _scripted(
         "TorchScript counts in a buffer",
         "a buffer of calls",
         retraced(_CountsInABuffer),
         "writes into what it was given or keeps, with aten::add_",
     ),
-    _scripted("TorchScript size in numbers", "a length penalty", retraced(_SizeInNumbers), "computes with the size of an axis"),
-    _scripted("TorchScript mean over rows", "a norm over the batch", retraced(_MeanOverRows), "aten::mean along the axis b"),
-    _scripted("TorchScript noise too small to see", "dropout", retraced(_Noise), "aten::rand_like draws random numbers"),
+    _scripted(
+        "TorchScript size in numbers",
+        "a length penalty",
+        retraced(_SizeInNumbers),
+        "computes with the size of an axis",
+    ),
+    _scripted(
+        "TorchScript mean over rows",
+        "a norm over the batch",
+        retraced(_MeanOverRows),
+        "aten::mean along the axis b",
+    ),
+    _scripted(
+        "TorchScript noise too small to see",
+        "dropout",
+        retraced(_Noise),
+        "aten::rand_like draws random numbers",
+    ),
     Fault(
         "a branch in a Core ML program",
         "an operator that the Neural Engine does not take",

@@ -70,7 +70,9 @@ class _BrainFloat(Step):
 
 
 class _Nested(Step):
-    def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:  # type: ignore[override]
+    def forward(
+        self, tokens: Tensor, h: Tensor, c: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:  # type: ignore[override]
         logits, h_next, c_next = super().forward(tokens, h, c)
         return logits, (h_next, c_next), c_next
 
@@ -105,15 +107,25 @@ class _Remembers(nn.Module):
         return logits, h_next, c_next
 
 
-def retraced(wrap: Wrap, *, script: Callable[[torch.jit.ScriptModule], nn.Module] | None = None) -> Callable[[Path], None]:
+def retraced(
+    wrap: Wrap, *, script: Callable[[torch.jit.ScriptModule], nn.Module] | None = None
+) -> Callable[[Path], None]:
     """Save the model of the bundle again through ``wrap``, with its honest metadata."""
 
     def apply(folder: Path) -> None:
         bundle = Bundle.open(folder)
-        model = make_model(Tokenizer.load(folder / "tokenizer.json"))  # the one it was exported from
+        model = make_model(
+            Tokenizer.load(folder / "tokenizer.json")
+        )  # the one it was exported from
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # torch.jit is deprecated, and tells what a trace bakes in
-            examples = (torch.zeros(2, 3, dtype=torch.int64), torch.rand(2, 2, 8), torch.rand(2, 2, 8))
+            warnings.simplefilter(
+                "ignore"
+            )  # torch.jit is deprecated, and tells what a trace bakes in
+            examples = (
+                torch.zeros(2, 3, dtype=torch.int64),
+                torch.rand(2, 2, 8),
+                torch.rand(2, 2, 8),
+            )
             module = torch.jit.trace(wrap(model), examples, check_trace=False)
             if script is not None:
                 module = torch.jit.script(script(module))
@@ -131,14 +143,33 @@ def _without_metadata(folder: Path) -> None:
     sign(folder, FILE)
 
 
-def _fault(name: str, imitates: str, apply: Callable[[Path], None], checks: tuple[str, ...], says: str, **more: str) -> Fault:
+def _fault(
+    name: str,
+    imitates: str,
+    apply: Callable[[Path], None],
+    checks: tuple[str, ...],
+    says: str,
+    **more: str,
+) -> Fault:
     return Fault(name, imitates, apply, checks, says, artifact=FILE, **more)
 
 
 _EVERYWHERE = ("rollout", "golden")
 FAULTS = (
-    _fault("TorchScript h and c swapped", "a tuple in another order", retraced(_Swapped), _EVERYWHERE, r"worst [hc]_next"),
-    _fault("dropout of training", "exported before eval()", retraced(_StillTraining), _EVERYWHERE, "dropout with train"),
+    _fault(
+        "TorchScript h and c swapped",
+        "a tuple in another order",
+        retraced(_Swapped),
+        _EVERYWHERE,
+        r"worst [hc]_next",
+    ),
+    _fault(
+        "dropout of training",
+        "exported before eval()",
+        retraced(_StillTraining),
+        _EVERYWHERE,
+        "dropout with train",
+    ),
     _fault(
         "time of the example traced in",
         "a shape read as a number (pytorch#22813)",
@@ -153,7 +184,13 @@ FAULTS = (
         _EVERYWHERE,
         "shape .* is invalid for input",
     ),
-    _fault("one result too few", "a state not returned", retraced(_NoCellState), _EVERYWHERE, "does not return .*c_next"),
+    _fault(
+        "one result too few",
+        "a state not returned",
+        retraced(_NoCellState),
+        _EVERYWHERE,
+        "does not return .*c_next",
+    ),
     _fault(
         "float64 logits",
         "one operator that promotes: a C++ host reads them as float32",
@@ -198,6 +235,10 @@ FAULTS = (
         honest="release",
     ),
     _fault(
-        "TorchScript without metadata", "saved again by hand", _without_metadata, ("contract",), "no contract in its metadata"
+        "TorchScript without metadata",
+        "saved again by hand",
+        _without_metadata,
+        ("contract",),
+        "no contract in its metadata",
     ),
 )

@@ -27,8 +27,26 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"  # a process that forks must have no threads
 _CALLS = ("rename", "replace", "fsync", "unlink", "mkdir", "rmdir", "open", "ftruncate")
 _TEXT = "".join(f"{i} green bottles hanging on the wall.\n" for i in range(60))
-_SMALL = ["--hidden", "8", "--layers", "1", "--batch", "4", "--mixed", "off", "--steps", "6", "--evaluations", "3"]
-_OURS = ("edgernn.training.run_text", "edgernn.training.run_captions", "edgernn.export.pack", "edgernn.parity.verify")
+_SMALL = [
+    "--hidden",
+    "8",
+    "--layers",
+    "1",
+    "--batch",
+    "4",
+    "--mixed",
+    "off",
+    "--steps",
+    "6",
+    "--evaluations",
+    "3",
+]
+_OURS = (
+    "edgernn.training.run_text",
+    "edgernn.training.run_captions",
+    "edgernn.export.pack",
+    "edgernn.parity.verify",
+)
 _TRIES = 4  # commands that a message may lead to, one after the other
 
 
@@ -52,8 +70,14 @@ class Work:
 def _train(kind: str) -> Work:
     from edgernn.models import checkpoint
 
-    more = {"text": ["--embedding", "4", "--chunk", "8"], "captions": ["--embedding", "4", "--keys", "4"]}[kind]
-    more += {"text": [], "captions": ["--image-size", "32", "--length", "4", "--minimum-count", "1"]}[kind]
+    more = {
+        "text": ["--embedding", "4", "--chunk", "8"],
+        "captions": ["--embedding", "4", "--keys", "4"],
+    }[kind]
+    more += {
+        "text": [],
+        "captions": ["--image-size", "32", "--length", "4", "--minimum-count", "1"],
+    }[kind]
 
     def start(folder: Path) -> list[str]:
         data = str(folder / "text.txt") if kind == "text" else "scenes"
@@ -66,7 +90,13 @@ def _train(kind: str) -> Work:
             code, said = _told(command)
             if code == 0:
                 break
-            command = start(folder) if "without --resume" in said else resume if "add --resume" in said else []
+            command = (
+                start(folder)
+                if "without --resume" in said
+                else resume
+                if "add --resume" in said
+                else []
+            )
             if not command:
                 return f"no command in: {said}"
         else:
@@ -105,7 +135,12 @@ def _export(name: str, out: str) -> Work:
         left = [path.name for path in folder.iterdir() if path.name.startswith(".")]
         return said if code else f"left over: {left}" if left else ""
 
-    return Work(f"export to a {name} {'file' if '.' in out else 'folder'}", prepare, lambda f: _command(command(f)), judge)
+    return Work(
+        f"export to a {name} {'file' if '.' in out else 'folder'}",
+        prepare,
+        lambda f: _command(command(f)),
+        judge,
+    )
 
 
 def _pack() -> Work:
@@ -196,7 +231,11 @@ def _counted(kill_at: int | None) -> Iterator[list[int]]:
 
 
 def _writes(arguments: tuple[object, ...]) -> bool:
-    return len(arguments) > 1 and isinstance(arguments[1], int) and bool(arguments[1] & (os.O_WRONLY | os.O_RDWR))
+    return (
+        len(arguments) > 1
+        and isinstance(arguments[1], int)
+        and bool(arguments[1] & (os.O_WRONLY | os.O_RDWR))
+    )
 
 
 def _forked(body: Callable[[], int]) -> int:
@@ -236,7 +275,9 @@ def _points(work: Work, scratch: Path) -> int:
     return int(told.read_text())
 
 
-def kill_once(work: Work, folder: Path, *, point: int | None, seconds: float, chance: random.Random) -> str:
+def kill_once(
+    work: Work, folder: Path, *, point: int | None, seconds: float, chance: random.Random
+) -> str:
     """Kill a work at a point, or after some seconds, and judge what it left; return what is wrong, "" if nothing is."""
     folder.mkdir()
     work.prepare(folder)
@@ -277,7 +318,11 @@ def _succeeds(make: Callable[[], None]) -> None:
 
 def works(scratch: Path) -> dict[str, tuple[Work, float]]:
     """Return what is killed, by short name, with its share of the kills; makes a checkpoint and a bundle first."""
-    for name in ("matplotlib.pyplot", "pycocoevalcap.cider.cider", *_OURS):  # once, not in every process
+    for name in (
+        "matplotlib.pyplot",
+        "pycocoevalcap.cider.cider",
+        *_OURS,
+    ):  # once, not in every process
         importlib.import_module(name)
     from edgernn.data import scenes
 
@@ -287,7 +332,11 @@ def works(scratch: Path) -> dict[str, tuple[Work, float]]:
     (scratch / "made").mkdir()
     text.prepare(scratch / "made")
     _succeeds(lambda: text.run(scratch / "made"))
-    _succeeds(lambda: _command(["export", str(_checkpoint()), "--out", str(_bundle()), "--to", "torchscript"]))
+    _succeeds(
+        lambda: _command(
+            ["export", str(_checkpoint()), "--out", str(_bundle()), "--to", "torchscript"]
+        )
+    )
     return {
         "text": (text, 0.4),
         "captions": (_train("captions"), 0.2),
@@ -300,7 +349,9 @@ def works(scratch: Path) -> dict[str, tuple[Work, float]]:
 
 def main() -> int:
     """Kill, judge, print a table; return 1 if there was a dead end."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="")
@@ -316,11 +367,20 @@ def main() -> int:
             for number in range(count):
                 at_random = number % 4 == 3
                 point = None if at_random else (number * points) // count
-                found = kill_once(work, scratch / "kill", point=point, seconds=chance.uniform(0, 0.6), chance=chance)
+                found = kill_once(
+                    work,
+                    scratch / "kill",
+                    point=point,
+                    seconds=chance.uniform(0, 0.6),
+                    chance=chance,
+                )
                 wrong += [f"  point {point}: {found}"] if found else []
             kills, dead_ends = kills + count, dead_ends + len(wrong)
             spent = time.perf_counter() - began
-            print(f"{work.name}: {points} points, {count} kills, {len(wrong)} dead ends, {spent:.0f} s", flush=True)
+            print(
+                f"{work.name}: {points} points, {count} kills, {len(wrong)} dead ends, {spent:.0f} s",
+                flush=True,
+            )
             print("\n".join(wrong), end="\n" if wrong else "", flush=True)
     print(f"{kills} kills, {dead_ends} dead ends")
     return int(dead_ends > 0)

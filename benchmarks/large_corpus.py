@@ -26,7 +26,15 @@ def main() -> None:
                 "train", "text", "--data", text, "--tokens", tokens, "--steps", 100, "--evaluations", 2,
                 "--out", Path(scratch) / tokens,
             )  # fmt: skip
-            rows.append((tokens, f"{size / 1e9:.2f} GB", "100", f"{child.seconds:.0f} s", megabytes(child.peak_bytes)))
+            rows.append(
+                (
+                    tokens,
+                    f"{size / 1e9:.2f} GB",
+                    "100",
+                    f"{child.seconds:.0f} s",
+                    megabytes(child.peak_bytes),
+                )
+            )
     table(("tokens", "text", "steps", "wall time, encoding included", "peak resident memory"), rows)
 
 

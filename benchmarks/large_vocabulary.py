@@ -13,7 +13,22 @@ from pathlib import Path
 from _report import edgernn, megabytes, table
 
 _WORDS, _LINE = 62_000, 20
-_MODEL = ("--hidden", 32, "--layers", 1, "--embedding", 16, "--batch", 2, "--chunk", 8, "--steps", 2, "--evaluations", 1)
+_MODEL = (
+    "--hidden",
+    32,
+    "--layers",
+    1,
+    "--embedding",
+    16,
+    "--batch",
+    2,
+    "--chunk",
+    8,
+    "--steps",
+    2,
+    "--evaluations",
+    1,
+)
 _BOTH = ("--to", "onnx", "--precision", "float32,int4", "--max-perplexity-increase", "50%")
 
 
@@ -24,12 +39,17 @@ def main() -> None:
         text.write_text(shuffled(words), encoding="utf-8")
         tokens = ("--tokens", "word", "--vocabulary", words + 100, "--minimum-count", 1)
         children = {
-            "train, 2 steps": edgernn("train", "text", "--data", text, *tokens, *_MODEL, "--out", run),
+            "train, 2 steps": edgernn(
+                "train", "text", "--data", text, *tokens, *_MODEL, "--out", run
+            ),
             "export to ONNX in float32 and int4": edgernn("export", run, "--out", bundle, *_BOTH),
             "verify": edgernn("verify", bundle),
         }
         golden = (bundle / "golden.safetensors").stat().st_size
-    rows = [(name, f"{child.seconds:.0f} s", megabytes(child.peak_bytes)) for name, child in children.items()]
+    rows = [
+        (name, f"{child.seconds:.0f} s", megabytes(child.peak_bytes))
+        for name, child in children.items()
+    ]
     rows.append(("the recorded run, a file", "", f"{golden / 1e6:.1f} MB"))
     table((f"{words:,} words", "wall time", "peak resident memory"), rows)
 

@@ -23,7 +23,13 @@ def main() -> None:
             heavy = ", ".join(sorted(HEAVY & child.modules)) or "none"
             rows.append((f"generate --artifact {artifact}", megabytes(child.peak_bytes), heavy))
         floor = edgernn("--version")
-        rows.append(("--version", megabytes(floor.peak_bytes), ", ".join(sorted(HEAVY & floor.modules)) or "none"))
+        rows.append(
+            (
+                "--version",
+                megabytes(floor.peak_bytes),
+                ", ".join(sorted(HEAVY & floor.modules)) or "none",
+            )
+        )
     table(("edgernn …", "peak resident memory", "heavy packages imported"), rows)
 
 

@@ -41,7 +41,9 @@ def main() -> None:
 
 def measure(data: str, scratch: Path, *, cell: str, layers: int) -> list[tuple[object, ...]]:
     rate = 1e-3 if cell == "rnn" else 4e-3
-    options = TrainOptions(budget=Budget(unit="steps", amount=TRAIN_STEPS), evaluations=1, peak_rate=rate)
+    options = TrainOptions(
+        budget=Budget(unit="steps", amount=TRAIN_STEPS), evaluations=1, peak_rate=rate
+    )
     setup = TextSetup(model={"cell": cell, "layers": layers, "hidden": 256})
     run = train_text(data, scratch / "run", options=options, setup=setup)
     bundle = export_bundle(scratch / "run", scratch / "bundle", to=["onnx", "torchscript"])
@@ -53,7 +55,17 @@ def measure(data: str, scratch: Path, *, cell: str, layers: int) -> list[tuple[o
         same = next(check.measured for check in long.checks if check.name == "greedy")
         tensor, worst = max(drift["worst_by_tensor"].items(), key=lambda item: item[1])
         loss = f"{run.validation_loss:.2f}"
-        rows.append((cell, layers, loss, short.format, f"{worst:.1e}", tensor, f"{same['identical']} identical"))
+        rows.append(
+            (
+                cell,
+                layers,
+                loss,
+                short.format,
+                f"{worst:.1e}",
+                tensor,
+                f"{same['identical']} identical",
+            )
+        )
     return rows
 
 

@@ -77,9 +77,15 @@ def main() -> None:
     chosen = [peer for peer in PEERS if not options.only or peer.name in options.only]
     parts = [about(chosen)]
     began = time.perf_counter()
-    for cell, hidden, vocabulary in itertools.product(options.cell, options.hidden, options.vocabulary):
-        with contextlib.redirect_stdout(sys.stderr):  # converters tell what they do, and the result may go to stdout
-            rows = measure(chosen, cell=cell, hidden=hidden, vocabulary=vocabulary, rounds=options.rounds)
+    for cell, hidden, vocabulary in itertools.product(
+        options.cell, options.hidden, options.vocabulary
+    ):
+        with contextlib.redirect_stdout(
+            sys.stderr
+        ):  # converters tell what they do, and the result may go to stdout
+            rows = measure(
+                chosen, cell=cell, hidden=hidden, vocabulary=vocabulary, rounds=options.rounds
+            )
         title = f"{cell}, H = {hidden}, V = {vocabulary}"
         parts.append(section(title, rows))
         print(f"{title}: {time.perf_counter() - began:.0f} s so far", file=sys.stderr, flush=True)
@@ -90,19 +96,25 @@ def main() -> None:
         print(text)
 
 
-def measure(chosen: Sequence[Peer], *, cell: str, hidden: int, vocabulary: int, rounds: int) -> list[Row]:
+def measure(
+    chosen: Sequence[Peer], *, cell: str, hidden: int, vocabulary: int, rounds: int
+) -> list[Row]:
     """Return a row for every peer, in their order."""
     tokens = np.random.default_rng(0).integers(0, vocabulary, MOST_STEPS).tolist()
     with tempfile.TemporaryDirectory(prefix="edgernn-") as scratch:
         work = Work.seeded(Path(scratch), cell=cell, hidden=hidden, vocabulary=vocabulary)
-        reference = chain(next(peer for peer in PEERS if peer.name == REFERENCE).prepare(work), tokens)
+        reference = chain(
+            next(peer for peer in PEERS if peer.name == REFERENCE).prepare(work), tokens
+        )
         entered: dict[str, Contender | str] = {}
         for peer in chosen:
             try:
                 entered[peer.name] = enter(peer, work, tokens, reference)
             except PeerError as error:
                 entered[peer.name] = str(error)
-        contenders = [contender for contender in entered.values() if isinstance(contender, Contender)]
+        contenders = [
+            contender for contender in entered.values() if isinstance(contender, Contender)
+        ]
         order = random.Random(0)
         for _ in range(rounds):
             for contender in order.sample(contenders, len(contenders)):
@@ -117,14 +129,18 @@ def enter(peer: Peer, work: Work, tokens: Sequence[int], reference: np.ndarray) 
         raise PeerError(f"not installed: {', '.join(missing)}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # converters warn of what they deprecate; the numbers are what counts
+            warnings.simplefilter(
+                "ignore"
+            )  # converters warn of what they deprecate; the numbers are what counts
             stepper = peer.prepare(work)
             began = time.perf_counter()
             difference = float(np.abs(chain(stepper, tokens) - reference).max())
     except Exception as error:  # every runtime raises its own, and a peer that fails is a row
         raise PeerError(f"failed: {type(error).__name__}: {_shortened(str(error))}") from error
     a_step = (time.perf_counter() - began) / CHAINED_STEPS
-    return Contender(peer, stepper, difference, min(MOST_STEPS, max(LEAST_STEPS, int(TURN_S / a_step))), [])
+    return Contender(
+        peer, stepper, difference, min(MOST_STEPS, max(LEAST_STEPS, int(TURN_S / a_step))), []
+    )
 
 
 def chain(stepper: Stepper, tokens: Sequence[int]) -> np.ndarray:
@@ -145,17 +161,34 @@ def _row(peer: Peer, entered: Contender | str) -> Row:
     if isinstance(entered, str):
         return Row(peer, note=entered)
     times = entered.times_us
-    return Row(peer, step_us=statistics.median(times), bytes=entered.stepper.bytes, difference=entered.difference)
+    return Row(
+        peer,
+        step_us=statistics.median(times),
+        bytes=entered.stepper.bytes,
+        difference=entered.difference,
+    )
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--hidden", type=_numbers, default=[64, 256, 512, 1024], help="sizes H, by comma")
-    parser.add_argument("--vocabulary", type=_numbers, default=[96, 10000], help="vocabulary sizes V, by comma")
-    parser.add_argument("--cell", type=_one_of(STATES), default=list(STATES), help=", ".join(STATES))
-    parser.add_argument("--only", type=_one_of([peer.name for peer in PEERS]), help=", ".join(peer.name for peer in PEERS))
+    parser.add_argument(
+        "--hidden", type=_numbers, default=[64, 256, 512, 1024], help="sizes H, by comma"
+    )
+    parser.add_argument(
+        "--vocabulary", type=_numbers, default=[96, 10000], help="vocabulary sizes V, by comma"
+    )
+    parser.add_argument(
+        "--cell", type=_one_of(STATES), default=list(STATES), help=", ".join(STATES)
+    )
+    parser.add_argument(
+        "--only",
+        type=_one_of([peer.name for peer in PEERS]),
+        help=", ".join(peer.name for peer in PEERS),
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of every contender")
-    parser.add_argument("--out", type=Path, help="a Markdown file to write; by default it is printed")
+    parser.add_argument(
+        "--out", type=Path, help="a Markdown file to write; by default it is printed"
+    )
     return parser.parse_args()
 
 
@@ -168,7 +201,9 @@ def _one_of(known: Sequence[str]) -> object:
         parts = text.split(",")
         unknown = [part for part in parts if part not in known]
         if unknown:
-            raise argparse.ArgumentTypeError(f"unknown {', '.join(unknown)}; expected some of {', '.join(known)}")
+            raise argparse.ArgumentTypeError(
+                f"unknown {', '.join(unknown)}; expected some of {', '.join(known)}"
+            )
         return parts
 
     return names

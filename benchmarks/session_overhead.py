@@ -43,9 +43,26 @@ def main() -> None:
             model = LanguageModel(LanguageConfig(vocabulary=VOCABULARY, hidden=hidden)).eval()
             OnnxExporter().export(model, path, precision=precision, decoding=Decoding())
             bare, run, step = median_us(calls(path))
-        times = (f"{bare:.1f} µs", f"{run:.1f} µs", f"{step:.1f} µs", f"{run - bare:.1f} µs", f"{step - bare:.1f} µs")
+        times = (
+            f"{bare:.1f} µs",
+            f"{run:.1f} µs",
+            f"{step:.1f} µs",
+            f"{run - bare:.1f} µs",
+            f"{step - bare:.1f} µs",
+        )
         rows.append((hidden, precision, *times))
-    table(("H", "precision", "bare, bound once", "run", "Session.step", "run adds", "Session.step adds"), rows)
+    table(
+        (
+            "H",
+            "precision",
+            "bare, bound once",
+            "run",
+            "Session.step",
+            "run adds",
+            "Session.step adds",
+        ),
+        rows,
+    )
 
 
 def calls(path: Path) -> tuple[Callable[[], object], ...]:
@@ -56,7 +73,11 @@ def calls(path: Path) -> tuple[Callable[[], object], ...]:
     file_contract = FileContract.from_metadata(OrtSession.describe(path).metadata, source=str(path))
     session = OrtSession(runtime, file_contract)
     tokens, state = {TOKENS: np.array([[3]], np.int64)}, session.initial_state()
-    return bare_call(runtime, tokens | state), run_call(runtime, tokens, state), step_call(session, tokens, state)
+    return (
+        bare_call(runtime, tokens | state),
+        run_call(runtime, tokens, state),
+        step_call(session, tokens, state),
+    )
 
 
 def bare_call(runtime: onnxruntime.InferenceSession, feeds: State) -> Callable[[], object]:
@@ -75,7 +96,9 @@ def bare_call(runtime: onnxruntime.InferenceSession, feeds: State) -> Callable[[
     return call
 
 
-def run_call(runtime: onnxruntime.InferenceSession, tokens: State, state: State) -> Callable[[], object]:
+def run_call(
+    runtime: onnxruntime.InferenceSession, tokens: State, state: State
+) -> Callable[[], object]:
     names = [LOGITS, *map(next_name, state)]
 
     def call() -> object:

@@ -53,15 +53,34 @@ def main() -> None:
     for run in sys.argv[1:]:
         with tempfile.TemporaryDirectory(prefix="edgernn-") as scratch:
             loaded = checkpoint.load(run)
-            bundle = export_bundle(loaded, Path(scratch) / "bundle", to="onnx", precision=PRECISIONS, decoding=True)
+            bundle = export_bundle(
+                loaded, Path(scratch) / "bundle", to="onnx", precision=PRECISIONS, decoding=True
+            )
             config = loaded.model.config
             print(f"\n## {config.cell}, H = {config.hidden}, V = {config.vocabulary}\n")
             table(
-                ("", "step", "x plain run", "x eager", "x floor", "bytes", "of float32", "perplexity"),
+                (
+                    "",
+                    "step",
+                    "x plain run",
+                    "x eager",
+                    "x floor",
+                    "bytes",
+                    "of float32",
+                    "perplexity",
+                ),
                 list(step_rows(bundle, Work(loaded.model.requires_grad_(False), Path(scratch)))),
             )
             table(
-                ("precision", "text", "a token: host loop", "the same by run", "in the graph", "of host", "of run"),
+                (
+                    "precision",
+                    "text",
+                    "a token: host loop",
+                    "the same by run",
+                    "in the graph",
+                    "of host",
+                    "of run",
+                ),
                 list(text_rows(bundle)),
             )
 
@@ -71,7 +90,10 @@ def step_rows(bundle: Bundle, work: Work) -> Iterator[tuple[str, ...]]:
     plain = next(peer for peer in _peer_ort.PEERS if peer.name == "ort")
     eager = next(peer for peer in _peer_torch.PEERS if peer.name == "torch")
     files = {a.precision: a for a in bundle.manifest.artifacts if a.graph == "step"}
-    own = [Peer(name, f"edgernn {name}", (), name == "float32", lambda _, a=a: stepper(bundle, a)) for name, a in files.items()]
+    own = [
+        Peer(name, f"edgernn {name}", (), name == "float32", lambda _, a=a: stepper(bundle, a))
+        for name, a in files.items()
+    ]
     tokens = np.random.default_rng(0).integers(0, work.model.config.vocabulary, 200).tolist()
     reference = chain(eager.prepare(work), tokens)
     contenders = {peer.name: enter(peer, work, tokens, reference) for peer in (eager, plain, *own)}
@@ -87,7 +109,11 @@ def step_rows(bundle: Bundle, work: Work) -> Iterator[tuple[str, ...]]:
 
 
 def row(
-    contender: Contender, times: dict[str, float], artifact: Artifact | None, float32_bytes: int, bandwidth: float
+    contender: Contender,
+    times: dict[str, float],
+    artifact: Artifact | None,
+    float32_bytes: int,
+    bandwidth: float,
 ) -> tuple[str, ...]:
     own = times[contender.peer.name]
     faster = (f"{times['ort'] / own:.2f}", f"{times['torch'] / own:.1f}")
@@ -96,7 +122,15 @@ def row(
     floor_us = sum(weight.touched_bytes for weight in artifact.weights) / bandwidth * 1e6
     change = f"{artifact.loss.increase:+.2%}" if artifact.loss else ""
     size = f"{artifact.bytes / float32_bytes:.3f}"
-    return (contender.peer.what, f"{own:.0f} µs", *faster, f"{own / floor_us:.2f}", f"{artifact.bytes:,}", size, change)
+    return (
+        contender.peer.what,
+        f"{own:.0f} µs",
+        *faster,
+        f"{own / floor_us:.2f}",
+        f"{artifact.bytes:,}",
+        size,
+        change,
+    )
 
 
 def stepper(bundle: Bundle, artifact: Artifact) -> Stepper:
@@ -113,7 +147,9 @@ def text_rows(bundle: Bundle) -> Iterator[tuple[str, ...]]:
     """Time whole texts of the host's loop, of the same loop over plain ``run``, and of one call."""
     for precision in PRECISIONS:
         files = {a.graph: a for a in bundle.manifest.artifacts if a.precision == precision}
-        step, slow, graph = (open_session(bundle, files[name].path) for name in ("step", "step", "generate"))
+        step, slow, graph = (
+            open_session(bundle, files[name].path) for name in ("step", "step", "generate")
+        )
         slow._single = None  # type: ignore[attr-defined]  # every call by run, as hosts without bound memory do
         for name, sampler in SAMPLERS.items():
             times: dict[str, list[float]] = {"host": [], "plain": [], "graph": []}

@@ -15,11 +15,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for mixed in ("auto", "off"):
             child = edgernn(
-                "train", "text", "--data", data, "--minutes", 3, "--mixed", mixed, "--out", Path(scratch) / mixed, "--json"
+                "train",
+                "text",
+                "--data",
+                data,
+                "--minutes",
+                3,
+                "--mixed",
+                mixed,
+                "--out",
+                Path(scratch) / mixed,
+                "--json",
             )
             run = json.loads(child.stdout)
             loss = f"{run['validation_loss']:.4f}"
-            rows.append((mixed, loss, run["split"], run["steps"], f"{run['epochs']:.1f}", megabytes(child.peak_bytes)))
+            rows.append(
+                (
+                    mixed,
+                    loss,
+                    run["split"],
+                    run["steps"],
+                    f"{run['epochs']:.1f}",
+                    megabytes(child.peak_bytes),
+                )
+            )
     table(("--mixed", "validation loss, nats/token", "on", "steps", "epochs", "peak memory"), rows)
 
 

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from edgernn.sessions.opening import open_session
 
 __version__ = "0.1.0"
-__all__ = ["Bundle", "CaptionWriter", "EdgernnError", "__version__", "assert_parity", "load", "open_session", "verify_bundle"]
+__all__ = [
+    "Bundle",
+    "CaptionWriter",
+    "EdgernnError",
+    "__version__",
+    "assert_parity",
+    "load",
+    "open_session",
+    "verify_bundle",
+]
 
 _LAZY = {
     "Bundle": "edgernn.bundle",

@@ -44,7 +44,9 @@ def layout(path: Path, kind: str) -> tuple[Layout, dict[str, str]]:
         content = tensor_files.load(path)
         return content.layout, content.metadata
     except OSError as error:
-        raise DataError(f"cannot read {path}: {storage.reason(error)}; give another file") from error
+        raise DataError(
+            f"cannot read {path}: {storage.reason(error)}; give another file"
+        ) from error
     except _DAMAGED as error:
         raise DataError(f"{path} is damaged ({error}); copy or download it again") from error
 
@@ -61,6 +63,10 @@ def _of_npz(file: BinaryIO) -> Layout:
 
 def _of_npy(file: BinaryIO) -> tuple[str, tuple[int, ...]]:
     version = numpy_format.read_magic(file)
-    read = numpy_format.read_array_header_1_0 if version == (1, 0) else numpy_format.read_array_header_2_0
+    read = (
+        numpy_format.read_array_header_1_0
+        if version == (1, 0)
+        else numpy_format.read_array_header_2_0
+    )
     shape, _, dtype = read(file)
     return str(dtype), shape

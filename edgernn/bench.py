@@ -58,7 +58,9 @@ def bench_bundle(
     """
     checked_threads(threads)
     if steps < FEWEST_STEPS:
-        raise UsageError(f"steps is {steps}, expected {FEWEST_STEPS} or more: fewer say nothing of the slow ones among them")
+        raise UsageError(
+            f"steps is {steps}, expected {FEWEST_STEPS} or more: fewer say nothing of the slow ones among them"
+        )
     bundle = source if isinstance(source, Bundle) else Bundle.open(source)
     wanted = _wanted(bundle, to)
     feed = feed_for(bundle)
@@ -81,10 +83,16 @@ def bench_bundle(
 def _wanted(bundle: Bundle, to: Iterable[str] | str | None) -> list[Artifact]:
     """Return the artifacts of the formats in ``to``; of all formats, known or not, where it is None."""
     known = {row.name for row in formats.select(to)}
-    wanted = [artifact for artifact in bundle.manifest.artifacts if to is None or artifact.format in known]
+    wanted = [
+        artifact for artifact in bundle.manifest.artifacts if to is None or artifact.format in known
+    ]
     if not wanted:
-        present = ", ".join(sorted({artifact.format for artifact in bundle.manifest.artifacts})) or "none"
-        raise UsageError(f"{bundle.source} has no artifact in {', '.join(sorted(known))}; it has: {present}")
+        present = (
+            ", ".join(sorted({artifact.format for artifact in bundle.manifest.artifacts})) or "none"
+        )
+        raise UsageError(
+            f"{bundle.source} has no artifact in {', '.join(sorted(known))}; it has: {present}"
+        )
     return wanted
 
 
@@ -105,27 +113,37 @@ def _courses(
             course.alone = measure_alone(bundle, artifact, course.feeds(), threads=threads)
             course.warm_up()
         except (UnavailableError, ContractError) as error:
-            named = {name: getattr(artifact, name) for name in ("path", "format", "precision", "graph")}
+            named = {
+                name: getattr(artifact, name) for name in ("path", "format", "precision", "graph")
+            }
             left_out.append(LeftOut(**named, reason=str(error)))
         else:
             courses.append(course)
     if not courses:
         first = left_out[0]
-        raise UnavailableError(f"this machine can run none of the {len(wanted)} artifacts: {first.path}: {first.reason}")
+        raise UnavailableError(
+            f"this machine can run none of the {len(wanted)} artifacts: {first.path}: {first.reason}"
+        )
     return courses, left_out
 
 
 def _open(bundle: Bundle, artifact: Artifact, feed: Feed, *, threads: int | None) -> Course:
     if artifact.format not in formats.FORMATS:
-        raise UnavailableError(f"this edgernn does not know the format {artifact.format!r}; use the one that exported it")
+        raise UnavailableError(
+            f"this edgernn does not know the format {artifact.format!r}; use the one that exported it"
+        )
     if artifact.graph not in {ENCODE, STEP}:
-        raise UnavailableError(f"it computes {artifact.graph}; only {ENCODE} and {STEP} files are called step by step")
+        raise UnavailableError(
+            f"it computes {artifact.graph}; only {ENCODE} and {STEP} files are called step by step"
+        )
     session = open_artifact(bundle, artifact, threads=threads)
     if artifact.graph == ENCODE:
         return Course(artifact, session, feed, contexts={}, state={})
     if feed.images is None:
         return Course(artifact, session, feed, contexts={}, state=session.initial_state(1))
-    contexts, state = open_artifact(bundle, encoder_of(bundle, artifact)).encode({IMAGE: feed.images[:1]})
+    contexts, state = open_artifact(bundle, encoder_of(bundle, artifact)).encode(
+        {IMAGE: feed.images[:1]}
+    )
     return Course(artifact, session, feed, contexts=contexts, state=state)
 
 
@@ -155,7 +173,10 @@ def _summary(course: Course, courses: Sequence[Course], reads: Bandwidth) -> Art
         if (c.artifact.format, c.artifact.precision) == _ONNX and c.encodes == course.encodes
     ]
     return ArtifactBench(
-        **{name: getattr(artifact, name) for name in ("path", "format", "precision", "graph", "bytes")},
+        **{
+            name: getattr(artifact, name)
+            for name in ("path", "format", "precision", "graph", "bytes")
+        },
         runtime=course.runtime,
         **course.alone.model_dump(),
         baseline_bytes=course.baseline_bytes,
@@ -164,7 +185,9 @@ def _summary(course: Course, courses: Sequence[Course], reads: Bandwidth) -> Art
         p90_ms=p90,
         p99_ms=p99,
         tokens_per_s=None if course.encodes else len(taken) / sum(taken) * 1e3,
-        prefill_tokens_per_s=PREFILL_TOKENS / float(np.median(course.prefill_s)) if course.prefill_s else None,
+        prefill_tokens_per_s=PREFILL_TOKENS / float(np.median(course.prefill_s))
+        if course.prefill_s
+        else None,
         touched_bytes=touched,
         floor_ms=floor_ms,
         times_floor=p50 / floor_ms if floor_ms else None,

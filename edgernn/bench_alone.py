@@ -38,7 +38,9 @@ class Alone(Model):
     peak_bytes: int | None = None
 
 
-def measure_alone(bundle: Bundle, artifact: Artifact, feeds: Arrays, *, threads: int | None) -> Alone:
+def measure_alone(
+    bundle: Bundle, artifact: Artifact, feeds: Arrays, *, threads: int | None
+) -> Alone:
     """Open ``artifact`` in a process of its own and call it.
 
     Args:
@@ -52,9 +54,19 @@ def measure_alone(bundle: Bundle, artifact: Artifact, feeds: Arrays, *, threads:
     """
     with storage.scratch() as folder:
         file = folder / "feeds.safetensors"
-        safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in feeds.items()}, file)
+        safetensors.numpy.save_file(
+            {name: np.ascontiguousarray(array) for name, array in feeds.items()}, file
+        )
         place = str(bundle.folder.resolve())
-        return _ask({"format": artifact.format, "folder": place, "path": artifact.path, "feeds": str(file), "threads": threads})
+        return _ask(
+            {
+                "format": artifact.format,
+                "folder": place,
+                "path": artifact.path,
+                "feeds": str(file),
+                "threads": threads,
+            }
+        )
 
 
 def measure_import(format_name: str) -> int | None:
@@ -66,11 +78,18 @@ def _ask(request: dict[str, Any]) -> Alone:
     command = [sys.executable, "-m", "edgernn.bench_alone", json.dumps(request)]
     # The same modules as here, and none of the current folder, which Python would look through first.
     modules = os.pathsep.join(str(Path(place).resolve()) for place in sys.path if place)
-    environment, folder = {**os.environ, "PYTHONPATH": modules}, Path(edgernn.__file__).parent.parent
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
+    environment, folder = (
+        {**os.environ, "PYTHONPATH": modules},
+        Path(edgernn.__file__).parent.parent,
+    )
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, cwd=folder
+    )
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise UnavailableError(f"a process of its own failed with {done.returncode}: {said[-1] if said else 'it said nothing'}")
+        raise UnavailableError(
+            f"a process of its own failed with {done.returncode}: {said[-1] if said else 'it said nothing'}"
+        )
     return Alone.model_validate_json(done.stdout.splitlines()[-1])
 
 
@@ -87,7 +106,9 @@ def _answer(request: dict[str, Any]) -> Alone:
     called = time.perf_counter()
     for _ in range(CALLS):
         state = _call(session, {**feeds, **state})
-    return Alone(load_ms=(loaded - began) * 1e3, first_ms=(called - loaded) * 1e3, peak_bytes=peak_bytes())
+    return Alone(
+        load_ms=(loaded - began) * 1e3, first_ms=(called - loaded) * 1e3, peak_bytes=peak_bytes()
+    )
 
 
 def _call(session: Session, feeds: Arrays) -> Arrays:
@@ -113,7 +134,9 @@ def peak_bytes() -> int | None:
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts in bytes, others in kibibytes
+    return (
+        peak if sys.platform == "darwin" else peak * 1024
+    )  # macOS counts in bytes, others in kibibytes
 
 
 if __name__ == "__main__":

@@ -54,7 +54,9 @@ def feed_for(bundle: Bundle) -> Feed:
     if TOKENS in sample:
         return Feed(sample[TOKENS], None, "the bundle's held-out tokens")
     captions = sample[CAPTIONS]  # [N, K, T], padded
-    return Feed(captions[captions != PAD_ID], sample[IMAGE], "the bundle's held-out pictures and captions")
+    return Feed(
+        captions[captions != PAD_ID], sample[IMAGE], "the bundle's held-out pictures and captions"
+    )
 
 
 def _random(bundle: Bundle) -> Feed:
@@ -65,7 +67,9 @@ def _random(bundle: Bundle) -> Feed:
         return Feed(tokens, None, f"random tokens, seed {SEED}")
     (image,) = contract.encode.caller_inputs
     shape = [_RANDOM_IMAGES, *(contract.sizes[axis] for axis in image.axes[1:])]
-    return Feed(tokens, random.integers(0, 256, shape, np.uint8), f"random tokens and pictures, seed {SEED}")
+    return Feed(
+        tokens, random.integers(0, 256, shape, np.uint8), f"random tokens and pictures, seed {SEED}"
+    )
 
 
 class Course:
@@ -85,7 +89,9 @@ class Course:
         baseline_bytes: the peak of one that only imported the runtime.
     """
 
-    def __init__(self, artifact: Artifact, session: Session, feed: Feed, *, contexts: Arrays, state: State) -> None:
+    def __init__(
+        self, artifact: Artifact, session: Session, feed: Feed, *, contexts: Arrays, state: State
+    ) -> None:
         self.artifact = artifact
         self.call_ms: list[float] = []
         self.prefill_s: list[float] = []
@@ -137,7 +143,9 @@ class Course:
 
     def _prefill(self) -> float:
         """Return the seconds that a prefill from the first state took."""
-        tokens = np.resize(self._feed.tokens, (1, PREFILL_TOKENS))  # from the beginning again where there are fewer
+        tokens = np.resize(
+            self._feed.tokens, (1, PREFILL_TOKENS)
+        )  # from the beginning again where there are fewer
         began = time.perf_counter()
         prefill(self._session, tokens, self._first_state, contexts=self._contexts)
         return time.perf_counter() - began

@@ -15,10 +15,16 @@ import numpy as np
 
 from edgernn.bench_report import Bandwidth, Machine
 
-BUFFER_BYTES = 256 << 20  # beyond the caches: a buffer of 64 MiB is still read out of a server's last-level cache
+BUFFER_BYTES = (
+    256 << 20
+)  # beyond the caches: a buffer of 64 MiB is still read out of a server's last-level cache
 _PACKAGES = ("edgernn", "numpy", "onnxruntime", "torch", "coremltools")
 _CPU_FILE = Path("/proc/cpuinfo")  # Linux and Android
-_CPU_NAMES = ("model name", "Model", "Hardware")  # its keys on PCs, on boards such as the Raspberry Pi, on older phones
+_CPU_NAMES = (
+    "model name",
+    "Model",
+    "Hardware",
+)  # its keys on PCs, on boards such as the Raspberry Pi, on older phones
 # Reductions that numpy runs with vector instructions on the calling thread alone; the products go to a BLAS, which may share
 # them out. Which of them keeps up with the memory best differs from processor to processor, so the fastest counts.
 _READS = (np.bitwise_or, np.add, np.maximum)
@@ -71,7 +77,10 @@ def _processor() -> str:
         told = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
         return told or platform.machine()
     if _CPU_FILE.is_file():
-        lines = [line.partition(":") for line in _CPU_FILE.read_text(encoding="utf-8", errors="replace").splitlines()]
+        lines = [
+            line.partition(":")
+            for line in _CPU_FILE.read_text(encoding="utf-8", errors="replace").splitlines()
+        ]
         found = {key.strip(): value.strip() for key, _, value in lines}
         return next((found[name] for name in _CPU_NAMES if found.get(name)), platform.machine())
     return platform.processor() or platform.machine()

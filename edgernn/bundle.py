@@ -34,7 +34,15 @@ REPORT, REPORT_PAGE = REPORTS
 SAMPLER = "sampler.json"
 
 _MANIFEST_MAX_BYTES = 16 << 20
-_DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+_DAMAGED_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 _Stamp = tuple[tuple[int, int, int, int], ...]  # device, node, size and time of each file
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a constant, so that the same bundle gives the same bytes
 
@@ -63,7 +71,9 @@ class Bundle:
         if not _exists(source):  # a kill between two renames may have left it aside
             storage.clear(source.parent, name=source.name)
         if not _exists(source):
-            raise BundleError(f"no bundle at {source}; make one with: edgernn export RUN --out {argument(source)}")
+            raise BundleError(
+                f"no bundle at {source}; make one with: edgernn export RUN --out {argument(source)}"
+            )
         _refuse_others(source)
         folder = source if source.is_dir() else _unpack(source)
         try:
@@ -81,7 +91,12 @@ class Bundle:
     def __enter__(self) -> Bundle:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self.folder != self.source:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -93,12 +108,20 @@ class Bundle:
                 digest was checked.
         """
         listed = self._listed
-        parts = [inner] if inner in listed else [name for name in listed if name.startswith(f"{inner}/")]
+        parts = (
+            [inner]
+            if inner in listed
+            else [name for name in listed if name.startswith(f"{inner}/")]
+        )
         if not parts:
-            raise BundleError(f"{self.source}: the manifest does not list {inner!r}, so nothing vouches for it")
+            raise BundleError(
+                f"{self.source}: the manifest does not list {inner!r}, so nothing vouches for it"
+            )
         for name in parts:
             found = self._stamp(name)
-            if self._vouched.get(name, found) != found:  # touched since; the digest tells whether it was changed
+            if (
+                self._vouched.get(name, found) != found
+            ):  # touched since; the digest tells whether it was changed
                 self._check([name])
         return self.folder / inner
 
@@ -112,11 +135,16 @@ class Bundle:
             for inner in names:
                 self._verify_digest(inner)
         except OSError as error:
-            raise BundleError(f"{self.source} cannot be read ({_refusal(error)}); copy or export the bundle again") from error
+            raise BundleError(
+                f"{self.source} cannot be read ({_refusal(error)}); copy or export the bundle again"
+            ) from error
 
     @property
     def _listed(self) -> dict[str, FileDigest | Artifact]:
-        return {**self.manifest.files, **{artifact.path: artifact for artifact in self.manifest.artifacts}}
+        return {
+            **self.manifest.files,
+            **{artifact.path: artifact for artifact in self.manifest.artifacts},
+        }
 
     def _refuse_unlisted(self) -> None:
         listed = self._listed
@@ -126,7 +154,9 @@ class Bundle:
             name = inside.as_posix()
             if path.is_dir() and not path.is_symlink():
                 continue
-            if not is_side_file(inside) and not any(f"{name}/".startswith(f"{inner}/") for inner in listed):
+            if not is_side_file(inside) and not any(
+                f"{name}/".startswith(f"{inner}/") for inner in listed
+            ):
                 raise BundleError(
                     f"{self.source}: {name} is not in the manifest, so nothing vouches for it; remove it or export again"
                 )
@@ -135,7 +165,9 @@ class Bundle:
         expected, before = self._listed[inner], self._stamp(inner)
         path = self.folder / inner
         if inner in self.manifest.files and path.is_dir():
-            raise BundleError(f"{self.source}: {inner} is a folder, expected a file; copy or export the bundle again")
+            raise BundleError(
+                f"{self.source}: {inner} is a folder, expected a file; copy or export the bundle again"
+            )
         found = storage.size_bytes(path)
         if found != expected.bytes:
             raise BundleError(
@@ -153,26 +185,47 @@ class Bundle:
         """Return by what a change of ``inner`` shows; raise BundleError where it is missing or leads out."""
         path, root = self.folder / inner, self.folder.resolve()
         try:
-            below = [file for file in sorted(path.rglob("*")) if not is_side_file(file.relative_to(self.folder))]
+            below = [
+                file
+                for file in sorted(path.rglob("*"))
+                if not is_side_file(file.relative_to(self.folder))
+            ]
             real = [file.resolve(strict=True) for file in (path, *below)]
             marks = [file.stat() for file in real if not file.is_dir()]
         except FileNotFoundError as error:
-            raise BundleError(f"{self.source}: {inner} is missing; copy or export the bundle again") from error
-        except (OSError, RuntimeError, ValueError) as error:  # no permission, a name that no disk takes, a link to itself
-            raise BundleError(f"{self.source}: {inner} cannot be read ({_refusal(error)}); export the bundle again") from error
+            raise BundleError(
+                f"{self.source}: {inner} is missing; copy or export the bundle again"
+            ) from error
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+        ) as error:  # no permission, a name that no disk takes, a link to itself
+            raise BundleError(
+                f"{self.source}: {inner} cannot be read ({_refusal(error)}); export the bundle again"
+            ) from error
         if not all(file.is_relative_to(root) for file in real):
-            raise BundleError(f"{self.source}: {inner} leads out of the bundle's folder; do not use this bundle")
+            raise BundleError(
+                f"{self.source}: {inner} leads out of the bundle's folder; do not use this bundle"
+            )
         return tuple((mark.st_dev, mark.st_ino, mark.st_size, mark.st_mtime_ns) for mark in marks)
 
     def artifact(self, name: str | None = None) -> Artifact:
         """Return the artifact with the path ``name``, or the first step of the format ``name``, or the first step of all."""
         artifacts = self.manifest.artifacts
         for artifact in artifacts:
-            if name == artifact.path or (artifact.graph == STEP and name in (None, artifact.format)):
+            if name == artifact.path or (
+                artifact.graph == STEP and name in (None, artifact.format)
+            ):
                 return artifact
         paths = ", ".join(artifact.path for artifact in artifacts) or "none"
-        known = [*(artifact.path for artifact in artifacts), *(artifact.format for artifact in artifacts)]
-        raise UsageError(f"no artifact {name!r} in {self.source}; it has: {paths}{did_you_mean(name, known)}")
+        known = [
+            *(artifact.path for artifact in artifacts),
+            *(artifact.format for artifact in artifacts),
+        ]
+        raise UsageError(
+            f"no artifact {name!r} in {self.source}; it has: {paths}{did_you_mean(name, known)}"
+        )
 
     def file_contract(self, artifact: Artifact) -> FileContract:
         """Return the contract of one artifact."""
@@ -181,7 +234,10 @@ class Bundle:
 
 def pack(folder: Path, target: Path) -> None:
     """Zip the bundle ``folder``, without side files, into ``target``; the same bundle always gives the same bytes."""
-    with storage.replacing(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        storage.replacing(target) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for path in sorted(folder.rglob("*")):
             if path.is_file() and not is_side_file(path.relative_to(folder)):
                 entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ZIP_TIME)
@@ -199,7 +255,11 @@ def _refuse_others(source: Path) -> None:
     """Raise BundleError where ``source`` is known to be something else, and say what takes that on."""
     kind = identify(source)
     if source.is_dir() and not (source / MANIFEST).exists():
-        made = kind.advise(source) if kind.key != "folder" else "make one with: edgernn export RUN --out FOLDER"
+        made = (
+            kind.advise(source)
+            if kind.key != "folder"
+            else "make one with: edgernn export RUN --out FOLDER"
+        )
         raise BundleError(f"{source} has no {MANIFEST}: it is not a bundle but {kind.name}; {made}")
     if not source.is_dir() and kind.key not in _MAY_BE_BUNDLES:
         raise BundleError(f"{source} is {kind.name}, expected a bundle; {kind.advise(source)}")
@@ -211,23 +271,36 @@ def _exists(path: Path) -> bool:
         path.stat()
     except FileNotFoundError:
         return False
-    except (OSError, ValueError) as error:  # no permission, a part that is a file, a name that no disk takes
-        raise BundleError(f"cannot read {path}: {_refusal(error)}; give the path of a bundle") from error
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # no permission, a part that is a file, a name that no disk takes
+        raise BundleError(
+            f"cannot read {path}: {_refusal(error)}; give the path of a bundle"
+        ) from error
     return True
 
 
 def _read_manifest(source: Path, folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.exists():
-        raise BundleError(f"{source} has no {MANIFEST}: it is not a bundle; make one with: edgernn export RUN --out FOLDER")
+        raise BundleError(
+            f"{source} has no {MANIFEST}: it is not a bundle; make one with: edgernn export RUN --out FOLDER"
+        )
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise BundleError(f"{source}: {MANIFEST} leads out of the bundle's folder; do not use this bundle")
+        raise BundleError(
+            f"{source}: {MANIFEST} leads out of the bundle's folder; do not use this bundle"
+        )
     try:
         if path.stat().st_size > _MANIFEST_MAX_BYTES:
-            raise BundleError(f"{source}: {MANIFEST} has over {_MANIFEST_MAX_BYTES >> 20} MiB; do not use this bundle")
+            raise BundleError(
+                f"{source}: {MANIFEST} has over {_MANIFEST_MAX_BYTES >> 20} MiB; do not use this bundle"
+            )
         content = storage.read_bytes(path, most=_MANIFEST_MAX_BYTES)
     except OSError as error:
-        raise BundleError(f"{source}: {MANIFEST} cannot be read ({_refusal(error)}); copy or export it again") from error
+        raise BundleError(
+            f"{source}: {MANIFEST} cannot be read ({_refusal(error)}); copy or export it again"
+        ) from error
     return parse_manifest(content, source=str(source))
 
 
@@ -239,7 +312,9 @@ def _unpack(source: Path) -> Path:
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError) and error.errno is not None:
-            raise BundleError(f"{source} could not be unpacked ({_refusal(error)}) in {folder.parent}") from error
+            raise BundleError(
+                f"{source} could not be unpacked ({_refusal(error)}) in {folder.parent}"
+            ) from error
         if isinstance(error, _DAMAGED_ZIP):
             raise BundleError(
                 f"{source} is neither a bundle folder nor a whole {SUFFIX} file ({_refusal(error)}); copy or export it again"
@@ -252,8 +327,14 @@ def _extract_listed(archive: zipfile.ZipFile, source: Path, folder: Path) -> Non
     """Extract the manifest, then only what it lists and no more bytes than it lists: a zip bomb finds no room."""
     names = archive.namelist()
     if MANIFEST not in names:
-        nested = next((name for name in names if name.count("/") == 1 and name.endswith(f"/{MANIFEST}")), None)
-        hint = f"; it lies below {nested.split('/')[0]}/: unzip it and give that folder" if nested else ""
+        nested = next(
+            (name for name in names if name.count("/") == 1 and name.endswith(f"/{MANIFEST}")), None
+        )
+        hint = (
+            f"; it lies below {nested.split('/')[0]}/: unzip it and give that folder"
+            if nested
+            else ""
+        )
         raise BundleError(f"{source} has no {MANIFEST}: it is not a bundle{hint}")
     _extract(archive, MANIFEST, folder, _MANIFEST_MAX_BYTES, source)
     manifest = _read_manifest(source, folder)
@@ -261,7 +342,10 @@ def _extract_listed(archive: zipfile.ZipFile, source: Path, folder: Path) -> Non
     room |= {artifact.path: artifact.bytes for artifact in manifest.artifacts}
     seen: set[str] = set()
     for name in names:
-        listed = next((inner for inner in (*room, MANIFEST) if name == inner or name.startswith(inner + "/")), None)
+        listed = next(
+            (inner for inner in (*room, MANIFEST) if name == inner or name.startswith(inner + "/")),
+            None,
+        )
         if listed is None or name.endswith("/") or is_side_file(name):
             continue
         if name in seen:
@@ -280,7 +364,9 @@ def _extract(archive: zipfile.ZipFile, name: str, folder: Path, room: int, sourc
             f"{source}: the entry {name!r} leads out of the bundle's folder, or is no name of a file; do not use this bundle"
         ) from error
     if archive.getinfo(name).file_size > room:
-        raise BundleError(f"{source}: {name} is larger than the manifest says; do not use this bundle")
+        raise BundleError(
+            f"{source}: {name} is larger than the manifest says; do not use this bundle"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     with archive.open(name) as entry, target.open("wb") as file:
         shutil.copyfileobj(entry, file)  # zipfile itself stops at the entry's declared size
@@ -288,4 +374,6 @@ def _extract(archive: zipfile.ZipFile, name: str, folder: Path, room: int, sourc
 
 
 def _refusal(error: BaseException) -> str:
-    return storage.reason(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+    return (
+        storage.reason(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+    )

@@ -20,23 +20,40 @@ from edgernn.interface import FileDescription, FileTensor, Interface, interface_
 from edgernn.wanted import did_you_mean
 
 SCHEMA_VERSION: Literal[1] = 1
-METADATA_KEY = "edgernn"  # the key of a model file's own metadata that holds its FileContract as JSON
+METADATA_KEY = (
+    "edgernn"  # the key of a model file's own metadata that holds its FileContract as JSON
+)
 
 BATCH, TIME, LAYERS, HIDDEN, VOCAB = "batch", "time", "layers", "hidden", "vocab"
 HEIGHT, WIDTH, CHANNELS, REGIONS = "height", "width", "channels", "regions"
 ENCODE: Literal["encode"] = "encode"
 STEP: Literal["step"] = "step"
 TOKENS, LOGITS = "tokens", "logits"
-IMAGE, FEATURES, FEATURE_KEYS, IMAGE_GATES, ATTENTION = "image", "features", "feature_keys", "image_gates", "attention"
+IMAGE, FEATURES, FEATURE_KEYS, IMAGE_GATES, ATTENTION = (
+    "image",
+    "features",
+    "feature_keys",
+    "image_gates",
+    "attention",
+)
 CAPTIONS = "captions"  # of a held-out sample: the references of its pictures
 NEXT = "_next"  # state output = state input + NEXT
-PICTURE: Literal["picture"] = "picture"  # the dtype of a file that takes its platform's own 8-bit RGB picture
-CELL_STATES = {"lstm": ("h", "c"), "gru": ("h",), "rnn": ("h",), "rnn_relu": ("h",)}  # cell → its state tensors
+PICTURE: Literal["picture"] = (
+    "picture"  # the dtype of a file that takes its platform's own 8-bit RGB picture
+)
+CELL_STATES = {
+    "lstm": ("h", "c"),
+    "gru": ("h",),
+    "rnn": ("h",),
+    "rnn_relu": ("h",),
+}  # cell → its state tensors
 
 M = TypeVar("M", bound=BaseModel)
 Role = Literal["input", "context", "state", "output"]
 GraphName = Literal["encode", "step"]
-FileGraph = Literal["encode", "step", "generate", "caption"]  # of the last two see decoding_graphs.py
+FileGraph = Literal[
+    "encode", "step", "generate", "caption"
+]  # of the last two see decoding_graphs.py
 DType = Literal["int64", "int32", "uint8", "float32", "float16"]
 FileDType = Literal["int64", "int32", "uint8", "float32", "float16", "picture"]
 AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -101,11 +118,15 @@ class GraphSpec(Model):
         if self.name == STEP:  # encode gives first states under the names by which step takes them
             came_out = {tensor.name for tensor in self.outputs if tensor.role == "state"}
             if came_out != {next_name(tensor.name) for tensor in self.states}:
-                raise ValueError(f"every state must come in as NAME and out as NAME{NEXT}; outputs have {sorted(came_out)}")
+                raise ValueError(
+                    f"every state must come in as NAME and out as NAME{NEXT}; outputs have {sorted(came_out)}"
+                )
             after = {t.name: (t.dtype, t.axes) for t in self.outputs}
             changed = [t.name for t in self.states if after[next_name(t.name)] != (t.dtype, t.axes)]
             if changed:
-                raise ValueError(f"the state {changed[0]} comes out with another dtype or other axes")
+                raise ValueError(
+                    f"the state {changed[0]} comes out with another dtype or other axes"
+                )
         _refuse(rules.graph_problem(self))
         return self
 
@@ -132,7 +153,11 @@ class Contract(Model):
         lacking = [tensor.name for tensor in wanted if given.get(tensor.name) != tensor]
         if lacking:
             raise ValueError(f"step takes {lacking} from encode, which does not give them")
-        _refuse(rules.size_problem((t for graph in self.graphs for t in (*graph.inputs, *graph.outputs)), self.sizes))
+        _refuse(
+            rules.size_problem(
+                (t for graph in self.graphs for t in (*graph.inputs, *graph.outputs)), self.sizes
+            )
+        )
         return self
 
     @property
@@ -145,7 +170,9 @@ class Contract(Model):
         for graph in self.graphs:
             if graph.name == name:
                 return graph
-        raise ContractError(f"no graph {name!r} in the contract; it has {[graph.name for graph in self.graphs]}")
+        raise ContractError(
+            f"no graph {name!r} in the contract; it has {[graph.name for graph in self.graphs]}"
+        )
 
     @property
     def step(self) -> GraphSpec:
@@ -209,10 +236,17 @@ class FileContract(Model):
         """Return the inputs, outputs and runtime states that the file must have."""
 
         def file_tensor(tensor: TensorSpec) -> FileTensor:
-            return FileTensor(tensor.name, self.dtype(tensor), tuple(self.axis_size(axis) or axis for axis in tensor.axes))
+            return FileTensor(
+                tensor.name,
+                self.dtype(tensor),
+                tuple(self.axis_size(axis) or axis for axis in tensor.axes),
+            )
 
         if not self.narrowing.runtime_state:
-            return Interface(tuple(map(file_tensor, self.spec.inputs)), tuple(map(file_tensor, self.spec.outputs)))
+            return Interface(
+                tuple(map(file_tensor, self.spec.inputs)),
+                tuple(map(file_tensor, self.spec.outputs)),
+            )
         return Interface(
             tuple(map(file_tensor, self.spec.caller_inputs)),
             tuple(map(file_tensor, self.spec.read_outputs)),
@@ -227,7 +261,9 @@ class FileContract(Model):
     def from_metadata(cls, metadata: Mapping[str, str], *, source: str) -> FileContract:
         """Read what ``to_metadata`` wrote; ``source`` names the file in the ContractError raised if it is not there."""
         if METADATA_KEY not in metadata:
-            raise ContractError(f"{source} has no {METADATA_KEY!r} entry in its metadata: edgernn did not export it")
+            raise ContractError(
+                f"{source} has no {METADATA_KEY!r} entry in its metadata: edgernn did not export it"
+            )
         try:
             content = strict_json.parse_object(metadata[METADATA_KEY])
             version = content.get("schema_version")
@@ -237,7 +273,10 @@ class FileContract(Model):
                     "Export it again, or install the edgernn that wrote it"
                 )
             found = cls.model_validate_json(metadata[METADATA_KEY], strict=True)
-            _refuse(rules.family_problem(found.contract) or rules.narrowing_problem(found.narrowing, found.contract))
+            _refuse(
+                rules.family_problem(found.contract)
+                or rules.narrowing_problem(found.narrowing, found.contract)
+            )
             _refuse(rules.decoding_problem(found.decoding, found.contract))
             return found
         except ValueError as error:
@@ -256,7 +295,9 @@ def next_name(state: str) -> str:
     return state + NEXT
 
 
-def file_problems(description: FileDescription, file_contract: FileContract, interface: Interface | None = None) -> list[str]:
+def file_problems(
+    description: FileDescription, file_contract: FileContract, interface: Interface | None = None
+) -> list[str]:
     """Return how a file differs from what it should promise, one line each; none when it keeps its contract.
 
     ``interface`` is what it takes and gives where its graph is none of the contract's own.
@@ -268,7 +309,11 @@ def file_problems(description: FileDescription, file_contract: FileContract, int
         own = FileContract.from_metadata(description.metadata, source="it")
     except ContractError as error:
         return [*problems, str(error)]
-    return problems if own == file_contract else [*problems, "the contract in its metadata is another one"]
+    return (
+        problems
+        if own == file_contract
+        else [*problems, "the contract in its metadata is another one"]
+    )
 
 
 def validated(kind: type[M], /, **values: Any) -> M:
@@ -282,7 +327,9 @@ def validated(kind: type[M], /, **values: Any) -> M:
     except ValidationError as error:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        where = f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: " if first["loc"] else ""
+        where = (
+            f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: " if first["loc"] else ""
+        )
         choices = re.findall(r"'([^']*)'", reason) if first["type"] == "literal_error" else []
         raise UsageError(where + reason + did_you_mean(first["input"], choices)) from error
 

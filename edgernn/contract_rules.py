@@ -28,11 +28,15 @@ def graph_problem(graph: GraphSpec) -> str:
     names = [tensor.name for tensor in (*graph.inputs, *graph.outputs)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         return f"{graph.name} has two tensors of the name {twice[0]}"
-    for tensors, roles, kind in zip((graph.inputs, graph.outputs), _ROLES[graph.name], ("input", "output"), strict=True):
+    for tensors, roles, kind in zip(
+        (graph.inputs, graph.outputs), _ROLES[graph.name], ("input", "output"), strict=True
+    ):
         strange = next((f"{t.name} ({t.role})" for t in tensors if t.role not in roles), None)
         if strange:
             return f"{graph.name} cannot have the {kind} {strange}; the roles there are {', '.join(sorted(roles))}"
-    if not graph.fresh_inputs or not (graph.outputs if graph.name == "encode" else graph.read_outputs):
+    if not graph.fresh_inputs or not (
+        graph.outputs if graph.name == "encode" else graph.read_outputs
+    ):
         return f"{graph.name} takes or gives nothing"
     return ""
 
@@ -60,7 +64,9 @@ def family_problem(contract: Contract) -> str:
     if logits.name != "logits" or (logits.dtype, logits.axes) != _LOGITS:
         return f"step gives {[t.name for t in step.read_outputs]}, expected logits [batch, time, vocab], float32, first"
     strange = next((t.name for t in step.read_outputs[1:] if t.axes[:2] != _OPEN), None)
-    strange = strange or next((t.name for t in (*step.states, *step.contexts) if t.axes.count("batch") != 1), None)
+    strange = strange or next(
+        (t.name for t in (*step.states, *step.contexts) if t.axes.count("batch") != 1), None
+    )
     if strange:
         return f"{strange} has other axes than those of a row for each text"
     return "" if encode is None else _encode_problem(encode, contract.sizes)
@@ -70,7 +76,9 @@ def _encode_problem(encode: GraphSpec, sizes: Mapping[str, int]) -> str:
     image = [(t.name, t.dtype, t.axes) for t in encode.inputs]
     if image != [("image", *_IMAGE)]:
         return f"encode takes {[t.name for t in encode.inputs]}, expected image [batch, height, width, channels], uint8"
-    height, width, channels, time = (sizes.get(name) for name in ("height", "width", "channels", "time"))
+    height, width, channels, time = (
+        sizes.get(name) for name in ("height", "width", "channels", "time")
+    )
     if height != width or channels != 3 or time != 1:
         return f"a picture is {height}×{width}×{channels} and a step {time} words, expected a square of 3 channels and 1 word"
     return ""
@@ -89,7 +97,9 @@ def narrowing_problem(narrowing: Narrowing, contract: Contract) -> str:
 
 def decoding_problem(decoding: Decoding, contract: Contract) -> str:
     """Say which id of ``decoding`` the vocabulary has not."""
-    size = min(contract.sizes[tensor.below] for tensor in contract.step.fresh_inputs if tensor.below)
+    size = min(
+        contract.sizes[tensor.below] for tensor in contract.step.fresh_inputs if tensor.below
+    )
     for name in ("start", "stop", "suppress"):
         outside = [found for found in getattr(decoding, name) if found >= size]
         if outside:

@@ -13,7 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from edgernn.contract import BATCH, IMAGE, LOGITS, TIME, TOKENS, Contract, FileContract, FileGraph, TensorSpec, next_name
+from edgernn.contract import (
+    BATCH,
+    IMAGE,
+    LOGITS,
+    TIME,
+    TOKENS,
+    Contract,
+    FileContract,
+    FileGraph,
+    TensorSpec,
+    next_name,
+)
 from edgernn.errors import ContractError
 from edgernn.interface import FileTensor, Interface
 
@@ -25,7 +36,9 @@ LENGTH = "length"  # the most tokens written
 TEMPERATURE, TOP_K, TOP_P = "temperature", "top_k", "top_p"  # see Sampler
 UNIFORMS = "uniforms"  # one number in [0, 1) for each token
 STOP = "stop"  # ids that end the text; none is a tensor of no element
-LOG_PROBABILITIES = "log_probabilities"  # of each token, by the model, whatever the sampler left out
+LOG_PROBABILITIES = (
+    "log_probabilities"  # of each token, by the model, whatever the sampler left out
+)
 BEAM = "beam"  # the width of the search; 1 is greedy
 SCORE, LOG_PROBABILITY, FINISHED = "score", "log_probability", "finished"  # see Hypothesis
 FED, WRITTEN, NUMBERS, STOPS = "fed", "written", "numbers", "stops"  # open axes
@@ -56,7 +69,9 @@ def generate_interface(contract: Contract) -> Interface:
     step = contract.step
     others = [tensor.name for tensor in step.caller_inputs if tensor.name != TOKENS]
     if others:
-        raise ContractError(f"the step graph takes {others} beside {TOKENS}; only a {CAPTION} graph can be made of it")
+        raise ContractError(
+            f"the step graph takes {others} beside {TOKENS}; only a {CAPTION} graph can be made of it"
+        )
     asked = (
         FileTensor(LENGTH, "int64", ()),
         FileTensor(TEMPERATURE, "float64", ()),
@@ -67,7 +82,10 @@ def generate_interface(contract: Contract) -> Interface:
     )
     states = tuple(one_row(contract, state) for state in step.states)
     after = tuple(FileTensor(next_name(state.name), state.dtype, state.shape) for state in states)
-    told = (FileTensor(TOKENS, "int64", (WRITTEN,)), FileTensor(LOG_PROBABILITIES, "float32", (WRITTEN,)))
+    told = (
+        FileTensor(TOKENS, "int64", (WRITTEN,)),
+        FileTensor(LOG_PROBABILITIES, "float32", (WRITTEN,)),
+    )
     return Interface((FileTensor(PROMPT, "int64", (FED,)), *states, *asked), (*told, *after))
 
 
@@ -82,7 +100,9 @@ def caption_interface(contract: Contract) -> Interface:
         ContractError: the model has no encode graph.
     """
     if contract.encode is None:
-        raise ContractError(f"the model has no encode graph; only a {GENERATE} graph can be made of it")
+        raise ContractError(
+            f"the model has no encode graph; only a {GENERATE} graph can be made of it"
+        )
     image = next(tensor for tensor in contract.encode.inputs if tensor.name == IMAGE)
     told = (
         FileTensor(TOKENS, "int64", (WRITTEN,)),
@@ -91,7 +111,11 @@ def caption_interface(contract: Contract) -> Interface:
         FileTensor(FINISHED, "bool", ()),
     )
     heard = tuple(_for_each_word(contract, tensor) for tensor in heard_outputs(contract))
-    inputs = (one_row(contract, image), FileTensor(BEAM, "int64", ()), FileTensor(LENGTH, "int64", ()))
+    inputs = (
+        one_row(contract, image),
+        FileTensor(BEAM, "int64", ()),
+        FileTensor(LENGTH, "int64", ()),
+    )
     return Interface(inputs, (*told, *heard))
 
 
@@ -103,14 +127,21 @@ def heard_outputs(contract: Contract) -> tuple[TensorSpec, ...]:
 def one_row(contract: Contract, tensor: TensorSpec) -> FileTensor:
     """Return ``tensor`` as it is for one row and one time step."""
     sizes: dict[str, int | str] = {**contract.sizes, BATCH: 1, TIME: 1}
-    return FileTensor(tensor.name, tensor.dtype, tuple(sizes.get(axis, axis) for axis in tensor.axes))
+    return FileTensor(
+        tensor.name, tensor.dtype, tuple(sizes.get(axis, axis) for axis in tensor.axes)
+    )
 
 
 def _for_each_word(contract: Contract, tensor: TensorSpec) -> FileTensor:
     if tensor.axes[:2] != (BATCH, TIME):
-        raise ContractError(f"{tensor.name} has the axes {list(tensor.axes)}, expected {BATCH} and {TIME} first")
+        raise ContractError(
+            f"{tensor.name} has the axes {list(tensor.axes)}, expected {BATCH} and {TIME} first"
+        )
     row = one_row(contract, tensor)
     return FileTensor(tensor.name, tensor.dtype, (WRITTEN, *(row.shape or ())[2:]))
 
 
-DECODERS: dict[str, Callable[[Contract], Interface]] = {GENERATE: generate_interface, CAPTION: caption_interface}
+DECODERS: dict[str, Callable[[Contract], Interface]] = {
+    GENERATE: generate_interface,
+    CAPTION: caption_interface,
+}

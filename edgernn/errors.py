@@ -33,7 +33,9 @@ class EdgernnError(Exception):
 def one_line(text: str) -> str:
     """Return ``text`` as one line of characters that can be shown, of at most 2,000 characters."""
     line = " ".join(text[: 2 * _MOST_CHARACTERS].split())
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+    line = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line
+    )
     return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]} …"
 
 

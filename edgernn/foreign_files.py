@@ -22,7 +22,15 @@ from edgernn.side_files import is_side_file
 _HEAD_BYTES = 1 << 20
 _MOST_ENTRIES = 10_000
 _METADATA = 14  # metadata_props of ONNX's ModelProto
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 # Classes that files of plain tensors name; whatever else a pickle names is code that somebody must have.
 _PLAIN = re.compile(
     r"(torch|torch\._utils|torch\._tensor|torch\.storage|torch\.serialization|torch\.nn\.parameter|torch\.distributed.*"
@@ -77,7 +85,9 @@ def lists_artifacts(peek: Peek) -> bool:
         head = storage.read_bytes(peek.path / "manifest.json", most=_HEAD_BYTES * 16)[:_HEAD_BYTES]
     except OSError:
         return True
-    return b'"schema_version"' in head or b'"artifacts"' in head or not head.lstrip().startswith(b"{")
+    return (
+        b'"schema_version"' in head or b'"artifacts"' in head or not head.lstrip().startswith(b"{")
+    )
 
 
 def is_run(peek: Peek) -> bool:
@@ -89,12 +99,16 @@ def only(*endings: str) -> Test:
     """A folder of nothing but files with these endings; without any, an empty one."""
     if not endings:
         return lambda peek: not peek.names
-    return lambda peek: bool(peek.names) and all(name.lower().endswith(endings) for name in peek.names or ())
+    return lambda peek: (
+        bool(peek.names) and all(name.lower().endswith(endings) for name in peek.names or ())
+    )
 
 
 def has_entry(*patterns: str) -> Test:
     """A zip file in which every pattern is the name of an entry."""
-    return lambda peek: bool(peek.entries) and all(fnmatch.filter(peek.entries, pattern) for pattern in patterns)
+    return lambda peek: (
+        bool(peek.entries) and all(fnmatch.filter(peek.entries, pattern) for pattern in patterns)
+    )
 
 
 def by_start(*starts: bytes, at: int = 0) -> Test:
@@ -126,7 +140,14 @@ def pointer(peek: Peek) -> bool:
 
 def web_page(peek: Peek) -> bool:
     """An HTML page."""
-    return re.match(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<(!doctype html|html)", peek.head[:2048], re.I | re.S) is not None
+    return (
+        re.match(
+            rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<(!doctype html|html)",
+            peek.head[:2048],
+            re.I | re.S,
+        )
+        is not None
+    )
 
 
 def json_with(*words: bytes) -> Test:
@@ -185,13 +206,19 @@ def _names_code(raw: bytes) -> bool:
 def onnx_model(peek: Peek) -> bool:
     """A ModelProto: fields of its numbers only, the IR version among them, and a graph or its operator sets."""
     numbers = {number for number, _ in _onnx_fields(peek)}
-    return 1 in numbers and bool(numbers & {7, 8}) and numbers <= {1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26}
+    return (
+        1 in numbers
+        and bool(numbers & {7, 8})
+        and numbers <= {1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26}
+    )
 
 
 def onnx_metadata_has(key: bytes) -> Test:
     """An ONNX file with ``key`` in its metadata."""
     entry = b"\x0a" + bytes([len(key)]) + key  # of StringStringEntryProto: its first field
-    return lambda peek: any(isinstance(value, bytes) and value.startswith(entry) for _, value in _onnx_fields(peek))
+    return lambda peek: any(
+        isinstance(value, bytes) and value.startswith(entry) for _, value in _onnx_fields(peek)
+    )
 
 
 def _onnx_fields(peek: Peek) -> list[tuple[int, int | bytes]]:

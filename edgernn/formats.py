@@ -94,7 +94,10 @@ _ROWS = (
         suffix=".mlpackage",
         precisions=("float16", "float32", "int8", "int4", "palettized4"),
         packages=("coremltools",),
-        step_only=("int4", "palettized4"),  # of an image encoder, 4 bits a weight leave features that are half error
+        step_only=(
+            "int4",
+            "palettized4",
+        ),  # of an image encoder, 4 bits a weight leave features that are half error
         exporter="edgernn.export.to_coreml:CoreMLExporter",
         session="edgernn.sessions.coreml:CoreMLSession",
         export_extra="export",
@@ -146,7 +149,9 @@ def select(names: Iterable[str] | str | None) -> tuple[Format, ...]:
     if names is None:
         return _ROWS
     if not isinstance(names, Iterable):
-        raise UsageError(f"formats are {names!r}, expected a name, or several as ['onnx', 'coreml']")
+        raise UsageError(
+            f"formats are {names!r}, expected a name, or several as ['onnx', 'coreml']"
+        )
     wanted = [names] if isinstance(names, str) else list(names)
     known = {row.name for row in _ROWS} | {row.family for row in _ROWS}
     for name in wanted:
@@ -159,7 +164,10 @@ def select(names: Iterable[str] | str | None) -> tuple[Format, ...]:
 
 def left_out() -> dict[str, str]:
     """Return the formats that no install can write with this Python, each with the reason."""
-    reasons = {row.name: [why for package in row.packages if (why := lacks_wheel(package))] for row in _ROWS}
+    reasons = {
+        row.name: [why for package in row.packages if (why := lacks_wheel(package))]
+        for row in _ROWS
+    }
     return {name: found[0] for name, found in reasons.items() if found}
 
 

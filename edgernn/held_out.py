@@ -12,7 +12,10 @@ import numpy as np
 
 from edgernn.contract import CAPTIONS, HEIGHT, IMAGE, TOKENS, VOCAB, WIDTH, Contract
 
-LAYOUT = {False: "tokens int64 [N]", True: "image uint8 [N, S, S, 3] and captions int64 [N, K, T]"}  # of a captioner?
+LAYOUT = {
+    False: "tokens int64 [N]",
+    True: "image uint8 [N, S, S, 3] and captions int64 [N, K, T]",
+}  # of a captioner?
 
 
 def sample_problem(tensors: Mapping[str, np.ndarray], contract: Contract) -> str:
@@ -22,9 +25,14 @@ def sample_problem(tensors: Mapping[str, np.ndarray], contract: Contract) -> str
     found = {name: (str(tensor.dtype), tensor.ndim) for name, tensor in tensors.items()}
     counts = {len(tensor) for tensor in tensors.values()} if captions else {1}
     if found != wanted or len(counts) != 1 or (captions and not tensors[CAPTIONS].shape[1]):
-        told = ", ".join(f"{name} {tensor.dtype} {list(tensor.shape)}" for name, tensor in sorted(tensors.items()))
+        told = ", ".join(
+            f"{name} {tensor.dtype} {list(tensor.shape)}"
+            for name, tensor in sorted(tensors.items())
+        )
         return f"{told or 'nothing'}, expected {LAYOUT[captions]}"
-    if captions and tensors[IMAGE].shape[1:] != (side := (contract.sizes[HEIGHT], contract.sizes[WIDTH], 3)):
+    if captions and tensors[IMAGE].shape[1:] != (
+        side := (contract.sizes[HEIGHT], contract.sizes[WIDTH], 3)
+    ):
         return f"pictures of {list(tensors[IMAGE].shape[1:])}, expected {list(side)}"
     ids, size = tensors[CAPTIONS if captions else TOKENS], contract.sizes[VOCAB]
     outside = ids[(ids < 0) | (ids >= size)]

@@ -78,7 +78,12 @@ _FOLDERS: tuple[_Row, ...] = (
         "a bundle, exported already",
         "verify it with: edgernn verify {path}",
     ),
-    _row(is_run, "run", "a run of edgernn train", "export it with: edgernn export {path} --out BUNDLE"),
+    _row(
+        is_run,
+        "run",
+        "a run of edgernn train",
+        "export it with: edgernn export {path} --out BUNDLE",
+    ),
     _row(
         has("training.safetensors"),
         "unsaved-run",
@@ -86,7 +91,10 @@ _FOLDERS: tuple[_Row, ...] = (
         "go on with it: edgernn train text --out {path} --resume (train captions, where it was one of captions)",
     ),
     _row(
-        lambda peek: has("tokenizer.json", "config.json")(peek) and has("held_out.safetensors", "metrics.jsonl")(peek),
+        lambda peek: (
+            has("tokenizer.json", "config.json")(peek)
+            and has("held_out.safetensors", "metrics.jsonl")(peek)
+        ),
         "unsaved-run",
         "a run whose training ended before its first save",
         "start it again: edgernn train text --data DATA --out {path} (train captions, where it was one of captions)",
@@ -104,15 +112,27 @@ _FOLDERS: tuple[_Row, ...] = (
         "a compiled Core ML model, as an app holds it",
         "give the .mlpackage from which it was compiled, in its bundle",
     ),
-    _row(has("data.pkl"), "unpacked-torch", "a torch archive that was unpacked", _TRAINED_ELSEWHERE),
-    _row(only(".safetensors", ".bin", "config.json"), "hub-folder", "a folder of weights of a model hub", _TRAINED_ELSEWHERE),
+    _row(
+        has("data.pkl"), "unpacked-torch", "a torch archive that was unpacked", _TRAINED_ELSEWHERE
+    ),
+    _row(
+        only(".safetensors", ".bin", "config.json"),
+        "hub-folder",
+        "a folder of weights of a model hub",
+        _TRAINED_ELSEWHERE,
+    ),
     _row(
         only(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
         "pictures",
         "a folder of pictures",
         "train on them with: edgernn train captions --data CAPTIONS; caption one with: edgernn caption BUNDLE PICTURE",
     ),
-    _row(only(".txt", ".md"), "texts", "a folder of texts", "train on it with: edgernn train text --data {path} --out RUN"),
+    _row(
+        only(".txt", ".md"),
+        "texts",
+        "a folder of texts",
+        "train on it with: edgernn train text --data {path} --out RUN",
+    ),
     _row(only(), "empty-folder", "an empty folder", _RUN_FIRST),
     _row(lambda peek: True, "folder", "a folder of other files", _RUN_FIRST),
 )
@@ -136,29 +156,63 @@ _FILES: tuple[_Row, ...] = (
         "a bundle in one file, exported already",
         "verify it with: edgernn verify {path}",
     ),
-    _row(has_entry("config.json", "model.weights.h5"), "keras", "a Keras model", _TRAINED_ELSEWHERE),
+    _row(
+        has_entry("config.json", "model.weights.h5"), "keras", "a Keras model", _TRAINED_ELSEWHERE
+    ),
     _row(
         lambda peek: module_in_zip(peek) and has_entry("*/extra/edgernn")(peek),
         "torchscript-ours",
         "a TorchScript file that edgernn exported",
         "look at it with: edgernn inspect {path}; to verify it or write with it, give the bundle that it came in",
     ),
-    _row(module_in_zip, "torchscript", "a TorchScript file that edgernn did not export", _TRAINED_ELSEWHERE),
+    _row(
+        module_in_zip,
+        "torchscript",
+        "a TorchScript file that edgernn did not export",
+        _TRAINED_ELSEWHERE,
+    ),
     _row(
         lambda peek: torch_archive(peek) and names_a_module(peek),
         "pickled-module",
         "a whole pickled module of torch.save, which only runs with the code of its classes",
         "save its tensors instead with torch.save(model.state_dict(), FILE); " + _TRAINED_ELSEWHERE,
     ),
-    _row(torch_archive, "state-dict", "a file of tensors by torch.save (a state dict or a checkpoint)", _TRAINED_ELSEWHERE),
+    _row(
+        torch_archive,
+        "state-dict",
+        "a file of tensors by torch.save (a state dict or a checkpoint)",
+        _TRAINED_ELSEWHERE,
+    ),
     _row(has_entry("*.npy"), "npz", "a file of numpy arrays (.npz)", _TRAINED_ELSEWHERE),
-    _row(by_start(b"PK\x03\x04", b"PK\x05\x06"), "zip", "a zip archive", "unpack it and give what is inside"),
+    _row(
+        by_start(b"PK\x03\x04", b"PK\x05\x06"),
+        "zip",
+        "a zip archive",
+        "unpack it and give what is inside",
+    ),
     _row(by_start(b"\x93NUMPY"), "npy", "an array of numpy (.npy)", _TRAINED_ELSEWHERE),
-    _row(by_start(b"\x89HDF\r\n\x1a\n"), "hdf5", "an HDF5 file, as Keras writes .h5", _TRAINED_ELSEWHERE),
-    _row(by_start(b"GGUF", b"ggml", b"tjgg"), "gguf", "a GGUF file of llama.cpp", _TRAINED_ELSEWHERE),
+    _row(
+        by_start(b"\x89HDF\r\n\x1a\n"),
+        "hdf5",
+        "an HDF5 file, as Keras writes .h5",
+        _TRAINED_ELSEWHERE,
+    ),
+    _row(
+        by_start(b"GGUF", b"ggml", b"tjgg"), "gguf", "a GGUF file of llama.cpp", _TRAINED_ELSEWHERE
+    ),
     _row(by_start(b"TFL3", at=4), "tflite", "a TensorFlow Lite (LiteRT) model", _TRAINED_ELSEWHERE),
-    _row(by_start(b"ET", at=4), "executorch", "an ExecuTorch program", "run it with ExecuTorch; edgernn cannot read it"),
-    _row(by_start(b"ORTM", at=4), "ort", "a model in onnxruntime's own format (.ort)", "give the .onnx file it was made from"),
+    _row(
+        by_start(b"ET", at=4),
+        "executorch",
+        "an ExecuTorch program",
+        "run it with ExecuTorch; edgernn cannot read it",
+    ),
+    _row(
+        by_start(b"ORTM", at=4),
+        "ort",
+        "a model in onnxruntime's own format (.ort)",
+        "give the .onnx file it was made from",
+    ),
     _row(
         by_start(b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd"),
         "archive",
@@ -185,9 +239,24 @@ _FILES: tuple[_Row, ...] = (
         "the manifest of a bundle",
         "give the folder it lies in",
     ),
-    _row(json_with(b'"checkpoint_version"'), "config", "the config.json of a run", "give the folder it lies in"),
-    _row(json_with(b'"added_tokens"', b'"model"'), "tokenizer", "a tokenizer.json", "give the run or the bundle it belongs to"),
-    _row(json_with(b'"architecture"', b'"weights"'), "json-model", "a model in JSON", _TRAINED_ELSEWHERE),
+    _row(
+        json_with(b'"checkpoint_version"'),
+        "config",
+        "the config.json of a run",
+        "give the folder it lies in",
+    ),
+    _row(
+        json_with(b'"added_tokens"', b'"model"'),
+        "tokenizer",
+        "a tokenizer.json",
+        "give the run or the bundle it belongs to",
+    ),
+    _row(
+        json_with(b'"architecture"', b'"weights"'),
+        "json-model",
+        "a model in JSON",
+        _TRAINED_ELSEWHERE,
+    ),
     _row(
         lambda peek: peek.safetensors and b'"edgernn.contract_sha256"' in peek.head,
         "saved-state",
@@ -195,20 +264,29 @@ _FILES: tuple[_Row, ...] = (
         "go on from it with: edgernn generate BUNDLE --load-state {path}",
     ),
     _row(
-        lambda peek: peek.safetensors and b'"edgernn.training"' in peek.head and b'"optimizer.' in peek.head,
+        lambda peek: (
+            peek.safetensors and b'"edgernn.training"' in peek.head and b'"optimizer.' in peek.head
+        ),
         "resume-state",
         "the state of a training of edgernn",
         "give the folder it lies in",
     ),
     _row(
         lambda peek: (
-            peek.safetensors and peek.path.name == "weights.safetensors" and (peek.path.parent / "config.json").exists()
+            peek.safetensors
+            and peek.path.name == "weights.safetensors"
+            and (peek.path.parent / "config.json").exists()
         ),
         "run-weights",
         "the weights of a run",
         "give the folder they lie in",
     ),
-    _row(lambda peek: peek.safetensors, "safetensors", "a file of tensors (safetensors)", _TRAINED_ELSEWHERE),
+    _row(
+        lambda peek: peek.safetensors,
+        "safetensors",
+        "a file of tensors (safetensors)",
+        _TRAINED_ELSEWHERE,
+    ),
     _row(
         pickled(modules=True),
         "pickled-module",
@@ -235,7 +313,9 @@ _FILES: tuple[_Row, ...] = (
         "Python code",
         "run it; what edgernn takes is the run that edgernn train writes",
     ),
-    _row(text, "text", "a text file", "train on it with: edgernn train text --data {path} --out RUN"),
+    _row(
+        text, "text", "a text file", "train on it with: edgernn train text --data {path} --out RUN"
+    ),
     _row(lambda peek: True, "unknown", "a file of no kind that edgernn knows", _RUN_FIRST),
 )
 MISSING = Kind("missing", "not there", "check the name")
@@ -256,7 +336,9 @@ def identify(path: Path) -> Kind:
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         words = storage.reason(error) if isinstance(error, OSError) else str(error)
         return Kind("unreadable", f"not to be read ({words})", "check its name and its permissions")
-    return next(kind for test, kind in (_FOLDERS if peek.names is not None else _FILES) if test(peek))
+    return next(
+        kind for test, kind in (_FOLDERS if peek.names is not None else _FILES) if test(peek)
+    )
 
 
 def sentence(path: Path) -> str:
@@ -286,9 +368,7 @@ def name_of_object(found: object) -> str:
     if "torch.Module" in kinds or "torch.ScriptModule" in kinds:
         return f"a torch module ({type(found).__name__}) was given, expected a Checkpoint or a path; {_TRAINED_ELSEWHERE}"
     if isinstance(found, dict):
-        return (
-            f"a dict of {len(found)} entries (a state dict?) was given, expected a Checkpoint or a path; {_TRAINED_ELSEWHERE}"
-        )
+        return f"a dict of {len(found)} entries (a state dict?) was given, expected a Checkpoint or a path; {_TRAINED_ELSEWHERE}"
     if "onnx.ModelProto" in kinds:
         return "an ONNX model was given, expected the path of a run or a bundle"
     if isinstance(found, bytes):

@@ -17,7 +17,9 @@ from urllib.parse import unquote, urlsplit
 
 NAME = "edgernn"
 CONSTRAINTS = "constraints.txt"
-_NO_WHEEL_FROM = {"coremltools": (3, 14)}  # package → the first Python for which the tested version has no wheel
+_NO_WHEEL_FROM = {
+    "coremltools": (3, 14)
+}  # package → the first Python for which the tested version has no wheel
 
 
 def install_command(extra: str | None) -> str:
@@ -29,7 +31,9 @@ def install_command(extra: str | None) -> str:
         editable = "-e " if (origin or {}).get("dir_info", {}).get("editable") else ""
         if not (folder / "pyproject.toml").is_file():
             return f"pip install -c {CONSTRAINTS} '.{wanted}' in a folder with the source of edgernn ({folder} has it no more)"
-        return f"cd {shlex.quote(str(folder))} && pip install -c {CONSTRAINTS} {editable}'.{wanted}'"
+        return (
+            f"cd {shlex.quote(str(folder))} && pip install -c {CONSTRAINTS} {editable}'.{wanted}'"
+        )
     if origin is not None and "url" in origin:
         return f"pip install '{NAME}{wanted} @ {_address(origin)}'"
     return f"pip install '{NAME}{wanted}'"
@@ -63,7 +67,9 @@ def without_wheel(python: tuple[int, int] = sys.version_info[:2]) -> dict[str, s
     """Return the packages of the extras that have no wheel for a Python version, each with what to do about it."""
     told = "has no wheel for Python {}.{}; use Python {}.{} or older for what needs it"
     lacking = {package: first for package, first in _NO_WHEEL_FROM.items() if python >= first}
-    return {package: told.format(*python, first[0], first[1] - 1) for package, first in lacking.items()}
+    return {
+        package: told.format(*python, first[0], first[1] - 1) for package, first in lacking.items()
+    }
 
 
 def _origin() -> dict[str, Any] | None:
@@ -95,6 +101,8 @@ def _address(origin: dict[str, Any]) -> str:
     parts = urlsplit(str(origin["url"]))
     host = parts.netloc.rsplit("@", 1)[-1]
     version_control = origin.get("vcs_info", {})
-    scheme = f"{version_control['vcs']}+{parts.scheme}" if "vcs" in version_control else parts.scheme
+    scheme = (
+        f"{version_control['vcs']}+{parts.scheme}" if "vcs" in version_control else parts.scheme
+    )
     commit = f"@{version_control['commit_id']}" if "commit_id" in version_control else ""
     return f"{scheme}://{host}{parts.path}{commit}"

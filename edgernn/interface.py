@@ -49,7 +49,9 @@ def interface_problems(expected: Interface, found: Interface) -> list[str]:
         wanted: tuple[FileTensor, ...] = getattr(expected, kind)
         got: tuple[FileTensor, ...] = getattr(found, kind)
         if [tensor.name for tensor in wanted] != [tensor.name for tensor in got]:
-            problems.append(f"{kind} are {[t.name for t in got]}, expected {[t.name for t in wanted]}")
+            problems.append(
+                f"{kind} are {[t.name for t in got]}, expected {[t.name for t in wanted]}"
+            )
             continue
         for want, have in zip(wanted, got, strict=True):
             problems += _tensor_problems(want, have)
@@ -61,7 +63,9 @@ def _tensor_problems(want: FileTensor, have: FileTensor) -> list[str]:
     if have.dtype is not None and have.dtype != want.dtype:
         problems.append(f"{want.name} is {have.dtype}, expected {want.dtype}")
     if have.shape is not None and have.shape != want.shape:
-        problems.append(f"{want.name} has shape {_shape(have.shape)}, expected {_shape(want.shape or ())}")
+        problems.append(
+            f"{want.name} has shape {_shape(have.shape)}, expected {_shape(want.shape or ())}"
+        )
     return problems
 
 

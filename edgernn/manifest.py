@@ -37,7 +37,9 @@ InnerPath = Annotated[str, AfterValidator(checked)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Bytes = Annotated[int, Field(ge=0, lt=1 << 53)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Version = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$")]  # as "1.23": numbers alone can be compared
+Version = Annotated[
+    str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$")
+]  # as "1.23": numbers alone can be compared
 
 
 class FileDigest(Model):
@@ -84,7 +86,11 @@ class LossRecord(Model):
     @property
     def before(self) -> float:
         """The reference's mean of -log p, in nats a token."""
-        return math.log(self.reference_perplexity) if self.reference_nats is None else self.reference_nats
+        return (
+            math.log(self.reference_perplexity)
+            if self.reference_nats is None
+            else self.reference_nats
+        )
 
     @property
     def after(self) -> float:
@@ -195,7 +201,12 @@ class Manifest(Model):
 
     def file_contract(self, artifact: Artifact) -> FileContract:
         """Return what ``artifact`` must carry in its own metadata."""
-        return FileContract(contract=self.contract, graph=artifact.graph, narrowing=artifact.narrowing, decoding=self.decoding)
+        return FileContract(
+            contract=self.contract,
+            graph=artifact.graph,
+            narrowing=artifact.narrowing,
+            decoding=self.decoding,
+        )
 
     def to_json(self) -> str:
         """Return the manifest as it is written."""
@@ -211,7 +222,9 @@ def parse_manifest(text: str | bytes, *, source: str) -> Manifest:
     try:
         raw = strict_json.parse(text)
     except ValueError as error:
-        raise BundleError(f"{source}: {MANIFEST} is damaged ({error}); copy or export the bundle again") from error
+        raise BundleError(
+            f"{source}: {MANIFEST} is damaged ({error}); copy or export the bundle again"
+        ) from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION or isinstance(version, bool):
         raise BundleError(
@@ -221,7 +234,9 @@ def parse_manifest(text: str | bytes, *, source: str) -> Manifest:
     try:
         return Manifest.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise BundleError(f"{source}: {MANIFEST} is damaged: {first_line(error)}; export the bundle again") from error
+        raise BundleError(
+            f"{source}: {MANIFEST} is damaged: {first_line(error)}; export the bundle again"
+        ) from error
 
 
 def _path_problem(manifest: Manifest) -> str:
@@ -235,7 +250,11 @@ def _path_problem(manifest: Manifest) -> str:
     }
     if manifest.reference is not None:
         named |= {f"reference {name}": f"{manifest.reference}/{name}" for name in _REFERENCE_FILES}
-    unlisted = [f"{field} ({path})" for field, path in named.items() if path is not None and path not in manifest.files]
+    unlisted = [
+        f"{field} ({path})"
+        for field, path in named.items()
+        if path is not None and path not in manifest.files
+    ]
     if unlisted:
         return f"files does not list {unlisted[0]}, so nothing vouches for it"
     own = (MANIFEST, *REPORTS)

@@ -41,7 +41,12 @@ _FEATURE_WIDTH, _KEY_WIDTH, _GATES = "feature_width", "key_width", "gates"
 
 
 def language_contract(
-    cell: str, *, layers: int, hidden: int, vocabulary: int, initial_state: Literal["zeros", "learned"] = "zeros"
+    cell: str,
+    *,
+    layers: int,
+    hidden: int,
+    vocabulary: int,
+    initial_state: Literal["zeros", "learned"] = "zeros",
 ) -> Contract:
     """Build the contract of a language model: ``tokens [B,T]`` and states ``[L,B,H]`` to ``logits [B,T,V]`` and states.
 
@@ -50,11 +55,22 @@ def language_contract(
     """
     states = _states(cell)
     step = _step(contexts=(), states=states, read=())
-    return Contract(graphs=(step,), sizes={LAYERS: layers, HIDDEN: hidden, VOCAB: vocabulary}, initial_state=initial_state)
+    return Contract(
+        graphs=(step,),
+        sizes={LAYERS: layers, HIDDEN: hidden, VOCAB: vocabulary},
+        initial_state=initial_state,
+    )
 
 
 def captioner_contract(
-    cell: str, conditioning: str, *, layers: int, hidden: int, vocabulary: int, image_size: int, sizes: Mapping[str, int]
+    cell: str,
+    conditioning: str,
+    *,
+    layers: int,
+    hidden: int,
+    vocabulary: int,
+    image_size: int,
+    sizes: Mapping[str, int],
 ) -> Contract:
     """Build the contract of a captioner, whose picture goes through ``encode`` once and whose words through ``step``.
 
@@ -80,12 +96,18 @@ def captioner_contract(
         UsageError: an unknown cell or conditioning.
     """
     if conditioning not in CONDITIONINGS:
-        raise UsageError(f"unknown conditioning {conditioning!r}; {expected_one_of(conditioning, CONDITIONINGS)}")
+        raise UsageError(
+            f"unknown conditioning {conditioning!r}; {expected_one_of(conditioning, CONDITIONINGS)}"
+        )
     contexts, read, named = _conditioned(conditioning, sizes)
     states = _states(cell)
     starts = "zeros" if conditioning == "every-step" else ENCODE
-    image = TensorSpec(name=IMAGE, role="input", dtype="uint8", axes=(BATCH, HEIGHT, WIDTH, CHANNELS))
-    encode = GraphSpec(name=ENCODE, inputs=(image,), outputs=(*contexts, *(states if starts == ENCODE else ())))
+    image = TensorSpec(
+        name=IMAGE, role="input", dtype="uint8", axes=(BATCH, HEIGHT, WIDTH, CHANNELS)
+    )
+    encode = GraphSpec(
+        name=ENCODE, inputs=(image,), outputs=(*contexts, *(states if starts == ENCODE else ()))
+    )
     picture = {HEIGHT: image_size, WIDTH: image_size, CHANNELS: 3}
     own = {TIME: 1, LAYERS: layers, HIDDEN: hidden, VOCAB: vocabulary}
     step = _step(contexts=contexts, states=states, read=read)
@@ -97,9 +119,22 @@ def _conditioned(
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...], dict[str, int]]:
     """Return the contexts, the further outputs of ``step``, and the sizes of their axes."""
     if conditioning.endswith("attention"):
-        contexts = (_context(FEATURES, REGIONS, _FEATURE_WIDTH), _context(FEATURE_KEYS, REGIONS, _KEY_WIDTH))
-        read = (TensorSpec(name=ATTENTION, role="output", dtype="float32", axes=(BATCH, TIME, REGIONS)),)
-        return contexts, read, {REGIONS: sizes["regions"], _FEATURE_WIDTH: sizes["features"], _KEY_WIDTH: sizes["keys"]}
+        contexts = (
+            _context(FEATURES, REGIONS, _FEATURE_WIDTH),
+            _context(FEATURE_KEYS, REGIONS, _KEY_WIDTH),
+        )
+        read = (
+            TensorSpec(name=ATTENTION, role="output", dtype="float32", axes=(BATCH, TIME, REGIONS)),
+        )
+        return (
+            contexts,
+            read,
+            {
+                REGIONS: sizes["regions"],
+                _FEATURE_WIDTH: sizes["features"],
+                _KEY_WIDTH: sizes["keys"],
+            },
+        )
     if conditioning == "every-step":
         return (_context(IMAGE_GATES, _GATES),), (), {_GATES: sizes["gates"]}
     return (), (), {}
@@ -113,11 +148,21 @@ def _states(cell: str) -> tuple[TensorSpec, ...]:
     if cell not in CELL_STATES:
         raise UsageError(f"unknown cell {cell!r}; {expected_one_of(cell, CELL_STATES)}")
     axes = (LAYERS, BATCH, HIDDEN)
-    return tuple(TensorSpec(name=name, role="state", dtype="float32", axes=axes) for name in CELL_STATES[cell])
+    return tuple(
+        TensorSpec(name=name, role="state", dtype="float32", axes=axes)
+        for name in CELL_STATES[cell]
+    )
 
 
-def _step(*, contexts: tuple[TensorSpec, ...], states: tuple[TensorSpec, ...], read: tuple[TensorSpec, ...]) -> GraphSpec:
+def _step(
+    *,
+    contexts: tuple[TensorSpec, ...],
+    states: tuple[TensorSpec, ...],
+    read: tuple[TensorSpec, ...],
+) -> GraphSpec:
     tokens = TensorSpec(name=TOKENS, role="input", dtype="int64", axes=(BATCH, TIME), below=VOCAB)
     logits = TensorSpec(name=LOGITS, role="output", dtype="float32", axes=(BATCH, TIME, VOCAB))
     after = (state.model_copy(update={"name": next_name(state.name)}) for state in states)
-    return GraphSpec(name=STEP, inputs=(tokens, *contexts, *states), outputs=(logits, *read, *after))
+    return GraphSpec(
+        name=STEP, inputs=(tokens, *contexts, *states), outputs=(logits, *read, *after)
+    )

@@ -31,7 +31,9 @@ def is_within(reference: float, nats: float, allowed: float, *, rounding: float)
     Logits of thousands are told to a thousandth in float32 and to a few units in float16, so a loss of thousands of nats is
     no better known. What is above the loss of a fair guess is therefore let off by this share of it.
     """
-    return nats - reference <= math.log1p(allowed) + rounding * max(0.0, reference - _GUESS, nats - _GUESS)
+    return nats - reference <= math.log1p(allowed) + rounding * max(
+        0.0, reference - _GUESS, nats - _GUESS
+    )
 
 
 def perplexity_text(nats: float) -> str:

@@ -45,7 +45,10 @@ def host() -> str:
 @functools.cache
 def _place() -> str:
     parts = [host()]
-    for read in (Path("/etc/machine-id").read_text, lambda: Path("/proc/self/ns/pid").readlink().name):
+    for read in (
+        Path("/etc/machine-id").read_text,
+        lambda: Path("/proc/self/ns/pid").readlink().name,
+    ):
         try:
             parts.append(read().strip())
         except (OSError, UnicodeDecodeError):

@@ -18,8 +18,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 _COLUMNS, _SHADE = 6, 0.75  # panels in a row; how dark what was not looked at gets
-_PANEL, _NARROWEST, _LOWEST, _TITLE = 1.75, 1.2, 0.3, 0.3  # inches: the longer side of a panel, the least ones, a word above
-_LETTERS, _LETTER_WIDTH, _LONGEST = 13.0, 0.7, 24  # points at most; a letter's width as a share of them; letters of a word
+_PANEL, _NARROWEST, _LOWEST, _TITLE = (
+    1.75,
+    1.2,
+    0.3,
+    0.3,
+)  # inches: the longer side of a panel, the least ones, a word above
+_LETTERS, _LETTER_WIDTH, _LONGEST = (
+    13.0,
+    0.7,
+    24,
+)  # points at most; a letter's width as a share of them; letters of a word
 _TRAIN, _VALIDATION, _BEST = "#8da9c4", "#c1440e", "#134074"
 _MARKERS = "osD^vP*X<>"  # shapes: told apart without colour
 _SHADES = ("#0b2545", "#c1440e", "#8da9c4")  # and these as dark, middling and light grey
@@ -37,14 +46,31 @@ def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
     """
     validation = [row for row in metrics if row["kind"] == "validation"]
     train = [row for row in metrics if row["kind"] == "train"]
-    train = train or [row for row in validation if "train_loss" in row]  # a short run has no rows of training alone
+    train = train or [
+        row for row in validation if "train_loss" in row
+    ]  # a short run has no rows of training alone
     figure = _figure(8, 4.5)
     axes = figure.subplots()
     marker = "." if len(train) < _DOTTED else None  # a line through one point is none
-    axes.plot([r["step"] for r in train], [r["train_loss"] for r in train], color=_TRAIN, lw=1, marker=marker, label="training")
+    axes.plot(
+        [r["step"] for r in train],
+        [r["train_loss"] for r in train],
+        color=_TRAIN,
+        lw=1,
+        marker=marker,
+        label="training",
+    )
     if validation:
         steps, losses = [r["step"] for r in validation], [r["validation_loss"] for r in validation]
-        axes.plot(steps, losses, color=_VALIDATION, lw=2, marker="o", ms=4, label=f"validation: {validation[-1]['split']}")
+        axes.plot(
+            steps,
+            losses,
+            color=_VALIDATION,
+            lw=2,
+            marker="o",
+            ms=4,
+            label=f"validation: {validation[-1]['split']}",
+        )
         best = min(validation, key=lambda row: row["validation_loss"])
         axes.annotate(
             f"{best['validation_loss']:.3f}",
@@ -78,7 +104,13 @@ def _plain(legend: Any) -> None:
         text.set_parse_math(False)
 
 
-def step_times(steps: Sequence[tuple[str, int, float]], path: Path, *, bytes_per_ms: float, notes: Sequence[str] = ()) -> None:
+def step_times(
+    steps: Sequence[tuple[str, int, float]],
+    path: Path,
+    *,
+    bytes_per_ms: float,
+    notes: Sequence[str] = (),
+) -> None:
     """Draw the time of a step over the size of the file, with the line below which no file comes that is read whole.
 
     Args:
@@ -95,18 +127,37 @@ def step_times(steps: Sequence[tuple[str, int, float]], path: Path, *, bytes_per
     axes = figure.subplots()
     for index, (name, size_bytes, milliseconds) in enumerate(steps):
         shape, shade = _MARKERS[index % len(_MARKERS)], _SHADES[index % len(_SHADES)]
-        axes.plot(size_bytes / 1e6, milliseconds, shape, color=shade, mec="black", mew=0.8, ms=10, ls="none", label=name)
+        axes.plot(
+            size_bytes / 1e6,
+            milliseconds,
+            shape,
+            color=shade,
+            mec="black",
+            mew=0.8,
+            ms=10,
+            ls="none",
+            label=name,
+        )
     sizes = [size_bytes for _, size_bytes, _ in steps]
     ends = [min(sizes) / _ROOM, max(sizes) * _ROOM]
     floor = f"whole file read at {bytes_per_ms / 1e6:.1f} GB/s"
-    axes.plot([end / 1e6 for end in ends], [end / bytes_per_ms for end in ends], "--", color="black", lw=1.2, label=floor)
+    axes.plot(
+        [end / 1e6 for end in ends],
+        [end / bytes_per_ms for end in ends],
+        "--",
+        color="black",
+        lw=1.2,
+        label=floor,
+    )
     axes.set(xscale="log", yscale="log", ylabel="median step, ms")
     axes.set_xlabel("file, MB")
     below = "\n".join(line for note in notes for line in textwrap.wrap(note, _NOTE_LETTERS))
     if below:
         figure.supxlabel(below, fontsize=8, x=0.02, ha="left", parse_math=False)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.get_major_locator().set_params(subs=(1, 2, 5))  # powers of ten alone may all lie outside
+        axis.get_major_locator().set_params(
+            subs=(1, 2, 5)
+        )  # powers of ten alone may all lie outside
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
     axes.grid(alpha=0.25)
@@ -136,7 +187,9 @@ def _kind_of(path: Path) -> str:
     return suffix[1:]
 
 
-def attention_map(picture: np.ndarray, words: Sequence[str], attention: np.ndarray, path: Path) -> None:
+def attention_map(
+    picture: np.ndarray, words: Sequence[str], attention: np.ndarray, path: Path
+) -> None:
     """Draw ``picture``, then once per word with what the word was not written from in the shade.
 
     Args:
@@ -194,12 +247,16 @@ def _figure(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UnavailableError(f"drawing needs matplotlib; run: {install_command('images')}") from error
+        raise UnavailableError(
+            f"drawing needs matplotlib; run: {install_command('images')}"
+        ) from error
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def _save(figure: Any, path: Path) -> None:
     kind = _kind_of(path)
     with storage.replacing(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a script that the font lacks: a box is drawn
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing"
+        )  # of a script that the font lacks: a box is drawn
         figure.savefig(temporary, format=kind, dpi=120)

@@ -33,7 +33,9 @@ _STEPS = pytest.StashKey[int]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--edgernn-steps`` and the ini option ``edgernn_steps``."""
     words = f"steps of each rollout of an edgernn bundle (default {DEFAULT_STEPS})"
-    parser.getgroup("edgernn", "edgernn bundles").addoption("--edgernn-steps", metavar="N", default=None, help=words)
+    parser.getgroup("edgernn", "edgernn bundles").addoption(
+        "--edgernn-steps", metavar="N", default=None, help=words
+    )
     parser.addini("edgernn_steps", words, default=str(DEFAULT_STEPS))
 
 
@@ -136,7 +138,9 @@ class _EdgernnItem(pytest.Item):
 
         error = excinfo.value
         if isinstance(error, CheckFailedError):
-            return "\n".join([plain(error.check.detail), *(f"  {line}" for line in measured_lines(error.check))])
+            return "\n".join(
+                [plain(error.check.detail), *(f"  {line}" for line in measured_lines(error.check))]
+            )
         if isinstance(error, EdgernnError):
             return plain(str(error))
         return super().repr_failure(excinfo, style)
@@ -177,8 +181,12 @@ class UnopenedItem(_EdgernnItem):
         raise self.error
 
 
-def _collector(kind: type[BundleFolder | BundleFile], path: Path, parent: pytest.Collector) -> pytest.Collector:
+def _collector(
+    kind: type[BundleFolder | BundleFile], path: Path, parent: pytest.Collector
+) -> pytest.Collector:
     """Return a collector whose tests begin with the bundle's path, or its name where it is or is above pytest's root."""
     root = parent.config.rootpath
     inside = path.is_relative_to(root) and path != root
-    return kind.from_parent(parent, path=path, nodeid=path.relative_to(root).as_posix() if inside else path.name)
+    return kind.from_parent(
+        parent, path=path, nodeid=path.relative_to(root).as_posix() if inside else path.name
+    )

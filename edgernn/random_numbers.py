@@ -50,7 +50,9 @@ def checked_seed(seed: int) -> int:
     try:
         whole = operator.index(seed)
     except TypeError as error:
-        raise UsageError(f"the seed is {seed!r}, expected a whole number from 0 to 2^64 - 1; change it") from error
+        raise UsageError(
+            f"the seed is {seed!r}, expected a whole number from 0 to 2^64 - 1; change it"
+        ) from error
     if not 0 <= whole < SEEDS:
         raise UsageError(f"the seed is {whole}, expected 0 to 2^64 - 1 ({SEEDS - 1}); change it")
     return whole

@@ -43,9 +43,12 @@ _REMEDIES = {  # by what the system refused
 }
 _OTHERS = "Choose another folder, or try again"
 _LEFT_OVER = re.compile(
-    rf"\.(?P<name>.+)\.(?:(?P<mark>{owner.MARK})-[0-9a-z_]{{4,8}}|[0-9a-f]{{8}})\.(?P<kind>tmp|old)", re.DOTALL
+    rf"\.(?P<name>.+)\.(?:(?P<mark>{owner.MARK})-[0-9a-z_]{{4,8}}|[0-9a-f]{{8}})\.(?P<kind>tmp|old)",
+    re.DOTALL,
 )
-_FORGOTTEN_SECONDS = 7 * 24 * 3600.0  # untouched for so long, a file whose process cannot be asked about is left over
+_FORGOTTEN_SECONDS = (
+    7 * 24 * 3600.0
+)  # untouched for so long, a file whose process cannot be asked about is left over
 _SCRATCH = "edgernn"
 _SWAPS = 20  # tries at putting a folder in place while others put theirs
 
@@ -83,7 +86,9 @@ def scratch_folder() -> Path:
     """Make a folder of this process's own in the system's temporary folder, cleared of those of killed processes."""
     place = Path(tempfile.gettempdir())
     clear(place, name=_SCRATCH)
-    return Path(tempfile.mkdtemp(prefix=f".{_SCRATCH}.{owner.own_mark()}-", suffix=".tmp", dir=place))
+    return Path(
+        tempfile.mkdtemp(prefix=f".{_SCRATCH}.{owner.own_mark()}-", suffix=".tmp", dir=place)
+    )
 
 
 @contextmanager
@@ -105,7 +110,9 @@ def clear(folder: Path, *, name: str | None = None) -> None:
     found = []
     with suppress(OSError), os.scandir(folder) as entries:
         matches = ((folder / entry.name, _LEFT_OVER.fullmatch(entry.name)) for entry in entries)
-        found = [(path, match) for path, match in matches if match and name in {None, match["name"]}]
+        found = [
+            (path, match) for path, match in matches if match and name in {None, match["name"]}
+        ]
     for path, match in sorted(found, key=lambda pair: pair[1]["kind"]):  # .old before .tmp
         if not _left_over(path, match["mark"]):
             continue
@@ -151,7 +158,10 @@ def _swap_folder(new: Path, target: Path) -> None:
         try:
             new.rename(target)
         except OSError as error:
-            if attempt + 1 < _SWAPS and error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another one's came between
+            if attempt + 1 < _SWAPS and error.errno in (
+                errno.ENOTEMPTY,
+                errno.EEXIST,
+            ):  # another one's came between
                 remove(old)
                 continue
             with suppress(FileNotFoundError):
@@ -172,7 +182,9 @@ def appending(target: Path) -> Iterator[TextIO]:
         with target.open("a", encoding="utf-8") as file:
             yield file
     except OSError as error:
-        raise StorageError(f"could not append to {target}: {reason(error)}. {remedy(error)}") from error
+        raise StorageError(
+            f"could not append to {target}: {reason(error)}. {remedy(error)}"
+        ) from error
 
 
 def write_bytes(target: Path, content: bytes) -> None:

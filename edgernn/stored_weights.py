@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FROM_STATE = frozenset({"from_hidden", "joined"})  # the layers of a compact cell that multiply the state
+FROM_STATE = frozenset(
+    {"from_hidden", "joined"}
+)  # the layers of a compact cell that multiply the state
 OTHERS = "biases and constants"  # the name of what a table does not list one by one
 
 

@@ -105,7 +105,9 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"the string {_shown(text)} has half of a surrogate pair, which is no character") from error
+        raise ValueError(
+            f"the string {_shown(text)} has half of a surrogate pair, which is no character"
+        ) from error
 
 
 def _shown(text: str) -> str:

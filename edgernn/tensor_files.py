@@ -65,7 +65,14 @@ class Content:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the tensors; raise ValueError where numpy lacks a dtype or the library refuses them."""
-        strange = next((f"{name} is {dtype}" for name, (dtype, _) in self.layout.items() if dtype not in _KNOWN), None)
+        strange = next(
+            (
+                f"{name} is {dtype}"
+                for name, (dtype, _) in self.layout.items()
+                if dtype not in _KNOWN
+            ),
+            None,
+        )
         if strange:
             raise ValueError(f"{strange}, which numpy lacks")
         try:
@@ -84,7 +91,9 @@ def sealed(raw: bytes) -> bytes:
     """Return the safetensors file ``raw`` with its digest in the metadata."""
     header, data = _split(raw)
     own = {**header.get(_METADATA, {}), DIGEST: _digest(header, data)}
-    header[_METADATA] = dict(sorted(own.items()))  # the library writes them in another order every time
+    header[_METADATA] = dict(
+        sorted(own.items())
+    )  # the library writes them in another order every time
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _LENGTH_BYTES)  # data begins at a multiple of 8
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text + data
@@ -98,11 +107,15 @@ def parse(raw: bytes) -> Content:
     """
     header, data = _split(raw)
     metadata = header.get(_METADATA, {})
-    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+    if not isinstance(metadata, dict) or not all(
+        isinstance(text, str) for text in metadata.values()
+    ):
         raise ValueError("the header's metadata is not text by name")
     if DIGEST in metadata and metadata[DIGEST] != _digest(header, data):
         raise ValueError("it does not have the SHA-256 that it says; its content was changed")
-    layout = {name: _entry(name, entry, len(data)) for name, entry in header.items() if name != _METADATA}
+    layout = {
+        name: _entry(name, entry, len(data)) for name, entry in header.items() if name != _METADATA
+    }
     return Content(raw, layout, {name: text for name, text in metadata.items() if name != DIGEST})
 
 
@@ -128,7 +141,9 @@ def read(path: Path, *, what: str, remedy: str, error: type[EdgernnError]) -> di
     try:
         return load(path).tensors()
     except OSError as refused:
-        raise error(f"cannot read the {what} {path}: {storage.reason(refused)}; {remedy}") from refused
+        raise error(
+            f"cannot read the {what} {path}: {storage.reason(refused)}; {remedy}"
+        ) from refused
     except ValueError as damage:
         raise error(f"{path} is no {what} ({damage}); {remedy}") from damage
 
@@ -145,7 +160,9 @@ def _split(raw: bytes) -> tuple[dict[str, Any], memoryview]:
         raise ValueError(f"it has {len(raw)} bytes, a safetensors file has {_LENGTH_BYTES} or more")
     length = int.from_bytes(raw[:_LENGTH_BYTES], "little")
     if length > min(_MOST_HEADER_BYTES, len(raw) - _LENGTH_BYTES):
-        raise ValueError(f"its header should have {length} bytes; it is cut off, or no safetensors file")
+        raise ValueError(
+            f"its header should have {length} bytes; it is cut off, or no safetensors file"
+        )
     try:
         header = strict_json.parse_object(raw[_LENGTH_BYTES : _LENGTH_BYTES + length])
     except ValueError as error:
@@ -157,12 +174,19 @@ def _entry(name: str, entry: Any, size: int) -> tuple[str, tuple[int, ...]]:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"its header does not describe the tensor {name!r}")
     dtype, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or not _are_counts(shape) or not _are_counts(place) or len(place) != 2:
+    if (
+        not isinstance(dtype, str)
+        or not _are_counts(shape)
+        or not _are_counts(place)
+        or len(place) != 2
+    ):
         raise ValueError(f"its header does not describe the tensor {name!r}")
     if not place[0] <= place[1] <= size:
         raise ValueError(f"the tensor {name!r} lies outside the file; it is cut off")
     if dtype in _BYTES and math.prod(shape) * _BYTES[dtype] != place[1] - place[0]:
-        raise ValueError(f"the tensor {name!r} of the shape {shape} does not have {place[1] - place[0]} bytes")
+        raise ValueError(
+            f"the tensor {name!r} of the shape {shape} does not have {place[1] - place[0]} bytes"
+        )
     return _DTYPES.get(dtype, dtype), tuple(shape)
 
 

@@ -43,12 +43,20 @@ class Tolerance:
 
 
 def _float32(reason: str) -> Tolerance:
-    return Tolerance(rollout=1e-4, mean_kl=1e-7, top1=0.999, perplexity=1e-4, same_text=True, reason=reason)
+    return Tolerance(
+        rollout=1e-4, mean_kl=1e-7, top1=0.999, perplexity=1e-4, same_text=True, reason=reason
+    )
 
 
 def _integers(*, rollout: float, mean_kl: float, perplexity: float, reason: str) -> Tolerance:
     return Tolerance(
-        rollout=rollout, mean_kl=mean_kl, top1=0, perplexity=perplexity, same_text=False, reason=reason, forced=True
+        rollout=rollout,
+        mean_kl=mean_kl,
+        top1=0,
+        perplexity=perplexity,
+        same_text=False,
+        reason=reason,
+        forced=True,
     )
 
 
@@ -90,7 +98,9 @@ _ROWS = {
     ("torchscript", "float32"): _float32(
         "the reference's own kernels, near 1e-6; other batch sizes choose other matrix kernels"
     ),
-    ("coreml", "float32"): _float32("float32 sums in another order, with sigmoid and tanh of another library: as for onnx"),
+    ("coreml", "float32"): _float32(
+        "float32 sums in another order, with sigmoid and tanh of another library: as for onnx"
+    ),
     ("coreml", "float16"): Tolerance(
         rollout=0.25,
         mean_kl=1e-3,
@@ -128,5 +138,7 @@ _ROWS = {
 def tolerance(family: str, precision: str) -> Tolerance:
     """Return the row of a format's family and a precision; raise ContractError where nothing is promised for them."""
     if (family, precision) not in _ROWS:
-        raise ContractError(f"this edgernn promises nothing for {family} in {precision!r}; use the edgernn that exported it")
+        raise ContractError(
+            f"this edgernn promises nothing for {family} in {precision!r}; use the edgernn that exported it"
+        )
     return _ROWS[family, precision]

@@ -33,7 +33,9 @@ def whole(found: object, name: str, *, remedy: str = "") -> int:
     try:
         number = operator.index(found)  # type: ignore[arg-type] # whatever a caller of Python gave
     except TypeError as error:
-        raise UsageError(f"{name} is {found!r}, expected a whole number of 1 or more{remedy}") from error
+        raise UsageError(
+            f"{name} is {found!r}, expected a whole number of 1 or more{remedy}"
+        ) from error
     if number < 1:
         raise UsageError(f"{name} is {number}, expected 1 or more{remedy}")
     return number
@@ -51,7 +53,9 @@ def share(value: str | float) -> float:
     except ValueError as error:
         raise UsageError(f"{text!r} is no share, expected one as 1% or 0.01") from error
     if not (math.isfinite(number) and number >= 0):
-        raise UsageError(f"{text} is no share, expected 0 or more (0.01 or 1% for one in a hundred)")
+        raise UsageError(
+            f"{text} is no share, expected 0 or more (0.01 or 1% for one in a hundred)"
+        )
     if text.endswith("%"):
         return number / 100
     if number > 1:

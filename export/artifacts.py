@@ -86,7 +86,8 @@ class Source:
         """The model itself, as a session for each of its graphs."""
         return {
             graph.name: EagerSession(
-                self.loaded.model, FileContract(contract=self.contract, graph=graph.name, decoding=self.decoding)
+                self.loaded.model,
+                FileContract(contract=self.contract, graph=graph.name, decoding=self.decoding),
             )
             for graph in self.contract.graphs
         }
@@ -98,7 +99,9 @@ class Source:
         if text is None:
             return feeds_from(self.references, self.loaded.held_out)
         if self.contract.encode is not None:
-            raise UsageError("a captioner is calibrated on held-out pictures; leave the calibration text out")
+            raise UsageError(
+                "a captioner is calibrated on held-out pictures; leave the calibration text out"
+            )
         try:
             tokens = self.loaded.tokenizer.encode(text)[:_MOST_CALIBRATION_TOKENS]
         except DataError as error:
@@ -107,7 +110,9 @@ class Source:
                 f"the calibration text is of another alphabet: {reason}. Give one that the model can read"
             ) from error
         if len(tokens) < _FEWEST_CALIBRATION_TOKENS:
-            raise UsageError(f"the calibration text has {len(tokens)} tokens, expected {_FEWEST_CALIBRATION_TOKENS} or more")
+            raise UsageError(
+                f"the calibration text has {len(tokens)} tokens, expected {_FEWEST_CALIBRATION_TOKENS} or more"
+            )
         return lambda: text_feeds(self.references[STEP], tokens)
 
 
@@ -123,12 +128,23 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         + (f", {job.graph}" if len(source.references) > 1 or job.graph in DECODERS else "")
     )
     reference = source.references.get(job.graph)
-    kind = formats.resolve(row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra)
+    kind = formats.resolve(
+        row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra
+    )
     exporter: Exporter = kind(_compression(job, source))
-    written = exporter.export(source.loaded.model, path, precision=job.precision, decoding=source.decoding, graph=job.graph)
+    written = exporter.export(
+        source.loaded.model,
+        path,
+        precision=job.precision,
+        decoding=source.decoding,
+        graph=job.graph,
+    )
     _refuse_unreached(job, written, allowed=source.options.allow_float)
     file_contract = FileContract(
-        contract=source.contract, graph=job.graph, narrowing=written.narrowing, decoding=source.decoding
+        contract=source.contract,
+        graph=job.graph,
+        narrowing=written.narrowing,
+        decoding=source.decoding,
     )
     candidate = None if reference is None else _candidate(path, job, reference, file_contract)
     loss = None if candidate is None else _loss(job, source, candidate)
@@ -144,7 +160,9 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         exporter=written.exporter,
         requires=written.requires,
         narrowing=written.narrowing,
-        parity=None if candidate is None or reference is None else _parity(job, reference, candidate, steps=source.steps),
+        parity=None
+        if candidate is None or reference is None
+        else _parity(job, reference, candidate, steps=source.steps),
         weights=written.weights,
         loss=loss,
     )
@@ -155,7 +173,10 @@ def _compression(job: Job, source: Source) -> Compression:
         from edgernn.export.smallest import smallest_recipe
 
         return Compression(recipe=smallest_recipe(source))
-    return Compression(block_size=source.options.block_size, feeds=source.feeds if job.precision != _EXACT else None)
+    return Compression(
+        block_size=source.options.block_size,
+        feeds=source.feeds if job.precision != _EXACT else None,
+    )
 
 
 def _refuse_unreached(job: Job, written: Written, *, allowed: bool) -> None:
@@ -163,17 +184,24 @@ def _refuse_unreached(job: Job, written: Written, *, allowed: bool) -> None:
     integers = any(weight.dtype.startswith("int") for weight in written.weights)
     floats = [w for w in written.weights if len(w.shape) > 1 and w.dtype.startswith("float")]
     if integers and floats and not allowed:
-        names = ", ".join(f"{weight.name} ({'recurrent, ' if weight.recurrent else ''}{weight.dtype})" for weight in floats)
+        names = ", ".join(
+            f"{weight.name} ({'recurrent, ' if weight.recurrent else ''}{weight.dtype})"
+            for weight in floats
+        )
         raise ContractError(
             f"{job.row.name} {job.precision} was asked for, and these weights stayed float: {names}; nothing was written. "
             "Allow it with --allow-float, or choose another precision"
         )
 
 
-def _candidate(path: Path, job: Job, reference: Session, file_contract: FileContract) -> Session | None:
+def _candidate(
+    path: Path, job: Job, reference: Session, file_contract: FileContract
+) -> Session | None:
     """Open the file that was written, or return None where its runtime is not here."""
     row = job.row
-    kind: type[Session] = formats.resolve(row.session, needed_for=f"checking {row.name}", extra=row.export_extra)
+    kind: type[Session] = formats.resolve(
+        row.session, needed_for=f"checking {row.name}", extra=row.export_extra
+    )
     first = reference.initial_state(1) if reference.contract.initial_state == "learned" else None
     try:
         return kind.open(path, file_contract, first)
@@ -185,7 +213,9 @@ def _loss(job: Job, source: Source, candidate: Session) -> LossRecord | None:
     if job.graph != STEP or job.precision == _EXACT:
         return None
     limit = tolerance(job.row.family, job.precision)
-    loss = measure_loss(source.loaded, source.references, candidate, budget=source.options.budget, limit=limit)
+    loss = measure_loss(
+        source.loaded, source.references, candidate, budget=source.options.budget, limit=limit
+    )
     if loss is not None:
         refuse_loss(loss, f"{job.row.name} {job.precision}", limit=limit)
     return loss

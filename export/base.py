@@ -12,7 +12,17 @@ from pathlib import Path
 import torch
 
 from edgernn import formats
-from edgernn.contract import BATCH, ENCODE, STEP, Decoding, FileContract, FileGraph, GraphSpec, Narrowing, file_problems
+from edgernn.contract import (
+    BATCH,
+    ENCODE,
+    STEP,
+    Decoding,
+    FileContract,
+    FileGraph,
+    GraphSpec,
+    Narrowing,
+    file_problems,
+)
 from edgernn.decoding_graphs import file_interface
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.compression import Compression
@@ -51,7 +61,13 @@ class Exporter(ABC):
         self.compression = compression or Compression()
 
     def export(
-        self, model: RecurrentModel, path: Path, *, precision: str, decoding: Decoding, graph: FileGraph = STEP
+        self,
+        model: RecurrentModel,
+        path: Path,
+        *,
+        precision: str,
+        decoding: Decoding,
+        graph: FileGraph = STEP,
     ) -> Written:
         """Write one graph of ``model`` to ``path``, and read the file back to check it against the contract.
 
@@ -63,22 +79,38 @@ class Exporter(ABC):
         """
         row = formats.by_name(self.format_name)
         if precision not in row.precisions:
-            raise UsageError(f"{row.name} does not offer {precision!r}; it offers {', '.join(row.precisions)}")
-        if graph not in (*row.graphs, *row.decoders) or (graph == ENCODE and precision in row.step_only):
+            raise UsageError(
+                f"{row.name} does not offer {precision!r}; it offers {', '.join(row.precisions)}"
+            )
+        if graph not in (*row.graphs, *row.decoders) or (
+            graph == ENCODE and precision in row.step_only
+        ):
             raise UsageError(
                 f"{row.name} does not write {graph} in {precision}; it writes {', '.join(row.graphs)} in {row.precisions[0]}"
             )
         contract = model.config.contract()
         decodes = graph in row.decoders
-        narrowing = Narrowing(axes={BATCH: 1}) if decodes else self.narrowing(contract.graph(graph), precision)
-        file_contract = FileContract(contract=contract, graph=graph, narrowing=narrowing, decoding=decoding)
+        narrowing = (
+            Narrowing(axes={BATCH: 1})
+            if decodes
+            else self.narrowing(contract.graph(graph), precision)
+        )
+        file_contract = FileContract(
+            contract=contract, graph=graph, narrowing=narrowing, decoding=decoding
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         with _quiet_copy(model) as clone:
             weights = self._write(clone, path, file_contract=file_contract, precision=precision)
-        session = formats.resolve(row.session, needed_for=f"checking {row.name}", extra=row.export_extra)
-        problems = file_problems(session.describe(path), file_contract, file_interface(file_contract))
+        session = formats.resolve(
+            row.session, needed_for=f"checking {row.name}", extra=row.export_extra
+        )
+        problems = file_problems(
+            session.describe(path), file_contract, file_interface(file_contract)
+        )
         if problems:
-            raise ContractError(f"the {row.name} exporter broke the contract in {path.name}: {'; '.join(problems)}")
+            raise ContractError(
+                f"the {row.name} exporter broke the contract in {path.name}: {'; '.join(problems)}"
+            )
         return Written(narrowing, self.target, self.versions(), weights, self.requires(path))
 
     def requires(self, path: Path) -> dict[str, str]:

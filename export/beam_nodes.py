@@ -34,8 +34,12 @@ def best_offers(scope: Scope, *, logs: str, allowed: str, sums: str, most: int) 
         most: how many ids may be written.
     """
     each = scope.add("Reshape", scope.add("Min", BEAM, np.array(most)), np.array([1]))
-    _, ids = scope.add_many("TopK", allowed, each, outputs=2, axis=-1)  # [B, 1, K], a beam's best by logit
-    totals = scope.add("Reshape", scope.add("Add", sums, scope.add("GatherElements", logs, ids, axis=-1)), _FLAT)
+    _, ids = scope.add_many(
+        "TopK", allowed, each, outputs=2, axis=-1
+    )  # [B, 1, K], a beam's best by logit
+    totals = scope.add(
+        "Reshape", scope.add("Add", sums, scope.add("GatherElements", logs, ids, axis=-1)), _FLAT
+    )
     ids = scope.add("Reshape", ids, _FLAT)
     count, beams = scope.add("Size", ids), scope.add("Size", sums)
     places = scope.add("Range", np.array(0), count, np.array(1))
@@ -52,4 +56,8 @@ def best_offers(scope: Scope, *, logs: str, allowed: str, sums: str, most: int) 
 def length_factor(scope: Scope, counted: str) -> str:
     """Return what a log-probability of ``counted`` tokens is multiplied by; see ``length_normalised``."""
     tokens = scope.add("Cast", counted, to=onnx.TensorProto.DOUBLE)
-    return scope.add("Pow", scope.add("Div", np.array(6.0), scope.add("Add", tokens, np.array(5.0))), np.array(NORMALISATION))
+    return scope.add(
+        "Pow",
+        scope.add("Div", np.array(6.0), scope.add("Add", tokens, np.array(5.0))),
+        np.array(NORMALISATION),
+    )

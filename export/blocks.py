@@ -18,7 +18,9 @@ from edgernn.errors import UsageError
 
 BITS = (8, 4)
 BLOCK_SIZES = (16, 32, 64, 128, 256)  # what onnxruntime's MatMulNBits takes
-_CANDIDATES = np.linspace(0.7, 1.0, 13, dtype=np.float32)  # shares of the largest value that a scale may cover
+_CANDIDATES = np.linspace(
+    0.7, 1.0, 13, dtype=np.float32
+)  # shares of the largest value that a scale may cover
 _DAMPING = 0.01  # of the mean of the Hessian's diagonal, as in the paper
 
 
@@ -50,7 +52,9 @@ class Blocks:
         return stored if self.bits == 8 else stored[:, :, 0::2] | (stored[:, :, 1::2] << 4)
 
 
-def quantize_matrix(weight: np.ndarray, *, bits: int, block_size: int, hessian: np.ndarray | None = None) -> Blocks:
+def quantize_matrix(
+    weight: np.ndarray, *, bits: int, block_size: int, hessian: np.ndarray | None = None
+) -> Blocks:
     """Round ``weight``, float ``[N, K]``, to blocks; columns that fill no block are padded with zeros.
 
     With ``hessian [K, K]``, the mean of ``x xᵀ`` over what the matrix is multiplied with, a column's rounding error is made
@@ -61,14 +65,22 @@ def quantize_matrix(weight: np.ndarray, *, bits: int, block_size: int, hessian: 
         UsageError: bits or block size that onnxruntime does not take, or a weight or moment that is not finite.
     """
     if bits not in BITS or block_size not in BLOCK_SIZES:
-        raise UsageError(f"bits {bits} in blocks of {block_size}: expected bits of {BITS} and blocks of {BLOCK_SIZES}")
+        raise UsageError(
+            f"bits {bits} in blocks of {block_size}: expected bits of {BITS} and blocks of {BLOCK_SIZES}"
+        )
     if not np.isfinite(weight).all():
-        raise UsageError("a weight is not finite, so it cannot be quantised; train or import the model again")
+        raise UsageError(
+            "a weight is not finite, so it cannot be quantised; train or import the model again"
+        )
     if hessian is not None and not np.isfinite(hessian).all():
-        raise UsageError("the model gives numbers that are not finite on calibration data; look for NaN in its weights")
+        raise UsageError(
+            "the model gives numbers that are not finite on calibration data; look for NaN in its weights"
+        )
     columns = weight.shape[1]
     blocks = -(-columns // block_size)
-    left = np.pad(np.array(weight, np.float32), ((0, 0), (0, blocks * block_size - columns)))  # what is still to be rounded
+    left = np.pad(
+        np.array(weight, np.float32), ((0, 0), (0, blocks * block_size - columns))
+    )  # what is still to be rounded
     spread = None if hessian is None else _spread(hessian, left.shape[1])
     integers = np.empty((len(weight), blocks, block_size), np.int8)
     scales = np.empty((len(weight), blocks), np.float32)
@@ -85,32 +97,47 @@ def quantize_matrix(weight: np.ndarray, *, bits: int, block_size: int, hessian: 
 def _best_scales(block: np.ndarray, bits: int) -> np.ndarray:
     """Return the scale ``[N]`` of each row of ``block [N, block_size]`` that leaves the least squared error."""
     lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    extreme = np.take_along_axis(block, np.abs(block).argmax(1)[:, None], 1)  # of the largest magnitude, with its sign
+    extreme = np.take_along_axis(
+        block, np.abs(block).argmax(1)[:, None], 1
+    )  # of the largest magnitude, with its sign
     best_error = np.full((len(block), 1), np.inf)
     best = np.ones((len(block), 1), np.float32)
     for share in _CANDIDATES:
-        for end in (lowest, highest):  # the extreme value on the end that reaches further, or on the other
+        for end in (
+            lowest,
+            highest,
+        ):  # the extreme value on the end that reaches further, or on the other
             scale = (extreme * share / end).astype(np.float32)
-            scale[np.abs(scale) < np.finfo(np.float32).tiny] = 1  # zeros, or values that vanish beside any other
-            error = np.square(_rounded(block, scale, bits) * scale - block, dtype=np.float64).sum(1, keepdims=True)
+            scale[np.abs(scale) < np.finfo(np.float32).tiny] = (
+                1  # zeros, or values that vanish beside any other
+            )
+            error = np.square(_rounded(block, scale, bits) * scale - block, dtype=np.float64).sum(
+                1, keepdims=True
+            )
             better = error < best_error
             best_error, best = np.where(better, error, best_error), np.where(better, scale, best)
     return best[:, 0]
 
 
 def _rounded(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
-    rounded: np.ndarray = np.clip(np.rint(values / scale), -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    rounded: np.ndarray = np.clip(
+        np.rint(values / scale), -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    )
     return rounded
 
 
-def _rounded_in_turn(left: np.ndarray, at: slice, scale: np.ndarray, bits: int, spread: np.ndarray) -> np.ndarray:
+def _rounded_in_turn(
+    left: np.ndarray, at: slice, scale: np.ndarray, bits: int, spread: np.ndarray
+) -> np.ndarray:
     """Round the columns ``at`` of ``left [N, K]`` one after the other, each error spread over the columns to its right."""
     made = []
     errors = np.empty((len(left), at.stop - at.start), np.float32)
     for index, column in enumerate(range(at.start, at.stop)):
         q = _rounded(left[:, column], scale, bits)
         errors[:, index] = (left[:, column] - q * scale) / spread[column, column]
-        left[:, column + 1 : at.stop] -= errors[:, index, None] * spread[column, column + 1 : at.stop]
+        left[:, column + 1 : at.stop] -= (
+            errors[:, index, None] * spread[column, column + 1 : at.stop]
+        )
         made.append(q)
     left[:, at.stop :] -= errors @ spread[at, at.stop :]
     return np.stack(made, 1)

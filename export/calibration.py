@@ -21,7 +21,9 @@ _TOKENS, _PICTURES = 1024, 64  # what more of them change is not worth their tim
 _FEWEST_TOKENS, _FEWEST_PICTURES = 128, 8
 
 
-def hessians(graph: onnx.ModelProto, feeds: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def hessians(
+    graph: onnx.ModelProto, feeds: Iterable[Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
     """Return by layer the mean of ``x xᵀ``, ``[K, K]``, over the inputs of its product.
 
     Args:
@@ -34,17 +36,28 @@ def hessians(graph: onnx.ModelProto, feeds: Iterable[Mapping[str, np.ndarray]]) 
     tapped = onnx.ModelProto()
     tapped.CopyFrom(graph)
     declared = {value.name for value in graph.graph.output}
-    tapped.graph.output.extend(onnx.ValueInfoProto(name=name) for name in layers if name not in declared)
-    session = onnxruntime.InferenceSession(tapped.SerializeToString(), providers=["CPUExecutionProvider"])
+    tapped.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in layers if name not in declared
+    )
+    session = onnxruntime.InferenceSession(
+        tapped.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     heard: dict[str, list[np.ndarray]] = {name: [] for name in layers}
     for feed in feeds:
         for name, array in zip(layers, session.run(list(layers), dict(feed)), strict=True):
             heard[name].append(array.reshape(-1, array.shape[-1]))
     moments = {name: _moment(np.concatenate(rows)) for name, rows in heard.items() if rows}
-    return {layer: moments[name] for name, shared in layers.items() for layer in shared if name in moments}
+    return {
+        layer: moments[name]
+        for name, shared in layers.items()
+        for layer in shared
+        if name in moments
+    }
 
 
-def feeds_from(references: Mapping[str, Session], held_out: Mapping[str, np.ndarray]) -> Feeds | None:
+def feeds_from(
+    references: Mapping[str, Session], held_out: Mapping[str, np.ndarray]
+) -> Feeds | None:
     """Return what gives the calibration feeds of a held-out sample, or None where the sample is too small to spare any.
 
     Args:
@@ -57,7 +70,9 @@ def feeds_from(references: Mapping[str, Session], held_out: Mapping[str, np.ndar
         return lambda: text_feeds(step, tokens)
     if IMAGE in held_out and len(held_out[IMAGE]) >= 2 * _FEWEST_PICTURES:
         count = min(_PICTURES, len(held_out[IMAGE]) // 2)
-        return lambda: _caption_feeds(references, held_out[IMAGE][-count:], held_out[CAPTIONS][-count:, 0])
+        return lambda: _caption_feeds(
+            references, held_out[IMAGE][-count:], held_out[CAPTIONS][-count:, 0]
+        )
     return None
 
 

@@ -14,7 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from edgernn.contract import BATCH, ENCODE, LOGITS, TOKENS, VOCAB, Contract, Decoding, FileContract, TensorSpec, next_name
+from edgernn.contract import (
+    BATCH,
+    ENCODE,
+    LOGITS,
+    TOKENS,
+    VOCAB,
+    Contract,
+    Decoding,
+    FileContract,
+    TensorSpec,
+    next_name,
+)
 from edgernn.decoding_graphs import (
     CAPTION,
     FINISHED,
@@ -35,7 +46,11 @@ _FLAT, _SCALAR = np.array([-1]), np.array([], np.int64)
 
 
 def caption_model(
-    encode: onnx.ModelProto, step: onnx.ModelProto, file_contract: FileContract, *, decoding: Decoding
+    encode: onnx.ModelProto,
+    step: onnx.ModelProto,
+    file_contract: FileContract,
+    *,
+    decoding: Decoding,
 ) -> onnx.ModelProto:
     """Return a model that writes the caption of a picture; see ``caption_interface`` for what it takes and gives.
 
@@ -53,8 +68,12 @@ def caption_model(
     interface = caption_interface(contract)
     for graph, spec in ((encode.graph, contract.graph(ENCODE)), (step.graph, contract.step)):
         check_tensors(graph, [t.name for t in spec.inputs], [t.name for t in spec.outputs])
-    if any(dimension.dim_value == 1 for dimension in step.graph.input[0].type.tensor_type.shape.dim[:1]):
-        raise ContractError("the step graph takes one row a call, expected an open batch axis; export it so, for its beams")
+    if any(
+        dimension.dim_value == 1 for dimension in step.graph.input[0].type.tensor_type.shape.dim[:1]
+    ):
+        raise ContractError(
+            "the step graph takes one row a call, expected an open batch axis; export it so, for its beams"
+        )
     search = _Search(encode.graph, step.graph, contract, decoding)
     search.name_outputs(search.close(search.extend(search.look())))
     return finished_model(search.outer, CAPTION, interface, file_contract, decoding, (encode, step))
@@ -111,16 +130,26 @@ class _Step:
 class _Search:
     """The outermost graph of a ``caption`` model, part by part."""
 
-    def __init__(self, encode: onnx.GraphProto, step: onnx.GraphProto, contract: Contract, decoding: Decoding) -> None:
+    def __init__(
+        self, encode: onnx.GraphProto, step: onnx.GraphProto, contract: Contract, decoding: Decoding
+    ) -> None:
         if contract.initial_state == "learned":
-            raise ContractError("the first state is learned, which is no part of a graph; expected zeros, or one from encode")
+            raise ContractError(
+                "the first state is learned, which is no part of a graph; expected zeros, or one from encode"
+            )
         if not decoding.start:
-            raise UsageError("the decoding defaults have no start token; give at least one to feed first")
+            raise UsageError(
+                "the decoding defaults have no start token; give at least one to feed first"
+            )
         self.outer = Scope()
         self._contract, self._decoding = contract, decoding
         self._encode, self._step = encode, step
         self._weights = self.outer.hoist(step, "step")
-        self._heard, self._states, self._contexts = heard_outputs(contract), contract.step.states, contract.step.contexts
+        self._heard, self._states, self._contexts = (
+            heard_outputs(contract),
+            contract.step.states,
+            contract.step.contexts,
+        )
         vocabulary = contract.sizes[VOCAB]
         self._barred = barred(decoding, vocabulary)
         self._stops = np.isin(np.arange(vocabulary), decoding.stop)  # [V]
@@ -129,20 +158,33 @@ class _Search:
     def look(self) -> _Searched:
         """Encode the picture and feed all start tokens but the last."""
         outer, shapes = self.outer, {t.name: self._shape(t) for t in (*self._heard, *self._states)}
-        first = [state.name for state in self._states] if self._contract.initial_state == ENCODE else []
-        weights = outer.hoist(self._encode, "encode") | {tensor.name: tensor.name for tensor in self._encode.input}
-        made = outer.copy_in(self._encode, weights, wanted=[*(context.name for context in self._contexts), *first])
+        first = (
+            [state.name for state in self._states] if self._contract.initial_state == ENCODE else []
+        )
+        weights = outer.hoist(self._encode, "encode") | {
+            tensor.name: tensor.name for tensor in self._encode.input
+        }
+        made = outer.copy_in(
+            self._encode, weights, wanted=[*(context.name for context in self._contexts), *first]
+        )
         self._seen = [made[context.name] for context in self._contexts]
         state = [made[name] for name in first]
         state = state or [outer.value(np.zeros(shapes[s.name], s.dtype)) for s in self._states]
         for token in self._decoding.start[:-1]:
             state = self._advance(outer, outer.value(np.array([[token]])), state).state
         nothing = [outer.value(np.zeros((1, 0, *shapes[t.name][2:]), t.dtype)) for t in self._heard]
-        last, sums = (outer.value(array) for array in (np.array([self._decoding.start[-1:]]), np.zeros((1, 1, 1))))
+        last, sums = (
+            outer.value(array)
+            for array in (np.array([self._decoding.start[-1:]]), np.zeros((1, 1, 1)))
+        )
         beams = _Beams(last, sums, outer.value(np.zeros((1, 0), np.int64)), nothing, state)
         none = [outer.value(np.zeros((0, *shapes[t.name][2:]), t.dtype)) for t in self._heard]
         lowest = outer.value(_LOWEST)
-        return _Searched(outer.value(np.array(True)), _Best(lowest, lowest, outer.value(np.zeros(0, np.int64)), none), beams)
+        return _Searched(
+            outer.value(np.array(True)),
+            _Best(lowest, lowest, outer.value(np.zeros(0, np.int64)), none),
+            beams,
+        )
 
     def extend(self, start: _Searched) -> _Searched:
         """Let the beams write up to ``length`` tokens."""
@@ -151,10 +193,14 @@ class _Search:
         def body(scope: Scope, number: str, before: list[str]) -> Pass:
             beams, best = self._unpacked(before[1:])
             step = self._advance(scope, beams.last, beams.state)
-            offers = best_offers(scope, logs=step.logs, allowed=step.allowed, sums=beams.sums, most=self._writable)
+            offers = best_offers(
+                scope, logs=step.logs, allowed=step.allowed, sums=beams.sums, most=self._writable
+            )
             stops = scope.add("Gather", self._stops, offers.tokens)
             best = self._with_ended(scope, number, stops, offers, beams, best)
-            bound = scope.add("ReduceMax", scope.add("Where", stops, _LOWEST, offers.sums), keepdims=0)
+            bound = scope.add(
+                "ReduceMax", scope.add("Where", stops, _LOWEST, offers.sums), keepdims=0
+            )
             can_win = scope.add("Greater", scope.add("Mul", bound, longest), best.score)
             after = self._going(scope, scope.add("Not", stops), offers, beams, step)
             return Pass(can_win, [can_win, *after.values, *best.values])
@@ -172,15 +218,24 @@ class _Search:
             step = self._advance(scope, beams.last, beams.state)
             token = scope.add("ArgMax", step.allowed, axis=-1)  # [B, 1, 1]
             ends = scope.add("Gather", self._stops, token)
-            more = scope.add("Add", beams.sums, scope.add("GatherElements", step.logs, token, axis=-1))
+            more = scope.add(
+                "Add", beams.sums, scope.add("GatherElements", step.logs, token, axis=-1)
+            )
             sums = scope.add("Where", ends, more, beams.sums)
             counted = scope.add("Add", scope.add("Cast", ends, to=onnx.TensorProto.INT64), LENGTH)
-            scores = scope.add("Reshape", scope.add("Mul", sums, length_factor(scope, counted)), _FLAT)
+            scores = scope.add(
+                "Reshape", scope.add("Mul", sums, length_factor(scope, counted)), _FLAT
+            )
             row = scope.add("ArgMax", scores, axis=0, keepdims=0)
             score, total, end = (
-                scope.add("Gather", scope.add("Reshape", values, _FLAT), row) for values in (scores, sums, ends)
+                scope.add("Gather", scope.add("Reshape", values, _FLAT), row)
+                for values in (scores, sums, ends)
             )
-            values = [score, total, *(scope.add("Gather", history, row) for history in (beams.tokens, *beams.heard))]
+            values = [
+                score,
+                total,
+                *(scope.add("Gather", history, row) for history in (beams.tokens, *beams.heard)),
+            ]
             return scope.choose(
                 scope.add("Greater", score, best.score),
                 lambda inner: [*values, end],
@@ -207,17 +262,32 @@ class _Search:
 
     def _advance(self, scope: Scope, tokens: str, state: Sequence[str]) -> _Step:
         """Feed one token a beam; the contexts are repeated for as many rows."""
-        names = {**self._weights, TOKENS: tokens, **dict(zip((s.name for s in self._states), state, strict=True))}
+        names = {
+            **self._weights,
+            TOKENS: tokens,
+            **dict(zip((s.name for s in self._states), state, strict=True)),
+        }
         for spec, value in zip(self._contexts, self._seen, strict=True):
-            sizes = [np.array([1]) if axis != BATCH else scope.add("Shape", tokens, start=0, end=1) for axis in spec.axes]
+            sizes = [
+                np.array([1]) if axis != BATCH else scope.add("Shape", tokens, start=0, end=1)
+                for axis in spec.axes
+            ]
             names[spec.name] = scope.add("Expand", value, scope.add("Concat", *sizes, axis=0))
         after = [next_name(spec.name) for spec in self._states]
-        made = scope.copy_in(self._step, names, wanted=[LOGITS, *(t.name for t in self._heard), *after])
+        made = scope.copy_in(
+            self._step, names, wanted=[LOGITS, *(t.name for t in self._heard), *after]
+        )
         logs = scope.add("LogSoftmax", scope.add("Cast", made[LOGITS], to=onnx.TensorProto.DOUBLE))
-        allowed = made[LOGITS] if self._barred is None else scope.add("Add", made[LOGITS], self._barred)
-        return _Step(logs, allowed, [made[t.name] for t in self._heard], [made[name] for name in after])
+        allowed = (
+            made[LOGITS] if self._barred is None else scope.add("Add", made[LOGITS], self._barred)
+        )
+        return _Step(
+            logs, allowed, [made[t.name] for t in self._heard], [made[name] for name in after]
+        )
 
-    def _with_ended(self, scope: Scope, written: str, stops: str, offers: Offers, beams: _Beams, best: _Best) -> _Best:
+    def _with_ended(
+        self, scope: Scope, written: str, stops: str, offers: Offers, beams: _Beams, best: _Best
+    ) -> _Best:
         """Return the best sequence, those counted that a stop token ends now; one that only equals came later and loses."""
         ended = scope.add("Where", stops, offers.sums, _LOWEST)
         total = scope.add("ReduceMax", ended, keepdims=0)
@@ -226,15 +296,24 @@ class _Search:
 
         def take(inner: Scope) -> list[str]:
             row = inner.add("Gather", offers.rows, inner.add("ArgMax", ended, keepdims=0))
-            return [score, total, *(inner.add("Gather", history, row) for history in (beams.tokens, *beams.heard))]
+            return [
+                score,
+                total,
+                *(inner.add("Gather", history, row) for history in (beams.tokens, *beams.heard)),
+            ]
 
         better = scope.add("Greater", score, best.score)
         made = scope.choose(better, take, lambda inner: best.values, dtypes=self._best_dtypes())
         return _Best(made[0], made[1], made[2], made[3:])
 
-    def _going(self, scope: Scope, going: str, offers: Offers, beams: _Beams, step: _Step) -> _Beams:
+    def _going(
+        self, scope: Scope, going: str, offers: Offers, beams: _Beams, step: _Step
+    ) -> _Beams:
         """Return the beams that go on: their rows gathered, what came joined to what they have."""
-        rows, token, sums = (scope.add("Compress", values, going) for values in (offers.rows, offers.tokens, offers.sums))
+        rows, token, sums = (
+            scope.add("Compress", values, going)
+            for values in (offers.rows, offers.tokens, offers.sums)
+        )
         last = scope.add("Reshape", token, np.array([-1, 1]))
 
         def joined(history: str, now: str) -> str:
@@ -244,8 +323,14 @@ class _Search:
             last,
             scope.add("Reshape", sums, np.array([-1, 1, 1])),
             joined(beams.tokens, last),
-            [joined(old, scope.add("Gather", new, rows)) for old, new in zip(beams.heard, step.heard, strict=True)],
-            [scope.add("Gather", s, rows, axis=t.axes.index(BATCH)) for t, s in zip(self._states, step.state, strict=True)],
+            [
+                joined(old, scope.add("Gather", new, rows))
+                for old, new in zip(beams.heard, step.heard, strict=True)
+            ],
+            [
+                scope.add("Gather", s, rows, axis=t.axes.index(BATCH))
+                for t, s in zip(self._states, step.state, strict=True)
+            ],
         )
 
     def _shape(self, spec: TensorSpec) -> tuple[int, ...]:
@@ -266,7 +351,10 @@ class _Search:
         going += [(spec.dtype, sizes(spec)) for spec in self._states]
         going += [("float64", []), ("float64", []), ("int64", [None])]
         going += [(dtype, [None, *shape[2:]]) for dtype, shape in heard]
-        return [Carried(first, *each) for first, each in zip([*beams.values, *best.values], going, strict=True)]
+        return [
+            Carried(first, *each)
+            for first, each in zip([*beams.values, *best.values], going, strict=True)
+        ]
 
     def _best_dtypes(self) -> list[str]:
         return ["float64", "float64", "int64", *(tensor.dtype for tensor in self._heard)]
@@ -276,4 +364,6 @@ class _Search:
         last, sums, tokens, *rest = values
         heard, states = len(self._heard), len(self._states)
         score, total, ended, *best_heard = rest[heard + states :]
-        return _Beams(last, sums, tokens, rest[:heard], rest[heard : heard + states]), _Best(score, total, ended, best_heard)
+        return _Beams(last, sums, tokens, rest[:heard], rest[heard : heard + states]), _Best(
+            score, total, ended, best_heard
+        )

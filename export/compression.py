@@ -32,7 +32,9 @@ class Compression:
 
     def __post_init__(self) -> None:
         if self.block_size is not None and self.block_size not in BLOCK_SIZES:
-            raise UsageError(f"the block size is {self.block_size}, expected one of {', '.join(map(str, BLOCK_SIZES))}")
+            raise UsageError(
+                f"the block size is {self.block_size}, expected one of {', '.join(map(str, BLOCK_SIZES))}"
+            )
 
 
 @dataclass(frozen=True, init=False)
@@ -50,8 +52,13 @@ class Budget:
     perplexity: float | None = None
     cider: float | None = None
 
-    def __init__(self, perplexity: float | str | None = None, cider: float | str | None = None) -> None:
-        for field, name, value in (("perplexity", "perplexity increase", perplexity), ("cider", "CIDEr drop", cider)):
+    def __init__(
+        self, perplexity: float | str | None = None, cider: float | str | None = None
+    ) -> None:
+        for field, name, value in (
+            ("perplexity", "perplexity increase", perplexity),
+            ("cider", "CIDEr drop", cider),
+        ):
             try:
                 object.__setattr__(self, field, None if value is None else share(value))
             except UsageError as error:

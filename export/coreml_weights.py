@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
-with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line per missing macOS library
+with contextlib.redirect_stderr(
+    io.StringIO()
+):  # coremltools prints one line per missing macOS library
     import coremltools as ct
     import coremltools.optimize.coreml as cto
     from coremltools.converters.mil.mil import types
@@ -31,11 +33,24 @@ from edgernn.stored_weights import FROM_STATE, OTHERS, StoredWeight
 
 BLOCK, PALETTE_VALUES = 32, 1024
 _PALETTE, _ROUNDS, _SETTLED = 16, 40, 1e-4
-_FEWEST = 10  # coremltools keeps smaller constants in the program's text, where nothing is compressed
+_FEWEST = (
+    10  # coremltools keeps smaller constants in the program's text, where nothing is compressed
+)
 _FLOAT_BYTES = 4
-_MATRICES = {"conv": {"weight"}, "linear": {"weight"}, "matmul": {"x", "y"}, "gather": {"x"}}  # operator → inputs
-_STORED = frozenset(("data", "indices", "lut", "offset", "quantized_data", "scale", "zero_point"))  # inputs that hold bytes
-_ADDED = ("_quantized", "_palettized", "_to_fp16")  # by coremltools to a constant's name, the last first
+_MATRICES = {
+    "conv": {"weight"},
+    "linear": {"weight"},
+    "matmul": {"x", "y"},
+    "gather": {"x"},
+}  # operator → inputs
+_STORED = frozenset(
+    ("data", "indices", "lut", "offset", "quantized_data", "scale", "zero_point")
+)  # inputs that hold bytes
+_ADDED = (
+    "_quantized",
+    "_palettized",
+    "_to_fp16",
+)  # by coremltools to a constant's name, the last first
 _DTYPES = {types.fp16: "float16", types.fp32: "float32"}
 
 
@@ -84,9 +99,14 @@ def palette(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     counted = ordered[((np.arange(_PALETTE) + 0.5) / _PALETTE * len(ordered)).astype(int)]
     means = (np.linspace(ordered[0], ordered[-1], _PALETTE) + counted) / 2  # [16]
     for _ in range(_ROUNDS):
-        edges = np.concatenate(([0], np.searchsorted(ordered, (means[1:] + means[:-1]) / 2), [len(ordered)]))
+        edges = np.concatenate(
+            ([0], np.searchsorted(ordered, (means[1:] + means[:-1]) / 2), [len(ordered)])
+        )
         counts = np.diff(edges)
-        before, means = means, np.where(counts > 0, np.diff(sums[edges]) / np.maximum(counts, 1), means)
+        before, means = (
+            means,
+            np.where(counts > 0, np.diff(sums[edges]) / np.maximum(counts, 1), means),
+        )
         if np.abs(means - before).max() <= _SETTLED * (ordered[-1] - ordered[0]):
             break
     table = means.astype(values.dtype)
@@ -118,7 +138,11 @@ def _palettized4(matrix: np.ndarray) -> Any:
     """Bring the palettes along: coremltools' own k-means needs scikit-learn for matrices of less than 10 000 values."""
     group = part_near(len(matrix), PALETTE_VALUES, each=matrix[0].size)
     return cto.OpPalettizerConfig(
-        mode="custom", lut_function=palette, granularity="per_grouped_channel", group_size=group, weight_threshold=0
+        mode="custom",
+        lut_function=palette,
+        granularity="per_grouped_channel",
+        group_size=group,
+        weight_threshold=0,
     )
 
 
@@ -140,13 +164,21 @@ def weight_table(path: Path, *, layers: Iterable[str] = ()) -> tuple[StoredWeigh
         ContractError: the package is damaged or holds no mlprogram.
     """
     function = read_function(path)
-    known = {f"{layer.replace('.', '_')}_weight": layer for layer in sorted(layers, key=len)}  # the longest is found last
+    known = {
+        f"{layer.replace('.', '_')}_weight": layer for layer in sorted(layers, key=len)
+    }  # the longest is found last
     matrices = list(_matrices(function))
-    inside = {id(var) for operation in matrices for var in (operation.outputs[0], *operation.inputs.values())}
+    inside = {
+        id(var)
+        for operation in matrices
+        for var in (operation.outputs[0], *operation.inputs.values())
+    }
     rest = [
         operation.outputs[0]
         for operation in function.operations
-        if operation.op_type == "const" and operation.outputs[0].dtype in _DTYPES and id(operation.outputs[0]) not in inside
+        if operation.op_type == "const"
+        and operation.outputs[0].dtype in _DTYPES
+        and id(operation.outputs[0]) not in inside
     ]
     size, whole = sum(map(_bytes, rest)), sum(prod(var.shape) for var in rest) * _FLOAT_BYTES
     others = [StoredWeight(OTHERS, (), _DTYPES[rest[0].dtype], whole, size, size)] if rest else []
@@ -155,10 +187,16 @@ def weight_table(path: Path, *, layers: Iterable[str] = ()) -> tuple[StoredWeigh
 
 def refuse_floats(table: Iterable[StoredWeight], precision: str) -> None:
     """Raise ContractError where ``precision`` was asked for and a matrix of ``table`` is stored in floats; name them all."""
-    floats = [weight for weight in table if weight.dtype in _DTYPES.values() and prod(weight.shape) >= _FEWEST and weight.shape]
+    floats = [
+        weight
+        for weight in table
+        if weight.dtype in _DTYPES.values() and prod(weight.shape) >= _FEWEST and weight.shape
+    ]
     if precision in SCHEMES and floats:
         named = ", ".join(f"{weight.name} {list(weight.shape)}" for weight in floats)
-        raise ContractError(f"coremltools left {named} in floats, expected {precision}; export another precision")
+        raise ContractError(
+            f"coremltools left {named} in floats, expected {precision}; export another precision"
+        )
 
 
 def _matrices(function: Any) -> Iterator[Any]:
@@ -167,7 +205,11 @@ def _matrices(function: Any) -> Iterator[Any]:
         if operation.op_type != "const" and not operation.op_type.startswith("constexpr_"):
             continue
         var = operation.outputs[0]
-        read = any(child.inputs.get(name) is var for child in var.child_ops for name in _MATRICES.get(child.op_type, ()))
+        read = any(
+            child.inputs.get(name) is var
+            for child in var.child_ops
+            for name in _MATRICES.get(child.op_type, ())
+        )
         if read and var.rank > 1 and var.dtype in _DTYPES and prod(var.shape) >= _FEWEST:
             yield operation
 
@@ -175,7 +217,9 @@ def _matrices(function: Any) -> Iterator[Any]:
 def _stored(operation: Any, known: dict[str, str]) -> StoredWeight:
     """Describe one matrix; ``known`` is from the end of a constant's name to the layer's."""
     var = operation.outputs[0]
-    parts = [given for name, given in operation.inputs.items() if name in _STORED and given is not None]
+    parts = [
+        given for name, given in operation.inputs.items() if name in _STORED and given is not None
+    ]
     compressed = operation.op_type != "const"
     size = sum(map(_bytes, parts)) if compressed else _bytes(var)
     looked_up = {child.op_type for child in var.child_ops} == {"gather"}
@@ -195,7 +239,9 @@ def _stored(operation: Any, known: dict[str, str]) -> StoredWeight:
 def _layer(name: str, known: dict[str, str]) -> str:
     for added in _ADDED:
         name = name.removesuffix(added)
-    return next((layer for end, layer in reversed(known.items()) if f"_{name}".endswith(f"_{end}")), name)
+    return next(
+        (layer for end, layer in reversed(known.items()) if f"_{name}".endswith(f"_{end}")), name
+    )
 
 
 def _dtype(operation: Any) -> str:
@@ -203,7 +249,11 @@ def _dtype(operation: Any) -> str:
     if operation.op_type == "constexpr_lut_to_dense":
         return f"palettized{int(log2(given['lut'].shape[-2]))}"
     stored = given.get("data") or given.get("quantized_data")
-    return _DTYPES[operation.outputs[0].dtype] if stored is None else types.builtin_to_string(stored.dtype)
+    return (
+        _DTYPES[operation.outputs[0].dtype]
+        if stored is None
+        else types.builtin_to_string(stored.dtype)
+    )
 
 
 def _scales(operation: Any) -> int:

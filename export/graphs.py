@@ -21,7 +21,9 @@ class FlatGraph(nn.Module):
     def __init__(self, model: RecurrentModel, name: FileGraph) -> None:
         super().__init__()
         self.model, self.name = model, name
-        self.forward = _with_signature(self._run, [tensor.name for tensor in model.config.contract().graph(name).inputs])
+        self.forward = _with_signature(
+            self._run, [tensor.name for tensor in model.config.contract().graph(name).inputs]
+        )
 
     def _run(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return self.model.graph(self.name, *tensors)
@@ -30,21 +32,30 @@ class FlatGraph(nn.Module):
 def drop_unused(graph: FlatGraph, examples: tuple[Tensor, ...]) -> None:
     """Take out of ``graph`` what it does not run, in place; a captioner's step would carry the image encoder along."""
     ran: set[nn.Module] = set()
-    hooks = [module.register_forward_hook(lambda module, given, made: ran.add(module)) for module in graph.modules()]
+    hooks = [
+        module.register_forward_hook(lambda module, given, made: ran.add(module))
+        for module in graph.modules()
+    ]
     graph(*examples)
     for hook in hooks:
         hook.remove()
     for parent in list(graph.modules()):
         for name, child in parent.named_children():
-            if child not in ran and not list(child.children()):  # a layer; what has layers may be used without being called
+            if child not in ran and not list(
+                child.children()
+            ):  # a layer; what has layers may be used without being called
                 setattr(parent, name, nn.Identity())
 
 
-def _with_signature(function: Callable[..., tuple[Tensor, ...]], names: list[str]) -> Callable[..., tuple[Tensor, ...]]:
+def _with_signature(
+    function: Callable[..., tuple[Tensor, ...]], names: list[str]
+) -> Callable[..., tuple[Tensor, ...]]:
     def forward(*tensors: Tensor) -> tuple[Tensor, ...]:
         return function(*tensors)
 
-    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names
+    ]
     forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return forward
 

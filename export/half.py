@@ -29,13 +29,21 @@ def store_half(model: onnx.ModelProto) -> None:
             continue
         values = numpy_helper.to_array(tensor)
         if not np.isfinite(values).all():
-            raise UsageError("a weight is not finite, so it cannot be stored in float16; train or import the model again")
+            raise UsageError(
+                "a weight is not finite, so it cannot be stored in float16; train or import the model again"
+            )
         largest = float(np.abs(values).max())
         if not largest <= float(np.finfo(np.float16).max):
-            raise UsageError(f"{tensor.name} holds {largest:g}, which float16 cannot; export float32")
+            raise UsageError(
+                f"{tensor.name} holds {largest:g}, which float16 cannot; export float32"
+            )
         name = f"{tensor.name}.half"
-        casts.append(helper.make_node("Cast", [name], [tensor.name], name=name, to=TensorProto.FLOAT))
-        model.graph.initializer[index].CopyFrom(numpy_helper.from_array(values.astype(np.float16), name))
+        casts.append(
+            helper.make_node("Cast", [name], [tensor.name], name=name, to=TensorProto.FLOAT)
+        )
+        model.graph.initializer[index].CopyFrom(
+            numpy_helper.from_array(values.astype(np.float16), name)
+        )
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)

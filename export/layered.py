@@ -44,15 +44,29 @@ def by_layer(step: onnx.GraphProto, states: Sequence[str]) -> Layered:
 def _split_of(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
     """Return the node that splits a state into its layers, where nothing else reads the state."""
     readers = [node for node in graph.node if name in node.input]
-    split = readers[0] if len(readers) == 1 and readers[0].op_type == "Split" and readers[0].input[0] == name else None
-    return split if split is not None and _axis(split) == 0 and _layers(graph.input, name) == len(split.output) else None
+    split = (
+        readers[0]
+        if len(readers) == 1 and readers[0].op_type == "Split" and readers[0].input[0] == name
+        else None
+    )
+    return (
+        split
+        if split is not None
+        and _axis(split) == 0
+        and _layers(graph.input, name) == len(split.output)
+        else None
+    )
 
 
 def _join_of(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
     """Return the node that joins the layers of the next state, each of them made inside the graph."""
     made = {output for node in graph.node for output in node.output}
     joins = [node for node in graph.node if name in node.output and node.op_type == "Concat"]
-    return joins[0] if joins and _axis(joins[0]) == 0 and len(set(joins[0].input) & made) == len(joins[0].input) else None
+    return (
+        joins[0]
+        if joins and _axis(joins[0]) == 0 and len(set(joins[0].input) & made) == len(joins[0].input)
+        else None
+    )
 
 
 def _axis(node: onnx.NodeProto) -> int:

@@ -24,7 +24,12 @@ FEWEST_TOKENS = 32
 
 
 def measure_loss(
-    loaded: Checkpoint, references: Mapping[str, Session], candidate: Session, *, budget: Budget, limit: Tolerance
+    loaded: Checkpoint,
+    references: Mapping[str, Session],
+    candidate: Session,
+    *,
+    budget: Budget,
+    limit: Tolerance,
 ) -> LossRecord | None:
     """Let ``candidate``, a step, read the held-out sample beside the reference; None where there is too little to read.
 
@@ -32,7 +37,13 @@ def measure_loss(
         UsageError: a budget is given, and there is nothing to hold it to.
     """
     sample = loaded.held_out
-    count = len(sample[TOKENS]) if TOKENS in sample else int((sample[CAPTIONS][:, 0] != PAD_ID).sum()) if sample else 0
+    count = (
+        len(sample[TOKENS])
+        if TOKENS in sample
+        else int((sample[CAPTIONS][:, 0] != PAD_ID).sum())
+        if sample
+        else 0
+    )
     if count < FEWEST_TOKENS:
         if budget != Budget():
             raise UsageError(
@@ -43,7 +54,9 @@ def measure_loss(
     captions = CaptionSessions(references[ENCODE], candidate) if ENCODE in references else None
     if captions is None:
         if budget.cider is not None:
-            raise UsageError("a largest CIDEr drop is given for a model that writes no captions; give a perplexity increase")
+            raise UsageError(
+                "a largest CIDEr drop is given for a model that writes no captions; give a perplexity increase"
+            )
         loss = measure_text(references[STEP], candidate, sample[TOKENS])
     else:
         reference = CaptionSessions(references[ENCODE], references[STEP])
@@ -84,7 +97,11 @@ def refuse_loss(loss: LossRecord, name: str, *, limit: Tolerance) -> None:
             "written. Allow more with "
             "--max-perplexity-increase, or use more bits or smaller blocks"
         )
-    if loss.cider_drop is not None and loss.allowed_cider_drop is not None and loss.cider_drop > loss.allowed_cider_drop:
+    if (
+        loss.cider_drop is not None
+        and loss.allowed_cider_drop is not None
+        and loss.cider_drop > loss.allowed_cider_drop
+    ):
         raise ContractError(
             f"{name} lowers the CIDEr-D of held-out captions by {loss.cider_drop:.2%} (from {loss.reference_cider:.4f} to "
             f"{loss.cider:.4f}), and {loss.allowed_cider_drop:.2%} is allowed; nothing was written. Allow more with "
@@ -92,9 +109,19 @@ def refuse_loss(loss: LossRecord, name: str, *, limit: Tolerance) -> None:
         )
 
 
-def _cider(sessions: CaptionSessions, sample: Mapping[str, np.ndarray], decoding: Decoding, tokenizer: Tokenizer) -> float:
+def _cider(
+    sessions: CaptionSessions,
+    sample: Mapping[str, np.ndarray],
+    decoding: Decoding,
+    tokenizer: Tokenizer,
+) -> float:
     from edgernn.training.caption_scores import score_captions
 
-    written = [caption_text(tokenizer, ids) for ids in greedy_captions(sessions, sample[IMAGE], decoding)]
-    references = [[caption_text(tokenizer, ids) for ids in texts if (ids != PAD_ID).any()] for texts in sample[CAPTIONS]]
+    written = [
+        caption_text(tokenizer, ids) for ids in greedy_captions(sessions, sample[IMAGE], decoding)
+    ]
+    references = [
+        [caption_text(tokenizer, ids) for ids in texts if (ids != PAD_ID).any()]
+        for texts in sample[CAPTIONS]
+    ]
     return score_captions(written, references)["cider_d"]

@@ -44,19 +44,25 @@ class Scope:
 
     def __init__(self, around: Scope | None = None) -> None:
         self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, onnx.TensorProto] = around.constants if around else {}  # of the outermost graph
+        self.constants: dict[str, onnx.TensorProto] = (
+            around.constants if around else {}
+        )  # of the outermost graph
         self._counts: dict[str, int] = around._counts if around else {}
 
     def add(self, operator: str, *inputs: Operand, **attributes: Any) -> str:
         """Add a node of one output and return the output's name."""
         return self.add_many(operator, *inputs, outputs=1, **attributes)[0]
 
-    def add_many(self, operator: str, *inputs: Operand, outputs: int, **attributes: Any) -> list[str]:
+    def add_many(
+        self, operator: str, *inputs: Operand, outputs: int, **attributes: Any
+    ) -> list[str]:
         """Add a node and return the names of its outputs."""
         name = self._new(operator)
         made = [f"{name}.{place}" if outputs > 1 else name for place in range(outputs)]
         self.nodes.append(
-            helper.make_node(operator, [self.value(operand) for operand in inputs], made, name=name, **attributes)
+            helper.make_node(
+                operator, [self.value(operand) for operand in inputs], made, name=name, **attributes
+            )
         )
         return made
 
@@ -69,7 +75,9 @@ class Scope:
         if isinstance(operand, str):
             return operand
         if operand.dtype.kind == "i":
-            operand = operand.astype(np.int64)  # ONNX's indices and sizes are; numpy's own integers may not be
+            operand = operand.astype(
+                np.int64
+            )  # ONNX's indices and sizes are; numpy's own integers may not be
         key = f"{operand.dtype}{list(operand.shape)}{operand.tobytes().hex()}"
         if key not in self.constants:
             self.constants[key] = numpy_helper.from_array(operand, self._new("constant"))
@@ -84,7 +92,9 @@ class Scope:
             self.constants[stored.name] = stored
         return {tensor.name: f"{prefix}/{tensor.name}" for tensor in graph.initializer}
 
-    def copy_in(self, graph: onnx.GraphProto, names: Mapping[str, str], *, wanted: Iterable[str]) -> dict[str, str]:
+    def copy_in(
+        self, graph: onnx.GraphProto, names: Mapping[str, str], *, wanted: Iterable[str]
+    ) -> dict[str, str]:
         """Add the nodes of ``graph`` that make the outputs ``wanted``.
 
         Args:
@@ -137,7 +147,14 @@ class Scope:
             [declared(*output) for output in zip(outputs, dtypes, shapes, strict=True)],
         )
         firsts = [c.first for c in carried]
-        return self.add_many("Loop", passes, np.array(True), *firsts, outputs=len(carried) + len(collected), body=graph)
+        return self.add_many(
+            "Loop",
+            passes,
+            np.array(True),
+            *firsts,
+            outputs=len(carried) + len(collected),
+            body=graph,
+        )
 
     def choose(
         self,
@@ -156,9 +173,14 @@ class Scope:
             branches[name] = helper.make_graph(inner.nodes, inner._new(name), [], values)
         return self.add_many("If", condition, outputs=len(dtypes), **branches)
 
-    def model(self, name: str, *, inputs: Sequence[FileTensor], outputs: Sequence[FileTensor]) -> onnx.GraphProto:
+    def model(
+        self, name: str, *, inputs: Sequence[FileTensor], outputs: Sequence[FileTensor]
+    ) -> onnx.GraphProto:
         """Return the outermost graph; the values must already have the outputs' names."""
-        values = [[declared(t.name, t.dtype or "", t.shape) for t in tensors] for tensors in (inputs, outputs)]
+        values = [
+            [declared(t.name, t.dtype or "", t.shape) for t in tensors]
+            for tensors in (inputs, outputs)
+        ]
         read = {name for node in self.nodes for name in _read(node)}
         stored = [tensor for tensor in self.constants.values() if tensor.name in read]
         return helper.make_graph(self.nodes, name, values[0], values[1], initializer=stored)
@@ -172,13 +194,19 @@ class Scope:
         inside = {name for node in self.nodes for name in node.output}
         own: list[str] = []
         for value in values:
-            own.append(value if value in inside and value not in own else self.add("Identity", value))
+            own.append(
+                value if value in inside and value not in own else self.add("Identity", value)
+            )
         return own
 
 
-def declared(name: str, dtype: str, shape: Sequence[int | str | None] | None) -> onnx.ValueInfoProto:
+def declared(
+    name: str, dtype: str, shape: Sequence[int | str | None] | None
+) -> onnx.ValueInfoProto:
     """Describe a value: its dtype by numpy's name, and its shape, None for any."""
-    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
+    return helper.make_tensor_value_info(
+        name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape
+    )
 
 
 def joined_opsets(*models: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
@@ -206,11 +234,16 @@ def _needed(graph: onnx.GraphProto, wanted: Iterable[str]) -> list[onnx.NodeProt
 
 def _read(node: onnx.NodeProto) -> list[str]:
     """Return every name that a node reads, those in its bodies included."""
-    return [*node.input, *(name for graph in _bodies(node) for inner in graph.node for name in _read(inner))]
+    return [
+        *node.input,
+        *(name for graph in _bodies(node) for inner in graph.node for name in _read(inner)),
+    ]
 
 
 def _bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    return [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
+    return [
+        attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH
+    ]
 
 
 def _renamed(node: onnx.NodeProto, names: Mapping[str, str], mark: str) -> onnx.NodeProto:

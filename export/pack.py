@@ -83,7 +83,10 @@ def export_bundle(
     _refuse_not_finite(loaded)
     jobs = _jobs(chosen, loaded.model.config.contract(), decoding=decoding)
     material = Source(
-        replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval()), options or ReducedOptions(), steps, tell
+        replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval()),
+        options or ReducedOptions(),
+        steps,
+        tell,
     )
     if out.suffix == bundles.SUFFIX:
         with storage.scratch() as scratch:
@@ -125,7 +128,9 @@ def _read_again(folder: Path) -> None:
 _Chosen = list[tuple[formats.Format, str]]
 
 
-def _chosen(to: Iterable[str] | str | None, precision: Iterable[str] | str | None, tell: Tell) -> _Chosen:
+def _chosen(
+    to: Iterable[str] | str | None, precision: Iterable[str] | str | None, tell: Tell
+) -> _Chosen:
     """Pair formats with precisions. What was asked for by name and cannot be had is an error, never left out."""
     named = [to] if isinstance(to, str) else None if to is None else list(to)
     unwritten = formats.left_out() if named is None else {}
@@ -137,10 +142,18 @@ def _chosen(to: Iterable[str] | str | None, precision: Iterable[str] | str | Non
     wanted = [precision] if isinstance(precision, str) else list(dict.fromkeys(precision))
     chosen = [(row, name) for row in rows for name in wanted if name in row.precisions]
     unmet = [name for name in wanted if name not in {name for _, name in chosen}]
-    unmet += [row.name for row in rows if row.name in (named or ()) and row not in {row for row, _ in chosen}]
+    unmet += [
+        row.name
+        for row in rows
+        if row.name in (named or ()) and row not in {row for row, _ in chosen}
+    ]
     if unmet or not chosen:
         offers = "; ".join(f"{row.name} offers {', '.join(row.precisions)}" for row in rows)
-        meant = did_you_mean(unmet[0], [name for row in rows for name in row.precisions]) if unmet else ""
+        meant = (
+            did_you_mean(unmet[0], [name for row in rows for name in row.precisions])
+            if unmet
+            else ""
+        )
         raise UsageError(f"cannot export {', '.join(unmet) or 'nothing'} as asked: {offers}{meant}")
     return chosen
 
@@ -151,7 +164,9 @@ def _jobs(chosen: _Chosen, contract: Contract, *, decoding: bool) -> list[Job]:
     for row, precision in chosen:
         for graph in contract.graphs:
             writer = row if graph.name in row.graphs else formats.select(row.family)[0]
-            offered = precision in writer.precisions and (graph.name == STEP or precision not in writer.step_only)
+            offered = precision in writer.precisions and (
+                graph.name == STEP or precision not in writer.step_only
+            )
             job = Job(writer, precision if offered else writer.precisions[0], graph.name)
             jobs.setdefault(job.path, job)
         decoder = Job(row, precision, decoder_of(contract))
@@ -165,11 +180,17 @@ def _refuse_foreign(out: Path) -> None:
     storage.clear(out)
     if out.suffix == bundles.SUFFIX:
         if out.is_dir():
-            raise UsageError(f"{out} is a folder, expected a {bundles.SUFFIX} file to write; choose another --out")
+            raise UsageError(
+                f"{out} is a folder, expected a {bundles.SUFFIX} file to write; choose another --out"
+            )
     elif out.is_dir() and (foreign := _foreign_files(out)):
-        raise UsageError(f"{out} is there and is no bundle; it was left as it is ({foreign[0]}). Choose another --out")
+        raise UsageError(
+            f"{out} is there and is no bundle; it was left as it is ({foreign[0]}). Choose another --out"
+        )
     elif out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is there and is no bundle; it was left as it is. Choose another --out")
+        raise UsageError(
+            f"{out} is there and is no bundle; it was left as it is. Choose another --out"
+        )
 
 
 def _foreign_files(folder: Path) -> list[str]:
@@ -181,8 +202,17 @@ def _foreign_files(folder: Path) -> list[str]:
     except (BundleError, OSError):
         return files
     reports = (bundles.REPORT, bundles.REPORT_PAGE)
-    listed = {MANIFEST, *reports, *manifest.files, *(artifact.path for artifact in manifest.artifacts)}
-    return [name for name in files if not any(name == inner or name.startswith(f"{inner}/") for inner in listed)]
+    listed = {
+        MANIFEST,
+        *reports,
+        *manifest.files,
+        *(artifact.path for artifact in manifest.artifacts),
+    }
+    return [
+        name
+        for name in files
+        if not any(name == inner or name.startswith(f"{inner}/") for inner in listed)
+    ]
 
 
 def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> None:
@@ -190,7 +220,10 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
     loaded, model = source.loaded, source.loaded.model
     artifacts = [write_artifact(folder, job, source) for job in jobs]
     files = _write_companions(folder, loaded, source.references, release=release)
-    has = {name: name if (folder / name).exists() else None for name in (bundles.INITIAL_STATE, bundles.REFERENCE)}
+    has = {
+        name: name if (folder / name).exists() else None
+        for name in (bundles.INITIAL_STATE, bundles.REFERENCE)
+    }
     evaluation = f"{bundles.EVALUATION}/{checkpoint.HELD_OUT}"
     manifest = Manifest(
         family=model.family,
@@ -240,11 +273,16 @@ def _write_companions(
     write_vectors(folder / bundles.SAMPLER)
     names = [bundles.TOKENIZER, bundles.GOLDEN, bundles.SAMPLER]
     if reference.contract.initial_state == "learned":
-        storage.write_bytes(folder / bundles.INITIAL_STATE, safetensors.numpy.save(reference.initial_state(1)))
+        storage.write_bytes(
+            folder / bundles.INITIAL_STATE, safetensors.numpy.save(reference.initial_state(1))
+        )
         names.append(bundles.INITIAL_STATE)
     if not release:
         checkpoint.save(replace(loaded, held_out={}), folder / bundles.REFERENCE)
-        names += [f"{bundles.REFERENCE}/{file.name}" for file in sorted((folder / bundles.REFERENCE).iterdir())]
+        names += [
+            f"{bundles.REFERENCE}/{file.name}"
+            for file in sorted((folder / bundles.REFERENCE).iterdir())
+        ]
         if loaded.held_out:
             names.append(f"{bundles.EVALUATION}/{checkpoint.HELD_OUT}")
             checkpoint.save_held_out(folder / names[-1], loaded.held_out)

@@ -33,7 +33,9 @@ def layer_name(node: onnx.NodeProto) -> str:
     return ".".join(parts) or node.name
 
 
-def quantize_graph(model: onnx.ModelProto, recipe: Recipe, *, rounded: Rounded | None = None) -> None:
+def quantize_graph(
+    model: onnx.ModelProto, recipe: Recipe, *, rounded: Rounded | None = None
+) -> None:
     """Replace every product with a constant matrix and every look-up in a constant table of ``model``, in place.
 
     ``rounded`` remembers what was rounded, so that a search rounds each layer once in each way.
@@ -43,7 +45,9 @@ def quantize_graph(model: onnx.ModelProto, recipe: Recipe, *, rounded: Rounded |
     """
     kept = sorted({node.op_type for node in model.graph.node} & _RECURRENT)
     if kept:
-        raise UsageError(f"the graph has {', '.join(kept)}, whose weights would stay float32; quantise the step face")
+        raise UsageError(
+            f"the graph has {', '.join(kept)}, whose weights would stay float32; quantise the step face"
+        )
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     biases = _biases(model, constants)
     rounded = {} if rounded is None else rounded
@@ -66,7 +70,9 @@ def quantize_graph(model: onnx.ModelProto, recipe: Recipe, *, rounded: Rounded |
 
 def drop_unused_constants(model: onnx.ModelProto) -> None:
     """Take out the constants that no node reads any more."""
-    read = {name for node in model.graph.node for name in node.input} | {output.name for output in model.graph.output}
+    read = {name for node in model.graph.node for name in node.input} | {
+        output.name for output in model.graph.output
+    }
     kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
@@ -119,7 +125,12 @@ def _matrix(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> 
         return None
     matrix = numpy_helper.to_array(constants[node.input[1]])
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    if matrix.ndim != 2 or matrix.dtype != np.float32 or attributes.get("transA") or attributes.get("alpha", 1) != 1:
+    if (
+        matrix.ndim != 2
+        or matrix.dtype != np.float32
+        or attributes.get("transA")
+        or attributes.get("alpha", 1) != 1
+    ):
         return None
     return matrix if attributes.get("transB") else np.ascontiguousarray(matrix.T)
 
@@ -134,7 +145,12 @@ def _table(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> n
 
 
 def _product(
-    model: onnx.ModelProto, node: onnx.NodeProto, matrix: np.ndarray, recipe: Recipe, rounded: Rounded, bias: _Bias | None
+    model: onnx.ModelProto,
+    node: onnx.NodeProto,
+    matrix: np.ndarray,
+    recipe: Recipe,
+    rounded: Rounded,
+    bias: _Bias | None,
 ) -> onnx.NodeProto:
     layer = layer_name(node)
     rounding = recipe.rounding(layer, matrix.shape[1])
@@ -156,11 +172,17 @@ def _product(
 
 
 def _lookup(
-    model: onnx.ModelProto, node: onnx.NodeProto, table: np.ndarray, recipe: Recipe, rounded: Rounded
+    model: onnx.ModelProto,
+    node: onnx.NodeProto,
+    table: np.ndarray,
+    recipe: Recipe,
+    rounded: Rounded,
 ) -> onnx.NodeProto:
     layer = layer_name(node)
     rounding = recipe.rounding(layer, table.shape[1])
-    if table.shape[1] % 2:  # two 4-bit values share a byte: onnxruntime would give rows of one value more
+    if (
+        table.shape[1] % 2
+    ):  # two 4-bit values share a byte: onnxruntime would give rows of one value more
         rounding = Rounding(8, rounding.block_size)
     blocks = _blocks(node.input[0], table, rounding, rounded, None)
     rows = len(table)
@@ -179,18 +201,27 @@ def _lookup(
     )
 
 
-def _blocks(name: str, matrix: np.ndarray, rounding: Rounding, rounded: Rounded, hessian: np.ndarray | None) -> Blocks:
+def _blocks(
+    name: str, matrix: np.ndarray, rounding: Rounding, rounded: Rounded, hessian: np.ndarray | None
+) -> Blocks:
     key = (name, rounding)
     if key not in rounded:
-        rounded[key] = quantize_matrix(matrix, bits=rounding.bits, block_size=rounding.block_size, hessian=hessian)
+        rounded[key] = quantize_matrix(
+            matrix, bits=rounding.bits, block_size=rounding.block_size, hessian=hessian
+        )
     return rounded[key]
 
 
-def _store(model: onnx.ModelProto, layer: str, integers: np.ndarray, scales: np.ndarray) -> tuple[str, str]:
+def _store(
+    model: onnx.ModelProto, layer: str, integers: np.ndarray, scales: np.ndarray
+) -> tuple[str, str]:
     """Store both under the layer's name, once each; a second matrix of the layer gets a number."""
     stored, number = {tensor.name: tensor for tensor in model.graph.initializer}, 0
     while (names := _stored_names(layer, number))[0] in stored:
-        if all(np.array_equal(numpy_helper.to_array(stored[n]), a) for n, a in zip(names, (integers, scales), strict=True)):
+        if all(
+            np.array_equal(numpy_helper.to_array(stored[n]), a)
+            for n, a in zip(names, (integers, scales), strict=True)
+        ):
             return names
         number += 1
     for name, values in zip(names, (integers, scales), strict=True):

@@ -59,7 +59,9 @@ def smallest_recipe(source: Source) -> Recipe:
     """
     budget = source.options.budget
     if budget.perplexity is None and budget.cider is None:
-        raise UsageError("the smallest file needs to know how much may be lost; give --max-perplexity-increase, as 1%")
+        raise UsageError(
+            "the smallest file needs to know how much may be lost; give --max-perplexity-increase, as 1%"
+        )
     with storage.scratch() as scratch:
         search = _Search(source, scratch)
         return replace(search.recipe, layers=_smallest_layers(search))
@@ -69,13 +71,21 @@ def _smallest_layers(search: _Search) -> Mapping[str, Rounding]:
     safe = search.measure(dict.fromkeys(search.names, SAFE))
     if not search.within(safe.loss):
         budget = search.source.options.budget
-        allowed = " and ".join(f"{share:.2%}" for share in (budget.perplexity, budget.cider) if share is not None)
+        allowed = " and ".join(
+            f"{share:.2%}" for share in (budget.perplexity, budget.cider) if share is not None
+        )
         increase = f"raise the perplexity by {rise_text(safe.loss.increase, sign='')}"
-        drop = "" if safe.loss.cider_drop is None else f" and lower the CIDEr-D by {safe.loss.cider_drop:.2%}"
+        drop = (
+            ""
+            if safe.loss.cider_drop is None
+            else f" and lower the CIDEr-D by {safe.loss.cider_drop:.2%}"
+        )
         raise ContractError(
             f"even 8 bits in every layer {increase}{drop}, more than the {allowed} allowed; nothing was written"
         )
-    down = (search.measure(layers) for layers in reversed(search.way_down(safe)))  # each of more bytes than the one before
+    down = (
+        search.measure(layers) for layers in reversed(search.way_down(safe))
+    )  # each of more bytes than the one before
     best = next((tried for tried in down if search.within(tried.loss)), safe)
     search.source.tell(_words(best, safe))
     return best.layers
@@ -87,7 +97,9 @@ class _Search:
     def __init__(self, source: Source, scratch: Path) -> None:
         self.source, self.scratch = source, scratch
         narrowing = Narrowing(axes={TIME: 1})
-        self.file_contract = FileContract(contract=source.contract, narrowing=narrowing, decoding=source.decoding)
+        self.file_contract = FileContract(
+            contract=source.contract, narrowing=narrowing, decoding=source.decoding
+        )
         with torch.no_grad():
             choices = [self._step(folded) for folded in (False, True)]
         self.graph, self.recipe = min(choices, key=lambda choice: self._lowest_bytes(*choice))
@@ -97,7 +109,9 @@ class _Search:
     def _step(self, folded: bool) -> tuple[onnx.ModelProto, Recipe]:
         """Return the float32 step graph, and its recipe, in which every layer is still as low as it can go."""
         model = copy.deepcopy(self.source.loaded.model).requires_grad_(False)
-        return step_graph(model, self.file_contract, Recipe(LOWER[-1], folded=folded), feeds=self.source.feeds)
+        return step_graph(
+            model, self.file_contract, Recipe(LOWER[-1], folded=folded), feeds=self.source.feeds
+        )
 
     def _lowest_bytes(self, graph: onnx.ModelProto, recipe: Recipe) -> int:
         lowest = onnx.ModelProto()
@@ -118,10 +132,16 @@ class _Search:
         candidate = OrtSession.open(path, self.file_contract, first)
         limit = tolerance("onnx", "smallest")
         budget = budget or self.source.options.budget
-        loss = measure_loss(self.source.loaded, self.source.references, candidate, budget=budget, limit=limit)
+        loss = measure_loss(
+            self.source.loaded, self.source.references, candidate, budget=budget, limit=limit
+        )
         if loss is None:
-            raise UsageError("the checkpoint holds no held-out data to measure the loss on; train with a validation text")
-        return _Tried(layers, tuple(weight for weight in weight_table(graph) if weight.name != OTHERS), loss)
+            raise UsageError(
+                "the checkpoint holds no held-out data to measure the loss on; train with a validation text"
+            )
+        return _Tried(
+            layers, tuple(weight for weight in weight_table(graph) if weight.name != OTHERS), loss
+        )
 
     def within(self, loss: LossRecord) -> bool:
         """Return whether ``loss`` stays within the budget."""
@@ -137,7 +157,9 @@ class _Search:
             for rounding in LOWER
         }
         saved = {key: safe.bytes - tried.bytes for key, tried in alone.items()}
-        lost = {key: max(tried.loss.mean_kl - safe.loss.mean_kl, 0.0) for key, tried in alone.items()}
+        lost = {
+            key: max(tried.loss.mean_kl - safe.loss.mean_kl, 0.0) for key, tried in alone.items()
+        }
         layers = dict(safe.layers)
         spent = dict.fromkeys(self.names, (0, 0.0))  # by layer: bytes saved and loss taken so far
         way: list[Mapping[str, Rounding]] = []
@@ -156,7 +178,9 @@ class _Search:
 
 
 def _words(best: _Tried, safe: _Tried) -> str:
-    low = [f"{weight.name} {weight.dtype} in blocks of {weight.block_size}" for weight in best.weights]
+    low = [
+        f"{weight.name} {weight.dtype} in blocks of {weight.block_size}" for weight in best.weights
+    ]
     drop = "" if best.loss.cider_drop is None else f", CIDEr-D {-best.loss.cider_drop:+.2%}"
     return (
         f"smallest within the budget: {best.bytes} bytes of weights ({safe.bytes} with 8 bits everywhere), perplexity "

@@ -42,7 +42,9 @@ from edgernn.interface import FileTensor
 from edgernn.models.family import RecurrentModel
 from edgernn.stored_weights import StoredWeight
 
-with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line per missing macOS library
+with contextlib.redirect_stderr(
+    io.StringIO()
+):  # coremltools prints one line per missing macOS library
     import coremltools as ct
 import numpy as np
 
@@ -56,7 +58,13 @@ class CoreMLExporter(Exporter):
     target = "iOS17"
 
     def export(
-        self, model: RecurrentModel, path: Path, *, precision: str, decoding: Decoding, graph: FileGraph = STEP
+        self,
+        model: RecurrentModel,
+        path: Path,
+        *,
+        precision: str,
+        decoding: Decoding,
+        graph: FileGraph = STEP,
     ) -> Written:
         """See ``Exporter.export``; the target is that of the precision."""
         written = super().export(model, path, precision=precision, decoding=decoding, graph=graph)
@@ -85,10 +93,15 @@ class CoreMLExporter(Exporter):
         pictures = [tensor.dtype == PICTURE for tensor in interface.inputs]
         _convert(
             _FromPictures(graph, pictures) if any(pictures) else graph,
-            tuple(_planes(e) if picture else e for e, picture in zip(examples, pictures, strict=True)),
+            tuple(
+                _planes(e) if picture else e for e, picture in zip(examples, pictures, strict=True)
+            ),
             path,
             inputs=[_tensor_type(tensor) for tensor in interface.inputs],
-            outputs=[ct.TensorType(name=tensor.name, dtype=_numpy(tensor)) for tensor in interface.outputs],
+            outputs=[
+                ct.TensorType(name=tensor.name, dtype=_numpy(tensor))
+                for tensor in interface.outputs
+            ],
             precision=precision,
             target=self._target(precision),
             metadata=file_contract.to_metadata(),
@@ -106,7 +119,9 @@ class CoreMLStateExporter(CoreMLExporter):
         """As the explicit form; the states are float16, the only dtype that Core ML keeps."""
         explicit = super().narrowing(graph, precision)
         halves: dict[str, FileDType] = {state.name: "float16" for state in graph.states}
-        return Narrowing(axes=explicit.axes, dtypes={**explicit.dtypes, **halves}, runtime_state=True)
+        return Narrowing(
+            axes=explicit.axes, dtypes={**explicit.dtypes, **halves}, runtime_state=True
+        )
 
     def _write(
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
@@ -114,7 +129,11 @@ class CoreMLStateExporter(CoreMLExporter):
         _refuse_not_finite(model)
         interface = file_contract.interface()
         examples = dict(
-            zip((spec.name for spec in file_contract.spec.inputs), example_inputs(file_contract, batch=1, time=1), strict=True)
+            zip(
+                (spec.name for spec in file_contract.spec.inputs),
+                example_inputs(file_contract, batch=1, time=1),
+                strict=True,
+            )
         )
         states = {tensor.name: examples[tensor.name] for tensor in interface.states}
         _convert(
@@ -122,7 +141,10 @@ class CoreMLStateExporter(CoreMLExporter):
             tuple(examples[tensor.name] for tensor in interface.inputs),
             path,
             inputs=[_tensor_type(tensor) for tensor in interface.inputs],
-            outputs=[ct.TensorType(name=tensor.name, dtype=_numpy(tensor)) for tensor in interface.outputs],
+            outputs=[
+                ct.TensorType(name=tensor.name, dtype=_numpy(tensor))
+                for tensor in interface.outputs
+            ],
             states=[_state_type(tensor) for tensor in interface.states],
             precision=precision,
             target=self._target(precision),
@@ -142,7 +164,9 @@ class _BufferedStep(nn.Module):
             self.register_buffer(name, tensor.clone())
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...] | Tensor:
-        results: tuple[Tensor, ...] = self.step(*inputs, *(getattr(self, name) for name in self.names))
+        results: tuple[Tensor, ...] = self.step(
+            *inputs, *(getattr(self, name) for name in self.names)
+        )
         read, after = results[: -len(self.names)], results[-len(self.names) :]
         for name, tensor in zip(self.names, after, strict=True):
             getattr(self, name)[:] = tensor
@@ -157,7 +181,10 @@ class _FromPictures(nn.Module):
         self.flat, self.pictures = graph, pictures  # "graph" is what a traced module calls its own
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        rows = (x.permute(0, 2, 3, 1) if picture else x for x, picture in zip(inputs, self.pictures, strict=True))
+        rows = (
+            x.permute(0, 2, 3, 1) if picture else x
+            for x, picture in zip(inputs, self.pictures, strict=True)
+        )
         results: tuple[Tensor, ...] = self.flat(*rows)
         return results
 
@@ -183,7 +210,9 @@ def _convert(
                 traced,
                 convert_to="milinternal",
                 minimum_deployment_target=getattr(ct.target, target),
-                compute_precision=ct.precision.FLOAT32 if precision == "float32" else ct.precision.FLOAT16,
+                compute_precision=ct.precision.FLOAT32
+                if precision == "float32"
+                else ct.precision.FLOAT16,
                 pass_pipeline=_passes(),
                 **types,
             )
@@ -195,7 +224,9 @@ def _convert(
                 skip_model_load=True,
             )
         except (ValueError, RuntimeError, NotImplementedError) as error:
-            raise ContractError(f"coremltools could not convert the step: {first_line(error)}") from error
+            raise ContractError(
+                f"coremltools could not convert the step: {first_line(error)}"
+            ) from error
         package.user_defined_metadata.update(metadata)
         package.save(str(path))
 
@@ -204,7 +235,9 @@ def _refuse_not_finite(model: RecurrentModel) -> None:
     """Raise UsageError for the first weight with a NaN or an infinity, on which coremltools fails without naming it."""
     for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
-            raise UsageError(f"the weight {name} holds numbers that are not finite; train or import the model again")
+            raise UsageError(
+                f"the weight {name} holds numbers that are not finite; train or import the model again"
+            )
 
 
 def _passes() -> Any:
@@ -230,7 +263,9 @@ def _tensor_type(tensor: FileTensor) -> Any:
 
 
 def _state_type(tensor: FileTensor) -> Any:
-    return ct.StateType(wrapped_type=ct.TensorType(shape=tensor.shape, dtype=_numpy(tensor)), name=tensor.name)
+    return ct.StateType(
+        wrapped_type=ct.TensorType(shape=tensor.shape, dtype=_numpy(tensor)), name=tensor.name
+    )
 
 
 def _numpy(tensor: FileTensor) -> Any:

@@ -38,7 +38,9 @@ from edgernn.sessions.onnx_graph import read_model
 from edgernn.sessions.runtime_versions import required_by
 from edgernn.stored_weights import StoredWeight
 
-OPSET = 17  # with IR version 9 the newest that every runtime in the field reads, the browser's included
+OPSET = (
+    17  # with IR version 9 the newest that every runtime in the field reads, the browser's included
+)
 IR_VERSION = 9
 RECIPES = {"int8": Recipe(Rounding(8, 256)), "int4": Recipe(Rounding(4, 128))}
 _EXAMPLE_BATCH, _EXAMPLE_TIME = 2, 3  # neither 1, which exporters may treat as a constant
@@ -72,32 +74,51 @@ class OnnxExporter(Exporter):
         else:
             graph = self._graph(model, file_contract, precision)
         onnx.save(graph, str(path))
-        return () if file_contract.graph in DECODERS else weight_table(graph)  # those are the weights of the step file
+        return (
+            () if file_contract.graph in DECODERS else weight_table(graph)
+        )  # those are the weights of the step file
 
-    def _graph(self, model: RecurrentModel, file_contract: FileContract, precision: str) -> onnx.ModelProto:
+    def _graph(
+        self, model: RecurrentModel, file_contract: FileContract, precision: str
+    ) -> onnx.ModelProto:
         """Return one graph of the contract in ``precision``."""
         recipe = self._recipe(precision)
         if recipe is not None and file_contract.graph == STEP:
             graph, recipe = step_graph(model, file_contract, recipe, feeds=self.compression.feeds)
             quantize_graph(graph, recipe)
         else:
-            graph = trace(model if file_contract.axis_size(TIME) is None else model.step_face(), file_contract)
+            graph = trace(
+                model if file_contract.axis_size(TIME) is None else model.step_face(), file_contract
+            )
         if precision == "float16":
             store_half(graph)
         finish(graph, file_contract)
         return graph
 
-    def _decoder(self, model: RecurrentModel, file_contract: FileContract, precision: str) -> onnx.ModelProto:
+    def _decoder(
+        self, model: RecurrentModel, file_contract: FileContract, precision: str
+    ) -> onnx.ModelProto:
         """Return the graph that writes a whole text or caption with the step file's own operators."""
         contract, decoding = file_contract.contract, file_contract.decoding
-        step = FileContract(contract=contract, narrowing=self.narrowing(contract.step, precision), decoding=decoding)
+        step = FileContract(
+            contract=contract, narrowing=self.narrowing(contract.step, precision), decoding=decoding
+        )
         if contract.encode is None:
-            return generate_model(self._graph(model, step, precision), file_contract, decoding=decoding)
-        encode = self._graph(copy.deepcopy(model), step.model_copy(update={"graph": ENCODE}), precision)
-        return caption_model(encode, self._graph(model, step, precision), file_contract, decoding=decoding)
+            return generate_model(
+                self._graph(model, step, precision), file_contract, decoding=decoding
+            )
+        encode = self._graph(
+            copy.deepcopy(model), step.model_copy(update={"graph": ENCODE}), precision
+        )
+        return caption_model(
+            encode, self._graph(model, step, precision), file_contract, decoding=decoding
+        )
 
     def _recipe(self, precision: str) -> Recipe | None:
-        recipe, size = self.compression.recipe or RECIPES.get(precision), self.compression.block_size
+        recipe, size = (
+            self.compression.recipe or RECIPES.get(precision),
+            self.compression.block_size,
+        )
         if recipe is None or size is None:
             return recipe
         return replace(recipe, default=Rounding(recipe.default.bits, size))
@@ -111,7 +132,9 @@ def trace(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto
     interface = file_contract.interface()
     with warnings.catch_warnings(), storage.scratch() as scratch:
         path = scratch / "graph.onnx"
-        warnings.simplefilter("ignore")  # the exporter warns that it is deprecated, and of a batch size it does not fix
+        warnings.simplefilter(
+            "ignore"
+        )  # the exporter warns that it is deprecated, and of a batch size it does not fix
         torch.onnx.export(
             FlatGraph(model, file_contract.graph),
             example_inputs(file_contract, batch=_EXAMPLE_BATCH, time=_EXAMPLE_TIME),
@@ -120,13 +143,20 @@ def trace(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto
             opset_version=OPSET,
             input_names=[tensor.name for tensor in interface.inputs],
             output_names=[tensor.name for tensor in interface.outputs],
-            dynamic_axes={tensor.name: _open_axes(tensor) for tensor in (*interface.inputs, *interface.outputs)},
+            dynamic_axes={
+                tensor.name: _open_axes(tensor)
+                for tensor in (*interface.inputs, *interface.outputs)
+            },
         )
         return onnx.load(str(path))
 
 
 def step_graph(
-    model: RecurrentModel, file_contract: FileContract, recipe: Recipe, *, feeds: Feeds | None = None
+    model: RecurrentModel,
+    file_contract: FileContract,
+    recipe: Recipe,
+    *,
+    feeds: Feeds | None = None,
 ) -> tuple[onnx.ModelProto, Recipe]:
     """Return the step face of ``model``, which is turned into it, in float32, and ``recipe`` with nothing left open.
 
@@ -137,7 +167,11 @@ def step_graph(
     layers = {**(_TABLE if folded else {}), **recipe.layers}
     graph = trace(model.step_face(folded=folded), file_contract)
     low = min(rounding.bits for rounding in (recipe.default, *layers.values()))
-    seen = hessians(graph, feeds()) if feeds is not None and low < NEAREST_BITS and not recipe.hessians else recipe.hessians
+    seen = (
+        hessians(graph, feeds())
+        if feeds is not None and low < NEAREST_BITS and not recipe.hessians
+        else recipe.hessians
+    )
     return graph, replace(recipe, folded=folded, layers=layers, hessians=seen)
 
 
@@ -154,7 +188,9 @@ def finish(graph: onnx.ModelProto, file_contract: FileContract) -> None:
     try:
         onnx.checker.check_model(graph, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ContractError(f"the onnx exporter wrote an invalid model: {first_line(error)}") from error
+        raise ContractError(
+            f"the onnx exporter wrote an invalid model: {first_line(error)}"
+        ) from error
 
 
 def _open_axes(tensor: FileTensor) -> dict[int, str]:
@@ -168,5 +204,7 @@ def _declare(graph: onnx.ModelProto, tensors: tuple[FileTensor, ...]) -> None:
         dimensions = value.type.tensor_type.shape.dim
         del dimensions[:]
         for size in shapes[value.name]:
-            dimensions.add(**({"dim_param": size} if isinstance(size, str) else {"dim_value": size}))
+            dimensions.add(
+                **({"dim_param": size} if isinstance(size, str) else {"dim_value": size})
+            )
     del graph.graph.value_info[:]  # shapes inferred for the example's sizes

@@ -13,9 +13,30 @@ from pathlib import Path
 
 from edgernn.bundle import pack
 
-TINY = ["--data", "python-docs", "--hidden", "32", "--layers", "1", "--steps", "30", "--evaluations", "1"]
+TINY = [
+    "--data",
+    "python-docs",
+    "--hidden",
+    "32",
+    "--layers",
+    "1",
+    "--steps",
+    "30",
+    "--evaluations",
+    "1",
+]
 TRAIN = {
-    "text": ["text", "--data", "python-docs", "--hidden", "128", "--steps", "300", "--evaluations", "2"],
+    "text": [
+        "text",
+        "--data",
+        "python-docs",
+        "--hidden",
+        "128",
+        "--steps",
+        "300",
+        "--evaluations",
+        "2",
+    ],
     "captions": ["captions", "--data", "scenes", "--steps", "120", "--evaluations", "1"],
     "byte": ["text", "--tokens", "byte", *TINY],
     "word": ["text", "--tokens", "word", "--vocabulary", "2000", *TINY],

@@ -16,7 +16,12 @@ from tokenizers import Regex, normalizers
 HERE = Path(__file__).resolve().parent
 TARGETS = (HERE / "c" / "unicode.h", HERE / "cpp" / "unicode.hpp")
 CLASSES = {"LETTERS": r"\p{L}", "MARKS": r"\p{M}", "NUMBERS": r"\p{N}", "SPACES": r"\s"}
-FIRST_OF = {0x1C89: "16.0", 0x2EBF0: "15.1", 0x31350: "15.0", 0x1DF00: "14.0"}  # letters that came with a version
+FIRST_OF = {
+    0x1C89: "16.0",
+    0x2EBF0: "15.1",
+    0x31350: "15.0",
+    0x1DF00: "14.0",
+}  # letters that came with a version
 CHARACTERS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 PER_LINE = 6
 
@@ -28,7 +33,9 @@ def main() -> None:
         if "--check" not in sys.argv[1:]:
             path.write_text(text, encoding="utf-8")
         elif path.read_text(encoding="utf-8") != text:
-            raise SystemExit(f"{path} is not what this tokenizers library gives; run python {Path(__file__).name}")
+            raise SystemExit(
+                f"{path} is not what this tokenizers library gives; run python {Path(__file__).name}"
+            )
 
 
 def table_text(path: Path) -> str:
@@ -48,7 +55,9 @@ def table_text(path: Path) -> str:
 def unicode_version() -> str:
     """Return the version of Unicode that the library knows."""
     letters = members(r"\p{L}")
-    return next((name for code, name in FIRST_OF.items() if chr(code) in letters), "older than 14.0")
+    return next(
+        (name for code, name in FIRST_OF.items() if chr(code) in letters), "older than 14.0"
+    )
 
 
 def members(pattern: str) -> set[str]:
@@ -68,13 +77,17 @@ def changed() -> set[str]:
 def _stands_alone(mark: str) -> bool:
     """Tell whether a mark neither changes place nor melts into what is before it; by a Unicode that every Python has."""
     known = unicodedata.ucd_3_2_0
-    return known.category(mark) != "Cn" and known.combining(mark) == 0 and mark not in _second_halves()
+    return (
+        known.category(mark) != "Cn" and known.combining(mark) == 0 and mark not in _second_halves()
+    )
 
 
 @cache
 def _second_halves() -> frozenset[str]:
     parts = (unicodedata.ucd_3_2_0.decomposition(character).split() for character in CHARACTERS)
-    return frozenset(chr(int(pair[1], 16)) for pair in parts if len(pair) == 2 and not pair[0].startswith("<"))
+    return frozenset(
+        chr(int(pair[1], 16)) for pair in parts if len(pair) == 2 and not pair[0].startswith("<")
+    )
 
 
 def table(name: str, characters: set[str]) -> str:
@@ -87,7 +100,11 @@ def table(name: str, characters: set[str]) -> str:
             ranges.append([code, code])
     cells = [f"{{0x{first:x}, 0x{last:x}}}," for first, last in ranges]
     lines = (" ".join(cells[at : at + PER_LINE]) for at in range(0, len(cells), PER_LINE))
-    return f"\nstatic const struct code_range {name}[] = {{\n" + "".join(f"    {line}\n" for line in lines) + "};\n"
+    return (
+        f"\nstatic const struct code_range {name}[] = {{\n"
+        + "".join(f"    {line}\n" for line in lines)
+        + "};\n"
+    )
 
 
 if __name__ == "__main__":

@@ -76,7 +76,9 @@ def browser(build: Path) -> list[str] | None:
     """Return the command that plays the page, or None where a browser, its packages or the runtime are missing."""
     there = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium")).is_file()
     web = HERE / "web"
-    made = (web / "node_modules" / "playwright-core").is_dir() and (web / "vendor" / "ort.wasm.min.mjs").is_file()
+    made = (web / "node_modules" / "playwright-core").is_dir() and (
+        web / "vendor" / "ort.wasm.min.mjs"
+    ).is_file()
     return ["node", str(web / "headless.mjs")] if there and made else None
 
 
@@ -84,7 +86,10 @@ def c(build: Path) -> list[str]:
     """Build the C example and return its command, with the library of the Python package."""
     build.mkdir(parents=True, exist_ok=True)
     subprocess.run(["make", "-s", "-C", str(HERE / "c"), f"OUT={build}"], check=True)
-    return [str(build / "edgernn"), *(["--library", str(library)] if (library := _library()) else [])]
+    return [
+        str(build / "edgernn"),
+        *(["--library", str(library)] if (library := _library()) else []),
+    ]
 
 
 def cpp(build: Path) -> list[str] | None:
@@ -93,7 +98,11 @@ def cpp(build: Path) -> list[str] | None:
         return None
     build.mkdir(parents=True, exist_ok=True)
     program, options = build / "edgernn_run", ["-std=c++17", "-O2", "-Itests/stand_in"]
-    subprocess.run(["g++", *options, "main.cpp", "session.cpp", "-ldl", "-o", str(program)], cwd=HERE / "cpp", check=True)
+    subprocess.run(
+        ["g++", *options, "main.cpp", "session.cpp", "-ldl", "-o", str(program)],
+        cwd=HERE / "cpp",
+        check=True,
+    )
     return ["env", f"ONNXRUNTIME_LIBRARY={library}", str(program)]
 
 
@@ -121,12 +130,16 @@ def main() -> None:
         lacking = [tool for tool in example.needs if shutil.which(tool) is None]
         command = None if lacking else example.command(folder / "build")
         if command is None:
-            absent.append(f"{example.name}: {', '.join(lacking) or 'its packages'} missing; see runtime_examples/README.md")
+            absent.append(
+                f"{example.name}: {', '.join(lacking) or 'its packages'} missing; see runtime_examples/README.md"
+            )
             continue
         rows.append((example.name, example.runtime, *judge(example, command, folder, expected)))
     show(("example", "runtime", *HEADINGS), rows)
     failed = [row[0] for row in rows if "FAILED" in row]
-    print(f"int8: the most probable token is that of float32 at {_agreed(folder):.1%} of held-out text, measured when packed")
+    print(
+        f"int8: the most probable token is that of float32 at {_agreed(folder):.1%} of held-out text, measured when packed"
+    )
     failed += run_tests()
     print("iOS and Android apps: not built here")
     for line in absent:
@@ -137,7 +150,10 @@ def main() -> None:
 
 def edgernn_texts(folder: Path) -> tuple[dict[str, Text], list[tuple[str, ...]]]:
     """Return what edgernn writes, by what it is asked, and the row of its file that decodes in the graph."""
-    expected = {name: _written(folder / "text", FLOAT32, flags) for name, flags in (("greedy", GREEDY), ("seed 7", SEEDED))}
+    expected = {
+        name: _written(folder / "text", FLOAT32, flags)
+        for name, flags in (("greedy", GREEDY), ("seed 7", SEEDED))
+    }
     expected |= {kind: _written(folder / kind, FLOAT32, SEEDED) for kind in KINDS}
     cells = dict.fromkeys(HEADINGS, "–")
     for name, flags in (("greedy", GREEDY), ("seed 7", SEEDED)):
@@ -145,7 +161,9 @@ def edgernn_texts(folder: Path) -> tuple[dict[str, Text], list[tuple[str, ...]]]
     return expected, [("edgernn, in the graph", "onnxruntime from pip", *cells.values())]
 
 
-def judge(example: Example, command: Sequence[str], folder: Path, expected: dict[str, Text]) -> tuple[str, ...]:
+def judge(
+    example: Example, command: Sequence[str], folder: Path, expected: dict[str, Text]
+) -> tuple[str, ...]:
     """Return the cells of one example."""
     text = folder / "text"
 
@@ -168,7 +186,9 @@ def judge(example: Example, command: Sequence[str], folder: Path, expected: dict
         _verdict(written(text, GREEDY), expected["greedy"]),
         _verdict(written(text, SEEDED), expected["seed 7"]),
         "FAILED" if "FAILED" in kinds else "identical",
-        _verdict(written(folder / "text.edgernn", SEEDED), expected["seed 7"]) if example.one_file else "unzip first",
+        _verdict(written(folder / "text.edgernn", SEEDED), expected["seed 7"])
+        if example.one_file
+        else "unzip first",
         *((median(artifact) for artifact in (FLOAT32, INT8)) if example.timed else ("–", "–")),
     )
 
@@ -178,7 +198,16 @@ def run_tests() -> list[str]:
     failed = []
     for name, file in TESTED.items():
         done = run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/runtime_examples/{file}"], cwd=HERE.parent
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                f"tests/runtime_examples/{file}",
+            ],
+            cwd=HERE.parent,
         )
         print(f"{name}: {done.stdout.strip().splitlines()[-1].strip('= ')}")
         failed += [name] if done.returncode else []
@@ -202,7 +231,16 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _written(bundle: Path, artifact: str, flags: Sequence[str]) -> Text:
-    command = [sys.executable, "-m", "edgernn", "generate", str(bundle), "--artifact", artifact, *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "edgernn",
+        "generate",
+        str(bundle),
+        "--artifact",
+        artifact,
+        *flags,
+    ]
     made: Text = json.loads(run(command).stdout)
     return made
 
@@ -218,14 +256,20 @@ def _verdict(found: Text | None, expected: Text) -> str:
 
 
 def _agreed(folder: Path) -> float:
-    artifacts = json.loads((folder / "text" / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
-    return float(next(artifact["loss"]["top1"] for artifact in artifacts if artifact["path"] == INT8))
+    artifacts = json.loads((folder / "text" / "manifest.json").read_text(encoding="utf-8"))[
+        "artifacts"
+    ]
+    return float(
+        next(artifact["loss"]["top1"] for artifact in artifacts if artifact["path"] == INT8)
+    )
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="what make_bundles.py made")
-    parser.add_argument("--require", action="store_true", help="fail where an example cannot be run here")
+    parser.add_argument(
+        "--require", action="store_true", help="fail where an example cannot be run here"
+    )
     return parser.parse_args()
 
 

@@ -17,8 +17,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait stop a busy machine
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: threads that wait for one another cost more than they give
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "passive"
+)  # threads that spin while they wait stop a busy machine
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # tiny models: threads that wait for one another cost more than they give
 
 
 def _mount() -> None:
@@ -61,7 +65,10 @@ CAPTIONS = (  # two of each of six pictures
 
 
 _NEEDS = {  # the beginning of what is imported → the package without which that fails
-    **{name: name for name in ("torch", "onnx", "coremltools", "PIL", "matplotlib", "pycocoevalcap")},
+    **{
+        name: name
+        for name in ("torch", "onnx", "coremltools", "PIL", "matplotlib", "pycocoevalcap")
+    },
     **dict.fromkeys(("edgernn.export", "edgernn.models", "edgernn.training"), "torch"),
     **dict.fromkeys(("edgernn.sessions.eager", "edgernn.sessions.torchscript"), "torch"),
     **dict.fromkeys(("edgernn.parity.mil", "edgernn.sessions.coreml"), "coremltools"),
@@ -72,17 +79,29 @@ _LACKING = {package for package in _NEEDS.values() if importlib.util.find_spec(p
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--bundles``."""
-    parser.addoption("--bundles", type=Path, default=None, help="Where the shared bundles are, or are to be made.")
+    parser.addoption(
+        "--bundles",
+        type=Path,
+        default=None,
+        help="Where the shared bundles are, or are to be made.",
+    )
 
 
 def _begins(name: str, known: str) -> bool:
-    return f"{name}.".startswith(f"{known}.") or (known.startswith("edgernn.") and name.startswith(f"{known}_"))
+    return f"{name}.".startswith(f"{known}.") or (
+        known.startswith("edgernn.") and name.startswith(f"{known}_")
+    )
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out what imports a package that is not installed here: a file, or a folder by its conftest."""
     path = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
-    if not _LACKING or path.suffix != ".py" or not path.is_file() or path == Path(__file__).resolve():
+    if (
+        not _LACKING
+        or path.suffix != ".py"
+        or not path.is_file()
+        or path == Path(__file__).resolve()
+    ):
         return None
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -90,7 +109,9 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    wanted = {package for known, package in _NEEDS.items() for name in names if _begins(name, known)}
+    wanted = {
+        package for known, package in _NEEDS.items() for name in names if _begins(name, known)
+    }
     return True if wanted & _LACKING else None
 
 
@@ -109,10 +130,18 @@ def make_model(tokenizer: Tokenizer) -> Callable[..., LanguageModel]:
 
     def make(**options: object) -> LanguageModel:
         torch.manual_seed(3)
-        config = {"vocabulary": tokenizer.vocabulary_size, "embedding": 6, "hidden": 8, "layers": 2, **options}
+        config = {
+            "vocabulary": tokenizer.vocabulary_size,
+            "embedding": 6,
+            "hidden": 8,
+            "layers": 2,
+            **options,
+        }
         model = LanguageModel(LanguageConfig.model_validate(config))
         with torch.no_grad():
-            for parameter in model.parameters():  # no zeros anywhere: a bias that gets lost must show
+            for (
+                parameter
+            ) in model.parameters():  # no zeros anywhere: a bias that gets lost must show
                 parameter.add_(0.1 * torch.randn_like(parameter))
         return model.eval()
 
@@ -121,7 +150,9 @@ def make_model(tokenizer: Tokenizer) -> Callable[..., LanguageModel]:
 
 @pytest.fixture(scope="session")
 def checkpoint_folder(
-    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory
+    make_model: Callable[..., LanguageModel],
+    tokenizer: Tokenizer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A checkpoint of a tiny LSTM. Read only."""
     from edgernn.models.checkpoint import Checkpoint, save
@@ -147,7 +178,9 @@ def bundle(bundle_folder: Path) -> Bundle:
 @pytest.fixture(scope="session")
 def caption_tokenizer() -> Tokenizer:
     """The words of ``CAPTIONS``."""
-    return Tokenizer.build([f"{text}\n" for texts in CAPTIONS for text in texts], "caption", minimum_count=1)
+    return Tokenizer.build(
+        [f"{text}\n" for texts in CAPTIONS for text in texts], "caption", minimum_count=1
+    )
 
 
 @pytest.fixture(scope="session")
@@ -166,11 +199,15 @@ def make_captioner(caption_tokenizer: Tokenizer) -> Callable[..., Captioner]:
         config = {"vocabulary": caption_tokenizer.vocabulary_size, **tiny, **options}
         model = Captioner(CaptionerConfig.model_validate(config))
         with torch.no_grad():
-            for parameter in model.parameters():  # no zeros anywhere: a bias that gets lost must show
+            for (
+                parameter
+            ) in model.parameters():  # no zeros anywhere: a bias that gets lost must show
                 spread = 0.3 if parameter.ndim == 1 else 2 / parameter[0].numel() ** 0.5
                 parameter.add_(spread * torch.randn_like(parameter))
             for module in model.modules():
-                if isinstance(module, torch.nn.BatchNorm2d):  # as after training: nothing is 0, 1 or the same as its neighbour
+                if isinstance(
+                    module, torch.nn.BatchNorm2d
+                ):  # as after training: nothing is 0, 1 or the same as its neighbour
                     module.running_mean.normal_(0, 0.2)
                     module.running_var.uniform_(0.5, 2)
                     module.num_batches_tracked.fill_(7)
@@ -217,7 +254,9 @@ def captioner_folder(
 
 
 @pytest.fixture(scope="session")
-def captioner_bundle_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def captioner_bundle_folder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A bundle of the tiny captioner in every format. Read only; copy it to change it."""
     return _bundle(request, tmp_path_factory, "captioner", "captioner_folder", steps=8)
 
@@ -229,7 +268,12 @@ def captioner_bundle(captioner_bundle_folder: Path) -> Bundle:
 
 
 def _bundle(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, name: str, checkpoint: str, *, steps: int
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    name: str,
+    checkpoint: str,
+    *,
+    steps: int,
 ) -> Path:
     """Return the bundle ``name`` of ``--bundles``; export the fixture ``checkpoint`` where it is not there."""
     shared: Path | None = request.config.getoption("--bundles")

@@ -36,7 +36,9 @@ def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def with_artifacts(bundle: Bundle, *artifacts: Artifact) -> Bundle:
-    return Bundle(bundle.source, bundle.folder, bundle.manifest.model_copy(update={"artifacts": artifacts}))
+    return Bundle(
+        bundle.source, bundle.folder, bundle.manifest.model_copy(update={"artifacts": artifacts})
+    )
 
 
 def by_path(report: BenchReport) -> dict[str, ArtifactBench]:
@@ -47,7 +49,11 @@ def test_a_real_bundle(bundle: Bundle) -> None:
     heard: list[str] = []
     report = bench_bundle(bundle, to="onnx", steps=STEPS, tell=heard.append)
     found = by_path(report)["onnx/step.onnx"]
-    assert (found.runtime, found.graph, found.bytes) == ("onnxruntime", "step", bundle.artifact("onnx").bytes)
+    assert (found.runtime, found.graph, found.bytes) == (
+        "onnxruntime",
+        "step",
+        bundle.artifact("onnx").bytes,
+    )
     assert found.calls == STEPS
     assert 0 < found.p50_ms <= found.p90_ms <= found.p99_ms
     assert found.tokens_per_s is not None
@@ -70,22 +76,40 @@ def test_every_artifact_is_measured_or_left_out_with_a_reason(captioner_bundle: 
     report = bench_bundle(captioner_bundle, steps=STEPS)
     found = by_path(report)
     left = {artifact.path: artifact for artifact in report.left_out}
-    assert sorted([*found, *left]) == sorted(artifact.path for artifact in captioner_bundle.manifest.artifacts)
-    assert {"onnx/encode.onnx", "onnx/step.onnx", "torchscript/encode.pt", "torchscript/step.pt"} <= set(found)
+    assert sorted([*found, *left]) == sorted(
+        artifact.path for artifact in captioner_bundle.manifest.artifacts
+    )
+    assert {
+        "onnx/encode.onnx",
+        "onnx/step.onnx",
+        "torchscript/encode.pt",
+        "torchscript/step.pt",
+    } <= set(found)
     assert all("Core ML" in artifact.reason for artifact in left.values())
     encode = found["torchscript/encode.pt"]
-    assert (encode.graph, encode.tokens_per_s, encode.prefill_tokens_per_s) == ("encode", None, None)
+    assert (encode.graph, encode.tokens_per_s, encode.prefill_tokens_per_s) == (
+        "encode",
+        None,
+        None,
+    )
     assert ROUNDS <= encode.calls < STEPS
     assert encode.speed == pytest.approx(found["onnx/encode.onnx"].p50_ms / encode.p50_ms)
     step = found["torchscript/step.pt"]
     assert step.speed == pytest.approx(found["onnx/step.onnx"].p50_ms / step.p50_ms)
-    assert (step.load_ms, step.first_ms, step.peak_bytes, step.baseline_bytes) == (1.5, 2.5, 3000, 2000)
+    assert (step.load_ms, step.first_ms, step.peak_bytes, step.baseline_bytes) == (
+        1.5,
+        2.5,
+        3000,
+        2000,
+    )
 
 
 @pytest.mark.usefixtures("no_processes")
 def test_the_distance_to_the_floor(bundle: Bundle) -> None:
     def weight(touched_bytes: int) -> StoredWeight:
-        return StoredWeight("a", (1000,), "float32", float32_bytes=4000, bytes=4000, touched_bytes=touched_bytes)
+        return StoredWeight(
+            "a", (1000,), "float32", float32_bytes=4000, bytes=4000, touched_bytes=touched_bytes
+        )
 
     weights = (weight(4000), weight(96))
     weighed = bundle.artifact("onnx").model_copy(update={"weights": weights})
@@ -109,7 +133,9 @@ def test_no_floor_where_the_weights_are_not_listed(bundle: Bundle) -> None:
 class Walker:
     """A course that writes down what it is asked."""
 
-    def __init__(self, name: str, log: list[tuple[str, int, bool]], *, encodes: bool = False) -> None:
+    def __init__(
+        self, name: str, log: list[tuple[str, int, bool]], *, encodes: bool = False
+    ) -> None:
         self.name, self.encodes = name, encodes
         self._log = log
 
@@ -117,7 +143,9 @@ class Walker:
         self._log.append((self.name, calls, with_prefill))
 
 
-def test_rounds_are_interleaved_and_each_begins_with_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rounds_are_interleaved_and_each_begins_with_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     log: list[tuple[str, int, bool]] = []
 
     def read(buffer: np.ndarray) -> float:
@@ -139,7 +167,9 @@ def test_rounds_are_interleaved_and_each_begins_with_another(monkeypatch: pytest
 
 @pytest.mark.usefixtures("no_processes")
 def test_a_format_of_another_edgernn_is_left_out(bundle: Bundle) -> None:
-    other = bundle.artifact("onnx").model_copy(update={"format": "abacus", "path": "abacus/step.abc"})
+    other = bundle.artifact("onnx").model_copy(
+        update={"format": "abacus", "path": "abacus/step.abc"}
+    )
     report = bench_bundle(with_artifacts(bundle, bundle.artifact("onnx"), other), steps=STEPS)
     (left,) = report.left_out
     assert (left.path, left.format) == ("abacus/step.abc", "abacus")
@@ -148,12 +178,18 @@ def test_a_format_of_another_edgernn_is_left_out(bundle: Bundle) -> None:
 
 @pytest.mark.usefixtures("no_processes")
 def test_a_file_that_writes_a_whole_text_is_left_out(bundle: Bundle) -> None:
-    other = bundle.artifact("onnx").model_copy(update={"graph": "generate", "path": "onnx/generate.onnx"})
-    (left,) = bench_bundle(with_artifacts(bundle, bundle.artifact("onnx"), other), steps=STEPS).left_out
+    other = bundle.artifact("onnx").model_copy(
+        update={"graph": "generate", "path": "onnx/generate.onnx"}
+    )
+    (left,) = bench_bundle(
+        with_artifacts(bundle, bundle.artifact("onnx"), other), steps=STEPS
+    ).left_out
     assert left.reason == "it computes generate; only encode and step files are called step by step"
 
 
-def test_a_file_that_fails_on_the_way_is_left_out(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_fails_on_the_way_is_left_out(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")
 
     def alone(bundle: Bundle, artifact: Artifact, *arguments: object, **options: object) -> Alone:
@@ -164,7 +200,9 @@ def test_a_file_that_fails_on_the_way_is_left_out(bundle: Bundle, monkeypatch: p
     monkeypatch.setattr(bench, "measure_alone", alone)
     monkeypatch.setattr(bench, "measure_import", lambda format_name: None)
     report = bench_bundle(bundle, to=["onnx", "torchscript"], steps=STEPS)
-    assert [(left.path, left.reason) for left in report.left_out] == [("torchscript/step.pt", "it broke")]
+    assert [(left.path, left.reason) for left in report.left_out] == [
+        ("torchscript/step.pt", "it broke")
+    ]
     assert [found.path for found in report.artifacts] == ["onnx/step.onnx"]
 
 
@@ -193,7 +231,10 @@ def test_a_machine_that_can_run_nothing(bundle: Bundle, monkeypatch: pytest.Monk
         raise UnavailableError("there is no abacus here")
 
     monkeypatch.setattr(bench, "open_artifact", refuse)
-    with pytest.raises(UnavailableError, match=r"can run none of the 1 artifacts: onnx/step.onnx: there is no abacus here"):
+    with pytest.raises(
+        UnavailableError,
+        match=r"can run none of the 1 artifacts: onnx/step.onnx: there is no abacus here",
+    ):
         bench_bundle(bundle, to="onnx", steps=STEPS)
 
 

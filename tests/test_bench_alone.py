@@ -15,14 +15,19 @@ from edgernn.manifest import Artifact
 
 _BALLAST = 400 << 20
 
-tells_peaks = pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no peak through Python")
+tells_peaks = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows tells no peak through Python"
+)
 
 
 def of(bundle: Bundle, path: str) -> tuple[Artifact, dict[str, np.ndarray]]:
     """Return an artifact and zeros for every tensor that goes into it."""
     artifact = bundle.artifact(path)
     file_contract = bundle.file_contract(artifact)
-    shapes = {t.name: [file_contract.axis_size(axis) or 1 for axis in t.axes] for t in file_contract.spec.inputs}
+    shapes = {
+        t.name: [file_contract.axis_size(axis) or 1 for axis in t.axes]
+        for t in file_contract.spec.inputs
+    }
     return artifact, {t.name: np.zeros(shapes[t.name], t.dtype) for t in file_contract.spec.inputs}
 
 
@@ -41,7 +46,9 @@ def test_both_graphs_of_a_captioner(path: str, captioner_bundle: Bundle) -> None
 
 @tells_peaks
 def test_the_peak_is_its_own_and_not_that_of_who_asks(bundle: Bundle) -> None:
-    ballast = np.ones(_BALLAST, np.uint8)  # of which a process that is started would inherit the mark
+    ballast = np.ones(
+        _BALLAST, np.uint8
+    )  # of which a process that is started would inherit the mark
     own = peak_bytes()
     baseline = measure_import("onnx")
     found = measure_alone(bundle, *of(bundle, "onnx/step.onnx"), threads=None).peak_bytes
@@ -55,11 +62,15 @@ def test_the_peak_is_its_own_and_not_that_of_who_asks(bundle: Bundle) -> None:
 def test_a_process_that_fails_says_why(bundle: Bundle) -> None:
     artifact, feeds = of(bundle, "onnx/step.onnx")
     del feeds["h"]
-    with pytest.raises(UnavailableError, match=r"a process of its own failed with 1: KeyError: 'h'"):
+    with pytest.raises(
+        UnavailableError, match=r"a process of its own failed with 1: KeyError: 'h'"
+    ):
         measure_alone(bundle, artifact, feeds, threads=None)
 
 
-def test_the_current_folder_is_no_place_for_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_folder_is_no_place_for_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('the wrong module')")
     monkeypatch.chdir(tmp_path)
     measure_import("onnx")

@@ -18,7 +18,13 @@ from edgernn.sessions.fake import FakeSession
 
 VOCABULARY = 7
 ARTIFACT = Artifact(
-    path="onnx/step.onnx", format="onnx", precision="float32", bytes=8, sha256="0" * 64, target="a test", exporter="a test"
+    path="onnx/step.onnx",
+    format="onnx",
+    precision="float32",
+    bytes=8,
+    sha256="0" * 64,
+    target="a test",
+    exporter="a test",
 )
 
 
@@ -57,7 +63,9 @@ def make_course(session: ClockSession) -> Callable[[int], Course]:
     return make
 
 
-def test_a_round_times_its_calls_and_not_its_warm_up(make_course: Callable[[int], Course], session: ClockSession) -> None:
+def test_a_round_times_its_calls_and_not_its_warm_up(
+    make_course: Callable[[int], Course], session: ClockSession
+) -> None:
     course = make_course(5)
     course.run(4, with_prefill=False)
     untimed = session.calls - 4
@@ -72,32 +80,46 @@ def test_steps_are_chained_over_rounds_and_tokens_begin_again(
     course = make_course(5)
     course.run(4, with_prefill=False)
     course.run(3, with_prefill=False)
-    assert [token for ((token,),) in session.tokens] == [place % 5 for place in range(session.calls)]
+    assert [token for ((token,),) in session.tokens] == [
+        place % 5 for place in range(session.calls)
+    ]
     h = np.zeros((1, 1, 2))
     for ((token,),), given in zip(session.tokens, session.states, strict=True):
         assert given["h"] == pytest.approx(h)
         h = h / 2 + token / VOCABULARY
 
 
-def test_a_prefill_is_one_call_from_the_first_state(make_course: Callable[[int], Course], session: ClockSession) -> None:
+def test_a_prefill_is_one_call_from_the_first_state(
+    make_course: Callable[[int], Course], session: ClockSession
+) -> None:
     course = make_course(5)
     course.run(2, with_prefill=True)
     course.run(2, with_prefill=True)
-    assert course.prefill_s == pytest.approx([(session.calls // 2 + 1) / 1e3, (session.calls + 1) / 1e3])
+    assert course.prefill_s == pytest.approx(
+        [(session.calls // 2 + 1) / 1e3, (session.calls + 1) / 1e3]
+    )
     (row,) = session.tokens[-1]
     assert row == [place % 5 for place in range(PREFILL_TOKENS)]
     assert not session.states[-1]["h"].any()
 
 
-def test_a_file_of_one_step_a_call_is_prefilled_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_one_step_a_call_is_prefilled_step_by_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     contract = language_contract("gru", layers=1, hidden=2, vocabulary=VOCABULARY)
-    session = ClockSession(FileContract(contract=contract, narrowing=Narrowing(axes={"time": 1})), monkeypatch)
+    session = ClockSession(
+        FileContract(contract=contract, narrowing=Narrowing(axes={"time": 1})), monkeypatch
+    )
     feed = Feed(np.arange(VOCABULARY), None, "a test")
-    Course(ARTIFACT, session, feed, contexts={}, state=session.initial_state(1)).run(1, with_prefill=True)
+    Course(ARTIFACT, session, feed, contexts={}, state=session.initial_state(1)).run(
+        1, with_prefill=True
+    )
     assert session.calls > PREFILL_TOKENS
 
 
-def test_the_warm_up_leaves_no_times(make_course: Callable[[int], Course], session: ClockSession) -> None:
+def test_the_warm_up_leaves_no_times(
+    make_course: Callable[[int], Course], session: ClockSession
+) -> None:
     course = make_course(5)
     course.warm_up()
     assert session.calls > 1
@@ -107,7 +129,10 @@ def test_the_warm_up_leaves_no_times(make_course: Callable[[int], Course], sessi
 
 def test_what_goes_into_the_next_call(make_course: Callable[[int], Course]) -> None:
     feeds = make_course(5).feeds()
-    assert {name: array.shape for name, array in feeds.items()} == {"tokens": (1, 1), "h": (1, 1, 2)}
+    assert {name: array.shape for name, array in feeds.items()} == {
+        "tokens": (1, 1),
+        "h": (1, 1, 2),
+    }
 
 
 def test_held_out_tokens_come_first(bundle: Bundle) -> None:
@@ -117,7 +142,9 @@ def test_held_out_tokens_come_first(bundle: Bundle) -> None:
     assert feed.tokens.ndim == 1
 
 
-def test_held_out_captions_without_their_padding(captioner_bundle: Bundle, caption_ids: np.ndarray) -> None:
+def test_held_out_captions_without_their_padding(
+    captioner_bundle: Bundle, caption_ids: np.ndarray
+) -> None:
     feed = feed_for(captioner_bundle)
     assert feed.source == "the bundle's held-out pictures and captions"
     assert feed.images is not None
@@ -126,7 +153,9 @@ def test_held_out_captions_without_their_padding(captioner_bundle: Bundle, capti
 
 
 def released(bundle: Bundle) -> Bundle:
-    return Bundle(bundle.source, bundle.folder, bundle.manifest.model_copy(update={"evaluation": None}))
+    return Bundle(
+        bundle.source, bundle.folder, bundle.manifest.model_copy(update={"evaluation": None})
+    )
 
 
 def test_random_tokens_where_there_is_no_sample_are_the_same_again(bundle: Bundle) -> None:

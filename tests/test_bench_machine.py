@@ -24,19 +24,29 @@ def test_the_machine_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("told", "name"),
     [
-        ("processor\t: 0\nmodel name\t: A Fast One @ 3 GHz\nflags\t: fpu\nprocessor\t: 1\n", "A Fast One @ 3 GHz"),
-        ("processor\t: 0\nCPU part\t: 0xd08\n\nHardware\t: BCM2835\nModel\t\t: Raspberry Pi 4\n", "Raspberry Pi 4"),
+        (
+            "processor\t: 0\nmodel name\t: A Fast One @ 3 GHz\nflags\t: fpu\nprocessor\t: 1\n",
+            "A Fast One @ 3 GHz",
+        ),
+        (
+            "processor\t: 0\nCPU part\t: 0xd08\n\nHardware\t: BCM2835\nModel\t\t: Raspberry Pi 4\n",
+            "Raspberry Pi 4",
+        ),
         ("Hardware\t: Qualcomm SM8150\n", "Qualcomm SM8150"),
     ],
 )
-def test_the_processor_as_linux_tells_it(told: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_processor_as_linux_tells_it(
+    told: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "cpuinfo").write_text(told)
     monkeypatch.setattr(bench_machine, "_CPU_FILE", tmp_path / "cpuinfo")
     monkeypatch.setattr("platform.system", lambda: "Linux")
     assert describe_machine().processor == name
 
 
-def test_a_processor_without_a_name_is_its_architecture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_processor_without_a_name_is_its_architecture(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nCPU part\t: 0xd08\n")
     monkeypatch.setattr(bench_machine, "_CPU_FILE", tmp_path / "cpuinfo")
     monkeypatch.setattr("platform.system", lambda: "Linux")
@@ -63,4 +73,9 @@ def test_the_fastest_way_to_read_counts(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_bandwidth_is_the_median_of_the_reads() -> None:
     found = bandwidth([5.0, 1.0, 3.0], buffer_bytes=8)
-    assert (found.bytes_per_s, found.lowest_bytes_per_s, found.highest_bytes_per_s, found.reads) == (3, 1, 5, 3)
+    assert (
+        found.bytes_per_s,
+        found.lowest_bytes_per_s,
+        found.highest_bytes_per_s,
+        found.reads,
+    ) == (3, 1, 5, 3)

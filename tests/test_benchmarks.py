@@ -22,7 +22,11 @@ def peers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
-    lines = (line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ") and "`" in line)
+    lines = (
+        line.strip("| ").split(" | ")
+        for line in text.splitlines()
+        if line.startswith("| ") and "`" in line
+    )
     return {cells[1].strip("`"): cells for cells in lines}
 
 
@@ -33,7 +37,9 @@ def test_every_contender_has_a_row_and_computes_the_same_network(
     names = [peer.name for peer in peers.PEERS if peer.name != SLOW]
     out = tmp_path / "peers.md"
     arguments = ["--hidden", "16", "--vocabulary", "12", "--cell", cell, "--rounds", "2"]
-    monkeypatch.setattr(sys, "argv", ["peers.py", *arguments, "--only", ",".join(names), "--out", str(out)])
+    monkeypatch.setattr(
+        sys, "argv", ["peers.py", *arguments, "--only", ",".join(names), "--out", str(out)]
+    )
     peers.main()
     rows = rows_of(out.read_text(encoding="utf-8"))
     assert list(rows) == names
@@ -67,16 +73,22 @@ def test_a_contender_that_fails_or_is_missing_is_a_row_without_paths(peers: Modu
     assert rows[0].step_us > 0
 
 
-def test_a_contender_of_another_network_shows_in_the_difference(peers: ModuleType, tmp_path: Path) -> None:
+def test_a_contender_of_another_network_shows_in_the_difference(
+    peers: ModuleType, tmp_path: Path
+) -> None:
     def forgetful(work: object) -> object:  # the state is never fed back
         stepper = plain.prepare(work)
-        return peers.Stepper(lambda token, state: (stepper.step(token, stepper.first)[0], state), stepper.first, None)
+        return peers.Stepper(
+            lambda token, state: (stepper.step(token, stepper.first)[0], state), stepper.first, None
+        )
 
     plain = next(peer for peer in peers.PEERS if peer.name == peers.REFERENCE)
     work = peers.Work.seeded(tmp_path, cell="lstm", hidden=16, vocabulary=12)
     tokens = np.random.default_rng(0).integers(0, 12, peers.MOST_STEPS).tolist()
     reference = peers.chain(plain.prepare(work), tokens)
-    contender = peers.enter(peers.Peer("forgetful", "forgetful", (), True, forgetful), work, tokens, reference)
+    contender = peers.enter(
+        peers.Peer("forgetful", "forgetful", (), True, forgetful), work, tokens, reference
+    )
     assert contender.difference > 1e-2
 
 

@@ -22,7 +22,14 @@ from edgernn.errors import BundleError, UsageError
 ONNX, TORCHSCRIPT = "onnx/step.onnx", "torchscript/step.pt"
 COREML = "coreml/step.mlpackage"
 WEIGHTS = f"{COREML}/Data/com.apple.CoreML/weights/weight.bin"
-LISTED = (ONNX, TORCHSCRIPT, WEIGHTS, "tokenizer.json", "golden.safetensors", "reference/weights.safetensors")
+LISTED = (
+    ONNX,
+    TORCHSCRIPT,
+    WEIGHTS,
+    "tokenizer.json",
+    "golden.safetensors",
+    "reference/weights.safetensors",
+)
 
 
 @pytest.fixture
@@ -84,7 +91,11 @@ def zip_with(folder: Path, target: Path, entries: dict[str, bytes]) -> Path:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_a_folder_opens_where_it_lies(bundle_folder: Path) -> None:
@@ -101,7 +112,9 @@ def test_a_single_file_has_the_same_content(bundle_folder: Path, packed: Path) -
         assert files(bundle.folder) == files(bundle_folder)
 
 
-def test_packing_twice_gives_the_same_bytes(bundle_folder: Path, copy: Path, packed: Path, tmp_path: Path) -> None:
+def test_packing_twice_gives_the_same_bytes(
+    bundle_folder: Path, copy: Path, packed: Path, tmp_path: Path
+) -> None:
     for path in copy.rglob("*"):
         os.utime(path, (0, 1_000_000_000))  # neither place nor time is part of it
     pack(copy, tmp_path / "again.edgernn")
@@ -116,14 +129,18 @@ def test_a_packed_bundle_is_a_plain_zip(bundle_folder: Path, packed: Path) -> No
         assert {name: archive.read(name) for name in archive.namelist()} == files(bundle_folder)
 
 
-def test_leaving_a_single_file_bundle_removes_what_was_unpacked(packed: Path, scratch: Path) -> None:
+def test_leaving_a_single_file_bundle_removes_what_was_unpacked(
+    packed: Path, scratch: Path
+) -> None:
     with Bundle.open(packed) as bundle:
         assert bundle.folder.is_relative_to(scratch)
     assert list(scratch.iterdir()) == []
     assert packed.exists()
 
 
-def test_a_forgotten_single_file_bundle_removes_what_was_unpacked(packed: Path, scratch: Path) -> None:
+def test_a_forgotten_single_file_bundle_removes_what_was_unpacked(
+    packed: Path, scratch: Path
+) -> None:
     bundle = Bundle.open(packed)
     assert list(scratch.iterdir()) == [bundle.folder]
     del bundle
@@ -160,7 +177,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize(("damage", "says"), DAMAGE.values(), ids=DAMAGE)
 @pytest.mark.parametrize("inner", LISTED)
-def test_every_damaged_file_is_named(copy: Path, inner: str, damage: Callable[[Path], object], says: str) -> None:
+def test_every_damaged_file_is_named(
+    copy: Path, inner: str, damage: Callable[[Path], object], says: str
+) -> None:
     damage(copy / inner)
     message = refusal(copy)
     assert (COREML if inner == WEIGHTS else inner) in message  # a package counts as one file
@@ -200,7 +219,9 @@ def test_a_manifest_of_another_schema_is_named(copy: Path) -> None:
     assert "manifest.json has schema version 2; this edgernn reads version 1" in refusal(copy)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b"[]"], ids=["empty", "cut", "no UTF-8", "a list"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe\x00", b"[]"], ids=["empty", "cut", "no UTF-8", "a list"]
+)
 def test_a_damaged_manifest_is_named(copy: Path, content: bytes) -> None:
     (copy / "manifest.json").write_bytes(content)
     assert "manifest.json" in refusal(copy)
@@ -242,7 +263,14 @@ def move_out(copy: Path, inner: str) -> None:
         (f"{COREML}/Data", COREML),
         (COREML, COREML),
     ],
-    ids=["a file", "the folder above", "a companion", "a file in a package", "a folder in a package", "a package"],
+    ids=[
+        "a file",
+        "the folder above",
+        "a companion",
+        "a file in a package",
+        "a folder in a package",
+        "a package",
+    ],
 )
 def test_a_link_out_of_the_folder_is_refused(copy: Path, inner: str, named: str) -> None:
     move_out(copy, inner)
@@ -271,7 +299,14 @@ def test_a_link_to_itself_is_refused(copy: Path, inner: str) -> None:
 
 def test_paths_are_checked_when_they_are_asked_for(bundle: Bundle, copy: Path) -> None:
     assert bundle.path("tokenizer.json") == bundle.folder / "tokenizer.json"
-    for inner in ("nothing", "manifest.json", "refer", "", "../tokenizer.json", "onnx/../tokenizer.json"):
+    for inner in (
+        "nothing",
+        "manifest.json",
+        "refer",
+        "",
+        "../tokenizer.json",
+        "onnx/../tokenizer.json",
+    ):
         with pytest.raises(BundleError, match="the manifest does not list"):
             bundle.path(inner)
     assert bundle.path("reference") == bundle.folder / "reference"
@@ -281,8 +316,12 @@ def test_paths_are_checked_when_they_are_asked_for(bundle: Bundle, copy: Path) -
         opened.path("tokenizer.json")
 
 
-@pytest.mark.parametrize("name", ["../evil", f"{COREML}/../../../evil", f"{COREML}/../../../../evil", "{outside}/evil"])
-def test_a_zip_entry_that_leads_out_writes_nothing(copy: Path, tmp_path: Path, scratch: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["../evil", f"{COREML}/../../../evil", f"{COREML}/../../../../evil", "{outside}/evil"]
+)
+def test_a_zip_entry_that_leads_out_writes_nothing(
+    copy: Path, tmp_path: Path, scratch: Path, name: str
+) -> None:
     name = name.format(outside=tmp_path)
     target = zip_with(copy, tmp_path / "evil.edgernn", {name: b"evil"})
     try:
@@ -301,15 +340,23 @@ def test_a_listed_zip_entry_that_leads_out_is_refused_by_name(copy: Path, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", f"{COREML}/bomb"])
-def test_a_zip_entry_larger_than_the_manifest_says_is_refused(copy: Path, tmp_path: Path, scratch: Path, name: str) -> None:
+def test_a_zip_entry_larger_than_the_manifest_says_is_refused(
+    copy: Path, tmp_path: Path, scratch: Path, name: str
+) -> None:
     target = zip_with(copy, tmp_path / "bomb.edgernn", {name: bytes(1 << 20)})
     assert f"{name} is larger than the manifest says" in refusal(target)
     gc.collect()
     assert list(scratch.iterdir()) == []
 
 
-def test_many_small_zip_entries_find_no_more_room_than_one_large_one(copy: Path, tmp_path: Path) -> None:
-    target = zip_with(copy, tmp_path / "bomb.edgernn", {f"{COREML}/{index:03}": bytes(1000) for index in range(100)})
+def test_many_small_zip_entries_find_no_more_room_than_one_large_one(
+    copy: Path, tmp_path: Path
+) -> None:
+    target = zip_with(
+        copy,
+        tmp_path / "bomb.edgernn",
+        {f"{COREML}/{index:03}": bytes(1000) for index in range(100)},
+    )
     assert "is larger than the manifest says" in refusal(target)
 
 
@@ -318,7 +365,9 @@ def test_a_zip_entry_that_understates_its_size_is_refused(copy: Path, tmp_path: 
     target = zip_with(copy, tmp_path / "bomb.edgernn", {"tokenizer.json": bytes(true_size)})
     said = (copy / "tokenizer.json").stat().st_size
     content = target.read_bytes()
-    assert content.count(true_size.to_bytes(4, "little")) == 2  # in the entry's own header and in the directory
+    assert (
+        content.count(true_size.to_bytes(4, "little")) == 2
+    )  # in the entry's own header and in the directory
     target.write_bytes(content.replace(true_size.to_bytes(4, "little"), said.to_bytes(4, "little")))
     refusal(target)
 
@@ -329,7 +378,9 @@ def test_a_huge_manifest_is_not_unpacked(copy: Path, tmp_path: Path) -> None:
 
 
 def test_an_entry_that_is_not_listed_is_never_unpacked(copy: Path, tmp_path: Path) -> None:
-    target = zip_with(copy, tmp_path / "more.edgernn", {"onnx/other.onnx": b"x", "reference2": b"x"})
+    target = zip_with(
+        copy, tmp_path / "more.edgernn", {"onnx/other.onnx": b"x", "reference2": b"x"}
+    )
     with Bundle.open(target) as bundle:
         assert files(bundle.folder) == files(copy)
 
@@ -360,14 +411,20 @@ def test_a_cut_off_zip_is_refused(packed: Path, tmp_path: Path, scratch: Path, k
     content = packed.read_bytes()
     kept = content[: int(keep * len(content))] if isinstance(keep, float) else content[:keep]
     (tmp_path / "cut.edgernn").write_bytes(kept)
-    told = "is neither a bundle folder nor a whole .edgernn file" if kept else "is an empty file, expected a bundle"
+    told = (
+        "is neither a bundle folder nor a whole .edgernn file"
+        if kept
+        else "is an empty file, expected a bundle"
+    )
     assert told in refusal(tmp_path / "cut.edgernn")
     assert list(scratch.iterdir()) == []
 
 
 def test_a_file_that_is_no_zip_is_refused(tmp_path: Path, scratch: Path) -> None:
     (tmp_path / "random.edgernn").write_bytes(bytes(range(256)) * 20)
-    assert "is neither a bundle folder nor a whole .edgernn file" in refusal(tmp_path / "random.edgernn")
+    assert "is neither a bundle folder nor a whole .edgernn file" in refusal(
+        tmp_path / "random.edgernn"
+    )
     assert list(scratch.iterdir()) == []
 
 
@@ -377,7 +434,9 @@ def test_a_zip_with_any_changed_byte_opens_unchanged_or_is_refused(
     content, target = packed.read_bytes(), tmp_path / "changed.edgernn"
     expected = files(bundle_folder)
     for position in range(0, len(content), len(content) // 150):
-        target.write_bytes(content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :])
+        target.write_bytes(
+            content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :]
+        )
         try:
             with Bundle.open(target) as bundle:
                 assert files(bundle.folder) == expected, position
@@ -395,9 +454,16 @@ def test_an_artifact_is_chosen_by_path_by_format_or_first(bundle: Bundle) -> Non
     assert bundle.artifact("coreml-mlstate").narrowing.runtime_state
 
 
-def test_of_a_captioner_a_format_means_its_step_and_a_path_means_itself(captioner_bundle: Bundle) -> None:
+def test_of_a_captioner_a_format_means_its_step_and_a_path_means_itself(
+    captioner_bundle: Bundle,
+) -> None:
     assert captioner_bundle.manifest.artifacts[0].graph == "encode"
-    for name, path in ((None, ONNX), ("onnx", ONNX), ("torchscript", TORCHSCRIPT), ("coreml", COREML)):
+    for name, path in (
+        (None, ONNX),
+        ("onnx", ONNX),
+        ("torchscript", TORCHSCRIPT),
+        ("coreml", COREML),
+    ):
         assert captioner_bundle.artifact(name).path == path
         assert captioner_bundle.artifact(name).graph == "step"
     for artifact in captioner_bundle.manifest.artifacts:
@@ -407,7 +473,9 @@ def test_of_a_captioner_a_format_means_its_step_and_a_path_means_itself(captione
 
 @pytest.mark.parametrize("name", ["", "tflite", "onnx/other.onnx", "step.onnx"])
 def test_an_unknown_artifact_lists_those_there_are(bundle: Bundle, name: str) -> None:
-    with pytest.raises(UsageError, match=rf"no artifact '{name}' in .*; it has: {ONNX}, {TORCHSCRIPT}, {COREML}"):
+    with pytest.raises(
+        UsageError, match=rf"no artifact '{name}' in .*; it has: {ONNX}, {TORCHSCRIPT}, {COREML}"
+    ):
         bundle.artifact(name)
 
 
@@ -425,7 +493,15 @@ def test_the_file_contract_of_an_artifact_is_narrowed_as_the_manifest_says(bundl
     assert file_contract.decoding == bundle.manifest.decoding
 
 
-SIDE_FILES = (".DS_Store", "._step.onnx", "Thumbs.db", "desktop.ini", ".nfs0000000000000001", "Icon\r", "__MACOSX/x")
+SIDE_FILES = (
+    ".DS_Store",
+    "._step.onnx",
+    "Thumbs.db",
+    "desktop.ini",
+    ".nfs0000000000000001",
+    "Icon\r",
+    "__MACOSX/x",
+)
 
 
 def strew(folder: Path) -> None:
@@ -436,7 +512,9 @@ def strew(folder: Path) -> None:
             (place / name).write_bytes(b"left by a system")
 
 
-def test_what_systems_leave_in_folders_is_let_lie(copy: Path, bundle_folder: Path, tmp_path: Path, packed: Path) -> None:
+def test_what_systems_leave_in_folders_is_let_lie(
+    copy: Path, bundle_folder: Path, tmp_path: Path, packed: Path
+) -> None:
     strew(copy)
     assert Bundle.open(copy).manifest == Bundle.open(bundle_folder).manifest
     pack(copy, tmp_path / "again.edgernn")
@@ -444,7 +522,9 @@ def test_what_systems_leave_in_folders_is_let_lie(copy: Path, bundle_folder: Pat
 
 
 def test_what_systems_leave_in_zips_is_not_unpacked(bundle_folder: Path, tmp_path: Path) -> None:
-    left = {f"{place}/{name}": b"x" for place in ("onnx", COREML) for name in SIDE_FILES} | {"__MACOSX/._manifest.json": b"x"}
+    left = {f"{place}/{name}": b"x" for place in ("onnx", COREML) for name in SIDE_FILES} | {
+        "__MACOSX/._manifest.json": b"x"
+    }
     with Bundle.open(zip_with(bundle_folder, tmp_path / "mac.edgernn", left)) as bundle:
         assert files(bundle.folder) == files(bundle_folder)
 
@@ -459,11 +539,15 @@ def test_a_bundle_below_a_folder_of_its_zip_says_so(bundle_folder: Path, tmp_pat
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("name", ["manifest.json", ONNX])
-def test_a_zip_with_an_entry_twice_is_refused(bundle_folder: Path, packed: Path, tmp_path: Path, name: str) -> None:
+def test_a_zip_with_an_entry_twice_is_refused(
+    bundle_folder: Path, packed: Path, tmp_path: Path, name: str
+) -> None:
     target = Path(shutil.copy(packed, tmp_path / "twice.edgernn"))
     with zipfile.ZipFile(target, "a") as archive:
         archive.writestr(name, (bundle_folder / name).read_bytes())
-    assert f"the entry {name!r} stands twice" in refusal(target) or "is larger than the manifest says" in refusal(target)
+    assert f"the entry {name!r} stands twice" in refusal(
+        target
+    ) or "is larger than the manifest says" in refusal(target)
 
 
 @pytest.mark.parametrize("inner", ["manifest.json", ONNX, "tokenizer.json"])
@@ -479,7 +563,9 @@ def test_a_pipe_in_place_of_a_single_file_bundle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inner", ["manifest.json", ONNX, "tokenizer.json"])
-def test_a_file_that_may_not_be_read_is_named(copy: Path, inner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_read_is_named(
+    copy: Path, inner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = os.open
 
     def refuse(path: object, *rest: object, **options: object) -> int:
@@ -508,7 +594,9 @@ def test_a_file_that_changes_after_it_was_vouched_for_is_not_handed_out(copy: Pa
         bundle.path(ONNX)
 
 
-def test_an_end_while_unpacking_leaves_nothing(packed: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_end_while_unpacking_leaves_nothing(
+    packed: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def end(*rest: object) -> None:
         raise SystemExit(143)
 
@@ -518,7 +606,9 @@ def test_an_end_while_unpacking_leaves_nothing(packed: Path, scratch: Path, monk
     assert list(scratch.iterdir()) == []
 
 
-def test_a_full_disk_while_unpacking_is_told(packed: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_while_unpacking_is_told(
+    packed: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fill(*rest: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -30,7 +30,9 @@ LSTM = language_contract("lstm", layers=2, hidden=8, vocabulary=34)
 STATELESS = GraphSpec(
     name="encode",
     inputs=(TensorSpec(name="image", role="input", dtype="uint8", axes=("batch", "height")),),
-    outputs=(TensorSpec(name="features", role="context", dtype="float32", axes=("batch", "regions")),),
+    outputs=(
+        TensorSpec(name="features", role="context", dtype="float32", axes=("batch", "regions")),
+    ),
 )
 TOKENS = FileTensor("tokens", "int64", ("batch", "time"))
 H, C = FileTensor("h", "float32", (2, "batch", 8)), FileTensor("c", "float32", (2, "batch", 8))
@@ -44,7 +46,9 @@ def state(name: str, axes: tuple[str, ...] = ("layers", "batch", "hidden")) -> T
 
 
 @pytest.mark.parametrize(
-    ("cell", "states"), [("lstm", ("h", "c")), ("gru", ("h",)), ("rnn", ("h",)), ("rnn_relu", ("h",))], ids=str
+    ("cell", "states"),
+    [("lstm", ("h", "c")), ("gru", ("h",)), ("rnn", ("h",)), ("rnn_relu", ("h",))],
+    ids=str,
 )
 def test_the_contract_of_each_cell(cell: str, states: tuple[str, ...]) -> None:
     contract = language_contract(cell, layers=3, hidden=5, vocabulary=7)
@@ -71,7 +75,12 @@ def test_an_unknown_cell_names_the_known_ones() -> None:
 
 
 def test_a_learned_first_state_is_part_of_the_contract() -> None:
-    assert language_contract("gru", layers=1, hidden=1, vocabulary=1, initial_state="learned").initial_state == "learned"
+    assert (
+        language_contract(
+            "gru", layers=1, hidden=1, vocabulary=1, initial_state="learned"
+        ).initial_state
+        == "learned"
+    )
 
 
 def test_a_graph_sorts_its_tensors_by_role() -> None:
@@ -82,7 +91,9 @@ def test_a_graph_sorts_its_tensors_by_role() -> None:
 
 
 def test_a_graph_that_the_model_lacks_is_named() -> None:
-    with pytest.raises(ContractError, match=r"no graph 'encode' in the contract; it has \['step'\]"):
+    with pytest.raises(
+        ContractError, match=r"no graph 'encode' in the contract; it has \['step'\]"
+    ):
         LSTM.graph("encode")
 
 
@@ -97,13 +108,19 @@ def test_a_graph_that_the_model_lacks_is_named() -> None:
     ],
     ids=["never comes out", "never comes in", "same name", "other state", "one of two"],
 )
-def test_a_step_with_an_unpaired_state_is_refused(came_in: list[TensorSpec], came_out: list[TensorSpec]) -> None:
-    with pytest.raises(ValidationError, match="every state must come in as NAME and out as NAME_next"):
+def test_a_step_with_an_unpaired_state_is_refused(
+    came_in: list[TensorSpec], came_out: list[TensorSpec]
+) -> None:
+    with pytest.raises(
+        ValidationError, match="every state must come in as NAME and out as NAME_next"
+    ):
         GraphSpec(name="step", inputs=tuple(came_in), outputs=tuple(came_out))
 
 
 def test_an_encode_graph_needs_no_state_where_the_first_one_is_zeros() -> None:
-    contract = Contract(graphs=(STATELESS, LSTM.step), sizes={**LSTM.sizes, "height": 4, "regions": 3})
+    contract = Contract(
+        graphs=(STATELESS, LSTM.step), sizes={**LSTM.sizes, "height": 4, "regions": 3}
+    )
     assert contract.graph("encode") == contract.encode == STATELESS
     assert contract.step == LSTM.step
     assert LSTM.encode is None
@@ -127,7 +144,10 @@ def test_an_interface_that_is_not_narrowed_is_the_contract() -> None:
 
 
 def test_a_narrowed_interface_has_sizes_and_dtypes_of_its_own() -> None:
-    narrowing = Narrowing(axes={"batch": 1, "time": 1}, dtypes={"tokens": "int32", "h": "float16", "h_next": "float16"})
+    narrowing = Narrowing(
+        axes={"batch": 1, "time": 1},
+        dtypes={"tokens": "int32", "h": "float16", "h_next": "float16"},
+    )
     found = FileContract(contract=LSTM, narrowing=narrowing).interface()
     assert found.inputs == (
         FileTensor("tokens", "int32", (1, 1)),
@@ -157,7 +177,9 @@ def test_an_axis_has_the_narrowed_size_the_contracts_or_the_callers() -> None:
 
 def test_metadata_round_trip() -> None:
     wrote = FileContract(
-        contract=language_contract("gru", layers=1, hidden=4, vocabulary=9, initial_state="learned"),
+        contract=language_contract(
+            "gru", layers=1, hidden=4, vocabulary=9, initial_state="learned"
+        ),
         narrowing=Narrowing(axes={"batch": 2}, dtypes={"tokens": "int32"}, runtime_state=True),
         decoding=Decoding(start=(3, 1), temperature=0.0, top_k=5, top_p=0.25),
     )
@@ -199,24 +221,44 @@ def test_metadata_that_cannot_be_read_says_why_in_one_line(text: str, says: str)
 
 
 def test_a_foreign_file_has_no_metadata_of_ours() -> None:
-    with pytest.raises(ContractError, match=r"model.onnx has no 'edgernn' entry.*did not export it"):
+    with pytest.raises(
+        ContractError, match=r"model.onnx has no 'edgernn' entry.*did not export it"
+    ):
         FileContract.from_metadata({"author": "someone"}, source="model.onnx")
 
 
 NARROW = FileTensor("tokens", "int64", (1, "time"))
 DIFFERENCES = {
-    "renamed input": (replace(OPEN, inputs=(TOKENS, replace(H, name="h0"), C)), "inputs are ['tokens', 'h0', 'c'], expected"),
-    "inputs swapped": (replace(OPEN, inputs=(TOKENS, C, H)), "inputs are ['tokens', 'c', 'h'], expected ['tokens', 'h', 'c']"),
+    "renamed input": (
+        replace(OPEN, inputs=(TOKENS, replace(H, name="h0"), C)),
+        "inputs are ['tokens', 'h0', 'c'], expected",
+    ),
+    "inputs swapped": (
+        replace(OPEN, inputs=(TOKENS, C, H)),
+        "inputs are ['tokens', 'c', 'h'], expected ['tokens', 'h', 'c']",
+    ),
     "input missing": (replace(OPEN, inputs=(TOKENS, H)), "inputs are ['tokens', 'h'], expected"),
-    "extra input": (replace(OPEN, inputs=(TOKENS, H, C, NARROW)), "inputs are ['tokens', 'h', 'c', 'tokens'], expected"),
-    "renamed output": (replace(OPEN, outputs=(LOGITS, H, C_NEXT)), "outputs are ['logits', 'h', 'c_next'], expected"),
+    "extra input": (
+        replace(OPEN, inputs=(TOKENS, H, C, NARROW)),
+        "inputs are ['tokens', 'h', 'c', 'tokens'], expected",
+    ),
+    "renamed output": (
+        replace(OPEN, outputs=(LOGITS, H, C_NEXT)),
+        "outputs are ['logits', 'h', 'c_next'], expected",
+    ),
     "outputs swapped": (
         replace(OPEN, outputs=(LOGITS, C_NEXT, H_NEXT)),
         "outputs are ['logits', 'c_next', 'h_next'], expected",
     ),
     "kept state": (replace(OPEN, states=(H,)), "states are ['h'], expected []"),
-    "dtype": (replace(OPEN, inputs=(replace(TOKENS, dtype="int32"), H, C)), "tokens is int32, expected int64"),
-    "fixed, not open": (replace(OPEN, inputs=(NARROW, H, C)), "tokens has shape [1, time], expected [batch, time]"),
+    "dtype": (
+        replace(OPEN, inputs=(replace(TOKENS, dtype="int32"), H, C)),
+        "tokens is int32, expected int64",
+    ),
+    "fixed, not open": (
+        replace(OPEN, inputs=(NARROW, H, C)),
+        "tokens has shape [1, time], expected [batch, time]",
+    ),
     "open, not fixed": (
         replace(OPEN, outputs=(LOGITS, replace(H_NEXT, shape=("L", "batch", 8)), C_NEXT)),
         "h_next has shape [L, batch, 8], expected [2, batch, 8]",
@@ -274,7 +316,9 @@ def test_another_contract_in_the_metadata_is_a_problem(other: FileContract) -> N
 def test_metadata_that_is_missing_or_damaged_is_a_problem_beside_the_others() -> None:
     file_contract = FileContract(contract=LSTM)
     narrow = replace(OPEN, inputs=(NARROW, H, C))
-    assert file_problems(FileDescription(OPEN), file_contract) == ["it has no contract in its metadata"]
+    assert file_problems(FileDescription(OPEN), file_contract) == [
+        "it has no contract in its metadata"
+    ]
     assert len(file_problems(FileDescription(narrow), file_contract)) == 2
     shape, damaged = file_problems(FileDescription(narrow, {METADATA_KEY: "{"}), file_contract)
     assert shape.startswith("tokens has shape")
@@ -297,7 +341,9 @@ def test_first_lines() -> None:
         ({"beams": 3}, r"^beams is 3: Extra inputs are not permitted$"),
     ],
 )
-def test_values_that_a_person_gave_are_named_when_they_do_not_fit(values: dict[str, object], says: str) -> None:
+def test_values_that_a_person_gave_are_named_when_they_do_not_fit(
+    values: dict[str, object], says: str
+) -> None:
     with pytest.raises(UsageError, match=says):
         validated(Decoding, **values)
     assert validated(Decoding, top_k=3) == Decoding(top_k=3)

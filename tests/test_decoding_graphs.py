@@ -36,10 +36,17 @@ def test_what_a_text_takes_and_gives() -> None:
         ("uniforms", "float64"),
         ("stop", "int64"),
     ]
-    assert [t.name for t in interface.outputs] == ["tokens", "log_probabilities", "h_next", "c_next"]
+    assert [t.name for t in interface.outputs] == [
+        "tokens",
+        "log_probabilities",
+        "h_next",
+        "c_next",
+    ]
 
 
-@pytest.mark.parametrize(("conditioning", "heard"), [("soft-attention", ["attention"]), ("every-step", [])])
+@pytest.mark.parametrize(
+    ("conditioning", "heard"), [("soft-attention", ["attention"]), ("every-step", [])]
+)
 def test_what_a_caption_takes_and_gives(conditioning: str, heard: list[str]) -> None:
     contract = captioner(conditioning).contract
     interface = caption_interface(contract)
@@ -48,7 +55,13 @@ def test_what_a_caption_takes_and_gives(conditioning: str, heard: list[str]) -> 
         ("beam", "int64", ()),
         ("length", "int64", ()),
     ]
-    assert [t.name for t in interface.outputs] == ["tokens", "score", "log_probability", "finished", *heard]
+    assert [t.name for t in interface.outputs] == [
+        "tokens",
+        "score",
+        "log_probability",
+        "finished",
+        *heard,
+    ]
     assert [t.shape for t in interface.outputs[4:]] == [("written", 4)] * len(heard)
     assert [t.name for t in heard_outputs(contract)] == heard
 
@@ -56,14 +69,20 @@ def test_what_a_caption_takes_and_gives(conditioning: str, heard: list[str]) -> 
 def test_each_kind_of_model_has_its_own() -> None:
     with pytest.raises(ContractError, match="the model has no encode graph; only a generate graph"):
         caption_interface(LANGUAGE)
-    with pytest.raises(ContractError, match=r"the step graph takes \['features', 'feature_keys'\] beside tokens"):
+    with pytest.raises(
+        ContractError, match=r"the step graph takes \['features', 'feature_keys'\] beside tokens"
+    ):
         generate_interface(captioner("soft-attention").contract)
 
 
 def test_a_generation_draws_those_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[float] = []
-    monkeypatch.setattr(Sampler, "pick", lambda self, logits, uniform, suppress: drawn.append(uniform) or 0)
+    monkeypatch.setattr(
+        Sampler, "pick", lambda self, logits, uniform, suppress: drawn.append(uniform) or 0
+    )
     session = FakeSession(FileContract(contract=LANGUAGE))
-    generation = Generation(session, Snapshot(session.initial_state(), np.array([1]), 4), sampler=Sampler(), seed=9)
+    generation = Generation(
+        session, Snapshot(session.initial_state(), np.array([1]), 4), sampler=Sampler(), seed=9
+    )
     list(generation.write(6))
     assert drawn == uniform_numbers(9, 6, position=4).tolist()

@@ -33,7 +33,10 @@ def test_it_verifies_in_every_check() -> None:
     statuses = {f"{a.path} {c.name}": c.status for a in report.artifacts for c in a.checks}
     assert report.passed, statuses
     assert {name.split()[0] for name in statuses} == {"onnx/step.onnx", "onnx/step-int8.onnx"}
-    assert all(statuses[f"onnx/step.onnx {name}"] == "passed" for name in ("contract", "rollout", "text", "greedy", "golden"))
+    assert all(
+        statuses[f"onnx/step.onnx {name}"] == "passed"
+        for name in ("contract", "rollout", "text", "greedy", "golden")
+    )
 
 
 def test_it_writes() -> None:

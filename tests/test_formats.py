@@ -29,14 +29,19 @@ def test_rows_are_found_by_their_name() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="unknown format 'onxx'; expected one of onnx, torchscript"):
+    with pytest.raises(
+        UsageError, match="unknown format 'onxx'; expected one of onnx, torchscript"
+    ):
         by_name("onxx")
 
 
 def test_a_selection_keeps_the_tables_order_and_takes_families() -> None:
     assert select(None) == ROWS
     assert names(select(["torchscript", "onnx"])) == ["onnx", "torchscript"]
-    assert names(select(["coreml"])) == ["coreml", "coreml-mlstate"]  # a row's name that is also its family's
+    assert names(select(["coreml"])) == [
+        "coreml",
+        "coreml-mlstate",
+    ]  # a row's name that is also its family's
     assert names(select(["coreml-mlstate"])) == ["coreml-mlstate"]
     assert names(select(["onnx", "onnx"])) == ["onnx"]
     assert names(select(name for name in ["onnx"])) == ["onnx"]
@@ -44,7 +49,10 @@ def test_a_selection_keeps_the_tables_order_and_takes_families() -> None:
 
 @pytest.mark.parametrize("wanted", [["tflite"], ["onnx", "ONNX"], ["float16"], [""]])
 def test_an_unknown_selection_lists_names_and_families(wanted: list[str]) -> None:
-    with pytest.raises(UsageError, match=r"unknown format '\w*'; expected one of coreml, coreml-mlstate, onnx, torchscript"):
+    with pytest.raises(
+        UsageError,
+        match=r"unknown format '\w*'; expected one of coreml, coreml-mlstate, onnx, torchscript",
+    ):
         select(wanted)
 
 
@@ -56,7 +64,11 @@ def test_an_empty_selection_is_refused() -> None:
 def test_the_default_precision_goes_unnamed_in_a_path() -> None:
     row = by_name("coreml")
     paths = [row.path(precision) for precision in row.precisions]
-    assert paths[:3] == ["coreml/step.mlpackage", "coreml/step-float32.mlpackage", "coreml/step-int8.mlpackage"]
+    assert paths[:3] == [
+        "coreml/step.mlpackage",
+        "coreml/step-float32.mlpackage",
+        "coreml/step-int8.mlpackage",
+    ]
     assert by_name("coreml-mlstate").path("float16") == "coreml/step_mlstate.mlpackage"
 
 
@@ -76,7 +88,12 @@ def test_a_familys_first_row_writes_every_graph() -> None:
 
 
 def test_no_two_artifacts_share_a_path() -> None:
-    paths = [row.path(precision, graph) for row in ROWS for precision in row.precisions for graph in row.graphs]
+    paths = [
+        row.path(precision, graph)
+        for row in ROWS
+        for precision in row.precisions
+        for graph in row.graphs
+    ]
     assert len(set(paths)) == len(paths)
 
 
@@ -89,13 +106,19 @@ def test_every_row_names_an_exporter_and_a_session(row: formats.Format) -> None:
 
 
 def test_the_reference_is_a_session_and_no_format_to_export_to() -> None:
-    assert issubclass(resolve(REFERENCE.session, needed_for="this test", extra=REFERENCE.run_extra), Session)
+    assert issubclass(
+        resolve(REFERENCE.session, needed_for="this test", extra=REFERENCE.run_extra), Session
+    )
     assert REFERENCE.exporter is None
     assert REFERENCE.name not in FORMATS
 
 
-@pytest.mark.parametrize(("family", "precision"), sorted({(row.family, p) for row in ROWS for p in row.precisions}))
-def test_every_precision_on_offer_has_a_tolerance_and_its_reason(family: str, precision: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "precision"), sorted({(row.family, p) for row in ROWS for p in row.precisions})
+)
+def test_every_precision_on_offer_has_a_tolerance_and_its_reason(
+    family: str, precision: str
+) -> None:
     row = tolerance(family, precision)
     assert 0 < row.rollout < 1
     assert len(row.reason.split()) > 3
@@ -126,14 +149,18 @@ def test_a_precision_without_a_tolerance_is_not_judged_by_another_ones() -> None
 
 
 @pytest.mark.parametrize("extra", ["export", None], ids=["an extra", "the base install"])
-@pytest.mark.parametrize("imported", ["package_that_is_not_there", "package_that_is_not_there.part"])
+@pytest.mark.parametrize(
+    "imported", ["package_that_is_not_there", "package_that_is_not_there.part"]
+)
 def test_a_package_that_is_not_installed_is_named_with_its_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: str | None, imported: str
 ) -> None:
     (tmp_path / "needs_something.py").write_text(f"import {imported}\n\n\nclass Runs: ...\n")
     monkeypatch.syspath_prepend(tmp_path)
     advice = re.escape(install_command(extra))
-    with pytest.raises(UnavailableError, match=rf"running x needs .*'package_that_is_not_there.*; run: {advice}$"):
+    with pytest.raises(
+        UnavailableError, match=rf"running x needs .*'package_that_is_not_there.*; run: {advice}$"
+    ):
         resolve("needs_something:Runs", needed_for="running x", extra=extra)
 
 
@@ -155,6 +182,8 @@ def test_what_has_no_wheel_for_a_python_is_left_out_unless_it_is_asked_for(
     assert f"coreml is left out: {why}" in told
     monkeypatch.setitem(sys.modules, "coremltools", None)
     monkeypatch.delitem(sys.modules, "edgernn.export.to_coreml", raising=False)
-    with pytest.raises(UnavailableError, match=r"exporting coreml cannot be done here: coremltools has no wheel") as caught:
+    with pytest.raises(
+        UnavailableError, match=r"exporting coreml cannot be done here: coremltools has no wheel"
+    ) as caught:
         export_bundle(checkpoint_folder, tmp_path / "c", to="coreml", steps=4)
     assert "Python 3.13 or older" in str(caught.value)

@@ -87,19 +87,31 @@ def tarred(path: Path) -> None:
 
 KINDS: dict[str, tuple[Make, str]] = {
     "state.pt": (lambda path: torch.save(Net().state_dict(), path), "state-dict"),
-    "training.ckpt": (lambda path: torch.save({"epoch": 3, "model": Net().state_dict(), "args": {"a": 1}}, path), "state-dict"),
+    "training.ckpt": (
+        lambda path: torch.save({"epoch": 3, "model": Net().state_dict(), "args": {"a": 1}}, path),
+        "state-dict",
+    ),
     "module.pth": (lambda path: torch.save(Net(), path), "pickled-module"),
     "older state.pt": (older_torch(Net().state_dict()), "pickle"),
     "older module.pt": (older_torch(Net()), "pickled-module"),
     "script.pt": (scripted, "torchscript"),
     "values.pkl": (lambda path: path.write_bytes(pickle.dumps({"words": ["a", "b"]})), "pickle"),
-    "armed.pkl": (lambda path: path.write_bytes(pickle.dumps(Armed(path.with_name("trace")))), "pickled-module"),
+    "armed.pkl": (
+        lambda path: path.write_bytes(pickle.dumps(Armed(path.with_name("trace")))),
+        "pickled-module",
+    ),
     "armed.pt": (lambda path: torch.save(Armed(path.with_name("trace")), path), "pickled-module"),
     "foreign.onnx": (foreign_onnx, "onnx"),
-    "t.safetensors": (lambda path: safetensors.numpy.save_file({"a": np.zeros((2, 3), np.float32)}, path), "safetensors"),
+    "t.safetensors": (
+        lambda path: safetensors.numpy.save_file({"a": np.zeros((2, 3), np.float32)}, path),
+        "safetensors",
+    ),
     "a.npz": (lambda path: np.savez(path, a=np.zeros((2, 3)), b=np.ones(4, np.int8)), "npz"),
     "a.npy": (lambda path: np.save(path, np.zeros((2, 3), np.float16)), "npy"),
-    "k.keras": (zip_of(config_dot_json=b"{}", model_dot_weights_dot_h5=b"", metadata_dot_json=b"{}"), "keras"),
+    "k.keras": (
+        zip_of(config_dot_json=b"{}", model_dot_weights_dot_h5=b"", metadata_dot_json=b"{}"),
+        "keras",
+    ),
     "k.h5": (bytes_of(b"\x89HDF\r\n\x1a\n" + bytes(100)), "hdf5"),
     "m.gguf": (bytes_of(b"GGUF\x03\0\0\0" + bytes(100)), "gguf"),
     "m.tflite": (bytes_of(b"\x1c\0\0\0TFL3" + bytes(100)), "tflite"),
@@ -118,7 +130,10 @@ KINDS: dict[str, tuple[Make, str]] = {
     "other": (folder_of("main.rs"), "folder"),
     "web app": (folder_of("manifest.json", content=b'{"name": "a web app"}'), "folder"),
     "empty.onnx": (bytes_of(b""), "empty"),
-    "lfs.onnx": (bytes_of(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"), "lfs-pointer"),
+    "lfs.onnx": (
+        bytes_of(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"),
+        "lfs-pointer",
+    ),
     "page.onnx": (bytes_of(b"\n<!DOCTYPE html><html><body>Sign in</body></html>"), "web-page"),
     "pages.zip": (zip_of(a_dot_html=b"<html>"), "zip"),
     "a.tar": (tarred, "tar"),
@@ -152,7 +167,15 @@ def test_each_kind_is_named_and_no_reader_takes_it(made: tuple[Path, str]) -> No
         message = str(caught.value)
         assert "\n" not in message
         assert message.count(str(path)) >= 1
-        if key not in {"unknown", "zip", "torchscript", "onnx", "folder", "hub-folder", "unsaved-run"}:
+        if key not in {
+            "unknown",
+            "zip",
+            "torchscript",
+            "onnx",
+            "folder",
+            "hub-folder",
+            "unsaved-run",
+        }:
             assert identify(path).name in message
     assert not path.with_name("trace").exists()
     assert not path.with_name("out").exists()
@@ -177,10 +200,15 @@ def test_what_edgernn_writes(checkpoint_folder: Path, bundle_folder: Path, tmp_p
     }
     assert {path: identify(path).key for path in written} == written
     assert Bundle.open(tmp_path / "packed.zip").manifest == Bundle.open(bundle_folder).manifest
-    assert open_session(tmp_path / "packed.zip").contract == Bundle.open(bundle_folder).manifest.contract
+    assert (
+        open_session(tmp_path / "packed.zip").contract
+        == Bundle.open(bundle_folder).manifest.contract
+    )
 
 
-def test_a_file_that_may_not_be_read_is_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_read_is_a_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -192,14 +220,23 @@ def test_a_file_that_may_not_be_read_is_a_kind(tmp_path: Path, monkeypatch: pyte
     )
 
 
-def test_a_run_given_for_a_bundle_and_a_bundle_given_for_a_run(checkpoint_folder: Path, bundle_folder: Path) -> None:
-    with pytest.raises(BundleError, match=r"not a bundle but a run of edgernn train; export it with: edgernn export .* --out"):
+def test_a_run_given_for_a_bundle_and_a_bundle_given_for_a_run(
+    checkpoint_folder: Path, bundle_folder: Path
+) -> None:
+    with pytest.raises(
+        BundleError,
+        match=r"not a bundle but a run of edgernn train; export it with: edgernn export .* --out",
+    ):
         verify_bundle(checkpoint_folder)
-    with pytest.raises(CheckpointError, match="it is a bundle, exported already; verify it with: edgernn verify"):
+    with pytest.raises(
+        CheckpointError, match="it is a bundle, exported already; verify it with: edgernn verify"
+    ):
         export_bundle(bundle_folder, bundle_folder.with_name("again"))
 
 
-@pytest.mark.parametrize("name", ["it's [a] corpus; $HOME", "two words.txt", "-o.png", "a (1).onnx"])
+@pytest.mark.parametrize(
+    "name", ["it's [a] corpus; $HOME", "two words.txt", "-o.png", "a (1).onnx"]
+)
 def test_commands_in_advice_work_as_they_stand(name: str) -> None:
     for kind in (kind for _, kind in (*_FOLDERS, *_FILES) if "{path}" in kind.advice):
         words = shlex.split(kind.advise(Path(name)).replace(";", " "))
@@ -207,7 +244,9 @@ def test_commands_in_advice_work_as_they_stand(name: str) -> None:
 
 
 def test_what_is_no_plain_file_is_no_bundle() -> None:
-    with pytest.raises(BundleError, match="/dev/null is no plain file, expected a bundle; give a file or a folder"):
+    with pytest.raises(
+        BundleError, match="/dev/null is no plain file, expected a bundle; give a file or a folder"
+    ):
         Bundle.open("/dev/null")
 
 

@@ -17,7 +17,16 @@ LAYERS = (
     ("owner", "storage", "installed", "wanted"),
     ("tensor_files", "foreign_files"),
     ("identify", "array_files"),
-    ("contract_rules", "interface", "stored_weights", "formats", "random_numbers", "nats", "tolerances", "plots"),
+    (
+        "contract_rules",
+        "interface",
+        "stored_weights",
+        "formats",
+        "random_numbers",
+        "nats",
+        "tolerances",
+        "plots",
+    ),
     ("contract",),
     ("model_contracts", "decoding_graphs", "held_out"),
     ("manifest",),
@@ -42,13 +51,19 @@ THROUGH_THE_TABLE = {
     "sessions/coreml.py",
 }
 THROUGH_THE_TABLE |= {"parity/structure_torchscript.py", "parity/torchscript_rules.py"}
-THROUGH_THE_TABLE |= {path.relative_to(ROOT / "edgernn").as_posix() for path in (ROOT / "edgernn" / "parity").glob("mil*.py")}
+THROUGH_THE_TABLE |= {
+    path.relative_to(ROOT / "edgernn").as_posix()
+    for path in (ROOT / "edgernn" / "parity").glob("mil*.py")
+}
 LIGHT = {part for layer in LAYERS[:14] for part in layer}
 ORDER = {part: index for index, layer in enumerate(LAYERS) for part in layer}
 
 
 def _modules() -> list[tuple[str, Path]]:
-    package = [(path.relative_to(ROOT / "edgernn").as_posix(), path) for path in (ROOT / "edgernn").rglob("*.py")]
+    package = [
+        (path.relative_to(ROOT / "edgernn").as_posix(), path)
+        for path in (ROOT / "edgernn").rglob("*.py")
+    ]
     return package + [(f"export/{path.name}", path) for path in (ROOT / "export").glob("*.py")]
 
 
@@ -73,7 +88,9 @@ def _part(name: str) -> str:
     return name.split("/", maxsplit=1)[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize(("name", "path"), _modules(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "path"), _modules(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_imports_go_downwards(name: str, path: Path) -> None:
     part = _part(name)
     if part in {"__init__", "__main__"}:
@@ -82,14 +99,18 @@ def test_imports_go_downwards(name: str, path: Path) -> None:
     for imported in _imports(path):
         top, *rest = imported.split(".")
         if top == "edgernn" and rest and rest[0] in ORDER and name not in THROUGH_THE_TABLE:
-            assert ORDER[rest[0]] <= ORDER[part], f"{name} imports {imported}, which stands above it"
+            assert ORDER[rest[0]] <= ORDER[part], (
+                f"{name} imports {imported}, which stands above it"
+            )
         if part in LIGHT and name not in THROUGH_THE_TABLE:
             assert top not in HEAVY, f"{name} is of the light half and imports {top}"
 
 
 def _loaded_after(code: str) -> set[str]:
     script = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     return {name.split(".")[0] for name in done.stdout.split()}
 
 

@@ -17,7 +17,16 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks, and kill
 
 def test_a_few_kills_and_no_dead_end() -> None:
     """In a process of its own: one that has threads must not fork."""
-    command = [sys.executable, str(BENCHMARKS / "kills.py"), "--kills", "10", "--seed", "1", "--only", "text,pack"]
+    command = [
+        sys.executable,
+        str(BENCHMARKS / "kills.py"),
+        "--kills",
+        "10",
+        "--seed",
+        "1",
+        "--only",
+        "text,pack",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("5 kills, 0 dead ends")

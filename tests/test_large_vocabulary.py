@@ -11,7 +11,10 @@ import pytest
 
 pytest.importorskip("coremltools")  # it exports
 _WORDS = 20_000
-_POSITIONS = {"text": 1_000, "captions": 600}  # a float64 table of both takes 100 MB and more, and comparing takes several
+_POSITIONS = {
+    "text": 1_000,
+    "captions": 600,
+}  # a float64 table of both takes 100 MB and more, and comparing takes several
 _MOST_MB = 400  # more than after importing everything; with tables it was 880 and 700
 _SCRIPT = r"""
 import json, resource, sys, tempfile
@@ -60,7 +63,9 @@ print(json.dumps({"before": before, "exported": exported, "verified": peak_mb(),
 @pytest.mark.parametrize("kind", ["text", "captions"])
 def test_memory_does_not_grow_with_positions_times_words(kind: str) -> None:
     command = [sys.executable, "-c", _SCRIPT, kind, str(_WORDS), str(_POSITIONS[kind])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
     assert found["verified"] - found["before"] < _MOST_MB, found

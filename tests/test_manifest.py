@@ -30,7 +30,9 @@ from edgernn.manifest import (
 from edgernn.model_contracts import language_contract
 from edgernn.stored_weights import StoredWeight
 
-LOSS = LossRecord(tokens=90, reference_perplexity=4.0, perplexity=4.1, mean_kl=0.01, top1=0.9, allowed=0.03)
+LOSS = LossRecord(
+    tokens=90, reference_perplexity=4.0, perplexity=4.1, mean_kl=0.01, top1=0.9, allowed=0.03
+)
 WEIGHTS = (
     StoredWeight("layers.0.joined", (8, 4), "int4", 128, 32, 32, recurrent=True, block_size=16),
     StoredWeight("biases and constants", (), "float32", 8, 8, 8),
@@ -71,7 +73,9 @@ FULL = Manifest(
     evaluation="evaluation/held_out.safetensors",
     sampler="sampler.json",
     files={name: FileDigest(bytes=1, sha256="a" * 64) for name in FILES},
-    provenance=Provenance(edgernn="0.1.0", created="now", parameters=9, model={"cell": "lstm"}, training={"loss": 1.5}),
+    provenance=Provenance(
+        edgernn="0.1.0", created="now", parameters=9, model={"cell": "lstm"}, training={"loss": 1.5}
+    ),
 )
 LEAN = FULL.model_copy(
     update={
@@ -83,7 +87,15 @@ LEAN = FULL.model_copy(
         "artifacts": (),
     }
 )
-PATHS = ("artifacts.0.path", "tokenizer.path", "golden", "initial_state", "reference", "evaluation", "sampler")
+PATHS = (
+    "artifacts.0.path",
+    "tokenizer.path",
+    "golden",
+    "initial_state",
+    "reference",
+    "evaluation",
+    "sampler",
+)
 
 _PYDANTIC = tuple(int(part) for part in pydantic.VERSION.split(".")[:2])
 
@@ -120,7 +132,9 @@ def test_a_bundle_without_a_golden_run_round_trips() -> None:
 
 
 def test_training_notes_round_trip_as_they_are() -> None:
-    provenance = FULL.provenance.model_copy(update={"training": {"best": None, "losses": [1, 2.5], "text": "\u00e9"}})
+    provenance = FULL.provenance.model_copy(
+        update={"training": {"best": None, "losses": [1, 2.5], "text": "\u00e9"}}
+    )
     manifest = FULL.model_copy(update={"provenance": provenance})
     assert parse_manifest(manifest.to_json(), source="x") == manifest
 
@@ -152,7 +166,9 @@ def test_an_artifact_has_its_own_file_contract() -> None:
     assert file_contract.narrowing == FULL.artifacts[0].narrowing
 
 
-@pytest.mark.parametrize("text", ["", "{", "not json", FULL.to_json()[:-20]], ids=["empty", "open", "text", "cut"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "not json", FULL.to_json()[:-20]], ids=["empty", "open", "text", "cut"]
+)
 def test_what_is_no_json_is_damaged(text: str) -> None:
     assert "is damaged" in refusal(text)
 
@@ -165,7 +181,10 @@ def test_json_that_is_nested_too_deeply_is_damaged() -> None:
 def test_another_schema_version_is_named(version: object) -> None:
     raw = content()
     raw["schema_version"] = version
-    assert f"has schema version {version!r}; this edgernn reads version 1. Export the bundle again" in refusal(json.dumps(raw))
+    assert (
+        f"has schema version {version!r}; this edgernn reads version 1. Export the bundle again"
+        in refusal(json.dumps(raw))
+    )
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "null", "{}"])
@@ -173,7 +192,9 @@ def test_no_schema_version_is_another_version(text: str) -> None:
     assert "has schema version None" in refusal(text)
 
 
-@pytest.mark.parametrize("field", ["contract", "decoding", "artifacts", "tokenizer", "files", "provenance"])
+@pytest.mark.parametrize(
+    "field", ["contract", "decoding", "artifacts", "tokenizer", "files", "provenance"]
+)
 def test_a_missing_field_is_named(field: str) -> None:
     raw = content()
     del raw[field]
@@ -226,43 +247,127 @@ def edited(place: str, value: object) -> dict[str, Any]:
 
 TWICE = [FULL.artifacts[0].model_dump(mode="json")] * 2
 PARTS_THAT_DO_NOT_FIT = {
-    "sizes without hidden": (without("contract.sizes.hidden"), "sizes has no hidden, which h needs"),
-    "a size of 1e26": (edited("contract.sizes.hidden", 1e26), "contract.sizes.hidden: Input should be a valid integer"),
-    "a size in quotes": (edited("contract.sizes.hidden", "2"), "contract.sizes.hidden: Input should be a valid integer"),
-    "a size that is true": (edited("contract.sizes.layers", True), "contract.sizes.layers: Input should be a valid integer"),
-    "a size beyond 31 bits": (edited("contract.sizes.hidden", 1 << 31), "contract.sizes.hidden: Input should be less than"),
-    "sizes that ask for gigabytes": (edited("contract.sizes.hidden", 1 << 30), "expected 67,108,864 or fewer"),
+    "sizes without hidden": (
+        without("contract.sizes.hidden"),
+        "sizes has no hidden, which h needs",
+    ),
+    "a size of 1e26": (
+        edited("contract.sizes.hidden", 1e26),
+        "contract.sizes.hidden: Input should be a valid integer",
+    ),
+    "a size in quotes": (
+        edited("contract.sizes.hidden", "2"),
+        "contract.sizes.hidden: Input should be a valid integer",
+    ),
+    "a size that is true": (
+        edited("contract.sizes.layers", True),
+        "contract.sizes.layers: Input should be a valid integer",
+    ),
+    "a size beyond 31 bits": (
+        edited("contract.sizes.hidden", 1 << 31),
+        "contract.sizes.hidden: Input should be less than",
+    ),
+    "sizes that ask for gigabytes": (
+        edited("contract.sizes.hidden", 1 << 30),
+        "expected 67,108,864 or fewer",
+    ),
     "an output removed": (without("contract.graphs.0.outputs.0"), "step takes or gives nothing"),
     "a state output removed": (without("contract.graphs.0.outputs.1"), "every state must come in"),
     "an input removed": (without("contract.graphs.0.inputs.0"), "step takes or gives nothing"),
-    "an input of another name": (edited("contract.graphs.0.inputs.0.name", "words"), r"takes \['words'\], expected tokens"),
-    "logits of whole numbers": (edited("contract.graphs.0.outputs.0.dtype", "int64"), "expected logits"),
-    "two graphs of a name": (edited("contract.graphs", content()["contract"]["graphs"] * 2), r"graphs are \['step', 'step'\]"),
+    "an input of another name": (
+        edited("contract.graphs.0.inputs.0.name", "words"),
+        r"takes \['words'\], expected tokens",
+    ),
+    "logits of whole numbers": (
+        edited("contract.graphs.0.outputs.0.dtype", "int64"),
+        "expected logits",
+    ),
+    "two graphs of a name": (
+        edited("contract.graphs", content()["contract"]["graphs"] * 2),
+        r"graphs are \['step', 'step'\]",
+    ),
     "no graph": (edited("contract.graphs", []), r"graphs are \[\]"),
-    "a start of 1e26": (edited("decoding.start", [1e26]), "decoding.start.0: Input should be a valid integer"),
-    "a start beyond the vocabulary": (edited("decoding.start", [3]), "decoding.start has the id 3, the vocabulary has 3 ids"),
+    "a start of 1e26": (
+        edited("decoding.start", [1e26]),
+        "decoding.start.0: Input should be a valid integer",
+    ),
+    "a start beyond the vocabulary": (
+        edited("decoding.start", [3]),
+        "decoding.start has the id 3, the vocabulary has 3 ids",
+    ),
     "a stop beyond the vocabulary": (edited("decoding.stop", [4]), "decoding.stop has the id 4"),
     "every token suppressed": (edited("decoding.suppress", [0, 1, 2]), "leaves no token"),
-    "an infinite temperature": (edited("decoding.temperature", 1e300 * 1e300), "Infinity, which is no JSON"),
-    "another vocabulary": (edited("tokenizer.vocabulary_size", 4), "the contract's vocabulary has 3"),
-    "an id of the tokenizer beyond it": (edited("tokenizer.ids", [3]), "the contract's vocabulary has 3"),
-    "another family": (edited("family", "captioner"), "the family is captioner, the contract has no encode graph"),
-    "no first state": (without("initial_state"), "the first state is learned, but initial_state is None"),
-    "a graph that is not there": (edited("artifacts.0.graph", "caption"), "computes caption, which this contract has not"),
-    "an axis narrowed to another size": (edited("artifacts.0.narrowing.axes", {"hidden": 9}), "narrows hidden to 9"),
-    "a tensor that is not there": (edited("artifacts.0.narrowing.dtypes", {"x": "int32"}), "the dtype of x"),
+    "an infinite temperature": (
+        edited("decoding.temperature", 1e300 * 1e300),
+        "Infinity, which is no JSON",
+    ),
+    "another vocabulary": (
+        edited("tokenizer.vocabulary_size", 4),
+        "the contract's vocabulary has 3",
+    ),
+    "an id of the tokenizer beyond it": (
+        edited("tokenizer.ids", [3]),
+        "the contract's vocabulary has 3",
+    ),
+    "another family": (
+        edited("family", "captioner"),
+        "the family is captioner, the contract has no encode graph",
+    ),
+    "no first state": (
+        without("initial_state"),
+        "the first state is learned, but initial_state is None",
+    ),
+    "a graph that is not there": (
+        edited("artifacts.0.graph", "caption"),
+        "computes caption, which this contract has not",
+    ),
+    "an axis narrowed to another size": (
+        edited("artifacts.0.narrowing.axes", {"hidden": 9}),
+        "narrows hidden to 9",
+    ),
+    "a tensor that is not there": (
+        edited("artifacts.0.narrowing.dtypes", {"x": "int32"}),
+        "the dtype of x",
+    ),
     "an artifact twice": (edited("artifacts", TWICE), r"'onnx/step\.onnx' stands twice"),
-    "an artifact among the files": (moved("sampler.json", "onnx/step.onnx"), "files does not list sampler"),
-    "names that differ in case": (edited("artifacts.0.path", "Golden.safetensors"), "are one file on some disks"),
-    "a file below an artifact": (edited("artifacts.0.path", "reference"), r"lies in 'reference'|are one file"),
-    "an unlisted tokenizer": (moved("tokenizer.json", "other.json"), r"files does not list tokenizer \(tokenizer.json\)"),
+    "an artifact among the files": (
+        moved("sampler.json", "onnx/step.onnx"),
+        "files does not list sampler",
+    ),
+    "names that differ in case": (
+        edited("artifacts.0.path", "Golden.safetensors"),
+        "are one file on some disks",
+    ),
+    "a file below an artifact": (
+        edited("artifacts.0.path", "reference"),
+        r"lies in 'reference'|are one file",
+    ),
+    "an unlisted tokenizer": (
+        moved("tokenizer.json", "other.json"),
+        r"files does not list tokenizer \(tokenizer.json\)",
+    ),
     "an unlisted golden run": (edited("golden", "other.safetensors"), "files does not list golden"),
-    "an unlisted first state": (edited("initial_state", "other"), "files does not list initial_state"),
-    "an unlisted held-out sample": (edited("evaluation", "other"), "files does not list evaluation"),
+    "an unlisted first state": (
+        edited("initial_state", "other"),
+        "files does not list initial_state",
+    ),
+    "an unlisted held-out sample": (
+        edited("evaluation", "other"),
+        "files does not list evaluation",
+    ),
     "an unlisted sampler": (edited("sampler", "other"), "files does not list sampler"),
-    "an unlisted reference": (edited("reference", "other"), r"files does not list reference config\.json"),
-    "the manifest as a file": (moved("sampler.json", "manifest.json"), "files does not list sampler"),
-    "a version that is none": (edited("artifacts.0.requires", {"onnxruntime": "new"}), "requires.onnxruntime: String"),
+    "an unlisted reference": (
+        edited("reference", "other"),
+        r"files does not list reference config\.json",
+    ),
+    "the manifest as a file": (
+        moved("sampler.json", "manifest.json"),
+        "files does not list sampler",
+    ),
+    "a version that is none": (
+        edited("artifacts.0.requires", {"onnxruntime": "new"}),
+        "requires.onnxruntime: String",
+    ),
     "half a surrogate pair": (edited("provenance.created", "\ud800"), "half of a surrogate pair"),
 }
 
@@ -279,7 +384,20 @@ def test_a_key_that_stands_twice_is_named() -> None:
     assert "is damaged (the key 'top_k' stands twice in one object)" in refusal(text)
 
 
-OUTSIDE = ["../x", "/etc/x", "a/../../b", "a/..", "..", ".", "", "C:\\x", "C:/x", "a\\..\\b", "\\\\host\\share", "//host/share"]
+OUTSIDE = [
+    "../x",
+    "/etc/x",
+    "a/../../b",
+    "a/..",
+    "..",
+    ".",
+    "",
+    "C:\\x",
+    "C:/x",
+    "a\\..\\b",
+    "\\\\host\\share",
+    "//host/share",
+]
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
@@ -295,7 +413,9 @@ def test_a_path_that_leaves_the_bundle_is_refused_wherever_it_stands(path: str) 
     assert "does not stay inside the bundle" in refusal(json.dumps(raw))
 
 
-@pytest.mark.parametrize("path", ["a\nb", "a\0b", "\x1b[2Jx", "\ud800"], ids=["line end", "nul", "escape", "surrogate"])
+@pytest.mark.parametrize(
+    "path", ["a\nb", "a\0b", "\x1b[2Jx", "\ud800"], ids=["line end", "nul", "escape", "surrogate"]
+)
 def test_a_path_that_would_garble_a_message_is_refused(path: str) -> None:
     raw = content()
     put(raw, "golden", path)
@@ -326,7 +446,9 @@ def test_paths_below_folders_are_welcome() -> None:
     assert parse_manifest(json.dumps(raw), source="x").golden == "a/b.c/d-e_f.safetensors"
 
 
-@pytest.mark.skipif(_PYDANTIC < (2, 12), reason="older pydantic writes the same schema in other words")
+@pytest.mark.skipif(
+    _PYDANTIC < (2, 12), reason="older pydantic writes the same schema in other words"
+)
 def test_the_shipped_schema_is_that_of_the_code() -> None:
     shipped = Path(edgernn.__file__).parent / "manifest.schema.json"
     assert shipped.read_text(encoding="utf-8") == json_schema(), (
@@ -337,5 +459,7 @@ def test_the_shipped_schema_is_that_of_the_code() -> None:
 def test_the_schema_names_what_a_reader_needs() -> None:
     schema = json.loads(json_schema())
     assert schema["additionalProperties"] is False
-    assert {"contract", "decoding", "artifacts", "tokenizer", "files", "provenance"} <= set(schema["required"])
+    assert {"contract", "decoding", "artifacts", "tokenizer", "files", "provenance"} <= set(
+        schema["required"]
+    )
     assert set(content()) == set(schema["properties"])

@@ -51,5 +51,9 @@ def test_the_rounding_of_logits_counts_only_beyond_any_fair_guess() -> None:
 def test_numbers_are_short_at_any_size() -> None:
     assert perplexity_text(math.log(8)) == "8.0000"
     assert perplexity_text(5000.125) == "e^5000.12"
-    assert (rise_text(0.0123), rise_text(-0.5, digits=0), rise_text(0.0123, sign="")) == ("+1.23%", "-50%", "1.23%")
+    assert (rise_text(0.0123), rise_text(-0.5, digits=0), rise_text(0.0123, sign="")) == (
+        "+1.23%",
+        "-50%",
+        "1.23%",
+    )
     assert rise_text(relative_rise(1, 5000)) == "+2e+308 times"

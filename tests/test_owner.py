@@ -12,12 +12,16 @@ import pytest
 
 from edgernn import owner
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be asked about on Windows")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="processes cannot be asked about on Windows"
+)
 CHILD = "from edgernn import owner; print(owner.own_mark(), flush=True); input()"
 
 
 def child() -> tuple[subprocess.Popen[str], str]:
-    process = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     return process, process.stdout.readline().strip()
 

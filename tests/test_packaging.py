@@ -23,10 +23,20 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in SOURCES:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            shutil.copytree(
+                source, place / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+            )
         else:
             shutil.copy(source, place / name)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(place / "dist"), str(place)]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        str(place / "dist"),
+        str(place),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return place / "dist"
@@ -67,7 +77,12 @@ def test_the_installed_wheel_has_no_module_named_export(built: Path, tmp_path: P
     )
     code = f"import sys\nsys.path.insert(0, sys.argv[1])\n{code}"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(place)], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+        [sys.executable, "-c", code, str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
 
@@ -78,13 +93,19 @@ def test_the_installed_wheel_prints_the_tested_versions(built: Path, tmp_path: P
     zipfile.ZipFile(wheel).extractall(place)
     code = "import sys\nsys.path.insert(0, sys.argv.pop(1))\nfrom edgernn.cli.app import main\nmain()\n"
     command = [sys.executable, "-c", code, str(place), "doctor", "--constraints"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (ROOT / "constraints.txt").read_text()
 
 
 def test_constraints_pin_one_set_without_hosts_or_paths() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     assert "torch==2.13.0" in lines
     for line in lines:
         assert "==" in line

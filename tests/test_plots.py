@@ -18,16 +18,25 @@ from edgernn.installed import install_command
 
 GREY = 180
 SHORT = ("a", "red", "dot", "above", "two", "blue", "squares")
-LONG = ("internationalization", "counterrevolutionary", "incomprehensibilities", "uncharacteristically")
+LONG = (
+    "internationalization",
+    "counterrevolutionary",
+    "incomprehensibilities",
+    "uncharacteristically",
+)
 
 
 @pytest.fixture
 def draw(tmp_path: Path) -> Callable[..., np.ndarray]:
     """Draw the map of a grey picture and return it, uint8 ``[H, W, 3]``."""
 
-    def make(words: list[str], *, size: tuple[int, int] = (64, 64), attention: np.ndarray | None = None) -> np.ndarray:
+    def make(
+        words: list[str], *, size: tuple[int, int] = (64, 64), attention: np.ndarray | None = None
+    ) -> np.ndarray:
         looked = np.full((len(words), 16), 1 / 16) if attention is None else attention
-        plots.attention_map(np.full((*size, 3), GREY, np.uint8), words, looked, tmp_path / "map.png")
+        plots.attention_map(
+            np.full((*size, 3), GREY, np.uint8), words, looked, tmp_path / "map.png"
+        )
         with Image.open(tmp_path / "map.png") as drawn:
             assert drawn.format == "PNG"
             return np.array(drawn.convert("RGB"))
@@ -46,11 +55,17 @@ def panels(drawn: np.ndarray) -> list[np.ndarray]:
     dark = drawn.max(2) < 200
     left, right = runs(dark.mean(0) > 0.3)[0]
     rows = [run for run in runs(dark[:, left + 2 : right - 2].all(1)) if run[1] - run[0] > 10]
-    return [drawn[top:end, start:stop] for top, end in rows for start, stop in runs(dark[top + 2 : end - 2].all(0))]
+    return [
+        drawn[top:end, start:stop]
+        for top, end in rows
+        for start, stop in runs(dark[top + 2 : end - 2].all(0))
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 6, 14])
-def test_a_panel_for_the_picture_and_one_for_each_word(count: int, draw: Callable[..., np.ndarray]) -> None:
+def test_a_panel_for_the_picture_and_one_for_each_word(
+    count: int, draw: Callable[..., np.ndarray]
+) -> None:
     found = panels(draw(["word"] * count))
     assert len(found) == count + 1
     for panel in found:  # looking everywhere alike leaves the picture as it is
@@ -60,7 +75,9 @@ def test_a_panel_for_the_picture_and_one_for_each_word(count: int, draw: Callabl
 
 @pytest.mark.parametrize("size", [(64, 64), (30, 120), (120, 40), (500, 300)], ids=str)
 @pytest.mark.parametrize("region", [0, 6, 11, 15])
-def test_it_is_light_where_the_model_looked(region: int, size: tuple[int, int], draw: Callable[..., np.ndarray]) -> None:
+def test_it_is_light_where_the_model_looked(
+    region: int, size: tuple[int, int], draw: Callable[..., np.ndarray]
+) -> None:
     looked = np.full((1, 16), 0.001)
     looked[0, region] = 1
     plain, panel = panels(draw(["dot"], size=size, attention=looked))
@@ -76,7 +93,9 @@ def test_it_is_light_where_the_model_looked(region: int, size: tuple[int, int], 
     assert light[np.ix_([2, -3], [2, -3])].min() < GREY / 2
 
 
-def test_the_region_looked_at_most_is_in_full_light_however_little_it_got(draw: Callable[..., np.ndarray]) -> None:
+def test_the_region_looked_at_most_is_in_full_light_however_little_it_got(
+    draw: Callable[..., np.ndarray],
+) -> None:
     looked = np.full((1, 16), 0.0624)
     looked[0, 5] = 0.064
     _, panel = panels(draw(["dot"], attention=looked))
@@ -91,7 +110,9 @@ def test_words_stand_above_their_panels_and_never_touch(
     drawn = draw(list(words), size=size)
     columns = min(len(words) + 1, 6)
     pitch = drawn.shape[1] / columns
-    first_row = drawn[: np.flatnonzero((drawn[:, int(pitch / 2)] < 200).all(1))[0]]  # above the first panel
+    first_row = drawn[
+        : np.flatnonzero((drawn[:, int(pitch / 2)] < 200).all(1))[0]
+    ]  # above the first panel
     ink = (first_row.max(2) < 200).any(0)
     for column in range(columns):
         inside = ink[round(column * pitch) + 2 : round((column + 1) * pitch) - 2]
@@ -101,7 +122,9 @@ def test_words_stand_above_their_panels_and_never_touch(
 
 
 def test_a_word_is_shown_as_it_is(draw: Callable[..., np.ndarray]) -> None:
-    draw(["$5", "$x^$", "a_b", "\\frac", "<unk>", "犬", "كلب", "😀"])  # no formulas, and no warning of a missing glyph
+    draw(
+        ["$5", "$x^$", "a_b", "\\frac", "<unk>", "犬", "كلب", "😀"]
+    )  # no formulas, and no warning of a missing glyph
 
 
 def test_the_words_and_the_attention_must_be_as_many(draw: Callable[..., np.ndarray]) -> None:
@@ -112,22 +135,34 @@ def test_the_words_and_the_attention_must_be_as_many(draw: Callable[..., np.ndar
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(StorageError, match="could not write"):
-        plots.attention_map(np.zeros((8, 8, 3), np.uint8), [], np.zeros((0, 4)), tmp_path / "folder.png")
+        plots.attention_map(
+            np.zeros((8, 8, 3), np.uint8), [], np.zeros((0, 4)), tmp_path / "folder.png"
+        )
 
 
-def test_a_machine_without_matplotlib_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_machine_without_matplotlib_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     plots.check_available()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     for draw in (plots.check_available, lambda: plots.loss_curve([], tmp_path / "loss.png")):
-        with pytest.raises(UnavailableError, match="drawing needs matplotlib; run: " + re.escape(install_command("images"))):
+        with pytest.raises(
+            UnavailableError,
+            match="drawing needs matplotlib; run: " + re.escape(install_command("images")),
+        ):
             draw()
 
 
 @pytest.mark.parametrize("validated", [True, False])
 def test_the_loss_curve(validated: bool, tmp_path: Path) -> None:
-    rows: list[dict[str, Any]] = [{"kind": "train", "step": step, "train_loss": 3 - step / 50} for step in range(0, 100, 10)]
+    rows: list[dict[str, Any]] = [
+        {"kind": "train", "step": step, "train_loss": 3 - step / 50} for step in range(0, 100, 10)
+    ]
     if validated:
-        rows += [{"kind": "validation", "step": step, "validation_loss": 2.5, "split": "a part"} for step in (50, 100)]
+        rows += [
+            {"kind": "validation", "step": step, "validation_loss": 2.5, "split": "a part"}
+            for step in (50, 100)
+        ]
     plots.loss_curve(rows, tmp_path / "loss.png")
     with Image.open(tmp_path / "loss.png") as drawn:
         pixels = np.array(drawn.convert("RGB")).reshape(-1, 3)
@@ -135,10 +170,18 @@ def test_the_loss_curve(validated: bool, tmp_path: Path) -> None:
         assert (pixels == colour).all(1).any() == there
 
 
-def test_a_run_of_one_evaluation_shows_both_losses_at_whole_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_one_evaluation_shows_both_losses_at_whole_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drawn = []
     monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.append(figure))
-    row = {"kind": "validation", "step": 3, "train_loss": 2.2, "validation_loss": 2.5, "split": "a part"}
+    row = {
+        "kind": "validation",
+        "step": 3,
+        "train_loss": 2.2,
+        "validation_loss": 2.5,
+        "split": "a part",
+    }
     plots.loss_curve([row], tmp_path / "loss.png")
     (axes,) = drawn[0].axes
     assert [list(line.get_ydata()) for line in axes.lines] == [[2.2], [2.5]]
@@ -157,7 +200,11 @@ def test_step_times_over_the_line_of_the_memory(tmp_path: Path) -> None:
         place: np.ndarray = found[found[:, 1] < 0.68 * pixels.shape[1]].mean(0)
         return place
 
-    above, below, small = marker((0x0B, 0x25, 0x45)), marker((0xC1, 0x44, 0x0E)), marker((0x8D, 0xA9, 0xC4))
+    above, below, small = (
+        marker((0x0B, 0x25, 0x45)),
+        marker((0xC1, 0x44, 0x0E)),
+        marker((0x8D, 0xA9, 0xC4)),
+    )
     assert above[1] == pytest.approx(below[1], abs=2)  # files of one size
     assert small[1] < above[1] - 50
     scale = (below[0] - above[0]) / np.log(2 / 0.05)  # rows of a factor e
@@ -176,19 +223,29 @@ def test_many_steps_of_hardly_a_size_are_drawn_too(tmp_path: Path) -> None:
     assert (tmp_path / "steps.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize(("suffix", "begins"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml"), (".PDF", b"%PDF")])
-def test_a_picture_is_of_the_kind_that_its_name_says(suffix: str, begins: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "begins"),
+    [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml"), (".PDF", b"%PDF")],
+)
+def test_a_picture_is_of_the_kind_that_its_name_says(
+    suffix: str, begins: bytes, tmp_path: Path
+) -> None:
     path = tmp_path / f"picture{suffix}"
-    plots.step_times([("a $x^$ _b", 4_000_000, 2.0)], path, bytes_per_ms=1e7, notes=["what is $not$ read"])
+    plots.step_times(
+        [("a $x^$ _b", 4_000_000, 2.0)], path, bytes_per_ms=1e7, notes=["what is $not$ read"]
+    )
     assert path.read_bytes().startswith(begins)
     plots.attention_map(np.zeros((8, 8, 3), np.uint8), [], np.zeros((0, 4)), path)
     assert path.read_bytes().startswith(begins)
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("x.jpg", "ends in '.jpg'"), ("x", "has no suffix"), ("x.pgn", r"did you mean \.png\?")]
+    ("name", "told"),
+    [("x.jpg", "ends in '.jpg'"), ("x", "has no suffix"), ("x.pgn", r"did you mean \.png\?")],
 )
-def test_a_name_of_another_kind_is_refused_before_anything_is_drawn(name: str, told: str, tmp_path: Path) -> None:
+def test_a_name_of_another_kind_is_refused_before_anything_is_drawn(
+    name: str, told: str, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match=r"expected one of \.png, \.pdf, \.svg") as raised:
         plots.check_available(tmp_path / name)
     assert re.search(told, str(raised.value))
@@ -198,11 +255,22 @@ def test_a_name_of_another_kind_is_refused_before_anything_is_drawn(name: str, t
 
 
 @pytest.mark.parametrize("losses", [[4.6, 4.4], [4.6], [9.0, 1.6, 1.5], [3.0, 3.0, float("nan")]])
-def test_no_loss_lies_outside_of_the_curve(losses: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_loss_lies_outside_of_the_curve(
+    losses: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows: list[dict[str, Any]] = [
-        {"kind": "train", "step": step, "train_loss": loss, "unit": "character"} for step, loss in enumerate(losses)
+        {"kind": "train", "step": step, "train_loss": loss, "unit": "character"}
+        for step, loss in enumerate(losses)
     ]
-    rows.append({"kind": "validation", "step": len(losses), "validation_loss": 2.0, "split": "$a", "unit": "character"})
+    rows.append(
+        {
+            "kind": "validation",
+            "step": len(losses),
+            "validation_loss": 2.0,
+            "split": "$a",
+            "unit": "character",
+        }
+    )
     drawn = []
     monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.append(figure))
     plots.loss_curve(rows, tmp_path / "loss.png")

@@ -31,7 +31,15 @@ def run(tmp_path: Path) -> Run:
 
     def call(*arguments: object) -> tuple[int, str]:
         command = [*PYTEST, "-W", "error", "-ra", "--edgernn-steps", "4", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=ALONE, timeout=120)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            env=ALONE,
+            timeout=120,
+        )
         return done.returncode, done.stdout + done.stderr
 
     return call
@@ -41,7 +49,10 @@ def run(tmp_path: Path) -> Run:
 def tiny(bundle_folder: Path, tmp_path: Path) -> Path:
     """A bundle that lists ONNX alone, in the folder where pytest runs; the other artifacts' folders lie there still."""
     folder = Path(shutil.copytree(bundle_folder, tmp_path / "tiny"))
-    edit(folder, artifacts=[entry for entry in content(folder)["artifacts"] if entry["format"] == "onnx"])
+    edit(
+        folder,
+        artifacts=[entry for entry in content(folder)["artifacts"] if entry["format"] == "onnx"],
+    )
     return folder
 
 
@@ -69,7 +80,9 @@ def test_constants_are_those_of_the_package() -> None:
     assert here == (manifest.MANIFEST, bundle.SUFFIX, subject.DEFAULT_STEPS)
 
 
-def test_an_item_for_each_artifact_and_check(bundle_folder: Path, tiny: Path, run: Run, tmp_path: Path) -> None:
+def test_an_item_for_each_artifact_and_check(
+    bundle_folder: Path, tiny: Path, run: Run, tmp_path: Path
+) -> None:
     shutil.copytree(bundle_folder, tmp_path / "nested" / "whole")
     (tmp_path / "test_own.py").write_text("def test_own(): pass\n")
     pack(tiny, tmp_path / "single.edgernn")
@@ -77,18 +90,26 @@ def test_an_item_for_each_artifact_and_check(bundle_folder: Path, tiny: Path, ru
     assert code == 0
     artifacts = [artifact["path"] for artifact in content(bundle_folder)["artifacts"]]
     expected = [f"nested/whole::{path}::{name}" for path in artifacts for name in MADE_OF_STEPS]
-    expected += [f"{place}::onnx/step.onnx::{name}" for place in ("single.edgernn", "tiny") for name in MADE_OF_STEPS]
+    expected += [
+        f"{place}::onnx/step.onnx::{name}"
+        for place in ("single.edgernn", "tiny")
+        for name in MADE_OF_STEPS
+    ]
     assert sorted(collected(output)) == sorted([*expected, "test_own.py::test_own"])
 
 
-def test_a_right_bundle_passes_by_its_path_and_from_inside(light: Path, run: Run, tmp_path: Path) -> None:
+def test_a_right_bundle_passes_by_its_path_and_from_inside(
+    light: Path, run: Run, tmp_path: Path
+) -> None:
     edit(light, golden=None)  # what cannot be run is skipped, with the reason
     pack(light, tmp_path / "single.edgernn")
     code, output = run(light, tmp_path / "single.edgernn", "-k", "contract or golden")
     assert code == 0, output
     assert "2 passed, 2 skipped" in output
     assert "the bundle carries no golden run" in output
-    assert "tiny::onnx/step.onnx::golden" in run("--collect-only", "-q", "--rootdir", light, light)[1]
+    assert (
+        "tiny::onnx/step.onnx::golden" in run("--collect-only", "-q", "--rootdir", light, light)[1]
+    )
 
 
 def test_a_failed_check_is_shown_without_a_traceback(tiny: Path, run: Run) -> None:
@@ -98,7 +119,10 @@ def test_a_failed_check_is_shown_without_a_traceback(tiny: Path, run: Run) -> No
     code, output = run("tiny", "-v", "-k", "contract or rollout")
     assert code == 1
     assert "FAILED tiny::onnx/step.onnx::contract - the contract in its metadata" in output
-    assert re.search(r"_ contract of tiny::onnx/step\.onnx _+\nthe contract in its metadata is another one\n", output)
+    assert re.search(
+        r"_ contract of tiny::onnx/step\.onnx _+\nthe contract in its metadata is another one\n",
+        output,
+    )
     assert "tiny::onnx/step.onnx::rollout PASSED" in output
     assert "pytest_plugin.py" not in output  # no traceback
 
@@ -119,10 +143,18 @@ def test_numbers_stand_below_the_detail(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json has 2 bytes, the manifest says"),
-        (lambda folder: edit(folder, schema_version=99), "manifest.json has schema version 99; this edgernn reads version 1"),
         (
-            lambda folder: (folder / "manifest.json").write_text('{"schema_version": 1, "contract": {'),
+            lambda folder: (folder / "tokenizer.json").write_text("{}"),
+            "tokenizer.json has 2 bytes, the manifest says",
+        ),
+        (
+            lambda folder: edit(folder, schema_version=99),
+            "manifest.json has schema version 99; this edgernn reads version 1",
+        ),
+        (
+            lambda folder: (folder / "manifest.json").write_text(
+                '{"schema_version": 1, "contract": {'
+            ),
             "manifest.json is damaged",
         ),
     ],
@@ -149,7 +181,12 @@ def test_a_damaged_single_file_is_one_failure(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_project_without_bundles_loads_nothing_of_edgernn(run: Run, tmp_path: Path) -> None:
-    for name, text in {"web": '{"name": "a web app"}', "list": "[]", "broken": "{", "schema": '{"schema_version": 1}'}.items():
+    for name, text in {
+        "web": '{"name": "a web app"}',
+        "list": "[]",
+        "broken": "{",
+        "schema": '{"schema_version": 1}',
+    }.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "manifest.json").write_text(text)
     (tmp_path / "web" / "test_own.py").write_text(
@@ -183,5 +220,7 @@ def test_steps_from_option_and_ini(run: Run, tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\nedgernn_steps = 6\n")
     assert "asked for 4 steps" in run("tiny")[1]
     command = [*PYTEST, "tiny"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=ALONE, timeout=120)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path, env=ALONE, timeout=120
+    )
     assert "asked for 6 steps" in done.stdout

@@ -31,8 +31,15 @@ def test_the_numbers_are_the_published_ones() -> None:
     assert uniform_numbers(0, 1).tolist() == [in_unit(FIRST_OF_ZERO)]
 
 
-@given(seed=st.integers(0, SEEDS - 1), position=st.integers(0, 2**70), count=st.integers(0, 30), more=st.integers(0, 30))
-def test_any_number_is_had_without_those_before_it(seed: int, position: int, count: int, more: int) -> None:
+@given(
+    seed=st.integers(0, SEEDS - 1),
+    position=st.integers(0, 2**70),
+    count=st.integers(0, 30),
+    more=st.integers(0, 30),
+)
+def test_any_number_is_had_without_those_before_it(
+    seed: int, position: int, count: int, more: int
+) -> None:
     both = uniform_numbers(seed, count + more, position=position)
     after = uniform_numbers(seed, more, position=position + count)
     assert both.dtype == np.float64
@@ -48,7 +55,9 @@ def test_the_numbers_are_even_and_independent(seed: int) -> None:
     assert abs(np.corrcoef(numbers, uniform_numbers((seed + 1) % SEEDS, 20_000))[0, 1]) < 0.03
 
 
-@pytest.mark.parametrize(("seed", "says"), [(-1, "-1"), (SEEDS, "18446744073709551616"), (1.5, "1.5"), ("7", "'7'")])
+@pytest.mark.parametrize(
+    ("seed", "says"), [(-1, "-1"), (SEEDS, "18446744073709551616"), (1.5, "1.5"), ("7", "'7'")]
+)
 def test_a_seed_out_of_its_range_is_refused(seed: object, says: str) -> None:
     with pytest.raises(UsageError, match=rf"the seed is {says}, expected .*0 to 2\^64 - 1"):
         uniform_numbers(seed, 1)  # type: ignore[arg-type]

@@ -32,24 +32,50 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script.chmod(0o755)
     (place / "benchmarks").symlink_to(ROOT / "benchmarks")
     environment = {**os.environ, "PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
-    commands = [line[2:] for block in _blocks("console") for line in block.splitlines() if line.startswith("$ ")]
+    commands = [
+        line[2:]
+        for block in _blocks("console")
+        for line in block.splitlines()
+        if line.startswith("$ ")
+    ]
     assert len(commands) >= 8
     for command in commands:
         done = subprocess.run(
-            command, shell=True, cwd=place, env=environment, capture_output=True, text=True, check=False, timeout=300
+            command,
+            shell=True,
+            cwd=place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
     return place
 
 
 def test_the_commands_leave_what_they_promise(folder: Path) -> None:
-    for name in ("runs/docs/loss.png", "docs.edgernn", "report.json", "half.state", "scenes.edgernn", "map.png"):
+    for name in (
+        "runs/docs/loss.png",
+        "docs.edgernn",
+        "report.json",
+        "half.state",
+        "scenes.edgernn",
+        "map.png",
+    ):
         assert (folder / name).exists()
 
 
 def test_the_python_runs(folder: Path) -> None:
     code = "\n".join(_blocks("python"))
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -27,7 +27,17 @@ LEFT = [
     ".syncthing.step.onnx.tmp",
     "@eaDir/x",
 ]
-PUT = ["step.onnx", "Data/weights.bin", ".hidden", "thumbs.db.onnx", "nfs0001", "Icon", "notes.icloud", "a.b._c", "directory"]
+PUT = [
+    "step.onnx",
+    "Data/weights.bin",
+    ".hidden",
+    "thumbs.db.onnx",
+    "nfs0001",
+    "Icon",
+    "notes.icloud",
+    "a.b._c",
+    "directory",
+]
 
 
 @pytest.mark.parametrize("name", LEFT, ids=repr)

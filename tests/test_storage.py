@@ -21,7 +21,9 @@ from edgernn.errors import EdgernnError, StorageError
 
 NAMES = st.text("abc", min_size=1, max_size=3)
 TREES = st.dictionaries(
-    st.lists(NAMES, min_size=1, max_size=2).map(lambda parts: "/".join(parts) + ".bin"), st.binary(max_size=8), max_size=4
+    st.lists(NAMES, min_size=1, max_size=2).map(lambda parts: "/".join(parts) + ".bin"),
+    st.binary(max_size=8),
+    max_size=4,
 )
 
 
@@ -78,14 +80,19 @@ def test_a_folder_replaces_a_whole_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, OSError])
-def test_a_failure_leaves_the_old_content_and_nothing_else(tmp_path: Path, kind: str, failure: type[BaseException]) -> None:
+def test_a_failure_leaves_the_old_content_and_nothing_else(
+    tmp_path: Path, kind: str, failure: type[BaseException]
+) -> None:
     target = tmp_path / "target"
     if kind == "file":
         target.write_text("old")
     else:
         plant(target, {"old": b"old"})
     before = names(tmp_path)
-    with pytest.raises(StorageError if failure is OSError else failure), storage.replacing(target) as temporary:
+    with (
+        pytest.raises(StorageError if failure is OSError else failure),
+        storage.replacing(target) as temporary,
+    ):
         if kind == "file":
             temporary.write_text("half")
         else:
@@ -106,14 +113,19 @@ def test_a_body_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_does_not_replace_a_file_nor_a_file_a_folder(tmp_path: Path) -> None:
     plant(tmp_path / "folder", {"old": b"1"})
     (tmp_path / "file").write_text("old")
-    with pytest.raises(StorageError, match=r"could not write .*file"), storage.replacing(tmp_path / "file") as temporary:
+    with (
+        pytest.raises(StorageError, match=r"could not write .*file"),
+        storage.replacing(tmp_path / "file") as temporary,
+    ):
         temporary.mkdir()
     with pytest.raises(StorageError, match=r"could not write .*folder"):
         storage.write_text(tmp_path / "folder", "new")
     assert names(tmp_path) == ["file", "folder", "folder/old"]
 
 
-def test_a_folder_that_cannot_be_renamed_gives_the_old_one_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_renamed_gives_the_old_one_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = plant(tmp_path / "folder", {"old": b"1"})
     rename = Path.rename
 
@@ -123,12 +135,19 @@ def test_a_folder_that_cannot_be_renamed_gives_the_old_one_back(tmp_path: Path, 
         return rename(self, to)
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(StorageError, match="Input/output error"), storage.replacing(target) as temporary:
+    with (
+        pytest.raises(StorageError, match="Input/output error"),
+        storage.replacing(target) as temporary,
+    ):
         plant(temporary, {"new": b"2"})
     assert names(tmp_path) == ["folder", "folder/old"]
 
 
-@pytest.mark.parametrize("target", ["file/x", "file/deep/x", "n" * 300], ids=["in a file", "deep in a file", "a long name"])
+@pytest.mark.parametrize(
+    "target",
+    ["file/x", "file/deep/x", "n" * 300],
+    ids=["in a file", "deep in a file", "a long name"],
+)
 def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path, target: str) -> None:
     (tmp_path / "file").write_text("old")
     with pytest.raises(StorageError, match="could not write"):
@@ -136,7 +155,9 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path, targe
     assert names(tmp_path) == ["file"]
 
 
-def test_a_target_without_a_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_without_a_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(EdgernnError), storage.replacing(Path()) as temporary:
         temporary.mkdir()
@@ -212,7 +233,10 @@ def test_appending_adds_at_the_end_and_makes_the_file(tmp_path: Path) -> None:
 
 
 def test_appending_where_there_is_no_folder_is_a_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="could not append to"), storage.appending(tmp_path / "no" / "log"):
+    with (
+        pytest.raises(StorageError, match="could not append to"),
+        storage.appending(tmp_path / "no" / "log"),
+    ):
         pass
 
 
@@ -234,7 +258,10 @@ def test_the_digest_of_a_file_longer_than_one_block(tmp_path: Path) -> None:
 
 
 def listing_digest(tree: dict[str, bytes]) -> str:
-    lines = [f"{hashlib.sha256(content).hexdigest()}  {inner}\n" for inner, content in sorted(tree.items())]
+    lines = [
+        f"{hashlib.sha256(content).hexdigest()}  {inner}\n"
+        for inner, content in sorted(tree.items())
+    ]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -248,7 +275,9 @@ def test_the_digest_of_a_folder_is_that_of_its_listing(tree: dict[str, bytes]) -
         assert storage.size_bytes(folder) == sum(map(len, tree.values()))
 
 
-def test_the_digest_of_a_folder_sees_a_changed_byte_a_new_name_and_a_new_place(tmp_path: Path) -> None:
+def test_the_digest_of_a_folder_sees_a_changed_byte_a_new_name_and_a_new_place(
+    tmp_path: Path,
+) -> None:
     trees = [
         {"a": b"one", "b/c": b"two"},
         {"a": b"onf", "b/c": b"two"},
@@ -257,11 +286,18 @@ def test_the_digest_of_a_folder_sees_a_changed_byte_a_new_name_and_a_new_place(t
         {"a": b"one", "c": b"two"},
         {"a": b"two", "b/c": b"one"},
     ]
-    digests = [storage.sha256(plant(tmp_path / str(index), tree)) for index, tree in enumerate(trees)]
+    digests = [
+        storage.sha256(plant(tmp_path / str(index), tree)) for index, tree in enumerate(trees)
+    ]
     assert len(set(digests)) == len(trees)
 
 
-ADVICE = {errno.ENOSPC: "Free some space", errno.EDQUOT: "quota", errno.EROFS: "only be read", errno.EACCES: "permissions"}
+ADVICE = {
+    errno.ENOSPC: "Free some space",
+    errno.EDQUOT: "quota",
+    errno.EROFS: "only be read",
+    errno.EACCES: "permissions",
+}
 
 
 @pytest.mark.parametrize(("number", "advice"), ADVICE.items(), ids=map(os.strerror, ADVICE))
@@ -274,7 +310,11 @@ def test_the_advice_is_that_of_what_was_refused(tmp_path: Path, number: int, adv
 
 def test_only_plain_files_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for path, number in ((tmp_path / "pipe", errno.ENXIO), (tmp_path, errno.EISDIR), (Path("/dev/zero"), errno.ENXIO)):
+    for path, number in (
+        (tmp_path / "pipe", errno.ENXIO),
+        (tmp_path, errno.EISDIR),
+        (Path("/dev/zero"), errno.ENXIO),
+    ):
         with pytest.raises(OSError, match=os.strerror(number)):
             storage.read_bytes(path)
     with pytest.raises(FileNotFoundError):
@@ -299,7 +339,9 @@ def test_what_systems_leave_is_no_part_of_a_folder(tmp_path: Path) -> None:
 def mark_of_the_dead() -> str:
     """Return the mark of a process of this machine that has ended."""
     code = "from edgernn import owner; print(owner.own_mark())"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def test_what_a_dead_process_left_is_cleared_by_the_next_that_writes_there(tmp_path: Path) -> None:
@@ -333,10 +375,15 @@ def test_what_the_living_other_machines_and_other_programs_left_stays(tmp_path: 
     assert names(tmp_path) == sorted([*kept, "file"])
 
 
-def test_a_file_of_another_machine_that_nobody_touched_for_a_week_is_left_over(tmp_path: Path) -> None:
+def test_a_file_of_another_machine_that_nobody_touched_for_a_week_is_left_over(
+    tmp_path: Path,
+) -> None:
     number, place, start = owner.own_mark().split("-")
     elsewhere = "000000" if place != "000000" else "000001"
-    old, young = tmp_path / f".a.{number}-{elsewhere}-{start}-0000.tmp", tmp_path / ".b.0123abcd.tmp"
+    old, young = (
+        tmp_path / f".a.{number}-{elsewhere}-{start}-0000.tmp",
+        tmp_path / ".b.0123abcd.tmp",
+    )
     plant(old, {"inner": b"1"})
     young.write_text("x")
     eight_days_ago = time.time() - 8 * 24 * 3600
@@ -348,7 +395,9 @@ def test_a_file_of_another_machine_that_nobody_touched_for_a_week_is_left_over(t
     assert names(tmp_path) == [young.name]
 
 
-def test_a_folder_that_was_moved_out_of_the_way_by_a_killed_process_comes_back(tmp_path: Path) -> None:
+def test_a_folder_that_was_moved_out_of_the_way_by_a_killed_process_comes_back(
+    tmp_path: Path,
+) -> None:
     dead = mark_of_the_dead()
     plant(tmp_path / f".bundle.{dead}-0a1b.old", {"manifest": b"1"})
     plant(tmp_path / f".bundle.{dead}-0a1c.tmp", {"manifest": b"2"})
@@ -371,21 +420,32 @@ for _ in range(60):
 """
 
 
-def test_several_processes_that_replace_one_folder_leave_one_of_theirs_whole(tmp_path: Path) -> None:
+def test_several_processes_that_replace_one_folder_leave_one_of_theirs_whole(
+    tmp_path: Path,
+) -> None:
     command = [sys.executable, "-c", SWAPPING]
-    running = [subprocess.Popen([*command, str(n), str(tmp_path / "target")], stderr=subprocess.PIPE) for n in range(3)]
+    running = [
+        subprocess.Popen([*command, str(n), str(tmp_path / "target")], stderr=subprocess.PIPE)
+        for n in range(3)
+    ]
     told = [process.communicate()[1].decode() for process in running]
     assert [process.returncode for process in running] == [0, 0, 0], told
     assert names(tmp_path) == ["target", "target/a", "target/b", "target/c"]
     assert len({(tmp_path / "target" / name).read_text() for name in "abc"}) == 1
 
 
-def test_scratch_folders_of_killed_processes_go_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scratch_folders_of_killed_processes_go_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = "import os, signal; from edgernn import storage; storage.scratch_folder(); os.kill(os.getpid(), signal.SIGKILL)"
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False
+    )
     assert len(list(tmp_path.iterdir())) == 1
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with storage.scratch() as first, storage.scratch() as second:
-        assert sorted(tmp_path.iterdir()) == sorted([first, second]), "that of the dead is gone, those of the living are not"
+        assert sorted(tmp_path.iterdir()) == sorted([first, second]), (
+            "that of the dead is gone, those of the living are not"
+        )
         assert first.stat().st_mode & 0o077 == 0, "nobody else may look into it"
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from edgernn import strict_json
 
 _SAFE = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
@@ -19,7 +23,10 @@ REFUSED = {
     "equal keys": ('{"a": 1, "b": 2, "a": 1}', "the key 'a' stands twice"),
     "equal keys far inside": ('[{"x": [{"k": 1, "k": 2}]}]', "the key 'k' stands twice"),
     "equal keys, one escaped": ('{"a": 1, "\\u0061": 2}', "the key 'a' stands twice"),
-    "a key that garbles": ('{"\\u001b[2J": 1, "\\u001b[2J": 2}', r"the key '\\x1b\[2J' stands twice"),
+    "a key that garbles": (
+        '{"\\u001b[2J": 1, "\\u001b[2J": 2}',
+        r"the key '\\x1b\[2J' stands twice",
+    ),
     "NaN": ('{"a": NaN}', "NaN, which is no JSON"),
     "minus infinity": ("[-Infinity]", "-Infinity, which is no JSON"),
     "a number beyond float64": ("1e400", "larger than any float64"),
@@ -59,7 +66,9 @@ def test_the_deepest_that_is_read() -> None:
     assert strict_json.parse("[" * 64 + "]" * 64)
 
 
-@pytest.mark.parametrize(("text", "kind"), [("[]", "a list"), ('""', "a string"), ("3", "a number"), ("null", "null")])
+@pytest.mark.parametrize(
+    ("text", "kind"), [("[]", "a list"), ('""', "a string"), ("3", "a number"), ("null", "null")]
+)
 def test_what_is_no_object_is_named(text: str, kind: str) -> None:
     with pytest.raises(ValueError, match=f"it is {kind}, expected an object"):
         strict_json.parse_object(text)

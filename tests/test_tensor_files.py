@@ -12,7 +12,11 @@ import safetensors.numpy
 from edgernn import tensor_files
 from edgernn.errors import BundleError
 
-TENSORS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([True, False]), "none": np.zeros((0, 4), np.int64)}
+TENSORS = {
+    "b": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "a": np.array([True, False]),
+    "none": np.zeros((0, 4), np.int64),
+}
 RAW = tensor_files.save(TENSORS, {"note": "x \u00e9"})
 
 
@@ -41,7 +45,9 @@ def test_the_library_reads_what_is_written() -> None:
 def test_the_same_content_gives_the_same_bytes() -> None:
     metadata = {f"key {number}": "x" for number in range(20)}
     plain = {"a": np.zeros(2, np.float32)}
-    assert len({tensor_files.sealed(safetensors.numpy.save(plain, metadata)) for _ in range(5)}) == 1
+    assert (
+        len({tensor_files.sealed(safetensors.numpy.save(plain, metadata)) for _ in range(5)}) == 1
+    )
 
 
 def test_files_without_a_digest_are_read() -> None:
@@ -72,12 +78,18 @@ DAMAGED = {
     "a header beyond the end": ((1 << 62).to_bytes(8, "little"), "cut off, or no safetensors"),
     "no json": (with_header("{"), "header is damaged"),
     "a list": (with_header("[]"), "a list, expected an object"),
-    "equal names": (with_header(entry()[:-1] + "," + entry()[1:], bytes(4)), "the key 't' stands twice"),
+    "equal names": (
+        with_header(entry()[:-1] + "," + entry()[1:], bytes(4)),
+        "the key 't' stands twice",
+    ),
     "metadata of numbers": (with_header('{"__metadata__": {"a": 1}}'), "not text by name"),
     "a text for a tensor": (with_header('{"t": "F32"}'), "does not describe the tensor 't'"),
     "a negative size": (with_header(entry(shape=[-1]), bytes(4)), "does not describe"),
     "true as a size": (with_header(entry(shape=[True]), bytes(4)), "does not describe"),
-    "a tensor beyond the end": (with_header(entry(shape=[9], data_offsets=[0, 36]), bytes(4)), "lies outside the file"),
+    "a tensor beyond the end": (
+        with_header(entry(shape=[9], data_offsets=[0, 36]), bytes(4)),
+        "lies outside the file",
+    ),
     "too many values": (with_header(entry(shape=[1 << 60]), bytes(4)), "does not have 4 bytes"),
     "a dtype that numpy lacks": (
         with_header(entry(dtype="BF16", data_offsets=[0, 2]), bytes(2)),
@@ -97,7 +109,10 @@ def test_damage_is_told_in_one_line(raw: bytes, says: str) -> None:
 
 def test_the_error_names_the_file_what_it_should_be_and_what_to_do(tmp_path: Path) -> None:
     told = {"what": "golden run", "remedy": "export again", "error": BundleError}
-    with pytest.raises(BundleError, match=r"cannot read the golden run .*x: No such file or directory; export again"):
+    with pytest.raises(
+        BundleError,
+        match=r"cannot read the golden run .*x: No such file or directory; export again",
+    ):
         tensor_files.read(tmp_path / "x", **told)
     with pytest.raises(BundleError, match="Is a directory"):
         tensor_files.read(tmp_path, **told)

@@ -48,9 +48,16 @@ def test_a_share_is_0_or_more(text: str | float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "both"),
-    [("5", "write 5% or 0.05"), ("1.5", "write 1.5% or 0.015"), (50, "write 50% or 0.5"), ("500", "write 500%$")],
+    [
+        ("5", "write 5% or 0.05"),
+        ("1.5", "write 1.5% or 0.015"),
+        (50, "write 50% or 0.5"),
+        ("500", "write 500%$"),
+    ],
 )
-def test_a_bare_number_above_1_is_refused_with_the_spellings_that_work(text: str | float, both: str) -> None:
+def test_a_bare_number_above_1_is_refused_with_the_spellings_that_work(
+    text: str | float, both: str
+) -> None:
     with pytest.raises(UsageError, match=both):
         share(text)
 
@@ -87,7 +94,9 @@ def test_nothing_is_guessed_where_nothing_is_like_it() -> None:
 @pytest.mark.parametrize("found", [0, -3, 1.5, "4", None, [1]])
 def test_what_is_no_whole_number_of_one_or_more(found: object) -> None:
     assert whole(np.int64(3), "steps") == 3
-    with pytest.raises(UsageError, match=f"^steps is {re.escape(repr(found))}, expected .*1 or more; lower it$"):
+    with pytest.raises(
+        UsageError, match=f"^steps is {re.escape(repr(found))}, expected .*1 or more; lower it$"
+    ):
         whole(found, "steps", remedy="; lower it")
 
 

@@ -12,7 +12,17 @@ from typing import Annotated, Any
 import typer
 
 import edgernn
-from edgernn.cli import bench, bundle_commands, caption, card, demo, doctor, generate, streams, train
+from edgernn.cli import (
+    bench,
+    bundle_commands,
+    caption,
+    card,
+    demo,
+    doctor,
+    generate,
+    streams,
+    train,
+)
 from edgernn.cli.output import say, tell, tell_error
 from edgernn.cli.signals import unwinding
 from edgernn.errors import EdgernnError
@@ -21,7 +31,9 @@ from edgernn.installed import install_command
 MISUSE, INTERRUPTED = 2, 130
 # What the option parser raises, whichever parser this version of typer brings.
 _CommandLineError: type[Exception] = next(
-    kind for kind in typer.BadParameter.__mro__ if issubclass(kind, Exception) and kind.__name__ == "ClickException"
+    kind
+    for kind in typer.BadParameter.__mro__
+    if issubclass(kind, Exception) and kind.__name__ == "ClickException"
 )
 
 app = typer.Typer(
@@ -51,7 +63,9 @@ def _version(shown: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Options before any command."""
 
@@ -68,7 +82,14 @@ def _outcome() -> int:
     try:
         code = app(prog_name="edgernn", standalone_mode=False)
         sys.stdout.flush()
-    except (EdgernnError, ModuleNotFoundError, MemoryError, OSError, RuntimeError, _CommandLineError) as error:
+    except (
+        EdgernnError,
+        ModuleNotFoundError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+        _CommandLineError,
+    ) as error:
         told = _told(error)
         if told is None:
             raise
@@ -89,7 +110,9 @@ def _told(error: Exception) -> str | None:
         return f"this command needs the package {package!r}, which is not installed; run: {install_command('all')}"
     if _is_out_of_memory(error):
         figures = f" ({error})" if str(error) else ""
-        return f"out of memory{figures}; take smaller sizes or batches, or a machine with more memory"
+        return (
+            f"out of memory{figures}; take smaller sizes or batches, or a machine with more memory"
+        )
     if isinstance(error, OSError) and not isinstance(error, EdgernnError):
         place = f"{error.filename}: " if error.filename is not None else ""
         return f"{place}{error.strerror or error}"
@@ -107,6 +130,10 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _usage(error: Any) -> str:
     """Return what is wrong with the command line, and which help to read."""
     context = getattr(error, "ctx", None)
-    wrong = "no command given" if type(error).__name__ == "NoArgsIsHelpError" else str(error.format_message()).rstrip(".")
+    wrong = (
+        "no command given"
+        if type(error).__name__ == "NoArgsIsHelpError"
+        else str(error.format_message()).rstrip(".")
+    )
     joint = "" if wrong.endswith("?") else ";"
     return wrong if context is None else f"{wrong}{joint} see: {context.command_path} --help"

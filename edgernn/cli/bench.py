@@ -26,11 +26,20 @@ _GIGA = 1e9
 
 def bench(
     bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .edgernn file.")],
-    to: Annotated[str | None, typer.Option(help="Formats to measure; default all.", **completing(format_names))] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of each runtime; default its own choice.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="Formats to measure; default all.", **completing(format_names)),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of each runtime; default its own choice.")
+    ] = None,
     steps: Annotated[int, typer.Option(help="Timed steps of each artifact.")] = 500,
-    json: Annotated[str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw step time over file size: .png, .pdf or .svg.")] = None,
+    json: Annotated[
+        str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw step time over file size: .png, .pdf or .svg.")
+    ] = None,
 ) -> None:
     """Measure load, steps, prefill and memory of every artifact, and how far its steps are from the memory's speed."""
     _check_outputs(json, plot)
@@ -47,19 +56,34 @@ def bench(
 
 def draw(report: BenchReport, path: Path) -> None:
     """Draw the median step of every step artifact over its size as PNG; raise UsageError where there is none."""
-    steps = [(artifact.path, artifact.bytes, artifact.p50_ms) for artifact in report.artifacts if artifact.graph == STEP]
+    steps = [
+        (artifact.path, artifact.bytes, artifact.p50_ms)
+        for artifact in report.artifacts
+        if artifact.graph == STEP
+    ]
     if not steps:
-        raise UsageError("no step artifact was measured, so there is nothing to draw; leave --plot out")
-    plots.step_times(steps, path, bytes_per_ms=report.bandwidth.bytes_per_s / 1e3, notes=_below_the_line(report))
+        raise UsageError(
+            "no step artifact was measured, so there is nothing to draw; leave --plot out"
+        )
+    plots.step_times(
+        steps, path, bytes_per_ms=report.bandwidth.bytes_per_s / 1e3, notes=_below_the_line(report)
+    )
 
 
 def _below_the_line(report: BenchReport) -> list[str]:
     """Return for each step that takes less than reading its file once what it does not read."""
     notes = []
     for artifact in report.artifacts:
-        if artifact.graph == STEP and artifact.p50_ms * report.bandwidth.bytes_per_s / 1e3 < artifact.bytes:
+        if (
+            artifact.graph == STEP
+            and artifact.p50_ms * report.bandwidth.bytes_per_s / 1e3 < artifact.bytes
+        ):
             read = artifact.touched_bytes
-            part = "does not read all of its file" if read is None else f"reads {size(read)} of its {size(artifact.bytes)}"
+            part = (
+                "does not read all of its file"
+                if read is None
+                else f"reads {size(read)} of its {size(artifact.bytes)}"
+            )
             why = "of the embedding one row a token; what the caches hold is read faster"
             notes.append(f"{artifact.path} lies below the line: a step {part} ({why})")
     return notes
@@ -77,7 +101,17 @@ def say_report(report: BenchReport) -> None:
 
 
 def _times(report: BenchReport) -> Sheet:
-    headings = ("times in ms", "load", "first", "p50", "p90", "p99", "tokens/s", "prefill/s", "speed")
+    headings = (
+        "times in ms",
+        "load",
+        "first",
+        "p50",
+        "p90",
+        "p99",
+        "tokens/s",
+        "prefill/s",
+        "speed",
+    )
     rows = [
         (
             a.path,
@@ -92,12 +126,23 @@ def _times(report: BenchReport) -> Sheet:
 
 
 def _costs(report: BenchReport) -> Sheet:
-    headings = ("sizes", "precision", "file", "peak memory", "of it the runtime", "read a call", "above the floor")
+    headings = (
+        "sizes",
+        "precision",
+        "file",
+        "peak memory",
+        "of it the runtime",
+        "read a call",
+        "above the floor",
+    )
     rows = [
         (
             a.path,
             a.precision,
-            *(_NONE if count is None else size(count) for count in (a.bytes, a.peak_bytes, a.baseline_bytes, a.touched_bytes)),
+            *(
+                _NONE if count is None else size(count)
+                for count in (a.bytes, a.peak_bytes, a.baseline_bytes, a.touched_bytes)
+            ),
             _times_of(a.times_floor),
         )
         for a in report.artifacts
@@ -108,7 +153,11 @@ def _costs(report: BenchReport) -> Sheet:
 def _notes(report: BenchReport) -> list[str]:
     """Return what a reader of the tables must know, one line each."""
     machine, reads = report.machine, report.bandwidth
-    threads = "threads as each runtime chooses" if report.threads is None else counted(report.threads, "thread")
+    threads = (
+        "threads as each runtime chooses"
+        if report.threads is None
+        else counted(report.threads, "thread")
+    )
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     return [
         "load, first, peak memory: in a process of its own that imports the runtime, opens the file and calls it",

@@ -23,21 +23,39 @@ def export(
     run: Annotated[Path, typer.Argument(help="A checkpoint folder, as edgernn train writes it.")],
     out: Annotated[Path, typer.Option(help="A folder, or a file ending in .edgernn.")],
     to: Annotated[
-        str | None, typer.Option(help="Formats, as onnx,torchscript,coreml; default all.", **completing(format_names))
+        str | None,
+        typer.Option(
+            help="Formats, as onnx,torchscript,coreml; default all.", **completing(format_names)
+        ),
     ] = None,
     precision: Annotated[
         str | None,
-        _reduced(help="As float32,float16,int8,int4,smallest; default each format's.", **completing(precision_names)),
+        _reduced(
+            help="As float32,float16,int8,int4,smallest; default each format's.",
+            **completing(precision_names),
+        ),
     ] = None,
-    block_size: Annotated[int | None, _reduced(help="Weights that share a scale, 16 to 256.")] = None,
+    block_size: Annotated[
+        int | None, _reduced(help="Weights that share a scale, 16 to 256.")
+    ] = None,
     max_perplexity_increase: Annotated[
         str | None, _reduced(metavar="SHARE", help="What reduced precision may lose, as 1%.")
     ] = None,
-    max_cider_drop: Annotated[str | None, _reduced(metavar="SHARE", help="The same for captions, as 1%.")] = None,
-    calibration: Annotated[Path | None, _reduced(help="A text to round by; default the held-out one's end.")] = None,
-    allow_float: Annotated[bool, _reduced("--allow-float", help="Let weights stay float that cannot be rounded.")] = False,
-    decoding: Annotated[bool, typer.Option("--decoding", help="Also files that decode in the graph, in one call.")] = False,
-    release: Annotated[bool, typer.Option("--release", help="Leave reference weights and held-out text out.")] = False,
+    max_cider_drop: Annotated[
+        str | None, _reduced(metavar="SHARE", help="The same for captions, as 1%.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, _reduced(help="A text to round by; default the held-out one's end.")
+    ] = None,
+    allow_float: Annotated[
+        bool, _reduced("--allow-float", help="Let weights stay float that cannot be rounded.")
+    ] = False,
+    decoding: Annotated[
+        bool, typer.Option("--decoding", help="Also files that decode in the graph, in one call.")
+    ] = False,
+    release: Annotated[
+        bool, typer.Option("--release", help="Leave reference weights and held-out text out.")
+    ] = False,
     config: Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
@@ -49,7 +67,14 @@ def export(
     budget = Budget(max_perplexity_increase, max_cider_drop)
     options = ReducedOptions(block_size, budget, _first_text(calibration), allow_float)
     bundle = export_bundle(
-        run, out, to=words(to), precision=words(precision), decoding=decoding, release=release, options=options, tell=tell
+        run,
+        out,
+        to=words(to),
+        precision=words(precision),
+        decoding=decoding,
+        release=release,
+        options=options,
+        tell=tell,
     )
     if as_json:
         write_result("-", bundle.manifest.to_json())
@@ -73,15 +98,30 @@ def _first_text(path: Path | None) -> str | None:
 
 def verify(
     bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .edgernn file.")],
-    to: Annotated[str | None, typer.Option(help="Formats to verify; default all.", **completing(format_names))] = None,
-    steps: Annotated[int, typer.Option(help="Steps of a rollout, tokens of the greedy text.")] = 256,
-    seed: Annotated[int | None, typer.Option(help="Draw rows and call lengths as the report with this seed did.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Formats to verify; default all.", **completing(format_names))
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(help="Steps of a rollout, tokens of the greedy text.")
+    ] = 256,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Draw rows and call lengths as the report with this seed did."),
+    ] = None,
     long: Annotated[bool, typer.Option("--long", help="1,000 steps.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail also where a check could not be run.")] = False,
-    reference: Annotated[Path | None, typer.Option(help="Compare with this checkpoint, not the bundle's.")] = None,
-    json: Annotated[str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail also where a check could not be run.")
+    ] = False,
+    reference: Annotated[
+        Path | None, typer.Option(help="Compare with this checkpoint, not the bundle's.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")
+    ] = None,
     junit: Annotated[str | None, typer.Option(help="Write it as JUnit XML; - for stdout.")] = None,
-    html: Annotated[str | None, typer.Option(help="Write it as a page to publish; - for stdout.")] = None,
+    html: Annotated[
+        str | None, typer.Option(help="Write it as a page to publish; - for stdout.")
+    ] = None,
 ) -> None:
     """Check every artifact against the reference over chained runs. Exit code 0: all passed; 1: a check failed."""
     from edgernn.parity.html import to_html
@@ -90,7 +130,9 @@ def verify(
     from edgernn.parity.verify import verify_bundle
 
     if (json, junit, html).count("-") > 1:
-        raise UsageError("- is given for more than one of --json, --junit and --html; stdout takes one of them")
+        raise UsageError(
+            "- is given for more than one of --json, --junit and --html; stdout takes one of them"
+        )
     report = verify_bundle(
         bundle,
         to=words(to),

@@ -24,16 +24,29 @@ _BEAM = 3
 
 
 def caption(
-    bundle: Annotated[Path, typer.Argument(help="A captioner's bundle: a folder or a .edgernn file.")],
-    images: Annotated[list[Path], typer.Argument(help="Pictures of any common format, or folders of them.")],
-    beam: Annotated[int | None, typer.Option(min=1, help="Beams of the search (default 3); 1 is greedy.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Sample at this temperature instead of searching.")] = None,
+    bundle: Annotated[
+        Path, typer.Argument(help="A captioner's bundle: a folder or a .edgernn file.")
+    ],
+    images: Annotated[
+        list[Path], typer.Argument(help="Pictures of any common format, or folders of them.")
+    ],
+    beam: Annotated[
+        int | None, typer.Option(min=1, help="Beams of the search (default 3); 1 is greedy.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Sample at this temperature instead of searching.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
     attention_map: Annotated[
-        Path | None, typer.Option(help="Draw where the model looked for each word: .png, .pdf or .svg.")
+        Path | None,
+        typer.Option(help="Draw where the model looked for each word: .png, .pdf or .svg."),
     ] = None,
-    artifact: Annotated[str | None, typer.Option(help="A step file or format in the bundle; default ONNX.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per picture.")] = False,
+    artifact: Annotated[
+        str | None, typer.Option(help="A step file or format in the bundle; default ONNX.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON per picture.")
+    ] = False,
 ) -> None:
     """Say what is on pictures. One that cannot be read is told, the others are captioned, and the exit code is 2."""
     from edgernn.decoding.caption_writer import CaptionWriter
@@ -48,7 +61,9 @@ def caption(
     failed = 0
     with CaptionWriter(bundle, artifact=artifact) as writer, _bar(len(paths)) as advance:
         if attention_map is not None and not writer.has_attention:
-            raise UsageError(f"{bundle} has no attention, so there is no map of it; leave --attention-map out")
+            raise UsageError(
+                f"{bundle} has no attention, so there is no map of it; leave --attention-map out"
+            )
         for path in paths:
             try:
                 found = writer.write(path, beam=beam or _BEAM, sampler=sampler, seed=seed)
@@ -56,9 +71,13 @@ def caption(
                 failed += 1
                 _print_failure(path, error, as_json=as_json)
             else:
-                _print_caption(path, found, writer.artifact.path, as_json=as_json, alone=len(paths) == 1)
+                _print_caption(
+                    path, found, writer.artifact.path, as_json=as_json, alone=len(paths) == 1
+                )
                 if attention_map is not None and found.attention is not None:
-                    plots.attention_map(found.picture, found.text.split(), found.attention, attention_map)
+                    plots.attention_map(
+                        found.picture, found.text.split(), found.attention, attention_map
+                    )
             advance()
             if reader_gone():
                 break
@@ -93,7 +112,9 @@ def _check_map(target: Path, paths: list[Path]) -> None:
     if len(paths) != 1:
         raise UsageError(f"--attention-map draws one picture, {len(paths)} were given")
     if target.resolve() == paths[0].resolve():
-        raise UsageError(f"--attention-map {target} is the picture itself; give the name of another file")
+        raise UsageError(
+            f"--attention-map {target} is the picture itself; give the name of another file"
+        )
     plots.check_available(target)
 
 
@@ -107,12 +128,16 @@ def _bar(total: int) -> Iterator[Callable[[], None]]:
 
     console = progress_console()
     hidden = total == 1 or not console.is_terminal
-    with Progress(console=console, transient=True, disable=hidden, redirect_stdout=sys.stdout.isatty()) as progress:
+    with Progress(
+        console=console, transient=True, disable=hidden, redirect_stdout=sys.stdout.isatty()
+    ) as progress:
         task = progress.add_task("captioning", total=total)
         yield lambda: progress.advance(task)
 
 
-def _print_caption(path: Path, found: Caption, artifact: str, *, as_json: bool, alone: bool) -> None:
+def _print_caption(
+    path: Path, found: Caption, artifact: str, *, as_json: bool, alone: bool
+) -> None:
     if as_json:
         say_json({"image": str(path), **found.to_record(), "artifact": artifact}, indent=None)
     else:

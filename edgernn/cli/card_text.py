@@ -18,8 +18,18 @@ from edgernn.parity.wording import size
 
 # What starts markup inside a line, and what GitHub makes links of: addresses with a scheme, www. and @.
 _MARKUP = re.compile(r"([\\`*_{}\[\]|<>~$&@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
-_RUNTIMES = {"onnx": "ONNX Runtime", "torchscript": "PyTorch", "coreml": "Core ML", "coreml-mlstate": "Core ML"}
-_TAGS = {"onnx": "onnx", "torchscript": "torchscript", "coreml": "coreml", "coreml-mlstate": "coreml"}
+_RUNTIMES = {
+    "onnx": "ONNX Runtime",
+    "torchscript": "PyTorch",
+    "coreml": "Core ML",
+    "coreml-mlstate": "Core ML",
+}
+_TAGS = {
+    "onnx": "onnx",
+    "torchscript": "torchscript",
+    "coreml": "coreml",
+    "coreml-mlstate": "coreml",
+}
 _PLACE = '"$BUNDLE"'
 _FIGURES = ("CIDEr-D", "BLEU-4", "ROUGE-L")
 
@@ -49,12 +59,20 @@ def _title(name: str) -> str:
 
 def _head(manifest: Manifest, license_id: str | None) -> str:
     captions = manifest.family == "captioner"
-    formats = [_TAGS[artifact.format] for artifact in manifest.artifacts if artifact.format in _TAGS]
+    formats = [
+        _TAGS[artifact.format] for artifact in manifest.artifacts if artifact.format in _TAGS
+    ]
     cell = manifest.provenance.model.get("cell")
-    tags = dict.fromkeys(["edgernn", "rnn", *([cell] if isinstance(cell, str) else []), *formats, "on-device"])
+    tags = dict.fromkeys(
+        ["edgernn", "rnn", *([cell] if isinstance(cell, str) else []), *formats, "on-device"]
+    )
     lines = ["---"]
     lines += [f"license: {_yaml(license_id)}"] if license_id else []
-    lines += ["library_name: edgernn", f"pipeline_tag: {'image-to-text' if captions else 'text-generation'}", "tags:"]
+    lines += [
+        "library_name: edgernn",
+        f"pipeline_tag: {'image-to-text' if captions else 'text-generation'}",
+        "tags:",
+    ]
     lines += [f"- {_yaml(tag)}" for tag in tags]
     lines += ["metrics:", *(["- cider", "- bleu"] if captions else ["- perplexity"]), "---"]
     return "\n".join(lines)
@@ -64,7 +82,8 @@ def _yaml(text: str) -> str:
     """Return a scalar: a word as it is, anything else quoted; JSON is YAML."""
     return (
         text
-        if re.fullmatch(r"[a-z][a-z0-9.-]*", text) and text not in {"true", "false", "null", "no", "yes"}
+        if re.fullmatch(r"[a-z][a-z0-9.-]*", text)
+        and text not in {"true", "false", "null", "no", "yes"}
         else json.dumps(text)
     )
 
@@ -93,8 +112,14 @@ def _training(manifest: Manifest) -> list[str]:
     if isinstance(loss, (int, float)):
         unit = unit_of(manifest.tokenizer.kind)
         where = f" on {plain(str(training['split']))}" if "split" in training else ""
-        lines.append(f"- loss of the reference: {loss:.4f} nats per {unit}{where}, a perplexity of {nats.perplexity(loss):.4g}")
-    scores = [f"{name} {training[name]:.3f}" for name in _FIGURES if isinstance(training.get(name), (int, float))]
+        lines.append(
+            f"- loss of the reference: {loss:.4f} nats per {unit}{where}, a perplexity of {nats.perplexity(loss):.4g}"
+        )
+    scores = [
+        f"{name} {training[name]:.3f}"
+        for name in _FIGURES
+        if isinstance(training.get(name), (int, float))
+    ]
     return [*lines, f"- of its captions: {', '.join(scores)}"] if scores else lines
 
 
@@ -106,7 +131,10 @@ def _files(manifest: Manifest) -> str:
             artifact.precision,
             size(artifact.bytes),
             artifact.target,
-            ", ".join(f"{package} {version} or newer" for package, version in artifact.requires.items()) or "-",
+            ", ".join(
+                f"{package} {version} or newer" for package, version in artifact.requires.items()
+            )
+            or "-",
         )
         for artifact in manifest.artifacts
     ]
@@ -114,7 +142,10 @@ def _files(manifest: Manifest) -> str:
 
 
 def _measured(manifest: Manifest) -> str:
-    rows = [(artifact.path, artifact.precision, _parity(artifact), _loss(artifact)) for artifact in manifest.artifacts]
+    rows = [
+        (artifact.path, artifact.precision, _parity(artifact), _loss(artifact))
+        for artifact in manifest.artifacts
+    ]
     note = (
         "Measured when the bundle was packed: the largest scaled difference from the PyTorch reference over a chained run, "
         "each side on its own state, and what held-out text loses by a reduced precision."
@@ -136,9 +167,7 @@ def _loss(artifact: Artifact) -> str:
         return "-"
     drop = "" if loss.cider_drop is None else f"; CIDEr-D {-loss.cider_drop:+.2%}"
     allowed = "" if loss.allowed is None else f" (allowed {loss.allowed:.2%})"
-    return (
-        f"perplexity {loss.increase:+.2%}{allowed}, most probable token the same {loss.top1:.1%}{drop}; {loss.tokens:,} tokens"
-    )
+    return f"perplexity {loss.increase:+.2%}{allowed}, most probable token the same {loss.top1:.1%}{drop}; {loss.tokens:,} tokens"
 
 
 def _run(manifest: Manifest, name: str) -> str:
@@ -147,18 +176,29 @@ def _run(manifest: Manifest, name: str) -> str:
     write = f"{_prompt(manifest)}--length 200"
     ask = "--image photo.jpg" if captions else write
     formats = {artifact.format for artifact in manifest.artifacts if artifact.graph == STEP}
-    command = f"edgernn caption {_PLACE} photo.jpg" if captions else f"edgernn generate {_PLACE} {ask}"
-    parts = [_block([f"BUNDLE=/path/to/{_argument(name)}"]), "With edgernn installed:", _block([command])]
+    command = (
+        f"edgernn caption {_PLACE} photo.jpg" if captions else f"edgernn generate {_PLACE} {ask}"
+    )
+    parts = [
+        _block([f"BUNDLE=/path/to/{_argument(name)}"]),
+        "With edgernn installed:",
+        _block([command]),
+    ]
     if "onnx" in formats:
         lines = ["cd python", "pip install numpy onnxruntime", f"python main.py {_PLACE} {ask}"]
-        parts += ["From `runtime_examples/` of the edgernn repository, without edgernn or PyTorch. Python:", _block(lines)]
+        parts += [
+            "From `runtime_examples/` of the edgernn repository, without edgernn or PyTorch. Python:",
+            _block(lines),
+        ]
         parts += _compiled(write, captions=captions)
     if any(_RUNTIMES.get(found) == "Core ML" for found in formats):
         parts.append(
             "Swift, on iOS and macOS: the package in `runtime_examples/ios`, with the bundle among the app's resources."
         )
     if "onnx" in formats:
-        parts.append("Kotlin, on Android: the project in `runtime_examples/android`, with the bundle in the app's assets.")
+        parts.append(
+            "Kotlin, on Android: the project in `runtime_examples/android`, with the bundle in the app's assets."
+        )
     return "\n\n".join(parts)
 
 
@@ -172,18 +212,26 @@ def _prompt(manifest: Manifest) -> str:
 
 def _compiled(ask: str, *, captions: bool) -> list[str]:
     cpp = "--image picture.ppm" if captions else ask
-    build = ["cd cpp", "cmake -S . -B build -DONNXRUNTIME_ROOT=/path/to/onnxruntime && cmake --build build"]
+    build = [
+        "cd cpp",
+        "cmake -S . -B build -DONNXRUNTIME_ROOT=/path/to/onnxruntime && cmake --build build",
+    ]
     parts = ["C++:", _block([*build, f"build/edgernn_run {_PLACE} {cpp}"])]
     if not captions:
         parts += ["C:", _block(["cd c", "make", f"./edgernn {_PLACE} {ask}"])]
-        parts += ["Node.js:", _block(["cd node", "npm ci --ignore-scripts", f"node main.mjs {_PLACE} {ask}"])]
+        parts += [
+            "Node.js:",
+            _block(["cd node", "npm ci --ignore-scripts", f"node main.mjs {_PLACE} {ask}"]),
+        ]
     web = ["cd web", "npm ci --ignore-scripts && npm run vendor", f"node serve.mjs {_PLACE}"]
     return [*parts, "In a browser, on the visitor's device:", _block(web)]
 
 
 def _check(manifest: Manifest) -> str:
     told = (
-        "every file is compared with the reference over chained runs" if manifest.reference else "the recorded run is replayed"
+        "every file is compared with the reference over chained runs"
+        if manifest.reference
+        else "the recorded run is replayed"
     )
     needs = "With edgernn and its extras `train` and `export` installed"
     return f"{needs}: {told}; the exit code is 0 where all passed.\n\n{_block([f'edgernn verify {_PLACE}'])}"
@@ -192,7 +240,11 @@ def _check(manifest: Manifest) -> str:
 def _argument(name: str) -> str:
     """Return a path as one argument of a shell: control characters visible, quoted where it needs to be."""
     shown = visible(name)
-    return shown if re.fullmatch(r"[\w@%+=:,./-]+", shown, re.ASCII) else "'" + shown.replace("'", "'\\''") + "'"
+    return (
+        shown
+        if re.fullmatch(r"[\w@%+=:,./-]+", shown, re.ASCII)
+        else "'" + shown.replace("'", "'\\''") + "'"
+    )
 
 
 def _block(lines: Iterable[str]) -> str:

@@ -22,7 +22,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_NEVER_WRITTEN = frozenset({"config", "out", "resume", "as_json"})  # of one call, not of the run that it makes
+_NEVER_WRITTEN = frozenset(
+    {"config", "out", "resume", "as_json"}
+)  # of one call, not of the run that it makes
 _BUDGETS = frozenset({"minutes", "steps", "epochs"})
 
 
@@ -37,7 +39,9 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"cannot read the options in {path}: {error.strerror}; give a TOML file") from error
+        raise UsageError(
+            f"cannot read the options in {path}: {error.strerror}; give a TOML file"
+        ) from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} is no TOML: {error}; expected lines as hidden = 256") from error
     options = _options(context)
@@ -46,7 +50,9 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
         name = key.replace("_", "-")
         if name not in options:
             near = did_you_mean(name, options)
-            raise UsageError(f"{path}: {key!r} is no option of {context.command_path}{near or '; see its --help'}")
+            raise UsageError(
+                f"{path}: {key!r} is no option of {context.command_path}{near or '; see its --help'}"
+            )
         parameter = options[name]
         given[parameter.name] = _value(value, is_flag=parameter.is_flag, place=f"{path}: {key}")
     context.default_map = {**(context.default_map or {}), **given}
@@ -55,7 +61,12 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", callback=read_config, is_eager=True, help="Options from this TOML file; the command line wins."),
+    typer.Option(
+        "--config",
+        callback=read_config,
+        is_eager=True,
+        help="Options from this TOML file; the command line wins.",
+    ),
 ]
 
 
@@ -103,12 +114,16 @@ def settings_of(context: typer.Context) -> str:
         for name, parameter in _options(context).items()
         if parameter.name not in _NEVER_WRITTEN and given.get(parameter.name) is not None
     }
-    return as_toml(values, heading=f"{context.command_path} --config THIS_FILE --out FOLDER makes the same run")
+    return as_toml(
+        values, heading=f"{context.command_path} --config THIS_FILE --out FOLDER makes the same run"
+    )
 
 
 def as_toml(values: Mapping[str, Any], *, heading: str) -> str:
     """Return a flat TOML document with a comment above it."""
-    return f"# {heading}\n" + "".join(f"{key} = {_toml_value(value)}\n" for key, value in values.items())
+    return f"# {heading}\n" + "".join(
+        f"{key} = {_toml_value(value)}\n" for key, value in values.items()
+    )
 
 
 def _toml_value(value: Any) -> str:

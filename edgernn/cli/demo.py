@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from edgernn.training.progress import Reporter
     from edgernn.training.run import Run
 
-app = typer.Typer(help="Train, export, verify and run a model on built-in data.", invoke_without_command=True)
+app = typer.Typer(
+    help="Train, export, verify and run a model on built-in data.", invoke_without_command=True
+)
 
 _PROMPT = "The function returns "
 _SHOWN_SCENES = 6
@@ -41,7 +43,9 @@ def group(context: typer.Context) -> None:
 @app.command("text")
 @training()
 def text(
-    out: Annotated[Path, typer.Option(help="Where run and bundle go; must not hold an older demo.")] = Path("demo-text"),
+    out: Annotated[
+        Path, typer.Option(help="Where run and bundle go; must not hold an older demo.")
+    ] = Path("demo-text"),
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 2.0,
 ) -> None:
     """A character LSTM on Python's own documentation, to ONNX, TorchScript and Core ML."""
@@ -49,10 +53,14 @@ def text(
     from edgernn.training.run_text import train_text
 
     options = validated(TrainOptions, budget=budget_of(minutes=minutes, steps=None, epochs=None))
-    settings = as_toml({"data": "python-docs", "minutes": minutes}, heading="edgernn train text --config THIS_FILE")
+    settings = as_toml(
+        {"data": "python-docs", "minutes": minutes}, heading="edgernn train text --config THIS_FILE"
+    )
 
     def train(folder: Path, reporter: Reporter) -> Run:
-        return train_text("python-docs", folder, options=options, reporter=reporter, settings=settings)
+        return train_text(
+            "python-docs", folder, options=options, reporter=reporter, settings=settings
+        )
 
     def show(bundle: Bundle) -> list[str]:
         from edgernn.decoding.writer import write_text
@@ -60,7 +68,9 @@ def text(
         written = write_text(out / "bundle", _PROMPT, length=400, temperature=0.6, artifact="onnx")
         say_rule(f"written by {written['artifact']}, one step a character")
         stream(_PROMPT + written["text"] + "\n")
-        return [f"go on with edgernn generate {argument(out / 'bundle')} --prompt {_PROMPT.strip()!r}"]
+        return [
+            f"go on with edgernn generate {argument(out / 'bundle')} --prompt {_PROMPT.strip()!r}"
+        ]
 
     _demo(out, f"training for {minutes:g} minutes on python-docs", train=train, show=show)
 
@@ -68,7 +78,9 @@ def text(
 @app.command("captions")
 @training()
 def captions(
-    out: Annotated[Path, typer.Option(help="Where run and bundle go; must not hold an older demo.")] = Path("demo-captions"),
+    out: Annotated[
+        Path, typer.Option(help="Where run and bundle go; must not hold an older demo.")
+    ] = Path("demo-captions"),
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 4.0,
 ) -> None:
     """A captioner with attention on pictures drawn for it, some of colours and shapes it never saw together."""
@@ -77,10 +89,14 @@ def captions(
 
     budget = budget_of(minutes=minutes, steps=None, epochs=None)
     options = validated(TrainOptions, budget=budget, batch=64, peak_rate=2e-3)
-    settings = as_toml({"data": "scenes", "minutes": minutes}, heading="edgernn train captions --config THIS_FILE")
+    settings = as_toml(
+        {"data": "scenes", "minutes": minutes}, heading="edgernn train captions --config THIS_FILE"
+    )
 
     def train(folder: Path, reporter: Reporter) -> Run:
-        return train_captions(CaptionData(), folder, options=options, reporter=reporter, tell=tell, settings=settings)
+        return train_captions(
+            CaptionData(), folder, options=options, reporter=reporter, tell=tell, settings=settings
+        )
 
     def show(bundle: Bundle) -> list[str]:
         return _show_captions(out)
@@ -88,7 +104,13 @@ def captions(
     _demo(out, f"training for {minutes:g} minutes on scenes", train=train, show=show)
 
 
-def _demo(out: Path, training: str, *, train: Callable[[Path, Reporter], Run], show: Callable[[Bundle], list[str]]) -> None:
+def _demo(
+    out: Path,
+    training: str,
+    *,
+    train: Callable[[Path, Reporter], Run],
+    show: Callable[[Bundle], list[str]],
+) -> None:
     """Train, export, verify, show what the bundle writes, and sum up; ``show`` returns what else to tell at the end."""
     from edgernn.export.pack import export_bundle
     from edgernn.parity.verify import verify_bundle
@@ -113,12 +135,18 @@ def _demo(out: Path, training: str, *, train: Callable[[Path, Reporter], Run], s
     further = show(bundle)
     say_rule("summary")
     steps = counted(run.steps, "step")
-    say(f"model      {run.parameters:,} parameters, {steps}, {run.epochs:.1f} epochs in {run.seconds:.0f} s")
+    say(
+        f"model      {run.parameters:,} parameters, {steps}, {run.epochs:.1f} epochs in {run.seconds:.0f} s"
+    )
     say(f"loss       {run.validation_loss:.4f} nats/{run.unit} ({run.split})")
     if run.measured:
-        say("captions   " + ", ".join(f"{name} {value:.3f}" for name, value in run.measured.items()))
+        say(
+            "captions   " + ", ".join(f"{name} {value:.3f}" for name, value in run.measured.items())
+        )
     say(f"bundle     {out / 'bundle'}, {size(tables.total_bytes(bundle.manifest))}")
-    say(f"verified   {'yes' if report.passed else 'NO'}{_VERIFIED if report.passed and not run.learned else ''}")
+    say(
+        f"verified   {'yes' if report.passed else 'NO'}{_VERIFIED if report.passed and not run.learned else ''}"
+    )
     if not run.learned:
         say(f"learned    NO: {not_learned(run)}, for example with --minutes {_MINUTES:g}")
     say(f"all of it  {time.perf_counter() - began:.0f} s")
@@ -147,10 +175,19 @@ def _show_captions(out: Path) -> list[str]:
             Image.fromarray(draw(scene, MASTER)).save(path)
             found = writer.write(path)
             known = scenes.captions(scene)
-            mark = "one of its references" if found.text in known else f"its first reference: {known[0]}"
+            mark = (
+                "one of its references"
+                if found.text in known
+                else f"its first reference: {known[0]}"
+            )
             say(f"{path}  {found.text}  ({mark})")
             if found.attention is not None:
-                plots.attention_map(found.picture, found.text.split(), found.attention, folder / f"attention-{index}.png")
+                plots.attention_map(
+                    found.picture,
+                    found.text.split(),
+                    found.attention,
+                    folder / f"attention-{index}.png",
+                )
     return [
         f"attention  {folder}/attention-*.png show where it looked for each word",
         f"go on with edgernn caption {argument(out / 'bundle')} {argument(folder / f'{scenes.UNSEEN}-0.png')}",

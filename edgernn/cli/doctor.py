@@ -19,7 +19,9 @@ _PACKAGES = (*_BASE, "pillow", "matplotlib", "torch", "pycocoevalcap", "onnx", "
 
 
 def doctor(
-    constraints: Annotated[bool, typer.Option("--constraints", help="Print the tested versions, for pip install -c.")] = False,
+    constraints: Annotated[
+        bool, typer.Option("--constraints", help="Print the tested versions, for pip install -c.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Show what this machine can train, export and run, and what to install for the rest; paste it into bug reports."""
@@ -31,8 +33,13 @@ def doctor(
         say_json(found)
         return
     say(f"edgernn {found['edgernn']}, from {found['source']}")
-    say(f"Python {found['python']}, {found['platform']}, {found['machine']}, {found['cores']} cores")
-    say("packages: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found["packages"].items()))
+    say(
+        f"Python {found['python']}, {found['platform']}, {found['machine']}, {found['cores']} cores"
+    )
+    say(
+        "packages: "
+        + ", ".join(f"{name} {version or 'missing'}" for name, version in found["packages"].items())
+    )
     for package, told in found["without_wheel"].items():
         say(f"{package} {told}")
     say()
@@ -45,7 +52,9 @@ def doctor(
 def _say_constraints() -> None:
     text = installed.constraints()
     if text is None:
-        raise UnavailableError("this copy of edgernn came without constraints.txt; take it from where the copy came from")
+        raise UnavailableError(
+            "this copy of edgernn came without constraints.txt; take it from where the copy came from"
+        )
     stream(text)
 
 
@@ -59,7 +68,9 @@ def examine() -> dict[str, Any]:
         run = _usable(row.session, row.run_extra) if _runs_here(row.family) else "needs macOS"
         formats[name] = {"export": export, "run": run}
         lacking |= {
-            extra for extra, said in ((row.export_extra, export), (row.run_extra, run)) if said.startswith("lacks") and extra
+            extra
+            for extra, said in ((row.export_extra, export), (row.run_extra, run))
+            if said.startswith("lacks") and extra
         }
     return {
         "edgernn": edgernn.__version__,

@@ -35,7 +35,9 @@ _SHOWN = 200  # arrays; a file may have thousands
 def inspect_path(path: Path, *, as_json: bool) -> None:
     """Print what stands at ``path``; raise an EdgernnError where nothing but its name can be told."""
     kind = identify(path)
-    if kind.key == "run" or (path.is_dir() and (path / "config.json").exists() and kind.key != "bundle"):
+    if kind.key == "run" or (
+        path.is_dir() and (path / "config.json").exists() and kind.key != "bundle"
+    ):
         _checkpoint(path, as_json=as_json)
     elif kind.key in {"bundle", "packed-bundle"} or is_bundle(path):
         _bundle(path, as_json=as_json)
@@ -44,7 +46,9 @@ def inspect_path(path: Path, *, as_json: bool) -> None:
     elif kind.key in _MODEL_FILES and describes(path):
         _model_file(path, kind, as_json=as_json)
     elif kind.key in {"unknown", "missing"}:
-        _model_file(path, kind, as_json=as_json)  # a damaged model file, no kind of file at all, or none: it says which
+        _model_file(
+            path, kind, as_json=as_json
+        )  # a damaged model file, no kind of file at all, or none: it says which
     else:
         raise UsageError(sentence(path))
 
@@ -53,7 +57,9 @@ def _arrays(path: Path, kind: Kind, *, as_json: bool) -> None:
     """Print the arrays of a file of another program, and what can be done with it."""
     found, metadata = layout(path, _ARRAYS[kind.key])
     if as_json:
-        arrays = {name: {"dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in found.items()}
+        arrays = {
+            name: {"dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in found.items()
+        }
         say_json({"kind": kind.key, "arrays": arrays, "metadata": metadata})
         return
     count = sum(math.prod(shape) for _, shape in found.values())
@@ -72,7 +78,9 @@ def _bundle(path: Path, *, as_json: bool) -> None:
         write_result("-", manifest.to_json())
         return
     made = manifest.provenance
-    say(f"bundle {path}: {manifest.family} model, {made.parameters:,} parameters, {size(tables.total_bytes(manifest))}")
+    say(
+        f"bundle {path}: {manifest.family} model, {made.parameters:,} parameters, {size(tables.total_bytes(manifest))}"
+    )
     say(f"made by edgernn {made.edgernn} on {made.created}; every digest is right")
     _training(made.training, manifest.tokenizer.kind)
     say(f"tokenizer: {manifest.tokenizer.kind}, {manifest.tokenizer.vocabulary_size} tokens")
@@ -87,14 +95,18 @@ def _model_file(path: Path, kind: Kind, *, as_json: bool) -> None:
     try:
         row, description = describe_file(path)
     except ContractError as error:
-        if kind.key == "torchscript":  # what is refused in a bundle may be right in a file of another program
+        if (
+            kind.key == "torchscript"
+        ):  # what is refused in a bundle may be right in a file of another program
             raise UsageError(sentence(path)) from error
         raise
     if as_json:
         try:
             own = strict_json.parse(description.metadata.get(METADATA_KEY, "null"))
         except ValueError as error:
-            raise ContractError(f"{path} has a damaged {METADATA_KEY!r} entry in its metadata: {error}") from error
+            raise ContractError(
+                f"{path} has a damaged {METADATA_KEY!r} entry in its metadata: {error}"
+            ) from error
         say_json({"format": row.name, "edgernn": own})
         return
     say(f"{row.name} file {path}")
@@ -106,7 +118,9 @@ def _model_file(path: Path, kind: Kind, *, as_json: bool) -> None:
         return
     own_contract = FileContract.from_metadata(description.metadata, source=str(path))
     first = _FIRST_STATE[own_contract.contract.initial_state]
-    say(f"it computes {own_contract.graph} of the contract (schema {own_contract.schema_version}); first state: {first}")
+    say(
+        f"it computes {own_contract.graph} of the contract (schema {own_contract.schema_version}); first state: {first}"
+    )
     say()
     say_sheet(tables.tensors(own_contract.contract))
 
@@ -141,7 +155,11 @@ def _training(training: dict[str, Any], kind: str) -> None:
 
 
 def _figure(found: Any) -> str:
-    return f"{found:.4f}" if isinstance(found, (int, float)) and not isinstance(found, bool) else repr(found)
+    return (
+        f"{found:.4f}"
+        if isinstance(found, (int, float)) and not isinstance(found, bool)
+        else repr(found)
+    )
 
 
 def _tensor(tensor: FileTensor) -> str:

@@ -66,7 +66,11 @@ def say_sheet(sheet: Sheet) -> None:
     table = table_of(sheet)
     if not console.is_terminal:
         _print_bare(console, table)
-    elif sheet.wrapped or console.measure(table, options=console.options.update(width=NATURAL_WIDTH)).maximum <= console.width:
+    elif (
+        sheet.wrapped
+        or console.measure(table, options=console.options.update(width=NATURAL_WIDTH)).maximum
+        <= console.width
+    ):
         console.print(table)
     else:
         for line in records(sheet):
@@ -105,7 +109,9 @@ def say_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
 
 def ascii_json(text: str) -> str:
     """Return the same JSON in ASCII: outside of strings it has nothing else."""
-    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f", text)
+    return _NOT_ASCII.sub(
+        lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f", text
+    )
 
 
 def words(text: str | None) -> list[str] | None:
@@ -116,7 +122,11 @@ def words(text: str | None) -> list[str] | None:
 def write_result(target: str, text: str) -> None:
     """Write a result to the file ``target``, or to stdout for ``-``: JSON, XML and HTML in ASCII, which every encoding has."""
     if target == "-":
-        _write(ascii_json(text) if text.startswith(("{", "[")) else text.encode("ascii", "xmlcharrefreplace").decode())
+        _write(
+            ascii_json(text)
+            if text.startswith(("{", "["))
+            else text.encode("ascii", "xmlcharrefreplace").decode()
+        )
     else:
         storage.write_text(Path(target), text)
 

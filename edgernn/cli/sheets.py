@@ -12,7 +12,9 @@ from rich.text import Text
 from edgernn.cli.shown import joined
 
 Cell = Text | str
-NATURAL_WIDTH = 10_000  # columns: wider than any table, so that none is folded where no terminal sets a width
+NATURAL_WIDTH = (
+    10_000  # columns: wider than any table, so that none is folded where no terminal sets a width
+)
 _GAP = " · "
 _EMPTY = ("", "-")
 
@@ -36,7 +38,12 @@ def table_of(sheet: Sheet) -> Table:
     table = Table(box=None, pad_edge=False, title=sheet.title or None, title_justify="left")
     for index, heading in enumerate(sheet.headings, 1):
         fixed = sheet.wrapped and index < len(sheet.headings)
-        table.add_column(heading, justify="right" if heading in sheet.right else "left", overflow="fold", no_wrap=fixed)
+        table.add_column(
+            heading,
+            justify="right" if heading in sheet.right else "left",
+            overflow="fold",
+            no_wrap=fixed,
+        )
     for row in sheet.rows:
         table.add_row(*row)
     return table
@@ -48,6 +55,10 @@ def records(sheet: Sheet) -> list[Padding | Text | str]:
     for first, *others in sheet.rows:
         lines.append(first)
         named = zip(sheet.headings[1:], others, strict=True)
-        parts = [joined(heading, " " if heading else "", cell) for heading, cell in named if str(cell) not in _EMPTY]
+        parts = [
+            joined(heading, " " if heading else "", cell)
+            for heading, cell in named
+            if str(cell) not in _EMPTY
+        ]
         lines.append(Padding(Text(_GAP).join(parts), (0, 0, 0, 2)))
     return lines

@@ -15,14 +15,26 @@ from edgernn.parity.wording import headline, size
 from edgernn.stored_weights import StoredWeight
 
 _FLOATS = frozenset({"float32", "float16"})
-_MARK = {"passed": ("passed", "green"), "failed": ("FAILED", "bold red"), "not run": ("not run", "yellow")}
+_MARK = {
+    "passed": ("passed", "green"),
+    "failed": ("FAILED", "bold red"),
+    "not run": ("not run", "yellow"),
+}
 _SIDE_BY_SIDE = 100  # columns from which a report's four columns leave enough for what a check says
 
 
 def artifacts(manifest: Manifest) -> Sheet:
     """Return one row per artifact: what it is, how large, and how near the reference when packed."""
     several = len(manifest.contract.graphs) > 1
-    headings = ("artifact", *["graph"] * several, "precision", "size", "target", "narrowed to", "parity when packed")
+    headings = (
+        "artifact",
+        *["graph"] * several,
+        "precision",
+        "size",
+        "target",
+        "narrowed to",
+        "parity when packed",
+    )
     rows = [
         (
             artifact.path,
@@ -40,7 +52,9 @@ def artifacts(manifest: Manifest) -> Sheet:
 
 def weights(artifact: Artifact) -> Sheet:
     """Return one row per weight: what it is stored as, its bytes in float32 and in the file."""
-    before, after = (sum(getattr(w, name) for w in artifact.weights) for name in ("float32_bytes", "bytes"))
+    before, after = (
+        sum(getattr(w, name) for w in artifact.weights) for name in ("float32_bytes", "bytes")
+    )
     rows = [_weight(weight, artifact.precision) for weight in artifact.weights]
     rows.append(("together", "", "", size(before), size(after), f"{after / before:.3f} of float32"))
     return Sheet(
@@ -79,7 +93,9 @@ def tensors(contract: Contract) -> Sheet:
     for graph in contract.graphs:
         for way, specs in (("in", graph.inputs), ("out", graph.outputs)):
             for spec in specs:
-                axes = ", ".join(f"{a} {contract.sizes[a]}" if a in contract.sizes else a for a in spec.axes)
+                axes = ", ".join(
+                    f"{a} {contract.sizes[a]}" if a in contract.sizes else a for a in spec.axes
+                )
                 rows.append((f"{graph.name} {way}", spec.name, spec.role, spec.dtype, axes))
     return Sheet(("graph", "tensor", "role", "dtype", "axes"), rows)
 
@@ -108,7 +124,9 @@ def _checks(report: VerifyReport) -> Sheet:
     rows = []
     for artifact in report.artifacts:
         for index, check in enumerate(artifact.checks):
-            name = (f"{artifact.path} ({artifact.precision})", f"  in {artifact.runtime}", "")[min(index, 2)]
+            name = (f"{artifact.path} ({artifact.precision})", f"  in {artifact.runtime}", "")[
+                min(index, 2)
+            ]
             rows.append((name, check.name, styled(*_MARK[check.status]), check.detail))
     return Sheet(("artifact", "check", "result", ""), rows, wrapped=True)
 
@@ -124,7 +142,9 @@ def _say_checks(report: VerifyReport) -> None:
 
 def total_bytes(manifest: Manifest) -> int:
     """Return the bytes of all listed files."""
-    return sum(file.bytes for file in manifest.files.values()) + sum(artifact.bytes for artifact in manifest.artifacts)
+    return sum(file.bytes for file in manifest.files.values()) + sum(
+        artifact.bytes for artifact in manifest.artifacts
+    )
 
 
 def _narrowed(narrowing: Narrowing) -> str:

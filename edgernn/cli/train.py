@@ -15,11 +15,14 @@ from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console
 from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
 
-app = typer.Typer(help="Train a model on your own data, or on what is built in.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train a model on your own data, or on what is built in.", no_args_is_help=True
+)
 
 _DEFAULT_MINUTES = 3.0
 _data, _model, _budget, _course = (
-    partial(typer.Option, rich_help_panel=panel) for panel in ("The text", "The model", "The budget", "Optimisation")
+    partial(typer.Option, rich_help_panel=panel)
+    for panel in ("The text", "The model", "The budget", "Optimisation")
 )
 
 
@@ -36,25 +39,41 @@ app.command("captions")(train_captions.captions)
 def text(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
-    data: Annotated[str, _data(help="A text file, a folder, - for standard input, or python-docs.")] = "python-docs",
+    data: Annotated[
+        str, _data(help="A text file, a folder, - for standard input, or python-docs.")
+    ] = "python-docs",
     glob: Annotated[str, _data(help="Which files of a folder.")] = "**/*.txt",
     validation: Annotated[str | None, _data(help="A text of its own for validation.")] = None,
-    validation_fraction: Annotated[float, _data(parser=read_share, help="Else: the last share of the text.")] = 0.1,
-    tokens: Annotated[str, _data(help="char, byte, word or bpe.", **completing(token_names))] = "char",
+    validation_fraction: Annotated[
+        float, _data(parser=read_share, help="Else: the last share of the text.")
+    ] = 0.1,
+    tokens: Annotated[
+        str, _data(help="char, byte, word or bpe.", **completing(token_names))
+    ] = "char",
     vocabulary: Annotated[int | None, _data(help="Most tokens of word and bpe.")] = None,
     minimum_count: Annotated[int, _data(help="Fewest occurrences of a word.")] = 2,
-    cell: Annotated[str, _model(help="lstm, gru, rnn or rnn_relu.", **completing(cell_names))] = "lstm",
+    cell: Annotated[
+        str, _model(help="lstm, gru, rnn or rnn_relu.", **completing(cell_names))
+    ] = "lstm",
     hidden: Annotated[int, _model(help="Width of a layer.")] = 256,
     layers: Annotated[int, _model(help="Layers, 1 to 5.")] = 2,
-    embedding: Annotated[int | None, _model(help="Width of a token vector; default 64, tied: hidden.")] = None,
-    dropout: Annotated[float, _model(parser=read_share, help="Share of values dropped in training.")] = 0.0,
+    embedding: Annotated[
+        int | None, _model(help="Width of a token vector; default 64, tied: hidden.")
+    ] = None,
+    dropout: Annotated[
+        float, _model(parser=read_share, help="Share of values dropped in training.")
+    ] = 0.0,
     tied: Annotated[bool, _model("--tied", help="One matrix for embedding and head.")] = False,
-    learned_state: Annotated[bool, _model("--learned-state", help="Learn the first state.")] = False,
+    learned_state: Annotated[
+        bool, _model("--learned-state", help="Learn the first state.")
+    ] = False,
     minutes: Annotated[float | None, _budget(help="Minutes of training (default 3).")] = None,
     steps: Annotated[int | None, _budget(help="Optimiser steps.")] = None,
     epochs: Annotated[float | None, _budget(help="Passes over the text.")] = None,
     evaluations: Annotated[int, _budget(help="Validation measurements in a run.")] = 8,
-    patience: Annotated[int, _budget(help="Stop after so many without a better loss; 0 never.")] = 5,
+    patience: Annotated[
+        int, _budget(help="Stop after so many without a better loss; 0 never.")
+    ] = 5,
     batch: Annotated[int, _course(help="Rows of a batch, over all processes.")] = 32,
     chunk: Annotated[int, _course(help="Steps through which gradients flow.")] = 64,
     learning_rate: Annotated[float, _course(help="The largest learning rate.")] = 4e-3,
@@ -62,8 +81,12 @@ def text(
     clip: Annotated[float, _course(help="Largest norm of the gradient.")] = 1.0,
     mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, dropout and samples.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.", **completing(device_names))] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads; by default some are tried, the fastest kept.")] = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cuda, mps or cpu.", **completing(device_names))
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads; by default some are tried, the fastest kept.")
+    ] = None,
     config: Config = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -78,11 +101,16 @@ def text(
     if resume:
         refuse_changes(context)
         budget = budget_of(minutes=minutes, steps=steps, epochs=epochs)
-        run = run_text.resume_text(out, budget=budget, threads=threads, device=device, reporter=reporter)
+        run = run_text.resume_text(
+            out, budget=budget, threads=threads, device=device, reporter=reporter
+        )
         finish(run, "text", as_json=as_json)
         return
     model = {"cell": cell, "hidden": hidden, "layers": layers, "dropout": dropout, "tied": tied}
-    model |= {"embedding": (hidden if tied else 64) if embedding is None else embedding, "learned_initial_state": learned_state}
+    model |= {
+        "embedding": (hidden if tied else 64) if embedding is None else embedding,
+        "learned_initial_state": learned_state,
+    }
     setup = validated(
         run_text.TextSetup,
         tokens=tokens,

@@ -9,7 +9,13 @@ from typing import Annotated
 
 import typer
 
-from edgernn.cli.choices import caption_cell_names, completing, conditioning_names, device_names, read_share
+from edgernn.cli.choices import (
+    caption_cell_names,
+    completing,
+    conditioning_names,
+    device_names,
+    read_share,
+)
 from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console, tell
 from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
@@ -17,7 +23,13 @@ from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, 
 _DEFAULT_MINUTES = 4.0
 _data, _model, _loss, _budget, _course = (
     partial(typer.Option, rich_help_panel=panel)
-    for panel in ("Pictures and captions", "The model", "The loss and the encoder", "The budget", "Optimisation")
+    for panel in (
+        "Pictures and captions",
+        "The model",
+        "The loss and the encoder",
+        "The budget",
+        "Optimisation",
+    )
 )
 
 
@@ -26,30 +38,45 @@ def captions(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
-        str, _data(help="A caption file (COCO, Karpathy, Flickr8k, CSV, JSONL), its folder, or scenes.")
+        str,
+        _data(help="A caption file (COCO, Karpathy, Flickr8k, CSV, JSONL), its folder, or scenes."),
     ] = "scenes",
-    images: Annotated[Path | None, _data(help="The pictures' folder, if not the caption file's.")] = None,
+    images: Annotated[
+        Path | None, _data(help="The pictures' folder, if not the caption file's.")
+    ] = None,
     on_missing: Annotated[str, _data(help="A picture that is not there: error or skip.")] = "error",
-    on_unreadable: Annotated[str, _data(help="A picture that cannot be read: error or skip.")] = "error",
+    on_unreadable: Annotated[
+        str, _data(help="A picture that cannot be read: error or skip.")
+    ] = "error",
     validation_fraction: Annotated[
-        float, _data(parser=read_share, help="Share of pictures for validation, if the file names none.")
+        float,
+        _data(parser=read_share, help="Share of pictures for validation, if the file names none."),
     ] = 0.1,
-    minimum_count: Annotated[int, _data(help="Fewest occurrences of a word; rarer ones are <unk>.")] = 2,
+    minimum_count: Annotated[
+        int, _data(help="Fewest occurrences of a word; rarer ones are <unk>.")
+    ] = 2,
     conditioning: Annotated[
         str,
         _model(
-            help="soft-attention, hard-attention, first-token, initial-state or every-step.", **completing(conditioning_names)
+            help="soft-attention, hard-attention, first-token, initial-state or every-step.",
+            **completing(conditioning_names),
         ),
     ] = "soft-attention",
     encoder: Annotated[str, _model(help="compact, or resnet18, 34, 50, 101, 152.")] = "compact",
-    encoder_weights: Annotated[Path | None, _model(help="Weights for the encoder: .safetensors or .pth.")] = None,
-    image_size: Annotated[int | None, _model(help="Side of the pictures, pixels; default 64, ResNets 224.")] = None,
+    encoder_weights: Annotated[
+        Path | None, _model(help="Weights for the encoder: .safetensors or .pth.")
+    ] = None,
+    image_size: Annotated[
+        int | None, _model(help="Side of the pictures, pixels; default 64, ResNets 224.")
+    ] = None,
     cell: Annotated[str, _model(help="lstm or gru.", **completing(caption_cell_names))] = "lstm",
     hidden: Annotated[int, _model(help="Width of a layer.")] = 192,
     layers: Annotated[int, _model(help="Layers, 1 to 3.")] = 1,
     embedding: Annotated[int, _model(help="Width of a word's vector.")] = 128,
     keys: Annotated[int, _model(help="Width of attention's keys.")] = 64,
-    dropout: Annotated[float, _model(parser=read_share, help="Share of values dropped in training.")] = 0.3,
+    dropout: Annotated[
+        float, _model(parser=read_share, help="Share of values dropped in training.")
+    ] = 0.3,
     length: Annotated[int, _model(help="Most words of a caption.")] = 20,
     freeze_encoder: Annotated[
         float | None,
@@ -58,24 +85,40 @@ def captions(
             help="Share of the run before the encoder is trained; default 0, with weights 1 (never).",
         ),
     ] = None,
-    encoder_rate: Annotated[float, _loss(help="The encoder's learning rate, as a multiple of the others'.")] = 1.0,
-    word_dropout: Annotated[float, _loss(parser=read_share, help="Share of the words fed that are replaced by <unk>.")] = 0.1,
-    label_smoothing: Annotated[float, _loss(parser=read_share, help="Share of a target spread over all words.")] = 0.1,
-    scheduled_sampling: Annotated[float, _loss(parser=read_share, help="Share of the model's own words fed at the end.")] = 0.0,
-    attention_penalty: Annotated[float, _loss(help="Weight of the doubly stochastic penalty.")] = 0.0,
+    encoder_rate: Annotated[
+        float, _loss(help="The encoder's learning rate, as a multiple of the others'.")
+    ] = 1.0,
+    word_dropout: Annotated[
+        float, _loss(parser=read_share, help="Share of the words fed that are replaced by <unk>.")
+    ] = 0.1,
+    label_smoothing: Annotated[
+        float, _loss(parser=read_share, help="Share of a target spread over all words.")
+    ] = 0.1,
+    scheduled_sampling: Annotated[
+        float, _loss(parser=read_share, help="Share of the model's own words fed at the end.")
+    ] = 0.0,
+    attention_penalty: Annotated[
+        float, _loss(help="Weight of the doubly stochastic penalty.")
+    ] = 0.0,
     minutes: Annotated[float | None, _budget(help="Minutes of training (default 4).")] = None,
     steps: Annotated[int | None, _budget(help="Optimiser steps.")] = None,
     epochs: Annotated[float | None, _budget(help="Passes over the pictures.")] = None,
     evaluations: Annotated[int, _budget(help="Validation measurements in a run.")] = 8,
-    patience: Annotated[int, _budget(help="Stop after so many without a better CIDEr-D; 0 never.")] = 5,
+    patience: Annotated[
+        int, _budget(help="Stop after so many without a better CIDEr-D; 0 never.")
+    ] = 5,
     batch: Annotated[int, _course(help="Pictures of a batch, over all processes.")] = 64,
     learning_rate: Annotated[float, _course(help="The largest learning rate.")] = 2e-3,
     weight_decay: Annotated[float, _course(help="Weight decay of matrices.")] = 0.01,
     clip: Annotated[float, _course(help="Largest norm of the gradient.")] = 1.0,
     mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, order, dropout and samples.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.", **completing(device_names))] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads; by default some are tried, the fastest kept.")] = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cuda, mps or cpu.", **completing(device_names))
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads; by default some are tried, the fastest kept.")
+    ] = None,
     config: Config = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -91,7 +134,9 @@ def captions(
     if resume:
         refuse_changes(context)
         budget = budget_of(minutes=minutes, steps=steps, epochs=epochs)
-        run = run_captions.resume_captions(out, budget=budget, threads=threads, device=device, reporter=reporter)
+        run = run_captions.resume_captions(
+            out, budget=budget, threads=threads, device=device, reporter=reporter
+        )
         finish(run, "captions", as_json=as_json)
         return
     found = validated(
@@ -102,9 +147,17 @@ def captions(
         on_missing=on_missing,
         on_unreadable=on_unreadable,
     )
-    model = {"conditioning": conditioning, "encoder": encoder, "cell": cell, "hidden": hidden, "layers": layers}
+    model = {
+        "conditioning": conditioning,
+        "encoder": encoder,
+        "cell": cell,
+        "hidden": hidden,
+        "layers": layers,
+    }
     model |= {"embedding": embedding, "keys": keys, "dropout": dropout, "length": length}
-    model["image_size"] = (64 if encoder == "compact" else 224) if image_size is None else image_size
+    model["image_size"] = (
+        (64 if encoder == "compact" else 224) if image_size is None else image_size
+    )
     loss = validated(
         CaptionOptions,
         word_dropout=word_dropout,
@@ -119,7 +172,9 @@ def captions(
         found,
         out,
         options=options,
-        setup=validated(run_captions.CaptionSetup, model=model, options=loss, minimum_count=minimum_count),
+        setup=validated(
+            run_captions.CaptionSetup, model=model, options=loss, minimum_count=minimum_count
+        ),
         encoder_weights=encoder_weights,
         device=device,
         reporter=reporter,

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from edgernn.training.run import Run
     from edgernn.training.schedule import Budget
 
-_ALLOWED_WITH_RESUME = {"out", "resume", "minutes", "steps", "epochs", "threads", "device", "as_json"}
+_ALLOWED_WITH_RESUME = {
+    "out",
+    "resume",
+    "minutes",
+    "steps",
+    "epochs",
+    "threads",
+    "device",
+    "as_json",
+}
 
 
 @contextmanager
@@ -34,7 +43,9 @@ def training() -> Iterator[None]:
     try:
         yield
     except StoppedError as stop:
-        tell(f"stopped by {name_of(stop.number)} before there was anything to save; give the same command again")
+        tell(
+            f"stopped by {name_of(stop.number)} before there was anything to save; give the same command again"
+        )
         raise typer.Exit(128 + stop.number) from None
 
 
@@ -42,7 +53,11 @@ def budget_of(*, minutes: float | None, steps: int | None, epochs: float | None)
     """Return the budget that was given, if any; raise UsageError for more than one, or one that is not above 0."""
     from edgernn.training.schedule import Budget
 
-    given = {unit: n for unit, n in (("minutes", minutes), ("steps", steps), ("epochs", epochs)) if n is not None}
+    given = {
+        unit: n
+        for unit, n in (("minutes", minutes), ("steps", steps), ("epochs", epochs))
+        if n is not None
+    }
     if len(given) > 1:
         raise UsageError(f"give one budget, not {' and '.join('--' + unit for unit in given)}")
     for unit, amount in given.items():
@@ -62,17 +77,25 @@ def options_of(context: typer.Context, *, default_minutes: float) -> TrainOption
     from edgernn.training.options import TrainOptions
 
     given = context.params
-    budget = budget_of(**given_budget(context)) or budget_of(minutes=default_minutes, steps=None, epochs=None)
+    budget = budget_of(**given_budget(context)) or budget_of(
+        minutes=default_minutes, steps=None, epochs=None
+    )
     named = {name: given[name] for name in TrainOptions.model_fields if name in given}
     return validated(TrainOptions, budget=budget, peak_rate=given["learning_rate"], **named)
 
 
 def refuse_changes(context: typer.Context) -> None:
     """A resumed run keeps its options; only its budget and device may be given anew."""
-    given = [name for name in context.params if from_command_line(context, name) and name not in _ALLOWED_WITH_RESUME]
+    given = [
+        name
+        for name in context.params
+        if from_command_line(context, name) and name not in _ALLOWED_WITH_RESUME
+    ]
     if given:
         shown = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UsageError(f"{shown} cannot change when a run is resumed; leave it out, or start a new run in another --out")
+        raise UsageError(
+            f"{shown} cannot change when a run is resumed; leave it out, or start a new run in another --out"
+        )
 
 
 def finish(run: Run, command: str, *, as_json: bool) -> None:
@@ -103,16 +126,25 @@ def _print(run: Run, command: str, *, as_json: bool) -> None:
     if as_json:
         say_json(result)
     else:
-        loss = "not measured yet" if run.validation_loss is None else f"{run.validation_loss:.4f} nats/{run.unit} ({run.split})"
+        loss = (
+            "not measured yet"
+            if run.validation_loss is None
+            else f"{run.validation_loss:.4f} nats/{run.unit} ({run.split})"
+        )
         steps = counted(run.steps, "step")
         say(
             f"{run.folder}: {run.parameters:,} parameters, {steps}, {run.epochs:.1f} epochs in {run.seconds:.0f} s; "
             f"{'validation loss of the best weights' if run.measured else 'best validation loss'} {loss}"
         )
         if run.measured:
-            say("captions that it wrote for them: " + ", ".join(f"{n} {v:.4f}" for n, v in run.measured.items()))
+            say(
+                "captions that it wrote for them: "
+                + ", ".join(f"{n} {v:.4f}" for n, v in run.measured.items())
+            )
     if run.interrupted:
-        tell(f"interrupted and saved; go on with: edgernn train {command} --out {argument(run.folder)} --resume")
+        tell(
+            f"interrupted and saved; go on with: edgernn train {command} --out {argument(run.folder)} --resume"
+        )
     elif not run.learned:
         tell(not_learned(run))
 

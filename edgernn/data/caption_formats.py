@@ -31,7 +31,9 @@ VALIDATION = "validation"
 TEST = "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 _SPLIT_OF = {
-    **dict.fromkeys((TRAIN, "restval"), TRAIN),  # Karpathy: validation pictures that all papers train on
+    **dict.fromkeys(
+        (TRAIN, "restval"), TRAIN
+    ),  # Karpathy: validation pictures that all papers train on
     **dict.fromkeys((VALIDATION, "val", "valid", "dev"), VALIDATION),
     TEST: TEST,
 }
@@ -39,7 +41,10 @@ _FLICKR8K_LINE = re.compile(r"([^\t]+)#\d+\t(.*)")
 _DELIMITERS = ",;\t"
 _ADVICE = "; correct it or leave it out"
 _IMAGE, _CAPTION, _SPLIT = "image", "caption", "split"
-_IMAGES, _CAPTIONS = (_IMAGE, "file_name"), (_CAPTION, "text")  # the names under which JSON Lines and CSV have them
+_IMAGES, _CAPTIONS = (
+    (_IMAGE, "file_name"),
+    (_CAPTION, "text"),
+)  # the names under which JSON Lines and CSV have them
 
 
 E = TypeVar("E")
@@ -87,12 +92,18 @@ class CaptionFile:
             content = path.read_bytes()
             self.text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         except OSError as error:
-            raise DataError(f"cannot read the captions {path}: {error.strerror}; give a caption file") from error
+            raise DataError(
+                f"cannot read the captions {path}: {error.strerror}; give a caption file"
+            ) from error
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
-            raise encodings.refuse(content, error, name=str(path), place=f"in line {line}") from error
+            raise encodings.refuse(
+                content, error, name=str(path), place=f"in line {line}"
+            ) from error
         if "\0" in self.text:
-            raise encodings.refuse(content, None, name=str(path), place=f"at offset {content.index(0)}")
+            raise encodings.refuse(
+                content, None, name=str(path), place=f"at offset {content.index(0)}"
+            )
 
     @cached_property
     def json(self) -> Any:
@@ -122,7 +133,9 @@ class CaptionFile:
             except DataError as error:
                 if not self.lenient:
                     raise
-                self.left_out.append(str(error).removeprefix(f"{self.path}, ").removesuffix(_ADVICE))
+                self.left_out.append(
+                    str(error).removeprefix(f"{self.path}, ").removesuffix(_ADVICE)
+                )
 
 
 @dataclass(frozen=True)
@@ -151,7 +164,9 @@ def _is_coco(file: CaptionFile) -> bool:
     if not isinstance(document, dict) or not isinstance(document.get("images"), list):
         return False
     annotations = document.get("annotations")  # those of boxes and key points have no caption
-    return isinstance(annotations, list) and (not annotations or any(_CAPTION in _object(each) for each in annotations))
+    return isinstance(annotations, list) and (
+        not annotations or any(_CAPTION in _object(each) for each in annotations)
+    )
 
 
 def _read_coco(file: CaptionFile) -> Iterator[CaptionRecord]:
@@ -163,7 +178,11 @@ def _read_coco(file: CaptionFile) -> Iterator[CaptionRecord]:
         key = _field(file, place, entry[1], "id", (int, str))
         if key in captions:
             raise file.error(place, f"the id {key!r} is there twice")
-        places[key] = (_field(file, place, entry[1], "file_name", str), _folder(file, place, entry[1]), place)
+        places[key] = (
+            _field(file, place, entry[1], "file_name", str),
+            _folder(file, place, entry[1]),
+            place,
+        )
         captions[key] = []
 
     def annotation(entry: tuple[int, object]) -> None:
@@ -222,7 +241,11 @@ def _json_line(file: CaptionFile, place: str, line: str) -> CaptionRecord:
         captions = _texts(file, place, _field(file, place, record, "captions", list))
     else:
         captions = [_field(file, place, record, _named(record, _CAPTIONS), str)]
-    split = None if record.get(_SPLIT) is None else _split(file, place, _field(file, place, record, _SPLIT, str))
+    split = (
+        None
+        if record.get(_SPLIT) is None
+        else _split(file, place, _field(file, place, record, _SPLIT, str))
+    )
     return CaptionRecord(name, tuple(captions), split, "", place)
 
 
@@ -240,7 +263,10 @@ def _read_flickr8k(file: CaptionFile) -> Iterator[CaptionRecord]:
     def read(entry: tuple[int, str]) -> CaptionRecord:
         match = _FLICKR8K_LINE.fullmatch(entry[1])
         if match is None:
-            raise file.error(f"line {entry[0]}", f"{entry[1][:40]!r} is not of the form name.jpg#0, a tab, the caption")
+            raise file.error(
+                f"line {entry[0]}",
+                f"{entry[1][:40]!r} is not of the form name.jpg#0, a tab, the caption",
+            )
         return CaptionRecord(match[1], (match[2],), None, "", f"line {entry[0]}")
 
     yield from file.each(file.lines(), read)
@@ -253,7 +279,14 @@ def _is_csv(file: CaptionFile) -> bool:
 def _delimiter(file: CaptionFile) -> str | None:
     """Return what separates the columns, which is what makes the first line a header of the names that must be there."""
     headers = {mark: set(_columns(file.first_line, mark)) for mark in _DELIMITERS}
-    return next((mark for mark, names in headers.items() if names & set(_IMAGES) and names & set(_CAPTIONS)), None)
+    return next(
+        (
+            mark
+            for mark, names in headers.items()
+            if names & set(_IMAGES) and names & set(_CAPTIONS)
+        ),
+        None,
+    )
 
 
 def _columns(header: str, delimiter: str) -> list[str]:
@@ -286,7 +319,8 @@ def _csv_rows(file: CaptionFile) -> Iterator[tuple[str, list[str], list[str]]]:
 def _csv_record(file: CaptionFile, place: str, columns: list[str], row: list[str]) -> CaptionRecord:
     if len(row) != len(columns):
         raise file.error(
-            place, f"it has {len(row)} columns, the header {len(columns)}; put quotes around a caption with commas"
+            place,
+            f"it has {len(row)} columns, the header {len(columns)}; put quotes around a caption with commas",
         )
     cells = dict(zip(columns, row, strict=True))
     split = cells.get(_SPLIT, "").strip()
@@ -298,12 +332,16 @@ def _object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _field(file: CaptionFile, place: str, value: object, name: str, kinds: type | tuple[type, ...]) -> Any:
+def _field(
+    file: CaptionFile, place: str, value: object, name: str, kinds: type | tuple[type, ...]
+) -> Any:
     """Return a field of a JSON object; raise where it is missing or of another type."""
     found = _object(value).get(name)
     if isinstance(found, kinds) and not isinstance(found, bool):
         return found
-    expected = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+    expected = " or ".join(
+        kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,))
+    )
     seen = "is missing" if found is None else f"is {str(found)[:40]!r}"
     raise file.error(place, f"the field {name!r} {seen}, expected {expected}")
 
@@ -322,7 +360,9 @@ def _folder(file: CaptionFile, place: str, image: object) -> str:
 def _split(file: CaptionFile, place: str, name: str) -> str:
     split = _SPLIT_OF.get(name.strip().lower())
     if split is None:
-        raise file.error(place, f"the split {name!r} is unknown, expected one of {', '.join(_SPLIT_OF)}")
+        raise file.error(
+            place, f"the split {name!r} is unknown, expected one of {', '.join(_SPLIT_OF)}"
+        )
     return split
 
 

@@ -20,7 +20,14 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from edgernn.data.caption_formats import TRAIN, VALIDATION, CaptionFile, CaptionFormat, CaptionRecord, recognise
+from edgernn.data.caption_formats import (
+    TRAIN,
+    VALIDATION,
+    CaptionFile,
+    CaptionFormat,
+    CaptionRecord,
+    recognise,
+)
 from edgernn.data.token_kinds import CAPTION
 from edgernn.data.tokenizer import Ids, Tokenizer
 from edgernn.errors import DataError, UsageError
@@ -80,7 +87,9 @@ class CaptionCorpus:
     unusable: tuple[str, ...] = ()
 
 
-def read_captions(source: Path, *, images: Path | None = None, on_missing: OnMissing = "error") -> CaptionCorpus:
+def read_captions(
+    source: Path, *, images: Path | None = None, on_missing: OnMissing = "error"
+) -> CaptionCorpus:
     """Read a caption file and find its pictures.
 
     Args:
@@ -97,14 +106,18 @@ def read_captions(source: Path, *, images: Path | None = None, on_missing: OnMis
         UsageError: ``on_missing`` is neither.
     """
     if on_missing not in get_args(OnMissing):
-        raise UsageError(f"on_missing is {on_missing!r}; {expected_one_of(on_missing, get_args(OnMissing))}")
+        raise UsageError(
+            f"on_missing is {on_missing!r}; {expected_one_of(on_missing, get_args(OnMissing))}"
+        )
     if images is not None and not images.is_dir():
         raise DataError(f"there is no folder {images}; give the folder of the pictures")
     file, row = _find(source, lenient=on_missing == "skip")
     merged, empty = _merge(file, row.read(file))
     if not merged:
         unusable = f", {len(file.left_out)} not usable: {file.left_out[0]}" if file.left_out else ""
-        raise DataError(f"{file.path} has no caption ({empty} are blank{unusable}); give a file with captions")
+        raise DataError(
+            f"{file.path} has no caption ({empty} are blank{unusable}); give a file with captions"
+        )
     folders = [images] if images else [file.path.parent / name for name in _IMAGE_FOLDERS]
     pictures, missing, names_in = [], [], cache(_names_in)
     for record in merged:
@@ -121,7 +134,9 @@ def read_captions(source: Path, *, images: Path | None = None, on_missing: OnMis
     return CaptionCorpus(tuple(pictures), row.name, tuple(missing), empty, tuple(file.left_out))
 
 
-def assign_splits(corpus: CaptionCorpus, *, validation_fraction: float) -> tuple[CaptionedPicture, ...]:
+def assign_splits(
+    corpus: CaptionCorpus, *, validation_fraction: float
+) -> tuple[CaptionedPicture, ...]:
     """Return the pictures of a corpus, each with a split; all captions of a picture stay together.
 
     Splits that the file names are kept. Where it names none, a picture's split comes from the SHA-256 of its name, so it
@@ -137,7 +152,9 @@ def assign_splits(corpus: CaptionCorpus, *, validation_fraction: float) -> tuple
         UsageError: the fraction is out of range.
     """
     if not 0 < validation_fraction <= 0.5:
-        raise UsageError(f"the validation fraction is {validation_fraction}; give one above 0 and up to 0.5")
+        raise UsageError(
+            f"the validation fraction is {validation_fraction}; give one above 0 and up to 0.5"
+        )
     pictures = corpus.pictures
     without = [picture.name for picture in pictures if picture.split is None]
     if without and len(without) < len(pictures):
@@ -147,7 +164,9 @@ def assign_splits(corpus: CaptionCorpus, *, validation_fraction: float) -> tuple
         )
     if without:
         pictures = _split_by_name(pictures, validation_fraction)
-    counts = {split: sum(picture.split == split for picture in pictures) for split in (TRAIN, VALIDATION)}
+    counts = {
+        split: sum(picture.split == split for picture in pictures) for split in (TRAIN, VALIDATION)
+    }
     if not all(counts.values()):
         raise DataError(
             f"there are {counts[TRAIN]} pictures for training and {counts[VALIDATION]} for validation; "
@@ -183,7 +202,9 @@ def caption_text(tokenizer: Tokenizer, ids: Sequence[int] | Ids) -> str:
 
 def _check_kind(tokenizer: Tokenizer) -> None:
     if tokenizer.kind != CAPTION:
-        raise UsageError(f"the tokenizer is of kind {tokenizer.kind}, expected {CAPTION}; use the one of the captioner")
+        raise UsageError(
+            f"the tokenizer is of kind {tokenizer.kind}, expected {CAPTION}; use the one of the captioner"
+        )
 
 
 def _find(source: Path, *, lenient: bool) -> tuple[CaptionFile, CaptionFormat]:
@@ -191,12 +212,18 @@ def _find(source: Path, *, lenient: bool) -> tuple[CaptionFile, CaptionFormat]:
     if not source.is_dir():
         file = CaptionFile(source, lenient=lenient)
         return file, _format(file)
-    files = sorted(path for path in source.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
+    files = sorted(
+        path for path in source.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file()
+    )
     named = [path for path in files if path.stem.lower() == "captions"]
-    found = named or [path for path in files if not path.name.startswith(".") and _is_recognised(path)]
+    found = named or [
+        path for path in files if not path.name.startswith(".") and _is_recognised(path)
+    ]
     if len(found) != 1:
         names = f"{len(found)}: {', '.join(path.name for path in found)}" if found else "none"
-        raise DataError(f"the folder {source} must hold exactly one caption file, and has {names}; give the file itself")
+        raise DataError(
+            f"the folder {source} must hold exactly one caption file, and has {names}; give the file itself"
+        )
     file = CaptionFile(found[0], lenient=lenient)
     return file, _format(file)
 
@@ -217,10 +244,14 @@ def _format(file: CaptionFile) -> CaptionFormat:
     fields = _fields_of_lines(file)
     if fields:
         wanted = "image and caption, or file_name and text"
-        raise DataError(f"{file.path} is JSON Lines with the fields {', '.join(fields)}; expected {wanted}")
+        raise DataError(
+            f"{file.path} is JSON Lines with the fields {', '.join(fields)}; expected {wanted}"
+        )
     if file.first_line.lstrip().startswith(("{", "[")) and isinstance(file.json, Exception):
         raise DataError(f"{file.path} is damaged JSON: {file.json}; get it again") from file.json
-    raise DataError(f"{file.path} begins with {file.first_line[:40]!r}, which is no caption format; {_EXPECTED}")
+    raise DataError(
+        f"{file.path} begins with {file.first_line[:40]!r}, which is no caption format; {_EXPECTED}"
+    )
 
 
 def _fields_of_lines(file: CaptionFile) -> list[str]:
@@ -242,10 +273,16 @@ def _merge(file: CaptionFile, records: Iterator[CaptionRecord]) -> tuple[list[Ca
         lines = [" ".join(caption.split()) for caption in record.captions]
         captions = tuple(line for line in lines if line)
         empty += len(lines) - len(captions)
-        key = unicodedata.normalize("NFC", record.folder), unicodedata.normalize("NFC", record.image)
+        key = (
+            unicodedata.normalize("NFC", record.folder),
+            unicodedata.normalize("NFC", record.image),
+        )
         known = merged.setdefault(key, replace(record, captions=()))
         if known.split != record.split:
-            raise file.error(record.place, f"{record.image} is in split {record.split}, and in {known.split} before")
+            raise file.error(
+                record.place,
+                f"{record.image} is in split {record.split}, and in {known.split} before",
+            )
         merged[key] = replace(known, captions=known.captions + captions)
     return [record for record in merged.values() if record.captions], empty
 
@@ -255,18 +292,26 @@ def _check_name(file: CaptionFile, record: CaptionRecord) -> None:
     for name in (record.image, record.folder):
         kinds = PurePosixPath(name), PureWindowsPath(name)
         if any(path.anchor or ".." in path.parts for path in kinds) or "\0" in name:
-            raise file.error(record.place, f"the picture {name!r} lies outside the folder of the pictures")
+            raise file.error(
+                record.place, f"the picture {name!r} lies outside the folder of the pictures"
+            )
     if not record.image:
         raise file.error(record.place, "the name of the picture is empty")
     try:
         "".join((record.image, record.folder, *record.captions)).encode()
     except UnicodeEncodeError as error:
-        raise file.error(record.place, "a text holds half of a surrogate pair, which is no character") from error
+        raise file.error(
+            record.place, "a text holds half of a surrogate pair, which is no character"
+        ) from error
 
 
 def _locate(record: CaptionRecord, folders: Sequence[Path], names_in: _NamesIn) -> Path | None:
     """Find a picture by its name as it is spelled, else by a name that is equal in Unicode (NFC, NFD)."""
-    places = [(folder, inner) for folder in folders for inner in (record.image, f"{record.folder}/{record.image}")]
+    places = [
+        (folder, inner)
+        for folder in folders
+        for inner in (record.image, f"{record.folder}/{record.image}")
+    ]
     for folder, inner in places:
         try:
             if (folder / inner.lstrip("/")).is_file():
@@ -275,7 +320,14 @@ def _locate(record: CaptionRecord, folders: Sequence[Path], names_in: _NamesIn) 
             continue
     if all(part.isascii() for part in (record.image, record.folder)):
         return None  # which has one form
-    return next((path for folder, inner in places if (path := _equal_name(folder, inner, names_in)) is not None), None)
+    return next(
+        (
+            path
+            for folder, inner in places
+            if (path := _equal_name(folder, inner, names_in)) is not None
+        ),
+        None,
+    )
 
 
 def _equal_name(folder: Path, inner: str, names_in: _NamesIn) -> Path | None:
@@ -291,17 +343,23 @@ def _equal_name(folder: Path, inner: str, names_in: _NamesIn) -> Path | None:
 def _names_in(folder: Path) -> dict[str, str]:
     """Return the names in a folder by their composed form."""
     try:
-        return {unicodedata.normalize("NFC", path.name): path.name for path in sorted(folder.iterdir(), reverse=True)}
+        return {
+            unicodedata.normalize("NFC", path.name): path.name
+            for path in sorted(folder.iterdir(), reverse=True)
+        }
     except OSError:
         return {}
 
 
-def _split_by_name(pictures: Sequence[CaptionedPicture], fraction: float) -> tuple[CaptionedPicture, ...]:
+def _split_by_name(
+    pictures: Sequence[CaptionedPicture], fraction: float
+) -> tuple[CaptionedPicture, ...]:
     names = [unicodedata.normalize("NFC", picture.name).encode() for picture in pictures]
     places = [int.from_bytes(hashlib.sha256(name).digest()[:8], "big") for name in names]
     bound = min(max(int(fraction * 2**64), min(places) + 1), max(places))
     return tuple(
-        replace(picture, split=VALIDATION if place < bound else TRAIN) for picture, place in zip(pictures, places, strict=True)
+        replace(picture, split=VALIDATION if place < bound else TRAIN)
+        for picture, place in zip(pictures, places, strict=True)
     )
 
 

@@ -103,7 +103,10 @@ class Corpus:
         with storage.replacing(folder) as temporary:
             temporary.mkdir()
             with (temporary / IDS_FILE).open("wb") as file:
-                counts = [_append(file, tokenizer.encode_stream(text.chunks(), on_unknown=on_unknown)) for text in texts]
+                counts = [
+                    _append(file, tokenizer.encode_stream(text.chunks(), on_unknown=on_unknown))
+                    for text in texts
+                ]
                 os.fsync(file.fileno())
             if validation_source is None:
                 split = f"last {100 * validation_fraction:g} % of {source.name}"
@@ -111,7 +114,9 @@ class Corpus:
             else:
                 split = f"own file {validation_source.name}"
             description = _describe(tokenizer, counts, source=source.name, split=split)
-            (temporary / DESCRIPTION_FILE).write_text(json.dumps(asdict(description), indent=2) + "\n", "utf-8")
+            (temporary / DESCRIPTION_FILE).write_text(
+                json.dumps(asdict(description), indent=2) + "\n", "utf-8"
+            )
         return cls.open(folder)
 
     @classmethod
@@ -148,14 +153,22 @@ class Corpus:
 
 def _check_fraction(fraction: float) -> None:
     if not 0 < fraction <= _LARGEST_FRACTION:
-        raise UsageError(f"the validation fraction is {fraction}; give one above 0 and up to {_LARGEST_FRACTION}")
+        raise UsageError(
+            f"the validation fraction is {fraction}; give one above 0 and up to {_LARGEST_FRACTION}"
+        )
 
 
 def _refuse_foreign_files(folder: Path) -> None:
     """Raise rather than replace a folder that holds anything but a corpus."""
-    others = {path.name for path in folder.iterdir()} - {IDS_FILE, DESCRIPTION_FILE} if folder.is_dir() else set()
+    others = (
+        {path.name for path in folder.iterdir()} - {IDS_FILE, DESCRIPTION_FILE}
+        if folder.is_dir()
+        else set()
+    )
     if others:
-        raise UsageError(f"the folder {folder} holds other files ({min(others)}); give a new or an empty folder")
+        raise UsageError(
+            f"the folder {folder} holds other files ({min(others)}); give a new or an empty folder"
+        )
 
 
 def _append(file: BinaryIO, parts: Iterator[Ids]) -> int:
@@ -195,7 +208,9 @@ def _read_description(path: Path) -> _Description:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise DataError(f"no encoded corpus in {path.parent}: {error.strerror} ({path.name}); encode a text") from error
+        raise DataError(
+            f"no encoded corpus in {path.parent}: {error.strerror} ({path.name}); encode a text"
+        ) from error
     except ValueError as error:
         raise DataError(f"{path} is damaged: {error}; encode the text again") from error
     expected = get_type_hints(_Description)
@@ -217,7 +232,10 @@ def _map_ids(path: Path, description: _Description) -> Ids:
     expected_bytes = (description.train_count + description.validation_count) * dtype.itemsize
     try:
         seen_bytes = storage.size_bytes(path)
-        if min(description.train_count, description.validation_count) >= _FEWEST and seen_bytes == expected_bytes:
+        if (
+            min(description.train_count, description.validation_count) >= _FEWEST
+            and seen_bytes == expected_bytes
+        ):
             return np.memmap(path, dtype=dtype, mode="r")  # [N + M]
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; encode the text again") from error

@@ -18,7 +18,9 @@ _MARKS = (  # the longer ones first: that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _FEWEST_BYTES = 16  # below it a zero proves nothing
-_LEAST_SHARE = 0.3  # of zeros at their places: Latin letters have one each there, other scripts fewer
+_LEAST_SHARE = (
+    0.3  # of zeros at their places: Latin letters have one each there, other scripts fewer
+)
 
 
 def wide_encoding(head: bytes) -> str | None:
@@ -40,7 +42,14 @@ def wide_encoding(head: bytes) -> str | None:
     return None
 
 
-def refuse(content: bytes, error: UnicodeDecodeError | None, *, name: str, place: str, head: bytes | None = None) -> DataError:
+def refuse(
+    content: bytes,
+    error: UnicodeDecodeError | None,
+    *,
+    name: str,
+    place: str,
+    head: bytes | None = None,
+) -> DataError:
     """Return the error for a file that is not UTF-8.
 
     Args:
@@ -58,7 +67,9 @@ def refuse(content: bytes, error: UnicodeDecodeError | None, *, name: str, place
     if 0 in head:  # a picture, an archive, a model: no encoding makes a text of it
         place, error = f"at offset {head.index(0)}", None
     if error is None:
-        return DataError(f"{name} has a NUL byte {place}, so it is no plain text; give a UTF-8 text file")
+        return DataError(
+            f"{name} has a NUL byte {place}, so it is no plain text; give a UTF-8 text file"
+        )
     return DataError(
         f"{name} is not UTF-8: byte 0x{content[error.start]:02x} {place}; convert it from the encoding that it was saved in, "
         "for example, where that is latin1, with: iconv -f latin1 -t utf-8 FILE > NEW"

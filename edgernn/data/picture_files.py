@@ -26,7 +26,9 @@ CHANNELS = 3
 def write_header(file: BinaryIO, count: int, size: int) -> None:
     """Write the header of ``pictures.npy``; it is of one length for any ``count``, as numpy leaves room."""
     shape = (count, size, size, CHANNELS)
-    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -38,12 +40,16 @@ def read_description(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise DataError(f"no picture set in {path.parent}: {error.strerror} ({path.name}); make it again") from error
+        raise DataError(
+            f"no picture set in {path.parent}: {error.strerror} ({path.name}); make it again"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged: {error}; make the set again") from error
     fields = document if isinstance(document, dict) else {}
     if fields.get("version") != VERSION:
-        raise DataError(f"{path} has version {fields.get('version')}, expected {VERSION}; make the set again")
+        raise DataError(
+            f"{path} has version {fields.get('version')}, expected {VERSION}; make the set again"
+        )
     count = len(fields["names"]) if _are_texts(fields.get("names")) else 0
     valid = {
         "size": type(fields.get("size")) is int and fields["size"] > 0,
@@ -54,16 +60,22 @@ def read_description(path: Path) -> dict[str, Any]:
     }
     wrong = [name for name, good in valid.items() if not good]
     if wrong:
-        raise DataError(f"{path} has no valid {', '.join(wrong)} for {count} pictures; make the set again")
+        raise DataError(
+            f"{path} has no valid {', '.join(wrong)} for {count} pictures; make the set again"
+        )
     return fields
 
 
 def _are_texts(value: object) -> bool:
-    return isinstance(value, list) and len(value) > 0 and all(isinstance(each, str) for each in value)
+    return (
+        isinstance(value, list) and len(value) > 0 and all(isinstance(each, str) for each in value)
+    )
 
 
 def _are_captions(value: object, count: int) -> bool:
-    return isinstance(value, list) and len(value) == count and all(_are_texts(each) for each in value)
+    return (
+        isinstance(value, list) and len(value) == count and all(_are_texts(each) for each in value)
+    )
 
 
 def _are_splits(value: object, count: int) -> bool:
@@ -72,7 +84,11 @@ def _are_splits(value: object, count: int) -> bool:
         return False
     end = 0
     for bounds in value.values():
-        if not (isinstance(bounds, list) and len(bounds) == 2 and all(type(each) is int for each in bounds)):
+        if not (
+            isinstance(bounds, list)
+            and len(bounds) == 2
+            and all(type(each) is int for each in bounds)
+        ):
             return False
         if bounds[0] != end or bounds[1] < end:
             return False
@@ -91,14 +107,20 @@ def map_pictures(path: Path, count: int, size: int) -> npt.NDArray[np.uint8]:
         pictures = np.lib.format.open_memmap(path, mode="r")
         seen_bytes = storage.size_bytes(path)
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}; make the set again") from error
+        raise DataError(
+            f"cannot read {path}: {error.strerror or error}; make the set again"
+        ) from error
     except (ValueError, SyntaxError, tokenize.TokenError) as error:
-        raise DataError(f"{path} is damaged: {' '.join(str(error).split())}; make the set again") from error
+        raise DataError(
+            f"{path} is damaged: {' '.join(str(error).split())}; make the set again"
+        ) from error
     if pictures.dtype != np.uint8 or pictures.shape != shape or not pictures.flags.c_contiguous:
         raise DataError(
             f"{path} holds {pictures.dtype} {list(pictures.shape)}, but {DESCRIPTION_FILE} promises uint8 {list(shape)}; "
             "make the set again"
         )
     if seen_bytes != pictures.offset + pictures.nbytes:
-        raise DataError(f"{path} has {seen_bytes} bytes, expected {pictures.offset + pictures.nbytes}; make the set again")
+        raise DataError(
+            f"{path} has {seen_bytes} bytes, expected {pictures.offset + pictures.nbytes}; make the set again"
+        )
     return pictures

@@ -82,12 +82,19 @@ class PictureSet:
             UsageError: the set has no split of that name.
         """
         if name not in self.splits:
-            raise UsageError(f"the set of {self.source} has no split {name!r}; it has {', '.join(self.splits)}")
+            raise UsageError(
+                f"the set of {self.source} has no split {name!r}; it has {', '.join(self.splits)}"
+            )
         return self.splits[name]
 
     @classmethod
     def write(
-        cls, folder: Path, examples: Mapping[str, tuple[int, Iterable[Example]]], *, size: int, source: str
+        cls,
+        folder: Path,
+        examples: Mapping[str, tuple[int, Iterable[Example]]],
+        *,
+        size: int,
+        source: str,
     ) -> PictureSet:
         """Write a set, whole or not at all, in bounded memory, and open it.
 
@@ -151,10 +158,14 @@ def encode_corpus(
         UnavailableError: Pillow is not installed.
     """
     if on_unreadable not in get_args(OnUnreadable):
-        raise UsageError(f"on_unreadable is {on_unreadable!r}; {expected_one_of(on_unreadable, get_args(OnUnreadable))}")
+        raise UsageError(
+            f"on_unreadable is {on_unreadable!r}; {expected_one_of(on_unreadable, get_args(OnUnreadable))}"
+        )
     without = [picture.name for picture in pictures if picture.split not in SPLITS]
     if without:
-        raise UsageError(f"{len(without)} pictures have no split, such as {without[0]}; assign splits first")
+        raise UsageError(
+            f"{len(without)} pictures have no split, such as {without[0]}; assign splits first"
+        )
     decoding = _Decoding(len(pictures), size, on_unreadable, tell)
     streams = {}
     for split in SPLITS:
@@ -187,7 +198,9 @@ class _Decoding:
             if example is not None:
                 yield example
         if len(self.unreadable) - skipped_before == len(pictures):
-            raise DataError(f"none of the {len(pictures)} pictures for {split} can be decoded ({self._named()}); give others")
+            raise DataError(
+                f"none of the {len(pictures)} pictures for {split} can be decoded ({self._named()}); give others"
+            )
 
     def _example(self, picture: CaptionedPicture) -> Example | None:
         try:
@@ -200,10 +213,16 @@ class _Decoding:
 
     def summary(self) -> str:
         text = f"{self.total - len(self.unreadable):,} pictures decoded"
-        return f"{text}, {len(self.unreadable):,} left out that cannot be: {self._named()}" if self.unreadable else text
+        return (
+            f"{text}, {len(self.unreadable):,} left out that cannot be: {self._named()}"
+            if self.unreadable
+            else text
+        )
 
     def _named(self) -> str:
-        return ", ".join(self.unreadable[:_SHOWN]) + (", ..." if len(self.unreadable) > _SHOWN else "")
+        return ", ".join(self.unreadable[:_SHOWN]) + (
+            ", ..." if len(self.unreadable) > _SHOWN else ""
+        )
 
 
 def _promised(split: str, count: int, examples: Iterable[Example]) -> Iterator[Example]:
@@ -214,10 +233,14 @@ def _promised(split: str, count: int, examples: Iterable[Example]) -> Iterator[E
         yield example
     if seen != count:
         more = " or more" if seen > count else ""
-        raise UsageError(f"split {split} has {seen} pictures{more}, but {count} were promised; give the true count")
+        raise UsageError(
+            f"split {split} has {seen} pictures{more}, but {count} were promised; give the true count"
+        )
 
 
-def _write(folder: Path, streams: Mapping[str, Iterable[Example]], *, size: int, source: str) -> PictureSet:
+def _write(
+    folder: Path, streams: Mapping[str, Iterable[Example]], *, size: int, source: str
+) -> PictureSet:
     if size < 1:
         raise UsageError(f"a picture of {size} pixels a side makes no sense; give 1 or more")
     _refuse_foreign_files(folder)
@@ -231,7 +254,9 @@ def _write(folder: Path, streams: Mapping[str, Iterable[Example]], *, size: int,
     return PictureSet.open(folder)
 
 
-def _write_pictures(file: BinaryIO, streams: Mapping[str, Iterable[Example]], size: int) -> dict[str, Any]:
+def _write_pictures(
+    file: BinaryIO, streams: Mapping[str, Iterable[Example]], size: int
+) -> dict[str, Any]:
     """Write the pictures one after the other, then the count into the header, and return what describes them.
 
     A plain file rather than a map of one: where the disk is full, writing to a map kills the process.
@@ -268,6 +293,12 @@ def _check_example(example: Example, size: int) -> None:
 
 def _refuse_foreign_files(folder: Path) -> None:
     """Raise rather than replace a folder that holds anything but a set."""
-    others = {path.name for path in folder.iterdir()} - {PICTURES_FILE, DESCRIPTION_FILE} if folder.is_dir() else set()
+    others = (
+        {path.name for path in folder.iterdir()} - {PICTURES_FILE, DESCRIPTION_FILE}
+        if folder.is_dir()
+        else set()
+    )
     if others:
-        raise UsageError(f"the folder {folder} holds other files ({min(others)}); give a new or an empty folder")
+        raise UsageError(
+            f"the folder {folder} holds other files ({min(others)}); give a new or an empty folder"
+        )

@@ -102,7 +102,9 @@ def to_array(picture: Picture, size: int) -> Pixels:
     if size < 1:
         raise UsageError(f"a picture of {size} pixels a side makes no sense; give 1 or more")
     if picture.mode != "RGB":
-        raise UsageError(f"the picture is of mode {picture.mode}, expected RGB; read it with open_picture")
+        raise UsageError(
+            f"the picture is of mode {picture.mode}, expected RGB; read it with open_picture"
+        )
     square = picture.resize((size, size), _pillow().Resampling.BILINEAR)
     return np.array(square, dtype=np.uint8, order="C")  # [S, S, 3]
 
@@ -118,11 +120,17 @@ def pictures_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}; give a folder of pictures")
     formats = set(_formats())
-    suffixes = {suffix for suffix, name in image_module.registered_extensions().items() if name in formats}
+    suffixes = {
+        suffix for suffix, name in image_module.registered_extensions().items() if name in formats
+    }
     found = []
     for path in folder.rglob("*"):
         name = path.relative_to(folder)
-        if path.suffix.lower() in suffixes and not any(part.startswith(".") for part in name.parts) and path.is_file():
+        if (
+            path.suffix.lower() in suffixes
+            and not any(part.startswith(".") for part in name.parts)
+            and path.is_file()
+        ):
             found.append((name.as_posix(), path))
     return [path for _, path in sorted(found)]
 
@@ -131,7 +139,9 @@ def _pillow() -> ModuleType:
     try:
         from PIL import Image
     except ImportError as error:
-        raise UnavailableError(f"reading pictures needs Pillow; run: {install_command('images')}") from error
+        raise UnavailableError(
+            f"reading pictures needs Pillow; run: {install_command('images')}"
+        ) from error
     return Image
 
 
@@ -165,7 +175,9 @@ def _pillow_errors(path: Path, image_module: ModuleType) -> Iterator[None]:
     except bombs as error:
         raise _too_large(path, " ".join(str(error).split()).rstrip(".")) from error
     except image_module.UnidentifiedImageError as error:
-        raise DataError(f"{path} is no picture of a format that Pillow reads; {_EXPECTED}") from error
+        raise DataError(
+            f"{path} is no picture of a format that Pillow reads; {_EXPECTED}"
+        ) from error
     except _PILLOW_ERRORS as error:
         detail = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
@@ -174,7 +186,9 @@ def _pillow_errors(path: Path, image_module: ModuleType) -> Iterator[None]:
 
 
 def _too_large(path: Path, detail: str) -> DataError:
-    return DataError(f"the picture {path} is too large to decode safely: {detail}; expected up to {MAX_PIXELS:,} pixels")
+    return DataError(
+        f"the picture {path} is too large to decode safely: {detail}; expected up to {MAX_PIXELS:,} pixels"
+    )
 
 
 def _check_pixels(path: Path, size: tuple[int, int]) -> None:
@@ -233,5 +247,7 @@ def _whites(picture: Picture) -> tuple[int, ...]:
     """Return the greys that may be white, the least that holds all of a picture's being it; see ``open_picture``."""
     if picture.mode.startswith("F"):
         return (1, 255, 65535)
-    of_32_bits = picture.mode == "I" and picture.format != "PNG"  # some versions of Pillow open a PNG of 16 bits so
+    of_32_bits = (
+        picture.mode == "I" and picture.format != "PNG"
+    )  # some versions of Pillow open a PNG of 16 bits so
     return (255, 65535) if of_32_bits else (65535,)

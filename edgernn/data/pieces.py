@@ -14,7 +14,9 @@ _LONGEST_PIECE = 1 << 20
 _BEFORE_LAST_SPACE = re.compile(r".*\S(?= )", re.DOTALL)
 
 
-def cut_pieces(chunks: Iterable[str], *, length: int = _PIECE_LENGTH, longest: int = _LONGEST_PIECE) -> Iterator[str]:
+def cut_pieces(
+    chunks: Iterable[str], *, length: int = _PIECE_LENGTH, longest: int = _LONGEST_PIECE
+) -> Iterator[str]:
     """Yield the same text in pieces that end where no word or byte-pair token can straddle.
 
     Args:
@@ -28,7 +30,11 @@ def cut_pieces(chunks: Iterable[str], *, length: int = _PIECE_LENGTH, longest: i
     for text in _gather(chunks, longest):
         start = 0
         while len(text) - start > length:
-            end = text.rfind("\n", start, start + length) + 1 or text.find("\n", start + length) + 1 or len(text)
+            end = (
+                text.rfind("\n", start, start + length) + 1
+                or text.find("\n", start + length) + 1
+                or len(text)
+            )
             yield text[start:end]
             start = end
         if start < len(text):

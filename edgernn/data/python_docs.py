@@ -53,11 +53,15 @@ def _read_texts() -> Iterator[str]:
     try:
         from pydoc_data.topics import topics
     except ImportError as error:
-        raise UnavailableError("this Python has no pydoc_data.topics; give --data FILE or another Python") from error
+        raise UnavailableError(
+            "this Python has no pydoc_data.topics; give --data FILE or another Python"
+        ) from error
     library = Path(sysconfig.get_paths()["stdlib"])
     modules = sorted(path for path in library.glob("*.py") if path.stem in sys.stdlib_module_names)
     if not modules:
-        raise UnavailableError(f"this Python has no sources in {library}; give --data FILE or another Python")
+        raise UnavailableError(
+            f"this Python has no sources in {library}; give --data FILE or another Python"
+        )
     for name in sorted(topics):
         yield topics[name]
     for path in modules:
@@ -69,7 +73,9 @@ def _read_docstrings(path: Path) -> list[str]:
         warnings.simplefilter("ignore")  # of the parsed modules, which are not ours to mend
         tree = ast.parse(path.read_bytes())
     nodes = [
-        node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     nodes.sort(key=lambda node: getattr(node, "lineno", 0))
     return [docstring for node in nodes if (docstring := ast.get_docstring(node, clean=True))]
@@ -78,4 +84,6 @@ def _read_docstrings(path: Path) -> list[str]:
 def _clean(text: str) -> str:
     lines = (line.rstrip() for line in text.translate(_TYPOGRAPHY).expandtabs().split("\n"))
     paragraphs = "\n".join(lines).split("\n\n")
-    return "\n\n".join(paragraph for paragraph in paragraphs if not _FOREIGN.search(paragraph)).strip("\n")
+    return "\n\n".join(
+        paragraph for paragraph in paragraphs if not _FOREIGN.search(paragraph)
+    ).strip("\n")

@@ -111,7 +111,9 @@ def draw(scene: Scene, size: int = 64) -> np.ndarray:
     try:
         from PIL import ImageDraw
     except ImportError as error:
-        raise UnavailableError(f"drawing a scene needs Pillow; run: {install_command('images')}") from error
+        raise UnavailableError(
+            f"drawing a scene needs Pillow; run: {install_command('images')}"
+        ) from error
     picture = _draw_background(scene.background)
     brush = ImageDraw.Draw(picture)
     for thing in scene.things:
@@ -122,12 +124,17 @@ def draw(scene: Scene, size: int = 64) -> np.ndarray:
 def _draw_thing(brush: ImageDraw, thing: Thing) -> None:
     box = thing.box
     # Pillow counts the last row and column of a figure in, a box ends after them.
-    left, top, right, bottom = (round(edge * MASTER) for edge in (box.left, box.top, box.right, box.bottom))
+    left, top, right, bottom = (
+        round(edge * MASTER) for edge in (box.left, box.top, box.right, box.bottom)
+    )
     width, height = right - left - 1, bottom - top - 1
     outline = OUTLINES[thing.shape]
     if outline:
         # Whole pixels, since Pillow would round a corner that lies a hair outside away from the box.
-        brush.polygon([(left + round(x * width), top + round(y * height)) for x, y in outline], fill=thing.paint)
+        brush.polygon(
+            [(left + round(x * width), top + round(y * height)) for x, y in outline],
+            fill=thing.paint,
+        )
     else:
         brush.ellipse((left, top, right - 1, bottom - 1), fill=thing.paint)
 
@@ -166,9 +173,13 @@ def _draw_background(background: Background) -> Image:
     grains = MASTER // _GRAIN
     field = TEXTURES[background.texture](rng) * (255 - _NOISE)  # [256, 256]
     noise = rng.integers(0, _NOISE + 1, (grains, grains), np.uint8)
-    levels = field.astype(np.uint8) + noise.repeat(_GRAIN, 0).repeat(_GRAIN, 1)  # [256, 256], at most 255
+    levels = field.astype(np.uint8) + noise.repeat(_GRAIN, 0).repeat(
+        _GRAIN, 1
+    )  # [256, 256], at most 255
     picture = Image.fromarray(levels).convert("P")
-    picture.putpalette(np.linspace(background.dark, background.light, 256).round().astype(np.uint8).tobytes())
+    picture.putpalette(
+        np.linspace(background.dark, background.light, 256).round().astype(np.uint8).tobytes()
+    )
     return picture.convert("RGB")
 
 
@@ -206,7 +217,9 @@ def _ramp(rng: np.random.Generator) -> np.ndarray:
     """Return the distance of every pixel from a line through the corner in a random direction, float32 ``[256, 256]``."""
     angle = rng.uniform(0, 2 * math.pi)
     along = np.arange(MASTER, dtype=np.float32)
-    return np.asarray(along * np.float32(math.cos(angle)) + (along * np.float32(math.sin(angle)))[:, None])
+    return np.asarray(
+        along * np.float32(math.cos(angle)) + (along * np.float32(math.sin(angle)))[:, None]
+    )
 
 
 # Each gives float32 [256, 256] between 0, the dark colour, and 1, the light one.

@@ -16,12 +16,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgernn.data.picture_set import Example
-from edgernn.data.scene_drawing import MASTER, OUTLINES, RGB, TEXTURES, Background, Box, Scene, Thing, draw
+from edgernn.data.scene_drawing import (
+    MASTER,
+    OUTLINES,
+    RGB,
+    TEXTURES,
+    Background,
+    Box,
+    Scene,
+    Thing,
+    draw,
+)
 from edgernn.errors import UsageError
 from edgernn.wanted import expected_one_of
 
 UNSEEN = "unseen"
-SPLITS = {"train": 8000, "validation": 400, "test": 500, UNSEEN: 500}  # how many pictures each has unless told otherwise
+SPLITS = {
+    "train": 8000,
+    "validation": 400,
+    "test": 500,
+    UNSEEN: 500,
+}  # how many pictures each has unless told otherwise
 SHAPES = tuple(OUTLINES)
 # Hue in degrees, saturation and brightness; each at least 21 degrees of hue from its neighbours once jittered.
 _COLOURS = {
@@ -45,7 +60,10 @@ HELD_OUT = (
 )
 _ALL = tuple(itertools.product(COLOURS, SHAPES))
 _SEEN = tuple(pair for pair in _ALL if pair not in HELD_OUT)
-_SIDES = {"small": (49, 64), "large": (93, 117)}  # master pixels, both counted in: 0.19 to 0.25 and 0.36 to 0.46 of 256
+_SIDES = {
+    "small": (49, 64),
+    "large": (93, 117),
+}  # master pixels, both counted in: 0.19 to 0.25 and 0.36 to 0.46 of 256
 SIZES = tuple(_SIDES)
 _MARGIN, _GAP = 5, 8  # fewest master pixels between a thing and the edge, and between two things
 _SHARE_OF_PAIRS = 0.7
@@ -91,7 +109,9 @@ def examples(split: str, count: int, *, size: int = 64, seed: int = 0) -> Iterat
     """
     for index in range(count):
         scene = make_scene(split, index, seed=seed)
-        yield Example(picture=draw(scene, size), captions=captions(scene), name=f"{split}-{index:05d}")
+        yield Example(
+            picture=draw(scene, size), captions=captions(scene), name=f"{split}-{index:05d}"
+        )
 
 
 def captions(scene: Scene) -> tuple[str, ...]:
@@ -100,8 +120,12 @@ def captions(scene: Scene) -> tuple[str, ...]:
     The first, the plainest, is of every scene; four more are chosen of six by the scene's own seed. So at every word of the
     plain one it is the likelier way on, and what a trained captioner writes hangs on no coin's edge.
     """
-    plain, *others = _describe_one(*scene.things) if len(scene.things) == 1 else _describe_two(*scene.things)
-    chosen = np.random.default_rng(scene.background.seed).permutation(len(others))[: _REFERENCES - 1]
+    plain, *others = (
+        _describe_one(*scene.things) if len(scene.things) == 1 else _describe_two(*scene.things)
+    )
+    chosen = np.random.default_rng(scene.background.seed).permutation(len(others))[
+        : _REFERENCES - 1
+    ]
     return (plain, *(others[index] for index in sorted(chosen)))
 
 

@@ -35,7 +35,13 @@ class CorpusSource:
         name: what the source is called in reports and errors.
     """
 
-    def __init__(self, name: str, read: Callable[[], Iterator[str]], *, close: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], Iterator[str]],
+        *,
+        close: Callable[[], None] | None = None,
+    ) -> None:
         """Make a source; ``read`` yields its non-empty pieces from the start, ``close`` removes temporary files."""
         self.name = name
         self._read = read
@@ -44,7 +50,12 @@ class CorpusSource:
     def __enter__(self) -> CorpusSource:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -92,7 +103,9 @@ def open_source(data: str, *, glob: str = "**/*.txt") -> CorpusSource:
     mode = _mode(path)
     if stat.S_ISDIR(mode):
         files = _matching_files(path, glob)
-        return CorpusSource(storage.as_utf8(f"{path.resolve().name}/{glob}"), lambda: _read_files(files))
+        return CorpusSource(
+            storage.as_utf8(f"{path.resolve().name}/{glob}"), lambda: _read_files(files)
+        )
     if stat.S_ISFIFO(mode):
         return _spool_pipe(path)
     return CorpusSource(storage.as_utf8(path.name), lambda: _read_file(path, str(path)))
@@ -109,9 +122,13 @@ def _matching_files(folder: Path, glob: str) -> list[Path]:
     try:
         files = sorted(path for path in folder.glob(glob) if path.is_file())
     except (ValueError, NotImplementedError) as error:
-        raise UsageError(f"the glob {glob!r} is no relative pattern: {error}; give one such as '**/*.txt'") from error
+        raise UsageError(
+            f"the glob {glob!r} is no relative pattern: {error}; give one such as '**/*.txt'"
+        ) from error
     if not files:
-        raise DataError(f"the folder {folder} has no file that matches {glob!r}; give another folder or --glob")
+        raise DataError(
+            f"the folder {folder} has no file that matches {glob!r}; give another folder or --glob"
+        )
     return files
 
 
@@ -127,10 +144,14 @@ def _spool(stream: BinaryIO, name: str) -> CorpusSource:
     """Copy a stream to a temporary file, which lives until the source is closed."""
     try:
         with ExitStack() as stack:
-            spool = stack.enter_context(tempfile.NamedTemporaryFile(prefix="edgernn-", suffix=".txt"))
+            spool = stack.enter_context(
+                tempfile.NamedTemporaryFile(prefix="edgernn-", suffix=".txt")
+            )
             shutil.copyfileobj(stream, spool, _READ_BYTES)
             spool.flush()
-            return CorpusSource(name, lambda: _read_file(Path(spool.name), name), close=stack.pop_all().close)
+            return CorpusSource(
+                name, lambda: _read_file(Path(spool.name), name), close=stack.pop_all().close
+            )
     except OSError as error:
         raise StorageError(
             f"could not copy {name} to a temporary file: {error.strerror}; free some space, set TMPDIR or give a file"
@@ -177,8 +198,12 @@ def _decode(content: bytes, name: str, *, offset: int, final: bool, head: bytes)
     """Return the complete characters of ``content``, which begins at ``offset`` of the file, and their bytes."""
     nul = content.find(b"\0")
     if nul >= 0:
-        raise encodings.refuse(content, None, name=name, place=f"at offset {offset + nul}", head=head)
+        raise encodings.refuse(
+            content, None, name=name, place=f"at offset {offset + nul}", head=head
+        )
     try:
         return codecs.utf_8_decode(content, "strict", final)
     except UnicodeDecodeError as error:
-        raise encodings.refuse(content, error, name=name, place=f"at offset {offset + error.start}", head=head) from error
+        raise encodings.refuse(
+            content, error, name=name, place=f"at offset {offset + error.start}", head=head
+        ) from error

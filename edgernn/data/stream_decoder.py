@@ -23,7 +23,9 @@ class StreamDecoder:
     def __init__(self, tokenizer: Tokenizer) -> None:
         """Start a text of ``tokenizer``."""
         by_token = tokenizer.decoder in ("ByteLevel", "Fuse")
-        self._decoder: _Decoder = _TokenDecoder(tokenizer) if by_token else _WindowDecoder(tokenizer)
+        self._decoder: _Decoder = (
+            _TokenDecoder(tokenizer) if by_token else _WindowDecoder(tokenizer)
+        )
 
     def push(self, token_id: int) -> str:
         """Take the next id and return the text that it completes, perhaps none.

@@ -79,14 +79,18 @@ def unit_of(kind: str) -> str:
     return _UNITS.get(kind, "token")
 
 
-def build(chunks: Iterable[str], kind: str, *, minimum_count: int, vocabulary_size: int | None) -> tokenizers.Tokenizer:
+def build(
+    chunks: Iterable[str], kind: str, *, minimum_count: int, vocabulary_size: int | None
+) -> tokenizers.Tokenizer:
     """Make a tokenizer of a kind with the vocabulary of a text; arguments and errors as ``Tokenizer.build``."""
     if kind not in KINDS:
         raise UsageError(f"there is no token kind {kind!r}; {expected_one_of(kind, KINDS)}")
     row = KINDS[kind]
     size = row.default_size if vocabulary_size is None else vocabulary_size
     if size < row.smallest_size:
-        raise UsageError(f"a {kind} vocabulary of {size} ids is too small; give at least {row.smallest_size}")
+        raise UsageError(
+            f"a {kind} vocabulary of {size} ids is too small; give at least {row.smallest_size}"
+        )
     if minimum_count < 1:
         raise UsageError(f"a minimum count of {minimum_count} makes no sense; give 1 or more")
     tokenizer = row.pipeline()
@@ -160,7 +164,9 @@ def _bpe_pipeline() -> tokenizers.Tokenizer:
 def _caption_pipeline() -> tokenizers.Tokenizer:
     tokenizer = tokenizers.Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(CAPTION_PATTERN), behavior="removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(
+        Regex(CAPTION_PATTERN), behavior="removed", invert=True
+    )
     # Puts one space between tokens. Without a decoder some hosts put none; and no word starts with the prefix.
     tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=False)
     return tokenizer
@@ -181,11 +187,15 @@ def _learn_char(chunks: Iterable[str], limits: Limits) -> models.Model:
     characters = [chr(code) for code in np.flatnonzero(seen)]
     if not characters:
         raise DataError("the text is empty, so it has no characters; give some text")
-    return models.BPE(vocab={character: index for index, character in enumerate(characters)}, merges=[])
+    return models.BPE(
+        vocab={character: index for index, character in enumerate(characters)}, merges=[]
+    )
 
 
 def _learn_byte(chunks: Iterable[str], limits: Limits) -> models.Model:
-    return models.BPE(vocab={character: byte for byte, character in enumerate(byte_characters())}, merges=[])
+    return models.BPE(
+        vocab={character: byte for byte, character in enumerate(byte_characters())}, merges=[]
+    )
 
 
 def _learn_word(chunks: Iterable[str], limits: Limits) -> models.Model:
@@ -197,7 +207,10 @@ def _learn_caption(chunks: Iterable[str], limits: Limits) -> models.Model:
 
 
 def _learn_words(
-    chunks: Iterable[str], limits: Limits, tokenizer: tokenizers.Tokenizer, first_tokens: Sequence[str]
+    chunks: Iterable[str],
+    limits: Limits,
+    tokenizer: tokenizers.Tokenizer,
+    first_tokens: Sequence[str],
 ) -> models.Model:
     """Learn the words of a text, the frequent ones first, after ``first_tokens``."""
     trainer = trainers.WordLevelTrainer(
@@ -208,7 +221,9 @@ def _learn_words(
     )
     tokenizer.train_from_iterator(cut_pieces(chunks), trainer)
     if tokenizer.get_vocab_size() <= len(first_tokens):
-        raise DataError(f"no word of the text occurs {limits.minimum_count} times; give more text or a lower count")
+        raise DataError(
+            f"no word of the text occurs {limits.minimum_count} times; give more text or a lower count"
+        )
     # Only the model is taken: training also makes <unk> an added token, which would match the text "<unk>".
     model: models.Model = tokenizer.model
     return model
@@ -230,11 +245,18 @@ def _learn_bpe(chunks: Iterable[str], limits: Limits) -> models.Model:
 
 def _owns_char(vocabulary: dict[str, int], merges: list[Any]) -> bool:
     single = all(len(token) == 1 for token in vocabulary)
-    return bool(vocabulary) and single and not merges and sorted(vocabulary.values()) == list(range(len(vocabulary)))
+    return (
+        bool(vocabulary)
+        and single
+        and not merges
+        and sorted(vocabulary.values()) == list(range(len(vocabulary)))
+    )
 
 
 def _owns_byte(vocabulary: dict[str, int], merges: list[Any]) -> bool:
-    return not merges and vocabulary == {character: byte for byte, character in enumerate(byte_characters())}
+    return not merges and vocabulary == {
+        character: byte for byte, character in enumerate(byte_characters())
+    }
 
 
 def _owns_word(vocabulary: dict[str, int], merges: list[Any]) -> bool:
@@ -252,7 +274,11 @@ def _owns_caption(vocabulary: dict[str, int], merges: list[Any]) -> bool:
 KINDS: dict[str, TokenKind] = {
     "char": TokenKind(_char_pipeline, _learn_char, _owns_char),
     "byte": TokenKind(_byte_pipeline, _learn_byte, _owns_byte),
-    "word": TokenKind(_word_pipeline, _learn_word, _owns_word, default_size=20_000, smallest_size=2),
+    "word": TokenKind(
+        _word_pipeline, _learn_word, _owns_word, default_size=20_000, smallest_size=2
+    ),
     "bpe": TokenKind(_bpe_pipeline, _learn_bpe, _owns_bpe, default_size=4_096, smallest_size=256),
-    CAPTION: TokenKind(_caption_pipeline, _learn_caption, _owns_caption, default_size=20_000, smallest_size=5),
+    CAPTION: TokenKind(
+        _caption_pipeline, _learn_caption, _owns_caption, default_size=20_000, smallest_size=5
+    ),
 }

@@ -63,8 +63,12 @@ class Tokenizer:
         if not vocabulary:
             raise DataError(f"{origin} has an empty vocabulary; give a tokenizer that was trained")
         highest = max(vocabulary.values())
-        if highest >= 2 * len(vocabulary) + _MOST_HOLES:  # the library counts through them, and a model has a row for each
-            raise DataError(f"{origin} has {len(vocabulary)} tokens, but ids up to {highest}; give one without such holes")
+        if (
+            highest >= 2 * len(vocabulary) + _MOST_HOLES
+        ):  # the library counts through them, and a model has a row for each
+            raise DataError(
+                f"{origin} has {len(vocabulary)} tokens, but ids up to {highest}; give one without such holes"
+            )
         self.kind: str = token_kinds.kind_of(self._library)
         self.vocabulary_size: int = highest + 1
         self.unknown_id: int | None = _unknown_id(document["model"], vocabulary)
@@ -74,7 +78,12 @@ class Tokenizer:
 
     @classmethod
     def build(
-        cls, chunks: Iterable[str], kind: str, *, minimum_count: int = 2, vocabulary_size: int | None = None
+        cls,
+        chunks: Iterable[str],
+        kind: str,
+        *,
+        minimum_count: int = 2,
+        vocabulary_size: int | None = None,
     ) -> Tokenizer:
         """Make the tokenizer of a text in one pass over it.
 
@@ -90,7 +99,9 @@ class Tokenizer:
             DataError: no text, or no word that occurs often enough.
         """
         valid = (_encodable(chunk, "error") for chunk in chunks)
-        library = token_kinds.build(valid, kind, minimum_count=minimum_count, vocabulary_size=vocabulary_size)
+        library = token_kinds.build(
+            valid, kind, minimum_count=minimum_count, vocabulary_size=vocabulary_size
+        )
         return cls(library.to_str(pretty=True))
 
     @classmethod
@@ -112,9 +123,13 @@ class Tokenizer:
         try:
             text = storage.read_bytes(path, most=_MOST_BYTES).decode()
         except OSError as error:
-            raise DataError(f"cannot read the tokenizer {path}: {storage.reason(error)}; give a tokenizer.json") from error
+            raise DataError(
+                f"cannot read the tokenizer {path}: {storage.reason(error)}; give a tokenizer.json"
+            ) from error
         except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not a tokenizer: it is not UTF-8 text; give a tokenizer.json") from error
+            raise DataError(
+                f"{path} is not a tokenizer: it is not UTF-8 text; give a tokenizer.json"
+            ) from error
         return cls(text, origin=str(path))
 
     def save(self, path: Path) -> None:
@@ -152,7 +167,9 @@ class Tokenizer:
         parts = list(self.encode_stream([text], on_unknown=on_unknown))
         return np.concatenate([np.empty(0, self.id_dtype), *parts]).astype(np.int64)  # [N]
 
-    def encode_stream(self, chunks: Iterable[str], *, on_unknown: OnUnknown = "error") -> Iterator[Ids]:
+    def encode_stream(
+        self, chunks: Iterable[str], *, on_unknown: OnUnknown = "error"
+    ) -> Iterator[Ids]:
         """Yield the ids of a long text part by part, in bounded memory; their concatenation is ``encode`` of the whole.
 
         Args:
@@ -166,7 +183,9 @@ class Tokenizer:
             DataError, UsageError: as for ``encode``.
         """
         if on_unknown not in get_args(OnUnknown):
-            raise UsageError(f"on_unknown is {on_unknown!r}; {expected_one_of(on_unknown, get_args(OnUnknown))}")
+            raise UsageError(
+                f"on_unknown is {on_unknown!r}; {expected_one_of(on_unknown, get_args(OnUnknown))}"
+            )
         valid = (_encodable(chunk, on_unknown) for chunk in chunks)
         if self.kind in ("byte", "char"):
             return (self._encode_by_table(chunk, on_unknown) for chunk in valid)
@@ -184,7 +203,9 @@ class Tokenizer:
         try:
             array = np.asarray(ids, dtype=np.int64)  # [N]
         except (TypeError, ValueError, OverflowError) as error:
-            raise DataError(f"the ids are {type(ids).__name__}, expected whole numbers ({error})") from error
+            raise DataError(
+                f"the ids are {type(ids).__name__}, expected whole numbers ({error})"
+            ) from error
         outside = array[(array < 0) | (array >= self.vocabulary_size)]
         if outside.size:
             raise self._outside(int(outside[0]))
@@ -197,7 +218,9 @@ class Tokenizer:
         Raises:
             DataError: the id is outside the vocabulary.
         """
-        token = self._library.id_to_token(token_id) if 0 <= token_id < self.vocabulary_size else None
+        token = (
+            self._library.id_to_token(token_id) if 0 <= token_id < self.vocabulary_size else None
+        )
         if token is None:
             raise self._outside(token_id)
         return token
@@ -213,7 +236,9 @@ class Tokenizer:
             return np.frombuffer(text.encode(), self.id_dtype)  # [bytes]
         codes = np.frombuffer(text.encode("utf-32-le"), "<u4")  # [characters]
         last = len(self._id_of_character) - 1
-        ids: npt.NDArray[np.int32] = self._id_of_character[np.minimum(codes, last)]  # [characters], -1 = unknown
+        ids: npt.NDArray[np.int32] = self._id_of_character[
+            np.minimum(codes, last)
+        ]  # [characters], -1 = unknown
         known = ids >= 0
         if on_unknown == "error" and not known.all():
             raise self._lacks([chr(code) for code in np.unique(codes[~known])])
@@ -221,7 +246,11 @@ class Tokenizer:
 
     def _lacks(self, characters: list[str]) -> DataError:
         shown = ", ".join(repr(character) for character in characters[:_SHOWN_CHARACTERS])
-        more = f" and {len(characters) - _SHOWN_CHARACTERS} more" if len(characters) > _SHOWN_CHARACTERS else ""
+        more = (
+            f" and {len(characters) - _SHOWN_CHARACTERS} more"
+            if len(characters) > _SHOWN_CHARACTERS
+            else ""
+        )
         return DataError(
             f"the vocabulary has no {shown}{more}; it knows {self.vocabulary_size} characters. "
             "Remove them or use --on-unknown skip"
@@ -229,11 +258,17 @@ class Tokenizer:
 
     def _encode_by_library(self, pieces: Iterator[str], on_unknown: OnUnknown) -> Iterator[Ids]:
         while batch := list(islice(pieces, _PIECES_PER_BATCH)):
-            with _library_errors("the tokenizer cannot encode this text", "use one whose vocabulary has such a token"):
+            with _library_errors(
+                "the tokenizer cannot encode this text", "use one whose vocabulary has such a token"
+            ):
                 encodings = self._library.encode_batch_fast(batch, add_special_tokens=False)
             for encoding in encodings:
                 ids = np.array(encoding.ids, dtype=self.id_dtype)  # [n]
-                yield ids[ids != self.unknown_id] if on_unknown == "skip" and self.unknown_id is not None else ids
+                yield (
+                    ids[ids != self.unknown_id]
+                    if on_unknown == "skip" and self.unknown_id is not None
+                    else ids
+                )
 
 
 @contextmanager

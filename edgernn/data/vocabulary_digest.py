@@ -32,4 +32,6 @@ def rules_sha256(tokenizer: Tokenizer) -> str:
     """Return the digest of all but the list of tokens, 64 hexadecimal digits."""
     document = json.loads(tokenizer.to_json())
     document["model"].pop("vocab", None)
-    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()

@@ -16,7 +16,9 @@ from edgernn.contract import BATCH, LOGITS, TIME, TOKENS, VOCAB, TensorSpec
 from edgernn.errors import ContractError, UsageError
 from edgernn.sessions.base import Arrays, Session, State
 
-Rows = list[dict[str, np.ndarray]]  # one dict of outputs per row of the batch, each without the batch and the time axis
+Rows = list[
+    dict[str, np.ndarray]
+]  # one dict of outputs per row of the batch, each without the batch and the time axis
 
 NORMALISATION = 0.7
 
@@ -79,7 +81,14 @@ def beam_search(
         ContractError: a logit is not finite, or the arrays do not fit the session; see ``Session.step``.
         UsageError: an option out of its range, or every id suppressed.
     """
-    rules = _Rules(width, length, frozenset(stop), frozenset(suppress), normalisation, session.contract.sizes[VOCAB])
+    rules = _Rules(
+        width,
+        length,
+        frozenset(stop),
+        frozenset(suppress),
+        normalisation,
+        session.contract.sizes[VOCAB],
+    )
     if not len(start):
         raise UsageError("there is no start token; give at least one token to feed first")
     stepper = _Stepper(session, contexts)
@@ -92,14 +101,20 @@ def beam_search(
         finished = rules.best([*finished, *ended])
         if rules.settled(finished, beams):
             return finished
-        logits, outputs, state = stepper.step([beam.tokens[-1] for beam in beams], stepper.gather(state, rows))
+        logits, outputs, state = stepper.step(
+            [beam.tokens[-1] for beam in beams], stepper.gather(state, rows)
+        )
     heard = [beam.hear(row) for beam, row in zip(beams, outputs, strict=True)]
     return rules.best([*finished, *_close(heard, logits, rules)])
 
 
-def length_normalised(log_probability: float, counted: int, normalisation: float = NORMALISATION) -> float:
+def length_normalised(
+    log_probability: float, counted: int, normalisation: float = NORMALISATION
+) -> float:
     """Return ``log_probability / ((5 + counted) / 6) ** normalisation``; ``counted`` tokens, the stop token among them."""
-    return log_probability * math.pow(6 / (5 + counted), normalisation)  # at most 1, so it never overflows
+    return log_probability * math.pow(
+        6 / (5 + counted), normalisation
+    )  # at most 1, so it never overflows
 
 
 @dataclass(frozen=True)
@@ -130,13 +145,19 @@ class _Rules:
             if value < 1:
                 raise UsageError(f"the beam search's {name} is {value}, expected 1 or more")
         if not (math.isfinite(self.normalisation) and self.normalisation >= 0):
-            raise UsageError(f"the length normalisation is {self.normalisation}, expected 0 (none) or more, and finite")
+            raise UsageError(
+                f"the length normalisation is {self.normalisation}, expected 0 (none) or more, and finite"
+            )
         for kind, ids in (("stop", self.stop), ("suppressed", self.suppress)):
             outside = sorted(token for token in ids if not 0 <= token < self.vocabulary)
             if outside:
-                raise UsageError(f"a {kind} token has the id {outside[0]}, expected 0 to {self.vocabulary - 1}")
+                raise UsageError(
+                    f"a {kind} token has the id {outside[0]}, expected 0 to {self.vocabulary - 1}"
+                )
         if len(self.suppress) == self.vocabulary:
-            raise UsageError(f"all {self.vocabulary} ids are suppressed, so nothing can be written; leave at least one")
+            raise UsageError(
+                f"all {self.vocabulary} ids are suppressed, so nothing can be written; leave at least one"
+            )
 
     def allowed(self, logits: np.ndarray) -> np.ndarray:
         """Return ``logits [B, V]`` with minus infinity where suppressed."""
@@ -163,7 +184,10 @@ class _Rules:
 
     def hypothesis(self, beam: _Beam, *, log_probability: float, finished: bool) -> Hypothesis:
         written = len(beam.tokens)
-        outputs = {name: np.stack([step[name] for step in beam.outputs])[:written] for name in beam.outputs[0]}  # [N, ...]
+        outputs = {
+            name: np.stack([step[name] for step in beam.outputs])[:written]
+            for name in beam.outputs[0]
+        }  # [N, ...]
         score = self.score(log_probability, written + finished)
         return Hypothesis(beam.tokens, log_probability, score, finished, outputs)
 
@@ -174,9 +198,15 @@ class _Stepper:
     def __init__(self, session: Session, contexts: Arrays) -> None:
         self._session = session
         self._others = [spec for spec in session.spec.read_outputs if spec.name != LOGITS]
-        self._batch_axes = {spec.name: spec.axes.index(BATCH) for spec in (*session.spec.inputs, *session.spec.outputs)}
+        self._batch_axes = {
+            spec.name: spec.axes.index(BATCH)
+            for spec in (*session.spec.inputs, *session.spec.outputs)
+        }
         self._contexts = contexts
-        self._repeated = (1, contexts)  # of the last call: the contexts do not change while the number of rows stays
+        self._repeated = (
+            1,
+            contexts,
+        )  # of the last call: the contexts do not change while the number of rows stays
 
     def step(self, tokens: list[int], state: Arrays) -> tuple[np.ndarray, Rows, State]:
         """Feed one token a row.
@@ -187,25 +217,44 @@ class _Stepper:
         if len(tokens) == 1 or self._session.file_contract.axis_size(BATCH) is None:
             outputs, after = self._step_together(tokens, state)
         else:
-            each = [self._step_together([token], self.gather(state, [row])) for row, token in enumerate(tokens)]
-            outputs, after = self._join([outputs for outputs, _ in each]), self._join([after for _, after in each])
-        rows = [{spec.name: _at(outputs[spec.name], spec, row) for spec in self._others} for row in range(len(tokens))]
+            each = [
+                self._step_together([token], self.gather(state, [row]))
+                for row, token in enumerate(tokens)
+            ]
+            outputs, after = (
+                self._join([outputs for outputs, _ in each]),
+                self._join([after for _, after in each]),
+            )
+        rows = [
+            {spec.name: _at(outputs[spec.name], spec, row) for spec in self._others}
+            for row in range(len(tokens))
+        ]
         return outputs[LOGITS][:, -1], rows, after
 
     def gather(self, state: Arrays, rows: list[int]) -> State:
         """Return a new state whose row i is row ``rows[i]`` of ``state``."""
-        return {name: np.take(array, rows, axis=self._batch_axes[name]) for name, array in state.items()}
+        return {
+            name: np.take(array, rows, axis=self._batch_axes[name]) for name, array in state.items()
+        }
 
-    def _step_together(self, tokens: list[int], state: Arrays) -> tuple[dict[str, np.ndarray], State]:
+    def _step_together(
+        self, tokens: list[int], state: Arrays
+    ) -> tuple[dict[str, np.ndarray], State]:
         column = np.array(tokens, np.int64)[:, None]  # [B, 1]
         return self._session.step({**self._contexts_for(len(tokens)), TOKENS: column}, state)
 
     def _join(self, parts: list[State]) -> State:
-        return {name: np.concatenate([part[name] for part in parts], self._batch_axes[name]) for name in parts[0]}
+        return {
+            name: np.concatenate([part[name] for part in parts], self._batch_axes[name])
+            for name in parts[0]
+        }
 
     def _contexts_for(self, rows: int) -> Arrays:
         if self._repeated[0] != rows:
-            repeated = {name: np.repeat(array, rows, self._batch_axes[name]) for name, array in self._contexts.items()}
+            repeated = {
+                name: np.repeat(array, rows, self._batch_axes[name])
+                for name, array in self._contexts.items()
+            }
             self._repeated = (rows, repeated)
         return self._repeated[1]
 
@@ -214,12 +263,18 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Return the log-probabilities of ``logits [B, V]``, float64 ``[B, V]``; none is above 0."""
     if not np.isfinite(logits).all():
         found = logits[~np.isfinite(logits)][0]
-        raise ContractError(f"{LOGITS} has the value {found}, expected finite numbers; verify the file and its inputs")
+        raise ContractError(
+            f"{LOGITS} has the value {found}, expected finite numbers; verify the file and its inputs"
+        )
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)  # [B, V]
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))  # the largest adds 1 to the sum
+    return np.asarray(
+        shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    )  # the largest adds 1 to the sum
 
 
-def _extend(beams: list[_Beam], logits: np.ndarray, rules: _Rules) -> tuple[list[_Beam], list[int], list[Hypothesis]]:
+def _extend(
+    beams: list[_Beam], logits: np.ndarray, rules: _Rules
+) -> tuple[list[_Beam], list[int], list[Hypothesis]]:
     """Take the ``width`` most probable ways to go on; return the beams that do, the row each came from, and what ended."""
     logs, allowed = log_softmax(logits), rules.allowed(logits)
     # A beam offers its best by logit: two logits can differ by less than a log-probability can show.
@@ -234,7 +289,9 @@ def _extend(beams: list[_Beam], logits: np.ndarray, rules: _Rules) -> tuple[list
         if token in rules.stop:
             ended.append(rules.hypothesis(beams[row], log_probability=-negative, finished=True))
         else:
-            going.append(replace(beams[row], tokens=(*beams[row].tokens, token), log_probability=-negative))
+            going.append(
+                replace(beams[row], tokens=(*beams[row].tokens, token), log_probability=-negative)
+            )
             rows.append(row)
     return going, rows, ended
 
@@ -252,11 +309,15 @@ def _close(beams: list[_Beam], logits: np.ndarray, rules: _Rules) -> list[Hypoth
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
     """Return where the ``count`` largest of ``values [V]`` stand, largest first, the lower place first among equals."""
     count = min(count, values.size)
-    least = np.partition(values, -count)[-count]  # sorting a whole vocabulary would cost more than the step of a small model
+    least = np.partition(values, -count)[
+        -count
+    ]  # sorting a whole vocabulary would cost more than the step of a small model
     places = np.flatnonzero(values >= least)
     return places[np.argsort(-values[places], kind="stable")][:count]
 
 
 def _at(array: np.ndarray, spec: TensorSpec, row: int) -> np.ndarray:
     """Return one row of an output, at its last time, without those two axes."""
-    return np.asarray(array[tuple({BATCH: row, TIME: -1}.get(axis, slice(None)) for axis in spec.axes)])
+    return np.asarray(
+        array[tuple({BATCH: row, TIME: -1}.get(axis, slice(None)) for axis in spec.axes)]
+    )

@@ -72,19 +72,33 @@ class CaptionWriter:
     def __init__(self, source: Path, *, artifact: str | None = None) -> None:
         self._bundle = Bundle.open(source)
         if self._bundle.manifest.contract.encode is None:
-            raise UsageError(f"{source} is a language model, it sees no pictures; use: edgernn generate {argument(source)}")
+            raise UsageError(
+                f"{source} is a language model, it sees no pictures; use: edgernn generate {argument(source)}"
+            )
         self.artifact, self.sessions = open_captioner(self._bundle, artifact)
         self._tokenizer = open_tokenizer(self._bundle)
-        self._decoding, self._sizes = self._bundle.manifest.decoding, self._bundle.manifest.contract.sizes
-        self.has_attention = any(spec.name == ATTENTION for spec in self._bundle.manifest.contract.step.read_outputs)
+        self._decoding, self._sizes = (
+            self._bundle.manifest.decoding,
+            self._bundle.manifest.contract.sizes,
+        )
+        self.has_attention = any(
+            spec.name == ATTENTION for spec in self._bundle.manifest.contract.step.read_outputs
+        )
 
     def __enter__(self) -> CaptionWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._bundle.__exit__(kind, error, trace)
 
-    def write(self, path: Path, *, beam: int = 3, sampler: Sampler | None = None, seed: int = 0) -> Caption:
+    def write(
+        self, path: Path, *, beam: int = 3, sampler: Sampler | None = None, seed: int = 0
+    ) -> Caption:
         """Write the caption of the picture file ``path``: by beam search, or at random where ``sampler`` is given.
 
         Raises:
@@ -97,7 +111,12 @@ class CaptionWriter:
         else:
             found = sample_caption(self.sessions, image, self._decoding, sampler=sampler, seed=seed)
         picture.thumbnail((_SHOWN_PIXELS, _SHOWN_PIXELS))
-        return Caption(caption_text(self._tokenizer, found.tokens), found, found.outputs.get(ATTENTION), np.array(picture))
+        return Caption(
+            caption_text(self._tokenizer, found.tokens),
+            found,
+            found.outputs.get(ATTENTION),
+            np.array(picture),
+        )
 
 
 def open_captioner(bundle: Bundle, artifact: str | None = None) -> tuple[Artifact, CaptionSessions]:
@@ -107,7 +126,9 @@ def open_captioner(bundle: Bundle, artifact: str | None = None) -> tuple[Artifac
     else:
         step = bundle.artifact(artifact)
         if step.graph == ENCODE:
-            raise UsageError(f"{step.path} encodes pictures; choose a step file, the encode file beside it is found by itself")
+            raise UsageError(
+                f"{step.path} encodes pictures; choose a step file, the encode file beside it is found by itself"
+            )
         if step.graph != STEP:
             raise UsageError(
                 f"{step.path} writes whole captions by itself, in one call of edgernn.open_session; choose a step file"

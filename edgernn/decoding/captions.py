@@ -33,14 +33,18 @@ class CaptionSessions:
 
     def __post_init__(self) -> None:
         if self.encode.contract != self.step.contract:
-            raise ContractError("the encode and the step file have different contracts; open two files of one bundle")
+            raise ContractError(
+                "the encode and the step file have different contracts; open two files of one bundle"
+            )
 
     def look(self, image: np.ndarray) -> tuple[dict[str, np.ndarray], State]:
         """Encode ``image``, uint8 ``[B, S, S, 3]``; return the contexts and the state before the first word."""
         return self.encode.encode({IMAGE: image})
 
 
-def search_caption(sessions: CaptionSessions, image: np.ndarray, decoding: Decoding, *, beam: int = 1) -> Hypothesis:
+def search_caption(
+    sessions: CaptionSessions, image: np.ndarray, decoding: Decoding, *, beam: int = 1
+) -> Hypothesis:
     """Write the caption of ``image``, uint8 ``[1, S, S, 3]``: the best of a beam search; a beam of 1 is greedy."""
     contexts, state = sessions.look(image)
     found = beam_search(
@@ -65,7 +69,14 @@ def sample_caption(
     """
     contexts, state = sessions.look(image)
     start = Snapshot(state, np.array(decoding.start, np.int64))
-    generation = Generation(sessions.step, start, sampler=sampler, seed=seed, contexts=contexts, suppress=decoding.suppress)
+    generation = Generation(
+        sessions.step,
+        start,
+        sampler=sampler,
+        seed=seed,
+        contexts=contexts,
+        suppress=decoding.suppress,
+    )
     tokens: list[int] = []
     heard: list[dict[str, np.ndarray]] = []
     total, finished = 0.0, False
@@ -75,22 +86,32 @@ def sample_caption(
         if len(tokens) == decoding.length and not finished:
             break
         total += float(log_softmax(generation.outputs[LOGITS])[0, token])
-        heard.append({name: array[0] for name, array in generation.outputs.items() if name != LOGITS})
+        heard.append(
+            {name: array[0] for name, array in generation.outputs.items() if name != LOGITS}
+        )
         if finished:
             break
         tokens.append(token)
     outputs = {name: np.stack([step[name] for step in heard])[: len(tokens)] for name in heard[0]}
     score = length_normalised(total, len(tokens) + finished)
-    return Hypothesis(tuple(tokens), log_probability=total, score=score, finished=finished, outputs=outputs)
+    return Hypothesis(
+        tuple(tokens), log_probability=total, score=score, finished=finished, outputs=outputs
+    )
 
 
-def greedy_captions(sessions: CaptionSessions, images: np.ndarray, decoding: Decoding) -> list[list[int]]:
+def greedy_captions(
+    sessions: CaptionSessions, images: np.ndarray, decoding: Decoding
+) -> list[list[int]]:
     """Write the greedy caption of each of ``images``, uint8 ``[N, S, S, 3]``, many at a time where the files allow it.
 
     Returns:
         Token ids without the start and stop tokens, the same that ``search_caption`` writes with a beam of 1.
     """
-    return [caption for part in _parts(sessions, images) for caption in _greedy(sessions, part, decoding)]
+    return [
+        caption
+        for part in _parts(sessions, images)
+        for caption in _greedy(sessions, part, decoding)
+    ]
 
 
 def _parts(sessions: CaptionSessions, images: np.ndarray) -> Iterator[np.ndarray]:
@@ -104,7 +125,9 @@ def _greedy(sessions: CaptionSessions, images: np.ndarray, decoding: Decoding) -
     contexts, state = sessions.look(images)
     rows = len(images)
     for token in decoding.start:
-        outputs, state = sessions.step.step({TOKENS: np.full((rows, 1), token, np.int64), **contexts}, state)
+        outputs, state = sessions.step.step(
+            {TOKENS: np.full((rows, 1), token, np.int64), **contexts}, state
+        )
     written: list[list[int]] = [[] for _ in range(rows)]
     going = np.ones(rows, bool)
     for _ in range(_length(decoding)):
@@ -122,5 +145,7 @@ def _greedy(sessions: CaptionSessions, images: np.ndarray, decoding: Decoding) -
 
 def _length(decoding: Decoding) -> int:
     if not decoding.length:
-        raise UsageError("the decoding defaults say nothing of a caption's length; give the most words, 1 or more")
+        raise UsageError(
+            "the decoding defaults say nothing of a caption's length; give the most words, 1 or more"
+        )
     return decoding.length

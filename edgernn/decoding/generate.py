@@ -53,7 +53,9 @@ def prefill(
         The outputs of the last token, each ``[B, …]`` without its time axis (``logits [B, V]``), and the state after it.
     """
     width = session.file_contract.axis_size(TIME)
-    width = width or min(PREFILL_STEPS, max(1, _MOST_LOGITS // (len(tokens) * session.contract.sizes[VOCAB])))
+    width = width or min(
+        PREFILL_STEPS, max(1, _MOST_LOGITS // (len(tokens) * session.contract.sizes[VOCAB]))
+    )
     if tokens.shape[1] == 0:
         raise UsageError("there is no token to feed; give a prompt of at least one token")
     for start in range(0, tokens.shape[1], width):
@@ -101,10 +103,14 @@ class Generation:
         return self
 
     def __next__(self) -> int:
-        self.outputs, state = prefill(self._session, self.snapshot.pending[None], self.snapshot.state, contexts=self._contexts)
+        self.outputs, state = prefill(
+            self._session, self.snapshot.pending[None], self.snapshot.state, contexts=self._contexts
+        )
         position = self.snapshot.position
         uniform = float(uniform_numbers(self._seed, 1, position=position)[0])
-        token = self._sampler.pick(self.outputs[LOGITS][0], uniform, suppress=self._suppress)  # of [V]
+        token = self._sampler.pick(
+            self.outputs[LOGITS][0], uniform, suppress=self._suppress
+        )  # of [V]
         self.snapshot = Snapshot(state, np.array([token], np.int64), position + 1)
         return token
 
@@ -131,7 +137,9 @@ def begin(session: Session, prompt: np.ndarray, *, after: Snapshot | None = None
     after = after or Snapshot(session.initial_state(1), np.zeros(0, np.int64))
     pending = np.concatenate([after.pending, np.asarray(prompt, np.int64)])
     if not len(pending):
-        raise UsageError("the prompt is empty and there is nothing to continue; give at least one token")
+        raise UsageError(
+            "the prompt is empty and there is nothing to continue; give at least one token"
+        )
     return Snapshot(after.state, pending, after.position)
 
 

@@ -40,7 +40,9 @@ class Generator(Protocol):
 class InGraphGeneration:
     """Writes what ``Generation`` writes, in one call; the arguments and ``snapshot`` are its own."""
 
-    def __init__(self, generator: Generator, start: Snapshot, *, sampler: Sampler, seed: int = 0) -> None:
+    def __init__(
+        self, generator: Generator, start: Snapshot, *, sampler: Sampler, seed: int = 0
+    ) -> None:
         self._generator, self._sampler, self._seed = generator, sampler, seed
         self.snapshot = start
 

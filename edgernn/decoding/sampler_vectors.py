@@ -28,7 +28,17 @@ from edgernn.random_numbers import GENERATOR, uniform_numbers
 
 _LAST = 1 - 2.0**-53  # the largest number below 1
 _CLOSE = 1e-12
-_PLACES = ((0, 0), (1, 0), (7, 0), (7, 3), (42, 1000), (1234567, 0), (2**32 - 1, 0), (2**32, 5), (2**53 - 1, 10**9))
+_PLACES = (
+    (0, 0),
+    (1, 0),
+    (7, 0),
+    (7, 3),
+    (42, 1000),
+    (1234567, 0),
+    (2**32 - 1, 0),
+    (2**32, 5),
+    (2**53 - 1, 10**9),
+)
 _NUMBERS = 5  # of each place
 _DRAWN = 20  # logits of a case that is made of random numbers
 
@@ -62,7 +72,9 @@ class Choice(Model):
 
     def chosen(self) -> int:
         """Return what the library's own sampler chooses."""
-        return self.sampler.pick(np.array(self.logits, np.float32), self.uniform, suppress=self.suppress)
+        return self.sampler.pick(
+            np.array(self.logits, np.float32), self.uniform, suppress=self.suppress
+        )
 
 
 class SamplerVectors(Model):
@@ -77,7 +89,11 @@ class SamplerVectors(Model):
 def write_vectors(path: Path) -> None:
     """Write ``sampler.json``; about 40 KB, always the same."""
     numbers = [
-        Numbers(seed=seed, position=at, values=tuple(uniform_numbers(seed, _NUMBERS, position=at).tolist()))
+        Numbers(
+            seed=seed,
+            position=at,
+            values=tuple(uniform_numbers(seed, _NUMBERS, position=at).tolist()),
+        )
         for seed, at in _PLACES
     ]
     made = SamplerVectors(uniforms=tuple(numbers), tokens=tuple(_choices()))
@@ -89,7 +105,9 @@ def read_vectors(path: Path) -> SamplerVectors:
     try:
         return SamplerVectors.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise BundleError(f"{path} holds no sampler vectors ({first_line(error)}); export the bundle again") from error
+        raise BundleError(
+            f"{path} holds no sampler vectors ({first_line(error)}); export the bundle again"
+        ) from error
 
 
 def vector_problems(vectors: SamplerVectors) -> list[str]:
@@ -99,13 +117,19 @@ def vector_problems(vectors: SamplerVectors) -> list[str]:
         found = uniform_numbers(group.seed, len(group.values), position=group.position).tolist()
         for at, (own, recorded) in enumerate(zip(found, group.values, strict=True), group.position):
             if own != recorded:
-                problems.append(f"number {at} of the seed {group.seed} is recorded as {recorded!r}, and it is {own!r}")
+                problems.append(
+                    f"number {at} of the seed {group.seed} is recorded as {recorded!r}, and it is {own!r}"
+                )
                 break
     for index, choice in enumerate(vectors.tokens):
         if any(id_ >= len(choice.logits) for id_ in choice.suppress):
-            problems.append(f"choice {index} of the sampler suppresses an id above its {len(choice.logits)} logits")
+            problems.append(
+                f"choice {index} of the sampler suppresses an id above its {len(choice.logits)} logits"
+            )
         elif (token := choice.chosen()) != choice.token:
-            problems.append(f"choice {index} of the sampler is recorded as token {choice.token}, and it is {token}")
+            problems.append(
+                f"choice {index} of the sampler is recorded as token {choice.token}, and it is {token}"
+            )
     return problems
 
 
@@ -116,7 +140,9 @@ def _choices() -> Iterator[Choice]:
     yield from _drawn()
 
 
-def _choice(logits: Sequence[float], uniform: float, sampler: Sampler, suppress: tuple[int, ...] = ()) -> Choice:
+def _choice(
+    logits: Sequence[float], uniform: float, sampler: Sampler, suppress: tuple[int, ...] = ()
+) -> Choice:
     """Return a choice with the token that is right."""
     token = sampler.pick(np.array(logits, np.float32), uniform, suppress=suppress)
     return Choice(
@@ -142,7 +168,9 @@ def _equal() -> Iterator[Choice]:
     """Equal logits: every share is exact, so numbers and top-p may lie on the very edges."""
     for size in (1, 2, 3, 7, 10):
         logits = [0.25] * size
-        edges = (np.arange(1, size + 1) / size).tolist()  # as summing ones and dividing by the last sum gives them
+        edges = (
+            np.arange(1, size + 1) / size
+        ).tolist()  # as summing ones and dividing by the last sum gives them
         for edge in edges[: 3 if size < 10 else 1]:
             for uniform in (0.0, edge if edge < 1 else _LAST, float(np.nextafter(edge, 0))):
                 yield _choice(logits, uniform, Sampler(0.7))
@@ -152,7 +180,12 @@ def _equal() -> Iterator[Choice]:
             yield _choice(logits, _LAST, Sampler(1.3, top_k=top_k))
     two_levels = [-900.0, 2.0, -900.0, 2.0, 2.0, 2.0]  # the lower one has no probability at all
     for uniform in (0.0, 0.25, 0.5, 0.75, _LAST):
-        for sampler in (Sampler(1.0), Sampler(1.0, top_p=0.5), Sampler(1.0, top_k=3), Sampler(1.0, top_k=5, top_p=0.75)):
+        for sampler in (
+            Sampler(1.0),
+            Sampler(1.0, top_p=0.5),
+            Sampler(1.0, top_k=3),
+            Sampler(1.0, top_k=5, top_p=0.75),
+        ):
             yield _choice(two_levels, uniform, sampler)
         yield _choice(two_levels, uniform, Sampler(1.0), (1, 4))
 
@@ -184,4 +217,6 @@ def _drawn() -> Iterator[Choice]:
                 for uniform in (edge - _CLOSE, edge + _CLOSE, _LAST):
                     yield _choice(logits.tolist(), uniform, free, suppress)
                 for top_p in (edge - _CLOSE, edge + _CLOSE):
-                    yield _choice(logits.tolist(), _LAST, Sampler(temperature, top_k, top_p), suppress)
+                    yield _choice(
+                        logits.tolist(), _LAST, Sampler(temperature, top_k, top_p), suppress
+                    )

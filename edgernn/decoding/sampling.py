@@ -37,7 +37,14 @@ class Sampler:
             raise UsageError(f"top-p is {self.top_p}, expected above 0 and at most 1")
 
     @classmethod
-    def from_defaults(cls, defaults: Decoding, *, temperature: float | None, top_k: int | None, top_p: float | None) -> Sampler:
+    def from_defaults(
+        cls,
+        defaults: Decoding,
+        *,
+        temperature: float | None,
+        top_k: int | None,
+        top_p: float | None,
+    ) -> Sampler:
         """Take a bundle's defaults, each replaced where a value is given."""
         return cls(
             defaults.temperature if temperature is None else temperature,
@@ -76,7 +83,9 @@ class Sampler:
         with np.errstate(over="ignore"):  # minus infinity is right for what is far below the best
             probabilities = np.exp((sorted_logits - sorted_logits[0]) / self.temperature)
         cumulative = np.cumsum(probabilities)
-        cumulative /= cumulative[-1]  # ends in exactly 1, so a number below 1 finds a token that has a probability
+        cumulative /= cumulative[
+            -1
+        ]  # ends in exactly 1, so a number below 1 finds a token that has a probability
         if self.top_p < 1:
             kept = int(np.searchsorted(cumulative, self.top_p)) + 1
             cumulative = cumulative[:kept] / cumulative[min(kept, len(cumulative)) - 1]

@@ -39,21 +39,36 @@ def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:
             f"no saved state at {path}; write one with: edgernn generate BUNDLE --save-state {argument(path)}"
         ) from error
     except OSError as error:
-        raise DataError(f"cannot read the saved state {path}: {storage.reason(error)}; give another file") from error
+        raise DataError(
+            f"cannot read the saved state {path}: {storage.reason(error)}; give another file"
+        ) from error
     except ValueError as error:
         raise DataError(f"{path} is not a saved state ({error}); save it again") from error
     expected = {PENDING, *(state.name for state in contract.step.states)}
     if metadata.get(_CONTRACT) != _fingerprint(contract) or tensors.keys() != expected:
-        raise DataError(f"{path} was saved by a model with another contract; continue with the bundle that wrote it")
+        raise DataError(
+            f"{path} was saved by a model with another contract; continue with the bundle that wrote it"
+        )
     pending, position = tensors.pop(PENDING), metadata.get(_POSITION, "")
-    shapes = {s.name: tuple(contract.sizes.get(axis, 1) for axis in s.axes) for s in contract.step.states}
-    fits = all(tensors[s.name].shape == shapes[s.name] and tensors[s.name].dtype == s.dtype for s in contract.step.states)
+    shapes = {
+        s.name: tuple(contract.sizes.get(axis, 1) for axis in s.axes) for s in contract.step.states
+    }
+    fits = all(
+        tensors[s.name].shape == shapes[s.name] and tensors[s.name].dtype == s.dtype
+        for s in contract.step.states
+    )
     counts = position.isascii() and position.isdecimal() and len(position) < _MOST_DIGITS
     if not (fits and counts and pending.ndim == 1 and pending.dtype == np.int64):
-        raise DataError(f"{path} is a damaged saved state: a shape, a dtype or its position is wrong; save it again")
-    size = min(contract.sizes[tensor.below] for tensor in contract.step.fresh_inputs if tensor.below)
+        raise DataError(
+            f"{path} is a damaged saved state: a shape, a dtype or its position is wrong; save it again"
+        )
+    size = min(
+        contract.sizes[tensor.below] for tensor in contract.step.fresh_inputs if tensor.below
+    )
     if ((pending < 0) | (pending >= size)).any():
-        raise DataError(f"{path} is a damaged saved state: {PENDING} has ids beyond the vocabulary; save it again")
+        raise DataError(
+            f"{path} is a damaged saved state: {PENDING} has ids beyond the vocabulary; save it again"
+        )
     return Snapshot(tensors, pending, int(position))
 
 

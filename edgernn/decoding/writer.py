@@ -66,7 +66,9 @@ def write_text(
         tokenizer = open_tokenizer(bundle)
         chosen = bundle.artifact(artifact) if artifact else None
         chosen, session = (
-            (chosen, open_artifact(bundle, chosen, threads=threads)) if chosen else first_that_runs(bundle, threads=threads)
+            (chosen, open_artifact(bundle, chosen, threads=threads))
+            if chosen
+            else first_that_runs(bundle, threads=threads)
         )
         defaults = bundle.manifest.decoding
         sampler = Sampler.from_defaults(defaults, temperature=temperature, top_k=top_k, top_p=top_p)
@@ -92,7 +94,12 @@ def write_text(
         show(decoder.flush())
         if save_state is not None:
             save_snapshot(save_state, generation.snapshot, contract=session.contract)
-    return {"artifact": chosen.path, "seed": seed, "text": tokenizer.decode(tokens), "tokens": tokens}
+    return {
+        "artifact": chosen.path,
+        "seed": seed,
+        "text": tokenizer.decode(tokens),
+        "tokens": tokens,
+    }
 
 
 def open_tokenizer(bundle: Bundle) -> Tokenizer:
@@ -114,5 +121,7 @@ def _stop_tokens(tokenizer: Tokenizer, stop: str | None) -> frozenset[int]:
         return frozenset()
     ids = tokenizer.encode(stop)
     if len(ids) != 1:
-        raise UsageError(f"the stop text {stop!r} is {len(ids)} tokens of this model, expected exactly one")
+        raise UsageError(
+            f"the stop text {stop!r} is {len(ids)} tokens of this model, expected exactly one"
+        )
     return frozenset(ids.tolist())

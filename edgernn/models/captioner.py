@@ -86,7 +86,9 @@ class CaptionerConfig(Model):
     def decoding(self, tokenizer: Tokenizer) -> Decoding:
         """Return how captions are written: greedy, from <start> to <end>, without the other special tokens."""
         special = (PAD_ID, START_ID, UNKNOWN_ID)
-        return Decoding(start=(START_ID,), temperature=0.0, stop=(END_ID,), suppress=special, length=self.length)
+        return Decoding(
+            start=(START_ID,), temperature=0.0, stop=(END_ID,), suppress=special, length=self.length
+        )
 
 
 @dataclass(frozen=True)
@@ -113,12 +115,20 @@ class Captioner(RecurrentModel):
         self._contract = config.contract()
         self.encoder = image_encoder(config.encoder, config.image_size)
         sizes = Sizes(
-            config.cell, config.layers, config.hidden, config.embedding, self.encoder.width, self.encoder.near, config.keys
+            config.cell,
+            config.layers,
+            config.hidden,
+            config.embedding,
+            self.encoder.width,
+            self.encoder.near,
+            config.keys,
         )
         self.conditioning = CONDITIONINGS[config.conditioning](sizes)
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
         width = config.embedding + self.conditioning.joined
-        self.decoder: Decoder = StepStack(RecurrentStack(config.cell, width, hidden=config.hidden, layers=config.layers))
+        self.decoder: Decoder = StepStack(
+            RecurrentStack(config.cell, width, hidden=config.hidden, layers=config.layers)
+        )
         self.head = nn.Linear(config.hidden + self.conditioning.joined, config.vocabulary)
         self.dropout = nn.Dropout(config.dropout)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
@@ -136,7 +146,9 @@ class Captioner(RecurrentModel):
         y, state = self.decoder(_join(word, heard), state, heard.gates)
         return self.head(self.dropout(_join(y, heard))), heard, state
 
-    def forward(self, contexts: Tensors, state: State, tokens: Tensor, own: Tensor | None = None) -> Forced:
+    def forward(
+        self, contexts: Tensors, state: State, tokens: Tensor, own: Tensor | None = None
+    ) -> Forced:
         """Run over reference ``tokens [B, T]``, each step fed the reference's word.
 
         With scheduled sampling (Bengio et al. 2015) ``own``, bool ``[B, T]``, marks the steps that are fed a word drawn from
@@ -147,7 +159,9 @@ class Captioner(RecurrentModel):
         for t in range(tokens.shape[1]):
             fed = tokens[:, t]
             if own is not None and t:
-                guessed = torch.multinomial(torch.softmax(logits[-1][:, 0].detach().float(), 1), 1)[:, 0]
+                guessed = torch.multinomial(torch.softmax(logits[-1][:, 0].detach().float(), 1), 1)[
+                    :, 0
+                ]
                 fed = torch.where(own[:, t], guessed, fed)
             word, heard, state = self.step(fed[:, None], contexts, state)
             logits.append(word)

@@ -36,10 +36,18 @@ from edgernn.models.weights import fit_problem, named_tensors
 from edgernn.shell import argument
 
 CHECKPOINT_VERSION = 1
-_MODEL, _TOKENIZER = "edgernn.model", "edgernn.tokenizer_sha256"  # of the weights' metadata: what they belong to
+_MODEL, _TOKENIZER = (
+    "edgernn.model",
+    "edgernn.tokenizer_sha256",
+)  # of the weights' metadata: what they belong to
 _SUMMARY = "edgernn.training"  # of the weights' metadata: how they were trained
 _MOST_CONFIG_BYTES = 16 << 20
-CONFIG, WEIGHTS, TOKENIZER, HELD_OUT = "config.json", "weights.safetensors", "tokenizer.json", "held_out.safetensors"
+CONFIG, WEIGHTS, TOKENIZER, HELD_OUT = (
+    "config.json",
+    "weights.safetensors",
+    "tokenizer.json",
+    "held_out.safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -81,14 +89,18 @@ def load(folder: Path | str) -> Checkpoint:
         )
     held_out = read_held_out(folder / HELD_OUT) if (folder / HELD_OUT).exists() else {}
     if held_out and (problem := sample_problem(held_out, model.config.contract())):
-        raise CheckpointError(f"{folder / HELD_OUT} has {problem}; restore it, or remove it to go without")
+        raise CheckpointError(
+            f"{folder / HELD_OUT} has {problem}; restore it, or remove it to go without"
+        )
     return Checkpoint(model.eval(), tokenizer, training, held_out)
 
 
 def _refuse_others(folder: Path) -> None:
     """Raise CheckpointError where ``folder`` is known to be something else, and say what takes that on."""
     found = identify(folder)
-    if found.key in {"run", "missing"} or (found.key in {"unsaved-run", "folder", "hub-folder"} and (folder / CONFIG).exists()):
+    if found.key in {"run", "missing"} or (
+        found.key in {"unsaved-run", "folder", "hub-folder"} and (folder / CONFIG).exists()
+    ):
         return
     raise CheckpointError(f"no checkpoint at {folder}: it is {found.name}; {found.advise(folder)}")
 
@@ -105,7 +117,9 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
 def save_config(folder: Path, model: RecurrentModel, *, training: dict[str, Any]) -> None:
     """Write ``config.json``."""
     content = {"checkpoint_version": CHECKPOINT_VERSION, "family": model.family}
-    storage.write_json(folder / CONFIG, {**content, "model": model.config.model_dump(), "training": training})
+    storage.write_json(
+        folder / CONFIG, {**content, "model": model.config.model_dump(), "training": training}
+    )
 
 
 def save_trained(folder: Path, model: RecurrentModel, *, training: dict[str, Any]) -> None:
@@ -114,13 +128,20 @@ def save_trained(folder: Path, model: RecurrentModel, *, training: dict[str, Any
     save_weights(model, folder / WEIGHTS, training=training)
 
 
-def save_weights(model: RecurrentModel, path: Path, *, training: dict[str, Any] | None = None) -> None:
+def save_weights(
+    model: RecurrentModel, path: Path, *, training: dict[str, Any] | None = None
+) -> None:
     """Write what the model has learned as safetensors; a matrix that two layers share is written once.
 
     The file says to which model and to which ``tokenizer.json`` beside it the weights belong, and has its own digest.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in named_tensors(model).items()}
-    whole = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in named_tensors(model).items()
+    }
+    whole = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
     belongs_to = {_MODEL: _identity(model)}
     if training is not None:
         belongs_to[_SUMMARY] = json.dumps(training, sort_keys=True)
@@ -149,7 +170,9 @@ def _fill(model: RecurrentModel, content: tensor_files.Content, path: Path) -> N
     if not problem and content.metadata.get(_MODEL, _identity(model)) != _identity(model):
         problem = f"they were saved with the model {content.metadata[_MODEL]}"
     if problem:
-        raise CheckpointError(f"{path} does not fit its {CONFIG}: {problem}; the two files are from different runs")
+        raise CheckpointError(
+            f"{path} does not fit its {CONFIG}: {problem}; the two files are from different runs"
+        )
     with torch.no_grad():
         for name, tensor in wanted.items():
             tensor.copy_(weights[name])
@@ -169,18 +192,31 @@ def _read(path: Path) -> tensor_files.Content:
     try:
         return tensor_files.load(path)
     except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing; the folder is no checkpoint, or training has not saved it yet") from error
+        raise CheckpointError(
+            f"{path} is missing; the folder is no checkpoint, or training has not saved it yet"
+        ) from error
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {storage.reason(error)}; restore it or train again") from error
+        raise CheckpointError(
+            f"cannot read {path}: {storage.reason(error)}; restore it or train again"
+        ) from error
     except ValueError as error:
-        raise CheckpointError(f"{path} is damaged ({first_line(error)}); restore it or train again") from error
+        raise CheckpointError(
+            f"{path} is damaged ({first_line(error)}); restore it or train again"
+        ) from error
 
 
 def _tensors(content: tensor_files.Content, path: Path) -> dict[str, Tensor]:
     try:
         return dict(safetensors.torch.load(content.raw))
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:  # KeyError: a dtype that torch lacks
-        raise CheckpointError(f"{path} is damaged ({first_line(error)}); restore it or train again") from error
+    except (
+        SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as error:  # KeyError: a dtype that torch lacks
+        raise CheckpointError(
+            f"{path} is damaged ({first_line(error)}); restore it or train again"
+        ) from error
 
 
 def save_held_out(path: Path, sample: Mapping[str, np.ndarray]) -> None:
@@ -208,7 +244,9 @@ def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any
             )
         family, training = content["family"], content.get("training", {})
         if not isinstance(family, str) or family not in FAMILIES:
-            raise CheckpointError(f"{path} is of a {family!r} model, expected one of {', '.join(FAMILIES)}")
+            raise CheckpointError(
+                f"{path} is of a {family!r} model, expected one of {', '.join(FAMILIES)}"
+            )
         if not isinstance(training, dict):
             raise ValueError("training is no object")
         shape, kind = FAMILIES[family]
@@ -220,16 +258,29 @@ def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any
             f"no checkpoint at {folder}: {CONFIG} is missing; make one with: edgernn train text --out {argument(folder)}"
         ) from error
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {storage.reason(error)}; restore it or train again") from error
+        raise CheckpointError(
+            f"cannot read {path}: {storage.reason(error)}; restore it or train again"
+        ) from error
     except (ValueError, KeyError, TypeError, UsageError) as error:
-        raise CheckpointError(f"{path} is damaged or foreign ({first_line(error)}); restore it or train again") from error
+        raise CheckpointError(
+            f"{path} is damaged or foreign ({first_line(error)}); restore it or train again"
+        ) from error
 
 
-def _refuse_misfit(kind: type[RecurrentModel], config: Any, weights: tensor_files.Content, path: Path) -> None:
+def _refuse_misfit(
+    kind: type[RecurrentModel], config: Any, weights: tensor_files.Content, path: Path
+) -> None:
     """Raise CheckpointError where the weights do not fit ``config``, before memory is asked for that nothing fills."""
     with torch.device("meta"):
         wanted = named_tensors(kind(config))
-        types = {name: getattr(torch, dtype, torch.uint8) for name, (dtype, _) in weights.layout.items()}
-        found = {name: torch.empty(shape, dtype=types[name]) for name, (_, shape) in weights.layout.items()}
+        types = {
+            name: getattr(torch, dtype, torch.uint8) for name, (dtype, _) in weights.layout.items()
+        }
+        found = {
+            name: torch.empty(shape, dtype=types[name])
+            for name, (_, shape) in weights.layout.items()
+        }
     if problem := fit_problem(found, wanted):
-        raise CheckpointError(f"{path} does not fit its {CONFIG}: {problem}; the two files are from different runs")
+        raise CheckpointError(
+            f"{path} does not fit its {CONFIG}: {problem}; the two files are from different runs"
+        )

@@ -34,7 +34,9 @@ class CompactStack(nn.Module):
     def __init__(self, cell: str, weights: Sequence[Weights], *, folded: bool = False) -> None:
         super().__init__()
         row = _CELLS[cell]
-        layers = [row.layer(row, weight, folded and index == 0) for index, weight in enumerate(weights)]
+        layers = [
+            row.layer(row, weight, folded and index == 0) for index, weight in enumerate(weights)
+        ]
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor, state: State, gates: Tensor | None = None) -> tuple[Tensor, State]:
@@ -82,7 +84,11 @@ class _Joined(nn.Module):
         else:
             assert self.from_hidden is not None
             heard = x + self.from_hidden(state[0])
-        return self.advance(heard if gates is None else heard + _reordered(gates, self.order, axis=2), state, self.hidden)
+        return self.advance(
+            heard if gates is None else heard + _reordered(gates, self.order, axis=2),
+            state,
+            self.hidden,
+        )
 
 
 class _Apart(nn.Module):

@@ -73,7 +73,13 @@ class Conditioning(nn.Module):
     def zeros(self, like: Tensor) -> State:
         """Return states of zeros for as many rows as ``like [B, …]`` has."""
         sizes = self.sizes
-        return zero_state(sizes.cell, layers=sizes.layers, batch=like.shape[0], hidden=sizes.hidden, device=like.device)
+        return zero_state(
+            sizes.cell,
+            layers=sizes.layers,
+            batch=like.shape[0],
+            hidden=sizes.hidden,
+            device=like.device,
+        )
 
 
 class ImageVector(nn.Module):
@@ -97,12 +103,16 @@ class FirstStates(nn.ModuleDict):
 
     def __init__(self, sizes: Sizes) -> None:
         width = sizes.layers * sizes.hidden
-        super().__init__({name: nn.Linear(sizes.features, width) for name in CELL_STATES[sizes.cell]})
+        super().__init__(
+            {name: nn.Linear(sizes.features, width) for name in CELL_STATES[sizes.cell]}
+        )
         self.shape = (-1, sizes.layers, sizes.hidden)
 
     def forward(self, vector: Tensor) -> State:
         """Return the states in the contract's order."""
-        return tuple(torch.tanh(layer(vector)).view(self.shape).transpose(0, 1) for layer in self.values())
+        return tuple(
+            torch.tanh(layer(vector)).view(self.shape).transpose(0, 1) for layer in self.values()
+        )
 
 
 class FirstToken(Conditioning):
@@ -138,7 +148,9 @@ class EveryStep(Conditioning):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes)
         self.vector = ImageVector(sizes.features)
-        self.to_gates = nn.Linear(sizes.features, cell_row(sizes.cell).gates * sizes.hidden, bias=False)
+        self.to_gates = nn.Linear(
+            sizes.features, cell_row(sizes.cell).gates * sizes.hidden, bias=False
+        )
 
     def encode(self, regions: Tensor, decoder: Decoder) -> tuple[Tensors, State]:
         """See ``Conditioning.encode``."""
@@ -171,7 +183,9 @@ class SoftAttention(Conditioning):
 
     def encode(self, regions: Tensor, decoder: Decoder) -> tuple[Tensors, State]:
         """See ``Conditioning.encode``."""
-        return (regions, self.to_keys(regions[:, :, : self.sizes.near])), self.to_state(regions.mean(1))
+        return (regions, self.to_keys(regions[:, :, : self.sizes.near])), self.to_state(
+            regions.mean(1)
+        )
 
     def step(self, word: Tensor, contexts: Tensors, state: State) -> Heard:
         """See ``Conditioning.step``."""
@@ -184,9 +198,18 @@ class SoftAttention(Conditioning):
         energies: Tensor = self.energy(torch.tanh(keys + query.unsqueeze(1))).squeeze(2)  # [B, R]
         return energies
 
-    def _look(self, features: Tensor, attention: Tensor, weights: Tensor, state: State, drawn: Tensor | None = None) -> Heard:
+    def _look(
+        self,
+        features: Tensor,
+        attention: Tensor,
+        weights: Tensor,
+        state: State,
+        drawn: Tensor | None = None,
+    ) -> Heard:
         seen = torch.bmm(weights.unsqueeze(1), features).squeeze(1)  # [B, F]
-        return Heard(joined=torch.sigmoid(self.gate(state[0][-1])) * seen, attention=attention, drawn=drawn)
+        return Heard(
+            joined=torch.sigmoid(self.gate(state[0][-1])) * seen, attention=attention, drawn=drawn
+        )
 
 
 class HardAttention(SoftAttention):
@@ -213,7 +236,9 @@ class HardAttention(SoftAttention):
 
 
 def _one_hot(region: Tensor, like: Tensor) -> Tensor:
-    return (torch.arange(like.shape[1], device=like.device) == region.unsqueeze(1)).to(like.dtype)  # [B, R]
+    return (torch.arange(like.shape[1], device=like.device) == region.unsqueeze(1)).to(
+        like.dtype
+    )  # [B, R]
 
 
 CONDITIONINGS: dict[str, Callable[[Sizes], Conditioning]] = {

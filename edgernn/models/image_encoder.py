@@ -45,7 +45,9 @@ class ImageEncoder(nn.Module):
     def __init__(self, image_size: int) -> None:
         super().__init__()
         if image_size % self.stride:
-            raise UsageError(f"image size is {image_size}, expected a multiple of {self.stride}, the encoder's stride")
+            raise UsageError(
+                f"image size is {image_size}, expected a multiple of {self.stride}, the encoder's stride"
+            )
         self.grid = image_size // self.stride
 
 
@@ -96,7 +98,9 @@ class _Block(nn.Module):
     def _shortcut(self, inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
         if stride == 1 and inputs == outputs:
             return None
-        return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs))
+        return nn.Sequential(
+            nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs)
+        )
 
 
 class BasicBlock(_Block):
@@ -146,7 +150,9 @@ class ResNet(ImageEncoder):
 
     stride = 32
 
-    def __init__(self, image_size: int, block: type[BasicBlock] | type[Bottleneck], depths: tuple[int, ...]) -> None:
+    def __init__(
+        self, image_size: int, block: type[BasicBlock] | type[Bottleneck], depths: tuple[int, ...]
+    ) -> None:
         super().__init__(image_size)
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -197,13 +203,21 @@ def load_encoder_weights(encoder: ImageEncoder, path: Path) -> None:
     Raises:
         CheckpointError: unreadable, or names or shapes that do not fit: says which, and nothing was loaded.
     """
-    found = {name: tensor for name, tensor in read_weights(path).items() if not name.startswith(_HEADS)}
+    found = {
+        name: tensor for name, tensor in read_weights(path).items() if not name.startswith(_HEADS)
+    }
     wanted = encoder.state_dict()
-    counters = {name: torch.zeros_like(wanted[name]) for name in wanted if name.endswith(".num_batches_tracked")}
+    counters = {
+        name: torch.zeros_like(wanted[name])
+        for name in wanted
+        if name.endswith(".num_batches_tracked")
+    }
     weights = {**counters, **found}
     problem = fit_problem(weights, wanted)
     if problem:
-        raise CheckpointError(f"{path} does not fit the image encoder: {problem}; nothing was loaded")
+        raise CheckpointError(
+            f"{path} does not fit the image encoder: {problem}; nothing was loaded"
+        )
     encoder.load_state_dict(weights)
 
 

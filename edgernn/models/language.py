@@ -24,7 +24,9 @@ from edgernn.wanted import expected_one_of
 
 MAX_LAYERS = 5
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
-_SMALL_TABLE_BYTES = 256 * 1024  # a folded table of up to this, or this part of the other weights, is worth its bytes
+_SMALL_TABLE_BYTES = (
+    256 * 1024
+)  # a folded table of up to this, or this part of the other weights, is worth its bytes
 _LARGEST_TABLE_SHARE = 8
 
 
@@ -85,7 +87,11 @@ class LanguageModel(RecurrentModel):
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
         self.recurrent: nn.Module = RecurrentStack(
-            config.cell, config.embedding, hidden=config.hidden, layers=config.layers, dropout=config.dropout
+            config.cell,
+            config.embedding,
+            hidden=config.hidden,
+            layers=config.layers,
+            dropout=config.dropout,
         )
         self.head = nn.Linear(config.hidden, config.vocabulary)
         self.dropout = nn.Dropout(config.dropout)
@@ -138,7 +144,11 @@ class LanguageModel(RecurrentModel):
     def _zeros(self, batch: int) -> State:
         config = self.config
         return zero_state(
-            config.cell, layers=config.layers, batch=batch, hidden=config.hidden, device=self.embedding.weight.device
+            config.cell,
+            layers=config.layers,
+            batch=batch,
+            hidden=config.hidden,
+            device=self.embedding.weight.device,
         )
 
 

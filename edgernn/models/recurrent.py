@@ -109,11 +109,15 @@ def cell_row(name: str) -> Cell:
 class RecurrentStack(nn.Module):
     """The fused face: L layers of one cell over ``[B, T, I]``, the state in and out as a tuple of ``[L, B, H]``."""
 
-    def __init__(self, cell: str, input_size: int, *, hidden: int, layers: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, cell: str, input_size: int, *, hidden: int, layers: int, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.cell, self.layers, self.hidden = cell, layers, hidden
         between = dropout if layers > 1 else 0.0
-        self.fused = cell_row(cell).layer(input_size, hidden, num_layers=layers, dropout=between, batch_first=True)
+        self.fused = cell_row(cell).layer(
+            input_size, hidden, num_layers=layers, dropout=between, batch_first=True
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -174,7 +178,9 @@ class StepStack(nn.Module):
             raise ValueError(f"the step face takes one time step, got {x.shape[1]}")
         x = x[:, 0]  # [B, I]
         after: list[State] = []
-        for layer, (from_input, from_hidden) in enumerate(zip(self.from_input, self.from_hidden, strict=True)):
+        for layer, (from_input, from_hidden) in enumerate(
+            zip(self.from_input, self.from_hidden, strict=True)
+        ):
             before = tuple(tensor[layer] for tensor in state)  # each [B, H]
             heard = from_input(x) if gates is None or layer else from_input(x) + gates  # [B, gH]
             after.append(self.step(heard, from_hidden(before[0]), before))
@@ -189,6 +195,8 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
     return linear
 
 
-def zero_state(cell: str, *, layers: int, batch: int, hidden: int, device: torch.device | None = None) -> State:
+def zero_state(
+    cell: str, *, layers: int, batch: int, hidden: int, device: torch.device | None = None
+) -> State:
     """Return the state of zeros: one float32 ``[L, B, H]`` per state tensor of the cell, each its own tensor."""
     return tuple(torch.zeros(layers, batch, hidden, device=device) for _ in CELL_STATES[cell])

@@ -34,7 +34,11 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return what a model has learned, the tensors themselves: its parameters, shared ones once, and its kept buffers."""
     parameters = dict(model.named_parameters())
     every = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    buffers = {name: tensor for name, tensor in model.state_dict(keep_vars=True).items() if name not in every}
+    buffers = {
+        name: tensor
+        for name, tensor in model.state_dict(keep_vars=True).items()
+        if name not in every
+    }
     return {**parameters, **buffers}
 
 
@@ -45,12 +49,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         CheckpointError: missing, damaged, or a file that holds anything but tensors by name.
     """
     if not path.is_file():
-        raise CheckpointError(f"no weights file at {path}; give a .safetensors or .pth file of tensors by name")
+        raise CheckpointError(
+            f"no weights file at {path}; give a .safetensors or .pth file of tensors by name"
+        )
     try:
         if path.suffix == ".safetensors":
             return dict(safetensors.torch.load(tensor_files.load(path).raw))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of pickle protocols that it reads all the same
+            warnings.simplefilter(
+                "ignore"
+            )  # torch warns of pickle protocols that it reads all the same
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, *_DAMAGED) as error:
         reason = first_line(error).split(". ")[0]  # torch adds advice that does not hold here
@@ -59,8 +67,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(isinstance(n, str) and isinstance(t, Tensor) for n, t in content.items()):
-        raise CheckpointError(f"{path} holds {type(content).__name__}, expected tensors by name (a state_dict)")
+    if not isinstance(content, Mapping) or not all(
+        isinstance(n, str) and isinstance(t, Tensor) for n, t in content.items()
+    ):
+        raise CheckpointError(
+            f"{path} holds {type(content).__name__}, expected tensors by name (a state_dict)"
+        )
     return dict(content)
 
 
@@ -84,7 +96,9 @@ def not_finite(model: nn.Module) -> str:
         finite = torch.isfinite(tensor)
         if not finite.all():
             first = tensor[~finite][0].item()
-            wrong.append(f"{name} ({int((~finite).sum())} of {tensor.numel()} values, the first {first})")
+            wrong.append(
+                f"{name} ({int((~finite).sum())} of {tensor.numel()} values, the first {first})"
+            )
     more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
     return ", ".join(wrong[:_SHOWN]) + more
 

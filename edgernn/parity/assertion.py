@@ -44,10 +44,14 @@ def assert_parity(
         AssertionError: lists every check that failed; or says that nothing could be run.
         EdgernnError: what was given cannot be opened or exported, or an option is out of range.
     """
-    formats = list(to) if isinstance(to, Iterable) and not isinstance(to, str) else to  # one that can be read twice
+    formats = (
+        list(to) if isinstance(to, Iterable) and not isinstance(to, str) else to
+    )  # one that can be read twice
     if isinstance(model, Bundle) or (isinstance(model, (str, Path)) and _is_bundle(Path(model))):
         if precision is not None:
-            raise UsageError(f"precision is {precision!r} but {model} is exported already; leave it out or give a checkpoint")
+            raise UsageError(
+                f"precision is {precision!r} but {model} is exported already; leave it out or give a checkpoint"
+            )
         report = verify_bundle(model, to=formats, steps=steps, reference=reference)
     else:
         report = _export_and_verify(model, formats, precision, steps=steps, reference=reference)
@@ -77,9 +81,13 @@ def _export_and_verify(
     words = "the checkpoint that was given" if isinstance(source, Checkpoint) else str(source)
     with storage.scratch() as scratch:
         try:
-            bundle = export_bundle(source, scratch / "bundle", to=to, precision=precision, steps=steps)
+            bundle = export_bundle(
+                source, scratch / "bundle", to=to, precision=precision, steps=steps
+            )
         except ContractError as error:
-            raise AssertionError(f"no parity: {words} cannot be exported: {plain(str(error))}") from error
+            raise AssertionError(
+                f"no parity: {words} cannot be exported: {plain(str(error))}"
+            ) from error
         report = verify_bundle(bundle, to=to, steps=steps, reference=reference)
     return report.model_copy(update={"bundle": words})
 
@@ -98,7 +106,9 @@ def _failures(artifact: ArtifactReport) -> list[str]:
     lines = []
     for check in artifact.checks:
         if check.status == "failed":
-            lines.append(f"  {plain(artifact.path)} ({plain(artifact.precision)}), {plain(check.name)}: {plain(check.detail)}")
+            lines.append(
+                f"  {plain(artifact.path)} ({plain(artifact.precision)}), {plain(check.name)}: {plain(check.detail)}"
+            )
             lines += [f"    {line}" for line in measured_lines(check)]
     return lines
 
@@ -106,4 +116,7 @@ def _failures(artifact: ArtifactReport) -> list[str]:
 def _unchecked(artifact: ArtifactReport) -> list[str]:
     """Return why the checks of an artifact were not run, each reason once."""
     reasons = dict.fromkeys(plain(check.detail) for check in artifact.checks)
-    return [f"  {plain(artifact.path)} ({plain(artifact.precision)}), not run: {reason}" for reason in reasons]
+    return [
+        f"  {plain(artifact.path)} ({plain(artifact.precision)}), not run: {reason}"
+        for reason in reasons
+    ]

@@ -40,7 +40,9 @@ def run_check(subject: Subject, name: str) -> Check:
     try:
         if subject.artifact.format not in formats.FORMATS:
             known = "this edgernn does not know the format"
-            raise UnavailableError(f"{known} {subject.artifact.format!r}; use the one that exported it")
+            raise UnavailableError(
+                f"{known} {subject.artifact.format!r}; use the one that exported it"
+            )
         return CHECKS[name](subject)
     except UnavailableError as error:
         return Check(name=name, status="not run", detail=str(error))
@@ -55,13 +57,30 @@ def check_contract(subject: Subject) -> Check:
     file_contract = bundle.file_contract(artifact)
     problems = file_problems(description, file_contract, file_interface(file_contract))
     if description.target is not None and description.target != artifact.target:
-        problems.append(f"the file is written for {description.target}, the manifest says {artifact.target}")
-    problems += [*_first_state_problems(subject), *tokenizer_problems(subject), *_sampler_problems(subject)]
+        problems.append(
+            f"the file is written for {description.target}, the manifest says {artifact.target}"
+        )
+    problems += [
+        *_first_state_problems(subject),
+        *tokenizer_problems(subject),
+        *_sampler_problems(subject),
+    ]
     problems += claim_problems(subject)
     interface = description.interface
-    tensors = (("input", interface.inputs), ("output", interface.outputs), ("kept state", interface.states))
-    agreed = ", ".join(counted(len(found), noun) for noun, found in tensors) + f", metadata; {vouched_for(subject)}"
-    return Check(name="contract", status="failed" if problems else "passed", detail="; ".join(problems) or agreed)
+    tensors = (
+        ("input", interface.inputs),
+        ("output", interface.outputs),
+        ("kept state", interface.states),
+    )
+    agreed = (
+        ", ".join(counted(len(found), noun) for noun, found in tensors)
+        + f", metadata; {vouched_for(subject)}"
+    )
+    return Check(
+        name="contract",
+        status="failed" if problems else "passed",
+        detail="; ".join(problems) or agreed,
+    )
 
 
 def _first_state_problems(subject: Subject) -> list[str]:
@@ -72,7 +91,12 @@ def _first_state_problems(subject: Subject) -> list[str]:
     found = read_first_state(bundle.path(inner), bundle.manifest.contract)
     judges = [("the reference's", subject.judges[STEP].initial_state(1))] if subject.judges else []
     if bundle.manifest.golden is not None:
-        judges.append(("the golden run's", golden.read(bundle.path(bundle.manifest.golden), bundle.manifest.contract)))
+        judges.append(
+            (
+                "the golden run's",
+                golden.read(bundle.path(bundle.manifest.golden), bundle.manifest.contract),
+            )
+        )
     return [
         f"the first state {name} is not {whose}"
         for whose, expected in judges
@@ -94,23 +118,33 @@ def check_rollout(subject: Subject) -> Check:
     """Outputs and states of chained runs, each side on its own state, at every call."""
     limit, session = subject.limit, subject.session
     if subject.judge is None:
-        return Check(name="rollout", status="not run", detail="there is no reference to roll out; see golden")
-    found = reordered.rollouts(subject.judge, session, subject.steps, limit=limit, seed=subject.seed)
+        return Check(
+            name="rollout", status="not run", detail="there is no reference to roll out; see golden"
+        )
+    found = reordered.rollouts(
+        subject.judge, session, subject.steps, limit=limit, seed=subject.seed
+    )
     what = "pictures" if session.spec.name == ENCODE else "steps"
     steps = ", ".join(str(run.plan.steps) for run in found)
     lengths = sorted({length for run in found for length in run.plan.lengths})
     shapes = f"{counted(len(found), 'run')} of {steps} {what}, batch {sorted({r.plan.batch for r in found})}, T {lengths}"
-    chaotic = _chaotic([run.own for run in found], "of the runs", "judged step by step from its state")
+    chaotic = _chaotic(
+        [run.own for run in found], "of the runs", "judged step by step from its state"
+    )
     drifts = [drift for run in found for drift in run.drifts]
     judged = _judged("rollout", drifts, limit, f"{shapes}{_forced(limit)}{chaotic}")
     if problem := step_problem(subject.artifact.parity, judged.measured["worst_scaled"], limit):
-        judged = judged.model_copy(update={"status": "failed", "detail": f"{problem}; {judged.detail}"})
+        judged = judged.model_copy(
+            update={"status": "failed", "detail": f"{problem}; {judged.detail}"}
+        )
     if session.spec.name == ENCODE:
         return judged
     seldom = rare.probe(subject.judge, session, limit=limit, seed=subject.seed)
     if seldom.is_right:
         return judged.model_copy(update={"detail": f"{judged.detail}; {seldom.words}"})
-    return judged.model_copy(update={"status": "failed", "detail": f"{seldom.words}; {judged.detail}"})
+    return judged.model_copy(
+        update={"status": "failed", "detail": f"{seldom.words}; {judged.detail}"}
+    )
 
 
 def _chaotic(own: Sequence[float | None], what: str, remedy: str) -> str:
@@ -130,17 +164,25 @@ def check_invariance(subject: Subject) -> Check:
     steps = min(subject.steps, MOST_PICTURES if session.spec.name == ENCODE else _INVARIANCE_STEPS)
     shapes = draw(subject.seed)
     found = {
-        name: invariance.measure(check, session, shapes, steps, judge=subject.judge, limit=limit.rollout, half=limit.half)
+        name: invariance.measure(
+            check, session, shapes, steps, judge=subject.judge, limit=limit.rollout, half=limit.half
+        )
         for name, check in invariance.INVARIANCES.items()
     }
     made = {name: measured for name, measured in found.items() if measured.drifts}
     broken = [name for name, measured in made.items() if not measured.worst <= limit.rollout]
     remembered = memory.repeats(session, subject.fresh(), shapes)
-    broken += [] if max(drift.scaled for drift in remembered) <= min(memory.TOLERANCE, limit.rollout) else ["memory"]
+    broken += (
+        []
+        if max(drift.scaled for drift in remembered) <= min(memory.TOLERANCE, limit.rollout)
+        else ["memory"]
+    )
     what = f"{', '.join([*made, 'memory'])} over {steps} {'pictures' if session.spec.name == ENCODE else 'steps'}"
     what += f"; BROKEN: {', '.join(broken)}" if broken else ""
     shorter = min((measured.steps for measured in made.values()), default=steps)
-    what += _chaotic([measured.own for measured in made.values()], "of these", f"judged over {shorter} steps")
+    what += _chaotic(
+        [measured.own for measured in made.values()], "of these", f"judged over {shorter} steps"
+    )
     drifts = [drift for measured in made.values() for drift in measured.drifts]
     judged = _judged("invariance", [*drifts, *remembered], limit, what)
     return judged.model_copy(update={"status": "failed"}) if broken else judged
@@ -149,7 +191,11 @@ def check_invariance(subject: Subject) -> Check:
 def check_greedy(subject: Subject) -> Check:
     """What it writes: the most probable text, each token fed back; or the captions of held-out pictures, and by beam search."""
     if not subject.judges:
-        return Check(name="greedy", status="not run", detail="there is no reference to write the same; see golden")
+        return Check(
+            name="greedy",
+            status="not run",
+            detail="there is no reference to write the same; see golden",
+        )
     if subject.bundle.manifest.contract.encode is not None:
         return written.check_captions(subject)
     return written.check_text(subject)
@@ -160,7 +206,9 @@ def check_text(subject: Subject) -> Check:
     limit, sample = subject.limit, subject.sample
     if not subject.judges or sample is None or _count(sample) < _FEWEST_TEXT_TOKENS:
         lacking = "held-out text" if subject.judges else "reference"
-        return Check(name="text", status="not run", detail=f"the bundle carries no {lacking} to measure on")
+        return Check(
+            name="text", status="not run", detail=f"the bundle carries no {lacking} to measure on"
+        )
     chaotic = ""
     if TOKENS in sample:
         loss = measure_text(subject.judges[STEP], subject.session, sample[TOKENS])
@@ -180,31 +228,46 @@ def check_text(subject: Subject) -> Check:
         f"worst {loss.worst_kl:.1e}, top-1 {loss.top1:.2%}{least}, top-5 {loss.top5:.2%}{chaotic}{subject.allowance}"
     )
     status: Status = "passed" if _keeps(subject, loss) and not problem else "failed"
-    return Check(name="text", status=status, detail=f"{problem}; {detail}" if problem else detail, measured=loss.measured())
+    return Check(
+        name="text",
+        status=status,
+        detail=f"{problem}; {detail}" if problem else detail,
+        measured=loss.measured(),
+    )
 
 
 def _keeps(subject: Subject, loss: TextLoss) -> bool:
     """Tell whether a loss keeps what the artifact's precision promises."""
     limit = subject.limit
-    fewest = min(limit.top1, 1 - 1 / loss.tokens)  # one position may turn in any sample, however small
+    fewest = min(
+        limit.top1, 1 - 1 / loss.tokens
+    )  # one position may turn in any sample, however small
     rounding = FLOAT32_ROUNDING if subject.artifact.precision == "float32" else FLOAT16_ROUNDING
     within = loss.is_within(limit.perplexity, rounding=rounding)
     return within and loss.mean_kl <= limit.mean_kl and loss.top1 >= fewest
 
 
-def _led_by_the_reference(subject: Subject, loss: TextLoss, tokens: np.ndarray) -> tuple[TextLoss, str]:
+def _led_by_the_reference(
+    subject: Subject, loss: TextLoss, tokens: np.ndarray
+) -> tuple[TextLoss, str]:
     """Measure again step by step from the reference's state where that parts from itself about as far; else nothing new."""
     judge = subject.judges[STEP]
     own = measure_text(judge, reordered.Reordered(judge), tokens).mean_kl
-    if not reordered.parts_as_far(math.sqrt(own), math.sqrt(loss.mean_kl)):  # a divergence is a distance squared
+    if not reordered.parts_as_far(
+        math.sqrt(own), math.sqrt(loss.mean_kl)
+    ):  # a divergence is a distance squared
         return loss, ""
-    led = measure_text(reordered.Forced(judge, judge), reordered.Forced(judge, subject.session), tokens)
+    led = measure_text(
+        reordered.Forced(judge, judge), reordered.Forced(judge, subject.session), tokens
+    )
     return led, _chaotic([math.sqrt(own)], "text", "judged step by step from its state")
 
 
 def _count(sample: dict[str, np.ndarray]) -> int:
     """Return how many tokens of a held-out sample can be read."""
-    return len(sample[TOKENS]) if TOKENS in sample else int((sample[CAPTIONS][:, 0] != PAD_ID).sum())
+    return (
+        len(sample[TOKENS]) if TOKENS in sample else int((sample[CAPTIONS][:, 0] != PAD_ID).sum())
+    )
 
 
 def check_golden(subject: Subject) -> Check:

@@ -20,10 +20,16 @@ if TYPE_CHECKING:
     from edgernn.parity.subject import Subject
     from edgernn.parity.text_loss import TextLoss
 
-_NATS = 5e-3  # by which two processors may differ in a mean of -log p, of activations rounded to 8 bits
+_NATS = (
+    5e-3  # by which two processors may differ in a mean of -log p, of activations rounded to 8 bits
+)
 _TIMES = 4.0  # by which a divergence, or the relative error of a step, may be above what was recorded: other inputs, processors
 _LEAST_KL = 1e-5  # a divergence below is rounding
-_SIZES = {"hidden": HIDDEN, "layers": LAYERS, "vocabulary": VOCAB}  # of a model's configuration → of the contract
+_SIZES = {
+    "hidden": HIDDEN,
+    "layers": LAYERS,
+    "vocabulary": VOCAB,
+}  # of a model's configuration → of the contract
 
 
 def claim_problems(subject: Subject) -> list[str]:
@@ -49,7 +55,9 @@ def step_problem(record: ParityRecord | None, found: float, limit: Tolerance) ->
     """Say how the relative error of a step is far above the recorded one; other figures of parity are rounding."""
     if record is None or not limit.forced or found <= _TIMES * record.worst:
         return ""
-    return f"the manifest says that a step is {record.worst:.1e} off at worst, and it is {found:.1e}"
+    return (
+        f"the manifest says that a step is {record.worst:.1e} off at worst, and it is {found:.1e}"
+    )
 
 
 def _loss_words(record: LossRecord) -> str:
@@ -67,10 +75,14 @@ def _parity_problems(subject: Subject, record: ParityRecord, promised: Tolerance
     bound = min(record.tolerance, promised.rollout)
     problems = [] if record.worst <= bound else [f"{what}, and {bound:g} is promised"]
     if record.tolerance > promised.rollout:
-        problems.append(f"the manifest records a tolerance of {record.tolerance:g}, and {promised.rollout:g} is promised")
+        problems.append(
+            f"the manifest records a tolerance of {record.tolerance:g}, and {promised.rollout:g} is promised"
+        )
     contract = subject.bundle.manifest.contract
     graph = contract.step if subject.artifact.graph not in {"encode"} else contract.graph("encode")
-    known = {tensor.name for tensor in graph.outputs} | {next_name(tensor.name) for tensor in graph.states}
+    known = {tensor.name for tensor in graph.outputs} | {
+        next_name(tensor.name) for tensor in graph.states
+    }
     if record.tensor.partition("[")[0] not in known:
         problems.append(f"{what} in {record.tensor!r}, which is no output of the contract")
     return problems

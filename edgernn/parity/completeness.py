@@ -16,18 +16,23 @@ def lacking(bundle: Bundle) -> tuple[str, ...]:
         "the reference's weights": manifest.reference is not None,
         "a held-out sample": manifest.evaluation is not None,
         "the tokenizer's recorded text": bool(entry.text and entry.ids),
-        "digests of the tokenizer": entry.tokens_sha256 is not None and entry.rules_sha256 is not None,
+        "digests of the tokenizer": entry.tokens_sha256 is not None
+        and entry.rules_sha256 is not None,
         "sampler vectors": manifest.sampler is not None,
     }
     missing = [name for name, there in parts.items() if not there]
     if manifest.contract.encode is not None:
         missing += [
-            f"an encode file of {family}" for family in _families(bundle, STEP) if family not in _families(bundle, ENCODE)
+            f"an encode file of {family}"
+            for family in _families(bundle, STEP)
+            if family not in _families(bundle, ENCODE)
         ]
     return tuple(missing)
 
 
 def _families(bundle: Bundle, graph: str) -> list[str]:
     """Return the families that have an artifact of a graph, each once."""
-    found = [a for a in bundle.manifest.artifacts if a.graph == graph and a.format in formats.FORMATS]
+    found = [
+        a for a in bundle.manifest.artifacts if a.graph == graph and a.format in formats.FORMATS
+    ]
     return list(dict.fromkeys(formats.by_name(artifact.format).family for artifact in found))

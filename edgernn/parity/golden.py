@@ -35,7 +35,16 @@ from edgernn import storage, tensor_files
 from edgernn.contract import BATCH, ENCODE, TIME, Contract, TensorSpec
 from edgernn.errors import BundleError
 from edgernn.parity import summary
-from edgernn.parity.rollout import Drift, Feed, drifts, encoded, forced_pairs, random_pictures, random_state, run
+from edgernn.parity.rollout import (
+    Drift,
+    Feed,
+    drifts,
+    encoded,
+    forced_pairs,
+    random_pictures,
+    random_state,
+    run,
+)
 from edgernn.parity.summary import AT_COLUMNS, LARGEST_IDS, LARGEST_VALUES, LOG_SUM, NAME_COLUMNS
 from edgernn.sessions.base import Session
 
@@ -48,10 +57,14 @@ _SEED = 20
 
 _Arrays = dict[str, np.ndarray]
 _Layout = dict[str, tuple[str, tuple[int, ...]]]  # name → dtype and shape
-_Kept = dict[str, tuple[int, int]]  # an output that is not whole → how many columns and largest values are kept
+_Kept = dict[
+    str, tuple[int, int]
+]  # an output that is not whole → how many columns and largest values are kept
 
 
-def record(session: Session, path: Path, *, encoder: Session | None = None, steps: int | None = None) -> None:
+def record(
+    session: Session, path: Path, *, encoder: Session | None = None, steps: int | None = None
+) -> None:
     """Run ``session`` and write what went in and came out.
 
     The run starts from what ``encoder`` makes of a fixed picture, else from the learned first state, else from a fixed
@@ -64,7 +77,10 @@ def record(session: Session, path: Path, *, encoder: Session | None = None, step
     images = {}
     contexts, start = dict[str, np.ndarray](), random_state(contract, batch=1, seed=_SEED + 1)
     if encoder is not None:
-        images = {name: array[:, -1] for name, array in random_pictures(contract, batch=1, count=3, seed=_SEED).items()}
+        images = {
+            name: array[:, -1]
+            for name, array in random_pictures(contract, batch=1, count=3, seed=_SEED).items()
+        }
         contexts, first = encoder.encode(images)
         start = first if contract.initial_state == ENCODE else start
     elif contract.initial_state == "learned":
@@ -72,18 +88,26 @@ def record(session: Session, path: Path, *, encoder: Session | None = None, step
     feed = Feed(_covering_inputs(contract, steps), contexts, start)
     columns = {name: summary.spread_columns(_width(contract, name)) for name in kept}
     made = [_recorded(step, columns) for step in run(session, feed, lengths=(1,) * steps)]
-    tensors = {name: np.stack(np.split(array, steps, axis=1)) for name, array in feed.inputs.items()}
+    tensors = {
+        name: np.stack(np.split(array, steps, axis=1)) for name, array in feed.inputs.items()
+    }
     tensors |= {**images, **contexts, **start}
     tensors |= {f"{name}.{NAME_COLUMNS}": ids for name, ids in columns.items()}
     tensors |= {name: np.stack([step[name] for step in made]) for name in made[0]}
-    storage.write_bytes(path, safetensors.numpy.save({n: np.ascontiguousarray(a) for n, a in tensors.items()}))
+    storage.write_bytes(
+        path, safetensors.numpy.save({n: np.ascontiguousarray(a) for n, a in tensors.items()})
+    )
 
 
 def _plan(contract: Contract, steps: int) -> tuple[int, _Kept]:
     """Return how many of ``steps`` fit into a golden run, and which outputs are not whole in it."""
     if _size_bytes(contract, steps, {}) <= MOST_BYTES:
         return steps, {}
-    wide = [tensor.name for tensor in contract.step.read_outputs if _width(contract, tensor.name) > summary.WIDEST]
+    wide = [
+        tensor.name
+        for tensor in contract.step.read_outputs
+        if _width(contract, tensor.name) > summary.WIDEST
+    ]
     kept = dict.fromkeys(wide, (summary.COLUMNS, summary.LARGEST))
     fixed = _size_bytes(contract, 0, kept)
     fitting = (MOST_BYTES - fixed) // (_size_bytes(contract, 1, kept) - fixed)
@@ -95,7 +119,10 @@ def _recorded(made: _Arrays, columns: _Arrays) -> _Arrays:
     found = {name: array for name, array in made.items() if name not in columns}
     for name, own in columns.items():
         ids = summary.largest_ids(made[name])
-        found |= {f"{name}.{LARGEST_IDS}": ids, **summary.summarise(name, made[name], columns=own, ids=ids)}
+        found |= {
+            f"{name}.{LARGEST_IDS}": ids,
+            **summary.summarise(name, made[name], columns=own, ids=ids),
+        }
     return found
 
 
@@ -110,7 +137,9 @@ def _covering_inputs(contract: Contract, steps: int) -> dict[str, np.ndarray]:
     return inputs
 
 
-def replay(session: Session, path: Path, *, forced: bool = False, relative: bool = True) -> tuple[Drift, ...]:
+def replay(
+    session: Session, path: Path, *, forced: bool = False, relative: bool = True
+) -> tuple[Drift, ...]:
     """Run ``session`` over the recorded inputs of its graph; a step graph from the recorded start, on its own state.
 
     ``forced`` starts each step from the recorded state instead, and measures relative errors unless ``relative`` is false.
@@ -126,9 +155,18 @@ def replay(session: Session, path: Path, *, forced: bool = False, relative: bool
     if spec.name == ENCODE:
         names = [tensor.name for tensor in spec.outputs]
         given = {tensor.name: golden[tensor.name] for tensor in spec.inputs}
-        return drifts(iter([({name: golden[name] for name in names}, encoded(session, given))]), relative=forced)
-    inputs = {tensor.name: np.concatenate(list(golden[tensor.name]), axis=1) for tensor in spec.fresh_inputs}
-    contexts, start = ({tensor.name: golden[tensor.name] for tensor in group} for group in (spec.contexts, spec.states))
+        return drifts(
+            iter([({name: golden[name] for name in names}, encoded(session, given))]),
+            relative=forced,
+        )
+    inputs = {
+        tensor.name: np.concatenate(list(golden[tensor.name]), axis=1)
+        for tensor in spec.fresh_inputs
+    }
+    contexts, start = (
+        {tensor.name: golden[tensor.name] for tensor in group}
+        for group in (spec.contexts, spec.states)
+    )
     kept = _kept(golden, session.contract)
     names = [name for tensor in spec.outputs for name in _compared(tensor, kept)]
     steps = len(golden[names[0]])
@@ -148,8 +186,14 @@ def parting(session: Session, other: Session, path: Path) -> float:
     """
     golden = read(path, session.contract)
     spec = session.spec
-    inputs = {tensor.name: np.concatenate(list(golden[tensor.name]), axis=1) for tensor in spec.fresh_inputs}
-    contexts, start = ({tensor.name: golden[tensor.name] for tensor in group} for group in (spec.contexts, spec.states))
+    inputs = {
+        tensor.name: np.concatenate(list(golden[tensor.name]), axis=1)
+        for tensor in spec.fresh_inputs
+    }
+    contexts, start = (
+        {tensor.name: golden[tensor.name] for tensor in group}
+        for group in (spec.contexts, spec.states)
+    )
     feed, lengths = Feed(inputs, contexts, start), (1,) * next(iter(inputs.values())).shape[1]
     pairs = zip(run(session, feed, lengths=lengths), run(other, feed, lengths=lengths), strict=True)
     return max(drift.scaled for drift in drifts(pairs))
@@ -162,14 +206,18 @@ def shortfall(path: Path, contract: Contract) -> str:
         ids, size = golden[spec.name], contract.sizes[spec.below or ""]
         planned = _plan(contract, max(GOLDEN_STEPS, min(_MOST_STEPS, size)))[0]
         if len(ids) < planned:
-            return f"the golden run has {len(ids)} steps, expected {planned}; export the bundle again"
+            return (
+                f"the golden run has {len(ids)} steps, expected {planned}; export the bundle again"
+            )
         met, wanted = len(np.unique(ids)), min(size, len(ids))
         if met < wanted:
             return f"the golden run meets {met} ids of {spec.name}, expected {wanted}; export the bundle again"
     return ""
 
 
-def _summarised(pairs: Iterable[tuple[_Arrays, _Arrays]], golden: _Arrays, kept: _Kept) -> Iterator[tuple[_Arrays, _Arrays]]:
+def _summarised(
+    pairs: Iterable[tuple[_Arrays, _Arrays]], golden: _Arrays, kept: _Kept
+) -> Iterator[tuple[_Arrays, _Arrays]]:
     """Add to what was made at each step what is compared of the outputs that are not recorded whole."""
     for step, (wanted, made) in enumerate(pairs):
         parts = dict(made)
@@ -185,14 +233,20 @@ def read(path: Path, contract: Contract) -> dict[str, np.ndarray]:
     Raises:
         BundleError: the file is damaged or belongs to another contract.
     """
-    golden = tensor_files.read(path, what="golden run", remedy="export the bundle again", error=BundleError)
+    golden = tensor_files.read(
+        path, what="golden run", remedy="export the bundle again", error=BundleError
+    )
     kept = _kept(golden, contract)
     steps = len(golden.get(_compared(contract.step.outputs[0], kept)[0], ()))
     wanted = _layout(contract, steps, kept)
     found = {name: (str(array.dtype), array.shape) for name, array in golden.items()}
     if found != wanted or steps == 0:
-        wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
-        raise BundleError(f"{path} does not fit the contract in {', '.join(wrong) or 'its steps'}; export the bundle again")
+        wrong = sorted(
+            name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)
+        )
+        raise BundleError(
+            f"{path} does not fit the contract in {', '.join(wrong) or 'its steps'}; export the bundle again"
+        )
     for name in kept:
         _check_ids(golden, name, _width(contract, name), path)
     return golden
@@ -205,7 +259,9 @@ def _check_ids(golden: _Arrays, name: str, width: int, path: Path) -> None:
         outside = ids.size == 0 or ids.min() < 0 or ids.max() >= width
         if outside or (part == NAME_COLUMNS and (np.diff(ids) <= 0).any()):
             order = "ascending ids" if part == NAME_COLUMNS else "ids"
-            raise BundleError(f"{path}: {name}.{part} must be {order} from 0 to {width - 1}; export the bundle again")
+            raise BundleError(
+                f"{path}: {name}.{part} must be {order} from 0 to {width - 1}; export the bundle again"
+            )
 
 
 def _kept(golden: _Arrays, contract: Contract) -> _Kept:
@@ -226,13 +282,17 @@ def _width(contract: Contract, name: str) -> int:
 def _compared(tensor: TensorSpec, kept: _Kept) -> tuple[str, ...]:
     """Return the names under which a step's output is recorded and compared."""
     parts = (AT_COLUMNS, LARGEST_VALUES, LOG_SUM)
-    return tuple(f"{tensor.name}.{part}" for part in parts) if tensor.name in kept else (tensor.name,)
+    return (
+        tuple(f"{tensor.name}.{part}" for part in parts) if tensor.name in kept else (tensor.name,)
+    )
 
 
 def _size_bytes(contract: Contract, steps: int, kept: _Kept) -> int:
     """Return the size of a golden run's file, or a little more."""
     layout = _layout(contract, steps, kept).values()
-    return _HEADER_BYTES + sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in layout)
+    return _HEADER_BYTES + sum(
+        np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in layout
+    )
 
 
 def _layout(contract: Contract, steps: int, kept: _Kept) -> _Layout:
@@ -240,7 +300,10 @@ def _layout(contract: Contract, steps: int, kept: _Kept) -> _Layout:
     sizes = {**contract.sizes, BATCH: 1, TIME: 1}
     spec = contract.step
     layout: _Layout
-    layout = {t.name: (t.dtype, (steps, *(sizes[axis] for axis in t.axes))) for t in (*spec.fresh_inputs, *spec.outputs)}
+    layout = {
+        t.name: (t.dtype, (steps, *(sizes[axis] for axis in t.axes)))
+        for t in (*spec.fresh_inputs, *spec.outputs)
+    }
     for name, (columns, largest) in kept.items():
         dtype, (*outer, _) = layout.pop(name)
         layout[f"{name}.{NAME_COLUMNS}"] = ("int64", (columns,))

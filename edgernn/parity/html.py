@@ -63,7 +63,11 @@ def _text(text: str) -> str:
 
 def _path(path: str) -> str:
     """Return a path that may be broken after each folder and before each ``_`` and ``.``."""
-    return '<span class="path">' + re.sub(r"([_.])", r"<wbr/>\1", _text(path).replace("/", "/<wbr/>")) + "</span>"
+    return (
+        '<span class="path">'
+        + re.sub(r"([_.])", r"<wbr/>\1", _text(path).replace("/", "/<wbr/>"))
+        + "</span>"
+    )
 
 
 def _meta(text: str) -> str:
@@ -98,7 +102,9 @@ def _verdict(report: VerifyReport) -> str:
 
 def _names(report: VerifyReport) -> list[str]:
     """Return every check's name, in the order in which they first come."""
-    return list(dict.fromkeys(check.name for artifact in report.artifacts for check in artifact.checks))
+    return list(
+        dict.fromkeys(check.name for artifact in report.artifacts for check in artifact.checks)
+    )
 
 
 def _overview(report: VerifyReport) -> str:
@@ -122,7 +128,10 @@ def _overview(report: VerifyReport) -> str:
 
 
 def _artifact(artifact: ArtifactReport, index: int) -> str:
-    groups = "".join(_checks(group, artifact, f"check-{index}-{at}") for at, group in enumerate(_grouped(artifact.checks)))
+    groups = "".join(
+        _checks(group, artifact, f"check-{index}-{at}")
+        for at, group in enumerate(_grouped(artifact.checks))
+    )
     facts = f"{artifact.format}, {artifact.precision}, {size(artifact.bytes)}, ran in {artifact.runtime}"
     return (
         f'<section aria-labelledby="artifact-{index}"><h2 id="artifact-{index}">{_path(artifact.path)} '
@@ -134,7 +143,11 @@ def _grouped(checks: Iterable[Check]) -> list[list[Check]]:
     """Put checks that were not run for the same reason together; every other check stands alone."""
     groups: list[list[Check]] = []
     for check in checks:
-        alike = (group for group in groups if check.status == group[0].status == "not run" and check.detail == group[0].detail)
+        alike = (
+            group
+            for group in groups
+            if check.status == group[0].status == "not run" and check.detail == group[0].detail
+        )
         if (group := next(alike, None)) is not None:
             group.append(check)
         else:
@@ -145,7 +158,9 @@ def _grouped(checks: Iterable[Check]) -> list[list[Check]]:
 def _checks(group: Sequence[Check], artifact: ArtifactReport, identifier: str) -> str:
     first = group[0]
     names = ", ".join(_text(check.name) for check in group)
-    evidence = "".join(_evidence(check, artifact, f"{identifier}-{at}") for at, check in enumerate(group))
+    evidence = "".join(
+        _evidence(check, artifact, f"{identifier}-{at}") for at, check in enumerate(group)
+    )
     return (
         f'<div class="check {first.status.replace(" ", "-")}"><h3>{names} {_status(first.status)}</h3>'
         f'<p class="detail">{_text(first.detail)}</p>{evidence}</div>'
@@ -155,7 +170,10 @@ def _checks(group: Sequence[Check], artifact: ArtifactReport, identifier: str) -
 def _evidence(check: Check, artifact: ArtifactReport, identifier: str) -> str:
     """Return plot and numbers of a check, or nothing where it measured nothing."""
     curves = {name: curve for name, curve in check.curves.items() if curve}
-    rows = "".join(f"<dt>{_text(label(name))}</dt><dd>{_value(found)}</dd>" for name, found in check.measured.items())
+    rows = "".join(
+        f"<dt>{_text(label(name))}</dt><dd>{_value(found)}</dd>"
+        for name, found in check.measured.items()
+    )
     numbers = f'<dl class="measured">{rows}</dl>' if rows else ""
     if not curves:
         return f'<div class="evidence">{numbers}</div>' if numbers else ""
@@ -176,7 +194,9 @@ def _evidence(check: Check, artifact: ArtifactReport, identifier: str) -> str:
 def _value(found: Any) -> str:
     """Return a measured value, escaped; the entries of a mapping are not broken over lines."""
     if isinstance(found, Mapping) and found:
-        return ", ".join(f"<span>{_text(value({name: inner}))}</span>" for name, inner in found.items())
+        return ", ".join(
+            f"<span>{_text(value({name: inner}))}</span>" for name, inner in found.items()
+        )
     return _text(value(found))
 
 
@@ -184,7 +204,9 @@ def _legend(curves: Mapping[str, Sequence[float]], *, drawn: bool) -> str:
     """Return a table of each tensor's largest value and where that is, with a sample of its line where it is drawn."""
     rows = []
     for index, (name, curve) in enumerate(curves.items()):
-        worst = max(range(len(curve)), key=lambda at: curve[at] if math.isfinite(curve[at]) else math.inf)
+        worst = max(
+            range(len(curve)), key=lambda at: curve[at] if math.isfinite(curve[at]) else math.inf
+        )
         line = f'<line class="{svg.line_class(index)}" x1="0" x2="32" y1="5" y2="5"/>'
         sample = f'<svg viewBox="0 0 32 10" aria-hidden="true">{line}</svg>' if drawn else ""
         rows.append(
@@ -199,6 +221,12 @@ def _legend(curves: Mapping[str, Sequence[float]], *, drawn: bool) -> str:
 def _glossary(report: VerifyReport) -> str:
     """Say what each check of the report looks at, in the check's own words, and how differences are measured."""
     known = [(name, inspect.getdoc(CHECKS[name])) for name in _names(report) if name in CHECKS]
-    rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(words.splitlines()[0])}</dd>" for name, words in known if words)
+    rows = "".join(
+        f"<dt>{_text(name)}</dt><dd>{_text(words.splitlines()[0])}</dd>"
+        for name, words in known
+        if words
+    )
     listed = f'<dl class="facts">{rows}</dl>' if rows else ""
-    return f'<section><h2>What the checks look at</h2>{listed}<p class="note">{_MEASURE}</p></section>'
+    return (
+        f'<section><h2>What the checks look at</h2>{listed}<p class="note">{_MEASURE}</p></section>'
+    )

@@ -61,18 +61,31 @@ def check(subject: Subject) -> Check:
         count += 1
         problem = _tokens_problem(made, beside) or _numbers_problem(made, beside, worst)
         if problem:
-            return Check(name="decoding", status="failed", detail=problem, measured={"compared": count, "worst": worst})
+            return Check(
+                name="decoding",
+                status="failed",
+                detail=problem,
+                measured={"compared": count, "worst": worst},
+            )
     told = f"{count} {'captions' if captions else 'texts'} as the host writes them with {beside}"
     numbers = ", ".join(f"{name} {far:.1e}" for name, far in worst.items())
     detail = f"{told}; every output of them: {numbers} (tolerance {TOLERANCE:g})"
-    return Check(name="decoding", status="passed", detail=detail, measured={"compared": count, "worst": worst})
+    return Check(
+        name="decoding",
+        status="passed",
+        detail=detail,
+        measured={"compared": count, "worst": worst},
+    )
 
 
 def _tokens_problem(made: _Compared, beside: str) -> str | None:
     expected, found = made.expected[TOKENS].tolist(), np.atleast_1d(made.found[TOKENS]).tolist()
     if expected == found:
         return None
-    at = next((i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b), min(len(expected), len(found)))
+    at = next(
+        (i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b),
+        min(len(expected), len(found)),
+    )
     return f"{made.what}: token {at} is {found[at : at + 1]}, the host writes {expected[at : at + 1]} with {beside}"
 
 
@@ -96,14 +109,23 @@ def step_beside(subject: Subject) -> Artifact:
     """Return the step artifact of the same format and precision; raise ContractError where the bundle has none."""
     own = subject.artifact
     for artifact in subject.bundle.manifest.artifacts:
-        if (artifact.graph, artifact.format, artifact.precision) == (STEP, own.format, own.precision):
+        if (artifact.graph, artifact.format, artifact.precision) == (
+            STEP,
+            own.format,
+            own.precision,
+        ):
             return artifact
-    raise ContractError(f"the bundle has no step file of {own.format} in {own.precision} to compare with; export it again")
+    raise ContractError(
+        f"the bundle has no step file of {own.format} in {own.precision} to compare with; export it again"
+    )
 
 
 def _texts(subject: Subject) -> Iterator[_Compared]:
     """Yield every case twice: once in order, and the first few again at the end, when much has been written."""
-    step, decoding = open_artifact(subject.bundle, step_beside(subject)), subject.bundle.manifest.decoding
+    step, decoding = (
+        open_artifact(subject.bundle, step_beside(subject)),
+        subject.bundle.manifest.decoding,
+    )
     sample = None if subject.sample is None else subject.sample[TOKENS]
     asked = list(cases(step, decoding, sample=sample, seed=subject.seed))
     for case in (*asked, *reversed(asked[:4])):
@@ -112,27 +134,53 @@ def _texts(subject: Subject) -> Iterator[_Compared]:
 
 def _text(generator: Session, step: Session, case: Case, decoding: Decoding) -> _Compared:
     """Write one text twice; where a draw may fall on either side, what comes after it is not compared."""
-    feeds = {PROMPT: case.prompt, **case.state, LENGTH: np.array(case.length, np.int64), UNIFORMS: case.uniforms}
-    feeds |= {STOP: np.array(sorted(case.stop), np.int64), TEMPERATURE: np.array(case.sampler.temperature, np.float64)}
-    feeds |= {TOP_K: np.array(case.sampler.top_k, np.int64), TOP_P: np.array(case.sampler.top_p, np.float64)}
+    feeds = {
+        PROMPT: case.prompt,
+        **case.state,
+        LENGTH: np.array(case.length, np.int64),
+        UNIFORMS: case.uniforms,
+    }
+    feeds |= {
+        STOP: np.array(sorted(case.stop), np.int64),
+        TEMPERATURE: np.array(case.sampler.temperature, np.float64),
+    }
+    feeds |= {
+        TOP_K: np.array(case.sampler.top_k, np.int64),
+        TOP_P: np.array(case.sampler.top_p, np.float64),
+    }
     found = generator._run(feeds)
     state = case.state
     for token in case.prompt[:-1]:
         _, state = prefill(step, np.array([[token]]), state)
-    tokens, logs, fed, written = list[int](), list[float](), int(case.prompt[-1]), np.atleast_1d(found[TOKENS])
+    tokens, logs, fed, written = (
+        list[int](),
+        list[float](),
+        int(case.prompt[-1]),
+        np.atleast_1d(found[TOKENS]),
+    )
     for place in range(case.length):
         outputs, state = prefill(step, np.array([[fed]]), state)
         logits = outputs[LOGITS][0]  # [V]
         fed = _pick(case, logits, case.uniforms[place], decoding)
-        if place < len(written) and written[place] != fed and _is_on_edge(case, logits, place, int(written[place]), decoding):
+        if (
+            place < len(written)
+            and written[place] != fed
+            and _is_on_edge(case, logits, place, int(written[place]), decoding)
+        ):
             cut = {TOKENS: written[:place], LOG_PROBABILITIES: found[LOG_PROBABILITIES][:place]}
-            return _Compared(case.name, {TOKENS: np.array(tokens), LOG_PROBABILITIES: np.array(logs)}, cut)
+            return _Compared(
+                case.name, {TOKENS: np.array(tokens), LOG_PROBABILITIES: np.array(logs)}, cut
+            )
         tokens.append(fed)
         logs.append(float(log_softmax(logits[None])[0, fed]))
         if fed in case.stop:
             break
     after = {next_name(name): array for name, array in state.items()}
-    return _Compared(case.name, {TOKENS: np.array(tokens, np.int64), LOG_PROBABILITIES: np.array(logs), **after}, found)
+    return _Compared(
+        case.name,
+        {TOKENS: np.array(tokens, np.int64), LOG_PROBABILITIES: np.array(logs), **after},
+        found,
+    )
 
 
 def _pick(case: Case, logits: np.ndarray, uniform: float, decoding: Decoding) -> int:
@@ -144,8 +192,14 @@ def _pick(case: Case, logits: np.ndarray, uniform: float, decoding: Decoding) ->
 def _is_on_edge(case: Case, logits: np.ndarray, place: int, token: int, decoding: Decoding) -> bool:
     """Tell whether logits that differ by rounding alone would give ``token``."""
     random = np.random.default_rng(place)
-    noise = _NEAR * max(1.0, float(np.abs(logits).max())) * random.uniform(-1, 1, (_TRIES, len(logits))).astype(np.float32)
-    return any(_pick(case, logits + away, case.uniforms[place], decoding) == token for away in noise)
+    noise = (
+        _NEAR
+        * max(1.0, float(np.abs(logits).max()))
+        * random.uniform(-1, 1, (_TRIES, len(logits))).astype(np.float32)
+    )
+    return any(
+        _pick(case, logits + away, case.uniforms[place], decoding) == token for away in noise
+    )
 
 
 def _captions(subject: Subject) -> Iterator[_Compared]:
@@ -157,29 +211,53 @@ def _captions(subject: Subject) -> Iterator[_Compared]:
     lengths = (1, 2, usual + 3, usual)
     for index, image in enumerate(_images(subject)):
         beams = (*_BEAMS, widest)
-        asked = [(1, usual), (3, usual), (beams[index % 4], usual), (beams[(index + 1) % 4], lengths[index % 4])]
+        asked = [
+            (1, usual),
+            (3, usual),
+            (beams[index % 4], usual),
+            (beams[(index + 1) % 4], lengths[index % 4]),
+        ]
         for beam, length in asked:
-            yield _caption(subject, sessions, image[None], beam=beam, length=length, name=f"picture {index}")
+            yield _caption(
+                subject, sessions, image[None], beam=beam, length=length, name=f"picture {index}"
+            )
 
 
 def _images(subject: Subject) -> np.ndarray:
     """Return held-out pictures uint8 ``[N, S, S, 3]``, or made ones where the bundle carries none."""
     if subject.sample is not None and len(subject.sample[IMAGE]):
         return subject.sample[IMAGE][:_PICTURES]
-    made = random_pictures(subject.bundle.manifest.contract, batch=1, count=_PICTURES, seed=subject.seed)
+    made = random_pictures(
+        subject.bundle.manifest.contract, batch=1, count=_PICTURES, seed=subject.seed
+    )
     return np.asarray(made[IMAGE][0])
 
 
-def _caption(subject: Subject, sessions: CaptionSessions, image: np.ndarray, *, beam: int, length: int, name: str) -> _Compared:
+def _caption(
+    subject: Subject,
+    sessions: CaptionSessions,
+    image: np.ndarray,
+    *,
+    beam: int,
+    length: int,
+    name: str,
+) -> _Compared:
     decoding = subject.bundle.manifest.decoding.model_copy(update={"length": length})
     best = search_caption(sessions, image, decoding, beam=beam)
     feeds = {IMAGE: image, BEAM: np.array(beam, np.int64), LENGTH: np.array(length, np.int64)}
     found = subject.session._run(feeds)
     expected = {TOKENS: np.array(best.tokens, np.int64), SCORE: np.array(best.score)}
-    what = f"beam {beam} of {name}" + ("" if length == subject.bundle.manifest.decoding.length else f", length {length}")
+    what = f"beam {beam} of {name}" + (
+        "" if length == subject.bundle.manifest.decoding.length else f", length {length}"
+    )
     tokens = np.atleast_1d(found[TOKENS]).tolist()
-    if tokens != list(best.tokens) and abs(float(found[SCORE]) - best.score) <= _NEAR * max(1.0, abs(best.score)):
-        same = {TOKENS: expected[TOKENS], SCORE: found[SCORE]}  # two captions of one score: either is the best
+    if tokens != list(best.tokens) and abs(float(found[SCORE]) - best.score) <= _NEAR * max(
+        1.0, abs(best.score)
+    ):
+        same = {
+            TOKENS: expected[TOKENS],
+            SCORE: found[SCORE],
+        }  # two captions of one score: either is the best
         return _Compared(what, expected, same)
     told = {LOG_PROBABILITY: np.array(best.log_probability), FINISHED: np.array(best.finished)}
     return _Compared(what, {**expected, **told, **best.outputs}, found)

@@ -39,7 +39,9 @@ class Case:
     stop: tuple[int, ...]
 
 
-def cases(step: Session, decoding: Decoding, *, sample: np.ndarray | None, seed: int) -> Iterator[Case]:
+def cases(
+    step: Session, decoding: Decoding, *, sample: np.ndarray | None, seed: int
+) -> Iterator[Case]:
     """Yield the cases of a model: samplers, uniform numbers, lengths, stops, prompts and states.
 
     Args:
@@ -66,22 +68,51 @@ def cases(step: Session, decoding: Decoding, *, sample: np.ndarray | None, seed:
     ) -> Case:
         prompt, first = place % len(prompts), states[place % 2] if state is None else state
         numbers = np.array(uniforms or random.random(length), np.float64)
-        return Case(f"{name} after prompt {prompt + 1}", prompts[prompt], first, sampler, length, numbers, tuple(stop))
+        return Case(
+            f"{name} after prompt {prompt + 1}",
+            prompts[prompt],
+            first,
+            sampler,
+            length,
+            numbers,
+            tuple(stop),
+        )
 
     for place, (name, sampler) in enumerate(_samplers(size).items()):
         yield case(name, sampler, place, stop=decoding.stop)
     plain, nucleus = Sampler(temperature=1.0), Sampler(temperature=1.0, top_k=size, top_p=0.9)
     for place, number in enumerate((0.0, _LARGEST_UNIFORM)):
         yield case(f"uniform numbers of {number:g}", plain, place, uniforms=[number] * _SHORT)
-        yield case(f"uniform numbers of {number:g}, top-p 0.9", nucleus, place + 1, uniforms=[number] * _SHORT)
+        yield case(
+            f"uniform numbers of {number:g}, top-p 0.9",
+            nucleus,
+            place + 1,
+            uniforms=[number] * _SHORT,
+        )
     for length in (0, 1, 2, _LONG):
-        yield case(f"greedy, length {length}", Sampler(temperature=0), 1 + length % 2, length=length, stop=decoding.stop)
-        yield case(f"temperature 1, length {length}", plain, length % 2, length=length, stop=decoding.stop)
+        yield case(
+            f"greedy, length {length}",
+            Sampler(temperature=0),
+            1 + length % 2,
+            length=length,
+            stop=decoding.stop,
+        )
+        yield case(
+            f"temperature 1, length {length}", plain, length % 2, length=length, stop=decoding.stop
+        )
     for factor, far in _FAR.items():
         large = {name: (factor * array).astype(array.dtype) for name, array in states[1].items()}
         yield case(f"greedy from {far} state", Sampler(temperature=0), 2, state=large)
         yield case(f"temperature 1 from {far} state", plain, 2, length=1, state=large)
-    long = Case("greedy after a long prompt", random.integers(0, size, _LONG_PROMPT), states[0], Sampler(0), 2, np.zeros(2), ())
+    long = Case(
+        "greedy after a long prompt",
+        random.integers(0, size, _LONG_PROMPT),
+        states[0],
+        Sampler(0),
+        2,
+        np.zeros(2),
+        (),
+    )
     yield long
     every = range(size)
     for place, stop in enumerate((every, every[: size // 2], every[size // 2 :])):
@@ -93,6 +124,9 @@ def _samplers(size: int) -> dict[str, Sampler]:
     """Return samplers by name: temperatures from none to far above any use, top-k and top-p from one token to all."""
     made = {"greedy": Sampler(temperature=0)}
     made |= {f"temperature {t:g}": Sampler(temperature=t) for t in (0.8, 1e-3, 0.1, 5.0, 100.0)}
-    made |= {f"top-k {k}": Sampler(temperature=1.0, top_k=k) for k in dict.fromkeys((8, 1, 2, size, size + 7))}
+    made |= {
+        f"top-k {k}": Sampler(temperature=1.0, top_k=k)
+        for k in dict.fromkeys((8, 1, 2, size, size + 7))
+    }
     made |= {f"top-p {p:g}": Sampler(temperature=1.2, top_p=p) for p in (0.9, 1e-6, 0.5, 0.999)}
     return made | {"top-k 5, top-p 0.7": Sampler(temperature=2.0, top_k=5, top_p=0.7)}

@@ -41,7 +41,14 @@ class Measured:
 
 
 def measure(
-    check: Invariance, session: Session, shapes: Shapes, steps: int, *, judge: Session | None, limit: float, half: bool
+    check: Invariance,
+    session: Session,
+    shapes: Shapes,
+    steps: int,
+    *,
+    judge: Session | None,
+    limit: float,
+    half: bool,
 ) -> Measured:
     """Make one invariance of ``session``; where a chaotic reference parts from itself as far, over as many steps as it holds.
 
@@ -89,7 +96,9 @@ def _cuts(total: int, shapes: Shapes) -> list[tuple[int, ...]]:
     return ways
 
 
-def _compare_cuts(session: Session, rows: int, steps: int, cuts: Sequence[tuple[int, ...]]) -> tuple[Drift, ...]:
+def _compare_cuts(
+    session: Session, rows: int, steps: int, cuts: Sequence[tuple[int, ...]]
+) -> tuple[Drift, ...]:
     feed = random_feed(session, batch=rows, steps=steps, seed=_SEED)
     whole = _run(session, feed, lengths=(steps,))
     return drifts((whole, _run(session, feed, lengths=lengths)) for lengths in cuts)
@@ -125,7 +134,11 @@ def _row_lengths(session: Session, shapes: Shapes, steps: int) -> tuple[int, ...
         return (1,) * min(steps, 2 * _SINGLE_STEPS)
     singles = min(steps, _SINGLE_STEPS)
     lengths = [min(length, steps) for length in shapes.lengths[:2]]
-    return fitting(shapes.shuffled(lengths, singles=singles), rows=shapes.many, widest=max(session.contract.sizes.values()))
+    return fitting(
+        shapes.shuffled(lengths, singles=singles),
+        rows=shapes.many,
+        widest=max(session.contract.sizes.values()),
+    )
 
 
 def state_is_data(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, ...]:
@@ -136,8 +149,13 @@ def state_is_data(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, 
     """
     lengths = _lengths(session, steps)
     batch = session.file_contract.axis_size(BATCH) or 1
-    feed, other = (random_feed(session, batch=batch, steps=sum(lengths), seed=_SEED + i) for i in (4, 8))
-    undisturbed = [{name: array.copy() for name, array in made.items()} for made in run(session, feed, lengths=lengths)]
+    feed, other = (
+        random_feed(session, batch=batch, steps=sum(lengths), seed=_SEED + i) for i in (4, 8)
+    )
+    undisturbed = [
+        {name: array.copy() for name, array in made.items()}
+        for made in run(session, feed, lengths=lengths)
+    ]
     disturb = _encode_among_others if session.spec.name == ENCODE else _step_among_others
     again = random_feed(session, batch=batch, steps=sum(lengths), seed=_SEED + 4)
     return drifts(zip(undisturbed, disturb(session, again, other, lengths=lengths), strict=True))
@@ -146,12 +164,15 @@ def state_is_data(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, 
 INVARIANCES: dict[str, Invariance] = {"chunks": chunks, "rows": rows, "state": state_is_data}
 
 
-def _step_among_others(session: Session, feed: Feed, other: Feed, *, lengths: Sequence[int]) -> list[dict[str, np.ndarray]]:
+def _step_among_others(
+    session: Session, feed: Feed, other: Feed, *, lengths: Sequence[int]
+) -> list[dict[str, np.ndarray]]:
     made, at = [], 0
     state, theirs = feed.state, other.state
     for length in lengths:
         ours, others = (
-            {**{name: array[:, at : at + length] for name, array in f.inputs.items()}, **f.contexts} for f in (feed, other)
+            {**{name: array[:, at : at + length] for name, array in f.inputs.items()}, **f.contexts}
+            for f in (feed, other)
         )
         _, theirs = session.step(others, theirs)
         fork = load(save(state))
@@ -162,7 +183,9 @@ def _step_among_others(session: Session, feed: Feed, other: Feed, *, lengths: Se
     return made
 
 
-def _encode_among_others(session: Session, feed: Feed, other: Feed, *, lengths: Sequence[int]) -> list[dict[str, np.ndarray]]:
+def _encode_among_others(
+    session: Session, feed: Feed, other: Feed, *, lengths: Sequence[int]
+) -> list[dict[str, np.ndarray]]:
     made = []
     for at in range(len(lengths)):
         encoded(session, {name: array[:, at] for name, array in other.inputs.items()})
@@ -176,15 +199,24 @@ def _lengths(session: Session, steps: int) -> tuple[int, ...]:
     return (session.file_contract.axis_size(TIME) or 1,) * steps
 
 
-def _run(session: Session, feed: Feed, *, lengths: Sequence[int], rows: Sequence[int] | None = None) -> dict[str, np.ndarray]:
+def _run(
+    session: Session, feed: Feed, *, lengths: Sequence[int], rows: Sequence[int] | None = None
+) -> dict[str, np.ndarray]:
     """Run over ``feed``; return what has a time axis joined along it, and of everything else what came last.
 
     Of a large batch only ``rows`` are kept.
     """
     axes, made = _batch_axes(session), []
     for call in run(session, feed, lengths=lengths):
-        made.append(call if rows is None else {name: np.take(call[name], rows, axis=axes[name]) for name in call})
-    joined = {t.name: np.concatenate([m[t.name] for m in made], axis=t.axes.index(TIME)) for t in _timed(session)}
+        made.append(
+            call
+            if rows is None
+            else {name: np.take(call[name], rows, axis=axes[name]) for name in call}
+        )
+    joined = {
+        t.name: np.concatenate([m[t.name] for m in made], axis=t.axes.index(TIME))
+        for t in _timed(session)
+    }
     return {**made[-1], **joined}
 
 

@@ -25,7 +25,9 @@ def to_junit(report: VerifyReport) -> str:
     for kind in ("tests", "failures", "errors", "skipped"):
         root.set(kind, str(sum(int(suite.get(kind, "0")) for suite in suites)))
     Xml.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
+    )
 
 
 def _suite(report: VerifyReport, artifact: ArtifactReport) -> Xml.Element:
@@ -40,7 +42,12 @@ def _suite(report: VerifyReport, artifact: ArtifactReport) -> Xml.Element:
 
 
 def _depth(report: VerifyReport) -> dict[str, str | int]:
-    return {"steps": report.steps, "seed": report.seed, "headline": headline(report), "made": report.made}
+    return {
+        "steps": report.steps,
+        "seed": report.seed,
+        "headline": headline(report),
+        "made": report.made,
+    }
 
 
 def _case(artifact: ArtifactReport, check: Check) -> Xml.Element:
@@ -52,19 +59,28 @@ def _case(artifact: ArtifactReport, check: Check) -> Xml.Element:
     elif check.status == "not run":
         Xml.SubElement(case, "skipped", message=plain(check.detail))
     else:
-        Xml.SubElement(case, "system-out").text = "\n".join(filter(None, (plain(check.detail), numbers)))
+        Xml.SubElement(case, "system-out").text = "\n".join(
+            filter(None, (plain(check.detail), numbers))
+        )
     return case
 
 
 def _nothing_checked(report: VerifyReport) -> Xml.Element:
     suite = Xml.Element("testsuite", name="verify")
     case = Xml.SubElement(suite, "testcase", name="something was checked", classname="verify")
-    Xml.SubElement(case, "failure", message=f"nothing was verified: {outcome(report)}", type="parity")
+    Xml.SubElement(
+        case, "failure", message=f"nothing was verified: {outcome(report)}", type="parity"
+    )
     return _count(suite)
 
 
 def _count(suite: Xml.Element) -> Xml.Element:
-    kinds = {"tests": "testcase", "failures": "testcase/failure", "errors": "testcase/error", "skipped": "testcase/skipped"}
+    kinds = {
+        "tests": "testcase",
+        "failures": "testcase/failure",
+        "errors": "testcase/error",
+        "skipped": "testcase/skipped",
+    }
     for kind, path in kinds.items():
         suite.set(kind, str(len(suite.findall(path))))
     return suite

@@ -43,8 +43,12 @@ def repeats(session: Session, fresh: Session, shapes: Shapes) -> tuple[Drift, ..
     calls = list(_calls(session, shapes))
     backwards = list(reversed(range(len(calls))))
     first = [_made(fresh, call) for call in calls]
-    again: list[tuple[int, Results]] = [(index, _made(session, calls[index])) for index in backwards]
-    for index, other in zip(range(len(calls)), backwards, strict=True):  # in turns: one forwards, one backwards
+    again: list[tuple[int, Results]] = [
+        (index, _made(session, calls[index])) for index in backwards
+    ]
+    for index, other in zip(
+        range(len(calls)), backwards, strict=True
+    ):  # in turns: one forwards, one backwards
         again += [(index, _made(session, calls[index])), (other, _made(fresh, calls[other]))]
     again += [(index, _made(fresh, calls[index])) for index in backwards]
     return drifts((first[index], made) for index, made in again)
@@ -58,7 +62,9 @@ def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
         sizes = [(fixed or 1, 1)] * 3 + ([] if fixed else [(shapes.several, 1)])
     else:
         sizes += [] if fixed else [(shapes.several, time or 1)]
-        (several,) = fitting(shapes.lengths[1:2], rows=1, widest=max(session.contract.sizes.values()))
+        (several,) = fitting(
+            shapes.lengths[1:2], rows=1, widest=max(session.contract.sizes.values())
+        )
         sizes += [] if time else [(fixed or 1, several)]
     first = _first_state(session)
     for index, (rows, steps) in enumerate(sizes):
@@ -68,8 +74,13 @@ def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
             continue
         # Two calls each hear the same ids from two states, and the next two hear others from the same first state.
         below = {t.name: session.contract.sizes[t.below or ""] for t in session.spec.fresh_inputs}
-        ids = {name: (array[:, :steps] + index // 2) % below[name] for name, array in feed.inputs.items()}
-        yield Call({**ids, **feed.contexts}, first(rows) if first and index % 2 == 0 else feed.state)
+        ids = {
+            name: (array[:, :steps] + index // 2) % below[name]
+            for name, array in feed.inputs.items()
+        }
+        yield Call(
+            {**ids, **feed.contexts}, first(rows) if first and index % 2 == 0 else feed.state
+        )
 
 
 def _first_state(session: Session) -> Callable[[int], Arrays] | None:

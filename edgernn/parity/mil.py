@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line per missing macOS library
+with contextlib.redirect_stderr(
+    io.StringIO()
+):  # coremltools prints one line per missing macOS library
     import coremltools as ct
     from coremltools.converters.mil.frontend.milproto.load import load
 
@@ -35,7 +37,9 @@ class MilSession(Session):
 
     runtime = "the MIL interpreter, not Core ML itself"
 
-    def __init__(self, program: Program, file_contract: FileContract, first_state: Arrays | None = None) -> None:
+    def __init__(
+        self, program: Program, file_contract: FileContract, first_state: Arrays | None = None
+    ) -> None:
         super().__init__(file_contract, first_state)
         self._program = program
 
@@ -46,20 +50,34 @@ class MilSession(Session):
 
     @classmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> MilSession:
         """See ``Session.open``; an operator that the interpreter does not know is a ContractError that names it."""
         program = read_program(path)
         interface = file_contract.interface()
         for kind in ("inputs", "outputs", "states"):
-            found, expected = sorted(getattr(program, kind)), sorted(t.name for t in getattr(interface, kind))
+            found, expected = (
+                sorted(getattr(program, kind)),
+                sorted(t.name for t in getattr(interface, kind)),
+            )
             if found != expected:
-                raise ContractError(f"{path} has the {kind} {found}, its contract promises {expected}; export it again")
+                raise ContractError(
+                    f"{path} has the {kind} {found}, its contract promises {expected}; export it again"
+                )
         return cls(program, file_contract, first_state)
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         states = {name: feeds[name] for name in self._program.states}
-        inputs = {spec.name: self._native(spec, feeds[spec.name]) for spec in self.spec.inputs if spec.name not in states}
+        inputs = {
+            spec.name: self._native(spec, feeds[spec.name])
+            for spec in self.spec.inputs
+            if spec.name not in states
+        }
         outputs, after = self._program.run(inputs, states)
         return {**outputs, **{next_name(name): array for name, array in after.items()}}
 
@@ -80,15 +98,25 @@ def read_function(path: Path) -> Any:
         ContractError: the package is damaged, holds no mlprogram, or uses an operator that is not known here; names it.
     """
     model, spec = read_spec(path)
-    unknown = sorted({operation.type for operation in saved_operations(spec.mlProgram)} - KNOWN - _SAVED_ONLY)
+    unknown = sorted(
+        {operation.type for operation in saved_operations(spec.mlProgram)} - KNOWN - _SAVED_ONLY
+    )
     if unknown:
-        raise ContractError(f"{path} uses operators that the interpreter does not know: {', '.join(unknown)}")
+        raise ContractError(
+            f"{path} uses operators that the interpreter does not know: {', '.join(unknown)}"
+        )
     with _reading(path), np.errstate(all="ignore"):
-        program = load(spec, specification_version=spec.specificationVersion, file_weights_dir=model.weights_dir)
+        program = load(
+            spec,
+            specification_version=spec.specificationVersion,
+            file_weights_dir=model.weights_dir,
+        )
     functions = program.functions
     name = "main" if "main" in functions else next(iter(functions), "")
     if not name or (name != "main" and len(functions) > 1):
-        raise ContractError(f"{path} has the functions {sorted(functions)}, expected one, or one named main")
+        raise ContractError(
+            f"{path} has the functions {sorted(functions)}, expected one, or one named main"
+        )
     return functions[name]
 
 
@@ -97,7 +125,9 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # coremltools raises bare Exception and whatever else a damaged package makes it run into
-        raise ContractError(f"{path} is not a Core ML package that coremltools can open: {first_line(error)}") from error
+        raise ContractError(
+            f"{path} is not a Core ML package that coremltools can open: {first_line(error)}"
+        ) from error
 
 
 def read_spec(path: Path) -> tuple[Any, Any]:
@@ -111,13 +141,19 @@ def read_spec(path: Path) -> tuple[Any, Any]:
         spec = model.get_spec()
     kind = spec.WhichOneof("Type")
     if kind != "mlProgram":
-        raise ContractError(f"{path} holds {kind or 'nothing'}, expected mlProgram; convert the model to that")
+        raise ContractError(
+            f"{path} holds {kind or 'nothing'}, expected mlProgram; convert the model to that"
+        )
     return model, spec
 
 
 def saved_operations(program: Any) -> Iterator[Any]:
     """Yield the operators of a saved program in order, those of nested blocks last."""
-    pending = [block for function in program.functions.values() for block in function.block_specializations.values()]
+    pending = [
+        block
+        for function in program.functions.values()
+        for block in function.block_specializations.values()
+    ]
     while pending:
         for operation in pending.pop(0).operations:
             yield operation

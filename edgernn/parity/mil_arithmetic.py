@@ -38,7 +38,9 @@ def clamped_relu(x: Array, alpha: Array, beta: Array) -> Array:
     return np.asarray(np.minimum(np.where(x >= 0, x, alpha * x), beta))
 
 
-def layer_norm(x: Array, axes: Array, epsilon: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
+def layer_norm(
+    x: Array, axes: Array, epsilon: Array, gamma: Array | None = None, beta: Array | None = None
+) -> Array:
     """Normalise over ``axes`` to mean 0 and variance 1, then scale by ``gamma`` and add ``beta``, each ``x.shape[axes]``."""
     over = tuple(axis % x.ndim for axis in axes.tolist())
     parameters = [size if axis in over else 1 for axis, size in enumerate(x.shape)]
@@ -141,8 +143,13 @@ _BINARY: dict[str, Operator] = {
     "logical_xor": np.logical_xor,
 }
 _UNARY: dict[str, Operator] = {
-    **{name: getattr(np, name) for name in ("abs", "ceil", "cos", "cosh", "exp", "exp2", "floor", "logical_not", "round")},
-    **{name: getattr(np, name) for name in ("sign", "sin", "sinh", "sqrt", "square", "tan", "tanh")},
+    **{
+        name: getattr(np, name)
+        for name in ("abs", "ceil", "cos", "cosh", "exp", "exp2", "floor", "logical_not", "round")
+    },
+    **{
+        name: getattr(np, name) for name in ("sign", "sin", "sinh", "sqrt", "square", "tan", "tanh")
+    },
     "acos": np.arccos,
     "asin": np.arcsin,
     "atan": np.arctan,

@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
-with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line per missing macOS library
+with contextlib.redirect_stderr(
+    io.StringIO()
+):  # coremltools prints one line per missing macOS library
     from coremltools.converters.mil.mil import types
 
 Array = np.ndarray
@@ -77,6 +79,8 @@ def _constant(value: Any) -> SimpleNamespace:
     """Return what an evaluation asks of a constant input."""
     if isinstance(value, str):
         return SimpleNamespace(val=value, sym_val=value)
-    known = value if value.ndim else value[()]  # evaluations expect scalars, not arrays without axes
+    known = (
+        value if value.ndim else value[()]
+    )  # evaluations expect scalars, not arrays without axes
     kind = types.numpy_type_to_builtin_type(value.dtype)
     return SimpleNamespace(val=known, sym_val=known, shape=value.shape, rank=value.ndim, dtype=kind)

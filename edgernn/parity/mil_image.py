@@ -21,12 +21,18 @@ from edgernn.parity.mil_arithmetic import layer_norm
 
 Array = np.ndarray
 Operator = Callable[..., Any]
-Slide = tuple[int, int, int]  # along one axis: how much is padded before and after, and at how many places the window stands
+Slide = tuple[
+    int, int, int
+]  # along one axis: how much is padded before and after, and at how many places the window stands
 
 PAD_TYPES = ("custom", "same", "same_lower", "valid")
 TRANSPOSED_PAD_TYPES = ("custom", "same", "valid")
-SAMPLING_MODES: dict[str, Callable[[Array, int, int], Array]] = {  # place in the result, sizes before and after → place in x
-    "ALIGN_CORNERS": lambda at, old, new: at * (old - 1) / (new - 1) if new > 1 else at + (old - 1) / 2,
+SAMPLING_MODES: dict[
+    str, Callable[[Array, int, int], Array]
+] = {  # place in the result, sizes before and after → place in x
+    "ALIGN_CORNERS": lambda at, old, new: (
+        at * (old - 1) / (new - 1) if new > 1 else at + (old - 1) / 2
+    ),
     "DEFAULT": lambda at, old, new: at * old / new,
     "OFFSET_CORNERS": lambda at, old, new: (at + 0.5) * max(1, old - 1) / new,
     "STRICT_ALIGN_CORNERS": lambda at, old, new: at * (old - 1) / max(1, new - 1),
@@ -50,11 +56,19 @@ def conv(
     slides = _slides(x, reaches, strides, pad_type, pad)
     framed = np.pad(x, [(0, 0), (0, 0), *((before, after) for before, after, _ in slides)])
     windows = sliding_window_view(framed, reaches, spatial)  # [N, I, *places, *reaches]
-    windows = windows[tuple(slice(None, None, step) for step in (1, 1, *strides.tolist(), *dilations.tolist()))]
-    windows = windows.transpose(0, 1, *(axis + len(kernel) for axis in spatial), *spatial)  # [N, I, *K, *D']
+    windows = windows[
+        tuple(slice(None, None, step) for step in (1, 1, *strides.tolist(), *dilations.tolist()))
+    ]
+    windows = windows.transpose(
+        0, 1, *(axis + len(kernel) for axis in spatial), *spatial
+    )  # [N, I, *K, *D']
     sizes = windows.shape[x.ndim :]
-    columns = windows.reshape(len(x), count, weight[0].size, -1)  # one matrix product per row of the batch and group
-    y: Array = (weight.reshape(count, -1, weight[0].size) @ columns).reshape(len(x), len(weight), *sizes)
+    columns = windows.reshape(
+        len(x), count, weight[0].size, -1
+    )  # one matrix product per row of the batch and group
+    y: Array = (weight.reshape(count, -1, weight[0].size) @ columns).reshape(
+        len(x), len(weight), *sizes
+    )
     return y if bias is None else y + _per_channel(bias, y)
 
 
@@ -79,28 +93,43 @@ def conv_transpose(
     same = [size * step for size, step in zip(x.shape[2:], strides.tolist(), strict=True)]
     axes = zip(full.shape[2:], same, wanted, pad.reshape(-1, 2).tolist(), strict=True)
     cuts = [_cut(*axis, pad_type=pad_type) for axis in axes]
-    room = [(0, max(0, cut.stop - length)) for cut, length in zip(cuts, full.shape[2:], strict=True)]
+    room = [
+        (0, max(0, cut.stop - length)) for cut, length in zip(cuts, full.shape[2:], strict=True)
+    ]
     y = np.pad(full, [(0, 0), (0, 0), *room])[(slice(None), slice(None), *cuts)]
     return y if bias is None else y + _per_channel(bias, y)
 
 
-def _spread(x: Array, weight: Array, strides: Sequence[int], dilations: Array, groups: int) -> Array:
+def _spread(
+    x: Array, weight: Array, strides: Sequence[int], dilations: Array, groups: int
+) -> Array:
     """Return the sum of all windows ``weight * x[..., place]``, each at ``strides`` times its place: ``[N, O, *lengths]``."""
     kernel = weight.shape[2:]
-    rows = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)  # [groups, O/groups K, I/groups]
-    columns = rows @ x.reshape(len(x), groups, len(weight) // groups, -1)  # [N, groups, O/groups K, D]
+    rows = weight.reshape(groups, len(weight) // groups, -1).swapaxes(
+        1, 2
+    )  # [groups, O/groups K, I/groups]
+    columns = rows @ x.reshape(
+        len(x), groups, len(weight) // groups, -1
+    )  # [N, groups, O/groups K, D]
     columns = columns.reshape(len(x), groups * weight.shape[1], *kernel, *x.shape[2:])
     spans = [(size - 1) * step + 1 for size, step in zip(x.shape[2:], strides, strict=True)]
-    lengths = [span + reach - 1 for span, reach in zip(spans, _reaches(kernel, dilations), strict=True)]
+    lengths = [
+        span + reach - 1 for span, reach in zip(spans, _reaches(kernel, dilations), strict=True)
+    ]
     full = np.zeros((*columns.shape[:2], *lengths), columns.dtype)
     for place in np.ndindex(*kernel):
         starts = (at * gap for at, gap in zip(place, dilations.tolist(), strict=True))
-        window = (slice(at, at + span, step) for at, span, step in zip(starts, spans, strides, strict=True))
+        window = (
+            slice(at, at + span, step)
+            for at, span, step in zip(starts, spans, strides, strict=True)
+        )
         full[(slice(None), slice(None), *window)] += columns[(slice(None), slice(None), *place)]
     return full
 
 
-def _cut(length: int, same: int, wanted: int | None, given: Sequence[int], *, pad_type: str) -> slice:
+def _cut(
+    length: int, same: int, wanted: int | None, given: Sequence[int], *, pad_type: str
+) -> slice:
     """Return which part of ``length`` a transposed convolution keeps; ``same`` is the size that ``pad_type`` same gives."""
     before, after = given if pad_type == "custom" else (0, 0)
     size = wanted or (same if pad_type == "same" else length - before - after)
@@ -108,7 +137,9 @@ def _cut(length: int, same: int, wanted: int | None, given: Sequence[int], *, pa
     return slice(before, before + size)
 
 
-def max_pool(x: Array, kernel_sizes: Array, strides: Array, pad_type: str, pad: Array, ceil_mode: Array) -> Array:
+def max_pool(
+    x: Array, kernel_sizes: Array, strides: Array, pad_type: str, pad: Array, ceil_mode: Array
+) -> Array:
     """Return the largest value of each window; padding is never the largest."""
     slides = _slides(x, kernel_sizes.tolist(), strides, pad_type, pad, ceil=bool(ceil_mode))
     return _pool(x, np.maximum, kernel_sizes, strides, slides, fill=-np.inf)
@@ -130,27 +161,44 @@ def avg_pool(
     slides = _slides(x, kernel_sizes.tolist(), strides, pad_type, pad, ceil=bool(ceil_mode))
     sizes, counted = x.shape[2:], slides
     if not exclude_padding_from_average:
-        sizes = tuple(before + size + after for size, (before, after, _) in zip(sizes, slides, strict=True))
+        sizes = tuple(
+            before + size + after for size, (before, after, _) in zip(sizes, slides, strict=True)
+        )
         counted = [(0, 0, count) for *_, count in slides]
     counts = _pool(np.ones((1, 1, *sizes), x.dtype), np.add, kernel_sizes, strides, counted, fill=0)
     return np.asarray(_pool(x, np.add, kernel_sizes, strides, slides, fill=0) / counts)
 
 
-def l2_pool(x: Array, kernel_sizes: Array, strides: Array, pad_type: str, pad: Array, ceil_mode: Array) -> Array:
+def l2_pool(
+    x: Array, kernel_sizes: Array, strides: Array, pad_type: str, pad: Array, ceil_mode: Array
+) -> Array:
     """Return the root of the sum of squares of each window."""
     slides = _slides(x, kernel_sizes.tolist(), strides, pad_type, pad, ceil=bool(ceil_mode))
     return np.asarray(np.sqrt(_pool(np.square(x), np.add, kernel_sizes, strides, slides, fill=0)))
 
 
-def _pool(x: Array, join: np.ufunc, kernel_sizes: Array, strides: Array, slides: Sequence[Slide], *, fill: float) -> Array:
+def _pool(
+    x: Array,
+    join: np.ufunc,
+    kernel_sizes: Array,
+    strides: Array,
+    slides: Sequence[Slide],
+    *,
+    fill: float,
+) -> Array:
     """Join the values of each window, one axis after the other."""
     windows = zip(kernel_sizes.tolist(), strides.tolist(), slides, strict=True)
     for axis, (size, step, (before, after, count)) in enumerate(windows, start=2):
         span = (count - 1) * step + 1
         widths = [(0, 0)] * x.ndim
-        widths[axis] = (before, max(after, span + size - 1 - before - x.shape[axis]))  # the last window may reach further
+        widths[axis] = (
+            before,
+            max(after, span + size - 1 - before - x.shape[axis]),
+        )  # the last window may reach further
         framed = np.pad(x, widths, constant_values=fill)
-        parts = (framed[(slice(None),) * axis + (slice(at, at + span, step),)] for at in range(size))
+        parts = (
+            framed[(slice(None),) * axis + (slice(at, at + span, step),)] for at in range(size)
+        )
         x = functools.reduce(join, parts)
     return x
 
@@ -159,13 +207,23 @@ def _reaches(kernel: Sequence[int], dilations: Array) -> list[int]:
     return [(size - 1) * gap + 1 for size, gap in zip(kernel, dilations.tolist(), strict=True)]
 
 
-def _slides(x: Array, reaches: Sequence[int], strides: Array, pad_type: str, pad: Array, *, ceil: bool = False) -> list[Slide]:
+def _slides(
+    x: Array,
+    reaches: Sequence[int],
+    strides: Array,
+    pad_type: str,
+    pad: Array,
+    *,
+    ceil: bool = False,
+) -> list[Slide]:
     """Return how windows that reach over ``reaches`` elements slide along the spatial axes of ``x``."""
     axes = zip(x.shape[2:], reaches, strides.tolist(), pad.reshape(-1, 2).tolist(), strict=True)
     return [_slide(*axis, pad_type=pad_type, ceil=ceil) for axis in axes]
 
 
-def _slide(size: int, reach: int, step: int, given: Sequence[int], *, pad_type: str, ceil: bool) -> Slide:
+def _slide(
+    size: int, reach: int, step: int, given: Sequence[int], *, pad_type: str, ceil: bool
+) -> Slide:
     before, after = given if pad_type == "custom" else (0, 0)
     if pad_type in ("same", "same_lower"):
         total = max(0, (-(-size // step) - 1) * step + reach - size)
@@ -175,18 +233,29 @@ def _slide(size: int, reach: int, step: int, given: Sequence[int], *, pad_type: 
     if ceil and before + after > 0 and (count - 1) * step >= before + size:
         count -= 1
     if count < 1 or (ceil and (count - 1) * step >= before + size):
-        raise ValueError(f"a window over {reach} elements by steps of {step} does not fit the axis of {size}")
+        raise ValueError(
+            f"a window over {reach} elements by steps of {step} does not fit the axis of {size}"
+        )
     return before, after, count
 
 
 def batch_norm(
-    x: Array, mean: Array, variance: Array, epsilon: Array, gamma: Array | None = None, beta: Array | None = None
+    x: Array,
+    mean: Array,
+    variance: Array,
+    epsilon: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
 ) -> Array:
     """Normalise by the given ``mean [C]`` and ``variance [C]``, then scale by ``gamma [C]`` and add ``beta [C]``."""
-    return _scaled((x - _per_channel(mean, x)) / np.sqrt(_per_channel(variance, x) + epsilon), gamma, beta)
+    return _scaled(
+        (x - _per_channel(mean, x)) / np.sqrt(_per_channel(variance, x) + epsilon), gamma, beta
+    )
 
 
-def instance_norm(x: Array, epsilon: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
+def instance_norm(
+    x: Array, epsilon: Array, gamma: Array | None = None, beta: Array | None = None
+) -> Array:
     """Normalise each channel of each row over its spatial axes, then scale by ``gamma [C]`` and add ``beta [C]``."""
     return _scaled(layer_norm(x, np.arange(2, x.ndim), epsilon), gamma, beta)
 
@@ -208,9 +277,13 @@ def _per_channel(values: Array, like: Array) -> Array:
     return values.reshape(-1, *[1] * (like.ndim - 2))
 
 
-def upsample_nearest_neighbor(x: Array, scale_factor_height: Array, scale_factor_width: Array) -> Array:
+def upsample_nearest_neighbor(
+    x: Array, scale_factor_height: Array, scale_factor_width: Array
+) -> Array:
     """Repeat pixels of ``x [..., H, W]``: the one at ``i * size / new size``, rounded down."""
-    for axis, new in zip((-2, -1), _scaled_sizes(x, scale_factor_height, scale_factor_width), strict=True):
+    for axis, new in zip(
+        (-2, -1), _scaled_sizes(x, scale_factor_height, scale_factor_width), strict=True
+    ):
         x = x.take(np.arange(new) * x.shape[axis] // new, axis)
     return x
 
@@ -237,11 +310,15 @@ def upsample_bilinear(
     return resize_bilinear(x, *_scaled_sizes(x, scale_factor_height, scale_factor_width), mode)
 
 
-def resize_bilinear(x: Array, target_size_height: Array | int, target_size_width: Array | int, sampling_mode: str) -> Array:
+def resize_bilinear(
+    x: Array, target_size_height: Array | int, target_size_width: Array | int, sampling_mode: str
+) -> Array:
     """Interpolate ``x [..., H, W]`` to a size, one axis after the other, at the places of ``SAMPLING_MODES``."""
     for axis, new in ((-2, int(target_size_height)), (-1, int(target_size_width))):
         last = x.shape[axis] - 1
-        places = SAMPLING_MODES[sampling_mode](np.arange(new, dtype=np.float64), last + 1, new).clip(0, last)
+        places = SAMPLING_MODES[sampling_mode](
+            np.arange(new, dtype=np.float64), last + 1, new
+        ).clip(0, last)
         left = np.floor(places).astype(np.intp)
         share = (places - left).astype(x.dtype).reshape(-1, *[1] * (-1 - axis))
         x = x.take(left, axis) * (1 - share) + x.take(np.minimum(left + 1, last), axis) * share
@@ -262,7 +339,11 @@ def crop(x: Array, crop_height: Array, crop_width: Array) -> Array:
 def pixel_shuffle(x: Array, upscale_factor: Array) -> Array:
     """Lay ``f * f`` channels out as squares of pixels: ``[N, C f f, H, W]`` to ``[N, C, H f, W f]``."""
     (rows, _, height, width), f = x.shape, int(upscale_factor)
-    return x.reshape(rows, -1, f, f, height, width).transpose(0, 1, 4, 2, 5, 3).reshape(rows, -1, height * f, width * f)
+    return (
+        x.reshape(rows, -1, f, f, height, width)
+        .transpose(0, 1, 4, 2, 5, 3)
+        .reshape(rows, -1, height * f, width * f)
+    )
 
 
 def pixel_unshuffle(x: Array, downscale_factor: Array) -> Array:

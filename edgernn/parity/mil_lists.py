@@ -15,7 +15,9 @@ Array = np.ndarray
 _DTYPES = {"bool": np.bool_, "fp16": np.float16, "fp32": np.float32, "int32": np.int32}
 
 
-def make_list(init_length: Array, dynamic_length: Array, elem_shape: Sequence[Any], dtype: str) -> list[Array | None]:
+def make_list(
+    init_length: Array, dynamic_length: Array, elem_shape: Sequence[Any], dtype: str
+) -> list[Array | None]:
     """Return ``init_length`` tensors of zeros; of None, which nothing can be read from, where the shape is left open."""
     if any(isinstance(size, str) for size in elem_shape):
         return [None] * int(init_length.item())

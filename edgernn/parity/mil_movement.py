@@ -55,20 +55,33 @@ def _slices(
     """Return one index per axis: a mask drops its bound, and ``squeeze_mask`` takes the element at ``begin`` alone."""
     nothing = [False] * len(begin)
     strides = [1] * len(begin) if stride is None else stride.tolist()
-    masks = (nothing if mask is None else mask.tolist() for mask in (begin_mask, end_mask, squeeze_mask))
+    masks = (
+        nothing if mask is None else mask.tolist() for mask in (begin_mask, end_mask, squeeze_mask)
+    )
     return tuple(
-        (0 if open_begin else first) if alone else slice(None if open_begin else first, None if open_end else last, step)
-        for first, last, step, open_begin, open_end, alone in zip(begin.tolist(), end.tolist(), strides, *masks, strict=True)
+        (0 if open_begin else first)
+        if alone
+        else slice(None if open_begin else first, None if open_end else last, step)
+        for first, last, step, open_begin, open_end, alone in zip(
+            begin.tolist(), end.tolist(), strides, *masks, strict=True
+        )
     )
 
 
 def slice_by_size(x: Array, begin: Array, size: Array) -> Array:
     """Return ``size`` elements per axis from ``begin``; a size of -1 takes all that follow."""
     starts = [first % length for first, length in zip(begin.tolist(), x.shape, strict=True)]
-    return x[tuple(slice(first, None if n == -1 else first + n) for first, n in zip(starts, size.tolist(), strict=True))]
+    return x[
+        tuple(
+            slice(first, None if n == -1 else first + n)
+            for first, n in zip(starts, size.tolist(), strict=True)
+        )
+    ]
 
 
-def split(x: Array, axis: Array, num_splits: Array | None = None, split_sizes: Array | None = None) -> tuple[Array, ...]:
+def split(
+    x: Array, axis: Array, num_splits: Array | None = None, split_sizes: Array | None = None
+) -> tuple[Array, ...]:
     """Cut along ``axis`` into pieces of ``split_sizes``, or into ``num_splits`` equal ones."""
     if split_sizes is not None:
         return tuple(np.split(x, np.cumsum(split_sizes)[:-1], int(axis)))
@@ -103,13 +116,17 @@ def reverse(x: Array, axes: Array | None = None) -> Array:
     return np.flip(x, None if axes is None else tuple(axes.tolist()))
 
 
-def one_hot(indices: Array, one_hot_vector_size: Array, axis: Array, on_value: Array, off_value: Array) -> Array:
+def one_hot(
+    indices: Array, one_hot_vector_size: Array, axis: Array, on_value: Array, off_value: Array
+) -> Array:
     """Return ``on_value`` where the new axis' position equals the index, ``off_value`` elsewhere."""
     hot = np.arange(int(one_hot_vector_size)) == indices[..., None]
     return np.moveaxis(np.where(hot, on_value, off_value), -1, int(axis))
 
 
-def topk(x: Array, k: Array, axis: Array, ascending: Array, return_indices: Array | bool = True, **_: Any) -> Any:
+def topk(
+    x: Array, k: Array, axis: Array, ascending: Array, return_indices: Array | bool = True, **_: Any
+) -> Any:
     """Return the ``k`` largest (smallest where ``ascending``) values along ``axis``, sorted, and where they stood.
 
     A ``k`` of -1 takes all. Equal values come in their order in ``x``; Core ML promises no order for them.
@@ -122,31 +139,51 @@ def topk(x: Array, k: Array, axis: Array, ascending: Array, return_indices: Arra
 
 
 def gather(
-    x: Array, indices: Array, axis: Array | int, batch_dims: Array | int = 0, validate_indices: Array | None = None
+    x: Array,
+    indices: Array,
+    axis: Array | int,
+    batch_dims: Array | int = 0,
+    validate_indices: Array | None = None,
 ) -> Array:
     """Take the slices of ``x`` at ``indices`` along ``axis``, separately for each of the first ``batch_dims`` axes."""
     at, batch = int(axis) % x.ndim, int(batch_dims)
     if batch:
         rows = zip(x, indices, strict=True)
-        return np.stack([gather(part, places, at - 1, batch - 1, validate_indices) for part, places in rows])
+        return np.stack(
+            [gather(part, places, at - 1, batch - 1, validate_indices) for part, places in rows]
+        )
     return np.take(x, _places(indices, x.shape[at], validate_indices), at)
 
 
-def gather_along_axis(x: Array, indices: Array, axis: Array, validate_indices: Array | None = None) -> Array:
+def gather_along_axis(
+    x: Array, indices: Array, axis: Array, validate_indices: Array | None = None
+) -> Array:
     """Take one value per element of ``indices`` (shaped like ``x`` but for ``axis``) from the same place in ``x``."""
     return np.take_along_axis(x, _places(indices, x.shape[int(axis)], validate_indices), int(axis))
 
 
-def gather_nd(x: Array, indices: Array, batch_dims: Array | int = 0, validate_indices: Array | None = None) -> Array:
+def gather_nd(
+    x: Array, indices: Array, batch_dims: Array | int = 0, validate_indices: Array | None = None
+) -> Array:
     """Take the slices of ``x`` whose coordinates are the rows of ``indices``, separately for ``batch_dims`` axes."""
     batch = int(batch_dims)
     if batch:
-        return np.stack([gather_nd(part, places, batch - 1, validate_indices) for part, places in zip(x, indices, strict=True)])
+        return np.stack(
+            [
+                gather_nd(part, places, batch - 1, validate_indices)
+                for part, places in zip(x, indices, strict=True)
+            ]
+        )
     return np.asarray(x[_coordinates(indices, x.shape, validate_indices)])
 
 
 def scatter(
-    data: Array, indices: Array, updates: Array, axis: Array, mode: str, validate_indices: Array | None = None
+    data: Array,
+    indices: Array,
+    updates: Array,
+    axis: Array,
+    mode: str,
+    validate_indices: Array | None = None,
 ) -> Array:
     """Return ``data`` with ``updates`` worked in at ``indices`` along ``axis`` by ``mode``."""
     at = int(axis) % data.ndim
@@ -155,7 +192,12 @@ def scatter(
 
 
 def scatter_along_axis(
-    data: Array, indices: Array, updates: Array, axis: Array, mode: str, validate_indices: Array | None = None
+    data: Array,
+    indices: Array,
+    updates: Array,
+    axis: Array,
+    mode: str,
+    validate_indices: Array | None = None,
 ) -> Array:
     """Return ``data`` with each element of ``updates`` worked in at its index along ``axis`` by ``mode``."""
     at = int(axis) % data.ndim
@@ -164,7 +206,9 @@ def scatter_along_axis(
     return _work_in(data, tuple(place), updates, mode)
 
 
-def scatter_nd(data: Array, indices: Array, updates: Array, mode: str, validate_indices: Array | None = None) -> Array:
+def scatter_nd(
+    data: Array, indices: Array, updates: Array, mode: str, validate_indices: Array | None = None
+) -> Array:
     """Return ``data`` with ``updates`` worked in at the coordinates in the rows of ``indices`` by ``mode``."""
     return _work_in(data, _coordinates(indices, data.shape, validate_indices), updates, mode)
 
@@ -202,8 +246,13 @@ def _places(indices: Array, size: int, validate_indices: Array | None) -> Array:
     return places
 
 
-def _coordinates(indices: Array, shape: tuple[int, ...], validate_indices: Array | None) -> tuple[Array, ...]:
-    return tuple(_places(indices[..., axis], shape[axis], validate_indices) for axis in range(indices.shape[-1]))
+def _coordinates(
+    indices: Array, shape: tuple[int, ...], validate_indices: Array | None
+) -> tuple[Array, ...]:
+    return tuple(
+        _places(indices[..., axis], shape[axis], validate_indices)
+        for axis in range(indices.shape[-1])
+    )
 
 
 MOVEMENT: dict[str, Operator] = {
@@ -232,4 +281,8 @@ MOVEMENT: dict[str, Operator] = {
     "topk": topk,
     "transpose": lambda x, perm: np.transpose(x, perm.tolist()),
 }
-SCATTERS: dict[str, Operator] = {"scatter": scatter, "scatter_along_axis": scatter_along_axis, "scatter_nd": scatter_nd}
+SCATTERS: dict[str, Operator] = {
+    "scatter": scatter,
+    "scatter_along_axis": scatter_along_axis,
+    "scatter_nd": scatter_nd,
+}

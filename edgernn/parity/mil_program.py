@@ -22,7 +22,9 @@ from typing import Any
 
 import numpy as np
 
-with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line per missing macOS library
+with contextlib.redirect_stderr(
+    io.StringIO()
+):  # coremltools prints one line per missing macOS library
     from coremltools.converters.mil.mil import types
 
 from edgernn.contract import first_line
@@ -35,7 +37,15 @@ Instruction = Callable[[Frame], None]
 Place = int | list[int]  # the slot of an input, or the slots of an input that is several variables
 Values = dict[str, np.ndarray]
 
-_FAILURES = (ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ArithmeticError)
+_FAILURES = (
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    NotImplementedError,
+    ArithmeticError,
+)
 
 
 @dataclass(frozen=True)
@@ -67,14 +77,18 @@ class Program:
         self.inputs: dict[str, int] = {}
         self.states: dict[str, int] = {}
         for name, var in function.inputs.items():
-            (self.states if types.is_state(var.sym_type) else self.inputs)[name] = compiler.slot(var)
+            (self.states if types.is_state(var.sym_type) else self.inputs)[name] = compiler.slot(
+                var
+            )
         self._dtypes = {name: _dtype(var) for name, var in function.inputs.items()}
         with np.errstate(all="ignore"):
             self._block = compiler.block(function)
         self.outputs = {var.name: compiler.slot(var) for var in function.outputs}
         self._frame = compiler.frame
 
-    def run(self, inputs: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]) -> tuple[Values, Values]:
+    def run(
+        self, inputs: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]
+    ) -> tuple[Values, Values]:
         """Run the function once.
 
         Args:
@@ -90,13 +104,16 @@ class Program:
         frame = self._frame.copy()
         for kind, slots, given in (("input", self.inputs, inputs), ("state", self.states, states)):
             if slots.keys() != given.keys():
-                raise ContractError(f"the program has the {kind}s {sorted(slots)}, it was given {sorted(given)}")
+                raise ContractError(
+                    f"the program has the {kind}s {sorted(slots)}, it was given {sorted(given)}"
+                )
             for name, slot in slots.items():
                 frame[slot] = np.asarray(given[name], self._dtypes[name])
         with np.errstate(all="ignore"):  # infinities of float16 are results, not faults
             self._block.run(frame)
         results, after = (
-            {name: np.array(frame[slot]) for name, slot in slots.items()} for slots in (self.outputs, self.states)
+            {name: np.array(frame[slot]) for name, slot in slots.items()}
+            for slots in (self.outputs, self.states)
         )
         return results, after
 
@@ -108,7 +125,9 @@ class _Compiler:
         self.frame: Frame = []
         self._slots: dict[Any, int] = {}
         self._known: set[int] = set()  # slots whose value no run changes
-        self._wide: dict[int, int] = {}  # slot of a float16 constant → slot of the same numbers in float32
+        self._wide: dict[
+            int, int
+        ] = {}  # slot of a float16 constant → slot of the same numbers in float32
 
     def slot(self, var: Any) -> int:
         """Return the slot of a variable, a new one where it has none."""
@@ -118,7 +137,11 @@ class _Compiler:
 
     def block(self, block: Any) -> Block:
         """Compile a function or a nested block."""
-        instructions = [found for operation in block.operations if (found := self._instruction(operation)) is not None]
+        instructions = [
+            found
+            for operation in block.operations
+            if (found := self._instruction(operation)) is not None
+        ]
         inputs = () if isinstance(block.inputs, Mapping) else tuple(map(self.slot, block.inputs))
         return Block(tuple(instructions), inputs, tuple(map(self.slot, block.outputs)))
 
@@ -127,7 +150,9 @@ class _Compiler:
         kind = operation.op_type
         if kind == "const" or kind in COMPRESSED:
             with _named(operation):
-                self._set(operation, (operation.val.val,) if kind == "const" else decompress(operation))
+                self._set(
+                    operation, (operation.val.val,) if kind == "const" else decompress(operation)
+                )
             return None
         if kind in CONTROL:
             compile_control: Callable[[Any], Instruction] = getattr(self, f"_{kind}")
@@ -201,7 +226,11 @@ class _Compiler:
 
     def _coreml_update_state(self, operation: Any) -> Instruction:
         """Compile a ``write_state``, which coremltools' reader joins with the ``read_state`` that may follow it."""
-        state, value, read = self.slot(operation.state), self.slot(operation.value), self.slot(operation.outputs[0])
+        state, value, read = (
+            self.slot(operation.state),
+            self.slot(operation.value),
+            self.slot(operation.outputs[0]),
+        )
 
         def write_state(frame: Frame) -> None:
             frame[state] = frame[read] = frame[value]
@@ -212,14 +241,20 @@ class _Compiler:
         """Return where the inputs are; constants of float16 in float32 where ``wide``."""
         place = self._wide_slot if wide else self.slot
         return {
-            name: [place(var) for var in given] if isinstance(given, (list, tuple)) else place(given)
+            name: [place(var) for var in given]
+            if isinstance(given, (list, tuple))
+            else place(given)
             for name, given in operation.inputs.items()
         }
 
     def _wide_slot(self, var: Any) -> int:
         slot = self.slot(var)
         value = self.frame[slot]
-        if slot not in self._known or not isinstance(value, np.ndarray) or value.dtype != np.float16:
+        if (
+            slot not in self._known
+            or not isinstance(value, np.ndarray)
+            or value.dtype != np.float16
+        ):
             return slot
         if slot not in self._wide:
             self._wide[slot] = self._new_slot(value.astype(np.float32))
@@ -228,7 +263,9 @@ class _Compiler:
 
     def _set(self, operation: Any, values: Sequence[Any]) -> None:
         for var, value in zip(operation.outputs, values, strict=True):
-            self.frame[self.slot(var)] = value if isinstance(value, str) else np.asarray(value, _dtype(var))
+            self.frame[self.slot(var)] = (
+                value if isinstance(value, str) else np.asarray(value, _dtype(var))
+            )
             self._known.add(self.slot(var))
 
     def _new_slot(self, value: Any) -> int:
@@ -237,12 +274,17 @@ class _Compiler:
 
 
 def _fetch(places: tuple[tuple[str, Place], ...], frame: Frame) -> dict[str, Any]:
-    return {name: [frame[slot] for slot in place] if isinstance(place, list) else frame[place] for name, place in places}
+    return {
+        name: [frame[slot] for slot in place] if isinstance(place, list) else frame[place]
+        for name, place in places
+    }
 
 
 def _fetch_wide(places: tuple[tuple[str, Place], ...], frame: Frame) -> dict[str, Any]:
     return {
-        name: [_widened(frame[slot]) for slot in place] if isinstance(place, list) else _widened(frame[place])
+        name: [_widened(frame[slot]) for slot in place]
+        if isinstance(place, list)
+        else _widened(frame[place])
         for name, place in places
     }
 
@@ -278,4 +320,6 @@ def _named(operation: Any) -> Iterator[None]:
 
 
 def _failure(operation: Any, error: Exception) -> ContractError:
-    return ContractError(f"the operator {operation.op_type!r} ({operation.name}) failed: {first_line(error)}")
+    return ContractError(
+        f"the operator {operation.op_type!r} ({operation.name}) failed: {first_line(error)}"
+    )

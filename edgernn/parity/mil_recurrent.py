@@ -75,20 +75,37 @@ def lstm(
         Outputs ``[T, B, H]`` (``[1, B, H]``, the last alone, without ``output_sequence``), and the final ``h`` and ``c``. Of a
         bidirectional operator the halves stand side by side, the backward outputs in the order of time.
     """
-    functions = LstmFunctions(ACTIVATIONS[recurrent_activation], ACTIVATIONS[cell_activation], ACTIVATIONS[activation], clip)
+    functions = LstmFunctions(
+        ACTIVATIONS[recurrent_activation],
+        ACTIVATIONS[cell_activation],
+        ACTIVATIONS[activation],
+        clip,
+    )
     forward = Weights(weight_ih, weight_hh, 0.0 if bias is None else bias, peephole)
     if direction != "bidirectional":
-        y, h, c = _run_lstm(x[::-1] if direction == "reverse" else x, initial_h, initial_c, forward, functions)
+        y, h, c = _run_lstm(
+            x[::-1] if direction == "reverse" else x, initial_h, initial_c, forward, functions
+        )
         return y if output_sequence else h[None], h, c
-    backward = Weights(back["weight_ih_back"], back["weight_hh_back"], back.get("bias_back", 0.0), back.get("peephole_back"))
-    (h_first, h_second), (c_first, c_second) = np.split(initial_h, 2, -1), np.split(initial_c, 2, -1)
+    backward = Weights(
+        back["weight_ih_back"],
+        back["weight_hh_back"],
+        back.get("bias_back", 0.0),
+        back.get("peephole_back"),
+    )
+    (h_first, h_second), (c_first, c_second) = (
+        np.split(initial_h, 2, -1),
+        np.split(initial_c, 2, -1),
+    )
     y_first, h_first, c_first = _run_lstm(x, h_first, c_first, forward, functions)
     y_second, h_second, c_second = _run_lstm(x[::-1], h_second, c_second, backward, functions)
     h, c = np.concatenate([h_first, h_second], -1), np.concatenate([c_first, c_second], -1)
     return np.concatenate([y_first, y_second[::-1]], -1) if output_sequence else h[None], h, c
 
 
-def _run_lstm(x: Array, h: Array, c: Array, weights: Weights, functions: LstmFunctions) -> tuple[Array, Array, Array]:
+def _run_lstm(
+    x: Array, h: Array, c: Array, weights: Weights, functions: LstmFunctions
+) -> tuple[Array, Array, Array]:
     r"""Run one direction::
 
     i = σ(x_i + h_i + p_i ⊙ c)    f = σ(x_f + h_f + p_f ⊙ c)    g = φ(x_g + h_g)
@@ -133,10 +150,15 @@ def gru(
     to_reset, to_candidate, to_update = np.split(weight_hh, 3)
     b_r, b_o, b_z = (0.0, 0.0, 0.0) if bias is None else np.split(bias, 3)
     h, outputs = initial_h, []
-    for row in _in_order(x, direction) @ weight_ih.T + (0.0 if input_bias is None else input_bias):  # [B, 3H]
+    for row in _in_order(x, direction) @ weight_ih.T + (
+        0.0 if input_bias is None else input_bias
+    ):  # [B, 3H]
         x_r, x_o, x_z = np.split(row, 3, -1)
         r, z = gate(x_r + h @ to_reset.T + b_r), gate(x_z + h @ to_update.T + b_z)
-        o = candidate(x_o + (r * (h @ to_candidate.T + b_o) if reset_after else (r * h) @ to_candidate.T + b_o))
+        o = candidate(
+            x_o
+            + (r * (h @ to_candidate.T + b_o) if reset_after else (r * h) @ to_candidate.T + b_o)
+        )
         h = (1 - z) * o + z * h  # [B, H]
         outputs.append(h)
     return np.stack(outputs) if output_sequence else h[None], h

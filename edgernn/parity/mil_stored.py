@@ -12,7 +12,12 @@ from edgernn.stored_weights import StoredWeight
 
 _FEWEST = 10  # coremltools keeps smaller constants in the program's text
 _FLOAT_BYTES = 4
-_MATRICES = {"conv": {"weight"}, "linear": {"weight"}, "matmul": {"x", "y"}, "gather": {"x"}}  # operator → inputs
+_MATRICES = {
+    "conv": {"weight"},
+    "linear": {"weight"},
+    "matmul": {"x", "y"},
+    "gather": {"x"},
+}  # operator → inputs
 _TYPE = ct.proto.MIL_pb2.DataType
 _FLOATS = {_TYPE.FLOAT16: "float16", _TYPE.FLOAT32: "float32"}
 _HELD = ("data", "indices", "quantized_data")  # what holds a compressed matrix's integers
@@ -33,12 +38,21 @@ def _matrices(operations: Sequence[Any]) -> Iterator[StoredWeight]:
             continue
         made = operation.outputs[0]
         shape = _shape(made.type)
-        if made.name in read and len(shape) > 1 and made.type.tensorType.dataType in _FLOATS and prod(shape) >= _FEWEST:
+        if (
+            made.name in read
+            and len(shape) > 1
+            and made.type.tensorType.dataType in _FLOATS
+            and prod(shape) >= _FEWEST
+        ):
             yield _stored(operation, made.name, shape, _FLOATS[made.type.tensorType.dataType])
 
 
 def _stored(operation: Any, name: str, shape: tuple[int, ...], float_dtype: str) -> StoredWeight:
-    parts = {key: given.arguments[0].value.type for key, given in operation.inputs.items() if given.arguments}
+    parts = {
+        key: given.arguments[0].value.type
+        for key, given in operation.inputs.items()
+        if given.arguments
+    }
     parts |= {key: given.type for key, given in operation.attributes.items()}
     dtype, block = float_dtype, 0
     if operation.type == "constexpr_lut_to_dense":

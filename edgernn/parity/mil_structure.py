@@ -20,8 +20,13 @@ from edgernn.stored_weights import StoredWeight
 
 _REFUSED = {
     **dict.fromkeys(("cond", "while_loop"), "branches or repeats"),
-    **dict.fromkeys(("random_bernoulli", "random_categorical", "random_normal", "random_uniform"), "draws random numbers"),
-    **dict.fromkeys(("non_zero", "non_maximum_suppression"), "has a result whose size depends on data"),
+    **dict.fromkeys(
+        ("random_bernoulli", "random_categorical", "random_normal", "random_uniform"),
+        "draws random numbers",
+    ),
+    **dict.fromkeys(
+        ("non_zero", "non_maximum_suppression"), "has a result whose size depends on data"
+    ),
 }
 _STATES = frozenset(("read_state", "write_state"))
 _KNOWN = KNOWN | _STATES
@@ -39,7 +44,9 @@ class MilStructure(StructureReader):
         states = {tensor.name for tensor in file_contract.interface().states}
         for operation in self._operations:
             kind = operation.type
-            what = f"{kind} ({operation.outputs[0].name if operation.outputs else 'without a result'})"
+            what = (
+                f"{kind} ({operation.outputs[0].name if operation.outputs else 'without a result'})"
+            )
             if kind in _REFUSED:
                 raise SizeError(f"{what} {_REFUSED[kind]}")
             if kind not in _KNOWN:
@@ -47,7 +54,9 @@ class MilStructure(StructureReader):
             if kind in _STATES:
                 kept = _named(operation, "input")
                 if kept not in states:
-                    raise SizeError(f"{what} keeps the state {kept}, expected {sorted(states) or 'none'}")
+                    raise SizeError(
+                        f"{what} keeps the state {kept}, expected {sorted(states) or 'none'}"
+                    )
         _refuse_open(self._program)
         kept_words = f"keeps {', '.join(sorted(states))}" if states else "keeps nothing"
         return f"{len(self._operations)} operators of fixed sizes, none branches or draws; {kept_words}"

@@ -46,11 +46,15 @@ def function_of(operation: Any) -> Callable[..., Any]:
         raise ContractError(f"the interpreter does not know {what}")
     function: Callable[..., Any] = COMPUTING[kind] if kind in COMPUTING else MOVING[kind]
     parameters = inspect.signature(function).parameters
-    anything = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    anything = any(
+        parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()
+    )
     for name, given in operation.inputs.items():
         if name not in parameters and not anything:
             raise ContractError(f"the interpreter does not know the input {name!r} of {what}")
         known = _OPTIONS.get((kind, name))
         if known is not None and given.val not in known:
-            raise ContractError(f"{what} has {name} = {given.val!r}; the interpreter knows {', '.join(sorted(known))}")
+            raise ContractError(
+                f"{what} has {name} = {given.val!r}; the interpreter knows {', '.join(sorted(known))}"
+            )
     return function

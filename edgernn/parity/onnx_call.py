@@ -48,4 +48,8 @@ class Call:
 def constant(tensor: OnnxTensor) -> Value:
     """Return what is known of a constant: its elements where they are few, else its shape."""
     dims = tuple(map(dim, tensor.shape))
-    return known(tensor.values().astype(object)) if np.prod(tensor.shape, dtype=float) <= _FEW else Value(dims)
+    return (
+        known(tensor.values().astype(object))
+        if np.prod(tensor.shape, dtype=float) <= _FEW
+        else Value(dims)
+    )

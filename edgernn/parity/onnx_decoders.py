@@ -21,7 +21,21 @@ SIZE, DATA = "the size of an axis or a count", "data"
 _SETTINGS = frozenset((LENGTH, BEAM, TEMPERATURE, TOP_K, TOP_P, STOP))
 _COUNTS = frozenset((SIZE, LENGTH))  # what may not decide by itself
 _DECIDING = frozenset(
-    ("Abs", "Clip", "Equal", "Floor", "Greater", "GreaterOrEqual", "If", "Less", "LessOrEqual", "Max", "Min", "Mod", "Sign")
+    (
+        "Abs",
+        "Clip",
+        "Equal",
+        "Floor",
+        "Greater",
+        "GreaterOrEqual",
+        "If",
+        "Less",
+        "LessOrEqual",
+        "Max",
+        "Min",
+        "Mod",
+        "Sign",
+    )
 ) | {"Where"}
 _READS_SIZE = frozenset(("Range", "Shape", "Size"))
 _LISTS = frozenset((PROMPT, STOP, UNIFORMS))  # of any length, every element of which counts
@@ -40,7 +54,10 @@ def follow_decoder(graph: OnnxGraph, interface: Interface) -> int:
             stop tokens or the uniform numbers is read.
         UnknownError: an operator is not known.
     """
-    scope: Scope = {tensor.name: frozenset((tensor.name if tensor.name in _SETTINGS else DATA,)) for tensor in interface.inputs}
+    scope: Scope = {
+        tensor.name: frozenset((tensor.name if tensor.name in _SETTINGS else DATA,))
+        for tensor in interface.inputs
+    }
     _refuse_parts(graph)
     _follow(graph, scope)
     return sum(1 for _ in graph.all_nodes())
@@ -57,7 +74,11 @@ def _follow(graph: OnnxGraph, outer: Mapping[str, Sources]) -> Scope:
             raise unknown(what)
         given = [scope.get(name, frozenset()) for name in node.inputs if name]
         decides = given[:1] if node.op in {"If", "Where"} else given
-        if node.op in _DECIDING and not shapes_only.issuperset(node.outputs) and _of_sizes_alone(decides):
+        if (
+            node.op in _DECIDING
+            and not shapes_only.issuperset(node.outputs)
+            and _of_sizes_alone(decides)
+        ):
             raise SizeError(f"{what} is decided by {SIZE} alone")
         scope.update(dict.fromkeys(node.outputs, _made(node, given, scope, what)))
     return scope
@@ -72,12 +93,19 @@ def _made(node: OnnxNode, given: list[Sources], scope: Scope, what: str) -> Sour
             made = made.union(*(inside.get(name, frozenset()) for name in inner.outputs))
         return made
     if node.inputs[0] and DATA in scope.get(node.inputs[0], frozenset()):
-        raise SizeError(f"{what} repeats as often as data says, expected {LENGTH} or the size of an input")
+        raise SizeError(
+            f"{what} repeats as often as data says, expected {LENGTH} or the size of an input"
+        )
     (body,) = node.graphs()
     number, going_on, *carried = body.inputs
     before = [scope.get(name, frozenset()) for name in node.inputs[2:]]
     while True:
-        start = {**scope, number: frozenset((SIZE,)), going_on: made, **dict(zip(carried, before, strict=True))}
+        start = {
+            **scope,
+            number: frozenset((SIZE,)),
+            going_on: made,
+            **dict(zip(carried, before, strict=True)),
+        }
         inside = _follow(body, start)
         after = [inside.get(name, frozenset()) for name in body.outputs]
         grown = [old | new for old, new in zip(before, after[1:], strict=False)]
@@ -92,7 +120,9 @@ def _refuse_parts(graph: OnnxGraph) -> None:
     for node in graph.all_nodes():
         if node.inputs and node.inputs[0] in whole:
             if node.op in _PARTS:
-                raise SizeError(f"{node.op} ({node.name or node.outputs[0]}) takes a part of {node.inputs[0]}, expected all")
+                raise SizeError(
+                    f"{node.op} ({node.name or node.outputs[0]}) takes a part of {node.inputs[0]}, expected all"
+                )
             whole.update(node.outputs if node.op in _PASSING else ())
 
 
@@ -107,7 +137,11 @@ def _read_as_shapes(graph: OnnxGraph) -> frozenset[str]:
     for node in graph.nodes:
         for place, name in enumerate(node.inputs):
             readers.setdefault(name, set()).add((node.op, place, node.outputs[0]))
-    expanded = {name for name, found in readers.items() if all((op, place) == ("Expand", 1) for op, place, _ in found)}
+    expanded = {
+        name
+        for name, found in readers.items()
+        if all((op, place) == ("Expand", 1) for op, place, _ in found)
+    }
     chosen = {
         name
         for name, found in readers.items()

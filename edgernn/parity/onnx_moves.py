@@ -6,7 +6,17 @@ import numpy as np
 
 from edgernn.parity import shape_rules as rules
 from edgernn.parity.onnx_call import Call
-from edgernn.parity.sizes import ONE, SizeError, Value, broadcast, closed, dim, joined, known, size_of
+from edgernn.parity.sizes import (
+    ONE,
+    SizeError,
+    Value,
+    broadcast,
+    closed,
+    dim,
+    joined,
+    known,
+    size_of,
+)
 
 
 def gather_elements(call: Call) -> Value:
@@ -40,7 +50,10 @@ def split(call: Call) -> list[Value]:
     if sizes is None:
         axis = call[0].axis(call.get("axis", 0))
         closed(call[0].dims, [axis], call.what)
-        whole, parts = size_of(call[0].dims[axis]), call.get("num_outputs") or len(call.node.outputs)
+        whole, parts = (
+            size_of(call[0].dims[axis]),
+            call.get("num_outputs") or len(call.node.outputs),
+        )
         assert isinstance(whole, int)
         each = -(-whole // parts)
         sizes = [min(each, whole - place * each) for place in range(parts)]
@@ -55,7 +68,11 @@ def expand(call: Call) -> Value:
 def tile(call: Call) -> Value:
     """Repeat whole; an axis that is repeated must not be open."""
     repeats = rules.elements(call[1], call.what)
-    closed(call[0].dims, [axis for axis, count in enumerate(repeats) if count != 1 and call[0].dims[axis] != ONE], call.what)
+    closed(
+        call[0].dims,
+        [axis for axis, count in enumerate(repeats) if count != 1 and call[0].dims[axis] != ONE],
+        call.what,
+    )
     return Value(
         tuple(
             own if count == 1 else dim(count) if own == ONE else dim(size_of(own) * count)
@@ -90,7 +107,9 @@ def count(call: Call) -> Value:
 def constant_of_shape(call: Call) -> Value:
     """Return one value in a given shape."""
     value = call.get("value")
-    return rules.filled(call[0], 0.0 if value is None else value.values().ravel()[0].item(), call.what)
+    return rules.filled(
+        call[0], 0.0 if value is None else value.values().ravel()[0].item(), call.what
+    )
 
 
 def count_up(call: Call) -> Value:

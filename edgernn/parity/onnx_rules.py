@@ -19,16 +19,36 @@ from edgernn.interface import FileTensor, Interface
 from edgernn.parity import onnx_moves as moves
 from edgernn.parity import shape_rules as rules
 from edgernn.parity.onnx_call import Call, constant
-from edgernn.parity.sizes import ONE, SizeError, UnknownError, Value, closed, dim, known, shown, size_of
+from edgernn.parity.sizes import (
+    ONE,
+    SizeError,
+    UnknownError,
+    Value,
+    closed,
+    dim,
+    known,
+    shown,
+    size_of,
+)
 from edgernn.sessions.onnx_graph import OnnxGraph
 
 REFUSED = {
     **dict.fromkeys(("If", "Loop", "Scan"), "branches or repeats"),
     **dict.fromkeys(
-        ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
+        (
+            "Bernoulli",
+            "Multinomial",
+            "RandomNormal",
+            "RandomNormalLike",
+            "RandomUniform",
+            "RandomUniformLike",
+        ),
         "draws random numbers",
     ),
-    **dict.fromkeys(("Compress", "NonZero", "Unique", "NonMaxSuppression"), "has a result whose size depends on data"),
+    **dict.fromkeys(
+        ("Compress", "NonZero", "Unique", "NonMaxSuppression"),
+        "has a result whose size depends on data",
+    ),
 }
 
 Handler = Callable[[Call], Value | list[Value]]
@@ -49,13 +69,17 @@ def follow(graph: OnnxGraph, interface: Interface) -> int:
     for node in graph.nodes:
         lost = [name for name in node.inputs if name and name not in values]
         if lost:
-            raise SizeError(f"{node.op} ({node.name or node.outputs[0]}) reads {lost[0]}, which is no input of the contract")
+            raise SizeError(
+                f"{node.op} ({node.name or node.outputs[0]}) reads {lost[0]}, which is no input of the contract"
+            )
         call = Call(node, [values[name] if name else None for name in node.inputs])
         handler = _TABLE.get(node.op)
         if handler is None:
             raise rules.unknown(call.what)
         made = handler(call)
-        for name, value in zip(node.outputs, made if isinstance(made, list) else [made], strict=False):
+        for name, value in zip(
+            node.outputs, made if isinstance(made, list) else [made], strict=False
+        ):
             values[name] = value
     check_outputs(values, interface)
     return len(graph.nodes)
@@ -81,8 +105,12 @@ def check_outputs(found: Mapping[str, Value], interface: Interface) -> None:
             raise SizeError(f"the graph does not make {tensor.name}")
         value = found[tensor.name]
         if value.dims != wanted:
-            raise SizeError(f"{tensor.name} has shape {shown(value.dims)}, expected {shown(wanted)}")
-        before = next((given for given in interface.inputs if next_name(given.name) == tensor.name), None)
+            raise SizeError(
+                f"{tensor.name} has shape {shown(value.dims)}, expected {shown(wanted)}"
+            )
+        before = next(
+            (given for given in interface.inputs if next_name(given.name) == tensor.name), None
+        )
         if before is not None and timed:
             _check_state(tensor.name, value, input_of(before, interface))
 
@@ -91,7 +119,9 @@ def _check_state(name: str, value: Value, before: Value) -> None:
     """Where a call may have any number of steps, the next state must be what its own recurrent layers left, all of them."""
     wanted = before.part and replace(before.part, after=True)
     if wanted is None or value.part != wanted:
-        raise UnknownError(f"{name} is not what recurrent layers left of a state, all of it, so nothing is proved of any cut")
+        raise UnknownError(
+            f"{name} is not what recurrent layers left of a state, all of it, so nothing is proved of any cut"
+        )
 
 
 def _value_of_constant(call: Call) -> Value:
@@ -113,13 +143,17 @@ def _decided(fold: Callable[..., Any] | None = None) -> Handler:
 
 def _chosen(call: Call) -> Value:
     """A choice whose condition is known is no decision, whatever it chooses between."""
-    return (rules.decided if call[0].known is None else rules.elementwise)(call.given, rules.choose, call.what)
+    return (rules.decided if call[0].known is None else rules.elementwise)(
+        call.given, rules.choose, call.what
+    )
 
 
 def _first(call: Call) -> Value:
     """An operator whose other inputs set how each element is computed: scales, limits, statistics of fixed size."""
     if call.get("training_mode") or (call.node.op == "Dropout" and _trains(call)):
-        raise SizeError(f"{call.what} is in training: it draws random numbers, or mixes the rows of a batch")
+        raise SizeError(
+            f"{call.what} is in training: it draws random numbers, or mixes the rows of a batch"
+        )
     if any(value.has_size for value in call.given):
         raise SizeError(f"{call.what} computes with the size of an axis")
     return Value(call[0].dims)
@@ -147,10 +181,16 @@ def _divide(left: Any, right: Any) -> Any:
 
 
 def _reduce(call: Call) -> Value:
-    axes = call.numbers(1, "axes") if call.node.op not in {"ArgMax", "ArgMin"} else [call.get("axis", 0)]
+    axes = (
+        call.numbers(1, "axes")
+        if call.node.op not in {"ArgMax", "ArgMin"}
+        else [call.get("axis", 0)]
+    )
     if not axes:
         axes = [] if call.get("noop_with_empty_axes") else list(range(call[0].rank))
-    return rules.reduce(call[0], [int(axis) for axis in axes], call.what, keep=bool(call.get("keepdims", 1)))
+    return rules.reduce(
+        call[0], [int(axis) for axis in axes], call.what, keep=bool(call.get("keepdims", 1))
+    )
 
 
 def _top(call: Call) -> list[Value]:
@@ -200,7 +240,9 @@ def _windows(call: Call) -> Value:
     count = call[0].rank - 2
     kernel = call.get("kernel_shape") or [size_of(own) for own in call[1].dims[2:]]
     strides, pads = call.get("strides") or [1] * count, call.get("pads") or [0] * 2 * count
-    wide = [(k - 1) * d + 1 for k, d in zip(kernel, call.get("dilations") or [1] * count, strict=True)]
+    wide = [
+        (k - 1) * d + 1 for k, d in zip(kernel, call.get("dilations") or [1] * count, strict=True)
+    ]
     up = bool(call.get("ceil_mode", 0))
     spatial = [(wide[i], strides[i], pads[i], pads[i + count], up) for i in range(count)]
     channels = size_of(call[1].dims[0]) if call.node.op == "Conv" else None
@@ -213,7 +255,11 @@ def _whole_window(call: Call) -> Value:
 
 
 def _recurrent(call: Call) -> list[Value]:
-    if call.get("direction", "forward") != "forward" or call.get("layout", 0) or call.maybe(4) is not None:
+    if (
+        call.get("direction", "forward") != "forward"
+        or call.get("layout", 0)
+        or call.maybe(4) is not None
+    ):
         raise SizeError(f"{call.what} does not go forward in time alone, all of it")
     states = [value for place in (5, 6) if (value := call.maybe(place)) is not None]
     left = rules.recurrent(call[0], states, call.what, batch_axis=1, time_axis=0)
@@ -242,7 +288,9 @@ _TABLE: dict[str, Handler] = {
     "Greater": _decided(rules.above),
     "Less": _decided(lambda left, right: rules.above(right, left)),
     "Where": _chosen,
-    **dict.fromkeys(("BatchNormalization", "Clip", "DequantizeLinear", "Dropout", "QuantizeLinear"), _first),
+    **dict.fromkeys(
+        ("BatchNormalization", "Clip", "DequantizeLinear", "Dropout", "QuantizeLinear"), _first
+    ),
     "Identity": _same,
     "Cast": _cast,
     "Constant": _value_of_constant,
@@ -266,13 +314,27 @@ _TABLE: dict[str, Handler] = {
     "Pad": moves.pad,
     **dict.fromkeys(
         (
-            *("ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin"),
+            *(
+                "ArgMax",
+                "ArgMin",
+                "ReduceL1",
+                "ReduceL2",
+                "ReduceLogSumExp",
+                "ReduceMax",
+                "ReduceMean",
+                "ReduceMin",
+            ),
             *("ReduceProd", "ReduceSum", "ReduceSumSquare"),
         ),
         _reduce,
     ),
-    **dict.fromkeys(("LogSoftmax", "Softmax"), lambda call: rules.along(call[0], [call.get("axis", -1)], call.what)),
-    "CumSum": lambda call: rules.along(call[0], [int(rules.elements(call[1], call.what)[0])], call.what),
+    **dict.fromkeys(
+        ("LogSoftmax", "Softmax"),
+        lambda call: rules.along(call[0], [call.get("axis", -1)], call.what),
+    ),
+    "CumSum": lambda call: rules.along(
+        call[0], [int(rules.elements(call[1], call.what)[0])], call.what
+    ),
     "TopK": _top,
     **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _from_axis),
     **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LRN"), _over_places),

@@ -61,7 +61,11 @@ class Rare:
     @property
     def words(self) -> str:
         """What was asked and found, for a report."""
-        fed = f"each of {self.ids} ids" if self.ids == self.vocabulary else f"{self.ids} of {self.vocabulary} ids"
+        fed = (
+            f"each of {self.ids} ids"
+            if self.ids == self.vocabulary
+            else f"{self.ids} of {self.vocabulary} ids"
+        )
         return f"{fed} from states {', '.join(_STATES)}: {'worst' if self.is_right else 'WRONG,'} {self.where} {self.far:.1e}"
 
 
@@ -80,8 +84,14 @@ def probe(judge: Session, session: Session, *, limit: Tolerance, seed: int) -> R
     most = min(most, _HALF) if limit.half else most
     far, where, fed = _worst(judge, session, _calls(session, seed), relative=limit.forced)
     if not far <= most and not limit.forced:
-        own, _, _ = _worst(judge, Reordered(judge, half=limit.half), _calls(session, seed), relative=False)
-        far, where = (most, f"{where}, as far as the reference from itself,") if parts_as_far(own, far) else (far, where)
+        own, _, _ = _worst(
+            judge, Reordered(judge, half=limit.half), _calls(session, seed), relative=False
+        )
+        far, where = (
+            (most, f"{where}, as far as the reference from itself,")
+            if parts_as_far(own, far)
+            else (far, where)
+        )
     return Rare(fed, _vocabulary(session), far, most, where)
 
 
@@ -107,13 +117,21 @@ def _calls(session: Session, seed: int) -> Iterator[_Call]:
     blocks = _blocks(_ids(_vocabulary(session), seed, most_ids), rows * steps)
     every = list(itertools.product(_STATES, blocks))
     if len(every) > _MOST_CALLS:
-        every = [(kind, block) for kind, block in zip(itertools.cycle(_STATES), blocks, strict=False)]
+        every = [
+            (kind, block) for kind, block in zip(itertools.cycle(_STATES), blocks, strict=False)
+        ]
     for number, (kind, block) in enumerate(every):
         random = np.random.default_rng((seed, number))
         feed = random_feed(session, batch=rows, steps=steps, seed=number)
-        below = {tensor.name: session.contract.sizes[tensor.below or ""] for tensor in session.spec.fresh_inputs}
+        below = {
+            tensor.name: session.contract.sizes[tensor.below or ""]
+            for tensor in session.spec.fresh_inputs
+        }
         inputs = {name: block.reshape(rows, steps) % size for name, size in below.items()}
-        state = {name: _STATES[kind](random, like).astype(like.dtype) for name, like in feed.state.items()}
+        state = {
+            name: _STATES[kind](random, like).astype(like.dtype)
+            for name, like in feed.state.items()
+        }
         yield _Call(kind, inputs, state, feed.contexts)
 
 
@@ -130,7 +148,9 @@ def _blocks(ids: np.ndarray, size: int) -> list[np.ndarray]:
     return list(np.resize(ids, count * size).reshape(count, size))
 
 
-def _worst(judge: Session, session: Session, calls: Iterable[_Call], *, relative: bool) -> tuple[float, str, int]:
+def _worst(
+    judge: Session, session: Session, calls: Iterable[_Call], *, relative: bool
+) -> tuple[float, str, int]:
     """Return how far the furthest row of all calls is, in words which one, and how many ids were fed.
 
     It is infinitely far where a value is no number.
@@ -145,15 +165,25 @@ def _worst(judge: Session, session: Session, calls: Iterable[_Call], *, relative
             row = int(away.argmax())
             if away[row] > worst:
                 ids = next(iter(call.inputs.values()))[row].tolist()
-                worst, where = float(away[row]), f"{name} at id {', '.join(map(str, ids))} from a state {call.kind}"
+                worst, where = (
+                    float(away[row]),
+                    f"{name} at id {', '.join(map(str, ids))} from a state {call.kind}",
+                )
     return worst, where, len(fed)
 
 
 def _by_row(session: Session, call: _Call) -> dict[str, np.ndarray]:
     """Return every output, and every layer of every next state, with the rows of the batch first."""
     outputs, after = session.step({**call.inputs, **call.contexts}, call.state)
-    layers = {f"{next_name(name)}[{i}]": layer for name, array in after.items() for i, layer in enumerate(array)}
-    return {name: array.reshape(len(array), -1).astype(np.float64) for name, array in {**outputs, **layers}.items()}
+    layers = {
+        f"{next_name(name)}[{i}]": layer
+        for name, array in after.items()
+        for i, layer in enumerate(array)
+    }
+    return {
+        name: array.reshape(len(array), -1).astype(np.float64)
+        for name, array in {**outputs, **layers}.items()
+    }
 
 
 def _away(wanted: np.ndarray, found: np.ndarray, *, relative: bool, rowwise: bool) -> np.ndarray:

@@ -17,7 +17,17 @@ import numpy as np
 from edgernn.contract import BATCH, ENCODE, TIME, FileContract, next_name
 from edgernn.errors import ContractError
 from edgernn.interface import FileDescription
-from edgernn.parity.rollout import Feed, Plan, Rollout, compare, drifts, forced_pairs, plans, random_feed, run
+from edgernn.parity.rollout import (
+    Feed,
+    Plan,
+    Rollout,
+    compare,
+    drifts,
+    forced_pairs,
+    plans,
+    random_feed,
+    run,
+)
 from edgernn.sessions.base import Arrays, Session, State
 from edgernn.tolerances import Tolerance
 
@@ -37,7 +47,12 @@ class _Derived(Session):
 
     @classmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> Session:
         """Raise ContractError."""
         raise ContractError(f"{path}: {cls.runtime} is no file")
@@ -56,7 +71,9 @@ class Forced(_Derived):
     def __init__(self, judge: Session, session: Session) -> None:
         narrowing = session.file_contract.narrowing
         single = narrowing.model_copy(update={"axes": {**narrowing.axes, TIME: 1}})
-        super().__init__(session.file_contract.model_copy(update={"narrowing": single}), judge._first_state)
+        super().__init__(
+            session.file_contract.model_copy(update={"narrowing": single}), judge._first_state
+        )
         self._judge, self._session = judge, session
 
     def step(self, inputs: Arrays, state: Arrays) -> tuple[dict[str, np.ndarray], State]:
@@ -92,10 +109,19 @@ class Reordered(_Derived):
         made: list[dict[str, np.ndarray]] = []
         for at in range(steps):
             now = {name: np.take(feeds[name], [at], axis=self._times[name]) for name in fresh}
-            feeds = {**feeds, **{state.name: self._nudged(feeds[state.name]) for state in self.spec.states}}
+            feeds = {
+                **feeds,
+                **{state.name: self._nudged(feeds[state.name]) for state in self.spec.states},
+            }
             made.append(self._twice({**feeds, **now}))
-            feeds = {**feeds, **{state.name: made[-1][next_name(state.name)] for state in self.spec.states}}
-        joined = {t.name: np.concatenate([m[t.name] for m in made], axis=self._times[t.name]) for t in self.spec.read_outputs}
+            feeds = {
+                **feeds,
+                **{state.name: made[-1][next_name(state.name)] for state in self.spec.states},
+            }
+        joined = {
+            t.name: np.concatenate([m[t.name] for m in made], axis=self._times[t.name])
+            for t in self.spec.read_outputs
+        }
         return {**made[-1], **joined}
 
     def _twice(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -103,8 +129,12 @@ class Reordered(_Derived):
         if self.file_contract.axis_size(BATCH) is not None:
             return self._inner._run(feeds)
         rows = next(iter(feeds.values())).shape[self._rows[next(iter(feeds))]]
-        made = self._inner._run({name: np.concatenate([a, a], axis=self._rows[name]) for name, a in feeds.items()})
-        return {name: np.take(array, range(rows), axis=self._rows[name]) for name, array in made.items()}
+        made = self._inner._run(
+            {name: np.concatenate([a, a], axis=self._rows[name]) for name, a in feeds.items()}
+        )
+        return {
+            name: np.take(array, range(rows), axis=self._rows[name]) for name, array in made.items()
+        }
 
     def _nudged(self, state: np.ndarray) -> np.ndarray:
         """Move every value by one last bit, up or down at random."""
@@ -119,7 +149,9 @@ def parts_as_far(own: float, found: float) -> bool:
     return np.isfinite(found) and own * ABOUT >= found
 
 
-def rollouts(judge: Session, session: Session, steps: int, *, limit: Tolerance, seed: int) -> list[Rollout]:
+def rollouts(
+    judge: Session, session: Session, steps: int, *, limit: Tolerance, seed: int
+) -> list[Rollout]:
     """Roll ``session`` out against ``judge`` over every plan that its file allows, with the shapes that ``seed`` draws.
 
     A chained run that misses the tolerance where the reference parts from itself about as far is replaced by its steps,
@@ -134,7 +166,9 @@ def rollouts(judge: Session, session: Session, steps: int, *, limit: Tolerance, 
     return made
 
 
-def _explained(judge: Session, session: Session, found: Rollout, *, seed: int, limit: Tolerance) -> Rollout:
+def _explained(
+    judge: Session, session: Session, found: Rollout, *, seed: int, limit: Tolerance
+) -> Rollout:
     """Return ``found``, or the same run judged by its steps where the reference parts from itself about as far."""
     if session.spec.name == ENCODE or not np.isfinite(found.worst.scaled):
         return found
@@ -147,7 +181,14 @@ def _explained(judge: Session, session: Session, found: Rollout, *, seed: int, l
 
 
 def by_single_steps(
-    judge: Session, session: Session, feed: Feed, plan: Plan, *, other: Session, limit: Tolerance, own: float
+    judge: Session,
+    session: Session,
+    feed: Feed,
+    plan: Plan,
+    *,
+    other: Session,
+    limit: Tolerance,
+    own: float,
 ) -> Rollout:
     """Judge each call of a run from the reference's state; one over which the reference itself parts, step by step."""
     lengths = tuple(_judged_lengths(judge, other, feed, plan, least=limit.rollout / LEEWAY))
@@ -156,7 +197,9 @@ def by_single_steps(
     return Rollout(Plan(plan.batch, lengths), found, own=own)
 
 
-def _judged_lengths(judge: Session, other: Session, feed: Feed, plan: Plan, *, least: float) -> Iterator[int]:
+def _judged_lengths(
+    judge: Session, other: Session, feed: Feed, plan: Plan, *, least: float
+) -> Iterator[int]:
     """Yield the calls that are judged whole as they are, and the others in single steps."""
     pairs = forced_pairs(other, feed, run(judge, feed, lengths=plan.lengths), lengths=plan.lengths)
     parted = np.max([drift.scaled_curve for drift in drifts(pairs)], axis=0)  # [calls]

@@ -87,14 +87,18 @@ class VerifyReport(_Verdict):
     @property
     def complete(self) -> bool:
         """Whether every check of every artifact was run."""
-        return all(check.status != "not run" for artifact in self.artifacts for check in artifact.checks)
+        return all(
+            check.status != "not run" for artifact in self.artifacts for check in artifact.checks
+        )
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
         """Whether no artifact failed and at least one passed; what could not be run here counts neither way."""
         artifacts = self.artifacts
-        return not any(artifact.failed for artifact in artifacts) and any(artifact.passed for artifact in artifacts)
+        return not any(artifact.failed for artifact in artifacts) and any(
+            artifact.passed for artifact in artifacts
+        )
 
     def to_json(self) -> str:
         """Return the report as it is written."""

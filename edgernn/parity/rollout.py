@@ -66,7 +66,11 @@ class Drift:
     def scaled_curve(self) -> np.ndarray:
         """The difference at each call, divided by ``scale``, or the larger of it and 1."""
         least = _LEAST_SCALE if self.relative else 1.0
-        return self.curve / max(least, self.scale) if np.isfinite(self.scale) else np.full_like(self.curve, np.inf)
+        return (
+            self.curve / max(least, self.scale)
+            if np.isfinite(self.scale)
+            else np.full_like(self.curve, np.inf)
+        )
 
     @property
     def growth(self) -> float:
@@ -110,8 +114,14 @@ def plans(session: Session, steps: int, *, seed: int) -> tuple[Plan, ...]:
     fixed, single_steps = file_contract.axis_size(BATCH), file_contract.axis_size(TIME) is not None
     widest = max(session.contract.sizes.values())
     if session.spec.name == ENCODE:
-        counts = {fixed or 1: steps} if fixed else {1: steps, drawn.several: min(steps, 4), drawn.many: 1}
-        return tuple(Plan(rows, (1,) * max(1, min(MOST_PICTURES, count))) for rows, count in counts.items())
+        counts = (
+            {fixed or 1: steps}
+            if fixed
+            else {1: steps, drawn.several: min(steps, 4), drawn.many: 1}
+        )
+        return tuple(
+            Plan(rows, (1,) * max(1, min(MOST_PICTURES, count))) for rows, count in counts.items()
+        )
     one_by_one, rows = (1,) * steps, fixed or 1
     made = [Plan(rows, one_by_one)]
     if not single_steps:
@@ -126,7 +136,9 @@ def plans(session: Session, steps: int, *, seed: int) -> tuple[Plan, ...]:
     return tuple(made)
 
 
-def compare(reference: Session, candidate: Session, plan: Plan, *, seed: int, forced: bool = False) -> Rollout:
+def compare(
+    reference: Session, candidate: Session, plan: Plan, *, seed: int, forced: bool = False
+) -> Rollout:
     """Run both sessions over ``plan`` from the same start, each feeding back its own state.
 
     ``forced`` starts each call of the candidate from the reference's state, and measures relative errors.
@@ -134,12 +146,20 @@ def compare(reference: Session, candidate: Session, plan: Plan, *, seed: int, fo
     feed = random_feed(reference, batch=plan.batch, steps=plan.steps, seed=seed)
     expected = run(reference, feed, lengths=plan.lengths)
     if not forced:
-        return Rollout(plan, drifts(zip(expected, run(candidate, feed, lengths=plan.lengths), strict=True)))
-    return Rollout(plan, drifts(forced_pairs(candidate, feed, expected, lengths=plan.lengths), relative=True))
+        return Rollout(
+            plan, drifts(zip(expected, run(candidate, feed, lengths=plan.lengths), strict=True))
+        )
+    return Rollout(
+        plan, drifts(forced_pairs(candidate, feed, expected, lengths=plan.lengths), relative=True)
+    )
 
 
 def forced_pairs(
-    candidate: Session, feed: Feed, expected: Iterable[dict[str, np.ndarray]], *, lengths: Sequence[int]
+    candidate: Session,
+    feed: Feed,
+    expected: Iterable[dict[str, np.ndarray]],
+    *,
+    lengths: Sequence[int],
 ) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
     """Yield what was expected of each call and what ``candidate`` makes of it, from the state expected before the call.
 
@@ -152,7 +172,9 @@ def forced_pairs(
         yield _by_layer(wanted, states), _by_layer(made, states)
         at += length
         if candidate.spec.name != ENCODE:
-            feed = Feed(feed.inputs, feed.contexts, {name: wanted[next_name(name)] for name in states})
+            feed = Feed(
+                feed.inputs, feed.contexts, {name: wanted[next_name(name)] for name in states}
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +221,9 @@ def encoded(session: Session, inputs: dict[str, np.ndarray]) -> dict[str, np.nda
 def _by_layer(tensors: dict[str, np.ndarray], states: Sequence[str]) -> dict[str, np.ndarray]:
     """Put each layer of each next state ``[L, B, H]`` of a step's results in the place of the state."""
     apart = [next_name(name) for name in states if next_name(name) in tensors]
-    layers = {f"{name}[{layer}]": array for name in apart for layer, array in enumerate(tensors[name])}
+    layers = {
+        f"{name}[{layer}]": array for name in apart for layer, array in enumerate(tensors[name])
+    }
     return {name: array for name, array in tensors.items() if name not in apart} | layers
 
 
@@ -214,7 +238,10 @@ def drifts(
         for name, reference in expected.items():
             curves.setdefault(name, []).append(_difference(reference, found[name], size))
             sizes.setdefault(name, []).append(size(reference))
-    return tuple(_drift(name, np.array(curve), np.array(sizes[name]), relative) for name, curve in curves.items())
+    return tuple(
+        _drift(name, np.array(curve), np.array(sizes[name]), relative)
+        for name, curve in curves.items()
+    )
 
 
 def _drift(name: str, curve: np.ndarray, sizes: np.ndarray, relative: bool) -> Drift:
@@ -223,20 +250,28 @@ def _drift(name: str, curve: np.ndarray, sizes: np.ndarray, relative: bool) -> D
         return Drift(name, curve, _largest(sizes))
     scale = _root_mean_square(sizes)
     with np.errstate(invalid="ignore", divide="ignore"):
-        larger = np.where(sizes > scale, scale / sizes, 1)  # a state that grows is measured by its own size
+        larger = np.where(
+            sizes > scale, scale / sizes, 1
+        )  # a state that grows is measured by its own size
     return Drift(name, curve * larger, scale, relative=True)
 
 
-def random_inputs(contract: Contract, *, batch: int, steps: int, seed: int) -> dict[str, np.ndarray]:
+def random_inputs(
+    contract: Contract, *, batch: int, steps: int, seed: int
+) -> dict[str, np.ndarray]:
     """Return every caller's input for ``steps`` steps: ids drawn evenly from their range, ``[B, N]`` int64."""
     random = np.random.default_rng(seed)
     return {
-        spec.name: random.integers(0, contract.sizes[spec.below or ""], (batch, steps), dtype=np.int64)
+        spec.name: random.integers(
+            0, contract.sizes[spec.below or ""], (batch, steps), dtype=np.int64
+        )
         for spec in contract.step.fresh_inputs
     }
 
 
-def random_pictures(contract: Contract, *, batch: int, count: int, seed: int) -> dict[str, np.ndarray]:
+def random_pictures(
+    contract: Contract, *, batch: int, count: int, seed: int
+) -> dict[str, np.ndarray]:
     """Return an encode graph's inputs: ``[B, count, height, width, channels]`` uint8.
 
     Each picture is coarse patches, as objects are, under fine noise; the first is black and the second white.
@@ -259,14 +294,23 @@ def random_state(contract: Contract, *, batch: int, seed: int) -> State:
     return _random_floats(contract.step.states, contract, batch=batch, seed=seed)
 
 
-def _random_floats(specs: Iterable[TensorSpec], contract: Contract, *, batch: int, seed: int) -> dict[str, np.ndarray]:
+def _random_floats(
+    specs: Iterable[TensorSpec], contract: Contract, *, batch: int, seed: int
+) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
     sizes = {**contract.sizes, BATCH: batch}
-    return {spec.name: random.uniform(-0.5, 0.5, [sizes[axis] for axis in spec.axes]).astype(spec.dtype) for spec in specs}
+    return {
+        spec.name: random.uniform(-0.5, 0.5, [sizes[axis] for axis in spec.axes]).astype(spec.dtype)
+        for spec in specs
+    }
 
 
-def _difference(expected: np.ndarray, found: np.ndarray, size: Callable[[np.ndarray], float]) -> float:
-    if expected.shape != found.shape or not (np.isfinite(expected).all() and np.isfinite(found).all()):
+def _difference(
+    expected: np.ndarray, found: np.ndarray, size: Callable[[np.ndarray], float]
+) -> float:
+    if expected.shape != found.shape or not (
+        np.isfinite(expected).all() and np.isfinite(found).all()
+    ):
         return float("inf")
     with np.errstate(over="ignore"):  # what is too far apart for float32 is infinitely far
         return size(np.subtract(expected, found, dtype=np.result_type(expected, np.float32)))

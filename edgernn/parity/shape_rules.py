@@ -42,7 +42,9 @@ def elementwise(values: Sequence[Value], fold: Callable[..., Any] | None, what: 
         SizeError: a size meets data, or is computed with as ``fold`` does not know.
     """
     if fold is not None and all(value.known is not None for value in values):
-        folded = np.frompyfunc(_following(fold, what), len(values), 1)(*(value.known for value in values))
+        folded = np.frompyfunc(_following(fold, what), len(values), 1)(
+            *(value.known for value in values)
+        )
         return known(folded if isinstance(folded, np.ndarray) else np.array(folded, object))
     for value in values:
         if value.has_size:
@@ -54,7 +56,9 @@ def decided(values: Sequence[Value], fold: Callable[..., Any] | None, what: str)
     """Compare, choose or round, as ``elementwise``; raise UnknownError where data decides, for no sample meets all data."""
     made = elementwise(values, fold, what)
     if made.known is None:
-        raise UnknownError(f"{what} decides by ids or states, so nothing is proved of those that no run meets")
+        raise UnknownError(
+            f"{what} decides by ids or states, so nothing is proved of those that no run meets"
+        )
     return made
 
 
@@ -70,7 +74,9 @@ def _following(fold: Callable[..., Any], what: str) -> Callable[..., Any]:
 
 def times(left: Any, right: Any) -> Any:
     """Multiply sizes and numbers."""
-    return product(left, right) if isinstance(left, Size) or isinstance(right, Size) else left * right
+    return (
+        product(left, right) if isinstance(left, Size) or isinstance(right, Size) else left * right
+    )
 
 
 def equal(left: Any, right: Any) -> bool:
@@ -114,7 +120,11 @@ def shape_of(value: Value, start: int = 0, end: int | None = None) -> Value:
 def filled(shape: Value, fill: Any, what: str) -> Value:
     """Return a tensor of one value throughout, of a shape that is known."""
     sizes = elements(shape, what)
-    if all(isinstance(size, int) for size in sizes) and len(sizes) < 2 and (not sizes or sizes[0] <= 64):
+    if (
+        all(isinstance(size, int) for size in sizes)
+        and len(sizes) < 2
+        and (not sizes or sizes[0] <= 64)
+    ):
         return known(np.full(sizes, fill, object))
     return Value(tuple(map(dim, sizes)))
 
@@ -131,7 +141,8 @@ def reshape(value: Value, targets: Sequence[Any]) -> Value:
     if value.known is not None and all(isinstance(size, (int, np.integer)) for size in targets):
         return known(value.known.reshape([int(size) for size in targets]))
     sizes = [
-        size_of(value.dims[i]) if isinstance(size, (int, np.integer)) and size == 0 else size for i, size in enumerate(targets)
+        size_of(value.dims[i]) if isinstance(size, (int, np.integer)) and size == 0 else size
+        for i, size in enumerate(targets)
     ]
     return Value(reshaped(value.dims, sizes))
 
@@ -148,7 +159,10 @@ def expand(value: Value, sizes: Sequence[Any], *, keep: int | None = None) -> Va
     rank = max(value.rank, len(sizes))
     own = (ONE,) * (rank - value.rank) + value.dims
     given = [1] * (rank - len(sizes)) + list(sizes)
-    wanted = tuple(mine if keep is not None and size == keep else dim(size) for mine, size in zip(own, given, strict=True))
+    wanted = tuple(
+        mine if keep is not None and size == keep else dim(size)
+        for mine, size in zip(own, given, strict=True)
+    )
     return Value(broadcast([own, wanted]))
 
 
@@ -164,7 +178,10 @@ def concat(values: Sequence[Value], axis: int, what: str) -> Value:
     sizes = [size_of(value.dims[axis]) for value in values]
     whole = broadcast([(*value.dims[:axis], ONE, *value.dims[axis + 1 :]) for value in values])
     count = sum(size for size in sizes if isinstance(size, int))
-    return Value((*whole[:axis], dim(count), *whole[axis + 1 :]), part=_joined_part(values) if axis == 0 else None)
+    return Value(
+        (*whole[:axis], dim(count), *whole[axis + 1 :]),
+        part=_joined_part(values) if axis == 0 else None,
+    )
 
 
 def _joined_part(values: Sequence[Value]) -> StatePart | None:
@@ -172,7 +189,11 @@ def _joined_part(values: Sequence[Value]) -> StatePart | None:
     parts = [value.part for value in values]
     whole = parts[0]
     for part in parts[1:]:
-        if whole is None or part is None or part != replace(part, state=whole.state, start=whole.stop, after=whole.after):
+        if (
+            whole is None
+            or part is None
+            or part != replace(part, state=whole.state, start=whole.stop, after=whole.after)
+        ):
             return None
         whole = replace(whole, stop=part.stop)
     return whole
@@ -181,7 +202,11 @@ def _joined_part(values: Sequence[Value]) -> StatePart | None:
 def _cut_part(value: Value, start: int, count: int) -> StatePart | None:
     """Return which layers of a state are left of ``count`` of them from ``start`` on."""
     part = value.part
-    return None if part is None else replace(part, start=part.start + start, stop=part.start + start + count)
+    return (
+        None
+        if part is None
+        else replace(part, start=part.start + start, stop=part.start + start + count)
+    )
 
 
 def take(value: Value, index: Value, axis: int, what: str) -> Value:
@@ -199,7 +224,11 @@ def cut(value: Value, axis: int, start: Any, end: Any, what: str, *, step: int =
     """Take a range along an axis; of an open one only all of it."""
     axis = value.axis(axis)
     own = value.dims[axis]
-    whole = start == 0 and step == 1 and (end == size_of(own) or (not isinstance(end, Size) and end >= _FULL))
+    whole = (
+        start == 0
+        and step == 1
+        and (end == size_of(own) or (not isinstance(end, Size) and end >= _FULL))
+    )
     if whole:
         return value
     if isinstance(start, Size) or isinstance(end, Size):
@@ -244,7 +273,9 @@ def squeeze(value: Value, axes: Sequence[int] | None) -> Value:
         return known(np.squeeze(value.known, tuple(places)))
     for place in places:
         if value.dims[place] != ONE:
-            raise SizeError(f"a squeeze takes out an axis of {show(value.dims[place])}, which is 1 at one size alone")
+            raise SizeError(
+                f"a squeeze takes out an axis of {show(value.dims[place])}, which is 1 at one size alone"
+            )
     return Value(tuple(own for axis, own in enumerate(value.dims) if axis not in places))
 
 
@@ -263,7 +294,11 @@ def reduce(value: Value, axes: Sequence[int], what: str, *, keep: bool) -> Value
         raise SizeError(f"{what} computes with the size of an axis")
     places = {value.axis(axis) for axis in axes}
     closed(value.dims, places, what)
-    kept = ((ONE if axis in places else own) for axis, own in enumerate(value.dims) if keep or axis not in places)
+    kept = (
+        (ONE if axis in places else own)
+        for axis, own in enumerate(value.dims)
+        if keep or axis not in places
+    )
     return Value(tuple(kept))
 
 
@@ -286,7 +321,12 @@ def matmul(left: Value, right: Value, what: str) -> Value:
     return Value((*dims, *([a[-2]] if left.rank > 1 else []), *([b[-1]] if right.rank > 1 else [])))
 
 
-def convolve(value: Value, spatial: Sequence[tuple[int, int, int, int, bool]], channels: int | None, what: str) -> Value:
+def convolve(
+    value: Value,
+    spatial: Sequence[tuple[int, int, int, int, bool]],
+    channels: int | None,
+    what: str,
+) -> Value:
     """Slide a window over the last axes.
 
     Args:
@@ -305,7 +345,9 @@ def convolve(value: Value, spatial: Sequence[tuple[int, int, int, int, bool]], c
     return Value((value.dims[0], value.dims[1] if channels is None else dim(channels), *out))
 
 
-def recurrent(x: Value, states: Sequence[Value], what: str, *, batch_axis: int, time_axis: int) -> list[Value]:
+def recurrent(
+    x: Value, states: Sequence[Value], what: str, *, batch_axis: int, time_axis: int
+) -> list[Value]:
     """Return the states that a recurrent layer leaves; it goes along time alone, one way, each row by itself.
 
     Where time is open it must go on from a state of the contract: a layer that began anew would count the steps of a call.
@@ -313,15 +355,23 @@ def recurrent(x: Value, states: Sequence[Value], what: str, *, batch_axis: int, 
     time, batch = x.dims[time_axis], x.dims[batch_axis]
     closed(x.dims, [2], what)
     if "batch" in time:
-        raise SizeError(f"{what} goes along the axis {show(time)}: one row's result depends on the rows before it")
+        raise SizeError(
+            f"{what} goes along the axis {show(time)}: one row's result depends on the rows before it"
+        )
     for state in states:
         if state.dims[1] != batch:
-            raise SizeError(f"{what} has an input of {show(batch)} rows and a state of {show(state.dims[1])}")
+            raise SizeError(
+                f"{what} has an input of {show(batch)} rows and a state of {show(state.dims[1])}"
+            )
         if is_open(time) and (state.part is None or state.part.after):
             raise SizeError(f"{what} does not go on from a state that the contract gives")
     if is_open(time) and not states:
-        raise SizeError(f"{what} begins anew at every call, so what it gives depends on how a text is cut")
-    return [Value(state.dims, part=state.part and replace(state.part, after=True)) for state in states]
+        raise SizeError(
+            f"{what} begins anew at every call, so what it gives depends on how a text is cut"
+        )
+    return [
+        Value(state.dims, part=state.part and replace(state.part, after=True)) for state in states
+    ]
 
 
 def input_value(name: str, dims: Dims, *, is_state: bool) -> Value:
@@ -332,4 +382,6 @@ def input_value(name: str, dims: Dims, *, is_state: bool) -> Value:
 
 def unknown(what: str) -> UnknownError:
     """Return the error for an operator that these rules do not cover."""
-    return UnknownError(f"the reader of structures does not know {what}, so nothing is proved of this file")
+    return UnknownError(
+        f"the reader of structures does not know {what}, so nothing is proved of this file"
+    )

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 SEVERAL, MANY = (2, 8), (9, 33)  # rows: one number of each range is drawn
-LENGTHS = ((2, 6), (7, 16), (17, 64), (65, 128), (129, 257))  # steps of a call: one of each range is drawn
+LENGTHS = (
+    (2, 6),
+    (7, 16),
+    (17, 64),
+    (65, 128),
+    (129, 257),
+)  # steps of a call: one of each range is drawn
 _SEED_BYTES = 4  # short enough to be typed again
 _MOST_VALUES = 1 << 23  # of one tensor of one call: 32 MiB in float32
 
@@ -47,7 +53,9 @@ def unforeseen_seed() -> int:
 def draw(seed: int) -> Shapes:
     """Return the shapes of ``seed``, an integer of 0 or more; the same for the same seed."""
     random = np.random.default_rng(seed)
-    several, many, *lengths = (int(random.integers(low, high + 1)) for low, high in (SEVERAL, MANY, *LENGTHS))
+    several, many, *lengths = (
+        int(random.integers(low, high + 1)) for low, high in (SEVERAL, MANY, *LENGTHS)
+    )
     return Shapes(several, many, tuple(lengths), int(random.integers(1 << 31)))
 
 

@@ -69,7 +69,9 @@ class Value:
     @property
     def has_size(self) -> bool:
         """Whether an element is the size of an open axis."""
-        return self.known is not None and any(isinstance(entry, Size) for entry in self.known.ravel())
+        return self.known is not None and any(
+            isinstance(entry, Size) for entry in self.known.ravel()
+        )
 
     def axis(self, axis: int) -> int:
         """Return an axis counted from the end as counted from the start."""
@@ -78,7 +80,9 @@ class Value:
 
 def known(elements: Any) -> Value:
     """Return the value whose elements are these numbers and sizes."""
-    array = np.empty(np.shape(elements), object) if not isinstance(elements, np.ndarray) else elements
+    array = (
+        np.empty(np.shape(elements), object) if not isinstance(elements, np.ndarray) else elements
+    )
     if array is not elements:
         array[...] = elements
     return Value(tuple(map(dim, array.shape)), array.astype(object))
@@ -146,7 +150,9 @@ def broadcast(shapes: Sequence[Dims]) -> Dims:
             if own in {ONE, wanted}:
                 continue
             if wanted != ONE:
-                raise SizeError(f"an axis of {show(own)} meets one of {show(wanted)}, which fit at one size alone")
+                raise SizeError(
+                    f"an axis of {show(own)} meets one of {show(wanted)}, which fit at one size alone"
+                )
             wanted = own
         found.append(wanted)
     return tuple(found)
@@ -156,7 +162,9 @@ def closed(dims: Dims, axes: Iterable[int], what: str) -> None:
     """Raise SizeError where one of ``axes`` is open: ``what`` would mix what lies along it."""
     for axis in axes:
         if is_open(dims[axis]):
-            raise SizeError(f"{what} along the axis {show(dims[axis])} mixes what must not meet, or reads its size")
+            raise SizeError(
+                f"{what} along the axis {show(dims[axis])} mixes what must not meet, or reads its size"
+            )
 
 
 def reshaped(dims: Dims, targets: Sequence[Any]) -> Dims:
@@ -192,4 +200,6 @@ def _take(flat: list[int | str], own: Dim, dims: Dims, *, last: bool) -> None:
         elif isinstance(factor, int) and isinstance(found, int) and factor and found % factor == 0:
             flat[end] = found // factor
         else:
-            raise SizeError(f"a reshape of {shown(dims)} puts {factor} where {found} lies, which fits at one size alone")
+            raise SizeError(
+                f"a reshape of {shown(dims)} puts {factor} where {found} lies, which fits at one size alone"
+            )

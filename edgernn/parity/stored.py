@@ -24,7 +24,9 @@ _FEW = 64  # values; in a float16 file a smaller constant stays float32
 Kind = tuple[tuple[int, ...], str, int]  # shape, dtype, block size
 
 
-def stored_problems(artifact: Artifact, found: Sequence[StoredWeight], step: Artifact | None = None) -> list[str]:
+def stored_problems(
+    artifact: Artifact, found: Sequence[StoredWeight], step: Artifact | None = None
+) -> list[str]:
     """Compare what a file stores with its precision and with the weights that the manifest lists.
 
     Args:
@@ -48,16 +50,32 @@ def bytes_problems(artifact: Artifact, found: Sequence[StoredWeight]) -> list[st
     """
     matrices = [weight for weight in found if len(weight.shape) > 1]
     if not artifact.weights:
-        rounded = [weight.dtype for weight in matrices if weight.dtype not in _FLOATS and artifact.graph not in DECODERS]
-        return [f"the manifest lists no weights, the file has {stored_words(found)}"] if rounded else []
-    wrong = Counter(weight for weight in artifact.weights if len(weight.shape) > 1) - Counter(matrices)
-    return [f"the manifest says of {_whole(weight)}, the file has no such weight" for weight in wrong]
+        rounded = [
+            weight.dtype
+            for weight in matrices
+            if weight.dtype not in _FLOATS and artifact.graph not in DECODERS
+        ]
+        return (
+            [f"the manifest lists no weights, the file has {stored_words(found)}"]
+            if rounded
+            else []
+        )
+    wrong = Counter(weight for weight in artifact.weights if len(weight.shape) > 1) - Counter(
+        matrices
+    )
+    return [
+        f"the manifest says of {_whole(weight)}, the file has no such weight" for weight in wrong
+    ]
 
 
 def value_problems(found: Mapping[str, str], wanted: Mapping[str, str], path: str) -> list[str]:
     """Return which constants of the file at ``path`` a file that decodes with it has not, bit for bit; both by name."""
     held = set(found.values())
-    return [f"{name} of {path} has other values in this file" for name, digest in wanted.items() if digest not in held]
+    return [
+        f"{name} of {path} has other values in this file"
+        for name, digest in wanted.items()
+        if digest not in held
+    ]
 
 
 def stored_words(found: Sequence[StoredWeight]) -> str:
@@ -69,17 +87,27 @@ def stored_words(found: Sequence[StoredWeight]) -> str:
 def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[str]:
     allowed = _LABELS.get(artifact.precision, frozenset())
     integers = bool(allowed - _FLOATS)
-    told = {_kind(weight) for weight in artifact.weights}  # floats that the exporter was allowed to leave
-    whole = artifact.graph in DECODERS  # an image encoder may stay in floats beside integers of the step
+    told = {
+        _kind(weight) for weight in artifact.weights
+    }  # floats that the exporter was allowed to leave
+    whole = (
+        artifact.graph in DECODERS
+    )  # an image encoder may stay in floats beside integers of the step
     if allowed == {"float16"}:
-        matrices = [weight for weight in matrices if weight.dtype != "float32" or prod(weight.shape) >= _FEW]
+        matrices = [
+            weight for weight in matrices if weight.dtype != "float32" or prod(weight.shape) >= _FEW
+        ]
     if matrices and not any(weight.dtype in allowed for weight in matrices):
         wanted = " or ".join(sorted(allowed)) or artifact.precision
-        return [f"no matrix is stored as {wanted}, the precision is {artifact.precision}; there are {stored_words(matrices)}"]
+        return [
+            f"no matrix is stored as {wanted}, the precision is {artifact.precision}; there are {stored_words(matrices)}"
+        ]
     problems = []
     for weight in matrices:
         float_left = integers and weight.dtype in _FLOATS and (_kind(weight) in told or whole)
-        table = allowed == {"int4"} and weight.dtype == "int8" and weight.touched_bytes < weight.bytes
+        table = (
+            allowed == {"int4"} and weight.dtype == "int8" and weight.touched_bytes < weight.bytes
+        )
         if weight.dtype not in allowed and not (float_left or table):
             problems.append(
                 f"{weight.name} {list(weight.shape)} is stored as {weight.dtype}, the precision is {artifact.precision}"
@@ -93,7 +121,10 @@ def _unlike_list(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[s
         return []
     stored = Counter(map(_kind, matrices))
     return [
-        *(f"the manifest lists {_words(kind)}, the file does not have it" for kind in (listed - stored)),
+        *(
+            f"the manifest lists {_words(kind)}, the file does not have it"
+            for kind in (listed - stored)
+        ),
         *(f"the manifest lists no {_words(kind)}, the file has it" for kind in (stored - listed)),
     ]
 
@@ -101,7 +132,9 @@ def _unlike_list(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[s
 def _lacking(step: Artifact, matrices: Sequence[StoredWeight]) -> list[str]:
     stored = set(map(_kind, matrices))
     listed = {_kind(weight) for weight in step.weights if len(weight.shape) > 1}
-    return [f"{step.path} has {_words(kind)}, this file does not" for kind in sorted(listed - stored)]
+    return [
+        f"{step.path} has {_words(kind)}, this file does not" for kind in sorted(listed - stored)
+    ]
 
 
 def _kind(weight: StoredWeight) -> Kind:

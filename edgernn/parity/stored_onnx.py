@@ -10,9 +10,24 @@ from edgernn.stored_weights import FROM_STATE, OTHERS, StoredWeight
 
 _PRODUCT, _LOOKUP = "MatMulNBits", "GatherBlockQuantized"
 _FLOAT_BYTES = 4
-_BITS = {"bool": 8, "float16": 16, "float32": 32, "float64": 64, "int4": 4, "int8": 8, "uint4": 4, "uint8": 8}
+_BITS = {
+    "bool": 8,
+    "float16": 16,
+    "float32": 32,
+    "float64": 64,
+    "int4": 4,
+    "int8": 8,
+    "uint4": 4,
+    "uint8": 8,
+}
 _RECURRENT = frozenset(("LSTM", "GRU", "RNN"))
-_MATRICES = {"MatMul": (1,), "Gemm": (1,), "Conv": (1,), "Gather": (0,), **dict.fromkeys(_RECURRENT, (1, 2))}
+_MATRICES = {
+    "MatMul": (1,),
+    "Gemm": (1,),
+    "Conv": (1,),
+    "Gather": (0,),
+    **dict.fromkeys(_RECURRENT, (1, 2)),
+}
 Constants = Mapping[str, OnnxTensor]
 Found = dict[tuple[str, ...], StoredWeight]
 
@@ -24,7 +39,10 @@ def weight_table(graph: OnnxGraph) -> tuple[StoredWeight, ...]:
     _collect(graph, constants, found)
     named = {name for names in found for name in names}
     left = {id(tensor): tensor for name, tensor in constants.items() if name not in named}.values()
-    rest, halves = sum(map(_bytes, left)), sum(_bytes(tensor) for tensor in left if tensor.dtype == "float16")
+    rest, halves = (
+        sum(map(_bytes, left)),
+        sum(_bytes(tensor) for tensor in left if tensor.dtype == "float16"),
+    )
     others = StoredWeight(OTHERS, (), "float32", rest + halves, rest, rest)
     return (*found.values(), others) if rest else tuple(found.values())
 
@@ -74,16 +92,22 @@ def _quantised(node: OnnxNode, stored: list[OnnxTensor]) -> StoredWeight:
     )
 
 
-def _float_weights(node: OnnxNode, index: int, constants: Constants) -> Iterator[tuple[str, StoredWeight]]:
+def _float_weights(
+    node: OnnxNode, index: int, constants: Constants
+) -> Iterator[tuple[str, StoredWeight]]:
     name, recurrent = _layer_name(node), node.op in _RECURRENT
     for place in _MATRICES.get(node.op, ()):
         tensor = constants.get(node.inputs[place])
         if tensor is None or len(tensor.shape) < 2:
             continue
         from_state = (recurrent and place == 2) or name.rpartition(".")[2] in FROM_STATE
-        own = f"{name}.{index}.{'from_hidden' if from_state else 'from_input'}" if recurrent else name
+        own = (
+            f"{name}.{index}.{'from_hidden' if from_state else 'from_input'}" if recurrent else name
+        )
         size = _bytes(tensor)
-        turned = node.op in {"MatMul", "Gemm"} and not node.attributes.get("transB")  # it lies there as [K, N]
+        turned = node.op in {"MatMul", "Gemm"} and not node.attributes.get(
+            "transB"
+        )  # it lies there as [K, N]
         yield (
             node.inputs[place],
             StoredWeight(

@@ -36,7 +36,9 @@ class StructureReader(ABC):
         path: the file, of which a reader may raise ContractError where it is damaged.
     """
 
-    tells_bytes: ClassVar[bool] = False  # whether ``stored`` tells what each weight takes, and how often it is read
+    tells_bytes: ClassVar[bool] = (
+        False  # whether ``stored`` tells what each weight takes, and how often it is read
+    )
 
     @abstractmethod
     def __init__(self, path: Path) -> None: ...
@@ -68,12 +70,18 @@ def check(subject: Subject) -> Check:
     kind = formats.resolve(row.structure, needed_for=f"reading {row.name}", extra=row.run_extra)
     reader: StructureReader = kind(bundle.path(artifact.path))
     step = step_beside(subject) if artifact.graph in DECODERS else None
-    beside = [] if step is None else [step, *([encoder_of(bundle, step)] if artifact.graph == CAPTION else [])]
+    beside = (
+        []
+        if step is None
+        else [step, *([encoder_of(bundle, step)] if artifact.graph == CAPTION else [])]
+    )
     found = reader.stored()
     problems = stored_problems(artifact, found, step)
     problems += bytes_problems(artifact, found) if reader.tells_bytes and not problems else []
     for other in beside if not problems else []:
-        problems += value_problems(reader.digests(), kind(bundle.path(other.path)).digests(), other.path)
+        problems += value_problems(
+            reader.digests(), kind(bundle.path(other.path)).digests(), other.path
+        )
     status: Status = "passed"
     try:
         proved = reader.prove(bundle.file_contract(artifact))
@@ -81,7 +89,14 @@ def check(subject: Subject) -> Check:
         status, proved = "failed", f"the graph is not the same at every size and call: {error}"
     except UnknownError as error:
         status, proved = "not run", str(error)
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         proved = f"the reader cannot follow the graph, so nothing is proved of it ({type(error).__name__}: {first_line(error)})"
         status = "not run"
     if not problems:

@@ -41,7 +41,9 @@ class OnnxStructure(StructureReader):
     def digests(self) -> dict[str, str]:
         """See ``StructureReader.digests``."""
         return {
-            name: sha256(repr((tensor.dtype, tensor.shape)).encode() + tensor.values().tobytes()).hexdigest()
+            name: sha256(
+                repr((tensor.dtype, tensor.shape)).encode() + tensor.values().tobytes()
+            ).hexdigest()
             for graph in self._graph.all_graphs()
             for name, tensor in graph.constants.items()
             if prod(tensor.shape) >= _FEWEST

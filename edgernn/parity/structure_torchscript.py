@@ -23,7 +23,9 @@ class TorchScriptStructure(StructureReader):
 
     def __init__(self, path: Path) -> None:
         self._module, _ = load_unread(path)
-        self._graph = next(graph for name, graph in method_graphs(self._module) if name == "forward")
+        self._graph = next(
+            graph for name, graph in method_graphs(self._module) if name == "forward"
+        )
 
     def prove(self, file_contract: FileContract) -> str:
         """See ``StructureReader.prove``."""
@@ -38,7 +40,9 @@ class TorchScriptStructure(StructureReader):
         yield from self._module.named_parameters()
         yield from self._module.named_buffers()
         for node in all_nodes(self._graph):
-            value = next(iter(node.outputs())).toIValue() if node.kind() == "prim::Constant" else None
+            value = (
+                next(iter(node.outputs())).toIValue() if node.kind() == "prim::Constant" else None
+            )
             if isinstance(value, torch.Tensor):
                 yield "constant", value
 
@@ -46,4 +50,6 @@ class TorchScriptStructure(StructureReader):
 def _weight(name: str, tensor: torch.Tensor) -> StoredWeight:
     size = tensor.numel() * tensor.element_size()
     dtype = str(tensor.dtype).removeprefix("torch.")
-    return StoredWeight(name, tuple(tensor.shape), dtype, prod(tensor.shape) * _FLOAT_BYTES, size, size)
+    return StoredWeight(
+        name, tuple(tensor.shape), dtype, prod(tensor.shape) * _FLOAT_BYTES, size, size
+    )

@@ -68,7 +68,9 @@ class Subject:
         """The artifact with its other half: a step file with the encode file beside it, an encode file with the reference."""
         if self.artifact.graph == ENCODE:
             return CaptionSessions(self.session, self.judges[STEP])
-        return CaptionSessions(_open(self.bundle, encoder_of(self.bundle, self.artifact)), self.session)
+        return CaptionSessions(
+            _open(self.bundle, encoder_of(self.bundle, self.artifact)), self.session
+        )
 
     @property
     def runtime(self) -> str:
@@ -97,7 +99,9 @@ class Subject:
             return promised
         allowed = math.inf if loss.allowed is None else loss.allowed
         told = max(loss.increase, 0.0) + max(promised.perplexity, _OTHERWISE)
-        more = allowed > promised.perplexity  # who allows more perplexity allows the divergence that makes it
+        more = (
+            allowed > promised.perplexity
+        )  # who allows more perplexity allows the divergence that makes it
         divergence = max(promised.mean_kl, 2 * loss.mean_kl) if more else promised.mean_kl
         return replace(promised, perplexity=min(allowed, told), mean_kl=divergence)
 
@@ -105,7 +109,9 @@ class Subject:
     def allowance(self) -> str:
         """In words what whoever exported the artifact allowed it to lose beyond what its precision promises; else nothing."""
         promised, loss = self.promised, self.artifact.loss
-        within = loss is not None and loss.allowed is not None and loss.allowed <= promised.perplexity
+        within = (
+            loss is not None and loss.allowed is not None and loss.allowed <= promised.perplexity
+        )
         if loss is None or within or self.artifact.precision == _EXACT:
             return ""
         share = "any perplexity" if loss.allowed is None else f"{loss.allowed:+.3%} of perplexity"
@@ -118,7 +124,9 @@ class Subject:
         if inner is None:
             return None
         path = self.bundle.path(inner)
-        tensors = tensor_files.read(path, what="held-out sample", remedy="export the bundle again", error=ContractError)
+        tensors = tensor_files.read(
+            path, what="held-out sample", remedy="export the bundle again", error=ContractError
+        )
         if problem := sample_problem(tensors, self.bundle.manifest.contract):
             raise ContractError(f"{path} has {problem}; export the bundle again")
         return tensors
@@ -131,7 +139,9 @@ def _open(bundle: Bundle, artifact: Artifact) -> Session:
     except UnavailableError:
         if row.interpreter is None:
             raise
-    found: type[Session] = formats.resolve(row.interpreter, needed_for=f"interpreting {row.name}", extra=row.run_extra)
+    found: type[Session] = formats.resolve(
+        row.interpreter, needed_for=f"interpreting {row.name}", extra=row.run_extra
+    )
     return open_artifact(bundle, artifact, found)
 
 
@@ -157,10 +167,18 @@ def subjects(
         raise UsageError(f"seed is {seed}, expected 0 or more")
     seed = unforeseen_seed() if seed is None else seed
     known = {row.name for row in formats.select(to)}
-    wanted = [a for a in bundle.manifest.artifacts if a.format in known or (to is None and a.format not in formats.FORMATS)]
+    wanted = [
+        a
+        for a in bundle.manifest.artifacts
+        if a.format in known or (to is None and a.format not in formats.FORMATS)
+    ]
     if not wanted:
-        present = ", ".join(sorted({artifact.format for artifact in bundle.manifest.artifacts})) or "none"
-        raise UsageError(f"{bundle.source} has no artifact in {', '.join(sorted(known))}; it has: {present}")
+        present = (
+            ", ".join(sorted({artifact.format for artifact in bundle.manifest.artifacts})) or "none"
+        )
+        raise UsageError(
+            f"{bundle.source} has no artifact in {', '.join(sorted(known))}; it has: {present}"
+        )
     judges, words = _judges(bundle, reference)
     return [Subject(bundle, artifact, judges, steps, seed, reference) for artifact in wanted], words
 
@@ -184,7 +202,9 @@ def _judges(bundle: Bundle, reference: Path | None) -> tuple[dict[str, Session],
         )
     decoding = bundle.manifest.decoding
     judges: dict[str, Session] = {
-        graph.name: session.open(path, FileContract(contract=own.contract, graph=graph.name, decoding=decoding))
+        graph.name: session.open(
+            path, FileContract(contract=own.contract, graph=graph.name, decoding=decoding)
+        )
         for graph in own.contract.graphs
     }
     return judges, f"eager torch from {'the bundle' if reference is None else reference}"

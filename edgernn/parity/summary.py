@@ -43,7 +43,9 @@ def largest_ids(values: np.ndarray, count: int = LARGEST) -> np.ndarray:
     least = np.partition(rows, rows.shape[1] - count, axis=1)[:, rows.shape[1] - count]
     found = np.empty((len(rows), count), np.int64)
     for row, bound, ids in zip(rows, least, found, strict=True):
-        candidates = np.flatnonzero(~(row < bound))  # with more than one at the bound, more than ``count``
+        candidates = np.flatnonzero(
+            ~(row < bound)
+        )  # with more than one at the bound, more than ``count``
         ids[:] = candidates[np.argsort(-row[candidates], kind="stable")[:count]]
     return found.reshape(*values.shape[:-1], count)
 
@@ -56,7 +58,9 @@ def log_sum(values: np.ndarray) -> np.ndarray:
     return sums.astype(values.dtype)
 
 
-def summarise(name: str, values: np.ndarray, *, columns: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
+def summarise(
+    name: str, values: np.ndarray, *, columns: np.ndarray, ids: np.ndarray
+) -> dict[str, np.ndarray]:
     """Return what is compared of the output ``name``, ``values [B, 1, V]``: by name its values at ``columns [C]`` and at
     ``ids [B, 1, K]``, and its log-sum."""
     return {

@@ -44,7 +44,9 @@ class _Frame:
         return self.bottom - (self.bottom - self.top) * part
 
 
-def plot(curves: Mapping[str, Sequence[float]], *, tolerance: float | None, title: str, identifier: str) -> str:
+def plot(
+    curves: Mapping[str, Sequence[float]], *, tolerance: float | None, title: str, identifier: str
+) -> str:
     """Return an ``<svg>`` element of the curves, one line per tensor.
 
     Args:
@@ -53,8 +55,14 @@ def plot(curves: Mapping[str, Sequence[float]], *, tolerance: float | None, titl
         title: what the picture is of, for those who cannot see it.
         identifier: unique in the page; the ids of title and description begin with it.
     """
-    limit = tolerance if tolerance is not None and math.isfinite(tolerance) and tolerance > 0 else None
-    frame = _frame([error for curve in curves.values() for error in curve], limit, max(map(len, curves.values())) - 1)
+    limit = (
+        tolerance if tolerance is not None and math.isfinite(tolerance) and tolerance > 0 else None
+    )
+    frame = _frame(
+        [error for curve in curves.values() for error in curve],
+        limit,
+        max(map(len, curves.values())) - 1,
+    )
     lines = [_line(curve, frame, index) for index, curve in enumerate(curves.values())]
     return "".join(
         (
@@ -75,7 +83,9 @@ def line_class(index: int) -> str:
 
 
 def _frame(errors: Sequence[float], limit: float | None, last: int) -> _Frame:
-    drawn = [error for error in errors if math.isfinite(error) and error > 0] + ([] if limit is None else [limit])
+    drawn = [error for error in errors if math.isfinite(error) and error > 0] + (
+        [] if limit is None else [limit]
+    )
     low = math.floor(_decade(min(drawn, default=1e-8)))
     high = max(math.ceil(_decade(max(drawn, default=1e-6))), low + 1)
     if limit is not None and limit < 2 * 10.0**low:
@@ -105,7 +115,10 @@ def _largest(errors: Iterable[float]) -> float:
 
 def _grid(frame: _Frame, curves: Iterable[Sequence[float]]) -> list[str]:
     every = math.ceil((frame.high - frame.low) / 6)
-    rows = [(frame.y(10.0**power), f"10{str(power).translate(_SUPERSCRIPT)}") for power in _powers(frame, every)]
+    rows = [
+        (frame.y(10.0**power), f"10{str(power).translate(_SUPERSCRIPT)}")
+        for power in _powers(frame, every)
+    ]
     rows += [(frame.y(0), "0")] if frame.bottom < _HEIGHT - _BOTTOM else []
     rows += [(frame.y(math.inf), "∞")] if frame.top > _TOP else []
     grid = [
@@ -117,9 +130,15 @@ def _grid(frame: _Frame, curves: Iterable[Sequence[float]]) -> list[str]:
     for call in _calls(frame.last):
         x = frame.x(call)
         grid.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{floor}" y2="{floor + 4}"/>')
-        grid.append(f'<text class="tick" x="{x:.1f}" y="{floor + 15}" text-anchor="middle">{call}</text>')
-    grid.append(f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{floor}" y2="{floor}"/>')
-    grid.append(f'<text class="tick" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 3}" text-anchor="middle">call</text>')
+        grid.append(
+            f'<text class="tick" x="{x:.1f}" y="{floor + 15}" text-anchor="middle">{call}</text>'
+        )
+    grid.append(
+        f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{floor}" y2="{floor}"/>'
+    )
+    grid.append(
+        f'<text class="tick" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 3}" text-anchor="middle">call</text>'
+    )
     return grid
 
 

@@ -76,7 +76,9 @@ class TextLoss:
         return {**asdict(self), **{name: getattr(self, name) for name in names}}
 
 
-def measure_text(reference: Session, candidate: Session, tokens: np.ndarray, *, limit: int = 2048) -> TextLoss:
+def measure_text(
+    reference: Session, candidate: Session, tokens: np.ndarray, *, limit: int = 2048
+) -> TextLoss:
     """Let both predict each next token of ``tokens``, int64 ``[N]``, N at least 2; at most ``limit`` positions are read.
 
     Raises:
@@ -89,7 +91,12 @@ def measure_text(reference: Session, candidate: Session, tokens: np.ndarray, *, 
 
 
 def measure_captions(
-    reference: CaptionSessions, candidate: CaptionSessions, images: np.ndarray, captions: np.ndarray, *, limit: int = 2048
+    reference: CaptionSessions,
+    candidate: CaptionSessions,
+    images: np.ndarray,
+    captions: np.ndarray,
+    *,
+    limit: int = 2048,
 ) -> TextLoss:
     """Let both predict each next word of captions; at most about ``limit`` positions are read.
 
@@ -105,19 +112,29 @@ def measure_captions(
     count = max(1, limit // max(captions.shape[1] - 1, 1))
     said = np.flatnonzero((captions[:, 1:] != PAD_ID).any(1))[:count]
     if not len(said):
-        raise ContractError("the held-out sample has no caption to predict; export the bundle again")
+        raise ContractError(
+            "the held-out sample has no caption to predict; export the bundle again"
+        )
     images, captions = images[said], captions[said]
-    files = [session for sessions in (reference, candidate) for session in (sessions.encode, sessions.step)]
+    files = [
+        session
+        for sessions in (reference, candidate)
+        for session in (sessions.encode, sessions.step)
+    ]
     fixed = (session.file_contract.axis_size(BATCH) for session in files)
     rows = next((size for size in fixed if size), part_rows(reference.step.contract))
-    predicted = (caption_logits(sessions, images, captions, rows=rows) for sessions in (reference, candidate))
+    predicted = (
+        caption_logits(sessions, images, captions, rows=rows) for sessions in (reference, candidate)
+    )
     wanted = (words for _, _, words in _caption_positions(captions, rows))
     return compare(zip(*predicted, wanted, strict=True))
 
 
 def part_rows(contract: Contract) -> int:
     """Return how many positions are predicted at a time, so that little memory holds their log-probabilities."""
-    return min(_MOST_ROWS, max(1, _PART_BYTES // (np.dtype(np.float64).itemsize * contract.sizes[VOCAB])))
+    return min(
+        _MOST_ROWS, max(1, _PART_BYTES // (np.dtype(np.float64).itemsize * contract.sizes[VOCAB]))
+    )
 
 
 def compare(parts: Iterable[Part]) -> TextLoss:
@@ -144,7 +161,9 @@ def _compare_part(p: np.ndarray, q: np.ndarray, wanted: np.ndarray) -> np.ndarra
         kl = log_q.sum(1)
     if not (np.isfinite(kl).all() and np.isfinite(nats).all()):
         whose = "artifact" if np.isfinite(p).all() else "reference"
-        raise ContractError(f"the {whose} predicts numbers that are not finite on held-out text; train or export it again")
+        raise ContractError(
+            f"the {whose} predicts numbers that are not finite on held-out text; train or export it again"
+        )
     best_p, best_q = largest_ids(p, _TOP), largest_ids(q, _TOP)
     overlap = [len(np.intersect1d(a, b)) / len(a) for a, b in zip(best_p, best_q, strict=True)]
     return np.stack([*nats, np.maximum(kl, 0), best_p[:, 0] == best_q[:, 0], overlap])
@@ -163,7 +182,9 @@ def text_logits(session: Session, tokens: np.ndarray, *, rows: int) -> Iterator[
         yield logits
 
 
-def caption_logits(sessions: CaptionSessions, images: np.ndarray, captions: np.ndarray, *, rows: int) -> Iterator[np.ndarray]:
+def caption_logits(
+    sessions: CaptionSessions, images: np.ndarray, captions: np.ndarray, *, rows: int
+) -> Iterator[np.ndarray]:
     """Yield the logits of the next words of ``captions [N, T]``, ``rows`` pictures at a time and one word of each."""
     at = None
     for group, t, _ in _caption_positions(captions, rows):

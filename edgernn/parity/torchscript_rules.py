@@ -22,13 +22,27 @@ REFUSED = {
     "prim::If": "branches",
     "prim::Loop": "repeats",
     "prim::SetAttr": "keeps something between calls",
-    **dict.fromkeys(("aten::bernoulli", "aten::multinomial", "aten::normal"), "draws random numbers"),
     **dict.fromkeys(
-        ("aten::rand", "aten::rand_like", "aten::randint", "aten::randn", "aten::randn_like", "aten::randperm"),
+        ("aten::bernoulli", "aten::multinomial", "aten::normal"), "draws random numbers"
+    ),
+    **dict.fromkeys(
+        (
+            "aten::rand",
+            "aten::rand_like",
+            "aten::randint",
+            "aten::randn",
+            "aten::randn_like",
+            "aten::randperm",
+        ),
         "draws random numbers",
     ),
-    **dict.fromkeys(("aten::empty", "aten::empty_like", "aten::new_empty"), "returns whatever lay in memory"),
-    **dict.fromkeys(("aten::nonzero", "aten::unique", "aten::masked_select"), "has a result whose size depends on data"),
+    **dict.fromkeys(
+        ("aten::empty", "aten::empty_like", "aten::new_empty"), "returns whatever lay in memory"
+    ),
+    **dict.fromkeys(
+        ("aten::nonzero", "aten::unique", "aten::masked_select"),
+        "has a result whose size depends on data",
+    ),
 }
 
 
@@ -56,8 +70,13 @@ def follow(module: torch.jit.ScriptModule, graph: Any, interface: Interface) -> 
     (result,) = (values[output.debugName()] for output in graph.outputs())
     made = result if isinstance(result, (list, tuple)) else [result]
     if len(made) != len(interface.outputs) or not all(isinstance(value, Value) for value in made):
-        raise SizeError(f"forward returns {len(made)} values, expected {len(interface.outputs)} tensors")
-    check_outputs({tensor.name: value for tensor, value in zip(interface.outputs, made, strict=True)}, interface)
+        raise SizeError(
+            f"forward returns {len(made)} values, expected {len(interface.outputs)} tensors"
+        )
+    check_outputs(
+        {tensor.name: value for tensor, value in zip(interface.outputs, made, strict=True)},
+        interface,
+    )
     return len(nodes)
 
 
@@ -89,7 +108,14 @@ def _follow(node: Any, values: dict[str, Any]) -> None:
 
 
 _PASSING = frozenset(
-    ("prim::NumToTensor", "aten::Int", "aten::ScalarImplicit", "aten::IntImplicit", "prim::unchecked_cast", "aten::detach")
+    (
+        "prim::NumToTensor",
+        "aten::Int",
+        "aten::ScalarImplicit",
+        "aten::IntImplicit",
+        "prim::unchecked_cast",
+        "aten::detach",
+    )
 )
 
 

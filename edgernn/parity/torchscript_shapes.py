@@ -12,7 +12,18 @@ from typing import Any
 import numpy as np
 
 from edgernn.parity import shape_rules as rules
-from edgernn.parity.sizes import ONE, Dim, Size, SizeError, Value, closed, dim, joined, known, size_of
+from edgernn.parity.sizes import (
+    ONE,
+    Dim,
+    Size,
+    SizeError,
+    Value,
+    closed,
+    dim,
+    joined,
+    known,
+    size_of,
+)
 
 Arguments = Mapping[str, Any]
 Handler = Callable[[Arguments, str], Any]
@@ -23,9 +34,13 @@ def _value(content: Any) -> Value:
     return content if isinstance(content, Value) else known(np.array(content, object))
 
 
-def _each(fold: Callable[..., Any] | None = None, rule: Callable[..., Value] = rules.elementwise) -> Handler:
+def _each(
+    fold: Callable[..., Any] | None = None, rule: Callable[..., Value] = rules.elementwise
+) -> Handler:
     def handler(given: Arguments, what: str) -> Any:
-        operands = [value for name, value in given.items() if name not in _SETTINGS and _counts(value)]
+        operands = [
+            value for name, value in given.items() if name not in _SETTINGS and _counts(value)
+        ]
         made = rule([_value(value) for value in operands], fold, what)
         plain = not any(isinstance(value, Value) for value in operands)
         return made.known.item() if plain and made.known is not None else made
@@ -48,7 +63,10 @@ def _same(given: Arguments, what: str) -> Value:
 
 
 def _sizes(given: Any, what: str) -> list[Any]:
-    found = [size.known.item() if isinstance(size, Value) and size.known is not None else size for size in given]
+    found = [
+        size.known.item() if isinstance(size, Value) and size.known is not None else size
+        for size in given
+    ]
     if any(isinstance(size, Value) for size in found):
         raise SizeError(f"{what} takes a shape that is computed from data")
     return found
@@ -68,11 +86,17 @@ def _like(given: Arguments, what: str) -> Value:
 
 
 def _view(given: Arguments, what: str) -> Value:
-    return rules.reshape(given["self"], _sizes(given["size"] if "size" in given else given["shape"], what))
+    return rules.reshape(
+        given["self"], _sizes(given["size"] if "size" in given else given["shape"], what)
+    )
 
 
 def _flatten(given: Arguments, what: str) -> Value:
-    value, start, end = given["self"], given["self"].axis(given["start_dim"]), given["self"].axis(given["end_dim"])
+    value, start, end = (
+        given["self"],
+        given["self"].axis(given["start_dim"]),
+        given["self"].axis(given["end_dim"]),
+    )
     return Value((*value.dims[:start], joined(value.dims[start : end + 1]), *value.dims[end + 1 :]))
 
 
@@ -99,7 +123,11 @@ def _cut(given: Arguments, what: str) -> Value:
 
 def _squeeze(given: Arguments, what: str) -> Value:
     axes = given.get("dim")
-    if isinstance(axes, int) and given["self"].dims[axes] != ONE and not _is_open(given["self"].dims[axes]):
+    if (
+        isinstance(axes, int)
+        and given["self"].dims[axes] != ONE
+        and not _is_open(given["self"].dims[axes])
+    ):
         return _same(given, what)  # torch leaves an axis that has more than one element
     return rules.squeeze(given["self"], [axes] if isinstance(axes, int) else axes)
 
@@ -140,7 +168,13 @@ def _reduce(given: Arguments, what: str) -> Any:
     if "other" in given:  # the larger or smaller of two
         return rules.elementwise([given["self"], given["other"]], None, what)
     axes = given.get("dim")
-    axes = list(range(given["self"].rank)) if axes in (None, []) else [axes] if isinstance(axes, int) else axes
+    axes = (
+        list(range(given["self"].rank))
+        if axes in (None, [])
+        else [axes]
+        if isinstance(axes, int)
+        else axes
+    )
     made = rules.reduce(given["self"], axes, what, keep=bool(given.get("keepdim")))
     pair = what in {"aten::max", "aten::min"} and given.get("dim") is not None
     return [made, made] if pair else made
@@ -152,7 +186,9 @@ def _along(given: Arguments, what: str) -> Value:
 
 def _layer_norm(given: Arguments, what: str) -> Value:
     count = len(given["normalized_shape"])
-    return rules.along(given["input"], range(given["input"].rank - count, given["input"].rank), what)
+    return rules.along(
+        given["input"], range(given["input"].rank - count, given["input"].rank), what
+    )
 
 
 def _over_places(given: Arguments, what: str) -> Value:
@@ -190,7 +226,10 @@ def _convolution(given: Arguments, what: str) -> Value:
     weight = given["weight"].dims
     count = given["input"].rank - 2
     wide = [(_number(weight[2 + i]) - 1) * given["dilation"][i] + 1 for i in range(count)]
-    spatial = [(wide[i], given["stride"][i], given["padding"][i], given["padding"][i], False) for i in range(count)]
+    spatial = [
+        (wide[i], given["stride"][i], given["padding"][i], given["padding"][i], False)
+        for i in range(count)
+    ]
     return rules.convolve(given["input"], spatial, _number(weight[0]), what)
 
 
@@ -198,7 +237,13 @@ def _pool(given: Arguments, what: str) -> Value:
     kernel, padding = given["kernel_size"], given["padding"]
     stride, dilation = given["stride"] or kernel, given.get("dilation") or [1] * len(kernel)
     spatial = [
-        ((kernel[i] - 1) * dilation[i] + 1, stride[i], padding[i], padding[i], bool(given["ceil_mode"]))
+        (
+            (kernel[i] - 1) * dilation[i] + 1,
+            stride[i],
+            padding[i],
+            padding[i],
+            bool(given["ceil_mode"]),
+        )
         for i in range(len(kernel))
     ]
     return rules.convolve(given["self"], spatial, None, what)
@@ -250,14 +295,30 @@ TABLE: dict[str, Handler] = {
         "div": _each(),
         "rsub": _each(),
         "floordiv": _each(operator.floordiv),
-        **dict.fromkeys(("dropout", "feature_dropout", "batch_norm", "to", "contiguous", "clone", "alias", "type_as"), _same),
+        **dict.fromkeys(
+            (
+                "dropout",
+                "feature_dropout",
+                "batch_norm",
+                "to",
+                "contiguous",
+                "clone",
+                "alias",
+                "type_as",
+            ),
+            _same,
+        ),
         **dict.fromkeys(("zeros_like", "ones_like", "full_like"), _like),
         **dict.fromkeys(("zeros", "ones", "full", "new_zeros", "new_ones", "new_full"), _filled),
         "size": _size,
         **dict.fromkeys(("view", "reshape", "_unsafe_view"), _view),
         "flatten": _flatten,
-        "expand": lambda given, what: rules.expand(given["self"], _sizes(given["size"], what), keep=-1),
-        "expand_as": lambda given, what: rules.expand(given["self"], [size_of(own) for own in given["other"].dims]),
+        "expand": lambda given, what: rules.expand(
+            given["self"], _sizes(given["size"], what), keep=-1
+        ),
+        "expand_as": lambda given, what: rules.expand(
+            given["self"], [size_of(own) for own in given["other"].dims]
+        ),
         **dict.fromkeys(("transpose", "t"), _transpose),
         "permute": _permute,
         "select": _select,
@@ -268,10 +329,15 @@ TABLE: dict[str, Handler] = {
         **dict.fromkeys(("split", "split_with_sizes"), _split),
         "cat": lambda given, what: rules.concat(given["tensors"], given["dim"], what),
         "stack": _stack,
-        "index_select": lambda given, what: rules.take(given["self"], given["index"], given["dim"], what),
+        "index_select": lambda given, what: rules.take(
+            given["self"], given["index"], given["dim"], what
+        ),
         "embedding": _embedding,
         "gather": _gather,
-        **dict.fromkeys(("sum", "mean", "amax", "amin", "max", "min", "argmax", "argmin", "prod", "logsumexp"), _reduce),
+        **dict.fromkeys(
+            ("sum", "mean", "amax", "amin", "max", "min", "argmax", "argmin", "prod", "logsumexp"),
+            _reduce,
+        ),
         **dict.fromkeys(("softmax", "log_softmax", "cumsum"), _along),
         "layer_norm": _layer_norm,
         "group_norm": _over_places,

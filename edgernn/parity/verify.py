@@ -85,12 +85,16 @@ def _machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def measure(reference: Session, candidate: Session, *, limit: Tolerance, steps: int, seed: int) -> ParityRecord:
+def measure(
+    reference: Session, candidate: Session, *, limit: Tolerance, steps: int, seed: int
+) -> ParityRecord:
     """Roll ``candidate`` out against ``reference`` over every plan its file allows; return the worst tensor."""
     runs = rollouts(reference, candidate, steps, limit=limit, seed=seed)
     found = [(run.plan.steps, drift) for run in runs for drift in run.drifts]
     length, worst = max(found, key=lambda pair: pair[1].scaled)
-    return ParityRecord(steps=length, worst=worst.scaled, tensor=worst.tensor, tolerance=limit.rollout, seed=seed)
+    return ParityRecord(
+        steps=length, worst=worst.scaled, tensor=worst.tensor, tolerance=limit.rollout, seed=seed
+    )
 
 
 def _verify(subject: Subject) -> ArtifactReport:

@@ -63,7 +63,14 @@ def _against_another(tokenizer: Tokenizer, path: Path) -> Iterator[str]:
         yield f"the reference's tokenizer cannot be read: {error}"
         return
     if tokens_sha256(tokenizer) != tokens_sha256(other):
-        at = next((i for i in range(tokenizer.vocabulary_size) if _token(tokenizer, i) != _token(other, i)), 0)
+        at = next(
+            (
+                i
+                for i in range(tokenizer.vocabulary_size)
+                if _token(tokenizer, i) != _token(other, i)
+            ),
+            0,
+        )
         theirs = _token(other, at)
         yield f"token {at} of the tokenizer is {_token(tokenizer, at)!r}, the reference's tokenizer has {theirs!r} there"
     elif rules_sha256(tokenizer) != rules_sha256(other):

@@ -14,7 +14,10 @@ FULL_STEPS = 256  # of a check that was not made shorter
 
 def plain(text: str) -> str:
     """Return ``text`` with every character that cannot be shown written as its escape, as ``\\x1b``."""
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )
 
 
 def value(found: Any) -> str:
@@ -43,7 +46,9 @@ def measured_lines(check: Check) -> list[str]:
 def size(count: int) -> str:
     """Return a number of bytes in decimal units, as ``3.5 MB``."""
     power = min(3, max(0, (len(str(count)) - 1) // 3))
-    return f"{count} B" if power == 0 else f"{count / 1000**power:.1f} {('kB', 'MB', 'GB')[power - 1]}"
+    return (
+        f"{count} B" if power == 0 else f"{count / 1000**power:.1f} {('kB', 'MB', 'GB')[power - 1]}"
+    )
 
 
 def counted(count: int, noun: str) -> str:
@@ -59,8 +64,13 @@ def headline(report: VerifyReport) -> str:
 def outcome(report: VerifyReport) -> str:
     """Return one sentence: how many artifacts passed, how deep the check went, and what was left unchecked, and why."""
     artifacts = report.artifacts
-    passed, failed = sum(artifact.passed for artifact in artifacts), sum(artifact.failed for artifact in artifacts)
-    parts = [f"{passed} of {counted(len(artifacts), 'artifact')} passed over {_depth(report.steps)}"]
+    passed, failed = (
+        sum(artifact.passed for artifact in artifacts),
+        sum(artifact.failed for artifact in artifacts),
+    )
+    parts = [
+        f"{passed} of {counted(len(artifacts), 'artifact')} passed over {_depth(report.steps)}"
+    ]
     parts += [f"{failed} failed"] if failed else []
     if rest := len(artifacts) - passed - failed:
         parts.append(f"{rest} could not be judged")
@@ -72,7 +82,11 @@ def outcome(report: VerifyReport) -> str:
 
 def _depth(steps: int) -> str:
     """Return the depth of a check in words; one below the usual must not look as good."""
-    return counted(steps, "step") if steps >= FULL_STEPS else f"{counted(steps, 'step')} only (a full check has {FULL_STEPS})"
+    return (
+        counted(steps, "step")
+        if steps >= FULL_STEPS
+        else f"{counted(steps, 'step')} only (a full check has {FULL_STEPS})"
+    )
 
 
 def _unchecked(report: VerifyReport) -> dict[str, list[str]]:

@@ -31,7 +31,9 @@ def check_text(subject: Subject) -> Check:
             break
     at, measured = min(identical), {"identical": min(identical), "prompts": len(identical)}
     if at == steps:
-        detail = "; ".join([f"{steps} tokens identical after each of {len(identical)} prompts", *notes])
+        detail = "; ".join(
+            [f"{steps} tokens identical after each of {len(identical)} prompts", *notes]
+        )
         return Check(name="greedy", status="passed", detail=detail, measured=measured)
     text = f"token {at} after prompt {len(identical)} is {found[at]}, the reference writes {expected[at]}"
     return _other(subject, text, measured)
@@ -39,10 +41,14 @@ def check_text(subject: Subject) -> Check:
 
 def _agreed(expected: list[int], found: list[int]) -> int:
     """Return how many tokens are the same from the beginning on."""
-    return next((i for i, (a, b) in enumerate(zip(expected, found, strict=True)) if a != b), len(expected))
+    return next(
+        (i for i, (a, b) in enumerate(zip(expected, found, strict=True)) if a != b), len(expected)
+    )
 
 
-def _judged_text(subject: Subject, prompt: np.ndarray, expected: list[int]) -> tuple[list[int], list[int], str]:
+def _judged_text(
+    subject: Subject, prompt: np.ndarray, expected: list[int]
+) -> tuple[list[int], list[int], str]:
     """Return what is to be written and what the file writes, and a note where another text is no fault of the file's.
 
     Where two logits of the reference are as near as the tolerance, a file may take either: the reference's choice is then
@@ -63,7 +69,9 @@ def _judged_text(subject: Subject, prompt: np.ndarray, expected: list[int]) -> t
     if not parts_as_far(own, subject.limit.rollout):
         return expected, found, ""
     note = f"led by the reference, which parts from itself by {own:.1e} when its sums come in another order"
-    expected, found = (greedy_tokens(Forced(judge, which), prompt, steps) for which in (judge, session))
+    expected, found = (
+        greedy_tokens(Forced(judge, which), prompt, steps) for which in (judge, session)
+    )
     return expected, found, note
 
 
@@ -95,13 +103,21 @@ def _prompts(subject: Subject) -> list[np.ndarray]:
 def check_captions(subject: Subject) -> Check:
     """Compare the captions of held-out pictures: greedy ones of all, and those of a beam search of the first."""
     if subject.sample is None or not len(subject.sample[IMAGE]):
-        return Check(name="greedy", status="not run", detail="the bundle carries no held-out pictures to caption")
+        return Check(
+            name="greedy",
+            status="not run",
+            detail="the bundle carries no held-out pictures to caption",
+        )
     images, decoding = subject.sample[IMAGE], subject.bundle.manifest.decoding
     judge = CaptionSessions(subject.judges[ENCODE], subject.judges[STEP])
-    expected = _expected_captions(judge.encode, judge.step, images.tobytes(), images.shape, decoding)
+    expected = _expected_captions(
+        judge.encode, judge.step, images.tobytes(), images.shape, decoding
+    )
     found = _captions(subject.captioner, images, decoding)
     words = [f"greedy caption of picture {index}" for index in range(len(images))]
-    words += [f"beam-{_BEAM} caption of picture {index}" for index in range(len(found) - len(images))]
+    words += [
+        f"beam-{_BEAM} caption of picture {index}" for index in range(len(found) - len(images))
+    ]
     wrong = [index for index, (a, b) in enumerate(zip(expected, found, strict=True)) if a != b]
     measured = {"identical": len(found) - len(wrong), "captions": len(found)}
     if not wrong:
@@ -127,7 +143,9 @@ def _expected_captions(
     encode: Session, step: Session, images: bytes, shape: tuple[int, ...], decoding: Decoding
 ) -> list[list[int]]:
     """The reference's captions: the same for every artifact, so they are written once."""
-    return _captions(CaptionSessions(encode, step), np.frombuffer(images, np.uint8).reshape(shape), decoding)
+    return _captions(
+        CaptionSessions(encode, step), np.frombuffer(images, np.uint8).reshape(shape), decoding
+    )
 
 
 def _other(subject: Subject, text: str, measured: dict[str, int]) -> Check:

@@ -43,11 +43,15 @@ class Session(ABC):
         self.spec = file_contract.spec
         self._first_state = first_state
         self._input_specs, self._state_specs = self.spec.caller_inputs, self.spec.states
-        self._file_dtypes = {t.name: _numpy_dtype(file_contract.dtype(t), t) for t in self.spec.inputs}
+        self._file_dtypes = {
+            t.name: _numpy_dtype(file_contract.dtype(t), t) for t in self.spec.inputs
+        }
         self._dtypes = {t.name: np.dtype(t.dtype) for t in self.spec.outputs}
         self._read = tuple(t.name for t in self.spec.read_outputs)
         self._next = {s.name: next_name(s.name) for s in self._state_specs}
-        self._right: tuple[Layout, Layout] | None = None  # of the inputs and states of the last call that was found right
+        self._right: tuple[Layout, Layout] | None = (
+            None  # of the inputs and states of the last call that was found right
+        )
 
     @classmethod
     @abstractmethod
@@ -61,7 +65,12 @@ class Session(ABC):
     @classmethod
     @abstractmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> Session:
         """Open the file for stepping.
 
@@ -93,7 +102,9 @@ class Session(ABC):
         if self.contract.initial_state == "zeros":
             return {s.name: np.zeros(self._shape(s, batch), s.dtype) for s in states}
         if self.contract.initial_state == ENCODE:
-            raise ContractError("the first state comes from the encode graph: call encode and go on with the state it returns")
+            raise ContractError(
+                "the first state comes from the encode graph: call encode and go on with the state it returns"
+            )
         missing = [s.name for s in states if s.name not in (self._first_state or {})]
         if self._first_state is None or missing:
             raise ContractError(
@@ -101,7 +112,10 @@ class Session(ABC):
                 "open the model through its bundle"
             )
         first = self._first_state
-        return {s.name: np.broadcast_to(first[s.name], self._shape(s, batch)).astype(s.dtype) for s in states}
+        return {
+            s.name: np.broadcast_to(first[s.name], self._shape(s, batch)).astype(s.dtype)
+            for s in states
+        }
 
     def encode(self, inputs: Arrays) -> tuple[dict[str, np.ndarray], State]:
         """Run the encode graph.
@@ -118,7 +132,9 @@ class Session(ABC):
         results = self._checked_results(ENCODE, inputs, {})
         contexts = {t.name: results[t.name] for t in self.spec.outputs if t.role == "context"}
         if self.contract.initial_state == ENCODE:
-            return contexts, {t.name: results[t.name] for t in self.spec.outputs if t.role == "state"}
+            return contexts, {
+                t.name: results[t.name] for t in self.spec.outputs if t.role == "state"
+            }
         rows = len(next(iter(inputs.values())))
         return contexts, self.initial_state(rows)
 
@@ -137,16 +153,22 @@ class Session(ABC):
             ContractError: a tensor is missing, unknown, or of the wrong dtype or shape; names it.
         """
         results = self._checked_results(STEP, inputs, state)
-        return {name: results[name] for name in self._read}, {name: results[out] for name, out in self._next.items()}
+        return {name: results[name] for name in self._read}, {
+            name: results[out] for name, out in self._next.items()
+        }
 
     def _checked_results(self, graph: str, inputs: Arrays, state: Arrays) -> dict[str, np.ndarray]:
         """Return every output of the file in the contract's dtype; the file must compute ``graph``."""
         if self.spec.name != graph:
-            raise ContractError(f"this file computes {self.spec.name}, not {graph}; open the bundle's file for {graph}")
+            raise ContractError(
+                f"this file computes {self.spec.name}, not {graph}; open the bundle's file for {graph}"
+            )
         results = self._run(self._checked_feeds(inputs, state))
         lacking = [name for name in self._dtypes if name not in results]
         if lacking:
-            raise ContractError(f"the file does not return {lacking}, which its contract promises; export it again")
+            raise ContractError(
+                f"the file does not return {lacking}, which its contract promises; export it again"
+            )
         self._check_shapes(results, {**inputs, **state})
         return {name: np.asarray(results[name], dtype) for name, dtype in self._dtypes.items()}
 
@@ -157,9 +179,13 @@ class Session(ABC):
             sizes.update(zip(spec.axes, given[spec.name].shape, strict=True))
         for spec in self.spec.outputs:
             shape = results[spec.name].shape
-            if shape != tuple([sizes.get(axis, size) for axis, size in zip(spec.axes, shape, strict=False)]):
+            if shape != tuple(
+                [sizes.get(axis, size) for axis, size in zip(spec.axes, shape, strict=False)]
+            ):
                 wanted = [sizes.get(axis, axis) for axis in spec.axes]
-                raise ContractError(f"{spec.name} comes out with shape {list(shape)}, expected {wanted}; export it again")
+                raise ContractError(
+                    f"{spec.name} comes out with shape {list(shape)}, expected {wanted}; export it again"
+                )
 
     def _checked_feeds(self, inputs: Arrays, state: Arrays) -> dict[str, np.ndarray]:
         """Return every input of the file in its own dtype.
@@ -169,7 +195,9 @@ class Session(ABC):
         """
         for given, kind in ((inputs, "inputs"), (state, "state")):
             if not isinstance(given, dict):
-                raise ContractError(f"{kind} is {type(given).__name__}, expected a dict of arrays by name")
+                raise ContractError(
+                    f"{kind} is {type(given).__name__}, expected a dict of arrays by name"
+                )
         if self._right and all(map(_is_laid_out, (inputs, state), self._right)):
             for spec in self._input_specs:
                 self._check_values(spec, inputs[spec.name])
@@ -177,32 +205,50 @@ class Session(ABC):
             self._check_all(inputs, state)
             self._right = (_layout(inputs), _layout(state))
         given = {**inputs, **state}
-        return {name: np.ascontiguousarray(given[name], dtype) for name, dtype in self._file_dtypes.items()}
+        return {
+            name: np.ascontiguousarray(given[name], dtype)
+            for name, dtype in self._file_dtypes.items()
+        }
 
     def _check_all(self, inputs: Arrays, state: Arrays) -> None:
         sizes: dict[str, tuple[int, str]] = {}  # open axis → its size, and the tensor that set it
-        for given, specs, kind in ((inputs, self._input_specs, "input"), (state, self._state_specs, "state")):
+        for given, specs, kind in (
+            (inputs, self._input_specs, "input"),
+            (state, self._state_specs, "state"),
+        ):
             unknown = given.keys() - {spec.name for spec in specs}
             if unknown:
-                raise ContractError(f"unknown {kind} {sorted(unknown)}; expected {[spec.name for spec in specs]}")
+                raise ContractError(
+                    f"unknown {kind} {sorted(unknown)}; expected {[spec.name for spec in specs]}"
+                )
             for spec in specs:
                 if spec.name not in given:
                     raise ContractError(
                         f"{kind} {spec.name!r} is missing; "
-                        + ("feed back what the last step returned" if kind == "state" else f"it is {_text(spec)}")
+                        + (
+                            "feed back what the last step returned"
+                            if kind == "state"
+                            else f"it is {_text(spec)}"
+                        )
                     )
                 self._check(spec, given[spec.name], sizes)
                 self._check_values(spec, given[spec.name])
 
-    def _check(self, spec: TensorSpec, array: np.ndarray, sizes: dict[str, tuple[int, str]]) -> None:
+    def _check(
+        self, spec: TensorSpec, array: np.ndarray, sizes: dict[str, tuple[int, str]]
+    ) -> None:
         if not isinstance(array, np.ndarray) or array.dtype != spec.dtype:
             found = getattr(array, "dtype", type(array).__name__)
             raise ContractError(f"{spec.name} is {found}, expected {_text(spec)}")
         if array.ndim != len(spec.axes):
-            raise ContractError(f"{spec.name} has shape {list(array.shape)}, expected {_text(spec)}")
+            raise ContractError(
+                f"{spec.name} has shape {list(array.shape)}, expected {_text(spec)}"
+            )
         for axis, size in zip(spec.axes, array.shape, strict=True):
             fixed = self.file_contract.axis_size(axis)
-            wanted, origin = (fixed, "this file") if fixed else sizes.setdefault(axis, (size, spec.name))
+            wanted, origin = (
+                (fixed, "this file") if fixed else sizes.setdefault(axis, (size, spec.name))
+            )
             if size != wanted or size == 0:
                 raise ContractError(
                     f"{spec.name} has {axis} = {size} (shape {list(array.shape)}), "
@@ -215,7 +261,9 @@ class Session(ABC):
             size = self.contract.sizes[spec.below]
             if array.min() < 0 or array.max() >= size:
                 outside = array[(array < 0) | (array >= size)]
-                raise ContractError(f"{spec.name} has the value {outside[0]}, expected 0 to {size - 1}")
+                raise ContractError(
+                    f"{spec.name} has the value {outside[0]}, expected 0 to {size - 1}"
+                )
 
     def _shape(self, spec: TensorSpec, batch: int) -> tuple[int, ...]:
         known = {BATCH: batch, TIME: 1}
@@ -224,7 +272,11 @@ class Session(ABC):
 
 def checked_threads(threads: int | None) -> int | None:
     """Return ``threads``; raise UsageError where it is no number or less than 1."""
-    return None if threads is None else whole(threads, "threads", remedy="; leave it out for the runtime's own choice")
+    return (
+        None
+        if threads is None
+        else whole(threads, "threads", remedy="; leave it out for the runtime's own choice")
+    )
 
 
 def _layout(given: Arrays) -> Layout:
@@ -233,7 +285,8 @@ def _layout(given: Arrays) -> Layout:
 
 def _is_laid_out(given: Arrays, layout: Layout) -> bool:
     return given.keys() == layout.keys() and all(
-        isinstance(array, np.ndarray) and (array.dtype, array.shape) == layout[name] for name, array in given.items()
+        isinstance(array, np.ndarray) and (array.dtype, array.shape) == layout[name]
+        for name, array in given.items()
     )
 
 

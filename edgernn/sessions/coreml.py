@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-with contextlib.redirect_stderr(io.StringIO()):  # coremltools prints one line per missing macOS library
+with contextlib.redirect_stderr(
+    io.StringIO()
+):  # coremltools prints one line per missing macOS library
     import coremltools as ct
 
 from edgernn.contract import PICTURE, FileContract, first_line, next_name
@@ -29,7 +31,9 @@ class CoreMLSession(Session):
 
     runtime = "Core ML"
 
-    def __init__(self, model: Any, file_contract: FileContract, first_state: Arrays | None = None) -> None:
+    def __init__(
+        self, model: Any, file_contract: FileContract, first_state: Arrays | None = None
+    ) -> None:
         super().__init__(file_contract, first_state)
         self._model = model
 
@@ -39,18 +43,33 @@ class CoreMLSession(Session):
         spec = _load(path, predict=False).get_spec()
         inputs, outputs, states = (
             tuple(_tensor(feature) for feature in features)
-            for features in (spec.description.input, spec.description.output, spec.description.state)
+            for features in (
+                spec.description.input,
+                spec.description.output,
+                spec.description.state,
+            )
         )
-        target = _TARGETS.get(spec.specificationVersion, f"specification {spec.specificationVersion}")
-        return FileDescription(Interface(inputs, outputs, states), dict(spec.description.metadata.userDefined), target)
+        target = _TARGETS.get(
+            spec.specificationVersion, f"specification {spec.specificationVersion}"
+        )
+        return FileDescription(
+            Interface(inputs, outputs, states), dict(spec.description.metadata.userDefined), target
+        )
 
     @classmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> CoreMLSession:
         """See ``Session.open``."""
         if platform.system() != "Darwin":
-            raise UnavailableError(f"Core ML predicts on macOS and iOS only, this is {platform.system()}")
+            raise UnavailableError(
+                f"Core ML predicts on macOS and iOS only, this is {platform.system()}"
+            )
         return cls(_load(path, predict=True), file_contract, first_state)
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -59,12 +78,17 @@ class CoreMLSession(Session):
 
     def _native(self, feeds: dict[str, np.ndarray]) -> dict[str, Any]:
         """Return the feeds as Core ML takes them: a picture ``[1, H, W, 3]`` as a Pillow image."""
-        pictures = [spec.name for spec in self.spec.inputs if self.file_contract.dtype(spec) == PICTURE]
+        pictures = [
+            spec.name for spec in self.spec.inputs if self.file_contract.dtype(spec) == PICTURE
+        ]
         if not pictures:
             return feeds
         from PIL import Image
 
-        return {name: Image.fromarray(array[0]) if name in pictures else array for name, array in feeds.items()}
+        return {
+            name: Image.fromarray(array[0]) if name in pictures else array
+            for name, array in feeds.items()
+        }
 
 
 class CoreMLStateSession(CoreMLSession):
@@ -79,7 +103,9 @@ class CoreMLStateSession(CoreMLSession):
         memory = self._model.make_state()
         for name in kept:
             memory.write_state(name, feeds[name])
-        results = self._model.predict({n: a for n, a in feeds.items() if n not in kept}, state=memory)
+        results = self._model.predict(
+            {n: a for n, a in feeds.items() if n not in kept}, state=memory
+        )
         return {**results, **{next_name(name): memory.read_state(name) for name in kept}}
 
 
@@ -87,8 +113,12 @@ def _load(path: Path, *, predict: bool) -> Any:
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             return ct.models.MLModel(str(path), skip_model_load=not predict)
-    except Exception as error:  # coremltools raises bare Exception and RuntimeError for damaged packages
-        raise ContractError(f"{path} is not a Core ML package that coremltools can open: {first_line(error)}") from error
+    except (
+        Exception
+    ) as error:  # coremltools raises bare Exception and RuntimeError for damaged packages
+        raise ContractError(
+            f"{path} is not a Core ML package that coremltools can open: {first_line(error)}"
+        ) from error
 
 
 def _tensor(feature: Any) -> FileTensor:
@@ -96,8 +126,12 @@ def _tensor(feature: Any) -> FileTensor:
     if kind == "imageType":
         image = feature.type.imageType
         colour = (
-            PICTURE if image.colorSpace == _COLOUR_SPACE.Value("RGB") else f"{_COLOUR_SPACE.Name(image.colorSpace)} picture"
+            PICTURE
+            if image.colorSpace == _COLOUR_SPACE.Value("RGB")
+            else f"{_COLOUR_SPACE.Name(image.colorSpace)} picture"
         )
         return FileTensor(feature.name, colour, (1, image.height, image.width, 3))
     array = feature.type.stateType.arrayType if kind == "stateType" else feature.type.multiArrayType
-    return FileTensor(feature.name, _DTYPES.get(array.dataType, str(array.dataType)), tuple(array.shape))
+    return FileTensor(
+        feature.name, _DTYPES.get(array.dataType, str(array.dataType)), tuple(array.shape)
+    )

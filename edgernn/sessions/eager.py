@@ -26,7 +26,10 @@ class EagerSession(Session):
         if contract.initial_state == "learned":
             names = (state.name for state in contract.step.states)
             with plain_kernels():
-                first = {name: _numpy(tensor) for name, tensor in zip(names, model.initial_state(1), strict=True)}
+                first = {
+                    name: _numpy(tensor)
+                    for name, tensor in zip(names, model.initial_state(1), strict=True)
+                }
         super().__init__(file_contract or FileContract(contract=contract), first)
         self.model = model
         self._device = next(model.parameters()).device
@@ -42,7 +45,12 @@ class EagerSession(Session):
 
     @classmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> EagerSession:
         """See ``Session.open``; ``first_state`` is not needed, the model holds it."""
         return cls(checkpoint.load(path).model, file_contract)
@@ -50,8 +58,13 @@ class EagerSession(Session):
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         given = {name: to_tensor(array).to(self._device) for name, array in feeds.items()}
         with plain_kernels(work_of(self.spec, feeds, parameters=self._parameters)):
-            results = self.model.graph(self.spec.name, *(given[spec.name] for spec in self.spec.inputs))
-        return {spec.name: _numpy(tensor) for spec, tensor in zip(self.spec.outputs, results, strict=True)}
+            results = self.model.graph(
+                self.spec.name, *(given[spec.name] for spec in self.spec.inputs)
+            )
+        return {
+            spec.name: _numpy(tensor)
+            for spec, tensor in zip(self.spec.outputs, results, strict=True)
+        }
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:

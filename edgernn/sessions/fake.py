@@ -32,7 +32,12 @@ class FakeSession(Session):
 
     @classmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> FakeSession:
         """See ``Session.open``."""
         return cls(file_contract, first_state)

@@ -72,7 +72,9 @@ class OnnxTensor:
                 parts.append(half.astype(stored[1]))
         found = np.concatenate(parts)
         if self.external or found.size != prod(self.shape):
-            raise ContractError(f"the constant {self.name} has {found.size} values, expected shape {list(self.shape)}")
+            raise ContractError(
+                f"the constant {self.name} has {found.size} values, expected shape {list(self.shape)}"
+            )
         return found.reshape(self.shape)
 
 
@@ -144,9 +146,13 @@ def read_model(path: Path) -> OnnxModel:
     """Read the file at ``path``; raise ContractError where it is no ONNX model."""
     try:
         with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # closed with the last view of it
+            mapped = mmap.mmap(
+                file.fileno(), 0, access=mmap.ACCESS_READ
+            )  # closed with the last view of it
     except (ValueError, OSError) as error:
-        raise ContractError(f"{path} is not a model that onnxruntime can open: {first_line(error)}") from error
+        raise ContractError(
+            f"{path} is not a model that onnxruntime can open: {first_line(error)}"
+        ) from error
     return parse_model(mapped, source=str(path))
 
 
@@ -155,21 +161,29 @@ def parse_model(content: bytes | mmap.mmap, *, source: str) -> OnnxModel:
     try:
         return _model(memoryview(content), source)
     except (ValueError, IndexError, struct.error, RecursionError) as error:
-        raise ContractError(f"{source} is not a model that onnxruntime can open: {first_line(error)}") from error
+        raise ContractError(
+            f"{source} is not a model that onnxruntime can open: {first_line(error)}"
+        ) from error
 
 
 def _model(data: Data, source: str) -> OnnxModel:
     found = list(fields(data, slice(0, len(data))))
     graphs = [value for number, value in found if number == 7 and isinstance(value, slice)]
     if len(graphs) != 1:
-        raise ContractError(f"{source} is not a model that onnxruntime can open: it has {len(graphs)} graphs, expected one")
-    domains = [_domain(data, value) for number, value in found if number == 8 and isinstance(value, slice)]
+        raise ContractError(
+            f"{source} is not a model that onnxruntime can open: it has {len(graphs)} graphs, expected one"
+        )
+    domains = [
+        _domain(data, value) for number, value in found if number == 8 and isinstance(value, slice)
+    ]
     numbers = [number for number, _ in found]
     return OnnxModel(_graph(data, graphs[0]), tuple(domains), numbers.count(25), numbers.count(20))
 
 
 def _domain(data: Data, span: Span) -> str:
-    return next((text(data, v) for n, v in fields(data, span) if n == 1 and isinstance(v, slice)), "")
+    return next(
+        (text(data, v) for n, v in fields(data, span) if n == 1 and isinstance(v, slice)), ""
+    )
 
 
 def _graph(data: Data, span: Span) -> OnnxGraph:
@@ -201,7 +215,14 @@ def _node(data: Data, span: Span) -> OnnxNode:
         elif number == 5 and isinstance(value, slice):
             name, content = _attribute(data, value)
             attributes[name] = content
-    return OnnxNode(strings[4][-1], strings[7][-1], strings[3][-1], tuple(strings[1]), tuple(strings[2]), attributes)
+    return OnnxNode(
+        strings[4][-1],
+        strings[7][-1],
+        strings[3][-1],
+        tuple(strings[1]),
+        tuple(strings[2]),
+        attributes,
+    )
 
 
 def _attribute(data: Data, span: Span) -> tuple[str, Any]:
@@ -237,7 +258,12 @@ class _Sparse:
 
 def has_sparse(node: OnnxNode) -> bool:
     """Return whether an attribute of ``node`` is a sparse constant."""
-    return any(isinstance(entry, _Sparse) for value in node.attributes.values() if isinstance(value, list) for entry in value)
+    return any(
+        isinstance(entry, _Sparse)
+        for value in node.attributes.values()
+        if isinstance(value, list)
+        for entry in value
+    )
 
 
 def _tensor(data: Data, span: Span) -> OnnxTensor:
@@ -253,7 +279,9 @@ def _tensor(data: Data, span: Span) -> OnnxTensor:
             external = True
         else:
             content.append((number, value))
-    return OnnxTensor(name, DTYPES.get(kind, _UNKNOWN)[0], tuple(shape), external, tuple(content), data, kind)
+    return OnnxTensor(
+        name, DTYPES.get(kind, _UNKNOWN)[0], tuple(shape), external, tuple(content), data, kind
+    )
 
 
 def _value_info(data: Data, span: Span) -> tuple[str, Dims]:
@@ -288,4 +316,8 @@ def _dim(data: Data, span: Span) -> int | str | None:
 
 
 def _inner(data: Data, span: Span, wanted: int) -> Iterator[Span]:
-    return (value for number, value in fields(data, span) if number == wanted and isinstance(value, slice))
+    return (
+        value
+        for number, value in fields(data, span)
+        if number == wanted and isinstance(value, slice)
+    )

@@ -15,7 +15,9 @@ from edgernn.sessions.onnx_graph import OnnxModel, OnnxNode, OnnxTensor, has_spa
 
 _STANDARD = frozenset(("", "ai.onnx"))
 _RUNTIME = "com.microsoft"  # onnxruntime's own
-_OF_RUNTIME = frozenset(("MatMulNBits", "GatherBlockQuantized"))  # a product, and rows of a table, in blocks of integers
+_OF_RUNTIME = frozenset(
+    ("MatMulNBits", "GatherBlockQuantized")
+)  # a product, and rows of a table, in blocks of integers
 
 
 def refuse_foreign(path: Path) -> OnnxModel:

@@ -21,7 +21,10 @@ def read_target(path: Path) -> str:
     try:
         with storage.open_to_read(path) as file:
             fields = read_fields(file, keep={_OPSET_IMPORT})
-        ir = next((value for number, value in fields if number == _IR_VERSION and isinstance(value, int)), 0)
+        ir = next(
+            (value for number, value in fields if number == _IR_VERSION and isinstance(value, int)),
+            0,
+        )
         for number, content in fields:
             if number == _OPSET_IMPORT and isinstance(content, bytes):
                 domain, version = _opset(content)

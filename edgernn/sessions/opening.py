@@ -30,7 +30,9 @@ _MODEL_FILES = (
 )
 
 
-def open_session(source: Path | str | Bundle, artifact: str | None = None, *, threads: int | None = None) -> Session:
+def open_session(
+    source: Path | str | Bundle, artifact: str | None = None, *, threads: int | None = None
+) -> Session:
     """Open an artifact for stepping.
 
     Args:
@@ -44,7 +46,9 @@ def open_session(source: Path | str | Bundle, artifact: str | None = None, *, th
     """
     if not isinstance(source, Bundle) and not is_bundle(path := path_of(source)):
         if artifact is not None:
-            raise UsageError(f"{source} is one model file; an artifact can be chosen of a bundle only")
+            raise UsageError(
+                f"{source} is one model file; an artifact can be chosen of a bundle only"
+            )
         return _open_file(path, threads=threads)
     bundle = source if isinstance(source, Bundle) else Bundle.open(source)
     if artifact is not None:
@@ -60,11 +64,19 @@ def first_that_runs(bundle: Bundle, *, threads: int | None = None) -> tuple[Arti
             return artifact, open_artifact(bundle, artifact, threads=threads)
         except UnavailableError as error:
             lacking.append(error)
-    raise lacking[0] if lacking else BundleError(f"{bundle.source} has no artifact; export the bundle again")
+    raise (
+        lacking[0]
+        if lacking
+        else BundleError(f"{bundle.source} has no artifact; export the bundle again")
+    )
 
 
 def open_artifact(
-    bundle: Bundle, artifact: Artifact, session: type[Session] | None = None, *, threads: int | None = None
+    bundle: Bundle,
+    artifact: Artifact,
+    session: type[Session] | None = None,
+    *,
+    threads: int | None = None,
 ) -> Session:
     """Open one artifact of an opened bundle, in its format's own session unless another is given."""
     refuse_older(artifact.requires, artifact.path)
@@ -82,25 +94,37 @@ def encoder_of(bundle: Bundle, step: Artifact) -> Artifact:
         ContractError: the bundle has none of the family.
     """
     family = formats.by_name(step.format).family
-    found = [a for a in bundle.manifest.artifacts if a.graph == ENCODE and formats.by_name(a.format).family == family]
+    found = [
+        a
+        for a in bundle.manifest.artifacts
+        if a.graph == ENCODE and formats.by_name(a.format).family == family
+    ]
     if not found:
-        raise ContractError(f"{bundle.source} has no encode file of {family} for {step.path}; export the bundle again")
+        raise ContractError(
+            f"{bundle.source} has no encode file of {family} for {step.path}; export the bundle again"
+        )
     return next((artifact for artifact in found if artifact.precision == step.precision), found[0])
 
 
 def read_first_state(path: Path, contract: Contract) -> State:
     """Read the learned first state; raise ContractError where a tensor is missing or of another dtype or shape."""
-    values: State = tensor_files.read(path, what="first state", remedy="export the bundle again", error=ContractError)
+    values: State = tensor_files.read(
+        path, what="first state", remedy="export the bundle again", error=ContractError
+    )
     sizes = {**contract.sizes, BATCH: 1}
     for spec in contract.step.states:
         wanted = (spec.dtype, tuple(sizes[axis] for axis in spec.axes))
-        found = (str(values[spec.name].dtype), values[spec.name].shape) if spec.name in values else None
+        found = (
+            (str(values[spec.name].dtype), values[spec.name].shape) if spec.name in values else None
+        )
         if found is not None and found != wanted:
             raise ContractError(
                 f"the first state {spec.name} is {found[0]} {list(found[1])}, expected {wanted[0]} {list(wanted[1])}"
             )
     if spoilt := tensor_files.first_not_finite(values):
-        raise ContractError(f"the first state {spoilt} has a value that is not finite; export the bundle again")
+        raise ContractError(
+            f"the first state {spoilt} has a value that is not finite; export the bundle again"
+        )
     return values
 
 
@@ -108,7 +132,9 @@ def session_class(format_name: str, graph: str = STEP) -> type[Session]:
     """Return the session class of a format's files of ``graph``; raise UnavailableError where its package is not installed."""
     row = formats.by_name(format_name)
     target = row.decoders.get(graph, row.session)
-    found: type[Session] = formats.resolve(target, needed_for=f"running {row.name}", extra=row.run_extra)
+    found: type[Session] = formats.resolve(
+        target, needed_for=f"running {row.name}", extra=row.run_extra
+    )
     return found
 
 
@@ -130,7 +156,9 @@ def describe_file(path: Path) -> tuple[formats.Format, FileDescription]:
             f"{path} is {kind.name}, neither a bundle nor a model file; expected a folder with {MANIFEST}, {SUFFIX}, {known}"
         )
     description = session_class(rows[0].name).describe(path)
-    kept = bool(description.interface.states)  # a family's second row is the one whose runtime keeps the state
+    kept = bool(
+        description.interface.states
+    )  # a family's second row is the one whose runtime keeps the state
     return rows[-1] if kept else rows[0], description
 
 
@@ -148,7 +176,11 @@ def is_bundle(path: Path) -> bool:
 
 def _open_file(path: Path, *, threads: int | None) -> Session:
     if identify(path).key == "missing":
-        raise BundleError(f"no bundle or model file at {path}; make one with: edgernn export RUN --out {argument(path)}")
+        raise BundleError(
+            f"no bundle or model file at {path}; make one with: edgernn export RUN --out {argument(path)}"
+        )
     row, description = describe_file(path)
     file_contract = FileContract.from_metadata(description.metadata, source=str(path))
-    return session_class(row.name, file_contract.graph).open(path, file_contract, threads=checked_threads(threads))
+    return session_class(row.name, file_contract.graph).open(
+        path, file_contract, threads=checked_threads(threads)
+    )

@@ -26,7 +26,10 @@ from edgernn.sessions.onnx_guard import refuse_foreign
 from edgernn.sessions.onnx_header import read_target
 from edgernn.sessions.runtime_versions import refuse_older, required_by
 
-_DTYPES = {"float": "float32", "double": "float64"}  # onnxruntime's names, where they are not numpy's
+_DTYPES = {
+    "float": "float32",
+    "double": "float64",
+}  # onnxruntime's names, where they are not numpy's
 _WARNINGS = 2
 _SETS = 4  # of output memory: two take turns, the others stand in for those that a caller keeps
 _Results = tuple[dict[str, np.ndarray], State]
@@ -43,25 +46,43 @@ class OrtSession(Session):
     runtime = "onnxruntime"
 
     def __init__(
-        self, runtime: onnxruntime.InferenceSession, file_contract: FileContract, first_state: Arrays | None = None
+        self,
+        runtime: onnxruntime.InferenceSession,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
     ) -> None:
         super().__init__(file_contract, first_state)
         self._runtime = runtime
         self._outputs = [output.name for output in runtime.get_outputs()]
-        self._single = _SingleStep(runtime, file_contract) if _has_single_steps(runtime, file_contract) else None
+        self._single = (
+            _SingleStep(runtime, file_contract)
+            if _has_single_steps(runtime, file_contract)
+            else None
+        )
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
         """See ``Session.describe``."""
         runtime = open_runtime(path)
-        return FileDescription(_interface(runtime), dict(runtime.get_modelmeta().custom_metadata_map), read_target(path))
+        return FileDescription(
+            _interface(runtime),
+            dict(runtime.get_modelmeta().custom_metadata_map),
+            read_target(path),
+        )
 
     @classmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> OrtSession:
         """See ``Session.open``."""
-        return cls(open_runtime(path, threads=checked_threads(threads) or 1), file_contract, first_state)
+        return cls(
+            open_runtime(path, threads=checked_threads(threads) or 1), file_contract, first_state
+        )
 
     def step(self, inputs: Arrays, state: Arrays) -> _Results:
         """See ``Session.step``."""
@@ -93,9 +114,13 @@ class _SingleStep:
     def __init__(self, runtime: onnxruntime.InferenceSession, file_contract: FileContract) -> None:
         spec, sizes = file_contract.spec, file_contract.contract.sizes
         self._runtime = runtime
-        self._lock = Lock()  # of two threads that share a session the second one goes by Session.step
+        self._lock = (
+            Lock()
+        )  # of two threads that share a session the second one goes by Session.step
         # name, the memory that is bound, how many ids there are
-        self._ids = tuple((t.name, _empty(t, file_contract), sizes[t.below or ""]) for t in spec.fresh_inputs)
+        self._ids = tuple(
+            (t.name, _empty(t, file_contract), sizes[t.below or ""]) for t in spec.fresh_inputs
+        )
         bound = {name: memory for name, memory, _ in self._ids}
         self._make = partial(_Memory, runtime, file_contract, bound)
         self._sets = [self._make() for _ in range(_SETS)]
@@ -121,7 +146,9 @@ class _SingleStep:
             if _are_the_same(state, memory.states):
                 return memory.states
         own = self._sets[0].states
-        if state.keys() != own.keys() or not all(_is_like(state[name], array) for name, array in own.items()):
+        if state.keys() != own.keys() or not all(
+            _is_like(state[name], array) for name, array in own.items()
+        ):
             return None
         return dict(state) if all(array.flags.c_contiguous for array in state.values()) else None
 
@@ -149,7 +176,10 @@ class _Memory:
     """
 
     def __init__(
-        self, runtime: onnxruntime.InferenceSession, file_contract: FileContract, inputs: dict[str, np.ndarray]
+        self,
+        runtime: onnxruntime.InferenceSession,
+        file_contract: FileContract,
+        inputs: dict[str, np.ndarray],
     ) -> None:
         spec = file_contract.spec
         made = {t.name: _empty(t, file_contract) for t in spec.outputs}
@@ -160,7 +190,9 @@ class _Memory:
         _bind(self.binding.bind_input, inputs)
         _bind(self.binding.bind_output, made)
         made.clear()  # what is counted now are the references of this object alone
-        self._arrays = tuple((array, array.shape) for array in (*self.outputs.values(), *self.states.values()))
+        self._arrays = tuple(
+            (array, array.shape) for array in (*self.outputs.values(), *self.states.values())
+        )
         self._references = max([getrefcount(array) for array, _ in self._arrays])
 
     def is_free(self) -> bool:
@@ -172,7 +204,9 @@ class _Memory:
 
     def is_spoilt(self) -> bool:
         """Return whether a caller has made an array read-only or given it another shape."""
-        return any(array.shape != shape or not array.flags.writeable for array, shape in self._arrays)
+        return any(
+            array.shape != shape or not array.flags.writeable for array, shape in self._arrays
+        )
 
     def read(self, source: Arrays) -> None:
         """Bind the states to the arrays of ``source``, unless they are."""
@@ -210,7 +244,10 @@ def _has_single_steps(runtime: onnxruntime.InferenceSession, file_contract: File
         and all(file_contract.axis_size(axis) in {None, 1} for axis in (BATCH, TIME))
         and all(axis in {BATCH, TIME, *sizes} for tensor in tensors for axis in tensor.axes)
         and all(file_contract.dtype(tensor) == tensor.dtype for tensor in tensors)
-        and all(tensor.below and math.prod(_shape(tensor, file_contract)) == 1 for tensor in spec.fresh_inputs)
+        and all(
+            tensor.below and math.prod(_shape(tensor, file_contract)) == 1
+            for tensor in spec.fresh_inputs
+        )
         and not interface_problems(file_contract.interface(), _interface(runtime))
     )
 
@@ -245,11 +282,17 @@ def open_runtime(path: Path, *, threads: int = 1) -> onnxruntime.InferenceSessio
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _WARNINGS  # a shape that disagrees with the file is a defect, not to be hidden
+    options.log_severity_level = (
+        _WARNINGS  # a shape that disagrees with the file is a defect, not to be hidden
+    )
     try:
-        return onnxruntime.InferenceSession(_named(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            _named(path), options, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # onnxruntime's errors share no narrower base class
-        raise ContractError(f"{path} is not a model that onnxruntime can open: {first_line(error)}") from error
+        raise ContractError(
+            f"{path} is not a model that onnxruntime can open: {first_line(error)}"
+        ) from error
 
 
 def _named(path: Path) -> str | bytes:

@@ -90,7 +90,10 @@ class _OrtDecoder(Session):
     computes: str
 
     def __init__(
-        self, opened: onnxruntime.InferenceSession, file_contract: FileContract, first_state: Arrays | None = None
+        self,
+        opened: onnxruntime.InferenceSession,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
     ) -> None:
         one_row = {"graph": self.graph, "narrowing": Narrowing(axes={BATCH: 1})}
         super().__init__(file_contract.model_copy(update=one_row), first_state)
@@ -104,20 +107,31 @@ class _OrtDecoder(Session):
 
     @classmethod
     def open(
-        cls: type[D], path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls: type[D],
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> D:
         """See ``Session.open``."""
-        return cls(open_runtime(path, threads=checked_threads(threads) or 1), file_contract, first_state)
+        return cls(
+            open_runtime(path, threads=checked_threads(threads) or 1), file_contract, first_state
+        )
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
             results = self._opened.run(self._outputs, feeds)
         except Exception as error:  # onnxruntime's errors share no narrower base class
-            raise ContractError(f"onnxruntime could not run {self.computes}: {first_line(error)}") from error
+            raise ContractError(
+                f"onnxruntime could not run {self.computes}: {first_line(error)}"
+            ) from error
         return dict(zip(self._outputs, results, strict=True))
 
     def _checked_results(self, graph: str, inputs: Arrays, state: Arrays) -> dict[str, np.ndarray]:
-        raise ContractError(f"this file computes {self.computes}, not {graph}; open the bundle's file for {graph}")
+        raise ContractError(
+            f"this file computes {self.computes}, not {graph}; open the bundle's file for {graph}"
+        )
 
 
 class OrtGenerator(_OrtDecoder):
@@ -155,10 +169,21 @@ class OrtGenerator(_OrtDecoder):
             UsageError: the length, a number or a stop token out of its range.
         """
         _at_least_one(LENGTH, length)
-        numbers = uniform_numbers(seed, length, position=position) if uniforms is None else _checked(uniforms, length)
+        numbers = (
+            uniform_numbers(seed, length, position=position)
+            if uniforms is None
+            else _checked(uniforms, length)
+        )
         stops = self._stops(self.file_contract.decoding.stop if stop is None else stop)
-        feeds = self._checked_feeds({TOKENS: np.asarray(prompt)[None]}, self.initial_state() if state is None else state)
-        feeds |= {PROMPT: feeds.pop(TOKENS)[0], LENGTH: np.array(length, np.int64), UNIFORMS: numbers, STOP: stops}
+        feeds = self._checked_feeds(
+            {TOKENS: np.asarray(prompt)[None]}, self.initial_state() if state is None else state
+        )
+        feeds |= {
+            PROMPT: feeds.pop(TOKENS)[0],
+            LENGTH: np.array(length, np.int64),
+            UNIFORMS: numbers,
+            STOP: stops,
+        }
         made = self._run(feeds | _settings(sampler))
         after = {spec.name: made[next_name(spec.name)] for spec in self.spec.states}
         return Generated(made[TOKENS], made[LOG_PROBABILITIES], after)
@@ -193,12 +218,22 @@ class OrtCaptioner(_OrtDecoder):
         _at_least_one(BEAM, beam)
         _at_least_one(LENGTH, length)
         feeds = self._checked_feeds({IMAGE: image}, {})
-        made = self._run(feeds | {BEAM: np.array(beam, np.int64), LENGTH: np.array(length, np.int64)})
+        made = self._run(
+            feeds | {BEAM: np.array(beam, np.int64), LENGTH: np.array(length, np.int64)}
+        )
         score = float(made[SCORE])
         if not np.isfinite(score):
-            raise ContractError(f"{SCORE} is {score}, expected a finite number; verify the file and its inputs")
+            raise ContractError(
+                f"{SCORE} is {score}, expected a finite number; verify the file and its inputs"
+            )
         heard = {spec.name: made[spec.name] for spec in heard_outputs(self.contract)}
-        return Captioned(tuple(made[TOKENS].tolist()), float(made[LOG_PROBABILITY]), score, bool(made[FINISHED]), heard)
+        return Captioned(
+            tuple(made[TOKENS].tolist()),
+            float(made[LOG_PROBABILITY]),
+            score,
+            bool(made[FINISHED]),
+            heard,
+        )
 
 
 def _settings(sampler: Sampler) -> dict[str, np.ndarray]:
@@ -216,7 +251,9 @@ def _at_least_one(name: str, value: int) -> None:
 
 def _checked(uniforms: np.ndarray, length: int) -> np.ndarray:
     if uniforms.dtype != np.float64 or uniforms.shape != (length,):
-        raise ContractError(f"{UNIFORMS} is {uniforms.dtype} {list(uniforms.shape)}, expected float64 [{length}]")
+        raise ContractError(
+            f"{UNIFORMS} is {uniforms.dtype} {list(uniforms.shape)}, expected float64 [{length}]"
+        )
     outside = uniforms[~((uniforms >= 0) & (uniforms < 1))]
     if outside.size:
         raise UsageError(f"{UNIFORMS} has the value {outside[0]}, expected 0 or more and below 1")

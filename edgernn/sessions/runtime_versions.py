@@ -17,7 +17,10 @@ from edgernn.sessions.onnx_graph import OnnxModel
 
 ONNXRUNTIME = "onnxruntime"
 KNOWN = (ONNXRUNTIME, "torch", "coremltools")  # no manifest may name another to be installed
-_OPERATOR_FLOORS = {("com.microsoft", "MatMulNBits"): "1.23", ("com.microsoft", "GatherBlockQuantized"): "1.23"}
+_OPERATOR_FLOORS = {
+    ("com.microsoft", "MatMulNBits"): "1.23",
+    ("com.microsoft", "GatherBlockQuantized"): "1.23",
+}
 
 
 def required_by(model: OnnxModel) -> dict[str, str]:

@@ -27,7 +27,12 @@ class TorchScriptSession(Session):
 
     runtime = "torch.jit"
 
-    def __init__(self, module: torch.jit.ScriptModule, file_contract: FileContract, first_state: Arrays | None = None) -> None:
+    def __init__(
+        self,
+        module: torch.jit.ScriptModule,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+    ) -> None:
         super().__init__(file_contract, first_state)
         self._module = module
         self._inputs = [tensor.name for tensor in self.spec.inputs]
@@ -38,13 +43,24 @@ class TorchScriptSession(Session):
     def describe(cls, path: Path) -> FileDescription:
         """See ``Session.describe``. A script file records its inputs' names; dtypes, shapes and outputs it does not."""
         module, metadata = load(path)
-        inputs = [argument.name for argument in _schema(module).arguments if argument.name != "self"]
-        outputs = tuple(FileTensor(name, None, None) for name in _recorded_outputs(metadata, source=str(path)))
-        return FileDescription(Interface(tuple(FileTensor(name, None, None) for name in inputs), outputs), metadata)
+        inputs = [
+            argument.name for argument in _schema(module).arguments if argument.name != "self"
+        ]
+        outputs = tuple(
+            FileTensor(name, None, None) for name in _recorded_outputs(metadata, source=str(path))
+        )
+        return FileDescription(
+            Interface(tuple(FileTensor(name, None, None) for name in inputs), outputs), metadata
+        )
 
     @classmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> TorchScriptSession:
         """See ``Session.open``."""
         return cls(load(path)[0], file_contract, first_state)
@@ -54,16 +70,29 @@ class TorchScriptSession(Session):
             with plain_kernels(work_of(self.spec, feeds, parameters=self._parameters)):
                 results = self._module(*(to_tensor(feeds[name]) for name in self._inputs))
         except RuntimeError as error:
-            raise ContractError(f"TorchScript could not run the step: {str(error).strip().splitlines()[-1]}") from error
+            raise ContractError(
+                f"TorchScript could not run the step: {str(error).strip().splitlines()[-1]}"
+            ) from error
         if not isinstance(results, tuple) or len(results) != len(self._outputs):
-            raise ContractError(f"the file does not return {self._outputs}, which its contract promises; export it again")
-        return {spec.name: self._array(spec, result) for spec, result in zip(self.spec.outputs, results, strict=True)}
+            raise ContractError(
+                f"the file does not return {self._outputs}, which its contract promises; export it again"
+            )
+        return {
+            spec.name: self._array(spec, result)
+            for spec, result in zip(self.spec.outputs, results, strict=True)
+        }
 
     def _array(self, spec: TensorSpec, result: Any) -> np.ndarray:
         """Return one result as an array; a script file records no dtypes, so what comes out is checked here."""
-        found = str(result.dtype).removeprefix("torch.") if isinstance(result, torch.Tensor) else type(result).__name__
+        found = (
+            str(result.dtype).removeprefix("torch.")
+            if isinstance(result, torch.Tensor)
+            else type(result).__name__
+        )
         if found != self.file_contract.dtype(spec):
-            raise ContractError(f"{spec.name} comes out as {found}, its contract promises {self.file_contract.dtype(spec)}")
+            raise ContractError(
+                f"{spec.name} comes out as {found}, its contract promises {self.file_contract.dtype(spec)}"
+            )
         array: np.ndarray = result.numpy()
         return array
 
@@ -89,10 +118,14 @@ def load_unread(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
     extra: dict[str, str | bytes] = {METADATA_KEY: ""}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit is deprecated; the files live on
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # torch.jit is deprecated; the files live on
             module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
     except (RuntimeError, ValueError, OSError) as error:
-        raise ContractError(f"{path} is not a TorchScript file that torch can open: {first_line(error)}") from error
+        raise ContractError(
+            f"{path} is not a TorchScript file that torch can open: {first_line(error)}"
+        ) from error
     if not hasattr(module, "forward"):
         raise ContractError(f"{path} has no forward method, so it is no step that edgernn exported")
     content = extra[METADATA_KEY]

@@ -42,13 +42,17 @@ def refuse_code_on_loading(path: Path) -> None:
         names = reader.get_all_records()
         for name in names:
             if not _RECORDS.fullmatch(name):
-                raise ContractError(f"{path} holds {name!r}, which no TorchScript file of edgernn's has; do not use this file")
+                raise ContractError(
+                    f"{path} holds {name!r}, which no TorchScript file of edgernn's has; do not use this file"
+                )
             if name.startswith("code/") and name.endswith(".py"):
                 _refuse_words(path, name, reader.get_record(name))
             elif name.endswith("pkl"):
                 _refuse_objects(path, name, reader.get_record(name))
     except (RuntimeError, ValueError, OSError) as error:
-        raise ContractError(f"{path} is not a TorchScript file that torch can open: {first_line(error)}") from error
+        raise ContractError(
+            f"{path} is not a TorchScript file that torch can open: {first_line(error)}"
+        ) from error
 
 
 def _refuse_words(path: Path, name: str, code: bytes) -> None:
@@ -64,9 +68,13 @@ def _refuse_objects(path: Path, name: str, content: bytes) -> None:
     """Refuse what a pickle of the archive could make but torch's tensors and classes whose code is in the archive."""
     for opcode, argument, _ in pickletools.genops(content):
         if opcode.name not in _WRITTEN:
-            raise ContractError(f"{path} has {opcode.name} in {name}, expected what torch writes; do not use this file")
+            raise ContractError(
+                f"{path} has {opcode.name} in {name}, expected what torch writes; do not use this file"
+            )
         if opcode.name != "GLOBAL":
             continue
         made = str(argument).replace(" ", ".")
         if not (made.startswith(_OWN) and _CPP not in made) and not _GLOBALS.fullmatch(made):
-            raise ContractError(f"{path} makes {made!r} in {name}, expected tensors and its own classes; do not use this file")
+            raise ContractError(
+                f"{path} makes {made!r} in {name}, expected tensors and its own classes; do not use this file"
+            )

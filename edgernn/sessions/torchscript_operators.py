@@ -48,7 +48,9 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "aten::hardtanh aten::leaky_relu aten::log_sigmoid aten::mish aten::prelu aten::relu",
         "aten::relu6 aten::selu aten::sigmoid aten::silu aten::softplus aten::tanh",
     ),
-    "dropout that is switched off gives back its input; switched on it is refused": ("aten::dropout aten::feature_dropout",),
+    "dropout that is switched off gives back its input; switched on it is refused": (
+        "aten::dropout aten::feature_dropout",
+    ),
     "reductions along an axis, and what is made of them": (
         "aten::amax aten::amin aten::argmax aten::argmin aten::cumsum aten::log_softmax",
         "aten::logsumexp aten::max aten::mean aten::min aten::norm aten::prod aten::softmax",

@@ -58,7 +58,11 @@ def effect(node: Any) -> str | None:
     It may write into memory that the call did not make, or have an argument that is not what ``FIXED`` demands.
     """
     for argument, value in zip(schema_arguments(node), node.inputs(), strict=False):
-        if argument.alias_info is not None and argument.alias_info.is_write and origin(value).node().kind() not in MADE:
+        if (
+            argument.alias_info is not None
+            and argument.alias_info.is_write
+            and origin(value).node().kind() not in MADE
+        ):
             return f"writes into what it was given or keeps, with {node.kind()}"
         wanted = FIXED.get(argument.name)
         if wanted is not None and (constant := value.toIValue()) != wanted:

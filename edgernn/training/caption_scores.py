@@ -14,13 +14,25 @@ from collections.abc import Sequence
 from edgernn.errors import UnavailableError, UsageError
 from edgernn.installed import install_command
 
-_WORD = re.compile(r"[^ '-]+(?:['-][^ '-]+)*")  # apostrophes and hyphens only between what they join
+_WORD = re.compile(
+    r"[^ '-]+(?:['-][^ '-]+)*"
+)  # apostrophes and hyphens only between what they join
 _LETTERS_MARKS_DIGITS = "LMN"  # the first letters of their Unicode categories
 _LONGEST = 4  # words of an n-gram
-SCORES = ("cider_d", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "exact_match")  # the first is trained for
+SCORES = (
+    "cider_d",
+    "bleu_1",
+    "bleu_2",
+    "bleu_3",
+    "bleu_4",
+    "rouge_l",
+    "exact_match",
+)  # the first is trained for
 
 
-def score_captions(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+def score_captions(
+    candidates: Sequence[str], references: Sequence[Sequence[str]]
+) -> dict[str, float]:
     """Score one candidate caption per picture against that picture's references.
 
     ``bleu_1`` … ``bleu_4`` (Papineni et al. 2002): of the whole corpus, from 0 to 1. Each counts n-grams of 1 up to that many
@@ -57,9 +69,16 @@ def score_captions(candidates: Sequence[str], references: Sequence[Sequence[str]
         from pycocoevalcap.cider.cider import Cider
         from pycocoevalcap.rouge.rouge import Rouge
     except ImportError as error:
-        raise UnavailableError(f"caption scores need pycocoevalcap; run: {install_command('train')}") from error
-    expected, found = dict(enumerate(known)), {picture: [caption] for picture, caption in enumerate(written)}
-    bleu, _ = Bleu(_LONGEST).compute_score(expected, found, verbose=0)  # it prints its counts unless told not to
+        raise UnavailableError(
+            f"caption scores need pycocoevalcap; run: {install_command('train')}"
+        ) from error
+    expected, found = (
+        dict(enumerate(known)),
+        {picture: [caption] for picture, caption in enumerate(written)},
+    )
+    bleu, _ = Bleu(_LONGEST).compute_score(
+        expected, found, verbose=0
+    )  # it prints its counts unless told not to
     rouge, _ = Rouge().compute_score(expected, found)
     cider, _ = Cider(n=_LONGEST).compute_score(expected, found)
     matches = sum(caption in captions for caption, captions in zip(written, known, strict=True))
@@ -76,24 +95,37 @@ def normalise(text: str) -> str:
 
     A word is lower-case letters and digits of any script, with apostrophes and hyphens only inside it.
     """
-    folded = unicodedata.normalize("NFC", text.lower()).replace("\u2019", "'")  # the typographic apostrophe
-    spaced = (c if c in "'-" or unicodedata.category(c)[0] in _LETTERS_MARKS_DIGITS else " " for c in folded)
+    folded = unicodedata.normalize("NFC", text.lower()).replace(
+        "\u2019", "'"
+    )  # the typographic apostrophe
+    spaced = (
+        c if c in "'-" or unicodedata.category(c)[0] in _LETTERS_MARKS_DIGITS else " "
+        for c in folded
+    )
     return " ".join(_WORD.findall("".join(spaced)))
 
 
-def _checked(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+def _checked(
+    candidates: Sequence[str], references: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
     """Return both normalised, the references without those that have no word; raise UsageError for what cannot be scored."""
     if len(candidates) != len(references):
         raise UsageError(
             f"there are {len(candidates)} candidates and {len(references)} lists of references; give one list per candidate"
         )
     if not len(candidates):
-        raise UsageError("there is no caption to score; give at least one candidate and its references")
+        raise UsageError(
+            "there is no caption to score; give at least one candidate and its references"
+        )
     single = next((texts for texts in references if isinstance(texts, str)), None)
     if single is not None:  # a text is a sequence of texts too, each of one letter
-        raise UsageError(f"the references of one candidate are the text {single!r}; give a list of texts")
+        raise UsageError(
+            f"the references of one candidate are the text {single!r}; give a list of texts"
+        )
     known = [[words for text in texts if (words := normalise(text))] for texts in references]
     bare = [picture for picture, captions in enumerate(known) if not captions]
     if bare:
-        raise UsageError(f"candidate {bare[0]} ({candidates[bare[0]]!r}) has no reference with a word; give at least one")
+        raise UsageError(
+            f"candidate {bare[0]} ({candidates[bare[0]]!r}) has no reference with a word; give at least one"
+        )
     return [normalise(text) for text in candidates], known

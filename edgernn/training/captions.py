@@ -32,7 +32,9 @@ from edgernn.training.resume import taken
 from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time
 from edgernn.training.text import entropy_of
 
-EVALUATION_PICTURES = 256  # at most so many validation pictures are measured, from the start of the part
+EVALUATION_PICTURES = (
+    256  # at most so many validation pictures are measured, from the start of the part
+)
 _ROWS, _PROBED = 64, 8  # pictures measured at a time, and at least
 _BASELINE_MEMORY = 0.9
 _TIE_BREAK = 1e-6  # of the loss: far below what one caption changes in CIDEr-D
@@ -86,7 +88,11 @@ class _CaptionLoss(nn.Module):
         logits = forced.logits.float().transpose(1, 2)  # [B, V, T]
         loss = nn.functional.cross_entropy(logits, targets, reduction="none")  # [B, T]
         smoothing = self.options.label_smoothing
-        wanted = loss if not smoothing else (1 - smoothing) * loss - smoothing * torch.log_softmax(logits, 1).mean(1)
+        wanted = (
+            loss
+            if not smoothing
+            else (1 - smoothing) * loss - smoothing * torch.log_softmax(logits, 1).mean(1)
+        )
         objective = _mean(wanted, mask) + self._attention_terms(forced, loss.detach(), mask)
         return objective, _mean(loss, mask).detach()
 
@@ -95,7 +101,9 @@ class _CaptionLoss(nn.Module):
         if not self.options.word_dropout:
             return tokens
         dropped = torch.rand(tokens.shape, device=tokens.device) < self.options.word_dropout
-        return torch.where(dropped & (tokens != START_ID), torch.full_like(tokens, UNKNOWN_ID), tokens)
+        return torch.where(
+            dropped & (tokens != START_ID), torch.full_like(tokens, UNKNOWN_ID), tokens
+        )
 
     def _attention_terms(self, forced: Forced, loss: Tensor, mask: Tensor) -> Tensor:
         """Return what attention adds to the objective: the penalty, and REINFORCE (Williams 1992) where regions are drawn.
@@ -111,7 +119,10 @@ class _CaptionLoss(nn.Module):
             return total
         advantage = -loss - self.get_buffer("baseline")
         entropy = -(attention * attention.clamp(min=1e-9).log()).sum(2)  # [B, T]
-        reinforced = self.options.reinforce * advantage * forced.drawn.float() + self.options.entropy_bonus * entropy
+        reinforced = (
+            self.options.reinforce * advantage * forced.drawn.float()
+            + self.options.entropy_bonus * entropy
+        )
         self.get_buffer("baseline").lerp_(-_mean(loss, mask), 1 - _BASELINE_MEMORY)
         return total - _mean(reinforced, mask)
 
@@ -149,15 +160,27 @@ class CaptionTask:
         about: dict[str, Any],
     ) -> None:
         self.model, self._options, self._decoding = model, options, decoding
-        self._pictures, self._tokenizer, self._folder, self._about = pictures, tokenizer, folder, about
-        self._train, self._held_out = pictures.split("train"), pictures.split("validation")[:EVALUATION_PICTURES]
+        self._pictures, self._tokenizer, self._folder, self._about = (
+            pictures,
+            tokenizer,
+            folder,
+            about,
+        )
+        self._train, self._held_out = (
+            pictures.split("train"),
+            pictures.split("validation")[:EVALUATION_PICTURES],
+        )
         if len(self._train) < batch:
-            raise TrainingError(f"there are {len(self._train)} training pictures, a batch needs {batch}; use a smaller --batch")
+            raise TrainingError(
+                f"there are {len(self._train)} training pictures, a batch needs {batch}; use a smaller --batch"
+            )
         self._measured = len(self._held_out)  # pictures, at the last evaluation
         rows = world.rows(batch, of="pictures")
         self._batch, self._rows = batch, slice(rows.start, rows.stop)
         self._seed, self._mixed = seed, mixed
-        self._ids = [[encode_caption(tokenizer, text) for text in captions] for captions in pictures.captions]
+        self._ids = [
+            [encode_caption(tokenizer, text) for text in captions] for captions in pictures.captions
+        ]
         self._loss = _CaptionLoss(model, options).to(model.head.bias.device)
         self._wrapped = world.wrap(self._loss, partly=options.frozen > 0)
         self._device = model.head.bias.device
@@ -205,17 +228,26 @@ class CaptionTask:
         while at < wanted and (not at or go_on()):
             part = np.array(self._held_out[at : min(at + _ROWS, wanted)])
             images, at = self._pictures.pictures[part], at + len(part)
-            written += [caption_text(self._tokenizer, ids) for ids in greedy_captions(self._sessions(), images, self._decoding)]
+            written += [
+                caption_text(self._tokenizer, ids)
+                for ids in greedy_captions(self._sessions(), images, self._decoding)
+            ]
             lost, tokens = self._validation_loss(part)
             total, count = total + lost, count + tokens
-        scores = score_captions(written, [self._pictures.captions[index] for index in self._held_out[:at]])
+        scores = score_captions(
+            written, [self._pictures.captions[index] for index in self._held_out[:at]]
+        )
         measured = {name: scores[name] for name in SCORES}
         loss, self._measured = total / count, at
-        return Evaluation(loss, _TIE_BREAK * loss - scores["cider_d"], measured, covered=at / len(self._held_out))
+        return Evaluation(
+            loss, _TIE_BREAK * loss - scores["cider_d"], measured, covered=at / len(self._held_out)
+        )
 
     def unigram_entropy(self) -> float:
         """Return the entropy in nats of how often each word, or the end, occurs in the measured captions."""
-        return entropy_of(np.concatenate([ids[1:] for index in self._held_out for ids in self._ids[index]]))
+        return entropy_of(
+            np.concatenate([ids[1:] for index in self._held_out for ids in self._ids[index]])
+        )
 
     def sample(self) -> str:
         """Return what the model says of the first validation picture."""
@@ -226,12 +258,22 @@ class CaptionTask:
 
     def save_best(self, *, step: int, found: Evaluation) -> None:
         """Write the checkpoint's weights and configuration."""
-        result = {"step": step, "epochs": round(self.epochs(), 4), "validation_loss": found.loss, **found.measured}
-        checkpoint.save_trained(self._folder, self.model, training={**self._about, "split": self.split, **result})
+        result = {
+            "step": step,
+            "epochs": round(self.epochs(), 4),
+            "validation_loss": found.loss,
+            **found.measured,
+        }
+        checkpoint.save_trained(
+            self._folder, self.model, training={**self._about, "split": self.split, **result}
+        )
 
     def state(self) -> dict[str, Tensor]:
         """See ``Task.state``: the steps made, and hard attention's baseline."""
-        return {"position": torch.tensor([self._step]), "baseline": self._loss.get_buffer("baseline")}
+        return {
+            "position": torch.tensor([self._step]),
+            "baseline": self._loss.get_buffer("baseline"),
+        }
 
     def set_state(self, tensors: Mapping[str, Tensor]) -> None:
         """See ``Task.set_state``."""
@@ -251,7 +293,10 @@ class CaptionTask:
         Both follow from the seed and the number of the step alone, so that a resumed run goes on with the same ones.
         """
         epoch, place = divmod(self._step, self._batches)
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._train)) + self._train.start
+        order = (
+            np.random.default_rng([self._seed, epoch]).permutation(len(self._train))
+            + self._train.start
+        )
         random = np.random.default_rng([self._seed, epoch, place])
         which = order[place * self._batch : (place + 1) * self._batch]
         chosen = [self._ids[index][random.integers(len(self._ids[index]))] for index in which]
@@ -279,12 +324,20 @@ class CaptionTask:
             owner = [row for row, index in enumerate(part) for _ in self._ids[index]]
             rows = torch.tensor(owner, device=self._device)
             tokens = self._padded([ids for index in part for ids in self._ids[index]])
-            lost, together = 0.0, max(1, positions_at_a_time(self.model.config.vocabulary) // tokens.shape[1])
+            lost, together = (
+                0.0,
+                max(1, positions_at_a_time(self.model.config.vocabulary) // tokens.shape[1]),
+            )
             for some in torch.arange(len(tokens), device=self._device).split(together):
-                own, own_state = tuple(c[rows[some]] for c in contexts), tuple(s[:, rows[some]] for s in state)
+                own, own_state = (
+                    tuple(c[rows[some]] for c in contexts),
+                    tuple(s[:, rows[some]] for s in state),
+                )
                 logits = self.model(own, own_state, tokens[some, :-1]).logits.transpose(1, 2)
                 true = tokens[some, 1:]
-                lost += nn.functional.cross_entropy(logits, true, ignore_index=PAD_ID, reduction="sum").item()
+                lost += nn.functional.cross_entropy(
+                    logits, true, ignore_index=PAD_ID, reduction="sum"
+                ).item()
         return lost, int((tokens[:, 1:] != PAD_ID).sum())
 
     def _padded(self, captions: Sequence[np.ndarray]) -> Tensor:

@@ -17,13 +17,19 @@ def choose_device(name: str) -> torch.device:
         UsageError: an unknown name.
         UnavailableError: the device is not on this machine.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if name == "auto":
         return torch.device(next(device for device, available in there.items() if available))
     if name not in there:
         raise UsageError(f"unknown device {name!r}; {expected_one_of(name, DEVICES)}")
     if not there[name]:
-        raise UnavailableError(f"this machine has no {name} device that torch can use; use --device auto")
+        raise UnavailableError(
+            f"this machine has no {name} device that torch can use; use --device auto"
+        )
     return torch.device(name)
 
 

@@ -34,7 +34,9 @@ class World:
             UsageError: the rows cannot be shared evenly.
         """
         if batch % self.size:
-            raise UsageError(f"a batch of {batch} {of} cannot be shared evenly by {self.size} processes; use a multiple")
+            raise UsageError(
+                f"a batch of {batch} {of} cannot be shared evenly by {self.size} processes; use a multiple"
+            )
         share = batch // self.size
         return range(self.rank * share, (self.rank + 1) * share)
 
@@ -44,11 +46,17 @@ class World:
             try:
                 dist.barrier()
             except RuntimeError as error:
-                raise TrainingError("another process of this run has ended; what it printed says why") from error
+                raise TrainingError(
+                    "another process of this run has ended; what it printed says why"
+                ) from error
 
     def wrap(self, module: nn.Module, *, partly: bool = False) -> nn.Module:
         """Return ``module`` so that its gradients are averaged over the processes; ``partly`` where some have none at times."""
-        return module if self.size == 1 else DistributedDataParallel(module, find_unused_parameters=partly)
+        return (
+            module
+            if self.size == 1
+            else DistributedDataParallel(module, find_unused_parameters=partly)
+        )
 
     def mean(self, value: Tensor) -> Tensor:
         """Return the mean of ``value`` over the processes."""
@@ -94,7 +102,9 @@ def world() -> Iterator[World]:
         yield World()
         return
     if not dist.is_available():
-        raise UnavailableError("torchrun started several processes but this torch has no torch.distributed; use one process")
+        raise UnavailableError(
+            "torchrun started several processes but this torch has no torch.distributed; use one process"
+        )
     local = int(os.environ.get("LOCAL_RANK", "0"))
     cuda = torch.cuda.is_available() and torch.cuda.device_count() > local
     if cuda:

@@ -44,7 +44,9 @@ def locked(folder: Path) -> Iterator[None]:
             f"{folder} is being trained into already, by {_holder(path)}; wait for its end or stop it, or choose another --out"
         ) from None
     except OSError as error:
-        raise StorageError(f"cannot write to the folder {folder}: {storage.reason(error)}. {storage.remedy(error)}") from error
+        raise StorageError(
+            f"cannot write to the folder {folder}: {storage.reason(error)}. {storage.remedy(error)}"
+        ) from error
     try:
         yield
     finally:
@@ -59,7 +61,9 @@ def _acquire(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _lock(descriptor, path)
-            if os.path.samestat(os.fstat(descriptor), path.stat()):  # not one that its holder has just removed
+            if os.path.samestat(
+                os.fstat(descriptor), path.stat()
+            ):  # not one that its holder has just removed
                 _write(descriptor)
                 return descriptor
         except FileNotFoundError:

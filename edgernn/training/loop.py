@@ -73,7 +73,9 @@ class Loop:
         self.progress = resume.Progress(options=options.model_dump(), setup=setup, data=data)
         self.pace = Pace(options.budget)
         self.signal = 0  # the signal that ended the run, in whichever process it came
-        self._threads = Threads(task, self.optimizer, told=options.threads, world=world, budget=options.budget)
+        self._threads = Threads(
+            task, self.optimizer, told=options.threads, world=world, budget=options.budget
+        )
         self._losses = Losses(world, options)
         self._tokens = 0
         self._clock = self._reported = self._told = 0.0
@@ -102,7 +104,9 @@ class Loop:
         progress.done, progress.options = False, now
         if before != now["budget"]:  # count the evaluations on its scale
             progress.stale = 0
-            used = self.options.budget.progress(step=progress.step, epochs=self.task.epochs(), seconds=progress.seconds)
+            used = self.options.budget.progress(
+                step=progress.step, epochs=self.task.epochs(), seconds=progress.seconds
+            )
             progress.evaluations = self._slot(used)
         self.pace.resumed(progress.seconds)
         self._threads.keep(progress.threads, progress.seconds)
@@ -121,7 +125,9 @@ class Loop:
             stack.enter_context(self._signals.noted())
             stack.enter_context(self._threads.put_back())
             now = time.perf_counter()
-            self._clock = now - self.progress.seconds - self.pace.preparing(now - (self._began or now))
+            self._clock = (
+                now - self.progress.seconds - self.pace.preparing(now - (self._began or now))
+            )
             self._reported = self._told = self.progress.seconds
             self._train()
         self.progress.done = not self.interrupted
@@ -151,7 +157,9 @@ class Loop:
                 self._report(share, kept=False)
 
     def _step(self, share: float) -> None:
-        rate = learning_rate(share, peak=self.options.peak_rate, warmup=self.options.warmup, floor=self.options.floor)
+        rate = learning_rate(
+            share, peak=self.options.peak_rate, warmup=self.options.warmup, floor=self.options.floor
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
         objective, loss, tokens = self.task.next_loss(share)
@@ -167,7 +175,10 @@ class Loop:
 
     def _now(self) -> float:
         """Return the seconds of the run; all processes get the leader's clock, and hear of a signal to any of them."""
-        mine = (time.perf_counter() - self._clock if self.world.leads else 0.0, float(self._asked()))
+        mine = (
+            time.perf_counter() - self._clock if self.world.leads else 0.0,
+            float(self._asked()),
+        )
         self.progress.seconds, number = self.world.largest(mine, self.device)
         self.signal = int(number)
         return self.progress.seconds
@@ -177,13 +188,17 @@ class Loop:
         return self._signals.number if self._signals else 0
 
     def _share(self) -> float:
-        return self.pace.share(step=self.progress.step, epochs=self.task.epochs(), seconds=self._now())
+        return self.pace.share(
+            step=self.progress.step, epochs=self.task.epochs(), seconds=self._now()
+        )
 
     def _slot(self, share: float) -> int:
         return math.floor(min(share, 1.0) * self.options.evaluations)
 
     def _evaluation_due(self, share: float) -> bool:
-        unsaved = share >= 1 and math.isinf(self.progress.best)  # a run does not end without a model
+        unsaved = share >= 1 and math.isinf(
+            self.progress.best
+        )  # a run does not end without a model
         due = self.progress.step > 0 and (unsaved or self._slot(share) > self.progress.evaluations)
         return due and (share >= 1 or self.pace.evaluation_fits(self.progress.seconds))
 
@@ -252,15 +267,21 @@ class Loop:
         self._losses.settle(self.progress)
         progress, began = self.progress, self._now()
         found = self._measured(progress.validated) if self.world.leads else Evaluation(0.0, 0.0)
-        loss, criterion, covered = self.world.from_leader((found.loss, found.criterion, found.covered), self.device)
+        loss, criterion, covered = self.world.from_leader(
+            (found.loss, found.criterion, found.covered), self.device
+        )
         if not covered:
             self._now()
             return
         if not math.isfinite(loss + criterion):
-            raise TrainingError(f"the validation loss is {loss} at step {progress.step}; the weights saved before are kept")
+            raise TrainingError(
+                f"the validation loss is {loss} at step {progress.step}; the weights saved before are kept"
+            )
         progress.evaluations = self._slot(share)
         better = criterion < progress.best
-        if better and (wrong := not_finite(self.task.model)):  # the loss does not show it where gates saturate
+        if better and (
+            wrong := not_finite(self.task.model)
+        ):  # the loss does not show it where gates saturate
             raise TrainingError(
                 f"weights are not finite at step {progress.step}: {wrong}; the weights saved before are kept. Train again "
                 f"with a smaller --learning-rate than {self.options.peak_rate:g} or a smaller --clip than {self.options.clip:g}"
@@ -277,7 +298,9 @@ class Loop:
         end = self._now()
         self.pace.evaluated(cost=end - began, at=end)
 
-    def _evaluation_report(self, found: Evaluation, *, train: float, best: bool) -> EvaluationReport:
+    def _evaluation_report(
+        self, found: Evaluation, *, train: float, best: bool
+    ) -> EvaluationReport:
         return EvaluationReport(
             step=self.progress.step,
             epoch=self.task.epochs(),
@@ -295,8 +318,16 @@ class Loop:
         self._losses.settle(self.progress)
         began = self._now()
         extra = {f"task.{name}": tensor for name, tensor in self.task.state().items()}
-        extra["random"] = self.world.gather(resume.random_state(self.device)[None].to(self.device), 0)
+        extra["random"] = self.world.gather(
+            resume.random_state(self.device)[None].to(self.device), 0
+        )
         if self.world.leads:
-            resume.save(self._path, self.progress, model=self.task.model, optimizer=self.optimizer, extra=extra)
+            resume.save(
+                self._path,
+                self.progress,
+                model=self.task.model,
+                optimizer=self.optimizer,
+                extra=extra,
+            )
         end = self._now()
         self.pace.saved(cost=end - began, at=end)

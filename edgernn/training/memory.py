@@ -10,7 +10,13 @@ from edgernn.contract import first_line
 from edgernn.errors import TrainingError
 
 # What torch and the libraries below it say in a plain RuntimeError, in lower case.
-_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc", "could not create a memory")
+_WORDS = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "could not create a memory",
+)
 
 
 @contextmanager

@@ -17,7 +17,10 @@ from edgernn.errors import StorageError, UnavailableError
 from edgernn.training.progress import EvaluationReport, Silent, StepReport
 
 METRICS, CURVE = "metrics.jsonl", "loss.png"
-_FIELDS = {"train": ("train_loss",), "validation": ("train_loss", "validation_loss")}  # what the curve is drawn from
+_FIELDS = {
+    "train": ("train_loss",),
+    "validation": ("train_loss", "validation_loss"),
+}  # what the curve is drawn from
 
 
 class MetricsFile(Silent):
@@ -29,10 +32,16 @@ class MetricsFile(Silent):
         tell: hears, once, of a file that cannot be written.
     """
 
-    def __init__(self, folder: Path, *, from_step: int, tell: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(
+        self, folder: Path, *, from_step: int, tell: Callable[[str], None] = lambda line: None
+    ) -> None:
         self._path, self._curve, self._tell = folder / METRICS, folder / CURVE, tell
         self._broken: set[Path] = set()
-        kept = [row for row in read_metrics(self._path) if row["step"] <= from_step] if from_step else []
+        kept = (
+            [row for row in read_metrics(self._path) if row["step"] <= from_step]
+            if from_step
+            else []
+        )
         text = "".join(json.dumps(row) + "\n" for row in kept)
         self._try(self._path, lambda: storage.write_text(self._path, text))
 
@@ -80,7 +89,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def _is_report(row: object) -> bool:
-    if not isinstance(row, dict) or not isinstance(row.get("kind"), str) or row["kind"] not in _FIELDS:
+    if (
+        not isinstance(row, dict)
+        or not isinstance(row.get("kind"), str)
+        or row["kind"] not in _FIELDS
+    ):
         return False
     if not isinstance(row.get("step"), int) or isinstance(row["step"], bool):
         return False

@@ -17,5 +17,10 @@ def adamw(task: Task, options: TrainOptions, device: torch.device) -> torch.opti
     for name, parameter in task.model.named_parameters():
         decay = options.weight_decay if parameter.ndim >= 2 else 0.0
         grouped.setdefault((decay, task.rate_of(name)), []).append(parameter)
-    groups = [{"params": found, "weight_decay": decay, "share": share} for (decay, share), found in grouped.items()]
-    return torch.optim.AdamW(groups, lr=options.peak_rate, betas=_BETAS, fused=device.type in {"cpu", "cuda"})
+    groups = [
+        {"params": found, "weight_decay": decay, "share": share}
+        for (decay, share), found in grouped.items()
+    ]
+    return torch.optim.AdamW(
+        groups, lr=options.peak_rate, betas=_BETAS, fused=device.type in {"cpu", "cuda"}
+    )

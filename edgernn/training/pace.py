@@ -96,4 +96,6 @@ class Pace:
         """Return whether to save: soon after the start, then every minute, and seldom enough to cost little."""
         if seconds - self._saved_at < self.save / _SAVE_SHARE:
             return False
-        return seconds - self._saved_at >= _SAVE_EVERY or any(self._saved_at < moment <= seconds for moment in _FIRST_SAVES)
+        return seconds - self._saved_at >= _SAVE_EVERY or any(
+            self._saved_at < moment <= seconds for moment in _FIRST_SAVES
+        )

@@ -64,7 +64,12 @@ class Progress:
 
 
 def save(
-    path: Path, progress: Progress, *, model: nn.Module, optimizer: torch.optim.Optimizer, extra: Mapping[str, Tensor]
+    path: Path,
+    progress: Progress,
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    extra: Mapping[str, Tensor],
 ) -> None:
     """Write a run's state; ``extra`` are further tensors under their full names."""
     tensors = {f"model.{name}": tensor for name, tensor in named_tensors(model).items()}
@@ -90,11 +95,20 @@ def load(path: Path) -> tuple[Progress, dict[str, Tensor]]:
     except FileNotFoundError:
         raise CheckpointError(_nothing(path)) from None
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {storage.reason(error)}; make it readable and resume again") from error
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:  # KeyError: a dtype that torch lacks
+        raise CheckpointError(
+            f"cannot read {path}: {storage.reason(error)}; make it readable and resume again"
+        ) from error
+    except (
+        SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as error:  # KeyError: a dtype that torch lacks
         raise damaged(path, first_line(error)) from error
     if header.pop("version", None) != _VERSION:
-        raise CheckpointError(f"{path} was written by another version of edgernn; resume it with that one")
+        raise CheckpointError(
+            f"{path} was written by another version of edgernn; resume it with that one"
+        )
     try:
         TypeAdapter(Progress).validate_json(json.dumps(header))  # in JSON's own types, strictly
     except (ValidationError, RecursionError) as error:
@@ -121,24 +135,34 @@ def _nothing(path: Path) -> str:
     return f"nothing to resume: {path} is missing; start the run without --resume"
 
 
-def restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def restore(
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
+) -> None:
     """Put saved weights and optimiser moments back.
 
     Raises:
         ValueError: a tensor is missing, has another shape or type, or belongs to nothing.
     """
     wanted = named_tensors(model)
-    found = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
+    found = {
+        name.removeprefix("model."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("model.")
+    }
     if problem := fit_problem(found, wanted):
         raise ValueError(problem)
     state = _moments(optimizer, tensors)
     with torch.no_grad():
         for name, tensor in wanted.items():
             tensor.copy_(found[name])
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
 
 
-def _moments(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+def _moments(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
+) -> dict[int, dict[str, Tensor]]:
     """Return the optimiser's state by the number of the parameter; one that was never trained has none."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
@@ -159,13 +183,21 @@ def _moments(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) ->
     return state
 
 
-def taken(tensors: Mapping[str, Tensor], name: str, shape: Iterable[int], *, dtype: torch.dtype = torch.float32) -> Tensor:
+def taken(
+    tensors: Mapping[str, Tensor],
+    name: str,
+    shape: Iterable[int],
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
     """Return the tensor ``name``; raise ValueError if it is missing or not of that shape and type."""
     if name not in tensors:
         raise ValueError(f"{name} is missing")
     tensor, expected = tensors[name], list(shape)
     if list(tensor.shape) != expected or tensor.dtype != dtype:
-        raise ValueError(f"{name} is {tensor.dtype} {list(tensor.shape)}, expected {dtype} {expected}")
+        raise ValueError(
+            f"{name} is {tensor.dtype} {list(tensor.shape)}, expected {dtype} {expected}"
+        )
     return tensor
 
 

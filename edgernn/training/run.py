@@ -35,7 +35,9 @@ from edgernn.training.task import Task
 
 SETTINGS = "run.toml"
 S_contra = TypeVar("S_contra", bound=BaseModel, contravariant=True)
-_LEARNED = 0.95  # of the unigram entropy: a loss below it knows more than how often each token occurs
+_LEARNED = (
+    0.95  # of the unigram entropy: a loss below it knows more than how often each token occurs
+)
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,20 @@ def run_task(
     ``data`` tells the corpus from another, ``signals`` hears what asks the run to end. A budget of minutes counts
     from the moment ``began``.
     """
-    with _reporting(reporter, out, here=here, from_step=resumed[0].step if resumed else 0) as hearing:
+    with _reporting(
+        reporter, out, here=here, from_step=resumed[0].step if resumed else 0
+    ) as hearing:
         path = out / resume.RESUME_FILE
         loop = Loop(
-            task, options, path=path, world=here, reporter=hearing, setup=setup, data=data, signals=signals, began=began
+            task,
+            options,
+            path=path,
+            world=here,
+            reporter=hearing,
+            setup=setup,
+            data=data,
+            signals=signals,
+            began=began,
         )
         if resumed:
             loop.restore(*resumed)
@@ -125,7 +137,15 @@ def run_task(
 class MakeTask(Protocol[S_contra]):
     """Whatever rebuilds the task of a run from its folder."""
 
-    def __call__(self, out: Path, options: TrainOptions, *, setup: S_contra, here: World, device: torch.device) -> TrainedTask:
+    def __call__(
+        self,
+        out: Path,
+        options: TrainOptions,
+        *,
+        setup: S_contra,
+        here: World,
+        device: torch.device,
+    ) -> TrainedTask:
         """Return the task, its model on ``device``."""
 
 
@@ -164,7 +184,12 @@ def resume_run(
     path = out / resume.RESUME_FILE
     if not path.exists():
         resume.load(path)  # says what is missing, before a folder is made for the lock
-    with listening() as signals, world() as here, run_folder(out, here), naming_what_to_lower(lower):
+    with (
+        listening() as signals,
+        world() as here,
+        run_folder(out, here),
+        naming_what_to_lower(lower),
+    ):
         progress, tensors = resume.load(path)
         try:
             options = TrainOptions.model_validate(progress.options)
@@ -227,7 +252,9 @@ def refuse_existing(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file, expected a folder to train into")
     if identify(out).key == "bundle":
-        raise UsageError(f"{out} is a bundle, exported already, expected a folder to train into; choose another --out")
+        raise UsageError(
+            f"{out} is a bundle, exported already, expected a folder to train into; choose another --out"
+        )
     if (out / resume.RESUME_FILE).exists():
         raise UsageError(
             f"{out} holds a run already ({resume.RESUME_FILE}); add --resume to go on with it, or choose another --out"
@@ -251,7 +278,9 @@ def _fingerprint_of(data: Path, out: Path, command: str) -> str:
 
 
 @contextmanager
-def _reporting(reporter: Reporter | None, out: Path, *, here: World, from_step: int) -> Iterator[Reporter]:
+def _reporting(
+    reporter: Reporter | None, out: Path, *, here: World, from_step: int
+) -> Iterator[Reporter]:
     if not here.leads:
         yield Silent()
         return

@@ -113,14 +113,23 @@ def train_captions(
     with naming_what_to_lower(_LOWER):
         if encoder_weights is not None:  # before minutes are spent on pictures
             load_encoder_weights(image_encoder(config.encoder, config.image_size), encoder_weights)
-            setup = setup.model_copy(update={"options": setup.options.model_copy(update={"pretrained": True})})
-    with listening() as signals, world() as here, run_folder(out, here, new=True), naming_what_to_lower(_LOWER):
+            setup = setup.model_copy(
+                update={"options": setup.options.model_copy(update={"pretrained": True})}
+            )
+    with (
+        listening() as signals,
+        world() as here,
+        run_folder(out, here, new=True),
+        naming_what_to_lower(_LOWER),
+    ):
         if here.leads:
             _prepare(data, out, setup=setup, config=config, tell=tell)
             if settings is not None:
                 storage.write_text(out / SETTINGS, settings)
         here.wait()
-        task = _task(out, options, setup=setup, here=here, device=chosen, encoder_weights=encoder_weights)
+        task = _task(
+            out, options, setup=setup, here=here, device=chosen, encoder_weights=encoder_weights
+        )
         return run_task(
             task,
             out,
@@ -162,51 +171,78 @@ def resume_captions(
 
 
 def _prepare(
-    data: CaptionData, out: Path, *, setup: CaptionSetup, config: CaptionerConfig, tell: Callable[[str], None]
+    data: CaptionData,
+    out: Path,
+    *,
+    setup: CaptionSetup,
+    config: CaptionerConfig,
+    tell: Callable[[str], None],
 ) -> None:
     """Decode the pictures, make the vocabulary, and keep a held-out sample."""
     pictures = _pictures(data, out / PICTURES, size=config.image_size, tell=tell)
     tokenizer = Tokenizer.build(_lines(pictures), "caption", minimum_count=setup.minimum_count)
     tokenizer.save(out / checkpoint.TOKENIZER)
-    checkpoint.save_held_out(out / checkpoint.HELD_OUT, held_out_sample(pictures, tokenizer, longest=config.length))
+    checkpoint.save_held_out(
+        out / checkpoint.HELD_OUT, held_out_sample(pictures, tokenizer, longest=config.length)
+    )
 
 
-def _pictures(data: CaptionData, folder: Path, *, size: int, tell: Callable[[str], None]) -> PictureSet:
+def _pictures(
+    data: CaptionData, folder: Path, *, size: int, tell: Callable[[str], None]
+) -> PictureSet:
     if data.source == SCENES:
         tell(f"drawing {sum(scenes.SPLITS[split] for split in _TRAINED_SPLITS)} scenes")
-        drawn = {split: scenes.examples(split, scenes.SPLITS[split], size=size) for split in _TRAINED_SPLITS}
+        drawn = {
+            split: scenes.examples(split, scenes.SPLITS[split], size=size)
+            for split in _TRAINED_SPLITS
+        }
         return PictureSet.write(
-            folder, {split: (scenes.SPLITS[split], found) for split, found in drawn.items()}, size=size, source=SCENES
+            folder,
+            {split: (scenes.SPLITS[split], found) for split, found in drawn.items()},
+            size=size,
+            source=SCENES,
         )
     corpus = read_captions(Path(data.source), images=data.images, on_missing=data.on_missing)
     if corpus.missing:
         shown = ", ".join(corpus.missing[:3])
         tell(f"left out the captions of {len(corpus.missing)} missing pictures: {shown}")
     if corpus.unusable:
-        tell(f"left out {len(corpus.unusable)} entries that are not usable: {'; '.join(corpus.unusable[:3])}")
+        tell(
+            f"left out {len(corpus.unusable)} entries that are not usable: {'; '.join(corpus.unusable[:3])}"
+        )
     if corpus.empty:
         tell(f"left out {corpus.empty} empty captions")
     found = assign_splits(corpus, validation_fraction=data.validation_fraction)
     used = [picture for picture in found if picture.split in _TRAINED_SPLITS]
     source = storage.as_utf8(Path(data.source).resolve().name)
-    return encode_corpus(used, folder, size=size, source=source, on_unreadable=data.on_unreadable, tell=tell)
+    return encode_corpus(
+        used, folder, size=size, source=source, on_unreadable=data.on_unreadable, tell=tell
+    )
 
 
 def _lines(pictures: PictureSet) -> Iterator[str]:
     """The training captions, one a line; a word met in validation alone stays unknown."""
-    return (f"{caption}\n" for index in pictures.split("train") for caption in pictures.captions[index])
+    return (
+        f"{caption}\n" for index in pictures.split("train") for caption in pictures.captions[index]
+    )
 
 
-def held_out_sample(pictures: PictureSet, tokenizer: Tokenizer, *, longest: int) -> dict[str, np.ndarray]:
+def held_out_sample(
+    pictures: PictureSet, tokenizer: Tokenizer, *, longest: int
+) -> dict[str, np.ndarray]:
     """Return the first validation pictures ``image [N, S, S, 3]`` uint8 and their ``captions [N, K, T]`` int64.
 
     As many as fit into 8 MB, at most 200; a picture with fewer than K references has rows of padding.
     """
     count = max(1, min(_HELD_OUT_PICTURES, _HELD_OUT_BYTES // (3 * pictures.size**2)))
     chosen = pictures.split("validation")[:count]
-    ids = [[encode_caption(tokenizer, text) for text in pictures.captions[index]] for index in chosen]
+    ids = [
+        [encode_caption(tokenizer, text) for text in pictures.captions[index]] for index in chosen
+    ]
     most = max(map(len, ids))
-    rows = [caption for own in ids for caption in (*own, *[np.zeros(0, np.int64)] * (most - len(own)))]
+    rows = [
+        caption for own in ids for caption in (*own, *[np.zeros(0, np.int64)] * (most - len(own)))
+    ]
     table = pad_captions(rows, longest)  # [N · K, T]
     images = np.ascontiguousarray(pictures.pictures[chosen.start : chosen.stop])
     return {IMAGE: images, CAPTIONS: table.reshape(len(ids), most, -1)}
@@ -224,11 +260,15 @@ def _task(
     tokenizer = Tokenizer.load(out / checkpoint.TOKENIZER)
     pictures = PictureSet.open(out / PICTURES)
     torch.manual_seed(options.seed)
-    model = Captioner(validated(CaptionerConfig, vocabulary=tokenizer.vocabulary_size, **setup.model))
+    model = Captioner(
+        validated(CaptionerConfig, vocabulary=tokenizer.vocabulary_size, **setup.model)
+    )
     if encoder_weights is not None:
         load_encoder_weights(model.encoder, encoder_weights)
     if here.rank:
-        torch.manual_seed(options.seed + here.rank)  # dropout differs between processes; weights do not
+        torch.manual_seed(
+            options.seed + here.rank
+        )  # dropout differs between processes; weights do not
     about = {
         "corpus": pictures.source,
         "split": f"{min(len(pictures.split('validation')), EVALUATION_PICTURES)} validation pictures of {pictures.source}",

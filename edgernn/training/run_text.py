@@ -45,7 +45,9 @@ _LOWER = "--batch, --chunk, --hidden or --vocabulary"  # what needs memory
 
 def _of_text(tokens: str) -> str:
     if tokens == CAPTION:
-        raise ValueError("captions' tokens lose what stands between words; expected char, byte, word or bpe")
+        raise ValueError(
+            "captions' tokens lose what stands between words; expected char, byte, word or bpe"
+        )
     return tokens
 
 
@@ -99,7 +101,12 @@ def train_text(
     setup = setup or TextSetup()
     chosen = choose_device(device)
     validated(LanguageConfig, vocabulary=1, **setup.model)
-    with listening() as signals, world() as here, run_folder(out, here, new=True), naming_what_to_lower(_LOWER):
+    with (
+        listening() as signals,
+        world() as here,
+        run_folder(out, here, new=True),
+        naming_what_to_lower(_LOWER),
+    ):
         if here.leads:
             _prepare(data, out, setup=setup, glob=glob, validation=validation)
             if settings is not None:
@@ -152,7 +159,10 @@ def _prepare(data: str, out: Path, *, setup: TextSetup, glob: str, validation: s
         source = stack.enter_context(open_source(data, glob=glob))
         own = stack.enter_context(open_source(validation, glob=glob)) if validation else None
         tokenizer = Tokenizer.build(
-            _texts(source, own), setup.tokens, minimum_count=setup.minimum_count, vocabulary_size=setup.vocabulary
+            _texts(source, own),
+            setup.tokens,
+            minimum_count=setup.minimum_count,
+            vocabulary_size=setup.vocabulary,
         )
         corpus = Corpus.encode(
             source,
@@ -171,14 +181,20 @@ def _texts(source: CorpusSource, own: CorpusSource | None) -> Iterator[str]:
     return chain(source.chunks(), own.chunks() if own else ())
 
 
-def _task(out: Path, options: TrainOptions, *, setup: TextSetup, here: World, device: torch.device) -> TextTask:
+def _task(
+    out: Path, options: TrainOptions, *, setup: TextSetup, here: World, device: torch.device
+) -> TextTask:
     tokenizer = Tokenizer.load(out / checkpoint.TOKENIZER)
     corpus = Corpus.open(out / CORPUS)
     corpus.check_tokenizer(tokenizer)
     torch.manual_seed(options.seed)
-    model = LanguageModel(validated(LanguageConfig, vocabulary=tokenizer.vocabulary_size, **setup.model))
+    model = LanguageModel(
+        validated(LanguageConfig, vocabulary=tokenizer.vocabulary_size, **setup.model)
+    )
     if here.rank:
-        torch.manual_seed(options.seed + here.rank)  # dropout differs between processes; weights do not
+        torch.manual_seed(
+            options.seed + here.rank
+        )  # dropout differs between processes; weights do not
     about = {
         "corpus": corpus.source,
         "split": corpus.split,

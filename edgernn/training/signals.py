@@ -61,7 +61,10 @@ def listening() -> Iterator[Signals]:
             first[0] = time.monotonic()
             signals.hear(number)
             return
-        echoed = int(os.environ.get("WORLD_SIZE", "1")) > 1 and time.monotonic() - first[0] < _ECHO_SECONDS
+        echoed = (
+            int(os.environ.get("WORLD_SIZE", "1")) > 1
+            and time.monotonic() - first[0] < _ECHO_SECONDS
+        )
         if not echoed:
             _put_back(before)
             os.kill(os.getpid(), number)

@@ -8,7 +8,9 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-GoOn = Callable[[], bool]  # asked between the parts of an evaluation; False ends it with what is measured
+GoOn = Callable[
+    [], bool
+]  # asked between the parts of an evaluation; False ends it with what is measured
 
 
 _MOST_LOGITS = 1 << 23  # 32 MiB

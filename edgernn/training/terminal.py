@@ -23,7 +23,11 @@ class Terminal:
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._clock = console, clock
-        columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}% {task.description}", markup=False), TimeElapsedColumn())
+        columns = (
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}% {task.description}", markup=False),
+            TimeElapsedColumn(),
+        )
         self._progress = Progress(*columns, console=console, transient=True)
         self._task = self._progress.add_task("starting", total=1.0)
         self._gone = False
@@ -36,7 +40,9 @@ class Terminal:
             text += f" · {report.seconds / report.done * (1 - report.done):.0f} s left"
         if self._console.is_terminal:
             self._try(self._progress.start)
-            self._try(lambda: self._progress.update(self._task, completed=report.done, description=text))
+            self._try(
+                lambda: self._progress.update(self._task, completed=report.done, description=text)
+            )
         elif self._clock() - self._told >= _LINE_EVERY_SECONDS:
             self._told = self._clock()
             self._print(f"step {report.step:>6} · {100 * report.done:.0f} % · {text}")
@@ -53,7 +59,10 @@ class Terminal:
             f"validation {report.validation_loss:.4f} nats/{report.unit} ({report.split}){' best' if report.best else ''}"
         )
         if report.measured:
-            self._print("       " + " · ".join(f"{name} {figure:.4f}" for name, figure in report.measured.items()))
+            self._print(
+                "       "
+                + " · ".join(f"{name} {figure:.4f}" for name, figure in report.measured.items())
+            )
         if report.sample:
             self._print("       " + " ".join(report.sample.split())[:100], style="dim")
 
@@ -67,7 +76,11 @@ class Terminal:
             self._try(self._progress.stop)
 
     def _print(self, line: str, *, style: str | None = None) -> None:
-        self._try(lambda: self._console.print(line, style=style, markup=False, emoji=False, highlight=False))
+        self._try(
+            lambda: self._console.print(
+                line, style=style, markup=False, emoji=False, highlight=False
+            )
+        )
 
     def _try(self, show: Callable[[], None]) -> None:
         if self._gone:

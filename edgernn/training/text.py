@@ -32,7 +32,9 @@ from edgernn.training.resume import taken
 from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time
 
 _EVALUATION_LANES, _EVALUATION_CHUNK = 16, 256
-_EVALUATION_TOKENS = 1 << 20  # at most so many validation tokens are measured, from the start of the part
+_EVALUATION_TOKENS = (
+    1 << 20
+)  # at most so many validation tokens are measured, from the start of the part
 _SAMPLE_LENGTH = 160
 _STATE_BOUND, _STATE_PENALTY = 3.0, 1e-2
 
@@ -96,13 +98,21 @@ class _ChunkLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, tokens: Tensor, targets: Tensor, state: State, fresh: Tensor) -> tuple[Tensor, Tensor, State]:
+    def forward(
+        self, tokens: Tensor, targets: Tensor, state: State, fresh: Tensor
+    ) -> tuple[Tensor, Tensor, State]:
         """Return the objective, the mean cross-entropy in nats, and the state after; rows in ``fresh [B]`` begin anew."""
         first = self.model.initial_state(len(tokens))
-        state = tuple(torch.where(fresh[None, :, None], f, s) for f, s in zip(first, state, strict=True))
+        state = tuple(
+            torch.where(fresh[None, :, None], f, s) for f, s in zip(first, state, strict=True)
+        )
         logits, state = self.model(tokens, state)
         loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
-        excess = torch.cat([tensor.float().abs().flatten() for tensor in state]).sub(_STATE_BOUND).clamp(min=0)
+        excess = (
+            torch.cat([tensor.float().abs().flatten() for tensor in state])
+            .sub(_STATE_BOUND)
+            .clamp(min=0)
+        )
         objective = loss + _STATE_PENALTY * excess.square().mean()
         return objective, loss.detach(), tuple(tensor.detach().float() for tensor in state)
 
@@ -160,11 +170,15 @@ class TextTask:
     def next_loss(self, share: float) -> tuple[Tensor, Tensor, int]:
         """See ``Task.next_loss``."""
         inputs, targets, starts = self._lanes.next()
-        fresh = torch.tensor([starts or row == self._step % self._batch for row in self._rows], device=self._device)
+        fresh = torch.tensor(
+            [starts or row == self._step % self._batch for row in self._rows], device=self._device
+        )
         self._step += 1
         self.model.train()
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._mixed):
-            objective, loss, self._state = self._loss(self._tensor(inputs), self._tensor(targets), self._state, fresh)
+            objective, loss, self._state = self._loss(
+                self._tensor(inputs), self._tensor(targets), self._state, fresh
+            )
         return objective, loss, self._batch * inputs.shape[1]
 
     def epochs(self) -> float:
@@ -182,9 +196,13 @@ class TextTask:
         """
         ids, count = self._validation_lanes()
         length = (len(ids) - 1) // count
-        inputs, targets = (ids[start : start + count * length].reshape(count, length) for start in (0, 1))
+        inputs, targets = (
+            ids[start : start + count * length].reshape(count, length) for start in (0, 1)
+        )
         wanted = max(math.ceil(share * length), min(length, _EVALUATION_CHUNK))
-        chunk = min(_EVALUATION_CHUNK, max(1, positions_at_a_time(self.model.config.vocabulary) // count))
+        chunk = min(
+            _EVALUATION_CHUNK, max(1, positions_at_a_time(self.model.config.vocabulary) // count)
+        )
         self.model.eval()
         total = 0.0
         with torch.no_grad():
@@ -196,7 +214,9 @@ class TextTask:
                     break
                 logits, state = self.model(self._tensor(inputs[:, part]), state)
                 true = self._tensor(targets[:, part]).flatten()
-                total += nn.functional.cross_entropy(logits.flatten(0, 1), true, reduction="sum").item()
+                total += nn.functional.cross_entropy(
+                    logits.flatten(0, 1), true, reduction="sum"
+                ).item()
         loss, self._covered = total / (count * wanted), wanted / length
         return Evaluation(loss, loss, covered=self._covered)
 
@@ -215,7 +235,9 @@ class TextTask:
     def save_best(self, *, step: int, found: Evaluation) -> None:
         """Write the checkpoint's weights and configuration."""
         result = {"step": step, "epochs": round(self.epochs(), 4), "validation_loss": found.loss}
-        checkpoint.save_trained(self._folder, self.model, training={**self._about, "split": self.split, **result})
+        checkpoint.save_trained(
+            self._folder, self.model, training={**self._about, "split": self.split, **result}
+        )
 
     def state(self) -> dict[str, Tensor]:
         """See ``Task.state``: the lanes' position, the step, and the carried state of all rows ``[L, B, H]``."""
@@ -228,7 +250,9 @@ class TextTask:
         """See ``Task.set_state``."""
         passes, at, step = taken(tensors, "task.position", [3], dtype=torch.int64).tolist()
         if not (passes >= 0 and 0 <= at <= self._lanes.length and step >= 0):
-            raise ValueError(f"its position is step {at:,} of pass {passes:,}, but the corpus has {self._lanes.length:,} steps")
+            raise ValueError(
+                f"its position is step {at:,} of pass {passes:,}, but the corpus has {self._lanes.length:,} steps"
+            )
         layers, _, hidden = self._state[0].shape
         names, rows = CELL_STATES[self.model.config.cell], slice(self._rows.start, self._rows.stop)
         whole = [taken(tensors, f"task.{name}", [layers, self._batch, hidden]) for name in names]
@@ -238,7 +262,9 @@ class TextTask:
     def _validation_lanes(self) -> tuple[np.ndarray, int]:
         ids = np.asarray(self._corpus.validation[: _EVALUATION_TOKENS + 1])
         if len(ids) < 2:
-            raise TrainingError(f"the validation part has {len(ids)} tokens, it needs 2 or more; give more text")
+            raise TrainingError(
+                f"the validation part has {len(ids)} tokens, it needs 2 or more; give more text"
+            )
         return ids, min(_EVALUATION_LANES, max(1, (len(ids) - 1) // _EVALUATION_CHUNK))
 
     def _tensor(self, ids: np.ndarray) -> Tensor:

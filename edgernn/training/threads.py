@@ -30,7 +30,9 @@ class Measured:
     rates: dict[int, float]
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{rate:.3g}/s with {threads}" for threads, rate in sorted(self.rates.items()))
+        shown = ", ".join(
+            f"{rate:.3g}/s with {threads}" for threads, rate in sorted(self.rates.items())
+        )
         return f"{self.threads} thread{'s' if self.threads > 1 else ''} (gradients tried: {shown})"
 
 
@@ -56,8 +58,14 @@ def fastest(
     spent, count = dict.fromkeys(numbers, 0.0), dict.fromkeys(numbers, 0)
     for wave in range(_ROUNDS):
         for threads in numbers:
-            best = min(spent[n] / count[n] for n in numbers if count[n]) if any(count.values()) else 0.0
-            if wave and (spent[threads] > _HOPELESS * best * count[threads] or sum(spent.values()) > seconds):
+            best = (
+                min(spent[n] / count[n] for n in numbers if count[n])
+                if any(count.values())
+                else 0.0
+            )
+            if wave and (
+                spent[threads] > _HOPELESS * best * count[threads] or sum(spent.values()) > seconds
+            ):
                 continue
             set_threads(threads)
             began, here = clock(), 0.0
@@ -83,7 +91,9 @@ def fastest(
 
 def usable_cores() -> int:
     """Return on how many cores this process may run: those it is bound to, less what a container's quota takes."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    bound = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     try:
         quota, period = _QUOTA.read_text(encoding="ascii").split()
         return max(1, min(bound, -(-int(quota) // int(period))))
@@ -125,7 +135,9 @@ class Chooser:
 
     def allowed(self, trial: float) -> float:
         """Return how many seconds trying may take, where one trial takes so many."""
-        run = {"minutes": 60.0, "steps": trial, "epochs": float("inf")}[self.budget.unit] * self.budget.amount
+        run = {"minutes": 60.0, "steps": trial, "epochs": float("inf")}[
+            self.budget.unit
+        ] * self.budget.amount
         return min(_LONGEST, _SHARE * run)
 
     def tried(self, threads: int, seconds: float) -> None:

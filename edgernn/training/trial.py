@@ -33,7 +33,15 @@ class Threads:
         budget: of the run.
     """
 
-    def __init__(self, task: Task, optimizer: torch.optim.Optimizer, *, told: int | None, world: World, budget: Budget) -> None:
+    def __init__(
+        self,
+        task: Task,
+        optimizer: torch.optim.Optimizer,
+        *,
+        told: int | None,
+        world: World,
+        budget: Budget,
+    ) -> None:
         self._task, self._optimizer = task, optimizer
         self._device = next(task.model.parameters()).device
         decided = world.size > 1 or "OMP_NUM_THREADS" in os.environ or self._device.type != "cpu"
@@ -85,7 +93,9 @@ class Threads:
                 trial()
                 seconds_allowed = chooser.allowed(time.perf_counter() - began)
                 set_threads = torch.set_num_threads
-                found = fastest(trial, usable_cores(), seconds=seconds_allowed, set_threads=set_threads)
+                found = fastest(
+                    trial, usable_cores(), seconds=seconds_allowed, set_threads=set_threads
+                )
         except _StoppedError:
             return None
         changed = found.threads != chooser.threads

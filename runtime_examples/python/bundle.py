@@ -18,9 +18,19 @@ MANIFEST = "manifest.json"
 MOST_MANIFEST_BYTES = 16 << 20
 PART_BYTES = 1 << 20
 AGAIN = "copy or export the bundle again"
-NO_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+NO_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 
-Read = Callable[[str, int], bytes]  # a path inside the bundle, and the most bytes of it, to its content
+Read = Callable[
+    [str, int], bytes
+]  # a path inside the bundle, and the most bytes of it, to its content
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +49,22 @@ class Bundle:
 
     def file(self, inner: str) -> bytes:
         """Return a file's content once it is what the manifest says; raise ``InputError`` where it is not."""
-        entries = {**{entry["path"]: entry for entry in self.manifest["artifacts"]}, **self.manifest["files"]}
+        entries = {
+            **{entry["path"]: entry for entry in self.manifest["artifacts"]},
+            **self.manifest["files"],
+        }
         if inner not in entries:
             raise InputError(f"manifest.json of {self.place} does not list {inner}; {AGAIN}")
         expected = entries[inner]
         content = self.read(inner, expected["bytes"])
         if len(content) != expected["bytes"]:
-            raise InputError(f"{inner} of {self.place} has {len(content)} bytes, expected {expected['bytes']}; {AGAIN}")
+            raise InputError(
+                f"{inner} of {self.place} has {len(content)} bytes, expected {expected['bytes']}; {AGAIN}"
+            )
         if (digest := hashlib.sha256(content).hexdigest()) != expected["sha256"]:
-            raise InputError(f"{inner} of {self.place} has SHA-256 {digest}, expected {expected['sha256']}; {AGAIN}")
+            raise InputError(
+                f"{inner} of {self.place} has SHA-256 {digest}, expected {expected['sha256']}; {AGAIN}"
+            )
         return content
 
     def verify(self) -> None:
@@ -62,10 +79,14 @@ def open_bundle(path: Path) -> Bundle:
     try:
         read = _folder(path) if path.is_dir() else _zip(path)
     except FileNotFoundError as error:
-        raise InputError(f"there is no bundle {place}: {error.strerror}; give a bundle folder or a .edgernn file") from error
+        raise InputError(
+            f"there is no bundle {place}: {error.strerror}; give a bundle folder or a .edgernn file"
+        ) from error
     except NO_ZIP as error:
         said = first_line(error)
-        raise InputError(f"{place} is no bundle folder and no .edgernn file ({said}); {AGAIN}") from error
+        raise InputError(
+            f"{place} is no bundle folder and no .edgernn file ({said}); {AGAIN}"
+        ) from error
     return Bundle(place, read_manifest(read(MANIFEST, MOST_MANIFEST_BYTES), place), read)
 
 
@@ -84,8 +105,14 @@ def _folder(folder: Path) -> Read:
                 raise InputError(f"{path} has {size} bytes, expected {most}; {AGAIN}")
             return real.read_bytes()
         except FileNotFoundError as error:
-            raise InputError(f"{path} is not there ({error.strerror}), expected a whole bundle; {AGAIN}") from error
-        except (OSError, RuntimeError, ValueError) as error:  # no right to read it, a link to itself, a name no disk takes
+            raise InputError(
+                f"{path} is not there ({error.strerror}), expected a whole bundle; {AGAIN}"
+            ) from error
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+        ) as error:  # no right to read it, a link to itself, a name no disk takes
             raise InputError(f"cannot read {path} ({first_line(error)}); {AGAIN}") from error
 
     return read
@@ -101,13 +128,21 @@ def _zip(path: Path) -> Read:
         try:
             entry = archive.getinfo(inner)
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise InputError(f"{inner} of {path} is packed by method {entry.compress_type}, expected 0 or 8; {AGAIN}")
+                raise InputError(
+                    f"{inner} of {path} is packed by method {entry.compress_type}, expected 0 or 8; {AGAIN}"
+                )
             if entry.file_size > most:
-                raise InputError(f"{inner} of {path} has {entry.file_size} bytes, expected {most}; {AGAIN}")
+                raise InputError(
+                    f"{inner} of {path} has {entry.file_size} bytes, expected {most}; {AGAIN}"
+                )
             return archive.read(entry)  # no more than file_size
         except KeyError as error:
-            raise InputError(f"{inner} of {path} is not there, expected a whole bundle; {AGAIN}") from error
+            raise InputError(
+                f"{inner} of {path} is not there, expected a whole bundle; {AGAIN}"
+            ) from error
         except NO_ZIP as error:
-            raise InputError(f"{inner} of {path} cannot be unpacked ({first_line(error)}); {AGAIN}") from error
+            raise InputError(
+                f"{inner} of {path} cannot be unpacked ({first_line(error)}); {AGAIN}"
+            ) from error
 
     return read

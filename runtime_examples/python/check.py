@@ -16,8 +16,17 @@ from manifest import InputError, first_line
 from sampler import Options, sample, uniform_at
 from session import Arrays, Graph, Session, read_tensors
 
-TOLERANCES = {"float32": 1e-4, "float16": 0.25, "int8": 0.15, "int4": 0.4, "smallest": 0.4}  # of the golden run
-FLOATS = {"float32", "float16"}  # chained on their own state; integers start each step from the recorded one
+TOLERANCES = {
+    "float32": 1e-4,
+    "float16": 0.25,
+    "int8": 0.15,
+    "int4": 0.4,
+    "smallest": 0.4,
+}  # of the golden run
+FLOATS = {
+    "float32",
+    "float16",
+}  # chained on their own state; integers start each step from the recorded one
 LEAST_SCALE = 1e-3  # a tensor smaller than this in every value is as good as zero
 COLUMNS, AT_COLUMNS, LARGEST_IDS, LARGEST, LOG_SUM = (
     f".{part}" for part in ("columns", "at_columns", "largest_ids", "largest", "log_sum")
@@ -46,7 +55,9 @@ def check(session: Session) -> list[Row]:
     rows += check_sampler(session) if session.manifest["sampler"] else []
     entry = session.manifest["tokenizer"]
     differing = session.tokenizer.differing(entry)
-    rows.append(Row("tokenizer", differing, 0, "run: pip install tokenizers" if differing is None else ""))
+    rows.append(
+        Row("tokenizer", differing, 0, "run: pip install tokenizers" if differing is None else "")
+    )
     return rows
 
 
@@ -64,7 +75,9 @@ def check_golden(session: Session) -> list[Row]:
         made = {name: np.stack([step[name] for step in steps]) for name in steps[0]}
         return rows + _compare(session.stepper, recorded, made)
     except (LookupError, TypeError, ValueError) as error:
-        raise InputError(f"{path} does not fit the contract ({first_line(error)}); export the bundle again") from error
+        raise InputError(
+            f"{path} does not fit the contract ({first_line(error)}); export the bundle again"
+        ) from error
 
 
 def check_sampler(session: Session) -> list[Row]:
@@ -81,16 +94,24 @@ def check_sampler(session: Session) -> list[Row]:
         )
         tokens = sum(_chosen(choice) != choice["token"] for choice in vectors["tokens"])
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise InputError(f"{path} holds no sampler vectors ({first_line(error)}); export the bundle again") from error
+        raise InputError(
+            f"{path} holds no sampler vectors ({first_line(error)}); export the bundle again"
+        ) from error
     return [
-        Row("uniforms", numbers if any(group["values"] for group in vectors["uniforms"]) else math.inf, 0),
+        Row(
+            "uniforms",
+            numbers if any(group["values"] for group in vectors["uniforms"]) else math.inf,
+            0,
+        ),
         Row("sampler", tokens if vectors["tokens"] else math.inf, 0),
     ]
 
 
 def _chosen(choice: dict[str, Any]) -> int:
     options = Options(1, choice["temperature"], choice["top_k"], choice["top_p"])
-    return sample(np.array(choice["logits"], np.float32), options, choice["uniform"], choice["suppress"])
+    return sample(
+        np.array(choice["logits"], np.float32), options, choice["uniform"], choice["suppress"]
+    )
 
 
 def _replay(session: Session, recorded: Arrays) -> Iterator[Arrays]:
@@ -99,10 +120,15 @@ def _replay(session: Session, recorded: Arrays) -> Iterator[Arrays]:
     contexts = {name: recorded[name] for name in session.names("context")}
     state = {name: recorded[name] for name in names}
     for step in range(len(recorded[fresh[0]])):
-        made = session.stepper.run({**{name: recorded[name][step] for name in fresh}, **contexts, **state})
+        made = session.stepper.run(
+            {**{name: recorded[name][step] for name in fresh}, **contexts, **state}
+        )
         yield _summarised(session.stepper, made, recorded, step)
         chained = session.stepper.precision in FLOATS
-        state = {name: made[f"{name}_next"] if chained else recorded[f"{name}_next"][step] for name in names}
+        state = {
+            name: made[f"{name}_next"] if chained else recorded[f"{name}_next"][step]
+            for name in names
+        }
 
 
 def _summarised(graph: Graph, made: Arrays, recorded: Arrays, step: int) -> Arrays:
@@ -118,7 +144,9 @@ def _summarised(graph: Graph, made: Arrays, recorded: Arrays, step: int) -> Arra
         top = values.max(-1, keepdims=True).astype(np.float64)
         parts[name + AT_COLUMNS] = values[..., columns]
         parts[name + LARGEST] = np.take_along_axis(values, ids, -1)
-        parts[name + LOG_SUM] = (top[..., 0] + np.log(np.exp(values - top).sum(-1))).astype(values.dtype)
+        parts[name + LOG_SUM] = (top[..., 0] + np.log(np.exp(values - top).sum(-1))).astype(
+            values.dtype
+        )
     return parts
 
 
@@ -126,7 +154,9 @@ def _compare(graph: Graph, recorded: Arrays, found: Arrays) -> list[Row]:
     """Measure every tensor ``[N steps, …]`` by the rule of the file's precision; states in integers layer by layer."""
     if graph.precision not in TOLERANCES:
         known = f"expected one of {', '.join(TOLERANCES)}"
-        raise InputError(f"{graph.path} has the precision {graph.precision}, {known}; choose another artifact")
+        raise InputError(
+            f"{graph.path} has the precision {graph.precision}, {known}; choose another artifact"
+        )
     tolerance, rows = TOLERANCES[graph.precision], []
     states = {tensor["name"] for tensor in graph.outputs if tensor["role"] == "state"}
     for name, made in found.items():
@@ -137,7 +167,10 @@ def _compare(graph: Graph, recorded: Arrays, found: Arrays) -> list[Row]:
             rows.append(Row(name, _largest_difference(wanted, made), tolerance))
         elif name in states:
             layers = range(wanted.shape[1])
-            rows += [Row(f"{name}[{i}]", _relative_difference(wanted[:, i], made[:, i]), tolerance) for i in layers]
+            rows += [
+                Row(f"{name}[{i}]", _relative_difference(wanted[:, i], made[:, i]), tolerance)
+                for i in layers
+            ]
         else:
             rows.append(Row(name, _relative_difference(wanted, made), tolerance))
     return rows

@@ -9,7 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 SCHEMA_VERSION = 1
-DTYPES = {"F16": "float16", "F32": "float32", "I32": "int32", "I64": "int64", "U8": "uint8"}  # of safetensors
+DTYPES = {
+    "F16": "float16",
+    "F32": "float32",
+    "I32": "int32",
+    "I64": "int64",
+    "U8": "uint8",
+}  # of safetensors
 KINDS = ("char", "byte", "word", "bpe", "caption")  # of tokens
 MOST_BYTES = (1 << 31) - 1  # of one file: protobuf, and so ONNX, allows no more
 MOST_ELEMENTS = 1 << 28  # of one tensor
@@ -28,7 +34,9 @@ def read_manifest(content: bytes, place: str) -> Manifest:
         manifest = json.loads(content)
     except (ValueError, RecursionError) as error:
         said = first_line(error)
-        raise InputError(f"manifest.json of {place} is no JSON ({said}); copy or export the bundle again") from error
+        raise InputError(
+            f"manifest.json of {place} is no JSON ({said}); copy or export the bundle again"
+        ) from error
     version = manifest.get("schema_version") if isinstance(manifest, dict) else None
     if type(version) is not int or version != SCHEMA_VERSION:
         raise InputError(
@@ -40,7 +48,9 @@ def read_manifest(content: bytes, place: str) -> Manifest:
         _check_contract(manifest["contract"])
         _check_references(manifest)
     except InputError as error:
-        raise InputError(f"manifest.json of {place} is damaged: {error}; copy or export the bundle again") from error
+        raise InputError(
+            f"manifest.json of {place} is damaged: {error}; copy or export the bundle again"
+        ) from error
     return manifest
 
 
@@ -52,7 +62,11 @@ def first_line(error: BaseException) -> str:
 def is_inside(path: str) -> bool:
     """Whether a path of the manifest stays in the bundle, on every system."""
     parts = path.split("/")
-    return path.isprintable() and not re.search(r"[\\:]", path) and all(part not in {"", ".", ".."} for part in parts)
+    return (
+        path.isprintable()
+        and not re.search(r"[\\:]", path)
+        and all(part not in {"", ".", ".."} for part in parts)
+    )
 
 
 def _expect(holds: bool, path: str, value: Any, wanted: str) -> None:
@@ -68,19 +82,27 @@ def _shown(value: Any) -> str:
 
 def _text(pattern: str = "", wanted: str = "text") -> Shape:
     found = re.compile(pattern, re.DOTALL)
-    return lambda value, path: _expect(isinstance(value, str) and bool(found.match(value)), path, value, wanted)
+    return lambda value, path: _expect(
+        isinstance(value, str) and bool(found.match(value)), path, value, wanted
+    )
 
 
 def _whole(least: int = 0, most: int = (1 << 53) - 1) -> Shape:
     wanted = f"a whole number from {least} to {most}"
-    return lambda value, path: _expect(type(value) is int and least <= value <= most, path, value, wanted)
+    return lambda value, path: _expect(
+        type(value) is int and least <= value <= most, path, value, wanted
+    )
 
 
 def _number(least: float, most: float = math.inf) -> Shape:
     wanted = f"a number from {least:g} to {most:g}"
 
     def shape(value: Any, path: str) -> None:
-        good = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+        good = (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and least <= value <= most
+        )
         _expect(good and value < math.inf, path, value, wanted)
 
     return shape
@@ -113,7 +135,9 @@ def _table(key: Shape, item: Shape) -> Shape:
     return shape
 
 
-def _object(required: dict[str, Shape], optional: dict[str, tuple[Shape, Any]] | None = None) -> Shape:
+def _object(
+    required: dict[str, Shape], optional: dict[str, tuple[Shape, Any]] | None = None
+) -> Shape:
     """An object; what is optional comes with its default, which is filled in where it is absent."""
 
     def shape(value: Any, path: str) -> None:
@@ -137,7 +161,10 @@ def _inner(value: Any, path: str) -> None:
 _NAME = _text(r"[A-Za-z][A-Za-z0-9_]*\Z", "a name")
 _IDS = _list(_whole())
 _SIZES = _table(_NAME, _whole(1, (1 << 31) - 1))
-_DIGEST = {"bytes": _whole(0, MOST_BYTES), "sha256": _text(r"[0-9a-f]{64}\Z", "64 hexadecimal digits")}
+_DIGEST = {
+    "bytes": _whole(0, MOST_BYTES),
+    "sha256": _text(r"[0-9a-f]{64}\Z", "64 hexadecimal digits"),
+}
 _TENSOR = _object(
     {
         "name": _NAME,
@@ -147,9 +174,16 @@ _TENSOR = _object(
     },
     {"below": (_NAME, None)},
 )
-_GRAPH = _object({"name": _one_of("encode", "step"), "inputs": _list(_TENSOR), "outputs": _list(_TENSOR)})
+_GRAPH = _object(
+    {"name": _one_of("encode", "step"), "inputs": _list(_TENSOR), "outputs": _list(_TENSOR)}
+)
 _NARROWING = _object(
-    {}, {"axes": (_SIZES, {}), "dtypes": (_table(_NAME, _text()), {}), "runtime_state": (_one_of(True, False), False)}
+    {},
+    {
+        "axes": (_SIZES, {}),
+        "dtypes": (_table(_NAME, _text()), {}),
+        "runtime_state": (_one_of(True, False), False),
+    },
 )
 _VERSION = _text(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}\Z", "a version such as 1.23")
 _ARTIFACT = _object(
@@ -179,7 +213,8 @@ _TOKENIZER = _object(
 MANIFEST = _object(
     {
         "contract": _object(
-            {"graphs": _list(_GRAPH), "sizes": _SIZES}, {"initial_state": (_one_of("zeros", "learned", "encode"), "zeros")}
+            {"graphs": _list(_GRAPH), "sizes": _SIZES},
+            {"initial_state": (_one_of("zeros", "learned", "encode"), "zeros")},
         ),
         "decoding": _DECODING,
         "artifacts": _list(_ARTIFACT),
@@ -193,41 +228,101 @@ MANIFEST = _object(
 def _check_contract(contract: dict[str, Any]) -> None:
     """A step graph of one row that reads tokens, gives their logits, and returns every state that it takes."""
     graphs = {graph["name"]: graph for graph in contract["graphs"]}
-    _expect("step" in graphs and len(graphs) == len(contract["graphs"]), "contract.graphs", [*graphs], "step, once")
+    _expect(
+        "step" in graphs and len(graphs) == len(contract["graphs"]),
+        "contract.graphs",
+        [*graphs],
+        "step, once",
+    )
     step, encode, sizes = graphs["step"], graphs.get("encode"), contract["sizes"]
     for name, graph in graphs.items():
         for side in ("inputs", "outputs"):
             names = [tensor["name"] for tensor in graph[side]]
-            _expect(len(set(names)) == len(names) > 0, f"contract.{name}.{side}", names, "names, each once")
+            _expect(
+                len(set(names)) == len(names) > 0,
+                f"contract.{name}.{side}",
+                names,
+                "names, each once",
+            )
     fresh = [tensor for tensor in step["inputs"] if tensor["role"] == "input"]
-    good = len(fresh) == 1 and fresh[0]["axes"] == ["batch", "time"] and fresh[0]["dtype"] == "int64"
-    _expect(good and fresh[0]["below"] in sizes, "contract.step.inputs", fresh, "one input of ids [batch, time]")
-    logits = [t for t in step["outputs"] if t["role"] == "output" and t["axes"] == ["batch", "time", fresh[0]["below"]]]
-    _expect(len(logits) == 1, "contract.step.outputs", [t["name"] for t in logits], "one output [batch, time, vocab]")
-    came, given = ({t["name"]: t for t in (graph["outputs"] if graph else [])} for graph in (step, encode))
+    good = (
+        len(fresh) == 1 and fresh[0]["axes"] == ["batch", "time"] and fresh[0]["dtype"] == "int64"
+    )
+    _expect(
+        good and fresh[0]["below"] in sizes,
+        "contract.step.inputs",
+        fresh,
+        "one input of ids [batch, time]",
+    )
+    logits = [
+        t
+        for t in step["outputs"]
+        if t["role"] == "output" and t["axes"] == ["batch", "time", fresh[0]["below"]]
+    ]
+    _expect(
+        len(logits) == 1,
+        "contract.step.outputs",
+        [t["name"] for t in logits],
+        "one output [batch, time, vocab]",
+    )
+    came, given = (
+        {t["name"]: t for t in (graph["outputs"] if graph else [])} for graph in (step, encode)
+    )
     for tensor in step["inputs"]:
         name, axes = tensor["name"], tensor["axes"]
         if tensor["role"] == "state":
             after = came.get(f"{name}_next")
-            _expect(bool(after) and after["axes"] == axes, f"contract.step.outputs.{name}_next", after, f"axes {axes}")
-        if tensor["role"] == "context" or (tensor["role"] == "state" and contract["initial_state"] == "encode"):
+            _expect(
+                bool(after) and after["axes"] == axes,
+                f"contract.step.outputs.{name}_next",
+                after,
+                f"axes {axes}",
+            )
+        if tensor["role"] == "context" or (
+            tensor["role"] == "state" and contract["initial_state"] == "encode"
+        ):
             _expect(name in given, f"contract.encode.outputs.{name}", None, "what step takes")
-    for tensor in [tensor for graph in graphs.values() for tensor in (*graph["inputs"], *graph["outputs"])]:
+    for tensor in [
+        tensor for graph in graphs.values() for tensor in (*graph["inputs"], *graph["outputs"])
+    ]:
         open_axes = set(tensor["axes"]) - sizes.keys() - {"batch", "time"}
-        _expect(not open_axes, f"contract.sizes, for {tensor['name']},", sorted(open_axes), "a size of every axis")
+        _expect(
+            not open_axes,
+            f"contract.sizes, for {tensor['name']},",
+            sorted(open_axes),
+            "a size of every axis",
+        )
         elements = math.prod(sizes.get(axis, 1) for axis in tensor["axes"])
-        _expect(elements <= MOST_ELEMENTS, f"the size of {tensor['name']}", elements, f"at most {MOST_ELEMENTS} elements")
+        _expect(
+            elements <= MOST_ELEMENTS,
+            f"the size of {tensor['name']}",
+            elements,
+            f"at most {MOST_ELEMENTS} elements",
+        )
 
 
 def _check_references(manifest: Manifest) -> None:
     """Every file that is named is listed, and every id is one of the vocabulary."""
     for key in ("golden", "initial_state", "sampler"):
-        _expect(manifest[key] in {None, *manifest["files"]}, key, manifest[key], "a path that files lists")
+        _expect(
+            manifest[key] in {None, *manifest["files"]},
+            key,
+            manifest[key],
+            "a path that files lists",
+        )
     _expect(
-        manifest["tokenizer"]["path"] in manifest["files"], "tokenizer.path", manifest["tokenizer"]["path"], "a listed path"
+        manifest["tokenizer"]["path"] in manifest["files"],
+        "tokenizer.path",
+        manifest["tokenizer"]["path"],
+        "a listed path",
     )
     learned = manifest["contract"]["initial_state"] == "learned"
-    _expect(not learned or manifest["initial_state"] is not None, "initial_state", None, "the file of the learned state")
+    _expect(
+        not learned or manifest["initial_state"] is not None,
+        "initial_state",
+        None,
+        "the file of the learned state",
+    )
     size, decoding = vocabulary_of(manifest), manifest["decoding"]
     _expect(
         manifest["tokenizer"]["vocabulary_size"] == size,
@@ -241,7 +336,12 @@ def _check_references(manifest: Manifest) -> None:
     ):
         outside = next((token for token in ids if token >= size), None)
         _expect(outside is None, f"an id of {path}", outside, f"0 to {size - 1}")
-    _expect(len(set(decoding["suppress"])) < size, "decoding.suppress", "every id", "one at least that may be written")
+    _expect(
+        len(set(decoding["suppress"])) < size,
+        "decoding.suppress",
+        "every id",
+        "one at least that may be written",
+    )
 
 
 def vocabulary_of(manifest: Manifest) -> int:

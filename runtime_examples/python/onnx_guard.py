@@ -19,7 +19,10 @@ REFUSED = {  # message → field → what the file does that it must not
         25: "brings functions of its own; expected ONNX's operators alone",
     },
     "graph": {15: "has a sparse constant; expected none"},
-    "attribute": {22: "has a sparse constant; expected none", 23: "has a sparse constant; expected none"},
+    "attribute": {
+        22: "has a sparse constant; expected none",
+        23: "has a sparse constant; expected none",
+    },
 }
 INNER = {  # message → field → the message in it
     "model": {7: "graph"},
@@ -45,14 +48,23 @@ def _walk(kind: str, message: memoryview, path: str, depth: int) -> None:
     if depth > MOST_DEPTH:
         raise ValueError("a graph in a graph without end")
     found = list(_fields(message))
-    texts = {number: bytes(value) for number, value in found if number in {4, 7, 8} and isinstance(value, memoryview)}
-    if kind == "tensor" and any(number == 13 or (number == 14 and value) for number, value in found):
+    texts = {
+        number: bytes(value)
+        for number, value in found
+        if number in {4, 7, 8} and isinstance(value, memoryview)
+    }
+    if kind == "tensor" and any(
+        number == 13 or (number == 14 and value) for number, value in found
+    ):
         name = _shown(texts.get(8, b""))
         _refuse(path, f"keeps the constant {name} in another file; expected all of it in this one")
     operator = (texts.get(7, b""), texts.get(4, b""))
     if kind == "node" and operator[0] not in STANDARD and operator not in OF_RUNTIME:
         said = f"uses the operator {_shown(operator[1])} of the domain {_shown(operator[0])}"
-        _refuse(path, f"{said}; expected ONNX's own, or MatMulNBits or GatherBlockQuantized of com.microsoft")
+        _refuse(
+            path,
+            f"{said}; expected ONNX's own, or MatMulNBits or GatherBlockQuantized of com.microsoft",
+        )
     for number, value in found:
         if number in REFUSED.get(kind, {}):
             _refuse(path, REFUSED[kind][number])

@@ -16,10 +16,16 @@ def read_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
     try:
         head, _, rest = path.read_bytes().partition(b"\n255\n")
         fields = head.split()
-        if fields[:1] == [b"P6"] and fields[1:] == [b"%d" % size[1], b"%d" % size[0]] and len(rest) == size[0] * size[1] * 3:
+        if (
+            fields[:1] == [b"P6"]
+            and fields[1:] == [b"%d" % size[1], b"%d" % size[0]]
+            and len(rest) == size[0] * size[1] * 3
+        ):
             return np.frombuffer(rest, np.uint8).reshape(1, *size, 3)
     except OSError as error:
-        raise InputError(f"cannot read the picture {path}: {error.strerror}; expected a JPEG, PNG or PPM; give one") from error
+        raise InputError(
+            f"cannot read the picture {path}: {error.strerror}; expected a JPEG, PNG or PPM; give one"
+        ) from error
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
@@ -30,12 +36,31 @@ def read_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
         with Image.open(path) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 pixels = opened.width * opened.height
-                raise InputError(f"{path} has {pixels:,} pixels, expected {MAX_PIXELS:,} at most; shrink it")
+                raise InputError(
+                    f"{path} has {pixels:,} pixels, expected {MAX_PIXELS:,} at most; shrink it"
+                )
             if opened.mode[0] in "IF":
-                raise InputError(f"{path} has pixels of mode {opened.mode}, expected 8 bits a channel; save it so")
+                raise InputError(
+                    f"{path} has pixels of mode {opened.mode}, expected 8 bits a channel; save it so"
+                )
             picture = ImageOps.exif_transpose(opened).convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")  # transparency lies on white
-        square = Image.alpha_composite(white, picture).convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR)
-    except (OSError, SyntaxError, RuntimeError, AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no picture ({first_line(error)}); expected a JPEG, PNG or PPM; save it again") from error
+        square = (
+            Image.alpha_composite(white, picture)
+            .convert("RGB")
+            .resize(size[::-1], Image.Resampling.BILINEAR)
+        )
+    except (
+        OSError,
+        SyntaxError,
+        RuntimeError,
+        AttributeError,
+        LookupError,
+        OverflowError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise InputError(
+            f"{path} is no picture ({first_line(error)}); expected a JPEG, PNG or PPM; save it again"
+        ) from error
     return np.asarray(square)[None]

@@ -32,7 +32,9 @@ class Options:
     seed: int = 0
 
 
-def sample(logits: np.ndarray, options: Options, uniform: float, suppress: Sequence[int] = ()) -> int:
+def sample(
+    logits: np.ndarray, options: Options, uniform: float, suppress: Sequence[int] = ()
+) -> int:
     """Choose a token from ``logits [V]``, none of ``suppress``; ``uniform`` in [0, 1) decides, ties go to the lower id."""
     if suppress:
         logits = logits.copy()
@@ -76,14 +78,18 @@ def generate(
     pending, logits = session.tokenizer.encode(prompt) or decoding["start"], session.logits
     for position in range(min(options.length, decoding["length"] or options.length)):
         outputs, state = feed(session, pending, state, contexts)
-        token = sample(outputs[logits], options, uniform_at(options.seed, position), decoding["suppress"])  # of [V]
+        token = sample(
+            outputs[logits], options, uniform_at(options.seed, position), decoding["suppress"]
+        )  # of [V]
         yield token, outputs
         if token in decoding["stop"]:
             return
         pending = [token]
 
 
-def feed(session: Session, tokens: list[int], state: Arrays, contexts: Arrays) -> tuple[Arrays, Arrays]:
+def feed(
+    session: Session, tokens: list[int], state: Arrays, contexts: Arrays
+) -> tuple[Arrays, Arrays]:
     """Feed tokens, many at a time where the file takes them; return the outputs of the last, and the state after it."""
     most = max(1, min(PREFILL_STEPS, MOST_LOGITS // session.vocabulary_size))
     width = most if session.stepper.open_time else 1

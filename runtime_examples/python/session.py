@@ -40,15 +40,23 @@ class Graph:
         self.dtypes: dict[str, str] = narrowing["dtypes"]
         for name, dtype in self.dtypes.items():
             if dtype not in DTYPES.values():
-                raise InputError(f"{self.path} takes {name} as {dtype}, expected a dtype of numpy; choose another artifact")
+                raise InputError(
+                    f"{self.path} takes {name} as {dtype}, expected a dtype of numpy; choose another artifact"
+                )
         if narrowing["runtime_state"]:
-            raise InputError(f"{self.path} keeps the state itself, expected one that goes in and out; choose another artifact")
+            raise InputError(
+                f"{self.path} keeps the state itself, expected one that goes in and out; choose another artifact"
+            )
         for axis in ("batch", "time"):
             if (size := narrowing["axes"].get(axis, 1)) != 1:
-                raise InputError(f"{self.path} fixes {axis} at {size}, expected 1; choose another artifact")
+                raise InputError(
+                    f"{self.path} fixes {axis} at {size}, expected 1; choose another artifact"
+                )
         self.open_time = "time" not in {**narrowing["axes"], **contract["sizes"]}
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # a step is too small to share: threads would wait for one another
+        options.intra_op_num_threads = (
+            1  # a step is too small to share: threads would wait for one another
+        )
         options.log_severity_level = 4  # what goes wrong is told below
         content = bundle.file(self.path)
         refuse_foreign(content, self.path)
@@ -65,25 +73,42 @@ class Graph:
         """Return every output for every input of the graph."""
         names = [tensor["name"] for tensor in self.outputs]
         try:
-            cast = {t["name"]: feed[t["name"]].astype(self.dtypes.get(t["name"], t["dtype"])) for t in self.inputs}
+            cast = {
+                t["name"]: feed[t["name"]].astype(self.dtypes.get(t["name"], t["dtype"]))
+                for t in self.inputs
+            }
             made = self.runtime.run(names, cast)
         except Exception as error:  # as above
-            raise InputError(f"{self.path} refuses its inputs: {first_line(error)}; give what the contract says") from error
-        return {tensor["name"]: array.astype(tensor["dtype"]) for tensor, array in zip(self.outputs, made, strict=True)}
+            raise InputError(
+                f"{self.path} refuses its inputs: {first_line(error)}; give what the contract says"
+            ) from error
+        return {
+            tensor["name"]: array.astype(tensor["dtype"])
+            for tensor, array in zip(self.outputs, made, strict=True)
+        }
 
     def _check_file(self, sizes: dict[str, int]) -> None:
         """Hold the names and the fixed sizes in the file against the contract."""
-        for specs, found in ((self.inputs, self.runtime.get_inputs()), (self.outputs, self.runtime.get_outputs())):
+        for specs, found in (
+            (self.inputs, self.runtime.get_inputs()),
+            (self.outputs, self.runtime.get_outputs()),
+        ):
             shapes = {tensor.name: tensor.shape for tensor in found}
             names = sorted(spec["name"] for spec in specs)
             if sorted(shapes) != names:
-                raise InputError(f"{self.path} has the tensors {sorted(shapes)}, expected {names}; export the bundle again")
+                raise InputError(
+                    f"{self.path} has the tensors {sorted(shapes)}, expected {names}; export the bundle again"
+                )
             for spec in specs:
                 shape, axes = shapes[spec["name"]], spec["axes"]
                 pairs = zip(shape, axes, strict=False)
-                if len(shape) != len(axes) or any(isinstance(n, int) and n != sizes.get(axis, n) for n, axis in pairs):
+                if len(shape) != len(axes) or any(
+                    isinstance(n, int) and n != sizes.get(axis, n) for n, axis in pairs
+                ):
                     wanted = [sizes.get(axis, axis) for axis in axes]
-                    raise InputError(f"{self.path} has {spec['name']} {shape}, expected {wanted}; export the bundle again")
+                    raise InputError(
+                        f"{self.path} has {spec['name']} {shape}, expected {wanted}; export the bundle again"
+                    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +167,10 @@ class Session:
         """Return the state before the first step, by name, each ``[L, 1, H]``; a captioner may take it from ``encode``."""
         sizes = {**self.manifest["contract"]["sizes"], "batch": 1}
         specs = [tensor for tensor in self.stepper.inputs if tensor["role"] == "state"]
-        zeros = {tensor["name"]: np.zeros([sizes[axis] for axis in tensor["axes"]], tensor["dtype"]) for tensor in specs}
+        zeros = {
+            tensor["name"]: np.zeros([sizes[axis] for axis in tensor["axes"]], tensor["dtype"])
+            for tensor in specs
+        }
         return {**zeros, **self.learned}
 
     def step(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
@@ -153,7 +181,9 @@ class Session:
         """
         ids, size = inputs[self.tokens], self.vocabulary_size
         if ids.min() < 0 or ids.max() >= size:  # the runtime would read another row
-            raise InputError(f"a token id is {ids.min()} or {ids.max()}, expected 0 to {size - 1}; use the bundle's tokenizer")
+            raise InputError(
+                f"a token id is {ids.min()} or {ids.max()}, expected 0 to {size - 1}; use the bundle's tokenizer"
+            )
         made = self.stepper.run({**inputs, **state})
         after = {name: made.pop(f"{name}_next") for name in self.names("state")}
         return made, after
@@ -161,7 +191,9 @@ class Session:
     def encode(self, image: np.ndarray) -> tuple[Arrays, Arrays]:
         """Look at a picture, uint8 ``[1, S, S, 3]``; return the contexts for every step, and the first state."""
         if self.encoder is None:
-            raise InputError("the bundle is a language model, which sees no pictures; expected a captioner; leave --image out")
+            raise InputError(
+                "the bundle is a language model, which sees no pictures; expected a captioner; leave --image out"
+            )
         made = self.encoder.run({self.encoder.inputs[0]["name"]: image})
         contexts = {name: made[name] for name in self.names("context")}
         state = {name: made.get(name, first) for name, first in self.initial_state().items()}
@@ -201,10 +233,21 @@ def read_tensors(content: bytes, name: str) -> Arrays:
         arrays, body = {}, memoryview(content)[start:]
         for tensor, entry in header.items():
             begin, end = entry["data_offsets"]
-            values = np.frombuffer(body[begin:end], np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<"))
+            values = np.frombuffer(
+                body[begin:end], np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")
+            )
             arrays[tensor] = values.reshape(entry["shape"])
-    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise InputError(f"{name} is no safetensors file ({first_line(error)}); export the bundle again") from error
+    except (
+        AttributeError,
+        LookupError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise InputError(
+            f"{name} is no safetensors file ({first_line(error)}); export the bundle again"
+        ) from error
     return arrays
 
 
@@ -223,18 +266,26 @@ def _version(text: str) -> list[int]:
 
 def _choose(manifest: Manifest, wanted: str | None) -> dict[str, Any]:
     """Return the entry of the step file that is asked for, or of the first that this runtime runs."""
-    steps = [entry for entry in manifest["artifacts"] if entry["format"] == "onnx" and entry["graph"] == "step"]
+    steps = [
+        entry
+        for entry in manifest["artifacts"]
+        if entry["format"] == "onnx" and entry["graph"] == "step"
+    ]
     found = [entry for entry in steps if wanted in {None, entry["path"]}]
     for entry in found:
         if lacking_runtime(entry) is None:
             return entry
     if found:
         needed = f"{found[0]['path']} needs onnxruntime {lacking_runtime(found[0])} or newer"
-        raise InputError(f"{needed}, and {onnxruntime.__version__} is installed; run: pip install --upgrade onnxruntime")
+        raise InputError(
+            f"{needed}, and {onnxruntime.__version__} is installed; run: pip install --upgrade onnxruntime"
+        )
     there = f"expected an ONNX step file; choose one of: {', '.join(entry['path'] for entry in steps) or '(there is none)'}"
     for entry in manifest["artifacts"]:
         if entry["path"] == wanted:
-            raise InputError(f"{wanted} is of format {entry['format']} and graph {entry['graph']}; {there}")
+            raise InputError(
+                f"{wanted} is of format {entry['format']} and graph {entry['graph']}; {there}"
+            )
     raise InputError(f"the bundle has no artifact {wanted or 'to run'}; {there}")
 
 
@@ -242,11 +293,17 @@ def _encoder_of(manifest: Manifest, step: dict[str, Any]) -> dict[str, Any] | No
     """Return the encode file that goes with a step file: of its precision where there is one; None for a language model."""
     if all(graph["name"] != "encode" for graph in manifest["contract"]["graphs"]):
         return None
-    there = [entry for entry in manifest["artifacts"] if entry["format"] == "onnx" and entry["graph"] == "encode"]
+    there = [
+        entry
+        for entry in manifest["artifacts"]
+        if entry["format"] == "onnx" and entry["graph"] == "encode"
+    ]
     found = [entry for entry in there if lacking_runtime(entry) is None]
     if not found:
         wanted = f"expected one that onnxruntime {onnxruntime.__version__} runs"
-        raise InputError(f"the bundle has no such ONNX encode file for {step['path']}; {wanted}; export the bundle again")
+        raise InputError(
+            f"the bundle has no such ONNX encode file for {step['path']}; {wanted}; export the bundle again"
+        )
     return next((entry for entry in found if entry["precision"] == step["precision"]), found[0])
 
 
@@ -257,7 +314,13 @@ def _read_learned(bundle: Bundle) -> Arrays:
         return {}
     tensors, sizes = read_tensors(bundle.file(path), path), {**contract["sizes"], "batch": 1}
     step = next(graph for graph in contract["graphs"] if graph["name"] == "step")
-    wanted = {t["name"]: (t["dtype"], tuple(sizes[axis] for axis in t["axes"])) for t in step["inputs"] if t["role"] == "state"}
+    wanted = {
+        t["name"]: (t["dtype"], tuple(sizes[axis] for axis in t["axes"]))
+        for t in step["inputs"]
+        if t["role"] == "state"
+    }
     if {name: (str(array.dtype), array.shape) for name, array in tensors.items()} != wanted:
-        raise InputError(f"{path} has {sorted(tensors)}, expected the states of the contract; export the bundle again")
+        raise InputError(
+            f"{path} has {sorted(tensors)}, expected the states of the contract; export the bundle again"
+        )
     return tensors

@@ -38,12 +38,16 @@ class Tokenizer:
         try:
             self._text = content.decode()
             vocabulary = json.loads(self._text)["model"]["vocab"]
-            self.ids: dict[str, int] = {token: token_id for token, token_id in vocabulary.items() if type(token_id) is int}
+            self.ids: dict[str, int] = {
+                token: token_id for token, token_id in vocabulary.items() if type(token_id) is int
+            }
             self.tokens = {token_id: token for token, token_id in self.ids.items()}
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(first_line(error)) from error
         if sorted(self.tokens) != list(range(entry["vocabulary_size"])):
-            raise self._damaged(f"{len(self.tokens)} tokens, expected the ids 0 to {entry['vocabulary_size'] - 1}")
+            raise self._damaged(
+                f"{len(self.tokens)} tokens, expected the ids 0 to {entry['vocabulary_size'] - 1}"
+            )
         if self.kind in BYTE_KINDS:
             self._byte_of = {character: byte for byte, character in enumerate(byte_characters())}
         if self.kind in TABLE_KINDS and self.differing(entry) != 0:
@@ -54,7 +58,9 @@ class Tokenizer:
         try:
             data = text.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"the text holds {text[error.start]!a}, which is no character; give UTF-8 text") from error
+            raise InputError(
+                f"the text holds {text[error.start]!a}, which is no character; give UTF-8 text"
+            ) from error
         if self.kind == "char":
             lacking = next((c for c in text if c not in self.ids), None)
             if lacking is not None:
@@ -112,7 +118,9 @@ class Tokenizer:
             raise self._damaged(first_line(error)) from error
 
     def _damaged(self, said: str) -> InputError:
-        return InputError(f"{self.path} is damaged or of another model ({said}); copy or export the bundle again")
+        return InputError(
+            f"{self.path} is damaged or of another model ({said}); copy or export the bundle again"
+        )
 
 
 class MissingLibraryError(InputError):

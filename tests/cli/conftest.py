@@ -39,5 +39,7 @@ def album(tmp_path: Path, pictures: np.ndarray) -> Path:
     folder = tmp_path / "album"
     folder.mkdir()
     for index, picture in enumerate(pictures):
-        Image.fromarray(picture).resize((96, 64), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+        Image.fromarray(picture).resize((96, 64), Image.Resampling.BICUBIC).save(
+            folder / f"{index}.png"
+        )
     return folder

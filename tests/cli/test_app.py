@@ -53,7 +53,9 @@ def test_train_export_verify_generate_inspect(run: Run, tmp_path: Path) -> None:
     assert report["passed"] is True
     assert {a["path"] for a in report["artifacts"]} >= {"onnx/step.onnx", "torchscript/step.pt"}
 
-    code, out, _ = run("generate", "bundle.edgernn", "--prompt", "She sells ", "--length", 12, "--temperature", 0)
+    code, out, _ = run(
+        "generate", "bundle.edgernn", "--prompt", "She sells ", "--length", 12, "--temperature", 0
+    )
     assert code == 0
     assert out.startswith("She sells ")
     assert len(out) == len("She sells ") + 12 + 1
@@ -65,16 +67,28 @@ def test_train_export_verify_generate_inspect(run: Run, tmp_path: Path) -> None:
         assert json.loads(run("inspect", target, "--json")[1])
 
 
-def test_verify_prints_each_check_and_what_it_compared_with(bundle_folder: Path, run: Run, tmp_path: Path) -> None:
+def test_verify_prints_each_check_and_what_it_compared_with(
+    bundle_folder: Path, run: Run, tmp_path: Path
+) -> None:
     shutil.copytree(bundle_folder, tmp_path / "b")
     code, out, _ = run("verify", "b", "--steps", 16, "--json", "report.json")
     assert code == 0
-    for word in ("onnx/step.onnx", "contract", "rollout", "greedy", "golden", "passed", "eager torch from the bundle"):
+    for word in (
+        "onnx/step.onnx",
+        "contract",
+        "rollout",
+        "greedy",
+        "golden",
+        "passed",
+        "eager torch from the bundle",
+    ):
         assert word in out
     assert json.loads((tmp_path / "report.json").read_text())["passed"] is True
 
 
-def test_verify_leaves_with_1_when_a_check_fails(bundle_folder: Path, run: Run, tmp_path: Path) -> None:
+def test_verify_leaves_with_1_when_a_check_fails(
+    bundle_folder: Path, run: Run, tmp_path: Path
+) -> None:
     shutil.copytree(bundle_folder, tmp_path / "b")
     manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
     manifest["decoding"]["temperature"] = 0.123  # the files' own metadata now says otherwise
@@ -86,7 +100,9 @@ def test_verify_leaves_with_1_when_a_check_fails(bundle_folder: Path, run: Run, 
 
 
 def test_strict_fails_where_a_check_could_not_be_run(checkpoint_folder: Path, run: Run) -> None:
-    code, out, _ = run("export", checkpoint_folder, "--out", "b", "--to", "onnx", "--release", "--json")
+    code, out, _ = run(
+        "export", checkpoint_folder, "--out", "b", "--to", "onnx", "--release", "--json"
+    )
     assert code == 0
     assert [artifact["path"] for artifact in json.loads(out)["artifacts"]] == ["onnx/step.onnx"]
     assert run("verify", "b")[0] == 0
@@ -99,16 +115,28 @@ def test_long_is_a_thousand_steps(bundle_folder: Path, run: Run, tmp_path: Path)
 
 
 def test_inspect_a_lone_model_file(bundle_folder: Path, run: Run) -> None:
-    for inner in ("onnx/step.onnx", "torchscript/step.pt", "coreml/step.mlpackage", "coreml/step_mlstate.mlpackage"):
+    for inner in (
+        "onnx/step.onnx",
+        "torchscript/step.pt",
+        "coreml/step.mlpackage",
+        "coreml/step_mlstate.mlpackage",
+    ):
         code, out, _ = run("inspect", bundle_folder / inner)
         assert code == 0
         assert "h_next" in out
-        assert json.loads(run("inspect", bundle_folder / inner, "--json")[1])["edgernn"]["schema_version"] == 1
+        assert (
+            json.loads(run("inspect", bundle_folder / inner, "--json")[1])["edgernn"][
+                "schema_version"
+            ]
+            == 1
+        )
 
 
 def test_generate_saves_and_continues(bundle_folder: Path, run: Run) -> None:
     whole = run("generate", bundle_folder, "--prompt", "the ", "--length", 20, "--json")[1]
-    first = run("generate", bundle_folder, "--prompt", "the ", "--length", 8, "--save-state", "s", "--json")[1]
+    first = run(
+        "generate", bundle_folder, "--prompt", "the ", "--length", 8, "--save-state", "s", "--json"
+    )[1]
     second = run("generate", bundle_folder, "--length", 12, "--load-state", "s", "--json")[1]
     assert json.loads(whole)["text"] == json.loads(first)["text"] + json.loads(second)["text"]
 
@@ -126,13 +154,18 @@ def test_doctor(run: Run) -> None:
 def test_generate_on_threads_and_in_one_call(checkpoint_folder: Path, run: Run) -> None:
     assert run("export", checkpoint_folder, "--out", "b", "--to", "onnx", "--decoding")[0] == 0
     ask = ("generate", "b", "--prompt", "the ", "--length", 20, "--seed", 3, "--json")
-    texts = {run(*ask, *more)[1].split('"text"')[1] for more in ((), ("--threads", 2), ("--artifact", "onnx/generate.onnx"))}
+    texts = {
+        run(*ask, *more)[1].split('"text"')[1]
+        for more in ((), ("--threads", 2), ("--artifact", "onnx/generate.onnx"))
+    }
     assert len(texts) == 1
     code, _, err = run(*ask, "--threads", 0)
     assert (code, "threads is 0, expected 1 or more" in err) == (2, True)
 
 
-def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path, tmp_path: Path) -> None:
+def test_generate_runs_where_nothing_heavy_is_installed(
+    bundle_folder: Path, tmp_path: Path
+) -> None:
     bundle = shutil.copytree(bundle_folder, tmp_path / "b")
     code = (
         "import sys\n"
@@ -152,15 +185,32 @@ def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path, tmp
     assert call("generate", bundle, "--length", 5).returncode == 0
     told = call("verify", bundle, "--json", "-")
     assert told.returncode == 0
-    assert json.loads(told.stdout)["reference"] == "the recorded golden run alone (torch is not installed)"
+    assert (
+        json.loads(told.stdout)["reference"]
+        == "the recorded golden run alone (torch is not installed)"
+    )
     refused = call("generate", bundle, "--artifact", "torchscript")
     assert refused.returncode == 2
-    assert f"needs the package 'torch', which is not installed; run: {install_command('train')}" in refused.stderr
-    heavy = (["train", "text", "--out", "r"], ["export", "r", "--out", "x"], ["demo", "text", "--out", "d"])
-    for command in (*heavy, ["train", "captions", "--out", "r"], ["demo", "captions", "--out", "d"]):
+    assert (
+        f"needs the package 'torch', which is not installed; run: {install_command('train')}"
+        in refused.stderr
+    )
+    heavy = (
+        ["train", "text", "--out", "r"],
+        ["export", "r", "--out", "x"],
+        ["demo", "text", "--out", "d"],
+    )
+    for command in (
+        *heavy,
+        ["train", "captions", "--out", "r"],
+        ["demo", "captions", "--out", "d"],
+    ):
         told = call(*command)
         assert told.returncode == 2
-        assert f"needs the package 'torch', which is not installed; run: {install_command('all')}" in told.stderr
+        assert (
+            f"needs the package 'torch', which is not installed; run: {install_command('all')}"
+            in told.stderr
+        )
     listed = call("doctor", "--json")
     found = json.loads(listed.stdout)
     assert found["formats"]["onnx"]["run"] == "yes"
@@ -172,22 +222,49 @@ def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path, tmp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "text", "--data", "absent.txt", "--out", "r"], "cannot read the corpus absent.txt"),
+        (
+            ["train", "text", "--data", "absent.txt", "--out", "r"],
+            "cannot read the corpus absent.txt",
+        ),
         (["train", "text", "--data", "empty.txt", "--out", "r"], "empty.txt is empty"),
         (["train", "text", "--data", "binary.txt", "--out", "r"], "NUL byte at offset 1"),
-        (["train", "text", "--data", "latin.txt", "--out", "r"], "not UTF-8: byte 0xff at offset 1"),
+        (
+            ["train", "text", "--data", "latin.txt", "--out", "r"],
+            "not UTF-8: byte 0xff at offset 1",
+        ),
         (["train", "text", "--data", "short.txt", "--out", "r"], "need at least 4097"),
-        (["train", "text", "--data", "short.txt", "--out", "r", "--tokens", "sylable"], "'sylable'; expected one of char"),
-        (["train", "text", "--data", "short.txt", "--out", "r", "--cell", "lstn"], "cell is 'lstn': expected one of lstm"),
+        (
+            ["train", "text", "--data", "short.txt", "--out", "r", "--tokens", "sylable"],
+            "'sylable'; expected one of char",
+        ),
+        (
+            ["train", "text", "--data", "short.txt", "--out", "r", "--cell", "lstn"],
+            "cell is 'lstn': expected one of lstm",
+        ),
         (["train", "text", "--data", "short.txt", "--out", "r", "--layers", 6], "layers is 6"),
-        (["train", "text", "--data", "short.txt", "--out", "r", "--steps", 0], "--steps is 0, expected above 0"),
-        (["train", "text", "--data", "short.txt", "--out", "r", "--steps", 1, "--epochs", 1], "give one budget"),
-        (["train", "text", "--data", "short.txt", "--out", "r", "--device", "gpu"], "unknown device 'gpu'"),
+        (
+            ["train", "text", "--data", "short.txt", "--out", "r", "--steps", 0],
+            "--steps is 0, expected above 0",
+        ),
+        (
+            ["train", "text", "--data", "short.txt", "--out", "r", "--steps", 1, "--epochs", 1],
+            "give one budget",
+        ),
+        (
+            ["train", "text", "--data", "short.txt", "--out", "r", "--device", "gpu"],
+            "unknown device 'gpu'",
+        ),
         (["train", "text", "--out", "r", "--resume"], "nothing to resume"),
         (["train", "text", "--out", "r", "--resume", "--hidden", 9], "--hidden cannot change"),
         (["export", "absent", "--out", "b"], "no checkpoint at absent"),
-        (["export", "CHECKPOINT", "--out", "b", "--to", "tflite"], "unknown format 'tflite'; expected one of"),
-        (["export", "CHECKPOINT", "--out", "b", "--precision", "int7"], "cannot export int7 as asked: onnx offers float32"),
+        (
+            ["export", "CHECKPOINT", "--out", "b", "--to", "tflite"],
+            "unknown format 'tflite'; expected one of",
+        ),
+        (
+            ["export", "CHECKPOINT", "--out", "b", "--precision", "int7"],
+            "cannot export int7 as asked: onnx offers float32",
+        ),
         (["export", "CHECKPOINT", "--out", "short.txt"], "is no bundle; it was left as it is"),
         (["verify", "absent"], "no bundle at absent"),
         (["verify", "short.txt"], "short.txt is a text file, expected a bundle"),
@@ -200,9 +277,18 @@ def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path, tmp
         (["generate", "BUNDLE", "--load-state", "absent"], "no saved state at absent"),
         (["generate", "BUNDLE", "--on-unknown", "drop"], "expected one of error, skip"),
         (["inspect", "absent"], "no file or folder at absent"),
-        (["inspect", "short.txt"], "short.txt is a text file; train on it with: edgernn train text --data short.txt"),
-        (["train", "text", "--data", "short.txt", "--out", "r", "--minutes", "nan"], "--minutes is nan, expected above 0"),
-        (["train", "text", "--data", "short.txt", "--out", "r", "--embedding", 0], "embedding is 0: expected"),
+        (
+            ["inspect", "short.txt"],
+            "short.txt is a text file; train on it with: edgernn train text --data short.txt",
+        ),
+        (
+            ["train", "text", "--data", "short.txt", "--out", "r", "--minutes", "nan"],
+            "--minutes is nan, expected above 0",
+        ),
+        (
+            ["train", "text", "--data", "short.txt", "--out", "r", "--embedding", 0],
+            "embedding is 0: expected",
+        ),
         (["demo", "text", "--out", "old"], "holds an older demo"),
         (["demo", "text", "--out", "r", "--minutes", 0], "--minutes is 0, expected above 0"),
         (["demo", "captions", "--out", "old"], "holds an older demo"),
@@ -210,12 +296,19 @@ def test_generate_runs_where_nothing_heavy_is_installed(bundle_folder: Path, tmp
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    arguments: list, message: str, run: Run, tmp_path: Path, checkpoint_folder: Path, bundle_folder: Path
+    arguments: list,
+    message: str,
+    run: Run,
+    tmp_path: Path,
+    checkpoint_folder: Path,
+    bundle_folder: Path,
 ) -> None:
     (tmp_path / "empty.txt").touch()
     (tmp_path / "binary.txt").write_bytes(b"a\0b")
     (tmp_path / "latin.txt").write_bytes(b"a\xffb")
-    (tmp_path / "short.txt").write_text("a few words only, too few to train on\n" * 3, encoding="utf-8")
+    (tmp_path / "short.txt").write_text(
+        "a few words only, too few to train on\n" * 3, encoding="utf-8"
+    )
     (tmp_path / "old" / "run").mkdir(parents=True)
     before = sorted(tmp_path.rglob("*"))
     places = {"CHECKPOINT": checkpoint_folder, "BUNDLE": bundle_folder}
@@ -226,12 +319,18 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert message in line
     assert "Traceback" not in err
     left = [path for path in sorted(tmp_path.rglob("*")) if path not in before]
-    assert not [path for path in left if path.suffix in {".tmp", ".old"} or path.name in {"weights.safetensors", "b"}]
+    assert not [
+        path
+        for path in left
+        if path.suffix in {".tmp", ".old"} or path.name in {"weights.safetensors", "b"}
+    ]
 
 
 def test_a_reader_that_goes_away_is_no_error(bundle_folder: Path) -> None:
     command = f"{sys.executable} -m edgernn generate {bundle_folder} --length 3000 | head -c 10"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120
+    )
     assert "Traceback" not in done.stderr
     assert len(done.stdout) == 10
 
@@ -242,7 +341,9 @@ def test_a_reader_that_goes_away_is_no_error(bundle_folder: Path) -> None:
         (MemoryError(), "out of memory"),
         (MemoryError("Unable to allocate 9 GiB"), "out of memory (Unable to allocate 9 GiB)"),
         (
-            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+            ),
             "out of memory",
         ),
         (PermissionError(13, "Permission denied", "a[/x]\x1b"), "a[/x]\\x1b: Permission denied"),
@@ -250,7 +351,9 @@ def test_a_reader_that_goes_away_is_no_error(bundle_folder: Path) -> None:
         (ModuleNotFoundError("No module named 'abc'", name="abc.d"), "needs the package 'abc'"),
     ],
 )
-def test_what_a_machine_lacks_is_one_line(error: Exception, told: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_machine_lacks_is_one_line(
+    error: Exception, told: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail() -> None:
         raise error
 

@@ -24,7 +24,11 @@ Run = Callable[..., tuple[int, str, str]]
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask no process of its own and read little memory: tests of their own do that."""
     monkeypatch.setattr(bench, "reading_buffer", lambda: np.ones(1 << 12, np.int64))
-    monkeypatch.setattr(bench, "measure_alone", lambda *arguments, **options: Alone(load_ms=1234.5, peak_bytes=80_000_000))
+    monkeypatch.setattr(
+        bench,
+        "measure_alone",
+        lambda *arguments, **options: Alone(load_ms=1234.5, peak_bytes=80_000_000),
+    )
     monkeypatch.setattr(bench, "measure_import", lambda format_name: 65_000_000)
 
 
@@ -45,17 +49,23 @@ def test_the_tables(run: Run, bundle_folder: Path, tmp_path: Path) -> None:
     assert "not run" not in out
 
 
-def test_what_cannot_be_run_is_told(run: Run, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_run_is_told(
+    run: Run, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("platform.system", lambda: "Linux")  # where there is no Core ML
     code, out, _ = run("bench", bundle_folder, "--to", "onnx,coreml", "--steps", "10")
     assert code == 0
     told = [line for line in out.splitlines() if line.startswith("not run")]
-    assert told[0].startswith("not run: coreml/step.mlpackage (float16): Core ML predicts on macOS and iOS only")
+    assert told[0].startswith(
+        "not run: coreml/step.mlpackage (float16): Core ML predicts on macOS and iOS only"
+    )
     assert len(told) >= 2
 
 
 def test_json_to_stdout_and_nothing_else(run: Run, bundle_folder: Path) -> None:
-    code, out, _ = run("bench", bundle_folder, "--to", "onnx", "--steps", "10", "--json", "-", "--threads", "1")
+    code, out, _ = run(
+        "bench", bundle_folder, "--to", "onnx", "--steps", "10", "--json", "-", "--threads", "1"
+    )
     assert code == 0
     report = json.loads(out)
     assert (report["schema_version"], report["threads"], report["steps"]) == (1, 1, 10)
@@ -63,7 +73,18 @@ def test_json_to_stdout_and_nothing_else(run: Run, bundle_folder: Path) -> None:
 
 
 def test_json_and_a_picture_to_files_beside_the_tables(run: Run, bundle_folder: Path) -> None:
-    code, out, _ = run("bench", bundle_folder, "--to", "onnx", "--steps", "10", "--json", "a/b.json", "--plot", "a/p.png")
+    code, out, _ = run(
+        "bench",
+        bundle_folder,
+        "--to",
+        "onnx",
+        "--steps",
+        "10",
+        "--json",
+        "a/b.json",
+        "--plot",
+        "a/p.png",
+    )
     assert code == 0
     assert "onnx/step.onnx" in out
     assert json.loads(Path("a/b.json").read_bytes())["bundle"] == str(bundle_folder)
@@ -73,7 +94,9 @@ def test_json_and_a_picture_to_files_beside_the_tables(run: Run, bundle_folder: 
 
 
 def test_no_step_to_draw(tmp_path: Path, bundle_folder: Path) -> None:
-    report = bench.bench_bundle(bundle_folder, to="onnx", steps=10).model_copy(update={"artifacts": ()})
+    report = bench.bench_bundle(bundle_folder, to="onnx", steps=10).model_copy(
+        update={"artifacts": ()}
+    )
     with pytest.raises(UsageError, match="nothing to draw"):
         draw(report, tmp_path / "p.png")
 

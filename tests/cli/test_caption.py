@@ -31,7 +31,9 @@ def records(out: str) -> list[dict]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_one_picture_is_its_caption_alone(captioner_bundle_folder: Path, album: Path, run: Run) -> None:
+def test_one_picture_is_its_caption_alone(
+    captioner_bundle_folder: Path, album: Path, run: Run
+) -> None:
     code, out, err = run("caption", captioner_bundle_folder, album / "0.png")
     assert (code, err) == (0, "")
     assert out.count("\n") == 1
@@ -39,7 +41,9 @@ def test_one_picture_is_its_caption_alone(captioner_bundle_folder: Path, album: 
     assert 1 <= len(out.split()) <= 7
 
 
-def test_several_and_folders_have_their_paths_before_them(captioner_bundle_folder: Path, album: Path, run: Run) -> None:
+def test_several_and_folders_have_their_paths_before_them(
+    captioner_bundle_folder: Path, album: Path, run: Run
+) -> None:
     code, out, err = run("caption", captioner_bundle_folder, album, album / "0.png")
     assert (code, err) == (0, "")
     lines = [line.split("\t") for line in out.splitlines()]
@@ -54,7 +58,14 @@ def test_json_is_a_line_per_picture(captioner_bundle_folder: Path, album: Path, 
     plain = run("caption", captioner_bundle_folder, album)[1]
     assert "".join(f"{record['image']}\t{record['caption']}\n" for record in found) == plain
     for record in found:
-        assert set(record) == {"image", "caption", "score", "log_probability", "finished", "artifact"}
+        assert set(record) == {
+            "image",
+            "caption",
+            "score",
+            "log_probability",
+            "finished",
+            "artifact",
+        }
         assert record["artifact"] == "onnx/step.onnx"
         assert record["log_probability"] <= record["score"] < 0
 
@@ -62,13 +73,17 @@ def test_json_is_a_line_per_picture(captioner_bundle_folder: Path, album: Path, 
 def test_every_runtime_says_the_same(captioner_bundle_folder: Path, album: Path, run: Run) -> None:
     captions = []
     for name in ("onnx", "torchscript", "torchscript/step.pt"):
-        found = records(run("caption", captioner_bundle_folder, album, "--json", "--artifact", name)[1])
+        found = records(
+            run("caption", captioner_bundle_folder, album, "--json", "--artifact", name)[1]
+        )
         captions.append([record["caption"] for record in found])
         assert all(record["artifact"].startswith(name) for record in found)
     assert captions[0] == captions[1] == captions[2]
 
 
-def test_a_beam_of_1_is_greedy_and_a_wider_one_is_not(captioner_bundle_folder: Path, tmp_path: Path, run: Run) -> None:
+def test_a_beam_of_1_is_greedy_and_a_wider_one_is_not(
+    captioner_bundle_folder: Path, tmp_path: Path, run: Run
+) -> None:
     (tmp_path / "mosaics").mkdir()
     for seed in range(4):  # of which the model is less sure
         tiles = np.random.default_rng(seed).integers(0, 256, (3, 4, 3)).astype(np.uint8)
@@ -78,14 +93,26 @@ def test_a_beam_of_1_is_greedy_and_a_wider_one_is_not(captioner_bundle_folder: P
         return records(run("caption", captioner_bundle_folder, "mosaics", "--json", *options)[1])
 
     one, three = found("--beam", 1), found("--beam", 3)
-    assert [record["caption"] for record in one] == [record["caption"] for record in found("--temperature", 0)]
+    assert [record["caption"] for record in one] == [
+        record["caption"] for record in found("--temperature", 0)
+    ]
     assert three == found()
     assert three != one
 
 
 def test_sampling_is_reproducible(captioner_bundle_folder: Path, album: Path, run: Run) -> None:
     said = [
-        run("caption", captioner_bundle_folder, album, "--temperature", 1.5, "--seed", seed, "--json") for seed in (3, 3, 4)
+        run(
+            "caption",
+            captioner_bundle_folder,
+            album,
+            "--temperature",
+            1.5,
+            "--seed",
+            seed,
+            "--json",
+        )
+        for seed in (3, 3, 4)
     ]
     assert said[0] == said[1]
     assert said[0] != said[2]
@@ -96,11 +123,23 @@ def test_sampling_is_reproducible(captioner_bundle_folder: Path, album: Path, ru
     ("arguments", "message"),
     [
         (["BUNDLE", "empty"], "empty holds no picture; give another folder, or files"),
-        (["BUNDLE", "album", "--temperature", -1], "temperature is -1.0, expected 0 (greedy) or more"),
-        (["BUNDLE", "album", "--temperature", 1, "--beam", 2], "--beam searches and --temperature samples; give one of them"),
+        (
+            ["BUNDLE", "album", "--temperature", -1],
+            "temperature is -1.0, expected 0 (greedy) or more",
+        ),
+        (
+            ["BUNDLE", "album", "--temperature", 1, "--beam", 2],
+            "--beam searches and --temperature samples; give one of them",
+        ),
         (["BUNDLE", "album", "--artifact", "tflite"], "no artifact 'tflite'"),
-        (["BUNDLE", "album", "--artifact", "onnx/encode.onnx"], "onnx/encode.onnx encodes pictures; choose a step file"),
-        (["BUNDLE", "album", "--attention-map", "a.png"], "--attention-map draws one picture, 6 were given"),
+        (
+            ["BUNDLE", "album", "--artifact", "onnx/encode.onnx"],
+            "onnx/encode.onnx encodes pictures; choose a step file",
+        ),
+        (
+            ["BUNDLE", "album", "--attention-map", "a.png"],
+            "--attention-map draws one picture, 6 were given",
+        ),
         (
             ["BUNDLE", "album/0.png", "--attention-map", "album/../album/0.png"],
             "is the picture itself; give the name",
@@ -112,10 +151,20 @@ def test_sampling_is_reproducible(captioner_bundle_folder: Path, album: Path, ru
     ],
 )
 def test_misuse_is_one_line_before_any_caption(
-    arguments: list, message: str, captioner_bundle_folder: Path, bundle_folder: Path, album: Path, tmp_path: Path, run: Run
+    arguments: list,
+    message: str,
+    captioner_bundle_folder: Path,
+    bundle_folder: Path,
+    album: Path,
+    tmp_path: Path,
+    run: Run,
 ) -> None:
     (tmp_path / "empty").mkdir()
-    places = {"BUNDLE": captioner_bundle_folder, "LANGUAGE": bundle_folder, "DAMAGED": tmp_path / "damaged"}
+    places = {
+        "BUNDLE": captioner_bundle_folder,
+        "LANGUAGE": bundle_folder,
+        "DAMAGED": tmp_path / "damaged",
+    }
     if "DAMAGED" in arguments:
         shutil.copytree(captioner_bundle_folder, tmp_path / "damaged")
         (tmp_path / "damaged" / "onnx" / "encode.onnx").write_bytes(b"cut")
@@ -128,17 +177,25 @@ def test_misuse_is_one_line_before_any_caption(
     assert (album / "0.png").read_bytes() == before
 
 
-def test_a_beam_of_0_and_a_generate_on_a_captioner(captioner_bundle_folder: Path, album: Path, run: Run) -> None:
+def test_a_beam_of_0_and_a_generate_on_a_captioner(
+    captioner_bundle_folder: Path, album: Path, run: Run
+) -> None:
     code, out, err = run("caption", captioner_bundle_folder, album, "--beam", 0)
     assert (code, out) == (2, "")
     assert "--beam" in err
     code, out, err = run("generate", captioner_bundle_folder)
     assert (code, out) == (2, "")
-    assert f"it writes about pictures; use: edgernn caption {captioner_bundle_folder} PICTURE" in err
+    assert (
+        f"it writes about pictures; use: edgernn caption {captioner_bundle_folder} PICTURE" in err
+    )
 
 
-def test_the_attention_map_is_drawn_beside_the_caption(captioner_bundle_folder: Path, album: Path, run: Run) -> None:
-    code, out, err = run("caption", captioner_bundle_folder, album / "0.png", "--attention-map", "made/map.png")
+def test_the_attention_map_is_drawn_beside_the_caption(
+    captioner_bundle_folder: Path, album: Path, run: Run
+) -> None:
+    code, out, err = run(
+        "caption", captioner_bundle_folder, album / "0.png", "--attention-map", "made/map.png"
+    )
     assert (code, err) == (0, "")
     assert out == run("caption", captioner_bundle_folder, album / "0.png")[1]
     drawn = np.asarray(Image.open("made/map.png").convert("RGB"))
@@ -148,7 +205,11 @@ def test_the_attention_map_is_drawn_beside_the_caption(captioner_bundle_folder: 
 
 
 def test_no_map_without_attention(
-    make_captioner: Callable[..., Captioner], caption_tokenizer: Tokenizer, album: Path, tmp_path: Path, run: Run
+    make_captioner: Callable[..., Captioner],
+    caption_tokenizer: Tokenizer,
+    album: Path,
+    tmp_path: Path,
+    run: Run,
 ) -> None:
     model = make_captioner(conditioning="initial-state")
     export_bundle(Checkpoint(model, caption_tokenizer), tmp_path / "b", to=["onnx"], steps=2)
@@ -158,14 +219,24 @@ def test_no_map_without_attention(
     assert run("caption", "b", album / "0.png")[0] == 0
 
 
-@pytest.mark.parametrize(("package", "does"), [("matplotlib", "drawing needs matplotlib"), ("PIL", "pictures needs Pillow")])
+@pytest.mark.parametrize(
+    ("package", "does"),
+    [("matplotlib", "drawing needs matplotlib"), ("PIL", "pictures needs Pillow")],
+)
 def test_a_missing_package_is_named_before_any_caption(
-    package: str, does: str, captioner_bundle_folder: Path, album: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    package: str,
+    does: str,
+    captioner_bundle_folder: Path,
+    album: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == package]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, package, None)
-    code, out, err = run("caption", captioner_bundle_folder, album / "0.png", "--attention-map", "map.png")
+    code, out, err = run(
+        "caption", captioner_bundle_folder, album / "0.png", "--attention-map", "map.png"
+    )
     assert (code, out) == (2, "")
     assert does in err
     assert install_command("images") in err
@@ -179,8 +250,24 @@ def test_torch_is_not_needed(captioner_bundle_folder: Path, album: Path) -> None
         "from edgernn.cli.app import main\n"
         "main()\n"
     )
-    arguments = [sys.executable, "-c", code, "caption", captioner_bundle_folder, album / "0.png", "--attention-map", "m.png"]
-    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, cwd=album, timeout=120, check=True)
+    arguments = [
+        sys.executable,
+        "-c",
+        code,
+        "caption",
+        captioner_bundle_folder,
+        album / "0.png",
+        "--attention-map",
+        "m.png",
+    ]
+    done = subprocess.run(
+        list(map(str, arguments)),
+        capture_output=True,
+        text=True,
+        cwd=album,
+        timeout=120,
+        check=True,
+    )
     assert done.stdout.strip()
     assert (album / "m.png").exists()
 
@@ -193,10 +280,14 @@ def test_the_bar_is_for_terminals_and_for_several(
         monkeypatch.setattr(
             command,
             "progress_console",
-            lambda screen=screen, terminal=terminal: Console(file=screen, force_terminal=terminal, width=100),
+            lambda screen=screen, terminal=terminal: Console(
+                file=screen, force_terminal=terminal, width=100
+            ),
         )
         out = run("caption", captioner_bundle_folder, album)[1]
-        assert out.count("\n") == len(NAMES)  # results never go to the screen of the bar when they are redirected
+        assert out.count("\n") == len(
+            NAMES
+        )  # results never go to the screen of the bar when they are redirected
         assert ("captioning" in screen.getvalue()) == terminal
         assert run("caption", captioner_bundle_folder, album / "0.png")[1]
         assert screen.getvalue().count("100%") <= terminal
@@ -219,7 +310,9 @@ def test_bar_and_captions_share_a_terminal(captioner_bundle_folder: Path, album:
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()).replace("\r", "\n").split("\n")
     assert any("captioning" in line for line in lines)
     for name in (*(f"{name} " for name in NAMES), "edgernn: error: text.png is no picture"):
-        assert sum(line.startswith(name) for line in lines) == 1  # on a line of its own, not behind the bar
+        assert (
+            sum(line.startswith(name) for line in lines) == 1
+        )  # on a line of its own, not behind the bar
 
 
 def _read(descriptor: int) -> bytes:

@@ -51,18 +51,24 @@ def same_pictures() -> dict[str, tuple[Callable[[Image.Image, Path], object], st
 
 
 @pytest.mark.parametrize("kind", same_pictures())
-def test_a_picture_is_seen_as_it_is_meant(kind: str, captioner_bundle_folder: Path, tmp_path: Path, run: Run) -> None:
+def test_a_picture_is_seen_as_it_is_meant(
+    kind: str, captioner_bundle_folder: Path, tmp_path: Path, run: Run
+) -> None:
     save, name = same_pictures()[kind]
     greys = np.zeros((60, 90, 3), np.uint8)
     greys[10:30, 5:60], greys[40:, 50:] = 255, 200
     plain = Image.fromarray(greys)
     plain.save(tmp_path / "plain.png")
     save(plain, tmp_path / name)
-    code, out, err = run("caption", captioner_bundle_folder, "plain.png", name, "--json", "--beam", 1)
+    code, out, err = run(
+        "caption", captioner_bundle_folder, "plain.png", name, "--json", "--beam", 1
+    )
     assert (code, err) == (0, "")
     ours, theirs = records(out)
     assert ours["caption"] == theirs["caption"]
-    assert theirs["score"] == pytest.approx(ours["score"], abs=0.05)  # codecs that lose something come near only
+    assert theirs["score"] == pytest.approx(
+        ours["score"], abs=0.05
+    )  # codecs that lose something come near only
 
 
 BAD = {
@@ -79,12 +85,16 @@ def bad(album: Path, tmp_path: Path) -> None:
     Image.open(album / "0.png").convert("RGB").save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-300])
     (tmp_path / "text.png").write_text("I am no picture\n")
-    (tmp_path / "bomb.gif").write_bytes(b"GIF89a" + b"\xff" * 4 + b"\0\0\0,\0\0\0\0" + b"\xff" * 4 + b"\0\2\0;")
+    (tmp_path / "bomb.gif").write_bytes(
+        b"GIF89a" + b"\xff" * 4 + b"\0\0\0,\0\0\0\0" + b"\xff" * 4 + b"\0\2\0;"
+    )
 
 
 @pytest.mark.usefixtures("bad")
 @pytest.mark.parametrize("name", BAD)
-def test_what_cannot_be_read_is_one_line(name: str, captioner_bundle_folder: Path, run: Run) -> None:
+def test_what_cannot_be_read_is_one_line(
+    name: str, captioner_bundle_folder: Path, run: Run
+) -> None:
     code, out, err = run("caption", captioner_bundle_folder, name)
     assert (code, out) == (2, "")
     assert err.startswith("edgernn: error: ")
@@ -97,9 +107,14 @@ def test_the_others_are_captioned(captioner_bundle_folder: Path, album: Path, ru
     names = [album / "0.png", *BAD, album / "1.png"]
     code, out, err = run("caption", captioner_bundle_folder, *names)
     assert code == 2
-    assert [line.split("\t")[0] for line in out.splitlines()] == [str(album / "0.png"), str(album / "1.png")]
+    assert [line.split("\t")[0] for line in out.splitlines()] == [
+        str(album / "0.png"),
+        str(album / "1.png"),
+    ]
     *told, last = err.splitlines()
-    assert [said in line for said, line in zip(BAD.values(), told, strict=True)] == [True] * len(BAD)
+    assert [said in line for said, line in zip(BAD.values(), told, strict=True)] == [True] * len(
+        BAD
+    )
     assert last == "5 of 7 pictures could not be read"
 
     code, out, _ = run("caption", captioner_bundle_folder, *names, "--json")
@@ -110,7 +125,9 @@ def test_the_others_are_captioned(captioner_bundle_folder: Path, album: Path, ru
         assert said in record["error"]
 
 
-def test_a_name_that_is_no_unicode_does_not_stop_the_others(captioner_bundle_folder: Path, album: Path, run: Run) -> None:
+def test_a_name_that_is_no_unicode_does_not_stop_the_others(
+    captioner_bundle_folder: Path, album: Path, run: Run
+) -> None:
     odd = album / "0\udcff.png"
     try:
         shutil.copy(album / "0.png", odd)

@@ -39,7 +39,9 @@ def test_the_card_of_a_language_model(bundle_folder: Path, run: Run, tmp_path: P
     manifest = json.loads((bundle_folder / "manifest.json").read_text())
     for artifact in manifest["artifacts"]:
         (row, figures) = (
-            line for line in card.splitlines() if line.startswith(f"| {artifact['path'].replace('_', chr(92) + '_')} |")
+            line
+            for line in card.splitlines()
+            if line.startswith(f"| {artifact['path'].replace('_', chr(92) + '_')} |")
         )
         assert f"| {artifact['precision']} |" in row
         if "parity" in artifact:
@@ -59,7 +61,15 @@ def test_the_card_of_a_captioner(captioner_bundle_folder: Path, run: Run) -> Non
 
 
 def test_a_reduced_precision_says_what_it_loses(checkpoint_folder: Path, run: Run) -> None:
-    wanted = ("--to", "onnx", "--precision", "float32,int8", "--max-perplexity-increase", "20%", "--release")
+    wanted = (
+        "--to",
+        "onnx",
+        "--precision",
+        "float32,int8",
+        "--max-perplexity-increase",
+        "20%",
+        "--release",
+    )
     assert run("export", checkpoint_folder, "--out", "b", *wanted)[0] == 0
     card = run("card", "b")[1]
     loss = json.loads(run("inspect", "b", "--json")[1])["artifacts"][1]["loss"]
@@ -71,24 +81,39 @@ def test_the_commands_run_as_written(bundle_folder: Path, run: Run, tmp_path: Pa
     bundle = shutil.copytree(bundle_folder, tmp_path / "a 'bundle'")
     card = run("card", bundle)[1]
     blocks = re.findall(r"^```sh\n(.*?)^```", card, flags=re.MULTILINE | re.DOTALL)
-    place = next(block for block in blocks if block.startswith("BUNDLE=")).replace("/path/to", str(tmp_path))
+    place = next(block for block in blocks if block.startswith("BUNDLE=")).replace(
+        "/path/to", str(tmp_path)
+    )
     commands = [
         next(block for block in blocks if block.startswith("edgernn generate")),
-        next(block for block in blocks if "main.py" in block).replace("pip install numpy onnxruntime", "true"),
+        next(block for block in blocks if "main.py" in block).replace(
+            "pip install numpy onnxruntime", "true"
+        ),
     ]
     for command in commands:
         script = f'edgernn() {{ {sys.executable} -m edgernn "$@"; }}; python() {{ {sys.executable} "$@"; }}; {place}{command}'
         done = subprocess.run(
-            ["bash", "-ec", script], cwd=ROOT / "runtime_examples", capture_output=True, text=True, check=False, timeout=60
+            ["bash", "-ec", script],
+            cwd=ROOT / "runtime_examples",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("The ")
 
 
-@pytest.mark.parametrize(("text", "option"), [("\n ab", "--prompt a "), ("\n .", ""), ("\n Teh", '--prompt "The " ')])
-def test_the_prompt_is_one_that_the_model_can_read(text: str, option: str, bundle_folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "option"), [("\n ab", "--prompt a "), ("\n .", ""), ("\n Teh", '--prompt "The " ')]
+)
+def test_the_prompt_is_one_that_the_model_can_read(
+    text: str, option: str, bundle_folder: Path
+) -> None:
     manifest = Bundle.open(bundle_folder).manifest
-    changed = manifest.model_copy(update={"tokenizer": manifest.tokenizer.model_copy(update={"text": text})})
+    changed = manifest.model_copy(
+        update={"tokenizer": manifest.tokenizer.model_copy(update={"text": text})}
+    )
     card = model_card(changed, "b")
     assert card.count(f'"$BUNDLE" {option}--length 200') == 5
 
@@ -96,7 +121,11 @@ def test_the_prompt_is_one_that_the_model_can_read(text: str, option: str, bundl
 def test_what_the_manifest_holds_stays_text(bundle_folder: Path, run: Run, tmp_path: Path) -> None:
     bundle = shutil.copytree(bundle_folder, tmp_path / "[x](y) `a` <b>")
     manifest = json.loads((bundle / "manifest.json").read_text())
-    manifest["provenance"]["training"] |= {"corpus": HOSTILE, "split": HOSTILE, "validation_loss": 2.0}
+    manifest["provenance"]["training"] |= {
+        "corpus": HOSTILE,
+        "split": HOSTILE,
+        "validation_loss": 2.0,
+    }
     manifest["provenance"]["model"]["cell"] = HOSTILE
     manifest["artifacts"][0]["target"] = HOSTILE
     (bundle / "manifest.json").write_text(json.dumps(manifest))
@@ -105,10 +134,18 @@ def test_what_the_manifest_holds_stays_text(bundle_folder: Path, run: Run, tmp_p
     assert HOSTILE in head(card)["tags"]
     body = card.split("---\n", 2)[2]
     reader = MarkdownIt("gfm-like", {"linkify": False}).enable("table")
-    kinds = {inner.type for token in reader.parse(body) for inner in (token, *(token.children or ()))}
-    assert not kinds & {"link_open", "image", "html_block", "html_inline", "code_inline"} - {"code_inline"}
+    kinds = {
+        inner.type for token in reader.parse(body) for inner in (token, *(token.children or ()))
+    }
+    assert not kinds & {"link_open", "image", "html_block", "html_inline", "code_inline"} - {
+        "code_inline"
+    }
     shown = HOSTILE.replace("\x1b", "\\x1b").replace("\n", "\\n")
-    texts = ["".join(c.content for c in token.children or ()) for token in reader.parse(body) if token.type == "inline"]
+    texts = [
+        "".join(c.content for c in token.children or ())
+        for token in reader.parse(body)
+        if token.type == "inline"
+    ]
     assert f"trained on: {shown}" in texts
     assert shown in texts  # the target, in a cell of its own
 

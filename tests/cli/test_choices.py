@@ -19,7 +19,14 @@ Run = Callable[..., tuple[int, str, str]]
         ("train text --out r", ("validation-fraction", "dropout")),
         (
             "train captions --out r",
-            ("validation-fraction", "dropout", "freeze-encoder", "word-dropout", "label-smoothing", "scheduled-sampling"),
+            (
+                "validation-fraction",
+                "dropout",
+                "freeze-encoder",
+                "word-dropout",
+                "label-smoothing",
+                "scheduled-sampling",
+            ),
         ),
         ("export CHECKPOINT --out b", ("max-perplexity-increase", "max-cider-drop")),
     ],
@@ -27,7 +34,9 @@ Run = Callable[..., tuple[int, str, str]]
 def test_every_share_is_refused_with_both_spellings(
     command: str, options: tuple[str, ...], run: Run, checkpoint_folder: Path, tmp_path: Path
 ) -> None:
-    arguments = [str(checkpoint_folder) if word == "CHECKPOINT" else word for word in command.split()]
+    arguments = [
+        str(checkpoint_folder) if word == "CHECKPOINT" else word for word in command.split()
+    ]
     for option in options:
         code, out, err = run(*arguments, f"--{option}", 5)
         assert (code, out) == (2, "")
@@ -86,7 +95,12 @@ def test_a_shell_completes(typed: str, offered: set[str]) -> None:
         "COMP_CWORD": str(len(typed.split()) - 1),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "edgernn"], capture_output=True, text=True, env=environment, check=False, timeout=60
+        [sys.executable, "-m", "edgernn"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        timeout=60,
     )
     assert set(done.stdout.split()) == offered, done.stderr
 
@@ -94,6 +108,10 @@ def test_a_shell_completes(typed: str, offered: set[str]) -> None:
 def test_completion_can_be_installed(run: Run) -> None:
     assert "--install-completion" in run("--help")[1]
     done = subprocess.run(
-        [sys.executable, "-m", "edgernn", "--show-completion", "bash"], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "edgernn", "--show-completion", "bash"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert "_EDGERNN_COMPLETE" in done.stdout

@@ -35,21 +35,30 @@ def row(out: str, name: str) -> list[str]:
     return line.split()
 
 
-def test_a_checkpoint_with_the_scores_of_its_captions(captioner_folder: Path, run: Run, tmp_path: Path) -> None:
+def test_a_checkpoint_with_the_scores_of_its_captions(
+    captioner_folder: Path, run: Run, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(captioner_folder, tmp_path / "run"))
     assert "captions that it wrote" not in run("inspect", folder)[1]  # nothing was measured
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (folder / "config.json").write_text(json.dumps({**config, "training": TRAINED}), encoding="utf-8")
+    (folder / "config.json").write_text(
+        json.dumps({**config, "training": TRAINED}), encoding="utf-8"
+    )
     code, out, _ = run("inspect", "run")
     assert code == 0
     assert "parameters, caption tokens" in out
     assert "conditioning           soft-attention" in out
     assert "trained on scenes: 0.2500 nats/word (400 validation pictures)" in out
-    assert "captions that it wrote for them: cider_d 6.5000, bleu_4 0.9800, rouge_l 0.9900, exact_match 0.8750" in out
+    assert (
+        "captions that it wrote for them: cider_d 6.5000, bleu_4 0.9800, rouge_l 0.9900, exact_match 0.8750"
+        in out
+    )
     assert json.loads(run("inspect", "run", "--json")[1])["training"] == TRAINED
 
 
-def test_weights_that_are_not_finite_are_told(checkpoint_folder: Path, run: Run, tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_told(
+    checkpoint_folder: Path, run: Run, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(checkpoint_folder, tmp_path / "run"))
     assert "not_finite" not in run("inspect", "run", "--json")[1]
     weights = safetensors.numpy.load_file(folder / "weights.safetensors")
@@ -68,7 +77,12 @@ def test_a_bundle_says_which_graph_each_file_holds(captioner_bundle_folder: Path
     assert "captioner model" in out
     assert "first state: made by encode" in out
     assert row(out, "artifact")[:3] == ["artifact", "graph", "precision"]
-    for path in ("onnx/encode.onnx", "torchscript/step.pt", "coreml/encode.mlpackage", "coreml/step_mlstate.mlpackage"):
+    for path in (
+        "onnx/encode.onnx",
+        "torchscript/step.pt",
+        "coreml/encode.mlpackage",
+        "coreml/step_mlstate.mlpackage",
+    ):
         assert row(out, path)[1] == ("encode" if "encode" in path else "step")
     assert row(out, "encode in")[2:6] == ["image", "input", "uint8", "batch,"]
     assert "step out    attention" in out
@@ -83,7 +97,9 @@ def test_a_bundle_of_one_graph_needs_no_such_column(bundle_folder: Path, run: Ru
 
 @pytest.mark.parametrize("graph", ["encode", "step"])
 @pytest.mark.parametrize("name", ["onnx/{}.onnx", "torchscript/{}.pt", "coreml/{}.mlpackage"])
-def test_a_lone_file_says_what_it_computes(name: str, graph: str, captioner_bundle_folder: Path, run: Run) -> None:
+def test_a_lone_file_says_what_it_computes(
+    name: str, graph: str, captioner_bundle_folder: Path, run: Run
+) -> None:
     code, out, _ = run("inspect", captioner_bundle_folder / name.format(graph))
     assert code == 0
     assert f"it computes {graph} of the contract (schema 1); first state: made by encode" in out
@@ -172,10 +188,14 @@ def test_a_saved_state_and_what_goes_on_from_it(bundle_folder: Path, run: Run) -
 
 
 @pytest.mark.parametrize("loss", [None, "low", True, [1]], ids=str)
-def test_notes_of_the_training_may_be_anything(checkpoint_folder: Path, run: Run, tmp_path: Path, loss: object) -> None:
+def test_notes_of_the_training_may_be_anything(
+    checkpoint_folder: Path, run: Run, tmp_path: Path, loss: object
+) -> None:
     folder = Path(shutil.copytree(checkpoint_folder, tmp_path / "run"))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (folder / "config.json").write_text(json.dumps({**config, "training": {"validation_loss": loss, "cider_d": loss}}))
+    (folder / "config.json").write_text(
+        json.dumps({**config, "training": {"validation_loss": loss, "cider_d": loss}})
+    )
     code, out, _ = run("inspect", "run")
     assert code == 0
     assert f"{loss!r} nats/character" in out
@@ -191,5 +211,8 @@ def test_a_torchscript_file_of_another_program_is_named(run: Run, tmp_path: Path
         torch.jit.script(Doubled()).save(tmp_path / "other.pt")
     code, _, err = run("inspect", tmp_path / "other.pt")
     assert code == 2
-    assert "other.pt is a TorchScript file that edgernn did not export; networks that other programs trained" in err
+    assert (
+        "other.pt is a TorchScript file that edgernn did not export; networks that other programs trained"
+        in err
+    )
     assert "do not use this file" not in err

@@ -39,7 +39,9 @@ TEXT = "ab[/x] \x1b\x07\u202e\n"
 
 
 @pytest.fixture(scope="module")
-def hostile_run(make_model: Callable[..., LanguageModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hostile_run(
+    make_model: Callable[..., LanguageModel], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A checkpoint whose vocabulary, corpus and split steer a terminal. Read only."""
     tokenizer = Tokenizer.build([TEXT * 3], "char")
     training = {"corpus": HOSTILE, "split": HOSTILE, "validation_loss": 1.0}
@@ -107,11 +109,17 @@ def test_inspect_prints_what_its_json_says(
         assert told.get("training", told.get("provenance", {}).get("training"))["corpus"] == HOSTILE
     out = run("inspect", hostile_bundle)[1]
     assert NAME_SHOWN in out
-    assert SHOWN.replace(" ", "") in re.sub(r"\s|\x1b\[[0-9;]*m", "", out)  # of the artifact, folded where it is narrow
-    assert json.loads(run("inspect", hostile_bundle, "--json")[1])["artifacts"][0]["target"] == HOSTILE
+    assert SHOWN.replace(" ", "") in re.sub(
+        r"\s|\x1b\[[0-9;]*m", "", out
+    )  # of the artifact, folded where it is narrow
+    assert (
+        json.loads(run("inspect", hostile_bundle, "--json")[1])["artifacts"][0]["target"] == HOSTILE
+    )
 
 
-def test_verify_and_export_print_names_as_they_are(hostile_bundle: Path, hostile_run: Path, run: Run, tmp_path: Path) -> None:
+def test_verify_and_export_print_names_as_they_are(
+    hostile_bundle: Path, hostile_run: Path, run: Run, tmp_path: Path
+) -> None:
     shutil.copytree(hostile_run, tmp_path / NAME)
     code, out, err = run("export", tmp_path / NAME, "--out", tmp_path / f"{NAME}b", "--to", "onnx")
     assert (code, f"wrote {visible(str(tmp_path))}/{NAME_SHOWN}b, " in out) == (0, True)
@@ -121,7 +129,9 @@ def test_verify_and_export_print_names_as_they_are(hostile_bundle: Path, hostile
     assert f"the manifest says {SHOWN}" in out
     assert NAME_SHOWN in out
     clean(out, err)
-    code, out, err = run("verify", hostile_bundle, "--reference", tmp_path / "[/x]\x1b", "--steps", 4)
+    code, out, err = run(
+        "verify", hostile_bundle, "--reference", tmp_path / "[/x]\x1b", "--steps", 4
+    )
     assert (code, "[/x]\\x1b" in err) == (2, True)
     clean(out, err)
 
@@ -133,7 +143,9 @@ def test_a_check_says_which_extra_it_needs(
     advice = "run: pip install 'edgernn[train]'"
 
     def resolve(*arguments: object, **options: object) -> None:
-        raise UnavailableError(f"running torchscript needs the package 'torch', which is not installed; {advice}")
+        raise UnavailableError(
+            f"running torchscript needs the package 'torch', which is not installed; {advice}"
+        )
 
     monkeypatch.setattr("edgernn.formats.resolve", resolve)
     out = run("verify", folder, "--to", "torchscript", "--steps", 4)[1]
@@ -144,7 +156,22 @@ def test_training_prints_the_names_of_files_as_they_are(run: Run, tmp_path: Path
     (tmp_path / "a[").mkdir()
     for place in (f"notes {NAME}.txt", "a[/b].txt"):
         (tmp_path / place).write_text("ab" * 600)
-    small = ("--steps", 1, "--evaluations", 1, "--hidden", 4, "--layers", 1, "--batch", 2, "--chunk", 4, "--device", "cpu")
+    small = (
+        "--steps",
+        1,
+        "--evaluations",
+        1,
+        "--hidden",
+        4,
+        "--layers",
+        1,
+        "--batch",
+        2,
+        "--chunk",
+        4,
+        "--device",
+        "cpu",
+    )
     code, out, err = run("train", "text", "--data", f"notes {NAME}.txt", "--out", NAME, *small)
     assert code == 0, out + err
     assert f"last 10 % of notes {NAME_SHOWN}.txt" in out
@@ -157,11 +184,15 @@ def test_training_prints_the_names_of_files_as_they_are(run: Run, tmp_path: Path
     assert "(last 10 % of a[/b].txt)" in err
 
 
-def test_captions_are_printed_with_the_names_of_pictures(captioner_bundle_folder: Path, run: Run, tmp_path: Path) -> None:
+def test_captions_are_printed_with_the_names_of_pictures(
+    captioner_bundle_folder: Path, run: Run, tmp_path: Path
+) -> None:
     for name in (f"{NAME}.png", "[:x:].png"):
         Image.new("RGB", (40, 40), "red").save(tmp_path / name)
     (tmp_path / f"bad{NAME}.png").write_bytes(b"none")
-    code, out, err = run("caption", captioner_bundle_folder, f"{NAME}.png", "[:x:].png", f"bad{NAME}.png")
+    code, out, err = run(
+        "caption", captioner_bundle_folder, f"{NAME}.png", "[:x:].png", f"bad{NAME}.png"
+    )
     assert code == 2
     assert [line.split("\t")[0] for line in out.splitlines()] == [f"{NAME_SHOWN}.png", "[:x:].png"]
     assert f"bad{NAME_SHOWN}.png" in err
@@ -200,7 +231,9 @@ def on_terminal(*arguments: object, cwd: Path) -> str:
     main, inner = pty.openpty()
     environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
     command = [sys.executable, "-m", "edgernn", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=inner, stderr=subprocess.DEVNULL, cwd=cwd, env=environment) as child:
+    with subprocess.Popen(
+        command, stdout=inner, stderr=subprocess.DEVNULL, cwd=cwd, env=environment
+    ) as child:
         os.close(inner)
         got = b""
         try:
@@ -213,7 +246,9 @@ def on_terminal(*arguments: object, cwd: Path) -> str:
     return got.decode().replace("\r\n", "\n")
 
 
-def test_generated_text_is_raw_through_a_pipe_and_visible_on_a_terminal(hostile_bundle: Path, run: Run, tmp_path: Path) -> None:
+def test_generated_text_is_raw_through_a_pipe_and_visible_on_a_terminal(
+    hostile_bundle: Path, run: Run, tmp_path: Path
+) -> None:
     ask = ("generate", hostile_bundle, "--prompt", "[/x]\x1b", "--length", 120, "--temperature", 2)
     raw = run(*ask)[1]
     assert raw.startswith("[/x]\x1b")
@@ -241,18 +276,38 @@ DOORS = {
     "sheets.py": {"Table", "add_row", "add_column"},
     "terminal.py": {"print"},
 }
-PRINTING = {"print", "rule", "log", "echo", "secho", "add_row", "add_column", "Console", "Table", "from_markup"}
+PRINTING = {
+    "print",
+    "rule",
+    "log",
+    "echo",
+    "secho",
+    "add_row",
+    "add_column",
+    "Console",
+    "Table",
+    "from_markup",
+}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: path.name)
 def test_nothing_is_printed_but_through_the_one_door(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called == "write" and getattr(getattr(node.func, "value", None), "attr", "") in {"stdout", "stderr"}:
+            called = (
+                node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else getattr(node.func, "id", "")
+            )
+            if called == "write" and getattr(getattr(node.func, "value", None), "attr", "") in {
+                "stdout",
+                "stderr",
+            }:
                 called = "print"
             inside = path.name == "streams.py" or called in DOORS.get(path.name, set())
-            assert called not in PRINTING or inside, f"{path.name}:{node.lineno} calls {called}; use edgernn.cli.output"
+            assert called not in PRINTING or inside, (
+                f"{path.name}:{node.lineno} calls {called}; use edgernn.cli.output"
+            )
 
 
 def test_help_has_nothing_that_would_be_read_as_markup() -> None:
@@ -260,5 +315,8 @@ def test_help_has_nothing_that_would_be_read_as_markup() -> None:
     while pending:
         command = pending.pop()
         pending += list(getattr(command, "commands", {}).values())
-        for text in (command.help or "", *(getattr(option, "help", "") or "" for option in command.params)):
+        for text in (
+            command.help or "",
+            *(getattr(option, "help", "") or "" for option in command.params),
+        ):
             assert "[" not in text, text

@@ -18,12 +18,24 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX sig
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_an_ended_command_removes_what_it_unpacked(bundle_folder: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_an_ended_command_removes_what_it_unpacked(
+    bundle_folder: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     pack(bundle_folder, tmp_path / "tiny.edgernn")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    command = [sys.executable, "-m", "edgernn", "generate", str(tmp_path / "tiny.edgernn"), "--length", "100000000"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(scratch)}) as running:
+    command = [
+        sys.executable,
+        "-m",
+        "edgernn",
+        "generate",
+        str(tmp_path / "tiny.edgernn"),
+        "--length",
+        "100000000",
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(scratch)}
+    ) as running:
         deadline = time.monotonic() + 60
         while not any(scratch.rglob("step.onnx")) and time.monotonic() < deadline:
             time.sleep(0.02)

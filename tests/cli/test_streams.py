@@ -42,12 +42,17 @@ def shell(tmp_path: Path) -> Shell:
 
 
 @pytest.fixture(scope="module")
-def french(make_model: Callable[..., LanguageModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def french(
+    make_model: Callable[..., LanguageModel], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A bundle that writes characters which ASCII and cp1252 lack. Read only."""
     folder = tmp_path_factory.mktemp("french")
     tokenizer = Tokenizer.build([FRENCH * 3], "char")
     model = make_model(vocabulary=tokenizer.vocabulary_size)
-    save(Checkpoint(model, tokenizer, {"corpus": "café"}, {"tokens": tokenizer.encode(FRENCH * 3)}), folder / "run")
+    save(
+        Checkpoint(model, tokenizer, {"corpus": "café"}, {"tokens": tokenizer.encode(FRENCH * 3)}),
+        folder / "run",
+    )
     export_bundle(folder / "run", folder / "b", to=["onnx"], steps=4, release=True)
     return folder / "b"
 
@@ -67,12 +72,17 @@ def test_generate_writes_what_the_encoding_lacks_as_escapes_and_saves_its_state(
 
 def test_json_is_the_same_ascii_in_every_encoding(french: Path, shell: Shell) -> None:
     for command in (f"generate {french} --prompt é --length 9 --json", f"inspect {french} --json"):
-        found = {shell(f"edgernn {command}", PYTHONIOENCODING=encoding).stdout for encoding in ("ascii", "utf-8")}
+        found = {
+            shell(f"edgernn {command}", PYTHONIOENCODING=encoding).stdout
+            for encoding in ("ascii", "utf-8")
+        }
         assert len(found) == 1
         assert found.pop().isascii()
 
 
-def test_xml_and_html_are_the_same_in_every_encoding(french: Path, shell: Shell, tmp_path: Path) -> None:
+def test_xml_and_html_are_the_same_in_every_encoding(
+    french: Path, shell: Shell, tmp_path: Path
+) -> None:
     (tmp_path / "café 😀").symlink_to(french)
     for kind in ("junit", "html"):
         done = shell(f"edgernn verify 'café 😀' --steps 4 --{kind} -", PYTHONIOENCODING="cp1252")
@@ -81,7 +91,9 @@ def test_xml_and_html_are_the_same_in_every_encoding(french: Path, shell: Shell,
         assert "caf&#233; &#128512;" in done.stdout.decode()
 
 
-def test_a_name_that_is_no_unicode_is_printed_and_stands_in_json(french: Path, shell: Shell) -> None:
+def test_a_name_that_is_no_unicode_is_printed_and_stands_in_json(
+    french: Path, shell: Shell
+) -> None:
     for encoding in ("ascii", "utf-8"):
         shell(f"rm -rf $'b\\xff'; cp -r {french} $'b\\xff'")
         done = shell("edgernn generate $'b\\xff' --length 3", PYTHONIOENCODING=encoding)
@@ -101,7 +113,9 @@ def test_errors_and_progress_are_printed_in_every_encoding(shell: Shell, tmp_pat
     assert "été.txt" in (tmp_path / "run" / "config.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("command", ["inspect B", "inspect B --json", "verify B --steps 4", "generate B --length 2000"])
+@pytest.mark.parametrize(
+    "command", ["inspect B", "inspect B --json", "verify B --steps 4", "generate B --length 2000"]
+)
 def test_a_reader_that_leaves_early_is_no_error(command: str, french: Path, shell: Shell) -> None:
     done = shell(f"edgernn {command.replace('B', str(french))} | head -c 1")
     assert (done.returncode, len(done.stdout)) == (0, 1)
@@ -119,7 +133,9 @@ def test_what_a_check_found_is_told_by_the_exit_code_though_nobody_reads_on(
 
 
 @pytest.mark.parametrize("lost", ["| head -c 1", "> /dev/full", ">&-"])
-def test_the_state_is_saved_though_the_text_is_lost(lost: str, french: Path, shell: Shell, tmp_path: Path) -> None:
+def test_the_state_is_saved_though_the_text_is_lost(
+    lost: str, french: Path, shell: Shell, tmp_path: Path
+) -> None:
     done = shell(f"edgernn generate {french} --length 900 --save-state s.state {lost}")
     assert done.returncode == (0 if "head" in lost else 2)
     assert (tmp_path / "s.state").is_file()
@@ -132,9 +148,12 @@ def test_the_state_is_saved_though_the_text_is_lost(lost: str, french: Path, she
 
 @pytest.mark.parametrize("output", ["> /dev/full", ">&-"])
 @pytest.mark.parametrize(
-    "command", ["--version", "inspect B", "inspect B --json", "verify B --steps 4", "generate B --length 5"]
+    "command",
+    ["--version", "inspect B", "inspect B --json", "verify B --steps 4", "generate B --length 5"],
 )
-def test_a_closed_or_full_stdout_is_one_line_and_exit_code_2(command: str, output: str, french: Path, shell: Shell) -> None:
+def test_a_closed_or_full_stdout_is_one_line_and_exit_code_2(
+    command: str, output: str, french: Path, shell: Shell
+) -> None:
     done = shell(f"edgernn {command.replace('B', str(french))} {output}")
     assert done.returncode == 2
     last = done.stderr.decode().splitlines()[-1]
@@ -144,7 +163,9 @@ def test_a_closed_or_full_stdout_is_one_line_and_exit_code_2(command: str, outpu
 
 
 @pytest.mark.parametrize("progress", ["2>&-", "2>/dev/full"])
-def test_progress_that_cannot_be_written_is_no_error(progress: str, french: Path, shell: Shell) -> None:
+def test_progress_that_cannot_be_written_is_no_error(
+    progress: str, french: Path, shell: Shell
+) -> None:
     done = shell(f"edgernn verify {french} --steps 4 --json - {progress}")
     assert done.returncode == 0
     assert json.loads(done.stdout)["passed"] is True

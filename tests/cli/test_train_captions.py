@@ -46,26 +46,46 @@ def test_a_run_from_picture_files_and_going_on_with_it(run: Run, tmp_path: Path)
     for name in ("cider_d ", "bleu_4 ", "rouge_l ", "exact_match "):
         assert name in scores
     assert "12 pictures decoded" in err
-    assert {path.name for path in (tmp_path / "r").iterdir()} >= {"config.json", "weights.safetensors", "loss.png", "pictures"}
+    assert {path.name for path in (tmp_path / "r").iterdir()} >= {
+        "config.json",
+        "weights.safetensors",
+        "loss.png",
+        "pictures",
+    }
 
     code, out, _ = run("train", "captions", "--out", "r", "--resume", "--steps", 4, "--json")
     found = json.loads(out)
     assert code == 0
     assert (found["run"], found["steps"], found["interrupted"]) == ("r", 4, False)
     assert found["split"].endswith("of drawn")
-    assert {"validation_loss", "parameters", "seconds", "epochs", "cider_d", "bleu_4", "rouge_l", "exact_match"} <= set(found)
+    assert {
+        "validation_loss",
+        "parameters",
+        "seconds",
+        "epochs",
+        "cider_d",
+        "bleu_4",
+        "rouge_l",
+        "exact_match",
+    } <= set(found)
 
     code, out, err = run("train", "captions", *TINY, "--out", "r")
     assert (code, out) == (2, "")
     assert "r holds a run already" in err
 
-    code, out, err = run("train", "captions", "--out", "r", "--resume", "--hidden", 9, "--freeze-encoder", 0)
+    code, out, err = run(
+        "train", "captions", "--out", "r", "--resume", "--hidden", 9, "--freeze-encoder", 0
+    )
     assert (code, out) == (2, "")
     assert "cannot change when a run is resumed; leave it out, or start a new run" in err
-    assert {"--hidden", "--freeze-encoder"} == set(re.findall("--[a-z-]+(?=[, ])", err.split("cannot")[0]))
+    assert {"--hidden", "--freeze-encoder"} == set(
+        re.findall("--[a-z-]+(?=[, ])", err.split("cannot")[0])
+    )
 
 
-def test_a_run_that_is_interrupted_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_interrupted_says_how_to_go_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stopped = Training(Path("r"), None, "no pictures", 3, 0.5, 1.0, 100, interrupted=True)
     monkeypatch.setattr(run_captions, "train_captions", lambda *_, **__: stopped)
     code, out, err = run("train", "captions", "--out", "r")
@@ -78,7 +98,10 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(run: Run, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--conditioning", "magic"], "conditioning is 'magic': expected one of soft-attention, hard-attention"),
+        (
+            ["--conditioning", "magic"],
+            "conditioning is 'magic': expected one of soft-attention, hard-attention",
+        ),
         (["--encoder", "vgg16"], "encoder is 'vgg16': expected one of compact, resnet18"),
         (["--cell", "rnn"], "cell is 'rnn': expected 'lstm' or 'gru'"),
         (["--layers", 4], "layers is 4: expected less than or equal to 3"),
@@ -89,20 +112,32 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(run: Run, monkeypatch: pyte
         (["--data", "absent"], "cannot read the captions absent: No such file or directory"),
         (["--data", "empty"], "empty must hold exactly one caption file, and has none"),
         (["--data", "alone.csv"], "1 of 1 pictures of alone.csv are missing (nowhere.png)"),
-        (["--data", "alone.csv", "--on-missing", "skip"], "1 of 1 pictures of alone.csv are missing"),
+        (
+            ["--data", "alone.csv", "--on-missing", "skip"],
+            "1 of 1 pictures of alone.csv are missing",
+        ),
         (["--data", "unreadable.csv"], "there are 1 pictures for training and 0 for validation"),
         (["--data", "broken"], "the picture broken/images/3.png is damaged"),
-        (["--data", "broken", "--on-unreadable", "skip", "--batch", 12], "a batch needs 12; use a smaller --batch"),
+        (
+            ["--data", "broken", "--on-unreadable", "skip", "--batch", 12],
+            "a batch needs 12; use a smaller --batch",
+        ),
         (["--images", "absent"], "there is no folder absent"),
         (["--minimum-count", 1000], "no word of the text occurs 1000 times"),
         (["--batch", 100], "a batch needs 100; use a smaller --batch"),
         (["--batch", 0], "batch is 0: expected greater than or equal to 1"),
         (["--encoder-weights", "absent.pth"], "no weights file at absent.pth"),
         (["--encoder-weights", "unreadable.png"], "unreadable.png is no file of tensors by name"),
-        (["--encoder-weights", "CHECKPOINT/weights.safetensors"], "does not fit the image encoder: missing ["),
+        (
+            ["--encoder-weights", "CHECKPOINT/weights.safetensors"],
+            "does not fit the image encoder: missing [",
+        ),
         (["--epochs", 1], "give one budget, not --steps and --epochs"),
         (["--steps", 0], "--steps is 0, expected above 0"),
-        (["--validation-fraction", 0.7], "validation_fraction is 0.7: expected less than or equal to 0.5"),
+        (
+            ["--validation-fraction", 0.7],
+            "validation_fraction is 0.7: expected less than or equal to 0.5",
+        ),
         (["--device", "gpu"], "unknown device 'gpu'"),
         (["--resume"], "cannot change when a run is resumed"),
     ],

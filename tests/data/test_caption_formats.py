@@ -26,8 +26,17 @@ COCO = {
 KARPATHY = {
     "dataset": "flickr8k",
     "images": [
-        {"filename": "a.jpg", "split": "train", "sentences": [{"raw": "A cat.", "tokens": ["a", "cat"]}]},
-        {"filename": "b.jpg", "filepath": "val2014", "split": "restval", "sentences": [{"tokens": ["a", "dog"]}]},
+        {
+            "filename": "a.jpg",
+            "split": "train",
+            "sentences": [{"raw": "A cat.", "tokens": ["a", "cat"]}],
+        },
+        {
+            "filename": "b.jpg",
+            "filepath": "val2014",
+            "split": "restval",
+            "sentences": [{"tokens": ["a", "dog"]}],
+        },
         {"filename": "c.jpg", "split": "val", "sentences": [{"raw": "One ."}, {"raw": "Two ."}]},
         {"filename": "d.jpg", "split": "test", "sentences": []},
     ],
@@ -80,7 +89,13 @@ EXAMPLES = {
 
 @pytest.mark.parametrize("name", EXAMPLES)
 @pytest.mark.parametrize(
-    "change", [str, lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n"), lambda text: "\n" + text]
+    "change",
+    [
+        str,
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "\n" + text,
+    ],
 )
 def test_the_content_says_the_format(name: str, change: object, tmp_path: Path) -> None:
     assert callable(change)
@@ -135,7 +150,9 @@ def test_json_lines(tmp_path: Path) -> None:
         CaptionRecord("sub/b.jpg", ("One, two.", "Three."), "validation", "", "line 3"),
         CaptionRecord("c.jpg", (), None, "", "line 4"),
     ]
-    assert read('{"image": "a.jpg", "caption": "One line."}', tmp_path)[0].captions == ("One line.",)
+    assert read('{"image": "a.jpg", "caption": "One line."}', tmp_path)[0].captions == (
+        "One line.",
+    )
 
 
 def test_flickr8k(tmp_path: Path) -> None:
@@ -147,7 +164,9 @@ def test_flickr8k(tmp_path: Path) -> None:
 
 
 def test_a_line_ends_at_a_newline_alone(tmp_path: Path) -> None:
-    assert read("a.jpg#0\tone\u2028two\x85three\x0cfour\n", tmp_path)[0].captions == ("one\u2028two\x85three\x0cfour",)
+    assert read("a.jpg#0\tone\u2028two\x85three\x0cfour\n", tmp_path)[0].captions == (
+        "one\u2028two\x85three\x0cfour",
+    )
 
 
 def test_csv(tmp_path: Path) -> None:
@@ -160,7 +179,9 @@ def test_csv(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_csv_columns(mark: str, tmp_path: Path) -> None:
-    text = 'Split;id; Caption ;"IMAGE"\ntest;1;A cat;a.jpg\n;2;A dog;b.jpg\nrestval;3;A cow;c.jpg\n'.replace(";", mark)
+    text = 'Split;id; Caption ;"IMAGE"\ntest;1;A cat;a.jpg\n;2;A dog;b.jpg\nrestval;3;A cow;c.jpg\n'.replace(
+        ";", mark
+    )
     assert [(record.image, *record.captions, record.split) for record in read(text, tmp_path)] == [
         ("a.jpg", "A cat", "test"),
         ("b.jpg", "A dog", None),
@@ -169,21 +190,33 @@ def test_csv_columns(mark: str, tmp_path: Path) -> None:
 
 
 def test_damaged_csv_names_the_line(tmp_path: Path) -> None:
-    assert "line 3: it has 3 columns, the header 2; put quotes around" in told("image,caption\na,b\na,b,c\n", tmp_path)
+    assert "line 3: it has 3 columns, the header 2; put quotes around" in told(
+        "image,caption\na,b\na,b,c\n", tmp_path
+    )
     assert "line 2: it has 1 columns" in told("image,caption\na\n", tmp_path)
-    assert "line 3: it is damaged CSV: unexpected end of data" in told('image,caption\na,b\na,"b\nc,d\n', tmp_path)
-    assert "line 2: the split 'x' is unknown, expected one of train, restval," in told("image,caption,split\na,b,x\n", tmp_path)
+    assert "line 3: it is damaged CSV: unexpected end of data" in told(
+        'image,caption\na,b\na,"b\nc,d\n', tmp_path
+    )
+    assert "line 2: the split 'x' is unknown, expected one of train, restval," in told(
+        "image,caption,split\na,b,x\n", tmp_path
+    )
 
 
 def test_damaged_lines_name_the_line(tmp_path: Path) -> None:
     good = '{"image": "a", "caption": "b"}\n'
     assert "line 2: it is damaged JSON: " in told(good + '{"image": \n', tmp_path)
     assert "line 3: the field 'image' is missing, expected str" in told(good + "\n[1]\n", tmp_path)
-    assert "line 2: the field 'image' is '7', expected str" in told(good + '{"image": 7, "caption": "b"}', tmp_path)
+    assert "line 2: the field 'image' is '7', expected str" in told(
+        good + '{"image": 7, "caption": "b"}', tmp_path
+    )
     assert "line 2: the field 'caption' is missing" in told(good + '{"image": "a"}', tmp_path)
     assert "line 2: '7' is no text" in told(good + '{"image": "a", "captions": ["b", 7]}', tmp_path)
-    assert "line 2: the split 'x' is unknown" in told(good + '{"image": "a", "caption": "b", "split": "x"}', tmp_path)
-    assert "line 2: 'b.jpg A dog' is not of the form name.jpg#0, a tab" in told("a.jpg#0\tA cat\nb.jpg A dog\n", tmp_path)
+    assert "line 2: the split 'x' is unknown" in told(
+        good + '{"image": "a", "caption": "b", "split": "x"}', tmp_path
+    )
+    assert "line 2: 'b.jpg A dog' is not of the form name.jpg#0, a tab" in told(
+        "a.jpg#0\tA cat\nb.jpg A dog\n", tmp_path
+    )
 
 
 def changed(document: dict[str, object], path: list[str | int], value: object) -> str:
@@ -201,12 +234,20 @@ def changed(document: dict[str, object], path: list[str | int], value: object) -
         (["images", 0], {}, "images[0]: the field 'id' is missing, expected int or str"),
         (["images", 0], 7, "images[0]: the field 'id' is missing"),
         (["images", 0, "id"], True, "images[0]: the field 'id' is 'True', expected int or str"),
-        (["images", 0, "file_name"], None, "images[0]: the field 'file_name' is missing, expected str"),
+        (
+            ["images", 0, "file_name"],
+            None,
+            "images[0]: the field 'file_name' is missing, expected str",
+        ),
         (["images", 1, "filepath"], 7, "images[1]: the field 'filepath' is '7'"),
         (["images", 1, "id"], 9, "images[1]: the id 9 is there twice"),
         (["annotations", 1], None, "annotations[1]: the field 'image_id' is missing"),
         (["annotations", 1, "image_id"], 5, "annotations[1]: the image_id 5 is the id of no image"),
-        (["annotations", 1, "caption"], ["A dog"], "annotations[1]: the field 'caption' is \"['A dog']\", expected str"),
+        (
+            ["annotations", 1, "caption"],
+            ["A dog"],
+            "annotations[1]: the field 'caption' is \"['A dog']\", expected str",
+        ),
     ],
 )
 def test_damaged_coco(path: list[str | int], value: object, problem: str, tmp_path: Path) -> None:
@@ -219,43 +260,72 @@ def test_damaged_coco(path: list[str | int], value: object, problem: str, tmp_pa
         (["images", 0, "filename"], None, "images[0]: the field 'filename' is missing"),
         (["images", 0, "split"], None, "images[0]: the field 'split' is missing"),
         (["images", 0, "split"], "x", "images[0]: the split 'x' is unknown"),
-        (["images", 0, "sentences"], "A cat", "images[0]: the field 'sentences' is 'A cat', expected list"),
-        (["images", 2, "sentences", 1], "A cat", "images[2].sentences[1]: the field 'tokens' is missing, expected list"),
-        (["images", 2, "sentences", 1, "raw"], 7, "images[2].sentences[1]: the field 'raw' is '7', expected str"),
+        (
+            ["images", 0, "sentences"],
+            "A cat",
+            "images[0]: the field 'sentences' is 'A cat', expected list",
+        ),
+        (
+            ["images", 2, "sentences", 1],
+            "A cat",
+            "images[2].sentences[1]: the field 'tokens' is missing, expected list",
+        ),
+        (
+            ["images", 2, "sentences", 1, "raw"],
+            7,
+            "images[2].sentences[1]: the field 'raw' is '7', expected str",
+        ),
         (["images", 1, "sentences", 0, "tokens"], [7], "images[1].sentences[0]: '7' is no text"),
     ],
 )
-def test_damaged_karpathy(path: list[str | int], value: object, problem: str, tmp_path: Path) -> None:
+def test_damaged_karpathy(
+    path: list[str | int], value: object, problem: str, tmp_path: Path
+) -> None:
     assert problem in told(changed(KARPATHY, path, value), tmp_path)
 
 
 def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
-    assert "is not UTF-8: byte 0xe9 in line 2; convert it" in told("image,caption\na,caf\u00e9\n".encode("latin-1"), tmp_path)
+    assert "is not UTF-8: byte 0xe9 in line 2; convert it" in told(
+        "image,caption\na,caf\u00e9\n".encode("latin-1"), tmp_path
+    )
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+)
 def test_a_file_that_is_wide_is_named_as_what_it_is(encoding: str, tmp_path: Path) -> None:
     name = encoding.replace("-le", "le").replace("-be", "be")
-    expected = f"is {encoding[:6].upper()}, expected UTF-8; convert it with: iconv -f {name} -t utf-8"
+    expected = (
+        f"is {encoding[:6].upper()}, expected UTF-8; convert it with: iconv -f {name} -t utf-8"
+    )
     assert expected in told(("image,caption\n" + "p.jpg,dog\n" * 9).encode(encoding), tmp_path)
 
 
 def test_lines_may_end_with_carriage_returns(tmp_path: Path) -> None:
     for end in ("\r", "\r\n", "\n"):
         found = read(end.join(("image,caption", "a.jpg,dog", "b.jpg,cat", "")), tmp_path)
-        assert [(record.image, record.captions) for record in found] == [("a.jpg", ("dog",)), ("b.jpg", ("cat",))]
+        assert [(record.image, record.captions) for record in found] == [
+            ("a.jpg", ("dog",)),
+            ("b.jpg", ("cat",)),
+        ]
 
 
 def test_the_names_of_image_folders(tmp_path: Path) -> None:
     lines = '{"file_name": "a.jpg", "text": "a dog"}\n{"file_name": "b.jpg", "text": "a cat"}\n'
     expected = [("a.jpg", ("a dog",)), ("b.jpg", ("a cat",))]
     assert [(record.image, record.captions) for record in read(lines, tmp_path)] == expected
-    assert [(r.image, r.captions) for r in read("file_name,text\na.jpg,a dog\nb.jpg,a cat\n", tmp_path)] == expected
+    assert [
+        (r.image, r.captions) for r in read("file_name,text\na.jpg,a dog\nb.jpg,a cat\n", tmp_path)
+    ] == expected
 
 
 def test_what_is_not_usable_is_left_out_where_the_file_is_read_leniently(tmp_path: Path) -> None:
     coco = {
-        "images": [{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}],
+        "images": [
+            {"id": 1, "file_name": "a.jpg"},
+            {"id": 1, "file_name": "a.jpg"},
+            {"id": 2, "file_name": "b.jpg"},
+        ],
         "annotations": [
             {"image_id": 1, "caption": "a dog"},
             {"image_id": 9, "caption": "x"},
@@ -268,7 +338,10 @@ def test_what_is_not_usable_is_left_out_where_the_file_is_read_leniently(tmp_pat
     file = CaptionFile(path, lenient=True)
     row = recognise(file)
     assert row is not None
-    assert [(record.image, record.captions) for record in row.read(file)] == [("a.jpg", ("a dog",)), ("b.jpg", ("a cat",))]
+    assert [(record.image, record.captions) for record in row.read(file)] == [
+        ("a.jpg", ("a dog",)),
+        ("b.jpg", ("a cat",)),
+    ]
     assert file.left_out == [
         "images[1]: the id 1 is there twice",
         "annotations[1]: the image_id 9 is the id of no image",
@@ -278,6 +351,7 @@ def test_what_is_not_usable_is_left_out_where_the_file_is_read_leniently(tmp_pat
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"cannot read the captions .*absent.csv: No such file or directory; give a caption file"
+        DataError,
+        match=r"cannot read the captions .*absent.csv: No such file or directory; give a caption file",
     ):
         CaptionFile(tmp_path / "absent.csv")

@@ -41,14 +41,19 @@ def test_it_holds_the_tokens_of_its_text(kind: str, tmp_path: Path) -> None:
 
 
 def test_opening_gives_it_again_without_reading_it(tmp_path: Path) -> None:
-    written = Corpus.encode(source_of(TEXT), TOKENIZER, tmp_path / "corpus", validation_fraction=0.07)
+    written = Corpus.encode(
+        source_of(TEXT), TOKENIZER, tmp_path / "corpus", validation_fraction=0.07
+    )
     opened = Corpus.open(tmp_path / "corpus")
     assert isinstance(opened.train, np.memmap)
     assert not opened.train.flags.writeable
     assert opened.train.tolist() == written.train.tolist()
     assert opened.validation.tolist() == written.validation.tolist()
     assert (opened.source, opened.split) == ("input.txt", "last 7 % of input.txt")
-    assert sorted(path.name for path in (tmp_path / "corpus").iterdir()) == ["corpus.json", "tokens.ids"]
+    assert sorted(path.name for path in (tmp_path / "corpus").iterdir()) == [
+        "corpus.json",
+        "tokens.ids",
+    ]
 
 
 @settings(max_examples=60, deadline=None)
@@ -70,7 +75,9 @@ def test_validation_from_its_own_text(tmp_path: Path) -> None:
 def test_unknown_characters_in_the_validation_text(tmp_path: Path) -> None:
     def encode(**options: str) -> Corpus:
         own = source_of("Line \u00e9 1.\n", "val.txt")
-        return Corpus.encode(source_of(TEXT), TOKENIZER, tmp_path / "corpus", validation_source=own, **options)  # type: ignore[arg-type]
+        return Corpus.encode(
+            source_of(TEXT), TOKENIZER, tmp_path / "corpus", validation_source=own, **options
+        )  # type: ignore[arg-type]
 
     with pytest.raises(DataError, match="the vocabulary has no '\u00e9'"):
         encode()
@@ -80,15 +87,22 @@ def test_unknown_characters_in_the_validation_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 0.51, 1.0, float("nan")])
 def test_a_fraction_out_of_range(fraction: float, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=f"validation fraction is {fraction}; give one above 0 and up to 0.5"):
+    with pytest.raises(
+        UsageError, match=f"validation fraction is {fraction}; give one above 0 and up to 0.5"
+    ):
         Corpus.encode(source_of(TEXT), TOKENIZER, tmp_path / "corpus", validation_fraction=fraction)
 
 
 def test_a_text_too_short_to_split(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"the validation part of input.txt .* has 1 tokens, fewer than 2; give more"):
+    with pytest.raises(
+        DataError,
+        match=r"the validation part of input.txt .* has 1 tokens, fewer than 2; give more",
+    ):
         Corpus.encode(source_of("Line 1 of the text"), TOKENIZER, tmp_path / "corpus")
     with pytest.raises(DataError, match=r"the training part of input.txt .* has 1 tokens"):
-        Corpus.encode(source_of("L"), TOKENIZER, tmp_path / "corpus", validation_source=source_of(TEXT))
+        Corpus.encode(
+            source_of("L"), TOKENIZER, tmp_path / "corpus", validation_source=source_of(TEXT)
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,7 +163,9 @@ def test_a_disk_that_fills_leaves_nothing_half_written(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(corpus_module.__file__).parents[2])}
     command = [sys.executable, "-c", FULL_DISK, str(text), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    assert done.stdout.startswith(f"could not write {folder}: File too large; what was saved before is unchanged.")
+    assert done.stdout.startswith(
+        f"could not write {folder}: File too large; what was saved before is unchanged."
+    )
     assert list(folder.parent.iterdir()) == []
 
     Corpus.encode(source_of(TEXT), TOKENIZER, folder)
@@ -158,7 +174,9 @@ def test_a_disk_that_fills_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["corpus"]
 
 
-def test_an_unwritable_description_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_description_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Path, *arguments: str) -> int:
         raise OSError(28, "No space left on device")
 
@@ -188,7 +206,9 @@ def test_a_description_that_does_not_fit(tmp_path: Path) -> None:
     assert "has no valid train_count, split;" in damaged(tmp_path, train_count="9", split=None)
     assert "has 4290 bytes" in damaged(tmp_path, train_count=9, split="x")
     assert "schema version 2" in damaged(tmp_path, schema_version=2)
-    assert "dtype float32; expected version 1 and one of uint8" in damaged(tmp_path, schema_version=1, dtype="float32")
+    assert "dtype float32; expected version 1 and one of uint8" in damaged(
+        tmp_path, schema_version=1, dtype="float32"
+    )
     assert "promises -1 training and 4291 validation ids" in damaged(
         tmp_path, dtype="uint8", train_count=-1, validation_count=4291
     )
@@ -196,11 +216,16 @@ def test_a_description_that_does_not_fit(tmp_path: Path) -> None:
 
 def test_damaged_files(tmp_path: Path) -> None:
     folder = tmp_path / "corpus"
-    assert message_of_opening(folder).startswith(f"no encoded corpus in {folder}: No such file or directory")
+    assert message_of_opening(folder).startswith(
+        f"no encoded corpus in {folder}: No such file or directory"
+    )
     Corpus.encode(source_of(TEXT), TOKENIZER, folder)
     ids = (folder / "tokens.ids").read_bytes()
     (folder / "tokens.ids").write_bytes(ids[:-1])
-    assert "tokens.ids has 4289 bytes, but corpus.json promises 3861 training and 429" in message_of_opening(folder)
+    assert (
+        "tokens.ids has 4289 bytes, but corpus.json promises 3861 training and 429"
+        in message_of_opening(folder)
+    )
     (folder / "tokens.ids").unlink()
     assert "cannot read" in message_of_opening(folder)
     for content in ("[]", "{", "\x00"):

@@ -30,12 +30,23 @@ def message_of(path: Path) -> str:
 
 
 def test_what_is_no_picture(tmp_path: Path) -> None:
-    assert "No such file or directory; give a picture such as a JPEG or PNG" in message_of(tmp_path / "absent.png")
+    assert "No such file or directory; give a picture such as a JPEG or PNG" in message_of(
+        tmp_path / "absent.png"
+    )
     (tmp_path / "folder.png").mkdir()
     assert "it is a folder; give a picture" in message_of(tmp_path / "folder.png")
-    for content in (b"", b"hello", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", os.urandom(4096), b"%!PS-Adobe-3.0 EPSF-3.0\n"):
+    for content in (
+        b"",
+        b"hello",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff",
+        os.urandom(4096),
+        b"%!PS-Adobe-3.0 EPSF-3.0\n",
+    ):
         (tmp_path / "text.jpg").write_bytes(content)
-        assert "is no picture of a format that Pillow reads; give a picture" in message_of(tmp_path / "text.jpg")
+        assert "is no picture of a format that Pillow reads; give a picture" in message_of(
+            tmp_path / "text.jpg"
+        )
     with pytest.raises(DataError, match="null byte"):
         open_picture(tmp_path / "a\0.png")
 
@@ -75,12 +86,17 @@ def test_a_jpeg_cut_short_says_so(tmp_path: Path) -> None:
 def png_header(width: int, height: int) -> bytes:
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = b"IDAT" + zlib.compress(bytes(64))
-    chunks = [struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in (header, data)]
+    chunks = [
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        for chunk in (header, data)
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 @pytest.mark.parametrize("pillow_limit", [None, 1000, Image.MAX_IMAGE_PIXELS, 10**12])
-@pytest.mark.parametrize("size", [(MAX_PIXELS // 8000, 8001), (9500, 9500), (30_000, 30_000), (2**31 - 1, 2**31 - 1)])
+@pytest.mark.parametrize(
+    "size", [(MAX_PIXELS // 8000, 8001), (9500, 9500), (30_000, 30_000), (2**31 - 1, 2**31 - 1)]
+)
 def test_a_forged_header_is_refused_before_decoding(
     size: tuple[int, int], pillow_limit: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +128,9 @@ def test_a_picture_without_pixels(size: tuple[int, int], tmp_path: Path) -> None
 
 def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(UnavailableError, match="needs Pillow; run: " + re.escape(install_command("images"))):
+    with pytest.raises(
+        UnavailableError, match="needs Pillow; run: " + re.escape(install_command("images"))
+    ):
         open_picture(tmp_path / "a.png")
     with pytest.raises(UnavailableError, match="needs Pillow"):
         pictures_in(tmp_path)
@@ -121,7 +139,9 @@ def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_importing_the_module_loads_no_pillow() -> None:
     code = "import sys, edgernn.data.pictures, edgernn.data.picture_set, edgernn.data.captions; print('PIL' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(Path(pictures.__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     assert done.stdout == "False\n"
 
 

@@ -61,7 +61,9 @@ def test_a_description_that_fits(tmp_path: Path) -> None:
         ({"splits": {"train": 3}}, "no valid splits"),
     ],
 )
-def test_a_description_that_does_not_fit(change: dict[str, object], wrong: str, tmp_path: Path) -> None:
+def test_a_description_that_does_not_fit(
+    change: dict[str, object], wrong: str, tmp_path: Path
+) -> None:
     message = told(tmp_path / "pictures.json", {**GOOD, **change})
     assert wrong in message
     assert message.endswith("make the set again")
@@ -69,7 +71,10 @@ def test_a_description_that_does_not_fit(change: dict[str, object], wrong: str, 
 
 def test_what_is_no_description(tmp_path: Path) -> None:
     path = tmp_path / "pictures.json"
-    with pytest.raises(DataError, match=r"no picture set in .*: No such file or directory \(pictures.json\); make it again"):
+    with pytest.raises(
+        DataError,
+        match=r"no picture set in .*: No such file or directory \(pictures.json\); make it again",
+    ):
         read_description(path)
     for content in ("", "{", "[" * 100_000):
         assert "is damaged: " in told(path, content)
@@ -103,7 +108,10 @@ def test_pictures_that_fit(tmp_path: Path) -> None:
         (b"", "is damaged: "),
         (npy(PIXELS)[:10] + b"[" * 118 + bytes(24), "is damaged: "),
         (npy(PIXELS)[:10] + b"(" * 118 + bytes(24), "is damaged: "),
-        (npy(PIXELS.astype(np.int8)), r"holds int8 [2, 2, 2, 3], but pictures.json promises uint8 [2, 2, 2, 3]"),
+        (
+            npy(PIXELS.astype(np.int8)),
+            r"holds int8 [2, 2, 2, 3], but pictures.json promises uint8 [2, 2, 2, 3]",
+        ),
         (npy(PIXELS[:1]), r"holds uint8 [1, 2, 2, 3]"),
         (npy(PIXELS.astype(">f8")), "holds >f8"),
         (npy(np.asfortranarray(PIXELS)), "holds uint8"),
@@ -120,7 +128,10 @@ def test_pictures_that_do_not_fit(content: bytes, wrong: str, tmp_path: Path) ->
 
 
 def test_no_pictures(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"cannot read .*pictures.npy: No such file or directory; make the set again"):
+    with pytest.raises(
+        DataError,
+        match=r"cannot read .*pictures.npy: No such file or directory; make the set again",
+    ):
         map_pictures(tmp_path / "pictures.npy", 2, 2)
 
 

@@ -31,7 +31,10 @@ def corners(picture: Image.Image) -> list[tuple[int, ...]]:
     """Return the colours in the middle of the four quarters, each channel rounded to 0 or 255 when it is near."""
     width, height = picture.size
     points = [(x * width // 4, y * height // 4) for y in (1, 3) for x in (1, 3)]
-    return [tuple(255 if value > 230 else 0 if value < 25 else value for value in pixel(picture, point)) for point in points]
+    return [
+        tuple(255 if value > 230 else 0 if value < 25 else value for value in pixel(picture, point))
+        for point in points
+    ]
 
 
 def pixel(picture: Image.Image, point: tuple[int, int]) -> tuple[int, ...]:
@@ -62,7 +65,9 @@ def greys(path: Path) -> list[int]:
             "a.tiff",
             "YCbCr",
             {},
-            marks=pytest.mark.skipif(_PILLOW < 13, reason="older Pillow writes a file that it cannot read"),
+            marks=pytest.mark.skipif(
+                _PILLOW < 13, reason="older Pillow writes a file that it cannot read"
+            ),
         ),
         ("a.tiff", "LAB", {}),
         ("a.jpg", "RGB", {"quality": 95}),
@@ -73,7 +78,9 @@ def greys(path: Path) -> list[int]:
         ("a.tga", "RGB", {}),
     ],
 )
-def test_every_colour_mode_gives_its_colours(name: str, mode: str, options: dict[str, object], tmp_path: Path) -> None:
+def test_every_colour_mode_gives_its_colours(
+    name: str, mode: str, options: dict[str, object], tmp_path: Path
+) -> None:
     picture = quarters()
     if mode == "LAB":
         from PIL import ImageCms
@@ -111,9 +118,15 @@ def test_greys_of_16_bits_keep_their_range(suffix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("values", "expected"),
-    [([0, 128, 255], [0, 128, 255]), ([0, 257, 65535], [0, 1, 255]), ([0, 70000, 140000], [0, 128, 255])],
+    [
+        ([0, 128, 255], [0, 128, 255]),
+        ([0, 257, 65535], [0, 1, 255]),
+        ([0, 70000, 140000], [0, 128, 255]),
+    ],
 )
-def test_greys_of_32_bits_have_the_least_white_that_holds_them(values: list[int], expected: list[int], tmp_path: Path) -> None:
+def test_greys_of_32_bits_have_the_least_white_that_holds_them(
+    values: list[int], expected: list[int], tmp_path: Path
+) -> None:
     Image.fromarray(np.array([values], np.int32)).save(tmp_path / "a.tif")
     assert greys(tmp_path / "a.tif") == expected
 
@@ -154,7 +167,9 @@ def test_transparency_lies_on_white(tmp_path: Path) -> None:
     half.putpixel((1, 0), (255, 0, 0, 255))
     half.putpixel((2, 0), (0, 0, 0, 128))
     half.save(path)
-    assert np.asarray(open_picture(path)).tolist() == [[[255, 255, 255], [255, 0, 0], [127, 127, 127]]]
+    assert np.asarray(open_picture(path)).tolist() == [
+        [[255, 255, 255], [255, 0, 0], [127, 127, 127]]
+    ]
 
     grey = Image.new("LA", (2, 1), (0, 0))
     grey.putpixel((1, 0), (10, 255))
@@ -166,14 +181,17 @@ def test_transparency_lies_on_white(tmp_path: Path) -> None:
     palette.putpixel((1, 0), 1)
     for name in ("a.png", "a.gif"):
         palette.save(tmp_path / name, transparency=0)
-        assert np.asarray(open_picture(tmp_path / name)).tolist() == [[[255, 255, 255], [255, 0, 0]]]
+        assert np.asarray(open_picture(tmp_path / name)).tolist() == [
+            [[255, 255, 255], [255, 0, 0]]
+        ]
 
     palette.save(path, transparency=bytes([0, 128]))
     assert np.asarray(open_picture(path)).tolist() == [[[255, 255, 255], [255, 127, 127]]]
 
 
 @pytest.mark.parametrize(
-    ("mode", "clear", "seen"), [("L", 7, 8), ("1", 0, 255), ("RGB", (7, 7, 7), (8, 8, 8)), ("I;16", 7, 2056)]
+    ("mode", "clear", "seen"),
+    [("L", 7, 8), ("1", 0, 255), ("RGB", (7, 7, 7), (8, 8, 8)), ("I;16", 7, 2056)],
 )
 def test_one_colour_may_be_transparent(mode: str, clear: int, seen: int, tmp_path: Path) -> None:
     picture = Image.new(mode, (2, 1), clear)
@@ -193,7 +211,9 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_rotation_of_the_camera_is_applied(suffix: str, orientation: int, tmp_path: Path) -> None:
+def test_the_rotation_of_the_camera_is_applied(
+    suffix: str, orientation: int, tmp_path: Path
+) -> None:
     ways = Image.Transpose
     stored = {
         2: ways.FLIP_LEFT_RIGHT,
@@ -213,7 +233,10 @@ def test_the_rotation_of_the_camera_is_applied(suffix: str, orientation: int, tm
     assert corners(opened) == [RED, GREEN, BLUE, WHITE]
 
 
-@pytest.mark.parametrize("exif", [b"Exif\0\0II*\0\x08\0\0\0\xff\xff", b"Exif\0\0rubbish", b"Exif\0\0MM\0*\0\0\xff\xff\0\x01"])
+@pytest.mark.parametrize(
+    "exif",
+    [b"Exif\0\0II*\0\x08\0\0\0\xff\xff", b"Exif\0\0rubbish", b"Exif\0\0MM\0*\0\0\xff\xff\0\x01"],
+)
 def test_exif_that_cannot_be_read_means_no_rotation(exif: bytes, tmp_path: Path) -> None:
     quarters().save(tmp_path / "a.jpg", exif=exif, quality=95)
     with warnings.catch_warnings(record=True) as seen:  # Pillow warns of the first and the last
@@ -227,7 +250,12 @@ def test_a_square_shows_the_whole_picture() -> None:
     assert (array.shape, array.dtype) == ((16, 16, 3), np.uint8)
     assert array.flags.c_contiguous
     assert array.flags.writeable
-    assert [tuple(array[y, x].tolist()) for y in (0, 15) for x in (0, 15)] == [RED, GREEN, BLUE, WHITE]
+    assert [tuple(array[y, x].tolist()) for y in (0, 15) for x in (0, 15)] == [
+        RED,
+        GREEN,
+        BLUE,
+        WHITE,
+    ]
 
 
 def test_shrinking_averages() -> None:

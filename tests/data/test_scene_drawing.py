@@ -10,7 +10,16 @@ import pytest
 from PIL import Image
 
 from edgernn.data.pictures import to_array
-from edgernn.data.scene_drawing import MASTER, OUTLINES, TEXTURES, Background, Box, Scene, Thing, draw
+from edgernn.data.scene_drawing import (
+    MASTER,
+    OUTLINES,
+    TEXTURES,
+    Background,
+    Box,
+    Scene,
+    Thing,
+    draw,
+)
 from edgernn.errors import UnavailableError, UsageError
 from edgernn.installed import install_command
 
@@ -37,7 +46,13 @@ def test_a_box_is_tight_around_its_shape(shape: str, side: int) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "share"),
-    [("circle", np.pi / 4), ("square", 1.0), ("triangle", 0.5), ("cross", 2 * 0.34 - 0.34**2), ("star", 0.385)],
+    [
+        ("circle", np.pi / 4),
+        ("square", 1.0),
+        ("triangle", 0.5),
+        ("cross", 2 * 0.34 - 0.34**2),
+        ("star", 0.385),
+    ],
 )
 def test_a_shape_fills_its_share_of_the_box(shape: str, share: float) -> None:
     rows, _ = where_red(draw(Scene((thing_at(20, 20, 117, shape=shape),), GREY), MASTER))
@@ -47,7 +62,9 @@ def test_a_shape_fills_its_share_of_the_box(shape: str, share: float) -> None:
 def test_shapes_stand_upright() -> None:
     for shape in ("triangle", "star"):
         rows, columns = where_red(draw(Scene((thing_at(20, 20, 117, shape=shape),), GREY), MASTER))
-        assert abs(columns[rows == rows.min()].mean() - 78) < 2, "the topmost point is in the middle"
+        assert abs(columns[rows == rows.min()].mean() - 78) < 2, (
+            "the topmost point is in the middle"
+        )
         assert np.ptp(columns[rows == rows.max()]) > 50, "the lowest points are far apart"
 
 
@@ -59,7 +76,10 @@ def test_two_things_keep_their_colours() -> None:
 
 
 def test_a_smaller_picture_is_resized_as_any_picture_is() -> None:
-    scene = Scene((thing_at(10, 10, 50, shape="star"),), Background("blotches", (90, 90, 90), (120, 120, 120), seed=4))
+    scene = Scene(
+        (thing_at(10, 10, 50, shape="star"),),
+        Background("blotches", (90, 90, 90), (120, 120, 120), seed=4),
+    )
     master = Image.fromarray(draw(scene, MASTER))
     for size in (64, 32, 1, 300):
         picture = draw(scene, size)
@@ -71,7 +91,10 @@ def test_a_smaller_picture_is_resized_as_any_picture_is() -> None:
 
 
 def test_a_scene_always_gives_the_same_picture() -> None:
-    scenes = [Scene((thing_at(10, 10, 50),), Background(texture, (9, 9, 9), (99, 99, 99), seed=3)) for texture in TEXTURES]
+    scenes = [
+        Scene((thing_at(10, 10, 50),), Background(texture, (9, 9, 9), (99, 99, 99), seed=3))
+        for texture in TEXTURES
+    ]
     first = [draw(scene).tobytes() for scene in scenes]
     np.random.default_rng().random(5)
     assert [draw(scene).tobytes() for scene in reversed(scenes)] == first[::-1]
@@ -80,7 +103,9 @@ def test_a_scene_always_gives_the_same_picture() -> None:
 @pytest.mark.parametrize("texture", TEXTURES)
 def test_a_texture_stays_between_its_colours_and_follows_its_seed(texture: str) -> None:
     dark, light = (60, 70, 80), (110, 105, 100)
-    pictures = [draw(Scene((), Background(texture, dark, light, seed)), MASTER) for seed in range(12)]
+    pictures = [
+        draw(Scene((), Background(texture, dark, light, seed)), MASTER) for seed in range(12)
+    ]
     assert (np.min(pictures, axis=(0, 1, 2)) >= np.minimum(dark, light)).all()
     assert (np.max(pictures, axis=(0, 1, 2)) <= np.maximum(dark, light)).all()
     assert np.ptp(pictures, axis=0)[..., 0].max() > 25, "seeds change it"
@@ -90,14 +115,19 @@ def test_a_texture_stays_between_its_colours_and_follows_its_seed(texture: str) 
 @pytest.mark.parametrize("texture", ["plain", "gradient", "blotches"])
 def test_a_texture_without_edges_changes_no_faster_than_its_noise(texture: str) -> None:
     for seed in range(12):
-        picture = draw(Scene((), Background(texture, (0, 0, 0), (255, 255, 255), seed)), MASTER).astype(int)
+        picture = draw(
+            Scene((), Background(texture, (0, 0, 0), (255, 255, 255), seed)), MASTER
+        ).astype(int)
         assert max(np.abs(np.diff(picture, axis=axis)).max() for axis in (0, 1)) < 90
 
 
 def test_only_plain_is_without_a_pattern() -> None:
     spread = {}
     for texture in TEXTURES:
-        pictures = [draw(Scene((), Background(texture, (60, 60, 60), (110, 110, 110), seed)), 16) for seed in range(20)]
+        pictures = [
+            draw(Scene((), Background(texture, (60, 60, 60), (110, 110, 110), seed)), 16)
+            for seed in range(20)
+        ]
         spread[texture] = np.mean([picture[..., 0].std() for picture in pictures])
     assert spread.pop("plain") < 1.5
     assert min(spread.values()) > 4
@@ -120,5 +150,7 @@ def test_what_cannot_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="a picture of 0 pixels"):
         draw(scene, 0)
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(UnavailableError, match="needs Pillow; run: " + re.escape(install_command("images"))):
+    with pytest.raises(
+        UnavailableError, match="needs Pillow; run: " + re.escape(install_command("images"))
+    ):
         draw(scene)

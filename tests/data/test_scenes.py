@@ -15,7 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgernn.data.scene_drawing import MASTER, Background, Box, Scene, Thing, draw
-from edgernn.data.scenes import COLOURS, HELD_OUT, SHAPES, SIZES, SPLITS, Named, captions, examples, make_scene, named_boxes
+from edgernn.data.scenes import (
+    COLOURS,
+    HELD_OUT,
+    SHAPES,
+    SIZES,
+    SPLITS,
+    Named,
+    captions,
+    examples,
+    make_scene,
+    named_boxes,
+)
 from edgernn.errors import UsageError
 
 GREY = Background("plain", (90, 90, 90), (120, 120, 120), seed=0)
@@ -23,7 +34,9 @@ THING = rf"({'|'.join(SIZES)}) ({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})"
 RELATION = "(above|below|to the left of|to the right of)"
 PLACE = "(at the (?:top|bottom) (?:left|right)|in the middle)"
 TWO = f"(?:there is )?(?:a|the) {THING} (?:is )?{RELATION} (?:a|the) {THING}"
-any_scene = st.builds(make_scene, st.sampled_from(list(SPLITS)), st.integers(0, 100_000), seed=st.integers(0, 5))
+any_scene = st.builds(
+    make_scene, st.sampled_from(list(SPLITS)), st.integers(0, 100_000), seed=st.integers(0, 5)
+)
 
 
 def thing(words: str, x: float, y: float) -> Thing:
@@ -41,7 +54,9 @@ def kinds(scene: Scene) -> list[tuple[str, str]]:
 
 
 def test_a_scene_depends_on_its_arguments_alone() -> None:
-    arguments = [(split, index, seed) for split in SPLITS for index in range(20) for seed in range(3)]
+    arguments = [
+        (split, index, seed) for split in SPLITS for index in range(20) for seed in range(3)
+    ]
     forwards = [make_scene(split, index, seed=seed) for split, index, seed in arguments]
     backwards = [make_scene(split, index, seed=seed) for split, index, seed in reversed(arguments)]
     assert backwards[::-1] == forwards
@@ -62,14 +77,19 @@ def test_what_is_held_out() -> None:
     assert sorted(colour for colour, _ in HELD_OUT) == sorted(COLOURS), "each colour once"
     assert {shape for _, shape in HELD_OUT} == set(SHAPES)
     seen = {
-        kind for split in ("train", "validation", "test") for index in range(500) for kind in kinds(make_scene(split, index))
+        kind
+        for split in ("train", "validation", "test")
+        for index in range(500)
+        for kind in kinds(make_scene(split, index))
     }
     assert seen == set(product(COLOURS, SHAPES)) - set(HELD_OUT)
     unseen = [kinds(make_scene("unseen", index)) for index in range(SPLITS["unseen"])]
     assert all(set(of_scene) & set(HELD_OUT) for of_scene in unseen)
     assert {kind for of_scene in unseen for kind in of_scene} == set(product(COLOURS, SHAPES))
     pairs = [[kind in HELD_OUT for kind in of_scene] for of_scene in unseen if len(of_scene) == 2]
-    assert min(pairs.count([True, False]), pairs.count([False, True])) > 100, "as often the first thing as the second"
+    assert min(pairs.count([True, False]), pairs.count([False, True])) > 100, (
+        "as often the first thing as the second"
+    )
 
 
 def test_everything_comes_about_equally_often() -> None:
@@ -100,7 +120,9 @@ def test_things_are_apart_and_inside_and_as_large_as_they_say(scene: Scene) -> N
         assert min(box.left, box.top, 1 - box.right, 1 - box.bottom) > 0.01
     if len(scene.things) == 2:
         first, second = (each.box for each in scene.things)
-        assert max(second.left - first.right, second.top - first.bottom) > 0.03, "a gap, the upper or left one first"
+        assert max(second.left - first.right, second.top - first.bottom) > 0.03, (
+            "a gap, the upper or left one first"
+        )
         offsets = sorted(abs(b - a) for a, b in zip(first.centre, second.centre, strict=True))
         assert offsets[1] >= 2 * offsets[0]
         assert len(set(kinds(scene))) == 2
@@ -124,7 +146,9 @@ def test_colours_are_apart() -> None:
             paints[each.colour].append(each.paint)
     for colour, own in paints.items():
         assert len(set(own)) > 50, "jittered"
-        others = np.array([paint for other in COLOURS if other != colour for paint in paints[other]])
+        others = np.array(
+            [paint for other in COLOURS if other != colour for paint in paints[other]]
+        )
         nearest = min(np.linalg.norm(others - np.array(paint), axis=1).min() for paint in own)
         assert nearest > 45, colour
 
@@ -143,9 +167,15 @@ def holds(relation: str, a: Box, b: Box) -> bool:
 def test_two_things_are_described_truly(scene: Scene) -> None:
     box_of = {(each.size, each.colour, each.shape): each.box for each in scene.things}
     for caption in captions(scene):
-        turned = re.sub(f"^a {THING} with a {THING} {RELATION} it$", r"a \4 \5 \6 \7 a \1 \2 \3", caption)
-        turned = re.sub(f"^a {THING} and {RELATION} it a {THING}$", r"a \5 \6 \7 \4 a \1 \2 \3", turned)
-        turned = re.sub(f"^{RELATION} a {THING} there is a {THING}$", r"a \5 \6 \7 \1 a \2 \3 \4", turned)
+        turned = re.sub(
+            f"^a {THING} with a {THING} {RELATION} it$", r"a \4 \5 \6 \7 a \1 \2 \3", caption
+        )
+        turned = re.sub(
+            f"^a {THING} and {RELATION} it a {THING}$", r"a \5 \6 \7 \4 a \1 \2 \3", turned
+        )
+        turned = re.sub(
+            f"^{RELATION} a {THING} there is a {THING}$", r"a \5 \6 \7 \1 a \2 \3 \4", turned
+        )
         match = re.fullmatch(TWO, turned)
         assert match, caption
         words = match.groups()
@@ -167,7 +197,9 @@ def test_one_thing_is_described_truly(scene: Scene) -> None:
             assert ("left" in place, "top" in place) == (x < 0.34, y < 0.34)
             assert ("right" in place, "bottom" in place) == (x > 0.66, y > 0.66)
         assert {only.size, only.colour, only.shape} <= set(caption.split())
-        assert not (set(SIZES + COLOURS + SHAPES) - {only.size, only.colour, only.shape}) & set(caption.split())
+        assert not (set(SIZES + COLOURS + SHAPES) - {only.size, only.colour, only.shape}) & set(
+            caption.split()
+        )
 
 
 def every_reference(*things: Thing) -> list[str]:
@@ -190,14 +222,17 @@ def test_the_references_of_one_thing() -> None:
         "there is a large orange star at the top left",
     ]
     places = [
-        captions(scene_of(thing("small red cross", x, y)))[0] for x, y in ((0.8, 0.2), (0.2, 0.8), (0.8, 0.8), (0.5, 0.5))
+        captions(scene_of(thing("small red cross", x, y)))[0]
+        for x, y in ((0.8, 0.2), (0.2, 0.8), (0.8, 0.8), (0.5, 0.5))
     ]
     ends = ["at the top right", "at the bottom left", "at the bottom right", "in the middle"]
     assert [place.split("cross ")[1] for place in places] == ends
 
 
 def test_the_references_of_two_things() -> None:
-    assert every_reference(thing("small red circle", 0.4, 0.2), thing("large blue square", 0.5, 0.7)) == [
+    assert every_reference(
+        thing("small red circle", 0.4, 0.2), thing("large blue square", 0.5, 0.7)
+    ) == [
         "a small red circle above a large blue square",
         "a large blue square below a small red circle",
         "a large blue square with a small red circle above it",
@@ -206,7 +241,9 @@ def test_the_references_of_two_things() -> None:
         "the small red circle is above the large blue square",
         "there is a small red circle above a large blue square",
     ]
-    assert every_reference(thing("small orange circle", 0.2, 0.5), thing("large blue square", 0.7, 0.4)) == [
+    assert every_reference(
+        thing("small orange circle", 0.2, 0.5), thing("large blue square", 0.7, 0.4)
+    ) == [
         "a small orange circle to the left of a large blue square",
         "a large blue square to the right of a small orange circle",
         "a large blue square with a small orange circle to the left of it",
@@ -218,7 +255,12 @@ def test_the_references_of_two_things() -> None:
 
 
 def test_the_vocabulary_is_small() -> None:
-    words = {word for index in range(400) for caption in captions(make_scene("train", index)) for word in caption.split()}
+    words = {
+        word
+        for index in range(400)
+        for caption in captions(make_scene("train", index))
+        for word in caption.split()
+    }
     places = {"top", "bottom", "left", "right", "middle", "above", "below"}
     small = {"a", "an", "and", "the", "there", "is", "at", "in", "to", "of", "with", "it", "that"}
     assert words == {*SIZES, *COLOURS, *SHAPES, *places, *small}
@@ -228,22 +270,32 @@ def test_the_vocabulary_is_small() -> None:
 @given(any_scene)
 def test_words_of_a_reference_point_at_their_things(scene: Scene) -> None:
     box_of = {word: each.box for each in scene.things for word in (each.colour, each.shape)}
-    shared = {word for word in box_of if sum(word in (each.colour, each.shape) for each in scene.things) == 2}
+    shared = {
+        word
+        for word in box_of
+        if sum(word in (each.colour, each.shape) for each in scene.things) == 2
+    }
     for caption in captions(scene):
         words = caption.split()
         named = named_boxes(scene, words)
-        assert [each.position for each in named] == [at for at, word in enumerate(words) if word in COLOURS + SHAPES]
+        assert [each.position for each in named] == [
+            at for at, word in enumerate(words) if word in COLOURS + SHAPES
+        ]
         for each in named:
             assert each.word == words[each.position]
             assert each.word in shared or each.box == box_of[each.word]
         for colour, shape in zip(named[::2], named[1::2], strict=True):
             assert colour.box == shape.box
-            assert {colour.word, shape.word} in map(set, kinds(scene))  # "a large star that is green", too
+            assert {colour.word, shape.word} in map(
+                set, kinds(scene)
+            )  # "a large star that is green", too
         assert {each.box for each in named} == {each.box for each in scene.things}
 
 
 def boxes_of(scene: Scene, caption: str) -> dict[str, Box | None]:
-    return {f"{each.position} {each.word}": each.box for each in named_boxes(scene, caption.split())}
+    return {
+        f"{each.position} {each.word}": each.box for each in named_boxes(scene, caption.split())
+    }
 
 
 def test_things_that_share_a_colour_or_a_shape_are_told_apart() -> None:
@@ -274,7 +326,9 @@ def test_generated_captions_in_any_state() -> None:
     circle, square = thing("small red circle", 0.4, 0.2), thing("large blue square", 0.5, 0.7)
     scene = scene_of(circle, square)
     right = {"2 red": circle.box, "3 circle": circle.box}
-    assert boxes_of(scene, "a large red circle") == right, "a wrong size does not change what is named"
+    assert boxes_of(scene, "a large red circle") == right, (
+        "a wrong size does not change what is named"
+    )
     assert boxes_of(scene, "red circle blue square") == {
         "0 red": circle.box,
         "1 circle": circle.box,
@@ -282,10 +336,16 @@ def test_generated_captions_in_any_state() -> None:
         "3 square": square.box,
     }
     assert boxes_of(scene, "a red red circle") == {"1 red": circle.box, **right}
-    assert boxes_of(scene, "a red is a square red") == {"1 red": circle.box, "4 square": square.box, "5 red": circle.box}
+    assert boxes_of(scene, "a red is a square red") == {
+        "1 red": circle.box,
+        "4 square": square.box,
+        "5 red": circle.box,
+    }
     assert boxes_of(scene, "<unk> in the middle is") == {}
     assert boxes_of(scene, "") == {}
-    assert boxes_of(scene_of(circle, thing("large blue circle", 0.5, 0.7)), "a circle") == {"1 circle": None}
+    assert boxes_of(scene_of(circle, thing("large blue circle", 0.5, 0.7)), "a circle") == {
+        "1 circle": None
+    }
     reds = scene_of(circle, thing("large red star", 0.5, 0.7))
     assert boxes_of(reds, "a red small circle") == {"1 red": circle.box, "3 circle": circle.box}
     assert boxes_of(reds, "a red is a circle") == {"1 red": None, "4 circle": circle.box}
@@ -302,7 +362,10 @@ def test_examples_are_scenes_drawn_and_described() -> None:
 
 
 def test_what_cannot_be_made() -> None:
-    with pytest.raises(UsageError, match="no split 'dev' of scenes; expected one of train, validation, test, unseen"):
+    with pytest.raises(
+        UsageError,
+        match="no split 'dev' of scenes; expected one of train, validation, test, unseen",
+    ):
         make_scene("dev", 0)
     with pytest.raises(UsageError, match="no scene -1 of seed 0; give numbers of 0 or more"):
         make_scene("train", -1)

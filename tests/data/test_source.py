@@ -63,7 +63,13 @@ def test_a_large_file_comes_in_pieces(tmp_path: Path) -> None:
 
 def test_a_folder_joins_its_files_in_order(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
-    for name, text in {"b.txt": "B", "a.txt": "A\n", "sub/c.txt": "C", "sub/empty.txt": "", "z.md": "Z"}.items():
+    for name, text in {
+        "b.txt": "B",
+        "a.txt": "A\n",
+        "sub/c.txt": "C",
+        "sub/empty.txt": "",
+        "z.md": "Z",
+    }.items():
         (tmp_path / name).write_text(text)
     assert read(tmp_path) == "A\nB\nC"
     assert read(tmp_path, "*.md") == "Z"
@@ -76,7 +82,9 @@ def test_the_built_in_corpus() -> None:
         assert next(opened.chunks()) == next(python_docs.read_chunks())
 
 
-def test_standard_input_is_copied_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_copied_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"typed\n")))
     with open_source("-") as opened:
@@ -111,9 +119,15 @@ def test_standard_input_larger_than_the_disk(tmp_path: Path) -> None:
     packages = str(Path(source.__file__).parents[2])
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": packages}
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK], input=b"x" * 5000, capture_output=True, env=environment, check=True
+        [sys.executable, "-c", FULL_DISK],
+        input=b"x" * 5000,
+        capture_output=True,
+        env=environment,
+        check=True,
     )
-    assert done.stdout.startswith(b"could not copy standard input to a temporary file: File too large; free some space")
+    assert done.stdout.startswith(
+        b"could not copy standard input to a temporary file: File too large; free some space"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -151,7 +165,9 @@ def test_an_empty_file(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_matching_file(tmp_path: Path) -> None:
     (tmp_path / "folder.txt").mkdir()
-    assert message(tmp_path) == (f"the folder {tmp_path} has no file that matches '**/*.txt'; give another folder or --glob")
+    assert message(tmp_path) == (
+        f"the folder {tmp_path} has no file that matches '**/*.txt'; give another folder or --glob"
+    )
     assert "the glob '/*.txt' is no relative pattern" in message(tmp_path, UsageError, "/*.txt")
 
 
@@ -164,7 +180,9 @@ def test_a_binary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_picture_is_not_sent_to_iconv(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
-    assert message(tmp_path / "p.txt").startswith(f"{tmp_path / 'p.txt'} has a NUL byte at offset 8, so it is no plain text; ")
+    assert message(tmp_path / "p.txt").startswith(
+        f"{tmp_path / 'p.txt'} has a NUL byte at offset 8, so it is no plain text; "
+    )
 
 
 @pytest.mark.parametrize("block", [1, 4, 5, 6, 100])
@@ -173,7 +191,12 @@ def test_a_picture_is_not_sent_to_iconv(tmp_path: Path) -> None:
     [(b"ok \xc3\xa9 \xe9t\xe9", 6, "e9"), (b"\xef\xbb\xbfcaf\xe9", 6, "e9"), (b"\xffa", 0, "ff")],
 )
 def test_a_file_that_is_not_utf8(
-    content: bytes, offset: int, byte: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    content: bytes,
+    offset: int,
+    byte: str,
+    block: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(source, "_READ_BYTES", block)
     path = tmp_path / "input.txt"
@@ -195,8 +218,12 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert message(path).startswith(f"cannot read {path}: Permission denied; ")
 
 
-@pytest.mark.parametrize("text", ["The quick brown fox\n" * 300, "\u0411\u044b\u043b \u0434\u043e\u043c.\n" * 300])
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize(
+    "text", ["The quick brown fox\n" * 300, "\u0411\u044b\u043b \u0434\u043e\u043c.\n" * 300]
+)
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+)
 @pytest.mark.parametrize("block", [100, 1 << 20])
 def test_wide_text_is_named_as_what_it_is(
     text: str, encoding: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,27 +18,51 @@ TEXT = "the cat sat on the mat. na\u00efve \u2192 \U0001f600 \u65e5\u672c the ma
 
 
 def with_added_tokens() -> Tokenizer:
-    library = tokenizers.Tokenizer.from_str(Tokenizer.build([TEXT], "bpe", vocabulary_size=280).to_json())
+    library = tokenizers.Tokenizer.from_str(
+        Tokenizer.build([TEXT], "bpe", vocabulary_size=280).to_json()
+    )
     library.add_special_tokens(["<end>"])
     library.add_tokens(["of course \u2192"])
     return Tokenizer.from_json(library.to_str())
 
 
 def llama_like() -> Tokenizer:
-    tokens = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", "a", "\u2581a", "\u2581aa", "\u00e9"]
+    tokens = [
+        "<unk>",
+        *(f"<0x{byte:02X}>" for byte in range(256)),
+        "\u2581",
+        "a",
+        "\u2581a",
+        "\u2581aa",
+        "\u00e9",
+    ]
     library = tokenizers.Tokenizer(
-        models.BPE({token: index for index, token in enumerate(tokens)}, [], byte_fallback=True, unk_token="<unk>")
+        models.BPE(
+            {token: index for index, token in enumerate(tokens)},
+            [],
+            byte_fallback=True,
+            unk_token="<unk>",
+        )
     )
-    library.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    library.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
+    )
     library.decoder = decoders.Sequence(
-        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        [
+            decoders.Replace("\u2581", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
     )
     return Tokenizer.from_json(library.to_str())
 
 
 def wordpiece() -> Tokenizer:
     tokens = ["[UNK]", "the", "cat", "##s"]
-    library = tokenizers.Tokenizer(models.WordPiece({token: index for index, token in enumerate(tokens)}))
+    library = tokenizers.Tokenizer(
+        models.WordPiece({token: index for index, token in enumerate(tokens)})
+    )
     library.pre_tokenizer = pre_tokenizers.Whitespace()
     library.decoder = decoders.WordPiece()
     return Tokenizer.from_json(library.to_str())

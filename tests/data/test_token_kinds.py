@@ -8,13 +8,25 @@ import pytest
 import tokenizers
 from tokenizers import models
 
-from edgernn.data.token_kinds import CUSTOM, END, KINDS, PAD, START, UNKNOWN, build, byte_characters, kind_of
+from edgernn.data.token_kinds import (
+    CUSTOM,
+    END,
+    KINDS,
+    PAD,
+    START,
+    UNKNOWN,
+    build,
+    byte_characters,
+    kind_of,
+)
 from edgernn.errors import DataError, UsageError
 
 TEXT = ["the cat saw the cat\n", "the dog saw it\n"]
 
 
-def made(kind: str, minimum_count: int = 1, vocabulary_size: int | None = None) -> tokenizers.Tokenizer:
+def made(
+    kind: str, minimum_count: int = 1, vocabulary_size: int | None = None
+) -> tokenizers.Tokenizer:
     return build(TEXT, kind, minimum_count=minimum_count, vocabulary_size=vocabulary_size)
 
 
@@ -38,7 +50,9 @@ def test_another_vocabulary_is_custom() -> None:
     tokenizer.model = models.BPE(vocab={"a": 0}, merges=[])
     assert kind_of(tokenizer) == CUSTOM
     tokenizer = made("caption")
-    tokenizer.model = models.WordLevel({UNKNOWN: 0, PAD: 1, START: 2, END: 3, "cat": 4}, unk_token=UNKNOWN)
+    tokenizer.model = models.WordLevel(
+        {UNKNOWN: 0, PAD: 1, START: 2, END: 3, "cat": 4}, unk_token=UNKNOWN
+    )
     assert kind_of(tokenizer) == CUSTOM
 
 
@@ -48,7 +62,9 @@ def test_building_twice_gives_the_same_file(kind: str) -> None:
 
 
 def test_char_ids_follow_the_order_of_the_characters() -> None:
-    assert made("char").get_vocab() == {character: index for index, character in enumerate(sorted(set("".join(TEXT))))}
+    assert made("char").get_vocab() == {
+        character: index for index, character in enumerate(sorted(set("".join(TEXT))))
+    }
 
 
 def test_byte_ids_are_the_byte_values() -> None:
@@ -61,7 +77,13 @@ def test_word_ids_follow_the_counts_then_the_text() -> None:
     vocabulary = made("word").get_vocab()
     words = sorted(vocabulary, key=vocabulary.__getitem__)
     assert words == ["<unk>", "\n", " cat", " saw", "the", " dog", " it", " the"]
-    assert sorted(made("word", minimum_count=2).get_vocab()) == ["\n", " cat", " saw", "<unk>", "the"]
+    assert sorted(made("word", minimum_count=2).get_vocab()) == [
+        "\n",
+        " cat",
+        " saw",
+        "<unk>",
+        "the",
+    ]
     assert len(made("word", vocabulary_size=4).get_vocab()) == 4
 
 
@@ -69,7 +91,11 @@ def test_bpe_has_every_byte_and_merges_within_words() -> None:
     vocabulary = made("bpe").get_vocab()
     assert vocabulary.keys() > set(byte_characters())
     assert "the" in vocabulary
-    assert not [token for token in vocabulary if "\u0120" in token[1:] or ("\u010a" in token and len(token) > 1)]
+    assert not [
+        token
+        for token in vocabulary
+        if "\u0120" in token[1:] or ("\u010a" in token and len(token) > 1)
+    ]
     assert len(made("bpe", vocabulary_size=260).get_vocab()) == 260
 
 
@@ -78,7 +104,9 @@ Two men -- 'really' -- in 2 t-shirts, rock'n'roll, well-\u2010 ab-cd'e; <end> na
 """
 
 
-def captions_of(text: str, minimum_count: int = 1, vocabulary_size: int | None = None) -> tokenizers.Tokenizer:
+def captions_of(
+    text: str, minimum_count: int = 1, vocabulary_size: int | None = None
+) -> tokenizers.Tokenizer:
     return build([text], "caption", minimum_count=minimum_count, vocabulary_size=vocabulary_size)
 
 
@@ -94,7 +122,10 @@ def test_a_caption_is_its_words_in_lower_case_one_space_apart() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Nai\u0308ve \ufb01sh \uff21\uff22 \u00bd", "na\u00efve fish ab 1 2"),  # composed, and compatible forms
+        (
+            "Nai\u0308ve \ufb01sh \uff21\uff22 \u00bd",
+            "na\u00efve fish ab 1 2",
+        ),  # composed, and compatible forms
         (
             "\u65e5\u672c\u8a9e\u3002 \u0928\u092e\u0938\u094d\u0924\u0947",
             "\u65e5 \u672c \u8a9e \u0928\u092e\u0938\u094d\u0924\u0947",
@@ -114,14 +145,31 @@ def test_caption_ids_begin_with_the_special_ones_then_follow_the_counts() -> Non
     text = "The dog saw a cat.\nA dog saw the CAT!\nA zebra, an ant\n"
     vocabulary = captions_of(text).get_vocab()
     words = sorted(vocabulary, key=vocabulary.__getitem__)
-    assert words == [PAD, START, END, UNKNOWN, "a", "cat", "dog", "saw", "the", "an", "ant", "zebra"]
+    assert words == [
+        PAD,
+        START,
+        END,
+        UNKNOWN,
+        "a",
+        "cat",
+        "dog",
+        "saw",
+        "the",
+        "an",
+        "ant",
+        "zebra",
+    ]
     assert len(captions_of(text, minimum_count=2).get_vocab()) == 9
     assert len(captions_of(text, vocabulary_size=6).get_vocab()) == 6
-    with pytest.raises(UsageError, match="caption vocabulary of 4 ids is too small; give at least 5"):
+    with pytest.raises(
+        UsageError, match="caption vocabulary of 4 ids is too small; give at least 5"
+    ):
         captions_of(text, vocabulary_size=4)
 
 
-@pytest.mark.parametrize("text", ["<end>", "<pad> <start> <end> <unk>", "a <end> cat", "<END>", "<unk>"])
+@pytest.mark.parametrize(
+    "text", ["<end>", "<pad> <start> <end> <unk>", "a <end> cat", "<END>", "<unk>"]
+)
 def test_no_text_of_a_caption_gives_a_special_id(text: str) -> None:
     knowing = captions_of("end pad start unk a cat\n" + text)
     assert min(knowing.encode(text).ids) > 3
@@ -132,7 +180,10 @@ def test_no_text_of_a_caption_gives_a_special_id(text: str) -> None:
 @pytest.mark.parametrize("length", [1, 2, 7, 50])
 def test_captions_may_be_cut_anywhere(length: int) -> None:
     chunks = [CAPTIONS[start : start + length] for start in range(0, len(CAPTIONS), length)]
-    assert build(chunks, "caption", minimum_count=1, vocabulary_size=None).to_str() == captions_of(CAPTIONS).to_str()
+    assert (
+        build(chunks, "caption", minimum_count=1, vocabulary_size=None).to_str()
+        == captions_of(CAPTIONS).to_str()
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -144,9 +195,13 @@ def test_the_file_has_nothing_that_would_cut_or_pad_a_text(kind: str) -> None:
 
 
 def test_limits_that_cannot_hold() -> None:
-    with pytest.raises(UsageError, match="no token kind 'letters'; expected one of char, byte, word, bpe, caption"):
+    with pytest.raises(
+        UsageError, match="no token kind 'letters'; expected one of char, byte, word, bpe, caption"
+    ):
         made("letters")
-    with pytest.raises(UsageError, match="bpe vocabulary of 255 ids is too small; give at least 256"):
+    with pytest.raises(
+        UsageError, match="bpe vocabulary of 255 ids is too small; give at least 256"
+    ):
         made("bpe", vocabulary_size=255)
     with pytest.raises(UsageError, match="minimum count of 0"):
         made("word", minimum_count=0)

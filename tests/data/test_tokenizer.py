@@ -20,10 +20,24 @@ from edgernn.data.tokenizer import TOKEN_KINDS, Tokenizer
 from edgernn.errors import DataError, StorageError, UsageError
 
 TEXT = "The cat sat.\nThe cat -- na\u00efve \u2192 sat!\n\n\tIt's  3 \U0001f600 o'clock,\r\n e\u0301 \u65e5\u672c\n"
-TOKENIZERS = {kind: Tokenizer.build([TEXT], kind, minimum_count=1, vocabulary_size=300) for kind in TOKEN_KINDS}
+TOKENIZERS = {
+    kind: Tokenizer.build([TEXT], kind, minimum_count=1, vocabulary_size=300)
+    for kind in TOKEN_KINDS
+}
 CUSTOM = '{"model": {"type": "WordLevel", "vocab": {"cat": 0}, "unk_token": "<unk>"}}'
 
-CAPTION_WORDS = ("the", "cat", "sat", "na\u00efve", "it's", "3", "o'clock", "\u00e9", "\u65e5", "\u672c")
+CAPTION_WORDS = (
+    "the",
+    "cat",
+    "sat",
+    "na\u00efve",
+    "it's",
+    "3",
+    "o'clock",
+    "\u00e9",
+    "\u65e5",
+    "\u672c",
+)
 
 # Texts whose symbols are all known: any text for byte and bpe; known characters for char; lines of TEXT for word; words of
 # it, as captions spell them, for caption.
@@ -69,7 +83,9 @@ def test_parts_give_the_ids_of_the_whole(kind: str, data: st.DataObject, places:
 def test_short_pieces_give_the_ids_of_the_whole(kind: str, text: str) -> None:
     library = tokenizers.Tokenizer.from_str(TOKENIZERS[kind].to_json())
     pieces = cut_pieces([text], length=4, longest=100)
-    assert [index for piece in pieces for index in library.encode(piece).ids] == library.encode(text).ids
+    assert [index for piece in pieces for index in library.encode(piece).ids] == library.encode(
+        text
+    ).ids
 
 
 @each_kind
@@ -93,21 +109,29 @@ def test_a_corpus_of_many_pieces_keeps_its_ids(kind: str) -> None:
     parts = list(TOKENIZERS[kind].encode_stream(cut(text, [70_001, 500_003])))
     assert len(parts) > 2
     ids = np.concatenate(parts)
-    assert np.array_equal(ids, tokenizers.Tokenizer.from_str(TOKENIZERS[kind].to_json()).encode(text).ids)
+    assert np.array_equal(
+        ids, tokenizers.Tokenizer.from_str(TOKENIZERS[kind].to_json()).encode(text).ids
+    )
     assert TOKENIZERS[kind].decode(ids) == text
 
 
 def test_attributes() -> None:
-    assert {kind: made.kind for kind, made in TOKENIZERS.items()} == {kind: kind for kind in TOKEN_KINDS}
+    assert {kind: made.kind for kind, made in TOKENIZERS.items()} == {
+        kind: kind for kind in TOKEN_KINDS
+    }
     assert TOKENIZERS["byte"].vocabulary_size == 256
     assert TOKENIZERS["bpe"].vocabulary_size <= 300
     assert TOKENIZERS["char"].vocabulary_size == len(set(TEXT))
     assert [TOKENIZERS[kind].unknown_id for kind in TOKEN_KINDS] == [None, None, 0, None, 3]
 
 
-@pytest.mark.parametrize(("size", "name"), [(256, "uint8"), (257, "uint16"), (65_536, "uint16"), (65_537, "uint32")])
+@pytest.mark.parametrize(
+    ("size", "name"), [(256, "uint8"), (257, "uint16"), (65_536, "uint16"), (65_537, "uint32")]
+)
 def test_ids_take_the_smallest_type_that_holds_them(size: int, name: str) -> None:
-    library = tokenizers.Tokenizer(models.WordLevel({f"w{index}": index for index in range(size)}, unk_token="w0"))
+    library = tokenizers.Tokenizer(
+        models.WordLevel({f"w{index}": index for index in range(size)}, unk_token="w0")
+    )
     tokenizer = Tokenizer.from_json(library.to_str())
     assert tokenizer.id_dtype.name == name
     assert tokenizer.vocabulary_size == size
@@ -115,7 +139,9 @@ def test_ids_take_the_smallest_type_that_holds_them(size: int, name: str) -> Non
 
 
 def test_an_id_may_be_higher_than_the_count_of_tokens() -> None:
-    tokenizer = Tokenizer.from_json(tokenizers.Tokenizer(models.WordLevel({"a": 0, "b": 7}, unk_token="a")).to_str())
+    tokenizer = Tokenizer.from_json(
+        tokenizers.Tokenizer(models.WordLevel({"a": 0, "b": 7}, unk_token="a")).to_str()
+    )
     assert tokenizer.vocabulary_size == 8
     assert tokenizer.decode(tokenizer.encode("b")) == "b"
     with pytest.raises(DataError, match="no token 5"):
@@ -147,7 +173,9 @@ def test_unknown_words_become_a_token_or_are_left_out() -> None:
 def test_unknown_words_without_a_token_for_them() -> None:
     tokenizer = Tokenizer.from_json(CUSTOM)
     assert tokenizer.unknown_id is None
-    with pytest.raises(DataError, match=r"cannot encode this text: WordLevel error: Missing \[UNK\] token"):
+    with pytest.raises(
+        DataError, match=r"cannot encode this text: WordLevel error: Missing \[UNK\] token"
+    ):
         tokenizer.encode("dog")
 
 
@@ -185,7 +213,9 @@ def test_saving_and_loading_keep_everything(kind: str, tmp_path: Path) -> None:
     assert loaded.encode(TEXT).tolist() == TOKENIZERS[kind].encode(TEXT).tolist()
 
 
-def test_a_full_disk_leaves_the_old_tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_old_tokenizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "tokenizer.json"
     TOKENIZERS["char"].save(path)
     monkeypatch.setattr("os.fsync", _disk_full)
@@ -245,13 +275,17 @@ def gpt2_like() -> tokenizers.Tokenizer:
     end = library.token_to_id("<end>")
     library.enable_truncation(4)
     library.enable_padding(length=99)
-    library.post_processor = processors.TemplateProcessing("<end> $A", special_tokens=[("<end>", end)])
+    library.post_processor = processors.TemplateProcessing(
+        "<end> $A", special_tokens=[("<end>", end)]
+    )
     return library
 
 
 def wordpiece() -> tokenizers.Tokenizer:
     pieces = ["[UNK]", "the", "cat", "##s", "sat", "."]
-    library = tokenizers.Tokenizer(models.WordPiece({piece: index for index, piece in enumerate(pieces)}))
+    library = tokenizers.Tokenizer(
+        models.WordPiece({piece: index for index, piece in enumerate(pieces)})
+    )
     library.pre_tokenizer = pre_tokenizers.Whitespace()
     library.decoder = decoders.WordPiece()
     return library
@@ -266,7 +300,9 @@ def test_a_tokenizer_of_another_make(make: Callable[[], tokenizers.Tokenizer]) -
     text = "the cats sat.\n\n  the cat "
     assert tokenizer.kind == "custom"
     assert tokenizer.encode(text).tolist() == library.encode(text, add_special_tokens=False).ids
-    assert tokenizer.decode(tokenizer.encode(text)) == library.decode(tokenizer.encode(text).tolist())
+    assert tokenizer.decode(tokenizer.encode(text)) == library.decode(
+        tokenizer.encode(text).tolist()
+    )
     assert tokenizer.vocabulary_size == library.get_vocab_size()
 
 
@@ -283,7 +319,10 @@ def test_unknown_pieces_of_another_make() -> None:
     ("sentences", "unseen", "words"),
     [
         (
-            [f"\u4e00\u53ea{c}\u72d7\u5728\u8349\u5730\u4e0a\u8dd1\n" for c in "\u767d\u9ed1\u9ec4\u5927\u5c0f"],
+            [
+                f"\u4e00\u53ea{c}\u72d7\u5728\u8349\u5730\u4e0a\u8dd1\n"
+                for c in "\u767d\u9ed1\u9ec4\u5927\u5c0f"
+            ],
             "\u4e00\u53ea\u767d\u72d7\u8dd1",
             13,
         ),
@@ -299,7 +338,9 @@ def test_unknown_pieces_of_another_make() -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["caption", "word"])
-def test_scripts_without_spaces_are_cut_into_characters(sentences: list[str], unseen: str, words: int, kind: str) -> None:
+def test_scripts_without_spaces_are_cut_into_characters(
+    sentences: list[str], unseen: str, words: int, kind: str
+) -> None:
     tokenizer = Tokenizer.build(sentences * 2, kind)
     special = {"caption": 4, "word": 2}[kind]  # of words, <unk> and the newline
     assert tokenizer.vocabulary_size == words + special
@@ -316,14 +357,18 @@ def test_scripts_without_spaces_are_cut_into_characters(sentences: list[str], un
         ("caption", r"[\p{L}\p{M}\p{N}]+(?:[" "'\u2019\u2010-" r"][\p{L}\p{M}\p{N}]+)*"),
     ],
 )
-def test_a_tokenizer_with_the_pattern_of_before_is_still_of_its_kind(kind: str, pattern: str, tmp_path: Path) -> None:
+def test_a_tokenizer_with_the_pattern_of_before_is_still_of_its_kind(
+    kind: str, pattern: str, tmp_path: Path
+) -> None:
     path = tmp_path / "tokenizer.json"
     Tokenizer.build(["a dog a dog \u4e00\u53ea \u4e00\u53ea\n"] * 2, kind).save(path)
     content = json.loads(path.read_text(encoding="utf-8"))
     content["pre_tokenizer"]["pattern"] = {"Regex": pattern}
     path.write_text(json.dumps(content), encoding="utf-8")
     assert Tokenizer.load(path).kind == kind
-    assert len(Tokenizer.load(path).encode("\u4e00\u53ea", on_unknown="skip")) == 0, "a run of letters is one word"
+    assert len(Tokenizer.load(path).encode("\u4e00\u53ea", on_unknown="skip")) == 0, (
+        "a run of letters is one word"
+    )
 
 
 def test_an_id_far_beyond_the_others_is_refused() -> None:

@@ -29,5 +29,7 @@ def test_the_runs_hold_no_punctuation() -> None:
     ],
 )
 def test_words(text: str, words: list[str]) -> None:
-    cutter: tokenizers.pre_tokenizers.PreTokenizer = pre_tokenizers.Split(Regex(WORD_PATTERN), behavior="isolated")
+    cutter: tokenizers.pre_tokenizers.PreTokenizer = pre_tokenizers.Split(
+        Regex(WORD_PATTERN), behavior="isolated"
+    )
     assert [piece for piece, _ in cutter.pre_tokenize_str(text)] == words

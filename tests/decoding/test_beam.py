@@ -26,8 +26,13 @@ from edgernn.sessions.opening import open_session
 V, REGIONS, LENGTH, START, STOP = 4, 2, 4, 0, 3
 EVERYTHING = V**LENGTH  # beams enough to keep every sequence
 
-FEATURES = TensorSpec(name="features", role="context", dtype="float32", axes=("batch", "regions", "vocab"))
-STATES = tuple(TensorSpec(name=name, role="state", dtype="float32", axes=("layers", "batch", "hidden")) for name in "hc")
+FEATURES = TensorSpec(
+    name="features", role="context", dtype="float32", axes=("batch", "regions", "vocab")
+)
+STATES = tuple(
+    TensorSpec(name=name, role="state", dtype="float32", axes=("layers", "batch", "hidden"))
+    for name in "hc"
+)
 ENCODE = GraphSpec(
     name="encode",
     inputs=(TensorSpec(name="image", role="input", dtype="uint8", axes=("batch", "height")),),
@@ -35,17 +40,27 @@ ENCODE = GraphSpec(
 )
 STEP = GraphSpec(
     name="step",
-    inputs=(TensorSpec(name="tokens", role="input", dtype="int64", axes=("batch", "time"), below="vocab"), FEATURES, *STATES),
+    inputs=(
+        TensorSpec(
+            name="tokens", role="input", dtype="int64", axes=("batch", "time"), below="vocab"
+        ),
+        FEATURES,
+        *STATES,
+    ),
     outputs=(
         TensorSpec(name="logits", role="output", dtype="float32", axes=("batch", "time", "vocab")),
-        TensorSpec(name="attention", role="output", dtype="float32", axes=("batch", "time", "regions")),
+        TensorSpec(
+            name="attention", role="output", dtype="float32", axes=("batch", "time", "regions")
+        ),
         *(state.model_copy(update={"name": f"{state.name}_next"}) for state in STATES),
     ),
 )
 SIZES = {"time": 1, "layers": 2, "hidden": 1, "vocab": V, "regions": REGIONS, "height": 1}
 CONTRACT = Contract(graphs=(ENCODE, STEP), sizes=SIZES)
 
-LOGITS = st.one_of(st.integers(-3, 3).map(float), st.floats(-6, 6, width=32))  # whole numbers make ties
+LOGITS = st.one_of(
+    st.integers(-3, 3).map(float), st.floats(-6, 6, width=32)
+)  # whole numbers make ties
 TABLES = arrays.arrays(np.float32, (V, V, V), elements=LOGITS)
 BIASES = arrays.arrays(np.float32, (1, REGIONS, V), elements=st.floats(-1, 1, width=32))
 WIDTHS, NORMALISATIONS = st.integers(1, 6), st.sampled_from([0.0, 0.3, 0.7, 1.0, 2.5])
@@ -70,7 +85,12 @@ class MarkovSession(Session):
 
     @classmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> Session:
         raise NotImplementedError
 
@@ -82,13 +102,22 @@ class MarkovSession(Session):
         logits = self.table[before, tokens] + feeds["features"].sum(1)  # [B, V]
         after = np.broadcast_to(tokens[None, :, None], feeds["h"].shape).astype(np.float32)
         attention = np.stack([before, tokens], -1)[:, None].astype(np.float32)  # [B, 1, 2]
-        results = {"logits": logits[:, None], "attention": attention, "h_next": after, "c_next": feeds["c"] + 1}
+        results = {
+            "logits": logits[:, None],
+            "attention": attention,
+            "h_next": after,
+            "c_next": feeds["c"] + 1,
+        }
         for array in (logits, *results.values()):
-            array.flags.writeable = False  # a search that changed what a session returns would fail here
+            array.flags.writeable = (
+                False  # a search that changed what a session returns would fail here
+            )
         return results
 
 
-def search(session: Session, features: np.ndarray | None = None, **options: object) -> list[Hypothesis]:
+def search(
+    session: Session, features: np.ndarray | None = None, **options: object
+) -> list[Hypothesis]:
     contexts = {"features": np.zeros((1, REGIONS, V), np.float32) if features is None else features}
     options = {"start": [START], "width": 3, "length": LENGTH, "stop": {STOP}, **options}
     return beam_search(session, session.initial_state(), contexts=contexts, **options)
@@ -139,7 +168,10 @@ def greedy(table: np.ndarray, features: np.ndarray) -> tuple[tuple[int, ...], bo
 
 
 def content(found: list[Hypothesis]) -> list[tuple[object, ...]]:
-    return [(h.tokens, h.log_probability, h.score, h.finished, h.outputs["attention"].tolist()) for h in found]
+    return [
+        (h.tokens, h.log_probability, h.score, h.finished, h.outputs["attention"].tolist())
+        for h in found
+    ]
 
 
 def random_table(seed: int, scale: float = 2.0) -> np.ndarray:
@@ -155,19 +187,30 @@ def random_table(seed: int, scale: float = 2.0) -> np.ndarray:
     suppress=st.sets(st.integers(0, V - 1), max_size=2),
 )
 def test_beams_enough_find_every_sequence(
-    table: np.ndarray, features: np.ndarray, normalisation: float, stop: set[int], suppress: set[int]
+    table: np.ndarray,
+    features: np.ndarray,
+    normalisation: float,
+    stop: set[int],
+    suppress: set[int],
 ) -> None:
     options = {"stop": stop, "suppress": suppress, "normalisation": normalisation}
     found = search(MarkovSession(table), features, width=EVERYTHING, **options)
     expected = list(every_sequence(table, features, stop, suppress))
-    assert sorted((h.tokens, h.finished) for h in found) == sorted((tokens, ended) for tokens, _, ended in expected)
-    scores = sorted((score(total, len(tokens) + ended, normalisation) for tokens, total, ended in expected), reverse=True)
+    assert sorted((h.tokens, h.finished) for h in found) == sorted(
+        (tokens, ended) for tokens, _, ended in expected
+    )
+    scores = sorted(
+        (score(total, len(tokens) + ended, normalisation) for tokens, total, ended in expected),
+        reverse=True,
+    )
     assert [h.score for h in found] == pytest.approx(scores, abs=1e-9)
 
 
 @settings(deadline=None)
 @given(table=TABLES, features=BIASES, width=WIDTHS, normalisation=NORMALISATIONS)
-def test_what_is_found_is_what_it_says(table: np.ndarray, features: np.ndarray, width: int, normalisation: float) -> None:
+def test_what_is_found_is_what_it_says(
+    table: np.ndarray, features: np.ndarray, width: int, normalisation: float
+) -> None:
     session = MarkovSession(table)
     found = search(session, features, width=width, normalisation=normalisation)
     assert 1 <= len(found) <= width
@@ -177,12 +220,16 @@ def test_what_is_found_is_what_it_says(table: np.ndarray, features: np.ndarray, 
     for h in found:
         fed = (0, START, *h.tokens)
         chosen = (*h.tokens, STOP) if h.finished else h.tokens
-        logs = [logarithms(table, features, fed[n], fed[n + 1])[token] for n, token in enumerate(chosen)]
+        logs = [
+            logarithms(table, features, fed[n], fed[n + 1])[token] for n, token in enumerate(chosen)
+        ]
         assert h.log_probability == pytest.approx(math.fsum(logs), abs=1e-9)
         assert h.score == pytest.approx(score(h.log_probability, len(chosen), normalisation))
         assert h.finished or len(h.tokens) == LENGTH
         assert STOP not in h.tokens
-        assert h.outputs["attention"].tolist() == [[fed[n], fed[n + 1]] for n in range(len(h.tokens))]
+        assert h.outputs["attention"].tolist() == [
+            [fed[n], fed[n + 1]] for n in range(len(h.tokens))
+        ]
         assert h.outputs["attention"].shape == (len(h.tokens), REGIONS)
         assert h.outputs.keys() == {"attention"}
 
@@ -203,7 +250,9 @@ def test_one_beam_tells_logits_apart_that_their_probabilities_do_not() -> None:
 
 def test_one_beam_on_a_real_file_is_greedy(bundle_folder: Path) -> None:
     session = open_session(bundle_folder, "onnx")
-    (only,) = beam_search(session, session.initial_state(), contexts={}, start=[3, 1], width=1, length=30, stop=())
+    (only,) = beam_search(
+        session, session.initial_state(), contexts={}, start=[3, 1], width=1, length=30, stop=()
+    )
     assert list(only.tokens) == greedy_tokens(session, np.array([3, 1], np.int64), 30)
     assert only.outputs == {}
     assert not only.finished
@@ -214,7 +263,9 @@ def test_more_beams_find_better_on_a_real_file(bundle_folder: Path) -> None:
     options = {"contexts": {}, "start": [3], "length": 20, "stop": (), "normalisation": 0}
     wide = beam_search(session, session.initial_state(), width=8, **options)
     assert len({h.tokens for h in wide}) == 8
-    assert wide[0].score > beam_search(session, session.initial_state(), width=1, **options)[0].score
+    assert (
+        wide[0].score > beam_search(session, session.initial_state(), width=1, **options)[0].score
+    )
     state, total = session.initial_state(), 0.0
     for fed, token in zip((3, *wide[0].tokens), wide[0].tokens, strict=False):
         outputs, state = session.step({"tokens": np.array([[fed]], np.int64)}, state)
@@ -224,8 +275,16 @@ def test_more_beams_find_better_on_a_real_file(bundle_folder: Path) -> None:
 
 
 @settings(deadline=None)
-@given(table=TABLES, width=WIDTHS, normalisation=NORMALISATIONS, length=st.integers(1, 12), push=st.floats(-2, 4, width=32))
-def test_ending_early_changes_nothing(table: np.ndarray, width: int, normalisation: float, length: int, push: float) -> None:
+@given(
+    table=TABLES,
+    width=WIDTHS,
+    normalisation=NORMALISATIONS,
+    length=st.integers(1, 12),
+    push=st.floats(-2, 4, width=32),
+)
+def test_ending_early_changes_nothing(
+    table: np.ndarray, width: int, normalisation: float, length: int, push: float
+) -> None:
     table = table.copy()
     table[..., STOP] += push  # likely ends, so that the search can settle
     options = {"width": width, "length": length, "normalisation": normalisation}
@@ -253,7 +312,10 @@ def test_a_long_sequence_can_still_overtake() -> None:
     table[1, 1, [1, STOP]] = 0, -40
     wide = search(MarkovSession(table), width=2, length=8, normalisation=1.5)
     assert [(h.tokens, h.finished) for h in wide] == [((1,) * 8, False), ((), True)]
-    assert [h.tokens for h in search(MarkovSession(table), width=2, length=8, normalisation=0)] == [(), (1,)]
+    assert [h.tokens for h in search(MarkovSession(table), width=2, length=8, normalisation=0)] == [
+        (),
+        (1,),
+    ]
 
 
 def test_finished_sequences_leave_their_place_to_others() -> None:
@@ -261,15 +323,25 @@ def test_finished_sequences_leave_their_place_to_others() -> None:
     table[:, START, STOP], table[:, 1:, [0, STOP]] = 1, -9
     session = MarkovSession(table)
     found = search(session, width=2, start=[START], suppress=[0], length=4)
-    assert session.batches == [1, 1, 2, 2, 2]  # of the two places at the first token one ends, then both go on
+    assert session.batches == [
+        1,
+        1,
+        2,
+        2,
+        2,
+    ]  # of the two places at the first token one ends, then both go on
     assert [h.finished for h in found] == [True, False]
 
 
 @settings(deadline=None)
 @given(table=TABLES, features=BIASES, width=WIDTHS)
-def test_a_file_of_one_row_finds_the_same(table: np.ndarray, features: np.ndarray, width: int) -> None:
+def test_a_file_of_one_row_finds_the_same(
+    table: np.ndarray, features: np.ndarray, width: int
+) -> None:
     whole, narrow = MarkovSession(table), MarkovSession(table, batch=1)
-    assert content(search(whole, features, width=width)) == content(search(narrow, features, width=width))
+    assert content(search(whole, features, width=width)) == content(
+        search(narrow, features, width=width)
+    )
     assert set(narrow.batches) == {1}
     assert len(narrow.batches) == sum(whole.batches)
 
@@ -285,7 +357,9 @@ def test_the_start_tokens_are_fed_one_by_one() -> None:
 
 
 def test_equal_sums_go_to_the_lower_id_then_to_the_earlier_beam() -> None:
-    found = search(MarkovSession(np.zeros((V, V, V), np.float32)), width=3, length=2, stop=(), normalisation=0)
+    found = search(
+        MarkovSession(np.zeros((V, V, V), np.float32)), width=3, length=2, stop=(), normalisation=0
+    )
     # First 0, 1, 2 are kept; then the lowest id over all of them, from the first beam on.
     assert [h.tokens for h in found] == [(0, 0), (1, 0), (2, 0)]
 
@@ -315,14 +389,20 @@ def test_suppressed_ids_are_not_written_and_the_others_keep_their_probability() 
     table[..., 2] = 9  # by far the likeliest
     found = search(MarkovSession(table), suppress=[2], width=EVERYTHING)
     assert not any(2 in h.tokens for h in found)
-    expected = {tokens: total for tokens, total, _ in every_sequence(table, np.zeros((1, 1, V)), {STOP}, {2})}
+    expected = {
+        tokens: total
+        for tokens, total, _ in every_sequence(table, np.zeros((1, 1, V)), {STOP}, {2})
+    }
     assert {h.tokens: h.log_probability for h in found} == pytest.approx(expected)
     assert not any(h.finished for h in search(MarkovSession(table), suppress=[2, STOP]))
 
 
 def test_normalisation_weighs_short_against_long() -> None:
     table = random_table(4)
-    lengths = [len(search(MarkovSession(table), width=EVERYTHING, normalisation=n)[0].tokens) for n in (0, 0.7, 9)]
+    lengths = [
+        len(search(MarkovSession(table), width=EVERYTHING, normalisation=n)[0].tokens)
+        for n in (0, 0.7, 9)
+    ]
     assert lengths == sorted(lengths)
     assert lengths[0] < lengths[-1]
     found = search(MarkovSession(table), normalisation=0)
@@ -337,7 +417,9 @@ def test_what_was_given_stays_as_it_was(rows: dict[str, int]) -> None:
     contexts = {"features": np.ones((1, REGIONS, V), np.float32)}
     for array in (*state.values(), *contexts.values()):
         array.flags.writeable = False
-    beam_search(session, state, contexts=contexts, start=[START], width=4, length=LENGTH, stop={STOP})
+    beam_search(
+        session, state, contexts=contexts, start=[START], width=4, length=LENGTH, stop={STOP}
+    )
     assert all((array == 0).all() for array in state.values())
     assert (contexts["features"] == 1).all()
 

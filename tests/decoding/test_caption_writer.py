@@ -37,7 +37,9 @@ def picture(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def export(caption_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Captioner], Path]:
+def export(
+    caption_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Captioner], Path]:
     """Export a captioner to a bundle of ONNX files."""
 
     def make(model: Captioner) -> Path:
@@ -53,7 +55,9 @@ def written(source: Path, picture: Path, **options: object) -> Caption:
         return writer.write(picture, **options)  # type: ignore[arg-type]
 
 
-def test_a_caption_is_the_words_of_the_best_hypothesis(captioner_bundle_folder: Path, picture: Path) -> None:
+def test_a_caption_is_the_words_of_the_best_hypothesis(
+    captioner_bundle_folder: Path, picture: Path
+) -> None:
     with CaptionWriter(captioner_bundle_folder) as writer:
         found = writer.write(picture)
         tokenizer = Tokenizer.load(captioner_bundle_folder / "tokenizer.json")
@@ -76,10 +80,17 @@ def test_a_beam_of_1_is_what_the_model_finds_most_probable(
     with Bundle.open(captioner_bundle_folder) as bundle:
         sessions, decoding = open_captioner(bundle)[1], bundle.manifest.decoding
         model = make_captioner().eval()
-        graphs = {graph: EagerSession(model, session.file_contract) for graph, session in vars(sessions).items()}
-        (expected,) = greedy_captions(type(sessions)(**graphs), load_picture(picture, 32)[None], decoding)
+        graphs = {
+            graph: EagerSession(model, session.file_contract)
+            for graph, session in vars(sessions).items()
+        }
+        (expected,) = greedy_captions(
+            type(sessions)(**graphs), load_picture(picture, 32)[None], decoding
+        )
     assert list(found.hypothesis.tokens) == expected
-    assert found.hypothesis.score <= written(captioner_bundle_folder, picture, beam=3).hypothesis.score
+    assert (
+        found.hypothesis.score <= written(captioner_bundle_folder, picture, beam=3).hypothesis.score
+    )
 
 
 def test_attention_has_a_row_per_word(captioner_bundle_folder: Path, picture: Path) -> None:
@@ -92,11 +103,16 @@ def test_attention_has_a_row_per_word(captioner_bundle_folder: Path, picture: Pa
 
 
 def test_sampling_follows_the_seed(captioner_bundle_folder: Path, picture: Path) -> None:
-    texts = [written(captioner_bundle_folder, picture, sampler=Sampler(temperature=2.0), seed=seed).text for seed in (5, 5, 6)]
+    texts = [
+        written(captioner_bundle_folder, picture, sampler=Sampler(temperature=2.0), seed=seed).text
+        for seed in (5, 5, 6)
+    ]
     assert texts[0] == texts[1] != texts[2]
 
 
-@pytest.mark.parametrize(("size", "kept"), [((40, 60), (60, 40)), ((1024, 512), (256, 512)), ((30, 3000), (512, 5))])
+@pytest.mark.parametrize(
+    ("size", "kept"), [((40, 60), (60, 40)), ((1024, 512), (256, 512)), ((30, 3000), (512, 5))]
+)
 def test_the_picture_is_kept_upright_in_its_proportions(
     size: tuple[int, int], kept: tuple[int, int], captioner_bundle_folder: Path, tmp_path: Path
 ) -> None:
@@ -114,7 +130,11 @@ def test_the_picture_is_kept_upright_in_its_proportions(
 
 def test_the_artifact_is_the_one_asked_for(captioner_bundle_folder: Path, picture: Path) -> None:
     texts = set()
-    for asked, path in ((None, "onnx/step.onnx"), ("torchscript", "torchscript/step.pt"), ("onnx/step.onnx", "onnx/step.onnx")):
+    for asked, path in (
+        (None, "onnx/step.onnx"),
+        ("torchscript", "torchscript/step.pt"),
+        ("onnx/step.onnx", "onnx/step.onnx"),
+    ):
         with CaptionWriter(captioner_bundle_folder, artifact=asked) as writer:
             assert writer.artifact.path == path
             families = {type(session).__name__ for session in vars(writer.sessions).values()}
@@ -136,18 +156,32 @@ def test_an_encode_file_is_no_step_file(captioner_bundle_folder: Path, path: str
 
 
 def test_a_file_that_writes_whole_captions_is_no_step_file(captioner_bundle: Bundle) -> None:
-    whole = captioner_bundle.manifest.artifacts[0].model_copy(update={"path": "onnx/caption.onnx", "graph": "caption"})
-    manifest = captioner_bundle.manifest.model_copy(update={"artifacts": (*captioner_bundle.manifest.artifacts, whole)})
-    with pytest.raises(UsageError, match=r"onnx/caption\.onnx writes whole captions by itself, .*; choose a step file"):
-        open_captioner(Bundle(captioner_bundle.source, captioner_bundle.folder, manifest), "onnx/caption.onnx")
+    whole = captioner_bundle.manifest.artifacts[0].model_copy(
+        update={"path": "onnx/caption.onnx", "graph": "caption"}
+    )
+    manifest = captioner_bundle.manifest.model_copy(
+        update={"artifacts": (*captioner_bundle.manifest.artifacts, whole)}
+    )
+    with pytest.raises(
+        UsageError,
+        match=r"onnx/caption\.onnx writes whole captions by itself, .*; choose a step file",
+    ):
+        open_captioner(
+            Bundle(captioner_bundle.source, captioner_bundle.folder, manifest), "onnx/caption.onnx"
+        )
 
 
 def test_a_language_model_sees_nothing(bundle_folder: Path) -> None:
-    with pytest.raises(UsageError, match=rf"is a language model, it sees no pictures; use: edgernn generate {bundle_folder}"):
+    with pytest.raises(
+        UsageError,
+        match=rf"is a language model, it sees no pictures; use: edgernn generate {bundle_folder}",
+    ):
         CaptionWriter(bundle_folder)
 
 
-def test_what_is_no_bundle_and_what_is_no_picture(captioner_bundle_folder: Path, tmp_path: Path) -> None:
+def test_what_is_no_bundle_and_what_is_no_picture(
+    captioner_bundle_folder: Path, tmp_path: Path
+) -> None:
     with pytest.raises(BundleError, match="no bundle at"):
         CaptionWriter(tmp_path / "absent")
     with pytest.raises(DataError, match=r"absent\.png"):
@@ -157,10 +191,16 @@ def test_what_is_no_bundle_and_what_is_no_picture(captioner_bundle_folder: Path,
 def test_a_step_file_without_its_encode_file(captioner_bundle_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(captioner_bundle_folder, tmp_path / "copy"))
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    manifest["artifacts"] = [artifact for artifact in manifest["artifacts"] if artifact["path"] != "torchscript/encode.pt"]
+    manifest["artifacts"] = [
+        artifact
+        for artifact in manifest["artifacts"]
+        if artifact["path"] != "torchscript/encode.pt"
+    ]
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (folder / "torchscript" / "encode.pt").unlink()
-    with pytest.raises(EdgernnError, match=r"no encode file of torchscript for torchscript/step\.pt"):
+    with pytest.raises(
+        EdgernnError, match=r"no encode file of torchscript for torchscript/step\.pt"
+    ):
         CaptionWriter(folder, artifact="torchscript")
 
 
@@ -173,13 +213,19 @@ def test_a_single_file_bundle_says_the_same_and_leaves_nothing(
     pack(captioner_bundle_folder, tmp_path / "tiny.edgernn")
     with CaptionWriter(tmp_path / "tiny.edgernn") as writer:
         assert list(scratch.iterdir())
-        assert writer.write(picture).to_record() == written(captioner_bundle_folder, picture).to_record()
+        assert (
+            writer.write(picture).to_record()
+            == written(captioner_bundle_folder, picture).to_record()
+        )
     assert not list(scratch.iterdir())
 
 
 @pytest.mark.parametrize("conditioning", ["soft-attention", "first-token", "every-step"])
 def test_a_caption_without_a_word(
-    conditioning: str, make_captioner: Callable[..., Captioner], export: Callable[[Captioner], Path], picture: Path
+    conditioning: str,
+    make_captioner: Callable[..., Captioner],
+    export: Callable[[Captioner], Path],
+    picture: Path,
 ) -> None:
     model = make_captioner(conditioning=conditioning)
     with torch.no_grad():

@@ -15,7 +15,12 @@ from edgernn.data.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.decoding import captions
 from edgernn.decoding.beam import Hypothesis, length_normalised, log_softmax
 from edgernn.decoding.caption_writer import open_captioner
-from edgernn.decoding.captions import CaptionSessions, greedy_captions, sample_caption, search_caption
+from edgernn.decoding.captions import (
+    CaptionSessions,
+    greedy_captions,
+    sample_caption,
+    search_caption,
+)
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import ContractError, UsageError
 from edgernn.models.captioner import Captioner
@@ -25,15 +30,21 @@ from edgernn.sessions.eager import EagerSession
 MakeCaptioner = Callable[..., Captioner]
 LENGTH = 7
 SUPPRESSED = (PAD_ID, START_ID, UNKNOWN_ID)
-DECODING = Decoding(start=(START_ID,), temperature=0.0, stop=(END_ID,), suppress=SUPPRESSED, length=LENGTH)
+DECODING = Decoding(
+    start=(START_ID,), temperature=0.0, stop=(END_ID,), suppress=SUPPRESSED, length=LENGTH
+)
 GREEDY, SAMPLED = Sampler(temperature=0), Sampler(temperature=1.5)
 NEVER = -1e4  # added to a logit, what keeps a token from being written
 
 
-def eager(model: Captioner, *, encode_rows: int | None = None, step_rows: int | None = None) -> CaptionSessions:
+def eager(
+    model: Captioner, *, encode_rows: int | None = None, step_rows: int | None = None
+) -> CaptionSessions:
     """Open a model; a number of rows makes that graph take no other."""
     contract = model.config.contract()
-    narrowings = [Narrowing(axes={"batch": rows} if rows else {}) for rows in (encode_rows, step_rows)]
+    narrowings = [
+        Narrowing(axes={"batch": rows} if rows else {}) for rows in (encode_rows, step_rows)
+    ]
     encode = FileContract(contract=contract, graph=ENCODE, narrowing=narrowings[0])
     step = FileContract(contract=contract, narrowing=narrowings[1])
     return CaptionSessions(EagerSession(model, encode), EagerSession(model, step))
@@ -43,7 +54,9 @@ def biased(model: Captioner, **logits: float) -> Captioner:
     """Add to the logits of special tokens, in place."""
     with torch.no_grad():
         for name, value in logits.items():
-            model.head.bias[{"end": END_ID, "unknown": UNKNOWN_ID, "start": START_ID, "pad": PAD_ID}[name]] += value
+            model.head.bias[
+                {"end": END_ID, "unknown": UNKNOWN_ID, "start": START_ID, "pad": PAD_ID}[name]
+            ] += value
     return model
 
 
@@ -58,7 +71,10 @@ def one_by_one(sessions: CaptionSessions, images: np.ndarray) -> list[list[int]]
 
 def same(left: Hypothesis, right: Hypothesis) -> bool:
     alike = all(np.array_equal(left.outputs[name], right.outputs[name]) for name in right.outputs)
-    numbers = [(found.tokens, found.log_probability, found.score, found.finished) for found in (left, right)]
+    numbers = [
+        (found.tokens, found.log_probability, found.score, found.finished)
+        for found in (left, right)
+    ]
     return left.outputs.keys() == right.outputs.keys() and alike and numbers[0] == numbers[1]
 
 
@@ -93,18 +109,25 @@ def test_onnx_files_write_what_the_model_writes(
         written = greedy_captions(files, pictures, decoding)
         assert written == one_by_one(files, pictures)
         assert written == greedy_captions(eager(make_captioner()), pictures, decoding)
-        found, expected = (search_caption(opened, pictures[:1], decoding) for opened in (files, eager(make_captioner())))
+        found, expected = (
+            search_caption(opened, pictures[:1], decoding)
+            for opened in (files, eager(make_captioner()))
+        )
     assert found.log_probability == pytest.approx(expected.log_probability, abs=1e-3)
     assert np.abs(found.outputs["attention"] - expected.outputs["attention"]).max() < 1e-3
 
 
-@pytest.mark.parametrize("rows", [{"encode_rows": 1, "step_rows": 1}, {"encode_rows": 1}, {"step_rows": 1}])
+@pytest.mark.parametrize(
+    "rows", [{"encode_rows": 1, "step_rows": 1}, {"encode_rows": 1}, {"step_rows": 1}]
+)
 def test_files_of_one_row_a_call_write_the_same(
     make_captioner: MakeCaptioner, pictures: np.ndarray, rows: dict[str, int]
 ) -> None:
     narrow, wide = eager(make_captioner(), **rows), eager(make_captioner())
     assert greedy_captions(narrow, pictures, DECODING) == greedy_captions(wide, pictures, DECODING)
-    found, expected = (search_caption(opened, pictures[:1], DECODING, beam=3) for opened in (narrow, wide))
+    found, expected = (
+        search_caption(opened, pictures[:1], DECODING, beam=3) for opened in (narrow, wide)
+    )
     assert found.tokens == expected.tokens
     assert found.score == pytest.approx(expected.score, abs=1e-4)
 
@@ -118,26 +141,39 @@ def test_more_pictures_than_fit_into_a_call(
     assert greedy_captions(sessions, pictures[:0], DECODING) == []
 
 
-def test_the_same_seed_writes_the_same_and_another_seed_another(sessions: CaptionSessions, pictures: np.ndarray) -> None:
-    found = [sample_caption(sessions, pictures[:1], DECODING, sampler=SAMPLED, seed=seed) for seed in (1, 1, 2, 3)]
+def test_the_same_seed_writes_the_same_and_another_seed_another(
+    sessions: CaptionSessions, pictures: np.ndarray
+) -> None:
+    found = [
+        sample_caption(sessions, pictures[:1], DECODING, sampler=SAMPLED, seed=seed)
+        for seed in (1, 1, 2, 3)
+    ]
     assert same(found[0], found[1])
     assert len({hypothesis.tokens for hypothesis in found}) > 1
 
 
-def test_a_sampled_caption_has_the_models_own_log_probability(make_captioner: MakeCaptioner, pictures: np.ndarray) -> None:
+def test_a_sampled_caption_has_the_models_own_log_probability(
+    make_captioner: MakeCaptioner, pictures: np.ndarray
+) -> None:
     sessions = eager(biased(make_captioner(), end=3, unknown=3))
     seen = set()
     for seed in range(20):
-        found = sample_caption(sessions, pictures[:1], DECODING, sampler=Sampler(temperature=2.0, top_k=9), seed=seed)
+        found = sample_caption(
+            sessions, pictures[:1], DECODING, sampler=Sampler(temperature=2.0, top_k=9), seed=seed
+        )
         contexts, state = sessions.look(pictures[:1])
         total, feed, attention = 0.0, START_ID, []
         for token in (*found.tokens, *([END_ID] if found.finished else [])):
-            outputs, state = sessions.step.step({"tokens": np.array([[feed]], np.int64), **contexts}, state)
+            outputs, state = sessions.step.step(
+                {"tokens": np.array([[feed]], np.int64), **contexts}, state
+            )
             total += log_softmax(outputs["logits"][:, -1])[0, token]
             attention.append(outputs["attention"][0, 0])
             feed = token
         assert found.log_probability == pytest.approx(total, abs=1e-9)
-        assert found.score == length_normalised(found.log_probability, len(found.tokens) + found.finished)
+        assert found.score == length_normalised(
+            found.log_probability, len(found.tokens) + found.finished
+        )
         assert np.array_equal(found.outputs["attention"], np.array(attention)[: len(found.tokens)])
         seen.add(found.finished)
     assert seen == {True, False}
@@ -154,10 +190,15 @@ def test_at_temperature_0_a_sample_is_the_greedy_caption(
         assert same(found, search_caption(sessions, image, DECODING))
 
 
-def test_suppressed_ids_are_never_written_however_probable(make_captioner: MakeCaptioner, pictures: np.ndarray) -> None:
+def test_suppressed_ids_are_never_written_however_probable(
+    make_captioner: MakeCaptioner, pictures: np.ndarray
+) -> None:
     sessions = eager(biased(make_captioner(), unknown=30, start=30, pad=30))
     written = greedy_captions(sessions, pictures, DECODING)
-    written += [list(sample_caption(sessions, pictures[:1], DECODING, sampler=SAMPLED, seed=n).tokens) for n in range(10)]
+    written += [
+        list(sample_caption(sessions, pictures[:1], DECODING, sampler=SAMPLED, seed=n).tokens)
+        for n in range(10)
+    ]
     written += [list(search_caption(sessions, pictures[:1], DECODING, beam=4).tokens)]
     assert not {token for caption in written for token in caption} & {*SUPPRESSED, END_ID}
     allowed = DECODING.model_copy(update={"suppress": ()})
@@ -166,7 +207,9 @@ def test_suppressed_ids_are_never_written_however_probable(make_captioner: MakeC
         assert set(free) <= set(SUPPRESSED)  # so the rule above is what kept them out
 
 
-def test_a_caption_that_ends_at_once_is_empty(make_captioner: MakeCaptioner, pictures: np.ndarray) -> None:
+def test_a_caption_that_ends_at_once_is_empty(
+    make_captioner: MakeCaptioner, pictures: np.ndarray
+) -> None:
     sessions = eager(biased(make_captioner(), end=-NEVER))
     assert greedy_captions(sessions, pictures, DECODING) == [[]] * len(pictures)
     for found in (
@@ -178,7 +221,9 @@ def test_a_caption_that_ends_at_once_is_empty(make_captioner: MakeCaptioner, pic
 
 
 @pytest.mark.parametrize("length", [1, 2, LENGTH])
-def test_no_caption_is_longer_than_its_bound(make_captioner: MakeCaptioner, pictures: np.ndarray, length: int) -> None:
+def test_no_caption_is_longer_than_its_bound(
+    make_captioner: MakeCaptioner, pictures: np.ndarray, length: int
+) -> None:
     decoding = DECODING.model_copy(update={"length": length})
     sessions = eager(biased(make_captioner(), end=NEVER))
     assert {len(caption) for caption in greedy_captions(sessions, pictures, decoding)} == {length}
@@ -206,7 +251,9 @@ def test_attention_has_a_row_for_each_word_that_sums_to_1(
             assert np.abs(attention.sum(1) - 1).max(initial=0) < 1e-5
 
 
-def test_without_attention_there_is_no_other_output(make_captioner: MakeCaptioner, pictures: np.ndarray) -> None:
+def test_without_attention_there_is_no_other_output(
+    make_captioner: MakeCaptioner, pictures: np.ndarray
+) -> None:
     sessions = eager(make_captioner(conditioning="every-step"))
     assert sample_caption(sessions, pictures[:1], DECODING, sampler=SAMPLED, seed=0).outputs == {}
 
@@ -221,7 +268,10 @@ def test_what_was_given_stays_as_it_was(sessions: CaptionSessions, pictures: np.
 
 def test_files_of_two_contracts_are_refused(make_captioner: MakeCaptioner) -> None:
     one, other = eager(make_captioner()), eager(make_captioner(hidden=9))
-    with pytest.raises(ContractError, match="the encode and the step file have different contracts; open two files of one"):
+    with pytest.raises(
+        ContractError,
+        match="the encode and the step file have different contracts; open two files of one",
+    ):
         CaptionSessions(one.encode, other.step)
 
 
@@ -233,5 +283,7 @@ def test_a_length_of_0_is_refused(sessions: CaptionSessions, pictures: np.ndarra
         lambda: greedy_captions(sessions, pictures, unbounded),
     ]
     for call in calls:
-        with pytest.raises(UsageError, match="say nothing of a caption's length; give the most words, 1 or more"):
+        with pytest.raises(
+            UsageError, match="say nothing of a caption's length; give the most words, 1 or more"
+        ):
             call()

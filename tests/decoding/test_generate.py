@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgernn.contract import FileContract, Narrowing
-from edgernn.decoding.generate import PREFILL_STEPS, Generation, Snapshot, begin, greedy_tokens, prefill
+from edgernn.decoding.generate import (
+    PREFILL_STEPS,
+    Generation,
+    Snapshot,
+    begin,
+    greedy_tokens,
+    prefill,
+)
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
 from edgernn.errors import UsageError
@@ -23,7 +30,9 @@ from edgernn.sessions.opening import open_session
 
 VOCABULARY = 7
 CONTRACT = language_contract("lstm", layers=2, hidden=3, vocabulary=VOCABULARY)
-IDS = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=6).map(lambda ids: np.array(ids, np.int64))
+IDS = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=6).map(
+    lambda ids: np.array(ids, np.int64)
+)
 GREEDY, SAMPLED = Sampler(temperature=0), Sampler(temperature=1.5, top_k=6, top_p=0.95)
 
 
@@ -41,10 +50,14 @@ def ids(*tokens: int) -> np.ndarray:
 
 
 def same(left: State, right: State, limit: float = 0.0) -> bool:
-    return left.keys() == right.keys() and all(np.abs(left[name] - right[name]).max() <= limit for name in left)
+    return left.keys() == right.keys() and all(
+        np.abs(left[name] - right[name]).max() <= limit for name in left
+    )
 
 
-def write(session: Session, prompt: np.ndarray, length: int, sampler: Sampler, seed: int = 0) -> tuple[list[int], Snapshot]:
+def write(
+    session: Session, prompt: np.ndarray, length: int, sampler: Sampler, seed: int = 0
+) -> tuple[list[int], Snapshot]:
     generation = Generation(session, begin(session, prompt), sampler=sampler, seed=seed)
     return list(generation.write(length)), generation.snapshot
 
@@ -71,7 +84,10 @@ def test_prefill_on_a_real_file_equals_step_by_step(ort: Session) -> None:
     assert same(state, stepped, 1e-5)
 
 
-@pytest.mark.parametrize(("length", "calls"), [(1, 1), (PREFILL_STEPS, 1), (PREFILL_STEPS + 1, 2), (3 * PREFILL_STEPS, 3)])
+@pytest.mark.parametrize(
+    ("length", "calls"),
+    [(1, 1), (PREFILL_STEPS, 1), (PREFILL_STEPS + 1, 2), (3 * PREFILL_STEPS, 3)],
+)
 def test_a_long_prompt_goes_in_as_calls_of_bounded_length(length: int, calls: int) -> None:
     session, prompt = fake(), np.arange(length, dtype=np.int64)[None] % VOCABULARY
     last, state = prefill(session, prompt, session.initial_state())
@@ -86,7 +102,9 @@ def test_calls_are_shorter_where_there_are_many_words(monkeypatch: pytest.Monkey
     session, prompt = fake(), np.arange(22, dtype=np.int64)[None] % VOCABULARY
     last, _ = prefill(session, prompt, session.initial_state())
     assert session.calls == 3
-    assert np.array_equal(last["logits"], fake().step({"tokens": prompt}, session.initial_state())[0]["logits"][:, -1])
+    assert np.array_equal(
+        last["logits"], fake().step({"tokens": prompt}, session.initial_state())[0]["logits"][:, -1]
+    )
 
 
 def test_prefill_takes_a_batch() -> None:
@@ -126,7 +144,9 @@ def test_the_snapshot_knows_what_the_state_has_not_seen() -> None:
     _, snapshot = write(session, ids(1, 2, 3), 4, GREEDY)
     assert snapshot.pending.tolist() == [0]
     assert snapshot.position == 4
-    assert same(snapshot.state, prefill(fake(), ids(1, 2, 3, 4, 5, 6)[None], session.initial_state())[1])
+    assert same(
+        snapshot.state, prefill(fake(), ids(1, 2, 3, 4, 5, 6)[None], session.initial_state())[1]
+    )
 
 
 def test_snapshots_of_the_past_stay_as_they_were() -> None:
@@ -134,7 +154,13 @@ def test_snapshots_of_the_past_stay_as_they_were() -> None:
     generation = Generation(session, begin(session, ids(1)), sampler=SAMPLED)
     past = []
     for _ in range(4):
-        past.append((generation.snapshot, generation.snapshot.state["h"].copy(), generation.snapshot.pending.copy()))
+        past.append(
+            (
+                generation.snapshot,
+                generation.snapshot.state["h"].copy(),
+                generation.snapshot.pending.copy(),
+            )
+        )
         next(generation)
     for snapshot, h, pending in past:
         assert np.array_equal(snapshot.state["h"], h)
@@ -142,7 +168,12 @@ def test_snapshots_of_the_past_stay_as_they_were() -> None:
 
 
 @settings(deadline=None)
-@given(prompt=IDS, cut=st.integers(0, 8), seed=st.integers(0, 99), sampler=st.sampled_from([GREEDY, SAMPLED]))
+@given(
+    prompt=IDS,
+    cut=st.integers(0, 8),
+    seed=st.integers(0, 99),
+    sampler=st.sampled_from([GREEDY, SAMPLED]),
+)
 def test_a_generation_saved_and_continued_equals_an_uninterrupted_one(
     prompt: np.ndarray, cut: int, seed: int, sampler: Sampler
 ) -> None:
@@ -160,7 +191,9 @@ def test_a_generation_saved_and_continued_equals_an_uninterrupted_one(
 
 @pytest.mark.parametrize("sampler", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
 @pytest.mark.parametrize("cut", [0, 1, 12])
-def test_a_real_file_continues_as_if_it_had_never_stopped(ort: Session, tmp_path: Path, sampler: Sampler, cut: int) -> None:
+def test_a_real_file_continues_as_if_it_had_never_stopped(
+    ort: Session, tmp_path: Path, sampler: Sampler, cut: int
+) -> None:
     expected, end = write(ort, ids(3, 1, 4), 24, sampler, 5)
     first, snapshot = write(ort, ids(3, 1, 4), cut, sampler, 5)
     save_snapshot(tmp_path / "state", snapshot, contract=ort.contract)
@@ -189,7 +222,15 @@ def test_a_stop_token_is_the_last() -> None:
     session = fake()
     generation = Generation(session, begin(session, ids(1)), sampler=GREEDY)
     assert list(generation.write(99, stop={4, 6})) == [2, 3, 4]
-    assert list(generation.write(99, stop=[4])) == [5, 6, 0, 1, 2, 3, 4]  # and it can be gone on from
+    assert list(generation.write(99, stop=[4])) == [
+        5,
+        6,
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]  # and it can be gone on from
     assert list(generation.write(2, stop=())) == [5, 6]
     assert list(generation.write(0)) == []
 
@@ -212,7 +253,11 @@ def test_the_nth_token_uses_the_nth_number_of_the_seed(ort: Session) -> None:
 
 
 def test_a_greedy_text_does_not_depend_on_the_seed(ort: Session) -> None:
-    assert write(ort, ids(3), 20, GREEDY, 1)[0] == write(ort, ids(3), 20, GREEDY, 2)[0] == greedy_tokens(ort, ids(3), 20)
+    assert (
+        write(ort, ids(3), 20, GREEDY, 1)[0]
+        == write(ort, ids(3), 20, GREEDY, 2)[0]
+        == greedy_tokens(ort, ids(3), 20)
+    )
 
 
 def test_a_late_position_costs_nothing() -> None:
@@ -239,15 +284,22 @@ def test_suppressed_tokens_are_passed_over_and_what_was_heard_is_left_as_it_was(
     assert generation.outputs["logits"][0].argmax() == 3  # the model's own, not what was left of it
 
 
-def test_contexts_go_into_every_step_of_a_prompt_and_after_it(captioner_bundle_folder: Path, pictures: np.ndarray) -> None:
-    encode, step = (open_session(captioner_bundle_folder, f"onnx/{graph}.onnx") for graph in ("encode", "step"))
+def test_contexts_go_into_every_step_of_a_prompt_and_after_it(
+    captioner_bundle_folder: Path, pictures: np.ndarray
+) -> None:
+    encode, step = (
+        open_session(captioner_bundle_folder, f"onnx/{graph}.onnx") for graph in ("encode", "step")
+    )
     contexts, state = encode.encode({"image": pictures[:1]})
     outputs, after = prefill(step, ids(1, 5, 6)[None], state, contexts=contexts)
     expected = state
     for token in (1, 5, 6):
         last, expected = step.step({"tokens": np.array([[token]], np.int64), **contexts}, expected)
     assert same(after, expected)
-    assert {name: array.shape for name, array in outputs.items()} == {"logits": (1, 36), "attention": (1, 16)}
+    assert {name: array.shape for name, array in outputs.items()} == {
+        "logits": (1, 36),
+        "attention": (1, 16),
+    }
     assert all(np.array_equal(outputs[name], last[name][:, -1]) for name in outputs)
     generation = Generation(step, Snapshot(state, ids(1, 5, 6)), sampler=GREEDY, contexts=contexts)
     assert next(generation) == outputs["logits"].argmax()

@@ -21,15 +21,26 @@ SAMPLER = Sampler(temperature=0.9, top_k=12, top_p=0.95)
 
 @pytest.fixture(scope="module")
 def bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return export_bundle(checkpoint_folder, tmp_path_factory.mktemp("b") / "bundle", to="onnx", decoding=True, steps=8)
+    return export_bundle(
+        checkpoint_folder,
+        tmp_path_factory.mktemp("b") / "bundle",
+        to="onnx",
+        decoding=True,
+        steps=8,
+    )
 
 
 def both(bundle: Bundle, seed: int = 4) -> tuple[Generation, InGraphGeneration]:
-    step, generator = open_session(bundle, "onnx/step.onnx"), open_session(bundle, "onnx/generate.onnx")
+    step, generator = (
+        open_session(bundle, "onnx/step.onnx"),
+        open_session(bundle, "onnx/generate.onnx"),
+    )
     assert isinstance(generator, Generator)
     assert not isinstance(step, Generator)
     start = begin(step, np.array([3, 1, 4], np.int64))
-    return Generation(step, start, sampler=SAMPLER, seed=seed), InGraphGeneration(generator, start, sampler=SAMPLER, seed=seed)
+    return Generation(step, start, sampler=SAMPLER, seed=seed), InGraphGeneration(
+        generator, start, sampler=SAMPLER, seed=seed
+    )
 
 
 def test_the_same_text_and_the_same_place_to_go_on_from(bundle: Bundle) -> None:
@@ -65,7 +76,9 @@ def test_no_length_writes_nothing(bundle: Bundle) -> None:
 
 def test_a_text_from_the_bundle_goes_on_in_either_way(bundle: Bundle, tmp_path: Path) -> None:
     def write(artifact: str, **options: object) -> str:
-        done = write_text(bundle.source, options.pop("prompt", ""), artifact=artifact, seed=2, **options)  # type: ignore[arg-type]
+        done = write_text(
+            bundle.source, options.pop("prompt", ""), artifact=artifact, seed=2, **options
+        )  # type: ignore[arg-type]
         return str(done["text"])
 
     whole = write("onnx/step.onnx", prompt="The", length=24)

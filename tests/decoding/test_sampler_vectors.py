@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from edgernn.decoding.sampler_vectors import Choice, SamplerVectors, read_vectors, vector_problems, write_vectors
+from edgernn.decoding.sampler_vectors import (
+    Choice,
+    SamplerVectors,
+    read_vectors,
+    vector_problems,
+    write_vectors,
+)
 from edgernn.errors import BundleError
 
 MOST_BYTES = 60_000
@@ -40,7 +46,9 @@ def test_the_library_chooses_what_is_recorded(vectors: SamplerVectors) -> None:
 
 def shares(choice: Choice) -> tuple[list[int], list[Decimal]]:
     """Return the ids that may be drawn, and where the share of each ends before top-p, in 60 digits."""
-    order = sorted(set(range(len(choice.logits))) - set(choice.suppress), key=lambda i: (-choice.logits[i], i))
+    order = sorted(
+        set(range(len(choice.logits))) - set(choice.suppress), key=lambda i: (-choice.logits[i], i)
+    )
     order = order[: choice.top_k or None]
     best, temperature = Decimal(choice.logits[order[0]]), Decimal(choice.temperature)
     weights = [((Decimal(choice.logits[i]) - best) / temperature).exp() for i in order]
@@ -50,7 +58,10 @@ def shares(choice: Choice) -> tuple[list[int], list[Decimal]]:
 def exact(choice: Choice) -> bool:
     """Whether all that has a probability is equally likely, so that float64 has no error but that of one division."""
     open_logits = [x for i, x in enumerate(choice.logits) if i not in choice.suppress]
-    return all(x == max(open_logits) or (x - max(open_logits)) / choice.temperature < -800 for x in open_logits)
+    return all(
+        x == max(open_logits) or (x - max(open_logits)) / choice.temperature < -800
+        for x in open_logits
+    )
 
 
 def test_every_choice_is_right_and_clear_of_the_edges(vectors: SamplerVectors) -> None:
@@ -73,10 +84,14 @@ def test_equal_logits_are_shared_out_as_float64_divides(vectors: SamplerVectors)
     assert len(even) > 60
     for choice in even:
         best = max(x for i, x in enumerate(choice.logits) if i not in choice.suppress)
-        tied = [i for i, x in enumerate(choice.logits) if x == best and i not in choice.suppress][: choice.top_k or None]
+        tied = [i for i, x in enumerate(choice.logits) if x == best and i not in choice.suppress][
+            : choice.top_k or None
+        ]
         ends = [(i + 1) / len(tied) for i in range(len(tied))]
         last = next(i for i, end in enumerate(ends) if end >= choice.top_p)
-        assert choice.token == next(tied[i] for i in range(last + 1) if ends[i] / ends[last] > choice.uniform)
+        assert choice.token == next(
+            tied[i] for i in range(last + 1) if ends[i] / ends[last] > choice.uniform
+        )
 
 
 def test_it_holds_every_kind_of_case(vectors: SamplerVectors) -> None:
@@ -100,14 +115,20 @@ def test_a_wrong_vector_is_found(path: Path, tmp_path: Path) -> None:
     wrong = read_vectors(damage(path, tmp_path / "a", "tokens", token=4))
     assert vector_problems(wrong) == ["choice 5 of the sampler is recorded as token 4, and it is 5"]
     wrong = read_vectors(damage(path, tmp_path / "b", "uniforms", values=[0.5]))
-    assert vector_problems(wrong)[0].startswith("number 0 of the seed 1234567 is recorded as 0.5, and it is 0.")
+    assert vector_problems(wrong)[0].startswith(
+        "number 0 of the seed 1234567 is recorded as 0.5, and it is 0."
+    )
     wrong = read_vectors(damage(path, tmp_path / "c", "tokens", suppress=[6]))
     assert vector_problems(wrong) == ["choice 5 of the sampler suppresses an id above its 6 logits"]
 
 
-@pytest.mark.parametrize("change", [{"uniform": 1.0}, {"top_p": 0}, {"token": -1}, {"logits": []}, {"temperature": None}])
+@pytest.mark.parametrize(
+    "change", [{"uniform": 1.0}, {"top_p": 0}, {"token": -1}, {"logits": []}, {"temperature": None}]
+)
 def test_damage_is_refused(path: Path, tmp_path: Path, change: dict[str, Any]) -> None:
-    with pytest.raises(BundleError, match=rf"a holds no sampler vectors \(tokens\.5\.{next(iter(change))}"):
+    with pytest.raises(
+        BundleError, match=rf"a holds no sampler vectors \(tokens\.5\.{next(iter(change))}"
+    ):
         read_vectors(damage(path, tmp_path / "a", "tokens", **change))
 
 

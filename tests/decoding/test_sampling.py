@@ -17,7 +17,10 @@ VALUES = st.floats(-20, 20, width=32)
 LOGITS = arrays.arrays(np.float32, st.integers(1, 12), elements=VALUES)
 UNIFORM = st.one_of(st.just(0.0), st.just(LAST), st.floats(0, LAST))
 SAMPLERS = st.builds(
-    Sampler, temperature=st.floats(0.05, 5), top_k=st.integers(0, 15), top_p=st.one_of(st.just(1.0), st.floats(0.01, 1))
+    Sampler,
+    temperature=st.floats(0.05, 5),
+    top_k=st.integers(0, 15),
+    top_p=st.one_of(st.just(1.0), st.floats(0.01, 1)),
 )
 
 
@@ -40,7 +43,9 @@ def frequencies(sampler: Sampler, logits: np.ndarray, draws: int = 1000) -> np.n
 
 @settings(deadline=None)
 @given(logits=LOGITS, uniform=UNIFORM)
-def test_greedy_takes_the_most_probable_whatever_the_number(logits: np.ndarray, uniform: float) -> None:
+def test_greedy_takes_the_most_probable_whatever_the_number(
+    logits: np.ndarray, uniform: float
+) -> None:
     assert Sampler(temperature=0).pick(logits, uniform) == ranked(logits)[0]
     assert Sampler(temperature=0, top_k=3, top_p=0.1).pick(logits, uniform) == ranked(logits)[0]
 
@@ -55,11 +60,17 @@ def test_ties_go_to_the_lower_id() -> None:
 
 @settings(deadline=None)
 @given(logits=LOGITS, sampler=SAMPLERS, uniform=UNIFORM)
-def test_the_token_is_always_in_the_allowed_set(logits: np.ndarray, sampler: Sampler, uniform: float) -> None:
+def test_the_token_is_always_in_the_allowed_set(
+    logits: np.ndarray, sampler: Sampler, uniform: float
+) -> None:
     order = ranked(logits)[: sampler.top_k or None]
     probabilities = softmax(logits[order], sampler.temperature)
     before = np.cumsum(probabilities) - probabilities  # what the more probable tokens sum to
-    allowed = {token for token, sum_before in zip(order, before, strict=True) if sum_before < sampler.top_p + 1e-9}
+    allowed = {
+        token
+        for token, sum_before in zip(order, before, strict=True)
+        if sum_before < sampler.top_p + 1e-9
+    }
     assert sampler.pick(logits, uniform) in allowed
 
 
@@ -75,13 +86,21 @@ def test_a_larger_number_never_takes_a_more_probable_token(
 
 
 @settings(deadline=None)
-@given(logits=LOGITS, temperature=st.floats(0.05, 5), top_k=st.integers(0, 15), uniform=UNIFORM, shift=st.floats(-50, 50))
+@given(
+    logits=LOGITS,
+    temperature=st.floats(0.05, 5),
+    top_k=st.integers(0, 15),
+    uniform=UNIFORM,
+    shift=st.floats(-50, 50),
+)
 def test_only_differences_of_logits_count(
     logits: np.ndarray, temperature: float, top_k: int, uniform: float, shift: float
 ) -> None:
     sampler, double = Sampler(temperature, top_k), logits.astype(np.float64)
     assume(ranked(double) == ranked(double + shift))  # rounding may make two logits equal
-    low, high = (sampler.pick(double, u) for u in (max(uniform - 1e-9, 0), min(uniform + 1e-9, LAST)))
+    low, high = (
+        sampler.pick(double, u) for u in (max(uniform - 1e-9, 0), min(uniform + 1e-9, LAST))
+    )
     assume(low == high)  # nor does a number on the edge between two tokens tell
     assert sampler.pick(double + shift, uniform) == low
 
@@ -100,7 +119,11 @@ def test_top_k_keeps_the_proportions_of_what_is_left() -> None:
     assert np.abs(frequencies(Sampler(0.7, top_k=3), logits) - expected).max() <= 1 / 1000
 
 
-@pytest.mark.parametrize(("top_p", "kept"), [(0.1, 1), (0.49, 1), (0.51, 2), (0.74, 2), (0.76, 3), (0.9, 4), (1.0, 4)], ids=str)
+@pytest.mark.parametrize(
+    ("top_p", "kept"),
+    [(0.1, 1), (0.49, 1), (0.51, 2), (0.74, 2), (0.76, 3), (0.9, 4), (1.0, 4)],
+    ids=str,
+)
 def test_top_p_keeps_the_fewest_tokens_that_reach_it(top_p: float, kept: int) -> None:
     probabilities = np.array([0.125, 0.5, 0.125, 0.25])
     order = [1, 3, 0, 2]
@@ -124,7 +147,9 @@ def test_more_than_the_vocabulary_keeps_all() -> None:
 
 @settings(deadline=None)
 @given(logits=LOGITS, sampler=SAMPLERS, uniform=UNIFORM)
-def test_a_token_without_probability_never_comes(logits: np.ndarray, sampler: Sampler, uniform: float) -> None:
+def test_a_token_without_probability_never_comes(
+    logits: np.ndarray, sampler: Sampler, uniform: float
+) -> None:
     barred = np.concatenate([logits, np.full(2, -np.inf, np.float32)])
     assert sampler.pick(barred, uniform) < len(logits)
 
@@ -137,9 +162,16 @@ def test_the_largest_number_takes_the_last_token_that_has_a_probability() -> Non
 
 
 def test_a_number_on_the_edge_between_two_tokens_takes_the_next() -> None:
-    logits = np.zeros(4, np.float32)  # token i has the numbers from i / 4 up to, and without, (i + 1) / 4
+    logits = np.zeros(
+        4, np.float32
+    )  # token i has the numbers from i / 4 up to, and without, (i + 1) / 4
     assert [Sampler(1.0).pick(logits, i / 4) for i in range(4)] == [0, 1, 2, 3]
-    assert [Sampler(1.0).pick(logits, float(np.nextafter((i + 1) / 4, 0))) for i in range(4)] == [0, 1, 2, 3]
+    assert [Sampler(1.0).pick(logits, float(np.nextafter((i + 1) / 4, 0))) for i in range(4)] == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e-300, 1e-320])
@@ -152,7 +184,9 @@ def test_the_smallest_temperature_is_greedy(temperature: float) -> None:
 
 @settings(deadline=None)
 @given(logits=LOGITS, sampler=SAMPLERS, uniform=UNIFORM)
-def test_logits_are_read_only_and_of_any_float_dtype(logits: np.ndarray, sampler: Sampler, uniform: float) -> None:
+def test_logits_are_read_only_and_of_any_float_dtype(
+    logits: np.ndarray, sampler: Sampler, uniform: float
+) -> None:
     half = logits.astype(np.float16)
     half.flags.writeable = False
     picked = sampler.pick(half, uniform)
@@ -167,7 +201,9 @@ def test_large_logits_do_not_overflow() -> None:
 
 @pytest.mark.parametrize("temperature", [-0.1, float("nan"), float("inf")])
 def test_a_temperature_out_of_range_is_refused(temperature: float) -> None:
-    with pytest.raises(UsageError, match=rf"temperature is {temperature}, expected 0 \(greedy\) or more"):
+    with pytest.raises(
+        UsageError, match=rf"temperature is {temperature}, expected 0 \(greedy\) or more"
+    ):
         Sampler(temperature=temperature)
 
 
@@ -184,5 +220,7 @@ def test_a_top_p_out_of_range_is_refused(top_p: float) -> None:
 
 def test_a_bundles_defaults_hold_where_nothing_is_given() -> None:
     defaults = Decoding(temperature=0.6, top_k=7, top_p=0.9)
-    assert Sampler.from_defaults(defaults, temperature=None, top_k=None, top_p=None) == Sampler(0.6, 7, 0.9)
+    assert Sampler.from_defaults(defaults, temperature=None, top_k=None, top_p=None) == Sampler(
+        0.6, 7, 0.9
+    )
     assert Sampler.from_defaults(defaults, temperature=0, top_k=0, top_p=1.0) == Sampler(0, 0, 1.0)

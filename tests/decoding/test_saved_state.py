@@ -28,8 +28,12 @@ STATE = arrays.arrays(np.float32, (2, 1, 3), elements=st.floats(width=32, allow_
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A saved state."""
-    state = {name: np.full((2, 1, 3), value, np.float32) for name, value in (("h", 1.0), ("c", 2.0))}
-    save_snapshot(tmp_path / "state", Snapshot(state, np.array([4, 5], np.int64), 6), contract=CONTRACT)
+    state = {
+        name: np.full((2, 1, 3), value, np.float32) for name, value in (("h", 1.0), ("c", 2.0))
+    }
+    save_snapshot(
+        tmp_path / "state", Snapshot(state, np.array([4, 5], np.int64), 6), contract=CONTRACT
+    )
     return tmp_path / "state"
 
 
@@ -43,7 +47,12 @@ def refusal(path: Path, contract: Contract = CONTRACT) -> str:
 
 
 @settings(max_examples=30, deadline=None)
-@given(h=STATE, c=STATE, pending=st.lists(st.integers(0, 6), max_size=5), position=st.integers(0, 2**40))
+@given(
+    h=STATE,
+    c=STATE,
+    pending=st.lists(st.integers(0, 6), max_size=5),
+    position=st.integers(0, 2**40),
+)
 def test_round_trip(h: np.ndarray, c: np.ndarray, pending: list[int], position: int) -> None:
     before = Snapshot({"h": h, "c": c}, np.array(pending, np.int64), position)
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +70,11 @@ def test_round_trip(h: np.ndarray, c: np.ndarray, pending: list[int], position: 
 def test_states_in_any_memory_order_are_saved_as_they_read(tmp_path: Path) -> None:
     array = np.arange(6, dtype=np.float32).reshape(2, 1, 3)
     turned = np.asfortranarray(array)
-    save_snapshot(tmp_path / "state", Snapshot({"h": turned, "c": array[:, :, ::-1]}, np.zeros(0, np.int64)), contract=CONTRACT)
+    save_snapshot(
+        tmp_path / "state",
+        Snapshot({"h": turned, "c": array[:, :, ::-1]}, np.zeros(0, np.int64)),
+        contract=CONTRACT,
+    )
     loaded = load_snapshot(tmp_path / "state", contract=CONTRACT)
     assert np.array_equal(loaded.state["h"], array)
     assert np.array_equal(loaded.state["c"], array[:, :, ::-1])
@@ -121,7 +134,11 @@ def rewrite(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]
         kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
         metadata = {**file.metadata(), **metadata}
         metadata.pop(tensor_files.DIGEST)  # as another program would write it
-    save_file({name: array for name, array in (kept | tensors).items() if array is not None}, path, metadata)
+    save_file(
+        {name: array for name, array in (kept | tensors).items() if array is not None},
+        path,
+        metadata,
+    )
 
 
 def test_a_tensor_too_many_is_refused(path: Path) -> None:
@@ -149,7 +166,9 @@ DAMAGED_TENSORS = {
 
 
 @pytest.mark.parametrize("tensors", DAMAGED_TENSORS.values(), ids=DAMAGED_TENSORS)
-def test_a_tensor_that_the_contract_does_not_know_is_refused(path: Path, tensors: dict[str, np.ndarray]) -> None:
+def test_a_tensor_that_the_contract_does_not_know_is_refused(
+    path: Path, tensors: dict[str, np.ndarray]
+) -> None:
     rewrite(path, tensors, {})
     refusal(path)
 

@@ -23,7 +23,9 @@ from edgernn.sessions.opening import open_session
 
 
 @pytest.fixture(scope="module")
-def bytes_bundle(make_model: Callable[..., LanguageModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bytes_bundle(
+    make_model: Callable[..., LanguageModel], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A bundle whose tokens are bytes, so that a character spans several. Read only."""
     out = tmp_path_factory.mktemp("bytes") / "bundle"
     model = make_model(vocabulary=256, layers=1)
@@ -38,7 +40,9 @@ def spoken(source: Path, prompt: str, **options: Any) -> tuple[list[str], dict[s
     return pieces, result
 
 
-def test_the_result_says_what_was_written_and_how(bundle_folder: Path, tokenizer: Tokenizer) -> None:
+def test_the_result_says_what_was_written_and_how(
+    bundle_folder: Path, tokenizer: Tokenizer
+) -> None:
     pieces, result = spoken(bundle_folder, "the ", seed=3)
     assert set(result) == {"artifact", "seed", "text", "tokens"}
     assert result["artifact"] == "onnx/step.onnx"
@@ -56,7 +60,9 @@ def test_pieces_come_while_the_text_is_written(bundle_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_pieces_of_characters_that_span_tokens_join_to_the_text(bytes_bundle: Path, seed: int) -> None:
+def test_pieces_of_characters_that_span_tokens_join_to_the_text(
+    bytes_bundle: Path, seed: int
+) -> None:
     prompt = "na\u00efve \u2192 \U0001f600"
     pieces, result = spoken(bytes_bundle, prompt, length=80, temperature=3.0, seed=seed)
     assert "".join(pieces) == prompt + result["text"]
@@ -64,9 +70,13 @@ def test_pieces_of_characters_that_span_tokens_join_to_the_text(bytes_bundle: Pa
     assert any(token >= 128 for token in result["tokens"])  # else it shows nothing
 
 
-def test_greedy_is_what_the_session_finds_most_probable(bundle_folder: Path, tokenizer: Tokenizer) -> None:
+def test_greedy_is_what_the_session_finds_most_probable(
+    bundle_folder: Path, tokenizer: Tokenizer
+) -> None:
     _, result = spoken(bundle_folder, "dog", temperature=0)
-    assert result["tokens"] == greedy_tokens(open_session(bundle_folder), tokenizer.encode("dog"), 12)
+    assert result["tokens"] == greedy_tokens(
+        open_session(bundle_folder), tokenizer.encode("dog"), 12
+    )
 
 
 def test_every_runtime_writes_the_same(bundle_folder: Path) -> None:
@@ -89,7 +99,13 @@ def test_the_same_seed_writes_the_same_text_and_another_seed_another(bundle_fold
 def test_the_bundles_defaults_hold_unless_something_is_given(bundle_folder: Path) -> None:
     defaults = Bundle.open(bundle_folder).manifest.decoding
     assert defaults.temperature > 0
-    same = spoken(bundle_folder, "a", temperature=defaults.temperature, top_k=defaults.top_k, top_p=defaults.top_p)
+    same = spoken(
+        bundle_folder,
+        "a",
+        temperature=defaults.temperature,
+        top_k=defaults.top_k,
+        top_p=defaults.top_p,
+    )
     assert same == spoken(bundle_folder, "a")
     greedy = spoken(bundle_folder, "a", temperature=0)
     assert greedy == spoken(bundle_folder, "a", top_k=1) == spoken(bundle_folder, "a", top_p=1e-6)
@@ -104,7 +120,9 @@ def test_a_value_out_of_range_is_refused(bundle_folder: Path, options: dict[str,
 
 def test_a_seed_out_of_its_range_is_refused_before_anything_is_shown(bundle_folder: Path) -> None:
     pieces: list[str] = []
-    with pytest.raises(UsageError, match=r"the seed is 18446744073709551616, expected 0 to 2\^64 - 1"):
+    with pytest.raises(
+        UsageError, match=r"the seed is 18446744073709551616, expected 0 to 2\^64 - 1"
+    ):
         write_text(bundle_folder, "the ", length=1, seed=2**64, show=pieces.append)
     assert pieces == []
 
@@ -125,10 +143,14 @@ def test_a_prompt_of_nothing_but_unknown_characters_is_an_empty_one(bundle_folde
     assert result == spoken(bundle_folder, "")[1]
 
 
-def test_an_empty_prompt_feeds_the_bundles_start_tokens(bundle_folder: Path, tokenizer: Tokenizer) -> None:
+def test_an_empty_prompt_feeds_the_bundles_start_tokens(
+    bundle_folder: Path, tokenizer: Tokenizer
+) -> None:
     start = Bundle.open(bundle_folder).manifest.decoding.start
     pieces, result = spoken(bundle_folder, "", temperature=0)
-    assert result["tokens"] == greedy_tokens(open_session(bundle_folder), np.array(start, np.int64), 12)
+    assert result["tokens"] == greedy_tokens(
+        open_session(bundle_folder), np.array(start, np.int64), 12
+    )
     assert "".join(pieces) == result["text"]  # what was fed in its place is not shown
     assert result["text"] == tokenizer.decode(result["tokens"])
 
@@ -141,11 +163,17 @@ def test_no_length_writes_nothing_but_the_prompt(bundle_folder: Path) -> None:
 
 @pytest.mark.parametrize("temperature", [0, 1.2])
 @pytest.mark.parametrize("cut", [0, 1, 7])
-def test_a_text_goes_on_exactly_where_it_was_left(bundle_folder: Path, tmp_path: Path, temperature: float, cut: int) -> None:
+def test_a_text_goes_on_exactly_where_it_was_left(
+    bundle_folder: Path, tmp_path: Path, temperature: float, cut: int
+) -> None:
     state = tmp_path / "state"
     _, whole = spoken(bundle_folder, "the ", length=20, temperature=temperature, seed=2)
-    _, first = spoken(bundle_folder, "the ", length=cut, temperature=temperature, seed=2, save_state=state)
-    pieces, rest = spoken(bundle_folder, "", length=20 - cut, temperature=temperature, seed=2, load_state=state)
+    _, first = spoken(
+        bundle_folder, "the ", length=cut, temperature=temperature, seed=2, save_state=state
+    )
+    pieces, rest = spoken(
+        bundle_folder, "", length=20 - cut, temperature=temperature, seed=2, load_state=state
+    )
     assert first["tokens"] + rest["tokens"] == whole["tokens"]
     assert "".join(pieces) == rest["text"]
 
@@ -153,21 +181,29 @@ def test_a_text_goes_on_exactly_where_it_was_left(bundle_folder: Path, tmp_path:
 def test_a_text_goes_on_in_another_runtime(bundle_folder: Path, tmp_path: Path) -> None:
     state = tmp_path / "state"
     _, whole = spoken(bundle_folder, "the ", temperature=0, length=20)
-    _, first = spoken(bundle_folder, "the ", temperature=0, length=8, artifact="torchscript", save_state=state)
+    _, first = spoken(
+        bundle_folder, "the ", temperature=0, length=8, artifact="torchscript", save_state=state
+    )
     _, rest = spoken(bundle_folder, "", temperature=0, length=12, artifact="onnx", load_state=state)
     assert first["tokens"] + rest["tokens"] == whole["tokens"]
 
 
-def test_a_state_may_be_written_over_the_one_it_came_from(bundle_folder: Path, tmp_path: Path) -> None:
+def test_a_state_may_be_written_over_the_one_it_came_from(
+    bundle_folder: Path, tmp_path: Path
+) -> None:
     state = tmp_path / "state"
     _, whole = spoken(bundle_folder, "q", length=9)
     written = spoken(bundle_folder, "q", length=3, save_state=state)[1]["tokens"]
     for _ in range(2):
-        written += spoken(bundle_folder, "", length=3, load_state=state, save_state=state)[1]["tokens"]
+        written += spoken(bundle_folder, "", length=3, load_state=state, save_state=state)[1][
+            "tokens"
+        ]
     assert written == whole["tokens"]
 
 
-def test_more_prompt_after_a_state_is_read_after_it(bundle_folder: Path, tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_more_prompt_after_a_state_is_read_after_it(
+    bundle_folder: Path, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
     state = tmp_path / "state"
     _, first = spoken(bundle_folder, "the ", temperature=0, length=5, save_state=state)
     _, rest = spoken(bundle_folder, "dog", temperature=0, load_state=state)
@@ -175,7 +211,9 @@ def test_more_prompt_after_a_state_is_read_after_it(bundle_folder: Path, tmp_pat
     assert rest["tokens"] == greedy_tokens(open_session(bundle_folder), read, 12)
 
 
-def test_a_state_that_is_missing_damaged_or_of_another_model(bundle_folder: Path, bytes_bundle: Path, tmp_path: Path) -> None:
+def test_a_state_that_is_missing_damaged_or_of_another_model(
+    bundle_folder: Path, bytes_bundle: Path, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match="no saved state at"):
         spoken(bundle_folder, "a", load_state=tmp_path / "missing")
     (tmp_path / "damaged").write_bytes(b"x")
@@ -186,13 +224,17 @@ def test_a_state_that_is_missing_damaged_or_of_another_model(bundle_folder: Path
         spoken(bundle_folder, "a", load_state=tmp_path / "other")
 
 
-def test_a_state_that_cannot_be_saved_is_a_storage_error(bundle_folder: Path, tmp_path: Path) -> None:
+def test_a_state_that_cannot_be_saved_is_a_storage_error(
+    bundle_folder: Path, tmp_path: Path
+) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(StorageError, match="could not write"):
         spoken(bundle_folder, "a", save_state=tmp_path / "folder")
 
 
-def test_a_stop_text_ends_the_text_and_is_its_last_token(bundle_folder: Path, tokenizer: Tokenizer) -> None:
+def test_a_stop_text_ends_the_text_and_is_its_last_token(
+    bundle_folder: Path, tokenizer: Tokenizer
+) -> None:
     _, free = spoken(bundle_folder, "the ", length=200, temperature=2.0, seed=1)
     stop = free["text"][20]
     _, stopped = spoken(bundle_folder, "the ", length=200, temperature=2.0, seed=1, stop=stop)
@@ -203,8 +245,12 @@ def test_a_stop_text_ends_the_text_and_is_its_last_token(bundle_folder: Path, to
 
 
 @pytest.mark.parametrize(("stop", "says"), [("dog", "'dog' is 3 tokens"), ("", "'' is 0 tokens")])
-def test_a_stop_text_of_other_than_one_token_is_refused(bundle_folder: Path, stop: str, says: str) -> None:
-    with pytest.raises(UsageError, match=rf"the stop text {says} of this model, expected exactly one"):
+def test_a_stop_text_of_other_than_one_token_is_refused(
+    bundle_folder: Path, stop: str, says: str
+) -> None:
+    with pytest.raises(
+        UsageError, match=rf"the stop text {says} of this model, expected exactly one"
+    ):
         spoken(bundle_folder, "a", stop=stop)
 
 
@@ -213,25 +259,41 @@ def test_a_stop_text_of_unknown_characters_is_refused(bundle_folder: Path) -> No
         spoken(bundle_folder, "a", stop="\u00e4")
 
 
-def test_nothing_is_shown_before_everything_is_known_to_be_right(bundle_folder: Path, tmp_path: Path) -> None:
-    for options in ({"stop": "dog"}, {"load_state": tmp_path / "missing"}, {"artifact": "tflite"}, {"temperature": -1}):
+def test_nothing_is_shown_before_everything_is_known_to_be_right(
+    bundle_folder: Path, tmp_path: Path
+) -> None:
+    for options in (
+        {"stop": "dog"},
+        {"load_state": tmp_path / "missing"},
+        {"artifact": "tflite"},
+        {"temperature": -1},
+    ):
         pieces: list[str] = []
         with pytest.raises((UsageError, DataError)):
             write_text(bundle_folder, "the ", length=3, show=pieces.append, **options)  # type: ignore[arg-type]
         assert pieces == []
 
 
-def test_the_tokenizer_of_a_bundle_belongs_to_its_model(bundle_folder: Path, bundle: Bundle, tmp_path: Path) -> None:
-    assert open_tokenizer(bundle).decode([0]) == Tokenizer.load(bundle_folder / "tokenizer.json").decode([0])
+def test_the_tokenizer_of_a_bundle_belongs_to_its_model(
+    bundle_folder: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    assert open_tokenizer(bundle).decode([0]) == Tokenizer.load(
+        bundle_folder / "tokenizer.json"
+    ).decode([0])
     folder = Path(shutil.copytree(bundle_folder, tmp_path / "swapped"))
     Tokenizer.build(["abc"], "char").save(folder / "tokenizer.json")
     raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     raw["files"]["tokenizer.json"] = digest(folder / "tokenizer.json").model_dump()
     (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(BundleError, match="the tokenizer has 3 tokens, the manifest says 34, the model has 34"):
+    with pytest.raises(
+        BundleError, match="the tokenizer has 3 tokens, the manifest says 34, the model has 34"
+    ):
         spoken(folder, "a")
 
 
 def test_a_captioner_writes_about_pictures_only(captioner_bundle_folder: Path) -> None:
-    with pytest.raises(UsageError, match=rf"is a captioner, .*; use: edgernn caption {captioner_bundle_folder} PICTURE"):
+    with pytest.raises(
+        UsageError,
+        match=rf"is a captioner, .*; use: edgernn caption {captioner_bundle_folder} PICTURE",
+    ):
         spoken(captioner_bundle_folder, "a")

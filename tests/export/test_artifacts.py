@@ -32,28 +32,51 @@ LOOSE = ReducedOptions(budget=Budget(perplexity=0.1))
 
 
 def checkpoint_of(model: LanguageModel, tokenizer: Tokenizer, times: int = 3) -> Checkpoint:
-    return Checkpoint(model, tokenizer, {}, {"tokens": tokenizer.encode(TEXT * times)} if times else {})
+    return Checkpoint(
+        model, tokenizer, {}, {"tokens": tokenizer.encode(TEXT * times)} if times else {}
+    )
 
 
-def export(loaded: Checkpoint, out: Path, *precisions: str, steps: int = 8, **options: Any) -> Bundle:
+def export(
+    loaded: Checkpoint, out: Path, *precisions: str, steps: int = 8, **options: Any
+) -> Bundle:
     chosen = ReducedOptions(**options) if options else LOOSE
-    return export_bundle(loaded, out, to=["onnx"], precision=precisions, steps=steps, options=chosen)
+    return export_bundle(
+        loaded, out, to=["onnx"], precision=precisions, steps=steps, options=chosen
+    )
 
 
 @pytest.fixture(scope="module")
-def packed(make_model: MakeModel, tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def packed(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
     """A bundle in every precision. Read only."""
     folder = tmp_path_factory.mktemp("reduced") / "tiny"
-    return export(checkpoint_of(make_model(hidden=32, embedding=16), tokenizer), folder, "float32", *REDUCED)
+    return export(
+        checkpoint_of(make_model(hidden=32, embedding=16), tokenizer), folder, "float32", *REDUCED
+    )
 
 
 def test_a_bundle_in_every_precision_verifies(packed: Bundle) -> None:
     names = ["step", *(f"step-{precision}" for precision in REDUCED)]
-    assert [artifact.path for artifact in packed.manifest.artifacts] == [f"onnx/{name}.onnx" for name in names]
+    assert [artifact.path for artifact in packed.manifest.artifacts] == [
+        f"onnx/{name}.onnx" for name in names
+    ]
     report = verify_bundle(packed, steps=8)
-    assert {check.status for artifact in report.artifacts for check in artifact.checks} == {"passed"}
-    rollouts = {a.precision: c.detail for a in report.artifacts for c in a.checks if c.name in ("rollout", "golden")}
-    forced = {precision for precision, detail in rollouts.items() if "each from the reference's state" in detail}
+    assert {check.status for artifact in report.artifacts for check in artifact.checks} == {
+        "passed"
+    }
+    rollouts = {
+        a.precision: c.detail
+        for a in report.artifacts
+        for c in a.checks
+        if c.name in ("rollout", "golden")
+    }
+    forced = {
+        precision
+        for precision, detail in rollouts.items()
+        if "each from the reference's state" in detail
+    }
     assert forced == {"int8", "int4", "smallest"}
 
 
@@ -74,11 +97,15 @@ def test_the_manifest_says_what_is_stored_and_lost(packed: Bundle) -> None:
 
 
 def test_fewer_bits_are_fewer_bytes(packed: Bundle) -> None:
-    sizes = {a.precision: sum(weight.bytes for weight in a.weights) for a in packed.manifest.artifacts}
+    sizes = {
+        a.precision: sum(weight.bytes for weight in a.weights) for a in packed.manifest.artifacts
+    }
     assert sizes["float16"] > sizes["int8"] > sizes["int4"]
 
 
-@pytest.mark.parametrize("shape", [{}, {"hidden": 33, "embedding": 33, "tied": True, "layers": 1}], ids=["8", "33"])
+@pytest.mark.parametrize(
+    "shape", [{}, {"hidden": 33, "embedding": 33, "tied": True, "layers": 1}], ids=["8", "33"]
+)
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_in_every_precision(
     make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, cell: str, shape: dict[str, Any]
@@ -90,7 +117,12 @@ def test_every_cell_in_every_precision(
                 parameter.mul_(0.5)
     bundle = export(checkpoint_of(model, tokenizer), tmp_path / "b", *REDUCED)
     report = verify_bundle(bundle, steps=8)
-    failed = [(a.path, c.name, c.detail) for a in report.artifacts for c in a.checks if c.status != "passed"]
+    failed = [
+        (a.path, c.name, c.detail)
+        for a in report.artifacts
+        for c in a.checks
+        if c.status != "passed"
+    ]
     assert failed == []
 
 
@@ -112,18 +144,37 @@ def test_a_budget_that_is_not_kept_leaves_the_former_bundle(
     assert (out / "manifest.json").read_bytes() == before
     (says,) = said
     assert says.startswith("onnx int4 raises the perplexity of held-out text by 0.")
-    assert "and 0.00% is allowed; nothing was written. Allow more with --max-perplexity-increase" in says
+    assert (
+        "and 0.00% is allowed; nothing was written. Allow more with --max-perplexity-increase"
+        in says
+    )
     assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
-        ({"calibration": "ÄÖÜ" * 50}, DataError, "the vocabulary has no 'Ä', 'Ö', 'Ü'; it knows 34 characters"),
-        ({"calibration": "the quick"}, UsageError, "the calibration text has 9 tokens, expected 64 or more"),
+        (
+            {"calibration": "ÄÖÜ" * 50},
+            DataError,
+            "the vocabulary has no 'Ä', 'Ö', 'Ü'; it knows 34 characters",
+        ),
+        (
+            {"calibration": "the quick"},
+            UsageError,
+            "the calibration text has 9 tokens, expected 64 or more",
+        ),
         ({"calibration": ""}, UsageError, "the calibration text has 0 tokens, expected 64 or more"),
-        ({"block_size": 20}, UsageError, "the block size is 20, expected one of 16, 32, 64, 128, 256"),
-        ({"budget": Budget(cider=0.1)}, UsageError, "a model that writes no captions; give a perplexity increase"),
+        (
+            {"block_size": 20},
+            UsageError,
+            "the block size is 20, expected one of 16, 32, 64, 128, 256",
+        ),
+        (
+            {"budget": Budget(cider=0.1)},
+            UsageError,
+            "a model that writes no captions; give a perplexity increase",
+        ),
     ],
     ids=["unknown characters", "short", "empty", "blocks of 20", "a score of captions"],
 )
@@ -155,23 +206,40 @@ def test_a_calibration_text_is_what_is_calibrated_on(
     monkeypatch.setattr("edgernn.export.artifacts.text_feeds", listening)
     loaded = checkpoint_of(make_model(hidden=32), tokenizer)
     bundles = [
-        export(loaded, tmp_path / str(text), "int4", budget=Budget(perplexity=0.5), calibration=text and text * 20)
+        export(
+            loaded,
+            tmp_path / str(text),
+            "int4",
+            budget=Budget(perplexity=0.5),
+            calibration=text and text * 20,
+        )
         for text in (None, "lazy dog\n")
     ]
     assert heard == [180]
     assert bundles[0].manifest.artifacts[0].sha256 != bundles[1].manifest.artifacts[0].sha256
 
 
-def test_blocks_of_another_size(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_blocks_of_another_size(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     loaded = checkpoint_of(make_model(hidden=64, embedding=64), tokenizer)
-    sizes = {size: export(loaded, tmp_path / str(size), "int8", block_size=size).manifest for size in (16, 64)}
+    sizes = {
+        size: export(loaded, tmp_path / str(size), "int8", block_size=size).manifest
+        for size in (16, 64)
+    }
     for size, manifest in sizes.items():
-        assert {w.block_size for w in manifest.artifacts[0].weights if w.name != "embedding" and w.block_size} == {size}
+        assert {
+            w.block_size
+            for w in manifest.artifacts[0].weights
+            if w.name != "embedding" and w.block_size
+        } == {size}
     assert sizes[16].artifacts[0].bytes > sizes[64].artifacts[0].bytes
 
 
 @pytest.mark.parametrize("times", [0, 1])
-def test_no_held_out_data_and_no_limit(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, times: int) -> None:
+def test_no_held_out_data_and_no_limit(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, times: int
+) -> None:
     loaded = checkpoint_of(make_model(), tokenizer, times)
     bundle = export(loaded, tmp_path / "b", "int8", budget=Budget())
     assert (bundle.manifest.artifacts[0].loss is None) == (times == 0)
@@ -179,7 +247,8 @@ def test_no_held_out_data_and_no_limit(make_model: MakeModel, tokenizer: Tokeniz
 
 
 @pytest.mark.parametrize(
-    "where", ["embedding.weight", "recurrent.fused.weight_hh_l1", "recurrent.fused.bias_hh_l0", "head.bias"]
+    "where",
+    ["embedding.weight", "recurrent.fused.weight_hh_l1", "recurrent.fused.bias_hh_l0", "head.bias"],
 )
 @pytest.mark.parametrize("precision", REDUCED)
 def test_weights_that_are_not_numbers(
@@ -194,33 +263,54 @@ def test_weights_that_are_not_numbers(
 
 
 @pytest.mark.parametrize("value", [0.0, 0.25, -2.0])
-def test_weights_that_are_all_the_same(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, value: float) -> None:
+def test_weights_that_are_all_the_same(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, value: float
+) -> None:
     model = make_model(cell="gru")
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(value)
-        model.head.bias.copy_(torch.linspace(-1, 1, len(model.head.bias)))  # or every token were as probable
-    assert verify_bundle(export(checkpoint_of(model, tokenizer), tmp_path / "b", *REDUCED), steps=8).passed
+        model.head.bias.copy_(
+            torch.linspace(-1, 1, len(model.head.bias))
+        )  # or every token were as probable
+    assert verify_bundle(
+        export(checkpoint_of(model, tokenizer), tmp_path / "b", *REDUCED), steps=8
+    ).passed
 
 
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_matrix_that_stayed_float_is_told_or_refused(
-    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
+    make_model: MakeModel,
+    tokenizer: Tokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    allowed: bool,
 ) -> None:
     from edgernn.export import quantize
 
     found = quantize._matrix
     monkeypatch.setattr(
-        quantize, "_matrix", lambda node, constants: None if "layers.1" in node.name else found(node, constants)
+        quantize,
+        "_matrix",
+        lambda node, constants: None if "layers.1" in node.name else found(node, constants),
     )
     loaded = checkpoint_of(make_model(), tokenizer)
     options: dict[str, Any] = {"budget": Budget(perplexity=0.1), "allow_float": allowed}
     if allowed:
-        weights = {w.name: w for w in export(loaded, tmp_path / "b", "int8", **options).manifest.artifacts[0].weights}
-        assert (weights["recurrent.layers.1.joined"].dtype, weights["head"].dtype) == ("float32", "int8")
+        weights = {
+            w.name: w
+            for w in export(loaded, tmp_path / "b", "int8", **options).manifest.artifacts[0].weights
+        }
+        assert (weights["recurrent.layers.1.joined"].dtype, weights["head"].dtype) == (
+            "float32",
+            "int8",
+        )
         return
     says = r"onnx int8 was asked for, and these weights stayed float: recurrent.layers.1.joined \(recurrent, float32\); nothing"
-    with pytest.raises(ContractError, match=says + r" was written. Allow it with --allow-float, or choose another precision"):
+    with pytest.raises(
+        ContractError,
+        match=says + r" was written. Allow it with --allow-float, or choose another precision",
+    ):
         export(loaded, tmp_path / "b", "int8", **options)
     assert list(tmp_path.iterdir()) == []
 
@@ -234,19 +324,34 @@ def test_a_captioners_pictures_stay_float32(
     tmp_path: Path,
     precision: str,
 ) -> None:
-    loaded = Checkpoint(make_captioner(), caption_tokenizer, {}, {"image": pictures, "captions": caption_ids})
+    loaded = Checkpoint(
+        make_captioner(), caption_tokenizer, {}, {"image": pictures, "captions": caption_ids}
+    )
     bundle = export(loaded, tmp_path / "b", precision, steps=4, budget=Budget(perplexity=0.5))
     encode, step = bundle.manifest.artifacts
-    assert (encode.precision, encode.path, step.precision) == ("float32", "onnx/encode.onnx", precision)
+    assert (encode.precision, encode.path, step.precision) == (
+        "float32",
+        "onnx/encode.onnx",
+        precision,
+    )
     assert encode.loss is None
     assert {weight.dtype for weight in encode.weights} == {"float32"}
     assert step.loss is not None
     assert {weight.dtype for weight in step.weights if len(weight.shape) > 1} == {precision}
     assert verify_bundle(bundle, steps=4).passed
-    with pytest.raises(UsageError, match="onnx does not write encode in int8; it writes encode, step in float32"):
+    with pytest.raises(
+        UsageError, match="onnx does not write encode in int8; it writes encode, step in float32"
+    ):
         OnnxExporter().export(
-            loaded.model, tmp_path / "e.onnx", precision="int8", decoding=bundle.manifest.decoding, graph="encode"
+            loaded.model,
+            tmp_path / "e.onnx",
+            precision="int8",
+            decoding=bundle.manifest.decoding,
+            graph="encode",
         )
     if precision == "int4":
-        with pytest.raises(UsageError, match="a captioner is calibrated on held-out pictures; leave the calibration text out"):
+        with pytest.raises(
+            UsageError,
+            match="a captioner is calibrated on held-out pictures; leave the calibration text out",
+        ):
             export(loaded, tmp_path / "c", precision, calibration="a red dot " * 50)

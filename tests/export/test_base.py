@@ -42,12 +42,30 @@ def export(exporter: Exporter, model: LanguageModel, folder: Path) -> Path:
 def fingerprint(model: LanguageModel) -> dict[str, Any]:
     """All that an exporter could change in a model."""
     parameters = {
-        name: (p.detach().numpy().tobytes(), p.data_ptr(), p.dtype, p.device, p.requires_grad, p.grad)
+        name: (
+            p.detach().numpy().tobytes(),
+            p.data_ptr(),
+            p.dtype,
+            p.device,
+            p.requires_grad,
+            p.grad,
+        )
         for name, p in model.named_parameters()
     }
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks")
+    hooks = (
+        "_forward_hooks",
+        "_forward_pre_hooks",
+        "_backward_hooks",
+        "_backward_pre_hooks",
+        "_state_dict_hooks",
+    )
     modules = {
-        name: (type(module), module.training, [len(getattr(module, kind)) for kind in hooks], sorted(vars(module)))
+        name: (
+            type(module),
+            module.training,
+            [len(getattr(module, kind)) for kind in hooks],
+            sorted(vars(module)),
+        )
         for name, module in model.named_modules()
     }
     return {"parameters": parameters, "modules": modules, "forward": "forward" in vars(model)}
@@ -56,8 +74,13 @@ def fingerprint(model: LanguageModel) -> dict[str, Any]:
 REDUCED = [("onnx", precision) for precision in ("float16", "int8", "int4")]
 
 
-@pytest.mark.parametrize(("name", "precision"), [*((row.name, row.precisions[0]) for row in formats.select(None)), *REDUCED])
-def test_exporting_changes_nothing(make_model: MakeModel, tmp_path: Path, name: str, precision: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [*((row.name, row.precisions[0]) for row in formats.select(None)), *REDUCED],
+)
+def test_exporting_changes_nothing(
+    make_model: MakeModel, tmp_path: Path, name: str, precision: str
+) -> None:
     model = make_model(dropout=0.4, tied=True, embedding=8, learned_initial_state=True).train()
     model.recurrent.eval()  # a mixture: every flag must be the one it was
     model.head.bias.requires_grad_(False)
@@ -72,7 +95,9 @@ def test_exporting_changes_nothing(make_model: MakeModel, tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
-def test_a_model_in_training_exports_as_in_evaluation(make_model: MakeModel, tmp_path: Path, name: str) -> None:
+def test_a_model_in_training_exports_as_in_evaluation(
+    make_model: MakeModel, tmp_path: Path, name: str
+) -> None:
     inputs = {"tokens": np.arange(6, dtype=np.int64).reshape(2, 3)}
     results = []
     for training in (True, False):
@@ -100,7 +125,9 @@ def test_a_model_of_another_precision_stays_so(make_model: MakeModel, tmp_path: 
         ("coreml", Narrowing(axes={"batch": 1, "time": 1}, dtypes={"tokens": "int32"}), "iOS17"),
     ],
 )
-def test_it_tells_what_it_wrote(make_model: MakeModel, tmp_path: Path, name: str, narrowing: Narrowing, target: str) -> None:
+def test_it_tells_what_it_wrote(
+    make_model: MakeModel, tmp_path: Path, name: str, narrowing: Narrowing, target: str
+) -> None:
     exporter, row = exporter_of(name), formats.by_name(name)
     model = make_model(layers=1)
     path = tmp_path / "not" / "there" / f"step{row.suffix}"
@@ -109,7 +136,9 @@ def test_it_tells_what_it_wrote(make_model: MakeModel, tmp_path: Path, name: str
     assert f"torch {torch.__version__}" in written.exporter
     session = formats.resolve(row.session, needed_for="a test", extra=None)
     own = FileContract.from_metadata(session.describe(path).metadata, source="it")
-    assert own == FileContract(contract=model.config.contract(), narrowing=narrowing, decoding=DECODING)
+    assert own == FileContract(
+        contract=model.config.contract(), narrowing=narrowing, decoding=DECODING
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,9 +151,13 @@ def test_it_tells_what_it_wrote(make_model: MakeModel, tmp_path: Path, name: str
         ("coreml-mlstate", "float32", "it offers float16"),
     ],
 )
-def test_a_precision_that_is_not_offered(make_model: MakeModel, tmp_path: Path, name: str, precision: str, offers: str) -> None:
+def test_a_precision_that_is_not_offered(
+    make_model: MakeModel, tmp_path: Path, name: str, precision: str, offers: str
+) -> None:
     with pytest.raises(UsageError, match=f"{name} does not offer '{precision}'; {offers}"):
-        exporter_of(name).export(make_model(), tmp_path / "file", precision=precision, decoding=DECODING)
+        exporter_of(name).export(
+            make_model(), tmp_path / "file", precision=precision, decoding=DECODING
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -199,7 +232,10 @@ def frozen_output(model: onnx.ModelProto) -> None:
         (damaged_metadata, "it has a damaged 'edgernn' entry in its metadata"),
         (metadata_of_another_schema, "it was written with schema version 99"),
         (metadata_of_other_decoding, "the contract in its metadata is another one"),
-        (renamed_input, r"inputs are \['tokens', 'hidden_in', 'c'\], expected \['tokens', 'h', 'c'\]"),
+        (
+            renamed_input,
+            r"inputs are \['tokens', 'hidden_in', 'c'\], expected \['tokens', 'h', 'c'\]",
+        ),
         (renamed_output, r"outputs are \['logits', 'h_next', 'cell_out'\], expected"),
         (swapped_outputs, r"outputs are \['logits', 'c_next', 'h_next'\], expected"),
         (fixed_time, r"tokens has shape \[batch, 3\], expected \[batch, time\]"),
@@ -211,7 +247,9 @@ def frozen_output(model: onnx.ModelProto) -> None:
 def test_a_broken_exporter_is_caught(
     make_model: MakeModel, tmp_path: Path, spoil: Callable[[onnx.ModelProto], None], complaint: str
 ) -> None:
-    with pytest.raises(ContractError, match=f"the onnx exporter broke the contract in step.onnx: {complaint}"):
+    with pytest.raises(
+        ContractError, match=f"the onnx exporter broke the contract in step.onnx: {complaint}"
+    ):
         export(BrokenExporter(spoil), make_model(), tmp_path)
 
 
@@ -229,7 +267,9 @@ def test_the_exporter_gets_a_private_quiet_copy(make_model: MakeModel, tmp_path:
     seen: list[tuple[RecurrentModel, bool]] = []
 
     class Peeking(OnnxExporter):
-        def _write(self, model: RecurrentModel, path: Path, **options: Any) -> tuple[StoredWeight, ...]:
+        def _write(
+            self, model: RecurrentModel, path: Path, **options: Any
+        ) -> tuple[StoredWeight, ...]:
             seen.append((model, any(module.training for module in model.modules())))
             weights = super()._write(model, path, **options)
             for parameter in model.parameters():

@@ -11,7 +11,11 @@ from hypothesis.extra import numpy as hnp
 from edgernn.errors import UsageError
 from edgernn.export.blocks import BITS, BLOCK_SIZES, Blocks, quantize_matrix
 
-WEIGHTS = hnp.arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 70)), elements=st.floats(-4, 4, width=32))
+WEIGHTS = hnp.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 5), st.integers(1, 70)),
+    elements=st.floats(-4, 4, width=32),
+)
 each_bits = pytest.mark.parametrize("bits", BITS)
 
 
@@ -25,12 +29,16 @@ def product_error(x: np.ndarray, weight: np.ndarray, blocks: Blocks) -> float:
 
 @settings(deadline=None, max_examples=60)
 @given(weight=WEIGHTS, bits=st.sampled_from(BITS), block_size=st.sampled_from(BLOCK_SIZES))
-def test_every_weight_is_within_one_step_of_its_block(weight: np.ndarray, bits: int, block_size: int) -> None:
+def test_every_weight_is_within_one_step_of_its_block(
+    weight: np.ndarray, bits: int, block_size: int
+) -> None:
     blocks = quantize_matrix(weight, bits=bits, block_size=block_size)
     found = blocks.values()
     assert (found.shape, found.dtype, blocks.block_size) == (weight.shape, np.float32, block_size)
     steps = np.repeat(np.abs(blocks.scales), block_size, axis=1)[:, : weight.shape[1]]
-    reach = np.abs(weight).max(initial=0) * 0.31  # the least share of its largest value that a scale covers is 0.7
+    reach = (
+        np.abs(weight).max(initial=0) * 0.31
+    )  # the least share of its largest value that a scale covers is 0.7
     assert (np.abs(found - weight) <= np.maximum(steps, reach) + 1e-6).all()
 
 
@@ -45,12 +53,18 @@ def test_rounding_twice_is_rounding_once(weight: np.ndarray, bits: int, block_si
 
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), bits=st.sampled_from(BITS), rows=st.integers(1, 3), blocks=st.integers(1, 3))
-def test_packed_bytes_give_the_integers_back(data: st.DataObject, bits: int, rows: int, blocks: int) -> None:
+def test_packed_bytes_give_the_integers_back(
+    data: st.DataObject, bits: int, rows: int, blocks: int
+) -> None:
     lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    integers = data.draw(hnp.arrays(np.int8, (rows, blocks, 16), elements=st.integers(lowest, highest)))
+    integers = data.draw(
+        hnp.arrays(np.int8, (rows, blocks, 16), elements=st.integers(lowest, highest))
+    )
     packed = Blocks(integers, np.ones((rows, blocks), np.float32), bits, 16 * blocks).packed()
     assert (packed.shape, packed.dtype) == ((rows, blocks, 16 * bits // 8), np.uint8)
-    halves = packed if bits == 8 else np.stack([packed & 15, packed >> 4], 3).reshape(integers.shape)
+    halves = (
+        packed if bits == 8 else np.stack([packed & 15, packed >> 4], 3).reshape(integers.shape)
+    )
     assert np.array_equal(halves.astype(int) + lowest, integers)
 
 
@@ -76,7 +90,9 @@ def test_the_chosen_scale_beats_the_largest_value_alone(bits: int, most: float) 
     extreme = np.take_along_axis(cut, np.abs(cut).argmax(2)[..., None], 2)
     errors = []
     for scale in (extreme / highest, extreme / (-highest - 1)):
-        errors.append(np.square(np.clip(np.rint(cut / scale), -highest - 1, highest) * scale - cut).sum(2))
+        errors.append(
+            np.square(np.clip(np.rint(cut / scale), -highest - 1, highest) * scale - cut).sum(2)
+        )
     found = quantize_matrix(weight, bits=bits, block_size=32).values()
     assert np.square(found - weight).sum() <= most * np.minimum(*errors).sum() + 1e-6
 
@@ -85,7 +101,9 @@ def test_the_chosen_scale_beats_the_largest_value_alone(bits: int, most: float) 
 @pytest.mark.parametrize("value", [0.0, 0.5, -3.0, 1e30, -1e30, 1e-30])
 def test_one_value_everywhere_is_kept(value: float, bits: int) -> None:
     weight = np.full((2, 33), value, np.float32)
-    np.testing.assert_allclose(quantize_matrix(weight, bits=bits, block_size=32).values(), weight, rtol=1e-6)
+    np.testing.assert_allclose(
+        quantize_matrix(weight, bits=bits, block_size=32).values(), weight, rtol=1e-6
+    )
 
 
 @each_bits
@@ -116,19 +134,31 @@ def test_with_correlated_inputs_a_products_error_is_made_good(columns: int) -> N
     x, weight = correlated(columns), normal(24, columns)
     nearest = quantize_matrix(weight, bits=4, block_size=16)
     made_good = quantize_matrix(weight, bits=4, block_size=16, hessian=x.T @ x / len(x))
-    assert product_error(x, weight, made_good) < 0.25 * product_error(x, weight, nearest), "also in the blocks that follow"
-    assert np.square(made_good.values() - weight).mean() >= np.square(nearest.values() - weight).mean()
+    assert product_error(x, weight, made_good) < 0.25 * product_error(x, weight, nearest), (
+        "also in the blocks that follow"
+    )
+    assert (
+        np.square(made_good.values() - weight).mean() >= np.square(nearest.values() - weight).mean()
+    )
 
 
 def test_inputs_that_have_nothing_to_do_with_one_another_leave_rounding_to_the_nearest() -> None:
     weight = normal(8, 48)
     nearest = quantize_matrix(weight, bits=4, block_size=16)
-    assert np.array_equal(quantize_matrix(weight, bits=4, block_size=16, hessian=np.eye(48)).integers, nearest.integers)
+    assert np.array_equal(
+        quantize_matrix(weight, bits=4, block_size=16, hessian=np.eye(48)).integers,
+        nearest.integers,
+    )
 
 
 @pytest.mark.parametrize(
     "hessian",
-    [np.zeros((40, 40)), np.ones((40, 40)), 1e-30 * np.ones((40, 40)), 1e12 * np.ones((40, 40), np.float32)],
+    [
+        np.zeros((40, 40)),
+        np.ones((40, 40)),
+        1e-30 * np.ones((40, 40)),
+        1e12 * np.ones((40, 40), np.float32),
+    ],
     ids=["zeros", "rank 1", "tiny", "huge"],
 )
 def test_a_hessian_that_cannot_be_inverted(hessian: np.ndarray) -> None:
@@ -148,9 +178,14 @@ def test_the_weight_and_the_hessian_are_not_changed() -> None:
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_refused(wrong: float) -> None:
-    with pytest.raises(UsageError, match="a weight is not finite, so it cannot be quantised; train or import the model again"):
+    with pytest.raises(
+        UsageError,
+        match="a weight is not finite, so it cannot be quantised; train or import the model again",
+    ):
         quantize_matrix(np.array([[1, wrong]], np.float32), bits=8, block_size=32)
-    with pytest.raises(UsageError, match="not finite on calibration data; look for NaN in its weights"):
+    with pytest.raises(
+        UsageError, match="not finite on calibration data; look for NaN in its weights"
+    ):
         quantize_matrix(normal(1, 2), bits=4, block_size=32, hessian=np.full((2, 2), wrong))
 
 

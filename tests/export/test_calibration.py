@@ -30,7 +30,9 @@ def step_graph(model: RecurrentModel, *, folded: bool = False) -> onnx.ModelProt
 @pytest.mark.parametrize("folded", [False, True], ids=["apart", "folded"])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_moments_are_those_of_what_each_layer_hears(make_model: MakeModel, cell: str, layers: int, folded: bool) -> None:
+def test_the_moments_are_those_of_what_each_layer_hears(
+    make_model: MakeModel, cell: str, layers: int, folded: bool
+) -> None:
     reference = EagerSession(make_model(cell=cell, layers=layers))
     graph = step_graph(make_model(cell=cell, layers=layers), folded=folded)
     before, tokens = graph.SerializeToString(), np.arange(30)
@@ -39,7 +41,9 @@ def test_the_moments_are_those_of_what_each_layer_hears(make_model: MakeModel, c
     assert graph.SerializeToString() == before
     assert len(found) == layers * (2 if cell == "gru" else 1) + 1 - (folded and cell == "gru")
     states = np.stack([feed["h"][0, 0] for feed in feeds])
-    from_state = found["recurrent.layers.0.from_hidden" if folded or cell == "gru" else "recurrent.layers.0.joined"]
+    from_state = found[
+        "recurrent.layers.0.from_hidden" if folded or cell == "gru" else "recurrent.layers.0.joined"
+    ]
     np.testing.assert_allclose(from_state[-8:, -8:], states.T @ states / 30, rtol=1e-4, atol=1e-6)
     assert found["head"].shape == (8, 8)
 
@@ -66,32 +70,50 @@ def test_a_text_is_calibrated_on_at_its_end(make_model: MakeModel) -> None:
     assert len(list(half())) == 150
 
 
-@pytest.mark.parametrize("held_out", [{}, {"tokens": np.zeros(255, np.int64)}], ids=["nothing", "few tokens"])
-def test_a_sample_too_small_to_spare_any(make_model: MakeModel, held_out: dict[str, np.ndarray]) -> None:
+@pytest.mark.parametrize(
+    "held_out", [{}, {"tokens": np.zeros(255, np.int64)}], ids=["nothing", "few tokens"]
+)
+def test_a_sample_too_small_to_spare_any(
+    make_model: MakeModel, held_out: dict[str, np.ndarray]
+) -> None:
     assert feeds_from({"step": EagerSession(make_model())}, held_out) is None
 
 
 @pytest.mark.parametrize("conditioning", ["soft-attention", "every-step"])
 def test_a_captioner_is_calibrated_on_its_last_pictures(
-    make_captioner: Callable[..., Captioner], pictures: np.ndarray, caption_ids: np.ndarray, conditioning: str
+    make_captioner: Callable[..., Captioner],
+    pictures: np.ndarray,
+    caption_ids: np.ndarray,
+    conditioning: str,
 ) -> None:
     model = make_captioner(conditioning=conditioning)
     contract = model.config.contract()
     references: dict[str, Session] = {
-        graph.name: EagerSession(model, FileContract(contract=contract, graph=graph.name)) for graph in contract.graphs
+        graph.name: EagerSession(model, FileContract(contract=contract, graph=graph.name))
+        for graph in contract.graphs
     }
-    held_out = {"image": np.tile(pictures, (3, 1, 1, 1)), "captions": np.tile(caption_ids, (3, 1, 1))}
+    held_out = {
+        "image": np.tile(pictures, (3, 1, 1, 1)),
+        "captions": np.tile(caption_ids, (3, 1, 1)),
+    }
     held_out["image"][:9] = 0
     assert feeds_from(references, {name: array[:15] for name, array in held_out.items()}) is None
     feeds = feeds_from(references, held_out)
     assert feeds is not None
     made = list(feeds())
     assert len(made) == int((held_out["captions"][-9:, 0] != 0).sum(1).max()) - 1
-    assert np.array_equal(np.concatenate([feed["tokens"] for feed in made], 1), held_out["captions"][-9:, 0, : len(made)])
+    assert np.array_equal(
+        np.concatenate([feed["tokens"] for feed in made], 1),
+        held_out["captions"][-9:, 0, : len(made)],
+    )
     contexts, _ = references["encode"].encode({"image": held_out["image"][-9:]})
     assert all(np.array_equal(made[-1][name], array) for name, array in contexts.items())
     found = hessians(step_graph(make_captioner(conditioning=conditioning)), made)
     with torch.no_grad():
-        words = model.embedding(torch.from_numpy(held_out["captions"][-9:, 0, : len(made)])).reshape(-1, 6).numpy()
+        words = (
+            model.embedding(torch.from_numpy(held_out["captions"][-9:, 0, : len(made)]))
+            .reshape(-1, 6)
+            .numpy()
+        )
     joined = found["decoder.layers.0.joined"]
     np.testing.assert_allclose(joined[:6, :6], words.T @ words / len(words), rtol=1e-4, atol=1e-6)

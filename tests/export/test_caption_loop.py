@@ -27,7 +27,13 @@ from edgernn.sessions.ort_decoding import OrtCaptioner
 
 MakeCaptioner = Callable[..., Captioner]
 LENGTH = 7
-DECODING = Decoding(start=(START_ID,), temperature=0.0, stop=(END_ID,), suppress=(PAD_ID, START_ID, UNKNOWN_ID), length=LENGTH)
+DECODING = Decoding(
+    start=(START_ID,),
+    temperature=0.0,
+    stop=(END_ID,),
+    suppress=(PAD_ID, START_ID, UNKNOWN_ID),
+    length=LENGTH,
+)
 BEAMS = (1, 2, 3, 5)
 
 
@@ -67,7 +73,12 @@ def biased(model: Captioner, end: float) -> Captioner:
 
 
 def assert_same_caption(
-    files: Files, captioner: OrtCaptioner, image: np.ndarray, *, beam: int, decoding: Decoding = DECODING
+    files: Files,
+    captioner: OrtCaptioner,
+    image: np.ndarray,
+    *,
+    beam: int,
+    decoding: Decoding = DECODING,
 ) -> tuple[int, ...]:
     expected = search_caption(files.sessions, image, decoding, beam=beam)
     found = captioner.caption(image, beam=beam, length=decoding.length)
@@ -84,12 +95,22 @@ def assert_same_caption(
 @pytest.mark.parametrize("end", [-2.0, 0.0, 1.0])
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_a_caption_is_the_same_as_from_the_host(
-    make_captioner: MakeCaptioner, pictures: np.ndarray, tmp_path: Path, conditioning: str, end: float
+    make_captioner: MakeCaptioner,
+    pictures: np.ndarray,
+    tmp_path: Path,
+    conditioning: str,
+    end: float,
 ) -> None:
     cell = "gru" if conditioning in {"hard-attention", "first-token"} else "lstm"
-    files = exported(biased(make_captioner(conditioning=conditioning, cell=cell, layers=2), end), tmp_path)
+    files = exported(
+        biased(make_captioner(conditioning=conditioning, cell=cell, layers=2), end), tmp_path
+    )
     captioner = files.captioner()
-    found = {assert_same_caption(files, captioner, image[None], beam=beam) for beam in BEAMS for image in pictures}
+    found = {
+        assert_same_caption(files, captioner, image[None], beam=beam)
+        for beam in BEAMS
+        for image in pictures
+    }
     assert len(found) > 1
 
 
@@ -100,21 +121,31 @@ def unchanged(make_captioner: MakeCaptioner, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def files(unchanged: Files) -> Files:
-    return replace(unchanged, encode=copy.deepcopy(unchanged.encode), step=copy.deepcopy(unchanged.step))
+    return replace(
+        unchanged, encode=copy.deepcopy(unchanged.encode), step=copy.deepcopy(unchanged.step)
+    )
 
 
 def test_beams_find_what_greedy_does_not(files: Files, pictures: np.ndarray) -> None:
     captioner = files.captioner()
-    wide, narrow = ([captioner.caption(image[None], beam=beam) for image in pictures] for beam in (5, 1))
-    assert any(found.score > greedy.score + 1e-3 for found, greedy in zip(wide, narrow, strict=True))
+    wide, narrow = (
+        [captioner.caption(image[None], beam=beam) for image in pictures] for beam in (5, 1)
+    )
+    assert any(
+        found.score > greedy.score + 1e-3 for found, greedy in zip(wide, narrow, strict=True)
+    )
 
 
 @pytest.mark.parametrize("length", [1, 2, 30])
 @pytest.mark.parametrize("beam", [1, 3, 99])
-def test_any_length_and_a_beam_wider_than_the_vocabulary(files: Files, pictures: np.ndarray, length: int, beam: int) -> None:
+def test_any_length_and_a_beam_wider_than_the_vocabulary(
+    files: Files, pictures: np.ndarray, length: int, beam: int
+) -> None:
     decoding = DECODING.model_copy(update={"length": length})
     for image in pictures[:3]:
-        assert_same_caption(files, files.captioner(decoding), image[None], beam=beam, decoding=decoding)
+        assert_same_caption(
+            files, files.captioner(decoding), image[None], beam=beam, decoding=decoding
+        )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +159,9 @@ def test_any_length_and_a_beam_wider_than_the_vocabulary(files: Files, pictures:
     ],
     ids=str,
 )
-def test_what_is_built_in_is_heard(files: Files, pictures: np.ndarray, change: dict[str, tuple[int, ...]]) -> None:
+def test_what_is_built_in_is_heard(
+    files: Files, pictures: np.ndarray, change: dict[str, tuple[int, ...]]
+) -> None:
     decoding = DECODING.model_copy(update=change)
     captioner = files.captioner(decoding)
     for beam in BEAMS:
@@ -139,19 +172,29 @@ def test_what_is_built_in_is_heard(files: Files, pictures: np.ndarray, change: d
 @pytest.fixture(scope="module")
 def blind(make_captioner: MakeCaptioner, tmp_path_factory: pytest.TempPathFactory) -> Files:
     """A captioner without contexts."""
-    return exported(make_captioner(conditioning="first-token", cell="gru"), tmp_path_factory.mktemp("blind"))
+    return exported(
+        make_captioner(conditioning="first-token", cell="gru"), tmp_path_factory.mktemp("blind")
+    )
 
 
 def following(files: Files, folder: Path, table: np.ndarray) -> Files:
     """Replace the step graph by a table: row t holds the logits of what may follow token t."""
     step = onnx.ModelProto()
     step.CopyFrom(files.step)
-    nodes = [helper.make_node("Gather", ["table", "tokens"], ["logits"]), helper.make_node("Identity", ["h"], ["h_next"])]
+    nodes = [
+        helper.make_node("Gather", ["table", "tokens"], ["logits"]),
+        helper.make_node("Identity", ["h"], ["h_next"]),
+    ]
     del step.graph.node[:], step.graph.initializer[:]
     step.graph.node.extend(nodes)
     step.graph.initializer.append(numpy_helper.from_array(table.astype(np.float32), "table"))
     onnx.save(step, str(folder / "step.onnx"))
-    return Files(CaptionSessions(files.sessions.encode, open_session(folder / "step.onnx")), files.encode, step, folder)
+    return Files(
+        CaptionSessions(files.sessions.encode, open_session(folder / "step.onnx")),
+        files.encode,
+        step,
+        folder,
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -175,7 +218,9 @@ def test_the_search_does_not_end_too_early(
     blind: Files, pictures: np.ndarray, tmp_path: Path, seed: int, ending: float
 ) -> None:
     size, random = blind.contract.contract.sizes["vocab"], np.random.default_rng(seed)
-    table = random.normal(0, 4, (size, size))  # a sure word may follow an unlikely one: late captions can win
+    table = random.normal(
+        0, 4, (size, size)
+    )  # a sure word may follow an unlikely one: late captions can win
     table[:, END_ID] += ending
     files = following(blind, tmp_path, table)
     decoding = DECODING.model_copy(update={"length": 12})
@@ -190,12 +235,19 @@ def test_the_file_is_standard_and_its_weights_stand_once(files: Files) -> None:
     onnx.checker.check_model(model, full_check=True)
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
     assert (model.ir_version, len(model.functions)) == (9, 0)
-    sources = [tensor for source in (files.encode, files.step) for tensor in source.graph.initializer]
-    sizes = [sum(len(tensor.raw_data) for tensor in tensors) for tensors in (model.graph.initializer, sources)]
+    sources = [
+        tensor for source in (files.encode, files.step) for tensor in source.graph.initializer
+    ]
+    sizes = [
+        sum(len(tensor.raw_data) for tensor in tensors)
+        for tensors in (model.graph.initializer, sources)
+    ]
     assert sizes[0] < 1.1 * sizes[1]
 
 
-def test_onnxruntime_has_nothing_to_say(files: Files, pictures: np.ndarray, capfd: pytest.CaptureFixture[str]) -> None:
+def test_onnxruntime_has_nothing_to_say(
+    files: Files, pictures: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
     files.captioner().caption(pictures[:1], beam=3)
     assert capfd.readouterr().err == ""
 
@@ -209,7 +261,10 @@ def test_a_step_file_of_one_row_is_refused(files: Files) -> None:
 
 def test_graphs_of_two_operator_sets_are_refused(files: Files) -> None:
     files.encode.opset_import[0].version = 16
-    with pytest.raises(ContractError, match="the graphs use versions 16 and 17 of the operators of onnx, expected one"):
+    with pytest.raises(
+        ContractError,
+        match="the graphs use versions 16 and 17 of the operators of onnx, expected one",
+    ):
         files.captioner()
 
 

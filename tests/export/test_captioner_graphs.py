@@ -52,9 +52,15 @@ def exported(model: Captioner, folder: Path, name: str, *, precision: str, graph
     """Export one graph and open it as verify does here."""
     row = formats.by_name(name)
     path = folder / row.path(precision, graph)
-    written = exporter_of(name).export(model, path, precision=precision, decoding=Decoding(), graph=graph)
-    contract = FileContract(contract=model.config.contract(), graph=graph, narrowing=written.narrowing)
-    session: type[Session] = formats.resolve(row.interpreter or row.session, needed_for="a test", extra=None)
+    written = exporter_of(name).export(
+        model, path, precision=precision, decoding=Decoding(), graph=graph
+    )
+    contract = FileContract(
+        contract=model.config.contract(), graph=graph, narrowing=written.narrowing
+    )
+    session: type[Session] = formats.resolve(
+        row.interpreter or row.session, needed_for="a test", extra=None
+    )
     return session.open(path, contract)
 
 
@@ -62,8 +68,15 @@ def eager(model: Captioner, graph: str) -> EagerSession:
     return EagerSession(model, FileContract(contract=model.config.contract(), graph=graph))
 
 
-HALVES = ("soft-attention", "every-step")  # all that contexts can be; the others differ in their first states alone
-FILES = [(name, precision, c) for name, precision in LIMITS for c in (CONDITIONINGS if precision == "float32" else HALVES)]
+HALVES = (
+    "soft-attention",
+    "every-step",
+)  # all that contexts can be; the others differ in their first states alone
+FILES = [
+    (name, precision, c)
+    for name, precision in LIMITS
+    for c in (CONDITIONINGS if precision == "float32" else HALVES)
+]
 
 
 @pytest.mark.parametrize(("name", "precision", "conditioning"), FILES, ids=lambda part: part)
@@ -85,36 +98,60 @@ def test_how_core_ml_narrows_each_graph(make_captioner: MakeCaptioner) -> None:
     contract = make_captioner().config.contract()
     encode, step = (contract.graph(graph) for graph in GRAPHS)
     explicit, kept = CoreMLExporter(), CoreMLStateExporter()
-    assert explicit.narrowing(encode, "float16") == Narrowing(axes={"batch": 1}, dtypes={"image": "picture"})
-    assert explicit.narrowing(step, "float32") == Narrowing(axes={"batch": 1, "time": 1}, dtypes={"tokens": "int32"})
+    assert explicit.narrowing(encode, "float16") == Narrowing(
+        axes={"batch": 1}, dtypes={"image": "picture"}
+    )
+    assert explicit.narrowing(step, "float32") == Narrowing(
+        axes={"batch": 1, "time": 1}, dtypes={"tokens": "int32"}
+    )
     assert kept.narrowing(step, "float16") == Narrowing(
-        axes={"batch": 1, "time": 1}, dtypes={"tokens": "int32", "h": "float16", "c": "float16"}, runtime_state=True
+        axes={"batch": 1, "time": 1},
+        dtypes={"tokens": "int32", "h": "float16", "c": "float16"},
+        runtime_state=True,
     )
 
 
 @pytest.mark.parametrize("conditioning", ["soft-attention", "every-step", "first-token"])
-def test_a_kept_state_leaves_the_contexts_as_inputs(make_captioner: MakeCaptioner, tmp_path: Path, conditioning: str) -> None:
+def test_a_kept_state_leaves_the_contexts_as_inputs(
+    make_captioner: MakeCaptioner, tmp_path: Path, conditioning: str
+) -> None:
     model = make_captioner(conditioning=conditioning)
-    written = CoreMLStateExporter().export(model, tmp_path / "s.mlpackage", precision="float16", decoding=Decoding())
+    written = CoreMLStateExporter().export(
+        model, tmp_path / "s.mlpackage", precision="float16", decoding=Decoding()
+    )
     interface = MilSession.describe(tmp_path / "s.mlpackage").interface
     contexts = [tensor.name for tensor in model.config.contract().step.contexts]
     looked = ["attention"] if conditioning == "soft-attention" else []
     assert [tensor.name for tensor in interface.inputs] == ["tokens", *contexts]
     assert [tensor.name for tensor in interface.outputs] == ["logits", *looked]
-    assert [(tensor.name, tensor.dtype) for tensor in interface.states] == [("h", "float16"), ("c", "float16")]
+    assert [(tensor.name, tensor.dtype) for tensor in interface.states] == [
+        ("h", "float16"),
+        ("c", "float16"),
+    ]
     assert written.narrowing.runtime_state
 
 
-def test_a_format_that_keeps_state_writes_no_encode_graph(make_captioner: MakeCaptioner, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="coreml-mlstate does not write encode in float16; it writes step in float16"):
+def test_a_format_that_keeps_state_writes_no_encode_graph(
+    make_captioner: MakeCaptioner, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        UsageError,
+        match="coreml-mlstate does not write encode in float16; it writes step in float16",
+    ):
         CoreMLStateExporter().export(
-            make_captioner(), tmp_path / "e.mlpackage", precision="float16", decoding=Decoding(), graph="encode"
+            make_captioner(),
+            tmp_path / "e.mlpackage",
+            precision="float16",
+            decoding=Decoding(),
+            graph="encode",
         )
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
-def test_the_signature_of_each_graph_has_the_names_of_the_contract(make_captioner: MakeCaptioner, conditioning: str) -> None:
+def test_the_signature_of_each_graph_has_the_names_of_the_contract(
+    make_captioner: MakeCaptioner, conditioning: str
+) -> None:
     model = make_captioner(conditioning=conditioning)
     contract = model.config.contract()
     for graph in GRAPHS:
@@ -122,7 +159,9 @@ def test_the_signature_of_each_graph_has_the_names_of_the_contract(make_captione
         assert names == [tensor.name for tensor in contract.graph(graph).inputs]
 
 
-def test_examples_of_pictures_and_contexts_are_random_and_distinct(make_captioner: MakeCaptioner) -> None:
+def test_examples_of_pictures_and_contexts_are_random_and_distinct(
+    make_captioner: MakeCaptioner,
+) -> None:
     contract = make_captioner().config.contract()
     (image,) = example_inputs(FileContract(contract=contract, graph="encode"), batch=2, time=3)
     assert (image.shape, image.dtype) == ((2, 32, 32, 3), torch.uint8)
@@ -137,11 +176,15 @@ def test_examples_of_pictures_and_contexts_are_random_and_distinct(make_captione
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
-def test_each_graph_keeps_only_what_it_runs(make_captioner: MakeCaptioner, conditioning: str) -> None:
+def test_each_graph_keeps_only_what_it_runs(
+    make_captioner: MakeCaptioner, conditioning: str
+) -> None:
     for graph in GRAPHS:
         model = model_of(make_captioner, conditioning)
         flat = FlatGraph(model, graph)
-        examples = example_inputs(FileContract(contract=model.config.contract(), graph=graph), batch=2, time=1)
+        examples = example_inputs(
+            FileContract(contract=model.config.contract(), graph=graph), batch=2, time=1
+        )
         with torch.no_grad():
             before = flat(*examples)
             drop_unused(flat, examples)
@@ -154,9 +197,15 @@ def test_each_graph_keeps_only_what_it_runs(make_captioner: MakeCaptioner, condi
 
 def test_a_step_file_carries_no_image_encoder(captioner_bundle_folder: Path) -> None:
     for name, suffix in (("onnx", "onnx"), ("torchscript", "pt")):
-        encode, step = ((captioner_bundle_folder / name / f"{graph}.{suffix}").stat().st_size for graph in GRAPHS)
+        encode, step = (
+            (captioner_bundle_folder / name / f"{graph}.{suffix}").stat().st_size
+            for graph in GRAPHS
+        )
         assert step < encode / 2
-    operators = {node.op_type for node in onnx.load(str(captioner_bundle_folder / "onnx" / "step.onnx")).graph.node}
+    operators = {
+        node.op_type
+        for node in onnx.load(str(captioner_bundle_folder / "onnx" / "step.onnx")).graph.node
+    }
     assert "Conv" not in operators
 
 
@@ -169,7 +218,9 @@ def test_onnx_leaves_the_batch_open_and_nothing_else(captioner_bundle_folder: Pa
             assert open_axes == {"batch"}, value.name
 
 
-def test_pictures_of_any_number_go_in_together(captioner_bundle_folder: Path, pictures: np.ndarray) -> None:
+def test_pictures_of_any_number_go_in_together(
+    captioner_bundle_folder: Path, pictures: np.ndarray
+) -> None:
     from edgernn.sessions.opening import open_session
 
     session = open_session(captioner_bundle_folder, "onnx/encode.onnx")

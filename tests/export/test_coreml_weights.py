@@ -35,11 +35,19 @@ with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exi
     from coremltools.converters.mil.mil import types
 
 MakeModel = Callable[..., LanguageModel]
-LEVELS = {"int8": 254, "int4": 15, "palettized4": 15}  # steps between the smallest and the largest value
+LEVELS = {
+    "int8": 254,
+    "int4": 15,
+    "palettized4": 15,
+}  # steps between the smallest and the largest value
 
 
 def export(model: Any, path: Path, precision: str, **options: Any) -> tuple[StoredWeight, ...]:
-    return CoreMLExporter().export(model, path, precision=precision, decoding=Decoding(), **options).weights
+    return (
+        CoreMLExporter()
+        .export(model, path, precision=precision, decoding=Decoding(), **options)
+        .weights
+    )
 
 
 def bits_of(var: Any) -> int:
@@ -55,10 +63,17 @@ def stretched(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def by_definition(operation: Any) -> np.ndarray:
     """What a compressed weight stands for, from Apple's definitions of the three operators; float32."""
-    given = {name: np.asarray(var.val) for name, var in operation.inputs.items() if var is not None and var.val is not None}
+    given = {
+        name: np.asarray(var.val)
+        for name, var in operation.inputs.items()
+        if var is not None and var.val is not None
+    }
     if operation.op_type == "constexpr_affine_dequantize":
         data = given["quantized_data"].astype(np.float32)
-        scale, zero = (given[name].astype(np.float32).reshape(-1, *[1] * (data.ndim - 1)) for name in ("scale", "zero_point"))
+        scale, zero = (
+            given[name].astype(np.float32).reshape(-1, *[1] * (data.ndim - 1))
+            for name in ("scale", "zero_point")
+        )
         return (data - zero) * scale  # one of each for a row
     if operation.op_type == "constexpr_blockwise_shift_scale":
         data = given["data"].astype(np.float32)
@@ -71,7 +86,9 @@ def by_definition(operation: Any) -> np.ndarray:
 
 def compressed(path: Path) -> dict[str, Any]:
     """Name → operator of every compressed weight."""
-    return {op.name: op for op in read_function(path).operations if op.op_type.startswith("constexpr_")}
+    return {
+        op.name: op for op in read_function(path).operations if op.op_type.startswith("constexpr_")
+    }
 
 
 @pytest.mark.parametrize("exporter", [CoreMLExporter, CoreMLStateExporter])
@@ -91,10 +108,15 @@ def test_the_interpreter_reads_weights_as_they_are_defined(
     face = copy.deepcopy(model).step_face()
     wanted = [p.detach().numpy() for p in face.parameters() if p.ndim == 2]
     for weight in wanted:
-        same = [by_definition(op) for op in found.values() if tuple(op.outputs[0].shape) == weight.shape]
+        same = [
+            by_definition(op) for op in found.values() if tuple(op.outputs[0].shape) == weight.shape
+        ]
         step = (weight.max() - weight.min()) / LEVELS[precision]
         # A palette is dense where values are: its outermost steps are wider than even ones.
-        assert min(np.abs(values - weight).max() for values in same) < (2.5 if precision == "palettized4" else 0.6) * step
+        assert (
+            min(np.abs(values - weight).max() for values in same)
+            < (2.5 if precision == "palettized4" else 0.6) * step
+        )
 
 
 @pytest.mark.parametrize("precision", SCHEMES)
@@ -104,10 +126,14 @@ def test_a_package_is_the_model_with_its_stored_weights(
 ) -> None:
     model = make_model(cell=cell, layers=1, hidden=16, embedding=12)
     for name, parameter in model.named_parameters():
-        parameter.data *= 0.5 if "weight_hh" in name else 1  # keeps the rectified RNN within float16
+        parameter.data *= (
+            0.5 if "weight_hh" in name else 1
+        )  # keeps the rectified RNN within float16
     path = tmp_path / "step.mlpackage"
     written = CoreMLExporter().export(model, path, precision=precision, decoding=Decoding())
-    session = MilSession.open(path, FileContract(contract=model.config.contract(), narrowing=written.narrowing))
+    session = MilSession.open(
+        path, FileContract(contract=model.config.contract(), narrowing=written.narrowing)
+    )
     stored = {tuple(op.outputs[0].shape): by_definition(op) for op in compressed(path).values()}
     same = copy.deepcopy(model).step_face().requires_grad_(False)
     for parameter in same.parameters():
@@ -115,12 +141,16 @@ def test_a_package_is_the_model_with_its_stored_weights(
             parameter.data = torch.tensor(stored.pop(tuple(parameter.shape)))
     assert not stored
     plan = rollout.Plan(1, (1,) * 24)
-    assert rollout.compare(EagerSession(same), session, plan, seed=3).worst.scaled < 2e-2  # products of float16
+    assert (
+        rollout.compare(EagerSession(same), session, plan, seed=3).worst.scaled < 2e-2
+    )  # products of float16
     assert rollout.compare(EagerSession(model), session, plan, seed=3).worst.scaled > 1e-3
 
 
 @pytest.mark.parametrize("precision", [*SCHEMES, "float16", "float32"])
-def test_the_table_is_what_the_file_holds(make_model: MakeModel, tmp_path: Path, precision: str) -> None:
+def test_the_table_is_what_the_file_holds(
+    make_model: MakeModel, tmp_path: Path, precision: str
+) -> None:
     model = make_model(hidden=64, embedding=32)
     path = tmp_path / "step.mlpackage"
     table = export(model, path, precision)
@@ -134,20 +164,40 @@ def test_the_table_is_what_the_file_holds(make_model: MakeModel, tmp_path: Path,
     ]
     assert {weight.dtype for weight in matrices} == {precision}
     assert all(weight.float32_bytes == 4 * prod(weight.shape) for weight in matrices)
-    assert [w.touched_bytes == w.bytes for w in table] == [False, True, True, True, True]  # of the embedding one row
+    assert [w.touched_bytes == w.bytes for w in table] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]  # of the embedding one row
     assert table[0].touched_bytes == table[0].bytes // vocabulary
     assert others.name == OTHERS
     stored = (path / "Data/com.apple.CoreML/weights/weight.bin").stat().st_size
-    assert sum(weight.bytes for weight in table) <= stored < 1.1 * sum(weight.bytes for weight in table) + 4096
+    assert (
+        sum(weight.bytes for weight in table)
+        <= stored
+        < 1.1 * sum(weight.bytes for weight in table) + 4096
+    )
     if precision in SCHEMES:
         for weight, operation in zip(matrices, compressed(path).values(), strict=True):
-            held = {name: var for name, var in operation.inputs.items() if var is not None and name not in {"axis", "shape"}}
-            assert weight.bytes == sum(-(-var.val.size * bits_of(var) // 8) for var in held.values())
+            held = {
+                name: var
+                for name, var in operation.inputs.items()
+                if var is not None and name not in {"axis", "shape"}
+            }
+            assert weight.bytes == sum(
+                -(-var.val.size * bits_of(var) // 8) for var in held.values()
+            )
     assert weight_table(path)[0].name == "model_embedding_weight"  # without the layers' names
 
 
-@pytest.mark.parametrize(("precision", "most"), [("int8", 0.27), ("int4", 0.16), ("palettized4", 0.145)])
-def test_a_matrix_takes_the_bits_that_it_promises(make_model: MakeModel, tmp_path: Path, precision: str, most: float) -> None:
+@pytest.mark.parametrize(
+    ("precision", "most"), [("int8", 0.27), ("int4", 0.16), ("palettized4", 0.145)]
+)
+def test_a_matrix_takes_the_bits_that_it_promises(
+    make_model: MakeModel, tmp_path: Path, precision: str, most: float
+) -> None:
     table = export(make_model(hidden=64, embedding=64), tmp_path / "step.mlpackage", precision)
     for weight in table[:-1]:
         assert weight.bytes < most * weight.float32_bytes, weight
@@ -155,18 +205,24 @@ def test_a_matrix_takes_the_bits_that_it_promises(make_model: MakeModel, tmp_pat
 
 @pytest.mark.parametrize("precision", SCHEMES)
 @pytest.mark.parametrize("hidden", [20, 33])
-def test_widths_that_32_does_not_divide(make_model: MakeModel, tmp_path: Path, hidden: int, precision: str) -> None:
+def test_widths_that_32_does_not_divide(
+    make_model: MakeModel, tmp_path: Path, hidden: int, precision: str
+) -> None:
     model = make_model(cell="gru", hidden=hidden, embedding=7)
     path = tmp_path / "step.mlpackage"
     table = export(model, path, precision)
     assert {weight.dtype for weight in table[:-1]} == {precision}
     for operation in compressed(path).values():
-        np.testing.assert_array_equal(decompress(operation)[0], by_definition(operation).astype(np.float16))
+        np.testing.assert_array_equal(
+            decompress(operation)[0], by_definition(operation).astype(np.float16)
+        )
 
 
 @pytest.mark.parametrize("value", [0.0, 0.25, -3.0])
 @pytest.mark.parametrize("precision", SCHEMES)
-def test_constant_weights_stay_what_they_are(make_model: MakeModel, tmp_path: Path, precision: str, value: float) -> None:
+def test_constant_weights_stay_what_they_are(
+    make_model: MakeModel, tmp_path: Path, precision: str, value: float
+) -> None:
     model = make_model(layers=1)
     nn.init.constant_(model.head.weight, value)
     nn.init.constant_(model.recurrent.fused.weight_hh_l0[3], 0)  # one row alone
@@ -175,7 +231,8 @@ def test_constant_weights_stay_what_they_are(make_model: MakeModel, tmp_path: Pa
     (head,) = (op for name, op in compressed(path).items() if "head" in name)
     assert np.abs(decompress(head)[0] - value).max() <= 2e-3 * abs(value)
     written = FileContract(
-        contract=model.config.contract(), narrowing=CoreMLExporter().narrowing(model.config.contract().step, precision)
+        contract=model.config.contract(),
+        narrowing=CoreMLExporter().narrowing(model.config.contract().step, precision),
     )
     outputs, _ = MilSession.open(path, written).step(
         {"tokens": np.array([[3]])}, rollout.random_state(model.config.contract(), batch=1, seed=1)
@@ -184,7 +241,9 @@ def test_constant_weights_stay_what_they_are(make_model: MakeModel, tmp_path: Pa
 
 
 @pytest.mark.parametrize("precision", SCHEMES)
-def test_weights_beyond_float16_are_compressed_from_float32(make_model: MakeModel, tmp_path: Path, precision: str) -> None:
+def test_weights_beyond_float16_are_compressed_from_float32(
+    make_model: MakeModel, tmp_path: Path, precision: str
+) -> None:
     model = make_model()
     with torch.no_grad():
         model.head.weight[1, 2] = 1e5  # float16 ends at 65504
@@ -198,21 +257,38 @@ def test_a_matrix_that_stayed_in_floats_is_refused() -> None:
     def weight(name: str, shape: tuple[int, ...], dtype: str) -> StoredWeight:
         return StoredWeight(name, shape, dtype, 0, 0, 0)
 
-    good = [weight("a", (4, 4), "int4"), weight("tiny", (1, 5), "float16"), weight(OTHERS, (), "float16")]
+    good = [
+        weight("a", (4, 4), "int4"),
+        weight("tiny", (1, 5), "float16"),
+        weight(OTHERS, (), "float16"),
+    ]
     refuse_floats(good, "int4")
     refuse_floats([*good, weight("head", (40, 4), "float16")], "float16")
-    with pytest.raises(ContractError, match=r"left head \[40, 4\], odd \[4, 5\] in floats, expected int4; export another"):
-        refuse_floats([*good, weight("head", (40, 4), "float16"), weight("odd", (4, 5), "float32")], "int4")
+    with pytest.raises(
+        ContractError,
+        match=r"left head \[40, 4\], odd \[4, 5\] in floats, expected int4; export another",
+    ):
+        refuse_floats(
+            [*good, weight("head", (40, 4), "float16"), weight("odd", (4, 5), "float32")], "int4"
+        )
 
 
-def test_what_the_optimiser_skips_is_noticed(make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgernn.export.coreml_weights.part_near", lambda size, wanted, *, each=1: 32)
-    with pytest.raises(ContractError, match=r"left embedding \[34, 6\], .*head \[34, 8\] in floats, expected int4"):
+def test_what_the_optimiser_skips_is_noticed(
+    make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "edgernn.export.coreml_weights.part_near", lambda size, wanted, *, each=1: 32
+    )
+    with pytest.raises(
+        ContractError, match=r"left embedding \[34, 6\], .*head \[34, 8\] in floats, expected int4"
+    ):
         export(make_model(), tmp_path / "step.mlpackage", "int4")
 
 
 @pytest.mark.parametrize("precision", SCHEMES)
-def test_a_tied_matrix_is_stored_once(make_model: MakeModel, tmp_path: Path, precision: str) -> None:
+def test_a_tied_matrix_is_stored_once(
+    make_model: MakeModel, tmp_path: Path, precision: str
+) -> None:
     model = make_model(tied=True, embedding=8)
     table = export(model, tmp_path / "step.mlpackage", precision)
     tied = [weight for weight in table if weight.shape == (model.config.vocabulary, 8)]
@@ -220,13 +296,17 @@ def test_a_tied_matrix_is_stored_once(make_model: MakeModel, tmp_path: Path, pre
     assert tied[0].touched_bytes == tied[0].bytes  # the head reads all of it
 
 
-def test_both_graphs_of_a_captioner_in_int8(make_captioner: Callable[..., Captioner], tmp_path: Path) -> None:
+def test_both_graphs_of_a_captioner_in_int8(
+    make_captioner: Callable[..., Captioner], tmp_path: Path
+) -> None:
     model, path = make_captioner(), tmp_path / "encode.mlpackage"
     encode = export(model, path, "int8", graph=ENCODE)
     assert {weight.dtype for weight in encode[:-1]} == {"int8"}  # kernels of convolutions, too
     assert max(len(weight.shape) for weight in encode) == 4
     for operation in compressed(path).values():
-        np.testing.assert_array_equal(decompress(operation)[0], by_definition(operation).astype(np.float16))
+        np.testing.assert_array_equal(
+            decompress(operation)[0], by_definition(operation).astype(np.float16)
+        )
 
 
 @pytest.mark.parametrize("precision", ["int4", "palettized4"])
@@ -238,14 +318,24 @@ def test_an_image_encoder_is_not_stored_in_four_bits(
 
 
 @pytest.mark.parametrize("precision", SCHEMES)
-def test_the_step_of_a_captioner(make_captioner: Callable[..., Captioner], tmp_path: Path, precision: str) -> None:
+def test_the_step_of_a_captioner(
+    make_captioner: Callable[..., Captioner], tmp_path: Path, precision: str
+) -> None:
     step = export(make_captioner(), tmp_path / "step.mlpackage", precision)
     floats = {weight.name for weight in step[:-1] if weight.dtype != precision}
-    assert not floats  # the five values of attention's energy stand in the program's text, with the biases
+    assert (
+        not floats
+    )  # the five values of attention's energy stand in the program's text, with the biases
     assert [weight.name for weight in step if weight.recurrent] == ["decoder.layers.0.joined"]
 
 
-@given(hnp.arrays(np.float16, hnp.array_shapes(max_dims=2, max_side=40), elements=st.floats(-100, 100, width=16)))
+@given(
+    hnp.arrays(
+        np.float16,
+        hnp.array_shapes(max_dims=2, max_side=40),
+        elements=st.floats(-100, 100, width=16),
+    )
+)
 @settings(max_examples=100, deadline=None)
 def test_a_palette_is_rising_and_every_value_gets_the_nearest(values: np.ndarray) -> None:
     table, places = palette(values)
@@ -266,12 +356,15 @@ def test_a_palette_is_near_the_best_one() -> None:
     error = np.mean((values.astype(np.float64) - table[places]) ** 2)
     even = np.linspace(values.min(), values.max(), 16).astype(np.float64)
     rounded = np.abs(values[:, None] - even).min(1)
-    assert error < 0.0095  # what 16 levels leave of a normal distribution at best (Max 1960); this sample is cut shorter
+    assert (
+        error < 0.0095
+    )  # what 16 levels leave of a normal distribution at best (Max 1960); this sample is cut shorter
     assert error < 0.6 * np.mean(rounded**2)
 
 
 @pytest.mark.parametrize(
-    ("size", "each", "expected"), [(320, 1, 32), (20, 1, 20), (33, 1, 33), (66, 1, 33), (322, 1, 23), (386, 1, 193), (3, 16, 3)]
+    ("size", "each", "expected"),
+    [(320, 1, 32), (20, 1, 20), (33, 1, 33), (66, 1, 33), (322, 1, 23), (386, 1, 193), (3, 16, 3)],
 )
 def test_a_part_divides_and_is_the_nearest(size: int, each: int, expected: int) -> None:
     assert part_near(size, 32, each=each) == expected

@@ -34,13 +34,18 @@ def test_the_graph_is_the_model_with_flat_tensors(make_model: MakeModel, cell: s
     assert all(torch.equal(a, b) for a, b in zip(flat, (logits, *after), strict=True))
     outputs = FileContract(contract=model.config.contract()).interface().outputs
     sizes = {"batch": 2, "time": 3}
-    shapes = [[sizes.get(size, size) if isinstance(size, str) else size for size in out.shape or ()] for out in outputs]
+    shapes = [
+        [sizes.get(size, size) if isinstance(size, str) else size for size in out.shape or ()]
+        for out in outputs
+    ]
     assert [list(tensor.shape) for tensor in flat] == shapes
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_examples_are_distinct_tensors(make_model: MakeModel, cell: str) -> None:
-    examples = example_inputs(FileContract(contract=make_model(cell=cell).config.contract()), batch=2, time=3)
+    examples = example_inputs(
+        FileContract(contract=make_model(cell=cell).config.contract()), batch=2, time=3
+    )
     assert len({id(tensor) for tensor in examples}) == len(examples)
     assert len({tensor.untyped_storage().data_ptr() for tensor in examples}) == len(examples)
     states = examples[1:]
@@ -58,7 +63,10 @@ def test_examples_have_the_dtypes_and_sizes_of_the_file(make_model: MakeModel) -
     ]
     narrowing = Narrowing(axes={"batch": 1, "time": 1}, dtypes={"tokens": "int32"})
     narrow = example_inputs(FileContract(contract=contract, narrowing=narrowing), batch=2, time=5)
-    assert [(list(t.shape), t.dtype) for t in narrow[:2]] == [([1, 1], torch.int32), ([3, 1, 8], torch.float32)]
+    assert [(list(t.shape), t.dtype) for t in narrow[:2]] == [
+        ([1, 1], torch.int32),
+        ([3, 1, 8], torch.float32),
+    ]
 
 
 def test_examples_are_the_same_every_time_and_leave_the_seed_alone(make_model: MakeModel) -> None:

@@ -40,7 +40,9 @@ def test_it_computes_in_float32_with_the_rounded_weights(
     candidate = open_session(export(model, tmp_path / "step.onnx"))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            values = parameter.numel() * (2 if "fused.bias" in name else 1)  # ONNX keeps the two biases of a layer as one
+            values = parameter.numel() * (
+                2 if "fused.bias" in name else 1
+            )  # ONNX keeps the two biases of a layer as one
             if values >= 64:
                 assert not torch.equal(parameter, parameter.half().float()), name
                 parameter.copy_(parameter.half().float())
@@ -50,11 +52,17 @@ def test_it_computes_in_float32_with_the_rounded_weights(
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_half_the_bytes_and_the_fused_operators(make_model: MakeModel, tmp_path: Path, cell: str) -> None:
+def test_half_the_bytes_and_the_fused_operators(
+    make_model: MakeModel, tmp_path: Path, cell: str
+) -> None:
     model = make_model(cell=cell, hidden=64, embedding=32)
-    whole, half = (export(model, tmp_path / precision, precision) for precision in ("float32", "float16"))
+    whole, half = (
+        export(model, tmp_path / precision, precision) for precision in ("float32", "float16")
+    )
     graphs = [onnx.load(str(path)).graph for path in (whole, half)]
-    fused = [[node.op_type for node in graph.node if node.op_type == OPERATORS[cell]] for graph in graphs]
+    fused = [
+        [node.op_type for node in graph.node if node.op_type == OPERATORS[cell]] for graph in graphs
+    ]
     assert fused[0] == fused[1] == [OPERATORS[cell]] * 2
     assert half.stat().st_size < 0.6 * whole.stat().st_size
     large = [tensor for tensor in graphs[1].initializer if np.prod(tensor.dims) >= 64]
@@ -91,7 +99,10 @@ def test_what_is_small_stays_as_it_is() -> None:
     [
         (65520.0, "large holds 65520, which float16 cannot; export float32"),
         (-1e30, r"large holds 1e\+30, which float16 cannot; export float32"),
-        (np.nan, "a weight is not finite, so it cannot be stored in float16; train or import the model again"),
+        (
+            np.nan,
+            "a weight is not finite, so it cannot be stored in float16; train or import the model again",
+        ),
         (np.inf, "a weight is not finite"),
     ],
 )

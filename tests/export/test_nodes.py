@@ -24,7 +24,9 @@ def model_of(scope: Scope, inputs: list[FileTensor], outputs: list[FileTensor]) 
 
 
 def run(model: onnx.ModelProto, **feeds: np.ndarray) -> list[np.ndarray]:
-    found: list[np.ndarray] = onnxruntime.InferenceSession(model.SerializeToString()).run(None, feeds)
+    found: list[np.ndarray] = onnxruntime.InferenceSession(model.SerializeToString()).run(
+        None, feeds
+    )
     return found
 
 
@@ -50,9 +52,17 @@ def test_a_loop_hands_on_collects_and_ends() -> None:
     names = ["total", "same", "each", "again"]
     for value, name in zip(made, names, strict=True):
         scope.rename(value, name)
-    outputs = [FileTensor(name, "int64", shape) for name, shape in zip(names, [(), (), ("n",), ("n",)], strict=True)]
+    outputs = [
+        FileTensor(name, "int64", shape)
+        for name, shape in zip(names, [(), (), ("n",), ("n",)], strict=True)
+    ]
     model = model_of(scope, [COUNT], outputs)
-    assert [array.tolist() for array in run(model, count=np.array(3))] == [3, 7, [0, 1, 3], [0, 1, 3]]
+    assert [array.tolist() for array in run(model, count=np.array(3))] == [
+        3,
+        7,
+        [0, 1, 3],
+        [0, 1, 3],
+    ]
     assert run(model, count=np.array(99))[0] == 6
 
 
@@ -83,9 +93,14 @@ def inner_graph() -> onnx.GraphProto:
         helper.make_node("Loop", ["three", "", "zero"], ["y"], body=body),
         helper.make_node("Add", ["x", "w"], ["z"]),
     ]
-    stored = [numpy_helper.from_array(np.array(2, np.float32), "w"), numpy_helper.from_array(np.array(3), "three")]
+    stored = [
+        numpy_helper.from_array(np.array(2, np.float32), "w"),
+        numpy_helper.from_array(np.array(3), "three"),
+    ]
     outputs = [declared(name, "float32", ["n"]) for name in ("y", "z")]
-    return helper.make_graph(nodes, "inner", [declared("x", "float32", ["n"])], outputs, initializer=stored)
+    return helper.make_graph(
+        nodes, "inner", [declared("x", "float32", ["n"])], outputs, initializer=stored
+    )
 
 
 def test_a_graph_is_copied_in_twice_and_its_weights_once() -> None:
@@ -97,7 +112,10 @@ def test_a_graph_is_copied_in_twice_and_its_weights_once() -> None:
         scope.rename(value, name)
     model = model_of(scope, [VECTOR], [FileTensor(name, "float32", ("n",)) for name in ("a", "b")])
     assert [tensor.name for tensor in model.graph.initializer] == ["weights/w", "weights/three"]
-    assert [array.tolist() for array in run(model, x=np.array([1, 2], np.float32))] == [[36, 72], [8, 14]]
+    assert [array.tolist() for array in run(model, x=np.array([1, 2], np.float32))] == [
+        [36, 72],
+        [8, 14],
+    ]
 
 
 def test_what_nobody_wants_is_left_out() -> None:
@@ -111,10 +129,16 @@ def test_what_nobody_wants_is_left_out() -> None:
 
 def test_operator_sets_are_joined_and_must_agree() -> None:
     def model(**versions: int) -> onnx.ModelProto:
-        opsets = [helper.make_opsetid("" if domain == "onnx" else domain, v) for domain, v in versions.items()]
+        opsets = [
+            helper.make_opsetid("" if domain == "onnx" else domain, v)
+            for domain, v in versions.items()
+        ]
         return helper.make_model(inner_graph(), opset_imports=opsets)
 
     joined = joined_opsets(model(onnx=17), model(onnx=17, custom=1))
     assert [(opset.domain, opset.version) for opset in joined] == [("", 17), ("custom", 1)]
-    with pytest.raises(ContractError, match="versions 1 and 2 of the operators of custom, expected one; export them together"):
+    with pytest.raises(
+        ContractError,
+        match="versions 1 and 2 of the operators of custom, expected one; export them together",
+    ):
         joined_opsets(model(onnx=17, custom=1), model(onnx=17, custom=2))

@@ -36,14 +36,23 @@ from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.opening import open_session
 
 MakeModel = Callable[..., LanguageModel]
-ARTIFACTS = ["onnx/step.onnx", "torchscript/step.pt", "coreml/step.mlpackage", "coreml/step_mlstate.mlpackage"]
+ARTIFACTS = [
+    "onnx/step.onnx",
+    "torchscript/step.pt",
+    "coreml/step.mlpackage",
+    "coreml/step_mlstate.mlpackage",
+]
 ALWAYS = {"manifest.json", "tokenizer.json", "golden.safetensors", "sampler.json"}
 REFERENCE = {"reference/config.json", "reference/weights.safetensors", "reference/tokenizer.json"}
 EVALUATION = {"evaluation/held_out.safetensors"}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def export_onnx(source: Path | Checkpoint, out: Path, **options: Any) -> Bundle:
@@ -54,22 +63,38 @@ def sha256(path: Path) -> str:
     """As the format says: of a folder, the SHA-256 of what ``sha256sum`` prints of its sorted files."""
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    listing = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(contents(path).items()))
+    listing = "".join(
+        f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+        for name, content in sorted(contents(path).items())
+    )
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def test_a_bundle_holds_every_format_and_what_drives_it(bundle: Bundle) -> None:
     assert [artifact.path for artifact in bundle.manifest.artifacts] == ARTIFACTS
-    assert [artifact.precision for artifact in bundle.manifest.artifacts] == ["float32", "float32", "float16", "float16"]
+    assert [artifact.precision for artifact in bundle.manifest.artifacts] == [
+        "float32",
+        "float32",
+        "float16",
+        "float16",
+    ]
     names = contents(bundle.folder).keys()
-    assert {name for name in names if not name.startswith(tuple(ARTIFACTS))} == ALWAYS | REFERENCE | EVALUATION
+    assert {
+        name for name in names if not name.startswith(tuple(ARTIFACTS))
+    } == ALWAYS | REFERENCE | EVALUATION
     manifest = bundle.manifest
     assert (manifest.golden, manifest.reference) == ("golden.safetensors", "reference")
-    assert (manifest.evaluation, manifest.initial_state) == ("evaluation/held_out.safetensors", None)
+    assert (manifest.evaluation, manifest.initial_state) == (
+        "evaluation/held_out.safetensors",
+        None,
+    )
 
 
 def test_every_file_is_in_the_manifest_with_its_digest(bundle: Bundle) -> None:
-    listed = {**bundle.manifest.files, **{artifact.path: artifact for artifact in bundle.manifest.artifacts}}
+    listed = {
+        **bundle.manifest.files,
+        **{artifact.path: artifact for artifact in bundle.manifest.artifacts},
+    }
     names = {name for name in contents(bundle.folder) if name != "manifest.json"}
     assert all(name in listed or name.startswith(tuple(ARTIFACTS)) for name in names)
     for name, entry in listed.items():
@@ -81,12 +106,16 @@ def test_every_file_is_in_the_manifest_with_its_digest(bundle: Bundle) -> None:
 def test_provenance(bundle: Bundle, checkpoint_folder: Path, make_model: MakeModel) -> None:
     provenance = bundle.manifest.provenance
     assert provenance.edgernn == edgernn.__version__
-    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(provenance.created)
+    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(
+        provenance.created
+    )
     assert datetime.timedelta(0) <= age < datetime.timedelta(hours=1)
     model = make_model()
     assert provenance.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert provenance.model == model.config.model_dump()
-    assert provenance.training == checkpoint.load(checkpoint_folder).training == {"corpus": "a test"}
+    assert (
+        provenance.training == checkpoint.load(checkpoint_folder).training == {"corpus": "a test"}
+    )
 
 
 def test_artifacts_say_who_wrote_them_for_what_and_how_close_they_came(bundle: Bundle) -> None:
@@ -109,10 +138,15 @@ def test_artifacts_say_who_wrote_them_for_what_and_how_close_they_came(bundle: B
 
 def test_decoding_defaults_start_at_a_line(bundle: Bundle, tokenizer: Tokenizer) -> None:
     assert tokenizer.decode(bundle.manifest.decoding.start) == "\n"
-    assert (bundle.manifest.tokenizer.kind, bundle.manifest.tokenizer.vocabulary_size) == ("char", tokenizer.vocabulary_size)
+    assert (bundle.manifest.tokenizer.kind, bundle.manifest.tokenizer.vocabulary_size) == (
+        "char",
+        tokenizer.vocabulary_size,
+    )
 
 
-def test_a_release_leaves_the_weights_and_the_sample_out(checkpoint_folder: Path, tmp_path: Path) -> None:
+def test_a_release_leaves_the_weights_and_the_sample_out(
+    checkpoint_folder: Path, tmp_path: Path
+) -> None:
     bundle = export_onnx(checkpoint_folder, tmp_path / "release", release=True)
     assert contents(tmp_path / "release").keys() == ALWAYS | {"onnx/step.onnx"}
     assert (bundle.manifest.reference, bundle.manifest.evaluation) == (None, None)
@@ -146,13 +180,17 @@ def test_the_reference_inside_is_the_checkpoint(bundle: Bundle, checkpoint_folde
     inner, outer = checkpoint.load(bundle.path("reference")), checkpoint.load(checkpoint_folder)
     assert inner.model.config == outer.model.config
     wanted = dict(outer.model.named_parameters())
-    assert all(torch.equal(parameter, wanted[name]) for name, parameter in inner.model.named_parameters())
+    assert all(
+        torch.equal(parameter, wanted[name]) for name, parameter in inner.model.named_parameters()
+    )
     sample = checkpoint.read_held_out(bundle.path("evaluation/held_out.safetensors"))
     assert sample.keys() == outer.held_out.keys() == {"tokens"}
     assert sample["tokens"].tolist() == outer.held_out["tokens"].tolist()
 
 
-def test_a_learned_first_state_is_in_the_bundle(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_learned_first_state_is_in_the_bundle(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     model = make_model(learned_initial_state=True)
     bundle = export_onnx(Checkpoint(model, tokenizer), tmp_path / "bundle", release=True)
     assert bundle.manifest.initial_state == "initial_state.safetensors"
@@ -169,15 +207,25 @@ def test_a_learned_first_state_is_in_the_bundle(make_model: MakeModel, tokenizer
     ("to", "precision", "paths"),
     [
         (["onnx", "torchscript"], ["float32"], ["onnx/step.onnx", "torchscript/step.pt"]),
-        (["coreml"], ["float16", "float32"], [*ARTIFACTS[2:3], "coreml/step-float32.mlpackage", ARTIFACTS[3]]),
+        (
+            ["coreml"],
+            ["float16", "float32"],
+            [*ARTIFACTS[2:3], "coreml/step-float32.mlpackage", ARTIFACTS[3]],
+        ),
         (["coreml-mlstate"], None, [ARTIFACTS[3]]),
     ],
     ids=str,
 )
 def test_formats_and_precisions(
-    checkpoint_folder: Path, tmp_path: Path, to: list[str], precision: list[str] | None, paths: list[str]
+    checkpoint_folder: Path,
+    tmp_path: Path,
+    to: list[str],
+    precision: list[str] | None,
+    paths: list[str],
 ) -> None:
-    bundle = export_bundle(checkpoint_folder, tmp_path / "bundle", to=to, precision=precision, steps=8)
+    bundle = export_bundle(
+        checkpoint_folder, tmp_path / "bundle", to=to, precision=precision, steps=8
+    )
     assert [artifact.path for artifact in bundle.manifest.artifacts] == paths
     assert all((tmp_path / "bundle" / path).exists() for path in paths)
 
@@ -185,15 +233,27 @@ def test_formats_and_precisions(
 @pytest.mark.parametrize(
     ("to", "precision", "complaint"),
     [
-        (None, ["int3"], "cannot export int3 as asked: onnx offers float32, .*smallest; .*; coreml offers float16, float32"),
+        (
+            None,
+            ["int3"],
+            "cannot export int3 as asked: onnx offers float32, .*smallest; .*; coreml offers float16, float32",
+        ),
         (
             ["onnx"],
             ["float32", "int3"],
             "cannot export int3 as asked: onnx offers float32, float16, int8, int4, smallest; did you mean int8",
         ),
-        (["torchscript"], ["float16"], "cannot export float16, torchscript as asked: torchscript offers float32"),
+        (
+            ["torchscript"],
+            ["float16"],
+            "cannot export float16, torchscript as asked: torchscript offers float32",
+        ),
         (["torchscript", "coreml"], ["float16"], "cannot export torchscript as asked"),
-        (["coreml-mlstate"], ["float32"], "cannot export float32, coreml-mlstate as asked: coreml-mlstate offers float16"),
+        (
+            ["coreml-mlstate"],
+            ["float32"],
+            "cannot export float32, coreml-mlstate as asked: coreml-mlstate offers float16",
+        ),
         (None, [], "cannot export nothing as asked"),
         (["onxx"], None, "unknown format 'onxx'; expected one of .*onnx.*torchscript"),
         ([], None, "no format given; expected one or more of"),
@@ -201,7 +261,11 @@ def test_formats_and_precisions(
     ids=str,
 )
 def test_what_cannot_be_had_is_never_left_out(
-    checkpoint_folder: Path, tmp_path: Path, to: list[str] | None, precision: list[str] | None, complaint: str
+    checkpoint_folder: Path,
+    tmp_path: Path,
+    to: list[str] | None,
+    precision: list[str] | None,
+    complaint: str,
 ) -> None:
     with pytest.raises(UsageError, match=complaint):
         export_bundle(checkpoint_folder, tmp_path / "bundle", to=to, precision=precision)
@@ -216,7 +280,9 @@ def test_what_cannot_be_had_is_never_left_out(
     ],
     ids=["other files", "the manifest of something else"],
 )
-def test_a_folder_that_is_no_bundle_is_left_alone(checkpoint_folder: Path, tmp_path: Path, files: dict[str, str]) -> None:
+def test_a_folder_that_is_no_bundle_is_left_alone(
+    checkpoint_folder: Path, tmp_path: Path, files: dict[str, str]
+) -> None:
     out = tmp_path / "mine"
     out.mkdir()
     for name, text in files.items():
@@ -228,7 +294,9 @@ def test_a_folder_that_is_no_bundle_is_left_alone(checkpoint_folder: Path, tmp_p
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_what_systems_left_in_an_older_bundle_goes_with_it(checkpoint_folder: Path, tmp_path: Path) -> None:
+def test_what_systems_left_in_an_older_bundle_goes_with_it(
+    checkpoint_folder: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "mine"
     out.mkdir()
     (out / ".DS_Store").write_text("left by a system")  # in an empty folder
@@ -247,7 +315,9 @@ def test_a_file_or_a_folder_in_the_way(checkpoint_folder: Path, tmp_path: Path) 
     (tmp_path / "folder.edgernn").mkdir()
     with pytest.raises(UsageError, match=r"notes is there and is no bundle; it was left as it is"):
         export_onnx(checkpoint_folder, tmp_path / "notes")
-    with pytest.raises(UsageError, match=r"folder.edgernn is a folder, expected a .edgernn file to write"):
+    with pytest.raises(
+        UsageError, match=r"folder.edgernn is a folder, expected a .edgernn file to write"
+    ):
         export_onnx(checkpoint_folder, tmp_path / "folder.edgernn")
     assert (tmp_path / "notes").read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 2
@@ -295,17 +365,24 @@ def test_an_artifact_out_of_tolerance_is_not_packed(
 ) -> None:
     write = OnnxExporter._write
 
-    def write_another(self: OnnxExporter, model: LanguageModel, path: Path, **options: Any) -> object:
+    def write_another(
+        self: OnnxExporter, model: LanguageModel, path: Path, **options: Any
+    ) -> object:
         model.recurrent.fused.weight_hh_l1[3, 2] += 0.05  # type: ignore[union-attr, operator]
         return write(self, model, path, **options)
 
     monkeypatch.setattr(OnnxExporter, "_write", write_another)
-    with pytest.raises(ContractError, match=r"onnx float32 is \d.\de-\d+ from the reference in \w+ over \d+ steps, tolerance"):
+    with pytest.raises(
+        ContractError,
+        match=r"onnx float32 is \d.\de-\d+ from the reference in \w+ over \d+ steps, tolerance",
+    ):
         export_onnx(checkpoint_folder, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_whose_state_overflows_is_not_packed(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_model_whose_state_overflows_is_not_packed(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     model = make_model(cell="rnn_relu")
     with torch.no_grad():
         model.recurrent.fused.weight_hh_l0.mul_(1000)  # type: ignore[union-attr, operator]
@@ -323,7 +400,10 @@ def test_a_weight_that_is_not_finite_is_refused_by_name(
     with torch.no_grad():
         named_tensors(model)[place].view(-1)[5] = value
     says = rf"weights that are not finite: {place} \(1 of \d+ values, the first {value}\); nothing was written"
-    for chosen in ({"to": "onnx", "precision": ["float32", "float16", "int8", "int4"]}, {"to": ["torchscript", "coreml"]}):
+    for chosen in (
+        {"to": "onnx", "precision": ["float32", "float16", "int8", "int4"]},
+        {"to": ["torchscript", "coreml"]},
+    ):
         with pytest.raises(CheckpointError, match=says):
             export_bundle(Checkpoint(model, tokenizer), tmp_path / "bundle", **chosen)
     assert list(tmp_path.iterdir()) == []
@@ -337,7 +417,11 @@ def test_a_model_beyond_every_perplexity_is_exported_and_verified(
         model.head.bias[0] = 5000
     loaded = Checkpoint(model, tokenizer, {}, {"tokens": np.arange(1, 130) % 33 + 1})
     bundle = export_bundle(
-        loaded, tmp_path / "bundle", to=["onnx", "torchscript"], precision=["float32", "float16", "int8", "int4"], steps=16
+        loaded,
+        tmp_path / "bundle",
+        to=["onnx", "torchscript"],
+        precision=["float32", "float16", "int8", "int4"],
+        steps=16,
     )
     loss = bundle.artifact("onnx/step-int8.onnx").loss
     assert loss is not None
@@ -345,7 +429,12 @@ def test_a_model_beyond_every_perplexity_is_exported_and_verified(
     assert loss.increase == pytest.approx(0, abs=0.1)
     assert np.isfinite([loss.perplexity, loss.reference_perplexity, loss.mean_kl]).all()
     report = verify_bundle(bundle, steps=16)
-    assert report.passed, [check for artifact in report.artifacts for check in artifact.checks if check.status == "failed"]
+    assert report.passed, [
+        check
+        for artifact in report.artifacts
+        for check in artifact.checks
+        if check.status == "failed"
+    ]
     assert "null" not in bundle.manifest.to_json() + report.to_json()
     assert "inf" not in bundle.manifest.to_json() + report.to_json()
 
@@ -355,8 +444,12 @@ def test_what_its_own_reader_would_refuse_is_not_left_behind(
     checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     whole = Manifest.to_json
-    monkeypatch.setattr(Manifest, "to_json", lambda self: whole(self).replace('"parameters": ', '"parameters": -'))
-    with pytest.raises(ContractError, match=r"made cannot be read again .*parameters.*; nothing was written"):
+    monkeypatch.setattr(
+        Manifest, "to_json", lambda self: whole(self).replace('"parameters": ', '"parameters": -')
+    )
+    with pytest.raises(
+        ContractError, match=r"made cannot be read again .*parameters.*; nothing was written"
+    ):
         export_onnx(checkpoint_folder, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -367,15 +460,21 @@ def test_a_checkpoint_that_is_missing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_package_names_the_extra(checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_names_the_extra(
+    checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "coremltools", None)
     monkeypatch.delitem(sys.modules, "edgernn.export.to_coreml", raising=False)
-    with pytest.raises(UnavailableError, match=r"exporting coreml needs the package 'coremltools'.*\[export\]'"):
+    with pytest.raises(
+        UnavailableError, match=r"exporting coreml needs the package 'coremltools'.*\[export\]'"
+    ):
         export_bundle(checkpoint_folder, tmp_path / "bundle", to=["coreml"], steps=8)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_loaded_checkpoint_is_not_changed(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_loaded_checkpoint_is_not_changed(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     model = make_model(dropout=0.3).train()
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     export_onnx(Checkpoint(model, tokenizer), tmp_path / "bundle")
@@ -387,7 +486,13 @@ def test_a_loaded_checkpoint_is_not_changed(make_model: MakeModel, tokenizer: To
 
 def test_it_tells_what_it_does(checkpoint_folder: Path, tmp_path: Path) -> None:
     lines: list[str] = []
-    export_bundle(checkpoint_folder, tmp_path / "bundle", to=["onnx", "torchscript"], steps=8, tell=lines.append)
+    export_bundle(
+        checkpoint_folder,
+        tmp_path / "bundle",
+        to=["onnx", "torchscript"],
+        steps=8,
+        tell=lines.append,
+    )
     assert lines == ["exporting onnx float32", "exporting torchscript float32"]
 
 

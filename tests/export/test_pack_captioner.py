@@ -30,8 +30,14 @@ from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.opening import open_session
 
 MakeCaptioner = Callable[..., Captioner]
-ONNX, COREML = ["onnx/encode.onnx", "onnx/step.onnx"], ["coreml/encode.mlpackage", "coreml/step.mlpackage"]
-TORCHSCRIPT, KEPT = ["torchscript/encode.pt", "torchscript/step.pt"], "coreml/step_mlstate.mlpackage"
+ONNX, COREML = (
+    ["onnx/encode.onnx", "onnx/step.onnx"],
+    ["coreml/encode.mlpackage", "coreml/step.mlpackage"],
+)
+TORCHSCRIPT, KEPT = (
+    ["torchscript/encode.pt", "torchscript/step.pt"],
+    "coreml/step_mlstate.mlpackage",
+)
 
 
 def paths(bundle: Bundle) -> list[str]:
@@ -44,7 +50,11 @@ def test_a_bundle_holds_both_graphs_of_every_format(captioner_bundle: Bundle) ->
     assert [artifact.graph for artifact in manifest.artifacts] == ["encode", "step"] * 3 + ["step"]
     assert manifest.family == "captioner"
     assert manifest.evaluation == "evaluation/held_out.safetensors"
-    assert (manifest.reference, manifest.golden, manifest.initial_state) == ("reference", "golden.safetensors", None)
+    assert (manifest.reference, manifest.golden, manifest.initial_state) == (
+        "reference",
+        "golden.safetensors",
+        None,
+    )
     assert manifest.tokenizer.kind == "caption"
     assert parse_manifest(manifest.to_json(), source="it") == manifest
     for artifact in manifest.artifacts:
@@ -57,13 +67,20 @@ def test_a_bundle_holds_both_graphs_of_every_format(captioner_bundle: Bundle) ->
 
 def test_how_captions_are_written_stands_in_the_manifest(captioner_bundle: Bundle) -> None:
     decoding = captioner_bundle.manifest.decoding
-    assert (decoding.start, decoding.stop, decoding.length, decoding.temperature) == ((START_ID,), (END_ID,), 7, 0)
+    assert (decoding.start, decoding.stop, decoding.length, decoding.temperature) == (
+        (START_ID,),
+        (END_ID,),
+        7,
+        0,
+    )
     assert set(decoding.suppress) == {PAD_ID, START_ID, UNKNOWN_ID}
     for artifact in captioner_bundle.manifest.artifacts:
         assert captioner_bundle.file_contract(artifact).decoding == decoding
 
 
-def test_what_to_measure_on_is_the_checkpoints_sample(captioner_bundle: Bundle, captioner_folder: Path) -> None:
+def test_what_to_measure_on_is_the_checkpoints_sample(
+    captioner_bundle: Bundle, captioner_folder: Path
+) -> None:
     sample = safetensors.numpy.load_file(captioner_bundle.path("evaluation/held_out.safetensors"))
     outer = checkpoint.load(captioner_folder)
     assert sample.keys() == outer.held_out.keys()
@@ -76,13 +93,19 @@ def test_what_to_measure_on_is_the_checkpoints_sample(captioner_bundle: Bundle, 
 def test_the_golden_run_begins_with_a_picture(captioner_bundle: Bundle) -> None:
     golden = safetensors.numpy.load_file(captioner_bundle.path("golden.safetensors"))
     steps = captioner_bundle.manifest.contract.sizes["vocab"]
-    assert {name: array.shape for name, array in golden.items() if name in ("image", "tokens", "h", "features")} == {
+    assert {
+        name: array.shape
+        for name, array in golden.items()
+        if name in ("image", "tokens", "h", "features")
+    } == {
         "image": (1, 32, 32, 3),
         "tokens": (steps, 1, 1),
         "h": (1, 1, 8),
         "features": (1, 16, captioner_bundle.manifest.contract.sizes["feature_width"]),
     }
-    contexts, state = open_session(captioner_bundle, "onnx/encode.onnx").encode({"image": golden["image"]})
+    contexts, state = open_session(captioner_bundle, "onnx/encode.onnx").encode(
+        {"image": golden["image"]}
+    )
     for name, array in {**contexts, **state}.items():
         np.testing.assert_allclose(array, golden[name], atol=1e-4)
 
@@ -101,10 +124,16 @@ def test_the_golden_run_begins_with_a_picture(captioner_bundle: Bundle) -> None:
     ids=str,
 )
 def test_every_graph_is_written_once(
-    captioner_folder: Path, tmp_path: Path, to: list[str], precision: list[str] | None, expected: list[str]
+    captioner_folder: Path,
+    tmp_path: Path,
+    to: list[str],
+    precision: list[str] | None,
+    expected: list[str],
 ) -> None:
     told: list[str] = []
-    bundle = export_bundle(captioner_folder, tmp_path / "b", to=to, precision=precision, steps=4, tell=told.append)
+    bundle = export_bundle(
+        captioner_folder, tmp_path / "b", to=to, precision=precision, steps=4, tell=told.append
+    )
     assert paths(bundle) == expected
     assert len(told) == len(expected)
     assert all(line.endswith((", encode", ", step")) for line in told)
@@ -117,7 +146,9 @@ def test_a_single_file_captions_without_anything_else(
     packed = export_bundle(copy, tmp_path / "tiny.edgernn", to=["onnx"], steps=4)
     shutil.rmtree(copy)
     assert packed.manifest.files == {
-        name: entry for name, entry in captioner_bundle.manifest.files.items() if name in packed.manifest.files
+        name: entry
+        for name, entry in captioner_bundle.manifest.files.items()
+        if name in packed.manifest.files
     }
     bundle = Bundle.open(tmp_path / "tiny.edgernn")
     sessions = CaptionSessions(*(open_session(bundle, path) for path in ONNX))
@@ -127,7 +158,9 @@ def test_a_single_file_captions_without_anything_else(
     assert len({tuple(caption) for caption in captions}) > 3
 
 
-def test_a_release_has_neither_reference_nor_sample_and_still_verifies(captioner_folder: Path, tmp_path: Path) -> None:
+def test_a_release_has_neither_reference_nor_sample_and_still_verifies(
+    captioner_folder: Path, tmp_path: Path
+) -> None:
     bundle = export_bundle(captioner_folder, tmp_path / "b", to=["onnx"], release=True, steps=4)
     assert (bundle.manifest.reference, bundle.manifest.evaluation) == (None, None)
     report = verify_bundle(bundle, steps=4)
@@ -149,7 +182,9 @@ def test_first_states_of_zeros_need_no_encode_states(
     make_captioner: MakeCaptioner, caption_tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     model = make_captioner(conditioning="every-step", cell="gru")
-    bundle = export_bundle(Checkpoint(model, caption_tokenizer), tmp_path / "b", to=["onnx"], steps=4)
+    bundle = export_bundle(
+        Checkpoint(model, caption_tokenizer), tmp_path / "b", to=["onnx"], steps=4
+    )
     assert bundle.manifest.contract.initial_state == "zeros"
     assert bundle.manifest.evaluation is None
     golden = safetensors.numpy.load_file(bundle.path("golden.safetensors"))
@@ -163,7 +198,9 @@ def test_a_captioner_is_not_changed_by_its_export(
 ) -> None:
     model = make_captioner(dropout=0.3).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    export_bundle(Checkpoint(model, caption_tokenizer), tmp_path / "b", to=["onnx", "torchscript"], steps=4)
+    export_bundle(
+        Checkpoint(model, caption_tokenizer), tmp_path / "b", to=["onnx", "torchscript"], steps=4
+    )
     assert all(module.training for module in model.modules())
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert all(parameter.requires_grad for parameter in model.parameters())
@@ -179,7 +216,10 @@ def test_an_encode_file_out_of_tolerance_is_not_packed(
         return write(self, model, path, **options)
 
     monkeypatch.setattr(OnnxExporter, "_write", write_another)
-    with pytest.raises(ContractError, match=r"onnx float32 is \d.\de-\d+ from the reference in feature_keys .*, tolerance"):
+    with pytest.raises(
+        ContractError,
+        match=r"onnx float32 is \d.\de-\d+ from the reference in feature_keys .*, tolerance",
+    ):
         export_bundle(captioner_folder, tmp_path / "b", to=["onnx"], steps=4)
     assert list(tmp_path.iterdir()) == []
 
@@ -199,12 +239,16 @@ def test_a_weight_or_buffer_that_is_not_finite_is_refused_by_name(
     name = next(name for name in named_tensors(model) if name.endswith(place))
     with torch.no_grad():
         named_tensors(model)[name].view(-1)[3] = np.inf
-    with pytest.raises(CheckpointError, match=rf"not finite: {name} \(1 of \d+ values, the first inf\)"):
+    with pytest.raises(
+        CheckpointError, match=rf"not finite: {name} \(1 of \d+ values, the first inf\)"
+    ):
         export_bundle(Checkpoint(model, caption_tokenizer), tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_had_is_refused_before_anything_is_written(captioner_folder: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_had_is_refused_before_anything_is_written(
+    captioner_folder: Path, tmp_path: Path
+) -> None:
     loaded = dataclasses.replace(checkpoint.load(captioner_folder), held_out={})
     with pytest.raises(UsageError, match="cannot export float32, coreml-mlstate as asked"):
         export_bundle(loaded, tmp_path / "b", to=["coreml-mlstate"], precision=["float32"])

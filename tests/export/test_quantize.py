@@ -31,13 +31,18 @@ MakeModel = Callable[..., LanguageModel]
 FLOAT, FLOATS = TensorProto.FLOAT, {"MatMul", "Gemm", "Gather", "LSTM", "GRU", "RNN"}
 
 
-def model_of(*nodes: onnx.NodeProto, inputs: dict[str, Any], output: list[Any], **constants: np.ndarray) -> onnx.ModelProto:
+def model_of(
+    *nodes: onnx.NodeProto, inputs: dict[str, Any], output: list[Any], **constants: np.ndarray
+) -> onnx.ModelProto:
     """A graph whose one output is ``y``."""
     dtypes = {"ids": TensorProto.INT64}
     graph = helper.make_graph(
         nodes,
         "graph",
-        [helper.make_tensor_value_info(name, dtypes.get(name, FLOAT), shape) for name, shape in inputs.items()],
+        [
+            helper.make_tensor_value_info(name, dtypes.get(name, FLOAT), shape)
+            for name, shape in inputs.items()
+        ],
         [helper.make_tensor_value_info("y", FLOAT, output)],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
@@ -46,7 +51,9 @@ def model_of(*nodes: onnx.NodeProto, inputs: dict[str, Any], output: list[Any], 
 
 def run(model: onnx.ModelProto, **feeds: np.ndarray) -> np.ndarray:
     onnx.checker.check_model(model, full_check=True)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     result: np.ndarray = session.run(["y"], feeds)[0]
     return result
 
@@ -66,14 +73,20 @@ def near(found: np.ndarray, wanted: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize(("columns", "block_size"), [(256, 128), (32, 32), (40, 16), (33, 16), (7, 16)])
+@pytest.mark.parametrize(
+    ("columns", "block_size"), [(256, 128), (32, 32), (40, 16), (33, 16), (7, 16)]
+)
 @pytest.mark.parametrize("kind", ["Gemm", "MatMul", "MatMul and Add"])
-def test_onnxruntime_multiplies_with_what_the_integers_stand_for(kind: str, columns: int, block_size: int, bits: int) -> None:
+def test_onnxruntime_multiplies_with_what_the_integers_stand_for(
+    kind: str, columns: int, block_size: int, bits: int
+) -> None:
     weight, bias, x = normal(6, columns), normal(6, seed=5), normal(3, columns, seed=6)
     if kind == "Gemm":
         nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1)]
     else:
-        nodes = [helper.make_node("MatMul", ["x", "w"], ["product" if kind.endswith("Add") else "y"])]
+        nodes = [
+            helper.make_node("MatMul", ["x", "w"], ["product" if kind.endswith("Add") else "y"])
+        ]
         nodes += [helper.make_node("Add", ["b", "product"], ["y"])] if kind.endswith("Add") else []
     stored = weight if kind == "Gemm" else np.ascontiguousarray(weight.T)
     model = model_of(*nodes, inputs={"x": ["n", columns]}, output=["n", 6], w=stored, b=bias)
@@ -99,14 +112,19 @@ def test_a_product_that_something_else_reads_keeps_its_sum_apart() -> None:
     near(run(model, x=x), (x @ weight + bias) * (x @ weight))
 
 
-@pytest.mark.parametrize(("columns", "bits"), [(16, 8), (16, 4), (20, 4), (33, 8), (34, 4), (64, 8), (64, 4)])
+@pytest.mark.parametrize(
+    ("columns", "bits"), [(16, 8), (16, 4), (20, 4), (33, 8), (34, 4), (64, 8), (64, 4)]
+)
 def test_onnxruntime_looks_up_exactly_what_the_integers_stand_for(columns: int, bits: int) -> None:
     table, ids = normal(11, columns), np.array([[3, 0, 10], [10, 10, 7]])
     node = helper.make_node("Gather", ["table", "ids"], ["y"], name="/embedding/Gather")
     model = model_of(node, inputs={"ids": ["n", "t"]}, output=["n", "t", columns], table=table)
     quantize_graph(model, Recipe(Rounding(bits, 16)))
     assert operators(model) == ["GatherBlockQuantized"]
-    assert {tensor.name for tensor in model.graph.initializer} == {"embedding.integers", "embedding.scales"}
+    assert {tensor.name for tensor in model.graph.initializer} == {
+        "embedding.integers",
+        "embedding.scales",
+    }
     exact = quantize_matrix(table, bits=bits, block_size=16).values()[ids]
     assert np.array_equal(run(model, ids=ids), exact)
 
@@ -117,7 +135,9 @@ def test_a_table_of_an_odd_width_keeps_8_bits() -> None:
     node = helper.make_node("Gather", ["table", "ids"], ["y"], name="/embedding/Gather")
     model = model_of(node, inputs={"ids": ["n", "t"]}, output=["n", "t", 33], table=table)
     quantize_graph(model, Recipe(Rounding(4, 16)))
-    assert np.array_equal(run(model, ids=ids), quantize_matrix(table, bits=8, block_size=16).values()[ids])
+    assert np.array_equal(
+        run(model, ids=ids), quantize_matrix(table, bits=8, block_size=16).values()[ids]
+    )
 
 
 @pytest.mark.parametrize("bits", BITS)
@@ -159,12 +179,18 @@ def test_no_matrix_of_any_cell_stays_float(
     assert written.narrowing.axes == {"time": 1}
     graph = onnx.load(str(path))
     assert not FLOATS & set(operators(graph))
-    assert not [t.name for t in graph.graph.initializer if len(t.dims) > 1 and t.data_type == FLOAT and "scales" not in t.name]
+    assert not [
+        t.name
+        for t in graph.graph.initializer
+        if len(t.dims) > 1 and t.data_type == FLOAT and "scales" not in t.name
+    ]
     matrices = [weight for weight in written.weights if len(weight.shape) > 1]
     assert all(weight.dtype.startswith("int") for weight in matrices)
     assert sum(weight.recurrent for weight in matrices) == model.config.layers
     limit = tolerance("onnx", precision)
-    found = compare(EagerSession(model), open_session(path), Plan(3, (1,) * 12), seed=4, forced=True)
+    found = compare(
+        EagerSession(model), open_session(path), Plan(3, (1,) * 12), seed=4, forced=True
+    )
     assert found.worst.scaled < 0.7 * limit.rollout
 
 
@@ -173,7 +199,10 @@ def test_bits_and_blocks_go_by_layer(make_model: MakeModel, tmp_path: Path) -> N
     recipe = Recipe(Rounding(8, 128), layers, folded=False)
     exporter = OnnxExporter(Compression(recipe=recipe))
     written = exporter.export(
-        make_model(hidden=32, embedding=32), tmp_path / "s.onnx", precision="smallest", decoding=Decoding()
+        make_model(hidden=32, embedding=32),
+        tmp_path / "s.onnx",
+        precision="smallest",
+        decoding=Decoding(),
     )
     assert {w.name: (w.dtype, w.block_size) for w in written.weights if w.block_size} == {
         "embedding": ("int8", 32),
@@ -209,7 +238,9 @@ def test_two_matrices_of_one_layer_are_two() -> None:
 def test_what_could_be_rounded_is_found_in_a_float_graph() -> None:
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["x"], name="/model/embedding/Gather"),
-        helper.make_node("MatMul", ["x", "w"], ["h"], name="/model/recurrent/layers.0/joined/MatMul"),
+        helper.make_node(
+            "MatMul", ["x", "w"], ["h"], name="/model/recurrent/layers.0/joined/MatMul"
+        ),
         helper.make_node("Mul", ["h", "h"], ["hh"], name="/Mul"),
         helper.make_node("MatMul", ["hh", "h"], ["y"], name="/model/MatMul"),
     ]
@@ -219,8 +250,13 @@ def test_what_could_be_rounded_is_found_in_a_float_graph() -> None:
     assert layer_name(nodes[2]) == "/Mul"
 
 
-def test_a_recurrent_operator_is_refused_and_not_left_as_it_is(make_model: MakeModel, tmp_path: Path) -> None:
+def test_a_recurrent_operator_is_refused_and_not_left_as_it_is(
+    make_model: MakeModel, tmp_path: Path
+) -> None:
     path = tmp_path / "step.onnx"
     OnnxExporter().export(make_model(cell="gru"), path, precision="float32", decoding=Decoding())
-    with pytest.raises(UsageError, match="the graph has GRU, whose weights would stay float32; quantise the step face"):
+    with pytest.raises(
+        UsageError,
+        match="the graph has GRU, whose weights would stay float32; quantise the step face",
+    ):
         quantize_graph(onnx.load(str(path)), Recipe(Rounding(8, 128)))

@@ -23,13 +23,25 @@ def test_a_layer_that_is_named_has_its_own_bits() -> None:
 
 @pytest.mark.parametrize(
     ("columns", "bits", "size"),
-    [(256, 8, 128), (128, 4, 128), (64, 4, 64), (33, 8, 16), (20, 4, 32), (20, 8, 32), (8, 8, 16), (1, 4, 16), (288, 4, 64)],
+    [
+        (256, 8, 128),
+        (128, 4, 128),
+        (64, 4, 64),
+        (33, 8, 16),
+        (20, 4, 32),
+        (20, 8, 32),
+        (8, 8, 16),
+        (1, 4, 16),
+        (288, 4, 64),
+    ],
 )
 def test_the_block_size_that_takes_the_fewest_bytes(columns: int, bits: int, size: int) -> None:
     assert Recipe(Rounding(bits, 128)).rounding("any", columns) == Rounding(bits, size)
 
 
-@given(columns=st.integers(1, 2000), bits=st.sampled_from([4, 8]), chosen=st.sampled_from(BLOCK_SIZES))
+@given(
+    columns=st.integers(1, 2000), bits=st.sampled_from([4, 8]), chosen=st.sampled_from(BLOCK_SIZES)
+)
 def test_never_larger_than_what_was_chosen(columns: int, bits: int, chosen: int) -> None:
     found = Recipe(Rounding(bits, chosen)).rounding("any", columns)
     assert found.block_size in BLOCK_SIZES

@@ -32,7 +32,15 @@ def loaded(make_model: MakeModel, tokenizer: Tokenizer) -> Checkpoint:
     model = make_model(hidden=24, embedding=16)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.mul_(5 if name == "head.weight" else 3 if name == "embedding.weight" else 2 if "weight" in name else 1)
+            parameter.mul_(
+                5
+                if name == "head.weight"
+                else 3
+                if name == "embedding.weight"
+                else 2
+                if "weight" in name
+                else 1
+            )
     session, random = EagerSession(model), np.random.default_rng(1)
     state, tokens = session.initial_state(1), [0]
     while len(tokens) < 300:
@@ -42,7 +50,9 @@ def loaded(make_model: MakeModel, tokenizer: Tokenizer) -> Checkpoint:
     return Checkpoint(model, tokenizer, {}, {"tokens": np.array(tokens)})
 
 
-def export(loaded: Checkpoint, out: Path, budget: float | str, precisions: tuple[str, ...] = ("smallest",)) -> list[Artifact]:
+def export(
+    loaded: Checkpoint, out: Path, budget: float | str, precisions: tuple[str, ...] = ("smallest",)
+) -> list[Artifact]:
     options = ReducedOptions(budget=Budget(perplexity=budget))
     bundle = export_bundle(loaded, out, to=["onnx"], precision=precisions, steps=8, options=options)
     return list(bundle.manifest.artifacts)
@@ -52,7 +62,9 @@ def matrix_bytes(artifact: Artifact) -> int:
     return sum(weight.bytes for weight in artifact.weights if weight.name != OTHERS)
 
 
-def test_it_is_no_larger_than_8_bits_and_within_the_budget_as_verify_finds(loaded: Checkpoint, tmp_path: Path) -> None:
+def test_it_is_no_larger_than_8_bits_and_within_the_budget_as_verify_finds(
+    loaded: Checkpoint, tmp_path: Path
+) -> None:
     eight, smallest = export(loaded, tmp_path / "b", 0.006, ("int8", "smallest"))
     assert smallest.bytes <= eight.bytes
     assert {weight.dtype for weight in smallest.weights if weight.block_size} == {"int4", "int8"}
@@ -67,7 +79,10 @@ def test_it_is_no_larger_than_8_bits_and_within_the_budget_as_verify_finds(loade
 
 
 def test_a_smaller_budget_is_no_smaller_file(loaded: Checkpoint, tmp_path: Path) -> None:
-    sizes = [matrix_bytes(export(loaded, tmp_path / str(budget), budget)[0]) for budget in (3e-3, 8e-3, 0.5)]
+    sizes = [
+        matrix_bytes(export(loaded, tmp_path / str(budget), budget)[0])
+        for budget in (3e-3, 8e-3, 0.5)
+    ]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] > sizes[-1]
     lowest = export(loaded, tmp_path / "all", "100000%")[0]
@@ -96,7 +111,9 @@ def test_a_budget_that_8_bits_cannot_keep(loaded: Checkpoint, tmp_path: Path) ->
             smallest_recipe(Source(part, ReducedOptions(budget=Budget(perplexity=0.0)), 4))
         except ContractError as error:
             said.append(str(error))
-            with pytest.raises(ContractError, match="even 8 bits in every layer raise the perplexity"):
+            with pytest.raises(
+                ContractError, match="even 8 bits in every layer raise the perplexity"
+            ):
                 export(part, out, 0.0)
             break
     assert "by 0." in said[0]
@@ -106,14 +123,20 @@ def test_a_budget_that_8_bits_cannot_keep(loaded: Checkpoint, tmp_path: Path) ->
 
 
 def test_without_a_budget_there_is_no_smallest(loaded: Checkpoint, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="needs to know how much may be lost; give --max-perplexity-increase, as 1%"):
+    with pytest.raises(
+        UsageError,
+        match="needs to know how much may be lost; give --max-perplexity-increase, as 1%",
+    ):
         export_bundle(loaded, tmp_path / "b", to=["onnx"], precision="smallest")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_held_out_data_there_is_no_budget(loaded: Checkpoint, tmp_path: Path) -> None:
     bare = Checkpoint(loaded.model, loaded.tokenizer)
-    with pytest.raises(UsageError, match="the checkpoint holds 0 held-out tokens to measure it on, at least 32 are needed"):
+    with pytest.raises(
+        UsageError,
+        match="the checkpoint holds 0 held-out tokens to measure it on, at least 32 are needed",
+    ):
         export(bare, tmp_path / "b", 0.01)
     assert list(tmp_path.iterdir()) == []
 
@@ -121,7 +144,8 @@ def test_without_held_out_data_there_is_no_budget(loaded: Checkpoint, tmp_path: 
 def test_a_small_part_of_the_layers_goes_down_first(loaded: Checkpoint) -> None:
     """Where little may be lost, what goes to 4 bits is what loses least for its bytes."""
     strict, loose = (
-        smallest_recipe(Source(loaded, ReducedOptions(budget=Budget(perplexity=budget)), 8)) for budget in (3e-3, 0.5)
+        smallest_recipe(Source(loaded, ReducedOptions(budget=Budget(perplexity=budget)), 8))
+        for budget in (3e-3, 0.5)
     )
     kept = {name for name, rounding in strict.layers.items() if rounding == SAFE}
     assert kept
@@ -136,9 +160,18 @@ def test_a_captioner_within_two_budgets(
     tmp_path: Path,
 ) -> None:
     pytest.importorskip("pycocoevalcap")
-    loaded = Checkpoint(make_captioner(), caption_tokenizer, {}, {"image": pictures, "captions": caption_ids})
+    loaded = Checkpoint(
+        make_captioner(), caption_tokenizer, {}, {"image": pictures, "captions": caption_ids}
+    )
     options = ReducedOptions(budget=Budget(perplexity=1.0, cider=0.9))
-    bundle = export_bundle(loaded, tmp_path / "b", to=["onnx"], precision=["int8", "smallest"], steps=4, options=options)
+    bundle = export_bundle(
+        loaded,
+        tmp_path / "b",
+        to=["onnx"],
+        precision=["int8", "smallest"],
+        steps=4,
+        options=options,
+    )
     paths = ["onnx/encode.onnx", "onnx/step-int8.onnx", "onnx/step-smallest.onnx"]
     assert [artifact.path for artifact in bundle.manifest.artifacts] == paths
     _, eight, smallest = bundle.manifest.artifacts
@@ -148,4 +181,6 @@ def test_a_captioner_within_two_budgets(
     assert smallest.loss.allowed_cider_drop == 0.9
     assert smallest.loss.cider_drop <= 0.9
     report = verify_bundle(bundle, steps=4)
-    assert report.passed, [c.detail for a in report.artifacts for c in a.checks if c.status == "failed"]
+    assert report.passed, [
+        c.detail for a in report.artifacts for c in a.checks if c.status == "failed"
+    ]

@@ -41,9 +41,22 @@ PLAIN = {
     "stack",
     "sub",
 }
-PLAIN |= {"cast", "const", "gather", "read_state", "slice_update", "tanh", "transpose", "write_state"}
+PLAIN |= {
+    "cast",
+    "const",
+    "gather",
+    "read_state",
+    "slice_update",
+    "tanh",
+    "transpose",
+    "write_state",
+}
 PRODUCTS = {"gru": 2 * LAYERS + 1, "lstm": LAYERS + 1, "rnn": LAYERS + 1, "rnn_relu": LAYERS + 1}
-GATES = {"lstm": {"linear", "sigmoid", "tanh"}, "gru": {"linear", "sigmoid", "tanh"}, "rnn": {"linear", "tanh"}}
+GATES = {
+    "lstm": {"linear", "sigmoid", "tanh"},
+    "gru": {"linear", "sigmoid", "tanh"},
+    "rnn": {"linear", "tanh"},
+}
 GATES["rnn_relu"] = {"linear", "relu"}
 ARRAY = ct.proto.FeatureTypes_pb2.ArrayFeatureType
 
@@ -55,11 +68,18 @@ def export(exporter: CoreMLExporter, model: LanguageModel, path: Path, precision
 
 
 @pytest.fixture(scope="module")
-def packages(make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Any]:
+def packages(
+    make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str], Any]:
     """(cell, form) → the specification of its package, written once."""
     folder = tmp_path_factory.mktemp("coreml")
     return {
-        (cell, form): export(exporter(), make_model(cell=cell, layers=LAYERS), folder / f"{cell}_{form}.mlpackage", precision)
+        (cell, form): export(
+            exporter(),
+            make_model(cell=cell, layers=LAYERS),
+            folder / f"{cell}_{form}.mlpackage",
+            precision,
+        )
         for cell in CELLS
         for form, (exporter, precision) in EXPORTERS.items()
     }
@@ -69,14 +89,20 @@ def arrays(features: Any) -> list[tuple[str, tuple[int, ...], str]]:
     found = []
     for feature in features:
         kind = feature.type.WhichOneof("Type")
-        array = feature.type.stateType.arrayType if kind == "stateType" else feature.type.multiArrayType
+        array = (
+            feature.type.stateType.arrayType if kind == "stateType" else feature.type.multiArrayType
+        )
         found.append((feature.name, tuple(array.shape), ARRAY.ArrayDataType.Name(array.dataType)))
     return found
 
 
 def operators(spec: Any) -> list[str]:
     """Every operator of the program, those in nested blocks too."""
-    pending = [block for function in spec.mlProgram.functions.values() for block in function.block_specializations.values()]
+    pending = [
+        block
+        for function in spec.mlProgram.functions.values()
+        for block in function.block_specializations.values()
+    ]
     kinds = []
     while pending:
         for operation in pending.pop().operations:
@@ -86,10 +112,15 @@ def operators(spec: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_explicit_form(packages: dict[tuple[str, str], Any], make_model: MakeModel, cell: str) -> None:
+def test_the_explicit_form(
+    packages: dict[tuple[str, str], Any], make_model: MakeModel, cell: str
+) -> None:
     spec, names = packages[cell, "explicit"], CELL_STATES[cell]
     vocabulary = make_model().config.vocabulary
-    assert arrays(spec.description.input) == [("tokens", (1, 1), "INT32"), *((name, STATE, "FLOAT32") for name in names)]
+    assert arrays(spec.description.input) == [
+        ("tokens", (1, 1), "INT32"),
+        *((name, STATE, "FLOAT32") for name in names),
+    ]
     assert arrays(spec.description.output) == [
         ("logits", (1, 1, vocabulary), "FLOAT32"),
         *((f"{name}_next", STATE, "FLOAT32") for name in names),
@@ -100,10 +131,14 @@ def test_the_explicit_form(packages: dict[tuple[str, str], Any], make_model: Mak
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_form_whose_runtime_keeps_the_state(packages: dict[tuple[str, str], Any], make_model: MakeModel, cell: str) -> None:
+def test_the_form_whose_runtime_keeps_the_state(
+    packages: dict[tuple[str, str], Any], make_model: MakeModel, cell: str
+) -> None:
     spec, names = packages[cell, "mlstate"], CELL_STATES[cell]
     assert arrays(spec.description.input) == [("tokens", (1, 1), "INT32")]
-    assert arrays(spec.description.output) == [("logits", (1, 1, make_model().config.vocabulary), "FLOAT32")]
+    assert arrays(spec.description.output) == [
+        ("logits", (1, 1, make_model().config.vocabulary), "FLOAT32")
+    ]
     assert arrays(spec.description.state) == [(name, STATE, "FLOAT16") for name in names]
     assert spec.specificationVersion == 9  # iOS 18, macOS 15
     kinds = operators(spec)
@@ -113,7 +148,9 @@ def test_the_form_whose_runtime_keeps_the_state(packages: dict[tuple[str, str], 
 
 @pytest.mark.parametrize("form", EXPORTERS)
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_program_is_plain_products_and_gates(packages: dict[tuple[str, str], Any], cell: str, form: str) -> None:
+def test_the_program_is_plain_products_and_gates(
+    packages: dict[tuple[str, str], Any], cell: str, form: str
+) -> None:
     spec = packages[cell, form]
     assert spec.WhichOneof("Type") == "mlProgram"
     assert list(spec.mlProgram.functions) == ["main"]
@@ -125,9 +162,18 @@ def test_the_program_is_plain_products_and_gates(packages: dict[tuple[str, str],
 @pytest.mark.parametrize("precision", COMPRESSED)
 @pytest.mark.parametrize("cell", CELLS)
 def test_compressed_programs_have_the_same_operators(
-    packages: dict[tuple[str, str], Any], make_model: MakeModel, tmp_path: Path, cell: str, precision: str
+    packages: dict[tuple[str, str], Any],
+    make_model: MakeModel,
+    tmp_path: Path,
+    cell: str,
+    precision: str,
 ) -> None:
-    spec = export(CoreMLExporter(), make_model(cell=cell, layers=LAYERS), tmp_path / "step.mlpackage", precision)
+    spec = export(
+        CoreMLExporter(),
+        make_model(cell=cell, layers=LAYERS),
+        tmp_path / "step.mlpackage",
+        precision,
+    )
     kinds = operators(spec)
     weights = [kind for kind in kinds if kind.startswith("constexpr_")]
     assert len(weights) == PRODUCTS[cell] + 1  # the products', and the embedding
@@ -148,7 +194,11 @@ def test_compressed_programs_have_the_same_operators(
     ],
 )
 def test_the_target_is_the_one_that_the_weights_need(
-    make_model: MakeModel, tmp_path: Path, exporter: type[CoreMLExporter], precision: str, target: str
+    make_model: MakeModel,
+    tmp_path: Path,
+    exporter: type[CoreMLExporter],
+    precision: str,
+    target: str,
 ) -> None:
     path = tmp_path / "step.mlpackage"
     written = exporter().export(make_model(), path, precision=precision, decoding=Decoding())
@@ -172,8 +222,12 @@ def test_the_metadata_is_the_contract(
     assert own.narrowing.dtypes == {"tokens": "int32", **halves}
 
 
-def test_float32_computes_in_float32(make_model: MakeModel, packages: dict[tuple[str, str], Any], tmp_path: Path) -> None:
-    spec = export(CoreMLExporter(), make_model(layers=LAYERS), tmp_path / "step.mlpackage", "float32")
+def test_float32_computes_in_float32(
+    make_model: MakeModel, packages: dict[tuple[str, str], Any], tmp_path: Path
+) -> None:
+    spec = export(
+        CoreMLExporter(), make_model(layers=LAYERS), tmp_path / "step.mlpackage", "float32"
+    )
     half = packages["lstm", "explicit"]
     assert arrays(spec.description.input) == arrays(half.description.input)
     assert arrays(spec.description.output) == arrays(half.description.output)
@@ -185,7 +239,11 @@ def _float_types(spec: Any) -> set[str]:
     kinds = ct.proto.MIL_pb2.DataType
     (function,) = spec.mlProgram.functions.values()
     (block,) = function.block_specializations.values()
-    types = {kinds.Name(output.type.tensorType.dataType) for op in block.operations for output in op.outputs}
+    types = {
+        kinds.Name(output.type.tensorType.dataType)
+        for op in block.operations
+        for output in op.outputs
+    }
     return {name for name in types if name.startswith("FLOAT")}
 
 
@@ -193,7 +251,9 @@ def test_other_model_settings(make_model: MakeModel, tmp_path: Path) -> None:
     model = make_model(cell="gru", layers=1, tied=True, embedding=8, learned_initial_state=True)
     spec = export(CoreMLExporter(), model, tmp_path / "step.mlpackage", "float16")
     assert arrays(spec.description.input)[1] == ("h", (1, 1, 8), "FLOAT32")
-    own = FileContract.from_metadata(dict(spec.description.metadata.userDefined), source="the package")
+    own = FileContract.from_metadata(
+        dict(spec.description.metadata.userDefined), source="the package"
+    )
     assert own.contract.initial_state == "learned"
 
 
@@ -201,27 +261,43 @@ def test_other_model_settings(make_model: MakeModel, tmp_path: Path) -> None:
 @pytest.mark.parametrize("exporter", [CoreMLExporter, CoreMLStateExporter])
 @pytest.mark.parametrize("precision", ["float16", "int8", "palettized4"])
 def test_weights_that_are_not_finite_are_refused(
-    make_model: MakeModel, tmp_path: Path, precision: str, exporter: type[CoreMLExporter], bad: float
+    make_model: MakeModel,
+    tmp_path: Path,
+    precision: str,
+    exporter: type[CoreMLExporter],
+    bad: float,
 ) -> None:
     model = make_model()
     with torch.no_grad():
         model.head.weight[1, 2] = bad
-    with pytest.raises(UsageError, match=r"^the weight head\.weight holds numbers that are not finite; train or import"):
-        exporter().export(model, tmp_path / "step.mlpackage", precision=precision, decoding=Decoding())
+    with pytest.raises(
+        UsageError,
+        match=r"^the weight head\.weight holds numbers that are not finite; train or import",
+    ):
+        exporter().export(
+            model, tmp_path / "step.mlpackage", precision=precision, decoding=Decoding()
+        )
 
 
-def test_a_model_that_does_not_convert(make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_does_not_convert(
+    make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise NotImplementedError("no such operator\nand a long list")
 
     monkeypatch.setattr(ct, "convert", refuse)
     with pytest.raises(ContractError, match=r"could not convert the step: no such operator$"):
-        CoreMLExporter().export(make_model(), tmp_path / "step.mlpackage", precision="float16", decoding=Decoding())
+        CoreMLExporter().export(
+            make_model(), tmp_path / "step.mlpackage", precision="float16", decoding=Decoding()
+        )
 
 
 @pytest.mark.parametrize("session", [CoreMLSession, CoreMLStateSession])
 def test_elsewhere_than_on_macos_it_cannot_run(
-    make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, session: type[CoreMLSession]
+    make_model: MakeModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    session: type[CoreMLSession],
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: "Plan9")
     file_contract = FileContract(contract=make_model().config.contract())

@@ -91,13 +91,20 @@ def test_the_extra_file_is_the_contract(make_model: MakeModel, files: dict[str, 
 def test_it_keeps_the_fused_layer(files: dict[str, Path], cell: str) -> None:
     module, _ = load(files[cell])
     kinds = [node.kind() for node in module.inlined_graph.nodes()]
-    fused = {"lstm": "aten::lstm", "gru": "aten::gru", "rnn": "aten::rnn_tanh", "rnn_relu": "aten::rnn_relu"}[cell]
+    fused = {
+        "lstm": "aten::lstm",
+        "gru": "aten::gru",
+        "rnn": "aten::rnn_tanh",
+        "rnn_relu": "aten::rnn_relu",
+    }[cell]
     assert kinds.count(fused) == 1
 
 
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("cell", CELLS)
-def test_parity_over_a_chained_run(make_model: MakeModel, tmp_path: Path, cell: str, layers: int) -> None:
+def test_parity_over_a_chained_run(
+    make_model: MakeModel, tmp_path: Path, cell: str, layers: int
+) -> None:
     model = make_model(cell=cell, layers=layers, tied=True, embedding=8)
     reference, candidate = EagerSession(model), open_session(export(model, tmp_path / "step.pt"))
     for plan in (Plan(1, (1,) * 16), Plan(3, (7, 1, 16))):

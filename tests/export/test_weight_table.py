@@ -21,18 +21,25 @@ MakeModel = Callable[..., LanguageModel]
 PRECISIONS = ("float32", "float16", "int8", "int4")
 
 
-def export(model: LanguageModel | Captioner, path: Path, precision: str, graph: GraphName = "step") -> tuple[StoredWeight, ...]:
+def export(
+    model: LanguageModel | Captioner, path: Path, precision: str, graph: GraphName = "step"
+) -> tuple[StoredWeight, ...]:
     OnnxExporter().export(model, path, precision=precision, decoding=Decoding(), graph=graph)
     return weight_table(onnx.load(str(path)))
 
 
 def stored_bytes(path: Path) -> int:
-    return sum(onnx.numpy_helper.to_array(tensor).nbytes for tensor in onnx.load(str(path)).graph.initializer)
+    return sum(
+        onnx.numpy_helper.to_array(tensor).nbytes
+        for tensor in onnx.load(str(path)).graph.initializer
+    )
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("cell", CELLS)
-def test_it_counts_every_byte_once(make_model: MakeModel, tmp_path: Path, cell: str, precision: str) -> None:
+def test_it_counts_every_byte_once(
+    make_model: MakeModel, tmp_path: Path, cell: str, precision: str
+) -> None:
     path = tmp_path / "step.onnx"
     weights = export(make_model(cell=cell, hidden=33, embedding=20), path, precision)
     assert sum(weight.bytes for weight in weights) == stored_bytes(path)
@@ -50,16 +57,25 @@ def test_what_the_state_is_multiplied_with_is_recurrent(
     weights = export(make_model(cell=cell, layers=3), tmp_path / "step.onnx", precision)
     flagged = [weight.name for weight in weights if weight.recurrent]
     assert len(flagged) == 3
-    assert all(name.startswith("recurrent.") and name.endswith(("from_hidden", "joined")) for name in flagged)
+    assert all(
+        name.startswith("recurrent.") and name.endswith(("from_hidden", "joined"))
+        for name in flagged
+    )
 
 
 def test_the_exporter_tells_what_is_in_its_file(make_model: MakeModel, tmp_path: Path) -> None:
-    written = OnnxExporter().export(make_model(), tmp_path / "s.onnx", precision="int8", decoding=Decoding())
+    written = OnnxExporter().export(
+        make_model(), tmp_path / "s.onnx", precision="int8", decoding=Decoding()
+    )
     assert written.weights == weight_table(onnx.load(str(tmp_path / "s.onnx")))
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("float32", "float32"), ("float16", "float16"), ("int8", "int8")])
-def test_of_a_table_a_step_reads_one_row(make_model: MakeModel, tmp_path: Path, precision: str, dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("float32", "float32"), ("float16", "float16"), ("int8", "int8")]
+)
+def test_of_a_table_a_step_reads_one_row(
+    make_model: MakeModel, tmp_path: Path, precision: str, dtype: str
+) -> None:
     model = make_model(embedding=32, hidden=32)
     table, *_ = export(model, tmp_path / "step.onnx", precision)
     rows = model.config.vocabulary
@@ -70,7 +86,10 @@ def test_of_a_table_a_step_reads_one_row(make_model: MakeModel, tmp_path: Path, 
 
 
 def test_bits_and_blocks_are_those_of_the_file(make_model: MakeModel, tmp_path: Path) -> None:
-    weights = {w.name: w for w in export(make_model(hidden=128, embedding=16), tmp_path / "step.onnx", "int4")}
+    weights = {
+        w.name: w
+        for w in export(make_model(hidden=128, embedding=16), tmp_path / "step.onnx", "int4")
+    }
     head = weights["head"]
     assert (head.dtype, head.block_size, head.recurrent) == ("int4", 128, False)
     assert head.bytes == head.touched_bytes == head.shape[0] * (128 // 2 + 4)
@@ -93,14 +112,20 @@ def test_biases_in_float16_are_told_as_such(make_model: MakeModel, tmp_path: Pat
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_captioner(make_captioner: Callable[..., Captioner], tmp_path: Path, precision: str) -> None:
+def test_a_captioner(
+    make_captioner: Callable[..., Captioner], tmp_path: Path, precision: str
+) -> None:
     model, path = make_captioner(), tmp_path / "step.onnx"
     weights = export(model, path, precision)
     assert sum(weight.bytes for weight in weights) == stored_bytes(path)
-    assert {"embedding", "head", "query_state", "decoder.layers.0.joined"} <= {weight.name for weight in weights}
+    assert {"embedding", "head", "query_state", "decoder.layers.0.joined"} <= {
+        weight.name for weight in weights
+    }
     assert [weight.name for weight in weights if weight.recurrent] == ["decoder.layers.0.joined"]
     matrices = [weight for weight in weights if len(weight.shape) > 1]
-    halved = [w for w in matrices if precision != "float16" or prod(w.shape) >= 64]  # a smaller one is not worth a cast
+    halved = [
+        w for w in matrices if precision != "float16" or prod(w.shape) >= 64
+    ]  # a smaller one is not worth a cast
     assert {weight.dtype for weight in halved} == {precision}
 
 

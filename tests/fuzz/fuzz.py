@@ -95,10 +95,16 @@ def _deadline() -> Iterator[None]:
 
 def _listing(root: Path) -> set[str]:
     """Return what stands at ``root`` and in the temporary folder below it, where nothing may be left; not the box."""
-    return {str(path.relative_to(root)) for place in (root, root / "scratch") for path in place.iterdir()}
+    return {
+        str(path.relative_to(root))
+        for place in (root, root / "scratch")
+        for path in place.iterdir()
+    }
 
 
-def run_all(names: list[str], *, count: int, seed: int, case: int | None, root: Path) -> dict[str, Tally]:
+def run_all(
+    names: list[str], *, count: int, seed: int, case: int | None, root: Path
+) -> dict[str, Tally]:
     """Run ``count`` cases of each target, or one of them."""
     for name in ("box", "scratch"):
         (root / name).mkdir()
@@ -106,7 +112,10 @@ def run_all(names: list[str], *, count: int, seed: int, case: int | None, root: 
     try:
         goods = make_goods(root / "box")
         chosen = range(count) if case is None else [case]
-        return {name: run_target(TARGETS[name](goods), cases=chosen, seed=seed, root=root) for name in names}
+        return {
+            name: run_target(TARGETS[name](goods), cases=chosen, seed=seed, root=root)
+            for name in names
+        }
     finally:
         tempfile.tempdir = before
 
@@ -117,12 +126,23 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000, help="cases of each target")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--case", type=int, help="run this case alone")
-    parser.add_argument("--only", choices=sorted(TARGETS), action="append", help="this target alone; may be repeated")
+    parser.add_argument(
+        "--only",
+        choices=sorted(TARGETS),
+        action="append",
+        help="this target alone; may be repeated",
+    )
     given = parser.parse_args()
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="fuzz-") as root:
-        tallies = run_all(given.only or list(TARGETS), count=given.count, seed=given.seed, case=given.case, root=Path(root))
+        tallies = run_all(
+            given.only or list(TARGETS),
+            count=given.count,
+            seed=given.seed,
+            case=given.case,
+            root=Path(root),
+        )
     for name, tally in tallies.items():
         told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(tally.counts.items()))
         print(f"{name}: {sum(tally.counts.values()):,} cases in {tally.seconds:.0f} s: {told}")

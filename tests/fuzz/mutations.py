@@ -52,7 +52,17 @@ EXTREMES: tuple[Any, ...] = (
 )
 
 
-_EVIL = ("../evil", "../../evil", "a/../../evil", "/evil", "onnx/../evil", "C:evil", "a\\..\\evil", "CON", "._x")
+_EVIL = (
+    "../evil",
+    "../../evil",
+    "a/../../evil",
+    "/evil",
+    "onnx/../evil",
+    "C:evil",
+    "a\\..\\evil",
+    "CON",
+    "._x",
+)
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -62,9 +72,15 @@ class Pairs(list[tuple[str, Any]]):
 def mutate_bytes(content: bytes, luck: random.Random) -> Mutated:
     """Flip, overwrite, cut, repeat, insert or move bytes."""
     changed = bytearray(content)
-    at = luck.randrange(len(changed) + 1) if luck.random() < 0.6 else luck.randrange(min(len(changed), 400) + 1)
+    at = (
+        luck.randrange(len(changed) + 1)
+        if luck.random() < 0.6
+        else luck.randrange(min(len(changed), 400) + 1)
+    )
     length = min(luck.choice((1, 1, 2, 4, 8, 64, 1000)), max(len(changed) - at, 0))
-    kind = luck.choice(("flip", "flip", "flip", "set", "cut", "remove", "repeat", "insert", "zero", "splice"))
+    kind = luck.choice(
+        ("flip", "flip", "flip", "set", "cut", "remove", "repeat", "insert", "zero", "splice")
+    )
     if kind == "flip" and at < len(changed):
         changed[at] ^= 1 << luck.randrange(8)
     elif kind == "set" and at < len(changed):
@@ -91,7 +107,11 @@ def mutate_json(content: bytes, luck: random.Random) -> Mutated:
     path: list[Any] = []
     place, steps = document, luck.randrange(1, 9)
     for _ in range(steps):
-        inner = [item for item in (place if isinstance(place, list) else ()) if isinstance(_value(item), list)]
+        inner = [
+            item
+            for item in (place if isinstance(place, list) else ())
+            if isinstance(_value(item), list)
+        ]
         if not inner or luck.random() < 0.1:
             break
         chosen = luck.choice(inner)
@@ -162,7 +182,9 @@ def _packed(entries: list[tuple[str, bytes]], *, link: str | None) -> bytes:
 def render(document: Any) -> str:
     """Write JSON in which keys may stand twice and numbers may be none."""
     if isinstance(document, Pairs):
-        return "{" + ", ".join(f"{json.dumps(key)}: {render(value)}" for key, value in document) + "}"
+        return (
+            "{" + ", ".join(f"{json.dumps(key)}: {render(value)}" for key, value in document) + "}"
+        )
     if isinstance(document, list):
         return "[" + ", ".join(map(render, document)) + "]"
     return json.dumps(document)
@@ -181,7 +203,19 @@ def _change(place: Any, luck: random.Random) -> str:
         return "added an entry"
     at = luck.randrange(len(place))
     item = place[at]
-    kind = luck.choice(("replace", "replace", "replace", "nudge", "delete", "duplicate", "rename", "add", "shuffle"))
+    kind = luck.choice(
+        (
+            "replace",
+            "replace",
+            "replace",
+            "nudge",
+            "delete",
+            "duplicate",
+            "rename",
+            "add",
+            "shuffle",
+        )
+    )
     extreme = luck.choice(EXTREMES)
     if kind == "replace":
         place[at] = (item[0], extreme) if isinstance(item, tuple) else extreme
@@ -191,7 +225,9 @@ def _change(place: Any, luck: random.Random) -> str:
     elif kind == "delete":
         del place[at]
     elif kind == "duplicate":
-        place.append((item[0], extreme) if isinstance(item, tuple) and luck.random() < 0.5 else item)
+        place.append(
+            (item[0], extreme) if isinstance(item, tuple) and luck.random() < 0.5 else item
+        )
     elif kind == "rename" and isinstance(item, tuple):
         place[at] = (luck.choice(("", "x", item[0].upper(), "../x", "\u001b")), item[1])
     elif kind == "add":

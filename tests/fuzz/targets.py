@@ -63,23 +63,48 @@ def make_goods(box: Path) -> Goods:
     """Write a tiny run, its bundle as a folder and as a file, a saved state and the state of a training."""
     torch.manual_seed(1)
     tokenizer = Tokenizer.build([TEXT], "char")
-    config = LanguageConfig(vocabulary=tokenizer.vocabulary_size, embedding=3, hidden=4, layers=1, learned_initial_state=True)
+    config = LanguageConfig(
+        vocabulary=tokenizer.vocabulary_size,
+        embedding=3,
+        hidden=4,
+        layers=1,
+        learned_initial_state=True,
+    )
     model = LanguageModel(config).eval()
     sample = {"tokens": tokenizer.encode(TEXT)}
-    checkpoint.save(Checkpoint(model, tokenizer, {"corpus": "fuzz", "validation_loss": 3.0}, sample), box / "run")
+    checkpoint.save(
+        Checkpoint(model, tokenizer, {"corpus": "fuzz", "validation_loss": 3.0}, sample),
+        box / "run",
+    )
     export_bundle(box / "run", box / "bundle", to="onnx", steps=4)
     pack(box / "bundle", box / "packed.edgernn")
     contract = config.contract()
     state = {spec.name: np.ones((1, 1, 4), np.float32) for spec in contract.step.states}
-    save_snapshot(box / "good.state", Snapshot(state, np.array([3], np.int64), 7), contract=contract)
+    save_snapshot(
+        box / "good.state", Snapshot(state, np.array([3], np.int64), 7), contract=contract
+    )
     optimizer = torch.optim.AdamW(model.parameters())
     model(torch.zeros((1, 2), dtype=torch.int64), model.initial_state(1))[0].sum().backward()
     optimizer.step()
     progress = resume.Progress(step=3, best=1.5, options={"steps": 5}, setup={"tokens": "char"})
     (box / "training").mkdir()
     extra = {"random": resume.random_state(torch.device("cpu")), "task.position": torch.tensor([5])}
-    resume.save(box / "training" / resume.RESUME_FILE, progress, model=model, optimizer=optimizer, extra=extra)
-    return Goods(box, box / "run", box / "bundle", box / "packed.edgernn", box / "good.state", box / "training", contract)
+    resume.save(
+        box / "training" / resume.RESUME_FILE,
+        progress,
+        model=model,
+        optimizer=optimizer,
+        extra=extra,
+    )
+    return Goods(
+        box,
+        box / "run",
+        box / "bundle",
+        box / "packed.edgernn",
+        box / "good.state",
+        box / "training",
+        contract,
+    )
 
 
 class Target:
@@ -136,7 +161,9 @@ class Bundles(Target):
         self.manifest = Bundle.open(self.goods.bundle).manifest
         listed = [*self.manifest.files, *(artifact.path for artifact in self.manifest.artifacts)]
         self.files = {inner: (self.goods.bundle / inner).read_bytes() for inner in listed}
-        self.description = session_class("onnx").describe(self.goods.bundle / self.manifest.artifacts[0].path)
+        self.description = session_class("onnx").describe(
+            self.goods.bundle / self.manifest.artifacts[0].path
+        )
         self.content = self.goods.packed.read_bytes()
         self.copy = self.goods.box / "case.edgernn"
 
@@ -162,7 +189,10 @@ class Bundles(Target):
             self.judge(bundle, done)
 
     def judge(self, bundle: Bundle, done: str) -> None:
-        for inner in [*bundle.manifest.files, *(artifact.path for artifact in bundle.manifest.artifacts)]:
+        for inner in [
+            *bundle.manifest.files,
+            *(artifact.path for artifact in bundle.manifest.artifacts),
+        ]:
             if bundle.path(inner).read_bytes() != self.files.get(inner):
                 raise WrongError(f"{inner} has another content: {done}")
         read_all(bundle)
@@ -205,14 +235,22 @@ def same(bundle: Bundle, good: Manifest, description: FileDescription, done: str
             raise WrongError(f"another artifact: {done}")
         promised = bundle.file_contract(artifact)
         as_it_was = (
-            FileContract.from_metadata(description.metadata, source="it") == promised and artifact.format == other.format
+            FileContract.from_metadata(description.metadata, source="it") == promised
+            and artifact.format == other.format
         )
-        if not as_it_was and artifact.format == other.format and not file_problems(description, promised):
+        if (
+            not as_it_was
+            and artifact.format == other.format
+            and not file_problems(description, promised)
+        ):
             raise WrongError(f"another contract: {done}")
     for field in ("golden", "initial_state", "reference", "evaluation", "sampler"):
         if getattr(manifest, field) not in {None, getattr(good, field)}:
             raise WrongError(f"another {field}: {done}")
-    if manifest.artifacts and (manifest.family, manifest.tokenizer.path) != (good.family, good.tokenizer.path):
+    if manifest.artifacts and (manifest.family, manifest.tokenizer.path) != (
+        good.family,
+        good.tokenizer.path,
+    ):
         raise WrongError(f"another family or tokenizer: {done}")
 
 
@@ -239,13 +277,20 @@ class Checkpoints(Target):
 
     def state(self) -> dict[str, Any]:
         loaded = checkpoint.load(self.goods.run)
-        tensors = {f"model.{name}": tensor.numpy() for name, tensor in loaded.model.state_dict().items()}
+        tensors = {
+            f"model.{name}": tensor.numpy() for name, tensor in loaded.model.state_dict().items()
+        }
         tensors |= {f"held_out.{name}": array for name, array in loaded.held_out.items()}
-        about = {"config": loaded.model.config.model_dump(), "tokenizer": json.loads(loaded.tokenizer.to_json())}
+        about = {
+            "config": loaded.model.config.model_dump(),
+            "tokenizer": json.loads(loaded.tokenizer.to_json()),
+        }
         return {**tensors, **about}
 
     def case(self, luck: random.Random) -> str:
-        name = luck.choice((checkpoint.CONFIG, checkpoint.WEIGHTS, checkpoint.TOKENIZER, checkpoint.HELD_OUT))
+        name = luck.choice(
+            (checkpoint.CONFIG, checkpoint.WEIGHTS, checkpoint.TOKENIZER, checkpoint.HELD_OUT)
+        )
         content, done = damage(self.goods.run / name, luck)
         done = f"{name}: {done}"
         with Damaged(self.goods.run / name, content):
@@ -296,14 +341,20 @@ class States(Target):
             self.goods.state: self.snapshot,
             bundle / "tokenizer.json": self.tokenizer,
             bundle / "golden.safetensors": lambda path: golden.read(path, self.goods.contract),
-            bundle / "initial_state.safetensors": lambda path: read_first_state(path, self.goods.contract),
+            bundle / "initial_state.safetensors": lambda path: read_first_state(
+                path, self.goods.contract
+            ),
             bundle / "onnx/step.onnx": read_target,
         }
 
     def snapshot(self, path: Path) -> None:
         found = load_snapshot(path, contract=self.goods.contract)
         if "sealed again" not in self.done:
-            unchanged({**found.state, "p": found.pending}, {**self.good.state, "p": self.good.pending}, self.done)
+            unchanged(
+                {**found.state, "p": found.pending},
+                {**self.good.state, "p": self.good.pending},
+                self.done,
+            )
             if found.position != self.good.position:
                 raise WrongError(f"another position: {self.done}")
 
@@ -357,11 +408,17 @@ def unchanged(found: dict[str, Any], good: dict[str, Any], done: str) -> None:
     for name, value in good.items():
         other = found[name]
         array = isinstance(value, np.ndarray)
-        if array and (other.dtype != value.dtype or other.shape != value.shape or other.tobytes() != value.tobytes()):
+        if array and (
+            other.dtype != value.dtype
+            or other.shape != value.shape
+            or other.tobytes() != value.tobytes()
+        ):
             raise WrongError(f"another {name}: {done}")
         if not array and other != value:
             raise WrongError(f"another {name}: {done}")
 
 
-TARGETS: dict[str, type[Target]] = {kind.name: kind for kind in (Bundles, Manifests, Checkpoints, Resumes, States, Arrays)}
+TARGETS: dict[str, type[Target]] = {
+    kind.name: kind for kind in (Bundles, Manifests, Checkpoints, Resumes, States, Arrays)
+}
 __all__ = ["TARGETS", "EdgernnError", "Target", "WrongError", "make_goods", "storage"]

@@ -58,13 +58,21 @@ def test_no_damage_gets_through(name: str, goods: Any, root: Path) -> None:
     assert tally.counts["refused"] > 0
 
 
-def test_data_without_digests_are_found_out(goods: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_without_digests_are_found_out(
+    goods: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = FUZZ.TARGETS["resume states"](goods)
-    monkeypatch.setattr(tensor_files, "_digest", lambda header, data: header.get("__metadata__", {}).get(tensor_files.DIGEST))
+    monkeypatch.setattr(
+        tensor_files,
+        "_digest",
+        lambda header, data: header.get("__metadata__", {}).get(tensor_files.DIGEST),
+    )
     assert "wrong data" in set(FUZZ.run_target(target, cases=range(60), seed=1, root=root).counts)
 
 
-def test_a_traceback_and_a_file_outside_are_found_out(goods: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_traceback_and_a_file_outside_are_found_out(
+    goods: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def read(folder: Path) -> object:
         (root / f"left-{os.urandom(4).hex()}").touch()
         raise KeyError("")
@@ -76,7 +84,9 @@ def test_a_traceback_and_a_file_outside_are_found_out(goods: Any, root: Path, mo
     assert "KeyError" in tally.failures[0]
 
 
-def test_a_bundle_without_digests_is_found_out(goods: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_without_digests_is_found_out(
+    goods: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = FUZZ.TARGETS["bundles"](goods)
     monkeypatch.setattr(Bundle, "_verify_digest", lambda self, inner: None)
     assert "wrong data" in set(FUZZ.run_target(target, cases=range(60), seed=1, root=root).counts)

@@ -38,7 +38,9 @@ def tokens(caption_ids: np.ndarray) -> Tensor:
     return torch.from_numpy(caption_ids[:BATCH, 0, :6].copy())
 
 
-def stepped(model: Captioner, contexts: Any, state: State, tokens: Tensor) -> tuple[list[Tensor], list[Any], State]:
+def stepped(
+    model: Captioner, contexts: Any, state: State, tokens: Tensor
+) -> tuple[list[Tensor], list[Any], State]:
     logits, heard = [], []
     for t in range(tokens.shape[1]):
         word, one, state = model.step(tokens[:, t : t + 1], contexts, state)
@@ -57,7 +59,9 @@ def test_the_graphs_give_what_the_contract_says(
     sizes = {**contract.sizes, "batch": BATCH}
     with torch.no_grad():
         encoded = model.graph("encode", image)
-        given = dict(zip((tensor.name for tensor in contract.graph("encode").outputs), encoded, strict=True))
+        given = dict(
+            zip((tensor.name for tensor in contract.graph("encode").outputs), encoded, strict=True)
+        )
         given |= {"tokens": torch.tensor([[START_ID]] * BATCH)}
         first = model.initial_state(BATCH) if conditioning == "every-step" else ()
         given |= dict(zip(CELL_STATES[cell], first, strict=False))
@@ -69,8 +73,12 @@ def test_the_graphs_give_what_the_contract_says(
 
 
 @pytest.mark.parametrize("conditioning", ENCODING)
-def test_a_first_state_without_a_picture_is_refused(make_captioner: MakeCaptioner, conditioning: str) -> None:
-    with pytest.raises(UsageError, match="the first state of this captioner comes from a picture; use encode"):
+def test_a_first_state_without_a_picture_is_refused(
+    make_captioner: MakeCaptioner, conditioning: str
+) -> None:
+    with pytest.raises(
+        UsageError, match="the first state of this captioner comes from a picture; use encode"
+    ):
         make_captioner(conditioning=conditioning).initial_state(1)
 
 
@@ -101,7 +109,9 @@ def test_a_picture_is_normalised_by_the_model_itself(
 
 
 @pytest.mark.parametrize("conditioning", ["soft-attention", "hard-attention"])
-def test_a_step_is_its_equations(make_captioner: MakeCaptioner, image: Tensor, conditioning: str) -> None:
+def test_a_step_is_its_equations(
+    make_captioner: MakeCaptioner, image: Tensor, conditioning: str
+) -> None:
     model = make_captioner(conditioning=conditioning).requires_grad_(False)
     contexts, (h, c) = model.encode(image)
     word = model.embedding.weight[[4, 5, 6]]
@@ -112,7 +122,9 @@ def test_a_step_is_its_equations(make_captioner: MakeCaptioner, image: Tensor, c
     y, cell = lstm_step(from_input(torch.cat([word, joined], 1)), from_hidden(h[0]), (h[0], c[0]))
     torch.testing.assert_close(h_next[0], y)
     torch.testing.assert_close(c_next[0], cell)
-    torch.testing.assert_close(found[:, 0], torch.cat([y, joined], 1) @ model.head.weight.T + model.head.bias)
+    torch.testing.assert_close(
+        found[:, 0], torch.cat([y, joined], 1) @ model.head.weight.T + model.head.bias
+    )
     assert heard.attention is not None
     torch.testing.assert_close(heard.attention.sum(1), torch.ones(BATCH))
 
@@ -147,12 +159,16 @@ def test_teacher_forcing_equals_step_by_step(
     if "attention" in conditioning:
         assert forced.attention is not None
         assert torch.equal(forced.attention, torch.stack([one.attention for one in heard], 1))
-        assert (forced.attention[:, 0] - forced.attention[:, 3]).abs().max() > 1e-4  # it looks elsewhere for another word
+        assert (
+            forced.attention[:, 0] - forced.attention[:, 3]
+        ).abs().max() > 1e-4  # it looks elsewhere for another word
     else:
         assert forced.attention is None
 
 
-def test_what_hard_attention_draws_is_told_of_every_step(make_captioner: MakeCaptioner, image: Tensor, tokens: Tensor) -> None:
+def test_what_hard_attention_draws_is_told_of_every_step(
+    make_captioner: MakeCaptioner, image: Tensor, tokens: Tensor
+) -> None:
     model = make_captioner(conditioning="hard-attention").requires_grad_(False)
     contexts, state = model.encode(image)
     model.conditioning.train()
@@ -184,7 +200,9 @@ def test_scheduled_sampling_feeds_the_models_own_words(
     contexts, state = model.encode(image)
     fed: list[Tensor] = []
     step = model.step
-    monkeypatch.setattr(model, "step", lambda words, *rest: (fed.append(words), step(words, *rest))[1])
+    monkeypatch.setattr(
+        model, "step", lambda words, *rest: (fed.append(words), step(words, *rest))[1]
+    )
     own = torch.zeros_like(tokens, dtype=torch.bool)
     own[0, 2:], own[1, 3] = True, True
     torch.manual_seed(0)
@@ -197,7 +215,9 @@ def test_scheduled_sampling_feeds_the_models_own_words(
     assert all(chances[row, t - 1, given[row, t]] > 1e-3 for row, t in own.nonzero().tolist())
 
 
-def test_its_own_words_are_drawn_from_its_prediction(make_captioner: MakeCaptioner, image: Tensor) -> None:
+def test_its_own_words_are_drawn_from_its_prediction(
+    make_captioner: MakeCaptioner, image: Tensor
+) -> None:
     """A model that is sure of a word feeds that word."""
     model = make_captioner().requires_grad_(False)
     model.head.bias[9] = 1e4
@@ -218,13 +238,20 @@ def test_gradients_reach_every_parameter(
     contexts, state = model.encode(image)
     logits = model(contexts, state, tokens[:, :-1]).logits
     torch.nn.functional.cross_entropy(logits.transpose(1, 2), tokens[:, 1:]).backward()
-    still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
+    still = [
+        name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0
+    ]
     assert still == []
 
 
 @each_conditioning
-def test_dropout_acts_in_training_only(make_captioner: MakeCaptioner, image: Tensor, tokens: Tensor, conditioning: str) -> None:
-    model, other = (make_captioner(conditioning=conditioning, dropout=rate).requires_grad_(False) for rate in (0.5, 0.0))
+def test_dropout_acts_in_training_only(
+    make_captioner: MakeCaptioner, image: Tensor, tokens: Tensor, conditioning: str
+) -> None:
+    model, other = (
+        make_captioner(conditioning=conditioning, dropout=rate).requires_grad_(False)
+        for rate in (0.5, 0.0)
+    )
     contexts, state = model.encode(image)
     forced = model(contexts, state, tokens).logits
     assert torch.equal(forced, model(contexts, state, tokens).logits)
@@ -238,7 +265,9 @@ def test_the_step_face_is_the_model_itself(make_captioner: MakeCaptioner) -> Non
     assert model.step_face() is model
 
 
-def test_how_captions_are_written(make_captioner: MakeCaptioner, caption_tokenizer: Tokenizer) -> None:
+def test_how_captions_are_written(
+    make_captioner: MakeCaptioner, caption_tokenizer: Tokenizer
+) -> None:
     decoding = make_captioner(length=9).config.decoding(caption_tokenizer)
     assert (decoding.start, decoding.stop, decoding.length) == ((START_ID,), (END_ID,), 9)
     assert decoding.temperature == 0
@@ -249,7 +278,10 @@ def test_how_captions_are_written(make_captioner: MakeCaptioner, caption_tokeniz
     ("options", "says"),
     [
         ({"cell": "rnn"}, "'lstm' or 'gru'"),
-        ({"conditioning": "merge"}, "expected one of soft-attention, hard-attention, first-token, initial-state, every-step"),
+        (
+            {"conditioning": "merge"},
+            "expected one of soft-attention, hard-attention, first-token, initial-state, every-step",
+        ),
         ({"encoder": "vgg16"}, "expected one of compact, resnet18"),
         ({"layers": MAX_LAYERS + 1}, "layers"),
         ({"image_size": 16}, "image_size"),

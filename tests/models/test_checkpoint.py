@@ -50,28 +50,38 @@ def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]
     (folder / WEIGHTS).write_bytes(safetensors.torch.save(weights))
 
 
-@pytest.mark.parametrize("options", [{}, {"tied": True, "embedding": 8}, {"learned_initial_state": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"tied": True, "embedding": 8}, {"learned_initial_state": True}], ids=str
+)
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_round_trip_loses_no_bit(
     make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, cell: str, options: dict[str, Any]
 ) -> None:
     model = make_model(cell=cell, **options)
     held_out = np.arange(20, dtype=np.int64)
-    checkpoint.save(Checkpoint(model, tokenizer, {"steps": 3}, {"tokens": held_out}), tmp_path / "run")
+    checkpoint.save(
+        Checkpoint(model, tokenizer, {"steps": 3}, {"tokens": held_out}), tmp_path / "run"
+    )
     loaded = checkpoint.load(tmp_path / "run")
     assert loaded.model.config == model.config
     assert not loaded.model.training
     assert loaded.training == {"steps": 3}
     assert loaded.tokenizer.to_json() == tokenizer.to_json()
     assert loaded.held_out.keys() == {"tokens"}
-    assert (loaded.held_out["tokens"].dtype, loaded.held_out["tokens"].tolist()) == (np.int64, held_out.tolist())
+    assert (loaded.held_out["tokens"].dtype, loaded.held_out["tokens"].tolist()) == (
+        np.int64,
+        held_out.tolist(),
+    )
     wanted, found = dict(model.named_parameters()), dict(loaded.model.named_parameters())
     assert wanted.keys() == found.keys()
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
     assert (loaded.model.head.weight is loaded.model.embedding.weight) == model.config.tied
     tokens = torch.arange(6).view(2, 3)
     with plain_kernels():
-        assert torch.equal(loaded.model(tokens, loaded.model.initial_state(2))[0], model(tokens, model.initial_state(2))[0])
+        assert torch.equal(
+            loaded.model(tokens, loaded.model.initial_state(2))[0],
+            model(tokens, model.initial_state(2))[0],
+        )
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -93,9 +103,14 @@ def test_a_captioner_comes_back_with_its_batch_statistics(
     wanted, found = model.state_dict(), loaded.state_dict()
     assert [name for name in wanted if name.endswith("running_var")]
     assert wanted.keys() == found.keys()
-    assert all(torch.equal(wanted[name], found[name]) and wanted[name].dtype == found[name].dtype for name in wanted)
+    assert all(
+        torch.equal(wanted[name], found[name]) and wanted[name].dtype == found[name].dtype
+        for name in wanted
+    )
     with plain_kernels():
-        results = [each.graph("encode", torch.from_numpy(pictures.copy())) for each in (model, loaded)]
+        results = [
+            each.graph("encode", torch.from_numpy(pictures.copy())) for each in (model, loaded)
+        ]
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
@@ -104,13 +119,18 @@ def test_a_captioners_held_out_pictures_come_back(
 ) -> None:
     loaded = checkpoint.load(captioner_folder)
     assert loaded.model.family == "captioner"
-    assert {name: array.dtype.name for name, array in loaded.held_out.items()} == {"image": "uint8", "captions": "int64"}
+    assert {name: array.dtype.name for name, array in loaded.held_out.items()} == {
+        "image": "uint8",
+        "captions": "int64",
+    }
     assert np.array_equal(loaded.held_out["image"], pictures)
     assert np.array_equal(loaded.held_out["captions"], caption_ids)
 
 
 def test_it_is_safetensors_and_json_and_no_pickle(checkpoint_folder: Path) -> None:
-    assert sorted(path.name for path in checkpoint_folder.iterdir()) == sorted([CONFIG, HELD_OUT, TOKENIZER, WEIGHTS])
+    assert sorted(path.name for path in checkpoint_folder.iterdir()) == sorted(
+        [CONFIG, HELD_OUT, TOKENIZER, WEIGHTS]
+    )
     for path in checkpoint_folder.iterdir():
         content = path.read_bytes()
         if path.suffix == ".json":
@@ -118,10 +138,15 @@ def test_it_is_safetensors_and_json_and_no_pickle(checkpoint_folder: Path) -> No
         else:
             header = int.from_bytes(content[:8], "little")  # as the format's own specification
             json.loads(content[8 : 8 + header])
-            assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in safetensors.torch.load(content).values())
+            assert all(
+                tensor.dtype in (torch.float32, torch.int64)
+                for tensor in safetensors.torch.load(content).values()
+            )
 
 
-def test_a_tied_matrix_is_stored_once(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_tied_matrix_is_stored_once(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     checkpoint.save(Checkpoint(make_model(tied=True, embedding=8), tokenizer), tmp_path / "run")
     names = safetensors.torch.load_file(tmp_path / "run" / WEIGHTS).keys()
     assert "embedding.weight" in names
@@ -134,7 +159,9 @@ def test_saving_a_model_of_another_precision_writes_float32(
     model = make_model().bfloat16()
     checkpoint.save(Checkpoint(model, tokenizer), tmp_path / "run")
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
-    assert {parameter.dtype for parameter in checkpoint.load(tmp_path / "run").model.parameters()} == {torch.float32}
+    assert {
+        parameter.dtype for parameter in checkpoint.load(tmp_path / "run").model.parameters()
+    } == {torch.float32}
 
 
 def test_the_held_out_sample_is_optional(folder: Path) -> None:
@@ -143,13 +170,17 @@ def test_the_held_out_sample_is_optional(folder: Path) -> None:
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"no checkpoint at .*nowhere: config.json is missing; make one with"):
+    with pytest.raises(
+        CheckpointError, match=r"no checkpoint at .*nowhere: config.json is missing; make one with"
+    ):
         checkpoint.load(tmp_path / "nowhere")
 
 
 def test_missing_weights(folder: Path) -> None:
     (folder / WEIGHTS).unlink()
-    with pytest.raises(CheckpointError, match=r"weights.safetensors is missing; .* training has not saved it yet"):
+    with pytest.raises(
+        CheckpointError, match=r"weights.safetensors is missing; .* training has not saved it yet"
+    ):
         checkpoint.load(folder)
 
 
@@ -164,7 +195,9 @@ def test_a_missing_tokenizer(folder: Path) -> None:
 def test_a_truncated_file(folder: Path, name: str, keep: int) -> None:
     path = folder / name
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match=rf"{name} is damaged \(.*\); restore it or train again"):
+    with pytest.raises(
+        CheckpointError, match=rf"{name} is damaged \(.*\); restore it or train again"
+    ):
         checkpoint.load(folder)
 
 
@@ -179,30 +212,49 @@ def test_a_flipped_header_bit(folder: Path, at: int) -> None:
 
 def test_weights_under_other_names(folder: Path) -> None:
     edit_weights(folder, lambda weights: weights.update({"decoder.bias": weights.pop("head.bias")}))
-    with pytest.raises(CheckpointError, match=r"missing \['head.bias'\], unknown \['decoder.bias'\]; .*different runs"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"missing \['head.bias'\], unknown \['decoder.bias'\]; .*different runs",
+    ):
         checkpoint.load(folder)
 
 
 def test_weights_of_another_shape(folder: Path) -> None:
     edit_weights(folder, lambda weights: weights.update({"head.bias": torch.zeros(3)}))
-    with pytest.raises(CheckpointError, match=r"head.bias has shape \[3\], expected \[\d+\]; .*different runs"):
+    with pytest.raises(
+        CheckpointError, match=r"head.bias has shape \[3\], expected \[\d+\]; .*different runs"
+    ):
         checkpoint.load(folder)
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"hello", b"\xff\xfe\x00", b"[1, 2]", b"null", b"{}", b'{"checkpoint_version": 1}', b'{"checkpoint_version": 1, '],
+    [
+        b"",
+        b"hello",
+        b"\xff\xfe\x00",
+        b"[1, 2]",
+        b"null",
+        b"{}",
+        b'{"checkpoint_version": 1}',
+        b'{"checkpoint_version": 1, ',
+    ],
 )
 def test_a_config_that_is_none(folder: Path, content: bytes) -> None:
     (folder / CONFIG).write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"config.json is damaged or foreign \(.*\); restore it or train again"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"config.json is damaged or foreign \(.*\); restore it or train again",
+    ):
         checkpoint.load(folder)
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_another_version(folder: Path, version: Any) -> None:
     edit_config(folder, checkpoint_version=version)
-    with pytest.raises(CheckpointError, match=rf"has checkpoint version {version!r}; this edgernn reads 1"):
+    with pytest.raises(
+        CheckpointError, match=rf"has checkpoint version {version!r}; this edgernn reads 1"
+    ):
         checkpoint.load(folder)
 
 
@@ -241,7 +293,10 @@ def test_a_config_of_another_run(folder: Path, changes: dict[str, Any], named: s
 
 def test_a_tokenizer_of_another_size(folder: Path) -> None:
     Tokenizer.build(["abc"], "char").save(folder / TOKENIZER)
-    with pytest.raises(CheckpointError, match=r"has 3 tokens but the model's embedding has \d+ rows; they do not belong"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"has 3 tokens but the model's embedding has \d+ rows; they do not belong",
+    ):
         checkpoint.load(folder)
 
 
@@ -253,10 +308,15 @@ def test_a_damaged_tokenizer(folder: Path) -> None:
 
 def test_a_family_that_is_not_known(folder: Path) -> None:
     edit_config(folder, family="transformer")
-    with pytest.raises(CheckpointError, match="is of a 'transformer' model, expected one of language, captioner"):
+    with pytest.raises(
+        CheckpointError, match="is of a 'transformer' model, expected one of language, captioner"
+    ):
         checkpoint.load(folder)
     edit_config(folder, family="captioner")
-    with pytest.raises(CheckpointError, match=r"config.json is damaged or foreign \(.*\); restore it or train again"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"config.json is damaged or foreign \(.*\); restore it or train again",
+    ):
         checkpoint.load(folder)
 
 
@@ -272,8 +332,14 @@ def test_every_error_is_one_line(folder: Path) -> None:
         assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("sizes", [{"hidden": 1 << 19}, {"vocabulary": 1 << 26}, {"embedding": 1 << 20, "layers": 5}], ids=str)
-def test_no_memory_is_asked_for_that_the_weights_do_not_fill(folder: Path, sizes: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "sizes",
+    [{"hidden": 1 << 19}, {"vocabulary": 1 << 26}, {"embedding": 1 << 20, "layers": 5}],
+    ids=str,
+)
+def test_no_memory_is_asked_for_that_the_weights_do_not_fill(
+    folder: Path, sizes: dict[str, int]
+) -> None:
     edit_model(folder, **sizes)
     with pytest.raises(CheckpointError, match="the two files are from different runs"):
         checkpoint.load(folder)
@@ -297,11 +363,15 @@ def test_weights_with_a_changed_bit(folder: Path) -> None:
     content = bytearray((folder / WEIGHTS).read_bytes())
     content[-1] ^= 1
     (folder / WEIGHTS).write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"weights.safetensors is damaged \(it does not have the SHA-256"):
+    with pytest.raises(
+        CheckpointError, match=r"weights.safetensors is damaged \(it does not have the SHA-256"
+    ):
         checkpoint.load(folder)
 
 
-def test_a_config_that_fits_in_shape_alone(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_config_that_fits_in_shape_alone(
+    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     checkpoint.save(Checkpoint(make_model(cell="rnn"), tokenizer), tmp_path)
     edit_model(tmp_path, cell="rnn_relu")
     with pytest.raises(CheckpointError, match=r'they were saved with the model .*"cell": "rnn"'):
@@ -311,7 +381,9 @@ def test_a_config_that_fits_in_shape_alone(make_model: MakeModel, tokenizer: Tok
 def test_a_tokenizer_that_fits_in_size_alone(folder: Path, tokenizer: Tokenizer) -> None:
     characters = [tokenizer.token(index) for index in range(tokenizer.vocabulary_size)]
     Tokenizer.build(["".join([*characters[1:], "\u4e2d"])], "char").save(folder / TOKENIZER)
-    with pytest.raises(CheckpointError, match=r"is not the one with which weights\.safetensors was saved"):
+    with pytest.raises(
+        CheckpointError, match=r"is not the one with which weights\.safetensors was saved"
+    ):
         checkpoint.load(folder)
 
 
@@ -323,7 +395,9 @@ def test_weights_of_older_or_other_programs_are_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS, TOKENIZER])
-def test_a_pipe_a_folder_and_a_file_that_may_not_be_read(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_a_folder_and_a_file_that_may_not_be_read(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = os.open
 
     def refuse(path: object, *rest: object, **options: object) -> int:

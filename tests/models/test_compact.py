@@ -33,7 +33,9 @@ def stack_of(cell: str, layers: int) -> RecurrentStack:
     return stack
 
 
-def weights_of(stack: RecurrentStack | StepStack, layers: int) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+def weights_of(
+    stack: RecurrentStack | StepStack, layers: int
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
     return [stack.weights(layer) for layer in range(layers)]
 
 
@@ -50,7 +52,9 @@ def close(found: tuple[Tensor, State], wanted: tuple[Tensor, State]) -> None:
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @each_cell
-def test_it_is_the_fused_face_step_by_step(cell: str, layers: int, batch: int, folded: bool) -> None:
+def test_it_is_the_fused_face_step_by_step(
+    cell: str, layers: int, batch: int, folded: bool
+) -> None:
     fused = stack_of(cell, layers)
     compact = CompactStack(cell, weights_of(fused, layers), folded=folded)
     words = torch.randn(4, WIDTH)
@@ -67,7 +71,9 @@ def test_it_is_the_fused_face_step_by_step(cell: str, layers: int, batch: int, f
 @pytest.mark.parametrize("folded", [False, True], ids=["apart", "folded"])
 @pytest.mark.parametrize("layers", [1, 2])
 @each_cell
-def test_gates_that_are_added_go_to_the_first_layer_alone(cell: str, layers: int, folded: bool) -> None:
+def test_gates_that_are_added_go_to_the_first_layer_alone(
+    cell: str, layers: int, folded: bool
+) -> None:
     fused = stack_of(cell, layers)
     step, compact = StepStack(fused), CompactStack(cell, weights_of(fused, layers), folded=folded)
     x, state = torch.randn(3, 1, WIDTH), random_state(cell, layers, 3)
@@ -106,8 +112,13 @@ def test_it_takes_one_time_step(cell: str, time: int) -> None:
 
 @pytest.mark.parametrize("layers", [1, 3])
 @each_cell
-def test_a_language_model_folded_is_the_model(make_model: MakeModel, cell: str, layers: int) -> None:
-    models = [make_model(cell=cell, layers=layers, tied=True, embedding=8).requires_grad_(False) for _ in range(3)]
+def test_a_language_model_folded_is_the_model(
+    make_model: MakeModel, cell: str, layers: int
+) -> None:
+    models = [
+        make_model(cell=cell, layers=layers, tied=True, embedding=8).requires_grad_(False)
+        for _ in range(3)
+    ]
     fused, apart, folded = models[0], models[1].step_face(), models[2].step_face(folded=True)
     assert folded is models[2]
     assert folded.embedding.weight.shape == (fused.config.vocabulary, CELLS[cell].gates * 8)
@@ -128,24 +139,40 @@ def test_a_language_model_folded_is_the_model(make_model: MakeModel, cell: str, 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_a_captioner_with_it_is_the_captioner(
-    make_captioner: Callable[..., Captioner], pictures: np.ndarray, caption_ids: np.ndarray, conditioning: str, cell: str
+    make_captioner: Callable[..., Captioner],
+    pictures: np.ndarray,
+    caption_ids: np.ndarray,
+    conditioning: str,
+    cell: str,
 ) -> None:
-    plain, compact = (make_captioner(conditioning=conditioning, cell=cell, layers=2).requires_grad_(False) for _ in range(2))
+    plain, compact = (
+        make_captioner(conditioning=conditioning, cell=cell, layers=2).requires_grad_(False)
+        for _ in range(2)
+    )
     assert compact.step_face() is compact
     decoder = compact.decoder
     assert isinstance(decoder, CompactStack)
     assert compact.step_face(folded=True).decoder is decoder
-    image, tokens = torch.from_numpy(pictures[:3].copy()), torch.from_numpy(caption_ids[:3, 0, :5].copy())
+    image, tokens = (
+        torch.from_numpy(pictures[:3].copy()),
+        torch.from_numpy(caption_ids[:3, 0, :5].copy()),
+    )
     wanted, found = (model(*model.encode(image), tokens) for model in (plain, compact))
     torch.testing.assert_close(found.logits, wanted.logits, rtol=1e-5, atol=1e-5)
 
 
 @each_cell
 @pytest.mark.parametrize("folded", [False, True], ids=["apart", "folded"])
-def test_a_step_of_two_layers_has_few_operators_and_no_shape_arithmetic(make_model: MakeModel, cell: str, folded: bool) -> None:
+def test_a_step_of_two_layers_has_few_operators_and_no_shape_arithmetic(
+    make_model: MakeModel, cell: str, folded: bool
+) -> None:
     model = make_model(cell=cell, layers=2).requires_grad_(False)
-    contract = FileContract.model_validate({"contract": model.config.contract(), "narrowing": {"axes": {"time": 1}}})
+    contract = FileContract.model_validate(
+        {"contract": model.config.contract(), "narrowing": {"axes": {"time": 1}}}
+    )
     graph: onnx.GraphProto = trace(model.step_face(folded=folded), contract).graph
     operators = [node.op_type for node in graph.node if node.op_type != "Constant"]
     assert len(operators) <= 40
-    assert not {"Shape", "Slice", "Unsqueeze", "Squeeze", "Loop", "LSTM", "GRU", "RNN"} & set(operators)
+    assert not {"Shape", "Slice", "Unsqueeze", "Squeeze", "Loop", "LSTM", "GRU", "RNN"} & set(
+        operators
+    )

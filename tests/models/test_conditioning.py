@@ -63,11 +63,15 @@ def near(found: Tensor, expected: np.ndarray) -> None:
 
 
 def energies(attention: SoftAttention, word: Tensor, keys: Tensor, state: State) -> np.ndarray:
-    query = linear(attention.query_state, state[0][-1].numpy()) + linear(attention.query_word, word.numpy())  # [B, K]
+    query = linear(attention.query_state, state[0][-1].numpy()) + linear(
+        attention.query_word, word.numpy()
+    )  # [B, K]
     return linear(attention.energy, np.tanh(keys.numpy() + query[:, None]))[..., 0]  # [B, R]
 
 
-def gated(attention: SoftAttention, state: State, weights: np.ndarray, features: Tensor) -> np.ndarray:
+def gated(
+    attention: SoftAttention, state: State, weights: np.ndarray, features: Tensor
+) -> np.ndarray:
     gate = 1 / (1 + np.exp(-linear(attention.gate, state[0][-1].numpy())))  # [B, F]
     return gate * np.einsum("br,brf->bf", weights, features.numpy())
 
@@ -89,7 +93,9 @@ def test_the_first_token_is_the_projected_image(cell: str) -> None:
     conditioning, regions = made("first-token", cell), rand(B, R, F)
     assert isinstance(conditioning, FirstToken)
     contexts, first = conditioning.encode(regions, decoder(cell))
-    word = torch.from_numpy(linear(conditioning.to_word, image_vector(conditioning, regions))).float()  # [B, E]
+    word = torch.from_numpy(
+        linear(conditioning.to_word, image_vector(conditioning, regions))
+    ).float()  # [B, E]
     zeros = tuple(torch.zeros(L, B, H) for _ in CELL_STATES[cell])
     _, expected = decoder(cell)(word.unsqueeze(1), zeros)
     assert contexts == ()
@@ -103,13 +109,18 @@ def test_the_first_states_are_a_matrix_for_each_layer_and_state(name: str, cell:
     conditioning, regions = made(name, cell), rand(B, R, F)
     _, first = conditioning.encode(regions, decoder(cell))
     assert len(first) == len(CELL_STATES[cell]) == len(conditioning.to_state)  # type: ignore[arg-type]
-    image = image_vector(conditioning, regions) if name == "initial-state" else regions.numpy().mean(1)
+    image = (
+        image_vector(conditioning, regions) if name == "initial-state" else regions.numpy().mean(1)
+    )
     for state_name, found in zip(CELL_STATES[cell], first, strict=True):
         layer = conditioning.to_state[state_name]  # type: ignore[index, operator]
         assert found.shape == (L, B, H)
         for depth in range(L):
             rows = slice(depth * H, (depth + 1) * H)
-            near(found[depth], np.tanh(image @ layer.weight.numpy()[rows].T + layer.bias.numpy()[rows]))
+            near(
+                found[depth],
+                np.tanh(image @ layer.weight.numpy()[rows].T + layer.bias.numpy()[rows]),
+            )
     if name == "initial-state":
         assert conditioning.step(rand(B, E), (), first) == Heard()
 
@@ -137,7 +148,9 @@ def test_gates_are_added_to_the_first_layers_input_preactivations(cell: str, lay
     without = StepStack(stack)(x, state)
     stack.fused.bias_ih_l0.add_(gates[0])  # type: ignore[operator]
     expected = StepStack(stack)(x, state)
-    for found, wanted in zip((with_gates[0], *with_gates[1]), (expected[0], *expected[1]), strict=True):
+    for found, wanted in zip(
+        (with_gates[0], *with_gates[1]), (expected[0], *expected[1]), strict=True
+    ):
         torch.testing.assert_close(found, wanted)
     assert (with_gates[0] - without[0]).abs().max() > 1e-3
 
@@ -163,7 +176,9 @@ def test_attention_sums_to_one_whatever_is_fed(name: str) -> None:
     attention = made(name)
     for scale in (0.0, 1.0, 100.0, 1e4):
         features, keys = scale * rand(B, R, F), scale * rand(B, R, K, seed=4)
-        heard = attention.step(scale * rand(B, E), (features, keys), tuple(scale * s for s in states("lstm")))
+        heard = attention.step(
+            scale * rand(B, E), (features, keys), tuple(scale * s for s in states("lstm"))
+        )
         assert heard.attention is not None
         assert heard.attention.min() >= 0
         torch.testing.assert_close(heard.attention.sum(1), torch.ones(B))
@@ -188,7 +203,10 @@ def test_hard_attention_in_training_draws_a_region_or_takes_the_expectation() ->
     assert isinstance(hard, HardAttention)
     features, keys, word = rand(1, R, F), rand(1, R, K, seed=4), rand(1, E)
     state = tuple(s[:, :1] for s in states("lstm"))
-    repeated = (features.repeat(rows, 1, 1), keys.repeat(rows, 1, 1)), tuple(s.repeat(1, rows, 1) for s in state)
+    repeated = (
+        (features.repeat(rows, 1, 1), keys.repeat(rows, 1, 1)),
+        tuple(s.repeat(1, rows, 1) for s in state),
+    )
     torch.manual_seed(0)
     heard = hard.step(word.repeat(rows, 1), *repeated)
     assert heard.drawn is not None
@@ -225,7 +243,10 @@ def test_rows_do_not_hear_one_another(name: str, cell: str) -> None:
         own, own_first = conditioning.encode(regions[one], decoder(cell))
         alone = conditioning.step(word[one], own, own_first)
         whole = [*(context[one] for context in contexts), *(state[:, one] for state in first)]
-        parts = [(getattr(alone, part), getattr(heard, part)) for part in ("joined", "gates", "attention")]
+        parts = [
+            (getattr(alone, part), getattr(heard, part))
+            for part in ("joined", "gates", "attention")
+        ]
         whole += [together[one] for _, together in parts if together is not None]
         found = [*own, *own_first, *(part for part, _ in parts if part is not None)]
         for have, want in zip(found, whole, strict=True):

@@ -44,7 +44,9 @@ def copied(encoder: ImageEncoder) -> Tensors:
 
 
 def same(found: Tensors, wanted: Tensors) -> bool:
-    return found.keys() == wanted.keys() and all(torch.equal(found[name], wanted[name]) for name in wanted)
+    return found.keys() == wanted.keys() and all(
+        torch.equal(found[name], wanted[name]) for name in wanted
+    )
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -68,16 +70,24 @@ def test_a_resnets_file_loads_without_its_classifier(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_a_training_checkpoint_with_a_state_dict_inside(encoder: ImageEncoder, tmp_path: Path, suffix: str) -> None:
+def test_a_training_checkpoint_with_a_state_dict_inside(
+    encoder: ImageEncoder, tmp_path: Path, suffix: str
+) -> None:
     wanted = other_weights()
     if suffix == ".pth":
-        load_encoder_weights(encoder, write(tmp_path / "run.pth", {"epoch": 3, "state_dict": wanted}))
+        load_encoder_weights(
+            encoder, write(tmp_path / "run.pth", {"epoch": 3, "state_dict": wanted})
+        )
         assert same(copied(encoder), wanted)
     else:
-        half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in wanted.items()}
+        half = {
+            name: tensor.half() if tensor.is_floating_point() else tensor
+            for name, tensor in wanted.items()
+        }
         path = write(tmp_path / "half.safetensors", half)
         with pytest.raises(
-            CheckpointError, match=r"does not fit the image encoder: .* is torch.float16, expected torch.float32"
+            CheckpointError,
+            match=r"does not fit the image encoder: .* is torch.float16, expected torch.float32",
         ):
             load_encoder_weights(encoder, path)
 
@@ -116,7 +126,10 @@ def test_what_does_not_fit_is_named_and_nothing_is_loaded(
     tensors, before = other_weights(), copied(encoder)
     change(tensors)
     path = write(tmp_path / f"weights{suffix}", tensors)
-    with pytest.raises(CheckpointError, match=rf"weights{suffix} does not fit the image encoder: {says}.*nothing was loaded"):
+    with pytest.raises(
+        CheckpointError,
+        match=rf"weights{suffix} does not fit the image encoder: {says}.*nothing was loaded",
+    ):
         load_encoder_weights(encoder, path)
     assert same(copied(encoder), before)
 
@@ -124,13 +137,20 @@ def test_what_does_not_fit_is_named_and_nothing_is_loaded(
 def test_another_networks_file(tmp_path: Path) -> None:
     with torch.device("meta"):
         small, large = image_encoder("resnet18", 32), image_encoder("resnet50", 32)
-    weights = {name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in small.state_dict().items()}
-    with pytest.raises(CheckpointError, match=r"missing \['layer1.0.bn3.bias', .*unknown none; nothing was loaded"):
+    weights = {
+        name: torch.zeros(tensor.shape, dtype=tensor.dtype)
+        for name, tensor in small.state_dict().items()
+    }
+    with pytest.raises(
+        CheckpointError, match=r"missing \['layer1.0.bn3.bias', .*unknown none; nothing was loaded"
+    ):
         load_encoder_weights(large, write(tmp_path / "resnet18.pth", weights))
 
 
 @pytest.mark.parametrize("keep", [0, 300, -1])
-def test_a_truncated_file_leaves_the_encoder_as_it_was(encoder: ImageEncoder, tmp_path: Path, keep: int) -> None:
+def test_a_truncated_file_leaves_the_encoder_as_it_was(
+    encoder: ImageEncoder, tmp_path: Path, keep: int
+) -> None:
     path, before = write(tmp_path / "weights.pth", other_weights()), copied(encoder)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match=r"weights\.pth is no file of tensors by name"):

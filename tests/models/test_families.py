@@ -19,9 +19,14 @@ from edgernn.models.language import LanguageModel
 
 @pytest.fixture(params=FAMILIES)
 def model(
-    request: pytest.FixtureRequest, make_model: Callable[..., LanguageModel], make_captioner: Callable[..., Captioner]
+    request: pytest.FixtureRequest,
+    make_model: Callable[..., LanguageModel],
+    make_captioner: Callable[..., Captioner],
 ) -> RecurrentModel:
-    made: dict[str, Callable[..., RecurrentModel]] = {"language": make_model, "captioner": make_captioner}
+    made: dict[str, Callable[..., RecurrentModel]] = {
+        "language": make_model,
+        "captioner": make_captioner,
+    }
     return made[request.param]()
 
 
@@ -37,7 +42,9 @@ def test_a_model_is_rebuilt_from_its_row(model: RecurrentModel) -> None:
     assert type(model) is kind
     again = kind(config.model_validate(model.config.model_dump()))
     assert again.config == model.config
-    assert {n: t.shape for n, t in again.state_dict().items()} == {n: t.shape for n, t in model.state_dict().items()}
+    assert {n: t.shape for n, t in again.state_dict().items()} == {
+        n: t.shape for n, t in model.state_dict().items()
+    }
 
 
 def test_a_model_offers_what_the_interface_says(
@@ -54,7 +61,10 @@ def test_a_model_offers_what_the_interface_says(
 def test_every_graph_takes_and_gives_tensors_in_the_contracts_order(model: RecurrentModel) -> None:
     sizes = {**model.config.contract().sizes, "batch": 2, "time": 1}
     for graph in model.config.contract().graphs:
-        given = [torch.zeros([sizes[axis] for axis in t.axes], dtype=getattr(torch, t.dtype)) for t in graph.inputs]
+        given = [
+            torch.zeros([sizes[axis] for axis in t.axes], dtype=getattr(torch, t.dtype))
+            for t in graph.inputs
+        ]
         with torch.no_grad():
             results = model.graph(graph.name, *given)
         assert isinstance(results, tuple)

@@ -44,7 +44,10 @@ def batch_norm(name: str, width: int) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def torchvision_names(depths: tuple[int, ...], convolutions: int) -> dict[str, tuple[int, ...]]:
     """The tensors of torchvision's ResNet without ``fc``, as its layers are built, name → shape."""
-    named: dict[str, tuple[int, ...]] = {"conv1.weight": (64, 3, 7, 7), **dict(batch_norm("bn1", 64))}
+    named: dict[str, tuple[int, ...]] = {
+        "conv1.weight": (64, 3, 7, 7),
+        **dict(batch_norm("bn1", 64)),
+    }
     inputs, expansion = 64, 1 if convolutions == 2 else 4
     for layer, depth in enumerate(depths, start=1):
         planes = 64 * 2 ** (layer - 1)
@@ -52,7 +55,9 @@ def torchvision_names(depths: tuple[int, ...], convolutions: int) -> dict[str, t
         widths = (planes, planes) if convolutions == 2 else (planes, planes, 4 * planes)
         for block in range(depth):
             place, sources = f"layer{layer}.{block}", (inputs, *widths[:-1])
-            for at, (source, width, kernel) in enumerate(zip(sources, widths, kernels, strict=True), start=1):
+            for at, (source, width, kernel) in enumerate(
+                zip(sources, widths, kernels, strict=True), start=1
+            ):
                 named[f"{place}.conv{at}.weight"] = (width, source, kernel, kernel)
                 named.update(batch_norm(f"{place}.bn{at}", width))
             if block == 0 and (layer > 1 or inputs != planes * expansion):
@@ -66,14 +71,22 @@ def torchvision_names(depths: tuple[int, ...], convolutions: int) -> dict[str, t
 def test_resnets_have_torchvisions_names_shapes_and_counts(name: str) -> None:
     depths, convolutions, count = RESNETS[name]
     encoder = on_meta(name)
-    assert {key: tuple(tensor.shape) for key, tensor in encoder.state_dict().items()} == torchvision_names(depths, convolutions)
+    assert {
+        key: tuple(tensor.shape) for key, tensor in encoder.state_dict().items()
+    } == torchvision_names(depths, convolutions)
     assert sum(parameter.numel() for parameter in encoder.parameters()) == count
-    assert len(encoder.state_dict()) == 6 * (1 + convolutions * sum(depths) + (3 if convolutions == 2 else 4))
+    assert len(encoder.state_dict()) == 6 * (
+        1 + convolutions * sum(depths) + (3 if convolutions == 2 else 4)
+    )
 
 
 def test_a_few_names_as_they_stand_in_torchvisions_files() -> None:
     small, large = on_meta("resnet18").state_dict(), on_meta("resnet50").state_dict()
-    for name in ("layer1.0.conv1.weight", "layer4.1.bn2.running_var", "layer2.0.downsample.0.weight"):
+    for name in (
+        "layer1.0.conv1.weight",
+        "layer4.1.bn2.running_var",
+        "layer2.0.downsample.0.weight",
+    ):
         assert name in small
     assert "layer1.0.downsample.0.weight" not in small
     assert large["layer1.0.downsample.0.weight"].shape == (256, 64, 1, 1)
@@ -105,7 +118,8 @@ def spread(encoder: ImageEncoder) -> ImageEncoder:
 def by_hand(tensors: dict[str, Tensor], depths: tuple[int, ...], x: Tensor) -> Tensor:
     def norm(x: Tensor, name: str) -> Tensor:
         mean, var, weight, bias = (
-            tensors[f"{name}.{t}"][:, None, None] for t in ("running_mean", "running_var", "weight", "bias")
+            tensors[f"{name}.{t}"][:, None, None]
+            for t in ("running_mean", "running_var", "weight", "bias")
         )
         return (x - mean) / torch.sqrt(var + 1e-5) * weight + bias
 
@@ -113,14 +127,19 @@ def by_hand(tensors: dict[str, Tensor], depths: tuple[int, ...], x: Tensor) -> T
         weight = tensors[f"{name}.weight"]
         return functional.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
 
-    x = functional.max_pool2d(functional.relu(norm(convolve(x, "conv1", 2), "bn1")), 3, stride=2, padding=1)
+    x = functional.max_pool2d(
+        functional.relu(norm(convolve(x, "conv1", 2), "bn1")), 3, stride=2, padding=1
+    )
     for layer, depth in enumerate(depths, start=1):
         for block in range(depth):
             place, y = f"layer{layer}.{block}", x
             stride = 2 if layer > 1 and block == 0 else 1
             last = 3 if f"{place}.conv3.weight" in tensors else 2
             for at in range(1, last + 1):
-                y = norm(convolve(y, f"{place}.conv{at}", stride if at == last - 1 else 1), f"{place}.bn{at}")
+                y = norm(
+                    convolve(y, f"{place}.conv{at}", stride if at == last - 1 else 1),
+                    f"{place}.bn{at}",
+                )
                 y = y if at == last else functional.relu(y)
             if f"{place}.downsample.0.weight" in tensors:
                 x = norm(convolve(x, f"{place}.downsample.0", stride), f"{place}.downsample.1")
@@ -156,19 +175,32 @@ def test_the_grid_follows_from_the_size(name: str) -> None:
     for size in (32, 64, 96):
         encoder = on_meta(name, size)
         with torch.device("meta"):
-            assert encoder(torch.empty(2, 3, size, size)).shape == (2, encoder.width, encoder.grid, encoder.grid)
+            assert encoder(torch.empty(2, 3, size, size)).shape == (
+                2,
+                encoder.width,
+                encoder.grid,
+                encoder.grid,
+            )
         assert encoder.grid * encoder.stride == size
         assert 0 < encoder.near <= encoder.width
 
 
-@pytest.mark.parametrize(("name", "size", "stride"), [("compact", 36, 8), ("resnet18", 48, 32), ("resnet152", 40, 32)])
+@pytest.mark.parametrize(
+    ("name", "size", "stride"), [("compact", 36, 8), ("resnet18", 48, 32), ("resnet152", 40, 32)]
+)
 def test_regions_must_tile_the_picture(name: str, size: int, stride: int) -> None:
-    with pytest.raises(UsageError, match=f"image size is {size}, expected a multiple of {stride}, the encoder's stride"):
+    with pytest.raises(
+        UsageError,
+        match=f"image size is {size}, expected a multiple of {stride}, the encoder's stride",
+    ):
         image_encoder(name, size)
 
 
 def test_an_unknown_encoder_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"unknown image encoder 'vgg16'; expected one of compact, resnet18, .*resnet152"):
+    with pytest.raises(
+        UsageError,
+        match=r"unknown image encoder 'vgg16'; expected one of compact, resnet18, .*resnet152",
+    ):
         image_encoder("vgg16", 64)
 
 
@@ -183,4 +215,8 @@ def test_normalising_by_hand(pictures: np.ndarray) -> None:
 
 def test_coordinates_are_no_weights(compact: ImageEncoder) -> None:
     kept = compact.state_dict().keys() - dict(compact.named_parameters()).keys()
-    assert {name.split(".")[-1] for name in kept} == {"running_mean", "running_var", "num_batches_tracked"}
+    assert {name.split(".")[-1] for name in kept} == {
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    }

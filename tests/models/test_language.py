@@ -36,7 +36,10 @@ def tokens_of(model: LanguageModel, batch: int, time: int) -> Tensor:
 def random_state(model: LanguageModel, batch: int) -> State:
     generator = torch.Generator().manual_seed(batch)
     dtype = model.head.weight.dtype
-    return tuple(torch.rand(tensor.shape, generator=generator).to(dtype) - 0.5 for tensor in model.initial_state(batch))
+    return tuple(
+        torch.rand(tensor.shape, generator=generator).to(dtype) - 0.5
+        for tensor in model.initial_state(batch)
+    )
 
 
 def close(found: tuple[Tensor, State], wanted: tuple[Tensor, State]) -> None:
@@ -54,8 +57,14 @@ def test_shapes_and_dtypes(make_model: MakeModel, cell: str, batch: int, time: i
 
 
 @settings(max_examples=25, deadline=None)
-@given(cell=st.sampled_from(sorted(CELLS)), batch=st.integers(1, 3), cuts=st.lists(st.integers(1, 5), min_size=2, max_size=5))
-def test_a_sequence_may_be_cut_anywhere(models: dict[str, LanguageModel], cell: str, batch: int, cuts: list[int]) -> None:
+@given(
+    cell=st.sampled_from(sorted(CELLS)),
+    batch=st.integers(1, 3),
+    cuts=st.lists(st.integers(1, 5), min_size=2, max_size=5),
+)
+def test_a_sequence_may_be_cut_anywhere(
+    models: dict[str, LanguageModel], cell: str, batch: int, cuts: list[int]
+) -> None:
     model = models[cell]
     tokens, state = tokens_of(model, batch, sum(cuts)), random_state(model, batch)
     with plain_kernels():
@@ -89,7 +98,9 @@ def test_every_state_counts(models: dict[str, LanguageModel], cell: str) -> None
             for layer in range(2):
                 other = tuple(tensor.clone() for tensor in state)
                 other[index][layer] += 0.1
-                assert (model(tokens, other)[0] - logits).abs().max() > 1e-4, f"state {index}, layer {layer}"
+                assert (model(tokens, other)[0] - logits).abs().max() > 1e-4, (
+                    f"state {index}, layer {layer}"
+                )
 
 
 def test_a_call_changes_nothing_that_it_was_given(models: dict[str, LanguageModel]) -> None:
@@ -99,7 +110,9 @@ def test_a_call_changes_nothing_that_it_was_given(models: dict[str, LanguageMode
     with plain_kernels():
         first, again = model(tokens, state), model(tokens, state)
     assert all(torch.equal(a, b) for a, b in zip((tokens, *state), copies, strict=True))
-    assert all(torch.equal(a, b) for a, b in zip((first[0], *first[1]), (again[0], *again[1]), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip((first[0], *first[1]), (again[0], *again[1]), strict=True)
+    )
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -121,7 +134,10 @@ def test_tied_weights_are_one_matrix(make_model: MakeModel) -> None:
     untied = make_model(tied=False, embedding=8)
     assert untied.head.weight is not untied.embedding.weight
     saved = model.embedding.weight.numel()
-    assert sum(p.numel() for p in untied.parameters()) - sum(p.numel() for p in model.parameters()) == saved
+    assert (
+        sum(p.numel() for p in untied.parameters()) - sum(p.numel() for p in model.parameters())
+        == saved
+    )
 
 
 def test_tied_weights_learn_from_both_ends() -> None:
@@ -135,7 +151,10 @@ def test_tied_weights_learn_from_both_ends() -> None:
 
 
 def test_tied_weights_need_equal_sizes() -> None:
-    with pytest.raises(ValidationError, match="tied weights need embedding = hidden, got 6 and 8; use --embedding 8"):
+    with pytest.raises(
+        ValidationError,
+        match="tied weights need embedding = hidden, got 6 and 8; use --embedding 8",
+    ):
         LanguageConfig(**SHAPE, tied=True)
 
 
@@ -203,7 +222,9 @@ def test_the_contract_of_a_configuration(cell: str, learned: bool) -> None:
     config = LanguageConfig(**SHAPE, cell=cell, layers=3, learned_initial_state=learned)
     contract = config.contract()
     start = "learned" if learned else "zeros"
-    assert contract == language_contract(cell, layers=3, hidden=8, vocabulary=20, initial_state=start)
+    assert contract == language_contract(
+        cell, layers=3, hidden=8, vocabulary=20, initial_state=start
+    )
     assert tuple(state.name for state in contract.step.states) == CELL_STATES[cell]
     assert contract.sizes == {"layers": 3, "hidden": 8, "vocab": 20}
 

@@ -103,7 +103,9 @@ def test_a_step_is_its_documented_equation(cell: str) -> None:
     x, hidden = random.normal(size=(2, BATCH, gates * HIDDEN))
     state = tuple(random.normal(size=(count, BATCH, HIDDEN)))
     expected = EQUATIONS[cell](x, hidden, state)
-    found = CELLS[cell].step(torch.from_numpy(x), torch.from_numpy(hidden), tuple(map(torch.from_numpy, state)))
+    found = CELLS[cell].step(
+        torch.from_numpy(x), torch.from_numpy(hidden), tuple(map(torch.from_numpy, state))
+    )
     assert len(found) == len(expected) == count
     for want, have in zip(expected, found, strict=True):
         np.testing.assert_allclose(have.numpy(), want, rtol=0, atol=1e-12)
@@ -112,7 +114,10 @@ def test_a_step_is_its_documented_equation(cell: str) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_fused_face_is_the_documented_equations(cell: str) -> None:
     stack = stack_of(cell).double()
-    x, start = torch.randn(BATCH, STEPS, INPUT).double(), tuple(tensor.double() for tensor in random_state(cell, 2))
+    x, start = (
+        torch.randn(BATCH, STEPS, INPUT).double(),
+        tuple(tensor.double() for tensor in random_state(cell, 2)),
+    )
     with torch.no_grad():
         y, after = stack(x, start)
     weights = [[tensor.detach().numpy() for tensor in stack.weights(layer)] for layer in range(2)]
@@ -120,11 +125,15 @@ def test_the_fused_face_is_the_documented_equations(cell: str) -> None:
     for t in range(STEPS):
         signal = x[:, t].numpy()  # [B, I]
         for layer, (w_ih, w_hh, b_ih, b_hh) in enumerate(weights):
-            state[layer] = EQUATIONS[cell](signal @ w_ih.T + b_ih, state[layer][0] @ w_hh.T + b_hh, state[layer])
+            state[layer] = EQUATIONS[cell](
+                signal @ w_ih.T + b_ih, state[layer][0] @ w_hh.T + b_hh, state[layer]
+            )
             signal = state[layer][0]
         np.testing.assert_allclose(y[:, t].numpy(), signal, rtol=0, atol=1e-10)
     for index, tensor in enumerate(after):
-        np.testing.assert_allclose(tensor.numpy(), np.stack([layer[index] for layer in state]), rtol=0, atol=1e-10)
+        np.testing.assert_allclose(
+            tensor.numpy(), np.stack([layer[index] for layer in state]), rtol=0, atol=1e-10
+        )
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -183,7 +192,9 @@ def test_a_rectified_network_starts_from_the_identity() -> None:
 
 def test_an_unknown_cell() -> None:
     for make in (cell_row, lambda name: RecurrentStack(name, INPUT, hidden=HIDDEN, layers=1)):
-        with pytest.raises(UsageError, match="unknown cell 'elman'; expected one of lstm, gru, rnn, rnn_relu"):
+        with pytest.raises(
+            UsageError, match="unknown cell 'elman'; expected one of lstm, gru, rnn, rnn_relu"
+        ):
             make("elman")
 
 

@@ -21,7 +21,11 @@ from edgernn.models.language import LanguageModel
 from edgernn.models.weights import fit_problem, named_tensors, not_finite, read_weights
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
-TENSORS = {"first.weight": torch.arange(6.0).view(2, 3), "first.bias": torch.tensor([0.5, -1.0]), "count": torch.tensor(7)}
+TENSORS = {
+    "first.weight": torch.arange(6.0).view(2, 3),
+    "first.bias": torch.tensor([0.5, -1.0]),
+    "count": torch.tensor(7),
+}
 
 
 def write(path: Path, tensors: Any) -> Path:
@@ -39,7 +43,9 @@ def test_a_tied_matrix_is_named_once(make_model: Callable[..., LanguageModel]) -
     assert named_tensors(tied)["embedding.weight"] is tied.head.weight
 
 
-def test_kept_buffers_are_named_and_others_are_not(make_captioner: Callable[..., Captioner]) -> None:
+def test_kept_buffers_are_named_and_others_are_not(
+    make_captioner: Callable[..., Captioner],
+) -> None:
     model = make_captioner()
     named = named_tensors(model)
     assert named.keys() == model.state_dict().keys()
@@ -49,7 +55,9 @@ def test_kept_buffers_are_named_and_others_are_not(make_captioner: Callable[...,
     assert all(named[name] is parameter for name, parameter in model.named_parameters())
 
 
-def test_weights_and_buffers_that_are_not_finite_are_named(make_captioner: Callable[..., Captioner]) -> None:
+def test_weights_and_buffers_that_are_not_finite_are_named(
+    make_captioner: Callable[..., Captioner],
+) -> None:
     model = make_captioner()
     assert not_finite(model) == ""
     norm = next(name for name in named_tensors(model) if name.endswith("running_var"))
@@ -57,7 +65,10 @@ def test_weights_and_buffers_that_are_not_finite_are_named(make_captioner: Calla
         model.embedding.weight[0, 2] = float("nan")
         named_tensors(model)[norm][:2] = -float("inf")
     sizes = {name: tensor.numel() for name, tensor in named_tensors(model).items()}
-    assert not_finite(model).split(", ", maxsplit=1)[0] == f"embedding.weight (1 of {sizes['embedding.weight']} values"
+    assert (
+        not_finite(model).split(", ", maxsplit=1)[0]
+        == f"embedding.weight (1 of {sizes['embedding.weight']} values"
+    )
     assert f"{norm} (2 of {sizes[norm]} values, the first -inf)" in not_finite(model)
 
 
@@ -78,9 +89,15 @@ def zeros(**shapes: tuple[int, ...]) -> dict[str, Tensor]:
         (zeros(a=(2,), b=(3, 1)), ""),
         (zeros(b=(3, 1)), "missing ['a'], unknown none"),
         (zeros(a=(2,), b=(3, 1), c=(1,)), "missing none, unknown ['c']"),
-        (zeros(v=(1,), w=(1,), x=(1,), y=(1,), z=(1,)), "missing ['a', 'b'], unknown ['v', 'w', 'x'] and 2 more"),
+        (
+            zeros(v=(1,), w=(1,), x=(1,), y=(1,), z=(1,)),
+            "missing ['a', 'b'], unknown ['v', 'w', 'x'] and 2 more",
+        ),
         (zeros(a=(2,), b=(1, 3)), "b has shape [1, 3], expected [3, 1]"),
-        ({"a": torch.zeros(2, dtype=torch.float64), "b": torch.zeros(3, 1)}, "a is torch.float64, expected torch.float32"),
+        (
+            {"a": torch.zeros(2, dtype=torch.float64), "b": torch.zeros(3, 1)},
+            "a is torch.float64, expected torch.float32",
+        ),
     ],
     ids=["fits", "missing", "unknown", "many", "shape", "dtype"],
 )
@@ -121,12 +138,18 @@ def test_the_payload_would_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "save", [lambda path, content: torch.save(content, path), bare_pickle], ids=["torch.save", "a bare pickle"]
+    "save",
+    [lambda path, content: torch.save(content, path), bare_pickle],
+    ids=["torch.save", "a bare pickle"],
 )
-def test_a_pickled_object_is_refused_and_never_executed(tmp_path: Path, save: Callable[[Path, object], None]) -> None:
+def test_a_pickled_object_is_refused_and_never_executed(
+    tmp_path: Path, save: Callable[[Path, object], None]
+) -> None:
     path, trace = tmp_path / "weights.pth", tmp_path / "executed"
     save(path, {"hook": Payload(trace)})
-    with pytest.raises(CheckpointError, match=r"weights.pth is no file of tensors by name \(.*give .safetensors") as caught:
+    with pytest.raises(
+        CheckpointError, match=r"weights.pth is no file of tensors by name \(.*give .safetensors"
+    ) as caught:
         read_weights(path)
     assert "\n" not in str(caught.value)
     assert not trace.exists()
@@ -137,9 +160,13 @@ def test_a_whole_pickled_model_is_refused(tmp_path: Path) -> None:
         read_weights(write(tmp_path / "model.pth", nn.Linear(2, 2)))
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"a": 1}, "text", {"state_dict": {"a": "b"}}, {0: torch.zeros(1)}], ids=str)
+@pytest.mark.parametrize(
+    "content", [[1, 2], {"a": 1}, "text", {"state_dict": {"a": "b"}}, {0: torch.zeros(1)}], ids=str
+)
 def test_a_file_of_anything_else_is_refused(tmp_path: Path, content: Any) -> None:
-    with pytest.raises(CheckpointError, match=r"holds (list|dict|str), expected tensors by name \(a state_dict\)"):
+    with pytest.raises(
+        CheckpointError, match=r"holds (list|dict|str), expected tensors by name \(a state_dict\)"
+    ):
         read_weights(write(tmp_path / "weights.pth", content))
 
 
@@ -148,7 +175,9 @@ def test_a_file_of_anything_else_is_refused(tmp_path: Path, content: Any) -> Non
 def test_a_truncated_file(tmp_path: Path, suffix: str, keep: int) -> None:
     path = write(tmp_path / f"weights{suffix}", TENSORS)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match=rf"weights{suffix} is no file of tensors by name") as caught:
+    with pytest.raises(
+        CheckpointError, match=rf"weights{suffix} is no file of tensors by name"
+    ) as caught:
         read_weights(path)
     assert "\n" not in str(caught.value)
 
@@ -159,14 +188,20 @@ def test_a_damaged_pickle_is_one_kind_of_error(
     tmp_path_factory: pytest.TempPathFactory, at: int, byte: int, protocol: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.pth"
-    content = bytearray(pickle.dumps({"a": [1, 2.5, "x"], "b": {"c": (1, None)}}, protocol=protocol))
+    content = bytearray(
+        pickle.dumps({"a": [1, 2.5, "x"], "b": {"c": (1, None)}}, protocol=protocol)
+    )
     content[at % len(content)] = byte
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"damaged\.pth (is no file of|holds .* expected) tensors by name"):
+    with pytest.raises(
+        CheckpointError, match=r"damaged\.pth (is no file of|holds .* expected) tensors by name"
+    ):
         read_weights(path)
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.pth", tmp_path):
-        with pytest.raises(CheckpointError, match=r"no weights file at .*; give a .safetensors or .pth file"):
+        with pytest.raises(
+            CheckpointError, match=r"no weights file at .*; give a .safetensors or .pth file"
+        ):
             read_weights(path)

@@ -56,7 +56,10 @@ def test_every_failed_check_is_listed(spoiled: Path) -> None:
     with pytest.raises(AssertionError) as caught:
         assert_parity(spoiled, to=["onnx", "torchscript"], steps=4)
     lines = str(caught.value).splitlines()
-    assert lines[0] == f"no parity: {spoiled}: 0 of 2 artifacts passed over 4 steps only (a full check has 256), 2 failed"
+    assert (
+        lines[0]
+        == f"no parity: {spoiled}: 0 of 2 artifacts passed over 4 steps only (a full check has 256), 2 failed"
+    )
     assert lines[1] == "  compared with eager torch from the bundle, 4 steps"
     wrong = "the contract in its metadata is another one"
     assert lines[2:] == [
@@ -66,30 +69,45 @@ def test_every_failed_check_is_listed(spoiled: Path) -> None:
 
 
 def test_another_reference_shows_the_numbers(
-    bundle_folder: Path, checkpoint_folder: Path, make_model: Callable[..., LanguageModel], tmp_path: Path
+    bundle_folder: Path,
+    checkpoint_folder: Path,
+    make_model: Callable[..., LanguageModel],
+    tmp_path: Path,
 ) -> None:
     other = checkpoint.load(checkpoint_folder)
     other.model.head.bias.data.add_(1.0)
     checkpoint.save(other, tmp_path / "other")
-    with pytest.raises(AssertionError, match=r"(?s)\(float32\), rollout: .*    worst scaled: 0\.\d"):
+    with pytest.raises(
+        AssertionError, match=r"(?s)\(float32\), rollout: .*    worst scaled: 0\.\d"
+    ):
         assert_parity(bundle_folder, to=["onnx"], steps=4, reference=tmp_path / "other")
 
 
 def test_nothing_that_could_be_run(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "run_check", lambda subject, name: Check(name=name, status="not run", detail="no Mac"))
+    monkeypatch.setattr(
+        verify,
+        "run_check",
+        lambda subject, name: Check(name=name, status="not run", detail="no Mac"),
+    )
     with pytest.raises(AssertionError) as caught:
         assert_parity(bundle_folder, to=["onnx"], steps=4)
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith(f"parity could not be judged: {bundle_folder}: 0 of 1 artifact passed over 4 steps only")
+    assert lines[0].startswith(
+        f"parity could not be judged: {bundle_folder}: 0 of 1 artifact passed over 4 steps only"
+    )
     assert lines[2:] == ["  onnx/step.onnx (float32), not run: no Mac"]
 
 
-def test_an_export_that_breaks_its_tolerance(checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_breaks_its_tolerance(
+    checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ContractError("onnx float32 is 3.0e-01 from the reference")
 
     monkeypatch.setattr("edgernn.export.pack.export_bundle", refuse)
-    with pytest.raises(AssertionError, match=r"cannot be exported: onnx float32 is 3\.0e-01 from the reference"):
+    with pytest.raises(
+        AssertionError, match=r"cannot be exported: onnx float32 is 3\.0e-01 from the reference"
+    ):
         assert_parity(checkpoint_folder, to=["onnx"], steps=4)
 
 

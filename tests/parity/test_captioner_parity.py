@@ -16,7 +16,17 @@ from edgernn.interface import FileDescription
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.parity import golden, invariance
-from edgernn.parity.rollout import MOST_PICTURES, Drift, Plan, compare, encoded, plans, random_feed, random_pictures, run
+from edgernn.parity.rollout import (
+    MOST_PICTURES,
+    Drift,
+    Plan,
+    compare,
+    encoded,
+    plans,
+    random_feed,
+    random_pictures,
+    run,
+)
 from edgernn.parity.shapes import draw
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.base import Arrays, Session
@@ -42,18 +52,28 @@ class Spoiled(Session):
 
     @classmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> Session:
         raise NotImplementedError
 
     def _run(self, feeds: Feeds) -> Feeds:
-        changed = {name: np.ascontiguousarray(array) for name, array in self.change_feeds(feeds).items()}
+        changed = {
+            name: np.ascontiguousarray(array) for name, array in self.change_feeds(feeds).items()
+        }
         return self.change_results(self.inner._run(changed))
 
 
 def sessions_of(model: Captioner) -> Sessions:
     contract = model.config.contract()
-    return {graph.name: EagerSession(model, FileContract(contract=contract, graph=graph.name)) for graph in contract.graphs}
+    return {
+        graph.name: EagerSession(model, FileContract(contract=contract, graph=graph.name))
+        for graph in contract.graphs
+    }
 
 
 @pytest.fixture(scope="module")
@@ -102,13 +122,17 @@ STEP_FEEDS: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", ENCODE_FEEDS.values(), ids=ENCODE_FEEDS)
 def test_a_picture_taken_wrongly_shows(eager: Sessions, change: Change) -> None:
-    found = compare(eager["encode"], Spoiled(eager["encode"], feeds=change), Plan(3, (1,) * 4), seed=1)
+    found = compare(
+        eager["encode"], Spoiled(eager["encode"], feeds=change), Plan(3, (1,) * 4), seed=1
+    )
     assert found.worst.scaled > 1e-2
 
 
 @pytest.mark.parametrize("change", ENCODE_RESULTS.values(), ids=ENCODE_RESULTS)
 def test_wrong_results_of_encode_show(eager: Sessions, change: Change) -> None:
-    found = compare(eager["encode"], Spoiled(eager["encode"], results=change), Plan(3, (1,) * 4), seed=1)
+    found = compare(
+        eager["encode"], Spoiled(eager["encode"], results=change), Plan(3, (1,) * 4), seed=1
+    )
     assert found.worst.scaled > 1e-2
 
 
@@ -124,7 +148,9 @@ def test_gates_that_are_not_heard_show(gated: Sessions) -> None:
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
-def test_a_session_against_itself_is_equal(make_captioner: Callable[..., Captioner], conditioning: str) -> None:
+def test_a_session_against_itself_is_equal(
+    make_captioner: Callable[..., Captioner], conditioning: str
+) -> None:
     for session in sessions_of(make_captioner(conditioning=conditioning)).values():
         found = compare(session, Spoiled(session), Plan(2, (1,) * 3), seed=1)
         assert found.worst.worst == 0
@@ -141,7 +167,9 @@ def test_a_rollout_of_encode_is_a_row_of_pictures(eager: Sessions) -> None:
     assert many.lengths == (1,)
     assert plans(eager["encode"], 5, seed=1)[0] == Plan(1, (1,) * 5)
     words = plans(eager["step"], 5, seed=1)
-    assert {length for plan in words for length in plan.lengths} == {1}  # one word a call, by contract
+    assert {length for plan in words for length in plan.lengths} == {
+        1
+    }  # one word a call, by contract
 
 
 def test_random_pictures_are_objects_in_noise(eager: Sessions) -> None:
@@ -154,7 +182,9 @@ def test_random_pictures_are_objects_in_noise(eager: Sessions) -> None:
     assert len(np.unique(rest, axis=0)) == 6
     assert all(10 < picture.std() < 120 for picture in rest)
     assert not np.array_equal(made[0, 2, ..., 0], made[0, 2, ..., 2])  # red is not blue
-    (again,), (other,) = (random_pictures(contract, batch=2, count=5, seed=seed).values() for seed in (3, 4))
+    (again,), (other,) = (
+        random_pictures(contract, batch=2, count=5, seed=seed).values() for seed in (3, 4)
+    )
     assert np.array_equal(made, again)
     assert not np.array_equal(made, other)
 
@@ -162,19 +192,32 @@ def test_random_pictures_are_objects_in_noise(eager: Sessions) -> None:
 def test_a_random_feed_has_contexts_of_its_own(eager: Sessions) -> None:
     feed = random_feed(eager["step"], batch=3, steps=4, seed=5)
     assert feed.contexts.keys() == {"features", "feature_keys"}
-    values = np.concatenate([array.ravel() for array in (*feed.contexts.values(), *feed.state.values())])
+    values = np.concatenate(
+        [array.ravel() for array in (*feed.contexts.values(), *feed.state.values())]
+    )
     assert len(np.unique(values)) > 0.99 * len(values)
     again = random_feed(eager["step"], batch=3, steps=4, seed=5)
     assert all(np.array_equal(feed.contexts[name], again.contexts[name]) for name in feed.contexts)
     made = list(run(eager["step"], feed, lengths=(1,) * 4))
     assert [step.keys() for step in made] == [{"logits", "attention", "h_next", "c_next"}] * 4
-    first, _ = eager["step"].step({"tokens": feed.inputs["tokens"][:, :1], **feed.contexts}, feed.state)
+    first, _ = eager["step"].step(
+        {"tokens": feed.inputs["tokens"][:, :1], **feed.contexts}, feed.state
+    )
     assert np.array_equal(first["attention"], made[0]["attention"])
 
 
-def test_what_encode_gives_is_told_by_name(eager: Sessions, gated: Sessions, pictures: np.ndarray) -> None:
-    assert list(encoded(eager["encode"], {"image": pictures[:2]})) == ["features", "feature_keys", "h", "c"]
-    assert list(encoded(gated["encode"], {"image": pictures[:2]})) == ["image_gates"]  # the zeros are not encode's
+def test_what_encode_gives_is_told_by_name(
+    eager: Sessions, gated: Sessions, pictures: np.ndarray
+) -> None:
+    assert list(encoded(eager["encode"], {"image": pictures[:2]})) == [
+        "features",
+        "feature_keys",
+        "h",
+        "c",
+    ]
+    assert list(encoded(gated["encode"], {"image": pictures[:2]})) == [
+        "image_gates"
+    ]  # the zeros are not encode's
 
 
 class Remembering(Spoiled):
@@ -194,15 +237,21 @@ def test_honest_files_are_invariant(captioner_bundle: Bundle, graph: str) -> Non
         open_session(captioner_bundle, f"onnx/{graph}.onnx"),
         open_session(captioner_bundle, f"torchscript/{graph}.pt"),
     ):
-        assert invariance.chunks(session, SHAPES, 6) == ()  # a captioner's file takes one word a call
+        assert (
+            invariance.chunks(session, SHAPES, 6) == ()
+        )  # a captioner's file takes one word a call
         assert worst(invariance.rows(session, SHAPES, 6)) < 1e-5
         assert worst(invariance.state_is_data(session, SHAPES, 6)) < 1e-6
 
 
 def test_pictures_that_hear_one_another_break_the_invariance_of_rows(eager: Sessions) -> None:
-    leaky = Spoiled(eager["encode"], results=lambda made: {**made, "h": made["h"] + 0.01 * made["h"][:, :1]})
+    leaky = Spoiled(
+        eager["encode"], results=lambda made: {**made, "h": made["h"] + 0.01 * made["h"][:, :1]}
+    )
     assert worst(invariance.rows(leaky, SHAPES, 4)) > 1e-3
-    assert worst(invariance.rows(eager["encode"], SHAPES, 4)) < 5e-5  # other batches choose other kernels
+    assert (
+        worst(invariance.rows(eager["encode"], SHAPES, 4)) < 5e-5
+    )  # other batches choose other kernels
     mixed = Spoiled(eager["step"], feeds=of_another_row("feature_keys"))
     assert worst(invariance.rows(mixed, SHAPES, 4)) > 1e-3
 
@@ -216,7 +265,10 @@ def test_an_encoder_that_remembers_shows(eager: Sessions) -> None:
 def test_a_golden_run_begins_with_a_picture_and_replays_to_the_bit(
     make_captioner: Callable[..., Captioner], tmp_path: Path, conditioning: str
 ) -> None:
-    sessions, path = sessions_of(make_captioner(conditioning=conditioning, cell="gru")), tmp_path / "golden.safetensors"
+    sessions, path = (
+        sessions_of(make_captioner(conditioning=conditioning, cell="gru")),
+        tmp_path / "golden.safetensors",
+    )
     golden.record(sessions["step"], path, encoder=sessions["encode"], steps=5)
     tensors, contract = safetensors.numpy.load_file(path), sessions["step"].contract
     assert {name: array.shape for name, array in tensors.items()} == documented(contract, 5)
@@ -226,7 +278,9 @@ def test_a_golden_run_begins_with_a_picture_and_replays_to_the_bit(
     assert all(np.array_equal(array, tensors[name]) for name, array in given.items())
     for graph, calls in (("encode", 1), ("step", 5)):
         drifts = golden.replay(sessions[graph], path)
-        assert {drift.tensor for drift in drifts} == {tensor.name for tensor in contract.graph(graph).outputs}
+        assert {drift.tensor for drift in drifts} == {
+            tensor.name for tensor in contract.graph(graph).outputs
+        }
         assert all(drift.curve.tolist() == [0.0] * calls for drift in drifts)
 
 
@@ -237,10 +291,14 @@ def documented(contract: Contract, steps: int) -> dict[str, tuple[int, ...]]:
     once = [*contract.graph("encode").inputs, *step.contexts, *step.states]
     shapes = {tensor.name: tuple(sizes[axis] for axis in tensor.axes) for tensor in once}
     each = [*step.fresh_inputs, *step.outputs]
-    return shapes | {tensor.name: (steps, *(sizes[axis] for axis in tensor.axes)) for tensor in each}
+    return shapes | {
+        tensor.name: (steps, *(sizes[axis] for axis in tensor.axes)) for tensor in each
+    }
 
 
-@pytest.mark.parametrize(("name", "graph"), [("image", "encode"), ("features", "step"), ("h", "step")])
+@pytest.mark.parametrize(
+    ("name", "graph"), [("image", "encode"), ("features", "step"), ("h", "step")]
+)
 def test_a_golden_run_with_something_of_another_picture_shows(
     eager: Sessions, pictures: np.ndarray, tmp_path: Path, name: str, graph: str
 ) -> None:
@@ -249,7 +307,9 @@ def test_a_golden_run_with_something_of_another_picture_shows(
     tensors = safetensors.numpy.load_file(path)
     contexts, state = eager["encode"].encode({"image": pictures[:1]})
     tensors[name] = {"image": pictures[:1], **contexts, **state}[name]
-    safetensors.numpy.save_file({n: np.ascontiguousarray(array) for n, array in tensors.items()}, path)
+    safetensors.numpy.save_file(
+        {n: np.ascontiguousarray(array) for n, array in tensors.items()}, path
+    )
     assert worst(golden.replay(eager[graph], path)) > 1e-2
 
 
@@ -259,7 +319,10 @@ def test_a_golden_run_without_its_picture_is_refused(eager: Sessions, tmp_path: 
     tensors = safetensors.numpy.load_file(path)
     del tensors["image"]
     safetensors.numpy.save_file(tensors, path)
-    with pytest.raises(BundleError, match=r"golden.safetensors does not fit the contract in image; export the bundle again"):
+    with pytest.raises(
+        BundleError,
+        match=r"golden.safetensors does not fit the contract in image; export the bundle again",
+    ):
         golden.replay(eager["encode"], path)
 
 
@@ -273,4 +336,7 @@ def test_every_check_of_an_honest_bundle_passes(captioner_bundle: Bundle) -> Non
     details = {check.name: check.detail for check in report.artifacts[0].checks}
     assert details["rollout"].startswith("3 runs of 8, 4, 1 pictures, batch [1, ")
     assert details["golden"].startswith("1 recorded picture; worst")
-    assert details["greedy"] == "greedy captions of 6 held-out pictures identical, beam-3 captions of 6"
+    assert (
+        details["greedy"]
+        == "greedy captions of 6 held-out pictures identical, beam-3 captions of 6"
+    )

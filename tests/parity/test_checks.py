@@ -28,7 +28,15 @@ from edgernn.parity.subject import Subject, subjects
 from edgernn.parity.text_loss import TextLoss
 from edgernn.sessions.eager import EagerSession
 
-PERFECT = TextLoss(tokens=80, reference_nats=math.log(8), nats=math.log(8), mean_kl=0.0, worst_kl=0.0, top1=1.0, top5=1.0)
+PERFECT = TextLoss(
+    tokens=80,
+    reference_nats=math.log(8),
+    nats=math.log(8),
+    mean_kl=0.0,
+    worst_kl=0.0,
+    top1=1.0,
+    top5=1.0,
+)
 
 
 @pytest.fixture
@@ -42,7 +50,10 @@ def half(captioner_bundle: Bundle) -> Subject:
     ("loss", "status"),
     [
         (PERFECT, "passed"),
-        (replace(PERFECT, top1=1 - 1 / 80), "passed"),  # one word may turn in any sample, however small
+        (
+            replace(PERFECT, top1=1 - 1 / 80),
+            "passed",
+        ),  # one word may turn in any sample, however small
         (replace(PERFECT, top1=1 - 2 / 80), "failed"),
         (replace(PERFECT, tokens=1000, top1=0.991), "passed"),
         (replace(PERFECT, tokens=1000, top1=0.989), "failed"),
@@ -54,7 +65,9 @@ def half(captioner_bundle: Bundle) -> Subject:
     ],
     ids=str,
 )
-def test_what_captions_may_lose(half: Subject, monkeypatch: pytest.MonkeyPatch, loss: TextLoss, status: str) -> None:
+def test_what_captions_may_lose(
+    half: Subject, monkeypatch: pytest.MonkeyPatch, loss: TextLoss, status: str
+) -> None:
     monkeypatch.setattr("edgernn.parity.checks.measure_captions", lambda *_: loss)
     check = check_text(half)
     assert check.status == status
@@ -70,8 +83,14 @@ def test_a_sample_of_few_words_is_not_measured(half: Subject) -> None:
     assert words < 32 < captions.size
     half.__dict__["sample"] = {**half.sample, "captions": captions}
     check = check_text(half)
-    assert (check.status, check.detail) == ("not run", "the bundle carries no held-out text to measure on")
-    assert check_text(replace(half, judges={})).detail == "the bundle carries no reference to measure on"
+    assert (check.status, check.detail) == (
+        "not run",
+        "the bundle carries no held-out text to measure on",
+    )
+    assert (
+        check_text(replace(half, judges={})).detail
+        == "the bundle carries no reference to measure on"
+    )
 
 
 def test_ids_outside_the_vocabulary_fail_the_check_and_break_nothing(half: Subject) -> None:
@@ -94,7 +113,11 @@ Change = Callable[[onnx.ModelProto], None]
 
 
 @pytest.fixture(scope="module")
-def low(make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def low(
+    make_model: Callable[..., LanguageModel],
+    tokenizer: Tokenizer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """A bundle of an LSTM of three layers with weights of 4 bits, and of a text that it wrote itself. Read only."""
     model = make_model(layers=3, hidden=16, embedding=16)
     with torch.no_grad():
@@ -120,17 +143,25 @@ def written_by(model: LanguageModel, count: int) -> np.ndarray:
 def judged(folder: Path) -> dict[str, str]:
     """The verdict of each check on the one artifact of a bundle that was tampered with."""
     (subject,) = subjects(Bundle.open(folder, verify_digests=False), steps=16)[0]
-    return {name: run_check(subject, name).status for name in ("contract", "rollout", "text", "golden")}
+    return {
+        name: run_check(subject, name).status for name in ("contract", "rollout", "text", "golden")
+    }
 
 
 def weight(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
-    found: onnx.TensorProto = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    found: onnx.TensorProto = next(
+        tensor for tensor in model.graph.initializer if tensor.name == name
+    )
     return found
 
 
-def change_weight(model: onnx.ModelProto, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+def change_weight(
+    model: onnx.ModelProto, name: str, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
     tensor = weight(model, name)
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(tensor))), name))
+    tensor.CopyFrom(
+        numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(tensor))), name)
+    )
 
 
 def rename_inputs(model: onnx.ModelProto, names: dict[str, str]) -> None:
@@ -155,16 +186,22 @@ def states_exchanged_on_the_way_out(model: onnx.ModelProto) -> None:
 
 
 def a_bias_lost(model: onnx.ModelProto) -> None:
-    product = next(node for node in model.graph.node if "recurrent.layers.1.joined.integers" in node.input)
+    product = next(
+        node for node in model.graph.node if "recurrent.layers.1.joined.integers" in node.input
+    )
     product.input[5] = ""
 
 
 def half_bytes_exchanged(model: onnx.ModelProto) -> None:
-    change_weight(model, "recurrent.layers.1.joined.integers", lambda packed: (packed >> 4) | (packed << 4))
+    change_weight(
+        model, "recurrent.layers.1.joined.integers", lambda packed: (packed >> 4) | (packed << 4)
+    )
 
 
 def scales_of_the_row_before(model: onnx.ModelProto) -> None:
-    change_weight(model, "recurrent.layers.2.joined.scales", lambda scales: np.roll(scales, scales.size // 64))
+    change_weight(
+        model, "recurrent.layers.2.joined.scales", lambda scales: np.roll(scales, scales.size // 64)
+    )
 
 
 def gates_in_torchs_order(model: onnx.ModelProto) -> None:
@@ -177,7 +214,9 @@ def gates_in_torchs_order(model: onnx.ModelProto) -> None:
 
 
 def a_state_of_zeros(model: onnx.ModelProto) -> None:
-    model.graph.initializer.append(numpy_helper.from_array(np.zeros((3, 1, 16), np.float32), "nothing"))
+    model.graph.initializer.append(
+        numpy_helper.from_array(np.zeros((3, 1, 16), np.float32), "nothing")
+    )
     zeros = onnx.helper.make_node("Mul", ["h", "nothing"], ["no_h"])
     rename_inputs(model, {"h": "no_h"})
     model.graph.node.insert(0, zeros)

@@ -13,7 +13,9 @@ from edgernn.parity.subject import Subject, subjects
 from edgernn.parity.text_loss import TextLoss
 from edgernn.tolerances import tolerance
 
-FOUND = TextLoss(tokens=100, reference_nats=2.0, nats=2.01, mean_kl=1e-3, worst_kl=0.1, top1=0.99, top5=0.99)
+FOUND = TextLoss(
+    tokens=100, reference_nats=2.0, nats=2.01, mean_kl=1e-3, worst_kl=0.1, top1=0.99, top5=0.99
+)
 
 
 def subject_of(bundle: Bundle, path: str = "onnx/step.onnx", **fields: Any) -> Subject:
@@ -25,7 +27,9 @@ def subject_of(bundle: Bundle, path: str = "onnx/step.onnx", **fields: Any) -> S
     for artifact in manifest["artifacts"]:
         artifact.update(fields if artifact["path"] == path else {})
     changed = Bundle(bundle.source, bundle.folder, Manifest.model_validate(manifest))
-    return next(subject for subject in subjects(changed, steps=4)[0] if subject.artifact.path == path)
+    return next(
+        subject for subject in subjects(changed, steps=4)[0] if subject.artifact.path == path
+    )
 
 
 def test_what_honest_bundles_say_is_right(bundle: Bundle, captioner_bundle: Bundle) -> None:
@@ -37,9 +41,18 @@ def test_what_honest_bundles_say_is_right(bundle: Bundle, captioner_bundle: Bund
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"parity": {"steps": 9, "worst": 0.5, "tensor": "h_next[0]", "tolerance": 1e-4}}, "a parity of 5.0e-01, and 0.0001"),
-        ({"parity": {"steps": 9, "worst": 0.0, "tensor": "h_next", "tolerance": 2.0}}, "a tolerance of 2, and 0.0001"),
-        ({"parity": {"steps": 9, "worst": 0.0, "tensor": "x", "tolerance": 1e-4}}, "'x', which is no output"),
+        (
+            {"parity": {"steps": 9, "worst": 0.5, "tensor": "h_next[0]", "tolerance": 1e-4}},
+            "a parity of 5.0e-01, and 0.0001",
+        ),
+        (
+            {"parity": {"steps": 9, "worst": 0.0, "tensor": "h_next", "tolerance": 2.0}},
+            "a tolerance of 2, and 0.0001",
+        ),
+        (
+            {"parity": {"steps": 9, "worst": 0.0, "tensor": "x", "tolerance": 1e-4}},
+            "'x', which is no output",
+        ),
         ({"model": {"layers": 7}}, "the model has layers 7, the contract says 2"),
         ({"model": {"cell": "rnn"}}, "the cell is rnn, the contract has the states h, c"),
         ({"model": {"embedding": 99}}, "the model has embedding 99, the reference has 6"),
@@ -64,14 +77,28 @@ def test_what_is_not_so_is_named(bundle: Bundle, fields: dict[str, Any], named: 
         ({"tokens": 7}, False),
     ],
 )
-def test_a_loss_must_be_the_one_that_is_measured(bundle: Bundle, changed: dict[str, Any], right: bool) -> None:
-    told = {"tokens": 100, "reference_perplexity": 7.4, "perplexity": 7.5, "mean_kl": 1e-3, "top1": 0.99}
-    loss = LossRecord.model_validate({**told, "reference_nats": 2.0, "nats": 2.01, **changed}).model_dump()
+def test_a_loss_must_be_the_one_that_is_measured(
+    bundle: Bundle, changed: dict[str, Any], right: bool
+) -> None:
+    told = {
+        "tokens": 100,
+        "reference_perplexity": 7.4,
+        "perplexity": 7.5,
+        "mean_kl": 1e-3,
+        "top1": 0.99,
+    }
+    loss = LossRecord.model_validate(
+        {**told, "reference_nats": 2.0, "nats": 2.01, **changed}
+    ).model_dump()
     assert (loss_problem(subject_of(bundle, loss=loss), FOUND) == "") is right
 
 
 def test_an_error_of_a_step_must_be_near_the_recorded_one() -> None:
     record = ParityRecord(steps=4, worst=0.05, tensor="logits", tolerance=0.4)
     assert step_problem(record, 0.15, tolerance("onnx", "int4")) == ""
-    assert "5.0e-02 off at worst, and it is 3.0e-01" in step_problem(record, 0.3, tolerance("onnx", "int4"))
-    assert step_problem(record, 0.3, tolerance("onnx", "float32")) == ""  # rounding, judged by the tolerance alone
+    assert "5.0e-02 off at worst, and it is 3.0e-01" in step_problem(
+        record, 0.3, tolerance("onnx", "int4")
+    )
+    assert (
+        step_problem(record, 0.3, tolerance("onnx", "float32")) == ""
+    )  # rounding, judged by the tolerance alone

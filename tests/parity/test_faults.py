@@ -13,8 +13,24 @@ import pytest
 
 pytest.importorskip("coremltools")  # the suite makes files of every format
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-HONEST = ["lstm 1x8 char", "gru 1x48 bpe", "rnn 1x48 byte", "rnn_relu 3x32 word", "lstm coreml", "tied", "learned", "release"]
-HONEST += ["rnn 1 odd", "one token", "many words", "decoding", "captioner hard-attention lstm", "captioner every-step gru"]
+HONEST = [
+    "lstm 1x8 char",
+    "gru 1x48 bpe",
+    "rnn 1x48 byte",
+    "rnn_relu 3x32 word",
+    "lstm coreml",
+    "tied",
+    "learned",
+    "release",
+]
+HONEST += [
+    "rnn 1 odd",
+    "one token",
+    "many words",
+    "decoding",
+    "captioner hard-attention lstm",
+    "captioner every-step gru",
+]
 
 
 def load_suite() -> ModuleType:
@@ -47,14 +63,20 @@ def test_fault_is_caught(name: str, workshop: Any) -> None:
     if verdict.outcome == "not judged":
         pytest.skip(verdict.message)
     if fault.awaits:
-        assert verdict.outcome != "caught", f"it is caught now: take its 'awaits' away ({verdict.message})"
+        assert verdict.outcome != "caught", (
+            f"it is caught now: take its 'awaits' away ({verdict.message})"
+        )
         pytest.xfail(fault.awaits)
-    assert verdict.outcome == "caught", f"{verdict.outcome}; failed checks {verdict.caught_by}: {verdict.message}"
+    assert verdict.outcome == "caught", (
+        f"{verdict.outcome}; failed checks {verdict.caught_by}: {verdict.message}"
+    )
 
 
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_export_raises_no_alarm(name: str, tmp_path: Path) -> None:
-    files, alarms = SUITE.false_alarms(dict(SUITE.honest_matrix())[name], tmp_path / "honest", steps=48)
+    files, alarms = SUITE.false_alarms(
+        dict(SUITE.honest_matrix())[name], tmp_path / "honest", steps=48
+    )
     assert files >= 1
     assert alarms == []
 
@@ -70,6 +92,11 @@ def test_a_fault_that_changes_nothing_is_not_caught(workshop: Any) -> None:
     harmless = SUITE.Fault("nothing", "nothing", lambda folder: None, ("rollout",), "")
     assert workshop.judge(harmless).outcome == "missed"
     stale = SUITE.FAULTS["stale digest"]
-    assert workshop.judge(SUITE.Fault("other words", "", stale.apply, stale.caught_by, "no such message")).outcome == "mute"
+    assert (
+        workshop.judge(
+            SUITE.Fault("other words", "", stale.apply, stale.caught_by, "no such message")
+        ).outcome
+        == "mute"
+    )
     unknown = SUITE.Fault("no such check", "", stale.apply, ("no such check",), "")
     assert workshop.judge(unknown).outcome == "not judged"

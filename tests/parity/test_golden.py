@@ -37,7 +37,9 @@ def path(make_model: MakeModel, tmp_path: Path) -> Path:
 
 def edit(path: Path, change: Callable[[Tensors], Tensors]) -> None:
     tensors = change(safetensors.numpy.load_file(path))
-    safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, path)
+    safetensors.numpy.save_file(
+        {name: np.ascontiguousarray(array) for name, array in tensors.items()}, path
+    )
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -45,14 +47,19 @@ def test_it_replays_to_the_bit(make_model: MakeModel, tmp_path: Path, cell: str)
     path = tmp_path / "golden.safetensors"
     golden.record(EagerSession(make_model(cell=cell, learned_initial_state=True)), path)
     drifts = golden.replay(EagerSession(make_model(cell=cell, learned_initial_state=True)), path)
-    assert [drift.tensor for drift in drifts] == ["logits", *(f"{name}_next" for name in CELL_STATES[cell])]
+    assert [drift.tensor for drift in drifts] == [
+        "logits",
+        *(f"{name}_next" for name in CELL_STATES[cell]),
+    ]
     for drift in drifts:
         assert drift.curve.tolist() == [0.0] * STEPS
         assert drift.scale > 0
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_names_and_shapes_are_as_documented(make_model: MakeModel, tmp_path: Path, cell: str) -> None:
+def test_names_and_shapes_are_as_documented(
+    make_model: MakeModel, tmp_path: Path, cell: str
+) -> None:
     path, model = tmp_path / "golden.safetensors", make_model(cell=cell)
     golden.record(EagerSession(model), path, steps=5)
     tensors = safetensors.numpy.load_file(path)
@@ -79,7 +86,9 @@ def test_a_host_can_replay_it_with_a_reader_and_a_loop(bundle: Bundle) -> None:
     assert n == STEPS - 1
 
 
-def test_the_same_session_writes_the_same_bytes(make_model: MakeModel, path: Path, tmp_path: Path) -> None:
+def test_the_same_session_writes_the_same_bytes(
+    make_model: MakeModel, path: Path, tmp_path: Path
+) -> None:
     golden.record(EagerSession(make_model()), tmp_path / "again", steps=6)
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
@@ -87,11 +96,18 @@ def test_the_same_session_writes_the_same_bytes(make_model: MakeModel, path: Pat
 def test_it_needs_no_model_code(tmp_path: Path, make_model: MakeModel) -> None:
     file_contract = FileContract(contract=make_model().config.contract())
     golden.record(FakeSession(file_contract), tmp_path / "golden", steps=4)
-    assert max(drift.worst for drift in golden.replay(FakeSession(file_contract), tmp_path / "golden")) == 0
+    assert (
+        max(drift.worst for drift in golden.replay(FakeSession(file_contract), tmp_path / "golden"))
+        == 0
+    )
 
 
-@pytest.mark.parametrize(("cell", "swap"), [("lstm", (0, 1)), ("lstm", (2, 3)), ("gru", (0, 1)), ("gru", (1, 2))])
-def test_another_gate_order_is_caught(make_model: MakeModel, tmp_path: Path, cell: str, swap: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("cell", "swap"), [("lstm", (0, 1)), ("lstm", (2, 3)), ("gru", (0, 1)), ("gru", (1, 2))]
+)
+def test_another_gate_order_is_caught(
+    make_model: MakeModel, tmp_path: Path, cell: str, swap: tuple[int, int]
+) -> None:
     path = tmp_path / "golden.safetensors"
     golden.record(EagerSession(make_model(cell=cell)), path)
     model = make_model(cell=cell)
@@ -114,7 +130,9 @@ def test_a_changed_value_is_found_where_it_stands(make_model: MakeModel, path: P
     assert (found["logits"].worst, found["h_next"].worst) == (0, 0)
 
 
-def test_a_forced_replay_starts_every_step_from_the_recorded_state(make_model: MakeModel, path: Path) -> None:
+def test_a_forced_replay_starts_every_step_from_the_recorded_state(
+    make_model: MakeModel, path: Path
+) -> None:
     """An error of one step stays in that step and the one after it, and is told relative to the tensor's size."""
     recorded = safetensors.numpy.load_file(path)["c_next"][:, 1]
     size = float(np.sqrt(np.square(recorded).mean()))
@@ -124,7 +142,10 @@ def test_a_forced_replay_starts_every_step_from_the_recorded_state(make_model: M
         return tensors
 
     edit(path, change)
-    found = {drift.tensor: drift for drift in golden.replay(EagerSession(make_model()), path, forced=True)}
+    found = {
+        drift.tensor: drift
+        for drift in golden.replay(EagerSession(make_model()), path, forced=True)
+    }
     assert all(drift.relative for drift in found.values())
     assert np.flatnonzero(found["c_next[1]"].curve > 1e-6).tolist() == [3, 4]
     assert np.flatnonzero(found["logits"].curve > 1e-6).tolist() == [4]
@@ -134,13 +155,18 @@ def test_a_forced_replay_starts_every_step_from_the_recorded_state(make_model: M
 
 
 def test_a_forced_replay_of_what_recorded_it_is_exact(make_model: MakeModel, path: Path) -> None:
-    assert max(drift.worst for drift in golden.replay(EagerSession(make_model()), path, forced=True)) == 0
+    assert (
+        max(drift.worst for drift in golden.replay(EagerSession(make_model()), path, forced=True))
+        == 0
+    )
 
 
 @pytest.mark.parametrize("keep", [0, 7, 100, -1])
 def test_a_damaged_file(make_model: MakeModel, path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(BundleError, match=r"golden.safetensors is no golden run \(.*\); export the bundle again"):
+    with pytest.raises(
+        BundleError, match=r"golden.safetensors is no golden run \(.*\); export the bundle again"
+    ):
         golden.replay(EagerSession(make_model()), path)
 
 
@@ -150,7 +176,9 @@ def test_a_missing_file(make_model: MakeModel, tmp_path: Path) -> None:
 
 
 def test_a_golden_run_of_another_cell(make_model: MakeModel, path: Path) -> None:
-    with pytest.raises(BundleError, match="does not fit the contract in c, c_next; export the bundle again"):
+    with pytest.raises(
+        BundleError, match="does not fit the contract in c, c_next; export the bundle again"
+    ):
         golden.replay(EagerSession(make_model(cell="gru")), path)
 
 
@@ -163,16 +191,28 @@ def test_a_golden_run_of_another_cell(make_model: MakeModel, path: Path) -> None
         lambda tensors: {**tensors, "tokens": tensors["tokens"].astype(np.float32)},
         lambda tensors: {**tensors, "logits": tensors["logits"][..., :-1]},
     ],
-    ids=["another hidden size", "a state too few", "an input too few", "another dtype", "another vocabulary"],
+    ids=[
+        "another hidden size",
+        "a state too few",
+        "an input too few",
+        "another dtype",
+        "another vocabulary",
+    ],
 )
-def test_a_golden_run_of_other_shapes(make_model: MakeModel, path: Path, change: Callable[[Tensors], Tensors]) -> None:
+def test_a_golden_run_of_other_shapes(
+    make_model: MakeModel, path: Path, change: Callable[[Tensors], Tensors]
+) -> None:
     edit(path, change)
     with pytest.raises(BundleError, match="export the bundle again"):
         golden.replay(EagerSession(make_model()), path)
 
 
 def wide_contract(*, vocabulary: int = 5000, **sizes: int) -> FileContract:
-    return FileContract(contract=language_contract("lstm", vocabulary=vocabulary, **{"layers": 1, "hidden": 4, **sizes}))
+    return FileContract(
+        contract=language_contract(
+            "lstm", vocabulary=vocabulary, **{"layers": 1, "hidden": 4, **sizes}
+        )
+    )
 
 
 def large_model(make_model: MakeModel) -> LanguageModel:
@@ -198,19 +238,34 @@ def test_a_wide_output_is_recorded_as_five_tensors(make_model: MakeModel, wide: 
         "logits.largest": ("float32", (256, 1, 1, 32)),
         "logits.log_sum": ("float32", (256, 1, 1)),
     }
-    outputs, _ = EagerSession(large_model(make_model)).step({"tokens": tensors["tokens"][0]}, {n: tensors[n] for n in "hc"})
+    outputs, _ = EagerSession(large_model(make_model)).step(
+        {"tokens": tensors["tokens"][0]}, {n: tensors[n] for n in "hc"}
+    )
     logits = outputs["logits"]
-    np.testing.assert_array_equal(tensors["logits.at_columns"][0], logits[..., tensors["logits.columns"]])
-    np.testing.assert_array_equal(tensors["logits.largest"][0], -np.sort(-logits, axis=-1)[..., :32])
-    np.testing.assert_array_equal(logits[0, 0, tensors["logits.largest_ids"][0, 0, 0]], tensors["logits.largest"][0, 0, 0])
-    assert tensors["logits.log_sum"][0, 0, 0] == pytest.approx(np.log(np.exp(logits.astype(float)).sum()))
+    np.testing.assert_array_equal(
+        tensors["logits.at_columns"][0], logits[..., tensors["logits.columns"]]
+    )
+    np.testing.assert_array_equal(
+        tensors["logits.largest"][0], -np.sort(-logits, axis=-1)[..., :32]
+    )
+    np.testing.assert_array_equal(
+        logits[0, 0, tensors["logits.largest_ids"][0, 0, 0]], tensors["logits.largest"][0, 0, 0]
+    )
+    assert tensors["logits.log_sum"][0, 0, 0] == pytest.approx(
+        np.log(np.exp(logits.astype(float)).sum())
+    )
 
 
 @pytest.mark.parametrize("forced", [False, True])
 def test_a_wide_run_replays_exactly(make_model: MakeModel, wide: Path, forced: bool) -> None:
     drifts = golden.replay(EagerSession(large_model(make_model)), wide, forced=forced)
     states = [f"{name}_next{'[0]' if forced else ''}" for name in ("h", "c")]
-    assert {drift.tensor for drift in drifts} == {"logits.at_columns", "logits.largest", "logits.log_sum", *states}
+    assert {drift.tensor for drift in drifts} == {
+        "logits.at_columns",
+        "logits.largest",
+        "logits.log_sum",
+        *states,
+    }
     assert max(drift.worst for drift in drifts) == 0
     assert all(drift.scale > 0 and len(drift.curve) == 256 for drift in drifts)
 
@@ -226,17 +281,28 @@ def test_a_wide_run_replays_exactly(make_model: MakeModel, wide: Path, forced: b
 )
 @pytest.mark.parametrize("forced", [False, True])
 def test_a_wide_run_catches_another_head(
-    make_model: MakeModel, wide: Path, change: Callable[[torch.nn.Linear], object], where: str, forced: bool
+    make_model: MakeModel,
+    wide: Path,
+    change: Callable[[torch.nn.Linear], object],
+    where: str,
+    forced: bool,
 ) -> None:
     model = large_model(make_model)
     with torch.no_grad():
         change(model.head)
-    found = {drift.tensor: drift.scaled for drift in golden.replay(EagerSession(model), wide, forced=forced)}
+    found = {
+        drift.tensor: drift.scaled
+        for drift in golden.replay(EagerSession(model), wide, forced=forced)
+    }
     assert found[where] > 1e-3
-    assert {name: value for name, value in found.items() if value} == {n: found[n] for n in found if n.startswith("logits")}
+    assert {name: value for name, value in found.items() if value} == {
+        n: found[n] for n in found if n.startswith("logits")
+    }
 
 
-@pytest.mark.parametrize("sizes", [{"vocabulary": 200_000}, {"layers": 5, "hidden": 4096}, {"layers": 2, "hidden": 2048}])
+@pytest.mark.parametrize(
+    "sizes", [{"vocabulary": 200_000}, {"layers": 5, "hidden": 4096}, {"layers": 2, "hidden": 2048}]
+)
 def test_a_run_is_at_most_four_megabytes(tmp_path: Path, sizes: dict[str, int]) -> None:
     session, path = FakeSession(wide_contract(**sizes)), tmp_path / "golden"
     golden.record(session, path)
@@ -248,16 +314,36 @@ def test_a_run_is_at_most_four_megabytes(tmp_path: Path, sizes: dict[str, int]) 
 @pytest.mark.parametrize(
     ("name", "change", "reason"),
     [
-        ("logits.columns", lambda ids: ids[::-1], "logits.columns must be ascending ids from 0 to 4999"),
-        ("logits.columns", lambda ids: ids + 1, "logits.columns must be ascending ids from 0 to 4999"),
+        (
+            "logits.columns",
+            lambda ids: ids[::-1],
+            "logits.columns must be ascending ids from 0 to 4999",
+        ),
+        (
+            "logits.columns",
+            lambda ids: ids + 1,
+            "logits.columns must be ascending ids from 0 to 4999",
+        ),
         ("logits.columns", lambda ids: ids[:-1], "does not fit the contract in logits.at_columns"),
-        ("logits.largest_ids", lambda ids: ids - 5000, "logits.largest_ids must be ids from 0 to 4999"),
+        (
+            "logits.largest_ids",
+            lambda ids: ids - 5000,
+            "logits.largest_ids must be ids from 0 to 4999",
+        ),
         ("logits.log_sum", lambda sums: sums[:-1], "does not fit the contract in logits.log_sum"),
-        ("logits.largest", lambda values: values.astype(np.float64), "does not fit the contract in logits.largest"),
+        (
+            "logits.largest",
+            lambda values: values.astype(np.float64),
+            "does not fit the contract in logits.largest",
+        ),
     ],
 )
 def test_a_damaged_wide_run(
-    make_model: MakeModel, wide: Path, name: str, change: Callable[[np.ndarray], np.ndarray], reason: str
+    make_model: MakeModel,
+    wide: Path,
+    name: str,
+    change: Callable[[np.ndarray], np.ndarray],
+    reason: str,
 ) -> None:
     edit(wide, lambda tensors: {**tensors, name: change(tensors[name])})
     with pytest.raises(BundleError, match=f"{reason}.*; export the bundle again"):
@@ -278,10 +364,15 @@ def test_a_wide_run_written_whole_goes_on_replaying(make_model: MakeModel, wide:
     assert max(drift.worst for drift in drifts) == 0
 
 
-def test_a_captioner_with_many_words_and_a_large_picture(make_captioner: Callable[..., Captioner], tmp_path: Path) -> None:
+def test_a_captioner_with_many_words_and_a_large_picture(
+    make_captioner: Callable[..., Captioner], tmp_path: Path
+) -> None:
     model, path = make_captioner(vocabulary=20_000, image_size=128), tmp_path / "golden.safetensors"
     contract = model.config.contract()
-    step, encoder = (EagerSession(model, FileContract(contract=contract, graph=graph)) for graph in (STEP, ENCODE))
+    step, encoder = (
+        EagerSession(model, FileContract(contract=contract, graph=graph))
+        for graph in (STEP, ENCODE)
+    )
     golden.record(step, path, encoder=encoder)
     assert path.stat().st_size <= golden.MOST_BYTES
     tensors = safetensors.numpy.load_file(path)
@@ -291,19 +382,28 @@ def test_a_captioner_with_many_words_and_a_large_picture(make_captioner: Callabl
         assert max(drift.worst for drift in golden.replay(session, path)) == 0
 
 
-def test_a_run_that_is_cut_or_meets_few_ids_falls_short(make_model: Callable[..., LanguageModel], tmp_path: Path) -> None:
+def test_a_run_that_is_cut_or_meets_few_ids_falls_short(
+    make_model: Callable[..., LanguageModel], tmp_path: Path
+) -> None:
     session, path = EagerSession(make_model()), tmp_path / "golden.safetensors"
     golden.record(session, path)
     assert golden.shortfall(path, session.contract) == ""
     whole = safetensors.numpy.load_file(path)
     steps = len(whole["tokens"])
     cut = {name: array[:2] if len(array) == steps else array for name, array in whole.items()}
-    for changed, named in ((cut, "has 2 steps, expected 34"), ({**whole, "tokens": 0 * whole["tokens"]}, "meets 1 ids")):
-        safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in changed.items()}, path)
+    for changed, named in (
+        (cut, "has 2 steps, expected 34"),
+        ({**whole, "tokens": 0 * whole["tokens"]}, "meets 1 ids"),
+    ):
+        safetensors.numpy.save_file(
+            {name: np.ascontiguousarray(array) for name, array in changed.items()}, path
+        )
         assert named in golden.shortfall(path, session.contract)
 
 
-def test_what_is_recorded_does_not_excuse_itself(make_model: Callable[..., LanguageModel], tmp_path: Path) -> None:
+def test_what_is_recorded_does_not_excuse_itself(
+    make_model: Callable[..., LanguageModel], tmp_path: Path
+) -> None:
     session, path = EagerSession(make_model()), tmp_path / "golden.safetensors"
     golden.record(session, path)
     assert golden.parting(session, session, path) == 0

@@ -27,7 +27,11 @@ def rollout(status: str = "passed", **changes: Any) -> Check:
         "name": "rollout",
         "status": status,
         "detail": "4 runs",
-        "measured": {"tolerance": 1e-4, "worst_by_tensor": {"logits": 2e-6, "h_next": 1e-7}, "tensor": "logits"},
+        "measured": {
+            "tolerance": 1e-4,
+            "worst_by_tensor": {"logits": 2e-6, "h_next": 1e-7},
+            "tensor": "logits",
+        },
         "curves": {"logits": CURVE, "h_next": CURVE[::-1]},
     }
     return Check.model_validate(content | changes)
@@ -35,10 +39,19 @@ def rollout(status: str = "passed", **changes: Any) -> Check:
 
 def report(*checks: Check, path: str = "onnx/step.onnx") -> VerifyReport:
     contract = Check(name="contract", status="passed", detail="3 inputs")
-    one = ArtifactReport(path=path, format="onnx", precision="float32", bytes=12_345, checks=(contract, *checks))
-    waiting = tuple(Check(name=name, status="not run", detail="no Mac here") for name in ("contract", "rollout", "extra"))
-    two = ArtifactReport(path="coreml/step.mlpackage", format="coreml", precision="float16", bytes=2, checks=waiting)
-    return VerifyReport(bundle="/somewhere/private/tiny", reference="eager torch", steps=20, artifacts=(one, two))
+    one = ArtifactReport(
+        path=path, format="onnx", precision="float32", bytes=12_345, checks=(contract, *checks)
+    )
+    waiting = tuple(
+        Check(name=name, status="not run", detail="no Mac here")
+        for name in ("contract", "rollout", "extra")
+    )
+    two = ArtifactReport(
+        path="coreml/step.mlpackage", format="coreml", precision="float16", bytes=2, checks=waiting
+    )
+    return VerifyReport(
+        bundle="/somewhere/private/tiny", reference="eager torch", steps=20, artifacts=(one, two)
+    )
 
 
 def parsed(made: VerifyReport) -> Xml.Element:
@@ -82,8 +95,23 @@ def test_the_table_has_every_artifact_and_check() -> None:
 
 
 def test_each_check_with_its_detail_and_numbers() -> None:
-    whole = words(parsed(report(rollout("failed", measured={"identical": 3, "expected": list(range(30)), "odd": None}))))
-    for word in ("4 runs", "identical3", "expected0, 1, 2", "… 14 more", "no Mac here", "contract, rollout, extra"):
+    whole = words(
+        parsed(
+            report(
+                rollout(
+                    "failed", measured={"identical": 3, "expected": list(range(30)), "odd": None}
+                )
+            )
+        )
+    )
+    for word in (
+        "4 runs",
+        "identical3",
+        "expected0, 1, 2",
+        "… 14 more",
+        "no Mac here",
+        "contract, rollout, extra",
+    ):
         assert word in whole
 
 
@@ -98,7 +126,9 @@ def test_curves_are_drawn_with_the_tolerance() -> None:
     (figure,) = page.iter(X + "figure")
     lines = list(figure.iter(X + "polyline"))
     assert [line.get("class") for line in lines] == ["line line-0", "line line-1"]
-    heights = [[float(point.split(",")[1]) for point in line.attrib["points"].split()] for line in lines]
+    heights = [
+        [float(point.split(",")[1]) for point in line.attrib["points"].split()] for line in lines
+    ]
     assert len(heights[0]) == len(CURVE)
     assert heights[0] == sorted(heights[0], reverse=True)  # a growing error climbs: y points down
     assert heights[1] == heights[0][::-1]
@@ -107,7 +137,10 @@ def test_curves_are_drawn_with_the_tolerance() -> None:
     assert "tolerance 1e-04" in words(figure)
     (picture,) = figure.iter(X + "svg")
     assert [picture[0].tag, picture[1].tag] == [X + "title", X + "desc"]
-    assert picture.attrib["aria-labelledby"].split() == [picture[0].attrib["id"], picture[1].attrib["id"]]
+    assert picture.attrib["aria-labelledby"].split() == [
+        picture[0].attrib["id"],
+        picture[1].attrib["id"],
+    ]
     assert "logits at most 2e-06" in words(picture[1])
 
 
@@ -125,9 +158,14 @@ def test_short_curves_are_a_table_only() -> None:
 
 @pytest.mark.parametrize("error", [0.0, math.inf, math.nan])
 def test_zero_and_what_is_not_finite_have_their_place(error: float) -> None:
-    page = parsed(report(rollout("failed", curves={"logits": (*CURVE, error), "h_next": (error,) * 21})))
+    page = parsed(
+        report(rollout("failed", curves={"logits": (*CURVE, error), "h_next": (error,) * 21}))
+    )
     (figure,) = page.iter(X + "figure")
-    heights = [[float(point.split(",")[1]) for point in line.attrib["points"].split()] for line in figure.iter(X + "polyline")]
+    heights = [
+        [float(point.split(",")[1]) for point in line.attrib["points"].split()]
+        for line in figure.iter(X + "polyline")
+    ]
     assert set(heights[1]) == {heights[0][-1]}
     if error == 0:
         assert heights[0][-1] > max(heights[0][:-1])
@@ -147,7 +185,13 @@ def test_a_long_curve_keeps_its_peak() -> None:
 
 
 def test_hostile_text_is_escaped_everywhere() -> None:
-    check = rollout("failed", name=HOSTILE, detail=HOSTILE, measured={HOSTILE: {HOSTILE: HOSTILE}}, curves={HOSTILE: CURVE})
+    check = rollout(
+        "failed",
+        name=HOSTILE,
+        detail=HOSTILE,
+        measured={HOSTILE: {HOSTILE: HOSTILE}},
+        curves={HOSTILE: CURVE},
+    )
     made = report(check, path=HOSTILE).model_copy(update={"bundle": HOSTILE, "reference": HOSTILE})
     page = to_html(made)
     assert "<script" not in page
@@ -157,10 +201,17 @@ def test_hostile_text_is_escaped_everywhere() -> None:
     assert "<script>alert(1)</script>" in words(root)
 
 
-@given(st.text(st.characters(codec=None)), st.lists(st.floats(min_value=0) | st.just(math.nan), min_size=1, max_size=12))
+@given(
+    st.text(st.characters(codec=None)),
+    st.lists(st.floats(min_value=0) | st.just(math.nan), min_size=1, max_size=12),
+)
 def test_any_report_gives_a_well_formed_page(text: str, curve: list[float]) -> None:
     check = rollout(
-        "failed", name=text, detail=text, curves={text: tuple(curve)}, measured={text: curve, "tolerance": curve[0]}
+        "failed",
+        name=text,
+        detail=text,
+        curves={text: tuple(curve)},
+        measured={text: curve, "tolerance": curve[0]},
     )
     parsed(report(check, path=text))
 
@@ -168,10 +219,14 @@ def test_any_report_gives_a_well_formed_page(text: str, curve: list[float]) -> N
 def test_nothing_is_fetched() -> None:
     page = to_html(report(rollout()))
     root = Xml.fromstring(page.encode())
-    assert not {element.tag for element in root.iter()} & {X + tag for tag in ("script", "link", "img", "iframe", "object")}
+    assert not {element.tag for element in root.iter()} & {
+        X + tag for tag in ("script", "link", "img", "iframe", "object")
+    }
     assert not [element for element in root.iter() if "src" in element.attrib]
     assert all(link.attrib["href"].startswith("#") for link in root.iter(X + "a"))
-    assert re.findall(r"https?://[^\"']*", page) == ["http://www.w3.org/1999/xhtml"]  # the name of HTML, not an address
+    assert re.findall(r"https?://[^\"']*", page) == [
+        "http://www.w3.org/1999/xhtml"
+    ]  # the name of HTML, not an address
     assert "url(" not in page
     assert "@import" not in page
 

@@ -22,21 +22,31 @@ from edgernn.parity.checks import checks_of, run_check
 from edgernn.parity.subject import Subject, subjects
 from edgernn.parity.verify import verify_bundle
 
-LOOSE = ReducedOptions(budget=Budget(perplexity=1.0))  # untrained weights, so what they lose is not the point
+LOOSE = ReducedOptions(
+    budget=Budget(perplexity=1.0)
+)  # untrained weights, so what they lose is not the point
 
 
 @pytest.fixture(scope="module")
 def texts(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     out = tmp_path_factory.mktemp("texts") / "bundle"
     return export_bundle(
-        checkpoint_folder, out, to=["onnx"], precision=["float32", "int4"], decoding=True, steps=8, options=LOOSE
+        checkpoint_folder,
+        out,
+        to=["onnx"],
+        precision=["float32", "int4"],
+        decoding=True,
+        steps=8,
+        options=LOOSE,
     )
 
 
 @pytest.fixture(scope="module")
 def captions(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     out = tmp_path_factory.mktemp("captions") / "bundle"
-    return export_bundle(captioner_folder, out, to=["onnx"], precision="int8", decoding=True, steps=8, options=LOOSE)
+    return export_bundle(
+        captioner_folder, out, to=["onnx"], precision="int8", decoding=True, steps=8, options=LOOSE
+    )
 
 
 def signed(folder: Path, inner: str) -> Bundle:
@@ -55,7 +65,10 @@ def decoders(bundle: Bundle) -> list[Subject]:
 
 
 def test_a_file_for_each_precision_beside_its_step(texts: Bundle, captions: Bundle) -> None:
-    graphs = {artifact.path: (artifact.graph, artifact.narrowing.axes) for artifact in texts.manifest.artifacts}
+    graphs = {
+        artifact.path: (artifact.graph, artifact.narrowing.axes)
+        for artifact in texts.manifest.artifacts
+    }
     assert graphs == {
         "onnx/step.onnx": ("step", {}),
         "onnx/generate.onnx": ("generate", {"batch": 1}),
@@ -70,23 +83,40 @@ def test_a_file_for_each_precision_beside_its_step(texts: Bundle, captions: Bund
 
 
 @pytest.mark.parametrize("kind", ["texts", "captions"])
-def test_right_files_pass_with_every_check_that_is_made_of_them(kind: str, request: pytest.FixtureRequest) -> None:
+def test_right_files_pass_with_every_check_that_is_made_of_them(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
     bundle: Bundle = request.getfixturevalue(kind)
     report = verify_bundle(bundle, steps=8)
     assert report.passed
     own = {subject.artifact.path for subject in decoders(bundle)}
-    found = {a.path: [(c.name, c.status) for c in a.checks] for a in report.artifacts if a.path in own}
-    assert found == {path: [("contract", "passed"), ("structure", "passed"), ("decoding", "passed")] for path in found}
+    found = {
+        a.path: [(c.name, c.status) for c in a.checks] for a in report.artifacts if a.path in own
+    }
+    assert found == {
+        path: [("contract", "passed"), ("structure", "passed"), ("decoding", "passed")]
+        for path in found
+    }
     assert len(found) == (2 if kind == "texts" else 1)
 
 
 def test_checks_of_a_step_are_as_ever(texts: Bundle) -> None:
     step, generate = texts.manifest.artifacts[:2]
-    assert checks_of(step) == ("contract", "structure", "rollout", "invariance", "text", "greedy", "golden")
+    assert checks_of(step) == (
+        "contract",
+        "structure",
+        "rollout",
+        "invariance",
+        "text",
+        "greedy",
+        "golden",
+    )
     assert checks_of(generate) == ("contract", "structure", "decoding")
 
 
-def test_a_file_that_writes_something_else_is_named(checkpoint_folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_writes_something_else_is_named(
+    checkpoint_folder: Path, tmp_path: Path
+) -> None:
     bundle = export_bundle(checkpoint_folder, tmp_path / "b", to="onnx", decoding=True, steps=8)
     path = bundle.path("onnx/generate.onnx")
     model = onnx.load(str(path))
@@ -186,12 +216,18 @@ def test_a_bundle_without_the_step_file_cannot_be_judged(texts: Bundle) -> None:
 
 
 def test_only_what_a_format_can_decode_is_written(checkpoint_folder: Path, tmp_path: Path) -> None:
-    bundle = export_bundle(checkpoint_folder, tmp_path / "b", to="torchscript", decoding=True, steps=8)
+    bundle = export_bundle(
+        checkpoint_folder, tmp_path / "b", to="torchscript", decoding=True, steps=8
+    )
     assert [artifact.path for artifact in bundle.manifest.artifacts] == ["torchscript/step.pt"]
 
 
-def test_a_captioner_has_no_generate_graph(make_captioner: Callable[..., object], tmp_path: Path) -> None:
-    with pytest.raises(ContractError, match="beside tokens; only a caption graph can be made of it"):
+def test_a_captioner_has_no_generate_graph(
+    make_captioner: Callable[..., object], tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ContractError, match="beside tokens; only a caption graph can be made of it"
+    ):
         OnnxExporter().export(
             make_captioner(),  # type: ignore[arg-type]
             tmp_path / "g.onnx",

@@ -31,7 +31,11 @@ def worst(drifts: tuple[Drift, ...]) -> float:
 
 @pytest.mark.parametrize("check", ALL)
 def test_honest_sessions_pass(check: invariance.Invariance, bundle: Bundle) -> None:
-    for session in (FakeSession(CONTRACT), open_session(bundle, "onnx"), open_session(bundle, "torchscript")):
+    for session in (
+        FakeSession(CONTRACT),
+        open_session(bundle, "onnx"),
+        open_session(bundle, "torchscript"),
+    ):
         assert worst(check(session, SHAPES, 24)) < 1e-5
 
 
@@ -42,7 +46,9 @@ def test_any_cut_gives_what_the_whole_gives(lengths: list[int], seed: int) -> No
     inputs = random_inputs(session.contract, batch=2, steps=sum(lengths), seed=seed)
     start = random_state(session.contract, batch=2, seed=seed)
     feed = Feed(inputs, {}, start)
-    whole, cut = (list(run(session, feed, lengths=chosen))[-1] for chosen in ((sum(lengths),), lengths))
+    whole, cut = (
+        list(run(session, feed, lengths=chosen))[-1] for chosen in ((sum(lengths),), lengths)
+    )
     assert all(np.allclose(whole[name], cut[name], atol=1e-6) for name in ("h_next", "c_next"))
 
 
@@ -81,7 +87,10 @@ class Frozen(FakeSession):
     """Looks at the first step of a call only."""
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        first = {**feeds, "tokens": np.repeat(feeds["tokens"][:, :1], feeds["tokens"].shape[1], axis=1)}
+        first = {
+            **feeds,
+            "tokens": np.repeat(feeds["tokens"][:, :1], feeds["tokens"].shape[1], axis=1),
+        }
         return super()._run(first)
 
 
@@ -125,7 +134,10 @@ class LongCallsBreak(FakeSession):
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         results = super()._run(feeds)
-        return {**results, "logits": results["logits"] * (0.9 if feeds["tokens"].shape[1] > 64 else 1)}
+        return {
+            **results,
+            "logits": results["logits"] * (0.9 if feeds["tokens"].shape[1] > 64 else 1),
+        }
 
 
 class LargeBatchesBreak(FakeSession):
@@ -144,13 +156,25 @@ def test_what_is_wrong_beyond_the_small_shapes_shows_with_any_seed(seed: int) ->
 
 def test_a_chaotic_reference_is_asked_for_as_long_as_it_holds() -> None:
     measured = invariance.measure(
-        invariance.chunks, Chaotic(CONTRACT), SHAPES, 48, judge=Chaotic(CONTRACT), limit=1e-4, half=False
+        invariance.chunks,
+        Chaotic(CONTRACT),
+        SHAPES,
+        48,
+        judge=Chaotic(CONTRACT),
+        limit=1e-4,
+        half=False,
     )
     assert measured.worst <= 1e-4
     assert measured.steps < 48
     assert measured.own is not None
     wrong = invariance.measure(
-        invariance.chunks, ChaoticAndWrong(CONTRACT), SHAPES, 48, judge=Chaotic(CONTRACT), limit=1e-4, half=False
+        invariance.chunks,
+        ChaoticAndWrong(CONTRACT),
+        SHAPES,
+        48,
+        judge=Chaotic(CONTRACT),
+        limit=1e-4,
+        half=False,
     )
     assert wrong.worst > 1e-4
 
@@ -163,7 +187,9 @@ class Chaotic(FakeSession):
         ids = feeds["tokens"]
         logits = np.zeros((*ids.shape, 7), np.float32)
         for t in range(ids.shape[1]):
-            h = np.abs(1 - np.float32(1.9) * np.abs(h) * np.float32(1 + 1e-7 * (ids.shape[1] > 1)))  # the tent map
+            h = np.abs(
+                1 - np.float32(1.9) * np.abs(h) * np.float32(1 + 1e-7 * (ids.shape[1] > 1))
+            )  # the tent map
             logits[:, t] = self._head(h.mean((0, 2)))[:, None]
         return {"logits": logits, "h_next": h, "c_next": feeds["c"]}
 
@@ -176,4 +202,7 @@ class ChaoticAndWrong(Chaotic):
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         results = super()._run(feeds)
-        return {**results, "logits": results["logits"] + np.float32(1e-3 * (feeds["tokens"].shape[1] > 1))}
+        return {
+            **results,
+            "logits": results["logits"] + np.float32(1e-3 * (feeds["tokens"].shape[1] > 1)),
+        }

@@ -35,8 +35,12 @@ def counts(element: Xml.Element) -> dict[str, int]:
 
 
 def test_a_suite_per_artifact_and_a_case_per_check() -> None:
-    first = artifact("onnx/step.onnx", check("contract", "passed"), check("rollout", "failed", "too far"))
-    second = artifact("coreml/step.mlpackage", check("contract", "passed"), check("rollout", "not run", "no Mac"))
+    first = artifact(
+        "onnx/step.onnx", check("contract", "passed"), check("rollout", "failed", "too far")
+    )
+    second = artifact(
+        "coreml/step.mlpackage", check("contract", "passed"), check("rollout", "not run", "no Mac")
+    )
     root = parsed(report(first, second))
     assert root.tag == "testsuites"
     assert counts(root) == {"tests": 4, "failures": 1, "errors": 0, "skipped": 1}
@@ -51,7 +55,9 @@ def test_a_suite_per_artifact_and_a_case_per_check() -> None:
     assert failure.text == "too far\nworst scaled: 0.25"
     assert [skipped.get("message") for skipped in root.iter("skipped")] == ["no Mac"]
     facts = {fact.get("name"): fact.get("value") for fact in suites[0].iter("property")}
-    assert facts.pop("headline").startswith("NOT verified: 1 of 2 artifacts passed over 8 steps only")
+    assert facts.pop("headline").startswith(
+        "NOT verified: 1 of 2 artifacts passed over 8 steps only"
+    )
     assert facts == {
         **{"format": "onnx", "precision": "float32", "bytes": "1234", "reference": "eager torch"},
         **{"steps": "8", "seed": "0", "made": ""},
@@ -79,7 +85,9 @@ def test_hostile_text_is_kept_and_harmless() -> None:
         bundle=HOSTILE,
         reference=HOSTILE,
         steps=1,
-        artifacts=(artifact(HOSTILE, check(HOSTILE, "failed", HOSTILE), check("b", "not run", HOSTILE)),),
+        artifacts=(
+            artifact(HOSTILE, check(HOSTILE, "failed", HOSTILE), check("b", "not run", HOSTILE)),
+        ),
     )
     (failure,) = parsed(made).iter("failure")
     assert failure.get("message") == "\\x00\\x1b[31m\\ud800 <&>\"' ]]> \\ufffe\\u202e\\r\n\té"

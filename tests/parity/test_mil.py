@@ -41,18 +41,30 @@ def silence() -> Iterator[None]:
         yield
 
 
-def export(model: LanguageModel, path: Path, precision: str, exporter: type[CoreMLExporter] = CoreMLExporter) -> FileContract:
+def export(
+    model: LanguageModel,
+    path: Path,
+    precision: str,
+    exporter: type[CoreMLExporter] = CoreMLExporter,
+) -> FileContract:
     written = exporter().export(model, path, precision=precision, decoding=Decoding())
     return FileContract(contract=model.config.contract(), narrowing=written.narrowing)
 
 
-def opened(model: LanguageModel, path: Path, precision: str, exporter: type[CoreMLExporter] = CoreMLExporter) -> MilSession:
+def opened(
+    model: LanguageModel,
+    path: Path,
+    precision: str,
+    exporter: type[CoreMLExporter] = CoreMLExporter,
+) -> MilSession:
     return MilSession.open(path, export(model, path, precision, exporter))
 
 
 def drift(model: LanguageModel, session: MilSession, steps: int = 64) -> float:
     """The largest scaled difference of outputs and states from eager torch, from states that are not zero."""
-    return rollout.compare(EagerSession(model), session, rollout.Plan(1, (1,) * steps), seed=11).worst.scaled
+    return rollout.compare(
+        EagerSession(model), session, rollout.Plan(1, (1,) * steps), seed=11
+    ).worst.scaled
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -74,9 +86,13 @@ def test_float16_packages(make_model: MakeModel, tmp_path: Path, cell: str) -> N
     for session in (explicit, kept):
         assert 1e-5 < drift(model, session) < 5e-2  # float16 it is, and near enough
     feed = rollout.random_feed(explicit, batch=1, steps=64, seed=3)
-    for left, right in zip(*(rollout.run(s, feed, lengths=[1] * 64) for s in (explicit, kept)), strict=True):
+    for left, right in zip(
+        *(rollout.run(s, feed, lengths=[1] * 64) for s in (explicit, kept)), strict=True
+    ):
         assert left.keys() == right.keys()
-        assert all((left[name] == right[name]).all() for name in left)  # the same operators on the same numbers
+        assert all(
+            (left[name] == right[name]).all() for name in left
+        )  # the same operators on the same numbers
 
 
 def damp(model: LanguageModel) -> None:
@@ -94,7 +110,9 @@ def test_overflow_of_float16_shows(make_model: MakeModel, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("exporter", [CoreMLExporter, CoreMLStateExporter])
-def test_a_session_remembers_nothing(make_model: MakeModel, tmp_path: Path, exporter: type[CoreMLExporter]) -> None:
+def test_a_session_remembers_nothing(
+    make_model: MakeModel, tmp_path: Path, exporter: type[CoreMLExporter]
+) -> None:
     session = opened(make_model(), tmp_path / "step.mlpackage", "float16", exporter)
     tokens = [{"tokens": np.array([[token]], np.int64)} for token in (5, 9)]
     start = rollout.random_state(session.contract, batch=1, seed=4)
@@ -121,7 +139,9 @@ def test_other_model_settings(make_model: MakeModel, tmp_path: Path) -> None:
 def swapped_gates(model: LanguageModel) -> None:
     for name, parameter in model.recurrent.named_parameters():
         gates = list(parameter.data.chunk(4))
-        parameter.data = torch.cat([gates[1], gates[0], *gates[2:]]) if "weight_hh" in name else parameter.data
+        parameter.data = (
+            torch.cat([gates[1], gates[0], *gates[2:]]) if "weight_hh" in name else parameter.data
+        )
 
 
 def swapped_states(model: LanguageModel) -> None:
@@ -131,7 +151,9 @@ def swapped_states(model: LanguageModel) -> None:
 
 
 @pytest.mark.parametrize("mistake", [swapped_gates, swapped_states])
-def test_a_wrong_package_is_far_away(make_model: MakeModel, tmp_path: Path, mistake: Callable[[LanguageModel], None]) -> None:
+def test_a_wrong_package_is_far_away(
+    make_model: MakeModel, tmp_path: Path, mistake: Callable[[LanguageModel], None]
+) -> None:
     right, wrong = make_model(), make_model()
     mistake(wrong)
     session = opened(wrong, tmp_path / "step.mlpackage", "float32")
@@ -170,7 +192,9 @@ COMPRESSIONS = {  # name → exporter, precision, how it is compressed, the same
 
 
 @pytest.mark.parametrize("name", COMPRESSIONS)
-def test_compressed_packages_are_the_model_with_dequantised_weights(make_model: MakeModel, tmp_path: Path, name: str) -> None:
+def test_compressed_packages_are_the_model_with_dequantised_weights(
+    make_model: MakeModel, tmp_path: Path, name: str
+) -> None:
     exporter, precision, compress, config, rule, near = COMPRESSIONS[name]
     model = make_model()
     path, smaller = tmp_path / "step.mlpackage", tmp_path / "smaller.mlpackage"
@@ -179,7 +203,9 @@ def test_compressed_packages_are_the_model_with_dequantised_weights(make_model: 
         package = ct.models.MLModel(str(path), skip_model_load=True)
         compress(package, cto.OptimizationConfig(global_config=config)).save(str(smaller))
     session = MilSession.open(smaller, file_contract)
-    same = copy.deepcopy(model).step_face().requires_grad_(False)  # the matrices that are in the package
+    same = (
+        copy.deepcopy(model).step_face().requires_grad_(False)
+    )  # the matrices that are in the package
     for parameter in same.parameters():
         parameter.data = rule(parameter.data) if parameter.ndim == 2 else parameter.data
     assert drift(same, session) < near
@@ -187,7 +213,9 @@ def test_compressed_packages_are_the_model_with_dequantised_weights(make_model: 
 
 
 def cut(package: Path) -> None:
-    (package / INSIDE / "model.mlmodel").write_bytes((package / INSIDE / "model.mlmodel").read_bytes()[:3000])
+    (package / INSIDE / "model.mlmodel").write_bytes(
+        (package / INSIDE / "model.mlmodel").read_bytes()[:3000]
+    )
 
 
 def remove_weights(package: Path) -> None:
@@ -203,11 +231,15 @@ def overwrite_weights(package: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, remove_weights, cut_weights, overwrite_weights])
-def test_a_damaged_package_is_refused(make_model: MakeModel, tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_package_is_refused(
+    make_model: MakeModel, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
     package = tmp_path / "damaged.mlpackage"
     file_contract = export(make_model(), package, "float16")
     damage(package)
-    with pytest.raises(ContractError, match=r"damaged\.mlpackage is not a Core ML package") as caught:
+    with pytest.raises(
+        ContractError, match=r"damaged\.mlpackage is not a Core ML package"
+    ) as caught:
         MilSession.open(package, file_contract)
     assert "\n" not in str(caught.value)
 
@@ -226,7 +258,10 @@ def test_a_package_with_another_interface_is_refused(make_model: MakeModel, tmp_
     model = make_model()
     explicit = export(model, tmp_path / "explicit.mlpackage", "float16")
     export(model, tmp_path / "kept.mlpackage", "float16", CoreMLStateExporter)
-    with pytest.raises(ContractError, match=r"has the inputs \['tokens'\], its contract promises \['c', 'h', 'tokens'\]"):
+    with pytest.raises(
+        ContractError,
+        match=r"has the inputs \['tokens'\], its contract promises \['c', 'h', 'tokens'\]",
+    ):
         MilSession.open(tmp_path / "kept.mlpackage", explicit)
 
 
@@ -237,14 +272,21 @@ def test_of_several_functions_main_is_run(make_model: MakeModel, tmp_path: Path)
     for second in ("main", "other"):
         functions = ct.utils.MultiFunctionDescriptor()
         for target in ("first", second):
-            functions.add_function(str(tmp_path / "step.mlpackage"), src_function_name="main", target_function_name=target)
+            functions.add_function(
+                str(tmp_path / "step.mlpackage"),
+                src_function_name="main",
+                target_function_name=target,
+            )
         functions.default_function_name = second
         paths[second] = tmp_path / f"{second}.mlpackage"
         with silence():
             ct.utils.save_multifunction(functions, str(paths[second]))
             gc.collect()  # coremltools leaves its temporary folders to be found
     assert drift(model, MilSession.open(paths["main"], file_contract), steps=4) < 1e-5
-    with pytest.raises(ContractError, match=r"has the functions \['first', 'other'\], expected one, or one named main"):
+    with pytest.raises(
+        ContractError,
+        match=r"has the functions \['first', 'other'\], expected one, or one named main",
+    ):
         read_program(paths["other"])
 
 

@@ -23,7 +23,10 @@ with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exi
 
 mb, types = ct.converters.mil.Builder, ct.converters.mil.mil.types
 KINDS = {"float32": types.fp32, "float16": types.fp16}
-GAMMA, BETA = np.linspace(0.5, 2, 4), np.linspace(-0.75, 0.75, 4)  # numbers that float16 holds exactly, as all constants here
+GAMMA, BETA = (
+    np.linspace(0.5, 2, 4),
+    np.linspace(-0.75, 0.75, 4),
+)  # numbers that float16 holds exactly, as all constants here
 WEIGHT, BIAS = (np.arange(20) / 8 - 1).reshape(5, 4), np.linspace(-2, 2, 5)
 
 
@@ -45,13 +48,21 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda v, n: mb.clamped_relu(x=v.x, alpha=n(0.5), beta=n(0.75)),
         lambda v: torch.where(v.x >= 0, v.x, 0.5 * v.x).clamp(max=0.75),
     ),
-    "clip": (lambda v, n: mb.clip(x=v.x, alpha=n(-0.5), beta=n(0.75)), lambda v: v.x.clamp(-0.5, 0.75)),
+    "clip": (
+        lambda v, n: mb.clip(x=v.x, alpha=n(-0.5), beta=n(0.75)),
+        lambda v: v.x.clamp(-0.5, 0.75),
+    ),
     "cos": (lambda v, n: mb.cos(x=v.x), lambda v: torch.cos(v.x)),
     "cosh": (lambda v, n: mb.cosh(x=v.x), lambda v: torch.cosh(v.x)),
     "cumsum": (lambda v, n: mb.cumsum(x=v.x, axis=1), lambda v: torch.cumsum(v.x, 1)),
     "dequantize": (
-        lambda v, n: mb.dequantize(input=np.int8([[-7, 8], [3, 5]]), zero_point=np.int8([1, 2]), scale=n([0.5, 2]), axis=1),
-        lambda v: (torch.tensor([[-7.0, 8], [3, 5]], dtype=torch.float64) - torch.tensor([1, 2])) * torch.tensor([0.5, 2]),
+        lambda v, n: mb.dequantize(
+            input=np.int8([[-7, 8], [3, 5]]), zero_point=np.int8([1, 2]), scale=n([0.5, 2]), axis=1
+        ),
+        lambda v: (
+            (torch.tensor([[-7.0, 8], [3, 5]], dtype=torch.float64) - torch.tensor([1, 2]))
+            * torch.tensor([0.5, 2])
+        ),
     ),
     "elu": (lambda v, n: mb.elu(x=v.x, alpha=n(0.5)), lambda v: functional.elu(v.x, 0.5)),
     "equal": (lambda v, n: mb.equal(x=v.i, y=v.j), lambda v: v.i == v.j),
@@ -63,10 +74,15 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "greater_equal": (lambda v, n: mb.greater_equal(x=v.i, y=v.j), lambda v: v.i >= v.j),
     "inverse": (lambda v, n: mb.inverse(x=v.y, epsilon=n(0.25)), lambda v: 1 / (v.y + 0.25)),
     "layer_norm": (
-        lambda v, n: mb.layer_norm(x=v.x, axes=[-1], gamma=n(GAMMA), beta=n(BETA), epsilon=n(0.125)),
+        lambda v, n: mb.layer_norm(
+            x=v.x, axes=[-1], gamma=n(GAMMA), beta=n(BETA), epsilon=n(0.125)
+        ),
         lambda v: functional.layer_norm(v.x, (4,), torch.tensor(GAMMA), torch.tensor(BETA), 0.125),
     ),
-    "leaky_relu": (lambda v, n: mb.leaky_relu(x=v.x, alpha=n(0.25)), lambda v: functional.leaky_relu(v.x, 0.25)),
+    "leaky_relu": (
+        lambda v, n: mb.leaky_relu(x=v.x, alpha=n(0.25)),
+        lambda v: functional.leaky_relu(v.x, 0.25),
+    ),
     "less": (lambda v, n: mb.less(x=v.i, y=v.j), lambda v: v.i < v.j),
     "less_equal": (lambda v, n: mb.less_equal(x=v.i, y=v.j), lambda v: v.i <= v.j),
     "linear": (
@@ -78,10 +94,19 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda v: 0.5 * v.x + 0.75,
     ),
     "log": (lambda v, n: mb.log(x=v.y, epsilon=n(0.25)), lambda v: torch.log(v.y + 0.25)),
-    "logical_and": (lambda v, n: mb.logical_and(x=positive(v.i), y=positive(v.j)), lambda v: (v.i > 0) & (v.j > 0)),
+    "logical_and": (
+        lambda v, n: mb.logical_and(x=positive(v.i), y=positive(v.j)),
+        lambda v: (v.i > 0) & (v.j > 0),
+    ),
     "logical_not": (lambda v, n: mb.logical_not(x=positive(v.i)), lambda v: ~(v.i > 0)),
-    "logical_or": (lambda v, n: mb.logical_or(x=positive(v.i), y=positive(v.j)), lambda v: (v.i > 0) | (v.j > 0)),
-    "logical_xor": (lambda v, n: mb.logical_xor(x=positive(v.i), y=positive(v.j)), lambda v: (v.i > 0) ^ (v.j > 0)),
+    "logical_or": (
+        lambda v, n: mb.logical_or(x=positive(v.i), y=positive(v.j)),
+        lambda v: (v.i > 0) | (v.j > 0),
+    ),
+    "logical_xor": (
+        lambda v, n: mb.logical_xor(x=positive(v.i), y=positive(v.j)),
+        lambda v: (v.i > 0) ^ (v.j > 0),
+    ),
     "matmul": (lambda v, n: mb.matmul(x=v.x, y=v.y, transpose_y=True), lambda v: v.x @ v.y.T),
     "maximum": (lambda v, n: mb.maximum(x=v.x, y=v.y), lambda v: torch.maximum(v.x, v.y)),
     "minimum": (lambda v, n: mb.minimum(x=v.x, y=v.y), lambda v: torch.minimum(v.x, v.y)),
@@ -98,13 +123,25 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "reduce_l1_norm": (lambda v, n: mb.reduce_l1_norm(x=v.x, axes=[1]), lambda v: v.x.abs().sum(1)),
     "reduce_l2_norm": (lambda v, n: mb.reduce_l2_norm(x=v.x, axes=[0]), lambda v: v.x.norm(dim=0)),
     "reduce_log_sum": (lambda v, n: mb.reduce_log_sum(x=v.y, axes=[1]), lambda v: v.y.sum(1).log()),
-    "reduce_log_sum_exp": (lambda v, n: mb.reduce_log_sum_exp(x=v.x, axes=[1]), lambda v: v.x.logsumexp(1)),
+    "reduce_log_sum_exp": (
+        lambda v, n: mb.reduce_log_sum_exp(x=v.x, axes=[1]),
+        lambda v: v.x.logsumexp(1),
+    ),
     "reduce_max": (lambda v, n: mb.reduce_max(x=v.x, axes=[-1]), lambda v: v.x.amax(1)),
-    "reduce_mean": (lambda v, n: mb.reduce_mean(x=v.x, axes=[1], keep_dims=True), lambda v: v.x.mean(1, keepdim=True)),
+    "reduce_mean": (
+        lambda v, n: mb.reduce_mean(x=v.x, axes=[1], keep_dims=True),
+        lambda v: v.x.mean(1, keepdim=True),
+    ),
     "reduce_min": (lambda v, n: mb.reduce_min(x=v.x, axes=[0]), lambda v: v.x.amin(0)),
     "reduce_prod": (lambda v, n: mb.reduce_prod(x=v.y, axes=[1]), lambda v: v.y.prod(1)),
-    "reduce_sum": (lambda v, n: mb.reduce_sum(x=v.x, axes=[0, 1], keep_dims=True), lambda v: v.x.sum((0, 1), keepdim=True)),
-    "reduce_sum_square": (lambda v, n: mb.reduce_sum_square(x=v.x, axes=[1]), lambda v: v.x.square().sum(1)),
+    "reduce_sum": (
+        lambda v, n: mb.reduce_sum(x=v.x, axes=[0, 1], keep_dims=True),
+        lambda v: v.x.sum((0, 1), keepdim=True),
+    ),
+    "reduce_sum_square": (
+        lambda v, n: mb.reduce_sum_square(x=v.x, axes=[1]),
+        lambda v: v.x.square().sum(1),
+    ),
     "relu": (lambda v, n: mb.relu(x=v.x), lambda v: functional.relu(v.x)),
     "relu6": (lambda v, n: mb.relu6(x=mb.mul(x=v.x, y=n(8))), lambda v: functional.relu6(8 * v.x)),
     "round": (lambda v, n: mb.round(x=v.x), lambda v: torch.round(v.x)),
@@ -164,17 +201,30 @@ def save(program: Any, path: Path) -> Path:
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any, Any]:
+def ran(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Any, Any]:
     """The dtype, what the saved operators return by name, and the inputs as that dtype holds them, in float64."""
     dtype = np.dtype(request.param)
-    inputs = {name: array.astype(dtype if array.dtype.kind == "f" else np.int32) for name, array in values().items()}
-    kinds = {name: KINDS[request.param] if array.dtype.kind == "f" else types.int32 for name, array in inputs.items()}
+    inputs = {
+        name: array.astype(dtype if array.dtype.kind == "f" else np.int32)
+        for name, array in values().items()
+    }
+    kinds = {
+        name: KINDS[request.param] if array.dtype.kind == "f" else types.int32
+        for name, array in inputs.items()
+    }
 
-    @mb.program([mb.TensorSpec((3, 4), kinds[name]) for name in "xyuij"], opset_version=ct.target.iOS17)
+    @mb.program(
+        [mb.TensorSpec((3, 4), kinds[name]) for name in "xyuij"], opset_version=ct.target.iOS17
+    )
     def program(x: Any, y: Any, u: Any, i: Any, j: Any) -> tuple[Any, ...]:
         outputs = []
         for name, (build, _) in CASES.items():
-            built = build(SimpleNamespace(x=x, y=y, u=u, i=i, j=j), lambda number: np.asarray(number, dtype)[()])
+            built = build(
+                SimpleNamespace(x=x, y=y, u=u, i=i, j=j),
+                lambda number: np.asarray(number, dtype)[()],
+            )
             assert built.op.op_type == name
             outputs.append(mb.cast(x=built, dtype="int32") if built.dtype == types.bool else built)
             outputs[-1].name = f"out_{name}"
@@ -183,7 +233,8 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     path = save(program, tmp_path_factory.mktemp("arithmetic") / f"{dtype}.mlpackage")
     results, _ = read_program(path).run(inputs, {})
     wide = {
-        name: torch.tensor(array.astype(np.float64 if array.dtype.kind == "f" else np.int64)) for name, array in inputs.items()
+        name: torch.tensor(array.astype(np.float64 if array.dtype.kind == "f" else np.int64))
+        for name, array in inputs.items()
     }
     return request.param, results, SimpleNamespace(**wide)
 
@@ -232,14 +283,17 @@ def test_products_of_swapped_axes(left: bool, right: bool) -> None:
     x, y = random.normal(size=(2, 3, 4)), random.normal(size=(2, 4, 5))
     given = (x.swapaxes(1, 2) if left else x, y.swapaxes(1, 2) if right else y)
     np.testing.assert_allclose(
-        ARITHMETIC["matmul"](*given, np.array(left), np.array(right)), torch.bmm(*map(torch.tensor, (x, y)))
+        ARITHMETIC["matmul"](*given, np.array(left), np.array(right)),
+        torch.bmm(*map(torch.tensor, (x, y))),
     )
 
 
 def test_reductions_without_axes_take_all() -> None:
     x, no = np.arange(6.0).reshape(2, 3), np.array(False)
     assert ARITHMETIC["reduce_sum"](x, no) == 15
-    assert ARITHMETIC["reduce_log_sum_exp"](x, no) == pytest.approx(torch.tensor(x).flatten().logsumexp(0).item())
+    assert ARITHMETIC["reduce_log_sum_exp"](x, no) == pytest.approx(
+        torch.tensor(x).flatten().logsumexp(0).item()
+    )
     assert ARITHMETIC["reduce_log_sum_exp"](x, np.array(True)).shape == (1, 1)
 
 

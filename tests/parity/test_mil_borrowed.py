@@ -22,7 +22,9 @@ with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exi
     import coremltools as ct
 
 mb, types = ct.converters.mil.Builder, ct.converters.mil.mil.types
-INT4, UINT4, UINT1 = (types.nptype_from_builtin(kind) for kind in (types.int4, types.uint4, types.uint1))
+INT4, UINT4, UINT1 = (
+    types.nptype_from_builtin(kind) for kind in (types.int4, types.uint4, types.uint1)
+)
 X = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)
 ALPHA = np.float32([0.5, 0.5, 0.5])
 
@@ -34,7 +36,9 @@ def silence() -> Iterator[None]:
         yield
 
 
-def run(path: Path, build: Callable[[Any], dict[str, Any]], target: Any = ct.target.iOS18) -> dict[str, np.ndarray]:
+def run(
+    path: Path, build: Callable[[Any], dict[str, Any]], target: Any = ct.target.iOS18
+) -> dict[str, np.ndarray]:
     """Save the program that ``build`` makes of a variable like ``X``, and run it; outputs by the names that it gives."""
 
     def function(x: Any) -> tuple[Any, ...]:
@@ -60,7 +64,9 @@ def banded(x: np.ndarray) -> np.ndarray:
     return np.triu(np.tril(x, 1), -1)
 
 
-QUERY, KEY, VALUE = (np.random.default_rng(at).normal(size=(1, 3, 4)).astype(np.float32) for at in range(3))
+QUERY, KEY, VALUE = (
+    np.random.default_rng(at).normal(size=(1, 3, 4)).astype(np.float32) for at in range(3)
+)
 CASES: dict[str, tuple[Callable[[Any], Any], Callable[[torch.Tensor], Any]]] = {
     "argsort": (lambda x: mb.argsort(x=x, axis=1), lambda x: torch.argsort(x, 1, descending=True)),
     "band_part": (lambda x: mb.band_part(x=x, lower=1, upper=1), lambda x: banded(x.numpy())),
@@ -84,10 +90,16 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[torch.Tensor], Any]]] = {
         lambda x: mb.pad(x=x, pad=[2, 1], mode="reflect"),
         lambda x: functional.pad(x, (2, 1), mode="reflect"),
     ),
-    "prelu": (lambda x: mb.prelu(x=x, alpha=ALPHA), lambda x: functional.prelu(x, torch.tensor(ALPHA))),
+    "prelu": (
+        lambda x: mb.prelu(x=x, alpha=ALPHA),
+        lambda x: functional.prelu(x, torch.tensor(ALPHA)),
+    ),
     "quantize": (
         lambda x: mb.cast(
-            x=mb.quantize(input=x, scale=np.float32(0.25), zero_point=np.uint8(3), output_dtype="uint8"), dtype="int32"
+            x=mb.quantize(
+                input=x, scale=np.float32(0.25), zero_point=np.uint8(3), output_dtype="uint8"
+            ),
+            dtype="int32",
         ),
         lambda x: (torch.round(x / 0.25) + 3).clamp(0, 255),
     ),
@@ -95,7 +107,9 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[torch.Tensor], Any]]] = {
         lambda x: mb.scaled_dot_product_attention(
             query=QUERY, key=KEY, value=mb.slice_by_size(x=x, begin=[0] * 3, size=[1, 3, 4])
         ),
-        lambda x: functional.scaled_dot_product_attention(torch.tensor(QUERY), torch.tensor(KEY), x[:1]),
+        lambda x: functional.scaled_dot_product_attention(
+            torch.tensor(QUERY), torch.tensor(KEY), x[:1]
+        ),
     ),
     "softplus_parametric": (
         lambda x: mb.softplus_parametric(x=x, alpha=ALPHA, beta=np.float32([1, 2, 3])),
@@ -107,8 +121,12 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[torch.Tensor], Any]]] = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, np.ndarray]]:
     path = tmp_path_factory.mktemp("borrowed") / "all.mlpackage"
-    X.flags.writeable = False  # some of coremltools' evaluations change their inputs; none of these may
-    yield run(path, lambda x: {f"out_{at}": build(x) for at, (build, _) in enumerate(CASES.values())})
+    X.flags.writeable = (
+        False  # some of coremltools' evaluations change their inputs; none of these may
+    )
+    yield run(
+        path, lambda x: {f"out_{at}": build(x) for at, (build, _) in enumerate(CASES.values())}
+    )
 
 
 def test_every_borrowed_operator_has_a_case() -> None:
@@ -131,14 +149,22 @@ SCALE = np.array([[0.5, 2], [1, -1], [3, 0.25]], np.float16)
 OLD: dict[str, tuple[Callable[[], Any], np.ndarray]] = {  # iOS 16
     "constexpr_affine_dequantize": (
         lambda: mb.constexpr_affine_dequantize(
-            quantized_data=DATA.astype(np.int8), zero_point=np.int8(2), scale=np.float16([0.5, 1, 2]), axis=0
+            quantized_data=DATA.astype(np.int8),
+            zero_point=np.int8(2),
+            scale=np.float16([0.5, 1, 2]),
+            axis=0,
         ),
         (DATA - 2) * np.array([[0.5], [1], [2]]),
     ),
-    "constexpr_cast": (lambda: mb.constexpr_cast(source_val=DATA.astype(np.float16), output_dtype="fp32"), DATA),
+    "constexpr_cast": (
+        lambda: mb.constexpr_cast(source_val=DATA.astype(np.float16), output_dtype="fp32"),
+        DATA,
+    ),
     "constexpr_lut_to_dense": (
         lambda: mb.constexpr_lut_to_dense(
-            indices=np.uint8([0b10_01_00_11] * 3), lut=np.float16([1, 5, 9, 13]), shape=np.uint32([3, 4])
+            indices=np.uint8([0b10_01_00_11] * 3),
+            lut=np.float16([1, 5, 9, 13]),
+            shape=np.uint32([3, 4]),
         ),
         np.array([[13, 1, 5, 9]] * 3),  # the lowest bits come first
     ),
@@ -154,18 +180,23 @@ OLD: dict[str, tuple[Callable[[], Any], np.ndarray]] = {  # iOS 16
 NEW: dict[str, tuple[Callable[[], Any], np.ndarray]] = {  # iOS 18
     "constexpr_blockwise_shift_scale": (
         lambda: mb.constexpr_blockwise_shift_scale(
-            data=(DATA % 8).astype(INT4), scale=SCALE, offset=np.array([[1, 0], [2, 3], [0, 1]]).astype(INT4)
+            data=(DATA % 8).astype(INT4),
+            scale=SCALE,
+            offset=np.array([[1, 0], [2, 3], [0, 1]]).astype(INT4),
         ),
         (DATA % 8 - np.array([[1, 1, 0, 0], [2, 2, 3, 3], [0, 0, 1, 1]])) * np.repeat(SCALE, 2, 1),
     ),
     "constexpr_lut_to_dense": (
         lambda: mb.constexpr_lut_to_dense(
-            indices=NIBBLES.astype(UINT4), lut=(np.arange(32, dtype=np.float16) / 4).reshape(1, 2, 16, 1)
+            indices=NIBBLES.astype(UINT4),
+            lut=(np.arange(32, dtype=np.float16) / 4).reshape(1, 2, 16, 1),
         ),
         (NIBBLES + np.array([0, 0, 16, 16])) / 4,  # two tables, one per pair of columns
     ),
     "constexpr_sparse_to_dense": (
-        lambda: mb.constexpr_sparse_to_dense(nonzero_data=np.float16([1, 2, 3, 4, 5]), mask=MASK.astype(UINT1)),
+        lambda: mb.constexpr_sparse_to_dense(
+            nonzero_data=np.float16([1, 2, 3, 4, 5]), mask=MASK.astype(UINT1)
+        ),
         np.array([[1, 0, 0, 2], [0, 0, 3, 0], [4, 5, 0, 0]]),
     ),
     "constexpr_lut_to_sparse": (
@@ -204,10 +235,17 @@ NEW: dict[str, tuple[Callable[[], Any], np.ndarray]] = {  # iOS 18
 }
 
 
-@pytest.mark.parametrize(("target", "cases"), [(ct.target.iOS16, OLD), (ct.target.iOS18, NEW)], ids=["iOS16", "iOS18"])
-def test_compressed_weights_are_their_definition(tmp_path: Path, target: Any, cases: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("target", "cases"), [(ct.target.iOS16, OLD), (ct.target.iOS18, NEW)], ids=["iOS16", "iOS18"]
+)
+def test_compressed_weights_are_their_definition(
+    tmp_path: Path, target: Any, cases: dict[str, Any]
+) -> None:
     def build(x: Any) -> dict[str, Any]:
-        return {name: mb.identity(x=mb.cast(x=make(), dtype="fp32")) for name, (make, _) in cases.items()}
+        return {
+            name: mb.identity(x=mb.cast(x=make(), dtype="fp32"))
+            for name, (make, _) in cases.items()
+        }
 
     found = run(tmp_path / "weights.mlpackage", build, target)
     for name, (_, expected) in cases.items():

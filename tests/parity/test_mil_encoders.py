@@ -35,7 +35,9 @@ def silence() -> Iterator[None]:
 
 def convert(module: nn.Module, examples: Sequence[Tensor], precision: str, *inputs: Any) -> Any:
     """Trace and convert a module; its inputs are named in0, in1 ... where none are given."""
-    tensors = [ct.TensorType(name=f"in{at}", shape=example.shape) for at, example in enumerate(examples)]
+    tensors = [
+        ct.TensorType(name=f"in{at}", shape=example.shape) for at, example in enumerate(examples)
+    ]
     with silence(), torch.no_grad():
         return ct.convert(
             torch.jit.trace(module, tuple(examples), check_trace=False),
@@ -47,7 +49,9 @@ def convert(module: nn.Module, examples: Sequence[Tensor], precision: str, *inpu
         )
 
 
-def assert_close(found: Sequence[np.ndarray], expected: Tensor | tuple[Tensor, ...], precision: str) -> None:
+def assert_close(
+    found: Sequence[np.ndarray], expected: Tensor | tuple[Tensor, ...], precision: str
+) -> None:
     wanted = [expected] if isinstance(expected, Tensor) else expected
     assert [array.shape for array in found] == [tuple(tensor.shape) for tensor in wanted]
     for array, tensor in zip(found, wanted, strict=True):
@@ -63,9 +67,15 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(channels, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
-        self.second = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
-        self.shortcut = nn.Sequential(nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+        self.first = nn.Sequential(
+            nn.Conv2d(channels, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        self.second = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        )
+        self.shortcut = nn.Sequential(
+            nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(self.second(self.first(x)) + self.shortcut(x))
@@ -76,7 +86,12 @@ class Encoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        stem = (nn.Conv2d(3, 8, 7, 2, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+        stem = (
+            nn.Conv2d(3, 8, 7, 2, 3, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, 1),
+        )
         self.layers = nn.Sequential(*stem, Residual(8, 12, 2))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,7 +104,12 @@ class Attention(nn.Module):
 
     def __init__(self, hard: bool) -> None:
         super().__init__()
-        self.hard, self.keys, self.query, self.weight = hard, nn.Linear(12, 6), nn.Linear(5, 6), nn.Linear(6, 1)
+        self.hard, self.keys, self.query, self.weight = (
+            hard,
+            nn.Linear(12, 6),
+            nn.Linear(5, 6),
+            nn.Linear(6, 1),
+        )
 
     def forward(self, features: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         energies = self.weight(torch.tanh(self.keys(features) + self.query(h)[:, None])).squeeze(-1)
@@ -137,30 +157,71 @@ def read(x: Tensor) -> tuple[Tensor, ...]:
     rows = x.permute(0, 2, 3, 1).flatten(1, 2)  # [B, R, C]
     best, places = rows.topk(2, -1)
     taken = rows.gather(1, rows.argmax(1, keepdim=True))
-    return best, rows.gather(-1, places), taken, torch.einsum("brc,bkc->brk", rows, taken), x.log_softmax(1)
+    return (
+        best,
+        rows.gather(-1, places),
+        taken,
+        torch.einsum("brc,bkc->brk", rows, taken),
+        x.log_softmax(1),
+    )
 
 
 def paddings() -> nn.Module:
-    modes = (nn.Conv2d(4, 4, 3, padding=1, padding_mode=mode) for mode in ("zeros", "reflect", "replicate"))
+    modes = (
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode=mode)
+        for mode in ("zeros", "reflect", "replicate")
+    )
     return nn.Sequential(*modes, nn.Conv2d(4, 4, 3, padding="same", dilation=2, groups=4))
 
 
 def norms() -> nn.Module:
-    return nn.Sequential(nn.BatchNorm2d(4), nn.InstanceNorm2d(4, affine=True), nn.LocalResponseNorm(3), nn.GroupNorm(2, 4))
+    return nn.Sequential(
+        nn.BatchNorm2d(4),
+        nn.InstanceNorm2d(4, affine=True),
+        nn.LocalResponseNorm(3),
+        nn.GroupNorm(2, 4),
+    )
 
 
 def transposed() -> nn.Module:
-    return nn.Sequential(nn.ConvTranspose2d(4, 6, 3, 2, 1, output_padding=1), nn.ConvTranspose2d(6, 4, 2, 2, groups=2))
+    return nn.Sequential(
+        nn.ConvTranspose2d(4, 6, 3, 2, 1, output_padding=1),
+        nn.ConvTranspose2d(6, 4, 2, 2, groups=2),
+    )
 
 
 MAP, PICTURE = (1, 4, 8, 6), (1, 3, 32, 48)
 MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], set[str]]] = {
-    "encoder": (Encoder, (PICTURE,), {"conv", "relu", "max_pool", "add", "avg_pool", "reduce_mean", "transpose"}),
-    "soft attention": (lambda: Attention(hard=False), ((2, 4, 12), (2, 5)), {"linear", "tanh", "softmax", "matmul"}),
-    "hard attention": (lambda: Attention(hard=True), ((2, 4, 12), (2, 5)), {"reduce_argmax", "one_hot", "matmul"}),
-    "resize": (lambda: Function(resize), (MAP,), {"upsample_nearest_neighbor", "upsample_bilinear"}),
-    "pool": (lambda: Function(pool), (MAP,), {"max_pool", "avg_pool", "reduce_mean", "reduce_max", "slice_by_index"}),
-    "read": (lambda: Function(read), (MAP,), {"topk", "gather_along_axis", "reduce_argmax", "matmul", "softmax"}),
+    "encoder": (
+        Encoder,
+        (PICTURE,),
+        {"conv", "relu", "max_pool", "add", "avg_pool", "reduce_mean", "transpose"},
+    ),
+    "soft attention": (
+        lambda: Attention(hard=False),
+        ((2, 4, 12), (2, 5)),
+        {"linear", "tanh", "softmax", "matmul"},
+    ),
+    "hard attention": (
+        lambda: Attention(hard=True),
+        ((2, 4, 12), (2, 5)),
+        {"reduce_argmax", "one_hot", "matmul"},
+    ),
+    "resize": (
+        lambda: Function(resize),
+        (MAP,),
+        {"upsample_nearest_neighbor", "upsample_bilinear"},
+    ),
+    "pool": (
+        lambda: Function(pool),
+        (MAP,),
+        {"max_pool", "avg_pool", "reduce_mean", "reduce_max", "slice_by_index"},
+    ),
+    "read": (
+        lambda: Function(read),
+        (MAP,),
+        {"topk", "gather_along_axis", "reduce_argmax", "matmul", "softmax"},
+    ),
     "paddings": (paddings, (MAP,), {"conv", "pad"}),
     "norms": (norms, (MAP,), {"batch_norm", "instance_norm", "avg_pool", "reduce_mean"}),
     "transposed": (transposed, (MAP,), {"conv_transpose", "crop"}),
@@ -170,7 +231,12 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], s
         {"pixel_shuffle", "pixel_unshuffle"},
     ),
     "sequence": (
-        lambda: nn.Sequential(nn.Conv1d(4, 6, 3, 2, 1), nn.BatchNorm1d(6), nn.MaxPool1d(2), nn.ConvTranspose1d(6, 2, 2, 2)),
+        lambda: nn.Sequential(
+            nn.Conv1d(4, 6, 3, 2, 1),
+            nn.BatchNorm1d(6),
+            nn.MaxPool1d(2),
+            nn.ConvTranspose1d(6, 2, 2, 2),
+        ),
         ((2, 4, 15),),
         {"conv", "max_pool", "conv_transpose"},
     ),
@@ -189,7 +255,9 @@ def trained(make: Callable[[], nn.Module]) -> nn.Module:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", MODULES)
-def test_a_converted_module_computes_what_torch_computes(tmp_path: Path, name: str, precision: str) -> None:
+def test_a_converted_module_computes_what_torch_computes(
+    tmp_path: Path, name: str, precision: str
+) -> None:
     make, shapes, operators = MODULES[name]
     module = trained(make)
     examples = [torch.randn(shape) for shape in shapes]
@@ -209,7 +277,9 @@ def test_a_program_that_takes_a_picture(tmp_path: Path, colors: str, precision: 
     channels = 1 if colors == "GRAYSCALE" else 3
     module = trained(lambda: nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU()))
     shape, scale, bias = (1, channels, 6, 5), 1 / 127.5, [-1.0, -0.75, -0.5][:channels]
-    declared = ct.ImageType("image", shape, scale, bias if channels > 1 else bias[0], getattr(ct.colorlayout, colors))
+    declared = ct.ImageType(
+        "image", shape, scale, bias if channels > 1 else bias[0], getattr(ct.colorlayout, colors)
+    )
     model = convert(module, [torch.rand(shape)], precision, declared)
     model.save(str(tmp_path / "p.mlpackage"))
     (feature,) = model.get_spec().description.input
@@ -220,17 +290,24 @@ def test_a_program_that_takes_a_picture(tmp_path: Path, colors: str, precision: 
     picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     with torch.no_grad():
         expected = module(torch.tensor(picture) * scale + torch.tensor(bias)[:, None, None])
-    for given in (picture, picture.astype(np.float32)):  # [1, C, H, W], the planes in the order that the program declares
+    for given in (
+        picture,
+        picture.astype(np.float32),
+    ):  # [1, C, H, W], the planes in the order that the program declares
         assert_close(list(program.run({"image": given}, {})[0].values()), expected, precision)
 
 
 def test_compressed_convolutions(tmp_path: Path) -> None:
-    module = trained(lambda: nn.Sequential(nn.Conv2d(3, 8, 3, groups=1), nn.ReLU(), nn.Conv2d(8, 4, 3, groups=2)))
+    module = trained(
+        lambda: nn.Sequential(nn.Conv2d(3, 8, 3, groups=1), nn.ReLU(), nn.Conv2d(8, 4, 3, groups=2))
+    )
     x = torch.randn(1, 3, 9, 8)
     config = cto.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=0)
     with silence():
         model = convert(module, [x], "float32")
-        cto.linear_quantize_weights(model, cto.OptimizationConfig(global_config=config)).save(str(tmp_path / "p.mlpackage"))
+        cto.linear_quantize_weights(model, cto.OptimizationConfig(global_config=config)).save(
+            str(tmp_path / "p.mlpackage")
+        )
     same = copy.deepcopy(module)
     for name, parameter in same.named_parameters():
         if name.endswith("weight"):
@@ -239,4 +316,6 @@ def test_compressed_convolutions(tmp_path: Path) -> None:
     found = list(read_program(tmp_path / "p.mlpackage").run({"in0": x.numpy()}, {})[0].values())
     with torch.no_grad():
         assert_close(found, same(x), "float32")
-        assert np.abs(found[0] - module(x).numpy()).max() > 1e-4  # not the weights that were there before
+        assert (
+            np.abs(found[0] - module(x).numpy()).max() > 1e-4
+        )  # not the weights that were there before

@@ -13,7 +13,9 @@ def made(length: int = 2) -> list[np.ndarray]:
 
 
 def test_a_new_list_holds_zeros_of_its_dtype() -> None:
-    assert [(element.tolist(), element.dtype) for element in made()] == [([0, 0, 0], np.float16)] * 2
+    assert [(element.tolist(), element.dtype) for element in made()] == [
+        ([0, 0, 0], np.float16)
+    ] * 2
 
 
 def test_nothing_is_read_from_elements_of_open_shape() -> None:

@@ -16,7 +16,15 @@ import torch
 
 from edgernn.errors import ContractError
 from edgernn.parity.mil import read_program
-from edgernn.parity.mil_movement import MOVEMENT, SCATTERS, gather, gather_nd, reshape, scatter_along_axis, squeeze
+from edgernn.parity.mil_movement import (
+    MOVEMENT,
+    SCATTERS,
+    gather,
+    gather_nd,
+    reshape,
+    scatter_along_axis,
+    squeeze,
+)
 
 with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exists on macOS only
     import coremltools as ct
@@ -29,7 +37,11 @@ INPUTS = {
     "i": np.array([[2, 0, 1, 1], [0, 0, 2, 1]], np.int32),
     "one": np.array([1], np.int32),
 }
-MASKS = {"begin_mask": [False, True, False], "end_mask": [True, False, False], "squeeze_mask": [False, False, True]}
+MASKS = {
+    "begin_mask": [False, True, False],
+    "end_mask": [True, False, False],
+    "squeeze_mask": [False, False, True],
+}
 
 
 def along(v: Any) -> torch.Tensor:
@@ -48,7 +60,9 @@ def scattered(mode: str) -> Callable[[Any], np.ndarray]:
 
     def expected(v: Any) -> np.ndarray:
         changed = v.x.astype(np.float32)
-        for at, part in zip([2, 0, 2], np.moveaxis(v.x[:, ::-1], 1, 0).astype(np.float32), strict=True):
+        for at, part in zip(
+            [2, 0, 2], np.moveaxis(v.x[:, ::-1], 1, 0).astype(np.float32), strict=True
+        ):
             old = changed[:, at]
             changed[:, at] = {
                 "update": part,
@@ -73,24 +87,38 @@ def scatter(v: Any, mode: str) -> Any:
 
 # operator, or operator and option → what builds it, and the same in numpy or torch
 CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "cast": (lambda v: mb.cast(x=mb.mul(x=v.x, y=HALF(3)), dtype="int32"), lambda v: np.trunc(v.x * HALF(3)).astype(np.int32)),
+    "cast": (
+        lambda v: mb.cast(x=mb.mul(x=v.x, y=HALF(3)), dtype="int32"),
+        lambda v: np.trunc(v.x * HALF(3)).astype(np.int32),
+    ),
     "cast bool": (lambda v: mb.cast(x=v.x, dtype="bool"), lambda v: v.x != 0),
     "cast fp32": (lambda v: mb.cast(x=v.x, dtype="fp32"), lambda v: v.x.astype(np.float32)),
-    "concat": (lambda v: mb.concat(values=(v.x, v.y, v.x), axis=-2), lambda v: np.concatenate([v.x, v.y, v.x], 1)),
+    "concat": (
+        lambda v: mb.concat(values=(v.x, v.y, v.x), axis=-2),
+        lambda v: np.concatenate([v.x, v.y, v.x], 1),
+    ),
     "concat interleave": (
         lambda v: mb.concat(values=(v.x, mb.relu(x=v.x)), axis=1, interleave=True),
         lambda v: np.stack([v.x, np.maximum(v.x, 0)], 2).reshape(2, 6, 4),
     ),
     "expand_dims": (lambda v: mb.expand_dims(x=v.x, axes=[0, -1]), lambda v: v.x[None, ..., None]),
-    "fill": (lambda v: mb.fill(shape=[2, 5], value=HALF(1.5)), lambda v: np.full((2, 5), 1.5, HALF)),
-    "fill_like": (lambda v: mb.fill_like(ref_tensor=v.x, value=np.int32(7)), lambda v: np.full((2, 3, 4), 7, np.int32)),
+    "fill": (
+        lambda v: mb.fill(shape=[2, 5], value=HALF(1.5)),
+        lambda v: np.full((2, 5), 1.5, HALF),
+    ),
+    "fill_like": (
+        lambda v: mb.fill_like(ref_tensor=v.x, value=np.int32(7)),
+        lambda v: np.full((2, 3, 4), 7, np.int32),
+    ),
     "gather": (lambda v: mb.gather(x=v.x, indices=v.i, axis=1), lambda v: v.x[:, v.i]),
     "gather batch_dims": (
         lambda v: mb.gather(x=v.x, indices=v.i, axis=1, batch_dims=1),
         lambda v: np.stack([v.x[0][v.i[0]], v.x[1][v.i[1]]]),
     ),
     "gather_along_axis": (
-        lambda v: mb.gather_along_axis(x=v.x, indices=mb.tile(x=mb.expand_dims(x=v.i, axes=[1]), reps=[1, 3, 1]), axis=1),
+        lambda v: mb.gather_along_axis(
+            x=v.x, indices=mb.tile(x=mb.expand_dims(x=v.i, axes=[1]), reps=[1, 3, 1]), axis=1
+        ),
         lambda v: torch.gather(torch.tensor(v.x), 1, along(v)).numpy(),
     ),
     "gather_nd": (
@@ -99,10 +127,15 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     ),
     "identity": (lambda v: mb.identity(x=v.x), lambda v: v.x),
     "one_hot": (
-        lambda v: mb.one_hot(indices=v.i, one_hot_vector_size=3, axis=1, on_value=HALF(2), off_value=HALF(-1)),
+        lambda v: mb.one_hot(
+            indices=v.i, one_hot_vector_size=3, axis=1, on_value=HALF(2), off_value=HALF(-1)
+        ),
         lambda v: (3 * np.moveaxis(np.eye(3)[v.i], -1, 1) - 1).astype(HALF),
     ),
-    "range_1d": (lambda v: mb.range_1d(start=2, end=11, step=3), lambda v: np.array([2, 5, 8], np.int32)),
+    "range_1d": (
+        lambda v: mb.range_1d(start=2, end=11, step=3),
+        lambda v: np.array([2, 5, 8], np.int32),
+    ),
     "reshape": (lambda v: mb.reshape(x=v.x, shape=[0, -1, 2]), lambda v: v.x.reshape(2, 6, 2)),
     "reverse": (lambda v: mb.reverse(x=v.x, axes=[0, 2]), lambda v: v.x[::-1, :, ::-1]),
     "scatter": (lambda v: scatter(v, "update"), scattered("update")),
@@ -114,18 +147,35 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "scatter min": (lambda v: scatter(v, "min"), scattered("min")),
     "scatter_along_axis": (
         lambda v: mb.scatter_along_axis(
-            data=v.x, indices=mb.tile(x=mb.expand_dims(x=v.i, axes=[1]), reps=[1, 3, 1]), updates=v.x, axis=1, mode="add"
+            data=v.x,
+            indices=mb.tile(x=mb.expand_dims(x=v.i, axes=[1]), reps=[1, 3, 1]),
+            updates=v.x,
+            axis=1,
+            mode="add",
         ),
-        lambda v: torch.tensor(v.x).float().scatter_add(1, along(v), torch.tensor(v.x).float()).half().numpy(),
+        lambda v: (
+            torch.tensor(v.x)
+            .float()
+            .scatter_add(1, along(v), torch.tensor(v.x).float())
+            .half()
+            .numpy()
+        ),
     ),
     "scatter_nd": (
         lambda v: mb.scatter_nd(
-            data=v.x, indices=np.array([[1, 2], [0, 1]], np.int32), updates=mb.squeeze(x=v.y, axes=[1]), mode="add"
+            data=v.x,
+            indices=np.array([[1, 2], [0, 1]], np.int32),
+            updates=mb.squeeze(x=v.y, axes=[1]),
+            mode="add",
         ),
-        lambda v: updated(updated(v.x, (1, 2), v.x[1, 2] + v.y[0, 0]), (0, 1), v.x[0, 1] + v.y[1, 0]),
+        lambda v: updated(
+            updated(v.x, (1, 2), v.x[1, 2] + v.y[0, 0]), (0, 1), v.x[0, 1] + v.y[1, 0]
+        ),
     ),
     "select": (
-        lambda v: mb.select(cond=mb.greater(x=v.x, y=HALF(0)), a=v.x, b=mb.tile(x=v.y, reps=[1, 3, 1])),
+        lambda v: mb.select(
+            cond=mb.greater(x=v.x, y=HALF(0)), a=v.x, b=mb.tile(x=v.y, reps=[1, 3, 1])
+        ),
         lambda v: np.where(v.x > 0, v.x, v.y),
     ),
     "shape": (lambda v: mb.shape(x=v.x), lambda v: np.array([2, 3, 4], np.int32)),
@@ -138,7 +188,9 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
         lambda v: v.x[1:, :2, -2],
     ),
     "slice_by_index of a value": (
-        lambda v: mb.slice_by_index(x=v.i, begin=mb.concat(values=(v.one, v.one), axis=0), end=[2, 3]),
+        lambda v: mb.slice_by_index(
+            x=v.i, begin=mb.concat(values=(v.one, v.one), axis=0), end=[2, 3]
+        ),
         lambda v: v.i[1:2, 1:3],
     ),
     "slice_by_size": (
@@ -147,14 +199,27 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     ),
     "slice_update": (
         lambda v: mb.slice_update(
-            x=v.x, update=mb.reshape(x=v.y, shape=[2, 2, 2]), begin=[0, 1, 0], end=[2, 3, 4], stride=[1, 1, 2]
+            x=v.x,
+            update=mb.reshape(x=v.y, shape=[2, 2, 2]),
+            begin=[0, 1, 0],
+            end=[2, 3, 4],
+            stride=[1, 1, 2],
         ),
         lambda v: updated(v.x, (slice(0, 2), slice(1, 3), slice(0, 4, 2)), v.y.reshape(2, 2, 2)),
     ),
-    "split": (lambda v: mb.split(x=v.x, num_splits=2, axis=-1), lambda v: (v.x[..., :2], v.x[..., 2:])),
-    "split split_sizes": (lambda v: mb.split(x=v.x, split_sizes=[1, 2], axis=1), lambda v: (v.x[:, :1], v.x[:, 1:])),
+    "split": (
+        lambda v: mb.split(x=v.x, num_splits=2, axis=-1),
+        lambda v: (v.x[..., :2], v.x[..., 2:]),
+    ),
+    "split split_sizes": (
+        lambda v: mb.split(x=v.x, split_sizes=[1, 2], axis=1),
+        lambda v: (v.x[:, :1], v.x[:, 1:]),
+    ),
     "squeeze": (lambda v: mb.squeeze(x=v.y, axes=[-2]), lambda v: v.y[:, 0]),
-    "stack": (lambda v: mb.stack(values=(v.x, mb.relu(x=v.x)), axis=-1), lambda v: np.stack([v.x, np.maximum(v.x, 0)], -1)),
+    "stack": (
+        lambda v: mb.stack(values=(v.x, mb.relu(x=v.x)), axis=-1),
+        lambda v: np.stack([v.x, np.maximum(v.x, 0)], -1),
+    ),
     "tile": (lambda v: mb.tile(x=v.x, reps=[1, 2, 3]), lambda v: np.tile(v.x, (1, 2, 3))),
     "topk": (
         lambda v: mb.topk(x=v.x, k=2, axis=1),
@@ -171,7 +236,9 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 def save(build: Any, path: Path, target: Any) -> Path:
     """Save a program that is a function of variables with the names, shapes and dtypes of ``INPUTS``."""
     kinds = [types.fp16 if array.dtype == HALF else types.int32 for array in INPUTS.values()]
-    specs = [mb.TensorSpec(array.shape, kind) for array, kind in zip(INPUTS.values(), kinds, strict=True)]
+    specs = [
+        mb.TensorSpec(array.shape, kind) for array, kind in zip(INPUTS.values(), kinds, strict=True)
+    ]
 
     @mb.program(specs, opset_version=target)
     def program(x: Any, y: Any, i: Any, one: Any) -> Any:
@@ -200,7 +267,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
             built = make(v)
             for index, var in enumerate(built if isinstance(built, (list, tuple)) else [built]):
                 assert var.op.op_type == name.split()[0]
-                out = mb.cast(x=var, dtype="int32") if var.dtype == types.bool else mb.identity(x=var)
+                out = (
+                    mb.cast(x=var, dtype="int32") if var.dtype == types.bool else mb.identity(x=var)
+                )
                 out.name = f"out_{number}_{index}"
                 outputs.append(out)
         return tuple(outputs)
@@ -239,13 +308,20 @@ def test_before_ios17_a_negative_index_counts_from_the_end(tmp_path: Path) -> No
 
 def test_from_ios17_a_negative_index_is_undefined_and_refused(tmp_path: Path) -> None:
     program = read_program(save(gather_negative, tmp_path / "new.mlpackage", ct.target.iOS17))
-    with pytest.raises(ContractError, match=r"the operator 'gather' \(.*\) failed: the index -1 is outside 0 to 2"):
+    with pytest.raises(
+        ContractError, match=r"the operator 'gather' \(.*\) failed: the index -1 is outside 0 to 2"
+    ):
         program.run(INPUTS, {})
 
 
 def test_reshape_reads_zeros_from_the_right() -> None:
     x = np.zeros((2, 50))
-    assert reshape(x, np.array([1, 0, -1, 0])).shape == (1, 1, 2, 50)  # the example in coremltools' documentation
+    assert reshape(x, np.array([1, 0, -1, 0])).shape == (
+        1,
+        1,
+        2,
+        50,
+    )  # the example in coremltools' documentation
     assert reshape(np.zeros((2, 3, 4)), np.array([-1, 0])).shape == (6, 4)
     assert reshape(np.zeros((2, 3)), np.array([6])).shape == (6,)
 
@@ -267,6 +343,8 @@ def test_gathers_keep_rows_of_the_batch_apart() -> None:
 
 def test_scatter_along_axis_keeps_its_input() -> None:
     data = np.zeros((2, 3))
-    changed = scatter_along_axis(data, np.array([[0, 0], [2, 1]]), np.array([[1.0, 2], [3, 4]]), np.array(1), "add")
+    changed = scatter_along_axis(
+        data, np.array([[0, 0], [2, 1]]), np.array([[1.0, 2], [3, 4]]), np.array(1), "add"
+    )
     assert (changed == [[3, 0, 0], [0, 4, 3]]).all()
     assert not data.any()

@@ -57,7 +57,9 @@ def test_a_loop_runs_until_its_condition_fails(tmp_path: Path) -> None:
         def multiply(i: Any, y: Any) -> Any:
             return mb.add(x=i, y=1), mb.mul(x=y, y=x)
 
-        return mb.while_loop(_cond=more, _body=multiply, loop_vars=([0], mb.add(x=mb.sub(x=x, y=x), y=np.float32(1))))[1]
+        return mb.while_loop(
+            _cond=more, _body=multiply, loop_vars=([0], mb.add(x=mb.sub(x=x, y=x), y=np.float32(1)))
+        )[1]
 
     program = saved(tmp_path / "p.mlpackage", power, spec((2,)), spec((1,), "int32"))
     x = np.array([2, -3], np.float32)
@@ -68,8 +70,12 @@ def test_a_loop_runs_until_its_condition_fails(tmp_path: Path) -> None:
 
 def test_a_loop_that_collects_its_results_in_a_list(tmp_path: Path) -> None:
     def running_sums(x: Any) -> tuple[Any, ...]:
-        start = mb.make_list(init_length=1, dynamic_length=True, elem_shape=(np.int32(2),), dtype="fp32")
-        start = mb.list_scatter(ls=start, indices=[1, 0], value=mb.slice_by_size(x=x, begin=[0, 0], size=[2, -1]))
+        start = mb.make_list(
+            init_length=1, dynamic_length=True, elem_shape=(np.int32(2),), dtype="fp32"
+        )
+        start = mb.list_scatter(
+            ls=start, indices=[1, 0], value=mb.slice_by_size(x=x, begin=[0, 0], size=[2, -1])
+        )
 
         def more(i: Any, total: Any, ls: Any) -> Any:
             return mb.less(x=i, y=4)
@@ -77,9 +83,15 @@ def test_a_loop_that_collects_its_results_in_a_list(tmp_path: Path) -> None:
         def add(i: Any, total: Any, ls: Any) -> Any:
             row = mb.gather(x=x, indices=i, axis=0)
             total = mb.add(x=total, y=mb.squeeze(x=row, axes=[0]))
-            return mb.add(x=i, y=1), total, mb.list_write(ls=ls, index=mb.add(x=mb.squeeze(x=i, axes=[0]), y=2), value=total)
+            return (
+                mb.add(x=i, y=1),
+                total,
+                mb.list_write(ls=ls, index=mb.add(x=mb.squeeze(x=i, axes=[0]), y=2), value=total),
+            )
 
-        zero = mb.list_read(ls=mb.make_list(init_length=1, elem_shape=(np.int32(2),), dtype="fp32"), index=0)
+        zero = mb.list_read(
+            ls=mb.make_list(init_length=1, elem_shape=(np.int32(2),), dtype="fp32"), index=0
+        )
         _, _, ls = mb.while_loop(_cond=more, _body=add, loop_vars=([0], zero, start))
         length = mb.expand_dims(x=mb.list_length(ls=ls), axes=[0])
         return mb.list_gather(ls=ls, indices=[0, 1, 2, 3, 4, 5]), length
@@ -94,7 +106,11 @@ def test_a_loop_that_collects_its_results_in_a_list(tmp_path: Path) -> None:
 def test_a_condition_runs_one_branch(tmp_path: Path) -> None:
     def choose(x: Any, n: Any) -> Any:
         chosen = mb.greater(x=mb.squeeze(x=n), y=2)
-        return mb.cond(pred=chosen, _true_fn=lambda: mb.mul(x=x, y=x), _false_fn=lambda: mb.add(x=x, y=np.float32(10)))
+        return mb.cond(
+            pred=chosen,
+            _true_fn=lambda: mb.mul(x=x, y=x),
+            _false_fn=lambda: mb.add(x=x, y=np.float32(10)),
+        )
 
     program = saved(tmp_path / "p.mlpackage", choose, spec((2,)), spec((1,), "int32"))
     x = np.array([3, 4], np.float32)
@@ -120,13 +136,21 @@ def test_states_are_given_and_returned(tmp_path: Path) -> None:
     for _ in range(2):  # the second run knows nothing of the first
         outputs, after = program.run({"x": x}, {"total": total, "last": total})
         assert [array.tolist() for array in outputs.values()] == [[6, 12], [10, 20]]
-        assert {name: array.tolist() for name, array in after.items()} == {"total": [12, 24], "last": [1, 2]}
+        assert {name: array.tolist() for name, array in after.items()} == {
+            "total": [12, 24],
+            "last": [1, 2],
+        }
     assert total.tolist() == [10, 20]
-    with pytest.raises(ContractError, match=r"the program has the states \['last', 'total'\], it was given \['total'\]"):
+    with pytest.raises(
+        ContractError,
+        match=r"the program has the states \['last', 'total'\], it was given \['total'\]",
+    ):
         program.run({"x": x}, {"total": total})
 
 
-def test_what_depends_on_constants_alone_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_depends_on_constants_alone_is_computed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
 
     def counted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -135,7 +159,9 @@ def test_what_depends_on_constants_alone_is_computed_once(tmp_path: Path, monkey
 
     monkeypatch.setitem(mil_table.COMPUTING, "add", counted)
     one = np.ones(2, np.float32)
-    program = saved(tmp_path / "p.mlpackage", lambda x: mb.mul(x=x, y=mb.add(x=one, y=one)), spec((2,)))
+    program = saved(
+        tmp_path / "p.mlpackage", lambda x: mb.mul(x=x, y=mb.add(x=one, y=one)), spec((2,))
+    )
     assert len(calls) == 1
     for _ in range(3):
         assert only(program.run({"x": one}, {})[0]).tolist() == [2, 2]
@@ -161,7 +187,10 @@ def test_results_belong_to_the_caller(tmp_path: Path) -> None:
     for result in program.run({"x": given}, {})[0].values():
         result[:] = 0
     assert given.tolist() == [1, 2]
-    assert [array.tolist() for array in program.run({"x": given}, {})[0].values()] == [[1, 2], [[5, 6]]]
+    assert [array.tolist() for array in program.run({"x": given}, {})[0].values()] == [
+        [1, 2],
+        [[5, 6]],
+    ]
 
 
 def test_every_result_has_its_declared_dtype(tmp_path: Path) -> None:
@@ -171,20 +200,34 @@ def test_every_result_has_its_declared_dtype(tmp_path: Path) -> None:
         return half, short
 
     program = saved(tmp_path / "p.mlpackage", narrow, spec((2,)), spec((2,), "int32"))
-    half, short = program.run({"x": np.float32([1.0001, 1e6]), "i": np.array([7, 32768], np.int32)}, {})[0].values()
+    half, short = program.run(
+        {"x": np.float32([1.0001, 1e6]), "i": np.array([7, 32768], np.int32)}, {}
+    )[0].values()
     assert half.tolist() == [1, float("inf")]  # as float16 holds them, and without a warning
     assert short.tolist() == [[7, -32768]]
 
 
 def test_long_sums_in_float16_are_rounded_once(tmp_path: Path) -> None:
     weight = np.ones((1, 4096), np.float16)
-    program = saved(tmp_path / "p.mlpackage", lambda x: mb.linear(x=x, weight=weight), spec((1, 4096), "float16"))
-    assert only(program.run({"x": np.ones((1, 4096), np.float16)}, {})[0]) == 4096  # one by one they stop at 2048
+    program = saved(
+        tmp_path / "p.mlpackage",
+        lambda x: mb.linear(x=x, weight=weight),
+        spec((1, 4096), "float16"),
+    )
+    assert (
+        only(program.run({"x": np.ones((1, 4096), np.float16)}, {})[0]) == 4096
+    )  # one by one they stop at 2048
 
 
 def test_errors_name_what_went_wrong(tmp_path: Path) -> None:
-    program = saved(tmp_path / "p.mlpackage", lambda x: mb.linear(x=x, weight=np.ones((2, 3), np.float32)), spec((1, 3)))
-    with pytest.raises(ContractError, match=r"the program has the inputs \['x'\], it was given \['y'\]"):
+    program = saved(
+        tmp_path / "p.mlpackage",
+        lambda x: mb.linear(x=x, weight=np.ones((2, 3), np.float32)),
+        spec((1, 3)),
+    )
+    with pytest.raises(
+        ContractError, match=r"the program has the inputs \['x'\], it was given \['y'\]"
+    ):
         program.run({"y": np.zeros((1, 3))}, {})
     with pytest.raises(ContractError, match=r"the operator 'linear' \(linear_0\) failed: matmul"):
         program.run({"x": np.zeros((1, 4))}, {})
@@ -192,10 +235,17 @@ def test_errors_name_what_went_wrong(tmp_path: Path) -> None:
 
 def unknown_inside_a_branch(x: Any) -> Any:
     chosen = mb.greater(x=mb.reduce_sum(x=x), y=np.float32(0))
-    return mb.cond(pred=chosen, _true_fn=lambda: mb.l2_norm(x=x), _false_fn=lambda: mb.identity(x=x))
+    return mb.cond(
+        pred=chosen, _true_fn=lambda: mb.l2_norm(x=x), _false_fn=lambda: mb.identity(x=x)
+    )
 
 
-@pytest.mark.parametrize("build", [lambda x: mb.l2_norm(x=x), unknown_inside_a_branch], ids=["plain", "nested"])
+@pytest.mark.parametrize(
+    "build", [lambda x: mb.l2_norm(x=x), unknown_inside_a_branch], ids=["plain", "nested"]
+)
 def test_an_unknown_operator_is_named_at_opening(tmp_path: Path, build: Any) -> None:
-    with pytest.raises(ContractError, match=r"p\.mlpackage uses operators that the interpreter does not know: l2_norm$"):
+    with pytest.raises(
+        ContractError,
+        match=r"p\.mlpackage uses operators that the interpreter does not know: l2_norm$",
+    ):
         saved(tmp_path / "p.mlpackage", build, spec((1, 3, 4)))

@@ -21,17 +21,25 @@ with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exi
 
 mb, types = ct.converters.mil.Builder, ct.converters.mil.mil.types
 STEPS, ROWS, INPUT, HIDDEN = 5, 2, 3, 4
-ORDER = {"lstm": [0, 1, 3, 2], "gru": [0, 2, 1], "rnn": [0]}  # torch's gates i f g o and r z n in Core ML's order
+ORDER = {
+    "lstm": [0, 1, 3, 2],
+    "gru": [0, 2, 1],
+    "rnn": [0],
+}  # torch's gates i f g o and r z n in Core ML's order
 RANDOM = np.random.default_rng(7)
 X = RANDOM.normal(size=(STEPS, ROWS, INPUT)).astype(np.float32)
 H, C = (RANDOM.normal(size=(ROWS, HIDDEN)).astype(np.float32) for _ in range(2))
 HH, CC = (RANDOM.normal(size=(ROWS, 2 * HIDDEN)).astype(np.float32) for _ in range(2))
 
 
-def run(path: Path, build: Any, *arrays: np.ndarray, target: Any = ct.target.iOS18) -> list[np.ndarray]:
+def run(
+    path: Path, build: Any, *arrays: np.ndarray, target: Any = ct.target.iOS18
+) -> list[np.ndarray]:
     """Save the program that ``build`` makes of variables like ``arrays``, read it back and run it."""
     kind = types.fp16 if arrays[0].dtype == np.float16 else types.fp32
-    program = mb.program([mb.TensorSpec(array.shape, kind) for array in arrays], opset_version=target)(build)
+    program = mb.program(
+        [mb.TensorSpec(array.shape, kind) for array in arrays], opset_version=target
+    )(build)
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         model = ct.convert(
@@ -64,13 +72,23 @@ def seeded(layer: type[nn.RNNBase], **options: Any) -> nn.RNNBase:
 
 def torchs(layer: nn.RNNBase, x: np.ndarray, *states: np.ndarray) -> list[np.ndarray]:
     """Run torch's layer from states ``[B, DH]``; return outputs and states in the same shapes."""
-    given = [torch.tensor(np.stack(np.split(state, state.shape[1] // HIDDEN, 1))) for state in states]
+    given = [
+        torch.tensor(np.stack(np.split(state, state.shape[1] // HIDDEN, 1))) for state in states
+    ]
     with torch.no_grad():
         y, after = layer(torch.tensor(x.copy()), tuple(given) if len(given) > 1 else given[0])
-    return [y.numpy(), *(torch.cat(list(s), -1).numpy() for s in (after if isinstance(after, tuple) else (after,)))]
+    return [
+        y.numpy(),
+        *(
+            torch.cat(list(s), -1).numpy()
+            for s in (after if isinstance(after, tuple) else (after,))
+        ),
+    ]
 
 
-def assert_close(found: list[np.ndarray], expected: list[np.ndarray], tolerance: float = 2e-6) -> None:
+def assert_close(
+    found: list[np.ndarray], expected: list[np.ndarray], tolerance: float = 2e-6
+) -> None:
     assert [array.shape for array in found] == [array.shape for array in expected]
     for left, right in zip(found, expected, strict=True):
         np.testing.assert_allclose(left, right, atol=tolerance, rtol=0)
@@ -81,7 +99,13 @@ def assert_close(found: list[np.ndarray], expected: list[np.ndarray], tolerance:
 def test_lstm(tmp_path: Path, direction: str, sequence: bool) -> None:
     layer = seeded(nn.LSTM)
     options = {**weights("lstm", layer), "direction": direction, "output_sequence": sequence}
-    found = run(tmp_path / "p.mlpackage", lambda x, h, c: mb.lstm(x=x, initial_h=h, initial_c=c, **options), X, H, C)
+    found = run(
+        tmp_path / "p.mlpackage",
+        lambda x, h, c: mb.lstm(x=x, initial_h=h, initial_c=c, **options),
+        X,
+        H,
+        C,
+    )
     y, h, c = torchs(layer, X[::-1] if direction == "reverse" else X, H, C)
     assert_close(found, [y if sequence else y[-1:], h, c])
 
@@ -90,8 +114,19 @@ def test_lstm(tmp_path: Path, direction: str, sequence: bool) -> None:
 def test_bidirectional_lstm(tmp_path: Path, sequence: bool) -> None:
     layer = seeded(nn.LSTM, bidirectional=True)
     back = {f"{name}_back": array for name, array in weights("lstm", layer, 1).items()}
-    options = {**weights("lstm", layer), **back, "direction": "bidirectional", "output_sequence": sequence}
-    found = run(tmp_path / "p.mlpackage", lambda x, h, c: mb.lstm(x=x, initial_h=h, initial_c=c, **options), X, HH, CC)
+    options = {
+        **weights("lstm", layer),
+        **back,
+        "direction": "bidirectional",
+        "output_sequence": sequence,
+    }
+    found = run(
+        tmp_path / "p.mlpackage",
+        lambda x, h, c: mb.lstm(x=x, initial_h=h, initial_c=c, **options),
+        X,
+        HH,
+        CC,
+    )
     y, h, c = torchs(layer, X, HH, CC)
     assert_close(found, [y if sequence else h[None], h, c])
 
@@ -103,9 +138,19 @@ def sigma(x: np.ndarray) -> np.ndarray:
 def test_lstm_with_peepholes_a_bound_and_other_activations(tmp_path: Path) -> None:
     own = weights("lstm", seeded(nn.LSTM))
     p_i, p_f, p_o = peephole = RANDOM.normal(size=(3, HIDDEN)).astype(np.float32)
-    options = {"recurrent_activation": "hard_sigmoid", "cell_activation": "relu", "activation": "linear"}
+    options = {
+        "recurrent_activation": "hard_sigmoid",
+        "cell_activation": "relu",
+        "activation": "linear",
+    }
     own |= {"peephole": peephole.reshape(-1), "clip": np.float32(0.5), "output_sequence": True}
-    found = run(tmp_path / "p.mlpackage", lambda x, h, c: mb.lstm(x=x, initial_h=h, initial_c=c, **own, **options), X, H, C)
+    found = run(
+        tmp_path / "p.mlpackage",
+        lambda x, h, c: mb.lstm(x=x, initial_h=h, initial_c=c, **own, **options),
+        X,
+        H,
+        C,
+    )
     h, c, outputs = H, C, []
     for x in X:
         i, f, o, g = np.split(x @ own["weight_ih"].T + h @ own["weight_hh"].T + own["bias"], 4, 1)
@@ -119,11 +164,15 @@ def test_lstm_with_peepholes_a_bound_and_other_activations(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 @pytest.mark.parametrize("sequence", [True, False])
-def test_gru_resets_before_the_hidden_product(tmp_path: Path, direction: str, sequence: bool) -> None:
+def test_gru_resets_before_the_hidden_product(
+    tmp_path: Path, direction: str, sequence: bool
+) -> None:
     own = weights("gru", seeded(nn.GRU))
     options = {**own, "direction": direction, "output_sequence": sequence}
     found = run(tmp_path / "p.mlpackage", lambda x, h: mb.gru(x=x, initial_h=h, **options), X, H)
-    (w_r, w_o, w_z), (u_r, u_o, u_z), (b_r, b_o, b_z) = (np.split(own[n], 3) for n in ("weight_ih", "weight_hh", "bias"))
+    (w_r, w_o, w_z), (u_r, u_o, u_z), (b_r, b_o, b_z) = (
+        np.split(own[n], 3) for n in ("weight_ih", "weight_hh", "bias")
+    )
     h, outputs = H, []
     for x in X[::-1] if direction == "reverse" else X:
         r, z = sigma(x @ w_r.T + h @ u_r.T + b_r), sigma(x @ w_z.T + h @ u_z.T + b_z)
@@ -135,8 +184,19 @@ def test_gru_resets_before_the_hidden_product(tmp_path: Path, direction: str, se
 def test_gru_with_reset_after_is_torchs(tmp_path: Path) -> None:
     layer = seeded(nn.GRU)
     w_ih, w_hh, b_ih, b_hh = (in_order("gru", tensor) for tensor in layer.all_weights[0])
-    options = {"weight_ih": w_ih, "weight_hh": w_hh, "input_bias": b_ih, "bias": b_hh, "output_sequence": True}
-    found = run(tmp_path / "p.mlpackage", lambda x, h: mb.gru(x=x, initial_h=h, **options, reset_after=True), X, H)
+    options = {
+        "weight_ih": w_ih,
+        "weight_hh": w_hh,
+        "input_bias": b_ih,
+        "bias": b_hh,
+        "output_sequence": True,
+    }
+    found = run(
+        tmp_path / "p.mlpackage",
+        lambda x, h: mb.gru(x=x, initial_h=h, **options, reset_after=True),
+        X,
+        H,
+    )
     assert_close(found, torchs(layer, X, H))
 
 
@@ -144,7 +204,12 @@ def test_gru_with_reset_after_is_torchs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 def test_rnn(tmp_path: Path, activation: str, direction: str) -> None:
     layer = seeded(nn.RNN, nonlinearity=activation)
-    options = {**weights("rnn", layer), "activation": activation, "direction": direction, "output_sequence": True}
+    options = {
+        **weights("rnn", layer),
+        "activation": activation,
+        "direction": direction,
+        "output_sequence": True,
+    }
     found = run(tmp_path / "p.mlpackage", lambda x, h: mb.rnn(x=x, initial_h=h, **options), X, H)
     assert_close(found, torchs(layer, X[::-1] if direction == "reverse" else X, H))
 
@@ -156,7 +221,11 @@ def test_in_float16_the_result_alone_is_rounded(tmp_path: Path, cell: str) -> No
     halves = weights(cell, layer)
     singles = {name: array.astype(np.float32) for name, array in halves.items()}
     found = run(tmp_path / "half.mlpackage", builder(cell, halves), *arrays)
-    exact = run(tmp_path / "single.mlpackage", builder(cell, singles), *(array.astype(np.float32) for array in arrays))
+    exact = run(
+        tmp_path / "single.mlpackage",
+        builder(cell, singles),
+        *(array.astype(np.float32) for array in arrays),
+    )
     for left, right in zip(found, exact, strict=True):
         assert left.dtype == np.float16
         assert (left == right.astype(np.float16)).all()
@@ -165,14 +234,24 @@ def test_in_float16_the_result_alone_is_rounded(tmp_path: Path, cell: str) -> No
 
 def builder(cell: str, options: dict[str, np.ndarray]) -> Any:
     if cell == "lstm":
-        return lambda x, h, c: mb.lstm(x=x, initial_h=h, initial_c=c, output_sequence=True, **options)
+        return lambda x, h, c: mb.lstm(
+            x=x, initial_h=h, initial_c=c, output_sequence=True, **options
+        )
     return lambda x, h: getattr(mb, cell)(x=x, initial_h=h, output_sequence=True, **options)
 
 
 def test_an_unknown_activation_is_refused_at_opening(tmp_path: Path) -> None:
     own = weights("rnn", seeded(nn.RNN))
-    with pytest.raises(ContractError, match=r"'rnn' \(.*\) has activation = 'softsign'; the interpreter knows hard_sigmoid"):
-        run(tmp_path / "p.mlpackage", lambda x, h: mb.rnn(x=x, initial_h=h, **own, activation="softsign"), X, H)
+    with pytest.raises(
+        ContractError,
+        match=r"'rnn' \(.*\) has activation = 'softsign'; the interpreter knows hard_sigmoid",
+    ):
+        run(
+            tmp_path / "p.mlpackage",
+            lambda x, h: mb.rnn(x=x, initial_h=h, **own, activation="softsign"),
+            X,
+            H,
+        )
 
 
 class Flat(nn.Module):
@@ -188,7 +267,9 @@ class Flat(nn.Module):
         return (y, *(after if isinstance(after, tuple) else (after,)))
 
 
-TORCH_LAYERS: dict[str, tuple[type[nn.RNNBase], dict[str, Any], str]] = {  # name → layer, options, Core ML's operator
+TORCH_LAYERS: dict[
+    str, tuple[type[nn.RNNBase], dict[str, Any], str]
+] = {  # name → layer, options, Core ML's operator
     "lstm": (nn.LSTM, {}, "lstm"),
     "lstm-bidirectional": (nn.LSTM, {"bidirectional": True}, "lstm"),
     "lstm-no-bias": (nn.LSTM, {"bias": False}, "lstm"),
@@ -201,18 +282,28 @@ TORCH_LAYERS: dict[str, tuple[type[nn.RNNBase], dict[str, Any], str]] = {  # nam
 
 @pytest.mark.parametrize("steps", [(1, 1, 1), (5, 1, 2)], ids=["one step", "any number of steps"])
 @pytest.mark.parametrize("name", TORCH_LAYERS)
-def test_what_coremltools_makes_of_torchs_layers(tmp_path: Path, name: str, steps: tuple[int, ...]) -> None:
+def test_what_coremltools_makes_of_torchs_layers(
+    tmp_path: Path, name: str, steps: tuple[int, ...]
+) -> None:
     kind, options, operator = TORCH_LAYERS[name]
     module = Flat(kind, **options).eval()
     count, directions = (2 if kind is nn.LSTM else 1), (2 if module.layer.bidirectional else 1)
     states = [torch.rand(2 * directions, ROWS, HIDDEN) - 0.5 for _ in range(count)]
-    convert(module, states, tmp_path / "p.mlpackage", 1 if set(steps) == {1} else ct.RangeDim(1, 16, default=3), operator)
+    convert(
+        module,
+        states,
+        tmp_path / "p.mlpackage",
+        1 if set(steps) == {1} else ct.RangeDim(1, 16, default=3),
+        operator,
+    )
     program = read_program(tmp_path / "p.mlpackage")
     for time in steps:  # a chain: every state is fed back
         x = torch.randn(ROWS, time, INPUT)
         with torch.no_grad():
             expected = [tensor.numpy() for tensor in module(x, *states)]
-        found, _ = program.run({f"in{at}": tensor.numpy() for at, tensor in enumerate((x, *states))}, {})
+        found, _ = program.run(
+            {f"in{at}": tensor.numpy() for at, tensor in enumerate((x, *states))}, {}
+        )
         assert_close([found[f"out{at}"] for at in range(1 + count)], expected)
         states = [torch.tensor(found[f"out{1 + at}"]) for at in range(count)]
 

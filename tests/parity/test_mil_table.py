@@ -13,7 +13,11 @@ from edgernn.parity.mil_table import COMPUTING, CONTROL, KNOWN, MOVING, function
 
 
 def operation(kind: str, **inputs: Any) -> Any:
-    return SimpleNamespace(op_type=kind, name=f"{kind}_7", inputs={n: SimpleNamespace(val=v) for n, v in inputs.items()})
+    return SimpleNamespace(
+        op_type=kind,
+        name=f"{kind}_7",
+        inputs={n: SimpleNamespace(val=v) for n, v in inputs.items()},
+    )
 
 
 def test_a_row_is_the_function() -> None:
@@ -29,21 +33,31 @@ def test_no_operator_stands_in_two_kinds() -> None:
 
 
 def test_an_unknown_operator_is_named() -> None:
-    with pytest.raises(ContractError, match=r"the interpreter does not know the operator 'l2_norm' \(l2_norm_7\)"):
+    with pytest.raises(
+        ContractError, match=r"the interpreter does not know the operator 'l2_norm' \(l2_norm_7\)"
+    ):
         function_of(operation("l2_norm", x=None))
 
 
 def test_an_unknown_input_is_named() -> None:
-    with pytest.raises(ContractError, match=r"does not know the input 'rounding' of the operator 'linear' \(linear_7\)"):
+    with pytest.raises(
+        ContractError,
+        match=r"does not know the input 'rounding' of the operator 'linear' \(linear_7\)",
+    ):
         function_of(operation("linear", x=None, weight=None, rounding=None))
 
 
 @pytest.mark.parametrize(
     ("kind", "option", "value"),
-    [("scatter", "mode", "swap"), ("gru", "recurrent_activation", "elu"), ("lstm", "activation", "x")],
+    [
+        ("scatter", "mode", "swap"),
+        ("gru", "recurrent_activation", "elu"),
+        ("lstm", "activation", "x"),
+    ],
 )
 def test_an_unknown_option_is_named(kind: str, option: str, value: str) -> None:
     with pytest.raises(
-        ContractError, match=rf"the operator '{kind}' \({kind}_7\) has {option} = '{value}'; the interpreter knows"
+        ContractError,
+        match=rf"the operator '{kind}' \({kind}_7\) has {option} = '{value}'; the interpreter knows",
     ):
         function_of(operation(kind, **{option: value}))

@@ -13,7 +13,11 @@ from edgernn.parity.sizes import SizeError, UnknownError
 from edgernn.sessions.onnx_graph import parse_model
 
 INTERFACE = Interface(
-    (FileTensor("prompt", "int64", ("fed",)), FileTensor("length", "int64", ()), FileTensor("h", "float32", (1, 1, 4))),
+    (
+        FileTensor("prompt", "int64", ("fed",)),
+        FileTensor("length", "int64", ()),
+        FileTensor("h", "float32", (1, 1, 4)),
+    ),
     (FileTensor("tokens", "int64", ("written",)),),
 )
 node = helper.make_node
@@ -39,9 +43,15 @@ def follow(count: str, *inside: onnx.NodeProto, before: tuple[onnx.NodeProto, ..
     constants = {"yes": np.array(True), "zero": np.array(0), "limit": np.array(5000)}
     loop = node("Loop", [count, "yes", "zero"], ["last", "tokens"], body=body)
     graph = helper.make_graph(
-        [*before, loop], "g", [], [], [numpy_helper.from_array(value, name) for name, value in constants.items()]
+        [*before, loop],
+        "g",
+        [],
+        [],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
-    return follow_decoder(parse_model(helper.make_model(graph).SerializeToString(), source="x").graph, INTERFACE)
+    return follow_decoder(
+        parse_model(helper.make_model(graph).SerializeToString(), source="x").graph, INTERFACE
+    )
 
 
 CARRY = (node("Gather", ["prompt", "number"], ["next"]), node("Identity", ["next"], ["written"]))
@@ -55,14 +65,19 @@ def test_a_loop_counts_the_length_or_an_axis() -> None:
 @pytest.mark.parametrize("operator", ["Greater", "Equal", "Min", "Mod"])
 def test_a_count_decides_nothing(operator: str) -> None:
     late = (node(operator, ["number", "limit"], ["late"]), *CARRY)
-    with pytest.raises(SizeError, match=rf"{operator} \(late\) is decided by the size of an axis or a count alone"):
+    with pytest.raises(
+        SizeError, match=rf"{operator} \(late\) is decided by the size of an axis or a count alone"
+    ):
         follow("length", *late)
 
 
 def test_the_length_and_a_carried_count_decide_nothing() -> None:
     with pytest.raises(SizeError, match=r"Greater \(long\) is decided by"):
         follow("length", *CARRY, before=(node("Greater", ["length", "limit"], ["long"]),))
-    counting = (node("Add", ["carried", "number"], ["next"]), node("Less", ["next", "limit"], ["few"]))
+    counting = (
+        node("Add", ["carried", "number"], ["next"]),
+        node("Less", ["next", "limit"], ["few"]),
+    )
     with pytest.raises(SizeError, match=r"Less \(few\) is decided by"):
         follow("length", *counting, node("Identity", ["next"], ["written"]))
 

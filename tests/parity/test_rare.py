@@ -79,7 +79,9 @@ def test_one_wrong_id_shows_in_relative_errors() -> None:
 
 
 def test_of_a_huge_vocabulary_the_ends_and_drawn_ids_are_fed() -> None:
-    found = probe(FakeSession(contract(20_000)), FakeSession(contract(20_000)), limit=FLOAT32, seed=1)
+    found = probe(
+        FakeSession(contract(20_000)), FakeSession(contract(20_000)), limit=FLOAT32, seed=1
+    )
     assert (found.ids, found.vocabulary) == (MOST_IDS, 20_000)
 
 
@@ -94,5 +96,10 @@ def test_real_files_are_right(bundle: Bundle, captioner_bundle: Bundle) -> None:
     for one in (bundle, captioner_bundle):
         artifact = one.artifact("onnx")
         scripted = one.artifact("torchscript")
-        found = probe(open_session(one, scripted.path), open_session(one, artifact.path), limit=FLOAT32, seed=2)
+        found = probe(
+            open_session(one, scripted.path),
+            open_session(one, artifact.path),
+            limit=FLOAT32,
+            seed=2,
+        )
         assert found.is_right, found.words

@@ -47,10 +47,15 @@ def test_a_tame_network_stays_with_itself(make_model: Callable[..., LanguageMode
         judge = EagerSession(make_model(cell=cell))
         for plan in (Plan(1, (1,) * 64), Plan(3, (5, 1, 16))):
             assert 0 < compare(judge, Reordered(judge), plan, seed=1).worst.scaled < 1e-5
-        assert compare(judge, Reordered(judge, half=True), Plan(1, (1,) * 8), seed=1).worst.scaled < 0.01
+        assert (
+            compare(judge, Reordered(judge, half=True), Plan(1, (1,) * 8), seed=1).worst.scaled
+            < 0.01
+        )
 
 
-def test_a_chaotic_reference_parts_from_itself_and_a_file_is_judged_by_steps(make_model: Callable[..., LanguageModel]) -> None:
+def test_a_chaotic_reference_parts_from_itself_and_a_file_is_judged_by_steps(
+    make_model: Callable[..., LanguageModel],
+) -> None:
     judge = EagerSession(chaotic(make_model))
     assert compare(judge, Reordered(judge), Plan(1, (1,) * 128), seed=1).worst.scaled > 0.1
     honest = rollouts(judge, Reordered(judge), 128, limit=LIMIT, seed=1)
@@ -60,7 +65,9 @@ def test_a_chaotic_reference_parts_from_itself_and_a_file_is_judged_by_steps(mak
     assert all(run.worst.scaled > LIMIT.rollout for run in wrong)
 
 
-def test_what_is_wrong_in_a_tame_network_is_not_explained_away(make_model: Callable[..., LanguageModel]) -> None:
+def test_what_is_wrong_in_a_tame_network_is_not_explained_away(
+    make_model: Callable[..., LanguageModel],
+) -> None:
     judge = EagerSession(make_model())
     found = rollouts(judge, OffByAThousandth(judge.model), 64, limit=LIMIT, seed=1)
     assert [run.own for run in found] == [None] * 4
@@ -70,7 +77,9 @@ def test_what_is_wrong_in_a_tame_network_is_not_explained_away(make_model: Calla
 def test_every_check_of_an_honest_chaotic_model_passes_and_says_so(
     make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    checkpoint = Checkpoint(chaotic(make_model), tokenizer, held_out={"tokens": tokenizer.encode(TEXT)})
+    checkpoint = Checkpoint(
+        chaotic(make_model), tokenizer, held_out={"tokens": tokenizer.encode(TEXT)}
+    )
     bundle = export_bundle(checkpoint, tmp_path / "bundle", to=["onnx"], steps=128)
     (artifact,) = verify_bundle(bundle, steps=128).artifacts
     assert [check.name for check in artifact.checks if check.status == "failed"] == []
@@ -79,7 +88,9 @@ def test_every_check_of_an_honest_chaotic_model_passes_and_says_so(
         assert "the reference parts from itself by" in details[name]
 
 
-def test_a_forced_session_goes_where_the_reference_goes(make_model: Callable[..., LanguageModel]) -> None:
+def test_a_forced_session_goes_where_the_reference_goes(
+    make_model: Callable[..., LanguageModel],
+) -> None:
     judge = EagerSession(make_model())
     forced = Forced(judge, OffByAThousandth(judge.model))
     tokens, state = np.array([[3]], np.int64), judge.initial_state(1)
@@ -89,7 +100,9 @@ def test_a_forced_session_goes_where_the_reference_goes(make_model: Callable[...
 
 
 @pytest.mark.parametrize("kind", [Forced, Reordered])
-def test_what_is_no_file_is_not_opened(kind: type[Session], tmp_path: Path, make_model: Callable[..., LanguageModel]) -> None:
+def test_what_is_no_file_is_not_opened(
+    kind: type[Session], tmp_path: Path, make_model: Callable[..., LanguageModel]
+) -> None:
     contract = EagerSession(make_model()).file_contract
     with pytest.raises(ContractError, match="is no file"):
         kind.open(tmp_path, contract)

@@ -12,8 +12,13 @@ from edgernn.parity.wording import headline
 
 
 def artifact(*statuses: Status) -> ArtifactReport:
-    checks = tuple(Check(name=f"check {index}", status=status, detail="") for index, status in enumerate(statuses))
-    return ArtifactReport(path="onnx/step.onnx", format="onnx", precision="float32", bytes=1, checks=checks)
+    checks = tuple(
+        Check(name=f"check {index}", status=status, detail="")
+        for index, status in enumerate(statuses)
+    )
+    return ArtifactReport(
+        path="onnx/step.onnx", format="onnx", precision="float32", bytes=1, checks=checks
+    )
 
 
 def report(*artifacts: ArtifactReport) -> VerifyReport:

@@ -44,7 +44,13 @@ def fake(narrowing: Narrowing | None = None) -> FakeSession:
 class Spoiled(Session):
     """A right session whose feeds or results are changed on the way: one classic defect each."""
 
-    def __init__(self, inner: Session, *, feeds: Change = lambda new, _: new, results: Change = lambda new, _: new) -> None:
+    def __init__(
+        self,
+        inner: Session,
+        *,
+        feeds: Change = lambda new, _: new,
+        results: Change = lambda new, _: new,
+    ) -> None:
         super().__init__(inner.file_contract, inner._first_state)
         self.inner, self.change_feeds, self.change_results = inner, feeds, results
         self.before: Feeds = {}  # the feeds of the last call
@@ -55,12 +61,19 @@ class Spoiled(Session):
 
     @classmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> Session:
         raise NotImplementedError
 
     def _run(self, feeds: Feeds) -> Feeds:
-        results = self.change_results(dict(self.inner._run(self.change_feeds(dict(feeds), self.before))), feeds)
+        results = self.change_results(
+            dict(self.inner._run(self.change_feeds(dict(feeds), self.before))), feeds
+        )
         self.before = {**feeds, **results}
         return results
 
@@ -92,7 +105,9 @@ def one_row_leaks_into_the_next(results: Feeds, _: Feeds) -> Feeds:
 
 
 def rows_exchanged(results: Feeds, _: Feeds) -> Feeds:
-    return {name: array[::-1] if name == "logits" else array[:, ::-1] for name, array in results.items()}
+    return {
+        name: array[::-1] if name == "logits" else array[:, ::-1] for name, array in results.items()
+    }
 
 
 def layers_exchanged(results: Feeds, _: Feeds) -> Feeds:
@@ -138,7 +153,9 @@ def reference(request: pytest.FixtureRequest, make_model: Callable[..., Language
     [({}, 4), ({"time": 1}, 3), ({"batch": 1}, 2), ({"batch": 2}, 2), ({"batch": 1, "time": 1}, 1)],
     ids=str,
 )
-def test_a_plan_asks_only_what_the_file_takes(axes: dict[str, int], batches: int, seed: int) -> None:
+def test_a_plan_asks_only_what_the_file_takes(
+    axes: dict[str, int], batches: int, seed: int
+) -> None:
     found = plans(fake(Narrowing(axes=axes)), 9, seed=seed)
     assert len(found) == batches
     assert found[0] == Plan(axes.get("batch", 1), (1,) * 9)
@@ -149,7 +166,10 @@ def test_a_plan_asks_only_what_the_file_takes(axes: dict[str, int], batches: int
 def test_a_file_with_open_axes_meets_every_range() -> None:
     for seed in range(20):
         found = plans(fake(), 256, seed=seed)
-        lengths, rows = ({length for plan in found for length in plan.lengths}, {plan.batch for plan in found})
+        lengths, rows = (
+            {length for plan in found for length in plan.lengths},
+            {plan.batch for plan in found},
+        )
         assert all(any(low <= length <= high for length in lengths) for low, high in LENGTHS)
         assert all(any(low <= count <= high for count in rows) for low, high in (SEVERAL, MANY))
         assert sum(plan.batch * plan.steps for plan in found) <= 2500  # today's time
@@ -169,13 +189,25 @@ def test_nothing_between_equals(reference: Session, plan: Plan) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_one_session_twice_is_equal(make_model: Callable[..., LanguageModel], cell: str) -> None:
     model = make_model(cell=cell, learned_initial_state=True)
-    assert compare(EagerSession(model), EagerSession(model), Plan(2, (5, 1, 1)), seed=3).worst.worst == 0
+    assert (
+        compare(EagerSession(model), EagerSession(model), Plan(2, (5, 1, 1)), seed=3).worst.worst
+        == 0
+    )
 
 
-@pytest.mark.parametrize(("forced", "least"), [(False, 1e-3), (True, 0.05)], ids=["chained", "forced"])
+@pytest.mark.parametrize(
+    ("forced", "least"), [(False, 1e-3), (True, 0.05)], ids=["chained", "forced"]
+)
 @pytest.mark.parametrize("defect", FEED_DEFECTS, ids=lambda change: change.__name__)
-def test_a_defect_of_what_is_fed_is_caught(reference: Session, defect: Change, forced: bool, least: float) -> None:
-    assert compare(reference, Spoiled(reference, feeds=defect), ROWS, seed=1, forced=forced).worst.scaled > least
+def test_a_defect_of_what_is_fed_is_caught(
+    reference: Session, defect: Change, forced: bool, least: float
+) -> None:
+    assert (
+        compare(
+            reference, Spoiled(reference, feeds=defect), ROWS, seed=1, forced=forced
+        ).worst.scaled
+        > least
+    )
 
 
 @pytest.mark.parametrize("defect", RESULT_DEFECTS, ids=lambda change: change.__name__)
@@ -203,7 +235,9 @@ def test_drift_shows_where_and_how_fast_it_grows() -> None:
     found = compare(fake(), Spoiled(fake(), results=a_little_more_each_step), ROWS, seed=1)
     curve = found.drifts[2].curve
     assert found.drifts[2].tensor == "c_next"
-    expected = [1e-3 * sum(0.5**i for i in range(step + 1)) for step in range(8)]  # s' = s / 2 + ...
+    expected = [
+        1e-3 * sum(0.5**i for i in range(step + 1)) for step in range(8)
+    ]  # s' = s / 2 + ...
     np.testing.assert_allclose(curve, expected, atol=1e-6)
     assert not found.drifts[1].curve.any()
 
@@ -219,14 +253,23 @@ def test_the_measure_is_relative_for_large_values_and_absolute_for_small() -> No
 
 def test_what_is_not_finite_or_of_another_shape_is_infinitely_far() -> None:
     right = np.ones((2, 3), np.float32)
-    for wrong in (np.full((2, 3), np.nan), np.full((2, 3), np.inf), np.ones((3, 2)), np.ones((1, 3))):
+    for wrong in (
+        np.full((2, 3), np.nan),
+        np.full((2, 3), np.inf),
+        np.ones((3, 2)),
+        np.ones((1, 3)),
+    ):
         (drift,) = drifts(iter([({"h": right}, {"h": right}), ({"h": right}, {"h": wrong})]))
         assert drift.curve.tolist() == [0.0, math.inf]
         assert drift.worst_call == 1
         assert drift.scaled == math.inf
 
 
-@pytest.mark.parametrize(("expected", "found"), [(np.nan, 0.5), (np.inf, np.inf), (np.inf, 0.5), (np.nan, np.nan)], ids=str)
+@pytest.mark.parametrize(
+    ("expected", "found"),
+    [(np.nan, 0.5), (np.inf, np.inf), (np.inf, 0.5), (np.nan, np.nan)],
+    ids=str,
+)
 def test_a_reference_that_is_not_finite_proves_nothing(expected: float, found: float) -> None:
     """Whatever the candidate says: the run must come out as out of every tolerance, wherever the tensor stands."""
     fine = np.ones(3, np.float32)
@@ -238,7 +281,10 @@ def test_a_reference_that_is_not_finite_proves_nothing(expected: float, found: f
 
 def test_every_call_feeds_back_its_own_state() -> None:
     session = fake()
-    inputs, start = random_inputs(CONTRACT, batch=2, steps=6, seed=1), random_state(CONTRACT, batch=2, seed=2)
+    inputs, start = (
+        random_inputs(CONTRACT, batch=2, steps=6, seed=1),
+        random_state(CONTRACT, batch=2, seed=2),
+    )
     made = list(run(session, Feed(inputs, {}, start), lengths=(1, 2, 3)))
     assert session.calls == 3
     assert [step["logits"].shape for step in made] == [(2, 1, 11), (2, 2, 11), (2, 3, 11)]
@@ -274,9 +320,13 @@ def test_inputs_cover_the_vocabulary() -> None:
 
 def test_a_forced_run_judges_each_step_alone() -> None:
     spoiled = Spoiled(fake(), results=a_little_more_each_step)
-    forced = {drift.tensor: drift for drift in compare(fake(), spoiled, ROWS, seed=1, forced=True).drifts}["c_next[1]"]
+    forced = {
+        drift.tensor: drift for drift in compare(fake(), spoiled, ROWS, seed=1, forced=True).drifts
+    }["c_next[1]"]
     free = compare(fake(), spoiled, ROWS, seed=1).drifts[2]
-    assert forced.curve.max() == pytest.approx(1e-3, rel=1e-2)  # of calls with large values it is less
+    assert forced.curve.max() == pytest.approx(
+        1e-3, rel=1e-2
+    )  # of calls with large values it is less
     assert forced.curve.min() > 5e-4
     assert free.curve[-1] > 1.9e-3
     assert forced.scaled == pytest.approx(forced.worst / forced.scale)
@@ -293,7 +343,10 @@ def test_a_state_that_grows_is_measured_by_its_own_size() -> None:
 
 def test_a_forced_run_judges_each_layer_alone() -> None:
     def one_layer_lost(results: Feeds, _: Feeds) -> Feeds:
-        return {**results, "h_next": results["h_next"] * np.array([1, 0], np.float32)[:, None, None]}
+        return {
+            **results,
+            "h_next": results["h_next"] * np.array([1, 0], np.float32)[:, None, None],
+        }
 
     found = compare(fake(), Spoiled(fake(), results=one_layer_lost), ROWS, seed=1, forced=True)
     assert found.worst.scaled == pytest.approx(1)

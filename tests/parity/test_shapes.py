@@ -12,7 +12,10 @@ def test_one_of_every_range_whatever_the_seed() -> None:
         shapes = draw(seed)
         assert SEVERAL[0] <= shapes.several <= SEVERAL[1]
         assert MANY[0] <= shapes.many <= MANY[1]
-        assert [low <= length <= high for length, (low, high) in zip(shapes.lengths, LENGTHS, strict=True)] == [True] * 5
+        assert [
+            low <= length <= high
+            for length, (low, high) in zip(shapes.lengths, LENGTHS, strict=True)
+        ] == [True] * 5
 
 
 def test_the_widest_shapes_are_drawn_too() -> None:
@@ -36,7 +39,10 @@ def test_a_seed_of_this_run_is_not_the_last_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "widest", "expected"), [(1, 100, (5, 257)), (1, 1 << 17, (5, 64)), (33, 1 << 17, (1, 1)), (33, 1 << 24, (1, 1))]
+    ("rows", "widest", "expected"),
+    [(1, 100, (5, 257)), (1, 1 << 17, (5, 64)), (33, 1 << 17, (1, 1)), (33, 1 << 24, (1, 1))],
 )
-def test_calls_whose_tensors_would_not_fit_are_shortened(rows: int, widest: int, expected: tuple[int, int]) -> None:
+def test_calls_whose_tensors_would_not_fit_are_shortened(
+    rows: int, widest: int, expected: tuple[int, int]
+) -> None:
     assert fitting((5, 257), rows=rows, widest=widest) == expected

@@ -75,7 +75,9 @@ def test_sizes_are_followed_through_arithmetic() -> None:
         with pytest.raises(SizeError):
             rules.elementwise([sizes, known(90)], fold, "it")
     with pytest.raises(SizeError, match="computes with the size of an axis"):
-        rules.elementwise([rules.take(sizes, known(0), 0, "Gather"), Value(dims("batch"))], rules.times, "Mul")
+        rules.elementwise(
+            [rules.take(sizes, known(0), 0, "Gather"), Value(dims("batch"))], rules.times, "Mul"
+        )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,11 @@ def test_sizes_are_followed_through_arithmetic() -> None:
         lambda value: rules.convolve(value, [(3, 1, 1, 1, False)], None, "Conv"),
         lambda value: rules.recurrent(value, [], "LSTM", batch_axis=0, time_axis=1),
         lambda value: rules.recurrent(
-            rules.transpose(value, [1, 0, 2]), [Value(dims(1, "time", 8))], "GRU", batch_axis=1, time_axis=0
+            rules.transpose(value, [1, 0, 2]),
+            [Value(dims(1, "time", 8))],
+            "GRU",
+            batch_axis=1,
+            time_axis=0,
         ),
     ],
 )
@@ -109,7 +115,9 @@ def test_what_stays_within_a_row_and_a_step_is_let_through() -> None:
     assert rules.transpose(value, [1, 0, 2]).dims == dims("time", "batch", 8)
     assert rules.unsqueeze(value, [0, -1]).dims == (ONE, *value.dims, ONE)
     assert rules.squeeze(rules.unsqueeze(value, [0]), [0]).dims == value.dims
-    assert rules.convolve(Value(dims("batch", 3, 32, 32)), [(4, 4, 0, 0, False)] * 2, 8, "Conv").dims == dims("batch", 8, 8, 8)
+    assert rules.convolve(
+        Value(dims("batch", 3, 32, 32)), [(4, 4, 0, 0, False)] * 2, 8, "Conv"
+    ).dims == dims("batch", 8, 8, 8)
     assert rules.expand(Value(dims(1, 8)), [Size(B), 8]).dims == dims("batch", 8)
     assert rules.split(value, 2, [6, 2], "Split")[1].dims == dims("batch", "time", 2)
     assert rules.filled(rules.shape_of(value), 0.0, "ConstantOfShape").dims == value.dims

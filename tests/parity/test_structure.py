@@ -42,7 +42,13 @@ def reduced(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     precisions = ["float16", "int8", "int4", "palettized4"]
     folder = tmp_path_factory.mktemp("reduced") / "b"
     return export_bundle(
-        checkpoint_folder, folder, to=["onnx", "coreml"], precision=precisions, decoding=True, options=LOOSE, steps=4
+        checkpoint_folder,
+        folder,
+        to=["onnx", "coreml"],
+        precision=precisions,
+        decoding=True,
+        options=LOOSE,
+        steps=4,
     )
 
 
@@ -57,7 +63,9 @@ def structure(bundle: Bundle, artifact: Artifact) -> Check:
     return run_check(Subject(bundle, artifact, {}, 4), "structure")
 
 
-def of_changed(folder: Path, inner: str, change: Callable[[dict[str, object]], None] = lambda entry: None) -> Check:
+def of_changed(
+    folder: Path, inner: str, change: Callable[[dict[str, object]], None] = lambda entry: None
+) -> Check:
     """Make the digest of a changed file right, change its entry of the manifest, and make the check."""
     manifest = json.loads((folder / "manifest.json").read_text())
     entry = next(artifact for artifact in manifest["artifacts"] if artifact["path"] == inner)
@@ -74,12 +82,16 @@ def after_logits(folder: Path, *chain: onnx.NodeProto, **constants: np.ndarray) 
     for made in model.graph.node:
         made.output[:] = ["raw" if name == "logits" else name for name in made.output]
     model.graph.node.extend(chain)
-    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in constants.items()
+    )
     onnx.save(model, folder / ONNX)
     return of_changed(folder, ONNX)
 
 
-def test_honest_exports_of_every_format_pass(bundle: Bundle, captioner_bundle: Bundle, reduced: Bundle) -> None:
+def test_honest_exports_of_every_format_pass(
+    bundle: Bundle, captioner_bundle: Bundle, reduced: Bundle
+) -> None:
     for opened in (bundle, captioner_bundle, reduced):
         for artifact in opened.manifest.artifacts:
             check = structure(opened, artifact)
@@ -87,8 +99,12 @@ def test_honest_exports_of_every_format_pass(bundle: Bundle, captioner_bundle: B
 
 
 def test_it_says_what_is_proved_and_what_is_stored(bundle: Bundle, reduced: Bundle) -> None:
-    details = {artifact.path: structure(bundle, artifact).detail for artifact in bundle.manifest.artifacts}
-    assert details[ONNX].endswith("the same at every size: none branches, draws or keeps anything; matrices: 6 in float32")
+    details = {
+        artifact.path: structure(bundle, artifact).detail for artifact in bundle.manifest.artifacts
+    }
+    assert details[ONNX].endswith(
+        "the same at every size: none branches, draws or keeps anything; matrices: 6 in float32"
+    )
     assert "none branches or draws; keeps c, h; matrices:" in details[MLSTATE]
     detail = structure(reduced, reduced.artifact("onnx/step-int4.onnx")).detail
     assert "in int4" in detail
@@ -101,16 +117,35 @@ def test_it_says_what_is_proved_and_what_is_stored(bundle: Bundle, reduced: Bund
             [node("Shape", ["tokens"], ["s"]), node("Cast", ["s"], ["f"], to=TensorProto.FLOAT)],
             r"Cast \(f\) makes a number of the size of an axis to compute with",
         ),
-        ([node("Shape", ["raw"], ["s"]), node("Greater", ["s", "ninety"], ["g"])], "compares batch with 90"),
-        ([node("ReduceMax", ["raw"], ["m"], axes=[0])], r"ReduceMax \(m\) along the axis batch mixes"),
-        ([node("RandomUniformLike", ["raw"], ["r"])], r"RandomUniformLike \(r\) draws random numbers"),
-        ([node("NonZero", ["raw"], ["n"])], r"NonZero \(n\) has a result whose size depends on data"),
-        ([node("LSTM", ["raw", "w", "r"], ["y"], hidden_size=1)], "one row's result depends on the rows before it"),
+        (
+            [node("Shape", ["raw"], ["s"]), node("Greater", ["s", "ninety"], ["g"])],
+            "compares batch with 90",
+        ),
+        (
+            [node("ReduceMax", ["raw"], ["m"], axes=[0])],
+            r"ReduceMax \(m\) along the axis batch mixes",
+        ),
+        (
+            [node("RandomUniformLike", ["raw"], ["r"])],
+            r"RandomUniformLike \(r\) draws random numbers",
+        ),
+        (
+            [node("NonZero", ["raw"], ["n"])],
+            r"NonZero \(n\) has a result whose size depends on data",
+        ),
+        (
+            [node("LSTM", ["raw", "w", "r"], ["y"], hidden_size=1)],
+            "one row's result depends on the rows before it",
+        ),
     ],
 )
-def test_what_depends_on_a_size_or_on_chance_fails(folder: Path, chain: list[onnx.NodeProto], named: str) -> None:
+def test_what_depends_on_a_size_or_on_chance_fails(
+    folder: Path, chain: list[onnx.NodeProto], named: str
+) -> None:
     weights = {"w": np.zeros((1, 4, 34), np.float32), "r": np.zeros((1, 4, 1), np.float32)}
-    check = after_logits(folder, *chain, node("Identity", ["raw"], ["logits"]), ninety=np.array(90), **weights)
+    check = after_logits(
+        folder, *chain, node("Identity", ["raw"], ["logits"]), ninety=np.array(90), **weights
+    )
     assert check.status == "failed"
     assert check.detail.startswith("the graph is not the same at every size and call: ")
     assert re.search(named, check.detail), check.detail
@@ -125,14 +160,22 @@ def test_an_output_of_another_shape_fails(folder: Path) -> None:
 def test_what_is_not_known_is_not_proved(folder: Path) -> None:
     check = after_logits(folder, node("Hardmax", ["raw"], ["logits"]))
     assert check.status == "not run"
-    assert check.detail.startswith("the reader of structures does not know Hardmax (logits), so nothing is proved of this file")
+    assert check.detail.startswith(
+        "the reader of structures does not know Hardmax (logits), so nothing is proved of this file"
+    )
 
 
 def test_what_decides_by_data_is_not_proved(folder: Path) -> None:
-    chain = [node("Greater", ["raw", "nine"], ["g"]), node("Where", ["g", "nine", "raw"], ["logits"])]
+    chain = [
+        node("Greater", ["raw", "nine"], ["g"]),
+        node("Where", ["g", "nine", "raw"], ["logits"]),
+    ]
     check = after_logits(folder, *chain, nine=np.array(9, np.float32))
     assert check.status == "not run"
-    assert "Greater (g) decides by ids or states, so nothing is proved of those that no run meets" in check.detail
+    assert (
+        "Greater (g) decides by ids or states, so nothing is proved of those that no run meets"
+        in check.detail
+    )
 
 
 class LongCalls(nn.Module):
@@ -181,7 +224,9 @@ class LargeLogits(LongCalls):
         (TimeInNumbers, "aten::add computes with the size of an axis"),
     ],
 )
-def test_a_script_that_depends_on_a_size_fails(folder: Path, module: type[LongCalls], named: str) -> None:
+def test_a_script_that_depends_on_a_size_fails(
+    folder: Path, module: type[LongCalls], named: str
+) -> None:
     check = of_scripted(folder, module)
     assert check.status == "failed"
     assert named in check.detail
@@ -205,7 +250,9 @@ def of_scripted(folder: Path, module: type[LongCalls]) -> Check:
 def test_a_label_that_loosens_the_tolerance_fails(folder: Path) -> None:
     check = of_changed(folder, ONNX, lambda entry: entry.update(precision="int8", weights=[]))
     assert check.status == "failed"
-    assert check.detail == "no matrix is stored as int8, the precision is int8; there are 6 in float32"
+    assert (
+        check.detail == "no matrix is stored as int8, the precision is int8; there are 6 in float32"
+    )
 
 
 def test_a_list_of_weights_that_is_not_the_files_fails(folder: Path) -> None:
@@ -215,7 +262,9 @@ def test_a_list_of_weights_that_is_not_the_files_fails(folder: Path) -> None:
 
     check = of_changed(folder, ONNX, change)
     assert check.status == "failed"
-    assert "the manifest lists int8 [34, 6] in blocks of 32, the file does not have it" in check.detail
+    assert (
+        "the manifest lists int8 [34, 6] in blocks of 32, the file does not have it" in check.detail
+    )
 
 
 def weight(dtype: str, block: int = 0, *, table: bool = False) -> StoredWeight:
@@ -225,7 +274,13 @@ def weight(dtype: str, block: int = 0, *, table: bool = False) -> StoredWeight:
 def entry(precision: str, *weights: StoredWeight, graph: str = "step") -> Artifact:
     return Artifact.model_validate(
         {
-            **{"path": "onnx/x.onnx", "format": "onnx", "precision": precision, "graph": graph, "bytes": 1},
+            **{
+                "path": "onnx/x.onnx",
+                "format": "onnx",
+                "precision": precision,
+                "graph": graph,
+                "bytes": 1,
+            },
             **{"sha256": "0" * 64, "target": "t", "exporter": "e", "weights": weights},
         }
     )
@@ -236,20 +291,50 @@ def entry(precision: str, *weights: StoredWeight, graph: str = "step") -> Artifa
     [
         (entry("int8"), [weight("int8", 32)], []),
         (entry("int4"), [weight("int4", 32), weight("int8", 32, table=True)], []),
-        (entry("int4"), [weight("int4", 32), weight("int8", 32)], ["stored as int8, the precision is int4"]),
-        (entry("int8"), [weight("int4", 32)], ["no matrix is stored as int8, the precision is int8; there are 1 in int4"]),
-        (entry("float16"), [StoredWeight("head", (2, 7), "float32", 56, 14, 14)], []),  # all are too small for a cast
-        (entry("float16"), [weight("float16"), weight("float32")], ["stored as float32, the precision is float16"]),
+        (
+            entry("int4"),
+            [weight("int4", 32), weight("int8", 32)],
+            ["stored as int8, the precision is int4"],
+        ),
+        (
+            entry("int8"),
+            [weight("int4", 32)],
+            ["no matrix is stored as int8, the precision is int8; there are 1 in int4"],
+        ),
+        (
+            entry("float16"),
+            [StoredWeight("head", (2, 7), "float32", 56, 14, 14)],
+            [],
+        ),  # all are too small for a cast
+        (
+            entry("float16"),
+            [weight("float16"), weight("float32")],
+            ["stored as float32, the precision is float16"],
+        ),
         (entry("smallest"), [weight("int4", 32), weight("int8", 32)], []),
-        (entry("int8", weight("int8", 32)), [weight("int8", 64)], ["lists int8 [8, 8] in blocks of 32", "lists no int8"]),
-        (entry("int8", weight("int8", 32), weight("float32")), [weight("int8", 32), weight("float32")], []),  # --allow-float
-        (entry("int8"), [weight("int8", 32), weight("float32")], ["stored as float32, the precision is int8"]),
+        (
+            entry("int8", weight("int8", 32)),
+            [weight("int8", 64)],
+            ["lists int8 [8, 8] in blocks of 32", "lists no int8"],
+        ),
+        (
+            entry("int8", weight("int8", 32), weight("float32")),
+            [weight("int8", 32), weight("float32")],
+            [],
+        ),  # --allow-float
+        (
+            entry("int8"),
+            [weight("int8", 32), weight("float32")],
+            ["stored as float32, the precision is int8"],
+        ),
         (entry("float32"), [weight("float16")], ["no matrix is stored as float32"]),
         (entry("palettized4"), [weight("float16")], ["no matrix is stored as palettized4"]),
         (entry("tomorrow"), [weight("float32")], ["no matrix is stored as tomorrow"]),
     ],
 )
-def test_what_is_stored_against_what_is_said(artifact: Artifact, found: list[StoredWeight], named: list[str]) -> None:
+def test_what_is_stored_against_what_is_said(
+    artifact: Artifact, found: list[StoredWeight], named: list[str]
+) -> None:
     problems = stored_problems(artifact, found)
     assert len(problems) == len(named)
     for problem, part in zip(problems, named, strict=True):
@@ -259,7 +344,9 @@ def test_what_is_stored_against_what_is_said(artifact: Artifact, found: list[Sto
 def test_a_decoder_must_have_the_values_of_its_step_file() -> None:
     own, step = {"a": "1", "mask": "9"}, {"weight": "1"}
     assert value_problems(own, step, "onnx/step.onnx") == []
-    assert value_problems(own, {**step, "head": "2"}, "x.onnx") == ["head of x.onnx has other values in this file"]
+    assert value_problems(own, {**step, "head": "2"}, "x.onnx") == [
+        "head of x.onnx has other values in this file"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -267,16 +354,23 @@ def test_a_decoder_must_have_the_values_of_its_step_file() -> None:
     [
         (lambda weights: [], "the manifest lists no weights, the file has "),
         (lambda weights: [{**weights[0], "bytes": 1}, *weights[1:]], "that it takes 1 bytes"),
-        (lambda weights: [{**weights[0], "recurrent": True}, *weights[1:]], "and multiplies the state"),
+        (
+            lambda weights: [{**weights[0], "recurrent": True}, *weights[1:]],
+            "and multiplies the state",
+        ),
     ],
 )
 def test_what_weights_take_is_held_against_the_file(
-    reduced: Bundle, change: Callable[[list[dict[str, object]]], list[dict[str, object]]], named: str
+    reduced: Bundle,
+    change: Callable[[list[dict[str, object]]], list[dict[str, object]]],
+    named: str,
 ) -> None:
     artifact = reduced.artifact("onnx/step-int4.onnx")
     found = OnnxStructure(reduced.path(artifact.path)).stored()
     assert bytes_problems(artifact, found) == []
-    listed = [StoredWeight(**weight) for weight in change([asdict(weight) for weight in artifact.weights])]
+    listed = [
+        StoredWeight(**weight) for weight in change([asdict(weight) for weight in artifact.weights])
+    ]
     (problem,) = bytes_problems(artifact.model_copy(update={"weights": tuple(listed)}), found)
     assert named in problem
 

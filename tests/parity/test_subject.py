@@ -28,11 +28,15 @@ SAMPLE = "evaluation/held_out.safetensors"
 @pytest.fixture
 def unsigned(captioner_bundle_folder: Path, tmp_path: Path) -> Bundle:
     """A copy of the captioner's bundle, opened without looking at its digests."""
-    return Bundle.open(Path(shutil.copytree(captioner_bundle_folder, tmp_path / "bundle")), verify_digests=False)
+    return Bundle.open(
+        Path(shutil.copytree(captioner_bundle_folder, tmp_path / "bundle")), verify_digests=False
+    )
 
 
 def of(bundle: Bundle, path: str) -> Subject:
-    return next(subject for subject in subjects(bundle, steps=4)[0] if subject.artifact.path == path)
+    return next(
+        subject for subject in subjects(bundle, steps=4)[0] if subject.artifact.path == path
+    )
 
 
 def test_each_graph_has_its_own_judge(captioner_bundle: Bundle) -> None:
@@ -53,7 +57,9 @@ def test_without_a_reference_nothing_is_judged_but_the_golden_run(captioner_bund
     assert all(subject.judge is None and subject.judges == {} for subject in found)
 
 
-def test_a_step_file_is_measured_with_its_encode_file_and_an_encode_file_with_the_reference(captioner_bundle: Bundle) -> None:
+def test_a_step_file_is_measured_with_its_encode_file_and_an_encode_file_with_the_reference(
+    captioner_bundle: Bundle,
+) -> None:
     step, encode = of(captioner_bundle, "onnx/step.onnx"), of(captioner_bundle, "onnx/encode.onnx")
     assert type(step.captioner.encode).runtime == "onnxruntime"
     assert step.captioner.step is step.session
@@ -64,23 +70,38 @@ def test_a_step_file_is_measured_with_its_encode_file_and_an_encode_file_with_th
 
 
 def test_a_reference_of_another_contract_is_refused(
-    captioner_bundle: Bundle, make_captioner: Callable[..., Captioner], caption_tokenizer: Tokenizer, tmp_path: Path
+    captioner_bundle: Bundle,
+    make_captioner: Callable[..., Captioner],
+    caption_tokenizer: Tokenizer,
+    tmp_path: Path,
 ) -> None:
-    save(Checkpoint(make_captioner(conditioning="hard-attention"), caption_tokenizer), tmp_path / "same contract")
+    save(
+        Checkpoint(make_captioner(conditioning="hard-attention"), caption_tokenizer),
+        tmp_path / "same contract",
+    )
     found, words = subjects(captioner_bundle, reference=tmp_path / "same contract", steps=4)
     assert words == f"eager torch from {tmp_path / 'same contract'}"
     assert isinstance(found[0].judge, EagerSession)
-    save(Checkpoint(make_captioner(conditioning="every-step"), caption_tokenizer), tmp_path / "another")
+    save(
+        Checkpoint(make_captioner(conditioning="every-step"), caption_tokenizer),
+        tmp_path / "another",
+    )
     with pytest.raises(UsageError, match="has another contract than"):
         subjects(captioner_bundle, reference=tmp_path / "another", steps=4)
 
 
-def test_a_language_models_reference_is_not_a_captioners(captioner_bundle: Bundle, checkpoint_folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"has another contract than .*; give the checkpoint it was exported from"):
+def test_a_language_models_reference_is_not_a_captioners(
+    captioner_bundle: Bundle, checkpoint_folder: Path
+) -> None:
+    with pytest.raises(
+        UsageError, match=r"has another contract than .*; give the checkpoint it was exported from"
+    ):
         subjects(captioner_bundle, reference=checkpoint_folder)
 
 
-def test_the_sample_is_what_the_family_measures_on(captioner_bundle: Bundle, bundle: Bundle, pictures: np.ndarray) -> None:
+def test_the_sample_is_what_the_family_measures_on(
+    captioner_bundle: Bundle, bundle: Bundle, pictures: np.ndarray
+) -> None:
     sample = of(captioner_bundle, "onnx/step.onnx").sample
     assert sample is not None
     assert sample.keys() == {"image", "captions"}
@@ -96,7 +117,10 @@ def test_the_sample_is_what_the_family_measures_on(captioner_bundle: Bundle, bun
 CAPTIONS = np.zeros((2, 1, 3), np.int64)
 IMAGE = np.zeros((2, 32, 32, 3), np.uint8)
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
-    "floats": ({"image": IMAGE.astype(np.float32), "captions": CAPTIONS}, r"image float32 \[2, 32, 32, 3\]"),
+    "floats": (
+        {"image": IMAGE.astype(np.float32), "captions": CAPTIONS},
+        r"image float32 \[2, 32, 32, 3\]",
+    ),
     "one caption each": ({"image": IMAGE, "captions": CAPTIONS[:, 0]}, r"captions int64 \[2, 3\]"),
     "no captions": ({"image": IMAGE}, r"image uint8 \[2, 32, 32, 3\], expected"),
     "more captions than pictures": (
@@ -110,9 +134,12 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("tensors", "says"), OTHERS.values(), ids=OTHERS)
-def test_a_sample_of_another_layout_is_refused(unsigned: Bundle, tensors: dict[str, np.ndarray], says: str) -> None:
+def test_a_sample_of_another_layout_is_refused(
+    unsigned: Bundle, tensors: dict[str, np.ndarray], says: str
+) -> None:
     safetensors.numpy.save_file(
-        {name: np.ascontiguousarray(array) for name, array in tensors.items()}, unsigned.folder / SAMPLE
+        {name: np.ascontiguousarray(array) for name, array in tensors.items()},
+        unsigned.folder / SAMPLE,
     )
     expected = r"expected image uint8 \[N, S, S, 3\] and captions int64 \[N, K, T\]; export the bundle again"
     with pytest.raises(ContractError, match=says) as caught:
@@ -121,35 +148,59 @@ def test_a_sample_of_another_layout_is_refused(unsigned: Bundle, tensors: dict[s
 
 
 def test_a_sample_without_tokens_is_no_language_models(bundle_folder: Path, tmp_path: Path) -> None:
-    bundle = Bundle.open(Path(shutil.copytree(bundle_folder, tmp_path / "bundle")), verify_digests=False)
+    bundle = Bundle.open(
+        Path(shutil.copytree(bundle_folder, tmp_path / "bundle")), verify_digests=False
+    )
     safetensors.numpy.save_file({"ids": np.zeros(3, np.int64)}, bundle.folder / SAMPLE)
-    with pytest.raises(ContractError, match=r"held_out.safetensors has ids int64 \[3\], expected tokens int64 \[N\]; export"):
+    with pytest.raises(
+        ContractError,
+        match=r"held_out.safetensors has ids int64 \[3\], expected tokens int64 \[N\]; export",
+    ):
         _ = of(bundle, "onnx/step.onnx").sample
 
 
 def test_a_damaged_sample_is_refused(unsigned: Bundle) -> None:
     (unsigned.folder / SAMPLE).write_bytes(b"scribble")
-    with pytest.raises(ContractError, match=r"held_out.safetensors is no held-out sample \(.*\); export the bundle again"):
+    with pytest.raises(
+        ContractError,
+        match=r"held_out.safetensors is no held-out sample \(.*\); export the bundle again",
+    ):
         _ = of(unsigned, "onnx/step.onnx").sample
 
 
 def test_what_cannot_be_verified_is_refused(captioner_bundle: Bundle) -> None:
     with pytest.raises(UsageError, match="steps is 0, expected 1 or more"):
         subjects(captioner_bundle, steps=0)
-    few = captioner_bundle.manifest.model_copy(update={"artifacts": captioner_bundle.manifest.artifacts[:2]})
+    few = captioner_bundle.manifest.model_copy(
+        update={"artifacts": captioner_bundle.manifest.artifacts[:2]}
+    )
     with pytest.raises(UsageError, match="has no artifact in torchscript; it has: onnx"):
         subjects(Bundle(captioner_bundle.source, captioner_bundle.folder, few), to="torchscript")
     subject = replace(of(captioner_bundle, "onnx/step.onnx"), judges={})
     assert subject.judge is None
 
 
-LOSS = LossRecord(tokens=90, reference_perplexity=4.0, perplexity=4.1, mean_kl=0.04, top1=0.9, allowed=0.02)
+LOSS = LossRecord(
+    tokens=90, reference_perplexity=4.0, perplexity=4.1, mean_kl=0.04, top1=0.9, allowed=0.02
+)
 
 
 @pytest.mark.parametrize(
     ("allowed", "perplexity", "mean_kl"),
-    [(0.001, 0.001, 5e-2), (0.02, 0.02, 5e-2), (0.03, 0.03, 0.08), (1.0, 0.045, 0.08), (None, 0.045, 0.08)],
-    ids=["less than promised", "as promised", "more", "far more than it says it lost", "a score alone"],
+    [
+        (0.001, 0.001, 5e-2),
+        (0.02, 0.02, 5e-2),
+        (0.03, 0.03, 0.08),
+        (1.0, 0.045, 0.08),
+        (None, 0.045, 0.08),
+    ],
+    ids=[
+        "less than promised",
+        "as promised",
+        "more",
+        "far more than it says it lost",
+        "a score alone",
+    ],
 )
 def test_what_was_allowed_when_it_was_packed_is_what_it_is_held_to(
     captioner_bundle: Bundle, allowed: float | None, perplexity: float, mean_kl: float
@@ -163,12 +214,17 @@ def test_what_was_allowed_when_it_was_packed_is_what_it_is_held_to(
     assert limit == replace(promised, perplexity=pytest.approx(perplexity), mean_kl=mean_kl)  # type: ignore[arg-type]
     assert limit.forced
     exact = artifact.model_copy(update={"precision": "float32"})
-    assert replace(subject, artifact=exact).limit == tolerance("onnx", "float32")  # float32 loses nothing
+    assert replace(subject, artifact=exact).limit == tolerance(
+        "onnx", "float32"
+    )  # float32 loses nothing
 
 
 def test_what_was_allowed_beyond_what_is_promised_is_told(captioner_bundle: Bundle) -> None:
     subject = of(captioner_bundle, "onnx/step.onnx")
-    for allowed, told in ((0.02, ""), (0.1, "; +10.000% of perplexity was allowed at export, +2.000% is what int4 promises")):
+    for allowed, told in (
+        (0.02, ""),
+        (0.1, "; +10.000% of perplexity was allowed at export, +2.000% is what int4 promises"),
+    ):
         loss = LOSS.model_copy(update={"allowed": allowed})
         artifact = subject.artifact.model_copy(update={"precision": "int4", "loss": loss})
         assert replace(subject, artifact=artifact).allowance == told

@@ -46,7 +46,9 @@ def test_perplexity_and_divergence_are_what_the_formulas_say(
     divergence = torch.nn.functional.kl_div(q, p, log_target=True, reduction="none").sum(-1)
     loss = measure_text(EagerSession(model), EagerSession(other), TOKENS)
     wanted = torch.from_numpy(TOKENS[1:, None])
-    assert loss.reference_perplexity == pytest.approx(torch.exp(-p.gather(1, wanted).mean()).item(), rel=1e-5)
+    assert loss.reference_perplexity == pytest.approx(
+        torch.exp(-p.gather(1, wanted).mean()).item(), rel=1e-5
+    )
     assert loss.perplexity == pytest.approx(torch.exp(-q.gather(1, wanted).mean()).item(), rel=1e-5)
     assert loss.mean_kl == pytest.approx(divergence.mean().item(), rel=1e-4)
     assert loss.worst_kl == pytest.approx(divergence.max().item(), rel=1e-4)
@@ -61,15 +63,21 @@ def test_the_limit_bounds_what_is_read(model: LanguageModel) -> None:
 
 def test_a_narrow_file_is_read_step_by_step(model: LanguageModel) -> None:
     contract = model.config.contract()
-    narrow = FakeSession(FileContract(contract=contract, narrowing=Narrowing(axes={"batch": 1, "time": 1})))
+    narrow = FakeSession(
+        FileContract(contract=contract, narrowing=Narrowing(axes={"batch": 1, "time": 1}))
+    )
     wide = FakeSession(FileContract(contract=contract))
-    for one, other in zip(*(text_logits(session, TOKENS[:30], rows=20) for session in (narrow, wide)), strict=True):
+    for one, other in zip(
+        *(text_logits(session, TOKENS[:30], rows=20) for session in (narrow, wide)), strict=True
+    ):
         np.testing.assert_allclose(one, other)
     assert narrow.calls == 30
     assert wide.calls == 2
 
 
-def test_what_is_not_finite_is_refused(model: LanguageModel, make_model: Callable[..., LanguageModel]) -> None:
+def test_what_is_not_finite_is_refused(
+    model: LanguageModel, make_model: Callable[..., LanguageModel]
+) -> None:
     broken = make_model()
     with torch.no_grad():
         broken.head.bias[2] = float("nan")
@@ -83,12 +91,15 @@ def sessions_of(model: Captioner, *, batch: int | None = None) -> CaptionSession
     contract = model.config.contract()
     narrowing = Narrowing(axes={} if batch is None else {"batch": batch})
     encode, step = (
-        EagerSession(model, FileContract(contract=contract, graph=graph.name, narrowing=narrowing)) for graph in contract.graphs
+        EagerSession(model, FileContract(contract=contract, graph=graph.name, narrowing=narrowing))
+        for graph in contract.graphs
     )
     return CaptionSessions(encode, step)
 
 
-def by_hand(model: Captioner, pictures: np.ndarray, captions: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+def by_hand(
+    model: Captioner, pictures: np.ndarray, captions: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The log-probabilities of every next word up to each caption's end, ``[M, V]``, and the words, ``[M]``."""
     ids = torch.from_numpy(captions.copy())
     with torch.no_grad():
@@ -99,7 +110,10 @@ def by_hand(model: Captioner, pictures: np.ndarray, captions: np.ndarray) -> tup
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_what_captions_lose_is_what_the_formulas_say(
-    make_captioner: Callable[..., Captioner], pictures: np.ndarray, caption_ids: np.ndarray, conditioning: str
+    make_captioner: Callable[..., Captioner],
+    pictures: np.ndarray,
+    caption_ids: np.ndarray,
+    conditioning: str,
 ) -> None:
     one, other = (make_captioner(conditioning=conditioning, seed=seed) for seed in (3, 4))
     captions = caption_ids[:, 0]
@@ -107,8 +121,12 @@ def test_what_captions_lose_is_what_the_formulas_say(
     loss = measure_captions(sessions_of(one), sessions_of(other), pictures, captions)
     divergence = (p.exp() * (p - q)).sum(1)
     assert loss.tokens == len(wanted) < captions[:, 1:].size  # padding is not read
-    assert loss.reference_perplexity == pytest.approx(torch.exp(-p.gather(1, wanted[:, None]).mean()).item(), rel=1e-5)
-    assert loss.perplexity == pytest.approx(torch.exp(-q.gather(1, wanted[:, None]).mean()).item(), rel=1e-5)
+    assert loss.reference_perplexity == pytest.approx(
+        torch.exp(-p.gather(1, wanted[:, None]).mean()).item(), rel=1e-5
+    )
+    assert loss.perplexity == pytest.approx(
+        torch.exp(-q.gather(1, wanted[:, None]).mean()).item(), rel=1e-5
+    )
     assert loss.mean_kl == pytest.approx(divergence.mean().item(), rel=1e-4)
     assert loss.worst_kl == pytest.approx(divergence.max().item(), rel=1e-4)
     assert loss.top1 == pytest.approx((p.argmax(1) == q.argmax(1)).double().mean().item())
@@ -123,7 +141,8 @@ def test_captions_of_a_session_against_itself_lose_nothing(
     assert loss.perplexity_change == loss.mean_kl == 0
     assert loss.top1 == loss.top5 == 1
     one_by_one, together = (
-        np.concatenate(list(caption_logits(sessions, pictures, caption_ids[:, 1], rows=1))) for sessions in (narrow, wide)
+        np.concatenate(list(caption_logits(sessions, pictures, caption_ids[:, 1], rows=1)))
+        for sessions in (narrow, wide)
     )
     np.testing.assert_allclose(one_by_one, together, atol=1e-5)
 
@@ -139,5 +158,8 @@ def test_only_pictures_with_a_caption_are_read_and_no_more_than_the_limit(
     without = measure_captions(sessions, sessions, pictures, captions, limit=2 * steps)
     assert without.tokens == (captions[1:3, 1:] != 0).sum()
     for empty in (0 * captions, captions[:, :1]):
-        with pytest.raises(ContractError, match="the held-out sample has no caption to predict; export the bundle again"):
+        with pytest.raises(
+            ContractError,
+            match="the held-out sample has no caption to predict; export the bundle again",
+        ):
             measure_captions(sessions, sessions, pictures, empty)

@@ -36,7 +36,10 @@ MakeModel = Callable[..., LanguageModel]
 ONNX = "onnx/step.onnx"
 CHECKS = ["contract", "structure", "rollout", "invariance", "text", "greedy", "golden"]
 ALL_PASSED = dict.fromkeys(CHECKS, "passed")
-ALONE = {**ALL_PASSED, **dict.fromkeys(["rollout", "text", "greedy"], "not run")}  # what needs no reference
+ALONE = {
+    **ALL_PASSED,
+    **dict.fromkeys(["rollout", "text", "greedy"], "not run"),
+}  # what needs no reference
 
 
 @pytest.fixture
@@ -56,7 +59,9 @@ def sign(folder: Path, inner: str) -> None:
     found = digest(folder / inner).model_dump()
 
     def change(manifest: dict[str, Any]) -> None:
-        entries = {artifact["path"]: artifact for artifact in manifest["artifacts"]} | manifest["files"]
+        entries = {artifact["path"]: artifact for artifact in manifest["artifacts"]} | manifest[
+            "files"
+        ]
         entries[inner].update(found)
 
     edit_manifest(folder, change)
@@ -94,7 +99,9 @@ def test_a_right_bundle_passes(bundle: Bundle) -> None:
     assert report.passed
     assert (report.bundle, report.steps) == (str(bundle.source), 16)
     assert report.reference == "eager torch from the bundle"
-    assert [artifact.path for artifact in report.artifacts] == [artifact.path for artifact in bundle.manifest.artifacts]
+    assert [artifact.path for artifact in report.artifacts] == [
+        artifact.path for artifact in bundle.manifest.artifacts
+    ]
     found = {artifact.format: artifact for artifact in report.artifacts}
     assert statuses(found["onnx"]) == statuses(found["torchscript"]) == ALL_PASSED
     for artifact in report.artifacts:
@@ -103,13 +110,17 @@ def test_a_right_bundle_passes(bundle: Bundle) -> None:
 
 
 @pytest.mark.skipif(platform.system() == "Darwin", reason="Core ML runs here")
-def test_core_ml_is_interpreted_where_it_does_not_run_and_the_report_says_so(bundle_folder: Path) -> None:
+def test_core_ml_is_interpreted_where_it_does_not_run_and_the_report_says_so(
+    bundle_folder: Path,
+) -> None:
     for artifact in verify_bundle(bundle_folder, to=["coreml"], steps=16).artifacts:
         assert statuses(artifact) == ALL_PASSED
         assert artifact.runtime == "the MIL interpreter, not Core ML itself"
 
 
-def test_what_this_machine_cannot_check_is_not_run(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_this_machine_cannot_check_is_not_run(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     resolve = formats.resolve
 
     def without_core_ml(target: str, *, needed_for: str, extra: str | None) -> Any:
@@ -128,12 +139,20 @@ def test_the_numbers_behind_the_verdict(bundle_folder: Path) -> None:
     _, artifact = verify_onnx(bundle_folder)
     checks = {check.name: check for check in artifact.checks}
     measured = checks["rollout"].measured
-    assert 0 <= measured["worst_scaled"] <= measured["tolerance"] == tolerance("onnx", "float32").rollout
+    assert (
+        0
+        <= measured["worst_scaled"]
+        <= measured["tolerance"]
+        == tolerance("onnx", "float32").rollout
+    )
     assert measured["tensor"] in {"logits", "h_next", "c_next"}
     assert "4 runs of 16, " in checks["rollout"].detail
     assert checks["greedy"].measured == {"identical": 16, "prompts": 1}
     assert "34 recorded steps" in checks["golden"].detail
-    assert checks["contract"].detail == "3 inputs, 3 outputs, 0 kept states, metadata; all 34 tokens vouched for"
+    assert (
+        checks["contract"].detail
+        == "3 inputs, 3 outputs, 0 kept states, metadata; all 34 tokens vouched for"
+    )
 
 
 def test_one_perturbed_weight_fails(folder: Path, make_model: MakeModel) -> None:
@@ -226,7 +245,9 @@ def test_too_few_results_fail_and_do_not_break_off(folder: Path, make_model: Mak
             super().__init__()
             self.model = model
 
-        def forward(self, tokens: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def forward(
+            self, tokens: torch.Tensor, h: torch.Tensor, c: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor]:
             logits, (h_next, _) = self.model(tokens, (h, c))
             return logits, h_next
 
@@ -282,10 +303,15 @@ def test_a_bundle_without_a_golden_run_says_so(folder: Path) -> None:
     assert report.passed
     assert statuses(artifact) == {**ALL_PASSED, "golden": "not run"}
     assert details(artifact)["golden"] == "the bundle carries no golden run"
-    assert "NOT checked: golden (the bundle carries no golden run); the bundle lacks a golden run" in headline(report)
+    assert (
+        "NOT checked: golden (the bundle carries no golden run); the bundle lacks a golden run"
+        in headline(report)
+    )
 
 
-def test_a_release_replays_the_golden_run_alone(checkpoint_folder: Path, make_model: MakeModel, tmp_path: Path) -> None:
+def test_a_release_replays_the_golden_run_alone(
+    checkpoint_folder: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
     out = tmp_path / "release"
     export_bundle(checkpoint_folder, out, to=["onnx"], release=True, steps=8)
     report, artifact = verify_onnx(out)
@@ -302,7 +328,9 @@ def test_a_release_replays_the_golden_run_alone(checkpoint_folder: Path, make_mo
     assert statuses(artifact)["golden"] == "failed"
 
 
-def test_without_torch_it_replays_the_golden_run_alone(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torch_it_replays_the_golden_run_alone(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     resolve = formats.resolve
 
     def without_torch(target: str, *, needed_for: str, extra: str | None) -> Any:
@@ -328,7 +356,9 @@ def test_a_reference_of_ones_own(bundle_folder: Path, checkpoint_folder: Path) -
     assert statuses(artifact) == ALL_PASSED
 
 
-def test_a_reference_of_other_weights(bundle_folder: Path, make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_reference_of_other_weights(
+    bundle_folder: Path, make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     model = make_model()
     with torch.no_grad():
         model.head.weight.mul_(1.5)
@@ -339,12 +369,23 @@ def test_a_reference_of_other_weights(bundle_folder: Path, make_model: MakeModel
     assert statuses(artifact)["golden"] == "passed"  # recorded from the right weights
 
 
-@pytest.mark.parametrize("options", [{"hidden": 12}, {"layers": 1}, {"learned_initial_state": True}, {"cell": "gru"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"hidden": 12}, {"layers": 1}, {"learned_initial_state": True}, {"cell": "gru"}],
+    ids=str,
+)
 def test_a_reference_of_another_contract(
-    bundle_folder: Path, make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, options: dict[str, Any]
+    bundle_folder: Path,
+    make_model: MakeModel,
+    tokenizer: Tokenizer,
+    tmp_path: Path,
+    options: dict[str, Any],
 ) -> None:
     save(Checkpoint(make_model(**options), tokenizer), tmp_path / "other")
-    with pytest.raises(UsageError, match=r"the reference .*other has another contract than .*tiny; give the checkpoint"):
+    with pytest.raises(
+        UsageError,
+        match=r"the reference .*other has another contract than .*tiny; give the checkpoint",
+    ):
         verify_bundle(bundle_folder, reference=tmp_path / "other")
 
 
@@ -374,7 +415,9 @@ def test_formats_that_are_not_there(bundle_folder: Path, folder: Path) -> None:
     with pytest.raises(UsageError, match="unknown format 'tflite'"):
         verify_bundle(bundle_folder, to=["tflite"])
     edit_manifest(folder, lambda manifest: manifest["artifacts"].pop(1))
-    with pytest.raises(UsageError, match=r"has no artifact in torchscript; it has: coreml, coreml-mlstate, onnx"):
+    with pytest.raises(
+        UsageError, match=r"has no artifact in torchscript; it has: coreml, coreml-mlstate, onnx"
+    ):
         verify_bundle(folder, to=["torchscript"])
 
 
@@ -407,7 +450,10 @@ def test_a_report_of_a_real_bundle_comes_back_from_its_json(bundle_folder: Path)
 def test_a_report_is_written_beside_and_changes_nothing_else(folder: Path) -> None:
     def digests() -> dict[str, str]:
         files = (path for path in folder.rglob("*") if path.is_file())
-        return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        return {
+            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+        }
 
     before = digests()
     at_one_time = {"made": "2026-01-01T00:00:00+00:00"}
@@ -419,12 +465,18 @@ def test_a_report_is_written_beside_and_changes_nothing_else(folder: Path) -> No
     after = digests()
     assert after.keys() - before.keys() == {"report.json", "report.html"}
     assert {name: after[name] for name in before} == before
-    assert json.loads((folder / "report.json").read_text(encoding="utf-8")) == json.loads(report.to_json())
+    assert json.loads((folder / "report.json").read_text(encoding="utf-8")) == json.loads(
+        report.to_json()
+    )
     assert (folder / "report.html").read_text(encoding="utf-8") == to_html(report)
-    assert verify_bundle(folder, to=["onnx"], steps=4, write_report=True).passed  # and again over the older report
+    assert verify_bundle(
+        folder, to=["onnx"], steps=4, write_report=True
+    ).passed  # and again over the older report
 
 
-def test_a_single_file_is_verified_and_never_written_to(bundle_folder: Path, tmp_path: Path) -> None:
+def test_a_single_file_is_verified_and_never_written_to(
+    bundle_folder: Path, tmp_path: Path
+) -> None:
     single = tmp_path / "tiny.edgernn"
     pack(bundle_folder, single)
     before = single.read_bytes()
@@ -434,7 +486,9 @@ def test_a_single_file_is_verified_and_never_written_to(bundle_folder: Path, tmp
 
 
 def test_a_seed_repeats_the_shapes_and_none_does_not(bundle_folder: Path) -> None:
-    details_of = [details(verify_onnx(bundle_folder, seed=seed)[1])["rollout"] for seed in (5, 5, 6)]
+    details_of = [
+        details(verify_onnx(bundle_folder, seed=seed)[1])["rollout"] for seed in (5, 5, 6)
+    ]
     assert details_of[0] == details_of[1] != details_of[2]
     assert verify_onnx(bundle_folder)[0].seed != verify_onnx(bundle_folder)[0].seed
     with pytest.raises(UsageError, match="seed is -1, expected 0 or more"):
@@ -455,14 +509,19 @@ def test_measure_takes_the_worst_of_every_plan(make_model: MakeModel) -> None:
     class SlipsAtPrefill(FakeSession):
         def _run(self, feeds: dict[str, Any]) -> dict[str, Any]:
             results = super()._run(feeds)
-            return {**results, "c_next": results["c_next"] + (0.5 if feeds["tokens"].shape[1] > 128 else 0)}
+            return {
+                **results,
+                "c_next": results["c_next"] + (0.5 if feeds["tokens"].shape[1] > 128 else 0),
+            }
 
     record = measure(wide, SlipsAtPrefill(wide.file_contract), limit=limit, steps=8, seed=1)
     assert record.tensor == "c_next"
     assert 0.1 < record.worst <= 0.5  # divided by the largest value of the run
 
 
-def test_a_folder_that_may_not_be_written_is_judged_all_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_written_is_judged_all_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(target: Path, *rest: object, **options: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 

@@ -44,7 +44,13 @@ def contract_of(folder: Path) -> Check:
     return run_check(subject, "contract")
 
 
-def edited(words: Path, folder: Path, change: Callable[[Document], None], *, manifest: Callable[[Document], None]) -> Path:
+def edited(
+    words: Path,
+    folder: Path,
+    change: Callable[[Document], None],
+    *,
+    manifest: Callable[[Document], None],
+) -> Path:
     """Copy the bundle, change its tokenizer, and make the digests right again."""
     shutil.copytree(words, folder)
     path = folder / "tokenizer.json"
@@ -85,21 +91,29 @@ def as_an_older_one(content: Document) -> None:
 
 
 @pytest.mark.parametrize("change", [two_swapped, shifted_from_520, lower_case])
-def test_what_the_recorded_text_does_not_show(words: Path, tmp_path: Path, change: Callable[[Document], None]) -> None:
+def test_what_the_recorded_text_does_not_show(
+    words: Path, tmp_path: Path, change: Callable[[Document], None]
+) -> None:
     found = contract_of(edited(words, tmp_path / "b", change, manifest=as_it_is))
     assert found.status == "failed"
     assert "the tokenizer's " in found.detail
     assert "recorded" in found.detail
 
 
-def test_an_older_bundle_is_judged_by_its_reference_or_says_how_far_it_was_judged(words: Path, tmp_path: Path) -> None:
-    honest = contract_of(edited(words, tmp_path / "honest", lambda document: None, manifest=as_an_older_one))
+def test_an_older_bundle_is_judged_by_its_reference_or_says_how_far_it_was_judged(
+    words: Path, tmp_path: Path
+) -> None:
+    honest = contract_of(
+        edited(words, tmp_path / "honest", lambda document: None, manifest=as_an_older_one)
+    )
     assert honest.status == "passed"
     release = Bundle.open(words).manifest.reference is None
     size = Bundle.open(words).manifest.tokenizer.vocabulary_size
     assert (f"of {size} tokens vouched for (the manifest has no digest" in honest.detail) == release
     assert (f"all {size} tokens vouched for" in honest.detail) == (not release)
-    swapped = contract_of(edited(words, tmp_path / "swapped", two_swapped, manifest=as_an_older_one))
+    swapped = contract_of(
+        edited(words, tmp_path / "swapped", two_swapped, manifest=as_an_older_one)
+    )
     assert (swapped.status == "passed") == release
     assert release or "token 600 of the tokenizer is" in swapped.detail
 
@@ -123,4 +137,7 @@ def test_the_documented_form_of_the_digests(words: Path) -> None:
     written = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     assert rules_sha256(tokenizer) == hashlib.sha256(written.encode()).hexdigest()
     entry = Bundle.open(words).manifest.tokenizer
-    assert (entry.tokens_sha256, entry.rules_sha256) == (tokens_sha256(tokenizer), rules_sha256(tokenizer))
+    assert (entry.tokens_sha256, entry.rules_sha256) == (
+        tokens_sha256(tokenizer),
+        rules_sha256(tokenizer),
+    )

@@ -21,19 +21,24 @@ from edgernn.sessions.eager import EagerSession
 
 
 def subject_of(bundle: Bundle, path: str) -> Subject:
-    return next(subject for subject in subjects(bundle, steps=4)[0] if subject.artifact.path == path)
+    return next(
+        subject for subject in subjects(bundle, steps=4)[0] if subject.artifact.path == path
+    )
 
 
 def judged_by(bundle: Bundle, path: str, model: Captioner) -> Subject:
     """An artifact under another model's judgement."""
     contract = bundle.manifest.contract
     judges: dict[str, Session] = {
-        graph.name: EagerSession(model, FileContract(contract=contract, graph=graph.name)) for graph in contract.graphs
+        graph.name: EagerSession(model, FileContract(contract=contract, graph=graph.name))
+        for graph in contract.graphs
     }
     return replace(subject_of(bundle, path), judges=judges)
 
 
-@pytest.mark.parametrize("path", ["onnx/encode.onnx", "onnx/step.onnx", "torchscript/step.pt", "coreml/step.mlpackage"])
+@pytest.mark.parametrize(
+    "path", ["onnx/encode.onnx", "onnx/step.onnx", "torchscript/step.pt", "coreml/step.mlpackage"]
+)
 def test_the_captions_of_an_honest_file_are_identical(captioner_bundle: Bundle, path: str) -> None:
     check = check_captions(subject_of(captioner_bundle, path))
     assert (check.name, check.status) == ("greedy", "passed")
@@ -54,19 +59,25 @@ def test_another_caption_is_shown_beside_the_references(
 def test_reduced_precision_is_told_and_judged_by_what_the_text_loses(
     captioner_bundle: Bundle, make_captioner: Callable[..., Captioner]
 ) -> None:
-    check = check_captions(judged_by(captioner_bundle, "coreml/step.mlpackage", make_captioner(seed=4)))
+    check = check_captions(
+        judged_by(captioner_bundle, "coreml/step.mlpackage", make_captioner(seed=4))
+    )
     assert check.status == "passed"
     assert check.detail.endswith("reduced precision is judged by what the text loses, see text")
 
 
-def test_beam_search_sees_what_greedy_is_blind_to(captioner_bundle: Bundle, make_captioner: Callable[..., Captioner]) -> None:
+def test_beam_search_sees_what_greedy_is_blind_to(
+    captioner_bundle: Bundle, make_captioner: Callable[..., Captioner]
+) -> None:
     """Sharper predictions have the same most probable words, but other most probable captions."""
     sharp = make_captioner()
     sharp.head.weight.data *= 3
     sharp.head.bias.data *= 3
     check = check_captions(judged_by(captioner_bundle, "onnx/step.onnx", sharp))
     assert check.status == "failed"
-    assert re.search(r"of 12 captions differ; the beam-3 caption of picture \d is", check.detail), check.detail
+    assert re.search(r"of 12 captions differ; the beam-3 caption of picture \d is", check.detail), (
+        check.detail
+    )
 
 
 def test_without_pictures_nothing_is_compared(captioner_bundle: Bundle) -> None:
@@ -79,12 +90,22 @@ def test_without_pictures_nothing_is_compared(captioner_bundle: Bundle) -> None:
     empty.__dict__["sample"] = {name: array[:0] for name, array in subject.sample.items()}
     for one in (none, empty):
         check = check_captions(one)
-        assert (check.status, check.detail) == ("not run", "the bundle carries no held-out pictures to caption")
+        assert (check.status, check.detail) == (
+            "not run",
+            "the bundle carries no held-out pictures to caption",
+        )
 
 
-def test_a_captioner_is_asked_for_captions_and_a_language_model_for_text(captioner_bundle: Bundle, bundle: Bundle) -> None:
-    assert "held-out pictures" in check_greedy(subject_of(captioner_bundle, "onnx/step.onnx")).detail
-    assert "4 tokens identical after each of" in check_greedy(subject_of(bundle, "onnx/step.onnx")).detail
+def test_a_captioner_is_asked_for_captions_and_a_language_model_for_text(
+    captioner_bundle: Bundle, bundle: Bundle
+) -> None:
+    assert (
+        "held-out pictures" in check_greedy(subject_of(captioner_bundle, "onnx/step.onnx")).detail
+    )
+    assert (
+        "4 tokens identical after each of"
+        in check_greedy(subject_of(bundle, "onnx/step.onnx")).detail
+    )
     alone = replace(subject_of(captioner_bundle, "onnx/step.onnx"), judges={})
     assert check_greedy(alone).status == "not run"
 
@@ -100,9 +121,14 @@ def test_the_references_captions_are_written_once(
             return super()._run(feeds)
 
     contract, model = captioner_bundle.manifest.contract, make_captioner()
-    judges = {g.name: Counting(model, FileContract(contract=contract, graph=g.name)) for g in contract.graphs}
+    judges = {
+        g.name: Counting(model, FileContract(contract=contract, graph=g.name))
+        for g in contract.graphs
+    }
     for path in ("onnx/step.onnx", "torchscript/step.pt"):
         check_captions(replace(subject_of(captioner_bundle, path), judges=dict(judges)))
     once = judges["encode"].calls
-    check_captions(replace(subject_of(captioner_bundle, "coreml/step.mlpackage"), judges=dict(judges)))
+    check_captions(
+        replace(subject_of(captioner_bundle, "coreml/step.mlpackage"), judges=dict(judges))
+    )
     assert judges["encode"].calls == once == 7  # six for beam search, and all at once for greedy

@@ -30,7 +30,9 @@ FLAGS = [
     "-fno-sanitize-recover=all",
 ]
 STEPS = ["onnx/step.onnx", "onnx/step-float16.onnx", "onnx/step-int8.onnx", "onnx/step-int4.onnx"]
-LOOSE = ReducedOptions(budget=Budget(perplexity="900%"))  # untrained weights, so what they lose is not the point
+LOOSE = ReducedOptions(
+    budget=Budget(perplexity="900%")
+)  # untrained weights, so what they lose is not the point
 PROMPT = "the quick brown "
 SANITIZER = 99  # the exit code of a sanitizer that found something
 
@@ -89,7 +91,17 @@ def mutations(content: bytes, *, count: int, seed: int) -> list[bytes]:
         at = int(random.integers(len(content)))
         end = min(len(content), at + int(random.integers(1, 40)))
         noise = bytes(random.integers(0, 256, end - at, np.uint8))
-        tokens = [b"-1", b"1e308", b"1e999", b"null", b"[[", b"{}", b'"', b"\\u0000", b"18446744073709551615"]
+        tokens = [
+            b"-1",
+            b"1e308",
+            b"1e999",
+            b"null",
+            b"[[",
+            b"{}",
+            b'"',
+            b"\\u0000",
+            b"18446744073709551615",
+        ]
         token = tokens[int(random.integers(len(tokens)))]
         cut = (
             content[:at],

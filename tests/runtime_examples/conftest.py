@@ -70,12 +70,27 @@ def archive(build: Path) -> Path:
 def drive(archive: Path, tmp_path: Path) -> Callable[..., str]:
     """Compile a main of a test's own with sanitizers, run it on ``given`` and return what it prints."""
 
-    def run(source: str, *, given: bytes = b"", arguments: Sequence[str] = (), says: str = r"") -> str:
+    def run(
+        source: str, *, given: bytes = b"", arguments: Sequence[str] = (), says: str = r""
+    ) -> str:
         (tmp_path / "driver.c").write_text(source, "utf-8")
         driver = tmp_path / "driver"
-        command = ["gcc", *FLAGS, "-I", str(C), str(tmp_path / "driver.c"), str(archive), "-o", str(driver), "-ldl", "-lm"]
+        command = [
+            "gcc",
+            *FLAGS,
+            "-I",
+            str(C),
+            str(tmp_path / "driver.c"),
+            str(archive),
+            "-o",
+            str(driver),
+            "-ldl",
+            "-lm",
+        ]
         subprocess.run(command, check=True, timeout=120)
-        done = subprocess.run([driver, *arguments], input=given, capture_output=True, check=False, timeout=60)
+        done = subprocess.run(
+            [driver, *arguments], input=given, capture_output=True, check=False, timeout=60
+        )
         assert done.returncode == 0, done.stderr
         assert re.fullmatch(says, done.stderr.decode("utf-8")), done.stderr
         return done.stdout.decode("utf-8")
@@ -86,15 +101,27 @@ def drive(archive: Path, tmp_path: Path) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def text(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the tiny LSTM in every ONNX precision."""
-    folder, precision = tmp_path_factory.mktemp("text") / "b", ["float32", "float16", "int8", "int4"]
+    folder, precision = (
+        tmp_path_factory.mktemp("text") / "b",
+        ["float32", "float16", "int8", "int4"],
+    )
     export_bundle(
-        checkpoint_folder, folder, to=["onnx"], precision=precision, decoding=True, steps=8, options=LOOSE, release=True
+        checkpoint_folder,
+        folder,
+        to=["onnx"],
+        precision=precision,
+        decoding=True,
+        steps=8,
+        options=LOOSE,
+        release=True,
     )
     return folder
 
 
 @pytest.fixture(scope="session")
-def learned(make_model: Callable[..., LanguageModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def learned(
+    make_model: Callable[..., LanguageModel], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A bundle of a GRU with a learned first state, whose characters take one to four bytes."""
     letters = Tokenizer.build(['aé€𝄞 "\\\n'], "char")
     model = make_model(cell="gru", learned_initial_state=True, vocabulary=letters.vocabulary_size)

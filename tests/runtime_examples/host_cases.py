@@ -25,7 +25,15 @@ POOL = (
     "abcdefghij THE.,;!?'-_()\n\n\t  0123456789éèüßÉ€你好世界приветмир٣٤\u0301\u0e33\u200d\U0001f98a\U0001d11e"
     "\u00a0\u3000\u0085\u2028\u00bd\u2167\u2019\u2010\u00aa\u0130\u03a3\ufb01\u1e9e\u0937\u094d\u0000\x1f"
 )
-BLOCKS = ((0x20, 0x250), (0x300, 0x370), (0x900, 0xA00), (0x3040, 0x30FF), (0xAC00, 0xAC20), (0x1F600, 0x1F620), (0x10, 0x30))
+BLOCKS = (
+    (0x20, 0x250),
+    (0x300, 0x370),
+    (0x900, 0xA00),
+    (0x3040, 0x30FF),
+    (0xAC00, 0xAC20),
+    (0x1F600, 0x1F620),
+    (0x10, 0x30),
+)
 
 
 PATTERNS = (  # what a reader of regular expressions must know beyond the patterns that are written today
@@ -44,8 +52,16 @@ def texts(seed: int, count: int, *, newest: int = 0x10FFFF) -> list[str]:
         parts = []
         for _ in range(draw.randrange(1, 12)):
             low, high = draw.choice(BLOCKS)
-            anywhere = chr(draw.randrange(0xE000, newest)) if draw.random() < 0.1 else chr(draw.randrange(low, high))
-            parts.append(draw.choice((draw.choice(words), " ", draw.choice(POOL), draw.choice(POOL), anywhere)))
+            anywhere = (
+                chr(draw.randrange(0xE000, newest))
+                if draw.random() < 0.1
+                else chr(draw.randrange(low, high))
+            )
+            parts.append(
+                draw.choice(
+                    (draw.choice(words), " ", draw.choice(POOL), draw.choice(POOL), anywhere)
+                )
+            )
         made.append("".join(parts))
     return made
 
@@ -74,7 +90,10 @@ def reference(tokenizer: Tokenizer, text: str) -> list[int] | None:
 def id_lists(tokenizer: Tokenizer, seed: int, count: int) -> list[list[int]]:
     """Return seeded lists of ids, whose bytes are rarely whole characters."""
     draw = random.Random(seed)
-    return [[draw.randrange(tokenizer.vocabulary_size) for _ in range(draw.randrange(20))] for _ in range(count)]
+    return [
+        [draw.randrange(tokenizer.vocabulary_size) for _ in range(draw.randrange(20))]
+        for _ in range(count)
+    ]
 
 
 def with_tokenizer(source: Path, out: Path, tokenizer: Tokenizer) -> Path:
@@ -85,7 +104,9 @@ def with_tokenizer(source: Path, out: Path, tokenizer: Tokenizer) -> Path:
 
     def change(manifest: dict[str, Any]) -> None:
         manifest["tokenizer"].update(kind=tokenizer.kind, text=SAMPLE.lower(), ids=recorded)
-        manifest["tokenizer"]["vocabulary_size"] = manifest["contract"]["sizes"]["vocab"] = tokenizer.vocabulary_size
+        manifest["tokenizer"]["vocabulary_size"] = manifest["contract"]["sizes"]["vocab"] = (
+            tokenizer.vocabulary_size
+        )
 
     edit(out, change)
     return out
@@ -142,10 +163,16 @@ def foreign_model(folder: Path, kind: str) -> bytes:
     elif kind == "attribute":
         model.graph.node.insert(0, constant)
     elif kind == "sub-graph":
-        branch = onnx.helper.make_graph([constant], "branch", [], [onnx.ValueInfoProto(name="made_up")])
-        model.graph.node.append(onnx.helper.make_node("If", ["c"], ["d"], then_branch=branch, else_branch=branch))
+        branch = onnx.helper.make_graph(
+            [constant], "branch", [], [onnx.ValueInfoProto(name="made_up")]
+        )
+        model.graph.node.append(
+            onnx.helper.make_node("If", ["c"], ["d"], then_branch=branch, else_branch=branch)
+        )
     elif kind in {"domain", "runtime"}:
-        name, domain = ("MadeUp", "elsewhere") if kind == "domain" else ("FusedMatMul", "com.microsoft")
+        name, domain = (
+            ("MadeUp", "elsewhere") if kind == "domain" else ("FusedMatMul", "com.microsoft")
+        )
         model.graph.node.append(onnx.helper.make_node(name, ["a"], ["b"], domain=domain))
     elif kind == "function":
         model.functions.append(onnx.FunctionProto(name="MadeUp", domain=""))
@@ -154,7 +181,9 @@ def foreign_model(folder: Path, kind: str) -> bytes:
     elif kind == "training":
         model.training_info.append(onnx.TrainingInfoProto())
     content = model.SerializeToString()
-    far = bytes.fromhex("baffffff1f00")  # the key of a field beyond 2^32, which the runtime reads as another field
+    far = bytes.fromhex(
+        "baffffff1f00"
+    )  # the key of a field beyond 2^32, which the runtime reads as another field
     return content + far if kind == "field" else content[:-3] if kind == "cut" else content
 
 
@@ -172,7 +201,8 @@ def shorten_golden(folder: Path, *, columns: int = 5, largest: int = 4) -> None:
     top = np.argsort(-logits, axis=-1, kind="stable")[..., :largest].astype(np.int64)
     tensors |= {f"{LOGITS}.columns": ids, f"{LOGITS}.largest_ids": top}
     tensors |= {
-        name: np.ascontiguousarray(part) for name, part in summary.summarise(LOGITS, logits, columns=ids, ids=top).items()
+        name: np.ascontiguousarray(part)
+        for name, part in summary.summarise(LOGITS, logits, columns=ids, ids=top).items()
     }
     replace(folder, "golden.safetensors", safetensors.numpy.save(tensors))
 
@@ -223,5 +253,11 @@ def damaged_manifests(manifest: dict[str, Any], seed: int, count: int) -> list[b
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
-    keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    keys = (
+        list(value)
+        if isinstance(value, dict)
+        else list(range(len(value)))
+        if isinstance(value, list)
+        else []
+    )
     return [place for key in keys for place in ((value, key), *_places(value[key]))]

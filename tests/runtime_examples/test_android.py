@@ -30,16 +30,24 @@ from edgernn.tolerances import tolerance
 ROOT = Path(__file__).resolve().parents[2] / "runtime_examples" / "android"
 CORE = ROOT / "core" / "src"
 PIPE = f"{sys.executable}|{CORE / 'test' / 'run_model.py'}"
-LOOSE = ReducedOptions(budget=Budget(perplexity="900%"))  # untrained weights: what they lose is not the point
+LOOSE = ReducedOptions(
+    budget=Budget(perplexity="900%")
+)  # untrained weights: what they lose is not the point
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def kotlin_compiler() -> str:
     """Return the compiler's path, from KOTLINC, the path or npm's kotlin-compiler; skip where there is none."""
     npm = ROOT / "node_modules" / "kotlin-compiler" / "bin" / "kotlinc"
-    found = os.environ.get("KOTLINC") or shutil.which("kotlinc") or (str(npm) if npm.is_file() else None)
+    found = (
+        os.environ.get("KOTLINC")
+        or shutil.which("kotlinc")
+        or (str(npm) if npm.is_file() else None)
+    )
     if found is None:
-        pytest.skip("kotlinc is not installed; set KOTLINC, or: cd runtime_examples/android && npm install kotlin-compiler")
+        pytest.skip(
+            "kotlinc is not installed; set KOTLINC, or: cd runtime_examples/android && npm install kotlin-compiler"
+        )
     if shutil.which("java") is None:
         pytest.skip("java is not installed")
     return found
@@ -49,7 +57,15 @@ def kotlin_compiler() -> str:
 def text_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny LSTM in float32 and int8. Read only."""
     folder = tmp_path_factory.mktemp("bundle") / "text"
-    export_bundle(checkpoint_folder, folder, to="onnx", precision=("float32", "int8"), steps=16, options=LOOSE, release=True)
+    export_bundle(
+        checkpoint_folder,
+        folder,
+        to="onnx",
+        precision=("float32", "int8"),
+        steps=16,
+        options=LOOSE,
+        release=True,
+    )
     return folder
 
 
@@ -57,7 +73,9 @@ def text_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactor
 def caption_bundle(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny captioner in float32 and int8. Read only."""
     folder = tmp_path_factory.mktemp("bundle") / "captions"
-    export_bundle(captioner_folder, folder, to="onnx", precision=("float32", "int8"), steps=8, options=LOOSE)
+    export_bundle(
+        captioner_folder, folder, to="onnx", precision=("float32", "int8"), steps=8, options=LOOSE
+    )
     return folder
 
 
@@ -70,12 +88,26 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
 
-    def call(*arguments: object, runtime: str = "replay", error: str = "0") -> subprocess.CompletedProcess[str]:
+    def call(
+        *arguments: object, runtime: str = "replay", error: str = "0"
+    ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "EDGERNN_RUNTIME": runtime, "EDGERNN_REPLAY_ERROR": error}
         environment["EDGERNN_RUNTIME_VERSION"] = onnxruntime.__version__
-        program = ["java", "-Dstdout.encoding=UTF-8", "-Dstderr.encoding=UTF-8", "-cp", str(jar), "edgernn.HostKt"]
+        program = [
+            "java",
+            "-Dstdout.encoding=UTF-8",
+            "-Dstderr.encoding=UTF-8",
+            "-cp",
+            str(jar),
+            "edgernn.HostKt",
+        ]
         return subprocess.run(
-            [*program, *map(str, arguments)], env=environment, capture_output=True, encoding="utf-8", check=False, timeout=120
+            [*program, *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
         )
 
     return call
@@ -114,7 +146,9 @@ def test_it_samples_as_the_reference_does(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fixture", ["text_bundle", "caption_bundle"])
-def test_a_perfect_replay_passes_the_golden_run(run: Run, fixture: str, request: pytest.FixtureRequest) -> None:
+def test_a_perfect_replay_passes_the_golden_run(
+    run: Run, fixture: str, request: pytest.FixtureRequest
+) -> None:
     done = run(request.getfixturevalue(fixture), "--check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(re.search(r" 0\.00 of \S+ ok$", line) for line in done.stdout.splitlines())
@@ -126,21 +160,39 @@ def test_a_perfect_replay_passes_the_golden_run(run: Run, fixture: str, request:
 def test_one_wrong_logit_fails_the_golden_run(run: Run, text_bundle: Path, error: str) -> None:
     done = run(text_bundle, "--check", error=error)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith("FAILED")] == ["logits"]
+    assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith("FAILED")] == [
+        "logits"
+    ]
 
 
 @pytest.mark.parametrize("fixture", ["text_bundle", "caption_bundle"])
-def test_real_files_pass_the_golden_run(run: Run, fixture: str, request: pytest.FixtureRequest) -> None:
+def test_real_files_pass_the_golden_run(
+    run: Run, fixture: str, request: pytest.FixtureRequest
+) -> None:
     folder = request.getfixturevalue(fixture)
     for artifact in ("onnx/step.onnx", "onnx/step-int8.onnx"):
         done = run(folder, "--check", "--artifact", artifact, runtime=PIPE)
         assert done.returncode == 0, (artifact, done.stdout + done.stderr)
-        assert ("h_next[1]" in done.stdout) == (artifact.endswith("int8.onnx") and fixture == "text_bundle")
+        assert ("h_next[1]" in done.stdout) == (
+            artifact.endswith("int8.onnx") and fixture == "text_bundle"
+        )
 
 
 def test_greedy_text_is_the_reference_text(run: Run, text_bundle: Path) -> None:
-    expected = write_text(text_bundle, "the quick", length=500, temperature=0, artifact="onnx/step.onnx")
-    done = run(text_bundle, "--prompt", "the quick", "--length", 500, "--temperature", 0, "--json", runtime=PIPE)
+    expected = write_text(
+        text_bundle, "the quick", length=500, temperature=0, artifact="onnx/step.onnx"
+    )
+    done = run(
+        text_bundle,
+        "--prompt",
+        "the quick",
+        "--length",
+        500,
+        "--temperature",
+        0,
+        "--json",
+        runtime=PIPE,
+    )
     assert json.loads(done.stdout)["tokens"] == expected["tokens"], done.stderr
 
 
@@ -156,7 +208,9 @@ def test_greedy_text_is_the_reference_text(run: Run, text_bundle: Path) -> None:
         (("--seed", "18446744073709551616"), ("--seed is", "0 to 18446744073709551615")),
     ],
 )
-def test_misuse_is_one_line(run: Run, text_bundle: Path, arguments: Sequence[str], parts: Sequence[str]) -> None:
+def test_misuse_is_one_line(
+    run: Run, text_bundle: Path, arguments: Sequence[str], parts: Sequence[str]
+) -> None:
     assert_refused(run(text_bundle, *arguments), *parts)
 
 
@@ -181,7 +235,9 @@ def test_a_damaged_bundle_is_refused(run: Run, text_bundle: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", host_cases.KINDS)
-def test_every_kind_of_tokens_is_read_as_the_library_reads_it(run: Run, text_bundle: Path, tmp_path: Path, kind: str) -> None:
+def test_every_kind_of_tokens_is_read_as_the_library_reads_it(
+    run: Run, text_bundle: Path, tmp_path: Path, kind: str
+) -> None:
     """Of characters that Java's Unicode knows: it is older than that of the tokenizers library."""
     tokenizer = host_cases.tokenizer_of(kind)
     folder = host_cases.with_tokenizer(text_bundle, tmp_path / "b", tokenizer)
@@ -192,14 +248,20 @@ def test_every_kind_of_tokens_is_read_as_the_library_reads_it(run: Run, text_bun
     assert len(lines) == len(texts) + len(lists), done.stderr
     for line, given in zip(lines, texts, strict=False):
         wanted = host_cases.reference(tokenizer, given)
-        assert line == ("!" if wanted is None else "".join(f"{token} " for token in wanted)), repr(given)
+        assert line == ("!" if wanted is None else "".join(f"{token} " for token in wanted)), repr(
+            given
+        )
     for line, ids in zip(lines[len(texts) :], lists, strict=True):
-        pieces = [bytes.fromhex(piece).decode() for piece in line.split("|")]  # no piece splits a character
+        pieces = [
+            bytes.fromhex(piece).decode() for piece in line.split("|")
+        ]  # no piece splits a character
         assert "".join(pieces) == tokenizer.decode(ids)
 
 
 @pytest.mark.parametrize("pattern", host_cases.PATTERNS)
-def test_patterns_cut_as_those_of_the_library(run: Run, text_bundle: Path, tmp_path: Path, pattern: str) -> None:
+def test_patterns_cut_as_those_of_the_library(
+    run: Run, text_bundle: Path, tmp_path: Path, pattern: str
+) -> None:
     tokenizer = host_cases.with_pattern(host_cases.tokenizer_of("word"), pattern)
     folder = host_cases.with_tokenizer(text_bundle, tmp_path / "b", tokenizer)
     host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(kind="word"))
@@ -207,18 +269,29 @@ def test_patterns_cut_as_those_of_the_library(run: Run, text_bundle: Path, tmp_p
     (tmp_path / "given.json").write_text(json.dumps(texts), "utf-8")
     done = run(folder, "--tokens", tmp_path / "given.json")
     wanted = [host_cases.reference(tokenizer, given) or [] for given in texts]
-    assert done.stdout.splitlines() == ["".join(f"{token} " for token in ids) for ids in wanted], done.stderr
+    assert done.stdout.splitlines() == ["".join(f"{token} " for token in ids) for ids in wanted], (
+        done.stderr
+    )
 
 
 def test_one_seed_writes_the_text_of_the_library(run: Run, text_bundle: Path) -> None:
     for seed, length in ((7, 500), (2**64 - 1, 20)):
-        wanted = write_text(text_bundle, "the quick", length=length, temperature=0.8, seed=seed, artifact="onnx/step.onnx")
+        wanted = write_text(
+            text_bundle,
+            "the quick",
+            length=length,
+            temperature=0.8,
+            seed=seed,
+            artifact="onnx/step.onnx",
+        )
         flags = ("--length", length, "--temperature", 0.8, "--seed", seed, "--json")
         done = run(text_bundle, "--prompt", "the quick", *flags, runtime=PIPE)
         assert json.loads(done.stdout)["tokens"] == wanted["tokens"], done.stderr
 
 
-def test_the_vectors_of_the_sampler_are_replayed(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+def test_the_vectors_of_the_sampler_are_replayed(
+    run: Run, text_bundle: Path, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(text_bundle, tmp_path / "copy"))
     whole = (folder / "sampler.json").read_bytes()
     vectors = json.loads(whole)
@@ -228,7 +301,10 @@ def test_the_vectors_of_the_sampler_are_replayed(run: Run, text_bundle: Path, tm
     done = run(folder, "--check")
     assert (done.returncode, done.stderr) == (1, "")
     failed = [line.split() for line in done.stdout.splitlines() if line.endswith(" FAILED")]
-    assert failed == [["uniforms", "1.00", "of", "0.00", "FAILED"], ["sampler", "1.00", "of", "0.00", "FAILED"]]
+    assert failed == [
+        ["uniforms", "1.00", "of", "0.00", "FAILED"],
+        ["sampler", "1.00", "of", "0.00", "FAILED"],
+    ]
     host_cases.replace(folder, "sampler.json", whole.replace(b"splitmix64", b"other"))
     done = run(folder, "--check")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -236,7 +312,9 @@ def test_the_vectors_of_the_sampler_are_replayed(run: Run, text_bundle: Path, tm
     assert "sampler.json is not among the files of the manifest" in run(folder, "--check").stderr
 
 
-def test_a_short_record_of_the_logits_is_replayed(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+def test_a_short_record_of_the_logits_is_replayed(
+    run: Run, text_bundle: Path, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(text_bundle, tmp_path / "copy"))
     host_cases.shorten_golden(folder)
     for artifact in ("onnx/step.onnx", "onnx/step-int8.onnx"):
@@ -249,7 +327,9 @@ def test_a_short_record_of_the_logits_is_replayed(run: Run, text_bundle: Path, t
         changed[name].flat[-1] += 40
         host_cases.replace(folder, "golden.safetensors", safetensors.numpy.save(changed))
         done = run(folder, "--check", runtime=PIPE)
-        assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [name]
+        assert [
+            line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")
+        ] == [name]
     tensors["logits.largest_ids"].flat[3] = 10**6
     host_cases.replace(folder, "golden.safetensors", safetensors.numpy.save(tensors))
     assert "parts of logits that do not fit" in run(folder, "--check", runtime=PIPE).stderr
@@ -261,10 +341,14 @@ def test_an_older_runtime_is_named(run: Run, text_bundle: Path, tmp_path: Path) 
     said = f"onnx/step.onnx needs onnxruntime 99.1 or newer, this is {onnxruntime.__version__}"
     assert_refused(run(folder, "--artifact", "onnx/step.onnx", runtime=PIPE), said)
     done = run(folder, "--length", 1, "--json", runtime=PIPE)
-    assert json.loads(done.stdout)["artifact"] == "onnx/step-int8.onnx"  # none was named: the next one is taken
+    assert (
+        json.loads(done.stdout)["artifact"] == "onnx/step-int8.onnx"
+    )  # none was named: the next one is taken
 
 
-def test_what_leads_out_or_says_a_thing_twice_is_refused(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+def test_what_leads_out_or_says_a_thing_twice_is_refused(
+    run: Run, text_bundle: Path, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(text_bundle, tmp_path / "copy"))
     (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")
     (folder / "tokenizer.json").symlink_to(tmp_path / "tokenizer.json")
@@ -272,7 +356,9 @@ def test_what_leads_out_or_says_a_thing_twice_is_refused(run: Run, text_bundle: 
     host_cases.edit(folder, lambda m: m["files"].pop("tokenizer.json"))
     assert_refused(run(folder), "tokenizer.json is not among the files of the manifest")
     path = folder / "manifest.json"
-    path.write_text(path.read_text("utf-8").replace('"files":', '"golden": null, "files":'), "utf-8")
+    path.write_text(
+        path.read_text("utf-8").replace('"files":', '"golden": null, "files":'), "utf-8"
+    )
     assert_refused(run(folder), "every name of an object once")
 
 
@@ -290,10 +376,16 @@ def test_a_packed_bundle_is_opened(run: Run, text_bundle: Path, tmp_path: Path) 
     assert not (tmp_path / "out.txt").exists()
 
 
-def test_no_damage_to_a_manifest_is_more_than_a_line(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+def test_no_damage_to_a_manifest_is_more_than_a_line(
+    run: Run, text_bundle: Path, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(text_bundle, tmp_path / "copy"))
-    broken = host_cases.damaged_manifests(json.loads((folder / "manifest.json").read_bytes()), 3, 400)
-    (tmp_path / "broken.json").write_text(json.dumps([content.decode("latin-1") for content in broken]), "utf-8")
+    broken = host_cases.damaged_manifests(
+        json.loads((folder / "manifest.json").read_bytes()), 3, 400
+    )
+    (tmp_path / "broken.json").write_text(
+        json.dumps([content.decode("latin-1") for content in broken]), "utf-8"
+    )
     done = run(folder, "--fuzz", tmp_path / "broken.json")
     assert re.fullmatch(r"[0-4]{400}\n", done.stdout), done.stdout + done.stderr
     assert (done.returncode, done.stderr) == (0, "")
@@ -307,9 +399,15 @@ def test_the_names_are_those_of_every_example(name: str) -> None:
 
 def test_its_promises_are_those_of_onnx() -> None:
     rows = re.findall(
-        r'^    (("\w+"(?:, )?)+) -> ([0-9.e-]+) to (true|false)', (CORE / "main/kotlin/edgernn/Golden.kt").read_text(), re.M
+        r'^    (("\w+"(?:, )?)+) -> ([0-9.e-]+) to (true|false)',
+        (CORE / "main/kotlin/edgernn/Golden.kt").read_text(),
+        re.M,
     )
-    promised = {name: (float(row[2]), row[3] == "true") for row in rows for name in re.findall(r"\w+", row[0])}
+    promised = {
+        name: (float(row[2]), row[3] == "true")
+        for row in rows
+        for name in re.findall(r"\w+", row[0])
+    }
     assert set(promised) == set(FORMATS["onnx"].precisions)
     for precision, (worst, forced) in promised.items():
         row = tolerance("onnx", precision)
@@ -318,14 +416,20 @@ def test_its_promises_are_those_of_onnx() -> None:
 
 def test_no_tensor_name_is_written_in_the_code(text_bundle: Path, caption_bundle: Path) -> None:
     sources = [*(CORE / "main").rglob("*.kt"), *(ROOT / "app").rglob("*.kt")]
-    sources = [path for path in sources if path.name != "Vectors.kt"]  # sampler.json has a field named tokens
-    literals = {name for path in sources for name in re.findall(r'"([A-Za-z_]+)"', path.read_text())}
+    sources = [
+        path for path in sources if path.name != "Vectors.kt"
+    ]  # sampler.json has a field named tokens
+    literals = {
+        name for path in sources for name in re.findall(r'"([A-Za-z_]+)"', path.read_text())
+    }
     for folder in (text_bundle, caption_bundle):
         for graph in Bundle.open(folder).manifest.contract.graphs:
             assert not literals & {tensor.name for tensor in (*graph.inputs, *graph.outputs)}
 
 
-def test_a_model_that_asks_for_more_than_itself_is_refused(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+def test_a_model_that_asks_for_more_than_itself_is_refused(
+    run: Run, text_bundle: Path, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(text_bundle, tmp_path / "b"))
     for kind, says in host_cases.FOREIGN.items():
         host_cases.replace_artifact(folder, host_cases.foreign_model(text_bundle, kind))
@@ -338,20 +442,31 @@ def test_vectors_without_any_fail(run: Run, text_bundle: Path, tmp_path: Path) -
         host_cases.empty_vectors(folder, key)
         done = run(folder, "--check")
         assert done.returncode == 1, done.stderr
-        assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [row]
+        assert [
+            line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")
+        ] == [row]
 
 
-def test_a_bundle_without_a_recorded_run_is_checked_as_far_as_it_goes(run: Run, text_bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_without_a_recorded_run_is_checked_as_far_as_it_goes(
+    run: Run, text_bundle: Path, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(text_bundle, tmp_path / "b"))
     host_cases.edit(folder, lambda manifest: manifest.update(golden=None))
     done = run(folder, "--check", runtime=PIPE)
     said = done.stdout.splitlines()
-    assert (done.returncode, said[0]) == (0, "golden           - 0 not run; the bundle has no recorded run"), done.stderr
+    assert (done.returncode, said[0]) == (
+        0,
+        "golden           - 0 not run; the bundle has no recorded run",
+    ), done.stderr
     assert [line.split()[0] for line in said[1:]] == ["uniforms", "sampler"]
 
 
-def test_a_prompt_longer_than_one_call_takes_is_read_as_a_whole(run: Run, text_bundle: Path) -> None:
+def test_a_prompt_longer_than_one_call_takes_is_read_as_a_whole(
+    run: Run, text_bundle: Path
+) -> None:
     prompt = "the quick brown " * 40
     expected = write_text(text_bundle, prompt, length=20, temperature=0, artifact="onnx/step.onnx")
-    done = run(text_bundle, "--prompt", prompt, "--length", 20, "--temperature", 0, "--json", runtime=PIPE)
+    done = run(
+        text_bundle, "--prompt", prompt, "--length", 20, "--temperature", 0, "--json", runtime=PIPE
+    )
     assert json.loads(done.stdout)["tokens"] == expected["tokens"], done.stderr

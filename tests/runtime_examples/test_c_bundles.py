@@ -21,18 +21,45 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no contract": (lambda m: m.pop("contract"), "manifest.json is damaged"),
     "no files": (lambda m: m.pop("files"), "manifest.json is damaged"),
     "artifacts": (lambda m: m.update(artifacts=5), "no artifact to run"),
-    "family": (lambda m: m.update(family="captioner"), "is of the family captioner; expected language"),
-    "outside": (lambda m: m["files"].update({"../x": {"bytes": 0, "sha256": ""}}), "a file has no path inside the folder"),
-    "absolute": (lambda m: m["artifacts"][0].update(path="/etc/passwd"), "a file has no path inside the folder"),
+    "family": (
+        lambda m: m.update(family="captioner"),
+        "is of the family captioner; expected language",
+    ),
+    "outside": (
+        lambda m: m["files"].update({"../x": {"bytes": 0, "sha256": ""}}),
+        "a file has no path inside the folder",
+    ),
+    "absolute": (
+        lambda m: m["artifacts"][0].update(path="/etc/passwd"),
+        "a file has no path inside the folder",
+    ),
     "size": (lambda m: m["files"]["tokenizer.json"].update(bytes=3), "bytes, expected 3"),
-    "huge size": (lambda m: m["files"]["tokenizer.json"].update(bytes=1e300), "manifest.json is damaged"),
+    "huge size": (
+        lambda m: m["files"]["tokenizer.json"].update(bytes=1e300),
+        "manifest.json is damaged",
+    ),
     "digest": (lambda m: m["artifacts"][0].update(sha256="0" * 64), f"expected {'0' * 64}"),
-    "dtype": (lambda m: m["artifacts"][0]["narrowing"]["dtypes"].update(h="float16"), "has h as float16"),
-    "kept": (lambda m: m["artifacts"][0]["narrowing"].update(runtime_state=True), "keeps the state itself"),
-    "kind": (lambda m: m["tokenizer"].update(kind="custom"), "the tokenizer is of kind custom, expected char, byte, word, bpe"),
-    "other kind": (lambda m: m["tokenizer"].update(kind="word"), "it has no pattern that cuts a text"),
+    "dtype": (
+        lambda m: m["artifacts"][0]["narrowing"]["dtypes"].update(h="float16"),
+        "has h as float16",
+    ),
+    "kept": (
+        lambda m: m["artifacts"][0]["narrowing"].update(runtime_state=True),
+        "keeps the state itself",
+    ),
+    "kind": (
+        lambda m: m["tokenizer"].update(kind="custom"),
+        "the tokenizer is of kind custom, expected char, byte, word, bpe",
+    ),
+    "other kind": (
+        lambda m: m["tokenizer"].update(kind="word"),
+        "it has no pattern that cuts a text",
+    ),
     "no bytes": (lambda m: m["tokenizer"].update(kind="byte"), "it has no token for every byte"),
-    "tokenizer not listed": (lambda m: m["files"].pop("tokenizer.json"), "manifest.json lacks the file tokenizer.json"),
+    "tokenizer not listed": (
+        lambda m: m["files"].pop("tokenizer.json"),
+        "manifest.json lacks the file tokenizer.json",
+    ),
     "tokenizer elsewhere": (
         lambda m: m["tokenizer"].update(path="/etc/hostname"),
         "manifest.json lacks the file /etc/hostname",
@@ -41,36 +68,63 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda m: m["artifacts"][0].update(requires={"onnxruntime": "newest"}),
         "an artifact requires what is no version",
     ),
-    "a drive": (lambda m: m["artifacts"][0].update(path="c:step.onnx"), "a file has no path inside the folder"),
-    "a dot": (lambda m: m["artifacts"][0].update(path="./onnx/step.onnx"), "a file has no path inside the folder"),
+    "a drive": (
+        lambda m: m["artifacts"][0].update(path="c:step.onnx"),
+        "a file has no path inside the folder",
+    ),
+    "a dot": (
+        lambda m: m["artifacts"][0].update(path="./onnx/step.onnx"),
+        "a file has no path inside the folder",
+    ),
     "ids": (lambda m: m["tokenizer"]["ids"].reverse(), "the recorded text has other ids"),
     "fewer ids": (lambda m: m["tokenizer"]["ids"].pop(), "the recorded text has other ids"),
     "vocabulary": (lambda m: m["contract"]["sizes"].update(vocab=35), "as many tokens"),
-    "hidden": (lambda m: m["contract"]["sizes"].update(hidden=9), "onnxruntime refuses onnx/step.onnx"),
+    "hidden": (
+        lambda m: m["contract"]["sizes"].update(hidden=9),
+        "onnxruntime refuses onnx/step.onnx",
+    ),
     "huge": (lambda m: m["contract"]["sizes"].update(hidden=2**40), "beyond reason"),
-    "no state out": (lambda m: m["contract"]["graphs"][0]["outputs"].pop(), "a state goes in and does not come out"),
+    "no state out": (
+        lambda m: m["contract"]["graphs"][0]["outputs"].pop(),
+        "a state goes in and does not come out",
+    ),
     "state": (lambda m: m["contract"].update(initial_state="encode"), "expected zeros or learned"),
-    "start": (lambda m: m["decoding"].update(start=[99]), "a start token in manifest.json is no id"),
-    "default": (lambda m: m["decoding"].update(temperature="hot"), "--temperature is damaged in manifest.json"),
+    "start": (
+        lambda m: m["decoding"].update(start=[99]),
+        "a start token in manifest.json is no id",
+    ),
+    "default": (
+        lambda m: m["decoding"].update(temperature="hot"),
+        "--temperature is damaged in manifest.json",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_a_manifest_that_does_not_fit_is_refused(sanitized: Program, text: Path, tmp_path: Path, name: str) -> None:
+def test_a_manifest_that_does_not_fit_is_refused(
+    sanitized: Program, text: Path, tmp_path: Path, name: str
+) -> None:
     edit, says = EDITS[name]
     assert says in sanitized.refusal(changed(text, tmp_path / "b", edit), "--json")
 
 
-def test_ids_that_no_tokenizer_has_are_refused(sanitized: Program, text: Path, tmp_path: Path) -> None:
+def test_ids_that_no_tokenizer_has_are_refused(
+    sanitized: Program, text: Path, tmp_path: Path
+) -> None:
     folder = changed(text, tmp_path / "b", lambda manifest: None)
     for wrong in (34, 10**9, -1, 0.5, 1, "1"):
         document = json.loads((text / "tokenizer.json").read_text("utf-8"))
         document["model"]["vocab"]["z"] = wrong
         host_cases.replace(folder, "tokenizer.json", json.dumps(document).encode())
-        assert "an id is no number below the size of the vocabulary, or comes twice" in sanitized.refusal(folder)
+        assert (
+            "an id is no number below the size of the vocabulary, or comes twice"
+            in sanitized.refusal(folder)
+        )
 
 
-def test_files_that_are_missing_or_damaged_are_refused(sanitized: Program, text: Path, tmp_path: Path) -> None:
+def test_files_that_are_missing_or_damaged_are_refused(
+    sanitized: Program, text: Path, tmp_path: Path
+) -> None:
     assert "No such file" in sanitized.refusal(tmp_path / "none")
     folder = changed(text, tmp_path / "b", lambda manifest: None)
     content = (folder / "onnx/step.onnx").read_bytes()
@@ -84,14 +138,21 @@ def test_files_that_are_missing_or_damaged_are_refused(sanitized: Program, text:
 def test_damaged_vectors_are_refused(sanitized: Program, text: Path, tmp_path: Path) -> None:
     folder = changed(text, tmp_path / "b", lambda manifest: None)
     whole = (text / "sampler.json").read_bytes()
-    for content in (b"", b"{}", whole.replace(b"splitmix64", b"other"), whole.replace(b'"top_k":', b'"top_k": -1, "x":')):
+    for content in (
+        b"",
+        b"{}",
+        whole.replace(b"splitmix64", b"other"),
+        whole.replace(b'"top_k":', b'"top_k": -1, "x":'),
+    ):
         host_cases.replace(folder, "sampler.json", content)
         assert "vectors are damaged" in sanitized.run(folder, "--check").stderr
     host_cases.edit(folder, lambda manifest: manifest["files"].pop("sampler.json"))
     assert "manifest.json lacks the file sampler.json" in sanitized.run(folder, "--check").stderr
 
 
-def test_the_vectors_of_the_sampler_are_replayed(sanitized: Program, text: Path, tmp_path: Path) -> None:
+def test_the_vectors_of_the_sampler_are_replayed(
+    sanitized: Program, text: Path, tmp_path: Path
+) -> None:
     folder = changed(text, tmp_path / "b", lambda manifest: None)
     vectors = json.loads((text / "sampler.json").read_text("utf-8"))
     vectors["uniforms"][0]["values"][0] += 2.0**-53
@@ -106,7 +167,9 @@ def test_the_vectors_of_the_sampler_are_replayed(sanitized: Program, text: Path,
 
 
 @pytest.mark.parametrize("artifact", ["onnx/step.onnx", "onnx/step-int8.onnx"])
-def test_a_short_record_of_the_logits_is_replayed(sanitized: Program, text: Path, tmp_path: Path, artifact: str) -> None:
+def test_a_short_record_of_the_logits_is_replayed(
+    sanitized: Program, text: Path, tmp_path: Path, artifact: str
+) -> None:
     folder = changed(text, tmp_path / "b", lambda manifest: None)
     host_cases.shorten_golden(folder)
     said = sanitized.good(folder, "--check", "--artifact", artifact)
@@ -119,7 +182,9 @@ def test_a_short_record_of_the_logits_is_replayed(sanitized: Program, text: Path
         host_cases.replace(other, "golden.safetensors", safetensors.numpy.save(tensors))
         done = sanitized.run(other, "--check", "--artifact", artifact)
         assert (done.returncode, done.stderr) == (1, "")
-        assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [name]
+        assert [
+            line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")
+        ] == [name]
     tensors = safetensors.numpy.load_file(folder / "golden.safetensors")
     tensors["logits.largest_ids"].flat[3] = 10**6
     host_cases.replace(folder, "golden.safetensors", safetensors.numpy.save(tensors))
@@ -128,17 +193,26 @@ def test_a_short_record_of_the_logits_is_replayed(sanitized: Program, text: Path
 
 def test_an_older_runtime_is_named(sanitized: Program, text: Path, tmp_path: Path) -> None:
     needed = {"onnxruntime": "99.1"}
-    folder = changed(text, tmp_path / "b", lambda manifest: manifest["artifacts"][0].update(requires=needed))
+    folder = changed(
+        text, tmp_path / "b", lambda manifest: manifest["artifacts"][0].update(requires=needed)
+    )
     said = sanitized.refusal(folder, "--artifact", STEPS[0])
     assert f"{STEPS[0]} needs onnxruntime 99.1 or newer, this is {onnxruntime.__version__}" in said
     found = json.loads(sanitized.good(folder, "--json", "--length", 1))
     assert found["artifact"] == STEPS[1]  # none was named, so that the next one is taken
     for manifest_artifact in ("1", "1.17", "1.17.0", onnxruntime.__version__):
-        host_cases.edit(folder, lambda m, least=manifest_artifact: m["artifacts"][0].update(requires={"onnxruntime": least}))
+        host_cases.edit(
+            folder,
+            lambda m, least=manifest_artifact: m["artifacts"][0].update(
+                requires={"onnxruntime": least}
+            ),
+        )
         sanitized.good(folder, "--artifact", STEPS[0], "--length", 1)
 
 
-def test_what_leads_out_of_the_bundle_is_refused(sanitized: Program, text: Path, tmp_path: Path) -> None:
+def test_what_leads_out_of_the_bundle_is_refused(
+    sanitized: Program, text: Path, tmp_path: Path
+) -> None:
     folder = changed(text, tmp_path / "b", lambda manifest: None)
     outside = tmp_path / "tokenizer.json"
     (folder / "tokenizer.json").rename(outside)
@@ -162,19 +236,25 @@ def test_a_zipped_bundle_is_named_with_what_to_do(sanitized: Program, tmp_path: 
 def test_a_name_that_comes_twice_is_refused(sanitized: Program, text: Path, tmp_path: Path) -> None:
     folder = changed(text, tmp_path / "b", lambda manifest: None)
     path = folder / "manifest.json"
-    path.write_text(path.read_text("utf-8").replace('"files":', '"golden": null, "files":'), "utf-8")
+    path.write_text(
+        path.read_text("utf-8").replace('"files":', '"golden": null, "files":'), "utf-8"
+    )
     assert "an object has a name twice" in sanitized.refusal(folder)
 
 
 @pytest.mark.parametrize("kind", host_cases.FOREIGN)
-def test_a_model_that_asks_for_more_than_itself_is_refused(sanitized: Program, text: Path, tmp_path: Path, kind: str) -> None:
+def test_a_model_that_asks_for_more_than_itself_is_refused(
+    sanitized: Program, text: Path, tmp_path: Path, kind: str
+) -> None:
     folder = changed(text, tmp_path / "b", lambda manifest: None)
     host_cases.replace_artifact(folder, host_cases.foreign_model(folder, kind))
     assert host_cases.FOREIGN[kind] in sanitized.refusal(folder, "--check")
 
 
 @pytest.mark.parametrize(("key", "row"), [("uniforms", "uniforms"), ("tokens", "sampler")])
-def test_vectors_without_any_fail(sanitized: Program, text: Path, tmp_path: Path, key: str, row: str) -> None:
+def test_vectors_without_any_fail(
+    sanitized: Program, text: Path, tmp_path: Path, key: str, row: str
+) -> None:
     folder = changed(text, tmp_path / "b", lambda manifest: None)
     host_cases.empty_vectors(folder, key)
     done = sanitized.run(folder, "--check")
@@ -182,7 +262,9 @@ def test_vectors_without_any_fail(sanitized: Program, text: Path, tmp_path: Path
     assert (done.returncode, failed) == (1, [[row, "inf", "0", "FAILED"]])
 
 
-def test_a_bundle_without_a_recorded_run_is_checked_as_far_as_it_goes(sanitized: Program, text: Path, tmp_path: Path) -> None:
+def test_a_bundle_without_a_recorded_run_is_checked_as_far_as_it_goes(
+    sanitized: Program, text: Path, tmp_path: Path
+) -> None:
     folder = changed(text, tmp_path / "b", lambda manifest: manifest.pop("golden"))
     said = sanitized.good(folder, "--check").splitlines()
     assert said[0] == "golden           - 0 not run; the bundle has no recorded run"
@@ -205,7 +287,9 @@ int main(void) {
     assert drive(source).split() == ["256", "1", "128", "1"]
 
 
-def test_damaged_models_are_read_to_their_end_and_no_further(drive: Callable[..., str], text: Path) -> None:
+def test_damaged_models_are_read_to_their_end_and_no_further(
+    drive: Callable[..., str], text: Path
+) -> None:
     source = """
 #include <stdint.h>
 #include <stdio.h>
@@ -223,7 +307,13 @@ int main(void) {
 }
 """
     whole = [host_cases.foreign_model(text, kind) for kind in ("", "sub-graph")]
-    given = [*whole, *mutations(whole[0], count=400, seed=8), *mutations(whole[1], count=400, seed=9)]
+    given = [
+        *whole,
+        *mutations(whole[0], count=400, seed=8),
+        *mutations(whole[1], count=400, seed=9),
+    ]
     given = [content for content in given if content]
-    said = drive(source, given=b"".join(struct.pack("<I", len(content)) + content for content in given))
+    said = drive(
+        source, given=b"".join(struct.pack("<I", len(content)) + content for content in given)
+    )
     assert (len(said), said[:2]) == (len(given), "10")

@@ -16,7 +16,9 @@ from c_drivers import FUZZ_DRIVER, JSON_DRIVER, SHA_DRIVER, TOKENS_DRIVER
 from c_program import EXAMPLES, C, Program, changed, mutations
 
 
-def test_the_json_reader_takes_no_more_than_python_does(drive: Callable[..., str], text: Path) -> None:
+def test_the_json_reader_takes_no_more_than_python_does(
+    drive: Callable[..., str], text: Path
+) -> None:
     good = [
         (text / "manifest.json").read_bytes(),
         b' {"a": [1, -0.5e+3, true, false, null, "\\ud834\\udd1e \\n \xc3\xa9"], "": {}, "b": []} ',
@@ -53,10 +55,22 @@ def test_the_json_reader_takes_no_more_than_python_does(drive: Callable[..., str
         b"1 2",
         b"1e999",
     ]
-    bad += [b"[" * 100_000, b'{"a":' * 100_000, b'"\\u12"', b'"\\u12g4"', b"-", b"\x00", b"1\x00", b'"\xf4\x90\x80\x80"', b"]"]
+    bad += [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'"\\u12"',
+        b'"\\u12g4"',
+        b"-",
+        b"\x00",
+        b"1\x00",
+        b'"\xf4\x90\x80\x80"',
+        b"]",
+    ]
     damaged = [part for content in good for part in mutations(content, count=150, seed=4)]
     documents = good + bad + damaged
-    said = drive(JSON_DRIVER, given=b"".join(struct.pack("<I", len(part)) + part for part in documents))
+    said = drive(
+        JSON_DRIVER, given=b"".join(struct.pack("<I", len(part)) + part for part in documents)
+    )
     assert said[: len(good)] == "1" * len(good)
     assert said[len(good) : len(good) + len(bad)] == "0" * len(bad)
     for part, verdict in zip(damaged, said[len(good) + len(bad) :], strict=True):
@@ -87,8 +101,23 @@ def test_damaged_golden_runs_never_crash(sanitized: Program, text: Path, tmp_pat
         b"\xff" * 8 + golden[8:],
         struct.pack("<Q", len(golden) - 7) + golden[8:],
     ]
-    offsets = ([0, 2**60], [-1, 8], [8, 0], [2**53, 2**53 + 8], [1e300, 1e301], [0], [], "ab", None, [0.5, 8.5])
-    for wrong in [{"data_offsets": value} for value in offsets] + [{"shape": [2**53, 1, 1]}, {"shape": []}, {"dtype": "F32"}]:
+    offsets = (
+        [0, 2**60],
+        [-1, 8],
+        [8, 0],
+        [2**53, 2**53 + 8],
+        [1e300, 1e301],
+        [0],
+        [],
+        "ab",
+        None,
+        [0.5, 8.5],
+    )
+    for wrong in [{"data_offsets": value} for value in offsets] + [
+        {"shape": [2**53, 1, 1]},
+        {"shape": []},
+        {"dtype": "F32"},
+    ]:
         damaged = json.dumps({**header, "tokens": {**header["tokens"], **wrong}}).encode()
         contents.append(struct.pack("<Q", len(damaged)) + damaged + golden[8 + size :])
     for content in contents:
@@ -113,7 +142,9 @@ def test_every_kind_of_tokens_is_read_as_the_library_reads_it(
     folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
     texts = host_cases.texts(5, 400)
     lists = host_cases.id_lists(tokenizer, 6, 200)
-    said = drive(TOKENS_DRIVER, given=json.dumps([*texts, *lists]).encode(), arguments=[str(folder)])
+    said = drive(
+        TOKENS_DRIVER, given=json.dumps([*texts, *lists]).encode(), arguments=[str(folder)]
+    )
     lines = said.splitlines()
     assert len(lines) == len(texts) + len(lists), said
     refused = 0
@@ -123,37 +154,65 @@ def test_every_kind_of_tokens_is_read_as_the_library_reads_it(
             assert not given.isascii(), given
             continue
         wanted = host_cases.reference(tokenizer, given)
-        assert line == ("!" if wanted is None else "".join(f"{token} " for token in wanted)), repr(given)
+        assert line == ("!" if wanted is None else "".join(f"{token} " for token in wanted)), repr(
+            given
+        )
     assert refused < len(texts) * 0.9
     for line, ids in zip(lines[len(texts) :], lists, strict=True):
-        pieces = [bytes.fromhex(piece).decode() for piece in line.split("|")]  # no piece splits a character
+        pieces = [
+            bytes.fromhex(piece).decode() for piece in line.split("|")
+        ]  # no piece splits a character
         assert "".join(pieces) == tokenizer.decode(ids)
 
 
 @pytest.mark.parametrize("pattern", host_cases.PATTERNS)
-def test_patterns_cut_as_those_of_the_library(drive: Callable[..., str], text: Path, tmp_path: Path, pattern: str) -> None:
+def test_patterns_cut_as_those_of_the_library(
+    drive: Callable[..., str], text: Path, tmp_path: Path, pattern: str
+) -> None:
     tokenizer = host_cases.with_pattern(host_cases.tokenizer_of("word"), pattern)
     folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
     host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(kind="word"))
     texts = host_cases.texts(9, 300)
-    lines = drive(TOKENS_DRIVER, given=json.dumps(texts).encode(), arguments=[str(folder)]).splitlines()
+    lines = drive(
+        TOKENS_DRIVER, given=json.dumps(texts).encode(), arguments=[str(folder)]
+    ).splitlines()
     wanted = [host_cases.reference(tokenizer, given) or [] for given in texts]
     assert lines == ["".join(f"{token} " for token in ids) for ids in wanted]
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(a", "[a", "a{2}", "a+?", "(?<=a)b", "[a&&b]", r"\w", "*", "(a)", "a|*", r"\p{Han}", "(" * 99]
+    "pattern",
+    [
+        "(a",
+        "[a",
+        "a{2}",
+        "a+?",
+        "(?<=a)b",
+        "[a&&b]",
+        r"\w",
+        "*",
+        "(a)",
+        "a|*",
+        r"\p{Han}",
+        "(" * 99,
+    ],
 )
-def test_other_patterns_are_refused(drive: Callable[..., str], text: Path, tmp_path: Path, pattern: str) -> None:
+def test_other_patterns_are_refused(
+    drive: Callable[..., str], text: Path, tmp_path: Path, pattern: str
+) -> None:
     tokenizer = host_cases.tokenizer_of("word")
     folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
     document = json.loads(tokenizer.to_json())
     document["pre_tokenizer"]["pattern"]["Regex"] = pattern
     host_cases.replace(folder, "tokenizer.json", json.dumps(document).encode())
-    assert "expected one that edgernn writes" in drive(TOKENS_DRIVER, given=b"[]", arguments=[str(folder)])
+    assert "expected one that edgernn writes" in drive(
+        TOKENS_DRIVER, given=b"[]", arguments=[str(folder)]
+    )
 
 
-def test_a_pattern_that_takes_for_ever_is_refused(drive: Callable[..., str], text: Path, tmp_path: Path) -> None:
+def test_a_pattern_that_takes_for_ever_is_refused(
+    drive: Callable[..., str], text: Path, tmp_path: Path
+) -> None:
     tokenizer = host_cases.tokenizer_of("word")
     folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
     document = json.loads(tokenizer.to_json())
@@ -163,7 +222,9 @@ def test_a_pattern_that_takes_for_ever_is_refused(drive: Callable[..., str], tex
     assert "takes too long" in drive(TOKENS_DRIVER, given=b"[]", arguments=[str(folder)])
 
 
-def test_no_damage_is_more_than_a_line(drive: Callable[..., str], sanitized: Program, text: Path, tmp_path: Path) -> None:
+def test_no_damage_is_more_than_a_line(
+    drive: Callable[..., str], sanitized: Program, text: Path, tmp_path: Path
+) -> None:
     """Under sanitizers, hundreds of damaged manifests, tokenizers, recordings and vectors: each one line, or it is good."""
     folder = changed(text, tmp_path / "b", lambda manifest: manifest.pop("provenance"))
     manifest = (folder / "manifest.json").read_bytes()
@@ -174,7 +235,9 @@ def test_no_damage_is_more_than_a_line(drive: Callable[..., str], sanitized: Pro
         drive(FUZZ_DRIVER, given=given, arguments=[str(folder), name], says=digits)
 
     tokenizer = (folder / "tokenizer.json").read_bytes()
-    broken = host_cases.damaged_manifests(json.loads(manifest), 3, 300) + mutations(manifest, count=100, seed=1)
+    broken = host_cases.damaged_manifests(json.loads(manifest), 3, 300) + mutations(
+        manifest, count=100, seed=1
+    )
     fuzz("tokenizer.json", [(content, tokenizer) for content in broken])
     for content in broken[:10]:
         (folder / "manifest.json").write_bytes(content)
@@ -182,12 +245,22 @@ def test_no_damage_is_more_than_a_line(drive: Callable[..., str], sanitized: Pro
         assert done.returncode in {0, 1, 2}, (content, done.stderr)
         assert done.stderr.count("\n") == (done.returncode == 2), done.stderr
     bpe = host_cases.with_tokenizer(text, tmp_path / "bpe", host_cases.tokenizer_of("bpe"))
-    for source, name, seed in ((text, "golden.safetensors", 2), (text, "sampler.json", 4), (bpe, "tokenizer.json", 5)):
-        whole, listed = (source / name).read_bytes(), json.loads((source / "manifest.json").read_bytes())
+    for source, name, seed in (
+        (text, "golden.safetensors", 2),
+        (text, "sampler.json", 4),
+        (bpe, "tokenizer.json", 5),
+    ):
+        whole, listed = (
+            (source / name).read_bytes(),
+            json.loads((source / "manifest.json").read_bytes()),
+        )
         head = whole[:3000]  # where the structure is
         pairs = []
         for content in (part + whole[3000:] for part in mutations(head, count=100, seed=seed)):
-            listed["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            listed["files"][name] = {
+                "bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
             pairs.append((json.dumps(listed).encode(), content))
         fuzz(name, pairs)
 
@@ -197,4 +270,7 @@ def test_the_tables_of_unicode_are_those_of_the_library() -> None:
     written = (C / "unicode.h").read_text("utf-8")
     if f"Unicode {own['unicode_version']()} " not in written:
         pytest.skip("the installed tokenizers library knows another version of Unicode")
-    assert [own["table_text"](path) == path.read_text("utf-8") for path in own["TARGETS"]] == [True, True]
+    assert [own["table_text"](path) == path.read_text("utf-8") for path in own["TARGETS"]] == [
+        True,
+        True,
+    ]

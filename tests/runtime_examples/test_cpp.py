@@ -31,7 +31,9 @@ from edgernn.storage import sha256
 
 SOURCES = Path(__file__).resolve().parents[2] / "runtime_examples" / "cpp"
 WARNINGS = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic")
-LOOSE = ReducedOptions(budget=Budget(perplexity="900%"))  # untrained weights: what they lose is not the point
+LOOSE = ReducedOptions(
+    budget=Budget(perplexity="900%")
+)  # untrained weights: what they lose is not the point
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -41,7 +43,9 @@ def compile_program(target: Path, *arguments: str) -> Path:
     if compiler is None:
         pytest.skip("g++ is not installed")
     command = [compiler, *WARNINGS, *arguments, "-o", str(target)]
-    done = subprocess.run(command, cwd=SOURCES, capture_output=True, encoding="utf-8", check=False, timeout=240)
+    done = subprocess.run(
+        command, cwd=SOURCES, capture_output=True, encoding="utf-8", check=False, timeout=240
+    )
     assert done.returncode == 0, done.stderr
     return target
 
@@ -67,7 +71,9 @@ def text_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactor
 def caption_bundle(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny captioner in float32 and int8. Read only."""
     folder = tmp_path_factory.mktemp("bundle") / "captions"
-    export_bundle(captioner_folder, folder, to="onnx", precision=("float32", "int8"), steps=8, options=LOOSE)
+    export_bundle(
+        captioner_folder, folder, to="onnx", precision=("float32", "int8"), steps=8, options=LOOSE
+    )
     return folder
 
 
@@ -75,7 +81,9 @@ def caption_bundle(captioner_folder: Path, tmp_path_factory: pytest.TempPathFact
 def unit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The test program of everything but the session file, under sanitizers."""
     target = tmp_path_factory.mktemp("cpp") / "unit"
-    return compile_program(target, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover", "tests/unit.cpp")
+    return compile_program(
+        target, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover", "tests/unit.cpp"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +98,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     def call(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [str(program), *map(str, arguments)]
-        return subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False, timeout=120)
+        return subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+        )
 
     return call
 
@@ -103,7 +118,11 @@ def copy(text_bundle: Path, tmp_path: Path) -> Path:
 
 def steps(folder: Path) -> list[str]:
     """The artifacts that this example runs."""
-    return [a.path for a in Bundle.open(folder).manifest.artifacts if a.format == "onnx" and a.graph == "step"]
+    return [
+        a.path
+        for a in Bundle.open(folder).manifest.artifacts
+        if a.format == "onnx" and a.graph == "step"
+    ]
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], *parts: str) -> None:
@@ -121,7 +140,9 @@ def edit_manifest(folder: Path, change: Callable[[dict], None]) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def test_the_parts_pass_their_tests_under_sanitizers(unit: Path, text_bundle: Path, caption_bundle: Path) -> None:
+def test_the_parts_pass_their_tests_under_sanitizers(
+    unit: Path, text_bundle: Path, caption_bundle: Path
+) -> None:
     command = [str(unit), str(text_bundle), str(caption_bundle)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=120)
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stdout + done.stderr
@@ -153,13 +174,22 @@ def test_it_samples_as_the_reference_does(unit: Path) -> None:
         for s, uniform, logits in cases
     ]
     done = subprocess.run(
-        [str(unit), "--sample"], input="\n".join(lines), capture_output=True, encoding="utf-8", check=True, timeout=60
+        [str(unit), "--sample"],
+        input="\n".join(lines),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        timeout=60,
     )
-    assert [int(line) for line in done.stdout.split()] == [s.pick(logits, uniform) for s, uniform, logits in cases]
+    assert [int(line) for line in done.stdout.split()] == [
+        s.pick(logits, uniform) for s, uniform, logits in cases
+    ]
 
 
 @pytest.mark.parametrize("fixture", ["text_bundle", "caption_bundle"])
-def test_every_step_passes_the_golden_run(run: Run, fixture: str, request: pytest.FixtureRequest) -> None:
+def test_every_step_passes_the_golden_run(
+    run: Run, fixture: str, request: pytest.FixtureRequest
+) -> None:
     folder = request.getfixturevalue(fixture)
     assert len(steps(folder)) == 2
     for artifact in steps(folder):
@@ -181,7 +211,9 @@ def test_another_recording_fails_the_check(run: Run, copy: Path) -> None:
 
 
 def test_greedy_text_is_the_reference_text(run: Run, text_bundle: Path) -> None:
-    expected = write_text(text_bundle, "the quick", length=500, temperature=0, artifact="onnx/step.onnx")
+    expected = write_text(
+        text_bundle, "the quick", length=500, temperature=0, artifact="onnx/step.onnx"
+    )
     done = run(text_bundle, "--prompt", "the quick", "--length", 500, "--temperature", 0, "--json")
     found = json.loads(done.stdout)
     assert (found["tokens"], found["text"]) == (expected["tokens"], expected["text"])
@@ -191,12 +223,17 @@ def test_greedy_text_is_the_reference_text(run: Run, text_bundle: Path) -> None:
 
 
 def test_a_seed_writes_the_same_text_again(run: Run, text_bundle: Path) -> None:
-    first, again, other = (run(text_bundle, "--length", 60, "--temperature", 1, "--seed", seed).stdout for seed in (5, 5, 6))
+    first, again, other = (
+        run(text_bundle, "--length", 60, "--temperature", 1, "--seed", seed).stdout
+        for seed in (5, 5, 6)
+    )
     assert first == again != other
     assert len(first) == 61
 
 
-def test_the_caption_is_the_reference_caption(run: Run, caption_bundle: Path, pictures: np.ndarray, tmp_path: Path) -> None:
+def test_the_caption_is_the_reference_caption(
+    run: Run, caption_bundle: Path, pictures: np.ndarray, tmp_path: Path
+) -> None:
     bundle = Bundle.open(caption_bundle)
     _, sessions = open_captioner(bundle, "onnx/step.onnx")
     for index, picture in enumerate(pictures[:3]):
@@ -227,11 +264,15 @@ def test_a_step_is_timed(run: Run, text_bundle: Path) -> None:
         (("BUNDLE", "--image", "x.ppm"), ("--prompt",)),
     ],
 )
-def test_misuse_is_one_line(run: Run, text_bundle: Path, arguments: Sequence[str], parts: Sequence[str]) -> None:
+def test_misuse_is_one_line(
+    run: Run, text_bundle: Path, arguments: Sequence[str], parts: Sequence[str]
+) -> None:
     assert_refused(run(*(text_bundle if word == "BUNDLE" else word for word in arguments)), *parts)
 
 
-def test_a_captioner_asks_for_a_picture_that_is_one(run: Run, caption_bundle: Path, tmp_path: Path) -> None:
+def test_a_captioner_asks_for_a_picture_that_is_one(
+    run: Run, caption_bundle: Path, tmp_path: Path
+) -> None:
     assert_refused(run(caption_bundle), "--image")
     for name, data, part in (
         ("a", b"GIF89a", "PPM"),
@@ -269,17 +310,27 @@ def test_what_this_example_cannot_read_is_named(run: Run, copy: Path) -> None:
     edit_manifest(copy, lambda m: m["artifacts"][0]["narrowing"].update(dtypes={}))
     edit_manifest(copy, lambda m: m["tokenizer"].update(kind="custom"))
     assert_refused(run(copy), "of kind custom", "char, byte, word, bpe or caption")
-    edit_manifest(copy, lambda m: m["tokenizer"].update(kind="char", ids=m["tokenizer"]["ids"][::-1]))
+    edit_manifest(
+        copy, lambda m: m["tokenizer"].update(kind="char", ids=m["tokenizer"]["ids"][::-1])
+    )
     assert_refused(run(copy), "does not encode")
 
 
 @pytest.mark.parametrize("kind", host_cases.KINDS)
-def test_every_kind_of_tokens_is_read_as_the_library_reads_it(unit: Path, text_bundle: Path, tmp_path: Path, kind: str) -> None:
+def test_every_kind_of_tokens_is_read_as_the_library_reads_it(
+    unit: Path, text_bundle: Path, tmp_path: Path, kind: str
+) -> None:
     tokenizer = host_cases.tokenizer_of(kind)
     folder = host_cases.with_tokenizer(text_bundle, tmp_path / "b", tokenizer)
     texts, lists = host_cases.texts(5, 400), host_cases.id_lists(tokenizer, 6, 200)
     command = [str(unit), "--tokens", str(folder)]
-    done = subprocess.run(command, input=json.dumps([*texts, *lists]).encode(), capture_output=True, check=False, timeout=120)
+    done = subprocess.run(
+        command,
+        input=json.dumps([*texts, *lists]).encode(),
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
     lines = done.stdout.decode().splitlines()
     assert len(lines) == len(texts) + len(lists), (done.stdout, done.stderr)
     refused = 0
@@ -289,23 +340,41 @@ def test_every_kind_of_tokens_is_read_as_the_library_reads_it(unit: Path, text_b
             assert not given.isascii(), given
             continue
         wanted = host_cases.reference(tokenizer, given)
-        assert line == ("!" if wanted is None else "".join(f"{token} " for token in wanted)), repr(given)
+        assert line == ("!" if wanted is None else "".join(f"{token} " for token in wanted)), repr(
+            given
+        )
     assert refused < len(texts) * 0.9
     for line, ids in zip(lines[len(texts) :], lists, strict=True):
-        pieces = [bytes.fromhex(piece).decode() for piece in line.split("|")]  # no piece splits a character
+        pieces = [
+            bytes.fromhex(piece).decode() for piece in line.split("|")
+        ]  # no piece splits a character
         assert "".join(pieces) == tokenizer.decode(ids)
 
 
 def test_random_numbers_are_those_of_the_library(unit: Path) -> None:
-    places = [(1234567, position) for position in range(5)] + [(0, 0), (2**64 - 1, 3), (7, 2**53), (2**53, 11)]
+    places = [(1234567, position) for position in range(5)] + [
+        (0, 0),
+        (2**64 - 1, 3),
+        (7, 2**53),
+        (2**53, 11),
+    ]
     lines = "".join(f"{seed} {position}\n" for seed, position in places)
-    done = subprocess.run([str(unit), "--uniform"], input=lines, capture_output=True, encoding="utf-8", check=True, timeout=60)
+    done = subprocess.run(
+        [str(unit), "--uniform"],
+        input=lines,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        timeout=60,
+    )
     wanted = [float(uniform_numbers(seed, 1, position=position)[0]) for seed, position in places]
     assert [float(line) for line in done.stdout.split()] == wanted
 
 
 @pytest.mark.parametrize("pattern", host_cases.PATTERNS)
-def test_patterns_cut_as_those_of_the_library(unit: Path, text_bundle: Path, tmp_path: Path, pattern: str) -> None:
+def test_patterns_cut_as_those_of_the_library(
+    unit: Path, text_bundle: Path, tmp_path: Path, pattern: str
+) -> None:
     tokenizer = host_cases.with_pattern(host_cases.tokenizer_of("word"), pattern)
     folder = host_cases.with_tokenizer(text_bundle, tmp_path / "b", tokenizer)
     host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(kind="word"))
@@ -319,13 +388,33 @@ def test_patterns_cut_as_those_of_the_library(unit: Path, text_bundle: Path, tmp
         timeout=60,
     )
     wanted = [host_cases.reference(tokenizer, given) or [] for given in texts]
-    assert done.stdout.splitlines() == ["".join(f"{token} " for token in ids) for ids in wanted], done.stderr
+    assert done.stdout.splitlines() == ["".join(f"{token} " for token in ids) for ids in wanted], (
+        done.stderr
+    )
 
 
 def test_one_seed_writes_the_text_of_the_library(run: Run, text_bundle: Path) -> None:
     for seed in (7, 2**64 - 1):
-        wanted = write_text(text_bundle, "the quick", length=500, temperature=0.8, seed=seed, artifact="onnx/step.onnx")
-        done = run(text_bundle, "--prompt", "the quick", "--length", 500, "--temperature", 0.8, "--seed", seed, "--json")
+        wanted = write_text(
+            text_bundle,
+            "the quick",
+            length=500,
+            temperature=0.8,
+            seed=seed,
+            artifact="onnx/step.onnx",
+        )
+        done = run(
+            text_bundle,
+            "--prompt",
+            "the quick",
+            "--length",
+            500,
+            "--temperature",
+            0.8,
+            "--seed",
+            seed,
+            "--json",
+        )
         assert json.loads(done.stdout)["tokens"] == wanted["tokens"]
 
 
@@ -346,7 +435,12 @@ def test_the_vectors_of_the_sampler_are_replayed(run: Run, copy: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     failed = [line.split() for line in done.stdout.splitlines() if line.endswith(" FAILED")]
     assert failed == [["uniforms", "1", "of", "0", "FAILED"], ["sampler", "1", "of", "0", "FAILED"]]
-    for content in (b"", b"{}", whole.replace(b"splitmix64", b"other"), whole.replace(b'"top_k":', b'"top_k": -1, "x":')):
+    for content in (
+        b"",
+        b"{}",
+        whole.replace(b"splitmix64", b"other"),
+        whole.replace(b'"top_k":', b'"top_k": -1, "x":'),
+    ):
         host_cases.replace(copy, "sampler.json", content)
         done = run(copy, "--check")
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -368,8 +462,12 @@ def test_a_short_record_of_the_logits_is_replayed(run: Run, copy: Path, artifact
         tensors[name].flat[-1] += 40
         host_cases.replace(copy, "golden.safetensors", safetensors.numpy.save(tensors))
         done = run(copy, "--check", "--artifact", artifact)
-        assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [name]
-        host_cases.replace(copy, "golden.safetensors", safetensors.numpy.save({**tensors, name: whole}))
+        assert [
+            line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")
+        ] == [name]
+        host_cases.replace(
+            copy, "golden.safetensors", safetensors.numpy.save({**tensors, name: whole})
+        )
     tensors = safetensors.numpy.load_file(copy / "golden.safetensors")
     tensors["logits.largest_ids"].flat[3] = 10**6
     host_cases.replace(copy, "golden.safetensors", safetensors.numpy.save(tensors))
@@ -383,9 +481,13 @@ def test_an_older_runtime_is_named(run: Run, copy: Path) -> None:
     first, second = steps(copy)
     said = f"{first} needs onnxruntime 99.1 or newer, this is {onnxruntime.__version__}"
     assert_refused(run(copy, "--artifact", first), said)
-    assert json.loads(run(copy, "--json", "--length", 1).stdout)["artifact"] == second  # none was named: the next one is taken
+    assert (
+        json.loads(run(copy, "--json", "--length", 1).stdout)["artifact"] == second
+    )  # none was named: the next one is taken
     for least in ("1", "1.17", "1.17.0", onnxruntime.__version__):
-        edit_manifest(copy, lambda m, least=least: m["artifacts"][0].update(requires={"onnxruntime": least}))
+        edit_manifest(
+            copy, lambda m, least=least: m["artifacts"][0].update(requires={"onnxruntime": least})
+        )
         assert run(copy, "--artifact", first, "--length", 1).returncode == 0
 
 
@@ -405,12 +507,16 @@ def test_what_leads_out_of_the_bundle_is_refused(run: Run, copy: Path, tmp_path:
     assert_refused(run(copy), "is not among the files of the manifest")
 
 
-def test_what_is_no_folder_or_says_a_thing_twice_is_refused(run: Run, copy: Path, tmp_path: Path) -> None:
+def test_what_is_no_folder_or_says_a_thing_twice_is_refused(
+    run: Run, copy: Path, tmp_path: Path
+) -> None:
     packed = tmp_path / "b.edgernn"
     packed.write_bytes(b"PK")
     assert_refused(run(packed), f"unzip -q {packed} -d FOLDER")
     path = copy / "manifest.json"
-    path.write_text(path.read_text("utf-8").replace('"files":', '"golden": null, "files":'), "utf-8")
+    path.write_text(
+        path.read_text("utf-8").replace('"files":', '"golden": null, "files":'), "utf-8"
+    )
     assert_refused(run(copy), "every name of an object once")
 
 
@@ -438,8 +544,15 @@ def test_no_damage_is_more_than_a_line(unit: Path, run: Run, copy: Path, tmp_pat
         assert done.stderr.count("\n") == (done.returncode == 2), done.stderr
     (copy / "manifest.json").write_bytes(manifest)
     bpe = host_cases.with_tokenizer(copy, tmp_path / "bpe", host_cases.tokenizer_of("bpe"))
-    for folder, name in ((copy, "golden.safetensors"), (copy, "sampler.json"), (bpe, "tokenizer.json")):
-        whole, listed = (folder / name).read_bytes(), json.loads((folder / "manifest.json").read_bytes())
+    for folder, name in (
+        (copy, "golden.safetensors"),
+        (copy, "sampler.json"),
+        (bpe, "tokenizer.json"),
+    ):
+        whole, listed = (
+            (folder / name).read_bytes(),
+            json.loads((folder / "manifest.json").read_bytes()),
+        )
         pairs = []
         for _ in range(30):
             data = bytearray(whole)
@@ -461,18 +574,25 @@ def test_vectors_without_any_fail(run: Run, copy: Path, key: str, row: str) -> N
     host_cases.empty_vectors(copy, key)
     done = run(copy, "--check")
     assert (done.returncode, done.stderr) == (1, "")
-    assert [line.split()[:2] for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [[row, "inf"]]
+    assert [line.split()[:2] for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [
+        [row, "inf"]
+    ]
 
 
 def test_a_bundle_without_a_recorded_run_is_checked_as_far_as_it_goes(run: Run, copy: Path) -> None:
     edit_manifest(copy, lambda manifest: manifest.pop("golden"))
     done = run(copy, "--check")
     said = done.stdout.splitlines()
-    assert (done.returncode, said[0]) == (0, "golden           - 0 not run; the bundle has no recorded run")
+    assert (done.returncode, said[0]) == (
+        0,
+        "golden           - 0 not run; the bundle has no recorded run",
+    )
     assert [line.split()[0] for line in said[1:]] == ["uniforms", "sampler", "tokenizer"]
 
 
-def test_a_prompt_longer_than_one_call_takes_is_read_as_a_whole(run: Run, text_bundle: Path) -> None:
+def test_a_prompt_longer_than_one_call_takes_is_read_as_a_whole(
+    run: Run, text_bundle: Path
+) -> None:
     prompt = "the quick brown " * 40
     expected = write_text(text_bundle, prompt, length=20, temperature=0, artifact="onnx/step.onnx")
     done = run(text_bundle, "--prompt", prompt, "--length", 20, "--temperature", 0, "--json")

@@ -30,10 +30,14 @@ def test_the_names_are_those_of_every_example(name: str) -> None:
 def test_the_package_lists_its_folders() -> None:
     package = (ROOT / "Package.swift").read_text()
     targets = set(re.findall(r'arget\(name: "([^"]+)"', package))
-    assert targets == {path.name for folder in ("Sources", "Tests") for path in (ROOT / folder).iterdir()}
+    assert targets == {
+        path.name for folder in ("Sources", "Tests") for path in (ROOT / folder).iterdir()
+    }
 
 
-def test_no_tensor_name_is_written_in_the_code(bundle_folder: Path, captioner_bundle_folder: Path) -> None:
+def test_no_tensor_name_is_written_in_the_code(
+    bundle_folder: Path, captioner_bundle_folder: Path
+) -> None:
     literals = set(re.findall(r'"([A-Za-z_]+)"', text()))
     for folder in (bundle_folder, captioner_bundle_folder):
         for graph in Bundle.open(folder).manifest.contract.graphs:
@@ -42,7 +46,11 @@ def test_no_tensor_name_is_written_in_the_code(bundle_folder: Path, captioner_bu
 
 def test_its_promises_are_those_of_core_ml() -> None:
     found = re.findall(r'case (("\w+"(?:, )?)+): return \(([0-9.e-]+), (true|false)\)', text())
-    promised = {name: (float(row[2]), row[3] == "true") for row in found for name in re.findall(r"\w+", row[0])}
+    promised = {
+        name: (float(row[2]), row[3] == "true")
+        for row in found
+        for name in re.findall(r"\w+", row[0])
+    }
     assert set(promised) == {"float32", "float16", "int8", "int4", "palettized4"}
     for precision, (worst, forced) in promised.items():
         row = tolerance("coreml", precision)
@@ -51,22 +59,32 @@ def test_its_promises_are_those_of_core_ml() -> None:
 
 def test_every_file_parses() -> None:
     """By the grammar that editors use: not a compiler, but more than brackets."""
-    tree_sitter = pytest.importorskip("tree_sitter", reason="needs tree-sitter and tree-sitter-swift")
-    grammar = pytest.importorskip("tree_sitter_swift", reason="needs tree-sitter and tree-sitter-swift")
+    tree_sitter = pytest.importorskip(
+        "tree_sitter", reason="needs tree-sitter and tree-sitter-swift"
+    )
+    grammar = pytest.importorskip(
+        "tree_sitter_swift", reason="needs tree-sitter and tree-sitter-swift"
+    )
     parser = tree_sitter.Parser(tree_sitter.Language(grammar.language()))
     for path in sorted(ROOT.rglob("*.swift")):
         assert not parser.parse(path.read_bytes()).root_node.has_error, path
 
 
 def test_random_numbers_are_made_as_in_the_library() -> None:
-    numbers = {int(text.replace("_", ""), 16) for text in re.findall(r"0x([0-9A-F]{4}(?:_[0-9A-F]{4}){3})\b", text())}
+    numbers = {
+        int(text.replace("_", ""), 16)
+        for text in re.findall(r"0x([0-9A-F]{4}(?:_[0-9A-F]{4}){3})\b", text())
+    }
     assert numbers == {0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB}
     assert re.search(r">> 30.*\n.*>> 27.*\n.*>> 31\)\) >> 11\) \* 0x1p-53", text())
 
 
 def test_its_tokens_and_fields_are_those_of_the_kotlin_example() -> None:
     """What can be said without a compiler: the kinds, the spaces and the parts of a short recording are spelled alike."""
-    kotlin = "\n".join(path.read_text() for path in (ROOT.parent / "android" / "core" / "src" / "main").rglob("*.kt"))
+    kotlin = "\n".join(
+        path.read_text()
+        for path in (ROOT.parent / "android" / "core" / "src" / "main").rglob("*.kt")
+    )
     for spelled in (*TOKEN_KINDS, "splitmix64", "top_k", "pretokenizers", "unk_token", "merges"):
         assert f'"{spelled}"' in text(), spelled
         assert f'"{spelled}"' in kotlin, spelled
@@ -77,7 +95,12 @@ def test_its_tokens_and_fields_are_those_of_the_kotlin_example() -> None:
 
 
 def test_brackets_close() -> None:
-    for path in [*SOURCES, *ROOT.glob("Sources/edgernn-run/*.swift"), *ROOT.glob("Tests/*/*.swift"), ROOT / "Package.swift"]:
+    for path in [
+        *SOURCES,
+        *ROOT.glob("Sources/edgernn-run/*.swift"),
+        *ROOT.glob("Tests/*/*.swift"),
+        ROOT / "Package.swift",
+    ]:
         plain = re.sub(r"//.*", "", path.read_text())
         for opening, closing in ("()", "[]", "{}"):
             assert plain.count(opening) == plain.count(closing), (path.name, opening)
@@ -89,5 +112,7 @@ def test_it_builds_and_passes_the_golden_run(bundle_folder: Path, tmp_path: Path
         pytest.skip("swift and Core ML are not here; this test needs a Mac with Xcode")
     command = [swift, "test", "--package-path", str(ROOT), "--scratch-path", str(tmp_path)]
     environment = {"EDGERNN_BUNDLE": str(bundle_folder), "PATH": str(Path(swift).parent)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
     assert done.returncode == 0, done.stdout + done.stderr

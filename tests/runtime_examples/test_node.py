@@ -60,21 +60,32 @@ def text(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A bundle of the tiny LSTM with every ONNX precision, and a file that is no step. Read only."""
     folder = tmp_path_factory.mktemp("node") / "text"
     export_bundle(
-        checkpoint_folder, folder, to=["onnx", "torchscript"], precision=["float32", "int8", "int4"], decoding=True, steps=16
+        checkpoint_folder,
+        folder,
+        to=["onnx", "torchscript"],
+        precision=["float32", "int8", "int4"],
+        decoding=True,
+        steps=16,
     )
     return folder
 
 
 @pytest.fixture(scope="module")
-def learned(make_model: Callable[..., Any], tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def learned(
+    make_model: Callable[..., Any], tokenizer: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A bundle of a GRU whose first state is learned. Read only."""
     folder = tmp_path_factory.mktemp("node")
     model = make_model(cell="gru", learned_initial_state=True)
     for name, parameter in model.named_parameters():
         if "first_state" in name:
             parameter.data *= 30  # far enough from zeros for the text to tell
-    save(Checkpoint(model, tokenizer, {}, {"tokens": np.arange(20, dtype=np.int64)}), folder / "run")
-    export_bundle(folder / "run", folder / "learned", to="onnx", precision=["float32", "int8"], steps=16)
+    save(
+        Checkpoint(model, tokenizer, {}, {"tokens": np.arange(20, dtype=np.int64)}), folder / "run"
+    )
+    export_bundle(
+        folder / "run", folder / "learned", to="onnx", precision=["float32", "int8"], steps=16
+    )
     return folder / "learned"
 
 
@@ -85,12 +96,18 @@ def test_writes_what_python_writes(kind: str, prompt: str, request: pytest.Fixtu
     bundle = request.getfixturevalue(kind)
     done = _run(bundle, "--prompt", prompt, "--temperature", 0, "--length", LENGTH, "--json")
     wanted = write_text(bundle, prompt, length=LENGTH, temperature=0)
-    assert json.loads(done.stdout) == {"artifact": wanted["artifact"], "tokens": wanted["tokens"], "text": wanted["text"]}
+    assert json.loads(done.stdout) == {
+        "artifact": wanted["artifact"],
+        "tokens": wanted["tokens"],
+        "text": wanted["text"],
+    }
 
 
 @needs_runtime
 def test_streams_the_prompt_and_the_text_and_repeats_itself_for_a_seed(text: Path) -> None:
-    one, same, other = (_run(text, "--prompt", "the", "--length", 60, "--seed", seed).stdout for seed in (1, 1, 2))
+    one, same, other = (
+        _run(text, "--prompt", "the", "--length", 60, "--seed", seed).stdout for seed in (1, 1, 2)
+    )
     assert one == same != other
     assert one.startswith("the")
     assert len(one) == len("the") + 60 + 1
@@ -108,7 +125,9 @@ def test_streams_the_prompt_and_the_text_and_repeats_itself_for_a_seed(text: Pat
         ("captioner_bundle_folder", "onnx/step.onnx", False),
     ],
 )
-def test_check_is_green(kind: str, artifact: str, layered: bool, request: pytest.FixtureRequest) -> None:
+def test_check_is_green(
+    kind: str, artifact: str, layered: bool, request: pytest.FixtureRequest
+) -> None:
     done = _run(request.getfixturevalue(kind), "--check", "--artifact", artifact)
     rows = [line.split() for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stdout + done.stderr
@@ -124,13 +143,17 @@ def test_check_finds_another_model(
     changed = make_model()
     for parameter in changed.parameters():
         parameter.data *= 1.5
-    save(Checkpoint(changed, tokenizer, {}, {"tokens": np.arange(20, dtype=np.int64)}), tmp_path / "run")
+    save(
+        Checkpoint(changed, tokenizer, {}, {"tokens": np.arange(20, dtype=np.int64)}),
+        tmp_path / "run",
+    )
     export_bundle(tmp_path / "run", tmp_path / "other", to="onnx", steps=16)
     mixed = tmp_path / "mixed"
     shutil.copytree(text, mixed)
     shutil.copy(tmp_path / "other" / "golden.safetensors", mixed)
     digests = [
-        json.loads((each / "manifest.json").read_text())["files"]["golden.safetensors"] for each in (text, tmp_path / "other")
+        json.loads((each / "manifest.json").read_text())["files"]["golden.safetensors"]
+        for each in (text, tmp_path / "other")
     ]
     manifest = mixed / "manifest.json"
     manifest.write_text(manifest.read_text().replace(digests[0]["sha256"], digests[1]["sha256"]))
@@ -174,7 +197,10 @@ def _flip(name: str) -> Callable[[Path], object]:
         (lambda f: (f / "manifest.json").unlink(), "no manifest.json"),
         (lambda f: (f / "manifest.json").write_text("{"), "manifest.json"),
         (lambda f: (f / "manifest.json").write_text("[]"), "schema_version missing, expected 1"),
-        (lambda f: (f / "manifest.json").write_text('{"schema_version": 1}'), "contract is missing, expected a value"),
+        (
+            lambda f: (f / "manifest.json").write_text('{"schema_version": 1}'),
+            "contract is missing, expected a value",
+        ),
         (lambda f: (f / "manifest.json").write_bytes(b"\xff\xfe"), "manifest.json"),
         (_edit('"schema_version": 1', '"schema_version": 2'), "schema_version 2, expected 1"),
         (_flip("onnx/step.onnx"), "onnx/step.onnx has the SHA-256"),
@@ -182,12 +208,17 @@ def _flip(name: str) -> Callable[[Path], object]:
         (_flip("evaluation/held_out.safetensors"), "held_out.safetensors has the SHA-256"),
         (lambda f: (f / "onnx/step.onnx").write_bytes(b"x"), "onnx/step.onnx has 1 bytes"),
         (lambda f: (f / "tokenizer.json").unlink(), "tokenizer.json is missing"),
-        (_edit('"kind": "char"', '"kind": "custom"'), "kind custom, expected one of char, byte, bpe, word, caption"),
+        (
+            _edit('"kind": "char"', '"kind": "custom"'),
+            "kind custom, expected one of char, byte, bpe, word, caption",
+        ),
         (_edit('"ids": [\n      0', '"ids": [\n      1'), "tokenizer.json gives the ids"),
         (_edit('"dtypes": {}', '"dtypes": {"h": "float16"}'), "takes h as float16"),
     ],
 )
-def test_damage_is_told_in_one_line(text: Path, change: Callable[[Path], object], said: str, tmp_path: Path) -> None:
+def test_damage_is_told_in_one_line(
+    text: Path, change: Callable[[Path], object], said: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(text, folder)
     change(folder)
@@ -207,7 +238,10 @@ def test_damage_is_told_in_one_line(text: Path, change: Callable[[Path], object]
         (["--top-p", "0"], "top-p is 0"),
         (["--top-k", "1.5"], "expected a whole number"),
         (["--length", "many"], "expected a number"),
-        (["--seed", "18446744073709551616"], "expected a whole number from 0 to 18446744073709551615"),
+        (
+            ["--seed", "18446744073709551616"],
+            "expected a whole number from 0 to 18446744073709551615",
+        ),
         (["--seed", "0x10"], "expected a whole number from 0 to"),
         (["--time", "0"], "--time is 0"),
         (["--colour"], "--colour"),
@@ -220,7 +254,9 @@ def test_bad_input_is_told_in_one_line(text: Path, arguments: list[str], said: s
 
 
 @needs_runtime
-def test_a_missing_bundle_and_a_captioner_are_refused(captioner_bundle_folder: Path, tmp_path: Path) -> None:
+def test_a_missing_bundle_and_a_captioner_are_refused(
+    captioner_bundle_folder: Path, tmp_path: Path
+) -> None:
     _is_refused(_run(tmp_path / "nothing"), "no manifest.json")
     _is_refused(_run(captioner_bundle_folder), "is a captioner")
 
@@ -236,14 +272,28 @@ def _is_refused(done: subprocess.CompletedProcess[str], said: str) -> None:
 def test_sampling_is_pythons() -> None:
     random = np.random.default_rng(0)
     cases = []
-    for temperature, top_k, top_p in [(0, 0, 1), (0.7, 0, 1), (1, 5, 1), (1.3, 0, 0.6), (0.5, 7, 0.9), (1, 1, 0.01)]:
+    for temperature, top_k, top_p in [
+        (0, 0, 1),
+        (0.7, 0, 1),
+        (1, 5, 1),
+        (1.3, 0, 0.6),
+        (0.5, 7, 0.9),
+        (1, 1, 0.01),
+    ]:
         for _ in range(40):
-            logits = random.normal(0, 3, 30).astype(np.float32).round(1)  # rounded: ties must go to the lower id
+            logits = (
+                random.normal(0, 3, 30).astype(np.float32).round(1)
+            )  # rounded: ties must go to the lower id
             cases.append((logits, Sampler(temperature, top_k, top_p), float(random.random())))
     given = [
         {
             "logits": logits.tolist(),
-            "options": {"temperature": s.temperature, "topK": s.top_k, "topP": s.top_p, "suppress": []},
+            "options": {
+                "temperature": s.temperature,
+                "topK": s.top_k,
+                "topP": s.top_p,
+                "suppress": [],
+            },
             "uniform": uniform,
         }
         for logits, s, uniform in cases
@@ -276,13 +326,26 @@ def test_the_random_numbers_are_pythons() -> None:
         "console.log(JSON.stringify([take(0, 0), take('18446744073709551615', 5), take(7n, 2 ** 40)]));"
     )
     places = [(0, 0), (2**64 - 1, 5), (7, 2**40)]
-    assert found == [uniform_numbers(seed, 200, position=position).tolist() for seed, position in places]
+    assert found == [
+        uniform_numbers(seed, 200, position=position).tolist() for seed, position in places
+    ]
 
 
 @needs_runtime
 def test_the_same_seed_writes_the_text_of_python(text: Path, learned: Path) -> None:
     for folder, seed in [(text, 7), (learned, 2**64 - 1)]:
-        done = _run(folder, "--prompt", PROMPT, "--length", LENGTH, "--temperature", 0.8, "--seed", seed, "--json")
+        done = _run(
+            folder,
+            "--prompt",
+            PROMPT,
+            "--length",
+            LENGTH,
+            "--temperature",
+            0.8,
+            "--seed",
+            seed,
+            "--json",
+        )
         wanted = write_text(folder, PROMPT, length=LENGTH, temperature=0.8, seed=seed)
         assert json.loads(done.stdout)["tokens"] == wanted["tokens"]
 
@@ -306,4 +369,6 @@ def test_pictures_are_resized_as_pillow_does(shape: tuple[int, int]) -> None:
     )
     assert found[0] == [1, 32, 32, 3]
     difference = np.abs(np.reshape(found[1], wanted.shape).astype(int) - wanted)
-    assert difference.max() <= 1  # Pillow sums in fixed point, and rounds between its two passes in an order of its own
+    assert (
+        difference.max() <= 1
+    )  # Pillow sums in fixed point, and rounds between its two passes in an order of its own

@@ -96,7 +96,9 @@ def refusal(*arguments: object) -> str:
 def failed(*arguments: object) -> list[str]:
     """Return the names of the rows that failed."""
     done = run(*arguments, "--check")
-    names = [line.split()[0] for line in done.stdout.decode().splitlines() if line.endswith(" FAILED")]
+    names = [
+        line.split()[0] for line in done.stdout.decode().splitlines() if line.endswith(" FAILED")
+    ]
     assert (done.returncode, done.stderr) == (int(bool(names)), b"")
     return names
 
@@ -122,27 +124,50 @@ def test_tokens_are_those_of_the_library(kind: str, tmp_path: Path) -> None:
     tokenizer.save(tmp_path / "tokenizer.json")
     texts = host_cases.texts(5, 400, newest=0x11FFF)
     lists = host_cases.id_lists(tokenizer, 6, 100)
-    whole = [ids for ids in (host_cases.reference(tokenizer, each) for each in texts[:100]) if ids is not None]
+    whole = [
+        ids
+        for ids in (host_cases.reference(tokenizer, each) for each in texts[:100])
+        if ids is not None
+    ]
     entry = {"path": "tokenizer.json", "kind": kind, "vocabulary_size": tokenizer.vocabulary_size}
-    given = {"file": str(tmp_path / "tokenizer.json"), "entry": entry, "texts": texts, "lists": lists + whole}
+    given = {
+        "file": str(tmp_path / "tokenizer.json"),
+        "entry": entry,
+        "texts": texts,
+        "lists": lists + whole,
+    }
     command = ["node", "--input-type=module", "-e", READ]
-    done = subprocess.run(command, input=json.dumps(given).encode(), cwd=NODE, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        command,
+        input=json.dumps(given).encode(),
+        cwd=NODE,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     encoded, written = json.loads(done.stdout)
     for each, found in zip(texts, encoded, strict=True):
         assert found == host_cases.reference(tokenizer, each), ascii(each)
     for ids, pieces in zip(lists + whole, written, strict=True):
         assert "".join(pieces) == tokenizer.decode(ids)
-    for ids, pieces in zip(whole, written[len(lists) :], strict=True):  # no character is split, none waits longer than it must
+    for ids, pieces in zip(
+        whole, written[len(lists) :], strict=True
+    ):  # no character is split, none waits longer than it must
         stream = StreamDecoder(tokenizer)
-        assert kind == "caption" or pieces == [*(stream.push(token) for token in ids), stream.flush()]
+        assert kind == "caption" or pieces == [
+            *(stream.push(token) for token in ids),
+            stream.flush(),
+        ]
 
 
 @pytest.mark.parametrize("kind", ["byte", "word", "bpe"])
 def test_a_text_of_every_kind_is_that_of_python(kind: str, tmp_path: Path) -> None:
     tokenizer = host_cases.tokenizer_of(kind)
     torch.manual_seed(0)
-    model = LanguageModel(LanguageConfig(vocabulary=tokenizer.vocabulary_size, hidden=12, embedding=8))
+    model = LanguageModel(
+        LanguageConfig(vocabulary=tokenizer.vocabulary_size, hidden=12, embedding=8)
+    )
     export_bundle(Checkpoint(model, tokenizer, {}, {}), tmp_path / "b", to=["onnx"], steps=4)
     prompt = host_cases.SAMPLE
     wanted = write_text(tmp_path / "b", prompt, length=120, temperature=2.0, seed=7)["text"]
@@ -164,27 +189,46 @@ def _tokenizer_said(folder: Path) -> str:
         "try { await Tokenizer.load(await openBundle(process.argv[1])); } catch (error) { console.log(error.message); }"
     )
     command = ["node", "--input-type=module", "-e", script, str(folder)]
-    return subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(
+        command, cwd=NODE, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
 
 
-def test_no_manifest_ends_it_with_a_stack(folder: Path, captioner_bundle_folder: Path, tmp_path: Path) -> None:
+def test_no_manifest_ends_it_with_a_stack(
+    folder: Path, captioner_bundle_folder: Path, tmp_path: Path
+) -> None:
     import base64
 
     shutil.copytree(captioner_bundle_folder, tmp_path / "captions")
     for seed, bundle in enumerate((folder, tmp_path / "captions")):
         manifest = json.loads((bundle / "manifest.json").read_text("utf-8"))
         texts = host_cases.damaged_manifests(manifest, seed, MANIFESTS)
-        (tmp_path / "list").write_text(json.dumps([base64.b64encode(each).decode() for each in texts]), "utf-8")
-        command = ["node", "--input-type=module", "-e", OPEN_MANY, str(bundle), str(tmp_path / "list")]
-        done = subprocess.run(command, cwd=NODE, capture_output=True, encoding="utf-8", timeout=200, check=False)
+        (tmp_path / "list").write_text(
+            json.dumps([base64.b64encode(each).decode() for each in texts]), "utf-8"
+        )
+        command = [
+            "node",
+            "--input-type=module",
+            "-e",
+            OPEN_MANY,
+            str(bundle),
+            str(tmp_path / "list"),
+        ]
+        done = subprocess.run(
+            command, cwd=NODE, capture_output=True, encoding="utf-8", timeout=200, check=False
+        )
         told = [json.loads(line) for line in done.stdout.splitlines()]
         stacks = [said for said in told if isinstance(said, str) and "\n" in said]
         assert (done.returncode, stacks[:3], done.stderr, len(told)) == (0, [], "", MANIFESTS)
         assert sum(isinstance(said, str) for said in told) > MANIFESTS // 8
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "golden.safetensors", "onnx/step.onnx", "manifest.json"])
-def test_a_missing_file_and_a_link_that_leads_out_are_told(folder: Path, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["tokenizer.json", "golden.safetensors", "onnx/step.onnx", "manifest.json"]
+)
+def test_a_missing_file_and_a_link_that_leads_out_are_told(
+    folder: Path, name: str, tmp_path: Path
+) -> None:
     (folder / name).rename(tmp_path / "elsewhere")
     assert name in refusal(folder)
     (folder / name).symlink_to(tmp_path / "elsewhere")
@@ -199,7 +243,9 @@ def test_a_large_file_is_not_read(folder: Path) -> None:
     assert "has 1099511627776 bytes, expected" in refusal(folder)
 
 
-def rezipped(source: Path, target: Path, change: Callable[[zipfile.ZipFile, str, bytes], object]) -> Path:
+def rezipped(
+    source: Path, target: Path, change: Callable[[zipfile.ZipFile, str, bytes], object]
+) -> Path:
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             change(new, name, old.read(name))
@@ -217,8 +263,14 @@ def test_a_bundle_in_one_file(text: Path, tmp_path: Path) -> None:
             lambda z, n, c: z.writestr(n, c if n != "tokenizer.json" else b"0" * 50_000_000),
             "has 50000000 bytes, expected",
         ),
-        "twice": (lambda z, n, c: [z.writestr(n, c) for _ in range(1 + (n == "tokenizer.json"))], "holds a file twice"),
-        "without": (lambda z, n, c: n != "sampler.json" and z.writestr(n, c), "sampler.json is missing"),
+        "twice": (
+            lambda z, n, c: [z.writestr(n, c) for _ in range(1 + (n == "tokenizer.json"))],
+            "holds a file twice",
+        ),
+        "without": (
+            lambda z, n, c: n != "sampler.json" and z.writestr(n, c),
+            "sampler.json is missing",
+        ),
         "method": (lambda z, n, c: z.writestr(n, c, zipfile.ZIP_LZMA), "packed with method 14"),
     }
     for name, (change, says) in cases.items():
@@ -228,7 +280,11 @@ def test_a_bundle_in_one_file(text: Path, tmp_path: Path) -> None:
         (tmp_path / f"{number}.edgernn").write_bytes(content)
         assert "is no zip" in refusal(tmp_path / f"{number}.edgernn")
     size = (text / "tokenizer.json").stat().st_size  # what the table is made to say of 50 MB
-    lying = (tmp_path / "bomb.edgernn").read_bytes().replace((50_000_000).to_bytes(4, "little"), size.to_bytes(4, "little"))
+    lying = (
+        (tmp_path / "bomb.edgernn")
+        .read_bytes()
+        .replace((50_000_000).to_bytes(4, "little"), size.to_bytes(4, "little"))
+    )
     (tmp_path / "lying.edgernn").write_bytes(lying)
     assert "tokenizer.json has " in refusal(tmp_path / "lying.edgernn")
 
@@ -258,15 +314,23 @@ def test_a_sampler_vector_that_differs_fails(folder: Path, key: str, name: str) 
     host_cases.replace(folder, "sampler.json", json.dumps(vectors).encode())
     assert failed(folder) == [name]
     host_cases.replace(folder, "sampler.json", b'{"version": 1, "generator": "other"}')
-    assert "sampler.json holds no sampler vectors (version 1, generator other)" in refusal(folder, "--check")
+    assert "sampler.json holds no sampler vectors (version 1, generator other)" in refusal(
+        folder, "--check"
+    )
 
 
 def test_a_newer_runtime_is_asked_for_by_version(folder: Path) -> None:
-    host_cases.edit(folder, lambda manifest: manifest["artifacts"][0].update(requires={"onnxruntime": "999.1"}))
+    host_cases.edit(
+        folder, lambda manifest: manifest["artifacts"][0].update(requires={"onnxruntime": "999.1"})
+    )
     said = refusal(folder, "--artifact", "onnx/step.onnx")
     assert "onnx/step.onnx needs onnxruntime 999.1 or newer, and this is 1." in said
-    assert json.loads(run(folder, "--json", "--length", 3).stdout)["artifact"] == "onnx/step-int8.onnx"
-    host_cases.edit(folder, lambda manifest: manifest["artifacts"][1].update(requires={"onnxruntime": "999.1"}))
+    assert (
+        json.loads(run(folder, "--json", "--length", 3).stdout)["artifact"] == "onnx/step-int8.onnx"
+    )
+    host_cases.edit(
+        folder, lambda manifest: manifest["artifacts"][1].update(requires={"onnxruntime": "999.1"})
+    )
     assert "onnx/step.onnx needs onnxruntime 999.1" in refusal(folder)
 
 
@@ -302,5 +366,11 @@ def test_a_long_prompt_is_fed_in_parts_of_bounded_logits() -> None:
     };
     console.log(JSON.stringify([await widths(34), await widths(2 ** 13), (await widths(2 ** 21)).length]));
     """
-    done = subprocess.run(["node", "--input-type=module", "-e", source], cwd=NODE, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", source],
+        cwd=NODE,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
     assert json.loads(done.stdout) == [[256, 44], [128, 128, 44], 300]

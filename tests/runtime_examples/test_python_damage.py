@@ -81,7 +81,9 @@ def mutated(manifest: Any, count: int, seed: int) -> Iterator[Any]:
         elif what == "double" and isinstance(parent, list):
             parent.append(copy.deepcopy(parent[last]))
         elif what == "rename" and isinstance(parent, dict):
-            parent[draw.choice(["x", "__proto__", "constructor", "../x", last.upper()])] = parent.pop(last)
+            parent[draw.choice(["x", "__proto__", "constructor", "../x", last.upper()])] = (
+                parent.pop(last)
+            )
         else:
             parent[last] = copy.deepcopy(draw.choice(ODD))
         yield changed
@@ -89,7 +91,13 @@ def mutated(manifest: Any, count: int, seed: int) -> Iterator[Any]:
 
 def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     """Yield the path of every value but the recorded ids, which are many; a list's first two items stand for all."""
-    keys = value if isinstance(value, dict) else range(min(2, len(value))) if isinstance(value, list) else ()
+    keys = (
+        value
+        if isinstance(value, dict)
+        else range(min(2, len(value)))
+        if isinstance(value, list)
+        else ()
+    )
     for key in keys:
         if key not in ("provenance", "weights", "parity", "loss"):  # which no example reads
             yield (*path, key)
@@ -129,7 +137,9 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(manifest), "utf-8")
 
 
-def outcomes(bundle: Path, sets: list[dict[str, bytes]], scratch: Path) -> list[list[tuple[int, str]]]:
+def outcomes(
+    bundle: Path, sets: list[dict[str, bytes]], scratch: Path
+) -> list[list[tuple[int, str]]]:
     """Return how each mode ends with each set of files: the exit status and what was said, at most one line."""
     (scratch / "sets.json").write_text(
         json.dumps([{n: c.decode("latin-1") for n, c in each.items()} for each in sets]), "utf-8"
@@ -148,26 +158,37 @@ def outcomes(bundle: Path, sets: list[dict[str, bytes]], scratch: Path) -> list[
     return told
 
 
-def test_no_manifest_ends_it_with_a_traceback(folder: Path, captioner_bundle_folder: Path, tmp_path: Path) -> None:
+def test_no_manifest_ends_it_with_a_traceback(
+    folder: Path, captioner_bundle_folder: Path, tmp_path: Path
+) -> None:
     shutil.copytree(captioner_bundle_folder, tmp_path / "captions")
     for seed, bundle in enumerate((folder, tmp_path / "captions")):
         manifest = json.loads((bundle / "manifest.json").read_text("utf-8"))
-        sets = [{"manifest.json": json.dumps(each).encode()} for each in mutated(manifest, MUTATIONS, seed)]
+        sets = [
+            {"manifest.json": json.dumps(each).encode()}
+            for each in mutated(manifest, MUTATIONS, seed)
+        ]
         told = outcomes(bundle, sets, tmp_path)
         assert sum(each[0][0] == 2 for each in told) > MUTATIONS // 3
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "golden.safetensors", "sampler.json"])
-def test_no_file_that_the_manifest_vouches_for_ends_it_with_a_traceback(folder: Path, name: str, tmp_path: Path) -> None:
+def test_no_file_that_the_manifest_vouches_for_ends_it_with_a_traceback(
+    folder: Path, name: str, tmp_path: Path
+) -> None:
     content, draw, sets = (folder / name).read_bytes(), random.Random(1), []
-    head = 8 + int.from_bytes(content[:8], "little") if name.endswith(".safetensors") else len(content)
+    head = (
+        8 + int.from_bytes(content[:8], "little") if name.endswith(".safetensors") else len(content)
+    )
     for number in range(60):
         made = bytearray(content)
         for _ in range(draw.randrange(1, 4)):
             made[draw.randrange(head)] = draw.choice([0, 255, draw.randrange(256), *b'9-"'])
         if number % 2 and name.endswith(".json"):
             made = bytearray(host_cases.damaged_manifests(json.loads(content), number, 1)[0])
-        host_cases.replace(folder, name, bytes(made[: draw.randrange(len(made)) if number % 10 == 0 else None]))
+        host_cases.replace(
+            folder, name, bytes(made[: draw.randrange(len(made)) if number % 10 == 0 else None])
+        )
         sets.append({each: (folder / each).read_bytes() for each in (name, "manifest.json")})
     told = outcomes(folder, sets, tmp_path)
     assert sum(any(status for status, _ in each) for each in told) > 20
@@ -175,10 +196,17 @@ def test_no_file_that_the_manifest_vouches_for_ends_it_with_a_traceback(folder: 
 
 def test_a_key_that_comes_twice_is_read_as_the_last(folder: Path) -> None:
     path = folder / "manifest.json"
-    text = path.read_text("utf-8").replace('"schema_version": 1', '"golden": 5, "schema_version": 2, "schema_version": 1', 1)
+    text = path.read_text("utf-8").replace(
+        '"schema_version": 1', '"golden": 5, "schema_version": 2, "schema_version": 1', 1
+    )
     path.write_text(text, "utf-8")
     assert run(folder, "--check").returncode == 0
-    path.write_text(text.replace('"golden": "golden.safetensors"', '"golden": "golden.safetensors", "golden": "x"'), "utf-8")
+    path.write_text(
+        text.replace(
+            '"golden": "golden.safetensors"', '"golden": "golden.safetensors", "golden": "x"'
+        ),
+        "utf-8",
+    )
     assert "golden is 'x', expected a path that files lists" in refusal(folder, "--check")
 
 
@@ -189,7 +217,10 @@ def test_a_link_that_leads_out_is_refused(folder: Path, name: str, tmp_path: Pat
     assert "leads out of the bundle" in refusal(folder)
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "golden.safetensors", "sampler.json", "onnx/step.onnx", "manifest.json"])
+@pytest.mark.parametrize(
+    "name",
+    ["tokenizer.json", "golden.safetensors", "sampler.json", "onnx/step.onnx", "manifest.json"],
+)
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     assert name in refusal(folder)
@@ -212,11 +243,15 @@ def test_a_large_file_is_not_read(folder: Path) -> None:
 def test_a_bundle_in_one_file_writes_the_same(text: Path, tmp_path: Path) -> None:
     pack(text, tmp_path / "one.edgernn")
     assert run(tmp_path / "one.edgernn", "--check").returncode == 0
-    outputs = [run(place, "--length", 50, "--seed", 3).stdout for place in (text, tmp_path / "one.edgernn")]
+    outputs = [
+        run(place, "--length", 50, "--seed", 3).stdout for place in (text, tmp_path / "one.edgernn")
+    ]
     assert outputs[0] == outputs[1] != ""
 
 
-def rezipped(source: Path, target: Path, change: Callable[[zipfile.ZipFile, str, bytes], object]) -> Path:
+def rezipped(
+    source: Path, target: Path, change: Callable[[zipfile.ZipFile, str, bytes], object]
+) -> Path:
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             change(new, name, old.read(name))
@@ -240,24 +275,42 @@ def test_a_damaged_or_hostile_zip_is_refused(text: Path, tmp_path: Path) -> None
             lambda z, n, c: z.writestr(n, c if n != "tokenizer.json" else b"0" * 50_000_000),
             "has 50000000 bytes, expected",
         ),
-        "twice": (lambda z, n, c: [z.writestr(n, c) for _ in range(1 + (n == "tokenizer.json"))], "holds a file twice"),
+        "twice": (
+            lambda z, n, c: [z.writestr(n, c) for _ in range(1 + (n == "tokenizer.json"))],
+            "holds a file twice",
+        ),
         "without": (lambda z, n, c: n != "sampler.json" and z.writestr(n, c), "sampler.json of"),
         "method": (lambda z, n, c: z.writestr(n, c, zipfile.ZIP_LZMA), "is packed by method 14"),
     }
     for name, (change, says) in cases.items():
-        with pytest.warns(UserWarning, match="Duplicate") if name == "twice" else contextlib.nullcontext():
+        with (
+            pytest.warns(UserWarning, match="Duplicate")
+            if name == "twice"
+            else contextlib.nullcontext()
+        ):
             path = rezipped(one, tmp_path / f"{name}.edgernn", change)
         assert says in refusal(path)
 
 
 def test_a_newer_runtime_is_asked_for_by_version(folder: Path) -> None:
-    edit(folder, lambda manifest: manifest["artifacts"][0].update(requires={"onnxruntime": "999.1"}))
+    edit(
+        folder, lambda manifest: manifest["artifacts"][0].update(requires={"onnxruntime": "999.1"})
+    )
     said = refusal(folder, "--artifact", "onnx/step.onnx")
     assert "onnx/step.onnx needs onnxruntime 999.1 or newer, and " in said
-    assert json.loads(run(folder, "--json", "--length", 3).stdout)["artifact"] == "onnx/step-int8.onnx"  # which runs here
-    edit(folder, lambda manifest: manifest["artifacts"][1].update(requires={"onnxruntime": "999.1"}))
+    assert (
+        json.loads(run(folder, "--json", "--length", 3).stdout)["artifact"] == "onnx/step-int8.onnx"
+    )  # which runs here
+    edit(
+        folder, lambda manifest: manifest["artifacts"][1].update(requires={"onnxruntime": "999.1"})
+    )
     assert "onnx/step.onnx needs onnxruntime 999.1" in refusal(folder)
-    edit(folder, lambda manifest: manifest["artifacts"][0].update(requires={"onnxruntime": "1.18", "torch": "999"}))
+    edit(
+        folder,
+        lambda manifest: manifest["artifacts"][0].update(
+            requires={"onnxruntime": "1.18", "torch": "999"}
+        ),
+    )
     assert run(folder, "--check").returncode == 0
 
 
@@ -272,4 +325,6 @@ def test_vectors_without_any_fail(folder: Path, key: str, row: str) -> None:
     host_cases.empty_vectors(folder, key)
     done = run(folder, "--check")
     assert done.returncode == 1
-    assert [line.split() for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [[row, "inf", "0", "FAILED"]]
+    assert [line.split() for line in done.stdout.splitlines() if line.endswith(" FAILED")] == [
+        [row, "inf", "0", "FAILED"]
+    ]

@@ -27,7 +27,9 @@ WEB = Path(__file__).resolve().parents[2] / "runtime_examples" / "web"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 LENGTH = 500
 PROMPT = "the quick "
-SCENARIOS = tuple(re.findall(r"^  async '(.+)'\(", (WEB / "test.mjs").read_text(encoding="utf-8"), re.MULTILINE))
+SCENARIOS = tuple(
+    re.findall(r"^  async '(.+)'\(", (WEB / "test.mjs").read_text(encoding="utf-8"), re.MULTILINE)
+)
 
 
 def _lacking() -> str | None:
@@ -46,7 +48,11 @@ pytestmark = pytest.mark.skipif(_lacking() is not None, reason=_lacking() or "")
 
 
 def _greedy(bundle: Path, prompt: str) -> dict[str, Any]:
-    return {"prompt": prompt, "length": LENGTH, "text": write_text(bundle, prompt, length=LENGTH, temperature=0)["text"]}
+    return {
+        "prompt": prompt,
+        "length": LENGTH,
+        "text": write_text(bundle, prompt, length=LENGTH, temperature=0)["text"],
+    }
 
 
 def _seeded(bundle: Path, seed: int, *, prompt: str = PROMPT) -> dict[str, Any]:
@@ -76,7 +82,10 @@ def _flip(folder: Path, name: str) -> None:
 
 def _take_golden(folder: Path, other: Path) -> None:
     """Put the golden run of another model in, with the digest that belongs to it."""
-    entries = [json.loads((each / "manifest.json").read_text(encoding="utf-8"))["files"] for each in (folder, other)]
+    entries = [
+        json.loads((each / "manifest.json").read_text(encoding="utf-8"))["files"]
+        for each in (folder, other)
+    ]
     shutil.copy(other / "golden.safetensors", folder)
     mine, theirs = (entry["golden.safetensors"] for entry in entries)
     _edit(folder, mine["sha256"], theirs["sha256"])
@@ -86,16 +95,30 @@ def _damaged(folder: Path, text: Path) -> dict[str, tuple[str, str]]:
     """Make damaged copies: name → folder and what the page says of it."""
     made = {
         "flipped": (lambda f: _flip(f, "onnx/step.onnx"), "onnx/step.onnx has the SHA-256"),
-        "cut": (lambda f: (f / "onnx/step.onnx").write_bytes(b"ONNX"), "onnx/step.onnx has 4 bytes"),
+        "cut": (
+            lambda f: (f / "onnx/step.onnx").write_bytes(b"ONNX"),
+            "onnx/step.onnx has 4 bytes",
+        ),
         "missing": (lambda f: (f / "onnx/step.onnx").unlink(), "onnx/step.onnx is missing"),
-        "newer": (lambda f: _edit(f, '"schema_version": 1', '"schema_version": 2'), "schema_version 2, expected 1"),
-        "no-json": (lambda f: (f / "manifest.json").write_text("{", encoding="utf-8"), "manifest.json of no-json is damaged"),
-        "foreign": (lambda f: _edit(f, '"kind": "char"', '"kind": "custom"'), "the tokenizer is of kind custom"),
+        "newer": (
+            lambda f: _edit(f, '"schema_version": 1', '"schema_version": 2'),
+            "schema_version 2, expected 1",
+        ),
+        "no-json": (
+            lambda f: (f / "manifest.json").write_text("{", encoding="utf-8"),
+            "manifest.json of no-json is damaged",
+        ),
+        "foreign": (
+            lambda f: _edit(f, '"kind": "char"', '"kind": "custom"'),
+            "the tokenizer is of kind custom",
+        ),
         "bytes": (lambda f: _edit(f, '"kind": "char"', '"kind": "byte"'), "tokenizer.json"),
         "negative": (lambda f: _edit(f, '"hidden": ', '"hidden": -'), "contract.sizes.hidden is -"),
         "tokens": (lambda f: _flip(f, "tokenizer.json"), "tokenizer.json has the SHA-256"),
     }
-    return {name: (_damage(text, folder / name, change), said) for name, (change, said) in made.items()}
+    return {
+        name: (_damage(text, folder / name, change), said) for name, (change, said) in made.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +131,9 @@ def spec(
 ) -> dict[str, Any]:
     """What test.mjs reads: bundles, and what Python makes of them."""
     folder = tmp_path_factory.mktemp("web")
-    text, learned, captions, other = (folder / name for name in ("text", "learned", "captions", "other"))
+    text, learned, captions, other = (
+        folder / name for name in ("text", "learned", "captions", "other")
+    )
     held_out = {"tokens": np.arange(20, dtype=np.int64)}
     gru = make_model(cell="gru", learned_initial_state=True)
     for name, parameter in gru.named_parameters():
@@ -137,7 +162,14 @@ def spec(
         caption = writer.write(folder / "picture.png", beam=1).text
     damaged = _damaged(folder / "damaged", text)
     return {
-        "bundles": [str(text), str(learned), str(captions), str(pairs), wrong, *(place for place, _ in damaged.values())],
+        "bundles": [
+            str(text),
+            str(learned),
+            str(captions),
+            str(pairs),
+            wrong,
+            *(place for place, _ in damaged.values()),
+        ],
         "text": "text",
         "learned": "learned",
         "captions": "captions",
@@ -157,11 +189,20 @@ def spec(
 
 
 @pytest.fixture(scope="module")
-def results(spec: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def results(
+    spec: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
     """Play every scenario once: name → ok and detail."""
     path = tmp_path_factory.mktemp("spec") / "spec.json"
     path.write_text(json.dumps(spec), encoding="utf-8")
-    done = subprocess.run(["node", "test.mjs", str(path)], cwd=WEB, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(
+        ["node", "test.mjs", str(path)],
+        cwd=WEB,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines, done.stderr
     return {line["name"]: line for line in lines}

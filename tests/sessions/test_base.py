@@ -31,7 +31,9 @@ class RecordingSession(FakeSession):
 
 
 def session(**narrowing: object) -> RecordingSession:
-    return RecordingSession(FileContract(contract=CONTRACT, narrowing=Narrowing.model_validate(narrowing)))
+    return RecordingSession(
+        FileContract(contract=CONTRACT, narrowing=Narrowing.model_validate(narrowing))
+    )
 
 
 def tokens(*rows: list[int]) -> dict[str, np.ndarray]:
@@ -40,7 +42,9 @@ def tokens(*rows: list[int]) -> dict[str, np.ndarray]:
 
 def random_state(batch: int) -> State:
     random = np.random.default_rng(batch)
-    return {name: random.normal(size=(LAYERS, batch, HIDDEN)).astype(np.float32) for name in ("h", "c")}
+    return {
+        name: random.normal(size=(LAYERS, batch, HIDDEN)).astype(np.float32) for name in ("h", "c")
+    }
 
 
 def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
@@ -50,12 +54,32 @@ def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
 H = C = zeros(2, 1, 3)
 ONE = zeros(1, 1, dtype="int64")
 REFUSED = {
-    "state missing": ({"tokens": ONE}, {"h": H}, "state 'c' is missing; feed back what the last step returned"),
+    "state missing": (
+        {"tokens": ONE},
+        {"h": H},
+        "state 'c' is missing; feed back what the last step returned",
+    ),
     "input missing": ({}, {"h": H, "c": C}, "input 'tokens' is missing; it is int64 [batch, time]"),
-    "unknown input": ({"tokens": ONE, "mask": ONE}, {"h": H, "c": C}, "unknown input ['mask']; expected ['tokens']"),
-    "unknown state": ({"tokens": ONE}, {"h": H, "c": C, "s": H}, "unknown state ['s']; expected ['h', 'c']"),
-    "output fed as state": ({"tokens": ONE}, {"h_next": H, "c": C}, "unknown state ['h_next']; expected ['h', 'c']"),
-    "state as input": ({"tokens": ONE, "h": H}, {"c": C}, "unknown input ['h']; expected ['tokens']"),
+    "unknown input": (
+        {"tokens": ONE, "mask": ONE},
+        {"h": H, "c": C},
+        "unknown input ['mask']; expected ['tokens']",
+    ),
+    "unknown state": (
+        {"tokens": ONE},
+        {"h": H, "c": C, "s": H},
+        "unknown state ['s']; expected ['h', 'c']",
+    ),
+    "output fed as state": (
+        {"tokens": ONE},
+        {"h_next": H, "c": C},
+        "unknown state ['h_next']; expected ['h', 'c']",
+    ),
+    "state as input": (
+        {"tokens": ONE, "h": H},
+        {"c": C},
+        "unknown input ['h']; expected ['tokens']",
+    ),
     "tokens of int32": (
         {"tokens": zeros(1, 1, dtype="int32")},
         {"h": H, "c": C},
@@ -113,7 +137,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("inputs", "state", "says"), REFUSED.values(), ids=REFUSED)
-def test_what_breaks_the_contract_is_named_and_never_run(inputs: dict, state: dict, says: str) -> None:
+def test_what_breaks_the_contract_is_named_and_never_run(
+    inputs: dict, state: dict, says: str
+) -> None:
     fake = session()
     with pytest.raises(ContractError, match=f"^{re.escape(says)}$"):
         fake.step(inputs, state)
@@ -121,7 +147,9 @@ def test_what_breaks_the_contract_is_named_and_never_run(inputs: dict, state: di
 
 
 @pytest.mark.parametrize(("inputs", "state", "says"), REFUSED.values(), ids=REFUSED)
-def test_what_breaks_the_contract_is_named_after_a_right_call_too(inputs: dict, state: dict, says: str) -> None:
+def test_what_breaks_the_contract_is_named_after_a_right_call_too(
+    inputs: dict, state: dict, says: str
+) -> None:
     fake = session()
     for _ in range(2):
         fake.step({"tokens": ONE}, {"h": H, "c": C})
@@ -131,12 +159,18 @@ def test_what_breaks_the_contract_is_named_after_a_right_call_too(inputs: dict, 
 
 
 @pytest.mark.parametrize("right_before", [False, True])
-@pytest.mark.parametrize(("rows", "found"), [([[-1]], -1), ([[VOCABULARY]], VOCABULARY), ([[2, 9, -1], [1, 1, 8]], 9)])
-def test_an_id_outside_the_vocabulary_is_named_and_never_run(rows: list[list[int]], found: int, right_before: bool) -> None:
+@pytest.mark.parametrize(
+    ("rows", "found"), [([[-1]], -1), ([[VOCABULARY]], VOCABULARY), ([[2, 9, -1], [1, 1, 8]], 9)]
+)
+def test_an_id_outside_the_vocabulary_is_named_and_never_run(
+    rows: list[list[int]], found: int, right_before: bool
+) -> None:
     fake, state = session(), random_state(len(rows))
     if right_before:
         fake.step(tokens(*[[1] * len(rows[0])] * len(rows)), state)
-    with pytest.raises(ContractError, match=f"^tokens has the value {found}, expected 0 to {VOCABULARY - 1}$"):
+    with pytest.raises(
+        ContractError, match=f"^tokens has the value {found}, expected 0 to {VOCABULARY - 1}$"
+    ):
         fake.step(tokens(*rows), state)
     assert fake.calls == right_before
 
@@ -160,16 +194,30 @@ def test_a_batch_that_is_no_number_of_rows_is_refused(batch: object) -> None:
 def test_less_than_one_thread_is_refused(threads: int) -> None:
     assert checked_threads(None) is None
     assert checked_threads(3) == 3
-    with pytest.raises(UsageError, match=f"^threads is {threads}, expected 1 or more; leave it out"):
+    with pytest.raises(
+        UsageError, match=f"^threads is {threads}, expected 1 or more; leave it out"
+    ):
         checked_threads(threads)
 
 
 @pytest.mark.parametrize(
     ("narrowing", "shape", "says"),
     [
-        ({"axes": {"batch": 1}}, (2, 1), "tokens has batch = 2 (shape [2, 1]), expected 1 as in this file"),
-        ({"axes": {"time": 1}}, (1, 3), "tokens has time = 3 (shape [1, 3]), expected 1 as in this file"),
-        ({"axes": {"time": 4}}, (1, 3), "tokens has time = 3 (shape [1, 3]), expected 4 as in this file"),
+        (
+            {"axes": {"batch": 1}},
+            (2, 1),
+            "tokens has batch = 2 (shape [2, 1]), expected 1 as in this file",
+        ),
+        (
+            {"axes": {"time": 1}},
+            (1, 3),
+            "tokens has time = 3 (shape [1, 3]), expected 1 as in this file",
+        ),
+        (
+            {"axes": {"time": 4}},
+            (1, 3),
+            "tokens has time = 3 (shape [1, 3]), expected 4 as in this file",
+        ),
     ],
     ids=["batch", "one step", "four steps"],
 )
@@ -187,14 +235,18 @@ def test_a_narrowed_axis_takes_that_size() -> None:
 
 def test_outputs_and_states_are_keyed_and_shaped_as_the_contract_says() -> None:
     outputs, after = session().step(tokens([1, 2], [3, 4], [5, 6]), random_state(3))
-    assert {name: (array.dtype.name, array.shape) for name, array in outputs.items()} == {"logits": ("float32", (3, 2, 7))}
+    assert {name: (array.dtype.name, array.shape) for name, array in outputs.items()} == {
+        "logits": ("float32", (3, 2, 7))
+    }
     assert {name: (array.dtype.name, array.shape) for name, array in after.items()} == {
         "h": ("float32", (2, 3, 3)),
         "c": ("float32", (2, 3, 3)),
     }
 
 
-@pytest.mark.parametrize("dtypes", [{}, {"tokens": "int32", "h": "float16"}], ids=["as given", "narrowed"])
+@pytest.mark.parametrize(
+    "dtypes", [{}, {"tokens": "int32", "h": "float16"}], ids=["as given", "narrowed"]
+)
 def test_what_is_given_is_read_only_and_stays_as_it_was(dtypes: dict[str, str]) -> None:
     inputs, state = tokens([1, 2], [3, 4]), random_state(2)
     before = {name: array.copy() for name, array in (inputs | state).items()}
@@ -209,9 +261,15 @@ def test_what_is_given_is_read_only_and_stays_as_it_was(dtypes: dict[str, str]) 
 def test_arrays_in_any_memory_order_mean_the_same() -> None:
     state = random_state(2)
     strided = {name: np.asfortranarray(array) for name, array in state.items()}
-    given, turned = tokens([1, 2, 3], [4, 5, 6]), {"tokens": np.array([[1, 4], [2, 5], [3, 6]], np.int64).T}
+    given, turned = (
+        tokens([1, 2, 3], [4, 5, 6]),
+        {"tokens": np.array([[1, 4], [2, 5], [3, 6]], np.int64).T},
+    )
     fake = session()
-    (logits, after), (logits_strided, after_strided) = fake.step(given, state), fake.step(turned, strided)
+    (logits, after), (logits_strided, after_strided) = (
+        fake.step(given, state),
+        fake.step(turned, strided),
+    )
     assert np.array_equal(logits["logits"], logits_strided["logits"])
     assert all(np.array_equal(after[name], after_strided[name]) for name in after)
     assert all(array.flags.c_contiguous for array in fake.feeds.values())
@@ -241,9 +299,13 @@ def test_a_learned_first_state_is_the_same_for_every_row_and_nobodys_own() -> No
     assert all(np.array_equal(fake.initial_state()[name], first[name]) for name in first)
 
 
-@pytest.mark.parametrize("given", [None, {}, {"h": zeros(2, 1, 3)}], ids=["nothing", "empty", "one of two"])
+@pytest.mark.parametrize(
+    "given", [None, {}, {"h": zeros(2, 1, 3)}], ids=["nothing", "empty", "one of two"]
+)
 def test_a_learned_first_state_without_its_values_says_where_they_are(given: State | None) -> None:
-    with pytest.raises(ContractError, match=r"first state is learned and its values \[.*'c'\].*through its bundle"):
+    with pytest.raises(
+        ContractError, match=r"first state is learned and its values \[.*'c'\].*through its bundle"
+    ):
         FakeSession(LEARNED, given).initial_state()
 
 
@@ -257,7 +319,9 @@ def run(fake: FakeSession, ids: list[int], state: State) -> tuple[list[np.ndarra
 
 
 def same(left: State, right: State) -> bool:
-    return left.keys() == right.keys() and all(np.array_equal(left[name], right[name]) for name in left)
+    return left.keys() == right.keys() and all(
+        np.array_equal(left[name], right[name]) for name in left
+    )
 
 
 @settings(deadline=None)
@@ -295,7 +359,9 @@ def test_a_call_of_many_steps_is_as_many_calls(ids: list[int], data: st.DataObje
 def test_rows_of_a_batch_do_not_see_one_another() -> None:
     fake, state = session(), random_state(3)
     outputs, after = fake.step(tokens([1, 2], [3, 4], [5, 6]), state)
-    alone, alone_after = fake.step(tokens([3, 4]), {name: array[:, 1:2] for name, array in state.items()})
+    alone, alone_after = fake.step(
+        tokens([3, 4]), {name: array[:, 1:2] for name, array in state.items()}
+    )
     assert np.abs(outputs["logits"][1:2] - alone["logits"]).max() < 1e-6
     assert all(np.abs(after[name][:, 1:2] - alone_after[name]).max() < 1e-6 for name in state)
 

@@ -47,7 +47,10 @@ def both(bundle: Bundle, name: str) -> tuple[Session, Session]:
 @pytest.fixture
 def eager(captioner_folder: Path, captioner_bundle: Bundle) -> tuple[Session, Session]:
     contract = captioner_bundle.manifest.contract
-    encode, step = (EagerSession.open(captioner_folder, FileContract(contract=contract, graph=g.name)) for g in contract.graphs)
+    encode, step = (
+        EagerSession.open(captioner_folder, FileContract(contract=contract, graph=g.name))
+        for g in contract.graphs
+    )
     return encode, step
 
 
@@ -70,14 +73,21 @@ def chained(
 
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_a_caption_is_heard_as_eager_torch_hears_it(
-    captioner_bundle: Bundle, eager: tuple[Session, Session], pictures: np.ndarray, caption_ids: np.ndarray, name: str
+    captioner_bundle: Bundle,
+    eager: tuple[Session, Session],
+    pictures: np.ndarray,
+    caption_ids: np.ndarray,
+    name: str,
 ) -> None:
     sessions, limit = both(captioner_bundle, name), RUNTIMES[name][1]
     rows = sessions[1].file_contract.axis_size("batch") or 3
     assert rows == (1 if name.startswith("coreml") else 3)
     image, words = pictures[:rows], caption_ids[:rows, 0, :6]
     found, expected = chained(sessions, image, words), chained(eager, image, words)
-    for have, want in [*zip(found[:2], expected[:2], strict=True), *zip(found[2], expected[2], strict=True)]:
+    for have, want in [
+        *zip(found[:2], expected[:2], strict=True),
+        *zip(found[2], expected[2], strict=True),
+    ]:
         assert list(have) == list(want)
         for tensor in want:
             assert scaled(have[tensor], want[tensor]) < limit, tensor
@@ -85,7 +95,9 @@ def test_a_caption_is_heard_as_eager_torch_hears_it(
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
-def test_every_context_and_state_matters(captioner_bundle: Bundle, pictures: np.ndarray, name: str) -> None:
+def test_every_context_and_state_matters(
+    captioner_bundle: Bundle, pictures: np.ndarray, name: str
+) -> None:
     encode, step = both(captioner_bundle, name)
     contexts, state = encode.encode({"image": pictures[:1]})
     others = encode.encode({"image": pictures[1:2]})
@@ -116,10 +128,14 @@ def test_a_lone_encode_file_opens_by_the_contract_that_it_carries(
     captioner_bundle: Bundle, pictures: np.ndarray, tmp_path: Path, name: str
 ) -> None:
     artifact = encoder_of(captioner_bundle, captioner_bundle.artifact(name))
-    lone = Path(shutil.copy(captioner_bundle.path(artifact.path), tmp_path / Path(artifact.path).name))
+    lone = Path(
+        shutil.copy(captioner_bundle.path(artifact.path), tmp_path / Path(artifact.path).name)
+    )
     session, whole = open_session(lone), open_artifact(captioner_bundle, artifact)
     assert session.spec.name == "encode"
-    for found, expected in zip(session.encode({"image": pictures}), whole.encode({"image": pictures}), strict=True):
+    for found, expected in zip(
+        session.encode({"image": pictures}), whole.encode({"image": pictures}), strict=True
+    ):
         assert all(np.array_equal(found[tensor], expected[tensor]) for tensor in expected)
 
 
@@ -129,8 +145,12 @@ def test_without_a_name_the_first_step_opens(captioner_bundle: Bundle) -> None:
     assert open_session(captioner_bundle, "onnx/encode.onnx").spec.name == "encode"
 
 
-def test_a_step_goes_with_the_encode_of_its_family_and_precision(captioner_bundle: Bundle, tmp_path: Path) -> None:
-    names = {row: encoder_of(captioner_bundle, captioner_bundle.artifact(row)).path for row in RUNTIMES}
+def test_a_step_goes_with_the_encode_of_its_family_and_precision(
+    captioner_bundle: Bundle, tmp_path: Path
+) -> None:
+    names = {
+        row: encoder_of(captioner_bundle, captioner_bundle.artifact(row)).path for row in RUNTIMES
+    }
     assert names == {
         "onnx": "onnx/encode.onnx",
         "torchscript": "torchscript/encode.pt",
@@ -143,7 +163,10 @@ def test_a_step_goes_with_the_encode_of_its_family_and_precision(captioner_bundl
     (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
     (folder / "onnx" / "encode.onnx").unlink()
     lacking = Bundle.open(folder)
-    with pytest.raises(ContractError, match=r"has no encode file of onnx for onnx/step.onnx; export the bundle again"):
+    with pytest.raises(
+        ContractError,
+        match=r"has no encode file of onnx for onnx/step.onnx; export the bundle again",
+    ):
         encoder_of(lacking, lacking.artifact("onnx"))
 
 
@@ -156,14 +179,22 @@ def test_a_core_ml_encoder_takes_a_pixel_buffer(captioner_bundle: Bundle) -> Non
 
 
 @pytest.mark.parametrize("space", ["BGR", "GRAYSCALE"])
-def test_pictures_of_another_colour_space_are_told_apart(captioner_bundle: Bundle, tmp_path: Path, space: str) -> None:
-    package = Path(shutil.copytree(captioner_bundle.path("coreml/encode.mlpackage"), tmp_path / "other.mlpackage"))
+def test_pictures_of_another_colour_space_are_told_apart(
+    captioner_bundle: Bundle, tmp_path: Path, space: str
+) -> None:
+    package = Path(
+        shutil.copytree(
+            captioner_bundle.path("coreml/encode.mlpackage"), tmp_path / "other.mlpackage"
+        )
+    )
     spec = ct.proto.Model_pb2.Model.FromString((package / MODEL).read_bytes())
     kinds = ct.proto.FeatureTypes_pb2.ImageFeatureType.ColorSpace
     spec.description.input[0].type.imageType.colorSpace = kinds.Value(space)
     (package / MODEL).write_bytes(spec.SerializeToString())
     artifact = captioner_bundle.artifact("coreml/encode.mlpackage")
-    problems = file_problems(CoreMLSession.describe(package), captioner_bundle.file_contract(artifact))
+    problems = file_problems(
+        CoreMLSession.describe(package), captioner_bundle.file_contract(artifact)
+    )
     assert problems == [f"image is {space} picture, expected picture"]
 
 
@@ -191,12 +222,16 @@ def test_core_ml_is_given_a_pillow_picture(captioner_bundle: Bundle, pictures: n
     assert [*contexts, *state] == ["features", "feature_keys", "h", "c"]
 
 
-def test_an_interpreted_picture_is_read_red_first(captioner_bundle: Bundle, eager: tuple[Session, Session]) -> None:
+def test_an_interpreted_picture_is_read_red_first(
+    captioner_bundle: Bundle, eager: tuple[Session, Session]
+) -> None:
     """Planes in another order, or rows taken for columns, would show: this picture is another one turned either way."""
     picture = np.zeros((1, 32, 32, 3), np.uint8)
     picture[0, :16, :, 0], picture[0, :, :8, 2] = 250, 90
     encode, _ = both(captioner_bundle, "coreml")
-    found, expected = (session.encode({"image": picture})[0]["features"] for session in (encode, eager[0]))
+    found, expected = (
+        session.encode({"image": picture})[0]["features"] for session in (encode, eager[0])
+    )
     assert scaled(found, expected) < 5e-3
     for other in (picture[..., ::-1], picture.transpose(0, 2, 1, 3)):
         turned = eager[0].encode({"image": np.ascontiguousarray(other)})[0]["features"]
@@ -204,7 +239,9 @@ def test_an_interpreted_picture_is_read_red_first(captioner_bundle: Bundle, eage
 
 
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
-def test_what_no_runtime_could_run_is_refused_before_it_runs(captioner_bundle: Bundle, pictures: np.ndarray, name: str) -> None:
+def test_what_no_runtime_could_run_is_refused_before_it_runs(
+    captioner_bundle: Bundle, pictures: np.ndarray, name: str
+) -> None:
     encode, step = both(captioner_bundle, name)
     with pytest.raises(ContractError, match="image is float32, expected uint8"):
         encode.encode({"image": pictures.astype(np.float32)})

@@ -20,7 +20,9 @@ FORMATS = {"coreml": CoreMLSession, "coreml-mlstate": CoreMLStateSession}
 MODEL = Path("Data", "com.apple.CoreML", "model.mlmodel")
 VOCABULARY = 34
 
-not_on_macos = pytest.mark.skipif(platform.system() == "Darwin", reason="Core ML is available on macOS")
+not_on_macos = pytest.mark.skipif(
+    platform.system() == "Darwin", reason="Core ML is available on macOS"
+)
 
 
 def contract_of(folder: Path, name: str) -> tuple[Path, FileContract]:
@@ -30,7 +32,9 @@ def contract_of(folder: Path, name: str) -> tuple[Path, FileContract]:
 
 
 @pytest.mark.parametrize(("name", "session"), FORMATS.items(), ids=FORMATS)
-def test_the_package_says_what_the_contract_says(bundle_folder: Path, name: str, session: type[CoreMLSession]) -> None:
+def test_the_package_says_what_the_contract_says(
+    bundle_folder: Path, name: str, session: type[CoreMLSession]
+) -> None:
     path, contract = contract_of(bundle_folder, name)
     description = session.describe(path)
     assert description.interface == contract.interface()
@@ -39,20 +43,30 @@ def test_the_package_says_what_the_contract_says(bundle_folder: Path, name: str,
 
 
 def test_the_two_packages_keep_their_state_in_different_places(bundle_folder: Path) -> None:
-    explicit, kept = (CoreMLSession.describe(contract_of(bundle_folder, name)[0]).interface for name in FORMATS)
+    explicit, kept = (
+        CoreMLSession.describe(contract_of(bundle_folder, name)[0]).interface for name in FORMATS
+    )
     assert [tensor.name for tensor in explicit.inputs] == ["tokens", "h", "c"]
     assert [tensor.name for tensor in explicit.outputs] == ["logits", "h_next", "c_next"]
     assert explicit.states == ()
     assert kept.inputs == (FileTensor("tokens", "int32", (1, 1)),)
     assert [tensor.name for tensor in kept.outputs] == ["logits"]
-    assert kept.states == (FileTensor("h", "float16", (2, 1, 8)), FileTensor("c", "float16", (2, 1, 8)))
+    assert kept.states == (
+        FileTensor("h", "float16", (2, 1, 8)),
+        FileTensor("c", "float16", (2, 1, 8)),
+    )
 
 
 @not_on_macos
 @pytest.mark.parametrize(("name", "session"), FORMATS.items(), ids=FORMATS)
-def test_elsewhere_than_on_macos_it_is_unavailable(bundle_folder: Path, name: str, session: type[CoreMLSession]) -> None:
+def test_elsewhere_than_on_macos_it_is_unavailable(
+    bundle_folder: Path, name: str, session: type[CoreMLSession]
+) -> None:
     path, contract = contract_of(bundle_folder, name)
-    with pytest.raises(UnavailableError, match=rf"Core ML predicts on macOS and iOS only, this is {platform.system()}"):
+    with pytest.raises(
+        UnavailableError,
+        match=rf"Core ML predicts on macOS and iOS only, this is {platform.system()}",
+    ):
         session.open(path, contract)
 
 
@@ -81,7 +95,9 @@ def test_a_damaged_package_is_refused(bundle_folder: Path, tmp_path: Path, damag
     package = tmp_path / "damaged.mlpackage"
     shutil.copytree(bundle_folder / "coreml" / "step.mlpackage", package)
     damage(package)
-    with pytest.raises(ContractError, match=r"damaged\.mlpackage is not a Core ML package") as caught:
+    with pytest.raises(
+        ContractError, match=r"damaged\.mlpackage is not a Core ML package"
+    ) as caught:
         CoreMLSession.describe(package)
     assert "\n" not in str(caught.value)
 
@@ -115,7 +131,9 @@ class StubModel:
     def make_state(self) -> StubState:
         return StubState()
 
-    def predict(self, feeds: dict[str, np.ndarray], state: StubState | None = None) -> dict[str, np.ndarray]:
+    def predict(
+        self, feeds: dict[str, np.ndarray], state: StubState | None = None
+    ) -> dict[str, np.ndarray]:
         self.fed = {**feeds, **({} if state is None else state.held)}
         logits = np.full((1, 1, VOCABULARY), feeds["tokens"][0, 0], np.float32)
         if state is None:
@@ -126,14 +144,22 @@ class StubModel:
 
 
 @pytest.mark.parametrize(("name", "session"), FORMATS.items(), ids=FORMATS)
-def test_the_runtime_is_driven_in_the_files_own_dtypes(bundle_folder: Path, name: str, session: type[CoreMLSession]) -> None:
+def test_the_runtime_is_driven_in_the_files_own_dtypes(
+    bundle_folder: Path, name: str, session: type[CoreMLSession]
+) -> None:
     _, contract = contract_of(bundle_folder, name)
     model = StubModel()
     driven = session(model, contract)
-    state = {name: np.full((2, 1, 8), value, np.float32) for name, value in (("h", 0.1), ("c", 3.0))}
+    state = {
+        name: np.full((2, 1, 8), value, np.float32) for name, value in (("h", 0.1), ("c", 3.0))
+    }
     outputs, after = driven.step({"tokens": np.array([[5]], np.int64)}, state)
     kept = "float16" if name == "coreml-mlstate" else "float32"
-    assert {name: array.dtype.name for name, array in model.fed.items()} == {"tokens": "int32", "h": kept, "c": kept}
+    assert {name: array.dtype.name for name, array in model.fed.items()} == {
+        "tokens": "int32",
+        "h": kept,
+        "c": kept,
+    }
     assert (outputs["logits"] == 5).all()
     assert list(after) == ["h", "c"]
     for given, array in ((np.array(0.1, kept), after["h"]), (np.array(3, kept), after["c"])):
@@ -154,7 +180,9 @@ def test_a_state_that_the_runtime_keeps_leaks_into_no_other_stream(bundle_folder
 
 
 @pytest.mark.parametrize(("batch", "time"), [(2, 1), (1, 2)])
-def test_more_than_one_row_or_step_a_call_is_refused(bundle_folder: Path, batch: int, time: int) -> None:
+def test_more_than_one_row_or_step_a_call_is_refused(
+    bundle_folder: Path, batch: int, time: int
+) -> None:
     _, contract = contract_of(bundle_folder, "coreml")
     driven = CoreMLSession(StubModel(), contract)
     with pytest.raises(ContractError, match="expected 1 as in this file"):

@@ -30,7 +30,10 @@ def switch(request: pytest.FixtureRequest) -> Iterator[bool]:
 
 def random_state(session: EagerSession, batch: int) -> State:
     random = np.random.default_rng(batch)
-    return {name: random.normal(size=a.shape).astype(np.float32) for name, a in session.initial_state(batch).items()}
+    return {
+        name: random.normal(size=a.shape).astype(np.float32)
+        for name, a in session.initial_state(batch).items()
+    }
 
 
 @pytest.mark.parametrize("cell", CELL_STATES)
@@ -40,7 +43,9 @@ def test_it_is_the_model(make_model: MakeModel, cell: str) -> None:
     given, state = np.array([[1, 2, 3], [4, 5, 6]], np.int64), random_state(session, 2)
     outputs, after = session.step({"tokens": given}, state)
     with torch.no_grad():
-        logits, states = model(torch.from_numpy(given), tuple(map(torch.from_numpy, state.values())))
+        logits, states = model(
+            torch.from_numpy(given), tuple(map(torch.from_numpy, state.values()))
+        )
     assert np.abs(outputs["logits"] - logits.numpy()).max() < 1e-5
     for name, tensor in zip(CELL_STATES[cell], states, strict=True):
         assert np.abs(after[name] - tensor.numpy()).max() < 1e-5
@@ -57,21 +62,33 @@ def test_prefill_equals_steps(make_model: MakeModel, cell: str) -> None:
     assert all(np.abs(stepped[name] - after[name]).max() < 1e-6 for name in after)
 
 
-def test_a_checkpoint_folder_is_described_by_its_contract(checkpoint_folder: Path, make_model: MakeModel) -> None:
+def test_a_checkpoint_folder_is_described_by_its_contract(
+    checkpoint_folder: Path, make_model: MakeModel
+) -> None:
     contract = FileContract(contract=make_model().config.contract())
     description = EagerSession.describe(checkpoint_folder)
     assert description.interface == contract.interface()
     assert file_problems(description, contract) == []
 
 
-def test_a_checkpoint_folder_opens_as_the_model_that_was_saved(checkpoint_folder: Path, make_model: MakeModel) -> None:
-    ours, saved = EagerSession(make_model()), EagerSession.open(checkpoint_folder, EagerSession(make_model()).file_contract)
+def test_a_checkpoint_folder_opens_as_the_model_that_was_saved(
+    checkpoint_folder: Path, make_model: MakeModel
+) -> None:
+    ours, saved = (
+        EagerSession(make_model()),
+        EagerSession.open(checkpoint_folder, EagerSession(make_model()).file_contract),
+    )
     given, state = {"tokens": np.array([[7, 8]], np.int64)}, random_state(ours, 1)
-    assert np.array_equal(ours.step(given, state)[0]["logits"], saved.step(given, state)[0]["logits"])
+    assert np.array_equal(
+        ours.step(given, state)[0]["logits"], saved.step(given, state)[0]["logits"]
+    )
 
 
 def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path, make_model: MakeModel) -> None:
-    with pytest.raises(CheckpointError, match="it is an empty folder; give what edgernn train or edgernn export wrote"):
+    with pytest.raises(
+        CheckpointError,
+        match="it is an empty folder; give what edgernn train or edgernn export wrote",
+    ):
         EagerSession.open(tmp_path, FileContract(contract=make_model().config.contract()))
 
 
@@ -118,8 +135,12 @@ def test_stepping_changes_neither_the_model_nor_what_it_is_given(make_model: Mak
         array.flags.writeable = False  # torch warns about such arrays unless they are copied
     session.step(given, state)
     assert all(np.array_equal(array, before[name]) for name, array in (given | state).items())
-    assert all(torch.equal(parameter, weights[name]) for name, parameter in model.named_parameters())
-    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+    assert all(
+        torch.equal(parameter, weights[name]) for name, parameter in model.named_parameters()
+    )
+    assert all(
+        parameter.requires_grad and parameter.grad is None for parameter in model.parameters()
+    )
 
 
 @pytest.mark.parametrize("token", [-1, 10**6])

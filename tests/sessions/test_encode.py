@@ -22,7 +22,9 @@ SIZES = {"regions": REGIONS, "features": 5, "keys": 6, "gates": 12}
 class Counting(Session):
     """Gives every output its own numbers, one more in each row; keeps what it was fed."""
 
-    def __init__(self, file_contract: FileContract, first_state: Arrays | None = None, *, lacking: str = "") -> None:
+    def __init__(
+        self, file_contract: FileContract, first_state: Arrays | None = None, *, lacking: str = ""
+    ) -> None:
         super().__init__(file_contract, first_state)
         self.fed: dict[str, np.ndarray] = {}
         self.lacking = lacking
@@ -33,7 +35,12 @@ class Counting(Session):
 
     @classmethod
     def open(
-        cls, path: Path, file_contract: FileContract, first_state: Arrays | None = None, *, threads: int | None = None
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
     ) -> Session:
         raise NotImplementedError
 
@@ -44,13 +51,23 @@ class Counting(Session):
         for place, tensor in enumerate(self.spec.outputs):
             shape = [{**self.contract.sizes, "batch": batch}[axis] for axis in tensor.axes]
             rows = np.arange(batch).reshape([-1 if axis == "batch" else 1 for axis in tensor.axes])
-            made[tensor.name] = np.broadcast_to(10.0 * place + rows, shape).astype(self.file_contract.dtype(tensor))
+            made[tensor.name] = np.broadcast_to(10.0 * place + rows, shape).astype(
+                self.file_contract.dtype(tensor)
+            )
         return {name: array for name, array in made.items() if name != self.lacking}
 
 
-def session(graph: str, conditioning: str = "soft-attention", *, lacking: str = "", **narrowing: Any) -> Counting:
+def session(
+    graph: str, conditioning: str = "soft-attention", *, lacking: str = "", **narrowing: Any
+) -> Counting:
     contract = captioner_contract(
-        "lstm", conditioning, layers=LAYERS, hidden=HIDDEN, vocabulary=VOCABULARY, image_size=SIZE, sizes=SIZES
+        "lstm",
+        conditioning,
+        layers=LAYERS,
+        hidden=HIDDEN,
+        vocabulary=VOCABULARY,
+        image_size=SIZE,
+        sizes=SIZES,
     )
     narrow = Narrowing.model_validate(narrowing)
     return Counting(FileContract(contract=contract, graph=graph, narrowing=narrow), lacking=lacking)
@@ -77,7 +94,9 @@ def test_encode_gives_contexts_and_the_first_state(conditioning: str) -> None:
     assert list(state) == ["h", "c"]
     assert [array.shape for array in state.values()] == [(LAYERS, 2, HIDDEN)] * 2
     starts = conditioning == "every-step"
-    assert starts == (not any(array.any() for array in state.values()))  # zeros where encode makes none
+    assert starts == (
+        not any(array.any() for array in state.values())
+    )  # zeros where encode makes none
     for array in contexts.values():
         assert array.dtype == np.float32
         assert len(array) == 2
@@ -97,31 +116,63 @@ def test_the_rows_of_a_batch_stay_where_they_are() -> None:
 
 
 def test_a_file_computes_one_graph_only() -> None:
-    with pytest.raises(ContractError, match="this file computes encode, not step; open the bundle's file for step"):
+    with pytest.raises(
+        ContractError, match="this file computes encode, not step; open the bundle's file for step"
+    ):
         session("encode").step(INPUTS, STATE)
-    with pytest.raises(ContractError, match="this file computes step, not encode; open the bundle's file for encode"):
+    with pytest.raises(
+        ContractError,
+        match="this file computes step, not encode; open the bundle's file for encode",
+    ):
         session("step").encode({"image": PICTURES})
 
 
 @pytest.mark.parametrize("graph", ["encode", "step"])
 def test_there_is_no_first_state_without_a_picture(graph: str) -> None:
-    with pytest.raises(ContractError, match="the first state comes from the encode graph: call encode and go on with"):
+    with pytest.raises(
+        ContractError,
+        match="the first state comes from the encode graph: call encode and go on with",
+    ):
         session(graph).initial_state()
     assert not session(graph, "every-step").initial_state(2)["h"].any()
 
 
 REFUSED_PICTURES: dict[str, tuple[dict[str, Any], str]] = {
     "none": ({}, "input 'image' is missing; it is uint8 [batch, height, width, channels]"),
-    "floats": ({"image": PICTURES / np.float32(255)}, "image is float32, expected uint8 [batch, height, width, channels]"),
+    "floats": (
+        {"image": PICTURES / np.float32(255)},
+        "image is float32, expected uint8 [batch, height, width, channels]",
+    ),
     "int64": ({"image": PICTURES.astype(np.int64)}, "image is int64, expected uint8"),
     "a list": ({"image": PICTURES.tolist()}, "image is list, expected uint8"),
-    "no batch axis": ({"image": PICTURES[0]}, "image has shape [8, 8, 3], expected uint8 [batch, height, width, channels]"),
-    "too small": ({"image": PICTURES[:, :7]}, "image has height = 7 (shape [2, 7, 8, 3]), expected 8 as in this file"),
-    "too wide": ({"image": image(1, 8, 9, 3)}, "image has width = 9 (shape [1, 8, 9, 3]), expected 8 as in this file"),
-    "with alpha": ({"image": image(1, 8, 8, 4)}, "image has channels = 4 (shape [1, 8, 8, 4]), expected 3 as in this file"),
-    "planes first": ({"image": image(1, 3, 8, 8)}, "image has height = 3 (shape [1, 3, 8, 8]), expected 8 as in this file"),
-    "no picture": ({"image": image(0, 8, 8, 3)}, "image has batch = 0 (shape [0, 8, 8, 3]), expected at least 1"),
-    "tokens too": ({"image": PICTURES, "tokens": TOKENS}, "unknown input ['tokens']; expected ['image']"),
+    "no batch axis": (
+        {"image": PICTURES[0]},
+        "image has shape [8, 8, 3], expected uint8 [batch, height, width, channels]",
+    ),
+    "too small": (
+        {"image": PICTURES[:, :7]},
+        "image has height = 7 (shape [2, 7, 8, 3]), expected 8 as in this file",
+    ),
+    "too wide": (
+        {"image": image(1, 8, 9, 3)},
+        "image has width = 9 (shape [1, 8, 9, 3]), expected 8 as in this file",
+    ),
+    "with alpha": (
+        {"image": image(1, 8, 8, 4)},
+        "image has channels = 4 (shape [1, 8, 8, 4]), expected 3 as in this file",
+    ),
+    "planes first": (
+        {"image": image(1, 3, 8, 8)},
+        "image has height = 3 (shape [1, 3, 8, 8]), expected 8 as in this file",
+    ),
+    "no picture": (
+        {"image": image(0, 8, 8, 3)},
+        "image has batch = 0 (shape [0, 8, 8, 3]), expected at least 1",
+    ),
+    "tokens too": (
+        {"image": PICTURES, "tokens": TOKENS},
+        "unknown input ['tokens']; expected ['image']",
+    ),
 }
 
 
@@ -137,7 +188,11 @@ REFUSED_STEPS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         STATE,
         "input 'features' is missing; it is float32 [batch, regions, feature_width]",
     ),
-    "contexts as state": ({"tokens": TOKENS}, {**STATE, "features": FEATURES}, "input 'features' is missing"),
+    "contexts as state": (
+        {"tokens": TOKENS},
+        {**STATE, "features": FEATURES},
+        "input 'features' is missing",
+    ),
     "another picture size": (
         {**INPUTS, "features": FEATURES[:, :3]},
         STATE,
@@ -149,22 +204,35 @@ REFUSED_STEPS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         STATE,
         "features has batch = 1 (shape [1, 4, 5]), expected 2 as in tokens",
     ),
-    "doubles": ({**INPUTS, "features": FEATURES.astype(np.float64)}, STATE, "features is float64, expected float32"),
+    "doubles": (
+        {**INPUTS, "features": FEATURES.astype(np.float64)},
+        STATE,
+        "features is float64, expected float32",
+    ),
     "the picture again": ({**INPUTS, "image": PICTURES}, STATE, "unknown input ['image']"),
-    "two steps": ({**INPUTS, "tokens": np.ones((2, 2), np.int64)}, STATE, "tokens has time = 2 (shape [2, 2]), expected 1"),
+    "two steps": (
+        {**INPUTS, "tokens": np.ones((2, 2), np.int64)},
+        STATE,
+        "tokens has time = 2 (shape [2, 2]), expected 1",
+    ),
     "no state": (INPUTS, {}, "state 'h' is missing; feed back what the last step returned"),
 }
 
 
 @pytest.mark.parametrize(("inputs", "state", "says"), REFUSED_STEPS.values(), ids=REFUSED_STEPS)
-def test_a_step_without_what_encode_made_is_refused(inputs: dict[str, Any], state: dict[str, Any], says: str) -> None:
+def test_a_step_without_what_encode_made_is_refused(
+    inputs: dict[str, Any], state: dict[str, Any], says: str
+) -> None:
     with pytest.raises(ContractError, match=re.escape(says)):
         session("step").step(inputs, state)
 
 
 @pytest.mark.parametrize("lacking", ["feature_keys", "c"])
 def test_a_file_that_gives_less_than_it_promises(lacking: str) -> None:
-    with pytest.raises(ContractError, match=rf"the file does not return \['{lacking}'\], which its contract promises"):
+    with pytest.raises(
+        ContractError,
+        match=rf"the file does not return \['{lacking}'\], which its contract promises",
+    ):
         session("encode", lacking=lacking).encode({"image": PICTURES})
 
 
@@ -178,7 +246,11 @@ def test_a_file_that_takes_the_platforms_picture_is_given_bytes() -> None:
 
 
 def test_what_was_given_is_left_alone() -> None:
-    picture, given, state = PICTURES.copy(), {n: a.copy() for n, a in INPUTS.items()}, {n: a.copy() for n, a in STATE.items()}
+    picture, given, state = (
+        PICTURES.copy(),
+        {n: a.copy() for n, a in INPUTS.items()},
+        {n: a.copy() for n, a in STATE.items()},
+    )
     for array in (picture, *given.values(), *state.values()):
         array.flags.writeable = False
     session("encode").encode({"image": picture})

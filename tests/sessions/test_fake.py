@@ -22,7 +22,10 @@ def contract(cell: str = "lstm") -> FileContract:
 @pytest.mark.parametrize("cell", CELL_STATES)
 def test_its_states_follow_the_written_recurrence(cell: str) -> None:
     fake = FakeSession(contract(cell))
-    state = {name: np.full((2, 1, 3), 0.5 + index, np.float32) for index, name in enumerate(CELL_STATES[cell])}
+    state = {
+        name: np.full((2, 1, 3), 0.5 + index, np.float32)
+        for index, name in enumerate(CELL_STATES[cell])
+    }
     _, after = fake.step({"tokens": np.array([[3, 1]], np.int64)}, state)
     for index, name in enumerate(CELL_STATES[cell]):
         assert np.allclose(after[name], ((0.5 + index) / 2 + 3 / VOCABULARY) / 2 + 1 / VOCABULARY)
@@ -39,7 +42,9 @@ def test_its_logits_tell_states_apart() -> None:
     fake = FakeSession(contract())
     given = {"tokens": np.array([[0]], np.int64)}
     full = {name: array + 1 for name, array in fake.initial_state().items()}
-    assert not np.allclose(fake.step(given, fake.initial_state())[0]["logits"], fake.step(given, full)[0]["logits"])
+    assert not np.allclose(
+        fake.step(given, fake.initial_state())[0]["logits"], fake.step(given, full)[0]["logits"]
+    )
 
 
 def test_it_counts_its_calls() -> None:

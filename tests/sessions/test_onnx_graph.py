@@ -46,12 +46,16 @@ def test_it_reads_what_onnx_reads(captioner_bundle_folder: Path, inner: str) -> 
     _same_graph(read_model(path).graph, onnx.load(path).graph)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8", "bool", "float16", "uint64"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "int32", "int64", "uint8", "bool", "float16", "uint64"]
+)
 @pytest.mark.parametrize("raw", [True, False])
 def test_every_layout_of_a_constant(tmp_path: Path, dtype: str, *, raw: bool) -> None:
     values = np.array([[0, 1, 1], [1, 0, 1]]).astype(dtype)
     kind = helper.np_dtype_to_tensor_dtype(values.dtype)
-    tensor = helper.make_tensor("k", kind, values.shape, values.tobytes() if raw else values.ravel().tolist(), raw=raw)
+    tensor = helper.make_tensor(
+        "k", kind, values.shape, values.tobytes() if raw else values.ravel().tolist(), raw=raw
+    )
     graph = helper.make_graph([], "g", [], [], [tensor])
     (tmp_path / "k.onnx").write_bytes(helper.make_model(graph).SerializeToString())
     found: OnnxTensor = read_model(tmp_path / "k.onnx").graph.constants["k"]
@@ -61,7 +65,9 @@ def test_every_layout_of_a_constant(tmp_path: Path, dtype: str, *, raw: bool) ->
 
 def test_open_and_fixed_dimensions(tmp_path: Path) -> None:
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, None])
-    (tmp_path / "k.onnx").write_bytes(helper.make_model(helper.make_graph([], "g", [value], [])).SerializeToString())
+    (tmp_path / "k.onnx").write_bytes(
+        helper.make_model(helper.make_graph([], "g", [value], [])).SerializeToString()
+    )
     assert read_model(tmp_path / "k.onnx").graph.inputs == {"x": ("batch", 3, None)}
 
 

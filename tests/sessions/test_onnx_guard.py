@@ -20,11 +20,16 @@ Make = Callable[[], onnx.ModelProto]
 
 
 def model(
-    *nodes: onnx.NodeProto, constants: tuple[onnx.TensorProto, ...] = (), domain: str = "", **more: object
+    *nodes: onnx.NodeProto,
+    constants: tuple[onnx.TensorProto, ...] = (),
+    domain: str = "",
+    **more: object,
 ) -> onnx.ModelProto:
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy")
     sparse = more.pop("sparse", [])
-    graph = helper.make_graph(list(nodes), "graph", [x], [y], list(constants), sparse_initializer=sparse)
+    graph = helper.make_graph(
+        list(nodes), "graph", [x], [y], list(constants), sparse_initializer=sparse
+    )
     opsets = [helper.make_opsetid("", 17), *([helper.make_opsetid(domain, 1)] if domain else [])]
     made = helper.make_model(graph, opset_imports=opsets, **more)
     made.ir_version = 9
@@ -56,16 +61,28 @@ def in_a_branch(inner: onnx.NodeProto, *constants: onnx.TensorProto) -> onnx.Mod
     then = helper.make_graph([inner], "then", [], out, list(constants))
     otherwise = helper.make_graph([node("Identity", ["x"], ["o"])], "else", [], out)
     condition = numpy_helper.from_array(np.array(True), "c")
-    return model(node("If", ["c"], ["y"], then_branch=then, else_branch=otherwise), constants=(condition,), domain="own")
+    return model(
+        node("If", ["c"], ["y"], then_branch=then, else_branch=otherwise),
+        constants=(condition,),
+        domain="own",
+    )
 
 
 def sparse() -> onnx.SparseTensorProto:
-    return helper.make_sparse_tensor(weight("w"), numpy_helper.from_array(np.arange(2), "places"), [2])
+    return helper.make_sparse_tensor(
+        weight("w"), numpy_helper.from_array(np.arange(2), "places"), [2]
+    )
 
 
 CASES: dict[str, tuple[Make, str]] = {
-    "a weight elsewhere": (lambda: model(ADD, constants=(elsewhere(),)), "the constant 'w' in another file"),
-    "a weight half elsewhere": (lambda: model(ADD, constants=(half_elsewhere(),)), "the constant 'w' in another file"),
+    "a weight elsewhere": (
+        lambda: model(ADD, constants=(elsewhere(),)),
+        "the constant 'w' in another file",
+    ),
+    "a weight half elsewhere": (
+        lambda: model(ADD, constants=(half_elsewhere(),)),
+        "the constant 'w' in another file",
+    ),
     "a constant elsewhere": (
         lambda: model(node("Constant", [], ["w"], value=elsewhere()), ADD),
         "the constant 'w' in another file",
@@ -74,10 +91,18 @@ CASES: dict[str, tuple[Make, str]] = {
         lambda: in_a_branch(node("Add", ["x", "w2"], ["o"]), elsewhere("w2")),
         "the constant 'w2' in another file",
     ),
-    "an operator of a branch": (lambda: in_a_branch(node("Own", ["x"], ["o"], domain="own")), "Own of the domain 'own'"),
-    "an operator of somebody's": (lambda: model(node("Own", ["x"], ["y"], domain="own"), domain="own"), "domain 'own'"),
+    "an operator of a branch": (
+        lambda: in_a_branch(node("Own", ["x"], ["o"], domain="own")),
+        "Own of the domain 'own'",
+    ),
+    "an operator of somebody's": (
+        lambda: model(node("Own", ["x"], ["y"], domain="own"), domain="own"),
+        "domain 'own'",
+    ),
     "classical learning": (
-        lambda: model(node("Scaler", ["x"], ["y"], domain="ai.onnx.ml", scale=[1.0]), domain="ai.onnx.ml"),
+        lambda: model(
+            node("Scaler", ["x"], ["y"], domain="ai.onnx.ml", scale=[1.0]), domain="ai.onnx.ml"
+        ),
         "Scaler of the domain 'ai.onnx.ml'",
     ),
     "another operator of onnxruntime": (
@@ -89,7 +114,14 @@ CASES: dict[str, tuple[Make, str]] = {
             node("Own", ["x"], ["y"], domain="own"),
             domain="own",
             functions=[
-                helper.make_function("own", "Own", ["a"], ["b"], [node("Relu", ["a"], ["b"])], [helper.make_opsetid("", 17)])
+                helper.make_function(
+                    "own",
+                    "Own",
+                    ["a"],
+                    ["b"],
+                    [node("Relu", ["a"], ["b"])],
+                    [helper.make_opsetid("", 17)],
+                )
             ],
         ),
         "brings 1 functions",
@@ -124,7 +156,9 @@ def test_two_graphs_in_one_file_are_refused(tmp_path: Path) -> None:
 
 def test_what_is_whole_is_let_in(tmp_path: Path) -> None:
     (tmp_path / "step.onnx").write_bytes(model(ADD, constants=(weight(),)).SerializeToString())
-    assert open_runtime(tmp_path / "step.onnx").run(None, {"x": np.float32([1, 2])})[0].tolist() == [2, 3]
+    assert open_runtime(tmp_path / "step.onnx").run(None, {"x": np.float32([1, 2])})[
+        0
+    ].tolist() == [2, 3]
 
 
 def test_a_field_number_that_two_readers_read_differently_is_refused(tmp_path: Path) -> None:

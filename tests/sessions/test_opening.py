@@ -21,18 +21,32 @@ from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
 from edgernn.sessions.base import Session
-from edgernn.sessions.opening import describe_file, is_bundle, open_artifact, open_session, session_class
+from edgernn.sessions.opening import (
+    describe_file,
+    is_bundle,
+    open_artifact,
+    open_session,
+    session_class,
+)
 from edgernn.sessions.ort import OrtSession
 from edgernn.sessions.torchscript import TorchScriptSession
 
-not_on_macos = pytest.mark.skipif(platform.system() == "Darwin", reason="Core ML is available on macOS")
+not_on_macos = pytest.mark.skipif(
+    platform.system() == "Darwin", reason="Core ML is available on macOS"
+)
 
 
 @pytest.fixture(scope="module")
-def learned(make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def learned(
+    make_model: Callable[..., LanguageModel],
+    tokenizer: Tokenizer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """A bundle of a model with a learned first state. Read only."""
     out = tmp_path_factory.mktemp("learned") / "bundle"
-    export_bundle(Checkpoint(make_model(learned_initial_state=True), tokenizer), out, to=["onnx"], steps=4)
+    export_bundle(
+        Checkpoint(make_model(learned_initial_state=True), tokenizer), out, to=["onnx"], steps=4
+    )
     return out
 
 
@@ -44,7 +58,10 @@ def logits(session: Session) -> np.ndarray:
 def test_a_bundle_opens_by_path_text_or_object(bundle_folder: Path, bundle: Bundle) -> None:
     sessions = [open_session(bundle_folder), open_session(str(bundle_folder)), open_session(bundle)]
     assert all(isinstance(session, OrtSession) for session in sessions)
-    assert all(session.file_contract == bundle.file_contract(bundle.artifact("onnx")) for session in sessions)
+    assert all(
+        session.file_contract == bundle.file_contract(bundle.artifact("onnx"))
+        for session in sessions
+    )
     assert all(np.array_equal(logits(session), logits(sessions[0])) for session in sessions)
 
 
@@ -74,7 +91,9 @@ def test_a_single_file_bundle_opens_and_steps_after_its_folder_is_gone(
 
 
 @pytest.mark.parametrize("inner", ["onnx/step.onnx", "torchscript/step.pt"])
-def test_a_lone_file_opens_by_the_contract_that_it_carries(bundle_folder: Path, tmp_path: Path, inner: str) -> None:
+def test_a_lone_file_opens_by_the_contract_that_it_carries(
+    bundle_folder: Path, tmp_path: Path, inner: str
+) -> None:
     lone = Path(shutil.copy(bundle_folder / inner, tmp_path / Path(inner).name))
     bundle = Bundle.open(bundle_folder)
     session = open_session(lone)
@@ -93,20 +112,28 @@ def test_what_only_macos_runs_is_unavailable(bundle_folder: Path, name: str) -> 
 
 
 @not_on_macos
-def test_by_default_the_first_artifact_that_runs_here_opens(bundle_folder: Path, tmp_path: Path) -> None:
+def test_by_default_the_first_artifact_that_runs_here_opens(
+    bundle_folder: Path, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(bundle_folder, tmp_path / "reordered"))
     raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    raw["artifacts"] = sorted(raw["artifacts"], key=lambda artifact: not artifact["format"].startswith("coreml"))
+    raw["artifacts"] = sorted(
+        raw["artifacts"], key=lambda artifact: not artifact["format"].startswith("coreml")
+    )
     (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
     assert isinstance(open_session(folder), OrtSession)
 
 
-def test_a_learned_first_state_comes_with_the_bundle(learned: Path, make_model: Callable[..., LanguageModel]) -> None:
+def test_a_learned_first_state_comes_with_the_bundle(
+    learned: Path, make_model: Callable[..., LanguageModel]
+) -> None:
     model = make_model(learned_initial_state=True)
     for source in (learned, Bundle.open(learned)):
         state = open_session(source).initial_state(2)
         for name, array in state.items():
-            assert np.array_equal(array, np.repeat(model.first_state[name].detach().numpy(), 2, axis=1))
+            assert np.array_equal(
+                array, np.repeat(model.first_state[name].detach().numpy(), 2, axis=1)
+            )
 
 
 def test_a_lone_file_with_a_learned_first_state_asks_for_its_bundle(learned: Path) -> None:
@@ -123,16 +150,22 @@ def test_an_artifact_opens_as_the_manifest_says(bundle: Bundle) -> None:
     assert open_artifact(bundle, artifact).file_contract == bundle.file_contract(artifact)
 
 
-@pytest.mark.parametrize("name", ["missing", "missing.edgernn", "missing.onnx", "missing.mlpackage"])
+@pytest.mark.parametrize(
+    "name", ["missing", "missing.edgernn", "missing.onnx", "missing.mlpackage"]
+)
 def test_nothing_at_the_path_says_how_to_make_something(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BundleError, match=rf"no bundle.* at .*{name}; make one with: edgernn export"):
+    with pytest.raises(
+        BundleError, match=rf"no bundle.* at .*{name}; make one with: edgernn export"
+    ):
         open_session(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "model", "model.ONNXX"])
 def test_a_file_of_an_unknown_suffix_lists_the_known_ones(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(UsageError, match=r"neither a bundle nor a model file.*\.edgernn, \.mlpackage, \.onnx, \.pt"):
+    with pytest.raises(
+        UsageError, match=r"neither a bundle nor a model file.*\.edgernn, \.mlpackage, \.onnx, \.pt"
+    ):
         open_session(tmp_path / name)
 
 
@@ -149,13 +182,17 @@ def test_a_damaged_model_file_breaks_the_contract(tmp_path: Path, name: str) -> 
         open_session(tmp_path / name)
 
 
-def test_a_model_file_that_edgernn_did_not_export_says_so(bundle_folder: Path, tmp_path: Path) -> None:
+def test_a_model_file_that_edgernn_did_not_export_says_so(
+    bundle_folder: Path, tmp_path: Path
+) -> None:
     import onnx
 
     model = onnx.load(str(bundle_folder / "onnx" / "step.onnx"))
     del model.metadata_props[:]
     onnx.save(model, str(tmp_path / "foreign.onnx"))
-    with pytest.raises(ContractError, match=r"foreign\.onnx has no 'edgernn' entry.*edgernn did not export it"):
+    with pytest.raises(
+        ContractError, match=r"foreign\.onnx has no 'edgernn' entry.*edgernn did not export it"
+    ):
         open_session(tmp_path / "foreign.onnx")
 
 
@@ -164,7 +201,9 @@ def test_a_lone_file_is_described_with_its_row(bundle: Bundle, name: str) -> Non
     artifact = bundle.artifact(name)
     row, description = describe_file(bundle.path(artifact.path))
     assert row.name == name
-    assert FileContract.from_metadata(description.metadata, source="x") == bundle.file_contract(artifact)
+    assert FileContract.from_metadata(description.metadata, source="x") == bundle.file_contract(
+        artifact
+    )
 
 
 def test_describing_nothing_and_an_unknown_suffix(tmp_path: Path) -> None:
@@ -188,13 +227,17 @@ def ignoring_case(exact: Callable[..., bool]) -> Callable[..., bool]:
 
     def ask(path: Path, **options: bool) -> bool:
         return exact(path, **options) or any(
-            exact(near, **options) for near in path.parent.glob("*") if near.name.lower() == path.name.lower()
+            exact(near, **options)
+            for near in path.parent.glob("*")
+            if near.name.lower() == path.name.lower()
         )
 
     return ask
 
 
-def test_a_package_is_no_bundle_where_file_names_ignore_case(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_is_no_bundle_where_file_names_ignore_case(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A Core ML package holds a Manifest.json, and macOS finds it under the name manifest.json.
     for method in ("exists", "is_file"):
         monkeypatch.setattr(Path, method, ignoring_case(getattr(Path, method)))

@@ -48,11 +48,18 @@ def eager(checkpoint_folder: Path, contract: FileContract) -> EagerSession:
 
 def random_state(session: Session, batch: int) -> State:
     random = np.random.default_rng(batch)
-    return {name: random.normal(size=a.shape).astype(np.float32) for name, a in session.initial_state(batch).items()}
+    return {
+        name: random.normal(size=a.shape).astype(np.float32)
+        for name, a in session.initial_state(batch).items()
+    }
 
 
 def random_tokens(session: Session, batch: int, time: int) -> dict[str, np.ndarray]:
-    return {"tokens": np.random.default_rng(time).integers(0, session.contract.sizes["vocab"], (batch, time))}
+    return {
+        "tokens": np.random.default_rng(time).integers(
+            0, session.contract.sizes["vocab"], (batch, time)
+        )
+    }
 
 
 def test_the_file_says_what_the_contract_says(path: Path, contract: FileContract) -> None:
@@ -64,7 +71,9 @@ def test_the_file_says_what_the_contract_says(path: Path, contract: FileContract
 
 
 @pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 7), (3, 1), (2, 5)])
-def test_a_chained_run_equals_eager(ort: OrtSession, eager: EagerSession, batch: int, time: int) -> None:
+def test_a_chained_run_equals_eager(
+    ort: OrtSession, eager: EagerSession, batch: int, time: int
+) -> None:
     ours = theirs = random_state(ort, batch)
     for call in range(3):
         given = random_tokens(ort, batch, time + call)
@@ -106,12 +115,21 @@ def test_a_token_outside_the_vocabulary_is_refused(ort: OrtSession, token: int) 
         ort.step({"tokens": np.array([[token]], np.int64)}, ort.initial_state())
 
 
-@pytest.mark.parametrize("content", [b"", b"no model" * 99, None], ids=["empty", "foreign", "cut off"])
-def test_a_damaged_file_is_refused(path: Path, contract: FileContract, tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"no model" * 99, None], ids=["empty", "foreign", "cut off"]
+)
+def test_a_damaged_file_is_refused(
+    path: Path, contract: FileContract, tmp_path: Path, content: bytes | None
+) -> None:
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(path.read_bytes()[:-2000] if content is None else content)
-    for open_it in (lambda: OrtSession.describe(damaged), lambda: OrtSession.open(damaged, contract)):
-        with pytest.raises(ContractError, match=r"damaged\.onnx is not a model that onnxruntime can open") as caught:
+    for open_it in (
+        lambda: OrtSession.describe(damaged),
+        lambda: OrtSession.open(damaged, contract),
+    ):
+        with pytest.raises(
+            ContractError, match=r"damaged\.onnx is not a model that onnxruntime can open"
+        ) as caught:
             open_it()
         assert "\n" not in str(caught.value)
 
@@ -127,7 +145,9 @@ def test_a_foreign_model_is_described_as_it_is(tmp_path: Path, contract: FileCon
     half = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT16, [None, "n", 2])
     node = onnx.helper.make_node("Cast", ["x"], ["y"], to=onnx.TensorProto.FLOAT16)
     graph = onnx.helper.make_graph([node], "foreign", [double], [half])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9
+    )
     onnx.save(model, str(tmp_path / "foreign.onnx"))
     description = OrtSession.describe(tmp_path / "foreign.onnx")
     (x,), (y,) = description.interface.inputs, description.interface.outputs
@@ -146,7 +166,9 @@ def rename_output(model: onnx.ModelProto, old: str, new: str) -> None:
         output.name = new if output.name == old else output.name
 
 
-def test_a_file_that_does_not_keep_its_word_breaks_the_contract(path: Path, contract: FileContract, tmp_path: Path) -> None:
+def test_a_file_that_does_not_keep_its_word_breaks_the_contract(
+    path: Path, contract: FileContract, tmp_path: Path
+) -> None:
     model = onnx.load(str(path))
     rename_output(model, "h_next", "hidden_out")
     liar = tmp_path / "liar.onnx"
@@ -170,7 +192,9 @@ def alone(session: Session, ids: list[int], state: State) -> State:
 
 
 def same(left: State, right: State) -> bool:
-    return left.keys() == right.keys() and all(np.array_equal(left[name], right[name]) for name in left)
+    return left.keys() == right.keys() and all(
+        np.array_equal(left[name], right[name]) for name in left
+    )
 
 
 def test_a_stream_of_single_steps_equals_calls_with_memory_of_their_own(ort: OrtSession) -> None:
@@ -178,7 +202,10 @@ def test_a_stream_of_single_steps_equals_calls_with_memory_of_their_own(ort: Ort
     state = random_state(ort, 1)
     expected = state
     for token in ids:
-        (outputs, state), (wanted, expected) = ort.step(one(token), state), Session.step(ort, one(token), expected)
+        (outputs, state), (wanted, expected) = (
+            ort.step(one(token), state),
+            Session.step(ort, one(token), expected),
+        )
         assert same(outputs, wanted)
         assert list(state) == list(expected)
         assert same(state, expected)
@@ -216,7 +243,9 @@ KEEP: dict[str, Callable[[np.ndarray], Any]] = {
 
 
 @pytest.mark.parametrize("keep", KEEP.values(), ids=KEEP)
-def test_whatever_is_kept_of_a_step_stays_as_it_was(ort: OrtSession, keep: Callable[[np.ndarray], Any]) -> None:
+def test_whatever_is_kept_of_a_step_stays_as_it_was(
+    ort: OrtSession, keep: Callable[[np.ndarray], Any]
+) -> None:
     random = np.random.default_rng(4)
     kept: list[tuple[Any, Any]] = []
     state = ort.initial_state()
@@ -268,7 +297,9 @@ def test_states_are_read_wherever_they_come_from(ort: OrtSession) -> None:
     last["h"][:] = 0.25
     for state in (last, {"h": last["h"], "c": first["c"]}, {"h": last["c"], "c": last["h"]}):
         found_state = ort.step(one(3), state)[1]
-        assert same(found_state, alone(ort, [3], {name: array.copy() for name, array in state.items()}))
+        assert same(
+            found_state, alone(ort, [3], {name: array.copy() for name, array in state.items()})
+        )
         del found_state
 
 
@@ -317,12 +348,20 @@ def test_two_threads_may_share_a_session(ort: OrtSession) -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "token": ({"tokens": np.array([[99]])}, {}, "tokens has the value 99, expected 0 to"),
-    "dtype": ({"tokens": np.array([[1]], np.int32)}, {}, r"tokens is int32, expected int64 \[batch, time\]"),
+    "dtype": (
+        {"tokens": np.array([[1]], np.int32)},
+        {},
+        r"tokens is int32, expected int64 \[batch, time\]",
+    ),
     "a number": ({"tokens": 1}, {}, "tokens is int, expected int64"),
     "another input": ({**one(1), "mask": np.ones(1)}, {}, r"unknown input \['mask'\]"),
     "no input": ({}, {}, "input 'tokens' is missing"),
     "another state": (one(1), {"s": np.ones(1)}, r"unknown state \['s'\]"),
-    "half a state": (one(1), {"h": np.zeros((2, 1, 8), np.float16)}, "h is float16, expected float32"),
+    "half a state": (
+        one(1),
+        {"h": np.zeros((2, 1, 8), np.float16)},
+        "h is float16, expected float32",
+    ),
     "a state of two rows": (one(1), {"c": np.zeros((2, 2, 8), np.float32)}, "c has batch = 2"),
     "nothing as state": (one(1), {"h": None}, "h is NoneType, expected float32"),
 }
@@ -354,7 +393,9 @@ def test_a_session_goes_when_its_last_user_goes(path: Path, contract: FileContra
         gc.enable()
 
 
-def test_the_number_of_threads_is_the_callers(bundle: Bundle, path: Path, contract: FileContract) -> None:
+def test_the_number_of_threads_is_the_callers(
+    bundle: Bundle, path: Path, contract: FileContract
+) -> None:
     for session, threads in (
         (OrtSession.open(path, contract), 1),
         (OrtSession.open(path, contract, threads=2), 2),
@@ -369,7 +410,9 @@ def test_the_number_of_threads_is_the_callers(bundle: Bundle, path: Path, contra
     assert open_session(bundle, "torchscript", threads=2).runtime == "torch.jit"
 
 
-def test_less_than_one_thread_is_refused(bundle: Bundle, path: Path, contract: FileContract) -> None:
+def test_less_than_one_thread_is_refused(
+    bundle: Bundle, path: Path, contract: FileContract
+) -> None:
     for open_it in (
         lambda: OrtSession.open(path, contract, threads=0),
         lambda: open_session(bundle, threads=0),

@@ -25,7 +25,14 @@ def reduced(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A bundle of float32 and int4 files."""
     folder = tmp_path_factory.mktemp("reduced") / "bundle"
     options = ReducedOptions(budget=Budget(perplexity=0.5))
-    export_bundle(checkpoint_folder, folder, to="onnx", precision=["float32", "int4"], steps=8, options=options)
+    export_bundle(
+        checkpoint_folder,
+        folder,
+        to="onnx",
+        precision=["float32", "int4"],
+        steps=8,
+        options=options,
+    )
     return folder
 
 
@@ -35,7 +42,10 @@ def older(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_manifest_says_what_integers_need(reduced: Path) -> None:
-    needs = {artifact.precision: artifact.requires for artifact in Bundle.open(reduced).manifest.artifacts}
+    needs = {
+        artifact.precision: artifact.requires
+        for artifact in Bundle.open(reduced).manifest.artifacts
+    }
     assert needs == {"float32": {}, "int4": {"onnxruntime": "1.23"}}
     assert required_by(read_model(reduced / "onnx/step-int4.onnx")) == {"onnxruntime": "1.23"}
     assert required_by(read_model(reduced / "onnx/step.onnx")) == {}
@@ -50,14 +60,21 @@ def test_an_older_runtime_runs_what_it_can_and_says_what_it_cannot(reduced: Path
     ran = {name for name, check in own.items() if check.status != "not run"}
     assert ran <= {"structure"}, "the file's graph can be read without a runtime"
     assert "failed" not in {check.status for check in own.values()}
-    assert "needs onnxruntime 1.23 or newer, this is 1.22.1; run: pip install -U" in own["contract"].detail
+    assert (
+        "needs onnxruntime 1.23 or newer, this is 1.22.1; run: pip install -U"
+        in own["contract"].detail
+    )
     assert first_that_runs(Bundle.open(reduced))[0].path == "onnx/step.onnx"
 
 
 @pytest.mark.usefixtures("older")
-def test_a_lone_file_and_an_old_bundle_say_it_by_their_operators(reduced: Path, tmp_path: Path) -> None:
+def test_a_lone_file_and_an_old_bundle_say_it_by_their_operators(
+    reduced: Path, tmp_path: Path
+) -> None:
     lone = shutil.copy(reduced / "onnx/step-int4.onnx", tmp_path / "a.onnx")
-    with pytest.raises(UnavailableError, match=r"a\.onnx needs onnxruntime 1\.23 or newer, this is 1\.22\.1"):
+    with pytest.raises(
+        UnavailableError, match=r"a\.onnx needs onnxruntime 1\.23 or newer, this is 1\.22\.1"
+    ):
         open_session(lone)
 
 
@@ -73,7 +90,9 @@ def test_a_lone_file_and_an_old_bundle_say_it_by_their_operators(reduced: Path, 
         ("1", "1.0.0", True),
     ],
 )
-def test_versions_compare_by_their_numbers(lowest: str, found: str, serves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_compare_by_their_numbers(
+    lowest: str, found: str, serves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runtime_versions, "installed", lambda package: found)
     if serves:
         refuse_older({"torch": lowest}, "it")
@@ -83,6 +102,9 @@ def test_versions_compare_by_their_numbers(lowest: str, found: str, serves: bool
 
 
 def test_no_manifest_has_an_unknown_package_installed() -> None:
-    with pytest.raises(UnavailableError, match="needs 'no-such-package', which is no runtime that this edgernn knows") as found:
+    with pytest.raises(
+        UnavailableError,
+        match="needs 'no-such-package', which is no runtime that this edgernn knows",
+    ) as found:
         refuse_older({"no-such-package": "3"}, "it")
     assert "pip" not in str(found.value)

@@ -36,11 +36,15 @@ def test_what_was_set_is_put_back_after_an_error() -> None:
     assert (torch.get_num_threads(), torch.backends.mkldnn.enabled) == (2, before)  # type: ignore[attr-defined]
 
 
-def test_work_grows_with_rows_and_steps(make_model: Callable[..., LanguageModel], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_grows_with_rows_and_steps(
+    make_model: Callable[..., LanguageModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, seen = make_model(), []
     session = EagerSession(model)
     forward = model.graph
-    monkeypatch.setattr(model, "graph", lambda *given: (seen.append(torch.get_num_threads()), forward(*given))[1])
+    monkeypatch.setattr(
+        model, "graph", lambda *given: (seen.append(torch.get_num_threads()), forward(*given))[1]
+    )
     parameters = sum(parameter.numel() for parameter in model.parameters())
     for rows, steps in ((1, 1), (3, 5)):
         feeds = {"tokens": np.zeros((rows, steps), np.int64), **session.initial_state(rows)}

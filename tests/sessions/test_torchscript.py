@@ -41,11 +41,18 @@ def eager(checkpoint_folder: Path, contract: FileContract) -> EagerSession:
 
 def random_state(session: Session, batch: int) -> State:
     random = np.random.default_rng(batch)
-    return {name: random.normal(size=a.shape).astype(np.float32) for name, a in session.initial_state(batch).items()}
+    return {
+        name: random.normal(size=a.shape).astype(np.float32)
+        for name, a in session.initial_state(batch).items()
+    }
 
 
 def random_tokens(session: Session, batch: int, time: int) -> dict[str, np.ndarray]:
-    return {"tokens": np.random.default_rng(time).integers(0, session.contract.sizes["vocab"], (batch, time))}
+    return {
+        "tokens": np.random.default_rng(time).integers(
+            0, session.contract.sizes["vocab"], (batch, time)
+        )
+    }
 
 
 def save_script(module: torch.nn.Module, path: Path, metadata: dict[str, str | bytes]) -> Path:
@@ -73,21 +80,31 @@ class OnlyHelper(torch.nn.Module):
 class Short(torch.nn.Module):
     """Takes what the step takes and forgets to return the last state."""
 
-    def forward(self, tokens: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, tokens: torch.Tensor, h: torch.Tensor, c: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         return tokens[:, :, None] * h[:1].float(), h + c
 
 
 def test_the_file_says_what_the_contract_says(path: Path, contract: FileContract) -> None:
     description = TorchScriptSession.describe(path)
-    for kind in ("inputs", "outputs", "states"):  # names in order; the format records neither dtypes nor shapes
-        expected = tuple(FileTensor(tensor.name, None, None) for tensor in getattr(contract.interface(), kind))
+    for kind in (
+        "inputs",
+        "outputs",
+        "states",
+    ):  # names in order; the format records neither dtypes nor shapes
+        expected = tuple(
+            FileTensor(tensor.name, None, None) for tensor in getattr(contract.interface(), kind)
+        )
         assert getattr(description.interface, kind) == expected
     assert FileContract.from_metadata(description.metadata, source="x") == contract
     assert file_problems(description, contract) == []
 
 
 @pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 7), (3, 1), (2, 5)])
-def test_a_chained_run_equals_eager(script: TorchScriptSession, eager: EagerSession, batch: int, time: int) -> None:
+def test_a_chained_run_equals_eager(
+    script: TorchScriptSession, eager: EagerSession, batch: int, time: int
+) -> None:
     ours = theirs = random_state(script, batch)
     for call in range(3):
         given = random_tokens(script, batch, time + call)
@@ -129,19 +146,32 @@ def test_a_token_outside_the_vocabulary_is_refused(script: TorchScriptSession, t
         script.step({"tokens": np.array([[token]], np.int64)}, script.initial_state())
 
 
-@pytest.mark.parametrize("content", [b"", b"no model" * 99, None], ids=["empty", "foreign", "cut off"])
-def test_a_damaged_file_is_refused(path: Path, contract: FileContract, tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"no model" * 99, None], ids=["empty", "foreign", "cut off"]
+)
+def test_a_damaged_file_is_refused(
+    path: Path, contract: FileContract, tmp_path: Path, content: bytes | None
+) -> None:
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes(path.read_bytes()[:-2000] if content is None else content)
-    for open_it in (lambda: TorchScriptSession.describe(damaged), lambda: TorchScriptSession.open(damaged, contract)):
-        with pytest.raises(ContractError, match=r"damaged\.pt is not a TorchScript file that torch can open") as caught:
+    for open_it in (
+        lambda: TorchScriptSession.describe(damaged),
+        lambda: TorchScriptSession.open(damaged, contract),
+    ):
+        with pytest.raises(
+            ContractError, match=r"damaged\.pt is not a TorchScript file that torch can open"
+        ) as caught:
             open_it()
         assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "pickle"])
-def test_a_checkpoint_of_weights_is_no_script(tmp_path: Path, contract: FileContract, *, zipped: bool) -> None:
-    torch.save({"weight": torch.zeros(2)}, tmp_path / "weights.pt", _use_new_zipfile_serialization=zipped)
+def test_a_checkpoint_of_weights_is_no_script(
+    tmp_path: Path, contract: FileContract, *, zipped: bool
+) -> None:
+    torch.save(
+        {"weight": torch.zeros(2)}, tmp_path / "weights.pt", _use_new_zipfile_serialization=zipped
+    )
     with pytest.raises(ContractError, match=r"weights\.pt is not a TorchScript file"):
         TorchScriptSession.open(tmp_path / "weights.pt", contract)
 

@@ -191,9 +191,21 @@ def _rewritten(path: Path, change: Callable[[str, bytes], tuple[str, bytes]]) ->
 @pytest.mark.parametrize(
     ("record", "change", "named"),
     [
-        ("data.pkl", lambda content: content[:-1] + b"ccollections\nCounter\n.", "makes 'collections.Counter' in data.pkl"),
-        ("data.pkl", lambda content: content[:-1] + b"c__torch__\ntorch.classes.x.Y\n.", "makes '__torch__.torch.classes.x.Y'"),
-        ("data.pkl", lambda content: content[:-1] + b"\x88\x85\x93.", "has STACK_GLOBAL in data.pkl"),
+        (
+            "data.pkl",
+            lambda content: content[:-1] + b"ccollections\nCounter\n.",
+            "makes 'collections.Counter' in data.pkl",
+        ),
+        (
+            "data.pkl",
+            lambda content: content[:-1] + b"c__torch__\ntorch.classes.x.Y\n.",
+            "makes '__torch__.torch.classes.x.Y'",
+        ),
+        (
+            "data.pkl",
+            lambda content: content[:-1] + b"\x88\x85\x93.",
+            "has STACK_GLOBAL in data.pkl",
+        ),
         ("data.pkl", lambda content: b"\x80\x02", "is not a TorchScript file that torch can open"),
         (".py", lambda content: content + b"# torch.classes\n", "torch.classes in code/"),
     ],
@@ -202,7 +214,9 @@ def test_what_the_archive_could_make_is_read_before_it_is_loaded(
     save: Callable[[nn.Module], Path], record: str, change: Callable[[bytes], bytes], named: str
 ) -> None:
     path = save(Plain())
-    _rewritten(path, lambda name, content: (name, change(content) if name.endswith(record) else content))
+    _rewritten(
+        path, lambda name, content: (name, change(content) if name.endswith(record) else content)
+    )
     with pytest.raises(ContractError, match=named):
         TorchScriptSession.describe(path)
 
@@ -236,12 +250,21 @@ def test_a_right_digest_opens_no_door(foreign_bundle: Path) -> None:
         open_session(foreign_bundle, FILE)
     report = verify_bundle(foreign_bundle, to="torchscript", steps=4)
     assert not report.passed
-    assert all("aten::randn" in check.detail for check in report.artifacts[0].checks if check.status == "failed")
+    assert all(
+        "aten::randn" in check.detail
+        for check in report.artifacts[0].checks
+        if check.status == "failed"
+    )
 
 
-@pytest.mark.parametrize("command", [["generate", "--artifact", FILE, "--length", "2"], ["bench", "--to", "torchscript"]])
+@pytest.mark.parametrize(
+    "command", [["generate", "--artifact", FILE, "--length", "2"], ["bench", "--to", "torchscript"]]
+)
 def test_no_command_runs_it(
-    foreign_bundle: Path, command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    foreign_bundle: Path,
+    command: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from edgernn.cli.app import main
 
@@ -253,7 +276,22 @@ def test_no_command_runs_it(
 
 
 def test_what_acts_on_the_machine_is_in_no_group() -> None:
-    acting = {"aten::save", "aten::from_file", "aten::rand", "aten::empty", "aten::set_", "aten::resize_", "aten::as_strided"}
-    acting |= {"prim::Print", "prim::SetAttr", "prim::fork", "prim::RaiseException", "prim::CallMethod", "prim::CreateObject"}
+    acting = {
+        "aten::save",
+        "aten::from_file",
+        "aten::rand",
+        "aten::empty",
+        "aten::set_",
+        "aten::resize_",
+        "aten::as_strided",
+    }
+    acting |= {
+        "prim::Print",
+        "prim::SetAttr",
+        "prim::fork",
+        "prim::RaiseException",
+        "prim::CallMethod",
+        "prim::CreateObject",
+    }
     assert not acting & PURE
     assert MADE <= PURE

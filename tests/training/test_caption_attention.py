@@ -21,13 +21,18 @@ MASK = torch.tensor([[1.0, 1, 1], [1, 1, 0]])
 def make_loss(make_captioner: Callable[..., Captioner]) -> Callable[..., _CaptionLoss]:
     def make(**options: Any) -> _CaptionLoss:
         plain = {"word_dropout": 0.0, "label_smoothing": 0.0, "entropy_bonus": 0.0}
-        return _CaptionLoss(make_captioner(conditioning="hard-attention"), CaptionOptions.model_validate({**plain, **options}))
+        return _CaptionLoss(
+            make_captioner(conditioning="hard-attention"),
+            CaptionOptions.model_validate({**plain, **options}),
+        )
 
     return make
 
 
 def energies() -> Tensor:
-    return torch.randn(ROWS, STEPS, REGIONS, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    return torch.randn(
+        ROWS, STEPS, REGIONS, generator=torch.Generator().manual_seed(0)
+    ).requires_grad_()
 
 
 def forced(energy: Tensor, regions: Tensor | None = None) -> Forced:
@@ -40,13 +45,19 @@ def forced(energy: Tensor, regions: Tensor | None = None) -> Forced:
     return Forced(torch.zeros(ROWS, STEPS, 5), attention, drawn)
 
 
-def test_the_penalty_wants_every_region_to_be_looked_at_once(make_loss: Callable[..., _CaptionLoss]) -> None:
+def test_the_penalty_wants_every_region_to_be_looked_at_once(
+    make_loss: Callable[..., _CaptionLoss],
+) -> None:
     energy = energies()
-    term = make_loss(attention_penalty=0.7)._attention_terms(forced(energy), torch.ones(ROWS, STEPS), MASK)
+    term = make_loss(attention_penalty=0.7)._attention_terms(
+        forced(energy), torch.ones(ROWS, STEPS), MASK
+    )
     alpha, mask = torch.softmax(energy, 2).detach().numpy(), MASK.numpy()
     looked = np.einsum("btr,bt->br", alpha, mask)
     assert term.item() == pytest.approx(0.7 * np.square(1 - looked).mean(), rel=1e-5)
-    even = torch.full((ROWS, REGIONS, REGIONS), -50.0).diagonal_scatter(torch.full((ROWS, REGIONS), 50.0), dim1=1, dim2=2)
+    even = torch.full((ROWS, REGIONS, REGIONS), -50.0).diagonal_scatter(
+        torch.full((ROWS, REGIONS), 50.0), dim1=1, dim2=2
+    )
     everywhere = Forced(torch.zeros(0), torch.softmax(even, 2), None)
     perfect = make_loss(attention_penalty=1.0)._attention_terms(
         everywhere, torch.ones(ROWS, REGIONS), torch.ones(ROWS, REGIONS)
@@ -57,10 +68,14 @@ def test_the_penalty_wants_every_region_to_be_looked_at_once(make_loss: Callable
 def test_without_attention_there_is_nothing_to_add(make_loss: Callable[..., _CaptionLoss]) -> None:
     loss, nothing = make_loss(attention_penalty=1.0), Forced(torch.zeros(0), None, None)
     assert loss._attention_terms(nothing, torch.ones(ROWS, STEPS), MASK).item() == 0
-    assert make_loss()._attention_terms(forced(energies()), torch.ones(ROWS, STEPS), MASK).item() == 0
+    assert (
+        make_loss()._attention_terms(forced(energies()), torch.ones(ROWS, STEPS), MASK).item() == 0
+    )
 
 
-def test_a_region_that_paid_is_looked_at_more_and_one_that_cost_less(make_loss: Callable[..., _CaptionLoss]) -> None:
+def test_a_region_that_paid_is_looked_at_more_and_one_that_cost_less(
+    make_loss: Callable[..., _CaptionLoss],
+) -> None:
     """Words well predicted in row 0 and badly in row 1: descent raises the drawn regions of the one, lowers the other's."""
     energy, regions = energies(), torch.tensor([[0, 1, 2], [3, 3, 3]])
     losses = torch.tensor([[0.1, 0.1, 0.1], [5.0, 5.0, 5.0]])
@@ -70,7 +85,10 @@ def test_a_region_that_paid_is_looked_at_more_and_one_that_cost_less(make_loss: 
     assert energy.grad is not None
     direction = -energy.grad  # in which the objective falls
     for step in range(STEPS):
-        drawn, others = direction[0, step, regions[0, step]], direction[0, step].sum() - direction[0, step, regions[0, step]]
+        drawn, others = (
+            direction[0, step, regions[0, step]],
+            direction[0, step].sum() - direction[0, step, regions[0, step]],
+        )
         assert drawn > 0 > others
     assert (direction[1, :2, 3] < 0).all()
     assert not direction[1, 2].any()  # padding
@@ -81,7 +99,9 @@ def test_a_region_that_paid_is_looked_at_more_and_one_that_cost_less(make_loss: 
     torch.testing.assert_close(direction, by_hand)
 
 
-def test_where_nothing_was_drawn_nothing_is_reinforced(make_loss: Callable[..., _CaptionLoss]) -> None:
+def test_where_nothing_was_drawn_nothing_is_reinforced(
+    make_loss: Callable[..., _CaptionLoss],
+) -> None:
     energy, regions = energies(), torch.tensor([[-1, -1, -1], [3, -1, 3]])
     make_loss()._attention_terms(forced(energy, regions), torch.ones(ROWS, STEPS), MASK).backward()
     assert energy.grad is not None
@@ -93,7 +113,8 @@ def test_where_nothing_was_drawn_nothing_is_reinforced(make_loss: Callable[..., 
 def test_the_factor_of_reinforce(make_loss: Callable[..., _CaptionLoss], factor: float) -> None:
     regions, losses = torch.tensor([[0, 1, 2], [3, 3, 3]]), torch.ones(ROWS, STEPS)
     one, other = (
-        make_loss(reinforce=f)._attention_terms(forced(energies(), regions), losses, MASK).item() for f in (1.0, factor)
+        make_loss(reinforce=f)._attention_terms(forced(energies(), regions), losses, MASK).item()
+        for f in (1.0, factor)
     )
     assert other == pytest.approx(factor * one, rel=1e-5)
     assert one != 0
@@ -102,10 +123,15 @@ def test_the_factor_of_reinforce(make_loss: Callable[..., _CaptionLoss], factor:
 def test_the_entropy_bonus_flattens_attention(make_loss: Callable[..., _CaptionLoss]) -> None:
     energy = energies()
     regions = torch.full((ROWS, STEPS), -1)
-    make_loss(entropy_bonus=0.3)._attention_terms(forced(energy, regions), torch.ones(ROWS, STEPS), MASK).backward()
+    make_loss(entropy_bonus=0.3)._attention_terms(
+        forced(energy, regions), torch.ones(ROWS, STEPS), MASK
+    ).backward()
     assert energy.grad is not None
     flatter = energy.detach() - energy.grad
-    entropies = [-(p * p.log()).sum(2) for p in (torch.softmax(energy.detach(), 2), torch.softmax(flatter, 2))]
+    entropies = [
+        -(p * p.log()).sum(2)
+        for p in (torch.softmax(energy.detach(), 2), torch.softmax(flatter, 2))
+    ]
     assert (entropies[1] > entropies[0])[MASK.bool()].all()
 
 
@@ -115,7 +141,9 @@ def test_the_baseline_follows_the_rewards_slowly(make_loss: Callable[..., _Capti
     for _ in range(2):
         before = loss.get_buffer("baseline").item()
         loss._attention_terms(forced(energies(), regions), losses, MASK)
-        assert loss.get_buffer("baseline").item() == pytest.approx(0.9 * before + 0.1 * -3.0)  # padding does not count
+        assert loss.get_buffer("baseline").item() == pytest.approx(
+            0.9 * before + 0.1 * -3.0
+        )  # padding does not count
 
 
 def test_hard_attention_learns_to_look_where_the_words_are(
@@ -123,7 +151,9 @@ def test_hard_attention_learns_to_look_where_the_words_are(
 ) -> None:
     """A whole step of the loss gives attention's own weights a gradient, through the draws alone."""
     model = make_captioner(conditioning="hard-attention").train()
-    options = CaptionOptions(word_dropout=0.0, label_smoothing=0.0, entropy_bonus=0.0, reinforce=1.0)
+    options = CaptionOptions(
+        word_dropout=0.0, label_smoothing=0.0, entropy_bonus=0.0, reinforce=1.0
+    )
     image, tokens = torch.from_numpy(pictures.copy()), torch.from_numpy(caption_ids[:, 0].copy())
     gradients = []
     for reinforce in (1.0, 0.0):

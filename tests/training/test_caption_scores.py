@@ -19,8 +19,14 @@ pytest.importorskip("pycocoevalcap", reason="pycocoevalcap is not installed")
 
 PARK, MAT = "a dog runs in the park", "one cat sleeps on her mat"  # six words each, none in common
 NAMES = ["bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d", "exact_match"]
-CAPTIONS = st.lists(st.sampled_from(["a", "dog", "cat", "runs", "on", "grass"]), min_size=1, max_size=7).map(" ".join)
-PAIRS = st.lists(st.tuples(CAPTIONS | st.just(""), st.lists(CAPTIONS, min_size=1, max_size=3)), min_size=1, max_size=6)
+CAPTIONS = st.lists(
+    st.sampled_from(["a", "dog", "cat", "runs", "on", "grass"]), min_size=1, max_size=7
+).map(" ".join)
+PAIRS = st.lists(
+    st.tuples(CAPTIONS | st.just(""), st.lists(CAPTIONS, min_size=1, max_size=3)),
+    min_size=1,
+    max_size=6,
+)
 
 
 def f_measure(precision: float, recall: float) -> float:
@@ -50,7 +56,9 @@ def test_a_caption_without_a_word_scores_nothing() -> None:
 
 def test_bleu_clips_repeated_words() -> None:
     # Papineni et al. 2002, section 2.1: "the" counts twice, as often as in the reference that has most of it.
-    scores = score_captions(["the the the the the the the"], [["the cat is on the mat", "there is a cat on the mat"]])
+    scores = score_captions(
+        ["the the the the the the the"], [["the cat is on the mat", "there is a cat on the mat"]]
+    )
     assert scores["bleu_1"] == pytest.approx(2 / 7)
     assert scores["bleu_2"] == pytest.approx(0, abs=1e-6)
 
@@ -84,7 +92,9 @@ def test_bleu_without_any_n_gram_of_a_length() -> None:
 
 def test_rouge_takes_the_longest_common_subsequence() -> None:
     # "a dog … the park" of the 5 words written and of the 6 wanted
-    assert score_captions(["a dog near the park"], [[PARK]])["rouge_l"] == pytest.approx(f_measure(4 / 5, 4 / 6))
+    assert score_captions(["a dog near the park"], [[PARK]])["rouge_l"] == pytest.approx(
+        f_measure(4 / 5, 4 / 6)
+    )
     # the best precision comes from one reference (4 of 5) and the best recall from the other (2 of 2)
     two = score_captions(["a dog near the park"], [[PARK, "a dog"]])
     assert two["rouge_l"] == pytest.approx(f_measure(4 / 5, 2 / 2))
@@ -95,13 +105,17 @@ def test_cider_by_hand() -> None:
     # Of the candidate's 3, 2, 1 and 0 n-grams 2, 1, 0 and 0 are among the reference's 2, 1, 0 and 0. Lengths differ by 1.
     cosines = 2 / (sqrt(3) * sqrt(2)) + 1 / (sqrt(2) * sqrt(1))
     expected = 10 * cosines / 4 * exp(-1 / (2 * 6**2))
-    assert score_captions(["red bus stops", ""], [["red bus"], [MAT]])["cider_d"] == pytest.approx(expected / 2)
+    assert score_captions(["red bus stops", ""], [["red bus"], [MAT]])["cider_d"] == pytest.approx(
+        expected / 2
+    )
 
 
 def test_cider_clips_repeated_words() -> None:
     # The candidate's vector is (3, 0) and the reference's (1, 1): min(3, 1) · 1 over the two lengths. Pairs: none in common.
     expected = 10 * (1 / (3 * sqrt(2))) / 4 * exp(-1 / (2 * 6**2))
-    assert score_captions(["bus bus bus", ""], [["red bus"], [MAT]])["cider_d"] == pytest.approx(expected / 2)
+    assert score_captions(["bus bus bus", ""], [["red bus"], [MAT]])["cider_d"] == pytest.approx(
+        expected / 2
+    )
 
 
 def test_cider_weighs_words_by_how_few_pictures_have_them() -> None:
@@ -111,7 +125,9 @@ def test_cider_weighs_words_by_how_few_pictures_have_them() -> None:
     length = sqrt(common**2 + rare**2)
     cider = [score_captions([word, "", ""], references)["cider_d"] for word in ("a", "bus")]
     penalty = exp(-1 / (2 * 6**2))
-    assert cider == pytest.approx([10 / 4 * weight / length * penalty / 3 for weight in (common, rare)])
+    assert cider == pytest.approx(
+        [10 / 4 * weight / length * penalty / 3 for weight in (common, rare)]
+    )
 
 
 def test_cider_is_nothing_where_all_references_are_alike() -> None:
@@ -122,7 +138,9 @@ def test_cider_is_nothing_where_all_references_are_alike() -> None:
 
 
 def test_a_short_caption_cannot_reach_ten() -> None:
-    assert score_captions(["red bus", MAT], [["red bus"], [MAT]])["cider_d"] == pytest.approx((5 + 10) / 2)
+    assert score_captions(["red bus", MAT], [["red bus"], [MAT]])["cider_d"] == pytest.approx(
+        (5 + 10) / 2
+    )
 
 
 def test_an_exact_match_is_with_any_reference() -> None:
@@ -132,11 +150,18 @@ def test_an_exact_match_is_with_any_reference() -> None:
 
 def test_case_and_punctuation_do_not_count() -> None:
     plain = score_captions([PARK, "a cat"], [[PARK], [MAT]])
-    assert score_captions(["A dog runs, in the PARK.", "a  cat\n"], [["a dog runs in the park!"], [MAT]]) == plain
+    assert (
+        score_captions(
+            ["A dog runs, in the PARK.", "a  cat\n"], [["a dog runs in the park!"], [MAT]]
+        )
+        == plain
+    )
 
 
 def test_a_reference_without_a_word_is_left_out() -> None:
-    assert score_captions([PARK, ""], [[PARK, "..."], ["", MAT]]) == score_captions([PARK, ""], [[PARK], [MAT]])
+    assert score_captions([PARK, ""], [[PARK, "..."], ["", MAT]]) == score_captions(
+        [PARK, ""], [[PARK], [MAT]]
+    )
 
 
 @settings(deadline=None)
@@ -145,9 +170,13 @@ def test_the_order_does_not_matter(pairs: list[tuple[str, list[str]]], random: R
     scores = score_captions([candidate for candidate, _ in pairs], [texts for _, texts in pairs])
     shuffled = [(candidate, random.sample(texts, len(texts))) for candidate, texts in pairs]
     random.shuffle(shuffled)
-    again = score_captions([candidate for candidate, _ in shuffled], [texts for _, texts in shuffled])
+    again = score_captions(
+        [candidate for candidate, _ in shuffled], [texts for _, texts in shuffled]
+    )
     assert again == pytest.approx(scores, abs=1e-9)
-    assert all(0 <= score <= (10 if name == "cider_d" else 1) + 1e-9 for name, score in scores.items())
+    assert all(
+        0 <= score <= (10 if name == "cider_d" else 1) + 1e-9 for name, score in scores.items()
+    )
 
 
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
@@ -172,14 +201,18 @@ def test_nothing_that_was_given_is_changed() -> None:
         ([PARK], [PARK], f"are the text '{PARK}'; give a list of texts"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(candidates: list[str], references: list[list[str]], message: str) -> None:
+def test_what_cannot_be_scored_is_refused(
+    candidates: list[str], references: list[list[str]], message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         score_captions(candidates, references)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pycocoevalcap.cider.cider", None)
-    with pytest.raises(UnavailableError, match="need pycocoevalcap; run: " + re.escape(install_command("train"))):
+    with pytest.raises(
+        UnavailableError, match="need pycocoevalcap; run: " + re.escape(install_command("train"))
+    ):
         score_captions([PARK], [[PARK]])
 
 

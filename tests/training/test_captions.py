@@ -36,14 +36,34 @@ MakeTask = Callable[..., CaptionTask]
 
 @pytest.fixture
 def make_task(
-    make_captioner: Callable[..., Captioner], picture_set: PictureSet, scene_tokenizer: Tokenizer, tmp_path: Path
+    make_captioner: Callable[..., Captioner],
+    picture_set: PictureSet,
+    scene_tokenizer: Tokenizer,
+    tmp_path: Path,
 ) -> MakeTask:
     """Build a task; ``model`` and ``options`` are those of the captioner and its loss, the rest the task's own."""
 
-    def make(*, model: dict[str, Any] | None = None, options: dict[str, Any] | None = None, **settings: Any) -> CaptionTask:
-        shape = {"vocabulary": scene_tokenizer.vocabulary_size, "dropout": 0.0, "length": 20, **(model or {})}
+    def make(
+        *,
+        model: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> CaptionTask:
+        shape = {
+            "vocabulary": scene_tokenizer.vocabulary_size,
+            "dropout": 0.0,
+            "length": 20,
+            **(model or {}),
+        }
         captioner = make_captioner(**shape)
-        chosen: dict[str, Any] = {"world": World(), "batch": 4, "seed": 0, "mixed": False, "folder": tmp_path, "about": {}}
+        chosen: dict[str, Any] = {
+            "world": World(),
+            "batch": 4,
+            "seed": 0,
+            "mixed": False,
+            "folder": tmp_path,
+            "about": {},
+        }
         return CaptionTask(
             captioner,
             picture_set,
@@ -57,7 +77,10 @@ def make_task(
 
 
 def batches(task: CaptionTask, count: int) -> list[tuple[list[int], list[list[int]]]]:
-    return [(which.tolist(), tokens.tolist()) for which, tokens in (task._next_batch() for _ in range(count))]
+    return [
+        (which.tolist(), tokens.tolist())
+        for which, tokens in (task._next_batch() for _ in range(count))
+    ]
 
 
 def test_batches_follow_from_the_seed_and_the_step_alone(make_task: MakeTask) -> None:
@@ -72,13 +95,21 @@ def test_batches_follow_from_the_seed_and_the_step_alone(make_task: MakeTask) ->
     assert late.epochs() == task.epochs() == 4
 
 
-def test_a_pass_takes_each_picture_once_and_the_next_one_in_another_order(make_task: MakeTask) -> None:
+def test_a_pass_takes_each_picture_once_and_the_next_one_in_another_order(
+    make_task: MakeTask,
+) -> None:
     made = batches(make_task(), 40)
     passes = [made[place][0] + made[place + 1][0] for place in range(0, 40, 2)]
-    assert all(len(set(order)) == 8 and set(order) <= set(range(9)) for order in passes)  # nine do not fill three batches
+    assert all(
+        len(set(order)) == 8 and set(order) <= set(range(9)) for order in passes
+    )  # nine do not fill three batches
     assert len({tuple(order) for order in passes}) > 15
     assert set().union(*passes) == set(range(9))
-    told = {(which, tuple(tokens)) for whole, texts in made for which, tokens in zip(whole, texts, strict=True)}
+    told = {
+        (which, tuple(tokens))
+        for whole, texts in made
+        for which, tokens in zip(whole, texts, strict=True)
+    }
     assert len({tokens for which, tokens in told if which == 0}) > 1  # another reference each time
 
 
@@ -87,7 +118,9 @@ def test_tokens_are_a_reference_from_start_to_end(
 ) -> None:
     which, tokens = make_task()._next_batch()
     for index, ids in zip(which, tokens.tolist(), strict=True):
-        known = [encode_caption(scene_tokenizer, text).tolist() for text in picture_set.captions[index]]
+        known = [
+            encode_caption(scene_tokenizer, text).tolist() for text in picture_set.captions[index]
+        ]
         assert [token for token in ids if token != PAD_ID] in known
 
 
@@ -106,9 +139,15 @@ def test_processes_share_the_rows_of_one_batch(make_task: MakeTask) -> None:
 
 
 def test_a_batch_that_cannot_be_made_is_refused(make_task: MakeTask) -> None:
-    with pytest.raises(UsageError, match="a batch of 4 pictures cannot be shared evenly by 3 processes; use a multiple"):
+    with pytest.raises(
+        UsageError,
+        match="a batch of 4 pictures cannot be shared evenly by 3 processes; use a multiple",
+    ):
         make_task(world=World(0, 3))
-    with pytest.raises(TrainingError, match="there are 9 training pictures, a batch needs 10; use a smaller --batch"):
+    with pytest.raises(
+        TrainingError,
+        match="there are 9 training pictures, a batch needs 10; use a smaller --batch",
+    ):
         make_task(batch=10)
 
 
@@ -122,7 +161,9 @@ def logits_of(task: CaptionTask, which: np.ndarray, tokens: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_the_objective_is_cross_entropy_over_what_is_not_padding(make_task: MakeTask, smoothing: float) -> None:
+def test_the_objective_is_cross_entropy_over_what_is_not_padding(
+    make_task: MakeTask, smoothing: float
+) -> None:
     task, same = (make_task(options={"label_smoothing": smoothing}) for _ in range(2))
     which, tokens = same._next_batch()
     assert (tokens == PAD_ID).any()
@@ -130,7 +171,9 @@ def test_the_objective_is_cross_entropy_over_what_is_not_padding(make_task: Make
     logits = logits_of(task, which, tokens).flatten(0, 1)
     objective, loss, count = task.next_loss(0.0)
     cross_entropy = nn.functional.cross_entropy
-    assert loss.item() == pytest.approx(cross_entropy(logits, wanted, ignore_index=PAD_ID).item(), rel=1e-5)
+    assert loss.item() == pytest.approx(
+        cross_entropy(logits, wanted, ignore_index=PAD_ID).item(), rel=1e-5
+    )
     smoothed = cross_entropy(logits, wanted, ignore_index=PAD_ID, label_smoothing=smoothing).item()
     assert objective.item() == pytest.approx(smoothed, rel=1e-5)
     assert (objective.item() == loss.item()) == (smoothing == 0)
@@ -139,11 +182,16 @@ def test_the_objective_is_cross_entropy_over_what_is_not_padding(make_task: Make
 
 @pytest.mark.parametrize("conditioning", ["soft-attention", "every-step"])
 def test_more_padding_changes_nothing(make_task: MakeTask, conditioning: str) -> None:
-    task = make_task(model={"conditioning": conditioning}, options={"label_smoothing": 0.1, "attention_penalty": 0.5})
+    task = make_task(
+        model={"conditioning": conditioning},
+        options={"label_smoothing": 0.1, "attention_penalty": 0.5},
+    )
     which, tokens = task._next_batch()
     image = torch.from_numpy(task._pictures.pictures[which])
     longer = torch.cat([tokens, torch.zeros_like(tokens[:, :3])], 1)
-    for found, expected in zip(task._loss(image, longer, None), task._loss(image, tokens, None), strict=True):
+    for found, expected in zip(
+        task._loss(image, longer, None), task._loss(image, tokens, None), strict=True
+    ):
         torch.testing.assert_close(found, expected)
 
 
@@ -158,11 +206,15 @@ def test_dropped_words_are_unknown_and_the_first_never_is(make_task: MakeTask) -
     assert make_task()._loss._fed(tokens) is tokens
 
 
-def test_the_share_of_its_own_words_rises_with_the_run(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_share_of_its_own_words_rises_with_the_run(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task = make_task(options={"scheduled_sampling": 0.5})
     marks: list[Tensor | None] = []
     forward = task.model.forward
-    monkeypatch.setattr(task.model, "forward", lambda *given: (marks.append(given[3]), forward(*given))[1])
+    monkeypatch.setattr(
+        task.model, "forward", lambda *given: (marks.append(given[3]), forward(*given))[1]
+    )
     torch.manual_seed(0)
     for share in (0.0, 1.0, 1.0, 1.0, 1.7):
         task.next_loss(share)
@@ -193,11 +245,19 @@ def test_what_of_the_encoder_stays_as_it_is(
     task = make_task(options=options)
     before = statistics(task)
     task.next_loss(share)[0].backward()
-    gradients = [parameter.grad is not None for name, parameter in task.model.named_parameters() if name.startswith("encoder.")]
+    gradients = [
+        parameter.grad is not None
+        for name, parameter in task.model.named_parameters()
+        if name.startswith("encoder.")
+    ]
     assert set(gradients) == {learns}
     moved = [not torch.equal(old, new) for old, new in zip(before, statistics(task), strict=True)]
     assert set(moved) == {statistics_move}
-    assert all(p.grad is not None for name, p in task.model.named_parameters() if not name.startswith("encoder."))
+    assert all(
+        p.grad is not None
+        for name, p in task.model.named_parameters()
+        if not name.startswith("encoder.")
+    )
 
 
 def test_the_encoders_rate_is_its_own(make_task: MakeTask) -> None:
@@ -210,7 +270,9 @@ def test_the_encoders_rate_is_its_own(make_task: MakeTask) -> None:
 @pytest.fixture
 def group(tmp_path: Path) -> Iterator[None]:
     """A process group of this process alone."""
-    dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+    )
     yield
     dist.destroy_process_group()
 
@@ -229,13 +291,18 @@ def test_a_frozen_encoder_may_thaw_in_several_processes(make_task: MakeTask, gro
     assert all(parameter.grad is not None for parameter in task.model.parameters())
 
 
-def test_it_is_measured_running_free(make_task: MakeTask, picture_set: PictureSet, scene_tokenizer: Tokenizer) -> None:
+def test_it_is_measured_running_free(
+    make_task: MakeTask, picture_set: PictureSet, scene_tokenizer: Tokenizer
+) -> None:
     task = make_task()
     found = task.evaluate()
     assert not task.model.training
     assert task.split == "4 validation pictures of a test"
     chosen = list(picture_set.split("validation"))
-    written = [caption_text(scene_tokenizer, own_words(task, picture_set.pictures[index])) for index in chosen]
+    written = [
+        caption_text(scene_tokenizer, own_words(task, picture_set.pictures[index]))
+        for index in chosen
+    ]
     scores = score_captions(written, [picture_set.captions[index] for index in chosen])
     assert found.measured == {name: scores[name] for name in SCORES}
     assert found.criterion == pytest.approx(-scores["cider_d"], abs=1e-4)
@@ -243,7 +310,9 @@ def test_it_is_measured_running_free(make_task: MakeTask, picture_set: PictureSe
     assert task.sample() == written[0]
 
 
-def test_captions_of_many_words_are_measured_in_smaller_parts(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_captions_of_many_words_are_measured_in_smaller_parts(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task = make_task()
     chosen = np.array(task._held_out[:4])
     whole, tokens = task._validation_loss(chosen)
@@ -271,7 +340,9 @@ def loss_by_hand(task: CaptionTask, chosen: list[int]) -> float:
     total = []
     for index in chosen:
         for text in task._pictures.captions[index]:
-            ids = torch.from_numpy(pad_captions([encode_caption(task._tokenizer, text)], task.model.config.length))
+            ids = torch.from_numpy(
+                pad_captions([encode_caption(task._tokenizer, text)], task.model.config.length)
+            )
             with torch.no_grad():
                 image = torch.from_numpy(task._pictures.pictures[index].copy())[None]
                 logits = task.model(*task.model.encode(image), ids[:, :-1]).logits
@@ -279,10 +350,14 @@ def loss_by_hand(task: CaptionTask, chosen: list[int]) -> float:
     return torch.cat(total).mean().item()
 
 
-def test_among_equal_captions_the_loss_decides(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_among_equal_captions_the_loss_decides(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task = make_task()
     names = SCORES
-    monkeypatch.setattr("edgernn.training.captions.score_captions", lambda *_: dict.fromkeys(names, 0.25))
+    monkeypatch.setattr(
+        "edgernn.training.captions.score_captions", lambda *_: dict.fromkeys(names, 0.25)
+    )
     first = task.evaluate()
     with torch.no_grad():
         task.model.head.bias[7] -= 3
@@ -301,9 +376,17 @@ def test_save_best_leaves_a_checkpoint_that_says_how_good_it_is(
     task.save_best(step=7, found=Evaluation(1.25, -0.5, {"cider_d": 0.5}))
     loaded = checkpoint.load(tmp_path)
     about = {"corpus": "a test", "split": "4 validation pictures of a test"}
-    assert loaded.training == {**about, "step": 7, "epochs": 0.5, "validation_loss": 1.25, "cider_d": 0.5}
+    assert loaded.training == {
+        **about,
+        "step": 7,
+        "epochs": 0.5,
+        "validation_loss": 1.25,
+        "cider_d": 0.5,
+    }
     wanted = task.model.state_dict()
-    assert all(torch.equal(tensor, wanted[name]) for name, tensor in loaded.model.state_dict().items())
+    assert all(
+        torch.equal(tensor, wanted[name]) for name, tensor in loaded.model.state_dict().items()
+    )
 
 
 def test_the_tokens_of_all_processes_are_counted(make_task: MakeTask) -> None:
@@ -329,9 +412,13 @@ def test_dropped_words_are_still_to_be_predicted(make_task: MakeTask) -> None:
 def test_scheduled_sampling_feeds_the_models_own_words(make_task: MakeTask, share: float) -> None:
     task, same = (make_task(batch=9, options={"scheduled_sampling": 1.0}) for _ in range(2))
     with torch.no_grad():
-        task.model.head.bias[UNKNOWN_ID] = 1e4  # its own word is always this one, which no reference has
+        task.model.head.bias[UNKNOWN_ID] = (
+            1e4  # its own word is always this one, which no reference has
+        )
     fed: list[Tensor] = []
-    hook = task.model.embedding.register_forward_pre_hook(lambda module, given: fed.append(given[0]))
+    hook = task.model.embedding.register_forward_pre_hook(
+        lambda module, given: fed.append(given[0])
+    )
     for _ in range(3):
         _, tokens = same._next_batch()
         fed.clear()
@@ -340,37 +427,61 @@ def test_scheduled_sampling_feeds_the_models_own_words(make_task: MakeTask, shar
         own = words == UNKNOWN_ID
         assert (words[:, 0] == START_ID).all()
         assert torch.equal(words[~own], tokens[:, :-1][~own])
-        assert own[:, 1:].float().mean().item() == pytest.approx(share, abs=0.15 if share == 0.5 else 0)
+        assert own[:, 1:].float().mean().item() == pytest.approx(
+            share, abs=0.15 if share == 0.5 else 0
+        )
     hook.remove()
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_everything_learns(make_task: MakeTask, conditioning: str) -> None:
-    options = {"scheduled_sampling": 0.5, "attention_penalty": 0.1, "label_smoothing": 0.1, "word_dropout": 0.1}
+    options = {
+        "scheduled_sampling": 0.5,
+        "attention_penalty": 0.1,
+        "label_smoothing": 0.1,
+        "word_dropout": 0.1,
+    }
     task = make_task(model={"conditioning": conditioning}, options=options)
     for _ in range(2):
         task.next_loss(0.5)[0].backward()
-    assert not [name for name, p in task.model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not [
+        name
+        for name, p in task.model.named_parameters()
+        if p.grad is None or not p.grad.abs().sum() > 0
+    ]
 
 
 def test_a_step_takes_the_encoder_on_at_its_own_rate(make_task: MakeTask, tmp_path: Path) -> None:
     task = make_task(options={"encoder_rate": 0.25})
     budget = {"unit": "steps", "amount": 9}
-    options = TrainOptions.model_validate({"budget": budget, "peak_rate": 0.01, "warmup": 0.5, "weight_decay": 0.0})
+    options = TrainOptions.model_validate(
+        {"budget": budget, "peak_rate": 0.01, "warmup": 0.5, "weight_decay": 0.0}
+    )
     before = {name: parameter.detach().clone() for name, parameter in task.model.named_parameters()}
     loop = Loop(task, options, path=tmp_path / "state", world=World(), reporter=Silent(), setup={})
     loop._step(0.5)  # the end of the warm-up
-    moved = {name: (p.detach() - before[name]).abs().max().item() for name, p in task.model.named_parameters()}
+    moved = {
+        name: (p.detach() - before[name]).abs().max().item()
+        for name, p in task.model.named_parameters()
+    }
     for name, most in moved.items():  # Adam's first step is as long as its rate
-        assert most == pytest.approx(0.0025 if name.startswith("encoder.") else 0.01, rel=1e-2), name
+        assert most == pytest.approx(0.0025 if name.startswith("encoder.") else 0.01, rel=1e-2), (
+            name
+        )
 
 
 def test_captions_that_equal_a_reference_match(
-    make_task: MakeTask, picture_set: PictureSet, scene_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+    make_task: MakeTask,
+    picture_set: PictureSet,
+    scene_tokenizer: Tokenizer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     task = make_task()
     chosen = list(picture_set.split("validation"))
-    written = [caption_text(scene_tokenizer, own_words(task, picture_set.pictures[index])) for index in chosen]
+    written = [
+        caption_text(scene_tokenizer, own_words(task, picture_set.pictures[index]))
+        for index in chosen
+    ]
     assert len(set(written)) == len(written)
     measured = []
     for texts in (written, written[::-1]):
@@ -383,7 +494,9 @@ def test_captions_that_equal_a_reference_match(
     assert measured[0]["cider_d"] > measured[1]["cider_d"]
 
 
-def test_a_model_that_repeats_one_word_matches_nothing_however_sure_it_is(make_task: MakeTask) -> None:
+def test_a_model_that_repeats_one_word_matches_nothing_however_sure_it_is(
+    make_task: MakeTask,
+) -> None:
     found = []
     for certainty in (5.0, 9.0):
         task = make_task()
@@ -410,7 +523,9 @@ def test_the_first_validation_pictures_are_measured_some_at_a_time(
     monkeypatch.setattr("edgernn.training.captions.EVALUATION_PICTURES", 2)
     fewer = make_task()
     assert fewer.split == "2 validation pictures of a test"
-    assert fewer.evaluate().loss == pytest.approx(loss_by_hand(fewer, list(fewer._held_out)), rel=1e-5)
+    assert fewer.evaluate().loss == pytest.approx(
+        loss_by_hand(fewer, list(fewer._held_out)), rel=1e-5
+    )
 
 
 def test_captions_are_cut_to_the_models_length(make_task: MakeTask) -> None:
@@ -420,7 +535,10 @@ def test_captions_are_cut_to_the_models_length(make_task: MakeTask) -> None:
     task.next_loss(0.0)
     found = task.evaluate()
     hook.remove()
-    assert [tokens.shape[1] for tokens in asked] == [3, 3]  # <start> and two words to hear, three words to write
+    assert [tokens.shape[1] for tokens in asked] == [
+        3,
+        3,
+    ]  # <start> and two words to hear, three words to write
     assert found.loss == pytest.approx(loss_by_hand(task, list(task._held_out)), rel=1e-5)
 
 
@@ -448,6 +566,13 @@ def test_every_reference_is_drawn_and_each_batch_draws_anew(
     for _ in range(40):
         which, tokens = task._next_batch()
         texts = [caption_text(scene_tokenizer, ids) for ids in tokens.numpy()]
-        drawn.append([picture_set.captions[index].index(text) for index, text in zip(which, texts, strict=True)])
+        drawn.append(
+            [
+                picture_set.captions[index].index(text)
+                for index, text in zip(which, texts, strict=True)
+            ]
+        )
     assert len({tuple(places) for places in drawn}) == 40
-    assert np.bincount(np.ravel(drawn)).min() > 40  # of 72 times that each of five places is expected
+    assert (
+        np.bincount(np.ravel(drawn)).min() > 40
+    )  # of 72 times that each of five places is expected

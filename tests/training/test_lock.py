@@ -27,7 +27,10 @@ with locked(Path(sys.argv[1])):
 
 def holder(folder: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDING, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDING, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
@@ -66,14 +69,18 @@ def test_a_killed_holder_blocks_nobody(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[1]", b'{"process": 1}'])
-def test_a_lock_file_of_any_content_that_nobody_holds_is_taken(tmp_path: Path, content: bytes) -> None:
+def test_a_lock_file_of_any_content_that_nobody_holds_is_taken(
+    tmp_path: Path, content: bytes
+) -> None:
     (tmp_path / LOCK).write_bytes(content)
     with locked(tmp_path):
         pass
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="flock is of POSIX")
-def test_where_a_disk_has_no_locks_the_content_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_a_disk_has_no_locks_the_content_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import fcntl
 
     def no_locks(descriptor: int, operation: int) -> None:
@@ -93,11 +100,16 @@ def test_where_a_disk_has_no_locks_the_content_decides(tmp_path: Path, monkeypat
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StorageError, match="cannot write to the folder"), locked(tmp_path / "file" / "run"):
+    with (
+        pytest.raises(StorageError, match="cannot write to the folder"),
+        locked(tmp_path / "file" / "run"),
+    ):
         pass
 
 
-def test_a_lock_that_its_holder_has_just_removed_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_its_holder_has_just_removed_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     taken = lock._lock
     removed: list[Path] = []
 

@@ -38,7 +38,11 @@ class Line:
         self.model = nn.Linear(1, 1)
         self.at, self.kept = 0, []
         self._losses, self._nan_at, self._interrupt_at = losses, nan_at, interrupt_at
-        self._criteria, self.shares, self.rates = criteria, list[float](), {"weight": 1.0, "bias": 1.0}
+        self._criteria, self.shares, self.rates = (
+            criteria,
+            list[float](),
+            {"weight": 1.0, "bias": 1.0},
+        )
 
     def next_loss(self, share: float) -> tuple[Tensor, Tensor, int]:
         self.at += 1
@@ -88,12 +92,16 @@ class Notes(Silent):
         self.evaluations.append(report)
 
 
-def _loop(task: Line, path: Path, *, amount: float = 100, unit: str = "steps", **options: object) -> tuple[Loop, Notes]:
+def _loop(
+    task: Line, path: Path, *, amount: float = 100, unit: str = "steps", **options: object
+) -> tuple[Loop, Notes]:
     chosen = TrainOptions.model_validate(
         {"budget": {"unit": unit, "amount": amount}, "evaluations": 4, "peak_rate": 0.1, **options}
     )
     notes = Notes()
-    return Loop(task, chosen, path=path / "state", world=World(), reporter=notes, setup={"a": 1}), notes
+    return Loop(
+        task, chosen, path=path / "state", world=World(), reporter=notes, setup={"a": 1}
+    ), notes
 
 
 def test_it_learns_evaluates_evenly_and_ends_on_its_budget(tmp_path: Path) -> None:
@@ -138,7 +146,9 @@ def test_the_best_is_what_has_the_least_criterion_not_the_least_loss(tmp_path: P
     assert [report.validation_loss for report in notes.evaluations] == [3.0, 1.0, 2.0, 0.5]
     resumed = resume.load(tmp_path / "state")[0]
     assert (resumed.best, resumed.best_loss, resumed.measured) == (-0.4, 2.0, {"score": 0.4})
-    early, _ = _loop(Line(losses=[4.0, 3.0, 2.0, 1.0], criteria=[-0.3, -0.2, -0.1, -0.9]), tmp_path, patience=2)
+    early, _ = _loop(
+        Line(losses=[4.0, 3.0, 2.0, 1.0], criteria=[-0.3, -0.2, -0.1, -0.9]), tmp_path, patience=2
+    )
     assert early.run().step == 75
 
 
@@ -180,7 +190,9 @@ def test_it_stops_early_when_nothing_gets_better(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing_bad(tmp_path: Path) -> None:
     loop, _ = _loop(Line(nan_at=33), tmp_path)
-    with pytest.raises(TrainingError, match=r"the loss is nan near step 40; .*smaller --learning-rate than 0.1"):
+    with pytest.raises(
+        TrainingError, match=r"the loss is nan near step 40; .*smaller --learning-rate than 0.1"
+    ):
         loop.run()
     progress, tensors = resume.load(tmp_path / "state")
     assert progress.step == 25

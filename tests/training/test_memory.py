@@ -16,7 +16,9 @@ from edgernn.training.memory import naming_what_to_lower
     [
         MemoryError(),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:128] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:128] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+        ),
         RuntimeError("std::bad_alloc"),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
     ],
@@ -33,7 +35,9 @@ def test_torchs_own_allocation_failure_is_told() -> None:
         torch.empty(1 << 60)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), OSError(errno.ENOENT, "No such file"), KeyError("x")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shapes differ"), OSError(errno.ENOENT, "No such file"), KeyError("x")]
+)
 def test_other_errors_pass(error: Exception) -> None:
     with pytest.raises(type(error)), naming_what_to_lower("--batch"):
         raise error

@@ -32,7 +32,9 @@ BAD = [
 
 
 @pytest.mark.parametrize("line", BAD, ids=lambda line: line[:30].decode("latin1"))
-def test_a_bad_line_is_left_out_and_the_good_ones_around_it_are_kept(line: bytes, tmp_path: Path) -> None:
+def test_a_bad_line_is_left_out_and_the_good_ones_around_it_are_kept(
+    line: bytes, tmp_path: Path
+) -> None:
     metrics = MetricsFile(tmp_path, from_step=0)
     metrics.on_step(STEP)
     with (tmp_path / METRICS).open("ab") as file:
@@ -40,11 +42,15 @@ def test_a_bad_line_is_left_out_and_the_good_ones_around_it_are_kept(line: bytes
     metrics.on_evaluation(EVALUATION)
     assert [row["step"] for row in read_metrics(tmp_path / METRICS)] == [10, 20]
     MetricsFile(tmp_path, from_step=15)
-    assert [json.loads(row)["step"] for row in (tmp_path / METRICS).read_text().splitlines()] == [10]
+    assert [json.loads(row)["step"] for row in (tmp_path / METRICS).read_text().splitlines()] == [
+        10
+    ]
 
 
 @pytest.mark.parametrize("name", [METRICS, CURVE])
-def test_a_file_that_cannot_be_written_is_told_once_and_the_run_goes_on(name: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_told_once_and_the_run_goes_on(
+    name: str, tmp_path: Path
+) -> None:
     (tmp_path / name).mkdir()
     (tmp_path / name / "inner").write_text("x")
     told: list[str] = []

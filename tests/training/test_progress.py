@@ -13,7 +13,9 @@ from edgernn.training.progress import EvaluationReport, Several, StepReport
 from edgernn.training.terminal import Terminal
 
 STEP = StepReport(10, 0.1, 2.5, 1e-3, 5000.0, 1.0, 0.25)
-EVALUATION = EvaluationReport(20, 0.2, 2.4, 2.6, "last 10 % of a.txt", True, 2.0, "[red]a sample\nof text")
+EVALUATION = EvaluationReport(
+    20, 0.2, 2.4, 2.6, "last 10 % of a.txt", True, 2.0, "[red]a sample\nof text"
+)
 MEASURED = replace(EVALUATION, measured={"cider_d": 0.51234, "bleu_4": 0.1})
 
 
@@ -59,7 +61,9 @@ def test_further_figures_are_shown_and_kept_by_name(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=200)
     Several(Terminal(console), MetricsFile(tmp_path, from_step=0)).on_evaluation(MEASURED)
     assert "cider_d 0.5123 · bleu_4 0.1000" in console.file.getvalue()
-    assert [row["measured"] for row in read_metrics(tmp_path / METRICS)] == [{"cider_d": 0.51234, "bleu_4": 0.1}]
+    assert [row["measured"] for row in read_metrics(tmp_path / METRICS)] == [
+        {"cider_d": 0.51234, "bleu_4": 0.1}
+    ]
     plain = Console(file=io.StringIO(), width=200)
     Terminal(plain).on_evaluation(EVALUATION)
     assert len(plain.file.getvalue().splitlines()) == 2  # the losses and the sample alone

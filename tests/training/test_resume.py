@@ -26,7 +26,13 @@ def _trained(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
 def test_everything_comes_back(tmp_path: Path) -> None:
     model, optimizer = _trained(0)
     progress = resume.Progress(step=3, seconds=1.5, best=0.25, options={"x": 1}, setup={"y": [2]})
-    resume.save(tmp_path / "r", progress, model=model, optimizer=optimizer, extra={"task.at": torch.tensor(5)})
+    resume.save(
+        tmp_path / "r",
+        progress,
+        model=model,
+        optimizer=optimizer,
+        extra={"task.at": torch.tensor(5)},
+    )
     other, other_optimizer = _trained(1)
     found, tensors = resume.load(tmp_path / "r")
     resume.restore(other, other_optimizer, tensors)

@@ -25,7 +25,9 @@ from edgernn.training.run_captions import resume_captions
 from edgernn.training.run_text import TextSetup, resume_text, train_text
 from edgernn.training.schedule import Budget
 
-OPTIONS = TrainOptions(budget=Budget(unit="steps", amount=4), batch=4, chunk=8, evaluations=2, threads=1)
+OPTIONS = TrainOptions(
+    budget=Budget(unit="steps", amount=4), batch=4, chunk=8, evaluations=2, threads=1
+)
 MORE = Budget(unit="steps", amount=8)
 SETUP = TextSetup(model={"hidden": 8, "embedding": 4, "layers": 1})
 Header, Tensors = dict[str, Any], dict[str, Tensor]
@@ -69,7 +71,9 @@ def drop(name: str) -> Callable[[Header, Tensors], None]:
 
 
 def tensor(name: str, value: Tensor) -> Callable[[Header, Tensors], None]:
-    return lambda header, tensors: tensors.update({name: value}) or header.update(tensors=len(tensors))
+    return lambda header, tensors: (
+        tensors.update({name: value}) or header.update(tensors=len(tensors))
+    )
 
 
 DAMAGE = {
@@ -90,16 +94,25 @@ DAMAGE = {
     "one tensor fewer": (lambda h, t: t.pop("optimizer.0.exp_avg") is None, "tensors"),
     "a missing moment": (drop("optimizer.0.exp_avg"), "optimizer.0.exp_avg is missing"),
     "a misshapen moment": (tensor("optimizer.0.exp_avg", torch.zeros(9)), "optimizer.0.exp_avg"),
-    "a key that is no number": (tensor("optimizer.x.exp_avg", torch.zeros(9)), "optimizer.x.exp_avg"),
+    "a key that is no number": (
+        tensor("optimizer.x.exp_avg", torch.zeros(9)),
+        "optimizer.x.exp_avg",
+    ),
     "a parameter too many": (tensor("optimizer.99.exp_avg", torch.zeros(9)), "none of the"),
     "an unknown moment": (tensor("optimizer.0.colour", torch.zeros(9)), "optimizer.0.colour"),
     "no random": (drop("random"), "random is missing"),
-    "a cut random": (tensor("random", torch.zeros(1, 20, dtype=torch.uint8)), "random has 20 bytes"),
+    "a cut random": (
+        tensor("random", torch.zeros(1, 20, dtype=torch.uint8)),
+        "random has 20 bytes",
+    ),
     "a flat random": (tensor("random", torch.zeros(5056, dtype=torch.uint8)), "random"),
     "a spoilt random": (tensor("random", torch.full((1, 5056), 255, dtype=torch.uint8)), "random"),
     "no position": (drop("task.position"), "task.position is missing"),
     "half a position": (tensor("task.position", torch.tensor([1])), "task.position"),
-    "beyond the corpus": (tensor("task.position", torch.tensor([0, 10**9, 4])), "position is step 1,000,000,000"),
+    "beyond the corpus": (
+        tensor("task.position", torch.tensor([0, 10**9, 4])),
+        "position is step 1,000,000,000",
+    ),
     "before the corpus": (tensor("task.position", torch.tensor([0, -8, 4])), "position"),
     "no state": (drop("task.h"), "task.h is missing"),
     "a misshapen state": (tensor("task.h", torch.zeros(1, 4, 9)), "task.h"),
@@ -123,11 +136,16 @@ def test_damage_is_one_line_and_nothing_is_changed(damage: str, run: Path) -> No
 def test_a_file_that_is_cut_is_damaged(cut: int, run: Path) -> None:
     path = run / resume.RESUME_FILE
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(CheckpointError, match=r"is damaged .*start the run again in another folder"):
+    with pytest.raises(
+        CheckpointError, match=r"is damaged .*start the run again in another folder"
+    ):
         resume_text(run, budget=MORE)
 
 
-@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can become somebody who may not read")
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() != 0,
+    reason="only root can become somebody who may not read",
+)
 def test_a_file_that_may_not_be_read_is_not_called_damaged(run: Path) -> None:
     path = run / resume.RESUME_FILE
     path.chmod(0)
@@ -135,7 +153,9 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(run: Path) -> None:
         folder.chmod(0o755)
     os.seteuid(65534)
     try:
-        with pytest.raises(CheckpointError, match=f"cannot read {path}: Permission denied; make it readable"):
+        with pytest.raises(
+            CheckpointError, match=f"cannot read {path}: Permission denied; make it readable"
+        ):
             resume.load(path)
     finally:
         os.seteuid(0)
@@ -179,7 +199,9 @@ def test_no_run_ends_without_a_model(budget: Budget | None, run: Path) -> None:
 def test_a_corpus_that_was_changed_or_lost_is_named(name: str, run: Path) -> None:
     path = run / "corpus" / name
     content = path.read_bytes()
-    path.write_bytes(content.replace(b"\x00", b"\x01", 1) if name == "tokens.ids" else content + b" ")
+    path.write_bytes(
+        content.replace(b"\x00", b"\x01", 1) if name == "tokens.ids" else content + b" "
+    )
     with pytest.raises(DataError, match=r"is not the one that the run in .* was trained on"):
         resume_text(run, budget=MORE)
     shutil.rmtree(run / "corpus")
@@ -190,7 +212,8 @@ def test_a_corpus_that_was_changed_or_lost_is_named(name: str, run: Path) -> Non
 def test_another_commands_run_is_named(run: Path) -> None:
     shutil.copytree(run / "corpus", run / "pictures")
     with pytest.raises(
-        CheckpointError, match=r"is none of edgernn train captions .*where it is one of edgernn train text, resume"
+        CheckpointError,
+        match=r"is none of edgernn train captions .*where it is one of edgernn train text, resume",
     ):
         resume_captions(run)
 
@@ -204,14 +227,25 @@ STAGES = {
     "a sample": (["corpus", "tokenizer.json", "held_out.safetensors"], "start"),
     "options": (["corpus", "tokenizer.json", "held_out.safetensors", "run.toml"], "start"),
     "metrics": (["corpus", "tokenizer.json", "held_out.safetensors", "metrics.jsonl"], "start"),
-    "a state": (["corpus", "tokenizer.json", "held_out.safetensors", "training.safetensors"], "resume"),
-    "a configuration": (["corpus", "tokenizer.json", "training.safetensors", "config.json"], "resume"),
-    "weights": (["corpus", "tokenizer.json", "training.safetensors", "config.json", "weights.safetensors"], "resume"),
+    "a state": (
+        ["corpus", "tokenizer.json", "held_out.safetensors", "training.safetensors"],
+        "resume",
+    ),
+    "a configuration": (
+        ["corpus", "tokenizer.json", "training.safetensors", "config.json"],
+        "resume",
+    ),
+    "weights": (
+        ["corpus", "tokenizer.json", "training.safetensors", "config.json", "weights.safetensors"],
+        "resume",
+    ),
 }
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_whatever_a_kill_leaves_is_started_or_resumed_as_the_message_says(stage: str, run: Path, tmp_path: Path) -> None:
+def test_whatever_a_kill_leaves_is_started_or_resumed_as_the_message_says(
+    stage: str, run: Path, tmp_path: Path
+) -> None:
     kept, right = STAGES[stage]
     text = tmp_path / "two.txt"
     text.write_text("ab" * 2000)
@@ -235,7 +269,9 @@ def test_whatever_a_kill_leaves_is_started_or_resumed_as_the_message_says(stage:
     assert checkpoint.load(run).training["step"] > 0
 
 
-def test_a_model_without_a_state_is_neither_trained_over_nor_resumed(run: Path, tmp_path: Path) -> None:
+def test_a_model_without_a_state_is_neither_trained_over_nor_resumed(
+    run: Path, tmp_path: Path
+) -> None:
     (run / resume.RESUME_FILE).unlink()
     with pytest.raises(EdgernnError, match=r"holds a model already .*choose another --out"):
         train_text("absent.txt", run, options=OPTIONS, setup=SETUP)

@@ -33,7 +33,13 @@ from edgernn.training.captions import pad_captions
 from edgernn.training.metrics import read_metrics
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import EvaluationReport, Silent, StepReport
-from edgernn.training.run_captions import CaptionData, CaptionSetup, held_out_sample, resume_captions, train_captions
+from edgernn.training.run_captions import (
+    CaptionData,
+    CaptionSetup,
+    held_out_sample,
+    resume_captions,
+    train_captions,
+)
 
 SMALL = {"image_size": 32, "hidden": 8, "embedding": 6, "keys": 5, "length": 16}
 
@@ -45,11 +51,15 @@ def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def options(steps: int = 6, **changes: Any) -> TrainOptions:
     budget = {"unit": "steps", "amount": steps}
-    return TrainOptions.model_validate({"budget": budget, "batch": 4, "mixed": "off", "evaluations": 2, **changes})
+    return TrainOptions.model_validate(
+        {"budget": budget, "batch": 4, "mixed": "off", "evaluations": 2, **changes}
+    )
 
 
 def setup(*, options: dict[str, Any] | None = None, **model: Any) -> CaptionSetup:
-    return CaptionSetup.model_validate({"model": {**SMALL, **model}, "minimum_count": 1, "options": options or {}})
+    return CaptionSetup.model_validate(
+        {"model": {**SMALL, **model}, "minimum_count": 1, "options": options or {}}
+    )
 
 
 class Listening(Silent):
@@ -69,13 +79,20 @@ def test_a_run_leaves_a_checkpoint_that_loads(tmp_path: Path) -> None:
     listening = Listening()
     told: list[str] = []
     run = train_captions(
-        CaptionData(), tmp_path / "run", options=options(), setup=setup(), reporter=listening, tell=told.append
+        CaptionData(),
+        tmp_path / "run",
+        options=options(),
+        setup=setup(),
+        reporter=listening,
+        tell=told.append,
     )
     loaded = edgernn.load(tmp_path / "run")
     assert told == ["drawing 16 scenes"]
     assert (run.steps, run.epochs, run.split) == (6, 2, "4 validation pictures of scenes")
     assert [report.step for report in listening.heard] == [3, 6]
-    best = min(listening.heard, key=lambda report: (-report.measured["cider_d"], report.validation_loss))
+    best = min(
+        listening.heard, key=lambda report: (-report.measured["cider_d"], report.validation_loss)
+    )
     assert run.measured == best.measured
     assert run.validation_loss == best.validation_loss == loaded.training["validation_loss"]
     assert {name: loaded.training[name] for name in run.measured} == run.measured
@@ -88,20 +105,29 @@ def test_a_run_leaves_a_checkpoint_that_loads(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(
         (checkpoint.CONFIG, checkpoint.WEIGHTS, checkpoint.TOKENIZER, checkpoint.HELD_OUT, *others)
     )
-    rows = [row for row in read_metrics(tmp_path / "run" / "metrics.jsonl") if row["kind"] == "validation"]
+    rows = [
+        row
+        for row in read_metrics(tmp_path / "run" / "metrics.jsonl")
+        if row["kind"] == "validation"
+    ]
     assert [row["measured"] for row in rows] == [report.measured for report in listening.heard]
 
 
 def test_the_held_out_sample_is_the_validation_part(tmp_path: Path) -> None:
     train_captions(CaptionData(), tmp_path / "run", options=options(2), setup=setup())
-    loaded, pictures = edgernn.load(tmp_path / "run"), PictureSet.open(tmp_path / "run" / "pictures")
+    loaded, pictures = (
+        edgernn.load(tmp_path / "run"),
+        PictureSet.open(tmp_path / "run" / "pictures"),
+    )
     image, captions = loaded.held_out["image"], loaded.held_out["captions"]
     assert (image.shape, image.dtype) == ((4, 32, 32, 3), np.uint8)
     assert np.array_equal(image, pictures.pictures[list(pictures.split("validation"))])
     assert captions.shape[:2] == (4, 5)
     for index, own in zip(pictures.split("validation"), captions, strict=True):
         ids = [encode_caption(loaded.tokenizer, text) for text in pictures.captions[index]]
-        assert [[token for token in row if token] for row in own.tolist()] == [row[:17].tolist() for row in ids]
+        assert [[token for token in row if token] for row in own.tolist()] == [
+            row[:17].tolist() for row in ids
+        ]
 
 
 @pytest.mark.parametrize(
@@ -118,16 +144,26 @@ def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_weights(
 ) -> None:
     given = setup(options=extra, conditioning=conditioning, cell="gru", dropout=0.2)
     whole, stopped = Listening(), Listening(interrupt=True)
-    train_captions(CaptionData(), tmp_path / "whole", options=options(8), setup=given, reporter=whole)
-    first = train_captions(CaptionData(), tmp_path / "cut", options=options(8), setup=given, reporter=stopped)
+    train_captions(
+        CaptionData(), tmp_path / "whole", options=options(8), setup=given, reporter=whole
+    )
+    first = train_captions(
+        CaptionData(), tmp_path / "cut", options=options(8), setup=given, reporter=stopped
+    )
     assert (first.interrupted, first.steps) == (True, 4)
     torch.manual_seed(1234)
     assert resume_captions(tmp_path / "cut", reporter=stopped).steps == 8
-    ours, theirs = ([(r.step, r.validation_loss, r.train_loss, r.measured) for r in heard.heard] for heard in (whole, stopped))
+    ours, theirs = (
+        [(r.step, r.validation_loss, r.train_loss, r.measured) for r in heard.heard]
+        for heard in (whole, stopped)
+    )
     assert ours == theirs
     for name in (checkpoint.WEIGHTS, checkpoint.TOKENIZER, checkpoint.HELD_OUT):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes()
-    states = [safetensors.torch.load_file(tmp_path / name / resume.RESUME_FILE) for name in ("whole", "cut")]
+    states = [
+        safetensors.torch.load_file(tmp_path / name / resume.RESUME_FILE)
+        for name in ("whole", "cut")
+    ]
     assert states[0].keys() == states[1].keys()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert [name for name in states[0] if name.endswith("running_var")]
@@ -143,7 +179,9 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     with pytest.raises(UsageError, match="holds a run already"):
         train_captions(CaptionData(), tmp_path / "run", options=options(2), setup=setup())
-    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    assert {
+        path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()
+    } == before
     with pytest.raises(CheckpointError, match="nothing to resume"):
         resume_captions(tmp_path / "nowhere")
 
@@ -157,9 +195,16 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_model_that_cannot_be_is_refused_before_any_picture(tmp_path: Path, model: dict[str, Any], says: str) -> None:
+def test_a_model_that_cannot_be_is_refused_before_any_picture(
+    tmp_path: Path, model: dict[str, Any], says: str
+) -> None:
     with pytest.raises(UsageError, match=says):
-        train_captions(CaptionData(source="absent.csv"), tmp_path / "run", options=options(), setup=setup(**model))
+        train_captions(
+            CaptionData(source="absent.csv"),
+            tmp_path / "run",
+            options=options(),
+            setup=setup(**model),
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -170,12 +215,25 @@ def encoder_file(make_captioner: Callable[..., Captioner], tmp_path: Path) -> Pa
     return path
 
 
-def test_an_encoder_from_a_file_learns_but_keeps_its_batch_statistics(encoder_file: Path, tmp_path: Path) -> None:
+def test_an_encoder_from_a_file_learns_but_keeps_its_batch_statistics(
+    encoder_file: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     listening = Listening(interrupt=True)
-    train_captions(CaptionData(), out, options=options(6), setup=setup(), encoder_weights=encoder_file, reporter=listening)
+    train_captions(
+        CaptionData(),
+        out,
+        options=options(6),
+        setup=setup(),
+        encoder_weights=encoder_file,
+        reporter=listening,
+    )
     resume_captions(out)  # without the file
-    found = {n[8:]: t for n, t in edgernn.load(out).model.state_dict().items() if n.startswith("encoder.")}
+    found = {
+        n[8:]: t
+        for n, t in edgernn.load(out).model.state_dict().items()
+        if n.startswith("encoder.")
+    }
     for name, tensor in safetensors.torch.load_file(encoder_file).items():
         kept = any(part in name for part in ("running", "num_batches"))
         assert torch.equal(found[name], tensor) == kept, name
@@ -184,13 +242,21 @@ def test_an_encoder_from_a_file_learns_but_keeps_its_batch_statistics(encoder_fi
 
 def test_a_frozen_encoder_ends_as_it_came(encoder_file: Path, tmp_path: Path) -> None:
     given = setup(options={"frozen": 1.0})
-    train_captions(CaptionData(), tmp_path / "run", options=options(4), setup=given, encoder_weights=encoder_file)
+    train_captions(
+        CaptionData(),
+        tmp_path / "run",
+        options=options(4),
+        setup=given,
+        encoder_weights=encoder_file,
+    )
     found = edgernn.load(tmp_path / "run").model.state_dict()
     for name, tensor in safetensors.torch.load_file(encoder_file).items():
         assert torch.equal(found[f"encoder.{name}"], tensor), name
 
 
-def test_encoder_weights_that_do_not_fit_are_refused_before_any_picture(encoder_file: Path, tmp_path: Path) -> None:
+def test_encoder_weights_that_do_not_fit_are_refused_before_any_picture(
+    encoder_file: Path, tmp_path: Path
+) -> None:
     with pytest.raises(CheckpointError, match="does not fit the image encoder"):
         train_captions(
             CaptionData(source="absent.csv"),
@@ -202,7 +268,9 @@ def test_encoder_weights_that_do_not_fit_are_refused_before_any_picture(encoder_
     assert not (tmp_path / "run").exists()
 
 
-def test_it_ends_early_when_the_captions_get_no_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_ends_early_when_the_captions_get_no_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scores = iter([0.1, 0.5, 0.4, 0.2, 0.3, 0.9])
 
     def score(candidates: list[str], references: list[list[str]]) -> dict[str, float]:
@@ -211,7 +279,9 @@ def test_it_ends_early_when_the_captions_get_no_better(tmp_path: Path, monkeypat
     monkeypatch.setattr("edgernn.training.captions.score_captions", score)
     listening = Listening()
     given = options(12, evaluations=6, patience=3)
-    run = train_captions(CaptionData(), tmp_path / "run", options=given, setup=setup(), reporter=listening)
+    run = train_captions(
+        CaptionData(), tmp_path / "run", options=given, setup=setup(), reporter=listening
+    )
     assert [report.best for report in listening.heard] == [True, True, False, False, False]
     assert [report.validation_loss for report in listening.heard] == sorted(
         (report.validation_loss for report in listening.heard), reverse=True
@@ -226,11 +296,18 @@ def test_pictures_of_ones_own(pictures: np.ndarray, tmp_path: Path) -> None:
     rows = ["image,caption"]
     for index in range(10):
         Image.fromarray(pictures[index % 6]).resize((50, 40)).save(album / f"{index}.png")
-        rows += [f"{index}.png,a picture of thing {index % 3}", f"{index}.png,thing {index % 3} again"]
-    (album / "captions.csv").write_text("\n".join([*rows, "gone.png,a picture that is gone"]) + "\n", encoding="utf-8")
+        rows += [
+            f"{index}.png,a picture of thing {index % 3}",
+            f"{index}.png,thing {index % 3} again",
+        ]
+    (album / "captions.csv").write_text(
+        "\n".join([*rows, "gone.png,a picture that is gone"]) + "\n", encoding="utf-8"
+    )
     told: list[str] = []
     data = CaptionData(source=str(album), validation_fraction=0.3, on_missing="skip")
-    run = train_captions(data, tmp_path / "run", options=options(2), setup=setup(), tell=told.append)
+    run = train_captions(
+        data, tmp_path / "run", options=options(2), setup=setup(), tell=told.append
+    )
     assert any("left out the captions of 1 missing pictures: gone.png" in line for line in told)
     assert run.split.endswith("validation pictures of album")
     assert edgernn.load(tmp_path / "run").training["corpus"] == "album"
@@ -238,7 +315,13 @@ def test_pictures_of_ones_own(pictures: np.ndarray, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "kept"),
-    [(0, [1, 2]), (3, [1, 10, 11, 12, 2]), (4, [1, 10, 11, 12, 13, 2]), (5, [1, 10, 11, 12, 13]), (9, [1, 10, 11, 12, 13])],
+    [
+        (0, [1, 2]),
+        (3, [1, 10, 11, 12, 2]),
+        (4, [1, 10, 11, 12, 13, 2]),
+        (5, [1, 10, 11, 12, 13]),
+        (9, [1, 10, 11, 12, 13]),
+    ],
     ids=str,
 )
 def test_a_caption_that_is_too_long_is_cut_and_has_no_end(words: int, kept: list[int]) -> None:
@@ -252,15 +335,25 @@ def test_a_caption_that_is_too_long_is_cut_and_has_no_end(words: int, kept: list
 def test_references_are_as_many_as_the_picture_with_most_and_cut_at_the_length(
     caption_tokenizer: Tokenizer, pictures: np.ndarray, tmp_path: Path
 ) -> None:
-    texts = [("a red dot",), ("a black cat", "two dogs in the snow", "a boat"), ("the man's hat is red and small",)]
+    texts = [
+        ("a red dot",),
+        ("a black cat", "two dogs in the snow", "a boat"),
+        ("the man's hat is red and small",),
+    ]
     examples = [Example(pictures[index], text, f"{index}.png") for index, text in enumerate(texts)]
     made = PictureSet.write(
-        tmp_path / "set", {"train": (1, examples[:1]), "validation": (2, examples[1:])}, size=32, source="t"
+        tmp_path / "set",
+        {"train": (1, examples[:1]), "validation": (2, examples[1:])},
+        size=32,
+        source="t",
     )
     sample = held_out_sample(made, caption_tokenizer, longest=4)
     assert np.array_equal(sample["image"], pictures[1:3])
     assert sample["captions"].shape == (2, 3, 5)
-    spelled = [[caption_tokenizer.decode([token for token in row if token > 3]) for row in own] for own in sample["captions"]]
+    spelled = [
+        [caption_tokenizer.decode([token for token in row if token > 3]) for row in own]
+        for own in sample["captions"]
+    ]
     assert spelled == [["a black cat", "two dogs in the", "a boat"], ["the man's hat is", "", ""]]
     assert not sample["captions"][1, 1:].any()
 
@@ -284,17 +377,31 @@ def test_what_was_trained_can_be_exported(tmp_path: Path) -> None:
     bundle = export_bundle(tmp_path / "run", tmp_path / "bundle", to=["onnx"], steps=8)
     report = verify_bundle(bundle, steps=8)
     assert report.passed
-    assert {check.status for artifact in report.artifacts for check in artifact.checks} == {"passed"}
-    assert json.loads((tmp_path / "bundle" / "manifest.json").read_text())["provenance"]["training"]["corpus"] == "scenes"
+    assert {check.status for artifact in report.artifacts for check in artifact.checks} == {
+        "passed"
+    }
+    assert (
+        json.loads((tmp_path / "bundle" / "manifest.json").read_text())["provenance"]["training"][
+            "corpus"
+        ]
+        == "scenes"
+    )
     assert isinstance(edgernn.load(bundle.path("reference")), Checkpoint)
 
 
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
     """Eight pictures to train on, three for validation and one for a test, each of one colour, and their captions."""
-    colours = {"red": (200, 30, 20), "green": (30, 160, 60), "blue": (30, 60, 200), "white": (240, 240, 240)}
+    colours = {
+        "red": (200, 30, 20),
+        "green": (30, 160, 60),
+        "blue": (30, 60, 200),
+        "white": (240, 240, 240),
+    }
     shown = [("train", shade, colour) for shade in ("dark", "light") for colour in colours]
-    shown += [("validation", "dim", colour) for colour in ("red", "green", "blue")] + [("test", "hidden", "white")]
+    shown += [("validation", "dim", colour) for colour in ("red", "green", "blue")] + [
+        ("test", "hidden", "white")
+    ]
     place = tmp_path / "album"
     place.mkdir()
     rows = ["image,caption,split"]
@@ -308,27 +415,39 @@ def album(tmp_path: Path) -> Path:
 
 
 def test_pictures_of_a_test_split_are_not_taken(album: Path, tmp_path: Path) -> None:
-    run = train_captions(CaptionData(source=str(album)), tmp_path / "run", options=options(2), setup=setup())
+    run = train_captions(
+        CaptionData(source=str(album)), tmp_path / "run", options=options(2), setup=setup()
+    )
     splits = PictureSet.open(tmp_path / "run" / "pictures").splits
     assert {split: len(found) for split, found in splits.items()} == {"train": 8, "validation": 3}
     assert run.split == "3 validation pictures of album"
 
 
-def test_rare_words_and_words_of_the_validation_part_alone_are_unknown(album: Path, tmp_path: Path) -> None:
+def test_rare_words_and_words_of_the_validation_part_alone_are_unknown(
+    album: Path, tmp_path: Path
+) -> None:
     rare = setup().model_copy(update={"minimum_count": 3})
     train_captions(CaptionData(source=str(album)), tmp_path / "run", options=options(2), setup=rare)
     loaded = edgernn.load(tmp_path / "run")
-    unknown = {word for word in ("a", "dim", "dark", "red") if UNKNOWN_ID in encode_caption(loaded.tokenizer, word)}
+    unknown = {
+        word
+        for word in ("a", "dim", "dark", "red")
+        if UNKNOWN_ID in encode_caption(loaded.tokenizer, word)
+    }
     assert unknown == {"dim", "red"}  # three times in validation, twice in training
     assert (loaded.held_out["captions"] == UNKNOWN_ID).sum() == 6
 
 
-def test_empty_captions_and_pictures_that_cannot_be_read_are_told(album: Path, tmp_path: Path) -> None:
+def test_empty_captions_and_pictures_that_cannot_be_read_are_told(
+    album: Path, tmp_path: Path
+) -> None:
     (album / "1.png").write_bytes(b"no picture")
     with (album / "captions.csv").open("a", encoding="utf-8") as file:
         file.write("0.png, ,train\ngone.png,a lost field,train\n")
     data = CaptionData(source=str(album / "captions.csv"))
-    with pytest.raises(DataError, match=r"1 of 13 pictures of .*captions.csv are missing \(gone.png\)"):
+    with pytest.raises(
+        DataError, match=r"1 of 13 pictures of .*captions.csv are missing \(gone.png\)"
+    ):
         train_captions(data, tmp_path / "run", options=options(2), setup=setup())
     data = data.model_copy(update={"on_missing": "skip"})
     with pytest.raises(DataError, match=r"1\.png"):
@@ -354,7 +473,9 @@ def test_a_run_learns(album: Path, tmp_path: Path) -> None:
     listening = Listening()
     given = options(48, batch=8, evaluations=6, peak_rate=0.02)
     data = CaptionData(source=str(album))
-    train_captions(data, tmp_path / "run", options=given, setup=setup(dropout=0.0), reporter=listening)
+    train_captions(
+        data, tmp_path / "run", options=given, setup=setup(dropout=0.0), reporter=listening
+    )
     assert listening.heard[-1].train_loss < listening.heard[0].train_loss / 2
     assert listening.heard[-1].validation_loss < listening.heard[0].validation_loss
 
@@ -381,14 +502,24 @@ class Crashing(Silent):
 
 
 def test_a_run_that_crashed_goes_on_from_what_was_saved(album: Path, tmp_path: Path) -> None:
-    data, given = CaptionData(source=str(album)), options(36, evaluations=3)  # saved at 12, 24 and 36
-    made = setup(conditioning="hard-attention", dropout=0.2, options={"scheduled_sampling": 0.5, "frozen": 0.4})
+    data, given = (
+        CaptionData(source=str(album)),
+        options(36, evaluations=3),
+    )  # saved at 12, 24 and 36
+    made = setup(
+        conditioning="hard-attention",
+        dropout=0.2,
+        options={"scheduled_sampling": 0.5, "frozen": 0.4},
+    )
     train_captions(data, tmp_path / "whole", options=given, setup=made)
     with pytest.raises(InterruptedError):
         train_captions(data, tmp_path / "down", options=given, setup=made, reporter=Crashing())
     assert resume_captions(tmp_path / "down").steps == 36
     assert losses(tmp_path / "down") == losses(tmp_path / "whole")
-    whole, down = (safetensors.torch.load_file(tmp_path / name / resume.RESUME_FILE) for name in ("whole", "down"))
+    whole, down = (
+        safetensors.torch.load_file(tmp_path / name / resume.RESUME_FILE)
+        for name in ("whole", "down")
+    )
     assert not [name for name in whole if not torch.equal(whole[name], down[name])]
 
 
@@ -402,25 +533,75 @@ def start_two(command: list[str]) -> list[tuple[int, str, str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    place = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    place = {
+        **os.environ,
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "OMP_NUM_THREADS": "1",
+    }
     pipe = subprocess.PIPE
     processes = [
-        subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env={**place, "RANK": rank, "LOCAL_RANK": rank})
+        subprocess.Popen(
+            command,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            env={**place, "RANK": rank, "LOCAL_RANK": rank},
+        )
         for rank in "01"
     ]
     told = [process.communicate(timeout=120) for process in processes]
     return [(process.returncode, *texts) for process, texts in zip(processes, told, strict=True)]
 
 
-def test_two_processes_give_the_losses_of_one(album: Path, encoder_file: Path, tmp_path: Path) -> None:
+def test_two_processes_give_the_losses_of_one(
+    album: Path, encoder_file: Path, tmp_path: Path
+) -> None:
     """With captions of one length and statistics that stay, so that the mean over both is the mean over the batch."""
     given = setup(dropout=0.0, options={"word_dropout": 0.0, "frozen": 0.5})
     data, course = CaptionData(source=str(album)), options(20, peak_rate=2e-3)
-    train_captions(data, tmp_path / "one", options=course, setup=given, encoder_weights=encoder_file)
-    command = [sys.executable, "-m", "edgernn", "train", "captions", "--data", album, "--out", tmp_path / "two"]
-    command += ["--encoder-weights", encoder_file, "--freeze-encoder", 0.5, "--dropout", 0, "--word-dropout", 0]
-    command += [part for name, value in SMALL.items() for part in (f"--{name.replace('_', '-')}", value)]
-    command += ["--minimum-count", 1, "--steps", 20, "--batch", 4, "--evaluations", 2, "--mixed", "off", "--device", "cpu"]
+    train_captions(
+        data, tmp_path / "one", options=course, setup=given, encoder_weights=encoder_file
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "edgernn",
+        "train",
+        "captions",
+        "--data",
+        album,
+        "--out",
+        tmp_path / "two",
+    ]
+    command += [
+        "--encoder-weights",
+        encoder_file,
+        "--freeze-encoder",
+        0.5,
+        "--dropout",
+        0,
+        "--word-dropout",
+        0,
+    ]
+    command += [
+        part for name, value in SMALL.items() for part in (f"--{name.replace('_', '-')}", value)
+    ]
+    command += [
+        "--minimum-count",
+        1,
+        "--steps",
+        20,
+        "--batch",
+        4,
+        "--evaluations",
+        2,
+        "--mixed",
+        "off",
+        "--device",
+        "cpu",
+    ]
     ended = start_two([str(part) for part in command])
     assert [code for code, _, _ in ended] == [0, 0], ended
     assert [bool(printed) for _, printed, _ in ended] == [True, False]

@@ -72,11 +72,25 @@ def _wait_for(ready: Callable[[], bool]) -> None:
         ("a step", signal.SIGINT),
     ],
 )
-def test_a_signal_saves_wherever_it_comes_and_leaves_with_128_more(place: str, number: int, text: Path, tmp_path: Path) -> None:
+def test_a_signal_saves_wherever_it_comes_and_leaves_with_128_more(
+    place: str, number: int, text: Path, tmp_path: Path
+) -> None:
     module, owner, name, wrapped = PLACES[place]
     code = SLOWED.format(module=module, owner=owner, name=name, wrapped=wrapped)
     out = tmp_path / "run"
-    arguments = ["train", "text", "--data", text, "--out", out, "--steps", 40, "--evaluations", 4, *SMALL]
+    arguments = [
+        "train",
+        "text",
+        "--data",
+        text,
+        "--out",
+        out,
+        "--steps",
+        40,
+        "--evaluations",
+        4,
+        *SMALL,
+    ]
     command = [sys.executable, "-c", code, *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -92,12 +106,26 @@ def test_a_signal_saves_wherever_it_comes_and_leaves_with_128_more(place: str, n
         assert resume_text(out).steps == 40
 
 
-def test_a_signal_to_one_of_several_processes_saves_and_ends_all(text: Path, tmp_path: Path) -> None:
+def test_a_signal_to_one_of_several_processes_saves_and_ends_all(
+    text: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     arguments = ["train", "text", "--data", text, "--out", out, "--minutes", 5, *SMALL]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m", "edgernn"]
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        "--standalone",
+        "-m",
+        "edgernn",
+    ]
     process = subprocess.Popen(
-        [*launcher, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*launcher, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         metrics = out / "metrics.jsonl"
@@ -120,7 +148,10 @@ def test_two_trainings_at_once_on_one_folder(text: Path, tmp_path: Path) -> None
             train_text(str(text), out, options=options, setup=setup)
         assert [path.name for path in out.iterdir()] == [LOCK]
     train_text(str(text), out, options=options, setup=setup)
-    with locked(out), pytest.raises(UsageError, match=f"trained into already, by process {os.getpid()} on"):
+    with (
+        locked(out),
+        pytest.raises(UsageError, match=f"trained into already, by process {os.getpid()} on"),
+    ):
         resume_text(out, budget=Budget(unit="steps", amount=6))
     assert resume_text(out, budget=Budget(unit="steps", amount=6)).steps == 6
     assert not list(out.glob(".*"))
@@ -136,10 +167,14 @@ class Notes(Silent):
         self.lines.append(line)
 
 
-def test_a_budget_of_minutes_is_kept_and_threads_are_told(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_budget_of_minutes_is_kept_and_threads_are_told(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each of a thousand evaluations would be dear beside six seconds; what a busy machine adds is allowed for."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    options = TrainOptions(budget=Budget(unit="minutes", amount=0.1), batch=8, chunk=16, evaluations=1000, patience=0)
+    options = TrainOptions(
+        budget=Budget(unit="minutes", amount=0.1), batch=8, chunk=16, evaluations=1000, patience=0
+    )
     notes, began = Notes(), time.perf_counter()
     setup = TextSetup(model={"hidden": 16, "embedding": 8})
     run = train_text(str(text), tmp_path / "run", options=options, setup=setup, reporter=notes)
@@ -154,7 +189,9 @@ def test_a_budget_of_minutes_is_kept_and_threads_are_told(text: Path, tmp_path: 
     assert 1 <= len(seconds) < 60
 
 
-def test_a_run_that_was_too_short_says_so(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_was_too_short_says_so(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = TrainOptions(budget=Budget(unit="steps", amount=1), batch=4, chunk=8, evaluations=1)
     run = train_text(str(text), tmp_path / "run", options=options)
     assert run.unigram_entropy == pytest.approx(math.log(2))

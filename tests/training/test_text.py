@@ -27,7 +27,9 @@ TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n" * 40
 
 
 @given(st.integers(1, 5), st.integers(1, 9), st.integers(0, 40))
-def test_targets_are_the_next_tokens_and_lanes_go_on_where_they_stopped(batch: int, chunk: int, spare: int) -> None:
+def test_targets_are_the_next_tokens_and_lanes_go_on_where_they_stopped(
+    batch: int, chunk: int, spare: int
+) -> None:
     ids = np.arange(batch * chunk * 4 + 1 + spare)
     lanes = Lanes(ids, batch=batch, chunk=chunk, rows=range(batch))
     last = None
@@ -68,7 +70,15 @@ def _task(model: LanguageModel, tokenizer: Tokenizer, folder: Path, **options: o
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
     with open_source(str(folder / "text.txt")) as source:
         corpus = Corpus.encode(source, tokenizer, folder / "corpus")
-    settings: dict = {"world": World(), "batch": 4, "chunk": 8, "mixed": False, "folder": folder, "about": {}, **options}
+    settings: dict = {
+        "world": World(),
+        "batch": 4,
+        "chunk": 8,
+        "mixed": False,
+        "folder": folder,
+        "about": {},
+        **options,
+    }
     return TextTask(model, corpus, tokenizer=tokenizer, **settings)
 
 
@@ -88,12 +98,19 @@ def test_evaluation_is_the_mean_over_the_validation_part(
 
 
 def test_evaluation_of_many_words_goes_in_shorter_parts(
-    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_model: Callable[..., LanguageModel],
+    tokenizer: Tokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     task = _task(make_model(), tokenizer, tmp_path)
     whole, calls, forward = task.evaluate().loss, list[int](), task.model.forward
     monkeypatch.setattr("edgernn.training.task._MOST_LOGITS", 7 * tokenizer.vocabulary_size)
-    monkeypatch.setattr(task.model, "forward", lambda ids, state: (calls.append(ids.numel()), forward(ids, state))[1])
+    monkeypatch.setattr(
+        task.model,
+        "forward",
+        lambda ids, state: (calls.append(ids.numel()), forward(ids, state))[1],
+    )
     assert task.evaluate().loss == pytest.approx(whole)
     assert max(calls) <= 7
     assert sum(calls) == len(task._corpus.validation) - 1
@@ -112,7 +129,9 @@ def test_the_state_is_carried_and_begins_anew_in_one_row_a_step(
         state = tuple(torch.where(fresh[None, :, None], torch.zeros_like(s), s) for s in state)
         with torch.no_grad():
             logits, state = model(torch.from_numpy(inputs.copy()), state)
-        expected = nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(targets.flatten()))
+        expected = nn.functional.cross_entropy(
+            logits.flatten(0, 1), torch.from_numpy(targets.flatten())
+        )
         _, loss, tokens = task.next_loss(0.0)
         assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
         assert tokens == 32
@@ -128,7 +147,9 @@ def test_states_beyond_their_bound_are_pushed_back(
     task._state = tuple(torch.full_like(tensor, 40.0) for tensor in task._state)
     objective, loss, _ = task.next_loss(0.0)
     after = torch.cat([tensor.abs().flatten() for tensor in task._state])
-    assert objective.item() - loss.item() == pytest.approx(1e-2 * (after - 3).clamp(min=0).square().mean().item(), rel=1e-4)
+    assert objective.item() - loss.item() == pytest.approx(
+        1e-2 * (after - 3).clamp(min=0).square().mean().item(), rel=1e-4
+    )
     assert objective.item() > loss.item()
 
 
@@ -140,10 +161,14 @@ def test_a_learned_first_state_has_a_gradient_at_every_step(
     for _ in range(3):
         model.zero_grad()
         task.next_loss(0.0)[0].backward()
-        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.first_state.values())
+        assert all(
+            p.grad is not None and p.grad.abs().sum() > 0 for p in model.first_state.values()
+        )
 
 
-def test_state_put_back_goes_on_alike(make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_state_put_back_goes_on_alike(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     task = _task(make_model(), tokenizer, tmp_path)
     for _ in range(5):
         task.next_loss(0.0)
@@ -153,8 +178,12 @@ def test_state_put_back_goes_on_alike(make_model: Callable[..., LanguageModel], 
     assert [task.next_loss(0.0)[1].item() for _ in range(5)] == expected
 
 
-def test_a_batch_must_be_shared_evenly(make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="a batch of 4 rows cannot be shared evenly by 3 processes"):
+def test_a_batch_must_be_shared_evenly(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        UsageError, match="a batch of 4 rows cannot be shared evenly by 3 processes"
+    ):
         _task(make_model(), tokenizer, tmp_path, world=World(0, 3))
 
 
@@ -166,7 +195,13 @@ def test_save_best_leaves_a_checkpoint_that_says_how_good_it_is(
     task.save_best(step=7, found=Evaluation(1.25, 1.25))
     training = checkpoint.load(tmp_path).training
     split = "last 10 % of text.txt"
-    assert training == {"corpus": "text.txt", "split": split, "step": 7, "epochs": 0.0, "validation_loss": 1.25}
+    assert training == {
+        "corpus": "text.txt",
+        "split": split,
+        "step": 7,
+        "epochs": 0.0,
+        "validation_loss": 1.25,
+    }
 
 
 def test_the_sample_is_text_and_start_tokens_are_known(

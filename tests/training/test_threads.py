@@ -23,14 +23,23 @@ class Machine:
         self.trials.append(self.threads)
 
     def fastest(self, seconds: float) -> Measured:
-        return fastest(self.trial, max(self.seconds), seconds=seconds, set_threads=self.set, clock=lambda: self.now)
+        return fastest(
+            self.trial,
+            max(self.seconds),
+            seconds=seconds,
+            set_threads=self.set,
+            clock=lambda: self.now,
+        )
 
 
 def test_the_fastest_is_taken_and_every_rate_is_told() -> None:
     found = Machine({1: 0.1, 2: 0.06, 4: 0.03, 6: 0.05}).fastest(3.0)
     assert found.threads == 4
     assert found.rates == pytest.approx({1: 10, 2: 16.67, 4: 33.3, 6: 20}, rel=0.01)
-    assert str(found) == "4 threads (gradients tried: 10/s with 1, 16.7/s with 2, 33.3/s with 4, 20/s with 6)"
+    assert (
+        str(found)
+        == "4 threads (gradients tried: 10/s with 1, 16.7/s with 2, 33.3/s with 4, 20/s with 6)"
+    )
 
 
 def test_more_threads_have_to_be_worth_it() -> None:
@@ -72,8 +81,12 @@ def test_a_told_number_stays() -> None:
 
 
 def test_trying_takes_a_small_share() -> None:
-    assert Chooser(0, fixed=False, budget=Budget(unit="minutes", amount=1)).allowed(9.0) == pytest.approx(0.6)
-    assert Chooser(0, fixed=False, budget=Budget(unit="steps", amount=100)).allowed(0.2) == pytest.approx(0.2)
+    assert Chooser(0, fixed=False, budget=Budget(unit="minutes", amount=1)).allowed(
+        9.0
+    ) == pytest.approx(0.6)
+    assert Chooser(0, fixed=False, budget=Budget(unit="steps", amount=100)).allowed(
+        0.2
+    ) == pytest.approx(0.2)
     assert Chooser(0, fixed=False, budget=Budget(unit="epochs", amount=1)).allowed(0.2) == 3.0
 
 
@@ -84,6 +97,10 @@ def test_a_containers_quota_counts(tmp_path: object, monkeypatch: pytest.MonkeyP
     quota = tmp_path / "cpu.max"
     monkeypatch.setattr(tried, "_QUOTA", quota)
     bound = usable_cores()
-    for text, expected in (("max 100000", bound), ("50000 100000", 1), ("150000 100000", min(2, bound))):
+    for text, expected in (
+        ("max 100000", bound),
+        ("50000 100000", 1),
+        ("150000 100000", min(2, bound)),
+    ):
         quota.write_text(text + "\n")
         assert usable_cores() == expected

@@ -24,7 +24,13 @@ def task(picture_set: object, scene_tokenizer: Tokenizer, tmp_path: Path) -> Cap
     torch.manual_seed(0)
     size = scene_tokenizer.vocabulary_size
     config = CaptionerConfig(
-        vocabulary=size, conditioning="hard-attention", hidden=8, embedding=6, keys=4, image_size=32, length=5
+        vocabulary=size,
+        conditioning="hard-attention",
+        hidden=8,
+        embedding=6,
+        keys=4,
+        image_size=32,
+        length=5,
     )
     model = Captioner(config)
     return CaptionTask(
@@ -63,7 +69,9 @@ def test_a_trial_leaves_no_trace(task: CaptionTask, monkeypatch: pytest.MonkeyPa
     assert all(parameter.grad is None for parameter in task.model.parameters())
 
 
-def test_a_stop_ends_the_trials_and_leaves_no_trace_either(task: CaptionTask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_ends_the_trials_and_leaves_no_trace_either(
+    task: CaptionTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     asked = iter([False, False, True])
     threads, before = _threads(task), _everything(task)
@@ -74,7 +82,9 @@ def test_a_stop_ends_the_trials_and_leaves_no_trace_either(task: CaptionTask, mo
 
 
 @pytest.mark.parametrize(
-    ("environment", "options"), [("", {"told": 1}), ("1", {}), ("", {"world": World(0, 2)})], ids=["told", "OMP", "shared"]
+    ("environment", "options"),
+    [("", {"told": 1}), ("1", {}), ("", {"world": World(0, 2)})],
+    ids=["told", "OMP", "shared"],
 )
 def test_nothing_is_tried_where_the_number_is_known(
     task: CaptionTask, environment: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch

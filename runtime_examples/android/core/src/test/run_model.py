@@ -32,11 +32,16 @@ def main(path: str) -> None:
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while count := source.read(4):
-        feeds = {_read_text(source): _read_tensor(source) for _ in range(struct.unpack(">i", count)[0])}
+        feeds = {
+            _read_text(source): _read_tensor(source) for _ in range(struct.unpack(">i", count)[0])
+        }
         (wanted,) = struct.unpack(">i", source.read(4))
         names = [_read_text(source) for _ in range(wanted)]
         for array in session.run(names, feeds):
-            sink.write(struct.pack(f">i{array.ndim}q", array.ndim, *array.shape) + array.astype(">f4").tobytes())
+            sink.write(
+                struct.pack(f">i{array.ndim}q", array.ndim, *array.shape)
+                + array.astype(">f4").tobytes()
+            )
         sink.flush()
 
 
