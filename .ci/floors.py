@@ -1,7 +1,8 @@
-"""Print ``package==version`` for every lower bound of pyproject.toml: python .ci/floors.py [EXTRA …]
+"""Print ``package==version`` for every lower bound of pyproject.toml: python .ci/floors.py [EXTRA
+…]
 
-Without arguments those of the base install and of the extras images, train and export; of a package that several name,
-the first. With arguments those of the extras alone.
+Without arguments those of the base install and of the extras images, train and export; of a package
+that several name, the first. With arguments those of the extras alone.
 """
 
 from __future__ import annotations

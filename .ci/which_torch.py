@@ -1,7 +1,9 @@
-"""Say which build of torch pip is about to take, before it downloads anything: python .ci/which_torch.py REQUIREMENT
+"""Say which build of torch pip is about to take, before it downloads anything: python
+.ci/which_torch.py REQUIREMENT
 
-On Linux the public index serves a build that brings gigabytes of CUDA packages. pip takes a CPU build where it is told of a
-place that has one, by its own variables PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS.
+On Linux the public index serves a build that brings gigabytes of CUDA packages. pip takes a CPU
+build where it is told of a place that has one, by its own variables PIP_EXTRA_INDEX_URL or
+PIP_FIND_LINKS.
 """
 
 from __future__ import annotations
@@ -35,10 +37,12 @@ def main(requirement: str) -> None:
     brings = [line for line in about.get("requires_dist", []) if line.startswith(_CUDA)]
     if sys.platform.startswith("linux") and brings:
         print(
-            f"torch {about['version']}, a build with CUDA: {len(brings)} further packages, some gigabytes to download."
+            f"torch {about['version']}, a build with CUDA: {len(brings)} further packages, "
+            "some gigabytes to download."
         )
         print(
-            "For a CPU build, of 200 MB, tell pip where one lies with PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS: "
+            "For a CPU build, of 200 MB, tell pip where one lies with PIP_EXTRA_INDEX_URL or "
+            "PIP_FIND_LINKS: "
             "https://pytorch.org/get-started/locally/ shows the address under CPU."
         )
     else:

@@ -1,7 +1,9 @@
-"""What the fault suite is made of: a fault, the honest bundles it is applied to, and the verdict on it.
+"""What the fault suite is made of: a fault, the honest bundles it is applied to, and the verdict on
+it.
 
-A bundle is exported honestly, one thing in it is made wrong, and the digests in its manifest are made right again: what is
-left is a bundle whose files are whole and whose content lies. ``verify`` must say so, by the check whose task it is.
+A bundle is exported honestly, one thing in it is made wrong, and the digests in its manifest are
+made right again: what is left is a bundle whose files are whole and whose content lies. ``verify``
+must say so, by the check whose task it is.
 """
 
 from __future__ import annotations
@@ -50,8 +52,8 @@ class Fault:
         name: unique, a few words.
         imitates: what goes wrong in the field and looks like this.
         apply: makes the thing wrong in a bundle folder, and its digests right.
-        caught_by: the checks that must fail, or ``OPENING``; of these, what the honest bundle does not pass here is left
-            out. Empty: whichever check says it.
+        caught_by: the checks that must fail, or ``OPENING``; of these, what the honest bundle does
+            not pass here is left out. Empty: whichever check says it.
         says: a pattern that must be found in what they say.
         honest: which of ``RECIPES`` it is applied to.
         artifact: the model file that is verified.
@@ -72,7 +74,8 @@ class Fault:
 class Verdict:
     """What came of one fault: by which checks it was caught, and what they said.
 
-    ``mute``: caught, but no message names the cause. ``crashed``: verify broke off with an error that is not edgernn's.
+    ``mute``: caught, but no message names the cause. ``crashed``: verify broke off with an error
+    that is not edgernn's.
     """
 
     outcome: Literal["caught", "mute", "missed", "crashed", "not judged"]
@@ -95,7 +98,9 @@ class Recipe:
 
 
 def low(*precisions: str) -> dict[str, Any]:
-    """Return the options of an export in reduced precision; of untrained weights no text is measured that could lose."""
+    """Return the options of an export in reduced precision; of untrained weights no text is
+    measured that could lose.
+    """
     return {
         "precision": list(precisions),
         "decoding": True,
@@ -147,7 +152,9 @@ class Workshop:
         self.honest_report = cache(self._honest_report)
 
     def judge(self, fault: Fault) -> Verdict:
-        """Apply ``fault`` to a fresh copy of its honest bundle, verify it, and say what came of it."""
+        """Apply ``fault`` to a fresh copy of its honest bundle, verify it, and say what came of
+        it.
+        """
         able = {
             check.name
             for check in self.honest_report(fault.honest, fault.artifact).checks
@@ -189,7 +196,9 @@ class Workshop:
 
 
 def complaints(folder: Path, artifact: str) -> dict[str, str]:
-    """Return what verify says against one file: check → message; ``OPENING`` where it refuses the whole bundle."""
+    """Return what verify says against one file: check → message; ``OPENING`` where it refuses the
+    whole bundle.
+    """
     try:
         report = _of(verify(folder, artifact), artifact)
     except EdgernnError as error:

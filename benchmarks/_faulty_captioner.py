@@ -32,7 +32,9 @@ def caption_checkpoint(*, seed: int = 3, **options: Any) -> Checkpoint:
 
 
 def make_captioner(tokenizer: Tokenizer, *, seed: int = 3, **options: Any) -> Captioner:
-    """Return a tiny captioner, no parameter and no batch statistic zero, whose captions differ from picture to picture."""
+    """Return a tiny captioner, no parameter and no batch statistic zero, whose captions differ from
+    picture to picture.
+    """
     sizes = {"embedding": 6, "hidden": 8, "keys": 5, "image_size": SIZE, "length": LENGTH}
     torch.manual_seed(seed)
     config = CaptionerConfig.model_validate(

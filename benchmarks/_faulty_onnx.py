@@ -1,4 +1,6 @@
-"""Editing a saved ONNX graph: its weights, its wiring, and what flows through an input or an output."""
+"""Editing a saved ONNX graph: its weights, its wiring, and what flows through an input or an
+output.
+"""
 
 from __future__ import annotations
 
@@ -62,14 +64,18 @@ def reorder_gates(model: onnx.ModelProto, order: list[int]) -> None:
 
 
 def through_input(model: onnx.ModelProto, name: str, *chain: onnx.NodeProto) -> None:
-    """Put ``chain`` between the graph's input ``name`` and all that read it; the chain makes ``NAME_used``."""
+    """Put ``chain`` between the graph's input ``name`` and all that read it; the chain makes
+    ``NAME_used``.
+    """
     for node in model.graph.node:
         node.input[:] = [f"{name}_used" if source == name else source for source in node.input]
     _insert_first(model, chain)
 
 
 def through_output(model: onnx.ModelProto, name: str, *chain: onnx.NodeProto) -> None:
-    """Put ``chain`` between what makes the graph's output ``name``, then called ``NAME_raw``, and the output."""
+    """Put ``chain`` between what makes the graph's output ``name``, then called ``NAME_raw``, and
+    the output.
+    """
     rename(model, name, f"{name}_raw")
     model.graph.node.extend(chain)
 

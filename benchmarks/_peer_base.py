@@ -1,4 +1,6 @@
-"""What every contender in ``peers.py`` is: a name, the packages it needs, and how it gets from the model to a step."""
+"""What every contender in ``peers.py`` is: a name, the packages it needs, and how it gets from the
+model to a step.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ class Stepper:
     """A model, ready to run in one runtime on one thread.
 
     Attributes:
-        step: a token and the state to the logits (V float32 numbers of any shape, valid until the next step) and the next
-            state, in the objects of the runtime.
+        step: a token and the state to the logits (V float32 numbers of any shape, valid until the
+            next step) and the next state, in the objects of the runtime.
         first: the state of zeros.
         bytes: what the model takes on disk; None where nothing is written.
     """
@@ -47,7 +49,8 @@ class Peer:
         name: what ``--only`` takes.
         what: the row's words.
         packages: distributions that must be installed.
-        exact: whether it computes in float32 throughout, so that its logits must be the reference's.
+        exact: whether it computes in float32 throughout, so that its logits must be the
+            reference's.
         prepare: makes the stepper; may raise anything that its runtime raises.
     """
 
@@ -59,7 +62,9 @@ class Peer:
 
 
 class PlainLSTM(nn.Module):
-    """The language model as people write it with ``nn.LSTM``: ``tokens [B, T]``, ``h, c [L, B, H]``."""
+    """The language model as people write it with ``nn.LSTM``: ``tokens [B, T]``, ``h, c [L, B,
+    H]``.
+    """
 
     def __init__(self, model: LanguageModel) -> None:
         super().__init__()
@@ -86,14 +91,18 @@ class PlainGRU(nn.Module):
 
 @dataclass(frozen=True)
 class Work:
-    """One model that every contender gets, and a folder for what they write; ``onnx`` is shared by those that read ONNX."""
+    """One model that every contender gets, and a folder for what they write; ``onnx`` is shared by
+    those that read ONNX.
+    """
 
     model: LanguageModel
     scratch: Path
 
     @classmethod
     def seeded(cls, scratch: Path, *, cell: str, hidden: int, vocabulary: int) -> Work:
-        """Make a model of two layers with random weights, none of them zero: a bias that gets lost must show."""
+        """Make a model of two layers with random weights, none of them zero: a bias that gets lost
+        must show.
+        """
         torch.manual_seed(3)
         model = (
             LanguageModel(LanguageConfig(cell=cell, hidden=hidden, vocabulary=vocabulary))
@@ -116,7 +125,9 @@ class Work:
         return (PlainLSTM if self.model.config.cell == "lstm" else PlainGRU)(self.model).eval()
 
     def zeros(self) -> tuple[Tensor, ...]:
-        """Return the first state, each tensor its own: exporters merge inputs that are given as one object."""
+        """Return the first state, each tensor its own: exporters merge inputs that are given as one
+        object.
+        """
         return self.model.initial_state(1)
 
     def examples(self, dtype: torch.dtype = torch.int64) -> tuple[Tensor, ...]:
@@ -138,7 +149,9 @@ class Work:
 
 
 def export_onnx(work: Work, name: str, *, dynamo: bool) -> Path:
-    """Write the plain model with ``torch.onnx.export`` for T = 1, B = 1, names given and all else left as it comes."""
+    """Write the plain model with ``torch.onnx.export`` for T = 1, B = 1, names given and all else
+    left as it comes.
+    """
     path = work.folder(name) / "model.onnx"
     after = [f"{state}_next" for state in work.names]
     torch.onnx.export(

@@ -1,4 +1,6 @@
-"""edgernn's own ONNX artifacts, one row for each precision that the format table offers, through ``Session.step``."""
+"""edgernn's own ONNX artifacts, one row for each precision that the format table offers, through
+``Session.step``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""OpenVINO over the plain ONNX file, its shapes fixed; and the same with weights that nncf compressed to 8 bits."""
+"""OpenVINO over the plain ONNX file, its shapes fixed; and the same with weights that nncf
+compressed to 8 bits.
+"""
 
 from __future__ import annotations
 

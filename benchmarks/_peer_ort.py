@@ -1,4 +1,6 @@
-"""onnxruntime, fed with what plain ``torch.onnx.export`` writes: what a user has without edgernn."""
+"""onnxruntime, fed with what plain ``torch.onnx.export`` writes: what a user has without
+edgernn.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The result of ``peers.py`` in Markdown: the machine and the packages, then one table per model."""
+"""The result of ``peers.py`` in Markdown: the machine and the packages, then one table per
+model.
+"""
 
 from __future__ import annotations
 
@@ -45,12 +47,20 @@ def about(peers: Sequence[Peer]) -> str:
         for package in packages
         if (version := version_of(package)) is not None
     ]
-    machine = f"{describe_machine().processor}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
-    return f"{_LEGEND}\n{machine}; one thread\n\nPython {platform.python_version()}, {', '.join(versions)}\n"
+    machine = (
+        f"{describe_machine().processor}, {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.machine()}"
+    )
+    return (
+        f"{_LEGEND}\n{machine}; one thread\n\nPython {platform.python_version()}, "
+        f"{', '.join(versions)}\n"
+    )
 
 
 def section(title: str, rows: Sequence[Row]) -> str:
-    """Return a heading and the table of one model; a ratio above 1 is faster than what it is against."""
+    """Return a heading and the table of one model; a ratio above 1 is faster than what it is
+    against.
+    """
     times = {row.peer.name: row.step_us for row in rows}
     lines = [f"## {title}", "", _line(_HEADINGS), "|---|---|" + "---:|" * (len(_HEADINGS) - 2)]
     for row in rows:

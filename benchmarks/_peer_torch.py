@@ -1,4 +1,6 @@
-"""torch as a runtime: eager, and traced TorchScript; each with oneDNN, as torch comes, and with torch's own kernels."""
+"""torch as a runtime: eager, and traced TorchScript; each with oneDNN, as torch comes, and with
+torch's own kernels.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the benchmarks share: a Markdown table, the machine they ran on, and child processes that are measured."""
+"""What the benchmarks share: a Markdown table, the machine they ran on, and child processes that
+are measured.
+"""
 
 from __future__ import annotations
 

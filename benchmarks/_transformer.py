@@ -1,7 +1,9 @@
-"""A plain character transformer, to measure against: pre-norm blocks, learned positions, tied head, no dropout.
+"""A plain character transformer, to measure against: pre-norm blocks, learned positions, tied head,
+no dropout.
 
-Run as a process: python benchmarks/_transformer.py CORPUS [--iterations 2000]; prints a line of JSON. Of the size and course
-that are customary on a CPU: 64 characters of context, batch 12, 4 layers, 4 heads, 128 wide, 2,000 iterations of AdamW, cosine.
+Run as a process: python benchmarks/_transformer.py CORPUS [--iterations 2000]; prints a line of
+JSON. Of the size and course that are customary on a CPU: 64 characters of context, batch 12, 4
+layers, 4 heads, 128 wide, 2,000 iterations of AdamW, cosine.
 """
 
 from __future__ import annotations

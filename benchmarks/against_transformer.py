@@ -1,11 +1,13 @@
-"""Default training against a plain character transformer, on a machine one of whose cores another program keeps busy.
+"""Default training against a plain character transformer, on a machine one of whose cores another
+program keeps busy.
 
     python benchmarks/against_transformer.py CORPUS [--loss 1.91] [--idle] [--seconds 20]
 
-Prints steps a second of the default, ``--threads 1`` and ``--threads 2``; how long the transformer of ``_transformer.py`` takes
-for its 2,000 iterations; and the validation loss that the default reaches in a quarter of that time, by the wall clock from
-start to end of the command. Ends with 1 where that loss is above ``--loss``, or the default below 0.9 of the better number of
-threads. Nothing else should run on the machine.
+Prints steps a second of the default, ``--threads 1`` and ``--threads 2``; how long the transformer
+of ``_transformer.py`` takes for its 2,000 iterations; and the validation loss that the default
+reaches in a quarter of that time, by the wall clock from start to end of the command. Ends with 1
+where that loss is above ``--loss``, or the default below 0.9 of the better number of threads.
+Nothing else should run on the machine.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ SPIN = "while True: pass"
 
 
 def train(corpus: Path, out: Path, seconds: float, *options: str) -> tuple[dict[str, float], float]:
-    """Train by the command line for so many seconds; return its result and the seconds that it took."""
+    """Train by the command line for so many seconds; return its result and the seconds that it
+    took.
+    """
     command = [
         sys.executable,
         "-m",
@@ -49,7 +53,9 @@ def train(corpus: Path, out: Path, seconds: float, *options: str) -> tuple[dict[
 
 
 def speed(corpus: Path, out: Path, seconds: float, *options: str) -> float:
-    """Return steps a second between the first and the last report of a run, evaluations not counted out."""
+    """Return steps a second between the first and the last report of a run, evaluations not counted
+    out.
+    """
     train(corpus, out, seconds, "--evaluations", "1", *options)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     steps = [(row["step"], row["seconds"]) for row in rows if row["kind"] == "train"]
@@ -111,7 +117,8 @@ def compare(corpus: Path, place: Path, chosen: argparse.Namespace) -> int:
     )
     whole = time.perf_counter() - began
     print(
-        f"transformer: {chosen.iterations} iterations in {whole:.0f} s, validation loss {theirs['course'][-1][2]:.3f}",
+        f"transformer: {chosen.iterations} iterations in {whole:.0f} s, validation loss "
+        f"{theirs['course'][-1][2]:.3f}",
         flush=True,
     )
     found, spent = train(corpus, place / "quarter", whole / 4)

@@ -1,7 +1,9 @@
-"""How far a trained captioner's exported files are from the reference: python benchmarks/caption_parity.py CHECKPOINT
+"""How far a trained captioner's exported files are from the reference: python
+benchmarks/caption_parity.py CHECKPOINT
 
-Both graphs: the largest absolute difference of any output over pictures (encode) and over 30 chained steps (step), and how
-many captions of 200 held-out pictures are identical, greedy and by a beam search of 3, each file beside its own encoder.
+Both graphs: the largest absolute difference of any output over pictures (encode) and over 30
+chained steps (step), and how many captions of 200 held-out pictures are identical, greedy and by a
+beam search of 3, each file beside its own encoder.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ PICTURES, STEPS, BEAM = 200, 30, 3
 def main() -> None:
     if len(sys.argv) != 2:
         raise SystemExit(
-            f"usage: {sys.argv[0]} CHECKPOINT: a captioner's folder, as edgernn train captions writes it"
+            f"usage: {sys.argv[0]} CHECKPOINT: a captioner's folder, as edgernn train captions "
+            "writes it"
         )
     checkpoint = edgernn.load(sys.argv[1])
     images = np.stack([draw(scenes.make_scene("test", index)) for index in range(PICTURES)])

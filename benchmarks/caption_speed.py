@@ -1,6 +1,8 @@
-"""Time per caption and the size of the files of a captioner bundle: python benchmarks/caption_speed.py BUNDLE
+"""Time per caption and the size of the files of a captioner bundle: python
+benchmarks/caption_speed.py BUNDLE
 
-Each time is the median over held-out pictures in the artifact's own runtime, one thread; Core ML is timed on macOS only.
+Each time is the median over held-out pictures in the artifact's own runtime, one thread; Core ML is
+timed on macOS only.
 """
 
 from __future__ import annotations

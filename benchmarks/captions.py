@@ -1,9 +1,11 @@
-"""What each kind of captioner reaches on scenes, by its exported ONNX files: python benchmarks/captions.py [AMOUNT UNIT]
+"""What each kind of captioner reaches on scenes, by its exported ONNX files: python
+benchmarks/captions.py [AMOUNT UNIT]
 
-Of every kind one model is trained for AMOUNT UNIT (4 minutes; or steps, or epochs), exported, and asked for greedy captions of
-pictures that it never saw: `test` shows combinations of colour and shape that were trained, each picture of `unseen` at least
-one that was not. Pointing: while a colour or shape word is written that names a thing of the picture, the attention's largest
-region has its middle in that thing's box.
+Of every kind one model is trained for AMOUNT UNIT (4 minutes; or steps, or epochs), exported, and
+asked for greedy captions of pictures that it never saw: `test` shows combinations of colour and
+shape that were trained, each picture of `unseen` at least one that was not. Pointing: while a
+colour or shape word is written that names a thing of the picture, the attention's largest region
+has its middle in that thing's box.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""How long exporting the default model in every format takes, and the command line's start: python benchmarks/export_time.py"""
+"""How long exporting the default model in every format takes, and the command line's start: python
+benchmarks/export_time.py
+"""
 
 from __future__ import annotations
 

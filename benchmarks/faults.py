@@ -1,7 +1,8 @@
 """Whether verify catches what goes wrong, and only that: python benchmarks/faults.py
 
-Applies every fault to an honest bundle and shows which check says what; then verifies honest exports of every cell, depth,
-token kind and format, of which none may fail. Ends with 1 if a fault is not caught or an honest export fails.
+Applies every fault to an honest bundle and shows which check says what; then verifies honest
+exports of every cell, depth, token kind and format, of which none may fail. Ends with 1 if a fault
+is not caught or an honest export fails.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def main() -> None:
     for line in alarms:
         print(f"FALSE ALARM: {line}")
     print(
-        f"{counts['caught']} of {judged} faults caught, {len(alarms)} false alarms in {exports} honest exports",
+        f"{counts['caught']} of {judged} faults caught, {len(alarms)} false alarms in "
+        f"{exports} honest exports",
         end="",
     )
     print(
@@ -97,7 +99,9 @@ def judge_all(workshop: Workshop) -> dict[str, Verdict]:
 
 
 def honest_matrix() -> Iterator[tuple[str, Recipe]]:
-    """Yield every cell at every depth, two sizes each, the token kinds in turn; captioners; what is special about a model."""
+    """Yield every cell at every depth, two sizes each, the token kinds in turn; captioners; what is
+    special about a model.
+    """
     kinds = ("char", "byte", "word", "bpe")
     place = 0
     for cell in CELL_STATES:
@@ -170,7 +174,9 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
 def false_alarms(
     recipe: Recipe, folder: Path, *, steps: int = HONEST_STEPS
 ) -> tuple[int, list[str]]:
-    """Export and verify; return how many files there were, and what verify wrongly said against each."""
+    """Export and verify; return how many files there were, and what verify wrongly said against
+    each.
+    """
     make_bundle(recipe, folder)
     report = verify_bundle(folder, steps=steps)
     failed = [

@@ -1,4 +1,6 @@
-"""Faults in what stands beside the model files: manifest, digests, tokenizer, golden run, first state, reference, sample."""
+"""Faults in what stands beside the model files: manifest, digests, tokenizer, golden run, first
+state, reference, sample.
+"""
 
 from __future__ import annotations
 

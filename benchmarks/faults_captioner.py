@@ -1,4 +1,6 @@
-"""Faults between a captioner's two graphs: contexts and first states that do not arrive, and halves that do not match."""
+"""Faults between a captioner's two graphs: contexts and first states that do not arrive, and halves
+that do not match.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ def _energies(model: onnx.ModelProto) -> None:
 def _exported_again(
     inner: str, change: Callable[[Captioner], None], *, seed: int = 3
 ) -> Callable[[Path], None]:
-    """Replace a file by an honest export of another model: ``change`` of the same, or one of another seed."""
+    """Replace a file by an honest export of another model: ``change`` of the same, or one of
+    another seed.
+    """
 
     def apply(folder: Path) -> None:
         manifest = parse_manifest(

@@ -1,4 +1,5 @@
-"""Faults of Core ML packages: the saved program edited, or converted again from a model with one thing made wrong.
+"""Faults of Core ML packages: the saved program edited, or converted again from a model with one
+thing made wrong.
 
 Their numbers can be judged where verify runs packages; elsewhere they are reported as not judged.
 """
@@ -27,7 +28,9 @@ HALF, EXPLICIT, KEPT = (
 
 
 def _on_program(inner: str, change: Callable[[Any], None]) -> Callable[[Path], None]:
-    """Edit the saved program of a package; ``change`` gets the operations' block and may alter it."""
+    """Edit the saved program of a package; ``change`` gets the operations' block and may alter
+    it.
+    """
 
     def apply(folder: Path) -> None:
         from coremltools.proto import Model_pb2

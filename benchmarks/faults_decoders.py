@@ -1,4 +1,6 @@
-"""Faults of files that decode in the graph: an input that is not read, an output that is not what it says."""
+"""Faults of files that decode in the graph: an input that is not read, an output that is not what
+it says.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def _replace_in(graph: onnx.GraphProto, name: str, other: str) -> None:
 
 
 def through(name: str, *chain: onnx.NodeProto, weights: dict[str, np.ndarray]) -> Change:
-    """Put operators between an input and all that read it, inside loops, too; they make ``NAME_used``."""
+    """Put operators between an input and all that read it, inside loops, too; they make
+    ``NAME_used``.
+    """
 
     def change(model: onnx.ModelProto) -> None:
         for weight_name, value in weights.items():

@@ -1,4 +1,6 @@
-"""Faults of labels: a file is called what it is not, so that it is held to a looser tolerance than its own."""
+"""Faults of labels: a file is called what it is not, so that it is held to a looser tolerance than
+its own.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def _scaled(folder: Path, inner: str, factor: float) -> None:
 def _called(
     precision: str, *, inner: str = _ONNX, factor: float = 1.03, claim: bool = False
 ) -> Change:
-    """Call a float32 file another precision, its weights 3 % too large; ``claim``: list its weights as integers, too."""
+    """Call a float32 file another precision, its weights 3 % too large; ``claim``: list its weights
+    as integers, too.
+    """
 
     def change(folder: Path, entries: dict[str, Entry]) -> None:
         _scaled(folder, inner, factor)
@@ -86,7 +90,9 @@ def _weights(inner: str, **fields: Any) -> Change:
 
 
 def _of_the_float_file(folder: Path, entries: dict[str, Entry]) -> None:
-    """Put a file in float32 in the place of one in 4 bits: the encode graph stands beside it under its own name."""
+    """Put a file in float32 in the place of one in 4 bits: the encode graph stands beside it under
+    its own name.
+    """
     model = onnx.load(folder / _DECODER)
     for graph in _graphs(model.graph):
         for node in graph.node:
@@ -132,7 +138,9 @@ def _loss(inner: str, **fields: Any) -> Change:
 
 
 def _biased(folder: Path, inner: str) -> None:
-    """Make one token likelier than it is, in a file of 4 bits, whose weights are rough enough to hide that."""
+    """Make one token likelier than it is, in a file of 4 bits, whose weights are rough enough to
+    hide that.
+    """
     model = onnx.load(folder / inner)
     bias = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("head.bias"))
     values = numpy_helper.to_array(bias).copy()

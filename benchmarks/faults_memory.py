@@ -1,4 +1,6 @@
-"""Faults beyond what a few small samples show: at other rows and lengths, and from call to call; and tokenizers that lie."""
+"""Faults beyond what a few small samples show: at other rows and lengths, and from call to call;
+and tokenizers that lie.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Faults at one id or one kind of state, which drawn runs seldom meet; and figures of a manifest that are invented."""
+"""Faults at one id or one kind of state, which drawn runs seldom meet; and figures of a manifest
+that are invented.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Faults in ONNX files with weights of 4 bits, and in files that decode in the graph: what a loose tolerance could hide."""
+"""Faults in ONNX files with weights of 4 bits, and in files that decode in the graph: what a loose
+tolerance could hide.
+"""
 
 from __future__ import annotations
 

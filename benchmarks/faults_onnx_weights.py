@@ -114,7 +114,9 @@ def _head_tied_to_the_embedding(model: onnx.ModelProto) -> None:
 
 
 def _unvisited_row_lost(folder: Path) -> None:
-    """Clear the row of a token that the golden run does not visit, if there is one; else the last."""
+    """Clear the row of a token that the golden run does not visit, if there is one; else the
+    last.
+    """
     visited = safetensors.numpy.load_file(folder / "golden.safetensors")[TOKENS]
 
     def change(model: onnx.ModelProto) -> None:

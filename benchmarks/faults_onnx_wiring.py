@@ -1,4 +1,6 @@
-"""Faults in the wiring of an ONNX file: state that is lost, swapped, leaked or cut, and outputs that are not what they say."""
+"""Faults in the wiring of an ONNX file: state that is lost, swapped, leaked or cut, and outputs
+that are not what they say.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +110,9 @@ def _temperature(model: onnx.ModelProto) -> None:
 
 
 def _one_step_late(model: onnx.ModelProto) -> None:
-    """Feed the head what the top layer said one step before: the last layer of h, then all of y but its last."""
+    """Feed the head what the top layer said one step before: the last layer of h, then all of y but
+    its last.
+    """
     numbers = {"first": [0], "last": [-1], "end": [np.iinfo(np.int64).max]}
     for name, value in numbers.items():
         add_weight(model, name, np.array(value, np.int64))

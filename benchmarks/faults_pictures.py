@@ -1,4 +1,6 @@
-"""Faults in how a captioner takes its pictures: prepared twice, in another order of colours or pixels, mixed within a batch."""
+"""Faults in how a captioner takes its pictures: prepared twice, in another order of colours or
+pixels, mixed within a batch.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Faults that no sample shows: right at every size that is tried, kept from call to call, drawn by chance."""
+"""Faults that no sample shows: right at every size that is tried, kept from call to call, drawn by
+chance.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Faults of TorchScript files: traced and scripted again from the reference with one thing made wrong."""
+"""Faults of TorchScript files: traced and scripted again from the reference with one thing made
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,9 @@ class _NoCellState(Step):
 
 
 class _Remembers(nn.Module):
-    """Answers a single row from the state that it kept itself, whatever state it is given: right for one stream alone."""
+    """Answers a single row from the state that it kept itself, whatever state it is given: right
+    for one stream alone.
+    """
 
     def __init__(self, inner: torch.jit.ScriptModule) -> None:
         super().__init__()

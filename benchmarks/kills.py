@@ -1,10 +1,12 @@
-"""Kills: training, export and packing are killed at every write and rename and at random moments; nothing may be lost.
+"""Kills: training, export and packing are killed at every write and rename and at random moments;
+nothing may be lost.
 
     python benchmarks/kills.py [--kills 200] [--seed 0] [--only text,captions,folder,file,pack]
 
-A work runs in a process of its own, whose calls of the operating system that change files are counted; just before or just
-after one of them it is sent SIGKILL. Then the folder is started or resumed by the command that the message names, and must
-come to its end; a bundle must be whole, or absent where none was before. Ends with 1 where one kill led into a dead end.
+A work runs in a process of its own, whose calls of the operating system that change files are
+counted; just before or just after one of them it is sent SIGKILL. Then the folder is started or
+resumed by the command that the message names, and must come to its end; a bundle must be whole, or
+absent where none was before. Ends with 1 where one kill led into a dead end.
 """
 
 from __future__ import annotations
@@ -200,7 +202,9 @@ def _told(arguments: list[str]) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def _counted(kill_at: int | None) -> Iterator[list[int]]:
-    """Count the calls that change files, twice each: before and after; SIGKILL this process at ``kill_at``."""
+    """Count the calls that change files, twice each: before and after; SIGKILL this process at
+    ``kill_at``.
+    """
     count = [0]
     before = {name: getattr(os, name) for name in _CALLS}
 
@@ -278,7 +282,9 @@ def _points(work: Work, scratch: Path) -> int:
 def kill_once(
     work: Work, folder: Path, *, point: int | None, seconds: float, chance: random.Random
 ) -> str:
-    """Kill a work at a point, or after some seconds, and judge what it left; return what is wrong, "" if nothing is."""
+    """Kill a work at a point, or after some seconds, and judge what it left; return what is wrong,
+    "" if nothing is.
+    """
     folder.mkdir()
     work.prepare(folder)
 
@@ -317,7 +323,9 @@ def _succeeds(make: Callable[[], None]) -> None:
 
 
 def works(scratch: Path) -> dict[str, tuple[Work, float]]:
-    """Return what is killed, by short name, with its share of the kills; makes a checkpoint and a bundle first."""
+    """Return what is killed, by short name, with its share of the kills; makes a checkpoint and a
+    bundle first.
+    """
     for name in (
         "matplotlib.pyplot",
         "pycocoevalcap.cider.cider",
@@ -378,7 +386,8 @@ def main() -> int:
             kills, dead_ends = kills + count, dead_ends + len(wrong)
             spent = time.perf_counter() - began
             print(
-                f"{work.name}: {points} points, {count} kills, {len(wrong)} dead ends, {spent:.0f} s",
+                f"{work.name}: {points} points, {count} kills, {len(wrong)} dead ends, "
+                f"{spent:.0f} s",
                 flush=True,
             )
             print("\n".join(wrong), end="\n" if wrong else "", flush=True)

@@ -1,6 +1,7 @@
 """Exporting and verifying a model of many words: python benchmarks/large_vocabulary.py [WORDS]
 
-The model is barely trained: time and memory of export and verify do not depend on what it has learned.
+The model is barely trained: time and memory of export and verify do not depend on what it has
+learned.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What the on-device half costs: memory of `edgernn generate`, and proof that torch stays out.
 
-python benchmarks/on_device.py [BUNDLE]; without a bundle, one of the default model's size is made first.
+python benchmarks/on_device.py [BUNDLE]; without a bundle, one of the default model's size is made
+first.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""How far exported files are from the reference over a chained run: python benchmarks/parity.py [TEXT-FILE]
+"""How far exported files are from the reference over a chained run: python benchmarks/parity.py
+[TEXT-FILE]
 
-Each model is trained for a few hundred steps first: parity of random weights says little of trained ones.
+Each model is trained for a few hundred steps first: parity of random weights says little of trained
+ones.
 """
 
 from __future__ import annotations

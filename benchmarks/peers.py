@@ -1,9 +1,11 @@
-"""The time of one step beside other ways to run the same network: python benchmarks/peers.py [--hidden 64,256] [--out FILE.md]
+"""The time of one step beside other ways to run the same network: python benchmarks/peers.py
+[--hidden 64,256] [--out FILE.md]
 
-Every contender gets the same model (two layers, random weights, one seed), T = 1, B = 1, one thread, and feeds its own
-state back as its user would. A row whose package is not installed says so. All contenders of a model are timed in turns,
-in another order each round, so that a machine that slows down slows all of them. A time is the median of single steps: a
-mean over a turn would count how often the turn was interrupted. Before that each runs the same tokens as the reference,
+Every contender gets the same model (two layers, random weights, one seed), T = 1, B = 1, one
+thread, and feeds its own state back as its user would. A row whose package is not installed says
+so. All contenders of a model are timed in turns, in another order each round, so that a machine
+that slows down slows all of them. A time is the median of single steps: a mean over a turn would
+count how often the turn was interrupted. Before that each runs the same tokens as the reference,
 and the largest difference of its logits shows that it computes the same network.
 
 The peers go into an environment of their own, without constraints.txt: pip install -e ".[peers]"
@@ -52,7 +54,9 @@ REFILL_STEPS = 2  # not timed: the other contenders have emptied the caches
 
 @dataclass
 class Contender:
-    """A peer that is ready to run: how many steps a turn takes, and the time of every step so far."""
+    """A peer that is ready to run: how many steps a turn takes, and the time of every step so
+    far.
+    """
 
     peer: Peer
     stepper: Stepper

@@ -1,9 +1,10 @@
 """What a session adds to a step: python benchmarks/session_overhead.py [HIDDEN …]
 
-An untrained language model of two LSTM layers steps through onnxruntime on one thread, one row and one token at a time:
-bare (``run_with_iobinding``, bound once, with nothing around it), by ``run``, and by ``Session.step`` with its checks, each
-state fed back. The three take turns in rounds, so that a change of the machine's speed hits all alike. Where the
-weights are larger than the second-level cache, every step pushes Python out of it, and the same work takes longer.
+An untrained language model of two LSTM layers steps through onnxruntime on one thread, one row and
+one token at a time: bare (``run_with_iobinding``, bound once, with nothing around it), by ``run``,
+and by ``Session.step`` with its checks, each state fed back. The three take turns in rounds, so
+that a change of the machine's speed hits all alike. Where the weights are larger than the
+second-level cache, every step pushes Python out of it, and the same work takes longer.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def main() -> None:
 
 
 def calls(path: Path) -> tuple[Callable[[], object], ...]:
-    """Return the three ways to step through one and the same opened file, so that they share its weights' memory."""
+    """Return the three ways to step through one and the same opened file, so that they share its
+    weights' memory.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     runtime = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,10 +1,13 @@
-"""What reduced precision gains and loses on trained models: python benchmarks/small_and_fast.py RUN …
+"""What reduced precision gains and loses on trained models: python benchmarks/small_and_fast.py RUN
+…
 
-Each RUN is a checkpoint folder of a language model (LSTM or GRU, two layers), as ``edgernn train text`` writes it. It is
-exported in float32, int8 and int4; a step of each file through ``Session.step`` is timed beside torch eager and a plain
-``torch.onnx.export`` in onnxruntime ``run``: one thread, one row, the state fed back, all in turns. The distance to the floor
-is a step's time over the time in which its weights are read from memory, measured between the turns. What the text loses
-was measured when the bundle was packed. Then whole texts are written by the host's loop and in one call of the graph.
+Each RUN is a checkpoint folder of a language model (LSTM or GRU, two layers), as ``edgernn train
+text`` writes it. It is exported in float32, int8 and int4; a step of each file through
+``Session.step`` is timed beside torch eager and a plain ``torch.onnx.export`` in onnxruntime
+``run``: one thread, one row, the state fed back, all in turns. The distance to the floor is a
+step's time over the time in which its weights are read from memory, measured between the turns.
+What the text loses was measured when the bundle was packed. Then whole texts are written by the
+host's loop and in one call of the graph.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""How low the default model's validation loss gets in three minutes: python benchmarks/training.py [TEXT-FILE]"""
+"""How low the default model's validation loss gets in three minutes: python benchmarks/training.py
+[TEXT-FILE]
+"""
 
 from __future__ import annotations
 

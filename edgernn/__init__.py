@@ -1,6 +1,7 @@
 """edgernn: take a trained recurrent network to the edge, and prove that it arrived.
 
-Light to import: the names below load what they need when they are first used. Exporting is ``edgernn.export``.
+Light to import: the names below load what they need when they are first used. Exporting is
+``edgernn.export``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The names, dtypes and shapes of the arrays in files of other programs; the values are not read, nothing is unpickled."""
+"""The names, dtypes and shapes of the arrays in files of other programs; the values are not read,
+nothing is unpickled.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ _DAMAGED = (
 
 
 def layout(path: Path, kind: str) -> tuple[Layout, dict[str, str]]:
-    """Return the arrays of a file of the kind ``safetensors``, ``npz`` or ``npy``, and its metadata where it has some.
+    """Return the arrays of a file of the kind ``safetensors``, ``npz`` or ``npy``, and its metadata
+    where it has some.
 
     Raises:
         DataError: it is damaged or cannot be read.

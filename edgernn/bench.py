@@ -1,7 +1,9 @@
-"""Measure what the artifacts of a bundle cost on this machine: load, first call, steps, prefill, memory, distance to the floor.
+"""Measure what the artifacts of a bundle cost on this machine: load, first call, steps, prefill,
+memory, distance to the floor.
 
-Each artifact is loaded in a process of its own first. Then all of them are called in interleaved rounds, so that a machine
-that gets slower or faster in between does so for all of them; between the rounds the memory's bandwidth is read.
+Each artifact is loaded in a process of its own first. Then all of them are called in interleaved
+rounds, so that a machine that gets slower or faster in between does so for all of them; between the
+rounds the memory's bandwidth is read.
 """
 
 from __future__ import annotations
@@ -41,25 +43,29 @@ def bench_bundle(
     steps: int = DEFAULT_STEPS,
     tell: Tell = lambda line: None,
 ) -> BenchReport:
-    """Measure every artifact of a bundle that this machine can run, or those of the formats in ``to``.
+    """Measure every artifact of a bundle that this machine can run, or those of the formats in
+    ``to``.
 
     Args:
         source: an opened bundle, or the path of one.
         to: formats or families; default all.
         threads: of each runtime; None leaves them to it.
-        steps: timed steps of each artifact, 10 or more; pictures of an encode artifact are a fifth as many.
+        steps: timed steps of each artifact, 10 or more; pictures of an encode artifact are a fifth
+            as many.
         tell: hears, one line each, what is being done.
 
     Raises:
         BundleError: the bundle cannot be opened.
         ContractError: its held-out sample is damaged.
         UnavailableError: this machine can run none of the artifacts; gives the first one's reason.
-        UsageError: ``threads`` below 1, ``steps`` below 10, or no artifact is of the formats asked for.
+        UsageError: ``threads`` below 1, ``steps`` below 10, or no artifact is of the formats asked
+            for.
     """
     checked_threads(threads)
     if steps < FEWEST_STEPS:
         raise UsageError(
-            f"steps is {steps}, expected {FEWEST_STEPS} or more: fewer say nothing of the slow ones among them"
+            f"steps is {steps}, expected {FEWEST_STEPS} or more: fewer say nothing of the slow "
+            "ones among them"
         )
     bundle = source if isinstance(source, Bundle) else Bundle.open(source)
     wanted = _wanted(bundle, to)
@@ -81,7 +87,9 @@ def bench_bundle(
 
 
 def _wanted(bundle: Bundle, to: Iterable[str] | str | None) -> list[Artifact]:
-    """Return the artifacts of the formats in ``to``; of all formats, known or not, where it is None."""
+    """Return the artifacts of the formats in ``to``; of all formats, known or not, where it is
+    None.
+    """
     known = {row.name for row in formats.select(to)}
     wanted = [
         artifact for artifact in bundle.manifest.artifacts if to is None or artifact.format in known
@@ -122,7 +130,8 @@ def _courses(
     if not courses:
         first = left_out[0]
         raise UnavailableError(
-            f"this machine can run none of the {len(wanted)} artifacts: {first.path}: {first.reason}"
+            f"this machine can run none of the {len(wanted)} artifacts: {first.path}: "
+            f"{first.reason}"
         )
     return courses, left_out
 
@@ -130,7 +139,8 @@ def _courses(
 def _open(bundle: Bundle, artifact: Artifact, feed: Feed, *, threads: int | None) -> Course:
     if artifact.format not in formats.FORMATS:
         raise UnavailableError(
-            f"this edgernn does not know the format {artifact.format!r}; use the one that exported it"
+            f"this edgernn does not know the format {artifact.format!r}; use the one that "
+            "exported it"
         )
     if artifact.graph not in {ENCODE, STEP}:
         raise UnavailableError(
@@ -148,7 +158,9 @@ def _open(bundle: Bundle, artifact: Artifact, feed: Feed, *, threads: int | None
 
 
 def _run_rounds(courses: Sequence[Course], *, steps: int, tell: Tell) -> Bandwidth:
-    """Time every artifact in every round, each round begun by another one; return the bandwidth read between the rounds."""
+    """Time every artifact in every round, each round begun by another one; return the bandwidth
+    read between the rounds.
+    """
     buffer = reading_buffer()
     reads = []
     for number in range(ROUNDS):

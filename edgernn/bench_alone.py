@@ -1,7 +1,9 @@
-"""One artifact in a process of its own: what loading it and its first call take, and how much memory the process needs.
+"""One artifact in a process of its own: what loading it and its first call take, and how much
+memory the process needs.
 
-``bench`` runs this module as ``python -m edgernn.bench_alone``, with one JSON object as the argument and one as the answer.
-In the measuring process itself neither could be told: every file shares it with those that were opened before.
+``bench`` runs this module as ``python -m edgernn.bench_alone``, with one JSON object as the
+argument and one as the answer. In the measuring process itself neither could be told: every file
+shares it with those that were opened before.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ _STATUS = Path("/proc/self/status")
 
 
 class Alone(Model):
-    """What the process said: milliseconds, and its peak resident memory, None where the system does not tell it."""
+    """What the process said: milliseconds, and its peak resident memory, None where the system does
+    not tell it.
+    """
 
     load_ms: float = 0.0
     first_ms: float = 0.0
@@ -70,13 +74,16 @@ def measure_alone(
 
 
 def measure_import(format_name: str) -> int | None:
-    """Return the peak resident bytes of a process that only imported what runs the format, None where not told."""
+    """Return the peak resident bytes of a process that only imported what runs the format, None
+    where not told.
+    """
     return _ask({"format": format_name}).peak_bytes
 
 
 def _ask(request: dict[str, Any]) -> Alone:
     command = [sys.executable, "-m", "edgernn.bench_alone", json.dumps(request)]
-    # The same modules as here, and none of the current folder, which Python would look through first.
+    # The same modules as here, and none of the current folder, which Python would look through
+    # first.
     modules = os.pathsep.join(str(Path(place).resolve()) for place in sys.path if place)
     environment, folder = (
         {**os.environ, "PYTHONPATH": modules},
@@ -88,7 +95,8 @@ def _ask(request: dict[str, Any]) -> Alone:
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise UnavailableError(
-            f"a process of its own failed with {done.returncode}: {said[-1] if said else 'it said nothing'}"
+            f"a process of its own failed with {done.returncode}: "
+            f"{said[-1] if said else 'it said nothing'}"
         )
     return Alone.model_validate_json(done.stdout.splitlines()[-1])
 
@@ -122,9 +130,11 @@ def _call(session: Session, feeds: Arrays) -> Arrays:
 
 
 def peak_bytes() -> int | None:
-    """Return the peak resident memory of this process in bytes, None where the system does not tell it.
+    """Return the peak resident memory of this process in bytes, None where the system does not tell
+    it.
 
-    On Linux not from ``getrusage``, whose ``ru_maxrss`` begins at what the process that started this one had reached.
+    On Linux not from ``getrusage``, whose ``ru_maxrss`` begins at what the process that started
+    this one had reached.
     """
     if _STATUS.is_file():
         lines = (line.split() for line in _STATUS.read_text(encoding="utf-8").splitlines())

@@ -1,4 +1,5 @@
-"""What ``bench`` feeds an artifact, and one artifact on its way: called again and again, its calls timed.
+"""What ``bench`` feeds an artifact, and one artifact on its way: called again and again, its calls
+timed.
 
 What goes in is the bundle's held-out sample, else random values from a seed.
 """
@@ -23,7 +24,8 @@ from edgernn.sessions.base import Arrays, Session, State
 SEED = 7
 PREFILL_TOKENS = 256
 _WARM_UP = 20  # calls before the first round
-_WARM_ROUND = 3  # and before each: other artifacts and the bandwidth's buffer have been through the caches since
+# and before each: other artifacts and the bandwidth's buffer have been through the caches since
+_WARM_ROUND = 3
 _RANDOM_TOKENS, _RANDOM_IMAGES = 4096, 4
 
 
@@ -32,8 +34,10 @@ class Feed:
     """What goes in.
 
     Attributes:
-        tokens: ids in the order in which they are fed, int64 ``[N]``, from the beginning again after the last.
-        images: pictures for an encode graph, uint8 ``[M, S, S, 3]``; None where there is no such graph.
+        tokens: ids in the order in which they are fed, int64 ``[N]``, from the beginning again
+            after the last.
+        images: pictures for an encode graph, uint8 ``[M, S, S, 3]``; None where there is no such
+            graph.
         source: in words.
     """
 
@@ -73,7 +77,8 @@ def _random(bundle: Bundle) -> Feed:
 
 
 class Course:
-    """One opened artifact on its way: called again and again, a step with the state of the one before.
+    """One opened artifact on its way: called again and again, a step with the state of the one
+    before.
 
     Args:
         artifact: what is measured.

@@ -1,4 +1,6 @@
-"""The machine that ``bench`` measures on: what it is, and how fast one of its threads reads memory."""
+"""The machine that ``bench`` measures on: what it is, and how fast one of its threads reads
+memory.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,9 @@ _CPU_NAMES = (
     "Model",
     "Hardware",
 )  # its keys on PCs, on boards such as the Raspberry Pi, on older phones
-# Reductions that numpy runs with vector instructions on the calling thread alone; the products go to a BLAS, which may share
-# them out. Which of them keeps up with the memory best differs from processor to processor, so the fastest counts.
+# Reductions that numpy runs with vector instructions on the calling thread alone; the products go
+# to a BLAS, which may share them out. Which of them keeps up with the memory best differs from
+# processor to processor, so the fastest counts.
 _READS = (np.bitwise_or, np.add, np.maximum)
 
 
@@ -50,7 +53,9 @@ def reading_buffer(size_bytes: int = BUFFER_BYTES) -> np.ndarray:
 
 
 def read_once(buffer: np.ndarray) -> float:
-    """Read ``buffer`` from end to end in each of several ways on this thread; return the fastest's bytes per second."""
+    """Read ``buffer`` from end to end in each of several ways on this thread; return the fastest's
+    bytes per second.
+    """
     fastest = 0.0
     for reduction in _READS:
         began = time.perf_counter()

@@ -1,4 +1,6 @@
-"""What ``bench`` measured, as data: the machine, how fast its memory reads, and each artifact's times and sizes."""
+"""What ``bench`` measured, as data: the machine, how fast its memory reads, and each artifact's
+times and sizes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ SCHEMA_VERSION: Literal[1] = 1
 
 
 class Machine(Model):
-    """Where it was measured. ``packages``: name → version of those that edgernn runs on and that are installed."""
+    """Where it was measured. ``packages``: name → version of those that edgernn runs on and that
+    are installed.
+    """
 
     processor: str
     cores: int | None
@@ -20,7 +24,9 @@ class Machine(Model):
 
 
 class Bandwidth(Model):
-    """How fast one thread reads memory: the median, lowest and highest of ``reads`` passes over ``buffer_bytes``."""
+    """How fast one thread reads memory: the median, lowest and highest of ``reads`` passes over
+    ``buffer_bytes``.
+    """
 
     bytes_per_s: float
     lowest_bytes_per_s: float
@@ -32,12 +38,13 @@ class Bandwidth(Model):
 class ArtifactBench(Model):
     """What one artifact costs: of a step artifact per token, of an encode artifact per picture.
 
-    ``load_ms``, ``first_ms`` and ``peak_bytes`` are of a process of its own that imported the runtime, opened the file and
-    called it; ``baseline_bytes`` of one that only imported. Peaks are absent where the system does not tell them.
-    ``p50_ms``, ``p90_ms`` and ``p99_ms`` are of ``calls`` calls. ``tokens_per_s`` and ``prefill_tokens_per_s`` are absent
-    for an encode artifact. ``touched_bytes`` is what one call reads of the weights, where the manifest lists them;
-    ``times_floor`` is ``p50_ms`` in multiples of the time that reading them takes. ``speed`` is in multiples of the
-    float32 ONNX file's, by ``p50_ms``, where that was measured too.
+    ``load_ms``, ``first_ms`` and ``peak_bytes`` are of a process of its own that imported the
+    runtime, opened the file and called it; ``baseline_bytes`` of one that only imported. Peaks are
+    absent where the system does not tell them. ``p50_ms``, ``p90_ms`` and ``p99_ms`` are of
+    ``calls`` calls. ``tokens_per_s`` and ``prefill_tokens_per_s`` are absent for an encode
+    artifact. ``touched_bytes`` is what one call reads of the weights, where the manifest lists
+    them; ``times_floor`` is ``p50_ms`` in multiples of the time that reading them takes. ``speed``
+    is in multiples of the float32 ONNX file's, by ``p50_ms``, where that was measured too.
     """
 
     path: str
@@ -73,7 +80,9 @@ class LeftOut(Model):
 
 
 class BenchReport(Model):
-    """The outcome of ``bench``. ``threads`` None: each runtime's own choice. ``fed`` says in words what the files were fed."""
+    """The outcome of ``bench``. ``threads`` None: each runtime's own choice. ``fed`` says in words
+    what the files were fed.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     bundle: str

@@ -1,7 +1,9 @@
-"""Bundles: a folder, or the same zipped as one ``.edgernn`` file, with everything a device or a checker needs.
+"""Bundles: a folder, or the same zipped as one ``.edgernn`` file, with everything a device or a
+checker needs.
 
-Opening verifies every digest and refuses paths that leave the folder, and runs nothing that the bundle holds. A model file
-runs when a session opens it, and is read before that: ``sessions/onnx_guard.py``, ``sessions/torchscript_reading.py``.
+Opening verifies every digest and refuses paths that leave the folder, and runs nothing that the
+bundle holds. A model file runs when a session opens it, and is read before that:
+``sessions/onnx_guard.py``, ``sessions/torchscript_reading.py``.
 """
 
 from __future__ import annotations
@@ -50,8 +52,8 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a constant, so that the same bundle gives t
 class Bundle:
     """An opened bundle: its manifest and the folder in which its files lie.
 
-    Use it as a context manager, or keep it as long as its files are read: a single-file bundle is unpacked to a
-    temporary folder that goes away with this object.
+    Use it as a context manager, or keep it as long as its files are read: a single-file bundle is
+    unpacked to a temporary folder that goes away with this object.
     """
 
     def __init__(self, source: Path, folder: Path, manifest: Manifest) -> None:
@@ -65,7 +67,8 @@ class Bundle:
         """Open the bundle at ``source``, a folder or a ``.edgernn`` file.
 
         Raises:
-            BundleError: missing, foreign, damaged, of another schema version, or unsafe; says which file and why.
+            BundleError: missing, foreign, damaged, of another schema version, or unsafe; says which
+                file and why.
         """
         source = path_of(source)
         if not _exists(source):  # a kill between two renames may have left it aside
@@ -104,8 +107,8 @@ class Bundle:
         """Return where ``inner`` lies: a listed file, an artifact, or a folder of listed files.
 
         Raises:
-            BundleError: the manifest does not list it; it is missing; a link leads it out; or it was changed after its
-                digest was checked.
+            BundleError: the manifest does not list it; it is missing; a link leads it out; or it
+                was changed after its digest was checked.
         """
         listed = self._listed
         parts = (
@@ -158,7 +161,8 @@ class Bundle:
                 f"{name}/".startswith(f"{inner}/") for inner in listed
             ):
                 raise BundleError(
-                    f"{self.source}: {name} is not in the manifest, so nothing vouches for it; remove it or export again"
+                    f"{self.source}: {name} is not in the manifest, so nothing vouches for it; "
+                    "remove it or export again"
                 )
 
     def _verify_digest(self, inner: str) -> None:
@@ -166,7 +170,8 @@ class Bundle:
         path = self.folder / inner
         if inner in self.manifest.files and path.is_dir():
             raise BundleError(
-                f"{self.source}: {inner} is a folder, expected a file; copy or export the bundle again"
+                f"{self.source}: {inner} is a folder, expected a file; copy or export the "
+                "bundle again"
             )
         found = storage.size_bytes(path)
         if found != expected.bytes:
@@ -176,13 +181,16 @@ class Bundle:
             )
         if storage.sha256(path) != expected.sha256:
             raise BundleError(
-                f"{self.source}: {inner} does not have the SHA-256 that the manifest says; its content was changed. "
+                f"{self.source}: {inner} does not have the SHA-256 that the manifest says; its "
+                "content was changed. "
                 "Copy or export the bundle again"
             )
         self._vouched[inner] = before
 
     def _stamp(self, inner: str) -> _Stamp:
-        """Return by what a change of ``inner`` shows; raise BundleError where it is missing or leads out."""
+        """Return by what a change of ``inner`` shows; raise BundleError where it is missing or
+        leads out.
+        """
         path, root = self.folder / inner, self.folder.resolve()
         try:
             below = [
@@ -202,7 +210,8 @@ class Bundle:
             ValueError,
         ) as error:  # no permission, a name that no disk takes, a link to itself
             raise BundleError(
-                f"{self.source}: {inner} cannot be read ({_refusal(error)}); export the bundle again"
+                f"{self.source}: {inner} cannot be read ({_refusal(error)}); export the bundle "
+                "again"
             ) from error
         if not all(file.is_relative_to(root) for file in real):
             raise BundleError(
@@ -211,7 +220,9 @@ class Bundle:
         return tuple((mark.st_dev, mark.st_ino, mark.st_size, mark.st_mtime_ns) for mark in marks)
 
     def artifact(self, name: str | None = None) -> Artifact:
-        """Return the artifact with the path ``name``, or the first step of the format ``name``, or the first step of all."""
+        """Return the artifact with the path ``name``, or the first step of the format ``name``, or
+        the first step of all.
+        """
         artifacts = self.manifest.artifacts
         for artifact in artifacts:
             if name == artifact.path or (
@@ -233,7 +244,9 @@ class Bundle:
 
 
 def pack(folder: Path, target: Path) -> None:
-    """Zip the bundle ``folder``, without side files, into ``target``; the same bundle always gives the same bytes."""
+    """Zip the bundle ``folder``, without side files, into ``target``; the same bundle always gives
+    the same bytes.
+    """
     with (
         storage.replacing(target) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -252,7 +265,9 @@ def digest(path: Path) -> FileDigest:
 
 
 def _refuse_others(source: Path) -> None:
-    """Raise BundleError where ``source`` is known to be something else, and say what takes that on."""
+    """Raise BundleError where ``source`` is known to be something else, and say what takes that
+    on.
+    """
     kind = identify(source)
     if source.is_dir() and not (source / MANIFEST).exists():
         made = (
@@ -285,7 +300,8 @@ def _read_manifest(source: Path, folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.exists():
         raise BundleError(
-            f"{source} has no {MANIFEST}: it is not a bundle; make one with: edgernn export RUN --out FOLDER"
+            f"{source} has no {MANIFEST}: it is not a bundle; make one with: edgernn export "
+            "RUN --out FOLDER"
         )
     if not path.resolve().is_relative_to(folder.resolve()):
         raise BundleError(
@@ -294,7 +310,8 @@ def _read_manifest(source: Path, folder: Path) -> Manifest:
     try:
         if path.stat().st_size > _MANIFEST_MAX_BYTES:
             raise BundleError(
-                f"{source}: {MANIFEST} has over {_MANIFEST_MAX_BYTES >> 20} MiB; do not use this bundle"
+                f"{source}: {MANIFEST} has over {_MANIFEST_MAX_BYTES >> 20} MiB; do not use "
+                "this bundle"
             )
         content = storage.read_bytes(path, most=_MANIFEST_MAX_BYTES)
     except OSError as error:
@@ -317,14 +334,17 @@ def _unpack(source: Path) -> Path:
             ) from error
         if isinstance(error, _DAMAGED_ZIP):
             raise BundleError(
-                f"{source} is neither a bundle folder nor a whole {SUFFIX} file ({_refusal(error)}); copy or export it again"
+                f"{source} is neither a bundle folder nor a whole {SUFFIX} file "
+                f"({_refusal(error)}); copy or export it again"
             ) from error
         raise
     return folder
 
 
 def _extract_listed(archive: zipfile.ZipFile, source: Path, folder: Path) -> None:
-    """Extract the manifest, then only what it lists and no more bytes than it lists: a zip bomb finds no room."""
+    """Extract the manifest, then only what it lists and no more bytes than it lists: a zip bomb
+    finds no room.
+    """
     names = archive.namelist()
     if MANIFEST not in names:
         nested = next(
@@ -361,7 +381,8 @@ def _extract(archive: zipfile.ZipFile, name: str, folder: Path, room: int, sourc
         inner_paths.checked(name)
     except ValueError as error:
         raise BundleError(
-            f"{source}: the entry {name!r} leads out of the bundle's folder, or is no name of a file; do not use this bundle"
+            f"{source}: the entry {name!r} leads out of the bundle's folder, or is no name of "
+            "a file; do not use this bundle"
         ) from error
     if archive.getinfo(name).file_size > room:
         raise BundleError(

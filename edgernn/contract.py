@@ -1,8 +1,10 @@
-"""The step contract: every tensor of every graph, by name, role, dtype and named axes. The one place that names them.
+"""The step contract: every tensor of every graph, by name, role, dtype and named axes. The one
+place that names them.
 
-A model is one or two graphs. ``encode`` (optional) runs once per sequence, ``step`` once per token or frame. State goes
-in and comes out of ``step``: the state input ``h`` returns as the output ``h_next``, and the caller feeds it back.
-Exporters, sessions, the manifest, parity and the examples read what is built here; none of them types a tensor name.
+A model is one or two graphs. ``encode`` (optional) runs once per sequence, ``step`` once per token
+or frame. State goes in and comes out of ``step``: the state input ``h`` returns as the output
+``h_next``, and the caller feeds it back. Exporters, sessions, the manifest, parity and the examples
+read what is built here; none of them types a tensor name.
 """
 
 from __future__ import annotations
@@ -70,8 +72,9 @@ class Model(BaseModel):
 class TensorSpec(Model):
     """One tensor of a graph.
 
-    ``axes`` are names; their sizes stand in ``Contract.sizes``, and an axis without a size there is the caller's choice.
-    ``below`` names the axis whose size bounds the values: token ids run from 0 to below ``vocab``.
+    ``axes`` are names; their sizes stand in ``Contract.sizes``, and an axis without a size there is
+    the caller's choice. ``below`` names the axis whose size bounds the values: token ids run from 0
+    to below ``vocab``.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
@@ -95,7 +98,9 @@ class GraphSpec(Model):
 
     @property
     def contexts(self) -> tuple[TensorSpec, ...]:
-        """What ``encode`` makes once and every ``step`` takes: inputs of the one, outputs of the other."""
+        """What ``encode`` makes once and every ``step`` takes: inputs of the one, outputs of the
+        other.
+        """
         return tuple(tensor for tensor in (*self.inputs, *self.outputs) if tensor.role == "context")
 
     @property
@@ -119,7 +124,8 @@ class GraphSpec(Model):
             came_out = {tensor.name for tensor in self.outputs if tensor.role == "state"}
             if came_out != {next_name(tensor.name) for tensor in self.states}:
                 raise ValueError(
-                    f"every state must come in as NAME and out as NAME{NEXT}; outputs have {sorted(came_out)}"
+                    f"every state must come in as NAME and out as NAME{NEXT}; outputs have "
+                    f"{sorted(came_out)}"
                 )
             after = {t.name: (t.dtype, t.axes) for t in self.outputs}
             changed = [t.name for t in self.states if after[next_name(t.name)] != (t.dtype, t.axes)]
@@ -134,8 +140,9 @@ class GraphSpec(Model):
 class Contract(Model):
     """The graphs of one model, the sizes of its fixed axes, and where its first state comes from.
 
-    ``initial_state``: ``zeros``; ``learned`` (the values are the bundle's ``initial_state.safetensors``, each
-    ``[L, 1, H]`` and the same for every row of the batch); ``encode`` (outputs of the encode graph).
+    ``initial_state``: ``zeros``; ``learned`` (the values are the bundle's
+    ``initial_state.safetensors``, each ``[L, 1, H]`` and the same for every row of the batch);
+    ``encode`` (outputs of the encode graph).
     """
 
     graphs: tuple[GraphSpec, ...]
@@ -181,11 +188,13 @@ class Contract(Model):
 
 
 class Narrowing(Model):
-    """How one file is narrower than the contract. It may fix axes and change dtypes; it never renames.
+    """How one file is narrower than the contract. It may fix axes and change dtypes; it never
+    renames.
 
-    ``axes``: axis → the only size that the file takes. ``dtypes``: tensor → the file's dtype, where ``picture`` is the
-    platform's own 8-bit RGB picture (Core ML: a pixel buffer). ``runtime_state``: the state is held by the runtime under
-    the state inputs' names (Core ML MLState) and does not appear as in- or output.
+    ``axes``: axis → the only size that the file takes. ``dtypes``: tensor → the file's dtype, where
+    ``picture`` is the platform's own 8-bit RGB picture (Core ML: a pixel buffer).
+    ``runtime_state``: the state is held by the runtime under the state inputs' names (Core ML
+    MLState) and does not appear as in- or output.
     """
 
     axes: dict[AxisName, Size] = Field(default_factory=dict)
@@ -194,11 +203,12 @@ class Narrowing(Model):
 
 
 class Decoding(Model):
-    """Defaults for a host that writes text: what to feed when there is no prompt, how to sample, when to stop.
+    """Defaults for a host that writes text: what to feed when there is no prompt, how to sample,
+    when to stop.
 
-    ``start``: token ids fed in place of an empty prompt. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 keep
-    the whole vocabulary. ``stop``: ids that end a text and are no part of it. ``suppress``: ids that are never written.
-    ``length``: the most tokens of a text, 0 for no limit.
+    ``start``: token ids fed in place of an empty prompt. ``temperature`` 0 is greedy; ``top_k`` 0
+    and ``top_p`` 1 keep the whole vocabulary. ``stop``: ids that end a text and are no part of it.
+    ``suppress``: ids that are never written. ``length``: the most tokens of a text, 0 for no limit.
     """
 
     start: tuple[Count, ...] = (0,)
@@ -211,7 +221,9 @@ class Decoding(Model):
 
 
 class FileContract(Model):
-    """All that a host needs to drive one model file; written into the file's own metadata under ``METADATA_KEY``."""
+    """All that a host needs to drive one model file; written into the file's own metadata under
+    ``METADATA_KEY``.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     contract: Contract
@@ -229,7 +241,9 @@ class FileContract(Model):
         return self.narrowing.dtypes.get(tensor.name, tensor.dtype)
 
     def axis_size(self, axis: str) -> int | None:
-        """Return the only size that the file takes along ``axis``, or None where the caller chooses."""
+        """Return the only size that the file takes along ``axis``, or None where the caller
+        chooses.
+        """
         return self.narrowing.axes.get(axis, self.contract.sizes.get(axis))
 
     def interface(self) -> Interface:
@@ -259,7 +273,9 @@ class FileContract(Model):
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], *, source: str) -> FileContract:
-        """Read what ``to_metadata`` wrote; ``source`` names the file in the ContractError raised if it is not there."""
+        """Read what ``to_metadata`` wrote; ``source`` names the file in the ContractError raised if
+        it is not there.
+        """
         if METADATA_KEY not in metadata:
             raise ContractError(
                 f"{source} has no {METADATA_KEY!r} entry in its metadata: edgernn did not export it"
@@ -269,7 +285,8 @@ class FileContract(Model):
             version = content.get("schema_version")
             if version != SCHEMA_VERSION:
                 raise ContractError(
-                    f"{source} was written with schema version {version!r}; this edgernn reads {SCHEMA_VERSION}. "
+                    f"{source} was written with schema version {version!r}; this edgernn reads "
+                    f"{SCHEMA_VERSION}. "
                     "Export it again, or install the edgernn that wrote it"
                 )
             found = cls.model_validate_json(metadata[METADATA_KEY], strict=True)
@@ -281,7 +298,8 @@ class FileContract(Model):
             return found
         except ValueError as error:
             raise ContractError(
-                f"{source} has a damaged {METADATA_KEY!r} entry in its metadata: {first_line(error)}"
+                f"{source} has a damaged {METADATA_KEY!r} entry in its metadata: "
+                f"{first_line(error)}"
             ) from error
 
 
@@ -298,7 +316,8 @@ def next_name(state: str) -> str:
 def file_problems(
     description: FileDescription, file_contract: FileContract, interface: Interface | None = None
 ) -> list[str]:
-    """Return how a file differs from what it should promise, one line each; none when it keeps its contract.
+    """Return how a file differs from what it should promise, one line each; none when it keeps its
+    contract.
 
     ``interface`` is what it takes and gives where its graph is none of the contract's own.
     """
@@ -335,7 +354,9 @@ def validated(kind: type[M], /, **values: Any) -> M:
 
 
 def first_line(error: Exception) -> str:
-    """Return what a third-party error says, in one line: of a validation error, its first place and reason."""
+    """Return what a third-party error says, in one line: of a validation error, its first place and
+    reason.
+    """
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         place = "".join(f"{part}." for part in first["loc"])

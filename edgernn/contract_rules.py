@@ -1,6 +1,8 @@
-"""What must hold between the parts of a contract, beyond the type of each: what the floors above rely on.
+"""What must hold between the parts of a contract, beyond the type of each: what the floors above
+rely on.
 
-Each rule returns one line that says what is wrong, or an empty text. ``contract`` and ``manifest`` ask them when they read.
+Each rule returns one line that says what is wrong, or an empty text. ``contract`` and ``manifest``
+ask them when they read.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ def graph_problem(graph: GraphSpec) -> str:
     ):
         strange = next((f"{t.name} ({t.role})" for t in tensors if t.role not in roles), None)
         if strange:
-            return f"{graph.name} cannot have the {kind} {strange}; the roles there are {', '.join(sorted(roles))}"
+            return (
+                f"{graph.name} cannot have the {kind} {strange}; the roles there are "
+                f"{', '.join(sorted(roles))}"
+            )
     if not graph.fresh_inputs or not (
         graph.outputs if graph.name == "encode" else graph.read_outputs
     ):
@@ -50,19 +55,30 @@ def size_problem(tensors: Iterable[TensorSpec], sizes: Mapping[str, int]) -> str
             return f"sizes has no {lacking[0]}, which {tensor.name} needs"
         elements = math.prod(sizes.get(axis, 1) for axis in tensor.axes)
         if elements > MOST_ELEMENTS:
-            return f"{tensor.name} has {elements:,} values for one row and one step, expected {MOST_ELEMENTS:,} or fewer"
+            return (
+                f"{tensor.name} has {elements:,} values for one row and one step, expected "
+                f"{MOST_ELEMENTS:,} or fewer"
+            )
     return ""
 
 
 def family_problem(contract: Contract) -> str:
-    """Say why ``contract`` is neither a language model's nor a captioner's, which are all that schema version 1 describes."""
+    """Say why ``contract`` is neither a language model's nor a captioner's, which are all that
+    schema version 1 describes.
+    """
     step, encode = contract.step, contract.encode
     fresh = [(t.name, t.dtype, t.axes, t.below) for t in step.fresh_inputs]
     if fresh != [("tokens", *_TOKENS)]:
-        return f"step takes {[t.name for t in step.fresh_inputs]}, expected tokens [batch, time], int64 below vocab"
+        return (
+            f"step takes {[t.name for t in step.fresh_inputs]}, expected tokens [batch, time], "
+            "int64 below vocab"
+        )
     logits = step.read_outputs[0]
     if logits.name != "logits" or (logits.dtype, logits.axes) != _LOGITS:
-        return f"step gives {[t.name for t in step.read_outputs]}, expected logits [batch, time, vocab], float32, first"
+        return (
+            f"step gives {[t.name for t in step.read_outputs]}, expected logits [batch, time, "
+            "vocab], float32, first"
+        )
     strange = next((t.name for t in step.read_outputs[1:] if t.axes[:2] != _OPEN), None)
     strange = strange or next(
         (t.name for t in (*step.states, *step.contexts) if t.axes.count("batch") != 1), None
@@ -75,22 +91,33 @@ def family_problem(contract: Contract) -> str:
 def _encode_problem(encode: GraphSpec, sizes: Mapping[str, int]) -> str:
     image = [(t.name, t.dtype, t.axes) for t in encode.inputs]
     if image != [("image", *_IMAGE)]:
-        return f"encode takes {[t.name for t in encode.inputs]}, expected image [batch, height, width, channels], uint8"
+        return (
+            f"encode takes {[t.name for t in encode.inputs]}, expected image [batch, height, "
+            "width, channels], uint8"
+        )
     height, width, channels, time = (
         sizes.get(name) for name in ("height", "width", "channels", "time")
     )
     if height != width or channels != 3 or time != 1:
-        return f"a picture is {height}×{width}×{channels} and a step {time} words, expected a square of 3 channels and 1 word"
+        return (
+            f"a picture is {height}×{width}×{channels} and a step {time} words, expected a square "
+            "of 3 channels and 1 word"
+        )
     return ""
 
 
 def narrowing_problem(narrowing: Narrowing, contract: Contract) -> str:
-    """Say which axis a file narrows that the contract has not, or has in another size, or which tensor it has not."""
+    """Say which axis a file narrows that the contract has not, or has in another size, or which
+    tensor it has not.
+    """
     tensors = [tensor for graph in contract.graphs for tensor in (*graph.inputs, *graph.outputs)]
     axes = {axis for tensor in tensors for axis in tensor.axes}
     for axis, size in narrowing.axes.items():
         if axis not in axes or contract.sizes.get(axis, size) != size:
-            return f"a file narrows {axis} to {size}, the contract has {contract.sizes.get(axis, 'no such axis')}"
+            return (
+                f"a file narrows {axis} to {size}, the contract has "
+                f"{contract.sizes.get(axis, 'no such axis')}"
+            )
     unknown = sorted(narrowing.dtypes.keys() - {tensor.name for tensor in tensors})
     return f"a file gives the dtype of {unknown[0]}, which the contract has not" if unknown else ""
 

@@ -1,11 +1,13 @@
-"""Whole decodings as one graph: what a file takes and gives that writes a text or a caption in a single call.
+"""Whole decodings as one graph: what a file takes and gives that writes a text or a caption in a
+single call.
 
-Beside ``encode`` and ``step`` a model may be written as ``generate`` (a prompt to tokens) or ``caption`` (a picture to
-tokens): the step graph inside a loop, the choice of each token included. A host then makes one call for a text, not one
-for each token. This is the one place that names what such a file has beyond the contract's own tensors.
+Beside ``encode`` and ``step`` a model may be written as ``generate`` (a prompt to tokens) or
+``caption`` (a picture to tokens): the step graph inside a loop, the choice of each token included.
+A host then makes one call for a text, not one for each token. This is the one place that names what
+such a file has beyond the contract's own tensors.
 
-Numbers that decide between tokens are float64, as in ``edgernn.decoding.sampling``: a temperature of 0.8 that was rounded
-to float32 would be another temperature.
+Numbers that decide between tokens are float64, as in ``edgernn.decoding.sampling``: a temperature
+of 0.8 that was rounded to float32 would be another temperature.
 """
 
 from __future__ import annotations
@@ -58,19 +60,22 @@ def decoder_of(contract: Contract) -> FileGraph:
 def generate_interface(contract: Contract) -> Interface:
     """Return what a ``generate`` file takes and gives.
 
-    It takes the prompt, the states before it (``h [L, 1, H]``), and how to write; it gives the tokens ``int64 [n]``, the
-    natural logarithm of the probability of each, float32 ``[n]``, and the states (``h_next``) that have seen all but the
-    last token: a second call with that token as its prompt goes on as one long call would have. A stop token that came
-    is the last of the tokens, as from ``Generation.write``.
+    It takes the prompt, the states before it (``h [L, 1, H]``), and how to write; it gives the
+    tokens ``int64 [n]``, the natural logarithm of the probability of each, float32 ``[n]``, and the
+    states (``h_next``) that have seen all but the last token: a second call with that token as its
+    prompt goes on as one long call would have. A stop token that came is the last of the tokens, as
+    from ``Generation.write``.
 
     Raises:
-        ContractError: the model is asked about something beside its tokens, so a prompt alone does not make a text.
+        ContractError: the model is asked about something beside its tokens, so a prompt alone does
+            not make a text.
     """
     step = contract.step
     others = [tensor.name for tensor in step.caller_inputs if tensor.name != TOKENS]
     if others:
         raise ContractError(
-            f"the step graph takes {others} beside {TOKENS}; only a {CAPTION} graph can be made of it"
+            f"the step graph takes {others} beside {TOKENS}; only a {CAPTION} graph can be "
+            "made of it"
         )
     asked = (
         FileTensor(LENGTH, "int64", ()),
@@ -92,9 +97,10 @@ def generate_interface(contract: Contract) -> Interface:
 def caption_interface(contract: Contract) -> Interface:
     """Return what a ``caption`` file takes and gives.
 
-    It takes one picture, uint8 ``[1, S, S, 3]``, the beam and the most words; it gives the best caption that
-    ``beam_search`` finds: its tokens without the start and the stop token, int64 ``[n]``, its score and log-probability,
-    whether it ended by itself, and whatever else each step gives of the chosen words (``attention [n, R]``).
+    It takes one picture, uint8 ``[1, S, S, 3]``, the beam and the most words; it gives the best
+    caption that ``beam_search`` finds: its tokens without the start and the stop token, int64
+    ``[n]``, its score and log-probability, whether it ended by itself, and whatever else each step
+    gives of the chosen words (``attention [n, R]``).
 
     Raises:
         ContractError: the model has no encode graph.

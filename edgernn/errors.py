@@ -10,8 +10,8 @@
     ├── StorageError        a file that could not be written (disk full, no permission)
     └── UnavailableError    a runtime, package or platform that this machine lacks
 
-A message says what was wrong, the value seen, what was expected and what to do, in one line. The command line prints it
-and exits with 2.
+A message says what was wrong, the value seen, what was expected and what to do, in one line. The
+command line prints it and exits with 2.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ _MOST_CHARACTERS = 2000
 class EdgernnError(Exception):
     """Base of every error that edgernn raises on purpose.
 
-    Its message is one line that can be printed, whatever names and values of files it quotes: line ends and spaces become
-    one space, other characters that cannot be shown their escapes, and a value without end is cut.
+    Its message is one line that can be printed, whatever names and values of files it quotes: line
+    ends and spaces become one space, other characters that cannot be shown their escapes, and a
+    value without end is cut.
     """
 
     def __init__(self, message: str = "") -> None:

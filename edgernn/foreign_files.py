@@ -1,6 +1,8 @@
-"""The signatures by which ``identify`` tells files: a look at the first bytes, at names in an archive, at entries of a folder.
+"""The signatures by which ``identify`` tells files: a look at the first bytes, at names in an
+archive, at entries of a folder.
 
-At most a megabyte is read of a file, and of a pickle only the names of the classes that it would load.
+At most a megabyte is read of a file, and of a pickle only the names of the classes that it would
+load.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ _DAMAGED = (
     NotImplementedError,
     RuntimeError,
 )
-# Classes that files of plain tensors name; whatever else a pickle names is code that somebody must have.
+# Classes that files of plain tensors name; whatever else a pickle names is code that somebody must
+# have.
 _PLAIN = re.compile(
     r"(torch|torch\._utils|torch\._tensor|torch\.storage|torch\.serialization|torch\.nn\.parameter|torch\.distributed.*"
     r"|collections|builtins|__builtin__|numpy.*|_codecs|copy_reg|copyreg|argparse)[ .].*"
@@ -40,7 +43,9 @@ _PLAIN = re.compile(
 
 @dataclass(frozen=True)
 class Peek:
-    """What was seen of a file or a folder: ``names`` are the folder's entries or None; ``entries`` those of a zip file."""
+    """What was seen of a file or a folder: ``names`` are the folder's entries or None; ``entries``
+    those of a zip file.
+    """
 
     path: Path
     size: int
@@ -176,7 +181,9 @@ def names_a_module(peek: Peek) -> bool:
 
 
 def pickled(*, modules: bool = False) -> Test:
-    """A pickle, torch's older format among them; with ``modules`` one that names classes beyond those of tensors."""
+    """A pickle, torch's older format among them; with ``modules`` one that names classes beyond
+    those of tensors.
+    """
 
     def test(peek: Peek) -> bool:
         if peek.head[:1] != b"\x80" or peek.head[1:2] not in (b"\x02", b"\x03", b"\x04", b"\x05"):
@@ -187,7 +194,9 @@ def pickled(*, modules: bool = False) -> Test:
 
 
 def _names_code(raw: bytes) -> bool:
-    """Whether the pickles at the beginning of ``raw`` name anything that plain tensors do not; they are read, not loaded."""
+    """Whether the pickles at the beginning of ``raw`` name anything that plain tensors do not; they
+    are read, not loaded.
+    """
     stream, words = BytesIO(raw), list[str]()
     for _ in range(5):  # torch's older format is a row of pickles
         try:
@@ -204,7 +213,9 @@ def _names_code(raw: bytes) -> bool:
 
 
 def onnx_model(peek: Peek) -> bool:
-    """A ModelProto: fields of its numbers only, the IR version among them, and a graph or its operator sets."""
+    """A ModelProto: fields of its numbers only, the IR version among them, and a graph or its
+    operator sets.
+    """
     numbers = {number for number, _ in _onnx_fields(peek)}
     return (
         1 in numbers

@@ -1,7 +1,7 @@
 """The table of formats: who writes each, who runs it, and which pip extra brings what it needs.
 
-A new format is one exporter file, one session file and one row here. Rows hold strings, so reading the table imports
-nothing; ``resolve`` imports what a row names when it is needed.
+A new format is one exporter file, one session file and one row here. Rows hold strings, so reading
+the table imports nothing; ``resolve`` imports what a row names when it is needed.
 """
 
 from __future__ import annotations
@@ -22,17 +22,22 @@ class Format:
 
     Attributes:
         name: what ``--to`` takes and the manifest records.
-        graphs: the graphs that the exporter writes; the rest of a model is in the family's first row.
+        graphs: the graphs that the exporter writes; the rest of a model is in the family's first
+            row.
         family: what ``--to`` takes to mean this row and its relatives; also the bundle's folder.
-        mark, suffix: an artifact's name is its graph, the mark, its precision if not the default, and the suffix.
+        mark, suffix: an artifact's name is its graph, the mark, its precision if not the default,
+            and the suffix.
         precisions: the precisions that the exporter offers, the default first.
         decoders: sessions of files that decode in the graph, by what these compute.
-        step_only: those of them that it offers for the step graph alone; an encode graph then gets the default.
+        step_only: those of them that it offers for the step graph alone; an encode graph then gets
+            the default.
         exporter, session: ``module:Class``; the reference has no exporter.
         structure: what reads the structure of the file, a ``parity.structure.StructureReader``.
-        interpreter: a session that runs the file where ``session`` cannot, operator by operator, for verifying; or None.
+        interpreter: a session that runs the file where ``session`` cannot, operator by operator,
+            for verifying; or None.
         packages: what exporting needs of which some Python has no wheel.
-        export_extra, run_extra: pip extras that bring what exporting and running need; None is the base install.
+        export_extra, run_extra: pip extras that bring what exporting and running need; None is the
+            base install.
     """
 
     name: str
@@ -52,7 +57,9 @@ class Format:
     packages: tuple[str, ...] = ()
 
     def path(self, precision: str, graph: str = "step") -> str:
-        """Return the path in a bundle of the artifact of ``graph``; the default precision goes unnamed."""
+        """Return the path in a bundle of the artifact of ``graph``; the default precision goes
+        unnamed.
+        """
         named = "" if precision == self.precisions[0] else f"-{precision}"
         return f"{self.family}/{graph}{self.mark}{named}{self.suffix}"
 
@@ -145,7 +152,9 @@ def by_name(name: str) -> Format:
 
 
 def select(names: Iterable[str] | str | None) -> tuple[Format, ...]:
-    """Return the rows that ``names`` mean, each a row's name or a family; None means all, in the table's order."""
+    """Return the rows that ``names`` mean, each a row's name or a family; None means all, in the
+    table's order.
+    """
     if names is None:
         return _ROWS
     if not isinstance(names, Iterable):
@@ -175,7 +184,8 @@ def resolve(target: str, *, needed_for: str, extra: str | None) -> Any:
     """Import ``module:attribute``.
 
     Raises:
-        UnavailableError: a third-party package that it imports is not installed; says which pip extra brings it.
+        UnavailableError: a third-party package that it imports is not installed; says which pip
+            extra brings it.
     """
     module, attribute = target.split(":")
     try:
@@ -187,5 +197,6 @@ def resolve(target: str, *, needed_for: str, extra: str | None) -> Any:
         if missing:
             raise UnavailableError(f"{needed_for} cannot be done here: {missing}") from error
         raise UnavailableError(
-            f"{needed_for} needs the package {error.name!r}, which is not installed; run: {install_command(extra)}"
+            f"{needed_for} needs the package {error.name!r}, which is not installed; run: "
+            f"{install_command(extra)}"
         ) from error

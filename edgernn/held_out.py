@@ -1,7 +1,7 @@
 """The held-out sample of a checkpoint or a bundle, on which exported models are measured.
 
-Of a language model ``tokens [N]`` int64; of a captioner ``image [N, S, S, 3]`` uint8 and its references ``captions
-[N, K, T]`` int64, each from <start> to <end>, then padded.
+Of a language model ``tokens [N]`` int64; of a captioner ``image [N, S, S, 3]`` uint8 and its
+references ``captions [N, K, T]`` int64, each from <start> to <end>, then padded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ LAYOUT = {
 
 
 def sample_problem(tensors: Mapping[str, np.ndarray], contract: Contract) -> str:
-    """Say in one line why ``tensors`` are no held-out sample of a model of ``contract``; empty where they are."""
+    """Say in one line why ``tensors`` are no held-out sample of a model of ``contract``; empty
+    where they are.
+    """
     captions = contract.encode is not None
     wanted = {IMAGE: ("uint8", 4), CAPTIONS: ("int64", 3)} if captions else {TOKENS: ("int64", 1)}
     found = {name: (str(tensor.dtype), tensor.ndim) for name, tensor in tensors.items()}

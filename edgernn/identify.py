@@ -1,7 +1,8 @@
-"""What a file or folder is, told by its content, and which command takes it on. Nothing is unpickled, run or imported.
+"""What a file or folder is, told by its content, and which command takes it on. Nothing is
+unpickled, run or imported.
 
-``identify`` returns a ``Kind``; ``KINDS`` is the one table: signature → name → what to do with it. A kind that a command
-learns to take needs its row changed, nothing else.
+``identify`` returns a ``Kind``; ``KINDS`` is the one table: signature → name → what to do with it.
+A kind that a command learns to take needs its row changed, nothing else.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ from edgernn.shell import argument
 
 # What works today with a network that no command takes.
 _TRAINED_ELSEWHERE = (
-    "networks that other programs trained cannot be taken yet; what can be exported is a run of edgernn train, or in Python "
+    "networks that other programs trained cannot be taken yet; what can be exported is a run "
+    "of edgernn train, or in Python "
     "a Checkpoint around an edgernn.models.language.LanguageModel into which you load the weights"
 )
 _RUN_FIRST = "give what edgernn train or edgernn export wrote"
@@ -88,7 +90,8 @@ _FOLDERS: tuple[_Row, ...] = (
         has("training.safetensors"),
         "unsaved-run",
         "a run whose training ended before it saved a model",
-        "go on with it: edgernn train text --out {path} --resume (train captions, where it was one of captions)",
+        "go on with it: edgernn train text --out {path} --resume (train captions, where it was "
+        "one of captions)",
     ),
     _row(
         lambda peek: (
@@ -97,7 +100,8 @@ _FOLDERS: tuple[_Row, ...] = (
         ),
         "unsaved-run",
         "a run whose training ended before its first save",
-        "start it again: edgernn train text --data DATA --out {path} (train captions, where it was one of captions)",
+        "start it again: edgernn train text --data DATA --out {path} (train captions, where it "
+        "was one of captions)",
     ),
     _row(has("saved_model.pb"), "saved-model", "a TensorFlow SavedModel", _TRAINED_ELSEWHERE),
     _row(
@@ -125,7 +129,8 @@ _FOLDERS: tuple[_Row, ...] = (
         only(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
         "pictures",
         "a folder of pictures",
-        "train on them with: edgernn train captions --data CAPTIONS; caption one with: edgernn caption BUNDLE PICTURE",
+        "train on them with: edgernn train captions --data CAPTIONS; caption one with: edgernn "
+        "caption BUNDLE PICTURE",
     ),
     _row(
         only(".txt", ".md"),
@@ -148,7 +153,8 @@ _FILES: tuple[_Row, ...] = (
         web_page,
         "web-page",
         "a web page, as saved in place of a download",
-        "download the file itself: on a page of a model hub that is the link called raw or download",
+        "download the file itself: on a page of a model hub that is the link called raw or "
+        "download",
     ),
     _row(
         has_entry("manifest.json"),
@@ -163,7 +169,8 @@ _FILES: tuple[_Row, ...] = (
         lambda peek: module_in_zip(peek) and has_entry("*/extra/edgernn")(peek),
         "torchscript-ours",
         "a TorchScript file that edgernn exported",
-        "look at it with: edgernn inspect {path}; to verify it or write with it, give the bundle that it came in",
+        "look at it with: edgernn inspect {path}; to verify it or write with it, give the "
+        "bundle that it came in",
     ),
     _row(
         module_in_zip,
@@ -298,7 +305,8 @@ _FILES: tuple[_Row, ...] = (
         lambda peek: onnx_model(peek) and onnx_metadata_has(b"edgernn")(peek),
         "onnx-ours",
         "an ONNX file that edgernn exported",
-        "look at it with: edgernn inspect {path}; to verify it or write with it, give the bundle that it came in",
+        "look at it with: edgernn inspect {path}; to verify it or write with it, give the "
+        "bundle that it came in",
     ),
     _row(
         onnx_model,
@@ -322,7 +330,9 @@ MISSING = Kind("missing", "not there", "check the name")
 
 
 def identify(path: Path) -> Kind:
-    """Return what stands at ``path``; a file that may not be read, or is no plain file, is a kind, too."""
+    """Return what stands at ``path``; a file that may not be read, or is no plain file, is a kind,
+    too.
+    """
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -361,16 +371,78 @@ def path_of(found: object) -> Path:
 
 
 def name_of_object(found: object) -> str:
-    """Return in one line what a Python object is that was given in place of a path, and what to do with it."""
+    """Return in one line what a Python object is that was given in place of a path, and what to do
+    with it.
+    """
     kinds = {base.__module__.split(".")[0] + "." + base.__name__ for base in type(found).__mro__}
     if found is None:
         return "None was given, expected the path of a run or a bundle"
     if "torch.Module" in kinds or "torch.ScriptModule" in kinds:
-        return f"a torch module ({type(found).__name__}) was given, expected a Checkpoint or a path; {_TRAINED_ELSEWHERE}"
+        return (
+            f"a torch module ({type(found).__name__}) was given, expected a Checkpoint or a path; "
+            f"{_TRAINED_ELSEWHERE}"
+        )
     if isinstance(found, dict):
-        return f"a dict of {len(found)} entries (a state dict?) was given, expected a Checkpoint or a path; {_TRAINED_ELSEWHERE}"
+        return (
+            f"a dict of {len(found)} entries (a state dict?) was given, expected a Checkpoint or a "
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            f"path; {_TRAINED_ELSEWHERE}"
+        )
     if "onnx.ModelProto" in kinds:
         return "an ONNX model was given, expected the path of a run or a bundle"
     if isinstance(found, bytes):
         return "bytes were given, expected a path as text or Path"
-    return f"an object of the type {type(found).__name__} was given, expected the path of a run or a bundle"
+    return (
+        f"an object of the type {type(found).__name__} was given, expected the path of a run or a "
+        "bundle"
+    )

@@ -1,4 +1,6 @@
-"""Paths inside a bundle: which are safe on every system, and which two are one file on some of them."""
+"""Paths inside a bundle: which are safe on every system, and which two are one file on some of
+them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _FORBIDDEN = set('<>"|?*')  # on Windows; backslash and colon are refused as way
 
 
 def checked(path: str) -> str:
-    """Return ``path``; raise ValueError where it leaves the folder, or names no file on one of the systems."""
+    """Return ``path``; raise ValueError where it leaves the folder, or names no file on one of the
+    systems.
+    """
     if not path.isprintable():
         raise ValueError(f"the path {path!r} has characters that cannot be shown")
     parts = PurePosixPath(path).parts
@@ -46,7 +50,9 @@ def checked(path: str) -> str:
 
 
 def clash(paths: Iterable[str]) -> str:
-    """Say which two paths are the same file, or one in the other, on a disk that looks at neither case nor Unicode form."""
+    """Say which two paths are the same file, or one in the other, on a disk that looks at neither
+    case nor Unicode form.
+    """
     seen: dict[str, str] = {}
     for path in paths:
         if (other := seen.get(_folded(path))) is not None:

@@ -1,7 +1,7 @@
 """How this copy of edgernn was installed, and so which command brings what it lacks.
 
-A name alone, ``pip install edgernn[train]``, works only where the package came from an index. Pip notes in
-``direct_url.json`` where else a copy came from: a folder, a file, a repository.
+A name alone, ``pip install edgernn[train]``, works only where the package came from an index. Pip
+notes in ``direct_url.json`` where else a copy came from: a folder, a file, a repository.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ def install_command(extra: str | None) -> str:
     if folder is not None:
         editable = "-e " if (origin or {}).get("dir_info", {}).get("editable") else ""
         if not (folder / "pyproject.toml").is_file():
-            return f"pip install -c {CONSTRAINTS} '.{wanted}' in a folder with the source of edgernn ({folder} has it no more)"
+            return (
+                f"pip install -c {CONSTRAINTS} '.{wanted}' in a folder with the source of edgernn "
+                f"({folder} has it no more)"
+            )
         return (
             f"cd {shlex.quote(str(folder))} && pip install -c {CONSTRAINTS} {editable}'.{wanted}'"
         )
@@ -40,7 +43,9 @@ def install_command(extra: str | None) -> str:
 
 
 def lacks_wheel(package: str) -> str | None:
-    """Say that ``package`` is not here because this Python has no wheel of it; None where it is here or could be."""
+    """Say that ``package`` is not here because this Python has no wheel of it; None where it is
+    here or could be.
+    """
     told = without_wheel().get(package)
     return None if told is None or find_spec(package) is not None else f"{package} {told}"
 
@@ -64,7 +69,9 @@ def constraints() -> str | None:
 
 
 def without_wheel(python: tuple[int, int] = sys.version_info[:2]) -> dict[str, str]:
-    """Return the packages of the extras that have no wheel for a Python version, each with what to do about it."""
+    """Return the packages of the extras that have no wheel for a Python version, each with what to
+    do about it.
+    """
     told = "has no wheel for Python {}.{}; use Python {}.{} or older for what needs it"
     lacking = {package: first for package, first in _NO_WHEEL_FROM.items() if python >= first}
     return {
@@ -73,7 +80,9 @@ def without_wheel(python: tuple[int, int] = sys.version_info[:2]) -> dict[str, s
 
 
 def _origin() -> dict[str, Any] | None:
-    """Return what ``direct_url.json`` says; None where the copy came from an index, or was never installed."""
+    """Return what ``direct_url.json`` says; None where the copy came from an index, or was never
+    installed.
+    """
     try:
         text = metadata.distribution(NAME).read_text("direct_url.json")
         found = json.loads(text) if text else None

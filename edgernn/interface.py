@@ -1,4 +1,6 @@
-"""What a model file takes and gives, as its own runtime reads it, and how that differs from what was promised."""
+"""What a model file takes and gives, as its own runtime reads it, and how that differs from what
+was promised.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class FileTensor:
-    """One tensor of a model file: each dimension is a size, or a text where the file leaves it open.
+    """One tensor of a model file: each dimension is a size, or a text where the file leaves it
+    open.
 
     ``dtype`` or ``shape`` is None where the file's format does not record it.
     """
@@ -20,7 +23,9 @@ class FileTensor:
 
 @dataclass(frozen=True)
 class Interface:
-    """What goes in and out of one model file, in the file's order; ``states`` are kept by the runtime."""
+    """What goes in and out of one model file, in the file's order; ``states`` are kept by the
+    runtime.
+    """
 
     inputs: tuple[FileTensor, ...]
     outputs: tuple[FileTensor, ...]
@@ -29,9 +34,11 @@ class Interface:
 
 @dataclass(frozen=True)
 class FileDescription:
-    """A model file as its own runtime reads it: its interface, its metadata, and for which target it was written.
+    """A model file as its own runtime reads it: its interface, its metadata, and for which target
+    it was written.
 
-    ``target`` is in the words of ``Artifact.target``, or None where the file's format does not record it.
+    ``target`` is in the words of ``Artifact.target``, or None where the file's format does not
+    record it.
     """
 
     interface: Interface
@@ -40,9 +47,11 @@ class FileDescription:
 
 
 def interface_problems(expected: Interface, found: Interface) -> list[str]:
-    """Compare a file's interface with the contract's; return one line per difference, none when they agree.
+    """Compare a file's interface with the contract's; return one line per difference, none when
+    they agree.
 
-    A dimension that the contract leaves open must be open in the file; one that it fixes must have that size.
+    A dimension that the contract leaves open must be open in the file; one that it fixes must have
+    that size.
     """
     problems: list[str] = []
     for kind in ("inputs", "outputs", "states"):

@@ -1,4 +1,6 @@
-"""``manifest.json``: what a bundle holds and promises. Its JSON Schema ships as ``edgernn/manifest.schema.json``."""
+"""``manifest.json``: what a bundle holds and promises. Its JSON Schema ships as
+``edgernn/manifest.schema.json``.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,8 @@ class FileDigest(Model):
 class ParityRecord(Model):
     """What chained runs showed when the bundle was packed: see tolerances.py for the measure.
 
-    ``steps`` is the length of the run that went furthest; ``seed`` drew the rows and call lengths, see parity/shapes.py.
+    ``steps`` is the length of the run that went furthest; ``seed`` drew the rows and call lengths,
+    see parity/shapes.py.
     """
 
     steps: Annotated[int, Field(ge=1)]
@@ -63,12 +66,14 @@ class ParityRecord(Model):
 
 
 class LossRecord(Model):
-    """What a reduced precision lost on held-out data when it was packed; see ``parity/text_loss.py`` for the measures.
+    """What a reduced precision lost on held-out data when it was packed; see
+    ``parity/text_loss.py`` for the measures.
 
-    ``allowed`` is the largest relative rise of perplexity that the user, or else the precision, allows; it is absent where
-    captions are held to ``allowed_cider_drop`` instead, with ``cider`` the CIDEr-D of greedy captions. ``reference_nats`` and
-    ``nats`` are the logarithms of the two perplexities, and what is compared where they are there: a perplexity beyond every
-    float64 is written as the largest.
+    ``allowed`` is the largest relative rise of perplexity that the user, or else the precision,
+    allows; it is absent where captions are held to ``allowed_cider_drop`` instead, with ``cider``
+    the CIDEr-D of greedy captions. ``reference_nats`` and ``nats`` are the logarithms of the two
+    perplexities, and what is compared where they are there: a perplexity beyond every float64 is
+    written as the largest.
     """
 
     tokens: Annotated[int, Field(ge=1)]
@@ -103,7 +108,9 @@ class LossRecord(Model):
         return relative_rise(self.before, self.after)
 
     def is_within(self, allowed: float) -> bool:
-        """Return whether the perplexity rises by no more than ``allowed``, but for rounding; see ``nats.is_within``."""
+        """Return whether the perplexity rises by no more than ``allowed``, but for rounding; see
+        ``nats.is_within``.
+        """
         return is_within(self.before, self.after, allowed, rounding=FLOAT16_ROUNDING)
 
     @property
@@ -117,10 +124,11 @@ class LossRecord(Model):
 class Artifact(Model):
     """One exported model file (or folder: then ``sha256`` is that of its listing).
 
-    ``target`` is the opset, the deployment target or the runtime version for which it was written; ``exporter`` names the
-    packages that wrote it. ``requires``: package → the lowest version that runs the file, where that is above edgernn's own
-    lowest. ``parity`` is absent where the runtime does not exist on the machine that packed. ``weights`` is how each weight
-    is stored, read back from the file, where the exporter can tell; ``loss`` what a reduced precision costs.
+    ``target`` is the opset, the deployment target or the runtime version for which it was written;
+    ``exporter`` names the packages that wrote it. ``requires``: package → the lowest version that
+    runs the file, where that is above edgernn's own lowest. ``parity`` is absent where the runtime
+    does not exist on the machine that packed. ``weights`` is how each weight is stored, read back
+    from the file, where the exporter can tell; ``loss`` what a reduced precision costs.
     """
 
     path: InnerPath
@@ -141,9 +149,9 @@ class Artifact(Model):
 class TokenizerEntry(Model):
     """The tokenizer's file and what must agree with the model.
 
-    ``text`` encodes to ``ids`` (unknown characters left out), so that a host can tell whether its own tokenizer agrees.
-    ``tokens_sha256`` vouches for every token, ``rules_sha256`` for how text is cut and joined; see
-    ``data/vocabulary_digest.py``. Older bundles have neither.
+    ``text`` encodes to ``ids`` (unknown characters left out), so that a host can tell whether its
+    own tokenizer agrees. ``tokens_sha256`` vouches for every token, ``rules_sha256`` for how text
+    is cut and joined; see ``data/vocabulary_digest.py``. Older bundles have neither.
     """
 
     path: InnerPath = "tokenizer.json"
@@ -168,8 +176,8 @@ class Provenance(Model):
 class Manifest(Model):
     """The whole of ``manifest.json``.
 
-    ``files`` lists every file of the bundle but the manifest itself, the artifacts and the reports. ``sampler`` names the
-    vectors by which a host checks its random numbers and its sampling.
+    ``files`` lists every file of the bundle but the manifest itself, the artifacts and the reports.
+    ``sampler`` names the vectors by which a host checks its random numbers and its sampling.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -228,7 +236,8 @@ def parse_manifest(text: str | bytes, *, source: str) -> Manifest:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION or isinstance(version, bool):
         raise BundleError(
-            f"{source}: {MANIFEST} has schema version {version!r}; this edgernn reads version {SCHEMA_VERSION}. "
+            f"{source}: {MANIFEST} has schema version {version!r}; this edgernn reads version "
+            f"{SCHEMA_VERSION}. "
             "Export the bundle again with this edgernn, or install the edgernn that wrote it"
         )
     try:
@@ -265,12 +274,78 @@ def _model_problem(manifest: Manifest) -> str:
     """Say how family, tokenizer or first state disagree with the contract."""
     contract, entry = manifest.contract, manifest.tokenizer
     if (manifest.family == "captioner") != (contract.encode is not None):
-        return f"the family is {manifest.family}, the contract has {'no ' if contract.encode is None else 'an '}encode graph"
+        return (
+            f"the family is {manifest.family}, the contract has "
+            f"{'no ' if contract.encode is None else 'an '}encode graph"
+        )
     size = contract.sizes[VOCAB]
     if entry.vocabulary_size != size or any(token >= size for token in entry.ids):
-        return f"the tokenizer has {entry.vocabulary_size} tokens, or ids beyond them; the contract's vocabulary has {size}"
+        return (
+            f"the tokenizer has {entry.vocabulary_size} tokens, or ids beyond them; the contract's "
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            f"vocabulary has {size}"
+        )
     if (contract.initial_state == "learned") != (manifest.initial_state is not None):
-        return f"the first state is {contract.initial_state}, but initial_state is {manifest.initial_state!r}"
+        return (
+            f"the first state is {contract.initial_state}, but initial_state is "
+            f"{manifest.initial_state!r}"
+        )
     return ""
 
 

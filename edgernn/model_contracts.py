@@ -1,6 +1,8 @@
-"""The contracts of the two model families: which tensors a language model and a captioner take and give.
+"""The contracts of the two model families: which tensors a language model and a captioner take and
+give.
 
-Axis letters: B batch, T time, L layers, H hidden, V vocabulary, R regions, F width of a region's vector, K width of its key.
+Axis letters: B batch, T time, L layers, H hidden, V vocabulary, R regions, F width of a region's
+vector, K width of its key.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ def language_contract(
     vocabulary: int,
     initial_state: Literal["zeros", "learned"] = "zeros",
 ) -> Contract:
-    """Build the contract of a language model: ``tokens [B,T]`` and states ``[L,B,H]`` to ``logits [B,T,V]`` and states.
+    """Build the contract of a language model: ``tokens [B,T]`` and states ``[L,B,H]`` to ``logits
+    [B,T,V]`` and states.
 
     Raises:
         UsageError: ``cell`` is not one of ``CELL_STATES``.
@@ -72,10 +75,12 @@ def captioner_contract(
     image_size: int,
     sizes: Mapping[str, int],
 ) -> Contract:
-    """Build the contract of a captioner, whose picture goes through ``encode`` once and whose words through ``step``.
+    """Build the contract of a captioner, whose picture goes through ``encode`` once and whose words
+    through ``step``.
 
-    ``encode`` takes ``image [B, height, width, 3]``, uint8 RGB as decoded and resized, 0 to 255, nothing subtracted. What it
-    gives, and each ``step`` takes beside ``tokens [B, 1]`` and the states ``[L, B, H]``, depends on ``conditioning``:
+    ``encode`` takes ``image [B, height, width, 3]``, uint8 RGB as decoded and resized, 0 to 255,
+    nothing subtracted. What it gives, and each ``step`` takes beside ``tokens [B, 1]`` and the
+    states ``[L, B, H]``, depends on ``conditioning``:
 
     ==================================  =============================================================================
     soft-attention, hard-attention      ``features [B,R,F]``, ``feature_keys [B,R,K]``, first states;
@@ -89,8 +94,8 @@ def captioner_contract(
         conditioning: one of ``CONDITIONINGS``.
         layers, hidden, vocabulary: L, H and V.
         image_size: height and width in pixels.
-        sizes: the sizes that ``conditioning`` needs: with attention ``regions``, ``features`` and ``keys``, with every-step
-            ``gates``.
+        sizes: the sizes that ``conditioning`` needs: with attention ``regions``, ``features`` and
+            ``keys``, with every-step ``gates``.
 
     Raises:
         UsageError: an unknown cell or conditioning.

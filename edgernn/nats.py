@@ -1,7 +1,9 @@
-"""Losses in nats a token: what is compared, stored and told, as it stays finite where its exponential does not.
+"""Losses in nats a token: what is compared, stored and told, as it stays finite where its
+exponential does not.
 
-A mean of -log p of 710 nats is a model that is badly wrong, and a number like any other; the perplexity of it is beyond every
-float64. So comparisons are made in nats, and a perplexity or a rise that would be infinite is the largest float64 instead.
+A mean of -log p of 710 nats is a model that is badly wrong, and a number like any other; the
+perplexity of it is beyond every float64. So comparisons are made in nats, and a perplexity or a
+rise that would be infinite is the largest float64 instead.
 """
 
 from __future__ import annotations
@@ -21,15 +23,19 @@ def perplexity(nats: float) -> float:
 
 
 def relative_rise(reference: float, nats: float) -> float:
-    """Return how much the perplexity rises from ``reference`` to ``nats``, both in nats: 0.01 is 1 %, below 0 is better."""
+    """Return how much the perplexity rises from ``reference`` to ``nats``, both in nats: 0.01 is 1
+    %, below 0 is better.
+    """
     return math.expm1(min(nats - reference, _MOST))
 
 
 def is_within(reference: float, nats: float, allowed: float, *, rounding: float) -> bool:
-    """Return whether the perplexity rises by no more than ``allowed`` (0.01 is 1 %), but for ``rounding``.
+    """Return whether the perplexity rises by no more than ``allowed`` (0.01 is 1 %), but for
+    ``rounding``.
 
-    Logits of thousands are told to a thousandth in float32 and to a few units in float16, so a loss of thousands of nats is
-    no better known. What is above the loss of a fair guess is therefore let off by this share of it.
+    Logits of thousands are told to a thousandth in float32 and to a few units in float16, so a loss
+    of thousands of nats is no better known. What is above the loss of a fair guess is therefore let
+    off by this share of it.
     """
     return nats - reference <= math.log1p(allowed) + rounding * max(
         0.0, reference - _GUESS, nats - _GUESS
@@ -37,10 +43,14 @@ def is_within(reference: float, nats: float, allowed: float, *, rounding: float)
 
 
 def perplexity_text(nats: float) -> str:
-    """Return the perplexity as a person reads it: ``8.1234``, and from a million on ``e^5000.12``."""
+    """Return the perplexity as a person reads it: ``8.1234``, and from a million on
+    ``e^5000.12``.
+    """
     return f"{perplexity(nats):.4f}" if nats < math.log(_LONGEST) else f"e^{nats:.2f}"
 
 
 def rise_text(rise: float, *, digits: int = 2, sign: str = "+") -> str:
-    """Return a relative rise as a person reads it: ``+1.23%``, and from a million on ``+1e+30 times``."""
+    """Return a relative rise as a person reads it: ``+1.23%``, and from a million on ``+1e+30
+    times``.
+    """
     return f"{rise:{sign}.{digits}%}" if abs(rise) < _LONGEST else f"{rise:{sign}.0e} times"

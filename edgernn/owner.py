@@ -1,7 +1,9 @@
-"""Whose a temporary file is: a process's mark in a file's name, and whether that process still lives.
+"""Whose a temporary file is: a process's mark in a file's name, and whether that process still
+lives.
 
-A mark is ``PID-PLACE-START``. PLACE stands for the machine and its space of process numbers, as a shared disk may hold
-files of other machines and containers. START stands for the process's first moment, as a number is given out again.
+A mark is ``PID-PLACE-START``. PLACE stands for the machine and its space of process numbers, as a
+shared disk may hold files of other machines and containers. START stands for the process's first
+moment, as a number is given out again.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ def own_mark() -> str:
 
 
 def state_of(mark: str) -> str:
-    """Return whether the process of ``mark`` lives; ``unknown`` for one of another machine, and on Windows."""
+    """Return whether the process of ``mark`` lives; ``unknown`` for one of another machine, and on
+    Windows.
+    """
     number, place, start = mark.split("-")
     if place != _place() or os.name == "nt":
         return "unknown"
@@ -57,7 +61,9 @@ def _place() -> str:
 
 
 def _start(number: int) -> str | None:
-    """Return what stands for the moment a process began; None where that is unknown, "" where it has ended."""
+    """Return what stands for the moment a process began; None where that is unknown, "" where it
+    has ended.
+    """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
         fields = Path(f"/proc/{number}/stat").read_bytes().rpartition(b")")[2].split()

@@ -1,4 +1,6 @@
-"""Every picture that edgernn draws, as PNG, PDF or SVG; matplotlib is imported when the first one is drawn."""
+"""Every picture that edgernn draws, as PNG, PDF or SVG; matplotlib is imported when the first one
+is drawn.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ _ROOM = 1.6  # of an axis on either side of the outermost points, as a factor
 
 
 def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw the losses of ``metrics.jsonl`` over steps, the best validation loss marked with its value.
+    """Draw the losses of ``metrics.jsonl`` over steps, the best validation loss marked with its
+    value.
 
     Raises:
         UnavailableError: matplotlib is not installed.
@@ -111,10 +114,12 @@ def step_times(
     bytes_per_ms: float,
     notes: Sequence[str] = (),
 ) -> None:
-    """Draw the time of a step over the size of the file, with the line below which no file comes that is read whole.
+    """Draw the time of a step over the size of the file, with the line below which no file comes
+    that is read whole.
 
     Args:
-        steps: for each artifact its name, the bytes of its file and the milliseconds of a step; at least one.
+        steps: for each artifact its name, the bytes of its file and the milliseconds of a step; at
+            least one.
         path: the picture to write.
         bytes_per_ms: how fast the memory is read.
         notes: lines to stand below the axis.
@@ -193,9 +198,11 @@ def attention_map(
     """Draw ``picture``, then once per word with what the word was not written from in the shade.
 
     Args:
-        picture: uint8 ``[H, W, 3]``; the regions tile it, so they are stretched as it was for the model.
+        picture: uint8 ``[H, W, 3]``; the regions tile it, so they are stretched as it was for the
+            model.
         words: N of them; none draws the picture alone.
-        attention: ``[N, R]``, R a square number, each row summing to 1; the brightest region of a row is shown in full light.
+        attention: ``[N, R]``, R a square number, each row summing to 1; the brightest region of a
+            row is shown in full light.
         path: the picture to write.
 
     Raises:
@@ -221,7 +228,9 @@ def attention_map(
 
 
 def _panel(picture: np.ndarray) -> tuple[float, float]:
-    """Return the inches that ``picture [H, W, 3]`` gets: in its proportions, but never too narrow for a word."""
+    """Return the inches that ``picture [H, W, 3]`` gets: in its proportions, but never too narrow
+    for a word.
+    """
     height, width = picture.shape[:2]
     scale = _PANEL / max(height, width)
     return max(width * scale, _NARROWEST), max(height * scale, _LOWEST)

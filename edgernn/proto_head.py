@@ -1,4 +1,6 @@
-"""The outermost fields of a protocol-buffer file, read in passing: long ones are skipped, so gigabytes cost nothing."""
+"""The outermost fields of a protocol-buffer file, read in passing: long ones are skipped, so
+gigabytes cost nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ _MOST_FIELDS = 100_000
 
 
 def read_fields(file: BinaryIO, *, keep: set[int]) -> list[tuple[int, int | bytes]]:
-    """Return every field's number and value; length-delimited ones outside ``keep`` are skipped and come as b"".
+    """Return every field's number and value; length-delimited ones outside ``keep`` are skipped and
+    come as b"".
 
     Raises:
         ValueError: it is no message, or is cut off.

@@ -1,8 +1,10 @@
-"""The pytest plugin: ``pytest path/to/bundle`` makes one test of each artifact and check of a bundle.
+"""The pytest plugin: ``pytest path/to/bundle`` makes one test of each artifact and check of a
+bundle.
 
-Bundles below the test paths are found too: a folder whose ``manifest.json`` is edgernn's, or an ``.edgernn`` file. A test
-is called ``bundle::onnx/step.onnx::rollout``; choose some with ``-k``. Nothing of edgernn is imported before the first
-bundle is met, as every pytest run on the machine loads this module.
+Bundles below the test paths are found too: a folder whose ``manifest.json`` is edgernn's, or an
+``.edgernn`` file. A test is called ``bundle::onnx/step.onnx::rollout``; choose some with ``-k``.
+Nothing of edgernn is imported before the first bundle is met, as every pytest run on the machine
+loads this module.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from edgernn.parity.report import Check
     from edgernn.parity.subject import Subject
 
-# As in edgernn.manifest, edgernn.bundle and edgernn.parity.subject, which are not light enough to ask; a test compares.
+# As in edgernn.manifest, edgernn.bundle and edgernn.parity.subject, which are not light enough to
+# ask; a test compares.
 MANIFEST, SUFFIX, DEFAULT_STEPS = "manifest.json", ".edgernn", 256
 _OWN_KEYS = ("schema_version", "contract", "artifacts")
 _MANIFEST_MAX_BYTES = 16 << 20
@@ -59,7 +62,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def is_bundle_folder(path: Path) -> bool:
-    """Return whether ``path`` has a manifest of edgernn's, be it a damaged one; another program's does not count."""
+    """Return whether ``path`` has a manifest of edgernn's, be it a damaged one; another program's
+    does not count.
+    """
     manifest = path / MANIFEST
     try:
         if not manifest.is_file() or manifest.stat().st_size > _MANIFEST_MAX_BYTES:
@@ -83,7 +88,9 @@ class CheckFailedError(Exception):
 
 
 class _BundleCollector(pytest.Collector):
-    """A bundle: one collector per artifact, or one failing test where the bundle cannot be opened."""
+    """A bundle: one collector per artifact, or one failing test where the bundle cannot be
+    opened.
+    """
 
     def collect(self) -> Iterator[pytest.Collector | pytest.Item]:
         """Open the bundle and yield its artifacts; neither reference nor runtime is opened yet."""
@@ -146,7 +153,9 @@ class _EdgernnItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Return where the test lies and a heading; one that ended its node id would have its dots replaced."""
+        """Return where the test lies and a heading; one that ended its node id would have its dots
+        replaced.
+        """
         parent = self.parent
         return self.path, None, self.name if parent is None else f"{self.name} of {parent.nodeid}"
 
@@ -184,7 +193,9 @@ class UnopenedItem(_EdgernnItem):
 def _collector(
     kind: type[BundleFolder | BundleFile], path: Path, parent: pytest.Collector
 ) -> pytest.Collector:
-    """Return a collector whose tests begin with the bundle's path, or its name where it is or is above pytest's root."""
+    """Return a collector whose tests begin with the bundle's path, or its name where it is or is
+    above pytest's root.
+    """
     root = parent.config.rootpath
     inside = path.is_relative_to(root) and path != root
     return kind.from_parent(

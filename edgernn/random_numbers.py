@@ -1,7 +1,9 @@
-"""The random numbers that decide between tokens: SplitMix64, so that every host draws the same from one seed.
+"""The random numbers that decide between tokens: SplitMix64, so that every host draws the same from
+one seed.
 
-The n-th number of a seed needs no other number, so a text can go on anywhere from its seed and its position. In the terms
-of Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014), all sums and products modulo 2^64:
+The n-th number of a seed needs no other number, so a text can go on anywhere from its seed and its
+position. In the terms of Steele, Lea and Flood, "Fast splittable pseudorandom number generators"
+(2014), all sums and products modulo 2^64:
 
     z = seed + (n + 1) · 0x9E3779B97F4A7C15
     z = (z xor z >> 30) · 0xBF58476D1CE4E5B9
@@ -46,7 +48,9 @@ def uniform_numbers(seed: int, count: int, *, position: int = 0) -> np.ndarray:
 
 
 def checked_seed(seed: int) -> int:
-    """Return ``seed`` as a plain integer; raise UsageError where it is none, or out of its range."""
+    """Return ``seed`` as a plain integer; raise UsageError where it is none, or out of its
+    range.
+    """
     try:
         whole = operator.index(seed)
     except TypeError as error:

@@ -1,6 +1,8 @@
-"""Files that operating systems, file managers and synchronising programs leave in any folder. edgernn opens none of them.
+"""Files that operating systems, file managers and synchronising programs leave in any folder.
+edgernn opens none of them.
 
-They are no part of a bundle: opening lets them lie, digests leave them out, packing and unpacking leave them behind.
+They are no part of a bundle: opening lets them lie, digests leave them out, packing and unpacking
+leave them behind.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Files that are either whole or absent: written to a temporary name beside the target, then renamed.
+"""Files that are either whole or absent: written to a temporary name beside the target, then
+renamed.
 
-Every file that edgernn saves goes through here, so a crash, a kill or a full disk leaves what stood there before. What a
-kill leaves beside it bears the mark of its process (owner.py), and whoever writes there next clears it away.
+Every file that edgernn saves goes through here, so a crash, a kill or a full disk leaves what stood
+there before. What a kill leaves beside it bears the mark of its process (owner.py), and whoever
+writes there next clears it away.
 """
 
 from __future__ import annotations
@@ -55,10 +57,12 @@ _SWAPS = 20  # tries at putting a folder in place while others put theirs
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; on success rename it over ``target``, on failure remove it.
+    """Yield a temporary path beside ``target``; on success rename it over ``target``, on failure
+    remove it.
 
-    The body may write a file or make a folder at the yielded path. A folder replaces only a missing target or
-    another folder; that takes two renames, and a kill between them leaves the old folder as ``.NAME.….old``.
+    The body may write a file or make a folder at the yielded path. A folder replaces only a missing
+    target or another folder; that takes two renames, and a kill between them leaves the old folder
+    as ``.NAME.….old``.
 
     Raises:
         StorageError: the operating system refused to write (disk full, no permission, …).
@@ -76,14 +80,17 @@ def replacing(target: Path) -> Iterator[Path]:
             temporary.replace(target)
     except OSError as error:
         raise StorageError(
-            f"could not write {target}: {reason(error)}; what was saved before is unchanged. {remedy(error)}"
+            f"could not write {target}: {reason(error)}; what was saved before is unchanged. "
+            f"{remedy(error)}"
         ) from error
     finally:
         remove(temporary)
 
 
 def scratch_folder() -> Path:
-    """Make a folder of this process's own in the system's temporary folder, cleared of those of killed processes."""
+    """Make a folder of this process's own in the system's temporary folder, cleared of those of
+    killed processes.
+    """
     place = Path(tempfile.gettempdir())
     clear(place, name=_SCRATCH)
     return Path(
@@ -102,10 +109,12 @@ def scratch() -> Iterator[Path]:
 
 
 def clear(folder: Path, *, name: str | None = None) -> None:
-    """Clear away what killed processes left in ``folder``: beside the target ``name``, or beside any.
+    """Clear away what killed processes left in ``folder``: beside the target ``name``, or beside
+    any.
 
-    Half-written files go. A folder that was moved out of the way for a new one that never came goes back to its
-    place. What belongs to a living process stays; so does, for a week, what is from another machine. Never raises.
+    Half-written files go. A folder that was moved out of the way for a new one that never came goes
+    back to its place. What belongs to a living process stays; so does, for a week, what is from
+    another machine. Never raises.
     """
     found = []
     with suppress(OSError), os.scandir(folder) as entries:
@@ -125,7 +134,9 @@ def clear(folder: Path, *, name: str | None = None) -> None:
 
 
 def _left_over(path: Path, mark: str | None) -> bool:
-    """Return whether the process that made ``path`` has ended, or for one that cannot be asked, must have by now."""
+    """Return whether the process that made ``path`` has ended, or for one that cannot be asked,
+    must have by now.
+    """
     state = owner.state_of(mark) if mark else "unknown"
     if state != "unknown":
         return state == "dead"
@@ -142,7 +153,9 @@ def _beside(target: Path, kind: str) -> Path:
 
 
 def _may_be_a_folder(target: Path) -> bool:
-    """Whether a folder stands at ``target``, or nothing; asked once, as others may put theirs there at this moment."""
+    """Whether a folder stands at ``target``, or nothing; asked once, as others may put theirs there
+    at this moment.
+    """
     try:
         return stat.S_ISDIR(target.stat().st_mode)
     except FileNotFoundError:
@@ -150,7 +163,9 @@ def _may_be_a_folder(target: Path) -> bool:
 
 
 def _swap_folder(new: Path, target: Path) -> None:
-    """Put ``new`` where ``target`` is; where others do the same at this moment, the last one's stays."""
+    """Put ``new`` where ``target`` is; where others do the same at this moment, the last one's
+    stays.
+    """
     for attempt in range(_SWAPS):
         old = _beside(target, "old")
         with suppress(FileNotFoundError):  # another one has just moved it out of the way
@@ -206,7 +221,9 @@ def write_json(target: Path, value: Any) -> None:
 
 
 def as_utf8(name: Path | str) -> str:
-    """Return a path as text that UTF-8 can hold, so that it can be recorded: bytes that are no UTF-8 become escapes."""
+    """Return a path as text that UTF-8 can hold, so that it can be recorded: bytes that are no
+    UTF-8 become escapes.
+    """
     return os.fsencode(name).decode("utf-8", errors="backslashreplace")
 
 
@@ -228,8 +245,9 @@ def size_bytes(path: Path) -> int:
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file; of a folder, that of its listing.
 
-    The listing has one line per file, sorted by path: the file's SHA-256, two spaces, its path with ``/`` relative to
-    the folder, a newline: what ``sha256sum`` prints. What ``side_files`` names is left out.
+    The listing has one line per file, sorted by path: the file's SHA-256, two spaces, its path with
+    ``/`` relative to the folder, a newline: what ``sha256sum`` prints. What ``side_files`` names is
+    left out.
     """
     if path.is_dir():
         listing = "".join(f"{sha256(path / file)}  {file}\n" for file in _listed(path))
@@ -283,5 +301,7 @@ def reason(error: OSError) -> str:
 
 
 def remedy(error: OSError) -> str:
-    """Return what to do where a file could not be written: to free space helps only where there is none."""
+    """Return what to do where a file could not be written: to free space helps only where there is
+    none.
+    """
     return _REMEDIES.get(error.errno or 0, _OTHERS)

@@ -1,4 +1,6 @@
-"""What the weights of a model file are stored as: the truth about a quantisation, weight by weight."""
+"""What the weights of a model file are stored as: the truth about a quantisation, weight by
+weight.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""JSON as strangers write it, read strictly: what two readers could take for two different things is refused.
+"""JSON as strangers write it, read strictly: what two readers could take for two different things
+is refused.
 
-The json module lets the last of two equal keys win, reads ``1e400`` as infinity, and takes ``NaN``, lone surrogates and
-integers of thousands of digits. None of that means the same in every language that reads the same file.
+The json module lets the last of two equal keys win, reads ``1e400`` as infinity, and takes ``NaN``,
+lone surrogates and integers of thousands of digits. None of that means the same in every language
+that reads the same file.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ def parse(text: str | bytes, *, allow_nan: bool = False) -> Any:
 
     Args:
         text: UTF-8 where it is bytes; a byte order mark is refused.
-        allow_nan: let ``NaN``, ``Infinity`` and ``-Infinity`` through, which are no JSON; for files of edgernn's own.
+        allow_nan: let ``NaN``, ``Infinity`` and ``-Infinity`` through, which are no JSON; for files
+            of edgernn's own.
 
     Raises:
         ValueError: says in one line what is wrong with it.
@@ -45,7 +48,9 @@ def parse(text: str | bytes, *, allow_nan: bool = False) -> Any:
 
 
 def parse_object(text: str | bytes, *, allow_nan: bool = False) -> dict[str, Any]:
-    """Return what the JSON object ``text`` says; as ``parse``, and ValueError where it is no object."""
+    """Return what the JSON object ``text`` says; as ``parse``, and ValueError where it is no
+    object.
+    """
     found = parse(text, allow_nan=allow_nan)
     if not isinstance(found, dict):
         raise ValueError(f"it is {_NAMES.get(type(found), 'a number')}, expected an object")
@@ -82,7 +87,9 @@ def _refuse_constant(name: str) -> float:
 
 
 def _check(found: Any) -> None:
-    """Raise ValueError where ``found`` is nested too deeply or a string of it is no Unicode text."""
+    """Raise ValueError where ``found`` is nested too deeply or a string of it is no Unicode
+    text.
+    """
     level, depth = [found], 0
     while level:
         depth += 1

@@ -4,9 +4,9 @@
     header      JSON: tensor → dtype, shape and where its bytes lie; ``__metadata__`` → text → text
     data        the tensors
 
-The format has no check sum, so a flipped bit of a weight would be read as another weight. ``save`` puts the SHA-256 of all
-that matters into the metadata; ``read`` refuses a file that has one and does not agree with it. Files of other programs have
-none and are read as they are.
+The format has no check sum, so a flipped bit of a weight would be read as another weight. ``save``
+puts the SHA-256 of all that matters into the metadata; ``read`` refuses a file that has one and
+does not agree with it. Files of other programs have none and are read as they are.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Content:
 
     Attributes:
         raw: its bytes, the digest checked where it has one.
-        layout: each tensor's dtype in numpy's words (the format's own where numpy lacks it) and shape.
+        layout: each tensor's dtype in numpy's words (the format's own where numpy lacks it) and
+            shape.
         metadata: texts by name, without the digest.
     """
 
@@ -64,7 +65,9 @@ class Content:
     metadata: dict[str, str]
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Return the tensors; raise ValueError where numpy lacks a dtype or the library refuses them."""
+        """Return the tensors; raise ValueError where numpy lacks a dtype or the library refuses
+        them.
+        """
         strange = next(
             (
                 f"{name} is {dtype}"
@@ -195,7 +198,9 @@ def _are_counts(found: Any) -> bool:
 
 
 def _digest(header: Mapping[str, Any], data: memoryview) -> str:
-    """Return the SHA-256 of the header as canonical JSON, the digest itself left out, and of the data."""
+    """Return the SHA-256 of the header as canonical JSON, the digest itself left out, and of the
+    data.
+    """
     metadata = {name: text for name, text in header.get(_METADATA, {}).items() if name != DIGEST}
     canonical = json.dumps({**header, _METADATA: metadata}, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode())

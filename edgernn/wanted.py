@@ -1,4 +1,6 @@
-"""What a person asked for, read in one way everywhere: a share of a whole, and one of a closed set of names."""
+"""What a person asked for, read in one way everywhere: a share of a whole, and one of a closed set
+of names.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,15 @@ from collections.abc import Iterable
 
 from edgernn.errors import UsageError
 
-_NEAR = 0.5  # of difflib's ratio: "fp16" is 0.55 of "float16", and nothing that is 0.5 of another word is meant by chance
+# of difflib's ratio: "fp16" is 0.55 of "float16", and nothing that is 0.5 of another word is meant
+# by chance
+_NEAR = 0.5
 
 
 def expected_one_of(found: object, known: Iterable[str]) -> str:
-    """Return ``expected one of a, b`` for a name that is none of them, and which of them was likely meant."""
+    """Return ``expected one of a, b`` for a name that is none of them, and which of them was likely
+    meant.
+    """
     names = list(known)
     return f"expected one of {', '.join(names)}{did_you_mean(found, names)}"
 
@@ -42,10 +48,12 @@ def whole(found: object, name: str, *, remedy: str = "") -> int:
 
 
 def share(value: str | float) -> float:
-    """Read a share of a whole, as ``5%`` or ``0.05``; text without ``%`` is a number up to 1, as a number is.
+    """Read a share of a whole, as ``5%`` or ``0.05``; text without ``%`` is a number up to 1, as a
+    number is.
 
     Raises:
-        UsageError: it is no number, not finite, below 0, or above 1 without ``%``: nobody means 500 % by 5.
+        UsageError: it is no number, not finite, below 0, or above 1 without ``%``: nobody means 500
+            % by 5.
     """
     text = str(value).strip()
     try:

@@ -94,7 +94,9 @@ class Source:
 
     @cached_property
     def feeds(self) -> Feeds | None:
-        """What gives the calibration data; raises UsageError or DataError for a text that the model cannot read."""
+        """What gives the calibration data; raises UsageError or DataError for a text that the model
+        cannot read.
+        """
         text = self.options.calibration
         if text is None:
             return feeds_from(self.references, self.loaded.held_out)
@@ -107,11 +109,13 @@ class Source:
         except DataError as error:
             reason = str(error).split(". ")[0]
             raise DataError(
-                f"the calibration text is of another alphabet: {reason}. Give one that the model can read"
+                f"the calibration text is of another alphabet: {reason}. Give one that the "
+                "model can read"
             ) from error
         if len(tokens) < _FEWEST_CALIBRATION_TOKENS:
             raise UsageError(
-                f"the calibration text has {len(tokens)} tokens, expected {_FEWEST_CALIBRATION_TOKENS} or more"
+                f"the calibration text has {len(tokens)} tokens, expected "
+                f"{_FEWEST_CALIBRATION_TOKENS} or more"
             )
         return lambda: text_feeds(self.references[STEP], tokens)
 
@@ -120,7 +124,8 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
     """Write the file of ``job`` below ``folder``.
 
     Raises:
-        ContractError: it does not keep the contract, its tolerance or the largest loss; or a precision was not reached.
+        ContractError: it does not keep the contract, its tolerance or the largest loss; or a
+            precision was not reached.
     """
     row, path = job.row, folder / job.path
     source.tell(
@@ -189,7 +194,8 @@ def _refuse_unreached(job: Job, written: Written, *, allowed: bool) -> None:
             for weight in floats
         )
         raise ContractError(
-            f"{job.row.name} {job.precision} was asked for, and these weights stayed float: {names}; nothing was written. "
+            f"{job.row.name} {job.precision} was asked for, and these weights stayed float: "
+            f"{names}; nothing was written. "
             "Allow it with --allow-float, or choose another precision"
         )
 
@@ -228,12 +234,15 @@ def _parity(job: Job, reference: Session, candidate: Session, *, steps: int) -> 
     record = measure(reference, candidate, limit=limit, steps=steps, seed=unforeseen_seed())
     if not math.isfinite(record.worst):
         raise ContractError(
-            f"{row.name} {job.precision} or its reference gives numbers that are not finite in {record.tensor}; "
+            f"{row.name} {job.precision} or its reference gives numbers that are not finite in "
+            f"{record.tensor}; "
             "nothing was written. Look for NaN in the weights, or for a state that overflows"
         )
     if not record.worst <= record.tolerance:
         raise ContractError(
-            f"{row.name} {job.precision} is {record.worst:.1e} from the reference in {record.tensor} over {record.steps} "
-            f"steps, tolerance {record.tolerance:.0e} (shapes drawn by seed {record.seed}); nothing was written"
+            f"{row.name} {job.precision} is {record.worst:.1e} from the reference in "
+            f"{record.tensor} over {record.steps} "
+            f"steps, tolerance {record.tolerance:.0e} (shapes drawn by seed {record.seed}); "
+            "nothing was written"
         )
     return record

@@ -1,4 +1,6 @@
-"""The interface of every exporter; it judges the written file against the contract before anyone else sees it."""
+"""The interface of every exporter; it judges the written file against the contract before anyone
+else sees it.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,8 @@ from edgernn.stored_weights import StoredWeight
 class Written:
     """What an exporter tells of the file it wrote.
 
-    ``weights`` are as read back from it, empty where nothing is rounded; ``requires`` is package → the lowest version that
-    runs it, where that is above edgernn's own floor.
+    ``weights`` are as read back from it, empty where nothing is rounded; ``requires`` is package →
+    the lowest version that runs it, where that is above edgernn's own floor.
     """
 
     narrowing: Narrowing
@@ -48,7 +50,8 @@ class Written:
 class Exporter(ABC):
     """Writes one graph of a model in one format.
 
-    Subclasses set ``format_name`` and implement ``narrowing``, ``target``, ``versions`` and ``_write``.
+    Subclasses set ``format_name`` and implement ``narrowing``, ``target``, ``versions`` and
+    ``_write``.
 
     Args:
         compression: how weights are rounded; for exporters that round themselves.
@@ -69,13 +72,15 @@ class Exporter(ABC):
         decoding: Decoding,
         graph: FileGraph = STEP,
     ) -> Written:
-        """Write one graph of ``model`` to ``path``, and read the file back to check it against the contract.
+        """Write one graph of ``model`` to ``path``, and read the file back to check it against the
+        contract.
 
         The model is copied first and never changed.
 
         Raises:
             UsageError: the format does not offer ``precision`` or ``graph``.
-            ContractError: what was written does not keep the contract: an exporter's defect, nothing is packed.
+            ContractError: what was written does not keep the contract: an exporter's defect,
+                nothing is packed.
         """
         row = formats.by_name(self.format_name)
         if precision not in row.precisions:
@@ -86,7 +91,8 @@ class Exporter(ABC):
             graph == ENCODE and precision in row.step_only
         ):
             raise UsageError(
-                f"{row.name} does not write {graph} in {precision}; it writes {', '.join(row.graphs)} in {row.precisions[0]}"
+                f"{row.name} does not write {graph} in {precision}; it writes "
+                f"{', '.join(row.graphs)} in {row.precisions[0]}"
             )
         contract = model.config.contract()
         decodes = graph in row.decoders
@@ -114,11 +120,15 @@ class Exporter(ABC):
         return Written(narrowing, self.target, self.versions(), weights, self.requires(path))
 
     def requires(self, path: Path) -> dict[str, str]:
-        """Return package → the lowest version that runs the file; nothing unless a format says so."""
+        """Return package → the lowest version that runs the file; nothing unless a format says
+        so.
+        """
         return {}
 
     def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
-        """Say how the file of ``graph`` will be narrower than the contract; not at all unless a format says so."""
+        """Say how the file of ``graph`` will be narrower than the contract; not at all unless a
+        format says so.
+        """
         return Narrowing()
 
     @abstractmethod
@@ -129,7 +139,8 @@ class Exporter(ABC):
     def _write(
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
-        """Write a graph of ``model`` (a private copy in evaluation mode, float32, on the CPU) to ``path`` with the metadata.
+        """Write a graph of ``model`` (a private copy in evaluation mode, float32, on the CPU) to
+        ``path`` with the metadata.
 
         Returns:
             What the weights are stored as, or nothing where all are as in the model.

@@ -1,4 +1,6 @@
-"""How a beam search ranks in a graph: the best ways to go on, and scores normalised by length; see ``decoding.beam``."""
+"""How a beam search ranks in a graph: the best ways to go on, and scores normalised by length; see
+``decoding.beam``.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _FLAT = np.array([-1])
 
 @dataclass(frozen=True)
 class Offers:
-    """Ways to go on, best first: the token, the beam that it would extend, and the sum of log-probabilities, each ``[N]``."""
+    """Ways to go on, best first: the token, the beam that it would extend, and the sum of
+    log-probabilities, each ``[N]``.
+    """
 
     tokens: str
     rows: str
@@ -54,7 +58,9 @@ def best_offers(scope: Scope, *, logs: str, allowed: str, sums: str, most: int) 
 
 
 def length_factor(scope: Scope, counted: str) -> str:
-    """Return what a log-probability of ``counted`` tokens is multiplied by; see ``length_normalised``."""
+    """Return what a log-probability of ``counted`` tokens is multiplied by; see
+    ``length_normalised``.
+    """
     tokens = scope.add("Cast", counted, to=onnx.TensorProto.DOUBLE)
     return scope.add(
         "Pow",

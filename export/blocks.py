@@ -1,11 +1,12 @@
 """Matrices in blocks of low-bit integers: how weights are rounded, in numpy alone.
 
-A row of a matrix ``[N, K]`` is cut into blocks of ``block_size`` values along K; each block keeps integers and one scale::
+A row of a matrix ``[N, K]`` is cut into blocks of ``block_size`` values along K; each block keeps
+integers and one scale::
 
     w ≈ q · s        q ∈ {-2^(b-1), …, 2^(b-1) - 1}
 
-The scale of a block is the one of a few candidates around its largest value that leaves the least squared error, which at
-4 bits is better than the largest value alone.
+The scale of a block is the one of a few candidates around its largest value that leaves the least
+squared error, which at 4 bits is better than the largest value alone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _DAMPING = 0.01  # of the mean of the Hessian's diagonal, as in the paper
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """A quantised matrix ``[N, K]``: integers ``[N, blocks, block_size]`` int8, scales ``[N, blocks]`` float32."""
+    """A quantised matrix ``[N, K]``: integers ``[N, blocks, block_size]`` int8, scales ``[N,
+    blocks]`` float32.
+    """
 
     integers: np.ndarray
     scales: np.ndarray
@@ -44,7 +47,8 @@ class Blocks:
         return np.asarray(whole.reshape(len(whole), -1)[:, : self.columns], np.float32)
 
     def packed(self) -> np.ndarray:
-        """Return the integers as unsigned bytes, ``2^(b-1)`` standing for 0: ``[N, blocks, block_size · bits / 8]``.
+        """Return the integers as unsigned bytes, ``2^(b-1)`` standing for 0: ``[N, blocks,
+        block_size · bits / 8]``.
 
         Of two 4-bit values in a byte the first stands in the low half.
         """
@@ -55,18 +59,22 @@ class Blocks:
 def quantize_matrix(
     weight: np.ndarray, *, bits: int, block_size: int, hessian: np.ndarray | None = None
 ) -> Blocks:
-    """Round ``weight``, float ``[N, K]``, to blocks; columns that fill no block are padded with zeros.
+    """Round ``weight``, float ``[N, K]``, to blocks; columns that fill no block are padded with
+    zeros.
 
-    With ``hessian [K, K]``, the mean of ``x xᵀ`` over what the matrix is multiplied with, a column's rounding error is made
-    good in the columns after it, as far as they are multiplied with alike values (GPTQ, Frantar et al. 2022,
-    https://arxiv.org/abs/2210.17323); without it each value is rounded to the nearest.
+    With ``hessian [K, K]``, the mean of ``x xᵀ`` over what the matrix is multiplied with, a
+    column's rounding error is made good in the columns after it, as far as they are multiplied with
+    alike values (GPTQ, Frantar et al. 2022, https://arxiv.org/abs/2210.17323); without it each
+    value is rounded to the nearest.
 
     Raises:
-        UsageError: bits or block size that onnxruntime does not take, or a weight or moment that is not finite.
+        UsageError: bits or block size that onnxruntime does not take, or a weight or moment that is
+            not finite.
     """
     if bits not in BITS or block_size not in BLOCK_SIZES:
         raise UsageError(
-            f"bits {bits} in blocks of {block_size}: expected bits of {BITS} and blocks of {BLOCK_SIZES}"
+            f"bits {bits} in blocks of {block_size}: expected bits of {BITS} and blocks of "
+            f"{BLOCK_SIZES}"
         )
     if not np.isfinite(weight).all():
         raise UsageError(
@@ -74,7 +82,8 @@ def quantize_matrix(
         )
     if hessian is not None and not np.isfinite(hessian).all():
         raise UsageError(
-            "the model gives numbers that are not finite on calibration data; look for NaN in its weights"
+            "the model gives numbers that are not finite on calibration data; look for NaN in "
+            "its weights"
         )
     columns = weight.shape[1]
     blocks = -(-columns // block_size)
@@ -95,7 +104,9 @@ def quantize_matrix(
 
 
 def _best_scales(block: np.ndarray, bits: int) -> np.ndarray:
-    """Return the scale ``[N]`` of each row of ``block [N, block_size]`` that leaves the least squared error."""
+    """Return the scale ``[N]`` of each row of ``block [N, block_size]`` that leaves the least
+    squared error.
+    """
     lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     extreme = np.take_along_axis(
         block, np.abs(block).argmax(1)[:, None], 1
@@ -129,7 +140,9 @@ def _rounded(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
 def _rounded_in_turn(
     left: np.ndarray, at: slice, scale: np.ndarray, bits: int, spread: np.ndarray
 ) -> np.ndarray:
-    """Round the columns ``at`` of ``left [N, K]`` one after the other, each error spread over the columns to its right."""
+    """Round the columns ``at`` of ``left [N, K]`` one after the other, each error spread over the
+    columns to its right.
+    """
     made = []
     errors = np.empty((len(left), at.stop - at.start), np.float32)
     for index, column in enumerate(range(at.start, at.stop)):
@@ -144,7 +157,9 @@ def _rounded_in_turn(
 
 
 def _spread(hessian: np.ndarray, columns: int) -> np.ndarray:
-    """Return the upper Cholesky factor of the inverse of ``hessian [K, K]``, damped, and padded to ``columns``."""
+    """Return the upper Cholesky factor of the inverse of ``hessian [K, K]``, damped, and padded to
+    ``columns``.
+    """
     whole = np.zeros((columns, columns))
     whole[: len(hessian), : len(hessian)] = hessian
     mean = max(float(np.trace(hessian)) / len(hessian), float(np.finfo(np.float32).tiny))

@@ -1,6 +1,8 @@
-"""What a step graph multiplies its matrices with on real input: the second moments by which rounding errors are made good.
+"""What a step graph multiplies its matrices with on real input: the second moments by which
+rounding errors are made good.
 
-Calibration data is the end of the held-out sample, which the loss is not measured on, or a text that the user gives.
+Calibration data is the end of the held-out sample, which the loss is not measured on, or a text
+that the user gives.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ def hessians(
 def feeds_from(
     references: Mapping[str, Session], held_out: Mapping[str, np.ndarray]
 ) -> Feeds | None:
-    """Return what gives the calibration feeds of a held-out sample, or None where the sample is too small to spare any.
+    """Return what gives the calibration feeds of a held-out sample, or None where the sample is too
+    small to spare any.
 
     Args:
         references: the model's graphs by name.
@@ -77,7 +80,9 @@ def feeds_from(
 
 
 def text_feeds(step: Session, tokens: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the inputs of ``step`` at each of ``tokens``, int64 ``[N]``, on the reference's own state."""
+    """Yield the inputs of ``step`` at each of ``tokens``, int64 ``[N]``, on the reference's own
+    state.
+    """
     state = step.initial_state(1)
     for token in tokens:
         inputs = {TOKENS: np.array([[token]], np.int64)}
@@ -88,7 +93,9 @@ def text_feeds(step: Session, tokens: np.ndarray) -> Iterator[dict[str, np.ndarr
 def _caption_feeds(
     references: Mapping[str, Session], images: np.ndarray, captions: np.ndarray
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the inputs of the step at each word of ``captions [N, T]``, all pictures in one batch."""
+    """Yield the inputs of the step at each word of ``captions [N, T]``, all pictures in one
+    batch.
+    """
     contexts, state = references[ENCODE].encode({IMAGE: images})
     longest = int((captions != PAD_ID).sum(1).max())
     for t in range(longest - 1):

@@ -1,9 +1,11 @@
-"""A whole caption in one call: the encode graph, and a beam search over the step graph in an ONNX ``Loop``.
+"""A whole caption in one call: the encode graph, and a beam search over the step graph in an ONNX
+``Loop``.
 
-What is computed is what ``beam_search`` computes. Each pass of the loop feeds one token a beam and keeps the ``beam`` most
-probable ways to go on; ties go to the lower id, then to the earlier beam. The number of rows changes from pass to pass as
-it does there, so that the step's own numbers are the same. Only the best caption is asked for, so only the best finished
-sequence is kept, and the search ends once no beam can score more.
+What is computed is what ``beam_search`` computes. Each pass of the loop feeds one token a beam and
+keeps the ``beam`` most probable ways to go on; ties go to the lower id, then to the earlier beam.
+The number of rows changes from pass to pass as it does there, so that the step's own numbers are
+the same. Only the best caption is asked for, so only the best finished sequence is kept, and the
+search ends once no beam can score more.
 """
 
 from __future__ import annotations
@@ -52,17 +54,21 @@ def caption_model(
     *,
     decoding: Decoding,
 ) -> onnx.ModelProto:
-    """Return a model that writes the caption of a picture; see ``caption_interface`` for what it takes and gives.
+    """Return a model that writes the caption of a picture; see ``caption_interface`` for what it
+    takes and gives.
 
     Args:
         encode: the encode graph. It is not changed.
         step: the step graph, its batch axis open. It is not changed.
         file_contract: of the file to be written; its contract is that of the two graphs.
-        decoding: its ``start``, ``stop`` and ``suppress`` are built in; it replaces that of ``file_contract`` in the metadata.
+        decoding: its ``start``, ``stop`` and ``suppress`` are built in; it replaces that of
+            ``file_contract`` in the metadata.
 
     Raises:
-        ContractError: a graph does not have the contract's tensors, takes one row only, or its first state is learned.
-        UsageError: there is no start token, every id is suppressed, or one is outside the vocabulary.
+        ContractError: a graph does not have the contract's tensors, takes one row only, or its
+            first state is learned.
+        UsageError: there is no start token, every id is suppressed, or one is outside the
+            vocabulary.
     """
     contract = file_contract.contract
     interface = caption_interface(contract)
@@ -72,7 +78,8 @@ def caption_model(
         dimension.dim_value == 1 for dimension in step.graph.input[0].type.tensor_type.shape.dim[:1]
     ):
         raise ContractError(
-            "the step graph takes one row a call, expected an open batch axis; export it so, for its beams"
+            "the step graph takes one row a call, expected an open batch axis; export it so, "
+            "for its beams"
         )
     search = _Search(encode.graph, step.graph, contract, decoding)
     search.name_outputs(search.close(search.extend(search.look())))
@@ -81,7 +88,9 @@ def caption_model(
 
 @dataclass(frozen=True)
 class _Best:
-    """The best sequence that has ended so far: its score, its log-probability, its tokens, and what was heard of each."""
+    """The best sequence that has ended so far: its score, its log-probability, its tokens, and what
+    was heard of each.
+    """
 
     score: str
     log_probability: str
@@ -95,7 +104,9 @@ class _Best:
 
 @dataclass(frozen=True)
 class _Beams:
-    """What goes on: the last tokens ``[B, 1]``, the sums ``[B, 1, 1]``, what was written ``[B, n]`` and heard, the states."""
+    """What goes on: the last tokens ``[B, 1]``, the sums ``[B, 1, 1]``, what was written ``[B, n]``
+    and heard, the states.
+    """
 
     last: str
     sums: str
@@ -119,7 +130,9 @@ class _Searched:
 
 @dataclass(frozen=True)
 class _Step:
-    """What a step gave: log-probabilities, float64, and the logits that may be written, ``[B, 1, V]``; heard; states."""
+    """What a step gave: log-probabilities, float64, and the logits that may be written, ``[B, 1,
+    V]``; heard; states.
+    """
 
     logs: str
     allowed: str
@@ -135,7 +148,8 @@ class _Search:
     ) -> None:
         if contract.initial_state == "learned":
             raise ContractError(
-                "the first state is learned, which is no part of a graph; expected zeros, or one from encode"
+                "the first state is learned, which is no part of a graph; expected zeros, or "
+                "one from encode"
             )
         if not decoding.start:
             raise UsageError(
@@ -211,7 +225,9 @@ class _Search:
         return _Searched(ended[0], best, beams)
 
     def close(self, searched: _Searched) -> tuple[_Best, str]:
-        """Compare the best with the beams that have no token left; return the best of all, and whether it ended by itself."""
+        """Compare the best with the beams that have no token left; return the best of all, and
+        whether it ended by itself.
+        """
         beams, best = searched.beams, searched.best
 
         def compare(scope: Scope) -> Sequence[str]:
@@ -288,7 +304,9 @@ class _Search:
     def _with_ended(
         self, scope: Scope, written: str, stops: str, offers: Offers, beams: _Beams, best: _Best
     ) -> _Best:
-        """Return the best sequence, those counted that a stop token ends now; one that only equals came later and loses."""
+        """Return the best sequence, those counted that a stop token ends now; one that only equals
+        came later and loses.
+        """
         ended = scope.add("Where", stops, offers.sums, _LOWEST)
         total = scope.add("ReduceMax", ended, keepdims=0)
         factor = length_factor(scope, scope.add("Add", written, np.array(1)))

@@ -1,4 +1,6 @@
-"""What a reduced-precision export is told: how to round, what to calibrate on, and how much may be lost."""
+"""What a reduced-precision export is told: how to round, what to calibrate on, and how much may be
+lost.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ class Compression:
     Attributes:
         recipe: bits and blocks of each layer, instead of the precision's own.
         block_size: how many values share a scale, instead of the precision's own.
-        feeds: gives every input of the step graph on calibration data, call by call; without it each weight is rounded to
-            the nearest.
+        feeds: gives every input of the step graph on calibration data, call by call; without it
+            each weight is rounded to the nearest.
     """
 
     recipe: Recipe | None = None
@@ -33,16 +35,19 @@ class Compression:
     def __post_init__(self) -> None:
         if self.block_size is not None and self.block_size not in BLOCK_SIZES:
             raise UsageError(
-                f"the block size is {self.block_size}, expected one of {', '.join(map(str, BLOCK_SIZES))}"
+                f"the block size is {self.block_size}, expected one of "
+                f"{', '.join(map(str, BLOCK_SIZES))}"
             )
 
 
 @dataclass(frozen=True, init=False)
 class Budget:
-    """How much a reduced precision may lose on held-out data; None leaves it to the precision's own tolerance.
+    """How much a reduced precision may lose on held-out data; None leaves it to the precision's own
+    tolerance.
 
     Attributes:
-        perplexity: the largest relative rise of perplexity (0.01 is 1 %; what is above 1 is written as "150%").
+        perplexity: the largest relative rise of perplexity (0.01 is 1 %; what is above 1 is written
+            as "150%").
         cider: the largest relative drop of the CIDEr-D of greedy captions.
 
     Raises:

@@ -1,7 +1,9 @@
-"""Core ML weights in 8 and 4 bits: how a program's matrices are compressed, and what a saved package stores.
+"""Core ML weights in 8 and 4 bits: how a program's matrices are compressed, and what a saved
+package stores.
 
-The rounding and the storage are those of coremltools' own optimiser (``coremltools.optimize.coreml``); this file chooses how
-each matrix is cut, so that every one of them is compressed, whatever its width. Biases stay float16: they are small.
+The rounding and the storage are those of coremltools' own optimiser
+(``coremltools.optimize.coreml``); this file chooses how each matrix is cut, so that every one of
+them is compressed, whatever its width. Biases stay float16: they are small.
 
     int8         w ≈ q · s           one scale for each row
     int4         w ≈ (q - z) · s     one scale and one zero for each block of about 32 values of a row
@@ -70,7 +72,9 @@ class Scheme:
 
 
 def compression(program: Any, precision: str) -> Any:
-    """Return the passes that compress every matrix of ``program`` to ``precision``; none where that is a float."""
+    """Return the passes that compress every matrix of ``program`` to ``precision``; none where that
+    is a float.
+    """
     pipeline = ct.PassPipeline([], f"edgernn {precision}")
     if precision not in SCHEMES:
         return pipeline
@@ -85,13 +89,15 @@ def compression(program: Any, precision: str) -> Any:
 def palette(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the 16 values that stand best for ``values``, by k-means in one dimension (Lloyd 1982).
 
-    The start is halfway between even steps and even counts, from which 16 means settle 5 to 10 % above the least error.
+    The start is halfway between even steps and even counts, from which 16 means settle 5 to 10 %
+    above the least error.
 
     Args:
         values: float16 of any shape.
 
     Returns:
-        The palette, float16 ``[16]`` in rising order, and for each value the place of the nearest one, uint8, flat.
+        The palette, float16 ``[16]`` in rising order, and for each value the place of the nearest
+        one, uint8, flat.
     """
     flat = values.astype(np.float64).ravel()
     ordered = np.sort(flat)
@@ -115,7 +121,8 @@ def palette(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def part_near(size: int, wanted: int, *, each: int = 1) -> int:
-    """Return the divisor of ``size`` with which a part of ``each`` values a piece comes nearest, as a ratio, to ``wanted``.
+    """Return the divisor of ``size`` with which a part of ``each`` values a piece comes nearest, as
+    a ratio, to ``wanted``.
 
     coremltools leaves a matrix that its block does not divide uncompressed.
     """
@@ -135,7 +142,9 @@ def _int4(matrix: np.ndarray) -> Any:
 
 
 def _palettized4(matrix: np.ndarray) -> Any:
-    """Bring the palettes along: coremltools' own k-means needs scikit-learn for matrices of less than 10 000 values."""
+    """Bring the palettes along: coremltools' own k-means needs scikit-learn for matrices of less
+    than 10 000 values.
+    """
     group = part_near(len(matrix), PALETTE_VALUES, each=matrix[0].size)
     return cto.OpPalettizerConfig(
         mode="custom",
@@ -154,11 +163,13 @@ SCHEMES = {
 
 
 def weight_table(path: Path, *, layers: Iterable[str] = ()) -> tuple[StoredWeight, ...]:
-    """Return every matrix of a saved package in the program's order, and what is left as one last entry.
+    """Return every matrix of a saved package in the program's order, and what is left as one last
+    entry.
 
     Args:
         path: an ``.mlpackage``.
-        layers: the names of the model's layers, with dots; a file has them without, and what matches none keeps its own.
+        layers: the names of the model's layers, with dots; a file has them without, and what
+            matches none keeps its own.
 
     Raises:
         ContractError: the package is damaged or holds no mlprogram.
@@ -186,7 +197,9 @@ def weight_table(path: Path, *, layers: Iterable[str] = ()) -> tuple[StoredWeigh
 
 
 def refuse_floats(table: Iterable[StoredWeight], precision: str) -> None:
-    """Raise ContractError where ``precision`` was asked for and a matrix of ``table`` is stored in floats; name them all."""
+    """Raise ContractError where ``precision`` was asked for and a matrix of ``table`` is stored in
+    floats; name them all.
+    """
     floats = [
         weight
         for weight in table
@@ -200,7 +213,9 @@ def refuse_floats(table: Iterable[StoredWeight], precision: str) -> None:
 
 
 def _matrices(function: Any) -> Iterator[Any]:
-    """Yield the operators whose output is a constant matrix, kernel or table that another operator reads as such."""
+    """Yield the operators whose output is a constant matrix, kernel or table that another operator
+    reads as such.
+    """
     for operation in function.operations:
         if operation.op_type != "const" and not operation.op_type.startswith("constexpr_"):
             continue

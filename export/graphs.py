@@ -1,4 +1,6 @@
-"""Torch wrappers with flat tensors in and flat tensors out, one per graph: what every exporter traces."""
+"""Torch wrappers with flat tensors in and flat tensors out, one per graph: what every exporter
+traces.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from edgernn.models.family import RecurrentModel
 class FlatGraph(nn.Module):
     """One graph of a model: its inputs in the contract's order to its outputs in that order.
 
-    ``forward`` wears the contract's input names as its signature, because tracers name a graph's inputs by it.
+    ``forward`` wears the contract's input names as its signature, because tracers name a graph's
+    inputs by it.
     """
 
     def __init__(self, model: RecurrentModel, name: FileGraph) -> None:
@@ -30,7 +33,9 @@ class FlatGraph(nn.Module):
 
 
 def drop_unused(graph: FlatGraph, examples: tuple[Tensor, ...]) -> None:
-    """Take out of ``graph`` what it does not run, in place; a captioner's step would carry the image encoder along."""
+    """Take out of ``graph`` what it does not run, in place; a captioner's step would carry the
+    image encoder along.
+    """
     ran: set[nn.Module] = set()
     hooks = [
         module.register_forward_hook(lambda module, given, made: ran.add(module))
@@ -61,10 +66,11 @@ def _with_signature(
 
 
 def example_inputs(file_contract: FileContract, *, batch: int, time: int) -> tuple[Tensor, ...]:
-    """Return one distinct tensor per input of the graph, in the contract's order, sizes as given where axes are open.
+    """Return one distinct tensor per input of the graph, in the contract's order, sizes as given
+    where axes are open.
 
-    Distinct matters: given one tensor object twice, torch's exporters merge the two inputs into one without a word.
-    Everything but ids is random; ids are zeros, which every vocabulary has.
+    Distinct matters: given one tensor object twice, torch's exporters merge the two inputs into one
+    without a word. Everything but ids is random; ids are zeros, which every vocabulary has.
     """
     generator = torch.Generator().manual_seed(0)
     sizes = {BATCH: batch, TIME: time}

@@ -1,7 +1,7 @@
 """Float16 storage: the weights of an ONNX graph in half the bytes, computed with in float32.
 
-Each large constant is stored in float16 and cast where it is read; runtimes fold the cast when they load the file, so a
-step costs what it costs in float32. For runtimes without low-bit operators.
+Each large constant is stored in float16 and cast where it is read; runtimes fold the cast when they
+load the file, so a step costs what it costs in float32. For runtimes without low-bit operators.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def store_half(model: onnx.ModelProto) -> None:
         values = numpy_helper.to_array(tensor)
         if not np.isfinite(values).all():
             raise UsageError(
-                "a weight is not finite, so it cannot be stored in float16; train or import the model again"
+                "a weight is not finite, so it cannot be stored in float16; train or import "
+                "the model again"
             )
         largest = float(np.abs(values).max())
         if not largest <= float(np.finfo(np.float16).max):

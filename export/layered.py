@@ -1,7 +1,9 @@
-"""A step graph whose state goes in and out layer by layer: in a loop nothing is cut apart and joined again at every pass.
+"""A step graph whose state goes in and out layer by layer: in a loop nothing is cut apart and
+joined again at every pass.
 
-A step face takes ``h [L, B, H]``, splits it into layers first and joins the next ones last. Between two passes of a loop both
-are work for nothing, so here the two operators are taken out and each layer is a value of its own.
+A step face takes ``h [L, B, H]``, splits it into layers first and joins the next ones last. Between
+two passes of a loop both are work for nothing, so here the two operators are taken out and each
+layer is a value of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ class Layered:
 
 
 def by_layer(step: onnx.GraphProto, states: Sequence[str]) -> Layered:
-    """Return ``step``, which is not changed, with every state of ``states`` that it splits and joins layer by layer."""
+    """Return ``step``, which is not changed, with every state of ``states`` that it splits and
+    joins layer by layer.
+    """
     graph = onnx.GraphProto()
     graph.CopyFrom(step)
     before, after = {}, {}
@@ -59,7 +63,9 @@ def _split_of(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
 
 
 def _join_of(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
-    """Return the node that joins the layers of the next state, each of them made inside the graph."""
+    """Return the node that joins the layers of the next state, each of them made inside the
+    graph.
+    """
     made = {output for node in graph.node for output in node.output}
     joins = [node for node in graph.node if name in node.output and node.op_type == "Concat"]
     return (

@@ -1,16 +1,17 @@
 """A whole text in one call: an ONNX ``Loop`` around a step graph, sampling included.
 
-What is computed is what ``Generation`` and ``Sampler`` compute, in their order and dtypes, so that the same numbers give
-the same text: with x the logits, largest first, equal ones by the lower id, the first ``top_k`` of them,
+What is computed is what ``Generation`` and ``Sampler`` compute, in their order and dtypes, so that
+the same numbers give the same text: with x the logits, largest first, equal ones by the lower id,
+the first ``top_k`` of them,
 
     c_i = Σ_{j ≤ i} exp((x_j - x_0) / T) / Σ_j exp((x_j - x_0) / T)      float64, summed one after the other
     e   = the first c_i ≥ top_p;   token = the first i with c_i / e > u
 
-for the uniform number u; a ``top_p`` of 1 divides by exactly 1. Where the two differ at all it is in the last bit of an
-exponential, which decides nothing unless u is as close as that to a c_i / e.
+for the uniform number u; a ``top_p`` of 1 divides by exactly 1. Where the two differ at all it is
+in the last bit of an exponential, which decides nothing unless u is as close as that to a c_i / e.
 
-The weights stay in the outer graph, and the loop directly in it: onnxruntime prepares constants for its products one
-graph deep only, and deeper inside is many times slower.
+The weights stay in the outer graph, and the loop directly in it: onnxruntime prepares constants for
+its products one graph deep only, and deeper inside is many times slower.
 """
 
 from __future__ import annotations
@@ -58,15 +59,19 @@ _ONE_TOKEN = np.array([1, 1])  # the shape of one row and one time step
 def generate_model(
     step: onnx.ModelProto, file_contract: FileContract, *, decoding: Decoding
 ) -> onnx.ModelProto:
-    """Return a model that writes a whole text; see ``generate_interface`` for what it takes and gives.
+    """Return a model that writes a whole text; see ``generate_interface`` for what it takes and
+    gives.
 
     Args:
-        step: a step graph that takes T = 1: a fused one, or a step face, quantised or not. It is not changed.
+        step: a step graph that takes T = 1: a fused one, or a step face, quantised or not. It is
+            not changed.
         file_contract: of the file to be written; its contract is the step graph's.
-        decoding: its ``suppress`` is built in; it replaces that of ``file_contract`` in the metadata.
+        decoding: its ``suppress`` is built in; it replaces that of ``file_contract`` in the
+            metadata.
 
     Raises:
-        ContractError: the step graph does not have the contract's tensors, or takes a picture's contexts, too.
+        ContractError: the step graph does not have the contract's tensors, or takes a picture's
+            contexts, too.
         UsageError: every id is suppressed, or one is outside the vocabulary.
     """
     contract = file_contract.contract
@@ -123,8 +128,8 @@ class _Writer:
     def write(self, before: list[str]) -> None:
         """Write the tokens after the last of the prompt, and name what comes out.
 
-        One loop takes the most probable token, another one draws it, and one of the two makes no pass: an operator that chose
-        between them at every token would cost 2 µs each time.
+        One loop takes the most probable token, another one draws it, and one of the two makes no
+        pass: an operator that chose between them at every token would cost 2 µs each time.
         """
         outer = self.outer
         everything, none = np.array(self._vocabulary), np.array(0)
@@ -189,7 +194,9 @@ class _Writer:
         return body
 
     def _carried(self, first: list[str]) -> list[Carried]:
-        """Declare the token and the states as the step graph does: onnxruntime then optimises both alike, to the last bit."""
+        """Declare the token and the states as the step graph does: onnxruntime then optimises both
+        alike, to the last bit.
+        """
         own = {value.name: value.type.tensor_type for value in self._step.input}
         shapes = [
             [d.dim_param or d.dim_value for d in own[name].shape.dim]
@@ -212,7 +219,9 @@ class _Writer:
 
 
 def sampled(scope: Scope, logits: str, top_k: str, uniform: str) -> str:
-    """Add the choice of a token from ``logits [1, 1, V]``; return its id ``[1, 1, 1]``. The module gives the equation."""
+    """Add the choice of a token from ``logits [1, 1, V]``; return its id ``[1, 1, 1]``. The module
+    gives the equation.
+    """
     values, order = scope.add_many(
         "TopK", logits, top_k, outputs=2, axis=-1
     )  # the lower id first among equals
@@ -231,13 +240,16 @@ def sampled(scope: Scope, logits: str, top_k: str, uniform: str) -> str:
 
 
 def _first(scope: Scope, comparison: str, values: str, limit: str) -> str:
-    """Return the first place ``[1, 1, 1]`` along the last axis where the comparison holds; 0 where it never does."""
+    """Return the first place ``[1, 1, 1]`` along the last axis where the comparison holds; 0 where
+    it never does.
+    """
     holds = scope.add("Cast", scope.add(comparison, values, limit), to=onnx.TensorProto.INT32)
     return scope.add("ArgMax", holds, axis=-1)
 
 
 def barred(decoding: Decoding, vocabulary: int) -> np.ndarray | None:
-    """Return what is added to logits, float32 ``[V]``, minus infinity for what is never written; None where all may be.
+    """Return what is added to logits, float32 ``[V]``, minus infinity for what is never written;
+    None where all may be.
 
     Raises:
         UsageError: every id is suppressed, or one is outside the vocabulary.
@@ -268,7 +280,8 @@ def check_tensors(graph: onnx.GraphProto, inputs: list[str], outputs: list[str])
         found = [value.name for value in values]
         if sorted(found) != sorted(expected):
             raise ContractError(
-                f"the graph {kind} {found}, expected {expected}; give the graph that its contract describes"
+                f"the graph {kind} {found}, expected {expected}; give the graph that its "
+                "contract describes"
             )
 
 

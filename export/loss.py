@@ -1,4 +1,6 @@
-"""What a reduced precision loses on held-out data, and whether that is within what the user allows."""
+"""What a reduced precision loses on held-out data, and whether that is within what the user
+allows.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ def measure_loss(
     budget: Budget,
     limit: Tolerance,
 ) -> LossRecord | None:
-    """Let ``candidate``, a step, read the held-out sample beside the reference; None where there is too little to read.
+    """Let ``candidate``, a step, read the held-out sample beside the reference; None where there is
+    too little to read.
 
     Raises:
         UsageError: a budget is given, and there is nothing to hold it to.
@@ -47,15 +50,18 @@ def measure_loss(
     if count < FEWEST_TOKENS:
         if budget != Budget():
             raise UsageError(
-                f"a largest loss is given, and the checkpoint holds {count} held-out tokens to measure it on, at least "
-                f"{FEWEST_TOKENS} are needed; train with a validation text, or leave the largest loss out"
+                f"a largest loss is given, and the checkpoint holds {count} held-out tokens to "
+                "measure it on, at least "
+                f"{FEWEST_TOKENS} are needed; train with a validation text, or leave the "
+                "largest loss out"
             )
         return None
     captions = CaptionSessions(references[ENCODE], candidate) if ENCODE in references else None
     if captions is None:
         if budget.cider is not None:
             raise UsageError(
-                "a largest CIDEr drop is given for a model that writes no captions; give a perplexity increase"
+                "a largest CIDEr drop is given for a model that writes no captions; give a "
+                "perplexity increase"
             )
         loss = measure_text(references[STEP], candidate, sample[TOKENS])
     else:
@@ -87,13 +93,17 @@ def refuse_loss(loss: LossRecord, name: str, *, limit: Tolerance) -> None:
     allowed = math.inf if loss.allowed is None else loss.allowed
     if allowed <= limit.perplexity and loss.mean_kl > limit.mean_kl:
         raise ContractError(
-            f"{name} diverges from the reference by {loss.mean_kl:.1e} nats a token on held-out text, and {limit.mean_kl:.0e} "
-            "is allowed; nothing was written. Allow more with --max-perplexity-increase, or use more bits or smaller blocks"
+            f"{name} diverges from the reference by {loss.mean_kl:.1e} nats a token on "
+            f"held-out text, and {limit.mean_kl:.0e} "
+            "is allowed; nothing was written. Allow more with --max-perplexity-increase, or "
+            "use more bits or smaller blocks"
         )
     if not loss.is_within(allowed):
         raise ContractError(
-            f"{name} raises the perplexity of held-out text by {rise_text(loss.increase, sign='')} (from "
-            f"{perplexity_text(loss.before)} to {perplexity_text(loss.after)}), and {allowed:.2%} is allowed; nothing was "
+            f"{name} raises the perplexity of held-out text by "
+            f"{rise_text(loss.increase, sign='')} (from "
+            f"{perplexity_text(loss.before)} to {perplexity_text(loss.after)}), and "
+            f"{allowed:.2%} is allowed; nothing was "
             "written. Allow more with "
             "--max-perplexity-increase, or use more bits or smaller blocks"
         )
@@ -103,8 +113,10 @@ def refuse_loss(loss: LossRecord, name: str, *, limit: Tolerance) -> None:
         and loss.cider_drop > loss.allowed_cider_drop
     ):
         raise ContractError(
-            f"{name} lowers the CIDEr-D of held-out captions by {loss.cider_drop:.2%} (from {loss.reference_cider:.4f} to "
-            f"{loss.cider:.4f}), and {loss.allowed_cider_drop:.2%} is allowed; nothing was written. Allow more with "
+            f"{name} lowers the CIDEr-D of held-out captions by {loss.cider_drop:.2%} (from "
+            f"{loss.reference_cider:.4f} to "
+            f"{loss.cider:.4f}), and {loss.allowed_cider_drop:.2%} is allowed; nothing was "
+            "written. Allow more with "
             "--max-cider-drop, or use more bits or smaller blocks"
         )
 

@@ -1,8 +1,10 @@
-"""Writing ONNX graphs node by node: names, constants, loops and choices, and other graphs copied in.
+"""Writing ONNX graphs node by node: names, constants, loops and choices, and other graphs copied
+in.
 
-A ``Scope`` is one graph, or the body of one loop or branch, while it grows. Every name is new in the whole model, since a
-body may not reuse a name of the graph around it. Constants and weights stand in the outermost graph, once each: however
-often a graph is copied in, onnxruntime reads its weights from one place.
+A ``Scope`` is one graph, or the body of one loop or branch, while it grows. Every name is new in
+the whole model, since a body may not reuse a name of the graph around it. Constants and weights
+stand in the outermost graph, once each: however often a graph is copied in, onnxruntime reads its
+weights from one place.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ Operand = str | np.ndarray  # the name of a value, or a constant
 
 @dataclass(frozen=True)
 class Carried:
-    """A value that a loop hands from one pass to the next; ``shape`` has None, or a name, where a size may change."""
+    """A value that a loop hands from one pass to the next; ``shape`` has None, or a name, where a
+    size may change.
+    """
 
     first: Operand
     dtype: str
@@ -32,7 +36,9 @@ class Carried:
 
 @dataclass(frozen=True)
 class Pass:
-    """What one pass of a loop makes: whether to go on, what it hands to the next, and what is collected of each pass."""
+    """What one pass of a loop makes: whether to go on, what it hands to the next, and what is
+    collected of each pass.
+    """
 
     go_on: str
     carried: Sequence[str]
@@ -122,9 +128,11 @@ class Scope:
 
         Args:
             passes: name of an int64 scalar.
-            body: writes one pass, given its scope, the number of the pass, and what the last one handed on.
+            body: writes one pass, given its scope, the number of the pass, and what the last one
+                handed on.
             carried: what goes from pass to pass.
-            collected: the dtype of each value that is collected, one after the other along a new first axis.
+            collected: the dtype of each value that is collected, one after the other along a new
+                first axis.
 
         Returns:
             What the last pass handed on, then what was collected.
@@ -190,7 +198,9 @@ class Scope:
         return f"{kind}_{self._counts[kind]}"
 
     def _own(self, values: Sequence[str]) -> list[str]:
-        """Return ``values`` as names that a body can give out: each made inside, none given out twice."""
+        """Return ``values`` as names that a body can give out: each made inside, none given out
+        twice.
+        """
         inside = {name for node in self.nodes for name in node.output}
         own: list[str] = []
         for value in values:
@@ -210,13 +220,16 @@ def declared(
 
 
 def joined_opsets(*models: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
-    """Return the operator sets that all of ``models`` use; raise ContractError where they use one in two versions."""
+    """Return the operator sets that all of ``models`` use; raise ContractError where they use one
+    in two versions.
+    """
     versions: dict[str, int] = {}
     for opset in (opset for model in models for opset in model.opset_import):
         if versions.setdefault(opset.domain, opset.version) != opset.version:
             domain = opset.domain or "onnx"
             raise ContractError(
-                f"the graphs use versions {versions[opset.domain]} and {opset.version} of the operators of {domain}, expected "
+                f"the graphs use versions {versions[opset.domain]} and {opset.version} of the "
+                f"operators of {domain}, expected "
                 "one; export them together"
             )
     return [helper.make_opsetid(domain, version) for domain, version in versions.items()]
@@ -247,7 +260,9 @@ def _bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
 
 
 def _renamed(node: onnx.NodeProto, names: Mapping[str, str], mark: str) -> onnx.NodeProto:
-    """Return a copy of ``node`` with its values renamed; what its bodies make gets a mark of its own."""
+    """Return a copy of ``node`` with its values renamed; what its bodies make gets a mark of its
+    own.
+    """
     copied = onnx.NodeProto()
     copied.CopyFrom(node)
     copied.name = f"{mark}/{node.name or node.output[0]}"

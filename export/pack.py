@@ -1,4 +1,6 @@
-"""From a checkpoint folder to a bundle: write the artifacts, measure them, and pack what they need to be driven."""
+"""From a checkpoint folder to a bundle: write the artifacts, measure them, and pack what they need
+to be driven.
+"""
 
 from __future__ import annotations
 
@@ -54,14 +56,18 @@ def export_bundle(
     options: ReducedOptions | None = None,
     tell: Tell = lambda line: None,
 ) -> Bundle:
-    """Export a checkpoint to a bundle, each artifact checked against the contract and rolled out against the reference.
+    """Export a checkpoint to a bundle, each artifact checked against the contract and rolled out
+    against the reference.
 
     Args:
         source: a checkpoint folder, or a loaded checkpoint; it is not changed.
-        out: a folder, or a file ending in ``.edgernn``; an older bundle there is replaced once the new one is whole.
+        out: a folder, or a file ending in ``.edgernn``; an older bundle there is replaced once the
+            new one is whole.
         to: formats or families; default all.
-        precision: every precision to write in the formats that offer it; default each format's first.
-        decoding: also write files that decode in the graph, where a format has them: a text or a caption in one call.
+        precision: every precision to write in the formats that offer it; default each format's
+            first.
+        decoding: also write files that decode in the graph, where a format has them: a text or a
+            caption in one call.
         release: leave the reference weights and the held-out sample out.
         steps: length of the rollouts.
         options: how weights are rounded in reduced precisions, and how much that may lose.
@@ -73,7 +79,8 @@ def export_bundle(
     Raises:
         UsageError: an unknown format or precision, or ``out`` holds something else.
         CheckpointError: the checkpoint is missing or damaged, or has a weight that is not finite.
-        ContractError: an artifact does not keep the contract, its tolerance or the largest loss; nothing is written.
+        ContractError: an artifact does not keep the contract, its tolerance or the largest loss;
+            nothing is written.
         UnavailableError: a package that a format needs is not installed.
     """
     out = path_of(out)
@@ -104,23 +111,27 @@ def export_bundle(
 
 
 def _refuse_not_finite(loaded: Checkpoint) -> None:
-    """Raise CheckpointError where a weight is infinite or NaN, whatever the outputs: gates saturate, and a row may wait
-    for an id or a state that no check meets."""
+    """Raise CheckpointError where a weight is infinite or NaN, whatever the outputs: gates
+    saturate, and a row may wait for an id or a state that no check meets."""
     if wrong := not_finite(loaded.model):
         raise CheckpointError(
-            f"the model has weights that are not finite: {wrong}; nothing was written. Train again, with a smaller "
+            f"the model has weights that are not finite: {wrong}; nothing was written. Train "
+            "again, with a smaller "
             "--learning-rate or --clip, or restore the checkpoint"
         )
 
 
 def _read_again(folder: Path) -> None:
-    """Open the bundle that was written as its readers will; raise ContractError where they would refuse it."""
+    """Open the bundle that was written as its readers will; raise ContractError where they would
+    refuse it.
+    """
     try:
         with Bundle.open(folder) as written:
             golden.read(written.path(bundles.GOLDEN), written.manifest.contract)
     except BundleError as error:
         raise ContractError(
-            f"the bundle that was made cannot be read again ({error}); nothing was written. This is a fault of edgernn: "
+            f"the bundle that was made cannot be read again ({error}); nothing was written. "
+            "This is a fault of edgernn: "
             "please report it with the checkpoint's config.json"
         ) from error
 
@@ -131,7 +142,9 @@ _Chosen = list[tuple[formats.Format, str]]
 def _chosen(
     to: Iterable[str] | str | None, precision: Iterable[str] | str | None, tell: Tell
 ) -> _Chosen:
-    """Pair formats with precisions. What was asked for by name and cannot be had is an error, never left out."""
+    """Pair formats with precisions. What was asked for by name and cannot be had is an error, never
+    left out.
+    """
     named = [to] if isinstance(to, str) else None if to is None else list(to)
     unwritten = formats.left_out() if named is None else {}
     for name, reason in unwritten.items():
@@ -159,7 +172,9 @@ def _chosen(
 
 
 def _jobs(chosen: _Chosen, contract: Contract, *, decoding: bool) -> list[Job]:
-    """Return what to write: every graph of every choice; one that a format leaves out is its family's first row's."""
+    """Return what to write: every graph of every choice; one that a format leaves out is its
+    family's first row's.
+    """
     jobs: dict[str, Job] = {}
     for row, precision in chosen:
         for graph in contract.graphs:
@@ -181,11 +196,13 @@ def _refuse_foreign(out: Path) -> None:
     if out.suffix == bundles.SUFFIX:
         if out.is_dir():
             raise UsageError(
-                f"{out} is a folder, expected a {bundles.SUFFIX} file to write; choose another --out"
+                f"{out} is a folder, expected a {bundles.SUFFIX} file to write; choose another "
+                "--out"
             )
     elif out.is_dir() and (foreign := _foreign_files(out)):
         raise UsageError(
-            f"{out} is there and is no bundle; it was left as it is ({foreign[0]}). Choose another --out"
+            f"{out} is there and is no bundle; it was left as it is ({foreign[0]}). Choose "
+            "another --out"
         )
     elif out.exists() and not out.is_dir():
         raise UsageError(
@@ -194,7 +211,9 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _foreign_files(folder: Path) -> list[str]:
-    """Return the files in ``folder`` that are not of a bundle: what its manifest does not list, but for side files."""
+    """Return the files in ``folder`` that are not of a bundle: what its manifest does not list, but
+    for side files.
+    """
     inner = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if not path.is_dir()]
     files = [path.as_posix() for path in inner if not is_side_file(path)]
     try:
@@ -249,7 +268,9 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
 
 
 def _tokenizer_entry(tokenizer: Tokenizer) -> TokenizerEntry:
-    """Describe the tokenizer: digests of the whole, and a text with the ids that every host's tokenizer must give for it."""
+    """Describe the tokenizer: digests of the whole, and a text with the ids that every host's
+    tokenizer must give for it.
+    """
     size = tokenizer.vocabulary_size
     text = tokenizer.decode(range(min(size, _RECORDED_TOKENS)))
     ids = tokenizer.encode(text, on_unknown="skip")

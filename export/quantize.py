@@ -1,9 +1,10 @@
 """Weight-only quantisation of an ONNX graph: constant matrices and tables in blocks of 8 or 4 bits.
 
-``Gemm`` and ``MatMul`` with a constant matrix become onnxruntime's ``MatMulNBits``, which multiplies with integer products
-where the processor has them; a ``Gather`` from a constant table becomes ``GatherBlockQuantized``. Both work for every cell
-once the graph is a step face: recurrent operators have no matrix that could be replaced, and onnxruntime's own dynamic
-quantiser leaves those of GRU and RNN in float32 without a word.
+``Gemm`` and ``MatMul`` with a constant matrix become onnxruntime's ``MatMulNBits``, which
+multiplies with integer products where the processor has them; a ``Gather`` from a constant table
+becomes ``GatherBlockQuantized``. Both work for every cell once the graph is a step face: recurrent
+operators have no matrix that could be replaced, and onnxruntime's own dynamic quantiser leaves
+those of GRU and RNN in float32 without a word.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ Rounded = dict[tuple[str, Rounding], Blocks]  # by the name of the constant
 
 
 def layer_name(node: onnx.NodeProto) -> str:
-    """Return the layer of the model that a node was traced from, with dots: ``/model/head/MatMul`` is ``head``."""
+    """Return the layer of the model that a node was traced from, with dots: ``/model/head/MatMul``
+    is ``head``.
+    """
     parts = [part for part in node.name.split("/")[1:-1] if part != "model"]
     return ".".join(parts) or node.name
 
@@ -36,17 +39,20 @@ def layer_name(node: onnx.NodeProto) -> str:
 def quantize_graph(
     model: onnx.ModelProto, recipe: Recipe, *, rounded: Rounded | None = None
 ) -> None:
-    """Replace every product with a constant matrix and every look-up in a constant table of ``model``, in place.
+    """Replace every product with a constant matrix and every look-up in a constant table of
+    ``model``, in place.
 
     ``rounded`` remembers what was rounded, so that a search rounds each layer once in each way.
 
     Raises:
-        UsageError: a weight is not finite, or a recurrent operator is there, whose weights would stay as they are.
+        UsageError: a weight is not finite, or a recurrent operator is there, whose weights would
+            stay as they are.
     """
     kept = sorted({node.op_type for node in model.graph.node} & _RECURRENT)
     if kept:
         raise UsageError(
-            f"the graph has {', '.join(kept)}, whose weights would stay float32; quantise the step face"
+            f"the graph has {', '.join(kept)}, whose weights would stay float32; quantise the "
+            "step face"
         )
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     biases = _biases(model, constants)
@@ -120,7 +126,9 @@ def _biases(model: onnx.ModelProto, constants: Mapping[str, onnx.TensorProto]) -
 
 
 def _matrix(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> np.ndarray | None:
-    """Return the constant matrix of a product as ``[N, K]``, or None where the node is no such product."""
+    """Return the constant matrix of a product as ``[N, K]``, or None where the node is no such
+    product.
+    """
     if node.op_type not in {"Gemm", "MatMul"} or node.input[1] not in constants:
         return None
     matrix = numpy_helper.to_array(constants[node.input[1]])

@@ -27,9 +27,10 @@ class Recipe:
     Attributes:
         default: of every matrix that ``layers`` does not name.
         layers: by layer, by its name with dots (``recurrent.layers.0.from_hidden``).
-        hessians: by layer, the mean of ``x xᵀ`` over its inputs on calibration data; see ``blocks.quantize_matrix``.
-        folded: whether the embedding goes into a table of gate pre-activations with the first layer's input weights; None
-            leaves it to the model's size.
+        hessians: by layer, the mean of ``x xᵀ`` over its inputs on calibration data; see
+            ``blocks.quantize_matrix``.
+        folded: whether the embedding goes into a table of gate pre-activations with the first
+            layer's input weights; None leaves it to the model's size.
     """
 
     default: Rounding
@@ -38,7 +39,8 @@ class Recipe:
     folded: bool | None = None
 
     def rounding(self, layer: str, columns: int) -> Rounding:
-        """Return how the matrix of ``layer`` is stored: of the block sizes up to the chosen one, that of the fewest bytes.
+        """Return how the matrix of ``layer`` is stored: of the block sizes up to the chosen one,
+        that of the fewest bytes.
 
         Of columns that the chosen size does not divide, a smaller one may pad fewer.
         """

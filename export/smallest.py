@@ -1,8 +1,10 @@
-"""The smallest file within a budget: 4 or 8 bits and the block size of each layer, chosen by what they lose.
+"""The smallest file within a budget: 4 or 8 bits and the block size of each layer, chosen by what
+they lose.
 
-Each layer is tried alone in every way while the others keep 8 bits; what that costs, the KL divergence on held-out data, is
-taken to add up. Then layers go down in the order of bytes saved for loss; the files on that way are measured as a whole from
-the smallest on, and the first within the budget is taken.
+Each layer is tried alone in every way while the others keep 8 bits; what that costs, the KL
+divergence on held-out data, is taken to add up. Then layers go down in the order of bytes saved for
+loss; the files on that way are measured as a whole from the smallest on, and the first within the
+budget is taken.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ def smallest_recipe(source: Source) -> Recipe:
     budget = source.options.budget
     if budget.perplexity is None and budget.cider is None:
         raise UsageError(
-            "the smallest file needs to know how much may be lost; give --max-perplexity-increase, as 1%"
+            "the smallest file needs to know how much may be lost; give "
+            "--max-perplexity-increase, as 1%"
         )
     with storage.scratch() as scratch:
         search = _Search(source, scratch)
@@ -81,7 +84,8 @@ def _smallest_layers(search: _Search) -> Mapping[str, Rounding]:
             else f" and lower the CIDEr-D by {safe.loss.cider_drop:.2%}"
         )
         raise ContractError(
-            f"even 8 bits in every layer {increase}{drop}, more than the {allowed} allowed; nothing was written"
+            f"even 8 bits in every layer {increase}{drop}, more than the {allowed} allowed; "
+            "nothing was written"
         )
     down = (
         search.measure(layers) for layers in reversed(search.way_down(safe))
@@ -92,7 +96,9 @@ def _smallest_layers(search: _Search) -> Mapping[str, Rounding]:
 
 
 class _Search:
-    """Measures step files of one model, written to the folder ``scratch``, each layer rounded in its own way."""
+    """Measures step files of one model, written to the folder ``scratch``, each layer rounded in
+    its own way.
+    """
 
     def __init__(self, source: Source, scratch: Path) -> None:
         self.source, self.scratch = source, scratch
@@ -107,7 +113,9 @@ class _Search:
         self._rounded: dict[tuple[str, Rounding], Blocks] = {}
 
     def _step(self, folded: bool) -> tuple[onnx.ModelProto, Recipe]:
-        """Return the float32 step graph, and its recipe, in which every layer is still as low as it can go."""
+        """Return the float32 step graph, and its recipe, in which every layer is still as low as it
+        can go.
+        """
         model = copy.deepcopy(self.source.loaded.model).requires_grad_(False)
         return step_graph(
             model, self.file_contract, Recipe(LOWER[-1], folded=folded), feeds=self.source.feeds
@@ -120,7 +128,9 @@ class _Search:
         return sum(weight.bytes for weight in weight_table(lowest))
 
     def measure(self, layers: Mapping[str, Rounding], *, budget: Budget | None = None) -> _Tried:
-        """Write the file of ``layers`` and let it read the held-out data; ``budget`` says what of the loss to measure."""
+        """Write the file of ``layers`` and let it read the held-out data; ``budget`` says what of
+        the loss to measure.
+        """
         graph = onnx.ModelProto()
         graph.CopyFrom(self.graph)
         quantize_graph(graph, replace(self.recipe, layers=layers), rounded=self._rounded)
@@ -137,7 +147,8 @@ class _Search:
         )
         if loss is None:
             raise UsageError(
-                "the checkpoint holds no held-out data to measure the loss on; train with a validation text"
+                "the checkpoint holds no held-out data to measure the loss on; train with a "
+                "validation text"
             )
         return _Tried(
             layers, tuple(weight for weight in weight_table(graph) if weight.name != OTHERS), loss
@@ -150,7 +161,9 @@ class _Search:
         return perplexity and (budget.cider is None or (loss.cider_drop or 0.0) <= budget.cider)
 
     def way_down(self, safe: _Tried) -> list[Mapping[str, Rounding]]:
-        """Return files of ever fewer bytes: at each, one more layer goes to what saves most bytes for its loss."""
+        """Return files of ever fewer bytes: at each, one more layer goes to what saves most bytes
+        for its loss.
+        """
         alone = {
             (name, rounding): self.measure({**safe.layers, name: rounding}, budget=Budget())
             for name in self.names
@@ -183,6 +196,7 @@ def _words(best: _Tried, safe: _Tried) -> str:
     ]
     drop = "" if best.loss.cider_drop is None else f", CIDEr-D {-best.loss.cider_drop:+.2%}"
     return (
-        f"smallest within the budget: {best.bytes} bytes of weights ({safe.bytes} with 8 bits everywhere), perplexity "
+        f"smallest within the budget: {best.bytes} bytes of weights ({safe.bytes} with 8 bits "
+        "everywhere), perplexity "
         f"{rise_text(best.loss.increase)}{drop}: {', '.join(low)}"
     )

@@ -1,10 +1,13 @@
-"""Core ML: the step face as an mlprogram, with the state as in- and outputs, or kept by the runtime as MLState.
+"""Core ML: the step face as an mlprogram, with the state as in- and outputs, or kept by the runtime
+as MLState.
 
-The step face is used for every cell: it converts to ``linear``, ``sigmoid`` and ``tanh``, which the Neural Engine takes;
-torch's recurrent layers become operators that it does not take (LSTM) or loops of ninety operators (GRU). A file takes one
-row and one step a call. Conversion runs on any machine; prediction needs macOS or iOS.
+The step face is used for every cell: it converts to ``linear``, ``sigmoid`` and ``tanh``, which the
+Neural Engine takes; torch's recurrent layers become operators that it does not take (LSTM) or loops
+of ninety operators (GRU). A file takes one row and one step a call. Conversion runs on any machine;
+prediction needs macOS or iOS.
 
-In 8 and 4 bits the matrices alone are compressed (``coreml_weights``): products and states are those of float16.
+In 8 and 4 bits the matrices alone are compressed (``coreml_weights``): products and states are
+those of float16.
 """
 
 from __future__ import annotations
@@ -52,7 +55,9 @@ _INPUT_DTYPES: dict[str, FileDType] = {"int64": "int32", "uint8": PICTURE}
 
 
 class CoreMLExporter(Exporter):
-    """Writes an ``.mlpackage`` with the state as inputs and outputs, for iOS 17 and macOS 14; 4 bits need iOS 18, macOS 15."""
+    """Writes an ``.mlpackage`` with the state as inputs and outputs, for iOS 17 and macOS 14; 4
+    bits need iOS 18, macOS 15.
+    """
 
     format_name = "coreml"
     target = "iOS17"
@@ -71,7 +76,9 @@ class CoreMLExporter(Exporter):
         return replace(written, target=self._target(precision))
 
     def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
-        """One row, one step, int32 tokens because Core ML has no int64 inputs, and pictures as pixel buffers."""
+        """One row, one step, int32 tokens because Core ML has no int64 inputs, and pictures as
+        pixel buffers.
+        """
         used = {axis for tensor in (*graph.inputs, *graph.outputs) for axis in tensor.axes}
         dtypes = {t.name: _INPUT_DTYPES[t.dtype] for t in graph.inputs if t.dtype in _INPUT_DTYPES}
         return Narrowing(axes={axis: 1 for axis in (BATCH, TIME) if axis in used}, dtypes=dtypes)
@@ -110,7 +117,9 @@ class CoreMLExporter(Exporter):
 
 
 class CoreMLStateExporter(CoreMLExporter):
-    """Writes an ``.mlpackage`` for iOS 18 and macOS 15 whose state Core ML keeps itself, under the contract's names."""
+    """Writes an ``.mlpackage`` for iOS 18 and macOS 15 whose state Core ML keeps itself, under the
+    contract's names.
+    """
 
     format_name = "coreml-mlstate"
     target = "iOS18"
@@ -154,7 +163,9 @@ class CoreMLStateExporter(CoreMLExporter):
 
 
 class _BufferedStep(nn.Module):
-    """The step with its states as buffers that it overwrites: what coremltools turns into MLState."""
+    """The step with its states as buffers that it overwrites: what coremltools turns into
+    MLState.
+    """
 
     def __init__(self, step: FlatGraph, states: dict[str, Tensor]) -> None:
         super().__init__()
@@ -174,7 +185,9 @@ class _BufferedStep(nn.Module):
 
 
 class _FromPictures(nn.Module):
-    """A graph whose pictures come as Core ML hands them over: colour planes ``[1, 3, H, W]``, 0 to 255, of a float dtype."""
+    """A graph whose pictures come as Core ML hands them over: colour planes ``[1, 3, H, W]``, 0 to
+    255, of a float dtype.
+    """
 
     def __init__(self, graph: FlatGraph, pictures: list[bool]) -> None:
         super().__init__()
@@ -232,23 +245,30 @@ def _convert(
 
 
 def _refuse_not_finite(model: RecurrentModel) -> None:
-    """Raise UsageError for the first weight with a NaN or an infinity, on which coremltools fails without naming it."""
+    """Raise UsageError for the first weight with a NaN or an infinity, on which coremltools fails
+    without naming it.
+    """
     for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise UsageError(
-                f"the weight {name} holds numbers that are not finite; train or import the model again"
+                f"the weight {name} holds numbers that are not finite; train or import the "
+                "model again"
             )
 
 
 def _passes() -> Any:
-    """Return coremltools' passes without the one that makes room for negative ids, three operators a step: there are none."""
+    """Return coremltools' passes without the one that makes room for negative ids, three operators
+    a step: there are none.
+    """
     passes = ct.PassPipeline()
     passes.remove_passes(["common::guard_negative_gather_indices"])
     return passes
 
 
 def _checked_weights(path: Path, model: RecurrentModel, precision: str) -> tuple[StoredWeight, ...]:
-    """Read the table of weights from what was saved; raise ContractError where one is not stored as asked."""
+    """Read the table of weights from what was saved; raise ContractError where one is not stored as
+    asked.
+    """
     table = weight_table(path, layers=[name for name, _ in model.named_modules() if name])
     refuse_floats(table, precision)
     return table
@@ -274,7 +294,9 @@ def _numpy(tensor: FileTensor) -> Any:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Hide the converter's progress bars and its warnings about torch versions it was not tested with."""
+    """Hide the converter's progress bars and its warnings about torch versions it was not tested
+    with.
+    """
     logger = logging.getLogger("coremltools")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,11 +1,13 @@
-"""ONNX: one fused recurrent operator per layer, batch and time open and declared so, the contract in metadata_props.
+"""ONNX: one fused recurrent operator per layer, batch and time open and declared so, the contract
+in metadata_props.
 
-In 8 and 4 bits the step face is written instead, for its products can be quantised: T = 1, and faster at it. Opening T again
-with a ``Scan`` around it was measured: 15 to 25 µs more a step, and a prompt no faster than step by step.
+In 8 and 4 bits the step face is written instead, for its products can be quantised: T = 1, and
+faster at it. Opening T again with a ``Scan`` around it was measured: 15 to 25 µs more a step, and a
+prompt no faster than step by step.
 
-torch's TorchScript-based exporter is used on purpose: the graph-capture one freezes the example's T in the declared shapes,
-fails on ``nn.RNN`` and slices recurrent weights at run time. What is written is
-judged by running it: packing rolls every file out against the reference.
+torch's TorchScript-based exporter is used on purpose: the graph-capture one freezes the example's T
+in the declared shapes, fails on ``nn.RNN`` and slices recurrent weights at run time. What is
+written is judged by running it: packing rolls every file out against the reference.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ _TABLE = {"embedding": Rounding(8, 128)}
 
 
 class OnnxExporter(Exporter):
-    """Writes ``.onnx`` with torch's exporter, rounds its weights as asked, and declares the contract's shapes."""
+    """Writes ``.onnx`` with torch's exporter, rounds its weights as asked, and declares the
+    contract's shapes.
+    """
 
     format_name = "onnx"
     target = f"opset {OPSET}, IR {IR_VERSION}"
@@ -98,7 +102,9 @@ class OnnxExporter(Exporter):
     def _decoder(
         self, model: RecurrentModel, file_contract: FileContract, precision: str
     ) -> onnx.ModelProto:
-        """Return the graph that writes a whole text or caption with the step file's own operators."""
+        """Return the graph that writes a whole text or caption with the step file's own
+        operators.
+        """
         contract, decoding = file_contract.contract, file_contract.decoding
         step = FileContract(
             contract=contract, narrowing=self.narrowing(contract.step, precision), decoding=decoding
@@ -158,10 +164,12 @@ def step_graph(
     *,
     feeds: Feeds | None = None,
 ) -> tuple[onnx.ModelProto, Recipe]:
-    """Return the step face of ``model``, which is turned into it, in float32, and ``recipe`` with nothing left open.
+    """Return the step face of ``model``, which is turned into it, in float32, and ``recipe`` with
+    nothing left open.
 
-    The embedding is folded where that pays and ``recipe`` does not say; a folded table keeps 8 bits, for one row of it is
-    read a step, and fewer would save no time. Calibration on ``feeds`` is for 4 bits: 8 bits gain nothing by it.
+    The embedding is folded where that pays and ``recipe`` does not say; a folded table keeps 8
+    bits, for one row of it is read a step, and fewer would save no time. Calibration on ``feeds``
+    is for 4 bits: 8 bits gain nothing by it.
     """
     folded = model.folding_pays(recipe.default.bits) if recipe.folded is None else recipe.folded
     layers = {**(_TABLE if folded else {}), **recipe.layers}
@@ -198,7 +206,9 @@ def _open_axes(tensor: FileTensor) -> dict[int, str]:
 
 
 def _declare(graph: onnx.ModelProto, tensors: tuple[FileTensor, ...]) -> None:
-    """Write the contract's shape on every in- and output: names on open dimensions, sizes on fixed ones."""
+    """Write the contract's shape on every in- and output: names on open dimensions, sizes on fixed
+    ones.
+    """
     shapes = {tensor.name: tensor.shape or () for tensor in tensors}
     for value in (*graph.graph.input, *graph.graph.output):
         dimensions = value.type.tensor_type.shape.dim

@@ -1,4 +1,6 @@
-"""TorchScript: a traced module that ``torch.jit.load`` opens alone, the contract in an extra file."""
+"""TorchScript: a traced module that ``torch.jit.load`` opens alone, the contract in an extra
+file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The truth about an ONNX file's weights: read out of the graph that was written, not out of what was asked for."""
+"""The truth about an ONNX file's weights: read out of the graph that was written, not out of what
+was asked for.
+"""
 
 from __future__ import annotations
 
@@ -10,5 +12,7 @@ from edgernn.stored_weights import StoredWeight
 
 
 def weight_table(model: onnx.ModelProto) -> tuple[StoredWeight, ...]:
-    """Return every matrix, table and kernel of ``model`` in the graph's order, and what is left as one last entry."""
+    """Return every matrix, table and kernel of ``model`` in the graph's order, and what is left as
+    one last entry.
+    """
     return table_of(parse_model(model.SerializeToString(), source="the model").graph)

@@ -1,7 +1,8 @@
-"""Shared fixtures: tiny seeded models, real files made from them, and the project mounted when it is not installed.
+"""Shared fixtures: tiny seeded models, real files made from them, and the project mounted when it
+is not installed.
 
-Where a package is not installed, as torch is not beside the base install, the tests that need it are left out, and
-``--bundles DIR`` takes the bundles that another environment made.
+Where a package is not installed, as torch is not beside the base install, the tests that need it
+are left out, and ``--bundles DIR`` takes the bundles that another environment made.
 """
 
 from __future__ import annotations
@@ -94,7 +95,9 @@ def _begins(name: str, known: str) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out what imports a package that is not installed here: a file, or a folder by its conftest."""
+    """Leave out what imports a package that is not installed here: a file, or a folder by its
+    conftest.
+    """
     path = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
     if (
         not _LACKING
@@ -187,7 +190,8 @@ def caption_tokenizer() -> Tokenizer:
 def make_captioner(caption_tokenizer: Tokenizer) -> Callable[..., Captioner]:
     """Build a tiny seeded captioner; keyword arguments go to its configuration.
 
-    Its weights are large enough for its captions to differ from picture to picture, which fresh ones do not make them.
+    Its weights are large enough for its captions to differ from picture to picture, which fresh
+    ones do not make them.
     """
 
     torch = pytest.importorskip("torch")
@@ -218,7 +222,9 @@ def make_captioner(caption_tokenizer: Tokenizer) -> Callable[..., Captioner]:
 
 @pytest.fixture(scope="session")
 def pictures() -> np.ndarray:
-    """Six pictures, uint8 ``[6, 32, 32, 3]``: a coloured patch each on another ground, under noise. Read only."""
+    """Six pictures, uint8 ``[6, 32, 32, 3]``: a coloured patch each on another ground, under noise.
+    Read only.
+    """
     random = np.random.default_rng(5)
     made = random.integers(0, 256, (6, 1, 1, 3)) * np.ones((6, 32, 32, 3))
     for index, picture in enumerate(made):
@@ -275,7 +281,9 @@ def _bundle(
     *,
     steps: int,
 ) -> Path:
-    """Return the bundle ``name`` of ``--bundles``; export the fixture ``checkpoint`` where it is not there."""
+    """Return the bundle ``name`` of ``--bundles``; export the fixture ``checkpoint`` where it is
+    not there.
+    """
     shared: Path | None = request.config.getoption("--bundles")
     folder = (shared or tmp_path_factory.mktemp("bundle")).resolve() / name
     if not folder.exists():

@@ -1,4 +1,6 @@
-"""A bundle measured: every artifact is in the report with figures that agree, or is left out with a reason."""
+"""A bundle measured: every artifact is in the report with figures that agree, or is left out with a
+reason.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A process of its own tells the load, the first call and the peak memory of one artifact, and of no other."""
+"""A process of its own tells the load, the first call and the peak memory of one artifact, and of
+no other.
+"""
 
 from __future__ import annotations
 

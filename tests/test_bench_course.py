@@ -29,7 +29,9 @@ ARTIFACT = Artifact(
 
 
 class ClockSession(FakeSession):
-    """Takes 2 ms for the first call, 3 for the second and so on, and remembers what it was given."""
+    """Takes 2 ms for the first call, 3 for the second and so on, and remembers what it was
+    given.
+    """
 
     def __init__(self, file_contract: FileContract, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(file_contract)

@@ -1,4 +1,6 @@
-"""Bundles open whole or not at all: every kind of damage is named, and nothing leaves the bundle's folder."""
+"""Bundles open whole or not at all: every kind of damage is named, and nothing leaves the bundle's
+folder.
+"""
 
 from __future__ import annotations
 
@@ -247,7 +249,9 @@ def test_a_path_that_no_file_system_takes_is_named(copy: Path) -> None:
 
 
 def move_out(copy: Path, inner: str) -> None:
-    """Put a link in the place of a file or folder; what it leads to is unchanged, so the digests still fit."""
+    """Put a link in the place of a file or folder; what it leads to is unchanged, so the digests
+    still fit.
+    """
     outside = copy.parent / "outside"
     shutil.move(copy / inner, outside)
     (copy / inner).symlink_to(outside)

@@ -1,4 +1,6 @@
-"""The step contract: what each cell promises, how files narrow it, and that no difference goes unseen."""
+"""The step contract: what each cell promises, how files narrow it, and that no difference goes
+unseen.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Bundles of edgernn's first version go on opening, verifying and writing.
 
-``fixtures/first_version.edgernn`` was exported by commit 02c4058, before losses were stored in nats and golden runs were
-bounded: a seeded LSTM of 34 characters, E = 4, H = 6, L = 1, with a learned first state, ``to="onnx"``,
-``precision=["float32", "int8"]``, ``steps=16``, and the text of ``conftest.TEXT`` four times as its held-out sample.
+``fixtures/first_version.edgernn`` was exported by commit 02c4058, before losses were stored in nats
+and golden runs were bounded: a seeded LSTM of 34 characters, E = 4, H = 6, L = 1, with a learned
+first state, ``to="onnx"``, ``precision=["float32", "int8"]``, ``steps=16``, and the text of
+``conftest.TEXT`` four times as its held-out sample.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The table of formats: every row can be resolved, chosen and judged; what is not installed is named."""
+"""The table of formats: every row can be resolved, chosen and judged; what is not installed is
+named.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Whatever is handed over is named for what it is, with what takes it on, and nothing of it is run or unpickled."""
+"""Whatever is handed over is named for what it is, with what takes it on, and nothing of it is run
+or unpickled.
+"""
 
 from __future__ import annotations
 
@@ -214,9 +216,9 @@ def test_a_file_that_may_not_be_read_is_a_kind(
 
     (tmp_path / "x").write_text("x")
     monkeypatch.setattr(storage, "open_to_read", refuse)
-    assert (
-        sentence(tmp_path / "x")
-        == f"{tmp_path / 'x'} is not to be read (Permission denied); check its name and its permissions"
+    assert sentence(tmp_path / "x") == (
+        f"{tmp_path / 'x'} is not to be read (Permission denied); check its name and its "
+        "permissions"
     )
 
 

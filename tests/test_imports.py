@@ -68,7 +68,9 @@ def _modules() -> list[tuple[str, Path]]:
 
 
 def _imports(path: Path) -> set[str]:
-    """Names imported when the module is imported: not inside functions, not for type checkers only."""
+    """Names imported when the module is imported: not inside functions, not for type checkers
+    only.
+    """
     found: set[str] = set()
     pending: list[ast.AST] = list(ast.parse(path.read_text(encoding="utf-8")).body)
     while pending:

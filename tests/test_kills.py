@@ -1,4 +1,6 @@
-"""A few of the kills of ``benchmarks/kills.py``: spread over a training's life, a bundle that is replaced, and packing."""
+"""A few of the kills of ``benchmarks/kills.py``: spread over a training's life, a bundle that is
+replaced, and packing.
+"""
 
 from __future__ import annotations
 

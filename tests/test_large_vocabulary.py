@@ -1,4 +1,6 @@
-"""Twenty thousand words: exporting and verifying hold no table of all positions and all words, and little memory besides."""
+"""Twenty thousand words: exporting and verifying hold no table of all positions and all words, and
+little memory besides.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""manifest.json: what is written is read back, what is damaged or unsafe is named, and the shipped schema is this one."""
+"""manifest.json: what is written is read back, what is damaged or unsafe is named, and the shipped
+schema is this one.
+"""
 
 from __future__ import annotations
 
@@ -452,7 +454,8 @@ def test_paths_below_folders_are_welcome() -> None:
 def test_the_shipped_schema_is_that_of_the_code() -> None:
     shipped = Path(edgernn.__file__).parent / "manifest.schema.json"
     assert shipped.read_text(encoding="utf-8") == json_schema(), (
-        "write it again: Path('edgernn/manifest.schema.json').write_text(edgernn.manifest.json_schema())"
+        "write it again: "
+        "Path('edgernn/manifest.schema.json').write_text(edgernn.manifest.json_schema())"
     )
 
 

@@ -1,4 +1,6 @@
-"""The contracts of captioners: what each conditioning makes once and feeds every step; and that two graphs belong together."""
+"""The contracts of captioners: what each conditioning makes once and feeds every step; and that two
+graphs belong together.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,9 @@ def test_unknown_conditionings_and_cells_name_the_known_ones() -> None:
 
 
 def test_one_time_step_a_call_is_part_of_the_contract() -> None:
-    """Attention needs the state between two words, so no file of a captioner takes more than one."""
+    """Attention needs the state between two words, so no file of a captioner takes more than
+    one.
+    """
     assert contract().sizes["time"] == 1
 
 

@@ -1,4 +1,6 @@
-"""Losses in nats are compared and told at any size; only what is infinite becomes the largest number."""
+"""Losses in nats are compared and told at any size; only what is infinite becomes the largest
+number.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Whose a file is: a process that lives, one that has ended, one whose number was given out again, one elsewhere."""
+"""Whose a file is: a process that lives, one that has ended, one whose number was given out again,
+one elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What is built and installed: the mapped package, the data files, the licence, and nothing else."""
+"""What is built and installed: the mapped package, the data files, the licence, and nothing
+else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every picture that edgernn draws, looked at: panels, light, words, and what is asked of a machine that cannot draw."""
+"""Every picture that edgernn draws, looked at: panels, light, words, and what is asked of a machine
+that cannot draw.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def runs(filled: np.ndarray) -> list[tuple[int, int]]:
 
 
 def panels(drawn: np.ndarray) -> list[np.ndarray]:
-    """Cut a map into its panels, row by row: the picture fills them from edge to edge, words and gaps do not."""
+    """Cut a map into its panels, row by row: the picture fills them from edge to edge, words and
+    gaps do not.
+    """
     dark = drawn.max(2) < 200
     left, right = runs(dark.mean(0) > 0.3)[0]
     rows = [run for run in runs(dark[:, left + 2 : right - 2].all(1)) if run[1] - run[0] > 10]

@@ -1,4 +1,6 @@
-"""The pytest plugin, in a pytest of its own: what is collected, how failures read, and what is never imported."""
+"""The pytest plugin, in a pytest of its own: what is collected, how failures read, and what is
+never imported.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from edgernn.parity import subject
 from edgernn.parity.checks import CHECKS
 
 Run = Callable[..., tuple[int, str]]
-# Named, and not found by its entry point: so it is this plugin alone, whether or not it is installed as one.
+# Named, and not found by its entry point: so it is this plugin alone, whether or not it is
+# installed as one.
 PYTEST = [sys.executable, "-m", "pytest", "-p", "edgernn.pytest_plugin", "-p", "no:cacheprovider"]
 MADE_OF_STEPS = [name for name in CHECKS if name != "decoding"]
 ALONE = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -27,7 +30,9 @@ ALONE = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run pytest with the plugin in an empty folder with warnings as errors; return its exit code and output."""
+    """Run pytest with the plugin in an empty folder with warnings as errors; return its exit code
+    and output.
+    """
 
     def call(*arguments: object) -> tuple[int, str]:
         command = [*PYTEST, "-W", "error", "-ra", "--edgernn-steps", "4", *map(str, arguments)]
@@ -47,7 +52,9 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def tiny(bundle_folder: Path, tmp_path: Path) -> Path:
-    """A bundle that lists ONNX alone, in the folder where pytest runs; the other artifacts' folders lie there still."""
+    """A bundle that lists ONNX alone, in the folder where pytest runs; the other artifacts' folders
+    lie there still.
+    """
     folder = Path(shutil.copytree(bundle_folder, tmp_path / "tiny"))
     edit(
         folder,
@@ -132,7 +139,8 @@ def test_numbers_stand_below_the_detail(run: Run, tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         "from edgernn.parity import checks\n"
         "from edgernn.parity.report import Check\n"
-        "failed = Check(name='rollout', status='failed', detail='too far \\x1b[31m', measured={'worst_scaled': 0.5})\n"
+        "failed = Check(name='rollout', status='failed', detail='too far \\x1b[31m', "
+        "measured={'worst_scaled': 0.5})\n"
         "checks.CHECKS = {'rollout': lambda subject: failed}\n"
     )
     code, output = run("tiny")
@@ -214,7 +222,8 @@ def test_steps_from_option_and_ini(run: Run, tmp_path: Path) -> None:
         "from edgernn.parity import checks\n"
         "from edgernn.parity.report import Check\n"
         "def told(subject):\n"
-        "    return Check(name='steps', status='failed', detail=f'asked for {subject.steps} steps')\n"
+        "    return Check(name='steps', status='failed', detail=f'asked for {subject.steps} "
+        "steps')\n"
         "checks.CHECKS = {'steps': told}\n"
     )
     (tmp_path / "pytest.ini").write_text("[pytest]\nedgernn_steps = 6\n")

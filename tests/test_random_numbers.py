@@ -1,4 +1,6 @@
-"""The random numbers of sampling are those of SplitMix64, at any place of any seed, alone or many at once."""
+"""The random numbers of sampling are those of SplitMix64, at any place of any seed, alone or many
+at once.
+"""
 
 from __future__ import annotations
 

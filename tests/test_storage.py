@@ -1,4 +1,6 @@
-"""Files are whole or absent, whatever goes wrong while they are written; digests say what they promise."""
+"""Files are whole or absent, whatever goes wrong while they are written; digests say what they
+promise.
+"""
 
 from __future__ import annotations
 
@@ -437,7 +439,10 @@ def test_several_processes_that_replace_one_folder_leave_one_of_theirs_whole(
 def test_scratch_folders_of_killed_processes_go_with_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = "import os, signal; from edgernn import storage; storage.scratch_folder(); os.kill(os.getpid(), signal.SIGKILL)"
+    code = (
+        "import os, signal; from edgernn import storage; storage.scratch_folder(); "
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
     subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False
     )

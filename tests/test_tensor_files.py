@@ -1,4 +1,6 @@
-"""Safetensors files: what is written is read by the library, and no changed byte passes for the original."""
+"""Safetensors files: what is written is read by the library, and no changed byte passes for the
+original.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The application: its commands, and how errors become one line and an exit code.
 
-Exit codes: 0 true or done; 1 a check failed; 2 misuse or bad input; 130 interrupted by Ctrl-C, with everything saved; 143 and
-129 ended by SIGTERM and SIGHUP.
+Exit codes: 0 true or done; 1 a check failed; 2 misuse or bad input; 130 interrupted by Ctrl-C, with
+everything saved; 143 and 129 ended by SIGTERM and SIGHUP.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ _CommandLineError: type[Exception] = next(
 
 app = typer.Typer(
     name="edgernn",
-    help="Take a trained recurrent network to the edge: train, export, verify, and run it step by step.",
+    help=(
+        "Take a trained recurrent network to the edge: train, export, verify, and run it step by "
+        "step."
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -107,7 +110,10 @@ def _told(error: Exception) -> str | None:
         package = (error.name or "").split(".")[0]
         if package == "edgernn":
             return None
-        return f"this command needs the package {package!r}, which is not installed; run: {install_command('all')}"
+        return (
+            f"this command needs the package {package!r}, which is not installed; run: "
+            f"{install_command('all')}"
+        )
     if _is_out_of_memory(error):
         figures = f" ({error})" if str(error) else ""
         return (
@@ -122,7 +128,9 @@ def _told(error: Exception) -> str | None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error says so: torch has a class of its own for a GPU, and only words for the CPU."""
+    """Return whether an error says so: torch has a class of its own for a GPU, and only words for
+    the CPU.
+    """
     words = "can't allocate memory" in str(error) or type(error).__name__ == "OutOfMemoryError"
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and words)
 

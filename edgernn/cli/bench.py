@@ -41,7 +41,9 @@ def bench(
         Path | None, typer.Option(help="Draw step time over file size: .png, .pdf or .svg.")
     ] = None,
 ) -> None:
-    """Measure load, steps, prefill and memory of every artifact, and how far its steps are from the memory's speed."""
+    """Measure load, steps, prefill and memory of every artifact, and how far its steps are from the
+    memory's speed.
+    """
     _check_outputs(json, plot)
     from edgernn.bench import bench_bundle
 
@@ -55,7 +57,9 @@ def bench(
 
 
 def draw(report: BenchReport, path: Path) -> None:
-    """Draw the median step of every step artifact over its size as PNG; raise UsageError where there is none."""
+    """Draw the median step of every step artifact over its size as PNG; raise UsageError where
+    there is none.
+    """
     steps = [
         (artifact.path, artifact.bytes, artifact.p50_ms)
         for artifact in report.artifacts
@@ -160,14 +164,20 @@ def _notes(report: BenchReport) -> list[str]:
     )
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     return [
-        "load, first, peak memory: in a process of its own that imports the runtime, opens the file and calls it",
-        f"steps: {report.steps} in {report.rounds} interleaved rounds, one token a call, the state fed back, {threads}; "
+        "load, first, peak memory: in a process of its own that imports the runtime, opens the "
+        "file and calls it",
+        f"steps: {report.steps} in {report.rounds} interleaved rounds, one token a call, the "
+        f"state fed back, {threads}; "
         f"fed {report.fed}; encode: a picture a call",
-        f"prefill/s: tokens a second of a prompt of {report.prefill_tokens}; speed: the float32 ONNX file's p50 over this p50",
-        f"floor: p50 over the time to read the weights that a call reads, at {reads.bytes_per_s / _GIGA:.1f} GB/s "
-        f"({reads.lowest_bytes_per_s / _GIGA:.1f} to {reads.highest_bytes_per_s / _GIGA:.1f}; one thread over "
+        f"prefill/s: tokens a second of a prompt of {report.prefill_tokens}; speed: the "
+        "float32 ONNX file's p50 over this p50",
+        "floor: p50 over the time to read the weights that a call reads, at "
+        f"{reads.bytes_per_s / _GIGA:.1f} GB/s "
+        f"({reads.lowest_bytes_per_s / _GIGA:.1f} to {reads.highest_bytes_per_s / _GIGA:.1f}; "
+        "one thread over "
         f"{size(reads.buffer_bytes)} of memory); below 1 the weights stayed in the caches",
-        f"{machine.processor}, {counted(machine.cores or 1, 'core')}, {machine.platform}, Python {machine.python}, {packages}",
+        f"{machine.processor}, {counted(machine.cores or 1, 'core')}, {machine.platform}, "
+        f"Python {machine.python}, {packages}",
     ]
 
 

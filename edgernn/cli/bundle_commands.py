@@ -59,7 +59,9 @@ def export(
     config: Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
-    """Export a trained model to a bundle, each file checked against the contract and the reference."""
+    """Export a trained model to a bundle, each file checked against the contract and the
+    reference.
+    """
     from edgernn.export.artifacts import ReducedOptions
     from edgernn.export.compression import Budget
     from edgernn.export.pack import export_bundle
@@ -123,7 +125,9 @@ def verify(
         str | None, typer.Option(help="Write it as a page to publish; - for stdout.")
     ] = None,
 ) -> None:
-    """Check every artifact against the reference over chained runs. Exit code 0: all passed; 1: a check failed."""
+    """Check every artifact against the reference over chained runs. Exit code 0: all passed; 1: a
+    check failed.
+    """
     from edgernn.parity.html import to_html
     from edgernn.parity.junit import to_junit
     from edgernn.parity.report import VerifyReport

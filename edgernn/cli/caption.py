@@ -48,7 +48,9 @@ def caption(
         bool, typer.Option("--json", help="Print a line of JSON per picture.")
     ] = False,
 ) -> None:
-    """Say what is on pictures. One that cannot be read is told, the others are captioned, and the exit code is 2."""
+    """Say what is on pictures. One that cannot be read is told, the others are captioned, and the
+    exit code is 2.
+    """
     from edgernn.decoding.caption_writer import CaptionWriter
     from edgernn.decoding.sampling import Sampler
 
@@ -120,7 +122,8 @@ def _check_map(target: Path, paths: list[Path]) -> None:
 
 @contextmanager
 def _bar(total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar on a terminal where there are several pictures; what is yielded moves it on by one.
+    """Show a bar on a terminal where there are several pictures; what is yielded moves it on by
+    one.
 
     Lines that are printed meanwhile go above the bar, where they go to a terminal too.
     """

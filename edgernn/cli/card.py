@@ -20,7 +20,9 @@ def card(
         str | None, typer.Option("--license", help="The license, as apache-2.0; left open without.")
     ] = None,
 ) -> None:
-    """Print a model card in Markdown: what it is, files, measured figures, how to run it in each language, how to check it."""
+    """Print a model card in Markdown: what it is, files, measured figures, how to run it in each
+    language, how to check it.
+    """
     from edgernn.bundle import Bundle
     from edgernn.cli.card_text import model_card
 

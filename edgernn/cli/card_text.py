@@ -1,6 +1,8 @@
-"""The model card of a bundle: Markdown with the YAML head that model hubs read, made from the manifest alone.
+"""The model card of a bundle: Markdown with the YAML head that model hubs read, made from the
+manifest alone.
 
-Whatever the manifest holds stands in it as text: no markup, no HTML, no control characters, no second line.
+Whatever the manifest holds stands in it as text: no markup, no HTML, no control characters, no
+second line.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from edgernn.data.token_kinds import unit_of
 from edgernn.manifest import Artifact, Manifest
 from edgernn.parity.wording import size
 
-# What starts markup inside a line, and what GitHub makes links of: addresses with a scheme, www. and @.
+# What starts markup inside a line, and what GitHub makes links of: addresses with a scheme, www.
+# and @.
 _MARKUP = re.compile(r"([\\`*_{}\[\]|<>~$&@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 _RUNTIMES = {
     "onnx": "ONNX Runtime",
@@ -35,7 +38,9 @@ _FIGURES = ("CIDEr-D", "BLEU-4", "ROUGE-L")
 
 
 def model_card(manifest: Manifest, name: str, *, license_id: str | None = None) -> str:
-    """Return the card of a bundle that is called ``name``, a folder's or file's name without its place."""
+    """Return the card of a bundle that is called ``name``, a folder's or file's name without its
+    place.
+    """
     parts = [
         _head(manifest, license_id),
         f"# {plain(_title(name))}",
@@ -94,8 +99,10 @@ def _about(manifest: Manifest) -> str:
     tokenizer = manifest.tokenizer
     shape = ", ".join(f"{plain(axis)} {count}" for axis, count in sizes.items())
     told = [
-        f"A recurrent {kind} of {made.parameters:,} parameters, with its state as explicit inputs and outputs, for "
-        "ONNX Runtime, PyTorch or Core ML. It is an edgernn bundle: model files, tokenizer, a recorded run to check them by, "
+        f"A recurrent {kind} of {made.parameters:,} parameters, with its state as explicit "
+        "inputs and outputs, for "
+        "ONNX Runtime, PyTorch or Core ML. It is an edgernn bundle: model files, tokenizer, a "
+        "recorded run to check them by, "
         "and a manifest.",
         f"- made by edgernn {plain(made.edgernn)} on {plain(made.created)}",
         f"- tokens: {tokenizer.vocabulary_size:,}, of the kind {plain(tokenizer.kind)}",
@@ -113,7 +120,8 @@ def _training(manifest: Manifest) -> list[str]:
         unit = unit_of(manifest.tokenizer.kind)
         where = f" on {plain(str(training['split']))}" if "split" in training else ""
         lines.append(
-            f"- loss of the reference: {loss:.4f} nats per {unit}{where}, a perplexity of {nats.perplexity(loss):.4g}"
+            f"- loss of the reference: {loss:.4f} nats per {unit}{where}, a perplexity of "
+            f"{nats.perplexity(loss):.4g}"
         )
     scores = [
         f"{name} {training[name]:.3f}"
@@ -147,7 +155,8 @@ def _measured(manifest: Manifest) -> str:
         for artifact in manifest.artifacts
     ]
     note = (
-        "Measured when the bundle was packed: the largest scaled difference from the PyTorch reference over a chained run, "
+        "Measured when the bundle was packed: the largest scaled difference from the PyTorch "
+        "reference over a chained run, "
         "each side on its own state, and what held-out text loses by a reduced precision."
     )
     return f"{note}\n\n{_table(('file', 'precision', 'difference from the reference', 'what held-out text loses'), rows)}"
@@ -158,7 +167,10 @@ def _parity(artifact: Artifact) -> str:
     if parity is None:
         return "not measured where it was packed"
     unit = "pictures" if artifact.graph == ENCODE else "steps"
-    return f"{parity.worst:.1e} of {parity.tensor} over {parity.steps} {unit} (allowed {parity.tolerance:g})"
+    return (
+        f"{parity.worst:.1e} of {parity.tensor} over {parity.steps} {unit} (allowed "
+        f"{parity.tolerance:g})"
+    )
 
 
 def _loss(artifact: Artifact) -> str:
@@ -167,7 +179,10 @@ def _loss(artifact: Artifact) -> str:
         return "-"
     drop = "" if loss.cider_drop is None else f"; CIDEr-D {-loss.cider_drop:+.2%}"
     allowed = "" if loss.allowed is None else f" (allowed {loss.allowed:.2%})"
-    return f"perplexity {loss.increase:+.2%}{allowed}, most probable token the same {loss.top1:.1%}{drop}; {loss.tokens:,} tokens"
+    return (
+        f"perplexity {loss.increase:+.2%}{allowed}, most probable token the same "
+        f"{loss.top1:.1%}{drop}; {loss.tokens:,} tokens"
+    )
 
 
 def _run(manifest: Manifest, name: str) -> str:
@@ -187,23 +202,28 @@ def _run(manifest: Manifest, name: str) -> str:
     if "onnx" in formats:
         lines = ["cd python", "pip install numpy onnxruntime", f"python main.py {_PLACE} {ask}"]
         parts += [
-            "From `runtime_examples/` of the edgernn repository, without edgernn or PyTorch. Python:",
+            "From `runtime_examples/` of the edgernn repository, without edgernn or PyTorch. "
+            "Python:",
             _block(lines),
         ]
         parts += _compiled(write, captions=captions)
     if any(_RUNTIMES.get(found) == "Core ML" for found in formats):
         parts.append(
-            "Swift, on iOS and macOS: the package in `runtime_examples/ios`, with the bundle among the app's resources."
+            "Swift, on iOS and macOS: the package in `runtime_examples/ios`, with the bundle "
+            "among the app's resources."
         )
     if "onnx" in formats:
         parts.append(
-            "Kotlin, on Android: the project in `runtime_examples/android`, with the bundle in the app's assets."
+            "Kotlin, on Android: the project in `runtime_examples/android`, with the bundle in "
+            "the app's assets."
         )
     return "\n\n".join(parts)
 
 
 def _prompt(manifest: Manifest) -> str:
-    """Return the option for a prompt that the model can read: of characters, a recorded one where it lacks the usual ones."""
+    """Return the option for a prompt that the model can read: of characters, a recorded one where
+    it lacks the usual ones.
+    """
     if manifest.tokenizer.kind != "char" or set("The ") <= set(manifest.tokenizer.text):
         return '--prompt "The " '
     letter = next((character for character in manifest.tokenizer.text if character.isalnum()), None)
@@ -234,11 +254,16 @@ def _check(manifest: Manifest) -> str:
         else "the recorded run is replayed"
     )
     needs = "With edgernn and its extras `train` and `export` installed"
-    return f"{needs}: {told}; the exit code is 0 where all passed.\n\n{_block([f'edgernn verify {_PLACE}'])}"
+    return (
+        f"{needs}: {told}; the exit code is 0 where all "
+        f"passed.\n\n{_block([f'edgernn verify {_PLACE}'])}"
+    )
 
 
 def _argument(name: str) -> str:
-    """Return a path as one argument of a shell: control characters visible, quoted where it needs to be."""
+    """Return a path as one argument of a shell: control characters visible, quoted where it needs
+    to be.
+    """
     shown = visible(name)
     return (
         shown

@@ -1,4 +1,6 @@
-"""Options that take a share or one of a closed set: how they are read, and what a shell completes them with."""
+"""Options that take a share or one of a closed set: how they are read, and what a shell completes
+them with.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from edgernn.wanted import share
 
 
 def read_share(value: str | float) -> float:
-    """Read an option that is a share of a whole; the option parser adds its name to what was wrong."""
+    """Read an option that is a share of a whole; the option parser adds its name to what was
+    wrong.
+    """
     try:
         return share(value)
     except UsageError as error:
@@ -23,7 +27,9 @@ read_share.__name__ = "share"  # what --help shows that the option takes
 
 
 def completing(find: Callable[[], Iterable[str]]) -> dict[str, Any]:
-    """Return what lets a shell complete an option with one of the names that ``find`` returns, or with a list of them."""
+    """Return what lets a shell complete an option with one of the names that ``find`` returns, or
+    with a list of them.
+    """
 
     def complete(incomplete: str) -> list[str]:
         before, comma, last = incomplete.rpartition(",")

@@ -1,6 +1,8 @@
-"""``--config``: options of a command from a TOML file, and the file in that form which every run leaves in its folder.
+"""``--config``: options of a command from a TOML file, and the file in that form which every run
+leaves in its folder.
 
-A key is an option's long name without its dashes. What stands on the command line wins over the file.
+A key is an option's long name without its dashes. What stands on the command line wins over the
+file.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
     """Let a file give the options that are not on the command line.
 
     Raises:
-        UsageError: the file cannot be read, is no TOML, names no option of the command, or holds what is no option's value.
+        UsageError: the file cannot be read, is no TOML, names no option of the command, or holds
+            what is no option's value.
     """
     if path is None or context.resilient_parsing:
         return path
@@ -51,7 +54,8 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
         if name not in options:
             near = did_you_mean(name, options)
             raise UsageError(
-                f"{path}: {key!r} is no option of {context.command_path}{near or '; see its --help'}"
+                f"{path}: {key!r} is no option of "
+                f"{context.command_path}{near or '; see its --help'}"
             )
         parameter = options[name]
         given[parameter.name] = _value(value, is_flag=parameter.is_flag, place=f"{path}: {key}")
@@ -81,7 +85,9 @@ def _options(context: typer.Context) -> dict[str, Any]:
 
 
 def _value(found: Any, *, is_flag: bool, place: str) -> Any:
-    """Return a value as the option parser takes it: what a person would type, or whether a flag is set."""
+    """Return a value as the option parser takes it: what a person would type, or whether a flag is
+    set.
+    """
     if is_flag:
         if not isinstance(found, bool):
             raise UsageError(f"{place} is {found!r}, expected true or false")
@@ -94,7 +100,9 @@ def _value(found: Any, *, is_flag: bool, place: str) -> Any:
 
 
 def given_budget(context: typer.Context) -> dict[str, Any]:
-    """Return ``minutes``, ``steps`` and ``epochs`` as given; one on the command line replaces those of a file."""
+    """Return ``minutes``, ``steps`` and ``epochs`` as given; one on the command line replaces those
+    of a file.
+    """
     values = {name: context.params[name] for name in sorted(_BUDGETS) if name in context.params}
     typed = {name for name in values if from_command_line(context, name)}
     return {name: value if not typed or name in typed else None for name, value in values.items()}

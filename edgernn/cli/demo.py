@@ -1,4 +1,6 @@
-"""``edgernn demo``: the whole way on built-in data, from nothing to what an exported file writes."""
+"""``edgernn demo``: the whole way on built-in data, from nothing to what an exported file
+writes.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def captions(
     ] = Path("demo-captions"),
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 4.0,
 ) -> None:
-    """A captioner with attention on pictures drawn for it, some of colours and shapes it never saw together."""
+    """A captioner with attention on pictures drawn for it, some of colours and shapes it never saw
+    together.
+    """
     from edgernn.training.options import TrainOptions
     from edgernn.training.run_captions import CaptionData, train_captions
 
@@ -111,7 +115,9 @@ def _demo(
     train: Callable[[Path, Reporter], Run],
     show: Callable[[Bundle], list[str]],
 ) -> None:
-    """Train, export, verify, show what the bundle writes, and sum up; ``show`` returns what else to tell at the end."""
+    """Train, export, verify, show what the bundle writes, and sum up; ``show`` returns what else to
+    tell at the end.
+    """
     from edgernn.export.pack import export_bundle
     from edgernn.parity.verify import verify_bundle
     from edgernn.training.terminal import Terminal
@@ -136,7 +142,8 @@ def _demo(
     say_rule("summary")
     steps = counted(run.steps, "step")
     say(
-        f"model      {run.parameters:,} parameters, {steps}, {run.epochs:.1f} epochs in {run.seconds:.0f} s"
+        f"model      {run.parameters:,} parameters, {steps}, {run.epochs:.1f} epochs in "
+        f"{run.seconds:.0f} s"
     )
     say(f"loss       {run.validation_loss:.4f} nats/{run.unit} ({run.split})")
     if run.measured:
@@ -145,7 +152,8 @@ def _demo(
         )
     say(f"bundle     {out / 'bundle'}, {size(tables.total_bytes(bundle.manifest))}")
     say(
-        f"verified   {'yes' if report.passed else 'NO'}{_VERIFIED if report.passed and not run.learned else ''}"
+        "verified   "
+        f"{'yes' if report.passed else 'NO'}{_VERIFIED if report.passed and not run.learned else ''}"
     )
     if not run.learned:
         say(f"learned    NO: {not_learned(run)}, for example with --minutes {_MINUTES:g}")
@@ -157,7 +165,9 @@ def _demo(
 
 
 def _show_captions(out: Path) -> list[str]:
-    """Caption pictures of colours and shapes that were never trained together, and draw where the model looked."""
+    """Caption pictures of colours and shapes that were never trained together, and draw where the
+    model looked.
+    """
     from PIL import Image
 
     from edgernn import plots
@@ -190,5 +200,6 @@ def _show_captions(out: Path) -> list[str]:
                 )
     return [
         f"attention  {folder}/attention-*.png show where it looked for each word",
-        f"go on with edgernn caption {argument(out / 'bundle')} {argument(folder / f'{scenes.UNSEEN}-0.png')}",
+        f"go on with edgernn caption {argument(out / 'bundle')} "
+        f"{argument(folder / f'{scenes.UNSEEN}-0.png')}",
     ]

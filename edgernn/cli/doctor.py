@@ -1,4 +1,6 @@
-"""``edgernn doctor``: what this machine can train, export and run, and all that a bug report needs."""
+"""``edgernn doctor``: what this machine can train, export and run, and all that a bug report
+needs.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def doctor(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Show what this machine can train, export and run, and what to install for the rest; paste it into bug reports."""
+    """Show what this machine can train, export and run, and what to install for the rest; paste it
+    into bug reports.
+    """
     if constraints:
         _say_constraints()
         return
@@ -53,13 +57,16 @@ def _say_constraints() -> None:
     text = installed.constraints()
     if text is None:
         raise UnavailableError(
-            "this copy of edgernn came without constraints.txt; take it from where the copy came from"
+            "this copy of edgernn came without constraints.txt; take it from where the copy "
+            "came from"
         )
     stream(text)
 
 
 def examine() -> dict[str, Any]:
-    """Return versions, and for each format whether it can be exported and run here, or which extra it lacks."""
+    """Return versions, and for each format whether it can be exported and run here, or which extra
+    it lacks.
+    """
     from edgernn.formats import FORMATS
 
     formats, lacking = {}, set()

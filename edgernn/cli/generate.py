@@ -71,7 +71,8 @@ def generate(
 
 
 class _Shown:
-    """The text as it is written: what stdout does not take must not cost the state that is saved at the end.
+    """The text as it is written: what stdout does not take must not cost the state that is saved at
+    the end.
 
     Args:
         quiet: print nothing.

@@ -33,7 +33,9 @@ _SHOWN = 200  # arrays; a file may have thousands
 
 
 def inspect_path(path: Path, *, as_json: bool) -> None:
-    """Print what stands at ``path``; raise an EdgernnError where nothing but its name can be told."""
+    """Print what stands at ``path``; raise an EdgernnError where nothing but its name can be
+    told.
+    """
     kind = identify(path)
     if kind.key == "run" or (
         path.is_dir() and (path / "config.json").exists() and kind.key != "bundle"
@@ -79,7 +81,8 @@ def _bundle(path: Path, *, as_json: bool) -> None:
         return
     made = manifest.provenance
     say(
-        f"bundle {path}: {manifest.family} model, {made.parameters:,} parameters, {size(tables.total_bytes(manifest))}"
+        f"bundle {path}: {manifest.family} model, {made.parameters:,} parameters, "
+        f"{size(tables.total_bytes(manifest))}"
     )
     say(f"made by edgernn {made.edgernn} on {made.created}; every digest is right")
     _training(made.training, manifest.tokenizer.kind)
@@ -119,7 +122,8 @@ def _model_file(path: Path, kind: Kind, *, as_json: bool) -> None:
     own_contract = FileContract.from_metadata(description.metadata, source=str(path))
     first = _FIRST_STATE[own_contract.contract.initial_state]
     say(
-        f"it computes {own_contract.graph} of the contract (schema {own_contract.schema_version}); first state: {first}"
+        f"it computes {own_contract.graph} of the contract (schema "
+        f"{own_contract.schema_version}); first state: {first}"
     )
     say()
     say_sheet(tables.tensors(own_contract.contract))
@@ -145,7 +149,9 @@ def _checkpoint(path: Path, *, as_json: bool) -> None:
 
 
 def _training(training: dict[str, Any], kind: str) -> None:
-    """Print how it was trained; these are notes that nothing vouches for, so one that is no number is printed as it is."""
+    """Print how it was trained; these are notes that nothing vouches for, so one that is no number
+    is printed as it is.
+    """
     if "validation_loss" in training:
         loss, split = training["validation_loss"], training.get("split")
         say(f"trained on {training.get('corpus')}: {_figure(loss)} nats/{unit_of(kind)} ({split})")

@@ -1,8 +1,9 @@
 """The one door to the terminal: results to stdout, progress to stderr, and text is text.
 
-Whatever comes from files, models and users goes through here. Nothing in it is read as markup, and characters that steer
-a terminal, or reorder what stands on it, are written as escapes: ``\\x1b``. Only ``stream`` lets generated text through
-unchanged, and only where no terminal reads it. JSON is ASCII, so that every encoding takes it.
+Whatever comes from files, models and users goes through here. Nothing in it is read as markup, and
+characters that steer a terminal, or reorder what stands on it, are written as escapes: ``\\x1b``.
+Only ``stream`` lets generated text through unchanged, and only where no terminal reads it. JSON is
+ASCII, so that every encoding takes it.
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ def tell_error(text: str) -> None:
 
 
 def stream(piece: str) -> None:
-    """Write a piece of generated text at once: as it is, or on a terminal with control characters visible."""
+    """Write a piece of generated text at once: as it is, or on a terminal with control characters
+    visible.
+    """
     sys.stdout.write(visible_text(piece) if sys.stdout.isatty() else piece)
     sys.stdout.flush()
 
@@ -120,7 +123,9 @@ def words(text: str | None) -> list[str] | None:
 
 
 def write_result(target: str, text: str) -> None:
-    """Write a result to the file ``target``, or to stdout for ``-``: JSON, XML and HTML in ASCII, which every encoding has."""
+    """Write a result to the file ``target``, or to stdout for ``-``: JSON, XML and HTML in ASCII,
+    which every encoding has.
+    """
     if target == "-":
         _write(
             ascii_json(text)

@@ -1,4 +1,6 @@
-"""Tables as data, and the two ways in which they are shown: side by side, or a record a row where there is no room."""
+"""Tables as data, and the two ways in which they are shown: side by side, or a record a row where
+there is no room.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ _EMPTY = ("", "-")
 class Sheet:
     """A table: headings, rows of as many cells, which headings stand to the right, and a title.
 
-    ``wrapped``: the last column is prose, so it wraps, and the table stands side by side at any width.
+    ``wrapped``: the last column is prose, so it wraps, and the table stands side by side at any
+    width.
     """
 
     headings: Sequence[str]
@@ -50,7 +53,9 @@ def table_of(sheet: Sheet) -> Table:
 
 
 def records(sheet: Sheet) -> list[Padding | Text | str]:
-    """Return the lines of a record for each row: its first cell, and below it the others under their headings."""
+    """Return the lines of a record for each row: its first cell, and below it the others under
+    their headings.
+    """
     lines: list[Padding | Text | str] = [sheet.title] if sheet.title else []
     for first, *others in sheet.rows:
         lines.append(first)

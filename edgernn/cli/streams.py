@@ -1,8 +1,10 @@
-"""The standard streams while a command runs: every text can be written, and a closed or full one is an error in words.
+"""The standard streams while a command runs: every text can be written, and a closed or full one is
+an error in words.
 
-``guarded`` puts a guard before stdout and stderr. A character that the encoding lacks is written as its escape. A reader
-of stdout that went away is no error: nothing more is written, and the command goes on to what it saves. A stdout that is
-closed or full raises StorageError. Progress that stderr does not take is lost, which is no error either.
+``guarded`` puts a guard before stdout and stderr. A character that the encoding lacks is written as
+its escape. A reader of stdout that went away is no error: nothing more is written, and the command
+goes on to what it saves. A stdout that is closed or full raises StorageError. Progress that stderr
+does not take is lost, which is no error either.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ _GONE = frozenset({errno.EPIPE, errno.ESHUTDOWN})
 
 
 class _Guard:
-    """Passes everything on to a stream but for ``write`` and ``flush``, whose failures become ``failed``."""
+    """Passes everything on to a stream but for ``write`` and ``flush``, whose failures become
+    ``failed``.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -64,7 +68,8 @@ class _Results(_Guard):
     def failed(self, error: OSError) -> None:
         if error.errno not in _GONE:
             raise StorageError(
-                f"could not write to standard output: {error.strerror or error}; send it to a file or a program that takes it"
+                f"could not write to standard output: {error.strerror or error}; send it to a "
+                "file or a program that takes it"
             ) from error
 
 
@@ -78,7 +83,9 @@ class _Closed(io.TextIOBase):
 
 
 def reader_gone() -> bool:
-    """Return whether whoever read stdout has gone, so that nothing that is written any more is read."""
+    """Return whether whoever read stdout has gone, so that nothing that is written any more is
+    read.
+    """
     return isinstance(sys.stdout, _Guard) and sys.stdout.gone
 
 
@@ -104,7 +111,9 @@ def _escaping(stream: TextIO) -> TextIO:
 
 
 def _fill_descriptors() -> None:
-    """Occupy closed standard descriptors: else the next file that is opened, a bundle's, would be taken for one of them."""
+    """Occupy closed standard descriptors: else the next file that is opened, a bundle's, would be
+    taken for one of them.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

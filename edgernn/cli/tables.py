@@ -24,7 +24,9 @@ _SIDE_BY_SIDE = 100  # columns from which a report's four columns leave enough f
 
 
 def artifacts(manifest: Manifest) -> Sheet:
-    """Return one row per artifact: what it is, how large, and how near the reference when packed."""
+    """Return one row per artifact: what it is, how large, and how near the reference when
+    packed.
+    """
     several = len(manifest.contract.graphs) > 1
     headings = (
         "artifact",
@@ -157,4 +159,7 @@ def _narrowed(narrowing: Narrowing) -> str:
 def _parity(artifact: Artifact) -> str:
     if artifact.parity is None:
         return "not measured here"
-    return f"{artifact.parity.worst:.1e} over {artifact.parity.steps} {'pictures' if artifact.graph == ENCODE else 'steps'}"
+    return (
+        f"{artifact.parity.worst:.1e} over {artifact.parity.steps} "
+        f"{'pictures' if artifact.graph == ENCODE else 'steps'}"
+    )

@@ -91,7 +91,9 @@ def text(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Train a recurrent language model. Ctrl-C ends the run cleanly; --resume goes on as if it had not stopped."""
+    """Train a recurrent language model. Ctrl-C ends the run cleanly; --resume goes on as if it had
+    not stopped.
+    """
     began = time.perf_counter()  # before torch is loaded, which the minutes count, too
     from edgernn.contract import validated
     from edgernn.training import run_text

@@ -82,7 +82,9 @@ def captions(
         float | None,
         _loss(
             parser=read_share,
-            help="Share of the run before the encoder is trained; default 0, with weights 1 (never).",
+            help=(
+                "Share of the run before the encoder is trained; default 0, with weights 1 (never)."
+            ),
         ),
     ] = None,
     encoder_rate: Annotated[
@@ -123,7 +125,9 @@ def captions(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Train an image captioner. Ctrl-C ends the run cleanly; --resume goes on as if it had not stopped."""
+    """Train an image captioner. Ctrl-C ends the run cleanly; --resume goes on as if it had not
+    stopped.
+    """
     began = time.perf_counter()  # before torch is loaded, which the minutes count, too
     from edgernn.contract import validated
     from edgernn.training import run_captions

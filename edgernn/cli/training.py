@@ -1,4 +1,6 @@
-"""What the training commands share: the budget, what a resumed run may be told, and how a run's end is printed."""
+"""What the training commands share: the budget, what a resumed run may be told, and how a run's end
+is printed.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ _ALLOWED_WITH_RESUME = {
 
 @contextmanager
 def training() -> Iterator[None]:
-    """Set up what has to be before torch is loaded, and leave with 128 + n where the signal n found nothing to save.
+    """Set up what has to be before torch is loaded, and leave with 128 + n where the signal n found
+    nothing to save.
 
     Decorates a command that trains.
     """
@@ -44,13 +47,16 @@ def training() -> Iterator[None]:
         yield
     except StoppedError as stop:
         tell(
-            f"stopped by {name_of(stop.number)} before there was anything to save; give the same command again"
+            f"stopped by {name_of(stop.number)} before there was anything to save; give the "
+            "same command again"
         )
         raise typer.Exit(128 + stop.number) from None
 
 
 def budget_of(*, minutes: float | None, steps: int | None, epochs: float | None) -> Budget | None:
-    """Return the budget that was given, if any; raise UsageError for more than one, or one that is not above 0."""
+    """Return the budget that was given, if any; raise UsageError for more than one, or one that is
+    not above 0.
+    """
     from edgernn.training.schedule import Budget
 
     given = {
@@ -68,7 +74,8 @@ def budget_of(*, minutes: float | None, steps: int | None, epochs: float | None)
 
 
 def options_of(context: typer.Context, *, default_minutes: float) -> TrainOptions:
-    """Build the loop's options from the parameters that a command was called with, which bear the options' names.
+    """Build the loop's options from the parameters that a command was called with, which bear the
+    options' names.
 
     Raises:
         UsageError: a value is out of range, or more than one budget was given.
@@ -94,12 +101,15 @@ def refuse_changes(context: typer.Context) -> None:
     if given:
         shown = ", ".join("--" + name.replace("_", "-") for name in given)
         raise UsageError(
-            f"{shown} cannot change when a run is resumed; leave it out, or start a new run in another --out"
+            f"{shown} cannot change when a run is resumed; leave it out, or start a new run in "
+            "another --out"
         )
 
 
 def finish(run: Run, command: str, *, as_json: bool) -> None:
-    """Print what ``train COMMAND`` reached, once for all processes; leave with 128 + n if the signal n ended the run."""
+    """Print what ``train COMMAND`` reached, once for all processes; leave with 128 + n if the
+    signal n ended the run.
+    """
     try:
         if run.leads:
             _print(run, command, as_json=as_json)
@@ -133,8 +143,10 @@ def _print(run: Run, command: str, *, as_json: bool) -> None:
         )
         steps = counted(run.steps, "step")
         say(
-            f"{run.folder}: {run.parameters:,} parameters, {steps}, {run.epochs:.1f} epochs in {run.seconds:.0f} s; "
-            f"{'validation loss of the best weights' if run.measured else 'best validation loss'} {loss}"
+            f"{run.folder}: {run.parameters:,} parameters, {steps}, {run.epochs:.1f} epochs in "
+            f"{run.seconds:.0f} s; "
+            f"{'validation loss of the best weights' if run.measured else 'best validation loss'} "
+            f"{loss}"
         )
         if run.measured:
             say(
@@ -143,15 +155,19 @@ def _print(run: Run, command: str, *, as_json: bool) -> None:
             )
     if run.interrupted:
         tell(
-            f"interrupted and saved; go on with: edgernn train {command} --out {argument(run.folder)} --resume"
+            f"interrupted and saved; go on with: edgernn train {command} --out "
+            f"{argument(run.folder)} --resume"
         )
     elif not run.learned:
         tell(not_learned(run))
 
 
 def not_learned(run: Run) -> str:
-    """Return the sentence for a run that was too short to learn more than how often each token occurs."""
+    """Return the sentence for a run that was too short to learn more than how often each token
+    occurs.
+    """
     return (
-        f"too short to have learned: {run.validation_loss:.2f} nats/{run.unit} is no better than guessing each {run.unit} "
+        f"too short to have learned: {run.validation_loss:.2f} nats/{run.unit} is no better "
+        f"than guessing each {run.unit} "
         f"as often as it occurs ({run.unigram_entropy:.2f}); train longer"
     )

@@ -1,4 +1,5 @@
-"""Text and captions in, ids out; pictures in, pixels out. Corpora are read and kept on disk, memory-mapped.
+"""Text and captions in, ids out; pictures in, pixels out. Corpora are read and kept on disk,
+memory-mapped.
 
     source → tokenizer → corpus                                 for training on text
     caption_formats → captions ─┐
@@ -6,6 +7,6 @@
     prompt → tokenizer → ids → stream_decoder                   for generation
     picture file → pictures → pixels                            for captioning
 
-``token_kinds`` and ``pieces`` serve the tokenizer, ``picture_files`` the picture set. ``python_docs`` and ``scenes`` are
-built in.
+``token_kinds`` and ``pieces`` serve the tokenizer, ``picture_files`` the picture set.
+``python_docs`` and ``scenes`` are built in.
 """

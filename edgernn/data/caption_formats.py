@@ -1,4 +1,5 @@
-"""The formats of caption files, each one a row of ``FORMATS``: its name, how its content is recognised, its reader.
+"""The formats of caption files, each one a row of ``FORMATS``: its name, how its content is
+recognised, its reader.
 
     coco        {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}
     karpathy    {"images": [{"filename", "filepath", "split", "sentences": [{"raw", "tokens"}]}]}
@@ -7,8 +8,9 @@
     flickr8k    a line each: name.jpg#0, a tab, the caption
     csv         columns image and caption (or file_name and text), with split or without, apart by comma, semicolon or tab
 
-A reader turns a file into ``CaptionRecord`` and knows nothing of pictures on a disk; ``captions`` looks for those. An entry
-that is not usable, as an annotation of a picture that is not there, is an error, or left out and counted.
+A reader turns a file into ``CaptionRecord`` and knows nothing of pictures on a disk; ``captions``
+looks for those. An entry that is not usable, as an annotation of a picture that is not there, is an
+error, or left out and counted.
 """
 
 from __future__ import annotations
@@ -126,7 +128,9 @@ class CaptionFile:
         return DataError(f"{self.path}, {place}: {problem}{_ADVICE}")
 
     def each(self, entries: Iterable[E], read: Callable[[E], R]) -> Iterator[R]:
-        """Yield what ``read`` makes of each entry; leave out those that it refuses, where the file is read leniently."""
+        """Yield what ``read`` makes of each entry; leave out those that it refuses, where the file
+        is read leniently.
+        """
         for entry in entries:
             try:
                 yield read(entry)
@@ -250,7 +254,9 @@ def _json_line(file: CaptionFile, place: str, line: str) -> CaptionRecord:
 
 
 def _named(record: object, names: Sequence[str]) -> str:
-    """Return the first of ``names`` that a record or a header has, else the first of all, which is then missing."""
+    """Return the first of ``names`` that a record or a header has, else the first of all, which is
+    then missing.
+    """
     fields = record if isinstance(record, list) else _object(record)
     return next((name for name in names if name in fields), names[0])
 
@@ -277,7 +283,9 @@ def _is_csv(file: CaptionFile) -> bool:
 
 
 def _delimiter(file: CaptionFile) -> str | None:
-    """Return what separates the columns, which is what makes the first line a header of the names that must be there."""
+    """Return what separates the columns, which is what makes the first line a header of the names
+    that must be there.
+    """
     headers = {mark: set(_columns(file.first_line, mark)) for mark in _DELIMITERS}
     return next(
         (
@@ -320,7 +328,8 @@ def _csv_record(file: CaptionFile, place: str, columns: list[str], row: list[str
     if len(row) != len(columns):
         raise file.error(
             place,
-            f"it has {len(row)} columns, the header {len(columns)}; put quotes around a caption with commas",
+            f"it has {len(row)} columns, the header {len(columns)}; put quotes around a "
+            "caption with commas",
         )
     cells = dict(zip(columns, row, strict=True))
     split = cells.get(_SPLIT, "").strip()

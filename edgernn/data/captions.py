@@ -1,8 +1,10 @@
-"""Pictures with their captions, read from a caption file; and a caption as the ids that a captioner reads and writes.
+"""Pictures with their captions, read from a caption file; and a caption as the ids that a captioner
+reads and writes.
 
     caption file → caption_formats → records → read_captions → assign_splits → picture_set
 
-The caption file says what the pictures are called; they are looked for in one folder and never outside it.
+The caption file says what the pictures are called; they are looked for in one folder and never
+outside it.
 """
 
 from __future__ import annotations
@@ -76,7 +78,8 @@ class CaptionCorpus:
         pictures: in the order of the file, each one once.
         format: the name of the file's format.
         missing: the pictures left out because no file of that name was found.
-        unusable: what was wrong with the entries that were left out, each with its place in the file.
+        unusable: what was wrong with the entries that were left out, each with its place in the
+            file.
         empty: how many captions were blank and left out.
     """
 
@@ -93,16 +96,17 @@ def read_captions(
     """Read a caption file and find its pictures.
 
     Args:
-        source: the file, of a format of ``caption_formats``, recognised by its content; or a folder that holds exactly
-            one such file (one named ``captions`` goes before the others).
-        images: the folder of the pictures; by default that of the caption file, then its subfolders ``images``,
-            ``Images`` and ``Flicker8k_Dataset``. In each, the subfolder that a record names is looked into as well.
-        on_missing: what to do with captions of pictures that are not there, and with entries that refer to what is not in
-            the file or lack what they must have: raise, or leave them out.
+        source: the file, of a format of ``caption_formats``, recognised by its content; or a folder
+            that holds exactly one such file (one named ``captions`` goes before the others).
+        images: the folder of the pictures; by default that of the caption file, then its subfolders
+            ``images``, ``Images`` and ``Flicker8k_Dataset``. In each, the subfolder that a record
+            names is looked into as well.
+        on_missing: what to do with captions of pictures that are not there, and with entries that
+            refer to what is not in the file or lack what they must have: raise, or leave them out.
 
     Raises:
-        DataError: there is no such file, several, or one of no known format; it is damaged; a picture lies outside the
-            folder or is missing; or nothing is left.
+        DataError: there is no such file, several, or one of no known format; it is damaged; a
+            picture lies outside the folder or is missing; or nothing is left.
         UsageError: ``on_missing`` is neither.
     """
     if on_missing not in get_args(OnMissing):
@@ -128,8 +132,10 @@ def read_captions(
             pictures.append(CaptionedPicture(path, record.captions, record.split, record.image))
     if missing and (on_missing == "error" or not pictures):
         raise DataError(
-            f"{len(missing)} of {len(merged)} pictures of {file.path} are missing ({_some(missing)}); looked in "
-            f"{', '.join(str(folder) for folder in folders if folder.is_dir())}. Give the folder of the pictures, or skip them"
+            f"{len(missing)} of {len(merged)} pictures of {file.path} are missing "
+            f"({_some(missing)}); looked in "
+            f"{', '.join(str(folder) for folder in folders if folder.is_dir())}. Give the "
+            "folder of the pictures, or skip them"
         )
     return CaptionCorpus(tuple(pictures), row.name, tuple(missing), empty, tuple(file.left_out))
 
@@ -139,16 +145,18 @@ def assign_splits(
 ) -> tuple[CaptionedPicture, ...]:
     """Return the pictures of a corpus, each with a split; all captions of a picture stay together.
 
-    Splits that the file names are kept. Where it names none, a picture's split comes from the SHA-256 of its name, so it
-    depends neither on the order nor on the machine, and new pictures leave the old ones where they are. Should all
-    fall on one side, the picture nearest to the other side changes.
+    Splits that the file names are kept. Where it names none, a picture's split comes from the
+    SHA-256 of its name, so it depends neither on the order nor on the machine, and new pictures
+    leave the old ones where they are. Should all fall on one side, the picture nearest to the other
+    side changes.
 
     Args:
         corpus: what was read.
         validation_fraction: how much is for validation where the file does not say, in (0, 0.5].
 
     Raises:
-        DataError: only some pictures have a split, or there is none for training or none for validation.
+        DataError: only some pictures have a split, or there is none for training or none for
+            validation.
         UsageError: the fraction is out of range.
     """
     if not 0 < validation_fraction <= 0.5:
@@ -169,14 +177,16 @@ def assign_splits(
     }
     if not all(counts.values()):
         raise DataError(
-            f"there are {counts[TRAIN]} pictures for training and {counts[VALIDATION]} for validation; "
+            f"there are {counts[TRAIN]} pictures for training and {counts[VALIDATION]} for "
+            "validation; "
             "each needs one at least: give more pictures or other splits"
         )
     return pictures
 
 
 def encode_caption(tokenizer: Tokenizer, text: str) -> npt.NDArray[np.int64]:
-    """Return the ids of a caption, int64 ``[N]``: ``START_ID``, its words, ``END_ID``; rare words are ``UNKNOWN_ID``.
+    """Return the ids of a caption, int64 ``[N]``: ``START_ID``, its words, ``END_ID``; rare words
+    are ``UNKNOWN_ID``.
 
     Raises:
         UsageError: the tokenizer is not of kind caption.
@@ -187,7 +197,8 @@ def encode_caption(tokenizer: Tokenizer, text: str) -> npt.NDArray[np.int64]:
 
 
 def caption_text(tokenizer: Tokenizer, ids: Sequence[int] | Ids) -> str:
-    """Return the words of ids ``[N]`` up to the first ``END_ID``, one space apart; no special id leaves a trace.
+    """Return the words of ids ``[N]`` up to the first ``END_ID``, one space apart; no special id
+    leaves a trace.
 
     Raises:
         UsageError: the tokenizer is not of kind caption.
@@ -203,7 +214,8 @@ def caption_text(tokenizer: Tokenizer, ids: Sequence[int] | Ids) -> str:
 def _check_kind(tokenizer: Tokenizer) -> None:
     if tokenizer.kind != CAPTION:
         raise UsageError(
-            f"the tokenizer is of kind {tokenizer.kind}, expected {CAPTION}; use the one of the captioner"
+            f"the tokenizer is of kind {tokenizer.kind}, expected {CAPTION}; use the one of "
+            "the captioner"
         )
 
 
@@ -222,7 +234,8 @@ def _find(source: Path, *, lenient: bool) -> tuple[CaptionFile, CaptionFormat]:
     if len(found) != 1:
         names = f"{len(found)}: {', '.join(path.name for path in found)}" if found else "none"
         raise DataError(
-            f"the folder {source} must hold exactly one caption file, and has {names}; give the file itself"
+            f"the folder {source} must hold exactly one caption file, and has {names}; give "
+            "the file itself"
         )
     file = CaptionFile(found[0], lenient=lenient)
     return file, _format(file)
@@ -255,7 +268,9 @@ def _format(file: CaptionFile) -> CaptionFormat:
 
 
 def _fields_of_lines(file: CaptionFile) -> list[str]:
-    """Return the fields of the first of several lines that are a JSON object each; none where the file is otherwise."""
+    """Return the fields of the first of several lines that are a JSON object each; none where the
+    file is otherwise.
+    """
     try:
         records = [json.loads(line) for _, line in islice(file.lines(), 2)]
     except (ValueError, RecursionError):
@@ -288,7 +303,9 @@ def _merge(file: CaptionFile, records: Iterator[CaptionRecord]) -> tuple[list[Ca
 
 
 def _check_name(file: CaptionFile, record: CaptionRecord) -> None:
-    """Raise where a picture lies outside its folder, or where a text of the record is none that UTF-8 can hold."""
+    """Raise where a picture lies outside its folder, or where a text of the record is none that
+    UTF-8 can hold.
+    """
     for name in (record.image, record.folder):
         kinds = PurePosixPath(name), PureWindowsPath(name)
         if any(path.anchor or ".." in path.parts for path in kinds) or "\0" in name:
@@ -306,7 +323,9 @@ def _check_name(file: CaptionFile, record: CaptionRecord) -> None:
 
 
 def _locate(record: CaptionRecord, folders: Sequence[Path], names_in: _NamesIn) -> Path | None:
-    """Find a picture by its name as it is spelled, else by a name that is equal in Unicode (NFC, NFD)."""
+    """Find a picture by its name as it is spelled, else by a name that is equal in Unicode (NFC,
+    NFD).
+    """
     places = [
         (folder, inner)
         for folder in folders
@@ -331,7 +350,9 @@ def _locate(record: CaptionRecord, folders: Sequence[Path], names_in: _NamesIn) 
 
 
 def _equal_name(folder: Path, inner: str, names_in: _NamesIn) -> Path | None:
-    """Return the file below ``folder`` whose path is equal to ``inner`` but for the normal form of its characters."""
+    """Return the file below ``folder`` whose path is equal to ``inner`` but for the normal form of
+    its characters.
+    """
     for part in PurePosixPath(inner.lstrip("/")).parts:
         found = names_in(folder).get(unicodedata.normalize("NFC", part))
         if found is None:

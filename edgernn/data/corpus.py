@@ -1,4 +1,5 @@
-"""An encoded corpus: ids on disk, memory-mapped, with what is needed to trust a loss that was measured on them.
+"""An encoded corpus: ids on disk, memory-mapped, with what is needed to trust a loss that was
+measured on them.
 
     tokens.ids      raw little-endian integers: the training ids, then the validation ids
     corpus.json     dtype, counts, the source, how it was split, and the digest of the tokenizer.json that made the ids
@@ -53,7 +54,8 @@ class Corpus:
         train: ids to learn from, ``[N]``, memory-mapped uint8, uint16 or uint32.
         validation: ids to measure the loss on, ``[M]``, contiguous and disjoint from ``train``.
         source: the name of the text.
-        split: where the validation ids come from, such as ``last 10 % of input.txt``; say it beside every loss.
+        split: where the validation ids come from, such as ``last 10 % of input.txt``; say it beside
+            every loss.
         vocabulary_size: V; every id is below it.
         tokenizer_sha256: the digest of the ``tokenizer.json`` that made the ids.
     """
@@ -87,8 +89,10 @@ class Corpus:
         Args:
             source: the text.
             tokenizer: what makes the ids.
-            folder: where the corpus goes; an older corpus there is replaced once the new one is whole.
-            validation_fraction: how much of the ids, at their end, is kept for validation; in (0, 0.5].
+            folder: where the corpus goes; an older corpus there is replaced once the new one is
+                whole.
+            validation_fraction: how much of the ids, at their end, is kept for validation; in (0,
+                0.5].
             validation_source: a text of its own for validation, instead of the end of ``source``.
             on_unknown: as for ``Tokenizer.encode``.
 
@@ -146,7 +150,8 @@ class Corpus:
         """
         if tokenizer.sha256 != self.tokenizer_sha256:
             raise DataError(
-                f"the corpus in {self.folder} was encoded by another tokenizer (sha256 {self.tokenizer_sha256[:12]}, "
+                f"the corpus in {self.folder} was encoded by another tokenizer (sha256 "
+                f"{self.tokenizer_sha256[:12]}, "
                 f"not {tokenizer.sha256[:12]}); encode {self.source} again"
             )
 
@@ -189,7 +194,8 @@ def _describe(tokenizer: Tokenizer, counts: list[int], *, source: str, split: st
     for part, count in zip(("training", "validation"), counts, strict=True):
         if count < _FEWEST:
             raise DataError(
-                f"the {part} part of {source} ({split} is for validation) has {count} tokens, fewer than {_FEWEST}; "
+                f"the {part} part of {source} ({split} is for validation) has {count} tokens, "
+                f"fewer than {_FEWEST}; "
                 "give more text or another validation fraction"
             )
     return _Description(
@@ -221,7 +227,8 @@ def _read_description(path: Path) -> _Description:
     description = _Description(**{name: fields[name] for name in expected})
     if description.schema_version != _SCHEMA_VERSION or description.dtype not in _DTYPES:
         raise DataError(
-            f"{path} has schema version {description.schema_version} and dtype {description.dtype}; expected version "
+            f"{path} has schema version {description.schema_version} and dtype "
+            f"{description.dtype}; expected version "
             f"{_SCHEMA_VERSION} and one of {', '.join(_DTYPES)}; encode the text again"
         )
     return description
@@ -240,6 +247,8 @@ def _map_ids(path: Path, description: _Description) -> Ids:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; encode the text again") from error
     raise DataError(
-        f"{path} has {seen_bytes} bytes, but {DESCRIPTION_FILE} promises {description.train_count} training and "
-        f"{description.validation_count} validation ids in {expected_bytes} bytes; encode the text again"
+        f"{path} has {seen_bytes} bytes, but {DESCRIPTION_FILE} promises "
+        f"{description.train_count} training and "
+        f"{description.validation_count} validation ids in {expected_bytes} bytes; encode the "
+        "text again"
     )

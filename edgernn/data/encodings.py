@@ -1,7 +1,9 @@
-"""What a file that is not UTF-8 is, as far as its bytes tell, and the command that makes UTF-8 of it.
+"""What a file that is not UTF-8 is, as far as its bytes tell, and the command that makes UTF-8 of
+it.
 
-UTF-16 and UTF-32 tell themselves by a byte order mark, or by where their zeros stand: what spreadsheets and editors of
-Windows save as "Unicode". Other encodings cannot be told from one another by their bytes; there the place is named.
+UTF-16 and UTF-32 tell themselves by a byte order mark, or by where their zeros stand: what
+spreadsheets and editors of Windows save as "Unicode". Other encodings cannot be told from one
+another by their bytes; there the place is named.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ _LEAST_SHARE = (
 
 
 def wide_encoding(head: bytes) -> str | None:
-    """Return ``utf-16``, ``utf-16le``, ``utf-32be`` and so on as iconv calls it, or None where ``head`` is none of them.
+    """Return ``utf-16``, ``utf-16le``, ``utf-32be`` and so on as iconv calls it, or None where
+    ``head`` is none of them.
 
     Args:
         head: the first bytes of a file.
@@ -71,13 +74,16 @@ def refuse(
             f"{name} has a NUL byte {place}, so it is no plain text; give a UTF-8 text file"
         )
     return DataError(
-        f"{name} is not UTF-8: byte 0x{content[error.start]:02x} {place}; convert it from the encoding that it was saved in, "
+        f"{name} is not UTF-8: byte 0x{content[error.start]:02x} {place}; convert it from the "
+        "encoding that it was saved in, "
         "for example, where that is latin1, with: iconv -f latin1 -t utf-8 FILE > NEW"
     )
 
 
 def _has_zeros(head: bytes, *, width: int, place: int) -> bool:
-    """Whether zeros stand at ``place`` of the units of ``width`` bytes, and none at the opposite end of a unit."""
+    """Whether zeros stand at ``place`` of the units of ``width`` bytes, and none at the opposite
+    end of a unit.
+    """
     units = len(head) // width
     at_place = head[place : units * width : width].count(0)
     opposite = head[width - 1 - place : units * width : width].count(0)

@@ -1,4 +1,5 @@
-"""The two files of a picture set, as they lie on a disk: checked when they are read, whoever wrote them.
+"""The two files of a picture set, as they lie on a disk: checked when they are read, whoever wrote
+them.
 
 pictures.npy     uint8 [N, S, S, 3], the pictures of a split together
 pictures.json    version, size, source, the range of each split, and the names and captions of the N pictures
@@ -24,7 +25,9 @@ CHANNELS = 3
 
 
 def write_header(file: BinaryIO, count: int, size: int) -> None:
-    """Write the header of ``pictures.npy``; it is of one length for any ``count``, as numpy leaves room."""
+    """Write the header of ``pictures.npy``; it is of one length for any ``count``, as numpy leaves
+    room.
+    """
     shape = (count, size, size, CHANNELS)
     np.lib.format.write_array_header_1_0(
         file, {"descr": "|u1", "fortran_order": False, "shape": shape}
@@ -97,7 +100,8 @@ def _are_splits(value: object, count: int) -> bool:
 
 
 def map_pictures(path: Path, count: int, size: int) -> npt.NDArray[np.uint8]:
-    """Memory-map ``pictures.npy`` for reading: ``count`` pictures of ``size``, uint8 ``[N, S, S, 3]``.
+    """Memory-map ``pictures.npy`` for reading: ``count`` pictures of ``size``, uint8 ``[N, S, S,
+    3]``.
 
     Raises:
         DataError: it is missing, damaged, or holds something else.
@@ -116,11 +120,13 @@ def map_pictures(path: Path, count: int, size: int) -> npt.NDArray[np.uint8]:
         ) from error
     if pictures.dtype != np.uint8 or pictures.shape != shape or not pictures.flags.c_contiguous:
         raise DataError(
-            f"{path} holds {pictures.dtype} {list(pictures.shape)}, but {DESCRIPTION_FILE} promises uint8 {list(shape)}; "
+            f"{path} holds {pictures.dtype} {list(pictures.shape)}, but {DESCRIPTION_FILE} "
+            f"promises uint8 {list(shape)}; "
             "make the set again"
         )
     if seen_bytes != pictures.offset + pictures.nbytes:
         raise DataError(
-            f"{path} has {seen_bytes} bytes, expected {pictures.offset + pictures.nbytes}; make the set again"
+            f"{path} has {seen_bytes} bytes, expected {pictures.offset + pictures.nbytes}; "
+            "make the set again"
         )
     return pictures

@@ -100,16 +100,16 @@ class PictureSet:
 
         Args:
             folder: where it goes; an older set there is replaced once the new one is whole.
-            examples: for each split, such as ``"train"`` or ``"validation"``, how many there are, and they; the splits lie
-                in this order.
+            examples: for each split, such as ``"train"`` or ``"validation"``, how many there are,
+                and they; the splits lie in this order.
             size: S, the side of a picture in pixels.
             source: where the pictures come from.
 
         Raises:
             DataError: an example cannot be made, or there is none at all.
             StorageError: the folder could not be written; nothing of the attempt is left.
-            UsageError: the examples of a split are not as many as promised, one is not of the size or has no caption, or
-                the folder holds other files.
+            UsageError: the examples of a split are not as many as promised, one is not of the size
+                or has no caption, or the folder holds other files.
         """
         streams = {split: _promised(split, *promise) for split, promise in examples.items()}
         return _write(folder, streams, size=size, source=source)
@@ -149,17 +149,20 @@ def encode_corpus(
         folder: as for ``PictureSet.write``.
         size: S, the side of a picture in pixels; pictures are stretched to a square.
         source: where the pictures come from.
-        on_unreadable: what to do with a file that cannot be decoded: raise, or leave it out and tell how many.
+        on_unreadable: what to do with a file that cannot be decoded: raise, or leave it out and
+            tell how many.
         tell: gets a line of text now and then, and at the end.
 
     Raises:
         DataError: a picture cannot be decoded, or of a split that has pictures none can.
-        StorageError, UsageError: as for ``PictureSet.write``; a picture without a split, or ``on_unreadable`` is neither.
+        StorageError, UsageError: as for ``PictureSet.write``; a picture without a split, or
+            ``on_unreadable`` is neither.
         UnavailableError: Pillow is not installed.
     """
     if on_unreadable not in get_args(OnUnreadable):
         raise UsageError(
-            f"on_unreadable is {on_unreadable!r}; {expected_one_of(on_unreadable, get_args(OnUnreadable))}"
+            f"on_unreadable is {on_unreadable!r}; "
+            f"{expected_one_of(on_unreadable, get_args(OnUnreadable))}"
         )
     without = [picture.name for picture in pictures if picture.split not in SPLITS]
     if without:
@@ -199,7 +202,8 @@ class _Decoding:
                 yield example
         if len(self.unreadable) - skipped_before == len(pictures):
             raise DataError(
-                f"none of the {len(pictures)} pictures for {split} can be decoded ({self._named()}); give others"
+                f"none of the {len(pictures)} pictures for {split} can be decoded "
+                f"({self._named()}); give others"
             )
 
     def _example(self, picture: CaptionedPicture) -> Example | None:
@@ -234,7 +238,8 @@ def _promised(split: str, count: int, examples: Iterable[Example]) -> Iterator[E
     if seen != count:
         more = " or more" if seen > count else ""
         raise UsageError(
-            f"split {split} has {seen} pictures{more}, but {count} were promised; give the true count"
+            f"split {split} has {seen} pictures{more}, but {count} were promised; give the "
+            "true count"
         )
 
 
@@ -257,9 +262,11 @@ def _write(
 def _write_pictures(
     file: BinaryIO, streams: Mapping[str, Iterable[Example]], size: int
 ) -> dict[str, Any]:
-    """Write the pictures one after the other, then the count into the header, and return what describes them.
+    """Write the pictures one after the other, then the count into the header, and return what
+    describes them.
 
-    A plain file rather than a map of one: where the disk is full, writing to a map kills the process.
+    A plain file rather than a map of one: where the disk is full, writing to a map kills the
+    process.
     """
     names: list[str] = []
     captions: list[tuple[str, ...]] = []

@@ -1,8 +1,9 @@
-"""One picture file to 8-bit RGB, whatever the file holds, and to the square that an image encoder reads.
+"""One picture file to 8-bit RGB, whatever the file holds, and to the square that an image encoder
+reads.
 
-Pillow decodes here alone, and only once a picture is opened. What it cannot read, and what it would read wrongly (16-bit
-and float greys that it clips, rotations, transparency), is settled here, so that training and the command line see the
-same pixels.
+Pillow decodes here alone, and only once a picture is opened. What it cannot read, and what it would
+read wrongly (16-bit and float greys that it clips, rotations, transparency), is settled here, so
+that training and the command line see the same pixels.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from edgernn.installed import install_command
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-# 240 MB once decoded; above it a small file is more likely an attack than a photograph. It stands below the 89 million
-# at which Pillow begins to warn, so that one limit holds however Pillow's own is set.
+# 240 MB once decoded; above it a small file is more likely an attack than a photograph. It stands
+# below the 89 million at which Pillow begins to warn, so that one limit holds however Pillow's own
+# is set.
 MAX_PIXELS = 80_000_000
 _EXPECTED = "give a picture such as a JPEG or PNG"
-# Formats that Pillow names but does not decode itself: some are no pictures, and EPS starts another program.
+# Formats that Pillow names but does not decode itself: some are no pictures, and EPS starts another
+# program.
 _NOT_DECODED = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 _ORIENTATION = 0x0112  # the tag of EXIF
 # What Pillow raises on damaged files: its decoders are many and share no error class.
@@ -54,17 +57,20 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def load_picture(path: Path, size: int) -> Pixels:
-    """Read a picture file as a square: ``open_picture``, then ``to_array``, with their arguments and errors."""
+    """Read a picture file as a square: ``open_picture``, then ``to_array``, with their arguments
+    and errors.
+    """
     return to_array(open_picture(path), size)
 
 
 def open_picture(path: Path) -> Picture:
     """Read a picture file as it is meant to be seen.
 
-    The content decides, not the name. An animation gives its first frame; the rotation that a camera noted is applied;
-    transparency lies on white. Greys of 16 bits count as parts of 65535. Those of 32 bits, whose files do not say what white
-    is, count as parts of 255 or 65535, float greys as parts of 1, 255 or 65535, whichever is the least that holds them all;
-    higher ones as parts of the highest. What is below 0 is black.
+    The content decides, not the name. An animation gives its first frame; the rotation that a
+    camera noted is applied; transparency lies on white. Greys of 16 bits count as parts of 65535.
+    Those of 32 bits, whose files do not say what white is, count as parts of 255 or 65535, float
+    greys as parts of 1, 255 or 65535, whichever is the least that holds them all; higher ones as
+    parts of the highest. What is below 0 is black.
 
     Args:
         path: the file.
@@ -73,7 +79,8 @@ def open_picture(path: Path) -> Picture:
         an upright picture of mode RGB, 8 bits a channel, that holds no file open.
 
     Raises:
-        DataError: there is no file, or it is no picture, damaged, cut short, or larger than ``MAX_PIXELS``.
+        DataError: there is no file, or it is no picture, damaged, cut short, or larger than
+            ``MAX_PIXELS``.
         UnavailableError: Pillow is not installed.
     """
     image_module = _pillow()
@@ -110,7 +117,8 @@ def to_array(picture: Picture, size: int) -> Pixels:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Return the files below a folder whose suffix names a picture format, sorted by path; hidden ones are left out.
+    """Return the files below a folder whose suffix names a picture format, sorted by path; hidden
+    ones are left out.
 
     Raises:
         DataError: there is no such folder.
@@ -181,13 +189,15 @@ def _pillow_errors(path: Path, image_module: ModuleType) -> Iterator[None]:
     except _PILLOW_ERRORS as error:
         detail = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"the picture {path} is damaged or cannot be decoded: {detail}; save it again or leave it out"
+            f"the picture {path} is damaged or cannot be decoded: {detail}; save it again or "
+            "leave it out"
         ) from error
 
 
 def _too_large(path: Path, detail: str) -> DataError:
     return DataError(
-        f"the picture {path} is too large to decode safely: {detail}; expected up to {MAX_PIXELS:,} pixels"
+        f"the picture {path} is too large to decode safely: {detail}; expected up to "
+        f"{MAX_PIXELS:,} pixels"
     )
 
 
@@ -233,7 +243,9 @@ def _to_rgb(picture: Picture, image_module: ModuleType, *, whites: tuple[int, ..
 
 
 def _grey_bytes(picture: Picture, whites: tuple[int, ...]) -> Pixels:
-    """Scale greys of more than 8 bits, ``[H, W]``, to uint8 ``[H, W]``; the value that a PNG calls transparent is white."""
+    """Scale greys of more than 8 bits, ``[H, W]``, to uint8 ``[H, W]``; the value that a PNG calls
+    transparent is white.
+    """
     greys = np.asarray(picture).astype(np.float32)  # [H, W]
     clear = greys == picture.info.get("transparency", np.nan)  # [H, W]
     greys = np.nan_to_num(greys, nan=0, posinf=np.inf, neginf=0)
@@ -244,7 +256,9 @@ def _grey_bytes(picture: Picture, whites: tuple[int, ...]) -> Pixels:
 
 
 def _whites(picture: Picture) -> tuple[int, ...]:
-    """Return the greys that may be white, the least that holds all of a picture's being it; see ``open_picture``."""
+    """Return the greys that may be white, the least that holds all of a picture's being it; see
+    ``open_picture``.
+    """
     if picture.mode.startswith("F"):
         return (1, 255, 65535)
     of_32_bits = (

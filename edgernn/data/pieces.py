@@ -1,7 +1,8 @@
 """Where a long text may be cut so that encoding the pieces equals encoding the whole.
 
-Bulk encoding must not hold a corpus in memory, yet a cut inside a word would change the tokens around it. The word
-pattern of ``token_kinds`` never joins a newline to anything, nor a space to the text before it; so both are safe cuts.
+Bulk encoding must not hold a corpus in memory, yet a cut inside a word would change the tokens
+around it. The word pattern of ``token_kinds`` never joins a newline to anything, nor a space to the
+text before it; so both are safe cuts.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ def cut_pieces(
 
     Args:
         chunks: text cut anywhere.
-        length: characters that a piece aims at; a longer text is cut after the last newline within them, or the next.
-        longest: characters after which a text without a newline is cut before a space, and without one, anywhere.
+        length: characters that a piece aims at; a longer text is cut after the last newline within
+            them, or the next.
+        longest: characters after which a text without a newline is cut before a space, and without
+            one, anywhere.
 
     Returns:
-        non-empty pieces, none longer than a few times ``longest``, whose concatenation is that of ``chunks``.
+        non-empty pieces, none longer than a few times ``longest``, whose concatenation is that of
+        ``chunks``.
     """
     for text in _gather(chunks, longest):
         start = 0
@@ -42,7 +46,9 @@ def cut_pieces(
 
 
 def _gather(chunks: Iterable[str], longest: int) -> Iterator[str]:
-    """Join or split chunks into texts of ``longest`` characters and somewhat more that end at a safe cut."""
+    """Join or split chunks into texts of ``longest`` characters and somewhat more that end at a
+    safe cut.
+    """
     held: list[str] = []
     held_length = 0
     for part in _split_long(chunks, longest):

@@ -1,7 +1,8 @@
-"""The built-in corpus: the documentation that ships inside every Python, so a first training needs no download.
+"""The built-in corpus: the documentation that ships inside every Python, so a first training needs
+no download.
 
-Its text is the language reference of ``pydoc`` and then the docstrings of the standard library. The source files are
-parsed, never imported, so the result depends on the Python version alone.
+Its text is the language reference of ``pydoc`` and then the docstrings of the standard library. The
+source files are parsed, never imported, so the result depends on the Python version alone.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ _FOREIGN = re.compile(r"[^\n -~]")
 
 
 def read_chunks() -> Iterator[str]:
-    """Yield the corpus piece by piece: printable ASCII and newlines, each piece once and ending with a blank line.
+    """Yield the corpus piece by piece: printable ASCII and newlines, each piece once and ending
+    with a blank line.
 
-    Typographic quotes, dashes and dots become ASCII; a paragraph that holds any other character is left out, which
-    keeps the vocabulary small.
+    Typographic quotes, dashes and dots become ASCII; a paragraph that holds any other character is
+    left out, which keeps the vocabulary small.
 
     Raises:
         UnavailableError: this Python ships without its topics or its sources.

@@ -1,8 +1,8 @@
 """What a scene holds and how it is drawn: one or two coloured shapes on a textured background.
 
-A ``Scene`` says everything that can be seen, so that ``draw`` has nothing to choose. Lengths are whole pixels of a master
-picture of 256 × 256, which keeps every box exact; boxes are given in shares of the picture's side. Pillow is imported when
-the first scene is drawn.
+A ``Scene`` says everything that can be seen, so that ``draw`` has nothing to choose. Lengths are
+whole pixels of a master picture of 256 × 256, which keeps every box exact; boxes are given in
+shares of the picture's side. Pillow is imported when the first scene is drawn.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
 MASTER = 256  # pixels on a side of the picture that is drawn; other sizes are resized from it
-_GRAIN = 2  # master pixels on a side of a grain of noise: finer grains would be lost when the picture gets smaller
+# master pixels on a side of a grain of noise: finer grains would be lost when the picture gets
+# smaller
+_GRAIN = 2
 _NOISE = 48  # how far, of 255, noise moves the texture between its two colours
-_STAR_WAIST = 0.45  # inner radius over outer radius; the sharp star of 0.38 loses its points in a small picture
+# inner radius over outer radius; the sharp star of 0.38 loses its points in a small picture
+_STAR_WAIST = 0.45
 _ARM = 0.34  # thickness of the cross over its side
 
 RGB = tuple[int, int, int]
@@ -33,7 +36,9 @@ RGB = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in shares of the picture's side, 0 at the left and at the top, 1 at the right and at the bottom."""
+    """A rectangle in shares of the picture's side, 0 at the left and at the top, 1 at the right and
+    at the bottom.
+    """
 
     left: float
     top: float
@@ -88,14 +93,17 @@ class Background:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that a picture shows: one thing or two, the upper or left one first, and what is behind them."""
+    """Everything that a picture shows: one thing or two, the upper or left one first, and what is
+    behind them.
+    """
 
     things: tuple[Thing, ...]
     background: Background
 
 
 def draw(scene: Scene, size: int = 64) -> np.ndarray:
-    """Draw a scene at the master's size and make it smaller as any picture is; the same scene gives the same picture.
+    """Draw a scene at the master's size and make it smaller as any picture is; the same scene gives
+    the same picture.
 
     Args:
         scene: what to draw.
@@ -130,7 +138,8 @@ def _draw_thing(brush: ImageDraw, thing: Thing) -> None:
     width, height = right - left - 1, bottom - top - 1
     outline = OUTLINES[thing.shape]
     if outline:
-        # Whole pixels, since Pillow would round a corner that lies a hair outside away from the box.
+        # Whole pixels, since Pillow would round a corner that lies a hair outside away from the
+        # box.
         brush.polygon(
             [(left + round(x * width), top + round(y * height)) for x, y in outline],
             fill=thing.paint,
@@ -140,7 +149,9 @@ def _draw_thing(brush: ImageDraw, thing: Thing) -> None:
 
 
 def _star() -> tuple[tuple[float, float], ...]:
-    """Return a five-pointed star, stretched by a few per cent to touch all sides of the unit square."""
+    """Return a five-pointed star, stretched by a few per cent to touch all sides of the unit
+    square.
+    """
     points = []
     for corner in range(10):
         radius = _STAR_WAIST if corner % 2 else 1.0
@@ -214,7 +225,9 @@ def _blotches(rng: np.random.Generator) -> np.ndarray:
 
 
 def _ramp(rng: np.random.Generator) -> np.ndarray:
-    """Return the distance of every pixel from a line through the corner in a random direction, float32 ``[256, 256]``."""
+    """Return the distance of every pixel from a line through the corner in a random direction,
+    float32 ``[256, 256]``.
+    """
     angle = rng.uniform(0, 2 * math.pi)
     along = np.arange(MASTER, dtype=np.float32)
     return np.asarray(

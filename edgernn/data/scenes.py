@@ -1,8 +1,10 @@
-"""The built-in picture corpus: drawn scenes of coloured shapes, so a first captioner needs no download.
+"""The built-in picture corpus: drawn scenes of coloured shapes, so a first captioner needs no
+download.
 
-A picture shows one thing or two, and five references say what and where: every word can be decided from the picture. The
-``unseen`` pictures hold a colour and a shape that training never shows together; they tell whether a captioner reads the
-picture or recites. A scene depends on its split, its number and the seed alone, so no list of scenes is kept anywhere.
+A picture shows one thing or two, and five references say what and where: every word can be decided
+from the picture. The ``unseen`` pictures hold a colour and a shape that training never shows
+together; they tell whether a captioner reads the picture or recites. A scene depends on its split,
+its number and the seed alone, so no list of scenes is kept anywhere.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ SPLITS = {
     UNSEEN: 500,
 }  # how many pictures each has unless told otherwise
 SHAPES = tuple(OUTLINES)
-# Hue in degrees, saturation and brightness; each at least 21 degrees of hue from its neighbours once jittered.
+# Hue in degrees, saturation and brightness; each at least 21 degrees of hue from its neighbours
+# once jittered.
 _COLOURS = {
     "red": (0.0, 0.92, 0.86),
     "green": (128.0, 0.85, 0.68),
@@ -101,7 +104,8 @@ def make_scene(split: str, index: int, *, seed: int = 0) -> Scene:
 
 
 def examples(split: str, count: int, *, size: int = 64, seed: int = 0) -> Iterator[Example]:
-    """Yield the first ``count`` pictures of a split, ``size`` pixels on a side, with their references.
+    """Yield the first ``count`` pictures of a split, ``size`` pixels on a side, with their
+    references.
 
     Raises:
         UsageError: as for ``make_scene`` and ``draw``.
@@ -117,8 +121,9 @@ def examples(split: str, count: int, *, size: int = 64, seed: int = 0) -> Iterat
 def captions(scene: Scene) -> tuple[str, ...]:
     """Return the five references of a scene: lower-case words and single spaces.
 
-    The first, the plainest, is of every scene; four more are chosen of six by the scene's own seed. So at every word of the
-    plain one it is the likelier way on, and what a trained captioner writes hangs on no coin's edge.
+    The first, the plainest, is of every scene; four more are chosen of six by the scene's own seed.
+    So at every word of the plain one it is the likelier way on, and what a trained captioner writes
+    hangs on no coin's edge.
     """
     plain, *others = (
         _describe_one(*scene.things) if len(scene.things) == 1 else _describe_two(*scene.things)
@@ -145,14 +150,17 @@ class Named:
 
 
 def named_boxes(scene: Scene, words: Sequence[str]) -> tuple[Named, ...]:
-    """Say for each colour and shape word of a caption which thing it names, as a pointing game needs it.
+    """Say for each colour and shape word of a caption which thing it names, as a pointing game
+    needs it.
 
-    A phrase is a run of size, colour and shape words that ends with its shape. It names the thing that has every colour and
-    shape that it says; with no such thing, or more than one, it names nothing. Sizes are not held against it.
+    A phrase is a run of size, colour and shape words that ends with its shape. It names the thing
+    that has every colour and shape that it says; with no such thing, or more than one, it names
+    nothing. Sizes are not held against it.
 
     Args:
         scene: what the caption speaks of.
-        words: the caption's words, lower-case; it may be generated and so neither true nor grammatical.
+        words: the caption's words, lower-case; it may be generated and so neither true nor
+            grammatical.
 
     Returns:
         One entry for each colour and shape word, in their order; other words have none.
@@ -227,7 +235,9 @@ def _relation(first: Box, second: Box) -> str:
 
 
 def _choose_kinds(split: str, count: int, rng: np.random.Generator) -> list[tuple[str, str]]:
-    """Return ``count`` different pairs of colour and shape, in any order, as the split allows them."""
+    """Return ``count`` different pairs of colour and shape, in any order, as the split allows
+    them.
+    """
     first_of, others = (HELD_OUT, _ALL) if split == UNSEEN else (_SEEN, _SEEN)
     kinds = [first_of[rng.integers(len(first_of))]]
     if count > 1:
@@ -249,7 +259,9 @@ def _place_one(side: int, rng: np.random.Generator) -> list[Box]:
 
 
 def _place_two(sides: Sequence[int], rng: np.random.Generator) -> list[Box]:
-    """Place two things in one row or column, their centres at least twice as far apart along it as across it."""
+    """Place two things in one row or column, their centres at least twice as far apart along it as
+    across it.
+    """
     free = MASTER - 2 * _MARGIN - _GAP - sum(sides)
     extra = _pick(rng, 0, free)
     first = _MARGIN + _pick(rng, 0, free - extra)
@@ -283,7 +295,9 @@ def _mix_paint(colour: str, rng: np.random.Generator) -> RGB:
 
 
 def _make_background(rng: np.random.Generator) -> Background:
-    """Choose a texture between two greys with a breath of colour, far from any colour that has a word."""
+    """Choose a texture between two greys with a breath of colour, far from any colour that has a
+    word.
+    """
     texture = list(TEXTURES)[rng.integers(len(TEXTURES))]
     hue, saturation = rng.uniform(0, 360), rng.uniform(0, 0.1)
     brightness, contrast = rng.uniform(0.22, 0.86), rng.uniform(0.08, 0.22)

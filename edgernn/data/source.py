@@ -1,7 +1,8 @@
-"""Where a corpus comes from: a file, a folder, standard input or the built-in one, read as text piece by piece.
+"""Where a corpus comes from: a file, a folder, standard input or the built-in one, read as text
+piece by piece.
 
-A source is read twice, once for the vocabulary and once for the ids, and is never in memory as a whole. What can only
-be read once (standard input, a pipe) is copied to a temporary file first.
+A source is read twice, once for the vocabulary and once for the ids, and is never in memory as a
+whole. What can only be read once (standard input, a pipe) is copied to a temporary file first.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ STANDARD_INPUT = "-"
 PYTHON_DOCS = "python-docs"
 _READ_BYTES = 1 << 20
 _BYTE_ORDER_MARK = "\ufeff"
-_EXPECTED = f"give a UTF-8 text file, a folder of them, {STANDARD_INPUT} for standard input, or {PYTHON_DOCS}"
+_EXPECTED = (
+    f"give a UTF-8 text file, a folder of them, {STANDARD_INPUT} for standard input, or "
+    f"{PYTHON_DOCS}"
+)
 
 
 class CorpusSource:
@@ -42,7 +46,9 @@ class CorpusSource:
         *,
         close: Callable[[], None] | None = None,
     ) -> None:
-        """Make a source; ``read`` yields its non-empty pieces from the start, ``close`` removes temporary files."""
+        """Make a source; ``read`` yields its non-empty pieces from the start, ``close`` removes
+        temporary files.
+        """
         self.name = name
         self._read = read
         self._close = close
@@ -81,9 +87,9 @@ def open_source(data: str, *, glob: str = "**/*.txt") -> CorpusSource:
     """Return the corpus that ``data`` names.
 
     Args:
-        data: a file; a folder, whose files that match ``glob`` are joined in the order of their paths, a newline
-            between them; ``-`` for standard input; ``python-docs`` for the built-in corpus (write ``./python-docs`` for
-            a file of that name).
+        data: a file; a folder, whose files that match ``glob`` are joined in the order of their
+            paths, a newline between them; ``-`` for standard input; ``python-docs`` for the
+            built-in corpus (write ``./python-docs`` for a file of that name).
         glob: which files of a folder to read.
 
     Raises:
@@ -154,7 +160,8 @@ def _spool(stream: BinaryIO, name: str) -> CorpusSource:
             )
     except OSError as error:
         raise StorageError(
-            f"could not copy {name} to a temporary file: {error.strerror}; free some space, set TMPDIR or give a file"
+            f"could not copy {name} to a temporary file: {error.strerror}; free some space, "
+            "set TMPDIR or give a file"
         ) from error
 
 
@@ -195,7 +202,9 @@ def _read_text(file: BinaryIO, name: str) -> Iterator[str]:
 
 
 def _decode(content: bytes, name: str, *, offset: int, final: bool, head: bytes) -> tuple[str, int]:
-    """Return the complete characters of ``content``, which begins at ``offset`` of the file, and their bytes."""
+    """Return the complete characters of ``content``, which begins at ``offset`` of the file, and
+    their bytes.
+    """
     nul = content.find(b"\0")
     if nul >= 0:
         raise encodings.refuse(

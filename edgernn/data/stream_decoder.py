@@ -1,7 +1,8 @@
 """Text for a terminal while ids still arrive: each push gives the text that is complete by then.
 
-A character may span several byte or byte-pair tokens; its bytes are held until they are all there. What is pushed
-and flushed, joined, is ``Tokenizer.decode`` of all ids, and each push costs the same however long the text is.
+A character may span several byte or byte-pair tokens; its bytes are held until they are all there.
+What is pushed and flushed, joined, is ``Tokenizer.decode`` of all ids, and each push costs the same
+however long the text is.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class StreamDecoder:
         return self._decoder.push(token_id)
 
     def flush(self) -> str:
-        """End the text and return what was held back, with U+FFFD for a character that stayed incomplete."""
+        """End the text and return what was held back, with U+FFFD for a character that stayed
+        incomplete.
+        """
         return self._decoder.flush()
 
 
@@ -47,7 +50,9 @@ class _Decoder(Protocol):
 
 
 class _TokenDecoder:
-    """For pipelines whose text is the tokens' own bytes, joined: every kind of text that edgernn builds."""
+    """For pipelines whose text is the tokens' own bytes, joined: every kind of text that edgernn
+    builds.
+    """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -65,9 +70,11 @@ class _TokenDecoder:
 
 
 class _WindowDecoder:
-    """For foreign pipelines: decodes the last ids with and without the new one, and returns the difference.
+    """For foreign pipelines: decodes the last ids with and without the new one, and returns the
+    difference.
 
-    The ids before the window only decide how its first token is spaced, so the ids of one push are enough to keep.
+    The ids before the window only decide how its first token is spaced, so the ids of one push are
+    enough to keep.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:

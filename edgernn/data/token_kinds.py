@@ -1,9 +1,11 @@
-"""The kinds of tokens that edgernn builds, each one a pipeline of the Hugging Face tokenizers library.
+"""The kinds of tokens that edgernn builds, each one a pipeline of the Hugging Face tokenizers
+library.
 
-A kind is a row of ``KINDS``: its pipeline (everything of a ``tokenizer.json`` but the vocabulary), how its vocabulary
-is learned, and which vocabularies belong to it. Since no two pipelines are alike, the kind of a saved tokenizer is read
-off its structure and needs no note beside the file. Every pipeline but that of captions is lossless: the texts of the
-tokens make the text. A caption keeps its words alone, in lower case and one space apart.
+A kind is a row of ``KINDS``: its pipeline (everything of a ``tokenizer.json`` but the vocabulary),
+how its vocabulary is learned, and which vocabularies belong to it. Since no two pipelines are
+alike, the kind of a saved tokenizer is read off its structure and needs no note beside the file.
+Every pipeline but that of captions is lossless: the texts of the tokens make the text. A caption
+keeps its words alone, in lower case and one space apart.
 """
 
 from __future__ import annotations
@@ -30,17 +32,22 @@ UNKNOWN = "<unk>"
 PAD = "<pad>"
 START = "<start>"
 END = "<end>"
-# Words and runs of punctuation take one space before them; newlines stand alone. Spelled with \p classes because \w
-# means ASCII only in JavaScript, where web hosts read the same file. Byte pairs are learned within such words.
+# Words and runs of punctuation take one space before them; newlines stand alone. Spelled with \p
+# classes because \w means ASCII only in JavaScript, where web hosts read the same file. Byte pairs
+# are learned within such words.
 _RUN_PATTERN = r" ?[\p{L}\p{M}\p{N}_]+| ?[^\s\p{L}\p{M}\p{N}_]+|\n|[^\S\n]+"
 # The same, but of scripts without spaces a character is a word.
-WORD_PATTERN = rf" ?{UNSPACED_WORD}| ?(?:{spaced('L', 'M', 'N')}|_)+| ?[^\s\p{{L}}\p{{M}}\p{{N}}_]+|\n|[^\S\n]+"
-# A word of a caption: "don't" and "t-shirt" are one word each; what stands between two words is dropped.
-# Its apostrophes are ' and U+2019, its hyphens - and U+2010, which NFKC makes of U+2011.
+WORD_PATTERN = (
+    rf" ?{UNSPACED_WORD}| ?(?:{spaced('L', 'M', 'N')}|_)+| "
+    rf"?[^\s\p{{L}}\p{{M}}\p{{N}}_]+|\n|[^\S\n]+"
+)
+# A word of a caption: "don't" and "t-shirt" are one word each; what stands between two words is
+# dropped. Its apostrophes are ' and U+2019, its hyphens - and U+2010, which NFKC makes of U+2011.
 _JOINED = "['\u2019\u2010-]"
 _LETTERS = f"(?:{spaced('L', 'M', 'N')})+"
 CAPTION_PATTERN = f"{UNSPACED_WORD}|{_LETTERS}(?:{_JOINED}{_LETTERS})*"
-# What stood in their place before scripts without spaces were cut; files and runs of then go on working.
+# What stood in their place before scripts without spaces were cut; files and runs of then go on
+# working.
 _FORMER_WORDS = {WORD_PATTERN: _RUN_PATTERN}
 _FORMER_WORDS[CAPTION_PATTERN] = r"[\p{L}\p{M}\p{N}]+(?:[" "'\u2019\u2010-" r"][\p{L}\p{M}\p{N}]+)*"
 _CAPTION_TOKENS = (PAD, START, END, UNKNOWN)
@@ -49,7 +56,9 @@ _CODE_POINTS = 0x110000
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds a learned vocabulary: the fewest occurrences of a word or merge, and the most ids."""
+    """What bounds a learned vocabulary: the fewest occurrences of a word or merge, and the most
+    ids.
+    """
 
     minimum_count: int
     vocabulary_size: int
@@ -82,7 +91,9 @@ def unit_of(kind: str) -> str:
 def build(
     chunks: Iterable[str], kind: str, *, minimum_count: int, vocabulary_size: int | None
 ) -> tokenizers.Tokenizer:
-    """Make a tokenizer of a kind with the vocabulary of a text; arguments and errors as ``Tokenizer.build``."""
+    """Make a tokenizer of a kind with the vocabulary of a text; arguments and errors as
+    ``Tokenizer.build``.
+    """
     if kind not in KINDS:
         raise UsageError(f"there is no token kind {kind!r}; {expected_one_of(kind, KINDS)}")
     row = KINDS[kind]
@@ -99,7 +110,9 @@ def build(
 
 
 def kind_of(tokenizer: tokenizers.Tokenizer) -> str:
-    """Return the kind whose pipeline and vocabulary a tokenizer has, or ``"custom"`` when it was made elsewhere."""
+    """Return the kind whose pipeline and vocabulary a tokenizer has, or ``"custom"`` when it was
+    made elsewhere.
+    """
     structure, vocabulary, merges = _anatomy(tokenizer)
     for name, kind in KINDS.items():
         own = _anatomy(kind.pipeline())[0]
@@ -111,7 +124,8 @@ def kind_of(tokenizer: tokenizers.Tokenizer) -> str:
 def byte_characters() -> list[str]:
     """Return the character that stands for each of the 256 bytes in a byte-level vocabulary.
 
-    This is GPT-2's table: a printable Latin-1 byte is itself, the n-th other byte is the character 256 + n.
+    This is GPT-2's table: a printable Latin-1 byte is itself, the n-th other byte is the character
+    256 + n.
     """
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = [byte for byte in range(256) if byte not in printable]
@@ -167,7 +181,8 @@ def _caption_pipeline() -> tokenizers.Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.Split(
         Regex(CAPTION_PATTERN), behavior="removed", invert=True
     )
-    # Puts one space between tokens. Without a decoder some hosts put none; and no word starts with the prefix.
+    # Puts one space between tokens. Without a decoder some hosts put none; and no word starts with
+    # the prefix.
     tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=False)
     return tokenizer
 
@@ -222,9 +237,11 @@ def _learn_words(
     tokenizer.train_from_iterator(cut_pieces(chunks), trainer)
     if tokenizer.get_vocab_size() <= len(first_tokens):
         raise DataError(
-            f"no word of the text occurs {limits.minimum_count} times; give more text or a lower count"
+            f"no word of the text occurs {limits.minimum_count} times; give more text or a "
+            "lower count"
         )
-    # Only the model is taken: training also makes <unk> an added token, which would match the text "<unk>".
+    # Only the model is taken: training also makes <unk> an added token, which would match the text
+    # "<unk>".
     model: models.Model = tokenizer.model
     return model
 

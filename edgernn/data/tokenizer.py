@@ -1,8 +1,8 @@
 """Text to ids and back, over one Hugging Face ``tokenizer.json``.
 
-Every host that reads a bundle (Python, Swift, Kotlin, JavaScript, Rust) reads that same file with its own library. Here
-the tokenizers library decodes, and encodes words and byte pairs; characters and bytes are encoded by a numpy table,
-which gives the same ids many times faster.
+Every host that reads a bundle (Python, Swift, Kotlin, JavaScript, Rust) reads that same file with
+its own library. Here the tokenizers library decodes, and encodes words and byte pairs; characters
+and bytes are encoded by a numpy table, which gives the same ids many times faster.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ class Tokenizer:
     """Text to ids and back; never changes once made.
 
     Attributes:
-        kind: one of ``TOKEN_KINDS``, or ``"custom"`` for a ``tokenizer.json`` of another make. A custom one is used as
-            its library uses it, without truncation, padding or special tokens around the text; it may lose characters
-            that it does not know, and bulk encoding may differ at the cuts.
+        kind: one of ``TOKEN_KINDS``, or ``"custom"`` for a ``tokenizer.json`` of another make. A
+            custom one is used as its library uses it, without truncation, padding or special tokens
+            around the text; it may lose characters that it does not know, and bulk encoding may
+            differ at the cuts.
         vocabulary_size: V, one more than the highest id.
-        unknown_id: the id that stands for what the vocabulary lacks, or None. Of edgernn's kinds, word and caption have one.
+        unknown_id: the id that stands for what the vocabulary lacks, or None. Of edgernn's kinds,
+            word and caption have one.
         id_dtype: the smallest of uint8, uint16 and uint32 (little-endian) that holds every id.
         decoder: the type of the pipeline's decoder, such as ``"ByteLevel"`` or ``"Fuse"``, or None.
     """
@@ -67,7 +69,8 @@ class Tokenizer:
             highest >= 2 * len(vocabulary) + _MOST_HOLES
         ):  # the library counts through them, and a model has a row for each
             raise DataError(
-                f"{origin} has {len(vocabulary)} tokens, but ids up to {highest}; give one without such holes"
+                f"{origin} has {len(vocabulary)} tokens, but ids up to {highest}; give one "
+                "without such holes"
             )
         self.kind: str = token_kinds.kind_of(self._library)
         self.vocabulary_size: int = highest + 1
@@ -90,9 +93,11 @@ class Tokenizer:
         Args:
             chunks: the text, cut anywhere; not read for kind byte, whose ids are the byte values.
             kind: one of ``TOKEN_KINDS``.
-            minimum_count: the fewest occurrences of a word (word) or of a merge (bpe). With 2, the words seen once
-                become ``<unk>``, so that a model meets unknown words while it learns.
-            vocabulary_size: the most ids of word and caption (by default 20,000) and bpe (by default 4,096, at least 256).
+            minimum_count: the fewest occurrences of a word (word) or of a merge (bpe). With 2, the
+                words seen once become ``<unk>``, so that a model meets unknown words while it
+                learns.
+            vocabulary_size: the most ids of word and caption (by default 20,000) and bpe (by
+                default 4,096, at least 256).
 
         Raises:
             UsageError: an unknown kind, or limits that cannot hold.
@@ -154,8 +159,8 @@ class Tokenizer:
 
         Args:
             text: any text, such as a prompt.
-            on_unknown: what to do with characters that the vocabulary lacks: raise, or leave them out. Unknown words
-                become ``unknown_id``; ``"skip"`` leaves them out too.
+            on_unknown: what to do with characters that the vocabulary lacks: raise, or leave them
+                out. Unknown words become ``unknown_id``; ``"skip"`` leaves them out too.
 
         Returns:
             ids, int64 ``[N]``, each in ``[0, vocabulary_size)``.
@@ -170,7 +175,8 @@ class Tokenizer:
     def encode_stream(
         self, chunks: Iterable[str], *, on_unknown: OnUnknown = "error"
     ) -> Iterator[Ids]:
-        """Yield the ids of a long text part by part, in bounded memory; their concatenation is ``encode`` of the whole.
+        """Yield the ids of a long text part by part, in bounded memory; their concatenation is
+        ``encode`` of the whole.
 
         Args:
             chunks: the text, cut anywhere.
@@ -310,7 +316,9 @@ def _smallest_dtype(vocabulary_size: int) -> np.dtype[Any]:
 
 
 def _character_table(vocabulary: dict[str, int]) -> npt.NDArray[np.int32]:
-    """Return the id of each code point, int32 ``[highest known + 2]``; -1, and always the last, for the unknown."""
+    """Return the id of each code point, int32 ``[highest known + 2]``; -1, and always the last, for
+    the unknown.
+    """
     table = np.full(max(map(ord, vocabulary)) + 2, -1, dtype=np.int32)
     for character, index in vocabulary.items():
         table[ord(character)] = index

@@ -1,12 +1,14 @@
 """Scripts that put no spaces between words: Han, Kana, Thai, Lao, Khmer and Burmese.
 
-Where words are what stands between spaces, a whole sentence of these would be one word. So each of their characters is
-a word of its own, with the marks that stand over and under it, as in Chinese captions cut for scoring.
+Where words are what stands between spaces, a whole sentence of these would be one word. So each of
+their characters is a word of its own, with the marks that stand over and under it, as in Chinese
+captions cut for scoring.
 """
 
 from __future__ import annotations
 
-# First and last code point of each run of letters, marks and digits; punctuation lies between the runs.
+# First and last code point of each run of letters, marks and digits; punctuation lies between the
+# runs.
 _RUNS = (
     (0x0E01, 0x0E3A),  # Thai
     (0x0E40, 0x0E4E),
@@ -35,15 +37,18 @@ _RUNS = (
     (0x1B000, 0x1B122),  # Kana, historic
     (0x20000, 0x3FFFD),  # Han, rare
 )
-# To be put between the [ and ] of a pattern. The characters stand for themselves, which every host reads alike.
+# To be put between the [ and ] of a pattern. The characters stand for themselves, which every host
+# reads alike.
 CHARACTERS = "".join(f"{chr(first)}-{chr(last)}" for first, last in _RUNS)
 # One character and its marks.
 UNSPACED_WORD = rf"[{CHARACTERS}]\p{{M}}*"
 
 
 def spaced(*categories: str) -> str:
-    """Return a pattern for one character of the Unicode ``categories``, such as ``L``, in any other script.
+    """Return a pattern for one character of the Unicode ``categories``, such as ``L``, in any other
+    script.
 
-    It needs neither the difference of two classes nor a look ahead, which not every host's patterns have.
+    It needs neither the difference of two classes nor a look ahead, which not every host's patterns
+    have.
     """
     return "|".join(rf"[^\P{{{category}}}{CHARACTERS}]" for category in categories)

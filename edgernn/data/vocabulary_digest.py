@@ -1,9 +1,11 @@
 """Digests that vouch for a whole tokenizer, in forms that any host can compute.
 
-``tokens``: SHA-256 over the tokens in the order of their ids, 0 to V - 1, as the vocabulary spells them, each as its number of
-UTF-8 bytes in decimal digits, a colon, the bytes, a comma (a netstring, as ``5:hello,``); an id without a token is ``-,``.
-``rules``: SHA-256 over all else of ``tokenizer.json`` that makes ids of text and text of ids (how text is cut, joined and
-normalised, merges, special tokens): the file as JSON without ``model.vocab``, keys sorted, no spaces, all but ASCII escaped.
+``tokens``: SHA-256 over the tokens in the order of their ids, 0 to V - 1, as the vocabulary spells
+them, each as its number of UTF-8 bytes in decimal digits, a colon, the bytes, a comma (a netstring,
+as ``5:hello,``); an id without a token is ``-,``. ``rules``: SHA-256 over all else of
+``tokenizer.json`` that makes ids of text and text of ids (how text is cut, joined and normalised,
+merges, special tokens): the file as JSON without ``model.vocab``, keys sorted, no spaces, all but
+ASCII escaped.
 """
 
 from __future__ import annotations

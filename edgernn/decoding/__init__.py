@@ -1,1 +1,3 @@
-"""Decoding in numpy: from logits to tokens, from a prompt to a text. Runs on anything that has a Session."""
+"""Decoding in numpy: from logits to tokens, from a prompt to a text. Runs on anything that has a
+Session.
+"""

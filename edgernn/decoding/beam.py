@@ -1,7 +1,9 @@
-"""Beam search: from one picture's contexts and first state to the best few token sequences, on anything that is a Session.
+"""Beam search: from one picture's contexts and first state to the best few token sequences, on
+anything that is a Session.
 
-The beams are the rows of one batch. Their states are gathered along the batch axis that the contract names, so a fork
-is one ``np.take``; a file that takes one row a call is stepped row by row, with the same result.
+The beams are the rows of one batch. Their states are gathered along the batch axis that the
+contract names, so a fork is one ``np.take``; a file that takes one row a call is stepped row by
+row, with the same result.
 """
 
 from __future__ import annotations
@@ -29,11 +31,12 @@ class Hypothesis:
 
     Attributes:
         tokens: what was written, N ids: without the start tokens, without the stop token.
-        log_probability: natural logarithm, summed over the tokens, and the stop token if the sequence ended.
+        log_probability: natural logarithm, summed over the tokens, and the stop token if the
+            sequence ended.
         score: ``log_probability`` normalised by length; what hypotheses are ranked by.
         finished: whether it ended with a stop token; else it was cut at the longest length.
-        outputs: every other output of the step by name, ``[N, ...]``: row n is of the step that chose token n
-            (``attention [N, R]``).
+        outputs: every other output of the step by name, ``[N, ...]``: row n is of the step that
+            chose token n (``attention [N, R]``).
     """
 
     tokens: tuple[int, ...]
@@ -55,16 +58,19 @@ def beam_search(
     suppress: Collection[int] = (),
     normalisation: float = NORMALISATION,
 ) -> list[Hypothesis]:
-    """Return the best sequences that ``width`` beams find, best first: at least one, at most ``width``.
+    """Return the best sequences that ``width`` beams find, best first: at least one, at most
+    ``width``.
 
-    Each step keeps the ``width`` most probable ways to go on, over all beams; those that take a stop token are set aside
-    as finished and leave their place to others. A beam that has written ``length`` tokens ends if a stop token comes next
-    as the most probable, and is returned unfinished if not. The search ends before that when no beam can reach the score
-    of the worst of ``width`` finished sequences, which never changes the result. Width 1 is greedy decoding.
+    Each step keeps the ``width`` most probable ways to go on, over all beams; those that take a
+    stop token are set aside as finished and leave their place to others. A beam that has written
+    ``length`` tokens ends if a stop token comes next as the most probable, and is returned
+    unfinished if not. The search ends before that when no beam can reach the score of the worst of
+    ``width`` finished sequences, which never changes the result. Width 1 is greedy decoding.
 
-    The score is ``log_probability / ((5 + n) / 6) ** normalisation``, n counting the stop token: equation 14 of Wu et al.
-    2016 (https://arxiv.org/abs/1609.08144) without its coverage. Sums are float64; equal sums are ranked by the lower id,
-    then by the earlier beam, equal scores by what was found first.
+    The score is ``log_probability / ((5 + n) / 6) ** normalisation``, n counting the stop token:
+    equation 14 of Wu et al. 2016 (https://arxiv.org/abs/1609.08144) without its coverage. Sums are
+    float64; equal sums are ranked by the lower id, then by the earlier beam, equal scores by what
+    was found first.
 
     Args:
         session: its step takes ``tokens [B, 1]`` int64 and gives ``logits [B, 1, V]``.
@@ -74,11 +80,14 @@ def beam_search(
         width: beams; the batch never holds more rows.
         length: the most tokens written, the stop token not counted.
         stop: ids that end a sequence. Two of them can end the same tokens, as two hypotheses.
-        suppress: ids never written. The others keep the model's own log-probability: it is not shared out anew.
-        normalisation: 0 ranks by log-probability, which favours short sequences; larger favours long ones.
+        suppress: ids never written. The others keep the model's own log-probability: it is not
+            shared out anew.
+        normalisation: 0 ranks by log-probability, which favours short sequences; larger favours
+            long ones.
 
     Raises:
-        ContractError: a logit is not finite, or the arrays do not fit the session; see ``Session.step``.
+        ContractError: a logit is not finite, or the arrays do not fit the session; see
+            ``Session.step``.
         UsageError: an option out of its range, or every id suppressed.
     """
     rules = _Rules(
@@ -111,7 +120,9 @@ def beam_search(
 def length_normalised(
     log_probability: float, counted: int, normalisation: float = NORMALISATION
 ) -> float:
-    """Return ``log_probability / ((5 + counted) / 6) ** normalisation``; ``counted`` tokens, the stop token among them."""
+    """Return ``log_probability / ((5 + counted) / 6) ** normalisation``; ``counted`` tokens, the
+    stop token among them.
+    """
     return log_probability * math.pow(
         6 / (5 + counted), normalisation
     )  # at most 1, so it never overflows
@@ -119,7 +130,9 @@ def length_normalised(
 
 @dataclass(frozen=True)
 class _Beam:
-    """A sequence that goes on; ``outputs`` are of every step since the last start token, the one to come next included."""
+    """A sequence that goes on; ``outputs`` are of every step since the last start token, the one to
+    come next included.
+    """
 
     tokens: tuple[int, ...] = ()
     log_probability: float = 0.0
@@ -146,7 +159,8 @@ class _Rules:
                 raise UsageError(f"the beam search's {name} is {value}, expected 1 or more")
         if not (math.isfinite(self.normalisation) and self.normalisation >= 0):
             raise UsageError(
-                f"the length normalisation is {self.normalisation}, expected 0 (none) or more, and finite"
+                f"the length normalisation is {self.normalisation}, expected 0 (none) or more, "
+                "and finite"
             )
         for kind, ids in (("stop", self.stop), ("suppressed", self.suppress)):
             outside = sorted(token for token in ids if not 0 <= token < self.vocabulary)
@@ -156,7 +170,8 @@ class _Rules:
                 )
         if len(self.suppress) == self.vocabulary:
             raise UsageError(
-                f"all {self.vocabulary} ids are suppressed, so nothing can be written; leave at least one"
+                f"all {self.vocabulary} ids are suppressed, so nothing can be written; leave "
+                "at least one"
             )
 
     def allowed(self, logits: np.ndarray) -> np.ndarray:
@@ -172,10 +187,12 @@ class _Rules:
         return sorted(hypotheses, key=lambda hypothesis: -hypothesis.score)[: self.width]
 
     def settled(self, finished: list[Hypothesis], beams: list[_Beam]) -> bool:
-        """Tell whether what ``beams`` can still become would not stand among ``finished``, which is sorted.
+        """Tell whether what ``beams`` can still become would not stand among ``finished``, which is
+        sorted.
 
-        A log-probability only falls, and the longest sequence divides it by most: the bound keeps the one and takes the
-        other. A sequence that only equals the worst finished one was found later and would stand behind it.
+        A log-probability only falls, and the longest sequence divides it by most: the bound keeps
+        the one and takes the other. A sequence that only equals the worst finished one was found
+        later and would stand behind it.
         """
         if not beams:
             return True
@@ -264,7 +281,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     if not np.isfinite(logits).all():
         found = logits[~np.isfinite(logits)][0]
         raise ContractError(
-            f"{LOGITS} has the value {found}, expected finite numbers; verify the file and its inputs"
+            f"{LOGITS} has the value {found}, expected finite numbers; verify the file and its "
+            "inputs"
         )
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)  # [B, V]
     return np.asarray(
@@ -275,9 +293,12 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def _extend(
     beams: list[_Beam], logits: np.ndarray, rules: _Rules
 ) -> tuple[list[_Beam], list[int], list[Hypothesis]]:
-    """Take the ``width`` most probable ways to go on; return the beams that do, the row each came from, and what ended."""
+    """Take the ``width`` most probable ways to go on; return the beams that do, the row each came
+    from, and what ended.
+    """
     logs, allowed = log_softmax(logits), rules.allowed(logits)
-    # A beam offers its best by logit: two logits can differ by less than a log-probability can show.
+    # A beam offers its best by logit: two logits can differ by less than a log-probability can
+    # show.
     offers = [
         (-(beam.log_probability + float(logs[row, token])), int(token), row)
         for row, beam in enumerate(beams)
@@ -297,7 +318,9 @@ def _extend(
 
 
 def _close(beams: list[_Beam], logits: np.ndarray, rules: _Rules) -> list[Hypothesis]:
-    """Return the beams that have no token left, each ended if its most probable token is a stop token."""
+    """Return the beams that have no token left, each ended if its most probable token is a stop
+    token.
+    """
     logs, closed = log_softmax(logits), []
     for row, token in enumerate(rules.allowed(logits).argmax(axis=-1).tolist()):
         ends, so_far = token in rules.stop, beams[row].log_probability
@@ -307,7 +330,9 @@ def _close(beams: list[_Beam], logits: np.ndarray, rules: _Rules) -> list[Hypoth
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Return where the ``count`` largest of ``values [V]`` stand, largest first, the lower place first among equals."""
+    """Return where the ``count`` largest of ``values [V]`` stand, largest first, the lower place
+    first among equals.
+    """
     count = min(count, values.size)
     least = np.partition(values, -count)[
         -count

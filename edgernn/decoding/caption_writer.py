@@ -32,9 +32,10 @@ class Caption:
     Attributes:
         text: the words, one space apart.
         hypothesis: ids, log-probability, score, and what the step graph gave beside the logits.
-        attention: ``[N, R]``, where the model looked for each of the N words, each row summing to 1; None without attention.
-        picture: uint8 ``[H, W, 3]``, the picture upright and in its own proportions, of at most 512 pixels a side; the model
-            saw the whole of it, stretched to a square.
+        attention: ``[N, R]``, where the model looked for each of the N words, each row summing to
+            1; None without attention.
+        picture: uint8 ``[H, W, 3]``, the picture upright and in its own proportions, of at most 512
+            pixels a side; the model saw the whole of it, stretched to a square.
     """
 
     text: str
@@ -73,7 +74,8 @@ class CaptionWriter:
         self._bundle = Bundle.open(source)
         if self._bundle.manifest.contract.encode is None:
             raise UsageError(
-                f"{source} is a language model, it sees no pictures; use: edgernn generate {argument(source)}"
+                f"{source} is a language model, it sees no pictures; use: edgernn generate "
+                f"{argument(source)}"
             )
         self.artifact, self.sessions = open_captioner(self._bundle, artifact)
         self._tokenizer = open_tokenizer(self._bundle)
@@ -99,7 +101,8 @@ class CaptionWriter:
     def write(
         self, path: Path, *, beam: int = 3, sampler: Sampler | None = None, seed: int = 0
     ) -> Caption:
-        """Write the caption of the picture file ``path``: by beam search, or at random where ``sampler`` is given.
+        """Write the caption of the picture file ``path``: by beam search, or at random where
+        ``sampler`` is given.
 
         Raises:
             DataError: the file is missing or is no picture that can be read.
@@ -120,18 +123,22 @@ class CaptionWriter:
 
 
 def open_captioner(bundle: Bundle, artifact: str | None = None) -> tuple[Artifact, CaptionSessions]:
-    """Open a step file of ``bundle`` and the encode file that goes with it; arguments and errors as ``CaptionWriter``."""
+    """Open a step file of ``bundle`` and the encode file that goes with it; arguments and errors as
+    ``CaptionWriter``.
+    """
     if artifact is None:
         step, session = first_that_runs(bundle)
     else:
         step = bundle.artifact(artifact)
         if step.graph == ENCODE:
             raise UsageError(
-                f"{step.path} encodes pictures; choose a step file, the encode file beside it is found by itself"
+                f"{step.path} encodes pictures; choose a step file, the encode file beside it "
+                "is found by itself"
             )
         if step.graph != STEP:
             raise UsageError(
-                f"{step.path} writes whole captions by itself, in one call of edgernn.open_session; choose a step file"
+                f"{step.path} writes whole captions by itself, in one call of "
+                "edgernn.open_session; choose a step file"
             )
         session = open_artifact(bundle, step)
     return step, CaptionSessions(open_artifact(bundle, encoder_of(bundle, step)), session)

@@ -1,6 +1,8 @@
-"""From a picture to a caption: encode once, then one step a word, greedy, at random or by beam search.
+"""From a picture to a caption: encode once, then one step a word, greedy, at random or by beam
+search.
 
-Everything goes over two sessions, one of the encode graph and one of the step graph, and over states as plain data.
+Everything goes over two sessions, one of the encode graph and one of the step graph, and over
+states as plain data.
 """
 
 from __future__ import annotations
@@ -34,18 +36,23 @@ class CaptionSessions:
     def __post_init__(self) -> None:
         if self.encode.contract != self.step.contract:
             raise ContractError(
-                "the encode and the step file have different contracts; open two files of one bundle"
+                "the encode and the step file have different contracts; open two files of one "
+                "bundle"
             )
 
     def look(self, image: np.ndarray) -> tuple[dict[str, np.ndarray], State]:
-        """Encode ``image``, uint8 ``[B, S, S, 3]``; return the contexts and the state before the first word."""
+        """Encode ``image``, uint8 ``[B, S, S, 3]``; return the contexts and the state before the
+        first word.
+        """
         return self.encode.encode({IMAGE: image})
 
 
 def search_caption(
     sessions: CaptionSessions, image: np.ndarray, decoding: Decoding, *, beam: int = 1
 ) -> Hypothesis:
-    """Write the caption of ``image``, uint8 ``[1, S, S, 3]``: the best of a beam search; a beam of 1 is greedy."""
+    """Write the caption of ``image``, uint8 ``[1, S, S, 3]``: the best of a beam search; a beam of
+    1 is greedy.
+    """
     contexts, state = sessions.look(image)
     found = beam_search(
         sessions.step,
@@ -63,7 +70,8 @@ def search_caption(
 def sample_caption(
     sessions: CaptionSessions, image: np.ndarray, decoding: Decoding, *, sampler: Sampler, seed: int
 ) -> Hypothesis:
-    """Write a caption of ``image``, uint8 ``[1, S, S, 3]``, word by word at random; the same seed writes the same.
+    """Write a caption of ``image``, uint8 ``[1, S, S, 3]``, word by word at random; the same seed
+    writes the same.
 
     What the sampler leaves out still counts in the log-probability, which is the model's own.
     """
@@ -102,10 +110,12 @@ def sample_caption(
 def greedy_captions(
     sessions: CaptionSessions, images: np.ndarray, decoding: Decoding
 ) -> list[list[int]]:
-    """Write the greedy caption of each of ``images``, uint8 ``[N, S, S, 3]``, many at a time where the files allow it.
+    """Write the greedy caption of each of ``images``, uint8 ``[N, S, S, 3]``, many at a time where
+    the files allow it.
 
     Returns:
-        Token ids without the start and stop tokens, the same that ``search_caption`` writes with a beam of 1.
+        Token ids without the start and stop tokens, the same that ``search_caption`` writes with a
+        beam of 1.
     """
     return [
         caption
@@ -146,6 +156,7 @@ def _greedy(sessions: CaptionSessions, images: np.ndarray, decoding: Decoding) -
 def _length(decoding: Decoding) -> int:
     if not decoding.length:
         raise UsageError(
-            "the decoding defaults say nothing of a caption's length; give the most words, 1 or more"
+            "the decoding defaults say nothing of a caption's length; give the most words, 1 "
+            "or more"
         )
     return decoding.length

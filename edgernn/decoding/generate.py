@@ -1,7 +1,8 @@
-"""From a prompt to a stream of tokens: prefill once, then one step a token, the state in plain sight.
+"""From a prompt to a stream of tokens: prefill once, then one step a token, the state in plain
+sight.
 
-``Generation`` can be stopped after any token, its ``snapshot`` saved, moved to another device and continued: the same
-tokens come as if it had never stopped.
+``Generation`` can be stopped after any token, its ``snapshot`` saved, moved to another device and
+continued: the same tokens come as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Snapshot:
     Attributes:
         state: the session's state by name, each ``[L, 1, H]``.
         pending: int64 ``[N]``, tokens already written or given that the state has not seen yet.
-        position: how many tokens were sampled so far: the place in the seed's stream of random numbers.
+        position: how many tokens were sampled so far: the place in the seed's stream of random
+            numbers.
     """
 
     state: State
@@ -41,7 +43,8 @@ class Snapshot:
 def prefill(
     session: Session, tokens: np.ndarray, state: State, *, contexts: Arrays = NO_CONTEXTS
 ) -> tuple[dict[str, np.ndarray], State]:
-    """Feed ``tokens`` int64 ``[B, T]``, in one call where the file's time axis is open, else step by step.
+    """Feed ``tokens`` int64 ``[B, T]``, in one call where the file's time axis is open, else step
+    by step.
 
     Args:
         session: gives ``logits``.
@@ -50,7 +53,8 @@ def prefill(
         contexts: what ``encode`` gave, where the model has such a graph.
 
     Returns:
-        The outputs of the last token, each ``[B, …]`` without its time axis (``logits [B, V]``), and the state after it.
+        The outputs of the last token, each ``[B, …]`` without its time axis (``logits [B, V]``),
+        and the state after it.
     """
     width = session.file_contract.axis_size(TIME)
     width = width or min(

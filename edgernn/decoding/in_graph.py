@@ -1,4 +1,6 @@
-"""Generation by a file that decodes in the graph, with the face of ``Generation``: the whole text in one call."""
+"""Generation by a file that decodes in the graph, with the face of ``Generation``: the whole text
+in one call.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Generator(Protocol):
 
 
 class InGraphGeneration:
-    """Writes what ``Generation`` writes, in one call; the arguments and ``snapshot`` are its own."""
+    """Writes what ``Generation`` writes, in one call; the arguments and ``snapshot`` are its
+    own.
+    """
 
     def __init__(
         self, generator: Generator, start: Snapshot, *, sampler: Sampler, seed: int = 0

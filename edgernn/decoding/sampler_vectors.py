@@ -1,13 +1,15 @@
-"""``sampler.json``: random numbers and choices of tokens by which a host on a device checks its own.
+"""``sampler.json``: random numbers and choices of tokens by which a host on a device checks its
+own.
 
     {"version": 1, "generator": "splitmix64",
-     "uniforms": [{"seed": 7, "position": 0, "values": [u, …]}, …],
-     "tokens": [{"logits": [float32, …], "uniform": u, "temperature": t, "top_k": k, "top_p": p, "suppress": [ids],
+     "uniforms": [{"seed": 7, "position": 0, "values": [u, …]}, …], "tokens": [{"logits": [float32,
+     …], "uniform": u, "temperature": t, "top_k": k, "top_p": p, "suppress": [ids],
                  "token": id}, …]}
 
-The same in every bundle. Each choice is one that a correct sampler cannot miss: where a number lies on the edge between
-two tokens, the logits are equal, so that every sum is exact; elsewhere it keeps ``_CLOSE`` away from every edge, much more
-than an exponential's last bit can move it and much less than an error of float32.
+The same in every bundle. Each choice is one that a correct sampler cannot miss: where a number lies
+on the edge between two tokens, the logits are equal, so that every sum is exact; elsewhere it keeps
+``_CLOSE`` away from every edge, much more than an exponential's last bit can move it and much less
+than an error of float32.
 """
 
 from __future__ import annotations
@@ -111,24 +113,29 @@ def read_vectors(path: Path) -> SamplerVectors:
 
 
 def vector_problems(vectors: SamplerVectors) -> list[str]:
-    """Replay the vectors with the library's own numbers and sampler; return what differs, in words."""
+    """Replay the vectors with the library's own numbers and sampler; return what differs, in
+    words.
+    """
     problems = []
     for group in vectors.uniforms:
         found = uniform_numbers(group.seed, len(group.values), position=group.position).tolist()
         for at, (own, recorded) in enumerate(zip(found, group.values, strict=True), group.position):
             if own != recorded:
                 problems.append(
-                    f"number {at} of the seed {group.seed} is recorded as {recorded!r}, and it is {own!r}"
+                    f"number {at} of the seed {group.seed} is recorded as {recorded!r}, and it "
+                    f"is {own!r}"
                 )
                 break
     for index, choice in enumerate(vectors.tokens):
         if any(id_ >= len(choice.logits) for id_ in choice.suppress):
             problems.append(
-                f"choice {index} of the sampler suppresses an id above its {len(choice.logits)} logits"
+                f"choice {index} of the sampler suppresses an id above its "
+                f"{len(choice.logits)} logits"
             )
         elif (token := choice.chosen()) != choice.token:
             problems.append(
-                f"choice {index} of the sampler is recorded as token {choice.token}, and it is {token}"
+                f"choice {index} of the sampler is recorded as token {choice.token}, and it is "
+                f"{token}"
             )
     return problems
 
@@ -202,7 +209,9 @@ def _extremes() -> Iterator[Choice]:
 
 
 def _drawn() -> Iterator[Choice]:
-    """Logits of no pattern, in full float32 and in quarters with many ties; numbers and top-p just beside the edges."""
+    """Logits of no pattern, in full float32 and in quarters with many ties; numbers and top-p just
+    beside the edges.
+    """
     for seed, temperature in enumerate((0.7, 1.0, 2.5)):
         drawn = (uniform_numbers(seed, _DRAWN) * 12 - 6).astype(np.float32)
         for logits in (drawn, np.round(drawn * 4) / 4):

@@ -1,4 +1,6 @@
-"""From logits to one token: greedy, or temperature, top-k and nucleus sampling driven by one uniform number a token."""
+"""From logits to one token: greedy, or temperature, top-k and nucleus sampling driven by one
+uniform number a token.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ class Sampler:
     Attributes:
         temperature: logits are divided by it; 0 takes the most probable token.
         top_k: keep the k most probable tokens; 0 keeps all.
-        top_p: keep the fewest tokens whose probabilities sum to at least this (Holtzman et al. 2020); 1 keeps all.
+        top_p: keep the fewest tokens whose probabilities sum to at least this (Holtzman et al.
+            2020); 1 keeps all.
 
     Raises:
         UsageError: a value outside its range.
@@ -57,7 +60,8 @@ class Sampler:
 
         Args:
             logits: ``[V]``, any float dtype; ties are broken by the lower id. They are not changed.
-            uniform: a number in [0, 1) that decides, so that the same numbers give the same text everywhere.
+            uniform: a number in [0, 1) that decides, so that the same numbers give the same text
+                everywhere.
             suppress: ids that are never chosen.
         """
         if suppress:
@@ -70,11 +74,12 @@ class Sampler:
         return int(order[min(chosen, len(cumulative) - 1)])
 
     def shares(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return how [0, 1) is shared out between the tokens that may be drawn from ``logits [V]``; not for temperature 0.
+        """Return how [0, 1) is shared out between the tokens that may be drawn from ``logits [V]``;
+        not for temperature 0.
 
         Returns:
-            Ids, the most probable first, int64 ``[K or more]``, and where the share of each ends, float64 ``[K]``, rising to
-            exactly 1.
+            Ids, the most probable first, int64 ``[K or more]``, and where the share of each ends,
+            float64 ``[K]``, rising to exactly 1.
         """
         order = np.argsort(-logits, kind="stable")
         if self.top_k:

@@ -1,4 +1,6 @@
-"""A generation's snapshot as a file: safetensors, so any host can read it, tied to the contract it belongs to."""
+"""A generation's snapshot as a file: safetensors, so any host can read it, tied to the contract it
+belongs to.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:
         metadata, tensors = content.metadata, content.tensors()
     except FileNotFoundError as error:
         raise DataError(
-            f"no saved state at {path}; write one with: edgernn generate BUNDLE --save-state {argument(path)}"
+            f"no saved state at {path}; write one with: edgernn generate BUNDLE --save-state "
+            f"{argument(path)}"
         ) from error
     except OSError as error:
         raise DataError(
@@ -47,7 +50,8 @@ def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:
     expected = {PENDING, *(state.name for state in contract.step.states)}
     if metadata.get(_CONTRACT) != _fingerprint(contract) or tensors.keys() != expected:
         raise DataError(
-            f"{path} was saved by a model with another contract; continue with the bundle that wrote it"
+            f"{path} was saved by a model with another contract; continue with the bundle that "
+            "wrote it"
         )
     pending, position = tensors.pop(PENDING), metadata.get(_POSITION, "")
     shapes = {
@@ -60,14 +64,16 @@ def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:
     counts = position.isascii() and position.isdecimal() and len(position) < _MOST_DIGITS
     if not (fits and counts and pending.ndim == 1 and pending.dtype == np.int64):
         raise DataError(
-            f"{path} is a damaged saved state: a shape, a dtype or its position is wrong; save it again"
+            f"{path} is a damaged saved state: a shape, a dtype or its position is wrong; save "
+            "it again"
         )
     size = min(
         contract.sizes[tensor.below] for tensor in contract.step.fresh_inputs if tensor.below
     )
     if ((pending < 0) | (pending >= size)).any():
         raise DataError(
-            f"{path} is a damaged saved state: {PENDING} has ids beyond the vocabulary; save it again"
+            f"{path} is a damaged saved state: {PENDING} has ids beyond the vocabulary; save "
+            "it again"
         )
     return Snapshot(tensors, pending, int(position))
 

@@ -1,4 +1,6 @@
-"""A text from a bundle in one call: open, encode the prompt, generate, stream, and keep the state if asked."""
+"""A text from a bundle in one call: open, encode the prompt, generate, stream, and keep the state
+if asked.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def write_text(
 
     Args:
         source: a bundle.
-        prompt: may be empty: then the bundle's start tokens are fed, or nothing when going on from ``load_state``.
+        prompt: may be empty: then the bundle's start tokens are fed, or nothing when going on from
+            ``load_state``.
         length: tokens to write.
         temperature, top_k, top_p: see ``Sampler``; None takes the bundle's defaults.
         seed: of the sampling, 0 to 2^64 - 1.
@@ -50,7 +53,8 @@ def write_text(
         artifact, threads: see ``open_session``.
         on_unknown: see ``Tokenizer.encode``.
         load_state, save_state: files to go on from and to leave behind.
-        show: hears the prompt as the model reads it, then each piece of text as soon as it is whole.
+        show: hears the prompt as the model reads it, then each piece of text as soon as it is
+            whole.
 
     Returns:
         ``artifact``, ``seed``, ``text`` (without the prompt) and ``tokens``.
@@ -61,7 +65,8 @@ def write_text(
     with Bundle.open(source) as bundle:
         if bundle.manifest.contract.encode is not None:
             raise UsageError(
-                f"{source} is a captioner, it writes about pictures; use: edgernn caption {argument(source)} PICTURE"
+                f"{source} is a captioner, it writes about pictures; use: edgernn caption "
+                f"{argument(source)} PICTURE"
             )
         tokenizer = open_tokenizer(bundle)
         chosen = bundle.artifact(artifact) if artifact else None
@@ -110,8 +115,10 @@ def open_tokenizer(bundle: Bundle) -> Tokenizer:
     rows = bundle.manifest.contract.sizes[logits]
     if not tokenizer.vocabulary_size == entry.vocabulary_size == rows:
         raise BundleError(
-            f"{bundle.source}: the tokenizer has {tokenizer.vocabulary_size} tokens, the manifest says "
-            f"{entry.vocabulary_size}, the model has {rows}; they do not belong together. Export the bundle again"
+            f"{bundle.source}: the tokenizer has {tokenizer.vocabulary_size} tokens, the "
+            "manifest says "
+            f"{entry.vocabulary_size}, the model has {rows}; they do not belong together. "
+            "Export the bundle again"
         )
     return tokenizer
 

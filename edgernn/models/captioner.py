@@ -1,11 +1,13 @@
-"""The image captioner: an image encoder, a conditioning and a recurrent decoder that writes one word a step.
+"""The image captioner: an image encoder, a conditioning and a recurrent decoder that writes one
+word a step.
 
     regions = encoder(image)    contexts, s_0 = conditioning(regions)            once per picture
     h_t, s_t = decoder([E y_t; z_t], s_{t-1})    logits_t = W [h_t; z_t] + b     once per word
 
 with z_t what the conditioning joins to the word, if anything.
 
-The decoder always uses the step face: attention needs the state between two words, so there is nothing to fuse over time.
+The decoder always uses the step face: attention needs the state between two words, so there is
+nothing to fuse over time.
 """
 
 from __future__ import annotations
@@ -48,8 +50,9 @@ def _one_of(known: object) -> AfterValidator:
 class CaptionerConfig(Model):
     """The shape of a captioner; what ``config.json`` of a checkpoint holds.
 
-    ``image_size`` is the side of the square pictures in pixels; ``keys`` the width of attention's keys; ``dropout`` acts on the
-    embedding and before the head, in training only; ``length`` is the most words of a caption.
+    ``image_size`` is the side of the square pictures in pixels; ``keys`` the width of attention's
+    keys; ``dropout`` acts on the embedding and before the head, in training only; ``length`` is the
+    most words of a caption.
     """
 
     vocabulary: int = Field(ge=1, le=MOST_ELEMENTS)
@@ -84,7 +87,9 @@ class CaptionerConfig(Model):
         )
 
     def decoding(self, tokenizer: Tokenizer) -> Decoding:
-        """Return how captions are written: greedy, from <start> to <end>, without the other special tokens."""
+        """Return how captions are written: greedy, from <start> to <end>, without the other special
+        tokens.
+        """
         special = (PAD_ID, START_ID, UNKNOWN_ID)
         return Decoding(
             start=(START_ID,), temperature=0.0, stop=(END_ID,), suppress=special, length=self.length
@@ -93,9 +98,11 @@ class CaptionerConfig(Model):
 
 @dataclass(frozen=True)
 class Forced:
-    """What a teacher-forced pass gives: ``logits [B, T, V]``, and with attention ``attention [B, T, R]``.
+    """What a teacher-forced pass gives: ``logits [B, T, V]``, and with attention ``attention [B, T,
+    R]``.
 
-    ``drawn [B, T]`` are the log-probabilities of regions drawn at random, where the conditioning draws.
+    ``drawn [B, T]`` are the log-probabilities of regions drawn at random, where the conditioning
+    draws.
     """
 
     logits: Tensor
@@ -135,12 +142,16 @@ class Captioner(RecurrentModel):
         nn.init.zeros_(self.head.bias)
 
     def encode(self, image: Tensor) -> tuple[Tensors, State]:
-        """Turn ``image [B, S, S, 3]``, RGB 0 to 255, into contexts and the state before the first word."""
+        """Turn ``image [B, S, S, 3]``, RGB 0 to 255, into contexts and the state before the first
+        word.
+        """
         features = self.encoder(normalise(image))  # [B, F, G, G]
         return self.conditioning.encode(features.flatten(2).transpose(1, 2), self.decoder)
 
     def step(self, tokens: Tensor, contexts: Tensors, state: State) -> tuple[Tensor, Heard, State]:
-        """Feed int64 ``tokens [B, 1]``; return ``logits [B, 1, V]``, what was heard of the picture, and the next state."""
+        """Feed int64 ``tokens [B, 1]``; return ``logits [B, 1, V]``, what was heard of the picture,
+        and the next state.
+        """
         word = self.dropout(self.embedding(tokens))  # [B, 1, E]
         heard = self.conditioning.step(word[:, 0], contexts, state)
         y, state = self.decoder(_join(word, heard), state, heard.gates)
@@ -151,8 +162,9 @@ class Captioner(RecurrentModel):
     ) -> Forced:
         """Run over reference ``tokens [B, T]``, each step fed the reference's word.
 
-        With scheduled sampling (Bengio et al. 2015) ``own``, bool ``[B, T]``, marks the steps that are fed a word drawn from
-        the model's own prediction instead; the first column is not looked at.
+        With scheduled sampling (Bengio et al. 2015) ``own``, bool ``[B, T]``, marks the steps that
+        are fed a word drawn from the model's own prediction instead; the first column is not looked
+        at.
         """
         logits: list[Tensor] = []
         steps: list[Heard] = []
@@ -173,7 +185,9 @@ class Captioner(RecurrentModel):
         )
 
     def graph(self, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """See ``RecurrentModel.graph``: ``encode`` runs once per picture, ``step`` once per word."""
+        """See ``RecurrentModel.graph``: ``encode`` runs once per picture, ``step`` once per
+        word.
+        """
         if name == ENCODE:
             contexts, state = self.encode(tensors[0])
             return (*contexts, *(state if self._contract.initial_state == ENCODE else ()))
@@ -184,13 +198,17 @@ class Captioner(RecurrentModel):
         return (logits, *attention, *after)
 
     def initial_state(self, batch: int) -> State:
-        """See ``RecurrentModel.initial_state``; zeros, and only where ``encode`` does not give it."""
+        """See ``RecurrentModel.initial_state``; zeros, and only where ``encode`` does not give
+        it.
+        """
         if self._contract.initial_state == ENCODE:
             raise UsageError("the first state of this captioner comes from a picture; use encode")
         return self.conditioning.zeros(self.head.bias.new_zeros(batch))
 
     def step_face(self, *, folded: bool = False) -> Captioner:
-        """See ``RecurrentModel.step_face``; attention looks at the embedding, too, so nothing is ever folded."""
+        """See ``RecurrentModel.step_face``; attention looks at the embedding, too, so nothing is
+        ever folded.
+        """
         if isinstance(self.decoder, StepStack):
             weights = [self.decoder.weights(layer) for layer in range(self.config.layers)]
             self.decoder = CompactStack(self.config.cell, weights)

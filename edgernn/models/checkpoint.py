@@ -1,11 +1,13 @@
-"""The checkpoint folder: a trained model with its vocabulary, in safetensors and JSON, nothing pickled.
+"""The checkpoint folder: a trained model with its vocabulary, in safetensors and JSON, nothing
+pickled.
 
     config.json           the model's family and configuration, and a summary of how it was trained
     weights.safetensors   the parameters and kept buffers under the model's own names (a tied matrix once)
     tokenizer.json        the vocabulary, in the Hugging Face tokenizers format
     held_out.safetensors  from the validation part, to measure exported models on (optional): of a language model
-                          ``tokens [N]`` int64; of a captioner ``image [N, S, S, 3]`` uint8 and its references
-                          ``captions [N, K, T]`` int64, each from <start> to <end>, then padded
+                          ``tokens [N]`` int64; of a captioner ``image [N, S, S, 3]`` uint8 and its
+                          references ``captions [N, K, T]`` int64, each from <start> to <end>, then
+                          padded
 
 Training adds its own files beside these; reading a checkpoint needs only the first three.
 """
@@ -52,7 +54,9 @@ CONFIG, WEIGHTS, TOKENIZER, HELD_OUT = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded checkpoint. ``training`` is the summary that training wrote: corpus, split, steps, losses."""
+    """A loaded checkpoint. ``training`` is the summary that training wrote: corpus, split, steps,
+    losses.
+    """
 
     model: RecurrentModel
     tokenizer: Tokenizer
@@ -61,7 +65,8 @@ class Checkpoint:
 
 
 def load(folder: Path | str) -> Checkpoint:
-    """Load the checkpoint folder: the model in evaluation mode on the CPU in float32, and its tokenizer.
+    """Load the checkpoint folder: the model in evaluation mode on the CPU in float32, and its
+    tokenizer.
 
     Raises:
         CheckpointError: missing, damaged or foreign; says which file and why.
@@ -80,12 +85,15 @@ def load(folder: Path | str) -> Checkpoint:
         raise CheckpointError(f"{folder}: {error}") from error
     if tokenizer.vocabulary_size != model.config.vocabulary:
         raise CheckpointError(
-            f"{folder}: {TOKENIZER} has {tokenizer.vocabulary_size} tokens but the model's embedding has "
-            f"{model.config.vocabulary} rows; they do not belong together. Put back the tokenizer that it was trained with"
+            f"{folder}: {TOKENIZER} has {tokenizer.vocabulary_size} tokens but the model's "
+            "embedding has "
+            f"{model.config.vocabulary} rows; they do not belong together. Put back the "
+            "tokenizer that it was trained with"
         )
     if weights.metadata.get(_TOKENIZER, tokenizer.sha256) != tokenizer.sha256:
         raise CheckpointError(
-            f"{folder}: {TOKENIZER} is not the one with which {WEIGHTS} was saved; put that one back, or train again"
+            f"{folder}: {TOKENIZER} is not the one with which {WEIGHTS} was saved; put that "
+            "one back, or train again"
         )
     held_out = read_held_out(folder / HELD_OUT) if (folder / HELD_OUT).exists() else {}
     if held_out and (problem := sample_problem(held_out, model.config.contract())):
@@ -96,7 +104,9 @@ def load(folder: Path | str) -> Checkpoint:
 
 
 def _refuse_others(folder: Path) -> None:
-    """Raise CheckpointError where ``folder`` is known to be something else, and say what takes that on."""
+    """Raise CheckpointError where ``folder`` is known to be something else, and say what takes that
+    on.
+    """
     found = identify(folder)
     if found.key in {"run", "missing"} or (
         found.key in {"unsaved-run", "folder", "hub-folder"} and (folder / CONFIG).exists()
@@ -123,7 +133,9 @@ def save_config(folder: Path, model: RecurrentModel, *, training: dict[str, Any]
 
 
 def save_trained(folder: Path, model: RecurrentModel, *, training: dict[str, Any]) -> None:
-    """Write ``config.json`` and the weights, which carry the same summary: after a kill between the two it is theirs."""
+    """Write ``config.json`` and the weights, which carry the same summary: after a kill between the
+    two it is theirs.
+    """
     save_config(folder, model, training=training)
     save_weights(model, folder / WEIGHTS, training=training)
 
@@ -131,9 +143,11 @@ def save_trained(folder: Path, model: RecurrentModel, *, training: dict[str, Any
 def save_weights(
     model: RecurrentModel, path: Path, *, training: dict[str, Any] | None = None
 ) -> None:
-    """Write what the model has learned as safetensors; a matrix that two layers share is written once.
+    """Write what the model has learned as safetensors; a matrix that two layers share is written
+    once.
 
-    The file says to which model and to which ``tokenizer.json`` beside it the weights belong, and has its own digest.
+    The file says to which model and to which ``tokenizer.json`` beside it the weights belong, and
+    has its own digest.
     """
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in named_tensors(model).items()
@@ -160,7 +174,9 @@ def _summary(weights: tensor_files.Content) -> dict[str, Any] | None:
 
 
 def load_weights(model: RecurrentModel, path: Path) -> None:
-    """Fill ``model`` from a weights file; raise CheckpointError with the first names or shapes that do not fit."""
+    """Fill ``model`` from a weights file; raise CheckpointError with the first names or shapes that
+    do not fit.
+    """
     _fill(model, _read(path), path)
 
 
@@ -230,7 +246,9 @@ def read_held_out(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any]]:
-    """Return what ``config.json`` says: the kind of model, its configuration, and the summary of its training."""
+    """Return what ``config.json`` says: the kind of model, its configuration, and the summary of
+    its training.
+    """
     path = folder / CONFIG
     try:
         content = strict_json.parse_object(storage.read_bytes(path, most=_MOST_CONFIG_BYTES))
@@ -239,7 +257,8 @@ def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any
         version = content["checkpoint_version"]
         if version != CHECKPOINT_VERSION or isinstance(version, bool):
             raise CheckpointError(
-                f"{path} has checkpoint version {version!r}; this edgernn reads {CHECKPOINT_VERSION}. "
+                f"{path} has checkpoint version {version!r}; this edgernn reads "
+                f"{CHECKPOINT_VERSION}. "
                 "Use the edgernn that wrote it, or train again"
             )
         family, training = content["family"], content.get("training", {})
@@ -255,7 +274,8 @@ def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any
         return kind, config, training
     except FileNotFoundError as error:
         raise CheckpointError(
-            f"no checkpoint at {folder}: {CONFIG} is missing; make one with: edgernn train text --out {argument(folder)}"
+            f"no checkpoint at {folder}: {CONFIG} is missing; make one with: edgernn train "
+            f"text --out {argument(folder)}"
         ) from error
     except OSError as error:
         raise CheckpointError(
@@ -270,7 +290,9 @@ def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any
 def _refuse_misfit(
     kind: type[RecurrentModel], config: Any, weights: tensor_files.Content, path: Path
 ) -> None:
-    """Raise CheckpointError where the weights do not fit ``config``, before memory is asked for that nothing fills."""
+    """Raise CheckpointError where the weights do not fit ``config``, before memory is asked for
+    that nothing fills.
+    """
     with torch.device("meta"):
         wanted = named_tensors(kind(config))
         types = {

@@ -1,11 +1,14 @@
-"""The compact step face of a recurrent stack: as few products, and as few other operators, as one time step can have.
+"""The compact step face of a recurrent stack: as few products, and as few other operators, as one
+time step can have.
 
-A step of a small network is short, so what it costs beside reading the weights is the number of operators. Here
+A step of a small network is short, so what it costs beside reading the weights is the number of
+operators. Here
 
 - an LSTM or RNN layer multiplies once, ``[W_ih W_hh] [x; h]``, instead of twice;
 - the rows of an LSTM stand in the order i, f, o, g, so that one sigmoid serves three gates;
 - the state stays ``[1, B, H]`` for each layer, so that nothing is squeezed and stacked again;
-- the first layer may be folded into a table: row t of ``E W_ihᵀ + b`` is all that token t adds to its gates.
+- the first layer may be folded into a table: row t of ``E W_ihᵀ + b`` is all that token t adds to
+  its gates.
 
 The sums are the same numbers in another order.
 """
@@ -28,7 +31,8 @@ class CompactStack(nn.Module):
     Args:
         cell: a key of ``contract.CELL_STATES``.
         weights: of each layer, in torch's row order; they are copied.
-        folded: the first layer's input is its gate pre-activations, as ``input_table`` gives them, not ``x``.
+        folded: the first layer's input is its gate pre-activations, as ``input_table`` gives them,
+            not ``x``.
     """
 
     def __init__(self, cell: str, weights: Sequence[Weights], *, folded: bool = False) -> None:
@@ -42,7 +46,8 @@ class CompactStack(nn.Module):
     def forward(self, x: Tensor, state: State, gates: Tensor | None = None) -> tuple[Tensor, State]:
         """Run ``x [B, 1, I]`` (folded: ``[B, 1, gH]``) from ``state``, each ``[L, B, H]``.
 
-        ``gates [B, gH]``, rows in torch's order, is added to what the first layer's gates get from ``x``.
+        ``gates [B, gH]``, rows in torch's order, is added to what the first layer's gates get from
+        ``x``.
 
         Returns:
             The top layer's ``[B, 1, H]``, and the state after the step.
@@ -59,7 +64,8 @@ class CompactStack(nn.Module):
 
 
 def input_table(cell: str, embedding: Tensor, weights: Weights) -> Tensor:
-    """Return ``E W_ihᵀ + b``, ``[V, gH]``: what each token adds to the gates of a folded first layer.
+    """Return ``E W_ihᵀ + b``, ``[V, gH]``: what each token adds to the gates of a folded first
+    layer.
 
     ``b`` is the bias of the input, and of the state where the two are only ever summed.
     """
@@ -69,7 +75,9 @@ def input_table(cell: str, embedding: Tensor, weights: Weights) -> Tensor:
 
 
 class _Joined(nn.Module):
-    """A layer whose gates are sums of what comes from the input and from the state: one product serves both."""
+    """A layer whose gates are sums of what comes from the input and from the state: one product
+    serves both.
+    """
 
     def __init__(self, row: _Row, weights: Weights, folded: bool) -> None:
         super().__init__()
@@ -122,7 +130,9 @@ def _advance_lstm(heard: Tensor, state: State, hidden: int) -> State:
 
 @dataclass(frozen=True)
 class _Row:
-    """How a cell is made compact: its layer, how its gates advance, and the order of its row blocks."""
+    """How a cell is made compact: its layer, how its gates advance, and the order of its row
+    blocks.
+    """
 
     layer: Callable[[_Row, Weights, bool], nn.Module]
     advance: Callable[[Tensor, State, int], State]

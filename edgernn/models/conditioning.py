@@ -1,10 +1,13 @@
-"""How a picture reaches the decoder: the three classic ways, soft and hard attention; one class and one row each.
+"""How a picture reaches the decoder: the three classic ways, soft and hard attention; one class and
+one row each.
 
-A conditioning turns region vectors ``a [B, R, F]`` into **contexts**, computed once, and **first states**, and at every
-step says what goes into the decoder beside the word: a vector joined to its embedding, or an addition to its gates.
+A conditioning turns region vectors ``a [B, R, F]`` into **contexts**, computed once, and **first
+states**, and at every step says what goes into the decoder beside the word: a vector joined to its
+embedding, or an addition to its gates.
 
-Sources: first token: Vinyals et al. 2015 (https://arxiv.org/abs/1411.4555); every step: Karpathy & Fei-Fei 2015 and Mao et
-al. 2015; the terms and their comparison: Tanti et al. 2018; attention: Xu et al. 2015 (https://arxiv.org/abs/1502.03044).
+Sources: first token: Vinyals et al. 2015 (https://arxiv.org/abs/1411.4555); every step: Karpathy &
+Fei-Fei 2015 and Mao et al. 2015; the terms and their comparison: Tanti et al. 2018; attention: Xu
+et al. 2015 (https://arxiv.org/abs/1502.03044).
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ Decoder = StepStack | CompactStack
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a conditioning must know of its decoder: the cell, L, H, E, F, of those the near ones, and K, the keys' width."""
+    """What a conditioning must know of its decoder: the cell, L, H, E, F, of those the near ones,
+    and K, the keys' width.
+    """
 
     cell: str
     layers: int
@@ -44,7 +49,8 @@ class Heard:
         joined: ``[B, F]``, joined to the word's embedding, or None.
         gates: ``[B, gH]``, added to the first layer's gates, or None.
         attention: ``[B, R]``, where it looked: sums to 1; or None.
-        drawn: ``[B]``, log-probability of the region that was drawn at random; None where nothing was.
+        drawn: ``[B]``, log-probability of the region that was drawn at random; None where nothing
+            was.
     """
 
     joined: Tensor | None = None
@@ -63,11 +69,15 @@ class Conditioning(nn.Module):
         self.sizes = sizes
 
     def encode(self, regions: Tensor, decoder: Decoder) -> tuple[Tensors, State]:
-        """Turn ``regions [B, R, F]`` into contexts and first states ``[L, B, H]``, each in the contract's order."""
+        """Turn ``regions [B, R, F]`` into contexts and first states ``[L, B, H]``, each in the
+        contract's order.
+        """
         raise NotImplementedError
 
     def step(self, word: Tensor, contexts: Tensors, state: State) -> Heard:
-        """Say what the decoder hears beside ``word [B, E]``, given the state before the step; by default nothing."""
+        """Say what the decoder hears beside ``word [B, E]``, given the state before the step; by
+        default nothing.
+        """
         return Heard()
 
     def zeros(self, like: Tensor) -> State:
@@ -83,9 +93,11 @@ class Conditioning(nn.Module):
 
 
 class ImageVector(nn.Module):
-    """The picture as one vector: the mean over its regions ``[B, R, F]``, normalised to ``[B, F]`` (Ba et al. 2016).
+    """The picture as one vector: the mean over its regions ``[B, R, F]``, normalised to ``[B, F]``
+    (Ba et al. 2016).
 
-    A mean over many regions is small and alike for all pictures; layer normalisation brings out what differs.
+    A mean over many regions is small and alike for all pictures; layer normalisation brings out
+    what differs.
     """
 
     def __init__(self, features: int) -> None:
@@ -99,7 +111,9 @@ class ImageVector(nn.Module):
 
 
 class FirstStates(nn.ModuleDict):
-    """``tanh(W v + b)`` of an image vector ``[B, F]``, a matrix for each layer and state: first states ``[L, B, H]``."""
+    """``tanh(W v + b)`` of an image vector ``[B, F]``, a matrix for each layer and state: first
+    states ``[L, B, H]``.
+    """
 
     def __init__(self, sizes: Sizes) -> None:
         width = sizes.layers * sizes.hidden
@@ -116,7 +130,9 @@ class FirstStates(nn.ModuleDict):
 
 
 class FirstToken(Conditioning):
-    """The image vector, projected to a word's width, is the first token; ``encode`` feeds it, so ``step`` never sees it."""
+    """The image vector, projected to a word's width, is the first token; ``encode`` feeds it, so
+    ``step`` never sees it.
+    """
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes)
@@ -143,7 +159,9 @@ class InitialState(Conditioning):
 
 
 class EveryStep(Conditioning):
-    """``W v`` of the image vector is added to the gates at every step: a weight matrix of its own, multiplied once."""
+    """``W v`` of the image vector is added to the gates at every step: a weight matrix of its own,
+    multiplied once.
+    """
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes)
@@ -166,9 +184,9 @@ class SoftAttention(Conditioning):
 
         k_i = W_k a_i    e_i = w · tanh(k_i + W_q h + W_y y)    α = softmax(e)    z = σ(W_g h) ⊙ Σ_i α_i a_i
 
-    with h the top layer's state before the step and y the word that is fed. Xu et al. leave W_y out; with it, where the step
-    looks belongs to the word that it writes, not to the one before. W_k sees the near features only, see ``ImageEncoder``.
-    ``a`` and ``k`` are the contexts.
+    with h the top layer's state before the step and y the word that is fed. Xu et al. leave W_y
+    out; with it, where the step looks belongs to the word that it writes, not to the one before.
+    W_k sees the near features only, see ``ImageEncoder``. ``a`` and ``k`` are the contexts.
     """
 
     def __init__(self, sizes: Sizes) -> None:
@@ -213,12 +231,14 @@ class SoftAttention(Conditioning):
 
 
 class HardAttention(SoftAttention):
-    """Soft attention's energies, but in training one region only, drawn at random; afterwards the expectation over regions.
+    """Soft attention's energies, but in training one region only, drawn at random; afterwards the
+    expectation over regions.
 
-    In training half of the rows take the expectation, too, which Xu et al. (section 4.1) do to lower the variance of
-    REINFORCE; which rows, is drawn at every step. Afterwards it stands for the draw as it does with dropout (their section
-    4.2). Taking the most probable region instead would let a rounding decide between two nearly equal ones, and with
-    them the rest of the run: no reduced precision could be held to a chained reference.
+    In training half of the rows take the expectation, too, which Xu et al. (section 4.1) do to
+    lower the variance of REINFORCE; which rows, is drawn at every step. Afterwards it stands for
+    the draw as it does with dropout (their section 4.2). Taking the most probable region instead
+    would let a rounding decide between two nearly equal ones, and with them the rest of the run: no
+    reduced precision could be held to a chained reference.
     """
 
     def step(self, word: Tensor, contexts: Tensors, state: State) -> Heard:

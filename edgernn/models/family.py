@@ -37,20 +37,27 @@ class RecurrentModel(nn.Module):
 
     @abstractmethod
     def graph(self, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Compute the graph ``name`` of the contract: its inputs in the contract's order to its outputs in that order."""
+        """Compute the graph ``name`` of the contract: its inputs in the contract's order to its
+        outputs in that order.
+        """
 
     @abstractmethod
     def initial_state(self, batch: int) -> State:
-        """Return the state before the first step for ``batch`` rows, where it is zeros or learned."""
+        """Return the state before the first step for ``batch`` rows, where it is zeros or
+        learned.
+        """
 
     def folding_pays(self, bits: int) -> bool:
-        """Return whether a folded step face in integers of ``bits`` reads fewer bytes a step, and the file stays small."""
+        """Return whether a folded step face in integers of ``bits`` reads fewer bytes a step, and
+        the file stays small.
+        """
         return False
 
     @abstractmethod
     def step_face(self, *, folded: bool = False) -> RecurrentModel:
-        """Turn the recurrent layers into their compact step face (T = 1), in place; return the model.
+        """Turn the recurrent layers into their compact step face (T = 1), in place; return the
+        model.
 
-        ``folded`` also turns the embedding and the first layer's input weights into one table, where a model has no other
-        use for its embedding; see ``compact.input_table``.
+        ``folded`` also turns the embedding and the first layer's input weights into one table,
+        where a model has no other use for its embedding; see ``compact.input_table``.
         """

@@ -1,7 +1,9 @@
-"""Image encoders: a normalised picture ``[B, 3, S, S]`` to a grid of region vectors ``[B, F, G, G]``.
+"""Image encoders: a normalised picture ``[B, 3, S, S]`` to a grid of region vectors ``[B, F, G,
+G]``.
 
-``compact`` is trained from scratch on small pictures. The ResNets (He et al. 2016, https://arxiv.org/abs/1512.03385) name
-their parameters as torchvision does, so that its weight files load; what comes after the last feature map is cut off.
+``compact`` is trained from scratch on small pictures. The ResNets (He et al. 2016,
+https://arxiv.org/abs/1512.03385) name their parameters as torchvision does, so that its weight
+files load; what comes after the last feature map is cut off.
 """
 
 from __future__ import annotations
@@ -29,8 +31,9 @@ class ImageEncoder(nn.Module):
 
     Attributes:
         width: F, the channels of the last feature map.
-        near: how many of them, the first, see hardly more than their own region. Attention's keys are made of these: a deep
-            feature tells of a thing from several regions away, and attention that goes by it looks beside the thing.
+        near: how many of them, the first, see hardly more than their own region. Attention's keys
+            are made of these: a deep feature tells of a thing from several regions away, and
+            attention that goes by it looks beside the thing.
         stride: how many pixels one side of a region has.
         grid: G, ``S / stride``.
 
@@ -46,18 +49,21 @@ class ImageEncoder(nn.Module):
         super().__init__()
         if image_size % self.stride:
             raise UsageError(
-                f"image size is {image_size}, expected a multiple of {self.stride}, the encoder's stride"
+                f"image size is {image_size}, expected a multiple of {self.stride}, the "
+                "encoder's stride"
             )
         self.grid = image_size // self.stride
 
 
 class CompactEncoder(ImageEncoder):
-    """Four convolutions, each with batch normalisation (Ioffe & Szegedy 2015) and ReLU; regions of 8 × 8 pixels.
+    """Four convolutions, each with batch normalisation (Ioffe & Szegedy 2015) and ReLU; regions of
+    8 × 8 pixels.
 
-    The first cuts the picture into patches of 4 × 4 pixels; no later one with a stride overlaps either, so that a region's
-    features are centred on it. The near features are the mean of a region's four patches: they see nothing else. Every
-    patch's coordinates from -1 to 1 are two more channels (Liu et al. 2018, https://arxiv.org/abs/1807.03247): a mean over
-    regions could not tell "above" from "below" without them.
+    The first cuts the picture into patches of 4 × 4 pixels; no later one with a stride overlaps
+    either, so that a region's features are centred on it. The near features are the mean of a
+    region's four patches: they see nothing else. Every patch's coordinates from -1 to 1 are two
+    more channels (Liu et al. 2018, https://arxiv.org/abs/1807.03247): a mean over regions could not
+    tell "above" from "below" without them.
     """
 
     stride = 8
@@ -91,7 +97,9 @@ def _convolution(inputs: int, outputs: int, *, size: int, stride: int = 1) -> nn
 
 
 class _Block(nn.Module):
-    """A residual block: ``relu(body(x) + shortcut(x))``; the names of its layers are torchvision's."""
+    """A residual block: ``relu(body(x) + shortcut(x))``; the names of its layers are
+    torchvision's.
+    """
 
     expansion = 1
 
@@ -122,7 +130,9 @@ class BasicBlock(_Block):
 
 
 class Bottleneck(_Block):
-    """1 × 1, 3 × 3 (which holds the stride, as torchvision's does) and 1 × 1 to four times the width."""
+    """1 × 1, 3 × 3 (which holds the stride, as torchvision's does) and 1 × 1 to four times the
+    width.
+    """
 
     expansion = 4
 
@@ -186,7 +196,9 @@ ENCODERS: dict[str, Callable[[int], ImageEncoder]] = {  # name → builder, give
 
 
 def image_encoder(name: str, image_size: int) -> ImageEncoder:
-    """Build the encoder ``name`` with fresh weights; raise UsageError for an unknown name or a size that does not fit."""
+    """Build the encoder ``name`` with fresh weights; raise UsageError for an unknown name or a size
+    that does not fit.
+    """
     if name not in ENCODERS:
         raise UsageError(f"unknown image encoder {name!r}; {expected_one_of(name, ENCODERS)}")
     return ENCODERS[name](image_size)
@@ -197,11 +209,12 @@ def load_encoder_weights(encoder: ImageEncoder, path: Path) -> None:
 
     Args:
         encoder: any of ``ENCODERS``.
-        path: ``.safetensors``, or a ``.pth`` or ``.pt`` of tensors only, which is read without unpickling objects.
-            Counters of batches that old files lack are taken as zero.
+        path: ``.safetensors``, or a ``.pth`` or ``.pt`` of tensors only, which is read without
+            unpickling objects. Counters of batches that old files lack are taken as zero.
 
     Raises:
-        CheckpointError: unreadable, or names or shapes that do not fit: says which, and nothing was loaded.
+        CheckpointError: unreadable, or names or shapes that do not fit: says which, and nothing was
+            loaded.
     """
     found = {
         name: tensor for name, tensor in read_weights(path).items() if not name.startswith(_HEADS)
@@ -222,7 +235,8 @@ def load_encoder_weights(encoder: ImageEncoder, path: Path) -> None:
 
 
 def normalise(image: Tensor) -> Tensor:
-    """Turn ``image [B, S, S, 3]``, RGB 0 to 255 of any dtype, into float32 ``[B, 3, S, S]`` by ImageNet's mean and deviation.
+    """Turn ``image [B, S, S, 3]``, RGB 0 to 255 of any dtype, into float32 ``[B, 3, S, S]`` by
+    ImageNet's mean and deviation.
 
     These are the figures that torchvision's weights were trained with.
     """

@@ -2,7 +2,8 @@
 
     e_t = E[token_t]        y_t, s_t = stack(e_t, s_{t-1})        logits_t = W y_t + b
 
-(Mikolov et al. 2010; weight tying W = E of Press & Wolf 2017 and Inan et al. 2017; learned first state as a parameter.)
+(Mikolov et al. 2010; weight tying W = E of Press & Wolf 2017 and Inan et al. 2017; learned first
+state as a parameter.)
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def _known_cell(name: str) -> str:
 class LanguageConfig(Model):
     """The shape of a language model; what ``config.json`` of a checkpoint holds.
 
-    ``embedding`` is the width of a token's vector; with ``tied`` weights it must equal ``hidden``. ``dropout`` acts on
-    the embedding, between layers and before the head, in training only.
+    ``embedding`` is the width of a token's vector; with ``tied`` weights it must equal ``hidden``.
+    ``dropout`` acts on the embedding, between layers and before the head, in training only.
     """
 
     vocabulary: int = Field(ge=1, le=MOST_ELEMENTS)
@@ -105,7 +106,9 @@ class LanguageModel(RecurrentModel):
                 self.first_state[name] = nn.Parameter(zeros)
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Run int64 ``tokens [B, T]`` from ``state``, a tuple of ``[L, B, H]``; return float logits and the next state."""
+        """Run int64 ``tokens [B, T]`` from ``state``, a tuple of ``[L, B, H]``; return float logits
+        and the next state.
+        """
         y, state = self.recurrent(self.dropout(self.embedding(tokens)), state)  # [B, T, H]
         return self.head(self.dropout(y)), state
 
@@ -116,14 +119,18 @@ class LanguageModel(RecurrentModel):
         return (logits, *after)
 
     def initial_state(self, batch: int) -> State:
-        """Return the state before the first token for ``batch`` rows: zeros, or the learned one repeated."""
+        """Return the state before the first token for ``batch`` rows: zeros, or the learned one
+        repeated.
+        """
         if not self.config.learned_initial_state:
             return self._zeros(batch)
         learned = (self.first_state[name] for name in CELL_STATES[self.config.cell])
         return tuple(tensor.repeat(1, batch, 1) for tensor in learned)
 
     def folding_pays(self, bits: int) -> bool:
-        """See ``RecurrentModel.folding_pays``; the table itself is stored in 8 bits, of which a step reads one row."""
+        """See ``RecurrentModel.folding_pays``; the table itself is stored in 8 bits, of which a
+        step reads one row.
+        """
         config, rows = self.config, cell_row(self.config.cell).gates * self.config.hidden
         replaced = config.embedding * (1 + rows) * bits // 8
         others = sum(parameter.numel() for parameter in self.parameters()) * bits // 8 - replaced
@@ -153,7 +160,9 @@ class LanguageModel(RecurrentModel):
 
 
 def start_tokens(tokenizer: Tokenizer) -> np.ndarray:
-    """Return what to feed when there is no prompt: a line's end if the vocabulary has it, else the first token."""
+    """Return what to feed when there is no prompt: a line's end if the vocabulary has it, else the
+    first token.
+    """
     ids = tokenizer.encode("\n", on_unknown="skip")
     unknown = tokenizer.unknown_id
     return ids if len(ids) and ids[0] != unknown else np.zeros(1, np.int64)

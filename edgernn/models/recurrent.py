@@ -1,11 +1,12 @@
 """Recurrent stacks with two faces made from the same weights.
 
-The **fused** face is torch's own layer (``nn.LSTM``, ``nn.GRU``, ``nn.RNN``): any number of time steps T in one call.
-The **step** face writes one time step out as matrix products and gates: T = 1, no recurrent operator, for runtimes
-whose recurrent operators are missing, slow or not quantisable. A new cell is one row of ``CELLS``.
+The **fused** face is torch's own layer (``nn.LSTM``, ``nn.GRU``, ``nn.RNN``): any number of time
+steps T in one call. The **step** face writes one time step out as matrix products and gates: T = 1,
+no recurrent operator, for runtimes whose recurrent operators are missing, slow or not quantisable.
+A new cell is one row of ``CELLS``.
 
-Shapes: B batch, T time, L layers, H hidden, I input. A state is a tuple of ``[L, B, H]`` tensors in the order of
-``contract.CELL_STATES``.
+Shapes: B batch, T time, L layers, H hidden, I input. A state is a tuple of ``[L, B, H]`` tensors in
+the order of ``contract.CELL_STATES``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Step = Callable[[Tensor, Tensor, State], State]
 def lstm_step(x: Tensor, h: Tensor, state: State) -> State:
     r"""Advance an LSTM by one step, given both halves of its gate pre-activations.
 
-    With the rows in the order i, f, g, o (Hochreiter & Schmidhuber 1997; forget gate of Gers et al. 2000)::
+    With the rows in the order i, f, g, o (Hochreiter & Schmidhuber 1997; forget gate of Gers et al.
+    2000)::
 
         i = σ(x_i + h_i)    f = σ(x_f + h_f)    g = tanh(x_g + h_g)    o = σ(x_o + h_o)
         c' = f ⊙ c + i ⊙ g                      h' = o ⊙ tanh(c')
@@ -45,8 +47,8 @@ def lstm_step(x: Tensor, h: Tensor, state: State) -> State:
 def gru_step(x: Tensor, h: Tensor, state: State) -> State:
     r"""Advance a GRU by one step, given both halves of its gate pre-activations.
 
-    With the rows in the order r, z, n and the reset gate applied AFTER the hidden product, as cuDNN and torch do
-    (Cho et al. 2014, version 1; ONNX ``linear_before_reset = 1``)::
+    With the rows in the order r, z, n and the reset gate applied AFTER the hidden product, as cuDNN
+    and torch do (Cho et al. 2014, version 1; ONNX ``linear_before_reset = 1``)::
 
         r = σ(x_r + h_r)    z = σ(x_z + h_z)    n = tanh(x_n + r ⊙ h_n)    h' = (1 - z) ⊙ n + z ⊙ h
 
@@ -63,12 +65,16 @@ def gru_step(x: Tensor, h: Tensor, state: State) -> State:
 
 
 def rnn_step(x: Tensor, h: Tensor, state: State) -> State:
-    """Advance a vanilla RNN (Elman 1990) by one step: ``h' = tanh(x + h)``; arguments as ``gru_step``, rows ``[B, H]``."""
+    """Advance a vanilla RNN (Elman 1990) by one step: ``h' = tanh(x + h)``; arguments as
+    ``gru_step``, rows ``[B, H]``.
+    """
     return (torch.tanh(x + h),)
 
 
 def rnn_relu_step(x: Tensor, h: Tensor, state: State) -> State:
-    """Advance a rectified RNN (Le et al. 2015) by one step: ``h' = max(0, x + h)``; arguments as ``rnn_step``."""
+    """Advance a rectified RNN (Le et al. 2015) by one step: ``h' = max(0, x + h)``; arguments as
+    ``rnn_step``.
+    """
     return (torch.relu(x + h),)
 
 
@@ -107,7 +113,9 @@ def cell_row(name: str) -> Cell:
 
 
 class RecurrentStack(nn.Module):
-    """The fused face: L layers of one cell over ``[B, T, I]``, the state in and out as a tuple of ``[L, B, H]``."""
+    """The fused face: L layers of one cell over ``[B, T, I]``, the state in and out as a tuple of
+    ``[L, B, H]``.
+    """
 
     def __init__(
         self, cell: str, input_size: int, *, hidden: int, layers: int, dropout: float = 0.0
@@ -121,10 +129,11 @@ class RecurrentStack(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Orthogonal recurrent blocks (Saxe et al. 2014), Glorot input weights, zero biases, forget-gate bias 1.
+        """Orthogonal recurrent blocks (Saxe et al. 2014), Glorot input weights, zero biases,
+        forget-gate bias 1.
 
-        The forget-gate bias follows Gers et al. 2000 and Jozefowicz et al. 2015; it stands in ``bias_ih`` alone. A
-        rectified RNN starts from the identity, as Le et al. 2015.
+        The forget-gate bias follows Gers et al. 2000 and Jozefowicz et al. 2015; it stands in
+        ``bias_ih`` alone. A rectified RNN starts from the identity, as Le et al. 2015.
         """
         for name, weight in self.fused.named_parameters():
             if name.startswith("weight_hh"):
@@ -139,7 +148,9 @@ class RecurrentStack(nn.Module):
                     weight.data[self.hidden : 2 * self.hidden] = 1.0
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Run ``x [B, T, I]`` from ``state``; return the top layer's ``[B, T, H]`` and the state after T."""
+        """Run ``x [B, T, I]`` from ``state``; return the top layer's ``[B, T, H]`` and the state
+        after T.
+        """
         packed = state if len(state) > 1 else state[0]
         y, packed = self.fused(x, packed)  # [B, T, H]
         return y, packed if isinstance(packed, tuple) else (packed,)
@@ -151,7 +162,9 @@ class RecurrentStack(nn.Module):
 
 
 class StepStack(nn.Module):
-    """The step face of a stack: shares its parameters, takes T = 1 only, and uses no recurrent operator."""
+    """The step face of a stack: shares its parameters, takes T = 1 only, and uses no recurrent
+    operator.
+    """
 
     def __init__(self, stack: RecurrentStack) -> None:
         super().__init__()
@@ -170,7 +183,8 @@ class StepStack(nn.Module):
         return from_input.weight, from_hidden.weight, from_input.bias, from_hidden.bias
 
     def forward(self, x: Tensor, state: State, gates: Tensor | None = None) -> tuple[Tensor, State]:
-        """Run ``x [B, 1, I]`` from ``state``; return the top layer's ``[B, 1, H]`` and the state after it.
+        """Run ``x [B, 1, I]`` from ``state``; return the top layer's ``[B, 1, H]`` and the state
+        after it.
 
         ``gates [B, gH]`` is added to what the first layer's gates get from ``x``.
         """
@@ -198,5 +212,7 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
 def zero_state(
     cell: str, *, layers: int, batch: int, hidden: int, device: torch.device | None = None
 ) -> State:
-    """Return the state of zeros: one float32 ``[L, B, H]`` per state tensor of the cell, each its own tensor."""
+    """Return the state of zeros: one float32 ``[L, B, H]`` per state tensor of the cell, each its
+    own tensor.
+    """
     return tuple(torch.zeros(layers, batch, hidden, device=device) for _ in CELL_STATES[cell])

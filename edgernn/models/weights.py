@@ -1,4 +1,6 @@
-"""A model's tensors by name, and files of them, read safely: never an object unpickled, never half of a file loaded."""
+"""A model's tensors by name, and files of them, read safely: never an object unpickled, never half
+of a file loaded.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from edgernn.contract import first_line
 from edgernn.errors import CheckpointError
 
 _SHOWN = 3
-# What torch's restricted reader raises on damaged files, beside its own UnpicklingError: whatever the bytes make it run into.
+# What torch's restricted reader raises on damaged files, beside its own UnpicklingError: whatever
+# the bytes make it run into.
 _DAMAGED = (
     pickle.UnpicklingError,
     AttributeError,
@@ -31,7 +34,9 @@ _DAMAGED = (
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Return what a model has learned, the tensors themselves: its parameters, shared ones once, and its kept buffers."""
+    """Return what a model has learned, the tensors themselves: its parameters, shared ones once,
+    and its kept buffers.
+    """
     parameters = dict(model.named_parameters())
     every = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     buffers = {
@@ -63,7 +68,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, *_DAMAGED) as error:
         reason = first_line(error).split(". ")[0]  # torch adds advice that does not hold here
         raise CheckpointError(
-            f"{path} is no file of tensors by name ({reason}); give .safetensors or a state_dict of torch.save"
+            f"{path} is no file of tensors by name ({reason}); give .safetensors or a "
+            "state_dict of torch.save"
         ) from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
@@ -77,7 +83,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def fit_problem(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """Say in one line how ``found`` differs from ``wanted`` in names, shapes or dtypes; empty where it fits."""
+    """Say in one line how ``found`` differs from ``wanted`` in names, shapes or dtypes; empty where
+    it fits.
+    """
     missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if missing or unknown:
         return f"missing {_listed(missing)}, unknown {_listed(unknown)}"
@@ -90,7 +98,9 @@ def fit_problem(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> st
 
 
 def not_finite(model: nn.Module) -> str:
-    """Name in one line the weights and kept buffers of ``model`` that hold infinities or NaN; empty where none does."""
+    """Name in one line the weights and kept buffers of ``model`` that hold infinities or NaN; empty
+    where none does.
+    """
     wrong = []
     for name, tensor in named_tensors(model).items():
         finite = torch.isfinite(tensor)

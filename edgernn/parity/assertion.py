@@ -31,7 +31,8 @@ def assert_parity(
     """Assert that every artifact computes what its reference computes.
 
     Args:
-        model: a bundle or its path; or a checkpoint or its folder, which is exported to a temporary bundle first.
+        model: a bundle or its path; or a checkpoint or its folder, which is exported to a temporary
+            bundle first.
         to: formats or families to export and verify; default all.
         precision: precisions to export a checkpoint in; default each format's own.
         steps: length of each rollout and of the greedy text.
@@ -50,7 +51,8 @@ def assert_parity(
     if isinstance(model, Bundle) or (isinstance(model, (str, Path)) and _is_bundle(Path(model))):
         if precision is not None:
             raise UsageError(
-                f"precision is {precision!r} but {model} is exported already; leave it out or give a checkpoint"
+                f"precision is {precision!r} but {model} is exported already; leave it out or "
+                "give a checkpoint"
             )
         report = verify_bundle(model, to=formats, steps=steps, reference=reference)
     else:
@@ -61,7 +63,9 @@ def assert_parity(
 
 
 def _is_bundle(path: Path) -> bool:
-    """Whether to open ``path`` as a bundle: all but a folder without a manifest, which may be a checkpoint."""
+    """Whether to open ``path`` as a bundle: all but a folder without a manifest, which may be a
+    checkpoint.
+    """
     return path.suffix == SUFFIX or not path.is_dir() or (path / MANIFEST).is_file()
 
 
@@ -107,7 +111,8 @@ def _failures(artifact: ArtifactReport) -> list[str]:
     for check in artifact.checks:
         if check.status == "failed":
             lines.append(
-                f"  {plain(artifact.path)} ({plain(artifact.precision)}), {plain(check.name)}: {plain(check.detail)}"
+                f"  {plain(artifact.path)} ({plain(artifact.precision)}), {plain(check.name)}: "
+                f"{plain(check.detail)}"
             )
             lines += [f"    {line}" for line in measured_lines(check)]
     return lines

@@ -1,6 +1,7 @@
 """The checks, by name: each takes one artifact and gives one verdict with the numbers behind it.
 
-A check that this machine cannot make is "not run", never "passed". A new check is one function and one row of ``CHECKS``.
+A check that this machine cannot make is "not run", never "passed". A new check is one function and
+one row of ``CHECKS``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ _FEWEST_TEXT_TOKENS = 32
 
 
 def run_check(subject: Subject, name: str) -> Check:
-    """Make the check ``name``; what this machine lacks is not run, and a file that breaks on the way has failed."""
+    """Make the check ``name``; what this machine lacks is not run, and a file that breaks on the
+    way has failed.
+    """
     try:
         if subject.artifact.format not in formats.FORMATS:
             known = "this edgernn does not know the format"
@@ -51,7 +54,9 @@ def run_check(subject: Subject, name: str) -> Check:
 
 
 def check_contract(subject: Subject) -> Check:
-    """Names, axes, dtypes, target and metadata in the file itself, against the manifest; tokenizer; sampler vectors."""
+    """Names, axes, dtypes, target and metadata in the file itself, against the manifest; tokenizer;
+    sampler vectors.
+    """
     artifact, bundle = subject.artifact, subject.bundle
     description = session_class(artifact.format).describe(bundle.path(artifact.path))
     file_contract = bundle.file_contract(artifact)
@@ -84,7 +89,9 @@ def check_contract(subject: Subject) -> Check:
 
 
 def _first_state_problems(subject: Subject) -> list[str]:
-    """The bundle's learned first state must be the reference's, bit for bit, and the one the golden run starts from."""
+    """The bundle's learned first state must be the reference's, bit for bit, and the one the golden
+    run starts from.
+    """
     bundle, inner = subject.bundle, subject.bundle.manifest.initial_state
     if inner is None:
         return []
@@ -127,7 +134,10 @@ def check_rollout(subject: Subject) -> Check:
     what = "pictures" if session.spec.name == ENCODE else "steps"
     steps = ", ".join(str(run.plan.steps) for run in found)
     lengths = sorted({length for run in found for length in run.plan.lengths})
-    shapes = f"{counted(len(found), 'run')} of {steps} {what}, batch {sorted({r.plan.batch for r in found})}, T {lengths}"
+    shapes = (
+        f"{counted(len(found), 'run')} of {steps} {what}, batch "
+        f"{sorted({r.plan.batch for r in found})}, T {lengths}"
+    )
     chaotic = _chaotic(
         [run.own for run in found], "of the runs", "judged step by step from its state"
     )
@@ -148,18 +158,23 @@ def check_rollout(subject: Subject) -> Check:
 
 
 def _chaotic(own: Sequence[float | None], what: str, remedy: str) -> str:
-    """Say where the reference itself parts, its sums in another order, and what was made of it; nothing where it holds."""
+    """Say where the reference itself parts, its sums in another order, and what was made of it;
+    nothing where it holds.
+    """
     parted = [far for far in own if far is not None]
     if not parted:
         return ""
     return (
-        f"; the state is chaotic: the reference parts from itself by {max(parted):.1e} when its sums come in another order, "
+        f"; the state is chaotic: the reference parts from itself by {max(parted):.1e} when "
+        "its sums come in another order, "
         f"so {len(parted)} {what}: {remedy}"
     )
 
 
 def check_invariance(subject: Subject) -> Check:
-    """What must not matter: cuts in time, company in the batch, where the state has been, what was asked before."""
+    """What must not matter: cuts in time, company in the batch, where the state has been, what was
+    asked before.
+    """
     limit, session = subject.limit, subject.session
     steps = min(subject.steps, MOST_PICTURES if session.spec.name == ENCODE else _INVARIANCE_STEPS)
     shapes = draw(subject.seed)
@@ -177,7 +192,10 @@ def check_invariance(subject: Subject) -> Check:
         if max(drift.scaled for drift in remembered) <= min(memory.TOLERANCE, limit.rollout)
         else ["memory"]
     )
-    what = f"{', '.join([*made, 'memory'])} over {steps} {'pictures' if session.spec.name == ENCODE else 'steps'}"
+    what = (
+        f"{', '.join([*made, 'memory'])} over {steps} "
+        f"{'pictures' if session.spec.name == ENCODE else 'steps'}"
+    )
     what += f"; BROKEN: {', '.join(broken)}" if broken else ""
     shorter = min((measured.steps for measured in made.values()), default=steps)
     what += _chaotic(
@@ -189,7 +207,9 @@ def check_invariance(subject: Subject) -> Check:
 
 
 def check_greedy(subject: Subject) -> Check:
-    """What it writes: the most probable text, each token fed back; or the captions of held-out pictures, and by beam search."""
+    """What it writes: the most probable text, each token fed back; or the captions of held-out
+    pictures, and by beam search.
+    """
     if not subject.judges:
         return Check(
             name="greedy",
@@ -202,7 +222,9 @@ def check_greedy(subject: Subject) -> Check:
 
 
 def check_text(subject: Subject) -> Check:
-    """What held-out text or captions lose: perplexity, KL divergence and the most probable tokens, against the reference."""
+    """What held-out text or captions lose: perplexity, KL divergence and the most probable tokens,
+    against the reference.
+    """
     limit, sample = subject.limit, subject.sample
     if not subject.judges or sample is None or _count(sample) < _FEWEST_TEXT_TOKENS:
         lacking = "held-out text" if subject.judges else "reference"
@@ -223,9 +245,12 @@ def check_text(subject: Subject) -> Check:
     most = f" (at most {limit.mean_kl:.0e})" if math.isfinite(limit.mean_kl) else ""
     least = f" (at least {limit.top1:.1%})" if limit.top1 else ""
     detail = (
-        f"{loss.tokens} tokens: perplexity {perplexity_text(loss.reference_nats)} to {perplexity_text(loss.nats)} "
-        f"({rise_text(loss.perplexity_change, digits=3)}{at_most}), KL mean {loss.mean_kl:.1e}{most} "
-        f"worst {loss.worst_kl:.1e}, top-1 {loss.top1:.2%}{least}, top-5 {loss.top5:.2%}{chaotic}{subject.allowance}"
+        f"{loss.tokens} tokens: perplexity {perplexity_text(loss.reference_nats)} to "
+        f"{perplexity_text(loss.nats)} "
+        f"({rise_text(loss.perplexity_change, digits=3)}{at_most}), KL mean "
+        f"{loss.mean_kl:.1e}{most} "
+        f"worst {loss.worst_kl:.1e}, top-1 {loss.top1:.2%}{least}, top-5 "
+        f"{loss.top5:.2%}{chaotic}{subject.allowance}"
     )
     status: Status = "passed" if _keeps(subject, loss) and not problem else "failed"
     return Check(
@@ -250,7 +275,9 @@ def _keeps(subject: Subject, loss: TextLoss) -> bool:
 def _led_by_the_reference(
     subject: Subject, loss: TextLoss, tokens: np.ndarray
 ) -> tuple[TextLoss, str]:
-    """Measure again step by step from the reference's state where that parts from itself about as far; else nothing new."""
+    """Measure again step by step from the reference's state where that parts from itself about as
+    far; else nothing new.
+    """
     judge = subject.judges[STEP]
     own = measure_text(judge, reordered.Reordered(judge), tokens).mean_kl
     if not reordered.parts_as_far(
@@ -280,7 +307,10 @@ def check_golden(subject: Subject) -> Check:
     if problem := golden.shortfall(path, session.contract):
         return Check(name="golden", status="failed", detail=problem)
     found = golden.replay(session, path, forced=limit.forced)
-    what = f"{len(found[0].curve)} recorded {'picture' if session.spec.name == ENCODE else 'steps'}{_forced(limit)}"
+    what = (
+        f"{len(found[0].curve)} recorded "
+        f"{'picture' if session.spec.name == ENCODE else 'steps'}{_forced(limit)}"
+    )
     far = max(drift.scaled for drift in found)
     if session.spec.name != ENCODE and not limit.forced and not far <= limit.rollout:
         judge = subject.judge or session
@@ -292,12 +322,16 @@ def check_golden(subject: Subject) -> Check:
 
 
 def check_decoding(subject: Subject) -> Check:
-    """What a file writes in one call: token for token what the host's own decoder writes over the step file beside it."""
+    """What a file writes in one call: token for token what the host's own decoder writes over the
+    step file beside it.
+    """
     return in_graph.check(subject)
 
 
 def check_structure(subject: Subject) -> Check:
-    """What samples cannot show: the graph depends on no size, branches on nothing, keeps nothing, and stores what it says."""
+    """What samples cannot show: the graph depends on no size, branches on nothing, keeps nothing,
+    and stores what it says.
+    """
     return structure.check(subject)
 
 
@@ -333,7 +367,10 @@ def _judged(name: str, drifts: Sequence[Drift], limit: Tolerance, what: str) -> 
     return Check(
         name=name,
         status="passed" if worst.scaled <= limit.rollout else "failed",
-        detail=f"{what}; worst {worst.tensor} {worst.scaled:.1e} at call {worst.worst_call} (tolerance {limit.rollout:g})",
+        detail=(
+            f"{what}; worst {worst.tensor} {worst.scaled:.1e} at call {worst.worst_call} "
+            f"(tolerance {limit.rollout:g})"
+        ),
         measured={
             "tensor": worst.tensor,
             "worst_by_tensor": by_tensor,

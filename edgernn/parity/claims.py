@@ -1,8 +1,10 @@
-"""What a manifest says of an artifact and its model beside the contract, against what can be seen here.
+"""What a manifest says of an artifact and its model beside the contract, against what can be seen
+here.
 
-A manifest is believed by whoever chooses a file by its figures. So what it says of parity, of the loss, of the runtime that is
-needed and of the model must be what the files, the reference and a new measurement show. Figures of rounding in float32 differ
-from processor to processor and are held only against what is promised.
+A manifest is believed by whoever chooses a file by its figures. So what it says of parity, of the
+loss, of the runtime that is needed and of the model must be what the files, the reference and a new
+measurement show. Figures of rounding in float32 differ from processor to processor and are held
+only against what is promised.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 _NATS = (
     5e-3  # by which two processors may differ in a mean of -log p, of activations rounded to 8 bits
 )
-_TIMES = 4.0  # by which a divergence, or the relative error of a step, may be above what was recorded: other inputs, processors
+# by which a divergence, or the relative error of a step, may be above what was recorded: other
+# inputs, processors
+_TIMES = 4.0
 _LEAST_KL = 1e-5  # a divergence below is rounding
 _SIZES = {
     "hidden": HIDDEN,
@@ -33,14 +37,18 @@ _SIZES = {
 
 
 def claim_problems(subject: Subject) -> list[str]:
-    """Return what the manifest says of the artifact and the model that is not so, each a sentence."""
+    """Return what the manifest says of the artifact and the model that is not so, each a
+    sentence.
+    """
     record = subject.artifact.parity
     parity = [] if record is None else _parity_problems(subject, record, subject.promised)
     return [*parity, *_requires_problems(subject), *_model_problems(subject)]
 
 
 def loss_problem(subject: Subject, found: TextLoss) -> str:
-    """Say how the recorded loss is not the one that is ``found`` with the bundle's own reference and sample."""
+    """Say how the recorded loss is not the one that is ``found`` with the bundle's own reference
+    and sample.
+    """
     record = subject.artifact.loss
     if record is None or subject.reference is not None:
         return ""
@@ -52,7 +60,9 @@ def loss_problem(subject: Subject, found: TextLoss) -> str:
 
 
 def step_problem(record: ParityRecord | None, found: float, limit: Tolerance) -> str:
-    """Say how the relative error of a step is far above the recorded one; other figures of parity are rounding."""
+    """Say how the relative error of a step is far above the recorded one; other figures of parity
+    are rounding.
+    """
     if record is None or not limit.forced or found <= _TIMES * record.worst:
         return ""
     return (
@@ -76,7 +86,8 @@ def _parity_problems(subject: Subject, record: ParityRecord, promised: Tolerance
     problems = [] if record.worst <= bound else [f"{what}, and {bound:g} is promised"]
     if record.tolerance > promised.rollout:
         problems.append(
-            f"the manifest records a tolerance of {record.tolerance:g}, and {promised.rollout:g} is promised"
+            f"the manifest records a tolerance of {record.tolerance:g}, and "
+            f"{promised.rollout:g} is promised"
         )
     contract = subject.bundle.manifest.contract
     graph = contract.step if subject.artifact.graph not in {"encode"} else contract.graph("encode")
@@ -94,7 +105,10 @@ def _requires_problems(subject: Subject) -> Iterator[str]:
 
     artifact = subject.artifact
     for package in artifact.requires.keys() - set(KNOWN):
-        yield f"the manifest says that the file needs {package}, which is no runtime; expected {', '.join(KNOWN)}"
+        yield (
+            f"the manifest says that the file needs {package}, which is no runtime; expected "
+            f"{', '.join(KNOWN)}"
+        )
     if by_name(artifact.format).family != "onnx":
         return
     for package, lowest in required_by(read_model(subject.bundle.path(artifact.path))).items():
@@ -104,22 +118,36 @@ def _requires_problems(subject: Subject) -> Iterator[str]:
 
 
 def _model_problems(subject: Subject) -> Iterator[str]:
-    """The provenance names the model; its sizes are the contract's, and the whole is the reference's."""
+    """The provenance names the model; its sizes are the contract's, and the whole is the
+    reference's.
+    """
     manifest = subject.bundle.manifest
     said, sizes = manifest.provenance.model, manifest.contract.sizes
     for name, axis in _SIZES.items():
         if name in said and axis in sizes and said[name] != sizes[axis]:
-            yield f"the manifest says that the model has {name} {said[name]!r}, the contract says {sizes[axis]}"
+            yield (
+                f"the manifest says that the model has {name} {said[name]!r}, the contract says "
+                f"{sizes[axis]}"
+            )
     states = tuple(state.name for state in manifest.contract.step.states)
     if said.get("cell") in CELL_STATES and CELL_STATES[said["cell"]] != states:
-        yield f"the manifest says that the cell is {said['cell']}, the contract has the states {', '.join(states)}"
+        yield (
+            f"the manifest says that the cell is {said['cell']}, the contract has the states "
+            f"{', '.join(states)}"
+        )
     model: Any = next((getattr(judge, "model", None) for judge in subject.judges.values()), None)
     if model is None or subject.reference is not None:
         return
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if parameters != manifest.provenance.parameters:
-        yield f"the manifest says {manifest.provenance.parameters} parameters, the reference has {parameters}"
+        yield (
+            f"the manifest says {manifest.provenance.parameters} parameters, the reference has "
+            f"{parameters}"
+        )
     own: Mapping[str, Any] = model.config.model_dump(mode="json")
     other = [name for name in said if name in own and said[name] != own[name]]
     if other and not any(name in _SIZES for name in other):
-        yield f"the manifest says that the model has {other[0]} {said[other[0]]!r}, the reference has {own[other[0]]!r}"
+        yield (
+            f"the manifest says that the model has {other[0]} {said[other[0]]!r}, the reference "
+            f"has {own[other[0]]!r}"
+        )

@@ -1,4 +1,6 @@
-"""What a complete bundle has and this one lacks: what is not there cannot be checked, and the report must say so."""
+"""What a complete bundle has and this one lacks: what is not there cannot be checked, and the
+report must say so.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from edgernn.contract import ENCODE, STEP
 
 
 def lacking(bundle: Bundle) -> tuple[str, ...]:
-    """Return what the manifest names none of, each in a few words; a release bundle lacks reference and sample by intent."""
+    """Return what the manifest names none of, each in a few words; a release bundle lacks reference
+    and sample by intent.
+    """
     manifest = bundle.manifest
     entry = manifest.tokenizer
     parts = {

@@ -1,4 +1,5 @@
-"""Golden runs: a chained run recorded once from the reference, so that any device can check itself without one.
+"""Golden runs: a chained run recorded once from the reference, so that any device can check itself
+without one.
 
 golden.safetensors    N steps of one row, tensors under their contract names
   NAME        [N, B, 1, …]    every fresh input of step, per step
@@ -10,16 +11,18 @@ and of a model with an encode graph, whose run starts there:
   CONTEXT     [B, …]          what encode makes of it, and every step takes
 The states before the first step are then encode's, where it gives them.
 
-A file has at most ``MOST_BYTES``. Where the run would need more, an output whose last axis has more than 512 values, such as
-the logits of a large vocabulary, is not in it; in its place are five tensors (see ``summary.py``):
+A file has at most ``MOST_BYTES``. Where the run would need more, an output whose last axis has more
+than 512 values, such as the logits of a large vocabulary, is not in it; in its place are five
+tensors (see ``summary.py``):
   OUTPUT.columns      int64 [C]           ids, ascending
   OUTPUT.at_columns   [N, B, 1, C]        the values at them
   OUTPUT.largest_ids  int64 [N, B, 1, K]  the ids of the largest values of each step
   OUTPUT.largest      [N, B, 1, K]        those values
   OUTPUT.log_sum      [N, B, 1]           the logarithm of the sum of exp over all values
-A device compares its own values at ``columns`` with ``at_columns``, those at ``largest_ids`` with ``largest``, and its own
-log-sum with ``log_sum``, each as any recorded output. Where that does not suffice (a wide state), the run has fewer steps,
-but at least 8: a picture and what encode makes of it are whole at any size.
+A device compares its own values at ``columns`` with ``at_columns``, those at ``largest_ids`` with
+``largest``, and its own log-sum with ``log_sum``, each as any recorded output. Where that does not
+suffice (a wide state), the run has fewer steps, but at least 8: a picture and what encode makes of
+it are whole at any size.
 """
 
 from __future__ import annotations
@@ -67,9 +70,9 @@ def record(
 ) -> None:
     """Run ``session`` and write what went in and came out.
 
-    The run starts from what ``encoder`` makes of a fixed picture, else from the learned first state, else from a fixed
-    random one. Without ``steps`` it is as long as it takes to visit every id of a small vocabulary: 32 to 256 steps. It is
-    shorter where ``MOST_BYTES`` allow no more.
+    The run starts from what ``encoder`` makes of a fixed picture, else from the learned first
+    state, else from a fixed random one. Without ``steps`` it is as long as it takes to visit every
+    id of a small vocabulary: 32 to 256 steps. It is shorter where ``MOST_BYTES`` allow no more.
     """
     contract = session.contract
     sizes = [contract.sizes[spec.below or ""] for spec in session.spec.fresh_inputs]
@@ -115,7 +118,9 @@ def _plan(contract: Contract, steps: int) -> tuple[int, _Kept]:
 
 
 def _recorded(made: _Arrays, columns: _Arrays) -> _Arrays:
-    """Return what is written of one step; ``columns`` has those of each output that is not written whole."""
+    """Return what is written of one step; ``columns`` has those of each output that is not written
+    whole.
+    """
     found = {name: array for name, array in made.items() if name not in columns}
     for name, own in columns.items():
         ids = summary.largest_ids(made[name])
@@ -127,7 +132,9 @@ def _recorded(made: _Arrays, columns: _Arrays) -> _Arrays:
 
 
 def _covering_inputs(contract: Contract, steps: int) -> dict[str, np.ndarray]:
-    """Return inputs of ``steps`` steps that visit the ids in shuffled order, each once before any comes again."""
+    """Return inputs of ``steps`` steps that visit the ids in shuffled order, each once before any
+    comes again.
+    """
     random = np.random.default_rng(_SEED)
     inputs = {}
     for spec in contract.step.fresh_inputs:
@@ -140,9 +147,11 @@ def _covering_inputs(contract: Contract, steps: int) -> dict[str, np.ndarray]:
 def replay(
     session: Session, path: Path, *, forced: bool = False, relative: bool = True
 ) -> tuple[Drift, ...]:
-    """Run ``session`` over the recorded inputs of its graph; a step graph from the recorded start, on its own state.
+    """Run ``session`` over the recorded inputs of its graph; a step graph from the recorded start,
+    on its own state.
 
-    ``forced`` starts each step from the recorded state instead, and measures relative errors unless ``relative`` is false.
+    ``forced`` starts each step from the recorded state instead, and measures relative errors unless
+    ``relative`` is false.
 
     Returns:
         A drift per output and state; three of an output that is not recorded whole.
@@ -180,9 +189,11 @@ def replay(
 
 
 def parting(session: Session, other: Session, path: Path) -> float:
-    """Return how far two sessions of one step graph go apart over the recorded inputs, each on its own state, scaled.
+    """Return how far two sessions of one step graph go apart over the recorded inputs, each on its
+    own state, scaled.
 
-    What was recorded besides the inputs and the start is not looked at, so that a record that is wrong explains nothing.
+    What was recorded besides the inputs and the start is not looked at, so that a record that is
+    wrong explains nothing.
     """
     golden = read(path, session.contract)
     spec = session.spec
@@ -200,7 +211,9 @@ def parting(session: Session, other: Session, path: Path) -> float:
 
 
 def shortfall(path: Path, contract: Contract) -> str:
-    """Say how a golden run is shorter, or meets fewer ids, than every run that is recorded; nothing where it is whole."""
+    """Say how a golden run is shorter, or meets fewer ids, than every run that is recorded; nothing
+    where it is whole.
+    """
     golden = read(path, contract)
     for spec in contract.step.fresh_inputs:
         ids, size = golden[spec.name], contract.sizes[spec.below or ""]
@@ -211,14 +224,19 @@ def shortfall(path: Path, contract: Contract) -> str:
             )
         met, wanted = len(np.unique(ids)), min(size, len(ids))
         if met < wanted:
-            return f"the golden run meets {met} ids of {spec.name}, expected {wanted}; export the bundle again"
+            return (
+                f"the golden run meets {met} ids of {spec.name}, expected {wanted}; export the "
+                "bundle again"
+            )
     return ""
 
 
 def _summarised(
     pairs: Iterable[tuple[_Arrays, _Arrays]], golden: _Arrays, kept: _Kept
 ) -> Iterator[tuple[_Arrays, _Arrays]]:
-    """Add to what was made at each step what is compared of the outputs that are not recorded whole."""
+    """Add to what was made at each step what is compared of the outputs that are not recorded
+    whole.
+    """
     for step, (wanted, made) in enumerate(pairs):
         parts = dict(made)
         for name in kept:
@@ -245,7 +263,8 @@ def read(path: Path, contract: Contract) -> dict[str, np.ndarray]:
             name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)
         )
         raise BundleError(
-            f"{path} does not fit the contract in {', '.join(wrong) or 'its steps'}; export the bundle again"
+            f"{path} does not fit the contract in {', '.join(wrong) or 'its steps'}; export "
+            "the bundle again"
         )
     for name in kept:
         _check_ids(golden, name, _width(contract, name), path)
@@ -253,19 +272,24 @@ def read(path: Path, contract: Contract) -> dict[str, np.ndarray]:
 
 
 def _check_ids(golden: _Arrays, name: str, width: int, path: Path) -> None:
-    """Raise BundleError where the recorded ids of the output ``name`` are not below ``width``, or columns come twice."""
+    """Raise BundleError where the recorded ids of the output ``name`` are not below ``width``, or
+    columns come twice.
+    """
     for part in (NAME_COLUMNS, LARGEST_IDS):
         ids = golden[f"{name}.{part}"]
         outside = ids.size == 0 or ids.min() < 0 or ids.max() >= width
         if outside or (part == NAME_COLUMNS and (np.diff(ids) <= 0).any()):
             order = "ascending ids" if part == NAME_COLUMNS else "ids"
             raise BundleError(
-                f"{path}: {name}.{part} must be {order} from 0 to {width - 1}; export the bundle again"
+                f"{path}: {name}.{part} must be {order} from 0 to {width - 1}; export the "
+                "bundle again"
             )
 
 
 def _kept(golden: _Arrays, contract: Contract) -> _Kept:
-    """Return the outputs that a golden run does not hold whole, with how many columns and largest values it has of each."""
+    """Return the outputs that a golden run does not hold whole, with how many columns and largest
+    values it has of each.
+    """
     found = {}
     for tensor in contract.step.read_outputs:
         columns, ids = (golden.get(f"{tensor.name}.{part}") for part in (NAME_COLUMNS, LARGEST_IDS))

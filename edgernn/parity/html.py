@@ -1,7 +1,8 @@
-"""A report as one HTML page to publish with a release: no scripts, nothing fetched, well-formed as XML too.
+"""A report as one HTML page to publish with a release: no scripts, nothing fetched, well-formed as
+XML too.
 
-From the top: the verdict, what it was compared with, artifacts against checks, then each artifact with its numbers and
-plots. The page shows the bundle's name, not where it lay.
+From the top: the verdict, what it was compared with, artifacts against checks, then each artifact
+with its numbers and plots. The page shows the bundle's name, not where it lay.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ from edgernn.parity.wording import counted, label, outcome, plain, size, value
 _MARK: dict[Status, str] = {"passed": "✓", "failed": "✗", "not run": "–"}
 _FEWEST_DRAWN = 8  # shorter curves are read better in their table
 _MEASURE = (
-    "Every difference on this page is scaled: the largest absolute difference of a tensor at a call, divided by the larger of "
-    "1 and the largest value that the reference has in that tensor over the run; of weights in integers the root mean square "
-    "of both. That is what a tolerance speaks of. Plots and tables show the first run of a check, single steps of one row; the "
+    "Every difference on this page is scaled: the largest absolute difference of a tensor at a "
+    "call, divided by the larger of "
+    "1 and the largest value that the reference has in that tensor over the run; of weights in "
+    "integers the root mean square "
+    "of both. That is what a tolerance speaks of. Plots and tables show the first run of a "
+    "check, single steps of one row; the "
     "worst of all runs stands in the check's own line."
 )
 
@@ -40,7 +44,8 @@ def to_html(report: VerifyReport) -> str:
         (
             "<!DOCTYPE html>",
             '<html lang="en" xmlns="http://www.w3.org/1999/xhtml">',
-            '<head><meta charset="utf-8"/><meta name="viewport" content="width=device-width, initial-scale=1"/>',
+            '<head><meta charset="utf-8"/><meta name="viewport" content="width=device-width, '
+            'initial-scale=1"/>',
             '<meta name="color-scheme" content="light dark"/>',
             f"<title>{name}: {verdict}</title><style>{CSS}</style></head>",
             "<body><main>",
@@ -75,7 +80,10 @@ def _meta(text: str) -> str:
 
 
 def _status(status: Status) -> str:
-    return f'<span class="status {status.replace(" ", "-")}"><span aria-hidden="true">{_MARK[status]}</span> {status}</span>'
+    return (
+        f'<span class="status {status.replace(" ", "-")}"><span '
+        f'aria-hidden="true">{_MARK[status]}</span> {status}</span>'
+    )
 
 
 def _artifact_status(artifact: ArtifactReport) -> Status:
@@ -91,11 +99,15 @@ def _verdict(report: VerifyReport) -> str:
         "A difference": "scaled: divided by the larger of 1 and the reference's largest value in that tensor",
         "Shapes drawn by": f"seed {report.seed}",
         "Made": ", ".join(filter(None, (report.made, report.machine))) or "not recorded",
-        "Size": f"{size(sum(artifact.bytes for artifact in report.artifacts))} in {counted(len(report.artifacts), 'artifact')}",
+        "Size": (
+            f"{size(sum(artifact.bytes for artifact in report.artifacts))} in "
+            f"{counted(len(report.artifacts), 'artifact')}"
+        ),
     }
     rows = "".join(f"<dt>{name}</dt><dd>{_text(fact)}</dd>" for name, fact in facts.items())
     return (
-        f'<div class="verdict {status}"><p><strong><span aria-hidden="true">{mark}</span> {words}</strong></p>'
+        f'<div class="verdict {status}"><p><strong><span aria-hidden="true">{mark}</span> '
+        f"{words}</strong></p>"
         f'<p>{_text(outcome(report))}.</p></div><dl class="facts">{rows}</dl>'
     )
 
@@ -117,12 +129,15 @@ def _overview(report: VerifyReport) -> str:
         link = f'<a href="#artifact-{index}">{_path(artifact.path)}</a>'
         rows.append(
             f'<tr><th scope="row">{link}{_meta(f"ran in {artifact.runtime}")}</th>'
-            f'<td>{_text(artifact.precision)}</td><td class="number">{size(artifact.bytes)}</td>{cells}</tr>'
+            f"<td>{_text(artifact.precision)}</td><td "
+            f'class="number">{size(artifact.bytes)}</td>{cells}</tr>'
         )
     return (
         '<h2 id="overview">Artifacts and checks</h2>'
-        '<div class="scroll" role="region" aria-labelledby="overview" tabindex="0"><table class="overview"><thead><tr>'
-        f'<th scope="col">artifact</th><th scope="col">precision</th><th scope="col" class="number">size</th>{heads}'
+        '<div class="scroll" role="region" aria-labelledby="overview" tabindex="0"><table '
+        'class="overview"><thead><tr>'
+        '<th scope="col">artifact</th><th scope="col">precision</th><th scope="col" '
+        f'class="number">size</th>{heads}'
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -132,9 +147,13 @@ def _artifact(artifact: ArtifactReport, index: int) -> str:
         _checks(group, artifact, f"check-{index}-{at}")
         for at, group in enumerate(_grouped(artifact.checks))
     )
-    facts = f"{artifact.format}, {artifact.precision}, {size(artifact.bytes)}, ran in {artifact.runtime}"
+    facts = (
+        f"{artifact.format}, {artifact.precision}, {size(artifact.bytes)}, ran in "
+        f"{artifact.runtime}"
+    )
     return (
-        f'<section aria-labelledby="artifact-{index}"><h2 id="artifact-{index}">{_path(artifact.path)} '
+        f'<section aria-labelledby="artifact-{index}"><h2 '
+        f'id="artifact-{index}">{_path(artifact.path)} '
         f"{_status(_artifact_status(artifact))}</h2>{_meta(facts)}{groups}</section>"
     )
 
@@ -162,7 +181,8 @@ def _checks(group: Sequence[Check], artifact: ArtifactReport, identifier: str) -
         _evidence(check, artifact, f"{identifier}-{at}") for at, check in enumerate(group)
     )
     return (
-        f'<div class="check {first.status.replace(" ", "-")}"><h3>{names} {_status(first.status)}</h3>'
+        f'<div class="check {first.status.replace(" ", "-")}"><h3>{names} '
+        f"{_status(first.status)}</h3>"
         f'<p class="detail">{_text(first.detail)}</p>{evidence}</div>'
     )
 
@@ -186,7 +206,8 @@ def _evidence(check: Check, artifact: ArtifactReport, identifier: str) -> str:
     title = f"{check.name} of {artifact.path}: error over calls"
     picture = svg.plot(curves, tolerance=tolerance, title=title, identifier=identifier)
     return (
-        '<div class="evidence drawn"><figure><figcaption>Scaled difference at each call of the first run</figcaption>'
+        '<div class="evidence drawn"><figure><figcaption>Scaled difference at each call of the '
+        "first run</figcaption>"
         f"{picture}</figure>{table}</div>"
     )
 
@@ -201,7 +222,9 @@ def _value(found: Any) -> str:
 
 
 def _legend(curves: Mapping[str, Sequence[float]], *, drawn: bool) -> str:
-    """Return a table of each tensor's largest value and where that is, with a sample of its line where it is drawn."""
+    """Return a table of each tensor's largest value and where that is, with a sample of its line
+    where it is drawn.
+    """
     rows = []
     for index, (name, curve) in enumerate(curves.items()):
         worst = max(
@@ -211,15 +234,24 @@ def _legend(curves: Mapping[str, Sequence[float]], *, drawn: bool) -> str:
         sample = f'<svg viewBox="0 0 32 10" aria-hidden="true">{line}</svg>' if drawn else ""
         rows.append(
             f'<tr><th scope="row">{sample}{_text(name)}</th>'
-            f'<td class="number">{value(float(curve[worst]))}</td><td class="number">{worst}</td></tr>'
+            f'<td class="number">{value(float(curve[worst]))}</td><td '
+            f'class="number">{worst}</td></tr>'
         )
-    heads = '<th scope="col">tensor</th><th scope="col" class="number">largest</th><th scope="col" class="number">at call</th>'
+    heads = (
+        '<th scope="col">tensor</th><th scope="col" class="number">largest</th><th scope="col" '
+        'class="number">at call</th>'
+    )
     caption = "<caption>First run, per tensor</caption>"
-    return f'<table class="curves">{caption}<thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return (
+        "<table "
+        f'class="curves">{caption}<thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    )
 
 
 def _glossary(report: VerifyReport) -> str:
-    """Say what each check of the report looks at, in the check's own words, and how differences are measured."""
+    """Say what each check of the report looks at, in the check's own words, and how differences are
+    measured.
+    """
     known = [(name, inspect.getdoc(CHECKS[name])) for name in _names(report) if name in CHECKS]
     rows = "".join(
         f"<dt>{_text(name)}</dt><dd>{_text(words.splitlines()[0])}</dd>"

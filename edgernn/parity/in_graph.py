@@ -1,4 +1,6 @@
-"""What a file writes in one call, against the host's own decoder over the step file beside it: every output of it."""
+"""What a file writes in one call, against the host's own decoder over the step file beside it:
+every output of it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ from edgernn.sessions.opening import encoder_of, open_artifact
 if TYPE_CHECKING:
     from edgernn.parity.subject import Subject
 
-TOLERANCE = 1e-4  # of log-probabilities, scores, attention and states: the same sums, in a loop; as of two float32 files
+# of log-probabilities, scores, attention and states: the same sums, in a loop; as of two float32
+# files
+TOLERANCE = 1e-4
 _NEAR, _TRIES = 1e-5, 64  # of logits, within which a draw may fall on either side of an edge
 _PICTURES, _BEAMS, _WIDEST = 8, (2, 5, 10), 16
 Tensors = Mapping[str, np.ndarray]
@@ -46,7 +50,9 @@ Tensors = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """One decoding: what it was, what the host makes of it and what the file does, by output; the tokens first."""
+    """One decoding: what it was, what the host makes of it and what the file does, by output; the
+    tokens first.
+    """
 
     what: str
     expected: dict[str, np.ndarray]
@@ -54,7 +60,9 @@ class _Compared:
 
 
 def check(subject: Subject) -> Check:
-    """Let the file and the host write the same texts, or caption the same pictures; every output must agree."""
+    """Let the file and the host write the same texts, or caption the same pictures; every output
+    must agree.
+    """
     captions = subject.artifact.graph == CAPTION
     count, worst, beside = 0, dict[str, float](), step_beside(subject).path
     for made in _captions(subject) if captions else _texts(subject):
@@ -86,27 +94,99 @@ def _tokens_problem(made: _Compared, beside: str) -> str | None:
         (i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b),
         min(len(expected), len(found)),
     )
-    return f"{made.what}: token {at} is {found[at : at + 1]}, the host writes {expected[at : at + 1]} with {beside}"
+    return (
+        f"{made.what}: token {at} is {found[at : at + 1]}, the host writes {expected[at : at + 1]} "
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        f"with {beside}"
+    )
 
 
 def _numbers_problem(made: _Compared, beside: str, worst: dict[str, float]) -> str | None:
-    """Compare all outputs but the tokens; note in ``worst`` how far each is, divided by the larger of 1 and its largest."""
+    """Compare all outputs but the tokens; note in ``worst`` how far each is, divided by the larger
+    of 1 and its largest.
+    """
     for name, expected in made.expected.items():
         found = made.found[name]
         if name == TOKENS:
             continue
         if found.shape != expected.shape:
-            return f"{made.what}: {name} has shape {list(found.shape)}, the host gives {list(expected.shape)} with {beside}"
+            return (
+                f"{made.what}: {name} has shape {list(found.shape)}, the host gives "
+                f"{list(expected.shape)} with {beside}"
+            )
         away = np.abs(np.asarray(expected, np.float64) - np.asarray(found, np.float64))
         far = float(away.max(initial=0.0)) / max(1.0, float(np.abs(expected).max(initial=0.0)))
         worst[name] = max(worst.get(name, 0.0), far)
         if not far <= TOLERANCE:
-            return f"{made.what}: {name} is {far:.1e} from what the host gives with {beside} (tolerance {TOLERANCE:g})"
+            return (
+                f"{made.what}: {name} is {far:.1e} from what the host gives with {beside} "
+                f"(tolerance {TOLERANCE:g})"
+            )
     return None
 
 
 def step_beside(subject: Subject) -> Artifact:
-    """Return the step artifact of the same format and precision; raise ContractError where the bundle has none."""
+    """Return the step artifact of the same format and precision; raise ContractError where the
+    bundle has none.
+    """
     own = subject.artifact
     for artifact in subject.bundle.manifest.artifacts:
         if (artifact.graph, artifact.format, artifact.precision) == (
@@ -116,12 +196,15 @@ def step_beside(subject: Subject) -> Artifact:
         ):
             return artifact
     raise ContractError(
-        f"the bundle has no step file of {own.format} in {own.precision} to compare with; export it again"
+        f"the bundle has no step file of {own.format} in {own.precision} to compare with; "
+        "export it again"
     )
 
 
 def _texts(subject: Subject) -> Iterator[_Compared]:
-    """Yield every case twice: once in order, and the first few again at the end, when much has been written."""
+    """Yield every case twice: once in order, and the first few again at the end, when much has been
+    written.
+    """
     step, decoding = (
         open_artifact(subject.bundle, step_beside(subject)),
         subject.bundle.manifest.decoding,
@@ -133,7 +216,9 @@ def _texts(subject: Subject) -> Iterator[_Compared]:
 
 
 def _text(generator: Session, step: Session, case: Case, decoding: Decoding) -> _Compared:
-    """Write one text twice; where a draw may fall on either side, what comes after it is not compared."""
+    """Write one text twice; where a draw may fall on either side, what comes after it is not
+    compared.
+    """
     feeds = {
         PROMPT: case.prompt,
         **case.state,
@@ -224,7 +309,9 @@ def _captions(subject: Subject) -> Iterator[_Compared]:
 
 
 def _images(subject: Subject) -> np.ndarray:
-    """Return held-out pictures uint8 ``[N, S, S, 3]``, or made ones where the bundle carries none."""
+    """Return held-out pictures uint8 ``[N, S, S, 3]``, or made ones where the bundle carries
+    none.
+    """
     if subject.sample is not None and len(subject.sample[IMAGE]):
         return subject.sample[IMAGE][:_PICTURES]
     made = random_pictures(

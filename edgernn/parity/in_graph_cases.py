@@ -1,4 +1,6 @@
-"""What a file that writes texts is asked: every input over the whole of its range, in as few tokens as show it."""
+"""What a file that writes texts is asked: every input over the whole of its range, in as few tokens
+as show it.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +123,9 @@ def cases(
 
 
 def _samplers(size: int) -> dict[str, Sampler]:
-    """Return samplers by name: temperatures from none to far above any use, top-k and top-p from one token to all."""
+    """Return samplers by name: temperatures from none to far above any use, top-k and top-p from
+    one token to all.
+    """
     made = {"greedy": Sampler(temperature=0)}
     made |= {f"temperature {t:g}": Sampler(temperature=t) for t in (0.8, 1e-3, 0.1, 5.0, 100.0)}
     made |= {

@@ -1,7 +1,8 @@
-"""Invariances: what must not matter. How a sequence is cut, who else is in the batch, where the state has been meanwhile.
+"""Invariances: what must not matter. How a sequence is cut, who else is in the batch, where the
+state has been meanwhile.
 
-Each measures a session against itself, so no reference is needed and every session can be asked. Rows and lengths are those
-that a seed draws; see ``shapes``.
+Each measures a session against itself, so no reference is needed and every session can be asked.
+Rows and lengths are those that a seed draws; see ``shapes``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Invariance = Callable[[Session, Shapes, int], tuple[Drift, ...]]
 class Measured:
     """What one invariance came to: a drift per tensor, over at most ``steps`` single steps.
 
-    ``own``: how far the reference parts from itself over the steps asked for, where that is why fewer were judged.
+    ``own``: how far the reference parts from itself over the steps asked for, where that is why
+    fewer were judged.
     """
 
     drifts: tuple[Drift, ...]
@@ -50,7 +52,8 @@ def measure(
     limit: float,
     half: bool,
 ) -> Measured:
-    """Make one invariance of ``session``; where a chaotic reference parts from itself as far, over as many steps as it holds.
+    """Make one invariance of ``session``; where a chaotic reference parts from itself as far, over
+    as many steps as it holds.
 
     Args:
         check: one of this module.
@@ -72,7 +75,8 @@ def measure(
 
 
 def chunks(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, ...]:
-    """Compare one call with single steps, and a long one with cuts of it: states at the end, outputs throughout.
+    """Compare one call with single steps, and a long one with cuts of it: states at the end,
+    outputs throughout.
 
     Returns nothing where the file takes one length only.
     """
@@ -142,10 +146,12 @@ def _row_lengths(session: Session, shapes: Shapes, steps: int) -> tuple[int, ...
 
 
 def state_is_data(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, ...]:
-    """Compare an undisturbed run with one whose state is saved, loaded and forked at each step beside a second stream.
+    """Compare an undisturbed run with one whose state is saved, loaded and forked at each step
+    beside a second stream.
 
-    A session that keeps anything to itself between calls, or writes into the arrays it was given, shows here. A session
-    of an encode graph is asked for the same pictures again, with others in between.
+    A session that keeps anything to itself between calls, or writes into the arrays it was given,
+    shows here. A session of an encode graph is asked for the same pictures again, with others in
+    between.
     """
     lengths = _lengths(session, steps)
     batch = session.file_contract.axis_size(BATCH) or 1
@@ -202,7 +208,8 @@ def _lengths(session: Session, steps: int) -> tuple[int, ...]:
 def _run(
     session: Session, feed: Feed, *, lengths: Sequence[int], rows: Sequence[int] | None = None
 ) -> dict[str, np.ndarray]:
-    """Run over ``feed``; return what has a time axis joined along it, and of everything else what came last.
+    """Run over ``feed``; return what has a time axis joined along it, and of everything else what
+    came last.
 
     Of a large batch only ``rows`` are kept.
     """

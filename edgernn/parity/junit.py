@@ -14,7 +14,8 @@ from edgernn.parity.wording import headline, measured_lines, outcome, plain
 def to_junit(report: VerifyReport) -> str:
     """Return ``report`` as a JUnit XML document.
 
-    The file has a failure exactly when the report has not passed: where nothing could be checked, a last testcase says so.
+    The file has a failure exactly when the report has not passed: where nothing could be checked, a
+    last testcase says so.
     """
     root = Xml.Element("testsuites", name=plain(report.bundle))
     for artifact in report.artifacts:

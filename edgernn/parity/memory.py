@@ -1,9 +1,11 @@
-"""Whether a file remembers: the same calls must give the same results, whatever was asked before and in which order.
+"""Whether a file remembers: the same calls must give the same results, whatever was asked before
+and in which order.
 
-Two sessions of one file hear the same calls: one that has worked for a while, and one just opened. The new one hears them
-first to last, the used one last to first, then both in turns, and the new one once more backwards. A cached first step, a
-counter, a state that is kept: each call then gives something else in one of these places. The calls differ in rows, lengths,
-ids and states; some start from the first state, as every text does.
+Two sessions of one file hear the same calls: one that has worked for a while, and one just opened.
+The new one hears them first to last, the used one last to first, then both in turns, and the new
+one once more backwards. A cached first step, a counter, a state that is kept: each call then gives
+something else in one of these places. The calls differ in rows, lengths, ids and states; some start
+from the first state, as every text does.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from edgernn.parity.rollout import Drift, drifts, encoded, random_feed
 from edgernn.parity.shapes import Shapes, fitting
 from edgernn.sessions.base import Arrays, Session
 
-TOLERANCE = 1e-5  # the same file, the same call: nothing but a kernel chosen anew may differ, in the last bits
+# the same file, the same call: nothing but a kernel chosen anew may differ, in the last bits
+TOLERANCE = 1e-5
 _SEED = 53
 _SINGLE_CALLS = 4
 Results = dict[str, np.ndarray]
@@ -55,7 +58,9 @@ def repeats(session: Session, fresh: Session, shapes: Shapes) -> tuple[Drift, ..
 
 
 def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
-    """Yield single calls of one row, then one of several rows and one of several steps where the file takes them."""
+    """Yield single calls of one row, then one of several rows and one of several steps where the
+    file takes them.
+    """
     fixed, time = session.file_contract.axis_size(BATCH), session.file_contract.axis_size(TIME)
     sizes = [(fixed or 1, time or 1)] * _SINGLE_CALLS
     if session.spec.name == ENCODE:
@@ -72,7 +77,8 @@ def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
         if session.spec.name == ENCODE:
             yield Call({name: array[:, index] for name, array in feed.inputs.items()}, {})
             continue
-        # Two calls each hear the same ids from two states, and the next two hear others from the same first state.
+        # Two calls each hear the same ids from two states, and the next two hear others from the
+        # same first state.
         below = {t.name: session.contract.sizes[t.below or ""] for t in session.spec.fresh_inputs}
         ids = {
             name: (array[:, :steps] + index // 2) % below[name]

@@ -1,8 +1,10 @@
-"""The reference interpreter of Core ML packages: runs a SAVED program operator by operator in numpy, on any machine.
+"""The reference interpreter of Core ML packages: runs a SAVED program operator by operator in
+numpy, on any machine.
 
-It answers whether the file computes what the model computes, rolled out over many steps, where no Mac is at hand: wrong
-weights, a wrong gate order, a mis-wired state and float16 overflow all show. It is not Core ML: how a device fuses operators,
-orders its sums and approximates ``tanh`` is not modelled (``mil_program`` says what is). The report of a verification names it.
+It answers whether the file computes what the model computes, rolled out over many steps, where no
+Mac is at hand: wrong weights, a wrong gate order, a mis-wired state and float16 overflow all show.
+It is not Core ML: how a device fuses operators, orders its sums and approximates ``tanh`` is not
+modelled (``mil_program`` says what is). The report of a verification names it.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ _SAVED_ONLY = frozenset(("write_state",))  # coremltools' reader turns it into c
 
 
 class MilSession(Session):
-    """A session of the interpreter; for packages with explicit states and for those whose runtime keeps them."""
+    """A session of the interpreter; for packages with explicit states and for those whose runtime
+    keeps them.
+    """
 
     runtime = "the MIL interpreter, not Core ML itself"
 
@@ -57,7 +61,9 @@ class MilSession(Session):
         *,
         threads: int | None = None,
     ) -> MilSession:
-        """See ``Session.open``; an operator that the interpreter does not know is a ContractError that names it."""
+        """See ``Session.open``; an operator that the interpreter does not know is a ContractError
+        that names it.
+        """
         program = read_program(path)
         interface = file_contract.interface()
         for kind in ("inputs", "outputs", "states"):
@@ -67,7 +73,8 @@ class MilSession(Session):
             )
             if found != expected:
                 raise ContractError(
-                    f"{path} has the {kind} {found}, its contract promises {expected}; export it again"
+                    f"{path} has the {kind} {found}, its contract promises {expected}; export "
+                    "it again"
                 )
         return cls(program, file_contract, first_state)
 
@@ -82,7 +89,9 @@ class MilSession(Session):
         return {**outputs, **{next_name(name): array for name, array in after.items()}}
 
     def _native(self, spec: TensorSpec, array: np.ndarray) -> np.ndarray:
-        """Return an input as the program takes it: a picture ``[1, H, W, 3]`` as colour planes ``[1, 3, H, W]``."""
+        """Return an input as the program takes it: a picture ``[1, H, W, 3]`` as colour planes
+        ``[1, 3, H, W]``.
+        """
         return array.transpose(0, 3, 1, 2) if self.file_contract.dtype(spec) == PICTURE else array
 
 
@@ -92,10 +101,12 @@ def read_program(path: Path) -> Program:
 
 
 def read_function(path: Path) -> Any:
-    """Return the ``main`` function of a saved ``.mlpackage``, or its only one, as coremltools' reader gives it.
+    """Return the ``main`` function of a saved ``.mlpackage``, or its only one, as coremltools'
+    reader gives it.
 
     Raises:
-        ContractError: the package is damaged, holds no mlprogram, or uses an operator that is not known here; names it.
+        ContractError: the package is damaged, holds no mlprogram, or uses an operator that is not
+            known here; names it.
     """
     model, spec = read_spec(path)
     unknown = sorted(
@@ -124,14 +135,16 @@ def read_function(path: Path) -> Any:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # coremltools raises bare Exception and whatever else a damaged package makes it run into
+    # coremltools raises bare Exception and whatever else a damaged package makes it run into
+    except Exception as error:
         raise ContractError(
             f"{path} is not a Core ML package that coremltools can open: {first_line(error)}"
         ) from error
 
 
 def read_spec(path: Path) -> tuple[Any, Any]:
-    """Return the package at ``path``, not compiled, and its specification, which must be that of an mlprogram.
+    """Return the package at ``path``, not compiled, and its specification, which must be that of an
+    mlprogram.
 
     Raises:
         ContractError: the package is damaged, or holds no mlprogram.

@@ -1,8 +1,10 @@
-"""Operators of Core ML programs that compute: element by element, over axes, and as products; in numpy.
+"""Operators of Core ML programs that compute: element by element, over axes, and as products; in
+numpy.
 
-Each function takes the operator's inputs under the operator's own input names, as arrays, and returns an array. Semantics are
-those that coremltools documents in ``converters/mil/mil/ops/defs``. A function never changes what it is given and knows
-nothing of float16: ``mil_program`` widens float16 inputs to float32 and rounds the result once.
+Each function takes the operator's inputs under the operator's own input names, as arrays, and
+returns an array. Semantics are those that coremltools documents in ``converters/mil/mil/ops/defs``.
+A function never changes what it is given and knows nothing of float16: ``mil_program`` widens
+float16 inputs to float32 and rounds the result once.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ def clamped_relu(x: Array, alpha: Array, beta: Array) -> Array:
 def layer_norm(
     x: Array, axes: Array, epsilon: Array, gamma: Array | None = None, beta: Array | None = None
 ) -> Array:
-    """Normalise over ``axes`` to mean 0 and variance 1, then scale by ``gamma`` and add ``beta``, each ``x.shape[axes]``."""
+    """Normalise over ``axes`` to mean 0 and variance 1, then scale by ``gamma`` and add ``beta``,
+    each ``x.shape[axes]``.
+    """
     over = tuple(axis % x.ndim for axis in axes.tolist())
     parameters = [size if axis in over else 1 for axis, size in enumerate(x.shape)]
     centred = x - x.mean(axis=over, keepdims=True)
@@ -56,14 +60,18 @@ def linear(x: Array, weight: Array, bias: Array) -> Array:
 
 
 def matmul(x: Array, y: Array, transpose_x: Array, transpose_y: Array) -> Array:
-    """Multiply the last two axes as matrices, each swapped before where its flag says so; the other axes broadcast."""
+    """Multiply the last two axes as matrices, each swapped before where its flag says so; the other
+    axes broadcast.
+    """
     left = np.swapaxes(x, -1, -2) if transpose_x and x.ndim > 1 else x
     right = np.swapaxes(y, -1, -2) if transpose_y and y.ndim > 1 else y
     return np.asarray(left @ right)
 
 
 def cumsum(x: Array, axis: Array, exclusive: Array, reverse: Array) -> Array:
-    """Sum along ``axis`` up to each element: without it where ``exclusive``, from the end where ``reverse``."""
+    """Sum along ``axis`` up to each element: without it where ``exclusive``, from the end where
+    ``reverse``.
+    """
     at = int(axis)
     ordered = np.flip(x, at) if reverse else x
     sums = np.cumsum(ordered, at, dtype=x.dtype)
@@ -79,7 +87,9 @@ def dequantize(
     zero_point: Array | None = None,
     axis: Array | None = None,
 ) -> Array:
-    """Return ``scale (input - zero_point)``, both scalars or one number per place along ``axis``."""
+    """Return ``scale (input - zero_point)``, both scalars or one number per place along
+    ``axis``.
+    """
     shape = [1] * input.ndim
     if axis is not None:
         shape[int(axis)] = -1

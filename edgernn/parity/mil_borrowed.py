@@ -1,9 +1,10 @@
 """Evaluations that coremltools brings itself: compressed weights, and rare operators.
 
-coremltools evaluates operators whose inputs are constants. That serves here for the operators of ``BORROWED``, whose
-evaluations were read and are tested against other sources. It is no general fallback: some of the others ignore options
-(``concat`` its ``interleave``, ``scatter_along_axis`` its ``mode``, ``topk`` a ``k`` of -1), fail (``cumsum`` where exclusive,
-``squeeze`` of longer axes) or change their inputs (``thresholded_relu``).
+coremltools evaluates operators whose inputs are constants. That serves here for the operators of
+``BORROWED``, whose evaluations were read and are tested against other sources. It is no general
+fallback: some of the others ignore options (``concat`` its ``interleave``, ``scatter_along_axis``
+its ``mode``, ``topk`` a ``k`` of -1), fail (``cumsum`` where exclusive, ``squeeze`` of longer axes)
+or change their inputs (``thresholded_relu``).
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ def decompress(operation: Any) -> tuple[Array, ...]:
 
 
 def borrow(operation: Any) -> Callable[..., Any]:
-    """Return coremltools' own evaluation of ``operation`` as a function of the inputs that it is given by name."""
+    """Return coremltools' own evaluation of ``operation`` as a function of the inputs that it is
+    given by name.
+    """
 
     def evaluate(**inputs: Array | str | Sequence[Array]) -> Any:
         stand_in = copy.copy(operation)

@@ -1,11 +1,13 @@
-"""Operators of Core ML programs that read pictures: convolutions, pools, norms of channels and changes of size; in numpy.
+"""Operators of Core ML programs that read pictures: convolutions, pools, norms of channels and
+changes of size; in numpy.
 
-A picture is ``x [N, C, *D]`` with one to three spatial axes D. Each function takes the operator's inputs under the operator's
-own input names, as arrays, and returns an array. Semantics are those that coremltools documents in
-``converters/mil/mil/ops/defs``; where that leaves a choice, those that its tests expect of devices: ``same`` puts an odd zero
-behind, an even window of ``local_response_norm`` reaches one further back, and ``resize_nearest_neighbor`` looks from the
-pixels' centres. A function never changes what it is given and knows nothing of float16: ``mil_program`` widens float16 inputs
-to float32 and rounds the result once.
+A picture is ``x [N, C, *D]`` with one to three spatial axes D. Each function takes the operator's
+inputs under the operator's own input names, as arrays, and returns an array. Semantics are those
+that coremltools documents in ``converters/mil/mil/ops/defs``; where that leaves a choice, those
+that its tests expect of devices: ``same`` puts an odd zero behind, an even window of
+``local_response_norm`` reaches one further back, and ``resize_nearest_neighbor`` looks from the
+pixels' centres. A function never changes what it is given and knows nothing of float16:
+``mil_program`` widens float16 inputs to float32 and rounds the result once.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ def conv(
     groups: Array,
     bias: Array | None = None,
 ) -> Array:
-    """Convolve ``x [N, I, *D]`` with ``weight [O, I/groups, *K]``, padded with zeros, and add ``bias [O]``: ``[N, O, *D']``."""
+    """Convolve ``x [N, I, *D]`` with ``weight [O, I/groups, *K]``, padded with zeros, and add
+    ``bias [O]``: ``[N, O, *D']``.
+    """
     kernel, count, spatial = weight.shape[2:], int(groups), tuple(range(2, x.ndim))
     reaches = _reaches(kernel, dilations)
     slides = _slides(x, reaches, strides, pad_type, pad)
@@ -83,10 +87,11 @@ def conv_transpose(
     bias: Array | None = None,
     output_shape: Array | None = None,
 ) -> Array:
-    """Spread ``x [N, I, *D]`` by ``weight [I, O/groups, *K]``, as the gradient of ``conv`` does, and add ``bias [O]``.
+    """Spread ``x [N, I, *D]`` by ``weight [I, O/groups, *K]``, as the gradient of ``conv`` does,
+    and add ``bias [O]``.
 
-    Returns ``[N, O, *D']``: ``pad`` is cut off, and where ``output_shape`` asks for more than ``x`` spreads to, the rest is
-    ``bias`` alone.
+    Returns ``[N, O, *D']``: ``pad`` is cut off, and where ``output_shape`` asks for more than ``x``
+    spreads to, the rest is ``bias`` alone.
     """
     full = _spread(x, weight, strides.tolist(), dilations, int(groups))
     wanted = [None] * (x.ndim - 2) if output_shape is None else output_shape.tolist()[2:]
@@ -103,7 +108,9 @@ def conv_transpose(
 def _spread(
     x: Array, weight: Array, strides: Sequence[int], dilations: Array, groups: int
 ) -> Array:
-    """Return the sum of all windows ``weight * x[..., place]``, each at ``strides`` times its place: ``[N, O, *lengths]``."""
+    """Return the sum of all windows ``weight * x[..., place]``, each at ``strides`` times its
+    place: ``[N, O, *lengths]``.
+    """
     kernel = weight.shape[2:]
     rows = weight.reshape(groups, len(weight) // groups, -1).swapaxes(
         1, 2
@@ -130,7 +137,9 @@ def _spread(
 def _cut(
     length: int, same: int, wanted: int | None, given: Sequence[int], *, pad_type: str
 ) -> slice:
-    """Return which part of ``length`` a transposed convolution keeps; ``same`` is the size that ``pad_type`` same gives."""
+    """Return which part of ``length`` a transposed convolution keeps; ``same`` is the size that
+    ``pad_type`` same gives.
+    """
     before, after = given if pad_type == "custom" else (0, 0)
     size = wanted or (same if pad_type == "same" else length - before - after)
     before = max(0, length - size) // 2 if pad_type == "same" else before
@@ -216,7 +225,9 @@ def _slides(
     *,
     ceil: bool = False,
 ) -> list[Slide]:
-    """Return how windows that reach over ``reaches`` elements slide along the spatial axes of ``x``."""
+    """Return how windows that reach over ``reaches`` elements slide along the spatial axes of
+    ``x``.
+    """
     axes = zip(x.shape[2:], reaches, strides.tolist(), pad.reshape(-1, 2).tolist(), strict=True)
     return [_slide(*axis, pad_type=pad_type, ceil=ceil) for axis in axes]
 
@@ -247,7 +258,9 @@ def batch_norm(
     gamma: Array | None = None,
     beta: Array | None = None,
 ) -> Array:
-    """Normalise by the given ``mean [C]`` and ``variance [C]``, then scale by ``gamma [C]`` and add ``beta [C]``."""
+    """Normalise by the given ``mean [C]`` and ``variance [C]``, then scale by ``gamma [C]`` and add
+    ``beta [C]``.
+    """
     return _scaled(
         (x - _per_channel(mean, x)) / np.sqrt(_per_channel(variance, x) + epsilon), gamma, beta
     )
@@ -256,12 +269,16 @@ def batch_norm(
 def instance_norm(
     x: Array, epsilon: Array, gamma: Array | None = None, beta: Array | None = None
 ) -> Array:
-    """Normalise each channel of each row over its spatial axes, then scale by ``gamma [C]`` and add ``beta [C]``."""
+    """Normalise each channel of each row over its spatial axes, then scale by ``gamma [C]`` and add
+    ``beta [C]``.
+    """
     return _scaled(layer_norm(x, np.arange(2, x.ndim), epsilon), gamma, beta)
 
 
 def local_response_norm(x: Array, size: Array, alpha: Array, beta: Array, k: Array) -> Array:
-    """Return ``x / (k + alpha / size * s) ** beta``, s the sum of squares over the ``size`` channels around each."""
+    """Return ``x / (k + alpha / size * s) ** beta``, s the sum of squares over the ``size``
+    channels around each.
+    """
     reach = int(size)
     around = [(0, 0), (reach // 2, (reach - 1) // 2), *[(0, 0)] * (x.ndim - 2)]
     sums = sliding_window_view(np.pad(np.square(x), around), reach, 1).sum(-1)
@@ -289,7 +306,9 @@ def upsample_nearest_neighbor(
 
 
 def resize_nearest_neighbor(x: Array, target_size_height: Array, target_size_width: Array) -> Array:
-    """Repeat or drop pixels of ``x [..., H, W]``: the one under the centre ``(i + 0.5) * size / new size``."""
+    """Repeat or drop pixels of ``x [..., H, W]``: the one under the centre ``(i + 0.5) * size / new
+    size``.
+    """
     for axis, new in ((-2, int(target_size_height)), (-1, int(target_size_width))):
         x = x.take((2 * np.arange(new) + 1) * x.shape[axis] // (2 * new), axis)
     return x
@@ -302,7 +321,9 @@ def upsample_bilinear(
     align_corners: Array,
     half_pixel_centers: Array | None = None,
 ) -> Array:
-    """Interpolate ``x [..., H, W]`` at the corners of the grid, at its pixels' centres, or at neither."""
+    """Interpolate ``x [..., H, W]`` at the corners of the grid, at its pixels' centres, or at
+    neither.
+    """
     centred = not align_corners if half_pixel_centers is None else bool(half_pixel_centers)
     if align_corners and centred:
         raise ValueError("align_corners and half_pixel_centers exclude each other")
@@ -313,7 +334,9 @@ def upsample_bilinear(
 def resize_bilinear(
     x: Array, target_size_height: Array | int, target_size_width: Array | int, sampling_mode: str
 ) -> Array:
-    """Interpolate ``x [..., H, W]`` to a size, one axis after the other, at the places of ``SAMPLING_MODES``."""
+    """Interpolate ``x [..., H, W]`` to a size, one axis after the other, at the places of
+    ``SAMPLING_MODES``.
+    """
     for axis, new in ((-2, int(target_size_height)), (-1, int(target_size_width))):
         last = x.shape[axis] - 1
         places = SAMPLING_MODES[sampling_mode](
@@ -326,18 +349,24 @@ def resize_bilinear(
 
 
 def _scaled_sizes(x: Array, height: Array, width: Array) -> tuple[int, int]:
-    """Return the new height and width in the factors' own precision, as coremltools computes the declared shape."""
+    """Return the new height and width in the factors' own precision, as coremltools computes the
+    declared shape.
+    """
     return int(np.floor(height * x.shape[-2])), int(np.floor(width * x.shape[-1]))
 
 
 def crop(x: Array, crop_height: Array, crop_width: Array) -> Array:
-    """Cut pixels of ``x [..., H, W]`` off before and after, along the height and along the width."""
+    """Cut pixels of ``x [..., H, W]`` off before and after, along the height and along the
+    width.
+    """
     (top, bottom), (left, right) = crop_height.tolist(), crop_width.tolist()
     return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
 
 
 def pixel_shuffle(x: Array, upscale_factor: Array) -> Array:
-    """Lay ``f * f`` channels out as squares of pixels: ``[N, C f f, H, W]`` to ``[N, C, H f, W f]``."""
+    """Lay ``f * f`` channels out as squares of pixels: ``[N, C f f, H, W]`` to ``[N, C, H f, W
+    f]``.
+    """
     (rows, _, height, width), f = x.shape, int(upscale_factor)
     return (
         x.reshape(rows, -1, f, f, height, width)

@@ -1,7 +1,7 @@
 """Core ML's lists of tensors, as Python lists of arrays: what loops collect their results in.
 
-Semantics as coremltools documents them in ``mil/ops/defs/iOS15/control_flow.py``. A list is a value like any other: a write
-returns a changed copy.
+Semantics as coremltools documents them in ``mil/ops/defs/iOS15/control_flow.py``. A list is a value
+like any other: a write returns a changed copy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _DTYPES = {"bool": np.bool_, "fp16": np.float16, "fp32": np.float32, "int32": np
 def make_list(
     init_length: Array, dynamic_length: Array, elem_shape: Sequence[Any], dtype: str
 ) -> list[Array | None]:
-    """Return ``init_length`` tensors of zeros; of None, which nothing can be read from, where the shape is left open."""
+    """Return ``init_length`` tensors of zeros; of None, which nothing can be read from, where the
+    shape is left open.
+    """
     if any(isinstance(size, str) for size in elem_shape):
         return [None] * int(init_length.item())
     shape = [int(size) for size in elem_shape]

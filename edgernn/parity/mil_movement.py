@@ -1,8 +1,10 @@
-"""Operators of Core ML programs that move values without computing: shapes, slices, joins, gathers, scatters; in numpy.
+"""Operators of Core ML programs that move values without computing: shapes, slices, joins, gathers,
+scatters; in numpy.
 
-Each function takes the operator's inputs under the operator's own input names, as arrays (``values`` as a list of them), and
-returns an array, or a tuple where the operator has several outputs. Semantics are those that coremltools documents in
-``converters/mil/mil/ops/defs``. A function never changes what it is given, and keeps dtypes.
+Each function takes the operator's inputs under the operator's own input names, as arrays
+(``values`` as a list of them), and returns an array, or a tuple where the operator has several
+outputs. Semantics are those that coremltools documents in ``converters/mil/mil/ops/defs``. A
+function never changes what it is given, and keeps dtypes.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ Operator = Callable[..., Any]
 
 
 def reshape(x: Array, shape: Array) -> Array:
-    """Reshape; a 0 stands for the size of ``x`` at that place counted from the right (1 beyond it), one -1 for the rest."""
+    """Reshape; a 0 stands for the size of ``x`` at that place counted from the right (1 beyond it),
+    one -1 for the rest.
+    """
     wanted = shape.tolist()
     sizes = [1] * (len(wanted) - x.ndim) + list(x.shape)
     sizes = sizes[len(sizes) - len(wanted) :]
@@ -52,7 +56,9 @@ def _slices(
     end_mask: Array | None = None,
     squeeze_mask: Array | None = None,
 ) -> tuple[int | slice, ...]:
-    """Return one index per axis: a mask drops its bound, and ``squeeze_mask`` takes the element at ``begin`` alone."""
+    """Return one index per axis: a mask drops its bound, and ``squeeze_mask`` takes the element at
+    ``begin`` alone.
+    """
     nothing = [False] * len(begin)
     strides = [1] * len(begin) if stride is None else stride.tolist()
     masks = (
@@ -91,7 +97,9 @@ def split(
 
 
 def concat(values: Sequence[Array], axis: Array, interleave: Array) -> Array:
-    """Join along ``axis``, one after the other, or element by element in turn where ``interleave``."""
+    """Join along ``axis``, one after the other, or element by element in turn where
+    ``interleave``.
+    """
     at = int(axis)
     if not interleave:
         return np.concatenate([np.atleast_1d(value) for value in values], at)
@@ -119,7 +127,9 @@ def reverse(x: Array, axes: Array | None = None) -> Array:
 def one_hot(
     indices: Array, one_hot_vector_size: Array, axis: Array, on_value: Array, off_value: Array
 ) -> Array:
-    """Return ``on_value`` where the new axis' position equals the index, ``off_value`` elsewhere."""
+    """Return ``on_value`` where the new axis' position equals the index, ``off_value``
+    elsewhere.
+    """
     hot = np.arange(int(one_hot_vector_size)) == indices[..., None]
     return np.moveaxis(np.where(hot, on_value, off_value), -1, int(axis))
 
@@ -127,9 +137,11 @@ def one_hot(
 def topk(
     x: Array, k: Array, axis: Array, ascending: Array, return_indices: Array | bool = True, **_: Any
 ) -> Any:
-    """Return the ``k`` largest (smallest where ``ascending``) values along ``axis``, sorted, and where they stood.
+    """Return the ``k`` largest (smallest where ``ascending``) values along ``axis``, sorted, and
+    where they stood.
 
-    A ``k`` of -1 takes all. Equal values come in their order in ``x``; Core ML promises no order for them.
+    A ``k`` of -1 takes all. Equal values come in their order in ``x``; Core ML promises no order
+    for them.
     """
     at = int(axis)
     keys = x if ascending else -x.astype(np.float64)
@@ -145,7 +157,9 @@ def gather(
     batch_dims: Array | int = 0,
     validate_indices: Array | None = None,
 ) -> Array:
-    """Take the slices of ``x`` at ``indices`` along ``axis``, separately for each of the first ``batch_dims`` axes."""
+    """Take the slices of ``x`` at ``indices`` along ``axis``, separately for each of the first
+    ``batch_dims`` axes.
+    """
     at, batch = int(axis) % x.ndim, int(batch_dims)
     if batch:
         rows = zip(x, indices, strict=True)
@@ -158,14 +172,18 @@ def gather(
 def gather_along_axis(
     x: Array, indices: Array, axis: Array, validate_indices: Array | None = None
 ) -> Array:
-    """Take one value per element of ``indices`` (shaped like ``x`` but for ``axis``) from the same place in ``x``."""
+    """Take one value per element of ``indices`` (shaped like ``x`` but for ``axis``) from the same
+    place in ``x``.
+    """
     return np.take_along_axis(x, _places(indices, x.shape[int(axis)], validate_indices), int(axis))
 
 
 def gather_nd(
     x: Array, indices: Array, batch_dims: Array | int = 0, validate_indices: Array | None = None
 ) -> Array:
-    """Take the slices of ``x`` whose coordinates are the rows of ``indices``, separately for ``batch_dims`` axes."""
+    """Take the slices of ``x`` whose coordinates are the rows of ``indices``, separately for
+    ``batch_dims`` axes.
+    """
     batch = int(batch_dims)
     if batch:
         return np.stack(
@@ -199,7 +217,9 @@ def scatter_along_axis(
     mode: str,
     validate_indices: Array | None = None,
 ) -> Array:
-    """Return ``data`` with each element of ``updates`` worked in at its index along ``axis`` by ``mode``."""
+    """Return ``data`` with each element of ``updates`` worked in at its index along ``axis`` by
+    ``mode``.
+    """
     at = int(axis) % data.ndim
     place: list[Array] = list(np.indices(indices.shape, sparse=True))
     place[at] = _places(indices, data.shape[at], validate_indices)
@@ -209,7 +229,9 @@ def scatter_along_axis(
 def scatter_nd(
     data: Array, indices: Array, updates: Array, mode: str, validate_indices: Array | None = None
 ) -> Array:
-    """Return ``data`` with ``updates`` worked in at the coordinates in the rows of ``indices`` by ``mode``."""
+    """Return ``data`` with ``updates`` worked in at the coordinates in the rows of ``indices`` by
+    ``mode``.
+    """
     return _work_in(data, _coordinates(indices, data.shape, validate_indices), updates, mode)
 
 
@@ -235,8 +257,9 @@ def _work_in(data: Array, place: tuple[Any, ...], updates: Array, mode: str) -> 
 def _places(indices: Array, size: int, validate_indices: Array | None) -> Array:
     """Return the indices for numpy; raise IndexError where Core ML's result would be undefined.
 
-    Before iOS 17 a negative index counts from the end. From iOS 17, whose operators have ``validate_indices``, it is out of
-    bounds, and what a device then reads is undefined: programs must bring the index into range themselves.
+    Before iOS 17 a negative index counts from the end. From iOS 17, whose operators have
+    ``validate_indices``, it is out of bounds, and what a device then reads is undefined: programs
+    must bring the index into range themselves.
     """
     places = indices.astype(np.intp)
     lowest = -size if validate_indices is None else 0

@@ -1,14 +1,16 @@
 """A Core ML program, compiled once into a list of Python calls and run step by step.
 
-**Values.** Every variable of the program has a slot in a frame, a plain list. What depends on constants alone is computed when
-the program is opened; a run starts from a copy of that frame, so nothing is remembered between runs.
+**Values.** Every variable of the program has a slot in a frame, a plain list. What depends on
+constants alone is computed when the program is opened; a run starts from a copy of that frame, so
+nothing is remembered between runs.
 
-**Rounding.** Every operator's output has the dtype that the program declares. Operators that compute get float16 inputs
-widened to float32, compute in float32, and their result is rounded to float16 once. For a sum, product, quotient or root that
-IS correctly rounded float16 arithmetic. For long sums (``linear``, ``matmul``, reductions, recurrent operators) it stands for
-hardware that accumulates in more than float16, the least rounding that the program's types allow. ``exp``, ``tanh`` and
-``sigmoid`` are those of float32, rounded. A device may fuse operators and skip roundings, or accumulate and approximate with
-more error: Core ML promises neither.
+**Rounding.** Every operator's output has the dtype that the program declares. Operators that
+compute get float16 inputs widened to float32, compute in float32, and their result is rounded to
+float16 once. For a sum, product, quotient or root that IS correctly rounded float16 arithmetic. For
+long sums (``linear``, ``matmul``, reductions, recurrent operators) it stands for hardware that
+accumulates in more than float16, the least rounding that the program's types allow. ``exp``,
+``tanh`` and ``sigmoid`` are those of float32, rounded. A device may fuse operators and skip
+roundings, or accumulate and approximate with more error: Core ML promises neither.
 """
 
 from __future__ import annotations
@@ -99,7 +101,8 @@ class Program:
             The outputs by name, and what each state holds afterwards, in the program's dtypes.
 
         Raises:
-            ContractError: an input is missing, or an operator cannot take what it is given; names it.
+            ContractError: an input is missing, or an operator cannot take what it is given; names
+                it.
         """
         frame = self._frame.copy()
         for kind, slots, given in (("input", self.inputs, inputs), ("state", self.states, states)):
@@ -225,7 +228,9 @@ class _Compiler:
         return read_state
 
     def _coreml_update_state(self, operation: Any) -> Instruction:
-        """Compile a ``write_state``, which coremltools' reader joins with the ``read_state`` that may follow it."""
+        """Compile a ``write_state``, which coremltools' reader joins with the ``read_state`` that
+        may follow it.
+        """
         state, value, read = (
             self.slot(operation.state),
             self.slot(operation.value),
@@ -304,7 +309,9 @@ def _flat(places: Any) -> list[int]:
 
 
 def _dtype(var: Any) -> np.dtype[Any] | None:
-    """Return the dtype that the program declares for a variable; None for lists and texts, which have none."""
+    """Return the dtype that the program declares for a variable; None for lists and texts, which
+    have none.
+    """
     if types.is_list(var.sym_type) or types.is_str(var.dtype):
         return None
     declared: np.dtype[Any] = np.dtype(types.nptype_from_builtin(var.dtype))

@@ -1,11 +1,13 @@
 """Core ML's recurrent operators ``lstm``, ``gru`` and ``rnn``, in numpy.
 
-Weights, gate orders and options are those of coremltools' ``mil/ops/defs/iOS15/recurrent.py``. Where that text leaves a choice
-or contradicts itself, the numpy predictions are followed with which coremltools' own tests compare Core ML
-(``mil/ops/tests/iOS14/test_recurrent.py``): ``reverse`` returns its outputs in the order of processing; ``clip`` bounds the
-new cell state; the output gate's peephole looks at the new cell state; a GRU applies its reset gate BEFORE the hidden product.
+Weights, gate orders and options are those of coremltools' ``mil/ops/defs/iOS15/recurrent.py``.
+Where that text leaves a choice or contradicts itself, the numpy predictions are followed with which
+coremltools' own tests compare Core ML (``mil/ops/tests/iOS14/test_recurrent.py``): ``reverse``
+returns its outputs in the order of processing; ``clip`` bounds the new cell state; the output
+gate's peephole looks at the new cell state; a GRU applies its reset gate BEFORE the hidden product.
 
-Shapes: T time, B batch, I input, H hidden. A step here is not rounded: the operator computes in the dtype it is given.
+Shapes: T time, B batch, I input, H hidden. A step here is not rounded: the operator computes in the
+dtype it is given.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ ACTIVATIONS: dict[str, Function] = {
 
 
 class Weights(NamedTuple):
-    """One direction of one layer: ``w_ih [gH, I]``, ``w_hh [gH, H]``, ``bias [gH]`` and an LSTM's ``peephole [3H]``."""
+    """One direction of one layer: ``w_ih [gH, I]``, ``w_hh [gH, H]``, ``bias [gH]`` and an LSTM's
+    ``peephole [3H]``.
+    """
 
     w_ih: Array
     w_hh: Array
@@ -41,7 +45,9 @@ class Weights(NamedTuple):
 
 
 class LstmFunctions(NamedTuple):
-    """What an LSTM applies to its gates, to its candidate and to its cell state, and the bound of the latter."""
+    """What an LSTM applies to its gates, to its candidate and to its cell state, and the bound of
+    the latter.
+    """
 
     gate: Function
     candidate: Function
@@ -65,15 +71,19 @@ def lstm(
     clip: Array | None = None,
     **back: Array,
 ) -> tuple[Array, Array, Array]:
-    """Run an LSTM over ``x [T, B, I]``; the gates stand in the order i, f, o, g, the peepholes i, f, o.
+    """Run an LSTM over ``x [T, B, I]``; the gates stand in the order i, f, o, g, the peepholes i,
+    f, o.
 
     Args:
-        initial_h, initial_c: ``[B, H]``, or ``[B, 2H]`` with the backward half second where ``direction`` is bidirectional.
-        back: ``weight_ih_back``, ``weight_hh_back``, ``bias_back``, ``peephole_back`` of the backward direction.
+        initial_h, initial_c: ``[B, H]``, or ``[B, 2H]`` with the backward half second where
+            ``direction`` is bidirectional.
+        back: ``weight_ih_back``, ``weight_hh_back``, ``bias_back``, ``peephole_back`` of the
+            backward direction.
 
     Returns:
-        Outputs ``[T, B, H]`` (``[1, B, H]``, the last alone, without ``output_sequence``), and the final ``h`` and ``c``. Of a
-        bidirectional operator the halves stand side by side, the backward outputs in the order of time.
+        Outputs ``[T, B, H]`` (``[1, B, H]``, the last alone, without ``output_sequence``), and the
+        final ``h`` and ``c``. Of a bidirectional operator the halves stand side by side, the
+        backward outputs in the order of time.
     """
     functions = LstmFunctions(
         ACTIVATIONS[recurrent_activation],
@@ -135,16 +145,18 @@ def gru(
     input_bias: Array | None = None,
     reset_after: Array | None = None,
 ) -> tuple[Array, Array]:
-    r"""Run a GRU over ``x [T, B, I]`` from ``initial_h [B, H]``; the rows stand in the order r, o, z::
+    r"""Run a GRU over ``x [T, B, I]`` from ``initial_h [B, H]``; the rows stand in the order r, o,
+    z::
 
         r = σ(x_r + h_r)    z = σ(x_z + h_z)    h' = (1 - z) ⊙ o + z ⊙ h
         o = φ(x_o + W_ho (r ⊙ h) + b)           or, with reset_after,   o = φ(x_o + r ⊙ (W_ho h + b))
 
-    ``bias`` belongs to the hidden product, ``input_bias`` (iOS 18) to the input's; together they matter for ``reset_after``,
-    which then is what torch computes.
+    ``bias`` belongs to the hidden product, ``input_bias`` (iOS 18) to the input's; together they
+    matter for ``reset_after``, which then is what torch computes.
 
     Returns:
-        Outputs ``[T, B, H]`` (``[1, B, H]`` without ``output_sequence``) and the final ``h [B, H]``.
+        Outputs ``[T, B, H]`` (``[1, B, H]`` without ``output_sequence``) and the final ``h [B,
+        H]``.
     """
     gate, candidate = ACTIVATIONS[recurrent_activation], ACTIVATIONS[activation]
     to_reset, to_candidate, to_update = np.split(weight_hh, 3)
@@ -174,7 +186,9 @@ def rnn(
     activation: str,
     bias: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Run ``h' = φ(W_ih x + W_hh h + b)`` over ``x [T, B, I]`` from ``initial_h [B, H]``; returns as ``gru``."""
+    """Run ``h' = φ(W_ih x + W_hh h + b)`` over ``x [T, B, I]`` from ``initial_h [B, H]``; returns
+    as ``gru``.
+    """
     function, h, outputs = ACTIVATIONS[activation], initial_h, []
     for row in _in_order(x, direction) @ weight_ih.T + (0.0 if bias is None else bias):  # [B, H]
         h = function(row + h @ weight_hh.T)

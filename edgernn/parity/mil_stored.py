@@ -1,4 +1,6 @@
-"""What the matrices of a saved Core ML program are stored as, read out of its text; values stay where they are."""
+"""What the matrices of a saved Core ML program are stored as, read out of its text; values stay
+where they are.
+"""
 
 from __future__ import annotations
 

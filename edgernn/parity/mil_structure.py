@@ -1,7 +1,9 @@
-"""The structure of a Core ML package: its program as it is saved, operator by operator; nothing of it runs.
+"""The structure of a Core ML package: its program as it is saved, operator by operator; nothing of
+it runs.
 
-Every size of such a program is fixed, so no operator can depend on one. What is left to prove: it neither branches nor
-repeats, draws no random numbers, has only operators that the interpreter knows, and keeps the contract's states alone.
+Every size of such a program is fixed, so no operator can depend on one. What is left to prove: it
+neither branches nor repeats, draws no random numbers, has only operators that the interpreter
+knows, and keeps the contract's states alone.
 """
 
 from __future__ import annotations
@@ -59,7 +61,10 @@ class MilStructure(StructureReader):
                     )
         _refuse_open(self._program)
         kept_words = f"keeps {', '.join(sorted(states))}" if states else "keeps nothing"
-        return f"{len(self._operations)} operators of fixed sizes, none branches or draws; {kept_words}"
+        return (
+            f"{len(self._operations)} operators of fixed sizes, none branches or draws; "
+            f"{kept_words}"
+        )
 
     def stored(self) -> tuple[StoredWeight, ...]:
         """See ``StructureReader.stored``."""

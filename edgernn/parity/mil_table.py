@@ -36,7 +36,8 @@ def function_of(operation: Any) -> Callable[..., Any]:
     """Return the function that computes an operator from its inputs by name.
 
     Raises:
-        ContractError: the operator, one of its inputs or the text of an option is not known; names it.
+        ContractError: the operator, one of its inputs or the text of an option is not known; names
+            it.
     """
     kind = operation.op_type
     what = f"the operator {kind!r} ({operation.name})"
@@ -55,6 +56,7 @@ def function_of(operation: Any) -> Callable[..., Any]:
         known = _OPTIONS.get((kind, name))
         if known is not None and given.val not in known:
             raise ContractError(
-                f"{what} has {name} = {given.val!r}; the interpreter knows {', '.join(sorted(known))}"
+                f"{what} has {name} = {given.val!r}; the interpreter knows "
+                f"{', '.join(sorted(known))}"
             )
     return function

@@ -40,7 +40,9 @@ class Call:
         return self.values[place] if place < len(self.values) else None
 
     def numbers(self, place: int, name: str) -> list[Any] | None:
-        """Return what is an input in newer operator sets and was an attribute in older ones; None where it is neither."""
+        """Return what is an input in newer operator sets and was an attribute in older ones; None
+        where it is neither.
+        """
         value = self.maybe(place)
         return self.get(name) if value is None else rules.elements(value, self.what)
 

@@ -1,9 +1,11 @@
-"""The structure of an ONNX file that decodes in the graph: where each number comes from, and what may decide.
+"""The structure of an ONNX file that decodes in the graph: where each number comes from, and what
+may decide.
 
-Such a file repeats and chooses by its nature. So not its shapes are followed, but what each tensor was made from: the sizes of
-axes and the counters of loops (``SIZE``), the caller's settings (``length``, ``beam``, …), or data. A loop's count must come
-from sizes and settings alone, and no comparison, choice or branch may be decided by sizes, the length and constants alone: a
-text of 100 tokens is written as one of 10 is.
+Such a file repeats and chooses by its nature. So not its shapes are followed, but what each tensor
+was made from: the sizes of axes and the counters of loops (``SIZE``), the caller's settings
+(``length``, ``beam``, …), or data. A loop's count must come from sizes and settings alone, and no
+comparison, choice or branch may be decided by sizes, the length and constants alone: a text of 100
+tokens is written as one of 10 is.
 """
 
 from __future__ import annotations
@@ -50,8 +52,8 @@ def follow_decoder(graph: OnnxGraph, interface: Interface) -> int:
     """Follow where every number of ``graph`` comes from; return how many operators there are.
 
     Raises:
-        SizeError: a size decides, a loop's count comes from data, random numbers are drawn, or only a part of the prompt, the
-            stop tokens or the uniform numbers is read.
+        SizeError: a size decides, a loop's count comes from data, random numbers are drawn, or only
+            a part of the prompt, the stop tokens or the uniform numbers is read.
         UnknownError: an operator is not known.
     """
     scope: Scope = {
@@ -85,7 +87,9 @@ def _follow(graph: OnnxGraph, outer: Mapping[str, Sources]) -> Scope:
 
 
 def _made(node: OnnxNode, given: list[Sources], scope: Scope, what: str) -> Sources:
-    """Return what an operator's results are made from; a loop is followed until nothing is added."""
+    """Return what an operator's results are made from; a loop is followed until nothing is
+    added.
+    """
     made = frozenset((SIZE,)) if node.op in _READS_SIZE else frozenset().union(*given)
     if node.op != "Loop":
         for inner in node.graphs():
@@ -115,13 +119,16 @@ def _made(node: OnnxNode, given: list[Sources], scope: Scope, what: str) -> Sour
 
 
 def _refuse_parts(graph: OnnxGraph) -> None:
-    """Raise SizeError where a fixed part of an input of any length is taken: what comes after it would not count."""
+    """Raise SizeError where a fixed part of an input of any length is taken: what comes after it
+    would not count.
+    """
     whole = set(_LISTS)
     for node in graph.all_nodes():
         if node.inputs and node.inputs[0] in whole:
             if node.op in _PARTS:
                 raise SizeError(
-                    f"{node.op} ({node.name or node.outputs[0]}) takes a part of {node.inputs[0]}, expected all"
+                    f"{node.op} ({node.name or node.outputs[0]}) takes a part of "
+                    f"{node.inputs[0]}, expected all"
                 )
             whole.update(node.outputs if node.op in _PASSING else ())
 
@@ -132,7 +139,9 @@ def _of_sizes_alone(given: list[Sources]) -> bool:
 
 
 def _read_as_shapes(graph: OnnxGraph) -> frozenset[str]:
-    """Return the tensors that are read only to state the shape of an expansion, as torch's exporter writes one."""
+    """Return the tensors that are read only to state the shape of an expansion, as torch's exporter
+    writes one.
+    """
     readers: dict[str, set[tuple[str, int, str]]] = {}
     for node in graph.nodes:
         for place, name in enumerate(node.inputs):

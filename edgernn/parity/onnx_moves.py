@@ -1,4 +1,6 @@
-"""What ONNX's operators that move elements, or give a tensor another shape, do to shapes; see ``shape_rules``."""
+"""What ONNX's operators that move elements, or give a tensor another shape, do to shapes; see
+``shape_rules``.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The structure of an ONNX step or encode graph: every operator followed with batch and time as unknowns.
+"""The structure of an ONNX step or encode graph: every operator followed with batch and time as
+unknowns.
 
-The table says for each operator what it does to shapes, by the rules of ``shape_rules``. What branches, repeats, draws random
-numbers or has a size that depends on data is refused by name; an operator that is in no table is not known, and then nothing
-is proved.
+The table says for each operator what it does to shapes, by the rules of ``shape_rules``. What
+branches, repeats, draws random numbers or has a size that depends on data is refused by name; an
+operator that is in no table is not known, and then nothing is proved.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def follow(graph: OnnxGraph, interface: Interface) -> int:
     """Follow every operator of ``graph``; return how many there are.
 
     Raises:
-        SizeError: something depends on a size, branches, draws or mixes; or an output has another shape than promised.
+        SizeError: something depends on a size, branches, draws or mixes; or an output has another
+            shape than promised.
         UnknownError: an operator is not known.
     """
     values: dict[str, Value] = {name: constant(tensor) for name, tensor in graph.constants.items()}
@@ -70,7 +72,8 @@ def follow(graph: OnnxGraph, interface: Interface) -> int:
         lost = [name for name in node.inputs if name and name not in values]
         if lost:
             raise SizeError(
-                f"{node.op} ({node.name or node.outputs[0]}) reads {lost[0]}, which is no input of the contract"
+                f"{node.op} ({node.name or node.outputs[0]}) reads {lost[0]}, which is no "
+                "input of the contract"
             )
         call = Call(node, [values[name] if name else None for name in node.inputs])
         handler = _TABLE.get(node.op)
@@ -97,7 +100,9 @@ def input_of(tensor: FileTensor, interface: Interface) -> Value:
 
 
 def check_outputs(found: Mapping[str, Value], interface: Interface) -> None:
-    """Raise SizeError where an output has another shape than promised at some size, or a state is not what its layers left."""
+    """Raise SizeError where an output has another shape than promised at some size, or a state is
+    not what its layers left.
+    """
     timed = any(TIME in (tensor.shape or ()) for tensor in interface.inputs)
     for tensor in interface.outputs:
         wanted = tuple(map(dim, tensor.shape or ()))
@@ -116,11 +121,14 @@ def check_outputs(found: Mapping[str, Value], interface: Interface) -> None:
 
 
 def _check_state(name: str, value: Value, before: Value) -> None:
-    """Where a call may have any number of steps, the next state must be what its own recurrent layers left, all of them."""
+    """Where a call may have any number of steps, the next state must be what its own recurrent
+    layers left, all of them.
+    """
     wanted = before.part and replace(before.part, after=True)
     if wanted is None or value.part != wanted:
         raise UnknownError(
-            f"{name} is not what recurrent layers left of a state, all of it, so nothing is proved of any cut"
+            f"{name} is not what recurrent layers left of a state, all of it, so nothing is "
+            "proved of any cut"
         )
 
 
@@ -149,7 +157,9 @@ def _chosen(call: Call) -> Value:
 
 
 def _first(call: Call) -> Value:
-    """An operator whose other inputs set how each element is computed: scales, limits, statistics of fixed size."""
+    """An operator whose other inputs set how each element is computed: scales, limits, statistics
+    of fixed size.
+    """
     if call.get("training_mode") or (call.node.op == "Dropout" and _trains(call)):
         raise SizeError(
             f"{call.what} is in training: it draws random numbers, or mixes the rows of a batch"

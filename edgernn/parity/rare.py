@@ -1,8 +1,10 @@
-"""What a chained run seldom meets: every id of the vocabulary, from states at rest, at their bounds and far beyond.
+"""What a chained run seldom meets: every id of the vocabulary, from states at rest, at their bounds
+and far beyond.
 
-A rollout draws ids and states as they come, so one row of a large embedding, or a file that is wrong only at a first state of
-zeros or at large cell states, may never be asked. Here each id is fed once or more, in single calls of many rows, each side
-from the same state, so that nothing accumulates and a row of each call answers for its id alone.
+A rollout draws ids and states as they come, so one row of a large embedding, or a file that is
+wrong only at a first state of zeros or at large cell states, may never be asked. Here each id is
+fed once or more, in single calls of many rows, each side from the same state, so that nothing
+accumulates and a row of each call answers for its id alone.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ _MOST_CALLS, _ROWS = 256, 256
 _MOST_VALUES = 1 << 20  # of an output in one call, compared in float64
 _LARGE = 8.0  # no hidden state of a bounded cell is so large; a cell state may be
 _LEAST = 1e-3  # a tensor smaller than this in every value is as good as zero
-_ONE_ROW = 2  # a single row may be so much further off than all rows of a call together, in relative errors
-_HALF = 0.05  # of single steps in float16, which nothing amplifies: 0.002 to 0.007 in all that is exported
+# a single row may be so much further off than all rows of a call together, in relative errors
+_ONE_ROW = 2
+# of single steps in float16, which nothing amplifies: 0.002 to 0.007 in all that is exported
+_HALF = 0.05
 _Random = np.random.Generator
 
 _BEYOND = "of large values"
@@ -39,7 +43,8 @@ _STATES: dict[str, Callable[[_Random, np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Rare:
-    """The outcome: how many ids of how many were fed, and the row that is furthest from the reference.
+    """The outcome: how many ids of how many were fed, and the row that is furthest from the
+    reference.
 
     Attributes:
         ids, vocabulary: how many were fed, how many there are.
@@ -66,13 +71,18 @@ class Rare:
             if self.ids == self.vocabulary
             else f"{self.ids} of {self.vocabulary} ids"
         )
-        return f"{fed} from states {', '.join(_STATES)}: {'worst' if self.is_right else 'WRONG,'} {self.where} {self.far:.1e}"
+        return (
+            f"{fed} from states {', '.join(_STATES)}: {'worst' if self.is_right else 'WRONG,'} "
+            f"{self.where} {self.far:.1e}"
+        )
 
 
 def probe(judge: Session, session: Session, *, limit: Tolerance, seed: int) -> Rare:
-    """Feed every id to the step graphs ``judge`` and ``session`` from states of every kind; compare row by row.
+    """Feed every id to the step graphs ``judge`` and ``session`` from states of every kind; compare
+    row by row.
 
-    Where the reference parts from itself about as far with its sums in another order, a row is as right as can be told.
+    Where the reference parts from itself about as far with its sums in another order, a row is as
+    right as can be told.
 
     Args:
         judge: the reference.
@@ -108,7 +118,9 @@ def _vocabulary(session: Session) -> int:
 
 
 def _calls(session: Session, seed: int) -> Iterator[_Call]:
-    """Yield every id in blocks, each from every kind of state where that is few calls, else from each in turn."""
+    """Yield every id in blocks, each from every kind of state where that is few calls, else from
+    each in turn.
+    """
     widest = max(session.contract.sizes.values())
     most_rows = max(1, min(_ROWS, _MOST_VALUES // widest))
     rows = session.file_contract.axis_size(BATCH) or min(most_rows, max(1, _vocabulary(session)))
@@ -151,7 +163,8 @@ def _blocks(ids: np.ndarray, size: int) -> list[np.ndarray]:
 def _worst(
     judge: Session, session: Session, calls: Iterable[_Call], *, relative: bool
 ) -> tuple[float, str, int]:
-    """Return how far the furthest row of all calls is, in words which one, and how many ids were fed.
+    """Return how far the furthest row of all calls is, in words which one, and how many ids were
+    fed.
 
     It is infinitely far where a value is no number.
     """
@@ -173,7 +186,9 @@ def _worst(
 
 
 def _by_row(session: Session, call: _Call) -> dict[str, np.ndarray]:
-    """Return every output, and every layer of every next state, with the rows of the batch first."""
+    """Return every output, and every layer of every next state, with the rows of the batch
+    first.
+    """
     outputs, after = session.step({**call.inputs, **call.contexts}, call.state)
     layers = {
         f"{next_name(name)}[{i}]": layer
@@ -187,9 +202,11 @@ def _by_row(session: Session, call: _Call) -> dict[str, np.ndarray]:
 
 
 def _away(wanted: np.ndarray, found: np.ndarray, *, relative: bool, rowwise: bool) -> np.ndarray:
-    """Return how far each row is, scaled as tolerances are: ``[B]``; not ``rowwise``, how far all of them are together.
+    """Return how far each row is, scaled as tolerances are: ``[B]``; not ``rowwise``, how far all
+    of them are together.
 
-    Rounded weights times states far beyond any real one flip a gate here and there: no single row can be held to account.
+    Rounded weights times states far beyond any real one flip a gate here and there: no single row
+    can be held to account.
     """
     if wanted.shape != found.shape:
         return np.full(len(wanted), np.inf)

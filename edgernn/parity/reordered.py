@@ -1,10 +1,12 @@
-"""How far a reference parts from itself: its own sums in another order, as every other runtime adds them.
+"""How far a reference parts from itself: its own sums in another order, as every other runtime adds
+them.
 
-Two float32 runtimes add the same products in other orders, so each step differs in the last bits. A network whose state is
-chaotic amplifies that without bound, and then two honest files are as far apart as an honest and a wrong one. What tells
-the cases apart is the reference itself: ``Reordered`` is the same model with its last bits changed, and where it parts from
-the reference about as far as a file does, the run says nothing of the file. Such a run is judged by single steps instead,
-each from the reference's own state: over one step nothing has been amplified.
+Two float32 runtimes add the same products in other orders, so each step differs in the last bits. A
+network whose state is chaotic amplifies that without bound, and then two honest files are as far
+apart as an honest and a wrong one. What tells the cases apart is the reference itself:
+``Reordered`` is the same model with its last bits changed, and where it parts from the reference
+about as far as a file does, the run says nothing of the file. Such a run is judged by single steps
+instead, each from the reference's own state: over one step nothing has been amplified.
 """
 
 from __future__ import annotations
@@ -32,8 +34,12 @@ from edgernn.sessions.base import Arrays, Session, State
 from edgernn.tolerances import Tolerance
 
 FEED_SEED = 7  # of the ids and states of rollouts; what is drawn anew is their shapes
-ABOUT = 30  # a reference that parts from itself by a 30th of what a file does parts about as far: growth is exponential
-LEEWAY = 10  # a call is judged whole only where the reference parts from itself by at most a 10th of the tolerance
+# a reference that parts from itself by a 30th of what a file does parts about as far: growth is
+# exponential
+ABOUT = 30
+# a call is judged whole only where the reference parts from itself by at most a 10th of the
+# tolerance
+LEEWAY = 10
 _HALF_BITS = np.float32(2**-11)  # half a unit in the last place of a float16
 
 
@@ -59,7 +65,8 @@ class _Derived(Session):
 
 
 class Forced(_Derived):
-    """A file each of whose steps starts from the reference's state: what it gives is its own, where it goes is not.
+    """A file each of whose steps starts from the reference's state: what it gives is its own, where
+    it goes is not.
 
     Args:
         judge: the reference, which makes the states.
@@ -85,7 +92,8 @@ class Forced(_Derived):
 
 
 class Reordered(_Derived):
-    """The model of another session, with its sums in another order: each row twice, single steps, states nudged by a bit.
+    """The model of another session, with its sums in another order: each row twice, single steps,
+    states nudged by a bit.
 
     Args:
         inner: the session that it differs from in the last bits alone.
@@ -125,7 +133,9 @@ class Reordered(_Derived):
         return {**made[-1], **joined}
 
     def _twice(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run with each row twice where the batch is open; other numbers of rows choose other kernels."""
+        """Run with each row twice where the batch is open; other numbers of rows choose other
+        kernels.
+        """
         if self.file_contract.axis_size(BATCH) is not None:
             return self._inner._run(feeds)
         rows = next(iter(feeds.values())).shape[self._rows[next(iter(feeds))]]
@@ -145,17 +155,21 @@ class Reordered(_Derived):
 
 
 def parts_as_far(own: float, found: float) -> bool:
-    """Tell whether a reference that parts from itself by ``own`` explains a file that parts from it by ``found``."""
+    """Tell whether a reference that parts from itself by ``own`` explains a file that parts from it
+    by ``found``.
+    """
     return np.isfinite(found) and own * ABOUT >= found
 
 
 def rollouts(
     judge: Session, session: Session, steps: int, *, limit: Tolerance, seed: int
 ) -> list[Rollout]:
-    """Roll ``session`` out against ``judge`` over every plan that its file allows, with the shapes that ``seed`` draws.
+    """Roll ``session`` out against ``judge`` over every plan that its file allows, with the shapes
+    that ``seed`` draws.
 
-    A chained run that misses the tolerance where the reference parts from itself about as far is replaced by its steps,
-    each from the reference's state; ``Rollout.own`` is then how far the reference parted.
+    A chained run that misses the tolerance where the reference parts from itself about as far is
+    replaced by its steps, each from the reference's state; ``Rollout.own`` is then how far the
+    reference parted.
     """
     made = []
     for index, plan in enumerate(plans(session, steps, seed=seed)):
@@ -169,7 +183,9 @@ def rollouts(
 def _explained(
     judge: Session, session: Session, found: Rollout, *, seed: int, limit: Tolerance
 ) -> Rollout:
-    """Return ``found``, or the same run judged by its steps where the reference parts from itself about as far."""
+    """Return ``found``, or the same run judged by its steps where the reference parts from itself
+    about as far.
+    """
     if session.spec.name == ENCODE or not np.isfinite(found.worst.scaled):
         return found
     other = Reordered(judge, half=limit.half)
@@ -190,7 +206,9 @@ def by_single_steps(
     limit: Tolerance,
     own: float,
 ) -> Rollout:
-    """Judge each call of a run from the reference's state; one over which the reference itself parts, step by step."""
+    """Judge each call of a run from the reference's state; one over which the reference itself
+    parts, step by step.
+    """
     lengths = tuple(_judged_lengths(judge, other, feed, plan, least=limit.rollout / LEEWAY))
     expected = run(judge, feed, lengths=lengths)
     found = drifts(forced_pairs(session, feed, expected, lengths=lengths))

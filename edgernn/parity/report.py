@@ -14,8 +14,8 @@ Status = Literal["passed", "failed", "not run"]
 class Check(Model):
     """One check of one artifact: its verdict, one line for a person, and the numbers behind it.
 
-    ``curves``: tensor → its largest difference at each call of the first run, scaled as tolerances are, where the check made
-    one.
+    ``curves``: tensor → its largest difference at each call of the first run, scaled as tolerances
+    are, where the check made one.
     """
 
     name: str
@@ -94,7 +94,9 @@ class VerifyReport(_Verdict):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
-        """Whether no artifact failed and at least one passed; what could not be run here counts neither way."""
+        """Whether no artifact failed and at least one passed; what could not be run here counts
+        neither way.
+        """
         artifacts = self.artifacts
         return not any(artifact.failed for artifact in artifacts) and any(
             artifact.passed for artifact in artifacts

@@ -1,8 +1,10 @@
-"""Chained rollouts: two sessions fed the same inputs, each on its own state, compared at every step.
+"""Chained rollouts: two sessions fed the same inputs, each on its own state, compared at every
+step.
 
-One call proves nothing of a recurrent network: errors accumulate, and a mis-wired state shows only when it is fed back.
-So every rollout starts from non-zero states that differ from one another, and compares outputs and states alike. An
-encode graph has no state: its rollout is a row of pictures, one a call.
+One call proves nothing of a recurrent network: errors accumulate, and a mis-wired state shows only
+when it is fed back. So every rollout starts from non-zero states that differ from one another, and
+compares outputs and states alike. An encode graph has no state: its rollout is a row of pictures,
+one a call.
 """
 
 from __future__ import annotations
@@ -41,10 +43,12 @@ class Drift:
 
     Attributes:
         tensor: its name in the contract.
-        curve: the largest absolute difference at each call, ``[calls]``; infinite where a value is not finite.
+        curve: the largest absolute difference at each call, ``[calls]``; infinite where a value is
+            not finite.
         scale: the reference's largest absolute value over the rollout.
-        relative: whether curve and scale are root mean squares instead of largest values, and their quotient is the measure;
-            calls with larger values than ``scale`` are measured by their own, and brought to it.
+        relative: whether curve and scale are root mean squares instead of largest values, and their
+            quotient is the measure; calls with larger values than ``scale`` are measured by their
+            own, and brought to it.
     """
 
     tensor: str
@@ -59,7 +63,9 @@ class Drift:
 
     @property
     def scaled(self) -> float:
-        """The largest difference divided by ``scale``, or the larger of it and 1: what tolerances speak of."""
+        """The largest difference divided by ``scale``, or the larger of it and 1: what tolerances
+        speak of.
+        """
         return float(self.scaled_curve.max())
 
     @property
@@ -74,7 +80,9 @@ class Drift:
 
     @property
     def growth(self) -> float:
-        """How the difference grows: the slope of its decimal logarithm over a hundred calls; 0 stays as it is."""
+        """How the difference grows: the slope of its decimal logarithm over a hundred calls; 0
+        stays as it is.
+        """
         calls = np.flatnonzero((self.curve > 0) & np.isfinite(self.curve))
         if len(calls) < _FEWEST_FOR_A_SLOPE:
             return 0.0
@@ -90,8 +98,8 @@ class Drift:
 class Rollout:
     """The outcome of one plan: a drift per output and state.
 
-    ``own``: how far the reference parts from itself in this run, where that is why it was judged step by step; see
-    ``reordered``.
+    ``own``: how far the reference parts from itself in this run, where that is why it was judged
+    step by step; see ``reordered``.
     """
 
     plan: Plan
@@ -105,10 +113,12 @@ class Rollout:
 
 
 def plans(session: Session, steps: int, *, seed: int) -> tuple[Plan, ...]:
-    """Return the rollouts that ``session``'s file allows, with the shapes that ``seed`` draws; see ``shapes``.
+    """Return the rollouts that ``session``'s file allows, with the shapes that ``seed`` draws; see
+    ``shapes``.
 
-    Single steps of one row, ``steps`` of them; where time is open one row over calls of every length; where the batch is
-    open several rows over fewer steps and many over fewer still, so that the work stays about the same.
+    Single steps of one row, ``steps`` of them; where time is open one row over calls of every
+    length; where the batch is open several rows over fewer steps and many over fewer still, so that
+    the work stays about the same.
     """
     file_contract, drawn = session.file_contract, draw(seed)
     fixed, single_steps = file_contract.axis_size(BATCH), file_contract.axis_size(TIME) is not None
@@ -141,7 +151,8 @@ def compare(
 ) -> Rollout:
     """Run both sessions over ``plan`` from the same start, each feeding back its own state.
 
-    ``forced`` starts each call of the candidate from the reference's state, and measures relative errors.
+    ``forced`` starts each call of the candidate from the reference's state, and measures relative
+    errors.
     """
     feed = random_feed(reference, batch=plan.batch, steps=plan.steps, seed=seed)
     expected = run(reference, feed, lengths=plan.lengths)
@@ -161,9 +172,11 @@ def forced_pairs(
     *,
     lengths: Sequence[int],
 ) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
-    """Yield what was expected of each call and what ``candidate`` makes of it, from the state expected before the call.
+    """Yield what was expected of each call and what ``candidate`` makes of it, from the state
+    expected before the call.
 
-    A state is compared layer by layer: an error in one of three would be small in all of them together.
+    A state is compared layer by layer: an error in one of three would be small in all of them
+    together.
     """
     states, at = [state.name for state in candidate.contract.step.states], 0
     for wanted, length in zip(expected, lengths, strict=True):
@@ -179,7 +192,9 @@ def forced_pairs(
 
 @dataclass(frozen=True, eq=False)
 class Feed:
-    """What goes into one run: fresh inputs ``[B, N, …]`` of N steps or pictures, contexts, the state before the first."""
+    """What goes into one run: fresh inputs ``[B, N, …]`` of N steps or pictures, contexts, the
+    state before the first.
+    """
 
     inputs: dict[str, np.ndarray]
     contexts: dict[str, np.ndarray]
@@ -187,7 +202,9 @@ class Feed:
 
 
 def random_feed(session: Session, *, batch: int, steps: int, seed: int) -> Feed:
-    """Return a random feed for the graph of ``session``: every tensor and row its own values, the same for a seed."""
+    """Return a random feed for the graph of ``session``: every tensor and row its own values, the
+    same for a seed.
+    """
     contract = session.contract
     if session.spec.name == ENCODE:
         return Feed(random_pictures(contract, batch=batch, count=steps, seed=seed), {}, {})
@@ -199,7 +216,9 @@ def random_feed(session: Session, *, batch: int, steps: int, seed: int) -> Feed:
 
 
 def run(session: Session, feed: Feed, *, lengths: Sequence[int]) -> Iterator[dict[str, np.ndarray]]:
-    """Run the graph of ``session`` over ``feed``, a step graph in calls of ``lengths``; yield every output by name."""
+    """Run the graph of ``session`` over ``feed``, a step graph in calls of ``lengths``; yield every
+    output by name.
+    """
     if session.spec.name == ENCODE:
         for at in range(len(lengths)):
             yield encoded(session, {name: array[:, at] for name, array in feed.inputs.items()})
@@ -219,7 +238,9 @@ def encoded(session: Session, inputs: dict[str, np.ndarray]) -> dict[str, np.nda
 
 
 def _by_layer(tensors: dict[str, np.ndarray], states: Sequence[str]) -> dict[str, np.ndarray]:
-    """Put each layer of each next state ``[L, B, H]`` of a step's results in the place of the state."""
+    """Put each layer of each next state ``[L, B, H]`` of a step's results in the place of the
+    state.
+    """
     apart = [next_name(name) for name in states if next_name(name) in tensors]
     layers = {
         f"{name}[{layer}]": array for name in apart for layer, array in enumerate(tensors[name])
@@ -230,7 +251,9 @@ def _by_layer(tensors: dict[str, np.ndarray], states: Sequence[str]) -> dict[str
 def drifts(
     pairs: Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]], *, relative: bool = False
 ) -> tuple[Drift, ...]:
-    """Compare named tensors call by call; the first of each pair is the reference. See ``Drift`` for ``relative``."""
+    """Compare named tensors call by call; the first of each pair is the reference. See ``Drift``
+    for ``relative``.
+    """
     curves: dict[str, list[float]] = {}
     sizes: dict[str, list[float]] = {}
     size: Callable[[np.ndarray], float] = _root_mean_square if relative else _largest
@@ -259,7 +282,9 @@ def _drift(name: str, curve: np.ndarray, sizes: np.ndarray, relative: bool) -> D
 def random_inputs(
     contract: Contract, *, batch: int, steps: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return every caller's input for ``steps`` steps: ids drawn evenly from their range, ``[B, N]`` int64."""
+    """Return every caller's input for ``steps`` steps: ids drawn evenly from their range, ``[B,
+    N]`` int64.
+    """
     random = np.random.default_rng(seed)
     return {
         spec.name: random.integers(
@@ -274,7 +299,8 @@ def random_pictures(
 ) -> dict[str, np.ndarray]:
     """Return an encode graph's inputs: ``[B, count, height, width, channels]`` uint8.
 
-    Each picture is coarse patches, as objects are, under fine noise; the first is black and the second white.
+    Each picture is coarse patches, as objects are, under fine noise; the first is black and the
+    second white.
     """
     random = np.random.default_rng(seed)
     pictures = {}

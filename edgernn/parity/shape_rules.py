@@ -1,7 +1,8 @@
-"""What the kinds of operators do to shapes, whatever a format calls them: the rules of ``sizes`` applied.
+"""What the kinds of operators do to shapes, whatever a format calls them: the rules of ``sizes``
+applied.
 
-Each takes values and gives values; each raises SizeError where it would mix what lies along an open axis, or would compute with
-the size of one.
+Each takes values and gives values; each raises SizeError where it would mix what lies along an open
+axis, or would compute with the size of one.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def elementwise(values: Sequence[Value], fold: Callable[..., Any] | None, what: 
 
 
 def decided(values: Sequence[Value], fold: Callable[..., Any] | None, what: str) -> Value:
-    """Compare, choose or round, as ``elementwise``; raise UnknownError where data decides, for no sample meets all data."""
+    """Compare, choose or round, as ``elementwise``; raise UnknownError where data decides, for no
+    sample meets all data.
+    """
     made = elementwise(values, fold, what)
     if made.known is None:
         raise UnknownError(
@@ -185,7 +188,9 @@ def concat(values: Sequence[Value], axis: int, what: str) -> Value:
 
 
 def _joined_part(values: Sequence[Value]) -> StatePart | None:
-    """Return the layers that are joined, where they are those of one state that follow one another."""
+    """Return the layers that are joined, where they are those of one state that follow one
+    another.
+    """
     parts = [value.part for value in values]
     whole = parts[0]
     for part in parts[1:]:
@@ -274,7 +279,8 @@ def squeeze(value: Value, axes: Sequence[int] | None) -> Value:
     for place in places:
         if value.dims[place] != ONE:
             raise SizeError(
-                f"a squeeze takes out an axis of {show(value.dims[place])}, which is 1 at one size alone"
+                f"a squeeze takes out an axis of {show(value.dims[place])}, which is 1 at one "
+                "size alone"
             )
     return Value(tuple(own for axis, own in enumerate(value.dims) if axis not in places))
 
@@ -331,7 +337,8 @@ def convolve(
 
     Args:
         value: ``[N, C, …]``.
-        spatial: for each axis: the window, its step, the padding before and after, and whether what is left over counts.
+        spatial: for each axis: the window, its step, the padding before and after, and whether what
+            is left over counts.
         channels: those of the result; None keeps them.
         what: the operator.
     """
@@ -348,15 +355,18 @@ def convolve(
 def recurrent(
     x: Value, states: Sequence[Value], what: str, *, batch_axis: int, time_axis: int
 ) -> list[Value]:
-    """Return the states that a recurrent layer leaves; it goes along time alone, one way, each row by itself.
+    """Return the states that a recurrent layer leaves; it goes along time alone, one way, each row
+    by itself.
 
-    Where time is open it must go on from a state of the contract: a layer that began anew would count the steps of a call.
+    Where time is open it must go on from a state of the contract: a layer that began anew would
+    count the steps of a call.
     """
     time, batch = x.dims[time_axis], x.dims[batch_axis]
     closed(x.dims, [2], what)
     if "batch" in time:
         raise SizeError(
-            f"{what} goes along the axis {show(time)}: one row's result depends on the rows before it"
+            f"{what} goes along the axis {show(time)}: one row's result depends on the rows "
+            "before it"
         )
     for state in states:
         if state.dims[1] != batch:

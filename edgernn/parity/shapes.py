@@ -1,7 +1,9 @@
-"""The shapes of runs: how many rows, and how many steps a call has, drawn by a seed that no file can foresee.
+"""The shapes of runs: how many rows, and how many steps a call has, drawn by a seed that no file
+can foresee.
 
-A file that is right at every shape that is always tried may be wrong at all others. So each run draws its shapes anew,
-one of every range from small to large, and says by which seed: the same seed gives the same shapes again.
+A file that is right at every shape that is always tried may be wrong at all others. So each run
+draws its shapes anew, one of every range from small to large, and says by which seed: the same seed
+gives the same shapes again.
 """
 
 from __future__ import annotations
@@ -60,6 +62,8 @@ def draw(seed: int) -> Shapes:
 
 
 def fitting(lengths: Sequence[int], *, rows: int, widest: int) -> tuple[int, ...]:
-    """Shorten calls whose largest tensor, ``[rows, T, widest]``, would take more than 32 MiB; none is below 1."""
+    """Shorten calls whose largest tensor, ``[rows, T, widest]``, would take more than 32 MiB; none
+    is below 1.
+    """
     most = max(1, _MOST_VALUES // (rows * widest))
     return tuple(min(length, most) for length in lengths)

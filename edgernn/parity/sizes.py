@@ -1,8 +1,10 @@
-"""Shapes with open axes, and the rule that the check of the structure proves: along an open axis nothing meets anything else.
+"""Shapes with open axes, and the rule that the check of the structure proves: along an open axis
+nothing meets anything else.
 
-The size of an axis is a row of factors, numbers and names of open axes, in the order in which they lie in memory: ``(8,)``,
-``("batch",)``, ``("time", "batch")`` for two axes flattened into one, ``()`` for one. What a graph computes of sizes, to shape
-its tensors, is followed with the sizes as unknowns (``Size``), so it is known for every size at once.
+The size of an axis is a row of factors, numbers and names of open axes, in the order in which they
+lie in memory: ``(8,)``, ``("batch",)``, ``("time", "batch")`` for two axes flattened into one,
+``()`` for one. What a graph computes of sizes, to shape its tensors, is followed with the sizes as
+unknowns (``Size``), so it is known for every size at once.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ ONE: Dim = ()
 
 
 class SizeError(Exception):
-    """The graph does what depends on a size, or mixes what lies along an open axis; the text says which."""
+    """The graph does what depends on a size, or mixes what lies along an open axis; the text says
+    which.
+    """
 
 
 class UnknownError(Exception):
@@ -29,7 +33,9 @@ class UnknownError(Exception):
 
 @dataclass(frozen=True)
 class Size:
-    """The unknown size of an open axis, or a product with it, as it flows through a graph's own arithmetic."""
+    """The unknown size of an open axis, or a product with it, as it flows through a graph's own
+    arithmetic.
+    """
 
     dim: Dim
 
@@ -39,7 +45,9 @@ class Size:
 
 @dataclass(frozen=True)
 class StatePart:
-    """Layers ``start`` to ``stop`` of a state: before a call, or (``after``) as recurrent layers left them."""
+    """Layers ``start`` to ``stop`` of a state: before a call, or (``after``) as recurrent layers
+    left them.
+    """
 
     state: str
     start: int
@@ -53,8 +61,10 @@ class Value:
 
     Attributes:
         dims: its shape.
-        known: its elements, where they follow from constants and sizes alone: numbers and ``Size``, an array of objects.
-        part: which layers of one of the contract's states it is, as it came in or as a recurrent layer made it.
+        known: its elements, where they follow from constants and sizes alone: numbers and ``Size``,
+            an array of objects.
+        part: which layers of one of the contract's states it is, as it came in or as a recurrent
+            layer made it.
     """
 
     dims: Dims
@@ -151,7 +161,8 @@ def broadcast(shapes: Sequence[Dims]) -> Dims:
                 continue
             if wanted != ONE:
                 raise SizeError(
-                    f"an axis of {show(own)} meets one of {show(wanted)}, which fit at one size alone"
+                    f"an axis of {show(own)} meets one of {show(wanted)}, which fit at one "
+                    "size alone"
                 )
             wanted = own
         found.append(wanted)
@@ -163,7 +174,8 @@ def closed(dims: Dims, axes: Iterable[int], what: str) -> None:
     for axis in axes:
         if is_open(dims[axis]):
             raise SizeError(
-                f"{what} along the axis {show(dims[axis])} mixes what must not meet, or reads its size"
+                f"{what} along the axis {show(dims[axis])} mixes what must not meet, or reads "
+                "its size"
             )
 
 
@@ -201,5 +213,6 @@ def _take(flat: list[int | str], own: Dim, dims: Dims, *, last: bool) -> None:
             flat[end] = found // factor
         else:
             raise SizeError(
-                f"a reshape of {shown(dims)} puts {factor} where {found} lies, which fits at one size alone"
+                f"a reshape of {shown(dims)} puts {factor} where {found} lies, which fits at "
+                "one size alone"
             )

@@ -1,4 +1,6 @@
-"""Whether a file stores what its manifest says: a label decides which tolerance a file is held to."""
+"""Whether a file stores what its manifest says: a label decides which tolerance a file is held
+to.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ def stored_problems(
     Args:
         artifact: the manifest's entry.
         found: what lies in the file.
-        step: of a file that decodes in the graph the step file of its precision, whose weights it must have.
+        step: of a file that decodes in the graph the step file of its precision, whose weights it
+            must have.
 
     Returns:
         One line per difference; none where all is as it is said to be.
@@ -44,9 +47,11 @@ def stored_problems(
 
 
 def bytes_problems(artifact: Artifact, found: Sequence[StoredWeight]) -> list[str]:
-    """Return of which matrices the manifest tells other bytes, or another use, than the file has; it lists all or none.
+    """Return of which matrices the manifest tells other bytes, or another use, than the file has;
+    it lists all or none.
 
-    It may list none where nothing is rounded to integers, and of a file that decodes, whose weights are its step file's.
+    It may list none where nothing is rounded to integers, and of a file that decodes, whose weights
+    are its step file's.
     """
     matrices = [weight for weight in found if len(weight.shape) > 1]
     if not artifact.weights:
@@ -69,7 +74,9 @@ def bytes_problems(artifact: Artifact, found: Sequence[StoredWeight]) -> list[st
 
 
 def value_problems(found: Mapping[str, str], wanted: Mapping[str, str], path: str) -> list[str]:
-    """Return which constants of the file at ``path`` a file that decodes with it has not, bit for bit; both by name."""
+    """Return which constants of the file at ``path`` a file that decodes with it has not, bit for
+    bit; both by name.
+    """
     held = set(found.values())
     return [
         f"{name} of {path} has other values in this file"
@@ -100,7 +107,8 @@ def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[
     if matrices and not any(weight.dtype in allowed for weight in matrices):
         wanted = " or ".join(sorted(allowed)) or artifact.precision
         return [
-            f"no matrix is stored as {wanted}, the precision is {artifact.precision}; there are {stored_words(matrices)}"
+            f"no matrix is stored as {wanted}, the precision is {artifact.precision}; there "
+            f"are {stored_words(matrices)}"
         ]
     problems = []
     for weight in matrices:
@@ -110,7 +118,8 @@ def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[
         )
         if weight.dtype not in allowed and not (float_left or table):
             problems.append(
-                f"{weight.name} {list(weight.shape)} is stored as {weight.dtype}, the precision is {artifact.precision}"
+                f"{weight.name} {list(weight.shape)} is stored as {weight.dtype}, the "
+                f"precision is {artifact.precision}"
             )
     return problems
 
@@ -143,7 +152,10 @@ def _kind(weight: StoredWeight) -> Kind:
 
 def _whole(weight: StoredWeight) -> str:
     use = "multiplies the state" if weight.recurrent else "does not multiply the state"
-    return f"{weight.name} that it takes {weight.bytes} bytes ({weight.touched_bytes} read a step) and {use}"
+    return (
+        f"{weight.name} that it takes {weight.bytes} bytes ({weight.touched_bytes} read a step) "
+        f"and {use}"
+    )
 
 
 def _words(kind: Kind) -> str:

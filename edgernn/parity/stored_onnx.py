@@ -1,4 +1,6 @@
-"""What the weights of an ONNX file are stored as, read out of the graph: the truth about a quantisation."""
+"""What the weights of an ONNX file are stored as, read out of the graph: the truth about a
+quantisation.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ Found = dict[tuple[str, ...], StoredWeight]
 
 
 def weight_table(graph: OnnxGraph) -> tuple[StoredWeight, ...]:
-    """Return every matrix, table and kernel of ``graph`` and its sub-graphs, and what is left as one last entry."""
+    """Return every matrix, table and kernel of ``graph`` and its sub-graphs, and what is left as
+    one last entry.
+    """
     found: Found = {}
     constants: dict[str, OnnxTensor] = {}
     _collect(graph, constants, found)
@@ -48,7 +52,9 @@ def weight_table(graph: OnnxGraph) -> tuple[StoredWeight, ...]:
 
 
 def _collect(graph: OnnxGraph, constants: dict[str, OnnxTensor], found: Found) -> None:
-    """Add what ``graph`` stores; constants go by the name under which nodes read them, one in float16 by its cast's."""
+    """Add what ``graph`` stores; constants go by the name under which nodes read them, one in
+    float16 by its cast's.
+    """
     constants.update(graph.constants)
     for node in graph.nodes:
         if node.op == "Cast" and node.inputs[0] in constants:
@@ -66,7 +72,9 @@ def _collect(graph: OnnxGraph, constants: dict[str, OnnxTensor], found: Found) -
 
 
 def _layer_name(node: OnnxNode) -> str:
-    """Return the layer of the model that a node was traced from, with dots: ``/model/head/MatMul`` is ``head``."""
+    """Return the layer of the model that a node was traced from, with dots: ``/model/head/MatMul``
+    is ``head``.
+    """
     parts = [part for part in node.name.split("/")[1:-1] if part != "model"]
     return ".".join(parts) or node.name
 

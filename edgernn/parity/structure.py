@@ -1,8 +1,9 @@
 """The check of a file's structure: what samples cannot show is proved by reading the graph.
 
-A format's row names the reader of its files (``formats.Format.structure``). It proves that no operator of a step or encode
-graph depends on the size of an axis, branches, repeats, draws random numbers or keeps anything between calls, and it tells what
-the weights are stored as, which is held against what the manifest says.
+A format's row names the reader of its files (``formats.Format.structure``). It proves that no
+operator of a step or encode graph depends on the size of an axis, branches, repeats, draws random
+numbers or keeps anything between calls, and it tells what the weights are stored as, which is held
+against what the manifest says.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class StructureReader(ABC):
         """Follow every operator of the file; return in words what is proved.
 
         Raises:
-            SizeError: something depends on a size, branches, draws, or keeps a state that is not the contract's.
+            SizeError: something depends on a size, branches, draws, or keeps a state that is not
+                the contract's.
             UnknownError: the file does something that the reader does not know.
         """
 
@@ -57,7 +59,9 @@ class StructureReader(ABC):
         """Return what the weights of the file are stored as."""
 
     def digests(self) -> dict[str, str]:
-        """Return constant → what its dtype, shape and values come to, of all but the small; none where a reader cannot tell."""
+        """Return constant → what its dtype, shape and values come to, of all but the small; none
+        where a reader cannot tell.
+        """
         return {}
 
 
@@ -97,7 +101,10 @@ def check(subject: Subject) -> Check:
         TypeError,
         ValueError,
     ) as error:
-        proved = f"the reader cannot follow the graph, so nothing is proved of it ({type(error).__name__}: {first_line(error)})"
+        proved = (
+            "the reader cannot follow the graph, so nothing is proved of it "
+            f"({type(error).__name__}: {first_line(error)})"
+        )
         status = "not run"
     if not problems:
         return Check(name=NAME, status=status, detail=f"{proved}; matrices: {stored_words(found)}")

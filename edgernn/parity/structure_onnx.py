@@ -31,8 +31,14 @@ class OnnxStructure(StructureReader):
         graph, interface = self._graph, file_interface(file_contract)
         if file_contract.graph in DECODERS:
             count = follow_decoder(graph, interface)
-            return f"{count} operators: no size decides, loops count sizes and settings, none draws or keeps anything"
-        return f"{follow(graph, interface)} operators, the same at every size: none branches, draws or keeps anything"
+            return (
+                f"{count} operators: no size decides, loops count sizes and settings, none draws "
+                "or keeps anything"
+            )
+        return (
+            f"{follow(graph, interface)} operators, the same at every size: none branches, draws "
+            "or keeps anything"
+        )
 
     def stored(self) -> tuple[StoredWeight, ...]:
         """See ``StructureReader.stored``."""

@@ -33,7 +33,9 @@ class TorchScriptStructure(StructureReader):
         return f"{count} operators, the same at every size: none branches, draws or keeps anything"
 
     def stored(self) -> tuple[StoredWeight, ...]:
-        """See ``StructureReader.stored``; matrices are the parameters, buffers and constants of two axes and more."""
+        """See ``StructureReader.stored``; matrices are the parameters, buffers and constants of two
+        axes and more.
+        """
         return tuple(_weight(name, tensor) for name, tensor in self._tensors() if tensor.ndim > 1)
 
     def _tensors(self) -> Iterator[tuple[str, torch.Tensor]]:

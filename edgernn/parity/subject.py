@@ -1,4 +1,6 @@
-"""What is verified: one artifact of a bundle, with the reference that judges it and the runtime that runs it."""
+"""What is verified: one artifact of a bundle, with the reference that judges it and the runtime
+that runs it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ from edgernn.wanted import whole
 
 DEFAULT_STEPS = FULL_STEPS
 _EXACT = "float32"
-_OTHERWISE = 3e-3  # the rise of perplexity by which two processors may differ where a precision promises none
+# the rise of perplexity by which two processors may differ where a precision promises none
+_OTHERWISE = 3e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,8 @@ class Subject:
         judges: the reference by graph; empty where the golden run alone judges.
         steps: length of a run in single steps and of the greedy text.
         seed: of the shapes that are drawn; see ``shapes``.
-        reference: the checkpoint folder that was given in place of the bundle's own reference, if one was.
+        reference: the checkpoint folder that was given in place of the bundle's own reference, if
+            one was.
     """
 
     bundle: Bundle
@@ -56,7 +60,9 @@ class Subject:
 
     @cached_property
     def session(self) -> Session:
-        """The artifact in its own runtime, else in the format's interpreter; raises UnavailableError where both lack."""
+        """The artifact in its own runtime, else in the format's interpreter; raises
+        UnavailableError where both lack.
+        """
         return _open(self.bundle, self.artifact)
 
     def fresh(self) -> Session:
@@ -65,7 +71,9 @@ class Subject:
 
     @cached_property
     def captioner(self) -> CaptionSessions:
-        """The artifact with its other half: a step file with the encode file beside it, an encode file with the reference."""
+        """The artifact with its other half: a step file with the encode file beside it, an encode
+        file with the reference.
+        """
         if self.artifact.graph == ENCODE:
             return CaptionSessions(self.session, self.judges[STEP])
         return CaptionSessions(
@@ -74,7 +82,9 @@ class Subject:
 
     @property
     def runtime(self) -> str:
-        """What ran the artifact, in words; an interpreter is not the device, and the report must say so."""
+        """What ran the artifact, in words; an interpreter is not the device, and the report must
+        say so.
+        """
         if self.artifact.format not in formats.FORMATS:
             return "nothing"
         try:
@@ -89,10 +99,12 @@ class Subject:
 
     @property
     def limit(self) -> Tolerance:
-        """What the artifact's format and precision promise, and what was allowed and lost when it was packed.
+        """What the artifact's format and precision promise, and what was allowed and lost when it
+        was packed.
 
-        A manifest does not loosen its own limit: whatever it allows, the file is held to the loss that the manifest says it
-        has, give or take what the precision promises, for other processors round otherwise. Float32 loses nothing.
+        A manifest does not loosen its own limit: whatever it allows, the file is held to the loss
+        that the manifest says it has, give or take what the precision promises, for other
+        processors round otherwise. Float32 loses nothing.
         """
         promised, loss = self.promised, self.artifact.loss
         if loss is None or self.artifact.precision == _EXACT:
@@ -107,7 +119,9 @@ class Subject:
 
     @property
     def allowance(self) -> str:
-        """In words what whoever exported the artifact allowed it to lose beyond what its precision promises; else nothing."""
+        """In words what whoever exported the artifact allowed it to lose beyond what its precision
+        promises; else nothing.
+        """
         promised, loss = self.promised, self.artifact.loss
         within = (
             loss is not None and loss.allowed is not None and loss.allowed <= promised.perplexity
@@ -115,11 +129,16 @@ class Subject:
         if loss is None or within or self.artifact.precision == _EXACT:
             return ""
         share = "any perplexity" if loss.allowed is None else f"{loss.allowed:+.3%} of perplexity"
-        return f"; {share} was allowed at export, {promised.perplexity:+.3%} is what {self.artifact.precision} promises"
+        return (
+            f"; {share} was allowed at export, {promised.perplexity:+.3%} is what "
+            f"{self.artifact.precision} promises"
+        )
 
     @cached_property
     def sample(self) -> dict[str, np.ndarray] | None:
-        """The held-out ``tokens [N]``, or ``image [N, S, S, 3]`` and ``captions [N, K, T]``; None where there is none."""
+        """The held-out ``tokens [N]``, or ``image [N, S, S, 3]`` and ``captions [N, K, T]``; None
+        where there is none.
+        """
         inner = self.bundle.manifest.evaluation
         if inner is None:
             return None
@@ -155,12 +174,13 @@ def subjects(
 ) -> tuple[list[Subject], str]:
     """Return the artifacts to verify, and in words what judges them.
 
-    The reference is, in this order: the checkpoint ``reference``, the one inside the bundle, else the golden run alone.
-    All of them draw their shapes by one ``seed``, without which nobody can foresee them.
+    The reference is, in this order: the checkpoint ``reference``, the one inside the bundle, else
+    the golden run alone. All of them draw their shapes by one ``seed``, without which nobody can
+    foresee them.
 
     Raises:
-        UsageError: ``steps`` below 1, ``seed`` below 0, no artifact of the formats asked for, or a reference of another
-            contract.
+        UsageError: ``steps`` below 1, ``seed`` below 0, no artifact of the formats asked for, or a
+            reference of another contract.
     """
     steps = whole(steps, "steps")
     if seed is not None and seed < 0:
@@ -198,7 +218,8 @@ def _judges(bundle: Bundle, reference: Path | None) -> tuple[dict[str, Session],
     own = FileContract.from_metadata(session.describe(path).metadata, source=str(path))
     if own.contract != bundle.manifest.contract:
         raise UsageError(
-            f"the reference {path} has another contract than {bundle.source}; give the checkpoint it was exported from"
+            f"the reference {path} has another contract than {bundle.source}; give the "
+            "checkpoint it was exported from"
         )
     decoding = bundle.manifest.decoding
     judges: dict[str, Session] = {

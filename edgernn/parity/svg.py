@@ -1,7 +1,8 @@
 """The plot of a check's curves as SVG: error over calls on a logarithmic axis, with the tolerance.
 
-Exact zeros have a band of their own below the axis, values that are not finite one above it. Lines differ in colour and
-in dash; both stand in the page's style sheet, under the classes ``line-0`` … of ``line_class``.
+Exact zeros have a band of their own below the axis, values that are not finite one above it. Lines
+differ in colour and in dash; both stand in the page's style sheet, under the classes ``line-0`` …
+of ``line_class``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class _Frame:
-    """Where values lie: decades ``low`` to ``high`` between the pixels ``bottom`` and ``top``; calls from 0 to ``last``."""
+    """Where values lie: decades ``low`` to ``high`` between the pixels ``bottom`` and ``top``;
+    calls from 0 to ``last``.
+    """
 
     low: int
     high: int
@@ -66,7 +69,8 @@ def plot(
     lines = [_line(curve, frame, index) for index, curve in enumerate(curves.values())]
     return "".join(
         (
-            f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" aria-labelledby="{identifier}-title {identifier}-desc">',
+            f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" '
+            f'aria-labelledby="{identifier}-title {identifier}-desc">',
             f'<title id="{identifier}-title">{escape(plain(title))}</title>',
             f'<desc id="{identifier}-desc">{escape(_description(curves, limit))}</desc>',
             *_grid(frame, curves.values()),
@@ -137,7 +141,8 @@ def _grid(frame: _Frame, curves: Iterable[Sequence[float]]) -> list[str]:
         f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{floor}" y2="{floor}"/>'
     )
     grid.append(
-        f'<text class="tick" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 3}" text-anchor="middle">call</text>'
+        f'<text class="tick" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 3}" '
+        'text-anchor="middle">call</text>'
     )
     return grid
 
@@ -158,7 +163,8 @@ def _limit_line(frame: _Frame, limit: float) -> list[str]:
     text_y = y - 5 if y - 16 > frame.top else y + 13
     return [
         f'<line class="limit" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>',
-        f'<text class="limit-text" x="{_WIDTH - _RIGHT}" y="{text_y:.1f}" text-anchor="end">tolerance {value(limit)}</text>',
+        f'<text class="limit-text" x="{_WIDTH - _RIGHT}" y="{text_y:.1f}" '
+        f'text-anchor="end">tolerance {value(limit)}</text>',
     ]
 
 
@@ -166,4 +172,7 @@ def _description(curves: Mapping[str, Sequence[float]], limit: float | None) -> 
     parts = [f"{plain(name)} at most {value(_largest(curve))}" for name, curve in curves.items()]
     calls = max(map(len, curves.values()))
     tolerance = "" if limit is None else f"; the tolerance is {value(limit)}"
-    return f"Largest absolute difference at each of {calls} calls, logarithmic: {', '.join(parts)}{tolerance}."
+    return (
+        f"Largest absolute difference at each of {calls} calls, logarithmic: "
+        f"{', '.join(parts)}{tolerance}."
+    )

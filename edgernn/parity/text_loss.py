@@ -1,13 +1,16 @@
-"""What the text loses: how much worse an artifact predicts held-out text or captions than the reference does.
+"""What the text loses: how much worse an artifact predicts held-out text or captions than the
+reference does.
 
-Both read the same tokens, each on its own state (teacher forcing, so that every position can be compared):
+Both read the same tokens, each on its own state (teacher forcing, so that every position can be
+compared):
 
     nats = mean of -log p(next token)        KL(P || Q) = Σ_v P(v) (log P(v) - log Q(v)), in nats
 
-with P the reference's and Q the artifact's distribution (Kullback & Leibler 1951); the perplexity is exp(nats).
+with P the reference's and Q the artifact's distribution (Kullback & Leibler 1951); the perplexity
+is exp(nats).
 
-Both are asked for a few positions at a time, which are compared and forgotten: no table of all positions and the whole
-vocabulary is ever held.
+Both are asked for a few positions at a time, which are compared and forgotten: no table of all
+positions and the whole vocabulary is ever held.
 """
 
 from __future__ import annotations
@@ -39,8 +42,8 @@ class TextLoss:
     Attributes:
         reference_nats, nats: mean of -log p of the reference and the artifact, in nats a token.
         mean_kl, worst_kl: KL(reference ‖ artifact) in nats per token.
-        top1, top5: share of positions where the most probable token, and the set of the five, agree; the mean overlap
-            of the two sets for ``top5``.
+        top1, top5: share of positions where the most probable token, and the set of the five,
+            agree; the mean overlap of the two sets for ``top5``.
     """
 
     tokens: int
@@ -67,7 +70,9 @@ class TextLoss:
         return relative_rise(self.reference_nats, self.nats)
 
     def is_within(self, allowed: float, *, rounding: float) -> bool:
-        """Return whether the perplexity rises by no more than ``allowed``; see ``nats.is_within``."""
+        """Return whether the perplexity rises by no more than ``allowed``; see
+        ``nats.is_within``.
+        """
         return is_within(self.reference_nats, self.nats, allowed, rounding=rounding)
 
     def measured(self) -> dict[str, float]:
@@ -79,7 +84,8 @@ class TextLoss:
 def measure_text(
     reference: Session, candidate: Session, tokens: np.ndarray, *, limit: int = 2048
 ) -> TextLoss:
-    """Let both predict each next token of ``tokens``, int64 ``[N]``, N at least 2; at most ``limit`` positions are read.
+    """Let both predict each next token of ``tokens``, int64 ``[N]``, N at least 2; at most
+    ``limit`` positions are read.
 
     Raises:
         ContractError: a prediction is not finite.
@@ -103,7 +109,8 @@ def measure_captions(
     Args:
         reference, candidate: the two graphs of each.
         images: uint8 ``[N, S, S, 3]``.
-        captions: int64 ``[N, T]``, one of each picture, from its first token on; what follows a caption's end is not read.
+        captions: int64 ``[N, T]``, one of each picture, from its first token on; what follows a
+            caption's end is not read.
         limit: predicted positions.
 
     Raises:
@@ -131,7 +138,9 @@ def measure_captions(
 
 
 def part_rows(contract: Contract) -> int:
-    """Return how many positions are predicted at a time, so that little memory holds their log-probabilities."""
+    """Return how many positions are predicted at a time, so that little memory holds their
+    log-probabilities.
+    """
     return min(
         _MOST_ROWS, max(1, _PART_BYTES // (np.dtype(np.float64).itemsize * contract.sizes[VOCAB]))
     )
@@ -141,7 +150,8 @@ def compare(parts: Iterable[Part]) -> TextLoss:
     """Compare two predictions, part by part.
 
     Args:
-        parts: the logits ``[n, V]`` of the reference, those of the artifact, and the tokens ``[n]`` that came next.
+        parts: the logits ``[n, V]`` of the reference, those of the artifact, and the tokens ``[n]``
+            that came next.
 
     Raises:
         ContractError: a prediction is not finite.
@@ -152,7 +162,9 @@ def compare(parts: Iterable[Part]) -> TextLoss:
 
 
 def _compare_part(p: np.ndarray, q: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return by position -log p and -log q of what came next, the divergence, and whether the most probable agree."""
+    """Return by position -log p and -log q of what came next, the divergence, and whether the most
+    probable agree.
+    """
     with np.errstate(invalid="ignore"):  # infinities become NaN, which is refused
         log_p, log_q = _normalised(p), _normalised(q)
         nats = [-np.take_along_axis(log, wanted[:, None], 1)[:, 0] for log in (log_p, log_q)]
@@ -162,7 +174,8 @@ def _compare_part(p: np.ndarray, q: np.ndarray, wanted: np.ndarray) -> np.ndarra
     if not (np.isfinite(kl).all() and np.isfinite(nats).all()):
         whose = "artifact" if np.isfinite(p).all() else "reference"
         raise ContractError(
-            f"the {whose} predicts numbers that are not finite on held-out text; train or export it again"
+            f"the {whose} predicts numbers that are not finite on held-out text; train or "
+            "export it again"
         )
     best_p, best_q = largest_ids(p, _TOP), largest_ids(q, _TOP)
     overlap = [len(np.intersect1d(a, b)) / len(a) for a, b in zip(best_p, best_q, strict=True)]
@@ -170,7 +183,9 @@ def _compare_part(p: np.ndarray, q: np.ndarray, wanted: np.ndarray) -> np.ndarra
 
 
 def text_logits(session: Session, tokens: np.ndarray, *, rows: int) -> Iterator[np.ndarray]:
-    """Yield the logits of what follows each of ``tokens``, int64 ``[N]``, from the first state on: ``rows`` at a time."""
+    """Yield the logits of what follows each of ``tokens``, int64 ``[N]``, from the first state on:
+    ``rows`` at a time.
+    """
     state, time = session.initial_state(1), session.file_contract.axis_size(TIME)
     width = time or rows
     for at in range(0, len(tokens), rows):
@@ -185,7 +200,9 @@ def text_logits(session: Session, tokens: np.ndarray, *, rows: int) -> Iterator[
 def caption_logits(
     sessions: CaptionSessions, images: np.ndarray, captions: np.ndarray, *, rows: int
 ) -> Iterator[np.ndarray]:
-    """Yield the logits of the next words of ``captions [N, T]``, ``rows`` pictures at a time and one word of each."""
+    """Yield the logits of the next words of ``captions [N, T]``, ``rows`` pictures at a time and
+    one word of each.
+    """
     at = None
     for group, t, _ in _caption_positions(captions, rows):
         if at != group.start:
@@ -197,7 +214,9 @@ def caption_logits(
 
 
 def _caption_positions(captions: np.ndarray, rows: int) -> Iterator[tuple[slice, int, np.ndarray]]:
-    """Yield the rows of a group of captions ``[N, T]``, a time t, and the words at t + 1 of those that go on so far."""
+    """Yield the rows of a group of captions ``[N, T]``, a time t, and the words at t + 1 of those
+    that go on so far.
+    """
     for start in range(0, len(captions), rows):
         group = slice(start, start + rows)
         own, lengths = captions[group], _lengths(captions[group])
@@ -213,7 +232,9 @@ def _lengths(captions: np.ndarray) -> np.ndarray:
 
 
 def _normalised(logits: np.ndarray) -> np.ndarray:
-    """Return the log-probabilities of ``logits [n, V]``, float64; not finite where one of a row is not."""
+    """Return the log-probabilities of ``logits [n, V]``, float64; not finite where one of a row is
+    not.
+    """
     shifted: np.ndarray = np.subtract(logits, logits.max(1, keepdims=True), dtype=np.float64)
     shifted -= np.log(np.exp(shifted).sum(1, keepdims=True))
     return shifted

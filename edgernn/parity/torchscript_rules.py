@@ -1,7 +1,9 @@
-"""The structure of a TorchScript step or encode graph: every operator followed with batch and time as unknowns.
+"""The structure of a TorchScript step or encode graph: every operator followed with batch and time
+as unknowns.
 
-The graph is ``forward`` with all that it calls in place. Branches, loops and attributes that are set are refused by name; the
-table says of each tensor operator what it does to shapes, by the rules of ``shape_rules``.
+The graph is ``forward`` with all that it calls in place. Branches, loops and attributes that are
+set are refused by name; the table says of each tensor operator what it does to shapes, by the rules
+of ``shape_rules``.
 """
 
 from __future__ import annotations

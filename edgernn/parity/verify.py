@@ -41,9 +41,11 @@ def verify_bundle(
         source: an opened bundle, or the path of one.
         to: formats or families; default all.
         steps: length of a run in single steps, and of the greedy text.
-        seed: of the rows and call lengths that are drawn, 0 or more; None draws a seed, which the report names.
+        seed: of the rows and call lengths that are drawn, 0 or more; None draws a seed, which the
+            report names.
         reference: a checkpoint folder to compare with, instead of the bundle's own.
-        write_report: also write ``report.json`` and ``report.html`` into a folder bundle; ``tell`` hears where it cannot.
+        write_report: also write ``report.json`` and ``report.html`` into a folder bundle; ``tell``
+            hears where it cannot.
         tell: hears, one line each, what is being done.
 
     Raises:
@@ -73,7 +75,9 @@ def verify_bundle(
 
 
 def _keep(report: VerifyReport, folder: Path, tell: Tell) -> None:
-    """Write the report into a folder bundle; where that is refused, the verdict stands all the same."""
+    """Write the report into a folder bundle; where that is refused, the verdict stands all the
+    same.
+    """
     try:
         storage.write_text(folder / REPORT, report.to_json())
         storage.write_text(folder / REPORT_PAGE, to_html(report))
@@ -82,13 +86,18 @@ def _keep(report: VerifyReport, folder: Path, tell: Tell) -> None:
 
 
 def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}"
+    )
 
 
 def measure(
     reference: Session, candidate: Session, *, limit: Tolerance, steps: int, seed: int
 ) -> ParityRecord:
-    """Roll ``candidate`` out against ``reference`` over every plan its file allows; return the worst tensor."""
+    """Roll ``candidate`` out against ``reference`` over every plan its file allows; return the
+    worst tensor.
+    """
     runs = rollouts(reference, candidate, steps, limit=limit, seed=seed)
     found = [(run.plan.steps, drift) for run in runs for drift in run.drifts]
     length, worst = max(found, key=lambda pair: pair[1].scaled)

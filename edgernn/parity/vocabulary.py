@@ -1,4 +1,6 @@
-"""Whether a bundle's tokenizer is the one that the model learned with: every token, every rule, and a recorded text."""
+"""Whether a bundle's tokenizer is the one that the model learned with: every token, every rule, and
+a recorded text.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ def vouched_for(subject: Subject) -> str:
     size = entry.vocabulary_size
     if entry.tokens_sha256 or manifest.reference or subject.reference:
         return f"all {size} tokens vouched for"
-    return f"{len(set(entry.ids))} of {size} tokens vouched for (the manifest has no digest of the whole list)"
+    return (
+        f"{len(set(entry.ids))} of {size} tokens vouched for (the manifest has no digest of the "
+        "whole list)"
+    )
 
 
 def _against_the_manifest(subject: Subject, tokenizer: Tokenizer) -> Iterator[str]:
@@ -45,14 +50,79 @@ def _against_the_manifest(subject: Subject, tokenizer: Tokenizer) -> Iterator[st
     if tokenizer.kind != entry.kind:
         yield f"the tokenizer is of kind {tokenizer.kind}, the manifest says {entry.kind}"
     if entry.tokens_sha256 and tokens_sha256(tokenizer) != entry.tokens_sha256:
-        yield "the tokenizer's list of tokens is not the one that was recorded: ids stand for other tokens"
+        yield (
+            "the tokenizer's list of tokens is not the one that was recorded: ids stand for other "
+            "tokens"
+        )
     if entry.rules_sha256 and rules_sha256(tokenizer) != entry.rules_sha256:
-        yield "the tokenizer's rules are not those that were recorded: it cuts, joins or normalises text in another way"
+        yield (
+            "the tokenizer's rules are not those that were recorded: it cuts, joins or normalises "
+            "text in another way"
+        )
     ids = tokenizer.encode(entry.text, on_unknown="skip").tolist()
     if ids != list(entry.ids):
         pairs = enumerate(zip(ids, entry.ids, strict=False))
         at = next((i for i, (a, b) in pairs if a != b), min(len(ids), len(entry.ids)))
-        yield f"the tokenizer does not give the ids that were recorded for its text, from token {at} on: it is another one"
+        yield (
+            f"the tokenizer does not give the ids that were recorded for its text, from token {at} "
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            "on: it is another one"
+        )
 
 
 def _against_another(tokenizer: Tokenizer, path: Path) -> Iterator[str]:
@@ -72,9 +142,15 @@ def _against_another(tokenizer: Tokenizer, path: Path) -> Iterator[str]:
             0,
         )
         theirs = _token(other, at)
-        yield f"token {at} of the tokenizer is {_token(tokenizer, at)!r}, the reference's tokenizer has {theirs!r} there"
+        yield (
+            f"token {at} of the tokenizer is {_token(tokenizer, at)!r}, the reference's tokenizer "
+            f"has {theirs!r} there"
+        )
     elif rules_sha256(tokenizer) != rules_sha256(other):
-        yield "the tokenizer cuts, joins or normalises text in another way than the reference's tokenizer"
+        yield (
+            "the tokenizer cuts, joins or normalises text in another way than the reference's "
+            "tokenizer"
+        )
 
 
 def _token(tokenizer: Tokenizer, token_id: int) -> str | None:

@@ -1,4 +1,6 @@
-"""Words and numbers of a report as a person reads them: shared by its page, its JUnit file, assertions and pytest."""
+"""Words and numbers of a report as a person reads them: shared by its page, its JUnit file,
+assertions and pytest.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ FULL_STEPS = 256  # of a check that was not made shorter
 
 
 def plain(text: str) -> str:
-    """Return ``text`` with every character that cannot be shown written as its escape, as ``\\x1b``."""
+    """Return ``text`` with every character that cannot be shown written as its escape, as
+    ``\\x1b``.
+    """
     return "".join(
         c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii")
         for c in text
@@ -21,7 +25,9 @@ def plain(text: str) -> str:
 
 
 def value(found: Any) -> str:
-    """Return a measured value in a few characters; a mapping or list inline, cut after ``_SHOWN`` entries."""
+    """Return a measured value in a few characters; a mapping or list inline, cut after ``_SHOWN``
+    entries.
+    """
     if isinstance(found, float):
         if not math.isfinite(found):
             return "not finite"
@@ -62,7 +68,9 @@ def headline(report: VerifyReport) -> str:
 
 
 def outcome(report: VerifyReport) -> str:
-    """Return one sentence: how many artifacts passed, how deep the check went, and what was left unchecked, and why."""
+    """Return one sentence: how many artifacts passed, how deep the check went, and what was left
+    unchecked, and why.
+    """
     artifacts = report.artifacts
     passed, failed = (
         sum(artifact.passed for artifact in artifacts),

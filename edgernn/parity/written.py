@@ -1,4 +1,6 @@
-"""What an artifact writes, against what the reference writes: greedy text, greedy captions, captions of a beam search."""
+"""What an artifact writes, against what the reference writes: greedy text, greedy captions,
+captions of a beam search.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _BEAM, _BEAM_PICTURES = 3, 32
 
 
 def check_text(subject: Subject) -> Check:
-    """Compare the most probable text after the start tokens and after held-out text, each token fed back."""
+    """Compare the most probable text after the start tokens and after held-out text, each token fed
+    back.
+    """
     steps, identical, notes = subject.steps, [], dict[str, None]()
     for prompt in _prompts(subject):
         expected = _expected_text(subject.judges[STEP], tuple(prompt.tolist()), steps)
@@ -35,7 +39,10 @@ def check_text(subject: Subject) -> Check:
             [f"{steps} tokens identical after each of {len(identical)} prompts", *notes]
         )
         return Check(name="greedy", status="passed", detail=detail, measured=measured)
-    text = f"token {at} after prompt {len(identical)} is {found[at]}, the reference writes {expected[at]}"
+    text = (
+        f"token {at} after prompt {len(identical)} is {found[at]}, the reference writes "
+        f"{expected[at]}"
+    )
     return _other(subject, text, measured)
 
 
@@ -49,11 +56,13 @@ def _agreed(expected: list[int], found: list[int]) -> int:
 def _judged_text(
     subject: Subject, prompt: np.ndarray, expected: list[int]
 ) -> tuple[list[int], list[int], str]:
-    """Return what is to be written and what the file writes, and a note where another text is no fault of the file's.
+    """Return what is to be written and what the file writes, and a note where another text is no
+    fault of the file's.
 
-    Where two logits of the reference are as near as the tolerance, a file may take either: the reference's choice is then
-    forced on it. Where the reference itself writes another text with its sums in another order, its state is chaotic, and
-    each step of the file starts from the reference's.
+    Where two logits of the reference are as near as the tolerance, a file may take either: the
+    reference's choice is then forced on it. Where the reference itself writes another text with its
+    sums in another order, its state is chaotic, and each step of the file starts from the
+    reference's.
     """
     judge, session, steps = subject.judges[STEP], subject.session, subject.steps
     found = greedy_tokens(session, prompt, steps)
@@ -68,7 +77,68 @@ def _judged_text(
     own = compare(judge, Reordered(judge), Plan(1, (1,) * steps), seed=FEED_SEED).worst.scaled
     if not parts_as_far(own, subject.limit.rollout):
         return expected, found, ""
-    note = f"led by the reference, which parts from itself by {own:.1e} when its sums come in another order"
+    note = (
+        f"led by the reference, which parts from itself by {own:.1e} when its sums come in another "
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        ""
+        "order"
+    )
     expected, found = (
         greedy_tokens(Forced(judge, which), prompt, steps) for which in (judge, session)
     )
@@ -76,7 +146,9 @@ def _judged_text(
 
 
 def _is_tie(subject: Subject, prompt: np.ndarray, expected: list[int], other: int, at: int) -> bool:
-    """Tell whether the reference's logits of its own token and of another are as near as two files may be apart."""
+    """Tell whether the reference's logits of its own token and of another are as near as two files
+    may be apart.
+    """
     judge = subject.judges[STEP]
     fed = np.concatenate([prompt, np.array(expected[:at], np.int64)])
     outputs, _ = prefill(judge, fed[None], judge.initial_state(1))
@@ -101,7 +173,9 @@ def _prompts(subject: Subject) -> list[np.ndarray]:
 
 
 def check_captions(subject: Subject) -> Check:
-    """Compare the captions of held-out pictures: greedy ones of all, and those of a beam search of the first."""
+    """Compare the captions of held-out pictures: greedy ones of all, and those of a beam search of
+    the first.
+    """
     if subject.sample is None or not len(subject.sample[IMAGE]):
         return Check(
             name="greedy",
@@ -122,7 +196,10 @@ def check_captions(subject: Subject) -> Check:
     measured = {"identical": len(found) - len(wrong), "captions": len(found)}
     if not wrong:
         searched = len(found) - len(images)
-        detail = f"greedy captions of {len(images)} held-out pictures identical, beam-{_BEAM} captions of {searched}"
+        detail = (
+            f"greedy captions of {len(images)} held-out pictures identical, beam-{_BEAM} captions "
+            f"of {searched}"
+        )
         return Check(name="greedy", status="passed", detail=detail, measured=measured)
     first = wrong[0]
     other = f"the {words[first]} is {found[first]}, the reference writes {expected[first]}"
@@ -149,7 +226,9 @@ def _expected_captions(
 
 
 def _other(subject: Subject, text: str, measured: dict[str, int]) -> Check:
-    """Judge an artifact that writes something else: wrong where its precision promises the same, else told."""
+    """Judge an artifact that writes something else: wrong where its precision promises the same,
+    else told.
+    """
     if subject.limit.same_text:
         return Check(name="greedy", status="failed", detail=text, measured=measured)
     told = f"{text}; reduced precision is judged by what the text loses, see text"

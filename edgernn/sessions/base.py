@@ -1,9 +1,12 @@
-"""The protocol of every runtime: ``step(inputs, state) -> (outputs, state)``, with nothing remembered in between.
+"""The protocol of every runtime: ``step(inputs, state) -> (outputs, state)``, with nothing
+remembered in between.
 
-The file of an encode graph is a session too: ``encode(inputs) -> (contexts, state)``, once per sequence.
+The file of an encode graph is a session too: ``encode(inputs) -> (contexts, state)``, once per
+sequence.
 
-A session checks what it is given against the contract, converts to the file's narrower dtypes and back, and never
-changes the arrays it was given. So reset, fork, save and restore are plain operations on a dict of arrays.
+A session checks what it is given against the contract, converts to the file's narrower dtypes and
+back, and never changes the arrays it was given. So reset, fork, save and restore are plain
+operations on a dict of arrays.
 """
 
 from __future__ import annotations
@@ -28,11 +31,13 @@ Layout = dict[str, tuple[np.dtype, tuple[int, ...]]]  # name → dtype and shape
 class Session(ABC):
     """One model file, opened in one runtime.
 
-    A runtime implements ``describe``, ``open`` and ``_run``; everything that the contract demands is done here.
+    A runtime implements ``describe``, ``open`` and ``_run``; everything that the contract demands
+    is done here.
 
     Args:
         file_contract: what the file promises.
-        first_state: the learned first state, each ``[L, 1, H]``; needed only where the contract says ``learned``.
+        first_state: the learned first state, each ``[L, 1, H]``; needed only where the contract
+            says ``learned``.
     """
 
     runtime: ClassVar[str]  # in words, for reports
@@ -77,8 +82,8 @@ class Session(ABC):
         Args:
             path: the file.
             file_contract, first_state: see the class.
-            threads: how many threads share a step, at least 1; None takes the runtime's own default. A runtime that has no
-                such choice for one file leaves it unused.
+            threads: how many threads share a step, at least 1; None takes the runtime's own
+                default. A runtime that has no such choice for one file leaves it unused.
 
         Raises:
             ContractError: the file is damaged or of another format.
@@ -94,8 +99,8 @@ class Session(ABC):
         """Return the state before the first step for ``batch`` rows, by state name.
 
         Raises:
-            ContractError: the first state is learned and this session was opened without its values; or it comes from
-                ``encode``, so there is none without a picture.
+            ContractError: the first state is learned and this session was opened without its
+                values; or it comes from ``encode``, so there is none without a picture.
             UsageError: ``batch`` is no number or less than 1.
         """
         states, batch = self.contract.step.states, whole(batch, "batch")
@@ -103,12 +108,14 @@ class Session(ABC):
             return {s.name: np.zeros(self._shape(s, batch), s.dtype) for s in states}
         if self.contract.initial_state == ENCODE:
             raise ContractError(
-                "the first state comes from the encode graph: call encode and go on with the state it returns"
+                "the first state comes from the encode graph: call encode and go on with the "
+                "state it returns"
             )
         missing = [s.name for s in states if s.name not in (self._first_state or {})]
         if self._first_state is None or missing:
             raise ContractError(
-                f"the first state is {self.contract.initial_state} and its values {missing} were not given; "
+                f"the first state is {self.contract.initial_state} and its values {missing} "
+                "were not given; "
                 "open the model through its bundle"
             )
         first = self._first_state
@@ -121,13 +128,15 @@ class Session(ABC):
         """Run the encode graph.
 
         Args:
-            inputs: every input by name, in the contract's dtypes and axes (``image [B, height, width, channels]`` uint8).
+            inputs: every input by name, in the contract's dtypes and axes (``image [B, height,
+                width, channels]`` uint8).
 
         Returns:
             The contexts by name, to be given to every ``step``, and the state before the first one.
 
         Raises:
-            ContractError: a tensor is missing, unknown, or of the wrong dtype or shape; or the file computes the step.
+            ContractError: a tensor is missing, unknown, or of the wrong dtype or shape; or the file
+                computes the step.
         """
         results = self._checked_results(ENCODE, inputs, {})
         contexts = {t.name: results[t.name] for t in self.spec.outputs if t.role == "context"}
@@ -142,12 +151,14 @@ class Session(ABC):
         """Advance by the T steps in ``inputs``.
 
         Args:
-            inputs: every caller's input by name, in the contract's dtypes and axes (``tokens [B, T]`` int64), and the
-                contexts where the model has an encode graph.
-            state: every state by name (``h [L, B, H]`` float32), as ``initial_state`` or the last ``step`` gave it.
+            inputs: every caller's input by name, in the contract's dtypes and axes (``tokens [B,
+                T]`` int64), and the contexts where the model has an encode graph.
+            state: every state by name (``h [L, B, H]`` float32), as ``initial_state`` or the last
+                ``step`` gave it.
 
         Returns:
-            The outputs by name (``logits [B, T, V]`` float32) and the next state, keyed like ``state``.
+            The outputs by name (``logits [B, T, V]`` float32) and the next state, keyed like
+            ``state``.
 
         Raises:
             ContractError: a tensor is missing, unknown, or of the wrong dtype or shape; names it.
@@ -158,10 +169,13 @@ class Session(ABC):
         }
 
     def _checked_results(self, graph: str, inputs: Arrays, state: Arrays) -> dict[str, np.ndarray]:
-        """Return every output of the file in the contract's dtype; the file must compute ``graph``."""
+        """Return every output of the file in the contract's dtype; the file must compute
+        ``graph``.
+        """
         if self.spec.name != graph:
             raise ContractError(
-                f"this file computes {self.spec.name}, not {graph}; open the bundle's file for {graph}"
+                f"this file computes {self.spec.name}, not {graph}; open the bundle's file for "
+                f"{graph}"
             )
         results = self._run(self._checked_feeds(inputs, state))
         lacking = [name for name in self._dtypes if name not in results]
@@ -184,14 +198,16 @@ class Session(ABC):
             ):
                 wanted = [sizes.get(axis, axis) for axis in spec.axes]
                 raise ContractError(
-                    f"{spec.name} comes out with shape {list(shape)}, expected {wanted}; export it again"
+                    f"{spec.name} comes out with shape {list(shape)}, expected {wanted}; "
+                    "export it again"
                 )
 
     def _checked_feeds(self, inputs: Arrays, state: Arrays) -> dict[str, np.ndarray]:
         """Return every input of the file in its own dtype.
 
-        A call laid out like the last one that was right is right too, but for its values: that is one comparison a tensor,
-        2 µs in place of the 10 µs in which everything is looked at and what is wrong can be named.
+        A call laid out like the last one that was right is right too, but for its values: that is
+        one comparison a tensor, 2 µs in place of the 10 µs in which everything is looked at and
+        what is wrong can be named.
         """
         for given, kind in ((inputs, "inputs"), (state, "state")):
             if not isinstance(given, dict):
@@ -256,7 +272,9 @@ class Session(ABC):
                 )
 
     def _check_values(self, spec: TensorSpec, array: np.ndarray) -> None:
-        """Refuse ids outside their range: some runtimes read another row of the table for them without a word."""
+        """Refuse ids outside their range: some runtimes read another row of the table for them
+        without a word.
+        """
         if spec.below is not None:
             size = self.contract.sizes[spec.below]
             if array.min() < 0 or array.max() >= size:

@@ -92,10 +92,11 @@ class CoreMLSession(Session):
 
 
 class CoreMLStateSession(CoreMLSession):
-    """A session of Core ML whose runtime keeps the state: it is written before and read after every step.
+    """A session of Core ML whose runtime keeps the state: it is written before and read after every
+    step.
 
-    That costs two copies of the state a step and buys the same protocol as everywhere; an app that only streams forward
-    leaves both out.
+    That costs two copies of the state a step and buys the same protocol as everywhere; an app that
+    only streams forward leaves both out.
     """
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,4 +1,6 @@
-"""Eager torch: the reference against which every artifact is judged, rebuilt from a checkpoint folder."""
+"""Eager torch: the reference against which every artifact is judged, rebuilt from a checkpoint
+folder.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from edgernn.sessions.torch_kernels import plain_kernels, to_tensor, work_of
 
 
 class EagerSession(Session):
-    """A session over the model itself; keep it in evaluation mode, as ``checkpoint.load`` returns it."""
+    """A session over the model itself; keep it in evaluation mode, as ``checkpoint.load`` returns
+    it.
+    """
 
     runtime = "eager torch"
 
@@ -39,7 +43,9 @@ class EagerSession(Session):
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
-        """See ``Session.describe``; the interface is the contract's own, as there is no file to disagree with it."""
+        """See ``Session.describe``; the interface is the contract's own, as there is no file to
+        disagree with it.
+        """
         file_contract = FileContract(contract=checkpoint.load(path).model.config.contract())
         return FileDescription(file_contract.interface(), file_contract.to_metadata())
 

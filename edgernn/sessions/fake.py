@@ -1,4 +1,6 @@
-"""A session without a model: a small linear recurrence in numpy, for tests of what drives sessions."""
+"""A session without a model: a small linear recurrence in numpy, for tests of what drives
+sessions.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from edgernn.sessions.base import Arrays, Session
 class FakeSession(Session):
     """Steps ``s' = s / 2 + token / V`` in every state, and prefers the token ``(token + 1) mod V``.
 
-    It keeps the protocol exactly, for any single-input language contract, and counts its calls in ``calls``.
+    It keeps the protocol exactly, for any single-input language contract, and counts its calls in
+    ``calls``.
     """
 
     runtime = "a fake"

@@ -1,7 +1,9 @@
-"""The graph of an ``.onnx`` file, read without the onnx package: operators, constants, sub-graphs; weights are not copied.
+"""The graph of an ``.onnx`` file, read without the onnx package: operators, constants, sub-graphs;
+weights are not copied.
 
-A file is mapped into memory and read as protocol-buffer fields by the numbers of onnx.proto; what lies in a weight stays
-where it is until ``OnnxTensor.values`` asks for it. Some milliseconds a file, however large its weights are.
+A file is mapped into memory and read as protocol-buffer fields by the numbers of onnx.proto; what
+lies in a weight stays where it is until ``OnnxTensor.values`` asks for it. Some milliseconds a
+file, however large its weights are.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ Dims = tuple[int | str | None, ...]
 
 @dataclass(frozen=True, eq=False)
 class OnnxTensor:
-    """A constant: its name, dtype, shape, and where its values lie; ``external`` where they are in another file."""
+    """A constant: its name, dtype, shape, and where its values lie; ``external`` where they are in
+    another file.
+    """
 
     name: str
     dtype: str
@@ -58,7 +62,9 @@ class OnnxTensor:
     kind: int
 
     def values(self) -> np.ndarray:
-        """Return the values; raise ContractError where they are in another file, or not as many as the shape says."""
+        """Return the values; raise ContractError where they are in another file, or not as many as
+        the shape says.
+        """
         stored = DTYPES.get(self.kind, _UNKNOWN)
         parts = [np.zeros(0, stored[1])]
         for number, value in self.content:
@@ -73,14 +79,17 @@ class OnnxTensor:
         found = np.concatenate(parts)
         if self.external or found.size != prod(self.shape):
             raise ContractError(
-                f"the constant {self.name} has {found.size} values, expected shape {list(self.shape)}"
+                f"the constant {self.name} has {found.size} values, expected shape "
+                f"{list(self.shape)}"
             )
         return found.reshape(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
 class OnnxNode:
-    """One operator: its type and domain, the names of what it reads and makes, and its attributes by name."""
+    """One operator: its type and domain, the names of what it reads and makes, and its attributes
+    by name.
+    """
 
     op: str
     domain: str
@@ -106,7 +115,8 @@ class OnnxNode:
 
 @dataclass(frozen=True, eq=False)
 class OnnxGraph:
-    """A graph or sub-graph: operators in order, constants by name; inputs and outputs with their shapes.
+    """A graph or sub-graph: operators in order, constants by name; inputs and outputs with their
+    shapes.
 
     A dimension is a size, a name, or None where the file says nothing.
     """
@@ -134,7 +144,9 @@ class OnnxGraph:
 
 @dataclass(frozen=True, eq=False)
 class OnnxModel:
-    """A whole file: its graph, the operator sets that it asks for, and how many functions of its own it has."""
+    """A whole file: its graph, the operator sets that it asks for, and how many functions of its
+    own it has.
+    """
 
     graph: OnnxGraph
     domains: tuple[str, ...]
@@ -171,7 +183,8 @@ def _model(data: Data, source: str) -> OnnxModel:
     graphs = [value for number, value in found if number == 7 and isinstance(value, slice)]
     if len(graphs) != 1:
         raise ContractError(
-            f"{source} is not a model that onnxruntime can open: it has {len(graphs)} graphs, expected one"
+            f"{source} is not a model that onnxruntime can open: it has {len(graphs)} graphs, "
+            "expected one"
         )
     domains = [
         _domain(data, value) for number, value in found if number == 8 and isinstance(value, slice)
@@ -226,7 +239,9 @@ def _node(data: Data, span: Span) -> OnnxNode:
 
 
 def _attribute(data: Data, span: Span) -> tuple[str, Any]:
-    """Return name and value: a number, text, tensor or graph, or a list of them; what is empty is an empty list."""
+    """Return name and value: a number, text, tensor or graph, or a list of them; what is empty is
+    an empty list.
+    """
     name = ""
     single: list[Any] = []
     many: list[Any] = []

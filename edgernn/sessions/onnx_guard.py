@@ -1,8 +1,10 @@
-"""What an ``.onnx`` file may ask of the runtime that opens it, read before the runtime sees the file.
+"""What an ``.onnx`` file may ask of the runtime that opens it, read before the runtime sees the
+file.
 
-A file of edgernn's is whole and uses what onnxruntime itself brings: ONNX's own operators, and two of onnxruntime's for
-weights in 8 and 4 bits. A file that asks for another file, for operators of somebody else's, or that brings operators of
-its own, is refused by name: in the graph, in every sub-graph and in every attribute.
+A file of edgernn's is whole and uses what onnxruntime itself brings: ONNX's own operators, and two
+of onnxruntime's for weights in 8 and 4 bits. A file that asks for another file, for operators of
+somebody else's, or that brings operators of its own, is refused by name: in the graph, in every
+sub-graph and in every attribute.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ _OF_RUNTIME = frozenset(
 
 
 def refuse_foreign(path: Path) -> OnnxModel:
-    """Return the model at ``path``; raise ContractError where it needs more than itself and onnxruntime, naming it."""
+    """Return the model at ``path``; raise ContractError where it needs more than itself and
+    onnxruntime, naming it.
+    """
     model = read_model(path)
     for what in _foreign(model):
         raise ContractError(f"{path} {what}; do not use this file")

@@ -1,6 +1,8 @@
-"""The head of an ``.onnx`` file, read without the onnx package: IR version and opset, which onnxruntime does not tell.
+"""The head of an ``.onnx`` file, read without the onnx package: IR version and opset, which
+onnxruntime does not tell.
 
-A ModelProto is a row of protocol-buffer fields; the graph with its weights is one of them and is skipped, not read.
+A ModelProto is a row of protocol-buffer fields; the graph with its weights is one of them and is
+skipped, not read.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ _DOMAIN, _VERSION = 1, 2  # of OperatorSetIdProto
 
 
 def read_target(path: Path) -> str:
-    """Return ``opset N`` of the default operator set; raise ContractError where the file is no ModelProto."""
+    """Return ``opset N`` of the default operator set; raise ContractError where the file is no
+    ModelProto.
+    """
     try:
         with storage.open_to_read(path) as file:
             fields = read_fields(file, keep={_OPSET_IMPORT})

@@ -1,4 +1,6 @@
-"""Open whatever a user points at: an artifact of a bundle, or a lone model file that carries its own contract."""
+"""Open whatever a user points at: an artifact of a bundle, or a lone model file that carries its
+own contract.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from edgernn.sessions.base import Session, State, checked_threads
 from edgernn.sessions.runtime_versions import refuse_older
 from edgernn.shell import argument
 
-# What may be opened as a model file: of its kinds, and what is too damaged to be told, which its runtime then says.
+# What may be opened as a model file: of its kinds, and what is too damaged to be told, which its
+# runtime then says.
 _MODEL_FILES = (
     "onnx",
     "onnx-ours",
@@ -36,8 +39,10 @@ def open_session(
     """Open an artifact for stepping.
 
     Args:
-        source: an opened bundle, the path of a bundle, or of a model file (``.onnx``, ``.pt``, ``.mlpackage``).
-        artifact: which one of a bundle: its path or its format; by default the first that runs here.
+        source: an opened bundle, the path of a bundle, or of a model file (``.onnx``, ``.pt``,
+            ``.mlpackage``).
+        artifact: which one of a bundle: its path or its format; by default the first that runs
+            here.
         threads: see ``Session.open``.
 
     Raises:
@@ -57,7 +62,9 @@ def open_session(
 
 
 def first_that_runs(bundle: Bundle, *, threads: int | None = None) -> tuple[Artifact, Session]:
-    """Open the first step artifact that this machine can run; raise the first one's UnavailableError where it can run none."""
+    """Open the first step artifact that this machine can run; raise the first one's
+    UnavailableError where it can run none.
+    """
     lacking: list[UnavailableError] = []
     for artifact in (artifact for artifact in bundle.manifest.artifacts if artifact.graph == STEP):
         try:
@@ -78,7 +85,9 @@ def open_artifact(
     *,
     threads: int | None = None,
 ) -> Session:
-    """Open one artifact of an opened bundle, in its format's own session unless another is given."""
+    """Open one artifact of an opened bundle, in its format's own session unless another is
+    given.
+    """
     refuse_older(artifact.requires, artifact.path)
     session = session or session_class(artifact.format, artifact.graph)
     first = bundle.manifest.initial_state
@@ -88,7 +97,8 @@ def open_artifact(
 
 
 def encoder_of(bundle: Bundle, step: Artifact) -> Artifact:
-    """Return the encode artifact that goes with a step artifact: of its family, of its precision where there is one.
+    """Return the encode artifact that goes with a step artifact: of its family, of its precision
+    where there is one.
 
     Raises:
         ContractError: the bundle has none of the family.
@@ -101,13 +111,16 @@ def encoder_of(bundle: Bundle, step: Artifact) -> Artifact:
     ]
     if not found:
         raise ContractError(
-            f"{bundle.source} has no encode file of {family} for {step.path}; export the bundle again"
+            f"{bundle.source} has no encode file of {family} for {step.path}; export the "
+            "bundle again"
         )
     return next((artifact for artifact in found if artifact.precision == step.precision), found[0])
 
 
 def read_first_state(path: Path, contract: Contract) -> State:
-    """Read the learned first state; raise ContractError where a tensor is missing or of another dtype or shape."""
+    """Read the learned first state; raise ContractError where a tensor is missing or of another
+    dtype or shape.
+    """
     values: State = tensor_files.read(
         path, what="first state", remedy="export the bundle again", error=ContractError
     )
@@ -119,7 +132,8 @@ def read_first_state(path: Path, contract: Contract) -> State:
         )
         if found is not None and found != wanted:
             raise ContractError(
-                f"the first state {spec.name} is {found[0]} {list(found[1])}, expected {wanted[0]} {list(wanted[1])}"
+                f"the first state {spec.name} is {found[0]} {list(found[1])}, expected "
+                f"{wanted[0]} {list(wanted[1])}"
             )
     if spoilt := tensor_files.first_not_finite(values):
         raise ContractError(
@@ -129,7 +143,9 @@ def read_first_state(path: Path, contract: Contract) -> State:
 
 
 def session_class(format_name: str, graph: str = STEP) -> type[Session]:
-    """Return the session class of a format's files of ``graph``; raise UnavailableError where its package is not installed."""
+    """Return the session class of a format's files of ``graph``; raise UnavailableError where its
+    package is not installed.
+    """
     row = formats.by_name(format_name)
     target = row.decoders.get(graph, row.session)
     found: type[Session] = formats.resolve(
@@ -153,7 +169,8 @@ def describe_file(path: Path) -> tuple[formats.Format, FileDescription]:
     if not rows:
         known = ", ".join(sorted({row.suffix for row in formats.FORMATS.values()}))
         raise UsageError(
-            f"{path} is {kind.name}, neither a bundle nor a model file; expected a folder with {MANIFEST}, {SUFFIX}, {known}"
+            f"{path} is {kind.name}, neither a bundle nor a model file; expected a folder with "
+            f"{MANIFEST}, {SUFFIX}, {known}"
         )
     description = session_class(rows[0].name).describe(path)
     kept = bool(
@@ -163,12 +180,16 @@ def describe_file(path: Path) -> tuple[formats.Format, FileDescription]:
 
 
 def describes(path: Path) -> bool:
-    """Return whether the suffix of ``path`` is that of a format, which ``describe_file`` goes by."""
+    """Return whether the suffix of ``path`` is that of a format, which ``describe_file`` goes
+    by.
+    """
     return any(path.suffix == row.suffix for row in formats.FORMATS.values())
 
 
 def is_bundle(path: Path) -> bool:
-    """Return whether ``path`` can only be meant as a bundle: by its suffix, its content, or as a folder that is no package."""
+    """Return whether ``path`` can only be meant as a bundle: by its suffix, its content, or as a
+    folder that is no package.
+    """
     if path.suffix == SUFFIX or (path.is_dir() and not describes(path)):
         return True
     return identify(path).key in {"bundle", "packed-bundle"}
@@ -177,7 +198,8 @@ def is_bundle(path: Path) -> bool:
 def _open_file(path: Path, *, threads: int | None) -> Session:
     if identify(path).key == "missing":
         raise BundleError(
-            f"no bundle or model file at {path}; make one with: edgernn export RUN --out {argument(path)}"
+            f"no bundle or model file at {path}; make one with: edgernn export RUN --out "
+            f"{argument(path)}"
         )
     row, description = describe_file(path)
     file_contract = FileContract.from_metadata(description.metadata, source=str(path))

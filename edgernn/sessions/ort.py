@@ -1,7 +1,8 @@
 """onnxruntime: runs ``.onnx`` files on the CPU.
 
-A step of one row goes over memory that stays bound to the graph (``_SingleStep``); every other call hands its arrays over
-anew. Both read the caller's states where they lie, and what they return is changed by no later call.
+A step of one row goes over memory that stays bound to the graph (``_SingleStep``); every other call
+hands its arrays over anew. Both read the caller's states where they lie, and what they return is
+changed by no later call.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ _Results = tuple[dict[str, np.ndarray], State]
 class OrtSession(Session):
     """A session of onnxruntime, on one thread unless ``open`` is told otherwise.
 
-    Two threads halve a step from H = 256 on, but only while a second core has nothing else to do, and they keep it busy
-    between the steps. Where it has other work, a step takes up to 1.5 times as long (H = 2048); at H = 64 nothing changes.
-    A session cannot know what else its machine does, so it takes the number that never loses.
+    Two threads halve a step from H = 256 on, but only while a second core has nothing else to do,
+    and they keep it busy between the steps. Where it has other work, a step takes up to 1.5 times
+    as long (H = 2048); at H = 64 nothing changes. A session cannot know what else its machine does,
+    so it takes the number that never loses.
     """
 
     runtime = "onnxruntime"
@@ -99,16 +101,19 @@ class OrtSession(Session):
 
 
 class _SingleStep:
-    """Steps of one row and one id over sets of memory that take turns, each bound to read the state that the last one holds.
+    """Steps of one row and one id over sets of memory that take turns, each bound to read the state
+    that the last one holds.
 
-    The caller is given the arrays that onnxruntime filled. A set is filled again only when nobody else holds an array or a
-    view of it, which the reference counts tell: a stream goes on without a copy or a binding, and whoever keeps a state, to
-    fork or to search, keeps it. What is no right call, or finds every set kept, is left to ``Session.step``: it runs the
-    call or says what is wrong with it.
+    The caller is given the arrays that onnxruntime filled. A set is filled again only when nobody
+    else holds an array or a view of it, which the reference counts tell: a stream goes on without a
+    copy or a binding, and whoever keeps a state, to fork or to search, keeps it. What is no right
+    call, or finds every set kept, is left to ``Session.step``: it runs the call or says what is
+    wrong with it.
 
-    Measured beside a bare run of the graph, the checks of the call included: this takes 3 µs where the weights stay in the
-    cache (H = 64) and 25 where every step empties it (H = 512), of which 14 are a Python call without any check; ``run``,
-    which looks at every name and makes every array anew, takes 13 and 60, and binding new memory at every step still more.
+    Measured beside a bare run of the graph, the checks of the call included: this takes 3 µs where
+    the weights stay in the cache (H = 64) and 25 where every step empties it (H = 512), of which 14
+    are a Python call without any check; ``run``, which looks at every name and makes every array
+    anew, takes 13 and 60, and binding new memory at every step still more.
     """
 
     def __init__(self, runtime: onnxruntime.InferenceSession, file_contract: FileContract) -> None:
@@ -141,7 +146,9 @@ class _SingleStep:
             self._lock.release()
 
     def _source(self, state: Arrays) -> Arrays | None:
-        """Return the arrays that hold ``state``, or None where it is not laid out as a state of one row."""
+        """Return the arrays that hold ``state``, or None where it is not laid out as a state of one
+        row.
+        """
         for memory in self._sets:
             if _are_the_same(state, memory.states):
                 return memory.states
@@ -160,7 +167,9 @@ class _SingleStep:
         return None
 
     def _takes(self, inputs: Arrays) -> bool:
-        """Write the ids to the memory that is bound, which takes a third of the time of binding theirs."""
+        """Write the ids to the memory that is bound, which takes a third of the time of binding
+        theirs.
+        """
         for name, memory, size in self._ids:
             array = inputs.get(name)
             if not _is_like(array, memory) or not 0 <= array.item() < size:
@@ -170,9 +179,11 @@ class _SingleStep:
 
 
 class _Memory:
-    """Memory for every output of a step of one row, and the binding through which onnxruntime fills it.
+    """Memory for every output of a step of one row, and the binding through which onnxruntime fills
+    it.
 
-    Memory is bound by its address: onnxruntime then holds no reference, so the counts tell what others hold.
+    Memory is bound by its address: onnxruntime then holds no reference, so the counts tell what
+    others hold.
     """
 
     def __init__(
@@ -232,7 +243,8 @@ def _is_like(array: Any, own: np.ndarray) -> TypeGuard[np.ndarray]:
 
 
 def _has_single_steps(runtime: onnxruntime.InferenceSession, file_contract: FileContract) -> bool:
-    """Return whether the file takes one row and one id, in the contract's dtypes, and is what its contract says.
+    """Return whether the file takes one row and one id, in the contract's dtypes, and is what its
+    contract says.
 
     A graph with contexts is left out: its step takes far longer than what would be saved.
     """
@@ -272,11 +284,12 @@ def _failure(error: Exception) -> ContractError:
 
 
 def open_runtime(path: Path, *, threads: int = 1) -> onnxruntime.InferenceSession:
-    """Open a file that needs nothing but itself and onnxruntime; what is not set here stays as onnxruntime has it.
+    """Open a file that needs nothing but itself and onnxruntime; what is not set here stays as
+    onnxruntime has it.
 
-    Measured at H = 64 and 512: memory patterns save 1.5 µs a step, all graph optimisations 2 µs, and both are on; neither the
-    arena, the order of execution, denormals as zeros nor prepacking made a difference. With two threads, spinning (on) is
-    what makes them pay below H = 1024.
+    Measured at H = 64 and 512: memory patterns save 1.5 µs a step, all graph optimisations 2 µs,
+    and both are on; neither the arena, the order of execution, denormals as zeros nor prepacking
+    made a difference. With two threads, spinning (on) is what makes them pay below H = 1024.
     """
     refuse_older(required_by(refuse_foreign(path)), path.name)
     options = onnxruntime.SessionOptions()
@@ -296,7 +309,9 @@ def open_runtime(path: Path, *, threads: int = 1) -> onnxruntime.InferenceSessio
 
 
 def _named(path: Path) -> str | bytes:
-    """Return what onnxruntime opens ``path`` by: its name, or its content where the name is not UTF-8."""
+    """Return what onnxruntime opens ``path`` by: its name, or its content where the name is not
+    UTF-8.
+    """
     try:
         str(path).encode()
     except UnicodeEncodeError:

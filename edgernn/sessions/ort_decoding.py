@@ -1,7 +1,7 @@
 """onnxruntime on files that decode in the graph: a whole text or a whole caption in one call.
 
-Such a file has no step, so what is opened here generates or captions and does nothing else. What it writes is what
-``Generation`` and ``beam_search`` write over the step file that it was made of.
+Such a file has no step, so what is opened here generates or captions and does nothing else. What it
+writes is what ``Generation`` and ``beam_search`` write over the step file that it was made of.
 """
 
 from __future__ import annotations
@@ -62,8 +62,10 @@ class Generated:
 
     Attributes:
         tokens: int64 ``[N]``; a stop token that ended it is the last.
-        log_probabilities: float32 ``[N]``, natural logarithms, by the model, whatever the sampler left out.
-        state: by name, each ``[L, 1, H]``; it has seen all but the last token, which is what to feed next.
+        log_probabilities: float32 ``[N]``, natural logarithms, by the model, whatever the sampler
+            left out.
+        state: by name, each ``[L, 1, H]``; it has seen all but the last token, which is what to
+            feed next.
     """
 
     tokens: np.ndarray
@@ -83,7 +85,9 @@ class Captioned:
 
 
 class _OrtDecoder(Session):
-    """A file of which one call is a whole decoding; arguments are checked as a session of ``graph`` would."""
+    """A file of which one call is a whole decoding; arguments are checked as a session of ``graph``
+    would.
+    """
 
     runtime = OrtSession.runtime
     graph: GraphName
@@ -161,7 +165,8 @@ class OrtGenerator(_OrtDecoder):
             sampler: how to choose.
             seed: of the random numbers, as ``Generation`` takes it.
             position: how many numbers of the seed were used before.
-            uniforms: the numbers themselves, float64 ``[length]``, each in [0, 1), in place of a seed.
+            uniforms: the numbers themselves, float64 ``[length]``, each in [0, 1), in place of a
+                seed.
             stop: ids that end the text; None takes those of the decoding defaults.
 
         Raises:
@@ -211,7 +216,8 @@ class OrtCaptioner(_OrtDecoder):
             length: the most words; None takes that of the decoding defaults.
 
         Raises:
-            ContractError: the picture is of another dtype or shape, or the model gives numbers that are not finite.
+            ContractError: the picture is of another dtype or shape, or the model gives numbers that
+                are not finite.
             UsageError: the beam or the length is less than 1.
         """
         length = self.file_contract.decoding.length if length is None else length

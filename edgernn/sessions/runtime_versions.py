@@ -1,7 +1,9 @@
-"""Which runtime a file needs: what its operators ask for, what a manifest says, and what is installed here.
+"""Which runtime a file needs: what its operators ask for, what a manifest says, and what is
+installed here.
 
-Measured by opening what edgernn exports in onnxruntime 1.18.0, 1.18.1, 1.19.2, 1.20.1, 1.21.1, 1.22.1 and 1.23.0: files in
-float32 and float16 run in all of them, files with operators of onnxruntime's own from 1.23 on.
+Measured by opening what edgernn exports in onnxruntime 1.18.0, 1.18.1, 1.19.2, 1.20.1, 1.21.1,
+1.22.1 and 1.23.0: files in float32 and float16 run in all of them, files with operators of
+onnxruntime's own from 1.23 on.
 """
 
 from __future__ import annotations
@@ -24,25 +26,31 @@ _OPERATOR_FLOORS = {
 
 
 def required_by(model: OnnxModel) -> dict[str, str]:
-    """Return package → the lowest version for the operators of ``model``; nothing where edgernn's own floor serves."""
+    """Return package → the lowest version for the operators of ``model``; nothing where edgernn's
+    own floor serves.
+    """
     used = {(node.domain, node.op) for graph in model.graph.all_graphs() for node in graph.nodes}
     floors = [floor for operator, floor in _OPERATOR_FLOORS.items() if operator in used]
     return {ONNXRUNTIME: max(floors, key=_numbers)} if floors else {}
 
 
 def refuse_older(requires: Mapping[str, str], what: str) -> None:
-    """Raise UnavailableError where a package that ``what`` needs is older here than ``requires`` says, or not here."""
+    """Raise UnavailableError where a package that ``what`` needs is older here than ``requires``
+    says, or not here.
+    """
     for package, lowest in requires.items():
         if package not in KNOWN:
             raise UnavailableError(
-                f"{what} says that it needs {package!r}, which is no runtime that this edgernn knows; expected "
+                f"{what} says that it needs {package!r}, which is no runtime that this edgernn "
+                "knows; expected "
                 f"{', '.join(KNOWN)}. Use the edgernn that exported it"
             )
         found = installed(package)
         if found is None or is_older(found, lowest):
             seen = "which is not installed" if found is None else f"this is {found}"
             raise UnavailableError(
-                f"{what} needs {package} {lowest} or newer, {seen}; run: pip install -U '{package}>={lowest}', "
+                f"{what} needs {package} {lowest} or newer, {seen}; run: pip install -U "
+                f"'{package}>={lowest}', "
                 "or choose an artifact in float32 or float16"
             )
 
@@ -53,7 +61,9 @@ def is_older(version: str, other: str) -> bool:
 
 
 def installed(package: str) -> str | None:
-    """Return the version of ``package`` here, or None. A package is never imported because a manifest names it."""
+    """Return the version of ``package`` here, or None. A package is never imported because a
+    manifest names it.
+    """
     if package == ONNXRUNTIME:  # builds for other hardware are installed under other names
         return str(onnxruntime.__version__)
     try:

@@ -1,8 +1,9 @@
-"""Torch without oneDNN: its LSTM rounds its gates more coarsely (8e-6 over 256 steps against 1e-6) and repacks weights at
-every call, which is 3-9 times slower at batch 1 and H >= 256.
+"""Torch without oneDNN: its LSTM rounds its gates more coarsely (8e-6 over 256 steps against 1e-6)
+and repacks weights at every call, which is 3-9 times slower at batch 1 and H >= 256.
 
-And a call of less than about 0.1 s on one thread: its many small operators each wait for the second one, which saves little
-where it has a core of its own, and takes milliseconds, a hundred times the operator, where the cores have other work.
+And a call of less than about 0.1 s on one thread: its many small operators each wait for the second
+one, which saves little where it has a core of its own, and takes milliseconds, a hundred times the
+operator, where the cores have other work.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _VALUES_A_PLACE = 64 * 3  # of a picture
 def plain_kernels(work: int | None = None) -> Iterator[None]:
     """Run the body in inference mode on torch's own kernels; what was set before is put back.
 
-    ``work`` is about how many multiplications the body makes: few of them run on one thread. None leaves threads as they are.
+    ``work`` is about how many multiplications the body makes: few of them run on one thread. None
+    leaves threads as they are.
     """
     switch: Any = torch.backends.mkldnn
     before, threads = switch.enabled, torch.get_num_threads()
@@ -44,8 +46,8 @@ def plain_kernels(work: int | None = None) -> Iterator[None]:
 def work_of(spec: GraphSpec, feeds: Mapping[str, np.ndarray], *, parameters: int) -> int:
     """Return about how many multiplications a call makes.
 
-    Of a step that is each parameter at every row and time of its ids; of an encode graph, whose kernels go over the whole
-    picture in strides of about 8, each at every 64th pixel of every row.
+    Of a step that is each parameter at every row and time of its ids; of an encode graph, whose
+    kernels go over the whole picture in strides of about 8, each at every 64th pixel of every row.
 
     Args:
         spec: the graph.
@@ -57,5 +59,7 @@ def work_of(spec: GraphSpec, feeds: Mapping[str, np.ndarray], *, parameters: int
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:
-    """Return ``array`` as a tensor over the same memory; a read-only one, which torch cannot share, is copied."""
+    """Return ``array`` as a tensor over the same memory; a read-only one, which torch cannot share,
+    is copied.
+    """
     return torch.from_numpy(array if array.flags.writeable else array.copy())

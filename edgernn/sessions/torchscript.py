@@ -1,7 +1,8 @@
-"""TorchScript: runs ``.pt`` files through ``torch.jit.load`` alone, with none of edgernn's model code.
+"""TorchScript: runs ``.pt`` files through ``torch.jit.load`` alone, with none of edgernn's model
+code.
 
-Such a file is a program. It is read before it is loaded and again before it runs, and refused where it could do anything
-but compute on tensors: ``torchscript_archive`` and ``torchscript_reading``.
+Such a file is a program. It is read before it is loaded and again before it runs, and refused where
+it could do anything but compute on tensors: ``torchscript_archive`` and ``torchscript_reading``.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class TorchScriptSession(Session):
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
-        """See ``Session.describe``. A script file records its inputs' names; dtypes, shapes and outputs it does not."""
+        """See ``Session.describe``. A script file records its inputs' names; dtypes, shapes and
+        outputs it does not.
+        """
         module, metadata = load(path)
         inputs = [
             argument.name for argument in _schema(module).arguments if argument.name != "self"
@@ -75,7 +78,8 @@ class TorchScriptSession(Session):
             ) from error
         if not isinstance(results, tuple) or len(results) != len(self._outputs):
             raise ContractError(
-                f"the file does not return {self._outputs}, which its contract promises; export it again"
+                f"the file does not return {self._outputs}, which its contract promises; "
+                "export it again"
             )
         return {
             spec.name: self._array(spec, result)
@@ -83,7 +87,9 @@ class TorchScriptSession(Session):
         }
 
     def _array(self, spec: TensorSpec, result: Any) -> np.ndarray:
-        """Return one result as an array; a script file records no dtypes, so what comes out is checked here."""
+        """Return one result as an array; a script file records no dtypes, so what comes out is
+        checked here.
+        """
         found = (
             str(result.dtype).removeprefix("torch.")
             if isinstance(result, torch.Tensor)
@@ -91,7 +97,8 @@ class TorchScriptSession(Session):
         )
         if found != self.file_contract.dtype(spec):
             raise ContractError(
-                f"{spec.name} comes out as {found}, its contract promises {self.file_contract.dtype(spec)}"
+                f"{spec.name} comes out as {found}, its contract promises "
+                f"{self.file_contract.dtype(spec)}"
             )
         array: np.ndarray = result.numpy()
         return array
@@ -105,7 +112,8 @@ def load(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
     """Load a file that can do nothing but compute on tensors; return it with its metadata.
 
     Raises:
-        ContractError: it is damaged, has no ``forward``, or could do something else; names the operator.
+        ContractError: it is damaged, has no ``forward``, or could do something else; names the
+            operator.
     """
     module, metadata = load_unread(path)
     refuse_impure(module, path)
@@ -113,7 +121,9 @@ def load(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
 
 
 def load_unread(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
-    """Load a file whose operators have not been read, so that they can be; nothing of it runs. See ``load``."""
+    """Load a file whose operators have not been read, so that they can be; nothing of it runs. See
+    ``load``.
+    """
     refuse_code_on_loading(path)
     extra: dict[str, str | bytes] = {METADATA_KEY: ""}
     try:

@@ -1,8 +1,10 @@
-"""What stands in a TorchScript archive, read before torch loads it: loading alone can run code of the file's.
+"""What stands in a TorchScript archive, read before torch loads it: loading alone can run code of
+the file's.
 
-``torch.jit.load`` builds the file's objects, and where a class has ``__setstate__``, or is one that torch registers for C++,
-it calls code to do so. So the archive is read first, with torch's own archive reader, and a file that has either is refused.
-What is left runs nothing when it is loaded; what it would run when it is called is read by ``torchscript_reading``.
+``torch.jit.load`` builds the file's objects, and where a class has ``__setstate__``, or is one that
+torch registers for C++, it calls code to do so. So the archive is read first, with torch's own
+archive reader, and a file that has either is refused. What is left runs nothing when it is loaded;
+what it would run when it is called is read by ``torchscript_reading``.
 """
 
 from __future__ import annotations
@@ -36,14 +38,17 @@ _WRITTEN = frozenset(_OPCODES.split())  # what torch's own pickler writes
 
 
 def refuse_code_on_loading(path: Path) -> None:
-    """Read the archive at ``path``; raise ContractError where loading it could run anything, or it is no archive."""
+    """Read the archive at ``path``; raise ContractError where loading it could run anything, or it
+    is no archive.
+    """
     try:
         reader = torch._C.PyTorchFileReader(str(path))
         names = reader.get_all_records()
         for name in names:
             if not _RECORDS.fullmatch(name):
                 raise ContractError(
-                    f"{path} holds {name!r}, which no TorchScript file of edgernn's has; do not use this file"
+                    f"{path} holds {name!r}, which no TorchScript file of edgernn's has; do "
+                    "not use this file"
                 )
             if name.startswith("code/") and name.endswith(".py"):
                 _refuse_words(path, name, reader.get_record(name))
@@ -60,21 +65,26 @@ def _refuse_words(path: Path, name: str, code: bytes) -> None:
         if word.encode() in code:
             when = "is loaded" if word in _RUN_ON_LOADING else "is called"
             raise ContractError(
-                f"{path} has {word} in {name}, which runs code of the file's when it {when}; do not use this file"
+                f"{path} has {word} in {name}, which runs code of the file's when it {when}; "
+                "do not use this file"
             )
 
 
 def _refuse_objects(path: Path, name: str, content: bytes) -> None:
-    """Refuse what a pickle of the archive could make but torch's tensors and classes whose code is in the archive."""
+    """Refuse what a pickle of the archive could make but torch's tensors and classes whose code is
+    in the archive.
+    """
     for opcode, argument, _ in pickletools.genops(content):
         if opcode.name not in _WRITTEN:
             raise ContractError(
-                f"{path} has {opcode.name} in {name}, expected what torch writes; do not use this file"
+                f"{path} has {opcode.name} in {name}, expected what torch writes; do not use "
+                "this file"
             )
         if opcode.name != "GLOBAL":
             continue
         made = str(argument).replace(" ", ".")
         if not (made.startswith(_OWN) and _CPP not in made) and not _GLOBALS.fullmatch(made):
             raise ContractError(
-                f"{path} makes {made!r} in {name}, expected tensors and its own classes; do not use this file"
+                f"{path} makes {made!r} in {name}, expected tensors and its own classes; do "
+                "not use this file"
             )

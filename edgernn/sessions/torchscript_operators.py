@@ -1,8 +1,10 @@
-"""The operators that a TorchScript file may use: what computes on tensors, and nothing that acts on the machine.
+"""The operators that a TorchScript file may use: what computes on tensors, and nothing that acts on
+the machine.
 
-A TorchScript file is a program of torch's script language, which can read, map and write files, print, wait and start other
-programs' work. So a file runs only if every operator in it stands here. Each group says why it is let in; an operator that
-is not named is refused, whatever it does. Reading this table imports nothing.
+A TorchScript file is a program of torch's script language, which can read, map and write files,
+print, wait and start other programs' work. So a file runs only if every operator in it stands here.
+Each group says why it is let in; an operator that is not named is refused, whatever it does.
+Reading this table imports nothing.
 """
 
 from __future__ import annotations
@@ -67,7 +69,8 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "the same values in another shape or order, or in another number type": (
         "aten::broadcast_tensors aten::cat aten::chunk aten::clone aten::contiguous aten::expand",
-        "aten::expand_as aten::flatten aten::flip aten::movedim aten::narrow aten::pad aten::permute",
+        "aten::expand_as aten::flatten aten::flip aten::movedim aten::narrow aten::pad "
+        "aten::permute",
         "aten::constant_pad_nd aten::repeat aten::repeat_interleave aten::reshape aten::roll",
         "aten::select aten::slice aten::split aten::split_with_sizes aten::squeeze aten::stack",
         "aten::t aten::tensor_split aten::tile aten::to aten::transpose aten::tril aten::triu",
@@ -87,7 +90,8 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 }
 PURE = frozenset(name for lines in _GROUPS.values() for line in lines for name in line.split())
 
-# These always give new memory, whatever they are given: writing into it changes neither weight nor input.
+# These always give new memory, whatever they are given: writing into it changes neither weight nor
+# input.
 _MADE = """
 aten::_convolution aten::add aten::addmm aten::batch_norm aten::bmm aten::cat aten::clone aten::conv1d
 aten::conv2d aten::div aten::full aten::full_like aten::layer_norm aten::linear aten::matmul aten::mm
@@ -96,6 +100,6 @@ aten::zeros aten::zeros_like
 """
 MADE = frozenset(_MADE.split())
 
-# What an argument of this name must be, by torch's own schemas: with another value the operator draws random numbers or
-# keeps statistics of what it saw.
+# What an argument of this name must be, by torch's own schemas: with another value the operator
+# draws random numbers or keeps statistics of what it saw.
 FIXED: dict[str, bool | float] = {"train": False, "training": False, "dropout_p": 0.0}

@@ -1,7 +1,8 @@
 """The graphs of a loaded TorchScript file, read before any of them runs.
 
-Everything that a call can reach is in the graph of a method, once what it calls is put in its place; an operator that is not
-in the table of ``torchscript_operators`` refuses the file by its name. A call that cannot be put in place is such an operator.
+Everything that a call can reach is in the graph of a method, once what it calls is put in its
+place; an operator that is not in the table of ``torchscript_operators`` refuses the file by its
+name. A call that cannot be put in place is such an operator.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from edgernn.sessions.torchscript_operators import FIXED, MADE, PURE
 
 
 def method_graphs(module: torch.jit.ScriptModule) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the graph of every method of ``module`` and of its parts, with all that they call in place."""
+    """Yield the name and the graph of every method of ``module`` and of its parts, with all that
+    they call in place.
+    """
     for name, part in module.named_modules():
         inner: Any = part
         for method in inner._c._method_names():
@@ -35,13 +38,16 @@ def all_nodes(block: Any) -> Iterator[Any]:
 
 
 def refuse_impure(module: torch.jit.ScriptModule, path: Path) -> None:
-    """Raise ContractError where a method of ``module`` uses an operator that is not in the table; names it."""
+    """Raise ContractError where a method of ``module`` uses an operator that is not in the table;
+    names it.
+    """
     for method, graph in method_graphs(module):
         for node in all_nodes(graph):
             problem = _problem(node)
             if problem:
                 raise ContractError(
-                    f"{path} {problem} (in {method}); a TorchScript file may only compute on tensors: do not use this file"
+                    f"{path} {problem} (in {method}); a TorchScript file may only compute on "
+                    "tensors: do not use this file"
                 )
 
 
@@ -53,9 +59,11 @@ def _problem(node: Any) -> str | None:
 
 
 def effect(node: Any) -> str | None:
-    """Say what a tensor operator does beside giving a result, by its arguments; None where it does nothing else.
+    """Say what a tensor operator does beside giving a result, by its arguments; None where it does
+    nothing else.
 
-    It may write into memory that the call did not make, or have an argument that is not what ``FIXED`` demands.
+    It may write into memory that the call did not make, or have an argument that is not what
+    ``FIXED`` demands.
     """
     for argument, value in zip(schema_arguments(node), node.inputs(), strict=False):
         if (

@@ -1,1 +1,3 @@
-"""Training: one loop, the tasks that run on it, and what makes a run resumable and shareable over processes."""
+"""Training: one loop, the tasks that run on it, and what makes a run resumable and shareable over
+processes.
+"""

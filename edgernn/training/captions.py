@@ -1,7 +1,9 @@
-"""Training a captioner on pictures: shuffled batches, the words of a reference as targets, measured running free.
+"""Training a captioner on pictures: shuffled batches, the words of a reference as targets, measured
+running free.
 
-A batch takes pictures in an order that is shuffled anew at every pass and one reference drawn for each. What is measured on
-the validation part is what a user will get: greedy captions, each word fed back, scored against all references.
+A batch takes pictures in an order that is shuffled anew at every pass and one reference drawn for
+each. What is measured on the validation part is what a user will get: greedy captions, each word
+fed back, scored against all references.
 """
 
 from __future__ import annotations
@@ -44,16 +46,20 @@ class CaptionOptions(Model):
     """What is particular to training a captioner; saved with the run.
 
     Attributes:
-        word_dropout: share of the words fed that are replaced by <unk> (Bowman et al. 2016), so that the decoder looks at
-            the picture rather than at which words go together; pairs of words that were never seen together profit.
-        label_smoothing: share of a target's probability that is spread over the vocabulary (Szegedy et al. 2016).
-        scheduled_sampling: share of the words fed that are the model's own, reached at the end of the run in a straight
-            line from 0 (Bengio et al. 2015).
+        word_dropout: share of the words fed that are replaced by <unk> (Bowman et al. 2016), so
+            that the decoder looks at the picture rather than at which words go together; pairs of
+            words that were never seen together profit.
+        label_smoothing: share of a target's probability that is spread over the vocabulary (Szegedy
+            et al. 2016).
+        scheduled_sampling: share of the words fed that are the model's own, reached at the end of
+            the run in a straight line from 0 (Bengio et al. 2015).
         attention_penalty: λ of ``λ mean_i (1 - Σ_t α_ti)²`` (Xu et al. 2015, equation 14).
         entropy_bonus, reinforce: of hard attention, λ_e and λ_r there.
-        frozen: share of the run at its start in which the image encoder stays as it is; 1 never trains it.
+        frozen: share of the run at its start in which the image encoder stays as it is; 1 never
+            trains it.
         encoder_rate: by what the encoder's learning rate is multiplied.
-        pretrained: whether the encoder's weights came from a file; its batch statistics stay as they were then.
+        pretrained: whether the encoder's weights came from a file; its batch statistics stay as
+            they were then.
     """
 
     word_dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -68,7 +74,9 @@ class CaptionOptions(Model):
 
 
 class _CaptionLoss(nn.Module):
-    """The loss of one batch: what DistributedDataParallel wraps, so everything that has gradients is in ``forward``."""
+    """The loss of one batch: what DistributedDataParallel wraps, so everything that has gradients
+    is in ``forward``.
+    """
 
     def __init__(self, model: Captioner, options: CaptionOptions) -> None:
         super().__init__()
@@ -78,8 +86,8 @@ class _CaptionLoss(nn.Module):
     def forward(self, image: Tensor, tokens: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the objective, and the mean cross-entropy in nats per token.
 
-        ``image [B, S, S, 3]`` uint8; ``tokens [B, T + 1]``, from <start> to <end>, then padded; ``own [B, T]`` marks the steps
-        that are fed the model's own word.
+        ``image [B, S, S, 3]`` uint8; ``tokens [B, T + 1]``, from <start> to <end>, then padded;
+        ``own [B, T]`` marks the steps that are fed the model's own word.
         """
         contexts, state = self.model.encode(image)
         forced = self.model(contexts, state, self._fed(tokens[:, :-1]), own)
@@ -106,9 +114,11 @@ class _CaptionLoss(nn.Module):
         )
 
     def _attention_terms(self, forced: Forced, loss: Tensor, mask: Tensor) -> Tensor:
-        """Return what attention adds to the objective: the penalty, and REINFORCE (Williams 1992) where regions are drawn.
+        """Return what attention adds to the objective: the penalty, and REINFORCE (Williams 1992)
+        where regions are drawn.
 
-        The reward of a region is the log-probability of the word written from it, less the moving average of all rewards.
+        The reward of a region is the log-probability of the word written from it, less the moving
+        average of all rewards.
         """
         if forced.attention is None:
             return loss.new_zeros(())
@@ -172,7 +182,8 @@ class CaptionTask:
         )
         if len(self._train) < batch:
             raise TrainingError(
-                f"there are {len(self._train)} training pictures, a batch needs {batch}; use a smaller --batch"
+                f"there are {len(self._train)} training pictures, a batch needs {batch}; use a "
+                "smaller --batch"
             )
         self._measured = len(self._held_out)  # pictures, at the last evaluation
         rows = world.rows(batch, of="pictures")
@@ -218,9 +229,11 @@ class CaptionTask:
         return self._step / self._batches
 
     def evaluate(self, share: float = 1.0, go_on: GoOn = always) -> Evaluation:
-        """Measure nats per token, and greedy captions by CIDEr-D, BLEU-1 to 4, ROUGE-L and exact match.
+        """Measure nats per token, and greedy captions by CIDEr-D, BLEU-1 to 4, ROUGE-L and exact
+        match.
 
-        The criterion is CIDEr-D of the free-running captions, turned round; among equals the loss decides.
+        The criterion is CIDEr-D of the free-running captions, turned round; among equals the loss
+        decides.
         """
         self.model.eval()
         wanted = max(math.ceil(share * len(self._held_out)), min(_PROBED, len(self._held_out)))
@@ -244,7 +257,9 @@ class CaptionTask:
         )
 
     def unigram_entropy(self) -> float:
-        """Return the entropy in nats of how often each word, or the end, occurs in the measured captions."""
+        """Return the entropy in nats of how often each word, or the end, occurs in the measured
+        captions.
+        """
         return entropy_of(
             np.concatenate([ids[1:] for index in self._held_out for ids in self._ids[index]])
         )
@@ -288,9 +303,11 @@ class CaptionTask:
         return len(self._train) // self._batch
 
     def _next_batch(self) -> tuple[np.ndarray, Tensor]:
-        """Return the next pictures ``[rows]`` of this process and a reference of each, int64 ``[rows, T + 1]``.
+        """Return the next pictures ``[rows]`` of this process and a reference of each, int64
+        ``[rows, T + 1]``.
 
-        Both follow from the seed and the number of the step alone, so that a resumed run goes on with the same ones.
+        Both follow from the seed and the number of the step alone, so that a resumed run goes on
+        with the same ones.
         """
         epoch, place = divmod(self._step, self._batches)
         order = (
@@ -304,7 +321,9 @@ class CaptionTask:
         return which[self._rows], self._padded(chosen[self._rows])
 
     def _set_training(self, share: float) -> None:
-        """Put the model in training mode, the encoder as its options say at this ``share`` of the run."""
+        """Put the model in training mode, the encoder as its options say at this ``share`` of the
+        run.
+        """
         self.model.train()
         trained = share >= self._options.frozen
         self.model.encoder.requires_grad_(trained)
@@ -345,7 +364,9 @@ class CaptionTask:
 
 
 def pad_captions(captions: Sequence[np.ndarray], longest: int) -> np.ndarray:
-    """Join ids from <start> to <end> into int64 ``[N, T]``, padded; a caption of over ``longest`` words is cut, its end too."""
+    """Join ids from <start> to <end> into int64 ``[N, T]``, padded; a caption of over ``longest``
+    words is cut, its end too.
+    """
     cut = [ids[: longest + 1] if len(ids) > longest + 2 else ids for ids in captions]
     table = np.full((len(cut), max(map(len, cut))), PAD_ID, np.int64)
     for row, ids in zip(table, cut, strict=True):

@@ -34,7 +34,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def mixed_precision(setting: str, device: torch.device) -> bool:
-    """Return whether matrix products run in bfloat16: as set, or for ``auto`` where the hardware has units for it."""
+    """Return whether matrix products run in bfloat16: as set, or for ``auto`` where the hardware
+    has units for it.
+    """
     if setting != "auto":
         return setting == "on"
     if device.type == "cuda":

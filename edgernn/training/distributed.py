@@ -1,4 +1,6 @@
-"""More than one process: what ``torchrun`` starts, seen as a rank in a world. One process is a world of one."""
+"""More than one process: what ``torchrun`` starts, seen as a rank in a world. One process is a
+world of one.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class World:
         """
         if batch % self.size:
             raise UsageError(
-                f"a batch of {batch} {of} cannot be shared evenly by {self.size} processes; use a multiple"
+                f"a batch of {batch} {of} cannot be shared evenly by {self.size} processes; "
+                "use a multiple"
             )
         share = batch // self.size
         return range(self.rank * share, (self.rank + 1) * share)
@@ -51,7 +54,9 @@ class World:
                 ) from error
 
     def wrap(self, module: nn.Module, *, partly: bool = False) -> nn.Module:
-        """Return ``module`` so that its gradients are averaged over the processes; ``partly`` where some have none at times."""
+        """Return ``module`` so that its gradients are averaged over the processes; ``partly`` where
+        some have none at times.
+        """
         return (
             module
             if self.size == 1
@@ -83,7 +88,9 @@ class World:
         return shared.tolist()
 
     def gather(self, tensor: Tensor, dimension: int) -> Tensor:
-        """Return every rank's ``tensor`` joined along ``dimension``, in rank order, on every rank."""
+        """Return every rank's ``tensor`` joined along ``dimension``, in rank order, on every
+        rank.
+        """
         if self.size == 1:
             return tensor
         parts = [torch.empty_like(tensor) for _ in range(self.size)]
@@ -103,7 +110,8 @@ def world() -> Iterator[World]:
         return
     if not dist.is_available():
         raise UnavailableError(
-            "torchrun started several processes but this torch has no torch.distributed; use one process"
+            "torchrun started several processes but this torch has no torch.distributed; use "
+            "one process"
         )
     local = int(os.environ.get("LOCAL_RANK", "0"))
     cuda = torch.cuda.is_available() and torch.cuda.device_count() > local
@@ -112,6 +120,7 @@ def world() -> Iterator[World]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield World(dist.get_rank(), dist.get_world_size())
-        dist.barrier()  # leave together: a process that tears down while the leader still writes can be aborted
+        # leave together: a process that tears down while the leader still writes can be aborted
+        dist.barrier()
     finally:
         dist.destroy_process_group()

@@ -9,7 +9,8 @@ _READ_BYTES, _PARTS = 1 << 20, 16  # of a file that is larger than all of them
 
 
 def fingerprint(folder: Path) -> str:
-    """Return a digest of a folder's files by name, size and content; of large files, of evenly spread parts of it.
+    """Return a digest of a folder's files by name, size and content; of large files, of evenly
+    spread parts of it.
 
     Raises:
         OSError: the folder or a file cannot be read.

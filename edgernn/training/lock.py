@@ -1,7 +1,7 @@
 """One run, one folder: a lock that a training holds while it writes, and that its death gives back.
 
-The operating system's own lock on a file decides, so that a killed process blocks nobody. Where a disk has no such
-locks, the file's content does: it names the process that holds it.
+The operating system's own lock on a file decides, so that a killed process blocks nobody. Where a
+disk has no such locks, the file's content does: it names the process that holds it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class _HeldError(Exception):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` for this process, making it if need be; at the end it is gone again if nothing was written.
+    """Hold ``folder`` for this process, making it if need be; at the end it is gone again if
+    nothing was written.
 
     Raises:
         UsageError: another process trains into it; the message says which, where and since when.
@@ -41,7 +42,8 @@ def locked(folder: Path) -> Iterator[None]:
         descriptor = _acquire(path)
     except _HeldError:
         raise UsageError(
-            f"{folder} is being trained into already, by {_holder(path)}; wait for its end or stop it, or choose another --out"
+            f"{folder} is being trained into already, by {_holder(path)}; wait for its end or "
+            "stop it, or choose another --out"
         ) from None
     except OSError as error:
         raise StorageError(

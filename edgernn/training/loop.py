@@ -1,7 +1,9 @@
-"""The one training loop. What is trained, on what, is a ``Task``; how long and how fast, the options; who hears, a reporter.
+"""The one training loop. What is trained, on what, is a ``Task``; how long and how fast, the
+options; who hears, a reporter.
 
-The loop owns the optimiser, the schedule, evaluation, keeping the best weights, saving and stopping. Its saved state is
-complete: a run that is killed and resumed makes the same steps as one that was not.
+The loop owns the optimiser, the schedule, evaluation, keeping the best weights, saving and
+stopping. Its saved state is complete: a run that is killed and resumed makes the same steps as one
+that was not.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class Loop:
         setup: anything the caller wants back from ``resume.load``.
         data: what tells the corpus from another.
         signals: who hears what asks the run to end; None for the loop itself.
-        began: when what leads to the run began, by ``time.perf_counter``; minutes count from there. None: now.
+        began: when what leads to the run began, by ``time.perf_counter``; minutes count from there.
+            None: now.
     """
 
     def __init__(
@@ -112,7 +115,8 @@ class Loop:
         self._threads.keep(progress.threads, progress.seconds)
 
     def run(self) -> resume.Progress:
-        """Train until the budget is used, the loss stops falling, or a signal comes; save in each case.
+        """Train until the budget is used, the loss stops falling, or a signal comes; save in each
+        case.
 
         Raises:
             TrainingError: the loss is no longer finite; what was saved before stands.
@@ -174,7 +178,9 @@ class Loop:
         self.pace.stepped(self._now() - before)
 
     def _now(self) -> float:
-        """Return the seconds of the run; all processes get the leader's clock, and hear of a signal to any of them."""
+        """Return the seconds of the run; all processes get the leader's clock, and hear of a signal
+        to any of them.
+        """
         mine = (
             time.perf_counter() - self._clock if self.world.leads else 0.0,
             float(self._asked()),
@@ -210,7 +216,9 @@ class Loop:
         self.progress.threads = self._threads.number
 
     def _probe(self) -> None:
-        """Measure a piece of the validation part, to know what all of it takes, and decide how much to measure."""
+        """Measure a piece of the validation part, to know what all of it takes, and decide how much
+        to measure.
+        """
         if self.options.budget.unit != "minutes":
             return
         whole = self._cost_of_evaluating(_PROBE)
@@ -275,7 +283,8 @@ class Loop:
             return
         if not math.isfinite(loss + criterion):
             raise TrainingError(
-                f"the validation loss is {loss} at step {progress.step}; the weights saved before are kept"
+                f"the validation loss is {loss} at step {progress.step}; the weights saved "
+                "before are kept"
             )
         progress.evaluations = self._slot(share)
         better = criterion < progress.best
@@ -283,8 +292,10 @@ class Loop:
             wrong := not_finite(self.task.model)
         ):  # the loss does not show it where gates saturate
             raise TrainingError(
-                f"weights are not finite at step {progress.step}: {wrong}; the weights saved before are kept. Train again "
-                f"with a smaller --learning-rate than {self.options.peak_rate:g} or a smaller --clip than {self.options.clip:g}"
+                f"weights are not finite at step {progress.step}: {wrong}; the weights saved "
+                "before are kept. Train again "
+                f"with a smaller --learning-rate than {self.options.peak_rate:g} or a smaller "
+                f"--clip than {self.options.clip:g}"
             )
         progress.stale = 0 if better else progress.stale + 1
         if better:

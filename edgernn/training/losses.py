@@ -1,4 +1,6 @@
-"""The training losses since somebody last looked: kept on the device, folded into the run's means when they are wanted."""
+"""The training losses since somebody last looked: kept on the device, folded into the run's means
+when they are wanted.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,10 @@ class Losses:
         self._waiting.clear()
         if not torch.isfinite(losses).all():
             raise TrainingError(
-                f"the loss is {float(losses.mean())} near step {progress.step}; the weights saved before are kept. "
-                f"Train again with a smaller --learning-rate than {self._options.peak_rate:g} or a smaller --clip than "
+                f"the loss is {float(losses.mean())} near step {progress.step}; the weights "
+                "saved before are kept. "
+                f"Train again with a smaller --learning-rate than {self._options.peak_rate:g} "
+                "or a smaller --clip than "
                 f"{self._options.clip:g}"
             )
         for loss in losses.tolist():  # one by one: the same sum however the run was interrupted

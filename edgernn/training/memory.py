@@ -32,7 +32,8 @@ def naming_what_to_lower(options: str) -> Iterator[None]:
         if not _is_exhaustion(error):
             raise
         raise TrainingError(
-            f"there is not enough memory for this run ({first_line(error)}); what was saved before stands. "
+            f"there is not enough memory for this run ({first_line(error)}); what was saved "
+            "before stands. "
             f"Start a new run in another folder with a smaller {options}"
         ) from error
 

@@ -1,6 +1,7 @@
 """``metrics.jsonl``, a line for every report of a run, and the loss curve that is drawn from it.
 
-Both are by-products: where they cannot be read or written, the run says so and goes on without them.
+Both are by-products: where they cannot be read or written, the run says so and goes on without
+them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class MetricsFile(Silent):
 
     Args:
         folder: the run's.
-        from_step: drop the lines after this step, which a killed run wrote and the resumed one writes again.
+        from_step: drop the lines after this step, which a killed run wrote and the resumed one
+            writes again.
         tell: hears, once, of a file that cannot be written.
     """
 

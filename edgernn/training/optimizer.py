@@ -12,7 +12,9 @@ _BETAS = (0.9, 0.99)
 
 
 def adamw(task: Task, options: TrainOptions, device: torch.device) -> torch.optim.Optimizer:
-    """Return AdamW (Loshchilov & Hutter 2019), vectors not decayed; ``share`` multiplies a group's learning rate."""
+    """Return AdamW (Loshchilov & Hutter 2019), vectors not decayed; ``share`` multiplies a group's
+    learning rate.
+    """
     grouped: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in task.model.named_parameters():
         decay = options.weight_decay if parameter.ndim >= 2 else 0.0

@@ -1,4 +1,6 @@
-"""Everything that decides a run's course; saved with the run, so that resuming it needs no option."""
+"""Everything that decides a run's course; saved with the run, so that resuming it needs no
+option.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ class TrainOptions(Model):
         budget: when the run ends.
         batch: rows of the global batch, over all processes.
         chunk: time steps through which gradients flow (truncated back-propagation through time).
-        peak_rate, floor, warmup: the learning rate's largest value, its last as a share of that, and the share of the
-            run that it takes to rise.
+        peak_rate, floor, warmup: the learning rate's largest value, its last as a share of that,
+            and the share of the run that it takes to rise.
         weight_decay: AdamW's, on matrices only.
         clip: the largest norm of the whole gradient.
         evaluations: how often in a run the validation loss is measured, evenly spread.

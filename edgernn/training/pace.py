@@ -1,7 +1,9 @@
-"""The wall clock of a run: what its parts cost, and when to do what so that a budget of minutes is kept.
+"""The wall clock of a run: what its parts cost, and when to do what so that a budget of minutes is
+kept.
 
-Training ends early enough for a last evaluation and a last save. Evaluations are fewer, and where that is not enough
-shorter, when they are dear. Budgets in steps and epochs are kept to the step, and nothing in them depends on time.
+Training ends early enough for a last evaluation and a last save. Evaluations are fewer, and where
+that is not enough shorter, when they are dear. Budgets in steps and epochs are kept to the step,
+and nothing in them depends on time.
 """
 
 from __future__ import annotations
@@ -46,11 +48,14 @@ class Pace:
         return 60 * self.budget.amount if self.budget.unit == "minutes" else float("inf")
 
     def preparing(self, seconds: float) -> float:
-        """Return how much of the time that it took to begin counts: all of it, but at most half of a budget of minutes."""
+        """Return how much of the time that it took to begin counts: all of it, but at most half of
+        a budget of minutes.
+        """
         return 0.0 if self.limit == float("inf") else min(seconds, self.limit / 2)
 
     def share(self, *, step: int, epochs: float, seconds: float) -> float:
-        """Return the share of training that is done; 1 or more ends it, with time left for what comes after.
+        """Return the share of training that is done; 1 or more ends it, with time left for what
+        comes after.
 
         One step is made however little time there is.
         """
@@ -78,13 +83,17 @@ class Pace:
         self._evaluated_at = at
 
     def evaluation_fits(self, seconds: float) -> bool:
-        """Return whether enough was trained since the last evaluation to have another before the end."""
+        """Return whether enough was trained since the last evaluation to have another before the
+        end.
+        """
         if self.limit == float("inf"):
             return True
         return seconds - self._evaluated_at >= _BETWEEN * self.evaluation
 
     def affordable(self, whole: float) -> float:
-        """Return what share of the validation part to measure, where all of it takes ``whole`` seconds."""
+        """Return what share of the validation part to measure, where all of it takes ``whole``
+        seconds.
+        """
         allowed = max(_EVALUATION_SHARE * self.limit, _LEAST_SECONDS)
         return min(1.0, allowed / whole) if whole > 0 else 1.0
 
@@ -93,7 +102,9 @@ class Pace:
         return seconds > _GRACE * self.limit
 
     def save_due(self, seconds: float) -> bool:
-        """Return whether to save: soon after the start, then every minute, and seldom enough to cost little."""
+        """Return whether to save: soon after the start, then every minute, and seldom enough to
+        cost little.
+        """
         if seconds - self._saved_at < self.save / _SAVE_SHARE:
             return False
         return seconds - self._saved_at >= _SAVE_EVERY or any(

@@ -1,4 +1,6 @@
-"""What a run tells while it goes, and who hears it: the terminal (terminal.py), the metrics file (metrics.py)."""
+"""What a run tells while it goes, and who hears it: the terminal (terminal.py), the metrics file
+(metrics.py).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class StepReport:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """One measurement on the validation part, in nats per token; ``best`` if none before was better.
+    """One measurement on the validation part, in nats per token; ``best`` if none before was
+    better.
 
     ``measured`` are further figures by name.
     """

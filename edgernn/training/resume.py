@@ -1,7 +1,9 @@
-"""The whole of a run in one safetensors file, so that a killed run goes on as if it had not been killed.
+"""The whole of a run in one safetensors file, so that a killed run goes on as if it had not been
+killed.
 
-Tensors: ``model.*``, ``optimizer.N.*``, ``task.*`` (data position, carried state) and ``random``; everything that is not a
-tensor stands as JSON in the header. One file, renamed into place: there is no moment at which half of it is new.
+Tensors: ``model.*``, ``optimizer.N.*``, ``task.*`` (data position, carried state) and ``random``;
+everything that is not a tensor stands as JSON in the header. One file, renamed into place: there is
+no moment at which half of it is new.
 """
 
 from __future__ import annotations
@@ -36,10 +38,11 @@ _Count = Annotated[int, Field(ge=0)]
 class Progress:
     """What a run knows of itself besides tensors.
 
-    ``loss_sum`` and ``loss_count`` cover the steps since the last evaluation, ``recent`` the losses since the last
-    report; ``best`` is the lowest criterion, ``best_loss`` and ``measured`` belong to it; ``stale`` counts evaluations
-    without a better one. ``validated`` is the share of the validation part that is measured, ``threads`` how many the
-    run works with (0: not chosen), ``data`` what tells its corpus from another, ``tensors`` how many the file holds.
+    ``loss_sum`` and ``loss_count`` cover the steps since the last evaluation, ``recent`` the losses
+    since the last report; ``best`` is the lowest criterion, ``best_loss`` and ``measured`` belong
+    to it; ``stale`` counts evaluations without a better one. ``validated`` is the share of the
+    validation part that is measured, ``threads`` how many the run works with (0: not chosen),
+    ``data`` what tells its corpus from another, ``tensors`` how many the file holds.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -125,11 +128,14 @@ def damaged(path: Path, what: str) -> CheckpointError:
 
 
 def _nothing(path: Path) -> str:
-    """Say that there is no state, with the command that works: a model of somebody's is not trained over."""
+    """Say that there is no state, with the command that works: a model of somebody's is not trained
+    over.
+    """
     for name in (checkpoint.WEIGHTS, checkpoint.CONFIG):
         if (path.parent / name).exists():
             return (
-                f"nothing to resume: {path.parent} holds a model ({name}) but no {path.name}, without which its training "
+                f"nothing to resume: {path.parent} holds a model ({name}) but no {path.name}, "
+                "without which its training "
                 "cannot go on; start a new run in another folder, without --resume"
             )
     return f"nothing to resume: {path} is missing; start the run without --resume"
@@ -163,7 +169,9 @@ def restore(
 def _moments(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
 ) -> dict[int, dict[str, Tensor]]:
-    """Return the optimiser's state by the number of the parameter; one that was never trained has none."""
+    """Return the optimiser's state by the number of the parameter; one that was never trained has
+    none.
+    """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name in tensors:
@@ -190,7 +198,9 @@ def taken(
     *,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Return the tensor ``name``; raise ValueError if it is missing or not of that shape and type."""
+    """Return the tensor ``name``; raise ValueError if it is missing or not of that shape and
+    type.
+    """
     if name not in tensors:
         raise ValueError(f"{name} is missing")
     tensor, expected = tensors[name], list(shape)
@@ -202,7 +212,8 @@ def taken(
 
 
 def set_random_states(tensors: Mapping[str, Tensor], rank: int, device: torch.device) -> None:
-    """Put back the random state of the process ``rank``; one that the saved run did not have keeps its own.
+    """Put back the random state of the process ``rank``; one that the saved run did not have keeps
+    its own.
 
     Raises:
         ValueError: they are missing or none.

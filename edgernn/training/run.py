@@ -1,4 +1,6 @@
-"""What every kind of run shares: its folder, its reporters, the loop, and what is told of it at the end."""
+"""What every kind of run shares: its folder, its reporters, the loop, and what is told of it at the
+end.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +44,15 @@ _LEARNED = (
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended, measured at its best on ``split``; only the process that ``leads`` has something to print.
+    """How a run ended, measured at its best on ``split``; only the process that ``leads`` has
+    something to print.
 
     Attributes:
-        validation_loss: nats per token; None where the run was stopped before it was first measured.
+        validation_loss: nats per token; None where the run was stopped before it was first
+            measured.
         unit: what a token is, as ``character``.
-        unigram_entropy: nats per token of guessing each as often as it occurs in the validation part.
+        unigram_entropy: nats per token of guessing each as often as it occurs in the validation
+            part.
         signal: what ended the run, where it was ``interrupted``.
         measured: further figures by name.
     """
@@ -68,7 +73,9 @@ class Run:
 
     @property
     def learned(self) -> bool:
-        """Whether the model knows more than how often each token occurs; True where nothing was measured yet."""
+        """Whether the model knows more than how often each token occurs; True where nothing was
+        measured yet.
+        """
         if self.validation_loss is None or self.unigram_entropy is None:
             return True
         return self.validation_loss < _LEARNED * self.unigram_entropy
@@ -96,8 +103,8 @@ def run_task(
 ) -> Run:
     """Train ``task`` into the folder ``out``, or go on from what ``resume.load`` read.
 
-    ``data`` tells the corpus from another, ``signals`` hears what asks the run to end. A budget of minutes counts
-    from the moment ``began``.
+    ``data`` tells the corpus from another, ``signals`` hears what asks the run to end. A budget of
+    minutes counts from the moment ``began``.
     """
     with _reporting(
         reporter, out, here=here, from_step=resumed[0].step if resumed else 0
@@ -162,7 +169,8 @@ def resume_run(
     device: str,
     reporter: Reporter | None,
 ) -> Run:
-    """Go on with the run in ``out``, which ``edgernn train COMMAND`` began, as if it had never stopped.
+    """Go on with the run in ``out``, which ``edgernn train COMMAND`` began, as if it had never
+    stopped.
 
     Args:
         out: the run's folder.
@@ -210,7 +218,8 @@ def resume_run(
         found = _fingerprint_of(data, out, command)
         if progress.data not in {"", found}:
             raise DataError(
-                f"the corpus in {data} is not the one that the run in {out} was trained on; put it back, "
+                f"the corpus in {data} is not the one that the run in {out} was trained on; "
+                "put it back, "
                 "or start a new run in another folder"
             )
         task = make(out, options, setup=setup, here=here, device=chosen)
@@ -229,10 +238,12 @@ def resume_run(
 
 @contextmanager
 def run_folder(out: Path, here: World, *, new: bool = False) -> Iterator[None]:
-    """Hold the run's folder for all of its processes, cleared of what killed ones left; a ``new`` run finds it free.
+    """Hold the run's folder for all of its processes, cleared of what killed ones left; a ``new``
+    run finds it free.
 
     Raises:
-        UsageError: another process trains into it, or for a new run, it is a file or holds a run already.
+        UsageError: another process trains into it, or for a new run, it is a file or holds a run
+            already.
         StorageError: it cannot be written.
     """
     if not here.leads:
@@ -248,21 +259,26 @@ def run_folder(out: Path, here: World, *, new: bool = False) -> Iterator[None]:
 
 
 def refuse_existing(out: Path) -> None:
-    """Raise UsageError where ``out`` is a file, or holds a run that can go on, or a model that must not be lost."""
+    """Raise UsageError where ``out`` is a file, or holds a run that can go on, or a model that must
+    not be lost.
+    """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file, expected a folder to train into")
     if identify(out).key == "bundle":
         raise UsageError(
-            f"{out} is a bundle, exported already, expected a folder to train into; choose another --out"
+            f"{out} is a bundle, exported already, expected a folder to train into; choose "
+            "another --out"
         )
     if (out / resume.RESUME_FILE).exists():
         raise UsageError(
-            f"{out} holds a run already ({resume.RESUME_FILE}); add --resume to go on with it, or choose another --out"
+            f"{out} holds a run already ({resume.RESUME_FILE}); add --resume to go on with it, "
+            "or choose another --out"
         )
     for name in (checkpoint.WEIGHTS, checkpoint.CONFIG):
         if (out / name).exists():
             raise UsageError(
-                f"{out} holds a model already ({name}), and no {resume.RESUME_FILE} from which its training could go on; "
+                f"{out} holds a model already ({name}), and no {resume.RESUME_FILE} from which "
+                "its training could go on; "
                 "choose another --out"
             )
 
@@ -272,7 +288,8 @@ def _fingerprint_of(data: Path, out: Path, command: str) -> str:
         return fingerprint(data)
     except OSError as error:
         raise DataError(
-            f"the run in {out} cannot go on without its corpus: {error.strerror} ({error.filename}); put {data} back, "
+            f"the run in {out} cannot go on without its corpus: {error.strerror} "
+            f"({error.filename}); put {data} back, "
             f"or start a new run in another folder with edgernn train {command}"
         ) from error
 

@@ -1,4 +1,5 @@
-"""A whole captioning run, as ``edgernn train captions`` does it: pictures and vocabulary, model, loop, and what is left.
+"""A whole captioning run, as ``edgernn train captions`` does it: pictures and vocabulary, model,
+loop, and what is left.
 
 RUN/config.json, weights.safetensors, tokenizer.json, held_out.safetensors    the checkpoint, best on validation
 RUN/training.safetensors                                                      the resumable state
@@ -65,7 +66,8 @@ class CaptionData(Model):
         source: ``scenes``, or a caption file or a folder that holds one.
         images: the pictures' folder, where it is not the caption file's.
         validation_fraction: share of the pictures, where the file names no splits.
-        on_missing, on_unreadable: what to do with pictures that are not there, or that cannot be read.
+        on_missing, on_unreadable: what to do with pictures that are not there, or that cannot be
+            read.
     """
 
     source: str = SCENES
@@ -99,8 +101,10 @@ def train_captions(
         device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
         reporter: who hears of the run.
         tell: hears, one line each, how the pictures are prepared.
-        settings: left in the folder as ``run.toml``: what the run was told, for whoever wants it again.
-        began: when the command began, by ``time.perf_counter``; a budget of minutes counts from there.
+        settings: left in the folder as ``run.toml``: what the run was told, for whoever wants it
+            again.
+        began: when the command began, by ``time.perf_counter``; a budget of minutes counts from
+            there.
 
     Raises:
         UsageError, DataError, CheckpointError, TrainingError, StorageError: see errors.py.
@@ -151,7 +155,8 @@ def resume_captions(
     device: str = "auto",
     reporter: Reporter | None = None,
 ) -> Run:
-    """Go on with the run in ``out`` as if it had never stopped; a new ``budget`` lengthens or shortens it.
+    """Go on with the run in ``out`` as if it had never stopped; a new ``budget`` lengthens or
+    shortens it.
 
     Raises:
         CheckpointError, DataError, UsageError: see ``resume_run``.
@@ -208,7 +213,8 @@ def _pictures(
         tell(f"left out the captions of {len(corpus.missing)} missing pictures: {shown}")
     if corpus.unusable:
         tell(
-            f"left out {len(corpus.unusable)} entries that are not usable: {'; '.join(corpus.unusable[:3])}"
+            f"left out {len(corpus.unusable)} entries that are not usable: "
+            f"{'; '.join(corpus.unusable[:3])}"
         )
     if corpus.empty:
         tell(f"left out {corpus.empty} empty captions")
@@ -230,9 +236,11 @@ def _lines(pictures: PictureSet) -> Iterator[str]:
 def held_out_sample(
     pictures: PictureSet, tokenizer: Tokenizer, *, longest: int
 ) -> dict[str, np.ndarray]:
-    """Return the first validation pictures ``image [N, S, S, 3]`` uint8 and their ``captions [N, K, T]`` int64.
+    """Return the first validation pictures ``image [N, S, S, 3]`` uint8 and their ``captions [N, K,
+    T]`` int64.
 
-    As many as fit into 8 MB, at most 200; a picture with fewer than K references has rows of padding.
+    As many as fit into 8 MB, at most 200; a picture with fewer than K references has rows of
+    padding.
     """
     count = max(1, min(_HELD_OUT_PICTURES, _HELD_OUT_BYTES // (3 * pictures.size**2)))
     chosen = pictures.split("validation")[:count]
@@ -271,7 +279,68 @@ def _task(
         )  # dropout differs between processes; weights do not
     about = {
         "corpus": pictures.source,
-        "split": f"{min(len(pictures.split('validation')), EVALUATION_PICTURES)} validation pictures of {pictures.source}",
+        "split": (
+            f"{min(len(pictures.split('validation')), EVALUATION_PICTURES)} validation pictures of "
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            ""
+            f"{pictures.source}"
+        ),
         "train_pictures": len(pictures.split("train")),
         "options": options.model_dump(),
         "captions": setup.options.model_dump(),

@@ -1,4 +1,5 @@
-"""A whole text run, as ``edgernn train text`` does it: corpus and vocabulary, model, loop, and what is left in the folder.
+"""A whole text run, as ``edgernn train text`` does it: corpus and vocabulary, model, loop, and what
+is left in the folder.
 
 RUN/config.json, weights.safetensors, tokenizer.json, held_out.safetensors    the checkpoint, best on validation
 RUN/training.safetensors                                                      the resumable state
@@ -57,7 +58,8 @@ class TextSetup(Model):
     Attributes:
         tokens: one of ``TOKEN_KINDS``.
         model: the model but for its vocabulary, which the text decides.
-        vocabulary, minimum_count: limits for the tokens ``word`` and ``bpe``, see ``Tokenizer.build``.
+        vocabulary, minimum_count: limits for the tokens ``word`` and ``bpe``, see
+            ``Tokenizer.build``.
         validation_fraction: share of the text, at its end, that is kept for validation.
     """
 
@@ -92,8 +94,10 @@ def train_text(
         validation: a text of its own for validation, named as ``data``.
         device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
         reporter: who hears of the run.
-        settings: left in the folder as ``run.toml``: what the run was told, for whoever wants it again.
-        began: when the command began, by ``time.perf_counter``; a budget of minutes counts from there.
+        settings: left in the folder as ``run.toml``: what the run was told, for whoever wants it
+            again.
+        began: when the command began, by ``time.perf_counter``; a budget of minutes counts from
+            there.
 
     Raises:
         UsageError, DataError, TrainingError, StorageError: see errors.py.
@@ -134,7 +138,8 @@ def resume_text(
     device: str = "auto",
     reporter: Reporter | None = None,
 ) -> Run:
-    """Go on with the run in ``out`` as if it had never stopped; a new ``budget`` lengthens or shortens it.
+    """Go on with the run in ``out`` as if it had never stopped; a new ``budget`` lengthens or
+    shortens it.
 
     Raises:
         CheckpointError, DataError, UsageError: see ``resume_run``.
@@ -177,7 +182,9 @@ def _prepare(data: str, out: Path, *, setup: TextSetup, glob: str, validation: s
 
 
 def _texts(source: CorpusSource, own: CorpusSource | None) -> Iterator[str]:
-    """All text that must be in the vocabulary: a character met only in validation has to be encodable, too."""
+    """All text that must be in the vocabulary: a character met only in validation has to be
+    encodable, too.
+    """
     return chain(source.chunks(), own.chunks() if own else ())
 
 

@@ -11,7 +11,9 @@ from edgernn.contract import Model
 
 
 class Budget(Model):
-    """When a run ends: after so many minutes of training, optimiser steps or passes over the corpus."""
+    """When a run ends: after so many minutes of training, optimiser steps or passes over the
+    corpus.
+    """
 
     unit: Literal["minutes", "steps", "epochs"]
     amount: float = Field(gt=0)
@@ -26,7 +28,8 @@ class Budget(Model):
 
 
 def learning_rate(progress: float, *, peak: float, warmup: float, floor: float) -> float:
-    """Return the learning rate: linear warm-up, then half a cosine (Loshchilov & Hutter 2017, without restarts).
+    """Return the learning rate: linear warm-up, then half a cosine (Loshchilov & Hutter 2017,
+    without restarts).
 
     Args:
         progress: share of the run that is done, 0 to 1.

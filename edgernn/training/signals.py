@@ -1,7 +1,9 @@
-"""Signals that ask a run to end: Ctrl-C, and what schedulers (SIGTERM) and closed terminals (SIGHUP) send.
+"""Signals that ask a run to end: Ctrl-C, and what schedulers (SIGTERM) and closed terminals
+(SIGHUP) send.
 
-Before the first step there is nothing to save, and a signal ends the run where it is. From then on it is noted, and
-the loop saves and ends when the step is done. A second one ends the process at once.
+Before the first step there is nothing to save, and a signal ends the run where it is. From then on
+it is noted, and the loop saves and ends when the step is done. A second one ends the process at
+once.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ class StoppedError(KeyboardInterrupt):
 
 
 class Signals:
-    """What was asked of this process. ``number`` is the first signal's, 0 as long as there was none."""
+    """What was asked of this process. ``number`` is the first signal's, 0 as long as there was
+    none.
+    """
 
     def __init__(self) -> None:
         self.number = 0
@@ -34,7 +38,9 @@ class Signals:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Only note signals while the body runs, rather than end where they come; the body looks at ``number``."""
+        """Only note signals while the body runs, rather than end where they come; the body looks at
+        ``number``.
+        """
         before, self._noting = self._noting, True
         try:
             yield
@@ -50,7 +56,8 @@ class Signals:
 
 @contextmanager
 def listening() -> Iterator[Signals]:
-    """Hear signals while the body runs, in the main thread; in another one whoever runs us there hears them.
+    """Hear signals while the body runs, in the main thread; in another one whoever runs us there
+    hears them.
 
     A SIGTERM or SIGHUP that the parent process chose to ignore, as nohup does, stays ignored.
     """

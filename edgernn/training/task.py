@@ -17,7 +17,9 @@ _MOST_LOGITS = 1 << 23  # 32 MiB
 
 
 def positions_at_a_time(vocabulary: int) -> int:
-    """Return of how many positions an evaluation holds the logits at once, so that memory does not grow with the vocabulary."""
+    """Return of how many positions an evaluation holds the logits at once, so that memory does not
+    grow with the vocabulary.
+    """
     return max(1, _MOST_LOGITS // vocabulary)
 
 
@@ -59,7 +61,8 @@ class Task(Protocol):
         """The validation part in words, as last measured; printed beside every loss."""
 
     def next_loss(self, share: float) -> tuple[Tensor, Tensor, int]:
-        """Take the next batch; return what to minimise, with its graph, the loss to report, and the tokens of all processes.
+        """Take the next batch; return what to minimise, with its graph, the loss to report, and the
+        tokens of all processes.
 
         Both are this process's means. ``share`` of the budget is used so far.
         """
@@ -71,7 +74,9 @@ class Task(Protocol):
         """Return how many passes over the corpus are done."""
 
     def evaluate(self, share: float = 1.0, go_on: GoOn = always) -> Evaluation:
-        """Measure the model on the first ``share`` of the validation part, or a little more: at least one part of it."""
+        """Measure the model on the first ``share`` of the validation part, or a little more: at
+        least one part of it.
+        """
 
     def sample(self) -> str:
         """Return a little of what the model makes now."""
@@ -86,5 +91,6 @@ class Task(Protocol):
         """Put back what ``state`` gave, each under ``task.`` and its name.
 
         Raises:
-            ValueError: a tensor is missing, misshapen, or means a place that the corpus does not have.
+            ValueError: a tensor is missing, misshapen, or means a place that the corpus does not
+                have.
         """

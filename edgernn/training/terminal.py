@@ -1,4 +1,6 @@
-"""What the terminal shows of a run: a live bar, or off a terminal a plain line every few seconds; and each evaluation."""
+"""What the terminal shows of a run: a live bar, or off a terminal a plain line every few seconds;
+and each evaluation.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ _LINE_EVERY_SECONDS = 5.0
 
 
 class Terminal:
-    """Prints to a console; once that has gone, as a closed terminal has, it is silent and the run goes on.
+    """Prints to a console; once that has gone, as a closed terminal has, it is silent and the run
+    goes on.
 
     Args:
         console: where to print.
@@ -35,7 +38,10 @@ class Terminal:
 
     def on_step(self, report: StepReport) -> None:
         """Move the bar, or now and then print a line."""
-        text = f"train {report.train_loss:.3f} nats/{report.unit} · {report.tokens_per_second:,.0f} {report.unit}s/s"
+        text = (
+            f"train {report.train_loss:.3f} nats/{report.unit} · {report.tokens_per_second:,.0f} "
+            f"{report.unit}s/s"
+        )
         if report.done > 0:
             text += f" · {report.seconds / report.done * (1 - report.done):.0f} s left"
         if self._console.is_terminal:
@@ -55,8 +61,10 @@ class Terminal:
         """Print the losses and the sample."""
         self._told = self._clock()
         self._print(
-            f"step {report.step:>6} · {report.seconds:5.0f} s · epoch {report.epoch:.2f} · train {report.train_loss:.4f} · "
-            f"validation {report.validation_loss:.4f} nats/{report.unit} ({report.split}){' best' if report.best else ''}"
+            f"step {report.step:>6} · {report.seconds:5.0f} s · epoch {report.epoch:.2f} · "
+            f"train {report.train_loss:.4f} · "
+            f"validation {report.validation_loss:.4f} nats/{report.unit} "
+            f"({report.split}){' best' if report.best else ''}"
         )
         if report.measured:
             self._print(

@@ -1,8 +1,10 @@
-"""Training a language model on a text: lanes of the corpus, the state carried from chunk to chunk, and the whole command.
+"""Training a language model on a text: lanes of the corpus, the state carried from chunk to chunk,
+and the whole command.
 
-The corpus is cut into as many contiguous lanes as the batch has rows. A step takes the next chunk of every lane and starts
-from the state that the last chunk left, detached (truncated back-propagation through time, Williams & Peng 1990). At
-every step one row in turn starts from the first state instead, so that the model learns to begin, too.
+The corpus is cut into as many contiguous lanes as the batch has rows. A step takes the next chunk
+of every lane and starts from the state that the last chunk left, detached (truncated
+back-propagation through time, Williams & Peng 1990). At every step one row in turn starts from the
+first state instead, so that the model learns to begin, too.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class Lanes:
     Args:
         ids: any integers ``[N]``.
         batch: how many lanes.
-        chunk: how many steps at a time; every pass starts one chunk-length further on, so chunks are cut anew.
+        chunk: how many steps at a time; every pass starts one chunk-length further on, so chunks
+            are cut anew.
         rows: the lanes that this process reads.
     """
 
@@ -53,7 +56,8 @@ class Lanes:
         self.length = (len(ids) - 1) // batch
         if self.length < 2 * chunk:
             raise TrainingError(
-                f"the training part has {len(ids)} tokens; {batch} rows of chunks of {chunk} need at least "
+                f"the training part has {len(ids)} tokens; {batch} rows of chunks of {chunk} "
+                "need at least "
                 f"{2 * chunk * batch + 1}. Give more text, or a smaller --batch or --chunk"
             )
         self._ids, self._chunk, self._rows = ids, chunk, rows
@@ -73,7 +77,9 @@ class Lanes:
         return self.passes + self._at / self.length
 
     def next(self) -> tuple[np.ndarray, np.ndarray, bool]:
-        """Return inputs and targets, int64 ``[rows, chunk]`` each, and whether a pass starts here."""
+        """Return inputs and targets, int64 ``[rows, chunk]`` each, and whether a pass starts
+        here.
+        """
         if self._at + self._chunk > self.length:
             self.passes += 1
             self._at = (self.passes * (self._chunk // 2 + 1)) % self._chunk
@@ -87,11 +93,13 @@ class Lanes:
 
 
 class _ChunkLoss(nn.Module):
-    """The loss of one chunk: what DistributedDataParallel wraps, so everything that has gradients is in ``forward``.
+    """The loss of one chunk: what DistributedDataParallel wraps, so everything that has gradients
+    is in ``forward``.
 
-    To the cross-entropy it adds ``λ mean(max(0, |s| - 3)²)`` over the states after the chunk. Left alone, some cells of an
-    LSTM that never forgets count up into the hundreds, where tanh has long been 1; float16 has steps of 0.25 there, and
-    float32 rounding grows alike. A cell of 3 already gives 0.995.
+    To the cross-entropy it adds ``λ mean(max(0, |s| - 3)²)`` over the states after the chunk. Left
+    alone, some cells of an LSTM that never forgets count up into the hundreds, where tanh has long
+    been 1; float16 has steps of 0.25 there, and float32 rounding grows alike. A cell of 3 already
+    gives 0.995.
     """
 
     def __init__(self, model: LanguageModel) -> None:
@@ -101,7 +109,9 @@ class _ChunkLoss(nn.Module):
     def forward(
         self, tokens: Tensor, targets: Tensor, state: State, fresh: Tensor
     ) -> tuple[Tensor, Tensor, State]:
-        """Return the objective, the mean cross-entropy in nats, and the state after; rows in ``fresh [B]`` begin anew."""
+        """Return the objective, the mean cross-entropy in nats, and the state after; rows in
+        ``fresh [B]`` begin anew.
+        """
         first = self.model.initial_state(len(tokens))
         state = tuple(
             torch.where(fresh[None, :, None], f, s) for f, s in zip(first, state, strict=True)
@@ -190,7 +200,8 @@ class TextTask:
         return 1.0
 
     def evaluate(self, share: float = 1.0, go_on: GoOn = always) -> Evaluation:
-        """Measure nats per token over the validation part, in float32, the state carried along each of its lanes.
+        """Measure nats per token over the validation part, in float32, the state carried along each
+        of its lanes.
 
         A share of it is the first of every lane.
         """
@@ -221,7 +232,9 @@ class TextTask:
         return Evaluation(loss, loss, covered=self._covered)
 
     def unigram_entropy(self) -> float:
-        """Return the entropy in nats of how often each token occurs in the validation part: a loss without context."""
+        """Return the entropy in nats of how often each token occurs in the validation part: a loss
+        without context.
+        """
         return entropy_of(self._validation_lanes()[0])
 
     def sample(self) -> str:
@@ -240,7 +253,9 @@ class TextTask:
         )
 
     def state(self) -> dict[str, Tensor]:
-        """See ``Task.state``: the lanes' position, the step, and the carried state of all rows ``[L, B, H]``."""
+        """See ``Task.state``: the lanes' position, the step, and the carried state of all rows
+        ``[L, B, H]``.
+        """
         position = torch.tensor([*self._lanes.position, self._step], dtype=torch.int64)
         names = CELL_STATES[self.model.config.cell]
         whole = {name: self.world.gather(s, 1) for name, s in zip(names, self._state, strict=True)}
@@ -251,7 +266,8 @@ class TextTask:
         passes, at, step = taken(tensors, "task.position", [3], dtype=torch.int64).tolist()
         if not (passes >= 0 and 0 <= at <= self._lanes.length and step >= 0):
             raise ValueError(
-                f"its position is step {at:,} of pass {passes:,}, but the corpus has {self._lanes.length:,} steps"
+                f"its position is step {at:,} of pass {passes:,}, but the corpus has "
+                f"{self._lanes.length:,} steps"
             )
         layers, _, hidden = self._state[0].shape
         names, rows = CELL_STATES[self.model.config.cell], slice(self._rows.start, self._rows.stop)

@@ -1,7 +1,9 @@
-"""How many threads to train with: as many as are told, or as many as were fastest when a few were tried.
+"""How many threads to train with: as many as are told, or as many as were fastest when a few were
+tried.
 
-More threads than free cores are slower than fewer, and which cores are free is known to nobody beforehand. So each
-number of threads computes a few gradients, in turns, and the run goes on with the fastest.
+More threads than free cores are slower than fewer, and which cores are free is known to nobody
+beforehand. So each number of threads computes a few gradients, in turns, and the run goes on with
+the fastest.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 @dataclass(frozen=True)
 class Measured:
-    """What a few trials gave: the number of threads to use, and the trials a second of each number tried."""
+    """What a few trials gave: the number of threads to use, and the trials a second of each number
+    tried.
+    """
 
     threads: int
     rates: dict[int, float]
@@ -90,7 +94,9 @@ def fastest(
 
 
 def usable_cores() -> int:
-    """Return on how many cores this process may run: those it is bound to, less what a container's quota takes."""
+    """Return on how many cores this process may run: those it is bound to, less what a container's
+    quota takes.
+    """
     bound = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -112,8 +118,9 @@ def _candidates(most: int) -> list[int]:
 class Chooser:
     """The number of threads of a run: told, kept from before, or tried; now and then tried again.
 
-    A run of a budget in steps or epochs tries once, so that it repeats exactly. One of a budget of minutes depends on
-    the machine's speed anyway; it tries again, for a small share of its time, as the machine's load may have changed.
+    A run of a budget in steps or epochs tries once, so that it repeats exactly. One of a budget of
+    minutes depends on the machine's speed anyway; it tries again, for a small share of its time, as
+    the machine's load may have changed.
 
     Attributes:
         threads: the number in use, 0 as long as there is none.
@@ -141,7 +148,9 @@ class Chooser:
         return min(_LONGEST, _SHARE * run)
 
     def tried(self, threads: int, seconds: float) -> None:
-        """Note the fastest number, found ``seconds`` into the run; what was right before is tried again later."""
+        """Note the fastest number, found ``seconds`` into the run; what was right before is tried
+        again later.
+        """
         if threads == self.threads:
             self._interval *= 2
         self.threads, self._next = threads, seconds + self._interval

@@ -1,4 +1,6 @@
-"""Trying numbers of threads on the run's own model and batches, without leaving a trace in either."""
+"""Trying numbers of threads on the run's own model and batches, without leaving a trace in
+either.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,11 @@ class _StoppedError(Exception):
 
 
 class Threads:
-    """The number of threads of a run on the CPU: told, kept, set for all programs by OMP_NUM_THREADS, or tried.
+    """The number of threads of a run on the CPU: told, kept, set for all programs by
+    OMP_NUM_THREADS, or tried.
 
-    Several processes share the cores as whoever started them decided, and a GPU is fed by what torch takes.
+    Several processes share the cores as whoever started them decided, and a GPU is fed by what
+    torch takes.
 
     Args:
         task: what is trained.
@@ -70,9 +74,11 @@ class Threads:
             torch.set_num_threads(before)
 
     def choose(self, seconds: float, stopped: Callable[[], bool]) -> Measured | None:
-        """Try where it is time to, ``seconds`` into the run, and set the fastest number; None where it is not.
+        """Try where it is time to, ``seconds`` into the run, and set the fastest number; None where
+        it is not.
 
-        The run is as if there had been no trial: batches, carried state, random numbers and buffers are put back.
+        The run is as if there had been no trial: batches, carried state, random numbers and buffers
+        are put back.
         """
         chooser = self._chooser
         if not chooser.due(seconds):

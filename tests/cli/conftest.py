@@ -35,7 +35,9 @@ def run(
 
 @pytest.fixture
 def album(tmp_path: Path, pictures: np.ndarray) -> Path:
-    """A folder of six pictures, ``0.png`` to ``5.png``, larger than the model takes them and not square."""
+    """A folder of six pictures, ``0.png`` to ``5.png``, larger than the model takes them and not
+    square.
+    """
     folder = tmp_path / "album"
     folder.mkdir()
     for index, picture in enumerate(pictures):

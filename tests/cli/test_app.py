@@ -342,7 +342,8 @@ def test_a_reader_that_goes_away_is_no_error(bundle_folder: Path) -> None:
         (MemoryError("Unable to allocate 9 GiB"), "out of memory (Unable to allocate 9 GiB)"),
         (
             RuntimeError(
-                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to "
+                "allocate 9 bytes"
             ),
             "out of memory",
         ),

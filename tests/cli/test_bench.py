@@ -1,4 +1,6 @@
-"""``edgernn bench`` prints tables, writes JSON and a picture, and says at once what it could not write."""
+"""``edgernn bench`` prints tables, writes JSON and a picture, and says at once what it could not
+write.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""``edgernn verify`` writes its report in every form that is asked for, and one of them to stdout; ``edgernn export`` in
-reduced precisions shows what each weight is stored as, and refuses limits that mean nothing.
+"""``edgernn verify`` writes its report in every form that is asked for, and one of them to stdout;
+``edgernn export`` in reduced precisions shows what each weight is stored as, and refuses limits
+that mean nothing.
 """
 
 from __future__ import annotations
@@ -101,8 +102,8 @@ def test_a_weight_that_stayed_float_is_shown(
     code, out, err = run("export", checkpoint_folder, "--out", "b", *REDUCED, "int8")
     assert (code, out) == (2, "")
     assert (
-        "these weights stayed float: head (float32); nothing was written. Allow it with --allow-float"
-        in err
+        "these weights stayed float: head (float32); nothing was written. Allow it with "
+        "--allow-float" in err
     )
     code, out, _ = run("export", checkpoint_folder, "--out", "b", *REDUCED, "int8", "--allow-float")
     assert code == 0

@@ -1,4 +1,6 @@
-"""``edgernn caption``: what it prints, of which files, and how it tells of those that it cannot read."""
+"""``edgernn caption``: what it prints, of which files, and how it tells of those that it cannot
+read.
+"""
 
 from __future__ import annotations
 

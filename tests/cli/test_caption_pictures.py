@@ -1,4 +1,6 @@
-"""``edgernn caption`` on every kind of file: pictures as they are meant to be seen, and what is no picture."""
+"""``edgernn caption`` on every kind of file: pictures as they are meant to be seen, and what is no
+picture.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def records(out: str) -> list[dict]:
 
 
 def same_pictures() -> dict[str, tuple[Callable[[Image.Image, Path], object], str]]:
-    """Ways to save a picture so that it is meant to look as the plain PNG does, and the file's name."""
+    """Ways to save a picture so that it is meant to look as the plain PNG does, and the file's
+    name.
+    """
 
     def rotated(picture: Image.Image, path: Path) -> None:
         exif = Image.Exif()

@@ -1,4 +1,6 @@
-"""``edgernn card``: YAML that a hub reads, figures of the manifest, commands that run, and text that stays text."""
+"""``edgernn card``: YAML that a hub reads, figures of the manifest, commands that run, and text
+that stays text.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ from edgernn.cli.card_text import model_card, plain
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Run = Callable[..., tuple[int, str, str]]
-HOSTILE = "[a](http://x.example) <script>|`*_ https://y.example www.z.example me@z.example\x1b\n# $x$ &amp; ![b](c)"
+HOSTILE = (
+    "[a](http://x.example) <script>|`*_ https://y.example www.z.example me@z.example\x1b\n# $x$ "
+    "&amp; ![b](c)"
+)
 
 
 def head(card: str) -> dict:
@@ -91,7 +96,10 @@ def test_the_commands_run_as_written(bundle_folder: Path, run: Run, tmp_path: Pa
         ),
     ]
     for command in commands:
-        script = f'edgernn() {{ {sys.executable} -m edgernn "$@"; }}; python() {{ {sys.executable} "$@"; }}; {place}{command}'
+        script = (
+            f'edgernn() {{ {sys.executable} -m edgernn "$@"; }}; python() {{ {sys.executable} '
+            f'"$@"; }}; {place}{command}'
+        )
         done = subprocess.run(
             ["bash", "-ec", script],
             cwd=ROOT / "runtime_examples",

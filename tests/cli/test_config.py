@@ -1,4 +1,6 @@
-"""``--config``: a run told by a file is the run told by options, and every run leaves the file that repeats it."""
+"""``--config``: a run told by a file is the run told by options, and every run leaves the file that
+repeats it.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +118,10 @@ def test_a_captioner_is_repeated_too(run: Run, tmp_path: Path) -> None:
 
 
 def test_export_takes_a_file_with_a_list(checkpoint_folder: Path, run: Run, tmp_path: Path) -> None:
-    options = 'to = ["onnx"]\nprecision = ["float16", "float32"]\nmax_perplexity_increase = "50%"\nrelease = true\n'
+    options = (
+        'to = ["onnx"]\nprecision = ["float16", "float32"]\nmax_perplexity_increase = '
+        '"50%"\nrelease = true\n'
+    )
     (tmp_path / "e.toml").write_text(options)
     code, out, err = run("export", checkpoint_folder, "--out", "b", "--config", "e.toml", "--json")
     assert code == 0, err

@@ -1,4 +1,6 @@
-"""``edgernn inspect``, and the tables of export and verify, on a captioner: two graphs, scores, and lone files."""
+"""``edgernn inspect``, and the tables of export and verify, on a captioner: two graphs, scores, and
+lone files.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +52,8 @@ def test_a_checkpoint_with_the_scores_of_its_captions(
     assert "conditioning           soft-attention" in out
     assert "trained on scenes: 0.2500 nats/word (400 validation pictures)" in out
     assert (
-        "captions that it wrote for them: cider_d 6.5000, bleu_4 0.9800, rouge_l 0.9900, exact_match 0.8750"
-        in out
+        "captions that it wrote for them: cider_d 6.5000, bleu_4 0.9800, rouge_l 0.9900, "
+        "exact_match 0.8750" in out
     )
     assert json.loads(run("inspect", "run", "--json")[1])["training"] == TRAINED
 
@@ -212,7 +214,7 @@ def test_a_torchscript_file_of_another_program_is_named(run: Run, tmp_path: Path
     code, _, err = run("inspect", tmp_path / "other.pt")
     assert code == 2
     assert (
-        "other.pt is a TorchScript file that edgernn did not export; networks that other programs trained"
-        in err
+        "other.pt is a TorchScript file that edgernn did not export; networks that other "
+        "programs trained" in err
     )
     assert "do not use this file" not in err

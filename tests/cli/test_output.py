@@ -1,4 +1,6 @@
-"""Text is text: whatever stands in files, models, names and errors is printed as it is, and steers no terminal."""
+"""Text is text: whatever stands in files, models, names and errors is printed as it is, and steers
+no terminal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A command that is ended by a scheduler or a closing terminal leaves nothing in the temporary folder."""
+"""A command that is ended by a scheduler or a closing terminal leaves nothing in the temporary
+folder.
+"""
 
 from __future__ import annotations
 

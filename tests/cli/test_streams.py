@@ -1,4 +1,6 @@
-"""Stdout and stderr that are closed, full, left by their reader, or of an encoding that lacks characters."""
+"""Stdout and stderr that are closed, full, left by their reader, or of an encoding that lacks
+characters.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""``edgernn train captions``: from picture files to a run, going on with one, and what is refused."""
+"""``edgernn train captions``: from picture files to a run, going on with one, and what is
+refused.
+"""
 
 from __future__ import annotations
 

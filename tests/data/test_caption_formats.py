@@ -1,4 +1,6 @@
-"""Each format is recognised by its content and read as it stands; damage is named with its place."""
+"""Each format is recognised by its content and read as it stands; damage is named with its
+place.
+"""
 
 from __future__ import annotations
 
@@ -352,6 +354,9 @@ def test_what_is_not_usable_is_left_out_where_the_file_is_read_leniently(tmp_pat
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(
         DataError,
-        match=r"cannot read the captions .*absent.csv: No such file or directory; give a caption file",
+        match=(
+            r"cannot read the captions .*absent.csv: No such file or directory; give a caption "
+            r"file"
+        ),
     ):
         CaptionFile(tmp_path / "absent.csv")

@@ -1,4 +1,6 @@
-"""Captions find their pictures, and nothing but them; every picture gets a split that nothing but its name decides."""
+"""Captions find their pictures, and nothing but them; every picture gets a split that nothing but
+its name decides.
+"""
 
 from __future__ import annotations
 

@@ -137,7 +137,10 @@ def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_importing_the_module_loads_no_pillow() -> None:
-    code = "import sys, edgernn.data.pictures, edgernn.data.picture_set, edgernn.data.captions; print('PIL' in sys.modules)"
+    code = (
+        "import sys, edgernn.data.pictures, edgernn.data.picture_set, edgernn.data.captions; "
+        "print('PIL' in sys.modules)"
+    )
     environment = {**os.environ, "PYTHONPATH": str(Path(pictures.__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment

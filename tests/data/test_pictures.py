@@ -28,7 +28,9 @@ def quarters(width: int = 32, height: int = 16) -> Image.Image:
 
 
 def corners(picture: Image.Image) -> list[tuple[int, ...]]:
-    """Return the colours in the middle of the four quarters, each channel rounded to 0 or 255 when it is near."""
+    """Return the colours in the middle of the four quarters, each channel rounded to 0 or 255 when
+    it is near.
+    """
     width, height = picture.size
     points = [(x * width // 4, y * height // 4) for y in (1, 3) for x in (1, 3)]
     return [

@@ -97,7 +97,10 @@ def test_topics_come_in_the_order_of_their_names(
 def test_typography_becomes_ascii_and_foreign_paragraphs_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = f'"""\u201cQuoted\u201d \u2013 it\u2019s\u2026 {LONG}\n\nThe \u00e9 is foreign.\n\nLast.\n"""\n'
+    source = (
+        f'"""\u201cQuoted\u201d \u2013 it\u2019s\u2026 {LONG}\n\nThe \u00e9 is '
+        'foreign.\n\nLast.\n"""\n'
+    )
     assert library_of(tmp_path, monkeypatch, source) == [f'"Quoted" - it\'s... {LONG}\n\nLast.\n\n']
 
 

@@ -1,4 +1,6 @@
-"""The built-in scenes are always the same, and every word of their references is true of the picture."""
+"""The built-in scenes are always the same, and every word of their references is true of the
+picture.
+"""
 
 from __future__ import annotations
 
@@ -374,5 +376,8 @@ def test_what_cannot_be_made() -> None:
 
 
 def test_a_scene_is_made_and_described_without_pillow() -> None:
-    code = "import sys; from edgernn.data.scenes import *; captions(make_scene('test', 0)); assert 'PIL' not in sys.modules"
+    code = (
+        "import sys; from edgernn.data.scenes import *; captions(make_scene('test', 0)); assert "
+        "'PIL' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -203,7 +203,8 @@ def test_a_file_that_is_not_utf8(
     path.write_bytes(content)
     assert message(path) == (
         f"{path} is not UTF-8: byte 0x{byte} at offset {offset}; convert it from the encoding "
-        "that it was saved in, for example, where that is latin1, with: iconv -f latin1 -t utf-8 FILE > NEW"
+        "that it was saved in, for example, where that is latin1, with: iconv -f latin1 -t "
+        "utf-8 FILE > NEW"
     )
 
 
@@ -234,5 +235,8 @@ def test_wide_text_is_named_as_what_it_is(
     if "\u0411" in text and encoding in {"utf-16-le", "utf-16-be"}:
         return  # without a mark, letters that are not Latin have no zeros to tell by
     name = encoding.replace("-le", "le").replace("-be", "be")
-    told = f"is {encoding[:6].upper()}, expected UTF-8; convert it with: iconv -f {name} -t utf-8 FILE > NEW"
+    told = (
+        f"is {encoding[:6].upper()}, expected UTF-8; convert it with: iconv -f {name} -t utf-8 "
+        "FILE > NEW"
+    )
     assert message(path) == f"{path} {told}"

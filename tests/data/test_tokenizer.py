@@ -1,4 +1,6 @@
-"""Text to ids and back: lossless, the same in parts as whole, the same by table as by the library."""
+"""Text to ids and back: lossless, the same in parts as whole, the same by table as by the
+library.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ from edgernn.data.pieces import cut_pieces
 from edgernn.data.tokenizer import TOKEN_KINDS, Tokenizer
 from edgernn.errors import DataError, StorageError, UsageError
 
-TEXT = "The cat sat.\nThe cat -- na\u00efve \u2192 sat!\n\n\tIt's  3 \U0001f600 o'clock,\r\n e\u0301 \u65e5\u672c\n"
+TEXT = (
+    "The cat sat.\nThe cat -- na\u00efve \u2192 sat!\n\n\tIt's  3 \U0001f600 o'clock,\r\n e\u0301 "
+    "\u65e5\u672c\n"
+)
 TOKENIZERS = {
     kind: Tokenizer.build([TEXT], kind, minimum_count=1, vocabulary_size=300)
     for kind in TOKEN_KINDS
@@ -39,8 +44,8 @@ CAPTION_WORDS = (
     "\u672c",
 )
 
-# Texts whose symbols are all known: any text for byte and bpe; known characters for char; lines of TEXT for word; words of
-# it, as captions spell them, for caption.
+# Texts whose symbols are all known: any text for byte and bpe; known characters for char; lines of
+# TEXT for word; words of it, as captions spell them, for caption.
 KNOWN = {
     "char": st.text(alphabet=sorted(set(TEXT)), max_size=60),
     "byte": st.text(max_size=60),
@@ -153,7 +158,8 @@ def test_unknown_characters_are_named_or_left_out() -> None:
     with pytest.raises(DataError) as caught:
         tokenizer.encode("a\u2192b\u00e9c\u00e9")
     assert str(caught.value) == (
-        "the vocabulary has no '\u00e9', '\u2192'; it knows 3 characters. Remove them or use --on-unknown skip"
+        "the vocabulary has no '\u00e9', '\u2192'; it knows 3 characters. Remove them or use "
+        "--on-unknown skip"
     )
     assert tokenizer.encode("a\u2192b\u00e9c", on_unknown="skip").tolist() == [0, 1, 2]
     with pytest.raises(DataError, match="and 4 more"):

@@ -1,4 +1,6 @@
-"""The runs of scripts without spaces hold letters, marks and digits alone, and the patterns agree with Unicode's table."""
+"""The runs of scripts without spaces hold letters, marks and digits alone, and the patterns agree
+with Unicode's table.
+"""
 
 from __future__ import annotations
 

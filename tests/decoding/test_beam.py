@@ -1,4 +1,6 @@
-"""Beam search: against every sequence there is, against greedy decoding, and against itself without its short cuts."""
+"""Beam search: against every sequence there is, against greedy decoding, and against itself without
+its short cuts.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,8 @@ WIDTHS, NORMALISATIONS = st.integers(1, 6), st.sampled_from([0.0, 0.3, 0.7, 1.0,
 class MarkovSession(Session):
     """Logits ``table[token before, token] + sum of features``; the attention is those two tokens.
 
-    ``h`` holds the token before in both layers, ``c`` counts the steps. ``batches`` has the rows of each call.
+    ``h`` holds the token before in both layers, ``c`` counts the steps. ``batches`` has the rows of
+    each call.
     """
 
     runtime = "a table"
@@ -136,7 +139,9 @@ def score(log_probability: float, counted: int, normalisation: float) -> float:
 def every_sequence(
     table: np.ndarray, features: np.ndarray, stop: Collection[int], suppress: Collection[int] = ()
 ) -> Iterator[tuple[tuple[int, ...], float, bool]]:
-    """Yield all that can be written after START: the tokens, their log-probability, and whether they ended."""
+    """Yield all that can be written after START: the tokens, their log-probability, and whether
+    they ended.
+    """
     pending: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
     while pending:
         written, total = pending.pop()
@@ -304,8 +309,9 @@ def test_a_search_ends_when_nothing_better_can_come() -> None:
 
 
 def test_a_long_sequence_can_still_overtake() -> None:
-    # After two steps two have ended, at log 0.5 and log 0.3, and the third stands at log 0.2: even one more token, for
-    # nothing, would leave it behind both. But all its tokens from here on cost nothing, and 8 of them put it before both.
+    # After two steps two have ended, at log 0.5 and log 0.3, and the third stands at log 0.2: even
+    # one more token, for nothing, would leave it behind both. But all its tokens from here on cost
+    # nothing, and 8 of them put it before both.
     table = np.full((V, V, V), -40, np.float32)
     table[:, START, [1, STOP]] = np.log([0.5, 0.5])
     table[:, 1, [1, STOP]] = np.log([0.4, 0.6])

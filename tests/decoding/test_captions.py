@@ -1,4 +1,6 @@
-"""Captions over two sessions: one picture or many, greedy or at random, on the model and on files; lengths and refusals."""
+"""Captions over two sessions: one picture or many, greedy or at random, on the model and on files;
+lengths and refusals.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Prefill and generation: however a run is cut, stopped, saved and continued, the same tokens come."""
+"""Prefill and generation: however a run is cut, stopped, saved and continued, the same tokens
+come.
+"""
 
 from __future__ import annotations
 

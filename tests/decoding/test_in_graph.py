@@ -1,4 +1,6 @@
-"""Generation in one call has the face of ``Generation``: the same text, the same snapshot, the same continuation."""
+"""Generation in one call has the face of ``Generation``: the same text, the same snapshot, the same
+continuation.
+"""
 
 from __future__ import annotations
 

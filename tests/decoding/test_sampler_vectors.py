@@ -1,4 +1,6 @@
-"""``sampler.json``: its choices are right by exact arithmetic, stay clear of the edges, and a wrong one is found."""
+"""``sampler.json``: its choices are right by exact arithmetic, stay clear of the edges, and a wrong
+one is found.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def test_the_library_chooses_what_is_recorded(vectors: SamplerVectors) -> None:
 
 
 def shares(choice: Choice) -> tuple[list[int], list[Decimal]]:
-    """Return the ids that may be drawn, and where the share of each ends before top-p, in 60 digits."""
+    """Return the ids that may be drawn, and where the share of each ends before top-p, in 60
+    digits.
+    """
     order = sorted(
         set(range(len(choice.logits))) - set(choice.suppress), key=lambda i: (-choice.logits[i], i)
     )
@@ -56,7 +60,9 @@ def shares(choice: Choice) -> tuple[list[int], list[Decimal]]:
 
 
 def exact(choice: Choice) -> bool:
-    """Whether all that has a probability is equally likely, so that float64 has no error but that of one division."""
+    """Whether all that has a probability is equally likely, so that float64 has no error but that
+    of one division.
+    """
     open_logits = [x for i, x in enumerate(choice.logits) if i not in choice.suppress]
     return all(
         x == max(open_logits) or (x - max(open_logits)) / choice.temperature < -800

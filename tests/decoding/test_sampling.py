@@ -1,4 +1,6 @@
-"""From logits to a token: always one that is allowed, as often as its probability says, and the same for the same number."""
+"""From logits to a token: always one that is allowed, as often as its probability says, and the
+same for the same number.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +137,8 @@ def test_top_p_keeps_the_fewest_tokens_that_reach_it(top_p: float, kept: int) ->
 
 def test_top_p_counts_within_top_k() -> None:
     logits = np.log(np.array([0.4, 0.3, 0.2, 0.1]))
-    # Of the two that top-k leaves, the first has 4/7 = 0.57: enough for 0.55, though it is 0.4 of all four.
+    # Of the two that top-k leaves, the first has 4/7 = 0.57: enough for 0.55, though it is 0.4 of
+    # all four.
     assert np.count_nonzero(frequencies(Sampler(1.0, top_k=2, top_p=0.55), logits)) == 1
     assert np.count_nonzero(frequencies(Sampler(1.0, top_k=2, top_p=0.6), logits)) == 2
 

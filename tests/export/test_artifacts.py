@@ -1,4 +1,6 @@
-"""One artifact after the other: every precision packs and verifies, says what it stored and lost, or is refused in words."""
+"""One artifact after the other: every precision packs and verifies, says what it stored and lost,
+or is refused in words.
+"""
 
 from __future__ import annotations
 
@@ -306,7 +308,10 @@ def test_a_matrix_that_stayed_float_is_told_or_refused(
             "int8",
         )
         return
-    says = r"onnx int8 was asked for, and these weights stayed float: recurrent.layers.1.joined \(recurrent, float32\); nothing"
+    says = (
+        r"onnx int8 was asked for, and these weights stayed float: recurrent.layers.1.joined "
+        r"\(recurrent, float32\); nothing"
+    )
     with pytest.raises(
         ContractError,
         match=says + r" was written. Allow it with --allow-float, or choose another precision",

@@ -1,4 +1,6 @@
-"""Every exporter leaves the model as it was, and the base class catches one that breaks the contract."""
+"""Every exporter leaves the model as it was, and the base class catches one that breaks the
+contract.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the integers of a block stand for: near the weight, packed as onnxruntime reads them, and refused where they cannot."""
+"""What the integers of a block stand for: near the weight, packed as onnxruntime reads them, and
+refused where they cannot.
+"""
 
 from __future__ import annotations
 
@@ -191,6 +193,9 @@ def test_what_is_not_finite_is_refused(wrong: float) -> None:
 
 @pytest.mark.parametrize(("bits", "block_size"), [(3, 32), (4, 20), (8, 0), (0, 32), (4, 512)])
 def test_bits_and_blocks_that_onnxruntime_does_not_take(bits: int, block_size: int) -> None:
-    says = rf"bits {bits} in blocks of {block_size}: expected bits of \(8, 4\) and blocks of \(16, 32, 64, 128, 256\)"
+    says = (
+        rf"bits {bits} in blocks of {block_size}: expected bits of \(8, 4\) and blocks of \(16, "
+        r"32, 64, 128, 256\)"
+    )
     with pytest.raises(UsageError, match=says):
         quantize_matrix(np.ones((1, 2), np.float32), bits=bits, block_size=block_size)

@@ -1,4 +1,6 @@
-"""What a step multiplies with on real input: the moments are those of the model, and the data are kept off the measuring."""
+"""What a step multiplies with on real input: the moments are those of the model, and the data are
+kept off the measuring.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A caption in one call: the words, the score and the attention of the host's beam search, with and without attention."""
+"""A caption in one call: the words, the score and the attention of the host's beam search, with and
+without attention.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Both graphs of a captioner in every format and conditioning: rolled out against the model, narrowed as their formats need."""
+"""Both graphs of a captioner in every format and conditioning: rolled out against the model,
+narrowed as their formats need.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Compressed Core ML packages: every matrix as asked, and worth what its stored integers say, worked out here again."""
+"""Compressed Core ML packages: every matrix as asked, and worth what its stored integers say,
+worked out here again.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def stretched(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def by_definition(operation: Any) -> np.ndarray:
-    """What a compressed weight stands for, from Apple's definitions of the three operators; float32."""
+    """What a compressed weight stands for, from Apple's definitions of the three operators;
+    float32.
+    """
     given = {
         name: np.asarray(var.val)
         for name, var in operation.inputs.items()

@@ -1,4 +1,6 @@
-"""What exporters trace wears the contract's names, and example inputs are never one tensor given twice."""
+"""What exporters trace wears the contract's names, and example inputs are never one tensor given
+twice.
+"""
 
 from __future__ import annotations
 

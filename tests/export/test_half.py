@@ -1,4 +1,6 @@
-"""Float16 storage: half the bytes, float32 arithmetic on the rounded weights, and the graph otherwise as it was."""
+"""Float16 storage: half the bytes, float32 arithmetic on the rounded weights, and the graph
+otherwise as it was.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +103,8 @@ def test_what_is_small_stays_as_it_is() -> None:
         (-1e30, r"large holds 1e\+30, which float16 cannot; export float32"),
         (
             np.nan,
-            "a weight is not finite, so it cannot be stored in float16; train or import the model again",
+            "a weight is not finite, so it cannot be stored in float16; train or import the "
+            "model again",
         ),
         (np.inf, "a weight is not finite"),
     ],

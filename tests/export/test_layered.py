@@ -1,4 +1,6 @@
-"""A step graph with its state layer by layer: the same numbers, and neither split nor joined inside."""
+"""A step graph with its state layer by layer: the same numbers, and neither split nor joined
+inside.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A text in one call: the tokens, the states and the probabilities of the host's own loop, for every cell and setting."""
+"""A text in one call: the tokens, the states and the probabilities of the host's own loop, for
+every cell and setting.
+"""
 
 from __future__ import annotations
 
@@ -140,7 +142,9 @@ def test_a_text_is_the_same_as_from_the_host(
 def test_the_states_are_those_of_the_step_file_to_the_last_bit(
     make_model: MakeModel, tmp_path: Path
 ) -> None:
-    """What onnxruntime may fuse depends on the declared shapes, so the loop declares the step file's own."""
+    """What onnxruntime may fuse depends on the declared shapes, so the loop declares the step
+    file's own.
+    """
     model = make_model(hidden=256, embedding=64)
     step, whole = both(step_session(model, tmp_path, exporter=StepFaceExporter()), tmp_path)
     generation = Generation(step, begin(step, PROMPTS[1]), sampler=Sampler(0.9), seed=1)
@@ -330,7 +334,9 @@ SETTINGS = st.builds(
 
 
 def nearest_edge(logits: np.ndarray, sampler: Sampler, uniform: float) -> float:
-    """Return how far the number, or top-p, is from where one token ends and the next begins; equal logits end exactly."""
+    """Return how far the number, or top-p, is from where one token ends and the next begins; equal
+    logits end exactly.
+    """
     below = np.sort(logits.astype(np.float64))[::-1][: sampler.top_k or None]
     with np.errstate(over="ignore"):
         sums = np.cumsum(np.exp((below - below[0]) / sampler.temperature))
@@ -347,7 +353,8 @@ def nearest_edge(logits: np.ndarray, sampler: Sampler, uniform: float) -> float:
 def test_the_choice_is_that_of_the_host(
     pick: Pick, logits: np.ndarray, sampler: Sampler, uniform: float
 ) -> None:
-    # An exponential may differ in its last bit, which decides only if the number is as close to an edge.
+    # An exponential may differ in its last bit, which decides only if the number is as close to an
+    # edge.
     assume(nearest_edge(logits, sampler, uniform) > 1e-14)
     assert pick(logits, sampler, uniform) == sampler.pick(logits, uniform)
 

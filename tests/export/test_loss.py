@@ -1,4 +1,6 @@
-"""What a reduced precision loses is measured as verify measures it, and more than is allowed is refused with the numbers."""
+"""What a reduced precision loses is measured as verify measures it, and more than is allowed is
+refused with the numbers.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,69 @@ def test_too_little_to_read(
     assert (
         measure_loss(loaded, references, references["step"], budget=Budget(), limit=LIMIT) is None
     )
-    says = r"the checkpoint holds \d+ held-out tokens to measure it on, at least 32 are needed; train with a validation text"
+    says = (
+        r"the checkpoint holds \d+ held-out tokens to measure it on, at least 32 are needed; train "
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r""
+        r"with a validation text"
+    )
     with pytest.raises(UsageError, match=says):
         measure_loss(loaded, references, references["step"], budget=Budget(0.01), limit=LIMIT)
 
@@ -184,15 +248,18 @@ def test_what_is_within_its_limits_is_let_through(record: LossRecord) -> None:
     [
         (
             RECORD,
-            r"raises the perplexity .* by 2.50% \(from 4.0000 to 4.1000\), and 2.00% is allowed; .*--max-perplexity-increase",
+            r"raises the perplexity .* by 2.50% \(from 4.0000 to 4.1000\), and 2.00% is "
+            r"allowed; .*--max-perplexity-increase",
         ),
         (
             CIDER,
-            r"lowers the CIDEr-D .* by 25.00% \(from 0.8000 to 0.6000\), and 20.00% is allowed; .*--max-cider-drop",
+            r"lowers the CIDEr-D .* by 25.00% \(from 0.8000 to 0.6000\), and 20.00% is "
+            r"allowed; .*--max-cider-drop",
         ),
         (
             RECORD.model_copy(update={"perplexity": 3.9, "mean_kl": 0.06}),
-            r"diverges from the reference by 6.0e-02 nats a token .*, and 5e-02 is allowed; .*--max-perplexity-increase",
+            r"diverges from the reference by 6.0e-02 nats a token .*, and 5e-02 is allowed; "
+            r".*--max-perplexity-increase",
         ),
     ],
     ids=["perplexity", "captions", "divergence"],

@@ -1,4 +1,6 @@
-"""Graphs written node by node: constants once, loops and choices that compute what they say, graphs copied in whole."""
+"""Graphs written node by node: constants once, loops and choices that compute what they say, graphs
+copied in whole.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A bundle is whole, says where it comes from, needs no checkpoint, and replaces nothing but an older bundle."""
+"""A bundle is whole, says where it comes from, needs no checkpoint, and replaces nothing but an
+older bundle.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def export_onnx(source: Path | Checkpoint, out: Path, **options: Any) -> Bundle:
 
 
 def sha256(path: Path) -> str:
-    """As the format says: of a folder, the SHA-256 of what ``sha256sum`` prints of its sorted files."""
+    """As the format says: of a folder, the SHA-256 of what ``sha256sum`` prints of its sorted
+    files.
+    """
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()
     listing = "".join(
@@ -236,12 +240,14 @@ def test_formats_and_precisions(
         (
             None,
             ["int3"],
-            "cannot export int3 as asked: onnx offers float32, .*smallest; .*; coreml offers float16, float32",
+            "cannot export int3 as asked: onnx offers float32, .*smallest; .*; coreml offers "
+            "float16, float32",
         ),
         (
             ["onnx"],
             ["float32", "int3"],
-            "cannot export int3 as asked: onnx offers float32, float16, int8, int4, smallest; did you mean int8",
+            "cannot export int3 as asked: onnx offers float32, float16, int8, int4, smallest; "
+            "did you mean int8",
         ),
         (
             ["torchscript"],
@@ -399,7 +405,10 @@ def test_a_weight_that_is_not_finite_is_refused_by_name(
     model = make_model(learned_initial_state=True)
     with torch.no_grad():
         named_tensors(model)[place].view(-1)[5] = value
-    says = rf"weights that are not finite: {place} \(1 of \d+ values, the first {value}\); nothing was written"
+    says = (
+        rf"weights that are not finite: {place} \(1 of \d+ values, the first {value}\); nothing "
+        r"was written"
+    )
     for chosen in (
         {"to": "onnx", "precision": ["float32", "float16", "int8", "int4"]},
         {"to": ["torchscript", "coreml"]},

@@ -1,4 +1,6 @@
-"""From a captioner's checkpoint to a bundle: both graphs of every format once, and what a host needs to caption with it."""
+"""From a captioner's checkpoint to a bundle: both graphs of every format once, and what a host
+needs to caption with it.
+"""
 
 from __future__ import annotations
 

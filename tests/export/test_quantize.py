@@ -1,4 +1,6 @@
-"""Weight-only quantisation of graphs: no matrix of any cell stays float, and onnxruntime computes with just the integers."""
+"""Weight-only quantisation of graphs: no matrix of any cell stays float, and onnxruntime computes
+with just the integers.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +132,9 @@ def test_onnxruntime_looks_up_exactly_what_the_integers_stand_for(columns: int, 
 
 
 def test_a_table_of_an_odd_width_keeps_8_bits() -> None:
-    """Two 4-bit values share a byte, and onnxruntime takes the last half byte for a value of the row."""
+    """Two 4-bit values share a byte, and onnxruntime takes the last half byte for a value of the
+    row.
+    """
     table, ids = normal(11, 33), np.array([[3, 0, 10]])
     node = helper.make_node("Gather", ["table", "ids"], ["y"], name="/embedding/Gather")
     model = model_of(node, inputs={"ids": ["n", "t"]}, output=["n", "t", 33], table=table)

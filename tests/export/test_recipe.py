@@ -1,4 +1,6 @@
-"""How a layer is stored: as it is named, else as all others; and of the block sizes allowed, the one of the fewest bytes."""
+"""How a layer is stored: as it is named, else as all others; and of the block sizes allowed, the
+one of the fewest bytes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The smallest file within a budget: never larger than 8 bits everywhere, within the budget as verify measures it again."""
+"""The smallest file within a budget: never larger than 8 bits everywhere, within the budget as
+verify measures it again.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ MakeModel = Callable[..., LanguageModel]
 
 @pytest.fixture(scope="module")
 def loaded(make_model: MakeModel, tokenizer: Tokenizer) -> Checkpoint:
-    """A model that is sure of itself, and a text that it wrote: any change of it makes the text less probable."""
+    """A model that is sure of itself, and a text that it wrote: any change of it makes the text
+    less probable.
+    """
     model = make_model(hidden=24, embedding=16)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -1,4 +1,6 @@
-"""The Core ML packages, read back on any machine: their interface, their target, and no operator that loops."""
+"""The Core ML packages, read back on any machine: their interface, their target, and no operator
+that loops.
+"""
 
 from __future__ import annotations
 

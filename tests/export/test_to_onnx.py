@@ -1,4 +1,6 @@
-"""The ONNX file: one fused operator per layer, axes open where the contract leaves them open, no warning at any size."""
+"""The ONNX file: one fused operator per layer, axes open where the contract leaves them open, no
+warning at any size.
+"""
 
 from __future__ import annotations
 

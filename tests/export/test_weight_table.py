@@ -1,4 +1,6 @@
-"""The table of weights is what stands in the file: every byte of it once, and what a step reads of each."""
+"""The table of weights is what stands in the file: every byte of it once, and what a step reads of
+each.
+"""
 
 from __future__ import annotations
 

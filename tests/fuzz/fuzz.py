@@ -1,8 +1,10 @@
-"""Fuzz every reader with seeded damage: ``python tests/fuzz/fuzz.py --count 10000 --seed 0 [--only bundles]``.
+"""Fuzz every reader with seeded damage: ``python tests/fuzz/fuzz.py --count 10000 --seed 0 [--only
+bundles]``.
 
-A case is right when it ends in an EdgernnError of one line or in the same data as the good file. Anything else is printed
-with its seed and what was done, and makes the exit code 1: another exception, a file written outside, more than five
-seconds, other data taken for good. ``--case N`` runs one case again.
+A case is right when it ends in an EdgernnError of one line or in the same data as the good file.
+Anything else is printed with its seed and what was done, and makes the exit code 1: another
+exception, a file written outside, more than five seconds, other data taken for good. ``--case N``
+runs one case again.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class Tally:
 
 
 def run_target(target: Target, *, cases: Iterator[int] | range, seed: int, root: Path) -> Tally:
-    """Run cases ``cases`` of ``seed``; each has a generator of its own, so any of them can be run again alone."""
+    """Run cases ``cases`` of ``seed``; each has a generator of its own, so any of them can be run
+    again alone.
+    """
     tally, before = Tally(), _listing(root)
     started = time.monotonic()
     for number in cases:
@@ -94,7 +98,9 @@ def _deadline() -> Iterator[None]:
 
 
 def _listing(root: Path) -> set[str]:
-    """Return what stands at ``root`` and in the temporary folder below it, where nothing may be left; not the box."""
+    """Return what stands at ``root`` and in the temporary folder below it, where nothing may be
+    left; not the box.
+    """
     return {
         str(path.relative_to(root))
         for place in (root, root / "scratch")

@@ -1,4 +1,6 @@
-"""Seeded damage to bytes, JSON, safetensors files and zip files: what disks, networks, editors and strangers do to them."""
+"""Seeded damage to bytes, JSON, safetensors files and zip files: what disks, networks, editors and
+strangers do to them.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,9 @@ def mutate_bytes(content: bytes, luck: random.Random) -> Mutated:
 
 
 def mutate_json(content: bytes, luck: random.Random) -> Mutated:
-    """Change one place of a JSON document: its type, its value, its presence, its name; or let a key stand twice."""
+    """Change one place of a JSON document: its type, its value, its presence, its name; or let a
+    key stand twice.
+    """
     document = json.loads(content, object_pairs_hook=Pairs)
     path: list[Any] = []
     place, steps = document, luck.randrange(1, 9)
@@ -122,7 +126,9 @@ def mutate_json(content: bytes, luck: random.Random) -> Mutated:
 
 
 def mutate_tensors(content: bytes, luck: random.Random) -> Mutated:
-    """Damage a safetensors file: its bytes, or its header's JSON with the length made right; at times the digest, too."""
+    """Damage a safetensors file: its bytes, or its header's JSON with the length made right; at
+    times the digest, too.
+    """
     if luck.random() < 0.5:
         return mutate_bytes(content, luck)
     length = int.from_bytes(content[:8], "little")
@@ -137,7 +143,9 @@ def mutate_tensors(content: bytes, luck: random.Random) -> Mutated:
 
 
 def mutate_zip(content: bytes, luck: random.Random) -> Mutated:
-    """Damage a zip file: its bytes, or its structure: an entry twice, renamed, emptied, added, swapped, made a link."""
+    """Damage a zip file: its bytes, or its structure: an entry twice, renamed, emptied, added,
+    swapped, made a link.
+    """
     if luck.random() < 0.5:
         return mutate_bytes(content, luck)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:

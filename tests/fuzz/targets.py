@@ -1,7 +1,7 @@
 """What is fuzzed: good files, and the real readers run over damaged copies of them.
 
-A target writes one damaged file, reads, and ends in one of three ways: an EdgernnError (refused), the same data as the good
-file gives (accepted), or ``WrongError``: other data were taken for good.
+A target writes one damaged file, reads, and ends in one of three ways: an EdgernnError (refused),
+the same data as the good file gives (accepted), or ``WrongError``: other data were taken for good.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class Goods:
 
 
 def make_goods(box: Path) -> Goods:
-    """Write a tiny run, its bundle as a folder and as a file, a saved state and the state of a training."""
+    """Write a tiny run, its bundle as a folder and as a file, a saved state and the state of a
+    training.
+    """
     torch.manual_seed(1)
     tokenizer = Tokenizer.build([TEXT], "char")
     config = LanguageConfig(
@@ -120,7 +122,9 @@ class Target:
         """Read the good files once."""
 
     def case(self, luck: random.Random) -> str:
-        """Run one case; return what was done. Raises EdgernnError, WrongError, or what should not be raised."""
+        """Run one case; return what was done. Raises EdgernnError, WrongError, or what should not
+        be raised.
+        """
         raise NotImplementedError
 
 
@@ -199,7 +203,9 @@ class Bundles(Target):
         same(bundle, self.manifest, self.description, done)
 
     def resigned(self, inner: str, done: str) -> None:
-        """A stranger makes the digest right again: whatever is inside, the readers end in an error or in arrays."""
+        """A stranger makes the digest right again: whatever is inside, the readers end in an error
+        or in arrays.
+        """
         manifest = self.goods.bundle / "manifest.json"
         raw = json.loads(manifest.read_bytes())
         raw["files"][inner] = digest(self.goods.bundle / inner).model_dump()
@@ -222,10 +228,11 @@ def read_all(bundle: Bundle) -> None:
 
 
 def same(bundle: Bundle, good: Manifest, description: FileDescription, done: str) -> None:
-    """Make sure that a manifest that was taken says of every file what the good one says, or that the contract check fails.
+    """Make sure that a manifest that was taken says of every file what the good one says, or that
+    the contract check fails.
 
-    Notes that nothing in a bundle can vouch for are left out: provenance, what was measured, who wrote it for what; and a
-    bundle may lack a file that is not needed.
+    Notes that nothing in a bundle can vouch for are left out: provenance, what was measured, who
+    wrote it for what; and a bundle may lack a file that is not needed.
     """
     manifest = bundle.manifest
     known = {artifact.path: artifact for artifact in good.artifacts}
@@ -330,7 +337,9 @@ class Resumes(Target):
 
 
 class States(Target):
-    """Saved states, tokenizers, first states, golden runs by themselves, and files whose kind is asked for."""
+    """Saved states, tokenizers, first states, golden runs by themselves, and files whose kind is
+    asked for.
+    """
 
     name = "others"
 

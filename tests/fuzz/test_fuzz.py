@@ -1,4 +1,6 @@
-"""A short form of ``make fuzz``: some cases of each target, and proof that the fuzzer itself can fail."""
+"""A short form of ``make fuzz``: some cases of each target, and proof that the fuzzer itself can
+fail.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A captioner step by step: the equations of its docstring, teacher forcing, scheduled sampling, and gradients everywhere."""
+"""A captioner step by step: the equations of its docstring, teacher forcing, scheduled sampling,
+and gradients everywhere.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +95,9 @@ def test_every_step_begins_with_zeros(make_captioner: MakeCaptioner, image: Tens
 def test_a_picture_is_normalised_by_the_model_itself(
     make_captioner: MakeCaptioner, pictures: np.ndarray, conditioning: str
 ) -> None:
-    """What is given is RGB as decoded; what the encoder sees is ImageNet's scale, and it sees red first."""
+    """What is given is RGB as decoded; what the encoder sees is ImageNet's scale, and it sees red
+    first.
+    """
     model = make_captioner(conditioning=conditioning)
     seen: list[Tensor] = []
     model.encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -280,7 +284,8 @@ def test_how_captions_are_written(
         ({"cell": "rnn"}, "'lstm' or 'gru'"),
         (
             {"conditioning": "merge"},
-            "expected one of soft-attention, hard-attention, first-token, initial-state, every-step",
+            "expected one of soft-attention, hard-attention, first-token, initial-state, "
+            "every-step",
         ),
         ({"encoder": "vgg16"}, "expected one of compact, resnet18"),
         ({"layers": MAX_LAYERS + 1}, "layers"),

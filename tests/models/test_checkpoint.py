@@ -1,4 +1,6 @@
-"""A checkpoint folder gives back exactly the model that was saved, or says in one line what is wrong with it."""
+"""A checkpoint folder gives back exactly the model that was saved, or says in one line what is
+wrong with it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The compact step face computes what the fused face computes, for every cell, folded or not, with fewer operators."""
+"""The compact step face computes what the fused face computes, for every cell, folded or not, with
+fewer operators.
+"""
 
 from __future__ import annotations
 

@@ -185,7 +185,9 @@ def test_attention_sums_to_one_whatever_is_fed(name: str) -> None:
 
 
 def test_hard_attention_takes_the_expectation_once_it_is_trained(cell: str) -> None:
-    """Its draws are over: the same equations as soft attention's, and the same result every time."""
+    """Its draws are over: the same equations as soft attention's, and the same result every
+    time.
+    """
     hard, soft = made("hard-attention", cell), made("soft-attention", cell)
     assert isinstance(hard, HardAttention)
     contexts, _ = hard.encode(rand(B, R, F), decoder(cell))

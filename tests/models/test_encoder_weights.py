@@ -1,4 +1,6 @@
-"""A weights file fills an image encoder whole or not at all, and says which names or shapes do not fit."""
+"""A weights file fills an image encoder whole or not at all, and says which names or shapes do not
+fit.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The table of families: what a checkpoint of each holds, and that every model offers what sessions and exporters ask for."""
+"""The table of families: what a checkpoint of each holds, and that every model offers what sessions
+and exporters ask for.
+"""
 
 from __future__ import annotations
 

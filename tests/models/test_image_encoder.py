@@ -1,4 +1,6 @@
-"""Image encoders: named as torchvision names them, computed as their papers write, and given pictures that are normalised."""
+"""Image encoders: named as torchvision names them, computed as their papers write, and given
+pictures that are normalised.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from torch.nn import functional
 from edgernn.errors import UsageError
 from edgernn.models.image_encoder import ENCODERS, ImageEncoder, image_encoder, normalise
 
-# Blocks a layer, convolutions a block, and the parameters of torchvision's network without its classifier.
+# Blocks a layer, convolutions a block, and the parameters of torchvision's network without its
+# classifier.
 RESNETS = {
     "resnet18": ((2, 2, 2, 2), 2, 11_176_512),
     "resnet34": ((3, 4, 6, 3), 2, 21_284_672),
@@ -148,7 +151,9 @@ def by_hand(tensors: dict[str, Tensor], depths: tuple[int, ...], x: Tensor) -> T
 
 
 def test_near_features_see_hardly_more_than_their_own_region(compact: ImageEncoder) -> None:
-    """A picture that differs in its top left region alone looks the same to near features two regions away."""
+    """A picture that differs in its top left region alone looks the same to near features two
+    regions away.
+    """
     x = torch.zeros(1, 3, 32, 32)
     other = x.clone()
     other[:, :, :8, :8] = 3
@@ -161,7 +166,9 @@ def test_near_features_see_hardly_more_than_their_own_region(compact: ImageEncod
 
 
 def test_regions_know_their_place(compact: ImageEncoder) -> None:
-    """In a picture that is alike everywhere, the last two near features are where a region is, from -1 to 1."""
+    """In a picture that is alike everywhere, the last two near features are where a region is, from
+    -1 to 1.
+    """
     with torch.no_grad():
         features = compact(torch.full((1, 3, 32, 32), 0.3))[0]
     down, along = features[compact.near - 2 : compact.near]  # [4, 4] each

@@ -1,4 +1,6 @@
-"""A language model is a pure function of tokens and state: chunks, rows and faces may be cut anywhere."""
+"""A language model is a pure function of tokens and state: chunks, rows and faces may be cut
+anywhere.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ Numbers = tuple[np.ndarray, ...]
 
 
 def stack_of(cell: str, layers: int = 2) -> RecurrentStack:
-    """A seeded stack with noise on every parameter, so that no bias is zero and no layer equals another."""
+    """A seeded stack with noise on every parameter, so that no bias is zero and no layer equals
+    another.
+    """
     torch.manual_seed(11)
     stack = RecurrentStack(cell, INPUT, hidden=HIDDEN, layers=layers)
     with torch.no_grad():

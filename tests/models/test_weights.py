@@ -1,4 +1,6 @@
-"""Tensors by name: what of a model is kept, how two sets differ, and files that are read without executing anything."""
+"""Tensors by name: what of a model is kept, how two sets differ, and files that are read without
+executing anything.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""``assert_parity``: what passes returns its report, what fails says every failure, whatever it was given."""
+"""``assert_parity``: what passes returns its report, what fails says every failure, whatever it was
+given.
+"""
 
 from __future__ import annotations
 
@@ -56,9 +58,9 @@ def test_every_failed_check_is_listed(spoiled: Path) -> None:
     with pytest.raises(AssertionError) as caught:
         assert_parity(spoiled, to=["onnx", "torchscript"], steps=4)
     lines = str(caught.value).splitlines()
-    assert (
-        lines[0]
-        == f"no parity: {spoiled}: 0 of 2 artifacts passed over 4 steps only (a full check has 256), 2 failed"
+    assert lines[0] == (
+        f"no parity: {spoiled}: 0 of 2 artifacts passed over 4 steps only (a full check has "
+        "256), 2 failed"
     )
     assert lines[1] == "  compared with eager torch from the bundle, 4 steps"
     wrong = "the contract in its metadata is another one"

@@ -1,4 +1,6 @@
-"""Rollouts, invariances and golden runs of two graphs: honest sessions agree, and each classic defect of a captioner shows."""
+"""Rollouts, invariances and golden runs of two graphs: honest sessions agree, and each classic
+defect of a captioner shows.
+"""
 
 from __future__ import annotations
 

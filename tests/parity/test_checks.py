@@ -1,5 +1,6 @@
-"""What held-out text may lose, at the edges of what is promised; samples that are too small to say anything; and faults in
-files of low bits, whose rollout starts every step from the reference's state: they must be caught all the same.
+"""What held-out text may lose, at the edges of what is promised; samples that are too small to say
+anything; and faults in files of low bits, whose rollout starts every step from the reference's
+state: they must be caught all the same.
 """
 
 from __future__ import annotations
@@ -118,7 +119,9 @@ def low(
     tokenizer: Tokenizer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """A bundle of an LSTM of three layers with weights of 4 bits, and of a text that it wrote itself. Read only."""
+    """A bundle of an LSTM of three layers with weights of 4 bits, and of a text that it wrote
+    itself. Read only.
+    """
     model = make_model(layers=3, hidden=16, embedding=16)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -19,7 +19,9 @@ FOUND = TextLoss(
 
 
 def subject_of(bundle: Bundle, path: str = "onnx/step.onnx", **fields: Any) -> Subject:
-    """Return the subject of one artifact, of which, or of whose provenance, the manifest says something else."""
+    """Return the subject of one artifact, of which, or of whose provenance, the manifest says
+    something else.
+    """
     manifest: Any = bundle.manifest.model_dump(mode="json", exclude_none=True)
     own = {name: fields.pop(name) for name in ("model", "parameters") if name in fields}
     manifest["provenance"]["model"] |= own.pop("model", {})

@@ -1,4 +1,6 @@
-"""The verifier is verified: every fault of the suite in benchmarks/ is caught, and honest exports raise no alarm."""
+"""The verifier is verified: every fault of the suite in benchmarks/ is caught, and honest exports
+raise no alarm.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,9 @@ def test_the_suite_is_large_enough() -> None:
 
 
 def test_a_fault_that_changes_nothing_is_not_caught(workshop: Any) -> None:
-    """The suite itself can fail: what is honest must not count as caught, and a wrong message must not either."""
+    """The suite itself can fail: what is honest must not count as caught, and a wrong message must
+    not either.
+    """
     harmless = SUITE.Fault("nothing", "nothing", lambda folder: None, ("rollout",), "")
     assert workshop.judge(harmless).outcome == "missed"
     stale = SUITE.FAULTS["stale digest"]

@@ -1,4 +1,6 @@
-"""A golden run is written as documented, replays to the bit on what recorded it, and catches what differs."""
+"""A golden run is written as documented, replays to the bit on what recorded it, and catches what
+differs.
+"""
 
 from __future__ import annotations
 
@@ -133,7 +135,9 @@ def test_a_changed_value_is_found_where_it_stands(make_model: MakeModel, path: P
 def test_a_forced_replay_starts_every_step_from_the_recorded_state(
     make_model: MakeModel, path: Path
 ) -> None:
-    """An error of one step stays in that step and the one after it, and is told relative to the tensor's size."""
+    """An error of one step stays in that step and the one after it, and is told relative to the
+    tensor's size.
+    """
     recorded = safetensors.numpy.load_file(path)["c_next"][:, 1]
     size = float(np.sqrt(np.square(recorded).mean()))
 

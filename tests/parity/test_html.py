@@ -1,4 +1,6 @@
-"""A report as a page: whole, well-formed, escaped, with every check and curve, and nothing fetched."""
+"""A report as a page: whole, well-formed, escaped, with every check and curve, and nothing
+fetched.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,8 @@ def test_verdict_reference_and_length() -> None:
     assert words(head) == "tiny"
     whole = words(page)
     assert (
-        "✓ Verified1 of 2 artifacts passed over 20 steps only (a full check has 256), 1 could not be judged; "
+        "✓ Verified1 of 2 artifacts passed over 20 steps only (a full check has 256), 1 could "
+        "not be judged; "
         "NOT checked: contract, rollout, extra (no Mac here)." in whole
     )
     assert "eager torch" in whole

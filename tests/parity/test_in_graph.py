@@ -1,4 +1,6 @@
-"""Files that decode in the graph, verified beside their step file: what is right passes, what is not is named."""
+"""Files that decode in the graph, verified beside their step file: what is right passes, what is
+not is named.
+"""
 
 from __future__ import annotations
 

@@ -180,7 +180,9 @@ def test_a_chaotic_reference_is_asked_for_as_long_as_it_holds() -> None:
 
 
 class Chaotic(FakeSession):
-    """Doubles every small difference of its state at each step, and adds its rows in an order of its own."""
+    """Doubles every small difference of its state at each step, and adds its rows in an order of
+    its own.
+    """
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         h = feeds["h"].astype(np.float32)  # [L, B, H]

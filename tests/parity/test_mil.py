@@ -1,4 +1,6 @@
-"""Whole packages in the interpreter: rolled out against the eager model, compressed, damaged, and wired wrongly."""
+"""Whole packages in the interpreter: rolled out against the eager model, compressed, damaged, and
+wired wrongly.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def opened(
 
 
 def drift(model: LanguageModel, session: MilSession, steps: int = 64) -> float:
-    """The largest scaled difference of outputs and states from eager torch, from states that are not zero."""
+    """The largest scaled difference of outputs and states from eager torch, from states that are
+    not zero.
+    """
     return rollout.compare(
         EagerSession(model), session, rollout.Plan(1, (1,) * steps), seed=11
     ).worst.scaled
@@ -96,7 +100,9 @@ def test_float16_packages(make_model: MakeModel, tmp_path: Path, cell: str) -> N
 
 
 def damp(model: LanguageModel) -> None:
-    """Halve the recurrent weights: the untrained rectified RNN grows without bound, and float16 ends at 65504."""
+    """Halve the recurrent weights: the untrained rectified RNN grows without bound, and float16
+    ends at 65504.
+    """
     for name, parameter in model.named_parameters():
         parameter.data *= 0.5 if "weight_hh" in name else 1
 
@@ -184,7 +190,8 @@ INT4 = cto.OpLinearQuantizerConfig(
     mode="linear_symmetric", dtype="int4", granularity="per_block", block_size=2, weight_threshold=0
 )
 TABLE = cto.OpPalettizerConfig(mode="uniform", nbits=4, weight_threshold=0)
-COMPRESSIONS = {  # name → exporter, precision, how it is compressed, the same for torch, and how near they are
+# name → exporter, precision, how it is compressed, the same for torch, and how near they are
+COMPRESSIONS = {
     "int8": (CoreMLExporter, "float32", cto.linear_quantize_weights, INT8, by_rows, 1e-5),
     "table": (CoreMLExporter, "float32", cto.palettize_weights, TABLE, by_table, 1e-5),
     "int4": (CoreMLStateExporter, "float16", cto.linear_quantize_weights, INT4, by_blocks, 3e-2),

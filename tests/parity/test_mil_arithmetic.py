@@ -1,4 +1,6 @@
-"""Every computing operator, saved in a program and run from disk, against torch in float64; in float32 and in float16."""
+"""Every computing operator, saved in a program and run from disk, against torch in float64; in
+float32 and in float16.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,8 @@ def positive(var: Any) -> Any:
     return mb.greater(x=var, y=np.int32(0))
 
 
-# operator → what builds it from v.x, v.y > 0, v.u in (-1, 1) and integers v.i, v.j != 0, where n makes numbers of the
-# program's dtype; and the same in torch
+# operator → what builds it from v.x, v.y > 0, v.u in (-1, 1) and integers v.i, v.j != 0, where n
+# makes numbers of the program's dtype; and the same in torch
 CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "abs": (lambda v, n: mb.abs(x=v.x), lambda v: v.x.abs()),
     "acos": (lambda v, n: mb.acos(x=v.u), lambda v: torch.acos(v.u)),
@@ -204,7 +206,9 @@ def save(program: Any, path: Path) -> Path:
 def ran(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Any, Any]:
-    """The dtype, what the saved operators return by name, and the inputs as that dtype holds them, in float64."""
+    """The dtype, what the saved operators return by name, and the inputs as that dtype holds them,
+    in float64.
+    """
     dtype = np.dtype(request.param)
     inputs = {
         name: array.astype(dtype if array.dtype.kind == "f" else np.int32)

@@ -1,5 +1,5 @@
-"""Compressed weights and borrowed operators, saved and run from disk: against formulas, torch, and the model with dequantised
-weights."""
+"""Compressed weights and borrowed operators, saved and run from disk: against formulas, torch, and
+the model with dequantised weights."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def silence() -> Iterator[None]:
 def run(
     path: Path, build: Callable[[Any], dict[str, Any]], target: Any = ct.target.iOS18
 ) -> dict[str, np.ndarray]:
-    """Save the program that ``build`` makes of a variable like ``X``, and run it; outputs by the names that it gives."""
+    """Save the program that ``build`` makes of a variable like ``X``, and run it; outputs by the
+    names that it gives.
+    """
 
     def function(x: Any) -> tuple[Any, ...]:
         outputs = build(x)
@@ -141,7 +143,8 @@ def test_a_borrowed_operator_is_torchs(results: dict[str, np.ndarray], name: str
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
-# Each weight is [3, 4]. The expressions on the right are written out from the operators' definitions.
+# Each weight is [3, 4]. The expressions on the right are written out from the operators'
+# definitions.
 DATA = np.arange(12).reshape(3, 4) - 6
 NIBBLES = np.arange(12, dtype=np.uint8).reshape(3, 4) % 16
 MASK = np.array([[1, 0, 0, 1], [0, 0, 1, 0], [1, 1, 0, 0]], np.uint8)

@@ -1,4 +1,6 @@
-"""Picture encoders in the interpreter: what coremltools makes of torch's modules, with arrays and with pictures as inputs."""
+"""Picture encoders in the interpreter: what coremltools makes of torch's modules, with arrays and
+with pictures as inputs.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ class Residual(nn.Module):
 
 
 class Encoder(nn.Module):
-    """``[B, 3, H, W]`` with values from 0 to 255 to features ``[B, R, 12]`` and their mean ``[B, 12]``."""
+    """``[B, 3, H, W]`` with values from 0 to 255 to features ``[B, R, 12]`` and their mean ``[B,
+    12]``.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
-"""Operators of pictures: saved and run from disk against torch, over all their options, and as coremltools makes them of
-torch's modules."""
+"""Operators of pictures: saved and run from disk against torch, over all their options, and as
+coremltools makes them of torch's modules."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def interpolated(x: Tensor, height: int, width: int, **options: Any) -> Tensor:
     return functional.interpolate(x, (height, width), **{"mode": "bilinear", **options})
 
 
-# operator and option → what builds it, where n makes numbers of the program's dtype; and the same in torch
+# operator and option → what builds it, where n makes numbers of the program's dtype; and the same
+# in torch
 CASES: dict[str, tuple[Callable[..., Any], Callable[[Any], Tensor]]] = {
     "conv": (lambda v, n: mb.conv(x=v.x, weight=n(W)), lambda v: functional.conv2d(v.x, t(W))),
     "conv custom": (
@@ -257,7 +258,9 @@ def save(program: Any, path: Path, **options: Any) -> Any:
 def ran(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Any, Any]:
-    """The dtype, what the saved operators return by number, and the inputs as that dtype holds them, in float64."""
+    """The dtype, what the saved operators return by number, and the inputs as that dtype holds
+    them, in float64.
+    """
     dtype = np.dtype(request.param)
     inputs = {
         name: np.random.default_rng(3).normal(size=shape).astype(dtype)
@@ -320,7 +323,9 @@ PAIRS, PADS, MORE = (
 
 
 def fitting(reaches: Sequence[int], pad: Pair, more: Pair) -> tuple[int, ...]:
-    """Sizes of an input on which padded windows stand at one place or, by ``more`` elements, at more."""
+    """Sizes of an input on which padded windows stand at one place or, by ``more`` elements, at
+    more.
+    """
     return tuple(
         max(1, reach - 2 * p) + extra for reach, p, extra in zip(reaches, pad, more, strict=True)
     )
@@ -392,7 +397,9 @@ def test_a_window_that_does_not_fit_is_refused() -> None:
 
 PLACES: dict[
     str, tuple[list[float], list[float]]
-] = {  # sampling mode → the places of 5 and of 1 results in a line of 2: the first as coremltools documents them
+    # sampling mode → the places of 5 and of 1 results in a line of 2: the first as coremltools
+    # documents them
+] = {
     "ALIGN_CORNERS": ([0, 0.25, 0.5, 0.75, 1], [0.5]),
     "DEFAULT": ([0, 0.4, 0.8, 1, 1], [0]),
     "OFFSET_CORNERS": ([0.1, 0.3, 0.5, 0.7, 0.9], [0.5]),

@@ -1,4 +1,6 @@
-"""Every operator that moves values, saved in a program and run from disk, against numpy and torch: exactly equal."""
+"""Every operator that moves values, saved in a program and run from disk, against numpy and torch:
+exactly equal.
+"""
 
 from __future__ import annotations
 
@@ -234,7 +236,9 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 
 
 def save(build: Any, path: Path, target: Any) -> Path:
-    """Save a program that is a function of variables with the names, shapes and dtypes of ``INPUTS``."""
+    """Save a program that is a function of variables with the names, shapes and dtypes of
+    ``INPUTS``.
+    """
     kinds = [types.fp16 if array.dtype == HALF else types.int32 for array in INPUTS.values()]
     specs = [
         mb.TensorSpec(array.shape, kind) for array, kind in zip(INPUTS.values(), kinds, strict=True)

@@ -1,4 +1,6 @@
-"""What surrounds the operators: blocks, states, lists, constants, dtypes, and errors that name their operator."""
+"""What surrounds the operators: blocks, states, lists, constants, dtypes, and errors that name
+their operator.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Core ML's recurrent operators, saved and run from disk: against torch, and against formulas written out here."""
+"""Core ML's recurrent operators, saved and run from disk: against torch, and against formulas
+written out here.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ HH, CC = (RANDOM.normal(size=(ROWS, 2 * HIDDEN)).astype(np.float32) for _ in ran
 def run(
     path: Path, build: Any, *arrays: np.ndarray, target: Any = ct.target.iOS18
 ) -> list[np.ndarray]:
-    """Save the program that ``build`` makes of variables like ``arrays``, read it back and run it."""
+    """Save the program that ``build`` makes of variables like ``arrays``, read it back and run
+    it.
+    """
     kind = types.fp16 if arrays[0].dtype == np.float16 else types.fp32
     program = mb.program(
         [mb.TensorSpec(array.shape, kind) for array in arrays], opset_version=target
@@ -255,7 +259,9 @@ def test_an_unknown_activation_is_refused_at_opening(tmp_path: Path) -> None:
 
 
 class Flat(nn.Module):
-    """A stack of torch's layers whose states are plain inputs and outputs; two layers, batch first."""
+    """A stack of torch's layers whose states are plain inputs and outputs; two layers, batch
+    first.
+    """
 
     def __init__(self, layer: type[nn.RNNBase], **options: Any) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""What may decide in a file that decodes: settings and data, never a size, a count or the length alone."""
+"""What may decide in a file that decodes: settings and data, never a size, a count or the length
+alone.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ node = helper.make_node
 
 
 def follow(count: str, *inside: onnx.NodeProto, before: tuple[onnx.NodeProto, ...] = ()) -> int:
-    """Follow a loop that runs ``count`` times; ``inside`` makes ``next`` of ``number`` and ``carried``."""
+    """Follow a loop that runs ``count`` times; ``inside`` makes ``next`` of ``number`` and
+    ``carried``.
+    """
     ints, bools = TensorProto.INT64, TensorProto.BOOL
     body = helper.make_graph(
         [*inside, node("Identity", ["going_on"], ["go_on"])],

@@ -1,4 +1,6 @@
-"""A file that is wrong at one id or at one kind of state is found, and which is told; one that is right is not."""
+"""A file that is wrong at one id or at one kind of state is found, and which is told; one that is
+right is not.
+"""
 
 from __future__ import annotations
 

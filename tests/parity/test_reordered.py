@@ -1,4 +1,6 @@
-"""A reference that parts from itself explains a file that parts from it; what is wrong at a single step is found still."""
+"""A reference that parts from itself explains a file that parts from it; what is wrong at a single
+step is found still.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def chaotic(make_model: Callable[..., LanguageModel]) -> LanguageModel:
 
 
 class OffByAThousandth(EagerSession):
-    """Each step a little off: in one step far beyond float32, after many no further than a chaotic reference from itself."""
+    """Each step a little off: in one step far beyond float32, after many no further than a chaotic
+    reference from itself.
+    """
 
     def _run(self, feeds: Feeds) -> Feeds:
         results = super()._run(feeds)

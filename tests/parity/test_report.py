@@ -91,7 +91,9 @@ def test_the_headline_says_how_deep_and_what_was_not_checked() -> None:
     short = report(artifact("passed", "not run"), artifact("not run"))
     short = short.model_copy(update={"lacks": ("a golden run", "sampler vectors")})
     assert headline(short) == (
-        "verified: 1 of 2 artifacts passed over 8 steps only (a full check has 256), 1 could not be judged; "
-        "NOT checked: check 1, check 0 (no reason was given); the bundle lacks a golden run, sampler vectors"
+        "verified: 1 of 2 artifacts passed over 8 steps only (a full check has 256), 1 could "
+        "not be judged; "
+        "NOT checked: check 1, check 0 (no reason was given); the bundle lacks a golden run, "
+        "sampler vectors"
     )
     assert headline(report(artifact("failed"))).startswith("NOT verified: 0 of 1 artifact passed")

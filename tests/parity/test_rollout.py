@@ -1,4 +1,6 @@
-"""A chained rollout finds nothing between equals and everything that goes wrong with recurrent state."""
+"""A chained rollout finds nothing between equals and everything that goes wrong with recurrent
+state.
+"""
 
 from __future__ import annotations
 
@@ -271,7 +273,9 @@ def test_what_is_not_finite_or_of_another_shape_is_infinitely_far() -> None:
     ids=str,
 )
 def test_a_reference_that_is_not_finite_proves_nothing(expected: float, found: float) -> None:
-    """Whatever the candidate says: the run must come out as out of every tolerance, wherever the tensor stands."""
+    """Whatever the candidate says: the run must come out as out of every tolerance, wherever the
+    tensor stands.
+    """
     fine = np.ones(3, np.float32)
     pair = ({"h": fine, "c": np.full(3, expected)}, {"h": fine, "c": np.full(3, found)})
     rollout = Rollout(Plan(1, (1,)), drifts(iter([pair])))

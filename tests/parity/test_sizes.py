@@ -1,4 +1,6 @@
-"""Shapes with open axes: what holds at every size is let through, and what holds at one alone is refused."""
+"""Shapes with open axes: what holds at every size is let through, and what holds at one alone is
+refused.
+"""
 
 from __future__ import annotations
 

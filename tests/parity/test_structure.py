@@ -1,4 +1,6 @@
-"""The check ``structure``: honest exports of every format pass, and what no sample shows is proved."""
+"""The check ``structure``: honest exports of every format pass, and what no sample shows is
+proved.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def structure(bundle: Bundle, artifact: Artifact) -> Check:
 def of_changed(
     folder: Path, inner: str, change: Callable[[dict[str, object]], None] = lambda entry: None
 ) -> Check:
-    """Make the digest of a changed file right, change its entry of the manifest, and make the check."""
+    """Make the digest of a changed file right, change its entry of the manifest, and make the
+    check.
+    """
     manifest = json.loads((folder / "manifest.json").read_text())
     entry = next(artifact for artifact in manifest["artifacts"] if artifact["path"] == inner)
     entry.update(digest(folder / inner).model_dump())

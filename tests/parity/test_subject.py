@@ -1,4 +1,6 @@
-"""What is verified: each artifact with the reference of its own graph, its other half, and the sample to measure on."""
+"""What is verified: each artifact with the reference of its own graph, its other half, and the
+sample to measure on.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +143,10 @@ def test_a_sample_of_another_layout_is_refused(
         {name: np.ascontiguousarray(array) for name, array in tensors.items()},
         unsigned.folder / SAMPLE,
     )
-    expected = r"expected image uint8 \[N, S, S, 3\] and captions int64 \[N, K, T\]; export the bundle again"
+    expected = (
+        r"expected image uint8 \[N, S, S, 3\] and captions int64 \[N, K, T\]; export the bundle "
+        r"again"
+    )
     with pytest.raises(ContractError, match=says) as caught:
         _ = of(unsigned, "onnx/step.onnx").sample
     assert caught.match(expected)

@@ -1,4 +1,6 @@
-"""What is kept of a wide output: the columns, the largest values in order, and a log-sum that stays finite."""
+"""What is kept of a wide output: the columns, the largest values in order, and a log-sum that stays
+finite.
+"""
 
 from __future__ import annotations
 

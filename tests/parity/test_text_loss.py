@@ -100,7 +100,9 @@ def sessions_of(model: Captioner, *, batch: int | None = None) -> CaptionSession
 def by_hand(
     model: Captioner, pictures: np.ndarray, captions: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The log-probabilities of every next word up to each caption's end, ``[M, V]``, and the words, ``[M]``."""
+    """The log-probabilities of every next word up to each caption's end, ``[M, V]``, and the words,
+    ``[M]``.
+    """
     ids = torch.from_numpy(captions.copy())
     with torch.no_grad():
         logits = model(*model.encode(torch.from_numpy(pictures.copy())), ids[:, :-1]).logits

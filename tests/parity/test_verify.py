@@ -1,4 +1,6 @@
-"""Verify passes what is right, fails each thing that is wrong, says what it could not check, and changes nothing."""
+"""Verify passes what is right, fails each thing that is wrong, says what it could not check, and
+changes nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Captions of held-out pictures, greedy and by beam search, against the reference's: which one differs, and what that means."""
+"""Captions of held-out pictures, greedy and by beam search, against the reference's: which one
+differs, and what that means.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,10 @@ def test_another_caption_is_shown_beside_the_references(
 ) -> None:
     check = check_captions(judged_by(captioner_bundle, "onnx/step.onnx", make_captioner(seed=4)))
     assert check.status == "failed"
-    first = r"^\d+ of 12 captions differ; the greedy caption of picture 0 is \[[\d, ]+\], the reference writes \[[\d, ]*\]$"
+    first = (
+        r"^\d+ of 12 captions differ; the greedy caption of picture 0 is \[[\d, ]+\], the "
+        r"reference writes \[[\d, ]*\]$"
+    )
     assert re.search(first, check.detail), check.detail
     assert check.measured["identical"] < 6
 

@@ -1,4 +1,6 @@
-"""The protocol that every runtime inherits: what is refused, what is converted, and that nothing is remembered."""
+"""The protocol that every runtime inherits: what is refused, what is converted, and that nothing is
+remembered.
+"""
 
 from __future__ import annotations
 

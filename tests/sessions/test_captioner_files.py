@@ -1,4 +1,6 @@
-"""A captioner's files in every runtime: from the same picture the same contexts, states and words as eager torch."""
+"""A captioner's files in every runtime: from the same picture the same contexts, states and words
+as eager torch.
+"""
 
 from __future__ import annotations
 
@@ -225,7 +227,9 @@ def test_core_ml_is_given_a_pillow_picture(captioner_bundle: Bundle, pictures: n
 def test_an_interpreted_picture_is_read_red_first(
     captioner_bundle: Bundle, eager: tuple[Session, Session]
 ) -> None:
-    """Planes in another order, or rows taken for columns, would show: this picture is another one turned either way."""
+    """Planes in another order, or rows taken for columns, would show: this picture is another one
+    turned either way.
+    """
     picture = np.zeros((1, 32, 32, 3), np.uint8)
     picture[0, :16, :, 0], picture[0, :, :8, 2] = 250, 90
     encode, _ = both(captioner_bundle, "coreml")

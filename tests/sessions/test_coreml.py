@@ -1,4 +1,6 @@
-"""Core ML packages: read on every machine, driven with the right names and dtypes, run where Core ML is."""
+"""Core ML packages: read on every machine, driven with the right names and dtypes, run where Core
+ML is.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,9 @@ class StubState:
 
 
 class StubModel:
-    """What a loaded package does, on numpy: every state is doubled, and the logits are the token everywhere."""
+    """What a loaded package does, on numpy: every state is doubled, and the logits are the token
+    everywhere.
+    """
 
     def __init__(self) -> None:
         self.fed: dict[str, np.ndarray] = {}

@@ -1,4 +1,6 @@
-"""The protocol of two graphs: what encode takes and gives, what step then needs, and what is refused."""
+"""The protocol of two graphs: what encode takes and gives, what step then needs, and what is
+refused.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The session without a model: its recurrence in closed form, so that what is tested with it stands on something."""
+"""The session without a model: its recurrence in closed form, so that what is tested with it stands
+on something.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""An ONNX file that needs more than itself and onnxruntime is refused before onnxruntime sees it, wherever it asks."""
+"""An ONNX file that needs more than itself and onnxruntime is refused before onnxruntime sees it,
+wherever it asks.
+"""
 
 from __future__ import annotations
 

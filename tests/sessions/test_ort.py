@@ -1,4 +1,6 @@
-"""onnxruntime on the real file: it says what the contract says, computes what the reference computes, refuses the rest."""
+"""onnxruntime on the real file: it says what the contract says, computes what the reference
+computes, refuses the rest.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Files that decode in the graph, opened: what is given is checked as by any session, and what is wrong is named."""
+"""Files that decode in the graph, opened: what is given is checked as by any session, and what is
+wrong is named.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What runtime a file needs is read off its operators and the manifest; an older one is told, and never blames the file."""
+"""What runtime a file needs is read off its operators and the manifest; an older one is told, and
+never blames the file.
+"""
 
 from __future__ import annotations
 

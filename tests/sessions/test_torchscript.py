@@ -1,4 +1,6 @@
-"""TorchScript on the real file: opened by torch.jit alone, it computes what the reference computes."""
+"""TorchScript on the real file: opened by torch.jit alone, it computes what the reference
+computes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A TorchScript file runs only if every operator in it is one that computes on tensors; harmless ones stand for the others."""
+"""A TorchScript file runs only if every operator in it is one that computes on tensors; harmless
+ones stand for the others.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What attention adds to a captioner's loss: the penalty of Xu et al., and REINFORCE towards regions that paid."""
+"""What attention adds to a captioner's loss: the penalty of Xu et al., and REINFORCE towards
+regions that paid.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def energies() -> Tensor:
 
 
 def forced(energy: Tensor, regions: Tensor | None = None) -> Forced:
-    """What a pass gives that looked by ``energy`` and drew ``regions [B, T]``, none where it took the expectation."""
+    """What a pass gives that looked by ``energy`` and drew ``regions [B, T]``, none where it took
+    the expectation.
+    """
     attention = torch.softmax(energy, 2)
     drawn = None
     if regions is not None:
@@ -76,7 +80,9 @@ def test_without_attention_there_is_nothing_to_add(make_loss: Callable[..., _Cap
 def test_a_region_that_paid_is_looked_at_more_and_one_that_cost_less(
     make_loss: Callable[..., _CaptionLoss],
 ) -> None:
-    """Words well predicted in row 0 and badly in row 1: descent raises the drawn regions of the one, lowers the other's."""
+    """Words well predicted in row 0 and badly in row 1: descent raises the drawn regions of the
+    one, lowers the other's.
+    """
     energy, regions = energies(), torch.tensor([[0, 1, 2], [3, 3, 3]])
     losses = torch.tensor([[0.1, 0.1, 0.1], [5.0, 5.0, 5.0]])
     loss = make_loss()
@@ -149,7 +155,9 @@ def test_the_baseline_follows_the_rewards_slowly(make_loss: Callable[..., _Capti
 def test_hard_attention_learns_to_look_where_the_words_are(
     make_captioner: Callable[..., Captioner], pictures: np.ndarray, caption_ids: np.ndarray
 ) -> None:
-    """A whole step of the loss gives attention's own weights a gradient, through the draws alone."""
+    """A whole step of the loss gives attention's own weights a gradient, through the draws
+    alone.
+    """
     model = make_captioner(conditioning="hard-attention").train()
     options = CaptionOptions(
         word_dropout=0.0, label_smoothing=0.0, entropy_bonus=0.0, reinforce=1.0

@@ -1,4 +1,6 @@
-"""Caption scores: the package's figures against ones worked out by hand, and texts that could trip it."""
+"""Caption scores: the package's figures against ones worked out by hand, and texts that could trip
+it.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,8 @@ def test_a_caption_without_a_word_scores_nothing() -> None:
 
 
 def test_bleu_clips_repeated_words() -> None:
-    # Papineni et al. 2002, section 2.1: "the" counts twice, as often as in the reference that has most of it.
+    # Papineni et al. 2002, section 2.1: "the" counts twice, as often as in the reference that has
+    # most of it.
     scores = score_captions(
         ["the the the the the the the"], [["the cat is on the mat", "there is a cat on the mat"]]
     )
@@ -95,14 +98,16 @@ def test_rouge_takes_the_longest_common_subsequence() -> None:
     assert score_captions(["a dog near the park"], [[PARK]])["rouge_l"] == pytest.approx(
         f_measure(4 / 5, 4 / 6)
     )
-    # the best precision comes from one reference (4 of 5) and the best recall from the other (2 of 2)
+    # the best precision comes from one reference (4 of 5) and the best recall from the other (2 of
+    # 2)
     two = score_captions(["a dog near the park"], [[PARK, "a dog"]])
     assert two["rouge_l"] == pytest.approx(f_measure(4 / 5, 2 / 2))
 
 
 def test_cider_by_hand() -> None:
-    # Two pictures; every n-gram of the first reference stands in it alone, so each weighs log 2 and the weight cancels.
-    # Of the candidate's 3, 2, 1 and 0 n-grams 2, 1, 0 and 0 are among the reference's 2, 1, 0 and 0. Lengths differ by 1.
+    # Two pictures; every n-gram of the first reference stands in it alone, so each weighs log 2 and
+    # the weight cancels. Of the candidate's 3, 2, 1 and 0 n-grams 2, 1, 0 and 0 are among the
+    # reference's 2, 1, 0 and 0. Lengths differ by 1.
     cosines = 2 / (sqrt(3) * sqrt(2)) + 1 / (sqrt(2) * sqrt(1))
     expected = 10 * cosines / 4 * exp(-1 / (2 * 6**2))
     assert score_captions(["red bus stops", ""], [["red bus"], [MAT]])["cider_d"] == pytest.approx(
@@ -111,7 +116,8 @@ def test_cider_by_hand() -> None:
 
 
 def test_cider_clips_repeated_words() -> None:
-    # The candidate's vector is (3, 0) and the reference's (1, 1): min(3, 1) · 1 over the two lengths. Pairs: none in common.
+    # The candidate's vector is (3, 0) and the reference's (1, 1): min(3, 1) · 1 over the two
+    # lengths. Pairs: none in common.
     expected = 10 * (1 / (3 * sqrt(2))) / 4 * exp(-1 / (2 * 6**2))
     assert score_captions(["bus bus bus", ""], [["red bus"], [MAT]])["cider_d"] == pytest.approx(
         expected / 2
@@ -119,7 +125,8 @@ def test_cider_clips_repeated_words() -> None:
 
 
 def test_cider_weighs_words_by_how_few_pictures_have_them() -> None:
-    # "a" stands in the references of 2 of 3 pictures, "bus" and "cat" in 1 each. One-word overlap: "a" or "bus".
+    # "a" stands in the references of 2 of 3 pictures, "bus" and "cat" in 1 each. One-word overlap:
+    # "a" or "bus".
     references = [["a bus"], ["a cat"], [MAT.replace("cat", "dog")]]
     common, rare = log(3 / 2), log(3)
     length = sqrt(common**2 + rare**2)

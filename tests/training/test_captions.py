@@ -1,4 +1,6 @@
-"""The captioner as a task: its batches, what counts in its loss, what stays frozen, and how it is measured."""
+"""The captioner as a task: its batches, what counts in its loss, what stays frozen, and how it is
+measured.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def make_task(
     scene_tokenizer: Tokenizer,
     tmp_path: Path,
 ) -> MakeTask:
-    """Build a task; ``model`` and ``options`` are those of the captioner and its loss, the rest the task's own."""
+    """Build a task; ``model`` and ``options`` are those of the captioner and its loss, the rest the
+    task's own.
+    """
 
     def make(
         *,

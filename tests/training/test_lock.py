@@ -49,7 +49,10 @@ def test_a_folder_is_made_held_and_given_back_without_a_trace(tmp_path: Path) ->
 def test_the_second_is_refused_and_told_who_holds_it_where_and_since_when(tmp_path: Path) -> None:
     first = holder(tmp_path)
     try:
-        says = rf"trained into already, by process {first.pid} on \S+ since 20\d\d-.*; wait for its end"
+        says = (
+            rf"trained into already, by process {first.pid} on \S+ since 20\d\d-.*; wait for its "
+            r"end"
+        )
         with pytest.raises(UsageError, match=says), locked(tmp_path):
             pass
     finally:

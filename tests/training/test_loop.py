@@ -1,4 +1,6 @@
-"""The training loop, driven by a small task: when it evaluates, saves, stops, and what it refuses to save."""
+"""The training loop, driven by a small task: when it evaluates, saves, stops, and what it refuses
+to save.
+"""
 
 from __future__ import annotations
 
@@ -214,7 +216,10 @@ def test_weights_that_are_not_finite_are_not_kept_whatever_the_loss(tmp_path: Pa
 
     task = Spoilt(losses=[1.0, 0.5])
     task.model.register_buffer("scale", torch.ones(3))
-    says = r"weights are not finite at step 50: scale \(1 of 3 values, the first inf\); the weights saved before are kept"
+    says = (
+        r"weights are not finite at step 50: scale \(1 of 3 values, the first inf\); the weights "
+        r"saved before are kept"
+    )
     with pytest.raises(TrainingError, match=says):
         _loop(task, tmp_path)[0].run()
     assert task.kept == [(25, 1.0)]

@@ -1,4 +1,6 @@
-"""The metrics file: what is damaged in it is left out, and what cannot be written never stops a run."""
+"""The metrics file: what is damaged in it is left out, and what cannot be written never stops a
+run.
+"""
 
 from __future__ import annotations
 

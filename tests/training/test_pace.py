@@ -1,4 +1,6 @@
-"""The wall clock of a run: time is kept for what comes last, dear evaluations are fewer and shorter, saves come early."""
+"""The wall clock of a run: time is kept for what comes last, dear evaluations are fewer and
+shorter, saves come early.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A run's folder judged as a whole: what can be started, what can be resumed, and every damage in one line."""
+"""A run's folder judged as a whole: what can be started, what can be resumed, and every damage in
+one line.
+"""
 
 from __future__ import annotations
 
@@ -280,7 +282,9 @@ def test_a_model_without_a_state_is_neither_trained_over_nor_resumed(
 
 
 def test_weights_carry_their_own_summary(run: Path) -> None:
-    """A kill between the two files leaves the older or the newer configuration; what was measured is the weights'."""
+    """A kill between the two files leaves the older or the newer configuration; what was measured
+    is the weights'.
+    """
     content = json.loads((run / checkpoint.CONFIG).read_text())
     content["training"]["validation_loss"] = 9.0
     right = checkpoint.load(run).training

@@ -1,4 +1,6 @@
-"""Whole captioning runs on a few pictures: what they leave behind, resumed runs, encoder weights, and when they end."""
+"""Whole captioning runs on a few pictures: what they leave behind, resumed runs, encoder weights,
+and when they end.
+"""
 
 from __future__ import annotations
 
@@ -391,7 +393,9 @@ def test_what_was_trained_can_be_exported(tmp_path: Path) -> None:
 
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
-    """Eight pictures to train on, three for validation and one for a test, each of one colour, and their captions."""
+    """Eight pictures to train on, three for validation and one for a test, each of one colour, and
+    their captions.
+    """
     colours = {
         "red": (200, 30, 20),
         "green": (30, 160, 60),
@@ -529,7 +533,9 @@ def losses(folder: Path) -> list[tuple[int, float, float | None]]:
 
 
 def start_two(command: list[str]) -> list[tuple[int, str, str]]:
-    """Run a command in two processes, as torchrun starts them; return exit codes and what each told."""
+    """Run a command in two processes, as torchrun starts them; return exit codes and what each
+    told.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -558,7 +564,9 @@ def start_two(command: list[str]) -> list[tuple[int, str, str]]:
 def test_two_processes_give_the_losses_of_one(
     album: Path, encoder_file: Path, tmp_path: Path
 ) -> None:
-    """With captions of one length and statistics that stay, so that the mean over both is the mean over the batch."""
+    """With captions of one length and statistics that stay, so that the mean over both is the mean
+    over the batch.
+    """
     given = setup(dropout=0.0, options={"word_dropout": 0.0, "frozen": 0.5})
     data, course = CaptionData(source=str(album)), options(20, peak_rate=2e-3)
     train_captions(

@@ -1,4 +1,6 @@
-"""Whole runs, as processes: killed and resumed, interrupted, shared by two processes, on a full disk."""
+"""Whole runs, as processes: killed and resumed, interrupted, shared by two processes, on a full
+disk.
+"""
 
 from __future__ import annotations
 
@@ -235,7 +237,8 @@ def test_a_full_disk_says_so_and_keeps_what_was_saved(corpus: Path, tmp_path: Pa
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
-        "sys.argv = ['edgernn', 'train', 'text', '--out', sys.argv[1], '--resume', '--steps', '60']; "
+        "sys.argv = ['edgernn', 'train', 'text', '--out', sys.argv[1], '--resume', '--steps', "
+        "'60']; "
         "from edgernn.cli.app import main; main()"
     )
     done = subprocess.run(

@@ -1,4 +1,6 @@
-"""Signals: raised where there is nothing to save, noted where there is, and the second one ends the process."""
+"""Signals: raised where there is nothing to save, noted where there is, and the second one ends the
+process.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Whole runs as processes, stopped by signals at any moment; budgets of minutes; threads; what is printed."""
+"""Whole runs as processes, stopped by signals at any moment; budgets of minutes; threads; what is
+printed.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ from edgernn.training.schedule import Budget
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 SMALL = ["--hidden", "16", "--embedding", "8", "--batch", "8", "--chunk", "16", "--mixed", "off"]
-# The command line as it is, but that some function of ours first says where it is, then goes on slowly.
+# The command line as it is, but that some function of ours first says where it is, then goes on
+# slowly.
 SLOWED = """
 import sys, time
 from edgernn.cli import app
@@ -170,7 +173,9 @@ class Notes(Silent):
 def test_a_budget_of_minutes_is_kept_and_threads_are_told(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of a thousand evaluations would be dear beside six seconds; what a busy machine adds is allowed for."""
+    """Each of a thousand evaluations would be dear beside six seconds; what a busy machine adds is
+    allowed for.
+    """
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     options = TrainOptions(
         budget=Budget(unit="minutes", amount=0.1), batch=8, chunk=16, evaluations=1000, patience=0
@@ -197,7 +202,10 @@ def test_a_run_that_was_too_short_says_so(
     assert run.unigram_entropy == pytest.approx(math.log(2))
     assert not run.learned
     finish(run, "text", as_json=False)
-    says = r"too short to have learned: \S+ nats/\w+ is no better than guessing .* \(0.69\); train longer"
+    says = (
+        r"too short to have learned: \S+ nats/\w+ is no better than guessing .* \(0.69\); train "
+        r"longer"
+    )
     assert re.search(says, capsys.readouterr().err)
     finish(replace(run, validation_loss=0.1), "text", as_json=False)
     finish(replace(run, validation_loss=None), "text", as_json=False)

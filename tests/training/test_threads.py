@@ -1,4 +1,6 @@
-"""Numbers of threads: tried in turns, the fastest taken, told and kept ones left alone, and no trace of a trial."""
+"""Numbers of threads: tried in turns, the fastest taken, told and kept ones left alone, and no
+trace of a trial.
+"""
 
 from __future__ import annotations
 

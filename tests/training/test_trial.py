@@ -20,7 +20,9 @@ STEPS = Budget(unit="steps", amount=10)
 
 @pytest.fixture
 def task(picture_set: object, scene_tokenizer: Tokenizer, tmp_path: Path) -> CaptionTask:
-    """A captioner with batch statistics, hard attention's baseline and dropped words: all that a step changes."""
+    """A captioner with batch statistics, hard attention's baseline and dropped words: all that a
+    step changes.
+    """
     torch.manual_seed(0)
     size = scene_tokenizer.vocabulary_size
     config = CaptionerConfig(
