@@ -21,14 +21,14 @@ import torch
 from _faulty_captioner import caption_checkpoint
 
 from edgernn.bundle import digest
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import EdgernnError
 from edgernn.export import export_bundle
-from edgernn.export.artifacts import ReducedOptions
-from edgernn.export.compression import Budget
+from edgernn.export.rounding.compression import Budget
+from edgernn.export.source import ReducedOptions
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
-from edgernn.parity.report import ArtifactReport, VerifyReport
+from edgernn.parity.report.data import ArtifactReport, VerifyReport
 from edgernn.parity.verify import verify_bundle
 
 OPENING = "opening"  # stands among the names of checks for what is refused before any check is made

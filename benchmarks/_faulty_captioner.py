@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgernn.data import scenes
-from edgernn.data.captions import encode_caption
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.pictures import scenes
+from edgernn.data.pictures.captions import encode_caption
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models.captioner import Captioner, CaptionerConfig
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.training.captions import pad_captions

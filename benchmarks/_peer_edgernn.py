@@ -12,7 +12,7 @@ from _peer_base import Peer, Stepper, Work
 
 from edgernn import formats
 from edgernn.contract import LOGITS, STEP, TOKENS
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.sessions.base import State

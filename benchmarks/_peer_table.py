@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from _peer_base import Peer, version_of
 
-from edgernn.bench_machine import describe_machine
-from edgernn.parity.wording import size
+from edgernn.bench.machine import describe_machine
+from edgernn.wording import size
 
 PLAIN, EAGER = "ort", "torch"  # what the ratios are against
 _HEADINGS = ("", "name", "step, µs", "× plain export", "× eager", "file", "difference")

@@ -17,14 +17,14 @@ from _report import table
 
 import edgernn
 from edgernn.contract import ENCODE, FileContract
-from edgernn.data import scenes
-from edgernn.data.scene_drawing import draw
+from edgernn.data.pictures import scenes
+from edgernn.data.pictures.scene_drawing import draw
 from edgernn.decoding.captions import CaptionSessions, greedy_captions, search_caption
 from edgernn.export import export_bundle
 from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.eager import EagerSession
 from edgernn.parity.reordered import rollouts
 from edgernn.parity.subject import Subject, subjects
-from edgernn.sessions.eager import EagerSession
 
 PICTURES, STEPS, BEAM = 200, 30, 3
 

@@ -21,8 +21,8 @@ from edgernn.contract import ENCODE, IMAGE, STEP
 from edgernn.decoding.caption_writer import open_captioner
 from edgernn.decoding.captions import search_caption
 from edgernn.errors import UnavailableError
-from edgernn.parity.wording import size
 from edgernn.sessions.opening import encoder_of
+from edgernn.wording import size
 
 PICTURES = 50
 

@@ -18,15 +18,15 @@ import numpy as np
 from _report import table
 
 from edgernn.contract import ATTENTION
-from edgernn.data import scenes
-from edgernn.data.captions import caption_text
-from edgernn.data.scene_drawing import Scene, draw
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.pictures import scenes
+from edgernn.data.pictures.captions import caption_text
+from edgernn.data.pictures.scene_drawing import Scene, draw
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.beam import Hypothesis
 from edgernn.decoding.caption_writer import open_captioner
 from edgernn.decoding.captions import search_caption
 from edgernn.export import export_bundle
-from edgernn.training.caption_scores import score_captions
+from edgernn.families.caption_scores import score_captions
 from edgernn.training.options import TrainOptions
 from edgernn.training.run_captions import CaptionData, CaptionSetup, train_captions
 from edgernn.training.schedule import Budget

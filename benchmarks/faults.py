@@ -31,7 +31,7 @@ from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, low, make_bundle
 from _report import table
 
 from edgernn.contract import CELL_STATES
-from edgernn.model_contracts import CONDITIONINGS
+from edgernn.families.contracts import CONDITIONINGS
 from edgernn.parity.verify import verify_bundle
 
 _MODULES = (

@@ -16,10 +16,10 @@ import torch
 from _faulty import OPENING, Fault, edit_manifest, make_model, sign
 
 from edgernn.contract import FileContract
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models import checkpoint
+from edgernn.models.eager import EagerSession
 from edgernn.parity import golden
-from edgernn.sessions.eager import EagerSession
 
 _ONNX, _GOLDEN, _TOKENIZER, _FIRST = (
     "onnx/step.onnx",

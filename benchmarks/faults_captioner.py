@@ -17,9 +17,9 @@ from _faulty_captioner import make_captioner
 from _faulty_onnx import Change, add_weight, node, on_onnx, rename, through_input, through_output
 from torch import nn
 
-from edgernn.data.tokenizer import Tokenizer
-from edgernn.export.to_onnx import OnnxExporter
-from edgernn.manifest import parse_manifest
+from edgernn.bundle.manifest import parse_manifest
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.models.captioner import Captioner
 
 ENCODE, STEP = "onnx/encode.onnx", "onnx/step.onnx"

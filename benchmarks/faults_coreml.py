@@ -50,7 +50,7 @@ def _reconverted(
     inner: str, precision: str, change: Callable[[LanguageModel], None]
 ) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
-        from edgernn.export.to_coreml import CoreMLExporter
+        from edgernn.export.to_coreml.exporter import CoreMLExporter
 
         bundle = Bundle.open(folder)
         model = copy.deepcopy(checkpoint.load(folder / "reference").model)

@@ -332,7 +332,7 @@ def works(scratch: Path) -> dict[str, tuple[Work, float]]:
         *_OURS,
     ):  # once, not in every process
         importlib.import_module(name)
-    from edgernn.data import scenes
+    from edgernn.data.pictures import scenes
 
     scenes.SPLITS["train"], scenes.SPLITS["validation"] = 12, 4
     _MADE.update(checkpoint=scratch / "made" / "run", bundle=scratch / "bundle")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from _report import edgernn, megabytes, table
 
-from edgernn.data.python_docs import read_chunks
+from edgernn.data.text.python_docs import read_chunks
 
 
 def main() -> None:

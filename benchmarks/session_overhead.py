@@ -23,10 +23,10 @@ import torch
 from _report import table
 
 from edgernn.contract import LOGITS, TOKENS, Decoding, FileContract, next_name
-from edgernn.export.to_onnx import OnnxExporter
+from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.sessions.base import State
-from edgernn.sessions.ort import OrtSession
+from edgernn.sessions.ort.step import OrtSession
 
 HIDDEN = (64, 256, 512)
 VOCABULARY = 96

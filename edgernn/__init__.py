@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from edgernn.bundle import Bundle
     from edgernn.decoding.caption_writer import CaptionWriter
     from edgernn.models.checkpoint import load
-    from edgernn.parity.assertion import assert_parity
     from edgernn.parity.verify import verify_bundle
     from edgernn.sessions.opening import open_session
+    from edgernn.testing.assertion import assert_parity
 
 __version__ = "0.1.0"
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
 _LAZY = {
     "Bundle": "edgernn.bundle",
     "CaptionWriter": "edgernn.decoding.caption_writer",
-    "assert_parity": "edgernn.parity.assertion",
+    "assert_parity": "edgernn.testing.assertion",
     "load": "edgernn.models.checkpoint",
     "open_session": "edgernn.sessions.opening",
     "verify_bundle": "edgernn.parity.verify",

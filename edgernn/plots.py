@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgernn import storage
 from edgernn.errors import UnavailableError, UsageError
-from edgernn.installed import install_command
-from edgernn.wanted import expected_one_of
+from edgernn.formats.installed import install_command
+from edgernn.wording import expected_one_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgernn import formats
 from edgernn.bundle import digest
-from edgernn.contract import STEP, Contract, Decoding, FileContract, FileGraph
-from edgernn.decoding_graphs import DECODERS
-from edgernn.errors import ContractError, DataError, UnavailableError, UsageError
+from edgernn.bundle.manifest import Artifact, LossRecord, ParityRecord
+from edgernn.contract import STEP, FileContract, FileGraph
+from edgernn.contract.in_graph import DECODERS
+from edgernn.errors import ContractError, UnavailableError
 from edgernn.export.base import Exporter, Written
-from edgernn.export.calibration import feeds_from, text_feeds
-from edgernn.export.compression import Budget, Compression, Feeds
-from edgernn.export.loss import measure_loss, refuse_loss
-from edgernn.manifest import Artifact, LossRecord, ParityRecord
-from edgernn.models.checkpoint import Checkpoint
+from edgernn.export.rounding.compression import Compression
+from edgernn.export.rounding.loss import measure_loss, refuse_loss
+from edgernn.export.source import Source
+from edgernn.formats.promise import tolerance
 from edgernn.parity.shapes import unforeseen_seed
 from edgernn.parity.verify import measure
 from edgernn.sessions.base import Session
-from edgernn.sessions.eager import EagerSession
-from edgernn.tolerances import tolerance
 
-Tell = Callable[[str], None]
 SMALLEST = "smallest"
-_FEWEST_CALIBRATION_TOKENS, _MOST_CALIBRATION_TOKENS = 64, 4096
 _EXACT = "float32"  # loses nothing that held-out text could show
 
 
@@ -43,81 +37,6 @@ class Job:
     def path(self) -> str:
         """The artifact's place in the bundle."""
         return self.row.path(self.precision, self.graph)
-
-
-@dataclass(frozen=True)
-class ReducedOptions:
-    """What a user may ask of reduced precisions.
-
-    Attributes:
-        block_size: how many weights share a scale; None takes the precision's own.
-        budget: how much may be lost.
-        calibration: a text to calibrate on, instead of the end of the held-out sample.
-        allow_float: keep a file whose weights were not all rounded as asked.
-    """
-
-    block_size: int | None = None
-    budget: Budget = field(default_factory=Budget)
-    calibration: str | None = None
-    allow_float: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """What artifacts are made from: a checkpoint, and the references that judge them."""
-
-    loaded: Checkpoint
-    options: ReducedOptions
-    steps: int
-    tell: Tell = field(default=lambda line: None)
-
-    @cached_property
-    def contract(self) -> Contract:
-        """The model's contract."""
-        return self.loaded.model.config.contract()
-
-    @cached_property
-    def decoding(self) -> Decoding:
-        """How a host writes with the model."""
-        return self.loaded.model.config.decoding(self.loaded.tokenizer)
-
-    @cached_property
-    def references(self) -> dict[str, Session]:
-        """The model itself, as a session for each of its graphs."""
-        return {
-            graph.name: EagerSession(
-                self.loaded.model,
-                FileContract(contract=self.contract, graph=graph.name, decoding=self.decoding),
-            )
-            for graph in self.contract.graphs
-        }
-
-    @cached_property
-    def feeds(self) -> Feeds | None:
-        """What gives the calibration data; raises UsageError or DataError for a text that the model
-        cannot read.
-        """
-        text = self.options.calibration
-        if text is None:
-            return feeds_from(self.references, self.loaded.held_out)
-        if self.contract.encode is not None:
-            raise UsageError(
-                "a captioner is calibrated on held-out pictures; leave the calibration text out"
-            )
-        try:
-            tokens = self.loaded.tokenizer.encode(text)[:_MOST_CALIBRATION_TOKENS]
-        except DataError as error:
-            reason = str(error).split(". ")[0]
-            raise DataError(
-                f"the calibration text is of another alphabet: {reason}. Give one that the "
-                "model can read"
-            ) from error
-        if len(tokens) < _FEWEST_CALIBRATION_TOKENS:
-            raise UsageError(
-                f"the calibration text has {len(tokens)} tokens, expected "
-                f"{_FEWEST_CALIBRATION_TOKENS} or more"
-            )
-        return lambda: text_feeds(self.references[STEP], tokens)
 
 
 def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
@@ -175,7 +94,7 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
 
 def _compression(job: Job, source: Source) -> Compression:
     if job.precision == SMALLEST:
-        from edgernn.export.smallest import smallest_recipe
+        from edgernn.export.to_onnx.smallest import smallest_recipe
 
         return Compression(recipe=smallest_recipe(source))
     return Compression(

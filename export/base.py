@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from edgernn import formats
+from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import (
     BATCH,
     ENCODE,
@@ -25,11 +26,10 @@ from edgernn.contract import (
     Narrowing,
     file_problems,
 )
-from edgernn.decoding_graphs import file_interface
+from edgernn.contract.in_graph import file_interface
 from edgernn.errors import ContractError, UsageError
-from edgernn.export.compression import Compression
+from edgernn.export.rounding.compression import Compression
 from edgernn.models.family import RecurrentModel
-from edgernn.stored_weights import StoredWeight
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,7 @@ import edgernn
 from edgernn import bundle as bundles
 from edgernn import formats, storage
 from edgernn.bundle import Bundle, digest
-from edgernn.contract import ENCODE, STEP, Contract
-from edgernn.data.tokenizer import Tokenizer
-from edgernn.data.vocabulary_digest import rules_sha256, tokens_sha256
-from edgernn.decoding.sampler_vectors import write_vectors
-from edgernn.decoding_graphs import decoder_of
-from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
-from edgernn.export.artifacts import Job, ReducedOptions, Source, Tell, write_artifact
-from edgernn.identify import path_of
-from edgernn.manifest import (
+from edgernn.bundle.manifest import (
     MANIFEST,
     FileDigest,
     Manifest,
@@ -32,14 +24,23 @@ from edgernn.manifest import (
     TokenizerEntry,
     parse_manifest,
 )
+from edgernn.contract import ENCODE, STEP, Contract
+from edgernn.contract.in_graph import decoder_of
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.data.text.vocabulary_digest import rules_sha256, tokens_sha256
+from edgernn.decoding.sampler_vectors import write_vectors
+from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
+from edgernn.export.artifacts import Job, write_artifact
+from edgernn.export.source import ReducedOptions, Source, Tell
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.weights import not_finite
 from edgernn.parity import golden
 from edgernn.parity.subject import DEFAULT_STEPS
 from edgernn.sessions.base import Session
-from edgernn.side_files import is_side_file
-from edgernn.wanted import did_you_mean
+from edgernn.storage.identify import path_of
+from edgernn.storage.side_files import is_side_file
+from edgernn.wording import did_you_mean
 
 _RECORDED_TOKENS = 512
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
+from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import FileContract
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, drop_unused, example_inputs
 from edgernn.models.family import RecurrentModel
-from edgernn.stored_weights import StoredWeight
 
 
 class TorchScriptExporter(Exporter):

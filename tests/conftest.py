@@ -47,8 +47,8 @@ _mount()
 import numpy as np  # noqa: E402
 
 from edgernn.bundle import Bundle  # noqa: E402
-from edgernn.data.captions import encode_caption  # noqa: E402
-from edgernn.data.tokenizer import Tokenizer  # noqa: E402
+from edgernn.data.pictures.captions import encode_caption  # noqa: E402
+from edgernn.data.text.tokenizer import Tokenizer  # noqa: E402
 
 if TYPE_CHECKING:
     from edgernn.models.captioner import Captioner
@@ -71,9 +71,9 @@ _NEEDS = {  # the beginning of what is imported → the package without which th
         for name in ("torch", "onnx", "coremltools", "PIL", "matplotlib", "pycocoevalcap")
     },
     **dict.fromkeys(("edgernn.export", "edgernn.models", "edgernn.training"), "torch"),
-    **dict.fromkeys(("edgernn.sessions.eager", "edgernn.sessions.torchscript"), "torch"),
-    **dict.fromkeys(("edgernn.parity.mil", "edgernn.sessions.coreml"), "coremltools"),
-    "edgernn.data.pictures": "PIL",
+    **dict.fromkeys(("edgernn.models.eager", "edgernn.sessions.torchscript.session"), "torch"),
+    **dict.fromkeys(("edgernn.sessions.mil.session", "edgernn.sessions.coreml"), "coremltools"),
+    "edgernn.data.pictures.pictures": "PIL",
 }
 _LACKING = {package for package in _NEEDS.values() if importlib.util.find_spec(package) is None}
 

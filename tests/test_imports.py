@@ -10,53 +10,41 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-# From the lowest to the highest; a module may import from its own layer and from those before it.
+# From the lowest to the highest; a module may import from its own folder and from those before it.
 LAYERS = (
-    ("errors", "side_files", "strict_json", "proto_head", "shell"),
-    ("inner_paths",),
-    ("owner", "storage", "installed", "wanted"),
-    ("tensor_files", "foreign_files"),
-    ("identify", "array_files"),
-    (
-        "contract_rules",
-        "interface",
-        "stored_weights",
-        "formats",
-        "random_numbers",
-        "nats",
-        "tolerances",
-        "plots",
-    ),
-    ("contract",),
-    ("model_contracts", "decoding_graphs", "held_out"),
-    ("manifest",),
-    ("bundle", "data"),
-    ("sessions",),
-    ("decoding",),
-    ("parity",),
-    ("bench", "bench_alone", "bench_course", "bench_machine", "bench_report"),
-    ("models",),
-    ("importers", "training"),
-    ("export",),
-    ("cli", "pytest_plugin"),
+    "errors",
+    "wording",
+    "storage",
+    "contract",
+    "formats",
+    "plots",
+    "bundle",
+    "data",
+    "sessions",
+    "decoding",
+    "families",
+    "parity",
+    "models",
+    "importers",
+    "training",
+    "export",
+    "bench",
+    "testing",
+    "cli",
 )
 HEAVY = {"torch", "onnx", "onnxscript", "coremltools", "matplotlib"}
-# Reached only through the format table, so they may import what is heavy and what is above them.
-THROUGH_THE_TABLE = {
-    "sessions/eager.py",
-    "sessions/torchscript.py",
-    "sessions/torchscript_archive.py",
-    "sessions/torchscript_reading.py",
+LIGHT = {*LAYERS[: LAYERS.index("models")], "bench"}
+# Reached only through the format table, so they may import what is heavy.
+THROUGH_THE_TABLE = (
+    "sessions/torchscript/",
     "sessions/torch_kernels.py",
     "sessions/coreml.py",
-}
-THROUGH_THE_TABLE |= {"parity/structure_torchscript.py", "parity/torchscript_rules.py"}
-THROUGH_THE_TABLE |= {
-    path.relative_to(ROOT / "edgernn").as_posix()
-    for path in (ROOT / "edgernn" / "parity").glob("mil*.py")
-}
-LIGHT = {part for layer in LAYERS[:14] for part in layer}
-ORDER = {part: index for index, layer in enumerate(LAYERS) for part in layer}
+    "sessions/mil/",
+    "parity/structure/torchscript.py",
+    "parity/structure/torchscript_rules.py",
+    "parity/structure/mil",
+)
+ORDER = {part: index for index, part in enumerate(LAYERS)}
 
 
 def _modules() -> list[tuple[str, Path]]:
@@ -64,13 +52,14 @@ def _modules() -> list[tuple[str, Path]]:
         (path.relative_to(ROOT / "edgernn").as_posix(), path)
         for path in (ROOT / "edgernn").rglob("*.py")
     ]
-    return package + [(f"export/{path.name}", path) for path in (ROOT / "export").glob("*.py")]
+    exporters = [
+        (path.relative_to(ROOT).as_posix(), path) for path in (ROOT / "export").rglob("*.py")
+    ]
+    return package + exporters
 
 
-def _imports(path: Path) -> set[str]:
-    """Names imported when the module is imported: not inside functions, not for type checkers
-    only.
-    """
+def _imports(path: Path, *, in_functions: bool) -> set[str]:
+    """Names that a module imports, not for type checkers only; those of its functions if asked."""
     found: set[str] = set()
     pending: list[ast.AST] = list(ast.parse(path.read_text(encoding="utf-8")).body)
     while pending:
@@ -81,7 +70,9 @@ def _imports(path: Path) -> set[str]:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             continue
-        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        elif in_functions or not isinstance(
+            node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+        ):
             pending += list(ast.iter_child_nodes(node))
     return found
 
@@ -98,14 +89,39 @@ def test_imports_go_downwards(name: str, path: Path) -> None:
     if part in {"__init__", "__main__"}:
         return
     assert part in ORDER, f"{name} is in no layer"
-    for imported in _imports(path):
+    for imported in _imports(path, in_functions=True):
         top, *rest = imported.split(".")
-        if top == "edgernn" and rest and rest[0] in ORDER and name not in THROUGH_THE_TABLE:
-            assert ORDER[rest[0]] <= ORDER[part], (
-                f"{name} imports {imported}, which stands above it"
-            )
-        if part in LIGHT and name not in THROUGH_THE_TABLE:
-            assert top not in HEAVY, f"{name} is of the light half and imports {top}"
+        if top == "edgernn" and rest and rest[0] in ORDER:
+            assert ORDER[rest[0]] <= ORDER[part], f"{name} imports {imported}, which is above it"
+    if part in LIGHT and not name.startswith(THROUGH_THE_TABLE):
+        heavy = {name.split(".")[0] for name in _imports(path, in_functions=False)} & HEAVY
+        assert not heavy, f"{name} is of the light half and imports {', '.join(heavy)}"
+
+
+def test_no_modules_of_a_folder_import_each_other_in_a_circle() -> None:
+    names = {_dotted(name): path for name, path in _modules() if not name.endswith("__init__.py")}
+    edges = {
+        name: {target for found in _imports(path, in_functions=True) for target in _targets(found)}
+        & names.keys() - {name}
+        for name, path in names.items()
+    }
+    while free := [name for name, needed in edges.items() if not needed & edges.keys()]:
+        for name in free:
+            del edges[name]
+    assert not edges, f"a circle among {', '.join(sorted(edges))}"
+
+
+def _dotted(name: str) -> str:
+    return "edgernn." + name.removesuffix(".py").replace("/", ".")
+
+
+def _targets(imported: str) -> tuple[str, str]:
+    return imported, imported.rsplit(".", 1)[0]
+
+
+def test_only_the_ground_is_flat() -> None:
+    flat = {path.stem for path in (ROOT / "edgernn").glob("*.py")}
+    assert flat == {"__init__", "__main__", "errors", "storage", "wording", "plots"} - {"storage"}
 
 
 def _loaded_after(code: str) -> set[str]:
@@ -125,7 +141,7 @@ def _loaded_after(code: str) -> set[str]:
         "import edgernn.decoding.caption_writer",
         "import edgernn.parity.verify",
         "import edgernn.bench",
-        "import edgernn.sessions.opening, edgernn.sessions.ort, edgernn.sessions.fake",
+        "import edgernn.sessions.opening, edgernn.sessions.ort.step, edgernn.sessions.fake",
     ],
 )
 def test_the_light_half_loads_nothing_heavy(code: str) -> None:

@@ -22,9 +22,9 @@ _SCRIPT = r"""
 import json, resource, sys, tempfile
 from pathlib import Path
 import numpy as np, torch
-from edgernn.data.tokenizer import Tokenizer
-from edgernn.export.artifacts import ReducedOptions
-from edgernn.export.compression import Budget
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.export.source import ReducedOptions
+from edgernn.export.rounding.compression import Budget
 from edgernn.export.pack import export_bundle
 from edgernn.models.captioner import Captioner, CaptionerConfig
 from edgernn.models.checkpoint import Checkpoint

@@ -51,9 +51,9 @@ def test_the_wheel_holds_the_package_and_no_top_level_export(built: Path) -> Non
     assert {top for top in tops if not top.endswith(".dist-info")} == {"edgernn"}
     for module in (ROOT / "edgernn").rglob("*.py"):
         assert module.relative_to(ROOT).as_posix() in names
-    for module in (ROOT / "export").glob("*.py"):
-        assert f"edgernn/export/{module.name}" in names
-    assert "edgernn/manifest.schema.json" in names
+    for module in (ROOT / "export").rglob("*.py"):
+        assert f"edgernn/{module.relative_to(ROOT).as_posix()}" in names
+    assert "edgernn/bundle/manifest.schema.json" in names
     assert "edgernn/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
@@ -62,7 +62,7 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    data = {"edgernn/manifest.schema.json", "constraints.txt"}
+    data = {"edgernn/bundle/manifest.schema.json", "constraints.txt"}
     assert {"export/__init__.py", "pyproject.toml", "LICENSE", *data} <= names
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from edgernn import plots
 from edgernn.errors import StorageError, UnavailableError, UsageError
-from edgernn.installed import install_command
+from edgernn.formats.installed import install_command
 
 GREY = 180
 SHORT = ("a", "red", "dot", "above", "two", "blue", "squares")

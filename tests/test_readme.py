@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edgernn.bundle.manifest import Manifest
 from edgernn.formats import FORMATS
-from edgernn.manifest import Manifest
 
 pytest.importorskip("coremltools")  # the README installs everything
 ROOT = Path(__file__).resolve().parent.parent

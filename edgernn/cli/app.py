@@ -26,7 +26,7 @@ from edgernn.cli import (
 from edgernn.cli.output import say, tell, tell_error
 from edgernn.cli.signals import unwinding
 from edgernn.errors import EdgernnError
-from edgernn.installed import install_command
+from edgernn.formats.installed import install_command
 
 MISUSE, INTERRUPTED = 2, 130
 # What the option parser raises, whichever parser this version of typer brings.

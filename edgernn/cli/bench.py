@@ -15,10 +15,10 @@ from edgernn.cli.output import say, say_sheet, tell, words, write_result
 from edgernn.cli.sheets import Sheet
 from edgernn.contract import STEP
 from edgernn.errors import StorageError, UsageError
-from edgernn.parity.wording import counted, size
+from edgernn.wording import counted, size
 
 if TYPE_CHECKING:
-    from edgernn.bench_report import BenchReport
+    from edgernn.bench.report import BenchReport
 
 _NONE = "–"
 _GIGA = 1e9

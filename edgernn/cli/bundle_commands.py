@@ -13,7 +13,7 @@ from edgernn.cli.choices import completing, format_names, precision_names
 from edgernn.cli.config import Config
 from edgernn.cli.output import say, say_sheet, tell, words, write_result
 from edgernn.errors import UsageError
-from edgernn.parity.wording import size
+from edgernn.wording import size
 
 _LONG_STEPS = 1000
 _reduced = partial(typer.Option, rich_help_panel="Reduced precision")
@@ -62,9 +62,9 @@ def export(
     """Export a trained model to a bundle, each file checked against the contract and the
     reference.
     """
-    from edgernn.export.artifacts import ReducedOptions
-    from edgernn.export.compression import Budget
     from edgernn.export.pack import export_bundle
+    from edgernn.export.rounding.compression import Budget
+    from edgernn.export.source import ReducedOptions
 
     budget = Budget(max_perplexity_increase, max_cider_drop)
     options = ReducedOptions(block_size, budget, _first_text(calibration), allow_float)
@@ -90,7 +90,7 @@ def export(
 
 def _first_text(path: Path | None) -> str | None:
     """Read the beginning of a text file: calibration needs a few thousand tokens."""
-    from edgernn.data.source import open_source
+    from edgernn.data.text.source import open_source
 
     if path is None:
         return None
@@ -128,9 +128,9 @@ def verify(
     """Check every artifact against the reference over chained runs. Exit code 0: all passed; 1: a
     check failed.
     """
-    from edgernn.parity.html import to_html
-    from edgernn.parity.junit import to_junit
-    from edgernn.parity.report import VerifyReport
+    from edgernn.parity.report.data import VerifyReport
+    from edgernn.parity.report.html import to_html
+    from edgernn.parity.report.junit import to_junit
     from edgernn.parity.verify import verify_bundle
 
     if (json, junit, html).count("-") > 1:

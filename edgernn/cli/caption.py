@@ -91,7 +91,7 @@ def caption(
 
 def _expand(images: list[Path]) -> list[Path]:
     """Return the pictures meant: files as given, folders as the pictures below them."""
-    from edgernn.data.pictures import pictures_in
+    from edgernn.data.pictures.pictures import pictures_in
 
     paths: list[Path] = []
     for image in images:

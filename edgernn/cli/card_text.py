@@ -11,12 +11,12 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
-from edgernn import nats
+from edgernn.bundle import nats
+from edgernn.bundle.manifest import Artifact, Manifest
 from edgernn.cli.shown import visible
 from edgernn.contract import ENCODE, STEP
-from edgernn.data.token_kinds import unit_of
-from edgernn.manifest import Artifact, Manifest
-from edgernn.parity.wording import size
+from edgernn.data.text.token_kinds import unit_of
+from edgernn.wording import size
 
 # What starts markup inside a line, and what GitHub makes links of: addresses with a scheme, www.
 # and @.

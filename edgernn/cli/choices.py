@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from edgernn.errors import UsageError
-from edgernn.wanted import share
+from edgernn.wording import share
 
 
 def read_share(value: str | float) -> float:
@@ -71,7 +71,7 @@ def token_names() -> list[str]:
 
 def conditioning_names() -> list[str]:
     """Return what ``--conditioning`` takes."""
-    from edgernn.model_contracts import CONDITIONINGS
+    from edgernn.families.contracts import CONDITIONINGS
 
     return list(CONDITIONINGS)
 

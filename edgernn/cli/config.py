@@ -17,7 +17,7 @@ import typer
 
 from edgernn.errors import UsageError
 from edgernn.storage import as_utf8
-from edgernn.wanted import did_you_mean
+from edgernn.wording import did_you_mean
 
 if sys.version_info >= (3, 11):
     import tomllib

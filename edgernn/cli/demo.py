@@ -17,8 +17,7 @@ from edgernn.cli.output import progress_console, say, say_rule, say_sheet, strea
 from edgernn.cli.training import budget_of, not_learned, training
 from edgernn.contract import validated
 from edgernn.errors import UsageError
-from edgernn.parity.wording import counted, size
-from edgernn.shell import argument
+from edgernn.wording import argument, counted, size
 
 if TYPE_CHECKING:
     from edgernn.bundle import Bundle
@@ -171,8 +170,8 @@ def _show_captions(out: Path) -> list[str]:
     from PIL import Image
 
     from edgernn import plots
-    from edgernn.data import scenes
-    from edgernn.data.scene_drawing import MASTER, draw
+    from edgernn.data.pictures import scenes
+    from edgernn.data.pictures.scene_drawing import MASTER, draw
     from edgernn.decoding.caption_writer import CaptionWriter
 
     folder = out / "pictures"

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 import edgernn
-from edgernn import installed
 from edgernn.cli.output import say, say_json, say_sheet, stream
 from edgernn.cli.sheets import Sheet
 from edgernn.errors import UnavailableError
+from edgernn.formats import installed
 
 _BASE = ("numpy", "onnxruntime", "tokenizers", "safetensors", "pydantic", "rich", "typer")
 _PACKAGES = (*_BASE, "pillow", "matplotlib", "torch", "pycocoevalcap", "onnx", "coremltools")

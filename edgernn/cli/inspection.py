@@ -6,19 +6,19 @@ import math
 from pathlib import Path
 from typing import Any
 
-from edgernn import strict_json
-from edgernn.array_files import layout
 from edgernn.bundle import Bundle
 from edgernn.cli import tables
 from edgernn.cli.output import say, say_json, say_sheet, write_result
 from edgernn.contract import METADATA_KEY, FileContract
-from edgernn.data.token_kinds import unit_of
+from edgernn.contract.interface import FileTensor
+from edgernn.data.text.token_kinds import unit_of
 from edgernn.errors import ContractError, UsageError
-from edgernn.identify import Kind, identify, sentence
-from edgernn.interface import FileTensor
-from edgernn.parity.wording import counted, size
+from edgernn.families.caption_scores import SCORES
 from edgernn.sessions.opening import describe_file, describes, is_bundle
-from edgernn.training.caption_scores import SCORES
+from edgernn.storage import strict_json
+from edgernn.storage.array_files import layout
+from edgernn.storage.identify import Kind, identify, sentence
+from edgernn.wording import counted, size
 
 _FIRST_STATE = {"zeros": "zeros", "learned": "learned, in the bundle", "encode": "made by encode"}
 _ARRAYS = {

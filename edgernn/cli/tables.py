@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from edgernn.bundle.manifest import Artifact, Manifest
+from edgernn.bundle.nats import rise_text
+from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.cli.output import result_console, say, say_indented, say_sheet
 from edgernn.cli.sheets import Sheet
 from edgernn.cli.shown import joined, styled
 from edgernn.contract import ENCODE, Contract, Narrowing
-from edgernn.manifest import Artifact, Manifest
-from edgernn.nats import rise_text
-from edgernn.parity.report import VerifyReport
-from edgernn.parity.wording import headline, size
-from edgernn.stored_weights import StoredWeight
+from edgernn.parity.report.data import VerifyReport
+from edgernn.parity.report.wording import headline
+from edgernn.wording import size
 
 _FLOATS = frozenset({"float32", "float16"})
 _MARK = {

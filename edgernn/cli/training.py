@@ -13,10 +13,9 @@ import typer
 from edgernn.cli.config import from_command_line, given_budget
 from edgernn.cli.output import say, say_json, tell
 from edgernn.errors import UsageError
-from edgernn.parity.wording import counted
-from edgernn.shell import argument
 from edgernn.training.signals import StoppedError, name_of
 from edgernn.training.waiting import let_waiting_threads_sleep
+from edgernn.wording import argument, counted
 
 if TYPE_CHECKING:
     from edgernn.training.options import TrainOptions

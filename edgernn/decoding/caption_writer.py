@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from edgernn.bundle import Bundle
+from edgernn.bundle.manifest import Artifact
 from edgernn.contract import ATTENTION, ENCODE, HEIGHT, STEP
-from edgernn.data.captions import caption_text
-from edgernn.data.pictures import open_picture, to_array
+from edgernn.data.pictures.captions import caption_text
+from edgernn.data.pictures.pictures import open_picture, to_array
 from edgernn.decoding.beam import Hypothesis
 from edgernn.decoding.captions import CaptionSessions, sample_caption, search_caption
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.writer import open_tokenizer
 from edgernn.errors import UsageError
-from edgernn.manifest import Artifact
 from edgernn.sessions.opening import encoder_of, first_that_runs, open_artifact
-from edgernn.shell import argument
+from edgernn.wording import argument
 
 _SHOWN_PIXELS = 512  # more than a panel of an attention map shows
 

@@ -14,9 +14,9 @@ from types import MappingProxyType
 import numpy as np
 
 from edgernn.contract import LOGITS, TIME, TOKENS, VOCAB
+from edgernn.contract.random_numbers import checked_seed, uniform_numbers
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import UsageError
-from edgernn.random_numbers import checked_seed, uniform_numbers
 from edgernn.sessions.base import Arrays, Session, State
 
 NO_CONTEXTS: Arrays = MappingProxyType({})

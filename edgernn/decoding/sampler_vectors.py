@@ -24,9 +24,9 @@ from pydantic import Field, ValidationError
 
 from edgernn import storage
 from edgernn.contract import Model, first_line
+from edgernn.contract.random_numbers import GENERATOR, uniform_numbers
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import BundleError
-from edgernn.random_numbers import GENERATOR, uniform_numbers
 
 _LAST = 1 - 2.0**-53  # the largest number below 1
 _CLOSE = 1e-12

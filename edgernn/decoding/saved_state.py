@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgernn import storage, tensor_files
+from edgernn import storage
 from edgernn.contract import Contract
 from edgernn.decoding.generate import Snapshot
 from edgernn.errors import DataError
-from edgernn.shell import argument
+from edgernn.storage import tensor_files
+from edgernn.wording import argument
 
 PENDING = "pending_tokens"  # int64 [N], beside the states under their contract names
 _MOST_DIGITS = 19

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from edgernn.bundle import Bundle
-from edgernn.data.stream_decoder import StreamDecoder
-from edgernn.data.tokenizer import OnUnknown, Tokenizer
+from edgernn.contract.random_numbers import checked_seed
+from edgernn.data.text.tokenizer import OnUnknown, Tokenizer
 from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.in_graph import Generator, InGraphGeneration
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
+from edgernn.decoding.stream_decoder import StreamDecoder
 from edgernn.errors import BundleError, UsageError
-from edgernn.random_numbers import checked_seed
 from edgernn.sessions.opening import first_that_runs, open_artifact
-from edgernn.shell import argument
+from edgernn.wording import argument
 
 
 def write_text(

@@ -20,17 +20,17 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from edgernn.contract import ENCODE, Contract, Decoding, Model
-from edgernn.contract_rules import MOST_ELEMENTS
-from edgernn.data.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.contract.rules import MOST_ELEMENTS
+from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
-from edgernn.model_contracts import captioner_contract
+from edgernn.families.contracts import captioner_contract
 from edgernn.models.compact import CompactStack
 from edgernn.models.conditioning import CONDITIONINGS, Decoder, Heard, Sizes, Tensors
 from edgernn.models.family import RecurrentModel
 from edgernn.models.image_encoder import ENCODERS, image_encoder, normalise
 from edgernn.models.recurrent import RecurrentStack, State, StepStack, cell_row
-from edgernn.wanted import expected_one_of
+from edgernn.wording import expected_one_of
 
 MAX_LAYERS = 3
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits

@@ -26,16 +26,17 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from edgernn import storage, strict_json, tensor_files
+from edgernn import storage
+from edgernn.bundle.sample import sample_problem
 from edgernn.contract import first_line
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, DataError, UsageError
-from edgernn.held_out import sample_problem
-from edgernn.identify import identify, path_of
 from edgernn.models.families import FAMILIES
 from edgernn.models.family import RecurrentModel
 from edgernn.models.weights import fit_problem, named_tensors
-from edgernn.shell import argument
+from edgernn.storage import strict_json, tensor_files
+from edgernn.storage.identify import identify, path_of
+from edgernn.wording import argument
 
 CHECKPOINT_VERSION = 1
 _MODEL, _TOKENIZER = (
@@ -236,7 +237,7 @@ def _tensors(content: tensor_files.Content, path: Path) -> dict[str, Tensor]:
 
 
 def save_held_out(path: Path, sample: Mapping[str, np.ndarray]) -> None:
-    """Write a held-out sample: arrays by name, as ``edgernn.held_out`` says."""
+    """Write a held-out sample: arrays by name, as ``edgernn.bundle.sample`` says."""
     storage.write_bytes(path, tensor_files.save(sample))
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from edgernn.errors import CheckpointError, UsageError
 from edgernn.models.weights import fit_problem, read_weights
-from edgernn.wanted import expected_one_of
+from edgernn.wording import expected_one_of
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HEADS = ("fc.",)  # parameters behind the last feature map

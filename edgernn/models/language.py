@@ -15,13 +15,13 @@ from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
 from edgernn.contract import CELL_STATES, Contract, Decoding, Model
-from edgernn.contract_rules import MOST_ELEMENTS
-from edgernn.data.tokenizer import Tokenizer
-from edgernn.model_contracts import language_contract
+from edgernn.contract.rules import MOST_ELEMENTS
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.families.contracts import language_contract
 from edgernn.models.compact import CompactStack, input_table
 from edgernn.models.family import RecurrentModel
 from edgernn.models.recurrent import RecurrentStack, State, cell_row, zero_state
-from edgernn.wanted import expected_one_of
+from edgernn.wording import expected_one_of
 
 MAX_LAYERS = 5
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from edgernn.contract import CELL_STATES
 from edgernn.errors import UsageError
-from edgernn.wanted import expected_one_of
+from edgernn.wording import expected_one_of
 
 State = tuple[Tensor, ...]
 Step = Callable[[Tensor, Tensor, State], State]

@@ -14,9 +14,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from edgernn import tensor_files
 from edgernn.contract import first_line
 from edgernn.errors import CheckpointError
+from edgernn.storage import tensor_files
 
 _SHOWN = 3
 # What torch's restricted reader raises on damaged files, beside its own UnpicklingError: whatever

@@ -12,25 +12,26 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgernn import formats
+from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.nats import FLOAT16_ROUNDING, FLOAT32_ROUNDING, perplexity_text, rise_text
 from edgernn.contract import CAPTIONS, ENCODE, IMAGE, STEP, TOKENS, file_problems
-from edgernn.data.captions import PAD_ID
+from edgernn.contract.in_graph import DECODERS, file_interface
+from edgernn.data.pictures.captions import PAD_ID
 from edgernn.decoding.captions import CaptionSessions
 from edgernn.decoding.sampler_vectors import read_vectors, vector_problems
-from edgernn.decoding_graphs import DECODERS, file_interface
 from edgernn.errors import BundleError, ContractError, UnavailableError
-from edgernn.manifest import Artifact
-from edgernn.nats import FLOAT16_ROUNDING, FLOAT32_ROUNDING, perplexity_text, rise_text
-from edgernn.parity import golden, in_graph, invariance, memory, rare, reordered, structure, written
+from edgernn.families.loss import TextLoss, measure_captions, measure_text
+from edgernn.formats.promise import Tolerance
+from edgernn.parity import golden, in_graph, invariance, memory, rare, reordered, written
 from edgernn.parity.claims import claim_problems, loss_problem, step_problem
-from edgernn.parity.report import Check, Status
+from edgernn.parity.report.data import Check, Status
 from edgernn.parity.rollout import MOST_PICTURES, Drift
 from edgernn.parity.shapes import draw
+from edgernn.parity.structure import reading as structure
 from edgernn.parity.subject import Subject
-from edgernn.parity.text_loss import TextLoss, measure_captions, measure_text
 from edgernn.parity.vocabulary import tokenizer_problems, vouched_for
-from edgernn.parity.wording import counted
 from edgernn.sessions.opening import read_first_state, session_class
-from edgernn.tolerances import Tolerance
+from edgernn.wording import counted
 
 _INVARIANCE_STEPS = 48
 _FEWEST_TEXT_TOKENS = 32

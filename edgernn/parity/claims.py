@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from edgernn.bundle.manifest import LossRecord, ParityRecord
+from edgernn.bundle.nats import perplexity_text
 from edgernn.contract import CELL_STATES, HIDDEN, LAYERS, VOCAB, next_name
 from edgernn.formats import by_name
-from edgernn.manifest import LossRecord, ParityRecord
-from edgernn.nats import perplexity_text
-from edgernn.tolerances import Tolerance
+from edgernn.formats.promise import Tolerance
 
 if TYPE_CHECKING:
+    from edgernn.families.loss import TextLoss
     from edgernn.parity.subject import Subject
-    from edgernn.parity.text_loss import TextLoss
 
 _NATS = (
     5e-3  # by which two processors may differ in a mean of -log p, of activations rounded to 8 bits
@@ -100,7 +100,7 @@ def _parity_problems(subject: Subject, record: ParityRecord, promised: Tolerance
 
 
 def _requires_problems(subject: Subject) -> Iterator[str]:
-    from edgernn.sessions.onnx_graph import read_model
+    from edgernn.sessions.ort.graph import read_model
     from edgernn.sessions.runtime_versions import KNOWN, is_older, required_by
 
     artifact = subject.artifact

@@ -34,10 +34,11 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from edgernn import storage, tensor_files
+from edgernn import storage
+from edgernn.bundle import summary
+from edgernn.bundle.summary import AT_COLUMNS, LARGEST_IDS, LARGEST_VALUES, LOG_SUM, NAME_COLUMNS
 from edgernn.contract import BATCH, ENCODE, TIME, Contract, TensorSpec
 from edgernn.errors import BundleError
-from edgernn.parity import summary
 from edgernn.parity.rollout import (
     Drift,
     Feed,
@@ -48,8 +49,8 @@ from edgernn.parity.rollout import (
     random_state,
     run,
 )
-from edgernn.parity.summary import AT_COLUMNS, LARGEST_IDS, LARGEST_VALUES, LOG_SUM, NAME_COLUMNS
 from edgernn.sessions.base import Session
+from edgernn.storage import tensor_files
 
 GOLDEN_STEPS = 32
 MOST_BYTES = 4_000_000

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgernn.bundle.manifest import Artifact
 from edgernn.contract import IMAGE, LOGITS, STEP, TOKENS, VOCAB, Decoding, next_name
-from edgernn.decoding.beam import log_softmax
-from edgernn.decoding.captions import CaptionSessions, search_caption
-from edgernn.decoding.generate import prefill
-from edgernn.decoding_graphs import (
+from edgernn.contract.in_graph import (
     BEAM,
     CAPTION,
     FINISHED,
@@ -29,10 +27,12 @@ from edgernn.decoding_graphs import (
     TOP_P,
     UNIFORMS,
 )
+from edgernn.decoding.beam import log_softmax
+from edgernn.decoding.captions import CaptionSessions, search_caption
+from edgernn.decoding.generate import prefill
 from edgernn.errors import ContractError
-from edgernn.manifest import Artifact
 from edgernn.parity.in_graph_cases import Case, cases
-from edgernn.parity.report import Check
+from edgernn.parity.report.data import Check
 from edgernn.parity.rollout import random_pictures
 from edgernn.sessions.base import Session
 from edgernn.sessions.opening import encoder_of, open_artifact

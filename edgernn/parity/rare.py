@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgernn.contract import BATCH, TIME, next_name
+from edgernn.formats.promise import Tolerance
 from edgernn.parity.reordered import Reordered, parts_as_far
 from edgernn.parity.rollout import random_feed
 from edgernn.sessions.base import Arrays, Session, State
-from edgernn.tolerances import Tolerance
 
 MOST_IDS = 8192  # of a larger vocabulary so many are drawn, the first and the last among them
 _MOST_CALLS, _ROWS = 256, 256

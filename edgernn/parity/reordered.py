@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from edgernn.contract import BATCH, ENCODE, TIME, FileContract, next_name
+from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError
-from edgernn.interface import FileDescription
+from edgernn.formats.promise import Tolerance
 from edgernn.parity.rollout import (
     Feed,
     Plan,
@@ -31,7 +32,6 @@ from edgernn.parity.rollout import (
     run,
 )
 from edgernn.sessions.base import Arrays, Session, State
-from edgernn.tolerances import Tolerance
 
 FEED_SEED = 7  # of the ids and states of rollouts; what is drawn anew is their shapes
 # a reference that parts from itself by a 30th of what a file does parts about as far: growth is

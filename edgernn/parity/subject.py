@@ -13,19 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from edgernn import formats, tensor_files
+from edgernn import formats
 from edgernn.bundle import Bundle
+from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.sample import sample_problem
 from edgernn.contract import ENCODE, STEP, FileContract
 from edgernn.decoding.captions import CaptionSessions
 from edgernn.errors import ContractError, UnavailableError, UsageError
-from edgernn.held_out import sample_problem
-from edgernn.manifest import Artifact
+from edgernn.formats.promise import Tolerance, tolerance
+from edgernn.parity.report.wording import FULL_STEPS
 from edgernn.parity.shapes import unforeseen_seed
-from edgernn.parity.wording import FULL_STEPS
 from edgernn.sessions.base import Session
 from edgernn.sessions.opening import encoder_of, open_artifact
-from edgernn.tolerances import Tolerance, tolerance
-from edgernn.wanted import whole
+from edgernn.storage import tensor_files
+from edgernn.wording import whole
 
 DEFAULT_STEPS = FULL_STEPS
 _EXACT = "float32"

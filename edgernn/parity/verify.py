@@ -11,16 +11,16 @@ from pathlib import Path
 import edgernn
 from edgernn import storage
 from edgernn.bundle import REPORT, REPORT_PAGE, Bundle
+from edgernn.bundle.manifest import ParityRecord
 from edgernn.errors import StorageError
-from edgernn.manifest import ParityRecord
+from edgernn.formats.promise import Tolerance
 from edgernn.parity.checks import checks_of, run_check
 from edgernn.parity.completeness import lacking
-from edgernn.parity.html import to_html
 from edgernn.parity.reordered import rollouts
-from edgernn.parity.report import ArtifactReport, VerifyReport
+from edgernn.parity.report.data import ArtifactReport, VerifyReport
+from edgernn.parity.report.html import to_html
 from edgernn.parity.subject import DEFAULT_STEPS, Subject, subjects
 from edgernn.sessions.base import Session
-from edgernn.tolerances import Tolerance
 
 Tell = Callable[[str], None]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgernn.data.tokenizer import Tokenizer
-from edgernn.data.vocabulary_digest import rules_sha256, tokens_sha256
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.data.text.vocabulary_digest import rules_sha256, tokens_sha256
 from edgernn.decoding.writer import open_tokenizer
 from edgernn.errors import BundleError, DataError
 

@@ -12,7 +12,7 @@ from edgernn.contract import ENCODE, IMAGE, LOGITS, STEP, Decoding
 from edgernn.decoding.captions import CaptionSessions, greedy_captions, search_caption
 from edgernn.decoding.generate import greedy_tokens, prefill
 from edgernn.parity.reordered import FEED_SEED, Forced, Reordered, parts_as_far
-from edgernn.parity.report import Check
+from edgernn.parity.report.data import Check
 from edgernn.parity.rollout import Plan, compare
 from edgernn.parity.subject import Subject
 from edgernn.sessions.base import Session

@@ -19,9 +19,9 @@ from typing import ClassVar
 import numpy as np
 
 from edgernn.contract import BATCH, ENCODE, PICTURE, STEP, TIME, FileContract, TensorSpec, next_name
+from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError
-from edgernn.interface import FileDescription
-from edgernn.wanted import whole
+from edgernn.wording import whole
 
 State = dict[str, np.ndarray]
 Arrays = Mapping[str, np.ndarray]

@@ -16,8 +16,8 @@ with contextlib.redirect_stderr(
     import coremltools as ct
 
 from edgernn.contract import PICTURE, FileContract, first_line, next_name
+from edgernn.contract.interface import FileDescription, FileTensor, Interface
 from edgernn.errors import ContractError, UnavailableError
-from edgernn.interface import FileDescription, FileTensor, Interface
 from edgernn.sessions.base import Arrays, Session
 
 _ARRAY = ct.proto.FeatureTypes_pb2.ArrayFeatureType

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgernn.contract import METADATA_KEY, FileContract, next_name
-from edgernn.interface import FileDescription
+from edgernn.contract.interface import FileDescription
 from edgernn.sessions.base import Arrays, Session
 
 

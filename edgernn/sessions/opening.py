@@ -6,16 +6,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgernn import formats, tensor_files
+from edgernn import formats
 from edgernn.bundle import SUFFIX, Bundle
+from edgernn.bundle.manifest import MANIFEST, Artifact
 from edgernn.contract import BATCH, ENCODE, STEP, Contract, FileContract
+from edgernn.contract.interface import FileDescription
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
-from edgernn.identify import identify, path_of
-from edgernn.interface import FileDescription
-from edgernn.manifest import MANIFEST, Artifact
 from edgernn.sessions.base import Session, State, checked_threads
 from edgernn.sessions.runtime_versions import refuse_older
-from edgernn.shell import argument
+from edgernn.storage import tensor_files
+from edgernn.storage.identify import identify, path_of
+from edgernn.wording import argument
 
 # What may be opened as a model file: of its kinds, and what is too damaged to be told, which its
 # runtime then says.

@@ -15,7 +15,7 @@ from importlib import metadata
 import onnxruntime
 
 from edgernn.errors import UnavailableError
-from edgernn.sessions.onnx_graph import OnnxModel
+from edgernn.sessions.ort.graph import OnnxModel
 
 ONNXRUNTIME = "onnxruntime"
 KNOWN = (ONNXRUNTIME, "torch", "coremltools")  # no manifest may name another to be installed

@@ -19,16 +19,22 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from edgernn.contract import ENCODE, Decoding, FileContract, Model
-from edgernn.data.captions import PAD_ID, START_ID, UNKNOWN_ID, caption_text, encode_caption
-from edgernn.data.picture_set import PictureSet
-from edgernn.data.token_kinds import CAPTION, unit_of
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.pictures.captions import (
+    PAD_ID,
+    START_ID,
+    UNKNOWN_ID,
+    caption_text,
+    encode_caption,
+)
+from edgernn.data.pictures.picture_set import PictureSet
+from edgernn.data.text.token_kinds import CAPTION, unit_of
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.captions import CaptionSessions, greedy_captions
 from edgernn.errors import TrainingError
+from edgernn.families.caption_scores import SCORES, score_captions
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner, Forced
-from edgernn.sessions.eager import EagerSession
-from edgernn.training.caption_scores import SCORES, score_captions
+from edgernn.models.eager import EagerSession
 from edgernn.training.distributed import World
 from edgernn.training.resume import taken
 from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from edgernn.errors import UnavailableError, UsageError
-from edgernn.wanted import expected_one_of
+from edgernn.wording import expected_one_of
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 

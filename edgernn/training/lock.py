@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edgernn import owner, storage
+from edgernn import storage
 from edgernn.errors import StorageError, UsageError
+from edgernn.storage import owner
 
 LOCK = ".training.lock"
 _FAR = 1 << 30  # the byte that Windows locks: past the content, which others may then read

@@ -20,11 +20,12 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from edgernn import storage, strict_json, tensor_files
+from edgernn import storage
 from edgernn.contract import first_line
 from edgernn.errors import CheckpointError
 from edgernn.models import checkpoint
 from edgernn.models.weights import fit_problem, named_tensors
+from edgernn.storage import strict_json, tensor_files
 
 RESUME_FILE = "training.safetensors"
 _HEADER = "edgernn.training"

@@ -19,8 +19,8 @@ from torch import Tensor
 from edgernn import storage
 from edgernn.contract import first_line
 from edgernn.errors import CheckpointError, DataError, UsageError
-from edgernn.identify import identify
 from edgernn.models import checkpoint
+from edgernn.storage.identify import identify
 from edgernn.training import resume
 from edgernn.training.device import choose_device
 from edgernn.training.distributed import World, world

@@ -22,10 +22,10 @@ from pydantic import AfterValidator, Field
 
 from edgernn import storage
 from edgernn.contract import TOKENS, Model, validated
-from edgernn.data.corpus import Corpus
-from edgernn.data.source import CorpusSource, open_source
-from edgernn.data.token_kinds import CAPTION
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.corpus import Corpus
+from edgernn.data.text.source import CorpusSource, open_source
+from edgernn.data.text.token_kinds import CAPTION
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models import checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.training.device import choose_device, mixed_precision

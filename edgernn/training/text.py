@@ -19,16 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from edgernn.contract import CELL_STATES
-from edgernn.data.corpus import Corpus
-from edgernn.data.token_kinds import unit_of
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.corpus import Corpus
+from edgernn.data.text.token_kinds import unit_of
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import TrainingError
 from edgernn.models import checkpoint
+from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel, start_tokens
 from edgernn.models.recurrent import State
-from edgernn.sessions.eager import EagerSession
 from edgernn.training.distributed import World
 from edgernn.training.resume import taken
 from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time

@@ -13,7 +13,7 @@ import PIL
 import pytest
 
 import edgernn
-from edgernn.installed import install_command
+from edgernn.formats.installed import install_command
 
 Run = Callable[..., tuple[int, str, str]]
 COMMANDS = (

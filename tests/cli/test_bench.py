@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgernn import bench
-from edgernn.bench_alone import Alone
-from edgernn.bench_report import BenchReport
+from edgernn.bench import run as bench
+from edgernn.bench.alone import Alone
+from edgernn.bench.report import BenchReport
 from edgernn.bundle import pack
 from edgernn.cli.bench import draw
 from edgernn.errors import UsageError

@@ -15,7 +15,7 @@ import pytest
 
 from edgernn.bundle import pack
 from edgernn.cli.app import main
-from edgernn.export import quantize
+from edgernn.export.to_onnx import quantize
 
 Run = Callable[..., tuple[int, str, str]]
 

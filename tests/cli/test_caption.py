@@ -19,9 +19,9 @@ from PIL import Image
 from rich.console import Console
 
 from edgernn.cli import caption as command
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
-from edgernn.installed import install_command
+from edgernn.formats.installed import install_command
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 

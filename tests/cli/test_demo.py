@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgernn.data import scenes
+from edgernn.data.pictures import scenes
 from edgernn.export import pack
 from edgernn.parity import verify
 from edgernn.training import run_captions

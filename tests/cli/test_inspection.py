@@ -15,9 +15,9 @@ import pytest
 import safetensors.numpy
 import torch
 
+from edgernn.bundle.manifest import Artifact, ParityRecord
 from edgernn.cli import tables
 from edgernn.contract import STEP
-from edgernn.manifest import Artifact, ParityRecord
 
 Run = Callable[..., tuple[int, str, str]]
 TRAINED = {

@@ -23,7 +23,7 @@ from typer.main import get_command
 from edgernn.cli.app import app
 from edgernn.cli.output import ascii_json
 from edgernn.cli.shown import visible, visible_text
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UnavailableError
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint, save

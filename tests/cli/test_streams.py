@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.models.language import LanguageModel

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edgernn.data import scenes
+from edgernn.data.pictures import scenes
 from edgernn.training import run_captions
 from edgernn.training.run import Run as Training
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from edgernn.data import pictures
-from edgernn.data.pictures import MAX_PIXELS, open_picture, pictures_in
+from edgernn.data.pictures import pictures
+from edgernn.data.pictures.pictures import MAX_PIXELS, open_picture, pictures_in
 from edgernn.errors import DataError, UnavailableError
-from edgernn.installed import install_command
+from edgernn.formats.installed import install_command
 
 
 def message_of(path: Path) -> str:
@@ -138,7 +138,7 @@ def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_importing_the_module_loads_no_pillow() -> None:
     code = (
-        "import sys, edgernn.data.pictures, edgernn.data.picture_set, edgernn.data.captions; "
+        "import sys, edgernn.data.pictures.pictures, edgernn.data.pictures.picture_set, edgernn.data.pictures.captions; "
         "print('PIL' in sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(pictures.__file__).parents[2])}

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edgernn.contract import Contract, FileContract, GraphSpec, Narrowing, TensorSpec
+from edgernn.contract.interface import FileDescription
 from edgernn.decoding import beam
 from edgernn.decoding.beam import Hypothesis, beam_search
 from edgernn.decoding.generate import greedy_tokens
 from edgernn.errors import ContractError, UsageError
-from edgernn.interface import FileDescription
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.opening import open_session
 

@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 from edgernn.bundle import Bundle, pack
-from edgernn.data.captions import END_ID
-from edgernn.data.pictures import load_picture
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.pictures.captions import END_ID
+from edgernn.data.pictures.pictures import load_picture
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.caption_writer import Caption, CaptionWriter, open_captioner
 from edgernn.decoding.captions import greedy_captions
 from edgernn.decoding.sampling import Sampler
@@ -25,7 +25,7 @@ from edgernn.errors import BundleError, DataError, EdgernnError, UnavailableErro
 from edgernn.export.pack import export_bundle
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
-from edgernn.sessions.eager import EagerSession
+from edgernn.models.eager import EagerSession
 
 
 @pytest.fixture

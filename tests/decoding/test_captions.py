@@ -13,7 +13,7 @@ import torch
 
 from edgernn.bundle import Bundle
 from edgernn.contract import ENCODE, Decoding, FileContract, Narrowing
-from edgernn.data.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.decoding import captions
 from edgernn.decoding.beam import Hypothesis, length_normalised, log_softmax
 from edgernn.decoding.caption_writer import open_captioner
@@ -27,7 +27,7 @@ from edgernn.decoding.sampling import Sampler
 from edgernn.errors import ContractError, UsageError
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
-from edgernn.sessions.eager import EagerSession
+from edgernn.models.eager import EagerSession
 
 MakeCaptioner = Callable[..., Captioner]
 LENGTH = 7

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgernn.contract import FileContract, Narrowing
+from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.decoding.generate import (
     PREFILL_STEPS,
     Generation,
@@ -24,8 +25,7 @@ from edgernn.decoding.generate import (
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
 from edgernn.errors import UsageError
-from edgernn.model_contracts import language_contract
-from edgernn.random_numbers import uniform_numbers
+from edgernn.families.contracts import language_contract
 from edgernn.sessions.base import Session, State
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session

@@ -14,12 +14,12 @@ from hypothesis.extra import numpy as arrays
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from edgernn import tensor_files
 from edgernn.contract import Contract
 from edgernn.decoding.generate import Snapshot
 from edgernn.decoding.saved_state import PENDING, load_snapshot, save_snapshot
 from edgernn.errors import DataError
-from edgernn.model_contracts import language_contract
+from edgernn.families.contracts import language_contract
+from edgernn.storage import tensor_files
 
 CONTRACT = language_contract("lstm", layers=2, hidden=3, vocabulary=7)
 STATE = arrays.arrays(np.float32, (2, 1, 3), elements=st.floats(width=32, allow_nan=False))

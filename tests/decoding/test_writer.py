@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgernn.bundle import Bundle, digest, pack
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.generate import greedy_tokens
 from edgernn.decoding.writer import open_tokenizer, write_text
 from edgernn.errors import BundleError, DataError, StorageError, UsageError

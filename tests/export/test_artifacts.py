@@ -13,19 +13,19 @@ import pytest
 import torch
 
 from edgernn.bundle import Bundle
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError, DataError, EdgernnError, UsageError
-from edgernn.export import calibration
-from edgernn.export.artifacts import ReducedOptions
-from edgernn.export.compression import Budget
 from edgernn.export.pack import export_bundle
-from edgernn.export.to_onnx import OnnxExporter
+from edgernn.export.rounding import calibration
+from edgernn.export.rounding.compression import Budget
+from edgernn.export.source import ReducedOptions
+from edgernn.export.to_onnx.exporter import OnnxExporter
+from edgernn.formats.promise import tolerance
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
 from edgernn.models.recurrent import CELLS
 from edgernn.parity.verify import verify_bundle
-from edgernn.tolerances import tolerance
 
 MakeModel = Callable[..., LanguageModel]
 REDUCED = ["float16", "int8", "int4", "smallest"]
@@ -205,7 +205,7 @@ def test_a_calibration_text_is_what_is_calibrated_on(
         heard.append(len(tokens))
         return feeds(step, tokens)
 
-    monkeypatch.setattr("edgernn.export.artifacts.text_feeds", listening)
+    monkeypatch.setattr("edgernn.export.source.text_feeds", listening)
     loaded = checkpoint_of(make_model(hidden=32), tokenizer)
     bundles = [
         export(
@@ -288,7 +288,7 @@ def test_a_matrix_that_stayed_float_is_told_or_refused(
     monkeypatch: pytest.MonkeyPatch,
     allowed: bool,
 ) -> None:
-    from edgernn.export import quantize
+    from edgernn.export.to_onnx import quantize
 
     found = quantize._matrix
     monkeypatch.setattr(

@@ -15,14 +15,14 @@ import pytest
 import torch
 
 from edgernn import formats
+from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import METADATA_KEY, Decoding, FileContract, Narrowing
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.base import Exporter
-from edgernn.export.to_onnx import OnnxExporter
+from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.models.family import RecurrentModel
 from edgernn.models.language import LanguageModel
 from edgernn.sessions.opening import open_session
-from edgernn.stored_weights import StoredWeight
 
 MakeModel = Callable[..., LanguageModel]
 DECODING = Decoding(start=(3,), temperature=0.5)

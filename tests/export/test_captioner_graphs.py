@@ -18,13 +18,13 @@ from edgernn.contract import Decoding, FileContract, Narrowing
 from edgernn.errors import UsageError
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, drop_unused, example_inputs
-from edgernn.export.to_coreml import CoreMLExporter, CoreMLStateExporter
+from edgernn.export.to_coreml.exporter import CoreMLExporter, CoreMLStateExporter
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
-from edgernn.parity.mil import MilSession
+from edgernn.models.eager import EagerSession
 from edgernn.parity.rollout import compare, plans
 from edgernn.sessions.base import Session
-from edgernn.sessions.eager import EagerSession
+from edgernn.sessions.mil.session import MilSession
 
 MakeCaptioner = Callable[..., Captioner]
 LIMITS = {("onnx", "float32"): 1e-5, ("torchscript", "float32"): 1e-5, ("coreml", "float32"): 1e-5}

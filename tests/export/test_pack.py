@@ -23,13 +23,13 @@ import torch
 import edgernn
 from edgernn import formats
 from edgernn.bundle import Bundle
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.bundle.manifest import Manifest
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.writer import write_text
 from edgernn.errors import CheckpointError, ContractError, UnavailableError, UsageError
 from edgernn.export.pack import export_bundle
-from edgernn.export.to_onnx import OnnxExporter
+from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.export.to_torchscript import TorchScriptExporter
-from edgernn.manifest import Manifest
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
@@ -473,7 +473,7 @@ def test_a_missing_package_names_the_extra(
     checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "coremltools", None)
-    monkeypatch.delitem(sys.modules, "edgernn.export.to_coreml", raising=False)
+    monkeypatch.delitem(sys.modules, "edgernn.export.to_coreml.exporter", raising=False)
     with pytest.raises(
         UnavailableError, match=r"exporting coreml needs the package 'coremltools'.*\[export\]'"
     ):

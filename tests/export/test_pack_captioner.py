@@ -17,13 +17,13 @@ import safetensors.numpy
 import torch
 
 from edgernn.bundle import Bundle
-from edgernn.data.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.bundle.manifest import parse_manifest
+from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.captions import CaptionSessions, greedy_captions
 from edgernn.errors import CheckpointError, ContractError, UsageError
 from edgernn.export.pack import export_bundle
-from edgernn.export.to_onnx import OnnxExporter
-from edgernn.manifest import parse_manifest
+from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint

@@ -14,10 +14,10 @@ import torch
 
 from edgernn.contract import METADATA_KEY, Decoding, FileContract
 from edgernn.export.to_torchscript import TorchScriptExporter
+from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.models.recurrent import CELLS
 from edgernn.parity.rollout import Plan, compare
-from edgernn.sessions.eager import EagerSession
 from edgernn.sessions.opening import open_session
 
 MakeModel = Callable[..., LanguageModel]

@@ -11,7 +11,7 @@ import warnings
 import zipfile
 from typing import Any
 
-from edgernn import tensor_files
+from edgernn.storage import tensor_files
 
 Mutated = tuple[bytes, str]  # the bytes, and in words what was done to them
 _DEEP: Any = 1

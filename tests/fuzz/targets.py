@@ -18,24 +18,25 @@ import numpy as np
 import torch
 from mutations import mutate_bytes, mutate_json, mutate_tensors, mutate_zip
 
-from edgernn import array_files, storage, tensor_files
+from edgernn import storage
 from edgernn.bundle import Bundle, digest, pack
+from edgernn.bundle.manifest import Manifest
 from edgernn.contract import Contract, FileContract, file_problems
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.contract.interface import FileDescription
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.generate import Snapshot
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
 from edgernn.decoding.writer import open_tokenizer
 from edgernn.errors import EdgernnError
 from edgernn.export import export_bundle
-from edgernn.identify import sentence
-from edgernn.interface import FileDescription
-from edgernn.manifest import Manifest
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.parity import golden
-from edgernn.sessions.onnx_header import read_target
 from edgernn.sessions.opening import read_first_state, session_class
+from edgernn.sessions.ort.header import read_target
+from edgernn.storage import array_files, tensor_files
+from edgernn.storage.identify import sentence
 from edgernn.training import resume
 from edgernn.training.metrics import MetricsFile
 

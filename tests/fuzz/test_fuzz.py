@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from edgernn import tensor_files
 from edgernn.bundle import Bundle
 from edgernn.models import checkpoint
+from edgernn.storage import tensor_files
 
 HERE = Path(__file__).resolve().parent
 CASES = 25  # of each target

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from edgernn.contract import CELL_STATES
-from edgernn.data.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
 from edgernn.models.captioner import MAX_LAYERS, Captioner, CaptionerConfig
 from edgernn.models.conditioning import CONDITIONINGS

@@ -17,7 +17,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from edgernn.contract import FileContract
-from edgernn.export.to_onnx import trace
+from edgernn.export.to_onnx.exporter import trace
 from edgernn.models.captioner import Captioner
 from edgernn.models.compact import CompactStack, input_table
 from edgernn.models.conditioning import CONDITIONINGS

@@ -10,9 +10,9 @@ from typing import get_args, get_type_hints
 import pytest
 import torch
 
+from edgernn.bundle.manifest import Manifest
 from edgernn.contract import Contract, Decoding
-from edgernn.data.tokenizer import Tokenizer
-from edgernn.manifest import Manifest
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models.captioner import Captioner
 from edgernn.models.families import FAMILIES
 from edgernn.models.family import RecurrentModel

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from edgernn.contract import CELL_STATES
-from edgernn.model_contracts import language_contract
+from edgernn.families.contracts import language_contract
 from edgernn.models.language import MAX_LAYERS, LanguageConfig, LanguageModel
 from edgernn.models.recurrent import CELLS, State
 from edgernn.sessions.torch_kernels import plain_kernels

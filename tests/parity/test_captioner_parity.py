@@ -13,10 +13,11 @@ import safetensors.numpy
 
 from edgernn.bundle import Bundle
 from edgernn.contract import Contract, FileContract
+from edgernn.contract.interface import FileDescription
 from edgernn.errors import BundleError
-from edgernn.interface import FileDescription
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
+from edgernn.models.eager import EagerSession
 from edgernn.parity import golden, invariance
 from edgernn.parity.rollout import (
     MOST_PICTURES,
@@ -32,7 +33,6 @@ from edgernn.parity.rollout import (
 from edgernn.parity.shapes import draw
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.base import Arrays, Session
-from edgernn.sessions.eager import EagerSession
 from edgernn.sessions.opening import open_session
 
 Feeds = dict[str, np.ndarray]

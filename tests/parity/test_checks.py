@@ -18,16 +18,16 @@ import torch
 from onnx import numpy_helper
 
 from edgernn.bundle import Bundle
-from edgernn.data.tokenizer import Tokenizer
-from edgernn.export.artifacts import ReducedOptions
-from edgernn.export.compression import Budget
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
+from edgernn.export.rounding.compression import Budget
+from edgernn.export.source import ReducedOptions
+from edgernn.families.loss import TextLoss
 from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity.checks import check_text, run_check
 from edgernn.parity.subject import Subject, subjects
-from edgernn.parity.text_loss import TextLoss
-from edgernn.sessions.eager import EagerSession
 
 PERFECT = TextLoss(
     tokens=80,

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from edgernn.bundle import Bundle
-from edgernn.manifest import LossRecord, Manifest, ParityRecord
+from edgernn.bundle.manifest import LossRecord, Manifest, ParityRecord
+from edgernn.families.loss import TextLoss
+from edgernn.formats.promise import tolerance
 from edgernn.parity.claims import claim_problems, loss_problem, step_problem
 from edgernn.parity.subject import Subject, subjects
-from edgernn.parity.text_loss import TextLoss
-from edgernn.tolerances import tolerance
 
 FOUND = TextLoss(
     tokens=100, reference_nats=2.0, nats=2.01, mean_kl=1e-3, worst_kl=0.1, top1=0.99, top5=0.99

@@ -15,12 +15,12 @@ import torch
 from edgernn.bundle import Bundle
 from edgernn.contract import CELL_STATES, ENCODE, STEP, FileContract
 from edgernn.errors import BundleError
-from edgernn.model_contracts import language_contract
+from edgernn.families.contracts import language_contract
 from edgernn.models.captioner import Captioner
+from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.models.recurrent import CELLS
 from edgernn.parity import golden
-from edgernn.sessions.eager import EagerSession
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
 

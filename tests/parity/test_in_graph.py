@@ -16,10 +16,10 @@ import pytest
 from edgernn.bundle import Bundle, digest
 from edgernn.contract import Decoding
 from edgernn.errors import ContractError
-from edgernn.export.artifacts import ReducedOptions
-from edgernn.export.compression import Budget
 from edgernn.export.pack import export_bundle
-from edgernn.export.to_onnx import OnnxExporter
+from edgernn.export.rounding.compression import Budget
+from edgernn.export.source import ReducedOptions
+from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.parity.checks import checks_of, run_check
 from edgernn.parity.subject import Subject, subjects
 from edgernn.parity.verify import verify_bundle

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract, Narrowing
-from edgernn.model_contracts import language_contract
+from edgernn.families.contracts import language_contract
+from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity import invariance
 from edgernn.parity.rollout import Drift, Feed, random_feed, random_inputs, random_state, run
 from edgernn.parity.shapes import draw
-from edgernn.sessions.eager import EagerSession
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
 

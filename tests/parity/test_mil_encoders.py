@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgernn.parity.mil import read_program
+from edgernn.sessions.mil.session import read_program
 
 with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exists on macOS only
     import coremltools as ct

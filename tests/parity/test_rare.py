@@ -9,11 +9,11 @@ import pytest
 
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract, Narrowing
-from edgernn.model_contracts import language_contract
+from edgernn.families.contracts import language_contract
+from edgernn.formats.promise import tolerance
 from edgernn.parity.rare import MOST_IDS, probe
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
-from edgernn.tolerances import tolerance
 
 FLOAT32, INT4 = tolerance("onnx", "float32"), tolerance("onnx", "int4")
 Feeds = dict[str, np.ndarray]

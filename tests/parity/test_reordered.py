@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError
 from edgernn.export.pack import export_bundle
+from edgernn.formats.promise import tolerance
 from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity.reordered import Forced, Reordered, rollouts
 from edgernn.parity.rollout import Plan, compare
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.base import Session
-from edgernn.sessions.eager import EagerSession
-from edgernn.tolerances import tolerance
 
 LIMIT = tolerance("onnx", "float32")
 TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n" * 4

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from edgernn.contract import FileContract, Narrowing
-from edgernn.interface import FileDescription
-from edgernn.model_contracts import language_contract
+from edgernn.contract.interface import FileDescription
+from edgernn.families.contracts import language_contract
+from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.models.recurrent import CELLS
 from edgernn.parity.rollout import (
@@ -30,7 +31,6 @@ from edgernn.parity.rollout import (
 )
 from edgernn.parity.shapes import LENGTHS, MANY, SEVERAL
 from edgernn.sessions.base import Arrays, Session
-from edgernn.sessions.eager import EagerSession
 from edgernn.sessions.fake import FakeSession
 
 Feeds = dict[str, np.ndarray]

@@ -15,14 +15,14 @@ import pytest
 import safetensors.numpy
 
 from edgernn.bundle import Bundle
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.bundle.manifest import LossRecord
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError, UsageError
-from edgernn.manifest import LossRecord
+from edgernn.formats.promise import tolerance
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint, save
+from edgernn.models.eager import EagerSession
 from edgernn.parity.subject import Subject, subjects
-from edgernn.sessions.eager import EagerSession
-from edgernn.tolerances import tolerance
 
 SAMPLE = "evaluation/held_out.safetensors"
 

@@ -21,18 +21,18 @@ import torch
 from edgernn import formats
 from edgernn.bundle import Bundle, digest, pack
 from edgernn.contract import METADATA_KEY, FileContract, Narrowing
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import BundleError, CheckpointError, EdgernnError, UnavailableError, UsageError
 from edgernn.export.pack import export_bundle
-from edgernn.export.to_onnx import OnnxExporter
+from edgernn.export.to_onnx.exporter import OnnxExporter
+from edgernn.formats.promise import tolerance
 from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.models.language import LanguageModel
-from edgernn.parity.html import to_html
-from edgernn.parity.report import ArtifactReport, VerifyReport
+from edgernn.parity.report.data import ArtifactReport, VerifyReport
+from edgernn.parity.report.html import to_html
+from edgernn.parity.report.wording import headline
 from edgernn.parity.verify import measure, verify_bundle
-from edgernn.parity.wording import headline
 from edgernn.sessions.fake import FakeSession
-from edgernn.tolerances import tolerance
 
 MakeModel = Callable[..., LanguageModel]
 ONNX = "onnx/step.onnx"

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from edgernn.bundle import Bundle, digest
-from edgernn.data.tokenizer import Tokenizer
-from edgernn.data.vocabulary_digest import rules_sha256, tokens_sha256
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.data.text.vocabulary_digest import rules_sha256, tokens_sha256
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.parity.checks import run_check
-from edgernn.parity.report import Check
+from edgernn.parity.report.data import Check
 from edgernn.parity.subject import subjects
 
 Document = dict[str, Any]

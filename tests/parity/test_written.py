@@ -15,11 +15,11 @@ import pytest
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract
 from edgernn.models.captioner import Captioner
+from edgernn.models.eager import EagerSession
 from edgernn.parity.checks import check_greedy
 from edgernn.parity.subject import Subject, subjects
 from edgernn.parity.written import check_captions
 from edgernn.sessions.base import Session
-from edgernn.sessions.eager import EagerSession
 
 
 def subject_of(bundle: Bundle, path: str) -> Subject:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.export.artifacts import ReducedOptions
-from edgernn.export.compression import Budget
+from edgernn.export.rounding.compression import Budget
+from edgernn.export.source import ReducedOptions
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "runtime_examples"
 C = EXAMPLES / "c"

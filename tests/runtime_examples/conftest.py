@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from c_program import FLAGS, LOOSE, C, Program
 
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel

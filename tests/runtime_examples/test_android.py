@@ -21,11 +21,11 @@ import safetensors.numpy
 from edgernn.bundle import Bundle
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.writer import write_text
-from edgernn.export.artifacts import ReducedOptions
-from edgernn.export.compression import Budget
 from edgernn.export.pack import export_bundle
+from edgernn.export.rounding.compression import Budget
+from edgernn.export.source import ReducedOptions
 from edgernn.formats import FORMATS
-from edgernn.tolerances import tolerance
+from edgernn.formats.promise import tolerance
 
 ROOT = Path(__file__).resolve().parents[2] / "runtime_examples" / "android"
 CORE = ROOT / "core" / "src"

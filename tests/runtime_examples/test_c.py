@@ -16,12 +16,12 @@ import safetensors.numpy
 from c_drivers import SAMPLE_DRIVER, UNIFORM_DRIVER
 from c_program import EXAMPLES, PROMPT, STEPS, Program, changed
 
+from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
-from edgernn.random_numbers import uniform_numbers
 
 
 def python_example(*arguments: object) -> dict[str, Any]:

@@ -19,14 +19,14 @@ import pytest
 import safetensors.numpy
 
 from edgernn.bundle import Bundle
+from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.decoding.caption_writer import open_captioner
 from edgernn.decoding.captions import search_caption
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.writer import write_text
-from edgernn.export.artifacts import ReducedOptions
-from edgernn.export.compression import Budget
 from edgernn.export.pack import export_bundle
-from edgernn.random_numbers import uniform_numbers
+from edgernn.export.rounding.compression import Budget
+from edgernn.export.source import ReducedOptions
 from edgernn.storage import sha256
 
 SOURCES = Path(__file__).resolve().parents[2] / "runtime_examples" / "cpp"

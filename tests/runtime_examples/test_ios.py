@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edgernn.bundle import Bundle
-from edgernn.data.tokenizer import TOKEN_KINDS
-from edgernn.tolerances import tolerance
+from edgernn.data.text.tokenizer import TOKEN_KINDS
+from edgernn.formats.promise import tolerance
 
 ROOT = Path(__file__).resolve().parents[2] / "runtime_examples" / "ios"
 SOURCES = sorted((ROOT / "Sources" / "EdgernnSession").glob("*.swift"))

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint, save
-from edgernn.random_numbers import uniform_numbers
 
 NODE = Path(__file__).resolve().parents[2] / "runtime_examples" / "node"
 WEB_SOURCES = NODE.parent / "web" / "src"
@@ -355,7 +355,7 @@ def test_the_same_seed_writes_the_text_of_python(text: Path, learned: Path) -> N
 def test_pictures_are_resized_as_pillow_does(shape: tuple[int, int]) -> None:
     from PIL import Image
 
-    from edgernn.data.pictures import to_array
+    from edgernn.data.pictures.pictures import to_array
 
     picture = np.random.default_rng(2).integers(0, 256, (*shape, 3), np.uint8)
     wanted = to_array(Image.fromarray(picture), 32)

@@ -17,8 +17,8 @@ import safetensors.numpy
 import torch
 
 from edgernn.bundle import pack
-from edgernn.data.stream_decoder import StreamDecoder
 from edgernn.decoding.sampler_vectors import write_vectors
+from edgernn.decoding.stream_decoder import StreamDecoder
 from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint

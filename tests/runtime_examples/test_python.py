@@ -18,13 +18,13 @@ import pytest
 import safetensors.numpy
 import torch
 
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.caption_writer import CaptionWriter
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.writer import write_text
-from edgernn.export.artifacts import ReducedOptions
-from edgernn.export.compression import Budget
 from edgernn.export.pack import export_bundle
+from edgernn.export.rounding.compression import Budget
+from edgernn.export.source import ReducedOptions
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel

@@ -17,15 +17,15 @@ import pytest
 
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract, file_problems
+from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError, UnavailableError
-from edgernn.interface import FileTensor
-from edgernn.parity.mil import MilSession
+from edgernn.models.eager import EagerSession
 from edgernn.sessions.base import Session, State
 from edgernn.sessions.coreml import CoreMLSession
-from edgernn.sessions.eager import EagerSession
+from edgernn.sessions.mil.session import MilSession
 from edgernn.sessions.opening import describe_file, encoder_of, open_artifact, open_session
-from edgernn.sessions.ort import OrtSession
-from edgernn.sessions.torchscript import TorchScriptSession
+from edgernn.sessions.ort.step import OrtSession
+from edgernn.sessions.torchscript.session import TorchScriptSession
 
 with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exists on macOS only
     import coremltools as ct

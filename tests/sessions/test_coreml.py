@@ -14,8 +14,8 @@ import pytest
 
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract, file_problems
+from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError, UnavailableError
-from edgernn.interface import FileTensor
 from edgernn.sessions.coreml import CoreMLSession, CoreMLStateSession
 
 FORMATS = {"coreml": CoreMLSession, "coreml-mlstate": CoreMLStateSession}

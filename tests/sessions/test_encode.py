@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from edgernn.contract import FileContract, Narrowing
+from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError
-from edgernn.interface import FileDescription
-from edgernn.model_contracts import CONDITIONINGS, captioner_contract
+from edgernn.families.contracts import CONDITIONINGS, captioner_contract
 from edgernn.sessions.base import Arrays, Session
 
 SIZE, REGIONS, HIDDEN, LAYERS, VOCABULARY = 8, 4, 3, 2, 7

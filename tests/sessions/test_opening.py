@@ -15,7 +15,7 @@ import pytest
 
 from edgernn.bundle import Bundle, pack
 from edgernn.contract import FileContract
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
@@ -28,8 +28,8 @@ from edgernn.sessions.opening import (
     open_session,
     session_class,
 )
-from edgernn.sessions.ort import OrtSession
-from edgernn.sessions.torchscript import TorchScriptSession
+from edgernn.sessions.ort.step import OrtSession
+from edgernn.sessions.torchscript.session import TorchScriptSession
 
 not_on_macos = pytest.mark.skipif(
     platform.system() == "Darwin", reason="Core ML is available on macOS"

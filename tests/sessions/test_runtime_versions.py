@@ -12,13 +12,13 @@ import pytest
 
 from edgernn.bundle import Bundle
 from edgernn.errors import UnavailableError
-from edgernn.export.artifacts import ReducedOptions
-from edgernn.export.compression import Budget
 from edgernn.export.pack import export_bundle
+from edgernn.export.rounding.compression import Budget
+from edgernn.export.source import ReducedOptions
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions import runtime_versions
-from edgernn.sessions.onnx_graph import read_model
 from edgernn.sessions.opening import first_that_runs, open_session
+from edgernn.sessions.ort.graph import read_model
 from edgernn.sessions.runtime_versions import refuse_older, required_by
 
 

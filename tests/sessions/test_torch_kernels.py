@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
-from edgernn.sessions.eager import EagerSession
 from edgernn.sessions.torch_kernels import plain_kernels, work_of
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from edgernn.data import scenes
-from edgernn.data.picture_set import PictureSet
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.pictures import scenes
+from edgernn.data.pictures.picture_set import PictureSet
+from edgernn.data.text.tokenizer import Tokenizer
 
 SIZE, TRAIN, VALIDATION = 32, 9, 4
 

@@ -17,14 +17,20 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from edgernn.data.captions import PAD_ID, START_ID, UNKNOWN_ID, caption_text, encode_caption
-from edgernn.data.picture_set import PictureSet
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.pictures.captions import (
+    PAD_ID,
+    START_ID,
+    UNKNOWN_ID,
+    caption_text,
+    encode_caption,
+)
+from edgernn.data.pictures.picture_set import PictureSet
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import TrainingError, UsageError
+from edgernn.families.caption_scores import SCORES, score_captions
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
-from edgernn.training.caption_scores import SCORES, score_captions
 from edgernn.training.captions import CaptionOptions, CaptionTask, pad_captions
 from edgernn.training.distributed import World
 from edgernn.training.loop import Loop

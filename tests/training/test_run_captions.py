@@ -21,16 +21,16 @@ import torch
 from PIL import Image
 
 import edgernn
-from edgernn.data import scenes
-from edgernn.data.captions import PAD_ID, UNKNOWN_ID, encode_caption
-from edgernn.data.picture_set import Example, PictureSet
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.pictures import scenes
+from edgernn.data.pictures.captions import PAD_ID, UNKNOWN_ID, encode_caption
+from edgernn.data.pictures.picture_set import Example, PictureSet
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, DataError, TrainingError, UsageError
+from edgernn.families.caption_scores import SCORES
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.training import resume, run_captions
-from edgernn.training.caption_scores import SCORES
 from edgernn.training.captions import pad_captions
 from edgernn.training.metrics import read_metrics
 from edgernn.training.options import TrainOptions

@@ -45,7 +45,7 @@ sys.argv = ["edgernn", *sys.argv[1:]]
 app.main()
 """
 PLACES = {
-    "tokenising": ("edgernn.data.tokenizer", "Tokenizer", "build", "staticmethod(slow)"),
+    "tokenising": ("edgernn.data.text.tokenizer", "Tokenizer", "build", "staticmethod(slow)"),
     "the first save": ("edgernn.training", "resume", "save", "slow"),
     "an evaluation": ("edgernn.training.text", "TextTask", "evaluate", "slow"),
     "a step": ("edgernn.training.text", "TextTask", "next_loss", "slow"),

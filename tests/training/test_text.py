@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from edgernn.data.corpus import Corpus
-from edgernn.data.source import open_source
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.corpus import Corpus
+from edgernn.data.text.source import open_source
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import TrainingError, UsageError
 from edgernn.models import checkpoint
 from edgernn.models.language import LanguageModel, start_tokens

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgernn.data.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models.captioner import Captioner, CaptionerConfig
 from edgernn.training.captions import CaptionOptions, CaptionTask
 from edgernn.training.distributed import World

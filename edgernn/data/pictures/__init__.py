@@ -1,0 +1,1 @@
+"""Pictures and captions in, pixels and ids out."""

@@ -1,0 +1,326 @@
+"""Text to ids and back, over one Hugging Face ``tokenizer.json``.
+
+Every host that reads a bundle (Python, Swift, Kotlin, JavaScript, Rust) reads that same file with
+its own library. Here the tokenizers library decodes, and encodes words and byte pairs; characters
+and bytes are encoded by a numpy table, which gives the same ids many times faster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import tokenizers
+
+from edgernn import storage
+from edgernn.data.text import token_kinds
+from edgernn.data.text.pieces import cut_pieces
+from edgernn.errors import DataError, UsageError
+from edgernn.storage import strict_json
+from edgernn.wording import expected_one_of
+
+TOKEN_KINDS = tuple(token_kinds.KINDS)
+OnUnknown = Literal["error", "skip"]
+Ids = npt.NDArray[Any]  # one axis of unsigned or signed integers
+
+_PIECES_PER_BATCH = 16
+_MOST_BYTES = 256 << 20
+_MOST_HOLES = 1000
+_SHOWN_CHARACTERS = 10
+
+
+class Tokenizer:
+    """Text to ids and back; never changes once made.
+
+    Attributes:
+        kind: one of ``TOKEN_KINDS``, or ``"custom"`` for a ``tokenizer.json`` of another make. A
+            custom one is used as its library uses it, without truncation, padding or special tokens
+            around the text; it may lose characters that it does not know, and bulk encoding may
+            differ at the cuts.
+        vocabulary_size: V, one more than the highest id.
+        unknown_id: the id that stands for what the vocabulary lacks, or None. Of edgernn's kinds,
+            word and caption have one.
+        id_dtype: the smallest of uint8, uint16 and uint32 (little-endian) that holds every id.
+        decoder: the type of the pipeline's decoder, such as ``"ByteLevel"`` or ``"Fuse"``, or None.
+    """
+
+    def __init__(self, json_text: str, *, origin: str = "tokenizer.json") -> None:
+        """Read a ``tokenizer.json``; arguments and errors as ``from_json``."""
+        remedy = "give a tokenizer.json of the Hugging Face format"
+        try:
+            document = strict_json.parse_object(json_text)
+        except ValueError as error:
+            raise DataError(f"{origin} is not a tokenizer: {error}; {remedy}") from error
+        with _library_errors(f"{origin} is not a tokenizer", remedy):
+            self._library = tokenizers.Tokenizer.from_str(json_text)
+        self._library.no_truncation()
+        self._library.no_padding()
+        self._json = json_text
+        vocabulary = self._library.get_vocab(with_added_tokens=True)
+        if not vocabulary:
+            raise DataError(f"{origin} has an empty vocabulary; give a tokenizer that was trained")
+        highest = max(vocabulary.values())
+        if (
+            highest >= 2 * len(vocabulary) + _MOST_HOLES
+        ):  # the library counts through them, and a model has a row for each
+            raise DataError(
+                f"{origin} has {len(vocabulary)} tokens, but ids up to {highest}; give one "
+                "without such holes"
+            )
+        self.kind: str = token_kinds.kind_of(self._library)
+        self.vocabulary_size: int = highest + 1
+        self.unknown_id: int | None = _unknown_id(document["model"], vocabulary)
+        self.id_dtype: np.dtype[Any] = _smallest_dtype(self.vocabulary_size)
+        self.decoder: str | None = (document.get("decoder") or {}).get("type")
+        self._id_of_character = _character_table(vocabulary) if self.kind == "char" else None
+
+    @classmethod
+    def build(
+        cls,
+        chunks: Iterable[str],
+        kind: str,
+        *,
+        minimum_count: int = 2,
+        vocabulary_size: int | None = None,
+    ) -> Tokenizer:
+        """Make the tokenizer of a text in one pass over it.
+
+        Args:
+            chunks: the text, cut anywhere; not read for kind byte, whose ids are the byte values.
+            kind: one of ``TOKEN_KINDS``.
+            minimum_count: the fewest occurrences of a word (word) or of a merge (bpe). With 2, the
+                words seen once become ``<unk>``, so that a model meets unknown words while it
+                learns.
+            vocabulary_size: the most ids of word and caption (by default 20,000) and bpe (by
+                default 4,096, at least 256).
+
+        Raises:
+            UsageError: an unknown kind, or limits that cannot hold.
+            DataError: no text, or no word that occurs often enough.
+        """
+        valid = (_encodable(chunk, "error") for chunk in chunks)
+        library = token_kinds.build(
+            valid, kind, minimum_count=minimum_count, vocabulary_size=vocabulary_size
+        )
+        return cls(library.to_str(pretty=True))
+
+    @classmethod
+    def from_json(cls, text: str, *, origin: str = "tokenizer.json") -> Tokenizer:
+        """Read the content of a ``tokenizer.json``; ``origin`` names it in errors.
+
+        Raises:
+            DataError: it is damaged, foreign or has no vocabulary.
+        """
+        return cls(text, origin=origin)
+
+    @classmethod
+    def load(cls, path: Path) -> Tokenizer:
+        """Read a ``tokenizer.json`` file.
+
+        Raises:
+            DataError: it is missing, unreadable, damaged or foreign.
+        """
+        try:
+            text = storage.read_bytes(path, most=_MOST_BYTES).decode()
+        except OSError as error:
+            raise DataError(
+                f"cannot read the tokenizer {path}: {storage.reason(error)}; give a tokenizer.json"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path} is not a tokenizer: it is not UTF-8 text; give a tokenizer.json"
+            ) from error
+        return cls(text, origin=str(path))
+
+    def save(self, path: Path) -> None:
+        """Write the ``tokenizer.json``, whole or not at all.
+
+        Raises:
+            StorageError: the file could not be written.
+        """
+        storage.write_text(path, self._json)
+
+    def to_json(self) -> str:
+        """Return the ``tokenizer.json`` that this tokenizer was read from, unchanged."""
+        return self._json
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the ``tokenizer.json``, in hexadecimal."""
+        return hashlib.sha256(self._json.encode()).hexdigest()
+
+    def encode(self, text: str, *, on_unknown: OnUnknown = "error") -> npt.NDArray[np.int64]:
+        """Return the ids of a text.
+
+        Args:
+            text: any text, such as a prompt.
+            on_unknown: what to do with characters that the vocabulary lacks: raise, or leave them
+                out. Unknown words become ``unknown_id``; ``"skip"`` leaves them out too.
+
+        Returns:
+            ids, int64 ``[N]``, each in ``[0, vocabulary_size)``.
+
+        Raises:
+            DataError: the vocabulary lacks a character, or has no token for an unknown word.
+            UsageError: ``on_unknown`` is neither.
+        """
+        parts = list(self.encode_stream([text], on_unknown=on_unknown))
+        return np.concatenate([np.empty(0, self.id_dtype), *parts]).astype(np.int64)  # [N]
+
+    def encode_stream(
+        self, chunks: Iterable[str], *, on_unknown: OnUnknown = "error"
+    ) -> Iterator[Ids]:
+        """Yield the ids of a long text part by part, in bounded memory; their concatenation is
+        ``encode`` of the whole.
+
+        Args:
+            chunks: the text, cut anywhere.
+            on_unknown: as for ``encode``.
+
+        Returns:
+            ids, ``id_dtype`` ``[n]`` each.
+
+        Raises:
+            DataError, UsageError: as for ``encode``.
+        """
+        if on_unknown not in get_args(OnUnknown):
+            raise UsageError(
+                f"on_unknown is {on_unknown!r}; {expected_one_of(on_unknown, get_args(OnUnknown))}"
+            )
+        valid = (_encodable(chunk, on_unknown) for chunk in chunks)
+        if self.kind in ("byte", "char"):
+            return (self._encode_by_table(chunk, on_unknown) for chunk in valid)
+        return self._encode_by_library(cut_pieces(valid), on_unknown)
+
+    def decode(self, ids: Sequence[int] | Ids) -> str:
+        """Return the text of ids; bytes that are not valid UTF-8 become U+FFFD.
+
+        Args:
+            ids: ids ``[N]`` of any integer type.
+
+        Raises:
+            DataError: an id is outside the vocabulary, or no whole number.
+        """
+        try:
+            array = np.asarray(ids, dtype=np.int64)  # [N]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise DataError(
+                f"the ids are {type(ids).__name__}, expected whole numbers ({error})"
+            ) from error
+        outside = array[(array < 0) | (array >= self.vocabulary_size)]
+        if outside.size:
+            raise self._outside(int(outside[0]))
+        text: str = self._library.decode(array.tolist(), skip_special_tokens=False)
+        return text
+
+    def token(self, token_id: int) -> str:
+        """Return a token as the vocabulary spells it (byte-level for byte and bpe).
+
+        Raises:
+            DataError: the id is outside the vocabulary.
+        """
+        token = (
+            self._library.id_to_token(token_id) if 0 <= token_id < self.vocabulary_size else None
+        )
+        if token is None:
+            raise self._outside(token_id)
+        return token
+
+    def _outside(self, token_id: int) -> DataError:
+        return DataError(
+            f"there is no token {token_id}; the vocabulary has {self.vocabulary_size} ids from 0. "
+            "Use the tokenizer that belongs to the model"
+        )
+
+    def _encode_by_table(self, text: str, on_unknown: OnUnknown) -> Ids:
+        if self._id_of_character is None:
+            return np.frombuffer(text.encode(), self.id_dtype)  # [bytes]
+        codes = np.frombuffer(text.encode("utf-32-le"), "<u4")  # [characters]
+        last = len(self._id_of_character) - 1
+        ids: npt.NDArray[np.int32] = self._id_of_character[
+            np.minimum(codes, last)
+        ]  # [characters], -1 = unknown
+        known = ids >= 0
+        if on_unknown == "error" and not known.all():
+            raise self._lacks([chr(code) for code in np.unique(codes[~known])])
+        return ids[known].astype(self.id_dtype)
+
+    def _lacks(self, characters: list[str]) -> DataError:
+        shown = ", ".join(repr(character) for character in characters[:_SHOWN_CHARACTERS])
+        more = (
+            f" and {len(characters) - _SHOWN_CHARACTERS} more"
+            if len(characters) > _SHOWN_CHARACTERS
+            else ""
+        )
+        return DataError(
+            f"the vocabulary has no {shown}{more}; it knows {self.vocabulary_size} characters. "
+            "Remove them or use --on-unknown skip"
+        )
+
+    def _encode_by_library(self, pieces: Iterator[str], on_unknown: OnUnknown) -> Iterator[Ids]:
+        while batch := list(islice(pieces, _PIECES_PER_BATCH)):
+            with _library_errors(
+                "the tokenizer cannot encode this text", "use one whose vocabulary has such a token"
+            ):
+                encodings = self._library.encode_batch_fast(batch, add_special_tokens=False)
+            for encoding in encodings:
+                ids = np.array(encoding.ids, dtype=self.id_dtype)  # [n]
+                yield (
+                    ids[ids != self.unknown_id]
+                    if on_unknown == "skip" and self.unknown_id is not None
+                    else ids
+                )
+
+
+@contextmanager
+def _library_errors(what: str, remedy: str) -> Iterator[None]:
+    """Turn an error of the tokenizers library into a DataError of one line."""
+    try:
+        yield
+    except Exception as error:
+        if type(error) is not Exception:  # the library raises Exception itself, nothing narrower
+            raise
+        raise DataError(f"{what}: {' '.join(str(error).split())}; {remedy}") from error
+
+
+def _encodable(text: str, on_unknown: OnUnknown) -> str:
+    """Return ``text`` if UTF-8 can hold it; otherwise raise, or leave out the lone surrogates."""
+    if not isinstance(text, str):
+        raise DataError(f"the text is {type(text).__name__}, expected str")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        if on_unknown == "skip":
+            return text.encode(errors="ignore").decode()
+        raise DataError(
+            f"the text holds {text[error.start]!r}, which stands for a byte that is not UTF-8; "
+            "give UTF-8 text or use --on-unknown skip"
+        ) from error
+    return text
+
+
+def _unknown_id(model: dict[str, Any], vocabulary: dict[str, int]) -> int | None:
+    if model.get("unk_id") is not None:  # Unigram names its token by id, the other models by text
+        return int(model["unk_id"])
+    return vocabulary.get(model.get("unk_token") or "")
+
+
+def _smallest_dtype(vocabulary_size: int) -> np.dtype[Any]:
+    fitting = (name for name in ("<u1", "<u2") if vocabulary_size <= np.iinfo(name).max + 1)
+    return np.dtype(next(fitting, "<u4"))
+
+
+def _character_table(vocabulary: dict[str, int]) -> npt.NDArray[np.int32]:
+    """Return the id of each code point, int32 ``[highest known + 2]``; -1, and always the last, for
+    the unknown.
+    """
+    table = np.full(max(map(ord, vocabulary)) + 2, -1, dtype=np.int32)
+    for character, index in vocabulary.items():
+        table[ord(character)] = index
+    return table

@@ -1,0 +1,1 @@
+"""What verify says, as data, as a page, as JUnit and in words."""

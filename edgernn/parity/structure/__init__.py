@@ -1,0 +1,1 @@
+"""The check `structure`: what a file's graph shows without running it."""

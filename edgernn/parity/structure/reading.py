@@ -1,0 +1,118 @@
+"""The check of a file's structure: what samples cannot show is proved by reading the graph.
+
+A format's row names the reader of its files (``formats.Format.structure``). It proves that no
+operator of a step or encode graph depends on the size of an axis, branches, repeats, draws random
+numbers or keeps anything between calls, and it tells what the weights are stored as, which is held
+against what the manifest says.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from edgernn import formats
+from edgernn.bundle.stored_weights import StoredWeight
+from edgernn.contract import FileContract, first_line
+from edgernn.contract.in_graph import CAPTION, DECODERS
+from edgernn.errors import UnavailableError
+from edgernn.parity.in_graph import step_beside
+from edgernn.parity.report.data import Check, Status
+from edgernn.parity.structure.sizes import SizeError, UnknownError
+from edgernn.parity.structure.stored import (
+    bytes_problems,
+    stored_problems,
+    stored_words,
+    value_problems,
+)
+from edgernn.sessions.opening import encoder_of
+
+if TYPE_CHECKING:
+    from edgernn.parity.subject import Subject
+
+NAME = "structure"
+_MOST_TOLD = 3  # differences of what is stored
+
+
+class StructureReader(ABC):
+    """One file of a format, read; nothing of it runs.
+
+    Args:
+        path: the file, of which a reader may raise ContractError where it is damaged.
+    """
+
+    tells_bytes: ClassVar[bool] = (
+        False  # whether ``stored`` tells what each weight takes, and how often it is read
+    )
+
+    @abstractmethod
+    def __init__(self, path: Path) -> None: ...
+
+    @abstractmethod
+    def prove(self, file_contract: FileContract) -> str:
+        """Follow every operator of the file; return in words what is proved.
+
+        Raises:
+            SizeError: something depends on a size, branches, draws, or keeps a state that is not
+                the contract's.
+            UnknownError: the file does something that the reader does not know.
+        """
+
+    @abstractmethod
+    def stored(self) -> tuple[StoredWeight, ...]:
+        """Return what the weights of the file are stored as."""
+
+    def digests(self) -> dict[str, str]:
+        """Return constant → what its dtype, shape and values come to, of all but the small; none
+        where a reader cannot tell.
+        """
+        return {}
+
+
+def check(subject: Subject) -> Check:
+    """Prove the structure of one artifact, and hold what it stores against the manifest."""
+    artifact, bundle = subject.artifact, subject.bundle
+    row = formats.by_name(artifact.format)
+    if row.structure is None:
+        raise UnavailableError(f"this edgernn has no reader of the structure of {row.name} files")
+    kind = formats.resolve(row.structure, needed_for=f"reading {row.name}", extra=row.run_extra)
+    reader: StructureReader = kind(bundle.path(artifact.path))
+    step = step_beside(subject) if artifact.graph in DECODERS else None
+    beside = (
+        []
+        if step is None
+        else [step, *([encoder_of(bundle, step)] if artifact.graph == CAPTION else [])]
+    )
+    found = reader.stored()
+    problems = stored_problems(artifact, found, step)
+    problems += bytes_problems(artifact, found) if reader.tells_bytes and not problems else []
+    for other in beside if not problems else []:
+        problems += value_problems(
+            reader.digests(), kind(bundle.path(other.path)).digests(), other.path
+        )
+    status: Status = "passed"
+    try:
+        proved = reader.prove(bundle.file_contract(artifact))
+    except SizeError as error:
+        status, proved = "failed", f"the graph is not the same at every size and call: {error}"
+    except UnknownError as error:
+        status, proved = "not run", str(error)
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        proved = (
+            "the reader cannot follow the graph, so nothing is proved of it "
+            f"({type(error).__name__}: {first_line(error)})"
+        )
+        status = "not run"
+    if not problems:
+        return Check(name=NAME, status=status, detail=f"{proved}; matrices: {stored_words(found)}")
+    told = [*([] if status == "passed" else [proved]), *problems[:_MOST_TOLD]]
+    told += [f"and {len(problems) - _MOST_TOLD} more"] if len(problems) > _MOST_TOLD else []
+    return Check(name=NAME, status="failed", detail="; ".join(told))

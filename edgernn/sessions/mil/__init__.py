@@ -1,0 +1,1 @@
+"""Core ML programs, run operator by operator on any machine."""

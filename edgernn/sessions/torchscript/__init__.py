@@ -1,0 +1,1 @@
+"""TorchScript: the session of a traced module, read before it is loaded."""

@@ -1,0 +1,39 @@
+"""What is read from disk and written to it: whole or not at all, and nothing believed unread."""
+
+from edgernn.storage.writing import (
+    appending,
+    as_utf8,
+    clear,
+    open_to_read,
+    read_bytes,
+    reason,
+    remedy,
+    remove,
+    replacing,
+    scratch,
+    scratch_folder,
+    sha256,
+    size_bytes,
+    write_bytes,
+    write_json,
+    write_text,
+)
+
+__all__ = [
+    "appending",
+    "as_utf8",
+    "clear",
+    "open_to_read",
+    "read_bytes",
+    "reason",
+    "remedy",
+    "remove",
+    "replacing",
+    "scratch",
+    "scratch_folder",
+    "sha256",
+    "size_bytes",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]

@@ -1,0 +1,76 @@
+"""The names, dtypes and shapes of the arrays in files of other programs; the values are not read,
+nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from numpy.lib import format as numpy_format
+
+from edgernn import storage
+from edgernn.errors import DataError
+from edgernn.storage import tensor_files
+
+Layout = dict[str, tuple[str, tuple[int, ...]]]  # name → dtype and shape
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,  # numpy reads its headers as Python literals
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
+def layout(path: Path, kind: str) -> tuple[Layout, dict[str, str]]:
+    """Return the arrays of a file of the kind ``safetensors``, ``npz`` or ``npy``, and its metadata
+    where it has some.
+
+    Raises:
+        DataError: it is damaged or cannot be read.
+    """
+    try:
+        with storage.open_to_read(path) as file:
+            if kind == "npz":
+                return _of_npz(file), {}
+            if kind == "npy":
+                return {path.stem: _of_npy(file)}, {}
+        content = tensor_files.load(path)
+        return content.layout, content.metadata
+    except OSError as error:
+        raise DataError(
+            f"cannot read {path}: {storage.reason(error)}; give another file"
+        ) from error
+    except _DAMAGED as error:
+        raise DataError(f"{path} is damaged ({error}); copy or download it again") from error
+
+
+def _of_npz(file: BinaryIO) -> Layout:
+    with zipfile.ZipFile(file) as archive:
+        found = {}
+        for name in archive.namelist():
+            if name.endswith(".npy"):
+                with archive.open(name) as entry:
+                    found[name.removesuffix(".npy")] = _of_npy(cast("BinaryIO", entry))
+        return found
+
+
+def _of_npy(file: BinaryIO) -> tuple[str, tuple[int, ...]]:
+    version = numpy_format.read_magic(file)
+    read = (
+        numpy_format.read_array_header_1_0
+        if version == (1, 0)
+        else numpy_format.read_array_header_2_0
+    )
+    shape, _, dtype = read(file)
+    return str(dtype), shape

@@ -1,0 +1,1 @@
+"""Rounding that every format shares: blocks, recipes, calibration, and what the text loses."""

@@ -1,0 +1,139 @@
+"""What a reduced precision loses on held-out data, and whether that is within what the user
+allows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgernn.bundle.manifest import LossRecord
+from edgernn.bundle.nats import perplexity_text, rise_text
+from edgernn.contract import CAPTIONS, ENCODE, IMAGE, STEP, TOKENS, Decoding
+from edgernn.data.pictures.captions import PAD_ID, caption_text
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.decoding.captions import CaptionSessions, greedy_captions
+from edgernn.errors import ContractError, UsageError
+from edgernn.export.rounding.compression import Budget
+from edgernn.families.loss import measure_captions, measure_text
+from edgernn.formats.promise import Tolerance
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.sessions.base import Session
+
+FEWEST_TOKENS = 32
+
+
+def measure_loss(
+    loaded: Checkpoint,
+    references: Mapping[str, Session],
+    candidate: Session,
+    *,
+    budget: Budget,
+    limit: Tolerance,
+) -> LossRecord | None:
+    """Let ``candidate``, a step, read the held-out sample beside the reference; None where there is
+    too little to read.
+
+    Raises:
+        UsageError: a budget is given, and there is nothing to hold it to.
+    """
+    sample = loaded.held_out
+    count = (
+        len(sample[TOKENS])
+        if TOKENS in sample
+        else int((sample[CAPTIONS][:, 0] != PAD_ID).sum())
+        if sample
+        else 0
+    )
+    if count < FEWEST_TOKENS:
+        if budget != Budget():
+            raise UsageError(
+                f"a largest loss is given, and the checkpoint holds {count} held-out tokens to "
+                "measure it on, at least "
+                f"{FEWEST_TOKENS} are needed; train with a validation text, or leave the "
+                "largest loss out"
+            )
+        return None
+    captions = CaptionSessions(references[ENCODE], candidate) if ENCODE in references else None
+    if captions is None:
+        if budget.cider is not None:
+            raise UsageError(
+                "a largest CIDEr drop is given for a model that writes no captions; give a "
+                "perplexity increase"
+            )
+        loss = measure_text(references[STEP], candidate, sample[TOKENS])
+    else:
+        reference = CaptionSessions(references[ENCODE], references[STEP])
+        loss = measure_captions(reference, captions, sample[IMAGE], sample[CAPTIONS][:, 0])
+    scores = {}
+    if captions is not None and budget.cider is not None:
+        decoding = candidate.file_contract.decoding
+        scores = {
+            "reference_cider": _cider(reference, sample, decoding, loaded.tokenizer),
+            "cider": _cider(captions, sample, decoding, loaded.tokenizer),
+            "allowed_cider_drop": budget.cider,
+        }
+    return LossRecord(
+        tokens=loss.tokens,
+        reference_perplexity=loss.reference_perplexity,
+        perplexity=loss.perplexity,
+        reference_nats=loss.reference_nats,
+        nats=loss.nats,
+        mean_kl=loss.mean_kl,
+        top1=loss.top1,
+        allowed=limit.perplexity if budget == Budget() else budget.perplexity,
+        **scores,
+    )
+
+
+def refuse_loss(loss: LossRecord, name: str, *, limit: Tolerance) -> None:
+    """Raise ContractError where ``loss`` is more than is allowed; says how near it came."""
+    allowed = math.inf if loss.allowed is None else loss.allowed
+    if allowed <= limit.perplexity and loss.mean_kl > limit.mean_kl:
+        raise ContractError(
+            f"{name} diverges from the reference by {loss.mean_kl:.1e} nats a token on "
+            f"held-out text, and {limit.mean_kl:.0e} "
+            "is allowed; nothing was written. Allow more with --max-perplexity-increase, or "
+            "use more bits or smaller blocks"
+        )
+    if not loss.is_within(allowed):
+        raise ContractError(
+            f"{name} raises the perplexity of held-out text by "
+            f"{rise_text(loss.increase, sign='')} (from "
+            f"{perplexity_text(loss.before)} to {perplexity_text(loss.after)}), and "
+            f"{allowed:.2%} is allowed; nothing was "
+            "written. Allow more with "
+            "--max-perplexity-increase, or use more bits or smaller blocks"
+        )
+    if (
+        loss.cider_drop is not None
+        and loss.allowed_cider_drop is not None
+        and loss.cider_drop > loss.allowed_cider_drop
+    ):
+        raise ContractError(
+            f"{name} lowers the CIDEr-D of held-out captions by {loss.cider_drop:.2%} (from "
+            f"{loss.reference_cider:.4f} to "
+            f"{loss.cider:.4f}), and {loss.allowed_cider_drop:.2%} is allowed; nothing was "
+            "written. Allow more with "
+            "--max-cider-drop, or use more bits or smaller blocks"
+        )
+
+
+def _cider(
+    sessions: CaptionSessions,
+    sample: Mapping[str, np.ndarray],
+    decoding: Decoding,
+    tokenizer: Tokenizer,
+) -> float:
+    from edgernn.families.caption_scores import score_captions
+
+    written = [
+        caption_text(tokenizer, ids) for ids in greedy_captions(sessions, sample[IMAGE], decoding)
+    ]
+    references = [
+        [caption_text(tokenizer, ids) for ids in texts if (ids != PAD_ID).any()]
+        for texts in sample[CAPTIONS]
+    ]
+    return score_captions(written, references)["cider_d"]

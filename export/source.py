@@ -1,0 +1,93 @@
+"""What the artifacts of a bundle are made from: a model, what is asked of it, what judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from edgernn.contract import STEP, Contract, Decoding, FileContract
+from edgernn.errors import DataError, UsageError
+from edgernn.export.rounding.calibration import feeds_from, text_feeds
+from edgernn.export.rounding.compression import Budget, Feeds
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.eager import EagerSession
+from edgernn.sessions.base import Session
+
+Tell = Callable[[str], None]
+_FEWEST_CALIBRATION_TOKENS, _MOST_CALIBRATION_TOKENS = 64, 4096
+
+
+@dataclass(frozen=True)
+class ReducedOptions:
+    """What a user may ask of reduced precisions.
+
+    Attributes:
+        block_size: how many weights share a scale; None takes the precision's own.
+        budget: how much may be lost.
+        calibration: a text to calibrate on, instead of the end of the held-out sample.
+        allow_float: keep a file whose weights were not all rounded as asked.
+    """
+
+    block_size: int | None = None
+    budget: Budget = field(default_factory=Budget)
+    calibration: str | None = None
+    allow_float: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What artifacts are made from: a checkpoint, and the references that judge them."""
+
+    loaded: Checkpoint
+    options: ReducedOptions
+    steps: int
+    tell: Tell = field(default=lambda line: None)
+
+    @cached_property
+    def contract(self) -> Contract:
+        """The model's contract."""
+        return self.loaded.model.config.contract()
+
+    @cached_property
+    def decoding(self) -> Decoding:
+        """How a host writes with the model."""
+        return self.loaded.model.config.decoding(self.loaded.tokenizer)
+
+    @cached_property
+    def references(self) -> dict[str, Session]:
+        """The model itself, as a session for each of its graphs."""
+        return {
+            graph.name: EagerSession(
+                self.loaded.model,
+                FileContract(contract=self.contract, graph=graph.name, decoding=self.decoding),
+            )
+            for graph in self.contract.graphs
+        }
+
+    @cached_property
+    def feeds(self) -> Feeds | None:
+        """What gives the calibration data; raises UsageError or DataError for a text that the model
+        cannot read.
+        """
+        text = self.options.calibration
+        if text is None:
+            return feeds_from(self.references, self.loaded.held_out)
+        if self.contract.encode is not None:
+            raise UsageError(
+                "a captioner is calibrated on held-out pictures; leave the calibration text out"
+            )
+        try:
+            tokens = self.loaded.tokenizer.encode(text)[:_MOST_CALIBRATION_TOKENS]
+        except DataError as error:
+            reason = str(error).split(". ")[0]
+            raise DataError(
+                f"the calibration text is of another alphabet: {reason}. Give one that the "
+                "model can read"
+            ) from error
+        if len(tokens) < _FEWEST_CALIBRATION_TOKENS:
+            raise UsageError(
+                f"the calibration text has {len(tokens)} tokens, expected "
+                f"{_FEWEST_CALIBRATION_TOKENS} or more"
+            )
+        return lambda: text_feeds(self.references[STEP], tokens)

@@ -1,0 +1,1 @@
+"""Core ML: the exporter of both rows, and its weights."""

@@ -1,0 +1,308 @@
+"""Core ML: the step face as an mlprogram, with the state as in- and outputs, or kept by the runtime
+as MLState.
+
+The step face is used for every cell: it converts to ``linear``, ``sigmoid`` and ``tanh``, which the
+Neural Engine takes; torch's recurrent layers become operators that it does not take (LSTM) or loops
+of ninety operators (GRU). A file takes one row and one step a call. Conversion runs on any machine;
+prediction needs macOS or iOS.
+
+In 8 and 4 bits the matrices alone are compressed (``coreml_weights``): products and states are
+those of float16.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgernn.bundle.stored_weights import StoredWeight
+from edgernn.contract import (
+    BATCH,
+    PICTURE,
+    STEP,
+    TIME,
+    Decoding,
+    FileContract,
+    FileDType,
+    FileGraph,
+    GraphSpec,
+    Narrowing,
+    first_line,
+)
+from edgernn.contract.interface import FileTensor
+from edgernn.errors import ContractError, UsageError
+from edgernn.export.base import Exporter, Written
+from edgernn.export.graphs import FlatGraph, example_inputs
+from edgernn.export.to_coreml.weights import SCHEMES, compression, refuse_floats, weight_table
+from edgernn.models.family import RecurrentModel
+
+with contextlib.redirect_stderr(
+    io.StringIO()
+):  # coremltools prints one line per missing macOS library
+    import coremltools as ct
+import numpy as np
+
+_INPUT_DTYPES: dict[str, FileDType] = {"int64": "int32", "uint8": PICTURE}
+
+
+class CoreMLExporter(Exporter):
+    """Writes an ``.mlpackage`` with the state as inputs and outputs, for iOS 17 and macOS 14; 4
+    bits need iOS 18, macOS 15.
+    """
+
+    format_name = "coreml"
+    target = "iOS17"
+
+    def export(
+        self,
+        model: RecurrentModel,
+        path: Path,
+        *,
+        precision: str,
+        decoding: Decoding,
+        graph: FileGraph = STEP,
+    ) -> Written:
+        """See ``Exporter.export``; the target is that of the precision."""
+        written = super().export(model, path, precision=precision, decoding=decoding, graph=graph)
+        return replace(written, target=self._target(precision))
+
+    def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
+        """One row, one step, int32 tokens because Core ML has no int64 inputs, and pictures as
+        pixel buffers.
+        """
+        used = {axis for tensor in (*graph.inputs, *graph.outputs) for axis in tensor.axes}
+        dtypes = {t.name: _INPUT_DTYPES[t.dtype] for t in graph.inputs if t.dtype in _INPUT_DTYPES}
+        return Narrowing(axes={axis: 1 for axis in (BATCH, TIME) if axis in used}, dtypes=dtypes)
+
+    def versions(self) -> str:
+        """See ``Exporter.versions``."""
+        return f"coremltools {ct.__version__}, torch {torch.__version__}"
+
+    def _target(self, precision: str) -> str:
+        return max(self.target, SCHEMES[precision].target) if precision in SCHEMES else self.target
+
+    def _write(
+        self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
+    ) -> tuple[StoredWeight, ...]:
+        _refuse_not_finite(model)
+        interface = file_contract.interface()
+        graph = FlatGraph(model.step_face(), file_contract.graph)
+        examples = example_inputs(file_contract, batch=1, time=1)
+        pictures = [tensor.dtype == PICTURE for tensor in interface.inputs]
+        _convert(
+            _FromPictures(graph, pictures) if any(pictures) else graph,
+            tuple(
+                _planes(e) if picture else e for e, picture in zip(examples, pictures, strict=True)
+            ),
+            path,
+            inputs=[_tensor_type(tensor) for tensor in interface.inputs],
+            outputs=[
+                ct.TensorType(name=tensor.name, dtype=_numpy(tensor))
+                for tensor in interface.outputs
+            ],
+            precision=precision,
+            target=self._target(precision),
+            metadata=file_contract.to_metadata(),
+        )
+        return _checked_weights(path, model, precision)
+
+
+class CoreMLStateExporter(CoreMLExporter):
+    """Writes an ``.mlpackage`` for iOS 18 and macOS 15 whose state Core ML keeps itself, under the
+    contract's names.
+    """
+
+    format_name = "coreml-mlstate"
+    target = "iOS18"
+
+    def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
+        """As the explicit form; the states are float16, the only dtype that Core ML keeps."""
+        explicit = super().narrowing(graph, precision)
+        halves: dict[str, FileDType] = {state.name: "float16" for state in graph.states}
+        return Narrowing(
+            axes=explicit.axes, dtypes={**explicit.dtypes, **halves}, runtime_state=True
+        )
+
+    def _write(
+        self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
+    ) -> tuple[StoredWeight, ...]:
+        _refuse_not_finite(model)
+        interface = file_contract.interface()
+        examples = dict(
+            zip(
+                (spec.name for spec in file_contract.spec.inputs),
+                example_inputs(file_contract, batch=1, time=1),
+                strict=True,
+            )
+        )
+        states = {tensor.name: examples[tensor.name] for tensor in interface.states}
+        _convert(
+            _BufferedStep(FlatGraph(model.step_face(), file_contract.graph), states),
+            tuple(examples[tensor.name] for tensor in interface.inputs),
+            path,
+            inputs=[_tensor_type(tensor) for tensor in interface.inputs],
+            outputs=[
+                ct.TensorType(name=tensor.name, dtype=_numpy(tensor))
+                for tensor in interface.outputs
+            ],
+            states=[_state_type(tensor) for tensor in interface.states],
+            precision=precision,
+            target=self._target(precision),
+            metadata=file_contract.to_metadata(),
+        )
+        return _checked_weights(path, model, precision)
+
+
+class _BufferedStep(nn.Module):
+    """The step with its states as buffers that it overwrites: what coremltools turns into
+    MLState.
+    """
+
+    def __init__(self, step: FlatGraph, states: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.step = step
+        self.names = list(states)
+        for name, tensor in states.items():
+            self.register_buffer(name, tensor.clone())
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...] | Tensor:
+        results: tuple[Tensor, ...] = self.step(
+            *inputs, *(getattr(self, name) for name in self.names)
+        )
+        read, after = results[: -len(self.names)], results[-len(self.names) :]
+        for name, tensor in zip(self.names, after, strict=True):
+            getattr(self, name)[:] = tensor
+        return read if len(read) > 1 else read[0]
+
+
+class _FromPictures(nn.Module):
+    """A graph whose pictures come as Core ML hands them over: colour planes ``[1, 3, H, W]``, 0 to
+    255, of a float dtype.
+    """
+
+    def __init__(self, graph: FlatGraph, pictures: list[bool]) -> None:
+        super().__init__()
+        self.flat, self.pictures = graph, pictures  # "graph" is what a traced module calls its own
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        rows = (
+            x.permute(0, 2, 3, 1) if picture else x
+            for x, picture in zip(inputs, self.pictures, strict=True)
+        )
+        results: tuple[Tensor, ...] = self.flat(*rows)
+        return results
+
+
+def _planes(image: Tensor) -> Tensor:
+    return image.permute(0, 3, 1, 2).float()
+
+
+def _convert(
+    module: nn.Module,
+    examples: tuple[Tensor, ...],
+    path: Path,
+    *,
+    precision: str,
+    target: str,
+    metadata: dict[str, str],
+    **types: Any,
+) -> None:
+    with _silence():
+        traced = torch.jit.trace(module.eval(), examples, check_trace=False)
+        try:
+            program = ct.convert(
+                traced,
+                convert_to="milinternal",
+                minimum_deployment_target=getattr(ct.target, target),
+                compute_precision=ct.precision.FLOAT32
+                if precision == "float32"
+                else ct.precision.FLOAT16,
+                pass_pipeline=_passes(),
+                **types,
+            )
+            package = ct.convert(
+                program,
+                convert_to="mlprogram",
+                minimum_deployment_target=getattr(ct.target, target),
+                pass_pipeline=compression(program, precision),
+                skip_model_load=True,
+            )
+        except (ValueError, RuntimeError, NotImplementedError) as error:
+            raise ContractError(
+                f"coremltools could not convert the step: {first_line(error)}"
+            ) from error
+        package.user_defined_metadata.update(metadata)
+        package.save(str(path))
+
+
+def _refuse_not_finite(model: RecurrentModel) -> None:
+    """Raise UsageError for the first weight with a NaN or an infinity, on which coremltools fails
+    without naming it.
+    """
+    for name, tensor in model.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise UsageError(
+                f"the weight {name} holds numbers that are not finite; train or import the "
+                "model again"
+            )
+
+
+def _passes() -> Any:
+    """Return coremltools' passes without the one that makes room for negative ids, three operators
+    a step: there are none.
+    """
+    passes = ct.PassPipeline()
+    passes.remove_passes(["common::guard_negative_gather_indices"])
+    return passes
+
+
+def _checked_weights(path: Path, model: RecurrentModel, precision: str) -> tuple[StoredWeight, ...]:
+    """Read the table of weights from what was saved; raise ContractError where one is not stored as
+    asked.
+    """
+    table = weight_table(path, layers=[name for name, _ in model.named_modules() if name])
+    refuse_floats(table, precision)
+    return table
+
+
+def _tensor_type(tensor: FileTensor) -> Any:
+    if tensor.dtype == PICTURE:
+        batch, height, width, channels = tensor.shape or ()
+        shape = (batch, channels, height, width)
+        return ct.ImageType(name=tensor.name, shape=shape, color_layout=ct.colorlayout.RGB)
+    return ct.TensorType(name=tensor.name, shape=tensor.shape, dtype=_numpy(tensor))
+
+
+def _state_type(tensor: FileTensor) -> Any:
+    return ct.StateType(
+        wrapped_type=ct.TensorType(shape=tensor.shape, dtype=_numpy(tensor)), name=tensor.name
+    )
+
+
+def _numpy(tensor: FileTensor) -> Any:
+    return np.dtype(tensor.dtype).type
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Hide the converter's progress bars and its warnings about torch versions it was not tested
+    with.
+    """
+    logger = logging.getLogger("coremltools")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,1 @@
+"""ONNX: the exporter, its passes, and decoding in the graph."""

@@ -1,0 +1,191 @@
+"""The table of formats: every row can be resolved, chosen and judged; what is not installed is
+named.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgernn import formats
+from edgernn.errors import ContractError, UnavailableError, UsageError
+from edgernn.export.base import Exporter
+from edgernn.export.pack import export_bundle
+from edgernn.formats import FORMATS, PRECISIONS, REFERENCE, by_name, installed, resolve, select
+from edgernn.formats.installed import install_command
+from edgernn.formats.promise import tolerance
+from edgernn.sessions.base import Session
+
+ROWS = tuple(FORMATS.values())
+
+
+def names(rows: tuple[formats.Format, ...]) -> list[str]:
+    return [row.name for row in rows]
+
+
+def test_rows_are_found_by_their_name() -> None:
+    assert all(by_name(row.name) is row for row in ROWS)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(
+        UsageError, match="unknown format 'onxx'; expected one of onnx, torchscript"
+    ):
+        by_name("onxx")
+
+
+def test_a_selection_keeps_the_tables_order_and_takes_families() -> None:
+    assert select(None) == ROWS
+    assert names(select(["torchscript", "onnx"])) == ["onnx", "torchscript"]
+    assert names(select(["coreml"])) == [
+        "coreml",
+        "coreml-mlstate",
+    ]  # a row's name that is also its family's
+    assert names(select(["coreml-mlstate"])) == ["coreml-mlstate"]
+    assert names(select(["onnx", "onnx"])) == ["onnx"]
+    assert names(select(name for name in ["onnx"])) == ["onnx"]
+
+
+@pytest.mark.parametrize("wanted", [["tflite"], ["onnx", "ONNX"], ["float16"], [""]])
+def test_an_unknown_selection_lists_names_and_families(wanted: list[str]) -> None:
+    with pytest.raises(
+        UsageError,
+        match=r"unknown format '\w*'; expected one of coreml, coreml-mlstate, onnx, torchscript",
+    ):
+        select(wanted)
+
+
+def test_an_empty_selection_is_refused() -> None:
+    with pytest.raises(UsageError, match="no format given"):
+        select([])
+
+
+def test_the_default_precision_goes_unnamed_in_a_path() -> None:
+    row = by_name("coreml")
+    paths = [row.path(precision) for precision in row.precisions]
+    assert paths[:3] == [
+        "coreml/step.mlpackage",
+        "coreml/step-float32.mlpackage",
+        "coreml/step-int8.mlpackage",
+    ]
+    assert by_name("coreml-mlstate").path("float16") == "coreml/step_mlstate.mlpackage"
+
+
+def test_each_graph_has_a_file_of_its_own() -> None:
+    assert by_name("onnx").path("float32", "encode") == "onnx/encode.onnx"
+    assert by_name("coreml").path("float32", "encode") == "coreml/encode-float32.mlpackage"
+    assert by_name("torchscript").graphs == ("encode", "step")
+    assert by_name("coreml-mlstate").graphs == ("step",)
+
+
+def test_a_familys_first_row_writes_every_graph() -> None:
+    """What a row leaves out is written by the first of its family."""
+    for row in ROWS:
+        first = select(row.family)[0]
+        assert set(first.graphs) >= set(row.graphs)
+        assert set(first.graphs) == {"encode", "step"}
+
+
+def test_no_two_artifacts_share_a_path() -> None:
+    paths = [
+        row.path(precision, graph)
+        for row in ROWS
+        for precision in row.precisions
+        for graph in row.graphs
+    ]
+    assert len(set(paths)) == len(paths)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_row_names_an_exporter_and_a_session(row: formats.Format) -> None:
+    exporter = resolve(row.exporter or "", needed_for="this test", extra=row.export_extra)
+    assert issubclass(exporter, Exporter)
+    assert exporter.format_name == row.name
+    assert issubclass(resolve(row.session, needed_for="this test", extra=row.run_extra), Session)
+
+
+def test_the_reference_is_a_session_and_no_format_to_export_to() -> None:
+    assert issubclass(
+        resolve(REFERENCE.session, needed_for="this test", extra=REFERENCE.run_extra), Session
+    )
+    assert REFERENCE.exporter is None
+    assert REFERENCE.name not in FORMATS
+
+
+@pytest.mark.parametrize(
+    ("family", "precision"), sorted({(row.family, p) for row in ROWS for p in row.precisions})
+)
+def test_every_precision_on_offer_has_a_tolerance_and_its_reason(
+    family: str, precision: str
+) -> None:
+    row = tolerance(family, precision)
+    assert 0 < row.rollout < 1
+    assert len(row.reason.split()) > 3
+    assert precision in PRECISIONS
+
+
+def test_integers_are_judged_step_by_step_and_by_what_the_text_loses() -> None:
+    for row in ROWS:
+        for precision in row.precisions:
+            found = tolerance(row.family, precision)
+            integers = precision not in ("float32", "float16")
+            assert found.forced == integers
+            assert found.same_text == (precision == "float32")
+            assert (found.top1 == 0) == integers
+    assert tolerance("onnx", "smallest").perplexity == 0, "what it may lose is for the user to say"
+
+
+def test_an_encode_graph_is_not_offered_where_only_a_step_is() -> None:
+    assert by_name("onnx").precisions == ("float32", "float16", "int8", "int4", "smallest")
+    assert by_name("onnx").step_only == ("int8", "int4", "smallest")
+    for row in ROWS:
+        assert set(row.step_only) <= set(row.precisions[1:]), "the default is for every graph"
+
+
+def test_a_precision_without_a_tolerance_is_not_judged_by_another_ones() -> None:
+    with pytest.raises(ContractError, match="promises nothing for onnx in 'int3'"):
+        tolerance("onnx", "int3")
+
+
+@pytest.mark.parametrize("extra", ["export", None], ids=["an extra", "the base install"])
+@pytest.mark.parametrize(
+    "imported", ["package_that_is_not_there", "package_that_is_not_there.part"]
+)
+def test_a_package_that_is_not_installed_is_named_with_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: str | None, imported: str
+) -> None:
+    (tmp_path / "needs_something.py").write_text(f"import {imported}\n\n\nclass Runs: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    advice = re.escape(install_command(extra))
+    with pytest.raises(
+        UnavailableError, match=rf"running x needs .*'package_that_is_not_there.*; run: {advice}$"
+    ):
+        resolve("needs_something:Runs", needed_for="running x", extra=extra)
+
+
+def test_a_hole_in_edgernn_itself_is_no_missing_package() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"edgernn\.sessions\.nothing"):
+        resolve("edgernn.sessions.nothing:Runs", needed_for="running x", extra=None)
+
+
+def test_what_has_no_wheel_for_a_python_is_left_out_unless_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, checkpoint_folder: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(installed.without_wheel, "__defaults__", ((3, 14),))
+    monkeypatch.setattr(installed, "find_spec", lambda name: None)
+    why = "coremltools has no wheel for Python 3.14; use Python 3.13 or older for what needs it"
+    assert formats.left_out() == {"coreml": why, "coreml-mlstate": why}
+    told: list[str] = []
+    bundle = export_bundle(checkpoint_folder, tmp_path / "b", steps=4, tell=told.append)
+    assert {artifact.format for artifact in bundle.manifest.artifacts} == {"onnx", "torchscript"}
+    assert f"coreml is left out: {why}" in told
+    monkeypatch.setitem(sys.modules, "coremltools", None)
+    monkeypatch.delitem(sys.modules, "edgernn.export.to_coreml.exporter", raising=False)
+    with pytest.raises(
+        UnavailableError, match=r"exporting coreml cannot be done here: coremltools has no wheel"
+    ) as caught:
+        export_bundle(checkpoint_folder, tmp_path / "c", to="coreml", steps=4)
+    assert "Python 3.13 or older" in str(caught.value)

@@ -1,0 +1,214 @@
+"""TorchScript on the real file: opened by torch.jit alone, it computes what the reference
+computes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edgernn.bundle import Bundle
+from edgernn.contract import METADATA_KEY, FileContract, file_problems
+from edgernn.contract.interface import FileTensor
+from edgernn.errors import ContractError
+from edgernn.models.eager import EagerSession
+from edgernn.sessions.base import Session, State
+from edgernn.sessions.torchscript.session import TorchScriptSession
+
+
+@pytest.fixture(scope="module")
+def contract(bundle_folder: Path) -> FileContract:
+    bundle = Bundle.open(bundle_folder)
+    return bundle.file_contract(bundle.artifact("torchscript"))
+
+
+@pytest.fixture(scope="module")
+def path(bundle_folder: Path) -> Path:
+    return bundle_folder / "torchscript" / "step.pt"
+
+
+@pytest.fixture(scope="module")
+def script(path: Path, contract: FileContract) -> TorchScriptSession:
+    return TorchScriptSession.open(path, contract)
+
+
+@pytest.fixture(scope="module")
+def eager(checkpoint_folder: Path, contract: FileContract) -> EagerSession:
+    return EagerSession.open(checkpoint_folder, contract)
+
+
+def random_state(session: Session, batch: int) -> State:
+    random = np.random.default_rng(batch)
+    return {
+        name: random.normal(size=a.shape).astype(np.float32)
+        for name, a in session.initial_state(batch).items()
+    }
+
+
+def random_tokens(session: Session, batch: int, time: int) -> dict[str, np.ndarray]:
+    return {
+        "tokens": np.random.default_rng(time).integers(
+            0, session.contract.sizes["vocab"], (batch, time)
+        )
+    }
+
+
+def save_script(module: torch.nn.Module, path: Path, metadata: dict[str, str | bytes]) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.script(module), str(path), _extra_files=metadata)
+    return path
+
+
+class Echo(torch.nn.Module):
+    """A foreign module with one input and one output."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+class OnlyHelper(torch.nn.Module):
+    """A foreign module without a forward."""
+
+    @torch.jit.export
+    def helper(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+class Short(torch.nn.Module):
+    """Takes what the step takes and forgets to return the last state."""
+
+    def forward(
+        self, tokens: torch.Tensor, h: torch.Tensor, c: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return tokens[:, :, None] * h[:1].float(), h + c
+
+
+def test_the_file_says_what_the_contract_says(path: Path, contract: FileContract) -> None:
+    description = TorchScriptSession.describe(path)
+    for kind in (
+        "inputs",
+        "outputs",
+        "states",
+    ):  # names in order; the format records neither dtypes nor shapes
+        expected = tuple(
+            FileTensor(tensor.name, None, None) for tensor in getattr(contract.interface(), kind)
+        )
+        assert getattr(description.interface, kind) == expected
+    assert FileContract.from_metadata(description.metadata, source="x") == contract
+    assert file_problems(description, contract) == []
+
+
+@pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 7), (3, 1), (2, 5)])
+def test_a_chained_run_equals_eager(
+    script: TorchScriptSession, eager: EagerSession, batch: int, time: int
+) -> None:
+    ours = theirs = random_state(script, batch)
+    for call in range(3):
+        given = random_tokens(script, batch, time + call)
+        (outputs, ours), (expected, theirs) = script.step(given, ours), eager.step(given, theirs)
+        assert outputs["logits"].shape == (batch, time + call, script.contract.sizes["vocab"])
+        assert np.abs(outputs["logits"] - expected["logits"]).max() < 1e-5
+        for name in ("h", "c"):
+            assert np.abs(ours[name] - theirs[name]).max() < 1e-5
+
+
+def test_every_state_matters(script: TorchScriptSession) -> None:
+    given, state = random_tokens(script, 1, 1), random_state(script, 1)
+    logits = script.step(given, state)[0]["logits"]
+    for name in state:
+        other = {**state, name: state[name] + 0.5}
+        assert np.abs(script.step(given, other)[0]["logits"] - logits).max() > 1e-4
+
+
+def test_read_only_arrays_go_in_and_stay_as_they_were(script: TorchScriptSession) -> None:
+    given, state = random_tokens(script, 2, 3), random_state(script, 2)
+    before = {name: array.copy() for name, array in (given | state).items()}
+    for array in (given | state).values():
+        array.flags.writeable = False
+    script.step(given, state)
+    assert all(np.array_equal(array, before[name]) for name, array in (given | state).items())
+
+
+def test_what_came_out_is_not_overwritten_by_the_next_step(script: TorchScriptSession) -> None:
+    given = random_tokens(script, 1, 1)
+    outputs, state = script.step(given, script.initial_state())
+    kept = {name: array.copy() for name, array in (outputs | state).items()}
+    script.step(given, state)
+    assert all(np.array_equal(array, kept[name]) for name, array in (outputs | state).items())
+
+
+@pytest.mark.parametrize("token", [-1, 10**6])
+def test_a_token_outside_the_vocabulary_is_refused(script: TorchScriptSession, token: int) -> None:
+    with pytest.raises(ContractError):
+        script.step({"tokens": np.array([[token]], np.int64)}, script.initial_state())
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no model" * 99, None], ids=["empty", "foreign", "cut off"]
+)
+def test_a_damaged_file_is_refused(
+    path: Path, contract: FileContract, tmp_path: Path, content: bytes | None
+) -> None:
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_bytes(path.read_bytes()[:-2000] if content is None else content)
+    for open_it in (
+        lambda: TorchScriptSession.describe(damaged),
+        lambda: TorchScriptSession.open(damaged, contract),
+    ):
+        with pytest.raises(
+            ContractError, match=r"damaged\.pt is not a TorchScript file that torch can open"
+        ) as caught:
+            open_it()
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "pickle"])
+def test_a_checkpoint_of_weights_is_no_script(
+    tmp_path: Path, contract: FileContract, *, zipped: bool
+) -> None:
+    torch.save(
+        {"weight": torch.zeros(2)}, tmp_path / "weights.pt", _use_new_zipfile_serialization=zipped
+    )
+    with pytest.raises(ContractError, match=r"weights\.pt is not a TorchScript file"):
+        TorchScriptSession.open(tmp_path / "weights.pt", contract)
+
+
+def test_a_missing_file_and_a_folder_are_refused(contract: FileContract, tmp_path: Path) -> None:
+    for place in (tmp_path / "missing.pt", tmp_path):
+        with pytest.raises(ContractError, match="is not a TorchScript file that torch can open"):
+            TorchScriptSession.open(place, contract)
+
+
+def test_a_foreign_script_is_described_as_it_is(tmp_path: Path, contract: FileContract) -> None:
+    description = TorchScriptSession.describe(save_script(Echo(), tmp_path / "foreign.pt", {}))
+    assert description.interface.inputs == (FileTensor("x", None, None),)
+    assert description.interface.outputs == ()
+    assert METADATA_KEY not in description.metadata
+    assert len(file_problems(description, contract)) == 3
+
+
+def test_a_script_without_a_forward_is_refused(tmp_path: Path) -> None:
+    path = save_script(OnlyHelper(), tmp_path / "helper.pt", {})
+    with pytest.raises(ContractError, match=r"helper\.pt"):
+        TorchScriptSession.describe(path)
+
+
+def test_metadata_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = save_script(Echo(), tmp_path / "bytes.pt", {METADATA_KEY: b"\xff\xfe"})
+    with pytest.raises(ContractError, match=r"bytes\.pt"):
+        TorchScriptSession.describe(path)
+
+
+@pytest.mark.parametrize("module", [Echo(), Short()], ids=["other inputs", "an output too few"])
+def test_a_file_that_does_not_keep_its_word_breaks_the_contract(
+    module: torch.nn.Module, contract: FileContract, tmp_path: Path
+) -> None:
+    path = save_script(module, tmp_path / "liar.pt", {**contract.to_metadata()})
+    with pytest.raises(ContractError):
+        session = TorchScriptSession.open(path, contract)
+        session.step(random_tokens(session, 1, 1), session.initial_state())
