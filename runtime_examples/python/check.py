@@ -16,17 +16,6 @@ from manifest import InputError, first_line
 from sampler import Options, sample, uniform_at
 from session import Arrays, Graph, Session, read_tensors
 
-TOLERANCES = {
-    "float32": 1e-4,
-    "float16": 0.25,
-    "int8": 0.15,
-    "int4": 0.4,
-    "smallest": 0.4,
-}  # of the golden run
-FLOATS = {
-    "float32",
-    "float16",
-}  # chained on their own state; integers start each step from the recorded one
 LEAST_SCALE = 1e-3  # a tensor smaller than this in every value is as good as zero
 COLUMNS, AT_COLUMNS, LARGEST_IDS, LARGEST, LOG_SUM = (
     f".{part}" for part in ("columns", "at_columns", "largest_ids", "largest", "log_sum")
@@ -124,7 +113,7 @@ def _replay(session: Session, recorded: Arrays) -> Iterator[Arrays]:
             {**{name: recorded[name][step] for name in fresh}, **contexts, **state}
         )
         yield _summarised(session.stepper, made, recorded, step)
-        chained = session.stepper.precision in FLOATS
+        chained = not session.stepper.forced
         state = {
             name: made[f"{name}_next"] if chained else recorded[f"{name}_next"][step]
             for name in names
@@ -151,19 +140,19 @@ def _summarised(graph: Graph, made: Arrays, recorded: Arrays, step: int) -> Arra
 
 
 def _compare(graph: Graph, recorded: Arrays, found: Arrays) -> list[Row]:
-    """Measure every tensor ``[N steps, …]`` by the rule of the file's precision; states in integers layer by layer."""
-    if graph.precision not in TOLERANCES:
-        known = f"expected one of {', '.join(TOLERANCES)}"
+    """Measure every tensor ``[N steps, …]`` as its file promises; forced states layer by layer."""
+    tolerance, rows = graph.tolerance, list[Row]()
+    if tolerance is None:
         raise InputError(
-            f"{graph.path} has the precision {graph.precision}, {known}; choose another artifact"
+            f"manifest.json gives {graph.path} no tolerance, expected how far its golden run may be "
+            "off; export the bundle again"
         )
-    tolerance, rows = TOLERANCES[graph.precision], []
     states = {tensor["name"] for tensor in graph.outputs if tensor["role"] == "state"}
     for name, made in found.items():
         wanted = recorded[name]
         if wanted.shape != made.shape:
             raise ValueError(f"{name} is {list(wanted.shape)}, expected {list(made.shape)}")
-        if graph.precision in FLOATS:
+        if not graph.forced:
             rows.append(Row(name, _largest_difference(wanted, made), tolerance))
         elif name in states:
             layers = range(wanted.shape[1])

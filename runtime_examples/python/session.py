@@ -33,7 +33,9 @@ class Graph:
 
     def __init__(self, bundle: Bundle, artifact: dict[str, Any]) -> None:
         contract = bundle.manifest["contract"]
-        self.path, self.precision = artifact["path"], artifact["precision"]
+        self.path = artifact["path"]
+        self.tolerance: float | None = artifact["tolerance"]
+        self.forced: bool = artifact["forced"]
         spec = next(graph for graph in contract["graphs"] if graph["name"] == artifact["graph"])
         self.inputs, self.outputs = spec["inputs"], spec["outputs"]
         narrowing = artifact["narrowing"]

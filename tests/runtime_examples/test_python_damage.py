@@ -99,7 +99,7 @@ def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         else ()
     )
     for key in keys:
-        if key not in ("provenance", "weights", "parity", "loss"):  # which no example reads
+        if key not in ("provenance", "weights", "loss"):  # which no example reads
             yield (*path, key)
             yield from _places(value[key], (*path, key))
 

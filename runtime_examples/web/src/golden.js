@@ -3,8 +3,6 @@
 import { BadInput } from './errors.js';
 import { parse } from './safetensors.js';
 
-const RELATIVE = new Set(['int8', 'int4', 'smallest']); // another network near the first: judged one step at a time
-const TOLERANCES = { float32: 1e-4, float16: 0.25, int8: 0.15, int4: 0.4, smallest: 0.4 };
 const LEAST_SCALE = 1e-3; // a tensor smaller than this in every value is as good as zero
 
 /** Replay the golden run; returns [{ name, worst, tolerance, ok }], a row per tensor; without one a row of worst null. */
@@ -41,7 +39,7 @@ async function checkStep(session, golden) {
     for (const { name } of session.states) {
       const wanted = row(need(golden, `${name}_next`), at);
       run.compareState(`${name}_next`, wanted, made.state[name]);
-      if (run.relative) made.state[name] = wanted; // each step from the recorded state
+      if (run.forced) made.state[name] = wanted; // each step from the recorded state
     }
     state = made.state;
   }
@@ -65,34 +63,33 @@ function compared(name, data, golden, at) {
   ];
 }
 
-function newRun({ precision, path }) {
-  const tolerance = TOLERANCES[precision];
-  if (!tolerance)
+function newRun({ tolerance, forced, path }) {
+  if (tolerance === null)
     throw new BadInput(
-      `${path} has the precision ${precision}, expected one of ${Object.keys(TOLERANCES)}; use a newer example`,
+      `manifest.json gives ${path} no tolerance, expected how far its golden run may be off; export the bundle again`,
     );
-  return new Run(tolerance, RELATIVE.has(precision));
+  return new Run(tolerance, forced);
 }
 
 /** The differences and sizes of every tensor of one run, step by step. */
 class Run {
-  constructor(tolerance, relative) {
+  constructor(tolerance, forced) {
     this.tolerance = tolerance;
-    this.relative = relative;
+    this.forced = forced;
     this.seen = new Map(); // name → [[difference, size], …] by step
   }
 
   compare(name, wanted, found) {
-    const size = this.relative ? rootMeanSquare : largest;
+    const size = this.forced ? rootMeanSquare : largest;
     const same = wanted.length === found.length && found.every(Number.isFinite) && wanted.every(Number.isFinite);
     const difference = same ? size(Float64Array.from(wanted, (value, index) => value - found[index])) : Infinity;
     if (!this.seen.has(name)) this.seen.set(name, []);
     this.seen.get(name).push([difference, size(wanted)]);
   }
 
-  /** Compare a state [L, 1, H]: layer by layer where errors are relative, for one in many would be small in all together. */
+  /** Compare a state [L, 1, H]: layer by layer where steps are forced, for one in many would be small in all together. */
   compareState(name, wanted, found) {
-    if (!this.relative) return this.compare(name, wanted.data, found.data);
+    if (!this.forced) return this.compare(name, wanted.data, found.data);
     const [layers] = wanted.dims;
     const width = wanted.data.length / layers;
     for (let layer = 0; layer < layers; layer++) {
@@ -104,7 +101,7 @@ class Run {
   rows() {
     return Array.from(this.seen, ([name, steps]) => {
       const sizes = steps.map(([, size]) => size);
-      const worst = this.relative
+      const worst = this.forced
         ? relativeWorst(steps, rootMeanSquare(sizes))
         : largest(steps.map(([d]) => d)) / Math.max(1, largest(sizes));
       return { name, worst, tolerance: this.tolerance, ok: worst <= this.tolerance };

@@ -27,6 +27,7 @@ export function readManifest(bytes, place) {
   }
   try {
     MANIFEST(manifest, '');
+    recallPromises(manifest);
     checkContract(manifest.contract);
     checkReferences(manifest);
   } catch (error) {
@@ -34,6 +35,14 @@ export function readManifest(bytes, place) {
     throw new BadInput(`manifest.json of ${place} is damaged: ${error.message}; copy or export the bundle again`);
   }
   return manifest;
+}
+
+/** Give each file the tolerance of its golden run where an older bundle has it in `parity`. */
+function recallPromises({ artifacts }) {
+  for (const entry of artifacts.filter(({ tolerance }) => tolerance === null)) {
+    entry.tolerance = entry.parity.tolerance ?? null;
+    entry.forced = !entry.precision.startsWith('float');
+  }
 }
 
 /** Whether a path of the manifest stays in the bundle, on every system. */
@@ -122,6 +131,9 @@ const ARTIFACT = object(
     graph: [text(), 'step'],
     narrowing: [NARROWING, { axes: {}, dtypes: {}, runtime_state: false }],
     requires: [table(text(), text(/^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$/, 'a version such as 1.23')), {}],
+    tolerance: [number(0), null],
+    forced: [oneOf(true, false), false],
+    parity: [object({}, { tolerance: [number(0), null] }), {}],
   },
 );
 const MANIFEST = object(

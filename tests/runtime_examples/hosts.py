@@ -1,0 +1,113 @@
+"""The table of hosts: how each example is started, and what it may lack on this machine.
+
+A new host is a row. What all hosts must do alike is in ``test_hosts.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "runtime_examples"
+NODE = EXAMPLES / "node"
+# None makes an import fail: the Python example has to do without these.
+_FOREIGN = ("edgernn", "torch", "onnx", "safetensors")
+_PYTHON = """
+import sys
+sys.modules.update(dict.fromkeys({without!r}))
+sys.path.insert(0, {folder!r})
+import main
+sys.exit(main.main())
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A host that is ready to be started."""
+
+    words: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """Run the host and wait for its end."""
+        return subprocess.run(
+            [*self.words, *map(str, arguments)],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=120,
+            env={**os.environ, **self.environment},
+        )
+
+    def good(self, *arguments: object) -> str:
+        """Return what the host prints; it must end well and complain of nothing."""
+        done = self.run(*arguments)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        return done.stdout
+
+    def refusal(self, *arguments: object) -> str:
+        """Return the one line with which the host refuses bad input."""
+        done = self.run(*arguments)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        return done.stderr
+
+    def rows(self, *arguments: object) -> dict[str, tuple[float | None, float, str]]:
+        """Return the rows of ``--check``: what was compared → worst, tolerance and verdict."""
+        done = self.run(*arguments, "--check")
+        made = [line.split(maxsplit=3) for line in done.stdout.splitlines()]
+        failed = any(verdict == "FAILED" for *_, verdict in made)
+        assert (done.returncode, done.stderr) == (int(failed), ""), done.stdout
+        return {
+            name: (None if worst == "-" else float(worst), float(tolerance), verdict)
+            for name, worst, tolerance, verdict in made
+        }
+
+    def failed(self, *arguments: object) -> list[str]:
+        """Return the names of the rows of ``--check`` that failed."""
+        rows = self.rows(*arguments)
+        return [name for name, (*_, verdict) in rows.items() if verdict == "FAILED"]
+
+
+@dataclass(frozen=True)
+class Host:
+    """One example.
+
+    Attributes:
+        name: of the example.
+        start: builds it where it has to be built, and returns its command; skips the test where
+            this machine lacks what it needs.
+        general: whether it takes the general network: any inputs and states, no tokenizer.
+        captions: whether it checks a captioner.
+    """
+
+    name: str
+    start: Callable[[pytest.FixtureRequest], Command]
+    general: bool = True
+    captions: bool = True
+
+
+def _python(request: pytest.FixtureRequest) -> Command:
+    source = _PYTHON.format(without=_FOREIGN, folder=str(EXAMPLES / "python"))
+    return Command((sys.executable, "-X", "utf8", "-c", source), {"OMP_NUM_THREADS": "1"})
+
+
+def _node(request: pytest.FixtureRequest) -> Command:
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    if not (NODE / "node_modules" / "onnxruntime-node").is_dir():
+        pytest.skip("npm packages are missing: npm ci --ignore-scripts in runtime_examples/node")
+    return Command(("node", str(NODE / "main.mjs")))
+
+
+HOSTS = (
+    Host("python", _python),
+    Host("node", _node),
+)
