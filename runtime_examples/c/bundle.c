@@ -104,6 +104,23 @@ static bool read_needed(const struct json *entry, const char **needed, struct fa
     return sound || damaged("an artifact requires what is no version", failure);
 }
 
+/* Read what the golden run allows for the artifact. Before schema version 2 an artifact has no tolerance of its own: then it is the
+ * one that it was packed with, and forced where its numbers are no floats. */
+static bool read_promise(struct bundle *bundle, struct failure *failure) {
+    const struct json *own = json_get(bundle->artifact, "tolerance"), *forced = json_get(bundle->artifact, "forced");
+    const struct json *packed = json_get(json_get(bundle->artifact, "parity"), "tolerance");
+    const struct json *found = own != NULL && own->kind != JSON_NULL ? own : packed;
+    const char *precision = json_text(json_get(bundle->artifact, "precision"));
+    bool sound = found == NULL || (found->kind == JSON_NUMBER && found->number >= 0);
+    bool flagged = forced == NULL || forced->kind == JSON_FALSE || forced->kind == JSON_TRUE;
+    if (!sound || !flagged || precision == NULL) {
+        return damaged("an artifact has no precision, or a tolerance or forced that is none", failure);
+    }
+    bundle->tolerance = found != NULL ? found->number : -1;
+    bundle->forced = found == own ? forced != NULL && forced->kind == JSON_TRUE : strncmp(precision, "float", 5) != 0;
+    return true;
+}
+
 static bool choose(struct bundle *bundle, const char *wanted, const char *version, struct failure *failure) {
     const struct json *list = json_get(bundle->manifest, "artifacts");
     const char *needed = NULL, *least = NULL;
@@ -118,9 +135,7 @@ static bool choose(struct bundle *bundle, const char *wanted, const char *versio
         if (needed == NULL || is_new_enough(version, needed)) {
             bundle->artifact = entry;
             bundle->path = json_text(json_get(entry, "path"));
-            bundle->precision = json_text(json_get(entry, "precision"));
-            bool whole = bundle->path != NULL && bundle->precision != NULL;
-            return whole || damaged("an artifact has no path or precision", failure);
+            return bundle->path != NULL ? read_promise(bundle, failure) : damaged("an artifact has no path", failure);
         }
         least = least == NULL || !is_new_enough(needed, least) ? needed : least;
     }

@@ -23,7 +23,9 @@ struct bundle {
     const char *folder; /* the caller's */
     struct json *manifest;
     const struct json *artifact; /* the step file in use: its entry in the manifest */
-    const char *path, *precision;
+    const char *path;
+    double tolerance; /* of the golden run, as check.h measures it; negative where the manifest does not say */
+    bool forced;      /* each recorded step starts from the recorded state */
     bool open_time; /* many tokens may go in at one call */
     struct tensor tokens, logits;
     size_t states;

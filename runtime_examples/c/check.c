@@ -24,14 +24,6 @@ struct part {
     double worst, scale; /* scale: the largest recorded value, or the root mean square of all recorded ones */
 };
 
-static const struct rule {
-    const char *precision;
-    double tolerance;
-    bool chained;
-} RULES[] = {
-    {"float32", 1e-4, true}, {"float16", 0.25, true}, {"int8", 0.15, false}, {"int4", 0.4, false}, {"smallest", 0.4, false},
-};
-
 static struct part make_part(const char *name, const char *of, int layer, const float *recorded, size_t stride, size_t length,
                              size_t steps, bool chained) {
     struct part part = {name, of, layer, recorded, stride, length, 0, chained ? 1 : 0};
@@ -84,9 +76,10 @@ static struct part *measure_logits(const struct golden *golden, struct part *par
 }
 
 /* Replay, and measure the parts: the logits, then every state. */
-static bool replay(struct session *session, const struct golden *golden, const struct rule *rule, struct part *parts,
-                   float *memory, struct failure *failure) {
+static bool replay(struct session *session, const struct golden *golden, struct part *parts, float *memory,
+                   struct failure *failure) {
     const struct bundle *bundle = &session->bundle;
+    bool chained = !bundle->forced;
     float *logits = memory, *room = logits + bundle->vocabulary, *state = room + bundle->vocabulary;
     float *next = state + bundle->state_values;
     memcpy(state, golden->before, bundle->state_values * sizeof(float));
@@ -94,14 +87,14 @@ static bool replay(struct session *session, const struct golden *golden, const s
         if (!session_step(session, &golden->tokens[step], 1, state, logits, next, failure)) {
             return false;
         }
-        struct part *part = measure_logits(golden, parts, step, logits, bundle->vocabulary, room, rule->chained);
+        struct part *part = measure_logits(golden, parts, step, logits, bundle->vocabulary, room, chained);
         for (size_t i = 0, at = 0; i < bundle->states; at += bundle->before[i++].values) {
             size_t values = bundle->before[i].values;
             for (size_t done = 0; done < values; done += part++->length) {
-                measure(part, step, next + at + done, rule->chained);
+                measure(part, step, next + at + done, chained);
             }
             const float *recorded = golden->after[i] + step * values;
-            memcpy(state + at, rule->chained ? next + at : recorded, values * sizeof(float));
+            memcpy(state + at, chained ? next + at : recorded, values * sizeof(float));
         }
     }
     return true;
@@ -158,17 +151,6 @@ static bool check_rest(const struct bundle *bundle, bool *passed, struct failure
     return true;
 }
 
-static const struct rule *find_rule(const struct bundle *bundle, struct failure *failure) {
-    for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++) {
-        if (strcmp(RULES[i].precision, bundle->precision) == 0) {
-            return &RULES[i];
-        }
-    }
-    fail(failure, "%s has the precision %s; expected float32, float16, int8, int4 or smallest; choose another artifact",
-         bundle->path, bundle->precision);
-    return NULL;
-}
-
 bool check_golden(struct session *session, bool *passed, struct failure *failure) {
     const struct bundle *bundle = &session->bundle;
     const struct json *recorded = json_get(bundle->manifest, "golden");
@@ -177,17 +159,20 @@ bool check_golden(struct session *session, bool *passed, struct failure *failure
         *passed = true;
         return check_rest(bundle, passed, failure);
     }
-    const struct rule *rule = find_rule(bundle, failure);
+    if (bundle->tolerance < 0) {
+        return fail(failure, "manifest.json does not say how far %s may be from the golden run; expected its tolerance; export "
+                             "the bundle again", bundle->path);
+    }
     struct golden golden = {0};
-    bool made = rule != NULL && golden_read(&golden, session, failure);
+    bool made = golden_read(&golden, session, failure);
     if (made) {
         float *memory = calloc(2 * (bundle->vocabulary + bundle->state_values), sizeof(float));
         struct part *parts = calloc(bundle->state_values + 3, sizeof *parts); /* no layer has less than one value */
         made = memory != NULL && parts != NULL;
-        size_t count = made ? make_parts(bundle, &golden, rule->chained, parts) : 0;
-        made = made ? replay(session, &golden, rule, parts, memory, failure)
+        size_t count = made ? make_parts(bundle, &golden, !bundle->forced, parts) : 0;
+        made = made ? replay(session, &golden, parts, memory, failure)
                     : fail(failure, "there is no memory for the golden run; expected some; close another program");
-        *passed = made && print_parts(parts, count, rule->tolerance);
+        *passed = made && print_parts(parts, count, bundle->tolerance);
         made = made && check_rest(bundle, passed, failure);
         free(parts);
         free(memory);

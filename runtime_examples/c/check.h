@@ -5,8 +5,9 @@
 #include "session.h"
 
 /* Replay the golden run and the sampler's vectors. Print a line per tensor: name, worst measure, tolerance, ok or FAILED; then
- * how many random numbers and choices of the sampler are wrong, and the tokenizer. `*passed` says whether all are ok. Float files chain on their own state; integer ones start each step from the recorded state, and each layer of a
- * state counts by itself. */
+ * how many random numbers and choices of the sampler are wrong, and the tokenizer. `*passed` says whether all are ok. A file
+ * chains on its own state and is measured by its largest difference; where the manifest says `forced`, each step starts from the
+ * recorded state, and the measure is the relative RMS error, each layer of a state by itself. */
 bool check_golden(struct session *session, bool *passed, struct failure *failure);
 
 /* Feed `steps` recorded tokens one by one, each on the state of the last; write the median of their times in microseconds. */

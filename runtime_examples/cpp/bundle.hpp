@@ -38,6 +38,8 @@ struct Artifact {
   std::map<std::string, std::string> dtypes;  // tensor → the file's dtype
   std::string requires_runtime;               // the lowest version of onnxruntime that runs it, or empty
   bool runtime_state = false;
+  std::optional<double> tolerance;  // of the golden run, where the manifest says it
+  bool forced = false;              // each recorded step starts from the recorded state, and the measure is a root mean square
 };
 
 struct Decoding {
@@ -250,7 +252,22 @@ class Bundle {
         throw Error(artifact.path + " requires onnxruntime " + artifact.requires_runtime + ", which is no version; export again");
       }
     }
+    read_promise(entry, artifact);
     return artifact;
+  }
+
+  // Before schema version 2 an artifact has no tolerance of its own: then it is the one that it was packed with, and forced where
+  // its numbers are no floats.
+  static void read_promise(const Json& entry, Artifact& artifact) {
+    if (const Json* own = entry.find("tolerance"); own != nullptr && !own->is_null()) {
+      artifact.tolerance = own->number();
+      if (const Json* forced = entry.find("forced")) artifact.forced = forced->boolean();
+      return;
+    }
+    if (const Json* parity = entry.find("parity"); parity != nullptr && !parity->is_null()) {
+      artifact.tolerance = parity->at("tolerance").number();
+      artifact.forced = artifact.precision.rfind("float", 0) != 0;
+    }
   }
 
   // The place of a file in the folder; throws where its name or a link leads out of it.

@@ -12,18 +12,10 @@ struct Line {
   bool ok() const { return worst <= tolerance; }  // a measure that is no number fails
 };
 
-// What a precision promises, and how: integers are compared step by step from the recorded state, as a root mean square.
-struct Promise {
-  double tolerance;
-  bool forced;
-};
-
-inline Promise promise(const std::string& precision) {
-  static const std::map<std::string, Promise> kPromises = {
-      {"float32", {1e-4, false}}, {"float16", {0.25, false}}, {"int8", {0.15, true}},
-      {"int4", {0.4, true}},      {"smallest", {0.4, true}}};
-  if (const auto found = kPromises.find(precision); found != kPromises.end()) return found->second;
-  throw Error("an artifact of the precision " + precision + ", expected float32, float16, int8, int4 or smallest");
+// How far the file may be from the recording, as the manifest says.
+inline double tolerance_of(const Artifact& artifact) {
+  if (artifact.tolerance) return *artifact.tolerance;
+  throw Error("manifest.json does not say how far " + artifact.path + " may be from the golden run; export the bundle again");
 }
 
 // The differences of one tensor over a run.
@@ -109,7 +101,8 @@ class Golden {
   std::vector<Line> check(const Runtime& runtime) const {
     std::vector<Line> lines;
     if (bundle_.captions()) check_encode(runtime, lines);
-    const auto [tolerance, forced] = promise(runtime.artifact().precision);
+    const double tolerance = tolerance_of(runtime.artifact());
+    const bool forced = runtime.artifact().forced;
     std::map<std::string, Drift> drifts;
     State state = state_before(0);
     for (std::int64_t step = 0; step < steps_; ++step) {
@@ -172,17 +165,17 @@ class Golden {
 
   void check_encode(const Runtime& runtime, std::vector<Line>& lines) const {
     const Results made = runtime.encode(recorded(Graph::with_role(bundle_.graph("encode").inputs, "input").at(0).name));
-    const auto [tolerance, forced] = promise(bundle_.choose(runtime.artifact().format, "encode", {}).precision);
+    const Artifact& artifact = bundle_.choose(runtime.artifact().format, "encode", {});
     for (const Tensors& group : {made.outputs, made.state}) {
       for (const auto& [name, tensor] : group) {
         Drift drift;
         drift.add(recorded(name).floats().data(), tensor.floats().data(), tensor.floats().size());
-        lines.push_back({name, drift.worst(forced), tolerance});
+        lines.push_back({name, drift.worst(artifact.forced), tolerance_of(artifact)});
       }
     }
   }
 
-  // In integers each layer by itself: an error in one of three would be small in all of them together.
+  // In a forced run each layer by itself: an error in one of three would be small in all of them together.
   void compare_state(const std::string& name, const Tensor& state, std::int64_t step, bool forced,
                      std::map<std::string, Drift>& drifts) const {
     const std::size_t layers = forced ? static_cast<std::size_t>(state.shape.at(0)) : 1, size = state.floats().size() / layers;

@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,53 @@ def foreign_model(folder: Path, kind: str) -> bytes:
         "baffffff1f00"
     )  # the key of a field beyond 2^32, which the runtime reads as another field
     return content + far if kind == "field" else content[:-3] if kind == "cut" else content
+
+
+def _promise(**promised: Any) -> Callable[[dict[str, Any]], None]:
+    """Return an edit that takes from each artifact what its golden run allows, and gives this."""
+
+    def edit(manifest: dict[str, Any]) -> None:
+        for artifact in manifest["artifacts"]:
+            for name in ("tolerance", "forced", "parity"):
+                artifact.pop(name, None)
+            artifact.update(promised)
+
+    return edit
+
+
+_TIGHT, _WIDE = 1e-12, 9.0  # what no file keeps, and what every file keeps
+# what a manifest promises for a file, and its check's exit code and whether each layer has a row
+PROMISES: dict[str, tuple[Callable[[dict[str, Any]], None], str, int, bool]] = {
+    "its own": (_promise(tolerance=_TIGHT, forced=False), "onnx/step.onnx", 1, False),
+    "its own, forced": (_promise(tolerance=_WIDE, forced=True), "onnx/step.onnx", 0, True),
+    "its own, chained": (_promise(tolerance=_WIDE), "onnx/step-int8.onnx", 0, False),
+    "its own before that of version 1": (
+        _promise(tolerance=_WIDE, forced=False, parity={"tolerance": _TIGHT}),
+        "onnx/step-int8.onnx",
+        0,
+        False,
+    ),
+    "that of version 1": (_promise(parity={"tolerance": _TIGHT}), "onnx/step.onnx", 1, False),
+    "that of version 1, in integers": (
+        _promise(parity={"tolerance": _WIDE}),
+        "onnx/step-int8.onnx",
+        0,
+        True,
+    ),
+    "none": (_promise(), "onnx/step.onnx", 2, False),
+}
+
+
+def assert_promise(done: subprocess.CompletedProcess[str], kind: str) -> None:
+    """Fail unless a check said what the manifest promises."""
+    _, artifact, code, layers = PROMISES[kind]
+    assert done.returncode == code, done.stdout + done.stderr
+    if code == 2:
+        assert f"{artifact} may be from the golden run" in done.stderr
+        assert "export the bundle again" in done.stderr
+        assert done.stderr.count("\n") == 1
+    else:
+        assert ("h_next[0]" in done.stdout) == layers, done.stdout
 
 
 def empty_vectors(folder: Path, key: str) -> None:

@@ -24,8 +24,6 @@ from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
-from edgernn.formats import FORMATS
-from edgernn.formats.promise import tolerance
 
 ROOT = Path(__file__).resolve().parents[2] / "runtime_examples" / "android"
 CORE = ROOT / "core" / "src"
@@ -397,21 +395,15 @@ def test_the_names_are_those_of_every_example(name: str) -> None:
     assert re.search(rf"fun (Session\.)?{name}\(", text)
 
 
-def test_its_promises_are_those_of_onnx() -> None:
-    rows = re.findall(
-        r'^    (("\w+"(?:, )?)+) -> ([0-9.e-]+) to (true|false)',
-        (CORE / "main/kotlin/edgernn/Golden.kt").read_text(),
-        re.M,
-    )
-    promised = {
-        name: (float(row[2]), row[3] == "true")
-        for row in rows
-        for name in re.findall(r"\w+", row[0])
-    }
-    assert set(promised) == set(FORMATS["onnx"].precisions)
-    for precision, (worst, forced) in promised.items():
-        row = tolerance("onnx", precision)
-        assert (worst, forced) == (row.rollout, row.forced)
+@pytest.mark.parametrize("kind", host_cases.PROMISES)
+def test_a_file_is_held_to_what_the_manifest_promises(
+    run: Run, text_bundle: Path, tmp_path: Path, kind: str
+) -> None:
+    edit, artifact, *_ = host_cases.PROMISES[kind]
+    folder = Path(shutil.copytree(text_bundle, tmp_path / "copy"))
+    host_cases.edit(folder, edit)
+    done = run(folder, "--check", "--artifact", artifact, runtime=PIPE)
+    host_cases.assert_promise(done, kind)
 
 
 def test_no_tensor_name_is_written_in_the_code(text_bundle: Path, caption_bundle: Path) -> None:

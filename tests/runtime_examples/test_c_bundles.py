@@ -43,6 +43,7 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda m: m["artifacts"][0]["narrowing"]["dtypes"].update(h="float16"),
         "has h as float16",
     ),
+    "tolerance": (lambda m: m["artifacts"][0].update(tolerance="wide"), "manifest.json is damaged"),
     "kept": (
         lambda m: m["artifacts"][0]["narrowing"].update(runtime_state=True),
         "keeps the state itself",
@@ -106,6 +107,15 @@ def test_a_manifest_that_does_not_fit_is_refused(
 ) -> None:
     edit, says = EDITS[name]
     assert says in sanitized.refusal(changed(text, tmp_path / "b", edit), "--json")
+
+
+@pytest.mark.parametrize("kind", host_cases.PROMISES)
+def test_a_file_is_held_to_what_the_manifest_promises(
+    sanitized: Program, text: Path, tmp_path: Path, kind: str
+) -> None:
+    edit, artifact, *_ = host_cases.PROMISES[kind]
+    folder = changed(text, tmp_path / "b", edit)
+    host_cases.assert_promise(sanitized.run(folder, "--check", "--artifact", artifact), kind)
 
 
 def test_ids_that_no_tokenizer_has_are_refused(

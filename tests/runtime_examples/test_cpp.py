@@ -199,6 +199,13 @@ def test_every_step_passes_the_golden_run(
         assert ("h_next[0]" if "int8" in artifact else "h_next ") in done.stdout
 
 
+@pytest.mark.parametrize("kind", host_cases.PROMISES)
+def test_a_file_is_held_to_what_the_manifest_promises(run: Run, copy: Path, kind: str) -> None:
+    edit, artifact, *_ = host_cases.PROMISES[kind]
+    edit_manifest(copy, edit)
+    host_cases.assert_promise(run(copy, "--check", "--artifact", artifact), kind)
+
+
 def test_another_recording_fails_the_check(run: Run, copy: Path) -> None:
     golden = copy / "golden.safetensors"
     data = bytearray(golden.read_bytes())

@@ -50,7 +50,7 @@ public struct Golden {
 
     /// Runs the whole recording: what encode gives where there is one, then every output and state of step.
     public func check(_ session: Session) throws -> [Line] {
-        let (tolerance, forced) = try promise(session.artifact.precision)
+        let (tolerance, forced) = try session.artifact.promise()
         var drifts: [String: Drift] = [:]
         var state = try stateBefore(0)
         for index in 0..<steps {
@@ -70,8 +70,7 @@ public struct Golden {
     private func encodeLines(_ session: Session) throws -> [Line] {
         guard bundle.captions else { return [] }
         let made = try session.encode(pixelBuffer(tensor(session.pictureInput().name)))
-        let precision = try bundle.choose(formats: [Session.explicitFormat], graph: "encode").precision
-        let (tolerance, forced) = try promise(precision)
+        let (tolerance, forced) = try bundle.choose(formats: [Session.explicitFormat], graph: "encode").promise()
         return try made.contexts.merging(made.state) { first, _ in first }.map { name, found -> Line in
             var drift = Drift()
             try drift.add(tensor(name).floats()[...], found.floats()[...])
@@ -79,7 +78,7 @@ public struct Golden {
         }.sorted { $0.name < $1.name }
     }
 
-    /// In integers each layer by itself: an error in one of three would be small in all of them together.
+    /// In a forced run each layer by itself: an error in one of three would be small in all of them together.
     private func addState(
         _ name: String, _ made: Tensor, _ index: Int, _ forced: Bool, _ drifts: inout [String: Drift]
     ) throws {
@@ -145,19 +144,6 @@ public struct Golden {
         guard steps > 0, found == expected else {
             throw BundleError("the golden run has \(spec.name) as \(found), expected \(expected); export the bundle again")
         }
-    }
-}
-
-/// What a precision promises in Core ML, and whether each step starts from the recorded state and is measured as a root mean
-/// square.
-private func promise(_ precision: String) throws -> (tolerance: Double, forced: Bool) {
-    switch precision {
-    case "float32": return (1e-4, false)
-    case "float16": return (0.25, false)
-    case "int8": return (0.25, true) // weights in 255 levels a row, products in float16
-    case "int4", "palettized4": return (0.45, true)
-    default:
-        throw BundleError("an artifact of the precision \(precision), expected float32, float16, int8, int4 or palettized4")
     }
 }
 

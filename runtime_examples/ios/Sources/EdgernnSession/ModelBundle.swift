@@ -56,6 +56,25 @@ public struct Manifest: Decodable {
         public let path, format, precision, graph, sha256: String
         public let bytes: Int
         public let narrowing: Narrowing
+        private let tolerance: Double?
+        private let forced: Bool?
+        private let parity: Parity?
+
+        /// How far the file may be from the recorded run; `forced`: each step from the recorded state, measured as a root mean
+        /// square. Before schema version 2 an artifact has no tolerance of its own: then it is the one that it was packed with,
+        /// and forced where its numbers are no floats.
+        public func promise() throws -> (tolerance: Double, forced: Bool) {
+            if let tolerance { return (tolerance, forced ?? false) }
+            guard let parity else {
+                throw BundleError(
+                    "manifest.json does not say how far \(path) may be from the golden run; export the bundle again")
+            }
+            return (parity.tolerance, !precision.hasPrefix("float"))
+        }
+    }
+
+    public struct Parity: Decodable {
+        public let tolerance: Double
     }
 
     public struct Tokenizer: Decodable {

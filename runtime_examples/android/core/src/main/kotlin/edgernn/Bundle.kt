@@ -24,7 +24,12 @@ data class Artifact(
     val dtypes: Map<String, String>,
     /** The lowest version of onnxruntime that runs it, where the manifest names one. */
     val needs: String?,
+    /** What the golden run allows, where the manifest says it. */
+    val promise: Promise?,
 )
+
+/** How far a file may be from the recorded run; [forced]: each step from the recorded state, measured as a root mean square. */
+data class Promise(val tolerance: Double, val forced: Boolean)
 
 data class Digest(val bytes: Long, val sha256: String)
 
@@ -220,6 +225,19 @@ class Bundle(private val folder: File) {
                     "an artifact requires onnxruntime $version, which is no version; export the bundle again",
                 )
             },
+            promise(json),
         )
+
+        /**
+         * Before schema version 2 an artifact has no tolerance of its own: then it is the one that it was packed with, and forced
+         * where its numbers are no floats.
+         */
+        fun promise(json: Json): Promise? {
+            json.find("tolerance")?.takeUnless { it.isNull }?.let { own ->
+                return Promise(own.number, json.find("forced")?.boolean ?: false)
+            }
+            val packed = json.find("parity")?.takeUnless { it.isNull } ?: return null
+            return Promise(packed["tolerance"].number, !json["precision"].string.startsWith("float"))
+        }
     }
 }

@@ -43,7 +43,7 @@ class Golden(private val bundle: Bundle) {
 
     /** Runs the whole recording on [session]: what encode gives where there is one, then every output and state of step. */
     fun check(session: Session): List<Line> {
-        val (tolerance, forced) = promise(session.artifact.precision)
+        val (tolerance, forced) = promised(session.artifact)
         val drifts = LinkedHashMap<String, Drift>()
         var state = stateBefore(0)
         for (index in 0 until steps) {
@@ -62,13 +62,13 @@ class Golden(private val bundle: Bundle) {
     private fun encodeLines(session: Session): List<Line> {
         if (!bundle.captions) return emptyList()
         val made = session.encode(tensor(bundle.pictureInput.name))
-        val (tolerance, forced) = promise(bundle.choose(session.artifact.format, "encode").precision)
+        val (tolerance, forced) = promised(bundle.choose(session.artifact.format, "encode"))
         return (made.outputs + made.state).map { (name, found) ->
             Line(name, Drift().also { it.add(tensor(name).floats, found.floats) }.worst(forced), tolerance)
         }
     }
 
-    /** In integers each layer by itself: an error in one of three would be small in all of them together. */
+    /** In a forced run each layer by itself: an error in one of three would be small in all of them together. */
     private fun addState(name: String, made: Tensor, index: Int, forced: Boolean, drifts: MutableMap<String, Drift>) {
         val layers = if (forced) made.shape.firstOrNull()?.toInt() ?: 1 else 1
         val size = made.size / layers
@@ -135,14 +135,10 @@ class Golden(private val bundle: Bundle) {
     }
 }
 
-/** What a precision promises, and whether each step starts from the recorded state and is measured as a root mean square. */
-private fun promise(precision: String): Pair<Double, Boolean> = when (precision) {
-    "float32" -> 1e-4 to false
-    "float16" -> 0.25 to false
-    "int8" -> 0.15 to true
-    "int4", "smallest" -> 0.4 to true
-    else -> throw BundleError("an artifact of the precision $precision, expected float32, float16, int8, int4 or smallest")
-}
+/** What the manifest allows for a file. */
+private fun promised(artifact: Artifact): Promise = artifact.promise ?: throw BundleError(
+    "manifest.json does not say how far ${artifact.path} may be from the golden run; export the bundle again",
+)
 
 /** The differences of one tensor over a run. */
 private class Drift {
