@@ -28,7 +28,8 @@ _FAULTS = {
 _STYLE = """
 svg { background: #fff; } text { font: 11px system-ui, sans-serif; fill: #57606b; }
 .grid { stroke: #d9dee4; } .axis { stroke: #57606b; } .line { fill: none; stroke-width: 1.4; }
-.limit { stroke: #b3201f; stroke-width: 1.5; stroke-dasharray: 5 4; } .limit-text { fill: #b3201f; stroke: #fff; stroke-width: 4; paint-order: stroke; }
+.limit { stroke: #b3201f; stroke-width: 1.5; stroke-dasharray: 5 4; }
+.limit-text { fill: #b3201f; stroke: #fff; stroke-width: 4; paint-order: stroke; }
 .line-0 { stroke: #0a62c2; } .line-1 { stroke: #c2540a; } .line-2 { stroke: #8a45b5; }
 """
 _HEAD, _LEGEND, _ROW = 230, 12, 16  # px: the plot's own height, the space above a legend, a row

@@ -56,6 +56,7 @@ def test_the_wheel_holds_the_package_and_no_top_level_export(built: Path) -> Non
     assert "edgernn/bundle/manifest.schema.json" in names
     assert "edgernn/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not [name for name in names if name.endswith(".md")], "pages stay in the repository"
 
 
 def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path) -> None:

@@ -1,4 +1,8 @@
-"""The README's commands and Python, run as written, in order, in one empty folder."""
+"""The commands and the Python of the pages in Markdown, run as written, in one empty folder.
+
+The commands of the landing page come first, then those of the other pages; a command that stands on
+several is run once. Then the Python of each page is run as one script.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,48 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from edgernn.bundle.manifest import Manifest
-from edgernn.formats import FORMATS
-
-pytest.importorskip("coremltools")  # the README installs everything
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, MANUAL = ROOT / "README.md", ROOT / "edgernn/cli/README.md"
+OTHERS = {page for room in ("edgernn", "export") for page in (ROOT / room).rglob("README.md")}
+PAGES = [README, MANUAL, *sorted(OTHERS - {MANUAL})]
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def _blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def _commands(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield each command of a page's console blocks and the lines of output that it shows."""
+    for block in _blocks(page, "console"):
+        for part in re.split(r"^\$ ", block.replace("\\\n", ""), flags=re.MULTILINE)[1:]:
+            command, *shown = part.splitlines()
+            yield command, shown
+
+
+def _as_pattern(shown: list[str]) -> str:
+    """Turn shown output into a pattern: any number for a number, anything for what is left out."""
+    return r"\s+".join(
+        r"[\s\S]*?" if line == "…" else r"[^\S\n]+".join(map(_word_as_pattern, line.split()))
+        for line in shown
+    )
+
+
+def _word_as_pattern(word: str) -> str:
+    start, *left_out = word.split("…")
+    pattern = r"\S+" if re.search(r"\d", start) else re.escape(start)
+    return pattern + (r"[^\n]*" if left_out else "")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the commands were run; each one succeeded."""
+def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """Where the commands were run, and what each printed; each one succeeded."""
+    pytest.importorskip("coremltools")  # the landing page installs everything
     place = tmp_path_factory.mktemp("readme")
     script = place / "bin" / "edgernn"
     script.parent.mkdir()
@@ -32,14 +59,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script.chmod(0o755)
     (place / "benchmarks").symlink_to(ROOT / "benchmarks")
     environment = {**os.environ, "PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
-    commands = [
-        line[2:]
-        for block in _blocks("console")
-        for line in block.splitlines()
-        if line.startswith("$ ")
-    ]
-    assert len(commands) >= 8
-    for command in commands:
+    output = {}
+    for command in dict.fromkeys(command for page in PAGES for command, _ in _commands(page)):
         done = subprocess.run(
             command,
             shell=True,
@@ -51,10 +72,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             timeout=300,
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
-    return place
+        output[command] = done.stdout
+    assert len(output) >= 8
+    return place, output
 
 
-def test_the_commands_leave_what_they_promise(folder: Path) -> None:
+def test_the_commands_leave_what_they_promise(printed: tuple[Path, dict[str, str]]) -> None:
     for name in (
         "runs/docs/loss.png",
         "docs.edgernn",
@@ -63,24 +86,36 @@ def test_the_commands_leave_what_they_promise(folder: Path) -> None:
         "scenes.edgernn",
         "map.png",
     ):
-        assert (folder / name).exists()
+        assert (printed[0] / name).exists()
 
 
-def test_the_python_runs(folder: Path) -> None:
-    code = "\n".join(_blocks("python"))
+def test_the_commands_print_what_is_shown(printed: tuple[Path, dict[str, str]]) -> None:
+    shown = [(command, lines) for page in PAGES for command, lines in _commands(page) if lines]
+    assert {command.split()[1] for command, _ in shown} >= {"export", "verify"}
+    for command, lines in shown:
+        assert re.fullmatch(_as_pattern(lines) + r"\s*", printed[1][command]), command
+
+
+def test_shown_output_matches_but_for_its_numbers() -> None:
+    pattern = _as_pattern(["a.onnx  1.2 MB  the re…", "…", "wrote 3 files"])
+    assert re.fullmatch(pattern, "a.onnx   3.4 MB the rest of it\nmore\nstill\nwrote 12 files")
+    assert not re.fullmatch(pattern, "a.onnx   3.4 GB the rest of it\nmore\nwrote 12 files")
+    assert not re.fullmatch(pattern, "a.onnx   3.4 MB the rest of it\nmore\nread 12 files")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if _blocks(page, "python")],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
+def test_the_python_runs(printed: tuple[Path, dict[str, str]], page: Path) -> None:
+    code = "\n".join(_blocks(page, "python"))
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=folder,
+        cwd=printed[0],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_every_format_and_every_field_of_the_manifest_is_told() -> None:
-    for row in FORMATS.values():
-        assert f"`{row.path(row.precisions[0])}`" in README
-    told = set(re.findall(r"`([a-z_]+)", README)) | {"family", "provenance", "golden", "tokenizer"}
-    assert set(Manifest.model_fields) <= told

@@ -1,4 +1,4 @@
-/* See bundle.h. The format is specified in the README of edgernn, "The bundle". */
+/* See bundle.h. The format is specified in edgernn/bundle/README.md. */
 #define _XOPEN_SOURCE 700
 #include "parts.h"
 

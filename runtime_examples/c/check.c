@@ -1,4 +1,4 @@
-/* See check.h. The measures are specified in the README of edgernn, "The bundle". */
+/* See check.h. The measures are specified in edgernn/bundle/README.md. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 

@@ -1,6 +1,6 @@
 """Whether this device computes what the model does: the recorded run, the sampler's vectors, the tokenizer's text.
 
-See "The bundle" in the README of edgernn for how a difference is measured in each precision.
+See edgernn/bundle/README.md for how a difference is measured in each precision.
 """
 
 from __future__ import annotations
