@@ -30,8 +30,8 @@ import faults_torchscript
 from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, low, make_bundle
 from _report import table
 
-from edgernn.contract import CELL_STATES
 from edgernn.families.contracts import CONDITIONINGS
+from edgernn.models.cells.table import CELLS
 from edgernn.parity.verify import verify_bundle
 
 _MODULES = (
@@ -104,7 +104,7 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
     """
     kinds = ("char", "byte", "word", "bpe")
     place = 0
-    for cell in CELL_STATES:
+    for cell in CELLS:
         for layers in (1, 2, 3):
             for hidden in ((8, 48), (16, 128), (32, 256))[layers - 1]:
                 kind = kinds[place % len(kinds)]
@@ -114,7 +114,7 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
                     f"{cell} {layers}x{hidden} {kind}",
                     Recipe(model, to=("onnx", "torchscript"), kind=kind),
                 )
-    for cell in CELL_STATES:
+    for cell in CELLS:
         for hidden in (16, 33, 128):
             model = {"cell": cell, "layers": 2, "hidden": hidden}
             yield f"{cell} {hidden} reduced", Recipe(model, options=low("float16", "int8", "int4"))
@@ -126,7 +126,7 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
                 options=low("int8", "int4", "palettized4"),
             ),
         )
-    for cell in CELL_STATES:
+    for cell in CELLS:
         both = {"precision": ["float16", "float32"]}
         yield (
             f"{cell} coreml",
@@ -143,7 +143,7 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
         "captioner reduced",
         Recipe({"conditioning": "soft-attention"}, kind="caption", options=low("int8", "int4")),
     )
-    for cell in CELL_STATES:
+    for cell in CELLS:
         both = ("onnx", "torchscript")
         for hidden in (1, 7, 65):
             yield (

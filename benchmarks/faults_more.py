@@ -260,7 +260,7 @@ FAULTS = (
         "a card copied",
         _said_of_model(cell="gru"),
         ("contract",),
-        "the cell is gru",
+        "the model has cell 'gru', the reference has 'lstm'",
     ),
     Fault(
         "parameters made up",

@@ -19,6 +19,7 @@ from edgernn.contract import (
     BATCH,
     ENCODE,
     STEP,
+    TIME,
     Decoding,
     FileContract,
     FileGraph,
@@ -99,7 +100,7 @@ class Exporter(ABC):
         narrowing = (
             Narrowing(axes={BATCH: 1})
             if decodes
-            else self.narrowing(contract.graph(graph), precision)
+            else self.narrowed(model, contract.graph(graph), precision)
         )
         file_contract = FileContract(
             contract=contract, graph=graph, narrowing=narrowing, decoding=decoding
@@ -130,6 +131,15 @@ class Exporter(ABC):
         format says so.
         """
         return Narrowing()
+
+    def narrowed(self, model: RecurrentModel, graph: GraphSpec, precision: str) -> Narrowing:
+        """Return ``narrowing``, and one time step a call where ``model`` cannot be traced with any
+        number of them.
+        """
+        own = self.narrowing(graph, precision)
+        if model.open_time or not any(TIME in tensor.axes for tensor in graph.inputs):
+            return own
+        return own.model_copy(update={"axes": {**own.axes, TIME: 1}})
 
     @abstractmethod
     def versions(self) -> str:

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgernn import formats
-from edgernn.contract import CELL_STATES
 from edgernn.errors import UsageError
 from edgernn.training.device import DEVICES
 from edgernn.wording import did_you_mean, expected_one_of, share, whole
@@ -76,7 +75,7 @@ def test_percent_and_part_are_the_same_share(part: float) -> None:
         ("FLOAT32", formats.PRECISIONS, "float32"),
         ("onxx", formats.FORMATS, "onnx"),
         ("core-ml", formats.FORMATS, "coreml"),
-        ("lsmt", CELL_STATES, "lstm"),
+        ("lsmt", ("lstm", "gru", "rnn", "rnn_relu"), "lstm"),
         ("cdua", DEVICES, "cuda"),
         ("first", ("soft-attention", "first-token"), "first-token"),
     ],

@@ -38,6 +38,12 @@ def completing(find: Callable[[], Iterable[str]]) -> dict[str, Any]:
     return {"autocompletion": complete}
 
 
+def one_of(names: Iterable[str]) -> str:
+    """Return the names as a help text lists them: ``a, b or c.``"""
+    *first, last = names
+    return f"{', '.join(first)} or {last}." if first else f"{last}."
+
+
 def format_names() -> list[str]:
     """Return what ``--to`` takes."""
     from edgernn.formats import FORMATS
@@ -54,14 +60,9 @@ def precision_names() -> list[str]:
 
 def cell_names() -> list[str]:
     """Return what ``--cell`` takes."""
-    from edgernn.contract import CELL_STATES
+    from edgernn.models.cells.table import CELLS
 
-    return list(CELL_STATES)
-
-
-def caption_cell_names() -> list[str]:
-    """Return what ``--cell`` of a captioner takes."""
-    return ["lstm", "gru"]
+    return list(CELLS)
 
 
 def token_names() -> list[str]:

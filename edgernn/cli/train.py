@@ -10,7 +10,14 @@ from typing import Annotated
 import typer
 
 from edgernn.cli import train_captions
-from edgernn.cli.choices import cell_names, completing, device_names, read_share, token_names
+from edgernn.cli.choices import (
+    cell_names,
+    completing,
+    device_names,
+    one_of,
+    read_share,
+    token_names,
+)
 from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console
 from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
@@ -52,9 +59,7 @@ def text(
     ] = "char",
     vocabulary: Annotated[int | None, _data(help="Most tokens of word and bpe.")] = None,
     minimum_count: Annotated[int, _data(help="Fewest occurrences of a word.")] = 2,
-    cell: Annotated[
-        str, _model(help="lstm, gru, rnn or rnn_relu.", **completing(cell_names))
-    ] = "lstm",
+    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "lstm",
     hidden: Annotated[int, _model(help="Width of a layer.")] = 256,
     layers: Annotated[int, _model(help="Layers, 1 to 5.")] = 2,
     embedding: Annotated[

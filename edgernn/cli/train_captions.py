@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from edgernn.cli.choices import (
-    caption_cell_names,
+    cell_names,
     completing,
     conditioning_names,
     device_names,
+    one_of,
     read_share,
 )
 from edgernn.cli.config import Config, settings_of
@@ -69,7 +70,7 @@ def captions(
     image_size: Annotated[
         int | None, _model(help="Side of the pictures, pixels; default 64, ResNets 224.")
     ] = None,
-    cell: Annotated[str, _model(help="lstm or gru.", **completing(caption_cell_names))] = "lstm",
+    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "lstm",
     hidden: Annotated[int, _model(help="Width of a layer.")] = 192,
     layers: Annotated[int, _model(help="Layers, 1 to 3.")] = 1,
     embedding: Annotated[int, _model(help="Width of a word's vector.")] = 128,

@@ -43,12 +43,6 @@ NEXT = "_next"  # state output = state input + NEXT
 PICTURE: Literal["picture"] = (
     "picture"  # the dtype of a file that takes its platform's own 8-bit RGB picture
 )
-CELL_STATES = {
-    "lstm": ("h", "c"),
-    "gru": ("h",),
-    "rnn": ("h",),
-    "rnn_relu": ("h",),
-}  # cell → its state tensors
 
 M = TypeVar("M", bound=BaseModel)
 Role = Literal["input", "context", "state", "output"]

@@ -13,7 +13,6 @@ from typing import Literal
 from edgernn.contract import (
     ATTENTION,
     BATCH,
-    CELL_STATES,
     CHANNELS,
     ENCODE,
     FEATURE_KEYS,
@@ -43,21 +42,17 @@ _FEATURE_WIDTH, _KEY_WIDTH, _GATES = "feature_width", "key_width", "gates"
 
 
 def language_contract(
-    cell: str,
+    states: tuple[str, ...],
     *,
     layers: int,
     hidden: int,
     vocabulary: int,
     initial_state: Literal["zeros", "learned"] = "zeros",
 ) -> Contract:
-    """Build the contract of a language model: ``tokens [B,T]`` and states ``[L,B,H]`` to ``logits
-    [B,T,V]`` and states.
-
-    Raises:
-        UsageError: ``cell`` is not one of ``CELL_STATES``.
+    """Build the contract of a language model: ``tokens [B,T]`` and the named ``states [L,B,H]`` to
+    ``logits [B,T,V]`` and states.
     """
-    states = _states(cell)
-    step = _step(contexts=(), states=states, read=())
+    step = _step(contexts=(), states=_states(states), read=())
     return Contract(
         graphs=(step,),
         sizes={LAYERS: layers, HIDDEN: hidden, VOCAB: vocabulary},
@@ -66,7 +61,7 @@ def language_contract(
 
 
 def captioner_contract(
-    cell: str,
+    states: tuple[str, ...],
     conditioning: str,
     *,
     layers: int,
@@ -90,7 +85,7 @@ def captioner_contract(
     ==================================  =============================================================================
 
     Args:
-        cell: one of ``CELL_STATES``.
+        states: the names of the decoder's states.
         conditioning: one of ``CONDITIONINGS``.
         layers, hidden, vocabulary: L, H and V.
         image_size: height and width in pixels.
@@ -98,24 +93,24 @@ def captioner_contract(
             ``keys``, with every-step ``gates``.
 
     Raises:
-        UsageError: an unknown cell or conditioning.
+        UsageError: an unknown conditioning.
     """
     if conditioning not in CONDITIONINGS:
         raise UsageError(
             f"unknown conditioning {conditioning!r}; {expected_one_of(conditioning, CONDITIONINGS)}"
         )
     contexts, read, named = _conditioned(conditioning, sizes)
-    states = _states(cell)
+    kept = _states(states)
     starts = "zeros" if conditioning == "every-step" else ENCODE
     image = TensorSpec(
         name=IMAGE, role="input", dtype="uint8", axes=(BATCH, HEIGHT, WIDTH, CHANNELS)
     )
     encode = GraphSpec(
-        name=ENCODE, inputs=(image,), outputs=(*contexts, *(states if starts == ENCODE else ()))
+        name=ENCODE, inputs=(image,), outputs=(*contexts, *(kept if starts == ENCODE else ()))
     )
     picture = {HEIGHT: image_size, WIDTH: image_size, CHANNELS: 3}
     own = {TIME: 1, LAYERS: layers, HIDDEN: hidden, VOCAB: vocabulary}
-    step = _step(contexts=contexts, states=states, read=read)
+    step = _step(contexts=contexts, states=kept, read=read)
     return Contract(graphs=(encode, step), sizes={**picture, **named, **own}, initial_state=starts)
 
 
@@ -149,14 +144,9 @@ def _context(name: str, *axes: str) -> TensorSpec:
     return TensorSpec(name=name, role="context", dtype="float32", axes=(BATCH, *axes))
 
 
-def _states(cell: str) -> tuple[TensorSpec, ...]:
-    if cell not in CELL_STATES:
-        raise UsageError(f"unknown cell {cell!r}; {expected_one_of(cell, CELL_STATES)}")
+def _states(names: tuple[str, ...]) -> tuple[TensorSpec, ...]:
     axes = (LAYERS, BATCH, HIDDEN)
-    return tuple(
-        TensorSpec(name=name, role="state", dtype="float32", axes=axes)
-        for name in CELL_STATES[cell]
-    )
+    return tuple(TensorSpec(name=name, role="state", dtype="float32", axes=axes) for name in names)
 
 
 def _step(

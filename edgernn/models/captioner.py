@@ -12,8 +12,9 @@ nothing to fuse over time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from pydantic import AfterValidator, Field
@@ -25,23 +26,23 @@ from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
 from edgernn.families.contracts import captioner_contract
-from edgernn.models.compact import CompactStack
+from edgernn.models.cells.base import State
+from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.compact import CompactStack, is_compact
 from edgernn.models.conditioning import CONDITIONINGS, Decoder, Heard, Sizes, Tensors
 from edgernn.models.family import RecurrentModel
 from edgernn.models.image_encoder import ENCODERS, image_encoder, normalise
-from edgernn.models.recurrent import RecurrentStack, State, StepStack, cell_row
+from edgernn.models.recurrent import CellStack, make_stack
 from edgernn.wording import expected_one_of
 
 MAX_LAYERS = 3
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
 
 
-def _one_of(known: object) -> AfterValidator:
-    names = list(known)  # type: ignore[call-overload]
-
+def _one_of(known: Mapping[str, object]) -> AfterValidator:
     def check(name: str) -> str:
-        if name not in names:
-            raise ValueError(expected_one_of(name, names))
+        if name not in known:
+            raise ValueError(expected_one_of(name, known))
         return name
 
     return AfterValidator(check)
@@ -56,7 +57,7 @@ class CaptionerConfig(Model):
     """
 
     vocabulary: int = Field(ge=1, le=MOST_ELEMENTS)
-    cell: Literal["lstm", "gru"] = "lstm"
+    cell: Annotated[str, _one_of(CELLS)] = "lstm"
     conditioning: Annotated[str, _one_of(CONDITIONINGS)] = "soft-attention"
     encoder: Annotated[str, _one_of(ENCODERS)] = "compact"
     image_size: int = Field(default=64, ge=32, le=1024)
@@ -71,8 +72,14 @@ class CaptionerConfig(Model):
         """Return the step contract of the model that this describes."""
         with torch.device("meta"):
             encoder = image_encoder(self.encoder, self.image_size)
+        cell = cell_class(self.cell)
+        if self.conditioning == "every-step" and not cell.gates:
+            raise UsageError(
+                f"conditioning is every-step, which adds to gates, and the cell {self.cell!r} says "
+                "of none; expected another conditioning, or another cell"
+            )
         return captioner_contract(
-            self.cell,
+            cell.states,
             self.conditioning,
             layers=self.layers,
             hidden=self.hidden,
@@ -82,7 +89,7 @@ class CaptionerConfig(Model):
                 "regions": encoder.grid**2,
                 "features": encoder.width,
                 "keys": self.keys,
-                "gates": cell_row(self.cell).gates * self.hidden,
+                "gates": cell.gates * self.hidden,
             },
         )
 
@@ -133,8 +140,8 @@ class Captioner(RecurrentModel):
         self.conditioning = CONDITIONINGS[config.conditioning](sizes)
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
         width = config.embedding + self.conditioning.joined
-        self.decoder: Decoder = StepStack(
-            RecurrentStack(config.cell, width, hidden=config.hidden, layers=config.layers)
+        self.decoder: Decoder = CellStack(
+            make_stack(config.cell, width, hidden=config.hidden, layers=config.layers).cells()
         )
         self.head = nn.Linear(config.hidden + self.conditioning.joined, config.vocabulary)
         self.dropout = nn.Dropout(config.dropout)
@@ -209,9 +216,8 @@ class Captioner(RecurrentModel):
         """See ``RecurrentModel.step_face``; attention looks at the embedding, too, so nothing is
         ever folded.
         """
-        if isinstance(self.decoder, StepStack):
-            weights = [self.decoder.weights(layer) for layer in range(self.config.layers)]
-            self.decoder = CompactStack(self.config.cell, weights)
+        if isinstance(self.decoder, CellStack) and is_compact(cells := self.decoder.cells()):
+            self.decoder = CompactStack(cells)
         return self
 
 

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import CELL_STATES
+from edgernn.models.cells.base import State
+from edgernn.models.cells.table import cell_class
 from edgernn.models.compact import CompactStack
-from edgernn.models.recurrent import State, StepStack, cell_row, zero_state
+from edgernn.models.recurrent import CellStack, zero_state
 
 Tensors = tuple[Tensor, ...]
-Decoder = StepStack | CompactStack
+Decoder = CellStack | CompactStack
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class FirstStates(nn.ModuleDict):
     def __init__(self, sizes: Sizes) -> None:
         width = sizes.layers * sizes.hidden
         super().__init__(
-            {name: nn.Linear(sizes.features, width) for name in CELL_STATES[sizes.cell]}
+            {name: nn.Linear(sizes.features, width) for name in cell_class(sizes.cell).states}
         )
         self.shape = (-1, sizes.layers, sizes.hidden)
 
@@ -167,7 +168,7 @@ class EveryStep(Conditioning):
         super().__init__(sizes)
         self.vector = ImageVector(sizes.features)
         self.to_gates = nn.Linear(
-            sizes.features, cell_row(sizes.cell).gates * sizes.hidden, bias=False
+            sizes.features, cell_class(sizes.cell).gates * sizes.hidden, bias=False
         )
 
     def encode(self, regions: Tensor, decoder: Decoder) -> tuple[Tensors, State]:

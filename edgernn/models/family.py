@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edgernn.contract import Contract, Decoding
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.models.recurrent import State
+from edgernn.models.cells.base import State
 
 
 class ModelConfig(Protocol):
@@ -47,6 +47,11 @@ class RecurrentModel(nn.Module):
         learned.
         """
 
+    @property
+    def open_time(self) -> bool:
+        """Whether a traced graph of it may take any number of time steps in one call."""
+        return True
+
     def folding_pays(self, bits: int) -> bool:
         """Return whether a folded step face in integers of ``bits`` reads fewer bytes a step, and
         the file stays small.
@@ -55,8 +60,8 @@ class RecurrentModel(nn.Module):
 
     @abstractmethod
     def step_face(self, *, folded: bool = False) -> RecurrentModel:
-        """Turn the recurrent layers into their compact step face (T = 1), in place; return the
-        model.
+        """Turn the recurrent layers into their step face (T = 1), in place; return the model. It is
+        the compact one where the cell has one.
 
         ``folded`` also turns the embedding and the first layer's input weights into one table,
         where a model has no other use for its embedding; see ``compact.input_table``.

@@ -14,13 +14,15 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
-from edgernn.contract import CELL_STATES, Contract, Decoding, Model
+from edgernn.contract import Contract, Decoding, Model
 from edgernn.contract.rules import MOST_ELEMENTS
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.families.contracts import language_contract
-from edgernn.models.compact import CompactStack, input_table
+from edgernn.models.cells.base import State
+from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.compact import CompactStack, input_table, is_compact
 from edgernn.models.family import RecurrentModel
-from edgernn.models.recurrent import RecurrentStack, State, cell_row, zero_state
+from edgernn.models.recurrent import CellStack, RecurrentStack, make_stack, zero_state
 from edgernn.wording import expected_one_of
 
 MAX_LAYERS = 5
@@ -32,8 +34,8 @@ _LARGEST_TABLE_SHARE = 8
 
 
 def _known_cell(name: str) -> str:
-    if name not in CELL_STATES:
-        raise ValueError(expected_one_of(name, CELL_STATES))
+    if name not in CELLS:
+        raise ValueError(expected_one_of(name, CELLS))
     return name
 
 
@@ -65,7 +67,7 @@ class LanguageConfig(Model):
     def contract(self) -> Contract:
         """Return the step contract of the model that this describes."""
         return language_contract(
-            self.cell,
+            cell_class(self.cell).states,
             layers=self.layers,
             hidden=self.hidden,
             vocabulary=self.vocabulary,
@@ -87,7 +89,7 @@ class LanguageModel(RecurrentModel):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
-        self.recurrent: nn.Module = RecurrentStack(
+        self.recurrent: RecurrentStack | CellStack | CompactStack = make_stack(
             config.cell,
             config.embedding,
             hidden=config.hidden,
@@ -102,7 +104,7 @@ class LanguageModel(RecurrentModel):
             self.head.weight = self.embedding.weight
         self.first_state = nn.ParameterDict()
         if config.learned_initial_state:
-            for name, zeros in zip(CELL_STATES[config.cell], self._zeros(1), strict=True):
+            for name, zeros in zip(cell_class(config.cell).states, self._zeros(1), strict=True):
                 self.first_state[name] = nn.Parameter(zeros)
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -124,14 +126,22 @@ class LanguageModel(RecurrentModel):
         """
         if not self.config.learned_initial_state:
             return self._zeros(batch)
-        learned = (self.first_state[name] for name in CELL_STATES[self.config.cell])
+        learned = (self.first_state[name] for name in cell_class(self.config.cell).states)
         return tuple(tensor.repeat(1, batch, 1) for tensor in learned)
+
+    @property
+    def open_time(self) -> bool:
+        """See ``RecurrentModel.open_time``; a fused layer runs over time."""
+        return isinstance(self.recurrent, RecurrentStack)
 
     def folding_pays(self, bits: int) -> bool:
         """See ``RecurrentModel.folding_pays``; the table itself is stored in 8 bits, of which a
         step reads one row.
         """
-        config, rows = self.config, cell_row(self.config.cell).gates * self.config.hidden
+        config, cell = self.config, cell_class(self.config.cell)
+        if cell.compact is None:
+            return False
+        rows = cell.gates * config.hidden
         replaced = config.embedding * (1 + rows) * bits // 8
         others = sum(parameter.numel() for parameter in self.parameters()) * bits // 8 - replaced
         table = config.vocabulary * rows
@@ -139,13 +149,14 @@ class LanguageModel(RecurrentModel):
 
     def step_face(self, *, folded: bool = False) -> LanguageModel:
         """See ``RecurrentModel.step_face``."""
-        if isinstance(self.recurrent, RecurrentStack):
-            cell = self.config.cell
-            weights = [self.recurrent.weights(layer) for layer in range(self.config.layers)]
+        if isinstance(self.recurrent, CompactStack):
+            return self
+        cells = self.recurrent.cells()
+        if is_compact(cells):
             if folded:
-                table = input_table(cell, self.embedding.weight.detach(), weights[0])
+                table = input_table(cells[0], self.embedding.weight.detach())  # [V, gH]
                 self.embedding = nn.Embedding.from_pretrained(table)
-            self.recurrent = CompactStack(cell, weights, folded=folded)
+            self.recurrent = CompactStack(cells, folded=folded)
         return self
 
     def _zeros(self, batch: int) -> State:

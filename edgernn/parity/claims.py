@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgernn.bundle.manifest import LossRecord, ParityRecord
 from edgernn.bundle.nats import perplexity_text
-from edgernn.contract import CELL_STATES, HIDDEN, LAYERS, VOCAB, next_name
+from edgernn.contract import HIDDEN, LAYERS, VOCAB, next_name
 from edgernn.formats import by_name
 from edgernn.formats.promise import Tolerance
 
@@ -129,12 +129,6 @@ def _model_problems(subject: Subject) -> Iterator[str]:
                 f"the manifest says that the model has {name} {said[name]!r}, the contract says "
                 f"{sizes[axis]}"
             )
-    states = tuple(state.name for state in manifest.contract.step.states)
-    if said.get("cell") in CELL_STATES and CELL_STATES[said["cell"]] != states:
-        yield (
-            f"the manifest says that the cell is {said['cell']}, the contract has the states "
-            f"{', '.join(states)}"
-        )
     model: Any = next((getattr(judge, "model", None) for judge in subject.judges.values()), None)
     if model is None or subject.reference is not None:
         return

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import CELL_STATES
 from edgernn.data.text.corpus import Corpus
 from edgernn.data.text.token_kinds import unit_of
 from edgernn.data.text.tokenizer import Tokenizer
@@ -26,9 +25,10 @@ from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import TrainingError
 from edgernn.models import checkpoint
+from edgernn.models.cells.base import State
+from edgernn.models.cells.table import cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel, start_tokens
-from edgernn.models.recurrent import State
 from edgernn.training.distributed import World
 from edgernn.training.resume import taken
 from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time
@@ -257,7 +257,7 @@ class TextTask:
         ``[L, B, H]``.
         """
         position = torch.tensor([*self._lanes.position, self._step], dtype=torch.int64)
-        names = CELL_STATES[self.model.config.cell]
+        names = cell_class(self.model.config.cell).states
         whole = {name: self.world.gather(s, 1) for name, s in zip(names, self._state, strict=True)}
         return {"position": position, **whole}
 
@@ -270,7 +270,10 @@ class TextTask:
                 f"{self._lanes.length:,} steps"
             )
         layers, _, hidden = self._state[0].shape
-        names, rows = CELL_STATES[self.model.config.cell], slice(self._rows.start, self._rows.stop)
+        names, rows = (
+            cell_class(self.model.config.cell).states,
+            slice(self._rows.start, self._rows.stop),
+        )
         whole = [taken(tensors, f"task.{name}", [layers, self._batch, hidden]) for name in names]
         self._state = tuple(tensor[:, rows].contiguous().to(self._device) for tensor in whole)
         self._lanes.position, self._step = (passes, at), step

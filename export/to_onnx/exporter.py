@@ -107,7 +107,9 @@ class OnnxExporter(Exporter):
         """
         contract, decoding = file_contract.contract, file_contract.decoding
         step = FileContract(
-            contract=contract, narrowing=self.narrowing(contract.step, precision), decoding=decoding
+            contract=contract,
+            narrowing=self.narrowed(model, contract.step, precision),
+            decoding=decoding,
         )
         if contract.encode is None:
             return generate_model(

@@ -19,12 +19,12 @@ from onnx import helper, numpy_helper
 from edgernn.errors import UsageError
 from edgernn.export.rounding.blocks import Blocks, quantize_matrix
 from edgernn.export.rounding.recipe import Recipe, Rounding
+from edgernn.parity.structure.stored_onnx import RECURRENT
 
 DOMAIN = "com.microsoft"
 PRODUCT, LOOKUP = "MatMulNBits", "GatherBlockQuantized"
 _INTEGER_PRODUCTS = 4  # the accuracy level that rounds activations to 8 bits, block by block
 NEAREST_BITS = 8  # from here on rounding to the nearest is as good as any
-_RECURRENT = {"LSTM", "GRU", "RNN"}
 Rounded = dict[tuple[str, Rounding], Blocks]  # by the name of the constant
 
 
@@ -48,7 +48,7 @@ def quantize_graph(
         UsageError: a weight is not finite, or a recurrent operator is there, whose weights would
             stay as they are.
     """
-    kept = sorted({node.op_type for node in model.graph.node} & _RECURRENT)
+    kept = sorted({node.op_type for node in model.graph.node} & RECURRENT)
     if kept:
         raise UsageError(
             f"the graph has {', '.join(kept)}, whose weights would stay float32; quantise the "

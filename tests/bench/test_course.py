@@ -50,7 +50,7 @@ class ClockSession(FakeSession):
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> ClockSession:
-    contract = language_contract("gru", layers=1, hidden=2, vocabulary=VOCABULARY)
+    contract = language_contract(("h",), layers=1, hidden=2, vocabulary=VOCABULARY)
     return ClockSession(FileContract(contract=contract), monkeypatch)
 
 
@@ -108,7 +108,7 @@ def test_a_prefill_is_one_call_from_the_first_state(
 def test_a_file_of_one_step_a_call_is_prefilled_step_by_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    contract = language_contract("gru", layers=1, hidden=2, vocabulary=VOCABULARY)
+    contract = language_contract(("h",), layers=1, hidden=2, vocabulary=VOCABULARY)
     session = ClockSession(
         FileContract(contract=contract, narrowing=Narrowing(axes={"time": 1})), monkeypatch
     )

@@ -50,7 +50,9 @@ FILES = (
     "evaluation/held_out.safetensors",
 )
 FULL = Manifest(
-    contract=language_contract("lstm", layers=1, hidden=2, vocabulary=3, initial_state="learned"),
+    contract=language_contract(
+        ("h", "c"), layers=1, hidden=2, vocabulary=3, initial_state="learned"
+    ),
     decoding=Decoding(start=(2,), temperature=0.5, top_k=1, top_p=0.5),
     artifacts=(
         Artifact(
@@ -81,7 +83,7 @@ FULL = Manifest(
 )
 LEAN = FULL.model_copy(
     update={
-        "contract": language_contract("lstm", layers=1, hidden=2, vocabulary=3),
+        "contract": language_contract(("h", "c"), layers=1, hidden=2, vocabulary=3),
         "initial_state": None,
         "reference": None,
         "evaluation": None,

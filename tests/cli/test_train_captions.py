@@ -105,7 +105,7 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(
             "conditioning is 'magic': expected one of soft-attention, hard-attention",
         ),
         (["--encoder", "vgg16"], "encoder is 'vgg16': expected one of compact, resnet18"),
-        (["--cell", "rnn"], "cell is 'rnn': expected 'lstm' or 'gru'"),
+        (["--cell", "elman"], "cell is 'elman': expected one of lstm, gru, rnn, rnn_relu"),
         (["--layers", 4], "layers is 4: expected less than or equal to 3"),
         (["--image-size", 36], "image size is 36, expected a multiple of 8, the encoder's stride"),
         (["--image-size", 0], "image_size is 0: expected greater than or equal to 32"),

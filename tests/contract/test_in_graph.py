@@ -15,13 +15,13 @@ from edgernn.errors import ContractError
 from edgernn.families.contracts import captioner_contract, language_contract
 from edgernn.sessions.fake import FakeSession
 
-LANGUAGE = language_contract("lstm", layers=2, hidden=3, vocabulary=7)
+LANGUAGE = language_contract(("h", "c"), layers=2, hidden=3, vocabulary=7)
 SIZES = {"regions": 4, "features": 6, "keys": 5, "gates": 12}
 
 
 def captioner(conditioning: str) -> FileContract:
     sizes = {"layers": 1, "hidden": 3, "vocabulary": 7, "image_size": 32, "sizes": SIZES}
-    return FileContract(contract=captioner_contract("lstm", conditioning, **sizes))
+    return FileContract(contract=captioner_contract(("h", "c"), conditioning, **sizes))
 
 
 def test_what_a_text_takes_and_gives() -> None:

@@ -31,7 +31,7 @@ from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
 
 VOCABULARY = 7
-CONTRACT = language_contract("lstm", layers=2, hidden=3, vocabulary=VOCABULARY)
+CONTRACT = language_contract(("h", "c"), layers=2, hidden=3, vocabulary=VOCABULARY)
 IDS = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=6).map(
     lambda ids: np.array(ids, np.int64)
 )

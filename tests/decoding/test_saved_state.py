@@ -21,7 +21,7 @@ from edgernn.errors import DataError
 from edgernn.families.contracts import language_contract
 from edgernn.storage import tensor_files
 
-CONTRACT = language_contract("lstm", layers=2, hidden=3, vocabulary=7)
+CONTRACT = language_contract(("h", "c"), layers=2, hidden=3, vocabulary=7)
 STATE = arrays.arrays(np.float32, (2, 1, 3), elements=st.floats(width=32, allow_nan=False))
 
 
@@ -104,11 +104,11 @@ def test_nothing_there_says_how_to_write_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        language_contract("lstm", layers=2, hidden=4, vocabulary=7),
-        language_contract("lstm", layers=1, hidden=3, vocabulary=7),
-        language_contract("lstm", layers=2, hidden=3, vocabulary=8),
-        language_contract("gru", layers=2, hidden=3, vocabulary=7),
-        language_contract("lstm", layers=2, hidden=3, vocabulary=7, initial_state="learned"),
+        language_contract(("h", "c"), layers=2, hidden=4, vocabulary=7),
+        language_contract(("h", "c"), layers=1, hidden=3, vocabulary=7),
+        language_contract(("h", "c"), layers=2, hidden=3, vocabulary=8),
+        language_contract(("h",), layers=2, hidden=3, vocabulary=7),
+        language_contract(("h", "c"), layers=2, hidden=3, vocabulary=7, initial_state="learned"),
     ],
     ids=["hidden", "layers", "vocabulary", "cell", "first state"],
 )

@@ -22,9 +22,9 @@ from edgernn.export.source import ReducedOptions
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.formats.promise import tolerance
 from edgernn.models.captioner import Captioner
+from edgernn.models.cells.table import CELLS
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.parity.verify import verify_bundle
 
 MakeModel = Callable[..., LanguageModel]

@@ -12,8 +12,8 @@ import torch
 
 from edgernn.contract import FileContract, Narrowing
 from edgernn.export.graphs import FlatGraph, example_inputs
+from edgernn.models.cells.table import CELLS
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 
 MakeModel = Callable[..., LanguageModel]
 

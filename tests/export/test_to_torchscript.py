@@ -14,9 +14,9 @@ import torch
 
 from edgernn.contract import METADATA_KEY, Decoding, FileContract
 from edgernn.export.to_torchscript import TorchScriptExporter
+from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.parity.rollout import Plan, compare
 from edgernn.sessions.opening import open_session
 

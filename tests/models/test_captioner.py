@@ -13,14 +13,15 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from edgernn.contract import CELL_STATES
 from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
 from edgernn.models.captioner import MAX_LAYERS, Captioner, CaptionerConfig
+from edgernn.models.cells.base import State
+from edgernn.models.cells.lstm import LSTM
+from edgernn.models.cells.table import cell_class
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.image_encoder import normalise
-from edgernn.models.recurrent import State, lstm_step
 
 MakeCaptioner = Callable[..., Captioner]
 ENCODING = [name for name in CONDITIONINGS if name != "every-step"]
@@ -66,7 +67,7 @@ def test_the_graphs_give_what_the_contract_says(
         )
         given |= {"tokens": torch.tensor([[START_ID]] * BATCH)}
         first = model.initial_state(BATCH) if conditioning == "every-step" else ()
-        given |= dict(zip(CELL_STATES[cell], first, strict=False))
+        given |= dict(zip(cell_class(cell).states, first, strict=False))
         made = model.graph("step", *(given[tensor.name] for tensor in contract.step.inputs))
     for graph, results in (("encode", encoded), ("step", made)):
         for tensor, result in zip(contract.graph(graph).outputs, results, strict=True):
@@ -123,7 +124,10 @@ def test_a_step_is_its_equations(
     joined = model.conditioning.step(word, contexts, (h, c)).joined
     assert joined is not None
     from_input, from_hidden = model.decoder.from_input[0], model.decoder.from_hidden[0]
-    y, cell = lstm_step(from_input(torch.cat([word, joined], 1)), from_hidden(h[0]), (h[0], c[0]))
+    (layer,) = model.decoder.cells()
+    assert isinstance(layer, LSTM)
+    x = from_input(torch.cat([word, joined], 1))
+    y, cell = layer.advance(x, from_hidden(h[0]), (h[0], c[0]))
     torch.testing.assert_close(h_next[0], y)
     torch.testing.assert_close(c_next[0], cell)
     torch.testing.assert_close(
@@ -142,7 +146,9 @@ def test_a_step_without_attention_is_the_decoder_and_the_head(
     word, gates = model.embedding.weight[[4, 5, 6]], contexts[0] if contexts else torch.zeros(1)
     found, heard, (h_next, c_next) = model.step(torch.tensor([[4], [5], [6]]), contexts, (h, c))
     from_input, from_hidden = model.decoder.from_input[0], model.decoder.from_hidden[0]
-    y, cell = lstm_step(from_input(word) + gates, from_hidden(h[0]), (h[0], c[0]))
+    (layer,) = model.decoder.cells()
+    assert isinstance(layer, LSTM)
+    y, cell = layer.advance(from_input(word) + gates, from_hidden(h[0]), (h[0], c[0]))
     torch.testing.assert_close(h_next[0], y)
     torch.testing.assert_close(c_next[0], cell)
     torch.testing.assert_close(found[:, 0], y @ model.head.weight.T + model.head.bias)
@@ -281,7 +287,7 @@ def test_how_captions_are_written(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"cell": "rnn"}, "'lstm' or 'gru'"),
+        ({"cell": "elman"}, "expected one of lstm, gru, rnn, rnn_relu"),
         (
             {"conditioning": "merge"},
             "expected one of soft-attention, hard-attention, first-token, initial-state, "

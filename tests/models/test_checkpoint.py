@@ -21,10 +21,10 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
+from edgernn.models.cells.table import CELLS
 from edgernn.models.checkpoint import CONFIG, HELD_OUT, TOKENIZER, WEIGHTS, Checkpoint
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.sessions.torch_kernels import plain_kernels
 
 MakeModel = Callable[..., LanguageModel]

@@ -15,10 +15,12 @@ from torch import Tensor
 from edgernn.contract import FileContract
 from edgernn.export.to_onnx.exporter import trace
 from edgernn.models.captioner import Captioner
-from edgernn.models.compact import CompactStack, input_table
+from edgernn.models.cells.base import State
+from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.compact import CompactStack
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS, RecurrentStack, State, StepStack
+from edgernn.models.recurrent import RecurrentStack, zero_state
 
 MakeModel = Callable[..., LanguageModel]
 HIDDEN, WIDTH, STEPS = 7, 5, 6
@@ -35,69 +37,15 @@ def stack_of(cell: str, layers: int) -> RecurrentStack:
     return stack
 
 
-def weights_of(
-    stack: RecurrentStack | StepStack, layers: int
-) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    return [stack.weights(layer) for layer in range(layers)]
-
-
-def random_state(cell: str, layers: int, batch: int) -> State:
-    return tuple(torch.rand(layers, batch, HIDDEN) - 0.5 for _ in range(2 if cell == "lstm" else 1))
-
-
 def close(found: tuple[Tensor, State], wanted: tuple[Tensor, State]) -> None:
     for have, want in zip((found[0], *found[1]), (wanted[0], *wanted[1]), strict=True):
         torch.testing.assert_close(have, want, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("folded", [False, True], ids=["apart", "folded"])
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("layers", [1, 2, 3])
-@each_cell
-def test_it_is_the_fused_face_step_by_step(
-    cell: str, layers: int, batch: int, folded: bool
-) -> None:
-    fused = stack_of(cell, layers)
-    compact = CompactStack(cell, weights_of(fused, layers), folded=folded)
-    words = torch.randn(4, WIDTH)
-    table = input_table(cell, words, fused.weights(0))
-    tokens, state = torch.randint(4, (batch, STEPS)), random_state(cell, layers, batch)
-    y, after = fused(words[tokens], state)
-    made = []
-    for t in range(STEPS):
-        one, state = compact((table if folded else words)[tokens[:, t : t + 1]], state)
-        made.append(one)
-    close((torch.cat(made, 1), state), (y, after))
-
-
-@pytest.mark.parametrize("folded", [False, True], ids=["apart", "folded"])
-@pytest.mark.parametrize("layers", [1, 2])
-@each_cell
-def test_gates_that_are_added_go_to_the_first_layer_alone(
-    cell: str, layers: int, folded: bool
-) -> None:
-    fused = stack_of(cell, layers)
-    step, compact = StepStack(fused), CompactStack(cell, weights_of(fused, layers), folded=folded)
-    x, state = torch.randn(3, 1, WIDTH), random_state(cell, layers, 3)
-    gates = torch.randn(3, CELLS[cell].gates * HIDDEN)
-    heard = input_table(cell, x, fused.weights(0)) if folded else x
-    close(compact(heard, state, gates), step(x, state, gates))
-    assert (compact(heard, state)[0] - compact(heard, state, gates)[0]).abs().max() > 1e-3
-
-
-@each_cell
-def test_a_step_face_gives_back_the_weights_it_was_made_from(cell: str) -> None:
-    fused = stack_of(cell, 2)
-    step = StepStack(fused)
-    for layer in range(2):
-        for have, want in zip(step.weights(layer), fused.weights(layer), strict=True):
-            assert have is want
-
-
 def test_the_weights_are_copied() -> None:
     for cell in CELLS:
         fused = stack_of(cell, 2)
-        compact = CompactStack(cell, weights_of(fused, 2))
+        compact = CompactStack(fused.cells())
         before = [parameter.clone() for parameter in fused.parameters()]
         for parameter in compact.parameters():
             parameter.data.zero_()
@@ -107,9 +55,9 @@ def test_the_weights_are_copied() -> None:
 @pytest.mark.parametrize("time", [0, 2])
 @each_cell
 def test_it_takes_one_time_step(cell: str, time: int) -> None:
-    compact = CompactStack(cell, weights_of(stack_of(cell, 1), 1))
+    compact = CompactStack(stack_of(cell, 1).cells())
     with pytest.raises(ValueError, match=f"the step face takes one time step, got {time}"):
-        compact(torch.randn(1, time, WIDTH), random_state(cell, 1, 1))
+        compact(torch.randn(1, time, WIDTH), zero_state(cell, layers=1, batch=1, hidden=HIDDEN))
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -123,7 +71,7 @@ def test_a_language_model_folded_is_the_model(
     ]
     fused, apart, folded = models[0], models[1].step_face(), models[2].step_face(folded=True)
     assert folded is models[2]
-    assert folded.embedding.weight.shape == (fused.config.vocabulary, CELLS[cell].gates * 8)
+    assert folded.embedding.weight.shape == (fused.config.vocabulary, cell_class(cell).gates * 8)
     assert torch.equal(folded.head.weight, fused.head.weight)
     stack, table = folded.recurrent, folded.embedding
     assert folded.step_face(folded=True).recurrent is stack  # a second call changes nothing

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import CELL_STATES
+from edgernn.models.cells.base import State
+from edgernn.models.cells.table import cell_class
 from edgernn.models.conditioning import (
     CONDITIONINGS,
     Conditioning,
@@ -18,7 +19,7 @@ from edgernn.models.conditioning import (
     Sizes,
     SoftAttention,
 )
-from edgernn.models.recurrent import RecurrentStack, State, StepStack
+from edgernn.models.recurrent import CellStack, RecurrentStack
 
 B, R, F, NEAR, K, E, H, L = 3, 7, 5, 4, 6, 2, 4, 2
 CELLS = ("lstm", "gru")
@@ -34,9 +35,9 @@ def made(name: str, cell: str = "lstm", *, seed: int = 0) -> Conditioning:
     return conditioning.eval().requires_grad_(False)
 
 
-def decoder(cell: str = "lstm", inputs: int = E) -> StepStack:
+def decoder(cell: str = "lstm", inputs: int = E) -> CellStack:
     torch.manual_seed(5)
-    return StepStack(RecurrentStack(cell, inputs, hidden=H, layers=L)).requires_grad_(False)
+    return CellStack(RecurrentStack(cell, inputs, hidden=H, layers=L).cells()).requires_grad_(False)
 
 
 def rand(*shape: int, seed: int = 1) -> Tensor:
@@ -44,7 +45,7 @@ def rand(*shape: int, seed: int = 1) -> Tensor:
 
 
 def states(cell: str) -> State:
-    return tuple(rand(L, B, H, seed=20 + index) for index in range(len(CELL_STATES[cell])))
+    return tuple(rand(L, B, H, seed=20 + index) for index in range(len(cell_class(cell).states)))
 
 
 def linear(layer: nn.Module, x: np.ndarray) -> np.ndarray:
@@ -96,7 +97,7 @@ def test_the_first_token_is_the_projected_image(cell: str) -> None:
     word = torch.from_numpy(
         linear(conditioning.to_word, image_vector(conditioning, regions))
     ).float()  # [B, E]
-    zeros = tuple(torch.zeros(L, B, H) for _ in CELL_STATES[cell])
+    zeros = tuple(torch.zeros(L, B, H) for _ in cell_class(cell).states)
     _, expected = decoder(cell)(word.unsqueeze(1), zeros)
     assert contexts == ()
     for found, wanted in zip(first, expected, strict=True):
@@ -108,11 +109,11 @@ def test_the_first_token_is_the_projected_image(cell: str) -> None:
 def test_the_first_states_are_a_matrix_for_each_layer_and_state(name: str, cell: str) -> None:
     conditioning, regions = made(name, cell), rand(B, R, F)
     _, first = conditioning.encode(regions, decoder(cell))
-    assert len(first) == len(CELL_STATES[cell]) == len(conditioning.to_state)  # type: ignore[arg-type]
+    assert len(first) == len(cell_class(cell).states) == len(conditioning.to_state)  # type: ignore[arg-type]
     image = (
         image_vector(conditioning, regions) if name == "initial-state" else regions.numpy().mean(1)
     )
-    for state_name, found in zip(CELL_STATES[cell], first, strict=True):
+    for state_name, found in zip(cell_class(cell).states, first, strict=True):
         layer = conditioning.to_state[state_name]  # type: ignore[index, operator]
         assert found.shape == (L, B, H)
         for depth in range(L):
@@ -131,7 +132,7 @@ def test_the_gates_of_every_step_are_the_projected_image(cell: str) -> None:
     (gates,), first = conditioning.encode(regions, decoder(cell))
     near(gates, image_vector(conditioning, regions) @ conditioning.to_gates.weight.numpy().T)
     assert gates.shape == (B, {"lstm": 4, "gru": 3}[cell] * H)
-    assert [tuple(state.shape) for state in first] == [(L, B, H)] * len(CELL_STATES[cell])
+    assert [tuple(state.shape) for state in first] == [(L, B, H)] * len(cell_class(cell).states)
     assert not any(state.any() for state in first)
     heard = conditioning.step(rand(B, E), (gates,), states(cell))
     assert heard == Heard(gates=gates)
@@ -144,10 +145,10 @@ def test_gates_are_added_to_the_first_layers_input_preactivations(cell: str, lay
     stack = RecurrentStack(cell, E, hidden=H, layers=layers).requires_grad_(False)
     x, gates = rand(1, 1, E), rand(1, {"lstm": 4, "gru": 3}[cell] * H, seed=3)
     state = tuple(s[:layers, :1] for s in states(cell))
-    with_gates = StepStack(stack)(x, state, gates)
-    without = StepStack(stack)(x, state)
+    with_gates = CellStack(stack.cells())(x, state, gates)
+    without = CellStack(stack.cells())(x, state)
     stack.fused.bias_ih_l0.add_(gates[0])  # type: ignore[operator]
-    expected = StepStack(stack)(x, state)
+    expected = CellStack(stack.cells())(x, state)
     for found, wanted in zip(
         (with_gates[0], *with_gates[1]), (expected[0], *expected[1]), strict=True
     ):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgernn.contract import CELL_STATES, FileContract, file_problems
+from edgernn.contract import FileContract, file_problems
 from edgernn.errors import CheckpointError, ContractError
+from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.sessions.base import State
@@ -36,7 +37,7 @@ def random_state(session: EagerSession, batch: int) -> State:
     }
 
 
-@pytest.mark.parametrize("cell", CELL_STATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_it_is_the_model(make_model: MakeModel, cell: str) -> None:
     model = make_model(cell=cell)
     session = EagerSession(model)
@@ -47,7 +48,7 @@ def test_it_is_the_model(make_model: MakeModel, cell: str) -> None:
             torch.from_numpy(given), tuple(map(torch.from_numpy, state.values()))
         )
     assert np.abs(outputs["logits"] - logits.numpy()).max() < 1e-5
-    for name, tensor in zip(CELL_STATES[cell], states, strict=True):
+    for name, tensor in zip(cell_class(cell).states, states, strict=True):
         assert np.abs(after[name] - tensor.numpy()).max() < 1e-5
 
 

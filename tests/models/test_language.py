@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from edgernn.contract import CELL_STATES
 from edgernn.families.contracts import language_contract
+from edgernn.models.cells.base import State
+from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.language import MAX_LAYERS, LanguageConfig, LanguageModel
-from edgernn.models.recurrent import CELLS, State
 from edgernn.sessions.torch_kernels import plain_kernels
 
 MakeModel = Callable[..., LanguageModel]
@@ -55,7 +55,7 @@ def test_shapes_and_dtypes(make_model: MakeModel, cell: str, batch: int, time: i
     model = make_model(cell=cell)
     logits, after = model(tokens_of(model, batch, time), model.initial_state(batch))
     assert (logits.shape, logits.dtype) == ((batch, time, model.config.vocabulary), torch.float32)
-    assert [tensor.shape for tensor in after] == [(2, batch, 8)] * len(CELL_STATES[cell])
+    assert [tensor.shape for tensor in after] == [(2, batch, 8)] * len(cell_class(cell).states)
 
 
 @settings(max_examples=25, deadline=None)
@@ -164,7 +164,7 @@ def test_tied_weights_need_equal_sizes() -> None:
 def test_a_learned_first_state(make_model: MakeModel, cell: str) -> None:
     model = make_model(cell=cell, learned_initial_state=True)
     one, three = model.initial_state(1), model.initial_state(3)
-    for name, single, triple in zip(CELL_STATES[cell], one, three, strict=True):
+    for name, single, triple in zip(cell_class(cell).states, one, three, strict=True):
         assert single.any()
         assert triple.shape == (2, 3, 8)
         assert torch.equal(single, model.first_state[name])
@@ -225,9 +225,9 @@ def test_the_contract_of_a_configuration(cell: str, learned: bool) -> None:
     contract = config.contract()
     start = "learned" if learned else "zeros"
     assert contract == language_contract(
-        cell, layers=3, hidden=8, vocabulary=20, initial_state=start
+        cell_class(cell).states, layers=3, hidden=8, vocabulary=20, initial_state=start
     )
-    assert tuple(state.name for state in contract.step.states) == CELL_STATES[cell]
+    assert tuple(state.name for state in contract.step.states) == cell_class(cell).states
     assert contract.sizes == {"layers": 3, "hidden": 8, "vocab": 20}
 
 

@@ -56,7 +56,7 @@ def test_what_honest_bundles_say_is_right(bundle: Bundle, captioner_bundle: Bund
             "'x', which is no output",
         ),
         ({"model": {"layers": 7}}, "the model has layers 7, the contract says 2"),
-        ({"model": {"cell": "rnn"}}, "the cell is rnn, the contract has the states h, c"),
+        ({"model": {"cell": "rnn"}}, "the model has cell 'rnn', the reference has 'lstm'"),
         ({"model": {"embedding": 99}}, "the model has embedding 99, the reference has 6"),
         ({"requires": {"no-such-package": "1.0"}}, "needs no-such-package, which is no runtime"),
         ({"parameters": 5}, "the manifest says 5 parameters, the reference has"),

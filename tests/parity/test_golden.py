@@ -13,13 +13,13 @@ import safetensors.numpy
 import torch
 
 from edgernn.bundle import Bundle
-from edgernn.contract import CELL_STATES, ENCODE, STEP, FileContract
+from edgernn.contract import ENCODE, STEP, FileContract
 from edgernn.errors import BundleError
 from edgernn.families.contracts import language_contract
 from edgernn.models.captioner import Captioner
+from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.parity import golden
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
@@ -51,7 +51,7 @@ def test_it_replays_to_the_bit(make_model: MakeModel, tmp_path: Path, cell: str)
     drifts = golden.replay(EagerSession(make_model(cell=cell, learned_initial_state=True)), path)
     assert [drift.tensor for drift in drifts] == [
         "logits",
-        *(f"{name}_next" for name in CELL_STATES[cell]),
+        *(f"{name}_next" for name in cell_class(cell).states),
     ]
     for drift in drifts:
         assert drift.curve.tolist() == [0.0] * STEPS
@@ -66,7 +66,7 @@ def test_names_and_shapes_are_as_documented(
     golden.record(EagerSession(model), path, steps=5)
     tensors = safetensors.numpy.load_file(path)
     shapes = {"tokens": (5, 1, 1), "logits": (5, 1, 1, model.config.vocabulary)}
-    for name in CELL_STATES[cell]:
+    for name in cell_class(cell).states:
         shapes |= {name: (2, 1, 8), f"{name}_next": (5, 2, 1, 8)}
     assert {name: array.shape for name, array in tensors.items()} == shapes
     assert {name: str(array.dtype) for name, array in tensors.items()} == {
@@ -214,7 +214,7 @@ def test_a_golden_run_of_other_shapes(
 def wide_contract(*, vocabulary: int = 5000, **sizes: int) -> FileContract:
     return FileContract(
         contract=language_contract(
-            "lstm", vocabulary=vocabulary, **{"layers": 1, "hidden": 4, **sizes}
+            ("h", "c"), vocabulary=vocabulary, **{"layers": 1, "hidden": 4, **sizes}
         )
     )
 

@@ -20,7 +20,7 @@ from edgernn.parity.shapes import draw
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
 
-CONTRACT = FileContract(contract=language_contract("lstm", layers=2, hidden=3, vocabulary=7))
+CONTRACT = FileContract(contract=language_contract(("h", "c"), layers=2, hidden=3, vocabulary=7))
 ALL = (invariance.chunks, invariance.rows, invariance.state_is_data)
 SHAPES = draw(1)
 

@@ -13,7 +13,7 @@ from edgernn.parity.shapes import draw
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
 
-CONTRACT = FileContract(contract=language_contract("lstm", layers=2, hidden=3, vocabulary=7))
+CONTRACT = FileContract(contract=language_contract(("h", "c"), layers=2, hidden=3, vocabulary=7))
 Feeds = dict[str, np.ndarray]
 
 

@@ -20,7 +20,7 @@ Feeds = dict[str, np.ndarray]
 
 
 def contract(vocabulary: int = 700, *, axes: dict[str, int] | None = None) -> FileContract:
-    made = language_contract("lstm", layers=2, hidden=3, vocabulary=vocabulary)
+    made = language_contract(("h", "c"), layers=2, hidden=3, vocabulary=vocabulary)
     return FileContract(contract=made, narrowing=Narrowing(axes=axes or {}))  # type: ignore[arg-type]
 
 

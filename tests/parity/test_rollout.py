@@ -14,9 +14,9 @@ import pytest
 from edgernn.contract import FileContract, Narrowing
 from edgernn.contract.interface import FileDescription
 from edgernn.families.contracts import language_contract
+from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.parity.rollout import (
     Drift,
     Feed,
@@ -35,7 +35,7 @@ from edgernn.sessions.fake import FakeSession
 
 Feeds = dict[str, np.ndarray]
 Change = Callable[[Feeds, Feeds], Feeds]
-CONTRACT = language_contract("lstm", layers=2, hidden=4, vocabulary=11)
+CONTRACT = language_contract(("h", "c"), layers=2, hidden=4, vocabulary=11)
 ROWS = Plan(3, (1,) * 8)
 
 

@@ -18,7 +18,7 @@ from edgernn.sessions.base import State, checked_threads
 from edgernn.sessions.fake import FakeSession
 
 LAYERS, HIDDEN, VOCABULARY = 2, 3, 7
-CONTRACT = language_contract("lstm", layers=LAYERS, hidden=HIDDEN, vocabulary=VOCABULARY)
+CONTRACT = language_contract(("h", "c"), layers=LAYERS, hidden=HIDDEN, vocabulary=VOCABULARY)
 TOKENS = st.lists(st.integers(0, VOCABULARY - 1), max_size=8)
 
 

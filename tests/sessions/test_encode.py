@@ -63,7 +63,7 @@ def session(
     graph: str, conditioning: str = "soft-attention", *, lacking: str = "", **narrowing: Any
 ) -> Counting:
     contract = captioner_contract(
-        "lstm",
+        ("h", "c"),
         conditioning,
         layers=LAYERS,
         hidden=HIDDEN,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgernn.contract import CELL_STATES, FileContract, file_problems
+from edgernn.contract import FileContract, file_problems
 from edgernn.errors import ContractError
 from edgernn.families.contracts import language_contract
 from edgernn.sessions.fake import FakeSession
@@ -17,19 +17,17 @@ from edgernn.sessions.fake import FakeSession
 VOCABULARY = 5
 
 
-def contract(cell: str = "lstm") -> FileContract:
-    return FileContract(contract=language_contract(cell, layers=2, hidden=3, vocabulary=VOCABULARY))
+def contract(states: tuple[str, ...] = ("h", "c")) -> FileContract:
+    sizes = {"layers": 2, "hidden": 3, "vocabulary": VOCABULARY}
+    return FileContract(contract=language_contract(states, **sizes))
 
 
-@pytest.mark.parametrize("cell", CELL_STATES)
-def test_its_states_follow_the_written_recurrence(cell: str) -> None:
-    fake = FakeSession(contract(cell))
-    state = {
-        name: np.full((2, 1, 3), 0.5 + index, np.float32)
-        for index, name in enumerate(CELL_STATES[cell])
-    }
+@pytest.mark.parametrize("states", [("h", "c"), ("h",)], ids=str)
+def test_its_states_follow_the_written_recurrence(states: tuple[str, ...]) -> None:
+    fake = FakeSession(contract(states))
+    state = {name: np.full((2, 1, 3), 0.5 + index, np.float32) for index, name in enumerate(states)}
     _, after = fake.step({"tokens": np.array([[3, 1]], np.int64)}, state)
-    for index, name in enumerate(CELL_STATES[cell]):
+    for index, name in enumerate(states):
         assert np.allclose(after[name], ((0.5 + index) / 2 + 3 / VOCABULARY) / 2 + 1 / VOCABULARY)
 
 

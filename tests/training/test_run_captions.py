@@ -193,7 +193,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
     [
         ({"image_size": 36}, "image size is 36, expected a multiple of 8, the encoder's stride"),
         ({"conditioning": "merge"}, "conditioning is 'merge': expected one of soft-attention"),
-        ({"cell": "rnn"}, "cell is 'rnn': expected 'lstm' or 'gru'"),
+        ({"cell": "elman"}, "cell is 'elman': expected one of lstm, gru, rnn, rnn_relu"),
     ],
     ids=str,
 )

@@ -22,13 +22,13 @@ _BITS = {
     "uint4": 4,
     "uint8": 8,
 }
-_RECURRENT = frozenset(("LSTM", "GRU", "RNN"))
+RECURRENT = frozenset(("LSTM", "GRU", "RNN"))
 _MATRICES = {
     "MatMul": (1,),
     "Gemm": (1,),
     "Conv": (1,),
     "Gather": (0,),
-    **dict.fromkeys(_RECURRENT, (1, 2)),
+    **dict.fromkeys(RECURRENT, (1, 2)),
 }
 Constants = Mapping[str, OnnxTensor]
 Found = dict[tuple[str, ...], StoredWeight]
@@ -103,7 +103,7 @@ def _quantised(node: OnnxNode, stored: list[OnnxTensor]) -> StoredWeight:
 def _float_weights(
     node: OnnxNode, index: int, constants: Constants
 ) -> Iterator[tuple[str, StoredWeight]]:
-    name, recurrent = _layer_name(node), node.op in _RECURRENT
+    name, recurrent = _layer_name(node), node.op in RECURRENT
     for place in _MATRICES.get(node.op, ()):
         tensor = constants.get(node.inputs[place])
         if tensor is None or len(tensor.shape) < 2:

@@ -15,10 +15,10 @@ from edgernn.contract import FileContract, Narrowing
 from edgernn.export.rounding.calibration import feeds_from, hessians, text_feeds
 from edgernn.export.to_onnx.exporter import trace
 from edgernn.models.captioner import Captioner
+from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.family import RecurrentModel
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.sessions.base import Session
 
 MakeModel = Callable[..., LanguageModel]

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 
-from edgernn.contract import CELL_STATES, Decoding, FileContract
+from edgernn.contract import Decoding, FileContract
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.export.to_coreml.exporter import CoreMLExporter, CoreMLStateExporter
+from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.sessions.coreml import CoreMLSession, CoreMLStateSession
 
 with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exists on macOS only
@@ -117,7 +117,7 @@ def operators(spec: Any) -> list[str]:
 def test_the_explicit_form(
     packages: dict[tuple[str, str], Any], make_model: MakeModel, cell: str
 ) -> None:
-    spec, names = packages[cell, "explicit"], CELL_STATES[cell]
+    spec, names = packages[cell, "explicit"], cell_class(cell).states
     vocabulary = make_model().config.vocabulary
     assert arrays(spec.description.input) == [
         ("tokens", (1, 1), "INT32"),
@@ -136,7 +136,7 @@ def test_the_explicit_form(
 def test_the_form_whose_runtime_keeps_the_state(
     packages: dict[tuple[str, str], Any], make_model: MakeModel, cell: str
 ) -> None:
-    spec, names = packages[cell, "mlstate"], CELL_STATES[cell]
+    spec, names = packages[cell, "mlstate"], cell_class(cell).states
     assert arrays(spec.description.input) == [("tokens", (1, 1), "INT32")]
     assert arrays(spec.description.output) == [
         ("logits", (1, 1, make_model().config.vocabulary), "FLOAT32")
@@ -220,7 +220,7 @@ def test_the_metadata_is_the_contract(
     assert own.decoding == Decoding(start=(5,))
     assert own.narrowing.axes == {"batch": 1, "time": 1}
     assert own.narrowing.runtime_state == (form == "mlstate")
-    halves = dict.fromkeys(CELL_STATES[cell], "float16") if form == "mlstate" else {}
+    halves = dict.fromkeys(cell_class(cell).states, "float16") if form == "mlstate" else {}
     assert own.narrowing.dtypes == {"tokens": "int32", **halves}
 
 

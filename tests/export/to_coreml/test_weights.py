@@ -32,9 +32,9 @@ from edgernn.export.to_coreml.weights import (
     weight_table,
 )
 from edgernn.models.captioner import Captioner
+from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.parity import rollout
 from edgernn.sessions.mil.borrowed import decompress
 from edgernn.sessions.mil.session import MilSession, read_function

@@ -14,14 +14,14 @@ import onnx
 import pytest
 import torch
 
-from edgernn.contract import CELL_STATES, METADATA_KEY, Decoding, FileContract, Narrowing
+from edgernn.contract import METADATA_KEY, Decoding, FileContract, Narrowing
 from edgernn.errors import ContractError
 from edgernn.export.rounding.calibration import text_feeds
 from edgernn.export.rounding.compression import Compression
 from edgernn.export.to_onnx.exporter import RECIPES, OnnxExporter, step_graph
+from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageConfig, LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.parity.rollout import Plan, compare, random_inputs, random_state
 from edgernn.sessions.opening import open_session
 
@@ -69,7 +69,7 @@ def test_weights_are_constants_and_are_not_cut_at_run_time(
         data = node.input if node.op_type == "Concat" else node.input[:1]
         assert not set(data) & stored, f"{node.op_type} of weights"
     cut = {name for node in nodes_of(model, {"Slice"}) for name in node.input[:1]}
-    assert cut == set(CELL_STATES[cell])  # one layer of the state each
+    assert cut == set(cell_class(cell).states)  # one layer of the state each
 
 
 def test_a_gru_resets_after_the_product(files: dict[str, Path]) -> None:
@@ -103,7 +103,7 @@ def test_the_file_declares_the_shapes_of_the_contract(files: dict[str, Path], ce
         tensor.dims[0] for tensor in graph.initializer if tensor.name.endswith("head.bias")
     )
     state: list[int | str] = [3, "batch", 8]
-    names = CELL_STATES[cell]
+    names = cell_class(cell).states
     assert declared(graph.input) == {"tokens": ["batch", "time"], **dict.fromkeys(names, state)}
     nexts = {f"{name}_next": state for name in names}
     assert declared(graph.output) == {"logits": ["batch", "time", vocabulary], **nexts}
@@ -212,7 +212,7 @@ def test_in_integers_the_step_face_is_written(
         [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim][:2]
         for v in model.graph.input
     ]
-    assert shapes == [["batch", 1], *[[2, "batch"]] * len(CELL_STATES[cell])]
+    assert shapes == [["batch", 1], *[[2, "batch"]] * len(cell_class(cell).states)]
 
 
 def test_an_embedding_is_folded_where_that_pays(make_model: MakeModel) -> None:

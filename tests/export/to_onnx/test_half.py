@@ -18,9 +18,9 @@ from edgernn.contract import Decoding, Narrowing
 from edgernn.errors import UsageError
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.export.to_onnx.half import store_half
+from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.parity.rollout import Plan, compare
 from edgernn.sessions.opening import open_session
 

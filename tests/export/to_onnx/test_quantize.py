@@ -23,9 +23,9 @@ from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.export.to_onnx.quantize import Rounded, layer_name, lookups, products, quantize_graph
 from edgernn.formats.promise import tolerance
+from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.parity.rollout import Plan, compare
 from edgernn.sessions.opening import open_session
 

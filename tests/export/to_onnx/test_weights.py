@@ -16,8 +16,8 @@ from edgernn.contract import Decoding, GraphName
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.export.to_onnx.weights import weight_table
 from edgernn.models.captioner import Captioner
+from edgernn.models.cells.table import CELLS
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 
 MakeModel = Callable[..., LanguageModel]
 PRECISIONS = ("float32", "float16", "int8", "int4")

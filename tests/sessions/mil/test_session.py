@@ -19,9 +19,9 @@ import torch
 from edgernn.contract import Decoding, FileContract
 from edgernn.errors import ContractError
 from edgernn.export.to_coreml.exporter import CoreMLExporter, CoreMLStateExporter
+from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
-from edgernn.models.recurrent import CELLS
 from edgernn.parity import rollout
 from edgernn.sessions.coreml import CoreMLSession
 from edgernn.sessions.mil.session import MilSession, read_program

@@ -1,0 +1,53 @@
+"""The vanilla RNN (Elman 1990), and the rectified one (Le et al. 2015)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from edgernn.models.cells.base import GatedCell, State
+from edgernn.models.cells.compact import Joined
+
+
+class _CompactRNN(Joined):
+    def ending(self, gates: Tensor, state: State) -> State:
+        """See ``Joined.ending``."""
+        return (torch.tanh(gates),)
+
+
+class _CompactRectifiedRNN(Joined):
+    def ending(self, gates: Tensor, state: State) -> State:
+        """See ``Joined.ending``."""
+        return (torch.relu(gates),)
+
+
+class RNN(GatedCell):
+    """``h' = tanh(x + h)``."""
+
+    states = ("h",)
+    gates = 1
+    fused = nn.RNN
+    compact = _CompactRNN
+
+    def advance(self, x: Tensor, h: Tensor, state: State) -> State:
+        """See ``GatedCell.advance``."""
+        return (torch.tanh(x + h),)
+
+
+class RectifiedRNN(GatedCell):
+    """``h' = max(0, x + h)``; it starts from the identity, as Le et al. 2015."""
+
+    states = ("h",)
+    gates = 1
+    fused = staticmethod(partial(nn.RNN, nonlinearity="relu"))
+    compact = _CompactRectifiedRNN
+
+    def reset_recurrent(self, block: Tensor) -> None:
+        """See ``GatedCell.reset_recurrent``."""
+        nn.init.eye_(block)
+
+    def advance(self, x: Tensor, h: Tensor, state: State) -> State:
+        """See ``GatedCell.advance``."""
+        return (torch.relu(x + h),)

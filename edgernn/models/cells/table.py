@@ -1,0 +1,31 @@
+"""The table of cells: what ``--cell`` takes, and where each is. A new cell is one row.
+
+Rows hold strings, so reading the names imports nothing, torch least of all.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from edgernn.errors import UsageError
+from edgernn.wording import expected_one_of
+
+if TYPE_CHECKING:
+    from edgernn.models.cells.base import Cell
+
+CELLS = {
+    "lstm": "edgernn.models.cells.lstm:LSTM",
+    "gru": "edgernn.models.cells.gru:GRU",
+    "rnn": "edgernn.models.cells.rnn:RNN",
+    "rnn_relu": "edgernn.models.cells.rnn:RectifiedRNN",
+}
+
+
+def cell_class(name: str) -> type[Cell]:
+    """Return the cell of a row; raise UsageError naming the known cells."""
+    if name not in CELLS:
+        raise UsageError(f"unknown cell {name!r}; {expected_one_of(name, CELLS)}")
+    module, _, attribute = CELLS[name].partition(":")
+    found: type[Cell] = getattr(importlib.import_module(module), attribute)
+    return found
