@@ -7,6 +7,9 @@ Light to import: the names below load what they need when they are first used. E
 from __future__ import annotations
 
 import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from edgernn.errors import EdgernnError
@@ -45,3 +48,30 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'edgernn' has no attribute {name!r}")
+
+
+_MOVED = {  # modules that are documented under a name of their own: it goes on being one
+    "edgernn.pytest_plugin": "edgernn.testing.pytest_plugin",
+    "edgernn.tolerances": "edgernn.formats.promise",
+}
+
+
+class _Moved:
+    """Finds the modules of ``_MOVED``: the old name is another key of the one module.
+
+    No ``importlib.abc.Loader``, whose import takes longer than that of all the rest.
+    """
+
+    def find_spec(
+        self, name: str, path: object = None, target: object = None, /
+    ) -> ModuleSpec | None:
+        return ModuleSpec(name, self) if name in _MOVED else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None  # an empty one, until ``exec_module`` puts the module itself there
+
+    def exec_module(self, module: ModuleType) -> None:
+        sys.modules[module.__name__] = importlib.import_module(_MOVED[module.__name__])
+
+
+sys.meta_path.append(_Moved())
