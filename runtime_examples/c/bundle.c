@@ -9,54 +9,54 @@
 
 static const size_t SCHEMA_VERSION = 1;
 
-static bool read_manifest(struct bundle *bundle, struct failure *failure) {
+static bool read_manifest(struct bundle *bundle, struct bundle_error *error) {
     size_t length = 0, version = 0;
     const char *why = NULL;
     struct stat seen;
     if (stat(bundle->folder, &seen) == 0 && S_ISREG(seen.st_mode)) {
-        return fail(failure, "%s is a file; expected a bundle folder; unpack it: unzip -q %s -d FOLDER", bundle->folder,
+        return fail(error, "%s is a file; expected a bundle folder; unpack it: unzip -q %s -d FOLDER", bundle->folder,
                     bundle->folder);
     }
-    char *text = read_file(bundle, "manifest.json", &length, failure);
+    char *text = read_file(bundle, "manifest.json", &length, error);
     if (text == NULL) {
         return false;
     }
     bundle->manifest = json_parse(text, length, &why);
     free(text);
     if (bundle->manifest == NULL) {
-        return fail(failure, "%s/manifest.json is no JSON (%s); expected a manifest; export the bundle again", bundle->folder,
+        return fail(error, "%s/manifest.json is no JSON (%s); expected a manifest; export the bundle again", bundle->folder,
                     why);
     }
     const struct json *found = json_get(bundle->manifest, "schema_version");
     if (!json_whole(found, &version) || version != SCHEMA_VERSION) {
         double seen = found != NULL ? found->number : 0;
-        return fail(failure, "manifest.json has schema_version %g, expected 1; export with a matching edgernn", seen);
+        return fail(error, "manifest.json has schema_version %g, expected 1; export with a matching edgernn", seen);
     }
     return true;
 }
 
-static bool verify_file(const struct bundle *bundle, const char *name, struct failure *failure) {
+static bool verify_file(const struct bundle *bundle, const char *name, struct bundle_error *error) {
     size_t length = 0;
-    char *content = name != NULL ? bundle_read(bundle, name, &length, failure) : NULL;
+    char *content = name != NULL ? bundle_read(bundle, name, &length, error) : NULL;
     free(content);
-    return content != NULL || (name == NULL && damaged("a file has no path inside the folder", failure));
+    return content != NULL || (name == NULL && damaged("a file has no path inside the folder", error));
 }
 
-static bool verify(const struct bundle *bundle, struct failure *failure) {
+static bool verify(const struct bundle *bundle, struct bundle_error *error) {
     const struct json *files = json_get(bundle->manifest, "files");
     if (files == NULL || files->kind != JSON_OBJECT) {
-        return damaged("it has no files", failure);
+        return damaged("it has no files", error);
     }
     for (const struct json *entry = files->first; entry != NULL; entry = entry->next) {
         const char *name = strlen(entry->key) == entry->key_length ? entry->key : NULL;
-        if (!verify_file(bundle, name, failure)) {
+        if (!verify_file(bundle, name, error)) {
             return false;
         }
     }
-    return verify_file(bundle, bundle->path, failure);
+    return verify_file(bundle, bundle->path, error);
 }
 
-static bool no_artifact(const struct bundle *bundle, const char *wanted, struct failure *failure) {
+static bool no_artifact(const struct bundle *bundle, const char *wanted, struct bundle_error *error) {
     const struct json *list = json_get(bundle->manifest, "artifacts"), *seen = NULL;
     char there[512] = "";
     for (const struct json *entry = list != NULL ? list->first : NULL; entry != NULL; entry = entry->next) {
@@ -70,10 +70,10 @@ static bool no_artifact(const struct bundle *bundle, const char *wanted, struct 
     const char *format = json_text(json_get(seen, "format")), *graph = json_text(json_get(seen, "graph"));
     const char *name = wanted != NULL ? wanted : "to run", *list_of = *there != '\0' ? there : "(there is none)";
     if (seen != NULL) {
-        return fail(failure, "%s is of format %s and graph %s; expected an ONNX step file; choose one of: %s", name,
+        return fail(error, "%s is of format %s and graph %s; expected an ONNX step file; choose one of: %s", name,
                     format != NULL ? format : "?", graph != NULL ? graph : "?", list_of);
     }
-    return fail(failure, "the bundle has no artifact %s; expected an ONNX step file; choose one of: %s", name, list_of);
+    return fail(error, "the bundle has no artifact %s; expected an ONNX step file; choose one of: %s", name, list_of);
 }
 
 /* Whether a version such as 1.22.1 is `least` or newer, number by number; what is left out is 0. */
@@ -94,19 +94,19 @@ static bool is_new_enough(const char *version, const char *least) {
 }
 
 /* Read the lowest onnxruntime that runs an artifact; NULL where the manifest names none. */
-static bool read_needed(const struct json *entry, const char **needed, struct failure *failure) {
+static bool read_needed(const struct json *entry, const char **needed, struct bundle_error *error) {
     const struct json *requires = json_get(entry, "requires"), *found = json_get(requires, "onnxruntime");
     *needed = json_text(found);
     bool sound = requires == NULL || requires->kind == JSON_OBJECT;
     if (found != NULL) {
         sound = sound && *needed != NULL && **needed != '\0' && strspn(*needed, "0123456789.") == found->length;
     }
-    return sound || damaged("an artifact requires what is no version", failure);
+    return sound || damaged("an artifact requires what is no version", error);
 }
 
 /* Read what the golden run allows for the artifact. Before schema version 2 an artifact has no tolerance of its own: then it is the
  * one that it was packed with, and forced where its numbers are no floats. */
-static bool read_promise(struct bundle *bundle, struct failure *failure) {
+static bool read_promise(struct bundle *bundle, struct bundle_error *error) {
     const struct json *own = json_get(bundle->artifact, "tolerance"), *forced = json_get(bundle->artifact, "forced");
     const struct json *packed = json_get(json_get(bundle->artifact, "parity"), "tolerance");
     const struct json *found = own != NULL && own->kind != JSON_NULL ? own : packed;
@@ -114,14 +114,14 @@ static bool read_promise(struct bundle *bundle, struct failure *failure) {
     bool sound = found == NULL || (found->kind == JSON_NUMBER && found->number >= 0);
     bool flagged = forced == NULL || forced->kind == JSON_FALSE || forced->kind == JSON_TRUE;
     if (!sound || !flagged || precision == NULL) {
-        return damaged("an artifact has no precision, or a tolerance or forced that is none", failure);
+        return damaged("an artifact has no precision, or a tolerance or forced that is none", error);
     }
     bundle->tolerance = found != NULL ? found->number : -1;
     bundle->forced = found == own ? forced != NULL && forced->kind == JSON_TRUE : strncmp(precision, "float", 5) != 0;
     return true;
 }
 
-static bool choose(struct bundle *bundle, const char *wanted, const char *version, struct failure *failure) {
+static bool choose(struct bundle *bundle, const char *wanted, const char *version, struct bundle_error *error) {
     const struct json *list = json_get(bundle->manifest, "artifacts");
     const char *needed = NULL, *least = NULL;
     for (const struct json *entry = list != NULL ? list->first : NULL; entry != NULL; entry = entry->next) {
@@ -129,35 +129,35 @@ static bool choose(struct bundle *bundle, const char *wanted, const char *versio
         if (!step || (wanted != NULL && !same(entry, "path", wanted))) {
             continue;
         }
-        if (!read_needed(entry, &needed, failure)) {
+        if (!read_needed(entry, &needed, error)) {
             return false;
         }
         if (needed == NULL || is_new_enough(version, needed)) {
             bundle->artifact = entry;
             bundle->path = json_text(json_get(entry, "path"));
-            return bundle->path != NULL ? read_promise(bundle, failure) : damaged("an artifact has no path", failure);
+            return bundle->path != NULL ? read_promise(bundle, error) : damaged("an artifact has no path", error);
         }
         least = least == NULL || !is_new_enough(needed, least) ? needed : least;
     }
-    return least == NULL ? no_artifact(bundle, wanted, failure)
-                         : fail(failure, "%s needs onnxruntime %s or newer, this is %s; update it or choose another artifact",
+    return least == NULL ? no_artifact(bundle, wanted, error)
+                         : fail(error, "%s needs onnxruntime %s or newer, this is %s; update it or choose another artifact",
                                 wanted != NULL ? wanted : "every step file of the bundle", least, version);
 }
 
 /* Refuse an artifact that changes dtypes or keeps the state; see whether its time axis is open. */
-static bool read_narrowing(struct bundle *bundle, struct failure *failure) {
+static bool read_narrowing(struct bundle *bundle, struct bundle_error *error) {
     const struct json *narrowing = json_get(bundle->artifact, "narrowing"), *axes = json_get(narrowing, "axes");
     const struct json *dtypes = json_get(narrowing, "dtypes"), *kept = json_get(narrowing, "runtime_state");
     if (axes == NULL || dtypes == NULL || kept == NULL || dtypes->kind != JSON_OBJECT) {
-        return damaged("an artifact has no narrowing", failure);
+        return damaged("an artifact has no narrowing", error);
     }
     if (dtypes->first != NULL) {
         const char *dtype = json_text(dtypes->first);
-        return fail(failure, "%s has %s as %s; expected the contract's dtypes; choose another artifact", bundle->path,
+        return fail(error, "%s has %s as %s; expected the contract's dtypes; choose another artifact", bundle->path,
                     dtypes->first->key, dtype != NULL ? dtype : "?");
     }
     if (kept->kind != JSON_FALSE) {
-        return fail(failure, "%s keeps the state itself; expected one that goes in and out; choose another artifact",
+        return fail(error, "%s keeps the state itself; expected one that goes in and out; choose another artifact",
                     bundle->path);
     }
     const struct json *sizes = json_get(json_get(bundle->manifest, "contract"), "sizes");
@@ -165,10 +165,10 @@ static bool read_narrowing(struct bundle *bundle, struct failure *failure) {
     return true;
 }
 
-bool bundle_open(struct bundle *bundle, const char *folder, const char *artifact, const char *version, struct failure *failure) {
+bool bundle_open(struct bundle *bundle, const char *folder, const char *artifact, const char *version, struct bundle_error *error) {
     *bundle = (struct bundle){.folder = folder};
-    return read_manifest(bundle, failure) && choose(bundle, artifact, version, failure) && verify(bundle, failure) &&
-           read_narrowing(bundle, failure) && read_contract(bundle, failure);
+    return read_manifest(bundle, error) && choose(bundle, artifact, version, error) && verify(bundle, error) &&
+           read_narrowing(bundle, error) && read_contract(bundle, error);
 }
 
 void bundle_close(struct bundle *bundle) {

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "failure.h"
+#include "bundle_error.h"
 #include "json.h"
 
 enum { MOST_AXES = 8, MOST_STATES = 8, MOST_NAME = 64 };
@@ -36,12 +36,12 @@ struct bundle {
 
 /* Open a folder; `artifact` is the path of a step file in it, or NULL for the first that onnxruntime of this `version` runs.
  * Close it in any case. */
-bool bundle_open(struct bundle *bundle, const char *folder, const char *artifact, const char *version, struct failure *failure);
+bool bundle_open(struct bundle *bundle, const char *folder, const char *artifact, const char *version, struct bundle_error *error);
 void bundle_close(struct bundle *bundle);
 
 /* Read a file that the manifest lists whole, and hold it against its size and digest; a NUL follows its `*length` bytes. Free what
  * comes back; NULL where it is not listed, leads out of the folder, cannot be read or is another file. */
-char *bundle_read(const struct bundle *bundle, const char *name, size_t *length, struct failure *failure);
+char *bundle_read(const struct bundle *bundle, const char *name, size_t *length, struct bundle_error *error);
 
 /* Return the path of a file of the bundle, to be freed. */
 char *bundle_path(const struct bundle *bundle, const char *name);

@@ -56,7 +56,7 @@ static bool read_merge(const struct tokenizer *tokenizer, const struct json *ent
     return merge->left < tokenizer->count && merge->right < tokenizer->count && merge->into < tokenizer->count;
 }
 
-bool bytepairs_read(struct tokenizer *tokenizer, const struct json *merges, struct failure *failure) {
+bool bytepairs_read(struct tokenizer *tokenizer, const struct json *merges, struct bundle_error *error) {
     const char *const wrong = "tokenizer.json does not fit manifest.json: %s; expected that it does; export the bundle again";
     size_t seen = 0;
     for (size_t id = 0; id < tokenizer->count; id++) {
@@ -70,18 +70,18 @@ bool bytepairs_read(struct tokenizer *tokenizer, const struct json *merges, stru
         }
     }
     if (seen != 256 || merges == NULL || merges->kind != JSON_ARRAY) {
-        return fail(failure, wrong, "it has no token for every byte, or no merges");
+        return fail(error, wrong, "it has no token for every byte, or no merges");
     }
     tokenizer->merges = calloc(merges->length + 1, sizeof *tokenizer->merges);
     for (const struct json *entry = merges->first; entry != NULL && tokenizer->merges != NULL; entry = entry->next) {
         struct merge *merge = &tokenizer->merges[tokenizer->merge_count];
         merge->rank = tokenizer->merge_count++;
         if (!read_merge(tokenizer, entry, merge)) {
-            return fail(failure, wrong, "a merge is no pair of tokens that makes a token");
+            return fail(error, wrong, "a merge is no pair of tokens that makes a token");
         }
     }
     if (tokenizer->merges == NULL) {
-        return fail(failure, wrong, "there is no memory for its merges");
+        return fail(error, wrong, "there is no memory for its merges");
     }
     qsort(tokenizer->merges, tokenizer->merge_count, sizeof *tokenizer->merges, by_ids);
     return true;

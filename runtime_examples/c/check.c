@@ -76,15 +76,15 @@ static struct part *measure_logits(const struct golden *golden, struct part *par
 }
 
 /* Replay, and measure the parts: the logits, then every state. */
-static bool replay(struct session *session, const struct golden *golden, struct part *parts, float *memory,
-                   struct failure *failure) {
-    const struct bundle *bundle = &session->bundle;
+static bool replay(struct model *model, const struct golden *golden, struct part *parts, float *memory,
+                   struct bundle_error *error) {
+    const struct bundle *bundle = &model->bundle;
     bool chained = !bundle->forced;
     float *logits = memory, *room = logits + bundle->vocabulary, *state = room + bundle->vocabulary;
     float *next = state + bundle->state_values;
     memcpy(state, golden->before, bundle->state_values * sizeof(float));
     for (size_t step = 0; step < golden->steps; step++) {
-        if (!session_step(session, &golden->tokens[step], 1, state, logits, next, failure)) {
+        if (!model_step(model, &golden->tokens[step], 1, state, logits, next, error)) {
             return false;
         }
         struct part *part = measure_logits(golden, parts, step, logits, bundle->vocabulary, room, chained);
@@ -138,9 +138,9 @@ static bool print_parts(const struct part *parts, size_t count, double tolerance
 }
 
 /* Replay the sampler's vectors, where there are any; the tokenizer was held against its text when it was opened. */
-static bool check_rest(const struct bundle *bundle, bool *passed, struct failure *failure) {
+static bool check_rest(const struct bundle *bundle, bool *passed, struct bundle_error *error) {
     struct tally tally;
-    if (!check_vectors(bundle, &tally, failure)) {
+    if (!check_vectors(bundle, &tally, error)) {
         return false;
     }
     if (tally.there) {
@@ -151,29 +151,29 @@ static bool check_rest(const struct bundle *bundle, bool *passed, struct failure
     return true;
 }
 
-bool check_golden(struct session *session, bool *passed, struct failure *failure) {
-    const struct bundle *bundle = &session->bundle;
+bool check_golden(struct model *model, bool *passed, struct bundle_error *error) {
+    const struct bundle *bundle = &model->bundle;
     const struct json *recorded = json_get(bundle->manifest, "golden");
     if (recorded == NULL || recorded->kind == JSON_NULL) {
         printf("%-16s - 0 not run; the bundle has no recorded run\n", "golden");
         *passed = true;
-        return check_rest(bundle, passed, failure);
+        return check_rest(bundle, passed, error);
     }
     if (bundle->tolerance < 0) {
-        return fail(failure, "manifest.json does not say how far %s may be from the golden run; expected its tolerance; export "
+        return fail(error, "manifest.json does not say how far %s may be from the golden run; expected its tolerance; export "
                              "the bundle again", bundle->path);
     }
     struct golden golden = {0};
-    bool made = golden_read(&golden, session, failure);
+    bool made = golden_read(&golden, model, error);
     if (made) {
         float *memory = calloc(2 * (bundle->vocabulary + bundle->state_values), sizeof(float));
         struct part *parts = calloc(bundle->state_values + 3, sizeof *parts); /* no layer has less than one value */
         made = memory != NULL && parts != NULL;
         size_t count = made ? make_parts(bundle, &golden, !bundle->forced, parts) : 0;
-        made = made ? replay(session, &golden, parts, memory, failure)
-                    : fail(failure, "there is no memory for the golden run; expected some; close another program");
+        made = made ? replay(model, &golden, parts, memory, error)
+                    : fail(error, "there is no memory for the golden run; expected some; close another program");
         *passed = made && print_parts(parts, count, bundle->tolerance);
-        made = made && check_rest(bundle, passed, failure);
+        made = made && check_rest(bundle, passed, error);
         free(parts);
         free(memory);
     }
@@ -192,23 +192,23 @@ static double now_us(void) {
     return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
-bool check_time(struct session *session, size_t steps, double *median_us, struct failure *failure) {
-    size_t states = session->bundle.state_values;
+bool check_time(struct model *model, size_t steps, double *median_us, struct bundle_error *error) {
+    size_t states = model->bundle.state_values;
     struct golden golden;
-    bool made = golden_read(&golden, session, failure);
-    float *memory = calloc(session->bundle.vocabulary + 2 * states, sizeof(float)), *state = NULL, *next = NULL;
+    bool made = golden_read(&golden, model, error);
+    float *memory = calloc(model->bundle.vocabulary + 2 * states, sizeof(float)), *state = NULL, *next = NULL;
     double *times = calloc(steps, sizeof *times);
     if (made && (memory == NULL || times == NULL)) {
-        made = fail(failure, "there is no memory for %zu times; expected some; give a smaller --time", steps);
+        made = fail(error, "there is no memory for %zu times; expected some; give a smaller --time", steps);
     }
     if (made) {
-        state = memory + session->bundle.vocabulary;
+        state = memory + model->bundle.vocabulary;
         next = state + states;
         memcpy(state, golden.before, states * sizeof(float));
     }
     for (size_t step = 0; made && step < WARM_UP_STEPS + steps; step++) {
         double start = now_us();
-        made = session_step(session, &golden.tokens[step % golden.steps], 1, state, memory, next, failure);
+        made = model_step(model, &golden.tokens[step % golden.steps], 1, state, memory, next, error);
         times[step < WARM_UP_STEPS ? 0 : step - WARM_UP_STEPS] = now_us() - start;
         float *used = state;
         state = next;

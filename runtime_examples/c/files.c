@@ -13,8 +13,8 @@
 
 static const size_t MOST_BYTES = (size_t)1 << 30;
 
-bool damaged(const char *what, struct failure *failure) {
-    return fail(failure, "manifest.json is damaged: %s; expected what edgernn export writes; export the bundle again", what);
+bool damaged(const char *what, struct bundle_error *error) {
+    return fail(error, "manifest.json is damaged: %s; expected what edgernn export writes; export the bundle again", what);
 }
 
 char *bundle_path(const struct bundle *bundle, const char *name) {
@@ -52,7 +52,7 @@ static char *read_open_file(FILE *file, size_t *length) {
 }
 
 /* Open a plain file whose own place, every link followed, is in the bundle's folder. */
-static FILE *open_inside(const struct bundle *bundle, const char *name, struct failure *failure) {
+static FILE *open_inside(const struct bundle *bundle, const char *name, struct bundle_error *error) {
     char *path = bundle_path(bundle, name);
     errno = ENOMEM;
     char *folder = path != NULL ? realpath(bundle->folder, NULL) : NULL, *own = folder != NULL ? realpath(path, NULL) : NULL;
@@ -60,13 +60,13 @@ static FILE *open_inside(const struct bundle *bundle, const char *name, struct f
     struct stat seen;
     FILE *file = NULL;
     if (own == NULL || stat(own, &seen) != 0) {
-        fail(failure, "cannot read %s/%s: %s; expected a whole bundle folder; give one", bundle->folder, name, strerror(errno));
+        fail(error, "cannot read %s/%s: %s; expected a whole bundle folder; give one", bundle->folder, name, strerror(errno));
     } else if (strncmp(own, folder, length) != 0 || (own[length] != '/' && length > 1)) {
-        fail(failure, "%s/%s leads out of the bundle; expected a file in it; copy the bundle again", bundle->folder, name);
+        fail(error, "%s/%s leads out of the bundle; expected a file in it; copy the bundle again", bundle->folder, name);
     } else if (!S_ISREG(seen.st_mode)) {
-        fail(failure, "%s/%s is no plain file; expected one; copy the bundle again", bundle->folder, name);
+        fail(error, "%s/%s is no plain file; expected one; copy the bundle again", bundle->folder, name);
     } else if ((file = fopen(own, "rb")) == NULL) {
-        fail(failure, "cannot read %s/%s: %s; make it readable", bundle->folder, name, strerror(errno));
+        fail(error, "cannot read %s/%s: %s; make it readable", bundle->folder, name, strerror(errno));
     }
     free(path);
     free(folder);
@@ -74,12 +74,12 @@ static FILE *open_inside(const struct bundle *bundle, const char *name, struct f
     return file;
 }
 
-char *read_file(const struct bundle *bundle, const char *name, size_t *length, struct failure *failure) {
-    FILE *file = open_inside(bundle, name, failure);
+char *read_file(const struct bundle *bundle, const char *name, size_t *length, struct bundle_error *error) {
+    FILE *file = open_inside(bundle, name, error);
     char *content = file != NULL ? read_open_file(file, length) : NULL;
     if (file != NULL) {
         if (content == NULL) {
-            fail(failure, "cannot read %s/%s: %s; copy the bundle again", bundle->folder, name, strerror(errno));
+            fail(error, "cannot read %s/%s: %s; copy the bundle again", bundle->folder, name, strerror(errno));
         }
         fclose(file);
     }
@@ -104,31 +104,31 @@ static const struct json *listed(const struct bundle *bundle, const char *name) 
     return entry == NULL && bundle->path != NULL && strcmp(name, bundle->path) == 0 ? bundle->artifact : entry;
 }
 
-char *bundle_read(const struct bundle *bundle, const char *name, size_t *length, struct failure *failure) {
+char *bundle_read(const struct bundle *bundle, const char *name, size_t *length, struct bundle_error *error) {
     const struct json *entry = listed(bundle, name);
     const char *digest = json_text(json_get(entry, "sha256"));
     size_t bytes = 0;
     char found[65];
     if (entry == NULL) {
-        fail(failure, "manifest.json lacks the file %s; expected it in files; export the bundle again", name);
+        fail(error, "manifest.json lacks the file %s; expected it in files; export the bundle again", name);
         return NULL;
     }
     if (digest == NULL || !json_whole(json_get(entry, "bytes"), &bytes) || !inside(name)) {
-        damaged("a file has no path inside the folder, no bytes or no sha256", failure);
+        damaged("a file has no path inside the folder, no bytes or no sha256", error);
         return NULL;
     }
-    char *content = read_file(bundle, name, length, failure);
+    char *content = read_file(bundle, name, length, error);
     if (content == NULL) {
         return NULL;
     }
     sha256((const unsigned char *)content, *length, found);
     bool same = *length == bytes && strcmp(found, digest) == 0;
     if (*length != bytes) {
-        fail(failure, "%s/%s has %zu bytes, expected %zu; copy the bundle again", bundle->folder, name, *length, bytes);
+        fail(error, "%s/%s has %zu bytes, expected %zu; copy the bundle again", bundle->folder, name, *length, bytes);
     } else if (!same) {
-        fail(failure, "%s/%s has SHA-256 %s, expected %.64s; copy the bundle again", bundle->folder, name, found, digest);
+        fail(error, "%s/%s has SHA-256 %s, expected %.64s; copy the bundle again", bundle->folder, name, found, digest);
     } else if (bundle->path != NULL && strcmp(name, bundle->path) == 0) {
-        same = refuse_foreign(content, *length, name, failure);
+        same = refuse_foreign(content, *length, name, error);
     }
     if (!same) {
         free(content);

@@ -2,13 +2,13 @@
 #ifndef GOLDEN_H
 #define GOLDEN_H
 
-#include "session.h"
+#include "model.h"
 
 /* A recorded run of N steps. */
 struct golden {
     size_t steps;
     int64_t *tokens;           /* [N] */
-    float *before;             /* the states before the first step, as session_step takes them */
+    float *before;             /* the states before the first step, as model_step takes them */
     float *after[MOST_STATES]; /* [N, values] of each state */
     float *logits;             /* [N, V], or NULL: then what follows */
     size_t columns, largest;   /* how many are kept: C and K */
@@ -20,7 +20,7 @@ struct golden {
 };
 
 /* Read the golden run. Free it in any case. */
-bool golden_read(struct golden *golden, const struct session *session, struct failure *failure);
+bool golden_read(struct golden *golden, const struct model *model, struct bundle_error *error);
 void golden_free(struct golden *golden);
 
 /* Return log Σ exp(x) over `count` logits; not finite where one is not. */

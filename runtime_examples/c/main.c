@@ -24,7 +24,7 @@ struct given {
     bool check, json, help;
 };
 
-static bool parse(int count, char **values, struct given *given, struct failure *failure) {
+static bool parse(int count, char **values, struct given *given, struct bundle_error *error) {
     const struct {
         const char *name;
         const char **text;
@@ -47,52 +47,52 @@ static bool parse(int count, char **values, struct given *given, struct failure 
         } else if (place == all && values[i][0] != '-' && given->bundle == NULL) {
             given->bundle = values[i];
         } else {
-            return fail(failure, "the argument %s is unknown or lacks its value; expected one of --help; add it", values[i]);
+            return fail(error, "the argument %s is unknown or lacks its value; expected one of --help; add it", values[i]);
         }
     }
     return given->bundle != NULL || given->help ||
-           fail(failure, "no bundle was given; expected a bundle folder; give one made by edgernn export");
+           fail(error, "no bundle was given; expected a bundle folder; give one made by edgernn export");
 }
 
 /* Read a number of `least` to MOST; whole ones only where `whole`. An absent one takes `otherwise`. */
 static bool number(const char *flag, const char *text, double least, bool whole, double otherwise, double *value,
-                   struct failure *failure) {
+                   struct bundle_error *error) {
     char *end = NULL;
     *value = text != NULL ? strtod(text, &end) : otherwise;
     bool read = text == NULL || (end != text && *end == '\0');
     return (read && *value >= least && *value <= MOST && (!whole || floor(*value) == *value)) ||
-           fail(failure, "%s is %s; expected a %snumber of %g or more; give one", flag,
+           fail(error, "%s is %s; expected a %snumber of %g or more; give one", flag,
                 text != NULL ? text : "damaged in manifest.json", whole ? "whole " : "", least);
 }
 
 /* Read a seed: any whole number of 64 bits. */
-static bool read_seed(const char *text, uint64_t *seed, struct failure *failure) {
+static bool read_seed(const char *text, uint64_t *seed, struct bundle_error *error) {
     bool digits = text != NULL && *text != '\0' && strspn(text, "0123456789") == strlen(text);
     errno = 0;
     *seed = digits ? strtoull(text, NULL, 10) : 0;
     return text == NULL || (digits && errno == 0) ||
-           fail(failure, "--seed is %s; expected a whole number of 0 to 18446744073709551615; give one", text);
+           fail(error, "--seed is %s; expected a whole number of 0 to 18446744073709551615; give one", text);
 }
 
-static double decoding_default(const struct session *session, const char *name) {
-    const struct json *found = json_get(json_get(session->bundle.manifest, "decoding"), name);
+static double decoding_default(const struct model *model, const char *name) {
+    const struct json *found = json_get(json_get(model->bundle.manifest, "decoding"), name);
     return found != NULL && found->kind == JSON_NUMBER ? found->number : -1;
 }
 
-static bool read_options(const struct session *session, const struct given *given, struct options *options,
-                         struct failure *failure) {
+static bool read_options(const struct model *model, const struct given *given, struct options *options,
+                         struct bundle_error *error) {
     double length, top_k;
-    bool read = number("--length", given->length, 0, true, 200, &length, failure) &&
-                number("--top-k", given->top_k, 0, true, decoding_default(session, "top_k"), &top_k, failure) &&
-                read_seed(given->seed, &options->seed, failure) &&
-                number("--top-p", given->top_p, 0, false, decoding_default(session, "top_p"), &options->top_p, failure) &&
-                number("--temperature", given->temperature, 0, false, decoding_default(session, "temperature"),
-                       &options->temperature, failure);
+    bool read = number("--length", given->length, 0, true, 200, &length, error) &&
+                number("--top-k", given->top_k, 0, true, decoding_default(model, "top_k"), &top_k, error) &&
+                read_seed(given->seed, &options->seed, error) &&
+                number("--top-p", given->top_p, 0, false, decoding_default(model, "top_p"), &options->top_p, error) &&
+                number("--temperature", given->temperature, 0, false, decoding_default(model, "temperature"),
+                       &options->temperature, error);
     if (read) {
         options->length = (size_t)length;
         options->top_k = (size_t)top_k;
         read = (options->top_p > 0 && options->top_p <= 1) ||
-               fail(failure, "--top-p is %g; expected above 0 and at most 1; 1 keeps all", options->top_p);
+               fail(error, "--top-p is %g; expected above 0 and at most 1; 1 keeps all", options->top_p);
     }
     return read;
 }
@@ -118,14 +118,14 @@ struct written {
     char *text;
 };
 
-static void stream(const struct session *session, size_t token, void *context) {
+static void stream(const struct model *model, size_t token, void *context) {
     struct written *written = context;
-    fwrite(written->text, 1, tokenizer_text(&session->tokenizer, &written->stream, token, written->text), stdout);
+    fwrite(written->text, 1, tokenizer_text(&model->tokenizer, &written->stream, token, written->text), stdout);
     fflush(stdout);
 }
 
-static void collect(const struct session *session, size_t token, void *context) {
-    (void)session;
+static void collect(const struct model *model, size_t token, void *context) {
+    (void)model;
     struct written *written = context;
     size_t *larger = realloc(written->tokens, (written->count + 1) * sizeof *larger);
     if (larger == NULL) {
@@ -135,39 +135,39 @@ static void collect(const struct session *session, size_t token, void *context) 
     written->tokens[written->count++] = token;
 }
 
-static void print_written(const struct session *session, struct written *written) {
+static void print_written(const struct model *model, struct written *written) {
     printf("{\"artifact\": \"");
-    print_json_text(session->bundle.path, strlen(session->bundle.path));
+    print_json_text(model->bundle.path, strlen(model->bundle.path));
     printf("\", \"tokens\": [");
     for (size_t i = 0; i < written->count; i++) {
         printf("%s%zu", i > 0 ? ", " : "", written->tokens[i]);
     }
     printf("], \"text\": \"");
     for (size_t i = 0; i < written->count; i++) {
-        size_t length = tokenizer_text(&session->tokenizer, &written->stream, written->tokens[i], written->text);
+        size_t length = tokenizer_text(&model->tokenizer, &written->stream, written->tokens[i], written->text);
         print_json_text(written->text, length);
     }
     print_json_text(written->text, tokenizer_end(&written->stream, written->text));
     printf("\"}\n");
 }
 
-static bool write_text(struct session *session, const struct given *given, struct failure *failure) {
+static bool write_text(struct model *model, const struct given *given, struct bundle_error *error) {
     struct options options;
     const char *prompt = given->prompt != NULL ? given->prompt : "";
     int64_t *ids = calloc(strlen(prompt) + 1, sizeof *ids);
     size_t count = 0;
-    struct written written = {.text = malloc(session->tokenizer.longest)};
-    bool made = ids != NULL && written.text != NULL && read_options(session, given, &options, failure) &&
-                tokenizer_encode(&session->tokenizer, prompt, strlen(prompt), ids, &count, failure); /* before it is printed */
+    struct written written = {.text = malloc(model->tokenizer.longest)};
+    bool made = ids != NULL && written.text != NULL && read_options(model, given, &options, error) &&
+                tokenizer_encode(&model->tokenizer, prompt, strlen(prompt), ids, &count, error); /* before it is printed */
     free(ids);
     if (made && given->json) {
-        made = generate(session, prompt, &options, collect, &written, failure);
+        made = generate(model, prompt, &options, collect, &written, error);
         if (made) {
-            print_written(session, &written);
+            print_written(model, &written);
         }
     } else if (made) {
         fputs(prompt, stdout);
-        made = generate(session, prompt, &options, stream, &written, failure);
+        made = generate(model, prompt, &options, stream, &written, error);
         fwrite(written.text, 1, tokenizer_end(&written.stream, written.text), stdout);
         putchar('\n');
     }
@@ -176,44 +176,44 @@ static bool write_text(struct session *session, const struct given *given, struc
     return made;
 }
 
-static int run(struct session *session, const struct given *given, struct failure *failure) {
+static int run(struct model *model, const struct given *given, struct bundle_error *error) {
     bool passed = true;
     double steps = 0, median_us = 0;
     if (given->check) {
-        if (!check_golden(session, &passed, failure)) {
+        if (!check_golden(model, &passed, error)) {
             return BAD_INPUT;
         }
         return passed ? OK : CHECK_FAILED;
     }
     if (given->time == NULL) {
-        return write_text(session, given, failure) ? OK : BAD_INPUT;
+        return write_text(model, given, error) ? OK : BAD_INPUT;
     }
-    bool read = number("--time", given->time, 1, true, 1, &steps, failure);
-    if (!read || !check_time(session, (size_t)steps, &median_us, failure)) {
+    bool read = number("--time", given->time, 1, true, 1, &steps, error);
+    if (!read || !check_time(model, (size_t)steps, &median_us, error)) {
         return BAD_INPUT;
     }
     printf("{\"artifact\": \"");
-    print_json_text(session->bundle.path, strlen(session->bundle.path));
+    print_json_text(model->bundle.path, strlen(model->bundle.path));
     printf("\", \"steps\": %zu, \"median_us\": %.1f}\n", (size_t)steps, median_us);
     return OK;
 }
 
 int main(int count, char **values) {
     struct given given = {0};
-    struct failure failure = {"nothing was said of what is wrong; expected no such end; report it"};
+    struct bundle_error error = {"nothing was said of what is wrong; expected no such end; report it"};
     int status = BAD_INPUT;
-    bool parsed = parse(count, values, &given, &failure);
+    bool parsed = parse(count, values, &given, &error);
     if (parsed && given.help) {
         fputs(USAGE, stdout);
         return OK;
     }
     if (parsed) {
-        struct session *session = session_load(given.bundle, given.artifact, given.library, &failure);
-        status = session != NULL ? run(session, &given, &failure) : BAD_INPUT;
-        session_close(session);
+        struct model *model = model_load(given.bundle, given.artifact, given.library, &error);
+        status = model != NULL ? run(model, &given, &error) : BAD_INPUT;
+        model_close(model);
     }
     if (status == BAD_INPUT) {
-        fprintf(stderr, "error: %s\n", failure.text);
+        fprintf(stderr, "error: %s\n", error.text);
     }
     return status;
 }

@@ -97,22 +97,22 @@ static const char *start(struct span text) {
     return text.at != NULL ? (const char *)text.at : "";
 }
 
-static bool check_node(struct span operator, struct span domain, const char *path, struct failure *failure) {
+static bool check_node(struct span operator, struct span domain, const char *path, struct bundle_error *error) {
     bool own = is(domain, "") || is(domain, "ai.onnx");
     bool known = is(domain, "com.microsoft") && (is(operator, "MatMulNBits") || is(operator, "GatherBlockQuantized"));
     return own || known ||
-           fail(failure, "%s uses the operator %.*s of the domain %.*s; expected ONNX's own, or MatMulNBits or "
+           fail(error, "%s uses the operator %.*s of the domain %.*s; expected ONNX's own, or MatMulNBits or "
                          "GatherBlockQuantized of com.microsoft; do not use this bundle",
                 path, shown(operator), start(operator), shown(domain), start(domain));
 }
 
-static bool walk(enum message of, struct span message, const char *path, int depth, struct failure *failure) {
+static bool walk(enum message of, struct span message, const char *path, int depth, struct bundle_error *error) {
     struct span texts[9] = {{NULL, NULL}}; /* by number: an operator's type and domain, a tensor's name */
     struct field field;
     bool external = false;
     for (struct span rest = message; rest.at < rest.end;) {
         if (depth > MOST_DEPTH || !read_field(&rest, &field)) {
-            return fail(failure, "%s is no ONNX model; expected one; export the bundle again", path);
+            return fail(error, "%s is no ONNX model; expected one; export the bundle again", path);
         }
         if (field.has_bytes && field.number < sizeof texts / sizeof *texts) {
             texts[field.number] = field.bytes;
@@ -120,27 +120,27 @@ static bool walk(enum message of, struct span message, const char *path, int dep
         external = external || field.number == 13 || (field.number == 14 && (field.has_bytes || field.value != 0));
         for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++) {
             if (REFUSED[i].of == of && REFUSED[i].number == field.number) {
-                return fail(failure, "%s %s; do not use this bundle", path, REFUSED[i].what);
+                return fail(error, "%s %s; do not use this bundle", path, REFUSED[i].what);
             }
         }
         for (size_t i = 0; field.has_bytes && i < sizeof INNER / sizeof *INNER; i++) {
             if (INNER[i].of == of && INNER[i].number == field.number &&
-                !walk(INNER[i].in, field.bytes, path, depth + 1, failure)) {
+                !walk(INNER[i].in, field.bytes, path, depth + 1, error)) {
                 return false;
             }
         }
     }
     if (of == TENSOR && external) {
-        return fail(failure, "%s keeps the constant %.*s in another file; expected all of it in this one; do not use this bundle",
+        return fail(error, "%s keeps the constant %.*s in another file; expected all of it in this one; do not use this bundle",
                     path, shown(texts[8]), start(texts[8]));
     }
-    return of != NODE || check_node(texts[4], texts[7], path, failure);
+    return of != NODE || check_node(texts[4], texts[7], path, error);
 }
 
-bool refuse_foreign(const char *model, size_t length, const char *path, struct failure *failure) {
+bool refuse_foreign(const char *model, size_t length, const char *path, struct bundle_error *error) {
     if (length >= 8 && memcmp(model + 4, "ORTM", 4) == 0) { /* the runtime would read it as a format of its own */
-        return fail(failure, "%s is no ONNX model; expected one; export the bundle again", path);
+        return fail(error, "%s is no ONNX model; expected one; export the bundle again", path);
     }
     const unsigned char *bytes = (const unsigned char *)model;
-    return walk(MODEL, (struct span){bytes, bytes + length}, path, 0, failure);
+    return walk(MODEL, (struct span){bytes, bytes + length}, path, 0, error);
 }

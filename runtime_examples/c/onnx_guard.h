@@ -7,9 +7,9 @@
 
 #include <stddef.h>
 
-#include "failure.h"
+#include "bundle_error.h"
 
 /* Refuse a model that needs more than itself and the runtime, or that is none; `path` names it in the message. */
-bool refuse_foreign(const char *model, size_t length, const char *path, struct failure *failure);
+bool refuse_foreign(const char *model, size_t length, const char *path, struct bundle_error *error);
 
 #endif

@@ -13,7 +13,7 @@ struct api_base {
     const char *(*get_version)(void);
 };
 
-static void *open_library(const char *path, struct failure *failure) {
+static void *open_library(const char *path, struct bundle_error *error) {
     static const char *const USUAL[] = {"libonnxruntime.so.1", "libonnxruntime.so", "libonnxruntime.dylib"};
     const char *wanted = path != NULL ? path : getenv("ONNXRUNTIME_LIBRARY");
     void *library = wanted != NULL ? dlopen(wanted, RTLD_NOW | RTLD_LOCAL) : NULL;
@@ -21,7 +21,7 @@ static void *open_library(const char *path, struct failure *failure) {
         library = dlopen(USUAL[i], RTLD_NOW | RTLD_LOCAL);
     }
     if (library == NULL) {
-        fail(failure, "cannot open onnxruntime (%s); expected a shared library of 1.17 or newer; give its path by --library or "
+        fail(error, "cannot open onnxruntime (%s); expected a shared library of 1.17 or newer; give its path by --library or "
                       "ONNXRUNTIME_LIBRARY", dlerror());
     }
     return library;
@@ -44,9 +44,9 @@ static void fill(struct ort *ort, const slot *table) {
     }
 }
 
-bool ort_open(struct ort *ort, const char *path, struct failure *failure) {
+bool ort_open(struct ort *ort, const char *path, struct bundle_error *error) {
     const struct api_base *(*get_base)(void) = NULL;
-    void *library = open_library(path, failure);
+    void *library = open_library(path, error);
     if (library == NULL) {
         return false;
     }
@@ -55,7 +55,7 @@ bool ort_open(struct ort *ort, const char *path, struct failure *failure) {
     const slot *table = symbol != NULL ? get_base()->get_api(ORT_VERSION) : NULL;
     if (table == NULL) {
         const char *version = symbol != NULL ? get_base()->get_version() : "unknown";
-        return fail(failure, "the library is onnxruntime %s, without interface version %d; expected 1.17 or newer; update it",
+        return fail(error, "the library is onnxruntime %s, without interface version %d; expected 1.17 or newer; update it",
                     version, ORT_VERSION);
     }
     fill(ort, table);

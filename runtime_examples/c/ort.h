@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "failure.h"
+#include "bundle_error.h"
 
 enum { ORT_VERSION = 17 };
 enum { ORT_LOGGING_ERROR = 3, ORT_ARENA_ALLOCATOR = 1, ORT_MEMORY_DEFAULT = 0, ORT_FLOAT = 1, ORT_INT64 = 7 };
@@ -47,6 +47,6 @@ struct ort {
 };
 
 /* Open the library at `path`; where it is NULL the one of ONNXRUNTIME_LIBRARY, or one of the usual name. It stays open. */
-bool ort_open(struct ort *ort, const char *path, struct failure *failure);
+bool ort_open(struct ort *ort, const char *path, struct bundle_error *error);
 
 #endif

@@ -188,12 +188,12 @@ static bool read_alternatives(struct source *source) {
     return read;
 }
 
-bool pattern_read(struct pattern *pattern, const char *text, size_t length, struct failure *failure) {
+bool pattern_read(struct pattern *pattern, const char *text, size_t length, struct bundle_error *error) {
     struct source source = {pattern, (const unsigned char *)text, (const unsigned char *)text + length, 0};
     memset(pattern, 0, sizeof *pattern);
     bool read = memchr(text, '\0', length) == NULL && read_alternatives(&source) && source.at == source.end &&
                 add(pattern, MOVE_DONE, 0, 0);
-    return read || fail(failure, "tokenizer.json has the pattern %.200s; expected one that edgernn writes; use the tokenizers "
+    return read || fail(error, "tokenizer.json has the pattern %.200s; expected one that edgernn writes; use the tokenizers "
                                  "library for others", text);
 }
 

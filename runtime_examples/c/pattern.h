@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "failure.h"
+#include "bundle_error.h"
 
 enum { MOST_ITEMS = 256, MOST_SETS = 64, MOST_MOVES = 256 };
 
@@ -49,7 +49,7 @@ struct search {
     size_t used, room;
 };
 
-bool pattern_read(struct pattern *pattern, const char *text, size_t length, struct failure *failure);
+bool pattern_read(struct pattern *pattern, const char *text, size_t length, struct bundle_error *error);
 
 /* Return the end of the match that begins at `at`, or NULL where there is none. The text is UTF-8. */
 const unsigned char *pattern_match(struct search *search, const unsigned char *at);

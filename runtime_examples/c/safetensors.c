@@ -8,14 +8,14 @@
 #error "the values of a safetensors file are little-endian; swap their bytes on this machine"
 #endif
 
-bool safetensors_open(struct safetensors *file, const struct bundle *bundle, const char *name, struct failure *failure) {
+bool safetensors_open(struct safetensors *file, const struct bundle *bundle, const char *name, struct bundle_error *error) {
     size_t length = 0, header = 0;
     const char *why = "it is too short";
     *file = (struct safetensors){.name = name};
     if (name == NULL) {
-        return fail(failure, "manifest.json names no safetensors file for this use; expected one; export the bundle again");
+        return fail(error, "manifest.json names no safetensors file for this use; expected one; export the bundle again");
     }
-    file->content = bundle_read(bundle, name, &length, failure);
+    file->content = bundle_read(bundle, name, &length, error);
     if (file->content == NULL) {
         return false;
     }
@@ -32,7 +32,7 @@ bool safetensors_open(struct safetensors *file, const struct bundle *bundle, con
         file->data_bytes = length - 8 - header;
     }
     return file->header != NULL ||
-           fail(failure, "%s is no safetensors file (%s); expected one; export the bundle again", name, why);
+           fail(error, "%s is no safetensors file (%s); expected one; export the bundle again", name, why);
 }
 
 void safetensors_close(struct safetensors *file) {
@@ -52,7 +52,7 @@ size_t safetensors_axis(const struct safetensors *file, const char *tensor, bool
 }
 
 void *safetensors_copy(const struct safetensors *file, const char *tensor, const char *dtype, size_t width, size_t count,
-                       struct failure *failure) {
+                       struct bundle_error *error) {
     const struct json *entry = json_get(file->header, tensor), *offsets = json_get(entry, "data_offsets");
     const char *found = json_text(json_get(entry, "dtype"));
     size_t begin = 0, end = 0;
@@ -62,7 +62,7 @@ void *safetensors_copy(const struct safetensors *file, const char *tensor, const
     bool fits = there && typed && (end - begin) % width == 0 && (end - begin) / width == count;
     void *values = fits && count > 0 ? malloc(end - begin) : NULL;
     if (values == NULL) {
-        fail(failure, "%s has no tensor %s of %zu values %s; expected what the contract says; export the bundle again",
+        fail(error, "%s has no tensor %s of %zu values %s; expected what the contract says; export the bundle again",
              file->name, tensor, count, dtype);
         return NULL;
     }

@@ -13,7 +13,7 @@ struct safetensors {
 };
 
 /* Open a file of a bundle. Close it in any case. */
-bool safetensors_open(struct safetensors *file, const struct bundle *bundle, const char *name, struct failure *failure);
+bool safetensors_open(struct safetensors *file, const struct bundle *bundle, const char *name, struct bundle_error *error);
 void safetensors_close(struct safetensors *file);
 
 /* Return the size of a tensor's first or last axis; 0 where it is not there or larger than its file. */
@@ -21,6 +21,6 @@ size_t safetensors_axis(const struct safetensors *file, const char *tensor, bool
 
 /* Copy a tensor of `count` values of `dtype` ("F32", "I64") of `width` bytes each; the memory is to be freed. */
 void *safetensors_copy(const struct safetensors *file, const char *tensor, const char *dtype, size_t width, size_t count,
-                       struct failure *failure);
+                       struct bundle_error *error);
 
 #endif

@@ -82,33 +82,33 @@ static bool in_list(const struct json *list, size_t token) {
 }
 
 /* Take the tokens of the prompt, or where it is empty the start tokens of the bundle. */
-static bool begin(const struct session *session, const char *prompt, struct writing *writing, struct failure *failure) {
-    const struct json *start = json_get(json_get(session->bundle.manifest, "decoding"), "start");
+static bool begin(const struct model *model, const char *prompt, struct writing *writing, struct bundle_error *error) {
+    const struct json *start = json_get(json_get(model->bundle.manifest, "decoding"), "start");
     size_t room = strlen(prompt) + (start != NULL ? start->length : 0) + 1;
     writing->tokens = calloc(room, sizeof *writing->tokens);
     if (writing->tokens == NULL) {
-        return fail(failure, "there is no memory for the prompt; expected some; give a shorter one");
+        return fail(error, "there is no memory for the prompt; expected some; give a shorter one");
     }
-    if (!tokenizer_encode(&session->tokenizer, prompt, strlen(prompt), writing->tokens, &writing->count, failure)) {
+    if (!tokenizer_encode(&model->tokenizer, prompt, strlen(prompt), writing->tokens, &writing->count, error)) {
         return false;
     }
     const struct json *item = writing->count == 0 && start != NULL ? start->first : NULL;
     for (; item != NULL; item = item->next) {
         size_t id = 0;
-        if (!json_whole(item, &id) || id >= session->bundle.vocabulary) {
-            return fail(failure, "a start token in manifest.json is no id of the model; expected one; export the bundle again");
+        if (!json_whole(item, &id) || id >= model->bundle.vocabulary) {
+            return fail(error, "a start token in manifest.json is no id of the model; expected one; export the bundle again");
         }
         writing->tokens[writing->count++] = (int64_t)id;
     }
-    return writing->count > 0 || fail(failure, "there is nothing to begin with; expected a prompt or start tokens; give one");
+    return writing->count > 0 || fail(error, "there is nothing to begin with; expected a prompt or start tokens; give one");
 }
 
 /* Feed what is pending; the last row of the logits and the state after it stay. Many tokens go in `width` at a time. */
-static bool feed(struct session *session, struct writing *writing, size_t width, struct failure *failure) {
-    size_t size = session->bundle.vocabulary, part = 0;
+static bool prefill(struct model *model, struct writing *writing, size_t width, struct bundle_error *error) {
+    size_t size = model->bundle.vocabulary, part = 0;
     for (size_t at = 0; at < writing->count; at += part) {
         part = writing->count - at < width ? writing->count - at : width;
-        if (!session_step(session, writing->tokens + at, part, writing->state, writing->logits, writing->next, failure)) {
+        if (!model_step(model, writing->tokens + at, part, writing->state, writing->logits, writing->next, error)) {
             return false;
         }
         float *used = writing->state;
@@ -119,22 +119,22 @@ static bool feed(struct session *session, struct writing *writing, size_t width,
     return true;
 }
 
-static bool write_on(struct session *session, struct writing *writing, const struct options *options, heard hear, void *context,
-                     struct failure *failure) {
-    const struct json *decoding = json_get(session->bundle.manifest, "decoding");
-    size_t vocabulary = session->bundle.vocabulary, most = 0, width = prefill_width(&session->bundle);
+static bool write_on(struct model *model, struct writing *writing, const struct options *options, heard hear, void *context,
+                     struct bundle_error *error) {
+    const struct json *decoding = json_get(model->bundle.manifest, "decoding");
+    size_t vocabulary = model->bundle.vocabulary, most = 0, width = prefill_width(&model->bundle);
     bool limited = json_whole(json_get(decoding, "length"), &most) && most > 0 && most < options->length;
     size_t length = limited ? most : options->length;
-    session_initial_state(session, writing->state);
+    model_initial_state(model, writing->state);
     for (size_t written = 0; written < length; written++) {
-        if (!feed(session, writing, width, failure)) {
+        if (!prefill(model, writing, width, error)) {
             return false;
         }
         for (size_t id = 0; id < vocabulary; id++) {
             writing->logits[id] = in_list(json_get(decoding, "suppress"), id) ? -INFINITY : writing->logits[id];
         }
         size_t token = sample(writing->logits, vocabulary, options, uniform_at(options->seed, written), writing->room);
-        hear(session, token, context);
+        hear(model, token, context);
         if (in_list(json_get(decoding, "stop"), token)) {
             break;
         }
@@ -144,11 +144,11 @@ static bool write_on(struct session *session, struct writing *writing, const str
     return true;
 }
 
-bool generate(struct session *session, const char *prompt, const struct options *options, heard hear, void *context,
-              struct failure *failure) {
-    const struct bundle *bundle = &session->bundle;
+bool generate(struct model *model, const char *prompt, const struct options *options, heard hear, void *context,
+              struct bundle_error *error) {
+    const struct bundle *bundle = &model->bundle;
     struct writing writing = {0};
-    bool made = begin(session, prompt, &writing, failure);
+    bool made = begin(model, prompt, &writing, error);
     if (made) {
         size_t width = prefill_width(bundle), rows = writing.count < width ? writing.count : width;
         writing.logits = calloc(rows, bundle->vocabulary * sizeof(float));
@@ -156,8 +156,8 @@ bool generate(struct session *session, const char *prompt, const struct options 
         writing.next = calloc(bundle->state_values + 1, sizeof(float));
         writing.room = calloc(bundle->vocabulary, sizeof(struct ranked));
         made = writing.logits != NULL && writing.state != NULL && writing.next != NULL && writing.room != NULL;
-        made = made ? write_on(session, &writing, options, hear, context, failure)
-                    : fail(failure, "there is no memory for the logits of %zu tokens; expected some; shorten the prompt", rows);
+        made = made ? write_on(model, &writing, options, hear, context, error)
+                    : fail(error, "there is no memory for the logits of %zu tokens; expected some; shorten the prompt", rows);
     }
     free(writing.tokens);
     free(writing.logits);

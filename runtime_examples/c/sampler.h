@@ -2,7 +2,7 @@
 #ifndef SAMPLER_H
 #define SAMPLER_H
 
-#include "session.h"
+#include "model.h"
 
 struct options {
     size_t length;      /* the most tokens */
@@ -27,10 +27,10 @@ double uniform_at(uint64_t seed, uint64_t position);
 size_t prefill_width(const struct bundle *bundle);
 
 /* Called with each token as soon as it is chosen. */
-typedef void (*heard)(const struct session *session, size_t token, void *context);
+typedef void (*heard)(const struct model *model, size_t token, void *context);
 
 /* Write tokens after a prompt, which may be empty: then the bundle's start tokens are fed. */
-bool generate(struct session *session, const char *prompt, const struct options *options, heard hear, void *context,
-              struct failure *failure);
+bool generate(struct model *model, const char *prompt, const struct options *options, heard hear, void *context,
+              struct bundle_error *error);
 
 #endif

@@ -32,12 +32,12 @@ struct text_stream {
 };
 
 /* Open a bundle's tokenizer and hold it against the text and the ids in the manifest. Close it in any case. */
-bool tokenizer_open(struct tokenizer *tokenizer, const struct bundle *bundle, struct failure *failure);
+bool tokenizer_open(struct tokenizer *tokenizer, const struct bundle *bundle, struct bundle_error *error);
 void tokenizer_close(struct tokenizer *tokenizer);
 
 /* Write the ids of `length` bytes of UTF-8 into `ids`, which has room for one a byte. */
 bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length, int64_t *ids, size_t *count,
-                      struct failure *failure);
+                      struct bundle_error *error);
 
 /* Write what a token completes of a text into `text` and return how many bytes: whole characters only, and U+FFFD for what is
  * no UTF-8. There is room for `tokenizer->longest`. */

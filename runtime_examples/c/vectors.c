@@ -7,8 +7,8 @@
 
 #include "sampler.h"
 
-static bool damaged(struct failure *failure, const char *what) {
-    return fail(failure, "the sampler's vectors are damaged: %s; expected what edgernn export writes; export the bundle again",
+static bool damaged(struct bundle_error *error, const char *what) {
+    return fail(error, "the sampler's vectors are damaged: %s; expected what edgernn export writes; export the bundle again",
                 what);
 }
 
@@ -18,11 +18,11 @@ static bool number(const struct json *object, const char *key, double least, dou
     return *value >= least && *value <= most;
 }
 
-static bool check_uniforms(const struct json *group, struct tally *tally, struct failure *failure) {
+static bool check_uniforms(const struct json *group, struct tally *tally, struct bundle_error *error) {
     const struct json *values = json_get(group, "values");
     size_t seed = 0, position = 0;
     if (!json_whole(json_get(group, "seed"), &seed) || !json_whole(json_get(group, "position"), &position) || values == NULL) {
-        return damaged(failure, "random numbers have no seed, position or values");
+        return damaged(error, "random numbers have no seed, position or values");
     }
     for (const struct json *value = values->first; value != NULL; value = value->next) {
         bool right = value->kind == JSON_NUMBER && value->number == uniform_at(seed, position++);
@@ -50,7 +50,7 @@ static bool read_logits(const struct json *choice, float *logits, size_t count) 
     return true;
 }
 
-static bool check_choice(const struct json *choice, struct tally *tally, struct failure *failure) {
+static bool check_choice(const struct json *choice, struct tally *tally, struct bundle_error *error) {
     const struct json *list = json_get(choice, "logits");
     size_t count = list != NULL && list->kind == JSON_ARRAY ? list->length : 0, token = 0;
     struct options options = {0};
@@ -66,10 +66,10 @@ static bool check_choice(const struct json *choice, struct tally *tally, struct 
     }
     free(logits);
     free(room);
-    return sound || damaged(failure, "a choice of a token has no logits, or a number beyond reason");
+    return sound || damaged(error, "a choice of a token has no logits, or a number beyond reason");
 }
 
-bool check_vectors(const struct bundle *bundle, struct tally *tally, struct failure *failure) {
+bool check_vectors(const struct bundle *bundle, struct tally *tally, struct bundle_error *error) {
     const struct json *named = json_get(bundle->manifest, "sampler");
     const char *path = json_text(named), *why = "";
     size_t length = 0, version = 0;
@@ -78,9 +78,9 @@ bool check_vectors(const struct bundle *bundle, struct tally *tally, struct fail
     if (named == NULL || named->kind == JSON_NULL) {
         return true;
     }
-    char *text = path != NULL ? bundle_read(bundle, path, &length, failure) : NULL;
+    char *text = path != NULL ? bundle_read(bundle, path, &length, error) : NULL;
     if (text == NULL) {
-        return path == NULL ? damaged(failure, "their path is no text") : false;
+        return path == NULL ? damaged(error, "their path is no text") : false;
     }
     tally->there = true;
     struct json *document = json_parse(text, length, &why);
@@ -88,13 +88,13 @@ bool check_vectors(const struct bundle *bundle, struct tally *tally, struct fail
     const struct json *uniforms = json_get(document, "uniforms"), *tokens = json_get(document, "tokens");
     bool sound = json_whole(json_get(document, "version"), &version) && version == 1 && generator != NULL &&
                  strcmp(generator, "splitmix64") == 0 && uniforms != NULL && tokens != NULL;
-    sound = sound || damaged(failure, document == NULL ? why : "they are not of version 1 and splitmix64");
+    sound = sound || damaged(error, document == NULL ? why : "they are not of version 1 and splitmix64");
     for (const struct json *group = sound ? uniforms->first : NULL; sound && group != NULL; group = group->next) {
-        sound = check_uniforms(group, tally, failure);
+        sound = check_uniforms(group, tally, error);
         some = some || (sound && json_get(group, "values")->first != NULL);
     }
     for (const struct json *choice = sound ? tokens->first : NULL; sound && choice != NULL; choice = choice->next) {
-        sound = check_choice(choice, tally, failure);
+        sound = check_choice(choice, tally, error);
     }
     tally->numbers = some ? tally->numbers : INFINITY;
     tally->tokens = sound && tokens->first != NULL ? tally->tokens : INFINITY;

@@ -11,6 +11,6 @@ struct tally {
 };
 
 /* Replay the vectors of a bundle, where it has them. */
-bool check_vectors(const struct bundle *bundle, struct tally *tally, struct failure *failure);
+bool check_vectors(const struct bundle *bundle, struct tally *tally, struct bundle_error *error);
 
 #endif

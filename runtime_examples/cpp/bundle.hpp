@@ -53,10 +53,10 @@ inline std::string next_name(const std::string& state) { return state + "_next";
 inline std::string read_bytes(const std::filesystem::path& path) {
   constexpr std::uintmax_t kMostBytes = std::uintmax_t{1} << 31;
   std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) throw Error(path.string() + " is not there, or no plain file; check the path");
-  if (std::filesystem::file_size(path, error) > kMostBytes) throw Error(path.string() + " is larger than 2 GB; give another file");
+  if (!std::filesystem::is_regular_file(path, error)) throw BundleError(path.string() + " is not there, or no plain file; check the path");
+  if (std::filesystem::file_size(path, error) > kMostBytes) throw BundleError(path.string() + " is larger than 2 GB; give another file");
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(path.string() + " cannot be read; make it readable");
+  if (!file) throw BundleError(path.string() + " cannot be read; make it readable");
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
@@ -80,13 +80,13 @@ class Bundle {
  public:
   explicit Bundle(std::filesystem::path folder) : folder_(std::move(folder)) {
     if (std::error_code error; std::filesystem::is_regular_file(folder_, error)) {
-      throw Error(folder_.string() + " is a file, expected a bundle folder; unpack it: unzip -q " + folder_.string() +
+      throw BundleError(folder_.string() + " is a file, expected a bundle folder; unpack it: unzip -q " + folder_.string() +
                   " -d FOLDER");
     }
     const auto path = folder_ / "manifest.json";
     const Json manifest = Json::parse(read_bytes(path), path.string());
     if (const auto version = manifest.at("schema_version").integer(); version != 1) {
-      throw Error(path.string() + " has schema_version " + std::to_string(version) +
+      throw BundleError(path.string() + " has schema_version " + std::to_string(version) +
                   ", expected 1; use an example that reads it");
     }
     read_contract(manifest.at("contract"));
@@ -102,7 +102,7 @@ class Bundle {
       sampler_path = vectors->string();
     }
     if (const Json* learned = manifest.find("initial_state"); initial_state == "learned") {
-      if (learned == nullptr) throw Error(path.string() + " names no learned first state; export the bundle again");
+      if (learned == nullptr) throw BundleError(path.string() + " names no learned first state; export the bundle again");
       initial_state_path = learned->string();
     }
     for (const auto& [name, file] : manifest.at("files").object()) {
@@ -116,8 +116,8 @@ class Bundle {
     for (const std::string& known : listed_) {
       if (known == name) return read_bytes(inside(name));
     }
-    if (name.empty()) throw Error("manifest.json names no file for this use; expected one; export the bundle again");
-    throw Error((folder_ / name).string() + " is not among the files of the manifest; export the bundle again");
+    if (name.empty()) throw BundleError("manifest.json names no file for this use; expected one; export the bundle again");
+    throw BundleError((folder_ / name).string() + " is not among the files of the manifest; export the bundle again");
   }
 
   // Checks size and digest of a model file and what it asks for, and returns where it is.
@@ -140,17 +140,17 @@ class Bundle {
       if (needed.empty() || is_new_enough(needed, least)) needed = least;
     }
     if (!needed.empty()) {
-      throw Error(path.value_or("every " + graph + " file of the bundle") + " needs onnxruntime " + needed +
+      throw BundleError(path.value_or("every " + graph + " file of the bundle") + " needs onnxruntime " + needed +
                   " or newer, this is " + version + "; update it or choose another artifact");
     }
-    throw Error(folder_.string() + " has no " + format + " artifact of a " + graph + " graph" +
+    throw BundleError(folder_.string() + " has no " + format + " artifact of a " + graph + " graph" +
                 (path ? " named " + *path : "") + "; this example runs " +
                 (known.empty() ? "none of its artifacts: export the bundle with --to onnx" : known));
   }
 
   const Graph& graph(const std::string& name) const {
     if (const auto found = graphs.find(name); found != graphs.end()) return found->second;
-    throw Error(folder_.string() + " has no graph named " + name + "; give the bundle of another model");
+    throw BundleError(folder_.string() + " has no graph named " + name + "; give the bundle of another model");
   }
 
   bool captions() const { return graphs.count("encode") > 0; }
@@ -160,7 +160,7 @@ class Bundle {
     if (const auto found = sizes.find(axis); found != sizes.end()) return found->second;
     if (axis == "batch") return 1;
     if (axis == "time") return time;
-    throw Error("the contract gives no size to the axis " + axis + "; export the bundle again");
+    throw BundleError("the contract gives no size to the axis " + axis + "; export the bundle again");
   }
 
   Shape shape(const TensorSpec& tensor, std::int64_t time = 1) const {
@@ -173,7 +173,7 @@ class Bundle {
   TensorSpec token_input() const {
     const auto fresh = Graph::with_role(graph("step").inputs, "input");
     if (fresh.size() != 1 || fresh[0].dtype != "int64" || fresh[0].below.empty()) {
-      throw Error("the step takes something other than token ids; this example writes text, expected one int64 input");
+      throw BundleError("the step takes something other than token ids; this example writes text, expected one int64 input");
     }
     return fresh[0];
   }
@@ -182,7 +182,7 @@ class Bundle {
     for (const TensorSpec& output : graph("step").outputs) {
       if (output.role == "output" && !output.axes.empty() && output.axes.back() == token_input().below) return output;
     }
-    throw Error("the step gives no output over the axis " + token_input().below + "; export the bundle again");
+    throw BundleError("the step gives no output over the axis " + token_input().below + "; export the bundle again");
   }
 
   std::map<std::string, Graph> graphs;
@@ -206,7 +206,7 @@ class Bundle {
       if (const Json* below = entry.find("below")) tensor.below = below->string();
       for (const Json& axis : entry.at("axes").array()) tensor.axes.push_back(axis.string());
       for (const TensorSpec& other : found) {
-        if (other.name == tensor.name) throw Error("a graph has two tensors named " + tensor.name + "; export the bundle again");
+        if (other.name == tensor.name) throw BundleError("a graph has two tensors named " + tensor.name + "; export the bundle again");
       }
       found.push_back(std::move(tensor));
     }
@@ -219,7 +219,7 @@ class Bundle {
     }
     for (const auto& [axis, size] : contract.at("sizes").object()) {
       sizes[axis] = size.integer();
-      if (sizes[axis] < 1) throw Error("the axis " + axis + " has the size 0, expected 1 or more; export the bundle again");
+      if (sizes[axis] < 1) throw BundleError("the axis " + axis + " has the size 0, expected 1 or more; export the bundle again");
     }
     initial_state = contract.at("initial_state").string();
   }
@@ -249,7 +249,7 @@ class Bundle {
     if (const Json* requires_all = entry.find("requires"); requires_all != nullptr && requires_all->find("onnxruntime") != nullptr) {
       artifact.requires_runtime = requires_all->at("onnxruntime").string();
       if (artifact.requires_runtime.find_first_not_of("0123456789.") != std::string::npos || artifact.requires_runtime.empty()) {
-        throw Error(artifact.path + " requires onnxruntime " + artifact.requires_runtime + ", which is no version; export again");
+        throw BundleError(artifact.path + " requires onnxruntime " + artifact.requires_runtime + ", which is no version; export again");
       }
     }
     read_promise(entry, artifact);
@@ -278,7 +278,7 @@ class Bundle {
     std::error_code error;
     const auto root = std::filesystem::weakly_canonical(folder_, error), own = std::filesystem::weakly_canonical(root / name, error);
     within = within && !error && std::mismatch(root.begin(), root.end(), own.begin(), own.end()).first == root.end();
-    if (!within) throw Error("the manifest names " + name + ", which is outside of the bundle; copy the bundle again");
+    if (!within) throw BundleError("the manifest names " + name + ", which is outside of the bundle; copy the bundle again");
     return folder_ / name;
   }
 
@@ -287,11 +287,11 @@ class Bundle {
     const std::string found = read_bytes(path);
     const std::string where = path.string();
     if (found.size() != static_cast<std::size_t>(bytes)) {
-      throw Error(where + " has " + std::to_string(found.size()) + " bytes, the manifest says " + std::to_string(bytes) +
+      throw BundleError(where + " has " + std::to_string(found.size()) + " bytes, the manifest says " + std::to_string(bytes) +
                   "; copy the bundle again");
     }
     if (const std::string own = sha256(found); own != digest) {
-      throw Error(where + " has the SHA-256 " + own.substr(0, 12) + "…, the manifest says " + digest.substr(0, 12) +
+      throw BundleError(where + " has the SHA-256 " + own.substr(0, 12) + "…, the manifest says " + digest.substr(0, 12) +
                   "…; copy the bundle again");
     }
   }

@@ -48,7 +48,7 @@ class BytePairs {
       of_byte_[static_cast<std::size_t>(byte)] = id;
       ++seen;
     }
-    if (seen != of_byte_.size()) throw Error("tokenizer.json has no token for every byte; export the bundle again");
+    if (seen != of_byte_.size()) throw BundleError("tokenizer.json has no token for every byte; export the bundle again");
     if (merges == nullptr) return;
     for (const Json& merge : merges->array()) read_merge(ids, merge);
   }
@@ -96,7 +96,7 @@ class BytePairs {
     }
     const auto first = ids.find(left), second = ids.find(right), both = ids.find(left + right);
     if (first == ids.end() || second == ids.end() || both == ids.end()) {
-      throw Error("tokenizer.json has a merge that is no pair of tokens that makes a token; export the bundle again");
+      throw BundleError("tokenizer.json has a merge that is no pair of tokens that makes a token; export the bundle again");
     }
     merges_.insert({{first->second, second->second}, {merges_.size(), both->second}});
   }

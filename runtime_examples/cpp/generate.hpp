@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "sampler.hpp"
-#include "session.hpp"
+#include "model.hpp"
 #include "tokenizer.hpp"
 
 namespace edgernn {
@@ -33,29 +33,34 @@ inline std::vector<float> last_row(const Tensor& logits) {
   return {all.end() - logits.shape.back(), all.end()};
 }
 
+// Feeds `ids`, one at a time or many where the model takes several, and leaves the state after them in `state`.
+inline std::vector<float> prefill(const Model& model, const std::vector<std::int64_t>& ids, const Tensors& contexts, State& state) {
+  const std::string tokens = model.bundle.token_input().name, logits = model.bundle.logits_output().name;
+  const auto vocabulary = static_cast<std::size_t>(model.bundle.shape(model.bundle.logits_output()).back());
+  const std::size_t most = model.open_time() ? prefill_width(vocabulary) : 1;
+  Results results;
+  for (auto at = ids.begin(); at != ids.end();) {
+    const auto width = std::min(static_cast<std::ptrdiff_t>(most), ids.end() - at);
+    Tensors inputs = contexts;
+    inputs[tokens] = token_row({at, at + width});
+    at += width;
+    results = model.step(inputs, state);
+    state = std::move(results.state);
+  }
+  return last_row(results.outputs.at(logits));
+}
+
 // Writes token ids after `pending` from `state`. `on_token` hears each one as it comes.
-inline std::vector<std::int64_t> write(const Runtime& runtime, std::vector<std::int64_t> pending, State state,
+inline std::vector<std::int64_t> write(const Model& model, std::vector<std::int64_t> pending, State state,
                                        const Tensors& contexts, const Options& options, const OnToken& on_token) {
-  const Bundle& bundle = runtime.bundle;
-  const std::string tokens = bundle.token_input().name, logits = bundle.logits_output().name;
-  const auto vocabulary = static_cast<std::size_t>(bundle.shape(bundle.logits_output()).back());
+  const Bundle& bundle = model.bundle;
   const Decoding& decoding = bundle.decoding;
   const auto length = decoding.length > 0 ? std::min(options.length, decoding.length) : options.length;
   const auto ends = [&](std::int64_t id) { return std::count(decoding.stop.begin(), decoding.stop.end(), id) > 0; };
   std::vector<std::int64_t> written;
-  if (pending.empty()) throw Error("there is no token to feed; give a prompt of at least one character");
+  if (pending.empty()) throw BundleError("there is no token to feed; give a prompt of at least one character");
   while (static_cast<std::int64_t>(written.size()) < length) {
-    Results results;
-    const std::size_t most = runtime.takes_several() ? prefill_width(vocabulary) : 1;
-    for (auto at = pending.begin(); at != pending.end();) {
-      const auto width = std::min(static_cast<std::ptrdiff_t>(most), pending.end() - at);
-      Tensors inputs = contexts;
-      inputs[tokens] = token_row({at, at + width});
-      at += width;
-      results = runtime.step(inputs, state);
-      state = std::move(results.state);
-    }
-    std::vector<float> row = last_row(results.outputs.at(logits));
+    std::vector<float> row = prefill(model, pending, contexts, state);
     suppress(row, decoding.suppress);
     const std::int64_t token = sample(row, options.sampling, uniform_at(options.seed, written.size()));
     if (ends(token)) break;  // ends the text and is no part of it
@@ -67,19 +72,19 @@ inline std::vector<std::int64_t> write(const Runtime& runtime, std::vector<std::
 }
 
 // Writes a text after `prompt`; an empty one begins with the bundle's start tokens.
-inline std::vector<std::int64_t> generate(const Runtime& runtime, const Tokenizer& tokenizer, std::string_view prompt,
+inline std::vector<std::int64_t> generate(const Model& model, const Tokenizer& tokenizer, std::string_view prompt,
                                           const Options& options, const OnToken& on_token) {
-  if (runtime.bundle.captions()) throw Error("this bundle is a captioner and writes about pictures; give --image FILE");
+  if (model.bundle.captions()) throw BundleError("this bundle is a captioner and writes about pictures; give --image FILE");
   std::vector<std::int64_t> ids = tokenizer.encode(prompt);
-  if (ids.empty()) ids = runtime.bundle.decoding.start;
-  return write(runtime, std::move(ids), runtime.initial_state(), {}, options, on_token);
+  if (ids.empty()) ids = model.bundle.decoding.start;
+  return write(model, std::move(ids), model.initial_state(), {}, options, on_token);
 }
 
 // Writes the caption of `image`, uint8 [1, height, width, channels].
-inline std::vector<std::int64_t> caption(const Runtime& runtime, const Tensor& image, const Options& options,
+inline std::vector<std::int64_t> caption(const Model& model, const Tensor& image, const Options& options,
                                          const OnToken& on_token) {
-  Results looked = runtime.encode(image);
-  return write(runtime, runtime.bundle.decoding.start, std::move(looked.state), looked.outputs, options, on_token);
+  Results looked = model.encode(image);
+  return write(model, model.bundle.decoding.start, std::move(looked.state), looked.outputs, options, on_token);
 }
 
 }  // namespace edgernn

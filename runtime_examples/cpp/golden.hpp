@@ -2,7 +2,7 @@
 // run too large, it has a few numbers of it instead: OUTPUT.columns and the values there, the largest values, and the log-sum.
 #pragma once
 
-#include "session.hpp"
+#include "model.hpp"
 
 namespace edgernn {
 
@@ -15,7 +15,7 @@ struct Line {
 // How far the file may be from the recording, as the manifest says.
 inline double tolerance_of(const Artifact& artifact) {
   if (artifact.tolerance) return *artifact.tolerance;
-  throw Error("manifest.json does not say how far " + artifact.path + " may be from the golden run; export the bundle again");
+  throw BundleError("manifest.json does not say how far " + artifact.path + " may be from the golden run; export the bundle again");
 }
 
 // The differences of one tensor over a run.
@@ -57,7 +57,7 @@ class Golden {
       : bundle_(bundle), tensors_(read_safetensors(bundle.read(bundle.golden_path), bundle.golden_path)) {
     const Graph& step = bundle.graph("step");
     steps_ = static_cast<std::int64_t>(recorded(bundle.token_input().name).shape.at(0));
-    if (steps_ < 1) throw Error(bundle.golden_path + " has no steps; export the bundle again");
+    if (steps_ < 1) throw BundleError(bundle.golden_path + " has no steps; export the bundle again");
     for (const TensorSpec& tensor : step.inputs) require(tensor, tensor.role == "input");
     for (const TensorSpec& tensor : step.outputs) {
       if (is_short(tensor)) require_parts(tensor);
@@ -98,16 +98,16 @@ class Golden {
   }
 
   // Runs the whole recording: encode's tensors first where there are any, then every output and state of step.
-  std::vector<Line> check(const Runtime& runtime) const {
+  std::vector<Line> check(const Model& model) const {
     std::vector<Line> lines;
-    if (bundle_.captions()) check_encode(runtime, lines);
-    const double tolerance = tolerance_of(runtime.artifact());
-    const bool forced = runtime.artifact().forced;
+    if (bundle_.captions()) check_encode(model, lines);
+    const double tolerance = tolerance_of(model.artifact());
+    const bool forced = model.artifact().forced;
     std::map<std::string, Drift> drifts;
     State state = state_before(0);
     for (std::int64_t step = 0; step < steps_; ++step) {
       if (forced) state = state_before(step);
-      Results results = runtime.step(inputs(step), state);
+      Results results = model.step(inputs(step), state);
       state = std::move(results.state);
       for (const TensorSpec& tensor : Graph::with_role(bundle_.graph("step").outputs, "output")) {
         const std::vector<float>& values = results.outputs.at(tensor.name).floats();
@@ -157,15 +157,15 @@ class Golden {
     for (const char* part : {".columns", ".largest_ids"}) {
       for (const std::int64_t id : recorded(name + part).integers()) {
         if (!fits || element_count(before) != static_cast<std::size_t>(steps_) || id < 0 || id >= whole.back()) {
-          throw Error(bundle_.golden_path + " has parts of " + name + " that do not fit it; export the bundle again");
+          throw BundleError(bundle_.golden_path + " has parts of " + name + " that do not fit it; export the bundle again");
         }
       }
     }
   }
 
-  void check_encode(const Runtime& runtime, std::vector<Line>& lines) const {
-    const Results made = runtime.encode(recorded(Graph::with_role(bundle_.graph("encode").inputs, "input").at(0).name));
-    const Artifact& artifact = bundle_.choose(runtime.artifact().format, "encode", {});
+  void check_encode(const Model& model, std::vector<Line>& lines) const {
+    const Results made = model.encode(recorded(Graph::with_role(bundle_.graph("encode").inputs, "input").at(0).name));
+    const Artifact& artifact = bundle_.choose(model.artifact().format, "encode", {});
     for (const Tensors& group : {made.outputs, made.state}) {
       for (const auto& [name, tensor] : group) {
         Drift drift;
@@ -187,7 +187,7 @@ class Golden {
 
   const Tensor& recorded(const std::string& name) const {
     if (const auto found = tensors_.find(name); found != tensors_.end()) return found->second;
-    throw Error(bundle_.golden_path + " has no tensor " + name + "; export the bundle again");
+    throw BundleError(bundle_.golden_path + " has no tensor " + name + "; export the bundle again");
   }
 
   const float* at(const std::string& name, std::int64_t step) const {
@@ -200,7 +200,7 @@ class Golden {
     if (per_step) expected.insert(expected.begin(), steps_);
     const std::size_t kind = tensor.dtype == "float32" ? 0 : tensor.dtype == "int64" ? 1 : 2;
     if (const Tensor& found = recorded(tensor.name); found.shape != expected || found.values.index() != kind) {
-      throw Error(bundle_.golden_path + " has " + tensor.name + " as " + to_text(found.shape) + ", expected " +
+      throw BundleError(bundle_.golden_path + " has " + tensor.name + " as " + to_text(found.shape) + ", expected " +
                   tensor.dtype + " " + to_text(expected) + "; export the bundle again");
     }
   }

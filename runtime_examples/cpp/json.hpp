@@ -21,7 +21,7 @@ class Json {
   using Array = std::vector<Json>;
   using Object = std::vector<std::pair<std::string, Json>>;  // in the order of the file
 
-  // Throws Error with the byte at which the text stops being JSON; `source` names the file in it.
+  // Throws BundleError with the byte at which the text stops being JSON; `source` names the file in it.
   static Json parse(std::string_view text, const std::string& source);
 
   const std::string& string() const { return get<std::string>("a string"); }
@@ -36,7 +36,7 @@ class Json {
   std::int64_t integer() const {
     const double value = number();
     if (!(value >= 0 && value <= 9007199254740992.0 && value == std::floor(value))) {
-      throw Error(where_ + " is " + std::to_string(value) + ", expected a whole number from 0; export the bundle again");
+      throw BundleError(where_ + " is " + std::to_string(value) + ", expected a whole number from 0; export the bundle again");
     }
     return static_cast<std::int64_t>(value);
   }
@@ -50,12 +50,12 @@ class Json {
 
   const Json& at(std::string_view key) const {
     if (const Json* found = find(key)) return *found;
-    throw Error(where_ + " has no \"" + std::string(key) + "\"; export the bundle again");
+    throw BundleError(where_ + " has no \"" + std::string(key) + "\"; export the bundle again");
   }
 
   const Json& at(std::size_t index) const {
     if (index < array().size()) return array()[index];
-    throw Error(where_ + " has no element " + std::to_string(index) + "; export the bundle again");
+    throw BundleError(where_ + " has no element " + std::to_string(index) + "; export the bundle again");
   }
 
  private:
@@ -64,7 +64,7 @@ class Json {
   template <class T>
   const T& get(const char* expected) const {
     if (const T* found = std::get_if<T>(&value_)) return *found;
-    throw Error(where_ + " is not what it should be, expected " + expected + "; export the bundle again");
+    throw BundleError(where_ + " is not what it should be, expected " + expected + "; export the bundle again");
   }
 
   std::variant<std::nullptr_t, bool, double, std::string, Array, Object> value_{nullptr};
@@ -86,7 +86,7 @@ class JsonReader {
   static constexpr int kMostDepth = 64;  // a manifest has 7; without a bound a hostile file overflows the stack
 
   [[noreturn]] void fail(const char* expected) const {
-    throw Error(source_ + " is damaged at byte " + std::to_string(at_) + ": expected " + expected +
+    throw BundleError(source_ + " is damaged at byte " + std::to_string(at_) + ": expected " + expected +
                 "; export the bundle again");
   }
 

@@ -32,14 +32,14 @@ struct Arguments {
 double to_number(const std::string& flag, const std::string& text) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0') throw Error(flag + " is '" + text + "', expected a number");
+  if (text.empty() || *end != '\0') throw BundleError(flag + " is '" + text + "', expected a number");
   return value;
 }
 
 std::int64_t to_count(const std::string& flag, const std::string& text) {
   const double value = to_number(flag, text);
   if (!(value >= 0 && value <= 9e15 && value == std::floor(value))) {
-    throw Error(flag + " is " + text + ", expected a whole number from 0");
+    throw BundleError(flag + " is " + text + ", expected a whole number from 0");
   }
   return static_cast<std::int64_t>(value);
 }
@@ -48,7 +48,7 @@ std::uint64_t to_seed(const std::string& text) {
   errno = 0;
   const std::uint64_t seed = std::strtoull(text.c_str(), nullptr, 10);
   if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || errno != 0) {
-    throw Error("--seed is " + text + ", expected a whole number of 0 to 18446744073709551615; give one");
+    throw BundleError("--seed is " + text + ", expected a whole number of 0 to 18446744073709551615; give one");
   }
   return seed;
 }
@@ -58,7 +58,7 @@ Arguments read_arguments(int count, char** values) {
   for (int index = 1; index < count; ++index) {
     const std::string flag = values[index];
     const auto value = [&]() -> std::string {
-      if (++index >= count) throw Error(flag + " has no value; " + kUsage);
+      if (++index >= count) throw BundleError(flag + " has no value; " + kUsage);
       return values[index];
     };
     if (flag == "--check") arguments.check = true;
@@ -72,10 +72,10 @@ Arguments read_arguments(int count, char** values) {
     else if (flag == "--temperature") arguments.temperature = to_number(flag, value());
     else if (flag == "--top-k") arguments.top_k = to_count(flag, value());
     else if (flag == "--top-p") arguments.top_p = to_number(flag, value());
-    else if (flag.rfind("--", 0) == 0 || !arguments.bundle.empty()) throw Error("unknown argument " + flag + "; " + kUsage);
+    else if (flag.rfind("--", 0) == 0 || !arguments.bundle.empty()) throw BundleError("unknown argument " + flag + "; " + kUsage);
     else arguments.bundle = flag;
   }
-  if (arguments.bundle.empty()) throw Error(std::string("no bundle given; ") + kUsage);
+  if (arguments.bundle.empty()) throw BundleError(std::string("no bundle given; ") + kUsage);
   return arguments;
 }
 
@@ -89,26 +89,26 @@ Tensor read_picture(const std::string& path, const Bundle& bundle) {
   std::int64_t width = 0, height = 0, highest = 0;
   stream >> magic >> width >> height >> highest;
   const std::size_t pixels = element_count(shape);
-  if (magic != "P6" || !stream || highest != 255) throw Error(path + " is no binary PPM picture of 8 bits; convert it to one");
+  if (magic != "P6" || !stream || highest != 255) throw BundleError(path + " is no binary PPM picture of 8 bits; convert it to one");
   if (height != shape.at(1) || width != shape.at(2)) {
-    throw Error(path + " is " + std::to_string(width) + "x" + std::to_string(height) + ", expected " +
+    throw BundleError(path + " is " + std::to_string(width) + "x" + std::to_string(height) + ", expected " +
                 std::to_string(shape[2]) + "x" + std::to_string(shape[1]) + "; resize the whole picture to that");
   }
   const auto start = static_cast<std::size_t>(stream.tellg()) + 1;  // one white space ends the header
-  if (file.size() < start + pixels) throw Error(path + " is cut short; copy the picture again");
+  if (file.size() < start + pixels) throw BundleError(path + " is cut short; copy the picture again");
   return {shape, std::vector<std::uint8_t>(file.begin() + start, file.begin() + start + pixels)};
 }
 
-int run_check(const Session& session) {
+int run_check(const Model& model) {
   bool ok = true;
   std::vector<Line> lines;
-  if (session.bundle.golden_path.empty()) std::printf("%-16s - 0 not run; the bundle has no recorded run\n", "golden");
-  else lines = Golden(session.bundle).check(session);
-  if (const auto tally = replay_vectors(session.bundle)) {
+  if (model.bundle.golden_path.empty()) std::printf("%-16s - 0 not run; the bundle has no recorded run\n", "golden");
+  else lines = Golden(model.bundle).check(model);
+  if (const auto tally = replay_vectors(model.bundle)) {
     lines.push_back({"uniforms", tally->numbers, 0});
     lines.push_back({"sampler", tally->tokens, 0});
   }
-  const Tokenizer tokenizer(session.bundle);  // throws where it is another one
+  const Tokenizer tokenizer(model.bundle);  // throws where it is another one
   lines.push_back({"tokenizer", 0, 0});
   for (const Line& line : lines) {
     std::printf("%-16s %.3g of %.3g %s\n", line.name.c_str(), line.worst, line.tolerance, line.ok() ? "ok" : "FAILED");
@@ -117,26 +117,26 @@ int run_check(const Session& session) {
   return ok ? 0 : 1;
 }
 
-void run_time(const Session& session, std::int64_t steps) {
-  const Golden golden(session.bundle);
+void run_time(const Model& model, std::int64_t steps) {
+  const Golden golden(model.bundle);
   State state = golden.state_before(0);
   std::vector<double> times_us;
   for (std::int64_t step = 0; step < steps; ++step) {
     const Tensors inputs = golden.inputs(step % golden.steps());
     const auto start = std::chrono::steady_clock::now();
-    state = session.step(inputs, state).state;
+    state = model.step(inputs, state).state;
     times_us.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
   }
   const auto middle = times_us.begin() + static_cast<std::ptrdiff_t>(times_us.size() / 2);
   std::nth_element(times_us.begin(), middle, times_us.end());
-  std::printf("{\"artifact\": %s, \"steps\": %lld, \"median_us\": %.1f}\n", json_string(session.artifact().path).c_str(),
+  std::printf("{\"artifact\": %s, \"steps\": %lld, \"median_us\": %.1f}\n", json_string(model.artifact().path).c_str(),
               static_cast<long long>(steps), *middle);
 }
 
-void run_write(const Session& session, const Arguments& arguments) {
-  const Tokenizer tokenizer(session.bundle);
+void run_write(const Model& model, const Arguments& arguments) {
+  const Tokenizer tokenizer(model.bundle);
   Options options = arguments.options;
-  const Decoding& defaults = session.bundle.decoding;
+  const Decoding& defaults = model.bundle.decoding;
   options.sampling = {arguments.temperature.value_or(defaults.temperature), arguments.top_k.value_or(defaults.top_k),
                       arguments.top_p.value_or(defaults.top_p)};
   check(options.sampling);
@@ -149,16 +149,16 @@ void run_write(const Session& session, const Arguments& arguments) {
   if (arguments.image.empty()) {
     tokenizer.encode(arguments.prompt);  // a prompt that the model cannot read is refused before it is echoed
     show(arguments.prompt);
-    tokens = generate(session, tokenizer, arguments.prompt, options, on_token);
+    tokens = generate(model, tokenizer, arguments.prompt, options, on_token);
   } else {
-    if (!session.bundle.captions()) throw Error("this bundle writes text, not captions; give --prompt TEXT");
-    tokens = caption(session, read_picture(arguments.image, session.bundle), options, on_token);
+    if (!model.bundle.captions()) throw BundleError("this bundle writes text, not captions; give --prompt TEXT");
+    tokens = caption(model, read_picture(arguments.image, model.bundle), options, on_token);
   }
   show(writing.end() + "\n");
   if (!arguments.json) return;
   std::string ids;
   for (const std::int64_t id : tokens) ids += (ids.empty() ? "" : ", ") + std::to_string(id);
-  std::printf("{\"artifact\": %s, \"tokens\": [%s], \"text\": %s}\n", json_string(session.artifact().path).c_str(), ids.c_str(),
+  std::printf("{\"artifact\": %s, \"tokens\": [%s], \"text\": %s}\n", json_string(model.artifact().path).c_str(), ids.c_str(),
               json_string(tokenizer.decode(tokens)).c_str());
 }
 
@@ -167,12 +167,12 @@ void run_write(const Session& session, const Arguments& arguments) {
 int main(int count, char** values) {
   try {
     const Arguments arguments = read_arguments(count, values);
-    const auto session = Session::load(arguments.bundle, arguments.artifact);
-    if (arguments.check) return run_check(*session);
-    if (arguments.time > 0) run_time(*session, arguments.time);
-    else run_write(*session, arguments);
+    const auto model = Model::load(arguments.bundle, arguments.artifact);
+    if (arguments.check) return run_check(*model);
+    if (arguments.time > 0) run_time(*model, arguments.time);
+    else run_write(*model, arguments);
     return 0;
-  } catch (const Error& error) {
+  } catch (const BundleError& error) {
     std::string line = error.what();
     std::replace_if(line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
     std::fprintf(stderr, "%s\n", line.c_str());

@@ -105,9 +105,9 @@ class OnnxGuard {
     damaged();
   }
 
-  [[noreturn]] void refuse(const std::string& what) const { throw Error(path_ + " " + what + "; do not use this bundle"); }
+  [[noreturn]] void refuse(const std::string& what) const { throw BundleError(path_ + " " + what + "; do not use this bundle"); }
 
-  [[noreturn]] void damaged() const { throw Error(path_ + " is no ONNX model; expected one; export the bundle again"); }
+  [[noreturn]] void damaged() const { throw BundleError(path_ + " is no ONNX model; expected one; export the bundle again"); }
 
   const std::string& path_;
 };

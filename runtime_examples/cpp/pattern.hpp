@@ -44,7 +44,7 @@ class Pattern {
       std::size_t found = std::string_view::npos;
       places_.push_back({start, from});
       while (places_.size() > base && found == std::string_view::npos) {
-        if (left_-- == 0) throw Error("the pattern of tokenizer.json takes too long; export the bundle again");
+        if (left_-- == 0) throw BundleError("the pattern of tokenizer.json takes too long; export the bundle again");
         const auto [place, at] = places_.back();
         places_.pop_back();
         const Move& move = pattern_.moves_[place];
@@ -111,7 +111,7 @@ class Pattern {
   static constexpr std::size_t kMostMoves = 256;
 
   [[noreturn]] void refuse() const {
-    throw Error("tokenizer.json has the pattern " + json_string(text_) +
+    throw BundleError("tokenizer.json has the pattern " + json_string(text_) +
                 ", expected one that edgernn writes; use a library of the Hugging Face tokenizers format");
   }
 

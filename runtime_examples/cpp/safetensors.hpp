@@ -19,14 +19,14 @@ Values copy(std::string_view bytes) {  // the format is little-endian, as every 
 inline Tensor read_tensor(const Json& entry, std::string_view data, const std::string& what) {
   const std::string& dtype = entry.at("dtype").string();
   const std::size_t width = dtype == "F32" ? 4 : dtype == "I64" ? 8 : dtype == "U8" ? 1 : 0;
-  if (width == 0) throw Error(what + " is " + dtype + ", expected F32, I64 or U8; this example reads no other dtype");
+  if (width == 0) throw BundleError(what + " is " + dtype + ", expected F32, I64 or U8; this example reads no other dtype");
   Shape shape;
   for (const Json& size : entry.at("shape").array()) shape.push_back(size.integer());
   const Json::Array& offsets = entry.at("data_offsets").array();
-  if (offsets.size() != 2) throw Error(what + " has no two offsets; export the bundle again");
+  if (offsets.size() != 2) throw BundleError(what + " has no two offsets; export the bundle again");
   const auto begin = static_cast<std::size_t>(offsets[0].integer()), end = static_cast<std::size_t>(offsets[1].integer());
   if (begin > end || end > data.size() || end - begin != element_count(shape) * width) {
-    throw Error(what + " does not lie within its file as its shape " + to_text(shape) + " says; export the bundle again");
+    throw BundleError(what + " does not lie within its file as its shape " + to_text(shape) + " says; export the bundle again");
   }
   const std::string_view bytes = data.substr(begin, end - begin);
   if (width == 4) return {shape, copy<float>(bytes)};
@@ -43,7 +43,7 @@ inline Tensors read_safetensors(std::string_view file, const std::string& source
     length |= static_cast<std::uint64_t>(static_cast<unsigned char>(file[index])) << (8 * index);
   }
   if (file.size() < 8 || length > file.size() - 8) {
-    throw Error(source + " is no safetensors file: its header does not fit into its " + std::to_string(file.size()) +
+    throw BundleError(source + " is no safetensors file: its header does not fit into its " + std::to_string(file.size()) +
                 " bytes; export the bundle again");
   }
   const Json header = Json::parse(file.substr(8, length), source);

@@ -17,16 +17,16 @@ struct Sampling {
 };
 
 inline void check(const Sampling& options) {
-  if (!(options.temperature >= 0 && std::isfinite(options.temperature))) throw Error("--temperature takes a number from 0");
-  if (options.top_k < 0) throw Error("--top-k is " + std::to_string(options.top_k) + ", expected 0 (all tokens) or more");
-  if (!(options.top_p > 0 && options.top_p <= 1)) throw Error("--top-p takes a number above 0 and at most 1");
+  if (!(options.temperature >= 0 && std::isfinite(options.temperature))) throw BundleError("--temperature takes a number from 0");
+  if (options.top_k < 0) throw BundleError("--top-k is " + std::to_string(options.top_k) + ", expected 0 (all tokens) or more");
+  if (!(options.top_p > 0 && options.top_p <= 1)) throw BundleError("--top-p takes a number above 0 and at most 1");
 }
 
 // Makes ids impossible.
 inline void suppress(std::vector<float>& logits, const std::vector<std::int64_t>& ids) {
   for (const std::int64_t id : ids) {
     if (id < 0 || id >= static_cast<std::int64_t>(logits.size())) {
-      throw Error("the id " + std::to_string(id) + " is suppressed, the model has " + std::to_string(logits.size()) +
+      throw BundleError("the id " + std::to_string(id) + " is suppressed, the model has " + std::to_string(logits.size()) +
                   " tokens; export the bundle again");
     }
     logits[static_cast<std::size_t>(id)] = -HUGE_VALF;
@@ -37,9 +37,9 @@ inline void suppress(std::vector<float>& logits, const std::vector<std::int64_t>
 // same numbers give the same text everywhere. Ties go to the lower id.
 inline std::int64_t sample(const std::vector<float>& logits, const Sampling& options, double uniform) {
   const bool bad = std::any_of(logits.begin(), logits.end(), [](float x) { return std::isnan(x) || x == HUGE_VALF; });
-  if (logits.empty() || bad) throw Error("the logits are empty or not finite; replay the golden run with --check");
+  if (logits.empty() || bad) throw BundleError("the logits are empty or not finite; replay the golden run with --check");
   const auto best = std::max_element(logits.begin(), logits.end());  // of equal ones the first
-  if (std::isinf(*best)) throw Error("every token is suppressed; expected at least one that may be written");
+  if (std::isinf(*best)) throw BundleError("every token is suppressed; expected at least one that may be written");
   if (options.temperature == 0) return best - logits.begin();
   std::vector<std::int64_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);

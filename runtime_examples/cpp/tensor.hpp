@@ -13,7 +13,7 @@
 namespace edgernn {
 
 // Bad input. The text is one line: what was wrong, the value seen, what was expected, what to do.
-struct Error : std::runtime_error {
+struct BundleError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
@@ -32,7 +32,7 @@ struct Tensor {
   template <class T>
   const std::vector<T>& get(const char* expected) const {
     const auto* found = std::get_if<std::vector<T>>(&values);
-    if (found == nullptr) throw Error(std::string("a tensor of another dtype where ") + expected + " was expected");
+    if (found == nullptr) throw BundleError(std::string("a tensor of another dtype where ") + expected + " was expected");
     return *found;
   }
 };
@@ -47,7 +47,7 @@ inline std::size_t element_count(const Shape& shape) {
   std::size_t count = 1;
   for (const std::int64_t size : shape) {
     if (size < 0 || (size > 0 && count > kMostElements / static_cast<std::size_t>(size))) {
-      throw Error("an axis of " + std::to_string(size) + " elements; expected a tensor of at most 2^26; export the bundle again");
+      throw BundleError("an axis of " + std::to_string(size) + " elements; expected a tensor of at most 2^26; export the bundle again");
     }
     count *= static_cast<std::size_t>(size);
   }

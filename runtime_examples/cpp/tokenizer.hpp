@@ -14,7 +14,7 @@ class Tokenizer {
   explicit Tokenizer(const Bundle& bundle) : kind_(bundle.tokenizer_kind) {
     const bool known = kind_ == "char" || kind_ == "byte" || kind_ == "word" || kind_ == "bpe" || kind_ == "caption";
     if (!known) {
-      throw Error("the tokenizer is of kind " + kind_ +
+      throw BundleError("the tokenizer is of kind " + kind_ +
                   ", expected char, byte, word, bpe or caption; use a library of the Hugging Face tokenizers format");
     }
     const Json file = Json::parse(bundle.read(bundle.tokenizer_path), bundle.tokenizer_path);
@@ -32,7 +32,7 @@ class Tokenizer {
     check_recorded(bundle);
   }
 
-  // Throws Error naming the first character that the model does not know; an unknown word is its id for that.
+  // Throws BundleError naming the first character that the model does not know; an unknown word is its id for that.
   std::vector<std::int64_t> encode(std::string_view text) const { return encode(text, false); }
 
   std::string decode(const std::vector<std::int64_t>& ids) const {
@@ -87,7 +87,7 @@ class Tokenizer {
       if (id < static_cast<std::int64_t>(taken.size())) taken[static_cast<std::size_t>(id)] = true;
     }
     if (seen != bytes_.size() || std::count(taken.begin(), taken.end(), false) > 0 || rows != static_cast<std::int64_t>(seen)) {
-      throw Error("the tokenizer has " + std::to_string(ids_.size()) + " tokens, the model has " + std::to_string(rows) +
+      throw BundleError("the tokenizer has " + std::to_string(ids_.size()) + " tokens, the model has " + std::to_string(rows) +
                   ", or an id comes twice; export the bundle again");
     }
   }
@@ -96,7 +96,7 @@ class Tokenizer {
     std::string text = bundle.tokenizer_text;
     if (kind_ == "caption" && !normalize(text).empty()) return;  // it cannot be judged without the tables of NFKC
     if (encode(text, true) != bundle.tokenizer_ids) {
-      throw Error("tokenizer.json does not encode the manifest's text to the manifest's ids; export the bundle again");
+      throw BundleError("tokenizer.json does not encode the manifest's text to the manifest's ids; export the bundle again");
     }
   }
 
@@ -121,7 +121,7 @@ class Tokenizer {
     if (kind_ == "byte") return pairs_->encode(text);
     if (kind_ == "caption") {
       if (const std::string changed = normalize(text); !changed.empty()) {
-        throw Error("the text has " + json_string(changed) +
+        throw BundleError("the text has " + json_string(changed) +
                     ", which a caption has in another form; write it in lower case and in the normal form NFKC");
       }
     }
@@ -143,7 +143,7 @@ class Tokenizer {
     } else if (!skip && unknown_ >= 0) {
       found.push_back(unknown_);
     } else if (!skip) {
-      throw Error("the prompt has " + json_string(part) + ", which is not among the " + std::to_string(ids_.size()) +
+      throw BundleError("the prompt has " + json_string(part) + ", which is not among the " + std::to_string(ids_.size()) +
                   " tokens of the model; leave it out");
     }
   }

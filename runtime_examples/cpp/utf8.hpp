@@ -48,7 +48,7 @@ inline std::vector<std::string_view> characters(std::string_view text) {
   std::vector<std::string_view> found;
   for (std::size_t at = 0; at < text.size(); at += found.back().size()) {
     const std::size_t length = character_length(text, at);
-    if (length == 0) throw Error("the text is not UTF-8 at byte " + std::to_string(at) + "; give it in UTF-8");
+    if (length == 0) throw BundleError("the text is not UTF-8 at byte " + std::to_string(at) + "; give it in UTF-8");
     found.push_back(text.substr(at, length));
   }
   return found;

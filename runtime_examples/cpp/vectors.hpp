@@ -29,7 +29,7 @@ inline std::optional<Tally> replay_vectors(const Bundle& bundle) {
   if (bundle.sampler_path.empty()) return {};
   const Json file = Json::parse(bundle.read(bundle.sampler_path), bundle.sampler_path);
   if (file.at("version").integer() != 1 || file.at("generator").string() != "splitmix64") {
-    throw Error(bundle.sampler_path + " is not of version 1 and splitmix64; use an example that reads it");
+    throw BundleError(bundle.sampler_path + " is not of version 1 and splitmix64; use an example that reads it");
   }
   Tally tally;
   std::size_t recorded = 0;

@@ -2,12 +2,12 @@
 import PackageDescription
 
 let package = Package(
-    name: "EdgernnSession",
+    name: "EdgernnModel",
     platforms: [.iOS(.v17), .macOS(.v14)],
-    products: [.library(name: "EdgernnSession", targets: ["EdgernnSession"])],
+    products: [.library(name: "EdgernnModel", targets: ["EdgernnModel"])],
     targets: [
-        .target(name: "EdgernnSession"),
-        .executableTarget(name: "edgernn-run", dependencies: ["EdgernnSession"]),
-        .testTarget(name: "EdgernnSessionTests", dependencies: ["EdgernnSession"]),
+        .target(name: "EdgernnModel"),
+        .executableTarget(name: "edgernn-run", dependencies: ["EdgernnModel"]),
+        .testTarget(name: "EdgernnModelTests", dependencies: ["EdgernnModel"]),
     ]
 )

@@ -53,12 +53,12 @@ int main(int count, char **values) {
     static char input[1 << 22];
     struct bundle bundle;
     struct tokenizer tokenizer = {0};
-    struct failure failure;
+    struct bundle_error error;
     const char *why = NULL;
     size_t length = fread(input, 1, sizeof input - 1, stdin);
-    if (count != 2 || !bundle_open(&bundle, values[1], NULL, "99", &failure) ||
-        !tokenizer_open(&tokenizer, &bundle, &failure)) {
-        puts(failure.text);
+    if (count != 2 || !bundle_open(&bundle, values[1], NULL, "99", &error) ||
+        !tokenizer_open(&tokenizer, &bundle, &error)) {
+        puts(error.text);
         tokenizer_close(&tokenizer);
         bundle_close(&bundle);
         return 0;
@@ -70,7 +70,7 @@ int main(int count, char **values) {
         if (item->kind == JSON_STRING) {
             int64_t *ids = calloc(item->length + 1, sizeof *ids);
             size_t ids_count = 0;
-            bool made = tokenizer_encode(&tokenizer, item->text, item->length, ids, &ids_count, &failure);
+            bool made = tokenizer_encode(&tokenizer, item->text, item->length, ids, &ids_count, &error);
             for (size_t i = 0; made && i < ids_count; i++) {
                 printf("%d ", (int)ids[i]);
             }
@@ -126,21 +126,21 @@ static void put(const char *folder, const char *name) {
 int main(int count, char **values) {
     (void)count;
     for (;;) {
-        struct session session = {.runtime = NULL};
+        struct model model = {.runtime = NULL};
         struct golden golden = {0};
-        struct failure failure = {""};
+        struct bundle_error error = {""};
         struct tally tally;
         int reached = 0;
         put(values[1], "manifest.json");
         put(values[1], values[2]);
-        bool made = bundle_open(&session.bundle, values[1], NULL, "1.31.1", &failure) && ++reached &&
-                    tokenizer_open(&session.tokenizer, &session.bundle, &failure) && ++reached &&
-                    golden_read(&golden, &session, &failure) && ++reached &&
-                    check_vectors(&session.bundle, &tally, &failure) && ++reached;
-        fprintf(stderr, "%d", made || strlen(failure.text) > 20 ? reached : 9);
+        bool made = bundle_open(&model.bundle, values[1], NULL, "1.31.1", &error) && ++reached &&
+                    tokenizer_open(&model.tokenizer, &model.bundle, &error) && ++reached &&
+                    golden_read(&golden, &model, &error) && ++reached &&
+                    check_vectors(&model.bundle, &tally, &error) && ++reached;
+        fprintf(stderr, "%d", made || strlen(error.text) > 20 ? reached : 9);
         golden_free(&golden);
-        tokenizer_close(&session.tokenizer);
-        bundle_close(&session.bundle);
+        tokenizer_close(&model.tokenizer);
+        bundle_close(&model.bundle);
     }
 }
 """

@@ -392,7 +392,7 @@ def test_no_damage_to_a_manifest_is_more_than_a_line(
 @pytest.mark.parametrize("name", ["load", "initialState", "step", "encode", "sample", "generate"])
 def test_the_names_are_those_of_every_example(name: str) -> None:
     text = "\n".join(path.read_text() for path in (CORE / "main").rglob("*.kt"))
-    assert re.search(rf"fun (Session\.)?{name}\(", text)
+    assert re.search(rf"fun (Model\.)?{name}\(", text)
 
 
 @pytest.mark.parametrize("kind", host_cases.PROMISES)

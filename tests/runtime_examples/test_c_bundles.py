@@ -308,10 +308,10 @@ def test_damaged_models_are_read_to_their_end_and_no_further(
 int main(void) {
     uint32_t length = 0;
     while (fread(&length, sizeof length, 1, stdin) == 1) {
-        struct failure failure;
+        struct bundle_error error;
         char *model = malloc(length); /* of no byte more, so that a sanitizer sees what is read beyond it */
         if (model == NULL || fread(model, 1, length, stdin) != length) return 1;
-        putchar(refuse_foreign(model, length, "model", &failure) ? '1' : '0');
+        putchar(refuse_foreign(model, length, "model", &error) ? '1' : '0');
         free(model);
     }
 }

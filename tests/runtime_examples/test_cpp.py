@@ -79,7 +79,7 @@ def caption_bundle(captioner_folder: Path, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def unit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The test program of everything but the session file, under sanitizers."""
+    """The test program of everything but the file that knows the runtime, under sanitizers."""
     target = tmp_path_factory.mktemp("cpp") / "unit"
     return compile_program(
         target, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover", "tests/unit.cpp"
@@ -93,7 +93,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     if not libraries:
         pytest.skip("the installed onnxruntime has no libonnxruntime.so")
     target = tmp_path_factory.mktemp("cpp") / "edgernn_run"
-    program = compile_program(target, "-O1", "-Itests/stand_in", "main.cpp", "session.cpp", "-ldl")
+    program = compile_program(target, "-O1", "-Itests/stand_in", "main.cpp", "model.cpp", "-ldl")
     environment = {**os.environ, "ONNXRUNTIME_LIBRARY": str(libraries[0])}
 
     def call(*arguments: object) -> subprocess.CompletedProcess[str]:

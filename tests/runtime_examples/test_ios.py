@@ -14,7 +14,7 @@ from edgernn.bundle import Bundle
 from edgernn.data.text.tokenizer import TOKEN_KINDS
 
 ROOT = Path(__file__).resolve().parents[2] / "runtime_examples" / "ios"
-SOURCES = sorted((ROOT / "Sources" / "EdgernnSession").glob("*.swift"))
+SOURCES = sorted((ROOT / "Sources" / "EdgernnModel").glob("*.swift"))
 
 
 def text() -> str:

@@ -1,4 +1,4 @@
-// Tests of everything but session.cpp, on a runtime that replays a bundle's recording: unit BUNDLE..., or one of
+// Tests of everything but model.cpp, on a model that replays a bundle's recording: unit BUNDLE..., or one of
 //   unit --sample         reads "temperature top_k top_p uniform count logit..." line by line and writes the id chosen for each
 //   unit --uniform        reads "seed position" line by line and writes the number
 //   unit --tokens BUNDLE  reads a JSON array; writes a text's ids, or ! where it is refused, and the pieces of a list of ids
@@ -30,16 +30,16 @@ void expect_error(const Function& function, const std::string& part) {
   try {
     function();
     expect(false, ("an error about " + part).c_str());
-  } catch (const Error& error) {
+  } catch (const BundleError& error) {
     expect(std::string(error.what()).find(part) != std::string::npos, error.what());
   }
 }
 
 // Answers the n-th step by what was recorded after n steps; `offset` is added to the first value of its logits and states.
-class Replay : public Runtime {
+class Replay : public Model {
  public:
   explicit Replay(const std::filesystem::path& folder, float offset = 0, const std::optional<std::string>& artifact = {})
-      : Runtime(Bundle(folder)), artifact_(bundle.choose("onnx", "step", artifact)), golden_(bundle),
+      : Model(Bundle(folder)), artifact_(bundle.choose("onnx", "step", artifact)), golden_(bundle),
         recorded_(read_safetensors(bundle.read(bundle.golden_path), bundle.golden_path)), offset_(offset) {}
 
   Results step(const Tensors&, const State& state) const override {
@@ -197,7 +197,7 @@ int token_lines(const std::filesystem::path& folder) {
       std::string line;
       try {
         for (const std::int64_t id : tokenizer.encode(item.string())) line += std::to_string(id) + " ";
-      } catch (const Error&) {
+      } catch (const BundleError&) {
         line = "!";
       }
       std::puts(line.c_str());
@@ -234,7 +234,7 @@ int fuzz(const std::filesystem::path& folder, const std::string& name) {
       ++reached;
       replay_vectors(bundle);
       ++reached;
-    } catch (const Error& error) {
+    } catch (const BundleError& error) {
       if (std::string(error.what()).size() < 20) reached = 9;
     } catch (const std::out_of_range&) {  // main says what these two mean
     } catch (const std::bad_alloc&) {

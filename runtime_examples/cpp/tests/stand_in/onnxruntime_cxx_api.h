@@ -1,5 +1,5 @@
 // A stand-in for ONNX Runtime's header, for machines that have its library but not its header, as the Python wheel leaves
-// them: the calls that session.cpp makes, with the signatures of the real header, over the C table that the library exports.
+// them: the calls that model.cpp makes, with the signatures of the real header, over the C table that the library exports.
 // The positions in the table are those of API version 17 and never change (the C API only grows). For tests alone: an app
 // takes the real header. The library is found at run time at the path in ONNXRUNTIME_LIBRARY.
 #pragma once

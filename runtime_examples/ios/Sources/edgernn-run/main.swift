@@ -1,5 +1,5 @@
 // edgernn-run BUNDLE, on a Mac: writes text or a caption, checks this machine against the golden run, or times a step.
-import EdgernnSession
+import EdgernnModel
 import Foundation
 import ImageIO
 
@@ -46,41 +46,41 @@ struct Misuse: Error, CustomStringConvertible {
     }
 }
 
-func check(_ session: Session) throws -> Int32 {
-    var lines = try replayVectors(session.bundle)
-    if session.bundle.manifest.golden == nil {
+func check(_ model: Model) throws -> Int32 {
+    var lines = try replayVectors(model.bundle)
+    if model.bundle.manifest.golden == nil {
         print("golden - 0 not run; the bundle has no recorded run")
     } else {
-        lines = try Golden(session.bundle).check(session) + lines
+        lines = try Golden(model.bundle).check(model) + lines
     }
     for line in lines { print(line.name, line.worst, "of", line.tolerance, line.ok ? "ok" : "FAILED") }
     return lines.allSatisfy(\.ok) ? 0 : 1
 }
 
-func time(_ session: Session, steps: Int) throws {
-    let golden = try Golden(session.bundle)
+func time(_ model: Model, steps: Int) throws {
+    let golden = try Golden(model.bundle)
     var state = try golden.stateBefore(0)
     let times = try (0..<max(1, steps)).map { index -> Double in
         let inputs = try golden.inputs(index % golden.steps)
         let start = ContinuousClock.now
-        state = try session.step(inputs, state).state
+        state = try model.step(inputs, state).state
         return (ContinuousClock.now - start) / .microseconds(1)
     }
-    try printJSON(["artifact": session.artifact.path, "steps": steps, "median_us": times.sorted()[times.count / 2]])
+    try printJSON(["artifact": model.artifact.path, "steps": steps, "median_us": times.sorted()[times.count / 2]])
 }
 
-func caption(_ session: Session, _ path: String, _ options: Options) throws -> [Int] {
+func caption(_ model: Model, _ path: String, _ options: Options) throws -> [Int] {
     guard let source = CGImageSourceCreateWithURL(URL(fileURLWithPath: path) as CFURL, nil),
           let image = CGImageSourceCreateImageAtIndex(source, 0, nil)
     else { throw Misuse("\(path) is no picture") }
     let properties = CGImageSourceCopyPropertiesAtIndex(source, 0, nil) as? [CFString: Any]
     let noted = properties?[kCGImagePropertyOrientation] as? UInt32
     let orientation = noted.flatMap { CGImagePropertyOrientation(rawValue: $0) } ?? .up
-    return try session.captionTokens(session.pixelBuffer(image, orientation: orientation), options)
+    return try model.captionTokens(model.pixelBuffer(image, orientation: orientation), options)
 }
 
-func write(_ session: Session, _ arguments: Arguments) async throws {
-    let decoding = session.bundle.manifest.decoding
+func write(_ model: Model, _ arguments: Arguments) async throws {
+    let decoding = model.bundle.manifest.decoding
     let sampling = Sampling(
         temperature: try arguments.number("--temperature", decoding.temperature),
         topK: try arguments.number("--top-k", decoding.topK),
@@ -88,18 +88,18 @@ func write(_ session: Session, _ arguments: Arguments) async throws {
     let options = Options(
         length: try arguments.number("--length", 200), sampling: sampling, seed: try arguments.seed())
     let streaming = arguments.flags["--json"] == nil
-    let tokenizer = try Tokenizer(session.bundle)
+    let tokenizer = try Tokenizer(model.bundle)
     let writing = Tokenizer.Writing(tokenizer)
     var tokens: [Int] = []
     func show(_ piece: String) {
         if streaming { FileHandle.standardOutput.write(Data(piece.utf8)) }
     }
     if let path = arguments.flags["--image"] {
-        tokens = try caption(session, path, options)
+        tokens = try caption(model, path, options)
         show(tokenizer.decode(tokens))
     } else {
         let prompt = arguments.flags["--prompt"] ?? ""
-        let stream = try session.tokens(prompt, options, tokenizer)
+        let stream = try model.tokens(prompt, options, tokenizer)
         show(prompt)
         for try await token in stream {
             show(writing.piece(token))
@@ -109,7 +109,7 @@ func write(_ session: Session, _ arguments: Arguments) async throws {
     }
     show("\n")
     if streaming { return }
-    try printJSON(["artifact": session.artifact.path, "tokens": tokens, "text": tokenizer.decode(tokens)])
+    try printJSON(["artifact": model.artifact.path, "tokens": tokens, "text": tokenizer.decode(tokens)])
 }
 
 func printJSON(_ object: [String: Any]) throws {
@@ -119,12 +119,12 @@ func printJSON(_ object: [String: Any]) throws {
 do {
     let arguments = try Arguments(Array(CommandLine.arguments.dropFirst()))
     guard let folder = arguments.bundle else { throw Misuse("no bundle given") }
-    let session = try await Session.load(URL(fileURLWithPath: folder), artifact: arguments.flags["--artifact"])
-    if arguments.flags["--check"] != nil { exit(try check(session)) }
+    let model = try await Model.load(URL(fileURLWithPath: folder), artifact: arguments.flags["--artifact"])
+    if arguments.flags["--check"] != nil { exit(try check(model)) }
     if arguments.flags["--time"] != nil {
-        try time(session, steps: try arguments.number("--time", 1000))
+        try time(model, steps: try arguments.number("--time", 1000))
     } else {
-        try await write(session, arguments)
+        try await write(model, arguments)
     }
 } catch {
     FileHandle.standardError.write(Data("\(error)\n".utf8))

@@ -10,34 +10,41 @@ internal fun prefillWidth(vocabulary: Long) = (MOST_LOGITS / vocabulary).coerceI
 data class Options(val length: Int = 200, val sampling: Sampling? = null, val seed: Long = 0)
 
 /** Writes a text after [prompt], token by token as the sequence is read; an empty one begins with the bundle's start tokens. */
-fun Session.generate(prompt: String, options: Options, tokenizer: Tokenizer = Tokenizer(bundle)): Sequence<Long> {
+fun Model.generate(prompt: String, options: Options, tokenizer: Tokenizer = Tokenizer(bundle)): Sequence<Long> {
     if (bundle.captions) throw BundleError("this bundle is a captioner and writes about pictures; give it one")
     val ids = tokenizer.encode(prompt).ifEmpty { bundle.decoding.start }
     return write(ids, initialState(), emptyMap(), options)
 }
 
 /** Writes the caption of [image], uint8 [1, height, width, channels], word by word. */
-fun Session.caption(image: Tensor, options: Options): Sequence<Long> {
+fun Model.caption(image: Tensor, options: Options): Sequence<Long> {
     val looked = encode(image)
     return write(bundle.decoding.start, looked.state, looked.outputs, options)
 }
 
-/** Feeds [first], samples, feeds back: ids after [first] from the state [before]. */
-fun Session.write(first: List<Long>, before: State, contexts: Tensors, options: Options): Sequence<Long> = sequence {
-    val decoding = bundle.decoding
-    val tokens = bundle.tokenInput.name
-    val logits = bundle.logitsOutput.name
+/** Feeds [ids], which are one or more, from the state [before]: the last row of the logits, and the state after them. */
+private fun Model.prefill(ids: List<Long>, before: State, contexts: Tensors): Pair<FloatArray, State> {
+    val (tokens, logits) = bundle.tokenInput.name to bundle.logitsOutput.name
     val vocabulary = bundle.shape(bundle.logitsOutput).last()
+    var state = before
+    var row = FloatArray(0)
+    for (part in ids.chunked(if (openTime) prefillWidth(vocabulary) else 1)) {
+        val results = step(contexts + (tokens to tokenRow(part)), state)
+        state = results.state
+        row = results.outputs.getValue(logits).let { it.floats.copyOfRange(it.size - it.shape.last().toInt(), it.size) }
+    }
+    return row to state
+}
+
+/** Feeds [first], samples, feeds back: ids after [first] from the state [before]. */
+fun Model.write(first: List<Long>, before: State, contexts: Tensors, options: Options): Sequence<Long> = sequence {
+    val decoding = bundle.decoding
     var pending = first
     var state = before
     if (pending.isEmpty()) throw BundleError("there is no token to feed; give a prompt of at least one character")
     repeat(if (decoding.length > 0) minOf(options.length, decoding.length) else options.length) { position ->
-        var row = FloatArray(0)
-        for (ids in pending.chunked(if (takesSeveral) prefillWidth(vocabulary) else 1)) {
-            val results = step(contexts + (tokens to tokenRow(ids)), state)
-            state = results.state
-            row = results.outputs.getValue(logits).let { it.floats.copyOfRange(it.size - it.shape.last().toInt(), it.size) }
-        }
+        val (row, after) = prefill(pending, state, contexts)
+        state = after
         suppress(row, decoding.suppress)
         val token = sample(row, options.sampling ?: decoding.sampling, uniformAt(options.seed, position.toLong())).toLong()
         if (token in decoding.stop) return@sequence // it ends the text and is no part of it

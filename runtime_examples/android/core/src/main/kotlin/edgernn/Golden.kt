@@ -41,13 +41,13 @@ class Golden(private val bundle: Bundle) {
         spec.name to if (index == 0) tensor(spec.name) else Floats(bundle.shape(spec), row(nextName(spec.name), index - 1))
     }
 
-    /** Runs the whole recording on [session]: what encode gives where there is one, then every output and state of step. */
-    fun check(session: Session): List<Line> {
-        val (tolerance, forced) = promised(session.artifact)
+    /** Runs the whole recording on [model]: what encode gives where there is one, then every output and state of step. */
+    fun check(model: Model): List<Line> {
+        val (tolerance, forced) = promised(model.artifact)
         val drifts = LinkedHashMap<String, Drift>()
         var state = stateBefore(0)
         for (index in 0 until steps) {
-            val results = session.step(inputs(index), if (forced) stateBefore(index) else state)
+            val results = model.step(inputs(index), if (forced) stateBefore(index) else state)
             state = results.state
             for ((output, made) in results.outputs) {
                 compared(output, made.floats, index).forEach { (name, own) ->
@@ -56,13 +56,13 @@ class Golden(private val bundle: Bundle) {
             }
             state.forEach { (name, made) -> addState(nextName(name), made, index, forced, drifts) }
         }
-        return encodeLines(session) + drifts.map { (name, drift) -> Line(name, drift.worst(forced), tolerance) }
+        return encodeLines(model) + drifts.map { (name, drift) -> Line(name, drift.worst(forced), tolerance) }
     }
 
-    private fun encodeLines(session: Session): List<Line> {
+    private fun encodeLines(model: Model): List<Line> {
         if (!bundle.captions) return emptyList()
-        val made = session.encode(tensor(bundle.pictureInput.name))
-        val (tolerance, forced) = promised(bundle.choose(session.artifact.format, "encode"))
+        val made = model.encode(tensor(bundle.pictureInput.name))
+        val (tolerance, forced) = promised(bundle.choose(model.artifact.format, "encode"))
         return (made.outputs + made.state).map { (name, found) ->
             Line(name, Drift().also { it.add(tensor(name).floats, found.floats) }.worst(forced), tolerance)
         }

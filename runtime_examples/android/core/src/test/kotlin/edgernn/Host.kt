@@ -47,18 +47,18 @@ private fun runFolder(folder: File, flags: Map<String, String>): Int {
     flags["--fuzz"]?.let { return fuzz(folder, File(it)) }
     val command = System.getenv("EDGERNN_RUNTIME")
     val runtime = if (command == "replay") ReplayRuntime(Bundle(folder)) else PipeRuntime(command.split('|'))
-    Session.load(folder, runtime, flags["--artifact"]).use { session ->
+    Model.load(folder, runtime, flags["--artifact"]).use { model ->
         return when {
-            "--check" in flags -> check(session)
-            "--time" in flags -> time(session, flags.getValue("--time").toInt())
-            else -> write(session, flags)
+            "--check" in flags -> check(model)
+            "--time" in flags -> time(model, flags.getValue("--time").toInt())
+            else -> write(model, flags)
         }
     }
 }
 
-private fun check(session: Session): Int {
-    val golden = if (session.bundle.hasGolden) Golden(session.bundle).check(session) else emptyList<Line>().also { println(NO_GOLDEN) }
-    val lines = golden + replayVectors(session.bundle)
+private fun check(model: Model): Int {
+    val golden = if (model.bundle.hasGolden) Golden(model.bundle).check(model) else emptyList<Line>().also { println(NO_GOLDEN) }
+    val lines = golden + replayVectors(model.bundle)
     lines.forEach { println("%-16s %.3g of %.3g %s".format(it.name, it.worst, it.tolerance, if (it.ok) "ok" else "FAILED")) }
     return if (lines.all { it.ok }) 0 else 1
 }
@@ -92,7 +92,7 @@ private fun fuzz(folder: File, file: File): Int {
             reached++
             Tokenizer(bundle)
             reached++
-            Session.load(folder, ReplayRuntime(bundle)).use { check(Golden(bundle).check(it).isNotEmpty()) }
+            Model.load(folder, ReplayRuntime(bundle)).use { check(Golden(bundle).check(it).isNotEmpty()) }
             reached++
             replayVectors(bundle)
             reached++
@@ -105,34 +105,34 @@ private fun fuzz(folder: File, file: File): Int {
     return 0
 }
 
-private fun time(session: Session, steps: Int): Int {
-    val golden = Golden(session.bundle)
+private fun time(model: Model, steps: Int): Int {
+    val golden = Golden(model.bundle)
     var state = golden.stateBefore(0)
     val times = List(steps) { index ->
         val start = System.nanoTime()
-        state = session.step(golden.inputs(index % golden.steps), state).state
+        state = model.step(golden.inputs(index % golden.steps), state).state
         (System.nanoTime() - start) / 1000.0
     }
-    println("""{"artifact": "${session.artifact.path}", "steps": $steps, "median_us": ${times.sorted()[steps / 2]}}""")
+    println("""{"artifact": "${model.artifact.path}", "steps": $steps, "median_us": ${times.sorted()[steps / 2]}}""")
     return 0
 }
 
-private fun write(session: Session, flags: Map<String, String>): Int {
-    val defaults = session.bundle.decoding.sampling
+private fun write(model: Model, flags: Map<String, String>): Int {
+    val defaults = model.bundle.decoding.sampling
     val sampling = Sampling(
         flags["--temperature"]?.toDouble() ?: defaults.temperature,
         flags["--top-k"]?.toInt() ?: defaults.topK,
         flags["--top-p"]?.toDouble() ?: defaults.topP,
     )
     val options = Options(flags["--length"]?.toInt() ?: 200, sampling, flags["--seed"]?.let(::seed) ?: 0)
-    val tokenizer = Tokenizer(session.bundle)
-    val ids = if (session.bundle.captions) {
-        val image = session.bundle.golden().getValue(session.bundle.pictureInput.name)
-        session.caption(image, options)
+    val tokenizer = Tokenizer(model.bundle)
+    val ids = if (model.bundle.captions) {
+        val image = model.bundle.golden().getValue(model.bundle.pictureInput.name)
+        model.caption(image, options)
     } else {
-        session.generate(flags["--prompt"] ?: "", options, tokenizer)
+        model.generate(flags["--prompt"] ?: "", options, tokenizer)
     }.toList()
-    println(if ("--json" in flags) """{"artifact": "${session.artifact.path}", "tokens": $ids}""" else tokenizer.decode(ids))
+    println(if ("--json" in flags) """{"artifact": "${model.artifact.path}", "tokens": $ids}""" else tokenizer.decode(ids))
     return 0
 }
 
@@ -156,7 +156,7 @@ private class ReplayRuntime(bundle: Bundle) : Runtime {
     private val offset = System.getenv("EDGERNN_REPLAY_ERROR")?.toFloat() ?: 0f // added to a value of the last step's logits
     private val wrong = bundle.logitsOutput.name
 
-    override fun open(file: File) = object : Model {
+    override fun open(file: File) = object : Session {
         private var at = 0
 
         override fun run(inputs: Tensors, outputs: List<String>): Tensors {

@@ -12,10 +12,10 @@ class PipeRuntime(private val command: List<String>) : Runtime {
     override val format = "onnx"
     override val version: String? = System.getenv("EDGERNN_RUNTIME_VERSION")
 
-    override fun open(file: File): Model = PipeModel(command + file.path)
+    override fun open(file: File): Session = PipeSession(command + file.path)
 }
 
-private class PipeModel(command: List<String>) : Model {
+private class PipeSession(command: List<String>) : Session {
     private val process = ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start()
     private val out = DataOutputStream(process.outputStream.buffered())
     private val into = DataInputStream(process.inputStream.buffered())

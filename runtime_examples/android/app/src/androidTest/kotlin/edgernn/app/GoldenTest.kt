@@ -3,7 +3,7 @@ package edgernn.app
 import androidx.test.ext.junit.runners.AndroidJUnit4
 import androidx.test.platform.app.InstrumentationRegistry
 import edgernn.Golden
-import edgernn.Session
+import edgernn.Model
 import edgernn.replayVectors
 import org.junit.Assert.assertTrue
 import org.junit.Test
@@ -18,8 +18,8 @@ class GoldenTest {
         val artifacts = edgernn.Bundle(folder).artifacts.filter { it.format == "onnx" && it.graph == "step" }
         assertTrue("the bundle has no ONNX step", artifacts.isNotEmpty())
         for (artifact in artifacts) {
-            Session.load(folder, OrtRuntime(), artifact.path).use { session ->
-                val lines = Golden(session.bundle).check(session) + replayVectors(session.bundle)
+            Model.load(folder, OrtRuntime(), artifact.path).use { model ->
+                val lines = Golden(model.bundle).check(model) + replayVectors(model.bundle)
                 lines.forEach { assertTrue("${artifact.path}: $it", it.ok) }
             }
         }

@@ -9,8 +9,8 @@ import edgernn.BundleError
 import edgernn.Bytes
 import edgernn.Floats
 import edgernn.Longs
-import edgernn.Model
 import edgernn.Runtime
+import edgernn.Session
 import edgernn.Tensor
 import edgernn.Tensors
 import java.io.File
@@ -25,16 +25,16 @@ class OrtRuntime : Runtime {
     private val environment = OrtEnvironment.getEnvironment()
     override val version: String? get() = environment.version
 
-    override fun open(file: File): Model = try {
+    override fun open(file: File): Session = try {
         // One step is small: threads that wait for one another cost more than they give.
         val options = OrtSession.SessionOptions().apply { setIntraOpNumThreads(1) }
-        OrtModel(environment, environment.createSession(file.path, options))
+        FileSession(environment, environment.createSession(file.path, options))
     } catch (error: OrtException) {
         throw BundleError("ONNX Runtime cannot open $file: ${error.message}; export the bundle again", error)
     }
 }
 
-private class OrtModel(private val environment: OrtEnvironment, private val session: OrtSession) : Model {
+private class FileSession(private val environment: OrtEnvironment, private val session: OrtSession) : Session {
     override fun run(inputs: Tensors, outputs: List<String>): Tensors {
         val given = LinkedHashMap<String, OnnxTensor>()
         try {

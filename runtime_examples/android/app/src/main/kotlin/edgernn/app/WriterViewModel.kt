@@ -8,7 +8,7 @@ import edgernn.BundleError
 import edgernn.Golden
 import edgernn.NO_GOLDEN
 import edgernn.Options
-import edgernn.Session
+import edgernn.Model
 import edgernn.Tokenizer
 import edgernn.caption
 import edgernn.generate
@@ -32,37 +32,37 @@ class WriterViewModel(application: Application) : AndroidViewModel(application) 
     private val shown = MutableStateFlow(Screen(note = "Opening…", busy = true))
     val screen = shown.asStateFlow()
 
-    private val one = Mutex() // a session is used by one request at a time
-    private lateinit var session: Session
+    private val one = Mutex() // a model is used by one request at a time
+    private lateinit var model: Model
     private lateinit var tokenizer: Tokenizer
     private var job: Job = request("Ready") {
-        session = Session.load(bundleFolder(application), OrtRuntime())
-        tokenizer = Tokenizer(session.bundle)
-        shown.update { it.copy(captions = session.bundle.captions) }
+        model = Model.load(bundleFolder(application), OrtRuntime())
+        tokenizer = Tokenizer(model.bundle)
+        shown.update { it.copy(captions = model.bundle.captions) }
     }
 
     fun write(prompt: String, temperature: Double) = start {
-        val sampling = session.bundle.decoding.sampling.copy(temperature = temperature)
-        stream(prompt, session.generate(prompt, Options(400, sampling, System.nanoTime()), tokenizer))
+        val sampling = model.bundle.decoding.sampling.copy(temperature = temperature)
+        stream(prompt, model.generate(prompt, Options(400, sampling, System.nanoTime()), tokenizer))
     }
 
     fun look(picture: Bitmap) = start {
-        stream("", session.caption(picture.toTensor(session.bundle), Options()))
+        stream("", model.caption(picture.toTensor(model.bundle), Options()))
     }
 
     fun check() = start {
-        val golden = if (session.bundle.hasGolden) Golden(session.bundle).check(session) else emptyList()
-        val lines = (golden + replayVectors(session.bundle)).map { line ->
+        val golden = if (model.bundle.hasGolden) Golden(model.bundle).check(model) else emptyList()
+        val lines = (golden + replayVectors(model.bundle)).map { line ->
             "%s %.2g %s".format(line.name, line.worst, if (line.ok) "ok" else "FAILED")
         }
-        val table = (if (session.bundle.hasGolden) lines else listOf(NO_GOLDEN) + lines).joinToString("\n")
+        val table = (if (model.bundle.hasGolden) lines else listOf(NO_GOLDEN) + lines).joinToString("\n")
         shown.update { it.copy(text = table) }
     }
 
     fun stop() = job.cancel()
 
     override fun onCleared() { // the scope of this model has ended, but a step may still be running: wait for it
-        CoroutineScope(Dispatchers.Default).launch { one.withLock { if (::session.isInitialized) session.close() } }
+        CoroutineScope(Dispatchers.Default).launch { one.withLock { if (::model.isInitialized) model.close() } }
     }
 
     private suspend fun stream(prompt: String, tokens: Sequence<Long>) {
@@ -80,7 +80,7 @@ class WriterViewModel(application: Application) : AndroidViewModel(application) 
     }
 
     private fun start(work: suspend () -> Unit) {
-        if (!::session.isInitialized) return // the bundle was refused, and the note says why
+        if (!::model.isInitialized) return // the bundle was refused, and the note says why
         job.cancel()
         job = request(null, work)
     }

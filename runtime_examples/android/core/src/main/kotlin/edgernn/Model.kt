@@ -3,7 +3,7 @@ package edgernn
 import java.io.File
 
 /** One model file, opened by a runtime. */
-interface Model : AutoCloseable {
+interface Session : AutoCloseable {
     /** Runs it once and returns the named [outputs]; throws [BundleError] where the runtime refuses. */
     fun run(inputs: Tensors, outputs: List<String>): Tensors
 }
@@ -16,7 +16,7 @@ interface Runtime {
     /** Its version, such as 1.23.2, where it can tell: an artifact may require a newer one. */
     val version: String? get() = null
 
-    fun open(file: File): Model
+    fun open(file: File): Session
 }
 
 /** What a step gives: [outputs] for the caller, [state] for the next step. */
@@ -27,14 +27,14 @@ data class Results(val outputs: Tensors, val state: State)
  *
  * What they take and give is read from the contract; no tensor's name or shape stands in the code.
  */
-class Session private constructor(
+class Model private constructor(
     val bundle: Bundle,
     val artifact: Artifact,
-    private val encoder: Model?,
-    private val stepper: Model,
+    private val encoder: Session?,
+    private val stepper: Session,
 ) : AutoCloseable {
-    /** Whether several tokens may go in at once. */
-    val takesSeveral = "time" !in bundle.sizes && "time" !in artifact.axes
+    /** Whether several time steps may go in at once. */
+    val openTime = "time" !in bundle.sizes && "time" !in artifact.axes
 
     /** The state before the first step: zeros, or the values in the bundle. A captioner's comes from [encode]. */
     fun initialState(): State {
@@ -49,7 +49,7 @@ class Session private constructor(
         }
     }
 
-    /** Runs one step, or several where [takesSeveral]. [inputs]: the tokens [1, T] and every context. */
+    /** Runs one step, or several where [openTime]. [inputs]: the tokens [1, T] and every context. */
     fun step(inputs: Tensors, state: State): Results {
         val graph = bundle.graph("step")
         val time = inputs[bundle.tokenInput.name]?.shape?.last() ?: 1L
@@ -64,9 +64,9 @@ class Session private constructor(
 
     /** Looks at a picture once, uint8 [1, height, width, channels]: contexts in outputs, first states in state. */
     fun encode(image: Tensor): Results {
-        val model = encoder ?: throw BundleError("this bundle writes text and has no encode graph; give a captioner's bundle")
+        val session = encoder ?: throw BundleError("this bundle writes text and has no encode graph; give a captioner's bundle")
         val graph = bundle.graph("encode")
-        val made = run(model, graph, mapOf(bundle.pictureInput.name to image), 1)
+        val made = run(session, graph, mapOf(bundle.pictureInput.name to image), 1)
         val states = graph.outputs.filter { it.role == "state" }.map { it.name }.toSet()
         return Results(made - states, made.filterKeys { it in states })
     }
@@ -76,9 +76,9 @@ class Session private constructor(
         encoder?.close()
     }
 
-    private fun run(model: Model, graph: Graph, inputs: Tensors, time: Long): Tensors {
+    private fun run(session: Session, graph: Graph, inputs: Tensors, time: Long): Tensors {
         graph.inputs.forEach { check(it, inputs[it.name], time) }
-        val made = model.run(inputs.filterKeys { name -> graph.inputs.any { it.name == name } }, graph.outputs.map { it.name })
+        val made = session.run(inputs.filterKeys { name -> graph.inputs.any { it.name == name } }, graph.outputs.map { it.name })
         graph.outputs.forEach { check(it, made[it.name], time) }
         return made
     }
@@ -94,15 +94,15 @@ class Session private constructor(
 
     companion object {
         /** Opens a bundle folder. Without [artifact] it is the manifest's first step of the runtime's format. */
-        fun load(folder: File, runtime: Runtime, artifact: String? = null): Session {
+        fun load(folder: File, runtime: Runtime, artifact: String? = null): Model {
             val bundle = Bundle(folder)
             val chosen = bundle.choose(runtime.format, "step", artifact, runtime.version)
             val first = if (bundle.captions) bundle.choose(runtime.format, "encode", version = runtime.version) else null
             val encoder = first?.let { open(bundle, it, runtime) }
-            return Session(bundle, chosen, encoder, open(bundle, chosen, runtime))
+            return Model(bundle, chosen, encoder, open(bundle, chosen, runtime))
         }
 
-        private fun open(bundle: Bundle, artifact: Artifact, runtime: Runtime): Model {
+        private fun open(bundle: Bundle, artifact: Artifact, runtime: Runtime): Session {
             artifact.axes.forEach { (axis, size) ->
                 if (size != 1L) throw BundleError(
                     "${artifact.path} takes only $size along $axis, expected 1; choose another artifact",

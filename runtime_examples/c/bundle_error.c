@@ -1,15 +1,15 @@
-/* See failure.h. */
-#include "failure.h"
+/* See bundle_error.h. */
+#include "bundle_error.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-bool fail(struct failure *failure, const char *format, ...) {
+bool fail(struct bundle_error *error, const char *format, ...) {
     va_list values;
     va_start(values, format);
-    vsnprintf(failure->text, sizeof failure->text, format, values);
+    vsnprintf(error->text, sizeof error->text, format, values);
     va_end(values);
-    for (char *at = failure->text; *at != '\0'; at++) {
+    for (char *at = error->text; *at != '\0'; at++) {
         if ((unsigned char)*at < 0x20 || *at == 0x7f) {
             *at = ' '; /* one line, whatever a file or a flag had in it */
         }

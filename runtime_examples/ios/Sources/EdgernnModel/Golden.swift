@@ -49,12 +49,12 @@ public struct Golden {
     }
 
     /// Runs the whole recording: what encode gives where there is one, then every output and state of step.
-    public func check(_ session: Session) throws -> [Line] {
-        let (tolerance, forced) = try session.artifact.promise()
+    public func check(_ model: Model) throws -> [Line] {
+        let (tolerance, forced) = try model.artifact.promise()
         var drifts: [String: Drift] = [:]
         var state = try stateBefore(0)
         for index in 0..<steps {
-            let results = try session.step(inputs(index), forced ? stateBefore(index) : state)
+            let results = try model.step(inputs(index), forced ? stateBefore(index) : state)
             state = results.state
             for (name, made) in results.outputs {
                 for (part, own) in try compared(name, made.floats(), index) {
@@ -64,13 +64,13 @@ public struct Golden {
             for (name, made) in state { try addState(nextName(name), made, index, forced, &drifts) }
         }
         let lines = drifts.map { Line(name: $0.key, worst: $0.value.worst(forced), tolerance: tolerance) }
-        return try encodeLines(session) + lines.sorted { $0.name < $1.name }
+        return try encodeLines(model) + lines.sorted { $0.name < $1.name }
     }
 
-    private func encodeLines(_ session: Session) throws -> [Line] {
+    private func encodeLines(_ model: Model) throws -> [Line] {
         guard bundle.captions else { return [] }
-        let made = try session.encode(pixelBuffer(tensor(session.pictureInput().name)))
-        let (tolerance, forced) = try bundle.choose(formats: [Session.explicitFormat], graph: "encode").promise()
+        let made = try model.encode(pixelBuffer(tensor(model.pictureInput().name)))
+        let (tolerance, forced) = try bundle.choose(formats: [Model.explicitFormat], graph: "encode").promise()
         return try made.contexts.merging(made.state) { first, _ in first }.map { name, found -> Line in
             var drift = Drift()
             try drift.add(tensor(name).floats()[...], found.floats()[...])

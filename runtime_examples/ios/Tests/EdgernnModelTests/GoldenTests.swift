@@ -1,4 +1,4 @@
-import EdgernnSession
+import EdgernnModel
 import Foundation
 import XCTest
 
@@ -10,12 +10,12 @@ final class GoldenTests: XCTestCase {
             throw XCTSkip("EDGERNN_BUNDLE names no bundle folder")
         }
         let folder = URL(fileURLWithPath: path)
-        let formats = [Session.explicitFormat, Session.stateFormat]
+        let formats = [Model.explicitFormat, Model.stateFormat]
         let steps = try ModelBundle(folder).manifest.artifacts.filter { formats.contains($0.format) && $0.graph == "step" }
         XCTAssertFalse(steps.isEmpty, "the bundle has no Core ML step")
         for artifact in steps {
-            let session = try await Session.load(folder, artifact: artifact.path)
-            for line in try Golden(session.bundle).check(session) {
+            let model = try await Model.load(folder, artifact: artifact.path)
+            for line in try Golden(model.bundle).check(model) {
                 XCTAssertTrue(line.ok, "\(artifact.path): \(line.name) \(line.worst) of \(line.tolerance)")
             }
         }

@@ -1,5 +1,5 @@
 // The only file that knows ONNX Runtime.
-#include "session.hpp"
+#include "model.hpp"
 
 #include <onnxruntime_cxx_api.h>
 
@@ -20,23 +20,21 @@ Tensor from_ort(const Ort::Value& value, const std::string& name, const Shape& e
   const auto info = value.GetTensorTypeAndShapeInfo();
   const Shape shape = info.GetShape();
   if (info.GetElementType() != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT || shape != expected) {
-    throw Error("the model gives " + name + " as " + to_text(shape) + ", the contract says float32 " + to_text(expected) +
+    throw BundleError("the model gives " + name + " as " + to_text(shape) + ", the contract says float32 " + to_text(expected) +
                 "; export the bundle again");
   }
   const float* data = value.GetTensorData<float>();
   return {shape, std::vector<float>(data, data + element_count(shape))};
 }
 
-}  // namespace
-
-// One model file and what it takes and gives.
-struct OrtGraph {
-  OrtGraph(const Ort::Env& env, const Bundle& bundle, const Artifact& artifact) : spec(bundle.graph(artifact.graph)) {
+// A session: one model file, and what it takes and gives.
+struct OrtSession {
+  OrtSession(const Ort::Env& env, const Bundle& bundle, const Artifact& artifact) : spec(bundle.graph(artifact.graph)) {
     for (const auto& [axis, size] : artifact.axes) {
-      if (size != 1) throw Error(artifact.path + " takes only " + std::to_string(size) + " along " + axis + ", expected 1");
+      if (size != 1) throw BundleError(artifact.path + " takes only " + std::to_string(size) + " along " + axis + ", expected 1");
     }
     for (const auto& [name, dtype] : artifact.dtypes) {
-      throw Error(artifact.path + " takes " + name + " as " + dtype +
+      throw BundleError(artifact.path + " takes " + name + " as " + dtype +
                   ", expected the contract's own dtype; this example converts none: choose another artifact");
     }
     Ort::SessionOptions options;
@@ -50,9 +48,9 @@ struct OrtGraph {
     std::vector<Ort::Value> values;
     for (const TensorSpec& tensor : spec.inputs) {
       const auto found = given.find(tensor.name);
-      if (found == given.end()) throw Error("the input " + tensor.name + " is missing; give every input, context and state");
+      if (found == given.end()) throw BundleError("the input " + tensor.name + " is missing; give every input, context and state");
       if (const Shape expected = bundle.shape(tensor, time); found->second.shape != expected) {
-        throw Error(tensor.name + " is " + to_text(found->second.shape) + ", expected " + to_text(expected));
+        throw BundleError(tensor.name + " is " + to_text(found->second.shape) + ", expected " + to_text(expected));
       }
       inputs.push_back(tensor.name.c_str());
       values.push_back(to_ort(found->second, memory));
@@ -71,61 +69,67 @@ struct OrtGraph {
   Ort::Session session{nullptr};
 };
 
-struct Session::Graphs {
-  Ort::Env env{ORT_LOGGING_LEVEL_ERROR, "edgernn"};
-  std::optional<OrtGraph> encode, step;
+class OrtModel : public Model {
+ public:
+  OrtModel(Bundle opened, const Artifact& chosen) try : Model(std::move(opened)), artifact_(chosen) {
+    step_.emplace(env_, bundle, artifact_);
+    if (bundle.captions()) encode_.emplace(env_, bundle, bundle.choose("onnx", "encode", {}, Ort::GetVersionString()));
+  } catch (const Ort::Exception& error) {
+    throw BundleError("ONNX Runtime cannot open " + chosen.path + ": " + error.what());
+  }
+
+  Results step(const Tensors& inputs, const State& state) const override;
+  Results encode(const Tensor& image) const override;
+  const Artifact& artifact() const override { return artifact_; }
+
+ private:
+  Artifact artifact_;
+  Ort::Env env_{ORT_LOGGING_LEVEL_ERROR, "edgernn"};
+  mutable std::optional<OrtSession> encode_, step_;  // running one changes nothing that a caller sees
 };
 
-std::unique_ptr<Session> Session::load(const std::filesystem::path& folder, const std::optional<std::string>& artifact) {
-  Bundle bundle(folder);
-  const Artifact chosen = bundle.choose("onnx", "step", artifact, Ort::GetVersionString());
-  return std::make_unique<Session>(std::move(bundle), chosen);
-}
-
-Session::Session(Bundle opened, const Artifact& chosen) try
-    : Runtime(std::move(opened)), artifact_(chosen), graphs_(std::make_unique<Graphs>()) {
-  graphs_->step.emplace(graphs_->env, bundle, artifact_);
-  if (bundle.captions()) graphs_->encode.emplace(graphs_->env, bundle, bundle.choose("onnx", "encode", {}, Ort::GetVersionString()));
-} catch (const Ort::Exception& error) {
-  throw Error("ONNX Runtime cannot open " + chosen.path + ": " + error.what());
-}
-
-Session::~Session() = default;
-
-Results Session::step(const Tensors& inputs, const State& state) const {
+Results OrtModel::step(const Tensors& inputs, const State& state) const {
   Tensors given = inputs;
   given.insert(state.begin(), state.end());
   const auto tokens = inputs.find(bundle.token_input().name);
   const std::int64_t time = tokens == inputs.end() ? 1 : tokens->second.shape.back();
   Results results;
   try {
-    results.outputs = graphs_->step->run(bundle, given, time);
+    results.outputs = step_->run(bundle, given, time);
   } catch (const Ort::Exception& error) {
-    throw Error(artifact_.path + " does not run: " + error.what());
+    throw BundleError(artifact_.path + " does not run: " + error.what());
   }
-  for (const auto& before : Graph::with_role(graphs_->step->spec.inputs, "state")) {
+  for (const auto& before : Graph::with_role(step_->spec.inputs, "state")) {
     auto after = results.outputs.extract(next_name(before.name));
-    if (after.empty()) throw Error("the step does not return " + next_name(before.name) + "; export the bundle again");
+    if (after.empty()) throw BundleError("the step does not return " + next_name(before.name) + "; export the bundle again");
     results.state[before.name] = std::move(after.mapped());
   }
   return results;
 }
 
-Results Session::encode(const Tensor& image) const {
-  if (!graphs_->encode) throw Error("this bundle writes text and has no encode graph; give a captioner's bundle");
-  const auto fresh = Graph::with_role(graphs_->encode->spec.inputs, "input");
-  if (fresh.size() != 1) throw Error("encode takes " + std::to_string(fresh.size()) + " inputs, expected one picture");
+Results OrtModel::encode(const Tensor& image) const {
+  if (!encode_) throw BundleError("this bundle writes text and has no encode graph; give a captioner's bundle");
+  const auto fresh = Graph::with_role(encode_->spec.inputs, "input");
+  if (fresh.size() != 1) throw BundleError("encode takes " + std::to_string(fresh.size()) + " inputs, expected one picture");
   Results results;
   try {
-    results.outputs = graphs_->encode->run(bundle, {{fresh[0].name, image}}, 1);
+    results.outputs = encode_->run(bundle, {{fresh[0].name, image}}, 1);
   } catch (const Ort::Exception& error) {
-    throw Error(std::string("the encode graph does not run: ") + error.what());
+    throw BundleError(std::string("the encode graph does not run: ") + error.what());
   }
-  for (const auto& first : Graph::with_role(graphs_->encode->spec.outputs, "state")) {
+  for (const auto& first : Graph::with_role(encode_->spec.outputs, "state")) {
     auto found = results.outputs.extract(first.name);
     if (!found.empty()) results.state[first.name] = std::move(found.mapped());
   }
   return results;
+}
+
+}  // namespace
+
+std::unique_ptr<Model> Model::load(const std::filesystem::path& folder, const std::optional<std::string>& artifact) {
+  Bundle bundle(folder);
+  const Artifact chosen = bundle.choose("onnx", "step", artifact, Ort::GetVersionString());
+  return std::make_unique<OrtModel>(std::move(bundle), chosen);
 }
 
 }  // namespace edgernn

@@ -5,30 +5,30 @@ import Vision
 /// A bundle's graphs as functions: state goes in and comes out, nothing is remembered between calls.
 ///
 /// What they take and give is read from the contract; no tensor's name or shape stands in the code.
-public final class Session {
+public final class Model {
     public static let explicitFormat = "coreml"
     public static let stateFormat = "coreml-mlstate"
 
     public let bundle: ModelBundle
     public let artifact: Manifest.Artifact
-    private let model: MLModel
+    private let stepper: MLModel
     private let encoder: MLModel?
 
-    private init(bundle: ModelBundle, artifact: Manifest.Artifact, model: MLModel, encoder: MLModel?) {
+    private init(bundle: ModelBundle, artifact: Manifest.Artifact, stepper: MLModel, encoder: MLModel?) {
         self.bundle = bundle
         self.artifact = artifact
-        self.model = model
+        self.stepper = stepper
         self.encoder = encoder
     }
 
     /// Opens a bundle folder. Without `artifact` it is the first step whose state goes in and comes out, else one whose state
     /// Core ML keeps, which needs iOS 18 or macOS 15.
-    public static func load(_ folder: URL, artifact: String? = nil) async throws -> Session {
+    public static func load(_ folder: URL, artifact: String? = nil) async throws -> Model {
         let bundle = try ModelBundle(folder)
         let chosen = try bundle.choose(formats: [explicitFormat, stateFormat], graph: "step", path: artifact)
         let encoder = try await bundle.captions ? open(bundle, bundle.choose(formats: [explicitFormat], graph: "encode")) : nil
-        let model = try await open(bundle, chosen)
-        return Session(bundle: bundle, artifact: chosen, model: model, encoder: encoder)
+        let stepper = try await open(bundle, chosen)
+        return Model(bundle: bundle, artifact: chosen, stepper: stepper, encoder: encoder)
     }
 
     /// The state before the first step: zeros, or the values in the bundle. A captioner's comes from `encode`.
@@ -64,7 +64,7 @@ public final class Session {
             let kept = try keptState(state)
             return (try predict(inputs, kept), try read(kept))
         }
-        var outputs = try run(model, inputs.merging(state) { _, new in new }, graph: "step")
+        var outputs = try run(stepper, inputs.merging(state) { _, new in new }, graph: "step")
         var after: State = [:]
         for spec in try bundle.graph("step").states {
             guard let tensor = outputs.removeValue(forKey: nextName(spec.name)) else {
@@ -124,9 +124,9 @@ public final class Session {
         }
     }
 
-    private func run(_ model: MLModel, _ inputs: Tensors, graph: String) throws -> Tensors {
+    private func run(_ session: MLModel, _ inputs: Tensors, graph: String) throws -> Tensors {
         let provider = try MLDictionaryFeatureProvider(dictionary: inputs.mapValues { try $0.featureValue() })
-        return try tensors(model.prediction(from: provider), names: bundle.graph(graph).outputs.map(\.name))
+        return try tensors(session.prediction(from: provider), names: bundle.graph(graph).outputs.map(\.name))
     }
 
     private func tensors(_ provider: MLFeatureProvider, names: [String]) throws -> Tensors {
@@ -142,13 +142,13 @@ public final class Session {
 }
 
 // The state kept by Core ML.
-extension Session {
+extension Model {
     static let needsNewer = BundleError("a package whose state Core ML keeps needs iOS 18 or macOS 15; choose another artifact")
 
     /// A state of Core ML's own that holds these values.
     @available(iOS 18, macOS 15, *)
     func keptState(_ state: State) throws -> MLState {
-        let kept = model.makeState()
+        let kept = stepper.makeState()
         for spec in try bundle.graph("step").states {
             guard let values = try state[spec.name]?.floats() else { throw BundleError("the state \(spec.name) is missing") }
             kept.withMultiArray(for: spec.name) { array in
@@ -163,7 +163,7 @@ extension Session {
     func predict(_ inputs: Tensors, _ kept: MLState) throws -> Tensors {
         let provider = try MLDictionaryFeatureProvider(dictionary: inputs.mapValues { try $0.featureValue() })
         let names = try bundle.graph("step").outputs.filter { $0.role == "output" }.map(\.name)
-        return try tensors(model.prediction(from: provider, using: kept), names: names)
+        return try tensors(stepper.prediction(from: provider, using: kept), names: names)
     }
 
     @available(iOS 18, macOS 15, *)

@@ -13,7 +13,7 @@ public struct Options: Sendable {
     }
 }
 
-extension Session {
+extension Model {
     /// Writes a text after `prompt`, piece by piece; an empty prompt begins with the bundle's start tokens.
     /// Ending the loop over the stream ends the writing.
     public func generate(_ prompt: String, _ options: Options = Options()) throws -> AsyncThrowingStream<String, Error> {
@@ -71,7 +71,7 @@ extension Session {
 
 /// Feeds, samples, feeds back. Used by one task at a time.
 final class Writer: @unchecked Sendable {
-    private let session: Session
+    private let model: Model
     private let contexts: Tensors
     private let sampling: Sampling
     private let tokens, logits: String
@@ -82,21 +82,21 @@ final class Writer: @unchecked Sendable {
     private var position: UInt64 = 0 // of the next token in the seed's random numbers
     private let seed: UInt64
 
-    init(_ session: Session, pending: [Int], state: State, contexts: Tensors, _ options: Options) throws {
+    init(_ model: Model, pending: [Int], state: State, contexts: Tensors, _ options: Options) throws {
         guard !pending.isEmpty else { throw BundleError("there is no token to feed; give a prompt of at least one character") }
-        let decoding = session.bundle.manifest.decoding
-        self.session = session
+        let decoding = model.bundle.manifest.decoding
+        self.model = model
         self.contexts = contexts
         self.pending = pending
         self.state = state
         sampling = options.sampling ?? Sampling(temperature: decoding.temperature, topK: decoding.topK, topP: decoding.topP)
-        tokens = try session.bundle.tokenInput().name
-        logits = try session.bundle.logitsOutput().name
+        tokens = try model.bundle.tokenInput().name
+        logits = try model.bundle.logitsOutput().name
         left = decoding.length > 0 ? min(options.length, decoding.length) : options.length
         seed = options.seed
-        if session.artifact.narrowing.runtimeState {
-            guard #available(iOS 18, macOS 15, *) else { throw Session.needsNewer }
-            kept = try session.keptState(state)
+        if model.artifact.narrowing.runtimeState {
+            guard #available(iOS 18, macOS 15, *) else { throw Model.needsNewer }
+            kept = try model.keptState(state)
         }
     }
 
@@ -104,9 +104,8 @@ final class Writer: @unchecked Sendable {
     func next() throws -> Int? {
         guard left > 0 else { return nil }
         left -= 1
-        var row: [Float] = []
-        for id in pending { row = try autoreleasepool { try feed(id) } } // Core ML's results would pile up in a long loop
-        let decoding = session.bundle.manifest.decoding
+        var row = try prefill(pending)
+        let decoding = model.bundle.manifest.decoding
         try suppress(&row, decoding.suppress)
         let token = try sample(row, sampling, uniformAt(seed: seed, position: position))
         position += 1
@@ -118,13 +117,20 @@ final class Writer: @unchecked Sendable {
         return token
     }
 
+    /// The logits after these ids, which go in one by one: a Core ML file takes one a call.
+    private func prefill(_ ids: [Int]) throws -> [Float] {
+        var row: [Float] = []
+        for id in ids { row = try autoreleasepool { try feed(id) } } // Core ML's results would pile up in a long loop
+        return row
+    }
+
     private func feed(_ id: Int) throws -> [Float] {
         var inputs = contexts
         inputs[tokens] = Tensor.tokens([id])
         if #available(iOS 18, macOS 15, *), let kept = kept as? MLState {
-            return try session.predict(inputs, kept)[logits]?.floats() ?? []
+            return try model.predict(inputs, kept)[logits]?.floats() ?? []
         }
-        let results = try session.step(inputs, state)
+        let results = try model.step(inputs, state)
         state = results.state
         return try results.outputs[logits]?.floats() ?? []
     }
