@@ -71,9 +71,10 @@ def write_frame_bundle(folder: Path, *, encode: bool = False, step_frames: int =
     judged step by step (``forced``). Both are narrowed to ``step_frames`` frames a call.
     """
     weights = _weights()
+    kept = {"O": weights["O"]}  # too small to be rounded so
     rounded = {name: np.round(array * 40) / np.float32(40) for name, array in weights.items()}
     models = {STEP: _step_model(weights, encode, step_frames)}
-    models |= {ROUNDED: _step_model(rounded, encode, step_frames)}
+    models |= {ROUNDED: _step_model(rounded | kept, encode, step_frames)}
     models |= {ENCODE: _encode_model(weights)} if encode else {}
     files = {"golden.safetensors": safetensors.numpy.save(golden(encode, step_frames))}
     if not encode:
