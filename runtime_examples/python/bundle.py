@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifest import InputError, Manifest, first_line, read_manifest
+from errors import BundleError, first_line
+from manifest import Manifest, read_manifest
 
 MANIFEST = "manifest.json"
 MOST_MANIFEST_BYTES = 16 << 20
@@ -48,21 +49,21 @@ class Bundle:
     read: Read
 
     def file(self, inner: str) -> bytes:
-        """Return a file's content once it is what the manifest says; raise ``InputError`` where it is not."""
+        """Return a file's content once it is what the manifest says; raise ``BundleError`` where it is not."""
         entries = {
             **{entry["path"]: entry for entry in self.manifest["artifacts"]},
             **self.manifest["files"],
         }
         if inner not in entries:
-            raise InputError(f"manifest.json of {self.place} does not list {inner}; {AGAIN}")
+            raise BundleError(f"manifest.json of {self.place} does not list {inner}; {AGAIN}")
         expected = entries[inner]
         content = self.read(inner, expected["bytes"])
         if len(content) != expected["bytes"]:
-            raise InputError(
+            raise BundleError(
                 f"{inner} of {self.place} has {len(content)} bytes, expected {expected['bytes']}; {AGAIN}"
             )
         if (digest := hashlib.sha256(content).hexdigest()) != expected["sha256"]:
-            raise InputError(
+            raise BundleError(
                 f"{inner} of {self.place} has SHA-256 {digest}, expected {expected['sha256']}; {AGAIN}"
             )
         return content
@@ -74,17 +75,17 @@ class Bundle:
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Open the bundle at ``path``; raise ``InputError`` where there is none, or its manifest is damaged."""
+    """Open the bundle at ``path``; raise ``BundleError`` where there is none, or its manifest is damaged."""
     place = str(path)
     try:
         read = _folder(path) if path.is_dir() else _zip(path)
     except FileNotFoundError as error:
-        raise InputError(
+        raise BundleError(
             f"there is no bundle {place}: {error.strerror}; give a bundle folder or a .edgernn file"
         ) from error
     except NO_ZIP as error:
         said = first_line(error)
-        raise InputError(
+        raise BundleError(
             f"{place} is no bundle folder and no .edgernn file ({said}); {AGAIN}"
         ) from error
     return Bundle(place, read_manifest(read(MANIFEST, MOST_MANIFEST_BYTES), place), read)
@@ -98,14 +99,14 @@ def _folder(folder: Path) -> Read:
         try:
             real = path.resolve(strict=True)
             if not real.is_relative_to(root):
-                raise InputError(f"{path} leads out of the bundle; do not use this bundle")
+                raise BundleError(f"{path} leads out of the bundle; do not use this bundle")
             if not real.is_file():
-                raise InputError(f"{path} is no file; {AGAIN}")
+                raise BundleError(f"{path} is no file; {AGAIN}")
             if (size := real.stat().st_size) > most:
-                raise InputError(f"{path} has {size} bytes, expected {most}; {AGAIN}")
+                raise BundleError(f"{path} has {size} bytes, expected {most}; {AGAIN}")
             return real.read_bytes()
         except FileNotFoundError as error:
-            raise InputError(
+            raise BundleError(
                 f"{path} is not there ({error.strerror}), expected a whole bundle; {AGAIN}"
             ) from error
         except (
@@ -113,7 +114,7 @@ def _folder(folder: Path) -> Read:
             RuntimeError,
             ValueError,
         ) as error:  # no right to read it, a link to itself, a name no disk takes
-            raise InputError(f"cannot read {path} ({first_line(error)}); {AGAIN}") from error
+            raise BundleError(f"cannot read {path} ({first_line(error)}); {AGAIN}") from error
 
     return read
 
@@ -122,26 +123,26 @@ def _zip(path: Path) -> Read:
     archive = zipfile.ZipFile(path)
     names = archive.namelist()
     if len(set(names)) != len(names):
-        raise InputError(f"{path} holds a file twice, expected each once; do not use this bundle")
+        raise BundleError(f"{path} holds a file twice, expected each once; do not use this bundle")
 
     def read(inner: str, most: int) -> bytes:
         try:
             entry = archive.getinfo(inner)
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise InputError(
+                raise BundleError(
                     f"{inner} of {path} is packed by method {entry.compress_type}, expected 0 or 8; {AGAIN}"
                 )
             if entry.file_size > most:
-                raise InputError(
+                raise BundleError(
                     f"{inner} of {path} has {entry.file_size} bytes, expected {most}; {AGAIN}"
                 )
             return archive.read(entry)  # no more than file_size
         except KeyError as error:
-            raise InputError(
+            raise BundleError(
                 f"{inner} of {path} is not there, expected a whole bundle; {AGAIN}"
             ) from error
         except NO_ZIP as error:
-            raise InputError(
+            raise BundleError(
                 f"{inner} of {path} cannot be unpacked ({first_line(error)}); {AGAIN}"
             ) from error
 

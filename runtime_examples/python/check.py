@@ -1,6 +1,8 @@
-"""Whether this device computes what the model does: the recorded run, the sampler's vectors, the tokenizer's text.
+"""Whether this device computes what the model does: the recorded run, the sampler's vectors, the
+tokenizer's text.
 
-See edgernn/bundle/README.md for how a difference is measured in each precision.
+How far a run may be off, and how that is measured, stands with each file in the manifest.
+See edgernn/bundle/README.md.
 """
 
 from __future__ import annotations
@@ -12,9 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from manifest import InputError, first_line
+from contract import BATCH, LAYERS, TIME, of_role
+from errors import BundleError, first_line
+from model import Model
 from sampler import Options, sample, uniform_at
-from session import Arrays, Graph, Session, read_tensors
+from session import Session
+from tensors import Arrays, fits, read_tensors
 
 LEAST_SCALE = 1e-3  # a tensor smaller than this in every value is as good as zero
 COLUMNS, AT_COLUMNS, LARGEST_IDS, LARGEST, LOG_SUM = (
@@ -24,7 +29,9 @@ COLUMNS, AT_COLUMNS, LARGEST_IDS, LARGEST, LOG_SUM = (
 
 @dataclass(frozen=True)
 class Row:
-    """What was checked, how far it is off (None: it could not be checked here), and how far it may be."""
+    """What was checked, how far it is off (None: it could not be checked here), and how far it may
+    be.
+    """
 
     name: str
     worst: float | None
@@ -37,43 +44,45 @@ class Row:
         return self.worst is not None and not self.worst <= self.tolerance
 
 
-def check(session: Session) -> list[Row]:
+def check(model: Model) -> list[Row]:
     """Make every check that the bundle has what is needed for."""
     missing = Row("golden", None, 0, "the bundle has no recorded run")
-    rows = check_golden(session) if session.manifest["golden"] else [missing]
-    rows += check_sampler(session) if session.manifest["sampler"] else []
-    entry = session.manifest["tokenizer"]
-    differing = session.tokenizer.differing(entry)
-    rows.append(
-        Row("tokenizer", differing, 0, "run: pip install tokenizers" if differing is None else "")
-    )
+    rows = check_golden(model) if model.manifest["golden"] else [missing]
+    rows += check_sampler(model) if model.manifest["sampler"] else []
+    if model.tokenizer is not None:
+        differing = model.tokenizer.differing(model.manifest["tokenizer"])
+        note = "run: pip install tokenizers" if differing is None else ""
+        rows.append(Row("tokenizer", differing, 0, note))
     return rows
 
 
-def check_golden(session: Session) -> list[Row]:
+def check_golden(model: Model) -> list[Row]:
     """Replay the golden run: a row a tensor."""
-    path = session.manifest["golden"]
-    recorded = read_tensors(session.bundle.file(path), path)
+    path = model.manifest["golden"]
+    recorded = read_tensors(model.bundle.file(path), path)
     try:
+        _check_layout(model, recorded)
         rows = []
-        if session.encoder is not None:
-            given = {tensor["name"]: recorded[tensor["name"]] for tensor in session.encoder.inputs}
-            made = {name: array[None] for name, array in session.encoder.run(given).items()}
-            rows += _compare(session.encoder, {name: recorded[name][None] for name in made}, made)
-        steps = list(_replay(session, recorded))
+        if model.encoder is not None:
+            given = {tensor["name"]: recorded[tensor["name"]] for tensor in model.encoder.inputs}
+            made = {name: array[None] for name, array in model.encoder.run(given).items()}
+            rows += _compare(model.encoder, {name: recorded[name][None] for name in made}, made)
+        steps = list(_replay(model, recorded))
         made = {name: np.stack([step[name] for step in steps]) for name in steps[0]}
-        return rows + _compare(session.stepper, recorded, made)
+        return rows + _compare(model.stepper, recorded, made)
     except (LookupError, TypeError, ValueError) as error:
-        raise InputError(
+        raise BundleError(
             f"{path} does not fit the contract ({first_line(error)}); export the bundle again"
         ) from error
 
 
-def check_sampler(session: Session) -> list[Row]:
-    """Replay the vectors: how many random numbers, and how many choices of a token, differ; infinite where there are none."""
-    path = session.manifest["sampler"]
+def check_sampler(model: Model) -> list[Row]:
+    """Replay the vectors: how many random numbers, and how many choices of a token, differ;
+    infinite where there are none.
+    """
+    path = model.manifest["sampler"]
     try:
-        vectors = json.loads(session.bundle.file(path))
+        vectors = json.loads(model.bundle.file(path))
         if vectors["version"] != 1 or vectors["generator"] != "splitmix64":
             raise ValueError(f"version {vectors['version']!a}, generator {vectors['generator']!a}")
         numbers = sum(
@@ -83,15 +92,12 @@ def check_sampler(session: Session) -> list[Row]:
         )
         tokens = sum(_chosen(choice) != choice["token"] for choice in vectors["tokens"])
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise InputError(
+        raise BundleError(
             f"{path} holds no sampler vectors ({first_line(error)}); export the bundle again"
         ) from error
+    some = any(group["values"] for group in vectors["uniforms"])
     return [
-        Row(
-            "uniforms",
-            numbers if any(group["values"] for group in vectors["uniforms"]) else math.inf,
-            0,
-        ),
+        Row("uniforms", numbers if some else math.inf, 0),
         Row("sampler", tokens if vectors["tokens"] else math.inf, 0),
     ]
 
@@ -103,25 +109,48 @@ def _chosen(choice: dict[str, Any]) -> int:
     )
 
 
-def _replay(session: Session, recorded: Arrays) -> Iterator[Arrays]:
-    """Yield step's outputs, the wide ones as they are recorded, and next states for each recorded input."""
-    names, fresh = session.names("state"), session.names("input")
-    contexts = {name: recorded[name] for name in session.names("context")}
+def recorded_steps(model: Model, recorded: Arrays) -> int:
+    """Return how many steps a golden run has."""
+    names = [*model.names("input"), *(f"{name}_next" for name in model.names("state"))]
+    return min(len(recorded[name]) for name in names)
+
+
+def _check_layout(model: Model, recorded: Arrays) -> None:
+    """Raise ``ValueError`` where what is fed is not as the contract has it, of one row."""
+    sizes = {**model.contract["sizes"], BATCH: 1, TIME: model.contract["step_frames"]}
+    once = [*(model.encoder.inputs if model.encoder else [])]
+    once += [tensor for tensor in model.stepper.inputs if tensor["role"] != "input"]
+    fresh = of_role(model.stepper.inputs, "input")
+    sizes["steps"] = recorded_steps(model, recorded)
+    stepwise = [{**tensor, "axes": ["steps", *tensor["axes"]]} for tensor in fresh]
+    for tensor in [*once, *stepwise]:
+        name, array = tensor["name"], recorded[tensor["name"]]
+        if not fits(tensor, array, sizes):
+            raise ValueError(f"{name} is {array.dtype} {list(array.shape)}")
+
+
+def _replay(model: Model, recorded: Arrays) -> Iterator[Arrays]:
+    """Yield step's outputs, the wide ones as they are recorded, and next states for each recorded
+    input.
+    """
+    names, fresh = model.names("state"), model.names("input")
+    contexts = {name: recorded[name] for name in model.names("context")}
     state = {name: recorded[name] for name in names}
-    for step in range(len(recorded[fresh[0]])):
-        made = session.stepper.run(
-            {**{name: recorded[name][step] for name in fresh}, **contexts, **state}
-        )
-        yield _summarised(session.stepper, made, recorded, step)
-        chained = not session.stepper.forced
+    for step in range(recorded_steps(model, recorded)):
+        inputs = {name: recorded[name][step] for name in fresh}
+        made = model.stepper.run({**inputs, **contexts, **state})
+        yield _summarised(made, recorded, step)
+        forced = model.stepper.forced
         state = {
-            name: made[f"{name}_next"] if chained else recorded[f"{name}_next"][step]
+            name: recorded[f"{name}_next"][step] if forced else made[f"{name}_next"]
             for name in names
         }
 
 
-def _summarised(graph: Graph, made: Arrays, recorded: Arrays, step: int) -> Arrays:
-    """Return what was made at a step; of an output that is not recorded whole, its values at recorded ids and its log-sum."""
+def _summarised(made: Arrays, recorded: Arrays, step: int) -> Arrays:
+    """Return what was made at a step; of an output that is not recorded whole, its values at
+    recorded ids and its log-sum.
+    """
     parts = {}
     for name, values in made.items():
         if name + COLUMNS not in recorded:
@@ -131,37 +160,42 @@ def _summarised(graph: Graph, made: Arrays, recorded: Arrays, step: int) -> Arra
         if min(columns.min(), ids.min()) < 0:
             raise ValueError(f"an id of {name} is below 0")
         top = values.max(-1, keepdims=True).astype(np.float64)
+        log_sum = top[..., 0] + np.log(np.exp(values - top).sum(-1))
         parts[name + AT_COLUMNS] = values[..., columns]
         parts[name + LARGEST] = np.take_along_axis(values, ids, -1)
-        parts[name + LOG_SUM] = (top[..., 0] + np.log(np.exp(values - top).sum(-1))).astype(
-            values.dtype
-        )
+        parts[name + LOG_SUM] = log_sum.astype(values.dtype)
     return parts
 
 
-def _compare(graph: Graph, recorded: Arrays, found: Arrays) -> list[Row]:
+def _compare(session: Session, recorded: Arrays, found: Arrays) -> list[Row]:
     """Measure every tensor ``[N steps, …]`` as its file promises; forced states layer by layer."""
-    tolerance, rows = graph.tolerance, list[Row]()
+    tolerance, rows = session.tolerance, list[Row]()
     if tolerance is None:
-        raise InputError(
-            f"manifest.json gives {graph.path} no tolerance, expected how far its golden run may be "
-            "off; export the bundle again"
+        raise BundleError(
+            f"manifest.json gives {session.path} no tolerance, expected how far its golden run may "
+            "be off; export the bundle again"
         )
-    states = {tensor["name"] for tensor in graph.outputs if tensor["role"] == "state"}
+    layered = {
+        tensor["name"]: 1 + tensor["axes"].index(LAYERS)
+        for tensor in session.outputs
+        if tensor["role"] == "state" and LAYERS in tensor["axes"]
+    }
     for name, made in found.items():
         wanted = recorded[name]
-        if wanted.shape != made.shape:
-            raise ValueError(f"{name} is {list(wanted.shape)}, expected {list(made.shape)}")
-        if not graph.forced:
-            rows.append(Row(name, _largest_difference(wanted, made), tolerance))
-        elif name in states:
-            layers = range(wanted.shape[1])
+        if (wanted.dtype, wanted.shape) != (made.dtype, made.shape):
+            seen = f"{wanted.dtype} {list(wanted.shape)}"
+            raise ValueError(f"{name} is {seen}, expected {made.dtype} {list(made.shape)}")
+        pair = wanted.astype(np.float64), made.astype(np.float64)
+        if not session.forced:
+            rows.append(Row(name, _largest_difference(*pair), tolerance))
+        elif name in layered:
+            layers = zip(*(np.moveaxis(each, layered[name], 0) for each in pair), strict=True)
             rows += [
-                Row(f"{name}[{i}]", _relative_difference(wanted[:, i], made[:, i]), tolerance)
-                for i in layers
+                Row(f"{name}[{index}]", _relative_difference(*layer), tolerance)
+                for index, layer in enumerate(layers)
             ]
         else:
-            rows.append(Row(name, _relative_difference(wanted, made), tolerance))
+            rows.append(Row(name, _relative_difference(*pair), tolerance))
     return rows
 
 
@@ -172,11 +206,13 @@ def _largest_difference(recorded: np.ndarray, found: np.ndarray) -> float:
 
 
 def _relative_difference(recorded: np.ndarray, found: np.ndarray) -> float:
-    """Return the worst step's root mean square of the difference, over the larger of that of its recording and of all."""
+    """Return the worst step's root mean square of the difference, over the larger of that of its
+    recording and of all.
+    """
     axes = tuple(range(1, recorded.ndim))
-    sizes = np.sqrt(np.square(recorded, dtype=np.float64).mean(axes))  # [N]
-    differences = np.sqrt(np.square(found - recorded, dtype=np.float64).mean(axes))  # [N]
-    scale = np.maximum(LEAST_SCALE, np.maximum(sizes, np.sqrt(np.square(sizes).mean())))  # [N]
+    sizes = np.sqrt(np.square(recorded).mean(axes))  # [N]
     with np.errstate(divide="ignore", invalid="ignore"):
+        differences = np.sqrt(np.square(found - recorded).mean(axes))  # [N]
+        scale = np.maximum(LEAST_SCALE, np.maximum(sizes, np.sqrt(np.square(sizes).mean())))  # [N]
         curve = np.where(differences == 0, 0, differences / scale)
     return float(curve.max()) if np.isfinite(curve).all() else float("inf")

@@ -1,4 +1,6 @@
-"""Write text or captions from a bundle folder, replay its golden run, time its steps: ``python main.py --help``."""
+"""Write text or captions from a bundle, replay its golden run, time its steps: ``python main.py
+--help``.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +13,26 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from check import check
-from manifest import InputError, first_line
+import numpy as np
+from check import check, recorded_steps
+from errors import BundleError, first_line
+from model import Model, load
 from pictures import read_picture
-from sampler import SEEDS, Options, generate
-from session import Session, load, read_tensors
+from sampler import SEEDS, Options, generate, require_text
+from tensors import Arrays, read_tensors
 from tokenizer import TextStream
 
 WARM_UP_STEPS = 10
+PICTURE_AXES = {"batch", "height", "width", "channels"}
+CHANNELS = 3
 
 
 class Parser(argparse.ArgumentParser):
     """Flags; bad ones say so in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise ``InputError`` in place of the usage."""
-        raise InputError(f"{message}; see --help")
+        """Raise ``BundleError`` in place of the usage."""
+        raise BundleError(f"{message}; see --help")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         given = _parse(arguments)
         return _run(load(given.bundle, given.artifact), given)
-    except InputError as error:
+    except BundleError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader, such as head, has seen enough
@@ -99,124 +105,143 @@ def _number(kind: type, least: int) -> Any:
     return read
 
 
-def _run(session: Session, given: argparse.Namespace) -> int:
+def _run(model: Model, given: argparse.Namespace) -> int:
     if given.check:
-        rows = check(session)
-        for row in rows:
-            verdict = "FAILED" if row.failed else "ok"
-            print(
-                f"{row.name:16} {row.worst:.1e} {row.tolerance:g} {verdict}"
-                if row.worst is not None
-                else f"{row.name:16} - {row.tolerance:g} not run; {row.note}"
-            )
-        return int(any(row.failed for row in rows))
+        return _check(model)
     if given.time:
-        print(
-            json.dumps(
-                {
-                    "artifact": session.stepper.path,
-                    "steps": given.time,
-                    "median_us": _median_us(session, given.time),
-                }
-            )
-        )
-    elif given.image is not None:
-        _caption(session, given)
-    elif session.encoder is not None:
-        raise InputError(
+        median = _median_us(model, given.time)
+        _print_json(artifact=model.stepper.path, steps=given.time, median_us=median)
+        return 0
+    require_text(model)
+    if given.image is not None:
+        _caption(model, given)
+    elif model.encoder is not None:
+        _picture_input(model)
+        raise BundleError(
             "the bundle is a captioner and no picture was given; expected --image FILE; add it"
         )
     else:
-        _write(session, given)
+        _write(model, given)
     return 0
 
 
-def _options(session: Session, given: argparse.Namespace) -> Options:
-    defaults = session.manifest["decoding"]
+def _check(model: Model) -> int:
+    rows = check(model)
+    for row in rows:
+        verdict = "FAILED" if row.failed else "ok"
+        print(
+            f"{row.name:16} {row.worst:.1e} {row.tolerance:g} {verdict}"
+            if row.worst is not None
+            else f"{row.name:16} - {row.tolerance:g} not run; {row.note}"
+        )
+    return int(any(row.failed for row in rows))
+
+
+def _print_json(**record: Any) -> None:
+    print(json.dumps(record))
+
+
+def _options(model: Model, given: argparse.Namespace) -> Options:
+    defaults = model.manifest["decoding"]
     chosen = {name: getattr(given, name) for name in ("temperature", "top_k", "top_p")}
     chosen = {name: defaults[name] if value is None else value for name, value in chosen.items()}
     if not 0 < chosen["top_p"] <= 1:
-        raise InputError(
+        raise BundleError(
             f"--top-p is {chosen['top_p']}, expected above 0 and at most 1; 1 keeps all"
         )
     if given.seed >= SEEDS:
-        raise InputError(f"--seed is {given.seed}, expected 0 to {SEEDS - 1}; change it")
+        raise BundleError(f"--seed is {given.seed}, expected 0 to {SEEDS - 1}; change it")
     return Options(given.length, seed=given.seed, **chosen)
 
 
-def _write(session: Session, given: argparse.Namespace) -> None:
+def _write(model: Model, given: argparse.Namespace) -> None:
     """Write text: as it comes, or as JSON, without the prompt."""
-    options = _options(session, given)
-    heard = session.tokenizer.decode(
-        session.tokenizer.encode(given.prompt)
-    )  # as the model reads it
+    options, tokenizer = _options(model, given), model.tokenizer
+    prompt = tokenizer.decode(tokenizer.encode(given.prompt))  # as the model reads it
     show = (lambda text: None) if given.json else (lambda text: print(text, end="", flush=True))
-    show(heard)
-    tokens, stream = [], TextStream(session.tokenizer)
-    for token, _ in generate(session, given.prompt, options):
+    show(prompt)
+    tokens, stream = [], TextStream(tokenizer)
+    for token, _ in generate(model, given.prompt, options):
         tokens.append(token)
         show(stream.push(token))
     show(stream.flush() + "\n")
     if given.json:
-        print(
-            json.dumps(
-                {
-                    "artifact": session.stepper.path,
-                    "tokens": tokens,
-                    "text": session.tokenizer.decode(tokens),
-                }
-            )
-        )
+        _print_json(artifact=model.stepper.path, tokens=tokens, text=tokenizer.decode(tokens))
 
 
-def _caption(session: Session, given: argparse.Namespace) -> None:
-    """Write a caption; with ``--attention`` where the model looked for each word, ``[N words, R regions]``."""
-    if session.encoder is None:
-        raise InputError(
-            "the bundle is a language model, which sees no pictures; expected a captioner; leave --image out"
+def _caption(model: Model, given: argparse.Namespace) -> None:
+    """Write a caption; with ``--attention`` where the model looked for each word, ``[N words, R
+    regions]``.
+    """
+    inputs, attention = _read_image(model, given.image), model.attention
+    if given.attention and attention is None:
+        raise BundleError(
+            "the captioner has no attention, expected an output over regions; leave --attention out"
         )
-    sizes = session.manifest["contract"]["sizes"]
-    height, width = (sizes[axis] for axis in session.encoder.inputs[0]["axes"][1:3])
-    image = read_picture(given.image, (height, width))
-    ends = session.manifest["decoding"]["stop"]
-    made = [
-        (token, seen)
-        for token, seen in generate(session, "", _options(session, given), image=image)
-        if token not in ends
-    ]
+    ends = model.manifest["decoding"]["stop"]
+    written = generate(model, "", _options(model, given), inputs=inputs)
+    made = [(token, outputs) for token, outputs in written if token not in ends]
     tokens = [token for token, _ in made]
-    text, attention = session.tokenizer.decode(tokens), session.attention
-    record = {"artifact": session.stepper.path, "tokens": tokens, "text": text}
+    record = {
+        "artifact": model.stepper.path,
+        "tokens": tokens,
+        "text": model.tokenizer.decode(tokens),
+    }
     if given.attention:
-        if attention is None:
-            raise InputError(
-                "the captioner has no attention, expected an output over regions; leave --attention out"
-            )
-        record["attention"] = [
-            [round(float(part), 6) for part in seen[attention]] for _, seen in made
-        ]
-    print(json.dumps(record) if given.json or given.attention else text)
+        seen = [np.ravel(outputs[attention["name"]]) for _, outputs in made]
+        record["attention"] = [[round(float(part), 6) for part in each] for each in seen]
+    print(json.dumps(record) if given.json or given.attention else record["text"])
 
 
-def _median_us(session: Session, steps: int) -> float:
+def _picture_input(model: Model) -> dict[str, Any]:
+    """Return the input of encode that is a picture; raise ``BundleError`` where there is none."""
+    if model.encoder is None:
+        raise BundleError(
+            "the bundle is a language model, which sees no pictures; expected a captioner; leave "
+            "--image out"
+        )
+    first, *others = model.encoder.inputs
+    sizes = model.contract["sizes"]
+    good = not others and first["dtype"] == "uint8" and {*first["axes"]} == PICTURE_AXES
+    good = good and len(first["axes"]) == len(PICTURE_AXES) and sizes.get("channels") == CHANNELS
+    if not good or not {"height", "width"} <= sizes.keys():
+        raise BundleError(
+            f"encode takes {first['name']} {first['axes']}, expected a picture in this example; "
+            "begin the model from Python, or --check it"
+        )
+    return first
+
+
+def _read_image(model: Model, path: Path) -> Arrays:
+    """Return encode's input of a picture file."""
+    picture, sizes = _picture_input(model), model.contract["sizes"]
+    image = read_picture(path, (sizes["height"], sizes["width"]))  # [1, height, width, 3]
+    places = [["batch", "height", "width", "channels"].index(axis) for axis in picture["axes"]]
+    return {picture["name"]: image.transpose(places)}
+
+
+def _median_us(model: Model, steps: int) -> float:
     """Time single steps over the recorded inputs, chained; microseconds."""
-    path = session.manifest["golden"]
+    path = model.manifest["golden"]
     if path is None:
-        raise InputError(
-            "the bundle has no recorded run, expected one to take inputs from; export the bundle again"
+        raise BundleError(
+            "the bundle has no recorded run, expected one to take inputs from; export the bundle "
+            "again"
         )
-    recorded = read_tensors(session.bundle.file(path), path)
+    recorded = read_tensors(model.bundle.file(path), path)
     try:
-        contexts, state = (
-            {name: recorded[name] for name in session.names(role)} for role in ("context", "state")
+        fresh, contexts, state = (
+            {name: recorded[name] for name in model.names(role)}
+            for role in ("input", "context", "state")
         )
-        tokens, times = recorded[session.tokens].reshape(-1, 1, 1), []  # [N, 1, 1]
+        count, times = recorded_steps(model, recorded), []
         for step in range(WARM_UP_STEPS + steps):
+            inputs = {name: array[step % count] for name, array in fresh.items()}
             start = time.perf_counter_ns()
-            _, state = session.step({session.tokens: tokens[step % len(tokens)], **contexts}, state)
+            _, state = model.step({**inputs, **contexts}, state)
             times.append((time.perf_counter_ns() - start) / 1000)
-    except (LookupError, ValueError, ZeroDivisionError) as error:
-        raise InputError(
+    except (LookupError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise BundleError(
             f"{path} does not fit the contract ({first_line(error)}); export the bundle again"
         ) from error
     return round(statistics.median(times[WARM_UP_STEPS:]), 1)

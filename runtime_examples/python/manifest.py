@@ -1,364 +1,183 @@
-"""``manifest.json``, read and held against what it must be, so that nothing that is used later can be missing or absurd."""
+"""``manifest.json``, read and held against what it must be, so that nothing that is used later can
+be missing or absurd. A manifest of version 1 is read as if it were of version 2.
+"""
 
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Callable
 from typing import Any
 
-SCHEMA_VERSION = 1
-DTYPES = {
-    "F16": "float16",
-    "F32": "float32",
-    "I32": "int32",
-    "I64": "int64",
-    "U8": "uint8",
-}  # of safetensors
-KINDS = ("char", "byte", "word", "bpe", "caption")  # of tokens
+from contract import DTYPES, Contract, check_contract, graph_of, ids_of, of_role
+from errors import BundleError, first_line
+from shapes import Shape, expect, fields, inner_path, list_of, number, one_of, shown, table, text
+from shapes import whole as whole_number
+
+VERSIONS = (1, 2)  # of the schema
 MOST_BYTES = (1 << 31) - 1  # of one file: protobuf, and so ONNX, allows no more
-MOST_ELEMENTS = 1 << 28  # of one tensor
 
 Manifest = dict[str, Any]
-Shape = Callable[[Any, str], None]  # a value and where it stands; raises InputError
+
+_NAME = text(r"[A-Za-z][A-Za-z0-9_]*\Z", "a name")
+_IDS = list_of(whole_number())
+_SIZES = table(_NAME, whole_number(1, (1 << 31) - 1))
+_DIGEST: dict[str, Shape] = {
+    "bytes": whole_number(0, MOST_BYTES),
+    "sha256": text(r"[0-9a-f]{64}\Z", "64 hexadecimal digits"),
+}
+_TENSOR = fields(
+    {
+        "name": _NAME,
+        "role": one_of("input", "context", "state", "output"),
+        "dtype": one_of(*DTYPES.values()),
+        "axes": list_of(_NAME),
+    },
+    {"below": (_NAME, None)},
+)
+_GRAPH = fields(
+    {"name": one_of("encode", "step"), "inputs": list_of(_TENSOR), "outputs": list_of(_TENSOR)}
+)
+_NARROWING = fields(
+    {},
+    {
+        "axes": (_SIZES, {}),
+        "dtypes": (table(_NAME, text()), {}),
+        "runtime_state": (one_of(True, False), False),
+    },
+)
+_VERSION = text(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}\Z", "a version such as 1.23")
+_ARTIFACT = fields(
+    {"path": inner_path, "format": text(), "precision": text(), **_DIGEST},
+    {
+        "graph": (text(), "step"),
+        "narrowing": (_NARROWING, {"axes": {}, "dtypes": {}, "runtime_state": False}),
+        "requires": (table(text(), _VERSION), {}),
+        "tolerance": (number(0), None),
+        "forced": (one_of(True, False), False),
+        "parity": (fields({}, {"tolerance": (number(0), None)}), {}),
+    },
+)
+_DECODING = fields(
+    {},
+    {
+        "start": (_IDS, [0]),
+        "temperature": (number(0), 0.8),
+        "top_k": (whole_number(), 0),
+        "top_p": (number(5e-324, 1), 1.0),
+        "stop": (_IDS, []),
+        "suppress": (_IDS, []),
+        "length": (whole_number(), 0),
+    },
+)
+_TOKENIZER = fields(
+    {"kind": text(), "vocabulary_size": whole_number(1)},
+    {"path": (inner_path, "tokenizer.json"), "text": (text(), ""), "ids": (_IDS, [])},
+)
+_FIRST_VALUES = {
+    1: (one_of("zeros", "learned", "encode"), "zeros"),  # a word for all states
+    2: (table(_NAME, one_of("stored", "encode")), {}),  # zeros, where a state is not named
+}
 
 
-class InputError(Exception):
-    """What was wrong, the value seen, what was expected, what to do: one line."""
+def _manifest(version: int) -> Shape:
+    contract: dict[str, tuple[Shape, Any]] = {
+        "initial_state": _FIRST_VALUES[version],
+        "step_frames": (whole_number(1, (1 << 31) - 1), 1),
+        "latency_frames": (whole_number(0, (1 << 31) - 1), 0),
+    }
+    of_text: dict[str, Shape] = {"decoding": _DECODING, "tokenizer": _TOKENIZER}
+    paths: dict[str, tuple[Shape, Any]] = dict.fromkeys(
+        ("golden", "initial_state", "sampler"), (inner_path, None)
+    )
+    required = {
+        "contract": fields({"graphs": list_of(_GRAPH), "sizes": _SIZES}, contract),
+        "artifacts": list_of(_ARTIFACT),
+        "files": table(inner_path, fields(_DIGEST)),
+    }
+    if version == 1:
+        return fields({**required, **of_text}, paths)
+    return fields(required, {**paths, **{name: (of_text[name], None) for name in of_text}})
 
 
 def read_manifest(content: bytes, place: str) -> Manifest:
-    """Read the manifest of the bundle ``place``; raise ``InputError`` with the first field that is not as it must be."""
+    """Read the manifest of the bundle ``place``.
+
+    Raises:
+        BundleError: it is no JSON, of another version, or a field is not as it must be: the first.
+    """
     try:
         manifest = json.loads(content)
     except (ValueError, RecursionError) as error:
         said = first_line(error)
-        raise InputError(
+        raise BundleError(
             f"manifest.json of {place} is no JSON ({said}); copy or export the bundle again"
         ) from error
     version = manifest.get("schema_version") if isinstance(manifest, dict) else None
-    if type(version) is not int or version != SCHEMA_VERSION:
-        raise InputError(
-            f"manifest.json of {place} has schema_version {_shown(version)}, expected {SCHEMA_VERSION}; "
+    if type(version) is not int or version not in VERSIONS:
+        known = " or ".join(map(str, VERSIONS))
+        raise BundleError(
+            f"manifest.json of {place} has schema_version {shown(version)}, expected {known}; "
             "export with a matching edgernn"
         )
     try:
-        MANIFEST(manifest, "")
-        _recall_promises(manifest)
-        _check_contract(manifest["contract"])
+        _manifest(version)(manifest, "")
+        _modernise(manifest)
+        check_contract(manifest["contract"])
         _check_references(manifest)
-    except InputError as error:
-        raise InputError(
+    except BundleError as error:
+        raise BundleError(
             f"manifest.json of {place} is damaged: {error}; copy or export the bundle again"
         ) from error
     return manifest
 
 
-def _recall_promises(manifest: Manifest) -> None:
-    """Give each file the tolerance of its golden run where an older bundle has it in ``parity``."""
+def _modernise(manifest: Manifest) -> None:
+    """Say what version 1 says as version 2 does."""
+    contract = manifest["contract"]
+    if isinstance(contract["initial_state"], str):
+        kind = {"learned": "stored", "encode": "encode"}.get(contract["initial_state"])
+        step = graph_of(contract, "step") or {"inputs": []}
+        states = of_role(step["inputs"], "state")
+        contract["initial_state"] = {t["name"]: kind for t in states} if kind else {}
     for entry in manifest["artifacts"]:
         if entry["tolerance"] is None:
             entry["tolerance"] = entry["parity"].get("tolerance")
             entry["forced"] = not entry["precision"].startswith("float")
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error, for a message of one line."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def is_inside(path: str) -> bool:
-    """Whether a path of the manifest stays in the bundle, on every system."""
-    parts = path.split("/")
-    return (
-        path.isprintable()
-        and not re.search(r"[\\:]", path)
-        and all(part not in {"", ".", ".."} for part in parts)
-    )
-
-
-def _expect(holds: bool, path: str, value: Any, wanted: str) -> None:
-    if not holds:
-        raise InputError(f"{path.lstrip('.') or 'it'} is {_shown(value)}, expected {wanted}")
-
-
-def _shown(value: Any) -> str:
-    """Return the beginning of a value, as ASCII."""
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
-
-
-def _text(pattern: str = "", wanted: str = "text") -> Shape:
-    found = re.compile(pattern, re.DOTALL)
-    return lambda value, path: _expect(
-        isinstance(value, str) and bool(found.match(value)), path, value, wanted
-    )
-
-
-def _whole(least: int = 0, most: int = (1 << 53) - 1) -> Shape:
-    wanted = f"a whole number from {least} to {most}"
-    return lambda value, path: _expect(
-        type(value) is int and least <= value <= most, path, value, wanted
-    )
-
-
-def _number(least: float, most: float = math.inf) -> Shape:
-    wanted = f"a number from {least:g} to {most:g}"
-
-    def shape(value: Any, path: str) -> None:
-        good = (
-            isinstance(value, (int, float))
-            and not isinstance(value, bool)
-            and least <= value <= most
-        )
-        _expect(good and value < math.inf, path, value, wanted)
-
-    return shape
-
-
-def _one_of(*values: Any) -> Shape:
-    def shape(value: Any, path: str) -> None:
-        good = any(type(value) is type(each) and value == each for each in values)
-        _expect(good, path, value, f"one of {', '.join(map(str, values))}")
-
-    return shape
-
-
-def _list(item: Shape) -> Shape:
-    def shape(value: Any, path: str) -> None:
-        _expect(isinstance(value, list), path, value, "a list")
-        for index, each in enumerate(value):
-            item(each, f"{path}[{index}]")
-
-    return shape
-
-
-def _table(key: Shape, item: Shape) -> Shape:
-    def shape(value: Any, path: str) -> None:
-        _expect(isinstance(value, dict), path, value, "an object")
-        for name, each in value.items():
-            key(name, f"a key of {path.lstrip('.')}")
-            item(each, f"{path}.{_shown(name)}")
-
-    return shape
-
-
-def _object(
-    required: dict[str, Shape], optional: dict[str, tuple[Shape, Any]] | None = None
-) -> Shape:
-    """An object; what is optional comes with its default, which is filled in where it is absent."""
-
-    def shape(value: Any, path: str) -> None:
-        _expect(isinstance(value, dict), path, value, "an object")
-        for name, item in required.items():
-            _expect(name in value, f"{path}.{name}", None, "a value")
-            item(value[name], f"{path}.{name}")
-        for name, (item, default) in (optional or {}).items():
-            if value.get(name) is None:
-                value[name] = default
-            else:
-                item(value[name], f"{path}.{name}")
-
-    return shape
-
-
-def _inner(value: Any, path: str) -> None:
-    _expect(isinstance(value, str) and is_inside(value), path, value, "a path inside the bundle")
-
-
-_NAME = _text(r"[A-Za-z][A-Za-z0-9_]*\Z", "a name")
-_IDS = _list(_whole())
-_SIZES = _table(_NAME, _whole(1, (1 << 31) - 1))
-_DIGEST = {
-    "bytes": _whole(0, MOST_BYTES),
-    "sha256": _text(r"[0-9a-f]{64}\Z", "64 hexadecimal digits"),
-}
-_TENSOR = _object(
-    {
-        "name": _NAME,
-        "role": _one_of("input", "context", "state", "output"),
-        "dtype": _one_of(*DTYPES.values()),
-        "axes": _list(_NAME),
-    },
-    {"below": (_NAME, None)},
-)
-_GRAPH = _object(
-    {"name": _one_of("encode", "step"), "inputs": _list(_TENSOR), "outputs": _list(_TENSOR)}
-)
-_NARROWING = _object(
-    {},
-    {
-        "axes": (_SIZES, {}),
-        "dtypes": (_table(_NAME, _text()), {}),
-        "runtime_state": (_one_of(True, False), False),
-    },
-)
-_VERSION = _text(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}\Z", "a version such as 1.23")
-_ARTIFACT = _object(
-    {"path": _inner, "format": _text(), "precision": _text(), **_DIGEST},
-    {
-        "graph": (_text(), "step"),
-        "narrowing": (_NARROWING, {"axes": {}, "dtypes": {}, "runtime_state": False}),
-        "requires": (_table(_text(), _VERSION), {}),
-        "tolerance": (_number(0), None),
-        "forced": (_one_of(True, False), False),
-        "parity": (_object({}, {"tolerance": (_number(0), None)}), {}),
-    },
-)
-_DECODING = _object(
-    {},
-    {
-        "start": (_IDS, [0]),
-        "temperature": (_number(0), 0.8),
-        "top_k": (_whole(), 0),
-        "top_p": (_number(5e-324, 1), 1.0),
-        "stop": (_IDS, []),
-        "suppress": (_IDS, []),
-        "length": (_whole(), 0),
-    },
-)
-_TOKENIZER = _object(
-    {"kind": _text(), "vocabulary_size": _whole(1)},
-    {"path": (_inner, "tokenizer.json"), "text": (_text(), ""), "ids": (_IDS, [])},
-)
-MANIFEST = _object(
-    {
-        "contract": _object(
-            {"graphs": _list(_GRAPH), "sizes": _SIZES},
-            {"initial_state": (_one_of("zeros", "learned", "encode"), "zeros")},
-        ),
-        "decoding": _DECODING,
-        "artifacts": _list(_ARTIFACT),
-        "tokenizer": _TOKENIZER,
-        "files": _table(_inner, _object(_DIGEST)),
-    },
-    {"golden": (_inner, None), "initial_state": (_inner, None), "sampler": (_inner, None)},
-)
-
-
-def _check_contract(contract: dict[str, Any]) -> None:
-    """A step graph of one row that reads tokens, gives their logits, and returns every state that it takes."""
-    graphs = {graph["name"]: graph for graph in contract["graphs"]}
-    _expect(
-        "step" in graphs and len(graphs) == len(contract["graphs"]),
-        "contract.graphs",
-        [*graphs],
-        "step, once",
-    )
-    step, encode, sizes = graphs["step"], graphs.get("encode"), contract["sizes"]
-    for name, graph in graphs.items():
-        for side in ("inputs", "outputs"):
-            names = [tensor["name"] for tensor in graph[side]]
-            _expect(
-                len(set(names)) == len(names) > 0,
-                f"contract.{name}.{side}",
-                names,
-                "names, each once",
-            )
-    fresh = [tensor for tensor in step["inputs"] if tensor["role"] == "input"]
-    good = (
-        len(fresh) == 1 and fresh[0]["axes"] == ["batch", "time"] and fresh[0]["dtype"] == "int64"
-    )
-    _expect(
-        good and fresh[0]["below"] in sizes,
-        "contract.step.inputs",
-        fresh,
-        "one input of ids [batch, time]",
-    )
-    logits = [
-        t
-        for t in step["outputs"]
-        if t["role"] == "output" and t["axes"] == ["batch", "time", fresh[0]["below"]]
-    ]
-    _expect(
-        len(logits) == 1,
-        "contract.step.outputs",
-        [t["name"] for t in logits],
-        "one output [batch, time, vocab]",
-    )
-    came, given = (
-        {t["name"]: t for t in (graph["outputs"] if graph else [])} for graph in (step, encode)
-    )
-    for tensor in step["inputs"]:
-        name, axes = tensor["name"], tensor["axes"]
-        if tensor["role"] == "state":
-            after = came.get(f"{name}_next")
-            _expect(
-                bool(after) and after["axes"] == axes,
-                f"contract.step.outputs.{name}_next",
-                after,
-                f"axes {axes}",
-            )
-        if tensor["role"] == "context" or (
-            tensor["role"] == "state" and contract["initial_state"] == "encode"
-        ):
-            _expect(name in given, f"contract.encode.outputs.{name}", None, "what step takes")
-    for tensor in [
-        tensor for graph in graphs.values() for tensor in (*graph["inputs"], *graph["outputs"])
-    ]:
-        open_axes = set(tensor["axes"]) - sizes.keys() - {"batch", "time"}
-        _expect(
-            not open_axes,
-            f"contract.sizes, for {tensor['name']},",
-            sorted(open_axes),
-            "a size of every axis",
-        )
-        elements = math.prod(sizes.get(axis, 1) for axis in tensor["axes"])
-        _expect(
-            elements <= MOST_ELEMENTS,
-            f"the size of {tensor['name']}",
-            elements,
-            f"at most {MOST_ELEMENTS} elements",
-        )
+    if manifest["decoding"] is None:
+        manifest["decoding"] = {}
+        _DECODING(manifest["decoding"], "decoding")
 
 
 def _check_references(manifest: Manifest) -> None:
     """Every file that is named is listed, and every id is one of the vocabulary."""
+    files, entry = manifest["files"], manifest["tokenizer"]
     for key in ("golden", "initial_state", "sampler"):
-        _expect(
-            manifest[key] in {None, *manifest["files"]},
-            key,
-            manifest[key],
-            "a path that files lists",
-        )
-    _expect(
-        manifest["tokenizer"]["path"] in manifest["files"],
-        "tokenizer.path",
-        manifest["tokenizer"]["path"],
-        "a listed path",
-    )
-    learned = manifest["contract"]["initial_state"] == "learned"
-    _expect(
-        not learned or manifest["initial_state"] is not None,
-        "initial_state",
-        None,
-        "the file of the learned state",
-    )
-    size, decoding = vocabulary_of(manifest), manifest["decoding"]
-    _expect(
-        manifest["tokenizer"]["vocabulary_size"] == size,
-        "tokenizer.vocabulary_size",
-        manifest["tokenizer"]["vocabulary_size"],
-        f"{size}, as the contract says",
-    )
-    for path, ids in (
-        *((f"decoding.{key}", decoding[key]) for key in ("start", "stop", "suppress")),
-        ("tokenizer.ids", manifest["tokenizer"]["ids"]),
-    ):
+        found = manifest[key]
+        expect(found is None or found in files, key, found, "a path that files lists")
+    stored = "stored" in manifest["contract"]["initial_state"].values()
+    good = not stored or manifest["initial_state"] is not None
+    expect(good, "initial_state", None, "the file of the stored first values")
+    if entry:
+        expect(entry["path"] in files, "tokenizer.path", entry["path"], "a listed path")
+        _check_ids(manifest)
+
+
+def _check_ids(manifest: Manifest) -> None:
+    """Every recorded id, and every id of the decoding defaults, is one of the vocabulary."""
+    entry, decoding = manifest["tokenizer"], manifest["decoding"]
+    size = vocabulary_of(manifest["contract"])
+    if size is None:
+        return
+    known = entry["vocabulary_size"]
+    expect(known == size, "tokenizer.vocabulary_size", known, f"{size}, as the contract says")
+    recorded = {f"decoding.{key}": decoding[key] for key in ("start", "stop", "suppress")}
+    for path, ids in {**recorded, "tokenizer.ids": entry["ids"]}.items():
         outside = next((token for token in ids if token >= size), None)
-        _expect(outside is None, f"an id of {path}", outside, f"0 to {size - 1}")
-    _expect(
-        len(set(decoding["suppress"])) < size,
-        "decoding.suppress",
-        "every id",
-        "one at least that may be written",
-    )
+        expect(outside is None, f"an id of {path}", outside, f"0 to {size - 1}")
+    good = len(set(decoding["suppress"])) < size
+    expect(good, "decoding.suppress", "every id", "one at least that may be written")
 
 
-def vocabulary_of(manifest: Manifest) -> int:
-    """Return how many token ids there are."""
-    contract = manifest["contract"]
-    step = next(graph for graph in contract["graphs"] if graph["name"] == "step")
-    below = next(tensor["below"] for tensor in step["inputs"] if tensor["role"] == "input")
-    return int(contract["sizes"][below])
+def vocabulary_of(contract: Contract) -> int | None:
+    """Return how many ids there are, or None where step takes none."""
+    ids = ids_of(contract)
+    return int(contract["sizes"][ids["below"]]) if ids else None

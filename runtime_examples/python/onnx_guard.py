@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from manifest import InputError
+from errors import BundleError
 
 STANDARD = (b"", b"ai.onnx")
 OF_RUNTIME = ((b"com.microsoft", b"MatMulNBits"), (b"com.microsoft", b"GatherBlockQuantized"))
@@ -35,13 +35,13 @@ Value = int | memoryview
 
 
 def refuse_foreign(content: bytes, path: str) -> None:
-    """Raise ``InputError`` where the model needs more than itself and the runtime, or is none."""
+    """Raise ``BundleError`` where the model needs more than itself and the runtime, or is none."""
     if content[4:8] == b"ORTM":  # the runtime would read it as a format of its own
-        raise InputError(f"{path} is no ONNX model; export the bundle again")
+        raise BundleError(f"{path} is no ONNX model; export the bundle again")
     try:
         _walk("model", memoryview(content), path, 0)
     except (IndexError, ValueError) as error:
-        raise InputError(f"{path} is no ONNX model ({error}); export the bundle again") from error
+        raise BundleError(f"{path} is no ONNX model ({error}); export the bundle again") from error
 
 
 def _walk(kind: str, message: memoryview, path: str, depth: int) -> None:
@@ -73,7 +73,7 @@ def _walk(kind: str, message: memoryview, path: str, depth: int) -> None:
 
 
 def _refuse(path: str, what: str) -> None:
-    raise InputError(f"{path} {what}; do not use this bundle")
+    raise BundleError(f"{path} {what}; do not use this bundle")
 
 
 def _shown(text: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from manifest import InputError, first_line
+from errors import BundleError, first_line
 
 MAX_PIXELS = 80_000_000  # a small file that claims more is more likely an attack than a photograph
 
@@ -23,24 +23,24 @@ def read_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
         ):
             return np.frombuffer(rest, np.uint8).reshape(1, *size, 3)
     except OSError as error:
-        raise InputError(
+        raise BundleError(
             f"cannot read the picture {path}: {error.strerror}; expected a JPEG, PNG or PPM; give one"
         ) from error
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
         only = f"expected a binary PPM (P6) of {size[1]} x {size[0]} without Pillow; run: pip install pillow"
-        raise InputError(f"{path} is another kind of picture, {only}") from error
+        raise BundleError(f"{path} is another kind of picture, {only}") from error
     Image.MAX_IMAGE_PIXELS = None  # the limit below says it in one line
     try:
         with Image.open(path) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 pixels = opened.width * opened.height
-                raise InputError(
+                raise BundleError(
                     f"{path} has {pixels:,} pixels, expected {MAX_PIXELS:,} at most; shrink it"
                 )
             if opened.mode[0] in "IF":
-                raise InputError(
+                raise BundleError(
                     f"{path} has pixels of mode {opened.mode}, expected 8 bits a channel; save it so"
                 )
             picture = ImageOps.exif_transpose(opened).convert("RGBA")
@@ -60,7 +60,7 @@ def read_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
         TypeError,
         ValueError,
     ) as error:
-        raise InputError(
+        raise BundleError(
             f"{path} is no picture ({first_line(error)}); expected a JPEG, PNG or PPM; save it again"
         ) from error
     return np.asarray(square)[None]

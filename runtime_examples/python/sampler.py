@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from session import Arrays, Session
+from contract import BATCH, TIME
+from errors import BundleError
+from model import Model
+from tensors import Arrays, last_of_row
 
 SEEDS = 1 << 64  # how many seeds there are
 PREFILL_STEPS = 256  # a longer prompt goes in as several calls, so that memory stays bounded
@@ -35,7 +38,9 @@ class Options:
 def sample(
     logits: np.ndarray, options: Options, uniform: float, suppress: Sequence[int] = ()
 ) -> int:
-    """Choose a token from ``logits [V]``, none of ``suppress``; ``uniform`` in [0, 1) decides, ties go to the lower id."""
+    """Choose a token from ``logits [V]``, none of ``suppress``; ``uniform`` in [0, 1) decides, ties
+    go to the lower id.
+    """
     if suppress:
         logits = logits.copy()
         logits[list(suppress)] = -np.inf
@@ -55,45 +60,67 @@ def sample(
 
 
 def uniform_at(seed: int, position: int) -> float:
-    """Return the number in [0, 1) of a seed that decides the token at ``position``: SplitMix64, as in every example."""
+    """Return the number in [0, 1) of a seed that decides the token at ``position``: SplitMix64, as
+    in every example.
+    """
     bits = (seed + (position + 1) * 0x9E3779B97F4A7C15) % SEEDS
     bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 % SEEDS
     bits = (bits ^ bits >> 27) * 0x94D049BB133111EB % SEEDS
     return ((bits ^ bits >> 31) >> 11) * 2.0**-53
 
 
+def require_text(model: Model) -> None:
+    """Raise ``BundleError`` where a model does not write: tokens in, scores of tokens out."""
+    ids, scores = model.ids, model.scores
+    does = "expected a model that reads and scores tokens; run it step by step, or --check it"
+    if model.tokenizer is None:
+        raise BundleError(f"this bundle has no tokenizer, so it writes no text; {does}")
+    good = ids is not None and {*ids["axes"]} <= {BATCH, TIME} and scores is not None
+    if not good or "float" not in scores["dtype"] or {*scores["axes"][:-1]} - {BATCH, TIME}:
+        raise BundleError(f"this bundle scores no tokens, so it writes no text; {does}")
+    others = [name for name in model.names("input") if name != ids["name"]]
+    if others or model.contract["step_frames"] != 1:
+        takes = f"{others[0]} too" if others else "several tokens in one step"
+        raise BundleError(f"step takes {takes}, so this example writes no text with it; {does}")
+
+
 def generate(
-    session: Session, prompt: str, options: Options, *, image: np.ndarray | None = None
+    model: Model, prompt: str, options: Options, *, inputs: Arrays | None = None
 ) -> Iterator[tuple[int, Arrays]]:
-    """Yield tokens one by one, each with the outputs that it was chosen from, ``[…]`` without batch and time.
+    """Yield tokens one by one, each with the outputs that it was chosen from, ``[…]`` without batch
+    and time.
 
     Args:
-        session: opened by ``load``.
+        model: opened by ``load``; it must have what ``require_text`` asks for.
         prompt: the text to go on from; empty begins with the bundle's start tokens.
         options: how to write.
-        image: of a captioner: the picture, uint8 ``[1, S, S, 3]``.
+        inputs: of encode, where the model has it: of a captioner the picture.
     """
-    decoding = session.manifest["decoding"]
-    contexts, state = ({}, session.initial_state()) if image is None else session.encode(image)
-    pending, logits = session.tokenizer.encode(prompt) or decoding["start"], session.logits
+    decoding, scores = model.manifest["decoding"], model.scores["name"]
+    contexts, state = model.begin(inputs)
+    pending = model.tokenizer.encode(prompt) or decoding["start"]
     for position in range(min(options.length, decoding["length"] or options.length)):
-        outputs, state = feed(session, pending, state, contexts)
-        token = sample(
-            outputs[logits], options, uniform_at(options.seed, position), decoding["suppress"]
-        )  # of [V]
+        outputs, state = prefill(model, pending, state, contexts)
+        uniform = uniform_at(options.seed, position)
+        token = sample(outputs[scores], options, uniform, decoding["suppress"])  # of [V]
         yield token, outputs
         if token in decoding["stop"]:
             return
         pending = [token]
 
 
-def feed(
-    session: Session, tokens: list[int], state: Arrays, contexts: Arrays
+def prefill(
+    model: Model, tokens: list[int], state: Arrays, contexts: Arrays
 ) -> tuple[Arrays, Arrays]:
-    """Feed tokens, many at a time where the file takes them; return the outputs of the last, and the state after it."""
-    most = max(1, min(PREFILL_STEPS, MOST_LOGITS // session.vocabulary_size))
-    width = most if session.stepper.open_time else 1
+    """Feed tokens, many at a time where the file takes them; return the outputs of the last, and
+    the state after it.
+    """
+    most = max(1, min(PREFILL_STEPS, MOST_LOGITS // model.vocabulary_size))
+    name, dtype, axes = (model.ids[key] for key in ("name", "dtype", "axes"))
+    width = most if model.stepper.open_time and TIME in axes else 1
     for start in range(0, len(tokens), width):
-        part = np.array([tokens[start : start + width]], np.int64)  # [1, T]
-        outputs, state = session.step({session.tokens: part, **contexts}, state)
-    return {name: array[0, -1] for name, array in outputs.items()}, state
+        part = np.array(tokens[start : start + width], dtype)  # [T]
+        part = part.reshape([-1 if axis == TIME else 1 for axis in axes])  # [B, T]
+        outputs, state = model.step({name: part, **contexts}, state)
+    specs = {tensor["name"]: tensor["axes"] for tensor in model.stepper.outputs}
+    return {each: last_of_row(array, specs[each]) for each, array in outputs.items()}, state

@@ -10,14 +10,15 @@ import codecs
 import json
 from typing import Any
 
-from manifest import KINDS, InputError, first_line
+from errors import BundleError, first_line
 
+KINDS = ("char", "byte", "word", "bpe", "caption")  # of tokens
 BYTE_KINDS = ("byte", "bpe")  # their tokens are bytes, spelled as characters
 TABLE_KINDS = ("char", "byte")
 
 
 class Tokenizer:
-    """A tokenizer of a bundle; raises ``InputError`` where it is damaged or of another model.
+    """A tokenizer of a bundle; raises ``BundleError`` where it is damaged or of another model.
 
     Args:
         content: of ``tokenizer.json``.
@@ -32,7 +33,7 @@ class Tokenizer:
         self.kind: str = entry["kind"]
         self.path: str = entry["path"]
         if self.kind not in KINDS:
-            raise InputError(
+            raise BundleError(
                 f"the tokenizer is of kind {self.kind}, expected one of {', '.join(KINDS)}; use the tokenizers library"
             )
         try:
@@ -54,18 +55,18 @@ class Tokenizer:
             raise self._damaged("other ids of the recorded text than the manifest has")
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of a text; raise ``InputError`` with what there is no token for."""
+        """Return the ids of a text; raise ``BundleError`` with what there is no token for."""
         try:
             data = text.encode()
         except UnicodeEncodeError as error:
-            raise InputError(
+            raise BundleError(
                 f"the text holds {text[error.start]!a}, which is no character; give UTF-8 text"
             ) from error
         if self.kind == "char":
             lacking = next((c for c in text if c not in self.ids), None)
             if lacking is not None:
                 where = f"at place {text.index(lacking)} of the prompt; expected any of its {len(self.ids)} tokens"
-                raise InputError(f"the tokenizer has no {lacking!r}, {where}; leave it out")
+                raise BundleError(f"the tokenizer has no {lacking!r}, {where}; leave it out")
             return [self.ids[c] for c in text]
         if self.kind == "byte":
             characters = byte_characters()
@@ -117,13 +118,13 @@ class Tokenizer:
         except Exception as error:  # the library raises Exception itself
             raise self._damaged(first_line(error)) from error
 
-    def _damaged(self, said: str) -> InputError:
-        return InputError(
+    def _damaged(self, said: str) -> BundleError:
+        return BundleError(
             f"{self.path} is damaged or of another model ({said}); copy or export the bundle again"
         )
 
 
-class MissingLibraryError(InputError):
+class MissingLibraryError(BundleError):
     """The tokenizers library is not installed, and it is needed."""
 
 

@@ -109,5 +109,5 @@ def _node(request: pytest.FixtureRequest) -> Command:
 
 HOSTS = (
     Host("python", _python),
-    Host("node", _node),
+    Host("node", _node, general=False),
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import frame_bundle
 import host_cases
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
 
 STEPS = ["onnx/step.onnx", "onnx/step-float16.onnx", "onnx/step-int8.onnx", "onnx/step-int4.onnx"]
+VERSION_1 = Path(__file__).resolve().parents[1] / "fixtures" / "version1"
 LOOSE = ReducedOptions(budget=Budget(perplexity="900%"))  # the weights are untrained
 Manifest = dict[str, Any]
 
@@ -126,3 +130,138 @@ def test_a_run_that_differs_fails(
     wrong_golden(copy, name, value)
     layer = "[1]" if name == "c_next" and "int8" in artifact else ""
     assert command.failed(copy, "--artifact", artifact) == [name + layer]
+
+
+@pytest.fixture(scope="module", params=["frames", "encoded", "pairs"])
+def frames(request: pytest.FixtureRequest, host: Host, tmp_path_factory: Any) -> Path:
+    """A bundle without a tokenizer: of frames, with an encode graph, of two frames a step. Read
+    only.
+    """
+    if not host.general:
+        pytest.skip(f"{host.name} takes no general network yet")
+    return frame_bundle.write_frame_bundle(
+        tmp_path_factory.mktemp("frames"),
+        encode=request.param == "encoded",
+        step_frames=2 if request.param == "pairs" else 1,
+    )
+
+
+@pytest.fixture
+def frames_copy(frames: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    shutil.copytree(frames, tmp_path / "frames")
+    return tmp_path / "frames"
+
+
+@pytest.mark.parametrize("artifact", [frame_bundle.STEP, frame_bundle.ROUNDED])
+def test_a_network_without_a_tokenizer_passes_its_golden_run(
+    command: Command, frames: Path, artifact: str
+) -> None:
+    rows = command.rows(frames, "--artifact", artifact)
+    encoded = (frames / frame_bundle.ENCODE).exists()
+    states = ["h_next", "memory_next", "count_next"]
+    looks = ["weights"] if encoded else []
+    names = [*(["keys", "h"] if encoded else []), "sample", "late", *looks, *states]
+    assert [*rows] == names
+    assert {verdict for *_, verdict in rows.values()} == {"ok"}
+    allowed = {name: rows[name][1] for name in ("sample", *states)}
+    assert allowed == dict.fromkeys(allowed, 1e-4 if artifact == frame_bundle.STEP else 0.15)
+
+
+@pytest.mark.parametrize("artifact", [frame_bundle.STEP, frame_bundle.ROUNDED])
+@pytest.mark.parametrize("name", ["sample", "late", "h_next", "memory_next", "count_next"])
+def test_a_network_that_differs_fails(
+    command: Command, frames_copy: Path, artifact: str, name: str
+) -> None:
+    wrong_golden(frames_copy, name, 0.0 if name == "late" else 40.0)
+    assert command.failed(frames_copy, "--artifact", artifact) == [name]
+
+
+def test_a_recording_of_another_network_is_refused(command: Command, frames_copy: Path) -> None:
+    path = frames_copy / "golden.safetensors"
+    whole = safetensors.numpy.load_file(path)
+    for name, wrong in {
+        "gate": whole["gate"].astype(np.uint8),
+        "offset": whole["offset"][:, :, :2],
+        "frame": whole["frame"][:-1],
+        "memory": whole["memory"][0],
+        "count_next": whole["count_next"].astype(np.int64),
+    }.items():
+        tensors = {**whole, name: np.ascontiguousarray(wrong)}
+        host_cases.replace(frames_copy, path.name, safetensors.numpy.save(tensors))
+        assert "golden" in command.refusal(frames_copy, "--check")
+    for name in ("shift", "h", "late"):
+        tensors = {key: array for key, array in whole.items() if key != name}
+        host_cases.replace(frames_copy, path.name, safetensors.numpy.save(tensors))
+        assert name in command.refusal(frames_copy, "--check")
+
+
+def test_a_network_without_a_tokenizer_writes_no_text(command: Command, frames: Path) -> None:
+    assert "no tokenizer" in command.refusal(frames, "--prompt", "a")
+    assert "no tokenizer" in command.refusal(frames)
+
+
+def test_a_network_without_a_tokenizer_is_timed(command: Command, frames: Path) -> None:
+    record = json.loads(command.good(frames, "--time", 3, "--artifact", frame_bundle.ROUNDED))
+    assert (record["artifact"], record["steps"]) == (frame_bundle.ROUNDED, 3)
+    assert record["median_us"] > 0
+
+
+GENERAL: dict[str, Callable[[Manifest], object]] = {
+    "a state of nobody": lambda m: m["contract"]["initial_state"].update(nobody="encode"),
+    "a state from an encode that is none": lambda m: m["contract"]["initial_state"].update(
+        memory="encode"
+    ),
+    "stored, but not in the file": lambda m: m["contract"]["initial_state"].update(memory="stored"),
+    "no such start": lambda m: m["contract"]["initial_state"].update(h="learned"),
+    "a word for every state": lambda m: m["contract"].update(initial_state="zeros"),
+    "no frames": lambda m: m["contract"].update(step_frames=0),
+    "other frames than the file": lambda m: m["contract"].update(step_frames=7),
+    "earlier than now": lambda m: m["contract"].update(latency_frames=-1),
+    "an axis without a size": lambda m: m["contract"]["sizes"].pop("hidden"),
+    "another size": lambda m: m["contract"]["sizes"].update(taps=9),
+    "a state of another dtype": lambda m: _tensor(m, "outputs", "count_next").update(dtype="int64"),
+    "a state with other axes": lambda m: _tensor(m, "outputs", "h_next").update(axes=["batch"]),
+    "no such dtype": lambda m: _tensor(m, "inputs", "gate").update(dtype="bit"),
+    "two batches": lambda m: _tensor(m, "inputs", "frame").update(axes=["batch", "batch", "width"]),
+    "another rank": lambda m: _tensor(m, "inputs", "shift").update(axes=["batch", "channels_out"]),
+    "a tolerance that is none": lambda m: m["artifacts"][0].update(tolerance="wide"),
+    "a tolerance below 0": lambda m: m["artifacts"][0].update(tolerance=-1),
+    "forced by a word": lambda m: m["artifacts"][0].update(forced="yes"),
+    "no files": lambda m: m.pop("files"),
+}
+
+
+def _tensor(manifest: Manifest, side: str, name: str) -> dict[str, Any]:
+    """Return a tensor of step in a contract."""
+    (step,) = (each for each in manifest["contract"]["graphs"] if each["name"] == "step")
+    (found,) = (tensor for tensor in step[side] if tensor["name"] == name)
+    made: dict[str, Any] = found
+    return made
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_a_contract_that_does_not_hold_is_refused(
+    command: Command, host: Host, tmp_path: Path, name: str
+) -> None:
+    if not host.general:
+        pytest.skip(f"{host.name} takes no general network yet")
+    folder = frame_bundle.write_frame_bundle(tmp_path)
+    command.good(folder, "--check")
+    host_cases.edit(folder, GENERAL[name])
+    command.refusal(folder, "--check")
+
+
+@pytest.mark.parametrize("name", ["language_first", "language_last", "captioner_last"])
+def test_a_bundle_of_version_1_opens(
+    command: Command, host: Host, tmp_path: Path, name: str
+) -> None:
+    if "captioner" in name and not host.captions:
+        pytest.skip(f"{host.name} takes no captioner")
+    with zipfile.ZipFile(VERSION_1 / f"{name}.edgernn") as file:
+        file.extractall(tmp_path)
+    for path in sorted((tmp_path / "onnx").glob("step*.onnx")):
+        rows = command.rows(tmp_path, "--artifact", f"onnx/{path.name}")
+        assert {verdict for _, limit, verdict in rows.values() if limit} == {"ok"}
+    if "language" in name:
+        assert command.good(tmp_path, "--length", 20, "--temperature", 0, "--seed", 3)

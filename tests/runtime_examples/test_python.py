@@ -405,8 +405,8 @@ def test_a_captioner_without_attention_says_so(
 
 
 EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "version": (lambda m: m.update(schema_version=2), "has schema_version 2, expected 1"),
-    "no version": (lambda m: m.pop("schema_version"), "has schema_version None, expected 1"),
+    "version": (lambda m: m.update(schema_version=3), "has schema_version 3, expected 1 or 2"),
+    "no version": (lambda m: m.pop("schema_version"), "has schema_version None, expected 1 or 2"),
     "no contract": (lambda m: m.pop("contract"), "is damaged"),
     "no files": (lambda m: m.pop("files"), "is damaged"),
     "no decoding": (lambda m: m.pop("decoding"), "is damaged"),
@@ -693,14 +693,17 @@ import json, sys
 from types import SimpleNamespace
 import numpy
 sys.path.insert(0, sys.argv[1])
-from sampler import feed
+from sampler import prefill
+axes = ["batch", "time"]
 def widths(size):
     made = []
     def step(inputs, state):
         made.append(inputs["t"].shape[1])
         return {"logits": inputs["t"]}, state
-    session = SimpleNamespace(stepper=SimpleNamespace(open_time=True), vocabulary_size=size, tokens="t", step=step)
-    feed(session, [1] * 300, {}, {})
+    stepper = SimpleNamespace(open_time=True, outputs=[{"name": "logits", "axes": axes}])
+    ids = {"name": "t", "dtype": "int64", "axes": axes}
+    model = SimpleNamespace(stepper=stepper, vocabulary_size=size, ids=ids, step=step)
+    prefill(model, [1] * 300, {}, {})
     return made
 print(json.dumps([widths(34), widths(2 ** 13), len(widths(2 ** 21))]))
 """

@@ -1,0 +1,226 @@
+"""The model of a bundle: its step, and its encode where it has one, with state that goes in and
+comes out.
+
+Needs numpy and onnxruntime. Every name, shape, id and limit is read from ``manifest.json``. Bad
+input raises ``BundleError``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from bundle import Bundle, open_bundle
+from contract import BATCH, Contract, attention_of, graph_of, ids_of, of_role, scores_of
+from errors import BundleError
+from manifest import Manifest, vocabulary_of
+from session import Session, lacking_runtime
+from tensors import Arrays, fits, read_tensors
+from tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """An opened bundle. It remembers nothing between calls: state is a plain dict of arrays, yours
+    to keep, copy or save.
+
+    Attributes:
+        bundle: its files.
+        stepper: the step file in use.
+        encoder: the encode file that goes with it, or None.
+        tokenizer: made from the bundle's ``tokenizer.json``; None where it has none.
+        stored: the stored first values of states, by name.
+    """
+
+    bundle: Bundle
+    stepper: Session
+    encoder: Session | None
+    tokenizer: Tokenizer | None
+    stored: Arrays
+
+    @property
+    def manifest(self) -> Manifest:
+        """``manifest.json``."""
+        return self.bundle.manifest
+
+    @property
+    def contract(self) -> Contract:
+        """Its contract."""
+        contract: Contract = self.manifest["contract"]
+        return contract
+
+    def names(self, role: str) -> list[str]:
+        """Return the names of step's inputs of a role: ``input``, ``context`` or ``state``."""
+        return [tensor["name"] for tensor in of_role(self.stepper.inputs, role)]
+
+    @cached_property
+    def vocabulary_size(self) -> int | None:
+        """How many token ids there are; None where step takes none."""
+        return vocabulary_of(self.contract)
+
+    @cached_property
+    def ids(self) -> dict[str, Any] | None:
+        """The input that takes token ids, as the contract has it, or None."""
+        return ids_of(self.contract)
+
+    @cached_property
+    def scores(self) -> dict[str, Any] | None:
+        """The output that rates every token, or None."""
+        return scores_of(self.contract)
+
+    @cached_property
+    def attention(self) -> dict[str, Any] | None:
+        """The output that says where in its contexts the model looked, or None."""
+        return attention_of(self.contract)
+
+    def begin(self, inputs: Arrays | None = None) -> tuple[Arrays, Arrays]:
+        """Encode ``inputs`` where the model has an encode graph.
+
+        Args:
+            inputs: of encode, under the names of the contract; else nothing.
+
+        Returns:
+            The contexts for every step, and the state before the first, each of one row.
+        """
+        made = self.encoder.run(inputs or {}) if self.encoder is not None else {}
+        contexts = {name: made[name] for name in self.names("context")}
+        return contexts, {**self._first_state(contexts), **self._encoded(made)}
+
+    def step(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
+        """Feed the inputs of one call, and the contexts, under the names of the contract.
+
+        Returns:
+            The outputs, and the state after the call, to be given to the next one.
+        """
+        self._check_ids(inputs)
+        made = self.stepper.run({**inputs, **state})
+        after = {name: made.pop(f"{name}_next") for name in self.names("state")}
+        return made, after
+
+    def _check_ids(self, inputs: Arrays) -> None:
+        """Refuse what is not below its axis: the runtime would read another row."""
+        for tensor in self.stepper.inputs:
+            values = inputs.get(tensor["name"])
+            if tensor["below"] is None or values is None or not values.size:
+                continue
+            size = self.contract["sizes"][tensor["below"]]
+            if values.min() < 0 or values.max() >= size:
+                raise BundleError(
+                    f"an id of {tensor['name']} is {values.min()} or {values.max()}, expected 0 to "
+                    f"{size - 1}; use the bundle's tokenizer"
+                )
+
+    def _encoded(self, made: Arrays) -> Arrays:
+        """Return the first values that come from encode."""
+        first = self.contract["initial_state"]
+        return {name: made[name] for name in self.names("state") if first.get(name) == "encode"}
+
+    def _first_state(self, contexts: Arrays) -> Arrays:
+        """Return the stored first values, and zeros for the other states; encode may have more."""
+        sizes = {**self.contract["sizes"], BATCH: 1}
+        for tensor in of_role(self.stepper.inputs, "context"):  # encode chose the open axes
+            sizes |= dict(zip(tensor["axes"], contexts[tensor["name"]].shape, strict=True))
+        kinds = self.contract["initial_state"]
+        zeros = {}
+        for tensor in of_role(self.stepper.inputs, "state"):
+            name, axes = tensor["name"], tensor["axes"]
+            if name not in kinds:
+                zeros[name] = np.zeros([sizes.get(axis, 1) for axis in axes], tensor["dtype"])
+        return {**zeros, **self.stored}
+
+
+def load(path: Path, artifact: str | None = None) -> Model:
+    """Open a bundle, a folder or a ``.edgernn`` file; every file is held against the manifest
+    first.
+
+    Args:
+        path: the bundle.
+        artifact: the path of a step file in the bundle; default the first that this onnxruntime
+            can run.
+
+    Raises:
+        BundleError: the bundle is missing, damaged or of another version, or has no such artifact.
+    """
+    bundle = open_bundle(path)
+    chosen = _choose(bundle.manifest, artifact)
+    encoder = _encoder_of(bundle.manifest, chosen)
+    bundle.verify()
+    entry = bundle.manifest["tokenizer"]
+    return Model(
+        bundle,
+        Session(bundle, chosen),
+        Session(bundle, encoder) if encoder else None,
+        Tokenizer(bundle.file(entry["path"]), entry) if entry else None,
+        _read_stored(bundle),
+    )
+
+
+def _choose(manifest: Manifest, wanted: str | None) -> dict[str, Any]:
+    """Return the entry of the step file that is asked for, or of the first that this runtime
+    runs.
+    """
+    steps = _files(manifest, "step")
+    found = [entry for entry in steps if wanted in {None, entry["path"]}]
+    for entry in found:
+        if lacking_runtime(entry) is None:
+            return entry
+    if found:
+        needed = f"{found[0]['path']} needs onnxruntime {lacking_runtime(found[0])} or newer"
+        raise BundleError(
+            f"{needed}, and {onnxruntime.__version__} is installed; run: pip install --upgrade "
+            "onnxruntime"
+        )
+    paths = ", ".join(entry["path"] for entry in steps) or "(there is none)"
+    there = f"expected an ONNX step file; choose one of: {paths}"
+    for entry in manifest["artifacts"]:
+        if entry["path"] == wanted:
+            raise BundleError(
+                f"{wanted} is of format {entry['format']} and graph {entry['graph']}; {there}"
+            )
+    raise BundleError(f"the bundle has no artifact {wanted or 'to run'}; {there}")
+
+
+def _encoder_of(manifest: Manifest, step: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the encode file that goes with a step file: of its precision where there is one; None
+    for a model without an encode graph.
+    """
+    if graph_of(manifest["contract"], "encode") is None:
+        return None
+    found = [entry for entry in _files(manifest, "encode") if lacking_runtime(entry) is None]
+    if not found:
+        wanted = f"expected one that onnxruntime {onnxruntime.__version__} runs"
+        raise BundleError(
+            f"the bundle has no such ONNX encode file for {step['path']}; {wanted}; export the "
+            "bundle again"
+        )
+    return next((entry for entry in found if entry["precision"] == step["precision"]), found[0])
+
+
+def _files(manifest: Manifest, graph: str) -> list[dict[str, Any]]:
+    return [
+        entry
+        for entry in manifest["artifacts"]
+        if entry["format"] == "onnx" and entry["graph"] == graph
+    ]
+
+
+def _read_stored(bundle: Bundle) -> Arrays:
+    """Return the stored first values, each tensor as the contract has it, of one row."""
+    contract, path = bundle.manifest["contract"], bundle.manifest["initial_state"]
+    names = {name for name, kind in contract["initial_state"].items() if kind == "stored"}
+    if not names:
+        return {}
+    tensors, sizes = read_tensors(bundle.file(path), path), {**contract["sizes"], BATCH: 1}
+    states = of_role(graph_of(contract, "step")["inputs"], "state")
+    wanted = {tensor["name"]: tensor for tensor in states if tensor["name"] in names}
+    good = tensors.keys() == wanted.keys()
+    if not good or not all(fits(wanted[name], array, sizes) for name, array in tensors.items()):
+        raise BundleError(
+            f"{path} has {sorted(tensors)}, expected the stored states {sorted(names)} as the "
+            "contract has them; export the bundle again"
+        )
+    return tensors
