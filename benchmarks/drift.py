@@ -29,7 +29,7 @@ _STYLE = """
 svg { background: #fff; } text { font: 11px system-ui, sans-serif; fill: #57606b; }
 .grid { stroke: #d9dee4; } .axis { stroke: #57606b; } .line { fill: none; stroke-width: 1.4; }
 .limit { stroke: #b3201f; stroke-width: 1.5; stroke-dasharray: 5 4; }
-.limit-text { fill: #b3201f; stroke: #fff; stroke-width: 4; paint-order: stroke; }
+.limit-text { fill: #b3201f; }
 .line-0 { stroke: #0a62c2; } .line-1 { stroke: #c2540a; } .line-2 { stroke: #8a45b5; }
 """
 _HEAD, _LEGEND, _ROW = 230, 12, 16  # px: the plot's own height, the space above a legend, a row
@@ -53,7 +53,7 @@ def picture(lines: dict[str, list[float]]) -> str:
         for y in [_HEAD + _LEGEND + _ROW * at + 8]
     ]
     label = drawn[drawn.index('<text class="limit-text"') :].split("</text>")[0] + "</text>"
-    rows.append(label)  # above the lines
+    rows.append(label.replace("<text", '<text transform="translate(0 18)"'))  # where no curve is
     drawn = drawn.replace(label, "").replace(
         f'viewBox="0 0 460 {_HEAD}"',
         f'xmlns="http://www.w3.org/2000/svg" width="690" viewBox="0 0 460 {height}"',
