@@ -141,7 +141,8 @@ class Captioner(RecurrentModel):
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
         width = config.embedding + self.conditioning.joined
         self.decoder: Decoder = CellStack(
-            make_stack(config.cell, width, hidden=config.hidden, layers=config.layers).cells()
+            make_stack(config.cell, width, hidden=config.hidden, layers=config.layers).cells(),
+            by_part=True,
         )
         self.head = nn.Linear(config.hidden + self.conditioning.joined, config.vocabulary)
         self.dropout = nn.Dropout(config.dropout)
@@ -153,7 +154,8 @@ class Captioner(RecurrentModel):
         word.
         """
         features = self.encoder(normalise(image))  # [B, F, G, G]
-        return self.conditioning.encode(features.flatten(2).transpose(1, 2), self.decoder)
+        regions = features.flatten(2).transpose(1, 2)  # [B, R, F]
+        return self.conditioning.encode(regions, self.decoder)
 
     def step(self, tokens: Tensor, contexts: Tensors, state: State) -> tuple[Tensor, Heard, State]:
         """Feed int64 ``tokens [B, 1]``; return ``logits [B, 1, V]``, what was heard of the picture,
@@ -161,7 +163,7 @@ class Captioner(RecurrentModel):
         """
         word = self.dropout(self.embedding(tokens))  # [B, 1, E]
         heard = self.conditioning.step(word[:, 0], contexts, state)
-        y, state = self.decoder(_join(word, heard), state, heard.gates)
+        y, state = self.decoder(_join(word, heard), state, heard.gates)  # [B, 1, H]
         return self.head(self.dropout(_join(y, heard))), heard, state
 
     def forward(
@@ -216,8 +218,9 @@ class Captioner(RecurrentModel):
         """See ``RecurrentModel.step_face``; attention looks at the embedding, too, so nothing is
         ever folded.
         """
-        if isinstance(self.decoder, CellStack) and is_compact(cells := self.decoder.cells()):
-            self.decoder = CompactStack(cells)
+        if isinstance(self.decoder, CellStack):
+            cells = self.decoder.cells()
+            self.decoder = CompactStack(cells) if is_compact(cells) else CellStack(cells)
         return self
 
 

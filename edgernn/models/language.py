@@ -111,8 +111,9 @@ class LanguageModel(RecurrentModel):
         """Run int64 ``tokens [B, T]`` from ``state``, a tuple of ``[L, B, H]``; return float logits
         and the next state.
         """
-        y, state = self.recurrent(self.dropout(self.embedding(tokens)), state)  # [B, T, H]
-        return self.head(self.dropout(y)), state
+        x = self.dropout(self.embedding(tokens))  # [B, T, E]
+        y, state = self.recurrent(x, state)  # [B, T, H]
+        return self.head(self.dropout(y)), state  # [B, T, V]
 
     def graph(self, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
         """See ``RecurrentModel.graph``; the one graph is ``step``."""
@@ -127,7 +128,7 @@ class LanguageModel(RecurrentModel):
         if not self.config.learned_initial_state:
             return self._zeros(batch)
         learned = (self.first_state[name] for name in cell_class(self.config.cell).states)
-        return tuple(tensor.repeat(1, batch, 1) for tensor in learned)
+        return tuple(tensor.repeat(1, batch, 1) for tensor in learned)  # [L, B, H]
 
     @property
     def open_time(self) -> bool:

@@ -66,18 +66,22 @@ class CellStack(nn.Module):
     model whose cell has no fused layer. A graph that is traced from it takes the one number of
     steps that it was traced with.
 
-    The parts that all cells have are also reached by name and layer (``from_input.0.weight``), by
-    which checkpoints know them.
+    Args:
+        cells: the layers, from the input up.
+        dropout: the share that is dropped between layers, in training.
+        by_part: name what the cells have by part and layer (``from_input.0.weight``), as the
+            checkpoints of captioners do, not by layer and part (``layers.0.from_input.weight``).
     """
 
-    def __init__(self, cells: Sequence[Cell], *, dropout: float = 0.0) -> None:
+    def __init__(
+        self, cells: Sequence[Cell], *, dropout: float = 0.0, by_part: bool = False
+    ) -> None:
         super().__init__()
-        for name, _ in cells[
-            0
-        ].named_children():  # first, for the first name is the one that counts
-            setattr(self, name, nn.ModuleList([cell.get_submodule(name) for cell in cells]))
+        if by_part:  # before the layers: of a parameter's two names the first one counts
+            for name, _ in cells[0].named_children():
+                setattr(self, name, nn.ModuleList([cell.get_submodule(name) for cell in cells]))
         self.layers = nn.ModuleList(cells)
-        self.dropout = dropout  # between layers, in training
+        self.dropout = dropout
 
     def cells(self) -> list[Cell]:
         """Return the layers."""
@@ -89,9 +93,8 @@ class CellStack(nn.Module):
 
         ``gates [B, gH]`` is added to what the first layer's gates get from ``x``.
         """
-        by_layer = [
-            tuple(tensor[layer] for tensor in state) for layer in range(len(self.layers))
-        ]  # each [B, H]
+        count = len(self.layers)
+        by_layer = [tuple(tensor[i] for tensor in state) for i in range(count)]  # each [B, H]
         made: list[Tensor] = []
         for t in range(x.shape[1]):
             by_layer = self._step(x[:, t], by_layer, gates)

@@ -303,3 +303,12 @@ def test_how_captions_are_written(
 def test_a_configuration_that_cannot_be(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         CaptionerConfig.model_validate({"vocabulary": 9, **options})
+
+
+def test_a_cell_without_gates_takes_every_conditioning_but_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(LSTM, "gates", 0)
+    config = CaptionerConfig(vocabulary=9, conditioning="every-step", image_size=32)
+    with pytest.raises(UsageError, match="every-step, which adds to gates, and the cell 'lstm'"):
+        config.contract()

@@ -14,7 +14,7 @@ INPUT, HIDDEN, BATCH = 5, 7, 3
 def steps_of(cell: str, layers: int, *, dropout: float = 0.0) -> CellStack:
     torch.manual_seed(11)
     cells = make_stack(cell, INPUT, hidden=HIDDEN, layers=layers).cells()
-    return CellStack(cells, dropout=dropout)
+    return CellStack(cells, dropout=dropout, by_part=True)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -43,6 +43,10 @@ def test_parameters_keep_the_names_and_the_order_of_checkpoints() -> None:
         for layer in range(2)
         for kind in ("weight", "bias")
     ]
+    plain = CellStack(steps_of("gru", 1).cells())
+    assert {name for name, _ in plain.named_parameters()} == {
+        f"layers.0.{part}.{kind}" for part in parts for kind in ("weight", "bias")
+    }
     fused = RecurrentStack("lstm", INPUT, hidden=HIDDEN, layers=1)
     assert [name for name, _ in fused.named_parameters()] == [
         f"fused.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

@@ -56,9 +56,9 @@ def test_it_counts_its_calls() -> None:
 
 def test_it_opens_a_contract_as_its_file(tmp_path: Path) -> None:
     path = tmp_path / "fake.json"
-    path.write_text(contract("gru").model_dump_json(), encoding="utf-8")
-    assert file_problems(FakeSession.describe(path), contract("gru")) == []
-    assert FakeSession.open(path, contract("gru")).spec == contract("gru").spec
+    path.write_text(contract(("h",)).model_dump_json(), encoding="utf-8")
+    assert file_problems(FakeSession.describe(path), contract(("h",))) == []
+    assert FakeSession.open(path, contract(("h",))).spec == contract(("h",)).spec
 
 
 @pytest.mark.parametrize("content", ["", "{", "{}"])

@@ -1,5 +1,5 @@
-"""What holds for every cell of the table: a new row is held to all of it without a test of its
-own.
+"""What holds for every cell of the table, and for one outside it: a new row is held to all of it
+without a test of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.torch_kernels import plain_kernels
 
 INPUT, HIDDEN, BATCH, STEPS = 5, 7, 3, 12
-each_cell = pytest.mark.parametrize("cell", CELLS)
+each_cell = pytest.mark.parametrize("cell", [*CELLS, "peephole"])  # the last of conftest
 
 
 def stack_of(cell: str, layers: int) -> RecurrentStack | CellStack:
@@ -191,6 +191,6 @@ def test_an_unknown_cell_names_the_known_ones() -> None:
         lambda name: make_stack(name, INPUT, hidden=HIDDEN, layers=1),
     ):
         with pytest.raises(
-            UsageError, match="unknown cell 'elman'; expected one of lstm, gru, rnn, rnn_relu"
+            UsageError, match="unknown cell 'elman'; expected one of lstm, gru, rnn, rnn_relu, peep"
         ):
             make("elman")
