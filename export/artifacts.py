@@ -73,6 +73,7 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
     candidate = None if reference is None else _candidate(path, job, reference, file_contract)
     loss = None if candidate is None else _loss(job, source, candidate)
     found = digest(path)
+    limit = tolerance(row.family, job.precision)
     return Artifact(
         path=job.path,
         format=row.name,
@@ -89,6 +90,8 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         else _parity(job, reference, candidate, steps=source.steps),
         weights=written.weights,
         loss=loss,
+        tolerance=limit.rollout,
+        forced=limit.forced,
     )
 
 

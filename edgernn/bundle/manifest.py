@@ -53,7 +53,8 @@ class FileDigest(Model):
 
 
 class ParityRecord(Model):
-    """What chained runs showed when the bundle was packed: see tolerances.py for the measure.
+    """What chained runs showed when the bundle was packed: see ``formats/promise.py`` for
+    the measure.
 
     ``steps`` is the length of the run that went furthest; ``seed`` drew the rows and call lengths,
     see parity/shapes.py.
@@ -130,6 +131,10 @@ class Artifact(Model):
     runs the file, where that is above edgernn's own lowest. ``parity`` is absent where the runtime
     does not exist on the machine that packed. ``weights`` is how each weight is stored, read back
     from the file, where the exporter can tell; ``loss`` what a reduced precision costs.
+
+    ``tolerance`` is what a replay of the golden run may differ by: the largest scaled difference
+    of the chained run, or where ``forced`` the relative RMS error of single steps, each started
+    from the recorded state. Older bundles have neither.
     """
 
     path: InnerPath
@@ -145,6 +150,8 @@ class Artifact(Model):
     parity: ParityRecord | None = None
     weights: tuple[StoredWeight, ...] = ()
     loss: LossRecord | None = None
+    tolerance: Annotated[Finite, Field(gt=0)] | None = None
+    forced: bool = False
 
 
 class TokenizerEntry(Model):

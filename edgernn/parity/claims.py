@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from edgernn.bundle.manifest import LossRecord, ParityRecord
+from edgernn.bundle.manifest import Artifact, LossRecord, ParityRecord
 from edgernn.bundle.nats import perplexity_text
 from edgernn.contract import HIDDEN, LAYERS, VOCAB, next_name
 from edgernn.formats import by_name
@@ -42,7 +42,12 @@ def claim_problems(subject: Subject) -> list[str]:
     """
     record = subject.artifact.parity
     parity = [] if record is None else _parity_problems(subject, record, subject.promised)
-    return [*parity, *_requires_problems(subject), *_model_problems(subject)]
+    return [
+        *parity,
+        *_tolerance_problems(subject.artifact, subject.promised),
+        *_requires_problems(subject),
+        *_model_problems(subject),
+    ]
 
 
 def loss_problem(subject: Subject, found: TextLoss) -> str:
@@ -97,6 +102,24 @@ def _parity_problems(subject: Subject, record: ParityRecord, promised: Tolerance
     if record.tensor.partition("[")[0] not in known:
         problems.append(f"{what} in {record.tensor!r}, which is no output of the contract")
     return problems
+
+
+def _tolerance_problems(artifact: Artifact, promised: Tolerance) -> Iterator[str]:
+    """What hosts hold the golden run to must be no looser than what is promised, and measured the
+    same way.
+    """
+    if artifact.tolerance is None:
+        return
+    if artifact.tolerance > promised.rollout:
+        yield (
+            f"the manifest allows a golden run to differ by {artifact.tolerance:g}, and "
+            f"{promised.rollout:g} is promised"
+        )
+    if artifact.forced != promised.forced:
+        yield (
+            f"the manifest says that a golden run is {'' if artifact.forced else 'not '}forced, "
+            f"expected that it is {'' if promised.forced else 'not '}forced"
+        )
 
 
 def _requires_problems(subject: Subject) -> Iterator[str]:

@@ -101,13 +101,16 @@ class Subject:
     @property
     def limit(self) -> Tolerance:
         """What the artifact's format and precision promise, and what was allowed and lost when it
-        was packed.
+        was packed; the stricter of the two tolerances.
 
         A manifest does not loosen its own limit: whatever it allows, the file is held to the loss
         that the manifest says it has, give or take what the precision promises, for other
         processors round otherwise. Float32 loses nothing.
         """
         promised, loss = self.promised, self.artifact.loss
+        said = self.artifact.tolerance
+        if said is not None and self.artifact.forced == promised.forced:
+            promised = replace(promised, rollout=min(said, promised.rollout))
         if loss is None or self.artifact.precision == _EXACT:
             return promised
         allowed = math.inf if loss.allowed is None else loss.allowed

@@ -55,6 +55,8 @@ def test_what_honest_bundles_say_is_right(bundle: Bundle, captioner_bundle: Bund
             {"parity": {"steps": 9, "worst": 0.0, "tensor": "x", "tolerance": 1e-4}},
             "'x', which is no output",
         ),
+        ({"tolerance": 0.01}, "allows a golden run to differ by 0.01, and 0.0001 is promised"),
+        ({"tolerance": 1e-4, "forced": True}, "says that a golden run is forced, expected that"),
         ({"model": {"layers": 7}}, "the model has layers 7, the contract says 2"),
         ({"model": {"cell": "rnn"}}, "the model has cell 'rnn', the reference has 'lstm'"),
         ({"model": {"embedding": 99}}, "the model has embedding 99, the reference has 6"),

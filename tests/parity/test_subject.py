@@ -224,6 +224,18 @@ def test_what_was_allowed_when_it_was_packed_is_what_it_is_held_to(
     )  # float32 loses nothing
 
 
+@pytest.mark.parametrize(
+    ("said", "held_to"), [(None, 1e-4), (1e-4, 1e-4), (1e-6, 1e-6), (0.5, 1e-4)]
+)
+def test_the_stricter_of_the_tolerances_of_manifest_and_row_is_what_it_is_held_to(
+    bundle: Bundle, said: float | None, held_to: float
+) -> None:
+    subject = of(bundle, "onnx/step.onnx")
+    assert subject.artifact.tolerance == subject.promised.rollout
+    artifact = subject.artifact.model_copy(update={"tolerance": said})
+    assert replace(subject, artifact=artifact).limit.rollout == held_to
+
+
 def test_what_was_allowed_beyond_what_is_promised_is_told(captioner_bundle: Bundle) -> None:
     subject = of(captioner_bundle, "onnx/step.onnx")
     for allowed, told in (
