@@ -1,4 +1,4 @@
-/* See bundle.h: the tensors of a step, from the contract. */
+/* See bundle.h: the tensors of the graphs, from the contract. */
 #include "parts.h"
 
 #include <stdio.h>
@@ -11,96 +11,200 @@ bool same(const struct json *object, const char *key, const char *text) {
     return found != NULL && strcmp(found, text) == 0;
 }
 
-/* Read one tensor of the contract; the batch and the time of this example are 1. */
-static bool read_tensor(const struct bundle *bundle, const struct json *spec, const char *dtype, struct tensor *tensor,
-                        struct bundle_error *error) {
-    const struct json *sizes = json_get(json_get(bundle->manifest, "contract"), "sizes"), *axes = json_get(spec, "axes");
-    tensor->name = json_text(json_get(spec, "name"));
-    tensor->values = 1;
-    if (tensor->name == NULL || strlen(tensor->name) >= MOST_NAME || axes == NULL || axes->length > MOST_AXES) {
-        return damaged("a tensor of the contract has no name or axes", error);
+struct sizes sizes_of_one(const struct bundle *bundle) {
+    struct sizes sizes;
+    for (size_t i = 0; i < MOST_OPEN; i++) {
+        sizes.of[i] = i == TIME ? bundle->step_frames : 1;
     }
-    if (!same(spec, "dtype", dtype)) {
-        return fail(error, "the contract has %s in another dtype than %s; expected a language model of edgernn; use the "
-                             "Python example", tensor->name, dtype);
+    return sizes;
+}
+
+size_t tensor_values(const struct tensor *tensor, const struct sizes *sizes, int64_t *shape) {
+    size_t values = 1;
+    for (size_t i = 0; i < tensor->rank; i++) {
+        int64_t size = tensor->shape[i] > 0 ? tensor->shape[i] : sizes->of[-1 - tensor->shape[i]];
+        if (size < 1 || (uint64_t)size > MOST_VALUES / values) {
+            return 0;
+        }
+        values *= (size_t)size;
+        if (shape != NULL) {
+            shape[i] = size;
+        }
+    }
+    return values;
+}
+
+size_t state_room(const struct tensor *state, const struct sizes *sizes) {
+    return (tensor_values(state, sizes, NULL) * state->dtype->width + 7) / 8 * 8;
+}
+
+size_t state_bytes(const struct bundle *bundle, const struct sizes *sizes) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < bundle->step.inputs; i++) {
+        const struct tensor *tensor = &bundle->step.input[i];
+        bytes += tensor->role == STATE ? state_room(tensor, sizes) : 0;
+    }
+    return bytes;
+}
+
+const struct tensor *next_of(const struct graph *step, const char *state) {
+    size_t length = strlen(state);
+    for (size_t i = 0; i < step->outputs; i++) {
+        const struct tensor *tensor = &step->output[i];
+        if (tensor->role == STATE && strncmp(tensor->name, state, length) == 0 && strcmp(tensor->name + length, "_next") == 0) {
+            return tensor;
+        }
+    }
+    return NULL;
+}
+
+/* Read the size of an axis; that of an open one is -1 less its place in `bundle->open`. */
+static bool read_axis(struct bundle *bundle, const char *name, int64_t *size, struct bundle_error *error) {
+    const struct json *fixed = json_get(json_get(json_get(bundle->manifest, "contract"), "sizes"), name);
+    size_t whole = 0, place = 0;
+    bool time = strcmp(name, bundle->open[TIME]) == 0;
+    *size = 1;
+    if (strcmp(name, "batch") == 0) {
+        return true;
+    }
+    if (fixed != NULL && !time) {
+        *size = json_whole(fixed, &whole) && whole <= MOST_VALUES ? (int64_t)whole : 0;
+        return *size > 0 || damaged("an axis of the contract has no size, or one beyond reason", error);
+    }
+    while (place < bundle->open_count && strcmp(bundle->open[place], name) != 0) {
+        place++;
+    }
+    if (place == MOST_OPEN) {
+        return damaged("more axes of the contract have no size than this example takes", error);
+    }
+    bundle->open[place] = name;
+    bundle->open_count += place == bundle->open_count;
+    *size = -1 - (int64_t)place;
+    return true;
+}
+
+static bool read_role(const struct json *spec, enum role *role) {
+    static const char *const NAMES[] = {"input", "context", "state", "output"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        if (same(spec, "role", NAMES[i])) {
+            *role = (enum role)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_tensor(struct bundle *bundle, const struct json *spec, struct tensor *tensor, struct bundle_error *error) {
+    const struct json *axes = json_get(spec, "axes");
+    const char *dtype = json_text(json_get(spec, "dtype"));
+    *tensor = (struct tensor){.name = json_text(json_get(spec, "name")), .below = json_text(json_get(spec, "below"))};
+    bool sound = tensor->name != NULL && strlen(tensor->name) < MOST_NAME && axes != NULL && axes->kind == JSON_ARRAY;
+    if (!sound || axes->length > MOST_AXES || !read_role(spec, &tensor->role)) {
+        return damaged("a tensor of the contract has no name, role or axes", error);
+    }
+    tensor->dtype = dtype_named(dtype);
+    if (tensor->dtype == NULL) {
+        return fail(error, "the contract has %s as %.64s; expected bool, uint8, int8 to int64 or float16 to float64; use an example "
+                           "that reads it", tensor->name, dtype != NULL ? dtype : "no dtype");
     }
     for (const struct json *axis = axes->first; axis != NULL; axis = axis->next) {
         const char *name = json_text(axis);
-        size_t size = 1;
-        bool mine = name != NULL && (strcmp(name, "batch") == 0 || strcmp(name, "time") == 0);
-        bool sized = name != NULL && (mine || json_whole(json_get(sizes, name), &size));
-        if (!sized || size == 0 || size > MOST_VALUES / tensor->values) {
-            return damaged("an axis of the contract has no size, or one beyond reason", error);
+        if (name == NULL) {
+            return damaged("an axis of the contract has no name", error);
         }
-        tensor->shape[tensor->rank++] = (int64_t)size;
-        tensor->values *= size;
-    }
-    return tensor->rank > 0 || damaged("a tensor of the contract has no axes", error);
-}
-
-static bool read_inputs(struct bundle *bundle, const struct json *inputs, struct bundle_error *error) {
-    for (const struct json *spec = inputs != NULL ? inputs->first : NULL; spec != NULL; spec = spec->next) {
-        if (same(spec, "role", "input") && bundle->tokens.name == NULL) {
-            if (!read_tensor(bundle, spec, "int64", &bundle->tokens, error)) {
-                return false;
-            }
-        } else if (same(spec, "role", "state") && bundle->states < MOST_STATES) {
-            struct tensor *before = &bundle->before[bundle->states++];
-            if (!read_tensor(bundle, spec, "float32", before, error)) {
-                return false;
-            }
-            bundle->state_values += before->values;
-        } else {
-            return damaged("the step takes what no language model takes", error);
-        }
-    }
-    bool fits = bundle->tokens.rank == 2 && bundle->tokens.values == 1;
-    return fits || damaged("the step takes no tokens [batch, time]", error);
-}
-
-/* Read the logits, and each state that comes out into the place of the one that went in. */
-static bool read_outputs(struct bundle *bundle, const struct json *outputs, struct bundle_error *error) {
-    for (const struct json *spec = outputs != NULL ? outputs->first : NULL; spec != NULL; spec = spec->next) {
-        struct tensor found = {0};
-        bool placed = false;
-        if (!read_tensor(bundle, spec, "float32", &found, error)) {
+        tensor->axes[tensor->rank] = name;
+        if (!read_axis(bundle, name, &tensor->shape[tensor->rank++], error)) {
             return false;
         }
-        if (same(spec, "role", "output") && bundle->logits.name == NULL) {
-            bundle->logits = found;
-            continue;
-        }
-        for (size_t i = 0; i < bundle->states && !placed; i++) {
-            char next[MOST_NAME + 8];
-            snprintf(next, sizeof next, "%s_next", bundle->before[i].name);
-            placed = strcmp(next, found.name) == 0 && memcmp(found.shape, bundle->before[i].shape, sizeof found.shape) == 0;
-            bundle->after[i] = placed ? found : bundle->after[i];
-        }
-        if (!placed) {
-            return damaged("the step gives what no language model gives", error);
-        }
     }
-    for (size_t i = 0; i < bundle->states; i++) {
-        if (bundle->after[i].name == NULL) {
+    const struct sizes least = sizes_of_one(bundle);
+    return tensor_values(tensor, &least, NULL) > 0 || damaged("a tensor of the contract has a size beyond reason", error);
+}
+
+static bool read_side(struct bundle *bundle, const struct json *list, struct tensor *side, size_t *count,
+                      struct bundle_error *error) {
+    for (const struct json *spec = list != NULL ? list->first : NULL; spec != NULL; spec = spec->next) {
+        if (*count == MOST_TENSORS) {
+            return damaged("a graph of the contract has more tensors than this example takes", error);
+        }
+        if (!read_tensor(bundle, spec, &side[*count], error)) {
+            return false;
+        }
+        for (size_t i = 0; i < *count; i++) {
+            if (strcmp(side[i].name, side[*count].name) == 0) {
+                return damaged("a graph of the contract has two tensors of one name", error);
+            }
+        }
+        ++*count;
+    }
+    return true;
+}
+
+/* Make sure that every state of step comes out as it goes in, and that nothing else does. */
+static bool check_states(const struct graph *step, struct bundle_error *error) {
+    size_t in = 0, out = 0;
+    for (size_t i = 0; i < step->inputs; i++) {
+        const struct tensor *before = &step->input[i], *after = before->role == STATE ? next_of(step, before->name) : NULL;
+        if (before->role == STATE && (after == NULL || after->dtype != before->dtype || after->rank != before->rank ||
+                                      memcmp(after->shape, before->shape, sizeof after->shape) != 0)) {
             return damaged("a state goes in and does not come out", error);
         }
+        in += before->role == STATE;
+        if (before->role == OUTPUT) {
+            return damaged("an input of step has the role of an output", error);
+        }
     }
-    bundle->vocabulary = bundle->logits.values;
-    return bundle->logits.rank == 3 || damaged("the step gives no logits [batch, time, vocab]", error);
+    for (size_t i = 0; i < step->outputs; i++) {
+        out += step->output[i].role == STATE;
+        if (step->output[i].role != STATE && step->output[i].role != OUTPUT) {
+            return damaged("an output of step has the role of an input", error);
+        }
+    }
+    return in == out || damaged("a state comes out that does not go in", error);
+}
+
+/* Find what text is written by: the fresh input of whole numbers below the size of an axis, and the output over that axis. */
+static void find_text(struct bundle *bundle) {
+    const struct graph *step = &bundle->step;
+    for (size_t i = 0; i < step->inputs && bundle->ids == NULL; i++) {
+        const struct tensor *tensor = &step->input[i];
+        bundle->ids = tensor->role == INPUT && tensor->dtype->integer && tensor->below != NULL ? tensor : NULL;
+    }
+    for (size_t i = 0; bundle->ids != NULL && i < step->outputs && bundle->scores == NULL; i++) {
+        const struct tensor *tensor = &step->output[i];
+        bool over = tensor->role == OUTPUT && tensor->rank > 0 && tensor->shape[tensor->rank - 1] > 0 &&
+                    strcmp(tensor->axes[tensor->rank - 1], bundle->ids->below) == 0;
+        bundle->scores = over ? tensor : NULL;
+        bundle->vocabulary = over ? (size_t)tensor->shape[tensor->rank - 1] : 0;
+    }
 }
 
 bool read_contract(struct bundle *bundle, struct bundle_error *error) {
-    if (!same(bundle->manifest, "family", "language")) {
-        const char *family = json_text(json_get(bundle->manifest, "family"));
-        return fail(error, "the bundle is of the family %s; expected language; use the Python example, which runs it",
-                    family != NULL ? family : "(none)");
+    const struct json *contract = json_get(bundle->manifest, "contract"), *graphs = json_get(contract, "graphs");
+    const struct json *frames = json_get(contract, "step_frames");
+    size_t step_frames = 1, steps = 0;
+    if (frames != NULL && (!json_whole(frames, &step_frames) || step_frames < 1 || step_frames > MOST_VALUES)) {
+        return damaged("step_frames is no number of frames", error);
     }
-    const struct json *graphs = json_get(json_get(bundle->manifest, "contract"), "graphs");
+    bundle->step_frames = (int64_t)step_frames;
+    bundle->open[TIME] = "time";
+    bundle->open_count = 1;
     for (const struct json *graph = graphs != NULL ? graphs->first : NULL; graph != NULL; graph = graph->next) {
-        if (same(graph, "name", "step")) {
-            return read_inputs(bundle, json_get(graph, "inputs"), error) &&
-                   read_outputs(bundle, json_get(graph, "outputs"), error);
+        bool step = same(graph, "name", "step"), encode = same(graph, "name", "encode");
+        struct graph *into = step ? &bundle->step : &bundle->encode;
+        if ((step || encode) && into->inputs > 0) {
+            return damaged("the contract has a graph twice", error);
         }
+        if ((step || encode) && (!read_side(bundle, json_get(graph, "inputs"), into->input, &into->inputs, error) ||
+                                 !read_side(bundle, json_get(graph, "outputs"), into->output, &into->outputs, error))) {
+            return false;
+        }
+        bundle->encodes = bundle->encodes || encode;
+        steps += step;
     }
-    return damaged("the contract has no step", error);
+    if (steps != 1 || bundle->step.inputs == 0 || bundle->step.outputs == 0) {
+        return damaged("the contract has no step", error);
+    }
+    find_text(bundle);
+    return check_states(&bundle->step, error);
 }

@@ -98,10 +98,22 @@ static bool inside(const char *name) {
     return *name != '/' && strpbrk(name, "\\:") == NULL;
 }
 
-/* Return what the manifest says of a file: its entry in `files`, or the artifact in use; NULL where it lists no such file. */
+/* Return the artifact in use that lies at a path, or NULL. */
+static const struct artifact *artifact_at(const struct bundle *bundle, const char *name) {
+    const struct artifact *all[] = {&bundle->stepper, &bundle->encoder};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i]->path != NULL && strcmp(name, all[i]->path) == 0) {
+            return all[i];
+        }
+    }
+    return NULL;
+}
+
+/* Return what the manifest says of a file: its entry in `files`, or an artifact in use; NULL where it lists no such file. */
 static const struct json *listed(const struct bundle *bundle, const char *name) {
     const struct json *entry = json_get(json_get(bundle->manifest, "files"), name);
-    return entry == NULL && bundle->path != NULL && strcmp(name, bundle->path) == 0 ? bundle->artifact : entry;
+    const struct artifact *artifact = entry == NULL ? artifact_at(bundle, name) : NULL;
+    return artifact != NULL ? artifact->entry : entry;
 }
 
 char *bundle_read(const struct bundle *bundle, const char *name, size_t *length, struct bundle_error *error) {
@@ -127,7 +139,7 @@ char *bundle_read(const struct bundle *bundle, const char *name, size_t *length,
         fail(error, "%s/%s has %zu bytes, expected %zu; copy the bundle again", bundle->folder, name, *length, bytes);
     } else if (!same) {
         fail(error, "%s/%s has SHA-256 %s, expected %.64s; copy the bundle again", bundle->folder, name, found, digest);
-    } else if (bundle->path != NULL && strcmp(name, bundle->path) == 0) {
+    } else if (artifact_at(bundle, name) != NULL) {
         same = refuse_foreign(content, *length, name, error);
     }
     if (!same) {

@@ -137,7 +137,7 @@ static void collect(const struct model *model, size_t token, void *context) {
 
 static void print_written(const struct model *model, struct written *written) {
     printf("{\"artifact\": \"");
-    print_json_text(model->bundle.path, strlen(model->bundle.path));
+    print_json_text(model->bundle.stepper.path, strlen(model->bundle.stepper.path));
     printf("\", \"tokens\": [");
     for (size_t i = 0; i < written->count; i++) {
         printf("%s%zu", i > 0 ? ", " : "", written->tokens[i]);
@@ -152,6 +152,10 @@ static void print_written(const struct model *model, struct written *written) {
 }
 
 static bool write_text(struct model *model, const struct given *given, struct bundle_error *error) {
+    if (!model->has_tokenizer) {
+        return fail(error, "the bundle has no tokenizer, so that there is no text to write; expected one of a model of text; replay "
+                           "its recorded run with --check");
+    }
     struct options options;
     const char *prompt = given->prompt != NULL ? given->prompt : "";
     int64_t *ids = calloc(strlen(prompt) + 1, sizeof *ids);
@@ -193,7 +197,7 @@ static int run(struct model *model, const struct given *given, struct bundle_err
         return BAD_INPUT;
     }
     printf("{\"artifact\": \"");
-    print_json_text(model->bundle.path, strlen(model->bundle.path));
+    print_json_text(model->bundle.stepper.path, strlen(model->bundle.stepper.path));
     printf("\", \"steps\": %zu, \"median_us\": %.1f}\n", (size_t)steps, median_us);
     return OK;
 }

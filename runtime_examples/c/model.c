@@ -12,16 +12,16 @@ struct runtime {
     OrtEnv *env;
     OrtSessionOptions *options;
     OrtMemoryInfo *memory;
-    OrtSession *session;
+    OrtSession *step, *encode;
 };
 
 /* Whether a call succeeded; a status that says otherwise becomes the error. */
-static bool worked(const struct model *model, OrtStatus *status, struct bundle_error *error) {
+static bool worked(const struct model *model, const char *path, OrtStatus *status, struct bundle_error *error) {
     if (status == NULL) {
         return true;
     }
     fail(error, "onnxruntime refuses %s: %.600s; expected a file it can run; update onnxruntime or export the bundle again",
-         model->bundle.path, model->runtime->ort.get_error_message(status));
+         path, model->runtime->ort.get_error_message(status));
     model->runtime->ort.release_status(status);
     return false;
 }
@@ -34,28 +34,38 @@ static bool find_runtime(struct model *model, const char *library, struct bundle
     return ort_open(&runtime->ort, library, error);
 }
 
-static bool open_model(struct model *model, struct bundle_error *error) {
+static bool open_session(struct model *model, const char *name, OrtSession **session, struct bundle_error *error) {
     struct runtime *runtime = model->runtime;
-    const struct ort *ort = &runtime->ort;
-    char *path = bundle_path(&model->bundle, model->bundle.path);
-    bool opened = path != NULL && worked(model, ort->create_env(ORT_LOGGING_ERROR, "edgernn", &runtime->env), error) &&
-                  worked(model, ort->create_session_options(&runtime->options), error) &&
-                  worked(model, ort->set_log_severity(runtime->options, ORT_LOGGING_ERROR), error) &&
-                  /* a step is too small to share: threads would wait for one another */
-                  worked(model, ort->set_intra_op_threads(runtime->options, 1), error) &&
-                  worked(model, ort->create_cpu_memory_info(ORT_ARENA_ALLOCATOR, ORT_MEMORY_DEFAULT, &runtime->memory),
-                         error) &&
-                  worked(model, ort->create_session(runtime->env, path, runtime->options, &runtime->session), error);
+    char *path = bundle_path(&model->bundle, name);
+    bool opened = path != NULL && worked(model, name, runtime->ort.create_session(runtime->env, path, runtime->options, session),
+                                         error);
     free(path);
     return opened;
+}
+
+static bool open_sessions(struct model *model, struct bundle_error *error) {
+    struct runtime *runtime = model->runtime;
+    const struct ort *ort = &runtime->ort;
+    const char *path = model->bundle.stepper.path;
+    return worked(model, path, ort->create_env(ORT_LOGGING_ERROR, "edgernn", &runtime->env), error) &&
+           worked(model, path, ort->create_session_options(&runtime->options), error) &&
+           worked(model, path, ort->set_log_severity(runtime->options, ORT_LOGGING_ERROR), error) &&
+           /* a step is too small to share: threads would wait for one another */
+           worked(model, path, ort->set_intra_op_threads(runtime->options, 1), error) &&
+           worked(model, path, ort->create_cpu_memory_info(ORT_ARENA_ALLOCATOR, ORT_MEMORY_DEFAULT, &runtime->memory), error) &&
+           open_session(model, path, &runtime->step, error) &&
+           (!model->bundle.encodes || open_session(model, model->bundle.encoder.path, &runtime->encode, error));
 }
 
 static void close_runtime(struct runtime *runtime) {
     if (runtime == NULL) {
         return;
     }
-    if (runtime->session != NULL) {
-        runtime->ort.release_session(runtime->session);
+    OrtSession *sessions[] = {runtime->step, runtime->encode};
+    for (size_t i = 0; i < sizeof sessions / sizeof *sessions; i++) {
+        if (sessions[i] != NULL) {
+            runtime->ort.release_session(sessions[i]);
+        }
     }
     if (runtime->memory != NULL) {
         runtime->ort.release_memory_info(runtime->memory);
@@ -69,33 +79,64 @@ static void close_runtime(struct runtime *runtime) {
     free(runtime);
 }
 
-/* Read a learned first state; zeros stay zeros. */
-static bool read_first_state(struct model *model, struct bundle_error *error) {
-    const struct bundle *bundle = &model->bundle;
-    const char *kind = json_text(json_get(json_get(bundle->manifest, "contract"), "initial_state"));
-    model->first_state = calloc(bundle->state_values + 1, sizeof(float));
-    if (kind == NULL || model->first_state == NULL || (strcmp(kind, "zeros") != 0 && strcmp(kind, "learned") != 0)) {
-        return fail(error, "the contract has the initial state %s; expected zeros or learned; export the bundle again",
-                    kind != NULL ? kind : "of no name");
+/* Where the first value of a state comes from. Version 1 has one word for all states. */
+enum source { ZEROS, STORED, ENCODED, UNKNOWN };
+
+static enum source source_of(const struct bundle *bundle, const char *state) {
+    const struct json *entry = json_get(json_get(bundle->manifest, "contract"), "initial_state");
+    bool each = entry != NULL && entry->kind == JSON_OBJECT;
+    const struct json *own = each ? json_get(entry, state) : entry;
+    const char *word = json_text(own);
+    if (own == NULL || (!each && word != NULL && strcmp(word, "zeros") == 0)) {
+        return ZEROS;
     }
-    if (strcmp(kind, "zeros") == 0) {
-        return true;
+    if (word != NULL && strcmp(word, each ? "stored" : "learned") == 0) {
+        return STORED;
     }
-    struct safetensors file;
-    bool read = safetensors_open(&file, bundle, json_text(json_get(bundle->manifest, "initial_state")), error);
-    float *into = model->first_state;
-    for (size_t i = 0; read && i < bundle->states; i++) {
-        const struct tensor *state = &bundle->before[i];
-        float *values = safetensors_copy(&file, state->name, "F32", sizeof(float), state->values, error);
-        read = values != NULL;
-        if (read) {
-            memcpy(into, values, state->values * sizeof(float));
+    return word != NULL && strcmp(word, "encode") == 0 ? ENCODED : UNKNOWN;
+}
+
+static bool is_encoded(const struct bundle *bundle, const char *state) {
+    for (size_t i = 0; i < bundle->encode.outputs; i++) {
+        if (strcmp(bundle->encode.output[i].name, state) == 0) {
+            return true;
         }
-        into += state->values;
-        free(values);
+    }
+    return false;
+}
+
+/* Read the stored first states, all from one file. */
+static bool read_first_states(struct model *model, struct bundle_error *error) {
+    const struct bundle *bundle = &model->bundle;
+    const struct sizes sizes = sizes_of_one(bundle);
+    struct safetensors file = {0};
+    bool read = true;
+    for (size_t i = 0; read && i < bundle->step.inputs; i++) {
+        const struct tensor *state = &bundle->step.input[i];
+        enum source source = state->role == STATE ? source_of(bundle, state->name) : ZEROS;
+        int64_t shape[MOST_AXES];
+        if (source == UNKNOWN) {
+            read = fail(error, "the contract has another initial state of %s than is known; expected zeros, learned, stored or encode; "
+                               "export the bundle again", state->name);
+        } else if (source == ENCODED && !is_encoded(bundle, state->name)) {
+            read = fail(error, "the first value of %s is to come from encode, which gives none; expected one; export the bundle again",
+                        state->name);
+        } else if (source == STORED) {
+            read = file.header != NULL ||
+                   safetensors_open(&file, bundle, json_text(json_get(bundle->manifest, "initial_state")), error);
+            tensor_values(state, &sizes, shape);
+            model->first[i] = read ? safetensors_copy(&file, state->name, state->dtype, shape, state->rank, error) : NULL;
+            read = model->first[i] != NULL;
+        }
     }
     safetensors_close(&file);
     return read;
+}
+
+static bool open_tokenizer(struct model *model, struct bundle_error *error) {
+    const struct json *entry = json_get(model->bundle.manifest, "tokenizer");
+    model->has_tokenizer = entry != NULL && entry->kind != JSON_NULL;
+    return !model->has_tokenizer || tokenizer_open(&model->tokenizer, &model->bundle, error);
 }
 
 struct model *model_load(const char *folder, const char *artifact, const char *library, struct bundle_error *error) {
@@ -106,8 +147,7 @@ struct model *model_load(const char *folder, const char *artifact, const char *l
     }
     bool opened = find_runtime(model, library, error) && /* first, since its version decides what can be run */
                   bundle_open(&model->bundle, folder, artifact, model->runtime->ort.version, error) &&
-                  tokenizer_open(&model->tokenizer, &model->bundle, error) && read_first_state(model, error) &&
-                  open_model(model, error);
+                  open_tokenizer(model, error) && read_first_states(model, error) && open_sessions(model, error);
     if (!opened) {
         model_close(model);
         return NULL;
@@ -118,37 +158,53 @@ struct model *model_load(const char *folder, const char *artifact, const char *l
 void model_close(struct model *model) {
     if (model != NULL) {
         close_runtime(model->runtime);
-        free(model->first_state);
+        for (size_t i = 0; i < MOST_TENSORS; i++) {
+            free(model->first[i]);
+        }
         tokenizer_close(&model->tokenizer);
         bundle_close(&model->bundle);
         free(model);
     }
 }
 
-void model_initial_state(const struct model *model, float *state) {
-    memcpy(state, model->first_state, model->bundle.state_values * sizeof(float));
+void model_initial_state(const struct model *model, const struct sizes *sizes, void *state) {
+    char *at = state;
+    for (size_t i = 0; i < model->bundle.step.inputs; i++) {
+        const struct tensor *tensor = &model->bundle.step.input[i];
+        size_t room = tensor->role == STATE ? state_room(tensor, sizes) : 0;
+        memset(at, 0, room);
+        if (model->first[i] != NULL) {
+            memcpy(at, model->first[i], tensor_values(tensor, sizes, NULL) * tensor->dtype->width);
+        }
+        at += room;
+    }
 }
 
 /* Tensors of one call: onnxruntime reads from and writes to the caller's memory. */
 struct call {
-    const char *names[MOST_STATES + 1];
-    OrtValue *values[MOST_STATES + 1];
+    const char *path;
+    const struct sizes *sizes;
+    const char *names[2 * MOST_TENSORS];
+    OrtValue *values[2 * MOST_TENSORS];
     size_t count;
 };
 
-static bool add(struct model *model, struct call *call, const struct tensor *tensor, size_t steps, void *data, int type,
-                struct bundle_error *error) {
+static bool add(struct model *model, struct call *call, const struct tensor *tensor, void *data, struct bundle_error *error) {
     const struct runtime *runtime = model->runtime;
-    size_t width = type == ORT_INT64 ? sizeof(int64_t) : sizeof(float), place = call->count++;
     int64_t shape[MOST_AXES];
-    memcpy(shape, tensor->shape, sizeof shape);
-    if (steps > 0) {
-        shape[1] = (int64_t)steps; /* of tokens [batch, time] and logits [batch, time, vocab] */
-    }
+    size_t bytes = tensor_values(tensor, call->sizes, shape) * tensor->dtype->width, place = call->count++;
     call->names[place] = tensor->name;
-    size_t bytes = tensor->values * (steps > 0 ? steps : 1) * width;
-    return worked(model, runtime->ort.create_tensor_with_data(runtime->memory, data, bytes, shape, tensor->rank, type,
-                                                                &call->values[place]), error);
+    if (bytes == 0 || data == NULL) {
+        return fail(error, "%s has no values, or too many; expected 1 to 2^26; give another run", tensor->name);
+    }
+    return worked(model, call->path, runtime->ort.create_tensor_with_data(runtime->memory, data, bytes, shape, tensor->rank,
+                                                                          tensor->dtype->element_type, &call->values[place]),
+                  error);
+}
+
+static bool run(struct model *model, OrtSession *session, const struct call *in, struct call *out, struct bundle_error *error) {
+    return worked(model, in->path, model->runtime->ort.run(session, NULL, in->names, (const OrtValue *const *)in->values, in->count,
+                                                           out->names, out->count, out->values), error);
 }
 
 static void release(const struct model *model, const struct call *call) {
@@ -159,20 +215,44 @@ static void release(const struct model *model, const struct call *call) {
     }
 }
 
-bool model_step(struct model *model, const int64_t *tokens, size_t count, const float *state, float *logits, float *next,
-                  struct bundle_error *error) {
-    const struct bundle *bundle = &model->bundle;
-    struct call in = {.count = 0}, out = {.count = 0};
-    /* onnxruntime's interface has no const data, and does not write to inputs */
-    bool made = add(model, &in, &bundle->tokens, count, (void *)(uintptr_t)tokens, ORT_INT64, error) &&
-                add(model, &out, &bundle->logits, count, logits, ORT_FLOAT, error);
-    for (size_t i = 0, at = 0; made && i < bundle->states; at += bundle->before[i++].values) {
-        made = add(model, &in, &bundle->before[i], 0, (void *)(uintptr_t)(state + at), ORT_FLOAT, error) &&
-               add(model, &out, &bundle->after[i], 0, next + at, ORT_FLOAT, error);
+bool model_step(struct model *model, const struct sizes *sizes, const struct values *values, const void *state, void *next,
+                struct bundle_error *error) {
+    const struct graph *step = &model->bundle.step;
+    struct call in = {.path = model->bundle.stepper.path, .sizes = sizes}, out = in;
+    bool made = true;
+    size_t at = 0;
+    for (size_t i = 0; made && i < step->inputs; i++) {
+        const struct tensor *tensor = &step->input[i];
+        if (tensor->role != STATE) {
+            made = add(model, &in, tensor, values->input[i], error);
+            continue;
+        }
+        /* onnxruntime's interface has no const data, and does not write to inputs */
+        made = add(model, &in, tensor, (char *)(uintptr_t)state + at, error) &&
+               add(model, &out, next_of(step, tensor->name), (char *)next + at, error);
+        at += state_room(tensor, sizes);
     }
-    made = made && worked(model, model->runtime->ort.run(model->runtime->session, NULL, in.names,
-                                                             (const OrtValue *const *)in.values, in.count, out.names, out.count,
-                                                             out.values), error);
+    for (size_t i = 0; made && i < step->outputs; i++) {
+        bool asked = step->output[i].role == OUTPUT && values->output[i] != NULL;
+        made = !asked || add(model, &out, &step->output[i], values->output[i], error);
+    }
+    made = made && run(model, model->runtime->step, &in, &out, error);
+    release(model, &in);
+    release(model, &out);
+    return made;
+}
+
+bool model_encode(struct model *model, const struct sizes *sizes, const struct values *values, struct bundle_error *error) {
+    const struct graph *encode = &model->bundle.encode;
+    struct call in = {.path = model->bundle.encoder.path, .sizes = sizes}, out = in;
+    bool made = true;
+    for (size_t i = 0; made && i < encode->inputs; i++) {
+        made = add(model, &in, &encode->input[i], values->input[i], error);
+    }
+    for (size_t i = 0; made && i < encode->outputs; i++) {
+        made = add(model, &out, &encode->output[i], values->output[i], error);
+    }
+    made = made && run(model, model->runtime->encode, &in, &out, error);
     release(model, &in);
     release(model, &out);
     return made;

@@ -1,6 +1,6 @@
-/* An opened bundle: tokens and a state go in, logits and the next state come out. Nothing is remembered between calls.
+/* An opened bundle: inputs and a state go into step, outputs and the next state come out. Nothing is remembered between calls.
  *
- * A state is `bundle.state_values` floats, every tensor [L, 1, H] of the contract after the other, in memory of the caller:
+ * A state is `state_bytes` bytes, every state's tensor after the other in the order of step's inputs, in memory of the caller:
  * so a reset is model_initial_state, a fork is a memcpy, and saving is writing the bytes. */
 #ifndef MODEL_H
 #define MODEL_H
@@ -10,9 +10,10 @@
 
 struct model {
     struct bundle bundle;
-    struct tokenizer tokenizer;
+    struct tokenizer tokenizer; /* closed where the bundle has none */
+    bool has_tokenizer;
     struct runtime *runtime; /* onnxruntime's side */
-    float *first_state;
+    void *first[MOST_TENSORS]; /* by the inputs of step: the stored first value of a state, NULL where it is zeros or encode's */
 };
 
 /* Open a bundle folder. `artifact` is the path of a step file in it, NULL for the first; `library` is onnxruntime's, or NULL.
@@ -20,12 +21,21 @@ struct model {
 struct model *model_load(const char *folder, const char *artifact, const char *library, struct bundle_error *error);
 void model_close(struct model *model);
 
-/* Write the state before the first step. */
-void model_initial_state(const struct model *model, float *state);
+/* Write the state before the first step. Of a state that encode gives it is zeros: copy what model_encode gave over it. */
+void model_initial_state(const struct model *model, const struct sizes *sizes, void *state);
 
-/* Feed `count` tokens; 1 at a time where `bundle.open_time` is false. `logits` gets [count, V], `next` the state after them,
- * which may not be the memory of `state`. */
-bool model_step(struct model *model, const int64_t *tokens, size_t count, const float *state, float *logits, float *next,
-                  struct bundle_error *error);
+/* The tensors of a graph in a call, by their places in the contract: the caller's memory. What stands at a state is not looked at,
+ * and an output that is NULL is not asked for. */
+struct values {
+    void *input[MOST_TENSORS], *output[MOST_TENSORS];
+};
+
+/* Run step once: one step, or several where `bundle.open_time` and `sizes` has the frames of that many. `next` gets the state after
+ * them and may not be the memory of `state`. */
+bool model_step(struct model *model, const struct sizes *sizes, const struct values *values, const void *state, void *next,
+                struct bundle_error *error);
+
+/* Run encode once, its states among the outputs. `sizes` has what encode makes of the open axes. */
+bool model_encode(struct model *model, const struct sizes *sizes, const struct values *values, struct bundle_error *error);
 
 #endif

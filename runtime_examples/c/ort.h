@@ -12,7 +12,7 @@
 #include "bundle_error.h"
 
 enum { ORT_VERSION = 17 };
-enum { ORT_LOGGING_ERROR = 3, ORT_ARENA_ALLOCATOR = 1, ORT_MEMORY_DEFAULT = 0, ORT_FLOAT = 1, ORT_INT64 = 7 };
+enum { ORT_LOGGING_ERROR = 3, ORT_ARENA_ALLOCATOR = 1, ORT_MEMORY_DEFAULT = 0 };
 
 /* Objects of onnxruntime; a status is NULL where a call succeeded. */
 typedef struct OrtStatus OrtStatus;

@@ -41,30 +41,40 @@ void safetensors_close(struct safetensors *file) {
     *file = (struct safetensors){0};
 }
 
-size_t safetensors_axis(const struct safetensors *file, const char *tensor, bool last) {
-    const struct json *shape = json_get(json_get(file->header, tensor), "shape"), *axis = shape != NULL ? shape->first : NULL;
-    size_t size = 0;
-    while (last && axis != NULL && axis->next != NULL) {
-        axis = axis->next;
+size_t safetensors_shape(const struct safetensors *file, const char *tensor, int64_t shape[MOST_STORED_AXES]) {
+    const struct json *axes = json_get(json_get(file->header, tensor), "shape");
+    size_t rank = 0, size = 0;
+    if (axes == NULL || axes->kind != JSON_ARRAY || axes->length > MOST_STORED_AXES) {
+        return 0;
     }
-    bool sized = json_whole(axis, &size) && size <= file->data_bytes; /* a value has a byte or more */
-    return sized ? size : 0;
+    for (const struct json *axis = axes->first; axis != NULL; axis = axis->next) {
+        if (!json_whole(axis, &size) || size > file->data_bytes) { /* a value has a byte or more */
+            return 0;
+        }
+        shape[rank++] = (int64_t)size;
+    }
+    return rank;
 }
 
-void *safetensors_copy(const struct safetensors *file, const char *tensor, const char *dtype, size_t width, size_t count,
-                       struct bundle_error *error) {
+void *safetensors_copy(const struct safetensors *file, const char *tensor, const struct dtype *dtype, const int64_t *shape,
+                       size_t rank, struct bundle_error *error) {
     const struct json *entry = json_get(file->header, tensor), *offsets = json_get(entry, "data_offsets");
     const char *found = json_text(json_get(entry, "dtype"));
-    size_t begin = 0, end = 0;
+    int64_t own[MOST_STORED_AXES];
+    size_t begin = 0, end = 0, bytes = dtype->width;
     bool there = offsets != NULL && offsets->length == 2 && json_whole(offsets->first, &begin) &&
                  json_whole(offsets->first->next, &end) && begin <= end && end <= file->data_bytes;
-    bool typed = found != NULL && strcmp(found, dtype) == 0;
-    bool fits = there && typed && (end - begin) % width == 0 && (end - begin) / width == count;
-    void *values = fits && count > 0 ? malloc(end - begin) : NULL;
+    bool typed = found != NULL && strcmp(found, dtype->stored) == 0;
+    bool fits = there && typed && safetensors_shape(file, tensor, own) == rank;
+    for (size_t i = 0; fits && i < rank; i++) {
+        fits = own[i] == shape[i] && own[i] > 0 && bytes <= file->data_bytes / (size_t)own[i];
+        bytes *= fits ? (size_t)own[i] : 1;
+    }
+    void *values = fits && bytes == end - begin ? malloc(bytes) : NULL;
     if (values == NULL) {
-        fail(error, "%s has no tensor %s of %zu values %s; expected what the contract says; export the bundle again",
-             file->name, tensor, count, dtype);
+        fail(error, "%s has no tensor %s of the dtype %s and the shape that the contract gives it; expected one; export the bundle "
+                    "again", file->name, tensor, dtype->name);
         return NULL;
     }
-    return memcpy(values, file->data + begin, end - begin);
+    return memcpy(values, file->data + begin, bytes);
 }

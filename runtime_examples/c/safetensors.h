@@ -16,11 +16,13 @@ struct safetensors {
 bool safetensors_open(struct safetensors *file, const struct bundle *bundle, const char *name, struct bundle_error *error);
 void safetensors_close(struct safetensors *file);
 
-/* Return the size of a tensor's first or last axis; 0 where it is not there or larger than its file. */
-size_t safetensors_axis(const struct safetensors *file, const char *tensor, bool last);
+enum { MOST_STORED_AXES = MOST_AXES + 1 };
 
-/* Copy a tensor of `count` values of `dtype` ("F32", "I64") of `width` bytes each; the memory is to be freed. */
-void *safetensors_copy(const struct safetensors *file, const char *tensor, const char *dtype, size_t width, size_t count,
-                       struct bundle_error *error);
+/* Return how many axes a tensor has, and their sizes in `shape`; 0 where it is not there, has no axes or one beyond reason. */
+size_t safetensors_shape(const struct safetensors *file, const char *tensor, int64_t shape[MOST_STORED_AXES]);
+
+/* Copy a tensor of this dtype and shape; the memory is to be freed. NULL where it is not there or of another. */
+void *safetensors_copy(const struct safetensors *file, const char *tensor, const struct dtype *dtype, const int64_t *shape,
+                       size_t rank, struct bundle_error *error);
 
 #endif

@@ -67,7 +67,9 @@ double uniform_at(uint64_t seed, uint64_t position) {
 struct writing {
     int64_t *tokens; /* to feed */
     size_t count;
-    float *logits, *state, *next;
+    char *ids, *scores, *state, *next; /* of one call: `width` ids in the dtype of the model, and its scores */
+    size_t width;
+    float *logits; /* [V], after the last token */
     struct ranked *room;
 };
 
@@ -103,31 +105,44 @@ static bool begin(const struct model *model, const char *prompt, struct writing 
     return writing->count > 0 || fail(error, "there is nothing to begin with; expected a prompt or start tokens; give one");
 }
 
-/* Feed what is pending; the last row of the logits and the state after it stay. Many tokens go in `width` at a time. */
-static bool prefill(struct model *model, struct writing *writing, size_t width, struct bundle_error *error) {
-    size_t size = model->bundle.vocabulary, part = 0;
+/* Feed what is pending, `width` tokens at a time; the last row of the logits and the state after it stay. */
+static bool prefill(struct model *model, struct writing *writing, struct bundle_error *error) {
+    const struct bundle *bundle = &model->bundle;
+    struct values values = {{NULL}, {NULL}};
+    struct sizes sizes = sizes_of_one(bundle);
+    values.input[bundle->ids - bundle->step.input] = writing->ids;
+    values.output[bundle->scores - bundle->step.output] = writing->scores;
+    size_t part = 0;
     for (size_t at = 0; at < writing->count; at += part) {
-        part = writing->count - at < width ? writing->count - at : width;
-        if (!model_step(model, writing->tokens + at, part, writing->state, writing->logits, writing->next, error)) {
+        part = writing->count - at < writing->width ? writing->count - at : writing->width;
+        for (size_t i = 0; i < part; i++) {
+            dtype_write(bundle->ids->dtype, writing->ids, i, (double)writing->tokens[at + i]);
+        }
+        sizes.of[TIME] = (int64_t)part;
+        if (!model_step(model, &sizes, &values, writing->state, writing->next, error)) {
             return false;
         }
-        float *used = writing->state;
+        char *used = writing->state;
         writing->state = writing->next;
         writing->next = used;
     }
-    memmove(writing->logits, writing->logits + (part - 1) * size, size * sizeof(float));
+    size_t last = tensor_values(bundle->scores, &sizes, NULL) - bundle->vocabulary;
+    for (size_t id = 0; id < bundle->vocabulary; id++) {
+        writing->logits[id] = (float)dtype_read(bundle->scores->dtype, writing->scores, last + id);
+    }
     return true;
 }
 
 static bool write_on(struct model *model, struct writing *writing, const struct options *options, heard hear, void *context,
                      struct bundle_error *error) {
     const struct json *decoding = json_get(model->bundle.manifest, "decoding");
-    size_t vocabulary = model->bundle.vocabulary, most = 0, width = prefill_width(&model->bundle);
+    size_t vocabulary = model->bundle.vocabulary, most = 0;
+    const struct sizes sizes = sizes_of_one(&model->bundle);
     bool limited = json_whole(json_get(decoding, "length"), &most) && most > 0 && most < options->length;
     size_t length = limited ? most : options->length;
-    model_initial_state(model, writing->state);
+    model_initial_state(model, &sizes, writing->state);
     for (size_t written = 0; written < length; written++) {
-        if (!prefill(model, writing, width, error)) {
+        if (!prefill(model, writing, error)) {
             return false;
         }
         for (size_t id = 0; id < vocabulary; id++) {
@@ -144,25 +159,46 @@ static bool write_on(struct model *model, struct writing *writing, const struct 
     return true;
 }
 
+/* Refuse a model that takes or gives more than text needs. */
+static bool check_text(const struct bundle *bundle, struct bundle_error *error) {
+    bool alone = bundle->ids != NULL && bundle->scores != NULL && !bundle->encodes && bundle->step_frames == 1;
+    struct sizes sizes = sizes_of_one(bundle);
+    for (size_t i = 0; i < bundle->step.inputs; i++) {
+        const struct tensor *tensor = &bundle->step.input[i];
+        alone = alone && (tensor->role == STATE || tensor == bundle->ids);
+    }
+    alone = alone && tensor_values(bundle->ids, &sizes, NULL) == 1 &&
+            tensor_values(bundle->scores, &sizes, NULL) == bundle->vocabulary;
+    return alone || fail(error, "the step takes or gives something other than token ids, a state and their logits; expected a model of "
+                                "text alone; use another example, or --check");
+}
+
+static bool make_room(const struct bundle *bundle, struct writing *writing, struct bundle_error *error) {
+    struct sizes sizes = sizes_of_one(bundle);
+    size_t most = prefill_width(bundle), bytes = state_bytes(bundle, &sizes) + 8;
+    writing->width = writing->count < most ? writing->count : most;
+    writing->ids = calloc(writing->width, bundle->ids->dtype->width);
+    writing->scores = calloc(writing->width, bundle->vocabulary * bundle->scores->dtype->width);
+    writing->state = calloc(1, bytes);
+    writing->next = calloc(1, bytes);
+    writing->logits = calloc(bundle->vocabulary, sizeof(float));
+    writing->room = calloc(bundle->vocabulary, sizeof(struct ranked));
+    bool made = writing->ids != NULL && writing->scores != NULL && writing->state != NULL && writing->next != NULL &&
+                writing->logits != NULL && writing->room != NULL;
+    return made || fail(error, "there is no memory for the logits of %zu tokens; expected some; shorten the prompt", writing->width);
+}
+
 bool generate(struct model *model, const char *prompt, const struct options *options, heard hear, void *context,
               struct bundle_error *error) {
-    const struct bundle *bundle = &model->bundle;
     struct writing writing = {0};
-    bool made = begin(model, prompt, &writing, error);
-    if (made) {
-        size_t width = prefill_width(bundle), rows = writing.count < width ? writing.count : width;
-        writing.logits = calloc(rows, bundle->vocabulary * sizeof(float));
-        writing.state = calloc(bundle->state_values + 1, sizeof(float));
-        writing.next = calloc(bundle->state_values + 1, sizeof(float));
-        writing.room = calloc(bundle->vocabulary, sizeof(struct ranked));
-        made = writing.logits != NULL && writing.state != NULL && writing.next != NULL && writing.room != NULL;
-        made = made ? write_on(model, &writing, options, hear, context, error)
-                    : fail(error, "there is no memory for the logits of %zu tokens; expected some; shorten the prompt", rows);
-    }
+    bool made = check_text(&model->bundle, error) && begin(model, prompt, &writing, error) && make_room(&model->bundle, &writing, error) &&
+                write_on(model, &writing, options, hear, context, error);
     free(writing.tokens);
-    free(writing.logits);
+    free(writing.ids);
+    free(writing.scores);
     free(writing.state);
     free(writing.next);
+    free(writing.logits);
     free(writing.room);
     return made;
 }

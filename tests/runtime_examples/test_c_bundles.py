@@ -16,15 +16,33 @@ import safetensors.numpy
 from c_program import STEPS, Program, changed, mutations
 
 EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "version": (lambda m: m.update(schema_version=2), "has schema_version 2, expected 1"),
+    "version": (lambda m: m.update(schema_version=3), "has schema_version 3, expected 1 or 2"),
     "no version": (lambda m: m.pop("schema_version"), "expected 1"),
     "no contract": (lambda m: m.pop("contract"), "manifest.json is damaged"),
     "no files": (lambda m: m.pop("files"), "manifest.json is damaged"),
     "artifacts": (lambda m: m.update(artifacts=5), "no artifact to run"),
-    "family": (
-        lambda m: m.update(family="captioner"),
-        "is of the family captioner; expected language",
+    "no tokenizer": (lambda m: m.pop("tokenizer"), "the bundle has no tokenizer"),
+    "time": (
+        lambda m: m["artifacts"][0]["narrowing"].update(axes={"time": 3}),
+        "takes another size along time; expected 1",
     ),
+    "dtypes": (
+        lambda m: m["contract"]["graphs"][0]["outputs"][0].update(dtype="complex64"),
+        "as complex64; expected bool",
+    ),
+    "a tensor twice": (
+        lambda m: m["contract"]["graphs"][0]["inputs"].append(
+            m["contract"]["graphs"][0]["inputs"][0]
+        ),
+        "two tensors of one name",
+    ),
+    "more inputs": (
+        lambda m: m["contract"]["graphs"][0]["inputs"].append(
+            {"name": "more", "role": "input", "dtype": "float32", "axes": ["batch"]}
+        ),
+        "expected a model of text alone",
+    ),
+    "frames": (lambda m: m["contract"].update(step_frames=0), "step_frames is no number"),
     "outside": (
         lambda m: m["files"].update({"../x": {"bytes": 0, "sha256": ""}}),
         "a file has no path inside the folder",
@@ -89,7 +107,14 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda m: m["contract"]["graphs"][0]["outputs"].pop(),
         "a state goes in and does not come out",
     ),
-    "state": (lambda m: m["contract"].update(initial_state="encode"), "expected zeros or learned"),
+    "state": (
+        lambda m: m["contract"].update(initial_state="encode"),
+        "the first value of h is to come from encode, which gives none",
+    ),
+    "source": (
+        lambda m: m["contract"].update(initial_state={"h": "random"}),
+        "expected zeros, learned, stored or encode",
+    ),
     "start": (
         lambda m: m["decoding"].update(start=[99]),
         "a start token in manifest.json is no id",
