@@ -10,7 +10,7 @@
 static const size_t SCHEMA_VERSION = 2; /* the newest: version 1 is read as well */
 
 static bool read_manifest(struct bundle *bundle, struct bundle_error *error) {
-    size_t length = 0, version = 0;
+    size_t length = 0;
     const char *why = NULL;
     struct stat seen;
     if (stat(bundle->folder, &seen) == 0 && S_ISREG(seen.st_mode)) {
@@ -28,7 +28,7 @@ static bool read_manifest(struct bundle *bundle, struct bundle_error *error) {
                     why);
     }
     const struct json *found = json_get(bundle->manifest, "schema_version");
-    if (!json_whole(found, &version) || version < 1 || version > SCHEMA_VERSION) {
+    if (!json_whole(found, &bundle->version) || bundle->version < 1 || bundle->version > SCHEMA_VERSION) {
         double seen = found != NULL ? found->number : 0;
         return fail(error, "manifest.json has schema_version %g, expected 1 or 2; export with a matching edgernn", seen);
     }

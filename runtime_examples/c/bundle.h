@@ -45,6 +45,7 @@ struct artifact {
 struct bundle {
     const char *folder; /* the caller's */
     struct json *manifest;
+    size_t version; /* of the schema */
     struct artifact stepper, encoder;
     struct graph step, encode;
     bool encodes;            /* there is an encode graph, which is to run before the first step */

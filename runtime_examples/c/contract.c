@@ -117,6 +117,11 @@ static bool read_tensor(struct bundle *bundle, const struct json *spec, struct t
             return false;
         }
     }
+    for (size_t i = 0; i < tensor->rank * tensor->rank; i++) {
+        if (i / tensor->rank < i % tensor->rank && strcmp(tensor->axes[i / tensor->rank], tensor->axes[i % tensor->rank]) == 0) {
+            return damaged("a tensor of the contract has an axis twice", error);
+        }
+    }
     const struct sizes least = sizes_of_one(bundle);
     return tensor_values(tensor, &least, NULL) > 0 || damaged("a tensor of the contract has a size beyond reason", error);
 }
@@ -163,6 +168,46 @@ static bool check_states(const struct graph *step, struct bundle_error *error) {
     return in == out || damaged("a state comes out that does not go in", error);
 }
 
+/* Whether an axis is one of a context, or of what goes into encode. */
+static bool is_chosen(const struct bundle *bundle, const char *axis) {
+    for (size_t i = 0; i < 2 * MOST_TENSORS; i++) {
+        bool encode = i >= MOST_TENSORS;
+        const struct graph *graph = encode ? &bundle->encode : &bundle->step;
+        const struct tensor *tensor = &graph->input[i % MOST_TENSORS];
+        bool counts = i % MOST_TENSORS < graph->inputs && (encode || tensor->role == CONTEXT);
+        for (size_t j = 0; counts && j < tensor->rank; j++) {
+            if (strcmp(tensor->axes[j], axis) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Refuse an axis without a size that nothing gives one, a first value of no state, and frames that are no numbers. */
+static bool check_rest(const struct bundle *bundle, const struct json *contract, struct bundle_error *error) {
+    const struct json *first = json_get(contract, "initial_state"), *late = json_get(contract, "latency_frames");
+    size_t frames = 0;
+    for (size_t i = TIME + 1; i < bundle->open_count; i++) {
+        if (!is_chosen(bundle, bundle->open[i])) {
+            return fail(error, "the contract gives the axis %.64s no size; expected one, since no context has it; export the bundle "
+                               "again", bundle->open[i]);
+        }
+    }
+    if (late != NULL && !json_whole(late, &frames)) {
+        return damaged("latency_frames is no number of frames", error);
+    }
+    if (first != NULL && first->kind != (bundle->version > 1 ? JSON_OBJECT : JSON_STRING)) {
+        return damaged("initial_state is not what its schema version has", error);
+    }
+    for (const struct json *each = first != NULL ? first->first : NULL; each != NULL; each = each->next) {
+        if (next_of(&bundle->step, each->key) == NULL) {
+            return damaged("initial_state names what is no state", error);
+        }
+    }
+    return true;
+}
+
 /* Find what text is written by: the fresh input of whole numbers below the size of an axis, and the output over that axis. */
 static void find_text(struct bundle *bundle) {
     const struct graph *step = &bundle->step;
@@ -206,5 +251,5 @@ bool read_contract(struct bundle *bundle, struct bundle_error *error) {
         return damaged("the contract has no step", error);
     }
     find_text(bundle);
-    return check_states(&bundle->step, error);
+    return check_states(&bundle->step, error) && check_rest(bundle, contract, error);
 }

@@ -44,13 +44,17 @@ class Program:
     path: Path
     library: Path
 
-    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        extra = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it is started with, beside what is there."""
+        return {
             "ASAN_OPTIONS": f"exitcode={SANITIZER}",
             "UBSAN_OPTIONS": f"exitcode={SANITIZER}",
             "LSAN_OPTIONS": f"suppressions={C / 'lsan.supp'}:print_suppressions=0",
             "ONNXRUNTIME_LIBRARY": str(self.library),
         }
+
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         command = [self.path, *map(str, arguments)]
         return subprocess.run(
             command,
@@ -59,7 +63,7 @@ class Program:
             errors="replace",
             check=False,
             timeout=60,
-            env={**os.environ, **extra},
+            env={**os.environ, **self.environment},
         )
 
     def good(self, *arguments: object) -> str:

@@ -107,7 +107,13 @@ def _node(request: pytest.FixtureRequest) -> Command:
     return Command(("node", str(NODE / "main.mjs")))
 
 
+def _c(request: pytest.FixtureRequest) -> Command:
+    program = request.getfixturevalue("sanitized")
+    return Command((str(program.path),), program.environment)
+
+
 HOSTS = (
     Host("python", _python),
     Host("node", _node, general=False),
+    Host("c", _c),
 )

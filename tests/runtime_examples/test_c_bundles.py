@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import frame_bundle
 import host_cases
 import onnxruntime
 import pytest
@@ -108,11 +109,11 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "a state goes in and does not come out",
     ),
     "state": (
-        lambda m: m["contract"].update(initial_state="encode"),
+        lambda m: (m.update(schema_version=1), m["contract"].update(initial_state="encode")),
         "the first value of h is to come from encode, which gives none",
     ),
     "source": (
-        lambda m: m["contract"].update(initial_state={"h": "random"}),
+        lambda m: (m.update(schema_version=2), m["contract"].update(initial_state={"h": "random"})),
         "expected zeros, learned, stored or encode",
     ),
     "start": (
@@ -132,6 +133,24 @@ def test_a_manifest_that_does_not_fit_is_refused(
 ) -> None:
     edit, says = EDITS[name]
     assert says in sanitized.refusal(changed(text, tmp_path / "b", edit), "--json")
+
+
+def test_no_damage_to_a_general_network_is_more_than_a_line(
+    sanitized: Program, tmp_path: Path
+) -> None:
+    """The reader of contracts under sanitizers: each damaged manifest is one line, or it is good."""
+    folder = frame_bundle.write_frame_bundle(tmp_path, encode=True)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    reached = set()
+    for content in host_cases.damaged_manifests(
+        {key: value for key, value in manifest.items() if key != "provenance"}, 8, 80
+    ):
+        (folder / "manifest.json").write_bytes(content)
+        done = sanitized.run(folder, "--check")
+        assert done.returncode in {0, 1, 2}, (content, done.stderr)
+        assert done.stderr.count("\n") == (done.returncode == 2), done.stderr
+        reached.add(done.returncode)
+    assert reached >= {0, 2}
 
 
 @pytest.mark.parametrize("kind", host_cases.PROMISES)
