@@ -9,7 +9,7 @@ from pathlib import Path
 from edgernn import formats
 from edgernn.bundle import digest
 from edgernn.bundle.manifest import Artifact, LossRecord, ParityRecord
-from edgernn.contract import STEP, FileContract, FileGraph
+from edgernn.contract import STEP, FileContract, GraphWord
 from edgernn.contract.in_graph import DECODERS
 from edgernn.errors import ContractError, UnavailableError
 from edgernn.export.base import Exporter, Written
@@ -31,7 +31,7 @@ class Job:
 
     row: formats.Format
     precision: str
-    graph: FileGraph
+    graph: GraphWord
 
     @property
     def path(self) -> str:
@@ -130,7 +130,7 @@ def _candidate(
     kind: type[Session] = formats.resolve(
         row.session, needed_for=f"checking {row.name}", extra=row.export_extra
     )
-    first = reference.initial_state(1) if reference.contract.initial_state == "learned" else None
+    first = reference.initial_state(1) if reference.contract.starting("stored") else None
     try:
         return kind.open(path, file_contract, first)
     except UnavailableError:

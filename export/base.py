@@ -22,8 +22,8 @@ from edgernn.contract import (
     TIME,
     Decoding,
     FileContract,
-    FileGraph,
     GraphSpec,
+    GraphWord,
     Narrowing,
     file_problems,
 )
@@ -71,7 +71,7 @@ class Exporter(ABC):
         *,
         precision: str,
         decoding: Decoding,
-        graph: FileGraph = STEP,
+        graph: GraphWord = STEP,
     ) -> Written:
         """Write one graph of ``model`` to ``path``, and read the file back to check it against the
         contract.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import BATCH, TIME, FileContract, FileGraph
+from edgernn.contract import BATCH, TIME, FileContract, GraphWord
 from edgernn.models.family import RecurrentModel
 
 
@@ -21,7 +21,7 @@ class FlatGraph(nn.Module):
     inputs by it.
     """
 
-    def __init__(self, model: RecurrentModel, name: FileGraph) -> None:
+    def __init__(self, model: RecurrentModel, name: GraphWord) -> None:
         super().__init__()
         self.model, self.name = model, name
         self.forward = _with_signature(

@@ -294,10 +294,10 @@ def _write_companions(
     golden.record(reference, folder / bundles.GOLDEN, encoder=references.get(ENCODE))
     write_vectors(folder / bundles.SAMPLER)
     names = [bundles.TOKENIZER, bundles.GOLDEN, bundles.SAMPLER]
-    if reference.contract.initial_state == "learned":
-        storage.write_bytes(
-            folder / bundles.INITIAL_STATE, safetensors.numpy.save(reference.initial_state(1))
-        )
+    if stored := reference.contract.starting("stored"):
+        first = reference.initial_state(1)
+        values = {state.name: first[state.name] for state in stored}
+        storage.write_bytes(folder / bundles.INITIAL_STATE, safetensors.numpy.save(values))
         names.append(bundles.INITIAL_STATE)
     if not release:
         checkpoint.save(replace(loaded, held_out={}), folder / bundles.REFERENCE)

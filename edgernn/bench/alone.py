@@ -23,7 +23,7 @@ import edgernn
 from edgernn import storage
 from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import Artifact
-from edgernn.contract import ENCODE, Model
+from edgernn.contract import ENCODE, Record
 from edgernn.errors import UnavailableError
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.opening import open_artifact, session_class
@@ -32,7 +32,7 @@ CALLS = 32  # after the first, so that what a runtime allocates little by little
 _STATUS = Path("/proc/self/status")
 
 
-class Alone(Model):
+class Alone(Record):
     """What the process said: milliseconds, and its peak resident memory, None where the system does
     not tell it.
     """

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from edgernn.contract import FileGraph, Model
+from edgernn.contract import GraphWord, Record
 
 SCHEMA_VERSION: Literal[1] = 1
 
 
-class Machine(Model):
+class Machine(Record):
     """Where it was measured. ``packages``: name → version of those that edgernn runs on and that
     are installed.
     """
@@ -23,7 +23,7 @@ class Machine(Model):
     packages: dict[str, str]
 
 
-class Bandwidth(Model):
+class Bandwidth(Record):
     """How fast one thread reads memory: the median, lowest and highest of ``reads`` passes over
     ``buffer_bytes``.
     """
@@ -35,7 +35,7 @@ class Bandwidth(Model):
     reads: int
 
 
-class ArtifactBench(Model):
+class ArtifactBench(Record):
     """What one artifact costs: of a step artifact per token, of an encode artifact per picture.
 
     ``load_ms``, ``first_ms`` and ``peak_bytes`` are of a process of its own that imported the
@@ -50,7 +50,7 @@ class ArtifactBench(Model):
     path: str
     format: str
     precision: str
-    graph: FileGraph
+    graph: GraphWord
     runtime: str
     bytes: int
     load_ms: float
@@ -69,7 +69,7 @@ class ArtifactBench(Model):
     speed: float | None = None
 
 
-class LeftOut(Model):
+class LeftOut(Record):
     """An artifact that could not be measured here, and why."""
 
     path: str
@@ -79,7 +79,7 @@ class LeftOut(Model):
     reason: str
 
 
-class BenchReport(Model):
+class BenchReport(Record):
     """The outcome of ``bench``. ``threads`` None: each runtime's own choice. ``fed`` says in words
     what the files were fed.
     """

@@ -6,36 +6,38 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from edgernn.bundle.nats import FLOAT16_ROUNDING, is_within, relative_rise
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import (
-    ENCODE,
+    READABLE,
     SCHEMA_VERSION,
     STEP,
-    VOCAB,
     Contract,
     Count,
     Decoding,
     FileContract,
-    FileGraph,
-    Model,
+    GraphWord,
     Narrowing,
+    Record,
+    SchemaVersion,
     Size,
     first_line,
+    rules,
 )
-from edgernn.contract import rules as contract_rules
+from edgernn.contract.in_graph import decoder_of
 from edgernn.errors import BundleError
 from edgernn.storage import strict_json
 from edgernn.storage.inner_paths import checked, clash
 
 MANIFEST = "manifest.json"
 REPORTS = ("report.json", "report.html")  # written by verify, listed by nobody
-_REFERENCE_FILES = ("config.json", "weights.safetensors", "tokenizer.json")
+_CHECKPOINT_FILES = ("config.json", "weights.safetensors", "tokenizer.json")
 
+FamilyWord = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 InnerPath = Annotated[str, AfterValidator(checked)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Bytes = Annotated[int, Field(ge=0, lt=1 << 53)]
@@ -45,14 +47,14 @@ Version = Annotated[
 ]  # as "1.23": numbers alone can be compared
 
 
-class FileDigest(Model):
+class FileDigest(Record):
     """Size and SHA-256 of one file."""
 
     bytes: Bytes
     sha256: Sha256
 
 
-class ParityRecord(Model):
+class ParityRecord(Record):
     """What chained runs showed when the bundle was packed: see ``formats/promise.py`` for
     the measure.
 
@@ -67,7 +69,7 @@ class ParityRecord(Model):
     seed: Annotated[int, Field(ge=0)] | None = None
 
 
-class LossRecord(Model):
+class LossRecord(Record):
     """What a reduced precision lost on held-out data when it was packed; see
     ``parity/text_loss.py`` for the measures.
 
@@ -123,7 +125,7 @@ class LossRecord(Model):
         return 1 - self.cider / self.reference_cider if self.reference_cider else 0.0
 
 
-class Artifact(Model):
+class Artifact(Record):
     """One exported model file (or folder: then ``sha256`` is that of its listing).
 
     ``target`` is the opset, the deployment target or the runtime version for which it was written;
@@ -140,7 +142,7 @@ class Artifact(Model):
     path: InnerPath
     format: str
     precision: str
-    graph: FileGraph = STEP
+    graph: GraphWord = STEP
     bytes: Bytes
     sha256: Sha256
     target: str
@@ -154,7 +156,7 @@ class Artifact(Model):
     forced: bool = False
 
 
-class TokenizerEntry(Model):
+class TokenizerEntry(Record):
     """The tokenizer's file and what must agree with the model.
 
     ``text`` encodes to ``ids`` (unknown characters left out), so that a host can tell whether its
@@ -171,7 +173,7 @@ class TokenizerEntry(Model):
     rules_sha256: Sha256 | None = None
 
 
-class Provenance(Model):
+class Provenance(Record):
     """Where the model comes from. ``training`` is free-form: corpus, split, losses, steps."""
 
     edgernn: str
@@ -181,19 +183,22 @@ class Provenance(Model):
     training: dict[str, Any] = Field(default_factory=dict)
 
 
-class Manifest(Model):
+class Manifest(Record):
     """The whole of ``manifest.json``.
 
     ``files`` lists every file of the bundle but the manifest itself, the artifacts and the reports.
-    ``sampler`` names the vectors by which a host checks its random numbers and its sampling.
+    ``family`` says what kind of model it is, see ``families/table.py``; a word that is not known
+    there means what needs the contract alone. ``tokenizer`` and ``decoding`` are there where the
+    model reads or writes text. ``sampler`` names the vectors by which a host checks its random
+    numbers and its sampling.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
-    family: Literal["language", "captioner"] = "language"
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    family: FamilyWord = "language"
     contract: Contract
-    decoding: Decoding
+    decoding: Decoding | None = None
     artifacts: tuple[Artifact, ...]
-    tokenizer: TokenizerEntry
+    tokenizer: TokenizerEntry | None = None
     golden: InnerPath | None = None
     initial_state: InnerPath | None = None
     reference: InnerPath | None = None
@@ -206,8 +211,7 @@ class Manifest(Model):
     def _parts_fit(self) -> Manifest:
         for problem in (
             _path_problem(self),
-            contract_rules.family_problem(self.contract),
-            contract_rules.decoding_problem(self.decoding, self.contract),
+            rules.decoding_problem(self.decoding, self.contract),
             _model_problem(self),
             *(_artifact_problem(artifact, self.contract) for artifact in self.artifacts),
         ):
@@ -218,11 +222,26 @@ class Manifest(Model):
     def file_contract(self, artifact: Artifact) -> FileContract:
         """Return what ``artifact`` must carry in its own metadata."""
         return FileContract(
+            schema_version=self.schema_version,
             contract=self.contract,
             graph=artifact.graph,
             narrowing=artifact.narrowing,
             decoding=self.decoding,
         )
+
+    @property
+    def text_tokenizer(self) -> TokenizerEntry:
+        """The tokenizer's entry; raises BundleError where the model reads no text."""
+        if self.tokenizer is None:
+            raise BundleError("the bundle has no tokenizer: its model reads and writes no text")
+        return self.tokenizer
+
+    @property
+    def decoding_defaults(self) -> Decoding:
+        """How a host writes text; raises BundleError where the model writes none."""
+        if self.decoding is None:
+            raise BundleError("the bundle has no decoding defaults: its model writes no text")
+        return self.decoding
 
     def to_json(self) -> str:
         """Return the manifest as it is written."""
@@ -242,10 +261,10 @@ def parse_manifest(text: str | bytes, *, source: str) -> Manifest:
             f"{source}: {MANIFEST} is damaged ({error}); copy or export the bundle again"
         ) from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version != SCHEMA_VERSION or isinstance(version, bool):
+    if version not in READABLE or isinstance(version, bool):
         raise BundleError(
-            f"{source}: {MANIFEST} has schema version {version!r}; this edgernn reads version "
-            f"{SCHEMA_VERSION}. "
+            f"{source}: {MANIFEST} has schema version {version!r}; this edgernn reads versions "
+            f"{READABLE[0]} to {READABLE[-1]}. "
             "Export the bundle again with this edgernn, or install the edgernn that wrote it"
         )
     try:
@@ -259,14 +278,13 @@ def parse_manifest(text: str | bytes, *, source: str) -> Manifest:
 def _path_problem(manifest: Manifest) -> str:
     """Say which file that is read is not listed, or which two paths some disk takes for one."""
     named = {
-        "tokenizer": manifest.tokenizer.path,
+        "tokenizer": manifest.tokenizer.path if manifest.tokenizer else None,
         "golden": manifest.golden,
         "initial_state": manifest.initial_state,
         "evaluation": manifest.evaluation,
         "sampler": manifest.sampler,
+        **_reference_files(manifest),
     }
-    if manifest.reference is not None:
-        named |= {f"reference {name}": f"{manifest.reference}/{name}" for name in _REFERENCE_FILES}
     unlisted = [
         f"{field} ({path})"
         for field, path in named.items()
@@ -278,91 +296,42 @@ def _path_problem(manifest: Manifest) -> str:
     return clash([*own, *manifest.files, *(artifact.path for artifact in manifest.artifacts)])
 
 
+def _reference_files(manifest: Manifest) -> dict[str, str]:
+    """Return what is read of the reference: a checkpoint's files, or the traced graphs."""
+    folder = manifest.reference
+    if folder is None:
+        return {}
+    traced = [f"{graph.name}.pt" for graph in manifest.contract.graphs]
+    names = traced if f"{folder}/{traced[-1]}" in manifest.files else _CHECKPOINT_FILES
+    return {f"reference {name}": f"{folder}/{name}" for name in names}
+
+
 def _model_problem(manifest: Manifest) -> str:
-    """Say how family, tokenizer or first state disagree with the contract."""
+    """Say how tokenizer or first state disagree with the contract."""
     contract, entry = manifest.contract, manifest.tokenizer
-    if (manifest.family == "captioner") != (contract.encode is not None):
-        return (
-            f"the family is {manifest.family}, the contract has "
-            f"{'no ' if contract.encode is None else 'an '}encode graph"
-        )
-    size = contract.sizes[VOCAB]
-    if entry.vocabulary_size != size or any(token >= size for token in entry.ids):
-        return (
-            f"the tokenizer has {entry.vocabulary_size} tokens, or ids beyond them; the contract's "
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            f"vocabulary has {size}"
-        )
-    if (contract.initial_state == "learned") != (manifest.initial_state is not None):
-        return (
-            f"the first state is {contract.initial_state}, but initial_state is "
-            f"{manifest.initial_state!r}"
-        )
+    if entry is not None:
+        ids = contract.step.ids
+        if ids is None or ids.below is None:
+            return "there is a tokenizer, but step takes no ids"
+        size = contract.sizes[ids.below]
+        if entry.vocabulary_size != size or any(token >= size for token in entry.ids):
+            return (
+                f"the tokenizer has {entry.vocabulary_size} tokens, or ids beyond them; the "
+                f"contract's vocabulary has {size}"
+            )
+    stored = [state.name for state in contract.starting("stored")]
+    if bool(stored) != (manifest.initial_state is not None):
+        told = f"the first values of {', '.join(stored)} are" if stored else "no first value is"
+        return f"{told} stored, but initial_state is {manifest.initial_state!r}"
     return ""
 
 
 def _artifact_problem(artifact: Artifact, contract: Contract) -> str:
     """Say why ``artifact`` can be no file of this contract."""
-    absent = ("generate",) if contract.encode is not None else (ENCODE, "caption")
-    if artifact.graph in absent:
+    own = [graph.name for graph in contract.graphs]
+    if artifact.graph not in own and decoder_of(contract) != artifact.graph:
         return f"{artifact.path} computes {artifact.graph}, which this contract has not"
-    return contract_rules.narrowing_problem(artifact.narrowing, contract)
+    return rules.narrowing_problem(artifact.narrowing, contract)
 
 
 def json_schema() -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from edgernn.bundle import nats
 from edgernn.bundle.manifest import Artifact, Manifest
 from edgernn.cli.shown import visible
+from edgernn.cli.tables import first_state
 from edgernn.contract import ENCODE, STEP
 from edgernn.data.text.token_kinds import unit_of
 from edgernn.wording import size
@@ -105,9 +106,13 @@ def _about(manifest: Manifest) -> str:
         "recorded run to check them by, "
         "and a manifest.",
         f"- made by edgernn {plain(made.edgernn)} on {plain(made.created)}",
-        f"- tokens: {tokenizer.vocabulary_size:,}, of the kind {plain(tokenizer.kind)}",
+        *(
+            [f"- tokens: {tokenizer.vocabulary_size:,}, of the kind {plain(tokenizer.kind)}"]
+            if tokenizer
+            else []
+        ),
         f"- sizes: {shape}",
-        f"- first state: {plain(manifest.contract.initial_state)}",
+        f"- first state: {plain(first_state(manifest.contract))}",
     ]
     return told[0] + "\n\n" + "\n".join(told[1:] + _training(manifest))
 
@@ -117,7 +122,7 @@ def _training(manifest: Manifest) -> list[str]:
     lines = [f"- trained on: {plain(str(training['corpus']))}"] if "corpus" in training else []
     loss = training.get("validation_loss")
     if isinstance(loss, (int, float)):
-        unit = unit_of(manifest.tokenizer.kind)
+        unit = unit_of(manifest.tokenizer.kind if manifest.tokenizer else "")
         where = f" on {plain(str(training['split']))}" if "split" in training else ""
         lines.append(
             f"- loss of the reference: {loss:.4f} nats per {unit}{where}, a perplexity of "
@@ -224,9 +229,10 @@ def _prompt(manifest: Manifest) -> str:
     """Return the option for a prompt that the model can read: of characters, a recorded one where
     it lacks the usual ones.
     """
-    if manifest.tokenizer.kind != "char" or set("The ") <= set(manifest.tokenizer.text):
+    tokenizer = manifest.text_tokenizer
+    if tokenizer.kind != "char" or set("The ") <= set(tokenizer.text):
         return '--prompt "The " '
-    letter = next((character for character in manifest.tokenizer.text if character.isalnum()), None)
+    letter = next((character for character in tokenizer.text if character.isalnum()), None)
     return "" if letter is None else f"--prompt {letter} "
 
 

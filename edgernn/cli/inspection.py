@@ -20,7 +20,6 @@ from edgernn.storage.array_files import layout
 from edgernn.storage.identify import Kind, identify, sentence
 from edgernn.wording import counted, size
 
-_FIRST_STATE = {"zeros": "zeros", "learned": "learned, in the bundle", "encode": "made by encode"}
 _ARRAYS = {
     "safetensors": "safetensors",
     "run-weights": "safetensors",
@@ -85,9 +84,14 @@ def _bundle(path: Path, *, as_json: bool) -> None:
         f"{size(tables.total_bytes(manifest))}"
     )
     say(f"made by edgernn {made.edgernn} on {made.created}; every digest is right")
-    _training(made.training, manifest.tokenizer.kind)
-    say(f"tokenizer: {manifest.tokenizer.kind}, {manifest.tokenizer.vocabulary_size} tokens")
-    say(f"first state: {_FIRST_STATE[manifest.contract.initial_state]}")
+    tokenizer = manifest.tokenizer
+    _training(made.training, tokenizer.kind if tokenizer else "")
+    say(
+        f"tokenizer: {tokenizer.kind}, {tokenizer.vocabulary_size} tokens"
+        if tokenizer
+        else "no tokenizer"
+    )
+    say(f"first state: {tables.first_state(manifest.contract)}")
     say()
     say_sheet(tables.tensors(manifest.contract))
     say()
@@ -120,7 +124,7 @@ def _model_file(path: Path, kind: Kind, *, as_json: bool) -> None:
         say("no edgernn contract in its metadata: it says nothing of roles, state or decoding")
         return
     own_contract = FileContract.from_metadata(description.metadata, source=str(path))
-    first = _FIRST_STATE[own_contract.contract.initial_state]
+    first = tables.first_state(own_contract.contract)
     say(
         f"it computes {own_contract.graph} of the contract (schema "
         f"{own_contract.schema_version}); first state: {first}"

@@ -164,3 +164,12 @@ def _parity(artifact: Artifact) -> str:
         f"{artifact.parity.worst:.1e} over {artifact.parity.steps} "
         f"{'pictures' if artifact.graph == ENCODE else 'steps'}"
     )
+
+
+def first_state(contract: Contract) -> str:
+    """Return in words where the first value of each state comes from; once where all agree."""
+    words = {None: "zeros", "stored": "learned, in the bundle", "encode": "made by encode"}
+    found = {s.name: words[contract.initial_state.get(s.name)] for s in contract.step.states}
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return ", ".join(f"{name}: {word}" for name, word in found.items()) or "none"

@@ -23,7 +23,7 @@ from edgernn.contract import (
     TOKENS,
     Contract,
     FileContract,
-    FileGraph,
+    GraphWord,
     TensorSpec,
     next_name,
 )
@@ -52,7 +52,7 @@ def file_interface(file_contract: FileContract) -> Interface:
     return made(file_contract.contract) if made else file_contract.interface()
 
 
-def decoder_of(contract: Contract) -> FileGraph:
+def decoder_of(contract: Contract) -> GraphWord:
     """Return which decoding can be written as one graph for a model of ``contract``."""
     return GENERATE if contract.encode is None else CAPTION
 

@@ -1,18 +1,18 @@
 """What must hold between the parts of a contract, beyond the type of each: what the floors above
 rely on.
 
-Each rule returns one line that says what is wrong, or an empty text. ``contract`` and ``manifest``
-ask them when they read.
+Each rule returns one line that says what is wrong, or an empty text.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgernn.contract import Contract, Decoding, GraphSpec, Narrowing, TensorSpec
+    from edgernn.contract.file import Decoding, Narrowing
+    from edgernn.contract.spec import Contract, GraphSpec, TensorSpec
 
 MOST_ELEMENTS = 1 << 26  # of one tensor for one row and one time step: 256 MiB in float32
 _ROLES = {  # graph → roles of its inputs, roles of its outputs
@@ -20,36 +20,89 @@ _ROLES = {  # graph → roles of its inputs, roles of its outputs
     "step": ({"input", "context", "state"}, {"output", "state"}),
 }
 _OPEN = ("batch", "time")  # axes whose size a caller may choose
-_TOKENS = ("int64", ("batch", "time"), "vocab")
-_LOGITS = ("float32", ("batch", "time", "vocab"))
-_IMAGE = ("uint8", ("batch", "height", "width", "channels"))
 
 
 def graph_problem(graph: GraphSpec) -> str:
-    """Say what is wrong with one graph: names, roles, or that it takes or gives nothing."""
-    names = [tensor.name for tensor in (*graph.inputs, *graph.outputs)]
+    """Say what is wrong with one graph: names, roles, axes, or that it takes or gives nothing."""
+    tensors = (*graph.inputs, *graph.outputs)
+    names = [tensor.name for tensor in tensors]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         return f"{graph.name} has two tensors of the name {twice[0]}"
-    for tensors, roles, kind in zip(
+    for found, roles, kind in zip(
         (graph.inputs, graph.outputs), _ROLES[graph.name], ("input", "output"), strict=True
     ):
-        strange = next((f"{t.name} ({t.role})" for t in tensors if t.role not in roles), None)
+        strange = next((f"{t.name} ({t.role})" for t in found if t.role not in roles), None)
         if strange:
             return (
                 f"{graph.name} cannot have the {kind} {strange}; the roles there are "
                 f"{', '.join(sorted(roles))}"
             )
-    if not graph.fresh_inputs or not (
-        graph.outputs if graph.name == "encode" else graph.read_outputs
-    ):
+    gives = graph.outputs if graph.name == "encode" else graph.read_outputs
+    if not graph.fresh_inputs or not gives:
         return f"{graph.name} takes or gives nothing"
+    return next(filter(None, map(_tensor_problem, tensors)), "")
+
+
+def _tensor_problem(tensor: TensorSpec) -> str:
+    twice = [axis for axis in _OPEN if tensor.axes.count(axis) > 1]
+    if twice:
+        return f"{tensor.name} has the axis {twice[0]} twice"
+    if tensor.role in {"state", "context"} and "time" in tensor.axes:
+        return f"the {tensor.role} {tensor.name} has the axis time, which is of a call's inputs"
+    if tensor.below is not None and "int" not in tensor.dtype:
+        return f"{tensor.name} is {tensor.dtype} and below {tensor.below}; only integers can be"
     return ""
 
 
-def size_problem(tensors: Iterable[TensorSpec], sizes: Mapping[str, int]) -> str:
-    """Say which axis has no size that needs one, or which tensor no memory should be asked for."""
+def pairing_problem(step: GraphSpec) -> str:
+    """Say which state does not come out as it went in."""
+    came_out = {tensor.name for tensor in step.outputs if tensor.role == "state"}
+    if came_out != {f"{tensor.name}_next" for tensor in step.states}:
+        return (
+            f"every state must come in as NAME and out as NAME_next; outputs have "
+            f"{sorted(came_out)}"
+        )
+    after = {t.name: (t.dtype, t.axes) for t in step.outputs}
+    for tensor in step.states:
+        if after[f"{tensor.name}_next"] != (tensor.dtype, tensor.axes):
+            return f"the state {tensor.name} comes out with another dtype or other axes"
+    return ""
+
+
+def first_state_problem(contract: Contract) -> str:
+    """Say which context or first state ``encode`` does not give, or gives unasked."""
+    step, encode = contract.step, contract.encode
+    if unknown := sorted(contract.initial_state.keys() - {state.name for state in step.states}):
+        return f"initial_state names {unknown[0]}, which is no state"
+    given = {tensor.name: tensor for tensor in encode.outputs} if encode else {}
+    starting = contract.starting("encode")
+    lacking = [t.name for t in (*step.contexts, *starting) if given.get(t.name) != t]
+    if lacking:
+        return f"step takes {lacking} from encode, which does not give them"
+    unasked = [t.name for t in given.values() if t.role == "state" and t not in starting]
+    return f"encode gives the state {unasked[0]}, which starts otherwise" if unasked else ""
+
+
+def axes_problem(contract: Contract) -> str:
+    """Say which axis has no size that needs one, or how the frames of a step do not fit."""
+    encode = contract.encode
+    chosen = (*encode.inputs, *encode.contexts) if encode else ()  # encode chooses their open axes
+    open_axes = {*_OPEN, *(axis for tensor in chosen for axis in tensor.axes)}
+    tensors = (t for graph in contract.graphs for t in (*graph.inputs, *graph.outputs))
+    if problem := _size_problem(tensors, contract, open_axes):
+        return problem
+    frames, time = contract.step_frames, contract.sizes.get("time")
+    if frames > 1 and not contract.step.has_time:
+        return f"a step takes {frames} frames, but no input of step has the axis time"
+    if time is not None and time % frames:
+        return f"time is {time}, which is no multiple of the {frames} frames of a step"
+    return ""
+
+
+def _size_problem(tensors: Iterable[TensorSpec], contract: Contract, open_axes: set[str]) -> str:
+    sizes = contract.sizes
     for tensor in tensors:
-        lacking = [axis for axis in tensor.axes if axis not in sizes and axis not in _OPEN]
+        lacking = [axis for axis in tensor.axes if axis not in sizes and axis not in open_axes]
         lacking += [tensor.below] if tensor.below is not None and tensor.below not in sizes else []
         if lacking:
             return f"sizes has no {lacking[0]}, which {tensor.name} needs"
@@ -59,50 +112,6 @@ def size_problem(tensors: Iterable[TensorSpec], sizes: Mapping[str, int]) -> str
                 f"{tensor.name} has {elements:,} values for one row and one step, expected "
                 f"{MOST_ELEMENTS:,} or fewer"
             )
-    return ""
-
-
-def family_problem(contract: Contract) -> str:
-    """Say why ``contract`` is neither a language model's nor a captioner's, which are all that
-    schema version 1 describes.
-    """
-    step, encode = contract.step, contract.encode
-    fresh = [(t.name, t.dtype, t.axes, t.below) for t in step.fresh_inputs]
-    if fresh != [("tokens", *_TOKENS)]:
-        return (
-            f"step takes {[t.name for t in step.fresh_inputs]}, expected tokens [batch, time], "
-            "int64 below vocab"
-        )
-    logits = step.read_outputs[0]
-    if logits.name != "logits" or (logits.dtype, logits.axes) != _LOGITS:
-        return (
-            f"step gives {[t.name for t in step.read_outputs]}, expected logits [batch, time, "
-            "vocab], float32, first"
-        )
-    strange = next((t.name for t in step.read_outputs[1:] if t.axes[:2] != _OPEN), None)
-    strange = strange or next(
-        (t.name for t in (*step.states, *step.contexts) if t.axes.count("batch") != 1), None
-    )
-    if strange:
-        return f"{strange} has other axes than those of a row for each text"
-    return "" if encode is None else _encode_problem(encode, contract.sizes)
-
-
-def _encode_problem(encode: GraphSpec, sizes: Mapping[str, int]) -> str:
-    image = [(t.name, t.dtype, t.axes) for t in encode.inputs]
-    if image != [("image", *_IMAGE)]:
-        return (
-            f"encode takes {[t.name for t in encode.inputs]}, expected image [batch, height, "
-            "width, channels], uint8"
-        )
-    height, width, channels, time = (
-        sizes.get(name) for name in ("height", "width", "channels", "time")
-    )
-    if height != width or channels != 3 or time != 1:
-        return (
-            f"a picture is {height}×{width}×{channels} and a step {time} words, expected a square "
-            "of 3 channels and 1 word"
-        )
     return ""
 
 
@@ -122,11 +131,14 @@ def narrowing_problem(narrowing: Narrowing, contract: Contract) -> str:
     return f"a file gives the dtype of {unknown[0]}, which the contract has not" if unknown else ""
 
 
-def decoding_problem(decoding: Decoding, contract: Contract) -> str:
-    """Say which id of ``decoding`` the vocabulary has not."""
-    size = min(
-        contract.sizes[tensor.below] for tensor in contract.step.fresh_inputs if tensor.below
-    )
+def decoding_problem(decoding: Decoding | None, contract: Contract) -> str:
+    """Say why there can be no such decoding defaults, or which id the vocabulary has not."""
+    if decoding is None:
+        return ""
+    ids = contract.step.ids
+    if ids is None or ids.below is None or contract.step.scores is None:
+        return "there are decoding defaults, but step takes no ids and gives no scores of them"
+    size = contract.sizes[ids.below]
     for name in ("start", "stop", "suppress"):
         outside = [found for found in getattr(decoding, name) if found >= size]
         if outside:

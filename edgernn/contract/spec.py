@@ -1,84 +1,63 @@
-"""The step contract: every tensor of every graph, by name, role, dtype and named axes. The one
-place that names them.
+"""The step contract: every tensor of every graph, by name, role, dtype and named axes.
 
 A model is one or two graphs. ``encode`` (optional) runs once per sequence, ``step`` once per token
 or frame. State goes in and comes out of ``step``: the state input ``h`` returns as the output
 ``h_next``, and the caller feeds it back. Exporters, sessions, the manifest, parity and the examples
-read what is built here; none of them types a tensor name.
+read what is built here. None of them types a tensor's name: what a tensor is follows from its role,
+its axes and what its values are below.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from edgernn.contract import rules
-from edgernn.contract.interface import FileDescription, FileTensor, Interface, interface_problems
-from edgernn.errors import ContractError, UsageError
-from edgernn.storage import strict_json
-from edgernn.wording import did_you_mean
+from edgernn.contract.records import Record, refuse
+from edgernn.errors import ContractError
 
-SCHEMA_VERSION: Literal[1] = 1
-METADATA_KEY = (
-    "edgernn"  # the key of a model file's own metadata that holds its FileContract as JSON
-)
-
-BATCH, TIME, LAYERS, HIDDEN, VOCAB = "batch", "time", "layers", "hidden", "vocab"
-HEIGHT, WIDTH, CHANNELS, REGIONS = "height", "width", "channels", "regions"
+BATCH, TIME, LAYERS = "batch", "time", "layers"
 ENCODE: Literal["encode"] = "encode"
 STEP: Literal["step"] = "step"
-TOKENS, LOGITS = "tokens", "logits"
-IMAGE, FEATURES, FEATURE_KEYS, IMAGE_GATES, ATTENTION = (
-    "image",
-    "features",
-    "feature_keys",
-    "image_gates",
-    "attention",
-)
-CAPTIONS = "captions"  # of a held-out sample: the references of its pictures
 NEXT = "_next"  # state output = state input + NEXT
-PICTURE: Literal["picture"] = (
-    "picture"  # the dtype of a file that takes its platform's own 8-bit RGB picture
-)
 
-M = TypeVar("M", bound=BaseModel)
 Role = Literal["input", "context", "state", "output"]
 GraphName = Literal["encode", "step"]
-FileGraph = Literal[
-    "encode", "step", "generate", "caption"
-]  # of the last two see decoding_graphs.py
-DType = Literal["int64", "int32", "uint8", "float32", "float16"]
-FileDType = Literal["int64", "int32", "uint8", "float32", "float16", "picture"]
+DType = Literal["bool", "int8", "int16", "int32", "int64", "uint8", "float16", "float32", "float64"]
+Initial = Literal["stored", "encode"]
 AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+TensorName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Size = Annotated[int, Field(ge=1, lt=1 << 31)]
-Count = Annotated[int, Field(ge=0, lt=1 << 31)]  # of tokens, and a token's id
+Count = Annotated[int, Field(ge=0, lt=1 << 31)]  # of tokens or frames, and a token's id
 
 
-class Model(BaseModel):
-    """Base of everything that is written as JSON: frozen, and no unknown key is let through."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TensorSpec(Model):
+class TensorSpec(Record):
     """One tensor of a graph.
 
     ``axes`` are names; their sizes stand in ``Contract.sizes``, and an axis without a size there is
-    the caller's choice. ``below`` names the axis whose size bounds the values: token ids run from 0
-    to below ``vocab``.
+    open. ``batch`` and ``time`` come at most once, anywhere. ``below`` names the axis whose size
+    bounds the values: token ids run from 0 to below ``vocab``.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+    name: TensorName
     role: Role
     dtype: DType
     axes: tuple[AxisName, ...]
     below: AxisName | None = None
 
+    def axis(self, name: str) -> int | None:
+        """Return the place of the axis ``name``, or None where the tensor has none."""
+        return self.axes.index(name) if name in self.axes else None
 
-class GraphSpec(Model):
+    @property
+    def is_ids(self) -> bool:
+        """Whether the values are ids: integers below the size of an axis."""
+        return self.below is not None and "int" in self.dtype
+
+
+class GraphSpec(Record):
     """One graph: its tensors in the order in which positional runtimes take and return them."""
 
     name: GraphName
@@ -112,53 +91,88 @@ class GraphSpec(Model):
         """The outputs that the caller reads: everything but state."""
         return tuple(tensor for tensor in self.outputs if tensor.role != "state")
 
+    @cached_property
+    def ids(self) -> TensorSpec | None:
+        """The input of token ids, or None where the graph takes none."""
+        return next((tensor for tensor in self.fresh_inputs if tensor.is_ids), None)
+
+    @cached_property
+    def scores(self) -> TensorSpec | None:
+        """The output with a score for each id that may come next, or None: its last axis is what
+        the ids are below.
+        """
+        if self.ids is None:
+            return None
+        return next((t for t in self.read_outputs if t.axes[-1:] == (self.ids.below,)), None)
+
+    @cached_property
+    def attention(self) -> TensorSpec | None:
+        """The output with a weight for each place of a context, or None: its last axis is one of a
+        context's own.
+        """
+        axes = {axis for context in self.contexts for axis in context.axes} - {BATCH, TIME}
+        others = (tensor for tensor in self.read_outputs if tensor != self.scores)
+        return next((t for t in others if t.axes[-1:] and t.axes[-1] in axes), None)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether a call may hold several frames: some input that is new at every call has a time
+        axis.
+        """
+        return any(TIME in tensor.axes for tensor in self.fresh_inputs)
+
     @model_validator(mode="after")
     def _states_are_paired(self) -> GraphSpec:
         if self.name == STEP:  # encode gives first states under the names by which step takes them
-            came_out = {tensor.name for tensor in self.outputs if tensor.role == "state"}
-            if came_out != {next_name(tensor.name) for tensor in self.states}:
-                raise ValueError(
-                    f"every state must come in as NAME and out as NAME{NEXT}; outputs have "
-                    f"{sorted(came_out)}"
-                )
-            after = {t.name: (t.dtype, t.axes) for t in self.outputs}
-            changed = [t.name for t in self.states if after[next_name(t.name)] != (t.dtype, t.axes)]
-            if changed:
-                raise ValueError(
-                    f"the state {changed[0]} comes out with another dtype or other axes"
-                )
-        _refuse(rules.graph_problem(self))
+            refuse(rules.pairing_problem(self))
+        refuse(rules.graph_problem(self))
         return self
 
 
-class Contract(Model):
+_EVERY = "*"  # stands for every state while version 1 is read
+_ONE_WORD: dict[str, dict[str, Initial]] = {
+    "zeros": {},
+    "learned": {_EVERY: "stored"},
+    "encode": {_EVERY: "encode"},
+}
+
+
+def _by_state(found: Any) -> Any:
+    """Return what version 1 says in one word for all states as version 2 says it by state."""
+    return _ONE_WORD.get(found, found) if isinstance(found, str) else found
+
+
+class Contract(Record):
     """The graphs of one model, the sizes of its fixed axes, and where its first state comes from.
 
-    ``initial_state``: ``zeros``; ``learned`` (the values are the bundle's
-    ``initial_state.safetensors``, each ``[L, 1, H]`` and the same for every row of the batch);
-    ``encode`` (outputs of the encode graph).
+    Attributes:
+        graphs: ``step``, and ``encode`` where there is one.
+        sizes: axis → size. An axis without one is open: ``batch`` and ``time``, which the caller
+            chooses, and what ``encode`` takes or makes contexts of, which ``encode`` chooses.
+        initial_state: state → where its first value comes from: ``stored`` (in the bundle, with
+            one row that stands for every row) or ``encode`` (an output of that graph); a state that
+            is not named starts at zeros. Version 1 has one word for all states.
+        step_frames: frames of ``time`` in one step; a call holds a multiple of it.
+        latency_frames: by how many frames the outputs are late: those at frame t speak of frame
+            t - latency_frames.
     """
 
     graphs: tuple[GraphSpec, ...]
     sizes: dict[AxisName, Size]
-    initial_state: Literal["zeros", "learned", "encode"] = "zeros"
+    initial_state: Annotated[dict[str, Initial], BeforeValidator(_by_state)] = Field(
+        default_factory=dict
+    )
+    step_frames: Size = 1
+    latency_frames: Count = 0
 
     @model_validator(mode="after")
     def _encode_gives_what_step_takes(self) -> Contract:
         names = sorted(graph.name for graph in self.graphs)
         if names not in ([STEP], [ENCODE, STEP]):
             raise ValueError(f"the graphs are {names}, expected {STEP}, or {ENCODE} and {STEP}")
-        step, encode = self.step, self.encode
-        given = {tensor.name: tensor for tensor in encode.outputs} if encode else {}
-        wanted = [*step.contexts, *(step.states if self.initial_state == ENCODE else ())]
-        lacking = [tensor.name for tensor in wanted if given.get(tensor.name) != tensor]
-        if lacking:
-            raise ValueError(f"step takes {lacking} from encode, which does not give them")
-        _refuse(
-            rules.size_problem(
-                (t for graph in self.graphs for t in (*graph.inputs, *graph.outputs)), self.sizes
-            )
-        )
+        if (word := self.initial_state.get(_EVERY)) is not None:
+            self.__dict__["initial_state"] = {state.name: word for state in self.step.states}
+        refuse(rules.first_state_problem(self) or rules.axes_problem(self))
         return self
 
     @property
@@ -180,181 +194,23 @@ class Contract(Model):
         """The graph that every model has."""
         return self.graph(STEP)
 
+    def starting(self, source: Initial) -> tuple[TensorSpec, ...]:
+        """Return the states whose first value comes from ``source``."""
+        states = self.step.states
+        return tuple(state for state in states if self.initial_state.get(state.name) == source)
 
-class Narrowing(Model):
-    """How one file is narrower than the contract. It may fix axes and change dtypes; it never
-    renames.
-
-    ``axes``: axis → the only size that the file takes. ``dtypes``: tensor → the file's dtype, where
-    ``picture`` is the platform's own 8-bit RGB picture (Core ML: a pixel buffer).
-    ``runtime_state``: the state is held by the runtime under the state inputs' names (Core ML
-    MLState) and does not appear as in- or output.
-    """
-
-    axes: dict[AxisName, Size] = Field(default_factory=dict)
-    dtypes: dict[str, FileDType] = Field(default_factory=dict)
-    runtime_state: bool = False
-
-
-class Decoding(Model):
-    """Defaults for a host that writes text: what to feed when there is no prompt, how to sample,
-    when to stop.
-
-    ``start``: token ids fed in place of an empty prompt. ``temperature`` 0 is greedy; ``top_k`` 0
-    and ``top_p`` 1 keep the whole vocabulary. ``stop``: ids that end a text and are no part of it.
-    ``suppress``: ids that are never written. ``length``: the most tokens of a text, 0 for no limit.
-    """
-
-    start: tuple[Count, ...] = (0,)
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.8
-    top_k: Count = 0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    stop: tuple[Count, ...] = ()
-    suppress: tuple[Count, ...] = ()
-    length: Count = 0
-
-
-class FileContract(Model):
-    """All that a host needs to drive one model file; written into the file's own metadata under
-    ``METADATA_KEY``.
-    """
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    contract: Contract
-    graph: FileGraph = STEP
-    narrowing: Narrowing = Narrowing()
-    decoding: Decoding = Decoding()
+    def shape(self, tensor: TensorSpec, **sizes: int) -> tuple[int, ...]:
+        """Return the shape of ``tensor`` where its open axes have ``sizes``."""
+        return tuple(self.sizes.get(axis) or sizes[axis] for axis in tensor.axes)
 
     @property
-    def spec(self) -> GraphSpec:
-        """The graph that this file computes."""
-        return self.contract.graph(self.graph)
-
-    def dtype(self, tensor: TensorSpec) -> str:
-        """Return the dtype that the file uses for ``tensor``."""
-        return self.narrowing.dtypes.get(tensor.name, tensor.dtype)
-
-    def axis_size(self, axis: str) -> int | None:
-        """Return the only size that the file takes along ``axis``, or None where the caller
-        chooses.
-        """
-        return self.narrowing.axes.get(axis, self.contract.sizes.get(axis))
-
-    def interface(self) -> Interface:
-        """Return the inputs, outputs and runtime states that the file must have."""
-
-        def file_tensor(tensor: TensorSpec) -> FileTensor:
-            return FileTensor(
-                tensor.name,
-                self.dtype(tensor),
-                tuple(self.axis_size(axis) or axis for axis in tensor.axes),
-            )
-
-        if not self.narrowing.runtime_state:
-            return Interface(
-                tuple(map(file_tensor, self.spec.inputs)),
-                tuple(map(file_tensor, self.spec.outputs)),
-            )
-        return Interface(
-            tuple(map(file_tensor, self.spec.caller_inputs)),
-            tuple(map(file_tensor, self.spec.read_outputs)),
-            tuple(map(file_tensor, self.spec.states)),
-        )
-
-    def to_metadata(self) -> dict[str, str]:
-        """Return the entries to write into the model file's metadata."""
-        return {METADATA_KEY: self.model_dump_json()}
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str], *, source: str) -> FileContract:
-        """Read what ``to_metadata`` wrote; ``source`` names the file in the ContractError raised if
-        it is not there.
-        """
-        if METADATA_KEY not in metadata:
-            raise ContractError(
-                f"{source} has no {METADATA_KEY!r} entry in its metadata: edgernn did not export it"
-            )
-        try:
-            content = strict_json.parse_object(metadata[METADATA_KEY])
-            version = content.get("schema_version")
-            if version != SCHEMA_VERSION:
-                raise ContractError(
-                    f"{source} was written with schema version {version!r}; this edgernn reads "
-                    f"{SCHEMA_VERSION}. "
-                    "Export it again, or install the edgernn that wrote it"
-                )
-            found = cls.model_validate_json(metadata[METADATA_KEY], strict=True)
-            _refuse(
-                rules.family_problem(found.contract)
-                or rules.narrowing_problem(found.narrowing, found.contract)
-            )
-            _refuse(rules.decoding_problem(found.decoding, found.contract))
-            return found
-        except ValueError as error:
-            raise ContractError(
-                f"{source} has a damaged {METADATA_KEY!r} entry in its metadata: "
-                f"{first_line(error)}"
-            ) from error
-
-
-def _refuse(problem: str) -> None:
-    if problem:
-        raise ValueError(problem)
+    def open_axes(self) -> tuple[str, ...]:
+        """The axes without a size, but for batch and time, in the order in which they come."""
+        tensors = (t for graph in self.graphs for t in (*graph.inputs, *graph.outputs))
+        axes = dict.fromkeys(axis for tensor in tensors for axis in tensor.axes)
+        return tuple(axis for axis in axes if axis not in {BATCH, TIME, *self.sizes})
 
 
 def next_name(state: str) -> str:
     """Return the name under which the state input ``state`` comes out."""
     return state + NEXT
-
-
-def file_problems(
-    description: FileDescription, file_contract: FileContract, interface: Interface | None = None
-) -> list[str]:
-    """Return how a file differs from what it should promise, one line each; none when it keeps its
-    contract.
-
-    ``interface`` is what it takes and gives where its graph is none of the contract's own.
-    """
-    problems = interface_problems(interface or file_contract.interface(), description.interface)
-    if METADATA_KEY not in description.metadata:
-        return [*problems, "it has no contract in its metadata"]
-    try:
-        own = FileContract.from_metadata(description.metadata, source="it")
-    except ContractError as error:
-        return [*problems, str(error)]
-    return (
-        problems
-        if own == file_contract
-        else [*problems, "the contract in its metadata is another one"]
-    )
-
-
-def validated(kind: type[M], /, **values: Any) -> M:
-    """Build ``kind`` from values that a person gave.
-
-    Raises:
-        UsageError: a value does not fit; names it, and says what was expected.
-    """
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        where = (
-            f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: " if first["loc"] else ""
-        )
-        choices = re.findall(r"'([^']*)'", reason) if first["type"] == "literal_error" else []
-        raise UsageError(where + reason + did_you_mean(first["input"], choices)) from error
-
-
-def first_line(error: Exception) -> str:
-    """Return what a third-party error says, in one line: of a validation error, its first place and
-    reason.
-    """
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        place = "".join(f"{part}." for part in first["loc"])
-        told = first["msg"].removeprefix("Value error, ")
-        return f"{place[:-1]}: {told}" if place else told
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

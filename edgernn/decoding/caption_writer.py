@@ -80,7 +80,7 @@ class CaptionWriter:
         self.artifact, self.sessions = open_captioner(self._bundle, artifact)
         self._tokenizer = open_tokenizer(self._bundle)
         self._decoding, self._sizes = (
-            self._bundle.manifest.decoding,
+            self._bundle.manifest.decoding_defaults,
             self._bundle.manifest.contract.sizes,
         )
         self.has_attention = any(

@@ -23,7 +23,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from edgernn import storage
-from edgernn.contract import Model, first_line
+from edgernn.contract import Record, first_line
 from edgernn.contract.random_numbers import GENERATOR, uniform_numbers
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import BundleError
@@ -48,7 +48,7 @@ Unit = Annotated[float, Field(ge=0, lt=1)]
 Id = Annotated[int, Field(ge=0)]
 
 
-class Numbers(Model):
+class Numbers(Record):
     """Numbers of one seed, from a position on."""
 
     seed: Annotated[int, Field(ge=0, lt=2**53)]
@@ -56,7 +56,7 @@ class Numbers(Model):
     values: Annotated[tuple[Unit, ...], Field(min_length=1)]
 
 
-class Choice(Model):
+class Choice(Record):
     """One choice of a token: what decides it, and the token."""
 
     logits: Annotated[tuple[float, ...], Field(min_length=1)]
@@ -79,7 +79,7 @@ class Choice(Model):
         )
 
 
-class SamplerVectors(Model):
+class SamplerVectors(Record):
     """The whole of ``sampler.json``."""
 
     version: Literal[1] = 1

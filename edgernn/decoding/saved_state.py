@@ -5,6 +5,7 @@ belongs to.
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ _CONTRACT, _POSITION = "edgernn.contract_sha256", "edgernn.position"
 def save_snapshot(path: Path, snapshot: Snapshot, *, contract: Contract) -> None:
     """Write ``snapshot`` to ``path``, whole or not at all."""
     tensors = {**snapshot.state, PENDING: snapshot.pending}
-    metadata = {_CONTRACT: _fingerprint(contract), _POSITION: str(snapshot.position)}
+    metadata = {_CONTRACT: _fingerprints(contract)[0], _POSITION: str(snapshot.position)}
     storage.write_bytes(path, tensor_files.save(tensors, metadata))
 
 
@@ -49,7 +50,7 @@ def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:
     except ValueError as error:
         raise DataError(f"{path} is not a saved state ({error}); save it again") from error
     expected = {PENDING, *(state.name for state in contract.step.states)}
-    if metadata.get(_CONTRACT) != _fingerprint(contract) or tensors.keys() != expected:
+    if metadata.get(_CONTRACT) not in _fingerprints(contract) or tensors.keys() != expected:
         raise DataError(
             f"{path} was saved by a model with another contract; continue with the bundle that "
             "wrote it"
@@ -79,5 +80,18 @@ def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:
     return Snapshot(tensors, pending, int(position))
 
 
-def _fingerprint(contract: Contract) -> str:
-    return hashlib.sha256(contract.model_dump_json().encode()).hexdigest()
+def _fingerprints(contract: Contract) -> list[str]:
+    """Return the fingerprint of a contract, and those that version 1 of the schema gave it."""
+    own = contract.model_dump_json()
+    starts = ("zeros", "learned", "encode")
+    older = (
+        json.dumps(
+            {
+                **contract.model_dump(include={"graphs", "sizes"}, mode="json"),
+                "initial_state": word,
+            },
+            separators=(",", ":"),
+        )
+        for word in starts
+    )
+    return [hashlib.sha256(text.encode()).hexdigest() for text in (own, *older)]

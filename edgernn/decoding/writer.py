@@ -75,7 +75,7 @@ def write_text(
             if chosen
             else first_that_runs(bundle, threads=threads)
         )
-        defaults = bundle.manifest.decoding
+        defaults = bundle.manifest.decoding_defaults
         sampler = Sampler.from_defaults(defaults, temperature=temperature, top_k=top_k, top_p=top_p)
         checked_seed(seed)  # before anything is shown
         ends = _stop_tokens(tokenizer, stop)
@@ -109,7 +109,7 @@ def write_text(
 
 def open_tokenizer(bundle: Bundle) -> Tokenizer:
     """Load a bundle's tokenizer and make sure that it belongs to the model."""
-    entry = bundle.manifest.tokenizer
+    entry = bundle.manifest.text_tokenizer
     tokenizer = Tokenizer.load(bundle.path(entry.path))
     logits = bundle.manifest.contract.step.read_outputs[0].axes[-1]
     rows = bundle.manifest.contract.sizes[logits]

@@ -56,7 +56,7 @@ def language_contract(
     return Contract(
         graphs=(step,),
         sizes={LAYERS: layers, HIDDEN: hidden, VOCAB: vocabulary},
-        initial_state=initial_state,
+        initial_state={s.name: "stored" for s in states if initial_state == "learned"},
     )
 
 
@@ -111,7 +111,11 @@ def captioner_contract(
     picture = {HEIGHT: image_size, WIDTH: image_size, CHANNELS: 3}
     own = {TIME: 1, LAYERS: layers, HIDDEN: hidden, VOCAB: vocabulary}
     step = _step(contexts=contexts, states=kept, read=read)
-    return Contract(graphs=(encode, step), sizes={**picture, **named, **own}, initial_state=starts)
+    return Contract(
+        graphs=(encode, step),
+        sizes={**picture, **named, **own},
+        initial_state={state.name: ENCODE for state in kept if starts == ENCODE},
+    )
 
 
 def _conditioned(

@@ -20,7 +20,7 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
-from edgernn.contract import ENCODE, Contract, Decoding, Model
+from edgernn.contract import ENCODE, Contract, Decoding, Record
 from edgernn.contract.rules import MOST_ELEMENTS
 from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.text.tokenizer import Tokenizer
@@ -48,7 +48,7 @@ def _one_of(known: Mapping[str, object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-class CaptionerConfig(Model):
+class CaptionerConfig(Record):
     """The shape of a captioner; what ``config.json`` of a checkpoint holds.
 
     ``image_size`` is the side of the square pictures in pixels; ``keys`` the width of attention's
@@ -199,7 +199,7 @@ class Captioner(RecurrentModel):
         """
         if name == ENCODE:
             contexts, state = self.encode(tensors[0])
-            return (*contexts, *(state if self._contract.initial_state == ENCODE else ()))
+            return (*contexts, *(state if self._contract.starting(ENCODE) else ()))
         count = len(self._contract.step.contexts)
         tokens, contexts, state = tensors[0], tensors[1 : 1 + count], tensors[1 + count :]
         logits, heard, after = self.step(tokens, contexts, state)
@@ -210,7 +210,7 @@ class Captioner(RecurrentModel):
         """See ``RecurrentModel.initial_state``; zeros, and only where ``encode`` does not give
         it.
         """
-        if self._contract.initial_state == ENCODE:
+        if self._contract.starting(ENCODE):
             raise UsageError("the first state of this captioner comes from a picture; use encode")
         return self.conditioning.zeros(self.head.bias.new_zeros(batch))
 

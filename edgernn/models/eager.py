@@ -27,7 +27,7 @@ class EagerSession(Session):
     def __init__(self, model: RecurrentModel, file_contract: FileContract | None = None) -> None:
         contract = model.config.contract()
         first = None
-        if contract.initial_state == "learned":
+        if contract.starting("stored"):
             names = (state.name for state in contract.step.states)
             with plain_kernels():
                 first = {

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
-from edgernn.contract import Contract, Decoding, Model
+from edgernn.contract import Contract, Decoding, Record
 from edgernn.contract.rules import MOST_ELEMENTS
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.families.contracts import language_contract
@@ -39,7 +39,7 @@ def _known_cell(name: str) -> str:
     return name
 
 
-class LanguageConfig(Model):
+class LanguageConfig(Record):
     """The shape of a language model; what ``config.json`` of a checkpoint holds.
 
     ``embedding`` is the width of a token's vector; with ``tied`` weights it must equal ``hidden``.

@@ -19,11 +19,14 @@ def lacking(bundle: Bundle) -> tuple[str, ...]:
         "a golden run": manifest.golden is not None,
         "the reference's weights": manifest.reference is not None,
         "a held-out sample": manifest.evaluation is not None,
-        "the tokenizer's recorded text": bool(entry.text and entry.ids),
-        "digests of the tokenizer": entry.tokens_sha256 is not None
-        and entry.rules_sha256 is not None,
-        "sampler vectors": manifest.sampler is not None,
     }
+    if entry is not None:
+        parts |= {
+            "the tokenizer's recorded text": bool(entry.text and entry.ids),
+            "digests of the tokenizer": None not in (entry.tokens_sha256, entry.rules_sha256),
+        }
+    if manifest.decoding is not None:
+        parts["sampler vectors"] = manifest.sampler is not None
     missing = [name for name, there in parts.items() if not there]
     if manifest.contract.encode is not None:
         missing += [

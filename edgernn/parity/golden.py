@@ -86,8 +86,8 @@ def record(
             for name, array in random_pictures(contract, batch=1, count=3, seed=_SEED).items()
         }
         contexts, first = encoder.encode(images)
-        start = first if contract.initial_state == ENCODE else start
-    elif contract.initial_state == "learned":
+        start = first if contract.starting(ENCODE) else start
+    elif contract.starting("stored"):
         start = session.initial_state(1)
     feed = Feed(_covering_inputs(contract, steps), contexts, start)
     columns = {name: summary.spread_columns(_width(contract, name)) for name in kept}

@@ -96,65 +96,6 @@ def _tokens_problem(made: _Compared, beside: str) -> str | None:
     )
     return (
         f"{made.what}: token {at} is {found[at : at + 1]}, the host writes {expected[at : at + 1]} "
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
         f"with {beside}"
     )
 
@@ -207,7 +148,7 @@ def _texts(subject: Subject) -> Iterator[_Compared]:
     """
     step, decoding = (
         open_artifact(subject.bundle, step_beside(subject)),
-        subject.bundle.manifest.decoding,
+        subject.bundle.manifest.decoding_defaults,
     )
     sample = None if subject.sample is None else subject.sample[TOKENS]
     asked = list(cases(step, decoding, sample=sample, seed=subject.seed))
@@ -289,7 +230,7 @@ def _is_on_edge(case: Case, logits: np.ndarray, place: int, token: int, decoding
 
 def _captions(subject: Subject) -> Iterator[_Compared]:
     """Yield of each picture: greedy, by 3 beams, and by other widths and lengths in turn."""
-    beside, decoding = step_beside(subject), subject.bundle.manifest.decoding
+    beside, decoding = step_beside(subject), subject.bundle.manifest.decoding_defaults
     files = (encoder_of(subject.bundle, beside), beside)
     sessions = CaptionSessions(*(open_artifact(subject.bundle, artifact) for artifact in files))
     usual, widest = decoding.length or 1, min(_WIDEST, sessions.step.contract.sizes[VOCAB])
@@ -329,13 +270,13 @@ def _caption(
     length: int,
     name: str,
 ) -> _Compared:
-    decoding = subject.bundle.manifest.decoding.model_copy(update={"length": length})
+    decoding = subject.bundle.manifest.decoding_defaults.model_copy(update={"length": length})
     best = search_caption(sessions, image, decoding, beam=beam)
     feeds = {IMAGE: image, BEAM: np.array(beam, np.int64), LENGTH: np.array(length, np.int64)}
     found = subject.session._run(feeds)
     expected = {TOKENS: np.array(best.tokens, np.int64), SCORE: np.array(best.score)}
     what = f"beam {beam} of {name}" + (
-        "" if length == subject.bundle.manifest.decoding.length else f", length {length}"
+        "" if length == subject.bundle.manifest.decoding_defaults.length else f", length {length}"
     )
     tokens = np.atleast_1d(found[TOKENS]).tolist()
     if tokens != list(best.tokens) and abs(float(found[SCORE]) - best.score) <= _NEAR * max(

@@ -91,7 +91,7 @@ def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
 
 def _first_state(session: Session) -> Callable[[int], Arrays] | None:
     """Return what makes the first state of so many rows; None where a picture makes it."""
-    return None if session.contract.initial_state == ENCODE else session.initial_state
+    return None if session.contract.starting(ENCODE) else session.initial_state
 
 
 def _made(session: Session, call: Call) -> Results:

@@ -234,7 +234,8 @@ def run(session: Session, feed: Feed, *, lengths: Sequence[int]) -> Iterator[dic
 def encoded(session: Session, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return every output of an encode graph by name."""
     contexts, state = session.encode(inputs)
-    return {**contexts, **(state if session.contract.initial_state == ENCODE else {})}
+    given = session.contract.starting(ENCODE)
+    return {**contexts, **{tensor.name: state[tensor.name] for tensor in given}}
 
 
 def _by_layer(tensors: dict[str, np.ndarray], states: Sequence[str]) -> dict[str, np.ndarray]:

@@ -35,7 +35,7 @@ def tokenizer_problems(subject: Subject) -> list[str]:
 
 def vouched_for(subject: Subject) -> str:
     """Say how many ids are vouched for, and by what."""
-    entry, manifest = subject.bundle.manifest.tokenizer, subject.bundle.manifest
+    entry, manifest = subject.bundle.manifest.text_tokenizer, subject.bundle.manifest
     size = entry.vocabulary_size
     if entry.tokens_sha256 or manifest.reference or subject.reference:
         return f"all {size} tokens vouched for"
@@ -46,7 +46,7 @@ def vouched_for(subject: Subject) -> str:
 
 
 def _against_the_manifest(subject: Subject, tokenizer: Tokenizer) -> Iterator[str]:
-    entry = subject.bundle.manifest.tokenizer
+    entry = subject.bundle.manifest.text_tokenizer
     if tokenizer.kind != entry.kind:
         yield f"the tokenizer is of kind {tokenizer.kind}, the manifest says {entry.kind}"
     if entry.tokens_sha256 and tokens_sha256(tokenizer) != entry.tokens_sha256:
@@ -65,62 +65,6 @@ def _against_the_manifest(subject: Subject, tokenizer: Tokenizer) -> Iterator[st
         at = next((i for i, (a, b) in pairs if a != b), min(len(ids), len(entry.ids)))
         yield (
             f"the tokenizer does not give the ids that were recorded for its text, from token {at} "
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
             "on: it is another one"
         )
 

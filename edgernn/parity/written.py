@@ -79,64 +79,6 @@ def _judged_text(
         return expected, found, ""
     note = (
         f"led by the reference, which parts from itself by {own:.1e} when its sums come in another "
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
-        ""
         "order"
     )
     expected, found = (
@@ -164,7 +106,7 @@ def _expected_text(judge: Session, prompt: tuple[int, ...], steps: int) -> list[
 
 
 def _prompts(subject: Subject) -> list[np.ndarray]:
-    prompts = [np.array(subject.bundle.manifest.decoding.start, np.int64)]
+    prompts = [np.array(subject.bundle.manifest.decoding_defaults.start, np.int64)]
     tokens = next(iter(subject.sample.values())) if subject.sample else prompts[0]
     if len(tokens) > 2 * _PROMPT_TOKENS:
         middle = len(tokens) // 2
@@ -182,7 +124,7 @@ def check_captions(subject: Subject) -> Check:
             status="not run",
             detail="the bundle carries no held-out pictures to caption",
         )
-    images, decoding = subject.sample[IMAGE], subject.bundle.manifest.decoding
+    images, decoding = subject.sample[IMAGE], subject.bundle.manifest.decoding_defaults
     judge = CaptionSessions(subject.judges[ENCODE], subject.judges[STEP])
     expected = _expected_captions(
         judge.encode, judge.step, images.tobytes(), images.shape, decoding

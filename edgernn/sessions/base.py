@@ -36,8 +36,8 @@ class Session(ABC):
 
     Args:
         file_contract: what the file promises.
-        first_state: the learned first state, each ``[L, 1, H]``; needed only where the contract
-            says ``learned``.
+        first_state: the first values of the states that the contract says are stored, each with
+            one row.
     """
 
     runtime: ClassVar[str]  # in words, for reports
@@ -103,26 +103,30 @@ class Session(ABC):
                 values; or it comes from ``encode``, so there is none without a picture.
             UsageError: ``batch`` is no number or less than 1.
         """
-        states, batch = self.contract.step.states, whole(batch, "batch")
-        if self.contract.initial_state == "zeros":
-            return {s.name: np.zeros(self._shape(s, batch), s.dtype) for s in states}
-        if self.contract.initial_state == ENCODE:
+        batch = whole(batch, "batch")
+        if self.contract.starting(ENCODE):
             raise ContractError(
                 "the first state comes from the encode graph: call encode and go on with the "
                 "state it returns"
             )
-        missing = [s.name for s in states if s.name not in (self._first_state or {})]
-        if self._first_state is None or missing:
+        return self._own_first_state(batch)
+
+    def _own_first_state(self, batch: int) -> State:
+        """Return the first values of the states that are zeros or stored, for ``batch`` rows."""
+        stored, first = self.contract.starting("stored"), self._first_state or {}
+        if missing := [spec.name for spec in stored if spec.name not in first]:
             raise ContractError(
-                f"the first state is {self.contract.initial_state} and its values {missing} "
-                "were not given; "
-                "open the model through its bundle"
+                f"the first state is learned and its values {missing} were not given; open the "
+                "model through its bundle"
             )
-        first = self._first_state
-        return {
-            s.name: np.broadcast_to(first[s.name], self._shape(s, batch)).astype(s.dtype)
-            for s in states
-        }
+        state = {}
+        for spec in self.contract.step.states:
+            shape = self.contract.shape(spec, batch=batch)
+            if spec in stored:
+                state[spec.name] = np.broadcast_to(first[spec.name], shape).astype(spec.dtype)
+            elif spec.name not in self.contract.initial_state:
+                state[spec.name] = np.zeros(shape, spec.dtype)
+        return state
 
     def encode(self, inputs: Arrays) -> tuple[dict[str, np.ndarray], State]:
         """Run the encode graph.
@@ -140,12 +144,16 @@ class Session(ABC):
         """
         results = self._checked_results(ENCODE, inputs, {})
         contexts = {t.name: results[t.name] for t in self.spec.outputs if t.role == "context"}
-        if self.contract.initial_state == ENCODE:
-            return contexts, {
-                t.name: results[t.name] for t in self.spec.outputs if t.role == "state"
-            }
-        rows = len(next(iter(inputs.values())))
-        return contexts, self.initial_state(rows)
+        given = {t.name: results[t.name] for t in self.spec.outputs if t.role == "state"}
+        own = self._own_first_state(self._batch_of(inputs))
+        return contexts, {s.name: {**own, **given}[s.name] for s in self.contract.step.states}
+
+    def _batch_of(self, inputs: Arrays) -> int:
+        """Return the size of the batch in ``inputs``; 1 where no input has one."""
+        for spec in self._input_specs:
+            if (place := spec.axis(BATCH)) is not None:
+                return int(inputs[spec.name].shape[place])
+        return 1
 
     def step(self, inputs: Arrays, state: Arrays) -> tuple[dict[str, np.ndarray], State]:
         """Advance by the T steps in ``inputs``.
@@ -249,6 +257,11 @@ class Session(ABC):
                     )
                 self._check(spec, given[spec.name], sizes)
                 self._check_values(spec, given[spec.name])
+        time, frames = sizes.get(TIME), self.contract.step_frames
+        if time is not None and time[0] % frames:
+            raise ContractError(
+                f"{time[1]} has {time[0]} frames, expected a multiple of the {frames} of a step"
+            )
 
     def _check(
         self, spec: TensorSpec, array: np.ndarray, sizes: dict[str, tuple[int, str]]
@@ -282,10 +295,6 @@ class Session(ABC):
                 raise ContractError(
                     f"{spec.name} has the value {outside[0]}, expected 0 to {size - 1}"
                 )
-
-    def _shape(self, spec: TensorSpec, batch: int) -> tuple[int, ...]:
-        known = {BATCH: batch, TIME: 1}
-        return tuple(self.contract.sizes.get(axis) or known[axis] for axis in spec.axes)
 
 
 def checked_threads(threads: int | None) -> int | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgernn import formats
 from edgernn.bundle import SUFFIX, Bundle
 from edgernn.bundle.manifest import MANIFEST, Artifact
-from edgernn.contract import BATCH, ENCODE, STEP, Contract, FileContract
+from edgernn.contract import ENCODE, STEP, Contract, FileContract
 from edgernn.contract.interface import FileDescription
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
 from edgernn.sessions.base import Session, State, checked_threads
@@ -125,9 +125,8 @@ def read_first_state(path: Path, contract: Contract) -> State:
     values: State = tensor_files.read(
         path, what="first state", remedy="export the bundle again", error=ContractError
     )
-    sizes = {**contract.sizes, BATCH: 1}
-    for spec in contract.step.states:
-        wanted = (spec.dtype, tuple(sizes[axis] for axis in spec.axes))
+    for spec in contract.starting("stored"):
+        wanted = (spec.dtype, contract.shape(spec, batch=1))
         found = (
             (str(values[spec.name].dtype), values[spec.name].shape) if spec.name in values else None
         )

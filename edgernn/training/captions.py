@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from edgernn.contract import ENCODE, Decoding, FileContract, Model
+from edgernn.contract import ENCODE, Decoding, FileContract, Record
 from edgernn.data.pictures.captions import (
     PAD_ID,
     START_ID,
@@ -48,7 +48,7 @@ _BASELINE_MEMORY = 0.9
 _TIE_BREAK = 1e-6  # of the loss: far below what one caption changes in CIDEr-D
 
 
-class CaptionOptions(Model):
+class CaptionOptions(Record):
     """What is particular to training a captioner; saved with the run.
 
     Attributes:

@@ -8,11 +8,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgernn.contract import Model
+from edgernn.contract import Record
 from edgernn.training.schedule import Budget
 
 
-class TrainOptions(Model):
+class TrainOptions(Record):
     """The options of the training loop.
 
     Attributes:

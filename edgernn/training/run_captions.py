@@ -19,7 +19,7 @@ import torch
 from pydantic import Field
 
 from edgernn import storage
-from edgernn.contract import CAPTIONS, IMAGE, Model, validated
+from edgernn.contract import CAPTIONS, IMAGE, Record, validated
 from edgernn.data.pictures import scenes
 from edgernn.data.pictures.captions import OnMissing, assign_splits, encode_caption, read_captions
 from edgernn.data.pictures.picture_set import OnUnreadable, PictureSet, encode_corpus
@@ -45,7 +45,7 @@ _LOWER = "--batch, --image-size, --hidden or --encoder"  # what needs memory
 _TRAINED_SPLITS = ("train", "validation")
 
 
-class CaptionSetup(Model):
+class CaptionSetup(Record):
     """What a captioning run is made of, besides the loop's options; saved with the run.
 
     Attributes:
@@ -59,7 +59,7 @@ class CaptionSetup(Model):
     minimum_count: int = Field(default=2, ge=1)
 
 
-class CaptionData(Model):
+class CaptionData(Record):
     """Where pictures and captions come from.
 
     Attributes:
@@ -281,64 +281,6 @@ def _task(
         "corpus": pictures.source,
         "split": (
             f"{min(len(pictures.split('validation')), EVALUATION_PICTURES)} validation pictures of "
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
             f"{pictures.source}"
         ),
         "train_pictures": len(pictures.split("train")),

@@ -21,7 +21,7 @@ import torch
 from pydantic import AfterValidator, Field
 
 from edgernn import storage
-from edgernn.contract import TOKENS, Model, validated
+from edgernn.contract import TOKENS, Record, validated
 from edgernn.data.text.corpus import Corpus
 from edgernn.data.text.source import CorpusSource, open_source
 from edgernn.data.text.token_kinds import CAPTION
@@ -52,7 +52,7 @@ def _of_text(tokens: str) -> str:
     return tokens
 
 
-class TextSetup(Model):
+class TextSetup(Record):
     """What a text run is made of, besides the loop's options; saved with the run.
 
     Attributes:

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgernn.contract import Model
+from edgernn.contract import Record
 
 
-class Budget(Model):
+class Budget(Record):
     """When a run ends: after so many minutes of training, optimiser steps or passes over the
     corpus.
     """

@@ -69,7 +69,7 @@ def measure_loss(
         loss = measure_captions(reference, captions, sample[IMAGE], sample[CAPTIONS][:, 0])
     scores = {}
     if captions is not None and budget.cider is not None:
-        decoding = candidate.file_contract.decoding
+        decoding = candidate.file_contract.decoding_defaults
         scores = {
             "reference_cider": _cider(reference, sample, decoding, loaded.tokenizer),
             "cider": _cider(captions, sample, decoding, loaded.tokenizer),

@@ -32,12 +32,12 @@ from edgernn.contract import (
     TIME,
     Decoding,
     FileContract,
-    FileDType,
-    FileGraph,
     GraphSpec,
+    GraphWord,
     Narrowing,
     first_line,
 )
+from edgernn.contract.file import FileDType
 from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.base import Exporter, Written
@@ -69,7 +69,7 @@ class CoreMLExporter(Exporter):
         *,
         precision: str,
         decoding: Decoding,
-        graph: FileGraph = STEP,
+        graph: GraphWord = STEP,
     ) -> Written:
         """See ``Exporter.export``; the target is that of the precision."""
         written = super().export(model, path, precision=precision, decoding=decoding, graph=graph)

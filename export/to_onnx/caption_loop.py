@@ -146,7 +146,7 @@ class _Search:
     def __init__(
         self, encode: onnx.GraphProto, step: onnx.GraphProto, contract: Contract, decoding: Decoding
     ) -> None:
-        if contract.initial_state == "learned":
+        if contract.starting("stored"):
             raise ContractError(
                 "the first state is learned, which is no part of a graph; expected zeros, or "
                 "one from encode"
@@ -172,9 +172,7 @@ class _Search:
     def look(self) -> _Searched:
         """Encode the picture and feed all start tokens but the last."""
         outer, shapes = self.outer, {t.name: self._shape(t) for t in (*self._heard, *self._states)}
-        first = (
-            [state.name for state in self._states] if self._contract.initial_state == ENCODE else []
-        )
+        first = [state.name for state in self._contract.starting(ENCODE)]
         weights = outer.hoist(self._encode, "encode") | {
             tensor.name: tensor.name for tensor in self._encode.input
         }

@@ -105,7 +105,7 @@ class OnnxExporter(Exporter):
         """Return the graph that writes a whole text or caption with the step file's own
         operators.
         """
-        contract, decoding = file_contract.contract, file_contract.decoding
+        contract, decoding = file_contract.contract, file_contract.decoding_defaults
         step = FileContract(
             contract=contract,
             narrowing=self.narrowed(model, contract.step, precision),

@@ -138,7 +138,7 @@ class _Search:
         path = self.scratch / "step.onnx"
         onnx.save(graph, str(path))
         step = self.source.references[STEP]
-        first = step.initial_state(1) if self.source.contract.initial_state == "learned" else None
+        first = step.initial_state(1) if self.source.contract.starting("stored") else None
         candidate = OrtSession.open(path, self.file_contract, first)
         limit = tolerance("onnx", "smallest")
         budget = budget or self.source.options.budget

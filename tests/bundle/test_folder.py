@@ -217,8 +217,8 @@ def test_a_folder_without_a_manifest_is_no_bundle(copy: Path) -> None:
 
 
 def test_a_manifest_of_another_schema_is_named(copy: Path) -> None:
-    edit_manifest(copy, lambda raw: raw.update(schema_version=2))
-    assert "manifest.json has schema version 2; this edgernn reads version 1" in refusal(copy)
+    edit_manifest(copy, lambda raw: raw.update(schema_version=3))
+    assert "manifest.json has schema version 3; this edgernn reads versions 1 to 2" in refusal(copy)
 
 
 @pytest.mark.parametrize(

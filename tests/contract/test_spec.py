@@ -59,16 +59,13 @@ def test_the_contract_of_the_states_of_a_cell(states: tuple[str, ...]) -> None:
         *((f"{name}_next", "state", "float32", ("layers", "batch", "hidden")) for name in states),
     ]
     assert contract.sizes == {"layers": 3, "hidden": 5, "vocab": 7}
-    assert contract.initial_state == "zeros"
+    assert contract.initial_state == {}
 
 
 def test_a_learned_first_state_is_part_of_the_contract() -> None:
-    assert (
-        language_contract(
-            ("h",), layers=1, hidden=1, vocabulary=1, initial_state="learned"
-        ).initial_state
-        == "learned"
-    )
+    assert language_contract(
+        ("h",), layers=1, hidden=1, vocabulary=1, initial_state="learned"
+    ).initial_state == {"h": "stored"}
 
 
 def test_a_graph_sorts_its_tensors_by_role() -> None:
@@ -191,7 +188,7 @@ def changed(**changes: object) -> str:
         ("3", "damaged"),
         ("[" * 100_000, "damaged"),
         (changed(contract=None), "contract: Field required"),
-        (changed(graph="other"), "graph: "),
+        (changed(graph="No Graph"), "graph: "),
         (changed(surprise=1), "surprise: Extra inputs"),
         (changed(contract={"graphs": [], "sizes": {"hidden": 0}}), "contract.sizes.hidden: "),
         (changed(schema_version=SCHEMA_VERSION + 1), rf"schema version {SCHEMA_VERSION + 1}; this edgernn reads"),
@@ -288,7 +285,11 @@ def test_a_file_that_keeps_its_contract_has_no_problems() -> None:
 
 
 OTHERS = {
-    "initial state": FileContract(contract=LSTM.model_copy(update={"initial_state": "learned"})),
+    "initial state": FileContract(
+        contract=LSTM.model_copy(
+            update={"initial_state": {s.name: "stored" for s in LSTM.step.states}}
+        )
+    ),
     "decoding": FileContract(contract=LSTM, decoding=Decoding(start=(7,))),
     "narrowing": FileContract(contract=LSTM, narrowing=Narrowing(axes={"batch": 1})),
     "cell": FileContract(contract=language_contract(("h",), layers=2, hidden=8, vocabulary=34)),

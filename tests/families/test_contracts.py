@@ -80,7 +80,8 @@ def test_the_two_graphs_of_each_conditioning(conditioning: str, states: tuple[st
         *after,
     ]
     assert step.inputs[0].below == "vocab"
-    assert made.initial_state == ("zeros" if conditioning == "every-step" else "encode")
+    encoded = conditioning != "every-step"
+    assert made.initial_state == {name: "encode" for name in states if encoded}
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)

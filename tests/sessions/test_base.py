@@ -287,7 +287,11 @@ def test_the_first_state_is_zeros(batch: int) -> None:
         assert not array.any()
 
 
-LEARNED = FileContract(contract=CONTRACT.model_copy(update={"initial_state": "learned"}))
+LEARNED = FileContract(
+    contract=CONTRACT.model_copy(
+        update={"initial_state": {s.name: "stored" for s in CONTRACT.step.states}}
+    )
+)
 
 
 def test_a_learned_first_state_is_the_same_for_every_row_and_nobodys_own() -> None:

@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, computed_field, model_validator
 
-from edgernn.contract import Model
+from edgernn.contract import Record
 
 Status = Literal["passed", "failed", "not run"]
 
 
-class Check(Model):
+class Check(Record):
     """One check of one artifact: its verdict, one line for a person, and the numbers behind it.
 
     ``curves``: tensor → its largest difference at each call of the first run, scaled as tolerances
@@ -27,7 +27,7 @@ class Check(Model):
     model_config = ConfigDict(ser_json_inf_nan="strings")  # JSON has no word for infinity
 
 
-class _Verdict(Model):
+class _Verdict(Record):
     """A model whose verdict is written with it, and worked out anew when it is read back."""
 
     model_config = ConfigDict(ser_json_inf_nan="strings")  # JSON has no word for infinity

@@ -22,7 +22,7 @@ from edgernn.contract import (
     TOKENS,
     VOCAB,
     FileContract,
-    GraphName,
+    GraphWord,
     Narrowing,
     first_line,
     next_name,
@@ -90,7 +90,7 @@ class _OrtDecoder(Session):
     """
 
     runtime = OrtSession.runtime
-    graph: GraphName
+    graph: GraphWord
     computes: str
 
     def __init__(
@@ -179,7 +179,7 @@ class OrtGenerator(_OrtDecoder):
             if uniforms is None
             else _checked(uniforms, length)
         )
-        stops = self._stops(self.file_contract.decoding.stop if stop is None else stop)
+        stops = self._stops(self.file_contract.decoding_defaults.stop if stop is None else stop)
         feeds = self._checked_feeds(
             {TOKENS: np.asarray(prompt)[None]}, self.initial_state() if state is None else state
         )
@@ -220,7 +220,7 @@ class OrtCaptioner(_OrtDecoder):
                 are not finite.
             UsageError: the beam or the length is less than 1.
         """
-        length = self.file_contract.decoding.length if length is None else length
+        length = self.file_contract.decoding_defaults.length if length is None else length
         _at_least_one(BEAM, beam)
         _at_least_one(LENGTH, length)
         feeds = self._checked_feeds({IMAGE: image}, {})

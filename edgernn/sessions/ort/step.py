@@ -124,7 +124,9 @@ class _SingleStep:
         )  # of two threads that share a session the second one goes by Session.step
         # name, the memory that is bound, how many ids there are
         self._ids = tuple(
-            (t.name, _empty(t, file_contract), sizes[t.below or ""]) for t in spec.fresh_inputs
+            (t.name, _empty(t, file_contract), sizes[t.below])
+            for t in spec.fresh_inputs
+            if t.below is not None
         )
         bound = {name: memory for name, memory, _ in self._ids}
         self._make = partial(_Memory, runtime, file_contract, bound)

@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from edgernn.bundle.stored_weights import OTHERS, StoredWeight
-from edgernn.contract import Decoding, GraphName
+from edgernn.contract import Decoding, GraphWord
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.export.to_onnx.weights import weight_table
 from edgernn.models.captioner import Captioner
@@ -24,7 +24,7 @@ PRECISIONS = ("float32", "float16", "int8", "int4")
 
 
 def export(
-    model: LanguageModel | Captioner, path: Path, precision: str, graph: GraphName = "step"
+    model: LanguageModel | Captioner, path: Path, precision: str, graph: GraphWord = "step"
 ) -> tuple[StoredWeight, ...]:
     OnnxExporter().export(model, path, precision=precision, decoding=Decoding(), graph=graph)
     return weight_table(onnx.load(str(path)))
