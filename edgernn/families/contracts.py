@@ -56,7 +56,7 @@ def language_contract(
     return Contract(
         graphs=(step,),
         sizes={LAYERS: layers, HIDDEN: hidden, VOCAB: vocabulary},
-        initial_state={s.name: "stored" for s in states if initial_state == "learned"},
+        initial_state={name: "stored" for name in states if initial_state == "learned"},
     )
 
 

@@ -185,10 +185,8 @@ def test_json_that_is_nested_too_deeply_is_damaged() -> None:
 def test_another_schema_version_is_named(version: object) -> None:
     raw = content()
     raw["schema_version"] = version
-    assert (
-        f"has schema version {version!r}; this edgernn reads versions 1 to 2. Export the bundle again"
-        in refusal(json.dumps(raw))
-    )
+    told = f"has schema version {version!r}; this edgernn reads versions 1 to 2. Export"
+    assert told in refusal(json.dumps(raw))
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "null", "{}"])
