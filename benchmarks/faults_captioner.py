@@ -160,7 +160,7 @@ def _encode_left_out(folder: Path) -> None:
 
 
 def _zeros_said(folder: Path) -> None:
-    edit_manifest(folder, lambda manifest: manifest["contract"].update(initial_state="zeros"))
+    edit_manifest(folder, lambda manifest: manifest["contract"].update(initial_state={}))
 
 
 def _encode(

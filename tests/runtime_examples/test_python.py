@@ -230,7 +230,7 @@ def test_without_a_prompt_it_begins_as_the_bundle_says(learned: Path) -> None:
 
 def test_a_learned_first_state_is_fed(learned: Path, tmp_path: Path) -> None:
     zeros = changed(
-        learned, tmp_path / "b", lambda manifest: manifest["contract"].update(initial_state="zeros")
+        learned, tmp_path / "b", lambda manifest: manifest["contract"].update(initial_state={})
     )
     assert good(learned, "--length", 40) != good(zeros, "--length", 40)
 
@@ -409,7 +409,6 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no version": (lambda m: m.pop("schema_version"), "has schema_version None, expected 1 or 2"),
     "no contract": (lambda m: m.pop("contract"), "is damaged"),
     "no files": (lambda m: m.pop("files"), "is damaged"),
-    "no decoding": (lambda m: m.pop("decoding"), "is damaged"),
     "artifacts": (lambda m: m.update(artifacts=5), "is damaged"),
     "no artifacts": (lambda m: m.update(artifacts=[]), "no artifact to run"),
     "outside": (
