@@ -5,12 +5,13 @@
 import { parseArgs } from 'node:util';
 
 import { check } from '../web/src/check.js';
-import { BadInput, reason } from '../web/src/errors.js';
-import { begin, generate } from '../web/src/generation.js';
-import { parse } from '../web/src/safetensors.js';
+import { BundleError, reason } from '../web/src/errors.js';
+import { generate, requireText, start } from '../web/src/generation.js';
+import { readGolden, row, stepsOf } from '../web/src/golden.js';
+import { pictureOf } from '../web/src/picture.js';
 import { readSeed } from '../web/src/sampler.js';
 import { TextStream, Tokenizer } from '../web/src/tokenizer.js';
-import { load } from './session.mjs';
+import { load } from './model.mjs';
 
 const USAGE =
   'node main.mjs BUNDLE [--prompt TEXT] [--length N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--json]' +
@@ -34,13 +35,16 @@ async function main(argv) {
   const length = number(flags, 'length', { fallback: LENGTH });
   const given = { temperature: real(flags, 'temperature'), topK: number(flags, 'top-k'), topP: real(flags, 'top-p'), length };
   const seed = readSeed(flags.seed ?? 0);
-  const session = await load(folder, flags.artifact ?? null);
-  if (flags.check) return printCheck(await check(session));
+  const model = await load(folder, flags.artifact ?? null);
+  if (flags.check) return printCheck(await check(model));
   if (time)
-    return print(JSON.stringify({ artifact: session.artifact.path, steps: time, median_us: await medianStep(session, time) }));
-  if (session.encoder)
-    throw new BadInput(`${folder} is a captioner, expected a language model here; caption pictures with ../web or ../python`);
-  return write(session, flags, seed, given);
+    return print(JSON.stringify({ artifact: model.artifact.path, steps: time, median_us: await medianStep(model, time) }));
+  requireText(model);
+  if (pictureOf(model))
+    throw new BundleError(`${folder} is a captioner, expected a language model here; caption pictures with ../web or ../python`);
+  if (model.encoder)
+    throw new BundleError(`encode takes ${model.bundle.encode.inputs[0].name}, which this example does not make; use it as a library`);
+  return write(model, flags, seed, given);
 }
 
 function readArguments(argv) {
@@ -48,12 +52,12 @@ function readArguments(argv) {
   try {
     parsed = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
   } catch (error) {
-    throw new BadInput(`${reason(error)}; expected: ${USAGE}`);
+    throw new BundleError(`${reason(error)}; expected: ${USAGE}`);
   }
   const { values: flags, positionals } = parsed;
-  if (positionals.length !== 1) throw new BadInput(`${positionals.length} bundles were given, expected one; use: ${USAGE}`);
+  if (positionals.length !== 1) throw new BundleError(`${positionals.length} bundles were given, expected one; use: ${USAGE}`);
   if (flags.image)
-    throw new BadInput(
+    throw new BundleError(
       `--image ${flags.image}: this example decodes no pictures, expected text; caption pictures with ../web or ../python`,
     );
   return { flags, folder: positionals[0] };
@@ -63,7 +67,7 @@ function readArguments(argv) {
 function number(flags, name, { least = 0, fallback = undefined } = {}) {
   const value = real(flags, name) ?? fallback;
   if (value !== undefined && !(Number.isSafeInteger(value) && value >= least)) {
-    throw new BadInput(`--${name} is ${flags[name]}, expected a whole number of ${least} or more; change it`);
+    throw new BundleError(`--${name} is ${flags[name]}, expected a whole number of ${least} or more; change it`);
   }
   return value;
 }
@@ -72,22 +76,22 @@ function real(flags, name) {
   if (flags[name] === undefined) return undefined;
   const value = Number(flags[name]);
   if (flags[name].trim() === '' || !Number.isFinite(value))
-    throw new BadInput(`--${name} is ${JSON.stringify(flags[name])}, expected a number; change it`);
+    throw new BundleError(`--${name} is ${JSON.stringify(flags[name])}, expected a number; change it`);
   return value;
 }
 
-async function write(session, flags, seed, given) {
-  const tokenizer = await Tokenizer.load(session.bundle);
+async function write(model, flags, seed, given) {
+  const tokenizer = await Tokenizer.load(model.bundle);
   const prompt = tokenizer.encode(flags.prompt ?? '');
-  const start = begin(session, prompt, { seed });
+  const first = start(model, prompt, { seed });
   const [tokens, stream] = [[], new TextStream(tokenizer)];
   if (!flags.json) process.stdout.write(tokenizer.decode(prompt)); // as the model reads it
-  for await (const { token } of generate(session, start, given)) {
+  for await (const { token } of generate(model, first, given)) {
     tokens.push(token);
     if (!flags.json) process.stdout.write(stream.push(token));
   }
   if (!flags.json) process.stdout.write(stream.flush());
-  print(flags.json ? JSON.stringify({ artifact: session.artifact.path, tokens, text: tokenizer.decode(tokens) }) : '');
+  print(flags.json ? JSON.stringify({ artifact: model.artifact.path, tokens, text: tokenizer.decode(tokens) }) : '');
   return 0;
 }
 
@@ -102,23 +106,20 @@ function printCheck(rows) {
 }
 
 /** Return the median time of a step in µs, over the golden run's inputs, each step on the last one's state. */
-async function medianStep(session, steps) {
-  const path = session.bundle.manifest.golden;
+async function medianStep(model, count) {
+  const path = model.bundle.manifest.golden;
   if (path === null)
-    throw new BadInput('the bundle has no recorded run, expected one to take inputs from; export the bundle again');
-  const golden = parse(await session.bundle.file(path), path).tensors;
+    throw new BundleError('the bundle has no recorded run, expected one to take inputs from; export the bundle again');
+  const golden = await readGolden(model);
+  const [steps, times] = [stepsOf(model, golden), []];
   const pick = (specs) => Object.fromEntries(specs.map(({ name }) => [name, golden[name]]));
-  for (const { name } of [session.tokens, ...session.contexts, ...session.states])
-    if (!golden[name])
-      throw new BadInput(`${path} has no tensor ${name}, expected every one of the contract; export the bundle again`);
-  const ids = golden[session.tokens.name].data;
-  const contexts = pick(session.contexts);
-  const times = [];
-  let state = pick(session.states);
-  for (let at = 0; at < WARM_UP_STEPS + steps; at++) {
-    const inputs = { [session.tokens.name]: session.tokenTensor([ids[at % ids.length]]), ...contexts };
+  const contexts = pick(model.contexts);
+  let state = pick(model.states);
+  for (let at = 0; at < WARM_UP_STEPS + count; at++) {
+    const fresh = model.inputs.map(({ name }) => [name, row(golden[name], at % steps)]);
+    const inputs = { ...Object.fromEntries(fresh), ...contexts };
     const from = performance.now();
-    ({ state } = await session.step(inputs, state));
+    ({ state } = await model.step(inputs, state));
     if (at >= WARM_UP_STEPS) times.push((performance.now() - from) * 1000);
   }
   return Math.round(times.sort((a, b) => a - b)[times.length >> 1] * 10) / 10;
@@ -133,7 +134,7 @@ try {
   process.exitCode = (await main(process.argv.slice(2))) ?? 0;
 } catch (error) {
   const told =
-    error instanceof BadInput ? error.message : `the bundle cannot be used (${error?.name}: ${reason(error)}); export it again`;
+    error instanceof BundleError ? error.message : `the bundle cannot be used (${error?.name}: ${reason(error)}); export it again`;
   process.stderr.write(`${told.replaceAll(/\p{Cc}+/gu, ' ')}\n`);
   process.exitCode = 2;
 }

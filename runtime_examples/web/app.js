@@ -63,7 +63,7 @@ async function start() {
     element('caption-panel').hidden = model?.family !== 'captioner';
     element('check-panel').hidden = !model;
     if (!model) return;
-    panels[model.family].show(model);
+    panels[model.family]?.show(model);
     check.reset();
   });
 }

@@ -2,13 +2,13 @@
 
 const STRONGEST = 1; // a hidden state lies between -1 and 1; cell states beyond it look the same
 
-/** Draw a state { NAME: tensor [L, 1, H] } on a canvas, in the page's colours. */
+/** Draw a state { NAME: tensor } on a canvas, a row for each run of its last axis, in the page's colours. */
 export function drawState(canvas, state) {
   const style = getComputedStyle(document.documentElement);
   const colours = ['--high', '--low'].map((name) => style.getPropertyValue(name).split(',').map(Number));
-  const rows = Object.values(state).flatMap(({ dims: [layers], data }) => {
-    const width = data.length / layers;
-    return Array.from({ length: layers }, (_, layer) => data.subarray(layer * width, (layer + 1) * width));
+  const rows = Object.values(state).flatMap(({ dims, data }) => {
+    const width = dims.at(-1) ?? 1;
+    return Array.from({ length: data.length / width }, (_, at) => Float64Array.from(data.subarray(at * width, (at + 1) * width), Number));
   });
   const width = Math.max(...rows.map((row) => row.length));
   if (canvas.width !== width || canvas.height !== rows.length) Object.assign(canvas, { width, height: rows.length });

@@ -27,6 +27,16 @@ const SCENARIOS = {
       'the parts have rows',
     );
   },
+  async 'a network without a tokenizer is checked, and no more'({ page, spec }) {
+    await openBundle(page, spec.frames);
+    for (const panel of ['text-panel', 'caption-panel']) check(await page.isHidden(`#${panel}`), `${panel} is hidden`);
+    check(
+      (await checkDevice(page)).some((row) => row.startsWith('memory_next')),
+      'its states have rows',
+    );
+    await openBundle(page, spec.text);
+    check(await page.isVisible('#text-panel'), 'text can be written with the next bundle');
+  },
   async 'a prompt may be empty'({ page, spec }) {
     await openBundle(page, spec.text);
     equal(await writeGreedy(page, spec.empty), spec.empty.text);

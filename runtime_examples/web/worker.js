@@ -6,10 +6,10 @@ import * as ort from './vendor/ort.wasm.min.mjs';
 import { Bundle } from './src/bundle.js';
 import { caption } from './src/caption.js';
 import { check } from './src/check.js';
-import { BadInput, reason } from './src/errors.js';
-import { begin, generate } from './src/generation.js';
-import { imageTensor } from './src/picture.js';
-import { Session } from './src/session.js';
+import { BundleError, reason } from './src/errors.js';
+import { generate, requireText, start } from './src/generation.js';
+import { imageTensor, pictureOf } from './src/picture.js';
+import { Model } from './src/model.js';
 import { fromFile, toFile } from './src/snapshot.js';
 import { TextStream, Tokenizer } from './src/tokenizer.js';
 import { openZip } from './src/zip.js';
@@ -19,7 +19,7 @@ ort.env.wasm.numThreads = 1; // more would need special headers, and a step is t
 const RUNTIME = { ort, options: { executionProviders: ['wasm'] } };
 const SLICE_MS = 16; // how long to compute before others have their turn and the page hears of it
 
-let model = null; // { session, tokenizer }
+let opened = null; // { model, tokenizer }: an open bundle
 let turn = Promise.resolve(); // the runtime runs one call at a time
 const writing = new Map(); // id of a text in work → { stopped }
 
@@ -31,38 +31,48 @@ function inTurn(action) {
 
 const METHODS = {
   open: (args) => inTurn(() => open(args)),
-  check: () => inTurn(() => check(model.session)),
+  check: () => inTurn(() => check(opened.model)),
   caption: ({ pixels }) => inTurn(() => captionOf(pixels)),
   write,
-  save: ({ snapshot, text }) => toFile(model.session, snapshot, text),
-  restore: ({ bytes }) => fromFile(model.session, bytes),
+  save: ({ snapshot, text }) => toFile(opened.model, snapshot, text),
+  restore: ({ bytes }) => fromFile(opened.model, bytes),
 };
 
 /** Open a bundle: { url }, { files: path → File } or { zip: File }; and one of its artifacts. Returns what the page shows. */
 async function open({ source, place, artifact = null }) {
   for (const text of writing.values()) text.stopped = true; // their model goes
   const bundle = await Bundle.open(await reader(source, place), place, ort.env.versions.common);
-  const session = await Session.load(bundle, artifact, RUNTIME);
-  const tokenizer = await Tokenizer.load(bundle);
-  await model?.session.release();
-  model = { session, tokenizer };
+  const model = await Model.load(bundle, artifact, RUNTIME);
+  const tokenizer = bundle.manifest.tokenizer ? await Tokenizer.load(bundle) : null;
+  await opened?.model.release();
+  opened = { model, tokenizer };
   const { sizes } = bundle.contract;
   return {
-    family: session.encoder ? 'captioner' : 'language',
-    artifact: session.artifact.path,
+    family: familyOf(model),
+    artifact: model.artifact.path,
     artifacts: bundle.choices.map(({ path, precision, bytes }) => ({ path, precision, bytes })),
     parameters: bundle.manifest.provenance?.parameters,
     decoding: bundle.manifest.decoding,
-    vocabulary: session.vocabulary,
-    states: session.states.map(({ name, axes }) => ({ name, dims: axes.map((axis) => sizes[axis] ?? 1) })),
+    vocabulary: model.vocabulary,
+    states: model.states.map(({ name, axes }) => ({ name, dims: axes.map((axis) => sizes[axis] ?? 1) })),
   };
+}
+
+/** What the page can do with a model: 'language', 'captioner', or 'module': check it. */
+function familyOf(model) {
+  try {
+    requireText(model);
+  } catch {
+    return 'module';
+  }
+  return pictureOf(model) ? 'captioner' : model.encoder ? 'module' : 'language';
 }
 
 async function reader({ url, files, zip }, place) {
   if (zip) return openZip(new Uint8Array(await zip.arrayBuffer()), place);
   const limited = (path, size, most) => {
     if (size > most)
-      throw new BadInput(`${path} of ${place} has ${size} bytes, expected ${most}; copy or export the bundle again`);
+      throw new BundleError(`${path} of ${place} has ${size} bytes, expected ${most}; copy or export the bundle again`);
   };
   if (files)
     return async (path, most) => {
@@ -75,7 +85,7 @@ async function reader({ url, files, zip }, place) {
     try {
       response = await fetch(new URL(path, url));
     } catch {
-      throw new BadInput(
+      throw new BundleError(
         `${path} of ${place} could not be loaded: there is no network and no copy on this device; connect and try again`,
       );
     }
@@ -90,9 +100,9 @@ async function reader({ url, files, zip }, place) {
 
 /** Write text from a prompt, or on from a snapshot; tells { piece, tokens, snapshot } by slices, the first token at once. */
 async function write({ prompt, after, seed, options }, id, tell) {
-  const { session, tokenizer } = model;
-  let snapshot = begin(session, tokenizer.encode(prompt), { after, seed });
-  const tokens = generate(session, snapshot, options);
+  const { model, tokenizer } = opened;
+  let snapshot = start(model, tokenizer.encode(prompt), { after, seed });
+  const tokens = generate(model, snapshot, options);
   const [text, stream] = [{ stopped: false }, new TextStream(tokenizer)];
   writing.set(id, text);
   let [ended, first] = [false, true];
@@ -118,9 +128,8 @@ async function write({ prompt, after, seed, options }, id, tell) {
 }
 
 async function captionOf(pixels) {
-  const { session, tokenizer } = model;
-  const [spec] = session.bundle.encode.inputs;
-  return caption(session, tokenizer, imageTensor(pixels, spec, session.bundle.contract.sizes));
+  const { model, tokenizer } = opened;
+  return caption(model, tokenizer, imageTensor(pixels, pictureOf(model), model.contract.sizes));
 }
 
 /** Let waiting messages in, without the delay of a timer. */
@@ -141,11 +150,11 @@ self.onmessage = async ({ data: { id, method, args } }) => {
     return;
   }
   try {
-    if (!model && method !== 'open') throw new BadInput('no model is open; choose a bundle first');
+    if (!opened && method !== 'open') throw new BundleError('no model is open; choose a bundle first');
     self.postMessage({ id, result: await METHODS[method](args, id, (event) => self.postMessage({ id, event })) });
   } catch (error) {
     const told =
-      error instanceof BadInput
+      error instanceof BundleError
         ? error.message
         : `the runtime failed: ${reason(error)}; reload the page, or choose another bundle`;
     self.postMessage({ id, error: told });

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from library_drivers import NODE, PYTHON
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "runtime_examples"
-NODE = EXAMPLES / "node"
+NODE_EXAMPLE = EXAMPLES / "node"
 # None makes an import fail: the Python example has to do without these.
 _FOREIGN = ("edgernn", "torch", "onnx", "safetensors")
 _PYTHON = """
@@ -34,6 +35,7 @@ class Command:
 
     words: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None  # to start it in
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run the host and wait for its end."""
@@ -45,6 +47,7 @@ class Command:
             check=False,
             timeout=120,
             env={**os.environ, **self.environment},
+            cwd=self.folder,
         )
 
     def good(self, *arguments: object) -> str:
@@ -84,12 +87,15 @@ class Host:
         name: of the example.
         start: builds it where it has to be built, and returns its command; skips the test where
             this machine lacks what it needs.
+        library: the command that uses the host as a library on a bundle and prints what came out,
+            as ``library_drivers`` says; None where the host is a program alone.
         general: whether it takes the general network: any inputs and states, no tokenizer.
         captions: whether it checks a captioner.
     """
 
     name: str
     start: Callable[[pytest.FixtureRequest], Command]
+    library: Callable[[Path], Command] | None = None
     general: bool = True
     captions: bool = True
 
@@ -102,9 +108,17 @@ def _python(request: pytest.FixtureRequest) -> Command:
 def _node(request: pytest.FixtureRequest) -> Command:
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
-    if not (NODE / "node_modules" / "onnxruntime-node").is_dir():
+    if not (NODE_EXAMPLE / "node_modules" / "onnxruntime-node").is_dir():
         pytest.skip("npm packages are missing: npm ci --ignore-scripts in runtime_examples/node")
-    return Command(("node", str(NODE / "main.mjs")))
+    return Command(("node", str(NODE_EXAMPLE / "main.mjs")))
+
+
+def _python_library(folder: Path) -> Command:
+    return Command((sys.executable, "-c", PYTHON, str(EXAMPLES / "python"), str(folder)))
+
+
+def _node_library(folder: Path) -> Command:
+    return Command(("node", "--input-type=module", "-e", NODE, str(folder)), folder=NODE_EXAMPLE)
 
 
 def _c(request: pytest.FixtureRequest) -> Command:
@@ -113,7 +127,7 @@ def _c(request: pytest.FixtureRequest) -> Command:
 
 
 HOSTS = (
-    Host("python", _python),
-    Host("node", _node, general=False),
+    Host("python", _python, _python_library),
+    Host("node", _node, _node_library),
     Host("c", _c),
 )

@@ -265,3 +265,32 @@ def test_a_bundle_of_version_1_opens(
         assert {verdict for _, limit, verdict in rows.values() if limit} == {"ok"}
     if "language" in name:
         assert command.good(tmp_path, "--length", 20, "--temperature", 0, "--seed", 3)
+
+
+@pytest.mark.parametrize("encode", [False, True])
+def test_any_network_begins_and_steps(
+    host: Host, command: Command, tmp_path: Path, encode: bool
+) -> None:
+    if host.library is None:
+        pytest.skip(f"{host.name} is a program, no library")
+    folder = frame_bundle.write_frame_bundle(tmp_path, encode=encode)
+    golden = safetensors.numpy.load_file(folder / "golden.safetensors")
+    first = safetensors.numpy.load_file(folder / frame_bundle.FIRST_STATE) if not encode else {}
+    contexts = {}
+    if encode:
+        contexts, first["h"] = frame_bundle.run_encode(golden["source"])
+    state = {
+        **first,
+        "memory": np.zeros((1, 4, 2), np.float32),
+        "count": np.zeros(1, np.int32),
+    }
+    (begun, *steps), found = json.loads(host.library(folder).good())
+    assert found == [None, None, "weights" if encode else None]
+    for name, array in {**contexts, **state}.items():
+        np.testing.assert_allclose(begun[name], array, atol=1e-6)
+    for at, (outputs, after) in enumerate(steps):
+        fresh = {name: golden[name][at] for name in ("frame", "gate", "offset", "shift")}
+        wanted, state = frame_bundle.run_step({**fresh, **contexts}, state)
+        assert outputs.keys() == wanted.keys()
+        for name, array in {**wanted, **state}.items():
+            np.testing.assert_allclose({**outputs, **after}[name], array, atol=1e-5)

@@ -196,13 +196,16 @@ def _flip(name: str) -> Callable[[Path], object]:
     [
         (lambda f: (f / "manifest.json").unlink(), "no manifest.json"),
         (lambda f: (f / "manifest.json").write_text("{"), "manifest.json"),
-        (lambda f: (f / "manifest.json").write_text("[]"), "schema_version missing, expected 1"),
+        (
+            lambda f: (f / "manifest.json").write_text("[]"),
+            "schema_version missing, expected 1 or 2",
+        ),
         (
             lambda f: (f / "manifest.json").write_text('{"schema_version": 1}'),
             "contract is missing, expected a value",
         ),
         (lambda f: (f / "manifest.json").write_bytes(b"\xff\xfe"), "manifest.json"),
-        (_edit('"schema_version": 1', '"schema_version": 2'), "schema_version 2, expected 1"),
+        (_edit('"schema_version": ', '"schema_version": 3'), "schema_version 3"),
         (_flip("onnx/step.onnx"), "onnx/step.onnx has the SHA-256"),
         (_flip("golden.safetensors"), "golden.safetensors has the SHA-256"),
         (_flip("evaluation/held_out.safetensors"), "held_out.safetensors has the SHA-256"),

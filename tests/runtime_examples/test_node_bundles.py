@@ -48,22 +48,22 @@ console.log(JSON.stringify([texts.map(encode), lists.map(write)]));
 OPEN_MANY = """
 import { readFile, writeFile } from 'node:fs/promises';
 import { check } from '../web/src/check.js';
-import { BadInput } from '../web/src/errors.js';
-import { begin, generate } from '../web/src/generation.js';
-import { load } from './session.mjs';
+import { BundleError } from '../web/src/errors.js';
+import { generate, start } from '../web/src/generation.js';
+import { load } from './model.mjs';
 const [folder, list] = process.argv.slice(-2);
 for (const text of JSON.parse(await readFile(list, 'utf8'))) {
   await writeFile(`${folder}/manifest.json`, Buffer.from(text, 'base64'));
   let told;
   try {
-    const session = await load(folder);
-    const ok = (await check(session)).every((row) => row.ok);
-    if (!session.encoder) for await (const _ of generate(session, begin(session, []), { length: 3 }));
-    await session.release();
+    const model = await load(folder);
+    const ok = (await check(model)).every((row) => row.ok);
+    if (!model.encoder) for await (const _ of generate(model, start(model, []), { length: 3 }));
+    await model.release();
     told = ok ? 0 : 1;
   } catch (error) {
-    told = error instanceof BadInput ? error.message : `${error.stack}`;
-    if (!(error instanceof BadInput)) process.exitCode = 3;
+    told = error instanceof BundleError ? error.message : `${error.stack}`;
+    if (!(error instanceof BundleError)) process.exitCode = 3;
   }
   console.log(JSON.stringify(told));
 }
@@ -185,7 +185,7 @@ def test_another_tokenizer_is_refused(text: Path, tmp_path: Path) -> None:
 def _tokenizer_said(folder: Path) -> str:
     """Return how the tokenizer of a bundle is refused, whose model no longer fits it."""
     script = (
-        "import { Tokenizer } from '../web/src/tokenizer.js'; import { openBundle } from './session.mjs';"
+        "import { Tokenizer } from '../web/src/tokenizer.js'; import { openBundle } from './model.mjs';"
         "try { await Tokenizer.load(await openBundle(process.argv[1])); } catch (error) { console.log(error.message); }"
     )
     command = ["node", "--input-type=module", "-e", script, str(folder)]
@@ -361,8 +361,9 @@ def test_a_long_prompt_is_fed_in_parts_of_bounded_logits() -> None:
     const widths = (vocabulary) => {
       const made = [];
       const step = async ({ t }) => (made.push(t.length), { state: {} });
-      const session = { openTime: true, vocabulary, tokens: { name: 't' }, tokenTensor: (ids) => ids, step };
-      return prefill(session, Array(300).fill(1), {}).then(() => made);
+      const ids = { name: 't', axes: ['batch', 'time'] };
+      const model = { openTime: true, vocabulary, ids, idTensor: (each) => each, step };
+      return prefill(model, Array(300).fill(1), {}).then(() => made);
     };
     console.log(JSON.stringify([await widths(34), await widths(2 ** 13), (await widths(2 ** 21)).length]));
     """

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import frame_bundle
 import host_cases
 import numpy as np
 import pytest
@@ -101,8 +102,8 @@ def _damaged(folder: Path, text: Path) -> dict[str, tuple[str, str]]:
         ),
         "missing": (lambda f: (f / "onnx/step.onnx").unlink(), "onnx/step.onnx is missing"),
         "newer": (
-            lambda f: _edit(f, '"schema_version": 1', '"schema_version": 2'),
-            "schema_version 2, expected 1",
+            lambda f: _edit(f, '"schema_version": ', '"schema_version": 3'),
+            "schema_version 3",
         ),
         "no-json": (
             lambda f: (f / "manifest.json").write_text("{", encoding="utf-8"),
@@ -167,6 +168,7 @@ def spec(
             str(learned),
             str(captions),
             str(pairs),
+            str(frame_bundle.write_frame_bundle(folder / "frames")),
             wrong,
             *(place for place, _ in damaged.values()),
         ],
@@ -174,6 +176,7 @@ def spec(
         "learned": "learned",
         "captions": "captions",
         "pairs": "pairs",
+        "frames": "frames",
         "of_pairs": _seeded(pairs, 7, prompt="naïve 你好 "),
         "wrong_golden": "wrong-golden",
         "greedy": _greedy(text, PROMPT),

@@ -1,6 +1,6 @@
 // The bundle: a manifest and the files it lists. Nothing is used before its size and SHA-256 were compared with the manifest.
 
-import { BadInput } from './errors.js';
+import { BundleError } from './errors.js';
 import { readManifest } from './manifest.js';
 import { needed } from './versions.js';
 
@@ -12,12 +12,12 @@ const MOST_MANIFEST_BYTES = 16 * 2 ** 20;
 export class Bundle {
   /**
    * Read the manifest. `read(path, most)` gives a promise of a file's bytes (Uint8Array), or of null where there is no such
-   * file, and throws BadInput rather than reading more than `most`; `place` names the bundle in messages; `runtime` is the
+   * file, and throws BundleError rather than reading more than `most`; `place` names the bundle in messages; `runtime` is the
    * version of onnxruntime.
    */
   static async open(read, place, runtime) {
     const bytes = await read('manifest.json', MOST_MANIFEST_BYTES);
-    if (!bytes) throw new BadInput(`there is no manifest.json in ${place}; expected a bundle; make one with: edgernn export`);
+    if (!bytes) throw new BundleError(`there is no manifest.json in ${place}; expected a bundle; make one with: edgernn export`);
     return new Bundle(readManifest(bytes, place), read, place, runtime);
   }
 
@@ -52,13 +52,13 @@ export class Bundle {
     const there = this.choices.map((each) => each.path).join(', ') || 'none';
     const first = this.choices.find((each) => !needed(each, this.runtime)) ?? this.choices[0];
     const found = path === null ? first : this.manifest.artifacts.find((each) => each.path === path);
-    if (!found) throw new BadInput(`${this.place} has no artifact ${path ?? `of format ${FORMAT}`}; expected one of: ${there}`);
+    if (!found) throw new BundleError(`${this.place} has no artifact ${path ?? `of format ${FORMAT}`}; expected one of: ${there}`);
     if (found.format !== FORMAT)
-      throw new BadInput(`${path} is of format ${found.format}, expected ${FORMAT}; choose one of: ${there}`);
+      throw new BundleError(`${path} is of format ${found.format}, expected ${FORMAT}; choose one of: ${there}`);
     if (found.graph !== STEP)
-      throw new BadInput(`${path} computes the graph ${found.graph}, expected ${STEP}; choose one of: ${there}`);
+      throw new BundleError(`${path} computes the graph ${found.graph}, expected ${STEP}; choose one of: ${there}`);
     if (needed(found, this.runtime))
-      throw new BadInput(
+      throw new BundleError(
         `${found.path} needs onnxruntime ${needed(found, this.runtime)} or newer, and this is ${this.runtime}; ` +
           `update onnxruntime, or choose another of: ${there}`,
       );
@@ -71,7 +71,7 @@ export class Bundle {
       (each) => each.format === FORMAT && each.graph === ENCODE && !needed(each, this.runtime),
     );
     if (!found.length)
-      throw new BadInput(
+      throw new BundleError(
         `${this.place} has no ${FORMAT} file of the graph ${ENCODE} that onnxruntime ${this.runtime} runs; export the bundle again`,
       );
     return found.find(({ precision }) => precision === step.precision) ?? found[0];
@@ -81,18 +81,18 @@ export class Bundle {
   async file(path) {
     const { files, artifacts } = this.manifest;
     const promised = Object.hasOwn(files, path) ? files[path] : artifacts.find((artifact) => artifact.path === path);
-    if (!promised) throw new BadInput(`manifest.json of ${this.place} does not list ${path}; export the bundle again`);
+    if (!promised) throw new BundleError(`manifest.json of ${this.place} does not list ${path}; export the bundle again`);
     const bytes = await this.read(path, promised.bytes);
-    if (!bytes) throw new BadInput(`${path} is missing in ${this.place}; copy or export the bundle again`);
+    if (!bytes) throw new BundleError(`${path} is missing in ${this.place}; copy or export the bundle again`);
     if (bytes.length !== promised.bytes) {
-      throw new BadInput(
+      throw new BundleError(
         `${path} has ${bytes.length} bytes, expected ${promised.bytes}; ` +
           `it is damaged or changed, copy or export the bundle again`,
       );
     }
     const seen = await sha256(bytes);
     if (seen !== promised.sha256) {
-      throw new BadInput(
+      throw new BundleError(
         `${path} has the SHA-256 ${seen.slice(0, 12)}…, expected ${promised.sha256.slice(0, 12)}…; ` +
           `it is damaged or changed, copy or export the bundle again`,
       );
@@ -108,7 +108,7 @@ export class Bundle {
 
 async function sha256(bytes) {
   if (!globalThis.crypto?.subtle)
-    throw new BadInput(
+    throw new BundleError(
       'digests cannot be computed on a page that came over plain http; expected https or localhost; open it there',
     );
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));

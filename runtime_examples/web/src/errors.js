@@ -1,7 +1,7 @@
 // Bad input: a message for the person who gave it. It says what was wrong, the value seen, what was expected, what to do.
 
-export class BadInput extends Error {
-  name = 'BadInput';
+export class BundleError extends Error {
+  name = 'BundleError';
 }
 
 /** Return the first line of what a library threw: some throw numbers or strings. */

@@ -1,44 +1,66 @@
 // The golden run: recorded once from the reference, replayed here, compared tensor by tensor. So any device checks itself.
 
-import { BadInput } from './errors.js';
-import { parse } from './safetensors.js';
+import { BATCH, LAYERS, TIME, ofRole } from './contract.js';
+import { BundleError } from './errors.js';
+import { fits, numbers, parse } from './safetensors.js';
 
 const LEAST_SCALE = 1e-3; // a tensor smaller than this in every value is as good as zero
 
 /** Replay the golden run; returns [{ name, worst, tolerance, ok }], a row per tensor; without one a row of worst null. */
-export async function checkGolden(session) {
-  const { bundle } = session;
-  const path = bundle.manifest.golden;
+export async function checkGolden(model) {
+  const path = model.bundle.manifest.golden;
   if (path === null) return [{ name: 'golden', worst: null, tolerance: 0, ok: true, note: 'the bundle has no recorded run' }];
-  const golden = parse(await bundle.file(path), path).tensors;
-  const rows = session.encoder ? await checkEncode(session, golden) : [];
-  return [...rows, ...(await checkStep(session, golden))];
+  const golden = await readGolden(model);
+  const rows = model.encoder ? await checkEncode(model, golden) : [];
+  return [...rows, ...(await checkStep(model, golden))];
 }
 
-async function checkEncode(session, golden) {
-  const [image] = session.bundle.encode.inputs;
-  const { contexts, state } = await session.encode(need(golden, image.name));
-  const run = newRun(session.encoder);
-  const made = { ...contexts, ...(session.bundle.contract.initial_state === 'encode' ? state : {}) };
-  for (const [name, { data }] of Object.entries(made)) run.compare(name, need(golden, name).data, data);
+/** Read the golden run: { NAME: tensor }, of which every one that is fed is as the contract has it. */
+export async function readGolden({ bundle, contract, inputs, contexts, states }) {
+  const path = bundle.manifest.golden;
+  const golden = parse(await bundle.file(path), path).tensors;
+  const sizes = { ...contract.sizes, [BATCH]: 1, [TIME]: contract.step_frames, steps: stepsOf({ inputs, states }, golden) };
+  const stepwise = inputs.map((spec) => ({ ...spec, axes: ['steps', ...spec.axes] }));
+  for (const spec of [...(bundle.encode?.inputs ?? []), ...contexts, ...states, ...stepwise]) {
+    const found = need(golden, spec.name);
+    if (!fits(spec, found, sizes))
+      throw new BundleError(
+        `${path} has ${spec.name} as ${found.dtype} [${found.dims}], expected what the contract has; export the bundle again`,
+      );
+  }
+  return golden;
+}
+
+/** How many steps a golden run has. */
+export function stepsOf({ inputs, states }, golden) {
+  const names = [...inputs.map(({ name }) => name), ...states.map(({ name }) => `${name}_next`)];
+  const steps = Math.min(...names.map((name) => need(golden, name).dims[0] ?? 0));
+  if (!(steps > 0 && steps < Infinity))
+    throw new BundleError('the golden run has no step, expected one at least; export the bundle again');
+  return steps;
+}
+
+async function checkEncode(model, golden) {
+  const { inputs, outputs } = model.bundle.encode;
+  const made = await model.run('encode', Object.fromEntries(inputs.map(({ name }) => [name, need(golden, name)])));
+  const run = newRun(model.encoder);
+  for (const { name } of outputs) run.compare(name, need(golden, name), made[name]);
   return run.rows();
 }
 
-async function checkStep(session, golden) {
-  const run = newRun(session.artifact);
-  const pick = (specs) => Object.fromEntries(specs.map(({ name }) => [name, need(golden, name)]));
-  const contexts = pick(session.contexts);
-  const tokens = need(golden, session.tokens.name);
-  const [steps] = tokens.dims;
-  if (!(steps > 0)) throw new BadInput('the golden run has no step, expected one at least; export the bundle again');
-  let state = pick(session.states);
-  for (let at = 0; at < steps; at++) {
-    const made = await session.step({ [session.tokens.name]: row(tokens, at), ...contexts }, state);
-    for (const [name, { data }] of Object.entries(made.outputs))
-      for (const [part, wanted, found] of compared(name, data, golden, at)) run.compare(part, wanted, found);
-    for (const { name } of session.states) {
+async function checkStep(model, golden) {
+  const run = newRun(model.artifact);
+  const pick = (specs, of) => Object.fromEntries(specs.map(({ name }) => [name, of(name)]));
+  const contexts = pick(model.contexts, (name) => need(golden, name));
+  let state = pick(model.states, (name) => need(golden, name));
+  for (let at = 0; at < stepsOf(model, golden); at++) {
+    const inputs = pick(model.inputs, (name) => row(need(golden, name), at));
+    const made = await model.step({ ...inputs, ...contexts }, state);
+    for (const { name } of ofRole(model.bundle.step.outputs, 'output'))
+      for (const [part, wanted, found] of compared(name, made.outputs[name], golden, at)) run.compare(part, wanted, found);
+    for (const { name, axes } of model.states) {
       const wanted = row(need(golden, `${name}_next`), at);
-      run.compareState(`${name}_next`, wanted, made.state[name]);
+      run.compareState(`${name}_next`, wanted, made.state[name], axes.indexOf(LAYERS));
       if (run.forced) made.state[name] = wanted; // each step from the recorded state
     }
     state = made.state;
@@ -48,24 +70,35 @@ async function checkStep(session, golden) {
 
 /**
  * Return what is compared of an output at a step, [[name, recorded, found]]: all values, or, of an output too wide to be
- * recorded whole, the values at some ids, the largest ones, and the logarithm of the sum of exp over all.
+ * recorded whole, row by row the values at some ids, the largest ones, and the logarithm of the sum of exp over all.
  */
-function compared(name, data, golden, at) {
-  if (!golden[`${name}.columns`]) return [[name, row(need(golden, name), at).data, data]];
-  const take = (ids) => Float64Array.from(ids, (id) => data[id]); // an id out of range gives NaN, which no tolerance passes
-  const part = (what) => row(need(golden, `${name}.${what}`), at).data;
-  const top = data.reduce((most, value) => Math.max(most, value), -Infinity);
-  const sum = data.reduce((total, value) => total + Math.exp(value - top), 0);
+function compared(name, found, golden, at) {
+  if (!golden[`${name}.columns`]) return [[name, row(need(golden, name), at), found]];
+  const part = (what) => row(need(golden, `${name}.${what}`), at);
+  const [width, values] = [found.dims.at(-1), numbers(found)];
+  const rows = Array.from({ length: values.length / width }, (_, index) => values.subarray(index * width, (index + 1) * width));
+  const take = (wanted, ids) => ({
+    ...wanted,
+    data: Float64Array.from(rows.flatMap((each, index) => Array.from(ids(index), (id) => each[id]))), // NaN: out of range
+  });
+  const [columns, largest] = [golden[`${name}.columns`].data, part('largest_ids')];
+  const most = largest.data.length / rows.length;
+  const largestOf = (index) => largest.data.subarray(index * most, (index + 1) * most);
+  const logSum = (each) => {
+    const top = each.reduce((a, b) => Math.max(a, b), -Infinity);
+    return top + Math.log(each.reduce((total, value) => total + Math.exp(value - top), 0));
+  };
+  const sums = { ...part('log_sum'), data: Float64Array.from(rows, logSum) };
   return [
-    [`${name}.at_columns`, part('at_columns'), take(golden[`${name}.columns`].data)],
-    [`${name}.largest`, part('largest'), take(part('largest_ids'))],
-    [`${name}.log_sum`, part('log_sum'), Float64Array.of(top + Math.log(sum))],
+    [`${name}.at_columns`, part('at_columns'), take(part('at_columns'), () => columns)],
+    [`${name}.largest`, part('largest'), take(part('largest'), largestOf)],
+    [`${name}.log_sum`, part('log_sum'), sums],
   ];
 }
 
 function newRun({ tolerance, forced, path }) {
   if (tolerance === null)
-    throw new BadInput(
+    throw new BundleError(
       `manifest.json gives ${path} no tolerance, expected how far its golden run may be off; export the bundle again`,
     );
   return new Run(tolerance, forced);
@@ -80,22 +113,27 @@ class Run {
   }
 
   compare(name, wanted, found) {
-    const size = this.forced ? rootMeanSquare : largest;
-    const same = wanted.length === found.length && found.every(Number.isFinite) && wanted.every(Number.isFinite);
-    const difference = same ? size(Float64Array.from(wanted, (value, index) => value - found[index])) : Infinity;
-    if (!this.seen.has(name)) this.seen.set(name, []);
-    this.seen.get(name).push([difference, size(wanted)]);
+    if (wanted.dtype !== found.dtype || String(wanted.dims) !== String(found.dims))
+      throw new BundleError(
+        `the golden run has ${name} as ${wanted.dtype} [${wanted.dims}], expected ${found.dtype} [${found.dims}]; ` +
+          `export the bundle again`,
+      );
+    this.note(name, numbers(wanted), numbers(found));
   }
 
-  /** Compare a state [L, 1, H]: layer by layer where steps are forced, for one in many would be small in all together. */
-  compareState(name, wanted, found) {
-    if (!this.forced) return this.compare(name, wanted.data, found.data);
-    const [layers] = wanted.dims;
-    const width = wanted.data.length / layers;
-    for (let layer = 0; layer < layers; layer++) {
-      const part = [layer * width, (layer + 1) * width];
-      this.compare(`${name}[${layer}]`, wanted.data.subarray(...part), found.data.subarray(...part));
-    }
+  /** Compare a state: layer by layer where steps are forced, for one in many would be small in all together. */
+  compareState(name, wanted, found, layersAt) {
+    if (!this.forced || layersAt < 0) return this.compare(name, wanted, found);
+    for (let layer = 0; layer < wanted.dims[layersAt]; layer++)
+      this.compare(`${name}[${layer}]`, ...[wanted, found].map((tensor) => layerOf(tensor, layersAt, layer)));
+  }
+
+  note(name, wanted, found) {
+    const size = this.forced ? rootMeanSquare : largest;
+    const same = wanted.length === found.length && found.every(Number.isFinite) && wanted.every(Number.isFinite);
+    const difference = same ? size(wanted.map((value, index) => value - found[index])) : Infinity;
+    if (!this.seen.has(name)) this.seen.set(name, []);
+    this.seen.get(name).push([difference, size(wanted)]);
   }
 
   rows() {
@@ -107,6 +145,13 @@ class Run {
       return { name, worst, tolerance: this.tolerance, ok: worst <= this.tolerance };
     });
   }
+}
+
+/** One layer of a tensor, as if it had no axis of layers. */
+function layerOf({ dtype, dims, data }, axis, layer) {
+  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const made = data.filter((_, index) => Math.floor(index / inner) % dims[axis] === layer);
+  return { dtype, dims: dims.filter((_, at) => at !== axis), data: made };
 }
 
 function relativeWorst(steps, scale) {
@@ -121,15 +166,16 @@ function rootMeanSquare(values) {
   return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 }
 
-function row({ dtype, dims, data }, at) {
+/** What a recorded tensor has at a step. */
+export function row({ dtype, dims, data }, at) {
   const width = data.length / dims[0];
   if (at >= dims[0])
-    throw new BadInput(`the golden run has ${dims[0]} steps of a tensor, expected ${at + 1}; export the bundle again`);
+    throw new BundleError(`the golden run has ${dims[0]} steps of a tensor, expected ${at + 1}; export the bundle again`);
   return { dtype, dims: dims.slice(1), data: data.slice(at * width, (at + 1) * width) };
 }
 
 function need(golden, name) {
   if (!golden[name])
-    throw new BadInput(`the golden run has no tensor ${name}, expected every one of the contract; export the bundle again`);
+    throw new BundleError(`the golden run has no tensor ${name}, expected every one of the contract; export the bundle again`);
   return golden[name];
 }

@@ -2,7 +2,7 @@
 // file of ONNX's own operators and two of onnxruntime's. Another file that holds weights, operators of somebody else's and
 // functions are refused by name, in every sub-graph and attribute. The numbers are those of onnx.proto.
 
-import { BadInput } from './errors.js';
+import { BundleError } from './errors.js';
 
 const STANDARD = ['', 'ai.onnx'];
 const OF_RUNTIME = ['com.microsoft MatMulNBits', 'com.microsoft GatherBlockQuantized'];
@@ -24,14 +24,14 @@ const INNER = {
   tensor: {},
 }; // message → field → the message in it
 
-/** Throw BadInput where a model (Uint8Array) needs more than itself and the runtime, or is none. */
+/** Throw BundleError where a model (Uint8Array) needs more than itself and the runtime, or is none. */
 export function refuseForeign(bytes, path) {
   try {
     if (text(bytes.subarray(4, 8)) === 'ORTM') throw new Malformed("it is of the runtime's own format");
     walk('model', bytes, path, 0);
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
-    throw new BadInput(`${path} is no ONNX model (${error.message}); export the bundle again`);
+    throw new BundleError(`${path} is no ONNX model (${error.message}); export the bundle again`);
   }
 }
 
@@ -40,7 +40,7 @@ class Malformed extends Error {}
 function walk(kind, message, path, depth) {
   if (depth > MOST_DEPTH) throw new Malformed('a graph in a graph without end');
   const refuse = (what) => {
-    throw new BadInput(`${path} ${what}; do not use this bundle`);
+    throw new BundleError(`${path} ${what}; do not use this bundle`);
   };
   const found = [...fields(message)];
   const last = (number) => text(found.findLast((field) => field.number === number && field.bytes)?.bytes);

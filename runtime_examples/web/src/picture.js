@@ -1,7 +1,15 @@
 // A picture as an image encoder reads it: the whole of it as a square, bilinear with antialiasing as the training did it.
 
+const AXES = 'batch,height,width,channels';
 const RGBA = 4;
 const RGB = 3;
+
+/** The input of encode that is a picture, or null where the model takes none. */
+export function pictureOf({ bundle, contract: { sizes } }) {
+  const [input, ...others] = bundle.encode?.inputs ?? [];
+  const sized = sizes.channels === RGB && sizes.height > 0 && sizes.width > 0;
+  return input?.dtype === 'uint8' && String(input.axes) === AXES && !others.length && sized ? input : null;
+}
 
 /**
  * Resize pixels to what a graph's image input takes.
@@ -12,7 +20,7 @@ const RGB = 3;
  * @returns a tensor uint8 [1, height, width, 3]
  */
 export function imageTensor({ data, width, height }, spec, sizes) {
-  const [rows, columns] = spec.axes.slice(1, 3).map((axis) => sizes[axis]);
+  const { height: rows, width: columns } = sizes;
   const rgb = new Uint8Array(width * height * RGB);
   for (let pixel = 0; pixel < width * height; pixel++) rgb.set(data.subarray(pixel * RGBA, pixel * RGBA + RGB), pixel * RGB);
   const narrow = resize(rgb, { lines: height, from: width, to: columns, lineStride: (size) => size * RGB, step: RGB });

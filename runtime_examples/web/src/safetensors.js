@@ -1,12 +1,19 @@
 // The safetensors format: 8 bytes of header length (little-endian), a JSON header, the data. A tensor here is plain data,
 // { dtype, dims, data }, so that it can be copied, kept, and sent to another thread or device.
 
-import { BadInput } from './errors.js';
+import { sizeOf } from './contract.js';
+import { BundleError } from './errors.js';
 
 const DTYPES = {
-  F32: ['float32', Float32Array],
+  BOOL: ['bool', Uint8Array],
+  I8: ['int8', Int8Array],
+  I16: ['int16', Int16Array],
+  I32: ['int32', Int32Array],
   I64: ['int64', BigInt64Array],
   U8: ['uint8', Uint8Array],
+  F16: ['float16', Uint16Array], // its bits: not every engine has a type for them
+  F32: ['float32', Float32Array],
+  F64: ['float64', Float64Array],
 };
 const PREFIX_BYTES = 8;
 
@@ -14,8 +21,25 @@ const PREFIX_BYTES = 8;
 export function arrayType(dtype) {
   const found = Object.values(DTYPES).find(([name]) => name === dtype);
   if (!found)
-    throw new BadInput(`dtype ${dtype} is not supported here; expected ${Object.values(DTYPES).map(([name]) => name)}`);
+    throw new BundleError(`dtype ${dtype} is not supported here; expected ${Object.values(DTYPES).map(([name]) => name)}`);
   return found[1];
+}
+
+/** Return the values of a tensor as numbers, a Float64Array. */
+export function numbers({ dtype, data }) {
+  if (dtype !== 'float16' || !(data instanceof Uint16Array)) return Float64Array.from(data, Number);
+  return Float64Array.from(data, (bits) => {
+    const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
+    const size =
+      exponent === 31 ? (fraction ? NaN : Infinity) : exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
+    return bits >> 15 ? -size : size;
+  });
+}
+
+/** Whether a tensor has a spec's dtype and, where an axis has a size, that size. */
+export function fits({ dtype, axes }, tensor, sizes) {
+  const same = tensor?.dtype === dtype && tensor.dims.length === axes.length;
+  return same && axes.every((axis, at) => sizeOf(sizes, axis, tensor.dims[at]) === tensor.dims[at]);
 }
 
 /** Make a tensor of zeros. */
@@ -36,7 +60,7 @@ export function parse(bytes, origin) {
     for (const [name, entry] of Object.entries(entries)) tensors[name] = tensorOf(entry, bytes.subarray(PREFIX_BYTES + length));
     return { tensors, metadata };
   } catch (error) {
-    throw new BadInput(
+    throw new BundleError(
       `${origin} is no safetensors file (${error.message}); expected one as edgernn or this page wrote it; get it again`,
     );
   }

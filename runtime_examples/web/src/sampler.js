@@ -1,6 +1,6 @@
 // From logits to one token: greedy, or temperature, top-k and nucleus sampling driven by one uniform number a token.
 
-import { BadInput } from './errors.js';
+import { BundleError } from './errors.js';
 
 const SEEDS = 1n << 64n; // how many seeds there are
 
@@ -15,10 +15,10 @@ export function samplingOptions(defaults, given = {}) {
   };
   const { temperature, topK, topP } = options;
   if (!(temperature >= 0 && temperature < Infinity))
-    throw new BadInput(`temperature is ${temperature}, expected 0 (greedy) or more`);
+    throw new BundleError(`temperature is ${temperature}, expected 0 (greedy) or more`);
   if (!(Number.isInteger(topK) && topK >= 0))
-    throw new BadInput(`top-k is ${topK}, expected 0 (all tokens) or a whole number above`);
-  if (!(topP > 0 && topP <= 1)) throw new BadInput(`top-p is ${topP}, expected above 0 and at most 1`);
+    throw new BundleError(`top-k is ${topK}, expected 0 (all tokens) or a whole number above`);
+  if (!(topP > 0 && topP <= 1)) throw new BundleError(`top-p is ${topP}, expected above 0 and at most 1`);
   return options;
 }
 
@@ -58,7 +58,7 @@ export function readSeed(given) {
   const text = String(given);
   const seed = /^\d{1,20}$/.test(text) ? BigInt(text) : SEEDS;
   if (seed >= SEEDS)
-    throw new BadInput(`the seed is ${JSON.stringify(text)}, expected a whole number from 0 to ${SEEDS - 1n}; change it`);
+    throw new BundleError(`the seed is ${JSON.stringify(text)}, expected a whole number from 0 to ${SEEDS - 1n}; change it`);
   return seed;
 }
 

@@ -1,6 +1,6 @@
 // tokenizer.json of every kind of tokens that edgernn writes: text to ids and back, and text while ids still come.
 
-import { BadInput } from './errors.js';
+import { BundleError } from './errors.js';
 
 const SHOWN = 10;
 const BYTE_KINDS = ['byte', 'bpe']; // their tokens are bytes, spelled as characters
@@ -12,12 +12,13 @@ export class Tokenizer {
   /** Read the bundle's tokenizer, and make sure that it gives the ids that the manifest promises. */
   static async load(bundle) {
     const entry = bundle.manifest.tokenizer;
+    if (!entry) throw new BundleError('this bundle has no tokenizer, so it reads and writes no text; check it, or run it step by step');
     const { path, kind, text, ids } = entry;
     const tokenizer = Tokenizer.parse(await bundle.file(path), entry);
     const unknown = WORD_KINDS.includes(kind) ? tokenizer.ids.get(UNKNOWN) : undefined;
     const seen = tokenizer.encode(text, { unknown: 'skip' }).filter((id) => id !== unknown);
     if (String(seen) !== String(ids)) {
-      throw new BadInput(
+      throw new BundleError(
         `${path} gives the ids ${seen.slice(0, SHOWN)}… for the text in manifest.json, expected ${ids.slice(0, SHOWN)}…; ` +
           `export the bundle again`,
       );
@@ -28,7 +29,7 @@ export class Tokenizer {
   /** Read a file's bytes; `entry` is the manifest's: { path, kind, vocabulary_size }. */
   static parse(bytes, { path, kind, vocabulary_size: size }) {
     if (!KINDS.includes(kind)) {
-      throw new BadInput(
+      throw new BundleError(
         `the tokenizer is of kind ${kind}, expected one of ${KINDS.join(', ')}; for others use a tokenizers library`,
       );
     }
@@ -36,11 +37,11 @@ export class Tokenizer {
     try {
       tokenizer = new Tokenizer(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), kind);
     } catch (error) {
-      throw new BadInput(`${path} is damaged (${error.message}), expected a tokenizer of ${kind}; export the bundle again`);
+      throw new BundleError(`${path} is damaged (${error.message}), expected a tokenizer of ${kind}; export the bundle again`);
     }
     const { words } = tokenizer;
     if (words.length !== size || Object.keys(words).length !== size || tokenizer.ids.size !== size)
-      throw new BadInput(
+      throw new BundleError(
         `${path} has ${tokenizer.ids.size} tokens, expected the ids 0 to ${size - 1}; export the bundle again`,
       );
     return tokenizer;
@@ -84,7 +85,7 @@ export class Tokenizer {
         .slice(0, SHOWN)
         .map((piece) => JSON.stringify(piece))
         .join(' ');
-      throw new BadInput(
+      throw new BundleError(
         `the prompt has ${list}, which this model never saw; ` +
           `expected only what its ${this.words.length} tokens hold; leave it out`,
       );

@@ -1,6 +1,6 @@
 // sampler.json: random numbers and choices of tokens that were recorded with the model, against this device's own.
 
-import { BadInput } from './errors.js';
+import { BundleError } from './errors.js';
 import { readSeed, sample, uniformAt } from './sampler.js';
 
 /**
@@ -21,7 +21,7 @@ export async function checkSampler(bundle) {
     const some = uniforms.some(({ values }) => values.length > 0);
     return [row('uniforms', some ? numbers.length : Infinity), row('sampler', tokens.length ? choices.length : Infinity)];
   } catch (error) {
-    throw new BadInput(`${path} holds no sampler vectors (${error.message}); export the bundle again`);
+    throw new BundleError(`${path} holds no sampler vectors (${error.message}); export the bundle again`);
   }
 }
 

@@ -1,6 +1,6 @@
 // A bundle as one .edgernn file: a zip, read here without a library. The digests in the manifest say whether it is whole.
 
-import { BadInput } from './errors.js';
+import { BundleError } from './errors.js';
 
 const END = 0x06054b50;
 const ENTRY = 0x02014b50;
@@ -22,9 +22,9 @@ export function openZip(bytes, place) {
   try {
     entries = directory(bytes, view);
   } catch {
-    throw new BadInput(`${place} is no zip, expected a .edgernn file as edgernn export writes it; copy it again`);
+    throw new BundleError(`${place} is no zip, expected a .edgernn file as edgernn export writes it; copy it again`);
   }
-  if (!entries) throw new BadInput(`${place} holds a file twice, expected each once; do not use this bundle`);
+  if (!entries) throw new BundleError(`${place} holds a file twice, expected each once; do not use this bundle`);
   return async (path, most) => (entries.has(path) ? unpack(bytes, view, entries.get(path), { place, path, most }) : null);
 }
 
@@ -52,15 +52,15 @@ function directory(bytes, view) {
 }
 
 async function unpack(bytes, view, { method, packed, size, at }, { place, path, most }) {
-  const damaged = () => new BadInput(`${path} in ${place} is damaged: it cannot be unpacked; copy or export the bundle again`);
+  const damaged = () => new BundleError(`${path} in ${place} is damaged: it cannot be unpacked; copy or export the bundle again`);
   if (size > most)
-    throw new BadInput(`${path} in ${place} has ${size} bytes, expected ${most}; copy or export the bundle again`);
+    throw new BundleError(`${path} in ${place} has ${size} bytes, expected ${most}; copy or export the bundle again`);
   if (at + LOCAL_BYTES > bytes.length || view.getUint32(at, true) !== LOCAL) throw damaged();
   const start = at + LOCAL_BYTES + view.getUint16(at + 26, true) + view.getUint16(at + 28, true);
   const body = bytes.subarray(start, start + packed);
   if (method === STORED) return body.slice(0, most + 1);
   if (method !== DEFLATED)
-    throw new BadInput(
+    throw new BundleError(
       `${path} in ${place} is packed with method ${method}, expected ${STORED} or ${DEFLATED}; pack it with edgernn export`,
     );
   try {

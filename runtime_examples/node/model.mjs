@@ -7,8 +7,8 @@ import { join, resolve, sep } from 'node:path';
 import * as ort from 'onnxruntime-node';
 
 import { Bundle } from '../web/src/bundle.js';
-import { BadInput } from '../web/src/errors.js';
-import { Session } from '../web/src/session.js';
+import { BundleError } from '../web/src/errors.js';
+import { Model } from '../web/src/model.js';
 import { openZip } from '../web/src/zip.js';
 
 const OPTIONS = { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 4 }; // a step is too small to be shared
@@ -20,14 +20,14 @@ export async function load(place, artifact = null) {
   const bundle = await openBundle(place);
   bundle.artifact(artifact); // a wrong choice is told before anything is read
   await bundle.verifyFiles();
-  return Session.load(bundle, artifact, { ort, options: OPTIONS });
+  return Model.load(bundle, artifact, { ort, options: OPTIONS });
 }
 
 /** Open a bundle: its manifest alone is read. Nothing is ever unpacked to the disk. */
 export async function openBundle(place) {
   const found = await stat(place).catch((error) => {
     if (!ABSENT.includes(error.code)) throw unreadable(place, error);
-    throw new BadInput(
+    throw new BundleError(
       `there is no manifest.json in ${place}; expected a bundle folder or a .edgernn file; make one with: edgernn export`,
     );
   });
@@ -43,11 +43,11 @@ async function folder(place) {
     try {
       const real = resolve(await realpath(file));
       if (!real.startsWith(root.endsWith(sep) ? root : root + sep))
-        throw new BadInput(`${file} leads out of the bundle; do not use this bundle`);
+        throw new BundleError(`${file} leads out of the bundle; do not use this bundle`);
       return await whole(file, most);
     } catch (error) {
       if (ABSENT.includes(error.code)) return null;
-      throw error instanceof BadInput ? error : unreadable(file, error);
+      throw error instanceof BundleError ? error : unreadable(file, error);
     }
   };
 }
@@ -55,15 +55,15 @@ async function folder(place) {
 async function whole(file, most) {
   try {
     const found = await stat(file);
-    if (!found.isFile()) throw new BadInput(`${file} is no file; copy or export the bundle again`);
+    if (!found.isFile()) throw new BundleError(`${file} is no file; copy or export the bundle again`);
     const { size } = found;
-    if (size > most) throw new BadInput(`${file} has ${size} bytes, expected ${most}; copy or export the bundle again`);
+    if (size > most) throw new BundleError(`${file} has ${size} bytes, expected ${most}; copy or export the bundle again`);
     return new Uint8Array(await readFile(file));
   } catch (error) {
-    throw error instanceof BadInput || ABSENT.includes(error.code) ? error : unreadable(file, error);
+    throw error instanceof BundleError || ABSENT.includes(error.code) ? error : unreadable(file, error);
   }
 }
 
 function unreadable(file, error) {
-  return new BadInput(`cannot read ${file} (${error.code ?? error.message}), expected a readable file; check its rights`);
+  return new BundleError(`cannot read ${file} (${error.code ?? error.message}), expected a readable file; check its rights`);
 }

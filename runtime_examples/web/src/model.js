@@ -1,0 +1,184 @@
+// An opened bundle: begin(inputs) -> { contexts, state }, step(inputs, state) -> { outputs, state }, with nothing remembered in
+// between. Every name, shape and limit comes from the contract in the manifest. `ort` is onnxruntime-node or onnxruntime-web: both
+// have the same interface.
+
+import { BATCH, TIME, attentionOf, idsOf, ofRole, scoresOf, sizeOf } from './contract.js';
+import { BundleError, reason } from './errors.js';
+import { refuseForeign } from './onnx_guard.js';
+import { arrayType, fits, parse, zeros } from './safetensors.js';
+
+export class Model {
+  /**
+   * Open a bundle's step artifact, and its encode artifact where the model has such a graph.
+   *
+   * @param bundle an open Bundle
+   * @param artifact path of a step artifact; null takes the first that runs here
+   * @param runtime { ort, options }: the library, and the options of its sessions
+   */
+  static async load(bundle, artifact, { ort, options }) {
+    const chosen = bundle.artifact(artifact);
+    const encoder = bundle.encode ? bundle.encoderOf(chosen) : null;
+    const model = new Model(bundle, chosen, encoder, ort);
+    await model.readStored();
+    model.sessions.step = await openSession(bundle, chosen, ort, options);
+    if (encoder) model.sessions.encode = await openSession(bundle, encoder, ort, options);
+    return model;
+  }
+
+  constructor(bundle, artifact, encoder, ort) {
+    const { contract } = bundle;
+    for (const each of [artifact, encoder]) if (each) refuseNarrowing(each, contract.step_frames);
+    this.bundle = bundle;
+    this.contract = contract;
+    this.artifact = artifact;
+    this.encoder = encoder;
+    this.ort = ort;
+    this.sessions = {}; // graph → the runtime's session of its file
+    this.stored = {};
+    this.inputs = ofRole(bundle.step.inputs, 'input');
+    this.states = ofRole(bundle.step.inputs, 'state');
+    this.contexts = ofRole(bundle.step.inputs, 'context');
+    this.ids = idsOf(contract);
+    this.scores = scoresOf(contract);
+    this.attention = attentionOf(contract);
+    this.vocabulary = this.ids && contract.sizes[this.ids.below];
+    this.openTime = !(TIME in artifact.narrowing.axes) && !(TIME in contract.sizes);
+  }
+
+  /** Encode inputs (by name) where the model has an encode graph; returns { contexts, state } for the first step, one row. */
+  async begin(inputs = {}) {
+    const made = this.encoder ? await this.run('encode', inputs) : {};
+    const contexts = pick(made, this.contexts);
+    const encoded = this.states.filter(({ name }) => this.firstOf(name) === 'encode');
+    return { contexts, state: { ...this.firstState(contexts), ...pick(made, encoded) } };
+  }
+
+  /** Return the stored first values, and zeros for the other states, by name; encode may have more. */
+  firstState(contexts = {}) {
+    const sizes = { ...this.contract.sizes, [BATCH]: 1 };
+    for (const { name, axes } of this.contexts) axes.forEach((axis, at) => (sizes[axis] = contexts[name]?.dims[at] ?? 1));
+    const made = this.states
+      .filter(({ name }) => this.firstOf(name) !== 'encode')
+      .map(({ name, dtype, axes }) => {
+        const dims = axes.map((axis) => sizeOf(sizes, axis, 1));
+        return [name, this.stored[name] ?? zeros(dtype, dims)];
+      });
+    return Object.fromEntries(made);
+  }
+
+  /**
+   * Advance by one call.
+   *
+   * @param inputs step's inputs and the contexts, by name
+   * @returns { outputs, state }: outputs by name, the next state by the names of `state`
+   */
+  async step(inputs, state) {
+    this.checkIds(inputs);
+    const made = await this.run('step', { ...inputs, ...state });
+    const next = this.states.map(({ name }) => [name, made[`${name}_next`]]);
+    return { outputs: pick(made, ofRole(this.bundle.step.outputs, 'output')), state: Object.fromEntries(next) };
+  }
+
+  /** Return token ids as the tensor that step takes, one row. */
+  idTensor(ids) {
+    const { dtype, axes } = this.ids;
+    const Type = arrayType(dtype);
+    const data = dtype === 'int64' ? BigInt64Array.from(ids, BigInt) : Type.from(ids);
+    return { dtype, dims: axes.map((axis) => (axis === TIME ? ids.length : 1)), data };
+  }
+
+  /** Free what the runtime holds. */
+  async release() {
+    for (const session of Object.values(this.sessions)) await session.release();
+  }
+
+  /** Run a graph, step or encode, by the names of its inputs; returns every output by name. */
+  async run(graph, feeds) {
+    const given = {};
+    for (const [name, { dtype, dims, data }] of Object.entries(feeds)) given[name] = new this.ort.Tensor(dtype, data, dims);
+    let made;
+    try {
+      made = await this.sessions[graph].run(given);
+    } catch (error) {
+      throw new BundleError(
+        `the model refuses its inputs: ${reason(error)}; expected what the contract says; export the bundle again`,
+      );
+    }
+    return Object.fromEntries(
+      Object.entries(made).map(([name, { type, dims, data }]) => [name, { dtype: type, dims: [...dims], data }]),
+    );
+  }
+
+  /** Whence a state has its first value: 'stored', 'encode', or null for zeros. */
+  firstOf(name) {
+    return Object.hasOwn(this.contract.initial_state, name) ? this.contract.initial_state[name] : null;
+  }
+
+  /** Read the stored first values, and hold them against the contract. */
+  async readStored() {
+    const wanted = this.states.filter(({ name }) => this.firstOf(name) === 'stored');
+    if (!wanted.length) return;
+    const path = this.bundle.manifest.initial_state;
+    const { tensors } = parse(await this.bundle.file(path), path);
+    const wrong = wanted.find((spec) => !fits(spec, tensors[spec.name], { ...this.contract.sizes, [BATCH]: 1 }));
+    if (wrong || Object.keys(tensors).length !== wanted.length)
+      throw new BundleError(
+        `${path} has ${Object.keys(tensors)}, expected the stored states ${wanted.map(({ name }) => name)} ` +
+          `as the contract has them; export the bundle again`,
+      );
+    this.stored = tensors;
+  }
+
+  /** Refuse what is not below its axis: the runtime would read another row, in silence. */
+  checkIds(inputs) {
+    for (const { name, below } of this.bundle.step.inputs) {
+      if (below === null || !inputs[name]) continue;
+      const size = this.contract.sizes[below];
+      const wrong = inputs[name].data.find((id) => id < 0 || id >= size);
+      if (wrong !== undefined)
+        throw new BundleError(`an id of ${name} is ${wrong}, expected 0 to ${size - 1}; encode with the bundle's tokenizer`);
+    }
+  }
+}
+
+function pick(tensors, specs) {
+  return Object.fromEntries(specs.map(({ name }) => [name, tensors[name]]));
+}
+
+async function openSession(bundle, artifact, ort, options) {
+  const bytes = await bundle.file(artifact.path);
+  refuseForeign(bytes, artifact.path);
+  const spec = bundle.graph(artifact.graph);
+  try {
+    const session = await ort.InferenceSession.create(bytes, options);
+    for (const [side, names] of [
+      ['inputs', session.inputNames],
+      ['outputs', session.outputNames],
+    ])
+      if (String([...names].sort()) !== String(spec[side].map(({ name }) => name).sort()))
+        throw new Error(`it has the ${side} ${names}, and the contract ${spec[side].map(({ name }) => name)}`);
+    return session;
+  } catch (error) {
+    throw new BundleError(
+      `the runtime cannot open ${artifact.path}: ${reason(error)}; choose another artifact or export the bundle again`,
+    );
+  }
+}
+
+function refuseNarrowing({ path, narrowing }, stepFrames) {
+  const [name] = Object.keys(narrowing.dtypes);
+  if (name)
+    throw new BundleError(
+      `${path} takes ${name} as ${narrowing.dtypes[name]}, expected the contract's dtype in this example; ` +
+        `choose another artifact`,
+    );
+  if (narrowing.runtime_state)
+    throw new BundleError(`${path} keeps its state in the runtime, expected explicit state; choose another artifact`);
+  for (const [axis, wanted] of [
+    [BATCH, 1],
+    [TIME, stepFrames],
+  ]) {
+    const size = sizeOf(narrowing.axes, axis, wanted);
+    if (size !== wanted) throw new BundleError(`${path} fixes ${axis} at ${size}, expected ${wanted}; choose another artifact`);
+  }
+}
