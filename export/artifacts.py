@@ -16,13 +16,9 @@ from edgernn.export.base import Exporter, Written
 from edgernn.export.rounding.compression import Compression
 from edgernn.export.rounding.loss import measure_loss, refuse_loss
 from edgernn.export.source import Source
-from edgernn.formats.promise import tolerance
 from edgernn.parity.shapes import unforeseen_seed
 from edgernn.parity.verify import measure
 from edgernn.sessions.base import Session
-
-SMALLEST = "smallest"
-_EXACT = "float32"  # loses nothing that held-out text could show
 
 
 @dataclass(frozen=True)
@@ -52,10 +48,10 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         + (f", {job.graph}" if len(source.references) > 1 or job.graph in DECODERS else "")
     )
     reference = source.references.get(job.graph)
-    kind = formats.resolve(
+    kind: type[Exporter] = formats.resolve(
         row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra
     )
-    exporter: Exporter = kind(_compression(job, source))
+    exporter = kind(_compression(kind, job, source))
     written = exporter.export(
         source.loaded.model,
         path,
@@ -73,7 +69,7 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
     candidate = None if reference is None else _candidate(path, job, reference, file_contract)
     loss = None if candidate is None else _loss(job, source, candidate)
     found = digest(path)
-    limit = tolerance(row.family, job.precision)
+    limit = row.promise(job.precision)
     return Artifact(
         path=job.path,
         format=row.name,
@@ -95,20 +91,17 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
     )
 
 
-def _compression(job: Job, source: Source) -> Compression:
-    if job.precision == SMALLEST:
-        from edgernn.export.to_onnx.smallest import smallest_recipe
-
-        return Compression(recipe=smallest_recipe(source))
-    return Compression(
-        block_size=source.options.block_size,
-        feeds=source.feeds if job.precision != _EXACT else None,
-    )
+def _compression(kind: type[Exporter], job: Job, source: Source) -> Compression:
+    recipe = kind.recipe(source, job.precision)
+    if recipe is not None:
+        return Compression(recipe=recipe)
+    exact = job.row.promise(job.precision).exact
+    return Compression(block_size=source.options.block_size, feeds=None if exact else source.feeds)
 
 
 def _refuse_unreached(job: Job, written: Written, *, allowed: bool) -> None:
     """Raise ContractError where integers were asked for and a matrix stayed float."""
-    integers = any(weight.dtype.startswith("int") for weight in written.weights)
+    integers = job.row.promise(job.precision).integers
     floats = [w for w in written.weights if len(w.shape) > 1 and w.dtype.startswith("float")]
     if integers and floats and not allowed:
         names = ", ".join(
@@ -138,9 +131,9 @@ def _candidate(
 
 
 def _loss(job: Job, source: Source, candidate: Session) -> LossRecord | None:
-    if job.graph != STEP or job.precision == _EXACT:
+    limit = job.row.promise(job.precision)
+    if job.graph != STEP or limit.exact:
         return None
-    limit = tolerance(job.row.family, job.precision)
     loss = measure_loss(
         source.loaded, source.references, candidate, budget=source.options.budget, limit=limit
     )
@@ -152,7 +145,7 @@ def _loss(job: Job, source: Source, candidate: Session) -> LossRecord | None:
 def _parity(job: Job, reference: Session, candidate: Session, *, steps: int) -> ParityRecord:
     """Roll the artifact out; raise ContractError if it is out of tolerance."""
     row = job.row
-    limit = tolerance(row.family, job.precision)
+    limit = row.promise(job.precision)
     record = measure(reference, candidate, limit=limit, steps=steps, seed=unforeseen_seed())
     if not math.isfinite(record.worst):
         raise ContractError(

@@ -30,6 +30,8 @@ from edgernn.contract import (
 from edgernn.contract.in_graph import file_interface
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.rounding.compression import Compression
+from edgernn.export.rounding.recipe import Recipe
+from edgernn.export.source import Source
 from edgernn.models.family import RecurrentModel
 
 
@@ -52,14 +54,13 @@ class Exporter(ABC):
     """Writes one graph of a model in one format.
 
     Subclasses set ``format_name`` and implement ``narrowing``, ``target``, ``versions`` and
-    ``_write``.
+    ``_write``; ``recipe`` where a precision is searched for.
 
     Args:
         compression: how weights are rounded; for exporters that round themselves.
     """
 
     format_name: str
-    target: str
 
     def __init__(self, compression: Compression | None = None) -> None:
         self.compression = compression or Compression()
@@ -118,7 +119,19 @@ class Exporter(ABC):
             raise ContractError(
                 f"the {row.name} exporter broke the contract in {path.name}: {'; '.join(problems)}"
             )
-        return Written(narrowing, self.target, self.versions(), weights, self.requires(path))
+        return Written(
+            narrowing, self.target(precision), self.versions(), weights, self.requires(path)
+        )
+
+    @classmethod
+    def recipe(cls, source: Source, precision: str) -> Recipe | None:
+        """Return how each layer is rounded in a precision that is searched for on held-out data;
+        None for the precision's own way.
+
+        Raises:
+            UsageError, ContractError: see the search.
+        """
+        return None
 
     def requires(self, path: Path) -> dict[str, str]:
         """Return package → the lowest version that runs the file; nothing unless a format says
@@ -140,6 +153,12 @@ class Exporter(ABC):
         if model.open_time or not any(TIME in tensor.axes for tensor in graph.inputs):
             return own
         return own.model_copy(update={"axes": {**own.axes, TIME: 1}})
+
+    @abstractmethod
+    def target(self, precision: str) -> str:
+        """Return the opset, deployment target or runtime version that a file in ``precision`` is
+        written for.
+        """
 
     @abstractmethod
     def versions(self) -> str:

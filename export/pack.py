@@ -64,7 +64,7 @@ def export_bundle(
         source: a checkpoint folder, or a loaded checkpoint; it is not changed.
         out: a folder, or a file ending in ``.edgernn``; an older bundle there is replaced once the
             new one is whole.
-        to: formats or families; default all.
+        to: formats or families; default all that are written by default.
         precision: every precision to write in the formats that offer it; default each format's
             first.
         decoding: also write files that decode in the graph, where a format has them: a text or a
@@ -147,10 +147,13 @@ def _chosen(
     left out.
     """
     named = [to] if isinstance(to, str) else None if to is None else list(to)
-    unwritten = formats.left_out() if named is None else {}
-    for name, reason in unwritten.items():
-        tell(f"{name} is left out: {reason}")
-    rows = tuple(row for row in formats.select(named) if row.name not in unwritten)
+    if named is not None:
+        rows = formats.select(named)
+    else:
+        unwritten = formats.left_out()
+        for name, reason in unwritten.items():
+            tell(f"{name} is left out: {reason}")
+        rows = tuple(row for row in formats.default_rows() if row.name not in unwritten)
     if precision is None:
         return [(row, row.precisions[0]) for row in rows]
     wanted = [precision] if isinstance(precision, str) else list(dict.fromkeys(precision))

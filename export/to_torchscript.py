@@ -20,7 +20,10 @@ class TorchScriptExporter(Exporter):
     """Writes ``.pt`` by tracing; the fused layers keep batch and time open."""
 
     format_name = "torchscript"
-    target = "torch.jit"
+
+    def target(self, precision: str) -> str:
+        """See ``Exporter.target``."""
+        return "torch.jit"
 
     def versions(self) -> str:
         """See ``Exporter.versions``."""

@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from edgernn.bench.report import Bandwidth, Machine
+from edgernn.formats import FORMATS
 
 BUFFER_BYTES = (
     256 << 20
 )  # beyond the caches: a buffer of 64 MiB is still read out of a server's last-level cache
-_PACKAGES = ("edgernn", "numpy", "onnxruntime", "torch", "coremltools")
+_PACKAGES = ("edgernn", "numpy")  # and what each format needs
 _CPU_FILE = Path("/proc/cpuinfo")  # Linux and Android
 _CPU_NAMES = (
     "model name",
@@ -35,12 +36,14 @@ _READS = (np.bitwise_or, np.add, np.maximum)
 
 def describe_machine() -> Machine:
     """Return the processor, the cores, the platform and the versions of what runs models."""
+    needed = [package for row in FORMATS.values() for package in row.packages]
+    wanted = dict.fromkeys([*_PACKAGES, *needed])
     return Machine(
         processor=_processor(),
         cores=os.cpu_count(),
         platform=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
-        packages={name: version for name in _PACKAGES if (version := _version(name)) is not None},
+        packages={name: version for name in wanted if (version := _version(name)) is not None},
     )
 
 

@@ -30,7 +30,6 @@ FEWEST_STEPS = 10
 ROUNDS = 10
 _STEPS_AN_ENCODE = 5  # an encode graph runs once for a text of many steps
 _PREFILL_EVERY = 2  # rounds: a file of one step a call takes 256 calls for a prefill
-_ONNX = "onnx", "float32"  # what the others' speed is compared with
 
 Tell = Callable[[str], None]
 
@@ -179,10 +178,12 @@ def _summary(course: Course, courses: Sequence[Course], reads: Bandwidth) -> Art
     p50, p90, p99 = np.percentile(taken, (50, 90, 99)).tolist()
     touched = sum(weight.touched_bytes for weight in artifact.weights) or None
     floor_ms = touched / reads.bytes_per_s * 1e3 if touched else None
-    onnx = [
+    row = formats.YARDSTICK
+    yardstick = (row.name, row.precisions[0])
+    others = [
         np.median(c.call_ms)
         for c in courses
-        if (c.artifact.format, c.artifact.precision) == _ONNX and c.encodes == course.encodes
+        if (c.artifact.format, c.artifact.precision) == yardstick and c.encodes == course.encodes
     ]
     return ArtifactBench(
         **{
@@ -203,5 +204,5 @@ def _summary(course: Course, courses: Sequence[Course], reads: Bandwidth) -> Art
         touched_bytes=touched,
         floor_ms=floor_ms,
         times_floor=p50 / floor_ms if floor_ms else None,
-        speed=float(onnx[0]) / p50 if onnx else None,
+        speed=float(others[0]) / p50 if others else None,
     )

@@ -13,6 +13,7 @@ from edgernn.cli.choices import completing, format_names, precision_names
 from edgernn.cli.config import Config
 from edgernn.cli.output import say, say_sheet, tell, words, write_result
 from edgernn.errors import UsageError
+from edgernn.formats import by_name
 from edgernn.wording import size
 
 _LONG_STEPS = 1000
@@ -83,7 +84,7 @@ def export(
         return
     say_sheet(tables.artifacts(bundle.manifest))
     for artifact in bundle.manifest.artifacts:
-        if artifact.weights and artifact.precision != "float32":
+        if artifact.weights and not by_name(artifact.format).promise(artifact.precision).exact:
             say_sheet(tables.weights(artifact))
     say(f"wrote {out}, {size(tables.total_bytes(bundle.manifest))}")
 

@@ -17,23 +17,12 @@ from edgernn.cli.shown import visible
 from edgernn.cli.tables import first_state
 from edgernn.contract import ENCODE, STEP
 from edgernn.data.text.token_kinds import unit_of
+from edgernn.formats import FORMATS
 from edgernn.wording import size
 
 # What starts markup inside a line, and what GitHub makes links of: addresses with a scheme, www.
 # and @.
 _MARKUP = re.compile(r"([\\`*_{}\[\]|<>~$&@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
-_RUNTIMES = {
-    "onnx": "ONNX Runtime",
-    "torchscript": "PyTorch",
-    "coreml": "Core ML",
-    "coreml-mlstate": "Core ML",
-}
-_TAGS = {
-    "onnx": "onnx",
-    "torchscript": "torchscript",
-    "coreml": "coreml",
-    "coreml-mlstate": "coreml",
-}
 _PLACE = '"$BUNDLE"'
 _FIGURES = ("CIDEr-D", "BLEU-4", "ROUGE-L")
 
@@ -66,7 +55,9 @@ def _title(name: str) -> str:
 def _head(manifest: Manifest, license_id: str | None) -> str:
     captions = manifest.family == "captioner"
     formats = [
-        _TAGS[artifact.format] for artifact in manifest.artifacts if artifact.format in _TAGS
+        FORMATS[artifact.format].family
+        for artifact in manifest.artifacts
+        if artifact.format in FORMATS
     ]
     cell = manifest.provenance.model.get("cell")
     tags = dict.fromkeys(
@@ -212,7 +203,7 @@ def _run(manifest: Manifest, name: str) -> str:
             _block(lines),
         ]
         parts += _compiled(write, captions=captions)
-    if any(_RUNTIMES.get(found) == "Core ML" for found in formats):
+    if any(found in FORMATS and FORMATS[found].family == "coreml" for found in formats):
         parts.append(
             "Swift, on iOS and macOS: the package in `runtime_examples/ios`, with the bundle "
             "among the app's resources."

@@ -17,7 +17,7 @@ from edgernn.errors import UnavailableError
 from edgernn.formats import installed
 
 _BASE = ("numpy", "onnxruntime", "tokenizers", "safetensors", "pydantic", "rich", "typer")
-_PACKAGES = (*_BASE, "pillow", "matplotlib", "torch", "pycocoevalcap", "onnx", "coremltools")
+_EXTRAS = ("pillow", "matplotlib", "torch", "pycocoevalcap")
 
 
 def doctor(
@@ -72,13 +72,15 @@ def examine() -> dict[str, Any]:
     formats, lacking = {}, set()
     for name, row in FORMATS.items():
         export = _usable(row.exporter or "", row.export_extra)
-        run = _usable(row.session, row.run_extra) if _runs_here(row.family) else "needs macOS"
+        elsewhere = row.needs_platform()
+        run = f"needs {elsewhere}" if elsewhere else _usable(row.session, row.run_extra)
         formats[name] = {"export": export, "run": run}
         lacking |= {
             extra
             for extra, said in ((row.export_extra, export), (row.run_extra, run))
             if said.startswith("lacks") and extra
         }
+    needed = [package for row in FORMATS.values() for package in row.packages]
     return {
         "edgernn": edgernn.__version__,
         "source": installed.source(),
@@ -86,7 +88,7 @@ def examine() -> dict[str, Any]:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in dict.fromkeys([*_BASE, *_EXTRAS, *needed])},
         "without_wheel": installed.without_wheel(),
         "formats": formats,
         "to_install": {extra: installed.install_command(extra) for extra in sorted(lacking)},
@@ -112,7 +114,3 @@ def _usable(target: str, extra: str | None) -> str:
         missing = (getattr(cause, "name", None) or "a package").split(".")[0]
         return f"lacks {missing}" + (f" (the extra {extra})" if extra else "")
     return "yes"
-
-
-def _runs_here(family: str) -> bool:
-    return family != "coreml" or platform.system() == "Darwin"

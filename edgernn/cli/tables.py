@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from edgernn import formats
 from edgernn.bundle.manifest import Artifact, Manifest
 from edgernn.bundle.nats import rise_text
 from edgernn.bundle.stored_weights import StoredWeight
@@ -15,7 +16,6 @@ from edgernn.parity.report.data import VerifyReport
 from edgernn.parity.report.wording import headline
 from edgernn.wording import size
 
-_FLOATS = frozenset({"float32", "float16"})
 _MARK = {
     "passed": ("passed", "green"),
     "failed": ("FAILED", "bold red"),
@@ -58,7 +58,9 @@ def weights(artifact: Artifact) -> Sheet:
     before, after = (
         sum(getattr(w, name) for w in artifact.weights) for name in ("float32_bytes", "bytes")
     )
-    rows = [_weight(weight, artifact.precision) for weight in artifact.weights]
+    promised = formats.promised(artifact.format, artifact.precision)
+    integers = promised is not None and promised.integers
+    rows = [_weight(weight, integers=integers) for weight in artifact.weights]
     rows.append(("together", "", "", size(before), size(after), f"{after / before:.3f} of float32"))
     return Sheet(
         ("weight", "shape", "stored as", "float32", "here", ""),
@@ -68,9 +70,9 @@ def weights(artifact: Artifact) -> Sheet:
     )
 
 
-def _weight(weight: StoredWeight, precision: str) -> tuple[Text | str, ...]:
+def _weight(weight: StoredWeight, *, integers: bool) -> tuple[Text | str, ...]:
     blocks = f" in blocks of {weight.block_size}" if weight.block_size else ""
-    stayed = len(weight.shape) > 1 and weight.dtype.startswith("float") and precision not in _FLOATS
+    stayed = len(weight.shape) > 1 and weight.dtype.startswith("float") and integers
     return (
         weight.name + (" (recurrent)" if weight.recurrent else ""),
         " x ".join(map(str, weight.shape)),

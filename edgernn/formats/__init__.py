@@ -1,12 +1,16 @@
 """The table of formats, one row file each, and what each promises."""
 
+from edgernn.formats.promise import Tolerance
+from edgernn.formats.row import Format
 from edgernn.formats.table import (
     FORMATS,
     PRECISIONS,
     REFERENCE,
-    Format,
+    YARDSTICK,
     by_name,
+    default_rows,
     left_out,
+    promised,
     resolve,
     select,
 )
@@ -15,9 +19,13 @@ __all__ = [
     "FORMATS",
     "PRECISIONS",
     "REFERENCE",
+    "YARDSTICK",
     "Format",
+    "Tolerance",
     "by_name",
+    "default_rows",
     "left_out",
+    "promised",
     "resolve",
     "select",
 ]

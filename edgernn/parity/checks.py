@@ -268,7 +268,7 @@ def _keeps(subject: Subject, loss: TextLoss) -> bool:
     fewest = min(
         limit.top1, 1 - 1 / loss.tokens
     )  # one position may turn in any sample, however small
-    rounding = FLOAT32_ROUNDING if subject.artifact.precision == "float32" else FLOAT16_ROUNDING
+    rounding = FLOAT32_ROUNDING if limit.exact else FLOAT16_ROUNDING
     within = loss.is_within(limit.perplexity, rounding=rounding)
     return within and loss.mean_kl <= limit.mean_kl and loss.top1 >= fewest
 

@@ -20,7 +20,7 @@ from edgernn.bundle.sample import sample_problem
 from edgernn.contract import ENCODE, STEP, FileContract
 from edgernn.decoding.captions import CaptionSessions
 from edgernn.errors import ContractError, UnavailableError, UsageError
-from edgernn.formats.promise import Tolerance, tolerance
+from edgernn.formats.promise import Tolerance
 from edgernn.parity.report.wording import FULL_STEPS
 from edgernn.parity.shapes import unforeseen_seed
 from edgernn.sessions.base import Session
@@ -29,7 +29,6 @@ from edgernn.storage import tensor_files
 from edgernn.wording import whole
 
 DEFAULT_STEPS = FULL_STEPS
-_EXACT = "float32"
 # the rise of perplexity by which two processors may differ where a precision promises none
 _OTHERWISE = 3e-3
 
@@ -96,7 +95,7 @@ class Subject:
     @property
     def promised(self) -> Tolerance:
         """What the artifact's format and precision promise, whatever the manifest says."""
-        return tolerance(formats.by_name(self.artifact.format).family, self.artifact.precision)
+        return formats.by_name(self.artifact.format).promise(self.artifact.precision)
 
     @property
     def limit(self) -> Tolerance:
@@ -111,7 +110,7 @@ class Subject:
         said = self.artifact.tolerance
         if said is not None and self.artifact.forced == promised.forced:
             promised = replace(promised, rollout=min(said, promised.rollout))
-        if loss is None or self.artifact.precision == _EXACT:
+        if loss is None or promised.exact:
             return promised
         allowed = math.inf if loss.allowed is None else loss.allowed
         told = max(loss.increase, 0.0) + max(promised.perplexity, _OTHERWISE)
@@ -130,7 +129,7 @@ class Subject:
         within = (
             loss is not None and loss.allowed is not None and loss.allowed <= promised.perplexity
         )
-        if loss is None or within or self.artifact.precision == _EXACT:
+        if loss is None or within or promised.exact:
             return ""
         share = "any perplexity" if loss.allowed is None else f"{loss.allowed:+.3%} of perplexity"
         return (

@@ -172,11 +172,24 @@ def describe_file(path: Path) -> tuple[formats.Format, FileDescription]:
             f"{path} is {kind.name}, neither a bundle nor a model file; expected a folder with "
             f"{MANIFEST}, {SUFFIX}, {known}"
         )
-    description = session_class(rows[0].name).describe(path)
-    kept = bool(
-        description.interface.states
-    )  # a family's second row is the one whose runtime keeps the state
-    return rows[-1] if kept else rows[0], description
+    return _described(path, rows)
+
+
+def _described(path: Path, rows: list[formats.Format]) -> tuple[formats.Format, FileDescription]:
+    """Return the row of ``rows``, all of one suffix, whose files are as ``path``, and what the file
+    says; of none, raise what the first says of it.
+    """
+    wrong: list[ContractError] = []
+    for family in dict.fromkeys(row.family for row in rows):
+        relatives = [row for row in rows if row.family == family]
+        try:
+            description = session_class(relatives[0].name).describe(path)
+        except ContractError as error:
+            wrong.append(error)
+            continue
+        kept = bool(description.interface.states)
+        return next((r for r in relatives if r.keeps_state == kept), relatives[0]), description
+    raise wrong[0]
 
 
 def describes(path: Path) -> bool:

@@ -34,7 +34,7 @@ def assert_parity(
     Args:
         model: a bundle or its path; or a checkpoint or its folder, which is exported to a temporary
             bundle first.
-        to: formats or families to export and verify; default all.
+        to: formats or families to export and verify; default all that are exported by default.
         precision: precisions to export a checkpoint in; default each format's own.
         steps: length of each rollout and of the greedy text.
         reference: a checkpoint folder to compare with, instead of the bundle's own.

@@ -17,7 +17,6 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +27,19 @@ from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import (
     BATCH,
     PICTURE,
-    STEP,
     TIME,
-    Decoding,
     FileContract,
     GraphSpec,
-    GraphWord,
     Narrowing,
     first_line,
 )
 from edgernn.contract.file import FileDType
 from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError, UsageError
-from edgernn.export.base import Exporter, Written
+from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, example_inputs
 from edgernn.export.to_coreml.weights import SCHEMES, compression, refuse_floats, weight_table
+from edgernn.formats.coreml import COREML
 from edgernn.models.family import RecurrentModel
 
 with contextlib.redirect_stderr(
@@ -60,20 +57,12 @@ class CoreMLExporter(Exporter):
     """
 
     format_name = "coreml"
-    target = "iOS17"
+    _lowest = "iOS17"
 
-    def export(
-        self,
-        model: RecurrentModel,
-        path: Path,
-        *,
-        precision: str,
-        decoding: Decoding,
-        graph: GraphWord = STEP,
-    ) -> Written:
-        """See ``Exporter.export``; the target is that of the precision."""
-        written = super().export(model, path, precision=precision, decoding=decoding, graph=graph)
-        return replace(written, target=self._target(precision))
+    def target(self, precision: str) -> str:
+        """See ``Exporter.target``: where the precision's compression, too, can be read."""
+        scheme = SCHEMES.get(precision)
+        return self._lowest if scheme is None else max(self._lowest, scheme.target)
 
     def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
         """One row, one step, int32 tokens because Core ML has no int64 inputs, and pictures as
@@ -86,9 +75,6 @@ class CoreMLExporter(Exporter):
     def versions(self) -> str:
         """See ``Exporter.versions``."""
         return f"coremltools {ct.__version__}, torch {torch.__version__}"
-
-    def _target(self, precision: str) -> str:
-        return max(self.target, SCHEMES[precision].target) if precision in SCHEMES else self.target
 
     def _write(
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
@@ -110,7 +96,7 @@ class CoreMLExporter(Exporter):
                 for tensor in interface.outputs
             ],
             precision=precision,
-            target=self._target(precision),
+            target=self.target(precision),
             metadata=file_contract.to_metadata(),
         )
         return _checked_weights(path, model, precision)
@@ -122,7 +108,7 @@ class CoreMLStateExporter(CoreMLExporter):
     """
 
     format_name = "coreml-mlstate"
-    target = "iOS18"
+    _lowest = "iOS18"
 
     def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
         """As the explicit form; the states are float16, the only dtype that Core ML keeps."""
@@ -156,7 +142,7 @@ class CoreMLStateExporter(CoreMLExporter):
             ],
             states=[_state_type(tensor) for tensor in interface.states],
             precision=precision,
-            target=self._target(precision),
+            target=self.target(precision),
             metadata=file_contract.to_metadata(),
         )
         return _checked_weights(path, model, precision)
@@ -224,7 +210,7 @@ def _convert(
                 convert_to="milinternal",
                 minimum_deployment_target=getattr(ct.target, target),
                 compute_precision=ct.precision.FLOAT32
-                if precision == "float32"
+                if COREML.promise(precision).exact
                 else ct.precision.FLOAT16,
                 pass_pipeline=_passes(),
                 **types,

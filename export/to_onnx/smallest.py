@@ -28,10 +28,10 @@ from edgernn.export.rounding.compression import Budget
 from edgernn.export.rounding.loss import measure_loss
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.source import Source
-from edgernn.export.to_onnx.exporter import finish, step_graph
 from edgernn.export.to_onnx.quantize import layer_name, lookups, products, quantize_graph
+from edgernn.export.to_onnx.tracing import finish, step_graph
 from edgernn.export.to_onnx.weights import weight_table
-from edgernn.formats.promise import tolerance
+from edgernn.formats.promise import Tolerance
 from edgernn.sessions.ort.step import OrtSession
 
 SAFE = Rounding(8, 128)
@@ -52,8 +52,9 @@ class _Tried:
         return sum(weight.bytes for weight in self.weights)
 
 
-def smallest_recipe(source: Source) -> Recipe:
-    """Return the recipe of the smallest step file that stays within the budget of ``source``.
+def smallest_recipe(source: Source, limit: Tolerance) -> Recipe:
+    """Return the recipe of the smallest step file that stays within the budget of ``source``;
+    ``limit`` is what the precision promises.
 
     Raises:
         UsageError: no budget is given, or no held-out data to measure it on.
@@ -66,7 +67,7 @@ def smallest_recipe(source: Source) -> Recipe:
             "--max-perplexity-increase, as 1%"
         )
     with storage.scratch() as scratch:
-        search = _Search(source, scratch)
+        search = _Search(source, limit, scratch)
         return replace(search.recipe, layers=_smallest_layers(search))
 
 
@@ -100,8 +101,8 @@ class _Search:
     its own way.
     """
 
-    def __init__(self, source: Source, scratch: Path) -> None:
-        self.source, self.scratch = source, scratch
+    def __init__(self, source: Source, limit: Tolerance, scratch: Path) -> None:
+        self.source, self.limit, self.scratch = source, limit, scratch
         narrowing = Narrowing(axes={TIME: 1})
         self.file_contract = FileContract(
             contract=source.contract, narrowing=narrowing, decoding=source.decoding
@@ -140,10 +141,9 @@ class _Search:
         step = self.source.references[STEP]
         first = step.initial_state(1) if self.source.contract.starting("stored") else None
         candidate = OrtSession.open(path, self.file_contract, first)
-        limit = tolerance("onnx", "smallest")
         budget = budget or self.source.options.budget
         loss = measure_loss(
-            self.source.loaded, self.source.references, candidate, budget=budget, limit=limit
+            self.source.loaded, self.source.references, candidate, budget=budget, limit=self.limit
         )
         if loss is None:
             raise UsageError(

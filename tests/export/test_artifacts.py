@@ -20,7 +20,7 @@ from edgernn.export.rounding import calibration
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
 from edgernn.export.to_onnx.exporter import OnnxExporter
-from edgernn.formats.promise import tolerance
+from edgernn.formats import by_name
 from edgernn.models.captioner import Captioner
 from edgernn.models.cells.table import CELLS
 from edgernn.models.checkpoint import Checkpoint
@@ -87,7 +87,7 @@ def test_the_manifest_says_what_is_stored_and_lost(packed: Bundle) -> None:
     assert exact.loss is None
     assert {weight.dtype for weight in exact.weights} == {"float32"}
     for artifact in reduced:
-        limit = tolerance("onnx", artifact.precision)
+        limit = by_name("onnx").promise(artifact.precision)
         assert artifact.loss is not None
         assert artifact.parity is not None
         assert (artifact.loss.allowed, artifact.loss.tokens) == (0.1, 3 * len(TEXT) - 1)

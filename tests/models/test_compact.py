@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from edgernn.contract import FileContract
-from edgernn.export.to_onnx.exporter import trace
+from edgernn.export.to_onnx.tracing import trace
 from edgernn.models.captioner import Captioner
 from edgernn.models.cells.base import State
 from edgernn.models.cells.table import CELLS, cell_class

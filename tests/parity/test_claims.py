@@ -9,7 +9,7 @@ import pytest
 from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import LossRecord, Manifest, ParityRecord
 from edgernn.families.loss import TextLoss
-from edgernn.formats.promise import tolerance
+from edgernn.formats import by_name
 from edgernn.parity.claims import claim_problems, loss_problem, step_problem
 from edgernn.parity.subject import Subject, subjects
 
@@ -99,10 +99,10 @@ def test_a_loss_must_be_the_one_that_is_measured(
 
 def test_an_error_of_a_step_must_be_near_the_recorded_one() -> None:
     record = ParityRecord(steps=4, worst=0.05, tensor="logits", tolerance=0.4)
-    assert step_problem(record, 0.15, tolerance("onnx", "int4")) == ""
+    assert step_problem(record, 0.15, by_name("onnx").promise("int4")) == ""
     assert "5.0e-02 off at worst, and it is 3.0e-01" in step_problem(
-        record, 0.3, tolerance("onnx", "int4")
+        record, 0.3, by_name("onnx").promise("int4")
     )
     assert (
-        step_problem(record, 0.3, tolerance("onnx", "float32")) == ""
+        step_problem(record, 0.3, by_name("onnx").promise("float32")) == ""
     )  # rounding, judged by the tolerance alone

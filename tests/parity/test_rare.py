@@ -10,12 +10,12 @@ import pytest
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract, Narrowing
 from edgernn.families.contracts import language_contract
-from edgernn.formats.promise import tolerance
+from edgernn.formats import by_name
 from edgernn.parity.rare import MOST_IDS, probe
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
 
-FLOAT32, INT4 = tolerance("onnx", "float32"), tolerance("onnx", "int4")
+FLOAT32, INT4 = by_name("onnx").promise("float32"), by_name("onnx").promise("int4")
 Feeds = dict[str, np.ndarray]
 
 

@@ -14,7 +14,7 @@ import torch
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError
 from edgernn.export.pack import export_bundle
-from edgernn.formats.promise import tolerance
+from edgernn.formats import by_name
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
@@ -23,7 +23,7 @@ from edgernn.parity.rollout import Plan, compare
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.base import Session
 
-LIMIT = tolerance("onnx", "float32")
+LIMIT = by_name("onnx").promise("float32")
 TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n" * 4
 Feeds = dict[str, np.ndarray]
 

@@ -18,7 +18,7 @@ from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import LossRecord
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError, UsageError
-from edgernn.formats.promise import tolerance
+from edgernn.formats import by_name
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.models.eager import EagerSession
@@ -211,7 +211,7 @@ def test_what_was_allowed_when_it_was_packed_is_what_it_is_held_to(
     captioner_bundle: Bundle, allowed: float | None, perplexity: float, mean_kl: float
 ) -> None:
     subject = of(captioner_bundle, "onnx/step.onnx")
-    promised = tolerance("onnx", "int4")
+    promised = by_name("onnx").promise("int4")
     artifact = subject.artifact.model_copy(update={"precision": "int4"})
     assert replace(subject, artifact=artifact).limit == promised
     artifact = artifact.model_copy(update={"loss": LOSS.model_copy(update={"allowed": allowed})})
@@ -219,8 +219,8 @@ def test_what_was_allowed_when_it_was_packed_is_what_it_is_held_to(
     assert limit == replace(promised, perplexity=pytest.approx(perplexity), mean_kl=mean_kl)  # type: ignore[arg-type]
     assert limit.forced
     exact = artifact.model_copy(update={"precision": "float32"})
-    assert replace(subject, artifact=exact).limit == tolerance(
-        "onnx", "float32"
+    assert replace(subject, artifact=exact).limit == by_name("onnx").promise(
+        "float32"
     )  # float32 loses nothing
 
 

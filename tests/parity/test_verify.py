@@ -25,7 +25,7 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import BundleError, CheckpointError, EdgernnError, UnavailableError, UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.export.to_onnx.exporter import OnnxExporter
-from edgernn.formats.promise import tolerance
+from edgernn.formats import by_name
 from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.models.language import LanguageModel
 from edgernn.parity.report.data import ArtifactReport, VerifyReport
@@ -145,7 +145,7 @@ def test_the_numbers_behind_the_verdict(bundle_folder: Path) -> None:
         0
         <= measured["worst_scaled"]
         <= measured["tolerance"]
-        == tolerance("onnx", "float32").rollout
+        == by_name("onnx").promise("float32").rollout
     )
     assert measured["tensor"] in {"logits", "h_next", "c_next"}
     assert "4 runs of 16, " in checks["rollout"].detail
@@ -503,7 +503,7 @@ def test_measure_takes_the_worst_of_every_plan(make_model: MakeModel) -> None:
         FakeSession(FileContract(contract=contract, narrowing=narrowing))
         for narrowing in (Narrowing(), Narrowing(axes={"batch": 1, "time": 1}))
     )
-    limit = tolerance("onnx", "float32")
+    limit = by_name("onnx").promise("float32")
     record = measure(wide, narrow, limit=limit, steps=5, seed=1)
     assert (record.steps, record.worst, record.tolerance) == (5, 0, limit.rollout)
     assert narrow.calls == 5  # one plan: single steps of one row

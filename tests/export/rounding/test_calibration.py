@@ -13,7 +13,7 @@ import torch
 
 from edgernn.contract import FileContract, Narrowing
 from edgernn.export.rounding.calibration import feeds_from, hessians, text_feeds
-from edgernn.export.to_onnx.exporter import trace
+from edgernn.export.to_onnx.tracing import trace
 from edgernn.models.captioner import Captioner
 from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession

@@ -17,7 +17,7 @@ from edgernn.errors import ContractError, UsageError
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.rounding.loss import measure_loss, refuse_loss
 from edgernn.families.loss import measure_text
-from edgernn.formats.promise import tolerance
+from edgernn.formats import by_name
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
@@ -26,7 +26,7 @@ from edgernn.models.language import LanguageModel
 from edgernn.sessions.base import Session
 
 MakeModel = Callable[..., LanguageModel]
-LIMIT = tolerance("onnx", "int4")
+LIMIT = by_name("onnx").promise("int4")
 RECORD = LossRecord(
     tokens=90, reference_perplexity=4.0, perplexity=4.1, mean_kl=0.01, top1=0.9, allowed=0.02
 )

@@ -13,8 +13,8 @@ import onnxruntime
 import pytest
 
 from edgernn.contract import TIME, FileContract, Narrowing
-from edgernn.export.to_onnx.exporter import IR_VERSION, trace
 from edgernn.export.to_onnx.layered import by_layer
+from edgernn.export.to_onnx.tracing import IR_VERSION, trace
 from edgernn.models.language import LanguageModel
 
 MakeModel = Callable[..., LanguageModel]

@@ -22,7 +22,7 @@ from edgernn.export.rounding.compression import Compression
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.export.to_onnx.quantize import Rounded, layer_name, lookups, products, quantize_graph
-from edgernn.formats.promise import tolerance
+from edgernn.formats import by_name
 from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
@@ -191,7 +191,7 @@ def test_no_matrix_of_any_cell_stays_float(
     matrices = [weight for weight in written.weights if len(weight.shape) > 1]
     assert all(weight.dtype.startswith("int") for weight in matrices)
     assert sum(weight.recurrent for weight in matrices) == model.config.layers
-    limit = tolerance("onnx", precision)
+    limit = by_name("onnx").promise(precision)
     found = compare(
         EagerSession(model), open_session(path), Plan(3, (1,) * 12), seed=4, forced=True
     )

@@ -1,0 +1,101 @@
+"""One row of the table of formats: who writes it, who runs it and where, what that needs, and what
+each of its precisions promises.
+
+A row holds strings and numbers only, so that reading the table imports nothing else.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgernn.errors import ContractError
+from edgernn.formats.promise import Tolerance
+
+_SYSTEMS = {"Darwin": "macOS"}  # as ``platform.system()`` calls it → as its users do
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row.
+
+    Attributes:
+        name: what ``--to`` takes and the manifest records.
+        family: what ``--to`` takes to mean this row and its relatives; also the bundle's folder and
+            a tag of the model card.
+        title: the runtime in words, for people.
+        mark, suffix: an artifact's name is its graph, the mark, its precision if not the default,
+            and the suffix.
+        promises: what each precision that the exporter offers promises, the default first.
+        exporter, session: ``module:Class``; the reference has no exporter.
+        export_extra, run_extra: pip extras that bring what exporting and running need; None is the
+            base install.
+        packages: what exporting and running need beside edgernn's base install, by the names that
+            pip knows.
+        platforms: the systems on which its runtime exists, as ``platform.system()`` calls them;
+            empty means all.
+        by_default: whether ``edgernn export`` without ``--to`` writes it. False for a format whose
+            packages the extra ``export`` does not bring.
+        graphs: the graphs that the exporter writes; the rest of a model is in the family's first
+            row.
+        decoders: sessions of files that decode in the graph, by what these compute.
+        keeps_state: whether the runtime keeps the state itself, under the contract's names.
+        structure: what reads the structure of the file, a ``parity.structure.StructureReader``; or
+            None.
+        interpreter: a session that runs the file where ``session`` cannot, operator by operator,
+            for verifying; or None.
+    """
+
+    name: str
+    family: str
+    title: str
+    mark: str
+    suffix: str
+    promises: Mapping[str, Tolerance] = field(hash=False)
+    exporter: str | None
+    session: str
+    export_extra: str | None
+    run_extra: str | None
+    packages: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    by_default: bool = True
+    graphs: tuple[str, ...] = ("encode", "step")
+    decoders: Mapping[str, str] = field(default_factory=dict, hash=False)
+    keeps_state: bool = False
+    structure: str | None = None
+    interpreter: str | None = None
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions that the exporter offers, the default first."""
+        return tuple(self.promises)
+
+    @property
+    def step_only(self) -> tuple[str, ...]:
+        """Those of them that it offers for the step graph alone."""
+        return tuple(name for name, promise in self.promises.items() if promise.step_only)
+
+    def promise(self, precision: str) -> Tolerance:
+        """Return what ``precision`` promises; raise ContractError where nothing is promised for
+        it.
+        """
+        if precision not in self.promises:
+            raise ContractError(
+                f"this edgernn promises nothing for {self.name} in {precision!r}; use the edgernn "
+                "that exported it"
+            )
+        return self.promises[precision]
+
+    def path(self, precision: str, graph: str = "step") -> str:
+        """Return the path in a bundle of the artifact of ``graph``; the default precision goes
+        unnamed.
+        """
+        named = "" if precision == self.precisions[0] else f"-{precision}"
+        return f"{self.family}/{graph}{self.mark}{named}{self.suffix}"
+
+    def needs_platform(self) -> str | None:
+        """Return in words where the runtime exists, None where that is here."""
+        if not self.platforms or platform.system() in self.platforms:
+            return None
+        return " or ".join(_SYSTEMS.get(system, system) for system in self.platforms)

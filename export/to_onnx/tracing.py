@@ -1,0 +1,119 @@
+"""A graph of a model as ONNX in float32, and what is written on it last.
+
+torch's TorchScript-based exporter is used on purpose: the graph-capture one freezes the example's T
+in the declared shapes, fails on ``nn.RNN`` and slices recurrent weights at run time. What is
+written is judged by running it: packing rolls every file out against the reference.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import onnx
+import torch
+
+from edgernn import storage
+from edgernn.contract import FileContract, first_line
+from edgernn.contract.interface import FileTensor
+from edgernn.errors import ContractError
+from edgernn.export.graphs import FlatGraph, example_inputs
+from edgernn.export.rounding.calibration import hessians
+from edgernn.export.rounding.compression import Feeds
+from edgernn.export.rounding.recipe import Recipe, Rounding
+from edgernn.export.to_onnx.quantize import NEAREST_BITS
+from edgernn.models.family import RecurrentModel
+
+OPSET = (
+    17  # with IR version 9 the newest that every runtime in the field reads, the browser's included
+)
+IR_VERSION = 9
+_EXAMPLE_BATCH, _EXAMPLE_TIME = 2, 3  # neither 1, which exporters may treat as a constant
+_TABLE = {"embedding": Rounding(8, 128)}
+
+
+def trace(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
+    """Return a graph of ``model`` in float32, with the contract's names, and its open axes open."""
+    interface = file_contract.interface()
+    with warnings.catch_warnings(), storage.scratch() as scratch:
+        path = scratch / "graph.onnx"
+        warnings.simplefilter(
+            "ignore"
+        )  # the exporter warns that it is deprecated, and of a batch size it does not fix
+        torch.onnx.export(
+            FlatGraph(model, file_contract.graph),
+            example_inputs(file_contract, batch=_EXAMPLE_BATCH, time=_EXAMPLE_TIME),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[tensor.name for tensor in interface.inputs],
+            output_names=[tensor.name for tensor in interface.outputs],
+            dynamic_axes={
+                tensor.name: _open_axes(tensor)
+                for tensor in (*interface.inputs, *interface.outputs)
+            },
+        )
+        return onnx.load(str(path))
+
+
+def step_graph(
+    model: RecurrentModel,
+    file_contract: FileContract,
+    recipe: Recipe,
+    *,
+    feeds: Feeds | None = None,
+) -> tuple[onnx.ModelProto, Recipe]:
+    """Return the step face of ``model``, which is turned into it, in float32, and ``recipe`` with
+    nothing left open.
+
+    The embedding is folded where that pays and ``recipe`` does not say; a folded table keeps 8
+    bits, for one row of it is read a step, and fewer would save no time. Calibration on ``feeds``
+    is for 4 bits: 8 bits gain nothing by it.
+    """
+    folded = model.folding_pays(recipe.default.bits) if recipe.folded is None else recipe.folded
+    layers = {**(_TABLE if folded else {}), **recipe.layers}
+    graph = trace(model.step_face(folded=folded), file_contract)
+    low = min(rounding.bits for rounding in (recipe.default, *layers.values()))
+    seen = (
+        hessians(graph, feeds())
+        if feeds is not None and low < NEAREST_BITS and not recipe.hessians
+        else recipe.hessians
+    )
+    return graph, replace(recipe, folded=folded, layers=layers, hessians=seen)
+
+
+def finish(graph: onnx.ModelProto, file_contract: FileContract) -> None:
+    """Declare the contract's shapes, write it into the metadata, and check the graph, in place.
+
+    Raises:
+        ContractError: the graph is no valid model.
+    """
+    interface = file_contract.interface()
+    graph.ir_version = IR_VERSION
+    _declare(graph, (*interface.inputs, *interface.outputs))
+    onnx.helper.set_model_props(graph, file_contract.to_metadata())
+    try:
+        onnx.checker.check_model(graph, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ContractError(
+            f"the onnx exporter wrote an invalid model: {first_line(error)}"
+        ) from error
+
+
+def _open_axes(tensor: FileTensor) -> dict[int, str]:
+    return {index: size for index, size in enumerate(tensor.shape or ()) if isinstance(size, str)}
+
+
+def _declare(graph: onnx.ModelProto, tensors: tuple[FileTensor, ...]) -> None:
+    """Write the contract's shape on every in- and output: names on open dimensions, sizes on fixed
+    ones.
+    """
+    shapes = {tensor.name: tensor.shape or () for tensor in tensors}
+    for value in (*graph.graph.input, *graph.graph.output):
+        dimensions = value.type.tensor_type.shape.dim
+        del dimensions[:]
+        for size in shapes[value.name]:
+            dimensions.add(
+                **({"dim_param": size} if isinstance(size, str) else {"dim_value": size})
+            )
+    del graph.graph.value_info[:]  # shapes inferred for the example's sizes
