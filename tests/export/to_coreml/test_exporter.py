@@ -256,7 +256,7 @@ def test_other_model_settings(make_model: MakeModel, tmp_path: Path) -> None:
     own = FileContract.from_metadata(
         dict(spec.description.metadata.userDefined), source="the package"
     )
-    assert own.contract.initial_state == "learned"
+    assert own.contract.initial_state == {"h": "stored"}
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
