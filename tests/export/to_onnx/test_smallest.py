@@ -19,6 +19,7 @@ from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions, Source
 from edgernn.export.to_onnx.smallest import SAFE, smallest_recipe
+from edgernn.formats import by_name
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
@@ -26,6 +27,7 @@ from edgernn.models.language import LanguageModel
 from edgernn.parity.verify import verify_bundle
 
 MakeModel = Callable[..., LanguageModel]
+LIMIT = by_name("onnx").promise("smallest")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +98,7 @@ def test_a_smaller_budget_is_no_smaller_file(loaded: Checkpoint, tmp_path: Path)
 def test_it_tells_what_it_chose(loaded: Checkpoint) -> None:
     told: list[str] = []
     source = Source(loaded, ReducedOptions(budget=Budget(perplexity=0.02)), 8, told.append)
-    recipe = smallest_recipe(source)
+    recipe = smallest_recipe(source, LIMIT)
     assert len(told) == 1
     assert told[0].startswith("smallest within the budget: ")
     assert all(name in told[0] for name in recipe.layers)
@@ -112,7 +114,7 @@ def test_a_budget_that_8_bits_cannot_keep(loaded: Checkpoint, tmp_path: Path) ->
     for at in range(0, 300, 50):  # rounding makes some text more probable, but not all
         part = Checkpoint(loaded.model, loaded.tokenizer, {}, {"tokens": tokens[at : at + 50]})
         try:
-            smallest_recipe(Source(part, ReducedOptions(budget=Budget(perplexity=0.0)), 4))
+            smallest_recipe(Source(part, ReducedOptions(budget=Budget(perplexity=0.0)), 4), LIMIT)
         except ContractError as error:
             said.append(str(error))
             with pytest.raises(
@@ -148,7 +150,7 @@ def test_without_held_out_data_there_is_no_budget(loaded: Checkpoint, tmp_path: 
 def test_a_small_part_of_the_layers_goes_down_first(loaded: Checkpoint) -> None:
     """Where little may be lost, what goes to 4 bits is what loses least for its bytes."""
     strict, loose = (
-        smallest_recipe(Source(loaded, ReducedOptions(budget=Budget(perplexity=budget)), 8))
+        smallest_recipe(Source(loaded, ReducedOptions(budget=Budget(perplexity=budget)), 8), LIMIT)
         for budget in (3e-3, 0.5)
     )
     kept = {name for name, rounding in strict.layers.items() if rounding == SAFE}
