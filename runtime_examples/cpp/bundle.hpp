@@ -7,29 +7,12 @@
 #include <optional>
 #include <sstream>
 
-#include "json.hpp"
+#include "contract.hpp"
 #include "onnx_guard.hpp"
+#include "safetensors.hpp"
 #include "sha256.hpp"
 
 namespace edgernn {
-
-struct TensorSpec {
-  std::string name, role, dtype, below;  // below: the axis whose size bounds the values, or empty
-  std::vector<std::string> axes;
-};
-
-struct Graph {
-  std::vector<TensorSpec> inputs, outputs;
-
-  // The tensors of one role: "input", "context", "state" or "output".
-  static std::vector<TensorSpec> with_role(const std::vector<TensorSpec>& tensors, std::string_view role) {
-    std::vector<TensorSpec> found;
-    for (const TensorSpec& tensor : tensors) {
-      if (tensor.role == role) found.push_back(tensor);
-    }
-    return found;
-  }
-};
 
 struct Artifact {
   std::string path, format, precision, graph, sha256;
@@ -47,8 +30,6 @@ struct Decoding {
   double temperature = 0, top_p = 1;
   std::int64_t top_k = 0, length = 0;
 };
-
-inline std::string next_name(const std::string& state) { return state + "_next"; }
 
 inline std::string read_bytes(const std::filesystem::path& path) {
   constexpr std::uintmax_t kMostBytes = std::uintmax_t{1} << 31;
@@ -85,30 +66,28 @@ class Bundle {
     }
     const auto path = folder_ / "manifest.json";
     const Json manifest = Json::parse(read_bytes(path), path.string());
-    if (const auto version = manifest.at("schema_version").integer(); version != 1) {
+    const std::int64_t version = manifest.at("schema_version").integer();
+    if (version != 1 && version != 2) {
       throw BundleError(path.string() + " has schema_version " + std::to_string(version) +
-                  ", expected 1; use an example that reads it");
+                        ", expected 1 or 2; use an example that reads it");
     }
-    read_contract(manifest.at("contract"));
-    read_decoding(manifest.at("decoding"));
+    contract = Contract(manifest.at("contract"), version);
+    if (const Json* entry = given(manifest, "decoding")) read_decoding(*entry);
     for (const Json& entry : manifest.at("artifacts").array()) artifacts.push_back(read_artifact_entry(entry));
-    const Json& entry = manifest.at("tokenizer");
-    tokenizer_path = entry.at("path").string();
-    tokenizer_kind = entry.at("kind").string();
-    tokenizer_text = entry.at("text").string();
-    tokenizer_ids = integers(entry.at("ids"));
-    if (const Json* golden = manifest.find("golden"); golden != nullptr && !golden->is_null()) golden_path = golden->string();
-    if (const Json* vectors = manifest.find("sampler"); vectors != nullptr && !vectors->is_null()) {
-      sampler_path = vectors->string();
+    if (const Json* entry = given(manifest, "tokenizer")) {
+      tokenizer_path = entry->at("path").string();
+      tokenizer_kind = entry->at("kind").string();
+      tokenizer_text = entry->at("text").string();
+      tokenizer_ids = integers(entry->at("ids"));
     }
-    if (const Json* learned = manifest.find("initial_state"); initial_state == "learned") {
-      if (learned == nullptr) throw BundleError(path.string() + " names no learned first state; export the bundle again");
-      initial_state_path = learned->string();
+    for (const auto& [key, into] : {std::pair{"golden", &golden_path}, {"sampler", &sampler_path}, {"initial_state", &initial_state_path}}) {
+      if (const Json* entry = given(manifest, key)) *into = entry->string();
     }
     for (const auto& [name, file] : manifest.at("files").object()) {
       verified(name, file.at("bytes").integer(), file.at("sha256").string());
       listed_.push_back(name);
     }
+    read_first_state();
   }
 
   // The bytes of a file that the manifest lists, and that was verified with it.
@@ -148,80 +127,49 @@ class Bundle {
                 (known.empty() ? "none of its artifacts: export the bundle with --to onnx" : known));
   }
 
-  const Graph& graph(const std::string& name) const {
-    if (const auto found = graphs.find(name); found != graphs.end()) return found->second;
-    throw BundleError(folder_.string() + " has no graph named " + name + "; give the bundle of another model");
-  }
+  // Whether it writes text or captions.
+  bool has_tokenizer() const { return !tokenizer_path.empty(); }
 
-  bool captions() const { return graphs.count("encode") > 0; }
-
-  // The size of an axis in a run of one row and `time` steps.
-  std::int64_t size(const std::string& axis, std::int64_t time = 1) const {
-    if (const auto found = sizes.find(axis); found != sizes.end()) return found->second;
-    if (axis == "batch") return 1;
-    if (axis == "time") return time;
-    throw BundleError("the contract gives no size to the axis " + axis + "; export the bundle again");
-  }
-
-  Shape shape(const TensorSpec& tensor, std::int64_t time = 1) const {
-    Shape shape;
-    for (const std::string& axis : tensor.axes) shape.push_back(size(axis, time));
-    return shape;
-  }
-
-  // The step's only fresh input, the token ids, and its output of one number per token.
-  TensorSpec token_input() const {
-    const auto fresh = Graph::with_role(graph("step").inputs, "input");
-    if (fresh.size() != 1 || fresh[0].dtype != "int64" || fresh[0].below.empty()) {
-      throw BundleError("the step takes something other than token ids; this example writes text, expected one int64 input");
-    }
-    return fresh[0];
-  }
-
-  TensorSpec logits_output() const {
-    for (const TensorSpec& output : graph("step").outputs) {
-      if (output.role == "output" && !output.axes.empty() && output.axes.back() == token_input().below) return output;
-    }
-    throw BundleError("the step gives no output over the axis " + token_input().below + "; export the bundle again");
-  }
-
-  std::map<std::string, Graph> graphs;
-  std::map<std::string, std::int64_t> sizes;
-  std::string initial_state, initial_state_path, golden_path, sampler_path, tokenizer_path, tokenizer_kind, tokenizer_text;
+  Contract contract;
+  State first_state;  // before the first step: zeros or stored values; what encode gives is not in it
+  std::string initial_state_path, golden_path, sampler_path, tokenizer_path, tokenizer_kind, tokenizer_text;
   std::vector<std::int64_t> tokenizer_ids;
   Decoding decoding;
   std::vector<Artifact> artifacts;
 
  private:
+  // A member that is there and not null.
+  static const Json* given(const Json& entry, const std::string& key) {
+    const Json* found = entry.find(key);
+    return found != nullptr && !found->is_null() ? found : nullptr;
+  }
+
+  void read_first_state() {
+    Tensors stored;
+    for (const TensorSpec& state : contract.states()) {
+      const auto word = contract.initial_state.find(state.name);
+      const bool kept = word != contract.initial_state.end() && word->second == "stored";
+      if (word != contract.initial_state.end() && !kept) continue;
+      if (kept && stored.empty()) stored = read_safetensors(read(initial_state_path), initial_state_path);
+      const Shape shape = contract.shape(state, open_as_one(state));
+      const auto found = stored.find(state.name);
+      if (kept && (found == stored.end() || found->second.shape != shape || found->second.dtype().name != state.dtype)) {
+        throw BundleError(initial_state_path + " has no first value of " + state.name + " as the contract says; export the bundle again");
+      }
+      first_state[state.name] = kept ? found->second : zeros(state.dtype, shape);
+    }
+  }
+
+  Sizes open_as_one(const TensorSpec& state) const {
+    Sizes open;
+    contract.learn(state, Shape(state.axes.size(), 1), open);
+    return open;
+  }
+
   static std::vector<std::int64_t> integers(const Json& array) {
     std::vector<std::int64_t> found;
     for (const Json& value : array.array()) found.push_back(value.integer());
     return found;
-  }
-
-  static std::vector<TensorSpec> read_tensors(const Json& tensors) {
-    std::vector<TensorSpec> found;
-    for (const Json& entry : tensors.array()) {
-      TensorSpec tensor{entry.at("name").string(), entry.at("role").string(), entry.at("dtype").string(), "", {}};
-      if (const Json* below = entry.find("below")) tensor.below = below->string();
-      for (const Json& axis : entry.at("axes").array()) tensor.axes.push_back(axis.string());
-      for (const TensorSpec& other : found) {
-        if (other.name == tensor.name) throw BundleError("a graph has two tensors named " + tensor.name + "; export the bundle again");
-      }
-      found.push_back(std::move(tensor));
-    }
-    return found;
-  }
-
-  void read_contract(const Json& contract) {
-    for (const Json& graph : contract.at("graphs").array()) {
-      graphs[graph.at("name").string()] = {read_tensors(graph.at("inputs")), read_tensors(graph.at("outputs"))};
-    }
-    for (const auto& [axis, size] : contract.at("sizes").object()) {
-      sizes[axis] = size.integer();
-      if (sizes[axis] < 1) throw BundleError("the axis " + axis + " has the size 0, expected 1 or more; export the bundle again");
-    }
-    initial_state = contract.at("initial_state").string();
   }
 
   void read_decoding(const Json& entry) {
@@ -242,10 +190,15 @@ class Bundle {
     artifact.graph = entry.at("graph").string();
     artifact.sha256 = entry.at("sha256").string();
     artifact.bytes = entry.at("bytes").integer();
-    const Json& narrowing = entry.at("narrowing");
-    for (const auto& [axis, size] : narrowing.at("axes").object()) artifact.axes[axis] = size.integer();
-    for (const auto& [tensor, dtype] : narrowing.at("dtypes").object()) artifact.dtypes[tensor] = dtype.string();
-    artifact.runtime_state = narrowing.at("runtime_state").boolean();
+    if (const Json* narrowing = given(entry, "narrowing")) {
+      if (const Json* axes = narrowing->find("axes")) {
+        for (const auto& [axis, size] : axes->object()) artifact.axes[axis] = size.integer();
+      }
+      if (const Json* dtypes = narrowing->find("dtypes")) {
+        for (const auto& [tensor, dtype] : dtypes->object()) artifact.dtypes[tensor] = dtype.string();
+      }
+      if (const Json* kept = narrowing->find("runtime_state")) artifact.runtime_state = kept->boolean();
+    }
     if (const Json* requires_all = entry.find("requires"); requires_all != nullptr && requires_all->find("onnxruntime") != nullptr) {
       artifact.requires_runtime = requires_all->at("onnxruntime").string();
       if (artifact.requires_runtime.find_first_not_of("0123456789.") != std::string::npos || artifact.requires_runtime.empty()) {
@@ -259,15 +212,15 @@ class Bundle {
   // Before schema version 2 an artifact has no tolerance of its own: then it is the one that it was packed with, and forced where
   // its numbers are no floats.
   static void read_promise(const Json& entry, Artifact& artifact) {
-    if (const Json* own = entry.find("tolerance"); own != nullptr && !own->is_null()) {
+    const Json *own = given(entry, "tolerance"), *forced = given(entry, "forced"), *parity = given(entry, "parity");
+    if (own != nullptr) {
       artifact.tolerance = own->number();
-      if (const Json* forced = entry.find("forced")) artifact.forced = forced->boolean();
-      return;
-    }
-    if (const Json* parity = entry.find("parity"); parity != nullptr && !parity->is_null()) {
+      artifact.forced = forced != nullptr && forced->boolean();
+    } else if (parity != nullptr) {
       artifact.tolerance = parity->at("tolerance").number();
       artifact.forced = artifact.precision.rfind("float", 0) != 0;
     }
+    if (artifact.tolerance.value_or(0) < 0) throw BundleError(artifact.path + " has a tolerance below 0; export the bundle again");
   }
 
   // The place of a file in the folder; throws where its name or a link leads out of it.

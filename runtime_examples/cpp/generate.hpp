@@ -29,14 +29,14 @@ using OnToken = std::function<void(std::int64_t)>;
 
 // What the last token of a step's logits [1, T, V] is, [V].
 inline std::vector<float> last_row(const Tensor& logits) {
-  const std::vector<float>& all = logits.floats();
+  const std::vector<double> all = logits.numbers();
   return {all.end() - logits.shape.back(), all.end()};
 }
 
 // Feeds `ids`, one at a time or many where the model takes several, and leaves the state after them in `state`.
 inline std::vector<float> prefill(const Model& model, const std::vector<std::int64_t>& ids, const Tensors& contexts, State& state) {
-  const std::string tokens = model.bundle.token_input().name, logits = model.bundle.logits_output().name;
-  const auto vocabulary = static_cast<std::size_t>(model.bundle.shape(model.bundle.logits_output()).back());
+  const std::string tokens = model.bundle.contract.token_input().name, logits = model.bundle.contract.logits_output().name;
+  const auto vocabulary = static_cast<std::size_t>(model.bundle.contract.shape(model.bundle.contract.logits_output()).back());
   const std::size_t most = model.open_time() ? prefill_width(vocabulary) : 1;
   Results results;
   for (auto at = ids.begin(); at != ids.end();) {
@@ -74,7 +74,7 @@ inline std::vector<std::int64_t> write(const Model& model, std::vector<std::int6
 // Writes a text after `prompt`; an empty one begins with the bundle's start tokens.
 inline std::vector<std::int64_t> generate(const Model& model, const Tokenizer& tokenizer, std::string_view prompt,
                                           const Options& options, const OnToken& on_token) {
-  if (model.bundle.captions()) throw BundleError("this bundle is a captioner and writes about pictures; give --image FILE");
+  if (model.bundle.contract.encodes()) throw BundleError("this bundle is a captioner and writes about pictures; give --image FILE");
   std::vector<std::int64_t> ids = tokenizer.encode(prompt);
   if (ids.empty()) ids = model.bundle.decoding.start;
   return write(model, std::move(ids), model.initial_state(), {}, options, on_token);
@@ -83,7 +83,9 @@ inline std::vector<std::int64_t> generate(const Model& model, const Tokenizer& t
 // Writes the caption of `image`, uint8 [1, height, width, channels].
 inline std::vector<std::int64_t> caption(const Model& model, const Tensor& image, const Options& options,
                                          const OnToken& on_token) {
-  Results looked = model.encode(image);
+  const auto fresh = Graph::with_role(model.bundle.contract.graph("encode").inputs, "input");
+  if (fresh.size() != 1) throw BundleError("encode takes " + std::to_string(fresh.size()) + " inputs, expected one picture");
+  Results looked = model.encode({{fresh[0].name, image}});
   return write(model, model.bundle.decoding.start, std::move(looked.state), looked.outputs, options, on_token);
 }
 

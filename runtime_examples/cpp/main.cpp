@@ -81,8 +81,8 @@ Arguments read_arguments(int count, char** values) {
 
 // A binary PPM (P6) of exactly the size that the model looks at. Decoding and resizing are the app's: see the README.
 Tensor read_picture(const std::string& path, const Bundle& bundle) {
-  const auto fresh = Graph::with_role(bundle.graph("encode").inputs, "input");
-  const Shape shape = bundle.shape(fresh.at(0));  // [1, height, width, channels]
+  const auto fresh = Graph::with_role(bundle.contract.graph("encode").inputs, "input");
+  const Shape shape = bundle.contract.shape(fresh.at(0));  // [1, height, width, channels]
   const std::string file = read_bytes(path);
   std::istringstream stream(file);
   std::string magic;
@@ -108,10 +108,12 @@ int run_check(const Model& model) {
     lines.push_back({"uniforms", tally->numbers, 0});
     lines.push_back({"sampler", tally->tokens, 0});
   }
-  const Tokenizer tokenizer(model.bundle);  // throws where it is another one
-  lines.push_back({"tokenizer", 0, 0});
+  if (model.bundle.has_tokenizer()) {
+    const Tokenizer tokenizer(model.bundle);  // throws where it is another one
+    lines.push_back({"tokenizer", 0, 0});
+  }
   for (const Line& line : lines) {
-    std::printf("%-16s %.3g of %.3g %s\n", line.name.c_str(), line.worst, line.tolerance, line.ok() ? "ok" : "FAILED");
+    std::printf("%-16s %.1e %g %s\n", line.name.c_str(), line.worst, line.tolerance, line.ok() ? "ok" : "FAILED");
     ok = ok && line.ok();
   }
   return ok ? 0 : 1;
@@ -134,6 +136,9 @@ void run_time(const Model& model, std::int64_t steps) {
 }
 
 void run_write(const Model& model, const Arguments& arguments) {
+  if (!model.bundle.has_tokenizer()) {
+    throw BundleError("the bundle has no tokenizer, so that there is no text to write; replay its recorded run with --check");
+  }
   const Tokenizer tokenizer(model.bundle);
   Options options = arguments.options;
   const Decoding& defaults = model.bundle.decoding;
@@ -151,7 +156,7 @@ void run_write(const Model& model, const Arguments& arguments) {
     show(arguments.prompt);
     tokens = generate(model, tokenizer, arguments.prompt, options, on_token);
   } else {
-    if (!model.bundle.captions()) throw BundleError("this bundle writes text, not captions; give --prompt TEXT");
+    if (!model.bundle.contract.encodes()) throw BundleError("this bundle writes text, not captions; give --prompt TEXT");
     tokens = caption(model, read_picture(arguments.image, model.bundle), options, on_token);
   }
   show(writing.end() + "\n");

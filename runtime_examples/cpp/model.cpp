@@ -9,49 +9,61 @@ namespace {
 
 Ort::Value to_ort(const Tensor& tensor, const Ort::MemoryInfo& memory) {
   const auto borrow = [&](const auto& values) {  // ONNX Runtime reads inputs only, though it asks for a mutable pointer
-    using T = typename std::decay_t<decltype(values)>::value_type;
-    return Ort::Value::CreateTensor<T>(memory, const_cast<T*>(values.data()), values.size(), tensor.shape.data(),
-                                       tensor.shape.size());
+    void* data = const_cast<void*>(static_cast<const void*>(values.data()));
+    return Ort::Value::CreateTensor(memory, data, values.size() * sizeof(values[0]), tensor.shape.data(), tensor.shape.size(),
+                                    static_cast<ONNXTensorElementDataType>(tensor.dtype().element_type));
   };
   return std::visit(borrow, tensor.values);
 }
 
-Tensor from_ort(const Ort::Value& value, const std::string& name, const Shape& expected) {
+Tensor from_ort(const Ort::Value& value, const TensorSpec& spec) {
   const auto info = value.GetTensorTypeAndShapeInfo();
-  const Shape shape = info.GetShape();
-  if (info.GetElementType() != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT || shape != expected) {
-    throw BundleError("the model gives " + name + " as " + to_text(shape) + ", the contract says float32 " + to_text(expected) +
-                "; export the bundle again");
+  const std::size_t dtype = dtype_at(spec.dtype, false, spec.name);
+  if (static_cast<int>(info.GetElementType()) != kDtypes[dtype].element_type) {
+    throw BundleError("the model gives " + spec.name + " in another dtype than " + spec.dtype + "; export the bundle again");
   }
-  const float* data = value.GetTensorData<float>();
-  return {shape, std::vector<float>(data, data + element_count(shape))};
+  const Shape shape = info.GetShape();
+  return {shape, to_values(dtype, value.GetTensorRawData(), element_count(shape))};
 }
 
 // A session: one model file, and what it takes and gives.
 struct OrtSession {
-  OrtSession(const Ort::Env& env, const Bundle& bundle, const Artifact& artifact) : spec(bundle.graph(artifact.graph)) {
+  OrtSession(const Ort::Env& env, const Bundle& bundle, const Artifact& artifact) : spec(bundle.contract.graph(artifact.graph)) {
     for (const auto& [axis, size] : artifact.axes) {
-      if (size != 1) throw BundleError(artifact.path + " takes only " + std::to_string(size) + " along " + axis + ", expected 1");
+      const std::int64_t wanted = axis == kTime ? bundle.contract.step_frames : 1;
+      if ((axis == kTime || axis == kBatch) && size != wanted) {
+        throw BundleError(artifact.path + " takes only " + std::to_string(size) + " along " + axis + ", expected " +
+                          std::to_string(wanted) + "; choose another artifact");
+      }
     }
     for (const auto& [name, dtype] : artifact.dtypes) {
       throw BundleError(artifact.path + " takes " + name + " as " + dtype +
-                  ", expected the contract's own dtype; this example converts none: choose another artifact");
+                        ", expected the contract's own dtype; this example converts none: choose another artifact");
     }
+    if (artifact.runtime_state) throw BundleError(artifact.path + " keeps the state itself; choose another artifact");
     Ort::SessionOptions options;
     options.SetIntraOpNumThreads(1);  // one step is small: threads that wait for one another cost more than they give
     session = Ort::Session(env, bundle.read_artifact(artifact).c_str(), options);
   }
 
-  Tensors run(const Bundle& bundle, const Tensors& given, std::int64_t time) {
+  // Makes sure that a tensor is as the contract says, and of the same open axes as those before it.
+  static void check(const Contract& contract, const TensorSpec& spec, const Tensor& tensor, Sizes& sizes) {
+    contract.learn(spec, tensor.shape, sizes);
+    if (const Shape expected = contract.shape(spec, sizes); tensor.shape != expected || tensor.dtype().name != spec.dtype) {
+      throw BundleError(spec.name + " is " + tensor.dtype().name + " " + to_text(tensor.shape) + ", expected " + spec.dtype + " " +
+                        to_text(expected) + "; give what the contract says");
+    }
+  }
+
+  Tensors run(const Contract& contract, const Tensors& given) {
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
     std::vector<const char*> inputs, outputs;
     std::vector<Ort::Value> values;
+    Sizes sizes;
     for (const TensorSpec& tensor : spec.inputs) {
       const auto found = given.find(tensor.name);
       if (found == given.end()) throw BundleError("the input " + tensor.name + " is missing; give every input, context and state");
-      if (const Shape expected = bundle.shape(tensor, time); found->second.shape != expected) {
-        throw BundleError(tensor.name + " is " + to_text(found->second.shape) + ", expected " + to_text(expected));
-      }
+      check(contract, tensor, found->second, sizes);
       inputs.push_back(tensor.name.c_str());
       values.push_back(to_ort(found->second, memory));
     }
@@ -60,7 +72,8 @@ struct OrtSession {
                                   outputs.size());
     Tensors results;
     for (std::size_t index = 0; index < made.size(); ++index) {
-      results[outputs[index]] = from_ort(made[index], outputs[index], bundle.shape(spec.outputs[index], time));
+      const Tensor& own = results[outputs[index]] = from_ort(made[index], spec.outputs[index]);
+      check(contract, spec.outputs[index], own, sizes);
     }
     return results;
   }
@@ -73,13 +86,13 @@ class OrtModel : public Model {
  public:
   OrtModel(Bundle opened, const Artifact& chosen) try : Model(std::move(opened)), artifact_(chosen) {
     step_.emplace(env_, bundle, artifact_);
-    if (bundle.captions()) encode_.emplace(env_, bundle, bundle.choose("onnx", "encode", {}, Ort::GetVersionString()));
+    if (bundle.contract.encodes()) encode_.emplace(env_, bundle, bundle.choose("onnx", "encode", {}, Ort::GetVersionString()));
   } catch (const Ort::Exception& error) {
     throw BundleError("ONNX Runtime cannot open " + chosen.path + ": " + error.what());
   }
 
   Results step(const Tensors& inputs, const State& state) const override;
-  Results encode(const Tensor& image) const override;
+  Results encode(const Tensors& inputs) const override;
   const Artifact& artifact() const override { return artifact_; }
 
  private:
@@ -91,35 +104,29 @@ class OrtModel : public Model {
 Results OrtModel::step(const Tensors& inputs, const State& state) const {
   Tensors given = inputs;
   given.insert(state.begin(), state.end());
-  const auto tokens = inputs.find(bundle.token_input().name);
-  const std::int64_t time = tokens == inputs.end() ? 1 : tokens->second.shape.back();
   Results results;
   try {
-    results.outputs = step_->run(bundle, given, time);
+    results.outputs = step_->run(bundle.contract, given);
   } catch (const Ort::Exception& error) {
     throw BundleError(artifact_.path + " does not run: " + error.what());
   }
-  for (const auto& before : Graph::with_role(step_->spec.inputs, "state")) {
-    auto after = results.outputs.extract(next_name(before.name));
-    if (after.empty()) throw BundleError("the step does not return " + next_name(before.name) + "; export the bundle again");
-    results.state[before.name] = std::move(after.mapped());
+  for (const TensorSpec& before : bundle.contract.states()) {
+    results.state[before.name] = std::move(results.outputs.extract(next_name(before.name)).mapped());
   }
   return results;
 }
 
-Results OrtModel::encode(const Tensor& image) const {
-  if (!encode_) throw BundleError("this bundle writes text and has no encode graph; give a captioner's bundle");
-  const auto fresh = Graph::with_role(encode_->spec.inputs, "input");
-  if (fresh.size() != 1) throw BundleError("encode takes " + std::to_string(fresh.size()) + " inputs, expected one picture");
+Results OrtModel::encode(const Tensors& inputs) const {
+  if (!encode_) throw BundleError("this bundle has no encode graph; give the bundle of a model that looks at something first");
   Results results;
   try {
-    results.outputs = encode_->run(bundle, {{fresh[0].name, image}}, 1);
+    results.outputs = encode_->run(bundle.contract, inputs);
   } catch (const Ort::Exception& error) {
     throw BundleError(std::string("the encode graph does not run: ") + error.what());
   }
-  for (const auto& first : Graph::with_role(encode_->spec.outputs, "state")) {
-    auto found = results.outputs.extract(first.name);
-    if (!found.empty()) results.state[first.name] = std::move(found.mapped());
+  results.state = bundle.first_state;
+  for (const TensorSpec& first : Graph::with_role(encode_->spec.outputs, "state")) {
+    results.state[first.name] = std::move(results.outputs.extract(first.name).mapped());
   }
   return results;
 }

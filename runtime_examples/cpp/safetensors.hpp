@@ -1,25 +1,16 @@
 // Reads a safetensors file: 8 bytes little-endian header length, a JSON header, the tensors' bytes.
 #pragma once
 
-#include <cstring>
-
 #include "json.hpp"
 
 namespace edgernn {
 
 namespace safetensors_detail {
 
-template <class T>
-Values copy(std::string_view bytes) {  // the format is little-endian, as every machine that this runs on
-  std::vector<T> values(bytes.size() / sizeof(T));
-  if (!bytes.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
-  return values;
-}
-
 inline Tensor read_tensor(const Json& entry, std::string_view data, const std::string& what) {
   const std::string& dtype = entry.at("dtype").string();
-  const std::size_t width = dtype == "F32" ? 4 : dtype == "I64" ? 8 : dtype == "U8" ? 1 : 0;
-  if (width == 0) throw BundleError(what + " is " + dtype + ", expected F32, I64 or U8; this example reads no other dtype");
+  const std::size_t place = dtype_at(dtype, true, what);
+  const std::size_t width = std::visit([](const auto& all) { return sizeof(all[0]); }, to_values(place, nullptr, 0));
   Shape shape;
   for (const Json& size : entry.at("shape").array()) shape.push_back(size.integer());
   const Json::Array& offsets = entry.at("data_offsets").array();
@@ -28,10 +19,7 @@ inline Tensor read_tensor(const Json& entry, std::string_view data, const std::s
   if (begin > end || end > data.size() || end - begin != element_count(shape) * width) {
     throw BundleError(what + " does not lie within its file as its shape " + to_text(shape) + " says; export the bundle again");
   }
-  const std::string_view bytes = data.substr(begin, end - begin);
-  if (width == 4) return {shape, copy<float>(bytes)};
-  if (width == 8) return {shape, copy<std::int64_t>(bytes)};
-  return {shape, copy<std::uint8_t>(bytes)};
+  return {shape, to_values(place, data.data() + begin, element_count(shape))};
 }
 
 }  // namespace safetensors_detail

@@ -1,7 +1,10 @@
 // What every other file speaks of: an error a person can act on, and a tensor with its shape.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+#include <cstring>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <stdexcept>
@@ -18,12 +21,69 @@ struct BundleError : std::runtime_error {
 };
 
 using Shape = std::vector<std::int64_t>;
-using Values = std::variant<std::vector<float>, std::vector<std::int64_t>, std::vector<std::uint8_t>>;
 
-// A dense row-major tensor of float32, int64 or uint8.
+// What no type of C++17 is alone.
+struct Bool {
+  std::uint8_t value;
+};
+struct Half {  // IEEE 754 binary16
+  std::uint16_t bits;
+};
+
+using Values = std::variant<std::vector<float>, std::vector<double>, std::vector<Half>, std::vector<Bool>, std::vector<std::uint8_t>,
+                            std::vector<std::int8_t>, std::vector<std::int16_t>, std::vector<std::int32_t>,
+                            std::vector<std::int64_t>>;
+
+// How a contract, a safetensors file and ONNX Runtime spell a dtype; each stands at the place of its alternative of Values.
+struct Dtype {
+  const char *name, *stored;
+  int element_type;
+};
+inline constexpr Dtype kDtypes[] = {{"float32", "F32", 1}, {"float64", "F64", 11}, {"float16", "F16", 10},
+                                    {"bool", "BOOL", 9},   {"uint8", "U8", 2},     {"int8", "I8", 3},
+                                    {"int16", "I16", 5},   {"int32", "I32", 6},    {"int64", "I64", 7}};
+
+inline double to_number(Half half) {
+  const int exponent = half.bits >> 10 & 0x1f;
+  const double fraction = half.bits & 0x3ff, sign = half.bits >> 15 ? -1 : 1;
+  if (exponent == 0x1f) return fraction > 0 ? std::numeric_limits<double>::quiet_NaN() : sign * HUGE_VAL;
+  return sign * (exponent > 0 ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24));
+}
+inline double to_number(Bool value) { return value.value != 0 ? 1 : 0; }
+template <class T>
+double to_number(T value) {
+  return static_cast<double>(value);
+}
+
+// A dense row-major tensor.
 struct Tensor {
   Shape shape;
   Values values;
+
+  const Dtype& dtype() const { return kDtypes[values.index()]; }
+  std::size_t size() const {
+    return std::visit([](const auto& all) { return all.size(); }, values);
+  }
+
+  std::vector<double> numbers() const {
+    return std::visit(
+        [](const auto& all) {
+          std::vector<double> numbers;
+          numbers.reserve(all.size());
+          for (const auto value : all) numbers.push_back(to_number(value));
+          return numbers;
+        },
+        values);
+  }
+
+  // The `count` values from `begin` on, in a shape of their own.
+  Tensor part(const Shape& own, std::size_t begin, std::size_t count) const {
+    const auto cut = [&](const auto& all) -> Values {
+      const auto from = all.begin() + static_cast<std::ptrdiff_t>(begin);
+      return std::decay_t<decltype(all)>(from, from + static_cast<std::ptrdiff_t>(count));
+    };
+    return {own, std::visit(cut, values)};
+  }
 
   const std::vector<float>& floats() const { return get<float>("float32"); }
   const std::vector<std::int64_t>& integers() const { return get<std::int64_t>("int64"); }
@@ -38,7 +98,7 @@ struct Tensor {
 };
 
 using Tensors = std::map<std::string, Tensor>;
-using State = Tensors;  // by the names that the contract gives its states, each [L, 1, H]
+using State = Tensors;  // by the names that the contract gives its states
 
 inline constexpr std::size_t kMostElements = std::size_t{1} << 26;  // far more than a step has: memory stays bounded
 
@@ -58,6 +118,36 @@ inline std::string to_text(const Shape& shape) {
   std::string text = "[";
   for (std::size_t axis = 0; axis < shape.size(); ++axis) text += (axis ? ", " : "") + std::to_string(shape[axis]);
   return text + "]";
+}
+
+// The place of a dtype in kDtypes by its name in a contract or, where `stored`, in a safetensors file; throws where it is none.
+inline std::size_t dtype_at(const std::string& name, bool stored, const std::string& what) {
+  for (std::size_t index = 0; index < std::size(kDtypes); ++index) {
+    if (name == (stored ? kDtypes[index].stored : kDtypes[index].name)) return index;
+  }
+  throw BundleError(what + " is " + name + ", expected bool, uint8, int8 to int64 or float16 to float64; use an example that reads it");
+}
+
+namespace tensor_detail {
+
+template <std::size_t kIndex = 0>
+Values copy(std::size_t dtype, const void* data, std::size_t count) {
+  if constexpr (kIndex + 1 < std::variant_size_v<Values>) {
+    if (dtype != kIndex) return copy<kIndex + 1>(dtype, data, count);
+  }
+  std::variant_alternative_t<kIndex, Values> values(count);
+  if (count > 0 && data != nullptr) std::memcpy(values.data(), data, count * sizeof(values[0]));
+  return values;
+}
+
+}  // namespace tensor_detail
+
+// Values of the dtype at this place, of the bytes of a file or of a runtime, or zeros. The bytes are little-endian, as every machine
+// that this runs on.
+inline Values to_values(std::size_t dtype, const void* data, std::size_t count) { return tensor_detail::copy(dtype, data, count); }
+
+inline Tensor zeros(const std::string& dtype, const Shape& shape) {
+  return {shape, to_values(dtype_at(dtype, false, "a tensor"), nullptr, element_count(shape))};
 }
 
 // What an integer vector of one row is as the tokens [1, T] of a step.

@@ -18,7 +18,7 @@ class Tokenizer {
                   ", expected char, byte, word, bpe or caption; use a library of the Hugging Face tokenizers format");
     }
     const Json file = Json::parse(bundle.read(bundle.tokenizer_path), bundle.tokenizer_path);
-    read_vocabulary(file.at("model").at("vocab"), bundle.size(bundle.token_input().below));
+    read_vocabulary(file.at("model").at("vocab"), bundle.contract.shape(bundle.contract.logits_output()).back());
     if (bytes_or_pairs()) pairs_.emplace(ids_, kind_ == "bpe" ? &file.at("model").at("merges") : nullptr);
     if (kind_ == "word" || kind_ == "caption") {
       const auto unknown = ids_.find(file.at("model").at("unk_token").string());

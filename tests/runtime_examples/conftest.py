@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from c_program import FLAGS, LOOSE, C, Program
+from hosts import Command, compile_cpp
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
@@ -54,6 +55,15 @@ def program(build: Path, library: Path) -> Program:
 def sanitized(build: Path, library: Path) -> Program:
     """The example with sanitizers."""
     return Program(build / "edgernn-sanitized", library)
+
+
+@pytest.fixture(scope="session")
+def cpp_program(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """The C++ example, made with the stand-in for ONNX Runtime's header."""
+    target = tmp_path_factory.mktemp("cpp") / "edgernn_run"
+    arguments = ("-O1", "-Itests/stand_in", "main.cpp", "model.cpp", "-ldl")
+    program = compile_cpp(target, *arguments)
+    return Command((str(program),), {"ONNXRUNTIME_LIBRARY": str(library)})
 
 
 @pytest.fixture(scope="session")

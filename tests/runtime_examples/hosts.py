@@ -17,7 +17,7 @@ import pytest
 from library_drivers import NODE, PYTHON
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "runtime_examples"
-NODE_EXAMPLE = EXAMPLES / "node"
+NODE_EXAMPLE, CPP = EXAMPLES / "node", EXAMPLES / "cpp"
 # None makes an import fail: the Python example has to do without these.
 _FOREIGN = ("edgernn", "torch", "onnx", "safetensors")
 _PYTHON = """
@@ -121,6 +121,29 @@ def _node_library(folder: Path) -> Command:
     return Command(("node", "--input-type=module", "-e", NODE, str(folder)), folder=NODE_EXAMPLE)
 
 
+def compile_cpp(target: Path, *arguments: str) -> Path:
+    """Compile the C++ example, or a part of it, with every warning an error."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("g++ is not installed")
+    warnings = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic")
+    done = subprocess.run(
+        [compiler, *warnings, *arguments, "-o", str(target)],
+        cwd=CPP,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def _cpp(request: pytest.FixtureRequest) -> Command:
+    command: Command = request.getfixturevalue("cpp_program")
+    return command
+
+
 def _c(request: pytest.FixtureRequest) -> Command:
     program = request.getfixturevalue("sanitized")
     return Command((str(program.path),), program.environment)
@@ -130,4 +153,5 @@ HOSTS = (
     Host("python", _python, _python_library),
     Host("node", _node, _node_library),
     Host("c", _c),
+    Host("c++", _cpp),
 )

@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import safetensors.numpy
+from hosts import Command, compile_cpp
 
 from edgernn.bundle import Bundle
 from edgernn.contract.random_numbers import uniform_numbers
@@ -35,19 +36,6 @@ LOOSE = ReducedOptions(
     budget=Budget(perplexity="900%")
 )  # untrained weights: what they lose is not the point
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def compile_program(target: Path, *arguments: str) -> Path:
-    """Compile with every warning an error; skip where there is no compiler."""
-    compiler = shutil.which("g++")
-    if compiler is None:
-        pytest.skip("g++ is not installed")
-    command = [compiler, *WARNINGS, *arguments, "-o", str(target)]
-    done = subprocess.run(
-        command, cwd=SOURCES, capture_output=True, encoding="utf-8", check=False, timeout=240
-    )
-    assert done.returncode == 0, done.stderr
-    return target
 
 
 @pytest.fixture(scope="module")
@@ -81,33 +69,15 @@ def caption_bundle(captioner_folder: Path, tmp_path_factory: pytest.TempPathFact
 def unit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The test program of everything but the file that knows the runtime, under sanitizers."""
     target = tmp_path_factory.mktemp("cpp") / "unit"
-    return compile_program(
+    return compile_cpp(
         target, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover", "tests/unit.cpp"
     )
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run the program, made with the stand-in for ONNX Runtime's header, on the library of the Python wheel."""
-    libraries = sorted(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so*"))
-    if not libraries:
-        pytest.skip("the installed onnxruntime has no libonnxruntime.so")
-    target = tmp_path_factory.mktemp("cpp") / "edgernn_run"
-    program = compile_program(target, "-O1", "-Itests/stand_in", "main.cpp", "model.cpp", "-ldl")
-    environment = {**os.environ, "ONNXRUNTIME_LIBRARY": str(libraries[0])}
-
-    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [str(program), *map(str, arguments)]
-        return subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-            timeout=120,
-        )
-
-    return call
+@pytest.fixture
+def run(cpp_program: Command) -> Run:
+    """Run the program on the library of the Python wheel."""
+    return cpp_program.run
 
 
 @pytest.fixture
@@ -293,8 +263,8 @@ def test_a_captioner_asks_for_a_picture_that_is_one(
 
 def test_a_missing_or_damaged_bundle_is_refused(run: Run, copy: Path) -> None:
     assert_refused(run(copy / "nowhere"), "is not there")
-    edit_manifest(copy, lambda m: m.update(schema_version=2))
-    assert_refused(run(copy), "schema_version 2")
+    edit_manifest(copy, lambda m: m.update(schema_version=3))
+    assert_refused(run(copy), "schema_version 3")
     (copy / "manifest.json").write_text("{")
     assert_refused(run(copy), "damaged")
 
@@ -441,7 +411,7 @@ def test_the_vectors_of_the_sampler_are_replayed(run: Run, copy: Path) -> None:
     done = run(copy, "--check")
     assert (done.returncode, done.stderr) == (1, "")
     failed = [line.split() for line in done.stdout.splitlines() if line.endswith(" FAILED")]
-    assert failed == [["uniforms", "1", "of", "0", "FAILED"], ["sampler", "1", "of", "0", "FAILED"]]
+    assert failed == [["uniforms", "1.0e+00", "0", "FAILED"], ["sampler", "1.0e+00", "0", "FAILED"]]
     for content in (
         b"",
         b"{}",

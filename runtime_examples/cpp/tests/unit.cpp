@@ -45,14 +45,14 @@ class Replay : public Model {
   Results step(const Tensors&, const State& state) const override {
     Results results;
     for (const auto& [name, recorded] : golden_.state_before(static_cast<std::int64_t>(at_))) {
-      given_recorded_states = given_recorded_states && state.at(name).values == recorded.values;
+      given_recorded_states = given_recorded_states && state.at(name).numbers() == recorded.numbers();
     }
-    for (const TensorSpec& tensor : bundle.graph("step").outputs) {
+    for (const TensorSpec& tensor : bundle.contract.graph("step").outputs) {
       const auto& all = recorded_.at(tensor.name).floats();
       const std::size_t size = all.size() / static_cast<std::size_t>(golden_.steps());
       std::vector<float> values(all.begin() + at_ * size, all.begin() + (at_ + 1) * size);
-      if (tensor.role == "state" || tensor.name == bundle.logits_output().name) values[0] += offset_;
-      const Tensor made{bundle.shape(tensor), std::move(values)};
+      if (tensor.role == "state" || tensor.name == bundle.contract.logits_output().name) values[0] += offset_;
+      const Tensor made{bundle.contract.shape(tensor), std::move(values)};
       if (tensor.role == "state") results.state[tensor.name.substr(0, tensor.name.size() - next_name("").size())] = made;
       else results.outputs[tensor.name] = made;
     }
@@ -60,9 +60,9 @@ class Replay : public Model {
     return results;
   }
 
-  Results encode(const Tensor&) const override {
+  Results encode(const Tensors&) const override {
     Results results;
-    for (const TensorSpec& tensor : bundle.graph("encode").outputs) {
+    for (const TensorSpec& tensor : bundle.contract.graph("encode").outputs) {
       (tensor.role == "state" ? results.state : results.outputs)[tensor.name] = recorded_.at(tensor.name);
     }
     return results;
@@ -143,7 +143,7 @@ void test_bundle(const std::filesystem::path& folder) {
   expect(seen, "a logit that is off by 0.1 fails the golden run");
   const Replay broken(folder, NAN);
   for (const Line& line : Golden(broken.bundle).check(broken)) {
-    expect(line.name != replay.bundle.logits_output().name || !line.ok(), "a value that is no number fails");
+    expect(line.name != replay.bundle.contract.logits_output().name || !line.ok(), "a value that is no number fails");
   }
   for (const Artifact& artifact : replay.bundle.artifacts) {
     if (artifact.graph != "step") continue;
@@ -152,9 +152,9 @@ void test_bundle(const std::filesystem::path& folder) {
     expect(off.given_recorded_states == artifact.forced, "a forced run starts each step from the recorded state");
   }
   const Tokenizer tokenizer(replay.bundle);
-  const auto ids = tokenizer.encode(replay.bundle.captions() ? "" : "the dog");
-  expect(tokenizer.decode(ids) == (replay.bundle.captions() ? "" : "the dog"), "decoding what was encoded");
-  if (replay.bundle.captions()) return;
+  const auto ids = tokenizer.encode(replay.bundle.contract.encodes() ? "" : "the dog");
+  expect(tokenizer.decode(ids) == (replay.bundle.contract.encodes() ? "" : "the dog"), "decoding what was encoded");
+  if (replay.bundle.contract.encodes()) return;
   expect_error([&] { tokenizer.encode("a\xE2\x82\xAC"); }, "\xE2\x82\xAC");
   expect_error([&] { tokenizer.encode("a\xFF"); }, "not UTF-8");
   Options options;

@@ -16,11 +16,7 @@
 enum OrtLoggingLevel { ORT_LOGGING_LEVEL_ERROR = 3 };
 enum OrtAllocatorType { OrtArenaAllocator = 1 };
 enum OrtMemType { OrtMemTypeDefault = 0 };
-enum ONNXTensorElementDataType {
-  ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT = 1,
-  ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 = 2,
-  ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 = 7,
-};
+enum ONNXTensorElementDataType { ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED = 0 };  // and a number for each dtype
 
 namespace Ort {
 
@@ -145,14 +141,11 @@ struct TensorTypeAndShapeInfo : table::Handle<table::kReleaseTensorTypeAndShapeI
 };
 
 struct Value : table::Handle<table::kReleaseValue> {
-  template <class T>
-  static Value CreateTensor(const MemoryInfo& memory, T* data, std::size_t count, const std::int64_t* shape, std::size_t axes) {
-    const int type = sizeof(T) == 4   ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
-                     : sizeof(T) == 8 ? ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64
-                                      : ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
+  static Value CreateTensor(const MemoryInfo& memory, void* data, std::size_t bytes, const std::int64_t* shape, std::size_t axes,
+                            ONNXTensorElementDataType type) {
     Value value;
-    table::run(table::kCreateTensorWithData, static_cast<const void*>(memory.pointer), static_cast<void*>(data),
-               count * sizeof(T), shape, axes, type, &value.pointer);
+    table::run(table::kCreateTensorWithData, static_cast<const void*>(memory.pointer), data, bytes, shape, axes,
+               static_cast<int>(type), &value.pointer);
     return value;
   }
   TensorTypeAndShapeInfo GetTensorTypeAndShapeInfo() const {
@@ -160,11 +153,10 @@ struct Value : table::Handle<table::kReleaseValue> {
     table::run(table::kGetTensorTypeAndShape, static_cast<const void*>(pointer), &info.pointer);
     return info;
   }
-  template <class T>
-  const T* GetTensorData() const {
+  const void* GetTensorRawData() const {
     void* data = nullptr;
     table::run(table::kGetTensorMutableData, pointer, &data);
-    return static_cast<const T*>(data);
+    return data;
   }
 };
 

@@ -67,7 +67,8 @@ public struct Manifest: Decodable {
             if let tolerance { return (tolerance, forced ?? false) }
             guard let parity else {
                 throw BundleError(
-                    "manifest.json does not say how far \(path) may be from the golden run; export the bundle again")
+                    "manifest.json does not say how far \(path) may be from the golden run; expected its tolerance; "
+                        + "export the bundle again")
             }
             return (parity.tolerance, !precision.hasPrefix("float"))
         }

@@ -137,7 +137,8 @@ class Golden(private val bundle: Bundle) {
 
 /** What the manifest allows for a file. */
 private fun promised(artifact: Artifact): Promise = artifact.promise ?: throw BundleError(
-    "manifest.json does not say how far ${artifact.path} may be from the golden run; export the bundle again",
+    "manifest.json does not say how far ${artifact.path} may be from the golden run; expected its tolerance; " +
+        "export the bundle again",
 )
 
 /** The differences of one tensor over a run. */
