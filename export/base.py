@@ -71,7 +71,7 @@ class Exporter(ABC):
         path: Path,
         *,
         precision: str,
-        decoding: Decoding,
+        decoding: Decoding | None,
         graph: GraphWord = STEP,
     ) -> Written:
         """Write one graph of ``model`` to ``path``, and read the file back to check it against the

@@ -65,23 +65,29 @@ def _with_signature(
     return forward
 
 
+_OPEN_SIZE = 5  # of the first axis that encode chooses; the next has one more
+
+
 def example_inputs(file_contract: FileContract, *, batch: int, time: int) -> tuple[Tensor, ...]:
     """Return one distinct tensor per input of the graph, in the contract's order, sizes as given
-    where axes are open.
+    where axes are open; ``time`` in steps.
 
     Distinct matters: given one tensor object twice, torch's exporters merge the two inputs into one
     without a word. Everything but ids is random; ids are zeros, which every vocabulary has.
     """
     generator = torch.Generator().manual_seed(0)
-    sizes = {BATCH: batch, TIME: time}
+    contract = file_contract.contract
+    open_axes = {axis: _OPEN_SIZE + at for at, axis in enumerate(contract.open_axes)}
+    sizes = {BATCH: batch, TIME: time * contract.step_frames, **open_axes}
     examples = []
     for spec in file_contract.spec.inputs:
         shape = [file_contract.axis_size(axis) or sizes[axis] for axis in spec.axes]
         dtype = getattr(torch, spec.dtype)
         if dtype.is_floating_point:
-            examples.append(torch.rand(shape, generator=generator) - 0.5)
+            examples.append((torch.rand(shape, generator=generator) - 0.5).to(dtype))
         elif spec.below is None:
-            examples.append(torch.randint(256, shape, generator=generator, dtype=dtype))
+            most = 256 if dtype == torch.uint8 else 2
+            examples.append(torch.randint(most, shape, generator=generator).to(dtype))
         else:
             examples.append(torch.zeros(shape, dtype=getattr(torch, file_contract.dtype(spec))))
     return tuple(examples)

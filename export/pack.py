@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,13 +31,13 @@ from edgernn.data.text.vocabulary_digest import rules_sha256, tokens_sha256
 from edgernn.decoding.sampler_vectors import write_vectors
 from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
 from edgernn.export.artifacts import Job, write_artifact
+from edgernn.export.reference import write_reference
 from edgernn.export.source import ReducedOptions, Source, Tell
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.weights import not_finite
 from edgernn.parity import golden
 from edgernn.parity.subject import DEFAULT_STEPS
-from edgernn.sessions.base import Session
 from edgernn.storage.identify import path_of
 from edgernn.storage.side_files import is_side_file
 from edgernn.wording import did_you_mean
@@ -242,10 +242,10 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
     """Write a whole bundle into the empty ``folder``."""
     loaded, model = source.loaded, source.loaded.model
     artifacts = [write_artifact(folder, job, source) for job in jobs]
-    files = _write_companions(folder, loaded, source.references, release=release)
+    files = _write_companions(folder, source, release=release)
     has = {
         name: name if (folder / name).exists() else None
-        for name in (bundles.INITIAL_STATE, bundles.REFERENCE)
+        for name in (bundles.INITIAL_STATE, bundles.REFERENCE, bundles.SAMPLER)
     }
     evaluation = f"{bundles.EVALUATION}/{checkpoint.HELD_OUT}"
     manifest = Manifest(
@@ -253,9 +253,9 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
         contract=source.contract,
         decoding=source.decoding,
         artifacts=tuple(artifacts),
-        tokenizer=_tokenizer_entry(loaded.tokenizer),
+        tokenizer=None if loaded.tokenizer is None else _tokenizer_entry(loaded.tokenizer),
         golden=bundles.GOLDEN,
-        sampler=bundles.SAMPLER,
+        sampler=has[bundles.SAMPLER],
         initial_state=has[bundles.INITIAL_STATE],
         reference=has[bundles.REFERENCE],
         evaluation=evaluation if (folder / evaluation).exists() else None,
@@ -288,22 +288,25 @@ def _tokenizer_entry(tokenizer: Tokenizer) -> TokenizerEntry:
     )
 
 
-def _write_companions(
-    folder: Path, loaded: Checkpoint, references: Mapping[str, Session], *, release: bool
-) -> dict[str, FileDigest]:
+def _write_companions(folder: Path, source: Source, *, release: bool) -> dict[str, FileDigest]:
     """Write all but artifacts and manifest; return the digest of each file."""
+    loaded, references = source.loaded, source.references
     reference = references[STEP]
-    loaded.tokenizer.save(folder / bundles.TOKENIZER)
     golden.record(reference, folder / bundles.GOLDEN, encoder=references.get(ENCODE))
-    write_vectors(folder / bundles.SAMPLER)
-    names = [bundles.TOKENIZER, bundles.GOLDEN, bundles.SAMPLER]
+    names = [bundles.GOLDEN]
+    if loaded.tokenizer is not None:
+        loaded.tokenizer.save(folder / bundles.TOKENIZER)
+        names.append(bundles.TOKENIZER)
+    if source.decoding is not None:
+        write_vectors(folder / bundles.SAMPLER)
+        names.append(bundles.SAMPLER)
     if stored := reference.contract.starting("stored"):
         first = reference.initial_state(1)
         values = {state.name: first[state.name] for state in stored}
         storage.write_bytes(folder / bundles.INITIAL_STATE, safetensors.numpy.save(values))
         names.append(bundles.INITIAL_STATE)
     if not release:
-        checkpoint.save(replace(loaded, held_out={}), folder / bundles.REFERENCE)
+        write_reference(folder, source)
         names += [
             f"{bundles.REFERENCE}/{file.name}"
             for file in sorted((folder / bundles.REFERENCE).iterdir())

@@ -50,7 +50,7 @@ class Source:
         return self.loaded.model.config.contract()
 
     @cached_property
-    def decoding(self) -> Decoding:
+    def decoding(self) -> Decoding | None:
         """How a host writes with the model."""
         return self.loaded.model.config.decoding(self.loaded.tokenizer)
 
@@ -78,7 +78,7 @@ class Source:
                 "a captioner is calibrated on held-out pictures; leave the calibration text out"
             )
         try:
-            tokens = self.loaded.tokenizer.encode(text)[:_MOST_CALIBRATION_TOKENS]
+            tokens = self.loaded.text_tokenizer.encode(text)[:_MOST_CALIBRATION_TOKENS]
         except DataError as error:
             reason = str(error).split(". ")[0]
             raise DataError(

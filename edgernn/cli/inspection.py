@@ -144,12 +144,12 @@ def _checkpoint(path: Path, *, as_json: bool) -> None:
         say_json({**about, "not_finite": wrong} if wrong else about)
         return
     parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
-    say(f"checkpoint {path}: {parameters:,} parameters, {loaded.tokenizer.kind} tokens")
+    say(f"checkpoint {path}: {parameters:,} parameters, {loaded.text_tokenizer.kind} tokens")
     for key, value in about["model"].items():
         say(f"  {key:<22} {value}")
     if wrong:
         say(f"weights that are not finite, so that it cannot be exported: {wrong}")
-    _training(loaded.training, loaded.tokenizer.kind)
+    _training(loaded.training, loaded.text_tokenizer.kind)
 
 
 def _training(training: dict[str, Any], kind: str) -> None:

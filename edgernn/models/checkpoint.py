@@ -60,9 +60,16 @@ class Checkpoint:
     """
 
     model: RecurrentModel
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
     training: dict[str, Any] = field(default_factory=dict)
     held_out: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        """The tokenizer; raises CheckpointError where the model reads no text."""
+        if self.tokenizer is None:
+            raise CheckpointError("the model has no tokenizer: it reads and writes no text")
+        return self.tokenizer
 
 
 def load(folder: Path | str) -> Checkpoint:
@@ -119,7 +126,7 @@ def _refuse_others(folder: Path) -> None:
 def save(checkpoint: Checkpoint, folder: Path) -> None:
     """Write ``checkpoint`` as a folder; each file whole or not at all, the weights last."""
     save_config(folder, checkpoint.model, training=checkpoint.training)
-    checkpoint.tokenizer.save(folder / TOKENIZER)
+    checkpoint.text_tokenizer.save(folder / TOKENIZER)
     if checkpoint.held_out:
         save_held_out(folder / HELD_OUT, checkpoint.held_out)
     save_weights(checkpoint.model, folder / WEIGHTS)

@@ -16,6 +16,8 @@ from edgernn.models.family import RecurrentModel
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.torch_kernels import plain_kernels, to_tensor, work_of
 
+_ROUNDED = (torch.bfloat16, torch.float16)
+
 
 class EagerSession(Session):
     """A session over the model itself; keep it in evaluation mode, as ``checkpoint.load`` returns
@@ -74,4 +76,5 @@ class EagerSession(Session):
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().float().cpu().numpy()
+    exact = tensor.dtype not in _ROUNDED  # numpy has no bfloat16, and a half is no reference
+    return (tensor.detach() if exact else tensor.detach().float()).cpu().numpy()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
 from edgernn.contract import Contract, Decoding
-from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models.cells.base import State
 
 
@@ -22,8 +21,10 @@ class ModelConfig(Protocol):
     def contract(self) -> Contract:
         """Return the step contract of the model that this describes."""
 
-    def decoding(self, tokenizer: Tokenizer) -> Decoding:
-        """Return how a host writes with this model unless told otherwise."""
+    def decoding(self, tokenizer: Any) -> Decoding | None:
+        """Return how a host writes with this model unless told otherwise; None where it writes no
+        text.
+        """
 
     def model_dump(self) -> dict[str, Any]:
         """Return the fields as they are written to JSON."""
@@ -32,7 +33,8 @@ class ModelConfig(Protocol):
 class RecurrentModel(nn.Module):
     """A model with a contract. Subclasses set ``family`` and ``config`` and implement the rest."""
 
-    family: ClassVar[Literal["language", "captioner"]]
+    family: ClassVar[str]  # a word of families/table.py
+    rebuilt_from_config: ClassVar[bool] = True  # else a bundle carries it as traced graphs
     config: ModelConfig
 
     @abstractmethod

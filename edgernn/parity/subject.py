@@ -21,6 +21,7 @@ from edgernn.contract import ENCODE, STEP, FileContract
 from edgernn.decoding.captions import CaptionSessions
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.formats.promise import Tolerance
+from edgernn.parity.reference import has_traced_reference, open_traced_reference
 from edgernn.parity.report.wording import FULL_STEPS
 from edgernn.parity.shapes import unforeseen_seed
 from edgernn.sessions.base import Session
@@ -209,6 +210,11 @@ def subjects(
 def _judges(bundle: Bundle, reference: Path | None) -> tuple[dict[str, Session], str]:
     row = formats.REFERENCE
     inner = bundle.manifest.reference
+    if reference is None and has_traced_reference(bundle):
+        try:
+            return open_traced_reference(bundle), "the traced reference from the bundle"
+        except UnavailableError:
+            return {}, "the recorded golden run alone (torch is not installed)"
     if reference is None and inner is None:
         return {}, "the recorded golden run alone (the bundle carries no reference)"
     try:

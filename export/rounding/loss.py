@@ -71,8 +71,8 @@ def measure_loss(
     if captions is not None and budget.cider is not None:
         decoding = candidate.file_contract.decoding_defaults
         scores = {
-            "reference_cider": _cider(reference, sample, decoding, loaded.tokenizer),
-            "cider": _cider(captions, sample, decoding, loaded.tokenizer),
+            "reference_cider": _cider(reference, sample, decoding, loaded.text_tokenizer),
+            "cider": _cider(captions, sample, decoding, loaded.text_tokenizer),
             "allowed_cider_drop": budget.cider,
         }
     return LossRecord(

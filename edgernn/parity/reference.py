@@ -1,0 +1,37 @@
+"""The reference of a model that no configuration rebuilds: its graphs, traced, in the bundle."""
+
+from __future__ import annotations
+
+from edgernn import formats
+from edgernn.bundle import Bundle
+from edgernn.contract import FileContract
+from edgernn.sessions.base import Session
+from edgernn.sessions.opening import read_first_state, session_class
+
+TRACED = "torchscript"  # the format of such a reference
+
+
+def has_traced_reference(bundle: Bundle) -> bool:
+    """Return whether the bundle's reference is a traced one."""
+    inner = bundle.manifest.reference
+    return inner is not None and f"{inner}/step.pt" in bundle.manifest.files
+
+
+def open_traced_reference(bundle: Bundle) -> dict[str, Session]:
+    """Open the traced reference of each graph.
+
+    Raises:
+        ContractError: a file is damaged or does more than compute.
+        UnavailableError: torch is not installed.
+    """
+    manifest = bundle.manifest
+    kind: type[Session] = session_class(formats.by_name(TRACED).name)
+    inner = manifest.initial_state
+    first = read_first_state(bundle.path(inner), manifest.contract) if inner else None
+    opened: dict[str, Session] = {}
+    for graph in manifest.contract.graphs:
+        path = bundle.path(f"{manifest.reference}/{graph.name}.pt")
+        metadata = kind.describe(path).metadata
+        own = FileContract.from_metadata(metadata, source=str(path))
+        opened[graph.name] = kind.open(path, own, first)
+    return opened

@@ -1,0 +1,91 @@
+"""A step module of one's own to a bundle: what ``export_bundle`` does for edgernn's own models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgernn.bundle import Bundle
+from edgernn.contract import Contract, Decoding, FileContract
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.errors import UsageError
+from edgernn.export.graphs import example_inputs
+from edgernn.export.pack import export_bundle
+from edgernn.export.source import ReducedOptions, Tell
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.module import ModuleModel, check_step
+from edgernn.parity.subject import DEFAULT_STEPS
+
+_BATCH, _STEPS = 2, 3  # of the call by which a module is compared with its contract
+
+
+def export_step(
+    step: nn.Module,
+    contract: Contract,
+    out: Path | str,
+    *,
+    encode: nn.Module | None = None,
+    first_state: Mapping[str, Tensor | np.ndarray] | None = None,
+    sample: Mapping[str, np.ndarray] | None = None,
+    tokenizer: Tokenizer | None = None,
+    decoding: Decoding | None = None,
+    to: Iterable[str] | str = "onnx",
+    precision: Iterable[str] | str | None = None,
+    release: bool = False,
+    steps: int = DEFAULT_STEPS,
+    options: ReducedOptions | None = None,
+    tell: Tell = lambda line: None,
+) -> Bundle:
+    """Export a step module to a bundle, each artifact checked against it over chained runs.
+
+    The module is not changed. The bundle carries it as traced graphs, which judge the artifacts
+    wherever the bundle is verified.
+
+    Args:
+        step: ``forward(*inputs, *contexts, *states) -> (*outputs, *next states)``, tensors in the
+            order of the contract's step graph; what comes out follows from what goes in alone.
+        contract: every tensor by name, role, dtype and named axes.
+        out: a folder, or a file ending in ``.edgernn``.
+        encode: what runs once per sequence, where the contract has an encode graph.
+        first_state: state → first value with one row, for each that the contract says is stored.
+        sample: recorded inputs by name, one row each, in the contract's axes with N frames: what
+            reduced precisions are measured on. Without it they are measured on drawn inputs.
+        tokenizer, decoding: of a module that reads and writes text.
+        to, precision, release, steps, options, tell: see ``export_bundle``.
+
+    Returns:
+        The bundle, opened.
+
+    Raises:
+        ContractError: the module does not do what the contract says, or an artifact does not keep
+            the contract or its tolerance; nothing is written.
+        UsageError, UnavailableError: see ``export_bundle``.
+    """
+    if (encode is None) != (contract.encode is None):
+        has = "has an" if contract.encode is not None else "has no"
+        raise UsageError(f"the contract {has} encode graph; give encode exactly where it has one")
+    values = {name: torch.as_tensor(value) for name, value in (first_state or {}).items()}
+    model = ModuleModel(step, contract, encode=encode, first_state=values, decoding=decoding).eval()
+    check_step(
+        model,
+        {
+            graph.name: example_inputs(
+                FileContract(contract=contract, graph=graph.name), batch=_BATCH, time=_STEPS
+            )
+            for graph in contract.graphs
+        },
+    )
+    return export_bundle(
+        Checkpoint(model, tokenizer, {}, dict(sample or {})),
+        out,
+        to=to,
+        precision=precision,
+        release=release,
+        steps=steps,
+        options=options,
+        tell=tell,
+    )
