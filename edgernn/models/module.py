@@ -129,7 +129,9 @@ def check_step(model: ModuleModel, examples: Mapping[str, tuple[Tensor, ...]]) -
             sizes |= dict(zip(tensor.axes, array.shape, strict=True))
         for tensor, array in zip(spec.outputs, made, strict=True):
             found = (str(array.dtype).removeprefix("torch."), tuple(array.shape))
-            known = tuple(sizes.get(axis, size) for axis, size in zip(tensor.axes, array.shape, strict=False))
+            known = tuple(
+                sizes.get(axis, size) for axis, size in zip(tensor.axes, array.shape, strict=False)
+            )
             if found != (tensor.dtype, known) or len(array.shape) != len(tensor.axes):
                 raise ContractError(
                     f"{tensor.name} of {name} comes out as {found[0]} {list(found[1])}, the "

@@ -510,4 +510,4 @@ def test_what_is_written_by_default_is_packed(bundle: Bundle) -> None:
         row.name for row in formats.default_rows()
     ]
     manifest = json.loads((bundle.folder / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["schema_version"] == 1
+    assert manifest["schema_version"] == 2
