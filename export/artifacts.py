@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgernn import formats
 from edgernn.bundle import digest
-from edgernn.bundle.manifest import Artifact, LossRecord, ParityRecord
-from edgernn.contract import STEP, FileContract, GraphWord
+from edgernn.bundle.manifest import Artifact
+from edgernn.contract import FileContract, GraphWord
 from edgernn.contract.in_graph import DECODERS
-from edgernn.errors import ContractError, UnavailableError
+from edgernn.errors import ContractError
 from edgernn.export.base import Exporter, Written
+from edgernn.export.judging import judge
 from edgernn.export.rounding.compression import Compression
-from edgernn.export.rounding.loss import measure_loss, refuse_loss
 from edgernn.export.source import Source
-from edgernn.parity.shapes import unforeseen_seed
-from edgernn.parity.verify import measure
-from edgernn.sessions.base import Session
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,6 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         f"exporting {row.name} {job.precision}"
         + (f", {job.graph}" if len(source.references) > 1 or job.graph in DECODERS else "")
     )
-    reference = source.references.get(job.graph)
     kind: type[Exporter] = formats.resolve(
         row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra
     )
@@ -66,8 +61,7 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         narrowing=written.narrowing,
         decoding=source.decoding,
     )
-    candidate = None if reference is None else _candidate(path, job, reference, file_contract)
-    loss = None if candidate is None else _loss(job, source, candidate)
+    judged = judge(path, file_contract, row=row, precision=job.precision, source=source)
     found = digest(path)
     limit = row.promise(job.precision)
     return Artifact(
@@ -81,11 +75,9 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         exporter=written.exporter,
         requires=written.requires,
         narrowing=written.narrowing,
-        parity=None
-        if candidate is None or reference is None
-        else _parity(job, reference, candidate, steps=source.steps),
+        parity=judged.parity,
         weights=written.weights,
-        loss=loss,
+        loss=judged.loss,
         tolerance=limit.rollout,
         forced=limit.forced,
     )
@@ -113,51 +105,3 @@ def _refuse_unreached(job: Job, written: Written, *, allowed: bool) -> None:
             f"{names}; nothing was written. "
             "Allow it with --allow-float, or choose another precision"
         )
-
-
-def _candidate(
-    path: Path, job: Job, reference: Session, file_contract: FileContract
-) -> Session | None:
-    """Open the file that was written, or return None where its runtime is not here."""
-    row = job.row
-    kind: type[Session] = formats.resolve(
-        row.session, needed_for=f"checking {row.name}", extra=row.export_extra
-    )
-    first = reference.initial_state(1) if reference.contract.starting("stored") else None
-    try:
-        return kind.open(path, file_contract, first)
-    except UnavailableError:
-        return None
-
-
-def _loss(job: Job, source: Source, candidate: Session) -> LossRecord | None:
-    limit = job.row.promise(job.precision)
-    if job.graph != STEP or limit.exact:
-        return None
-    loss = measure_loss(
-        source.loaded, source.references, candidate, budget=source.options.budget, limit=limit
-    )
-    if loss is not None:
-        refuse_loss(loss, f"{job.row.name} {job.precision}", limit=limit)
-    return loss
-
-
-def _parity(job: Job, reference: Session, candidate: Session, *, steps: int) -> ParityRecord:
-    """Roll the artifact out; raise ContractError if it is out of tolerance."""
-    row = job.row
-    limit = row.promise(job.precision)
-    record = measure(reference, candidate, limit=limit, steps=steps, seed=unforeseen_seed())
-    if not math.isfinite(record.worst):
-        raise ContractError(
-            f"{row.name} {job.precision} or its reference gives numbers that are not finite in "
-            f"{record.tensor}; "
-            "nothing was written. Look for NaN in the weights, or for a state that overflows"
-        )
-    if not record.worst <= record.tolerance:
-        raise ContractError(
-            f"{row.name} {job.precision} is {record.worst:.1e} from the reference in "
-            f"{record.tensor} over {record.steps} "
-            f"steps, tolerance {record.tolerance:.0e} (shapes drawn by seed {record.seed}); "
-            "nothing was written"
-        )
-    return record

@@ -21,18 +21,18 @@ from edgernn import storage
 from edgernn.bundle.manifest import LossRecord
 from edgernn.bundle.nats import rise_text
 from edgernn.bundle.stored_weights import OTHERS, StoredWeight
-from edgernn.contract import STEP, TIME, FileContract, Narrowing
+from edgernn.contract import TIME, FileContract, Narrowing
 from edgernn.errors import ContractError, UsageError
+from edgernn.export.judging import loss_of, open_written
 from edgernn.export.rounding.blocks import Blocks
 from edgernn.export.rounding.compression import Budget
-from edgernn.export.rounding.loss import measure_loss
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.source import Source
 from edgernn.export.to_onnx.quantize import layer_name, lookups, products, quantize_graph
 from edgernn.export.to_onnx.tracing import finish, step_graph
 from edgernn.export.to_onnx.weights import weight_table
+from edgernn.formats.onnx import ONNX
 from edgernn.formats.promise import Tolerance
-from edgernn.sessions.ort.step import OrtSession
 
 SAFE = Rounding(8, 128)
 LOWER = (Rounding(4, 32), Rounding(4, 64), Rounding(4, 128), Rounding(4, 256))
@@ -138,13 +138,9 @@ class _Search:
         finish(graph, self.file_contract)
         path = self.scratch / "step.onnx"
         onnx.save(graph, str(path))
-        step = self.source.references[STEP]
-        first = step.initial_state(1) if self.source.contract.starting("stored") else None
-        candidate = OrtSession.open(path, self.file_contract, first)
-        budget = budget or self.source.options.budget
-        loss = measure_loss(
-            self.source.loaded, self.source.references, candidate, budget=budget, limit=self.limit
-        )
+        candidate = open_written(path, self.file_contract, row=ONNX, source=self.source)
+        assert candidate is not None  # onnxruntime is in the base install
+        loss = loss_of(candidate, self.source, limit=self.limit, budget=budget)
         if loss is None:
             raise UsageError(
                 "the checkpoint holds no held-out data to measure the loss on; train with a "
