@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from c_program import FLAGS, LOOSE, C, Program
-from hosts import Command, compile_cpp
+from hosts import Command, compile_cpp, compile_kotlin
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
@@ -64,6 +64,12 @@ def cpp_program(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Comm
     arguments = ("-O1", "-Itests/stand_in", "main.cpp", "model.cpp", "-ldl")
     program = compile_cpp(target, *arguments)
     return Command((str(program),), {"ONNXRUNTIME_LIBRARY": str(library)})
+
+
+@pytest.fixture(scope="session")
+def kotlin_core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Kotlin core with its command line."""
+    return compile_kotlin(tmp_path_factory.mktemp("kotlin") / "core.jar")
 
 
 @pytest.fixture(scope="session")

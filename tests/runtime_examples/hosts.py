@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import onnxruntime
 import pytest
 from library_drivers import NODE, PYTHON
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "runtime_examples"
-NODE_EXAMPLE, CPP = EXAMPLES / "node", EXAMPLES / "cpp"
+NODE_EXAMPLE, CPP, ANDROID = EXAMPLES / "node", EXAMPLES / "cpp", EXAMPLES / "android"
+PIPE = f"{sys.executable}|{ANDROID / 'core' / 'src' / 'test' / 'run_model.py'}"
 # None makes an import fail: the Python example has to do without these.
 _FOREIGN = ("edgernn", "torch", "onnx", "safetensors")
 _PYTHON = """
@@ -144,6 +146,51 @@ def _cpp(request: pytest.FixtureRequest) -> Command:
     return command
 
 
+def kotlin_compiler() -> str:
+    """Return the compiler's path, from KOTLINC, the path or npm's kotlin-compiler; skip where there is none."""
+    npm = ANDROID / "node_modules" / "kotlin-compiler" / "bin" / "kotlinc"
+    found = (
+        os.environ.get("KOTLINC")
+        or shutil.which("kotlinc")
+        or (str(npm) if npm.is_file() else None)
+    )
+    if found is None:
+        pytest.skip(
+            "kotlinc is not installed; set KOTLINC, or: cd runtime_examples/android && npm install kotlin-compiler"
+        )
+    if shutil.which("java") is None:
+        pytest.skip("java is not installed")
+    return found
+
+
+def compile_kotlin(target: Path) -> Path:
+    """Compile the Kotlin core and its command line with every warning an error."""
+    folders = [str(ANDROID / "core" / "src" / part / "kotlin") for part in ("main", "test")]
+    command = [
+        "bash",
+        kotlin_compiler(),
+        *folders,
+        "-Werror",
+        "-include-runtime",
+        "-d",
+        str(target),
+    ]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return target
+
+
+def kotlin_command(jar: Path) -> Command:
+    """Return the command line of the Kotlin core, with ONNX Runtime behind a pipe."""
+    encodings = ("-Dstdout.encoding=UTF-8", "-Dstderr.encoding=UTF-8")
+    environment = {"EDGERNN_RUNTIME": PIPE, "EDGERNN_RUNTIME_VERSION": onnxruntime.__version__}
+    return Command(("java", *encodings, "-cp", str(jar), "edgernn.HostKt"), environment)
+
+
+def _kotlin(request: pytest.FixtureRequest) -> Command:
+    return kotlin_command(request.getfixturevalue("kotlin_core"))
+
+
 def _c(request: pytest.FixtureRequest) -> Command:
     program = request.getfixturevalue("sanitized")
     return Command((str(program.path),), program.environment)
@@ -154,4 +201,5 @@ HOSTS = (
     Host("node", _node, _node_library),
     Host("c", _c),
     Host("c++", _cpp),
+    Host("kotlin", _kotlin),
 )

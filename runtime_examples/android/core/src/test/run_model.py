@@ -1,4 +1,4 @@
-"""Run one ONNX file for PipeRuntime.kt: named inputs in, named outputs out, as big-endian numbers over the standard streams."""
+"""Run one ONNX file for PipeRuntime.kt: named inputs in, named outputs out, as numbers over the standard streams."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 import onnxruntime
 
-_DTYPES = {"float32": ">f4", "int64": ">i8", "uint8": ">u1"}
+_BIG_ENDIAN = {"float32": ">f4", "int64": ">i8"}  # the others come as they are, little-endian
 
 
 def _read_text(stream: BinaryIO) -> str:
@@ -18,7 +18,8 @@ def _read_text(stream: BinaryIO) -> str:
 
 
 def _read_tensor(stream: BinaryIO) -> np.ndarray:
-    dtype = np.dtype(_DTYPES[_read_text(stream)])
+    name = _read_text(stream)
+    dtype = np.dtype(_BIG_ENDIAN.get(name, name))
     (axes,) = struct.unpack(">i", stream.read(4))
     shape = struct.unpack(f">{axes}q", stream.read(8 * axes))
     data = stream.read(int(np.prod(shape)) * dtype.itemsize)
@@ -38,10 +39,9 @@ def main(path: str) -> None:
         (wanted,) = struct.unpack(">i", source.read(4))
         names = [_read_text(source) for _ in range(wanted)]
         for array in session.run(names, feeds):
-            sink.write(
-                struct.pack(f">i{array.ndim}q", array.ndim, *array.shape)
-                + array.astype(">f4").tobytes()
-            )
+            name = str(array.dtype).encode()
+            head = struct.pack(f">h{len(name)}si{array.ndim}q", len(name), name, array.ndim, *array.shape)
+            sink.write(head + array.tobytes())
         sink.flush()
 
 

@@ -4,15 +4,6 @@ import java.io.File
 import java.io.IOException
 import java.security.MessageDigest
 
-/** One tensor of a graph; [below] names the axis whose size bounds its values, [role] is input, context, state or output. */
-data class TensorSpec(val name: String, val role: String, val dtype: String, val axes: List<String>, val below: String?)
-
-data class Graph(val inputs: List<TensorSpec>, val outputs: List<TensorSpec>) {
-    val states get() = inputs.filter { it.role == "state" }
-    val contexts get() = inputs.filter { it.role == "context" }
-    val fresh get() = inputs.filter { it.role == "input" }
-}
-
 /** One model file. [axes]: axis → the only size that it takes; [dtypes]: tensor → a dtype that is not the contract's. */
 data class Artifact(
     val path: String,
@@ -40,9 +31,6 @@ data class Decoding(
     val length: Int,
     val sampling: Sampling,
 )
-
-/** The name under which a state comes out. */
-fun nextName(state: String) = state + "_next"
 
 /** Whether a version such as 1.22.1 is [least] or newer, number by number; what is left out is 0. */
 fun isNewEnough(version: String, least: String): Boolean {
@@ -75,42 +63,51 @@ fun inside(folder: File, name: String): File {
 class Bundle(private val folder: File) {
     private val manifest = Json.parse(utf8(bytesOf(File(folder, "manifest.json")), "manifest.json"), "manifest.json")
 
-    init {
-        val version = manifest["schema_version"].long
-        if (version != 1L) throw BundleError(
-            "manifest.json has schema_version $version, expected 1; use an example that reads it",
-        )
+    private val version = manifest["schema_version"].long.also {
+        if (it !in 1L..2L) throw BundleError("manifest.json has schema_version $it, expected 1 or 2; use an example that reads it")
     }
 
-    private val contract = manifest["contract"]
-    val graphs = contract["graphs"].list.associate { it["name"].string to Graph(tensors(it["inputs"]), tensors(it["outputs"])) }
-    val sizes = contract["sizes"].entries.mapValues { (axis, size) ->
-        size.long.takeIf { it > 0 } ?: throw BundleError("the axis $axis has the size 0, expected 1 or more; export the bundle again")
-    }
-    val firstState = contract["initial_state"].string
-    val captions = "encode" in graphs
-    val decoding = decoding(manifest["decoding"])
+    val contract = Contract(manifest["contract"], version)
+    private val tokenizer = given(manifest, "tokenizer")
+
+    /** Whether it writes text or captions. */
+    val hasTokenizer = tokenizer != null
+
+    /** How text is sampled where nothing else is asked for. */
+    val decoding = given(manifest, "decoding")?.let(::decoding) ?: Decoding(emptyList(), emptyList(), emptyList(), 0, Sampling())
     val artifacts = manifest["artifacts"].list.map(::artifact)
-    val tokenizerKind = manifest["tokenizer"]["kind"].string
-    val tokenizerText = manifest["tokenizer"]["text"].string
-    val tokenizerIds = manifest["tokenizer"]["ids"].longs
+    val tokenizerKind = tokenizer?.get("kind")?.string.orEmpty()
+    val tokenizerText = tokenizer?.get("text")?.string.orEmpty()
+    val tokenizerIds = tokenizer?.get("ids")?.longs.orEmpty()
     private val files = manifest["files"].entries.mapValues { Digest(it.value["bytes"].long, it.value["sha256"].string) }
 
     init {
         files.forEach { (name, digest) -> verified(name, digest) }
     }
 
-    fun tokenizerFile() = read(manifest["tokenizer"]["path"].string)
+    fun tokenizerFile() = read((tokenizer ?: throw BundleError("the bundle has no tokenizer; give one of a model of text"))["path"].string)
 
     /** Whether there is a recorded run. */
-    val hasGolden = manifest.find("golden")?.isNull == false
+    val hasGolden = given(manifest, "golden") != null
 
     fun golden(): Tensors = manifest["golden"].string.let { readSafetensors(read(it), it) }
 
     /** The sampler's vectors, where the bundle has them. */
-    fun vectors(): Json? = manifest.find("sampler")?.takeUnless { it.isNull }?.string?.let { Json.parse(utf8(read(it), it), it) }
+    fun vectors(): Json? = given(manifest, "sampler")?.string?.let { Json.parse(utf8(read(it), it), it) }
 
-    fun learnedState(): Tensors = manifest["initial_state"].string.let { readSafetensors(read(it), it) }
+    /** The state before the first step: zeros or stored values; what encode gives is not in it. */
+    val firstState: State = contract.graph("step").states.filter { contract.firstStates[it.name] != "encode" }.associate { spec ->
+        val shape = contract.shape(spec, contract.learned(mapOf(spec to spec.axes.map { 1L })))
+        spec.name to if (spec.name in contract.firstStates) stored(spec, shape) else zeros(spec.dtype, shape)
+    }
+
+    private fun stored(spec: TensorSpec, shape: List<Long>): Tensor {
+        val path = manifest["initial_state"].string
+        val found = readSafetensors(read(path), path)[spec.name]
+        return found?.takeIf { it.shape == shape && it.dtype == spec.dtype } ?: throw BundleError(
+            "$path has no first value of ${spec.name} as the contract says; export the bundle again",
+        )
+    }
 
     fun modelFile(artifact: Artifact): File = verified(artifact.path, artifact.digest).also {
         if (artifact.format == "onnx") refuseForeign(bytesOf(it), artifact.path)
@@ -131,37 +128,6 @@ class Bundle(private val folder: File) {
                 fitting.joinToString { it.path }.ifEmpty { "none of its artifacts: export the bundle with --to onnx" },
         )
     }
-
-    fun graph(name: String) = graphs[name] ?: throw BundleError(
-        "$folder has no graph named $name; give the bundle of another model",
-    )
-
-    /** The shape of a tensor in a run of one row and [time] steps. */
-    fun shape(tensor: TensorSpec, time: Long = 1): List<Long> = tensor.axes.map { axis ->
-        sizes[axis] ?: when (axis) {
-            "batch" -> 1L
-            "time" -> time
-            else -> throw BundleError("the contract gives no size to the axis $axis; export the bundle again")
-        }
-    }
-
-    /** The step's only fresh input, the token ids. */
-    val tokenInput: TensorSpec
-        get() = graph("step").fresh.singleOrNull()?.takeIf { it.dtype == "int64" && it.below != null }
-            ?: throw BundleError(
-                "the step takes something other than token ids; this example writes text, expected one int64 input",
-            )
-
-    /** What encode looks at. */
-    val pictureInput: TensorSpec
-        get() = graph("encode").fresh.singleOrNull() ?: throw BundleError(
-            "encode takes other than one picture; export the bundle again",
-        )
-
-    /** The step's output of one number per token. */
-    val logitsOutput: TensorSpec
-        get() = graph("step").outputs.firstOrNull { it.role == "output" && it.axes.lastOrNull() == tokenInput.below }
-            ?: throw BundleError("the step gives no output over the axis ${tokenInput.below}; export the bundle again")
 
     private fun read(name: String): ByteArray {
         if (name !in files) throw BundleError("$name is not among the files of the manifest; export the bundle again")
@@ -196,19 +162,8 @@ class Bundle(private val folder: File) {
             }
         }
 
-        fun tensors(list: Json): List<TensorSpec> {
-            val found = list.list.map(::tensor)
-            if (found.distinctBy { it.name }.size != found.size) {
-                throw BundleError("a graph has two tensors of one name; export the bundle again")
-            }
-            return found
-        }
-
-        fun tensor(tensor: Json) =
-            TensorSpec(
-                tensor["name"].string, tensor["role"].string, tensor["dtype"].string,
-                tensor["axes"].list.map { it.string }, tensor.find("below")?.string,
-            )
+        /** A member that is there and not null. */
+        fun given(json: Json, key: String): Json? = json.find(key)?.takeUnless { it.isNull }
 
         fun decoding(json: Json) = Decoding(
             json["start"].longs, json["stop"].longs, json["suppress"].longs, json["length"].int,
@@ -218,8 +173,8 @@ class Bundle(private val folder: File) {
         fun artifact(json: Json) = Artifact(
             json["path"].string, json["format"].string, json["precision"].string, json["graph"].string,
             Digest(json["bytes"].long, json["sha256"].string),
-            json["narrowing"]["axes"].entries.mapValues { it.value.long },
-            json["narrowing"]["dtypes"].entries.mapValues { it.value.string },
+            json.find("narrowing")?.find("axes")?.entries.orEmpty().mapValues { it.value.long },
+            json.find("narrowing")?.find("dtypes")?.entries.orEmpty().mapValues { it.value.string },
             json.find("requires")?.find("onnxruntime")?.string?.also { version ->
                 if (!Regex("[0-9]+(\\.[0-9]+)*").matches(version)) throw BundleError(
                     "an artifact requires onnxruntime $version, which is no version; export the bundle again",
@@ -233,10 +188,12 @@ class Bundle(private val folder: File) {
          * where its numbers are no floats.
          */
         fun promise(json: Json): Promise? {
-            json.find("tolerance")?.takeUnless { it.isNull }?.let { own ->
-                return Promise(own.number, json.find("forced")?.boolean ?: false)
+            val forced = given(json, "forced")?.boolean ?: false
+            given(json, "tolerance")?.number?.let { own ->
+                if (own < 0) throw BundleError("an artifact has a tolerance below 0; export the bundle again")
+                return Promise(own, forced)
             }
-            val packed = json.find("parity")?.takeUnless { it.isNull } ?: return null
+            val packed = given(json, "parity") ?: return null
             return Promise(packed["tolerance"].number, !json["precision"].string.startsWith("float"))
         }
     }

@@ -11,27 +11,27 @@ data class Options(val length: Int = 200, val sampling: Sampling? = null, val se
 
 /** Writes a text after [prompt], token by token as the sequence is read; an empty one begins with the bundle's start tokens. */
 fun Model.generate(prompt: String, options: Options, tokenizer: Tokenizer = Tokenizer(bundle)): Sequence<Long> {
-    if (bundle.captions) throw BundleError("this bundle is a captioner and writes about pictures; give it one")
+    if (bundle.contract.encodes) throw BundleError("this bundle is a captioner and writes about pictures; give it one")
     val ids = tokenizer.encode(prompt).ifEmpty { bundle.decoding.start }
     return write(ids, initialState(), emptyMap(), options)
 }
 
 /** Writes the caption of [image], uint8 [1, height, width, channels], word by word. */
 fun Model.caption(image: Tensor, options: Options): Sequence<Long> {
-    val looked = encode(image)
+    val looked = encode(mapOf(bundle.contract.pictureInput.name to image))
     return write(bundle.decoding.start, looked.state, looked.outputs, options)
 }
 
 /** Feeds [ids], which are one or more, from the state [before]: the last row of the logits, and the state after them. */
 private fun Model.prefill(ids: List<Long>, before: State, contexts: Tensors): Pair<FloatArray, State> {
-    val (tokens, logits) = bundle.tokenInput.name to bundle.logitsOutput.name
-    val vocabulary = bundle.shape(bundle.logitsOutput).last()
+    val (tokens, logits) = bundle.contract.tokenInput.name to bundle.contract.logitsOutput.name
+    val vocabulary = bundle.contract.shape(bundle.contract.logitsOutput).last()
     var state = before
     var row = FloatArray(0)
     for (part in ids.chunked(if (openTime) prefillWidth(vocabulary) else 1)) {
         val results = step(contexts + (tokens to tokenRow(part)), state)
         state = results.state
-        row = results.outputs.getValue(logits).let { it.floats.copyOfRange(it.size - it.shape.last().toInt(), it.size) }
+        row = results.outputs.getValue(logits).let { tensor -> tensor.floats.copyOfRange(tensor.size - tensor.shape.last().toInt(), tensor.size) }
     }
     return row to state
 }

@@ -20,25 +20,32 @@ const val NO_GOLDEN = "golden           - 0 not run; the bundle has no recorded 
  */
 class Golden(private val bundle: Bundle) {
     private val recorded = bundle.golden()
-    private val step = bundle.graph("step")
+    private val contract = bundle.contract
+    private val step = contract.graph("step")
 
     /** How many steps were recorded. */
-    val steps = recorded[bundle.tokenInput.name]?.shape?.firstOrNull()?.toInt() ?: 0
+    val steps = (step.fresh.ifEmpty { step.outputs.filter { it.role == "state" } }).firstOrNull()
+        ?.let { recorded[it.name]?.shape?.firstOrNull()?.toInt() } ?: 0
+
+    /** Of the open axes in a step. */
+    private val sizes = contract.learned(step.contexts.associateWith { tensor(it.name).shape })
 
     init {
-        step.inputs.forEach { require(it, perStep = it.role == "input") }
-        step.outputs.forEach { if (isShort(it)) requireParts(it) else require(it, perStep = true) }
-        bundle.graphs["encode"]?.let { encode -> (encode.inputs + encode.outputs).forEach { require(it, perStep = false) } }
+        step.inputs.forEach { require(it, it.role == "input", sizes) }
+        step.outputs.forEach { if (isShort(it)) requireParts(it) else require(it, true, sizes) }
+        contract.graphs["encode"]?.let { encode ->
+            val given = contract.learned(encode.inputs.associateWith { tensor(it.name).shape }, sizes - TIME)
+            (encode.inputs + encode.outputs).forEach { require(it, false, given) }
+        }
     }
 
-    /** The token of step [index] and every context. */
-    fun inputs(index: Int): Tensors =
-        step.contexts.associate { it.name to tensor(it.name) } +
-            (bundle.tokenInput.name to tokenRow(listOf(tensor(bundle.tokenInput.name).longs[index])))
+    /** The fresh inputs of step [index] and every context. */
+    fun inputs(index: Int): Tensors = step.contexts.associate { it.name to tensor(it.name) } +
+        step.fresh.associate { it.name to row(it.name, index, contract.shape(it, sizes)) }
 
     /** The recorded state before step [index]. */
     fun stateBefore(index: Int): State = step.states.associate { spec ->
-        spec.name to if (index == 0) tensor(spec.name) else Floats(bundle.shape(spec), row(nextName(spec.name), index - 1))
+        spec.name to if (index == 0) tensor(spec.name) else row(nextName(spec.name), index - 1, contract.shape(spec, sizes))
     }
 
     /** Runs the whole recording on [model]: what encode gives where there is one, then every output and state of step. */
@@ -49,57 +56,65 @@ class Golden(private val bundle: Bundle) {
         for (index in 0 until steps) {
             val results = model.step(inputs(index), if (forced) stateBefore(index) else state)
             state = results.state
-            for ((output, made) in results.outputs) {
-                compared(output, made.floats, index).forEach { (name, own) ->
-                    drifts.getOrPut(name, ::Drift).add(row(name, index), own)
+            for (spec in step.outputs) {
+                if (spec.role == "state") {
+                    addState(spec, state.getValue(spec.name.removeSuffix(nextName(""))), index, forced, drifts)
+                    continue
+                }
+                compared(spec, results.outputs.getValue(spec.name).numbers, index).forEach { (name, own) ->
+                    drifts.getOrPut(name, ::Drift).add(row(name, index).numbers, own)
                 }
             }
-            state.forEach { (name, made) -> addState(nextName(name), made, index, forced, drifts) }
         }
         return encodeLines(model) + drifts.map { (name, drift) -> Line(name, drift.worst(forced), tolerance) }
     }
 
     private fun encodeLines(model: Model): List<Line> {
-        if (!bundle.captions) return emptyList()
-        val made = model.encode(tensor(bundle.pictureInput.name))
+        val encode = contract.graphs["encode"] ?: return emptyList()
+        val made = model.encode(encode.inputs.associate { it.name to tensor(it.name) })
         val (tolerance, forced) = promised(bundle.choose(model.artifact.format, "encode"))
-        return (made.outputs + made.state).map { (name, found) ->
-            Line(name, Drift().also { it.add(tensor(name).floats, found.floats) }.worst(forced), tolerance)
+        return encode.outputs.map { spec ->
+            val found = (if (spec.role == "state") made.state else made.outputs).getValue(spec.name)
+            val drift = Drift().also { it.add(tensor(spec.name).numbers, found.numbers) }
+            Line(spec.name, drift.worst(forced), tolerance)
         }
     }
 
     /** In a forced run each layer by itself: an error in one of three would be small in all of them together. */
-    private fun addState(name: String, made: Tensor, index: Int, forced: Boolean, drifts: MutableMap<String, Drift>) {
-        val layers = if (forced) made.shape.firstOrNull()?.toInt() ?: 1 else 1
-        val size = made.size / layers
-        val expected = row(name, index)
+    private fun addState(spec: TensorSpec, made: Tensor, index: Int, forced: Boolean, drifts: MutableMap<String, Drift>) {
+        val (expected, found) = row(spec.name, index).numbers to made.numbers
+        if (!forced || spec.layers < 0) {
+            drifts.getOrPut(spec.name, ::Drift).add(expected, found)
+            return
+        }
+        val layers = made.shape[spec.layers].toInt()
+        val inner = elementCount(made.shape.drop(spec.layers + 1))
         for (layer in 0 until layers) {
-            val range = layer * size until (layer + 1) * size
-            val drift = drifts.getOrPut(if (forced) "$name[$layer]" else name, ::Drift)
-            drift.add(expected.sliceArray(range), made.floats.sliceArray(range))
+            val places = found.indices.filter { it / inner % layers == layer }
+            drifts.getOrPut("${spec.name}[$layer]", ::Drift).add(expected.sliceArray(places), found.sliceArray(places))
         }
     }
 
-    private fun isShort(spec: TensorSpec) = spec.name !in recorded && "${spec.name}.columns" in recorded
+    private fun isShort(spec: TensorSpec) = spec.role == "output" && spec.name !in recorded && "${spec.name}.columns" in recorded
 
     /** What is recorded of an output at step [index], by name, as this device has it. */
-    private fun compared(output: String, values: FloatArray, index: Int): Map<String, FloatArray> {
-        if (output in recorded) return mapOf(output to values)
-        val columns = tensor("$output.columns").longs
-        val all = tensor("$output.largest_ids").longs
-        val count = all.size / steps
-        val top = values.maxOf { it.toDouble() } // no number where one of them is none
-        val logSum = top + ln(values.sumOf { exp(it - top) })
+    private fun compared(spec: TensorSpec, values: DoubleArray, index: Int): Map<String, DoubleArray> {
+        if (!isShort(spec)) return mapOf(spec.name to values)
+        val columns = tensor("${spec.name}.columns").longs
+        val ids = row("${spec.name}.largest_ids", index).longs
+        val rows = values.toList().chunked(contract.shape(spec, sizes).last().toInt())
+        val kept = ids.size / rows.size
+        val logSums = rows.map { row -> row.max().let { top -> top + ln(row.sumOf { exp(it - top) }) } } // no number where one is none
         return mapOf(
-            "$output.at_columns" to FloatArray(columns.size) { values[columns[it].toInt()] },
-            "$output.largest" to FloatArray(count) { values[all[index * count + it].toInt()] },
-            "$output.log_sum" to floatArrayOf(logSum.toFloat()),
+            "${spec.name}.at_columns" to rows.flatMap { row -> columns.map { row[it.toInt()] } }.toDoubleArray(),
+            "${spec.name}.largest" to DoubleArray(ids.size) { rows[it / kept][ids[it].toInt()] },
+            "${spec.name}.log_sum" to logSums.map { if (spec.dtype == "float64") it else it.toFloat().toDouble() }.toDoubleArray(),
         )
     }
 
     /** Makes sure that the parts of an output are of the shapes that belong together, and their ids below its size. */
     private fun requireParts(spec: TensorSpec) {
-        val whole = bundle.shape(spec)
+        val whole = contract.shape(spec, sizes)
         val before = listOf(steps.toLong()) + whole.dropLast(1)
         val columns = tensor("${spec.name}.columns")
         val ids = tensor("${spec.name}.largest_ids")
@@ -109,7 +124,7 @@ class Golden(private val bundle: Bundle) {
         )
         val fits = steps > 0 && wanted.all { (part, shape) -> tensor("${spec.name}.$part").shape == shape }
         val below = (columns.longs + ids.longs).all { it in 0 until whole.last() }
-        if (!fits || !below || columns.size == 0 || ids.size == 0 || elementCount(before) != steps) {
+        if (!fits || !below || columns.size == 0 || ids.size == 0) {
             throw BundleError("the golden run has parts of ${spec.name} that do not fit it; export the bundle again")
         }
     }
@@ -118,13 +133,14 @@ class Golden(private val bundle: Bundle) {
         "the golden run has no tensor $name; export the bundle again",
     )
 
-    private fun row(name: String, index: Int) = tensor(name).floats.let { all ->
+    /** What is recorded of a tensor at step [index]. */
+    private fun row(name: String, index: Int, shape: List<Long>? = null): Tensor = tensor(name).let { all ->
         val size = all.size / steps
-        all.copyOfRange(index * size, (index + 1) * size)
+        all.part(shape ?: listOf(size.toLong()), index * size, size)
     }
 
-    private fun require(spec: TensorSpec, perStep: Boolean) {
-        val expected = (if (perStep) listOf(steps.toLong()) else emptyList()) + bundle.shape(spec)
+    private fun require(spec: TensorSpec, perStep: Boolean, sizes: Sizes) {
+        val expected = (if (perStep) listOf(steps.toLong()) else emptyList()) + contract.shape(spec, sizes)
         val found = tensor(spec.name)
         if (steps < 1 || found.shape != expected || found.dtype != spec.dtype) {
             throw BundleError(
@@ -148,12 +164,12 @@ private class Drift {
     private var finite = true
     private val rows = ArrayList<Pair<Double, Double>>() // root mean squares: of the recording, of the difference
 
-    fun add(expected: FloatArray, found: FloatArray) {
-        val apart = DoubleArray(expected.size) { expected[it].toDouble() - found[it] }
+    fun add(expected: DoubleArray, found: DoubleArray) {
+        val apart = DoubleArray(expected.size) { expected[it] - found[it] }
         finite = finite && apart.all { it.isFinite() }
-        largest = max(largest, expected.maxOf { abs(it) }.toDouble())
+        largest = max(largest, expected.maxOf { abs(it) })
         difference = max(difference, apart.maxOf { abs(it) })
-        rows.add(sqrt(expected.sumOf { it.toDouble() * it } / expected.size) to sqrt(apart.sumOf { it * it } / apart.size))
+        rows.add(sqrt(expected.sumOf { it * it } / expected.size) to sqrt(apart.sumOf { it * it } / apart.size))
     }
 
     fun worst(forced: Boolean): Double {

@@ -5,7 +5,7 @@ import java.io.File
 /** One model file, opened by a runtime. */
 interface Session : AutoCloseable {
     /** Runs it once and returns the named [outputs]; throws [BundleError] where the runtime refuses. */
-    fun run(inputs: Tensors, outputs: List<String>): Tensors
+    fun run(inputs: Tensors, outputs: List<TensorSpec>): Tensors
 }
 
 /** What the core needs of a runtime; the app has that of ONNX Runtime, tests have their own. */
@@ -33,42 +33,33 @@ class Model private constructor(
     private val encoder: Session?,
     private val stepper: Session,
 ) : AutoCloseable {
-    /** Whether several time steps may go in at once. */
-    val openTime = "time" !in bundle.sizes && "time" !in artifact.axes
+    private val contract = bundle.contract
 
-    /** The state before the first step: zeros, or the values in the bundle. A captioner's comes from [encode]. */
+    /** Whether several time steps may go in at once. */
+    val openTime = TIME !in contract.sizes && TIME !in artifact.axes
+
+    /** The state before the first step: zeros, or the values in the bundle; throws where some of it comes from [encode]. */
     fun initialState(): State {
-        val states = bundle.graph("step").states
-        return when (bundle.firstState) {
-            "zeros" -> states.associate { spec ->
-                val shape = bundle.shape(spec)
-                spec.name to Floats(shape, FloatArray(elementCount(shape)))
-            }
-            "learned" -> bundle.learnedState().also { found -> states.forEach { check(it, found[it.name], 1) } }
-            else -> throw BundleError("the first state of this model comes from a picture; call encode")
-        }
+        if ("encode" in contract.firstStates.values) throw BundleError(
+            "the first state of this model comes from what it looks at; call encode",
+        )
+        return bundle.firstState
     }
 
-    /** Runs one step, or several where [openTime]. [inputs]: the tokens [1, T] and every context. */
+    /** Runs one step, or several where [openTime]. [inputs]: every fresh input and every context, of one row. */
     fun step(inputs: Tensors, state: State): Results {
-        val graph = bundle.graph("step")
-        val time = inputs[bundle.tokenInput.name]?.shape?.last() ?: 1L
-        val made = run(stepper, graph, inputs + state, time)
-        val after = graph.states.associate { state ->
-            state.name to (made[nextName(state.name)] ?: throw BundleError(
-                "the step does not return ${nextName(state.name)}; export the bundle again",
-            ))
-        }
+        val made = run(stepper, contract.graph("step"), inputs + state)
+        val after = contract.graph("step").states.associate { it.name to made.getValue(nextName(it.name)) }
         return Results(made - after.keys.map(::nextName).toSet(), after)
     }
 
-    /** Looks at a picture once, uint8 [1, height, width, channels]: contexts in outputs, first states in state. */
-    fun encode(image: Tensor): Results {
-        val session = encoder ?: throw BundleError("this bundle writes text and has no encode graph; give a captioner's bundle")
-        val graph = bundle.graph("encode")
-        val made = run(session, graph, mapOf(bundle.pictureInput.name to image), 1)
+    /** Runs encode once: contexts in outputs, and the first state: zeros, stored, or what it gives. */
+    fun encode(inputs: Tensors): Results {
+        val session = encoder ?: throw BundleError("this bundle has no encode graph; give the bundle of a model that has one")
+        val graph = contract.graph("encode")
+        val made = run(session, graph, inputs)
         val states = graph.outputs.filter { it.role == "state" }.map { it.name }.toSet()
-        return Results(made - states, made.filterKeys { it in states })
+        return Results(made - states, bundle.firstState + made.filterKeys { it in states })
     }
 
     override fun close() {
@@ -76,20 +67,22 @@ class Model private constructor(
         encoder?.close()
     }
 
-    private fun run(session: Session, graph: Graph, inputs: Tensors, time: Long): Tensors {
-        graph.inputs.forEach { check(it, inputs[it.name], time) }
-        val made = session.run(inputs.filterKeys { name -> graph.inputs.any { it.name == name } }, graph.outputs.map { it.name })
-        graph.outputs.forEach { check(it, made[it.name], time) }
+    private fun run(session: Session, graph: Graph, inputs: Tensors): Tensors {
+        val given = check(graph.inputs, inputs, emptyMap())
+        val made = session.run(inputs.filterKeys { name -> graph.inputs.any { it.name == name } }, graph.outputs)
+        check(graph.outputs, made, given)
         return made
     }
 
-    private fun check(spec: TensorSpec, found: Tensor?, time: Long) {
-        val expected = bundle.shape(spec, time)
-        if (found?.shape != expected || found.dtype != spec.dtype) {
-            throw BundleError(
-                "${spec.name} is ${found?.let { "${it.dtype} ${it.shape}" } ?: "missing"}, expected ${spec.dtype} $expected",
-            )
-        }
+    /** Makes sure that tensors are as the contract says, and of the same open axes as those before; returns their sizes. */
+    private fun check(specs: List<TensorSpec>, found: Tensors, known: Sizes): Sizes = specs.fold(known) { before, spec ->
+        val tensor = found[spec.name] ?: throw BundleError("${spec.name} is missing; give every input, context and state")
+        val sizes = contract.learned(mapOf(spec to tensor.shape), before)
+        val expected = contract.shape(spec, sizes)
+        if (tensor.shape != expected || tensor.dtype != spec.dtype) throw BundleError(
+            "${spec.name} is ${tensor.dtype} ${tensor.shape}, expected ${spec.dtype} $expected; give what the contract says",
+        )
+        sizes
     }
 
     companion object {
@@ -97,15 +90,16 @@ class Model private constructor(
         fun load(folder: File, runtime: Runtime, artifact: String? = null): Model {
             val bundle = Bundle(folder)
             val chosen = bundle.choose(runtime.format, "step", artifact, runtime.version)
-            val first = if (bundle.captions) bundle.choose(runtime.format, "encode", version = runtime.version) else null
+            val first = if (bundle.contract.encodes) bundle.choose(runtime.format, "encode", version = runtime.version) else null
             val encoder = first?.let { open(bundle, it, runtime) }
             return Model(bundle, chosen, encoder, open(bundle, chosen, runtime))
         }
 
         private fun open(bundle: Bundle, artifact: Artifact, runtime: Runtime): Session {
             artifact.axes.forEach { (axis, size) ->
-                if (size != 1L) throw BundleError(
-                    "${artifact.path} takes only $size along $axis, expected 1; choose another artifact",
+                val wanted = if (axis == TIME) bundle.contract.stepFrames else 1L
+                if ((axis == TIME || axis == BATCH) && size != wanted) throw BundleError(
+                    "${artifact.path} takes only $size along $axis, expected $wanted; choose another artifact",
                 )
             }
             artifact.dtypes.forEach { (name, dtype) ->

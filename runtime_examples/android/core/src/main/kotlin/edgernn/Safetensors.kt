@@ -25,21 +25,14 @@ fun readSafetensors(file: ByteArray, source: String): Tensors {
 
 private fun readTensor(entry: Json, file: ByteBuffer, start: Int, what: String): Tensor {
     val shape = entry["shape"].longs
-    val dtype = entry["dtype"].string
-    val width = mapOf("F32" to 4, "I64" to 8, "U8" to 1)[dtype]
-        ?: throw BundleError("$what is $dtype, expected F32, I64 or U8; this example reads no other dtype")
+    val dtype = dtypeOf(entry["dtype"].string, what)
     val (begin, end) = entry["data_offsets"].longs.takeIf { it.size == 2 } ?: throw BundleError(
         "$what has no two offsets; export the bundle again",
     )
     val count = elementCount(shape)
-    if (begin > end || end > file.capacity() - start || end - begin != count.toLong() * width) {
+    if (begin > end || end > file.capacity() - start || end - begin != count.toLong() * dtype.width) {
         throw BundleError("$what does not lie within its file as its shape $shape says; export the bundle again")
     }
     val data = file.duplicate().position(start + begin.toInt()).limit(start + end.toInt()) as ByteBuffer
-    data.order(ByteOrder.LITTLE_ENDIAN)
-    return when (width) {
-        4 -> Floats(shape, FloatArray(count) { data.getFloat() })
-        8 -> Longs(shape, LongArray(count) { data.getLong() })
-        else -> Bytes(shape, ByteArray(count) { data.get() })
-    }
+    return tensorOf(dtype, shape, data)
 }

@@ -1,9 +1,22 @@
 package edgernn
 
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+
 /** Bad input. The message is one line: what was wrong, the value seen, what was expected, what to do. */
 class BundleError(message: String, cause: Throwable? = null) : Exception(message, cause)
 
-/** A dense row-major tensor of one of the three dtypes that a bundle's ONNX files take and give. */
+/** How a contract and a safetensors file spell a dtype, and how many bytes a value has. */
+enum class Dtype(val label: String, val stored: String, val width: Int) {
+    FLOAT32("float32", "F32", 4), FLOAT64("float64", "F64", 8), FLOAT16("float16", "F16", 2), BOOL("bool", "BOOL", 1),
+    UINT8("uint8", "U8", 1), INT8("int8", "I8", 1), INT16("int16", "I16", 2), INT32("int32", "I32", 4), INT64("int64", "I64", 8),
+}
+
+/** The dtype of that name in a contract or a safetensors file; [what] has it. */
+fun dtypeOf(name: String, what: String): Dtype = Dtype.entries.firstOrNull { it.label == name || it.stored == name }
+    ?: throw BundleError("$what is $name, expected bool, uint8, int8 to int64 or float16 to float64; use an example that reads it")
+
+/** A dense row-major tensor. */
 sealed class Tensor(val shape: List<Long>, val dtype: String, val size: Int) {
     init {
         if (elementCount(shape) != size) throw BundleError(
@@ -16,6 +29,23 @@ sealed class Tensor(val shape: List<Long>, val dtype: String, val size: Int) {
 
     val longs: LongArray
         get() = (this as? Longs)?.values ?: throw BundleError("a tensor of $dtype where int64 was expected")
+
+    /** The values as numbers; true is 1. */
+    val numbers: DoubleArray
+        get() = when (this) {
+            is Floats -> DoubleArray(size) { values[it].toDouble() }
+            is Longs -> DoubleArray(size) { values[it].toDouble() }
+            is Bytes -> DoubleArray(size) { (values[it].toInt() and 0xff).toDouble() }
+            is Raw -> DoubleArray(size) { number(it) }
+        }
+
+    /** The [count] values from [begin] on, in a shape of their own. */
+    fun part(own: List<Long>, begin: Int, count: Int): Tensor = when (this) {
+        is Floats -> Floats(own, values.copyOfRange(begin, begin + count))
+        is Longs -> Longs(own, values.copyOfRange(begin, begin + count))
+        is Bytes -> Bytes(own, values.copyOfRange(begin, begin + count))
+        is Raw -> Raw(own, kind, bytes.copyOfRange(begin * kind.width, (begin + count) * kind.width))
+    }
 }
 
 class Floats(shape: List<Long>, val values: FloatArray) : Tensor(shape, "float32", values.size)
@@ -23,6 +53,46 @@ class Floats(shape: List<Long>, val values: FloatArray) : Tensor(shape, "float32
 class Longs(shape: List<Long>, val values: LongArray) : Tensor(shape, "int64", values.size)
 
 class Bytes(shape: List<Long>, val values: ByteArray) : Tensor(shape, "uint8", values.size)
+
+/** A tensor of another dtype: its little-endian bytes. */
+class Raw(shape: List<Long>, val kind: Dtype, val bytes: ByteArray) : Tensor(shape, kind.label, bytes.size / kind.width) {
+    private val buffer get() = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN)
+
+    internal fun number(at: Int): Double = when (kind) {
+        Dtype.BOOL -> if (bytes[at].toInt() != 0) 1.0 else 0.0
+        Dtype.INT8 -> bytes[at].toDouble()
+        Dtype.INT16 -> buffer.getShort(2 * at).toDouble()
+        Dtype.INT32 -> buffer.getInt(4 * at).toDouble()
+        Dtype.FLOAT16 -> half(buffer.getShort(2 * at).toInt())
+        else -> buffer.getDouble(8 * at)
+    }
+
+    /** IEEE 754 binary16. */
+    private fun half(bits: Int): Double {
+        val exponent = bits shr 10 and 0x1f
+        val fraction = (bits and 0x3ff).toDouble()
+        val sign = if (bits and 0x8000 != 0) -1.0 else 1.0
+        return when (exponent) {
+            0x1f -> if (fraction > 0) Double.NaN else sign * Double.POSITIVE_INFINITY
+            0 -> sign * Math.scalb(fraction, -24)
+            else -> sign * Math.scalb(1024 + fraction, exponent - 25)
+        }
+    }
+}
+
+/** A tensor of little-endian bytes, which stand between the position and the limit of [data]. */
+fun tensorOf(dtype: Dtype, shape: List<Long>, data: ByteBuffer): Tensor {
+    val count = data.remaining() / dtype.width
+    data.order(ByteOrder.LITTLE_ENDIAN)
+    return when (dtype) {
+        Dtype.FLOAT32 -> Floats(shape, FloatArray(count) { data.getFloat() })
+        Dtype.INT64 -> Longs(shape, LongArray(count) { data.getLong() })
+        else -> ByteArray(count * dtype.width) { data.get() }.let { if (dtype == Dtype.UINT8) Bytes(shape, it) else Raw(shape, dtype, it) }
+    }
+}
+
+fun zeros(dtype: String, shape: List<Long>): Tensor =
+    dtypeOf(dtype, "a tensor").let { tensorOf(it, shape, ByteBuffer.allocate(elementCount(shape) * it.width)) }
 
 private const val MOST_ELEMENTS = 1 shl 26 // far more than a step has: memory stays bounded
 
@@ -37,7 +107,7 @@ fun elementCount(shape: List<Long>): Int {
 
 typealias Tensors = Map<String, Tensor>
 
-/** States by the names that the contract gives them, each [L, 1, H]. */
+/** States by the names that the contract gives them. */
 typealias State = Map<String, Tensor>
 
 /** What a row of ids is as the tokens [1, T] of a step. */

@@ -24,7 +24,7 @@ class Tokenizer(bundle: Bundle) {
         val spelled = kind == "byte" || kind == "bpe"
         ids = file["model"]["vocab"].entries.mapValues { it.value.long }
         val tokens = ids.entries.associate { (token, id) -> id to token }
-        val rows = bundle.sizes[bundle.tokenInput.below] ?: 0
+        val rows = bundle.contract.sizes[bundle.contract.tokenInput.below] ?: 0
         if (ids.size.toLong() != rows || tokens.size != ids.size || tokens.keys.any { it >= rows }) {
             throw BundleError("the tokenizer has ${ids.size} tokens, the model has $rows; export the bundle again")
         }

@@ -59,7 +59,7 @@ private fun runFolder(folder: File, flags: Map<String, String>): Int {
 private fun check(model: Model): Int {
     val golden = if (model.bundle.hasGolden) Golden(model.bundle).check(model) else emptyList<Line>().also { println(NO_GOLDEN) }
     val lines = golden + replayVectors(model.bundle)
-    lines.forEach { println("%-16s %.3g of %.3g %s".format(it.name, it.worst, it.tolerance, if (it.ok) "ok" else "FAILED")) }
+    lines.forEach { println("%-16s %.1e %s %s".format(it.name, it.worst, it.tolerance.toBigDecimal().stripTrailingZeros().toPlainString(), if (it.ok) "ok" else "FAILED")) }
     return if (lines.all { it.ok }) 0 else 1
 }
 
@@ -118,6 +118,9 @@ private fun time(model: Model, steps: Int): Int {
 }
 
 private fun write(model: Model, flags: Map<String, String>): Int {
+    if (!model.bundle.hasTokenizer) throw BundleError(
+        "the bundle has no tokenizer, so that there is no text to write; replay its recorded run with --check",
+    )
     val defaults = model.bundle.decoding.sampling
     val sampling = Sampling(
         flags["--temperature"]?.toDouble() ?: defaults.temperature,
@@ -126,8 +129,8 @@ private fun write(model: Model, flags: Map<String, String>): Int {
     )
     val options = Options(flags["--length"]?.toInt() ?: 200, sampling, flags["--seed"]?.let(::seed) ?: 0)
     val tokenizer = Tokenizer(model.bundle)
-    val ids = if (model.bundle.captions) {
-        val image = model.bundle.golden().getValue(model.bundle.pictureInput.name)
+    val ids = if (model.bundle.contract.encodes) {
+        val image = model.bundle.golden().getValue(model.bundle.contract.pictureInput.name)
         model.caption(image, options)
     } else {
         model.generate(flags["--prompt"] ?: "", options, tokenizer)
@@ -152,15 +155,15 @@ private fun sampleVectors(file: File): Int {
 private class ReplayRuntime(bundle: Bundle) : Runtime {
     override val format = "onnx"
     private val recorded = bundle.golden()
-    private val steps = recorded.getValue(bundle.tokenInput.name).shape[0].toInt()
+    private val steps = recorded.getValue(bundle.contract.tokenInput.name).shape[0].toInt()
     private val offset = System.getenv("EDGERNN_REPLAY_ERROR")?.toFloat() ?: 0f // added to a value of the last step's logits
-    private val wrong = bundle.logitsOutput.name
+    private val wrong = bundle.contract.logitsOutput.name
 
     override fun open(file: File) = object : Session {
         private var at = 0
 
-        override fun run(inputs: Tensors, outputs: List<String>): Tensors {
-            val made = outputs.associateWith { name ->
+        override fun run(inputs: Tensors, outputs: List<TensorSpec>): Tensors {
+            val made = outputs.map { it.name }.associateWith { name ->
                 val all = recorded[name] ?: throw BundleError("the recording lacks $name; export the bundle again")
                 if (all.shape[0].toInt() != steps) return@associateWith all // what encode gives
                 val size = all.size / steps

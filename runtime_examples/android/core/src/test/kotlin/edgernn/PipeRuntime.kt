@@ -3,10 +3,11 @@ package edgernn
 import java.io.DataInputStream
 import java.io.DataOutputStream
 import java.io.File
+import java.nio.ByteBuffer
 
 /**
  * A runtime for tests on a machine without ONNX Runtime for Java: each model runs in a process of its own, which gets
- * the inputs and gives the outputs as big-endian numbers over its standard streams. [command] starts it, given the model file.
+ * the inputs and gives the outputs as numbers over its standard streams. [command] starts it, given the model file.
  */
 class PipeRuntime(private val command: List<String>) : Runtime {
     override val format = "onnx"
@@ -20,13 +21,13 @@ private class PipeSession(command: List<String>) : Session {
     private val out = DataOutputStream(process.outputStream.buffered())
     private val into = DataInputStream(process.inputStream.buffered())
 
-    override fun run(inputs: Tensors, outputs: List<String>): Tensors {
+    override fun run(inputs: Tensors, outputs: List<TensorSpec>): Tensors {
         out.writeInt(inputs.size)
         inputs.forEach { (name, tensor) -> write(name, tensor) }
         out.writeInt(outputs.size)
-        outputs.forEach(out::writeUTF)
+        outputs.forEach { out.writeUTF(it.name) }
         out.flush()
-        return outputs.associateWith { read() }
+        return outputs.associate { it.name to read() }
     }
 
     override fun close() {
@@ -43,11 +44,13 @@ private class PipeSession(command: List<String>) : Session {
             is Floats -> tensor.values.forEach(out::writeFloat)
             is Longs -> tensor.values.forEach(out::writeLong)
             is Bytes -> out.write(tensor.values)
+            is Raw -> out.write(tensor.bytes) // little-endian, as they are
         }
     }
 
     private fun read(): Tensor {
+        val dtype = dtypeOf(into.readUTF(), "an output")
         val shape = List(into.readInt()) { into.readLong() }
-        return Floats(shape, FloatArray(shape.fold(1L, Long::times).toInt()) { into.readFloat() })
+        return tensorOf(dtype, shape, ByteBuffer.wrap(ByteArray(elementCount(shape) * dtype.width).also(into::readFully)))
     }
 }

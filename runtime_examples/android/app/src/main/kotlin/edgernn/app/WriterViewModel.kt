@@ -38,7 +38,7 @@ class WriterViewModel(application: Application) : AndroidViewModel(application) 
     private var job: Job = request("Ready") {
         model = Model.load(bundleFolder(application), OrtRuntime())
         tokenizer = Tokenizer(model.bundle)
-        shown.update { it.copy(captions = model.bundle.captions) }
+        shown.update { it.copy(captions = model.bundle.contract.encodes) }
     }
 
     fun write(prompt: String, temperature: Double) = start {
