@@ -40,7 +40,9 @@ def main(path: str) -> None:
         names = [_read_text(source) for _ in range(wanted)]
         for array in session.run(names, feeds):
             name = str(array.dtype).encode()
-            head = struct.pack(f">h{len(name)}si{array.ndim}q", len(name), name, array.ndim, *array.shape)
+            head = struct.pack(
+                f">h{len(name)}si{array.ndim}q", len(name), name, array.ndim, *array.shape
+            )
             sink.write(head + array.tobytes())
         sink.flush()
 
