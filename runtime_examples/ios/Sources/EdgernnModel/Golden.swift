@@ -23,7 +23,7 @@ public struct Golden {
             throw BundleError("manifest.json names no golden run; expected one; export the bundle again")
         }
         recorded = try readSafetensors(bundle.read(path), source: path)
-        steps = try recorded[bundle.tokenInput().name]?.shape.first ?? 0
+        steps = recorded[step.fresh.first?.name ?? ""]?.shape.first ?? 0
         for spec in step.inputs { try require(spec, perStep: spec.role == "input") }
         for spec in step.outputs { try isShort(spec) ? requireParts(spec) : require(spec, perStep: true) }
         if bundle.captions {
@@ -32,11 +32,19 @@ public struct Golden {
         }
     }
 
-    /// The token of a step and every context.
+    /// The fresh inputs of a step and every context.
     public func inputs(_ index: Int) throws -> Tensors {
-        let name = try bundle.tokenInput().name
         var inputs = try Dictionary(uniqueKeysWithValues: step.contexts.map { ($0.name, try tensor($0.name)) })
-        inputs[name] = Tensor.tokens([Int(try tensor(name).integers()[index])])
+        for spec in step.fresh {
+            let (all, shape) = try (tensor(spec.name), bundle.shape(spec))
+            switch all.values {
+            case .integers(let values):
+                let size = values.count / steps
+                inputs[spec.name] = Tensor(shape: shape, values: .integers(Array(values[index * size..<(index + 1) * size])))
+            default: // a tensor of bytes is refused
+                inputs[spec.name] = Tensor.floats(try row(spec.name, index), shape: shape)
+            }
+        }
         return inputs
     }
 
@@ -61,7 +69,10 @@ public struct Golden {
                     try drifts[part, default: Drift()].add(row(part, index)[...], own[...])
                 }
             }
-            for (name, made) in state { try addState(nextName(name), made, index, forced, &drifts) }
+            for spec in step.states {
+                guard let made = state[spec.name] else { throw BundleError("the state \(spec.name) is missing") }
+                try addState(spec, made, index, forced, &drifts)
+            }
         }
         let lines = drifts.map { Line(name: $0.key, worst: $0.value.worst(forced), tolerance: tolerance) }
         return try encodeLines(model) + lines.sorted { $0.name < $1.name }
@@ -80,14 +91,18 @@ public struct Golden {
 
     /// In a forced run each layer by itself: an error in one of three would be small in all of them together.
     private func addState(
-        _ name: String, _ made: Tensor, _ index: Int, _ forced: Bool, _ drifts: inout [String: Drift]
+        _ spec: Manifest.TensorSpec, _ made: Tensor, _ index: Int, _ forced: Bool, _ drifts: inout [String: Drift]
     ) throws {
+        let name = nextName(spec.name)
         let (expected, found) = try (row(name, index), made.floats())
-        let layers = forced ? made.shape.first ?? 1 : 1
-        let size = found.count / layers
+        guard forced, let axis = spec.axes.firstIndex(of: "layers"), axis < made.shape.count else {
+            drifts[name, default: Drift()].add(expected[...], found[...])
+            return
+        }
+        let (layers, inner) = (made.shape[axis], made.shape[(axis + 1)...].reduce(1, *))
         for layer in 0..<layers {
-            let range = layer * size..<(layer + 1) * size
-            drifts[forced ? "\(name)[\(layer)]" : name, default: Drift()].add(expected[range], found[range])
+            let places = found.indices.filter { $0 / inner % layers == layer }
+            drifts["\(name)[\(layer)]", default: Drift()].add(places.map { expected[$0] }[...], places.map { found[$0] }[...])
         }
     }
 

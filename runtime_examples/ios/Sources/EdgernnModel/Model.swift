@@ -33,25 +33,26 @@ public final class Model {
 
     /// The state before the first step: zeros, or the values in the bundle. A captioner's comes from `encode`.
     public func initialState() throws -> State {
-        let states = try bundle.graph("step").states
-        switch bundle.manifest.contract.initialState {
-        case "zeros":
-            return try Dictionary(uniqueKeysWithValues: states.map { spec -> (String, Tensor) in
-                let shape = try bundle.shape(spec)
-                return (spec.name, Tensor.floats(Array(repeating: 0, count: try elementCount(shape)), shape: shape))
-            })
-        case "learned":
-            let name = bundle.manifest.initialState ?? "initial_state.safetensors"
-            let found = try readSafetensors(bundle.read(name), source: name)
-            for spec in states {
-                guard let values = found[spec.name], try values.shape == bundle.shape(spec) else {
-                    throw BundleError("the learned first state of \(spec.name) has another shape; export the bundle again")
+        var stored: Tensors?
+        var state: State = [:]
+        for spec in try bundle.graph("step").states {
+            let shape = try bundle.shape(spec)
+            switch bundle.manifest.contract.initialState?.word(spec.name) ?? "zeros" {
+            case "zeros":
+                state[spec.name] = Tensor.floats(Array(repeating: 0, count: try elementCount(shape)), shape: shape)
+            case "stored":
+                let name = bundle.manifest.initialState ?? "initial_state.safetensors"
+                let found = try stored ?? readSafetensors(bundle.read(name), source: name)
+                stored = found
+                guard let values = found[spec.name], values.shape == shape else {
+                    throw BundleError("the stored first value of \(spec.name) has another shape; export the bundle again")
                 }
+                state[spec.name] = values
+            default:
+                throw BundleError("the first value of \(spec.name) comes from a picture; call encode")
             }
-            return found
-        default:
-            throw BundleError("the first state of this model comes from a picture; call encode")
         }
+        return state
     }
 
     /// Runs one step. `inputs`: the tokens [1, 1] and every context.
@@ -106,8 +107,11 @@ public final class Model {
     }
 
     private static func open(_ bundle: ModelBundle, _ artifact: Manifest.Artifact) async throws -> MLModel {
-        for (axis, size) in artifact.narrowing.axes where size != 1 {
-            throw BundleError("\(artifact.path) takes only \(size) along \(axis), expected 1; choose another artifact")
+        for (axis, size) in artifact.narrowing.axes where axis == "time" || axis == "batch" {
+            let wanted = axis == "time" ? bundle.manifest.contract.stepFrames : 1
+            guard size == wanted else {
+                throw BundleError("\(artifact.path) takes \(size) along \(axis), expected \(wanted); choose another artifact")
+            }
         }
         let known = artifact.narrowing.runtimeState ? ["int32", "float16"] : ["int32", "picture"]
         for (name, dtype) in artifact.narrowing.dtypes where !known.contains(dtype) {

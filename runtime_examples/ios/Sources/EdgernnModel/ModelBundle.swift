@@ -21,11 +21,39 @@ public struct Manifest: Decodable {
     public struct Contract: Decodable {
         public let graphs: [Graph]
         public let sizes: [String: Int]
-        public let initialState: String
+        public let initialState: FirstStates?
+        private let frames: Int?
+
+        /// How many frames along time one step takes.
+        public var stepFrames: Int { frames ?? 1 }
 
         enum CodingKeys: String, CodingKey {
             case graphs, sizes
             case initialState = "initial_state"
+            case frames = "step_frames"
+        }
+    }
+
+    /// Where the first value of each state comes from. Version 1 has one word for all states.
+    public enum FirstStates: Decodable {
+        case all(String)
+        case each([String: String])
+
+        public init(from decoder: Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            if let word = try? value.decode(String.self) {
+                self = .all(word == "learned" ? "stored" : word)
+            } else {
+                self = .each(try value.decode([String: String].self))
+            }
+        }
+
+        /// "zeros", "stored" or "encode".
+        public func word(_ state: String) -> String {
+            switch self {
+            case .all(let word): return word
+            case .each(let words): return words[state] ?? "zeros"
+            }
         }
     }
 
@@ -49,6 +77,13 @@ public struct Manifest: Decodable {
         enum CodingKeys: String, CodingKey {
             case axes, dtypes
             case runtimeState = "runtime_state"
+        }
+
+        public init(from decoder: Decoder) throws {
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            axes = try values.decodeIfPresent([String: Int].self, forKey: .axes) ?? [:]
+            dtypes = try values.decodeIfPresent([String: String].self, forKey: .dtypes) ?? [:]
+            runtimeState = try values.decodeIfPresent(Bool.self, forKey: .runtimeState) ?? false
         }
     }
 
@@ -89,19 +124,25 @@ public struct Manifest: Decodable {
     }
 
     public let contract: Contract
-    public let decoding: Decoding
+    private let ownDecoding: Decoding?
     public let artifacts: [Artifact]
-    public let tokenizer: Tokenizer
+    public let tokenizer: Tokenizer?
     public let golden, initialState, sampler: String?
     public let files: [String: Digest]
 
     enum CodingKeys: String, CodingKey {
-        case contract, decoding, artifacts, tokenizer, golden, sampler, files
+        case contract, artifacts, tokenizer, golden, sampler, files
+        case ownDecoding = "decoding"
         case initialState = "initial_state"
     }
 }
 
 extension Manifest {
+    /// How text is sampled where nothing else is asked for.
+    public var decoding: Decoding {
+        ownDecoding ?? Decoding(start: [], stop: [], suppress: [], temperature: 0.8, topP: 1, topK: 0, length: 0)
+    }
+
     /// Refuses what would be read as another manifest than it is, or end the program.
     func check() throws {
         for (axis, size) in contract.sizes {
@@ -190,7 +231,8 @@ public struct ModelBundle {
     public func shape(_ tensor: Manifest.TensorSpec) throws -> [Int] {
         try tensor.axes.map { axis in
             if let size = manifest.contract.sizes[axis] { return size }
-            guard axis == "batch" || axis == "time" else { throw BundleError("the contract gives no size to the axis \(axis)") }
+            if axis == "time" { return manifest.contract.stepFrames }
+            guard axis == "batch" else { throw BundleError("the contract gives no size to the axis \(axis)") }
             return 1
         }
     }
@@ -265,9 +307,9 @@ public struct ModelBundle {
         guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
             throw BundleError("manifest.json is no JSON object; export the bundle again")
         }
-        guard let version = object["schema_version"] as? Int, version == 1 else {
+        guard let version = object["schema_version"] as? Int, version == 1 || version == 2 else {
             throw BundleError(
-                "manifest.json has schema_version \(object["schema_version"] ?? "none"), expected 1; "
+                "manifest.json has schema_version \(object["schema_version"] ?? "none"), expected 1 or 2; "
                     + "use an example that reads it")
         }
     }

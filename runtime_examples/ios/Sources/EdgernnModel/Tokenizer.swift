@@ -12,7 +12,10 @@ public struct Tokenizer: @unchecked Sendable { // its regular expression is, by 
     private let pattern: NSRegularExpression?
 
     public init(_ bundle: ModelBundle) throws {
-        let entry = bundle.manifest.tokenizer
+        guard let entry = bundle.manifest.tokenizer else {
+            throw BundleError(
+                "the bundle has no tokenizer, so that there is no text to write; replay its recorded run with --check")
+        }
         kind = entry.kind
         guard ["char", "byte", "word", "bpe", "caption"].contains(kind) else {
             throw BundleError(
