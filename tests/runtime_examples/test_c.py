@@ -12,7 +12,6 @@ from typing import Any
 import host_cases
 import numpy as np
 import pytest
-import safetensors.numpy
 from c_drivers import SAMPLE_DRIVER, UNIFORM_DRIVER
 from c_program import EXAMPLES, PROMPT, STEPS, Program, changed
 
@@ -139,24 +138,6 @@ def test_the_golden_run_measures_as_in_python(
 
 def test_the_golden_run_of_a_learned_state_passes(sanitized: Program, learned: Path) -> None:
     assert sanitized.good(learned, "--check").count(" ok\n") == 5
-
-
-@pytest.mark.parametrize("artifact", ["onnx/step.onnx", "onnx/step-int8.onnx"])
-@pytest.mark.parametrize("value", [40.0, float("nan"), float("inf")])
-@pytest.mark.parametrize("name", ["logits", "c_next"])
-def test_a_run_that_differs_fails(
-    sanitized: Program, text: Path, tmp_path: Path, artifact: str, value: float, name: str
-) -> None:
-    tensors = safetensors.numpy.load_file(text / "golden.safetensors")
-    tensors[name].flat[-2] = (
-        value  # the last step of the last layer, so that forced steps are not led astray
-    )
-    folder = changed(text, tmp_path / "b", lambda manifest: None)
-    host_cases.replace(folder, "golden.safetensors", safetensors.numpy.save(tensors))
-    done = sanitized.run(folder, "--check", "--artifact", artifact)
-    failed = [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")]
-    layer = "[1]" if name == "c_next" and "int8" in artifact else ""
-    assert (done.returncode, failed, done.stderr) == (1, [name + layer], "")
 
 
 def test_it_times_steps(program: Program, sanitized: Program, text: Path) -> None:
