@@ -139,18 +139,18 @@ class Exporter(ABC):
         """
         return {}
 
-    def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
+    def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
         """Say how the file of ``graph`` will be narrower than the contract; not at all unless a
         format says so.
         """
         return Narrowing()
 
-    def narrowed(self, model: RecurrentModel, graph: GraphSpec, precision: str) -> Narrowing:
+    def narrowed(self, model: RecurrentModel, graph_spec: GraphSpec, precision: str) -> Narrowing:
         """Return ``narrowing``, and one time step a call where ``model`` cannot be traced with any
         number of them.
         """
-        own = self.narrowing(graph, precision)
-        if model.open_time or not any(TIME in tensor.axes for tensor in graph.inputs):
+        own = self.narrowing(graph_spec, precision)
+        if model.open_time or not any(TIME in tensor.axes for tensor in graph_spec.inputs):
             return own
         return own.model_copy(update={"axes": {**own.axes, TIME: 1}})
 

@@ -116,16 +116,16 @@ def caption_interface(contract: Contract) -> Interface:
         FileTensor(LOG_PROBABILITY, "float32", ()),
         FileTensor(FINISHED, "bool", ()),
     )
-    heard = tuple(_for_each_word(contract, tensor) for tensor in heard_outputs(contract))
+    further = tuple(_for_each_word(contract, tensor) for tensor in further_outputs(contract))
     inputs = (
         one_row(contract, image),
         FileTensor(BEAM, "int64", ()),
         FileTensor(LENGTH, "int64", ()),
     )
-    return Interface(inputs, (*told, *heard))
+    return Interface(inputs, (*told, *further))
 
 
-def heard_outputs(contract: Contract) -> tuple[TensorSpec, ...]:
+def further_outputs(contract: Contract) -> tuple[TensorSpec, ...]:
     """Return what a step gives beside logits and states; ``attention`` where the model has it."""
     return tuple(tensor for tensor in contract.step.read_outputs if tensor.name != LOGITS)
 

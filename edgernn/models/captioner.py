@@ -29,7 +29,7 @@ from edgernn.families.contracts import captioner_contract
 from edgernn.models.cells.base import State
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.compact import CompactStack, is_compact
-from edgernn.models.conditioning import CONDITIONINGS, Decoder, Heard, Sizes, Tensors
+from edgernn.models.conditioning import CONDITIONINGS, Conditioned, Decoder, Sizes, Tensors
 from edgernn.models.family import RecurrentModel
 from edgernn.models.image_encoder import ENCODERS, image_encoder, normalise
 from edgernn.models.recurrent import CellStack, make_stack
@@ -157,14 +157,16 @@ class Captioner(RecurrentModel):
         regions = features.flatten(2).transpose(1, 2)  # [B, R, F]
         return self.conditioning.encode(regions, self.decoder)
 
-    def step(self, tokens: Tensor, contexts: Tensors, state: State) -> tuple[Tensor, Heard, State]:
-        """Feed int64 ``tokens [B, 1]``; return ``logits [B, 1, V]``, what was heard of the picture,
+    def step(
+        self, tokens: Tensor, contexts: Tensors, state: State
+    ) -> tuple[Tensor, Conditioned, State]:
+        """Feed int64 ``tokens [B, 1]``; return ``logits [B, 1, V]``, how the picture conditions it,
         and the next state.
         """
         word = self.dropout(self.embedding(tokens))  # [B, 1, E]
-        heard = self.conditioning.step(word[:, 0], contexts, state)
-        y, state = self.decoder(_join(word, heard), state, heard.gates)  # [B, 1, H]
-        return self.head(self.dropout(_join(y, heard))), heard, state
+        conditioned = self.conditioning.step(word[:, 0], contexts, state)
+        y, state = self.decoder(_join(word, conditioned), state, conditioned.gates)  # [B, 1, H]
+        return self.head(self.dropout(_join(y, conditioned))), conditioned, state
 
     def forward(
         self, contexts: Tensors, state: State, tokens: Tensor, own: Tensor | None = None
@@ -176,7 +178,7 @@ class Captioner(RecurrentModel):
         at.
         """
         logits: list[Tensor] = []
-        steps: list[Heard] = []
+        steps: list[Conditioned] = []
         for t in range(tokens.shape[1]):
             fed = tokens[:, t]
             if own is not None and t:
@@ -184,13 +186,13 @@ class Captioner(RecurrentModel):
                     :, 0
                 ]
                 fed = torch.where(own[:, t], guessed, fed)
-            word, heard, state = self.step(fed[:, None], contexts, state)
+            word, conditioned, state = self.step(fed[:, None], contexts, state)
             logits.append(word)
-            steps.append(heard)
+            steps.append(conditioned)
         return Forced(
             torch.cat(logits, 1),
-            _stacked([heard.attention for heard in steps]),
-            _stacked([heard.drawn for heard in steps]),
+            _stacked([conditioned.attention for conditioned in steps]),
+            _stacked([conditioned.drawn for conditioned in steps]),
         )
 
     def graph(self, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -202,8 +204,8 @@ class Captioner(RecurrentModel):
             return (*contexts, *(state if self._contract.starting(ENCODE) else ()))
         count = len(self._contract.step.contexts)
         tokens, contexts, state = tensors[0], tensors[1 : 1 + count], tensors[1 + count :]
-        logits, heard, after = self.step(tokens, contexts, state)
-        attention = () if heard.attention is None else (heard.attention.unsqueeze(1),)
+        logits, conditioned, after = self.step(tokens, contexts, state)
+        attention = () if conditioned.attention is None else (conditioned.attention.unsqueeze(1),)
         return (logits, *attention, *after)
 
     def initial_state(self, batch: int) -> State:
@@ -224,8 +226,10 @@ class Captioner(RecurrentModel):
         return self
 
 
-def _join(x: Tensor, heard: Heard) -> Tensor:
-    return x if heard.joined is None else torch.cat((x, heard.joined.unsqueeze(1)), 2)  # [B, 1, I]
+def _join(x: Tensor, conditioned: Conditioned) -> Tensor:
+    return (
+        x if conditioned.joined is None else torch.cat((x, conditioned.joined.unsqueeze(1)), 2)
+    )  # [B, 1, I]
 
 
 def _stacked(tensors: list[Tensor | None]) -> Tensor | None:

@@ -43,7 +43,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Conditioned:
     """What the decoder hears of the picture at one step.
 
     Attributes:
@@ -75,11 +75,11 @@ class Conditioning(nn.Module):
         """
         raise NotImplementedError
 
-    def step(self, word: Tensor, contexts: Tensors, state: State) -> Heard:
+    def step(self, word: Tensor, contexts: Tensors, state: State) -> Conditioned:
         """Say what the decoder hears beside ``word [B, E]``, given the state before the step; by
         default nothing.
         """
-        return Heard()
+        return Conditioned()
 
     def zeros(self, like: Tensor) -> State:
         """Return states of zeros for as many rows as ``like [B, …]`` has."""
@@ -175,9 +175,9 @@ class EveryStep(Conditioning):
         """See ``Conditioning.encode``."""
         return (self.to_gates(self.vector(regions)),), self.zeros(regions)
 
-    def step(self, word: Tensor, contexts: Tensors, state: State) -> Heard:
+    def step(self, word: Tensor, contexts: Tensors, state: State) -> Conditioned:
         """See ``Conditioning.step``."""
-        return Heard(gates=contexts[0])
+        return Conditioned(gates=contexts[0])
 
 
 class SoftAttention(Conditioning):
@@ -206,7 +206,7 @@ class SoftAttention(Conditioning):
             regions.mean(1)
         )
 
-    def step(self, word: Tensor, contexts: Tensors, state: State) -> Heard:
+    def step(self, word: Tensor, contexts: Tensors, state: State) -> Conditioned:
         """See ``Conditioning.step``."""
         features, keys = contexts
         attention = torch.softmax(self._energies(word, keys, state), 1)  # [B, R]
@@ -224,9 +224,9 @@ class SoftAttention(Conditioning):
         weights: Tensor,
         state: State,
         drawn: Tensor | None = None,
-    ) -> Heard:
+    ) -> Conditioned:
         seen = torch.bmm(weights.unsqueeze(1), features).squeeze(1)  # [B, F]
-        return Heard(
+        return Conditioned(
             joined=torch.sigmoid(self.gate(state[0][-1])) * seen, attention=attention, drawn=drawn
         )
 
@@ -242,7 +242,7 @@ class HardAttention(SoftAttention):
     reduced precision could be held to a chained reference.
     """
 
-    def step(self, word: Tensor, contexts: Tensors, state: State) -> Heard:
+    def step(self, word: Tensor, contexts: Tensors, state: State) -> Conditioned:
         """See ``Conditioning.step``."""
         if not self.training:
             return super().step(word, contexts, state)

@@ -108,14 +108,14 @@ def run_task(
     """
     with _reporting(
         reporter, out, here=here, from_step=resumed[0].step if resumed else 0
-    ) as hearing:
+    ) as listeners:
         path = out / resume.RESUME_FILE
         loop = Loop(
             task,
             options,
             path=path,
             world=here,
-            reporter=hearing,
+            reporter=listeners,
             setup=setup,
             data=data,
             signals=signals,
@@ -301,9 +301,9 @@ def _reporting(
     if not here.leads:
         yield Silent()
         return
-    heard = reporter or Silent()
-    hearing = Several(MetricsFile(out, from_step=from_step, tell=heard.on_note), heard)
+    listener = reporter or Silent()
+    listeners = Several(MetricsFile(out, from_step=from_step, tell=listener.on_note), listener)
     try:
-        yield hearing
+        yield listeners
     finally:
-        hearing.close()
+        listeners.close()

@@ -24,31 +24,31 @@ _FEWEST_TOKENS, _FEWEST_PICTURES = 128, 8
 
 
 def hessians(
-    graph: onnx.ModelProto, feeds: Iterable[Mapping[str, np.ndarray]]
+    model_proto: onnx.ModelProto, feeds: Iterable[Mapping[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
     """Return by layer the mean of ``x xᵀ``, ``[K, K]``, over the inputs of its product.
 
     Args:
-        graph: a float32 step graph; it is not changed.
-        feeds: every input of ``graph`` by name, call by call.
+        model_proto: a float32 step graph; it is not changed.
+        feeds: every input of it by name, call by call.
     """
     layers: dict[str, list[str]] = {}
-    for node in products(graph):
+    for node in products(model_proto):
         layers.setdefault(node.input[0], []).append(layer_name(node))
     tapped = onnx.ModelProto()
-    tapped.CopyFrom(graph)
-    declared = {value.name for value in graph.graph.output}
+    tapped.CopyFrom(model_proto)
+    declared = {value.name for value in model_proto.graph.output}
     tapped.graph.output.extend(
         onnx.ValueInfoProto(name=name) for name in layers if name not in declared
     )
     session = onnxruntime.InferenceSession(
         tapped.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    heard: dict[str, list[np.ndarray]] = {name: [] for name in layers}
+    activations: dict[str, list[np.ndarray]] = {name: [] for name in layers}
     for feed in feeds:
         for name, array in zip(layers, session.run(list(layers), dict(feed)), strict=True):
-            heard[name].append(array.reshape(-1, array.shape[-1]))
-    moments = {name: _moment(np.concatenate(rows)) for name, rows in heard.items() if rows}
+            activations[name].append(array.reshape(-1, array.shape[-1]))
+    moments = {name: _moment(np.concatenate(rows)) for name, rows in activations.items() if rows}
     return {
         layer: moments[name]
         for name, shared in layers.items()

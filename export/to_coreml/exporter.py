@@ -64,12 +64,16 @@ class CoreMLExporter(Exporter):
         scheme = SCHEMES.get(precision)
         return self._lowest if scheme is None else max(self._lowest, scheme.target)
 
-    def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
+    def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
         """One row, one step, int32 tokens because Core ML has no int64 inputs, and pictures as
         pixel buffers.
         """
-        used = {axis for tensor in (*graph.inputs, *graph.outputs) for axis in tensor.axes}
-        dtypes = {t.name: _INPUT_DTYPES[t.dtype] for t in graph.inputs if t.dtype in _INPUT_DTYPES}
+        used = {
+            axis for tensor in (*graph_spec.inputs, *graph_spec.outputs) for axis in tensor.axes
+        }
+        dtypes = {
+            t.name: _INPUT_DTYPES[t.dtype] for t in graph_spec.inputs if t.dtype in _INPUT_DTYPES
+        }
         return Narrowing(axes={axis: 1 for axis in (BATCH, TIME) if axis in used}, dtypes=dtypes)
 
     def versions(self) -> str:
@@ -110,10 +114,10 @@ class CoreMLStateExporter(CoreMLExporter):
     format_name = "coreml-mlstate"
     _lowest = "iOS18"
 
-    def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
+    def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
         """As the explicit form; the states are float16, the only dtype that Core ML keeps."""
-        explicit = super().narrowing(graph, precision)
-        halves: dict[str, FileDType] = {state.name: "float16" for state in graph.states}
+        explicit = super().narrowing(graph_spec, precision)
+        halves: dict[str, FileDType] = {state.name: "float16" for state in graph_spec.states}
         return Narrowing(
             axes=explicit.axes, dtypes={**explicit.dtypes, **halves}, runtime_state=True
         )

@@ -35,7 +35,7 @@ from edgernn.contract.in_graph import (
     LOG_PROBABILITY,
     SCORE,
     caption_interface,
-    heard_outputs,
+    further_outputs,
     one_row,
 )
 from edgernn.errors import ContractError, UsageError
@@ -89,34 +89,34 @@ def caption_model(
 @dataclass(frozen=True)
 class _Best:
     """The best sequence that has ended so far: its score, its log-probability, its tokens, and what
-    was heard of each.
+    else each step gave of it.
     """
 
     score: str
     log_probability: str
     tokens: str
-    heard: list[str]
+    further: list[str]
 
     @property
     def values(self) -> list[str]:
-        return [self.score, self.log_probability, self.tokens, *self.heard]
+        return [self.score, self.log_probability, self.tokens, *self.further]
 
 
 @dataclass(frozen=True)
 class _Beams:
     """What goes on: the last tokens ``[B, 1]``, the sums ``[B, 1, 1]``, what was written ``[B, n]``
-    and heard, the states.
+    and what else each step gave, the states.
     """
 
     last: str
     sums: str
     tokens: str
-    heard: list[str]
+    further: list[str]
     state: list[str]
 
     @property
     def values(self) -> list[str]:
-        return [self.last, self.sums, self.tokens, *self.heard, *self.state]
+        return [self.last, self.sums, self.tokens, *self.further, *self.state]
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,12 @@ class _Searched:
 @dataclass(frozen=True)
 class _Step:
     """What a step gave: log-probabilities, float64, and the logits that may be written, ``[B, 1,
-    V]``; heard; states.
+    V]``; what else it gives; states.
     """
 
     logs: str
     allowed: str
-    heard: list[str]
+    further: list[str]
     state: list[str]
 
 
@@ -159,8 +159,8 @@ class _Search:
         self._contract, self._decoding = contract, decoding
         self._encode, self._step = encode, step
         self._weights = self.outer.hoist(step, "step")
-        self._heard, self._states, self._contexts = (
-            heard_outputs(contract),
+        self._further, self._states, self._contexts = (
+            further_outputs(contract),
             contract.step.states,
             contract.step.contexts,
         )
@@ -171,7 +171,10 @@ class _Search:
 
     def look(self) -> _Searched:
         """Encode the picture and feed all start tokens but the last."""
-        outer, shapes = self.outer, {t.name: self._shape(t) for t in (*self._heard, *self._states)}
+        outer, shapes = (
+            self.outer,
+            {t.name: self._shape(t) for t in (*self._further, *self._states)},
+        )
         first = [state.name for state in self._contract.starting(ENCODE)]
         weights = outer.hoist(self._encode, "encode") | {
             tensor.name: tensor.name for tensor in self._encode.input
@@ -184,13 +187,15 @@ class _Search:
         state = state or [outer.value(np.zeros(shapes[s.name], s.dtype)) for s in self._states]
         for token in self._decoding.start[:-1]:
             state = self._advance(outer, outer.value(np.array([[token]])), state).state
-        nothing = [outer.value(np.zeros((1, 0, *shapes[t.name][2:]), t.dtype)) for t in self._heard]
+        nothing = [
+            outer.value(np.zeros((1, 0, *shapes[t.name][2:]), t.dtype)) for t in self._further
+        ]
         last, sums = (
             outer.value(array)
             for array in (np.array([self._decoding.start[-1:]]), np.zeros((1, 1, 1)))
         )
         beams = _Beams(last, sums, outer.value(np.zeros((1, 0), np.int64)), nothing, state)
-        none = [outer.value(np.zeros((0, *shapes[t.name][2:]), t.dtype)) for t in self._heard]
+        none = [outer.value(np.zeros((0, *shapes[t.name][2:]), t.dtype)) for t in self._further]
         lowest = outer.value(_LOWEST)
         return _Searched(
             outer.value(np.array(True)),
@@ -248,7 +253,7 @@ class _Search:
             values = [
                 score,
                 total,
-                *(scope.add("Gather", history, row) for history in (beams.tokens, *beams.heard)),
+                *(scope.add("Gather", history, row) for history in (beams.tokens, *beams.further)),
             ]
             return scope.choose(
                 scope.add("Greater", score, best.score),
@@ -270,8 +275,8 @@ class _Search:
         best, finished = found
         for value, name in ((best.score, SCORE), (best.log_probability, LOG_PROBABILITY)):
             self.outer.rename(self.outer.add("Cast", value, to=onnx.TensorProto.FLOAT), name)
-        names = [TOKENS, FINISHED, *(tensor.name for tensor in self._heard)]
-        for value, name in zip([best.tokens, finished, *best.heard], names, strict=True):
+        names = [TOKENS, FINISHED, *(tensor.name for tensor in self._further)]
+        for value, name in zip([best.tokens, finished, *best.further], names, strict=True):
             self.outer.rename(value, name)
 
     def _advance(self, scope: Scope, tokens: str, state: Sequence[str]) -> _Step:
@@ -289,14 +294,14 @@ class _Search:
             names[spec.name] = scope.add("Expand", value, scope.add("Concat", *sizes, axis=0))
         after = [next_name(spec.name) for spec in self._states]
         made = scope.copy_in(
-            self._step, names, wanted=[LOGITS, *(t.name for t in self._heard), *after]
+            self._step, names, wanted=[LOGITS, *(t.name for t in self._further), *after]
         )
         logs = scope.add("LogSoftmax", scope.add("Cast", made[LOGITS], to=onnx.TensorProto.DOUBLE))
         allowed = (
             made[LOGITS] if self._barred is None else scope.add("Add", made[LOGITS], self._barred)
         )
         return _Step(
-            logs, allowed, [made[t.name] for t in self._heard], [made[name] for name in after]
+            logs, allowed, [made[t.name] for t in self._further], [made[name] for name in after]
         )
 
     def _with_ended(
@@ -315,7 +320,7 @@ class _Search:
             return [
                 score,
                 total,
-                *(inner.add("Gather", history, row) for history in (beams.tokens, *beams.heard)),
+                *(inner.add("Gather", history, row) for history in (beams.tokens, *beams.further)),
             ]
 
         better = scope.add("Greater", score, best.score)
@@ -341,7 +346,7 @@ class _Search:
             joined(beams.tokens, last),
             [
                 joined(old, scope.add("Gather", new, rows))
-                for old, new in zip(beams.heard, step.heard, strict=True)
+                for old, new in zip(beams.further, step.further, strict=True)
             ],
             [
                 scope.add("Gather", s, rows, axis=t.axes.index(BATCH))
@@ -357,29 +362,29 @@ class _Search:
         def sizes(spec: TensorSpec) -> list[int | str | None]:
             return [None if axis == BATCH else self._contract.sizes[axis] for axis in spec.axes]
 
-        heard = [(t.dtype, sizes(t)) for t in self._heard]
+        further = [(t.dtype, sizes(t)) for t in self._further]
         going: list[tuple[str, list[int | str | None]]] = [
             ("int64", [None, 1]),
             ("float64", [None, 1, 1]),
             ("int64", [None, None]),
         ]
-        going += [(dtype, [None, None, *shape[2:]]) for dtype, shape in heard]
+        going += [(dtype, [None, None, *shape[2:]]) for dtype, shape in further]
         going += [(spec.dtype, sizes(spec)) for spec in self._states]
         going += [("float64", []), ("float64", []), ("int64", [None])]
-        going += [(dtype, [None, *shape[2:]]) for dtype, shape in heard]
+        going += [(dtype, [None, *shape[2:]]) for dtype, shape in further]
         return [
             Carried(first, *each)
             for first, each in zip([*beams.values, *best.values], going, strict=True)
         ]
 
     def _best_dtypes(self) -> list[str]:
-        return ["float64", "float64", "int64", *(tensor.dtype for tensor in self._heard)]
+        return ["float64", "float64", "int64", *(tensor.dtype for tensor in self._further)]
 
     def _unpacked(self, values: list[str]) -> tuple[_Beams, _Best]:
         """Return what ``_Beams.values`` and ``_Best.values`` were made of."""
         last, sums, tokens, *rest = values
-        heard, states = len(self._heard), len(self._states)
-        score, total, ended, *best_heard = rest[heard + states :]
-        return _Beams(last, sums, tokens, rest[:heard], rest[heard : heard + states]), _Best(
-            score, total, ended, best_heard
+        further, states = len(self._further), len(self._states)
+        score, total, ended, *best_further = rest[further + states :]
+        return _Beams(last, sums, tokens, rest[:further], rest[further : further + states]), _Best(
+            score, total, ended, best_further
         )

@@ -87,9 +87,9 @@ class OnnxExporter(Exporter):
         """See ``Exporter.requires``: what the file's operators need."""
         return required_by(read_model(path))
 
-    def narrowing(self, graph: GraphSpec, precision: str) -> Narrowing:
+    def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
         """One step a call where integers are asked for; see the module's docstring."""
-        timed = any(TIME in tensor.axes for tensor in graph.inputs)
+        timed = any(TIME in tensor.axes for tensor in graph_spec.inputs)
         return (
             Narrowing(axes={TIME: 1}) if ONNX.promise(precision).integers and timed else Narrowing()
         )
@@ -98,12 +98,12 @@ class OnnxExporter(Exporter):
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
         if file_contract.graph in DECODERS:
-            graph = self._decoder(model, file_contract, precision)
+            model_proto = self._decoder(model, file_contract, precision)
         else:
-            graph = self._graph(model, file_contract, precision)
-        onnx.save(graph, str(path))
+            model_proto = self._graph(model, file_contract, precision)
+        onnx.save(model_proto, str(path))
         return (
-            () if file_contract.graph in DECODERS else weight_table(graph)
+            () if file_contract.graph in DECODERS else weight_table(model_proto)
         )  # those are the weights of the step file
 
     def _graph(

@@ -146,7 +146,7 @@ class _Writer:
                 scope, logits, top_k, scope.add("Gather", UNIFORMS, number)
             ),
         )
-        tokens, heard = [], []
+        tokens, log_probabilities = [], []
         for count, choice in zip(passes, choices, strict=True):
             *before, written, said = outer.loop(
                 count,
@@ -155,9 +155,9 @@ class _Writer:
                 collected=["int64", "float32"],
             )
             tokens.append(outer.add("Reshape", written, np.array([-1])))
-            heard.append(outer.add("Reshape", said, np.array([-1])))
+            log_probabilities.append(outer.add("Reshape", said, np.array([-1])))
         outer.rename(outer.add("Concat", *tokens, axis=0), TOKENS)
-        outer.rename(outer.add("Concat", *heard, axis=0), LOG_PROBABILITIES)
+        outer.rename(outer.add("Concat", *log_probabilities, axis=0), LOG_PROBABILITIES)
         after = before[1:]
         for name in self._states:
             layers = [after.pop(0) for _ in self._layered.before[name]]
@@ -181,14 +181,16 @@ class _Writer:
                 scope.add("Add", logits, self._barred) if self._barred is not None else logits,
                 number,
             )
-            heard = scope.add(
+            log_probabilities = scope.add(
                 "GatherElements", scope.add("LogSoftmax", logits), token, axis=-1
             )  # [1, 1, 1], as the token
             go_on = scope.add(
                 "Reshape", scope.add("Gather", goes_on, token), np.array([], np.int64)
             )
             return Pass(
-                go_on, [scope.add("Reshape", token, _ONE_TOKEN), *after.values()], [token, heard]
+                go_on,
+                [scope.add("Reshape", token, _ONE_TOKEN), *after.values()],
+                [token, log_probabilities],
             )
 
         return body

@@ -17,14 +17,14 @@ from edgernn.errors import UsageError
 _SMALLEST = 64  # values; below that a cast costs more bytes than it saves
 
 
-def store_half(model: onnx.ModelProto) -> None:
-    """Store every large float32 constant of ``model`` in float16, in place.
+def store_half(model_proto: onnx.ModelProto) -> None:
+    """Store every large float32 constant of ``model_proto`` in float16, in place.
 
     Raises:
         UsageError: a weight is not finite, or beyond the range of float16.
     """
     casts = []
-    for index, tensor in enumerate(model.graph.initializer):
+    for index, tensor in enumerate(model_proto.graph.initializer):
         if tensor.data_type != TensorProto.FLOAT or prod(tensor.dims) < _SMALLEST:
             continue
         values = numpy_helper.to_array(tensor)
@@ -42,9 +42,9 @@ def store_half(model: onnx.ModelProto) -> None:
         casts.append(
             helper.make_node("Cast", [name], [tensor.name], name=name, to=TensorProto.FLOAT)
         )
-        model.graph.initializer[index].CopyFrom(
+        model_proto.graph.initializer[index].CopyFrom(
             numpy_helper.from_array(values.astype(np.float16), name)
         )
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    nodes = [*casts, *model_proto.graph.node]
+    del model_proto.graph.node[:]
+    model_proto.graph.node.extend(nodes)

@@ -37,10 +37,10 @@ def layer_name(node: onnx.NodeProto) -> str:
 
 
 def quantize_graph(
-    model: onnx.ModelProto, recipe: Recipe, *, rounded: Rounded | None = None
+    model_proto: onnx.ModelProto, recipe: Recipe, *, rounded: Rounded | None = None
 ) -> None:
     """Replace every product with a constant matrix and every look-up in a constant table of
-    ``model``, in place.
+    ``model_proto``, in place.
 
     ``rounded`` remembers what was rounded, so that a search rounds each layer once in each way.
 
@@ -48,52 +48,54 @@ def quantize_graph(
         UsageError: a weight is not finite, or a recurrent operator is there, whose weights would
             stay as they are.
     """
-    kept = sorted({node.op_type for node in model.graph.node} & RECURRENT)
+    kept = sorted({node.op_type for node in model_proto.graph.node} & RECURRENT)
     if kept:
         raise UsageError(
             f"the graph has {', '.join(kept)}, whose weights would stay float32; quantise the "
             "step face"
         )
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    biases = _biases(model, constants)
+    constants = {tensor.name: tensor for tensor in model_proto.graph.initializer}
+    biases = _biases(model_proto, constants)
     rounded = {} if rounded is None else rounded
     nodes: list[onnx.NodeProto] = []
-    for node in model.graph.node:
+    for node in model_proto.graph.node:
         if node.output[0] in {bias.sum for bias in biases.values()}:
             continue  # the product before it adds the bias
         matrix, table = _matrix(node, constants), _table(node, constants)
         if matrix is not None:
-            nodes.append(_product(model, node, matrix, recipe, rounded, biases.get(node.output[0])))
+            nodes.append(
+                _product(model_proto, node, matrix, recipe, rounded, biases.get(node.output[0]))
+            )
         elif table is not None:
-            nodes.append(_lookup(model, node, table, recipe, rounded))
+            nodes.append(_lookup(model_proto, node, table, recipe, rounded))
         else:
             nodes.append(node)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    drop_unused_constants(model)
-    model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+    del model_proto.graph.node[:]
+    model_proto.graph.node.extend(nodes)
+    drop_unused_constants(model_proto)
+    model_proto.opset_import.append(helper.make_opsetid(DOMAIN, 1))
 
 
-def drop_unused_constants(model: onnx.ModelProto) -> None:
+def drop_unused_constants(model_proto: onnx.ModelProto) -> None:
     """Take out the constants that no node reads any more."""
-    read = {name for node in model.graph.node for name in node.input} | {
-        output.name for output in model.graph.output
+    read = {name for node in model_proto.graph.node for name in node.input} | {
+        output.name for output in model_proto.graph.output
     }
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    kept = [tensor for tensor in model_proto.graph.initializer if tensor.name in read]
+    del model_proto.graph.initializer[:]
+    model_proto.graph.initializer.extend(kept)
 
 
-def products(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """Return the nodes of ``model`` that multiply with a constant float32 matrix."""
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    return [node for node in model.graph.node if _matrix(node, constants) is not None]
+def products(model_proto: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Return the nodes of ``model_proto`` that multiply with a constant float32 matrix."""
+    constants = {tensor.name: tensor for tensor in model_proto.graph.initializer}
+    return [node for node in model_proto.graph.node if _matrix(node, constants) is not None]
 
 
-def lookups(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """Return the nodes of ``model`` that take rows of a constant float32 table."""
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    return [node for node in model.graph.node if _table(node, constants) is not None]
+def lookups(model_proto: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Return the nodes of ``model_proto`` that take rows of a constant float32 table."""
+    constants = {tensor.name: tensor for tensor in model_proto.graph.initializer}
+    return [node for node in model_proto.graph.node if _table(node, constants) is not None]
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,17 @@ class _Bias:
     sum: str
 
 
-def _biases(model: onnx.ModelProto, constants: Mapping[str, onnx.TensorProto]) -> dict[str, _Bias]:
+def _biases(
+    model_proto: onnx.ModelProto, constants: Mapping[str, onnx.TensorProto]
+) -> dict[str, _Bias]:
     """Return by product the vector that is added to it, where nothing else reads the product."""
     readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in model.graph.node:
+    for node in model_proto.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
-    outputs = {value.name for value in model.graph.output}
+    outputs = {value.name for value in model_proto.graph.output}
     found: dict[str, _Bias] = {}
-    for node in model.graph.node:
+    for node in model_proto.graph.node:
         if _matrix(node, constants) is None:
             continue
         made, following = node.output[0], readers.get(node.output[0], [])
@@ -153,7 +157,7 @@ def _table(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> n
 
 
 def _product(
-    model: onnx.ModelProto,
+    model_proto: onnx.ModelProto,
     node: onnx.NodeProto,
     matrix: np.ndarray,
     recipe: Recipe,
@@ -164,7 +168,7 @@ def _product(
     rounding = recipe.rounding(layer, matrix.shape[1])
     hessian = recipe.hessians.get(layer) if rounding.bits < NEAREST_BITS else None
     blocks = _blocks(node.input[1], matrix, rounding, rounded, hessian)
-    integers, scales = _store(model, layer, blocks.packed(), blocks.scales.reshape(-1))
+    integers, scales = _store(model_proto, layer, blocks.packed(), blocks.scales.reshape(-1))
     return helper.make_node(
         PRODUCT,
         [node.input[0], integers, scales, *(("", "", bias.constant) if bias else ())],
@@ -180,7 +184,7 @@ def _product(
 
 
 def _lookup(
-    model: onnx.ModelProto,
+    model_proto: onnx.ModelProto,
     node: onnx.NodeProto,
     table: np.ndarray,
     recipe: Recipe,
@@ -195,7 +199,7 @@ def _lookup(
     blocks = _blocks(node.input[0], table, rounding, rounded, None)
     rows = len(table)
     packed = blocks.packed().reshape(rows, -1)[:, : -(-table.shape[1] * rounding.bits // 8)]
-    integers, scales = _store(model, layer, packed, blocks.scales)
+    integers, scales = _store(model_proto, layer, packed, blocks.scales)
     return helper.make_node(
         LOOKUP,
         [integers, node.input[1], scales],
@@ -221,10 +225,10 @@ def _blocks(
 
 
 def _store(
-    model: onnx.ModelProto, layer: str, integers: np.ndarray, scales: np.ndarray
+    model_proto: onnx.ModelProto, layer: str, integers: np.ndarray, scales: np.ndarray
 ) -> tuple[str, str]:
     """Store both under the layer's name, once each; a second matrix of the layer gets a number."""
-    stored, number = {tensor.name: tensor for tensor in model.graph.initializer}, 0
+    stored, number = {tensor.name: tensor for tensor in model_proto.graph.initializer}, 0
     while (names := _stored_names(layer, number))[0] in stored:
         if all(
             np.array_equal(numpy_helper.to_array(stored[n]), a)
@@ -233,7 +237,9 @@ def _store(
             return names
         number += 1
     for name, values in zip(names, (integers, scales), strict=True):
-        model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        model_proto.graph.initializer.append(
+            numpy_helper.from_array(np.ascontiguousarray(values), name)
+        )
     return names
 
 

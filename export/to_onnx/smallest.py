@@ -109,8 +109,10 @@ class _Search:
         )
         with torch.no_grad():
             choices = [self._step(folded) for folded in (False, True)]
-        self.graph, self.recipe = min(choices, key=lambda choice: self._lowest_bytes(*choice))
-        self.names = [layer_name(node) for node in (*lookups(self.graph), *products(self.graph))]
+        self.model_proto, self.recipe = min(choices, key=lambda choice: self._lowest_bytes(*choice))
+        self.names = [
+            layer_name(node) for node in (*lookups(self.model_proto), *products(self.model_proto))
+        ]
         self._rounded: dict[tuple[str, Rounding], Blocks] = {}
 
     def _step(self, folded: bool) -> tuple[onnx.ModelProto, Recipe]:
@@ -122,9 +124,9 @@ class _Search:
             model, self.file_contract, Recipe(LOWER[-1], folded=folded), feeds=self.source.feeds
         )
 
-    def _lowest_bytes(self, graph: onnx.ModelProto, recipe: Recipe) -> int:
+    def _lowest_bytes(self, model_proto: onnx.ModelProto, recipe: Recipe) -> int:
         lowest = onnx.ModelProto()
-        lowest.CopyFrom(graph)
+        lowest.CopyFrom(model_proto)
         quantize_graph(lowest, replace(recipe, hessians={}))
         return sum(weight.bytes for weight in weight_table(lowest))
 
@@ -132,12 +134,12 @@ class _Search:
         """Write the file of ``layers`` and let it read the held-out data; ``budget`` says what of
         the loss to measure.
         """
-        graph = onnx.ModelProto()
-        graph.CopyFrom(self.graph)
-        quantize_graph(graph, replace(self.recipe, layers=layers), rounded=self._rounded)
-        finish(graph, self.file_contract)
+        model_proto = onnx.ModelProto()
+        model_proto.CopyFrom(self.model_proto)
+        quantize_graph(model_proto, replace(self.recipe, layers=layers), rounded=self._rounded)
+        finish(model_proto, self.file_contract)
         path = self.scratch / "step.onnx"
-        onnx.save(graph, str(path))
+        onnx.save(model_proto, str(path))
         candidate = open_written(path, self.file_contract, row=ONNX, source=self.source)
         assert candidate is not None  # onnxruntime is in the base install
         loss = loss_of(candidate, self.source, limit=self.limit, budget=budget)
@@ -147,7 +149,9 @@ class _Search:
                 "validation text"
             )
         return _Tried(
-            layers, tuple(weight for weight in weight_table(graph) if weight.name != OTHERS), loss
+            layers,
+            tuple(weight for weight in weight_table(model_proto) if weight.name != OTHERS),
+            loss,
         )
 
     def within(self, loss: LossRecord) -> bool:

@@ -72,28 +72,28 @@ def step_graph(
     """
     folded = model.folding_pays(recipe.default.bits) if recipe.folded is None else recipe.folded
     layers = {**(_TABLE if folded else {}), **recipe.layers}
-    graph = trace(model.step_face(folded=folded), file_contract)
+    model_proto = trace(model.step_face(folded=folded), file_contract)
     low = min(rounding.bits for rounding in (recipe.default, *layers.values()))
     seen = (
-        hessians(graph, feeds())
+        hessians(model_proto, feeds())
         if feeds is not None and low < NEAREST_BITS and not recipe.hessians
         else recipe.hessians
     )
-    return graph, replace(recipe, folded=folded, layers=layers, hessians=seen)
+    return model_proto, replace(recipe, folded=folded, layers=layers, hessians=seen)
 
 
-def finish(graph: onnx.ModelProto, file_contract: FileContract) -> None:
+def finish(model_proto: onnx.ModelProto, file_contract: FileContract) -> None:
     """Declare the contract's shapes, write it into the metadata, and check the graph, in place.
 
     Raises:
         ContractError: the graph is no valid model.
     """
     interface = file_contract.interface()
-    graph.ir_version = IR_VERSION
-    _declare(graph, (*interface.inputs, *interface.outputs))
-    onnx.helper.set_model_props(graph, file_contract.to_metadata())
+    model_proto.ir_version = IR_VERSION
+    _declare(model_proto, (*interface.inputs, *interface.outputs))
+    onnx.helper.set_model_props(model_proto, file_contract.to_metadata())
     try:
-        onnx.checker.check_model(graph, full_check=True)
+        onnx.checker.check_model(model_proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ContractError(
             f"the onnx exporter wrote an invalid model: {first_line(error)}"
@@ -104,16 +104,16 @@ def _open_axes(tensor: FileTensor) -> dict[int, str]:
     return {index: size for index, size in enumerate(tensor.shape or ()) if isinstance(size, str)}
 
 
-def _declare(graph: onnx.ModelProto, tensors: tuple[FileTensor, ...]) -> None:
+def _declare(model_proto: onnx.ModelProto, tensors: tuple[FileTensor, ...]) -> None:
     """Write the contract's shape on every in- and output: names on open dimensions, sizes on fixed
     ones.
     """
     shapes = {tensor.name: tensor.shape or () for tensor in tensors}
-    for value in (*graph.graph.input, *graph.graph.output):
+    for value in (*model_proto.graph.input, *model_proto.graph.output):
         dimensions = value.type.tensor_type.shape.dim
         del dimensions[:]
         for size in shapes[value.name]:
             dimensions.add(
                 **({"dim_param": size} if isinstance(size, str) else {"dim_value": size})
             )
-    del graph.graph.value_info[:]  # shapes inferred for the example's sizes
+    del model_proto.graph.value_info[:]  # shapes inferred for the example's sizes

@@ -11,8 +11,8 @@ from edgernn.parity.structure.stored_onnx import weight_table as table_of
 from edgernn.sessions.ort.graph import parse_model
 
 
-def weight_table(model: onnx.ModelProto) -> tuple[StoredWeight, ...]:
-    """Return every matrix, table and kernel of ``model`` in the graph's order, and what is left as
-    one last entry.
+def weight_table(model_proto: onnx.ModelProto) -> tuple[StoredWeight, ...]:
+    """Return every matrix, table and kernel of ``model_proto`` in the order of its graph, and what
+    is left as one last entry.
     """
-    return table_of(parse_model(model.SerializeToString(), source="the model").graph)
+    return table_of(parse_model(model_proto.SerializeToString(), source="the model").graph)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgernn.contract import FileContract
-from edgernn.contract.in_graph import caption_interface, generate_interface, heard_outputs
+from edgernn.contract.in_graph import caption_interface, further_outputs, generate_interface
 from edgernn.contract.interface import FileTensor
 from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.decoding.generate import Generation, Snapshot
@@ -63,7 +63,7 @@ def test_what_a_caption_takes_and_gives(conditioning: str, heard: list[str]) -> 
         *heard,
     ]
     assert [t.shape for t in interface.outputs[4:]] == [("written", 4)] * len(heard)
-    assert [t.name for t in heard_outputs(contract)] == heard
+    assert [t.name for t in further_outputs(contract)] == heard
 
 
 def test_each_kind_of_model_has_its_own() -> None:

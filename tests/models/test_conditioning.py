@@ -11,11 +11,11 @@ from edgernn.models.cells.base import State
 from edgernn.models.cells.table import cell_class
 from edgernn.models.conditioning import (
     CONDITIONINGS,
+    Conditioned,
     Conditioning,
     EveryStep,
     FirstToken,
     HardAttention,
-    Heard,
     Sizes,
     SoftAttention,
 )
@@ -102,7 +102,7 @@ def test_the_first_token_is_the_projected_image(cell: str) -> None:
     assert contexts == ()
     for found, wanted in zip(first, expected, strict=True):
         near(found, wanted.numpy())
-    assert conditioning.step(rand(B, E), (), first) == Heard()
+    assert conditioning.step(rand(B, E), (), first) == Conditioned()
 
 
 @pytest.mark.parametrize("name", ["initial-state", *ATTENTIONS])
@@ -123,7 +123,7 @@ def test_the_first_states_are_a_matrix_for_each_layer_and_state(name: str, cell:
                 np.tanh(image @ layer.weight.numpy()[rows].T + layer.bias.numpy()[rows]),
             )
     if name == "initial-state":
-        assert conditioning.step(rand(B, E), (), first) == Heard()
+        assert conditioning.step(rand(B, E), (), first) == Conditioned()
 
 
 def test_the_gates_of_every_step_are_the_projected_image(cell: str) -> None:
@@ -135,7 +135,7 @@ def test_the_gates_of_every_step_are_the_projected_image(cell: str) -> None:
     assert [tuple(state.shape) for state in first] == [(L, B, H)] * len(cell_class(cell).states)
     assert not any(state.any() for state in first)
     heard = conditioning.step(rand(B, E), (gates,), states(cell))
-    assert heard == Heard(gates=gates)
+    assert heard == Conditioned(gates=gates)
 
 
 @pytest.mark.parametrize("layers", [1, 2])

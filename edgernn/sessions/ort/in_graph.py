@@ -42,7 +42,7 @@ from edgernn.contract.in_graph import (
     TOP_K,
     TOP_P,
     UNIFORMS,
-    heard_outputs,
+    further_outputs,
 )
 from edgernn.contract.interface import FileDescription
 from edgernn.contract.random_numbers import uniform_numbers
@@ -232,7 +232,7 @@ class OrtCaptioner(_OrtDecoder):
             raise ContractError(
                 f"{SCORE} is {score}, expected a finite number; verify the file and its inputs"
             )
-        heard = {spec.name: made[spec.name] for spec in heard_outputs(self.contract)}
+        heard = {spec.name: made[spec.name] for spec in further_outputs(self.contract)}
         return Captioned(
             tuple(made[TOKENS].tolist()),
             float(made[LOG_PROBABILITY]),
