@@ -173,6 +173,7 @@ def _check_ids(manifest: Manifest) -> None:
     for path, ids in {**recorded, "tokenizer.ids": entry["ids"]}.items():
         outside = next((token for token in ids if token >= size), None)
         expect(outside is None, f"an id of {path}", outside, f"0 to {size - 1}")
+    expect(decoding["start"] != [], "decoding.start", [], "an id at least to begin with")
     good = len(set(decoding["suppress"])) < size
     expect(good, "decoding.suppress", "every id", "one at least that may be written")
 

@@ -1,4 +1,6 @@
-"""The C example, compiled with and without sanitizers, and the bundles it is tried on."""
+"""The rows of the table of hosts, the C example compiled with and without sanitizers, and the
+bundles that they are tried on.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,32 @@ from pathlib import Path
 
 import pytest
 from c_program import FLAGS, LOOSE, C, Program
-from hosts import Command, compile_cpp, compile_kotlin
+from hosts import HOSTS, Command, Host, compile_cpp, compile_kotlin
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
+
+
+@pytest.fixture(scope="module", params=HOSTS, ids=lambda host: host.name)
+def host(request: pytest.FixtureRequest) -> Host:
+    """One row of the table of hosts."""
+    row: Host = request.param
+    return row
+
+
+@pytest.fixture(scope="module")
+def command(host: Host, request: pytest.FixtureRequest) -> Command:
+    """The host, ready to be started."""
+    return host.start(request)
+
+
+@pytest.fixture
+def copy(text: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle of the tiny LSTM, to be changed."""
+    shutil.copytree(text, tmp_path / "copy")
+    return tmp_path / "copy"
 
 
 @pytest.fixture(scope="session")

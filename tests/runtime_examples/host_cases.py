@@ -113,6 +113,12 @@ def with_tokenizer(source: Path, out: Path, tokenizer: Tokenizer) -> Path:
     return out
 
 
+def copied(source: Path, out: Path) -> Path:
+    """Copy a bundle, to be changed."""
+    shutil.copytree(source, out)
+    return out
+
+
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change the manifest of a bundle."""
     path = folder / "manifest.json"

@@ -93,6 +93,9 @@ class Host:
             as ``library_drivers`` says; None where the host is a program alone.
         general: whether it takes the general network: any inputs and states, no tokenizer.
         captions: whether it checks a captioner.
+        one_file: whether it opens a bundle in one ``.edgernn`` file.
+        own_damage: whether damage and text are judged by tests of its own, and not by
+            ``test_hosts_damage.py`` and ``test_hosts_text.py``.
     """
 
     name: str
@@ -100,6 +103,8 @@ class Host:
     library: Callable[[Path], Command] | None = None
     general: bool = True
     captions: bool = True
+    one_file: bool = True
+    own_damage: bool = False
 
 
 def _python(request: pytest.FixtureRequest) -> Command:
@@ -199,7 +204,7 @@ def _c(request: pytest.FixtureRequest) -> Command:
 HOSTS = (
     Host("python", _python, _python_library),
     Host("node", _node, _node_library),
-    Host("c", _c),
-    Host("c++", _cpp),
-    Host("kotlin", _kotlin),
+    Host("c", _c, one_file=False),
+    Host("c++", _cpp, one_file=False, own_damage=True),
+    Host("kotlin", _kotlin, one_file=False, own_damage=True),
 )

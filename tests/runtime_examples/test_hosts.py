@@ -14,47 +14,11 @@ import host_cases
 import numpy as np
 import pytest
 import safetensors.numpy
-from hosts import HOSTS, Command, Host
+from c_program import STEPS
+from hosts import Command, Host
 
-from edgernn.export.pack import export_bundle
-from edgernn.export.rounding.compression import Budget
-from edgernn.export.source import ReducedOptions
-
-STEPS = ["onnx/step.onnx", "onnx/step-float16.onnx", "onnx/step-int8.onnx", "onnx/step-int4.onnx"]
 VERSION_1 = Path(__file__).resolve().parents[1] / "fixtures" / "version1"
-LOOSE = ReducedOptions(budget=Budget(perplexity="900%"))  # the weights are untrained
 Manifest = dict[str, Any]
-
-
-@pytest.fixture(scope="module", params=HOSTS, ids=lambda host: host.name)
-def host(request: pytest.FixtureRequest) -> Host:
-    """One row of the table."""
-    row: Host = request.param
-    return row
-
-
-@pytest.fixture(scope="module")
-def command(host: Host, request: pytest.FixtureRequest) -> Command:
-    """The host, ready to be started."""
-    return host.start(request)
-
-
-@pytest.fixture(scope="module")
-def text(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of the tiny LSTM in every ONNX precision. Read only."""
-    folder = tmp_path_factory.mktemp("hosts") / "text"
-    precision = ["float32", "float16", "int8", "int4"]
-    export_bundle(
-        checkpoint_folder, folder, to=["onnx"], precision=precision, steps=8, options=LOOSE
-    )
-    return folder
-
-
-@pytest.fixture
-def copy(text: Path, tmp_path: Path) -> Path:
-    """A copy of the text bundle, to be changed."""
-    shutil.copytree(text, tmp_path / "copy")
-    return tmp_path / "copy"
 
 
 def of_version_1(manifest: Manifest) -> None:
@@ -114,7 +78,9 @@ def test_the_tolerance_is_that_of_the_manifest(command: Command, copy: Path) -> 
 
 def test_a_file_without_a_tolerance_cannot_be_judged(command: Command, copy: Path) -> None:
     host_cases.edit(copy, of_version_1)
-    host_cases.edit(copy, lambda manifest: [each.pop("parity") for each in manifest["artifacts"]])
+    host_cases.edit(
+        copy, lambda manifest: [each.pop("parity", None) for each in manifest["artifacts"]]
+    )
     said = command.refusal(copy, "--check")
     assert "export the bundle again" in said
     assert "tolerance" in said
@@ -130,6 +96,38 @@ def test_a_run_that_differs_fails(
     wrong_golden(copy, name, value)
     layer = "[1]" if name == "c_next" and "int8" in artifact else ""
     assert command.failed(copy, "--artifact", artifact) == [name + layer]
+
+
+def test_rounded_files_start_each_step_from_the_recorded_state(
+    command: Command, copy: Path
+) -> None:
+    tensors = safetensors.numpy.load_file(copy / "golden.safetensors")
+    tensors["c_next"][3] += 9  # what the next step starts from, in rounded files alone
+    host_cases.replace(copy, "golden.safetensors", safetensors.numpy.save(tensors))
+    assert command.failed(copy, "--artifact", STEPS[0]) == ["c_next"]
+    assert "logits" in command.failed(copy, "--artifact", STEPS[2])
+
+
+@pytest.mark.parametrize("kind", ["text", "captioner_bundle_folder"])
+def test_steps_are_timed(
+    host: Host, command: Command, kind: str, request: pytest.FixtureRequest
+) -> None:
+    if kind != "text" and not host.captions:
+        pytest.skip(f"{host.name} takes no captioner")
+    record = json.loads(command.good(request.getfixturevalue(kind), "--time", 30))
+    assert (record.keys(), record["steps"]) == ({"artifact", "steps", "median_us"}, 30)
+    assert 0 < record["median_us"] < 1e6
+
+
+def test_a_stored_first_state_and_a_captioner_pass(
+    host: Host, command: Command, learned: Path, captioner_bundle_folder: Path
+) -> None:
+    assert command.failed(learned) == []
+    if host.captions:
+        rows = command.rows(captioner_bundle_folder)
+        tensors = ["features", "feature_keys", "h", "c", "logits", "attention", "h_next", "c_next"]
+        assert [*rows][: len(tensors)] == tensors
+        assert {verdict for _, limit, verdict in rows.values() if limit} == {"ok"}
 
 
 @pytest.fixture(scope="module", params=["frames", "encoded", "pairs"])

@@ -14,9 +14,7 @@ import pytest
 
 from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.decoding.sampling import Sampler
-from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
-from edgernn.models.checkpoint import Checkpoint, save
 
 NODE = Path(__file__).resolve().parents[2] / "runtime_examples" / "node"
 WEB_SOURCES = NODE.parent / "web" / "src"
@@ -70,39 +68,6 @@ def text(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-@pytest.fixture(scope="module")
-def learned(
-    make_model: Callable[..., Any], tokenizer: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A bundle of a GRU whose first state is learned. Read only."""
-    folder = tmp_path_factory.mktemp("node")
-    model = make_model(cell="gru", learned_initial_state=True)
-    for name, parameter in model.named_parameters():
-        if "first_state" in name:
-            parameter.data *= 30  # far enough from zeros for the text to tell
-    save(
-        Checkpoint(model, tokenizer, {}, {"tokens": np.arange(20, dtype=np.int64)}), folder / "run"
-    )
-    export_bundle(
-        folder / "run", folder / "learned", to="onnx", precision=["float32", "int8"], steps=16
-    )
-    return folder / "learned"
-
-
-@needs_runtime
-@pytest.mark.parametrize("kind", ["text", "learned"])
-@pytest.mark.parametrize("prompt", [PROMPT, ""])
-def test_writes_what_python_writes(kind: str, prompt: str, request: pytest.FixtureRequest) -> None:
-    bundle = request.getfixturevalue(kind)
-    done = _run(bundle, "--prompt", prompt, "--temperature", 0, "--length", LENGTH, "--json")
-    wanted = write_text(bundle, prompt, length=LENGTH, temperature=0)
-    assert json.loads(done.stdout) == {
-        "artifact": wanted["artifact"],
-        "tokens": wanted["tokens"],
-        "text": wanted["text"],
-    }
-
-
 @needs_runtime
 def test_streams_the_prompt_and_the_text_and_repeats_itself_for_a_seed(text: Path) -> None:
     one, same, other = (
@@ -111,64 +76,6 @@ def test_streams_the_prompt_and_the_text_and_repeats_itself_for_a_seed(text: Pat
     assert one == same != other
     assert one.startswith("the")
     assert len(one) == len("the") + 60 + 1
-
-
-@needs_runtime
-@pytest.mark.parametrize(
-    ("kind", "artifact", "layered"),
-    [
-        ("text", "onnx/step.onnx", False),
-        ("text", "onnx/step-int8.onnx", True),
-        ("text", "onnx/step-int4.onnx", True),
-        ("learned", "onnx/step.onnx", False),
-        ("learned", "onnx/step-int8.onnx", True),
-        ("captioner_bundle_folder", "onnx/step.onnx", False),
-    ],
-)
-def test_check_is_green(
-    kind: str, artifact: str, layered: bool, request: pytest.FixtureRequest
-) -> None:
-    done = _run(request.getfixturevalue(kind), "--check", "--artifact", artifact)
-    rows = [line.split() for line in done.stdout.splitlines()]
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {row[3] for row in rows} == {"ok"}
-    assert ("h_next[1]" in {row[0] for row in rows}) == layered
-
-
-@needs_runtime
-@pytest.mark.parametrize("artifact", ["onnx/step.onnx", "onnx/step-int8.onnx"])
-def test_check_finds_another_model(
-    text: Path, artifact: str, make_model: Callable[..., Any], tokenizer: Any, tmp_path: Path
-) -> None:
-    changed = make_model()
-    for parameter in changed.parameters():
-        parameter.data *= 1.5
-    save(
-        Checkpoint(changed, tokenizer, {}, {"tokens": np.arange(20, dtype=np.int64)}),
-        tmp_path / "run",
-    )
-    export_bundle(tmp_path / "run", tmp_path / "other", to="onnx", steps=16)
-    mixed = tmp_path / "mixed"
-    shutil.copytree(text, mixed)
-    shutil.copy(tmp_path / "other" / "golden.safetensors", mixed)
-    digests = [
-        json.loads((each / "manifest.json").read_text())["files"]["golden.safetensors"]
-        for each in (text, tmp_path / "other")
-    ]
-    manifest = mixed / "manifest.json"
-    manifest.write_text(manifest.read_text().replace(digests[0]["sha256"], digests[1]["sha256"]))
-    done = _run(mixed, "--check", "--artifact", artifact)
-    assert done.returncode == 1
-    assert "FAILED" in done.stdout
-
-
-@needs_runtime
-@pytest.mark.parametrize("kind", ["text", "captioner_bundle_folder"])
-def test_time_prints_one_line_of_json(kind: str, request: pytest.FixtureRequest) -> None:
-    record = json.loads(_run(request.getfixturevalue(kind), "--time", 30).stdout)
-    assert record.keys() == {"artifact", "steps", "median_us"}
-    assert record["steps"] == 30
-    assert 0 < record["median_us"] < 1e6
 
 
 def _edit(old: str, new: str) -> Callable[[Path], object]:
@@ -194,23 +101,7 @@ def _flip(name: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda f: (f / "manifest.json").unlink(), "no manifest.json"),
-        (lambda f: (f / "manifest.json").write_text("{"), "manifest.json"),
-        (
-            lambda f: (f / "manifest.json").write_text("[]"),
-            "schema_version missing, expected 1 or 2",
-        ),
-        (
-            lambda f: (f / "manifest.json").write_text('{"schema_version": 1}'),
-            "contract is missing, expected a value",
-        ),
-        (lambda f: (f / "manifest.json").write_bytes(b"\xff\xfe"), "manifest.json"),
-        (_edit('"schema_version": ', '"schema_version": 3'), "schema_version 3"),
-        (_flip("onnx/step.onnx"), "onnx/step.onnx has the SHA-256"),
-        (_flip("golden.safetensors"), "golden.safetensors has the SHA-256"),
         (_flip("evaluation/held_out.safetensors"), "held_out.safetensors has the SHA-256"),
-        (lambda f: (f / "onnx/step.onnx").write_bytes(b"x"), "onnx/step.onnx has 1 bytes"),
-        (lambda f: (f / "tokenizer.json").unlink(), "tokenizer.json is missing"),
         (
             _edit('"kind": "char"', '"kind": "custom"'),
             "kind custom, expected one of char, byte, bpe, word, caption",
@@ -332,25 +223,6 @@ def test_the_random_numbers_are_pythons() -> None:
     assert found == [
         uniform_numbers(seed, 200, position=position).tolist() for seed, position in places
     ]
-
-
-@needs_runtime
-def test_the_same_seed_writes_the_text_of_python(text: Path, learned: Path) -> None:
-    for folder, seed in [(text, 7), (learned, 2**64 - 1)]:
-        done = _run(
-            folder,
-            "--prompt",
-            PROMPT,
-            "--length",
-            LENGTH,
-            "--temperature",
-            0.8,
-            "--seed",
-            seed,
-            "--json",
-        )
-        wanted = write_text(folder, PROMPT, length=LENGTH, temperature=0.8, seed=seed)
-        assert json.loads(done.stdout)["tokens"] == wanted["tokens"]
 
 
 @needs_node

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors.numpy
 import torch
 
 from edgernn.data.text.tokenizer import Tokenizer
@@ -98,43 +97,6 @@ def replaced(source: Path, out: Path, name: str, content: bytes) -> Path:
 
 
 @pytest.fixture(scope="module")
-def text(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of the tiny LSTM in every ONNX precision."""
-    folder, precision = (
-        tmp_path_factory.mktemp("text") / "b",
-        ["float32", "float16", "int8", "int4"],
-    )
-    export_bundle(
-        checkpoint_folder,
-        folder,
-        to=["onnx"],
-        precision=precision,
-        decoding=True,
-        steps=8,
-        options=LOOSE,
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def learned(
-    make_model: Callable[..., LanguageModel],
-    tokenizer: Tokenizer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """A bundle of a GRU with a learned first state."""
-    loaded = Checkpoint(
-        make_model(cell="gru", learned_initial_state=True),
-        tokenizer,
-        {},
-        {"tokens": tokenizer.encode(PROMPT)},
-    )
-    folder = tmp_path_factory.mktemp("learned") / "b"
-    export_bundle(loaded, folder, to=["onnx"], steps=8)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def captioner(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the tiny captioner."""
     folder = tmp_path_factory.mktemp("captioner") / "b"
@@ -151,27 +113,6 @@ def ppm(pictures: np.ndarray, tmp_path: Path) -> list[Path]:
     for path, picture in zip(paths, pictures, strict=True):
         path.write_bytes(b"P6\n32 32\n255\n" + picture.tobytes())
     return paths
-
-
-@pytest.mark.parametrize("artifact", STEPS)
-def test_greedy_text_is_that_of_edgernn(text: Path, artifact: str) -> None:
-    wanted = write_text(text, PROMPT, length=500, temperature=0, artifact=artifact)
-    made = json.loads(
-        good(
-            text,
-            "--prompt",
-            PROMPT,
-            "--temperature",
-            0,
-            "--length",
-            500,
-            "--artifact",
-            artifact,
-            "--json",
-        )
-    )
-    assert made == {"artifact": artifact, "tokens": wanted["tokens"], "text": wanted["text"]}
-    assert len(made["tokens"]) == 500
 
 
 def test_the_sampler_chooses_what_edgernn_chooses() -> None:
@@ -210,79 +151,6 @@ for logits, temperature, top_k, top_p, uniform in json.load(sys.stdin):
     assert [int(line) for line in said.split()] == wanted
 
 
-@pytest.mark.parametrize(("top_k", "top_p"), [(0, 1.0), (5, 1.0), (0, 0.7), (9, 0.8), (500, 0.001)])
-def test_the_same_seed_writes_the_text_of_edgernn(
-    text: Path, learned: Path, top_k: int, top_p: float
-) -> None:
-    for folder in (text, learned):
-        wanted = write_text(
-            folder, PROMPT, length=60, temperature=1.3, top_k=top_k, top_p=top_p, seed=7
-        )
-        options = ["--temperature", 1.3, "--top-k", top_k, "--top-p", top_p, "--seed", 7]
-        out = good(folder, "--prompt", PROMPT, "--length", 60, *options)
-        assert out == PROMPT + wanted["text"] + "\n"
-
-
-def test_without_a_prompt_it_begins_as_the_bundle_says(learned: Path) -> None:
-    wanted = write_text(learned, "", length=40)
-    assert json.loads(good(learned, "--length", 40, "--json"))["tokens"] == wanted["tokens"]
-
-
-def test_a_learned_first_state_is_fed(learned: Path, tmp_path: Path) -> None:
-    zeros = changed(
-        learned, tmp_path / "b", lambda manifest: manifest["contract"].update(initial_state={})
-    )
-    assert good(learned, "--length", 40) != good(zeros, "--length", 40)
-
-
-def test_a_long_prompt_is_fed_whole(text: Path) -> None:
-    prompt = PROMPT * 40  # longer than one call takes
-    wanted = write_text(text, prompt, length=20, temperature=0)
-    assert (
-        json.loads(good(text, "--prompt", prompt, "--length", 20, "--temperature", 0, "--json"))[
-            "text"
-        ]
-        == wanted["text"]
-    )
-
-
-def test_decoding_defaults_are_kept(text: Path, tmp_path: Path) -> None:
-    plain = json.loads(good(text, "--length", 30, "--temperature", 0, "--json"))["tokens"]
-    decoding = {"suppress": [plain[0]], "temperature": 0}
-    without = changed(
-        text, tmp_path / "suppress", lambda manifest: manifest["decoding"].update(decoding)
-    )
-    tokens = json.loads(good(without, "--json", "--length", 30))["tokens"]
-    assert plain[0] not in tokens
-    few = changed(
-        text,
-        tmp_path / "few",
-        lambda manifest: manifest["decoding"].update(suppress=list(range(2, 34))),
-    )
-    assert set(json.loads(good(few, "--json", "--length", 30))["tokens"]) <= {0, 1}
-    stop = tokens[3]
-    ends = changed(
-        without, tmp_path / "stop", lambda manifest: manifest["decoding"].update(stop=[stop])
-    )
-    assert json.loads(good(ends, "--json"))["tokens"] == tokens[: tokens.index(stop) + 1]
-    short = changed(
-        without, tmp_path / "length", lambda manifest: manifest["decoding"].update(length=5)
-    )
-    assert json.loads(good(short, "--json"))["tokens"] == tokens[:5]
-
-
-@pytest.mark.parametrize("artifact", STEPS)
-def test_the_golden_run_passes(text: Path, artifact: str) -> None:
-    lines = [line.split() for line in good(text, "--check", "--artifact", artifact).splitlines()]
-    chained = artifact in STEPS[:2]
-    layers = [""] if chained else ["[0]", "[1]"]
-    names = ["logits", *(f"{name}_next{layer}" for name in "hc" for layer in layers)]
-    assert [line[0] for line in lines] == [*names, *EXACT]
-    limit = ["0.0001", "0.25", "0.15", "0.4"][STEPS.index(artifact)]
-    assert [line[2] for line in lines] == [limit] * len(names) + ["0"] * len(EXACT)
-    assert {line[3] for line in lines} == {"ok"}
-
-
 def test_the_golden_run_of_a_captioner_passes(captioner: Path) -> None:
     for artifact, states in (
         ("onnx/step.onnx", ["h_next", "c_next"]),
@@ -295,44 +163,6 @@ def test_the_golden_run_of_a_captioner_passes(captioner: Path) -> None:
         assert [line[0] for line in lines] == [*tensors, *EXACT]
         assert [" ".join(line[3:]) for line in lines[:-1]] == ["ok"] * (len(lines) - 1)
         assert " ".join(lines[-1][1:]) == "- 0 not run; run: pip install tokenizers"
-
-
-@pytest.mark.parametrize("artifact", ["onnx/step.onnx", "onnx/step-int8.onnx"])
-@pytest.mark.parametrize("value", [40.0, float("nan"), float("inf")])
-@pytest.mark.parametrize("name", ["logits", "c_next"])
-def test_a_run_that_differs_fails(
-    text: Path, tmp_path: Path, artifact: str, value: float, name: str
-) -> None:
-    tensors = safetensors.numpy.load_file(text / "golden.safetensors")
-    tensors[name].flat[-1] = (
-        value  # the last step of the last layer, so that forced steps are not led astray
-    )
-    folder = replaced(text, tmp_path / "b", "golden.safetensors", safetensors.numpy.save(tensors))
-    done = run(folder, "--check", "--artifact", artifact)
-    failed = [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")]
-    layer = "[1]" if name == "c_next" and "int8" in artifact else ""
-    assert (done.returncode, failed, done.stderr) == (1, [name + layer], "")
-
-
-def test_integers_start_each_step_from_the_recorded_state(text: Path, tmp_path: Path) -> None:
-    tensors = safetensors.numpy.load_file(text / "golden.safetensors")
-    tensors["c_next"][3] += 9  # what the next step starts from, in integers alone
-    folder = replaced(text, tmp_path / "b", "golden.safetensors", safetensors.numpy.save(tensors))
-    floats, integers = (
-        run(folder, "--check", "--artifact", artifact).stdout
-        for artifact in ("onnx/step.onnx", "onnx/step-int8.onnx")
-    )
-    assert [line.split()[0] for line in floats.splitlines() if line.endswith(" FAILED")] == [
-        "c_next"
-    ]
-    assert integers.splitlines()[0].split()[::3] == ["logits", "FAILED"]
-
-
-def test_it_times_steps(text: Path) -> None:
-    record = json.loads(good(text, "--time", 20, "--artifact", "onnx/step-int8.onnx"))
-    assert record.keys() == {"artifact", "steps", "median_us"}
-    assert (record["artifact"], record["steps"]) == ("onnx/step-int8.onnx", 20)
-    assert 1 < record["median_us"] < 1e6
 
 
 def test_captions_are_those_of_edgernn(captioner: Path, ppm: list[Path]) -> None:
@@ -404,82 +234,6 @@ def test_a_captioner_without_attention_says_so(
         assert good(tmp_path / "b", "--image", ppm[0]) == writer.write(ppm[0], beam=1).text + "\n"
 
 
-EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "version": (lambda m: m.update(schema_version=3), "has schema_version 3, expected 1 or 2"),
-    "no version": (lambda m: m.pop("schema_version"), "has schema_version None, expected 1 or 2"),
-    "no contract": (lambda m: m.pop("contract"), "is damaged"),
-    "no files": (lambda m: m.pop("files"), "is damaged"),
-    "artifacts": (lambda m: m.update(artifacts=5), "is damaged"),
-    "no artifacts": (lambda m: m.update(artifacts=[]), "no artifact to run"),
-    "outside": (
-        lambda m: m["files"].update({"../x": {"bytes": 0, "sha256": ""}}),
-        "expected a path inside the bundle",
-    ),
-    "size": (lambda m: m["files"]["tokenizer.json"].update(bytes=3), "bytes, expected 3"),
-    "digest": (lambda m: m["artifacts"][0].update(sha256="0" * 64), f"expected {'0' * 64}"),
-    "dtype": (
-        lambda m: m["artifacts"][0]["narrowing"]["dtypes"].update(h="bfloat16"),
-        "takes h as bfloat16",
-    ),
-    "kept": (
-        lambda m: m["artifacts"][0]["narrowing"].update(runtime_state=True),
-        "keeps the state itself",
-    ),
-    "kind": (
-        lambda m: m["tokenizer"].update(kind="custom"),
-        "the tokenizer is of kind custom, expected one of char, byte",
-    ),
-    "unlisted": (
-        lambda m: m["files"].pop("tokenizer.json"),
-        "tokenizer.path is 'tokenizer.json', expected a listed path",
-    ),
-    "elsewhere": (
-        lambda m: m["tokenizer"].update(path="../tokenizer.json"),
-        "expected a path inside the bundle",
-    ),
-    "graph": (
-        lambda m: m["contract"]["graphs"][0].update(name="stop"),
-        "contract.graphs[0].name is 'stop'",
-    ),
-    "ids": (lambda m: m["tokenizer"]["ids"].reverse(), "other ids of the recorded text"),
-    "vocabulary": (
-        lambda m: m["contract"]["sizes"].update(vocab=35),
-        "tokenizer.vocabulary_size is 34, expected 35",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", EDITS)
-def test_a_manifest_that_does_not_fit_is_refused(text: Path, tmp_path: Path, name: str) -> None:
-    edit, says = EDITS[name]
-    assert says in refusal(changed(text, tmp_path / "b", edit), "--prompt", "the")
-
-
-def test_damaged_files_are_refused(text: Path, tmp_path: Path) -> None:
-    assert "No such file" in refusal(tmp_path / "none")
-    for number, content in enumerate((b"", b"{", b"[1]", b"\xff", b"[" * 100_000)):
-        folder = tmp_path / str(number)
-        shutil.copytree(text, folder)
-        (folder / "manifest.json").write_bytes(content)
-        assert "manifest.json" in refusal(folder)
-    content = (text / "onnx/step.onnx").read_bytes()
-    folder = changed(text, tmp_path / "model", lambda manifest: None)
-    (folder / "onnx/step.onnx").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert f"onnx/step.onnx of {folder} has SHA-256" in refusal(folder)
-    (folder / "onnx/step.onnx").unlink()
-    assert "step.onnx is not there" in refusal(folder)
-    golden = (text / "golden.safetensors").read_bytes()
-    for number, damaged in enumerate((b"", golden[:40], b"\xff" * 8 + golden[8:], golden[:-8])):
-        folder = replaced(text, tmp_path / f"golden{number}", "golden.safetensors", damaged)
-        assert "golden.safetensors is no safetensors file" in refusal(folder, "--check")
-
-
-def test_an_app_may_ship_the_file_that_it_uses_alone(text: Path, tmp_path: Path) -> None:
-    folder = changed(text, tmp_path / "b", lambda manifest: None)
-    (folder / "onnx/step.onnx").unlink()
-    good(folder, "--artifact", "onnx/step-int8.onnx", "--length", 3)
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -506,89 +260,6 @@ def test_an_app_may_ship_the_file_that_it_uses_alone(text: Path, tmp_path: Path)
 )
 def test_bad_arguments_are_refused(text: Path, arguments: list[str], says: str) -> None:
     assert says in refusal(text, *arguments)
-
-
-@pytest.mark.parametrize(("key", "name"), [("uniforms", "uniforms"), ("tokens", "sampler")])
-def test_a_sampler_vector_that_differs_fails(
-    text: Path, tmp_path: Path, key: str, name: str
-) -> None:
-    vectors = json.loads((text / "sampler.json").read_text("utf-8"))
-    vectors["uniforms"][2]["values"][1] += 2.0**-53 if key == "uniforms" else 0
-    vectors["tokens"][-1]["token"] += key == "tokens"
-    folder = replaced(text, tmp_path / "b", "sampler.json", json.dumps(vectors).encode())
-    done = run(folder, "--check")
-    failed = [line.split()[:2] for line in done.stdout.splitlines() if line.endswith(" FAILED")]
-    assert (done.returncode, failed, done.stderr) == (1, [[name, "1.0e+00"]], "")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"[]", b'{"version": 2}', b'{"version": 1, "generator": "splitmix64", "uniforms": [5]}'],
-)
-def test_sampler_vectors_that_are_damaged_are_refused(
-    text: Path, tmp_path: Path, content: bytes
-) -> None:
-    assert "sampler.json holds no sampler vectors" in refusal(
-        replaced(text, tmp_path / "b", "sampler.json", content), "--check"
-    )
-
-
-def test_a_bundle_without_golden_run_and_vectors_is_checked_as_far_as_it_goes(
-    text: Path, tmp_path: Path
-) -> None:
-    folder = changed(
-        text, tmp_path / "b", lambda manifest: (manifest.pop("golden"), manifest.pop("sampler"))
-    )
-    assert good(folder, "--check") == (
-        "golden           - 0 not run; the bundle has no recorded run\ntokenizer        0.0e+00 0 ok\n"
-    )
-    assert "no recorded run" in refusal(folder, "--time", 3)
-
-
-def wide_run(folder: Path, out: Path, *, error: float = 0.0, part: str = "largest") -> Path:
-    """Copy a bundle with its golden run in the layout for wide outputs; ``error`` is added to one value of a ``part``."""
-    tensors = safetensors.numpy.load_file(folder / "golden.safetensors")
-    logits = tensors.pop("logits")  # [N, B, 1, V]
-    ids = np.argsort(-logits, axis=-1, kind="stable")[..., :4]
-    tensors |= {
-        "logits.columns": np.array([0, 5, 33]),
-        "logits.at_columns": logits[..., [0, 5, 33]],
-    }
-    tensors |= {"logits.largest_ids": ids, "logits.largest": np.take_along_axis(logits, ids, -1)}
-    tensors["logits.log_sum"] = np.log(np.exp(logits.astype(np.float64)).sum(-1)).astype(np.float32)
-    tensors[f"logits.{part}"].flat[-1] += error
-    content = safetensors.numpy.save(
-        {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    )
-    return replaced(folder, out, "golden.safetensors", content)
-
-
-@pytest.mark.parametrize("artifact", ["onnx/step.onnx", "onnx/step-int8.onnx"])
-def test_a_wide_output_is_judged_by_what_is_recorded_of_it(
-    text: Path, tmp_path: Path, artifact: str
-) -> None:
-    lines = good(wide_run(text, tmp_path / "b"), "--check", "--artifact", artifact).splitlines()
-    assert [line.split()[0] for line in lines[:3]] == [
-        "logits.at_columns",
-        "logits.largest",
-        "logits.log_sum",
-    ]
-    assert all(line.endswith(" ok") for line in lines)
-    for part in ("at_columns", "largest", "log_sum"):
-        done = run(
-            wide_run(text, tmp_path / part, error=5.0, part=part), "--check", "--artifact", artifact
-        )
-        failed = [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" FAILED")]
-        assert (done.returncode, failed) == (1, [f"logits.{part}"])
-
-
-@pytest.mark.parametrize("part", ["columns", "largest_ids"])
-@pytest.mark.parametrize("error", [-40, 40])
-def test_ids_of_a_wide_output_out_of_range_are_refused(
-    text: Path, tmp_path: Path, part: str, error: int
-) -> None:
-    folder = wide_run(text, tmp_path / "b", error=error, part=part)
-    assert "golden.safetensors does not fit the contract" in refusal(folder, "--check")
 
 
 TEXT = "Hello world, it's a naïve café! one two one two\nHello\tworld  123 😀 日本\n"

@@ -83,7 +83,7 @@ export function readManifest(bytes, place) {
   const version = manifest?.schema_version;
   if (!SCHEMA_VERSIONS.includes(version)) {
     throw new BundleError(
-      `the bundle ${place} has schema_version ${shown(version)}, expected ${SCHEMA_VERSIONS.join(' or ')}; ` +
+      `manifest.json of ${place} has schema_version ${shown(version)}, expected ${SCHEMA_VERSIONS.join(' or ')}; ` +
         `export it with a matching edgernn`,
     );
   }
@@ -139,5 +139,6 @@ function checkIds({ tokenizer, decoding: { start, stop, suppress }, contract }) 
     const outside = ids.find((id) => id >= size);
     expect(outside === undefined, `an id of ${path}`, outside, `0 to ${size - 1}`);
   }
+  expect(start.length > 0, 'decoding.start', start, 'an id at least to begin with');
   expect(new Set(suppress).size < size, 'decoding.suppress', 'every id', 'one at least that may be written');
 }
