@@ -14,7 +14,7 @@ from edgernn.contract.interface import FileTensor
 from edgernn.data.text.token_kinds import unit_of
 from edgernn.errors import ContractError, UsageError
 from edgernn.families.caption_scores import SCORES
-from edgernn.sessions.opening import describe_file, describes, is_bundle
+from edgernn.sessions.opening import describe_file, is_bundle, is_model_file
 from edgernn.storage import strict_json
 from edgernn.storage.array_files import layout
 from edgernn.storage.identify import Kind, identify, sentence
@@ -27,7 +27,6 @@ _ARRAYS = {
     "saved-state": "safetensors",
 }
 _ARRAYS |= {"npz": "npz", "npy": "npy"}
-_MODEL_FILES = ("onnx", "onnx-ours", "torchscript", "torchscript-ours", "coreml-package")
 _SHOWN = 200  # arrays; a file may have thousands
 
 
@@ -42,10 +41,10 @@ def inspect_path(path: Path, *, as_json: bool) -> None:
         _checkpoint(path, as_json=as_json)
     elif kind.key in {"bundle", "packed-bundle"} or is_bundle(path):
         _bundle(path, as_json=as_json)
+    elif is_model_file(path, kind):
+        _model_file(path, kind, as_json=as_json)
     elif kind.key in _ARRAYS:
         _arrays(path, kind, as_json=as_json)
-    elif kind.key in _MODEL_FILES and describes(path):
-        _model_file(path, kind, as_json=as_json)
     elif kind.key in {"unknown", "missing"}:
         _model_file(
             path, kind, as_json=as_json

@@ -73,6 +73,7 @@ COREML = Format(
     run_extra="export",
     packages=("coremltools", "torch"),
     platforms=("Darwin",),
+    kinds=("coreml-package",),
     interpreter="edgernn.sessions.mil.session:MilSession",
     structure="edgernn.parity.structure.mil:MilStructure",
 )
@@ -89,6 +90,7 @@ COREML_MLSTATE = Format(
     run_extra="export",
     packages=("coremltools", "torch"),
     platforms=("Darwin",),
+    kinds=("coreml-package",),
     graphs=("step",),  # an encode graph has no state to keep
     keeps_state=True,
     interpreter="edgernn.sessions.mil.session:MilSession",

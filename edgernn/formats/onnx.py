@@ -70,6 +70,7 @@ ONNX = Format(
         "generate": "edgernn.sessions.ort.in_graph:OrtGenerator",
         "caption": "edgernn.sessions.ort.in_graph:OrtCaptioner",
     },
+    kinds=("onnx", "onnx-ours"),
     structure="edgernn.parity.structure.onnx:OnnxStructure",
 )
 ROWS = (ONNX,)

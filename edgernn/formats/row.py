@@ -40,6 +40,7 @@ class Format:
         graphs: the graphs that the exporter writes; the rest of a model is in the family's first
             row.
         decoders: sessions of files that decode in the graph, by what these compute.
+        kinds: what ``storage.identify`` takes its files for, by key.
         keeps_state: whether the runtime keeps the state itself, under the contract's names.
         structure: what reads the structure of the file, a ``parity.structure.StructureReader``; or
             None.
@@ -62,6 +63,7 @@ class Format:
     by_default: bool = True
     graphs: tuple[str, ...] = ("encode", "step")
     decoders: Mapping[str, str] = field(default_factory=dict, hash=False)
+    kinds: tuple[str, ...] = ("unknown",)
     keeps_state: bool = False
     structure: str | None = None
     interpreter: str | None = None

@@ -23,6 +23,7 @@ TORCHSCRIPT = Format(
     export_extra="export",
     run_extra="train",
     packages=("torch",),
+    kinds=("torchscript", "torchscript-ours"),
     structure="edgernn.parity.structure.torchscript:TorchScriptStructure",
 )
 ROWS = (TORCHSCRIPT,)

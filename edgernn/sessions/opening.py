@@ -15,23 +15,11 @@ from edgernn.errors import BundleError, ContractError, UnavailableError, UsageEr
 from edgernn.sessions.base import Session, State, checked_threads
 from edgernn.sessions.runtime_versions import refuse_older
 from edgernn.storage import tensor_files
-from edgernn.storage.identify import identify, path_of
+from edgernn.storage.identify import Kind, identify, path_of
 from edgernn.wording import argument
 
-# What may be opened as a model file: of its kinds, and what is too damaged to be told, which its
-# runtime then says.
-_MODEL_FILES = (
-    "onnx",
-    "onnx-ours",
-    "torchscript",
-    "torchscript-ours",
-    "coreml-package",
-    "unknown",
-    "text",
-    "zip",
-    "folder",
-    "empty-folder",
-)
+# What is too damaged to be told what it is, which the runtime of its suffix then says.
+_UNTOLD = ("unknown", "text", "zip", "folder", "empty-folder")
 
 
 def open_session(
@@ -163,7 +151,7 @@ def describe_file(path: Path) -> tuple[formats.Format, FileDescription]:
     kind = identify(path)
     if kind.key == "missing":
         raise UsageError(f"no file or folder at {path}")
-    if kind.key not in _MODEL_FILES:
+    if kind.key not in {*_UNTOLD, *(key for row in formats.FORMATS.values() for key in row.kinds)}:
         raise UsageError(f"{path} is {kind.name}, expected a model file; {kind.advise(path)}")
     rows = [row for row in formats.FORMATS.values() if path.suffix == row.suffix]
     if not rows:
@@ -197,6 +185,12 @@ def describes(path: Path) -> bool:
     by.
     """
     return any(path.suffix == row.suffix for row in formats.FORMATS.values())
+
+
+def is_model_file(path: Path, kind: Kind) -> bool:
+    """Return whether the files of a format of the suffix of ``path`` are of its ``kind``."""
+    rows = (row for row in formats.FORMATS.values() if path.suffix == row.suffix)
+    return any(kind.key in row.kinds and kind.key not in _UNTOLD for row in rows)
 
 
 def is_bundle(path: Path) -> bool:
