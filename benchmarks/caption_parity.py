@@ -19,12 +19,13 @@ import edgernn
 from edgernn.contract import ENCODE, FileContract
 from edgernn.data.pictures import scenes
 from edgernn.data.pictures.scene_drawing import draw
-from edgernn.decoding.captions import CaptionSessions, greedy_captions, search_caption
+from edgernn.decoding.captions import greedy_captions, search_caption
 from edgernn.export import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
 from edgernn.parity.reordered import rollouts
 from edgernn.parity.subject import Subject, subjects
+from edgernn.sessions.model import Model
 
 PICTURES, STEPS, BEAM = 200, 30, 3
 
@@ -55,15 +56,13 @@ def main() -> None:
     )
 
 
-def reference(checkpoint: Checkpoint) -> CaptionSessions:
+def reference(checkpoint: Checkpoint) -> Model:
     contract = checkpoint.model.config.contract()
     encode = EagerSession(checkpoint.model, FileContract(contract=contract, graph=ENCODE))
-    return CaptionSessions(encode, EagerSession(checkpoint.model))
+    return Model(EagerSession(checkpoint.model), encode)
 
 
-def captions(
-    sessions: CaptionSessions, images: np.ndarray, checkpoint: Checkpoint
-) -> list[list[int]]:
+def captions(sessions: Model, images: np.ndarray, checkpoint: Checkpoint) -> list[list[int]]:
     decoding = checkpoint.model.config.decoding(checkpoint.tokenizer)
     greedy = greedy_captions(sessions, images, decoding)
     return greedy + [
@@ -86,8 +85,7 @@ def row(
         key=lambda drift: drift.worst,
     )
     same = [
-        a == b
-        for a, b in zip(captions(subject.captioner, images, checkpoint), expected, strict=True)
+        a == b for a, b in zip(captions(subject.model, images, checkpoint), expected, strict=True)
     ]
     greedy, beam = sum(same[:PICTURES]), sum(same[PICTURES:])
     told = f"greedy {greedy}, beam {beam} of {PICTURES}"

@@ -18,9 +18,9 @@ from _report import table
 
 from edgernn.bundle import Bundle
 from edgernn.contract import ENCODE, IMAGE, STEP
-from edgernn.decoding.caption_writer import open_captioner
 from edgernn.decoding.captions import search_caption
 from edgernn.errors import UnavailableError
+from edgernn.sessions.model import open_model
 from edgernn.sessions.opening import encoder_of
 from edgernn.wording import size
 
@@ -66,7 +66,7 @@ def main() -> None:
 
 def times(bundle: Bundle, path: str, images: object) -> tuple[str, ...]:
     try:
-        _, sessions = open_captioner(bundle, path)
+        sessions = open_model(bundle, path)
     except UnavailableError:
         return ("not here",) * 4
     decoding = bundle.manifest.decoding

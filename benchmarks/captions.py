@@ -23,10 +23,10 @@ from edgernn.data.pictures.captions import caption_text
 from edgernn.data.pictures.scene_drawing import Scene, draw
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.beam import Hypothesis
-from edgernn.decoding.caption_writer import open_captioner
 from edgernn.decoding.captions import search_caption
 from edgernn.export import export_bundle
 from edgernn.families.caption_scores import score_captions
+from edgernn.sessions.model import open_model
 from edgernn.training.options import TrainOptions
 from edgernn.training.run_captions import CaptionData, CaptionSetup, train_captions
 from edgernn.training.schedule import Budget
@@ -75,7 +75,7 @@ def measure(folder: Path, *, conditioning: str, cell: str, budget: Budget) -> li
     setup = CaptionSetup(model={"conditioning": conditioning, "cell": cell})
     run = train_captions(CaptionData(), folder / "run", options=options, setup=setup)
     bundle = export_bundle(folder / "run", folder / "bundle", to="onnx")
-    _, sessions = open_captioner(bundle)
+    sessions = open_model(bundle)
     tokenizer = Tokenizer.load(bundle.path(bundle.manifest.tokenizer.path))
     cells = [f"{run.parameters:,}", str(run.steps)]
     for split in SPLITS:

@@ -41,7 +41,7 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
     row, path = job.row, folder / job.path
     source.tell(
         f"exporting {row.name} {job.precision}"
-        + (f", {job.graph}" if len(source.references) > 1 or job.graph in DECODERS else "")
+        + (f", {job.graph}" if len(source.contract.graphs) > 1 or job.graph in DECODERS else "")
     )
     kind: type[Exporter] = formats.resolve(
         row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra

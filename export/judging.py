@@ -40,7 +40,7 @@ def judge(
     Raises:
         ContractError: it is further from the reference, or loses more, than is promised.
     """
-    reference = source.references.get(file_contract.graph)
+    reference = source.reference.session(file_contract.graph)
     if reference is None:
         return Judged()
     candidate = open_written(path, file_contract, row=row, source=source)
@@ -63,7 +63,7 @@ def open_written(
         row.session, needed_for=f"checking {row.name}", extra=row.export_extra
     )
     stored = source.contract.starting("stored")
-    first = source.references[STEP].initial_state(1) if stored else None
+    first = source.reference.step.initial_state(1) if stored else None
     try:
         return kind.open(path, file_contract, first)
     except UnavailableError:
@@ -79,7 +79,7 @@ def loss_of(
     """
     return measure_loss(
         source.loaded,
-        source.references,
+        source.reference,
         candidate,
         budget=source.options.budget if budget is None else budget,
         limit=limit,

@@ -24,7 +24,7 @@ from edgernn.bundle.manifest import (
     TokenizerEntry,
     parse_manifest,
 )
-from edgernn.contract import ENCODE, STEP, Contract
+from edgernn.contract import STEP, Contract
 from edgernn.contract.in_graph import decoder_of
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.data.text.vocabulary_digest import rules_sha256, tokens_sha256
@@ -290,9 +290,9 @@ def _tokenizer_entry(tokenizer: Tokenizer) -> TokenizerEntry:
 
 def _write_companions(folder: Path, source: Source, *, release: bool) -> dict[str, FileDigest]:
     """Write all but artifacts and manifest; return the digest of each file."""
-    loaded, references = source.loaded, source.references
-    reference = references[STEP]
-    golden.record(reference, folder / bundles.GOLDEN, encoder=references.get(ENCODE))
+    loaded, model = source.loaded, source.reference
+    reference = model.step
+    golden.record(reference, folder / bundles.GOLDEN, encoder=model.encode)
     names = [bundles.GOLDEN]
     if loaded.tokenizer is not None:
         loaded.tokenizer.save(folder / bundles.TOKENIZER)

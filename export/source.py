@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from edgernn.contract import STEP, Contract, Decoding, FileContract
+from edgernn.contract import ENCODE, STEP, Contract, Decoding, FileContract
 from edgernn.errors import DataError, UsageError
 from edgernn.export.rounding.calibration import feeds_from, text_feeds
 from edgernn.export.rounding.compression import Budget, Feeds
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
-from edgernn.sessions.base import Session
+from edgernn.sessions.model import Model
 
 Tell = Callable[[str], None]
 _FEWEST_CALIBRATION_TOKENS, _MOST_CALIBRATION_TOKENS = 64, 4096
@@ -37,7 +37,7 @@ class ReducedOptions:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What artifacts are made from: a checkpoint, and the references that judge them."""
+    """What artifacts are made from: a checkpoint, and the reference that judges them."""
 
     loaded: Checkpoint
     options: ReducedOptions
@@ -55,15 +55,16 @@ class Source:
         return self.loaded.model.config.decoding(self.loaded.tokenizer)
 
     @cached_property
-    def references(self) -> dict[str, Session]:
-        """The model itself, as a session for each of its graphs."""
-        return {
+    def reference(self) -> Model:
+        """The model itself, opened as it is."""
+        opened = {
             graph.name: EagerSession(
                 self.loaded.model,
                 FileContract(contract=self.contract, graph=graph.name, decoding=self.decoding),
             )
             for graph in self.contract.graphs
         }
+        return Model(opened[STEP], opened.get(ENCODE))
 
     @cached_property
     def feeds(self) -> Feeds | None:
@@ -72,7 +73,7 @@ class Source:
         """
         text = self.options.calibration
         if text is None:
-            return feeds_from(self.references, self.loaded.held_out)
+            return feeds_from(self.reference, self.loaded.held_out)
         if self.contract.encode is not None:
             raise UsageError(
                 "a captioner is calibrated on held-out pictures; leave the calibration text out"
@@ -90,4 +91,4 @@ class Source:
                 f"the calibration text has {len(tokens)} tokens, expected "
                 f"{_FEWEST_CALIBRATION_TOKENS} or more"
             )
-        return lambda: text_feeds(self.references[STEP], tokens)
+        return lambda: text_feeds(self.reference.step, tokens)

@@ -52,7 +52,7 @@ def feed_for(bundle: Bundle) -> Feed:
     Raises:
         ContractError: the held-out sample is damaged.
     """
-    sample = Subject(bundle, bundle.manifest.artifacts[0], {}).sample
+    sample = Subject(bundle, bundle.manifest.artifacts[0], None).sample
     if sample is None:
         return _random(bundle)
     if TOKENS in sample:

@@ -20,10 +20,11 @@ from edgernn.bench.machine import bandwidth, describe_machine, read_once, readin
 from edgernn.bench.report import ArtifactBench, Bandwidth, BenchReport, LeftOut
 from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import Artifact
-from edgernn.contract import ENCODE, IMAGE, STEP
+from edgernn.contract import ENCODE, STEP
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.sessions.base import checked_threads
-from edgernn.sessions.opening import encoder_of, open_artifact
+from edgernn.sessions.model import with_encoder
+from edgernn.sessions.opening import open_artifact
 
 DEFAULT_STEPS = 500
 FEWEST_STEPS = 10
@@ -150,9 +151,7 @@ def _open(bundle: Bundle, artifact: Artifact, feed: Feed, *, threads: int | None
         return Course(artifact, session, feed, contexts={}, state={})
     if feed.images is None:
         return Course(artifact, session, feed, contexts={}, state=session.initial_state(1))
-    contexts, state = open_artifact(bundle, encoder_of(bundle, artifact)).encode(
-        {IMAGE: feed.images[:1]}
-    )
+    contexts, state = with_encoder(bundle, artifact, session).look(feed.images[:1])
     return Course(artifact, session, feed, contexts=contexts, state=state)
 
 

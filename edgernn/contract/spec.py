@@ -115,6 +115,20 @@ class GraphSpec(Record):
         return next((t for t in others if t.axes[-1:] and t.axes[-1] in axes), None)
 
     @property
+    def text_ids(self) -> TensorSpec:
+        """The input of token ids; raises ContractError where the graph takes none."""
+        if self.ids is None:
+            raise ContractError(f"{self.name} takes no token ids: the model reads no text")
+        return self.ids
+
+    @property
+    def text_scores(self) -> TensorSpec:
+        """The output of scores; raises ContractError where the graph gives none."""
+        if self.scores is None:
+            raise ContractError(f"{self.name} gives no scores of ids: the model writes no text")
+        return self.scores
+
+    @property
     def has_time(self) -> bool:
         """Whether a call may hold several frames: some input that is new at every call has a time
         axis.
@@ -198,6 +212,11 @@ class Contract(Record):
         """Return the states whose first value comes from ``source``."""
         states = self.step.states
         return tuple(state for state in states if self.initial_state.get(state.name) == source)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many token ids there are; raises ContractError where step takes none."""
+        return self.sizes[self.step.text_ids.below or ""]
 
     def shape(self, tensor: TensorSpec, **sizes: int) -> tuple[int, ...]:
         """Return the shape of ``tensor`` where its open axes have ``sizes``."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgernn.contract import BATCH, LOGITS, TIME, TOKENS, VOCAB, TensorSpec
+from edgernn.contract import BATCH, TIME, TensorSpec
 from edgernn.errors import ContractError, UsageError
 from edgernn.sessions.base import Arrays, Session, State
 
@@ -73,7 +73,7 @@ def beam_search(
     was found first.
 
     Args:
-        session: its step takes ``tokens [B, 1]`` int64 and gives ``logits [B, 1, V]``.
+        session: its step takes ids ``[B, 1]`` and gives scores of them ``[B, 1, V]``.
         state: the first state by name, one row (``h [L, 1, H]``).
         contexts: the step's other inputs by name, one row (``features [1, R, F]``).
         start: ids fed first, one step each; not part of the result.
@@ -96,7 +96,7 @@ def beam_search(
         frozenset(stop),
         frozenset(suppress),
         normalisation,
-        session.contract.sizes[VOCAB],
+        session.contract.vocabulary,
     )
     if not len(start):
         raise UsageError("there is no start token; give at least one token to feed first")
@@ -214,7 +214,9 @@ class _Stepper:
 
     def __init__(self, session: Session, contexts: Arrays) -> None:
         self._session = session
-        self._others = [spec for spec in session.spec.read_outputs if spec.name != LOGITS]
+        self._ids, scores = session.spec.text_ids.name, session.spec.text_scores
+        self._scores = scores.name
+        self._others = [spec for spec in session.spec.read_outputs if spec != scores]
         self._batch_axes = {
             spec.name: spec.axes.index(BATCH)
             for spec in (*session.spec.inputs, *session.spec.outputs)
@@ -246,7 +248,7 @@ class _Stepper:
             {spec.name: _at(outputs[spec.name], spec, row) for spec in self._others}
             for row in range(len(tokens))
         ]
-        return outputs[LOGITS][:, -1], rows, after
+        return outputs[self._scores][:, -1], rows, after
 
     def gather(self, state: Arrays, rows: list[int]) -> State:
         """Return a new state whose row i is row ``rows[i]`` of ``state``."""
@@ -258,7 +260,7 @@ class _Stepper:
         self, tokens: list[int], state: Arrays
     ) -> tuple[dict[str, np.ndarray], State]:
         column = np.array(tokens, np.int64)[:, None]  # [B, 1]
-        return self._session.step({**self._contexts_for(len(tokens)), TOKENS: column}, state)
+        return self._session.step({**self._contexts_for(len(tokens)), self._ids: column}, state)
 
     def _join(self, parts: list[State]) -> State:
         return {
@@ -281,7 +283,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     if not np.isfinite(logits).all():
         found = logits[~np.isfinite(logits)][0]
         raise ContractError(
-            f"{LOGITS} has the value {found}, expected finite numbers; verify the file and its "
+            f"a logit has the value {found}, expected finite numbers; verify the file and its "
             "inputs"
         )
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)  # [B, V]

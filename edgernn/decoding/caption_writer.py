@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import Artifact
-from edgernn.contract import ATTENTION, ENCODE, HEIGHT, STEP
 from edgernn.data.pictures.captions import caption_text
 from edgernn.data.pictures.pictures import open_picture, to_array
 from edgernn.decoding.beam import Hypothesis
-from edgernn.decoding.captions import CaptionSessions, sample_caption, search_caption
+from edgernn.decoding.captions import sample_caption, search_caption
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.writer import open_tokenizer
 from edgernn.errors import UsageError
-from edgernn.sessions.opening import encoder_of, first_that_runs, open_artifact
+from edgernn.sessions.model import choose_model
 from edgernn.wording import argument
 
 _SHOWN_PIXELS = 512  # more than a panel of an attention map shows
@@ -63,6 +61,7 @@ class CaptionWriter:
 
     Attributes:
         artifact: the step file in use.
+        sessions: the model, opened.
         has_attention: whether captions say where the model looked.
 
     Raises:
@@ -72,20 +71,18 @@ class CaptionWriter:
 
     def __init__(self, source: Path, *, artifact: str | None = None) -> None:
         self._bundle = Bundle.open(source)
-        if self._bundle.manifest.contract.encode is None:
+        contract = self._bundle.manifest.contract
+        if contract.encode is None:
             raise UsageError(
                 f"{source} is a language model, it sees no pictures; use: edgernn generate "
                 f"{argument(source)}"
             )
-        self.artifact, self.sessions = open_captioner(self._bundle, artifact)
+        self.artifact, self.sessions = choose_model(self._bundle, artifact)
         self._tokenizer = open_tokenizer(self._bundle)
-        self._decoding, self._sizes = (
-            self._bundle.manifest.decoding_defaults,
-            self._bundle.manifest.contract.sizes,
-        )
-        self.has_attention = any(
-            spec.name == ATTENTION for spec in self._bundle.manifest.contract.step.read_outputs
-        )
+        self._decoding = self._bundle.manifest.decoding_defaults
+        self._attention = contract.step.attention
+        self._side = contract.sizes[contract.encode.fresh_inputs[0].axes[1]]  # [B, S, S, 3]
+        self.has_attention = self._attention is not None
 
     def __enter__(self) -> CaptionWriter:
         return self
@@ -108,7 +105,7 @@ class CaptionWriter:
             DataError: the file is missing or is no picture that can be read.
         """
         picture = open_picture(path)
-        image = to_array(picture, self._sizes[HEIGHT])[None]  # [1, S, S, 3]
+        image = to_array(picture, self._side)[None]  # [1, S, S, 3]
         if sampler is None:
             found = search_caption(self.sessions, image, self._decoding, beam=beam)
         else:
@@ -117,28 +114,6 @@ class CaptionWriter:
         return Caption(
             caption_text(self._tokenizer, found.tokens),
             found,
-            found.outputs.get(ATTENTION),
+            found.outputs[self._attention.name] if self._attention else None,
             np.array(picture),
         )
-
-
-def open_captioner(bundle: Bundle, artifact: str | None = None) -> tuple[Artifact, CaptionSessions]:
-    """Open a step file of ``bundle`` and the encode file that goes with it; arguments and errors as
-    ``CaptionWriter``.
-    """
-    if artifact is None:
-        step, session = first_that_runs(bundle)
-    else:
-        step = bundle.artifact(artifact)
-        if step.graph == ENCODE:
-            raise UsageError(
-                f"{step.path} encodes pictures; choose a step file, the encode file beside it "
-                "is found by itself"
-            )
-        if step.graph != STEP:
-            raise UsageError(
-                f"{step.path} writes whole captions by itself, in one call of "
-                "edgernn.open_session; choose a step file"
-            )
-        session = open_artifact(bundle, step)
-    return step, CaptionSessions(open_artifact(bundle, encoder_of(bundle, step)), session)

@@ -1,61 +1,34 @@
 """From a picture to a caption: encode once, then one step a word, greedy, at random or by beam
 search.
 
-Everything goes over two sessions, one of the encode graph and one of the step graph, and over
-states as plain data.
+Everything goes over an opened model, and over states as plain data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from edgernn.contract import BATCH, IMAGE, LOGITS, TOKENS, Decoding
+from edgernn.contract import Decoding
 from edgernn.decoding.beam import Hypothesis, beam_search, length_normalised, log_softmax
 from edgernn.decoding.generate import Generation, Snapshot
 from edgernn.decoding.sampling import Sampler
-from edgernn.errors import ContractError, UsageError
-from edgernn.sessions.base import Session, State
+from edgernn.errors import UsageError
+from edgernn.sessions.model import Model
 
 _ROWS = 64  # pictures encoded and decoded together where the files' batch axes are open
 
 
-@dataclass(frozen=True, eq=False)
-class CaptionSessions:
-    """The two graphs of a captioner, opened; each may run in a runtime of its own.
-
-    Raises:
-        ContractError: the two do not belong to one contract.
-    """
-
-    encode: Session
-    step: Session
-
-    def __post_init__(self) -> None:
-        if self.encode.contract != self.step.contract:
-            raise ContractError(
-                "the encode and the step file have different contracts; open two files of one "
-                "bundle"
-            )
-
-    def look(self, image: np.ndarray) -> tuple[dict[str, np.ndarray], State]:
-        """Encode ``image``, uint8 ``[B, S, S, 3]``; return the contexts and the state before the
-        first word.
-        """
-        return self.encode.encode({IMAGE: image})
-
-
 def search_caption(
-    sessions: CaptionSessions, image: np.ndarray, decoding: Decoding, *, beam: int = 1
+    model: Model, image: np.ndarray, decoding: Decoding, *, beam: int = 1
 ) -> Hypothesis:
     """Write the caption of ``image``, uint8 ``[1, S, S, 3]``: the best of a beam search; a beam of
     1 is greedy.
     """
-    contexts, state = sessions.look(image)
+    contexts, state = model.look(image)
     found = beam_search(
-        sessions.step,
+        model.step,
         state,
         contexts=contexts,
         start=decoding.start,
@@ -68,23 +41,24 @@ def search_caption(
 
 
 def sample_caption(
-    sessions: CaptionSessions, image: np.ndarray, decoding: Decoding, *, sampler: Sampler, seed: int
+    model: Model, image: np.ndarray, decoding: Decoding, *, sampler: Sampler, seed: int
 ) -> Hypothesis:
     """Write a caption of ``image``, uint8 ``[1, S, S, 3]``, word by word at random; the same seed
     writes the same.
 
     What the sampler leaves out still counts in the log-probability, which is the model's own.
     """
-    contexts, state = sessions.look(image)
+    contexts, state = model.look(image)
     start = Snapshot(state, np.array(decoding.start, np.int64))
     generation = Generation(
-        sessions.step,
+        model.step,
         start,
         sampler=sampler,
         seed=seed,
         contexts=contexts,
         suppress=decoding.suppress,
     )
+    scores = model.step.spec.text_scores.name
     tokens: list[int] = []
     heard: list[dict[str, np.ndarray]] = []
     total, finished = 0.0, False
@@ -93,9 +67,9 @@ def sample_caption(
         finished = token in decoding.stop
         if len(tokens) == decoding.length and not finished:
             break
-        total += float(log_softmax(generation.outputs[LOGITS])[0, token])
+        total += float(log_softmax(generation.outputs[scores])[0, token])
         heard.append(
-            {name: array[0] for name, array in generation.outputs.items() if name != LOGITS}
+            {name: array[0] for name, array in generation.outputs.items() if name != scores}
         )
         if finished:
             break
@@ -107,9 +81,7 @@ def sample_caption(
     )
 
 
-def greedy_captions(
-    sessions: CaptionSessions, images: np.ndarray, decoding: Decoding
-) -> list[list[int]]:
+def greedy_captions(model: Model, images: np.ndarray, decoding: Decoding) -> list[list[int]]:
     """Write the greedy caption of each of ``images``, uint8 ``[N, S, S, 3]``, many at a time where
     the files allow it.
 
@@ -117,31 +89,25 @@ def greedy_captions(
         Token ids without the start and stop tokens, the same that ``search_caption`` writes with a
         beam of 1.
     """
-    return [
-        caption
-        for part in _parts(sessions, images)
-        for caption in _greedy(sessions, part, decoding)
-    ]
+    return [caption for part in _parts(model, images) for caption in _greedy(model, part, decoding)]
 
 
-def _parts(sessions: CaptionSessions, images: np.ndarray) -> Iterator[np.ndarray]:
-    fixed = [session.file_contract.axis_size(BATCH) for session in (sessions.encode, sessions.step)]
-    rows = next((size for size in fixed if size), _ROWS)
+def _parts(model: Model, images: np.ndarray) -> Iterator[np.ndarray]:
+    rows = model.rows or _ROWS
     for at in range(0, len(images), rows):
         yield images[at : at + rows]
 
 
-def _greedy(sessions: CaptionSessions, images: np.ndarray, decoding: Decoding) -> list[list[int]]:
-    contexts, state = sessions.look(images)
-    rows = len(images)
+def _greedy(model: Model, images: np.ndarray, decoding: Decoding) -> list[list[int]]:
+    contexts, state = model.look(images)
+    rows, spec = len(images), model.step.spec
+    ids, scores = spec.text_ids.name, spec.text_scores.name
     for token in decoding.start:
-        outputs, state = sessions.step.step(
-            {TOKENS: np.full((rows, 1), token, np.int64), **contexts}, state
-        )
+        outputs, state = model.step({ids: np.full((rows, 1), token, np.int64), **contexts}, state)
     written: list[list[int]] = [[] for _ in range(rows)]
     going = np.ones(rows, bool)
     for _ in range(_length(decoding)):
-        logits = outputs[LOGITS][:, -1].copy()  # [B, V]
+        logits = outputs[scores][:, -1].copy()  # [B, V]
         logits[:, list(decoding.suppress)] = -np.inf
         tokens = logits.argmax(1)
         going &= ~np.isin(tokens, decoding.stop)
@@ -149,7 +115,7 @@ def _greedy(sessions: CaptionSessions, images: np.ndarray, decoding: Decoding) -
             written[row].append(int(tokens[row]))
         if not going.any():
             break
-        outputs, state = sessions.step.step({TOKENS: tokens[:, None], **contexts}, state)
+        outputs, state = model.step({ids: tokens[:, None], **contexts}, state)
     return written
 
 

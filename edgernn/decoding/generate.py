@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from edgernn.contract import LOGITS, TIME, TOKENS, VOCAB
+from edgernn.contract import TIME
 from edgernn.contract.random_numbers import checked_seed, uniform_numbers
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import UsageError
@@ -47,23 +47,22 @@ def prefill(
     by step.
 
     Args:
-        session: gives ``logits``.
+        session: takes ids and gives scores of them.
         tokens: at least one.
         state: before the first of them.
         contexts: what ``encode`` gave, where the model has such a graph.
 
     Returns:
-        The outputs of the last token, each ``[B, …]`` without its time axis (``logits [B, V]``),
-        and the state after it.
+        The outputs of the last token, each ``[B, …]`` without its time axis (scores ``[B,
+        V]``), and the state after it.
     """
+    ids, size = session.spec.text_ids.name, session.contract.vocabulary
     width = session.file_contract.axis_size(TIME)
-    width = width or min(
-        PREFILL_STEPS, max(1, _MOST_LOGITS // (len(tokens) * session.contract.sizes[VOCAB]))
-    )
+    width = width or min(PREFILL_STEPS, max(1, _MOST_LOGITS // (len(tokens) * size)))
     if tokens.shape[1] == 0:
         raise UsageError("there is no token to feed; give a prompt of at least one token")
     for start in range(0, tokens.shape[1], width):
-        outputs, state = session.step({TOKENS: tokens[:, start : start + width], **contexts}, state)
+        outputs, state = session.step({ids: tokens[:, start : start + width], **contexts}, state)
     return {name: array[:, -1] for name, array in outputs.items()}, state
 
 
@@ -71,7 +70,7 @@ class Generation:
     """Write tokens one by one; an iterator over token ids.
 
     Args:
-        session: a session whose contract has ``tokens`` and ``logits``.
+        session: takes ids and gives scores of them.
         start: where to begin; ``begin`` makes one from a prompt.
         sampler: how to choose.
         seed: of the random numbers, 0 to 2^64 - 1; the n-th sampled token uses the n-th number.
@@ -96,7 +95,7 @@ class Generation:
         contexts: Arrays = NO_CONTEXTS,
         suppress: Collection[int] = (),
     ) -> None:
-        self._session = session
+        self._session, self._scores = session, session.spec.text_scores.name
         self._sampler = sampler
         self._contexts, self._suppress = contexts, sorted(suppress)
         self.outputs: dict[str, np.ndarray] = {}
@@ -113,7 +112,7 @@ class Generation:
         position = self.snapshot.position
         uniform = float(uniform_numbers(self._seed, 1, position=position)[0])
         token = self._sampler.pick(
-            self.outputs[LOGITS][0], uniform, suppress=self._suppress
+            self.outputs[self._scores][0], uniform, suppress=self._suppress
         )  # of [V]
         self.snapshot = Snapshot(state, np.array([token], np.int64), position + 1)
         return token

@@ -22,11 +22,11 @@ import numpy as np
 
 from edgernn.bundle.nats import is_within, perplexity, relative_rise
 from edgernn.bundle.summary import largest_ids
-from edgernn.contract import BATCH, LOGITS, TIME, TOKENS, VOCAB, Contract
+from edgernn.contract import TIME, Contract
 from edgernn.data.pictures.captions import PAD_ID
-from edgernn.decoding.captions import CaptionSessions
 from edgernn.errors import ContractError
 from edgernn.sessions.base import Session
+from edgernn.sessions.model import Model
 
 _TOP = 5
 _MOST_ROWS = 64
@@ -97,8 +97,8 @@ def measure_text(
 
 
 def measure_captions(
-    reference: CaptionSessions,
-    candidate: CaptionSessions,
+    reference: Model,
+    candidate: Model,
     images: np.ndarray,
     captions: np.ndarray,
     *,
@@ -107,7 +107,7 @@ def measure_captions(
     """Let both predict each next word of captions; at most about ``limit`` positions are read.
 
     Args:
-        reference, candidate: the two graphs of each.
+        reference, candidate: the two models, opened.
         images: uint8 ``[N, S, S, 3]``.
         captions: int64 ``[N, T]``, one of each picture, from its first token on; what follows a
             caption's end is not read.
@@ -123,15 +123,9 @@ def measure_captions(
             "the held-out sample has no caption to predict; export the bundle again"
         )
     images, captions = images[said], captions[said]
-    files = [
-        session
-        for sessions in (reference, candidate)
-        for session in (sessions.encode, sessions.step)
-    ]
-    fixed = (session.file_contract.axis_size(BATCH) for session in files)
-    rows = next((size for size in fixed if size), part_rows(reference.step.contract))
+    rows = reference.rows or candidate.rows or part_rows(reference.contract)
     predicted = (
-        caption_logits(sessions, images, captions, rows=rows) for sessions in (reference, candidate)
+        caption_logits(model, images, captions, rows=rows) for model in (reference, candidate)
     )
     wanted = (words for _, _, words in _caption_positions(captions, rows))
     return compare(zip(*predicted, wanted, strict=True))
@@ -142,7 +136,7 @@ def part_rows(contract: Contract) -> int:
     log-probabilities.
     """
     return min(
-        _MOST_ROWS, max(1, _PART_BYTES // (np.dtype(np.float64).itemsize * contract.sizes[VOCAB]))
+        _MOST_ROWS, max(1, _PART_BYTES // (np.dtype(np.float64).itemsize * contract.vocabulary))
     )
 
 
@@ -186,31 +180,32 @@ def text_logits(session: Session, tokens: np.ndarray, *, rows: int) -> Iterator[
     """Yield the logits of what follows each of ``tokens``, int64 ``[N]``, from the first state on:
     ``rows`` at a time.
     """
+    ids, scores = session.spec.text_ids.name, session.spec.text_scores.name
     state, time = session.initial_state(1), session.file_contract.axis_size(TIME)
     width = time or rows
     for at in range(0, len(tokens), rows):
         part = tokens[at : at + rows]
-        logits = np.empty((len(part), session.contract.sizes[VOCAB]), np.float32)
+        logits = np.empty((len(part), session.contract.vocabulary), np.float32)
         for start in range(0, len(part), width):
-            outputs, state = session.step({TOKENS: part[None, start : start + width]}, state)
-            logits[start : start + width] = outputs[LOGITS][0]
+            outputs, state = session.step({ids: part[None, start : start + width]}, state)
+            logits[start : start + width] = outputs[scores][0]
         yield logits
 
 
 def caption_logits(
-    sessions: CaptionSessions, images: np.ndarray, captions: np.ndarray, *, rows: int
+    model: Model, images: np.ndarray, captions: np.ndarray, *, rows: int
 ) -> Iterator[np.ndarray]:
     """Yield the logits of the next words of ``captions [N, T]``, ``rows`` pictures at a time and
     one word of each.
     """
-    at = None
+    spec, at = model.step.spec, None
     for group, t, _ in _caption_positions(captions, rows):
         if at != group.start:
             at = group.start
-            contexts, state = sessions.look(images[group])
+            contexts, state = model.look(images[group])
         fed = captions[group, t : t + 1]
-        outputs, state = sessions.step.step({TOKENS: fed, **contexts}, state)
-        yield outputs[LOGITS][_lengths(captions[group]) > t + 1, 0]
+        outputs, state = model.step({spec.text_ids.name: fed, **contexts}, state)
+        yield outputs[spec.text_scores.name][_lengths(captions[group]) > t + 1, 0]
 
 
 def _caption_positions(captions: np.ndarray, rows: int) -> Iterator[tuple[slice, int, np.ndarray]]:

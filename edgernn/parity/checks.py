@@ -14,10 +14,9 @@ import numpy as np
 from edgernn import formats
 from edgernn.bundle.manifest import Artifact
 from edgernn.bundle.nats import FLOAT16_ROUNDING, FLOAT32_ROUNDING, perplexity_text, rise_text
-from edgernn.contract import CAPTIONS, ENCODE, IMAGE, STEP, TOKENS, file_problems
+from edgernn.contract import CAPTIONS, ENCODE, IMAGE, TOKENS, file_problems
 from edgernn.contract.in_graph import DECODERS, file_interface
 from edgernn.data.pictures.captions import PAD_ID
-from edgernn.decoding.captions import CaptionSessions
 from edgernn.decoding.sampler_vectors import read_vectors, vector_problems
 from edgernn.errors import BundleError, ContractError, UnavailableError
 from edgernn.families.loss import TextLoss, measure_captions, measure_text
@@ -30,6 +29,7 @@ from edgernn.parity.shapes import draw
 from edgernn.parity.structure import reading as structure
 from edgernn.parity.subject import Subject
 from edgernn.parity.vocabulary import tokenizer_problems, vouched_for
+from edgernn.sessions.base import Session, State
 from edgernn.sessions.opening import read_first_state, session_class
 from edgernn.wording import counted
 
@@ -97,7 +97,9 @@ def _first_state_problems(subject: Subject) -> list[str]:
     if inner is None:
         return []
     found = read_first_state(bundle.path(inner), bundle.manifest.contract)
-    judges = [("the reference's", subject.judges[STEP].initial_state(1))] if subject.judges else []
+    judges: list[tuple[str, State]] = []
+    if subject.reference is not None:
+        judges.append(("the reference's", subject.reference.step.initial_state(1)))
     if bundle.manifest.golden is not None:
         judges.append(
             (
@@ -211,36 +213,37 @@ def check_greedy(subject: Subject) -> Check:
     """What it writes: the most probable text, each token fed back; or the captions of held-out
     pictures, and by beam search.
     """
-    if not subject.judges:
+    if subject.reference is None:
         return Check(
             name="greedy",
             status="not run",
             detail="there is no reference to write the same; see golden",
         )
     if subject.bundle.manifest.contract.encode is not None:
-        return written.check_captions(subject)
-    return written.check_text(subject)
+        return written.check_captions(subject, subject.reference)
+    return written.check_text(subject, subject.reference)
 
 
 def check_text(subject: Subject) -> Check:
     """What held-out text or captions lose: perplexity, KL divergence and the most probable tokens,
     against the reference.
     """
-    limit, sample = subject.limit, subject.sample
-    if not subject.judges or sample is None or _count(sample) < _FEWEST_TEXT_TOKENS:
-        lacking = "held-out text" if subject.judges else "reference"
+    limit, sample, reference = subject.limit, subject.sample, subject.reference
+    if reference is None or sample is None or _count(sample) < _FEWEST_TEXT_TOKENS:
+        lacking = "reference" if reference is None else "held-out text"
         return Check(
             name="text", status="not run", detail=f"the bundle carries no {lacking} to measure on"
         )
     chaotic = ""
     if TOKENS in sample:
-        loss = measure_text(subject.judges[STEP], subject.session, sample[TOKENS])
+        loss = measure_text(reference.step, subject.session, sample[TOKENS])
         problem = loss_problem(subject, loss)
         if limit.same_text and not _keeps(subject, loss):
-            loss, chaotic = _led_by_the_reference(subject, loss, sample[TOKENS])
+            loss, chaotic = _led_by_the_reference(
+                reference.step, subject.session, loss, sample[TOKENS]
+            )
     else:
-        reference = CaptionSessions(subject.judges[ENCODE], subject.judges[STEP])
-        loss = measure_captions(reference, subject.captioner, sample[IMAGE], sample[CAPTIONS][:, 0])
+        loss = measure_captions(reference, subject.model, sample[IMAGE], sample[CAPTIONS][:, 0])
         problem = loss_problem(subject, loss)
     at_most = f", at most {limit.perplexity:+.3%}" if math.isfinite(limit.perplexity) else ""
     most = f" (at most {limit.mean_kl:.0e})" if math.isfinite(limit.mean_kl) else ""
@@ -274,20 +277,17 @@ def _keeps(subject: Subject, loss: TextLoss) -> bool:
 
 
 def _led_by_the_reference(
-    subject: Subject, loss: TextLoss, tokens: np.ndarray
+    judge: Session, session: Session, loss: TextLoss, tokens: np.ndarray
 ) -> tuple[TextLoss, str]:
     """Measure again step by step from the reference's state where that parts from itself about as
     far; else nothing new.
     """
-    judge = subject.judges[STEP]
     own = measure_text(judge, reordered.Reordered(judge), tokens).mean_kl
     if not reordered.parts_as_far(
         math.sqrt(own), math.sqrt(loss.mean_kl)
     ):  # a divergence is a distance squared
         return loss, ""
-    led = measure_text(
-        reordered.Forced(judge, judge), reordered.Forced(judge, subject.session), tokens
-    )
+    led = measure_text(reordered.Forced(judge, judge), reordered.Forced(judge, session), tokens)
     return led, _chaotic([math.sqrt(own)], "text", "judged step by step from its state")
 
 

@@ -55,7 +55,7 @@ def loss_problem(subject: Subject, found: TextLoss) -> str:
     and sample.
     """
     record = subject.artifact.loss
-    if record is None or subject.reference is not None:
+    if record is None or subject.checkpoint is not None:
         return ""
     apart = max(abs(record.before - found.reference_nats), abs(record.after - found.nats))
     fewest, most = sorted((max(record.mean_kl, _LEAST_KL), max(found.mean_kl, _LEAST_KL)))
@@ -152,8 +152,10 @@ def _model_problems(subject: Subject) -> Iterator[str]:
                 f"the manifest says that the model has {name} {said[name]!r}, the contract says "
                 f"{sizes[axis]}"
             )
-    model: Any = next((getattr(judge, "model", None) for judge in subject.judges.values()), None)
-    if model is None or subject.reference is not None:
+    model: Any = (
+        None if subject.reference is None else getattr(subject.reference.step, "model", None)
+    )
+    if model is None or subject.checkpoint is not None:
         return
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if parameters != manifest.provenance.parameters:

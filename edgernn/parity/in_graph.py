@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgernn.bundle.manifest import Artifact
-from edgernn.contract import IMAGE, LOGITS, STEP, TOKENS, VOCAB, Decoding, next_name
+from edgernn.contract import IMAGE, LOGITS, STEP, TOKENS, Decoding, next_name
 from edgernn.contract.in_graph import (
     BEAM,
     CAPTION,
@@ -28,14 +28,15 @@ from edgernn.contract.in_graph import (
     UNIFORMS,
 )
 from edgernn.decoding.beam import log_softmax
-from edgernn.decoding.captions import CaptionSessions, search_caption
+from edgernn.decoding.captions import search_caption
 from edgernn.decoding.generate import prefill
 from edgernn.errors import ContractError
 from edgernn.parity.in_graph_cases import Case, cases
 from edgernn.parity.report.data import Check
 from edgernn.parity.rollout import random_pictures
 from edgernn.sessions.base import Session
-from edgernn.sessions.opening import encoder_of, open_artifact
+from edgernn.sessions.model import Model, open_model
+from edgernn.sessions.opening import open_artifact
 
 if TYPE_CHECKING:
     from edgernn.parity.subject import Subject
@@ -231,9 +232,8 @@ def _is_on_edge(case: Case, logits: np.ndarray, place: int, token: int, decoding
 def _captions(subject: Subject) -> Iterator[_Compared]:
     """Yield of each picture: greedy, by 3 beams, and by other widths and lengths in turn."""
     beside, decoding = step_beside(subject), subject.bundle.manifest.decoding_defaults
-    files = (encoder_of(subject.bundle, beside), beside)
-    sessions = CaptionSessions(*(open_artifact(subject.bundle, artifact) for artifact in files))
-    usual, widest = decoding.length or 1, min(_WIDEST, sessions.step.contract.sizes[VOCAB])
+    model = open_model(subject.bundle, beside.path)
+    usual, widest = decoding.length or 1, min(_WIDEST, model.contract.vocabulary)
     lengths = (1, 2, usual + 3, usual)
     for index, image in enumerate(_images(subject)):
         beams = (*_BEAMS, widest)
@@ -245,7 +245,7 @@ def _captions(subject: Subject) -> Iterator[_Compared]:
         ]
         for beam, length in asked:
             yield _caption(
-                subject, sessions, image[None], beam=beam, length=length, name=f"picture {index}"
+                subject, model, image[None], beam=beam, length=length, name=f"picture {index}"
             )
 
 
@@ -263,7 +263,7 @@ def _images(subject: Subject) -> np.ndarray:
 
 def _caption(
     subject: Subject,
-    sessions: CaptionSessions,
+    model: Model,
     image: np.ndarray,
     *,
     beam: int,
@@ -271,7 +271,7 @@ def _caption(
     name: str,
 ) -> _Compared:
     decoding = subject.bundle.manifest.decoding_defaults.model_copy(update={"length": length})
-    best = search_caption(sessions, image, decoding, beam=beam)
+    best = search_caption(model, image, decoding, beam=beam)
     feeds = {IMAGE: image, BEAM: np.array(beam, np.int64), LENGTH: np.array(length, np.int64)}
     found = subject.session._run(feeds)
     expected = {TOKENS: np.array(best.tokens, np.int64), SCORE: np.array(best.score)}

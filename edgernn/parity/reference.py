@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from edgernn import formats
 from edgernn.bundle import Bundle
-from edgernn.contract import FileContract
+from edgernn.contract import ENCODE, STEP, FileContract
 from edgernn.sessions.base import Session
+from edgernn.sessions.model import Model
 from edgernn.sessions.opening import read_first_state, session_class
 
 TRACED = "torchscript"  # the format of such a reference
@@ -17,8 +18,8 @@ def has_traced_reference(bundle: Bundle) -> bool:
     return inner is not None and f"{inner}/step.pt" in bundle.manifest.files
 
 
-def open_traced_reference(bundle: Bundle) -> dict[str, Session]:
-    """Open the traced reference of each graph.
+def open_traced_reference(bundle: Bundle) -> Model:
+    """Open the traced graphs.
 
     Raises:
         ContractError: a file is damaged or does more than compute.
@@ -34,4 +35,4 @@ def open_traced_reference(bundle: Bundle) -> dict[str, Session]:
         metadata = kind.describe(path).metadata
         own = FileContract.from_metadata(metadata, source=str(path))
         opened[graph.name] = kind.open(path, own, first)
-    return opened
+    return Model(opened[STEP], opened.get(ENCODE))

@@ -5,7 +5,7 @@ that runs it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +18,13 @@ from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import Artifact
 from edgernn.bundle.sample import sample_problem
 from edgernn.contract import ENCODE, STEP, FileContract
-from edgernn.decoding.captions import CaptionSessions
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.formats.promise import Tolerance
 from edgernn.parity.reference import has_traced_reference, open_traced_reference
 from edgernn.parity.report.wording import FULL_STEPS
 from edgernn.parity.shapes import unforeseen_seed
 from edgernn.sessions.base import Session
+from edgernn.sessions.model import Model
 from edgernn.sessions.opening import encoder_of, open_artifact
 from edgernn.storage import tensor_files
 from edgernn.wording import whole
@@ -40,24 +40,24 @@ class Subject:
 
     Attributes:
         bundle, artifact: what is judged.
-        judges: the reference by graph; empty where the golden run alone judges.
+        reference: the model that judges, opened; None where the golden run alone judges.
         steps: length of a run in single steps and of the greedy text.
         seed: of the shapes that are drawn; see ``shapes``.
-        reference: the checkpoint folder that was given in place of the bundle's own reference, if
+        checkpoint: the checkpoint folder that was given in place of the bundle's own reference, if
             one was.
     """
 
     bundle: Bundle
     artifact: Artifact
-    judges: Mapping[str, Session]
+    reference: Model | None
     steps: int = DEFAULT_STEPS
     seed: int = field(default_factory=unforeseen_seed)
-    reference: Path | None = None
+    checkpoint: Path | None = None
 
     @property
     def judge(self) -> Session | None:
         """The reference of the artifact's graph, or None where the golden run alone judges."""
-        return self.judges.get(self.artifact.graph)
+        return None if self.reference is None else self.reference.session(self.artifact.graph)
 
     @cached_property
     def session(self) -> Session:
@@ -71,15 +71,21 @@ class Subject:
         return open_artifact(self.bundle, self.artifact, type(self.session))
 
     @cached_property
-    def captioner(self) -> CaptionSessions:
-        """The artifact with its other half: a step file with the encode file beside it, an encode
-        file with the reference.
+    def model(self) -> Model:
+        """The artifact as a whole model: a step file with the encode file beside it, an encode file
+        with the reference's step.
+
+        Raises:
+            ContractError: an encode file, and no reference; or the encode file is lacking.
         """
         if self.artifact.graph == ENCODE:
-            return CaptionSessions(self.session, self.judges[STEP])
-        return CaptionSessions(
-            _open(self.bundle, encoder_of(self.bundle, self.artifact)), self.session
-        )
+            if self.reference is None:
+                raise ContractError("there is no reference whose step goes with the encode file")
+            return Model(self.reference.step, self.session)
+        if self.session.contract.encode is None:
+            return Model(self.session)
+        beside = encoder_of(self.bundle, self.artifact)
+        return Model(self.session, _open(self.bundle, beside))
 
     @property
     def runtime(self) -> str:
@@ -203,26 +209,26 @@ def subjects(
         raise UsageError(
             f"{bundle.source} has no artifact in {', '.join(sorted(known))}; it has: {present}"
         )
-    judges, words = _judges(bundle, reference)
-    return [Subject(bundle, artifact, judges, steps, seed, reference) for artifact in wanted], words
+    judge, words = _reference(bundle, reference)
+    return [Subject(bundle, artifact, judge, steps, seed, reference) for artifact in wanted], words
 
 
-def _judges(bundle: Bundle, reference: Path | None) -> tuple[dict[str, Session], str]:
+def _reference(bundle: Bundle, reference: Path | None) -> tuple[Model | None, str]:
     row = formats.REFERENCE
     inner = bundle.manifest.reference
     if reference is None and has_traced_reference(bundle):
         try:
             return open_traced_reference(bundle), "the traced reference from the bundle"
         except UnavailableError:
-            return {}, "the recorded golden run alone (torch is not installed)"
+            return None, "the recorded golden run alone (torch is not installed)"
     if reference is None and inner is None:
-        return {}, "the recorded golden run alone (the bundle carries no reference)"
+        return None, "the recorded golden run alone (the bundle carries no reference)"
     try:
         session: Any = formats.resolve(row.session, needed_for="the reference", extra=row.run_extra)
     except UnavailableError:
         if reference is not None:
             raise
-        return {}, "the recorded golden run alone (torch is not installed)"
+        return None, "the recorded golden run alone (torch is not installed)"
     path = reference or bundle.path(inner or "")
     own = FileContract.from_metadata(session.describe(path).metadata, source=str(path))
     if own.contract != bundle.manifest.contract:
@@ -231,10 +237,11 @@ def _judges(bundle: Bundle, reference: Path | None) -> tuple[dict[str, Session],
             "checkpoint it was exported from"
         )
     decoding = bundle.manifest.decoding
-    judges: dict[str, Session] = {
+    opened = {
         graph.name: session.open(
             path, FileContract(contract=own.contract, graph=graph.name, decoding=decoding)
         )
         for graph in own.contract.graphs
     }
-    return judges, f"eager torch from {'the bundle' if reference is None else reference}"
+    model = Model(opened[STEP], opened.get(ENCODE))
+    return model, f"eager torch from {'the bundle' if reference is None else reference}"

@@ -27,7 +27,7 @@ def tokenizer_problems(subject: Subject) -> list[str]:
         return [str(error)]
     problems = list(_against_the_manifest(subject, tokenizer))
     inner = subject.bundle.manifest.reference
-    folder = subject.reference or (subject.bundle.path(inner) if inner else None)
+    folder = subject.checkpoint or (subject.bundle.path(inner) if inner else None)
     if folder is not None:
         problems += _against_another(tokenizer, folder / TOKENIZER)
     return problems
@@ -37,7 +37,7 @@ def vouched_for(subject: Subject) -> str:
     """Say how many ids are vouched for, and by what."""
     entry, manifest = subject.bundle.manifest.text_tokenizer, subject.bundle.manifest
     size = entry.vocabulary_size
-    if entry.tokens_sha256 or manifest.reference or subject.reference:
+    if entry.tokens_sha256 or manifest.reference or subject.checkpoint:
         return f"all {size} tokens vouched for"
     return (
         f"{len(set(entry.ids))} of {size} tokens vouched for (the manifest has no digest of the "

@@ -8,27 +8,28 @@ from functools import lru_cache
 
 import numpy as np
 
-from edgernn.contract import ENCODE, IMAGE, LOGITS, STEP, Decoding
-from edgernn.decoding.captions import CaptionSessions, greedy_captions, search_caption
+from edgernn.contract import IMAGE, Decoding
+from edgernn.decoding.captions import greedy_captions, search_caption
 from edgernn.decoding.generate import greedy_tokens, prefill
 from edgernn.parity.reordered import FEED_SEED, Forced, Reordered, parts_as_far
 from edgernn.parity.report.data import Check
 from edgernn.parity.rollout import Plan, compare
 from edgernn.parity.subject import Subject
 from edgernn.sessions.base import Session
+from edgernn.sessions.model import Model
 
 _PROMPT_TOKENS = 32
 _BEAM, _BEAM_PICTURES = 3, 32
 
 
-def check_text(subject: Subject) -> Check:
+def check_text(subject: Subject, reference: Model) -> Check:
     """Compare the most probable text after the start tokens and after held-out text, each token fed
     back.
     """
     steps, identical, notes = subject.steps, [], dict[str, None]()
     for prompt in _prompts(subject):
-        expected = _expected_text(subject.judges[STEP], tuple(prompt.tolist()), steps)
-        expected, found, note = _judged_text(subject, prompt, expected)
+        expected = _expected_text(reference.step, tuple(prompt.tolist()), steps)
+        expected, found, note = _judged_text(subject, reference.step, prompt, expected)
         notes |= {note: None} if note else {}
         identical.append(_agreed(expected, found))
         if identical[-1] < steps:
@@ -54,7 +55,7 @@ def _agreed(expected: list[int], found: list[int]) -> int:
 
 
 def _judged_text(
-    subject: Subject, prompt: np.ndarray, expected: list[int]
+    subject: Subject, judge: Session, prompt: np.ndarray, expected: list[int]
 ) -> tuple[list[int], list[int], str]:
     """Return what is to be written and what the file writes, and a note where another text is no
     fault of the file's.
@@ -64,12 +65,12 @@ def _judged_text(
     sums in another order, its state is chaotic, and each step of the file starts from the
     reference's.
     """
-    judge, session, steps = subject.judges[STEP], subject.session, subject.steps
+    session, steps = subject.session, subject.steps
     found = greedy_tokens(session, prompt, steps)
     if found == expected or not subject.limit.same_text:
         return expected, found, ""
     at = _agreed(expected, found)
-    if _is_tie(subject, prompt, expected, found[at], at):
+    if _is_tie(subject, judge, prompt, expected, found[at], at):
         rest = np.concatenate([prompt, expected[: at + 1]])
         more = greedy_tokens(session, rest, steps - at - 1) if at + 1 < steps else []
         note = f"token {at} is a tie of the reference's"
@@ -87,14 +88,15 @@ def _judged_text(
     return expected, found, note
 
 
-def _is_tie(subject: Subject, prompt: np.ndarray, expected: list[int], other: int, at: int) -> bool:
+def _is_tie(
+    subject: Subject, judge: Session, prompt: np.ndarray, expected: list[int], other: int, at: int
+) -> bool:
     """Tell whether the reference's logits of its own token and of another are as near as two files
     may be apart.
     """
-    judge = subject.judges[STEP]
     fed = np.concatenate([prompt, np.array(expected[:at], np.int64)])
     outputs, _ = prefill(judge, fed[None], judge.initial_state(1))
-    logits = outputs[LOGITS][0].astype(np.float64)  # [V]
+    logits = outputs[judge.spec.text_scores.name][0].astype(np.float64)  # [V]
     near = 2 * subject.limit.rollout * max(1.0, float(np.abs(logits).max()))
     return bool(logits[expected[at]] - logits[other] <= near)
 
@@ -114,7 +116,7 @@ def _prompts(subject: Subject) -> list[np.ndarray]:
     return prompts
 
 
-def check_captions(subject: Subject) -> Check:
+def check_captions(subject: Subject, reference: Model) -> Check:
     """Compare the captions of held-out pictures: greedy ones of all, and those of a beam search of
     the first.
     """
@@ -125,11 +127,8 @@ def check_captions(subject: Subject) -> Check:
             detail="the bundle carries no held-out pictures to caption",
         )
     images, decoding = subject.sample[IMAGE], subject.bundle.manifest.decoding_defaults
-    judge = CaptionSessions(subject.judges[ENCODE], subject.judges[STEP])
-    expected = _expected_captions(
-        judge.encode, judge.step, images.tobytes(), images.shape, decoding
-    )
-    found = _captions(subject.captioner, images, decoding)
+    expected = _expected_captions(reference, images.tobytes(), images.shape, decoding)
+    found = _captions(subject.model, images, decoding)
     words = [f"greedy caption of picture {index}" for index in range(len(images))]
     words += [
         f"beam-{_BEAM} caption of picture {index}" for index in range(len(found) - len(images))
@@ -149,22 +148,20 @@ def check_captions(subject: Subject) -> Check:
     return _other(subject, text, measured)
 
 
-def _captions(sessions: CaptionSessions, images: np.ndarray, decoding: Decoding) -> list[list[int]]:
+def _captions(model: Model, images: np.ndarray, decoding: Decoding) -> list[list[int]]:
     searched = [
-        list(search_caption(sessions, images[at : at + 1], decoding, beam=_BEAM).tokens)
+        list(search_caption(model, images[at : at + 1], decoding, beam=_BEAM).tokens)
         for at in range(min(len(images), _BEAM_PICTURES))
     ]
-    return [*greedy_captions(sessions, images, decoding), *searched]
+    return [*greedy_captions(model, images, decoding), *searched]
 
 
 @lru_cache(maxsize=2)
 def _expected_captions(
-    encode: Session, step: Session, images: bytes, shape: tuple[int, ...], decoding: Decoding
+    reference: Model, images: bytes, shape: tuple[int, ...], decoding: Decoding
 ) -> list[list[int]]:
     """The reference's captions: the same for every artifact, so they are written once."""
-    return _captions(
-        CaptionSessions(encode, step), np.frombuffer(images, np.uint8).reshape(shape), decoding
-    )
+    return _captions(reference, np.frombuffer(images, np.uint8).reshape(shape), decoding)
 
 
 def _other(subject: Subject, text: str, measured: dict[str, int]) -> Check:

@@ -176,6 +176,10 @@ class Session(ABC):
             name: results[out] for name, out in self._next.items()
         }
 
+    def __call__(self, inputs: Arrays, state: Arrays) -> tuple[dict[str, np.ndarray], State]:
+        """See ``step``: a session of a step file is that function."""
+        return self.step(inputs, state)
+
     def _checked_results(self, graph: str, inputs: Arrays, state: Arrays) -> dict[str, np.ndarray]:
         """Return every output of the file in the contract's dtype; the file must compute
         ``graph``.

@@ -29,12 +29,13 @@ from edgernn.data.pictures.captions import (
 from edgernn.data.pictures.picture_set import PictureSet
 from edgernn.data.text.token_kinds import CAPTION, unit_of
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.decoding.captions import CaptionSessions, greedy_captions
+from edgernn.decoding.captions import greedy_captions
 from edgernn.errors import TrainingError
 from edgernn.families.caption_scores import SCORES, score_captions
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner, Forced
 from edgernn.models.eager import EagerSession
+from edgernn.sessions.model import Model
 from edgernn.training.distributed import World
 from edgernn.training.resume import taken
 from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time
@@ -249,7 +250,7 @@ class CaptionTask:
             images, at = self._pictures.pictures[part], at + len(part)
             written += [
                 caption_text(self._tokenizer, ids)
-                for ids in greedy_captions(self._sessions(), images, self._decoding)
+                for ids in greedy_captions(self._opened(), images, self._decoding)
             ]
             lost, tokens = self._validation_loss(part)
             total, count = total + lost, count + tokens
@@ -274,7 +275,7 @@ class CaptionTask:
         """Return what the model says of the first validation picture."""
         self.model.eval()
         image = self._pictures.pictures[self._held_out[0] : self._held_out[0] + 1]
-        (ids,) = greedy_captions(self._sessions(), image, self._decoding)
+        (ids,) = greedy_captions(self._opened(), image, self._decoding)
         return caption_text(self._tokenizer, ids)
 
     def save_best(self, *, step: int, found: Evaluation) -> None:
@@ -336,10 +337,10 @@ class CaptionTask:
         if self._options.pretrained or not trained:
             self.model.encoder.eval()
 
-    def _sessions(self) -> CaptionSessions:
+    def _opened(self) -> Model:
         contract = self.model.config.contract()
         encode = EagerSession(self.model, FileContract(contract=contract, graph=ENCODE))
-        return CaptionSessions(encode, EagerSession(self.model))
+        return Model(EagerSession(self.model), encode)
 
     def _validation_loss(self, part: np.ndarray) -> tuple[float, int]:
         """Return nats and tokens, teacher-forced, of every reference of the pictures ``part``."""

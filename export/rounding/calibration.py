@@ -13,11 +13,12 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from edgernn.contract import CAPTIONS, ENCODE, IMAGE, STEP, TOKENS
+from edgernn.contract import CAPTIONS, IMAGE, TOKENS
 from edgernn.data.pictures.captions import PAD_ID
 from edgernn.export.rounding.compression import Feeds
 from edgernn.export.to_onnx.quantize import layer_name, products
 from edgernn.sessions.base import Session
+from edgernn.sessions.model import Model
 
 _TOKENS, _PICTURES = 1024, 64  # what more of them change is not worth their time
 _FEWEST_TOKENS, _FEWEST_PICTURES = 128, 8
@@ -57,24 +58,22 @@ def hessians(
     }
 
 
-def feeds_from(
-    references: Mapping[str, Session], held_out: Mapping[str, np.ndarray]
-) -> Feeds | None:
+def feeds_from(reference: Model, held_out: Mapping[str, np.ndarray]) -> Feeds | None:
     """Return what gives the calibration feeds of a held-out sample, or None where the sample is too
     small to spare any.
 
     Args:
-        references: the model's graphs by name.
+        reference: the model, opened.
         held_out: ``tokens [N]``, or ``image [N, S, S, 3]`` and ``captions [N, K, T]``, or nothing.
     """
-    step = references[STEP]
+    step = reference.step
     if TOKENS in held_out and len(held_out[TOKENS]) >= 2 * _FEWEST_TOKENS:
         tokens = held_out[TOKENS][-min(_TOKENS, len(held_out[TOKENS]) // 2) :]
         return lambda: text_feeds(step, tokens)
     if IMAGE in held_out and len(held_out[IMAGE]) >= 2 * _FEWEST_PICTURES:
         count = min(_PICTURES, len(held_out[IMAGE]) // 2)
         return lambda: _caption_feeds(
-            references, held_out[IMAGE][-count:], held_out[CAPTIONS][-count:, 0]
+            reference, held_out[IMAGE][-count:], held_out[CAPTIONS][-count:, 0]
         )
     return None
 
@@ -91,17 +90,17 @@ def text_feeds(step: Session, tokens: np.ndarray) -> Iterator[dict[str, np.ndarr
 
 
 def _caption_feeds(
-    references: Mapping[str, Session], images: np.ndarray, captions: np.ndarray
+    reference: Model, images: np.ndarray, captions: np.ndarray
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield the inputs of the step at each word of ``captions [N, T]``, all pictures in one
     batch.
     """
-    contexts, state = references[ENCODE].encode({IMAGE: images})
+    contexts, state = reference.look(images)
     longest = int((captions != PAD_ID).sum(1).max())
     for t in range(longest - 1):
         inputs = {TOKENS: captions[:, t : t + 1], **contexts}
         yield {**inputs, **state}
-        _, state = references[STEP].step(inputs, state)
+        _, state = reference.step(inputs, state)
 
 
 def _moment(rows: np.ndarray) -> np.ndarray:

@@ -11,23 +11,24 @@ import numpy as np
 
 from edgernn.bundle.manifest import LossRecord
 from edgernn.bundle.nats import perplexity_text, rise_text
-from edgernn.contract import CAPTIONS, ENCODE, IMAGE, STEP, TOKENS, Decoding
+from edgernn.contract import CAPTIONS, IMAGE, TOKENS, Decoding
 from edgernn.data.pictures.captions import PAD_ID, caption_text
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.decoding.captions import CaptionSessions, greedy_captions
+from edgernn.decoding.captions import greedy_captions
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.rounding.compression import Budget
 from edgernn.families.loss import measure_captions, measure_text
 from edgernn.formats.promise import Tolerance
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.sessions.base import Session
+from edgernn.sessions.model import Model
 
 FEWEST_TOKENS = 32
 
 
 def measure_loss(
     loaded: Checkpoint,
-    references: Mapping[str, Session],
+    reference: Model,
     candidate: Session,
     *,
     budget: Budget,
@@ -56,23 +57,22 @@ def measure_loss(
                 "largest loss out"
             )
         return None
-    captions = CaptionSessions(references[ENCODE], candidate) if ENCODE in references else None
-    if captions is None:
+    model = Model(candidate, reference.encode)
+    if reference.encode is None:
         if budget.cider is not None:
             raise UsageError(
                 "a largest CIDEr drop is given for a model that writes no captions; give a "
                 "perplexity increase"
             )
-        loss = measure_text(references[STEP], candidate, sample[TOKENS])
+        loss = measure_text(reference.step, candidate, sample[TOKENS])
     else:
-        reference = CaptionSessions(references[ENCODE], references[STEP])
-        loss = measure_captions(reference, captions, sample[IMAGE], sample[CAPTIONS][:, 0])
+        loss = measure_captions(reference, model, sample[IMAGE], sample[CAPTIONS][:, 0])
     scores = {}
-    if captions is not None and budget.cider is not None:
+    if budget.cider is not None:
         decoding = candidate.file_contract.decoding_defaults
         scores = {
             "reference_cider": _cider(reference, sample, decoding, loaded.text_tokenizer),
-            "cider": _cider(captions, sample, decoding, loaded.text_tokenizer),
+            "cider": _cider(model, sample, decoding, loaded.text_tokenizer),
             "allowed_cider_drop": budget.cider,
         }
     return LossRecord(
@@ -122,7 +122,7 @@ def refuse_loss(loss: LossRecord, name: str, *, limit: Tolerance) -> None:
 
 
 def _cider(
-    sessions: CaptionSessions,
+    model: Model,
     sample: Mapping[str, np.ndarray],
     decoding: Decoding,
     tokenizer: Tokenizer,
@@ -130,7 +130,7 @@ def _cider(
     from edgernn.families.caption_scores import score_captions
 
     written = [
-        caption_text(tokenizer, ids) for ids in greedy_captions(sessions, sample[IMAGE], decoding)
+        caption_text(tokenizer, ids) for ids in greedy_captions(model, sample[IMAGE], decoding)
     ]
     references = [
         [caption_text(tokenizer, ids) for ids in texts if (ids != PAD_ID).any()]

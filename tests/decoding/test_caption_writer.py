@@ -18,7 +18,7 @@ from edgernn.bundle import Bundle, pack
 from edgernn.data.pictures.captions import END_ID
 from edgernn.data.pictures.pictures import load_picture
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.decoding.caption_writer import Caption, CaptionWriter, open_captioner
+from edgernn.decoding.caption_writer import Caption, CaptionWriter
 from edgernn.decoding.captions import greedy_captions
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import BundleError, DataError, EdgernnError, UnavailableError, UsageError
@@ -26,6 +26,7 @@ from edgernn.export.pack import export_bundle
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
+from edgernn.sessions.model import Model, open_model
 
 
 @pytest.fixture
@@ -78,14 +79,11 @@ def test_a_beam_of_1_is_what_the_model_finds_most_probable(
 ) -> None:
     found = written(captioner_bundle_folder, picture, beam=1)
     with Bundle.open(captioner_bundle_folder) as bundle:
-        sessions, decoding = open_captioner(bundle)[1], bundle.manifest.decoding
+        sessions, decoding = open_model(bundle), bundle.manifest.decoding
         model = make_captioner().eval()
-        graphs = {
-            graph: EagerSession(model, session.file_contract)
-            for graph, session in vars(sessions).items()
-        }
+        encode, step = (EagerSession(model, file.file_contract) for file in sessions.sessions)
         (expected,) = greedy_captions(
-            type(sessions)(**graphs), load_picture(picture, 32)[None], decoding
+            Model(step, encode), load_picture(picture, 32)[None], decoding
         )
     assert list(found.hypothesis.tokens) == expected
     assert (
@@ -137,7 +135,7 @@ def test_the_artifact_is_the_one_asked_for(captioner_bundle_folder: Path, pictur
     ):
         with CaptionWriter(captioner_bundle_folder, artifact=asked) as writer:
             assert writer.artifact.path == path
-            families = {type(session).__name__ for session in vars(writer.sessions).values()}
+            families = {type(session).__name__ for session in writer.sessions.sessions}
             assert families == {"OrtSession" if path.startswith("onnx") else "TorchScriptSession"}
             texts.add(writer.write(picture).text)
     assert len(texts) == 1
@@ -164,9 +162,9 @@ def test_a_file_that_writes_whole_captions_is_no_step_file(captioner_bundle: Bun
     )
     with pytest.raises(
         UsageError,
-        match=r"onnx/caption\.onnx writes whole captions by itself, .*; choose a step file",
+        match=r"onnx/caption\.onnx writes by itself, .*; choose a step file",
     ):
-        open_captioner(
+        open_model(
             Bundle(captioner_bundle.source, captioner_bundle.folder, manifest), "onnx/caption.onnx"
         )
 

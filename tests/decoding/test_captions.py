@@ -16,9 +16,7 @@ from edgernn.contract import ENCODE, Decoding, FileContract, Narrowing
 from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.decoding import captions
 from edgernn.decoding.beam import Hypothesis, length_normalised, log_softmax
-from edgernn.decoding.caption_writer import open_captioner
 from edgernn.decoding.captions import (
-    CaptionSessions,
     greedy_captions,
     sample_caption,
     search_caption,
@@ -28,6 +26,7 @@ from edgernn.errors import ContractError, UsageError
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.eager import EagerSession
+from edgernn.sessions.model import Model, choose_model
 
 MakeCaptioner = Callable[..., Captioner]
 LENGTH = 7
@@ -41,7 +40,7 @@ NEVER = -1e4  # added to a logit, what keeps a token from being written
 
 def eager(
     model: Captioner, *, encode_rows: int | None = None, step_rows: int | None = None
-) -> CaptionSessions:
+) -> Model:
     """Open a model; a number of rows makes that graph take no other."""
     contract = model.config.contract()
     narrowings = [
@@ -49,7 +48,7 @@ def eager(
     ]
     encode = FileContract(contract=contract, graph=ENCODE, narrowing=narrowings[0])
     step = FileContract(contract=contract, narrowing=narrowings[1])
-    return CaptionSessions(EagerSession(model, encode), EagerSession(model, step))
+    return Model(EagerSession(model, step), EagerSession(model, encode))
 
 
 def biased(model: Captioner, **logits: float) -> Captioner:
@@ -63,11 +62,11 @@ def biased(model: Captioner, **logits: float) -> Captioner:
 
 
 @pytest.fixture
-def sessions(make_captioner: MakeCaptioner) -> CaptionSessions:
+def sessions(make_captioner: MakeCaptioner) -> Model:
     return eager(make_captioner())
 
 
-def one_by_one(sessions: CaptionSessions, images: np.ndarray) -> list[list[int]]:
+def one_by_one(sessions: Model, images: np.ndarray) -> list[list[int]]:
     return [list(search_caption(sessions, image[None], DECODING).tokens) for image in images]
 
 
@@ -105,7 +104,7 @@ def test_onnx_files_write_what_the_model_writes(
     captioner_bundle_folder: Path, make_captioner: MakeCaptioner, pictures: np.ndarray
 ) -> None:
     with Bundle.open(captioner_bundle_folder) as bundle:
-        step, files = open_captioner(bundle, "onnx")
+        step, files = choose_model(bundle, "onnx")
         decoding = bundle.manifest.decoding
         assert (step.format, decoding) == ("onnx", DECODING)
         written = greedy_captions(files, pictures, decoding)
@@ -135,7 +134,7 @@ def test_files_of_one_row_a_call_write_the_same(
 
 
 def test_more_pictures_than_fit_into_a_call(
-    sessions: CaptionSessions, pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    sessions: Model, pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = greedy_captions(sessions, pictures, DECODING)
     monkeypatch.setattr(captions, "_ROWS", 4)  # six pictures: one whole call, one of two
@@ -144,7 +143,7 @@ def test_more_pictures_than_fit_into_a_call(
 
 
 def test_the_same_seed_writes_the_same_and_another_seed_another(
-    sessions: CaptionSessions, pictures: np.ndarray
+    sessions: Model, pictures: np.ndarray
 ) -> None:
     found = [
         sample_caption(sessions, pictures[:1], DECODING, sampler=SAMPLED, seed=seed)
@@ -260,7 +259,7 @@ def test_without_attention_there_is_no_other_output(
     assert sample_caption(sessions, pictures[:1], DECODING, sampler=SAMPLED, seed=0).outputs == {}
 
 
-def test_what_was_given_stays_as_it_was(sessions: CaptionSessions, pictures: np.ndarray) -> None:
+def test_what_was_given_stays_as_it_was(sessions: Model, pictures: np.ndarray) -> None:
     images = pictures.copy()
     images.flags.writeable = False
     greedy_captions(sessions, images, DECODING)
@@ -274,10 +273,10 @@ def test_files_of_two_contracts_are_refused(make_captioner: MakeCaptioner) -> No
         ContractError,
         match="the encode and the step file have different contracts; open two files of one",
     ):
-        CaptionSessions(one.encode, other.step)
+        Model(other.step, one.encode)
 
 
-def test_a_length_of_0_is_refused(sessions: CaptionSessions, pictures: np.ndarray) -> None:
+def test_a_length_of_0_is_refused(sessions: Model, pictures: np.ndarray) -> None:
     unbounded = DECODING.model_copy(update={"length": 0})
     calls: list[Callable[[], object]] = [
         lambda: search_caption(sessions, pictures[:1], unbounded),

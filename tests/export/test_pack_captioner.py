@@ -20,7 +20,7 @@ from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import parse_manifest
 from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.decoding.captions import CaptionSessions, greedy_captions
+from edgernn.decoding.captions import greedy_captions
 from edgernn.errors import CheckpointError, ContractError, UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.export.to_onnx.exporter import OnnxExporter
@@ -29,6 +29,7 @@ from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.weights import named_tensors
 from edgernn.parity.verify import verify_bundle
+from edgernn.sessions.model import Model
 from edgernn.sessions.opening import open_session
 
 MakeCaptioner = Callable[..., Captioner]
@@ -153,8 +154,8 @@ def test_a_single_file_captions_without_anything_else(
         if name in packed.manifest.files
     }
     bundle = Bundle.open(tmp_path / "tiny.edgernn")
-    sessions = CaptionSessions(*(open_session(bundle, path) for path in ONNX))
-    others = CaptionSessions(*(open_session(captioner_bundle, path) for path in ONNX))
+    sessions = Model(*(open_session(bundle, path) for path in reversed(ONNX)))
+    others = Model(*(open_session(captioner_bundle, path) for path in reversed(ONNX)))
     captions = greedy_captions(sessions, pictures, bundle.manifest.decoding)
     assert captions == greedy_captions(others, pictures, bundle.manifest.decoding)
     assert len({tuple(caption) for caption in captions}) > 3

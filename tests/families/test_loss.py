@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from edgernn.contract import FileContract, Narrowing
-from edgernn.decoding.captions import CaptionSessions
 from edgernn.errors import ContractError
 from edgernn.families.loss import caption_logits, measure_captions, measure_text, text_logits
 from edgernn.models.captioner import Captioner
@@ -17,6 +16,7 @@ from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.sessions.fake import FakeSession
+from edgernn.sessions.model import Model
 
 TOKENS = np.random.default_rng(0).integers(0, 20, 150)
 
@@ -87,14 +87,14 @@ def test_what_is_not_finite_is_refused(
         measure_text(EagerSession(broken), EagerSession(model), TOKENS)
 
 
-def sessions_of(model: Captioner, *, batch: int | None = None) -> CaptionSessions:
+def sessions_of(model: Captioner, *, batch: int | None = None) -> Model:
     contract = model.config.contract()
     narrowing = Narrowing(axes={} if batch is None else {"batch": batch})
     encode, step = (
         EagerSession(model, FileContract(contract=contract, graph=graph.name, narrowing=narrowing))
         for graph in contract.graphs
     )
-    return CaptionSessions(encode, step)
+    return Model(step, encode)
 
 
 def by_hand(

@@ -89,7 +89,7 @@ def test_a_sample_of_few_words_is_not_measured(half: Subject) -> None:
         "the bundle carries no held-out text to measure on",
     )
     assert (
-        check_text(replace(half, judges={})).detail
+        check_text(replace(half, reference=None)).detail
         == "the bundle carries no reference to measure on"
     )
 

@@ -213,7 +213,7 @@ def test_a_bundle_without_the_step_file_cannot_be_judged(texts: Bundle) -> None:
     subject = decoders(texts)[0]
     alone = texts.manifest.model_copy(update={"artifacts": (subject.artifact,)})
     bundle = Bundle(texts.source, texts.folder, alone)
-    check = run_check(Subject(bundle, subject.artifact, subject.judges, 8), "decoding")
+    check = run_check(Subject(bundle, subject.artifact, subject.reference, 8), "decoding")
     assert (check.status, "no step file of onnx in float32" in check.detail) == ("failed", True)
 
 

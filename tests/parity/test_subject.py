@@ -48,7 +48,7 @@ def test_each_graph_has_its_own_judge(captioner_bundle: Bundle) -> None:
     for subject in found:
         assert isinstance(subject.judge, EagerSession)
         assert subject.judge.spec.name == subject.session.spec.name == subject.artifact.graph
-        assert subject.judges.keys() == {"encode", "step"}
+        assert subject.reference is found[0].reference
 
 
 def test_without_a_reference_nothing_is_judged_but_the_golden_run(captioner_bundle: Bundle) -> None:
@@ -56,19 +56,19 @@ def test_without_a_reference_nothing_is_judged_but_the_golden_run(captioner_bund
     released = Bundle(captioner_bundle.source, captioner_bundle.folder, manifest)
     found, words = subjects(released, to="onnx", steps=4)
     assert words == "the recorded golden run alone (the bundle carries no reference)"
-    assert all(subject.judge is None and subject.judges == {} for subject in found)
+    assert all(subject.judge is None and subject.reference is None for subject in found)
 
 
 def test_a_step_file_is_measured_with_its_encode_file_and_an_encode_file_with_the_reference(
     captioner_bundle: Bundle,
 ) -> None:
     step, encode = of(captioner_bundle, "onnx/step.onnx"), of(captioner_bundle, "onnx/encode.onnx")
-    assert type(step.captioner.encode).runtime == "onnxruntime"
-    assert step.captioner.step is step.session
-    assert encode.captioner.encode is encode.session
-    assert encode.captioner.step is encode.judges["step"]
+    assert type(step.model.encode).runtime == "onnxruntime"
+    assert step.model.step is step.session
+    assert encode.model.encode is encode.session
+    assert encode.model.step is encode.reference.step
     kept = of(captioner_bundle, "coreml/step_mlstate.mlpackage")
-    assert type(kept.captioner.encode).runtime == "the MIL interpreter, not Core ML itself"
+    assert type(kept.model.encode).runtime == "the MIL interpreter, not Core ML itself"
 
 
 def test_a_reference_of_another_contract_is_refused(
@@ -181,7 +181,7 @@ def test_what_cannot_be_verified_is_refused(captioner_bundle: Bundle) -> None:
     )
     with pytest.raises(UsageError, match="has no artifact in torchscript; it has: onnx"):
         subjects(Bundle(captioner_bundle.source, captioner_bundle.folder, few), to="torchscript")
-    subject = replace(of(captioner_bundle, "onnx/step.onnx"), judges={})
+    subject = replace(of(captioner_bundle, "onnx/step.onnx"), reference=None)
     assert subject.judge is None
 
 

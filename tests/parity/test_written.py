@@ -18,8 +18,7 @@ from edgernn.models.captioner import Captioner
 from edgernn.models.eager import EagerSession
 from edgernn.parity.checks import check_greedy
 from edgernn.parity.subject import Subject, subjects
-from edgernn.parity.written import check_captions
-from edgernn.sessions.base import Session
+from edgernn.sessions.model import Model
 
 
 def subject_of(bundle: Bundle, path: str) -> Subject:
@@ -31,18 +30,15 @@ def subject_of(bundle: Bundle, path: str) -> Subject:
 def judged_by(bundle: Bundle, path: str, model: Captioner) -> Subject:
     """An artifact under another model's judgement."""
     contract = bundle.manifest.contract
-    judges: dict[str, Session] = {
-        graph.name: EagerSession(model, FileContract(contract=contract, graph=graph.name))
-        for graph in contract.graphs
-    }
-    return replace(subject_of(bundle, path), judges=judges)
+    encode = EagerSession(model, FileContract(contract=contract, graph="encode"))
+    return replace(subject_of(bundle, path), reference=Model(EagerSession(model), encode))
 
 
 @pytest.mark.parametrize(
     "path", ["onnx/encode.onnx", "onnx/step.onnx", "torchscript/step.pt", "coreml/step.mlpackage"]
 )
 def test_the_captions_of_an_honest_file_are_identical(captioner_bundle: Bundle, path: str) -> None:
-    check = check_captions(subject_of(captioner_bundle, path))
+    check = check_greedy(subject_of(captioner_bundle, path))
     assert (check.name, check.status) == ("greedy", "passed")
     assert check.detail == "greedy captions of 6 held-out pictures identical, beam-3 captions of 6"
     assert check.measured == {"identical": 12, "captions": 12}
@@ -51,7 +47,7 @@ def test_the_captions_of_an_honest_file_are_identical(captioner_bundle: Bundle, 
 def test_another_caption_is_shown_beside_the_references(
     captioner_bundle: Bundle, make_captioner: Callable[..., Captioner]
 ) -> None:
-    check = check_captions(judged_by(captioner_bundle, "onnx/step.onnx", make_captioner(seed=4)))
+    check = check_greedy(judged_by(captioner_bundle, "onnx/step.onnx", make_captioner(seed=4)))
     assert check.status == "failed"
     first = (
         r"^\d+ of 12 captions differ; the greedy caption of picture 0 is \[[\d, ]+\], the "
@@ -64,7 +60,7 @@ def test_another_caption_is_shown_beside_the_references(
 def test_reduced_precision_is_told_and_judged_by_what_the_text_loses(
     captioner_bundle: Bundle, make_captioner: Callable[..., Captioner]
 ) -> None:
-    check = check_captions(
+    check = check_greedy(
         judged_by(captioner_bundle, "coreml/step.mlpackage", make_captioner(seed=4))
     )
     assert check.status == "passed"
@@ -78,7 +74,7 @@ def test_beam_search_sees_what_greedy_is_blind_to(
     sharp = make_captioner()
     sharp.head.weight.data *= 3
     sharp.head.bias.data *= 3
-    check = check_captions(judged_by(captioner_bundle, "onnx/step.onnx", sharp))
+    check = check_greedy(judged_by(captioner_bundle, "onnx/step.onnx", sharp))
     assert check.status == "failed"
     assert re.search(r"of 12 captions differ; the beam-3 caption of picture \d is", check.detail), (
         check.detail
@@ -94,7 +90,7 @@ def test_without_pictures_nothing_is_compared(captioner_bundle: Bundle) -> None:
     empty = replace(subject)
     empty.__dict__["sample"] = {name: array[:0] for name, array in subject.sample.items()}
     for one in (none, empty):
-        check = check_captions(one)
+        check = check_greedy(one)
         assert (check.status, check.detail) == (
             "not run",
             "the bundle carries no held-out pictures to caption",
@@ -111,7 +107,7 @@ def test_a_captioner_is_asked_for_captions_and_a_language_model_for_text(
         "4 tokens identical after each of"
         in check_greedy(subject_of(bundle, "onnx/step.onnx")).detail
     )
-    alone = replace(subject_of(captioner_bundle, "onnx/step.onnx"), judges={})
+    alone = replace(subject_of(captioner_bundle, "onnx/step.onnx"), reference=None)
     assert check_greedy(alone).status == "not run"
 
 
@@ -126,14 +122,11 @@ def test_the_references_captions_are_written_once(
             return super()._run(feeds)
 
     contract, model = captioner_bundle.manifest.contract, make_captioner()
-    judges = {
-        g.name: Counting(model, FileContract(contract=contract, graph=g.name))
-        for g in contract.graphs
-    }
+    encode = Counting(model, FileContract(contract=contract, graph="encode"))
+    judge = Model(Counting(model), encode)
     for path in ("onnx/step.onnx", "torchscript/step.pt"):
-        check_captions(replace(subject_of(captioner_bundle, path), judges=dict(judges)))
-    once = judges["encode"].calls
-    check_captions(
-        replace(subject_of(captioner_bundle, "coreml/step.mlpackage"), judges=dict(judges))
-    )
-    assert judges["encode"].calls == once == 7  # six for beam search, and all at once for greedy
+        check_greedy(replace(subject_of(captioner_bundle, path), reference=judge))
+    once = encode.calls
+    kept = subject_of(captioner_bundle, "coreml/step.mlpackage")
+    check_greedy(replace(kept, reference=judge))
+    assert encode.calls == once == 7  # six for beam search, and all at once for greedy

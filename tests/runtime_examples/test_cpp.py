@@ -21,13 +21,13 @@ from hosts import Command, compile_cpp
 
 from edgernn.bundle import Bundle
 from edgernn.contract.random_numbers import uniform_numbers
-from edgernn.decoding.caption_writer import open_captioner
 from edgernn.decoding.captions import search_caption
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
+from edgernn.sessions.model import open_model
 from edgernn.storage import sha256
 
 SOURCES = Path(__file__).resolve().parents[2] / "runtime_examples" / "cpp"
@@ -212,7 +212,7 @@ def test_the_caption_is_the_reference_caption(
     run: Run, caption_bundle: Path, pictures: np.ndarray, tmp_path: Path
 ) -> None:
     bundle = Bundle.open(caption_bundle)
-    _, sessions = open_captioner(bundle, "onnx/step.onnx")
+    sessions = open_model(bundle, "onnx/step.onnx")
     for index, picture in enumerate(pictures[:3]):
         path = tmp_path / f"{index}.ppm"
         path.write_bytes(b"P6\n32 32\n255\n" + picture.tobytes())

@@ -19,7 +19,7 @@ from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.family import RecurrentModel
 from edgernn.models.language import LanguageModel
-from edgernn.sessions.base import Session
+from edgernn.sessions.model import Model
 
 MakeModel = Callable[..., LanguageModel]
 
@@ -61,13 +61,13 @@ def test_each_feed_is_one_step_of_the_model(make_model: MakeModel) -> None:
 
 
 def test_a_text_is_calibrated_on_at_its_end(make_model: MakeModel) -> None:
-    references = {"step": EagerSession(make_model())}
+    reference = Model(EagerSession(make_model()))
     tokens = np.arange(3000) % 34
-    feeds = feeds_from(references, {"tokens": tokens})
+    feeds = feeds_from(reference, {"tokens": tokens})
     assert feeds is not None
     assert [int(feed["tokens"][0, 0]) for feed in feeds()] == tokens[-1024:].tolist()
     assert len(list(feeds())) == 1024, "it can be read again"
-    half = feeds_from(references, {"tokens": tokens[:300]})
+    half = feeds_from(reference, {"tokens": tokens[:300]})
     assert half is not None
     assert len(list(half())) == 150
 
@@ -78,7 +78,7 @@ def test_a_text_is_calibrated_on_at_its_end(make_model: MakeModel) -> None:
 def test_a_sample_too_small_to_spare_any(
     make_model: MakeModel, held_out: dict[str, np.ndarray]
 ) -> None:
-    assert feeds_from({"step": EagerSession(make_model())}, held_out) is None
+    assert feeds_from(Model(EagerSession(make_model())), held_out) is None
 
 
 @pytest.mark.parametrize("conditioning", ["soft-attention", "every-step"])
@@ -90,17 +90,15 @@ def test_a_captioner_is_calibrated_on_its_last_pictures(
 ) -> None:
     model = make_captioner(conditioning=conditioning)
     contract = model.config.contract()
-    references: dict[str, Session] = {
-        graph.name: EagerSession(model, FileContract(contract=contract, graph=graph.name))
-        for graph in contract.graphs
-    }
+    encode = EagerSession(model, FileContract(contract=contract, graph="encode"))
+    reference = Model(EagerSession(model), encode)
     held_out = {
         "image": np.tile(pictures, (3, 1, 1, 1)),
         "captions": np.tile(caption_ids, (3, 1, 1)),
     }
     held_out["image"][:9] = 0
-    assert feeds_from(references, {name: array[:15] for name, array in held_out.items()}) is None
-    feeds = feeds_from(references, held_out)
+    assert feeds_from(reference, {name: array[:15] for name, array in held_out.items()}) is None
+    feeds = feeds_from(reference, held_out)
     assert feeds is not None
     made = list(feeds())
     assert len(made) == int((held_out["captions"][-9:, 0] != 0).sum(1).max()) - 1
@@ -108,7 +106,7 @@ def test_a_captioner_is_calibrated_on_its_last_pictures(
         np.concatenate([feed["tokens"] for feed in made], 1),
         held_out["captions"][-9:, 0, : len(made)],
     )
-    contexts, _ = references["encode"].encode({"image": held_out["image"][-9:]})
+    contexts, _ = reference.begin({"image": held_out["image"][-9:]})
     assert all(np.array_equal(made[-1][name], array) for name, array in contexts.items())
     found = hessians(step_graph(make_captioner(conditioning=conditioning)), made)
     with torch.no_grad():

@@ -23,7 +23,7 @@ from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
 from edgernn.models.family import RecurrentModel
 from edgernn.models.language import LanguageModel
-from edgernn.sessions.base import Session
+from edgernn.sessions.model import Model
 
 MakeModel = Callable[..., LanguageModel]
 LIMIT = by_name("onnx").promise("int4")
@@ -35,12 +35,13 @@ CIDER = RECORD.model_copy(
 )
 
 
-def sessions(model: RecurrentModel, decoding: Decoding | None = None) -> dict[str, Session]:
+def sessions(model: RecurrentModel, decoding: Decoding | None = None) -> Model:
     contract, own = model.config.contract(), decoding or Decoding()
-    return {
+    opened = {
         g.name: EagerSession(model, FileContract(contract=contract, graph=g.name, decoding=own))
         for g in contract.graphs
     }
+    return Model(opened["step"], opened.get("encode"))
 
 
 def another(model: RecurrentModel) -> RecurrentModel:
@@ -55,10 +56,10 @@ def test_the_numbers_are_those_of_the_text_loss(
 ) -> None:
     model = make_model()
     tokens = np.tile(tokenizer.encode("the end\n"), 9)
-    candidate = sessions(another(make_model()))["step"]
+    candidate = sessions(another(make_model())).step
     loaded = Checkpoint(model, tokenizer, {}, {"tokens": tokens})
     found = measure_loss(loaded, sessions(model), candidate, budget=Budget(), limit=LIMIT)
-    wanted = measure_text(sessions(model)["step"], candidate, tokens)
+    wanted = measure_text(sessions(model).step, candidate, tokens)
     assert found is not None
     assert (found.tokens, found.perplexity, found.mean_kl) == (
         len(tokens) - 1,
@@ -80,9 +81,7 @@ def test_who_says_what_is_allowed(
 ) -> None:
     model = make_model()
     loaded = Checkpoint(model, tokenizer, {}, {"tokens": np.arange(40) % 34})
-    found = measure_loss(
-        loaded, sessions(model), sessions(model)["step"], budget=budget, limit=LIMIT
-    )
+    found = measure_loss(loaded, sessions(model), sessions(model).step, budget=budget, limit=LIMIT)
     assert found is not None
     assert (found.allowed, found.increase, found.mean_kl, found.top1) == (allowed, 0.0, 0.0, 1.0)
 
@@ -93,9 +92,7 @@ def test_too_little_to_read(
 ) -> None:
     model = make_model()
     loaded, references = Checkpoint(model, tokenizer, {}, held_out), sessions(model)
-    assert (
-        measure_loss(loaded, references, references["step"], budget=Budget(), limit=LIMIT) is None
-    )
+    assert measure_loss(loaded, references, references.step, budget=Budget(), limit=LIMIT) is None
     says = (
         r"the checkpoint holds \d+ held-out tokens to measure it on, at least 32 are needed; train "
         r""
@@ -160,7 +157,7 @@ def test_too_little_to_read(
         r"with a validation text"
     )
     with pytest.raises(UsageError, match=says):
-        measure_loss(loaded, references, references["step"], budget=Budget(0.01), limit=LIMIT)
+        measure_loss(loaded, references, references.step, budget=Budget(0.01), limit=LIMIT)
 
 
 def test_a_model_of_text_has_no_captions_to_score(
@@ -174,7 +171,7 @@ def test_a_model_of_text_has_no_captions_to_score(
     with pytest.raises(
         UsageError, match="a model that writes no captions; give a perplexity increase"
     ):
-        measure_loss(loaded, references, references["step"], budget=Budget(cider=0.01), limit=LIMIT)
+        measure_loss(loaded, references, references.step, budget=Budget(cider=0.01), limit=LIMIT)
 
 
 @pytest.mark.parametrize("cider", [None, 0.25])
@@ -190,7 +187,7 @@ def test_captions_are_scored_where_their_loss_is_limited(
     model = make_captioner()
     decoding = model.config.decoding(caption_tokenizer)
     loaded = Checkpoint(model, caption_tokenizer, {}, {"image": pictures, "captions": caption_ids})
-    candidate = sessions(another(make_captioner()), decoding)["step"]
+    candidate = sessions(another(make_captioner()), decoding).step
     found = measure_loss(
         loaded, sessions(model, decoding), candidate, budget=Budget(cider=cider), limit=LIMIT
     )
@@ -202,7 +199,7 @@ def test_captions_are_scored_where_their_loss_is_limited(
     same = measure_loss(
         loaded,
         sessions(model, decoding),
-        sessions(model, decoding)["step"],
+        sessions(model, decoding).step,
         budget=Budget(cider=cider),
         limit=LIMIT,
     )

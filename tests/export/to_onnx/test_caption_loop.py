@@ -17,13 +17,14 @@ from onnx import helper, numpy_helper
 
 from edgernn.contract import ENCODE, STEP, Decoding, FileContract
 from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
-from edgernn.decoding.captions import CaptionSessions, search_caption
+from edgernn.decoding.captions import search_caption
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.to_onnx.caption_loop import caption_model
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.language import LanguageModel
+from edgernn.sessions.model import Model
 from edgernn.sessions.opening import open_session
 from edgernn.sessions.ort.in_graph import OrtCaptioner
 
@@ -43,7 +44,7 @@ BEAMS = (1, 2, 3, 5)
 class Files:
     """The two graphs of a captioner, opened and as models."""
 
-    sessions: CaptionSessions
+    sessions: Model
     encode: onnx.ModelProto
     step: onnx.ModelProto
     folder: Path
@@ -64,7 +65,7 @@ def exported(model: Captioner, folder: Path) -> Files:
     for graph, path in zip((ENCODE, STEP), paths, strict=True):
         OnnxExporter().export(model, path, precision="float32", decoding=DECODING, graph=graph)
     encode, step = (onnx.load(str(path)) for path in paths)
-    return Files(CaptionSessions(*(open_session(path) for path in paths)), encode, step, folder)
+    return Files(Model(*(open_session(path) for path in reversed(paths))), encode, step, folder)
 
 
 def biased(model: Captioner, end: float) -> Captioner:
@@ -192,7 +193,7 @@ def following(files: Files, folder: Path, table: np.ndarray) -> Files:
     step.graph.initializer.append(numpy_helper.from_array(table.astype(np.float32), "table"))
     onnx.save(step, str(folder / "step.onnx"))
     return Files(
-        CaptionSessions(files.sessions.encode, open_session(folder / "step.onnx")),
+        Model(open_session(folder / "step.onnx"), files.sessions.encode),
         files.encode,
         step,
         folder,
