@@ -149,7 +149,7 @@ def test_a_runtime_that_is_not_here_is_named(captioner_bundle_folder: Path) -> N
 
 @pytest.mark.parametrize("path", ["onnx/encode.onnx", "coreml/encode.mlpackage"])
 def test_an_encode_file_is_no_step_file(captioner_bundle_folder: Path, path: str) -> None:
-    with pytest.raises(UsageError, match=f"{path} encodes pictures; choose a step file"):
+    with pytest.raises(UsageError, match=f"{path} is the encode file; choose a step file"):
         CaptionWriter(captioner_bundle_folder, artifact=path)
 
 
