@@ -283,8 +283,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     if not np.isfinite(logits).all():
         found = logits[~np.isfinite(logits)][0]
         raise ContractError(
-            f"logits has the value {found}, expected finite numbers; verify the file and its "
-            "inputs"
+            f"logits has the value {found}, expected finite numbers; verify the file and its inputs"
         )
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)  # [B, V]
     return np.asarray(

@@ -136,7 +136,7 @@ def test_sampling_is_reproducible(captioner_bundle_folder: Path, album: Path, ru
         (["BUNDLE", "album", "--artifact", "tflite"], "no artifact 'tflite'"),
         (
             ["BUNDLE", "album", "--artifact", "onnx/encode.onnx"],
-            "onnx/encode.onnx encodes pictures; choose a step file",
+            "onnx/encode.onnx is the encode file; choose a step file",
         ),
         (
             ["BUNDLE", "album", "--attention-map", "a.png"],
