@@ -23,8 +23,9 @@ from edgernn.families.loss import TextLoss, measure_captions, measure_text
 from edgernn.formats.promise import Tolerance
 from edgernn.parity import golden, in_graph, invariance, memory, rare, reordered, written
 from edgernn.parity.claims import claim_problems, loss_problem, step_problem
+from edgernn.parity.drift import Drift
 from edgernn.parity.report.data import Check, Status
-from edgernn.parity.rollout import MOST_PICTURES, Drift
+from edgernn.parity.rollout import MOST_PICTURES
 from edgernn.parity.shapes import draw
 from edgernn.parity.structure import reading as structure
 from edgernn.parity.subject import Subject

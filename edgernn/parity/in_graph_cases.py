@@ -11,7 +11,7 @@ import numpy as np
 
 from edgernn.contract import VOCAB, Decoding
 from edgernn.decoding.sampling import Sampler
-from edgernn.parity.rollout import random_state
+from edgernn.parity.draw import random_state
 from edgernn.sessions.base import Session, State
 
 _SHORT, _LONG, _PROMPT = 12, 160, 24

@@ -13,9 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 from safetensors.numpy import load, save
 
-from edgernn.contract import BATCH, ENCODE, TIME, TensorSpec, next_name
+from edgernn.contract import BATCH, TIME, TensorSpec, next_name
+from edgernn.parity.drift import Drift, drifts
+from edgernn.parity.feed import (
+    Feed,
+    encodes,
+    fixed_rows,
+    fixed_steps,
+    random_feed,
+    row_of,
+    taken,
+    widest,
+)
 from edgernn.parity.reordered import LEEWAY, Reordered, parts_as_far
-from edgernn.parity.rollout import MOST_PICTURES, Drift, Feed, drifts, encoded, random_feed, run
+from edgernn.parity.rollout import MOST_PICTURES, called, run
 from edgernn.parity.shapes import Shapes, fitting
 from edgernn.sessions.base import Session
 
@@ -63,7 +74,7 @@ def measure(
         half: see ``Reordered``.
     """
     found = Measured(check(session, shapes, steps), steps)
-    if not found.drifts or found.worst <= limit or session.spec.name == ENCODE:
+    if not found.drifts or found.worst <= limit or encodes(session):
         return found
     other = Reordered(judge or session, half=half)
     own = max(drift.scaled for drift in check(other, shapes, steps))
@@ -80,12 +91,11 @@ def chunks(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, ...]:
 
     Returns nothing where the file takes one length only.
     """
-    if session.file_contract.axis_size(TIME) is not None:
+    if fixed_steps(session) is not None:
         return ()
-    fixed = session.file_contract.axis_size(BATCH)
+    fixed = fixed_rows(session)
     short = _compare_cuts(session, fixed or _ROWS, steps, [(1,) * steps])
-    widest = max(session.contract.sizes.values())
-    (most,) = fitting((shapes.lengths[-1],), rows=fixed or 1, widest=widest)
+    (most,) = fitting((shapes.lengths[-1],), rows=fixed or 1, widest=widest(session))
     long = most if steps >= _SINGLE_STEPS else min(most, steps)
     return short + _compare_cuts(session, fixed or 1, long, _cuts(long, shapes))
 
@@ -111,37 +121,42 @@ def _compare_cuts(
 def rows(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, ...]:
     """Compare rows of a large batch with the same rows alone: the first, the last and one between.
 
-    Returns nothing where the file takes one batch size only.
+    What has no batch is shared by all rows, and left out. Returns nothing where the file takes one
+    batch size only, or gives nothing with rows.
     """
-    if session.file_contract.axis_size(BATCH) is not None:
+    batched = [t.name for t in session.spec.outputs if BATCH in t.axes]
+    if fixed_rows(session) is not None or not batched:
         return ()
     batch, lengths = shapes.many, _row_lengths(session, shapes, steps)
     feed = random_feed(session, batch=batch, steps=sum(lengths), seed=_SEED + 2)
     chosen = (0, 1 + shapes.order % (batch - 2), batch - 1)
     together = _run(session, feed, lengths=lengths, rows=chosen)
-    axes = _batch_axes(session)
-
-    def row(arrays: dict[str, np.ndarray], index: int) -> dict[str, np.ndarray]:
-        return {name: np.take(array, [index], axis=axes[name]) for name, array in arrays.items()}
+    specs = {tensor.name: tensor for tensor in session.spec.outputs}
 
     def alone(index: int) -> dict[str, np.ndarray]:
-        own = Feed(row(feed.inputs, index), row(feed.contexts, index), row(feed.state, index))
-        return _run(session, own, lengths=lengths)
+        made = _run(session, row_of(session, feed, index), lengths=lengths)
+        return {name: array for name, array in made.items() if name in batched}
 
-    return drifts((row(together, place), alone(index)) for place, index in enumerate(chosen))
+    return drifts(
+        (
+            {n: taken(a, specs[n], [place]) for n, a in together.items() if n in batched},
+            alone(index),
+        )
+        for place, index in enumerate(chosen)
+    )
 
 
 def _row_lengths(session: Session, shapes: Shapes, steps: int) -> tuple[int, ...]:
-    if session.spec.name == ENCODE:
+    if encodes(session):
         return (1,) * min(steps, 3)  # a black, a white and another picture
-    if session.file_contract.axis_size(TIME) is not None:
-        return (1,) * min(steps, 2 * _SINGLE_STEPS)
+    if (unit := fixed_steps(session)) is not None:
+        return (unit,) * min(steps, 2 * _SINGLE_STEPS)
     singles = min(steps, _SINGLE_STEPS)
     lengths = [min(length, steps) for length in shapes.lengths[:2]]
     return fitting(
         shapes.shuffled(lengths, singles=singles),
         rows=shapes.many,
-        widest=max(session.contract.sizes.values()),
+        widest=widest(session),
     )
 
 
@@ -154,7 +169,7 @@ def state_is_data(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, 
     between.
     """
     lengths = _lengths(session, steps)
-    batch = session.file_contract.axis_size(BATCH) or 1
+    batch = fixed_rows(session) or 1
     feed, other = (
         random_feed(session, batch=batch, steps=sum(lengths), seed=_SEED + i) for i in (4, 8)
     )
@@ -162,47 +177,45 @@ def state_is_data(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, 
         {name: array.copy() for name, array in made.items()}
         for made in run(session, feed, lengths=lengths)
     ]
-    disturb = _encode_among_others if session.spec.name == ENCODE else _step_among_others
     again = random_feed(session, batch=batch, steps=sum(lengths), seed=_SEED + 4)
-    return drifts(zip(undisturbed, disturb(session, again, other, lengths=lengths), strict=True))
+    return drifts(
+        zip(undisturbed, _among_others(session, again, other, lengths=lengths), strict=True)
+    )
 
 
 INVARIANCES: dict[str, Invariance] = {"chunks": chunks, "rows": rows, "state": state_is_data}
 
 
-def _step_among_others(
+def left_out(session: Session) -> str:
+    """Say why the invariance of rows says nothing of any file of this graph, if so."""
+    if any(BATCH in tensor.axes for tensor in session.spec.outputs):
+        return ""
+    return "nothing that comes out has rows to compare"
+
+
+def _among_others(
     session: Session, feed: Feed, other: Feed, *, lengths: Sequence[int]
 ) -> list[dict[str, np.ndarray]]:
     made, at = [], 0
     state, theirs = feed.state, other.state
     for length in lengths:
-        ours, others = (
-            {**{name: array[:, at : at + length] for name, array in f.inputs.items()}, **f.contexts}
-            for f in (feed, other)
-        )
-        _, theirs = session.step(others, theirs)
-        fork = load(save(state))
-        session.step(others, fork)
-        outputs, state = session.step(ours, fork)
-        made.append({**outputs, **{next_name(name): array for name, array in state.items()}})
+        theirs = _after(session, called(session, other, theirs, at, length))
+        fork = load(save({name: np.asarray(a, order="C") for name, a in state.items()}))
+        called(session, other, fork, at, length)
+        made.append(called(session, feed, fork, at, length))
+        state = _after(session, made[-1])
         at += length
     return made
 
 
-def _encode_among_others(
-    session: Session, feed: Feed, other: Feed, *, lengths: Sequence[int]
-) -> list[dict[str, np.ndarray]]:
-    made = []
-    for at in range(len(lengths)):
-        encoded(session, {name: array[:, at] for name, array in other.inputs.items()})
-        made.append(encoded(session, {name: array[:, at] for name, array in feed.inputs.items()}))
-    return made
+def _after(session: Session, made: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {state.name: made[next_name(state.name)] for state in session.spec.states}
 
 
 def _lengths(session: Session, steps: int) -> tuple[int, ...]:
-    if session.spec.name == ENCODE:
+    if encodes(session):
         return (1,) * min(steps, MOST_PICTURES)
-    return (session.file_contract.axis_size(TIME) or 1,) * steps
+    return (fixed_steps(session) or 1,) * steps
 
 
 def _run(
@@ -213,13 +226,14 @@ def _run(
 
     Of a large batch only ``rows`` are kept.
     """
-    axes, made = _batch_axes(session), []
+    specs, made = {tensor.name: tensor for tensor in session.spec.outputs}, []
     for call in run(session, feed, lengths=lengths):
-        made.append(
-            call
-            if rows is None
-            else {name: np.take(call[name], rows, axis=axes[name]) for name in call}
+        kept = (
+            {name: taken(array, specs[name], list(rows)) for name, array in call.items()}
+            if rows
+            else call
         )
+        made.append(kept)
     joined = {
         t.name: np.concatenate([m[t.name] for m in made], axis=t.axes.index(TIME))
         for t in _timed(session)
@@ -228,9 +242,8 @@ def _run(
 
 
 def _timed(session: Session) -> list[TensorSpec]:
-    return [tensor for tensor in session.spec.read_outputs if TIME in tensor.axes]
-
-
-def _batch_axes(session: Session) -> dict[str, int]:
-    tensors = (*session.spec.inputs, *session.spec.outputs)
-    return {tensor.name: tensor.axes.index(BATCH) for tensor in tensors}
+    return [
+        tensor
+        for tensor in session.spec.read_outputs
+        if TIME in tensor.axes and not encodes(session)
+    ]

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgernn.contract import BATCH, ENCODE, TIME, next_name
-from edgernn.parity.rollout import Drift, drifts, encoded, random_feed
+from edgernn.parity.drift import Drift, drifts
+from edgernn.parity.feed import encodes, fixed_rows, fixed_steps, fresh_of, random_feed, widest
+from edgernn.parity.rollout import encoded, stepped
 from edgernn.parity.shapes import Shapes, fitting
 from edgernn.sessions.base import Arrays, Session
 
@@ -61,44 +62,52 @@ def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
     """Yield single calls of one row, then one of several rows and one of several steps where the
     file takes them.
     """
-    fixed, time = session.file_contract.axis_size(BATCH), session.file_contract.axis_size(TIME)
+    fixed, time = fixed_rows(session), fixed_steps(session)
     sizes = [(fixed or 1, time or 1)] * _SINGLE_CALLS
-    if session.spec.name == ENCODE:
+    if encodes(session):
         sizes = [(fixed or 1, 1)] * 3 + ([] if fixed else [(shapes.several, 1)])
     else:
         sizes += [] if fixed else [(shapes.several, time or 1)]
-        (several,) = fitting(
-            shapes.lengths[1:2], rows=1, widest=max(session.contract.sizes.values())
-        )
+        (several,) = fitting(shapes.lengths[1:2], rows=1, widest=widest(session))
         sizes += [] if time else [(fixed or 1, several)]
     first = _first_state(session)
     for index, (rows, steps) in enumerate(sizes):
         feed = random_feed(session, batch=rows, steps=max(steps, index + 1), seed=_SEED)
-        if session.spec.name == ENCODE:
-            yield Call({name: array[:, index] for name, array in feed.inputs.items()}, {})
+        if encodes(session):
+            yield Call(fresh_of(session, feed.inputs, index), {})
             continue
-        # Two calls each hear the same ids from two states, and the next two hear others from the
-        # same first state.
-        below = {t.name: session.contract.sizes[t.below or ""] for t in session.spec.fresh_inputs}
-        ids = {
-            name: (array[:, :steps] + index // 2) % below[name]
-            for name, array in feed.inputs.items()
-        }
+        fresh = _others(session, fresh_of(session, feed.inputs, 0, steps), index // 2)
         yield Call(
-            {**ids, **feed.contexts}, first(rows) if first and index % 2 == 0 else feed.state
+            {**fresh, **feed.contexts}, first(rows) if first and index % 2 == 0 else feed.state
         )
+
+
+def _others(session: Session, fresh: Results, other: int) -> Results:
+    """Return other inputs for each ``other``: two calls each hear the same from two states, and the
+    next two hear others from the same first state.
+    """
+    made = {}
+    for spec in session.spec.fresh_inputs:
+        array = fresh[spec.name]
+        if spec.below is not None:
+            size = session.contract.sizes[spec.below]
+            made[spec.name] = ((array.astype(np.int64) + other) % size).astype(array.dtype)
+        elif spec.dtype == "bool":
+            made[spec.name] = array ^ bool(other % 2)
+        else:
+            made[spec.name] = array + array.dtype.type(other)
+    return made
 
 
 def _first_state(session: Session) -> Callable[[int], Arrays] | None:
     """Return what makes the first state of so many rows; None where a picture makes it."""
-    return None if session.contract.starting(ENCODE) else session.initial_state
+    return None if session.contract.starting("encode") else session.initial_state
 
 
 def _made(session: Session, call: Call) -> Results:
     """Make one call; the results are copied, as a runtime may use their memory again."""
-    if session.spec.name == ENCODE:
+    if encodes(session):
         made = encoded(session, dict(call.inputs))
     else:
-        outputs, state = session.step(call.inputs, call.state)
-        made = {**outputs, **{next_name(name): array for name, array in state.items()}}
+        made = stepped(session, call.inputs, call.state)
     return {name: array.copy() for name, array in made.items()}

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgernn.contract import BATCH, TIME, next_name
+from edgernn.contract import BATCH, LAYERS, TensorSpec
 from edgernn.formats.promise import Tolerance
+from edgernn.parity.drift import by_layer
+from edgernn.parity.feed import Feed, fixed_rows, fixed_steps, random_feed, widest
 from edgernn.parity.reordered import Reordered, parts_as_far
-from edgernn.parity.rollout import random_feed
-from edgernn.sessions.base import Arrays, Session, State
+from edgernn.parity.rollout import called
+from edgernn.sessions.base import Session
 
 MOST_IDS = 8192  # of a larger vocabulary so many are drawn, the first and the last among them
 _MOST_CALLS, _ROWS = 256, 256
@@ -32,10 +34,12 @@ _ONE_ROW = 2
 _HALF = 0.05
 _Random = np.random.Generator
 
-_BEYOND = "of large values"
+_DRAWN_ROWS = 32  # of a graph without ids
+_DRAWN: list[np.ndarray | None] = [None] * 4  # its calls from each kind of state
+_REST, _BEYOND = "all zero", "of large values"
 _STATES: dict[str, Callable[[_Random, np.ndarray], np.ndarray]] = {
     "drawn": lambda random, like: random.uniform(-0.5, 0.5, like.shape),
-    "all zero": lambda random, like: np.zeros(like.shape),
+    _REST: lambda random, like: np.zeros(like.shape),
     "of ones": lambda random, like: random.choice([-1.0, 1.0], like.shape),
     _BEYOND: lambda random, like: random.uniform(-_LARGE, _LARGE, like.shape),
 }
@@ -47,7 +51,7 @@ class Rare:
     reference.
 
     Attributes:
-        ids, vocabulary: how many were fed, how many there are.
+        ids, vocabulary: how many were fed, how many there are; 0 where the graph takes no ids.
         far, most: the scaled difference of that row, and the largest that is right.
         where: in words which tensor of which row it is.
     """
@@ -71,6 +75,7 @@ class Rare:
             if self.ids == self.vocabulary
             else f"{self.ids} of {self.vocabulary} ids"
         )
+        fed = fed if self.vocabulary else "inputs"
         return (
             f"{fed} from states {', '.join(_STATES)}: {'worst' if self.is_right else 'WRONG,'} "
             f"{self.where} {self.far:.1e}"
@@ -108,25 +113,26 @@ def probe(judge: Session, session: Session, *, limit: Tolerance, seed: int) -> R
 @dataclass(frozen=True, eq=False)
 class _Call:
     kind: str
-    inputs: Arrays
-    state: State
-    contexts: Arrays
+    feed: Feed
+    steps: int
+    ids: np.ndarray | None  # [rows, steps], where the graph takes ids
 
 
 def _vocabulary(session: Session) -> int:
-    return max(session.contract.sizes[tensor.below or ""] for tensor in session.spec.fresh_inputs)
+    """Return how many ids there are of the input with the most; 0 where the graph takes none."""
+    below = [tensor.below for tensor in session.spec.fresh_inputs if tensor.is_ids]
+    return max((session.contract.sizes[axis] for axis in below if axis), default=0)
 
 
 def _calls(session: Session, seed: int) -> Iterator[_Call]:
     """Yield every id in blocks, each from every kind of state where that is few calls, else from
-    each in turn.
+    each in turn; where there are no ids, drawn inputs from every kind of state.
     """
-    widest = max(session.contract.sizes.values())
-    most_rows = max(1, min(_ROWS, _MOST_VALUES // widest))
-    rows = session.file_contract.axis_size(BATCH) or min(most_rows, max(1, _vocabulary(session)))
-    steps = session.file_contract.axis_size(TIME) or 1
+    vocabulary, steps = _vocabulary(session), fixed_steps(session) or 1
+    most_rows = max(1, min(_ROWS, _MOST_VALUES // widest(session)))
+    rows = fixed_rows(session) or min(most_rows, vocabulary or _DRAWN_ROWS)
     most_ids = max(2, min(MOST_IDS, _MOST_CALLS * rows * steps))
-    blocks = _blocks(_ids(_vocabulary(session), seed, most_ids), rows * steps)
+    blocks = _blocks(_ids(vocabulary, seed, most_ids), rows * steps) if vocabulary else _DRAWN
     every = list(itertools.product(_STATES, blocks))
     if len(every) > _MOST_CALLS:
         every = [
@@ -135,16 +141,39 @@ def _calls(session: Session, seed: int) -> Iterator[_Call]:
     for number, (kind, block) in enumerate(every):
         random = np.random.default_rng((seed, number))
         feed = random_feed(session, batch=rows, steps=steps, seed=number)
-        below = {
-            tensor.name: session.contract.sizes[tensor.below or ""]
-            for tensor in session.spec.fresh_inputs
-        }
-        inputs = {name: block.reshape(rows, steps) % size for name, size in below.items()}
-        state = {
-            name: _STATES[kind](random, like).astype(like.dtype)
-            for name, like in feed.state.items()
-        }
-        yield _Call(kind, inputs, state, feed.contexts)
+        ids = None if block is None else block.reshape(rows, steps)
+        inputs = feed.inputs | ({} if ids is None else _fed(session, feed, ids))
+        state = {name: _at(kind, random, like) for name, like in feed.state.items()}
+        yield _Call(kind, Feed(inputs, feed.contexts, state), steps, ids)
+
+
+def _fed(session: Session, feed: Feed, ids: np.ndarray) -> dict[str, np.ndarray]:
+    """Return every input of ids with ``ids [rows, steps]`` in it: all of them where it has as many
+    places, else again and again.
+    """
+    made = {}
+    for spec in session.spec.fresh_inputs:
+        if spec.is_ids and spec.below is not None:
+            like = feed.inputs[spec.name]
+            given = (ids % session.contract.sizes[spec.below]).astype(like.dtype)
+            place = spec.axis(BATCH)
+            lead = like.ndim - len(spec.axes)  # an axis of calls, where there is no time
+            first = like if place is None else np.moveaxis(like, place + lead, 0)  # rows first
+            filled = (
+                np.resize(given, first.shape)
+                if place is None
+                else np.stack([np.resize(row, first.shape[1:]) for row in given])
+            )
+            turned = filled if place is None else np.moveaxis(filled, 0, place + lead)
+            made[spec.name] = np.asarray(turned, order="C")
+    return made
+
+
+def _at(kind: str, random: _Random, like: np.ndarray) -> np.ndarray:
+    """Return a state of one kind; integers and bools are at rest or as they were drawn."""
+    if like.dtype.kind == "f":
+        return np.asarray(_STATES[kind](random, like)).astype(like.dtype)
+    return np.zeros_like(like) if kind == _REST else like
 
 
 def _ids(size: int, seed: int, most: int) -> np.ndarray:
@@ -170,35 +199,46 @@ def _worst(
     """
     worst, where, fed = -1.0, "", set[int]()
     for call in calls:
-        fed.update(next(iter(call.inputs.values())).ravel().tolist())
+        fed.update([] if call.ids is None else call.ids.ravel().tolist())
         expected, found = (_by_row(one, call) for one in (judge, session))
         for name, wanted in expected.items():
             rowwise = not (relative and call.kind == _BEYOND)
             away = _away(wanted, found[name], relative=relative, rowwise=rowwise)  # [B]
             row = int(away.argmax())
             if away[row] > worst:
-                ids = next(iter(call.inputs.values()))[row].tolist()
                 worst, where = (
                     float(away[row]),
-                    f"{name} at id {', '.join(map(str, ids))} from a state {call.kind}",
+                    f"{name}{_told(call, row, len(away))} from a state {call.kind}",
                 )
     return worst, where, len(fed)
 
 
+def _told(call: _Call, row: int, rows: int) -> str:
+    """Say which ids the row was fed; nothing where there are none, or no rows."""
+    if call.ids is None or len(call.ids) != rows:
+        return ""
+    return f" at id {', '.join(map(str, call.ids[row].tolist()))}"
+
+
+def _row_place(spec: TensorSpec) -> int | None:
+    """Return the place of the batch in one layer of a state."""
+    axes = [axis for axis in spec.axes if axis != LAYERS]
+    return axes.index(BATCH) if BATCH in axes else None
+
+
 def _by_row(session: Session, call: _Call) -> dict[str, np.ndarray]:
     """Return every output, and every layer of every next state, with the rows of the batch
-    first.
+    first; what has no batch is one row.
     """
-    outputs, after = session.step({**call.inputs, **call.contexts}, call.state)
-    layers = {
-        f"{next_name(name)}[{i}]": layer
-        for name, array in after.items()
-        for i, layer in enumerate(array)
-    }
-    return {
-        name: array.reshape(len(array), -1).astype(np.float64)
-        for name, array in {**outputs, **layers}.items()
-    }
+    made = called(session, call.feed, call.feed.state, 0, call.steps)
+    rows: dict[str, np.ndarray] = {}
+    for spec in session.spec.outputs:
+        layers = by_layer({spec.name: made[spec.name]}, session.spec.states)
+        place = _row_place(spec) if spec.name not in layers else spec.axis(BATCH)
+        for name, array in layers.items():
+            first = array[None] if place is None else np.moveaxis(array, place, 0)
+            rows[name] = first.reshape(len(first), -1).astype(np.float64)
+    return rows
 
 
 def _away(wanted: np.ndarray, found: np.ndarray, *, relative: bool, rowwise: bool) -> np.ndarray:

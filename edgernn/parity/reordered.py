@@ -16,21 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgernn.contract import BATCH, ENCODE, TIME, FileContract, next_name
+from edgernn.contract import BATCH, TIME, FileContract, next_name
 from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError
 from edgernn.formats.promise import Tolerance
-from edgernn.parity.rollout import (
-    Feed,
-    Plan,
-    Rollout,
-    compare,
-    drifts,
-    forced_pairs,
-    plans,
-    random_feed,
-    run,
-)
+from edgernn.parity.drift import drifts
+from edgernn.parity.feed import Feed, encodes, fixed_steps, random_feed, taken
+from edgernn.parity.rollout import Plan, Rollout, compare, forced_pairs, plans, run
 from edgernn.sessions.base import Arrays, Session, State
 
 FEED_SEED = 7  # of the ids and states of rollouts; what is drawn anew is their shapes
@@ -76,8 +68,8 @@ class Forced(_Derived):
     runtime = "a file, led by the reference"
 
     def __init__(self, judge: Session, session: Session) -> None:
-        narrowing = session.file_contract.narrowing
-        single = narrowing.model_copy(update={"axes": {**narrowing.axes, TIME: 1}})
+        narrowing, frames = session.file_contract.narrowing, session.contract.step_frames
+        single = narrowing.model_copy(update={"axes": {**narrowing.axes, TIME: frames}})
         super().__init__(
             session.file_contract.model_copy(update={"narrowing": single}), judge._first_state
         )
@@ -105,50 +97,60 @@ class Reordered(_Derived):
     def __init__(self, inner: Session, *, half: bool = False) -> None:
         super().__init__(inner.file_contract, inner._first_state)
         self._inner, self._half, self._random = inner, half, np.random.default_rng(0)
-        tensors = (*self.spec.inputs, *self.spec.outputs)
-        self._rows = {t.name: t.axes.index(BATCH) for t in tensors}
-        self._times = {t.name: t.axes.index(TIME) for t in tensors if TIME in t.axes}
+        self._specs = {t.name: t for t in (*self.spec.inputs, *self.spec.outputs)}
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if self.spec.name == ENCODE:
-            return self._twice(feeds)
-        fresh = [tensor.name for tensor in self.spec.fresh_inputs]
-        steps = feeds[fresh[0]].shape[self._times[fresh[0]]]
-        made: list[dict[str, np.ndarray]] = []
-        for at in range(steps):
-            now = {name: np.take(feeds[name], [at], axis=self._times[name]) for name in fresh}
-            feeds = {
-                **feeds,
-                **{state.name: self._nudged(feeds[state.name]) for state in self.spec.states},
-            }
-            made.append(self._twice({**feeds, **now}))
-            feeds = {
-                **feeds,
-                **{state.name: made[-1][next_name(state.name)] for state in self.spec.states},
-            }
+        steps, made = self._steps(feeds), list[dict[str, np.ndarray]]()
+        for now in steps:
+            before = {s.name: self._nudged(feeds[s.name]) for s in self.spec.states}
+            made.append(self._twice({**feeds, **before, **now}))
+            after = {s.name: made[-1][next_name(s.name)] for s in self.spec.states}
+            feeds = {**feeds, **after}
         joined = {
-            t.name: np.concatenate([m[t.name] for m in made], axis=self._times[t.name])
+            t.name: np.concatenate([m[t.name] for m in made], axis=t.axes.index(TIME))
             for t in self.spec.read_outputs
+            if TIME in t.axes
         }
         return {**made[-1], **joined}
+
+    def _steps(self, feeds: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """Cut what is fresh into calls of one step, or of as many as the file takes; what has no
+        time stays whole.
+        """
+        places = {t.name: t.axes.index(TIME) for t in self.spec.fresh_inputs if TIME in t.axes}
+        if encodes(self) or not places:
+            return [{}]
+        frames = self.contract.step_frames * (fixed_steps(self) or 1)
+        total = next(feeds[name].shape[place] for name, place in places.items())
+        return [
+            {
+                name: np.take(feeds[name], range(at, at + frames), axis=place)
+                for name, place in places.items()
+            }
+            for at in range(0, total, frames)
+        ]
 
     def _twice(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run with each row twice where the batch is open; other numbers of rows choose other
         kernels.
         """
-        if self.file_contract.axis_size(BATCH) is not None:
+        places = {n: self._specs[n].axis(BATCH) for n in feeds}
+        rows = [feeds[name].shape[place] for name, place in places.items() if place is not None]
+        if self.file_contract.axis_size(BATCH) is not None or not rows:
             return self._inner._run(feeds)
-        rows = next(iter(feeds.values())).shape[self._rows[next(iter(feeds))]]
-        made = self._inner._run(
-            {name: np.concatenate([a, a], axis=self._rows[name]) for name, a in feeds.items()}
-        )
-        return {
-            name: np.take(array, range(rows), axis=self._rows[name]) for name, array in made.items()
+        doubled = {
+            name: array if (place := places[name]) is None else np.concatenate([array] * 2, place)
+            for name, array in feeds.items()
         }
+        made = self._inner._run(doubled)
+        kept = list(range(rows[0]))
+        return {name: taken(array, self._specs[name], kept) for name, array in made.items()}
 
     def _nudged(self, state: np.ndarray) -> np.ndarray:
-        """Move every value by one last bit, up or down at random."""
-        away = self._random.choice(np.array([1, -1], np.float32), state.shape)
+        """Move every value by one last bit, up or down at random; integers and bools stay."""
+        if state.dtype.kind != "f":
+            return state
+        away = self._random.choice(np.array([1, -1], state.dtype), state.shape)
         if self._half:
             return np.asarray(state * (1 + away * _HALF_BITS), state.dtype)
         return np.asarray(np.nextafter(state, away * np.inf), state.dtype)
@@ -186,13 +188,13 @@ def _explained(
     """Return ``found``, or the same run judged by its steps where the reference parts from itself
     about as far.
     """
-    if session.spec.name == ENCODE or not np.isfinite(found.worst.scaled):
+    if encodes(session) or not np.isfinite(found.worst.scaled):
         return found
     other = Reordered(judge, half=limit.half)
-    own = compare(judge, other, found.plan, seed=seed).worst.scaled
+    feed = random_feed(session, batch=found.plan.batch, steps=found.plan.steps, seed=seed)
+    own = compare(judge, other, found.plan, seed=seed, feed=feed).worst.scaled
     if not parts_as_far(own, found.worst.scaled):
         return found
-    feed = random_feed(judge, batch=found.plan.batch, steps=found.plan.steps, seed=seed)
     return by_single_steps(judge, session, feed, found.plan, other=other, limit=limit, own=own)
 
 
@@ -209,17 +211,19 @@ def by_single_steps(
     """Judge each call of a run from the reference's state; one over which the reference itself
     parts, step by step.
     """
-    lengths = tuple(_judged_lengths(judge, other, feed, plan, least=limit.rollout / LEEWAY))
+    unit = fixed_steps(session) or 1
+    least = limit.rollout / LEEWAY
+    lengths = tuple(_judged_lengths(judge, other, feed, plan, least=least, unit=unit))
     expected = run(judge, feed, lengths=lengths)
     found = drifts(forced_pairs(session, feed, expected, lengths=lengths))
     return Rollout(Plan(plan.batch, lengths), found, own=own)
 
 
 def _judged_lengths(
-    judge: Session, other: Session, feed: Feed, plan: Plan, *, least: float
+    judge: Session, other: Session, feed: Feed, plan: Plan, *, least: float, unit: int
 ) -> Iterator[int]:
     """Yield the calls that are judged whole as they are, and the others in single steps."""
     pairs = forced_pairs(other, feed, run(judge, feed, lengths=plan.lengths), lengths=plan.lengths)
     parted = np.max([drift.scaled_curve for drift in drifts(pairs)], axis=0)  # [calls]
     for length, own in zip(plan.lengths, parted, strict=True):
-        yield from (length,) if own <= least else (1,) * length
+        yield from (length,) if own <= least else (unit,) * (length // unit)

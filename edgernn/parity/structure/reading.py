@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from edgernn import formats
 from edgernn.bundle.stored_weights import StoredWeight
-from edgernn.contract import FileContract, first_line
+from edgernn.contract import TIME, FileContract, first_line
 from edgernn.contract.in_graph import CAPTION, DECODERS
 from edgernn.errors import UnavailableError
+from edgernn.parity.draw import is_encode
 from edgernn.parity.in_graph import step_beside
 from edgernn.parity.report.data import Check, Status
-from edgernn.parity.structure.sizes import SizeError, UnknownError
+from edgernn.parity.structure.sizes import MixedError, SizeError, UnknownError
 from edgernn.parity.structure.stored import (
     bytes_problems,
     stored_problems,
@@ -94,6 +95,8 @@ def check(subject: Subject) -> Check:
     status: Status = "passed"
     try:
         proved = reader.prove(bundle.file_contract(artifact))
+    except MixedError as error:
+        status, proved = _mixed(bundle.file_contract(artifact), error)
     except SizeError as error:
         status, proved = "failed", f"the graph is not the same at every size and call: {error}"
     except UnknownError as error:
@@ -116,3 +119,16 @@ def check(subject: Subject) -> Check:
     told = [*([] if status == "passed" else [proved]), *problems[:_MOST_TOLD]]
     told += [f"and {len(problems) - _MOST_TOLD} more"] if len(problems) > _MOST_TOLD else []
     return Check(name=NAME, status="failed", detail="; ".join(told))
+
+
+def _mixed(file_contract: FileContract, error: MixedError) -> tuple[Status, str]:
+    """Judge a graph that mixes along an open axis: what lies along the time of encode, or within
+    the frames of a step, may meet.
+    """
+    spec, contract = file_contract.spec, file_contract.contract
+    if spec.has_time and (is_encode(spec, contract) or contract.step_frames > 1):
+        return (
+            "not run",
+            f"frames along {TIME} may meet, so nothing is proved of this file: {error}",
+        )
+    return "failed", f"the graph is not the same at every size and call: {error}"

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from edgernn.contract import BATCH, TIME
+
 Dim = tuple[int | str, ...]
 Dims = tuple[Dim, ...]
 ONE: Dim = ()
@@ -24,6 +26,12 @@ ONE: Dim = ()
 class SizeError(Exception):
     """The graph does what depends on a size, or mixes what lies along an open axis; the text says
     which.
+    """
+
+
+class MixedError(SizeError):
+    """The graph mixes what lies along an open axis, or cuts it: wrong along batch and along single
+    steps.
     """
 
 
@@ -170,20 +178,27 @@ def broadcast(shapes: Sequence[Dims]) -> Dims:
 
 
 def closed(dims: Dims, axes: Iterable[int], what: str) -> None:
-    """Raise SizeError where one of ``axes`` is open: ``what`` would mix what lies along it."""
+    """Raise MixedError where one of ``axes`` is open: ``what`` would mix what lies along it;
+    UnknownError where only axes that encode chooses are, along which a model may mix.
+    """
     for axis in axes:
-        if is_open(dims[axis]):
-            raise SizeError(
-                f"{what} along the axis {show(dims[axis])} mixes what must not meet, or reads "
-                "its size"
+        if not is_open(dims[axis]):
+            continue
+        if not {BATCH, TIME} & {*dims[axis]}:
+            raise UnknownError(
+                f"{what} along the axis {show(dims[axis])}, whose size encode chooses, so nothing "
+                "is proved of this file"
             )
+        raise MixedError(
+            f"{what} along the axis {show(dims[axis])} mixes what must not meet, or reads its size"
+        )
 
 
 def reshaped(dims: Dims, targets: Sequence[Any]) -> Dims:
     """Return the shape after a reshape to ``targets``: numbers, sizes, one -1 for the rest.
 
     Raises:
-        SizeError: the elements of an open axis would not stay side by side as they were.
+        MixedError: the elements of an open axis would not stay side by side as they were.
     """
     flat = list(joined(dims))
     place = next((i for i, size in enumerate(targets) if size == -1), len(targets))
@@ -196,7 +211,7 @@ def reshaped(dims: Dims, targets: Sequence[Any]) -> Dims:
     if place < len(targets):
         return (*before, joined([tuple(flat)]), *after)
     if flat:
-        raise SizeError(f"a reshape of {shown(dims)} fits at one size alone")
+        raise MixedError(f"a reshape of {shown(dims)} fits at one size alone")
     return tuple(before)
 
 
@@ -205,14 +220,14 @@ def _take(flat: list[int | str], own: Dim, dims: Dims, *, last: bool) -> None:
     end = -1 if last else 0
     for factor in reversed(own) if last else own:
         if not flat:
-            raise SizeError(f"a reshape of {shown(dims)} fits at one size alone")
+            raise MixedError(f"a reshape of {shown(dims)} fits at one size alone")
         found = flat[end]
         if found == factor:
             flat.pop(end)
         elif isinstance(factor, int) and isinstance(found, int) and factor and found % factor == 0:
             flat[end] = found // factor
         else:
-            raise SizeError(
+            raise MixedError(
                 f"a reshape of {shown(dims)} puts {factor} where {found} lies, which fits at "
                 "one size alone"
             )

@@ -36,6 +36,7 @@ from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity import rollout
+from edgernn.parity.draw import random_state
 from edgernn.sessions.mil.borrowed import decompress
 from edgernn.sessions.mil.session import MilSession, read_function
 
@@ -245,7 +246,7 @@ def test_constant_weights_stay_what_they_are(
         narrowing=CoreMLExporter().narrowing(model.config.contract().step, precision),
     )
     outputs, _ = MilSession.open(path, written).step(
-        {"tokens": np.array([[3]])}, rollout.random_state(model.config.contract(), batch=1, seed=1)
+        {"tokens": np.array([[3]])}, random_state(model.config.contract(), batch=1, seed=1)
     )
     assert np.isfinite(outputs["logits"]).all()
 

@@ -23,7 +23,8 @@ from edgernn.export.to_onnx.tracing import step_graph
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageConfig, LanguageModel
-from edgernn.parity.rollout import Plan, compare, random_inputs, random_state
+from edgernn.parity.draw import random_inputs, random_state
+from edgernn.parity.rollout import Plan, compare
 from edgernn.sessions.opening import open_session
 
 MakeModel = Callable[..., LanguageModel]

@@ -23,6 +23,8 @@ from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity import rollout
+from edgernn.parity.draw import random_state
+from edgernn.parity.feed import random_feed
 from edgernn.sessions.coreml import CoreMLSession
 from edgernn.sessions.mil.session import MilSession, read_program
 
@@ -89,7 +91,7 @@ def test_float16_packages(make_model: MakeModel, tmp_path: Path, cell: str) -> N
     kept = opened(model, tmp_path / "kept.mlpackage", "float16", CoreMLStateExporter)
     for session in (explicit, kept):
         assert 1e-5 < drift(model, session) < 5e-2  # float16 it is, and near enough
-    feed = rollout.random_feed(explicit, batch=1, steps=64, seed=3)
+    feed = random_feed(explicit, batch=1, steps=64, seed=3)
     for left, right in zip(
         *(rollout.run(s, feed, lengths=[1] * 64) for s in (explicit, kept)), strict=True
     ):
@@ -121,7 +123,7 @@ def test_a_session_remembers_nothing(
 ) -> None:
     session = opened(make_model(), tmp_path / "step.mlpackage", "float16", exporter)
     tokens = [{"tokens": np.array([[token]], np.int64)} for token in (5, 9)]
-    start = rollout.random_state(session.contract, batch=1, seed=4)
+    start = random_state(session.contract, batch=1, seed=4)
     before = copy.deepcopy(start)
     logits, after = session.step(tokens[0], start)
     session.step(tokens[1], after)  # another stream, forked from the first
