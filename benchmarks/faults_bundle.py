@@ -288,7 +288,7 @@ FAULTS = (
         "a bundle put together by hand",
         _first_state_forgotten,
         _OPENING,
-        "the first state is learned, but initial_state is None",
+        "the first values of h, c are stored, but initial_state is None",
         honest="learned",
     ),
     Fault(

@@ -52,7 +52,7 @@ def __getattr__(name: str) -> Any:
 
 _MOVED = {  # modules that are documented under a name of their own: it goes on being one
     "edgernn.pytest_plugin": "edgernn.testing.pytest_plugin",
-    "edgernn.tolerances": "edgernn.formats.promise",
+    "edgernn.tolerances": "edgernn.formats.table",
 }
 
 

@@ -76,6 +76,14 @@ def promised(name: str, precision: str) -> Tolerance | None:
     return None if row is None else row.promises.get(precision)
 
 
+def tolerance(family: str, precision: str) -> Tolerance:
+    """Return what a family's first row promises for ``precision``; raise UsageError or
+    ContractError where there is no such row or promise. The name by which the first version
+    documents it.
+    """
+    return select(family)[0].promise(precision)
+
+
 def left_out() -> dict[str, str]:
     """Return the formats that no install can write with this Python, each with the reason."""
     reasons = {

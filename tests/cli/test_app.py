@@ -128,7 +128,7 @@ def test_inspect_a_lone_model_file(bundle_folder: Path, run: Run) -> None:
             json.loads(run("inspect", bundle_folder / inner, "--json")[1])["edgernn"][
                 "schema_version"
             ]
-            == 1
+            == 2
         )
 
 

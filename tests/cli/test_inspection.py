@@ -104,7 +104,7 @@ def test_a_lone_file_says_what_it_computes(
 ) -> None:
     code, out, _ = run("inspect", captioner_bundle_folder / name.format(graph))
     assert code == 0
-    assert f"it computes {graph} of the contract (schema 1); first state: made by encode" in out
+    assert f"it computes {graph} of the contract (schema 2); first state: made by encode" in out
     own, contract = out.split("it computes")
     assert ("image" in own) == (graph == "encode")
     assert ("attention" in own) == (graph == "step")

@@ -188,7 +188,7 @@ def test_first_states_of_zeros_need_no_encode_states(
     bundle = export_bundle(
         Checkpoint(model, caption_tokenizer), tmp_path / "b", to=["onnx"], steps=4
     )
-    assert bundle.manifest.contract.initial_state == "zeros"
+    assert bundle.manifest.contract.initial_state == {}
     assert bundle.manifest.evaluation is None
     golden = safetensors.numpy.load_file(bundle.path("golden.safetensors"))
     assert golden["image_gates"].shape == (1, 24)
@@ -230,7 +230,7 @@ def test_an_encode_file_out_of_tolerance_is_not_packed(
 def test_a_manifest_is_json_that_names_the_encode_graph(captioner_bundle_folder: Path) -> None:
     raw = json.loads((captioner_bundle_folder / "manifest.json").read_text(encoding="utf-8"))
     assert [graph["name"] for graph in raw["contract"]["graphs"]] == ["encode", "step"]
-    assert raw["contract"]["initial_state"] == "encode"
+    assert raw["contract"]["initial_state"] == {"h": "encode", "c": "encode"}
     assert raw["provenance"]["model"]["conditioning"] == "soft-attention"
 
 
