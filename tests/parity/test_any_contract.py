@@ -35,6 +35,7 @@ from edgernn.parity.reordered import Forced, Reordered, rollouts
 from edgernn.parity.rollout import compare, plans
 from edgernn.parity.shapes import draw
 from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.fake import FakeSession
 
 LIMIT, FORCED = by_name("onnx").promise("float32"), by_name("onnx").promise("int8")
 SHAPES = draw(3)
@@ -341,6 +342,15 @@ def test_a_feed_is_as_the_contract_says(name: str) -> None:
     assert all(np.array_equal(a, again.state[n]) for n, a in feed.state.items())
 
 
+@pytest.mark.parametrize(("name", "graph"), EVERY)
+def test_the_session_without_a_model_takes_any_contract(name: str, graph: str) -> None:
+    fake = FakeSession(net(name, graph).file_contract, {"g": weight("first", 1, SIZES["hidden"])})
+    found = rollouts(fake, fake, 6, limit=LIMIT, seed=2)
+    assert {run.worst.scaled for run in found} == {0}
+    for check in invariance.INVARIANCES.values():
+        assert max([0.0, *(drift.scaled for drift in check(fake, SHAPES, 6))]) < 1e-5
+
+
 def test_encode_is_fed_sources_of_several_lengths() -> None:
     sources = {
         random_feed(net("encode", "encode"), batch=2, steps=3, seed=seed).inputs["source_ids"].shape
@@ -394,14 +404,16 @@ def test_sessions_made_of_others_take_any_contract(name: str) -> None:
     assert feed.state.keys() == {state.name for state in session.spec.states}
 
 
-@pytest.mark.parametrize("kind", ["another id", "sources of another row", "a first state of zeros"])
+@pytest.mark.parametrize(
+    "kind", ["another id", "places in another order", "a first state of zeros"]
+)
 def test_an_encoder_that_is_wired_wrongly_is_found(kind: str, tmp_path: Path) -> None:
     class Other(Net):
         def _run(self, feeds: Feeds) -> Feeds:
             if kind == "another id":
                 return super()._run({"source_ids": (feeds["source_ids"] + 1) % SIZES["vocab"]})
             made = super()._run(feeds)
-            if kind == "sources of another row":
+            if kind == "places in another order":
                 return {**made, "keys": made["keys"][:, ::-1]}
             return {**made, "h": 0 * made["h"]}
 
