@@ -200,6 +200,8 @@ def check_invariance(subject: Subject) -> Check:
         f"{', '.join([*made, 'memory'])} over {steps} "
         f"{'pictures' if session.spec.name == ENCODE else 'steps'}"
     )
+    left_out = invariance.left_out(session)
+    what += f"; no rows: {left_out}" if left_out else ""
     what += f"; BROKEN: {', '.join(broken)}" if broken else ""
     shorter = min((measured.steps for measured in made.values()), default=steps)
     what += _chaotic(

@@ -422,3 +422,22 @@ def test_an_encoder_that_is_wired_wrongly_is_found(kind: str, tmp_path: Path) ->
     assert max(run.worst.scaled for run in found) > LIMIT.rollout
     recorded("encode", tmp_path / "golden")
     assert worst(golden.replay(wrong, tmp_path / "golden")) > LIMIT.rollout
+
+
+def test_it_is_said_where_nothing_that_comes_out_has_rows() -> None:
+    one = [
+        tensor("x", "input", "float32", "time", "width"),
+        tensor("phase", "state", "float32", "out"),
+    ]
+    two = [
+        tensor("y", "output", "float32", "time", "width"),
+        tensor("phase_next", "state", "float32", "out"),
+    ]
+    step = GraphSpec(name="step", inputs=tuple(one), outputs=tuple(two))
+    known = FileContract(contract=Contract(graphs=(step,), sizes=SIZES))
+    fake = FakeSession(known)
+    assert invariance.rows(fake, SHAPES, 6) == ()
+    assert invariance.left_out(fake) == "nothing that comes out has rows to compare"
+    assert invariance.left_out(net("frames")) == ""
+    assert {plan.batch for plan in plans(fake, 6, seed=1)} == {1}
+    assert {run.worst.scaled for run in rollouts(fake, fake, 6, limit=LIMIT, seed=1)} == {0}

@@ -11,11 +11,14 @@ from edgernn.parity.structure import shape_rules as rules
 from edgernn.parity.structure.sizes import (
     ONE,
     Dims,
+    MixedError,
     Size,
     SizeError,
     StatePart,
+    UnknownError,
     Value,
     broadcast,
+    closed,
     dim,
     joined,
     known,
@@ -146,3 +149,11 @@ def test_a_recurrent_layer_goes_on_from_the_contracts_state_and_leaves_it() -> N
     for state in (Value(dims(1, "batch", 8)), left[0]):
         with pytest.raises(SizeError, match="does not go on from a state that the contract gives"):
             rules.recurrent(x, [state], "GRU", batch_axis=1, time_axis=0)
+
+
+def test_what_lies_along_an_axis_that_encode_chooses_may_meet() -> None:
+    with pytest.raises(UnknownError, match="whose size encode chooses"):
+        closed((("batch",), ("source",)), [1], "a softmax")
+    for axis in ("batch", "time"):
+        with pytest.raises(MixedError, match="mixes what must not meet"):
+            closed((("source", axis),), [0], "a softmax")
