@@ -108,7 +108,8 @@ def _advanced(spec: TensorSpec, state: np.ndarray, heard: np.ndarray) -> np.ndar
     and a state without a batch hears nothing.
     """
     if state.dtype.kind != "f":
-        return (state == 0).astype(state.dtype)
+        made: np.ndarray = (state == 0).astype(state.dtype)
+        return made
     if spec.axis(BATCH) is None:
         return np.asarray(state / np.float32(2)).astype(state.dtype)
     wide = heard.reshape([-1 if axis == BATCH else 1 for axis in spec.axes])
