@@ -326,6 +326,7 @@ TABLE: dict[str, Handler] = {
         "squeeze": _squeeze,
         "unsqueeze": lambda given, what: rules.unsqueeze(given["self"], [given["dim"]]),
         "chunk": _chunk,
+        "unsafe_chunk": _chunk,
         **dict.fromkeys(("split", "split_with_sizes"), _split),
         "cat": lambda given, what: rules.concat(given["tensors"], given["dim"], what),
         "stack": _stack,

@@ -75,7 +75,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "aten::select aten::slice aten::split aten::split_with_sizes aten::squeeze aten::stack",
         "aten::t aten::tensor_split aten::tile aten::to aten::transpose aten::tril aten::triu",
         "aten::type_as aten::unbind aten::unflatten aten::unfold aten::unsqueeze aten::view",
-        "aten::_unsafe_view",
+        "aten::_unsafe_view aten::unsafe_chunk aten::unsafe_split",
     ),
     "tensors of a stated value": (
         "aten::arange aten::full aten::full_like aten::new_full aten::new_ones aten::new_zeros",

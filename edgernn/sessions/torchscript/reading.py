@@ -84,10 +84,19 @@ def schema_arguments(node: Any) -> list[Any]:
     return arguments
 
 
+# Their results are parts of the memory of what they are given, though torch's schemas do not say so.
+_PARTS = ("aten::unsafe_chunk", "aten::unsafe_split", "prim::ListUnpack")
+
+
 def origin(value: Any) -> Any:
     """Return the value whose memory ``value`` is a part of, by torch's schemas."""
-    while value.node().kind().startswith("aten::"):
+    while True:
         node = value.node()
+        if node.kind() in _PARTS:
+            value = next(iter(node.inputs()))
+            continue
+        if not node.kind().startswith("aten::"):
+            return value
         shared = [
             given
             for argument, given in zip(schema_arguments(node), node.inputs(), strict=False)
@@ -96,4 +105,3 @@ def origin(value: Any) -> Any:
         if not shared:
             return value
         value = shared[0]
-    return value

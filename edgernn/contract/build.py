@@ -1,0 +1,115 @@
+"""A contract written by hand: one line of text a tensor, as ``float32[batch, time, width=40]``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import get_args
+
+from pydantic import ValidationError
+
+from edgernn.contract.records import first_line
+from edgernn.contract.spec import (
+    ENCODE,
+    STEP,
+    Contract,
+    DType,
+    GraphSpec,
+    Initial,
+    Role,
+    TensorSpec,
+    next_name,
+)
+from edgernn.errors import UsageError
+from edgernn.wording import expected_one_of
+
+_FORM = "expected one as float32[batch, time, width=40] or int64[batch, time] below vocab=96"
+_TENSOR = re.compile(r"\s*(\w+)\s*\[([^\[\]]*)\]\s*(?:below\s+([^\s\[\]]+))?\s*")
+_AXIS = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(?:=\s*([0-9]+))?\s*")
+Texts = Mapping[str, str]
+
+
+def build_contract(
+    *,
+    inputs: Texts,
+    states: Texts,
+    outputs: Texts,
+    contexts: Texts | None = None,
+    encode_inputs: Texts | None = None,
+    initial_state: Mapping[str, Initial] | None = None,
+    step_frames: int = 1,
+    latency_frames: int = 0,
+) -> Contract:
+    """Return the contract of a step graph, and of an encode graph where ``encode_inputs`` are given.
+
+    Tensors are given by name, each as its dtype and its axes in order: ``axis=size`` where the
+    size is fixed (said once is enough), ``axis`` alone where it is open. Integers may be ``below``
+    an axis: they are ids then.
+
+    Args:
+        inputs: what a caller gives at every step.
+        states: what comes in and out of every step, as ``NAME`` and ``NAME_next``.
+        outputs: what a caller reads.
+        contexts: what ``encode`` makes once and every step takes.
+        encode_inputs: what a caller gives once per sequence.
+        initial_state, step_frames, latency_frames: see ``Contract``.
+
+    Raises:
+        UsageError: a text is none of this form, an axis has two sizes, or the parts do not fit.
+    """
+    sizes: dict[str, int] = {}
+
+    def made(texts: Texts | None, role: Role) -> tuple[TensorSpec, ...]:
+        return tuple(_tensor(name, text, role, sizes) for name, text in (texts or {}).items())
+
+    kept, seen = made(states, "state"), made(contexts, "context")
+    after = tuple(state.model_copy(update={"name": next_name(state.name)}) for state in kept)
+    starts = dict(initial_state or {})
+    try:
+        step = GraphSpec(
+            name=STEP,
+            inputs=(*made(inputs, "input"), *seen, *kept),
+            outputs=(*made(outputs, "output"), *after),
+        )
+        graphs = [step]
+        if encode_inputs:
+            first = tuple(state for state in kept if starts.get(state.name) == ENCODE)
+            once = made(encode_inputs, "input")
+            graphs.insert(0, GraphSpec(name=ENCODE, inputs=once, outputs=(*seen, *first)))
+        return Contract(
+            graphs=tuple(graphs),
+            sizes=sizes,
+            initial_state=starts,
+            step_frames=step_frames,
+            latency_frames=latency_frames,
+        )
+    except ValidationError as error:
+        raise UsageError(f"these tensors make no contract: {first_line(error)}") from error
+
+
+def _tensor(name: str, text: str, role: Role, sizes: dict[str, int]) -> TensorSpec:
+    """Read one tensor; put the sizes that it says into ``sizes``."""
+    found = _TENSOR.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{name} is {text!r}, {_FORM}")
+    dtype, inner, below = found.groups()
+    if dtype not in get_args(DType):
+        raise UsageError(
+            f"{name} has the dtype {dtype!r}; {expected_one_of(dtype, get_args(DType))}"
+        )
+    axes = tuple(_axis(name, part, sizes) for part in inner.split(",") if inner.strip())
+    bound = None if below is None else _axis(name, below, sizes)
+    try:
+        return TensorSpec(name=name, role=role, dtype=dtype, axes=axes, below=bound)
+    except ValidationError as error:
+        raise UsageError(f"{name} cannot be a tensor's name: {first_line(error)}") from error
+
+
+def _axis(name: str, text: str, sizes: dict[str, int]) -> str:
+    found = _AXIS.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{name} has the axis {text.strip()!r}; {_FORM}")
+    axis, size = found.groups()
+    if size is not None and sizes.setdefault(axis, int(size)) != int(size):
+        raise UsageError(f"{name} has {axis} = {size}, and before it was {sizes[axis]}")
+    return axis

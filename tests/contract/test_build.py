@@ -1,0 +1,57 @@
+"""A contract in one line a tensor: what it means, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgernn.contract import Contract
+from edgernn.contract.build import build_contract
+from edgernn.errors import UsageError
+from edgernn.models.language import LanguageConfig
+
+
+def test_a_language_model_is_the_familys_own() -> None:
+    made = build_contract(
+        inputs={"tokens": "int64[batch, time] below vocab=7"},
+        states=dict.fromkeys(("h", "c"), "float32[layers=2, batch, hidden=3]"),
+        outputs={"logits": "float32[batch, time, vocab]"},
+    )
+    config = LanguageConfig(vocabulary=7, cell="lstm", embedding=2, hidden=3, layers=2)
+    assert made == config.contract()
+
+
+def test_an_encode_graph_gives_contexts_and_first_states() -> None:
+    made = build_contract(
+        inputs={"frame": "float32[batch, time=1, width=4]"},
+        states={"h": "float32[batch, hidden=3]", "count": "int64[]"},
+        outputs={"sample": "float32[batch, time, width]"},
+        contexts={"memory": "float32[batch, source, hidden]"},
+        encode_inputs={"words": "int64[batch, source] below vocab=9"},
+        initial_state={"h": "encode", "count": "stored"},
+    )
+    assert isinstance(made, Contract) and made.encode is not None
+    assert [tensor.name for tensor in made.encode.outputs] == ["memory", "h"]
+    assert made.open_axes == ("source",)
+    assert [tensor.name for tensor in made.starting("stored")] == ["count"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("float32", "expected one as"),
+        ("float12[batch]", "'float12'; expected one of"),
+        ("float32[batch, 40]", "axis '40'"),
+        ("float32[batch, width=0]", "greater than or equal to 1"),
+        ("float32[batch, width]", "sizes has no width"),
+        ("float32[batch, time, batch]", "the axis batch twice"),
+        ("float32[batch] below vocab=4", "only integers can be"),
+        ("float32[batch, hidden=9]", "hidden = 9, and before it was 3"),
+    ],
+)
+def test_what_is_no_tensor_is_named(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        build_contract(
+            inputs={"frame": text},
+            states={"h": "float32[batch, hidden=3]"},
+            outputs={"sample": "float32[batch, hidden]"},
+        )
