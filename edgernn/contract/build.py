@@ -40,7 +40,7 @@ def build_contract(
     step_frames: int = 1,
     latency_frames: int = 0,
 ) -> Contract:
-    """Return the contract of a step graph, and of an encode graph where ``encode_inputs`` are given.
+    """Return the contract of a step graph, and of an encode graph where it takes any input.
 
     Tensors are given by name, each as its dtype and its axes in order: ``axis=size`` where the
     size is fixed (said once is enough), ``axis`` alone where it is open. Integers may be ``below``

@@ -84,7 +84,7 @@ def schema_arguments(node: Any) -> list[Any]:
     return arguments
 
 
-# Their results are parts of the memory of what they are given, though torch's schemas do not say so.
+# Parts of the memory of what they are given, though torch's schemas do not say so.
 _PARTS = ("aten::unsafe_chunk", "aten::unsafe_split", "prim::ListUnpack")
 
 
