@@ -100,7 +100,9 @@ def _tensor(name: str, text: str, role: Role, sizes: dict[str, int]) -> TensorSp
     axes = tuple(_axis(name, part, sizes) for part in inner.split(",") if inner.strip())
     bound = None if below is None else _axis(name, below, sizes)
     try:
-        return TensorSpec(name=name, role=role, dtype=dtype, axes=axes, below=bound)
+        return TensorSpec.model_validate(
+            {"name": name, "role": role, "dtype": dtype, "axes": axes, "below": bound}
+        )
     except ValidationError as error:
         raise UsageError(f"{name} cannot be a tensor's name: {first_line(error)}") from error
 

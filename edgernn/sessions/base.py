@@ -234,7 +234,7 @@ class Session(ABC):
             self._right = (_layout(inputs), _layout(state))
         given = {**inputs, **state}
         return {
-            name: np.ascontiguousarray(given[name], dtype)
+            name: np.asarray(given[name], dtype, order="C")
             for name, dtype in self._file_dtypes.items()
         }
 
