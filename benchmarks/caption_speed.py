@@ -17,9 +17,10 @@ import safetensors.numpy
 from _report import table
 
 from edgernn.bundle import Bundle
-from edgernn.contract import ENCODE, IMAGE, STEP
+from edgernn.contract import ENCODE, STEP
 from edgernn.decoding.captions import search_caption
 from edgernn.errors import UnavailableError
+from edgernn.families.captioner import IMAGE
 from edgernn.sessions.model import open_model
 from edgernn.sessions.opening import encoder_of
 from edgernn.wording import size

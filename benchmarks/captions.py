@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from _report import table
 
-from edgernn.contract import ATTENTION
 from edgernn.data.pictures import scenes
 from edgernn.data.pictures.captions import caption_text
 from edgernn.data.pictures.scene_drawing import Scene, draw
@@ -26,6 +25,7 @@ from edgernn.decoding.beam import Hypothesis
 from edgernn.decoding.captions import search_caption
 from edgernn.export import export_bundle
 from edgernn.families.caption_scores import score_captions
+from edgernn.families.captioner import ATTENTION
 from edgernn.sessions.model import open_model
 from edgernn.training.options import TrainOptions
 from edgernn.training.run_captions import CaptionData, CaptionSetup, train_captions

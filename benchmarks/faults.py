@@ -30,7 +30,7 @@ import faults_torchscript
 from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, low, make_bundle
 from _report import table
 
-from edgernn.families.contracts import CONDITIONINGS
+from edgernn.families.captioner import CONDITIONINGS
 from edgernn.models.cells.table import CELLS
 from edgernn.parity.verify import verify_bundle
 

@@ -8,8 +8,11 @@ from functools import cached_property
 
 from edgernn.contract import ENCODE, STEP, Contract, Decoding, FileContract
 from edgernn.errors import DataError, UsageError
-from edgernn.export.rounding.calibration import feeds_from, text_feeds
+from edgernn.export.rounding.calibration import feeds_from
 from edgernn.export.rounding.compression import Budget, Feeds
+from edgernn.families.base import Family
+from edgernn.families.step import TOKENS
+from edgernn.families.table import family_of
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
 from edgernn.sessions.model import Model
@@ -44,6 +47,11 @@ class Source:
     steps: int
     tell: Tell = field(default=lambda line: None)
 
+    @property
+    def family(self) -> Family:
+        """What kind of model it is."""
+        return family_of(self.loaded.model.family)
+
     @cached_property
     def contract(self) -> Contract:
         """The model's contract."""
@@ -73,10 +81,11 @@ class Source:
         """
         text = self.options.calibration
         if text is None:
-            return feeds_from(self.reference, self.loaded.held_out)
-        if self.contract.encode is not None:
+            return feeds_from(self.family, self.reference, self.loaded.held_out)
+        if self.family.writes != "text":
             raise UsageError(
-                "a captioner is calibrated on held-out pictures; leave the calibration text out"
+                f"the {self.family.noun} is calibrated on its held-out sample; leave the "
+                "calibration text out"
             )
         try:
             tokens = self.loaded.text_tokenizer.encode(text)[:_MOST_CALIBRATION_TOKENS]
@@ -91,4 +100,4 @@ class Source:
                 f"the calibration text has {len(tokens)} tokens, expected "
                 f"{_FEWEST_CALIBRATION_TOKENS} or more"
             )
-        return lambda: text_feeds(self.reference.step, tokens)
+        return lambda: self.family.calls(self.reference, {TOKENS: tokens})

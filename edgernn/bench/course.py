@@ -7,7 +7,7 @@ What goes in is the bundle's held-out sample, else random values from a seed.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import count
 
 import numpy as np
@@ -15,10 +15,11 @@ import numpy as np
 from edgernn.bench.alone import Alone
 from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import Artifact
-from edgernn.contract import CAPTIONS, ENCODE, IMAGE, TOKENS, VOCAB
-from edgernn.data.pictures.captions import PAD_ID
-from edgernn.decoding.generate import prefill
-from edgernn.parity.subject import Subject
+from edgernn.contract import ENCODE, TIME
+from edgernn.decoding.generate import prefill_width
+from edgernn.families.base import Feed
+from edgernn.families.samples import sample_of
+from edgernn.families.table import family_of
 from edgernn.sessions.base import Arrays, Session, State
 
 SEED = 7
@@ -26,24 +27,6 @@ PREFILL_TOKENS = 256
 _WARM_UP = 20  # calls before the first round
 # and before each: other artifacts and the bandwidth's buffer have been through the caches since
 _WARM_ROUND = 3
-_RANDOM_TOKENS, _RANDOM_IMAGES = 4096, 4
-
-
-@dataclass(frozen=True, eq=False)
-class Feed:
-    """What goes in.
-
-    Attributes:
-        tokens: ids in the order in which they are fed, int64 ``[N]``, from the beginning again
-            after the last.
-        images: pictures for an encode graph, uint8 ``[M, S, S, 3]``; None where there is no such
-            graph.
-        source: in words.
-    """
-
-    tokens: np.ndarray
-    images: np.ndarray | None
-    source: str
 
 
 def feed_for(bundle: Bundle) -> Feed:
@@ -52,28 +35,8 @@ def feed_for(bundle: Bundle) -> Feed:
     Raises:
         ContractError: the held-out sample is damaged.
     """
-    sample = Subject(bundle, bundle.manifest.artifacts[0], None).sample
-    if sample is None:
-        return _random(bundle)
-    if TOKENS in sample:
-        return Feed(sample[TOKENS], None, "the bundle's held-out tokens")
-    captions = sample[CAPTIONS]  # [N, K, T], padded
-    return Feed(
-        captions[captions != PAD_ID], sample[IMAGE], "the bundle's held-out pictures and captions"
-    )
-
-
-def _random(bundle: Bundle) -> Feed:
-    contract = bundle.manifest.contract
-    random = np.random.default_rng(SEED)
-    tokens = random.integers(0, contract.sizes[VOCAB], _RANDOM_TOKENS)
-    if contract.encode is None:
-        return Feed(tokens, None, f"random tokens, seed {SEED}")
-    (image,) = contract.encode.caller_inputs
-    shape = [_RANDOM_IMAGES, *(contract.sizes[axis] for axis in image.axes[1:])]
-    return Feed(
-        tokens, random.integers(0, 256, shape, np.uint8), f"random tokens and pictures, seed {SEED}"
-    )
+    manifest = bundle.manifest
+    return family_of(manifest.family).feed(manifest.contract, sample_of(bundle), seed=SEED)
 
 
 class Course:
@@ -148,16 +111,31 @@ class Course:
 
     def _prefill(self) -> float:
         """Return the seconds that a prefill from the first state took."""
-        tokens = np.resize(
-            self._feed.tokens, (1, PREFILL_TOKENS)
-        )  # from the beginning again where there are fewer
+        session, state = self._session, self._first_state
+        calls = list(self._prefill_calls())
         began = time.perf_counter()
-        prefill(self._session, tokens, self._first_state, contexts=self._contexts)
+        for inputs in calls:
+            _, state = session.step({**inputs, **self._contexts}, state)
         return time.perf_counter() - began
 
+    def _prefill_calls(self) -> Iterator[Arrays]:
+        """Yield the inputs of each call of a prefill: one call where the file's time is open and
+        every input lies along it, else one a step.
+        """
+        session = self._session
+        steps = [self._feed.call(self._feed.step, place) for place in range(PREFILL_TOKENS)]
+        times = {tensor.name: tensor.axis(TIME) for tensor in session.spec.fresh_inputs}
+        if session.file_contract.axis_size(TIME) or None in times.values():
+            yield from steps
+            return
+        width = prefill_width(session)
+        for at in range(0, PREFILL_TOKENS, width):
+            yield {
+                name: np.concatenate([step[name] for step in steps[at : at + width]], axis=axis)
+                for name, axis in times.items()
+            }
+
     def _inputs(self, place: int) -> Arrays:
-        if self._feed.images is not None and self.encodes:
-            row = place % len(self._feed.images)
-            return {IMAGE: self._feed.images[row : row + 1]}
-        at = place % len(self._feed.tokens)
-        return {TOKENS: self._feed.tokens[None, at : at + 1], **self._contexts}
+        if self.encodes:
+            return self._feed.call(self._feed.encode, place)
+        return {**self._feed.call(self._feed.step, place), **self._contexts}

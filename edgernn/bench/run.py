@@ -15,13 +15,14 @@ import numpy as np
 
 from edgernn import formats, storage
 from edgernn.bench.alone import measure_alone, measure_import
-from edgernn.bench.course import PREFILL_TOKENS, Course, Feed, feed_for
+from edgernn.bench.course import PREFILL_TOKENS, Course, feed_for
 from edgernn.bench.machine import bandwidth, describe_machine, read_once, reading_buffer
 from edgernn.bench.report import ArtifactBench, Bandwidth, BenchReport, LeftOut
 from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import Artifact
 from edgernn.contract import ENCODE, STEP
 from edgernn.errors import ContractError, UnavailableError, UsageError
+from edgernn.families.base import Feed
 from edgernn.sessions.base import checked_threads
 from edgernn.sessions.model import with_encoder
 from edgernn.sessions.opening import open_artifact
@@ -149,9 +150,8 @@ def _open(bundle: Bundle, artifact: Artifact, feed: Feed, *, threads: int | None
     session = open_artifact(bundle, artifact, threads=threads)
     if artifact.graph == ENCODE:
         return Course(artifact, session, feed, contexts={}, state={})
-    if feed.images is None:
-        return Course(artifact, session, feed, contexts={}, state=session.initial_state(1))
-    contexts, state = with_encoder(bundle, artifact, session).look(feed.images[:1])
+    model = with_encoder(bundle, artifact, session)
+    contexts, state = model.begin(feed.call(feed.encode, 0))
     return Course(artifact, session, feed, contexts=contexts, state=state)
 
 

@@ -17,6 +17,7 @@ from edgernn.cli.shown import visible
 from edgernn.cli.tables import first_state
 from edgernn.contract import ENCODE, STEP
 from edgernn.data.text.token_kinds import unit_of
+from edgernn.families.table import family_of
 from edgernn.formats import FORMATS
 from edgernn.wording import size
 
@@ -53,7 +54,7 @@ def _title(name: str) -> str:
 
 
 def _head(manifest: Manifest, license_id: str | None) -> str:
-    captions = manifest.family == "captioner"
+    family = family_of(manifest.family)
     formats = [
         FORMATS[artifact.format].family
         for artifact in manifest.artifacts
@@ -67,11 +68,12 @@ def _head(manifest: Manifest, license_id: str | None) -> str:
     lines += [f"license: {_yaml(license_id)}"] if license_id else []
     lines += [
         "library_name: edgernn",
-        f"pipeline_tag: {'image-to-text' if captions else 'text-generation'}",
+        f"pipeline_tag: {family.task}",
         "tags:",
     ]
     lines += [f"- {_yaml(tag)}" for tag in tags]
-    lines += ["metrics:", *(["- cider", "- bleu"] if captions else ["- perplexity"]), "---"]
+    lines += ["metrics:", *(f"- {name}" for name in family.metrics)] if family.metrics else []
+    lines.append("---")
     return "\n".join(lines)
 
 
@@ -87,14 +89,14 @@ def _yaml(text: str) -> str:
 
 def _about(manifest: Manifest) -> str:
     made, sizes = manifest.provenance, manifest.contract.sizes
-    kind = "image captioner" if manifest.family == "captioner" else "language model"
+    kind = family_of(manifest.family).noun
     tokenizer = manifest.tokenizer
     shape = ", ".join(f"{plain(axis)} {count}" for axis, count in sizes.items())
     told = [
         f"A recurrent {kind} of {made.parameters:,} parameters, with its state as explicit "
         "inputs and outputs, for "
-        "ONNX Runtime, PyTorch or Core ML. It is an edgernn bundle: model files, tokenizer, a "
-        "recorded run to check them by, "
+        "ONNX Runtime, PyTorch or Core ML. It is an edgernn bundle: model files, "
+        f"{'tokenizer, ' if manifest.tokenizer else ''}a recorded run to check them by, "
         "and a manifest.",
         f"- made by edgernn {plain(made.edgernn)} on {plain(made.created)}",
         *(
@@ -183,7 +185,10 @@ def _loss(artifact: Artifact) -> str:
 
 def _run(manifest: Manifest, name: str) -> str:
     """Return how each language runs it: the examples of the edgernn repository."""
-    captions = manifest.family == "captioner"
+    family = family_of(manifest.family)
+    if family.command is None:
+        return _replay(name)
+    captions = family.writes == "captions"
     write = f"{_prompt(manifest)}--length 200"
     ask = "--image photo.jpg" if captions else write
     formats = {artifact.format for artifact in manifest.artifacts if artifact.graph == STEP}
@@ -214,6 +219,27 @@ def _run(manifest: Manifest, name: str) -> str:
             "the app's assets."
         )
     return "\n\n".join(parts)
+
+
+def _replay(name: str) -> str:
+    """Return how a network that writes nothing is timed and stepped."""
+    step = [
+        "import edgernn",
+        'session = edgernn.open_session("/path/to/bundle")',
+        "state = session.initial_state()",
+        "outputs, state = session.step(inputs, state)",
+    ]
+    return "\n\n".join(
+        [
+            _block([f"BUNDLE=/path/to/{_argument(name)}"]),
+            "With edgernn installed:",
+            _block([f"edgernn bench {_PLACE}"]),
+            "Step by step, from Python:",
+            _block(step).replace("```sh", "```python", 1),
+            "The recorded run is replayed by every example in `runtime_examples/` of the edgernn "
+            "repository.",
+        ]
+    )
 
 
 def _prompt(manifest: Manifest) -> str:

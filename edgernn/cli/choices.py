@@ -72,7 +72,7 @@ def token_names() -> list[str]:
 
 def conditioning_names() -> list[str]:
     """Return what ``--conditioning`` takes."""
-    from edgernn.families.contracts import CONDITIONINGS
+    from edgernn.families.captioner import CONDITIONINGS
 
     return list(CONDITIONINGS)
 

@@ -17,10 +17,7 @@ from typing import Literal
 
 from edgernn.contract import (
     BATCH,
-    IMAGE,
-    LOGITS,
     TIME,
-    TOKENS,
     Contract,
     FileContract,
     GraphWord,
@@ -34,6 +31,7 @@ GENERATE: Literal["generate"] = "generate"  # what a file of each kind computes
 CAPTION: Literal["caption"] = "caption"
 
 PROMPT = "prompt"  # ids fed first, one step each
+TOKENS = "tokens"  # what is written: ids
 LENGTH = "length"  # the most tokens written
 TEMPERATURE, TOP_K, TOP_P = "temperature", "top_k", "top_p"  # see Sampler
 UNIFORMS = "uniforms"  # one number in [0, 1) for each token
@@ -71,10 +69,11 @@ def generate_interface(contract: Contract) -> Interface:
             not make a text.
     """
     step = contract.step
-    others = [tensor.name for tensor in step.caller_inputs if tensor.name != TOKENS]
+    ids = step.text_ids
+    others = [tensor.name for tensor in step.caller_inputs if tensor != ids]
     if others:
         raise ContractError(
-            f"the step graph takes {others} beside {TOKENS}; only a {CAPTION} graph can be "
+            f"the step graph takes {others} beside {ids.name}; only a {CAPTION} graph can be "
             "made of it"
         )
     asked = (
@@ -109,7 +108,7 @@ def caption_interface(contract: Contract) -> Interface:
         raise ContractError(
             f"the model has no encode graph; only a {GENERATE} graph can be made of it"
         )
-    image = next(tensor for tensor in contract.encode.inputs if tensor.name == IMAGE)
+    (image,) = contract.encode.inputs
     told = (
         FileTensor(TOKENS, "int64", (WRITTEN,)),
         FileTensor(SCORE, "float32", ()),
@@ -127,7 +126,7 @@ def caption_interface(contract: Contract) -> Interface:
 
 def further_outputs(contract: Contract) -> tuple[TensorSpec, ...]:
     """Return what a step gives beside logits and states; ``attention`` where the model has it."""
-    return tuple(tensor for tensor in contract.step.read_outputs if tensor.name != LOGITS)
+    return tuple(tensor for tensor in contract.step.read_outputs if tensor != contract.step.scores)
 
 
 def one_row(contract: Contract, tensor: TensorSpec) -> FileTensor:

@@ -19,6 +19,7 @@ from edgernn.contract.records import Record, refuse
 from edgernn.errors import ContractError
 
 BATCH, TIME, LAYERS = "batch", "time", "layers"
+HEIGHT, WIDTH, CHANNELS = "height", "width", "channels"  # of pictures
 ENCODE: Literal["encode"] = "encode"
 STEP: Literal["step"] = "step"
 NEXT = "_next"  # state output = state input + NEXT

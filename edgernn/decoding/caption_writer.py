@@ -72,6 +72,11 @@ class CaptionWriter:
     def __init__(self, source: Path, *, artifact: str | None = None) -> None:
         self._bundle = Bundle.open(source)
         contract = self._bundle.manifest.contract
+        if self._bundle.manifest.decoding is None or self._bundle.manifest.tokenizer is None:
+            raise UsageError(
+                f"{source} reads and writes no text; step it with edgernn.open_session, or check "
+                f"it with: edgernn verify {argument(source)}"
+            )
         if contract.encode is None:
             raise UsageError(
                 f"{source} is a language model, it sees no pictures; use: edgernn generate "

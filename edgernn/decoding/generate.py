@@ -56,14 +56,20 @@ def prefill(
         The outputs of the last token, each ``[B, …]`` without its time axis (scores ``[B,
         V]``), and the state after it.
     """
-    ids, size = session.spec.text_ids.name, session.contract.vocabulary
-    width = session.file_contract.axis_size(TIME)
-    width = width or min(PREFILL_STEPS, max(1, _MOST_LOGITS // (len(tokens) * size)))
+    ids = session.spec.text_ids.name
+    width = session.file_contract.axis_size(TIME) or prefill_width(session, rows=len(tokens))
     if tokens.shape[1] == 0:
         raise UsageError("there is no token to feed; give a prompt of at least one token")
     for start in range(0, tokens.shape[1], width):
         outputs, state = session.step({ids: tokens[:, start : start + width], **contexts}, state)
     return {name: array[:, -1] for name, array in outputs.items()}, state
+
+
+def prefill_width(session: Session, *, rows: int = 1) -> int:
+    """Return how many steps a call of a prefill takes where the file's time axis is open."""
+    scores = session.spec.scores
+    size = 1 if scores is None else session.contract.vocabulary
+    return min(PREFILL_STEPS, max(1, _MOST_LOGITS // (rows * size)))
 
 
 class Generation:

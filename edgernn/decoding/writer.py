@@ -68,6 +68,11 @@ def write_text(
                 f"{source} is a captioner, it writes about pictures; use: edgernn caption "
                 f"{argument(source)} PICTURE"
             )
+        if bundle.manifest.tokenizer is None or bundle.manifest.decoding is None:
+            raise UsageError(
+                f"{source} reads and writes no text; step it with edgernn.open_session, or check "
+                f"it with: edgernn verify {argument(source)}"
+            )
         tokenizer = open_tokenizer(bundle)
         chosen = bundle.artifact(artifact) if artifact else None
         chosen, session = (

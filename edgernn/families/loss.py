@@ -15,18 +15,15 @@ positions and the whole vocabulary is ever held.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from edgernn.bundle.nats import is_within, perplexity, relative_rise
 from edgernn.bundle.summary import largest_ids
-from edgernn.contract import TIME, Contract
-from edgernn.data.pictures.captions import PAD_ID
+from edgernn.contract import Contract
 from edgernn.errors import ContractError
-from edgernn.sessions.base import Session
-from edgernn.sessions.model import Model
 
 _TOP = 5
 _MOST_ROWS = 64
@@ -81,56 +78,6 @@ class TextLoss:
         return {**asdict(self), **{name: getattr(self, name) for name in names}}
 
 
-def measure_text(
-    reference: Session, candidate: Session, tokens: np.ndarray, *, limit: int = 2048
-) -> TextLoss:
-    """Let both predict each next token of ``tokens``, int64 ``[N]``, N at least 2; at most
-    ``limit`` positions are read.
-
-    Raises:
-        ContractError: a prediction is not finite.
-    """
-    tokens, rows = tokens[: limit + 1], part_rows(reference.contract)
-    predicted = (text_logits(session, tokens[:-1], rows=rows) for session in (reference, candidate))
-    wanted = (tokens[1:][at : at + rows] for at in range(0, len(tokens) - 1, rows))
-    return compare(zip(*predicted, wanted, strict=True))
-
-
-def measure_captions(
-    reference: Model,
-    candidate: Model,
-    images: np.ndarray,
-    captions: np.ndarray,
-    *,
-    limit: int = 2048,
-) -> TextLoss:
-    """Let both predict each next word of captions; at most about ``limit`` positions are read.
-
-    Args:
-        reference, candidate: the two models, opened.
-        images: uint8 ``[N, S, S, 3]``.
-        captions: int64 ``[N, T]``, one of each picture, from its first token on; what follows a
-            caption's end is not read.
-        limit: predicted positions.
-
-    Raises:
-        ContractError: no picture has a caption, or a prediction is not finite.
-    """
-    count = max(1, limit // max(captions.shape[1] - 1, 1))
-    said = np.flatnonzero((captions[:, 1:] != PAD_ID).any(1))[:count]
-    if not len(said):
-        raise ContractError(
-            "the held-out sample has no caption to predict; export the bundle again"
-        )
-    images, captions = images[said], captions[said]
-    rows = reference.rows or candidate.rows or part_rows(reference.contract)
-    predicted = (
-        caption_logits(model, images, captions, rows=rows) for model in (reference, candidate)
-    )
-    wanted = (words for _, _, words in _caption_positions(captions, rows))
-    return compare(zip(*predicted, wanted, strict=True))
-
-
 def part_rows(contract: Contract) -> int:
     """Return how many positions are predicted at a time, so that little memory holds their
     log-probabilities.
@@ -160,7 +107,7 @@ def _compare_part(p: np.ndarray, q: np.ndarray, wanted: np.ndarray) -> np.ndarra
     probable agree.
     """
     with np.errstate(invalid="ignore"):  # infinities become NaN, which is refused
-        log_p, log_q = _normalised(p), _normalised(q)
+        log_p, log_q = log_probabilities(p), log_probabilities(q)
         nats = [-np.take_along_axis(log, wanted[:, None], 1)[:, 0] for log in (log_p, log_q)]
         np.subtract(log_p, log_q, out=log_q)
         np.multiply(np.exp(log_p, out=log_p), log_q, out=log_q)
@@ -176,57 +123,7 @@ def _compare_part(p: np.ndarray, q: np.ndarray, wanted: np.ndarray) -> np.ndarra
     return np.stack([*nats, np.maximum(kl, 0), best_p[:, 0] == best_q[:, 0], overlap])
 
 
-def text_logits(session: Session, tokens: np.ndarray, *, rows: int) -> Iterator[np.ndarray]:
-    """Yield the logits of what follows each of ``tokens``, int64 ``[N]``, from the first state on:
-    ``rows`` at a time.
-    """
-    ids, scores = session.spec.text_ids.name, session.spec.text_scores.name
-    state, time = session.initial_state(1), session.file_contract.axis_size(TIME)
-    width = time or rows
-    for at in range(0, len(tokens), rows):
-        part = tokens[at : at + rows]
-        logits = np.empty((len(part), session.contract.vocabulary), np.float32)
-        for start in range(0, len(part), width):
-            outputs, state = session.step({ids: part[None, start : start + width]}, state)
-            logits[start : start + width] = outputs[scores][0]
-        yield logits
-
-
-def caption_logits(
-    model: Model, images: np.ndarray, captions: np.ndarray, *, rows: int
-) -> Iterator[np.ndarray]:
-    """Yield the logits of the next words of ``captions [N, T]``, ``rows`` pictures at a time and
-    one word of each.
-    """
-    spec, at = model.step.spec, None
-    for group, t, _ in _caption_positions(captions, rows):
-        if at != group.start:
-            at = group.start
-            contexts, state = model.look(images[group])
-        fed = captions[group, t : t + 1]
-        outputs, state = model.step({spec.text_ids.name: fed, **contexts}, state)
-        yield outputs[spec.text_scores.name][_lengths(captions[group]) > t + 1, 0]
-
-
-def _caption_positions(captions: np.ndarray, rows: int) -> Iterator[tuple[slice, int, np.ndarray]]:
-    """Yield the rows of a group of captions ``[N, T]``, a time t, and the words at t + 1 of those
-    that go on so far.
-    """
-    for start in range(0, len(captions), rows):
-        group = slice(start, start + rows)
-        own, lengths = captions[group], _lengths(captions[group])
-        for t in range(int(lengths.max()) - 1):
-            yield group, t, own[lengths > t + 1, t + 1]
-
-
-def _lengths(captions: np.ndarray) -> np.ndarray:
-    """Return how long each row of ``captions [N, T]`` is without the padding at its end."""
-    told = captions != PAD_ID
-    lengths: np.ndarray = captions.shape[1] - told[:, ::-1].argmax(1)
-    return lengths
-
-
-def _normalised(logits: np.ndarray) -> np.ndarray:
+def log_probabilities(logits: np.ndarray) -> np.ndarray:
     """Return the log-probabilities of ``logits [n, V]``, float64; not finite where one of a row is
     not.
     """

@@ -25,7 +25,7 @@ from edgernn.contract.rules import MOST_ELEMENTS
 from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
-from edgernn.families.contracts import captioner_contract
+from edgernn.families.captioner import captioner_contract
 from edgernn.models.cells.base import State
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.compact import CompactStack, is_compact

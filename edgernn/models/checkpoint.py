@@ -27,10 +27,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from edgernn import storage
-from edgernn.bundle.sample import sample_problem
 from edgernn.contract import first_line
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, DataError, UsageError
+from edgernn.families.table import family_of
 from edgernn.models.families import FAMILIES
 from edgernn.models.family import RecurrentModel
 from edgernn.models.weights import fit_problem, named_tensors
@@ -104,7 +104,8 @@ def load(folder: Path | str) -> Checkpoint:
             "one back, or train again"
         )
     held_out = read_held_out(folder / HELD_OUT) if (folder / HELD_OUT).exists() else {}
-    if held_out and (problem := sample_problem(held_out, model.config.contract())):
+    family = family_of(model.family)
+    if held_out and (problem := family.sample_problem(held_out, model.config.contract())):
         raise CheckpointError(
             f"{folder / HELD_OUT} has {problem}; restore it, or remove it to go without"
         )
@@ -244,7 +245,7 @@ def _tensors(content: tensor_files.Content, path: Path) -> dict[str, Tensor]:
 
 
 def save_held_out(path: Path, sample: Mapping[str, np.ndarray]) -> None:
-    """Write a held-out sample: arrays by name, as ``edgernn.bundle.sample`` says."""
+    """Write a held-out sample: arrays by name, as its family says."""
     storage.write_bytes(path, tensor_files.save(sample))
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from edgernn.contract import Contract, Decoding, Record
 from edgernn.contract.rules import MOST_ELEMENTS
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 from edgernn.models.cells.base import State
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.compact import CompactStack, input_table, is_compact

@@ -6,31 +6,28 @@ one row of ``CHECKS``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from edgernn import formats
 from edgernn.bundle.manifest import Artifact
-from edgernn.bundle.nats import FLOAT16_ROUNDING, FLOAT32_ROUNDING, perplexity_text, rise_text
-from edgernn.contract import CAPTIONS, ENCODE, IMAGE, TOKENS, file_problems
+from edgernn.contract import ENCODE, file_problems
 from edgernn.contract.in_graph import DECODERS, file_interface
-from edgernn.data.pictures.captions import PAD_ID
 from edgernn.decoding.sampler_vectors import read_vectors, vector_problems
 from edgernn.errors import BundleError, ContractError, UnavailableError
-from edgernn.families.loss import TextLoss, measure_captions, measure_text
 from edgernn.formats.promise import Tolerance
 from edgernn.parity import golden, in_graph, invariance, memory, rare, reordered, written
-from edgernn.parity.claims import claim_problems, loss_problem, step_problem
+from edgernn.parity.claims import claim_problems, step_problem
 from edgernn.parity.drift import Drift
-from edgernn.parity.report.data import Check, Status
+from edgernn.parity.losses import check_text
+from edgernn.parity.report.data import Check
 from edgernn.parity.rollout import MOST_PICTURES
 from edgernn.parity.shapes import draw
 from edgernn.parity.structure import reading as structure
 from edgernn.parity.subject import Subject
 from edgernn.parity.vocabulary import tokenizer_problems, vouched_for
-from edgernn.sessions.base import Session, State
+from edgernn.sessions.base import State
 from edgernn.sessions.opening import read_first_state, session_class
 from edgernn.wording import counted
 
@@ -68,6 +65,7 @@ def check_contract(subject: Subject) -> Check:
             f"the file is written for {description.target}, the manifest says {artifact.target}"
         )
     problems += [
+        *filter(None, [subject.family.problem(subject.bundle.manifest.contract)]),
         *_first_state_problems(subject),
         *tokenizer_problems(subject),
         *_sampler_problems(subject),
@@ -142,7 +140,7 @@ def check_rollout(subject: Subject) -> Check:
         f"{counted(len(found), 'run')} of {steps} {what}, batch "
         f"{sorted({r.plan.batch for r in found})}, T {lengths}"
     )
-    chaotic = _chaotic(
+    chaotic = reordered.chaotic_words(
         [run.own for run in found], "of the runs", "judged step by step from its state"
     )
     drifts = [drift for run in found for drift in run.drifts]
@@ -158,20 +156,6 @@ def check_rollout(subject: Subject) -> Check:
         return judged.model_copy(update={"detail": f"{judged.detail}; {seldom.words}"})
     return judged.model_copy(
         update={"status": "failed", "detail": f"{seldom.words}; {judged.detail}"}
-    )
-
-
-def _chaotic(own: Sequence[float | None], what: str, remedy: str) -> str:
-    """Say where the reference itself parts, its sums in another order, and what was made of it;
-    nothing where it holds.
-    """
-    parted = [far for far in own if far is not None]
-    if not parted:
-        return ""
-    return (
-        f"; the state is chaotic: the reference parts from itself by {max(parted):.1e} when "
-        "its sums come in another order, "
-        f"so {len(parted)} {what}: {remedy}"
     )
 
 
@@ -204,7 +188,7 @@ def check_invariance(subject: Subject) -> Check:
     what += f"; no rows: {left_out}" if left_out else ""
     what += f"; BROKEN: {', '.join(broken)}" if broken else ""
     shorter = min((measured.steps for measured in made.values()), default=steps)
-    what += _chaotic(
+    what += reordered.chaotic_words(
         [measured.own for measured in made.values()], "of these", f"judged over {shorter} steps"
     )
     drifts = [drift for measured in made.values() for drift in measured.drifts]
@@ -216,89 +200,20 @@ def check_greedy(subject: Subject) -> Check:
     """What it writes: the most probable text, each token fed back; or the captions of held-out
     pictures, and by beam search.
     """
+    if subject.family.writes is None:
+        return Check(
+            name="greedy",
+            status="not run",
+            applies=False,
+            detail="not applicable: the model writes no text",
+        )
     if subject.reference is None:
         return Check(
             name="greedy",
             status="not run",
             detail="there is no reference to write the same; see golden",
         )
-    if subject.bundle.manifest.contract.encode is not None:
-        return written.check_captions(subject, subject.reference)
-    return written.check_text(subject, subject.reference)
-
-
-def check_text(subject: Subject) -> Check:
-    """What held-out text or captions lose: perplexity, KL divergence and the most probable tokens,
-    against the reference.
-    """
-    limit, sample, reference = subject.limit, subject.sample, subject.reference
-    if reference is None or sample is None or _count(sample) < _FEWEST_TEXT_TOKENS:
-        lacking = "reference" if reference is None else "held-out text"
-        return Check(
-            name="text", status="not run", detail=f"the bundle carries no {lacking} to measure on"
-        )
-    chaotic = ""
-    if TOKENS in sample:
-        loss = measure_text(reference.step, subject.session, sample[TOKENS])
-        problem = loss_problem(subject, loss)
-        if limit.same_text and not _keeps(subject, loss):
-            loss, chaotic = _led_by_the_reference(
-                reference.step, subject.session, loss, sample[TOKENS]
-            )
-    else:
-        loss = measure_captions(reference, subject.model, sample[IMAGE], sample[CAPTIONS][:, 0])
-        problem = loss_problem(subject, loss)
-    at_most = f", at most {limit.perplexity:+.3%}" if math.isfinite(limit.perplexity) else ""
-    most = f" (at most {limit.mean_kl:.0e})" if math.isfinite(limit.mean_kl) else ""
-    least = f" (at least {limit.top1:.1%})" if limit.top1 else ""
-    detail = (
-        f"{loss.tokens} tokens: perplexity {perplexity_text(loss.reference_nats)} to "
-        f"{perplexity_text(loss.nats)} "
-        f"({rise_text(loss.perplexity_change, digits=3)}{at_most}), KL mean "
-        f"{loss.mean_kl:.1e}{most} "
-        f"worst {loss.worst_kl:.1e}, top-1 {loss.top1:.2%}{least}, top-5 "
-        f"{loss.top5:.2%}{chaotic}{subject.allowance}"
-    )
-    status: Status = "passed" if _keeps(subject, loss) and not problem else "failed"
-    return Check(
-        name="text",
-        status=status,
-        detail=f"{problem}; {detail}" if problem else detail,
-        measured=loss.measured(),
-    )
-
-
-def _keeps(subject: Subject, loss: TextLoss) -> bool:
-    """Tell whether a loss keeps what the artifact's precision promises."""
-    limit = subject.limit
-    fewest = min(
-        limit.top1, 1 - 1 / loss.tokens
-    )  # one position may turn in any sample, however small
-    rounding = FLOAT32_ROUNDING if limit.exact else FLOAT16_ROUNDING
-    within = loss.is_within(limit.perplexity, rounding=rounding)
-    return within and loss.mean_kl <= limit.mean_kl and loss.top1 >= fewest
-
-
-def _led_by_the_reference(
-    judge: Session, session: Session, loss: TextLoss, tokens: np.ndarray
-) -> tuple[TextLoss, str]:
-    """Measure again step by step from the reference's state where that parts from itself about as
-    far; else nothing new.
-    """
-    own = measure_text(judge, reordered.Reordered(judge), tokens).mean_kl
-    if not reordered.parts_as_far(
-        math.sqrt(own), math.sqrt(loss.mean_kl)
-    ):  # a divergence is a distance squared
-        return loss, ""
-    led = measure_text(reordered.Forced(judge, judge), reordered.Forced(judge, session), tokens)
-    return led, _chaotic([math.sqrt(own)], "text", "judged step by step from its state")
-
-
-def _count(sample: dict[str, np.ndarray]) -> int:
-    """Return how many tokens of a held-out sample can be read."""
-    return (
-        len(sample[TOKENS]) if TOKENS in sample else int((sample[CAPTIONS][:, 0] != PAD_ID).sum())
-    )
+    return written.COMPARED[subject.family.writes](subject, subject.reference)
 
 
 def check_golden(subject: Subject) -> Check:
@@ -321,7 +236,9 @@ def check_golden(subject: Subject) -> Check:
         own = golden.parting(judge, reordered.Reordered(judge, half=limit.half), path)
         if reordered.parts_as_far(own, far):
             found = golden.replay(session, path, forced=True, relative=False)
-            what += _chaotic([own], "run", "judged step by step from the recorded states")
+            what += reordered.chaotic_words(
+                [own], "run", "judged step by step from the recorded states"
+            )
     return _judged("golden", found, limit, what)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgernn.bundle.manifest import Artifact, LossRecord, ParityRecord
 from edgernn.bundle.nats import perplexity_text
-from edgernn.contract import HIDDEN, LAYERS, VOCAB, next_name
+from edgernn.contract import next_name
 from edgernn.formats import by_name
 from edgernn.formats.promise import Tolerance
 
@@ -29,11 +29,6 @@ _NATS = (
 # inputs, processors
 _TIMES = 4.0
 _LEAST_KL = 1e-5  # a divergence below is rounding
-_SIZES = {
-    "hidden": HIDDEN,
-    "layers": LAYERS,
-    "vocabulary": VOCAB,
-}  # of a model's configuration → of the contract
 
 
 def claim_problems(subject: Subject) -> list[str]:
@@ -146,7 +141,7 @@ def _model_problems(subject: Subject) -> Iterator[str]:
     """
     manifest = subject.bundle.manifest
     said, sizes = manifest.provenance.model, manifest.contract.sizes
-    for name, axis in _SIZES.items():
+    for name, axis in subject.family.sizes.items():
         if name in said and axis in sizes and said[name] != sizes[axis]:
             yield (
                 f"the manifest says that the model has {name} {said[name]!r}, the contract says "
@@ -165,7 +160,7 @@ def _model_problems(subject: Subject) -> Iterator[str]:
         )
     own: Mapping[str, Any] = model.config.model_dump(mode="json")
     other = [name for name in said if name in own and said[name] != own[name]]
-    if other and not any(name in _SIZES for name in other):
+    if other and not any(name in subject.family.sizes for name in other):
         yield (
             f"the manifest says that the model has {other[0]} {said[other[0]]!r}, the reference "
             f"has {own[other[0]]!r}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgernn.bundle.manifest import Artifact
-from edgernn.contract import IMAGE, LOGITS, STEP, TOKENS, Decoding, next_name
+from edgernn.contract import STEP, Decoding, next_name
 from edgernn.contract.in_graph import (
     BEAM,
     CAPTION,
@@ -23,6 +23,7 @@ from edgernn.contract.in_graph import (
     SCORE,
     STOP,
     TEMPERATURE,
+    TOKENS,
     TOP_K,
     TOP_P,
     UNIFORMS,
@@ -151,7 +152,7 @@ def _texts(subject: Subject) -> Iterator[_Compared]:
         open_artifact(subject.bundle, step_beside(subject)),
         subject.bundle.manifest.decoding_defaults,
     )
-    sample = None if subject.sample is None else subject.sample[TOKENS]
+    sample = subject.family.read(subject.sample)
     asked = list(cases(step, decoding, sample=sample, seed=subject.seed))
     for case in (*asked, *reversed(asked[:4])):
         yield _text(subject.session, step, case, decoding)
@@ -176,7 +177,7 @@ def _text(generator: Session, step: Session, case: Case, decoding: Decoding) -> 
         TOP_P: np.array(case.sampler.top_p, np.float64),
     }
     found = generator._run(feeds)
-    state = case.state
+    state, scores = case.state, step.spec.text_scores.name
     for token in case.prompt[:-1]:
         _, state = prefill(step, np.array([[token]]), state)
     tokens, logs, fed, written = (
@@ -187,7 +188,7 @@ def _text(generator: Session, step: Session, case: Case, decoding: Decoding) -> 
     )
     for place in range(case.length):
         outputs, state = prefill(step, np.array([[fed]]), state)
-        logits = outputs[LOGITS][0]  # [V]
+        logits = outputs[scores][0]  # [V]
         fed = _pick(case, logits, case.uniforms[place], decoding)
         if (
             place < len(written)
@@ -253,12 +254,13 @@ def _images(subject: Subject) -> np.ndarray:
     """Return held-out pictures uint8 ``[N, S, S, 3]``, or made ones where the bundle carries
     none.
     """
-    if subject.sample is not None and len(subject.sample[IMAGE]):
-        return subject.sample[IMAGE][:_PICTURES]
+    held_out = subject.family.read(subject.sample)
+    if held_out is not None and len(held_out):
+        return held_out[:_PICTURES]
     made = random_pictures(
         subject.bundle.manifest.contract, batch=1, count=_PICTURES, seed=subject.seed
     )
-    return np.asarray(made[IMAGE][0])
+    return np.asarray(next(iter(made.values()))[0])
 
 
 def _caption(
@@ -272,7 +274,11 @@ def _caption(
 ) -> _Compared:
     decoding = subject.bundle.manifest.decoding_defaults.model_copy(update={"length": length})
     best = search_caption(model, image, decoding, beam=beam)
-    feeds = {IMAGE: image, BEAM: np.array(beam, np.int64), LENGTH: np.array(length, np.int64)}
+    feeds = {
+        **model.seen(image),
+        BEAM: np.array(beam, np.int64),
+        LENGTH: np.array(length, np.int64),
+    }
     found = subject.session._run(feeds)
     expected = {TOKENS: np.array(best.tokens, np.int64), SCORE: np.array(best.score)}
     what = f"beam {beam} of {name}" + (

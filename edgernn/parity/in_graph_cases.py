@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgernn.contract import VOCAB, Decoding
+from edgernn.contract import Decoding
 from edgernn.decoding.sampling import Sampler
 from edgernn.parity.draw import random_state
 from edgernn.sessions.base import Session, State
@@ -52,7 +52,7 @@ def cases(
         sample: held-out tokens int64 ``[N]``, where there are any.
         seed: of prompts, states and uniform numbers.
     """
-    random, size = np.random.default_rng(seed), step.contract.sizes[VOCAB]
+    random, size = np.random.default_rng(seed), step.contract.vocabulary
     prompts = [np.array(decoding.start, np.int64)]
     prompts += [] if sample is None or len(sample) <= _PROMPT else [sample[:_PROMPT]]
     prompts += [random.integers(0, size, count, dtype=np.int64) for count in (1, 2, 65)]

@@ -11,7 +11,7 @@ instead, each from the reference's own state: over one step nothing has been amp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -227,3 +227,17 @@ def _judged_lengths(
     parted = np.max([drift.scaled_curve for drift in drifts(pairs)], axis=0)  # [calls]
     for length, own in zip(plan.lengths, parted, strict=True):
         yield from (length,) if own <= least else (unit,) * (length // unit)
+
+
+def chaotic_words(own: Sequence[float | None], what: str, remedy: str) -> str:
+    """Say where the reference itself parts, its sums in another order, and what was made of it;
+    nothing where it holds.
+    """
+    parted = [far for far in own if far is not None]
+    if not parted:
+        return ""
+    return (
+        f"; the state is chaotic: the reference parts from itself by {max(parted):.1e} when "
+        "its sums come in another order, "
+        f"so {len(parted)} {what}: {remedy}"
+    )

@@ -16,9 +16,11 @@ import numpy as np
 from edgernn import formats
 from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import Artifact
-from edgernn.bundle.sample import sample_problem
 from edgernn.contract import ENCODE, STEP, FileContract
 from edgernn.errors import ContractError, UnavailableError, UsageError
+from edgernn.families.base import Family
+from edgernn.families.samples import sample_of
+from edgernn.families.table import family_of
 from edgernn.formats.promise import Tolerance
 from edgernn.parity.reference import has_traced_reference, open_traced_reference
 from edgernn.parity.report.wording import FULL_STEPS
@@ -26,7 +28,6 @@ from edgernn.parity.shapes import unforeseen_seed
 from edgernn.sessions.base import Session
 from edgernn.sessions.model import Model
 from edgernn.sessions.opening import encoder_of, open_artifact
-from edgernn.storage import tensor_files
 from edgernn.wording import whole
 
 DEFAULT_STEPS = FULL_STEPS
@@ -53,6 +54,11 @@ class Subject:
     steps: int = DEFAULT_STEPS
     seed: int = field(default_factory=unforeseen_seed)
     checkpoint: Path | None = None
+
+    @property
+    def family(self) -> Family:
+        """What kind of model it is of."""
+        return family_of(self.bundle.manifest.family)
 
     @property
     def judge(self) -> Session | None:
@@ -146,19 +152,8 @@ class Subject:
 
     @cached_property
     def sample(self) -> dict[str, np.ndarray] | None:
-        """The held-out ``tokens [N]``, or ``image [N, S, S, 3]`` and ``captions [N, K, T]``; None
-        where there is none.
-        """
-        inner = self.bundle.manifest.evaluation
-        if inner is None:
-            return None
-        path = self.bundle.path(inner)
-        tensors = tensor_files.read(
-            path, what="held-out sample", remedy="export the bundle again", error=ContractError
-        )
-        if problem := sample_problem(tensors, self.bundle.manifest.contract):
-            raise ContractError(f"{path} has {problem}; export the bundle again")
-        return tensors
+        """The held-out sample by tensor name; None where there is none."""
+        return sample_of(self.bundle)
 
 
 def _open(bundle: Bundle, artifact: Artifact) -> Session:

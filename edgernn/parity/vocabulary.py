@@ -21,6 +21,8 @@ TOKENIZER = "tokenizer.json"
 
 def tokenizer_problems(subject: Subject) -> list[str]:
     """Return what is wrong with the tokenizer, each a sentence; nothing where it is right."""
+    if subject.bundle.manifest.tokenizer is None:
+        return []
     try:
         tokenizer = open_tokenizer(subject.bundle)
     except (BundleError, DataError) as error:
@@ -35,7 +37,9 @@ def tokenizer_problems(subject: Subject) -> list[str]:
 
 def vouched_for(subject: Subject) -> str:
     """Say how many ids are vouched for, and by what."""
-    entry, manifest = subject.bundle.manifest.text_tokenizer, subject.bundle.manifest
+    entry, manifest = subject.bundle.manifest.tokenizer, subject.bundle.manifest
+    if entry is None:
+        return "no tokenizer: the model reads and writes no text"
     size = entry.vocabulary_size
     if entry.tokens_sha256 or manifest.reference or subject.checkpoint:
         return f"all {size} tokens vouched for"

@@ -4,13 +4,15 @@ captions of a beam search.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 
-from edgernn.contract import IMAGE, Decoding
-from edgernn.decoding.captions import greedy_captions, search_caption
+from edgernn.bundle import Bundle
 from edgernn.decoding.generate import greedy_tokens, prefill
+from edgernn.families.samples import sample_of
+from edgernn.families.table import family_of
 from edgernn.parity.reordered import FEED_SEED, Forced, Reordered, parts_as_far
 from edgernn.parity.report.data import Check
 from edgernn.parity.rollout import Plan, compare
@@ -18,16 +20,14 @@ from edgernn.parity.subject import Subject
 from edgernn.sessions.base import Session
 from edgernn.sessions.model import Model
 
-_PROMPT_TOKENS = 32
-_BEAM, _BEAM_PICTURES = 3, 32
-
 
 def check_text(subject: Subject, reference: Model) -> Check:
     """Compare the most probable text after the start tokens and after held-out text, each token fed
     back.
     """
     steps, identical, notes = subject.steps, [], dict[str, None]()
-    for prompt in _prompts(subject):
+    prompts = subject.family.prompts(subject.bundle.manifest.decoding_defaults, subject.sample)
+    for prompt in prompts:
         expected = _expected_text(reference.step, tuple(prompt.tolist()), steps)
         expected, found, note = _judged_text(subject, reference.step, prompt, expected)
         notes |= {note: None} if note else {}
@@ -107,61 +107,42 @@ def _expected_text(judge: Session, prompt: tuple[int, ...], steps: int) -> list[
     return greedy_tokens(judge, np.array(prompt, np.int64), steps)
 
 
-def _prompts(subject: Subject) -> list[np.ndarray]:
-    prompts = [np.array(subject.bundle.manifest.decoding_defaults.start, np.int64)]
-    tokens = next(iter(subject.sample.values())) if subject.sample else prompts[0]
-    if len(tokens) > 2 * _PROMPT_TOKENS:
-        middle = len(tokens) // 2
-        prompts += [tokens[:_PROMPT_TOKENS], tokens[middle : middle + _PROMPT_TOKENS]]
-    return prompts
-
-
 def check_captions(subject: Subject, reference: Model) -> Check:
     """Compare the captions of held-out pictures: greedy ones of all, and those of a beam search of
     the first.
     """
-    if subject.sample is None or not len(subject.sample[IMAGE]):
+    sample, pictures = subject.sample, subject.family.read(subject.sample)
+    if sample is None or pictures is None or not len(pictures):
         return Check(
             name="greedy",
             status="not run",
             detail="the bundle carries no held-out pictures to caption",
         )
-    images, decoding = subject.sample[IMAGE], subject.bundle.manifest.decoding_defaults
-    expected = _expected_captions(reference, images.tobytes(), images.shape, decoding)
-    found = _captions(subject.model, images, decoding)
-    words = [f"greedy caption of picture {index}" for index in range(len(images))]
-    words += [
-        f"beam-{_BEAM} caption of picture {index}" for index in range(len(found) - len(images))
-    ]
-    wrong = [index for index, (a, b) in enumerate(zip(expected, found, strict=True)) if a != b]
+    decoding = subject.bundle.manifest.decoding_defaults
+    expected = _expected_captions(reference, subject.bundle)
+    found = subject.family.written(subject.model, sample, decoding)
+    wrong = [what for what, tokens in found.items() if tokens != expected[what]]
     measured = {"identical": len(found) - len(wrong), "captions": len(found)}
     if not wrong:
-        searched = len(found) - len(images)
+        first = next(reversed(found)).partition(" caption")[0]
+        searched = len(found) - len(pictures)
         detail = (
-            f"greedy captions of {len(images)} held-out pictures identical, beam-{_BEAM} captions "
+            f"greedy captions of {len(pictures)} held-out pictures identical, {first} captions "
             f"of {searched}"
         )
         return Check(name="greedy", status="passed", detail=detail, measured=measured)
-    first = wrong[0]
-    other = f"the {words[first]} is {found[first]}, the reference writes {expected[first]}"
-    text = f"{len(wrong)} of {len(found)} captions differ; {other}"
-    return _other(subject, text, measured)
-
-
-def _captions(model: Model, images: np.ndarray, decoding: Decoding) -> list[list[int]]:
-    searched = [
-        list(search_caption(model, images[at : at + 1], decoding, beam=_BEAM).tokens)
-        for at in range(min(len(images), _BEAM_PICTURES))
-    ]
-    return [*greedy_captions(model, images, decoding), *searched]
+    at = wrong[0]
+    other = f"the {at} is {found[at]}, the reference writes {expected[at]}"
+    return _other(subject, f"{len(wrong)} of {len(found)} captions differ; {other}", measured)
 
 
 @lru_cache(maxsize=2)
-def _expected_captions(
-    reference: Model, images: bytes, shape: tuple[int, ...], decoding: Decoding
-) -> list[list[int]]:
+def _expected_captions(reference: Model, bundle: Bundle) -> dict[str, list[int]]:
     """The reference's captions: the same for every artifact, so they are written once."""
-    return _captions(reference, np.frombuffer(images, np.uint8).reshape(shape), decoding)
+    sample, manifest = sample_of(bundle), bundle.manifest
+    assert sample is not None
+    family = family_of(manifest.family)
+    return family.written(reference, sample, manifest.decoding_defaults)
 
 
 def _other(subject: Subject, text: str, measured: dict[str, int]) -> Check:
@@ -172,3 +153,9 @@ def _other(subject: Subject, text: str, measured: dict[str, int]) -> Check:
         return Check(name="greedy", status="failed", detail=text, measured=measured)
     told = f"{text}; reduced precision is judged by what the text loses, see text"
     return Check(name="greedy", status="passed", detail=told, measured=measured)
+
+
+COMPARED: dict[str, Callable[[Subject, Model], Check]] = {
+    "text": check_text,
+    "captions": check_captions,
+}

@@ -19,11 +19,12 @@ import torch
 from pydantic import Field
 
 from edgernn import storage
-from edgernn.contract import CAPTIONS, IMAGE, Record, validated
+from edgernn.contract import Record, validated
 from edgernn.data.pictures import scenes
 from edgernn.data.pictures.captions import OnMissing, assign_splits, encode_caption, read_captions
 from edgernn.data.pictures.picture_set import OnUnreadable, PictureSet, encode_corpus
 from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.families.captioner import CAPTIONS, IMAGE
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner, CaptionerConfig
 from edgernn.models.image_encoder import image_encoder, load_encoder_weights

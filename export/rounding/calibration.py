@@ -7,21 +7,18 @@ that the user gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import onnx
 import onnxruntime
 
-from edgernn.contract import CAPTIONS, IMAGE, TOKENS
-from edgernn.data.pictures.captions import PAD_ID
 from edgernn.export.rounding.compression import Feeds
 from edgernn.export.to_onnx.quantize import layer_name, products
-from edgernn.sessions.base import Session
+from edgernn.families.base import Family
 from edgernn.sessions.model import Model
 
-_TOKENS, _PICTURES = 1024, 64  # what more of them change is not worth their time
-_FEWEST_TOKENS, _FEWEST_PICTURES = 128, 8
+_SEED = 7  # of inputs that are drawn
 
 
 def hessians(
@@ -58,49 +55,20 @@ def hessians(
     }
 
 
-def feeds_from(reference: Model, held_out: Mapping[str, np.ndarray]) -> Feeds | None:
+def feeds_from(
+    family: Family, reference: Model, held_out: Mapping[str, np.ndarray]
+) -> Feeds | None:
     """Return what gives the calibration feeds of a held-out sample, or None where the sample is too
     small to spare any.
 
     Args:
+        family: the kind of model, which says how it is fed.
         reference: the model, opened.
-        held_out: ``tokens [N]``, or ``image [N, S, S, 3]`` and ``captions [N, K, T]``, or nothing.
+        held_out: its held-out sample, or nothing; of some families a drawn one stands for it.
     """
-    step = reference.step
-    if TOKENS in held_out and len(held_out[TOKENS]) >= 2 * _FEWEST_TOKENS:
-        tokens = held_out[TOKENS][-min(_TOKENS, len(held_out[TOKENS]) // 2) :]
-        return lambda: text_feeds(step, tokens)
-    if IMAGE in held_out and len(held_out[IMAGE]) >= 2 * _FEWEST_PICTURES:
-        count = min(_PICTURES, len(held_out[IMAGE]) // 2)
-        return lambda: _caption_feeds(
-            reference, held_out[IMAGE][-count:], held_out[CAPTIONS][-count:, 0]
-        )
-    return None
-
-
-def text_feeds(step: Session, tokens: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the inputs of ``step`` at each of ``tokens``, int64 ``[N]``, on the reference's own
-    state.
-    """
-    state = step.initial_state(1)
-    for token in tokens:
-        inputs = {TOKENS: np.array([[token]], np.int64)}
-        yield {**inputs, **state}
-        _, state = step.step(inputs, state)
-
-
-def _caption_feeds(
-    reference: Model, images: np.ndarray, captions: np.ndarray
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the inputs of the step at each word of ``captions [N, T]``, all pictures in one
-    batch.
-    """
-    contexts, state = reference.look(images)
-    longest = int((captions != PAD_ID).sum(1).max())
-    for t in range(longest - 1):
-        inputs = {TOKENS: captions[:, t : t + 1], **contexts}
-        yield {**inputs, **state}
-        _, state = reference.step(inputs, state)
+    sample = held_out or family.drawn(reference.contract, seed=_SEED)
+    part = None if sample is None else family.spared(sample, reference.contract)
+    return None if part is None else (lambda: family.calls(reference, part))
 
 
 def _moment(rows: np.ndarray) -> np.ndarray:

@@ -5,25 +5,18 @@ allows.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-
-import numpy as np
 
 from edgernn.bundle.manifest import LossRecord
 from edgernn.bundle.nats import perplexity_text, rise_text
-from edgernn.contract import CAPTIONS, IMAGE, TOKENS, Decoding
-from edgernn.data.pictures.captions import PAD_ID, caption_text
-from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.decoding.captions import greedy_captions
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.rounding.compression import Budget
-from edgernn.families.loss import measure_captions, measure_text
+from edgernn.families.base import FEWEST
+from edgernn.families.loss import TextLoss
+from edgernn.families.table import family_of
 from edgernn.formats.promise import Tolerance
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.sessions.base import Session
 from edgernn.sessions.model import Model
-
-FEWEST_TOKENS = 32
 
 
 def measure_loss(
@@ -40,39 +33,37 @@ def measure_loss(
     Raises:
         UsageError: a budget is given, and there is nothing to hold it to.
     """
-    sample = loaded.held_out
-    count = (
-        len(sample[TOKENS])
-        if TOKENS in sample
-        else int((sample[CAPTIONS][:, 0] != PAD_ID).sum())
-        if sample
-        else 0
-    )
-    if count < FEWEST_TOKENS:
+    family, sample, contract = family_of(loaded.model.family), loaded.held_out, candidate.contract
+    if budget.cider is not None and family.writes != "captions":
+        raise UsageError(
+            "a largest CIDEr drop is given for a model that writes no captions; give a "
+            "perplexity increase"
+        )
+    if family.writes is None:
+        if budget != Budget():
+            raise UsageError(
+                f"a largest loss is given, and a {family.noun} has no perplexity; leave it out"
+            )
+        return None
+    count = family.count(sample, contract) if sample else 0
+    if count < FEWEST:
         if budget != Budget():
             raise UsageError(
                 f"a largest loss is given, and the checkpoint holds {count} held-out tokens to "
                 "measure it on, at least "
-                f"{FEWEST_TOKENS} are needed; train with a validation text, or leave the "
+                f"{FEWEST} are needed; train with a validation text, or leave the "
                 "largest loss out"
             )
         return None
     model = Model(candidate, reference.encode)
-    if reference.encode is None:
-        if budget.cider is not None:
-            raise UsageError(
-                "a largest CIDEr drop is given for a model that writes no captions; give a "
-                "perplexity increase"
-            )
-        loss = measure_text(reference.step, candidate, sample[TOKENS])
-    else:
-        loss = measure_captions(reference, model, sample[IMAGE], sample[CAPTIONS][:, 0])
+    loss = family.loss(reference, model, sample)
+    assert isinstance(loss, TextLoss)
     scores = {}
     if budget.cider is not None:
-        decoding = candidate.file_contract.decoding_defaults
+        decoding, tokenizer = candidate.file_contract.decoding_defaults, loaded.text_tokenizer
         scores = {
-            "reference_cider": _cider(reference, sample, decoding, loaded.text_tokenizer),
-            "cider": _cider(model, sample, decoding, loaded.text_tokenizer),
+            "reference_cider": family.score(reference, sample, decoding, tokenizer),
+            "cider": family.score(model, sample, decoding, tokenizer),
             "allowed_cider_drop": budget.cider,
         }
     return LossRecord(
@@ -119,21 +110,3 @@ def refuse_loss(loss: LossRecord, name: str, *, limit: Tolerance) -> None:
             "written. Allow more with "
             "--max-cider-drop, or use more bits or smaller blocks"
         )
-
-
-def _cider(
-    model: Model,
-    sample: Mapping[str, np.ndarray],
-    decoding: Decoding,
-    tokenizer: Tokenizer,
-) -> float:
-    from edgernn.families.caption_scores import score_captions
-
-    written = [
-        caption_text(tokenizer, ids) for ids in greedy_captions(model, sample[IMAGE], decoding)
-    ]
-    references = [
-        [caption_text(tokenizer, ids) for ids in texts if (ids != PAD_ID).any()]
-        for texts in sample[CAPTIONS]
-    ]
-    return score_captions(written, references)["cider_d"]

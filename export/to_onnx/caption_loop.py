@@ -19,9 +19,6 @@ import onnx
 from edgernn.contract import (
     BATCH,
     ENCODE,
-    LOGITS,
-    TOKENS,
-    VOCAB,
     Contract,
     Decoding,
     FileContract,
@@ -34,6 +31,7 @@ from edgernn.contract.in_graph import (
     LENGTH,
     LOG_PROBABILITY,
     SCORE,
+    TOKENS,
     caption_interface,
     further_outputs,
     one_row,
@@ -164,7 +162,7 @@ class _Search:
             contract.step.states,
             contract.step.contexts,
         )
-        vocabulary = contract.sizes[VOCAB]
+        vocabulary = contract.vocabulary
         self._barred = barred(decoding, vocabulary)
         self._stops = np.isin(np.arange(vocabulary), decoding.stop)  # [V]
         self._writable = vocabulary - len(set(decoding.suppress))
@@ -283,7 +281,7 @@ class _Search:
         """Feed one token a beam; the contexts are repeated for as many rows."""
         names = {
             **self._weights,
-            TOKENS: tokens,
+            self._contract.step.text_ids.name: tokens,
             **dict(zip((s.name for s in self._states), state, strict=True)),
         }
         for spec, value in zip(self._contexts, self._seen, strict=True):
@@ -293,12 +291,13 @@ class _Search:
             ]
             names[spec.name] = scope.add("Expand", value, scope.add("Concat", *sizes, axis=0))
         after = [next_name(spec.name) for spec in self._states]
+        scores = self._contract.step.text_scores.name
         made = scope.copy_in(
-            self._step, names, wanted=[LOGITS, *(t.name for t in self._further), *after]
+            self._step, names, wanted=[scores, *(t.name for t in self._further), *after]
         )
-        logs = scope.add("LogSoftmax", scope.add("Cast", made[LOGITS], to=onnx.TensorProto.DOUBLE))
+        logs = scope.add("LogSoftmax", scope.add("Cast", made[scores], to=onnx.TensorProto.DOUBLE))
         allowed = (
-            made[LOGITS] if self._barred is None else scope.add("Add", made[LOGITS], self._barred)
+            made[scores] if self._barred is None else scope.add("Add", made[scores], self._barred)
         )
         return _Step(
             logs, allowed, [made[t.name] for t in self._further], [made[name] for name in after]

@@ -23,9 +23,6 @@ import onnx
 from onnx import helper
 
 from edgernn.contract import (
-    LOGITS,
-    TOKENS,
-    VOCAB,
     Contract,
     Decoding,
     FileContract,
@@ -39,6 +36,7 @@ from edgernn.contract.in_graph import (
     PROMPT,
     STOP,
     TEMPERATURE,
+    TOKENS,
     TOP_K,
     TOP_P,
     UNIFORMS,
@@ -89,11 +87,12 @@ class _Writer:
 
     def __init__(self, step: onnx.GraphProto, contract: Contract, decoding: Decoding) -> None:
         self.outer = Scope()
+        self._ids, self._scores = contract.step.text_ids.name, contract.step.text_scores.name
         self._states = [state.name for state in contract.step.states]
         self._layered = by_layer(step, self._states)
         self._step, self._weights = self._layered.graph, self.outer.hoist(step, "step")
         self._names = [part for parts in self._layered.before.values() for part in parts]
-        self._vocabulary = contract.sizes[VOCAB]
+        self._vocabulary = contract.vocabulary
         self._barred = barred(decoding, self._vocabulary)
 
     def feed_prompt(self) -> list[str]:
@@ -174,8 +173,8 @@ class _Writer:
         )  # [V]
 
         def body(scope: Scope, number: str, before: list[str]) -> Pass:
-            after = self._advance(scope, before, wanted=[LOGITS])
-            logits = after.pop(LOGITS)  # [1, 1, V]
+            after = self._advance(scope, before, wanted=[self._scores])
+            logits = after.pop(self._scores)  # [1, 1, V]
             token = choice(
                 scope,
                 scope.add("Add", logits, self._barred) if self._barred is not None else logits,
@@ -202,17 +201,17 @@ class _Writer:
         own = {value.name: value.type.tensor_type for value in self._step.input}
         shapes = [
             [d.dim_param or d.dim_value for d in own[name].shape.dim]
-            for name in (TOKENS, *self._names)
+            for name in (self._ids, *self._names)
         ]
         dtypes = [
             helper.tensor_dtype_to_np_dtype(own[name].elem_type).name
-            for name in (TOKENS, *self._names)
+            for name in (self._ids, *self._names)
         ]
         return [Carried(*each) for each in zip(first, dtypes, shapes, strict=True)]
 
     def _advance(self, scope: Scope, before: list[str], *, wanted: list[str]) -> dict[str, str]:
         """Feed a token; return what is wanted, then the states after it."""
-        names = {**self._weights, **dict(zip((TOKENS, *self._names), before, strict=True))}
+        names = {**self._weights, **dict(zip((self._ids, *self._names), before, strict=True))}
         return scope.copy_in(
             self._step,
             names,

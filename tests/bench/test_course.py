@@ -8,11 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from edgernn.bench.course import PREFILL_TOKENS, Course, Feed, feed_for
+from edgernn.bench.course import PREFILL_TOKENS, Course, feed_for
 from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import Artifact
 from edgernn.contract import FileContract, Narrowing
-from edgernn.families.contracts import language_contract
+from edgernn.families.base import Feed
+from edgernn.families.language import language_contract
 from edgernn.sessions.base import Arrays, State
 from edgernn.sessions.fake import FakeSession
 
@@ -59,7 +60,7 @@ def make_course(session: ClockSession) -> Callable[[int], Course]:
     """Make the course of the session over so many tokens."""
 
     def make(tokens: int) -> Course:
-        feed = Feed(np.arange(tokens) % VOCABULARY, None, "a test")
+        feed = Feed({}, {"tokens": (np.arange(tokens) % VOCABULARY)[:, None, None]}, "a test")
         return Course(ARTIFACT, session, feed, contexts={}, state=session.initial_state(1))
 
     return make
@@ -112,7 +113,7 @@ def test_a_file_of_one_step_a_call_is_prefilled_step_by_step(
     session = ClockSession(
         FileContract(contract=contract, narrowing=Narrowing(axes={"time": 1})), monkeypatch
     )
-    feed = Feed(np.arange(VOCABULARY), None, "a test")
+    feed = Feed({}, {"tokens": np.arange(VOCABULARY)[:, None, None]}, "a test")
     Course(ARTIFACT, session, feed, contexts={}, state=session.initial_state(1)).run(
         1, with_prefill=True
     )
@@ -140,8 +141,8 @@ def test_what_goes_into_the_next_call(make_course: Callable[[int], Course]) -> N
 def test_held_out_tokens_come_first(bundle: Bundle) -> None:
     feed = feed_for(bundle)
     assert feed.source == "the bundle's held-out tokens"
-    assert feed.images is None
-    assert feed.tokens.ndim == 1
+    assert not feed.encode
+    assert feed.step["tokens"].shape[1:] == (1, 1)
 
 
 def test_held_out_captions_without_their_padding(
@@ -149,9 +150,10 @@ def test_held_out_captions_without_their_padding(
 ) -> None:
     feed = feed_for(captioner_bundle)
     assert feed.source == "the bundle's held-out pictures and captions"
-    assert feed.images is not None
-    assert feed.images.shape[1:] == (32, 32, 3)
-    assert feed.tokens.tolist() == [token for token in caption_ids.ravel().tolist() if token]
+    assert feed.encode["image"].shape[1:] == (1, 32, 32, 3)
+    assert feed.step["tokens"].ravel().tolist() == [
+        token for token in caption_ids.ravel().tolist() if token
+    ]
 
 
 def released(bundle: Bundle) -> Bundle:
@@ -163,13 +165,14 @@ def released(bundle: Bundle) -> Bundle:
 def test_random_tokens_where_there_is_no_sample_are_the_same_again(bundle: Bundle) -> None:
     feed, again = feed_for(released(bundle)), feed_for(released(bundle))
     assert "random tokens, seed" in feed.source
-    assert feed.tokens.dtype == np.int64
-    assert 0 <= feed.tokens.min() < feed.tokens.max() < bundle.manifest.contract.sizes["vocab"]
-    assert np.array_equal(feed.tokens, again.tokens)
+    tokens = feed.step["tokens"]
+    assert tokens.dtype == np.int64
+    assert 0 <= tokens.min() < tokens.max() < bundle.manifest.contract.sizes["vocab"]
+    assert np.array_equal(tokens, again.step["tokens"])
 
 
 def test_random_pictures_where_there_is_no_sample(captioner_bundle: Bundle) -> None:
     feed = feed_for(released(captioner_bundle))
-    assert feed.images is not None
-    assert (feed.images.dtype, feed.images.shape[1:]) == (np.uint8, (32, 32, 3))
-    assert feed.images.std() > 50
+    images = feed.encode["image"]
+    assert (images.dtype, images.shape[1:]) == (np.uint8, (1, 32, 32, 3))
+    assert images.std() > 50

@@ -30,7 +30,7 @@ from edgernn.bundle.manifest import (
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import Decoding, Narrowing
 from edgernn.errors import BundleError
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 
 LOSS = LossRecord(
     tokens=90, reference_perplexity=4.0, perplexity=4.1, mean_kl=0.01, top1=0.9, allowed=0.03

@@ -12,7 +12,8 @@ from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.decoding.generate import Generation, Snapshot
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import ContractError
-from edgernn.families.contracts import captioner_contract, language_contract
+from edgernn.families.captioner import captioner_contract
+from edgernn.families.language import language_contract
 from edgernn.sessions.fake import FakeSession
 
 LANGUAGE = language_contract(("h", "c"), layers=2, hidden=3, vocabulary=7)

@@ -25,7 +25,7 @@ from edgernn.contract import (
 )
 from edgernn.contract.interface import FileDescription, FileTensor, Interface, interface_problems
 from edgernn.errors import ContractError, UsageError
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 
 LSTM = language_contract(("h", "c"), layers=2, hidden=8, vocabulary=34)
 STATELESS = GraphSpec(

@@ -25,7 +25,7 @@ from edgernn.decoding.generate import (
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
 from edgernn.errors import UsageError
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 from edgernn.sessions.base import Session, State
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session

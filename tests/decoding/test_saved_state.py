@@ -18,7 +18,7 @@ from edgernn.contract import Contract
 from edgernn.decoding.generate import Snapshot
 from edgernn.decoding.saved_state import PENDING, load_snapshot, save_snapshot
 from edgernn.errors import DataError
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 from edgernn.storage import tensor_files
 
 CONTRACT = language_contract(("h", "c"), layers=2, hidden=3, vocabulary=7)

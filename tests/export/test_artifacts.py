@@ -16,7 +16,6 @@ from edgernn.bundle import Bundle
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError, DataError, EdgernnError, UsageError
 from edgernn.export.pack import export_bundle
-from edgernn.export.rounding import calibration
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
 from edgernn.export.to_onnx.exporter import OnnxExporter
@@ -199,13 +198,13 @@ def test_a_calibration_text_is_what_is_calibrated_on(
     make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[int] = []
-    feeds = calibration.text_feeds
+    feeds = language.text_feeds
 
     def listening(step: Any, tokens: np.ndarray) -> Any:
         heard.append(len(tokens))
         return feeds(step, tokens)
 
-    monkeypatch.setattr("edgernn.export.source.text_feeds", listening)
+    monkeypatch.setattr("edgernn.families.language.text_feeds", listening)
     loaded = checkpoint_of(make_model(hidden=32), tokenizer)
     bundles = [
         export(
@@ -357,6 +356,6 @@ def test_a_captioners_pictures_stay_float32(
     if precision == "int4":
         with pytest.raises(
             UsageError,
-            match="a captioner is calibrated on held-out pictures; leave the calibration text out",
+            match="the image captioner is calibrated on its held-out sample; leave the calibration text out",
         ):
             export(loaded, tmp_path / "c", precision, calibration="a red dot " * 50)

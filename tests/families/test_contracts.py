@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from edgernn.contract import Contract, GraphSpec, TensorSpec
 from edgernn.errors import UsageError
-from edgernn.families.contracts import CONDITIONINGS, captioner_contract, language_contract
+from edgernn.families.captioner import CONDITIONINGS, captioner_contract
+from edgernn.families.language import language_contract
 from edgernn.models.captioner import CaptionerConfig
 from edgernn.models.conditioning import CONDITIONINGS as BUILT
 

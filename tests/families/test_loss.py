@@ -10,7 +10,8 @@ import torch
 
 from edgernn.contract import FileContract, Narrowing
 from edgernn.errors import ContractError
-from edgernn.families.loss import caption_logits, measure_captions, measure_text, text_logits
+from edgernn.families.captioner import caption_logits, measure_captions
+from edgernn.families.language import measure_text, text_logits
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.eager import EagerSession

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 from edgernn.models.cells.base import State
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.language import MAX_LAYERS, LanguageConfig, LanguageModel

@@ -15,7 +15,7 @@ import torch
 from edgernn.bundle import Bundle
 from edgernn.contract import ENCODE, STEP, FileContract
 from edgernn.errors import BundleError
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 from edgernn.models.captioner import Captioner
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.eager import EagerSession

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract, Narrowing
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity import invariance

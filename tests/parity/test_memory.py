@@ -7,7 +7,7 @@ import pytest
 
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 from edgernn.parity.memory import TOLERANCE, repeats
 from edgernn.parity.shapes import draw
 from edgernn.sessions.fake import FakeSession

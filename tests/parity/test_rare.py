@@ -9,7 +9,7 @@ import pytest
 
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract, Narrowing
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 from edgernn.formats import by_name
 from edgernn.parity.rare import MOST_IDS, probe
 from edgernn.sessions.fake import FakeSession

@@ -13,7 +13,7 @@ import pytest
 
 from edgernn.contract import FileContract, Narrowing
 from edgernn.contract.interface import FileDescription
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel

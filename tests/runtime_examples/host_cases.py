@@ -16,9 +16,9 @@ import onnx
 import safetensors.numpy
 
 from edgernn.bundle import summary
-from edgernn.contract import LOGITS
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import DataError
+from edgernn.families.step import LOGITS
 
 KINDS = ("char", "byte", "word", "bpe", "caption")
 SAMPLE = "the quick brown fox; don't stop\nthe Éclair of 1.50 €, naïve Grüße! 你好 世界 привет мир ٣٤ \U0001f98a fox_fox  the\n"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgernn.contract import FileContract, Narrowing
 from edgernn.errors import ContractError, UsageError
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 from edgernn.sessions.base import State, checked_threads
 from edgernn.sessions.fake import FakeSession
 

@@ -14,7 +14,7 @@ import pytest
 from edgernn.contract import FileContract, Narrowing
 from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError
-from edgernn.families.contracts import CONDITIONINGS, captioner_contract
+from edgernn.families.captioner import CONDITIONINGS, captioner_contract
 from edgernn.sessions.base import Arrays, Session
 
 SIZE, REGIONS, HIDDEN, LAYERS, VOCABULARY = 8, 4, 3, 2, 7

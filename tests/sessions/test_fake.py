@@ -11,7 +11,7 @@ import pytest
 
 from edgernn.contract import FileContract, file_problems
 from edgernn.errors import ContractError
-from edgernn.families.contracts import language_contract
+from edgernn.families.language import language_contract
 from edgernn.sessions.fake import FakeSession
 
 VOCABULARY = 5

@@ -14,6 +14,8 @@ Status = Literal["passed", "failed", "not run"]
 class Check(Record):
     """One check of one artifact: its verdict, one line for a person, and the numbers behind it.
 
+    ``applies``: whether the check says anything of such a model; one that does not is not run.
+
     ``curves``: tensor → its largest difference at each call of the first run, scaled as tolerances
     are, where the check made one.
     """
@@ -21,6 +23,7 @@ class Check(Record):
     name: str
     status: Status
     detail: str
+    applies: bool = True
     measured: dict[str, Any] = Field(default_factory=dict)
     curves: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
@@ -88,7 +91,9 @@ class VerifyReport(_Verdict):
     def complete(self) -> bool:
         """Whether every check of every artifact was run."""
         return all(
-            check.status != "not run" for artifact in self.artifacts for check in artifact.checks
+            check.status != "not run" or not check.applies
+            for artifact in self.artifacts
+            for check in artifact.checks
         )
 
     @computed_field  # type: ignore[prop-decorator]

@@ -17,10 +17,7 @@ import onnxruntime
 from edgernn.contract import (
     BATCH,
     ENCODE,
-    IMAGE,
     STEP,
-    TOKENS,
-    VOCAB,
     FileContract,
     GraphWord,
     Narrowing,
@@ -39,6 +36,7 @@ from edgernn.contract.in_graph import (
     SCORE,
     STOP,
     TEMPERATURE,
+    TOKENS,
     TOP_K,
     TOP_P,
     UNIFORMS,
@@ -180,11 +178,12 @@ class OrtGenerator(_OrtDecoder):
             else _checked(uniforms, length)
         )
         stops = self._stops(self.file_contract.decoding_defaults.stop if stop is None else stop)
+        ids = self.spec.text_ids.name
         feeds = self._checked_feeds(
-            {TOKENS: np.asarray(prompt)[None]}, self.initial_state() if state is None else state
+            {ids: np.asarray(prompt)[None]}, self.initial_state() if state is None else state
         )
         feeds |= {
-            PROMPT: feeds.pop(TOKENS)[0],
+            PROMPT: feeds.pop(ids)[0],
             LENGTH: np.array(length, np.int64),
             UNIFORMS: numbers,
             STOP: stops,
@@ -194,7 +193,7 @@ class OrtGenerator(_OrtDecoder):
         return Generated(made[TOKENS], made[LOG_PROBABILITIES], after)
 
     def _stops(self, ids: Collection[int]) -> np.ndarray:
-        stops, size = np.array(sorted(ids), np.int64), self.contract.sizes[VOCAB]
+        stops, size = np.array(sorted(ids), np.int64), self.contract.vocabulary
         outside = stops[(stops < 0) | (stops >= size)]
         if outside.size:
             raise UsageError(f"a stop token has the id {outside[0]}, expected 0 to {size - 1}")
@@ -223,7 +222,7 @@ class OrtCaptioner(_OrtDecoder):
         length = self.file_contract.decoding_defaults.length if length is None else length
         _at_least_one(BEAM, beam)
         _at_least_one(LENGTH, length)
-        feeds = self._checked_feeds({IMAGE: image}, {})
+        feeds = self._checked_feeds({self.spec.fresh_inputs[0].name: image}, {})
         made = self._run(
             feeds | {BEAM: np.array(beam, np.int64), LENGTH: np.array(length, np.int64)}
         )

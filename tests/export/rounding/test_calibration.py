@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from edgernn.contract import FileContract, Narrowing
-from edgernn.export.rounding.calibration import feeds_from, hessians, text_feeds
+from edgernn.export.rounding.calibration import feeds_from, hessians
 from edgernn.export.to_onnx.tracing import trace
+from edgernn.families.language import text_feeds
+from edgernn.families.table import family_of
 from edgernn.models.captioner import Captioner
 from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
@@ -63,11 +65,11 @@ def test_each_feed_is_one_step_of_the_model(make_model: MakeModel) -> None:
 def test_a_text_is_calibrated_on_at_its_end(make_model: MakeModel) -> None:
     reference = Model(EagerSession(make_model()))
     tokens = np.arange(3000) % 34
-    feeds = feeds_from(reference, {"tokens": tokens})
+    feeds = feeds_from(family_of("language"), reference, {"tokens": tokens})
     assert feeds is not None
     assert [int(feed["tokens"][0, 0]) for feed in feeds()] == tokens[-1024:].tolist()
     assert len(list(feeds())) == 1024, "it can be read again"
-    half = feeds_from(reference, {"tokens": tokens[:300]})
+    half = feeds_from(family_of("language"), reference, {"tokens": tokens[:300]})
     assert half is not None
     assert len(list(half())) == 150
 
@@ -78,7 +80,7 @@ def test_a_text_is_calibrated_on_at_its_end(make_model: MakeModel) -> None:
 def test_a_sample_too_small_to_spare_any(
     make_model: MakeModel, held_out: dict[str, np.ndarray]
 ) -> None:
-    assert feeds_from(Model(EagerSession(make_model())), held_out) is None
+    assert feeds_from(family_of("language"), Model(EagerSession(make_model())), held_out) is None
 
 
 @pytest.mark.parametrize("conditioning", ["soft-attention", "every-step"])
@@ -97,8 +99,15 @@ def test_a_captioner_is_calibrated_on_its_last_pictures(
         "captions": np.tile(caption_ids, (3, 1, 1)),
     }
     held_out["image"][:9] = 0
-    assert feeds_from(reference, {name: array[:15] for name, array in held_out.items()}) is None
-    feeds = feeds_from(reference, held_out)
+    assert (
+        feeds_from(
+            family_of("captioner"),
+            reference,
+            {name: array[:15] for name, array in held_out.items()},
+        )
+        is None
+    )
+    feeds = feeds_from(family_of("captioner"), reference, held_out)
     assert feeds is not None
     made = list(feeds())
     assert len(made) == int((held_out["captions"][-9:, 0] != 0).sum(1).max()) - 1

@@ -16,7 +16,7 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.rounding.loss import measure_loss, refuse_loss
-from edgernn.families.loss import measure_text
+from edgernn.families.language import measure_text
 from edgernn.formats import by_name
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint

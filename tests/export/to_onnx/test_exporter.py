@@ -16,10 +16,10 @@ import torch
 
 from edgernn.contract import METADATA_KEY, Decoding, FileContract, Narrowing
 from edgernn.errors import ContractError
-from edgernn.export.rounding.calibration import text_feeds
 from edgernn.export.rounding.compression import Compression
 from edgernn.export.to_onnx.exporter import RECIPES, OnnxExporter
 from edgernn.export.to_onnx.tracing import step_graph
+from edgernn.families.language import text_feeds
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageConfig, LanguageModel

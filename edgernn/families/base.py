@@ -1,0 +1,142 @@
+"""What a kind of model is to verify, export, bench and the commands: one file a family.
+
+A family knows how a model of its kind is fed, what its held-out sample holds, what a worse file of
+it loses and what it writes. Everything else follows from the contract.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+
+from edgernn.contract import Contract, Decoding
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.sessions.base import Arrays
+from edgernn.sessions.model import Model
+
+Sample = Mapping[str, np.ndarray]
+FEWEST = 32  # positions of a held-out sample that a loss is measured on
+
+
+class Loss(Protocol):
+    """What a candidate loses against a reference."""
+
+    def measured(self) -> dict[str, Any]:
+        """Return every figure by name, for a report."""
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """What goes into measured calls, each tensor ``[N, *axes]`` with one row: from the beginning
+    again after the last.
+
+    Attributes:
+        encode: every input of the encode graph by name; empty where there is no such graph.
+        step: every fresh input of the step by name.
+        source: in words.
+    """
+
+    encode: Sample
+    step: Sample
+    source: str
+
+    def call(self, tensors: Sample, place: int) -> dict[str, np.ndarray]:
+        """Return the call ``place`` of ``encode`` or ``step``."""
+        return {name: array[place % len(array)] for name, array in tensors.items()}
+
+
+class Family(ABC):
+    """One kind of model; stateless.
+
+    Attributes:
+        word: what the manifest calls it.
+        noun: for a sentence: "a recurrent …".
+        layout: of its held-out sample, in words.
+        unit: what its sample is counted in.
+        writes: what ``verify`` compares in its greedy check; None where it writes nothing.
+        command: the command of edgernn that writes with it; None where there is none.
+        task, metrics: as model hubs call them.
+        decoder: the graph that writes with it in one call; None where there is none.
+        sizes: name in a model's configuration → axis of the contract.
+    """
+
+    word: ClassVar[str]
+    noun: ClassVar[str]
+    layout: ClassVar[str]
+    unit: ClassVar[str] = "tokens"
+    writes: ClassVar[Literal["text", "captions"] | None] = None
+    command: ClassVar[str | None] = None
+    task: ClassVar[str] = "other"
+    metrics: ClassVar[tuple[str, ...]] = ()
+    decoder: ClassVar[str | None] = None
+    sizes: ClassVar[Mapping[str, str]] = {}
+
+    def problem(self, contract: Contract) -> str:
+        """Say in one line why ``contract`` is of no model of this kind; empty where it is."""
+        return ""
+
+    @abstractmethod
+    def sample_problem(self, sample: Sample, contract: Contract) -> str:
+        """Say in one line why ``sample`` is no held-out sample of a model of ``contract``; empty
+        where it is.
+        """
+
+    @abstractmethod
+    def count(self, sample: Sample, contract: Contract) -> int:
+        """Return how many positions of ``sample`` can be predicted or compared."""
+
+    def drawn(self, contract: Contract, *, seed: int) -> Sample | None:
+        """Return a sample drawn by ``seed`` to measure a loss on where none was recorded; None
+        where what is drawn says nothing.
+        """
+        return None
+
+    def read(self, sample: Sample | None) -> np.ndarray | None:
+        """Return what a model reads of ``sample``: ids ``[N]``, or pictures ``[N, S, S, 3]``; None
+        where there are none.
+        """
+        return None
+
+    @abstractmethod
+    def spared(self, sample: Sample, contract: Contract) -> Sample | None:
+        """Return the part of ``sample`` to calibrate on, or None where it is too small to spare
+        any.
+        """
+
+    @abstractmethod
+    def calls(self, model: Model, sample: Sample) -> Iterator[Arrays]:
+        """Yield every input of the step by name, call by call, while ``model`` reads ``sample`` on
+        its own state.
+        """
+
+    @abstractmethod
+    def loss(self, reference: Model, candidate: Model, sample: Sample) -> Loss:
+        """Let both read ``sample``; return how much worse the candidate does.
+
+        Raises:
+            ContractError: a number is not finite, or the sample holds nothing to read.
+        """
+
+    def prompts(self, decoding: Decoding, sample: Sample | None) -> list[np.ndarray]:
+        """Return the prompts after which texts are compared, each int64 ``[N]``."""
+        return []
+
+    def written(self, model: Model, sample: Sample, decoding: Decoding) -> dict[str, list[int]]:
+        """Return what ``model`` writes about ``sample``: in words → token ids."""
+        return {}
+
+    def score(
+        self, model: Model, sample: Sample, decoding: Decoding, tokenizer: Tokenizer
+    ) -> float | None:
+        """Return the CIDEr-D of what ``model`` writes about ``sample``; None where it writes no
+        captions.
+        """
+        return None
+
+    @abstractmethod
+    def feed(self, contract: Contract, sample: Sample | None, *, seed: int) -> Feed:
+        """Return what measured calls are fed: ``sample``, or values drawn by ``seed``."""

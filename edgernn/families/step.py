@@ -1,0 +1,39 @@
+"""The step graph that edgernn's own models of text share: ids and states to scores and states."""
+
+from __future__ import annotations
+
+from edgernn.contract import (
+    BATCH,
+    LAYERS,
+    STEP,
+    TIME,
+    GraphSpec,
+    TensorSpec,
+    next_name,
+)
+
+HIDDEN, VOCAB = "hidden", "vocab"
+TOKENS, LOGITS = "tokens", "logits"
+
+
+def text_states(names: tuple[str, ...]) -> tuple[TensorSpec, ...]:
+    """Return the states ``[L, B, H]`` of these names."""
+    axes = (LAYERS, BATCH, HIDDEN)
+    return tuple(TensorSpec(name=name, role="state", dtype="float32", axes=axes) for name in names)
+
+
+def text_step(
+    *,
+    contexts: tuple[TensorSpec, ...],
+    states: tuple[TensorSpec, ...],
+    read: tuple[TensorSpec, ...],
+) -> GraphSpec:
+    """Return the step: ``tokens [B, T]``, contexts and states to ``logits [B, T, V]``, what else is
+    read, and states.
+    """
+    tokens = TensorSpec(name=TOKENS, role="input", dtype="int64", axes=(BATCH, TIME), below=VOCAB)
+    logits = TensorSpec(name=LOGITS, role="output", dtype="float32", axes=(BATCH, TIME, VOCAB))
+    after = (state.model_copy(update={"name": next_name(state.name)}) for state in states)
+    return GraphSpec(
+        name=STEP, inputs=(tokens, *contexts, *states), outputs=(logits, *read, *after)
+    )

@@ -1,0 +1,23 @@
+"""The table of families: a new kind of model is one file and one row."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+
+from edgernn.families.base import Family
+
+DEFAULT = "module"  # needs the contract alone; what an unknown word means
+TABLE = {
+    "language": "edgernn.families.language:LanguageFamily",
+    "captioner": "edgernn.families.captioner:CaptionerFamily",
+    DEFAULT: "edgernn.families.module:ModuleFamily",
+}
+
+
+@cache
+def family_of(word: str) -> Family:
+    """Return the family of a manifest's word; the default one where the word is not known."""
+    module, _, name = TABLE.get(word, TABLE[DEFAULT]).partition(":")
+    found: Family = getattr(importlib.import_module(module), name)()
+    return found
