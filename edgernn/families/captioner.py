@@ -24,10 +24,11 @@ from edgernn.contract.in_graph import CAPTION
 from edgernn.data.pictures.captions import PAD_ID, caption_text
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.captions import greedy_captions, search_caption
-from edgernn.errors import ContractError, UsageError
+from edgernn.errors import UsageError
 from edgernn.families.base import Family, Feed, Sample
+from edgernn.families.caption_loss import measure_captions
 from edgernn.families.language import ids_problem, layout_problem, step_problem
-from edgernn.families.loss import TextLoss, compare, part_rows
+from edgernn.families.loss import TextLoss
 from edgernn.families.step import HIDDEN, VOCAB, text_states, text_step
 from edgernn.sessions.base import Arrays
 from edgernn.sessions.model import Model
@@ -253,72 +254,3 @@ def _encode_problem(encode: GraphSpec, sizes: Mapping[str, int]) -> str:
             "of 3 channels and 1 word"
         )
     return ""
-
-
-def measure_captions(
-    reference: Model,
-    candidate: Model,
-    images: np.ndarray,
-    captions: np.ndarray,
-    *,
-    limit: int = 2048,
-) -> TextLoss:
-    """Let both predict each next word of captions; at most about ``limit`` positions are read.
-
-    Args:
-        reference, candidate: the two models, opened.
-        images: uint8 ``[N, S, S, 3]``.
-        captions: int64 ``[N, T]``, one of each picture, from its first token on; what follows a
-            caption's end is not read.
-        limit: predicted positions.
-
-    Raises:
-        ContractError: no picture has a caption, or a prediction is not finite.
-    """
-    count = max(1, limit // max(captions.shape[1] - 1, 1))
-    said = np.flatnonzero((captions[:, 1:] != PAD_ID).any(1))[:count]
-    if not len(said):
-        raise ContractError(
-            "the held-out sample has no caption to predict; export the bundle again"
-        )
-    images, captions = images[said], captions[said]
-    rows = reference.rows or candidate.rows or part_rows(reference.contract)
-    predicted = (
-        caption_logits(model, images, captions, rows=rows) for model in (reference, candidate)
-    )
-    wanted = (words for _, _, words in _caption_positions(captions, rows))
-    return compare(zip(*predicted, wanted, strict=True))
-
-
-def caption_logits(
-    model: Model, images: np.ndarray, captions: np.ndarray, *, rows: int
-) -> Iterator[np.ndarray]:
-    """Yield the logits of the next words of ``captions [N, T]``, ``rows`` pictures at a time and
-    one word of each.
-    """
-    spec, at = model.step.spec, None
-    for group, t, _ in _caption_positions(captions, rows):
-        if at != group.start:
-            at = group.start
-            contexts, state = model.look(images[group])
-        fed = captions[group, t : t + 1]
-        outputs, state = model.step({spec.text_ids.name: fed, **contexts}, state)
-        yield outputs[spec.text_scores.name][_lengths(captions[group]) > t + 1, 0]
-
-
-def _caption_positions(captions: np.ndarray, rows: int) -> Iterator[tuple[slice, int, np.ndarray]]:
-    """Yield the rows of a group of captions ``[N, T]``, a time t, and the words at t + 1 of those
-    that go on so far.
-    """
-    for start in range(0, len(captions), rows):
-        group = slice(start, start + rows)
-        own, lengths = captions[group], _lengths(captions[group])
-        for t in range(int(lengths.max()) - 1):
-            yield group, t, own[lengths > t + 1, t + 1]
-
-
-def _lengths(captions: np.ndarray) -> np.ndarray:
-    """Return how long each row of ``captions [N, T]`` is without the padding at its end."""
-    told = captions != PAD_ID
-    lengths: np.ndarray = captions.shape[1] - told[:, ::-1].argmax(1)
-    return lengths

@@ -10,7 +10,7 @@ import torch
 
 from edgernn.contract import FileContract, Narrowing
 from edgernn.errors import ContractError
-from edgernn.families.captioner import caption_logits, measure_captions
+from edgernn.families.caption_loss import caption_logits, measure_captions
 from edgernn.families.language import measure_text, text_logits
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
