@@ -80,7 +80,7 @@ def _unchecked(report: VerifyReport) -> dict[str, list[str]]:
     reasons: dict[str, list[str]] = {}
     for artifact in report.artifacts:
         for check in artifact.checks:
-            if check.status == "not run":
+            if check.status == "not run" and check.applies:
                 names = reasons.setdefault(plain(check.detail) or "no reason was given", [])
                 names += [] if check.name in names else [plain(check.name)]
     return reasons
