@@ -62,6 +62,7 @@ def test_the_json_has_the_verdicts() -> None:
         "name": "check 0",
         "status": "passed",
         "detail": "",
+        "applies": True,
         "measured": {},
         "curves": {},
     }
