@@ -29,7 +29,8 @@ class Amplifier(nn.Module):
         newest = self.into(frame)  # [B, 1, C]
         memory = torch.cat((memory[:, 1:], newest), 1)  # [B, taps, C]
         z, n = self.cell(torch.cat((memory.flatten(1), h), 1)).chunk(2, 1)  # [B, H]
-        h = torch.lerp(torch.tanh(n), h, torch.sigmoid(z))  # [B, H]
+        n = torch.tanh(n)
+        h = n + torch.sigmoid(z) * (h - n)  # [B, H]
         return self.head(h).unsqueeze(1), h, memory
 
 
