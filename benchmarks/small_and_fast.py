@@ -57,7 +57,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="edgernn-") as scratch:
             loaded = checkpoint.load(run)
             bundle = export_bundle(
-                loaded, Path(scratch) / "bundle", to="onnx", precision=PRECISIONS, decoding=True
+                loaded, Path(scratch) / "bundle", to="onnx", precision=PRECISIONS, in_graph=True
             )
             config = loaded.model.config
             print(f"\n## {config.cell}, H = {config.hidden}, V = {config.vocabulary}\n")

@@ -51,6 +51,7 @@ def export_bundle(
     *,
     to: Iterable[str] | str | None = None,
     precision: Iterable[str] | str | None = None,
+    in_graph: bool = False,
     decoding: bool = False,
     release: bool = False,
     steps: int = DEFAULT_STEPS,
@@ -67,8 +68,9 @@ def export_bundle(
         to: formats or families; default all that are written by default.
         precision: every precision to write in the formats that offer it; default each format's
             first.
-        decoding: also write files that decode in the graph, where a format has them: a text or a
+        in_graph: also write files that decode in the graph, where a format has them: a text or a
             caption in one call.
+        decoding: the older name of ``in_graph``.
         release: leave the reference weights and the held-out sample out.
         steps: length of the rollouts.
         options: how weights are rounded in reduced precisions, and how much that may lose.
@@ -89,7 +91,7 @@ def export_bundle(
     _refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
     _refuse_not_finite(loaded)
-    jobs = _jobs(chosen, loaded.model.config.contract(), decoding=decoding)
+    jobs = _jobs(chosen, loaded.model.config.contract(), in_graph=in_graph or decoding)
     material = Source(
         replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval()),
         options or ReducedOptions(),
@@ -175,7 +177,7 @@ def _chosen(
     return chosen
 
 
-def _jobs(chosen: _Chosen, contract: Contract, *, decoding: bool) -> list[Job]:
+def _jobs(chosen: _Chosen, contract: Contract, *, in_graph: bool) -> list[Job]:
     """Return what to write: every graph of every choice; one that a format leaves out is its
     family's first row's.
     """
@@ -189,7 +191,7 @@ def _jobs(chosen: _Chosen, contract: Contract, *, decoding: bool) -> list[Job]:
             job = Job(writer, precision if offered else writer.precisions[0], graph.name)
             jobs.setdefault(job.path, job)
         decoder = Job(row, precision, decoder_of(contract))
-        if decoding and decoder.graph in row.decoders:
+        if in_graph and decoder.graph in row.decoders:
             jobs[decoder.path] = decoder
     return list(jobs.values())
 

@@ -43,7 +43,7 @@ TRAIN = {
     "bpe": ["text", "--tokens", "bpe", "--vocabulary", "600", *TINY],
 }
 REDUCED = ["--to", "onnx", "--precision", "float32,int8", "--max-perplexity-increase", "2%"]
-EXPORT = {"text": [*REDUCED, "--decoding"], "captions": REDUCED}
+EXPORT = {"text": [*REDUCED, "--in-graph"], "captions": REDUCED}
 FLOAT32 = ["--to", "onnx", "--release"]
 
 

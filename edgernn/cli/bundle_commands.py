@@ -51,8 +51,11 @@ def export(
     allow_float: Annotated[
         bool, _reduced("--allow-float", help="Let weights stay float that cannot be rounded.")
     ] = False,
+    in_graph: Annotated[
+        bool, typer.Option("--in-graph", help="Also files that decode in the graph, in one call.")
+    ] = False,
     decoding: Annotated[
-        bool, typer.Option("--decoding", help="Also files that decode in the graph, in one call.")
+        bool, typer.Option("--decoding", hidden=True, help="The older name of --in-graph.")
     ] = False,
     release: Annotated[
         bool, typer.Option("--release", help="Leave reference weights and held-out text out.")
@@ -74,7 +77,7 @@ def export(
         out,
         to=words(to),
         precision=words(precision),
-        decoding=decoding,
+        in_graph=in_graph or decoding,
         release=release,
         options=options,
         tell=tell,

@@ -152,7 +152,7 @@ def test_doctor(run: Run) -> None:
 
 
 def test_generate_on_threads_and_in_one_call(checkpoint_folder: Path, run: Run) -> None:
-    assert run("export", checkpoint_folder, "--out", "b", "--to", "onnx", "--decoding")[0] == 0
+    assert run("export", checkpoint_folder, "--out", "b", "--to", "onnx", "--in-graph")[0] == 0
     ask = ("generate", "b", "--prompt", "the ", "--length", 20, "--seed", 3, "--json")
     texts = {
         run(*ask, *more)[1].split('"text"')[1]

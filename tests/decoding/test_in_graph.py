@@ -27,7 +27,7 @@ def bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
         checkpoint_folder,
         tmp_path_factory.mktemp("b") / "bundle",
         to="onnx",
-        decoding=True,
+        in_graph=True,
         steps=8,
     )
 

@@ -136,7 +136,7 @@ def test_artifacts_say_who_wrote_them_for_what_and_how_close_they_came(bundle: B
             assert artifact.parity is None
         else:
             assert artifact.parity is not None
-            assert artifact.parity.steps >= 16
+            assert artifact.parity.steps >= 8
             assert 0 <= artifact.parity.worst <= artifact.parity.tolerance
 
 

@@ -37,7 +37,7 @@ def texts(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         out,
         to=["onnx"],
         precision=["float32", "int4"],
-        decoding=True,
+        in_graph=True,
         steps=8,
         options=LOOSE,
     )
@@ -47,7 +47,7 @@ def texts(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def captions(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     out = tmp_path_factory.mktemp("captions") / "bundle"
     return export_bundle(
-        captioner_folder, out, to=["onnx"], precision="int8", decoding=True, steps=8, options=LOOSE
+        captioner_folder, out, to=["onnx"], precision="int8", in_graph=True, steps=8, options=LOOSE
     )
 
 
@@ -119,7 +119,7 @@ def test_checks_of_a_step_are_as_ever(texts: Bundle) -> None:
 def test_a_file_that_writes_something_else_is_named(
     checkpoint_folder: Path, tmp_path: Path
 ) -> None:
-    bundle = export_bundle(checkpoint_folder, tmp_path / "b", to="onnx", decoding=True, steps=8)
+    bundle = export_bundle(checkpoint_folder, tmp_path / "b", to="onnx", in_graph=True, steps=8)
     path = bundle.path("onnx/generate.onnx")
     model = onnx.load(str(path))
     head = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("head.bias"))
@@ -181,7 +181,7 @@ def _input_replaced(name: str, value: np.ndarray) -> Callable[[onnx.ModelProto],
 def test_every_output_and_input_is_judged(
     checkpoint_folder: Path, tmp_path: Path, change: Callable[[onnx.ModelProto], None], says: str
 ) -> None:
-    bundle = export_bundle(checkpoint_folder, tmp_path / "b", to="onnx", decoding=True, steps=4)
+    bundle = export_bundle(checkpoint_folder, tmp_path / "b", to="onnx", in_graph=True, steps=4)
     path = bundle.path("onnx/generate.onnx")
     model = onnx.load(str(path))
     change(model)
@@ -219,7 +219,7 @@ def test_a_bundle_without_the_step_file_cannot_be_judged(texts: Bundle) -> None:
 
 def test_only_what_a_format_can_decode_is_written(checkpoint_folder: Path, tmp_path: Path) -> None:
     bundle = export_bundle(
-        checkpoint_folder, tmp_path / "b", to="torchscript", decoding=True, steps=8
+        checkpoint_folder, tmp_path / "b", to="torchscript", in_graph=True, steps=8
     )
     assert [artifact.path for artifact in bundle.manifest.artifacts] == ["torchscript/step.pt"]
 

@@ -148,7 +148,7 @@ def text(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         folder,
         to=["onnx"],
         precision=precision,
-        decoding=True,
+        in_graph=True,
         steps=8,
         options=LOOSE,
         release=True,

@@ -47,7 +47,7 @@ def text_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactor
         folder,
         to="onnx",
         precision=("float32", "int8"),
-        decoding=True,
+        in_graph=True,
         steps=16,
         options=LOOSE,
         release=True,

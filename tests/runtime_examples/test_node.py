@@ -62,7 +62,7 @@ def text(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         folder,
         to=["onnx", "torchscript"],
         precision=["float32", "int8", "int4"],
-        decoding=True,
+        in_graph=True,
         steps=16,
     )
     return folder

@@ -55,7 +55,7 @@ def run(peephole: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(run: Path) -> Path:
     """The run in ONNX, float32 and int8, TorchScript and Core ML."""
     folder = run.parent / "bundle"
-    export_bundle(run, folder, precision=["float32", "int8"], decoding=True, steps=32)
+    export_bundle(run, folder, precision=["float32", "int8"], in_graph=True, steps=32)
     return folder
 
 

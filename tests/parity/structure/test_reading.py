@@ -48,7 +48,7 @@ def reduced(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
         folder,
         to=["onnx", "coreml"],
         precision=precisions,
-        decoding=True,
+        in_graph=True,
         options=LOOSE,
         steps=4,
     )
