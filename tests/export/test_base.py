@@ -4,7 +4,6 @@ contract.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 from edgernn import formats
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import METADATA_KEY, Decoding, FileContract, Narrowing
-from edgernn.errors import ContractError, UsageError
+from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.models.family import RecurrentModel
@@ -73,29 +72,6 @@ def fingerprint(model: LanguageModel) -> dict[str, Any]:
     return {"parameters": parameters, "modules": modules, "forward": "forward" in vars(model)}
 
 
-REDUCED = [("onnx", precision) for precision in ("float16", "int8", "int4")]
-
-
-@pytest.mark.parametrize(
-    ("name", "precision"),
-    [*((row.name, row.precisions[0]) for row in formats.select(None)), *REDUCED],
-)
-def test_exporting_changes_nothing(
-    make_model: MakeModel, tmp_path: Path, name: str, precision: str
-) -> None:
-    model = make_model(dropout=0.4, tied=True, embedding=8, learned_initial_state=True).train()
-    model.recurrent.eval()  # a mixture: every flag must be the one it was
-    model.head.bias.requires_grad_(False)
-    level = logging.getLogger("coremltools").level
-    before = fingerprint(model)
-    path = tmp_path / formats.by_name(name).path(precision)
-    exporter_of(name).export(model, path, precision=precision, decoding=DECODING)
-    assert fingerprint(model) == before
-    assert torch.is_grad_enabled()
-    assert not torch.is_inference_mode_enabled()
-    assert logging.getLogger("coremltools").level == level
-
-
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
 def test_a_model_in_training_exports_as_in_evaluation(
     make_model: MakeModel, tmp_path: Path, name: str
@@ -141,26 +117,6 @@ def test_it_tells_what_it_wrote(
     assert own == FileContract(
         contract=model.config.contract(), narrowing=narrowing, decoding=DECODING
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "precision", "offers"),
-    [
-        ("onnx", "int3", "it offers float32, float16, int8, int4, smallest"),
-        ("onnx", "", "it offers float32"),
-        ("torchscript", "float16", "it offers float32"),
-        ("coreml", "smallest", "it offers float16, float32"),
-        ("coreml-mlstate", "float32", "it offers float16"),
-    ],
-)
-def test_a_precision_that_is_not_offered(
-    make_model: MakeModel, tmp_path: Path, name: str, precision: str, offers: str
-) -> None:
-    with pytest.raises(UsageError, match=f"{name} does not offer '{precision}'; {offers}"):
-        exporter_of(name).export(
-            make_model(), tmp_path / "file", precision=precision, decoding=DECODING
-        )
-    assert list(tmp_path.iterdir()) == []
 
 
 class BrokenExporter(OnnxExporter):

@@ -15,7 +15,6 @@ import torch
 
 from edgernn import formats
 from edgernn.contract import Decoding, FileContract, Narrowing
-from edgernn.errors import UsageError
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, drop_unused, example_inputs
 from edgernn.export.to_coreml.exporter import CoreMLExporter, CoreMLStateExporter
@@ -131,23 +130,6 @@ def test_a_kept_state_leaves_the_contexts_as_inputs(
         ("c", "float16"),
     ]
     assert written.narrowing.runtime_state
-
-
-def test_a_format_that_keeps_state_writes_no_encode_graph(
-    make_captioner: MakeCaptioner, tmp_path: Path
-) -> None:
-    with pytest.raises(
-        UsageError,
-        match="coreml-mlstate does not write encode in float16; it writes step in float16",
-    ):
-        CoreMLStateExporter().export(
-            make_captioner(),
-            tmp_path / "e.mlpackage",
-            precision="float16",
-            decoding=Decoding(),
-            graph="encode",
-        )
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from edgernn.contract import FileContract, file_problems
-from edgernn.errors import CheckpointError, ContractError
+from edgernn.errors import CheckpointError
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
@@ -142,10 +142,3 @@ def test_stepping_changes_neither_the_model_nor_what_it_is_given(make_model: Mak
     assert all(
         parameter.requires_grad and parameter.grad is None for parameter in model.parameters()
     )
-
-
-@pytest.mark.parametrize("token", [-1, 10**6])
-def test_a_token_outside_the_vocabulary_is_refused(make_model: MakeModel, token: int) -> None:
-    session = EagerSession(make_model())
-    with pytest.raises(ContractError):
-        session.step({"tokens": np.array([[token]], np.int64)}, session.initial_state())

@@ -23,7 +23,7 @@ from edgernn.models.eager import EagerSession
 from edgernn.sessions.base import Session, State
 from edgernn.sessions.coreml import CoreMLSession
 from edgernn.sessions.mil.session import MilSession
-from edgernn.sessions.opening import describe_file, encoder_of, open_artifact, open_session
+from edgernn.sessions.opening import encoder_of, open_artifact, open_session
 from edgernn.sessions.ort.step import OrtSession
 from edgernn.sessions.torchscript.session import TorchScriptSession
 
@@ -94,35 +94,6 @@ def test_a_caption_is_heard_as_eager_torch_hears_it(
         for tensor in want:
             assert scaled(have[tensor], want[tensor]) < limit, tensor
     np.testing.assert_allclose([step["attention"].sum() for step in found[2]], rows, atol=1e-2)
-
-
-@pytest.mark.parametrize("name", RUNTIMES)
-def test_every_context_and_state_matters(
-    captioner_bundle: Bundle, pictures: np.ndarray, name: str
-) -> None:
-    encode, step = both(captioner_bundle, name)
-    contexts, state = encode.encode({"image": pictures[:1]})
-    others = encode.encode({"image": pictures[1:2]})
-    tokens = {"tokens": np.array([[5]], np.int64)}
-    outputs, _ = step.step({**tokens, **contexts}, state)
-    for tensor in contexts:
-        other, _ = step.step({**tokens, **contexts, tensor: others[0][tensor]}, state)
-        assert np.abs(other["logits"] - outputs["logits"]).max() > 1e-2, tensor
-    for tensor in state:
-        other, _ = step.step({**tokens, **contexts}, {**state, tensor: others[1][tensor]})
-        assert np.abs(other["logits"] - outputs["logits"]).max() > 1e-2, tensor
-
-
-@pytest.mark.parametrize("name", RUNTIMES)
-def test_each_file_says_what_the_contract_says(captioner_bundle: Bundle, name: str) -> None:
-    step = captioner_bundle.artifact(name)
-    for artifact in (encoder_of(captioner_bundle, step), step):
-        row, description = describe_file(captioner_bundle.path(artifact.path))
-        file_contract = captioner_bundle.file_contract(artifact)
-        assert row.name == artifact.format
-        assert file_contract.graph == artifact.graph
-        assert file_problems(description, file_contract) == []
-        assert FileContract.from_metadata(description.metadata, source="it") == file_contract
 
 
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
@@ -240,17 +211,3 @@ def test_an_interpreted_picture_is_read_red_first(
     for other in (picture[..., ::-1], picture.transpose(0, 2, 1, 3)):
         turned = eager[0].encode({"image": np.ascontiguousarray(other)})[0]["features"]
         assert scaled(found, turned) > 5e-2
-
-
-@pytest.mark.parametrize("name", ["onnx", "torchscript"])
-def test_what_no_runtime_could_run_is_refused_before_it_runs(
-    captioner_bundle: Bundle, pictures: np.ndarray, name: str
-) -> None:
-    encode, step = both(captioner_bundle, name)
-    with pytest.raises(ContractError, match="image is float32, expected uint8"):
-        encode.encode({"image": pictures.astype(np.float32)})
-    with pytest.raises(ContractError, match="image has height = 16"):
-        encode.encode({"image": pictures[:, :16]})
-    contexts, state = encode.encode({"image": pictures[:1]})
-    with pytest.raises(ContractError, match="input 'feature_keys' is missing"):
-        step.step({"tokens": np.array([[5]], np.int64), "features": contexts["features"]}, state)

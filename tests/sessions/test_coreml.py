@@ -4,7 +4,6 @@ ML is.
 
 from __future__ import annotations
 
-import platform
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,12 @@ import pytest
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract, file_problems
 from edgernn.contract.interface import FileTensor
-from edgernn.errors import ContractError, UnavailableError
+from edgernn.errors import ContractError
 from edgernn.sessions.coreml import CoreMLSession, CoreMLStateSession
 
 FORMATS = {"coreml": CoreMLSession, "coreml-mlstate": CoreMLStateSession}
 MODEL = Path("Data", "com.apple.CoreML", "model.mlmodel")
 VOCABULARY = 34
-
-not_on_macos = pytest.mark.skipif(
-    platform.system() == "Darwin", reason="Core ML is available on macOS"
-)
 
 
 def contract_of(folder: Path, name: str) -> tuple[Path, FileContract]:
@@ -57,19 +52,6 @@ def test_the_two_packages_keep_their_state_in_different_places(bundle_folder: Pa
         FileTensor("h", "float16", (2, 1, 8)),
         FileTensor("c", "float16", (2, 1, 8)),
     )
-
-
-@not_on_macos
-@pytest.mark.parametrize(("name", "session"), FORMATS.items(), ids=FORMATS)
-def test_elsewhere_than_on_macos_it_is_unavailable(
-    bundle_folder: Path, name: str, session: type[CoreMLSession]
-) -> None:
-    path, contract = contract_of(bundle_folder, name)
-    with pytest.raises(
-        UnavailableError,
-        match=rf"Core ML predicts on macOS and iOS only, this is {platform.system()}",
-    ):
-        session.open(path, contract)
 
 
 def cut(package: Path) -> None:

@@ -20,6 +20,7 @@ from edgernn.export.rounding.compression import Compression
 from edgernn.export.to_onnx.exporter import RECIPES, OnnxExporter
 from edgernn.export.to_onnx.tracing import step_graph
 from edgernn.families.language import text_feeds
+from edgernn.formats.onnx import ONNX
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageConfig, LanguageModel
@@ -287,3 +288,15 @@ def test_a_model_that_onnx_finds_invalid(
         ContractError, match=r"the onnx exporter wrote an invalid model: a node too many$"
     ):
         export(make_model(), tmp_path / "step.onnx")
+
+
+@pytest.mark.parametrize("precision", ONNX.precisions)
+def test_the_same_model_is_the_same_bytes(
+    make_model: MakeModel, tmp_path: Path, precision: str
+) -> None:
+    for name in ("first.onnx", "second.onnx"):
+        OnnxExporter().export(
+            make_model(), tmp_path / name, precision=precision, decoding=Decoding()
+        )
+    first, second = (path.read_bytes() for path in sorted(tmp_path.iterdir()))
+    assert first == second

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -23,7 +22,6 @@ from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity import rollout
-from edgernn.parity.draw import random_state
 from edgernn.parity.feed import random_feed
 from edgernn.sessions.coreml import CoreMLSession
 from edgernn.sessions.mil.session import MilSession, read_program
@@ -115,23 +113,6 @@ def test_overflow_of_float16_shows(make_model: MakeModel, tmp_path: Path) -> Non
     half = opened(model, tmp_path / "half.mlpackage", "float16")
     assert drift(model, single) < 1e-5
     assert drift(model, half) == float("inf")
-
-
-@pytest.mark.parametrize("exporter", [CoreMLExporter, CoreMLStateExporter])
-def test_a_session_remembers_nothing(
-    make_model: MakeModel, tmp_path: Path, exporter: type[CoreMLExporter]
-) -> None:
-    session = opened(make_model(), tmp_path / "step.mlpackage", "float16", exporter)
-    tokens = [{"tokens": np.array([[token]], np.int64)} for token in (5, 9)]
-    start = random_state(session.contract, batch=1, seed=4)
-    before = copy.deepcopy(start)
-    logits, after = session.step(tokens[0], start)
-    session.step(tokens[1], after)  # another stream, forked from the first
-    again, same = session.step(tokens[0], start)
-    assert (logits["logits"] == again["logits"]).all()
-    assert all((after[name] == same[name]).all() for name in after)
-    assert all((start[name] == before[name]).all() for name in start)
-    assert {array.dtype.name for array in after.values()} == {"float32"}
 
 
 def test_other_model_settings(make_model: MakeModel, tmp_path: Path) -> None:

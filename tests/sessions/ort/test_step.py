@@ -21,7 +21,6 @@ from edgernn.bundle import Bundle
 from edgernn.contract import METADATA_KEY, FileContract, file_problems
 from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError, UsageError
-from edgernn.models.eager import EagerSession
 from edgernn.sessions.base import Session, State
 from edgernn.sessions.opening import open_artifact, open_session
 from edgernn.sessions.ort.step import OrtSession
@@ -41,11 +40,6 @@ def path(bundle_folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def ort(path: Path, contract: FileContract) -> OrtSession:
     return OrtSession.open(path, contract)
-
-
-@pytest.fixture(scope="module")
-def eager(checkpoint_folder: Path, contract: FileContract) -> EagerSession:
-    return EagerSession.open(checkpoint_folder, contract)
 
 
 def random_state(session: Session, batch: int) -> State:
@@ -70,51 +64,6 @@ def test_the_file_says_what_the_contract_says(path: Path, contract: FileContract
     assert description.interface.inputs[0] == FileTensor("tokens", "int64", ("batch", "time"))
     assert FileContract.from_metadata(description.metadata, source="x") == contract
     assert file_problems(description, contract) == []
-
-
-@pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 7), (3, 1), (2, 5)])
-def test_a_chained_run_equals_eager(
-    ort: OrtSession, eager: EagerSession, batch: int, time: int
-) -> None:
-    ours = theirs = random_state(ort, batch)
-    for call in range(3):
-        given = random_tokens(ort, batch, time + call)
-        (outputs, ours), (expected, theirs) = ort.step(given, ours), eager.step(given, theirs)
-        assert outputs["logits"].shape == (batch, time + call, ort.contract.sizes["vocab"])
-        assert np.abs(outputs["logits"] - expected["logits"]).max() < 1e-5
-        for name in ("h", "c"):
-            assert np.abs(ours[name] - theirs[name]).max() < 1e-5
-
-
-def test_every_state_matters(ort: OrtSession) -> None:
-    given, state = random_tokens(ort, 1, 1), random_state(ort, 1)
-    logits = ort.step(given, state)[0]["logits"]
-    for name in state:
-        other = {**state, name: state[name] + 0.5}
-        assert np.abs(ort.step(given, other)[0]["logits"] - logits).max() > 1e-4
-
-
-def test_read_only_arrays_go_in_and_stay_as_they_were(ort: OrtSession) -> None:
-    given, state = random_tokens(ort, 2, 3), random_state(ort, 2)
-    before = {name: array.copy() for name, array in (given | state).items()}
-    for array in (given | state).values():
-        array.flags.writeable = False
-    ort.step(given, state)
-    assert all(np.array_equal(array, before[name]) for name, array in (given | state).items())
-
-
-def test_what_came_out_is_not_overwritten_by_the_next_step(ort: OrtSession) -> None:
-    given = random_tokens(ort, 1, 1)
-    outputs, state = ort.step(given, ort.initial_state())
-    kept = {name: array.copy() for name, array in (outputs | state).items()}
-    ort.step(given, state)
-    assert all(np.array_equal(array, kept[name]) for name, array in (outputs | state).items())
-
-
-@pytest.mark.parametrize("token", [-1, 10**6])
-def test_a_token_outside_the_vocabulary_is_refused(ort: OrtSession, token: int) -> None:
-    with pytest.raises(ContractError):
-        ort.step({"tokens": np.array([[token]], np.int64)}, ort.initial_state())
 
 
 @pytest.mark.parametrize(
@@ -423,9 +372,3 @@ def test_less_than_one_thread_is_refused(
     ):
         with pytest.raises(UsageError, match="threads is 0, expected 1 or more"):
             open_it()
-
-
-@pytest.mark.parametrize(("inputs", "state"), [(None, {}), ({}, None), ([], {}), ("tokens", "h")])
-def test_what_is_no_dict_is_named(bundle_folder: Path, inputs: Any, state: Any) -> None:
-    with pytest.raises(ContractError, match=r"is \w+, expected a dict of arrays by name"):
-        open_session(bundle_folder, "onnx").step(inputs, state)

@@ -15,8 +15,7 @@ from edgernn.bundle import Bundle
 from edgernn.contract import METADATA_KEY, FileContract, file_problems
 from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError
-from edgernn.models.eager import EagerSession
-from edgernn.sessions.base import Session, State
+from edgernn.sessions.base import Session
 from edgernn.sessions.torchscript.session import TorchScriptSession
 
 
@@ -34,19 +33,6 @@ def path(bundle_folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def script(path: Path, contract: FileContract) -> TorchScriptSession:
     return TorchScriptSession.open(path, contract)
-
-
-@pytest.fixture(scope="module")
-def eager(checkpoint_folder: Path, contract: FileContract) -> EagerSession:
-    return EagerSession.open(checkpoint_folder, contract)
-
-
-def random_state(session: Session, batch: int) -> State:
-    random = np.random.default_rng(batch)
-    return {
-        name: random.normal(size=a.shape).astype(np.float32)
-        for name, a in session.initial_state(batch).items()
-    }
 
 
 def random_tokens(session: Session, batch: int, time: int) -> dict[str, np.ndarray]:
@@ -101,51 +87,6 @@ def test_the_file_says_what_the_contract_says(path: Path, contract: FileContract
         assert getattr(description.interface, kind) == expected
     assert FileContract.from_metadata(description.metadata, source="x") == contract
     assert file_problems(description, contract) == []
-
-
-@pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 7), (3, 1), (2, 5)])
-def test_a_chained_run_equals_eager(
-    script: TorchScriptSession, eager: EagerSession, batch: int, time: int
-) -> None:
-    ours = theirs = random_state(script, batch)
-    for call in range(3):
-        given = random_tokens(script, batch, time + call)
-        (outputs, ours), (expected, theirs) = script.step(given, ours), eager.step(given, theirs)
-        assert outputs["logits"].shape == (batch, time + call, script.contract.sizes["vocab"])
-        assert np.abs(outputs["logits"] - expected["logits"]).max() < 1e-5
-        for name in ("h", "c"):
-            assert np.abs(ours[name] - theirs[name]).max() < 1e-5
-
-
-def test_every_state_matters(script: TorchScriptSession) -> None:
-    given, state = random_tokens(script, 1, 1), random_state(script, 1)
-    logits = script.step(given, state)[0]["logits"]
-    for name in state:
-        other = {**state, name: state[name] + 0.5}
-        assert np.abs(script.step(given, other)[0]["logits"] - logits).max() > 1e-4
-
-
-def test_read_only_arrays_go_in_and_stay_as_they_were(script: TorchScriptSession) -> None:
-    given, state = random_tokens(script, 2, 3), random_state(script, 2)
-    before = {name: array.copy() for name, array in (given | state).items()}
-    for array in (given | state).values():
-        array.flags.writeable = False
-    script.step(given, state)
-    assert all(np.array_equal(array, before[name]) for name, array in (given | state).items())
-
-
-def test_what_came_out_is_not_overwritten_by_the_next_step(script: TorchScriptSession) -> None:
-    given = random_tokens(script, 1, 1)
-    outputs, state = script.step(given, script.initial_state())
-    kept = {name: array.copy() for name, array in (outputs | state).items()}
-    script.step(given, state)
-    assert all(np.array_equal(array, kept[name]) for name, array in (outputs | state).items())
-
-
-@pytest.mark.parametrize("token", [-1, 10**6])
-def test_a_token_outside_the_vocabulary_is_refused(script: TorchScriptSession, token: int) -> None:
-    with pytest.raises(ContractError):
-        script.step({"tokens": np.array([[token]], np.int64)}, script.initial_state())
 
 
 @pytest.mark.parametrize(
