@@ -1,8 +1,9 @@
 """Make the bundles that the examples are tried on: python runtime_examples/make_bundles.py FOLDER
 
-FOLDER/text: a small language model of the documentation that ships with Python; FOLDER/text.edgernn: the same in one file;
-FOLDER/captions: a captioner of drawn scenes; FOLDER/byte, word, bpe: a tiny model of each other kind of tokens. All are
-trained for seconds, so what they write is not good; it is the same in every example, and that is the point.
+FOLDER/text: a small language model of the documentation that ships with Python;
+FOLDER/text.edgernn: the same in one file; FOLDER/captions: a captioner of drawn scenes;
+FOLDER/byte, word, bpe: a tiny model of each other kind of tokens. All are trained for seconds, so
+what they write is not good; it is the same in every example, and that is the point.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Write the tables of Unicode classes that the C and C++ examples read: python runtime_examples/make_unicode.py
+"""Write the tables of Unicode classes that the C and C++ examples read: python
+runtime_examples/make_unicode.py
 
-The classes are asked of the tokenizers library itself, character by character, so that the examples cut a text where the
-library cuts it. ``--check`` writes nothing and fails where a table is not what this library gives.
+The classes are asked of the tokenizers library itself, character by character, so that the examples
+cut a text where the library cuts it. ``--check`` writes nothing and fails where a table is not what
+this library gives.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ def main() -> None:
             path.write_text(text, encoding="utf-8")
         elif path.read_text(encoding="utf-8") != text:
             raise SystemExit(
-                f"{path} is not what this tokenizers library gives; run python {Path(__file__).name}"
+                f"{path} is not what this tokenizers library gives; run python "
+                f"{Path(__file__).name}"
             )
 
 
@@ -42,9 +45,12 @@ def table_text(path: Path) -> str:
     """Return the content of one file."""
     guard = f"UNICODE_{path.suffix[1:].upper()}"
     head = (
-        f"/* Classes of Unicode {unicode_version()} as ranges of code points, made by make_unicode.py: expressions in a\n"
-        " * tokenizer.json need them. CHANGED are the characters that NFKC and lower case change or join to others. */\n"
-        f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\nstruct code_range {{\n    uint32_t first, last;\n}};\n"
+        f"/* Classes of Unicode {unicode_version()} as ranges of code points, made by "
+        "make_unicode.py: expressions in a\n"
+        " * tokenizer.json need them. CHANGED are the characters that NFKC and lower case "
+        "change or join to others. */\n"
+        f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\nstruct code_range {{\n    "
+        f"uint32_t first, last;\n}};\n"
     )
     tables = {name: members(pattern) for name, pattern in CLASSES.items()}
     tables["CHANGED"] = changed()
@@ -75,7 +81,9 @@ def changed() -> set[str]:
 
 
 def _stands_alone(mark: str) -> bool:
-    """Tell whether a mark neither changes place nor melts into what is before it; by a Unicode that every Python has."""
+    """Tell whether a mark neither changes place nor melts into what is before it; by a Unicode
+    that every Python has.
+    """
     known = unicodedata.ucd_3_2_0
     return (
         known.category(mark) != "Cn" and known.combining(mark) == 0 and mark not in _second_halves()

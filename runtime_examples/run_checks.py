@@ -1,9 +1,11 @@
-"""Run every example that this machine can, and print the table: python runtime_examples/run_checks.py FOLDER [--require]
+"""Run every example that this machine can, and print the table: python
+runtime_examples/run_checks.py FOLDER [--require]
 
-FOLDER is what ``make_bundles.py`` made. Each example checks this device with the float32 and the int8 file, and writes 500
-tokens, greedy and with the seed 7, and texts of bytes, words and byte pairs: token for token what edgernn itself writes, and
-what its file that decodes in the graph writes. With ``--require`` an example that cannot be run here is a failure. Ends with 1
-if one fails.
+FOLDER is what ``make_bundles.py`` made. Each example checks this device with the float32 and the
+int8 file, and writes 500 tokens, greedy and with the seed 7, and texts of bytes, words and byte
+pairs: token for token what edgernn itself writes, and what its file that decodes in the graph
+writes. With ``--require`` an example that cannot be run here is a failure. Ends with 1 if one
+fails.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ HEADINGS = (
     "float32 step",
     "int8 step",
 )
-TESTED = {  # what is no command line, or needs tools that a machine may lack: judged by its own tests
+# what is no command line, or needs tools that a machine may lack: judged by its own tests
+TESTED = {
     "browser, in headless Chromium": "test_web.py",
     "C++, over a stand-in for the header": "test_cpp.py",
     "Kotlin core, on the JVM": "test_android.py",
@@ -49,7 +52,9 @@ Text = dict[str, Any]  # what generate prints as JSON
 
 @dataclass(frozen=True)
 class Example:
-    """One example: what it needs, how it is built into a command (None: it lacks packages), what it can do."""
+    """One example: what it needs, how it is built into a command (None: it lacks packages),
+    what it can do.
+    """
 
     name: str
     runtime: str
@@ -73,7 +78,9 @@ def node(build: Path) -> list[str] | None:
 
 
 def browser(build: Path) -> list[str] | None:
-    """Return the command that plays the page, or None where a browser, its packages or the runtime are missing."""
+    """Return the command that plays the page, or None where a browser, its packages or the
+    runtime are missing.
+    """
     there = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium")).is_file()
     web = HERE / "web"
     made = (web / "node_modules" / "playwright-core").is_dir() and (
@@ -93,7 +100,9 @@ def c(build: Path) -> list[str]:
 
 
 def cpp(build: Path) -> list[str] | None:
-    """Build the C++ example over the stand-in for the runtime's header; None where the Python package has no library."""
+    """Build the C++ example over the stand-in for the runtime's header; None where the Python
+    package has no library.
+    """
     if (library := _library()) is None:
         return None
     build.mkdir(parents=True, exist_ok=True)
@@ -131,14 +140,16 @@ def main() -> None:
         command = None if lacking else example.command(folder / "build")
         if command is None:
             absent.append(
-                f"{example.name}: {', '.join(lacking) or 'its packages'} missing; see runtime_examples/README.md"
+                f"{example.name}: {', '.join(lacking) or 'its packages'} missing; see "
+                "runtime_examples/README.md"
             )
             continue
         rows.append((example.name, example.runtime, *judge(example, command, folder, expected)))
     show(("example", "runtime", *HEADINGS), rows)
     failed = [row[0] for row in rows if "FAILED" in row]
     print(
-        f"int8: the most probable token is that of float32 at {_agreed(folder):.1%} of held-out text, measured when packed"
+        f"int8: the most probable token is that of float32 at {_agreed(folder):.1%} of "
+        "held-out text, measured when packed"
     )
     failed += run_tests()
     print("iOS and Android apps: not built here")
@@ -149,7 +160,9 @@ def main() -> None:
 
 
 def edgernn_texts(folder: Path) -> tuple[dict[str, Text], list[tuple[str, ...]]]:
-    """Return what edgernn writes, by what it is asked, and the row of its file that decodes in the graph."""
+    """Return what edgernn writes, by what it is asked, and the row of its file that decodes in
+    the graph.
+    """
     expected = {
         name: _written(folder / "text", FLOAT32, flags)
         for name, flags in (("greedy", GREEDY), ("seed 7", SEEDED))
@@ -194,7 +207,9 @@ def judge(
 
 
 def run_tests() -> list[str]:
-    """Run the tests of what is no command line, say how they went, and return the names of those that failed."""
+    """Run the tests of what is no command line, say how they went, and return the names of
+    those that failed.
+    """
     failed = []
     for name, file in TESTED.items():
         done = run(

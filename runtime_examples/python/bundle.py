@@ -1,6 +1,8 @@
-"""A bundle opened in place, a folder or a ``.edgernn`` file: no file is used that the manifest does not vouch for.
+"""A bundle opened in place, a folder or a ``.edgernn`` file: no file is used that the manifest does
+not vouch for.
 
-A file is read once, and what was compared with the manifest is what is used. Nothing is unpacked to the disk.
+A file is read once, and what was compared with the manifest is what is used. Nothing is unpacked to
+the disk.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ class Bundle:
     read: Read
 
     def file(self, inner: str) -> bytes:
-        """Return a file's content once it is what the manifest says; raise ``BundleError`` where it is not."""
+        """Return a file's content once it is what the manifest says; raise ``BundleError``
+        where it is not.
+        """
         entries = {
             **{entry["path"]: entry for entry in self.manifest["artifacts"]},
             **self.manifest["files"],
@@ -60,22 +64,28 @@ class Bundle:
         content = self.read(inner, expected["bytes"])
         if len(content) != expected["bytes"]:
             raise BundleError(
-                f"{inner} of {self.place} has {len(content)} bytes, expected {expected['bytes']}; {AGAIN}"
+                f"{inner} of {self.place} has {len(content)} bytes, expected "
+                f"{expected['bytes']}; {AGAIN}"
             )
         if (digest := hashlib.sha256(content).hexdigest()) != expected["sha256"]:
             raise BundleError(
-                f"{inner} of {self.place} has SHA-256 {digest}, expected {expected['sha256']}; {AGAIN}"
+                f"{inner} of {self.place} has SHA-256 {digest}, expected {expected['sha256']}; "
+                f"{AGAIN}"
             )
         return content
 
     def verify(self) -> None:
-        """Compare every listed file but the model files, each of which is compared when it is opened."""
+        """Compare every listed file but the model files, each of which is compared when it is
+        opened.
+        """
         for inner in self.manifest["files"]:
             self.file(inner)
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Open the bundle at ``path``; raise ``BundleError`` where there is none, or its manifest is damaged."""
+    """Open the bundle at ``path``; raise ``BundleError`` where there is none, or its manifest
+    is damaged.
+    """
     place = str(path)
     try:
         read = _folder(path) if path.is_dir() else _zip(path)
@@ -130,7 +140,8 @@ def _zip(path: Path) -> Read:
             entry = archive.getinfo(inner)
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise BundleError(
-                    f"{inner} of {path} is packed by method {entry.compress_type}, expected 0 or 8; {AGAIN}"
+                    f"{inner} of {path} is packed by method {entry.compress_type}, expected 0 "
+                    f"or 8; {AGAIN}"
                 )
             if entry.file_size > most:
                 raise BundleError(

@@ -1,7 +1,9 @@
-"""What an ``.onnx`` file may ask of the runtime, read as protocol-buffer fields before the runtime sees the file.
+"""What an ``.onnx`` file may ask of the runtime, read as protocol-buffer fields before the runtime
+sees the file.
 
-Expected is a whole file of ONNX's own operators and two of onnxruntime's. Another file that holds weights, operators of
-somebody else's and functions are refused by name, in every sub-graph and attribute. The numbers are those of onnx.proto.
+Expected is a whole file of ONNX's own operators and two of onnxruntime's. Another file that holds
+weights, operators of somebody else's and functions are refused by name, in every sub-graph and
+attribute. The numbers are those of onnx.proto.
 """
 
 from __future__ import annotations
@@ -81,7 +83,9 @@ def _shown(text: bytes) -> str:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
-    """Yield number and value of every field: an integer, or the bytes of a text, message or packed list."""
+    """Yield number and value of every field: an integer, or the bytes of a text, message or
+    packed list.
+    """
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

@@ -1,7 +1,9 @@
-"""Text to token ids and back, for every kind of tokens that edgernn writes, read from ``tokenizer.json``.
+"""Text to token ids and back, for every kind of tokens that edgernn writes, read from
+``tokenizer.json``.
 
-Ids become text by a table, for every kind. Text becomes ids by a table for characters and bytes; for words, byte pairs and
-captions by the tokenizers library, where it is installed: ``pip install tokenizers``.
+Ids become text by a table, for every kind. Text becomes ids by a table for characters and bytes;
+for words, byte pairs and captions by the tokenizers library, where it is installed: ``pip install
+tokenizers``.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class Tokenizer:
         self.path: str = entry["path"]
         if self.kind not in KINDS:
             raise BundleError(
-                f"the tokenizer is of kind {self.kind}, expected one of {', '.join(KINDS)}; use the tokenizers library"
+                f"the tokenizer is of kind {self.kind}, expected one of {', '.join(KINDS)}; "
+                "use the tokenizers library"
             )
         try:
             self._text = content.decode()
@@ -65,7 +68,10 @@ class Tokenizer:
         if self.kind == "char":
             lacking = next((c for c in text if c not in self.ids), None)
             if lacking is not None:
-                where = f"at place {text.index(lacking)} of the prompt; expected any of its {len(self.ids)} tokens"
+                where = (
+                    f"at place {text.index(lacking)} of the prompt; expected any of its "
+                    f"{len(self.ids)} tokens"
+                )
                 raise BundleError(f"the tokenizer has no {lacking!r}, {where}; leave it out")
             return [self.ids[c] for c in text]
         if self.kind == "byte":
@@ -74,7 +80,9 @@ class Tokenizer:
         return self._library_ids(text) if text else []
 
     def differing(self, entry: dict[str, Any]) -> int | None:
-        """Return how many ids of the recorded text are not the recorded ones; None where the library is not installed."""
+        """Return how many ids of the recorded text are not the recorded ones; None where the
+        library is not installed.
+        """
         unknown = None
         if self.kind == "char":
             found = [self.ids[c] for c in entry["text"] if c in self.ids]
@@ -107,7 +115,8 @@ class Tokenizer:
             import tokenizers
         except ImportError as error:
             raise MissingLibraryError(
-                f"a prompt of tokens of kind {self.kind} takes the tokenizers library, which is not installed; "
+                f"a prompt of tokens of kind {self.kind} takes the tokenizers library, which "
+                "is not installed; "
                 "run: pip install tokenizers, or leave --prompt out"
             ) from error
         try:
@@ -129,7 +138,9 @@ class MissingLibraryError(BundleError):
 
 
 class TextStream:
-    """Text while ids still come: each push gives what is complete by then, so no character is ever split."""
+    """Text while ids still come: each push gives what is complete by then, so no character is
+    ever split.
+    """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -148,7 +159,9 @@ class TextStream:
 
 
 def byte_characters() -> list[str]:
-    """Return the character that stands for each of the 256 bytes: itself where it is printable, else 256 and up."""
+    """Return the character that stands for each of the 256 bytes: itself where it is printable,
+    else 256 and up.
+    """
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = [byte for byte in range(256) if byte not in printable]
     return [chr(byte if byte in printable else 256 + others.index(byte)) for byte in range(256)]

@@ -106,7 +106,9 @@ def archive(build: Path) -> Path:
 
 @pytest.fixture
 def drive(archive: Path, tmp_path: Path) -> Callable[..., str]:
-    """Compile a main of a test's own with sanitizers, run it on ``given`` and return what it prints."""
+    """Compile a main of a test's own with sanitizers, run it on ``given`` and return what it
+    prints.
+    """
 
     def run(
         source: str, *, given: bytes = b"", arguments: Sequence[str] = (), says: str = r""

@@ -1,4 +1,6 @@
-"""What the native examples are tried on alike: texts, tokenizers of every kind, damaged manifests, short recordings."""
+"""What the native examples are tried on alike: texts, tokenizers of every kind, damaged
+manifests, short recordings.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,13 @@ from edgernn.errors import DataError
 from edgernn.families.step import LOGITS
 
 KINDS = ("char", "byte", "word", "bpe", "caption")
-SAMPLE = "the quick brown fox; don't stop\nthe Éclair of 1.50 €, naïve Grüße! 你好 世界 привет мир ٣٤ \U0001f98a fox_fox  the\n"
+SAMPLE = (
+    "the quick brown fox; don't stop\nthe Éclair of 1.50 €, naïve Grüße! 你好 世界 привет мир ٣٤ "
+    "\U0001f98a fox_fox  the\n"
+)
 POOL = (
-    "abcdefghij THE.,;!?'-_()\n\n\t  0123456789éèüßÉ€你好世界приветмир٣٤\u0301\u0e33\u200d\U0001f98a\U0001d11e"
+    "abcdefghij THE.,;!?'-_()\n\n\t  "
+    "0123456789éèüßÉ€你好世界приветмир٣٤\u0301\u0e33\u200d\U0001f98a\U0001d11e"
     "\u00a0\u3000\u0085\u2028\u00bd\u2167\u2019\u2010\u00aa\u0130\u03a3\ufb01\u1e9e\u0937\u094d\u0000\x1f"
 )
 BLOCKS = (
@@ -37,7 +43,8 @@ BLOCKS = (
 )
 
 
-PATTERNS = (  # what a reader of regular expressions must know beyond the patterns that are written today
+# what a reader of regular expressions must know beyond the patterns that are written today
+PATTERNS = (
     r"[一-鿿]|(?:(?![一-鿿])[\p{L}\p{M}\p{N}_])+|[^\s\p{L}]+|\s",
     r"\p{L}+(?=\s)|\P{L}?[a-z0-9]+|[^a-z]+",
     r"(?:a|ab|abc)+| ?[^\S\n]+|[\-\]x-z]+|q?u?i+k*",
@@ -45,7 +52,9 @@ PATTERNS = (  # what a reader of regular expressions must know beyond the patter
 
 
 def texts(seed: int, count: int, *, newest: int = 0x10FFFF) -> list[str]:
-    """Return seeded texts: words of the sample, characters that pipelines treat apart, and whole blocks of Unicode."""
+    """Return seeded texts: words of the sample, characters that pipelines treat apart, and
+    whole blocks of Unicode.
+    """
     draw = random.Random(seed)
     words = SAMPLE.split(" ")
     made = ["", " ", "\n", "  \n ", "a", SAMPLE]
@@ -98,7 +107,9 @@ def id_lists(tokenizer: Tokenizer, seed: int, count: int) -> list[list[int]]:
 
 
 def with_tokenizer(source: Path, out: Path, tokenizer: Tokenizer) -> Path:
-    """Copy a bundle and give it another tokenizer, for reading tokenizers alone: the model no longer fits."""
+    """Copy a bundle and give it another tokenizer, for reading tokenizers alone: the model no
+    longer fits.
+    """
     shutil.copytree(source, out)
     replace(out, "tokenizer.json", tokenizer.to_json().encode())
     recorded = [int(token) for token in tokenizer.encode(SAMPLE.lower(), on_unknown="skip")]
@@ -128,7 +139,9 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def replace(folder: Path, name: str, content: bytes) -> None:
-    """Write a file of a bundle with its new size and digest, so that what it holds is what is judged."""
+    """Write a file of a bundle with its new size and digest, so that what it holds is what is
+    judged.
+    """
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(content)
     digest = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -148,7 +161,10 @@ FOREIGN = {  # what a model asks for beyond itself and the runtime: what a host 
     "attribute": "keeps the constant made_up in another file; expected all of it in this one",
     "sub-graph": "keeps the constant made_up in another file; expected all of it in this one",
     "domain": "uses the operator MadeUp of the domain elsewhere; expected ONNX's own, or MatMulNBits or",
-    "runtime": "uses the operator FusedMatMul of the domain com.microsoft; expected ONNX's own, or MatMulNBits or",
+    "runtime": (
+        "uses the operator FusedMatMul of the domain com.microsoft; expected ONNX's own, or "
+        "MatMulNBits or"
+    ),
     "function": "brings functions of its own; expected ONNX's operators alone",
     "sparse": "has a sparse constant; expected none",
     "training": "brings graphs for training; expected a graph to run",
@@ -158,7 +174,9 @@ FOREIGN = {  # what a model asks for beyond itself and the runtime: what a host 
 
 
 def foreign_model(folder: Path, kind: str) -> bytes:
-    """Return the first model of a bundle with one thing more, of a kind of ``FOREIGN``. Nothing that it names is there."""
+    """Return the first model of a bundle with one thing more, of a kind of ``FOREIGN``. Nothing
+    that it names is there.
+    """
     inner = json.loads((folder / "manifest.json").read_text("utf-8"))["artifacts"][0]["path"]
     model = onnx.load(folder / inner)
     away = onnx.TensorProto(name="made_up", data_type=onnx.TensorProto.FLOAT, dims=[2])
@@ -248,7 +266,9 @@ def empty_vectors(folder: Path, key: str) -> None:
 
 
 def shorten_golden(folder: Path, *, columns: int = 5, largest: int = 4) -> None:
-    """Record of the logits what a run of a large vocabulary has: some columns, the largest values and the log-sum."""
+    """Record of the logits what a run of a large vocabulary has: some columns, the largest
+    values and the log-sum.
+    """
     tensors = safetensors.numpy.load_file(folder / "golden.safetensors")
     logits = tensors.pop(LOGITS)
     ids = np.round(np.linspace(0, logits.shape[-1] - 1, columns)).astype(np.int64)
@@ -262,7 +282,9 @@ def shorten_golden(folder: Path, *, columns: int = 5, largest: int = 4) -> None:
 
 
 def damaged_manifests(manifest: dict[str, Any], seed: int, count: int) -> list[bytes]:
-    """Return seeded manifests, each with one thing changed: a value, a field, a name; or a byte of its text."""
+    """Return seeded manifests, each with one thing changed: a value, a field, a name; or a byte
+    of its text.
+    """
     draw = random.Random(seed)
     values: Sequence[Any] = (
         None,

@@ -152,7 +152,9 @@ def _cpp(request: pytest.FixtureRequest) -> Command:
 
 
 def kotlin_compiler() -> str:
-    """Return the compiler's path, from KOTLINC, the path or npm's kotlin-compiler; skip where there is none."""
+    """Return the compiler's path, from KOTLINC, the path or npm's kotlin-compiler; skip where
+    there is none.
+    """
     npm = ANDROID / "node_modules" / "kotlin-compiler" / "bin" / "kotlinc"
     found = (
         os.environ.get("KOTLINC")
@@ -161,7 +163,8 @@ def kotlin_compiler() -> str:
     )
     if found is None:
         pytest.skip(
-            "kotlinc is not installed; set KOTLINC, or: cd runtime_examples/android && npm install kotlin-compiler"
+            "kotlinc is not installed; set KOTLINC, or: cd runtime_examples/android && npm "
+            "install kotlin-compiler"
         )
     if shutil.which("java") is None:
         pytest.skip("java is not installed")

@@ -1,8 +1,8 @@
-"""Programs that use a host as a library, a row each in ``hosts.HOSTS``: open a bundle, begin it with
-the recorded inputs of encode, feed four recorded steps, and print what came out as JSON.
+"""Programs that use a host as a library, a row each in ``hosts.HOSTS``: open a bundle, begin it
+with the recorded inputs of encode, feed four recorded steps, and print what came out as JSON.
 
-Printed are ``[[first, [outputs, state], …], [ids, scores, attention]]``: contexts and first state by
-name, each step's outputs and next state, and the names of the tensors that the host found.
+Printed are ``[[first, [outputs, state], …], [ids, scores, attention]]``: contexts and first state
+by name, each step's outputs and next state, and the names of the tensors that the host found.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The Kotlin core: compiled for the JVM and run with a runtime that replays recordings, and with ONNX Runtime behind a pipe."""
+"""The Kotlin core: compiled for the JVM and run with a runtime that replays recordings, and
+with ONNX Runtime behind a pipe.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The C example, compiled: it writes what the Python example and edgernn write, and passes the golden runs."""
+"""The C example, compiled: it writes what the Python example and edgernn write, and passes the
+golden runs.
+"""
 
 from __future__ import annotations
 
@@ -184,7 +186,8 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
         ),
         (
             ["--artifact", "nope"],
-            "no artifact nope; expected an ONNX step file; choose one of: onnx/step.onnx, onnx/step-float16",
+            "no artifact nope; expected an ONNX step file; choose one of: onnx/step.onnx, "
+            "onnx/step-float16",
         ),
         (["--prompt", "thé"], "the tokenizer has no 'é', at place 2 of the prompt"),
         (["--temperature", "-1"], "--temperature is -1; expected a number of 0 or more"),

@@ -138,7 +138,9 @@ def test_a_manifest_that_does_not_fit_is_refused(
 def test_no_damage_to_a_general_network_is_more_than_a_line(
     sanitized: Program, tmp_path: Path
 ) -> None:
-    """The reader of contracts under sanitizers: each damaged manifest is one line, or it is good."""
+    """The reader of contracts under sanitizers: each damaged manifest is one line, or it is
+    good.
+    """
     folder = frame_bundle.write_frame_bundle(tmp_path, encode=True)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     reached = set()

@@ -1,4 +1,6 @@
-"""The readers of the C example under sanitizers: they read as the library does, and survive whatever is damaged."""
+"""The readers of the C example under sanitizers: they read as the library does, and survive
+whatever is damaged.
+"""
 
 from __future__ import annotations
 
@@ -225,7 +227,9 @@ def test_a_pattern_that_takes_for_ever_is_refused(
 def test_no_damage_is_more_than_a_line(
     drive: Callable[..., str], sanitized: Program, text: Path, tmp_path: Path
 ) -> None:
-    """Under sanitizers, hundreds of damaged manifests, tokenizers, recordings and vectors: each one line, or it is good."""
+    """Under sanitizers, hundreds of damaged manifests, tokenizers, recordings and vectors: each
+    one line, or it is good.
+    """
     folder = changed(text, tmp_path / "b", lambda manifest: manifest.pop("provenance"))
     manifest = (folder / "manifest.json").read_bytes()
     digits = r"[0-4]+"

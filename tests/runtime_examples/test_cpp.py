@@ -1,4 +1,6 @@
-"""The C++ example: its parts under sanitizers, and the whole program on the library of the Python wheel."""
+"""The C++ example: its parts under sanitizers, and the whole program on the library of the
+Python wheel.
+"""
 
 from __future__ import annotations
 
@@ -140,7 +142,8 @@ def sampling_cases() -> list[tuple[Sampler, float, np.ndarray]]:
 def test_it_samples_as_the_reference_does(unit: Path) -> None:
     cases = sampling_cases()
     lines = [
-        f"{s.temperature} {s.top_k} {s.top_p} {uniform!r} {len(logits)} {' '.join(str(float(logit)) for logit in logits)}"
+        f"{s.temperature} {s.top_k} {s.top_p} {uniform!r} {len(logits)} "
+        f"{' '.join(str(float(logit)) for logit in logits)}"
         for s, uniform, logits in cases
     ]
     done = subprocess.run(
@@ -498,7 +501,9 @@ def test_what_is_no_folder_or_says_a_thing_twice_is_refused(
 
 
 def test_no_damage_is_more_than_a_line(unit: Path, run: Run, copy: Path, tmp_path: Path) -> None:
-    """Under sanitizers, hundreds of damaged manifests, tokenizers, recordings and vectors: each one line, or it is good."""
+    """Under sanitizers, hundreds of damaged manifests, tokenizers, recordings and vectors: each
+    one line, or it is good.
+    """
     manifest = (copy / "manifest.json").read_bytes()
     random = np.random.default_rng(4)
 

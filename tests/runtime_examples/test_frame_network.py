@@ -1,4 +1,6 @@
-"""The golden run of a network of frames, exported from Python by no file of edgernn, in every host."""
+"""The golden run of a network of frames, exported from Python by no file of edgernn, in every
+host.
+"""
 
 from __future__ import annotations
 

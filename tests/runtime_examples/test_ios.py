@@ -1,4 +1,6 @@
-"""The Swift example, as far as it can be told without Apple's tools: its names, its package, its promises."""
+"""The Swift example, as far as it can be told without Apple's tools: its names, its package,
+its promises.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def test_random_numbers_are_made_as_in_the_library() -> None:
 
 
 def test_its_tokens_and_fields_are_those_of_the_kotlin_example() -> None:
-    """What can be said without a compiler: the kinds, the spaces and the parts of a short recording are spelled alike."""
+    """What can be said without a compiler: the kinds, the spaces and the parts of a short
+    recording are spelled alike.
+    """
     kotlin = "\n".join(
         path.read_text()
         for path in (ROOT.parent / "android" / "core" / "src" / "main").rglob("*.kt")

@@ -55,7 +55,9 @@ def _script(source: str) -> Any:
 
 @pytest.fixture(scope="module")
 def text(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of the tiny LSTM with every ONNX precision, and a file that is no step. Read only."""
+    """A bundle of the tiny LSTM with every ONNX precision, and a file that is no step. Read
+    only.
+    """
     folder = tmp_path_factory.mktemp("node") / "text"
     export_bundle(
         checkpoint_folder,
@@ -195,7 +197,8 @@ def test_sampling_is_pythons() -> None:
     found = _script(
         "import { sample } from './sampler.js';"
         f"const cases = {json.dumps(given)};"
-        "const picks = cases.map(({ logits, options, uniform }) => sample(Float32Array.from(logits), options, uniform));"
+        "const picks = cases.map(({ logits, options, uniform }) => "
+        "sample(Float32Array.from(logits), options, uniform));"
         "console.log(JSON.stringify(picks));"
     )
     assert found == [sampler.pick(logits, uniform) for logits, sampler, uniform in cases]
@@ -206,7 +209,8 @@ def test_suppressed_tokens_are_never_written() -> None:
     found = _script(
         "import { sample } from './sampler.js';"
         "const pick = (temperature, uniform) =>"
-        "  sample(Float32Array.of(9, 1, 8, 0), { temperature, topK: 0, topP: 1, suppress: [0, 2] }, uniform);"
+        "  sample(Float32Array.of(9, 1, 8, 0), { temperature, topK: 0, topP: 1, suppress: [0, "
+        "2] }, uniform);"
         "console.log(JSON.stringify([pick(0, 0), pick(1, 0.999), pick(1, 0)]));"
     )
     assert found == [1, 3, 1]
@@ -216,8 +220,10 @@ def test_suppressed_tokens_are_never_written() -> None:
 def test_the_random_numbers_are_pythons() -> None:
     found = _script(
         "import { readSeed, uniformAt } from './sampler.js';"
-        "const take = (seed, first) => Array.from({ length: 200 }, (_, at) => uniformAt(readSeed(seed), first + at));"
-        "console.log(JSON.stringify([take(0, 0), take('18446744073709551615', 5), take(7n, 2 ** 40)]));"
+        "const take = (seed, first) => Array.from({ length: 200 }, (_, at) => "
+        "uniformAt(readSeed(seed), first + at));"
+        "console.log(JSON.stringify([take(0, 0), take('18446744073709551615', 5), take(7n, 2 "
+        "** 40)]));"
     )
     places = [(0, 0), (2**64 - 1, 5), (7, 2**40)]
     assert found == [
@@ -239,7 +245,8 @@ def test_pictures_are_resized_as_pillow_does(shape: tuple[int, int]) -> None:
         "import { imageTensor } from './picture.js';"
         f"const data = Uint8ClampedArray.from({json.dumps(rgba.ravel().tolist())});"
         "const spec = { dtype: 'uint8', axes: ['batch', 'height', 'width', 'channels'] };"
-        f"const made = imageTensor({{ data, width: {shape[1]}, height: {shape[0]} }}, spec, {{ height: 32, width: 32 }});"
+        f"const made = imageTensor({{ data, width: {shape[1]}, height: {shape[0]} }}, spec, {{ "
+        f"height: 32, width: 32 }});"
         "console.log(JSON.stringify([made.dims, Array.from(made.data)]));"
     )
     assert found[0] == [1, 32, 32, 3]

@@ -1,4 +1,6 @@
-"""What the Node.js example shares with the web one: tokens of every kind, files and damage, wide recordings, versions."""
+"""What the Node.js example shares with the web one: tokens of every kind, files and damage,
+wide recordings, versions.
+"""
 
 from __future__ import annotations
 
@@ -137,8 +139,10 @@ def test_another_tokenizer_is_refused(text: Path, tmp_path: Path) -> None:
 def _tokenizer_said(folder: Path) -> str:
     """Return how the tokenizer of a bundle is refused, whose model no longer fits it."""
     script = (
-        "import { Tokenizer } from '../web/src/tokenizer.js'; import { openBundle } from './model.mjs';"
-        "try { await Tokenizer.load(await openBundle(process.argv[1])); } catch (error) { console.log(error.message); }"
+        "import { Tokenizer } from '../web/src/tokenizer.js'; import { openBundle } from "
+        "'./model.mjs';"
+        "try { await Tokenizer.load(await openBundle(process.argv[1])); } catch (error) { "
+        "console.log(error.message); }"
     )
     command = ["node", "--input-type=module", "-e", script, str(folder)]
     return subprocess.run(

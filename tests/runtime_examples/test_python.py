@@ -1,4 +1,6 @@
-"""The Python example writes what edgernn writes, passes the golden runs, and says in one line what is wrong with a bundle."""
+"""The Python example writes what edgernn writes, passes the golden runs, and says in one line
+what is wrong with a bundle.
+"""
 
 from __future__ import annotations
 
@@ -243,7 +245,8 @@ def test_a_captioner_without_attention_says_so(
         ),
         (
             ["--artifact", "nope"],
-            "the bundle has no artifact nope; expected an ONNX step file; choose one of: onnx/step.onnx, ",
+            "the bundle has no artifact nope; expected an ONNX step file; choose one of: "
+            "onnx/step.onnx, ",
         ),
         (["--prompt", "thé"], "the tokenizer has no 'é', at place 2 of the prompt"),
         (["--temperature", "-1"], "'-1' given, expected a number of 0 or more"),

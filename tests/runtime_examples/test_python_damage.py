@@ -1,4 +1,6 @@
-"""The Python example with bundles that are damaged, hostile or too new: one line and exit 2, never a traceback."""
+"""The Python example with bundles that are damaged, hostile or too new: one line and exit 2,
+never a traceback.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ ODD = [
     {"a": 1},
     ["x", -5],
 ]
-# Writes every set of files of a list in turn over one bundle; prints for each set how the modes ended and what they said.
+# Writes every set of files of a list in turn over one bundle; prints for each set how the modes
+# ended and what they said.
 MANY = """
 import contextlib, io, json, sys
 from pathlib import Path
@@ -63,7 +66,9 @@ for files in json.loads(Path(sys.argv[3]).read_text("utf-8")):
 
 
 def mutated(manifest: Any, count: int, seed: int) -> Iterator[Any]:
-    """Yield copies of a manifest, each with one value removed, replaced, doubled or renamed, at a place drawn at random."""
+    """Yield copies of a manifest, each with one value removed, replaced, doubled or renamed, at
+    a place drawn at random.
+    """
     draw = random.Random(seed)
     places = list(_places(manifest, ()))
     for _ in range(count):
@@ -87,7 +92,9 @@ def mutated(manifest: Any, count: int, seed: int) -> Iterator[Any]:
 
 
 def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """Yield the path of every value but the recorded ids, which are many; a list's first two items stand for all."""
+    """Yield the path of every value but the recorded ids, which are many; a list's first two
+    items stand for all.
+    """
     keys = (
         value
         if isinstance(value, dict)
@@ -137,7 +144,9 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def outcomes(
     bundle: Path, sets: list[dict[str, bytes]], scratch: Path
 ) -> list[list[tuple[int, str]]]:
-    """Return how each mode ends with each set of files: the exit status and what was said, at most one line."""
+    """Return how each mode ends with each set of files: the exit status and what was said, at
+    most one line.
+    """
     (scratch / "sets.json").write_text(
         json.dumps([{n: c.decode("latin-1") for n, c in each.items()} for each in sets]), "utf-8"
     )

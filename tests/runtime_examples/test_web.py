@@ -1,4 +1,6 @@
-"""The web example, end to end in headless Chromium: ``runtime_examples/web/test.mjs`` plays, each scenario is a test here."""
+"""The web example, end to end in headless Chromium: ``runtime_examples/web/test.mjs`` plays,
+each scenario is a test here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Run one ONNX file for PipeRuntime.kt: named inputs in, named outputs out, as numbers over the standard streams."""
+"""Run one ONNX file for PipeRuntime.kt: named inputs in, named outputs out, as numbers over the
+standard streams.
+"""
 
 from __future__ import annotations
 
