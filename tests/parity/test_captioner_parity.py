@@ -269,7 +269,7 @@ def test_a_golden_run_begins_with_a_picture_and_replays_to_the_bit(
     assert {name: array.shape for name, array in tensors.items()} == documented(contract, 5)
     assert all(array.any() for array in tensors.values())
     contexts, first = sessions["encode"].encode({"image": tensors["image"]})
-    given = {**contexts, **(first if contract.initial_state == "encode" else {})}
+    given = {**contexts, **(first if contract.starting("encode") else {})}
     assert all(np.array_equal(array, tensors[name]) for name, array in given.items())
     for graph, calls in (("encode", 1), ("step", 5)):
         drifts = golden.replay(sessions[graph], path)
