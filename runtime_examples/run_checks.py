@@ -108,7 +108,7 @@ def cpp(build: Path) -> list[str] | None:
     build.mkdir(parents=True, exist_ok=True)
     program, options = build / "edgernn_run", ["-std=c++17", "-O2", "-Itests/stand_in"]
     subprocess.run(
-        ["g++", *options, "main.cpp", "session.cpp", "-ldl", "-o", str(program)],
+        ["g++", *options, "main.cpp", "model.cpp", "-ldl", "-o", str(program)],
         cwd=HERE / "cpp",
         check=True,
     )
