@@ -178,7 +178,7 @@ class Provenance(Record):
 
     edgernn: str
     created: str
-    parameters: Annotated[int, Field(ge=1, lt=1 << 53)]
+    parameters: Annotated[int, Field(ge=0, lt=1 << 53)]
     model: dict[str, Any]
     training: dict[str, Any] = Field(default_factory=dict)
 

@@ -38,7 +38,8 @@ class EagerSession(Session):
                 }
         super().__init__(file_contract or FileContract(contract=contract), first)
         self.model = model
-        self._device = next(model.parameters()).device
+        held = (*model.parameters(), *model.buffers())  # a step may be arithmetic alone
+        self._device = held[0].device if held else torch.device("cpu")
         encodes = self.spec.name == ENCODE
         own = (p for name, p in model.named_parameters() if name.startswith("encoder.") == encodes)
         self._parameters = sum(parameter.numel() for parameter in own)  # of this graph

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import ENCODE, Contract, Decoding
+from edgernn.contract import ENCODE, Contract, Decoding, TensorSpec, first_line
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError
 from edgernn.models.cells.base import State
@@ -72,7 +72,8 @@ class ModuleModel(RecurrentModel):
         self.config: ModuleConfig = ModuleConfig(contract, type(step).__name__, decoding)
         self.stepper, self.encoder = step, encode
         for spec in contract.starting("stored"):
-            self.register_buffer(f"first_{spec.name}", _first_value(spec.name, first_state))
+            value = _first_value(spec, contract.shape(spec, batch=1), first_state)
+            self.register_buffer(f"first_{spec.name}", value)
 
     def graph(self, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
         """See ``RecurrentModel.graph``."""
@@ -99,12 +100,22 @@ class ModuleModel(RecurrentModel):
         return self
 
 
-def _first_value(name: str, given: Mapping[str, Tensor] | None) -> Tensor:
-    if given is None or name not in given:
+def _first_value(
+    spec: TensorSpec, shape: tuple[int, ...], given: Mapping[str, Tensor] | None
+) -> Tensor:
+    if given is None or spec.name not in given:
         raise ContractError(
-            f"the contract says that the first value of {name} is stored; give it in first_state"
+            f"the contract says that the first value of {spec.name} is stored; give it in "
+            "first_state"
         )
-    return given[name].detach().clone()
+    value = given[spec.name]
+    found = (str(value.dtype).removeprefix("torch."), tuple(value.shape))
+    if found != (spec.dtype, shape):
+        raise ContractError(
+            f"the first value of {spec.name} is {found[0]} {list(found[1])}, expected "
+            f"{spec.dtype} {list(shape)}: one row, which stands for every row"
+        )
+    return value.detach().clone()
 
 
 def check_step(model: ModuleModel, examples: Mapping[str, tuple[Tensor, ...]]) -> None:
@@ -117,8 +128,14 @@ def check_step(model: ModuleModel, examples: Mapping[str, tuple[Tensor, ...]]) -
     contract = model.config.contract()
     for name, given in examples.items():
         spec = contract.graph(name)
-        with torch.no_grad():
-            made = model.graph(name, *given)
+        try:
+            with torch.no_grad():
+                made = model.graph(name, *given)
+        except (TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
+            raise ContractError(
+                f"{name} does not run on {[tensor.name for tensor in spec.inputs]}, which the "
+                f"contract gives it in this order: {first_line(error)}"
+            ) from error
         if len(made) != len(spec.outputs):
             raise ContractError(
                 f"{name} returns {len(made)} tensors, the contract has "
