@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from edgernn import storage
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import FileContract
 from edgernn.export.base import Exporter
@@ -38,5 +39,26 @@ class TorchScriptExporter(Exporter):
             graph = FlatGraph(model, file_contract.graph)
             drop_unused(graph, examples)
             module = torch.jit.trace(graph, examples)
-            torch.jit.save(module, str(path), _extra_files=file_contract.to_metadata())
+            with storage.scratch() as folder:
+                whole = folder / path.name
+                torch.jit.save(module, str(whole), _extra_files=file_contract.to_metadata())
+                copy_without_source(whole, path)
         return ()
+
+
+_SOURCE = ".debug_pkl"  # beside the code: from which line of which Python file it was traced
+
+
+def copy_without_source(whole: Path, path: Path) -> None:
+    """Copy a TorchScript archive but for where its code came from: paths of this machine, which
+    nothing but torch's error messages reads.
+
+    torch's own writer keeps each tensor at a multiple of 64 bytes.
+    """
+    reader = torch._C.PyTorchFileReader(str(whole))
+    writer = torch._C.PyTorchFileWriter(str(path))
+    for name in reader.get_all_records():
+        if not name.endswith(_SOURCE):
+            content = reader.get_record(name)
+            writer.write_record(name, content, len(content))
+    writer.write_end_of_file()
