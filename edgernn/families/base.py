@@ -62,6 +62,7 @@ class Family(ABC):
         task, metrics: as model hubs call them.
         decoder: the graph that writes with it in one call; None where there is none.
         sizes: name in a model's configuration → axis of the contract.
+        cells: name of a cell in a model's configuration → its states in the contract's order.
     """
 
     word: ClassVar[str]
@@ -74,6 +75,7 @@ class Family(ABC):
     metrics: ClassVar[tuple[str, ...]] = ()
     decoder: ClassVar[str | None] = None
     sizes: ClassVar[Mapping[str, str]] = {}
+    cells: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def problem(self, contract: Contract) -> str:
         """Say in one line why ``contract`` is of no model of this kind; empty where it is."""

@@ -29,7 +29,7 @@ from edgernn.families.base import Family, Feed, Sample
 from edgernn.families.caption_loss import measure_captions
 from edgernn.families.language import ids_problem, layout_problem, step_problem
 from edgernn.families.loss import TextLoss
-from edgernn.families.step import HIDDEN, VOCAB, text_states, text_step
+from edgernn.families.step import CELL_STATES, HIDDEN, VOCAB, text_states, text_step
 from edgernn.sessions.base import Arrays
 from edgernn.sessions.model import Model
 from edgernn.wording import expected_one_of
@@ -58,6 +58,7 @@ class CaptionerFamily(Family):
     task, metrics = "image-to-text", ("cider", "bleu")
     decoder = CAPTION
     sizes: ClassVar = {"hidden": HIDDEN, "layers": LAYERS, "vocabulary": VOCAB}
+    cells: ClassVar = CELL_STATES
 
     def problem(self, contract: Contract) -> str:
         """See ``Family.problem``."""

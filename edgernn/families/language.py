@@ -11,7 +11,7 @@ from edgernn.contract import BATCH, LAYERS, TIME, Contract, Decoding
 from edgernn.contract.in_graph import GENERATE
 from edgernn.families.base import Family, Feed, Sample
 from edgernn.families.loss import TextLoss, compare, part_rows
-from edgernn.families.step import HIDDEN, LOGITS, TOKENS, VOCAB, text_states, text_step
+from edgernn.families.step import CELL_STATES, HIDDEN, LOGITS, TOKENS, VOCAB, text_states, text_step
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.model import Model
 
@@ -31,6 +31,7 @@ class LanguageFamily(Family):
     task, metrics = "text-generation", ("perplexity",)
     decoder = GENERATE
     sizes: ClassVar = {"hidden": HIDDEN, "layers": LAYERS, "vocabulary": VOCAB}
+    cells: ClassVar = CELL_STATES
 
     def problem(self, contract: Contract) -> str:
         """See ``Family.problem``."""

@@ -14,6 +14,7 @@ from edgernn.contract import (
 
 HIDDEN, VOCAB = "hidden", "vocab"
 TOKENS, LOGITS = "tokens", "logits"
+CELL_STATES = {"lstm": ("h", "c"), "gru": ("h",), "rnn": ("h",), "rnn_relu": ("h",)}
 
 
 def text_states(names: tuple[str, ...]) -> tuple[TensorSpec, ...]:

@@ -147,6 +147,12 @@ def _model_problems(subject: Subject) -> Iterator[str]:
                 f"the manifest says that the model has {name} {said[name]!r}, the contract says "
                 f"{sizes[axis]}"
             )
+    cell, states = str(said.get("cell")), tuple(s.name for s in manifest.contract.step.states)
+    if subject.family.cells.get(cell, states) != states:
+        yield (
+            f"the manifest says that the cell is {cell}, the contract has the states "
+            f"{', '.join(states)}"
+        )
     model: Any = (
         None if subject.reference is None else getattr(subject.reference.step, "model", None)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,6 +68,17 @@ def test_what_honest_bundles_say_is_right(bundle: Bundle, captioner_bundle: Bund
 def test_what_is_not_so_is_named(bundle: Bundle, fields: dict[str, Any], named: str) -> None:
     pytest.importorskip("torch")  # the reference
     assert named in "; ".join(claim_problems(subject_of(bundle, **fields)))
+
+
+def test_a_cell_of_other_states_is_named_where_no_reference_is(
+    bundle: Bundle, captioner_bundle: Bundle
+) -> None:
+    for one in (bundle, captioner_bundle):
+        released = replace(subject_of(one, model={"cell": "gru"}), reference=None)
+        named = "the manifest says that the cell is gru, the contract has the states h, c"
+        assert claim_problems(released) == [named]
+        known = subject_of(one, model={"cell": "of somebody else"})
+        assert claim_problems(replace(known, reference=None)) == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from torch import Tensor
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
 from edgernn.export.pack import export_bundle
+from edgernn.families.step import CELL_STATES
 from edgernn.models.captioner import Captioner
 from edgernn.models.cells.base import Cell, State
 from edgernn.models.cells.table import CELLS, cell_class
@@ -183,6 +184,11 @@ def test_a_captioner_writes_with_it(cell: str, make_captioner: Callable[..., Cap
     wanted, _, after = model.step(tokens, (), state)
     found, _, compact = model.step_face().step(tokens, (), state)
     close((found, compact), (wanted, after))
+
+
+@pytest.mark.parametrize("cell", CELL_STATES)
+def test_the_states_that_verify_expects_of_a_cell_are_its_own(cell: str) -> None:
+    assert cell_class(cell).states == CELL_STATES[cell]
 
 
 def test_an_unknown_cell_names_the_known_ones() -> None:
