@@ -32,7 +32,7 @@ from peers import Contender, chain, enter
 
 from edgernn.bench.machine import BUFFER_BYTES, read_once, reading_buffer
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.in_graph import InGraphGeneration
 from edgernn.decoding.sampling import Sampler

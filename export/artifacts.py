@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgernn import formats
 from edgernn.bundle import digest
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.contract import FileContract, GraphWord
 from edgernn.contract.in_graph import DECODERS
 from edgernn.errors import ContractError

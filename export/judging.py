@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgernn import formats
-from edgernn.bundle.manifest import LossRecord, ParityRecord
+from edgernn.bundle.records import LossRecord, ParityRecord
 from edgernn.contract import STEP, FileContract
 from edgernn.errors import ContractError, UnavailableError
 from edgernn.export.rounding.compression import Budget

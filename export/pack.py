@@ -16,14 +16,8 @@ import edgernn
 from edgernn import bundle as bundles
 from edgernn import formats, storage
 from edgernn.bundle import Bundle, digest
-from edgernn.bundle.manifest import (
-    MANIFEST,
-    FileDigest,
-    Manifest,
-    Provenance,
-    TokenizerEntry,
-    parse_manifest,
-)
+from edgernn.bundle.manifest import MANIFEST, Manifest, parse_manifest
+from edgernn.bundle.records import FileDigest, Provenance, TokenizerEntry
 from edgernn.contract import STEP, Contract
 from edgernn.contract.in_graph import decoder_of
 from edgernn.data.text.tokenizer import Tokenizer

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edgernn.bundle.manifest import Artifact, Manifest, TokenizerEntry
+from edgernn.bundle.manifest import Manifest
+from edgernn.bundle.records import Artifact, TokenizerEntry
 from edgernn.contract import Contract, TensorSpec
 from edgernn.formats import FORMATS
 

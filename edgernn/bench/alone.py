@@ -22,7 +22,7 @@ import safetensors.numpy
 import edgernn
 from edgernn import storage
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.contract import ENCODE, Record
 from edgernn.errors import UnavailableError
 from edgernn.sessions.base import Arrays, Session

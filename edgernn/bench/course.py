@@ -14,7 +14,7 @@ import numpy as np
 
 from edgernn.bench.alone import Alone
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.contract import ENCODE, TIME
 from edgernn.decoding.generate import prefill_width
 from edgernn.families.base import Feed

@@ -19,7 +19,7 @@ from edgernn.bench.course import PREFILL_TOKENS, Course, feed_for
 from edgernn.bench.machine import bandwidth, describe_machine, read_once, reading_buffer
 from edgernn.bench.report import ArtifactBench, Bandwidth, BenchReport, LeftOut
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.contract import ENCODE, STEP
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.families.base import Feed

@@ -8,12 +8,11 @@ from edgernn.bundle.folder import (
     REPORT,
     REPORT_PAGE,
     SAMPLER,
-    SUFFIX,
     TOKENIZER,
     Bundle,
     digest,
-    pack,
 )
+from edgernn.bundle.packed import SUFFIX, pack
 
 __all__ = [
     "EVALUATION",

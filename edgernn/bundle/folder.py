@@ -3,36 +3,28 @@ checker needs.
 
 Opening verifies every digest and refuses paths that leave the folder, and runs nothing that the
 bundle holds. A model file runs when a session opens it, and is read before that:
-``sessions/onnx_guard.py``, ``sessions/torchscript_reading.py``.
+``sessions/ort/guard.py``, ``sessions/torchscript/reading.py``.
 """
 
 from __future__ import annotations
 
 import shutil
 import weakref
-import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
 from edgernn import storage
-from edgernn.bundle.manifest import (
-    MANIFEST,
-    REPORTS,
-    Artifact,
-    FileDigest,
-    Manifest,
-    parse_manifest,
-)
+from edgernn.bundle.manifest import MANIFEST, REPORTS, Manifest
+from edgernn.bundle.manifest_file import read_manifest, refusal
+from edgernn.bundle.packed import unpack
+from edgernn.bundle.records import Artifact, FileDigest
 from edgernn.contract import STEP, FileContract
 from edgernn.errors import BundleError, UsageError
-from edgernn.storage import inner_paths
 from edgernn.storage.identify import identify, path_of
 from edgernn.storage.side_files import is_side_file
 from edgernn.wording import argument, did_you_mean
 
-SUFFIX = ".edgernn"
 _MAY_BE_BUNDLES = ("packed-bundle", "zip", "unknown", "unreadable")
 GOLDEN = "golden.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -42,18 +34,7 @@ EVALUATION = "evaluation"
 REPORT, REPORT_PAGE = REPORTS
 SAMPLER = "sampler.json"
 
-_MANIFEST_MAX_BYTES = 16 << 20
-_DAMAGED_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    OSError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-)
 _Stamp = tuple[tuple[int, int, int, int], ...]  # device, node, size and time of each file
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a constant, so that the same bundle gives the same bytes
 
 
 class Bundle:
@@ -85,9 +66,9 @@ class Bundle:
                 f"no bundle at {source}; make one with: edgernn export RUN --out {argument(source)}"
             )
         _refuse_others(source)
-        folder = source if source.is_dir() else _unpack(source)
+        folder = source if source.is_dir() else unpack(source)
         try:
-            bundle = cls(source, folder, _read_manifest(source, folder))
+            bundle = cls(source, folder, read_manifest(source, folder))
             if verify_digests:
                 bundle.verify_digests()
         except BaseException:
@@ -146,7 +127,7 @@ class Bundle:
                 self._verify_digest(inner)
         except OSError as error:
             raise BundleError(
-                f"{self.source} cannot be read ({_refusal(error)}); copy or export the bundle again"
+                f"{self.source} cannot be read ({refusal(error)}); copy or export the bundle again"
             ) from error
 
     @property
@@ -217,8 +198,7 @@ class Bundle:
             ValueError,
         ) as error:  # no permission, a name that no disk takes, a link to itself
             raise BundleError(
-                f"{self.source}: {inner} cannot be read ({_refusal(error)}); export the bundle "
-                "again"
+                f"{self.source}: {inner} cannot be read ({refusal(error)}); export the bundle again"
             ) from error
         if not all(file.is_relative_to(root) for file in real):
             raise BundleError(
@@ -248,22 +228,6 @@ class Bundle:
     def file_contract(self, artifact: Artifact) -> FileContract:
         """Return the contract of one artifact."""
         return self.manifest.file_contract(artifact)
-
-
-def pack(folder: Path, target: Path) -> None:
-    """Zip the bundle ``folder``, without side files, into ``target``; the same bundle always gives
-    the same bytes.
-    """
-    with (
-        storage.replacing(target) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and not is_side_file(path.relative_to(folder)):
-                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ZIP_TIME)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                with archive.open(entry, "w", force_zip64=True) as sink, path.open("rb") as file:
-                    shutil.copyfileobj(file, sink)
 
 
 def digest(path: Path) -> FileDigest:
@@ -298,110 +262,6 @@ def _exists(path: Path) -> bool:
         ValueError,
     ) as error:  # no permission, a part that is a file, a name that no disk takes
         raise BundleError(
-            f"cannot read {path}: {_refusal(error)}; give the path of a bundle"
+            f"cannot read {path}: {refusal(error)}; give the path of a bundle"
         ) from error
     return True
-
-
-def _read_manifest(source: Path, folder: Path) -> Manifest:
-    path = folder / MANIFEST
-    if not path.exists():
-        raise BundleError(
-            f"{source} has no {MANIFEST}: it is not a bundle; make one with: edgernn export "
-            "RUN --out FOLDER"
-        )
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise BundleError(
-            f"{source}: {MANIFEST} leads out of the bundle's folder; do not use this bundle"
-        )
-    try:
-        if path.stat().st_size > _MANIFEST_MAX_BYTES:
-            raise BundleError(
-                f"{source}: {MANIFEST} has over {_MANIFEST_MAX_BYTES >> 20} MiB; do not use "
-                "this bundle"
-            )
-        content = storage.read_bytes(path, most=_MANIFEST_MAX_BYTES)
-    except OSError as error:
-        raise BundleError(
-            f"{source}: {MANIFEST} cannot be read ({_refusal(error)}); copy or export it again"
-        ) from error
-    return parse_manifest(content, source=str(source))
-
-
-def _unpack(source: Path) -> Path:
-    folder = storage.scratch_folder()
-    try:
-        with storage.open_to_read(source) as file, zipfile.ZipFile(file) as archive:
-            _extract_listed(archive, source, folder)
-    except BaseException as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno is not None:
-            raise BundleError(
-                f"{source} could not be unpacked ({_refusal(error)}) in {folder.parent}"
-            ) from error
-        if isinstance(error, _DAMAGED_ZIP):
-            raise BundleError(
-                f"{source} is neither a bundle folder nor a whole {SUFFIX} file "
-                f"({_refusal(error)}); copy or export it again"
-            ) from error
-        raise
-    return folder
-
-
-def _extract_listed(archive: zipfile.ZipFile, source: Path, folder: Path) -> None:
-    """Extract the manifest, then only what it lists and no more bytes than it lists: a zip bomb
-    finds no room.
-    """
-    names = archive.namelist()
-    if MANIFEST not in names:
-        nested = next(
-            (name for name in names if name.count("/") == 1 and name.endswith(f"/{MANIFEST}")), None
-        )
-        hint = (
-            f"; it lies below {nested.split('/')[0]}/: unzip it and give that folder"
-            if nested
-            else ""
-        )
-        raise BundleError(f"{source} has no {MANIFEST}: it is not a bundle{hint}")
-    _extract(archive, MANIFEST, folder, _MANIFEST_MAX_BYTES, source)
-    manifest = _read_manifest(source, folder)
-    room = {inner: entry.bytes for inner, entry in manifest.files.items()}
-    room |= {artifact.path: artifact.bytes for artifact in manifest.artifacts}
-    seen: set[str] = set()
-    for name in names:
-        listed = next(
-            (inner for inner in (*room, MANIFEST) if name == inner or name.startswith(inner + "/")),
-            None,
-        )
-        if listed is None or name.endswith("/") or is_side_file(name):
-            continue
-        if name in seen:
-            raise BundleError(f"{source}: the entry {name!r} stands twice; do not use this bundle")
-        seen.add(name)
-        if name != MANIFEST:
-            room[listed] -= _extract(archive, name, folder, room.get(listed, 0), source)
-
-
-def _extract(archive: zipfile.ZipFile, name: str, folder: Path, room: int, source: Path) -> int:
-    target = folder / name
-    try:
-        inner_paths.checked(name)
-    except ValueError as error:
-        raise BundleError(
-            f"{source}: the entry {name!r} leads out of the bundle's folder, or is no name of "
-            "a file; do not use this bundle"
-        ) from error
-    if archive.getinfo(name).file_size > room:
-        raise BundleError(
-            f"{source}: {name} is larger than the manifest says; do not use this bundle"
-        )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with archive.open(name) as entry, target.open("wb") as file:
-        shutil.copyfileobj(entry, file)  # zipfile itself stops at the entry's declared size
-    return target.stat().st_size
-
-
-def _refusal(error: BaseException) -> str:
-    return (
-        storage.reason(error) if isinstance(error, OSError) else str(error) or type(error).__name__
-    )

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from edgernn.bundle import nats
-from edgernn.bundle.manifest import Artifact, Manifest
+from edgernn.bundle.manifest import Manifest
+from edgernn.bundle.records import Artifact
 from edgernn.cli.shown import visible
 from edgernn.cli.tables import first_state
 from edgernn.contract import ENCODE, STEP

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.text import Text
 
 from edgernn import formats
-from edgernn.bundle.manifest import Artifact, Manifest
+from edgernn.bundle.manifest import Manifest
 from edgernn.bundle.nats import rise_text
+from edgernn.bundle.records import Artifact
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.cli.output import result_console, say, say_indented, say_sheet
 from edgernn.cli.sheets import Sheet

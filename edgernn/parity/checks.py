@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgernn import formats
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.contract import ENCODE, file_problems
 from edgernn.contract.in_graph import DECODERS, file_interface
 from edgernn.decoding.sampler_vectors import read_vectors, vector_problems

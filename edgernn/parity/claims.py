@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from edgernn.bundle.manifest import Artifact, LossRecord, ParityRecord
 from edgernn.bundle.nats import perplexity_text
+from edgernn.bundle.records import Artifact, LossRecord, ParityRecord
 from edgernn.contract import next_name
 from edgernn.formats import by_name
 from edgernn.formats.promise import Tolerance

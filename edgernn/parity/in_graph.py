@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.contract import STEP, Decoding, next_name
 from edgernn.contract.in_graph import (
     BEAM,

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgernn import formats
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.contract import ENCODE, STEP, FileContract
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.families.base import Family

@@ -11,7 +11,7 @@ from pathlib import Path
 import edgernn
 from edgernn import storage
 from edgernn.bundle import REPORT, REPORT_PAGE, Bundle
-from edgernn.bundle.manifest import ParityRecord
+from edgernn.bundle.records import ParityRecord
 from edgernn.errors import StorageError
 from edgernn.formats.promise import Tolerance
 from edgernn.parity.checks import checks_of, run_check

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.contract import BATCH, ENCODE, STEP, Contract
 from edgernn.errors import ContractError, UsageError
 from edgernn.sessions.base import Arrays, Session, State

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edgernn import formats
 from edgernn.bundle import SUFFIX, Bundle
-from edgernn.bundle.manifest import MANIFEST, Artifact
+from edgernn.bundle.manifest import MANIFEST
+from edgernn.bundle.records import Artifact
 from edgernn.contract import ENCODE, STEP, Contract, FileContract
 from edgernn.contract.interface import FileDescription
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError

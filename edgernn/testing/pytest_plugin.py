@@ -21,7 +21,7 @@ from edgernn.errors import BundleError, EdgernnError
 
 if TYPE_CHECKING:
     from edgernn.bundle import Bundle
-    from edgernn.bundle.manifest import Artifact
+    from edgernn.bundle.records import Artifact
     from edgernn.parity.report.data import Check
     from edgernn.parity.subject import Subject
 

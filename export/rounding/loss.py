@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import math
 
-from edgernn.bundle.manifest import LossRecord
 from edgernn.bundle.nats import perplexity_text, rise_text
+from edgernn.bundle.records import LossRecord
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.rounding.compression import Budget
 from edgernn.families.base import FEWEST

@@ -18,8 +18,8 @@ import onnx
 import torch
 
 from edgernn import storage
-from edgernn.bundle.manifest import LossRecord
 from edgernn.bundle.nats import rise_text
+from edgernn.bundle.records import LossRecord
 from edgernn.bundle.stored_weights import OTHERS, StoredWeight
 from edgernn.contract import TIME, FileContract, Narrowing
 from edgernn.errors import ContractError, UsageError

@@ -12,7 +12,7 @@ import pytest
 
 from edgernn.bench.alone import measure_alone, measure_import, peak_bytes
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.errors import UnavailableError
 
 _BALLAST = 400 << 20

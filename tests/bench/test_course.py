@@ -10,7 +10,7 @@ import pytest
 
 from edgernn.bench.course import PREFILL_TOKENS, Course, feed_for
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.contract import FileContract, Narrowing
 from edgernn.families.base import Feed
 from edgernn.families.language import language_contract

@@ -15,7 +15,7 @@ from edgernn.bench import run as bench
 from edgernn.bench.alone import Alone
 from edgernn.bench.report import ArtifactBench, BenchReport
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
 from edgernn.sessions.opening import open_artifact

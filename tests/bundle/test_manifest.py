@@ -16,16 +16,14 @@ from hypothesis import strategies as st
 
 import edgernn
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import (
+from edgernn.bundle.manifest import Manifest, json_schema, parse_manifest
+from edgernn.bundle.records import (
     Artifact,
     FileDigest,
     LossRecord,
-    Manifest,
     ParityRecord,
     Provenance,
     TokenizerEntry,
-    json_schema,
-    parse_manifest,
 )
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import Decoding, Narrowing

@@ -15,7 +15,7 @@ import pytest
 import safetensors.numpy
 import torch
 
-from edgernn.bundle.manifest import Artifact, ParityRecord
+from edgernn.bundle.records import Artifact, ParityRecord
 from edgernn.cli import tables
 from edgernn.contract import STEP
 

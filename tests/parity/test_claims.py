@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import LossRecord, Manifest, ParityRecord
+from edgernn.bundle.manifest import Manifest
+from edgernn.bundle.records import LossRecord, ParityRecord
 from edgernn.families.loss import TextLoss
 from edgernn.formats import by_name
 from edgernn.parity.claims import claim_problems, loss_problem, step_problem

@@ -15,7 +15,7 @@ import pytest
 import safetensors.numpy
 
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import LossRecord
+from edgernn.bundle.records import LossRecord
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError, UsageError
 from edgernn.formats import by_name

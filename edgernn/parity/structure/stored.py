@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import prod
 
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract.in_graph import DECODERS
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgernn.bundle.manifest import LossRecord
+from edgernn.bundle.records import LossRecord
 from edgernn.contract import Decoding, FileContract
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError, UsageError

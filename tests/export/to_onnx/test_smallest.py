@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.bundle.stored_weights import OTHERS
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError, UsageError

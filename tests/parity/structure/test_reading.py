@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from edgernn.bundle import Bundle, digest
-from edgernn.bundle.manifest import Artifact
+from edgernn.bundle.records import Artifact
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.export import export_bundle
 from edgernn.export.rounding.compression import Budget

@@ -1,0 +1,123 @@
+"""The single file: a bundle's folder zipped as ``.edgernn``, and unpacked again, no more of it than
+its manifest lists.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+import zlib
+from pathlib import Path
+
+from edgernn import storage
+from edgernn.bundle.manifest import MANIFEST
+from edgernn.bundle.manifest_file import MANIFEST_MAX_BYTES, read_manifest, refusal
+from edgernn.errors import BundleError
+from edgernn.storage import inner_paths
+from edgernn.storage.side_files import is_side_file
+
+SUFFIX = ".edgernn"
+_DAMAGED_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a constant, so that the same bundle gives the same bytes
+
+
+def pack(folder: Path, target: Path) -> None:
+    """Zip the bundle ``folder``, without side files, into ``target``; the same bundle always gives
+    the same bytes.
+    """
+    with (
+        storage.replacing(target) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not is_side_file(path.relative_to(folder)):
+                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ZIP_TIME)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(entry, "w", force_zip64=True) as sink, path.open("rb") as file:
+                    shutil.copyfileobj(file, sink)
+
+
+def unpack(source: Path) -> Path:
+    """Unpack a single-file bundle into a new folder, which the caller removes, and return that.
+
+    Raises:
+        BundleError: it is no whole bundle, or holds more than its manifest lists.
+    """
+    folder = storage.scratch_folder()
+    try:
+        with storage.open_to_read(source) as file, zipfile.ZipFile(file) as archive:
+            _extract_listed(archive, source, folder)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise BundleError(
+                f"{source} could not be unpacked ({refusal(error)}) in {folder.parent}"
+            ) from error
+        if isinstance(error, _DAMAGED_ZIP):
+            raise BundleError(
+                f"{source} is neither a bundle folder nor a whole {SUFFIX} file "
+                f"({refusal(error)}); copy or export it again"
+            ) from error
+        raise
+    return folder
+
+
+def _extract_listed(archive: zipfile.ZipFile, source: Path, folder: Path) -> None:
+    """Extract the manifest, then only what it lists and no more bytes than it lists: a zip bomb
+    finds no room.
+    """
+    names = archive.namelist()
+    if MANIFEST not in names:
+        nested = next(
+            (name for name in names if name.count("/") == 1 and name.endswith(f"/{MANIFEST}")), None
+        )
+        hint = (
+            f"; it lies below {nested.split('/')[0]}/: unzip it and give that folder"
+            if nested
+            else ""
+        )
+        raise BundleError(f"{source} has no {MANIFEST}: it is not a bundle{hint}")
+    _extract(archive, MANIFEST, folder, MANIFEST_MAX_BYTES, source)
+    manifest = read_manifest(source, folder)
+    room = {inner: entry.bytes for inner, entry in manifest.files.items()}
+    room |= {artifact.path: artifact.bytes for artifact in manifest.artifacts}
+    seen: set[str] = set()
+    for name in names:
+        listed = next(
+            (inner for inner in (*room, MANIFEST) if name == inner or name.startswith(inner + "/")),
+            None,
+        )
+        if listed is None or name.endswith("/") or is_side_file(name):
+            continue
+        if name in seen:
+            raise BundleError(f"{source}: the entry {name!r} stands twice; do not use this bundle")
+        seen.add(name)
+        if name != MANIFEST:
+            room[listed] -= _extract(archive, name, folder, room.get(listed, 0), source)
+
+
+def _extract(archive: zipfile.ZipFile, name: str, folder: Path, room: int, source: Path) -> int:
+    target = folder / name
+    try:
+        inner_paths.checked(name)
+    except ValueError as error:
+        raise BundleError(
+            f"{source}: the entry {name!r} leads out of the bundle's folder, or is no name of "
+            "a file; do not use this bundle"
+        ) from error
+    if archive.getinfo(name).file_size > room:
+        raise BundleError(
+            f"{source}: {name} is larger than the manifest says; do not use this bundle"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(name) as entry, target.open("wb") as file:
+        shutil.copyfileobj(entry, file)  # zipfile itself stops at the entry's declared size
+    return target.stat().st_size
