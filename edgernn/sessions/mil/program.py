@@ -19,7 +19,6 @@ import contextlib
 import functools
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,11 +31,18 @@ with contextlib.redirect_stderr(
 from edgernn.contract import first_line
 from edgernn.errors import ContractError
 from edgernn.sessions.mil.borrowed import COMPRESSED, decompress
+from edgernn.sessions.mil.frame import (
+    Block,
+    Frame,
+    Instruction,
+    Place,
+    assign,
+    flat,
+    values_at,
+    wide_values_at,
+)
 from edgernn.sessions.mil.table import CONTROL, MOVING, function_of
 
-Frame = list[Any]  # slot → array, text, or list of arrays
-Instruction = Callable[[Frame], None]
-Place = int | list[int]  # the slot of an input, or the slots of an input that is several variables
 Values = dict[str, np.ndarray]
 
 _FAILURES = (
@@ -48,20 +54,6 @@ _FAILURES = (
     NotImplementedError,
     ArithmeticError,
 )
-
-
-@dataclass(frozen=True)
-class Block:
-    """A compiled block: its instructions in order, and the slots of what goes in and comes out."""
-
-    instructions: tuple[Instruction, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-    def run(self, frame: Frame) -> None:
-        """Run the instructions on ``frame``."""
-        for instruction in self.instructions:
-            instruction(frame)
 
 
 class Program:
@@ -161,7 +153,7 @@ class _Compiler:
             compile_control: Callable[[Any], Instruction] = getattr(self, f"_{kind}")
             return compile_control(operation)
         instruction = self._call(operation)
-        used = _flat(self._places(operation, wide=False).values())
+        used = flat(self._places(operation, wide=False).values())
         if not all(slot in self._known for slot in used):
             return instruction
         instruction(self.frame)
@@ -173,7 +165,7 @@ class _Compiler:
         function = function_of(operation)
         wide = operation.op_type not in MOVING
         places = self._places(operation, wide=wide)
-        fetch = functools.partial(_fetch_wide if wide else _fetch, tuple(places.items()))
+        fetch = functools.partial(wide_values_at if wide else values_at, tuple(places.items()))
         stores = tuple((self.slot(var), _dtype(var)) for var in operation.outputs)
 
         def call(frame: Frame) -> None:
@@ -196,14 +188,14 @@ class _Compiler:
         def loop(frame: Frame) -> None:
             values = [frame[slot] for slot in first]
             while True:
-                _assign(frame, condition.inputs, values)
+                assign(frame, condition.inputs, values)
                 condition.run(frame)
                 if not frame[going_on].item():
                     break
-                _assign(frame, body.inputs, values)
+                assign(frame, body.inputs, values)
                 body.run(frame)
                 values = [frame[slot] for slot in body.outputs]
-            _assign(frame, last, values)
+            assign(frame, last, values)
 
         return loop
 
@@ -215,7 +207,7 @@ class _Compiler:
         def branch(frame: Frame) -> None:
             block = when_true if frame[chosen].item() else when_false
             block.run(frame)
-            _assign(frame, last, [frame[slot] for slot in block.outputs])
+            assign(frame, last, [frame[slot] for slot in block.outputs])
 
         return branch
 
@@ -276,36 +268,6 @@ class _Compiler:
     def _new_slot(self, value: Any) -> int:
         self.frame.append(value)
         return len(self.frame) - 1
-
-
-def _fetch(places: tuple[tuple[str, Place], ...], frame: Frame) -> dict[str, Any]:
-    return {
-        name: [frame[slot] for slot in place] if isinstance(place, list) else frame[place]
-        for name, place in places
-    }
-
-
-def _fetch_wide(places: tuple[tuple[str, Place], ...], frame: Frame) -> dict[str, Any]:
-    return {
-        name: [_widened(frame[slot]) for slot in place]
-        if isinstance(place, list)
-        else _widened(frame[place])
-        for name, place in places
-    }
-
-
-def _widened(value: Any) -> Any:
-    narrow = isinstance(value, np.ndarray) and value.dtype == np.float16
-    return value.astype(np.float32) if narrow else value
-
-
-def _assign(frame: Frame, slots: Sequence[int], values: Sequence[Any]) -> None:
-    for slot, value in zip(slots, values, strict=True):
-        frame[slot] = value
-
-
-def _flat(places: Any) -> list[int]:
-    return [slot for place in places for slot in (place if isinstance(place, list) else [place])]
 
 
 def _dtype(var: Any) -> np.dtype[Any] | None:

@@ -12,12 +12,14 @@ from typing import Any
 from edgernn.errors import ContractError
 from edgernn.sessions.mil.arithmetic import ARITHMETIC
 from edgernn.sessions.mil.borrowed import BORROWED, COMPRESSED, borrow
-from edgernn.sessions.mil.image import IMAGE, PAD_TYPES, SAMPLING_MODES, TRANSPOSED_PAD_TYPES
+from edgernn.sessions.mil.image import IMAGE, SAMPLING_MODES
+from edgernn.sessions.mil.indexing import SCATTER_MODES, SCATTERS
 from edgernn.sessions.mil.lists import LISTS
-from edgernn.sessions.mil.movement import MOVEMENT, SCATTER_MODES, SCATTERS
+from edgernn.sessions.mil.movement import MOVEMENT
 from edgernn.sessions.mil.recurrent import ACTIVATIONS, RECURRENT
+from edgernn.sessions.mil.windows import PAD_TYPES, TRANSPOSED_PAD_TYPES, WINDOWS
 
-COMPUTING = {**ARITHMETIC, **SCATTERS, **RECURRENT, **IMAGE}  # these get float16 widened
+COMPUTING = {**ARITHMETIC, **SCATTERS, **RECURRENT, **WINDOWS, **IMAGE}  # these get float16 widened
 MOVING = {**MOVEMENT, **LISTS}
 CONTROL = frozenset(("cond", "coreml_update_state", "read_state", "while_loop"))
 KNOWN = frozenset(("const", *COMPUTING, *MOVING, *BORROWED, *COMPRESSED, *CONTROL))

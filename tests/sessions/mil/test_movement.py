@@ -17,15 +17,8 @@ import pytest
 import torch
 
 from edgernn.errors import ContractError
-from edgernn.sessions.mil.movement import (
-    MOVEMENT,
-    SCATTERS,
-    gather,
-    gather_nd,
-    reshape,
-    scatter_along_axis,
-    squeeze,
-)
+from edgernn.sessions.mil.indexing import SCATTERS
+from edgernn.sessions.mil.movement import MOVEMENT, reshape, squeeze
 from edgernn.sessions.mil.session import read_program
 
 with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exists on macOS only
@@ -334,21 +327,3 @@ def test_squeeze_leaves_longer_axes_as_torch_does() -> None:
     x = np.zeros((1, 3, 1))
     assert squeeze(x).shape == (3,)
     assert squeeze(x, np.array([0, 1])).shape == (3, 1)
-
-
-def test_gathers_keep_rows_of_the_batch_apart() -> None:
-    random = np.random.default_rng(0)
-    x, places = random.normal(size=(2, 3, 4, 5)), random.integers(0, 4, (2, 3, 2))
-    deep = gather(x, places, axis=2, batch_dims=2)
-    assert (deep == np.take_along_axis(x, places[..., None], 2)).all()
-    rows = gather_nd(x, places[:, :, :1] % 3, batch_dims=1)
-    assert (rows == np.stack([x[0][places[0, :, 0] % 3], x[1][places[1, :, 0] % 3]])).all()
-
-
-def test_scatter_along_axis_keeps_its_input() -> None:
-    data = np.zeros((2, 3))
-    changed = scatter_along_axis(
-        data, np.array([[0, 0], [2, 1]]), np.array([[1.0, 2], [3, 4]]), np.array(1), "add"
-    )
-    assert (changed == [[3, 0, 0], [0, 4, 3]]).all()
-    assert not data.any()
