@@ -1,5 +1,5 @@
-"""Convolutions and pools against torch, over drawn sizes, windows, strides and paddings; those saved
-in programs stand in ``test_image``.
+"""Convolutions and pools against torch, over drawn sizes, windows, strides and paddings; those
+saved in programs stand in ``test_image``.
 """
 
 from __future__ import annotations
