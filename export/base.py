@@ -17,7 +17,6 @@ from edgernn import formats
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import (
     BATCH,
-    ENCODE,
     STEP,
     TIME,
     Decoding,
@@ -89,9 +88,7 @@ class Exporter(ABC):
             raise UsageError(
                 f"{row.name} does not offer {precision!r}; it offers {', '.join(row.precisions)}"
             )
-        if graph not in (*row.graphs, *row.decoders) or (
-            graph == ENCODE and precision in row.step_only
-        ):
+        if graph not in (*row.graphs, *row.decoders) or not row.offers(graph, precision):
             raise UsageError(
                 f"{row.name} does not write {graph} in {precision}; it writes "
                 f"{', '.join(row.graphs)} in {row.precisions[0]}"
@@ -112,15 +109,14 @@ class Exporter(ABC):
         session = formats.resolve(
             row.session, needed_for=f"checking {row.name}", extra=row.export_extra
         )
-        problems = file_problems(
-            session.describe(path), file_contract, file_interface(file_contract)
-        )
+        found = session.describe(path)
+        problems = file_problems(found, file_contract, file_interface(file_contract))
         if problems:
             raise ContractError(
                 f"the {row.name} exporter broke the contract in {path.name}: {'; '.join(problems)}"
             )
         return Written(
-            narrowing, self.target(precision), self.versions(), weights, self.requires(path)
+            narrowing, self.target(precision), self.versions(), weights, dict(found.requires)
         )
 
     @classmethod
@@ -132,12 +128,6 @@ class Exporter(ABC):
             UsageError, ContractError: see the search.
         """
         return None
-
-    def requires(self, path: Path) -> dict[str, str]:
-        """Return package → the lowest version that runs the file; nothing unless a format says
-        so.
-        """
-        return {}
 
     def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
         """Say how the file of ``graph`` will be narrower than the contract; not at all unless a

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgernn import formats
 from edgernn.bundle.records import LossRecord, ParityRecord
-from edgernn.contract import STEP, FileContract
+from edgernn.contract import FileContract
 from edgernn.errors import ContractError, UnavailableError
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.rounding.loss import measure_loss, refuse_loss
@@ -48,7 +48,7 @@ def judge(
         return Judged()
     name, limit = f"{row.name} {precision}", row.promise(precision)
     loss = None
-    if file_contract.graph == STEP and not limit.exact:
+    if not file_contract.spec.once and not limit.exact:
         loss = loss_of(candidate, source, limit=limit)
         if loss is not None:
             refuse_loss(loss, name, limit=limit)

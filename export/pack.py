@@ -18,7 +18,7 @@ from edgernn import formats, storage
 from edgernn.bundle import Bundle, digest
 from edgernn.bundle.manifest import MANIFEST, Manifest, parse_manifest
 from edgernn.bundle.records import FileDigest, Provenance, TokenizerEntry
-from edgernn.contract import STEP, Contract
+from edgernn.contract import Contract
 from edgernn.contract.in_graph import decoder_of
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.data.text.vocabulary_digest import rules_sha256, tokens_sha256
@@ -179,10 +179,7 @@ def _jobs(chosen: _Chosen, contract: Contract, *, in_graph: bool) -> list[Job]:
     for row, precision in chosen:
         for graph in contract.graphs:
             writer = row if graph.name in row.graphs else formats.select(row.family)[0]
-            offered = precision in writer.precisions and (
-                graph.name == STEP or precision not in writer.step_only
-            )
-            job = Job(writer, precision if offered else writer.precisions[0], graph.name)
+            job = Job(writer, writer.precision_of(graph.name, precision), graph.name)
             jobs.setdefault(job.path, job)
         decoder = Job(row, precision, decoder_of(contract))
         if in_graph and decoder.graph in row.decoders:

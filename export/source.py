@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from edgernn.contract import ENCODE, STEP, Contract, Decoding, FileContract
+from edgernn.contract import Contract, Decoding, FileContract
 from edgernn.errors import DataError, UsageError
 from edgernn.export.rounding.calibration import feeds_from
 from edgernn.export.rounding.compression import Budget, Feeds
@@ -15,7 +15,7 @@ from edgernn.families.step import TOKENS
 from edgernn.families.table import family_of
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
-from edgernn.sessions.model import Model
+from edgernn.sessions.model import Model, model_of
 
 Tell = Callable[[str], None]
 _FEWEST_CALIBRATION_TOKENS, _MOST_CALIBRATION_TOKENS = 64, 4096
@@ -65,14 +65,12 @@ class Source:
     @cached_property
     def reference(self) -> Model:
         """The model itself, opened as it is."""
-        opened = {
-            graph.name: EagerSession(
-                self.loaded.model,
-                FileContract(contract=self.contract, graph=graph.name, decoding=self.decoding),
-            )
-            for graph in self.contract.graphs
-        }
-        return Model(opened[STEP], opened.get(ENCODE))
+
+        def session_of(graph: str) -> EagerSession:
+            own = FileContract(contract=self.contract, graph=graph, decoding=self.decoding)
+            return EagerSession(self.loaded.model, own)
+
+        return model_of(self.contract, session_of)
 
     @cached_property
     def feeds(self) -> Feeds | None:

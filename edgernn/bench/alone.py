@@ -23,7 +23,7 @@ import edgernn
 from edgernn import storage
 from edgernn.bundle import Bundle
 from edgernn.bundle.records import Artifact
-from edgernn.contract import ENCODE, Record
+from edgernn.contract import Record
 from edgernn.errors import UnavailableError
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.opening import open_artifact, session_class
@@ -123,7 +123,7 @@ def _call(session: Session, feeds: Arrays) -> Arrays:
     """Call the graph once; return the next state of a step, nothing of an encode."""
     spec = session.spec
     inputs = {tensor.name: feeds[tensor.name] for tensor in spec.caller_inputs}
-    if spec.name == ENCODE:
+    if spec.once:
         session.encode(inputs)
         return {}
     return session.step(inputs, {tensor.name: feeds[tensor.name] for tensor in spec.states})[1]

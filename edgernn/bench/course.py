@@ -15,7 +15,7 @@ import numpy as np
 from edgernn.bench.alone import Alone
 from edgernn.bundle import Bundle
 from edgernn.bundle.records import Artifact
-from edgernn.contract import ENCODE, TIME
+from edgernn.contract import TIME
 from edgernn.decoding.generate import prefill_width
 from edgernn.families.base import Feed
 from edgernn.families.samples import sample_of
@@ -77,7 +77,7 @@ class Course:
     @property
     def encodes(self) -> bool:
         """Whether it is the artifact of an encode graph."""
-        return self.artifact.graph == ENCODE
+        return self._session.spec.once
 
     def feeds(self) -> dict[str, np.ndarray]:
         """Return all that goes into the next call, by name."""

@@ -20,7 +20,6 @@ from edgernn.bench.machine import bandwidth, describe_machine, read_once, readin
 from edgernn.bench.report import ArtifactBench, Bandwidth, BenchReport, LeftOut
 from edgernn.bundle import Bundle
 from edgernn.bundle.records import Artifact
-from edgernn.contract import ENCODE, STEP
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.families.base import Feed
 from edgernn.sessions.base import checked_threads
@@ -143,12 +142,12 @@ def _open(bundle: Bundle, artifact: Artifact, feed: Feed, *, threads: int | None
             f"this edgernn does not know the format {artifact.format!r}; use the one that "
             "exported it"
         )
-    if artifact.graph not in {ENCODE, STEP}:
+    if artifact.graph not in {graph.name for graph in bundle.manifest.contract.graphs}:
         raise UnavailableError(
-            f"it computes {artifact.graph}; only {ENCODE} and {STEP} files are called step by step"
+            f"it computes {artifact.graph}; only encode and step files are called step by step"
         )
     session = open_artifact(bundle, artifact, threads=threads)
-    if artifact.graph == ENCODE:
+    if session.spec.once:
         return Course(artifact, session, feed, contexts={}, state={})
     model = with_encoder(bundle, artifact, session)
     contexts, state = model.begin(feed.call(feed.encode, 0))

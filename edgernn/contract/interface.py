@@ -34,16 +34,18 @@ class Interface:
 
 @dataclass(frozen=True)
 class FileDescription:
-    """A model file as its own runtime reads it: its interface, its metadata, and for which target
-    it was written.
+    """A model file as its own runtime reads it: its interface, its metadata, for which target it
+    was written, and what runs it.
 
     ``target`` is in the words of ``Artifact.target``, or None where the file's format does not
-    record it.
+    record it. ``requires`` is package → the lowest version that runs what is in the file, where
+    that is above edgernn's own floor.
     """
 
     interface: Interface
     metadata: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
+    requires: Mapping[str, str] = field(default_factory=dict)
 
 
 def interface_problems(expected: Interface, found: Interface) -> list[str]:

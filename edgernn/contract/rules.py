@@ -49,7 +49,7 @@ def _tensor_problem(tensor: TensorSpec) -> str:
         return f"{tensor.name} has the axis {twice[0]} twice"
     if tensor.role in {"state", "context"} and "time" in tensor.axes:
         return f"the {tensor.role} {tensor.name} has the axis time, which is of a call's inputs"
-    if tensor.below is not None and "int" not in tensor.dtype:
+    if tensor.below is not None and not tensor.is_ids:
         return f"{tensor.name} is {tensor.dtype} and below {tensor.below}; only integers can be"
     return ""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from edgernn.contract import rules
@@ -55,7 +56,23 @@ class TensorSpec(Record):
     @property
     def is_ids(self) -> bool:
         """Whether the values are ids: integers below the size of an axis."""
-        return self.below is not None and "int" in self.dtype
+        return self.below is not None and self.kind in "iu"
+
+    @property
+    def kind(self) -> str:
+        """The kind of the values, as numpy calls it: ``f`` float, ``i`` or ``u`` integer, ``b``
+        bool.
+        """
+        return np.dtype(self.dtype).kind
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether the values are pictures: bytes with a height, a width and channels, and no axis
+        of another kind.
+        """
+        own = {HEIGHT, WIDTH, CHANNELS}
+        bytes_alone = self.dtype == "uint8" and self.below is None
+        return bytes_alone and own <= {*self.axes} <= own | {BATCH, TIME}
 
 
 class GraphSpec(Record):
@@ -91,6 +108,20 @@ class GraphSpec(Record):
     def read_outputs(self) -> tuple[TensorSpec, ...]:
         """The outputs that the caller reads: everything but state."""
         return tuple(tensor for tensor in self.outputs if tensor.role != "state")
+
+    @property
+    def once(self) -> bool:
+        """Whether it runs once per sequence, before the first step; else at every step."""
+        return self.name == ENCODE
+
+    @property
+    def unit(self) -> str:
+        """What its calls are counted in: steps; of a graph that runs once, pictures or
+        sequences.
+        """
+        if not self.once:
+            return "step"
+        return "picture" if any(tensor.is_picture for tensor in self.inputs) else "sequence"
 
     @cached_property
     def ids(self) -> TensorSpec | None:
@@ -193,7 +224,7 @@ class Contract(Record):
     @property
     def encode(self) -> GraphSpec | None:
         """The graph that runs once per sequence, or None where the model has none."""
-        return next((graph for graph in self.graphs if graph.name == ENCODE), None)
+        return next((graph for graph in self.graphs if graph.once), None)
 
     def graph(self, name: str) -> GraphSpec:
         """Return the graph ``name``; raise ContractError where the model has none."""
@@ -208,6 +239,12 @@ class Contract(Record):
     def step(self) -> GraphSpec:
         """The graph that every model has."""
         return self.graph(STEP)
+
+    def unit(self, graph: str) -> str:
+        """Return what the calls of a file of ``graph`` are counted in; steps where it is no graph
+        of the contract's own.
+        """
+        return next((own.unit for own in self.graphs if own.name == graph), self.step.unit)
 
     def starting(self, source: Initial) -> tuple[TensorSpec, ...]:
         """Return the states whose first value comes from ``source``."""

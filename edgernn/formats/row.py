@@ -10,6 +10,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edgernn.contract import ENCODE, STEP
 from edgernn.errors import ContractError
 from edgernn.formats.promise import Tolerance
 
@@ -61,7 +62,7 @@ class Format:
     packages: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
     by_default: bool = True
-    graphs: tuple[str, ...] = ("encode", "step")
+    graphs: tuple[str, ...] = (ENCODE, STEP)
     decoders: Mapping[str, str] = field(default_factory=dict, hash=False)
     kinds: tuple[str, ...] = ("unknown",)
     keeps_state: bool = False
@@ -95,6 +96,18 @@ class Format:
         """
         named = "" if precision == self.precisions[0] else f"-{precision}"
         return f"{self.family}/{graph}{self.mark}{named}{self.suffix}"
+
+    def offers(self, graph: str, precision: str) -> bool:
+        """Return whether the exporter writes ``graph`` in ``precision``: one that is for the step
+        alone is offered of what holds a step.
+        """
+        return precision in self.promises and not (graph == ENCODE and precision in self.step_only)
+
+    def precision_of(self, graph: str, precision: str) -> str:
+        """Return the precision in which ``graph`` is written where ``precision`` is asked for: the
+        default where that is not offered.
+        """
+        return precision if self.offers(graph, precision) else self.precisions[0]
 
     def needs_platform(self) -> str | None:
         """Return in words where the runtime exists, None where that is here."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgernn.contract import ENCODE, FileContract
+from edgernn.contract import FileContract
 from edgernn.contract.interface import FileDescription
 from edgernn.models import checkpoint
 from edgernn.models.family import RecurrentModel
@@ -40,8 +40,8 @@ class EagerSession(Session):
         self.model = model
         held = (*model.parameters(), *model.buffers())  # a step may be arithmetic alone
         self._device = held[0].device if held else torch.device("cpu")
-        encodes = self.spec.name == ENCODE
-        own = (p for name, p in model.named_parameters() if name.startswith("encoder.") == encodes)
+        once = self.spec.once
+        own = (p for name, p in model.named_parameters() if name.startswith("encoder.") == once)
         self._parameters = sum(parameter.numel() for parameter in own)  # of this graph
 
     @classmethod

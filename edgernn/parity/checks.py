@@ -12,7 +12,7 @@ import numpy as np
 
 from edgernn import formats
 from edgernn.bundle.records import Artifact
-from edgernn.contract import ENCODE, file_problems
+from edgernn.contract import file_problems
 from edgernn.contract.in_graph import DECODERS, file_interface
 from edgernn.decoding.sampler_vectors import read_vectors, vector_problems
 from edgernn.errors import BundleError, ContractError, UnavailableError
@@ -28,7 +28,7 @@ from edgernn.parity.structure import reading as structure
 from edgernn.parity.subject import Subject
 from edgernn.parity.vocabulary import tokenizer_problems, vouched_for
 from edgernn.sessions.base import State
-from edgernn.sessions.opening import read_first_state, session_class
+from edgernn.sessions.opening import read_first_state
 from edgernn.wording import counted
 
 _INVARIANCE_STEPS = 48
@@ -57,7 +57,7 @@ def check_contract(subject: Subject) -> Check:
     sampler vectors.
     """
     artifact, bundle = subject.artifact, subject.bundle
-    description = session_class(artifact.format).describe(bundle.path(artifact.path))
+    description = subject.description
     file_contract = bundle.file_contract(artifact)
     problems = file_problems(description, file_contract, file_interface(file_contract))
     if description.target is not None and description.target != artifact.target:
@@ -133,11 +133,10 @@ def check_rollout(subject: Subject) -> Check:
     found = reordered.rollouts(
         subject.judge, session, subject.steps, limit=limit, seed=subject.seed
     )
-    what = "pictures" if session.spec.name == ENCODE else "steps"
     steps = ", ".join(str(run.plan.steps) for run in found)
     lengths = sorted({length for run in found for length in run.plan.lengths})
     shapes = (
-        f"{counted(len(found), 'run')} of {steps} {what}, batch "
+        f"{counted(len(found), 'run')} of {steps} {session.spec.unit}s, batch "
         f"{sorted({r.plan.batch for r in found})}, T {lengths}"
     )
     chaotic = reordered.chaotic_words(
@@ -149,7 +148,7 @@ def check_rollout(subject: Subject) -> Check:
         judged = judged.model_copy(
             update={"status": "failed", "detail": f"{problem}; {judged.detail}"}
         )
-    if session.spec.name == ENCODE:
+    if session.spec.once:
         return judged
     seldom = rare.probe(subject.judge, session, limit=limit, seed=subject.seed)
     if seldom.is_right:
@@ -164,7 +163,7 @@ def check_invariance(subject: Subject) -> Check:
     asked before.
     """
     limit, session = subject.limit, subject.session
-    steps = min(subject.steps, MOST_PICTURES if session.spec.name == ENCODE else _INVARIANCE_STEPS)
+    steps = min(subject.steps, MOST_PICTURES if session.spec.once else _INVARIANCE_STEPS)
     shapes = draw(subject.seed)
     found = {
         name: invariance.measure(
@@ -180,10 +179,7 @@ def check_invariance(subject: Subject) -> Check:
         if max(drift.scaled for drift in remembered) <= min(memory.TOLERANCE, limit.rollout)
         else ["memory"]
     )
-    what = (
-        f"{', '.join([*made, 'memory'])} over {steps} "
-        f"{'pictures' if session.spec.name == ENCODE else 'steps'}"
-    )
+    what = f"{', '.join([*made, 'memory'])} over {steps} {session.spec.unit}s"
     left_out = invariance.left_out(session)
     what += f"; no rows: {left_out}" if left_out else ""
     what += f"; BROKEN: {', '.join(broken)}" if broken else ""
@@ -226,12 +222,10 @@ def check_golden(subject: Subject) -> Check:
     if problem := golden.shortfall(path, session.contract):
         return Check(name="golden", status="failed", detail=problem)
     found = golden.replay(session, path, forced=limit.forced)
-    what = (
-        f"{len(found[0].curve)} recorded "
-        f"{'picture' if session.spec.name == ENCODE else 'steps'}{_forced(limit)}"
-    )
+    unit = session.spec.unit if session.spec.once else f"{session.spec.unit}s"
+    what = f"{len(found[0].curve)} recorded {unit}{_forced(limit)}"
     far = max(drift.scaled for drift in found)
-    if session.spec.name != ENCODE and not limit.forced and not far <= limit.rollout:
+    if not session.spec.once and not limit.forced and not far <= limit.rollout:
         judge = subject.judge or session
         own = golden.parting(judge, reordered.Reordered(judge, half=limit.half), path)
         if reordered.parts_as_far(own, far):

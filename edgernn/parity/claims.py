@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from edgernn.bundle.nats import perplexity_text
 from edgernn.bundle.records import Artifact, LossRecord, ParityRecord
 from edgernn.contract import next_name
-from edgernn.formats import by_name
 from edgernn.formats.promise import Tolerance
 
 if TYPE_CHECKING:
@@ -90,7 +89,8 @@ def _parity_problems(subject: Subject, record: ParityRecord, promised: Tolerance
             f"{promised.rollout:g} is promised"
         )
     contract = subject.bundle.manifest.contract
-    graph = contract.step if subject.artifact.graph not in {"encode"} else contract.graph("encode")
+    own = (graph for graph in contract.graphs if graph.name == subject.artifact.graph)
+    graph = next(own, contract.step)
     known = {tensor.name for tensor in graph.outputs} | {
         next_name(tensor.name) for tensor in graph.states
     }
@@ -118,8 +118,7 @@ def _tolerance_problems(artifact: Artifact, promised: Tolerance) -> Iterator[str
 
 
 def _requires_problems(subject: Subject) -> Iterator[str]:
-    from edgernn.sessions.ort.graph import read_model
-    from edgernn.sessions.runtime_versions import KNOWN, is_older, required_by
+    from edgernn.sessions.runtime_versions import KNOWN, is_older
 
     artifact = subject.artifact
     for package in artifact.requires.keys() - set(KNOWN):
@@ -127,9 +126,7 @@ def _requires_problems(subject: Subject) -> Iterator[str]:
             f"the manifest says that the file needs {package}, which is no runtime; expected "
             f"{', '.join(KNOWN)}"
         )
-    if by_name(artifact.format).family != "onnx":
-        return
-    for package, lowest in required_by(read_model(subject.bundle.path(artifact.path))).items():
+    for package, lowest in subject.description.requires.items():
         said = artifact.requires.get(package)
         if said is not None and is_older(said, lowest):
             yield f"the file needs {package} {lowest}, the manifest says {said}"

@@ -4,9 +4,10 @@ report must say so.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from edgernn import formats
 from edgernn.bundle import Bundle
-from edgernn.contract import ENCODE, STEP
 
 
 def lacking(bundle: Bundle) -> tuple[str, ...]:
@@ -28,18 +29,20 @@ def lacking(bundle: Bundle) -> tuple[str, ...]:
     if manifest.decoding is not None:
         parts["sampler vectors"] = manifest.sampler is not None
     missing = [name for name, there in parts.items() if not there]
-    if manifest.contract.encode is not None:
-        missing += [
-            f"an encode file of {family}"
-            for family in _families(bundle, STEP)
-            if family not in _families(bundle, ENCODE)
-        ]
-    return tuple(missing)
+    return (*missing, *_lacking_files(bundle))
 
 
-def _families(bundle: Bundle, graph: str) -> list[str]:
-    """Return the families that have an artifact of a graph, each once."""
-    found = [
-        a for a in bundle.manifest.artifacts if a.graph == graph and a.format in formats.FORMATS
+def _lacking_files(bundle: Bundle) -> Iterator[str]:
+    """Yield which graph of the contract no file computes in a format family that has another
+    one's.
+    """
+    own = [graph.name for graph in bundle.manifest.contract.graphs]
+    written = [
+        (formats.by_name(artifact.format).family, artifact.graph)
+        for artifact in bundle.manifest.artifacts
+        if artifact.graph in own and artifact.format in formats.FORMATS
     ]
-    return list(dict.fromkeys(formats.by_name(artifact.format).family for artifact in found))
+    for family in dict.fromkeys(family for family, _ in written):
+        for graph in own:
+            if (family, graph) not in written:
+                yield f"the {graph} file of {family}"

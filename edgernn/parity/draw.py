@@ -37,14 +37,11 @@ _BEFORE = 2  # pictures before the one that is drawn where a run needs one: a bl
 _Random = np.random.Generator
 
 
-def is_encode(graph: GraphSpec, contract: Contract) -> bool:
-    """Return whether ``graph`` runs once per sequence, so that a run of it is separate calls."""
-    return contract.encode is not None and graph.name == contract.encode.name
-
-
-def is_cut(graph: GraphSpec, contract: Contract) -> bool:
-    """Return whether a run of ``graph`` lies along time, and can be cut into calls there."""
-    return graph.has_time and not is_encode(graph, contract)
+def is_cut(graph: GraphSpec) -> bool:
+    """Return whether a run of ``graph`` lies along time, and can be cut into calls there: what runs
+    once per sequence is run in separate calls.
+    """
+    return graph.has_time and not graph.once
 
 
 def open_sizes(file_contract: FileContract, *, seed: int) -> dict[str, int]:
@@ -69,7 +66,7 @@ def values(
     """Return an input's values of ``shape`` in the dtype of ``spec``."""
     if spec.below is not None:
         return random.integers(0, contract.sizes[spec.below], shape, np.int64).astype(spec.dtype)
-    if spec.dtype.startswith("float"):
+    if spec.kind == "f":
         return np.asarray(random.normal(size=shape)).astype(spec.dtype)
     high = 256 if spec.dtype == "uint8" else 2
     return np.asarray(random.integers(0, high, shape)).astype(spec.dtype)
@@ -82,26 +79,19 @@ def drawn_inputs(
     time; in the layout of the module.
     """
     random, made = np.random.default_rng(seed), {}
-    cut, frames = is_cut(graph, contract), steps * contract.step_frames
+    cut, frames = is_cut(graph), steps * contract.step_frames
     for spec in graph.fresh_inputs:
         once = cut and TIME not in spec.axes
         lead = () if cut else (steps,)
         time = frames if cut else sizes.get(TIME, contract.step_frames)
         own = {BATCH: batch, TIME: time}
         shape = (*lead, *shape_of(spec, contract, sizes, **own))
-        if _is_picture(spec):
+        if spec.is_picture:
             labels = spec.axes if cut else (_CALLS, *spec.axes)
             made[spec.name] = _pictures(random, labels, dict(zip(labels, shape, strict=True)), once)
         else:
             made[spec.name] = values(random, spec, shape, contract)
     return made
-
-
-def _is_picture(spec: TensorSpec) -> bool:
-    own = {HEIGHT, WIDTH, CHANNELS}
-    return (
-        spec.dtype == "uint8" and spec.below is None and own <= {*spec.axes} <= own | {BATCH, TIME}
-    )
 
 
 def _pictures(
@@ -158,7 +148,7 @@ def drawn_once(
     random, made = np.random.default_rng(seed), {}
     for spec in specs:
         shape = shape_of(spec, contract, sizes, **{BATCH: batch})
-        if spec.dtype.startswith("float"):
+        if spec.kind == "f":
             made[spec.name] = np.asarray(random.uniform(-0.5, 0.5, shape)).astype(spec.dtype)
         else:
             made[spec.name] = values(random, spec, shape, contract)

@@ -16,7 +16,6 @@ from edgernn.parity.draw import (
     drawn_inputs,
     drawn_once,
     is_cut,
-    is_encode,
     open_sizes,
     random_inputs,
     random_state,
@@ -43,7 +42,7 @@ def random_feed(session: Session, *, batch: int, steps: int, seed: int) -> Feed:
     """
     contract = session.contract
     sizes = open_sizes(session.file_contract, seed=seed)
-    if encodes(session):
+    if session.spec.once:
         time = session.file_contract.axis_size(TIME) or contract.step_frames * (2 + seed % 5)
         graph, sizes = session.spec, {**sizes, TIME: time}
         made = drawn_inputs(graph, contract, sizes, batch=batch, steps=steps, seed=seed)
@@ -55,14 +54,9 @@ def random_feed(session: Session, *, batch: int, steps: int, seed: int) -> Feed:
     )
 
 
-def encodes(session: Session) -> bool:
-    """Return whether the file is run once per sequence: no state, and each call apart."""
-    return is_encode(session.spec, session.contract)
-
-
 def fresh_of(session: Session, inputs: Named, at: int, length: int = 1) -> Named:
     """Return what is fresh in the call of ``length`` steps that begins at step ``at``."""
-    if not is_cut(session.spec, session.contract):
+    if not is_cut(session.spec):
         return {name: array[at] for name, array in inputs.items()}
     frames = session.contract.step_frames
     part = slice(at * frames, (at + length) * frames)
@@ -75,7 +69,7 @@ def fresh_of(session: Session, inputs: Named, at: int, length: int = 1) -> Named
 
 def row_of(session: Session, feed: Feed, index: int) -> Feed:
     """Return the feed of one row; what has no batch is shared by all rows."""
-    lead = 0 if is_cut(session.spec, session.contract) else 1
+    lead = 0 if is_cut(session.spec) else 1
 
     def chosen(arrays: Named, first: int) -> Named:
         specs = {spec.name: spec for spec in session.spec.inputs}
@@ -105,7 +99,7 @@ def fixed_steps(session: Session) -> int | None:
     """Return the only number of steps that a call of the file takes, or None where the caller
     chooses.
     """
-    if not is_cut(session.spec, session.contract):
+    if not is_cut(session.spec):
         return 1
     time = session.file_contract.axis_size(TIME)
     return None if time is None else max(1, time // session.contract.step_frames)
@@ -116,6 +110,6 @@ def widest(session: Session) -> int:
     largest axis where that is more.
     """
     sizes = {**session.contract.sizes, BATCH: 1, TIME: session.contract.step_frames}
-    tensors = (*session.spec.inputs, *session.spec.outputs) if not encodes(session) else ()
+    tensors = (*session.spec.inputs, *session.spec.outputs) if not session.spec.once else ()
     timed = [math.prod(sizes.get(a, 1) for a in t.axes) for t in tensors if TIME in t.axes]
     return max([1, *session.contract.sizes.values(), *timed])

@@ -17,7 +17,7 @@ from edgernn.bundle.summary import LARGEST_IDS, NAME_COLUMNS
 from edgernn.contract import TIME, Contract
 from edgernn.parity.draw import Sizes, drawn_inputs, is_cut, open_sizes, random_state, values
 from edgernn.parity.drift import Drift, drifts
-from edgernn.parity.feed import Feed, encodes
+from edgernn.parity.feed import Feed
 from edgernn.parity.golden_file import (
     MOST_BYTES,
     Arrays,
@@ -128,7 +128,7 @@ def _covering_inputs(contract: Contract, steps: int, sizes: Sizes) -> Arrays:
 
 def _as_run(recorded: Arrays, contract: Contract) -> Arrays:
     """Return recorded inputs ``[N, *axes]`` as ``draw`` lays out those of a run."""
-    if not is_cut(contract.step, contract):
+    if not is_cut(contract.step):
         return recorded
     constant, made = {spec.name for spec in constant_inputs(contract)}, Arrays()
     for spec in contract.step.fresh_inputs:
@@ -169,7 +169,7 @@ def replay(
     """
     golden = read(path, session.contract)
     spec = session.spec
-    if encodes(session):
+    if session.spec.once:
         return drifts(iter([_encoding(session, golden)]), relative=forced)
     kept = kept_of(golden, session.contract)
     names = [name for tensor in spec.outputs for name in compared(tensor, kept)]

@@ -58,7 +58,7 @@ def plan(contract: Contract, steps: int, sizes: Sizes) -> tuple[int, Kept]:
     wide = [
         tensor.name
         for tensor in contract.step.read_outputs
-        if width(contract, tensor.name) > summary.WIDEST and tensor.dtype.startswith("float")
+        if width(contract, tensor.name) > summary.WIDEST and tensor.kind == "f"
     ]
     kept = dict.fromkeys(wide, (summary.COLUMNS, summary.LARGEST))
     fixed = _size_bytes(contract, 0, kept, sizes)
@@ -103,7 +103,7 @@ def constant_inputs(contract: Contract) -> tuple[TensorSpec, ...]:
     """Return the inputs of step that are the same over a run: those without time, where another has
     it.
     """
-    if not is_cut(contract.step, contract):
+    if not is_cut(contract.step):
         return ()
     return tuple(tensor for tensor in contract.step.fresh_inputs if TIME not in tensor.axes)
 

@@ -17,7 +17,6 @@ from edgernn.contract import BATCH, TIME, TensorSpec, next_name
 from edgernn.parity.drift import Drift, drifts
 from edgernn.parity.feed import (
     Feed,
-    encodes,
     fixed_rows,
     fixed_steps,
     random_feed,
@@ -74,7 +73,7 @@ def measure(
         half: see ``Reordered``.
     """
     found = Measured(check(session, shapes, steps), steps)
-    if not found.drifts or found.worst <= limit or encodes(session):
+    if not found.drifts or found.worst <= limit or session.spec.once:
         return found
     other = Reordered(judge or session, half=half)
     own = max(drift.scaled for drift in check(other, shapes, steps))
@@ -147,7 +146,7 @@ def rows(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, ...]:
 
 
 def _row_lengths(session: Session, shapes: Shapes, steps: int) -> tuple[int, ...]:
-    if encodes(session):
+    if session.spec.once:
         return (1,) * min(steps, 3)  # a black, a white and another picture
     if (unit := fixed_steps(session)) is not None:
         return (unit,) * min(steps, 2 * _SINGLE_STEPS)
@@ -213,7 +212,7 @@ def _after(session: Session, made: dict[str, np.ndarray]) -> dict[str, np.ndarra
 
 
 def _lengths(session: Session, steps: int) -> tuple[int, ...]:
-    if encodes(session):
+    if session.spec.once:
         return (1,) * min(steps, MOST_PICTURES)
     return (fixed_steps(session) or 1,) * steps
 
@@ -245,5 +244,5 @@ def _timed(session: Session) -> list[TensorSpec]:
     return [
         tensor
         for tensor in session.spec.read_outputs
-        if TIME in tensor.axes and not encodes(session)
+        if TIME in tensor.axes and not session.spec.once
     ]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgernn.parity.drift import Drift, drifts
-from edgernn.parity.feed import encodes, fixed_rows, fixed_steps, fresh_of, random_feed, widest
+from edgernn.parity.feed import fixed_rows, fixed_steps, fresh_of, random_feed, widest
 from edgernn.parity.rollout import encoded, stepped
 from edgernn.parity.shapes import Shapes, fitting
 from edgernn.sessions.base import Arrays, Session
@@ -64,7 +64,7 @@ def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
     """
     fixed, time = fixed_rows(session), fixed_steps(session)
     sizes = [(fixed or 1, time or 1)] * _SINGLE_CALLS
-    if encodes(session):
+    if session.spec.once:
         sizes = [(fixed or 1, 1)] * 3 + ([] if fixed else [(shapes.several, 1)])
     else:
         sizes += [] if fixed else [(shapes.several, time or 1)]
@@ -73,7 +73,7 @@ def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
     first = _first_state(session)
     for index, (rows, steps) in enumerate(sizes):
         feed = random_feed(session, batch=rows, steps=max(steps, index + 1), seed=_SEED)
-        if encodes(session):
+        if session.spec.once:
             yield Call(fresh_of(session, feed.inputs, index), {})
             continue
         fresh = _others(session, fresh_of(session, feed.inputs, 0, steps), index // 2)
@@ -106,7 +106,7 @@ def _first_state(session: Session) -> Callable[[int], Arrays] | None:
 
 def _made(session: Session, call: Call) -> Results:
     """Make one call; the results are copied, as a runtime may use their memory again."""
-    if encodes(session):
+    if session.spec.once:
         made = encoded(session, dict(call.inputs))
     else:
         made = stepped(session, call.inputs, call.state)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from edgernn import formats
 from edgernn.bundle import Bundle
-from edgernn.contract import ENCODE, STEP, FileContract
+from edgernn.contract import FileContract
 from edgernn.sessions.base import Session
-from edgernn.sessions.model import Model
+from edgernn.sessions.model import Model, model_of
 from edgernn.sessions.opening import read_first_state, session_class
 
 TRACED = "torchscript"  # the format of such a reference
@@ -29,10 +29,11 @@ def open_traced_reference(bundle: Bundle) -> Model:
     kind: type[Session] = session_class(formats.by_name(TRACED).name)
     inner = manifest.initial_state
     first = read_first_state(bundle.path(inner), manifest.contract) if inner else None
-    opened: dict[str, Session] = {}
-    for graph in manifest.contract.graphs:
-        path = bundle.path(f"{manifest.reference}/{graph.name}.pt")
+
+    def session_of(graph: str) -> Session:
+        path = bundle.path(f"{manifest.reference}/{graph}.pt")
         metadata = kind.describe(path).metadata
         own = FileContract.from_metadata(metadata, source=str(path))
-        opened[graph.name] = kind.open(path, own, first)
-    return Model(opened[STEP], opened.get(ENCODE))
+        return kind.open(path, own, first)
+
+    return model_of(manifest.contract, session_of)

@@ -21,7 +21,7 @@ from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError
 from edgernn.formats.promise import Tolerance
 from edgernn.parity.drift import drifts
-from edgernn.parity.feed import Feed, encodes, fixed_steps, random_feed, taken
+from edgernn.parity.feed import Feed, fixed_steps, random_feed, taken
 from edgernn.parity.rollout import Plan, Rollout, compare, forced_pairs, plans, run
 from edgernn.sessions.base import Arrays, Session, State
 
@@ -118,7 +118,7 @@ class Reordered(_Derived):
         time stays whole.
         """
         places = {t.name: t.axes.index(TIME) for t in self.spec.fresh_inputs if TIME in t.axes}
-        if encodes(self) or not places:
+        if self.spec.once or not places:
             return [{}]
         frames = self.contract.step_frames * (fixed_steps(self) or 1)
         total = next(feeds[name].shape[place] for name, place in places.items())
@@ -188,7 +188,7 @@ def _explained(
     """Return ``found``, or the same run judged by its steps where the reference parts from itself
     about as far.
     """
-    if encodes(session) or not np.isfinite(found.worst.scaled):
+    if session.spec.once or not np.isfinite(found.worst.scaled):
         return found
     other = Reordered(judge, half=limit.half)
     feed = random_feed(session, batch=found.plan.batch, steps=found.plan.steps, seed=seed)

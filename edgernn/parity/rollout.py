@@ -18,7 +18,6 @@ from edgernn.contract import next_name
 from edgernn.parity.drift import Drift, by_layer, drifts
 from edgernn.parity.feed import (
     Feed,
-    encodes,
     fixed_rows,
     fixed_steps,
     fresh_of,
@@ -77,7 +76,7 @@ def plans(session: Session, steps: int, *, seed: int) -> tuple[Plan, ...]:
         fixed_steps(session),
         widest(session),
     )
-    if encodes(session):
+    if session.spec.once:
         counts = (
             {fixed: steps} if fixed else {1: steps, drawn.several: min(steps, 4), drawn.many: 1}
         )
@@ -162,7 +161,7 @@ def called(
 ) -> dict[str, np.ndarray]:
     """Make the call of ``length`` steps that begins at step ``at``; return every output by name."""
     fresh = fresh_of(session, feed.inputs, at, length)
-    if encodes(session):
+    if session.spec.once:
         return encoded(session, fresh)
     return stepped(session, {**fresh, **feed.contexts}, state)
 

@@ -16,7 +16,8 @@ import numpy as np
 from edgernn import formats
 from edgernn.bundle import Bundle
 from edgernn.bundle.records import Artifact
-from edgernn.contract import ENCODE, STEP, FileContract
+from edgernn.contract import FileContract
+from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.families.base import Family
 from edgernn.families.samples import sample_of
@@ -26,8 +27,8 @@ from edgernn.parity.reference import has_traced_reference, open_traced_reference
 from edgernn.parity.report.wording import FULL_STEPS
 from edgernn.parity.shapes import unforeseen_seed
 from edgernn.sessions.base import Session
-from edgernn.sessions.model import Model
-from edgernn.sessions.opening import encoder_of, open_artifact
+from edgernn.sessions.model import Model, model_of
+from edgernn.sessions.opening import encoder_of, open_artifact, session_class
 from edgernn.wording import whole
 
 DEFAULT_STEPS = FULL_STEPS
@@ -84,7 +85,7 @@ class Subject:
         Raises:
             ContractError: an encode file, and no reference; or the encode file is lacking.
         """
-        if self.artifact.graph == ENCODE:
+        if self.session.spec.once:
             if self.reference is None:
                 raise ContractError("there is no reference whose step goes with the encode file")
             return Model(self.reference.step, self.session)
@@ -92,6 +93,13 @@ class Subject:
             return Model(self.session)
         beside = encoder_of(self.bundle, self.artifact)
         return Model(self.session, _open(self.bundle, beside))
+
+    @cached_property
+    def description(self) -> FileDescription:
+        """What the file says of itself, as its format's own session reads it; raises ContractError
+        where it is damaged.
+        """
+        return session_class(self.artifact.format).describe(self.bundle.path(self.artifact.path))
 
     @property
     def runtime(self) -> str:
@@ -232,11 +240,11 @@ def _reference(bundle: Bundle, reference: Path | None) -> tuple[Model | None, st
             "checkpoint it was exported from"
         )
     decoding = bundle.manifest.decoding
-    opened = {
-        graph.name: session.open(
-            path, FileContract(contract=own.contract, graph=graph.name, decoding=decoding)
-        )
-        for graph in own.contract.graphs
-    }
-    model = Model(opened[STEP], opened.get(ENCODE))
+
+    def session_of(graph: str) -> Session:
+        file_contract = FileContract(contract=own.contract, graph=graph, decoding=decoding)
+        opened: Session = session.open(path, file_contract)
+        return opened
+
+    model = model_of(own.contract, session_of)
     return model, f"eager torch from {'the bundle' if reference is None else reference}"

@@ -6,7 +6,7 @@ sequence, ``step`` once per token or frame.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -108,6 +108,12 @@ class Model:
         if self.encode is None:
             raise ContractError("the model has no encode graph, so it looks at nothing")
         return {self.encode.spec.fresh_inputs[0].name: array}
+
+
+def model_of(contract: Contract, session_of: Callable[[str], Session]) -> Model:
+    """Return the model of ``contract`` whose graphs ``session_of`` opens by their names."""
+    opened = {graph.name: session_of(graph.name) for graph in contract.graphs}
+    return Model(opened[STEP], opened.get(ENCODE))
 
 
 def open_model(

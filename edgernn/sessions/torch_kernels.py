@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgernn.contract import ENCODE, GraphSpec
+from edgernn.contract import GraphSpec
 
 _SHARED = 1 << 30  # multiplications that are worth a second thread: about 0.1 s of one
 _VALUES_A_PLACE = 64 * 3  # of a picture
@@ -46,16 +46,19 @@ def plain_kernels(work: int | None = None) -> Iterator[None]:
 def work_of(spec: GraphSpec, feeds: Mapping[str, np.ndarray], *, parameters: int) -> int:
     """Return about how many multiplications a call makes.
 
-    Of a step that is each parameter at every row and time of its ids; of an encode graph, whose
-    kernels go over the whole picture in strides of about 8, each at every 64th pixel of every row.
+    That is each parameter at every value of its inputs; of a picture, over which kernels go in
+    strides of about 8, at every 64th pixel of every row.
 
     Args:
         spec: the graph.
         feeds: its inputs by name.
         parameters: how many the graph has.
     """
-    places = max((feeds[tensor.name].size for tensor in spec.fresh_inputs), default=1)
-    return parameters * (places // _VALUES_A_PLACE if spec.name == ENCODE else places)
+    sizes = (
+        feeds[tensor.name].size // (_VALUES_A_PLACE if tensor.is_picture else 1)
+        for tensor in spec.fresh_inputs
+    )
+    return parameters * max(sizes, default=1)
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:

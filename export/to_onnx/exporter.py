@@ -20,8 +20,8 @@ import onnx
 import torch
 
 from edgernn.bundle.stored_weights import StoredWeight
-from edgernn.contract import ENCODE, STEP, TIME, FileContract, GraphSpec, Narrowing
-from edgernn.contract.in_graph import DECODERS
+from edgernn.contract import ENCODE, TIME, FileContract, GraphSpec, Narrowing
+from edgernn.contract.in_graph import DECODERS, GENERATE
 from edgernn.export.base import Exporter
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.source import Source
@@ -34,8 +34,6 @@ from edgernn.export.to_onnx.tracing import IR_VERSION, OPSET, finish, step_graph
 from edgernn.export.to_onnx.weights import weight_table
 from edgernn.formats.onnx import ONNX
 from edgernn.models.family import RecurrentModel
-from edgernn.sessions.ort.graph import read_model
-from edgernn.sessions.runtime_versions import required_by
 
 _SEARCHED = "smallest"  # the precision whose recipe is searched for
 RECIPES = {"int8": Recipe(Rounding(8, 256)), "int4": Recipe(Rounding(4, 128))}
@@ -83,10 +81,6 @@ class OnnxExporter(Exporter):
         """See ``Exporter.versions``."""
         return f"torch {torch.__version__}, onnx {onnx.__version__}"
 
-    def requires(self, path: Path) -> dict[str, str]:
-        """See ``Exporter.requires``: what the file's operators need."""
-        return required_by(read_model(path))
-
     def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
         """One step a call where integers are asked for; see the module's docstring."""
         timed = any(TIME in tensor.axes for tensor in graph_spec.inputs)
@@ -110,14 +104,15 @@ class OnnxExporter(Exporter):
         self, model: RecurrentModel, file_contract: FileContract, precision: str
     ) -> onnx.ModelProto:
         """Return one graph of the contract in ``precision``."""
-        recipe = self._recipe(precision) if file_contract.graph == STEP else None
+        promise = ONNX.promise(ONNX.precision_of(file_contract.graph, precision))
+        recipe = self._recipe(precision) if promise.integers else None
         if recipe is not None:
             feeds = self.compression.feeds
             model_proto, recipe = step_graph(model, file_contract, recipe, feeds=feeds)
         else:
             one_step = file_contract.axis_size(TIME) is not None
             model_proto = trace(model.step_face() if one_step else model, file_contract)
-        for change in passes(file_contract, recipe, half=ONNX.promise(precision).half):
+        for change in passes(file_contract, recipe, half=promise.half):
             change.run(model_proto)
         return model_proto
 
@@ -133,7 +128,7 @@ class OnnxExporter(Exporter):
             narrowing=self.narrowed(model, contract.step, precision),
             decoding=decoding,
         )
-        if contract.encode is None:
+        if file_contract.graph == GENERATE:
             return generate_model(
                 self._graph(model, step, precision), file_contract, decoding=decoding
             )

@@ -279,6 +279,46 @@ def test_what_a_format_does_not_record_is_no_difference() -> None:
     assert interface_problems(OPEN, OPEN) == []
 
 
+SEEN = ("batch", "height", "width", "channels")
+
+
+@pytest.mark.parametrize(
+    ("tensor", "kind", "ids", "picture"),
+    [
+        ({"dtype": "uint8", "axes": SEEN}, "u", False, True),
+        ({"dtype": "uint8", "axes": ("time", *SEEN[1:])}, "u", False, True),
+        ({"dtype": "uint8", "axes": (*SEEN, "views")}, "u", False, False),
+        ({"dtype": "uint8", "axes": ("batch", "height")}, "u", False, False),
+        ({"dtype": "uint8", "axes": SEEN, "below": "vocab"}, "u", True, False),
+        ({"dtype": "float32", "axes": SEEN}, "f", False, False),
+        ({"dtype": "int16", "axes": ("batch",), "below": "vocab"}, "i", True, False),
+        ({"dtype": "bool", "axes": ("batch",)}, "b", False, False),
+    ],
+)
+def test_what_the_values_of_a_tensor_are(
+    tensor: dict[str, object], kind: str, ids: bool, picture: bool
+) -> None:
+    spec = TensorSpec.model_validate({"name": "x", "role": "input", **tensor})
+    assert (spec.kind, spec.is_ids, spec.is_picture) == (kind, ids, picture)
+
+
+@pytest.mark.parametrize(("axes", "unit"), [(SEEN, "picture"), (SEEN[:3], "sequence")])
+def test_a_graph_that_runs_once_is_counted_in_what_it_takes(
+    axes: tuple[str, ...], unit: str
+) -> None:
+    step = LSTM.step
+    taken = TensorSpec(name="seen", role="input", dtype="uint8", axes=axes)
+    encode = GraphSpec(name="encode", inputs=(taken,), outputs=step.states[:1])
+    sizes = {**LSTM.sizes, "height": 4, "width": 4, "channels": 3}
+    contract = Contract(graphs=(encode, step), sizes=sizes, initial_state={"h": "encode"})
+    assert (contract.encode, encode.once, step.once) == (encode, True, False)
+    assert [contract.unit(name) for name in ("encode", "step", "generate")] == [
+        unit,
+        "step",
+        "step",
+    ]
+
+
 def test_a_file_that_keeps_its_contract_has_no_problems() -> None:
     file_contract = FileContract(contract=LSTM, decoding=Decoding(start=(5,)))
     assert file_problems(FileDescription(OPEN, file_contract.to_metadata()), file_contract) == []

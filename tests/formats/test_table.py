@@ -163,10 +163,18 @@ def test_where_a_runtime_exists(monkeypatch: pytest.MonkeyPatch) -> None:
         assert by_name("onnx").needs_platform() is None
 
 
-def test_an_encode_graph_is_not_offered_where_only_a_step_is() -> None:
-    assert by_name("onnx").step_only == ("int8", "int4", "smallest")
-    for row in ROWS:
-        assert set(row.step_only) <= set(row.precisions[1:]), "the default is for every graph"
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_an_encode_graph_is_not_offered_where_only_a_step_is(row: formats.Format) -> None:
+    assert set(row.step_only) <= set(row.precisions[1:]), "the default is for every graph"
+    for precision in row.precisions:
+        assert row.offers("step", precision)
+        assert row.offers("generate", precision), "it holds a step"
+        assert row.offers("encode", precision) == (precision not in row.step_only)
+        assert row.precision_of("step", precision) == precision
+        seen = row.precisions[0] if precision in row.step_only else precision
+        assert row.precision_of("encode", precision) == seen
+    assert not row.offers("step", "int3")
+    assert row.precision_of("step", "int3") == row.precisions[0]
 
 
 def test_a_precision_without_a_tolerance_is_not_judged_by_another_ones() -> None:

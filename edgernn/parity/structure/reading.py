@@ -17,7 +17,6 @@ from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import TIME, FileContract, first_line
 from edgernn.contract.in_graph import CAPTION, DECODERS
 from edgernn.errors import UnavailableError
-from edgernn.parity.draw import is_encode
 from edgernn.parity.in_graph import step_beside
 from edgernn.parity.report.data import Check, Status
 from edgernn.parity.structure.sizes import MixedError, SizeError, UnknownError
@@ -126,7 +125,7 @@ def _mixed(file_contract: FileContract, error: MixedError) -> tuple[Status, str]
     the frames of a step, may meet.
     """
     spec, contract = file_contract.spec, file_contract.contract
-    if spec.has_time and (is_encode(spec, contract) or contract.step_frames > 1):
+    if spec.has_time and (spec.once or contract.step_frames > 1):
         return (
             "not run",
             f"frames along {TIME} may meet, so nothing is proved of this file: {error}",

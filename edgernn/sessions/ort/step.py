@@ -19,10 +19,11 @@ from typing import Any, TypeGuard
 import numpy as np
 import onnxruntime
 
-from edgernn.contract import BATCH, STEP, TIME, FileContract, TensorSpec, first_line, next_name
+from edgernn.contract import BATCH, TIME, FileContract, TensorSpec, first_line, next_name
 from edgernn.contract.interface import FileDescription, FileTensor, Interface, interface_problems
 from edgernn.errors import ContractError
 from edgernn.sessions.base import Arrays, Session, State, checked_threads
+from edgernn.sessions.ort.graph import read_model
 from edgernn.sessions.ort.guard import refuse_foreign
 from edgernn.sessions.ort.header import read_target
 from edgernn.sessions.runtime_versions import refuse_older, required_by
@@ -70,6 +71,7 @@ class OrtSession(Session):
             _interface(runtime),
             dict(runtime.get_modelmeta().custom_metadata_map),
             read_target(path),
+            required_by(read_model(path)),
         )
 
     @classmethod
@@ -253,7 +255,7 @@ def _has_single_steps(runtime: onnxruntime.InferenceSession, file_contract: File
     spec, sizes = file_contract.spec, file_contract.contract.sizes
     tensors = (*spec.inputs, *spec.outputs)
     return (
-        spec.name == STEP
+        not spec.once
         and not spec.contexts
         and all(file_contract.axis_size(axis) in {None, 1} for axis in (BATCH, TIME))
         and all(axis in {BATCH, TIME, *sizes} for tensor in tensors for axis in tensor.axes)
