@@ -17,7 +17,8 @@ from edgernn.families.caption_scores import SCORES
 from edgernn.sessions.opening import describe_file, is_bundle, is_model_file
 from edgernn.storage import strict_json
 from edgernn.storage.array_files import layout
-from edgernn.storage.identify import Kind, identify, sentence
+from edgernn.storage.identify import identify, sentence
+from edgernn.storage.kind import Kind
 from edgernn.wording import counted, size
 
 _ARRAYS = {

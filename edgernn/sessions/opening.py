@@ -16,7 +16,8 @@ from edgernn.errors import BundleError, ContractError, UnavailableError, UsageEr
 from edgernn.sessions.base import Session, State, checked_threads
 from edgernn.sessions.runtime_versions import refuse_older
 from edgernn.storage import tensor_files
-from edgernn.storage.identify import Kind, identify, path_of
+from edgernn.storage.identify import identify, path_of
+from edgernn.storage.kind import Kind
 from edgernn.wording import argument
 
 # What is too damaged to be told what it is, which the runtime of its suffix then says.

@@ -24,7 +24,9 @@ from edgernn.bundle import Bundle, pack
 from edgernn.errors import BundleError, CheckpointError, EdgernnError, UsageError
 from edgernn.export import export_bundle
 from edgernn.models import checkpoint
-from edgernn.storage.identify import _FILES, _FOLDERS, identify, path_of, sentence
+from edgernn.storage.file_kinds import FILES as _FILES
+from edgernn.storage.folder_kinds import FOLDERS as _FOLDERS
+from edgernn.storage.identify import identify, path_of, sentence
 from edgernn.testing.assertion import assert_parity
 
 Make = Callable[[Path], object]

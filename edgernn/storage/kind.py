@@ -1,0 +1,48 @@
+"""A kind of file or folder, and a row of the tables that tell one from another.
+
+A kind that a command learns to take needs its row changed, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgernn.storage.foreign_files import Peek
+from edgernn.wording import argument
+
+# What works today with a network that no command takes.
+TRAINED_ELSEWHERE = (
+    "networks that other programs trained cannot be taken yet; what can be exported is a run "
+    "of edgernn train, or in Python "
+    "a Checkpoint around an edgernn.models.language.LanguageModel into which you load the weights"
+)
+RUN_FIRST = "give what edgernn train or edgernn export wrote"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of file or folder.
+
+    Attributes:
+        key: a short name for programs.
+        name: what it is, in words that follow "is".
+        advice: what to do with it; ``{path}`` stands for where it lies.
+    """
+
+    key: str
+    name: str
+    advice: str
+
+    def advise(self, path: Path) -> str:
+        """Return the advice for what lies at ``path``; its commands work as they stand."""
+        return self.advice.format(path=argument(path))
+
+
+Row = tuple[Callable[[Peek], bool], Kind]
+
+
+def row(test: Callable[[Peek], bool], key: str, name: str, advice: str) -> Row:
+    """Return a row: what is true of such a file or folder, and its kind."""
+    return test, Kind(key, name, advice)
