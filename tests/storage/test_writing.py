@@ -1,6 +1,4 @@
-"""Files are whole or absent, whatever goes wrong while they are written; digests say what they
-promise.
-"""
+"""Files are whole or absent, whatever goes wrong while they are written."""
 
 from __future__ import annotations
 
@@ -18,7 +16,14 @@ import pytest
 from edgernn import storage
 from edgernn.errors import EdgernnError, StorageError
 from edgernn.storage import owner
-from tests.storage.test_reading import plant
+
+
+def plant(folder: Path, tree: dict[str, bytes]) -> Path:
+    folder.mkdir()
+    for inner, content in tree.items():
+        (folder / inner).parent.mkdir(parents=True, exist_ok=True)
+        (folder / inner).write_bytes(content)
+    return folder
 
 
 def names(folder: Path) -> list[str]:

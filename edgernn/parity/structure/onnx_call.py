@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.parity.structure import shape_rules as rules
+from edgernn.parity.structure import shape_moves
 from edgernn.parity.structure.sizes import SizeError, Value, dim, known
 from edgernn.sessions.ort.graph import OnnxNode, OnnxTensor
 
@@ -44,7 +44,7 @@ class Call:
         where it is neither.
         """
         value = self.maybe(place)
-        return self.get(name) if value is None else rules.elements(value, self.what)
+        return self.get(name) if value is None else shape_moves.elements(value, self.what)
 
 
 def constant(tensor: OnnxTensor) -> Value:

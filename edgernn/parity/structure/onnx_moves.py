@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgernn.parity.structure import shape_rules as rules
+from edgernn.parity.structure import shape_moves
 from edgernn.parity.structure.onnx_call import Call
 from edgernn.parity.structure.sizes import (
     ONE,
@@ -42,7 +42,7 @@ def cut_ranges(call: Call) -> Value:
     steps = call.numbers(4, "steps") or [1] * len(starts)
     value = call[0]
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        value = rules.cut(value, int(axis), start, end, call.what, step=int(step))
+        value = shape_moves.cut(value, int(axis), start, end, call.what, step=int(step))
     return value
 
 
@@ -59,17 +59,17 @@ def split(call: Call) -> list[Value]:
         assert isinstance(whole, int)
         each = -(-whole // parts)
         sizes = [min(each, whole - place * each) for place in range(parts)]
-    return rules.split(call[0], call.get("axis", 0), sizes, call.what)
+    return shape_moves.split(call[0], call.get("axis", 0), sizes, call.what)
 
 
 def expand(call: Call) -> Value:
     """Repeat along axes of one element."""
-    return rules.expand(call[0], rules.elements(call[1], call.what))
+    return shape_moves.expand(call[0], shape_moves.elements(call[1], call.what))
 
 
 def tile(call: Call) -> Value:
     """Repeat whole; an axis that is repeated must not be open."""
-    repeats = rules.elements(call[1], call.what)
+    repeats = shape_moves.elements(call[1], call.what)
     closed(
         call[0].dims,
         [axis for axis, count in enumerate(repeats) if count != 1 and call[0].dims[axis] != ONE],
@@ -98,7 +98,7 @@ def pad(call: Call) -> Value:
 
 def shape(call: Call) -> Value:
     """Return the sizes of the axes."""
-    return rules.shape_of(call[0], call.get("start", 0), call.get("end"))
+    return shape_moves.shape_of(call[0], call.get("start", 0), call.get("end"))
 
 
 def count(call: Call) -> Value:
@@ -109,14 +109,14 @@ def count(call: Call) -> Value:
 def constant_of_shape(call: Call) -> Value:
     """Return one value in a given shape."""
     value = call.get("value")
-    return rules.filled(
+    return shape_moves.filled(
         call[0], 0.0 if value is None else value.values().ravel()[0].item(), call.what
     )
 
 
 def count_up(call: Call) -> Value:
     """Count from, to and by numbers that are known."""
-    start, end, step = (rules.elements(value, call.what)[0] for value in call.given)
+    start, end, step = (shape_moves.elements(value, call.what)[0] for value in call.given)
     if any(value.has_size for value in call.given):
         raise SizeError(f"{call.what} counts to the size of an axis")
     return known(np.arange(start, end, step).astype(object))
@@ -124,12 +124,12 @@ def count_up(call: Call) -> Value:
 
 def squeeze(call: Call) -> Value:
     """Take out axes of one element."""
-    return rules.squeeze(call[0], call.numbers(1, "axes"))
+    return shape_moves.squeeze(call[0], call.numbers(1, "axes"))
 
 
 def unsqueeze(call: Call) -> Value:
     """Put in axes of one element."""
-    return rules.unsqueeze(call[0], call.numbers(1, "axes") or [])
+    return shape_moves.unsqueeze(call[0], call.numbers(1, "axes") or [])
 
 
 def flatten(call: Call) -> Value:
@@ -140,4 +140,4 @@ def flatten(call: Call) -> Value:
 
 def transpose(call: Call) -> Value:
     """Put the axes in another order."""
-    return rules.transpose(call[0], call.get("perm") or list(reversed(range(call[0].rank))))
+    return shape_moves.transpose(call[0], call.get("perm") or list(reversed(range(call[0].rank))))

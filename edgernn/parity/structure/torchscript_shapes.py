@@ -6,32 +6,14 @@ Each takes the operator's arguments by the names of torch's own schema.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from edgernn.parity.structure import shape_moves
 from edgernn.parity.structure import shape_rules as rules
-from edgernn.parity.structure.sizes import (
-    ONE,
-    Dim,
-    Size,
-    SizeError,
-    Value,
-    closed,
-    dim,
-    joined,
-    known,
-    size_of,
-)
-
-Arguments = Mapping[str, Any]
-Handler = Callable[[Arguments, str], Any]
-
-
-def _value(content: Any) -> Value:
-    """Return a number or a size as a tensor of no axes."""
-    return content if isinstance(content, Value) else known(np.array(content, object))
+from edgernn.parity.structure import torchscript_moves as moves
+from edgernn.parity.structure.sizes import Dim, Size, SizeError, Value, closed, dim, size_of
+from edgernn.parity.structure.torchscript_moves import Arguments, Handler
 
 
 def _each(
@@ -41,7 +23,7 @@ def _each(
         operands = [
             value for name, value in given.items() if name not in _SETTINGS and _counts(value)
         ]
-        made = rule([_value(value) for value in operands], fold, what)
+        made = rule([moves.value_of(value) for value in operands], fold, what)
         plain = not any(isinstance(value, Value) for value in operands)
         return made.known.item() if plain and made.known is not None else made
 
@@ -53,115 +35,6 @@ _SETTINGS = frozenset(("alpha", "rounding_mode", "approximate", "dtype", "negati
 
 def _counts(value: Any) -> bool:
     return isinstance(value, (Value, int, float, Size)) and not isinstance(value, bool)
-
-
-def _same(given: Arguments, what: str) -> Value:
-    value: Value = given["self"] if "self" in given else given["input"]
-    if value.has_size:
-        raise SizeError(f"{what} computes with the size of an axis")
-    return value
-
-
-def _sizes(given: Any, what: str) -> list[Any]:
-    found = [
-        size.known.item() if isinstance(size, Value) and size.known is not None else size
-        for size in given
-    ]
-    if any(isinstance(size, Value) for size in found):
-        raise SizeError(f"{what} takes a shape that is computed from data")
-    return found
-
-
-def _size(given: Arguments, what: str) -> Any:
-    sizes = [size_of(own) for own in given["self"].dims]
-    return sizes if given.get("dim") is None else sizes[given["dim"]]
-
-
-def _filled(given: Arguments, what: str) -> Value:
-    return Value(tuple(map(dim, _sizes(given["size"], what))))
-
-
-def _like(given: Arguments, what: str) -> Value:
-    return Value(given["self"].dims)
-
-
-def _view(given: Arguments, what: str) -> Value:
-    return rules.reshape(
-        given["self"], _sizes(given["size"] if "size" in given else given["shape"], what)
-    )
-
-
-def _flatten(given: Arguments, what: str) -> Value:
-    value, start, end = (
-        given["self"],
-        given["self"].axis(given["start_dim"]),
-        given["self"].axis(given["end_dim"]),
-    )
-    return Value((*value.dims[:start], joined(value.dims[start : end + 1]), *value.dims[end + 1 :]))
-
-
-def _transpose(given: Arguments, what: str) -> Value:
-    value = given["self"]
-    order = list(range(value.rank))
-    a, b = (given["dim0"], given["dim1"]) if "dim0" in given else (0, value.rank - 1)
-    order[value.axis(a)], order[value.axis(b)] = order[value.axis(b)], order[value.axis(a)]
-    return rules.transpose(value, order)
-
-
-def _permute(given: Arguments, what: str) -> Value:
-    return rules.transpose(given["self"], [given["self"].axis(axis) for axis in given["dims"]])
-
-
-def _select(given: Arguments, what: str) -> Value:
-    return rules.take(given["self"], _value(given["index"]), given["dim"], what)
-
-
-def _cut(given: Arguments, what: str) -> Value:
-    start, end = given["start"] or 0, given["end"] if given["end"] is not None else 1 << 62
-    return rules.cut(given["self"], given["dim"], start, end, what, step=given["step"])
-
-
-def _squeeze(given: Arguments, what: str) -> Value:
-    axes = given.get("dim")
-    if (
-        isinstance(axes, int)
-        and given["self"].dims[axes] != ONE
-        and not _is_open(given["self"].dims[axes])
-    ):
-        return _same(given, what)  # torch leaves an axis that has more than one element
-    return rules.squeeze(given["self"], [axes] if isinstance(axes, int) else axes)
-
-
-def _is_open(found: Dim) -> bool:
-    return isinstance(size_of(found), Size)
-
-
-def _chunk(given: Arguments, what: str) -> list[Value]:
-    axis = given["self"].axis(given["dim"])
-    closed(given["self"].dims, [axis], what)
-    whole, parts = size_of(given["self"].dims[axis]), given["chunks"]
-    assert isinstance(whole, int)
-    return _pieces(given["self"], axis, whole, -(-whole // parts), what)
-
-
-def _split(given: Arguments, what: str) -> list[Value]:
-    axis = given["self"].axis(given["dim"])
-    if "split_sizes" in given:
-        return rules.split(given["self"], axis, _sizes(given["split_sizes"], what), what)
-    closed(given["self"].dims, [axis], what)
-    whole = size_of(given["self"].dims[axis])
-    assert isinstance(whole, int)
-    return _pieces(given["self"], axis, whole, given["split_size"], what)
-
-
-def _pieces(value: Value, axis: int, whole: int, each: int, what: str) -> list[Value]:
-    sizes = [min(each, whole - start) for start in range(0, whole, each)]
-    return rules.split(value, axis, sizes, what)
-
-
-def _stack(given: Arguments, what: str) -> Value:
-    values = [rules.unsqueeze(value, [given["dim"]]) for value in given["tensors"]]
-    return rules.concat(values, given["dim"], what)
 
 
 def _reduce(given: Arguments, what: str) -> Any:
@@ -196,7 +69,7 @@ def _over_places(given: Arguments, what: str) -> Value:
 
 
 def _linear(given: Arguments, what: str) -> Value:
-    return rules.matmul(given["input"], rules.transpose(given["weight"], [1, 0]), what)
+    return rules.matmul(given["input"], shape_moves.transpose(given["weight"], [1, 0]), what)
 
 
 def _product(given: Arguments, what: str) -> Value:
@@ -210,7 +83,7 @@ def _product_and_sum(given: Arguments, what: str) -> Value:
 
 
 def _embedding(given: Arguments, what: str) -> Value:
-    return rules.take(given["weight"], given["indices"], 0, what)
+    return shape_moves.take(given["weight"], given["indices"], 0, what)
 
 
 def _gather(given: Arguments, what: str) -> Value:
@@ -273,16 +146,18 @@ def _recurrent(given: Arguments, what: str) -> list[Value]:
 
 
 _UNARY = """
-abs celu cos elu erf exp expm1 gelu hardsigmoid hardswish hardtanh leaky_relu log log1p log_sigmoid mish neg reciprocal relu
-relu6 rsqrt selu sigmoid silu sin softplus sqrt square tanh clamp clamp_max clamp_min
+abs celu cos elu erf exp expm1 gelu hardsigmoid hardswish hardtanh leaky_relu log log1p log_sigmoid
+mish neg reciprocal relu relu6 rsqrt selu sigmoid silu sin softplus sqrt square tanh clamp clamp_max
+clamp_min
 """
 _BINARY = "addcdiv addcmul lerp maximum minimum pow prelu"
 _DECIDING = """
-bitwise_and bitwise_or ceil eq floor fmod ge gt le logical_and logical_not logical_or lt masked_fill ne remainder round
-sign trunc where
+bitwise_and bitwise_or ceil eq floor fmod ge gt le logical_and logical_not logical_or lt masked_fill
+ne remainder round sign trunc where
 """
 _IN_PLACE = """
-add_ clamp_ div_ elu_ hardsigmoid_ hardswish_ hardtanh_ leaky_relu_ mul_ relu6_ relu_ selu_ sigmoid_ silu_ sub_ tanh_
+add_ clamp_ div_ elu_ hardsigmoid_ hardswish_ hardtanh_ leaky_relu_ mul_ relu6_ relu_ selu_ sigmoid_
+silu_ sub_ tanh_
 """
 TABLE: dict[str, Handler] = {
     f"aten::{name}": handler
@@ -306,31 +181,33 @@ TABLE: dict[str, Handler] = {
                 "alias",
                 "type_as",
             ),
-            _same,
+            moves.same,
         ),
-        **dict.fromkeys(("zeros_like", "ones_like", "full_like"), _like),
-        **dict.fromkeys(("zeros", "ones", "full", "new_zeros", "new_ones", "new_full"), _filled),
-        "size": _size,
-        **dict.fromkeys(("view", "reshape", "_unsafe_view"), _view),
-        "flatten": _flatten,
-        "expand": lambda given, what: rules.expand(
-            given["self"], _sizes(given["size"], what), keep=-1
+        **dict.fromkeys(("zeros_like", "ones_like", "full_like"), moves.like),
+        **dict.fromkeys(
+            ("zeros", "ones", "full", "new_zeros", "new_ones", "new_full"), moves.filled
         ),
-        "expand_as": lambda given, what: rules.expand(
+        "size": moves.size,
+        **dict.fromkeys(("view", "reshape", "_unsafe_view"), moves.view),
+        "flatten": moves.flatten,
+        "expand": lambda given, what: shape_moves.expand(
+            given["self"], moves.sizes_of(given["size"], what), keep=-1
+        ),
+        "expand_as": lambda given, what: shape_moves.expand(
             given["self"], [size_of(own) for own in given["other"].dims]
         ),
-        **dict.fromkeys(("transpose", "t"), _transpose),
-        "permute": _permute,
-        "select": _select,
-        "slice": _cut,
-        "squeeze": _squeeze,
-        "unsqueeze": lambda given, what: rules.unsqueeze(given["self"], [given["dim"]]),
-        "chunk": _chunk,
-        "unsafe_chunk": _chunk,
-        **dict.fromkeys(("split", "split_with_sizes"), _split),
-        "cat": lambda given, what: rules.concat(given["tensors"], given["dim"], what),
-        "stack": _stack,
-        "index_select": lambda given, what: rules.take(
+        **dict.fromkeys(("transpose", "t"), moves.transpose),
+        "permute": moves.permute,
+        "select": moves.select,
+        "slice": moves.cut,
+        "squeeze": moves.squeeze,
+        "unsqueeze": lambda given, what: shape_moves.unsqueeze(given["self"], [given["dim"]]),
+        "chunk": moves.chunk,
+        "unsafe_chunk": moves.chunk,
+        **dict.fromkeys(("split", "split_with_sizes"), moves.split),
+        "cat": lambda given, what: shape_moves.concat(given["tensors"], given["dim"], what),
+        "stack": moves.stack,
+        "index_select": lambda given, what: shape_moves.take(
             given["self"], given["index"], given["dim"], what
         ),
         "embedding": _embedding,
