@@ -1,9 +1,9 @@
 """The structure of an ONNX step or encode graph: every operator followed with batch and time as
 unknowns.
 
-``onnx_table`` says for each operator what it does to shapes. What branches, repeats, draws
-random numbers or has a size that depends on data is refused by name; an operator that is in no table
-is not known, and then nothing is proved.
+``onnx_table`` says for each operator what it does to shapes. What branches, repeats, draws random
+numbers or has a size that depends on data is refused by name; an operator that is in no table is
+not known, and then nothing is proved.
 """
 
 from __future__ import annotations
