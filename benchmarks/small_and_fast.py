@@ -161,7 +161,7 @@ def text_rows(bundle: Bundle) -> Iterator[tuple[str, ...]]:
                 writers = {
                     "host": Generation(step, start, sampler=sampler, seed=seed),
                     "plain": Generation(slow, start, sampler=sampler, seed=seed),
-                    "graph": InGraphGeneration(graph, start, sampler=sampler, seed=seed),  # type: ignore[arg-type]
+                    "graph": InGraphGeneration(graph, start, sampler=sampler, seed=seed),
                 }
                 texts = set()
                 for way, writer in writers.items():

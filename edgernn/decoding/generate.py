@@ -18,6 +18,7 @@ from edgernn.contract.random_numbers import checked_seed, uniform_numbers
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import UsageError
 from edgernn.sessions.base import Arrays, Session, State
+from edgernn.sessions.file import OpenedFile
 
 NO_CONTEXTS: Arrays = MappingProxyType({})
 PREFILL_STEPS = 256  # a longer prompt goes in as several calls, so that memory stays bounded
@@ -132,18 +133,18 @@ class Generation:
                 return
 
 
-def begin(session: Session, prompt: np.ndarray, *, after: Snapshot | None = None) -> Snapshot:
+def begin(file: OpenedFile, prompt: np.ndarray, *, after: Snapshot | None = None) -> Snapshot:
     """Return the place from which to write on after ``prompt``, int64 ``[N]``.
 
     Args:
-        session: gives the first state.
+        file: gives the first state.
         prompt: what to feed first; may be empty only when continuing.
         after: the snapshot to continue from, else the first state.
 
     Raises:
         UsageError: nothing to feed.
     """
-    after = after or Snapshot(session.initial_state(1), np.zeros(0, np.int64))
+    after = after or Snapshot(file.initial_state(1), np.zeros(0, np.int64))
     pending = np.concatenate([after.pending, np.asarray(prompt, np.int64)])
     if not len(pending):
         raise UsageError(

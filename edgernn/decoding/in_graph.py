@@ -5,38 +5,10 @@ in one call.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Protocol, runtime_checkable
-
-import numpy as np
 
 from edgernn.decoding.generate import Snapshot
 from edgernn.decoding.sampling import Sampler
-from edgernn.sessions.base import Arrays, State
-
-
-class Generated(Protocol):
-    """What one call gives; see ``ort_decoding.Generated``."""
-
-    tokens: np.ndarray
-    state: State
-
-
-@runtime_checkable
-class Generator(Protocol):
-    """A session that writes a text in one call; see ``ort_decoding.OrtGenerator``."""
-
-    def generate(
-        self,
-        prompt: np.ndarray,
-        state: Arrays | None = None,
-        *,
-        length: int,
-        sampler: Sampler,
-        seed: int = 0,
-        position: int = 0,
-        stop: Collection[int] | None = None,
-    ) -> Generated:
-        """Write up to ``length`` tokens after ``prompt``."""
+from edgernn.sessions.in_graph import Generator
 
 
 class InGraphGeneration:

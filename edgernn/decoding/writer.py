@@ -5,21 +5,25 @@ if asked.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgernn.bundle import Bundle
+from edgernn.bundle.records import Artifact
+from edgernn.contract.in_graph import GENERATE
 from edgernn.contract.random_numbers import checked_seed
 from edgernn.data.text.tokenizer import OnUnknown, Tokenizer
 from edgernn.decoding.generate import Generation, begin
-from edgernn.decoding.in_graph import Generator, InGraphGeneration
+from edgernn.decoding.in_graph import InGraphGeneration
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
 from edgernn.decoding.stream_decoder import StreamDecoder
 from edgernn.errors import BundleError, UsageError
-from edgernn.sessions.opening import first_that_runs, open_artifact
+from edgernn.sessions.file import OpenedFile
+from edgernn.sessions.opening import first_that_runs, open_artifact, open_generator
 from edgernn.wording import argument
 
 
@@ -53,7 +57,7 @@ def write_text(
         artifact, threads: see ``open_session``.
         on_unknown: see ``Tokenizer.encode``.
         load_state, save_state: files to go on from and to leave behind.
-        show: hears the prompt as the model reads it, then each piece of text as soon as it is
+        show: is given the prompt as the model reads it, then each piece of text as soon as it is
             whole.
 
     Returns:
@@ -74,28 +78,18 @@ def write_text(
                 f"it with: edgernn verify {argument(source)}"
             )
         tokenizer = open_tokenizer(bundle)
-        chosen = bundle.artifact(artifact) if artifact else None
-        chosen, session = (
-            (chosen, open_artifact(bundle, chosen, threads=threads))
-            if chosen
-            else first_that_runs(bundle, threads=threads)
-        )
+        chosen, opened, write_on = _open(bundle, artifact, threads=threads)
         defaults = bundle.manifest.decoding_defaults
         sampler = Sampler.from_defaults(defaults, temperature=temperature, top_k=top_k, top_p=top_p)
         checked_seed(seed)  # before anything is shown
         ends = _stop_tokens(tokenizer, stop)
-        before = load_snapshot(load_state, contract=session.contract) if load_state else None
+        before = load_snapshot(load_state, contract=opened.contract) if load_state else None
         ids = tokenizer.encode(prompt, on_unknown=on_unknown)
-        heard = tokenizer.decode(ids)
+        prompt_read = tokenizer.decode(ids)
         if not len(ids) and before is None:
             ids = np.array(defaults.start, np.int64)
-        show(heard)
-        start = begin(session, ids, after=before)
-        generation: Generation | InGraphGeneration
-        if isinstance(session, Generator):
-            generation = InGraphGeneration(session, start, sampler=sampler, seed=seed)
-        else:
-            generation = Generation(session, start, sampler=sampler, seed=seed)
+        show(prompt_read)
+        generation = write_on(begin(opened, ids, after=before), sampler=sampler, seed=seed)
         decoder = StreamDecoder(tokenizer)
         tokens: list[int] = []
         for token in generation.write(length, stop=ends):
@@ -103,13 +97,32 @@ def write_text(
             show(decoder.push(token))
         show(decoder.flush())
         if save_state is not None:
-            save_snapshot(save_state, generation.snapshot, contract=session.contract)
+            save_snapshot(save_state, generation.snapshot, contract=opened.contract)
     return {
         "artifact": chosen.path,
         "seed": seed,
         "text": tokenizer.decode(tokens),
         "tokens": tokens,
     }
+
+
+def _open(
+    bundle: Bundle, artifact: str | None, *, threads: int | None
+) -> tuple[Artifact, OpenedFile, Callable[..., Generation | InGraphGeneration]]:
+    """Open the file to write with; its graph says how: token by token, or all in one call.
+
+    Returns:
+        The artifact, its opened file, and what makes a generation of a ``Snapshot``.
+    """
+    chosen = None if artifact is None else bundle.artifact(artifact)
+    if chosen is not None and chosen.graph == GENERATE:
+        generator = open_generator(bundle, chosen, threads=threads)
+        return chosen, generator, partial(InGraphGeneration, generator)
+    if chosen is None:
+        chosen, session = first_that_runs(bundle, threads=threads)
+    else:
+        session = open_artifact(bundle, chosen, threads=threads)
+    return chosen, session, partial(Generation, session)
 
 
 def open_tokenizer(bundle: Bundle) -> Tokenizer:

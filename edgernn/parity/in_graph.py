@@ -36,6 +36,7 @@ from edgernn.parity.draw import random_pictures
 from edgernn.parity.in_graph_cases import Case, cases
 from edgernn.parity.report.data import Check
 from edgernn.sessions.base import Session
+from edgernn.sessions.in_graph import Decoder
 from edgernn.sessions.model import Model, open_model
 from edgernn.sessions.opening import open_artifact
 
@@ -155,10 +156,10 @@ def _texts(subject: Subject) -> Iterator[_Compared]:
     sample = subject.family.read(subject.sample)
     asked = list(cases(step, decoding, sample=sample, seed=subject.seed))
     for case in (*asked, *reversed(asked[:4])):
-        yield _text(subject.session, step, case, decoding)
+        yield _text(subject.decoder, step, case, decoding)
 
 
-def _text(generator: Session, step: Session, case: Case, decoding: Decoding) -> _Compared:
+def _text(generator: Decoder, step: Session, case: Case, decoding: Decoding) -> _Compared:
     """Write one text twice; where a draw may fall on either side, what comes after it is not
     compared.
     """
@@ -176,7 +177,7 @@ def _text(generator: Session, step: Session, case: Case, decoding: Decoding) -> 
         TOP_K: np.array(case.sampler.top_k, np.int64),
         TOP_P: np.array(case.sampler.top_p, np.float64),
     }
-    found = generator._run(feeds)
+    found = generator.decode(feeds)
     state, scores = case.state, step.spec.text_scores.name
     for token in case.prompt[:-1]:
         _, state = prefill(step, np.array([[token]]), state)
@@ -279,7 +280,7 @@ def _caption(
         BEAM: np.array(beam, np.int64),
         LENGTH: np.array(length, np.int64),
     }
-    found = subject.session._run(feeds)
+    found = subject.decoder.decode(feeds)
     expected = {TOKENS: np.array(best.tokens, np.int64), SCORE: np.array(best.score)}
     what = f"beam {beam} of {name}" + (
         "" if length == subject.bundle.manifest.decoding_defaults.length else f", length {length}"

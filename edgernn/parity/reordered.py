@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class _Derived(Session):
         first_state: Arrays | None = None,
         *,
         threads: int | None = None,
-    ) -> Session:
+    ) -> NoReturn:
         """Raise ContractError."""
         raise ContractError(f"{path}: {cls.runtime} is no file")
 

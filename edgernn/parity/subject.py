@@ -17,6 +17,7 @@ from edgernn import formats
 from edgernn.bundle import Bundle
 from edgernn.bundle.records import Artifact
 from edgernn.contract import FileContract
+from edgernn.contract.in_graph import DECODERS
 from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.families.base import Family
@@ -27,8 +28,9 @@ from edgernn.parity.reference import has_traced_reference, open_traced_reference
 from edgernn.parity.report.wording import FULL_STEPS
 from edgernn.parity.shapes import unforeseen_seed
 from edgernn.sessions.base import Session
+from edgernn.sessions.in_graph import Decoder
 from edgernn.sessions.model import Model, model_of
-from edgernn.sessions.opening import encoder_of, open_artifact, session_class
+from edgernn.sessions.opening import encoder_of, open_artifact, open_decoder, session_class
 from edgernn.wording import whole
 
 DEFAULT_STEPS = FULL_STEPS
@@ -73,6 +75,11 @@ class Subject:
         """
         return _open(self.bundle, self.artifact)
 
+    @cached_property
+    def decoder(self) -> Decoder:
+        """The artifact in its own runtime, where it decodes in the graph."""
+        return open_decoder(self.bundle, self.artifact)
+
     def fresh(self) -> Session:
         """Open the file once more, in the runtime of ``session``."""
         return open_artifact(self.bundle, self.artifact, type(self.session))
@@ -109,7 +116,8 @@ class Subject:
         if self.artifact.format not in formats.FORMATS:
             return "nothing"
         try:
-            return type(self.session).runtime
+            decodes = self.artifact.graph in DECODERS
+            return type(self.decoder if decodes else self.session).runtime
         except (UnavailableError, ContractError):
             return "nothing"
 

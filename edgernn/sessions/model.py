@@ -147,11 +147,6 @@ def choose_model(
                 f"{step.path} is the encode file; choose a step file, the encode file beside it "
                 "is found by itself"
             )
-        if step.graph != STEP:
-            raise UsageError(
-                f"{step.path} writes by itself, in one call of edgernn.open_session; choose a "
-                "step file"
-            )
         session = open_artifact(bundle, step, threads=threads)
     return step, with_encoder(bundle, step, session, threads=threads)
 

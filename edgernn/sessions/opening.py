@@ -5,15 +5,19 @@ own contract.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, TypeVar
 
 from edgernn import formats
 from edgernn.bundle import SUFFIX, Bundle
 from edgernn.bundle.manifest import MANIFEST
 from edgernn.bundle.records import Artifact
 from edgernn.contract import ENCODE, STEP, Contract, FileContract
+from edgernn.contract.in_graph import DECODERS, GENERATE
 from edgernn.contract.interface import FileDescription
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
 from edgernn.sessions.base import Session, State, checked_threads
+from edgernn.sessions.file import OpenedFile
+from edgernn.sessions.in_graph import Decoder, Generator
 from edgernn.sessions.runtime_versions import refuse_older
 from edgernn.storage import tensor_files
 from edgernn.storage.identify import identify, path_of
@@ -22,12 +26,14 @@ from edgernn.wording import argument
 
 # What is too damaged to be told what it is, which the runtime of its suffix then says.
 _UNTOLD = ("unknown", "text", "zip", "folder", "empty-folder")
+F = TypeVar("F", bound=OpenedFile)
 
 
 def open_session(
     source: Path | str | Bundle, artifact: str | None = None, *, threads: int | None = None
-) -> Session:
-    """Open an artifact for stepping.
+) -> Session | Any:
+    """Open an artifact for stepping; one that decodes in the graph comes as the ``Decoder`` that it
+    is, and has no step.
 
     Args:
         source: an opened bundle, the path of a bundle, or of a model file (``.onnx``, ``.pt``,
@@ -48,7 +54,9 @@ def open_session(
         return _open_file(path, threads=threads)
     bundle = source if isinstance(source, Bundle) else Bundle.open(source)
     if artifact is not None:
-        return open_artifact(bundle, bundle.artifact(artifact), threads=threads)
+        chosen = bundle.artifact(artifact)
+        opening = open_decoder if chosen.graph in DECODERS else open_artifact
+        return opening(bundle, chosen, threads=threads)
     return first_that_runs(bundle, threads=threads)[1]
 
 
@@ -78,13 +86,39 @@ def open_artifact(
 ) -> Session:
     """Open one artifact of an opened bundle, in its format's own session unless another is
     given.
+
+    Raises:
+        UsageError: it decodes in the graph, so that it has no step; or see ``open_session``.
     """
     refuse_older(artifact.requires, artifact.path)
-    session = session or session_class(artifact.format, artifact.graph)
+    if artifact.graph in DECODERS:
+        raise UsageError(
+            f"{artifact.path} writes by itself, in one call of edgernn.open_session; choose a "
+            "step file"
+        )
+    kind = session or session_class(artifact.format)
+    return _opened(kind, bundle, artifact, threads=threads)
+
+
+def open_decoder(bundle: Bundle, artifact: Artifact, *, threads: int | None = None) -> Decoder:
+    """Open an artifact that decodes in the graph; raises what ``open_session`` raises."""
+    refuse_older(artifact.requires, artifact.path)
+    kind: type[Decoder] = _decoder_class(artifact.format, artifact.graph)
+    return _opened(kind, bundle, artifact, threads=threads)
+
+
+def open_generator(bundle: Bundle, artifact: Artifact, *, threads: int | None = None) -> Generator:
+    """Open an artifact that writes a text in one call; raises what ``open_session`` raises."""
+    refuse_older(artifact.requires, artifact.path)
+    kind: type[Generator] = _decoder_class(artifact.format, GENERATE)
+    return _opened(kind, bundle, artifact, threads=threads)
+
+
+def _opened(kind: type[F], bundle: Bundle, artifact: Artifact, *, threads: int | None) -> F:
     first = bundle.manifest.initial_state
     values = read_first_state(bundle.path(first), bundle.manifest.contract) if first else None
     path, file_contract = bundle.path(artifact.path), bundle.file_contract(artifact)
-    return session.open(path, file_contract, values, threads=checked_threads(threads))
+    return kind.open(path, file_contract, values, threads=checked_threads(threads))
 
 
 def encoder_of(bundle: Bundle, step: Artifact) -> Artifact:
@@ -132,16 +166,27 @@ def read_first_state(path: Path, contract: Contract) -> State:
     return values
 
 
-def session_class(format_name: str, graph: str = STEP) -> type[Session]:
-    """Return the session class of a format's files of ``graph``; raise UnavailableError where its
-    package is not installed.
+def session_class(format_name: str) -> type[Session]:
+    """Return the session class of a format; raise UnavailableError where its package is not
+    installed.
     """
     row = formats.by_name(format_name)
-    target = row.decoders.get(graph, row.session)
     found: type[Session] = formats.resolve(
-        target, needed_for=f"running {row.name}", extra=row.run_extra
+        row.session, needed_for=f"running {row.name}", extra=row.run_extra
     )
     return found
+
+
+def _decoder_class(format_name: str, graph: str) -> Any:
+    """Return the class of a format's files of ``graph``, which decode in it."""
+    row = formats.by_name(format_name)
+    if graph not in row.decoders:
+        raise ContractError(
+            f"{row.name} has no files that compute {graph}; use the edgernn that exported it"
+        )
+    return formats.resolve(
+        row.decoders[graph], needed_for=f"running {row.name}", extra=row.run_extra
+    )
 
 
 def describe_file(path: Path) -> tuple[formats.Format, FileDescription]:
@@ -204,7 +249,7 @@ def is_bundle(path: Path) -> bool:
     return identify(path).key in {"bundle", "packed-bundle"}
 
 
-def _open_file(path: Path, *, threads: int | None) -> Session:
+def _open_file(path: Path, *, threads: int | None) -> Session | Any:
     if identify(path).key == "missing":
         raise BundleError(
             f"no bundle or model file at {path}; make one with: edgernn export RUN --out "
@@ -212,6 +257,6 @@ def _open_file(path: Path, *, threads: int | None) -> Session:
         )
     row, description = describe_file(path)
     file_contract = FileContract.from_metadata(description.metadata, source=str(path))
-    return session_class(row.name, file_contract.graph).open(
-        path, file_contract, threads=checked_threads(threads)
-    )
+    decodes = file_contract.graph in DECODERS
+    kind = _decoder_class(row.name, file_contract.graph) if decodes else session_class(row.name)
+    return kind.open(path, file_contract, threads=checked_threads(threads))

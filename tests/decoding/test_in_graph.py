@@ -11,11 +11,13 @@ import pytest
 
 from edgernn.bundle import Bundle
 from edgernn.decoding.generate import Generation, begin
-from edgernn.decoding.in_graph import Generator, InGraphGeneration
+from edgernn.decoding.in_graph import InGraphGeneration
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.writer import write_text
 from edgernn.errors import UsageError
 from edgernn.export.pack import export_bundle
+from edgernn.sessions.base import Session
+from edgernn.sessions.in_graph import Generator
 from edgernn.sessions.opening import open_session
 
 SAMPLER = Sampler(temperature=0.9, top_k=12, top_p=0.95)
@@ -37,8 +39,6 @@ def both(bundle: Bundle, seed: int = 4) -> tuple[Generation, InGraphGeneration]:
         open_session(bundle, "onnx/step.onnx"),
         open_session(bundle, "onnx/generate.onnx"),
     )
-    assert isinstance(generator, Generator)
-    assert not isinstance(step, Generator)
     start = begin(step, np.array([3, 1, 4], np.int64))
     return Generation(step, start, sampler=SAMPLER, seed=seed), InGraphGeneration(
         generator, start, sampler=SAMPLER, seed=seed
@@ -58,6 +58,7 @@ def test_the_same_text_and_the_same_place_to_go_on_from(bundle: Bundle) -> None:
 def test_a_lone_file_says_itself_what_it_computes(bundle: Bundle) -> None:
     generator = open_session(bundle.path("onnx/generate.onnx"))
     assert isinstance(generator, Generator)
+    assert not isinstance(generator, Session)
     with pytest.raises(UsageError, match="threads is 0, expected 1 or more"):
         open_session(bundle.path("onnx/generate.onnx"), threads=0)
 

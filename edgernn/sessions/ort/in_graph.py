@@ -1,95 +1,28 @@
-"""onnxruntime on files that decode in the graph: a whole text or a whole caption in one call.
-
-Such a file has no step, so what is opened here generates or captions and does nothing else. What it
-writes is what ``Generation`` and ``beam_search`` write over the step file that it was made of.
-"""
+"""onnxruntime on files that decode in the graph."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 
-from edgernn.contract import (
-    BATCH,
-    ENCODE,
-    STEP,
-    FileContract,
-    GraphWord,
-    Narrowing,
-    first_line,
-    next_name,
-)
-from edgernn.contract.in_graph import (
-    BEAM,
-    CAPTION,
-    FINISHED,
-    GENERATE,
-    LENGTH,
-    LOG_PROBABILITIES,
-    LOG_PROBABILITY,
-    PROMPT,
-    SCORE,
-    STOP,
-    TEMPERATURE,
-    TOKENS,
-    TOP_K,
-    TOP_P,
-    UNIFORMS,
-    further_outputs,
-)
+from edgernn.contract import FileContract, first_line
 from edgernn.contract.interface import FileDescription
-from edgernn.contract.random_numbers import uniform_numbers
-from edgernn.errors import ContractError, UsageError
-from edgernn.sessions.base import Arrays, Session, State, checked_threads
+from edgernn.errors import ContractError
+from edgernn.sessions.base import Arrays, checked_threads
+from edgernn.sessions.in_graph import Captioner, Decoder, Generator
 from edgernn.sessions.ort.step import OrtSession, open_runtime
 
 if TYPE_CHECKING:
-    from edgernn.decoding.sampling import Sampler
-
-D = TypeVar("D", bound="_OrtDecoder")
+    from typing import Self
 
 
-@dataclass(frozen=True, eq=False)
-class Generated:
-    """A text that was written in one call.
-
-    Attributes:
-        tokens: int64 ``[N]``; a stop token that ended it is the last.
-        log_probabilities: float32 ``[N]``, natural logarithms, by the model, whatever the sampler
-            left out.
-        state: by name, each ``[L, 1, H]``; it has seen all but the last token, which is what to
-            feed next.
-    """
-
-    tokens: np.ndarray
-    log_probabilities: np.ndarray
-    state: State
-
-
-@dataclass(frozen=True, eq=False)
-class Captioned:
-    """A caption that was written in one call; the attributes are those of ``Hypothesis``."""
-
-    tokens: tuple[int, ...]
-    log_probability: float
-    score: float
-    finished: bool
-    outputs: dict[str, np.ndarray]
-
-
-class _OrtDecoder(Session):
-    """A file of which one call is a whole decoding; arguments are checked as a session of ``graph``
-    would.
-    """
+class OrtDecoder(Decoder):
+    """A decoder in onnxruntime, on one thread unless ``open`` is told otherwise."""
 
     runtime = OrtSession.runtime
-    graph: GraphWord
-    computes: str
 
     def __init__(
         self,
@@ -97,26 +30,25 @@ class _OrtDecoder(Session):
         file_contract: FileContract,
         first_state: Arrays | None = None,
     ) -> None:
-        one_row = {"graph": self.graph, "narrowing": Narrowing(axes={BATCH: 1})}
-        super().__init__(file_contract.model_copy(update=one_row), first_state)
+        super().__init__(file_contract, first_state)
         self._opened = opened
         self._outputs = [output.name for output in opened.get_outputs()]
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
-        """See ``Session.describe``."""
+        """See ``OpenedFile.describe``."""
         return OrtSession.describe(path)
 
     @classmethod
     def open(
-        cls: type[D],
+        cls,
         path: Path,
         file_contract: FileContract,
         first_state: Arrays | None = None,
         *,
         threads: int | None = None,
-    ) -> D:
-        """See ``Session.open``."""
+    ) -> Self:
+        """See ``OpenedFile.open``."""
         return cls(
             open_runtime(path, threads=checked_threads(threads) or 1), file_contract, first_state
         )
@@ -130,136 +62,10 @@ class _OrtDecoder(Session):
             ) from error
         return dict(zip(self._outputs, results, strict=True))
 
-    def _checked_results(self, graph: str, inputs: Arrays, state: Arrays) -> dict[str, np.ndarray]:
-        raise ContractError(
-            f"this file computes {self.computes}, not {graph}; open the bundle's file for {graph}"
-        )
+
+class OrtGenerator(OrtDecoder, Generator):
+    """Writes texts with onnxruntime."""
 
 
-class OrtGenerator(_OrtDecoder):
-    """Writes texts with a ``generate`` file; see ``generate_interface``."""
-
-    graph = STEP
-    computes = GENERATE
-
-    def generate(
-        self,
-        prompt: np.ndarray,
-        state: Arrays | None = None,
-        *,
-        length: int,
-        sampler: Sampler,
-        seed: int = 0,
-        position: int = 0,
-        uniforms: np.ndarray | None = None,
-        stop: Collection[int] | None = None,
-    ) -> Generated:
-        """Write up to ``length`` tokens after ``prompt``.
-
-        Args:
-            prompt: int64 ``[N]``, at least one; when going on from an earlier call, its last token.
-            state: what has been heard before, each ``[L, 1, H]``; None is the first state.
-            length: 1 or more.
-            sampler: how to choose.
-            seed: of the random numbers, as ``Generation`` takes it.
-            position: how many numbers of the seed were used before.
-            uniforms: the numbers themselves, float64 ``[length]``, each in [0, 1), in place of a
-                seed.
-            stop: ids that end the text; None takes those of the decoding defaults.
-
-        Raises:
-            ContractError: a tensor is missing, unknown, or of the wrong dtype or shape; names it.
-            UsageError: the length, a number or a stop token out of its range.
-        """
-        _at_least_one(LENGTH, length)
-        numbers = (
-            uniform_numbers(seed, length, position=position)
-            if uniforms is None
-            else _checked(uniforms, length)
-        )
-        stops = self._stops(self.file_contract.decoding_defaults.stop if stop is None else stop)
-        ids = self.spec.text_ids.name
-        feeds = self._checked_feeds(
-            {ids: np.asarray(prompt)[None]}, self.initial_state() if state is None else state
-        )
-        feeds |= {
-            PROMPT: feeds.pop(ids)[0],
-            LENGTH: np.array(length, np.int64),
-            UNIFORMS: numbers,
-            STOP: stops,
-        }
-        made = self._run(feeds | _settings(sampler))
-        after = {spec.name: made[next_name(spec.name)] for spec in self.spec.states}
-        return Generated(made[TOKENS], made[LOG_PROBABILITIES], after)
-
-    def _stops(self, ids: Collection[int]) -> np.ndarray:
-        stops, size = np.array(sorted(ids), np.int64), self.contract.vocabulary
-        outside = stops[(stops < 0) | (stops >= size)]
-        if outside.size:
-            raise UsageError(f"a stop token has the id {outside[0]}, expected 0 to {size - 1}")
-        return stops
-
-
-class OrtCaptioner(_OrtDecoder):
-    """Writes captions with a ``caption`` file; see ``caption_interface``."""
-
-    graph = ENCODE
-    computes = CAPTION
-
-    def caption(self, image: np.ndarray, *, beam: int = 1, length: int | None = None) -> Captioned:
-        """Write the caption of ``image``, uint8 ``[1, S, S, 3]``.
-
-        Args:
-            image: one picture, upright.
-            beam: the width of the search; 1 is greedy.
-            length: the most words; None takes that of the decoding defaults.
-
-        Raises:
-            ContractError: the picture is of another dtype or shape, or the model gives numbers that
-                are not finite.
-            UsageError: the beam or the length is less than 1.
-        """
-        length = self.file_contract.decoding_defaults.length if length is None else length
-        _at_least_one(BEAM, beam)
-        _at_least_one(LENGTH, length)
-        feeds = self._checked_feeds({self.spec.fresh_inputs[0].name: image}, {})
-        made = self._run(
-            feeds | {BEAM: np.array(beam, np.int64), LENGTH: np.array(length, np.int64)}
-        )
-        score = float(made[SCORE])
-        if not np.isfinite(score):
-            raise ContractError(
-                f"{SCORE} is {score}, expected a finite number; verify the file and its inputs"
-            )
-        heard = {spec.name: made[spec.name] for spec in further_outputs(self.contract)}
-        return Captioned(
-            tuple(made[TOKENS].tolist()),
-            float(made[LOG_PROBABILITY]),
-            score,
-            bool(made[FINISHED]),
-            heard,
-        )
-
-
-def _settings(sampler: Sampler) -> dict[str, np.ndarray]:
-    return {
-        TEMPERATURE: np.array(sampler.temperature, np.float64),
-        TOP_K: np.array(sampler.top_k, np.int64),
-        TOP_P: np.array(sampler.top_p, np.float64),
-    }
-
-
-def _at_least_one(name: str, value: int) -> None:
-    if value < 1:
-        raise UsageError(f"the {name} is {value}, expected 1 or more")
-
-
-def _checked(uniforms: np.ndarray, length: int) -> np.ndarray:
-    if uniforms.dtype != np.float64 or uniforms.shape != (length,):
-        raise ContractError(
-            f"{UNIFORMS} is {uniforms.dtype} {list(uniforms.shape)}, expected float64 [{length}]"
-        )
-    outside = uniforms[~((uniforms >= 0) & (uniforms < 1))]
-    if outside.size:
-        raise UsageError(f"{UNIFORMS} has the value {outside[0]}, expected 0 or more and below 1")
-    return uniforms
+class OrtCaptioner(OrtDecoder, Captioner):
+    """Writes captions with onnxruntime."""

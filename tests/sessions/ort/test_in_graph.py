@@ -20,7 +20,9 @@ from edgernn.decoding.sampling import Sampler
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.to_onnx.caption_loop import caption_model
 from edgernn.export.to_onnx.generate_loop import generate_model
-from edgernn.sessions.ort.in_graph import Captioned, OrtCaptioner, OrtGenerator
+from edgernn.sessions.base import Session
+from edgernn.sessions.in_graph import Captioned
+from edgernn.sessions.ort.in_graph import OrtCaptioner, OrtGenerator
 
 GREEDY, PROMPT = Sampler(0), np.array([1, 2, 3])
 DECODING = Decoding(stop=(), length=5)
@@ -93,7 +95,7 @@ def test_what_is_given_stays_as_it_was(generator: OrtGenerator) -> None:
     }
 
 
-def test_the_state_that_is_given_is_heard(generator: OrtGenerator) -> None:
+def test_the_state_that_is_given_counts(generator: OrtGenerator) -> None:
     state = {name: array + 0.5 for name, array in generator.initial_state().items()}
     written, fresh = (
         generator.generate(PROMPT, s, length=1, sampler=GREEDY).log_probabilities
@@ -168,16 +170,21 @@ def test_what_is_wrong_is_named(
         generator.generate(**arguments)
 
 
-def test_such_a_file_has_no_step(
-    generator: OrtGenerator, captioner: OrtCaptioner, pictures: np.ndarray
+def test_such_a_file_is_no_session(generator: OrtGenerator, captioner: OrtCaptioner) -> None:
+    for decoder in (generator, captioner):
+        assert not isinstance(decoder, Session)
+        assert not {"step", "encode"} & set(dir(decoder))
+
+
+def test_an_output_that_is_lacking_is_named(
+    text_file: tuple[Path, FileContract], tmp_path: Path
 ) -> None:
-    with pytest.raises(
-        ContractError,
-        match="this file computes generate, not step; open the bundle's file for step",
-    ):
-        generator.step({"tokens": PROMPT[None]}, generator.initial_state())
-    with pytest.raises(ContractError, match="this file computes caption, not encode"):
-        captioner.encode({"image": pictures[:1]})
+    model = onnx.load(str(text_file[0]))
+    del model.graph.output[1]
+    onnx.save(model, str(tmp_path / "generate.onnx"))
+    generator = OrtGenerator.open(tmp_path / "generate.onnx", text_file[1])
+    with pytest.raises(ContractError, match=r"does not return \['log_probabilities'\]"):
+        generator.generate(PROMPT, length=2, sampler=GREEDY)
 
 
 def test_a_damaged_file_is_refused(text_file: tuple[Path, FileContract], tmp_path: Path) -> None:
