@@ -78,6 +78,7 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         parity=judged.parity,
         weights=written.weights,
         loss=judged.loss,
+        output_loss=judged.output_loss,
         tolerance=limit.rollout,
         forced=limit.forced,
     )

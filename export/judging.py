@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgernn import formats
-from edgernn.bundle.records import LossRecord, ParityRecord
+from edgernn.bundle.records import LossRecord, OutputLossRecord, ParityRecord
 from edgernn.contract import FileContract
 from edgernn.errors import ContractError, UnavailableError
 from edgernn.export.rounding.compression import Budget
-from edgernn.export.rounding.loss import measure_loss, refuse_loss
+from edgernn.export.rounding.loss import measure_loss, measure_output_loss, refuse_loss
 from edgernn.export.source import Source
 from edgernn.formats import Format
 from edgernn.formats.promise import Tolerance
@@ -30,6 +30,7 @@ class Judged:
 
     parity: ParityRecord | None = None
     loss: LossRecord | None = None
+    output_loss: OutputLossRecord | None = None
 
 
 def judge(
@@ -47,12 +48,16 @@ def judge(
     if candidate is None:
         return Judged()
     name, limit = f"{row.name} {precision}", row.promise(precision)
-    loss = None
+    loss = output_loss = None
     if not file_contract.spec.once and not limit.exact:
         loss = loss_of(candidate, source, limit=limit)
         if loss is not None:
             refuse_loss(loss, name, limit=limit)
-    return Judged(_parity(reference, candidate, name, limit=limit, steps=source.steps), loss)
+        output_loss = measure_output_loss(
+            source.loaded, source.reference, candidate, name=name, limit=limit
+        )
+    parity = _parity(reference, candidate, name, limit=limit, steps=source.steps)
+    return Judged(parity, loss, output_loss)
 
 
 def open_written(

@@ -102,6 +102,22 @@ class LossRecord(Record):
         return 1 - self.cider / self.reference_cider if self.reference_cider else 0.0
 
 
+class OutputLossRecord(Record):
+    """What a reduced precision lost on recorded inputs when it was packed, of a model that writes
+    no text; see ``families/module.py`` for the measures.
+
+    ``error`` is the relative root mean square error of ``output``, the one that is furthest off,
+    over a chained run of ``steps``. ``mean_kl`` and ``top1`` are there where an output is scores
+    of ids.
+    """
+
+    steps: Annotated[int, Field(ge=1)]
+    error: Annotated[Finite, Field(ge=0)]
+    output: str
+    mean_kl: Finite | None = None
+    top1: Finite | None = None
+
+
 class Artifact(Record):
     """One exported model file (or folder: then ``sha256`` is that of its listing).
 
@@ -109,7 +125,8 @@ class Artifact(Record):
     ``exporter`` names the packages that wrote it. ``requires``: package → the lowest version that
     runs the file, where that is above edgernn's own lowest. ``parity`` is absent where the runtime
     does not exist on the machine that packed. ``weights`` is how each weight is stored, read back
-    from the file, where the exporter can tell; ``loss`` what a reduced precision costs.
+    from the file, where the exporter can tell; ``loss`` what a reduced precision costs, or
+    ``output_loss`` of a model that writes no text.
 
     ``tolerance`` is what a replay of the golden run may differ by: the largest scaled difference
     of the chained run, or where ``forced`` the relative RMS error of single steps, each started
@@ -129,6 +146,7 @@ class Artifact(Record):
     parity: ParityRecord | None = None
     weights: tuple[StoredWeight, ...] = ()
     loss: LossRecord | None = None
+    output_loss: OutputLossRecord | None = None
     tolerance: Annotated[Finite, Field(gt=0)] | None = None
     forced: bool = False
 

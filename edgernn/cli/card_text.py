@@ -153,12 +153,15 @@ def _measured(manifest: Manifest) -> str:
         (artifact.path, artifact.precision, _parity(artifact), _loss(artifact))
         for artifact in manifest.artifacts
     ]
+    writes = family_of(manifest.family).writes
+    lost = "what held-out text loses" if writes else "what outputs lose on recorded inputs"
     note = (
         "Measured when the bundle was packed: the largest scaled difference from the PyTorch "
         "reference over a chained run, "
-        "each side on its own state, and what held-out text loses by a reduced precision."
+        f"each side on its own state, and {lost} by a reduced precision."
     )
-    return f"{note}\n\n{_table(('file', 'precision', 'difference from the reference', 'what held-out text loses'), rows)}"
+    head = ("file", "precision", "difference from the reference", lost)
+    return f"{note}\n\n{_table(head, rows)}"
 
 
 def _parity(artifact: Artifact) -> str:
@@ -174,6 +177,12 @@ def _parity(artifact: Artifact) -> str:
 
 def _loss(artifact: Artifact) -> str:
     loss = artifact.loss
+    if (outputs := artifact.output_loss) is not None:
+        same = "" if outputs.top1 is None else f", most probable id the same {outputs.top1:.1%}"
+        return (
+            f"{outputs.output} {outputs.error:.1e} off (relative root mean square){same}; "
+            f"{outputs.steps:,} steps"
+        )
     if loss is None:
         return "-"
     drop = "" if loss.cider_drop is None else f"; CIDEr-D {-loss.cider_drop:+.2%}"

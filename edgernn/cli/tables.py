@@ -86,6 +86,9 @@ def _weight(weight: StoredWeight, *, integers: bool) -> tuple[Text | str, ...]:
 
 def _loss(artifact: Artifact) -> str:
     loss = artifact.loss
+    if (outputs := artifact.output_loss) is not None:
+        same = "" if outputs.top1 is None else f", top-1 {outputs.top1:.1%}"
+        return f"{outputs.output} {outputs.error:.1e} off{same}"
     if loss is None:
         return "loss not measured"
     drop = "" if loss.cider_drop is None else f", CIDEr-D {-loss.cider_drop:+.2%}"

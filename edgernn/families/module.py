@@ -22,6 +22,7 @@ from edgernn.sessions.model import Model
 
 _CALIBRATION, _FEWEST_CALIBRATION = 1024, 32  # steps
 _DRAWN = 256  # steps, where no sample was recorded
+_LEAST_SIZE = 1e-3  # an output smaller than this is as good as zero
 _OPEN = 5  # the size of an axis that encode chooses, where it is drawn
 
 
@@ -31,8 +32,8 @@ class OutputLoss:
 
     Attributes:
         steps: of the run.
-        error: root mean square of the difference, divided by that of the reference's values; of
-            the output where it is largest.
+        error: root mean square of the difference, divided by that of the reference's values, or
+            by 1e-3 where they are smaller; of the output where it is largest.
         output: the name of that one.
         mean_kl: KL(reference ‖ candidate) in nats a step, where an output is scores of ids.
         top1: the share of steps whose most probable id is the same; likewise.
@@ -109,14 +110,15 @@ class ModuleFamily(Family):
         contract, scores = reference.contract, reference.contract.step.scores
         (contexts, state), (others, other) = (_begun(m, sample) for m in (reference, candidate))
         steps, divergences, same = steps_in(sample, contract), list[float](), list[bool]()
-        squares = {spec.name: np.zeros(2) for spec in contract.step.read_outputs}
+        squares = {spec.name: np.zeros(3) for spec in contract.step.read_outputs}
         for place in range(steps):
             inputs = step_inputs(sample, contract, place)
             expected, state = reference.step({**inputs, **contexts}, state)
             found, other = candidate.step({**inputs, **others}, other)
             for name, total in squares.items():
                 p, q = (np.asarray(made[name], np.float64) for made in (expected, found))
-                squares[name] = total + np.array([np.square(q - p).sum(), np.square(p).sum()])
+                now = [np.square(q - p).sum(), np.square(p).sum(), p.size]
+                squares[name] = total + np.array(now)
             if scores is not None:
                 kl, agreed = _compared(expected[scores.name], found[scores.name])
                 divergences += kl
@@ -235,8 +237,8 @@ def _output_loss(
             "or export it again"
         )
     errors = {
-        name: float(np.sqrt(away / own)) if own else float(np.sqrt(away))
-        for name, (away, own) in squares.items()
+        name: float(np.sqrt(away / count) / max(np.sqrt(own / count), _LEAST_SIZE))
+        for name, (away, own, count) in squares.items()
     }
     worst = max(errors, key=lambda name: errors[name])
     if not same:

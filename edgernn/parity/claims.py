@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgernn.bundle.nats import perplexity_text
-from edgernn.bundle.records import Artifact, LossRecord, ParityRecord
+from edgernn.bundle.records import Artifact, LossRecord, OutputLossRecord, ParityRecord
 from edgernn.contract import next_name
 from edgernn.formats.promise import Tolerance
 
 if TYPE_CHECKING:
     from edgernn.families.loss import TextLoss
+    from edgernn.families.module import OutputLoss
     from edgernn.parity.subject import Subject
 
 _NATS = (
@@ -27,7 +28,7 @@ _NATS = (
 # by which a divergence, or the relative error of a step, may be above what was recorded: other
 # inputs, processors
 _TIMES = 4.0
-_LEAST_KL = 1e-5  # a divergence below is rounding
+_LEAST_KL, _LEAST_ERROR = 1e-5, 1e-4  # a divergence, a relative error below is rounding
 
 
 def claim_problems(subject: Subject) -> list[str]:
@@ -52,10 +53,39 @@ def loss_problem(subject: Subject, found: TextLoss) -> str:
     if record is None or subject.checkpoint is not None:
         return ""
     apart = max(abs(record.before - found.reference_nats), abs(record.after - found.nats))
-    fewest, most = sorted((max(record.mean_kl, _LEAST_KL), max(found.mean_kl, _LEAST_KL)))
-    if record.tokens == found.tokens and apart <= _NATS and most <= _TIMES * fewest:
+    near = apart <= _NATS and _is_near(record.mean_kl, found.mean_kl, _LEAST_KL)
+    if record.tokens == found.tokens and near:
         return ""
     return f"the manifest says {_loss_words(record)}, and it is {_found_words(found)}"
+
+
+def output_loss_problem(subject: Subject, found: OutputLoss) -> str:
+    """Say how the recorded loss of outputs is not the one that is ``found`` with the bundle's own
+    reference and recorded inputs.
+    """
+    record = subject.artifact.output_loss
+    if record is None or subject.checkpoint is not None:
+        return ""
+    near = _is_near(record.error, found.error, _LEAST_ERROR) and (
+        _is_near(record.mean_kl or 0, found.mean_kl or 0, _LEAST_KL)
+    )
+    scores = (record.mean_kl is None) == (found.mean_kl is None)
+    if near and scores and record.steps == found.steps:
+        return ""
+    return (
+        f"the manifest says that {_output_words(record)}, and by the recorded inputs "
+        f"{_output_words(found)}"
+    )
+
+
+def _is_near(recorded: float, found: float, least: float) -> bool:
+    fewest, most = sorted((max(recorded, least), max(found, least)))
+    return most <= _TIMES * fewest
+
+
+def _output_words(loss: OutputLossRecord | OutputLoss) -> str:
+    kl = "" if loss.mean_kl is None else f" with KL {loss.mean_kl:.1e}"
+    return f"{loss.output} is {loss.error:.1e} off over {loss.steps} steps{kl}"
 
 
 def step_problem(record: ParityRecord | None, found: float, limit: Tolerance) -> str:

@@ -7,14 +7,16 @@ from __future__ import annotations
 import math
 
 from edgernn.bundle.nats import perplexity_text, rise_text
-from edgernn.bundle.records import LossRecord
+from edgernn.bundle.records import LossRecord, OutputLossRecord
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.rounding.compression import Budget
 from edgernn.families.base import FEWEST
 from edgernn.families.loss import TextLoss
+from edgernn.families.module import OutputLoss
 from edgernn.families.table import family_of
 from edgernn.formats.promise import Tolerance
 from edgernn.models.checkpoint import Checkpoint
+from edgernn.parity.output_loss import outputs_problem
 from edgernn.sessions.base import Session
 from edgernn.sessions.model import Model
 
@@ -77,6 +79,33 @@ def measure_loss(
         allowed=limit.perplexity if budget == Budget() else budget.perplexity,
         **scores,
     )
+
+
+def measure_output_loss(
+    loaded: Checkpoint, reference: Model, candidate: Session, *, name: str, limit: Tolerance
+) -> OutputLossRecord | None:
+    """Let ``candidate``, a step of a model that writes no text, read the recorded inputs beside the
+    reference; None where there are too few.
+
+    Raises:
+        ContractError: ``name``, the candidate, loses more than is promised.
+    """
+    family, sample = family_of(loaded.model.family), loaded.held_out
+    if family.writes is not None or not sample:
+        return None
+    if family.count(sample, candidate.contract) < FEWEST:
+        return None
+    model = Model(candidate, reference.encode)
+    loss = family.loss(reference, model, sample)
+    if not isinstance(loss, OutputLoss):
+        return None
+    problem, words = outputs_problem(loss, reference, model, sample, family=family, limit=limit)
+    if problem:
+        raise ContractError(
+            f"{name} on the recorded inputs: {problem}{words}; nothing was written. Use more bits "
+            "or smaller blocks"
+        )
+    return OutputLossRecord(**loss.measured())
 
 
 def refuse_loss(loss: LossRecord, name: str, *, limit: Tolerance) -> None:
