@@ -95,7 +95,7 @@ def _compression(kind: type[Exporter], job: Job, source: Source) -> Compression:
 def _refuse_unreached(job: Job, written: Written, *, allowed: bool) -> None:
     """Raise ContractError where integers were asked for and a matrix stayed float."""
     integers = job.row.promise(job.precision).integers
-    floats = [w for w in written.weights if len(w.shape) > 1 and w.dtype.startswith("float")]
+    floats = [w for w in written.weights if len(w.shape) > 1 and w.is_float]
     if integers and floats and not allowed:
         names = ", ".join(
             f"{weight.name} ({'recurrent, ' if weight.recurrent else ''}{weight.dtype})"

@@ -10,13 +10,11 @@ from pathlib import Path
 from edgernn.bundle import REFERENCE
 from edgernn.contract import FileContract
 from edgernn.errors import ContractError
+from edgernn.export.base import Exporter
 from edgernn.export.judging import judge
 from edgernn.export.source import Source
-from edgernn.export.to_torchscript import TorchScriptExporter
-from edgernn.formats.torchscript import TORCHSCRIPT
+from edgernn.formats import TRACED, resolve
 from edgernn.models import checkpoint
-
-_PRECISION = "float32"
 
 
 def write_reference(folder: Path, source: Source) -> None:
@@ -30,12 +28,16 @@ def write_reference(folder: Path, source: Source) -> None:
         checkpoint.save(replace(loaded, held_out={}), inside)
         return
     for graph in source.contract.graphs:
-        _write_traced(inside / f"{graph.name}.pt", graph.name, source)
+        _write_traced(inside / f"{graph.name}{TRACED.suffix}", graph.name, source)
 
 
 def _write_traced(path: Path, graph: str, source: Source) -> None:
-    written = TorchScriptExporter().export(
-        source.loaded.model, path, precision=_PRECISION, decoding=source.decoding, graph=graph
+    precision = TRACED.precisions[0]
+    kind: type[Exporter] = resolve(
+        TRACED.exporter or "", needed_for="tracing the reference", extra=TRACED.export_extra
+    )
+    written = kind().export(
+        source.loaded.model, path, precision=precision, decoding=source.decoding, graph=graph
     )
     file_contract = FileContract(
         contract=source.contract,
@@ -44,7 +46,7 @@ def _write_traced(path: Path, graph: str, source: Source) -> None:
         decoding=source.decoding,
     )
     try:
-        judge(path, file_contract, row=TORCHSCRIPT, precision=_PRECISION, source=source)
+        judge(path, file_contract, row=TRACED, precision=precision, source=source)
     except ContractError as error:
         raise ContractError(
             f"the traced {graph} is no copy of the module ({error}): it may branch on data, keep "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 FROM_STATE = frozenset(
     {"from_hidden", "joined"}
 )  # the layers of a compact cell that multiply the state
+FLOATS = frozenset({"float16", "float32"})  # dtypes of a weight that no integer stands for
 OTHERS = "biases and constants"  # the name of what a table does not list one by one
 
 
@@ -35,3 +36,8 @@ class StoredWeight:
     touched_bytes: int
     recurrent: bool = False
     block_size: int = 0
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it is stored as it is computed with, and not as integers."""
+        return self.dtype in FLOATS

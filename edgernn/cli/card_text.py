@@ -14,9 +14,10 @@ from collections.abc import Iterable, Sequence
 from edgernn.bundle import nats
 from edgernn.bundle.manifest import Manifest
 from edgernn.bundle.records import Artifact
+from edgernn.cli.card_run import PLACE, block, run_section
 from edgernn.cli.shown import visible
 from edgernn.cli.tables import first_state
-from edgernn.contract import ENCODE, STEP
+from edgernn.contract import Contract
 from edgernn.data.text.token_kinds import unit_of
 from edgernn.families.table import family_of
 from edgernn.formats import FORMATS
@@ -25,7 +26,6 @@ from edgernn.wording import size
 # What starts markup inside a line, and what GitHub makes links of: addresses with a scheme, www.
 # and @.
 _MARKUP = re.compile(r"([\\`*_{}\[\]|<>~$&@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
-_PLACE = '"$BUNDLE"'
 _FIGURES = ("CIDEr-D", "BLEU-4", "ROUGE-L")
 
 
@@ -39,7 +39,7 @@ def model_card(manifest: Manifest, name: str, *, license_id: str | None = None) 
         _about(manifest),
         "## Files\n\n" + _files(manifest),
         "## What was measured\n\n" + _measured(manifest),
-        "## Run it\n\n" + _run(manifest, name),
+        "## Run it\n\n" + run_section(manifest, name),
         "## Check it\n\n" + _check(manifest),
     ]
     return "\n\n".join(parts) + "\n"
@@ -95,8 +95,7 @@ def _about(manifest: Manifest) -> str:
     shape = ", ".join(f"{plain(axis)} {count}" for axis, count in sizes.items())
     told = [
         f"A recurrent {kind} of {made.parameters:,} parameters, with its state as explicit "
-        "inputs and outputs, for "
-        "ONNX Runtime, PyTorch or Core ML. It is an edgernn bundle: model files, "
+        f"inputs and outputs{_runtimes(manifest)}. It is an edgernn bundle: model files, "
         f"{'tokenizer, ' if manifest.tokenizer else ''}a recorded run to check them by, "
         "and a manifest.",
         f"- made by edgernn {plain(made.edgernn)} on {plain(made.created)}",
@@ -109,6 +108,15 @@ def _about(manifest: Manifest) -> str:
         f"- first state: {plain(first_state(manifest.contract))}",
     ]
     return told[0] + "\n\n" + "\n".join(told[1:] + _training(manifest))
+
+
+def _runtimes(manifest: Manifest) -> str:
+    """Return what runs the files, in the words of the formats' rows."""
+    own = {artifact.format for artifact in manifest.artifacts}
+    titles = list(dict.fromkeys(row.title for row in FORMATS.values() if row.name in own))
+    if len(titles) > 1:
+        titles = [f"{', '.join(titles[:-1])} or {titles[-1]}"]
+    return f", for {titles[0]}" if titles else ""
 
 
 def _training(manifest: Manifest) -> list[str]:
@@ -150,7 +158,7 @@ def _files(manifest: Manifest) -> str:
 
 def _measured(manifest: Manifest) -> str:
     rows = [
-        (artifact.path, artifact.precision, _parity(artifact), _loss(artifact))
+        (artifact.path, artifact.precision, _parity(artifact, manifest.contract), _loss(artifact))
         for artifact in manifest.artifacts
     ]
     writes = family_of(manifest.family).writes
@@ -164,13 +172,13 @@ def _measured(manifest: Manifest) -> str:
     return f"{note}\n\n{_table(head, rows)}"
 
 
-def _parity(artifact: Artifact) -> str:
+def _parity(artifact: Artifact, contract: Contract) -> str:
     parity = artifact.parity
     if parity is None:
         return "not measured where it was packed"
-    unit = "pictures" if artifact.graph == ENCODE else "steps"
     return (
-        f"{parity.worst:.1e} of {parity.tensor} over {parity.steps} {unit} (allowed "
+        f"{parity.worst:.1e} of {parity.tensor} over {parity.steps} "
+        f"{contract.unit(artifact.graph)}s (allowed "
         f"{parity.tolerance:g})"
     )
 
@@ -193,93 +201,6 @@ def _loss(artifact: Artifact) -> str:
     )
 
 
-def _run(manifest: Manifest, name: str) -> str:
-    """Return how each language runs it: the examples of the edgernn repository."""
-    family = family_of(manifest.family)
-    if family.command is None:
-        return _replay(name)
-    captions = family.writes == "captions"
-    write = f"{_prompt(manifest)}--length 200"
-    ask = "--image photo.jpg" if captions else write
-    formats = {artifact.format for artifact in manifest.artifacts if artifact.graph == STEP}
-    command = (
-        f"edgernn caption {_PLACE} photo.jpg" if captions else f"edgernn generate {_PLACE} {ask}"
-    )
-    parts = [
-        _block([f"BUNDLE=/path/to/{_argument(name)}"]),
-        "With edgernn installed:",
-        _block([command]),
-    ]
-    if "onnx" in formats:
-        lines = ["cd python", "pip install numpy onnxruntime", f"python main.py {_PLACE} {ask}"]
-        parts += [
-            "From `runtime_examples/` of the edgernn repository, without edgernn or PyTorch. "
-            "Python:",
-            _block(lines),
-        ]
-        parts += _compiled(write, captions=captions)
-    if any(found in FORMATS and FORMATS[found].family == "coreml" for found in formats):
-        parts.append(
-            "Swift, on iOS and macOS: the package in `runtime_examples/ios`, with the bundle "
-            "among the app's resources."
-        )
-    if "onnx" in formats:
-        parts.append(
-            "Kotlin, on Android: the project in `runtime_examples/android`, with the bundle in "
-            "the app's assets."
-        )
-    return "\n\n".join(parts)
-
-
-def _replay(name: str) -> str:
-    """Return how a network that writes nothing is timed and stepped."""
-    step = [
-        "import edgernn",
-        'session = edgernn.open_session("/path/to/bundle")',
-        "state = session.initial_state()",
-        "outputs, state = session.step(inputs, state)",
-    ]
-    return "\n\n".join(
-        [
-            _block([f"BUNDLE=/path/to/{_argument(name)}"]),
-            "With edgernn installed:",
-            _block([f"edgernn bench {_PLACE}"]),
-            "Step by step, from Python:",
-            _block(step).replace("```sh", "```python", 1),
-            "The recorded run is replayed by every example in `runtime_examples/` of the edgernn "
-            "repository.",
-        ]
-    )
-
-
-def _prompt(manifest: Manifest) -> str:
-    """Return the option for a prompt that the model can read: of characters, a recorded one where
-    it lacks the usual ones.
-    """
-    tokenizer = manifest.text_tokenizer
-    if tokenizer.kind != "char" or set("The ") <= set(tokenizer.text):
-        return '--prompt "The " '
-    letter = next((character for character in tokenizer.text if character.isalnum()), None)
-    return "" if letter is None else f"--prompt {letter} "
-
-
-def _compiled(ask: str, *, captions: bool) -> list[str]:
-    cpp = "--image picture.ppm" if captions else ask
-    build = [
-        "cd cpp",
-        "cmake -S . -B build -DONNXRUNTIME_ROOT=/path/to/onnxruntime && cmake --build build",
-    ]
-    parts = ["C++:", _block([*build, f"build/edgernn_run {_PLACE} {cpp}"])]
-    if not captions:
-        parts += ["C:", _block(["cd c", "make", f"./edgernn {_PLACE} {ask}"])]
-        parts += [
-            "Node.js:",
-            _block(["cd node", "npm ci --ignore-scripts", f"node main.mjs {_PLACE} {ask}"]),
-        ]
-    web = ["cd web", "npm ci --ignore-scripts && npm run vendor", f"node serve.mjs {_PLACE}"]
-    return [*parts, "In a browser, on the visitor's device:", _block(web)]
-
-
 def _check(manifest: Manifest) -> str:
     told = (
         "every file is compared with the reference over chained runs"
@@ -289,27 +210,8 @@ def _check(manifest: Manifest) -> str:
     needs = "With edgernn and its extras `train` and `export` installed"
     return (
         f"{needs}: {told}; the exit code is 0 where all "
-        f"passed.\n\n{_block([f'edgernn verify {_PLACE}'])}"
+        f"passed.\n\n{block([f'edgernn verify {PLACE}'])}"
     )
-
-
-def _argument(name: str) -> str:
-    """Return a path as one argument of a shell: control characters visible, quoted where it needs
-    to be.
-    """
-    shown = visible(name)
-    return (
-        shown
-        if re.fullmatch(r"[\w@%+=:,./-]+", shown, re.ASCII)
-        else "'" + shown.replace("'", "'\\''") + "'"
-    )
-
-
-def _block(lines: Iterable[str]) -> str:
-    """Return lines of code as a block, fenced by more backticks than any of them has in a row."""
-    code = "\n".join(lines)
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", code)), default=0))
-    return f"{fence}sh\n{code}\n{fence}"
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

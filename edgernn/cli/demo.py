@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgernn import formats
 from edgernn.cli import tables
 from edgernn.cli.config import as_toml
 from edgernn.cli.output import progress_console, say, say_rule, say_sheet, stream, tell
@@ -66,7 +67,9 @@ def text(
     def show(bundle: Bundle) -> list[str]:
         from edgernn.decoding.writer import write_text
 
-        written = write_text(out / "bundle", _PROMPT, length=400, temperature=0.6, artifact="onnx")
+        written = write_text(
+            out / "bundle", _PROMPT, length=400, temperature=0.6, artifact=formats.YARDSTICK.name
+        )
         say_rule(f"written by {written['artifact']}, one step a character")
         stream(_PROMPT + written["text"] + "\n")
         return [
@@ -176,7 +179,7 @@ def _show_captions(out: Path) -> list[str]:
 
     folder = out / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
-    with CaptionWriter(out / "bundle", artifact="onnx") as writer:
+    with CaptionWriter(out / "bundle", artifact=formats.YARDSTICK.name) as writer:
         say_rule(f"captions by {writer.artifact.path}, of combinations that training never showed")
         for index in range(_SHOWN_SCENES):
             scene = scenes.make_scene(scenes.UNSEEN, index)

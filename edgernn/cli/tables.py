@@ -12,7 +12,7 @@ from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.cli.output import result_console, say, say_indented, say_sheet
 from edgernn.cli.sheets import Sheet
 from edgernn.cli.shown import joined, styled
-from edgernn.contract import ENCODE, Contract, Narrowing
+from edgernn.contract import Contract, Narrowing
 from edgernn.parity.report.data import VerifyReport
 from edgernn.parity.report.wording import headline
 from edgernn.wording import size
@@ -47,7 +47,7 @@ def artifacts(manifest: Manifest) -> Sheet:
             size(artifact.bytes),
             artifact.target,
             _narrowed(artifact.narrowing),
-            _parity(artifact),
+            _parity(artifact, manifest.contract),
         )
         for artifact in manifest.artifacts
     ]
@@ -73,7 +73,7 @@ def weights(artifact: Artifact) -> Sheet:
 
 def _weight(weight: StoredWeight, *, integers: bool) -> tuple[Text | str, ...]:
     blocks = f" in blocks of {weight.block_size}" if weight.block_size else ""
-    stayed = len(weight.shape) > 1 and weight.dtype.startswith("float") and integers
+    stayed = len(weight.shape) > 1 and weight.is_float and integers
     return (
         weight.name + (" (recurrent)" if weight.recurrent else ""),
         " x ".join(map(str, weight.shape)),
@@ -163,13 +163,11 @@ def _narrowed(narrowing: Narrowing) -> str:
     return ", ".join(parts) or "-"
 
 
-def _parity(artifact: Artifact) -> str:
+def _parity(artifact: Artifact, contract: Contract) -> str:
     if artifact.parity is None:
         return "not measured here"
-    return (
-        f"{artifact.parity.worst:.1e} over {artifact.parity.steps} "
-        f"{'pictures' if artifact.graph == ENCODE else 'steps'}"
-    )
+    unit = contract.unit(artifact.graph)
+    return f"{artifact.parity.worst:.1e} over {artifact.parity.steps} {unit}s"
 
 
 def first_state(contract: Contract) -> str:

@@ -25,7 +25,8 @@ class Format:
         name: what ``--to`` takes and the manifest records.
         family: what ``--to`` takes to mean this row and its relatives; also the bundle's folder and
             a tag of the model card.
-        title: the runtime in words, for people.
+        title: the runtime in words, for people: a model card names it.
+        hosts: the folders of ``runtime_examples/`` that run its files.
         mark, suffix: an artifact's name is its graph, the mark, its precision if not the default,
             and the suffix.
         promises: what each precision that the exporter offers promises, the default first.
@@ -61,6 +62,7 @@ class Format:
     run_extra: str | None
     packages: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     by_default: bool = True
     graphs: tuple[str, ...] = (ENCODE, STEP)
     decoders: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -22,6 +22,7 @@ _ROWS = (*onnx.ROWS, *torchscript.ROWS, *coreml.ROWS)
 FORMATS = {row.name: row for row in _ROWS}
 PRECISIONS = tuple(dict.fromkeys(precision for row in _ROWS for precision in row.precisions))
 YARDSTICK = onnx.ONNX  # in its default precision what the speed of all others is compared with
+TRACED = torchscript.TORCHSCRIPT  # of the reference of a model that no configuration rebuilds
 
 REFERENCE = Format(
     name="eager",

@@ -17,7 +17,9 @@ import yaml
 from markdown_it import MarkdownIt
 
 from edgernn.bundle import Bundle
+from edgernn.cli.card_run import HOSTS
 from edgernn.cli.card_text import model_card, plain
+from edgernn.formats import FORMATS, Format
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Run = Callable[..., tuple[int, str, str]]
@@ -63,6 +65,24 @@ def test_the_card_of_a_captioner(captioner_bundle_folder: Path, run: Run) -> Non
     assert head(card)["metrics"] == ["cider", "bleu"]
     assert "--image photo.jpg" in card
     assert "node main.mjs" not in card  # the example for Node.js writes text only
+
+
+def test_every_example_that_a_row_names_is_there() -> None:
+    folders = {host.folder for host in HOSTS}
+    assert {host for row in FORMATS.values() for host in row.hosts} == folders
+    assert all((ROOT / "runtime_examples" / folder).is_dir() for folder in folders)
+
+
+@pytest.mark.parametrize("row", FORMATS.values(), ids=lambda row: row.name)
+def test_a_card_names_the_runtimes_and_the_examples_of_the_files_alone(
+    row: Format, bundle_folder: Path
+) -> None:
+    manifest = Bundle.open(bundle_folder).manifest
+    kept = tuple(a for a in manifest.artifacts if FORMATS[a.format] == row)
+    card = model_card(manifest.model_copy(update={"artifacts": kept}), "b")
+    assert f"outputs, for {row.title}. It is" in card
+    for host in HOSTS:
+        assert (host.head in card) == (host.folder in row.hosts)
 
 
 def test_a_reduced_precision_says_what_it_loses(checkpoint_folder: Path, run: Run) -> None:

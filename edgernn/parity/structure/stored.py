@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 
 from edgernn.bundle.records import Artifact
-from edgernn.bundle.stored_weights import StoredWeight
+from edgernn.bundle.stored_weights import FLOATS, StoredWeight
 from edgernn.contract.in_graph import DECODERS
 
 # By precision: what its matrices may be stored as. Floats among integers are told below.
@@ -21,7 +21,6 @@ _LABELS: dict[str, frozenset[str]] = {
     "palettized4": frozenset(("palettized4",)),
     "smallest": frozenset(("int4", "int8")),
 }
-_FLOATS = frozenset(("float16", "float32"))
 _FEW = 64  # values; in a float16 file a smaller constant stays float32
 Kind = tuple[tuple[int, ...], str, int]  # shape, dtype, block size
 
@@ -58,7 +57,7 @@ def bytes_problems(artifact: Artifact, found: Sequence[StoredWeight]) -> list[st
         rounded = [
             weight.dtype
             for weight in matrices
-            if weight.dtype not in _FLOATS and artifact.graph not in DECODERS
+            if not weight.is_float and artifact.graph not in DECODERS
         ]
         return (
             [f"the manifest lists no weights, the file has {stored_words(found)}"]
@@ -93,7 +92,7 @@ def stored_words(found: Sequence[StoredWeight]) -> str:
 
 def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[str]:
     allowed = _LABELS.get(artifact.precision, frozenset())
-    integers = bool(allowed - _FLOATS)
+    integers = bool(allowed - FLOATS)
     told = {
         _kind(weight) for weight in artifact.weights
     }  # floats that the exporter was allowed to leave
@@ -112,7 +111,7 @@ def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[
         ]
     problems = []
     for weight in matrices:
-        float_left = integers and weight.dtype in _FLOATS and (_kind(weight) in told or whole)
+        float_left = integers and weight.is_float and (_kind(weight) in told or whole)
         table = (
             allowed == {"int4"} and weight.dtype == "int8" and weight.touched_bytes < weight.bytes
         )

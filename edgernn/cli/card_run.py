@@ -1,0 +1,162 @@
+"""The part of a model card that says how each language runs the bundle: the examples of the
+edgernn repository, a row each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from edgernn.bundle.manifest import Manifest
+from edgernn.cli.shown import visible
+from edgernn.families.table import family_of
+from edgernn.formats import FORMATS
+
+PLACE = '"$BUNDLE"'
+_WHERE = "From `runtime_examples/` of the edgernn repository, without edgernn or PyTorch."
+
+
+@dataclass(frozen=True)
+class Host:
+    """One example of ``runtime_examples/``.
+
+    Attributes:
+        folder: its folder, by which rows of formats name it.
+        head: what stands before its commands.
+        commands: what builds and runs it; none where an app is made of it. ``{place}`` is the
+            bundle, ``{ask}`` what it is asked for.
+        image: how it is asked for a caption; None where it writes text alone.
+    """
+
+    folder: str
+    head: str
+    commands: tuple[str, ...] = ()
+    image: str | None = ""
+
+
+HOSTS = (
+    Host(
+        "python",
+        "Python:",
+        ("cd python", "pip install numpy onnxruntime", "python main.py {place} {ask}"),
+        image="--image photo.jpg",
+    ),
+    Host(
+        "cpp",
+        "C++:",
+        (
+            "cd cpp",
+            "cmake -S . -B build -DONNXRUNTIME_ROOT=/path/to/onnxruntime && cmake --build build",
+            "build/edgernn_run {place} {ask}",
+        ),
+        image="--image picture.ppm",
+    ),
+    Host("c", "C:", ("cd c", "make", "./edgernn {place} {ask}"), image=None),
+    Host(
+        "node",
+        "Node.js:",
+        ("cd node", "npm ci --ignore-scripts", "node main.mjs {place} {ask}"),
+        image=None,
+    ),
+    Host(
+        "web",
+        "In a browser, on the visitor's device:",
+        ("cd web", "npm ci --ignore-scripts && npm run vendor", "node serve.mjs {place}"),
+    ),
+    Host(
+        "ios",
+        "Swift, on iOS and macOS: the package in `runtime_examples/ios`, with the bundle among "
+        "the app's resources.",
+    ),
+    Host(
+        "android",
+        "Kotlin, on Android: the project in `runtime_examples/android`, with the bundle in the "
+        "app's assets.",
+    ),
+)
+
+
+def run_section(manifest: Manifest, name: str) -> str:
+    """Return how each language runs the bundle that is called ``name``."""
+    family = family_of(manifest.family)
+    if family.command is None:
+        return _replay(name)
+    captions = family.writes == "captions"
+    text = "" if captions else f"{_prompt(manifest)}--length 200"
+    ask = "photo.jpg" if captions else text
+    parts = [
+        block([f"BUNDLE=/path/to/{_argument(name)}"]),
+        "With edgernn installed:",
+        block([f"edgernn {family.command} {PLACE} {ask}"]),
+    ]
+    return "\n\n".join([*parts, *_hosts(manifest, text, captions=captions)])
+
+
+def block(lines: Iterable[str], language: str = "sh") -> str:
+    """Return lines of code as a block, fenced by more backticks than any of them has in a row."""
+    code = "\n".join(lines)
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", code)), default=0))
+    return f"{fence}{language}\n{code}\n{fence}"
+
+
+def _hosts(manifest: Manifest, text: str, *, captions: bool) -> Iterator[str]:
+    """Yield the parts of every example that runs files of the bundle and writes what the model
+    does.
+    """
+    own = {artifact.format for artifact in manifest.artifacts}
+    able = {host for name in own if name in FORMATS for host in FORMATS[name].hosts}
+    before = f"{_WHERE} "
+    for host in HOSTS:
+        if host.folder not in able or (captions and host.image is None):
+            continue
+        if not host.commands:
+            yield host.head
+            continue
+        yield f"{before}{host.head}"
+        before, ask = "", host.image if captions else text
+        yield block(line.format(place=PLACE, ask=ask) for line in host.commands)
+
+
+def _replay(name: str) -> str:
+    """Return how a network that writes nothing is timed and stepped."""
+    step = [
+        "import edgernn",
+        'session = edgernn.open_session("/path/to/bundle")',
+        "state = session.initial_state()",
+        "outputs, state = session.step(inputs, state)",
+    ]
+    return "\n\n".join(
+        [
+            block([f"BUNDLE=/path/to/{_argument(name)}"]),
+            "With edgernn installed:",
+            block([f"edgernn bench {PLACE}"]),
+            "Step by step, from Python:",
+            block(step, "python"),
+            "The recorded run is replayed by every example in `runtime_examples/` of the edgernn "
+            "repository.",
+        ]
+    )
+
+
+def _prompt(manifest: Manifest) -> str:
+    """Return the option for a prompt that the model can read: of characters, a recorded one where
+    it lacks the usual ones.
+    """
+    tokenizer = manifest.text_tokenizer
+    if tokenizer.kind != "char" or set("The ") <= set(tokenizer.text):
+        return '--prompt "The " '
+    letter = next((character for character in tokenizer.text if character.isalnum()), None)
+    return "" if letter is None else f"--prompt {letter} "
+
+
+def _argument(name: str) -> str:
+    """Return a path as one argument of a shell: control characters visible, quoted where it needs
+    to be.
+    """
+    shown = visible(name)
+    return (
+        shown
+        if re.fullmatch(r"[\w@%+=:,./-]+", shown, re.ASCII)
+        else "'" + shown.replace("'", "'\\''") + "'"
+    )
