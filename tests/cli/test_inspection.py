@@ -15,6 +15,7 @@ import pytest
 import safetensors.numpy
 import torch
 
+from edgernn.bundle import Bundle
 from edgernn.bundle.records import Artifact, ParityRecord
 from edgernn.cli import tables
 from edgernn.contract import STEP
@@ -140,7 +141,9 @@ def test_paths_are_whole_on_a_narrow_terminal(
 
 
 @pytest.mark.parametrize(("graph", "what"), [("encode", "pictures"), (STEP, "steps")])
-def test_parity_is_counted_in_what_the_graph_takes(graph: str, what: str) -> None:
+def test_parity_is_counted_in_what_the_graph_takes(
+    graph: str, what: str, captioner_bundle_folder: Path
+) -> None:
     record = ParityRecord(steps=16, worst=2e-6, tensor="h", tolerance=1e-4)
     whole = {
         "path": "a",
@@ -152,7 +155,8 @@ def test_parity_is_counted_in_what_the_graph_takes(graph: str, what: str) -> Non
         "exporter": "",
     }
     artifact = Artifact.model_validate({**whole, "graph": graph, "parity": record})
-    assert tables._parity(artifact) == f"2.0e-06 over 16 {what}"
+    contract = Bundle.open(captioner_bundle_folder).manifest.contract
+    assert tables._parity(artifact, contract) == f"2.0e-06 over 16 {what}"
 
 
 def test_arrays_of_other_programs_are_listed(run: Run, tmp_path: Path) -> None:
