@@ -16,11 +16,11 @@ from edgernn.errors import EdgernnError
 
 if TYPE_CHECKING:
     from edgernn.bundle import Bundle
-    from edgernn.decoding.caption_writer import CaptionWriter
     from edgernn.models.checkpoint import load
     from edgernn.parity.verify import verify_bundle
     from edgernn.sessions.opening import open_session
     from edgernn.testing.assertion import assert_parity
+    from edgernn.writing.captions import CaptionWriter
 
 __version__ = "0.1.0"
 __all__ = [
@@ -36,7 +36,7 @@ __all__ = [
 
 _LAZY = {
     "Bundle": "edgernn.bundle",
-    "CaptionWriter": "edgernn.decoding.caption_writer",
+    "CaptionWriter": "edgernn.writing.captions",
     "assert_parity": "edgernn.testing.assertion",
     "load": "edgernn.models.checkpoint",
     "open_session": "edgernn.sessions.opening",

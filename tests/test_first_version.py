@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from edgernn.bundle import Bundle
-from edgernn.decoding.writer import write_text
 from edgernn.parity.verify import verify_bundle
+from edgernn.writing.text import write_text
 
 FIRST = Path(__file__).parent / "fixtures" / "first_version.edgernn"
 

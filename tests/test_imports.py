@@ -23,6 +23,7 @@ LAYERS = (
     "sessions",
     "decoding",
     "families",
+    "writing",
     "parity",
     "models",
     "importers",
@@ -137,8 +138,8 @@ def _loaded_after(code: str) -> set[str]:
     [
         "import edgernn",
         "import edgernn.cli.app",
-        "import edgernn.decoding.writer",
-        "import edgernn.decoding.caption_writer",
+        "import edgernn.writing.text",
+        "import edgernn.writing.captions",
         "import edgernn.parity.verify",
         "import edgernn.bench",
         "import edgernn.sessions.opening, edgernn.sessions.ort.step, edgernn.sessions.fake",

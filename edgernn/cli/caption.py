@@ -17,7 +17,7 @@ from edgernn.cli.streams import reader_gone
 from edgernn.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from edgernn.decoding.caption_writer import Caption
+    from edgernn.writing.captions import Caption
 
 _UNREADABLE = 2
 _BEAM = 3
@@ -51,8 +51,8 @@ def caption(
     """Say what is on pictures. One that cannot be read is told, the others are captioned, and the
     exit code is 2.
     """
-    from edgernn.decoding.caption_writer import CaptionWriter
     from edgernn.decoding.sampling import Sampler
+    from edgernn.writing.captions import CaptionWriter
 
     if beam is not None and temperature is not None:
         raise UsageError("--beam searches and --temperature samples; give one of them")

@@ -65,7 +65,7 @@ def text(
         )
 
     def show(bundle: Bundle) -> list[str]:
-        from edgernn.decoding.writer import write_text
+        from edgernn.writing.text import write_text
 
         written = write_text(
             out / "bundle", _PROMPT, length=400, temperature=0.6, artifact=formats.YARDSTICK.name
@@ -175,7 +175,7 @@ def _show_captions(out: Path) -> list[str]:
     from edgernn import plots
     from edgernn.data.pictures import scenes
     from edgernn.data.pictures.scene_drawing import MASTER, draw
-    from edgernn.decoding.caption_writer import CaptionWriter
+    from edgernn.writing.captions import CaptionWriter
 
     folder = out / "pictures"
     folder.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ def generate(
     ] = False,
 ) -> None:
     """Write text from a bundle, step by step, on the runtime of the artifact."""
-    from edgernn.decoding.writer import write_text
+    from edgernn.writing.text import write_text
 
     shown = _Shown(quiet=as_json, needed=save_state is not None)
     written = write_text(

@@ -59,6 +59,8 @@ class Family(ABC):
         unit: what its sample is counted in.
         writes: what ``verify`` compares in its greedy check; None where it writes nothing.
         command: the command of edgernn that writes with it; None where there is none.
+        arguments: what that takes after the bundle, beginning with a space.
+        about: what it is, and is not to be asked, for who gave it to another command.
         task, metrics: as model hubs call them.
         decoder: the graph that writes with it in one call; None where there is none.
         sizes: name in a model's configuration → axis of the contract.
@@ -71,6 +73,8 @@ class Family(ABC):
     unit: ClassVar[str] = "tokens"
     writes: ClassVar[Literal["text", "captions"] | None] = None
     command: ClassVar[str | None] = None
+    arguments: ClassVar[str] = ""
+    about: ClassVar[str] = ""
     task: ClassVar[str] = "other"
     metrics: ClassVar[tuple[str, ...]] = ()
     decoder: ClassVar[str | None] = None
@@ -80,6 +84,12 @@ class Family(ABC):
     def problem(self, contract: Contract) -> str:
         """Say in one line why ``contract`` is of no model of this kind; empty where it is."""
         return ""
+
+    def writes_with(self, contract: Contract) -> bool:
+        """Return whether ``command`` can write with a model of ``contract``, whatever its family
+        is called.
+        """
+        return False
 
     @abstractmethod
     def sample_problem(self, sample: Sample, contract: Contract) -> str:

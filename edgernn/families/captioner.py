@@ -55,6 +55,8 @@ class CaptionerFamily(Family):
     layout = "image uint8 [N, S, S, 3] and captions int64 [N, K, T]"
     writes = "captions"
     command = "caption"
+    arguments = " PICTURE"
+    about = "a captioner, it writes about pictures"
     task, metrics = "image-to-text", ("cider", "bleu")
     decoder = CAPTION
     sizes: ClassVar = {"hidden": HIDDEN, "layers": LAYERS, "vocabulary": VOCAB}
@@ -65,6 +67,10 @@ class CaptionerFamily(Family):
         if contract.encode is None:
             return "the contract has no encode graph, by which a captioner sees"
         return step_problem(contract) or _encode_problem(contract.encode, contract.sizes)
+
+    def writes_with(self, contract: Contract) -> bool:
+        """See ``Family.writes_with``."""
+        return not self.problem(contract)
 
     def sample_problem(self, sample: Sample, contract: Contract) -> str:
         """See ``Family.sample_problem``."""

@@ -28,6 +28,7 @@ class LanguageFamily(Family):
     layout = "tokens int64 [N]"
     writes = "text"
     command = "generate"
+    about = "a language model, it sees no pictures"
     task, metrics = "text-generation", ("perplexity",)
     decoder = GENERATE
     sizes: ClassVar = {"hidden": HIDDEN, "layers": LAYERS, "vocabulary": VOCAB}
@@ -38,6 +39,12 @@ class LanguageFamily(Family):
         if contract.encode is not None:
             return "the contract has an encode graph, which a language model has not"
         return step_problem(contract)
+
+    def writes_with(self, contract: Contract) -> bool:
+        """See ``Family.writes_with``: a prompt is all that ``generate`` feeds."""
+        step = contract.step
+        fed = contract.encode is None and step.caller_inputs == (step.ids,)
+        return fed and step.scores is not None
 
     def sample_problem(self, sample: Sample, contract: Contract) -> str:
         """See ``Family.sample_problem``."""

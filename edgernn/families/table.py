@@ -15,6 +15,11 @@ TABLE = {
 }
 
 
+def families() -> tuple[Family, ...]:
+    """Return every family of the table."""
+    return tuple(map(family_of, TABLE))
+
+
 @cache
 def family_of(word: str) -> Family:
     """Return the family of a manifest's word; the default one where the word is not known."""

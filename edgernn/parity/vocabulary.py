@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.data.text.vocabulary_digest import rules_sha256, tokens_sha256
-from edgernn.decoding.writer import open_tokenizer
 from edgernn.errors import BundleError, DataError
+from edgernn.writing.text import open_tokenizer
 
 if TYPE_CHECKING:
     from edgernn.parity.subject import Subject

@@ -13,12 +13,12 @@ from edgernn.bundle import Bundle
 from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.in_graph import InGraphGeneration
 from edgernn.decoding.sampling import Sampler
-from edgernn.decoding.writer import write_text
 from edgernn.errors import UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.sessions.base import Session
 from edgernn.sessions.in_graph import Generator
 from edgernn.sessions.opening import open_session
+from edgernn.writing.text import write_text
 
 SAMPLER = Sampler(temperature=0.9, top_k=12, top_p=0.95)
 

@@ -25,7 +25,6 @@ from edgernn import formats
 from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import Manifest
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.decoding.writer import write_text
 from edgernn.errors import CheckpointError, ContractError, UnavailableError, UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.export.to_onnx.exporter import OnnxExporter
@@ -36,6 +35,7 @@ from edgernn.models.language import LanguageModel
 from edgernn.models.weights import named_tensors
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.opening import open_session
+from edgernn.writing.text import write_text
 
 MakeModel = Callable[..., LanguageModel]
 ARTIFACTS = [

@@ -26,7 +26,6 @@ from edgernn.contract.interface import FileDescription
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.generate import Snapshot
 from edgernn.decoding.saved_state import load_snapshot, save_snapshot
-from edgernn.decoding.writer import open_tokenizer
 from edgernn.errors import EdgernnError
 from edgernn.export import export_bundle
 from edgernn.models import checkpoint
@@ -39,6 +38,7 @@ from edgernn.storage import array_files, tensor_files
 from edgernn.storage.identify import sentence
 from edgernn.training import resume
 from edgernn.training.metrics import MetricsFile
+from edgernn.writing.text import open_tokenizer
 
 TEXT = "the quick brown fox jumps over the lazy dog.\n"
 

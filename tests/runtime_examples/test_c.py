@@ -19,10 +19,10 @@ from c_program import EXAMPLES, PROMPT, STEPS, Program, changed
 
 from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.decoding.sampling import Sampler
-from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
+from edgernn.writing.text import write_text
 
 
 def python_example(*arguments: object) -> dict[str, Any]:

@@ -25,12 +25,12 @@ from edgernn.bundle import Bundle
 from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.decoding.captions import search_caption
 from edgernn.decoding.sampling import Sampler
-from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
 from edgernn.sessions.model import open_model
 from edgernn.storage import sha256
+from edgernn.writing.text import write_text
 
 SOURCES = Path(__file__).resolve().parents[2] / "runtime_examples" / "cpp"
 WARNINGS = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic")

@@ -14,10 +14,10 @@ import torch
 from c_program import PROMPT, STEPS
 from hosts import Command, Host
 
-from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
+from edgernn.writing.text import write_text
 
 LENGTH = 500
 

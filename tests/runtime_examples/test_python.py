@@ -20,15 +20,15 @@ import pytest
 import torch
 
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.decoding.caption_writer import CaptionWriter
 from edgernn.decoding.sampling import Sampler
-from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
+from edgernn.writing.captions import CaptionWriter
+from edgernn.writing.text import write_text
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "runtime_examples" / "python"
 # None makes an import fail: the example has to do without these.

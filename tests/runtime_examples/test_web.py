@@ -20,11 +20,11 @@ import pytest
 import torch
 from PIL import Image
 
-from edgernn.decoding.caption_writer import CaptionWriter
-from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.models.language import LanguageConfig, LanguageModel
+from edgernn.writing.captions import CaptionWriter
+from edgernn.writing.text import write_text
 
 WEB = Path(__file__).resolve().parents[2] / "runtime_examples" / "web"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

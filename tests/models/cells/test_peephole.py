@@ -14,7 +14,6 @@ import torch
 from edgernn.bundle import Bundle
 from edgernn.cli.choices import cell_names
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.decoding.writer import write_text
 from edgernn.export.pack import export_bundle
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
@@ -26,6 +25,7 @@ from edgernn.parity.verify import verify_bundle
 from edgernn.training.options import TrainOptions
 from edgernn.training.run_text import TextSetup, train_text
 from edgernn.training.schedule import Budget
+from edgernn.writing.text import write_text
 
 ONNX_INT8 = ("onnx", "int8", "step")
 TEXT = "the quick brown fox jumps over the lazy dog.\n" * 60

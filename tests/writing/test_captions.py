@@ -18,7 +18,6 @@ from edgernn.bundle import Bundle, pack
 from edgernn.data.pictures.captions import END_ID
 from edgernn.data.pictures.pictures import load_picture
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.decoding.caption_writer import Caption, CaptionWriter
 from edgernn.decoding.captions import greedy_captions
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import BundleError, DataError, EdgernnError, UnavailableError, UsageError
@@ -27,6 +26,7 @@ from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
 from edgernn.sessions.model import Model, open_model
+from edgernn.writing.captions import Caption, CaptionWriter
 
 
 @pytest.fixture

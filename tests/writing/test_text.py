@@ -14,12 +14,12 @@ import pytest
 from edgernn.bundle import Bundle, digest, pack
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.generate import greedy_tokens
-from edgernn.decoding.writer import open_tokenizer, write_text
 from edgernn.errors import BundleError, DataError, StorageError, UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
 from edgernn.sessions.opening import open_session
+from edgernn.writing.text import open_tokenizer, write_text
 
 
 @pytest.fixture(scope="module")

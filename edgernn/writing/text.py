@@ -24,7 +24,7 @@ from edgernn.decoding.stream_decoder import StreamDecoder
 from edgernn.errors import BundleError, UsageError
 from edgernn.sessions.file import OpenedFile
 from edgernn.sessions.opening import first_that_runs, open_artifact, open_generator
-from edgernn.wording import argument
+from edgernn.writing.command import refuse_other
 
 
 def write_text(
@@ -67,16 +67,7 @@ def write_text(
         BundleError, DataError, UsageError, UnavailableError: see errors.py.
     """
     with Bundle.open(source) as bundle:
-        if bundle.manifest.contract.encode is not None:
-            raise UsageError(
-                f"{source} is a captioner, it writes about pictures; use: edgernn caption "
-                f"{argument(source)} PICTURE"
-            )
-        if bundle.manifest.tokenizer is None or bundle.manifest.decoding is None:
-            raise UsageError(
-                f"{source} reads and writes no text; step it with edgernn.open_session, or check "
-                f"it with: edgernn verify {argument(source)}"
-            )
+        refuse_other(bundle, source, "generate")
         tokenizer = open_tokenizer(bundle)
         chosen, opened, write_on = _open(bundle, artifact, threads=threads)
         defaults = bundle.manifest.decoding_defaults

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from edgernn.bundle import Bundle
+from edgernn.contract import HEIGHT
 from edgernn.data.pictures.captions import caption_text
 from edgernn.data.pictures.pictures import open_picture, to_array
 from edgernn.decoding.beam import Hypothesis
 from edgernn.decoding.captions import sample_caption, search_caption
 from edgernn.decoding.sampling import Sampler
-from edgernn.decoding.writer import open_tokenizer
-from edgernn.errors import UsageError
 from edgernn.sessions.model import choose_model
-from edgernn.wording import argument
+from edgernn.writing.command import refuse_other
+from edgernn.writing.text import open_tokenizer
 
 _SHOWN_PIXELS = 512  # more than a panel of an attention map shows
 
@@ -71,22 +71,13 @@ class CaptionWriter:
 
     def __init__(self, source: Path, *, artifact: str | None = None) -> None:
         self._bundle = Bundle.open(source)
+        refuse_other(self._bundle, source, "caption")
         contract = self._bundle.manifest.contract
-        if self._bundle.manifest.decoding is None or self._bundle.manifest.tokenizer is None:
-            raise UsageError(
-                f"{source} reads and writes no text; step it with edgernn.open_session, or check "
-                f"it with: edgernn verify {argument(source)}"
-            )
-        if contract.encode is None:
-            raise UsageError(
-                f"{source} is a language model, it sees no pictures; use: edgernn generate "
-                f"{argument(source)}"
-            )
         self.artifact, self.sessions = choose_model(self._bundle, artifact)
         self._tokenizer = open_tokenizer(self._bundle)
         self._decoding = self._bundle.manifest.decoding_defaults
         self._attention = contract.step.attention
-        self._side = contract.sizes[contract.encode.fresh_inputs[0].axes[1]]  # [B, S, S, 3]
+        self._side = contract.sizes[HEIGHT]  # of the picture, which is square
         self.has_attention = self._attention is not None
 
     def __enter__(self) -> CaptionWriter:

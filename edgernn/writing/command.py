@@ -1,0 +1,47 @@
+"""Which command writes with a model: its family's, or where that writes with no such contract, the
+first of a family that does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgernn.bundle import Bundle
+from edgernn.errors import UsageError
+from edgernn.families.base import Family
+from edgernn.families.table import families, family_of
+from edgernn.wording import argument
+
+
+def refuse_other(bundle: Bundle, path: Path, command: str) -> None:
+    """Raise UsageError where ``command`` does not write with the model of ``bundle``; it says what
+    does.
+
+    Args:
+        bundle: opened.
+        path: where it is, as the user gave it.
+        command: a ``Family.command``.
+    """
+    checks = f"step it with edgernn.open_session, or check it with: edgernn verify {argument(path)}"
+    manifest = bundle.manifest
+    if manifest.tokenizer is None or manifest.decoding is None:
+        raise UsageError(f"{path} reads and writes no text; {checks}")
+    writer = writing_family(bundle)
+    if writer is None:
+        raise UsageError(
+            f"{path} is a model of the family {manifest.family!r}, with which no command writes; "
+            f"{checks}"
+        )
+    if writer.command != command:
+        raise UsageError(
+            f"{path} is {writer.about}; use: edgernn {writer.command} {argument(path)}"
+            f"{writer.arguments}"
+        )
+
+
+def writing_family(bundle: Bundle) -> Family | None:
+    """Return the family whose command writes with the model of ``bundle``; None where there is
+    none.
+    """
+    contract, own = bundle.manifest.contract, family_of(bundle.manifest.family)
+    return next((family for family in (own, *families()) if family.writes_with(contract)), None)
