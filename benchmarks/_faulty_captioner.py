@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edgernn.data.pictures import scenes
-from edgernn.data.pictures.captions import encode_caption
+from edgernn.data.pictures.caption_ids import encode_caption
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models.captioner import Captioner, CaptionerConfig
 from edgernn.models.checkpoint import Checkpoint

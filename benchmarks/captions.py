@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from _report import table
 
-from edgernn.data.pictures import scenes
-from edgernn.data.pictures.captions import caption_text
+from edgernn.data.pictures import scene_words, scenes
+from edgernn.data.pictures.caption_ids import caption_text
 from edgernn.data.pictures.scene_drawing import Scene, draw
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.beam import Hypothesis
@@ -84,7 +84,7 @@ def measure(folder: Path, *, conditioning: str, cell: str, budget: Budget) -> li
             search_caption(sessions, draw(scene)[None], bundle.manifest.decoding) for scene in drawn
         ]
         written = [caption_text(tokenizer, hypothesis.tokens) for hypothesis in found]
-        scores = score_captions(written, [scenes.captions(scene) for scene in drawn])
+        scores = score_captions(written, [scene_words.captions(scene) for scene in drawn])
         cells += [
             f"{scores['exact_match']:.1%}",
             f"{scores['bleu_4']:.3f}",
@@ -101,7 +101,7 @@ def pointing(drawn: list[Scene], written: list[str], found: list[Hypothesis]) ->
             return "–"
         attention = hypothesis.outputs[ATTENTION]  # [N, R]
         grid = round(attention.shape[1] ** 0.5)
-        for named in scenes.named_boxes(scene, text.split()):
+        for named in scene_words.named_boxes(scene, text.split()):
             row, column = divmod(int(attention[named.position].argmax()), grid)
             if named.box is not None:
                 hits.append(named.box.contains((column + 0.5) / grid, (row + 0.5) / grid))

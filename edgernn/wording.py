@@ -8,7 +8,7 @@ import difflib
 import math
 import operator
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from edgernn.errors import UsageError
@@ -95,6 +95,11 @@ def size(count: int) -> str:
 def counted(count: int, noun: str) -> str:
     """Return ``1 check`` or ``3 checks``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first three of ``names``, and dots where there are more."""
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def argument(path: PurePath | str) -> str:

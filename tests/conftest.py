@@ -47,7 +47,7 @@ _mount()
 import numpy as np  # noqa: E402
 
 from edgernn.bundle import Bundle  # noqa: E402
-from edgernn.data.pictures.captions import encode_caption  # noqa: E402
+from edgernn.data.pictures.caption_ids import encode_caption  # noqa: E402
 from edgernn.data.text.tokenizer import Tokenizer  # noqa: E402
 
 if TYPE_CHECKING:

@@ -173,7 +173,7 @@ def _show_captions(out: Path) -> list[str]:
     from PIL import Image
 
     from edgernn import plots
-    from edgernn.data.pictures import scenes
+    from edgernn.data.pictures import scene_words, scenes
     from edgernn.data.pictures.scene_drawing import MASTER, draw
     from edgernn.writing.captions import CaptionWriter
 
@@ -186,7 +186,7 @@ def _show_captions(out: Path) -> list[str]:
             path = folder / f"{scenes.UNSEEN}-{index}.png"
             Image.fromarray(draw(scene, MASTER)).save(path)
             found = writer.write(path)
-            known = scenes.captions(scene)
+            known = scene_words.captions(scene)
             mark = (
                 "one of its references"
                 if found.text in known

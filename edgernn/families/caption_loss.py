@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgernn.data.pictures.captions import PAD_ID
+from edgernn.data.pictures.caption_ids import PAD_ID
 from edgernn.errors import ContractError
 from edgernn.families.loss import TextLoss, compare, part_rows
 from edgernn.sessions.model import Model

@@ -21,7 +21,7 @@ from edgernn.contract import (
     TensorSpec,
 )
 from edgernn.contract.in_graph import CAPTION
-from edgernn.data.pictures.captions import PAD_ID, caption_text
+from edgernn.data.pictures.caption_ids import PAD_ID, caption_text
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.captions import greedy_captions, search_caption
 from edgernn.errors import UsageError

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from edgernn.contract import ENCODE, Contract, Decoding, Record
 from edgernn.contract.rules import MOST_ELEMENTS
-from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from edgernn.data.pictures.caption_ids import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
 from edgernn.families.captioner import captioner_contract

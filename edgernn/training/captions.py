@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from edgernn.contract import ENCODE, Decoding, FileContract, Record
-from edgernn.data.pictures.captions import (
+from edgernn.data.pictures.caption_ids import (
     PAD_ID,
     START_ID,
     UNKNOWN_ID,

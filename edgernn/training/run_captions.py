@@ -21,8 +21,11 @@ from pydantic import Field
 from edgernn import storage
 from edgernn.contract import Record, validated
 from edgernn.data.pictures import scenes
-from edgernn.data.pictures.captions import OnMissing, assign_splits, encode_caption, read_captions
-from edgernn.data.pictures.picture_set import OnUnreadable, PictureSet, encode_corpus
+from edgernn.data.pictures.caption_ids import encode_caption
+from edgernn.data.pictures.caption_splits import assign_splits
+from edgernn.data.pictures.captions import OnMissing, read_captions
+from edgernn.data.pictures.picture_decoding import OnUnreadable, encode_corpus
+from edgernn.data.pictures.picture_set import PictureSet
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.families.captioner import CAPTIONS, IMAGE
 from edgernn.models import checkpoint

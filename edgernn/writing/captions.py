@@ -11,7 +11,7 @@ import numpy as np
 
 from edgernn.bundle import Bundle
 from edgernn.contract import HEIGHT
-from edgernn.data.pictures.captions import caption_text
+from edgernn.data.pictures.caption_ids import caption_text
 from edgernn.data.pictures.pictures import open_picture, to_array
 from edgernn.decoding.beam import Hypothesis
 from edgernn.decoding.captions import sample_caption, search_caption

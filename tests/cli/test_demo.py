@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgernn.data.pictures import scenes
+from edgernn.data.pictures import scene_words, scenes
 from edgernn.export import pack
 from edgernn.parity import verify
 from edgernn.training import run_captions
@@ -48,7 +48,7 @@ def test_the_demo_goes_the_whole_way(
     captions = [line for line in out.splitlines() if line.startswith("d/pictures/unseen-")]
     assert len(captions) == 6
     for index, line in enumerate(captions):
-        known = scenes.captions(scenes.make_scene(scenes.UNSEEN, index))
+        known = scene_words.captions(scenes.make_scene(scenes.UNSEEN, index))
         caption, mark = line.removeprefix(f"d/pictures/unseen-{index}.png  ").split("  ")
         assert mark == (
             "(one of its references)" if caption in known else f"(its first reference: {known[0]})"

@@ -13,7 +13,7 @@ import torch
 
 from edgernn.bundle import Bundle
 from edgernn.contract import ENCODE, Decoding, FileContract, Narrowing
-from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from edgernn.data.pictures.caption_ids import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.decoding import captions
 from edgernn.decoding.beam import Hypothesis, length_normalised, log_softmax
 from edgernn.decoding.captions import (

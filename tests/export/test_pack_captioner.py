@@ -18,7 +18,7 @@ import torch
 
 from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import parse_manifest
-from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from edgernn.data.pictures.caption_ids import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.captions import greedy_captions
 from edgernn.errors import CheckpointError, ContractError, UsageError

@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from edgernn.data.pictures.caption_ids import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
 from edgernn.models.captioner import MAX_LAYERS, Captioner, CaptionerConfig

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from edgernn.data.pictures.captions import (
+from edgernn.data.pictures.caption_ids import (
     PAD_ID,
     START_ID,
     UNKNOWN_ID,

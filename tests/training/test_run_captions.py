@@ -22,7 +22,7 @@ from PIL import Image
 
 import edgernn
 from edgernn.data.pictures import scenes
-from edgernn.data.pictures.captions import PAD_ID, UNKNOWN_ID, encode_caption
+from edgernn.data.pictures.caption_ids import PAD_ID, UNKNOWN_ID, encode_caption
 from edgernn.data.pictures.picture_set import Example, PictureSet
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, DataError, TrainingError, UsageError

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from edgernn.bundle import Bundle, pack
-from edgernn.data.pictures.captions import END_ID
+from edgernn.data.pictures.caption_ids import END_ID
 from edgernn.data.pictures.pictures import load_picture
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.captions import greedy_captions

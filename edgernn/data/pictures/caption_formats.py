@@ -3,143 +3,43 @@ recognised, its reader.
 
     coco        {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}
     karpathy    {"images": [{"filename", "filepath", "split", "sentences": [{"raw", "tokens"}]}]}
-    jsonl       a line each: {"image", "caption"} or {"image", "captions": [...]}, with "split" or without;
-                or {"file_name", "text"}, as the metadata.jsonl of image folders has it
+    jsonl       a line each: {"image", "caption"} or {"image", "captions": [...]}, with "split" or
+                without; or {"file_name", "text"}, as the metadata.jsonl of image folders has it
     flickr8k    a line each: name.jpg#0, a tab, the caption
-    csv         columns image and caption (or file_name and text), with split or without, apart by comma, semicolon or tab
+    csv         columns image and caption (or file_name and text), with split or without, apart by
+                comma, semicolon or tab
 
-A reader turns a file into ``CaptionRecord`` and knows nothing of pictures on a disk; ``captions``
-looks for those. An entry that is not usable, as an annotation of a picture that is not there, is an
-error, or left out and counted.
+A reader turns a ``CaptionFile`` into ``CaptionRecord`` and knows nothing of pictures on a disk:
+``captions`` looks for those. An entry that is not usable, as an annotation of a picture that is not
+there, is an error, or left out and counted.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from edgernn.data import encodings
-from edgernn.errors import DataError
+from edgernn.data.pictures.caption_file import CaptionFile, CaptionRecord, parse
 
 TRAIN = "train"
 VALIDATION = "validation"
 TEST = "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 _SPLIT_OF = {
-    **dict.fromkeys(
-        (TRAIN, "restval"), TRAIN
-    ),  # Karpathy: validation pictures that all papers train on
+    TRAIN: TRAIN,
+    "restval": TRAIN,  # Karpathy: validation pictures that all papers train on
     **dict.fromkeys((VALIDATION, "val", "valid", "dev"), VALIDATION),
     TEST: TEST,
 }
 _FLICKR8K_LINE = re.compile(r"([^\t]+)#\d+\t(.*)")
 _DELIMITERS = ",;\t"
-_ADVICE = "; correct it or leave it out"
 _IMAGE, _CAPTION, _SPLIT = "image", "caption", "split"
-_IMAGES, _CAPTIONS = (
-    (_IMAGE, "file_name"),
-    (_CAPTION, "text"),
-)  # the names under which JSON Lines and CSV have them
-
-
-E = TypeVar("E")
-R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class CaptionRecord:
-    """What one entry of a caption file says of a picture.
-
-    Attributes:
-        image: the picture as the file spells it.
-        captions: as they stand, perhaps blank.
-        split: one of ``SPLITS``, or None where the file names none.
-        folder: a folder that may hold the picture, or empty.
-        place: where in the file it stands, for errors.
-    """
-
-    image: str
-    captions: tuple[str, ...]
-    split: str | None
-    folder: str
-    place: str
-
-
-class CaptionFile:
-    """A caption file in memory.
-
-    Attributes:
-        path: where it lies.
-        text: its content, without a byte order mark, its lines ended by newlines.
-        lenient: whether entries that are not usable are left out.
-        left_out: what was wrong with those, each with its place.
-    """
-
-    def __init__(self, path: Path, *, lenient: bool = False) -> None:
-        """Read a file.
-
-        Raises:
-            DataError: it cannot be read or is not UTF-8.
-        """
-        self.path, self.lenient = path, lenient
-        self.left_out: list[str] = []
-        try:
-            content = path.read_bytes()
-            self.text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-        except OSError as error:
-            raise DataError(
-                f"cannot read the captions {path}: {error.strerror}; give a caption file"
-            ) from error
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise encodings.refuse(
-                content, error, name=str(path), place=f"in line {line}"
-            ) from error
-        if "\0" in self.text:
-            raise encodings.refuse(
-                content, None, name=str(path), place=f"at offset {content.index(0)}"
-            )
-
-    @cached_property
-    def json(self) -> Any:
-        """The content as one JSON value, or the error that keeps it from being one."""
-        return _parse(self.text)
-
-    @cached_property
-    def first_line(self) -> str:
-        """The first line that is not blank, or an empty text."""
-        return next((line for _, line in self.lines()), "")
-
-    def lines(self) -> Iterator[tuple[int, str]]:
-        """Yield the lines that are not blank, each with its number from 1."""
-        for number, line in enumerate(io.StringIO(self.text), start=1):
-            if line.strip():
-                yield number, line.rstrip("\n")
-
-    def error(self, place: str, problem: str) -> DataError:
-        """Return the error that names a place in this file."""
-        return DataError(f"{self.path}, {place}: {problem}{_ADVICE}")
-
-    def each(self, entries: Iterable[E], read: Callable[[E], R]) -> Iterator[R]:
-        """Yield what ``read`` makes of each entry; leave out those that it refuses, where the file
-        is read leniently.
-        """
-        for entry in entries:
-            try:
-                yield read(entry)
-            except DataError as error:
-                if not self.lenient:
-                    raise
-                self.left_out.append(
-                    str(error).removeprefix(f"{self.path}, ").removesuffix(_ADVICE)
-                )
+# the names under which JSON Lines and CSV have them
+_IMAGES, _CAPTIONS = (_IMAGE, "file_name"), (_CAPTION, "text")
 
 
 @dataclass(frozen=True)
@@ -154,13 +54,6 @@ class CaptionFormat:
 def recognise(file: CaptionFile) -> CaptionFormat | None:
     """Return the format of a file by its content, or None."""
     return next((row for row in FORMATS if row.recognises(file)), None)
-
-
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return error
 
 
 def _is_coco(file: CaptionFile) -> bool:
@@ -229,7 +122,7 @@ def _sentence(file: CaptionFile, place: str, sentence: object) -> str:
 
 
 def _is_jsonl(file: CaptionFile) -> bool:
-    return bool(_object(_parse(file.first_line)).keys() & set(_IMAGES))
+    return bool(_object(parse(file.first_line)).keys() & set(_IMAGES))
 
 
 def _read_jsonl(file: CaptionFile) -> Iterator[CaptionRecord]:
@@ -237,7 +130,7 @@ def _read_jsonl(file: CaptionFile) -> Iterator[CaptionRecord]:
 
 
 def _json_line(file: CaptionFile, place: str, line: str) -> CaptionRecord:
-    record = _parse(line)
+    record = parse(line)
     if isinstance(record, Exception):
         raise file.error(place, f"it is damaged JSON: {record}") from record
     name = _field(file, place, record, _named(record, _IMAGES), str)

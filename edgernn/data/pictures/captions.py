@@ -1,7 +1,6 @@
-"""Pictures with their captions, read from a caption file; and a caption as the ids that a captioner
-reads and writes.
+"""Pictures with their captions, read from a caption file.
 
-    caption file → caption_formats → records → read_captions → assign_splits → picture_set
+    caption file → caption_formats → records → read_captions → caption_splits → picture_set
 
 The caption file says what the pictures are called; they are looked for in one folder and never
 outside it.
@@ -9,40 +8,25 @@ outside it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
-
-from edgernn.data.pictures.caption_formats import (
-    TRAIN,
-    VALIDATION,
-    CaptionFile,
-    CaptionFormat,
-    CaptionRecord,
-    recognise,
-)
-from edgernn.data.text.token_kinds import CAPTION
-from edgernn.data.text.tokenizer import Ids, Tokenizer
+from edgernn.data.pictures.caption_file import CaptionFile, CaptionRecord
+from edgernn.data.pictures.caption_formats import CaptionFormat, recognise
+from edgernn.data.pictures.picture_search import locate, names_in
 from edgernn.errors import DataError, UsageError
-from edgernn.wording import expected_one_of
+from edgernn.wording import expected_one_of, some
 
-PAD_ID, START_ID, END_ID, UNKNOWN_ID = range(4)  # as the token kind "caption" numbers them
 OnMissing = Literal["error", "skip"]
-_NamesIn = Callable[[Path], dict[str, str]]
 
-_SPECIAL_IDS = (PAD_ID, START_ID, END_ID, UNKNOWN_ID)
 _SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".txt", ".token")
 _IMAGE_FOLDERS = ("", "images", "Images", "Flicker8k_Dataset")  # the last as Flickr8k spells it
-_SHOWN = 3
 _EXPECTED = (
     "give COCO or Karpathy JSON, JSON Lines with image and caption, a Flickr8k token file, "
     "or CSV whose header names image and caption"
@@ -123,9 +107,9 @@ def read_captions(
             f"{file.path} has no caption ({empty} are blank{unusable}); give a file with captions"
         )
     folders = [images] if images else [file.path.parent / name for name in _IMAGE_FOLDERS]
-    pictures, missing, names_in = [], [], cache(_names_in)
+    pictures, missing, listed = [], [], cache(names_in)
     for record in merged:
-        path = _locate(record, folders, names_in)
+        path = locate(record, folders, listed)
         if path is None:
             missing.append(record.image)
         else:
@@ -133,90 +117,11 @@ def read_captions(
     if missing and (on_missing == "error" or not pictures):
         raise DataError(
             f"{len(missing)} of {len(merged)} pictures of {file.path} are missing "
-            f"({_some(missing)}); looked in "
+            f"({some(missing)}); looked in "
             f"{', '.join(str(folder) for folder in folders if folder.is_dir())}. Give the "
             "folder of the pictures, or skip them"
         )
     return CaptionCorpus(tuple(pictures), row.name, tuple(missing), empty, tuple(file.left_out))
-
-
-def assign_splits(
-    corpus: CaptionCorpus, *, validation_fraction: float
-) -> tuple[CaptionedPicture, ...]:
-    """Return the pictures of a corpus, each with a split; all captions of a picture stay together.
-
-    Splits that the file names are kept. Where it names none, a picture's split comes from the
-    SHA-256 of its name, so it depends neither on the order nor on the machine, and new pictures
-    leave the old ones where they are. Should all fall on one side, the picture nearest to the other
-    side changes.
-
-    Args:
-        corpus: what was read.
-        validation_fraction: how much is for validation where the file does not say, in (0, 0.5].
-
-    Raises:
-        DataError: only some pictures have a split, or there is none for training or none for
-            validation.
-        UsageError: the fraction is out of range.
-    """
-    if not 0 < validation_fraction <= 0.5:
-        raise UsageError(
-            f"the validation fraction is {validation_fraction}; give one above 0 and up to 0.5"
-        )
-    pictures = corpus.pictures
-    without = [picture.name for picture in pictures if picture.split is None]
-    if without and len(without) < len(pictures):
-        raise DataError(
-            f"{len(without)} of {len(pictures)} pictures have no split ({_some(without)}); "
-            "name one for every picture, or for none"
-        )
-    if without:
-        pictures = _split_by_name(pictures, validation_fraction)
-    counts = {
-        split: sum(picture.split == split for picture in pictures) for split in (TRAIN, VALIDATION)
-    }
-    if not all(counts.values()):
-        raise DataError(
-            f"there are {counts[TRAIN]} pictures for training and {counts[VALIDATION]} for "
-            "validation; "
-            "each needs one at least: give more pictures or other splits"
-        )
-    return pictures
-
-
-def encode_caption(tokenizer: Tokenizer, text: str) -> npt.NDArray[np.int64]:
-    """Return the ids of a caption, int64 ``[N]``: ``START_ID``, its words, ``END_ID``; rare words
-    are ``UNKNOWN_ID``.
-
-    Raises:
-        UsageError: the tokenizer is not of kind caption.
-        DataError: the text is no valid Unicode.
-    """
-    _check_kind(tokenizer)
-    return np.concatenate([[START_ID], tokenizer.encode(text), [END_ID]]).astype(np.int64)  # [N]
-
-
-def caption_text(tokenizer: Tokenizer, ids: Sequence[int] | Ids) -> str:
-    """Return the words of ids ``[N]`` up to the first ``END_ID``, one space apart; no special id
-    leaves a trace.
-
-    Raises:
-        UsageError: the tokenizer is not of kind caption.
-        DataError: an id is outside the vocabulary.
-    """
-    _check_kind(tokenizer)
-    array = np.asarray(ids, dtype=np.int64)  # [N]
-    ends = np.flatnonzero(array == END_ID)
-    words = array[: ends[0]] if ends.size else array
-    return tokenizer.decode(words[~np.isin(words, _SPECIAL_IDS)])
-
-
-def _check_kind(tokenizer: Tokenizer) -> None:
-    if tokenizer.kind != CAPTION:
-        raise UsageError(
-            f"the tokenizer is of kind {tokenizer.kind}, expected {CAPTION}; use the one of "
-            "the captioner"
-        )
 
 
 def _find(source: Path, *, lenient: bool) -> tuple[CaptionFile, CaptionFormat]:
@@ -320,69 +225,3 @@ def _check_name(file: CaptionFile, record: CaptionRecord) -> None:
         raise file.error(
             record.place, "a text holds half of a surrogate pair, which is no character"
         ) from error
-
-
-def _locate(record: CaptionRecord, folders: Sequence[Path], names_in: _NamesIn) -> Path | None:
-    """Find a picture by its name as it is spelled, else by a name that is equal in Unicode (NFC,
-    NFD).
-    """
-    places = [
-        (folder, inner)
-        for folder in folders
-        for inner in (record.image, f"{record.folder}/{record.image}")
-    ]
-    for folder, inner in places:
-        try:
-            if (folder / inner.lstrip("/")).is_file():
-                return folder / inner.lstrip("/")
-        except OSError:  # a name longer than the system allows is a name that no file has
-            continue
-    if all(part.isascii() for part in (record.image, record.folder)):
-        return None  # which has one form
-    return next(
-        (
-            path
-            for folder, inner in places
-            if (path := _equal_name(folder, inner, names_in)) is not None
-        ),
-        None,
-    )
-
-
-def _equal_name(folder: Path, inner: str, names_in: _NamesIn) -> Path | None:
-    """Return the file below ``folder`` whose path is equal to ``inner`` but for the normal form of
-    its characters.
-    """
-    for part in PurePosixPath(inner.lstrip("/")).parts:
-        found = names_in(folder).get(unicodedata.normalize("NFC", part))
-        if found is None:
-            return None
-        folder = folder / found
-    return folder if folder.is_file() else None
-
-
-def _names_in(folder: Path) -> dict[str, str]:
-    """Return the names in a folder by their composed form."""
-    try:
-        return {
-            unicodedata.normalize("NFC", path.name): path.name
-            for path in sorted(folder.iterdir(), reverse=True)
-        }
-    except OSError:
-        return {}
-
-
-def _split_by_name(
-    pictures: Sequence[CaptionedPicture], fraction: float
-) -> tuple[CaptionedPicture, ...]:
-    names = [unicodedata.normalize("NFC", picture.name).encode() for picture in pictures]
-    places = [int.from_bytes(hashlib.sha256(name).digest()[:8], "big") for name in names]
-    bound = min(max(int(fraction * 2**64), min(places) + 1), max(places))
-    return tuple(
-        replace(picture, split=VALIDATION if place < bound else TRAIN)
-        for picture, place in zip(pictures, places, strict=True)
-    )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

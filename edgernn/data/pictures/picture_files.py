@@ -2,7 +2,7 @@
 them.
 
 pictures.npy     uint8 [N, S, S, 3], the pictures of a split together
-pictures.json    version, size, source, the range of each split, and the names and captions of the N pictures
+pictures.json    version, size, source, the range of each split, names and captions of N pictures
 """
 
 from __future__ import annotations

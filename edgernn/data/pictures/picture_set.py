@@ -1,7 +1,7 @@
 """Pictures decoded once, with their captions: what training and evaluation read.
 
     a caption corpus → encode_corpus     ┐
-    drawn examples   → PictureSet.write  ┴→ a folder with the two files of picture_files → PictureSet.open
+    drawn examples   → PictureSet.write  ┴→ a folder of the files of picture_files → PictureSet.open
 
 Writing streams one picture at a time; opening maps. Neither holds the pictures in memory.
 """
@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, get_args
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from edgernn import storage
-from edgernn.data.pictures.caption_formats import SPLITS
-from edgernn.data.pictures.captions import CaptionedPicture
 from edgernn.data.pictures.picture_files import (
     CHANNELS,
     DESCRIPTION_FILE,
@@ -31,13 +29,7 @@ from edgernn.data.pictures.picture_files import (
     read_description,
     write_header,
 )
-from edgernn.data.pictures.pictures import load_picture
 from edgernn.errors import DataError, UsageError
-from edgernn.wording import expected_one_of
-
-OnUnreadable = Literal["error", "skip"]
-_TOLD_EVERY = 500  # pictures
-_SHOWN = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +104,7 @@ class PictureSet:
                 or has no caption, or the folder holds other files.
         """
         streams = {split: _promised(split, *promise) for split, promise in examples.items()}
-        return _write(folder, streams, size=size, source=source)
+        return write_set(folder, streams, size=size, source=source)
 
     @classmethod
     def open(cls, folder: Path) -> PictureSet:
@@ -133,102 +125,6 @@ class PictureSet:
         )
 
 
-def encode_corpus(
-    pictures: Sequence[CaptionedPicture],
-    folder: Path,
-    *,
-    size: int,
-    source: str,
-    on_unreadable: OnUnreadable = "error",
-    tell: Callable[[str], None],
-) -> PictureSet:
-    """Decode picture files into a set.
-
-    Args:
-        pictures: the files with their captions, each with a split.
-        folder: as for ``PictureSet.write``.
-        size: S, the side of a picture in pixels; pictures are stretched to a square.
-        source: where the pictures come from.
-        on_unreadable: what to do with a file that cannot be decoded: raise, or leave it out and
-            tell how many.
-        tell: gets a line of text now and then, and at the end.
-
-    Raises:
-        DataError: a picture cannot be decoded, or of a split that has pictures none can.
-        StorageError, UsageError: as for ``PictureSet.write``; a picture without a split, or
-            ``on_unreadable`` is neither.
-        UnavailableError: Pillow is not installed.
-    """
-    if on_unreadable not in get_args(OnUnreadable):
-        raise UsageError(
-            f"on_unreadable is {on_unreadable!r}; "
-            f"{expected_one_of(on_unreadable, get_args(OnUnreadable))}"
-        )
-    without = [picture.name for picture in pictures if picture.split not in SPLITS]
-    if without:
-        raise UsageError(
-            f"{len(without)} pictures have no split, such as {without[0]}; assign splits first"
-        )
-    decoding = _Decoding(len(pictures), size, on_unreadable, tell)
-    streams = {}
-    for split in SPLITS:
-        chosen = [picture for picture in pictures if picture.split == split]
-        if chosen:
-            streams[split] = decoding.examples(split, chosen)
-    made = _write(folder, streams, size=size, source=source)
-    tell(decoding.summary())
-    return made
-
-
-@dataclass
-class _Decoding:
-    """The decoding of a corpus under way: how far it is, and what it had to leave out."""
-
-    total: int
-    size: int
-    on_unreadable: OnUnreadable
-    tell: Callable[[str], None]
-    done: int = 0
-    unreadable: list[str] = field(default_factory=list)
-
-    def examples(self, split: str, pictures: Sequence[CaptionedPicture]) -> Iterator[Example]:
-        skipped_before = len(self.unreadable)
-        for picture in pictures:
-            example = self._example(picture)
-            self.done += 1
-            if self.done % _TOLD_EVERY == 0:
-                self.tell(f"{self.done:,} of {self.total:,} pictures decoded")
-            if example is not None:
-                yield example
-        if len(self.unreadable) - skipped_before == len(pictures):
-            raise DataError(
-                f"none of the {len(pictures)} pictures for {split} can be decoded "
-                f"({self._named()}); give others"
-            )
-
-    def _example(self, picture: CaptionedPicture) -> Example | None:
-        try:
-            return Example(load_picture(picture.path, self.size), picture.captions, picture.name)
-        except DataError:
-            if self.on_unreadable == "error":
-                raise
-            self.unreadable.append(picture.name)
-            return None
-
-    def summary(self) -> str:
-        text = f"{self.total - len(self.unreadable):,} pictures decoded"
-        return (
-            f"{text}, {len(self.unreadable):,} left out that cannot be: {self._named()}"
-            if self.unreadable
-            else text
-        )
-
-    def _named(self) -> str:
-        return ", ".join(self.unreadable[:_SHOWN]) + (
-            ", ..." if len(self.unreadable) > _SHOWN else ""
-        )
-
-
 def _promised(split: str, count: int, examples: Iterable[Example]) -> Iterator[Example]:
     """Yield the examples of a split; raise at the end if they are not ``count``."""
     seen = 0
@@ -243,9 +139,10 @@ def _promised(split: str, count: int, examples: Iterable[Example]) -> Iterator[E
         )
 
 
-def _write(
+def write_set(
     folder: Path, streams: Mapping[str, Iterable[Example]], *, size: int, source: str
 ) -> PictureSet:
+    """Write a set from one stream of examples a split; errors as ``PictureSet.write``."""
     if size < 1:
         raise UsageError(f"a picture of {size} pixels a side makes no sense; give 1 or more")
     _refuse_foreign_files(folder)

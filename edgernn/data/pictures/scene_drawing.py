@@ -175,6 +175,7 @@ OUTLINES: dict[str, tuple[tuple[float, float], ...]] = {
     "star": _star(),
     "cross": _cross(),
 }
+SHAPES = tuple(OUTLINES)
 
 
 def _draw_background(background: Background) -> Image:

@@ -2,7 +2,8 @@
 measured on them.
 
     tokens.ids      raw little-endian integers: the training ids, then the validation ids
-    corpus.json     dtype, counts, the source, how it was split, and the digest of the tokenizer.json that made the ids
+    corpus.json     dtype, counts, the source, how it was split, and the digest of the
+                    tokenizer.json that made the ids
 
 Encoding streams; opening maps. Neither holds a corpus in memory.
 """

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edgernn.data.pictures.caption_formats import FORMATS, CaptionFile, CaptionRecord, recognise
+from edgernn.data.pictures.caption_file import CaptionFile, CaptionRecord
+from edgernn.data.pictures.caption_formats import FORMATS, recognise
 from edgernn.errors import DataError
 
 COCO = {
@@ -181,10 +182,9 @@ def test_csv(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_csv_columns(mark: str, tmp_path: Path) -> None:
-    text = 'Split;id; Caption ;"IMAGE"\ntest;1;A cat;a.jpg\n;2;A dog;b.jpg\nrestval;3;A cow;c.jpg\n'.replace(
-        ";", mark
-    )
-    assert [(record.image, *record.captions, record.split) for record in read(text, tmp_path)] == [
+    text = 'Split;id; Caption ;"IMAGE"\ntest;1;A cat;a.jpg\n;2;A dog;b.jpg\nrestval;3;A cow;c.jpg\n'
+    records = read(text.replace(";", mark), tmp_path)
+    assert [(record.image, *record.captions, record.split) for record in records] == [
         ("a.jpg", "A cat", "test"),
         ("b.jpg", "A dog", None),
         ("c.jpg", "A cow", "train"),

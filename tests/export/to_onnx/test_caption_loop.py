@@ -16,7 +16,7 @@ import torch
 from onnx import helper, numpy_helper
 
 from edgernn.contract import ENCODE, STEP, Decoding, FileContract
-from edgernn.data.pictures.captions import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from edgernn.data.pictures.caption_ids import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.decoding.captions import search_caption
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.to_onnx.caption_loop import caption_model

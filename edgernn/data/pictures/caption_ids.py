@@ -1,0 +1,50 @@
+"""A caption as the ids that a captioner reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.data.text.token_kinds import CAPTION
+from edgernn.data.text.tokenizer import Ids, Tokenizer
+from edgernn.errors import UsageError
+
+PAD_ID, START_ID, END_ID, UNKNOWN_ID = range(4)  # as the token kind "caption" numbers them
+_SPECIAL_IDS = (PAD_ID, START_ID, END_ID, UNKNOWN_ID)
+
+
+def encode_caption(tokenizer: Tokenizer, text: str) -> npt.NDArray[np.int64]:
+    """Return the ids of a caption, int64 ``[N]``: ``START_ID``, its words, ``END_ID``; rare words
+    are ``UNKNOWN_ID``.
+
+    Raises:
+        UsageError: the tokenizer is not of kind caption.
+        DataError: the text is no valid Unicode.
+    """
+    _check_kind(tokenizer)
+    return np.concatenate([[START_ID], tokenizer.encode(text), [END_ID]]).astype(np.int64)  # [N]
+
+
+def caption_text(tokenizer: Tokenizer, ids: Sequence[int] | Ids) -> str:
+    """Return the words of ids ``[N]`` up to the first ``END_ID``, one space apart; no special id
+    leaves a trace.
+
+    Raises:
+        UsageError: the tokenizer is not of kind caption.
+        DataError: an id is outside the vocabulary.
+    """
+    _check_kind(tokenizer)
+    array = np.asarray(ids, dtype=np.int64)  # [N]
+    ends = np.flatnonzero(array == END_ID)
+    words = array[: ends[0]] if ends.size else array
+    return tokenizer.decode(words[~np.isin(words, _SPECIAL_IDS)])
+
+
+def _check_kind(tokenizer: Tokenizer) -> None:
+    if tokenizer.kind != CAPTION:
+        raise UsageError(
+            f"the tokenizer is of kind {tokenizer.kind}, expected {CAPTION}; use the one of "
+            "the captioner"
+        )

@@ -1,0 +1,53 @@
+"""Captions as ids, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgernn.data.pictures.caption_ids import (
+    END_ID,
+    PAD_ID,
+    START_ID,
+    UNKNOWN_ID,
+    caption_text,
+    encode_caption,
+)
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.errors import DataError, UsageError
+
+TOKENIZER = Tokenizer.build(["A black cat.\nA cat on a mat.\n"] * 2, "caption")
+
+
+def test_a_caption_as_ids_and_back() -> None:
+    ids = encode_caption(TOKENIZER, "A cat, on <end> the MAT!")
+    assert ids.dtype == np.int64
+    words = [TOKENIZER.token(index) for index in ids.tolist()]
+    assert words == ["<start>", "a", "cat", "on", "<unk>", "<unk>", "mat", "<end>"]
+    assert [START_ID, END_ID, PAD_ID, UNKNOWN_ID] == [1, 2, 0, 3]
+    assert caption_text(TOKENIZER, ids) == "a cat on mat"
+    assert encode_caption(TOKENIZER, " .").tolist() == [START_ID, END_ID]
+
+
+@pytest.mark.parametrize("container", [list, np.array])
+def test_a_text_ends_at_the_end(container: type) -> None:
+    a, cat = TOKENIZER.encode("a cat").tolist()
+    assert (
+        caption_text(
+            TOKENIZER, container([PAD_ID, START_ID, a, UNKNOWN_ID, cat, END_ID, a, PAD_ID])
+        )
+        == "a cat"
+    )
+    assert caption_text(TOKENIZER, container([a, cat])) == "a cat"
+    assert caption_text(TOKENIZER, container([END_ID, cat])) == ""
+    assert caption_text(TOKENIZER, container([])) == ""
+
+
+def test_ids_and_tokenizers_of_another_make() -> None:
+    with pytest.raises(DataError, match="there is no token 99"):
+        caption_text(TOKENIZER, [99])
+    words = Tokenizer.build(["a cat\n" * 2], "word")
+    with pytest.raises(UsageError, match="the tokenizer is of kind word, expected caption"):
+        caption_text(words, [1])
+    with pytest.raises(UsageError, match="the tokenizer is of kind word, expected caption"):
+        encode_caption(words, "a cat")
