@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from edgernn.data.pictures.caption_formats import CaptionRecord
+from edgernn.data.pictures.caption_file import CaptionRecord
 
 _NamesIn = Callable[[Path], dict[str, str]]
 
