@@ -67,10 +67,8 @@ def open_written(
     kind: type[Session] = formats.resolve(
         row.session, needed_for=f"checking {row.name}", extra=row.export_extra
     )
-    stored = source.contract.starting("stored")
-    first = source.reference.step.initial_state(1) if stored else None
     try:
-        return kind.open(path, file_contract, first)
+        return kind.open(path, file_contract, source.reference.step.stored_state())
     except UnavailableError:
         return None
 

@@ -293,10 +293,8 @@ def _write_companions(folder: Path, source: Source, *, release: bool) -> dict[st
     if source.decoding is not None:
         write_vectors(folder / bundles.SAMPLER)
         names.append(bundles.SAMPLER)
-    if stored := reference.contract.starting("stored"):
-        first = reference.initial_state(1)
-        values = {state.name: first[state.name] for state in stored}
-        storage.write_bytes(folder / bundles.INITIAL_STATE, safetensors.numpy.save(values))
+    if stored := reference.stored_state():
+        storage.write_bytes(folder / bundles.INITIAL_STATE, safetensors.numpy.save(stored))
         names.append(bundles.INITIAL_STATE)
     if not release:
         write_reference(folder, source)

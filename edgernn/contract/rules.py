@@ -19,6 +19,7 @@ _ROLES = {  # graph → roles of its inputs, roles of its outputs
     "encode": ({"input"}, {"context", "state", "output"}),
     "step": ({"input", "context", "state"}, {"output", "state"}),
 }
+_ALONE = ("input", "output")  # roles of tensors that one graph alone has
 _OPEN = ("batch", "time")  # axes whose size a caller may choose
 
 
@@ -75,6 +76,12 @@ def first_state_problem(contract: Contract) -> str:
     if unknown := sorted(contract.initial_state.keys() - {state.name for state in step.states}):
         return f"initial_state names {unknown[0]}, which is no state"
     given = {tensor.name: tensor for tensor in encode.outputs} if encode else {}
+    alone = (
+        [t.name for t in (*encode.inputs, *encode.outputs) if t.role in _ALONE] if encode else []
+    )
+    taken = {tensor.name for tensor in (*step.inputs, *step.outputs)}
+    if twice := [name for name in alone if name in taken]:
+        return f"encode and step both have {twice[0]}, which is no context or state; rename one"
     starting = contract.starting("encode")
     lacking = [t.name for t in (*step.contexts, *starting) if given.get(t.name) != t]
     if lacking:

@@ -98,7 +98,7 @@ def _first_state_problems(subject: Subject) -> list[str]:
     found = read_first_state(bundle.path(inner), bundle.manifest.contract)
     judges: list[tuple[str, State]] = []
     if subject.reference is not None:
-        judges.append(("the reference's", subject.reference.step.initial_state(1)))
+        judges.append(("the reference's", subject.reference.step.stored_state()))
     if bundle.manifest.golden is not None:
         judges.append(
             (

@@ -29,9 +29,10 @@ from edgernn.parity.golden_file import (
     read,
     recorded_sizes,
     step_shape,
+    told_once,
     width,
 )
-from edgernn.parity.rollout import encoded, forced_pairs, run
+from edgernn.parity.rollout import forced_pairs, run
 from edgernn.sessions.base import Session
 
 __all__ = ["GOLDEN_STEPS", "MOST_BYTES", "parting", "read", "record", "replay", "shortfall"]
@@ -75,7 +76,9 @@ def record(
 def _start(
     session: Session, encoder: Session | None, sizes: Sizes
 ) -> tuple[Arrays, Arrays, Arrays]:
-    """Return what encode is given, the contexts it makes, and the states before the first step."""
+    """Return what encode is given and gives that is only read, the contexts it makes, and the
+    states before the first step.
+    """
     contract = session.contract
     given, contexts = Arrays(), Arrays()
     start, own = random_state(contract, batch=1, seed=_SEED + 1, sizes=sizes), Arrays()
@@ -83,6 +86,8 @@ def _start(
         few = drawn_inputs(encoder.spec, contract, sizes, batch=1, steps=3, seed=_SEED)
         given = {name: array[-1] for name, array in few.items()}
         contexts, own = encoder.encode(given)
+        made = encoder.encoded(given)
+        given |= {tensor.name: made[tensor.name] for tensor in told_once(contract)}
     elif contract.initial_state:
         own = session.initial_state(1)
     return given, contexts, {**start, **{name: own[name] for name in contract.initial_state}}
@@ -185,7 +190,7 @@ def replay(
 
 def _encoding(session: Session, golden: Arrays) -> tuple[Arrays, Arrays]:
     """Return what is recorded of encode, and what ``session`` makes of the recorded inputs."""
-    made = encoded(session, {tensor.name: golden[tensor.name] for tensor in session.spec.inputs})
+    made = session.encoded({tensor.name: golden[tensor.name] for tensor in session.spec.inputs})
     return {name: golden[name] for name in made}, made
 
 

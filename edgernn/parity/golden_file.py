@@ -9,6 +9,7 @@ golden.safetensors    N steps of one row, tensors under their contract names
 and of a model with an encode graph, whose run starts there:
   NAME        [*axes]       every input of encode
   CONTEXT     [*axes]       what encode makes of it, and every step takes
+  OUTPUT      [*axes]       what else encode gives
 The states before the first step are then encode's, where it gives them. An axis that the contract
 leaves open has one size throughout.
 
@@ -174,7 +175,14 @@ def _once(contract: Contract) -> tuple[TensorSpec, ...]:
         *contract.step.states,
         *contract.step.contexts,
         *(encode.inputs if encode else ()),
+        *told_once(contract),
     )
+
+
+def told_once(contract: Contract) -> tuple[TensorSpec, ...]:
+    """Return the outputs of encode that no step takes."""
+    outputs = contract.encode.outputs if contract.encode else ()
+    return tuple(tensor for tensor in outputs if tensor.role == "output")
 
 
 def _size_bytes(contract: Contract, steps: int, kept: Kept, sizes: Sizes) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 
 from edgernn.parity.drift import Drift, drifts
 from edgernn.parity.feed import fixed_rows, fixed_steps, fresh_of, random_feed, widest
-from edgernn.parity.rollout import encoded, stepped
+from edgernn.parity.rollout import stepped
 from edgernn.parity.shapes import Shapes, fitting
 from edgernn.sessions.base import Arrays, Session
 
@@ -107,7 +107,7 @@ def _first_state(session: Session) -> Callable[[int], Arrays] | None:
 def _made(session: Session, call: Call) -> Results:
     """Make one call; the results are copied, as a runtime may use their memory again."""
     if session.spec.once:
-        made = encoded(session, dict(call.inputs))
+        made = session.encoded(call.inputs)
     else:
         made = stepped(session, call.inputs, call.state)
     return {name: array.copy() for name, array in made.items()}

@@ -162,7 +162,7 @@ def called(
     """Make the call of ``length`` steps that begins at step ``at``; return every output by name."""
     fresh = fresh_of(session, feed.inputs, at, length)
     if session.spec.once:
-        return encoded(session, fresh)
+        return session.encoded(fresh)
     return stepped(session, {**fresh, **feed.contexts}, state)
 
 
@@ -170,10 +170,3 @@ def stepped(session: Session, inputs: Arrays, state: Arrays) -> dict[str, np.nda
     """Return every output of a step graph by name, next states among them."""
     outputs, after = session.step(inputs, state)
     return {**outputs, **{next_name(name): array for name, array in after.items()}}
-
-
-def encoded(session: Session, inputs: Arrays) -> dict[str, np.ndarray]:
-    """Return the contexts and first states that an encode graph gives, by name."""
-    contexts, state = session.encode(inputs)
-    given = session.contract.starting("encode")
-    return {**contexts, **{tensor.name: state[tensor.name] for tensor in given}}

@@ -51,11 +51,17 @@ class Session(OpenedFile):
             ContractError: a tensor is missing, unknown, or of the wrong dtype or shape; or the file
                 computes the step.
         """
-        results = self._checked_results(ENCODE, inputs, {})
+        results = self.encoded(inputs)
         contexts = {t.name: results[t.name] for t in self.spec.outputs if t.role == "context"}
         given = {t.name: results[t.name] for t in self.spec.outputs if t.role == "state"}
         own = self._own_first_state(self._batch_of(inputs))
         return contexts, {s.name: {**own, **given}[s.name] for s in self.contract.step.states}
+
+    def encoded(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        """Run the encode graph; return every output by name: contexts, first states, and what is
+        only read. See ``encode``.
+        """
+        return self._checked_results(ENCODE, inputs, {})
 
     def _batch_of(self, inputs: Arrays) -> int:
         """Return the size of the batch in ``inputs``; 1 where no input has one."""

@@ -95,19 +95,28 @@ class OpenedFile(ABC):
             )
         return self._own_first_state(batch)
 
-    def _own_first_state(self, batch: int) -> State:
-        """Return the first values of the states that are zeros or stored, for ``batch`` rows."""
+    def stored_state(self) -> State:
+        """Return the first values of the states that the contract says are stored, with one row,
+        whatever makes those of the others; nothing where none is.
+
+        Raises:
+            ContractError: this file was opened without them.
+        """
         stored, first = self.contract.starting("stored"), self._first_state or {}
         if missing := [spec.name for spec in stored if spec.name not in first]:
             raise ContractError(
                 f"the first state is learned and its values {missing} were not given; open the "
                 "model through its bundle"
             )
-        state = {}
+        return {spec.name: np.asarray(first[spec.name], spec.dtype) for spec in stored}
+
+    def _own_first_state(self, batch: int) -> State:
+        """Return the first values of the states that are zeros or stored, for ``batch`` rows."""
+        stored, state = self.stored_state(), {}
         for spec in self.contract.step.states:
             shape = self.contract.shape(spec, batch=batch)
-            if spec in stored:
-                state[spec.name] = np.broadcast_to(first[spec.name], shape).astype(spec.dtype)
+            if spec.name in stored:
+                state[spec.name] = np.broadcast_to(stored[spec.name], shape).copy()
             elif spec.name not in self.contract.initial_state:
                 state[spec.name] = np.zeros(shape, spec.dtype)
         return state

@@ -111,6 +111,18 @@ def test_an_encode_graph_needs_no_state_where_the_first_one_is_zeros() -> None:
     assert LSTM.encode is None
 
 
+def test_a_name_means_one_tensor_in_both_graphs() -> None:
+    tokens = LSTM.step.inputs[0]
+    told = tokens.model_copy(update={"name": "logits", "role": "output", "below": None})
+    for graph in (
+        STATELESS.model_copy(update={"inputs": (*STATELESS.inputs, tokens)}),
+        STATELESS.model_copy(update={"outputs": (*STATELESS.outputs, told)}),
+    ):
+        sizes = {**LSTM.sizes, "height": 4, "regions": 3}
+        with pytest.raises(ValidationError, match=r"encode and step both have (tokens|logits)"):
+            Contract(graphs=(graph, LSTM.step), sizes=sizes)
+
+
 @pytest.mark.parametrize("name", ["", "1h", "h next", "h.next", "../h"])
 def test_a_tensor_name_that_some_runtime_would_refuse_is_refused(name: str) -> None:
     with pytest.raises(ValidationError):

@@ -80,7 +80,8 @@ def contract(
         ),
     )
     ids = tensor("source_ids", "input", "int32", "batch", "source", below="vocab")
-    first = GraphSpec(name="encode", inputs=(ids,), outputs=(keys, states[0]))
+    told = tensor("salience", "output", "float32", "batch", "source")
+    first = GraphSpec(name="encode", inputs=(ids,), outputs=(keys, states[0], told))
     return Contract(
         graphs=(first, step) if encode else (step,),
         sizes=SIZES,
@@ -133,7 +134,8 @@ class Net(Session):
     def _run(self, feeds: Feeds) -> Feeds:
         if "source_ids" in feeds:
             keys = weight("table", SIZES["vocab"], SIZES["hidden"])[feeds["source_ids"]]
-            return {"keys": keys, "h": np.tanh(keys.sum(1))}  # [B, source, H], [B, H]
+            made = {"keys": keys, "h": np.tanh(keys.sum(1)), "salience": keys.sum(-1)}
+            return {t.name: made[t.name].astype(t.dtype) for t in self.spec.outputs}
         order = list(self.spec.inputs[0].axes)
         timed = "time" in order
         turn = "time" in order and order[0] == "time"
@@ -405,7 +407,8 @@ def test_sessions_made_of_others_take_any_contract(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["another id", "places in another order", "a first state of zeros"]
+    "kind",
+    ["another id", "places in another order", "a first state of zeros", "another salience"],
 )
 def test_an_encoder_that_is_wired_wrongly_is_found(kind: str, tmp_path: Path) -> None:
     class Other(Net):
@@ -415,6 +418,8 @@ def test_an_encoder_that_is_wired_wrongly_is_found(kind: str, tmp_path: Path) ->
             made = super()._run(feeds)
             if kind == "places in another order":
                 return {**made, "keys": made["keys"][:, ::-1]}
+            if kind == "another salience":
+                return {**made, "salience": made["salience"] + np.float32(0.1)}
             return {**made, "h": 0 * made["h"]}
 
     wrong = Other(net("encode", "encode").file_contract)
