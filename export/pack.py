@@ -176,14 +176,20 @@ def _jobs(chosen: _Chosen, contract: Contract, *, in_graph: bool) -> list[Job]:
     family's first row's.
     """
     jobs: dict[str, Job] = {}
+    decoder = decoder_of(contract) if in_graph else None
+    if in_graph and decoder is None:
+        raise UsageError(
+            "the model writes neither texts nor captions, so no file can decode in the graph; "
+            "leave --in-graph out"
+        )
     for row, precision in chosen:
         for graph in contract.graphs:
             writer = row if graph.name in row.graphs else formats.select(row.family)[0]
             job = Job(writer, writer.precision_of(graph.name, precision), graph.name)
             jobs.setdefault(job.path, job)
-        decoder = Job(row, precision, decoder_of(contract))
-        if in_graph and decoder.graph in row.decoders:
-            jobs[decoder.path] = decoder
+        if decoder is not None and decoder in row.decoders:
+            whole = Job(row, precision, decoder)
+            jobs[whole.path] = whole
     return list(jobs.values())
 
 

@@ -50,9 +50,18 @@ def file_interface(file_contract: FileContract) -> Interface:
     return made(file_contract.contract) if made else file_contract.interface()
 
 
-def decoder_of(contract: Contract) -> GraphWord:
-    """Return which decoding can be written as one graph for a model of ``contract``."""
-    return GENERATE if contract.encode is None else CAPTION
+def decoder_of(contract: Contract) -> GraphWord | None:
+    """Return which decoding can be written as one graph for a model of ``contract``.
+
+    That is a text where step takes token ids alone, a caption where beside that encode sees one
+    picture, and None for any other model.
+    """
+    step, encode = contract.step, contract.encode
+    if step.scores is None or step.fresh_inputs != (step.ids,):
+        return None
+    if encode is None:
+        return GENERATE
+    return CAPTION if [tensor.is_picture for tensor in encode.inputs] == [True] else None
 
 
 def generate_interface(contract: Contract) -> Interface:

@@ -62,7 +62,6 @@ class Family(ABC):
         arguments: what that takes after the bundle, beginning with a space.
         about: what it is, and is not to be asked, for who gave it to another command.
         task, metrics: as model hubs call them.
-        decoder: the graph that writes with it in one call; None where there is none.
         sizes: name in a model's configuration → axis of the contract.
         cells: name of a cell in a model's configuration → its states in the contract's order.
     """
@@ -77,7 +76,6 @@ class Family(ABC):
     about: ClassVar[str] = ""
     task: ClassVar[str] = "other"
     metrics: ClassVar[tuple[str, ...]] = ()
-    decoder: ClassVar[str | None] = None
     sizes: ClassVar[Mapping[str, str]] = {}
     cells: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 

@@ -20,7 +20,6 @@ from edgernn.contract import (
     GraphSpec,
     TensorSpec,
 )
-from edgernn.contract.in_graph import CAPTION
 from edgernn.data.pictures.caption_ids import PAD_ID, caption_text
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.captions import greedy_captions, search_caption
@@ -58,7 +57,6 @@ class CaptionerFamily(Family):
     arguments = " PICTURE"
     about = "a captioner, it writes about pictures"
     task, metrics = "image-to-text", ("cider", "bleu")
-    decoder = CAPTION
     sizes: ClassVar = {"hidden": HIDDEN, "layers": LAYERS, "vocabulary": VOCAB}
     cells: ClassVar = CELL_STATES
 

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from edgernn.contract import BATCH, LAYERS, TIME, Contract, Decoding
-from edgernn.contract.in_graph import GENERATE
 from edgernn.families.base import Family, Feed, Sample
 from edgernn.families.loss import TextLoss, compare, part_rows
 from edgernn.families.step import CELL_STATES, HIDDEN, LOGITS, TOKENS, VOCAB, text_states, text_step
@@ -30,7 +29,6 @@ class LanguageFamily(Family):
     command = "generate"
     about = "a language model, it sees no pictures"
     task, metrics = "text-generation", ("perplexity",)
-    decoder = GENERATE
     sizes: ClassVar = {"hidden": HIDDEN, "layers": LAYERS, "vocabulary": VOCAB}
     cells: ClassVar = CELL_STATES
 

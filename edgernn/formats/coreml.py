@@ -22,11 +22,13 @@ _PROMISES = {
             "only catches what is wired wrongly"
         ),
         half=True,
+        stored=frozenset({"float16"}),
     ),
     "float32": in_float32(
         "float32 sums in another order, with sigmoid and tanh of another library: as for onnx"
     ),
     "int8": in_integers(
+        "int8",
         rollout=0.25,
         mean_kl=2e-3,
         perplexity=3e-3,
@@ -37,6 +39,7 @@ _PROMISES = {
         ),
     ),
     "int4": in_integers(
+        "int4",
         rollout=0.45,
         mean_kl=6e-2,
         perplexity=4e-2,
@@ -48,6 +51,7 @@ _PROMISES = {
         step_only=True,
     ),
     "palettized4": in_integers(
+        "palettized4",
         rollout=0.45,
         mean_kl=8e-2,
         perplexity=5e-2,

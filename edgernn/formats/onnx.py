@@ -21,8 +21,10 @@ _PROMISES = {
             "text amplifies that now and then"
         ),
         half=True,
+        stored=frozenset({"float16"}),
     ),
     "int8": in_integers(
+        "int8",
         rollout=0.15,
         mean_kl=2e-3,
         perplexity=3e-3,
@@ -33,6 +35,7 @@ _PROMISES = {
         step_only=True,
     ),
     "int4": in_integers(
+        "int4",
         rollout=0.4,
         mean_kl=5e-2,
         perplexity=2e-2,
@@ -40,9 +43,12 @@ _PROMISES = {
             "weights in 16 levels a block: 0.14 a step in trained models, up to 0.25 in untrained "
             "ones, and 0.4 where their weights are four times as large"
         ),
+        tables=("int8",),
         step_only=True,
     ),
     "smallest": in_integers(
+        "int4",
+        "int8",
         rollout=0.4,
         mean_kl=5e-2,
         perplexity=0.0,

@@ -14,6 +14,7 @@ measured on real text instead.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -36,6 +37,8 @@ class Tolerance:
             files differ.
         integers: whether the matrices of the file are integers; one that stayed float was not
             asked for.
+        stored: what its matrices may be stored as, as ``StoredWeight.dtype`` says it.
+        tables: what else a matrix may be stored as of which a step reads one row.
         step_only: whether the precision is offered for the step graph alone; an encode graph then
             gets the default.
     """
@@ -49,6 +52,8 @@ class Tolerance:
     forced: bool = False
     half: bool = False
     integers: bool = False
+    stored: frozenset[str] = frozenset({"float32"})
+    tables: frozenset[str] = frozenset()
     step_only: bool = False
 
     @property
@@ -65,9 +70,17 @@ def in_float32(reason: str) -> Tolerance:
 
 
 def in_integers(
-    *, rollout: float, mean_kl: float, perplexity: float, reason: str, step_only: bool = False
+    *stored: str,
+    rollout: float,
+    mean_kl: float,
+    perplexity: float,
+    reason: str,
+    tables: Iterable[str] = (),
+    step_only: bool = False,
 ) -> Tolerance:
-    """Return what weights stored as integers promise: judged by single steps, and by the loss."""
+    """Return what weights ``stored`` as integers promise: judged by single steps, and by the
+    loss.
+    """
     return Tolerance(
         rollout=rollout,
         mean_kl=mean_kl,
@@ -77,5 +90,7 @@ def in_integers(
         reason=reason,
         forced=True,
         integers=True,
+        stored=frozenset(stored),
+        tables=frozenset(tables),
         step_only=step_only,
     )

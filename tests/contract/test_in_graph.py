@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgernn.contract import FileContract
-from edgernn.contract.in_graph import caption_interface, further_outputs, generate_interface
+from edgernn.contract import Contract, FileContract
+from edgernn.contract.build import build_contract
+from edgernn.contract.in_graph import (
+    caption_interface,
+    decoder_of,
+    further_outputs,
+    generate_interface,
+)
 from edgernn.contract.interface import FileTensor
 from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.decoding.generate import Generation, Snapshot
@@ -65,6 +71,40 @@ def test_what_a_caption_takes_and_gives(conditioning: str, heard: list[str]) -> 
     ]
     assert [t.shape for t in interface.outputs[4:]] == [("written", 4)] * len(heard)
     assert [t.name for t in further_outputs(contract)] == heard
+
+
+FRAMES = build_contract(
+    inputs={"frame": "float32[batch, time, width=2]"},
+    states={"h": "float32[batch, hidden=3]"},
+    outputs={"sample": "float32[batch, time, width]"},
+)
+TAGGER = build_contract(
+    inputs={"tokens": "int64[batch, time] below vocab=7"},
+    states={"h": "float32[batch, hidden=3]"},
+    outputs={"tags": "float32[batch, time, tag=4]"},
+)
+TRANSLATOR = build_contract(
+    encode_inputs={"source": "int64[batch, place] below vocab=7"},
+    contexts={"keys": "float32[batch, place, hidden=3]"},
+    inputs={"tokens": "int64[batch, time] below vocab=7"},
+    states={"h": "float32[batch, hidden=3]"},
+    outputs={"logits": "float32[batch, time, vocab=7]"},
+)
+
+
+@pytest.mark.parametrize(
+    ("contract", "decoder"),
+    [
+        (LANGUAGE, "generate"),
+        (captioner("first-token").contract, "caption"),
+        (captioner("soft-attention").contract, "caption"),
+        (FRAMES, None),
+        (TAGGER, None),
+        (TRANSLATOR, None),
+    ],
+)
+def test_what_can_be_decoded_in_the_graph(contract: Contract, decoder: str | None) -> None:
+    assert decoder_of(contract) == decoder
 
 
 def test_each_kind_of_model_has_its_own() -> None:

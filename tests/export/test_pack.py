@@ -19,11 +19,13 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
+from torch import Tensor, nn
 
 import edgernn
 from edgernn import formats
 from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import Manifest
+from edgernn.contract.build import build_contract
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, ContractError, UnavailableError, UsageError
 from edgernn.export.pack import export_bundle
@@ -32,6 +34,7 @@ from edgernn.export.to_torchscript import TorchScriptExporter
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
+from edgernn.models.module import ModuleModel
 from edgernn.models.weights import named_tensors
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.opening import open_session
@@ -511,3 +514,19 @@ def test_what_is_written_by_default_is_packed(bundle: Bundle) -> None:
     ]
     manifest = json.loads((bundle.folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["schema_version"] == 2
+
+
+class Halved(nn.Module):
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        return x + h, h * 0.5
+
+
+def test_a_model_that_writes_nothing_has_no_file_that_decodes(tmp_path: Path) -> None:
+    tensors = {"x": "float32[batch, w=3]"}
+    own = build_contract(
+        inputs=tensors, states={"h": "float32[batch, w]"}, outputs={"y": "float32[batch, w]"}
+    )
+    loaded = Checkpoint(ModuleModel(Halved(), own), None)
+    with pytest.raises(UsageError, match="writes neither texts nor captions"):
+        export_bundle(loaded, tmp_path / "b", to="onnx", in_graph=True)
+    assert not (tmp_path / "b").exists()

@@ -9,18 +9,10 @@ from collections.abc import Mapping, Sequence
 from math import prod
 
 from edgernn.bundle.records import Artifact
-from edgernn.bundle.stored_weights import FLOATS, StoredWeight
+from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract.in_graph import DECODERS
+from edgernn.formats import promised
 
-# By precision: what its matrices may be stored as. Floats among integers are told below.
-_LABELS: dict[str, frozenset[str]] = {
-    "float32": frozenset(("float32",)),
-    "float16": frozenset(("float16",)),
-    "int8": frozenset(("int8",)),
-    "int4": frozenset(("int4",)),
-    "palettized4": frozenset(("palettized4",)),
-    "smallest": frozenset(("int4", "int8")),
-}
 _FEW = 64  # values; in a float16 file a smaller constant stays float32
 Kind = tuple[tuple[int, ...], str, int]  # shape, dtype, block size
 
@@ -91,15 +83,15 @@ def stored_words(found: Sequence[StoredWeight]) -> str:
 
 
 def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[str]:
-    allowed = _LABELS.get(artifact.precision, frozenset())
-    integers = bool(allowed - FLOATS)
+    promise = promised(artifact.format, artifact.precision)
+    allowed = frozenset[str]() if promise is None else promise.stored
     told = {
         _kind(weight) for weight in artifact.weights
     }  # floats that the exporter was allowed to leave
     whole = (
         artifact.graph in DECODERS
     )  # an image encoder may stay in floats beside integers of the step
-    if allowed == {"float16"}:
+    if promise is not None and promise.half:
         matrices = [
             weight for weight in matrices if weight.dtype != "float32" or prod(weight.shape) >= _FEW
         ]
@@ -109,12 +101,12 @@ def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[
             f"no matrix is stored as {wanted}, the precision is {artifact.precision}; there "
             f"are {stored_words(matrices)}"
         ]
+    if promise is None:
+        return []
     problems = []
     for weight in matrices:
-        float_left = integers and weight.is_float and (_kind(weight) in told or whole)
-        table = (
-            allowed == {"int4"} and weight.dtype == "int8" and weight.touched_bytes < weight.bytes
-        )
+        float_left = promise.integers and weight.is_float and (_kind(weight) in told or whole)
+        table = weight.dtype in promise.tables and weight.touched_bytes < weight.bytes
         if weight.dtype not in allowed and not (float_left or table):
             problems.append(
                 f"{weight.name} {list(weight.shape)} is stored as {weight.dtype}, the "
