@@ -222,8 +222,8 @@ def make_bundle(recipe: Recipe, folder: Path) -> None:
 
 def _text_checkpoint(recipe: Recipe) -> Checkpoint:
     tokenizer = Tokenizer.build([recipe.text], recipe.kind)
-    held_out = {"tokens": tokenizer.encode(recipe.text)}
-    return Checkpoint(make_model(tokenizer, **recipe.model), tokenizer, held_out=held_out)
+    evaluation = {"tokens": tokenizer.encode(recipe.text)}
+    return Checkpoint(make_model(tokenizer, **recipe.model), tokenizer, evaluation=evaluation)
 
 
 def make_model(tokenizer: Tokenizer, *, seed: int = 3, **options: Any) -> LanguageModel:

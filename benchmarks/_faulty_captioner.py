@@ -24,11 +24,13 @@ def caption_checkpoint(*, seed: int = 3, **options: Any) -> Checkpoint:
     lines = [f"{caption}\n" for example in examples for caption in example.captions]
     tokenizer = Tokenizer.build(lines, "caption", minimum_count=1)
     captions = pad_captions([encode_caption(tokenizer, line.strip()) for line in lines], LENGTH)
-    held_out = {
+    evaluation = {
         "image": np.stack([example.picture for example in examples]),
         "captions": captions.reshape(PICTURES, -1, captions.shape[1]),
     }
-    return Checkpoint(make_captioner(tokenizer, seed=seed, **options), tokenizer, held_out=held_out)
+    return Checkpoint(
+        make_captioner(tokenizer, seed=seed, **options), tokenizer, evaluation=evaluation
+    )
 
 
 def make_captioner(tokenizer: Tokenizer, *, seed: int = 3, **options: Any) -> Captioner:

@@ -90,7 +90,7 @@ def main() -> None:
     text = chosen.corpus.read_text(encoding="utf-8")
     alphabet = {character: index for index, character in enumerate(sorted(set(text)))}
     ids = np.array([alphabet[character] for character in text], np.int64)
-    train, held_out = ids[: int(0.9 * len(ids))], ids[int(0.9 * len(ids)) :]
+    train, evaluation = ids[: int(0.9 * len(ids))], ids[int(0.9 * len(ids)) :]
     torch.manual_seed(0)
     model, random = Transformer(len(alphabet)), np.random.default_rng(0)
     optimizer = torch.optim.AdamW(
@@ -101,7 +101,8 @@ def main() -> None:
         if iteration % EVERY == 0 or iteration == chosen.iterations:
             with torch.no_grad():
                 measured = (
-                    sum(loss_of(model, held_out, random).item() for _ in range(MEASURED)) / MEASURED
+                    sum(loss_of(model, evaluation, random).item() for _ in range(MEASURED))
+                    / MEASURED
                 )
             course.append([iteration, time.perf_counter() - began, measured])
         if iteration == chosen.iterations:

@@ -246,7 +246,7 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
         name: name if (folder / name).exists() else None
         for name in (bundles.INITIAL_STATE, bundles.REFERENCE, bundles.SAMPLER)
     }
-    evaluation = f"{bundles.EVALUATION}/{checkpoint.HELD_OUT}"
+    evaluation = f"{bundles.EVALUATION}/{checkpoint.EVALUATION}"
     manifest = Manifest(
         family=model.family,
         contract=source.contract,
@@ -308,7 +308,7 @@ def _write_companions(folder: Path, source: Source, *, release: bool) -> dict[st
             f"{bundles.REFERENCE}/{file.name}"
             for file in sorted((folder / bundles.REFERENCE).iterdir())
         ]
-        if loaded.held_out:
-            names.append(f"{bundles.EVALUATION}/{checkpoint.HELD_OUT}")
-            checkpoint.save_held_out(folder / names[-1], loaded.held_out)
+        if loaded.evaluation:
+            names.append(f"{bundles.EVALUATION}/{checkpoint.EVALUATION}")
+            checkpoint.save_evaluation(folder / names[-1], loaded.evaluation)
     return {name: digest(folder / name) for name in names}

@@ -25,7 +25,7 @@ def write_reference(folder: Path, source: Source) -> None:
     """
     loaded, inside = source.loaded, folder / REFERENCE
     if loaded.model.rebuilt_from_config:
-        checkpoint.save(replace(loaded, held_out={}), inside)
+        checkpoint.save(replace(loaded, evaluation={}), inside)
         return
     for graph in source.contract.graphs:
         _write_traced(inside / f"{graph.name}{TRACED.suffix}", graph.name, source)

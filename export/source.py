@@ -79,7 +79,7 @@ class Source:
         """
         text = self.options.calibration
         if text is None:
-            return feeds_from(self.family, self.reference, self.loaded.held_out)
+            return feeds_from(self.family, self.reference, self.loaded.evaluation)
         if self.family.writes != "text":
             raise UsageError(
                 f"the {self.family.noun} is calibrated on its held-out sample; leave the "

@@ -161,8 +161,8 @@ def checkpoint_folder(
     from edgernn.models.checkpoint import Checkpoint, save
 
     folder = tmp_path_factory.mktemp("checkpoint") / "run"
-    held_out = {"tokens": tokenizer.encode(TEXT)}
-    save(Checkpoint(make_model(), tokenizer, {"corpus": "a test"}, held_out), folder)
+    evaluation = {"tokens": tokenizer.encode(TEXT)}
+    save(Checkpoint(make_model(), tokenizer, {"corpus": "a test"}, evaluation), folder)
     return folder
 
 
@@ -254,8 +254,8 @@ def captioner_folder(
     from edgernn.models.checkpoint import Checkpoint, save
 
     folder = tmp_path_factory.mktemp("captioner") / "run"
-    held_out = {"image": pictures, "captions": caption_ids}
-    save(Checkpoint(make_captioner(), caption_tokenizer, {"corpus": "a test"}, held_out), folder)
+    evaluation = {"image": pictures, "captions": caption_ids}
+    save(Checkpoint(make_captioner(), caption_tokenizer, {"corpus": "a test"}, evaluation), folder)
     return folder
 
 

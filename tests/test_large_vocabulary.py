@@ -40,18 +40,18 @@ tokenizer = Tokenizer.build([text], "word" if kind == "text" else "caption", min
 size = tokenizer.vocabulary_size
 if kind == "text":
     model = LanguageModel(LanguageConfig(vocabulary=size, embedding=8, hidden=8, layers=1))
-    held_out = {"tokens": random.integers(0, size, positions + 1)}
+    evaluation = {"tokens": random.integers(0, size, positions + 1)}
 else:
     model = Captioner(CaptionerConfig(vocabulary=size, embedding=8, hidden=8, keys=4, image_size=32, length=6))
     captions = np.full((positions // 6, 1, 8), 3)
     captions[:, 0, 1:7] = random.integers(4, size, (positions // 6, 6))
     captions[:, 0, 0], captions[:, 0, 7] = 1, 2
-    held_out = {"image": random.integers(0, 256, (len(captions), 32, 32, 3), dtype=np.uint8), "captions": captions}
+    evaluation = {"image": random.integers(0, 256, (len(captions), 32, 32, 3), dtype=np.uint8), "captions": captions}
 before = peak_mb()
 options = ReducedOptions(budget=Budget(perplexity=0.5))
 with tempfile.TemporaryDirectory() as folder:
     bundle = export_bundle(
-        Checkpoint(model.eval(), tokenizer, {}, held_out), Path(folder) / "b", to="onnx", precision=["float32", "int4"],
+        Checkpoint(model.eval(), tokenizer, {}, evaluation), Path(folder) / "b", to="onnx", precision=["float32", "int4"],
         steps=8, options=options,
     )
     exported = peak_mb()

@@ -105,16 +105,16 @@ def beam_search(
         logits, outputs, state = stepper.step([int(token)], state)
     beams, finished = [_Beam()], list[Hypothesis]()
     for _ in range(length):
-        heard = [beam.hear(row) for beam, row in zip(beams, outputs, strict=True)]
-        beams, rows, ended = _extend(heard, logits, rules)
+        stepped = [beam.with_outputs(row) for beam, row in zip(beams, outputs, strict=True)]
+        beams, rows, ended = _extend(stepped, logits, rules)
         finished = rules.best([*finished, *ended])
         if rules.settled(finished, beams):
             return finished
         logits, outputs, state = stepper.step(
             [beam.tokens[-1] for beam in beams], stepper.gather(state, rows)
         )
-    heard = [beam.hear(row) for beam, row in zip(beams, outputs, strict=True)]
-    return rules.best([*finished, *_close(heard, logits, rules)])
+    stepped = [beam.with_outputs(row) for beam, row in zip(beams, outputs, strict=True)]
+    return rules.best([*finished, *_close(stepped, logits, rules)])
 
 
 def length_normalised(
@@ -138,7 +138,8 @@ class _Beam:
     log_probability: float = 0.0
     outputs: tuple[dict[str, np.ndarray], ...] = ()
 
-    def hear(self, outputs: dict[str, np.ndarray]) -> _Beam:
+    def with_outputs(self, outputs: dict[str, np.ndarray]) -> _Beam:
+        """Return the sequence with the outputs of the step that chooses its next token."""
         return replace(self, outputs=(*self.outputs, outputs))
 
 

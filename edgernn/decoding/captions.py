@@ -60,7 +60,7 @@ def sample_caption(
     )
     scores = model.step.spec.text_scores.name
     tokens: list[int] = []
-    heard: list[dict[str, np.ndarray]] = []
+    further: list[dict[str, np.ndarray]] = []
     total, finished = 0.0, False
     for _ in range(_length(decoding) + 1):
         token = next(generation)
@@ -68,13 +68,15 @@ def sample_caption(
         if len(tokens) == decoding.length and not finished:
             break
         total += float(log_softmax(generation.outputs[scores])[0, token])
-        heard.append(
+        further.append(
             {name: array[0] for name, array in generation.outputs.items() if name != scores}
         )
         if finished:
             break
         tokens.append(token)
-    outputs = {name: np.stack([step[name] for step in heard])[: len(tokens)] for name in heard[0]}
+    outputs = {
+        name: np.stack([step[name] for step in further])[: len(tokens)] for name in further[0]
+    }
     score = length_normalised(total, len(tokens) + finished)
     return Hypothesis(
         tuple(tokens), log_probability=total, score=score, finished=finished, outputs=outputs

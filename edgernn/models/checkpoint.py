@@ -45,7 +45,7 @@ _MODEL, _TOKENIZER = (
 )  # of the weights' metadata: what they belong to
 _SUMMARY = "edgernn.training"  # of the weights' metadata: how they were trained
 _MOST_CONFIG_BYTES = 16 << 20
-CONFIG, WEIGHTS, TOKENIZER, HELD_OUT = (
+CONFIG, WEIGHTS, TOKENIZER, EVALUATION = (
     "config.json",
     "weights.safetensors",
     "tokenizer.json",
@@ -62,7 +62,7 @@ class Checkpoint:
     model: RecurrentModel
     tokenizer: Tokenizer | None
     training: dict[str, Any] = field(default_factory=dict)
-    held_out: dict[str, np.ndarray] = field(default_factory=dict)
+    evaluation: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def text_tokenizer(self) -> Tokenizer:
@@ -103,13 +103,13 @@ def load(folder: Path | str) -> Checkpoint:
             f"{folder}: {TOKENIZER} is not the one with which {WEIGHTS} was saved; put that "
             "one back, or train again"
         )
-    held_out = read_held_out(folder / HELD_OUT) if (folder / HELD_OUT).exists() else {}
+    evaluation = read_evaluation(folder / EVALUATION) if (folder / EVALUATION).exists() else {}
     family = family_of(model.family)
-    if held_out and (problem := family.sample_problem(held_out, model.config.contract())):
+    if evaluation and (problem := family.sample_problem(evaluation, model.config.contract())):
         raise CheckpointError(
-            f"{folder / HELD_OUT} has {problem}; restore it, or remove it to go without"
+            f"{folder / EVALUATION} has {problem}; restore it, or remove it to go without"
         )
-    return Checkpoint(model.eval(), tokenizer, training, held_out)
+    return Checkpoint(model.eval(), tokenizer, training, evaluation)
 
 
 def _refuse_others(folder: Path) -> None:
@@ -128,8 +128,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     """Write ``checkpoint`` as a folder; each file whole or not at all, the weights last."""
     save_config(folder, checkpoint.model, training=checkpoint.training)
     checkpoint.text_tokenizer.save(folder / TOKENIZER)
-    if checkpoint.held_out:
-        save_held_out(folder / HELD_OUT, checkpoint.held_out)
+    if checkpoint.evaluation:
+        save_evaluation(folder / EVALUATION, checkpoint.evaluation)
     save_weights(checkpoint.model, folder / WEIGHTS)
 
 
@@ -244,12 +244,12 @@ def _tensors(content: tensor_files.Content, path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def save_held_out(path: Path, sample: Mapping[str, np.ndarray]) -> None:
+def save_evaluation(path: Path, sample: Mapping[str, np.ndarray]) -> None:
     """Write a held-out sample: arrays by name, as its family says."""
     storage.write_bytes(path, tensor_files.save(sample))
 
 
-def read_held_out(path: Path) -> dict[str, np.ndarray]:
+def read_evaluation(path: Path) -> dict[str, np.ndarray]:
     """Read a held-out sample."""
     return {name: tensor.numpy() for name, tensor in read_tensors(path).items()}
 

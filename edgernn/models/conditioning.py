@@ -44,7 +44,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Conditioned:
-    """What the decoder hears of the picture at one step.
+    """What the decoder is given of the picture at one step.
 
     Attributes:
         joined: ``[B, F]``, joined to the word's embedding, or None.
@@ -76,7 +76,7 @@ class Conditioning(nn.Module):
         raise NotImplementedError
 
     def step(self, word: Tensor, contexts: Tensors, state: State) -> Conditioned:
-        """Say what the decoder hears beside ``word [B, E]``, given the state before the step; by
+        """Say what the decoder is given beside ``word [B, E]``, given the state before the step; by
         default nothing.
         """
         return Conditioned()

@@ -255,9 +255,9 @@ def _images(subject: Subject) -> np.ndarray:
     """Return held-out pictures uint8 ``[N, S, S, 3]``, or made ones where the bundle carries
     none.
     """
-    held_out = subject.family.read(subject.sample)
-    if held_out is not None and len(held_out):
-        return held_out[:_PICTURES]
+    evaluation = subject.family.read(subject.sample)
+    if evaluation is not None and len(evaluation):
+        return evaluation[:_PICTURES]
     made = random_pictures(
         subject.bundle.manifest.contract, batch=1, count=_PICTURES, seed=subject.seed
     )

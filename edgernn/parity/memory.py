@@ -1,8 +1,8 @@
 """Whether a file remembers: the same calls must give the same results, whatever was asked before
 and in which order.
 
-Two sessions of one file hear the same calls: one that has worked for a while, and one just opened.
-The new one hears them first to last, the used one last to first, then both in turns, and the new
+Two sessions of one file take the same calls: one that has worked for a while, and one just opened.
+The new one takes them first to last, the used one last to first, then both in turns, and the new
 one once more backwards. A cached first step, a counter, a state that is kept: each call then gives
 something else in one of these places. The calls differ in rows, lengths, ids and states; some start
 from the first state, as every text does.
@@ -83,8 +83,8 @@ def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
 
 
 def _others(session: Session, fresh: Results, other: int) -> Results:
-    """Return other inputs for each ``other``: two calls each hear the same from two states, and the
-    next two hear others from the same first state.
+    """Return other inputs for each ``other``: two calls each take the same from two states, and the
+    next two take others from the same first state.
     """
     made = {}
     for spec in session.spec.fresh_inputs:

@@ -55,15 +55,15 @@ class FakeSession(Session):
             if axis in self.contract.open_axes
         }
         given = [self._in_rows(spec, feeds[spec.name]) for spec in self.spec.caller_inputs]
-        heard = sum(given, np.zeros((1, 1), np.float32))  # [B, T]
+        fed = sum(given, np.zeros((1, 1), np.float32))  # [B, T]
         states = {s.name: feeds[s.name] for s in self.spec.states}
-        means = np.zeros_like(heard)  # [B, T]
-        for t in range(heard.shape[1]):
-            means[:, t] = heard[:, t] if not states else 0
+        means = np.zeros_like(fed)  # [B, T]
+        for t in range(fed.shape[1]):
+            means[:, t] = fed[:, t] if not states else 0
             for spec in self.spec.states:
-                states[spec.name] = _advanced(spec, states[spec.name], heard[:, t])
+                states[spec.name] = _advanced(spec, states[spec.name], fed[:, t])
                 means[:, t] += self._in_rows(spec, states[spec.name])[:, 0]
-        made = {t.name: _spread(t, means / 4, self._shape(t, heard)) for t in self._told}
+        made = {t.name: _spread(t, means / 4, self._shape(t, fed)) for t in self._told}
         ids, scores = self.spec.ids, self.spec.scores
         if ids is not None and scores is not None and ids.axes == scores.axes[:-1]:
             after = (feeds[ids.name].astype(np.int64) + 1) % made[scores.name].shape[-1]
@@ -97,22 +97,22 @@ class FakeSession(Session):
         )
         return np.asarray(mean.reshape(rows, steps))
 
-    def _shape(self, spec: TensorSpec, heard: np.ndarray) -> tuple[int, ...]:
+    def _shape(self, spec: TensorSpec, fed: np.ndarray) -> tuple[int, ...]:
         """Return the shape of an output for so many rows and steps ``[B, T]``."""
-        sizes = {BATCH: heard.shape[0], TIME: heard.shape[1], **self._open, **self.contract.sizes}
+        sizes = {BATCH: fed.shape[0], TIME: fed.shape[1], **self._open, **self.contract.sizes}
         return tuple(sizes.get(axis, 1) for axis in spec.axes)
 
 
-def _advanced(spec: TensorSpec, state: np.ndarray, heard: np.ndarray) -> np.ndarray:
-    """Return a state after one step that heard ``[B]``; integers and bools turn between 0 and 1,
-    and a state without a batch hears nothing.
+def _advanced(spec: TensorSpec, state: np.ndarray, fed: np.ndarray) -> np.ndarray:
+    """Return a state after one step that was fed ``[B]``; integers and bools turn between 0 and 1,
+    and a state without a batch takes nothing in.
     """
     if state.dtype.kind != "f":
         made: np.ndarray = (state == 0).astype(state.dtype)
         return made
     if spec.axis(BATCH) is None:
         return np.asarray(state / np.float32(2)).astype(state.dtype)
-    wide = heard.reshape([-1 if axis == BATCH else 1 for axis in spec.axes])
+    wide = fed.reshape([-1 if axis == BATCH else 1 for axis in spec.axes])
     return np.asarray(state / np.float32(2) + wide).astype(state.dtype)
 
 

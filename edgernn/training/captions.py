@@ -183,7 +183,7 @@ class CaptionTask:
             folder,
             about,
         )
-        self._train, self._held_out = (
+        self._train, self._validation = (
             pictures.split("train"),
             pictures.split("validation")[:EVALUATION_PICTURES],
         )
@@ -192,7 +192,7 @@ class CaptionTask:
                 f"there are {len(self._train)} training pictures, a batch needs {batch}; use a "
                 "smaller --batch"
             )
-        self._measured = len(self._held_out)  # pictures, at the last evaluation
+        self._measured = len(self._validation)  # pictures, at the last evaluation
         rows = world.rows(batch, of="pictures")
         self._batch, self._rows = batch, slice(rows.start, rows.stop)
         self._seed, self._mixed = seed, mixed
@@ -243,10 +243,10 @@ class CaptionTask:
         decides.
         """
         self.model.eval()
-        wanted = max(math.ceil(share * len(self._held_out)), min(_PROBED, len(self._held_out)))
+        wanted = max(math.ceil(share * len(self._validation)), min(_PROBED, len(self._validation)))
         written, total, count, at = list[str](), 0.0, 0, 0
         while at < wanted and (not at or go_on()):
-            part = np.array(self._held_out[at : min(at + _ROWS, wanted)])
+            part = np.array(self._validation[at : min(at + _ROWS, wanted)])
             images, at = self._pictures.pictures[part], at + len(part)
             written += [
                 caption_text(self._tokenizer, ids)
@@ -255,12 +255,15 @@ class CaptionTask:
             lost, tokens = self._validation_loss(part)
             total, count = total + lost, count + tokens
         scores = score_captions(
-            written, [self._pictures.captions[index] for index in self._held_out[:at]]
+            written, [self._pictures.captions[index] for index in self._validation[:at]]
         )
         measured = {name: scores[name] for name in SCORES}
         loss, self._measured = total / count, at
         return Evaluation(
-            loss, _TIE_BREAK * loss - scores["cider_d"], measured, covered=at / len(self._held_out)
+            loss,
+            _TIE_BREAK * loss - scores["cider_d"],
+            measured,
+            covered=at / len(self._validation),
         )
 
     def unigram_entropy(self) -> float:
@@ -268,13 +271,13 @@ class CaptionTask:
         captions.
         """
         return entropy_of(
-            np.concatenate([ids[1:] for index in self._held_out for ids in self._ids[index]])
+            np.concatenate([ids[1:] for index in self._validation for ids in self._ids[index]])
         )
 
     def sample(self) -> str:
         """Return what the model says of the first validation picture."""
         self.model.eval()
-        image = self._pictures.pictures[self._held_out[0] : self._held_out[0] + 1]
+        image = self._pictures.pictures[self._validation[0] : self._validation[0] + 1]
         (ids,) = greedy_captions(self._opened(), image, self._decoding)
         return caption_text(self._tokenizer, ids)
 

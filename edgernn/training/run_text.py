@@ -41,7 +41,7 @@ from edgernn.training.signals import listening
 from edgernn.training.text import TextTask
 
 CORPUS = "corpus"
-_HELD_OUT_TOKENS = 1 << 15
+_EVALUATION_TOKENS = 1 << 15
 _LOWER = "--batch, --chunk, --hidden or --vocabulary"  # what needs memory
 
 
@@ -178,8 +178,8 @@ def _prepare(data: str, out: Path, *, setup: TextSetup, glob: str, validation: s
             validation_source=own,
         )
     tokenizer.save(out / checkpoint.TOKENIZER)
-    held_out = np.asarray(corpus.validation[:_HELD_OUT_TOKENS], np.int64)
-    checkpoint.save_held_out(out / checkpoint.HELD_OUT, {TOKENS: held_out})
+    evaluation = np.asarray(corpus.validation[:_EVALUATION_TOKENS], np.int64)
+    checkpoint.save_evaluation(out / checkpoint.EVALUATION, {TOKENS: evaluation})
 
 
 def _texts(source: CorpusSource, own: CorpusSource | None) -> Iterator[str]:

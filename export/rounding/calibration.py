@@ -56,7 +56,7 @@ def hessians(
 
 
 def feeds_from(
-    family: Family, reference: Model, held_out: Mapping[str, np.ndarray]
+    family: Family, reference: Model, evaluation: Mapping[str, np.ndarray]
 ) -> Feeds | None:
     """Return what gives the calibration feeds of a held-out sample, or None where the sample is too
     small to spare any.
@@ -64,9 +64,9 @@ def feeds_from(
     Args:
         family: the kind of model, which says how it is fed.
         reference: the model, opened.
-        held_out: its held-out sample, or nothing; of some families a drawn one stands for it.
+        evaluation: its held-out sample, or nothing; of some families a drawn one stands for it.
     """
-    sample = held_out or family.drawn(reference.contract, seed=_SEED)
+    sample = evaluation or family.drawn(reference.contract, seed=_SEED)
     part = None if sample is None else family.spared(sample, reference.contract)
     return None if part is None else (lambda: family.calls(reference, part))
 

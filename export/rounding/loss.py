@@ -35,7 +35,7 @@ def measure_loss(
     Raises:
         UsageError: a budget is given, and there is nothing to hold it to.
     """
-    family, sample, contract = family_of(loaded.model.family), loaded.held_out, candidate.contract
+    family, sample, contract = family_of(loaded.model.family), loaded.evaluation, candidate.contract
     if budget.cider is not None and family.writes != "captions":
         raise UsageError(
             "a largest CIDEr drop is given for a model that writes no captions; give a "
@@ -90,7 +90,7 @@ def measure_output_loss(
     Raises:
         ContractError: ``name``, the candidate, loses more than is promised.
     """
-    family, sample = family_of(loaded.model.family), loaded.held_out
+    family, sample = family_of(loaded.model.family), loaded.evaluation
     if family.writes is not None or not sample:
         return None
     if family.count(sample, candidate.contract) < FEWEST:

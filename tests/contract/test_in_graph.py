@@ -52,9 +52,9 @@ def test_what_a_text_takes_and_gives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("conditioning", "heard"), [("soft-attention", ["attention"]), ("every-step", [])]
+    ("conditioning", "further"), [("soft-attention", ["attention"]), ("every-step", [])]
 )
-def test_what_a_caption_takes_and_gives(conditioning: str, heard: list[str]) -> None:
+def test_what_a_caption_takes_and_gives(conditioning: str, further: list[str]) -> None:
     contract = captioner(conditioning).contract
     interface = caption_interface(contract)
     assert [(t.name, t.dtype, t.shape) for t in interface.inputs] == [
@@ -67,10 +67,10 @@ def test_what_a_caption_takes_and_gives(conditioning: str, heard: list[str]) -> 
         "score",
         "log_probability",
         "finished",
-        *heard,
+        *further,
     ]
-    assert [t.shape for t in interface.outputs[4:]] == [("written", 4)] * len(heard)
-    assert [t.name for t in further_outputs(contract)] == heard
+    assert [t.shape for t in interface.outputs[4:]] == [("written", 4)] * len(further)
+    assert [t.name for t in further_outputs(contract)] == further
 
 
 FRAMES = build_contract(

@@ -190,9 +190,9 @@ def test_the_reference_inside_is_the_checkpoint(bundle: Bundle, checkpoint_folde
     assert all(
         torch.equal(parameter, wanted[name]) for name, parameter in inner.model.named_parameters()
     )
-    sample = checkpoint.read_held_out(bundle.path("evaluation/held_out.safetensors"))
-    assert sample.keys() == outer.held_out.keys() == {"tokens"}
-    assert sample["tokens"].tolist() == outer.held_out["tokens"].tolist()
+    sample = checkpoint.read_evaluation(bundle.path("evaluation/held_out.safetensors"))
+    assert sample.keys() == outer.evaluation.keys() == {"tokens"}
+    assert sample["tokens"].tolist() == outer.evaluation["tokens"].tolist()
 
 
 def test_a_learned_first_state_is_in_the_bundle(

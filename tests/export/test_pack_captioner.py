@@ -86,8 +86,8 @@ def test_what_to_measure_on_is_the_checkpoints_sample(
 ) -> None:
     sample = safetensors.numpy.load_file(captioner_bundle.path("evaluation/held_out.safetensors"))
     outer = checkpoint.load(captioner_folder)
-    assert sample.keys() == outer.held_out.keys()
-    assert all(np.array_equal(sample[name], outer.held_out[name]) for name in sample)
+    assert sample.keys() == outer.evaluation.keys()
+    assert all(np.array_equal(sample[name], outer.evaluation[name]) for name in sample)
     inner = checkpoint.load(captioner_bundle.path("reference")).model
     wanted = outer.model.state_dict()
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in inner.state_dict().items())
@@ -252,7 +252,7 @@ def test_a_weight_or_buffer_that_is_not_finite_is_refused_by_name(
 def test_what_cannot_be_had_is_refused_before_anything_is_written(
     captioner_folder: Path, tmp_path: Path
 ) -> None:
-    loaded = dataclasses.replace(checkpoint.load(captioner_folder), held_out={})
+    loaded = dataclasses.replace(checkpoint.load(captioner_folder), evaluation={})
     with pytest.raises(UsageError, match="cannot export float32, coreml-mlstate as asked"):
         export_bundle(loaded, tmp_path / "b", to=["coreml-mlstate"], precision=["float32"])
     assert list(tmp_path.iterdir()) == []

@@ -223,7 +223,7 @@ def read_all(bundle: Bundle) -> None:
     if manifest.initial_state:
         read_first_state(bundle.path(manifest.initial_state), manifest.contract)
     if manifest.evaluation:
-        checkpoint.read_held_out(bundle.path(manifest.evaluation))
+        checkpoint.read_evaluation(bundle.path(manifest.evaluation))
     if manifest.reference:
         checkpoint.load(bundle.path(manifest.reference))
 
@@ -288,7 +288,7 @@ class Checkpoints(Target):
         tensors = {
             f"model.{name}": tensor.numpy() for name, tensor in loaded.model.state_dict().items()
         }
-        tensors |= {f"held_out.{name}": array for name, array in loaded.held_out.items()}
+        tensors |= {f"evaluation.{name}": array for name, array in loaded.evaluation.items()}
         about = {
             "config": loaded.model.config.model_dump(),
             "tokenizer": json.loads(loaded.tokenizer.to_json()),
@@ -297,7 +297,7 @@ class Checkpoints(Target):
 
     def case(self, luck: random.Random) -> str:
         name = luck.choice(
-            (checkpoint.CONFIG, checkpoint.WEIGHTS, checkpoint.TOKENIZER, checkpoint.HELD_OUT)
+            (checkpoint.CONFIG, checkpoint.WEIGHTS, checkpoint.TOKENIZER, checkpoint.EVALUATION)
         )
         content, done = damage(self.goods.run / name, luck)
         done = f"{name}: {done}"

@@ -44,12 +44,12 @@ def tokens(caption_ids: np.ndarray) -> Tensor:
 def stepped(
     model: Captioner, contexts: Any, state: State, tokens: Tensor
 ) -> tuple[list[Tensor], list[Any], State]:
-    logits, heard = [], []
+    logits, conditioned = [], []
     for t in range(tokens.shape[1]):
         word, one, state = model.step(tokens[:, t : t + 1], contexts, state)
         logits.append(word)
-        heard.append(one)
-    return logits, heard, state
+        conditioned.append(one)
+    return logits, conditioned, state
 
 
 @each_cell
@@ -120,7 +120,9 @@ def test_a_step_is_its_equations(
     model = make_captioner(conditioning=conditioning).requires_grad_(False)
     contexts, (h, c) = model.encode(image)
     word = model.embedding.weight[[4, 5, 6]]
-    found, heard, (h_next, c_next) = model.step(torch.tensor([[4], [5], [6]]), contexts, (h, c))
+    found, conditioned, (h_next, c_next) = model.step(
+        torch.tensor([[4], [5], [6]]), contexts, (h, c)
+    )
     joined = model.conditioning.step(word, contexts, (h, c)).joined
     assert joined is not None
     from_input, from_hidden = model.decoder.from_input[0], model.decoder.from_hidden[0]
@@ -133,8 +135,8 @@ def test_a_step_is_its_equations(
     torch.testing.assert_close(
         found[:, 0], torch.cat([y, joined], 1) @ model.head.weight.T + model.head.bias
     )
-    assert heard.attention is not None
-    torch.testing.assert_close(heard.attention.sum(1), torch.ones(BATCH))
+    assert conditioned.attention is not None
+    torch.testing.assert_close(conditioned.attention.sum(1), torch.ones(BATCH))
 
 
 @pytest.mark.parametrize("conditioning", ["first-token", "initial-state", "every-step"])
@@ -144,7 +146,9 @@ def test_a_step_without_attention_is_the_decoder_and_the_head(
     model = make_captioner(conditioning=conditioning).requires_grad_(False)
     contexts, (h, c) = model.encode(image)
     word, gates = model.embedding.weight[[4, 5, 6]], contexts[0] if contexts else torch.zeros(1)
-    found, heard, (h_next, c_next) = model.step(torch.tensor([[4], [5], [6]]), contexts, (h, c))
+    found, conditioned, (h_next, c_next) = model.step(
+        torch.tensor([[4], [5], [6]]), contexts, (h, c)
+    )
     from_input, from_hidden = model.decoder.from_input[0], model.decoder.from_hidden[0]
     (layer,) = model.decoder.cells()
     assert isinstance(layer, LSTM)
@@ -152,7 +156,7 @@ def test_a_step_without_attention_is_the_decoder_and_the_head(
     torch.testing.assert_close(h_next[0], y)
     torch.testing.assert_close(c_next[0], cell)
     torch.testing.assert_close(found[:, 0], y @ model.head.weight.T + model.head.bias)
-    assert heard.attention is heard.joined is None
+    assert conditioned.attention is conditioned.joined is None
 
 
 @each_cell
@@ -163,12 +167,12 @@ def test_teacher_forcing_equals_step_by_step(
     model = make_captioner(conditioning=conditioning, cell=cell, layers=2).requires_grad_(False)
     contexts, state = model.encode(image)
     forced = model(contexts, state, tokens)
-    logits, heard, _ = stepped(model, contexts, state, tokens)
+    logits, conditioned, _ = stepped(model, contexts, state, tokens)
     assert torch.equal(forced.logits, torch.cat(logits, 1))
     assert forced.drawn is None
     if "attention" in conditioning:
         assert forced.attention is not None
-        assert torch.equal(forced.attention, torch.stack([one.attention for one in heard], 1))
+        assert torch.equal(forced.attention, torch.stack([one.attention for one in conditioned], 1))
         assert (
             forced.attention[:, 0] - forced.attention[:, 3]
         ).abs().max() > 1e-4  # it looks elsewhere for another word

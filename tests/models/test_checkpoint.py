@@ -22,7 +22,7 @@ from edgernn.errors import CheckpointError
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
 from edgernn.models.cells.table import CELLS
-from edgernn.models.checkpoint import CONFIG, HELD_OUT, TOKENIZER, WEIGHTS, Checkpoint
+from edgernn.models.checkpoint import CONFIG, EVALUATION, TOKENIZER, WEIGHTS, Checkpoint
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.language import LanguageModel
 from edgernn.sessions.torch_kernels import plain_kernels
@@ -60,19 +60,19 @@ def test_a_round_trip_loses_no_bit(
     make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, cell: str, options: dict[str, Any]
 ) -> None:
     model = make_model(cell=cell, **options)
-    held_out = np.arange(20, dtype=np.int64)
+    evaluation = np.arange(20, dtype=np.int64)
     checkpoint.save(
-        Checkpoint(model, tokenizer, {"steps": 3}, {"tokens": held_out}), tmp_path / "run"
+        Checkpoint(model, tokenizer, {"steps": 3}, {"tokens": evaluation}), tmp_path / "run"
     )
     loaded = checkpoint.load(tmp_path / "run")
     assert loaded.model.config == model.config
     assert not loaded.model.training
     assert loaded.training == {"steps": 3}
     assert loaded.tokenizer.to_json() == tokenizer.to_json()
-    assert loaded.held_out.keys() == {"tokens"}
-    assert (loaded.held_out["tokens"].dtype, loaded.held_out["tokens"].tolist()) == (
+    assert loaded.evaluation.keys() == {"tokens"}
+    assert (loaded.evaluation["tokens"].dtype, loaded.evaluation["tokens"].tolist()) == (
         np.int64,
-        held_out.tolist(),
+        evaluation.tolist(),
     )
     wanted, found = dict(model.named_parameters()), dict(loaded.model.named_parameters())
     assert wanted.keys() == found.keys()
@@ -121,17 +121,17 @@ def test_a_captioners_held_out_pictures_come_back(
 ) -> None:
     loaded = checkpoint.load(captioner_folder)
     assert loaded.model.family == "captioner"
-    assert {name: array.dtype.name for name, array in loaded.held_out.items()} == {
+    assert {name: array.dtype.name for name, array in loaded.evaluation.items()} == {
         "image": "uint8",
         "captions": "int64",
     }
-    assert np.array_equal(loaded.held_out["image"], pictures)
-    assert np.array_equal(loaded.held_out["captions"], caption_ids)
+    assert np.array_equal(loaded.evaluation["image"], pictures)
+    assert np.array_equal(loaded.evaluation["captions"], caption_ids)
 
 
 def test_it_is_safetensors_and_json_and_no_pickle(checkpoint_folder: Path) -> None:
     assert sorted(path.name for path in checkpoint_folder.iterdir()) == sorted(
-        [CONFIG, HELD_OUT, TOKENIZER, WEIGHTS]
+        [CONFIG, EVALUATION, TOKENIZER, WEIGHTS]
     )
     for path in checkpoint_folder.iterdir():
         content = path.read_bytes()
@@ -167,8 +167,8 @@ def test_saving_a_model_of_another_precision_writes_float32(
 
 
 def test_the_held_out_sample_is_optional(folder: Path) -> None:
-    (folder / HELD_OUT).unlink()
-    assert checkpoint.load(folder).held_out == {}
+    (folder / EVALUATION).unlink()
+    assert checkpoint.load(folder).evaluation == {}
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_missing_tokenizer(folder: Path) -> None:
         checkpoint.load(folder)
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, HELD_OUT])
+@pytest.mark.parametrize("name", [WEIGHTS, EVALUATION])
 @pytest.mark.parametrize("keep", [0, 5, 40, -1])
 def test_a_truncated_file(folder: Path, name: str, keep: int) -> None:
     path = folder / name
@@ -422,9 +422,9 @@ def test_a_pipe_a_folder_and_a_file_that_may_not_be_read(
 
 
 def test_a_held_out_sample_of_another_model(folder: Path) -> None:
-    checkpoint.save_held_out(folder / HELD_OUT, {"tokens": np.array([99], np.int64)})
+    checkpoint.save_evaluation(folder / EVALUATION, {"tokens": np.array([99], np.int64)})
     with pytest.raises(CheckpointError, match="has the id 99, the vocabulary has 34 ids"):
         checkpoint.load(folder)
-    checkpoint.save_held_out(folder / HELD_OUT, {"words": np.array([1], np.int64)})
+    checkpoint.save_evaluation(folder / EVALUATION, {"words": np.array([1], np.int64)})
     with pytest.raises(CheckpointError, match=r"has words int64 \[1\], expected tokens int64"):
         checkpoint.load(folder)

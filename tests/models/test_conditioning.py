@@ -134,8 +134,8 @@ def test_the_gates_of_every_step_are_the_projected_image(cell: str) -> None:
     assert gates.shape == (B, {"lstm": 4, "gru": 3}[cell] * H)
     assert [tuple(state.shape) for state in first] == [(L, B, H)] * len(cell_class(cell).states)
     assert not any(state.any() for state in first)
-    heard = conditioning.step(rand(B, E), (gates,), states(cell))
-    assert heard == Conditioned(gates=gates)
+    conditioned = conditioning.step(rand(B, E), (gates,), states(cell))
+    assert conditioned == Conditioned(gates=gates)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -163,13 +163,13 @@ def test_soft_attention_is_its_equations(cell: str) -> None:
     assert features is regions
     near(keys, linear(attention.to_keys, regions.numpy()[:, :, :NEAR]))
     word, state = rand(B, E, seed=8), states(cell)
-    heard = attention.step(word, (features, keys), state)
+    conditioned = attention.step(word, (features, keys), state)
     weights = softmax(energies(attention, word, keys, state))
-    assert heard.attention is not None
-    assert heard.joined is not None
-    near(heard.attention, weights)
-    near(heard.joined, gated(attention, state, weights, features))
-    assert (heard.gates, heard.drawn) == (None, None)
+    assert conditioned.attention is not None
+    assert conditioned.joined is not None
+    near(conditioned.attention, weights)
+    near(conditioned.joined, gated(attention, state, weights, features))
+    assert (conditioned.gates, conditioned.drawn) == (None, None)
 
 
 @pytest.mark.parametrize("name", ATTENTIONS)
@@ -177,12 +177,12 @@ def test_attention_sums_to_one_whatever_is_fed(name: str) -> None:
     attention = made(name)
     for scale in (0.0, 1.0, 100.0, 1e4):
         features, keys = scale * rand(B, R, F), scale * rand(B, R, K, seed=4)
-        heard = attention.step(
+        conditioned = attention.step(
             scale * rand(B, E), (features, keys), tuple(scale * s for s in states("lstm"))
         )
-        assert heard.attention is not None
-        assert heard.attention.min() >= 0
-        torch.testing.assert_close(heard.attention.sum(1), torch.ones(B))
+        assert conditioned.attention is not None
+        assert conditioned.attention.min() >= 0
+        torch.testing.assert_close(conditioned.attention.sum(1), torch.ones(B))
 
 
 def test_hard_attention_takes_the_expectation_once_it_is_trained(cell: str) -> None:
@@ -193,11 +193,11 @@ def test_hard_attention_takes_the_expectation_once_it_is_trained(cell: str) -> N
     assert isinstance(hard, HardAttention)
     contexts, _ = hard.encode(rand(B, R, F), decoder(cell))
     word, state = rand(B, E, seed=8), states(cell)
-    heard, again, expected = (each.step(word, contexts, state) for each in (hard, hard, soft))
-    assert heard.drawn is None
+    conditioned, again, expected = (each.step(word, contexts, state) for each in (hard, hard, soft))
+    assert conditioned.drawn is None
     for part in ("joined", "attention"):
-        assert torch.equal(getattr(heard, part), getattr(again, part))
-        assert torch.equal(getattr(heard, part), getattr(expected, part))
+        assert torch.equal(getattr(conditioned, part), getattr(again, part))
+        assert torch.equal(getattr(conditioned, part), getattr(expected, part))
 
 
 def test_hard_attention_in_training_draws_a_region_or_takes_the_expectation() -> None:
@@ -211,15 +211,15 @@ def test_hard_attention_in_training_draws_a_region_or_takes_the_expectation() ->
         tuple(s.repeat(1, rows, 1) for s in state),
     )
     torch.manual_seed(0)
-    heard = hard.step(word.repeat(rows, 1), *repeated)
-    assert heard.drawn is not None
-    assert heard.joined is not None
+    conditioned = hard.step(word.repeat(rows, 1), *repeated)
+    assert conditioned.drawn is not None
+    assert conditioned.joined is not None
     (attention,) = softmax(energies(hard, word, keys, state))
     regions = np.vstack([np.eye(R), attention])  # what a row may look at, the expectation last
     options = np.vstack([gated(hard, state, weights[None], features) for weights in regions])
-    chosen = [int(np.abs(options - row).sum(1).argmin()) for row in heard.joined.numpy()]
-    near(heard.joined, options[chosen])
-    near(heard.drawn, np.append(np.log(attention), 0.0)[chosen])
+    chosen = [int(np.abs(options - row).sum(1).argmin()) for row in conditioned.joined.numpy()]
+    near(conditioned.joined, options[chosen])
+    near(conditioned.drawn, np.append(np.log(attention), 0.0)[chosen])
     counts = np.bincount(chosen, minlength=R + 1) / rows
     assert abs(counts[R] - 0.5) < 0.1
     np.testing.assert_allclose(counts[:R] / counts[:R].sum(), attention, atol=0.1)
@@ -240,14 +240,14 @@ def test_the_same_seed_draws_the_same_regions() -> None:
 def test_rows_do_not_hear_one_another(name: str, cell: str) -> None:
     conditioning, regions, word = made(name, cell), rand(B, R, F), rand(B, E, seed=2)
     contexts, first = conditioning.encode(regions, decoder(cell))
-    heard = conditioning.step(word, contexts, first)
+    conditioned = conditioning.step(word, contexts, first)
     for row in range(B):
         one = slice(row, row + 1)
         own, own_first = conditioning.encode(regions[one], decoder(cell))
         alone = conditioning.step(word[one], own, own_first)
         whole = [*(context[one] for context in contexts), *(state[:, one] for state in first)]
         parts = [
-            (getattr(alone, part), getattr(heard, part))
+            (getattr(alone, part), getattr(conditioned, part))
             for part in ("joined", "gates", "attention")
         ]
         whole += [together[one] for _, together in parts if together is not None]

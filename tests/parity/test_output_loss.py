@@ -172,7 +172,7 @@ def test_an_export_that_loses_too_much_is_refused() -> None:
     found = measured(models(1e-3)[1].step)
     assert found is not None
     assert 0 < found.error < INT8.rollout
-    assert measured(candidate.step, replace(loaded, held_out={})) is None
+    assert measured(candidate.step, replace(loaded, evaluation={})) is None
 
 
 def test_an_output_that_is_as_good_as_zero_is_measured_by_a_thousandth() -> None:

@@ -82,7 +82,7 @@ def test_every_check_of_an_honest_chaotic_model_passes_and_says_so(
     make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     checkpoint = Checkpoint(
-        chaotic(make_model), tokenizer, held_out={"tokens": tokenizer.encode(TEXT)}
+        chaotic(make_model), tokenizer, evaluation={"tokens": tokenizer.encode(TEXT)}
     )
     bundle = export_bundle(checkpoint, tmp_path / "bundle", to=["onnx"], steps=128)
     (artifact,) = verify_bundle(bundle, steps=128).artifacts

@@ -137,12 +137,12 @@ def spec(
     text, learned, captions, other = (
         folder / name for name in ("text", "learned", "captions", "other")
     )
-    held_out = {"tokens": np.arange(20, dtype=np.int64)}
+    evaluation = {"tokens": np.arange(20, dtype=np.int64)}
     gru = make_model(cell="gru", learned_initial_state=True)
     for name, parameter in gru.named_parameters():
         if "first_state" in name:
             parameter.data *= 30  # far enough from zeros for the text to tell
-    save(Checkpoint(gru, tokenizer, {}, held_out), folder / "gru")
+    save(Checkpoint(gru, tokenizer, {}, evaluation), folder / "gru")
     precisions = ["float32", "int8"]
     export_bundle(checkpoint_folder, text, to="onnx", precision=precisions, steps=16)
     export_bundle(folder / "gru", learned, to="onnx", precision=precisions, steps=16)
@@ -151,7 +151,7 @@ def spec(
     shifted = make_model()
     for parameter in shifted.parameters():
         parameter.data *= 1.5
-    save(Checkpoint(shifted, tokenizer, {}, held_out), folder / "shifted")
+    save(Checkpoint(shifted, tokenizer, {}, evaluation), folder / "shifted")
     export_bundle(folder / "shifted", other, to="onnx", steps=16)
     pairs, made = folder / "pairs", host_cases.tokenizer_of("bpe")
     torch.manual_seed(0)

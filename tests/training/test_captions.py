@@ -324,7 +324,7 @@ def test_captions_of_many_words_are_measured_in_smaller_parts(
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = make_task()
-    chosen = np.array(task._held_out[:4])
+    chosen = np.array(task._validation[:4])
     whole, tokens = task._validation_loss(chosen)
     monkeypatch.setattr("edgernn.training.captions.positions_at_a_time", lambda vocabulary: 30)
     lost, count = task._validation_loss(chosen)
@@ -534,7 +534,7 @@ def test_the_first_validation_pictures_are_measured_some_at_a_time(
     fewer = make_task()
     assert fewer.split == "2 validation pictures of a test"
     assert fewer.evaluate().loss == pytest.approx(
-        loss_by_hand(fewer, list(fewer._held_out)), rel=1e-5
+        loss_by_hand(fewer, list(fewer._validation)), rel=1e-5
     )
 
 
@@ -549,7 +549,7 @@ def test_captions_are_cut_to_the_models_length(make_task: MakeTask) -> None:
         3,
         3,
     ]  # <start> and two words to hear, three words to write
-    assert found.loss == pytest.approx(loss_by_hand(task, list(task._held_out)), rel=1e-5)
+    assert found.loss == pytest.approx(loss_by_hand(task, list(task._validation)), rel=1e-5)
 
 
 def test_a_state_put_back_goes_on_alike(make_task: MakeTask) -> None:

@@ -38,7 +38,7 @@ from edgernn.training.progress import EvaluationReport, Silent, StepReport
 from edgernn.training.run_captions import (
     CaptionData,
     CaptionSetup,
-    held_out_sample,
+    evaluation_sample,
     resume_captions,
     train_captions,
 )
@@ -105,7 +105,13 @@ def test_a_run_leaves_a_checkpoint_that_loads(tmp_path: Path) -> None:
     assert all(report.sample == "" or report.sample.islower() for report in listening.heard)
     others = (resume.RESUME_FILE, "metrics.jsonl", "loss.png", "pictures")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(
-        (checkpoint.CONFIG, checkpoint.WEIGHTS, checkpoint.TOKENIZER, checkpoint.HELD_OUT, *others)
+        (
+            checkpoint.CONFIG,
+            checkpoint.WEIGHTS,
+            checkpoint.TOKENIZER,
+            checkpoint.EVALUATION,
+            *others,
+        )
     )
     rows = [
         row
@@ -121,7 +127,7 @@ def test_the_held_out_sample_is_the_validation_part(tmp_path: Path) -> None:
         edgernn.load(tmp_path / "run"),
         PictureSet.open(tmp_path / "run" / "pictures"),
     )
-    image, captions = loaded.held_out["image"], loaded.held_out["captions"]
+    image, captions = loaded.evaluation["image"], loaded.evaluation["captions"]
     assert (image.shape, image.dtype) == ((4, 32, 32, 3), np.uint8)
     assert np.array_equal(image, pictures.pictures[list(pictures.split("validation"))])
     assert captions.shape[:2] == (4, 5)
@@ -160,7 +166,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_weights(
         for heard in (whole, stopped)
     )
     assert ours == theirs
-    for name in (checkpoint.WEIGHTS, checkpoint.TOKENIZER, checkpoint.HELD_OUT):
+    for name in (checkpoint.WEIGHTS, checkpoint.TOKENIZER, checkpoint.EVALUATION):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes()
     states = [
         safetensors.torch.load_file(tmp_path / name / resume.RESUME_FILE)
@@ -349,7 +355,7 @@ def test_references_are_as_many_as_the_picture_with_most_and_cut_at_the_length(
         size=32,
         source="t",
     )
-    sample = held_out_sample(made, caption_tokenizer, longest=4)
+    sample = evaluation_sample(made, caption_tokenizer, longest=4)
     assert np.array_equal(sample["image"], pictures[1:3])
     assert sample["captions"].shape == (2, 3, 5)
     spelled = [
@@ -363,12 +369,12 @@ def test_references_are_as_many_as_the_picture_with_most_and_cut_at_the_length(
 def test_a_held_out_sample_is_bounded(
     monkeypatch: pytest.MonkeyPatch, picture_set: PictureSet, scene_tokenizer: Tokenizer
 ) -> None:
-    monkeypatch.setattr(run_captions, "_HELD_OUT_PICTURES", 3)
-    assert len(held_out_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 3
-    monkeypatch.setattr(run_captions, "_HELD_OUT_BYTES", 2 * 3 * 32**2)
-    assert len(held_out_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 2
-    monkeypatch.setattr(run_captions, "_HELD_OUT_BYTES", 1)
-    assert len(held_out_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 1
+    monkeypatch.setattr(run_captions, "_EVALUATION_PICTURES", 3)
+    assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 3
+    monkeypatch.setattr(run_captions, "_EVALUATION_BYTES", 2 * 3 * 32**2)
+    assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 2
+    monkeypatch.setattr(run_captions, "_EVALUATION_BYTES", 1)
+    assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 1
 
 
 def test_what_was_trained_can_be_exported(tmp_path: Path) -> None:
@@ -439,7 +445,7 @@ def test_rare_words_and_words_of_the_validation_part_alone_are_unknown(
         if UNKNOWN_ID in encode_caption(loaded.tokenizer, word)
     }
     assert unknown == {"dim", "red"}  # three times in validation, twice in training
-    assert (loaded.held_out["captions"] == UNKNOWN_ID).sum() == 6
+    assert (loaded.evaluation["captions"] == UNKNOWN_ID).sum() == 6
 
 
 def test_empty_captions_and_pictures_that_cannot_be_read_are_told(
@@ -494,7 +500,7 @@ def test_the_held_out_pictures_have_at_most_8_mb(scene_tokenizer: Tokenizer) -> 
         size=side,
         splits={"train": range(1), "validation": range(1, 5)},
     )
-    assert held_out_sample(large, scene_tokenizer, longest=9)["image"].shape == (2, side, side, 3)
+    assert evaluation_sample(large, scene_tokenizer, longest=9)["image"].shape == (2, side, side, 3)
 
 
 class Crashing(Silent):

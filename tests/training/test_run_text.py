@@ -73,11 +73,11 @@ def test_a_run_leaves_a_checkpoint_that_loads(corpus: Path, tmp_path: Path) -> N
         str(corpus), tmp_path / "run", options=_options(), setup=TextSetup(model=SMALL)
     )
     loaded = edgernn.load(tmp_path / "run")
-    held_out = loaded.held_out["tokens"]
+    evaluation = loaded.evaluation["tokens"]
     assert run.steps == 30
     assert run.validation_loss == loaded.training["validation_loss"]
     assert run.split == loaded.training["split"] == "last 10 % of bottles.txt"
-    assert loaded.tokenizer.decode(held_out) == TEXT[-len(held_out) :]
+    assert loaded.tokenizer.decode(evaluation) == TEXT[-len(evaluation) :]
     assert {path.suffix for path in (tmp_path / "run").rglob("*") if path.is_file()} == {
         ".json", ".jsonl", ".safetensors", ".png", ".ids",
     }  # fmt: skip

@@ -75,12 +75,12 @@ def test_a_text_is_calibrated_on_at_its_end(make_model: MakeModel) -> None:
 
 
 @pytest.mark.parametrize(
-    "held_out", [{}, {"tokens": np.zeros(255, np.int64)}], ids=["nothing", "few tokens"]
+    "evaluation", [{}, {"tokens": np.zeros(255, np.int64)}], ids=["nothing", "few tokens"]
 )
 def test_a_sample_too_small_to_spare_any(
-    make_model: MakeModel, held_out: dict[str, np.ndarray]
+    make_model: MakeModel, evaluation: dict[str, np.ndarray]
 ) -> None:
-    assert feeds_from(family_of("language"), Model(EagerSession(make_model())), held_out) is None
+    assert feeds_from(family_of("language"), Model(EagerSession(make_model())), evaluation) is None
 
 
 @pytest.mark.parametrize("conditioning", ["soft-attention", "every-step"])
@@ -94,33 +94,33 @@ def test_a_captioner_is_calibrated_on_its_last_pictures(
     contract = model.config.contract()
     encode = EagerSession(model, FileContract(contract=contract, graph="encode"))
     reference = Model(EagerSession(model), encode)
-    held_out = {
+    evaluation = {
         "image": np.tile(pictures, (3, 1, 1, 1)),
         "captions": np.tile(caption_ids, (3, 1, 1)),
     }
-    held_out["image"][:9] = 0
+    evaluation["image"][:9] = 0
     assert (
         feeds_from(
             family_of("captioner"),
             reference,
-            {name: array[:15] for name, array in held_out.items()},
+            {name: array[:15] for name, array in evaluation.items()},
         )
         is None
     )
-    feeds = feeds_from(family_of("captioner"), reference, held_out)
+    feeds = feeds_from(family_of("captioner"), reference, evaluation)
     assert feeds is not None
     made = list(feeds())
-    assert len(made) == int((held_out["captions"][-9:, 0] != 0).sum(1).max()) - 1
+    assert len(made) == int((evaluation["captions"][-9:, 0] != 0).sum(1).max()) - 1
     assert np.array_equal(
         np.concatenate([feed["tokens"] for feed in made], 1),
-        held_out["captions"][-9:, 0, : len(made)],
+        evaluation["captions"][-9:, 0, : len(made)],
     )
-    contexts, _ = reference.begin({"image": held_out["image"][-9:]})
+    contexts, _ = reference.begin({"image": evaluation["image"][-9:]})
     assert all(np.array_equal(made[-1][name], array) for name, array in contexts.items())
     found = hessians(step_graph(make_captioner(conditioning=conditioning)), made)
     with torch.no_grad():
         words = (
-            model.embedding(torch.from_numpy(held_out["captions"][-9:, 0, : len(made)]))
+            model.embedding(torch.from_numpy(evaluation["captions"][-9:, 0, : len(made)]))
             .reshape(-1, 6)
             .numpy()
         )

@@ -86,12 +86,14 @@ def test_who_says_what_is_allowed(
     assert (found.allowed, found.increase, found.mean_kl, found.top1) == (allowed, 0.0, 0.0, 1.0)
 
 
-@pytest.mark.parametrize("held_out", [{}, {"tokens": np.zeros(31, np.int64)}], ids=["none", "few"])
+@pytest.mark.parametrize(
+    "evaluation", [{}, {"tokens": np.zeros(31, np.int64)}], ids=["none", "few"]
+)
 def test_too_little_to_read(
-    make_model: MakeModel, tokenizer: Tokenizer, held_out: dict[str, np.ndarray]
+    make_model: MakeModel, tokenizer: Tokenizer, evaluation: dict[str, np.ndarray]
 ) -> None:
     model = make_model()
-    loaded, references = Checkpoint(model, tokenizer, {}, held_out), sessions(model)
+    loaded, references = Checkpoint(model, tokenizer, {}, evaluation), sessions(model)
     assert measure_loss(loaded, references, references.step, budget=Budget(), limit=LIMIT) is None
     says = (
         r"the checkpoint holds \d+ held-out tokens to measure it on, at least 32 are needed; train "

@@ -136,7 +136,7 @@ def test_a_text_is_the_same_as_from_the_host(
         for sampler in SAMPLERS
         for prompt in PROMPTS
     }
-    assert len(texts) > len(SAMPLERS)  # else a setting that is not heard would not show
+    assert len(texts) > len(SAMPLERS)  # else a setting that does nothing would not show
 
 
 def test_the_states_are_those_of_the_step_file_to_the_last_bit(

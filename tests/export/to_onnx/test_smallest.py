@@ -107,7 +107,7 @@ def test_it_tells_what_it_chose(loaded: Checkpoint) -> None:
 
 
 def test_a_budget_that_8_bits_cannot_keep(loaded: Checkpoint, tmp_path: Path) -> None:
-    out, tokens = tmp_path / "bundle", loaded.held_out["tokens"]
+    out, tokens = tmp_path / "bundle", loaded.evaluation["tokens"]
     export_bundle(loaded, out, to=["onnx"], steps=4)
     before = (out / "manifest.json").read_bytes()
     said = []

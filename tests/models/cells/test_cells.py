@@ -166,8 +166,8 @@ def test_it_is_exported_and_verified(
         with torch.no_grad():
             for parameter in model.recurrent.parameters():
                 parameter.mul_(0.6)
-    held_out = {"tokens": tokenizer.encode("the quick brown fox\n" * 4)}
-    save(Checkpoint(model, tokenizer, held_out=held_out), tmp_path / "run")
+    evaluation = {"tokens": tokenizer.encode("the quick brown fox\n" * 4)}
+    save(Checkpoint(model, tokenizer, evaluation=evaluation), tmp_path / "run")
     export_bundle(
         tmp_path / "run", tmp_path / "bundle", to=["onnx", "torchscript", "coreml"], steps=16
     )

@@ -151,8 +151,8 @@ def test_a_captioner_has_it(
     conditioning: str,
 ) -> None:
     model = make_captioner(conditioning=conditioning, cell="peephole", layers=2)
-    held_out = {"image": pictures, "captions": caption_ids}
-    save(Checkpoint(model, caption_tokenizer, held_out=held_out), tmp_path / "run")
+    evaluation = {"image": pictures, "captions": caption_ids}
+    save(Checkpoint(model, caption_tokenizer, evaluation=evaluation), tmp_path / "run")
     names = [name for name, _ in model.decoder.named_parameters()]
     assert names[0] == "from_input.0.weight"
     assert "layers.1.p_o" in names

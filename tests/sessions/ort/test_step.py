@@ -214,12 +214,12 @@ def test_whatever_is_kept_of_a_step_stays_as_it_was(
 def test_forked_streams_run_interleaved_without_leaking(ort: OrtSession) -> None:
     random = np.random.default_rng(8)
     fork = alone(ort, [1, 2], ort.initial_state())
-    states, heard = [fork, fork, fork], [[], [], []]  # type: ignore[var-annotated]
+    states, fed = [fork, fork, fork], [[], [], []]  # type: ignore[var-annotated]
     for turn in random.integers(0, 3, 90):
         token = int(random.integers(0, 9))
-        heard[turn].append(token)
+        fed[turn].append(token)
         states[turn] = ort.step(one(token), states[turn])[1]
-    assert all(same(state, alone(ort, ids, fork)) for state, ids in zip(states, heard, strict=True))
+    assert all(same(state, alone(ort, ids, fork)) for state, ids in zip(states, fed, strict=True))
 
 
 def test_states_are_read_wherever_they_come_from(ort: OrtSession) -> None:
