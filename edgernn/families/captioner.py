@@ -30,6 +30,7 @@ from edgernn.families.language import ids_problem, layout_problem, step_problem
 from edgernn.families.loss import TextLoss
 from edgernn.families.step import CELL_STATES, HIDDEN, VOCAB, text_states, text_step
 from edgernn.sessions.base import Arrays
+from edgernn.sessions.draw import random_inputs, random_pictures
 from edgernn.sessions.model import Model
 from edgernn.wording import expected_one_of
 
@@ -150,10 +151,9 @@ class CaptionerFamily(Family):
             images, captions = sample[IMAGE], sample[CAPTIONS]
             tokens = captions[captions != PAD_ID]
         else:
-            random = np.random.default_rng(seed)
-            tokens = random.integers(0, contract.vocabulary, _RANDOM_TOKENS)
-            shape = [_RANDOM_IMAGES, *(contract.sizes[axis] for axis in (HEIGHT, WIDTH, CHANNELS))]
-            images = random.integers(0, 256, shape, np.uint8)
+            drawn = random_inputs(contract, batch=1, steps=_RANDOM_TOKENS, seed=seed)
+            seen = random_pictures(contract, batch=1, count=_RANDOM_IMAGES, seed=seed)
+            tokens, images = drawn[contract.step.text_ids.name][0], seen[IMAGE][0]
             source = f"random tokens and pictures, seed {seed}"
         ids = contract.step.text_ids.name
         return Feed({IMAGE: images[:, None]}, {ids: tokens[:, None, None]}, source)

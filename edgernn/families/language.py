@@ -12,6 +12,7 @@ from edgernn.families.base import Family, Feed, Sample
 from edgernn.families.loss import TextLoss, compare, part_rows
 from edgernn.families.step import CELL_STATES, HIDDEN, LOGITS, TOKENS, VOCAB, text_states, text_step
 from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.draw import random_inputs
 from edgernn.sessions.model import Model
 
 _CALIBRATION, _FEWEST_CALIBRATION = 1024, 128  # tokens; more of them change nothing worth the time
@@ -86,8 +87,8 @@ class LanguageFamily(Family):
         """See ``Family.feed``."""
         source, tokens = "the bundle's held-out tokens", None if sample is None else sample[TOKENS]
         if tokens is None:
-            random = np.random.default_rng(seed)
-            tokens = random.integers(0, contract.vocabulary, _RANDOM)
+            drawn = random_inputs(contract, batch=1, steps=_RANDOM, seed=seed)
+            tokens = drawn[contract.step.text_ids.name][0]  # [N]
             source = f"random tokens, seed {seed}"
         return Feed({}, {contract.step.text_ids.name: tokens[:, None, None]}, source)  # [N, 1, 1]
 

@@ -18,6 +18,7 @@ from edgernn.errors import ContractError
 from edgernn.families.base import Family, Feed, Sample
 from edgernn.families.loss import log_probabilities
 from edgernn.sessions.base import Arrays
+from edgernn.sessions.draw import drawn_inputs
 from edgernn.sessions.model import Model
 
 _CALIBRATION, _FEWEST_CALIBRATION = 1024, 32  # steps
@@ -71,23 +72,12 @@ class ModuleFamily(Family):
         return steps_in(sample, contract)
 
     def drawn(self, contract: Contract, *, seed: int) -> Sample:
-        """See ``Family.drawn``: ids evenly below their axis, floats normal, other integers 0 or
-        1.
-        """
-        random = np.random.default_rng(seed)
-        sizes = {BATCH: 1, **dict.fromkeys(contract.open_axes, _OPEN)}
-        made = {}
-        for graph in contract.graphs:
-            once = graph.name != contract.step.name
-            steps = contract.step_frames * (1 if once else _DRAWN)
-            for spec in graph.fresh_inputs:
-                shape = contract.shape(spec, **{**sizes, TIME: contract.sizes.get(TIME, steps)})
-                shape = tuple(
-                    steps if axis == TIME else size
-                    for axis, size in zip(spec.axes, shape, strict=True)
-                )
-                lead = () if once or graph.has_time else (_DRAWN,)
-                made[spec.name] = _values(random, spec, (*lead, *shape), contract)
+        """See ``Family.drawn``: as ``sessions.draw`` makes them, in one run."""
+        sizes, made = dict.fromkeys(contract.open_axes, _OPEN), dict[str, np.ndarray]()
+        for place, graph in enumerate(contract.graphs):
+            steps = 1 if graph.once else _DRAWN
+            drawn = drawn_inputs(graph, contract, sizes, batch=1, steps=steps, seed=(seed, place))
+            made |= {name: array[0] for name, array in drawn.items()} if graph.once else drawn
         return made
 
     def spared(self, sample: Sample, contract: Contract) -> Sample | None:
@@ -180,16 +170,6 @@ def _begun(model: Model, sample: Sample) -> tuple[Arrays, Arrays]:
     return model.begin({spec.name: sample[spec.name] for spec in specs})
 
 
-def _values(
-    random: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...], contract: Contract
-) -> np.ndarray:
-    if spec.below is not None:
-        return random.integers(0, contract.sizes[spec.below], shape).astype(spec.dtype)
-    if spec.dtype.startswith("float"):
-        return np.asarray(random.normal(size=shape)).astype(spec.dtype)
-    return random.integers(0, 256 if spec.dtype == "uint8" else 2, shape).astype(spec.dtype)
-
-
 def _tensor_problem(spec: TensorSpec, array: np.ndarray, contract: Contract) -> str:
     leads = 0 if contract.step.has_time or spec not in contract.step.fresh_inputs else 1
     shape = array.shape[leads:]
@@ -203,7 +183,7 @@ def _tensor_problem(spec: TensorSpec, array: np.ndarray, contract: Contract) -> 
         return f"{spec.name} {array.dtype} {list(array.shape)}, expected {spec.dtype} [{axes}]"
     if spec.below is not None and ((array < 0) | (array >= contract.sizes[spec.below])).any():
         return f"{spec.name} with ids that are not 0 to {contract.sizes[spec.below] - 1}"
-    if spec.dtype.startswith("float") and not np.isfinite(array).all():
+    if spec.kind == "f" and not np.isfinite(array).all():
         return f"{spec.name} with a value that is not finite"
     return ""
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgernn.contract import BATCH, TIME, TensorSpec
-from edgernn.parity.draw import (
+from edgernn.sessions.base import Session, State
+from edgernn.sessions.draw import (
     drawn_inputs,
     drawn_once,
     is_cut,
@@ -20,7 +21,6 @@ from edgernn.parity.draw import (
     random_inputs,
     random_state,
 )
-from edgernn.sessions.base import Session, State
 
 Named = dict[str, np.ndarray]
 

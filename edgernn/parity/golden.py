@@ -15,7 +15,6 @@ from edgernn import storage
 from edgernn.bundle import summary
 from edgernn.bundle.summary import LARGEST_IDS, NAME_COLUMNS
 from edgernn.contract import TIME, Contract
-from edgernn.parity.draw import Sizes, drawn_inputs, is_cut, open_sizes, random_state, values
 from edgernn.parity.drift import Drift, drifts
 from edgernn.parity.feed import Feed
 from edgernn.parity.golden_file import (
@@ -34,6 +33,7 @@ from edgernn.parity.golden_file import (
 )
 from edgernn.parity.rollout import forced_pairs, run
 from edgernn.sessions.base import Session
+from edgernn.sessions.draw import Sizes, drawn_inputs, is_cut, open_sizes, random_state, values
 
 __all__ = ["GOLDEN_STEPS", "MOST_BYTES", "parting", "read", "record", "replay", "shortfall"]
 

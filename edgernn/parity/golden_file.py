@@ -38,7 +38,7 @@ from edgernn.bundle import summary
 from edgernn.bundle.summary import AT_COLUMNS, LARGEST_IDS, LARGEST_VALUES, LOG_SUM, NAME_COLUMNS
 from edgernn.contract import BATCH, TIME, Contract, TensorSpec
 from edgernn.errors import BundleError
-from edgernn.parity.draw import Sizes, is_cut
+from edgernn.sessions.draw import Sizes, is_cut
 from edgernn.storage import tensor_files
 
 MOST_BYTES = 4_000_000

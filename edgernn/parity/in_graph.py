@@ -32,10 +32,10 @@ from edgernn.decoding.beam import log_softmax
 from edgernn.decoding.captions import search_caption
 from edgernn.decoding.generate import prefill
 from edgernn.errors import ContractError
-from edgernn.parity.draw import random_pictures
 from edgernn.parity.in_graph_cases import Case, cases
 from edgernn.parity.report.data import Check
 from edgernn.sessions.base import Session
+from edgernn.sessions.draw import random_pictures
 from edgernn.sessions.in_graph import Decoder
 from edgernn.sessions.model import Model, open_model
 from edgernn.sessions.opening import open_artifact

@@ -11,8 +11,8 @@ import numpy as np
 
 from edgernn.contract import Decoding
 from edgernn.decoding.sampling import Sampler
-from edgernn.parity.draw import random_state
 from edgernn.sessions.base import Session, State
+from edgernn.sessions.draw import random_state
 
 _SHORT, _LONG, _PROMPT = 12, 160, 24
 _LONG_PROMPT = 300  # cut anywhere, it would leave another state, if a model remembers that long

@@ -19,13 +19,13 @@ from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.eager import EagerSession
 from edgernn.parity import golden, invariance
-from edgernn.parity.draw import random_pictures
 from edgernn.parity.drift import Drift
 from edgernn.parity.feed import random_feed
 from edgernn.parity.rollout import MOST_PICTURES, Plan, compare, encoded, plans, run
 from edgernn.parity.shapes import draw
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.draw import random_pictures
 from edgernn.sessions.opening import open_session
 
 Feeds = dict[str, np.ndarray]

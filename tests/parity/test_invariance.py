@@ -15,11 +15,11 @@ from edgernn.families.language import language_contract
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity import invariance
-from edgernn.parity.draw import random_inputs, random_state
 from edgernn.parity.drift import Drift
 from edgernn.parity.feed import Feed, random_feed
 from edgernn.parity.rollout import run
 from edgernn.parity.shapes import draw
+from edgernn.sessions.draw import random_inputs, random_state
 from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_session
 

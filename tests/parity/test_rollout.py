@@ -17,12 +17,12 @@ from edgernn.families.language import language_contract
 from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
-from edgernn.parity.draw import random_inputs, random_state
 from edgernn.parity.drift import Drift, drifts
 from edgernn.parity.feed import Feed
 from edgernn.parity.rollout import Plan, Rollout, compare, plans, run
 from edgernn.parity.shapes import LENGTHS, MANY, SEVERAL
 from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.draw import random_inputs, random_state
 from edgernn.sessions.fake import FakeSession
 
 Feeds = dict[str, np.ndarray]

@@ -13,8 +13,8 @@ import numpy as np
 from edgernn import formats
 from edgernn.contract import BATCH, STEP, TIME, FileContract
 from edgernn.formats import Format
-from edgernn.parity.draw import drawn_inputs, random_state
 from edgernn.sessions.base import Session, State
+from edgernn.sessions.draw import drawn_inputs, random_state
 
 Arrays = dict[str, np.ndarray]
 

@@ -36,7 +36,7 @@ from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity import rollout
-from edgernn.parity.draw import random_state
+from edgernn.sessions.draw import random_state
 from edgernn.sessions.mil.borrowed import decompress
 from edgernn.sessions.mil.session import MilSession, read_function
 

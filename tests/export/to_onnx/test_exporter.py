@@ -24,8 +24,8 @@ from edgernn.formats.onnx import ONNX
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageConfig, LanguageModel
-from edgernn.parity.draw import random_inputs, random_state
 from edgernn.parity.rollout import Plan, compare
+from edgernn.sessions.draw import random_inputs, random_state
 from edgernn.sessions.opening import open_session
 
 MakeModel = Callable[..., LanguageModel]

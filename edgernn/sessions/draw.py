@@ -35,6 +35,7 @@ OPEN_SIZES = (2, 12)  # of an axis that encode chooses: one number of this range
 _CALLS = "calls"  # the axis along which the values of a run lie where there is no time
 _BEFORE = 2  # pictures before the one that is drawn where a run needs one: a black and a white
 _Random = np.random.Generator
+Seed = int | tuple[int, ...]
 
 
 def is_cut(graph: GraphSpec) -> bool:
@@ -73,7 +74,7 @@ def values(
 
 
 def drawn_inputs(
-    graph: GraphSpec, contract: Contract, sizes: Sizes, *, batch: int, steps: int, seed: int
+    graph: GraphSpec, contract: Contract, sizes: Sizes, *, batch: int, steps: int, seed: Seed
 ) -> dict[str, np.ndarray]:
     """Return the fresh inputs of ``graph`` for a run of ``steps`` steps, or calls where it has no
     time; in the layout of the module.
