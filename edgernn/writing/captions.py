@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -56,7 +57,7 @@ class CaptionWriter:
     """A captioner bundle, opened; a context manager.
 
     Args:
-        source: a bundle.
+        source: the path of a bundle, or an opened one, which stays open.
         artifact: the step file to use, by its path or its format; default the first that runs here.
 
     Attributes:
@@ -69,9 +70,11 @@ class CaptionWriter:
         UsageError: the bundle is no captioner, or has no such step file.
     """
 
-    def __init__(self, source: Path, *, artifact: str | None = None) -> None:
-        self._bundle = Bundle.open(source)
-        refuse_other(self._bundle, source, "caption")
+    def __init__(self, source: Path | str | Bundle, *, artifact: str | None = None) -> None:
+        opened = nullcontext(source) if isinstance(source, Bundle) else Bundle.open(source)
+        self._opened: AbstractContextManager[Bundle] = opened
+        self._bundle = opened.__enter__()
+        refuse_other(self._bundle, "caption")
         contract = self._bundle.manifest.contract
         self.artifact, self.sessions = choose_model(self._bundle, artifact)
         self._tokenizer = open_tokenizer(self._bundle)
@@ -89,7 +92,7 @@ class CaptionWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bundle.__exit__(kind, error, trace)
+        self._opened.__exit__(kind, error, trace)
 
     def write(
         self, path: Path, *, beam: int = 3, sampler: Sampler | None = None, seed: int = 0

@@ -4,8 +4,6 @@ first of a family that does.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from edgernn.bundle import Bundle
 from edgernn.errors import UsageError
 from edgernn.families.base import Family
@@ -13,29 +11,27 @@ from edgernn.families.table import families, family_of
 from edgernn.wording import argument
 
 
-def refuse_other(bundle: Bundle, path: Path, command: str) -> None:
+def refuse_other(bundle: Bundle, command: str) -> None:
     """Raise UsageError where ``command`` does not write with the model of ``bundle``; it says what
     does.
 
     Args:
         bundle: opened.
-        path: where it is, as the user gave it.
         command: a ``Family.command``.
     """
-    checks = f"step it with edgernn.open_session, or check it with: edgernn verify {argument(path)}"
-    manifest = bundle.manifest
+    source, path, manifest = bundle.source, argument(bundle.source), bundle.manifest
+    checks = f"step it with edgernn.open_session, or check it with: edgernn verify {path}"
     if manifest.tokenizer is None or manifest.decoding is None:
-        raise UsageError(f"{path} reads and writes no text; {checks}")
+        raise UsageError(f"{source} reads and writes no text; {checks}")
     writer = writing_family(bundle)
     if writer is None:
         raise UsageError(
-            f"{path} is a model of the family {manifest.family!r}, with which no command writes; "
+            f"{source} is a model of the family {manifest.family!r}, with which no command writes; "
             f"{checks}"
         )
     if writer.command != command:
         raise UsageError(
-            f"{path} is {writer.about}; use: edgernn {writer.command} {argument(path)}"
-            f"{writer.arguments}"
+            f"{source} is {writer.about}; use: edgernn {writer.command} {path}{writer.arguments}"
         )
 
 

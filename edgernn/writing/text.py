@@ -5,6 +5,7 @@ if asked.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from edgernn.writing.command import refuse_other
 
 
 def write_text(
-    source: Path,
+    source: Path | str | Bundle,
     prompt: str,
     *,
     length: int,
@@ -47,7 +48,7 @@ def write_text(
     """Write up to ``length`` tokens after ``prompt``.
 
     Args:
-        source: a bundle.
+        source: the path of a bundle, or an opened one, which stays open.
         prompt: may be empty: then the bundle's start tokens are fed, or nothing when going on from
             ``load_state``.
         length: tokens to write.
@@ -66,8 +67,8 @@ def write_text(
     Raises:
         BundleError, DataError, UsageError, UnavailableError: see errors.py.
     """
-    with Bundle.open(source) as bundle:
-        refuse_other(bundle, source, "generate")
+    with nullcontext(source) if isinstance(source, Bundle) else Bundle.open(source) as bundle:
+        refuse_other(bundle, "generate")
         tokenizer = open_tokenizer(bundle)
         chosen, opened, write_on = _open(bundle, artifact, threads=threads)
         defaults = bundle.manifest.decoding_defaults
@@ -120,8 +121,7 @@ def open_tokenizer(bundle: Bundle) -> Tokenizer:
     """Load a bundle's tokenizer and make sure that it belongs to the model."""
     entry = bundle.manifest.text_tokenizer
     tokenizer = Tokenizer.load(bundle.path(entry.path))
-    logits = bundle.manifest.contract.step.read_outputs[0].axes[-1]
-    rows = bundle.manifest.contract.sizes[logits]
+    rows = bundle.manifest.contract.vocabulary
     if not tokenizer.vocabulary_size == entry.vocabulary_size == rows:
         raise BundleError(
             f"{bundle.source}: the tokenizer has {tokenizer.vocabulary_size} tokens, the "

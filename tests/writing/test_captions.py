@@ -218,6 +218,17 @@ def test_a_single_file_bundle_says_the_same_and_leaves_nothing(
     assert not list(scratch.iterdir())
 
 
+def test_a_bundle_that_is_given_opened_stays_open(
+    captioner_bundle_folder: Path, picture: Path, tmp_path: Path
+) -> None:
+    pack(captioner_bundle_folder, tmp_path / "tiny.edgernn")
+    with Bundle.open(tmp_path / "tiny.edgernn") as bundle:
+        for _ in range(2):
+            with CaptionWriter(bundle) as writer:
+                assert writer.write(picture).text == written(captioner_bundle_folder, picture).text
+        assert bundle.path("tokenizer.json").exists()
+
+
 @pytest.mark.parametrize("conditioning", ["soft-attention", "first-token", "every-step"])
 def test_a_caption_without_a_word(
     conditioning: str,

@@ -16,7 +16,7 @@ COMMANDS = ("generate", "caption")
 
 
 def changed(bundle: Bundle, **manifest: Any) -> Bundle:
-    return Bundle(bundle.source, bundle.folder, bundle.manifest.model_copy(update=manifest))
+    return Bundle(Path("b"), bundle.folder, bundle.manifest.model_copy(update=manifest))
 
 
 def of_other_inputs(contract: Contract) -> Contract:
@@ -39,10 +39,10 @@ def test_a_word_that_nobody_knows_writes_as_its_contract_can(
     family = writing_family(bundle)
     assert family is not None
     assert family.command == command
-    refuse_other(bundle, Path("b"), command)
+    refuse_other(bundle, command)
     (other,) = set(COMMANDS) - {command}
     with pytest.raises(UsageError, match=f"b is a .*, it .*; use: edgernn {command} b"):
-        refuse_other(bundle, Path("b"), other)
+        refuse_other(bundle, other)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -54,11 +54,11 @@ def test_an_encode_graph_alone_makes_no_captioner(captioner_bundle: Bundle, comm
         match=r"b is a model of the family 'recogniser', with which no command writes; step it "
         r"with edgernn.open_session, or check it with: edgernn verify b$",
     ):
-        refuse_other(bundle, Path("b"), command)
+        refuse_other(bundle, command)
 
 
 @pytest.mark.parametrize("part", ["tokenizer", "decoding"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_model_without_text(bundle: Bundle, command: str, part: str) -> None:
     with pytest.raises(UsageError, match="b reads and writes no text; step it with"):
-        refuse_other(changed(bundle, **{part: None}), Path("b"), command)
+        refuse_other(changed(bundle, **{part: None}), command)

@@ -54,6 +54,13 @@ def test_the_result_says_what_was_written_and_how(
     json.dumps(result)  # it is what --json prints
 
 
+def test_a_bundle_that_is_given_opened_stays_open(bundle_folder: Path, tmp_path: Path) -> None:
+    pack(bundle_folder, tmp_path / "tiny.edgernn")
+    with Bundle.open(tmp_path / "tiny.edgernn") as bundle:
+        texts = [write_text(bundle, "the ", length=4)["text"] for _ in range(2)]
+    assert texts == [write_text(str(bundle_folder), "the ", length=4)["text"]] * 2
+
+
 def test_pieces_come_while_the_text_is_written(bundle_folder: Path) -> None:
     pieces, result = spoken(bundle_folder, "t")
     assert [piece for piece in pieces[1:] if piece] == list(result["text"])  # one character a token
