@@ -9,11 +9,10 @@ import torch
 from torch import nn
 
 from edgernn.data.pictures import scenes
-from edgernn.data.pictures.caption_ids import encode_caption
+from edgernn.data.pictures.caption_ids import encode_caption, pad_captions
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models.captioner import Captioner, CaptionerConfig
 from edgernn.models.checkpoint import Checkpoint
-from edgernn.training.captions import pad_captions
 
 SIZE, PICTURES, LENGTH = 32, 8, 12
 

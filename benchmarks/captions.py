@@ -27,8 +27,9 @@ from edgernn.export import export_bundle
 from edgernn.families.caption_scores import score_captions
 from edgernn.families.captioner import ATTENTION
 from edgernn.sessions.model import open_model
+from edgernn.training.caption_corpus import CaptionData
 from edgernn.training.options import TrainOptions
-from edgernn.training.run_captions import CaptionData, CaptionSetup, train_captions
+from edgernn.training.run_captions import CaptionSetup, train_captions
 from edgernn.training.schedule import Budget
 
 KINDS = (

@@ -90,8 +90,9 @@ def captions(
     """A captioner with attention on pictures drawn for it, some of colours and shapes it never saw
     together.
     """
+    from edgernn.training.caption_corpus import CaptionData
     from edgernn.training.options import TrainOptions
-    from edgernn.training.run_captions import CaptionData, train_captions
+    from edgernn.training.run_captions import train_captions
 
     budget = budget_of(minutes=minutes, steps=None, epochs=None)
     options = validated(TrainOptions, budget=budget, batch=64, peak_rate=2e-3)

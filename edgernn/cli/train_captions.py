@@ -131,8 +131,8 @@ def captions(
     """
     began = time.perf_counter()  # before torch is loaded, which the minutes count, too
     from edgernn.contract import validated
-    from edgernn.training import run_captions
-    from edgernn.training.captions import CaptionOptions
+    from edgernn.training import caption_corpus, run_captions
+    from edgernn.training.caption_objective import CaptionOptions
     from edgernn.training.terminal import Terminal
 
     reporter = Terminal(progress_console())
@@ -145,7 +145,7 @@ def captions(
         finish(run, "captions", as_json=as_json)
         return
     found = validated(
-        run_captions.CaptionData,
+        caption_corpus.CaptionData,
         source=data,
         images=images,
         validation_fraction=validation_fraction,

@@ -25,14 +25,13 @@ from edgernn.training.losses import Losses
 from edgernn.training.optimizer import adamw
 from edgernn.training.options import TrainOptions
 from edgernn.training.pace import Pace
-from edgernn.training.progress import EvaluationReport, Reporter, StepReport
+from edgernn.training.progress import Reporter
 from edgernn.training.schedule import learning_rate
 from edgernn.training.signals import Signals, listening
 from edgernn.training.task import Evaluation, Task
+from edgernn.training.telling import Telling
 from edgernn.training.trial import Threads
 
-_REPORT_EVERY = 10  # steps; also how often the loss is looked at for NaN
-_TELL_EVERY_SECONDS = 2.0
 _PROBE = 1e-6  # of the validation part: its smallest piece
 
 
@@ -70,7 +69,7 @@ class Loop:
         began: float | None = None,
     ) -> None:
         self.task, self.options, self.world = task, options, world
-        self._path, self._reporter, self._signals, self._began = path, reporter, signals, began
+        self._path, self._signals, self._began = path, signals, began
         self.device = next(task.model.parameters()).device
         self.optimizer = adamw(task, options, self.device)
         self.progress = resume.Progress(options=options.model_dump(), setup=setup, data=data)
@@ -80,8 +79,8 @@ class Loop:
             task, self.optimizer, told=options.threads, world=world, budget=options.budget
         )
         self._losses = Losses(world, options)
-        self._tokens = 0
-        self._clock = self._reported = self._told = 0.0
+        self._telling = Telling(task, self.optimizer, self._losses, reporter)
+        self._clock = 0.0
         self._finished = False
 
     @property
@@ -115,8 +114,7 @@ class Loop:
         self._threads.keep(progress.threads, progress.seconds)
 
     def run(self) -> resume.Progress:
-        """Train until the budget is used, the loss stops falling, or a signal comes; save in each
-        case.
+        """Train until the budget is used, the loss stops falling or a signal comes; then save.
 
         Raises:
             TrainingError: the loss is no longer finite; what was saved before stands.
@@ -132,7 +130,7 @@ class Loop:
             self._clock = (
                 now - self.progress.seconds - self.pace.preparing(now - (self._began or now))
             )
-            self._reported = self._told = self.progress.seconds
+            self._telling.begin(self.progress.seconds)
             self._train()
         self.progress.done = not self.interrupted
         self._save()
@@ -155,10 +153,7 @@ class Loop:
                 break
             self._try_threads()
             self._step(share)
-            if self.progress.step % _REPORT_EVERY == 0:
-                self._report(share, kept=True)
-            elif self.progress.seconds - self._told > _TELL_EVERY_SECONDS:
-                self._report(share, kept=False)
+            self._telling.step_made(self.progress, share=share)
 
     def _step(self, share: float) -> None:
         rate = learning_rate(
@@ -172,7 +167,7 @@ class Loop:
         nn.utils.clip_grad_norm_(self.task.model.parameters(), self.options.clip)
         self.optimizer.step()
         self._losses.add(loss)
-        self._tokens += tokens
+        self._telling.trained_on(tokens)
         self.progress.step += 1
         before = self.progress.seconds
         self.pace.stepped(self._now() - before)
@@ -202,9 +197,8 @@ class Loop:
         return math.floor(min(share, 1.0) * self.options.evaluations)
 
     def _evaluation_due(self, share: float) -> bool:
-        unsaved = share >= 1 and math.isinf(
-            self.progress.best
-        )  # a run does not end without a model
+        # a run does not end without a model
+        unsaved = share >= 1 and math.isinf(self.progress.best)
         due = self.progress.step > 0 and (unsaved or self._slot(share) > self.progress.evaluations)
         return due and (share >= 1 or self.pace.evaluation_fits(self.progress.seconds))
 
@@ -212,13 +206,11 @@ class Loop:
         found = self._threads.choose(self.progress.seconds, lambda: self._asked() > 0)
         if found:
             self._now()
-            self._reporter.on_note(f"training with {found}")
+            self._telling.note(f"training with {found}")
         self.progress.threads = self._threads.number
 
     def _probe(self) -> None:
-        """Measure a piece of the validation part, to know what all of it takes, and decide how much
-        to measure.
-        """
+        """Measure a piece of the validation part, and decide by its cost how much to measure."""
         if self.options.budget.unit != "minutes":
             return
         whole = self._cost_of_evaluating(_PROBE)
@@ -233,27 +225,6 @@ class Loop:
         covered = self._measured(share).covered if self.world.leads else 0.0
         spent = self._now() - began
         return spent / max(self.world.from_leader((covered,), self.device)[0], _PROBE)
-
-    def _report(self, share: float, *, kept: bool) -> None:
-        """Tell of the losses since the last report that was kept."""
-        self._losses.settle(self.progress)
-        progress = self.progress
-        self._told = progress.seconds
-        report = StepReport(
-            step=progress.step,
-            epoch=self.task.epochs(),
-            train_loss=sum(progress.recent) / len(progress.recent),
-            learning_rate=self.optimizer.param_groups[0]["lr"],
-            tokens_per_second=self._tokens / max(progress.seconds - self._reported, 1e-9),
-            seconds=progress.seconds,
-            done=min(share, 1.0),
-            threads=progress.threads,
-            unit=self.task.unit,
-        )
-        (self._reporter.on_step if kept else self._reporter.on_progress)(report)
-        if kept:
-            self._tokens, self._reported = 0, progress.seconds
-            progress.recent.clear()
 
     def _go_on(self) -> bool:
         if self._asked():
@@ -288,9 +259,8 @@ class Loop:
             )
         progress.evaluations = self._slot(share)
         better = criterion < progress.best
-        if better and (
-            wrong := not_finite(self.task.model)
-        ):  # the loss does not show it where gates saturate
+        # the loss does not show it where gates saturate
+        if better and (wrong := not_finite(self.task.model)):
             raise TrainingError(
                 f"weights are not finite at step {progress.step}: {wrong}; the weights saved "
                 "before are kept. Train again "
@@ -305,25 +275,9 @@ class Loop:
         if self.world.leads:
             if better:
                 self.task.save_best(step=progress.step, found=found)
-            self._reporter.on_evaluation(self._evaluation_report(found, train=train, best=better))
+            self._telling.measured(progress, found, train_loss=train, best=better)
         end = self._now()
         self.pace.evaluated(cost=end - began, at=end)
-
-    def _evaluation_report(
-        self, found: Evaluation, *, train: float, best: bool
-    ) -> EvaluationReport:
-        return EvaluationReport(
-            step=self.progress.step,
-            epoch=self.task.epochs(),
-            train_loss=train,
-            validation_loss=found.loss,
-            split=self.task.split,
-            best=best,
-            measured=found.measured,
-            seconds=self.progress.seconds,
-            sample=self.task.sample(),
-            unit=self.task.unit,
-        )
 
     def _save(self) -> None:
         self._losses.settle(self.progress)

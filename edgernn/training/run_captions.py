@@ -1,52 +1,51 @@
 """A whole captioning run, as ``edgernn train captions`` does it: pictures and vocabulary, model,
 loop, and what is left.
 
-RUN/config.json, weights.safetensors, tokenizer.json, held_out.safetensors    the checkpoint, best on validation
-RUN/training.safetensors                                                      the resumable state
-RUN/pictures/                                                                 the pictures, decoded once, with their captions
-RUN/metrics.jsonl, loss.png                                                   how it went
-RUN/run.toml                                                                  what the run was told: its options
+RUN/config.json, weights.safetensors,
+    tokenizer.json, held_out.safetensors    the checkpoint, best on validation
+RUN/training.safetensors                    the resumable state
+RUN/pictures/                               the pictures, decoded once, with their captions
+RUN/metrics.jsonl, loss.png                 how it went
+RUN/run.toml                                what the run was told: its options
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import Field
 
 from edgernn import storage
 from edgernn.contract import Record, validated
-from edgernn.data.pictures import scenes
-from edgernn.data.pictures.caption_ids import encode_caption
-from edgernn.data.pictures.caption_splits import assign_splits
-from edgernn.data.pictures.captions import OnMissing, read_captions
-from edgernn.data.pictures.picture_decoding import OnUnreadable, encode_corpus
 from edgernn.data.pictures.picture_set import PictureSet
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.families.captioner import CAPTIONS, IMAGE
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner, CaptionerConfig
 from edgernn.models.image_encoder import image_encoder, load_encoder_weights
-from edgernn.training.captions import EVALUATION_PICTURES, CaptionOptions, CaptionTask, pad_captions
+from edgernn.training.caption_corpus import PICTURES, CaptionData, prepare
+from edgernn.training.caption_objective import CaptionOptions
+from edgernn.training.captions import EVALUATION_PICTURES, CaptionTask
 from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World, world
 from edgernn.training.fingerprint import fingerprint
+from edgernn.training.folder import refuse_existing, run_folder
 from edgernn.training.memory import naming_what_to_lower
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Reporter
-from edgernn.training.run import SETTINGS, Run, refuse_existing, resume_run, run_folder, run_task
+from edgernn.training.run import SETTINGS, Run, resume_run, run_task
 from edgernn.training.schedule import Budget
 from edgernn.training.signals import listening
 
+<<<<<<< HEAD
 PICTURES = "pictures"
 SCENES = "scenes"
 _EVALUATION_PICTURES, _EVALUATION_BYTES = 200, 8 << 20
+=======
+>>>>>>> 53af625 (Training: the objective, the corpus, the folder and what is told in modules of their own)
 _LOWER = "--batch, --image-size, --hidden or --encoder"  # what needs memory
-_TRAINED_SPLITS = ("train", "validation")
 
 
 class CaptionSetup(Record):
@@ -61,24 +60,6 @@ class CaptionSetup(Record):
     model: dict[str, Any] = Field(default_factory=dict)
     options: CaptionOptions = CaptionOptions()
     minimum_count: int = Field(default=2, ge=1)
-
-
-class CaptionData(Record):
-    """Where pictures and captions come from.
-
-    Attributes:
-        source: ``scenes``, or a caption file or a folder that holds one.
-        images: the pictures' folder, where it is not the caption file's.
-        validation_fraction: share of the pictures, where the file names no splits.
-        on_missing, on_unreadable: what to do with pictures that are not there, or that cannot be
-            read.
-    """
-
-    source: str = SCENES
-    images: Path | None = None
-    validation_fraction: float = Field(default=0.1, gt=0, le=0.5)
-    on_missing: OnMissing = "error"
-    on_unreadable: OnUnreadable = "error"
 
 
 def train_captions(
@@ -131,7 +112,7 @@ def train_captions(
         naming_what_to_lower(_LOWER),
     ):
         if here.leads:
-            _prepare(data, out, setup=setup, config=config, tell=tell)
+            prepare(data, out, config=config, minimum_count=setup.minimum_count, tell=tell)
             if settings is not None:
                 storage.write_text(out / SETTINGS, settings)
         here.wait()
@@ -179,6 +160,7 @@ def resume_captions(
     )
 
 
+<<<<<<< HEAD
 def _prepare(
     data: CaptionData,
     out: Path,
@@ -260,6 +242,8 @@ def evaluation_sample(
     return {IMAGE: images, CAPTIONS: table.reshape(len(ids), most, -1)}
 
 
+=======
+>>>>>>> 53af625 (Training: the objective, the corpus, the folder and what is told in modules of their own)
 def _task(
     out: Path,
     options: TrainOptions,

@@ -1,11 +1,12 @@
 """A whole text run, as ``edgernn train text`` does it: corpus and vocabulary, model, loop, and what
 is left in the folder.
 
-RUN/config.json, weights.safetensors, tokenizer.json, held_out.safetensors    the checkpoint, best on validation
-RUN/training.safetensors                                                      the resumable state
-RUN/corpus/                                                                   the encoded corpus
-RUN/metrics.jsonl, loss.png                                                   how it went
-RUN/run.toml                                                                  what the run was told: its options
+RUN/config.json, weights.safetensors,
+    tokenizer.json, held_out.safetensors    the checkpoint, best on validation
+RUN/training.safetensors                    the resumable state
+RUN/corpus/                                 the encoded corpus
+RUN/metrics.jsonl, loss.png                 how it went
+RUN/run.toml                                what the run was told: its options
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World, world
 from edgernn.training.fingerprint import fingerprint
+from edgernn.training.folder import run_folder
 from edgernn.training.memory import naming_what_to_lower
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Reporter
-from edgernn.training.run import SETTINGS, Run, resume_run, run_folder, run_task
+from edgernn.training.run import SETTINGS, Run, resume_run, run_task
 from edgernn.training.schedule import Budget
 from edgernn.training.signals import listening
 from edgernn.training.text import TextTask

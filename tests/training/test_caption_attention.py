@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 
 from edgernn.models.captioner import Captioner, Forced
-from edgernn.training.captions import CaptionOptions, _CaptionLoss
+from edgernn.training.caption_objective import CaptionLoss, CaptionOptions
 
 ROWS, STEPS, REGIONS = 2, 3, 4
 MASK = torch.tensor([[1.0, 1, 1], [1, 1, 0]])
 
 
 @pytest.fixture
-def make_loss(make_captioner: Callable[..., Captioner]) -> Callable[..., _CaptionLoss]:
-    def make(**options: Any) -> _CaptionLoss:
+def make_loss(make_captioner: Callable[..., Captioner]) -> Callable[..., CaptionLoss]:
+    def make(**options: Any) -> CaptionLoss:
         plain = {"word_dropout": 0.0, "label_smoothing": 0.0, "entropy_bonus": 0.0}
-        return _CaptionLoss(
+        return CaptionLoss(
             make_captioner(conditioning="hard-attention"),
             CaptionOptions.model_validate({**plain, **options}),
         )
@@ -50,7 +50,7 @@ def forced(energy: Tensor, regions: Tensor | None = None) -> Forced:
 
 
 def test_the_penalty_wants_every_region_to_be_looked_at_once(
-    make_loss: Callable[..., _CaptionLoss],
+    make_loss: Callable[..., CaptionLoss],
 ) -> None:
     energy = energies()
     term = make_loss(attention_penalty=0.7)._attention_terms(
@@ -69,7 +69,7 @@ def test_the_penalty_wants_every_region_to_be_looked_at_once(
     assert perfect.item() == pytest.approx(0, abs=1e-6)
 
 
-def test_without_attention_there_is_nothing_to_add(make_loss: Callable[..., _CaptionLoss]) -> None:
+def test_without_attention_there_is_nothing_to_add(make_loss: Callable[..., CaptionLoss]) -> None:
     loss, nothing = make_loss(attention_penalty=1.0), Forced(torch.zeros(0), None, None)
     assert loss._attention_terms(nothing, torch.ones(ROWS, STEPS), MASK).item() == 0
     assert (
@@ -78,7 +78,7 @@ def test_without_attention_there_is_nothing_to_add(make_loss: Callable[..., _Cap
 
 
 def test_a_region_that_paid_is_looked_at_more_and_one_that_cost_less(
-    make_loss: Callable[..., _CaptionLoss],
+    make_loss: Callable[..., CaptionLoss],
 ) -> None:
     """Words well predicted in row 0 and badly in row 1: descent raises the drawn regions of the
     one, lowers the other's.
@@ -106,7 +106,7 @@ def test_a_region_that_paid_is_looked_at_more_and_one_that_cost_less(
 
 
 def test_where_nothing_was_drawn_nothing_is_reinforced(
-    make_loss: Callable[..., _CaptionLoss],
+    make_loss: Callable[..., CaptionLoss],
 ) -> None:
     energy, regions = energies(), torch.tensor([[-1, -1, -1], [3, -1, 3]])
     make_loss()._attention_terms(forced(energy, regions), torch.ones(ROWS, STEPS), MASK).backward()
@@ -116,7 +116,7 @@ def test_where_nothing_was_drawn_nothing_is_reinforced(
 
 
 @pytest.mark.parametrize("factor", [0.0, 1.0, 2.5])
-def test_the_factor_of_reinforce(make_loss: Callable[..., _CaptionLoss], factor: float) -> None:
+def test_the_factor_of_reinforce(make_loss: Callable[..., CaptionLoss], factor: float) -> None:
     regions, losses = torch.tensor([[0, 1, 2], [3, 3, 3]]), torch.ones(ROWS, STEPS)
     one, other = (
         make_loss(reinforce=f)._attention_terms(forced(energies(), regions), losses, MASK).item()
@@ -126,7 +126,7 @@ def test_the_factor_of_reinforce(make_loss: Callable[..., _CaptionLoss], factor:
     assert one != 0
 
 
-def test_the_entropy_bonus_flattens_attention(make_loss: Callable[..., _CaptionLoss]) -> None:
+def test_the_entropy_bonus_flattens_attention(make_loss: Callable[..., CaptionLoss]) -> None:
     energy = energies()
     regions = torch.full((ROWS, STEPS), -1)
     make_loss(entropy_bonus=0.3)._attention_terms(
@@ -141,7 +141,7 @@ def test_the_entropy_bonus_flattens_attention(make_loss: Callable[..., _CaptionL
     assert (entropies[1] > entropies[0])[MASK.bool()].all()
 
 
-def test_the_baseline_follows_the_rewards_slowly(make_loss: Callable[..., _CaptionLoss]) -> None:
+def test_the_baseline_follows_the_rewards_slowly(make_loss: Callable[..., CaptionLoss]) -> None:
     loss, losses = make_loss(), torch.tensor([[1.0, 2, 3], [4, 5, 99]])
     regions = torch.tensor([[0, 1, 2], [3, 3, 3]])
     for _ in range(2):
@@ -167,7 +167,7 @@ def test_hard_attention_learns_to_look_where_the_words_are(
     for reinforce in (1.0, 0.0):
         model.zero_grad()
         torch.manual_seed(2)
-        loss = _CaptionLoss(model, options.model_copy(update={"reinforce": reinforce}))
+        loss = CaptionLoss(model, options.model_copy(update={"reinforce": reinforce}))
         loss(image, tokens, None)[0].backward()
         gradients.append(model.conditioning.get_parameter("energy.weight").grad.clone())  # type: ignore[union-attr]
     assert (gradients[0] - gradients[1]).abs().max() > 1e-4

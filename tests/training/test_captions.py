@@ -23,6 +23,7 @@ from edgernn.data.pictures.caption_ids import (
     UNKNOWN_ID,
     caption_text,
     encode_caption,
+    pad_captions,
 )
 from edgernn.data.pictures.picture_set import PictureSet
 from edgernn.data.text.tokenizer import Tokenizer
@@ -31,7 +32,8 @@ from edgernn.families.caption_scores import SCORES, score_captions
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
-from edgernn.training.captions import CaptionOptions, CaptionTask, pad_captions
+from edgernn.training.caption_objective import CaptionOptions
+from edgernn.training.captions import CaptionTask
 from edgernn.training.distributed import World
 from edgernn.training.loop import Loop
 from edgernn.training.options import TrainOptions

@@ -22,7 +22,7 @@ from PIL import Image
 
 import edgernn
 from edgernn.data.pictures import scenes
-from edgernn.data.pictures.caption_ids import PAD_ID, UNKNOWN_ID, encode_caption
+from edgernn.data.pictures.caption_ids import PAD_ID, UNKNOWN_ID, encode_caption, pad_captions
 from edgernn.data.pictures.picture_set import Example, PictureSet
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, DataError, TrainingError, UsageError
@@ -30,11 +30,12 @@ from edgernn.families.caption_scores import SCORES
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
-from edgernn.training import resume, run_captions
-from edgernn.training.captions import pad_captions
+from edgernn.training import caption_corpus, resume
+from edgernn.training.caption_corpus import CaptionData, held_out_sample
 from edgernn.training.metrics import read_metrics
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import EvaluationReport, Silent, StepReport
+<<<<<<< HEAD
 from edgernn.training.run_captions import (
     CaptionData,
     CaptionSetup,
@@ -42,6 +43,9 @@ from edgernn.training.run_captions import (
     resume_captions,
     train_captions,
 )
+=======
+from edgernn.training.run_captions import CaptionSetup, resume_captions, train_captions
+>>>>>>> 53af625 (Training: the objective, the corpus, the folder and what is told in modules of their own)
 
 SMALL = {"image_size": 32, "hidden": 8, "embedding": 6, "keys": 5, "length": 16}
 
@@ -369,12 +373,21 @@ def test_references_are_as_many_as_the_picture_with_most_and_cut_at_the_length(
 def test_a_held_out_sample_is_bounded(
     monkeypatch: pytest.MonkeyPatch, picture_set: PictureSet, scene_tokenizer: Tokenizer
 ) -> None:
+<<<<<<< HEAD
     monkeypatch.setattr(run_captions, "_EVALUATION_PICTURES", 3)
     assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 3
     monkeypatch.setattr(run_captions, "_EVALUATION_BYTES", 2 * 3 * 32**2)
     assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 2
     monkeypatch.setattr(run_captions, "_EVALUATION_BYTES", 1)
     assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 1
+=======
+    monkeypatch.setattr(caption_corpus, "_HELD_OUT_PICTURES", 3)
+    assert len(held_out_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 3
+    monkeypatch.setattr(caption_corpus, "_HELD_OUT_BYTES", 2 * 3 * 32**2)
+    assert len(held_out_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 2
+    monkeypatch.setattr(caption_corpus, "_HELD_OUT_BYTES", 1)
+    assert len(held_out_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 1
+>>>>>>> 53af625 (Training: the objective, the corpus, the folder and what is told in modules of their own)
 
 
 def test_what_was_trained_can_be_exported(tmp_path: Path) -> None:

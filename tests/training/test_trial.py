@@ -10,7 +10,8 @@ import torch
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models.captioner import Captioner, CaptionerConfig
-from edgernn.training.captions import CaptionOptions, CaptionTask
+from edgernn.training.caption_objective import CaptionOptions
+from edgernn.training.captions import CaptionTask
 from edgernn.training.distributed import World
 from edgernn.training.schedule import Budget
 from edgernn.training.trial import Threads

@@ -48,3 +48,14 @@ def _check_kind(tokenizer: Tokenizer) -> None:
             f"the tokenizer is of kind {tokenizer.kind}, expected {CAPTION}; use the one of "
             "the captioner"
         )
+
+
+def pad_captions(captions: Sequence[np.ndarray], longest: int) -> np.ndarray:
+    """Join ids from <start> to <end> into int64 ``[N, T]``, padded; a caption of over ``longest``
+    words is cut, its end too.
+    """
+    cut = [ids[: longest + 1] if len(ids) > longest + 2 else ids for ids in captions]
+    table = np.full((len(cut), max(map(len, cut))), PAD_ID, np.int64)
+    for row, ids in zip(table, cut, strict=True):
+        row[: len(ids)] = ids
+    return table

@@ -19,8 +19,9 @@ import numpy as np
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
+from edgernn.data.text.code_points import code_points
 from edgernn.data.text.pieces import cut_pieces
-from edgernn.data.text.unspaced import UNSPACED_WORD, spaced
+from edgernn.data.text.word_patterns import CAPTION_PATTERN, RUN_PATTERN, WORD_PATTERN, as_it_was
 from edgernn.errors import DataError, UsageError
 from edgernn.wording import expected_one_of
 
@@ -32,24 +33,6 @@ UNKNOWN = "<unk>"
 PAD = "<pad>"
 START = "<start>"
 END = "<end>"
-# Words and runs of punctuation take one space before them; newlines stand alone. Spelled with \p
-# classes because \w means ASCII only in JavaScript, where web hosts read the same file. Byte pairs
-# are learned within such words.
-_RUN_PATTERN = r" ?[\p{L}\p{M}\p{N}_]+| ?[^\s\p{L}\p{M}\p{N}_]+|\n|[^\S\n]+"
-# The same, but of scripts without spaces a character is a word.
-WORD_PATTERN = (
-    rf" ?{UNSPACED_WORD}| ?(?:{spaced('L', 'M', 'N')}|_)+| "
-    rf"?[^\s\p{{L}}\p{{M}}\p{{N}}_]+|\n|[^\S\n]+"
-)
-# A word of a caption: "don't" and "t-shirt" are one word each; what stands between two words is
-# dropped. Its apostrophes are ' and U+2019, its hyphens - and U+2010, which NFKC makes of U+2011.
-_JOINED = "['\u2019\u2010-]"
-_LETTERS = f"(?:{spaced('L', 'M', 'N')})+"
-CAPTION_PATTERN = f"{UNSPACED_WORD}|{_LETTERS}(?:{_JOINED}{_LETTERS})*"
-# What stood in their place before scripts without spaces were cut; files and runs of then go on
-# working.
-_FORMER_WORDS = {WORD_PATTERN: _RUN_PATTERN}
-_FORMER_WORDS[CAPTION_PATTERN] = r"[\p{L}\p{M}\p{N}]+(?:[" "'\u2019\u2010-" r"][\p{L}\p{M}\p{N}]+)*"
 _CAPTION_TOKENS = (PAD, START, END, UNKNOWN)
 _CODE_POINTS = 0x110000
 
@@ -116,7 +99,7 @@ def kind_of(tokenizer: tokenizers.Tokenizer) -> str:
     structure, vocabulary, merges = _anatomy(tokenizer)
     for name, kind in KINDS.items():
         own = _anatomy(kind.pipeline())[0]
-        if structure in (own, _as_it_was(own)) and kind.owns(vocabulary, merges):
+        if structure in (own, as_it_was(own)) and kind.owns(vocabulary, merges):
             return name
     return CUSTOM
 
@@ -137,15 +120,6 @@ def _anatomy(tokenizer: tokenizers.Tokenizer) -> tuple[dict[str, Any], dict[str,
     structure = json.loads(tokenizer.to_str())
     model = structure["model"]
     return structure, model.pop("vocab", {}), model.pop("merges", [])
-
-
-def _as_it_was(structure: dict[str, Any]) -> dict[str, Any]:
-    """Return a structure with the pattern that stood in it before."""
-    pattern = (structure["pre_tokenizer"] or {}).get("pattern", {})
-    if pattern.get("Regex") not in _FORMER_WORDS:
-        return structure
-    former = {"Regex": _FORMER_WORDS[pattern["Regex"]]}
-    return {**structure, "pre_tokenizer": {**structure["pre_tokenizer"], "pattern": former}}
 
 
 def _char_pipeline() -> tokenizers.Tokenizer:
@@ -170,7 +144,7 @@ def _word_pipeline() -> tokenizers.Tokenizer:
 
 def _bpe_pipeline() -> tokenizers.Tokenizer:
     tokenizer = tokenizers.Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_split(_RUN_PATTERN), _byte_level()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_split(RUN_PATTERN), _byte_level()])
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
@@ -198,7 +172,7 @@ def _split(pattern: str) -> pre_tokenizers.Split:
 def _learn_char(chunks: Iterable[str], limits: Limits) -> models.Model:
     seen = np.zeros(_CODE_POINTS, dtype=np.bool_)
     for chunk in chunks:
-        seen[np.frombuffer(chunk.encode("utf-32-le"), "<u4")] = True
+        seen[code_points(chunk)] = True
     characters = [chr(code) for code in np.flatnonzero(seen)]
     if not characters:
         raise DataError("the text is empty, so it has no characters; give some text")

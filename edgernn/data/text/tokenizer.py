@@ -20,6 +20,7 @@ import tokenizers
 
 from edgernn import storage
 from edgernn.data.text import token_kinds
+from edgernn.data.text.code_points import character_table, code_points, encodable, look_up
 from edgernn.data.text.pieces import cut_pieces
 from edgernn.errors import DataError, UsageError
 from edgernn.storage import strict_json
@@ -66,9 +67,8 @@ class Tokenizer:
         if not vocabulary:
             raise DataError(f"{origin} has an empty vocabulary; give a tokenizer that was trained")
         highest = max(vocabulary.values())
-        if (
-            highest >= 2 * len(vocabulary) + _MOST_HOLES
-        ):  # the library counts through them, and a model has a row for each
+        # the library counts through the holes, and a model has a row for each
+        if highest >= 2 * len(vocabulary) + _MOST_HOLES:
             raise DataError(
                 f"{origin} has {len(vocabulary)} tokens, but ids up to {highest}; give one "
                 "without such holes"
@@ -78,7 +78,7 @@ class Tokenizer:
         self.unknown_id: int | None = _unknown_id(document["model"], vocabulary)
         self.id_dtype: np.dtype[Any] = _smallest_dtype(self.vocabulary_size)
         self.decoder: str | None = (document.get("decoder") or {}).get("type")
-        self._id_of_character = _character_table(vocabulary) if self.kind == "char" else None
+        self._id_of_character = character_table(vocabulary) if self.kind == "char" else None
 
     @classmethod
     def build(
@@ -104,7 +104,7 @@ class Tokenizer:
             UsageError: an unknown kind, or limits that cannot hold.
             DataError: no text, or no word that occurs often enough.
         """
-        valid = (_encodable(chunk, "error") for chunk in chunks)
+        valid = (encodable(chunk, skip=False) for chunk in chunks)
         library = token_kinds.build(
             valid, kind, minimum_count=minimum_count, vocabulary_size=vocabulary_size
         )
@@ -193,7 +193,7 @@ class Tokenizer:
             raise UsageError(
                 f"on_unknown is {on_unknown!r}; {expected_one_of(on_unknown, get_args(OnUnknown))}"
             )
-        valid = (_encodable(chunk, on_unknown) for chunk in chunks)
+        valid = (encodable(chunk, skip=on_unknown == "skip") for chunk in chunks)
         if self.kind in ("byte", "char"):
             return (self._encode_by_table(chunk, on_unknown) for chunk in valid)
         return self._encode_by_library(cut_pieces(valid), on_unknown)
@@ -241,11 +241,8 @@ class Tokenizer:
     def _encode_by_table(self, text: str, on_unknown: OnUnknown) -> Ids:
         if self._id_of_character is None:
             return np.frombuffer(text.encode(), self.id_dtype)  # [bytes]
-        codes = np.frombuffer(text.encode("utf-32-le"), "<u4")  # [characters]
-        last = len(self._id_of_character) - 1
-        ids: npt.NDArray[np.int32] = self._id_of_character[
-            np.minimum(codes, last)
-        ]  # [characters], -1 = unknown
+        codes = code_points(text)  # [characters]
+        ids = look_up(self._id_of_character, codes)  # [characters], -1 = unknown
         known = ids >= 0
         if on_unknown == "error" and not known.all():
             raise self._lacks([chr(code) for code in np.unique(codes[~known])])
@@ -289,22 +286,6 @@ def _library_errors(what: str, remedy: str) -> Iterator[None]:
         raise DataError(f"{what}: {' '.join(str(error).split())}; {remedy}") from error
 
 
-def _encodable(text: str, on_unknown: OnUnknown) -> str:
-    """Return ``text`` if UTF-8 can hold it; otherwise raise, or leave out the lone surrogates."""
-    if not isinstance(text, str):
-        raise DataError(f"the text is {type(text).__name__}, expected str")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        if on_unknown == "skip":
-            return text.encode(errors="ignore").decode()
-        raise DataError(
-            f"the text holds {text[error.start]!r}, which stands for a byte that is not UTF-8; "
-            "give UTF-8 text or use --on-unknown skip"
-        ) from error
-    return text
-
-
 def _unknown_id(model: dict[str, Any], vocabulary: dict[str, int]) -> int | None:
     if model.get("unk_id") is not None:  # Unigram names its token by id, the other models by text
         return int(model["unk_id"])
@@ -314,13 +295,3 @@ def _unknown_id(model: dict[str, Any], vocabulary: dict[str, int]) -> int | None
 def _smallest_dtype(vocabulary_size: int) -> np.dtype[Any]:
     fitting = (name for name in ("<u1", "<u2") if vocabulary_size <= np.iinfo(name).max + 1)
     return np.dtype(next(fitting, "<u4"))
-
-
-def _character_table(vocabulary: dict[str, int]) -> npt.NDArray[np.int32]:
-    """Return the id of each code point, int32 ``[highest known + 2]``; -1, and always the last, for
-    the unknown.
-    """
-    table = np.full(max(map(ord, vocabulary)) + 2, -1, dtype=np.int32)
-    for character, index in vocabulary.items():
-        table[ord(character)] = index
-    return table

@@ -11,7 +11,7 @@ import tokenizers
 from tokenizers import Regex, pre_tokenizers
 
 from edgernn.data.text import unspaced
-from edgernn.data.text.token_kinds import WORD_PATTERN
+from edgernn.data.text.word_patterns import WORD_PATTERN
 
 
 def test_the_runs_hold_no_punctuation() -> None:
