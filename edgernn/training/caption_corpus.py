@@ -25,7 +25,7 @@ from edgernn.models.captioner import CaptionerConfig
 
 PICTURES = "pictures"
 SCENES = "scenes"
-_HELD_OUT_PICTURES, _HELD_OUT_BYTES = 200, 8 << 20
+_EVALUATION_PICTURES, _EVALUATION_BYTES = 200, 8 << 20
 _TRAINED_SPLITS = ("train", "validation")
 
 
@@ -64,8 +64,8 @@ def prepare(
     pictures = _pictures(data, out / PICTURES, size=config.image_size, tell=tell)
     tokenizer = Tokenizer.build(_lines(pictures), "caption", minimum_count=minimum_count)
     tokenizer.save(out / checkpoint.TOKENIZER)
-    checkpoint.save_held_out(
-        out / checkpoint.HELD_OUT, held_out_sample(pictures, tokenizer, longest=config.length)
+    checkpoint.save_evaluation(
+        out / checkpoint.EVALUATION, evaluation_sample(pictures, tokenizer, longest=config.length)
     )
 
 
@@ -110,7 +110,7 @@ def _lines(pictures: PictureSet) -> Iterator[str]:
     )
 
 
-def held_out_sample(
+def evaluation_sample(
     pictures: PictureSet, tokenizer: Tokenizer, *, longest: int
 ) -> dict[str, np.ndarray]:
     """Return the first validation pictures ``image [N, S, S, 3]`` uint8 and their ``captions [N, K,
@@ -119,7 +119,7 @@ def held_out_sample(
     As many as fit into 8 MB, at most 200; a picture with fewer than K references has rows of
     padding.
     """
-    count = max(1, min(_HELD_OUT_PICTURES, _HELD_OUT_BYTES // (3 * pictures.size**2)))
+    count = max(1, min(_EVALUATION_PICTURES, _EVALUATION_BYTES // (3 * pictures.size**2)))
     chosen = pictures.split("validation")[:count]
     ids = [
         [encode_caption(tokenizer, text) for text in pictures.captions[index]] for index in chosen

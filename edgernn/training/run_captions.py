@@ -39,12 +39,6 @@ from edgernn.training.run import SETTINGS, Run, resume_run, run_task
 from edgernn.training.schedule import Budget
 from edgernn.training.signals import listening
 
-<<<<<<< HEAD
-PICTURES = "pictures"
-SCENES = "scenes"
-_EVALUATION_PICTURES, _EVALUATION_BYTES = 200, 8 << 20
-=======
->>>>>>> 53af625 (Training: the objective, the corpus, the folder and what is told in modules of their own)
 _LOWER = "--batch, --image-size, --hidden or --encoder"  # what needs memory
 
 
@@ -160,90 +154,6 @@ def resume_captions(
     )
 
 
-<<<<<<< HEAD
-def _prepare(
-    data: CaptionData,
-    out: Path,
-    *,
-    setup: CaptionSetup,
-    config: CaptionerConfig,
-    tell: Callable[[str], None],
-) -> None:
-    """Decode the pictures, make the vocabulary, and keep a held-out sample."""
-    pictures = _pictures(data, out / PICTURES, size=config.image_size, tell=tell)
-    tokenizer = Tokenizer.build(_lines(pictures), "caption", minimum_count=setup.minimum_count)
-    tokenizer.save(out / checkpoint.TOKENIZER)
-    checkpoint.save_evaluation(
-        out / checkpoint.EVALUATION, evaluation_sample(pictures, tokenizer, longest=config.length)
-    )
-
-
-def _pictures(
-    data: CaptionData, folder: Path, *, size: int, tell: Callable[[str], None]
-) -> PictureSet:
-    if data.source == SCENES:
-        tell(f"drawing {sum(scenes.SPLITS[split] for split in _TRAINED_SPLITS)} scenes")
-        drawn = {
-            split: scenes.examples(split, scenes.SPLITS[split], size=size)
-            for split in _TRAINED_SPLITS
-        }
-        return PictureSet.write(
-            folder,
-            {split: (scenes.SPLITS[split], found) for split, found in drawn.items()},
-            size=size,
-            source=SCENES,
-        )
-    corpus = read_captions(Path(data.source), images=data.images, on_missing=data.on_missing)
-    if corpus.missing:
-        shown = ", ".join(corpus.missing[:3])
-        tell(f"left out the captions of {len(corpus.missing)} missing pictures: {shown}")
-    if corpus.unusable:
-        tell(
-            f"left out {len(corpus.unusable)} entries that are not usable: "
-            f"{'; '.join(corpus.unusable[:3])}"
-        )
-    if corpus.empty:
-        tell(f"left out {corpus.empty} empty captions")
-    found = assign_splits(corpus, validation_fraction=data.validation_fraction)
-    used = [picture for picture in found if picture.split in _TRAINED_SPLITS]
-    source = storage.as_utf8(Path(data.source).resolve().name)
-    return encode_corpus(
-        used, folder, size=size, source=source, on_unreadable=data.on_unreadable, tell=tell
-    )
-
-
-def _lines(pictures: PictureSet) -> Iterator[str]:
-    """The training captions, one a line; a word met in validation alone stays unknown."""
-    return (
-        f"{caption}\n" for index in pictures.split("train") for caption in pictures.captions[index]
-    )
-
-
-def evaluation_sample(
-    pictures: PictureSet, tokenizer: Tokenizer, *, longest: int
-) -> dict[str, np.ndarray]:
-    """Return the first validation pictures ``image [N, S, S, 3]`` uint8 and their ``captions [N, K,
-    T]`` int64.
-
-    As many as fit into 8 MB, at most 200; a picture with fewer than K references has rows of
-    padding.
-    """
-    count = max(1, min(_EVALUATION_PICTURES, _EVALUATION_BYTES // (3 * pictures.size**2)))
-    chosen = pictures.split("validation")[:count]
-    ids = [
-        [encode_caption(tokenizer, text) for text in pictures.captions[index]] for index in chosen
-    ]
-    most = max(map(len, ids))
-    rows = [
-        caption for own in ids for caption in (*own, *[np.zeros(0, np.int64)] * (most - len(own)))
-    ]
-    table = pad_captions(rows, longest)  # [N · K, T]
-    images = np.ascontiguousarray(pictures.pictures[chosen.start : chosen.stop])
-    return {IMAGE: images, CAPTIONS: table.reshape(len(ids), most, -1)}
-
-
-=======
->>>>>>> 53af625 (Training: the objective, the corpus, the folder and what is told in modules of their own)
 def _task(
     out: Path,
     options: TrainOptions,

@@ -31,21 +31,11 @@ from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.training import caption_corpus, resume
-from edgernn.training.caption_corpus import CaptionData, held_out_sample
+from edgernn.training.caption_corpus import CaptionData, evaluation_sample
 from edgernn.training.metrics import read_metrics
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import EvaluationReport, Silent, StepReport
-<<<<<<< HEAD
-from edgernn.training.run_captions import (
-    CaptionData,
-    CaptionSetup,
-    evaluation_sample,
-    resume_captions,
-    train_captions,
-)
-=======
 from edgernn.training.run_captions import CaptionSetup, resume_captions, train_captions
->>>>>>> 53af625 (Training: the objective, the corpus, the folder and what is told in modules of their own)
 
 SMALL = {"image_size": 32, "hidden": 8, "embedding": 6, "keys": 5, "length": 16}
 
@@ -125,7 +115,7 @@ def test_a_run_leaves_a_checkpoint_that_loads(tmp_path: Path) -> None:
     assert [row["measured"] for row in rows] == [report.measured for report in listening.heard]
 
 
-def test_the_held_out_sample_is_the_validation_part(tmp_path: Path) -> None:
+def test_the_evaluation_sample_is_the_validation_part(tmp_path: Path) -> None:
     train_captions(CaptionData(), tmp_path / "run", options=options(2), setup=setup())
     loaded, pictures = (
         edgernn.load(tmp_path / "run"),
@@ -370,24 +360,15 @@ def test_references_are_as_many_as_the_picture_with_most_and_cut_at_the_length(
     assert not sample["captions"][1, 1:].any()
 
 
-def test_a_held_out_sample_is_bounded(
+def test_a_evaluation_sample_is_bounded(
     monkeypatch: pytest.MonkeyPatch, picture_set: PictureSet, scene_tokenizer: Tokenizer
 ) -> None:
-<<<<<<< HEAD
-    monkeypatch.setattr(run_captions, "_EVALUATION_PICTURES", 3)
+    monkeypatch.setattr(caption_corpus, "_EVALUATION_PICTURES", 3)
     assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 3
-    monkeypatch.setattr(run_captions, "_EVALUATION_BYTES", 2 * 3 * 32**2)
+    monkeypatch.setattr(caption_corpus, "_EVALUATION_BYTES", 2 * 3 * 32**2)
     assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 2
-    monkeypatch.setattr(run_captions, "_EVALUATION_BYTES", 1)
+    monkeypatch.setattr(caption_corpus, "_EVALUATION_BYTES", 1)
     assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 1
-=======
-    monkeypatch.setattr(caption_corpus, "_HELD_OUT_PICTURES", 3)
-    assert len(held_out_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 3
-    monkeypatch.setattr(caption_corpus, "_HELD_OUT_BYTES", 2 * 3 * 32**2)
-    assert len(held_out_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 2
-    monkeypatch.setattr(caption_corpus, "_HELD_OUT_BYTES", 1)
-    assert len(held_out_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 1
->>>>>>> 53af625 (Training: the objective, the corpus, the folder and what is told in modules of their own)
 
 
 def test_what_was_trained_can_be_exported(tmp_path: Path) -> None:
