@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from edgernn.bundle import Bundle
 from edgernn.contract import Contract, Decoding, FileContract
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.errors import UsageError
+from edgernn.errors import ContractError, UsageError
 from edgernn.export.graphs import example_inputs
 from edgernn.export.pack import export_bundle
 from edgernn.export.source import ReducedOptions, Tell
 from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.eager import EagerSession
 from edgernn.models.module import ModuleModel, check_step
+from edgernn.parity.latency import latency_problem
 from edgernn.parity.subject import DEFAULT_STEPS
 
 _BATCH, _STEPS = 2, 3  # of the call by which a module is compared with its contract
@@ -79,6 +81,8 @@ def export_step(
             for graph in contract.graphs
         },
     )
+    if late := latency_problem(EagerSession(model), contract.latency_frames):
+        raise ContractError(f"{late}; give latency_frames as the module has it")
     return export_bundle(
         Checkpoint(model, tokenizer, {}, dict(sample or {})),
         out,

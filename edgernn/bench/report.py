@@ -81,7 +81,7 @@ class LeftOut(Record):
 
 class BenchReport(Record):
     """The outcome of ``bench``. ``threads`` None: each runtime's own choice. ``fed`` says in words
-    what the files were fed.
+    what the files were fed. ``step_frames`` and ``latency_frames`` are the contract's.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -91,6 +91,8 @@ class BenchReport(Record):
     steps: int
     rounds: int
     prefill_tokens: int
+    step_frames: int = 1
+    latency_frames: int = 0
     fed: str
     bandwidth: Bandwidth
     artifacts: tuple[ArtifactBench, ...]

@@ -79,6 +79,8 @@ def bench_bundle(
         steps=steps,
         rounds=ROUNDS,
         prefill_tokens=PREFILL_TOKENS,
+        step_frames=bundle.manifest.contract.step_frames,
+        latency_frames=bundle.manifest.contract.latency_frames,
         fed=feed.source,
         bandwidth=reads,
         artifacts=tuple(_summary(course, courses, reads) for course in courses),

@@ -163,7 +163,12 @@ def _notes(report: BenchReport) -> list[str]:
         else counted(report.threads, "thread")
     )
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    late = (
+        f"the outputs of a frame come {report.latency_frames} frames after it, and a step later "
+        f"({report.step_frames} frames a step)"
+    )
     return [
+        *([late] if report.latency_frames else []),
         "load, first, peak memory: in a process of its own that imports the runtime, opens the "
         "file and calls it",
         f"steps: {report.steps} in {report.rounds} interleaved rounds, one token a call, the "

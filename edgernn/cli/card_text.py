@@ -16,7 +16,7 @@ from edgernn.bundle.manifest import Manifest
 from edgernn.bundle.records import Artifact
 from edgernn.cli.card_run import PLACE, block, run_section
 from edgernn.cli.shown import visible
-from edgernn.cli.tables import first_state
+from edgernn.cli.tables import first_state, frames
 from edgernn.contract import Contract
 from edgernn.data.text.token_kinds import unit_of
 from edgernn.families.table import family_of
@@ -93,7 +93,7 @@ def _about(manifest: Manifest) -> str:
     kind = family_of(manifest.family).noun
     tokenizer = manifest.tokenizer
     shape = ", ".join(f"{plain(axis)} {count}" for axis, count in sizes.items())
-    told = [
+    lines = [
         f"A recurrent {kind} of {made.parameters:,} parameters, with its state as explicit "
         f"inputs and outputs{_runtimes(manifest)}. It is an edgernn bundle: model files, "
         f"{'tokenizer, ' if manifest.tokenizer else ''}a recorded run to check them by, "
@@ -106,8 +106,9 @@ def _about(manifest: Manifest) -> str:
         ),
         f"- sizes: {shape}",
         f"- first state: {plain(first_state(manifest.contract))}",
+        *([f"- frames: {plain(told)}"] if (told := frames(manifest.contract)) else []),
     ]
-    return told[0] + "\n\n" + "\n".join(told[1:] + _training(manifest))
+    return lines[0] + "\n\n" + "\n".join(lines[1:] + _training(manifest))
 
 
 def _runtimes(manifest: Manifest) -> str:

@@ -92,6 +92,8 @@ def _bundle(path: Path, *, as_json: bool) -> None:
         else "no tokenizer"
     )
     say(f"first state: {tables.first_state(manifest.contract)}")
+    if frames := tables.frames(manifest.contract):
+        say(f"frames: {frames}")
     say()
     say_sheet(tables.tensors(manifest.contract))
     say()

@@ -170,6 +170,16 @@ def _parity(artifact: Artifact, contract: Contract) -> str:
     return f"{artifact.parity.worst:.1e} over {artifact.parity.steps} {unit}s"
 
 
+def frames(contract: Contract) -> str:
+    """Return in words how many frames a step takes and how late its outputs are; empty where a step
+    takes one and answers at once.
+    """
+    late, count = contract.latency_frames, contract.step_frames
+    told = [f"{count} a step"] if count > 1 else []
+    told += [f"outputs at frame t speak of frame t - {late}"] if late else []
+    return ", ".join(told)
+
+
 def first_state(contract: Contract) -> str:
     """Return in words where the first value of each state comes from; once where all agree."""
     words = {None: "zeros", "stored": "learned, in the bundle", "encode": "made by encode"}

@@ -199,7 +199,7 @@ class Contract(Record):
             is not named starts at zeros. Version 1 has one word for all states.
         step_frames: frames of ``time`` in one step; a call holds a multiple of it.
         latency_frames: by how many frames the outputs are late: those at frame t speak of frame
-            t - latency_frames.
+            t - latency_frames. Nothing is shifted by it; it tells a caller how to align them.
     """
 
     graphs: tuple[GraphSpec, ...]

@@ -20,6 +20,7 @@ from edgernn.formats.promise import Tolerance
 from edgernn.parity import golden, in_graph, invariance, memory, rare, reordered, written
 from edgernn.parity.claims import claim_problems, step_problem
 from edgernn.parity.drift import Drift
+from edgernn.parity.latency import latency_problem
 from edgernn.parity.losses import check_text
 from edgernn.parity.report.data import Check
 from edgernn.parity.rollout import MOST_PICTURES
@@ -160,7 +161,7 @@ def check_rollout(subject: Subject) -> Check:
 
 def check_invariance(subject: Subject) -> Check:
     """What must not matter: cuts in time, company in the batch, where the state has been, what was
-    asked before.
+    asked before. And what must: the frame that a late output is to speak of.
     """
     limit, session = subject.limit, subject.session
     steps = min(subject.steps, MOST_PICTURES if session.spec.once else _INVARIANCE_STEPS)
@@ -179,10 +180,14 @@ def check_invariance(subject: Subject) -> Check:
         if max(drift.scaled for drift in remembered) <= min(memory.TOLERANCE, limit.rollout)
         else ["memory"]
     )
+    contract = subject.bundle.manifest.contract
+    late = latency_problem(subject.judge or session, contract.latency_frames)
+    broken += ["latency"] if late else []
     what = f"{', '.join([*made, 'memory'])} over {steps} {session.spec.unit}s"
     left_out = invariance.left_out(session)
     what += f"; no rows: {left_out}" if left_out else ""
     what += f"; BROKEN: {', '.join(broken)}" if broken else ""
+    what += f"; {late}" if late else ""
     shorter = min((measured.steps for measured in made.values()), default=steps)
     what += reordered.chaotic_words(
         [measured.own for measured in made.values()], "of these", f"judged over {shorter} steps"
