@@ -10,22 +10,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import safetensors.numpy
-
 import edgernn
 from edgernn import bundle as bundles
 from edgernn import formats, storage
-from edgernn.bundle import Bundle, digest
+from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import MANIFEST, Manifest, parse_manifest
-from edgernn.bundle.records import FileDigest, Provenance, TokenizerEntry
+from edgernn.bundle.records import Provenance
 from edgernn.contract import Contract
 from edgernn.contract.in_graph import decoder_of
-from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.data.text.vocabulary_digest import rules_sha256, tokens_sha256
-from edgernn.decoding.sampler_vectors import write_vectors
 from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
 from edgernn.export.artifacts import Job, write_artifact
-from edgernn.export.reference import write_reference
+from edgernn.export.companions import tokenizer_entry, write_companions
 from edgernn.export.source import ReducedOptions, Source, Tell
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
@@ -35,8 +30,6 @@ from edgernn.parity.subject import DEFAULT_STEPS
 from edgernn.storage.identify import path_of
 from edgernn.storage.side_files import is_side_file
 from edgernn.wording import did_you_mean
-
-_RECORDED_TOKENS = 512
 
 
 def export_bundle(
@@ -241,7 +234,7 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
     """Write a whole bundle into the empty ``folder``."""
     loaded, model = source.loaded, source.loaded.model
     artifacts = [write_artifact(folder, job, source) for job in jobs]
-    files = _write_companions(folder, source, release=release)
+    files = write_companions(folder, source, release=release)
     has = {
         name: name if (folder / name).exists() else None
         for name in (bundles.INITIAL_STATE, bundles.REFERENCE, bundles.SAMPLER)
@@ -252,7 +245,7 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
         contract=source.contract,
         decoding=source.decoding,
         artifacts=tuple(artifacts),
-        tokenizer=None if loaded.tokenizer is None else _tokenizer_entry(loaded.tokenizer),
+        tokenizer=None if loaded.tokenizer is None else tokenizer_entry(loaded.tokenizer),
         golden=bundles.GOLDEN,
         sampler=has[bundles.SAMPLER],
         initial_state=has[bundles.INITIAL_STATE],
@@ -268,47 +261,3 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
         ),
     )
     storage.write_text(folder / MANIFEST, manifest.to_json())
-
-
-def _tokenizer_entry(tokenizer: Tokenizer) -> TokenizerEntry:
-    """Describe the tokenizer: digests of the whole, and a text with the ids that every host's
-    tokenizer must give for it.
-    """
-    size = tokenizer.vocabulary_size
-    text = tokenizer.decode(range(min(size, _RECORDED_TOKENS)))
-    ids = tokenizer.encode(text, on_unknown="skip")
-    return TokenizerEntry(
-        kind=tokenizer.kind,
-        vocabulary_size=size,
-        text=text,
-        ids=tuple(ids.tolist()),
-        tokens_sha256=tokens_sha256(tokenizer),
-        rules_sha256=rules_sha256(tokenizer),
-    )
-
-
-def _write_companions(folder: Path, source: Source, *, release: bool) -> dict[str, FileDigest]:
-    """Write all but artifacts and manifest; return the digest of each file."""
-    loaded, model = source.loaded, source.reference
-    reference = model.step
-    golden.record(reference, folder / bundles.GOLDEN, encoder=model.encode)
-    names = [bundles.GOLDEN]
-    if loaded.tokenizer is not None:
-        loaded.tokenizer.save(folder / bundles.TOKENIZER)
-        names.append(bundles.TOKENIZER)
-    if source.decoding is not None:
-        write_vectors(folder / bundles.SAMPLER)
-        names.append(bundles.SAMPLER)
-    if stored := reference.stored_state():
-        storage.write_bytes(folder / bundles.INITIAL_STATE, safetensors.numpy.save(stored))
-        names.append(bundles.INITIAL_STATE)
-    if not release:
-        write_reference(folder, source)
-        names += [
-            f"{bundles.REFERENCE}/{file.name}"
-            for file in sorted((folder / bundles.REFERENCE).iterdir())
-        ]
-        if loaded.evaluation:
-            names.append(f"{bundles.EVALUATION}/{checkpoint.EVALUATION}")
-            checkpoint.save_evaluation(folder / names[-1], loaded.evaluation)
-    return {name: digest(folder / name) for name in names}

@@ -2,12 +2,13 @@
 pickled.
 
     config.json           the model's family and configuration, and a summary of how it was trained
-    weights.safetensors   the parameters and kept buffers under the model's own names (a tied matrix once)
+    weights.safetensors   the parameters and kept buffers under the model's own names (a tied matrix
+                          once)
     tokenizer.json        the vocabulary, in the Hugging Face tokenizers format
-    held_out.safetensors  from the validation part, to measure exported models on (optional): of a language model
-                          ``tokens [N]`` int64; of a captioner ``image [N, S, S, 3]`` uint8 and its
-                          references ``captions [N, K, T]`` int64, each from <start> to <end>, then
-                          padded
+    held_out.safetensors  from the validation part, to measure exported models on (optional): of a
+                          language model ``tokens [N]`` int64; of a captioner
+                          ``image [N, S, S, 3]`` uint8 and its references ``captions [N, K, T]``
+                          int64, each from <start> to <end>, then padded
 
 Training adds its own files beside these; reading a checkpoint needs only the first three.
 """
@@ -23,8 +24,6 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
-from torch import Tensor
 
 from edgernn import storage
 from edgernn.contract import first_line
@@ -33,16 +32,15 @@ from edgernn.errors import CheckpointError, DataError, UsageError
 from edgernn.families.table import family_of
 from edgernn.models.families import FAMILIES
 from edgernn.models.family import RecurrentModel
+from edgernn.models.tensors import read_content, read_tensors, tensors_of
 from edgernn.models.weights import fit_problem, named_tensors
 from edgernn.storage import strict_json, tensor_files
 from edgernn.storage.identify import identify, path_of
 from edgernn.wording import argument
 
 CHECKPOINT_VERSION = 1
-_MODEL, _TOKENIZER = (
-    "edgernn.model",
-    "edgernn.tokenizer_sha256",
-)  # of the weights' metadata: what they belong to
+# of the weights' metadata: what they belong to
+_MODEL, _TOKENIZER = "edgernn.model", "edgernn.tokenizer_sha256"
 _SUMMARY = "edgernn.training"  # of the weights' metadata: how they were trained
 _MOST_CONFIG_BYTES = 16 << 20
 CONFIG, WEIGHTS, TOKENIZER, EVALUATION = (
@@ -82,7 +80,7 @@ def load(folder: Path | str) -> Checkpoint:
     folder = path_of(folder)
     _refuse_others(folder)
     kind, config, training = _read_config(folder)
-    weights = _read(folder / WEIGHTS)
+    weights = read_content(folder / WEIGHTS)
     _refuse_misfit(kind, config, weights, folder / WEIGHTS)
     training = _summary(weights) or training
     model = kind(config)
@@ -186,11 +184,11 @@ def load_weights(model: RecurrentModel, path: Path) -> None:
     """Fill ``model`` from a weights file; raise CheckpointError with the first names or shapes that
     do not fit.
     """
-    _fill(model, _read(path), path)
+    _fill(model, read_content(path), path)
 
 
 def _fill(model: RecurrentModel, content: tensor_files.Content, path: Path) -> None:
-    weights, wanted = _tensors(content, path), named_tensors(model)
+    weights, wanted = tensors_of(content, path), named_tensors(model)
     problem = fit_problem(weights, wanted)
     if not problem and content.metadata.get(_MODEL, _identity(model)) != _identity(model):
         problem = f"they were saved with the model {content.metadata[_MODEL]}"
@@ -206,42 +204,6 @@ def _fill(model: RecurrentModel, content: tensor_files.Content, path: Path) -> N
 def _identity(model: RecurrentModel) -> str:
     """Return the configuration of a model as one text."""
     return json.dumps({"family": model.family, **model.config.model_dump()}, sort_keys=True)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file; raise CheckpointError if it is missing or damaged."""
-    return _tensors(_read(path), path)
-
-
-def _read(path: Path) -> tensor_files.Content:
-    try:
-        return tensor_files.load(path)
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{path} is missing; the folder is no checkpoint, or training has not saved it yet"
-        ) from error
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot read {path}: {storage.reason(error)}; restore it or train again"
-        ) from error
-    except ValueError as error:
-        raise CheckpointError(
-            f"{path} is damaged ({first_line(error)}); restore it or train again"
-        ) from error
-
-
-def _tensors(content: tensor_files.Content, path: Path) -> dict[str, Tensor]:
-    try:
-        return dict(safetensors.torch.load(content.raw))
-    except (
-        SafetensorError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ) as error:  # KeyError: a dtype that torch lacks
-        raise CheckpointError(
-            f"{path} is damaged ({first_line(error)}); restore it or train again"
-        ) from error
 
 
 def save_evaluation(path: Path, sample: Mapping[str, np.ndarray]) -> None:

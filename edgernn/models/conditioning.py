@@ -183,7 +183,8 @@ class EveryStep(Conditioning):
 class SoftAttention(Conditioning):
     r"""Additive attention over the regions, with a gated context::
 
-        k_i = W_k a_i    e_i = w · tanh(k_i + W_q h + W_y y)    α = softmax(e)    z = σ(W_g h) ⊙ Σ_i α_i a_i
+        k_i = W_k a_i    e_i = w · tanh(k_i + W_q h + W_y y)
+        α = softmax(e)    z = σ(W_g h) ⊙ Σ_i α_i a_i
 
     with h the top layer's state before the step and y the word that is fed. Xu et al. leave W_y
     out; with it, where the step looks belongs to the word that it writes, not to the one before.

@@ -1,0 +1,47 @@
+"""The tensors of a safetensors file of a checkpoint or a run, in torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from edgernn import storage
+from edgernn.contract import first_line
+from edgernn.errors import CheckpointError
+from edgernn.storage import tensor_files
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file; raise CheckpointError if it is missing or damaged."""
+    return tensors_of(read_content(path), path)
+
+
+def read_content(path: Path) -> tensor_files.Content:
+    """Read a safetensors file, not yet as tensors; raise CheckpointError as ``read_tensors``."""
+    try:
+        return tensor_files.load(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{path} is missing; the folder is no checkpoint, or training has not saved it yet"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot read {path}: {storage.reason(error)}; restore it or train again"
+        ) from error
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path} is damaged ({first_line(error)}); restore it or train again"
+        ) from error
+
+
+def tensors_of(content: tensor_files.Content, path: Path) -> dict[str, Tensor]:
+    """Return what was read of ``path`` as tensors; raises CheckpointError as ``read_tensors``."""
+    try:
+        return dict(safetensors.torch.load(content.raw))
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:  # KeyError: such a dtype
+        raise CheckpointError(
+            f"{path} is damaged ({first_line(error)}); restore it or train again"
+        ) from error

@@ -1,0 +1,67 @@
+"""What a bundle holds beside its artifacts and its manifest: the golden run, the tokenizer, first
+values, the reference, held-out data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import safetensors.numpy
+
+from edgernn import bundle as bundles
+from edgernn import storage
+from edgernn.bundle import digest
+from edgernn.bundle.records import FileDigest, TokenizerEntry
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.data.text.vocabulary_digest import rules_sha256, tokens_sha256
+from edgernn.decoding.sampler_vectors import write_vectors
+from edgernn.export.reference import write_reference
+from edgernn.export.source import Source
+from edgernn.models import checkpoint
+from edgernn.parity import golden
+
+_RECORDED_TOKENS = 512
+
+
+def tokenizer_entry(tokenizer: Tokenizer) -> TokenizerEntry:
+    """Describe the tokenizer: digests of the whole, and a text with the ids that every host's
+    tokenizer must give for it.
+    """
+    size = tokenizer.vocabulary_size
+    text = tokenizer.decode(range(min(size, _RECORDED_TOKENS)))
+    ids = tokenizer.encode(text, on_unknown="skip")
+    return TokenizerEntry(
+        kind=tokenizer.kind,
+        vocabulary_size=size,
+        text=text,
+        ids=tuple(ids.tolist()),
+        tokens_sha256=tokens_sha256(tokenizer),
+        rules_sha256=rules_sha256(tokenizer),
+    )
+
+
+def write_companions(folder: Path, source: Source, *, release: bool) -> dict[str, FileDigest]:
+    """Write all but artifacts and manifest; return the digest of each file."""
+    loaded, model = source.loaded, source.reference
+    reference = model.step
+    golden.record(reference, folder / bundles.GOLDEN, encoder=model.encode)
+    names = [bundles.GOLDEN]
+    if loaded.tokenizer is not None:
+        loaded.tokenizer.save(folder / bundles.TOKENIZER)
+        names.append(bundles.TOKENIZER)
+    if source.decoding is not None:
+        write_vectors(folder / bundles.SAMPLER)
+        names.append(bundles.SAMPLER)
+    if stored := reference.stored_state():
+        storage.write_bytes(folder / bundles.INITIAL_STATE, safetensors.numpy.save(stored))
+        names.append(bundles.INITIAL_STATE)
+    if not release:
+        write_reference(folder, source)
+        names += [
+            f"{bundles.REFERENCE}/{file.name}"
+            for file in sorted((folder / bundles.REFERENCE).iterdir())
+        ]
+        if loaded.evaluation:
+            names.append(f"{bundles.EVALUATION}/{checkpoint.EVALUATION}")
+            checkpoint.save_evaluation(folder / names[-1], loaded.evaluation)
+    return {name: digest(folder / name) for name in names}
