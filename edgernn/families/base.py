@@ -63,6 +63,8 @@ class Family(ABC):
         about: what it is, and is not to be asked, for who gave it to another command.
         task, metrics: as model hubs call them.
         sizes: name in a model's configuration → axis of the contract.
+        model: ``module:Class`` of the model that a checkpoint of its word holds, with its
+            configuration; None where none rebuilds it.
         cells: name of a cell in a model's configuration → its states in the contract's order.
     """
 
@@ -77,6 +79,7 @@ class Family(ABC):
     task: ClassVar[str] = "other"
     metrics: ClassVar[tuple[str, ...]] = ()
     sizes: ClassVar[Mapping[str, str]] = {}
+    model: ClassVar[str | None] = None
     cells: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def problem(self, contract: Contract) -> str:

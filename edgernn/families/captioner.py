@@ -51,6 +51,7 @@ class CaptionerFamily(Family):
     """
 
     word = "captioner"
+    model = "edgernn.models.captioner:Captioner"
     noun = "image captioner"
     layout = "image uint8 [N, S, S, 3] and captions int64 [N, K, T]"
     writes = "captions"

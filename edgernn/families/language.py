@@ -24,6 +24,7 @@ class LanguageFamily(Family):
     """A language model. Its held-out sample is ``tokens [N]`` int64."""
 
     word = "language"
+    model = "edgernn.models.language:LanguageModel"
     noun = "language model"
     layout = "tokens int64 [N]"
     writes = "text"

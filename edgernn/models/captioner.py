@@ -121,6 +121,7 @@ class Captioner(RecurrentModel):
     """Pictures and words to the next word; see the module's docstring."""
 
     family = "captioner"
+    config_kind = CaptionerConfig
     config: CaptionerConfig
 
     def __init__(self, config: CaptionerConfig) -> None:

@@ -30,8 +30,7 @@ from edgernn.contract import first_line
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, DataError, UsageError
 from edgernn.families.table import family_of
-from edgernn.models.families import FAMILIES
-from edgernn.models.family import RecurrentModel
+from edgernn.models.family import RecurrentModel, kind_of, rebuilt
 from edgernn.models.tensors import read_content, read_tensors, tensors_of
 from edgernn.models.weights import fit_problem, named_tensors
 from edgernn.storage import strict_json, tensor_files
@@ -233,14 +232,14 @@ def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any
                 "Use the edgernn that wrote it, or train again"
             )
         family, training = content["family"], content.get("training", {})
-        if not isinstance(family, str) or family not in FAMILIES:
+        if not isinstance(family, str) or family not in rebuilt():
             raise CheckpointError(
-                f"{path} is of a {family!r} model, expected one of {', '.join(FAMILIES)}"
+                f"{path} is of a {family!r} model, expected one of {', '.join(rebuilt())}"
             )
         if not isinstance(training, dict):
             raise ValueError("training is no object")
-        shape, kind = FAMILIES[family]
-        config: Any = shape.model_validate(content["model"], strict=True)
+        kind = kind_of(family)
+        config: Any = kind.config_kind.model_validate(content["model"], strict=True)
         config.contract()  # which has bounds of its own
         return kind, config, training
     except FileNotFoundError as error:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar, Protocol
 
+from pydantic import BaseModel
 from torch import Tensor, nn
 
+from edgernn import formats
 from edgernn.contract import Contract, Decoding
+from edgernn.families.table import families
 from edgernn.models.cells.base import State
 
 
@@ -31,10 +34,13 @@ class ModelConfig(Protocol):
 
 
 class RecurrentModel(nn.Module):
-    """A model with a contract. Subclasses set ``family`` and ``config`` and implement the rest."""
+    """A model with a contract. Subclasses set ``family`` and ``config``, and ``config_kind`` where
+    a checkpoint holds them, and implement the rest.
+    """
 
     family: ClassVar[str]  # a word of families/table.py
     rebuilt_from_config: ClassVar[bool] = True  # else a bundle carries it as traced graphs
+    config_kind: ClassVar[type[BaseModel]]  # of ``config``, where it is rebuilt from one
     config: ModelConfig
 
     @abstractmethod
@@ -68,3 +74,16 @@ class RecurrentModel(nn.Module):
         ``folded`` also turns the embedding and the first layer's input weights into one table,
         where a model has no other use for its embedding; see ``compact.input_table``.
         """
+
+
+def rebuilt() -> dict[str, str]:
+    """Return word → ``module:Class`` of every family whose models a checkpoint holds."""
+    return {family.word: family.model for family in families() if family.model is not None}
+
+
+def kind_of(word: str) -> type[RecurrentModel]:
+    """Return the model that a checkpoint of the family ``word`` holds, one of ``rebuilt``."""
+    found: type[RecurrentModel] = formats.resolve(
+        rebuilt()[word], needed_for=f"a {word} model", extra="train"
+    )
+    return found

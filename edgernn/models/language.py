@@ -83,6 +83,7 @@ class LanguageModel(RecurrentModel):
     """``tokens [B, T]`` and a state to ``logits [B, T, V]`` and the state after T."""
 
     family = "language"
+    config_kind = LanguageConfig
     config: LanguageConfig
 
     def __init__(self, config: LanguageConfig) -> None:
