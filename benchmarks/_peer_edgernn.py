@@ -11,10 +11,10 @@ import numpy as np
 from _peer_base import Peer, Stepper, Work
 
 from edgernn import formats
-from edgernn.contract import STEP
+from edgernn.contract import STEP, TOKENS
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
-from edgernn.families.step import LOGITS, TOKENS
+from edgernn.families.step import LOGITS
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.sessions.base import State
 from edgernn.sessions.opening import open_session

@@ -11,7 +11,7 @@ from _faulty import Fault, sign
 from _faulty_onnx import ONNX, on_onnx, recurrent, reorder_gates, set_weight, weight
 from onnx import helper
 
-from edgernn.families.step import TOKENS
+from edgernn.contract import TOKENS
 
 _EVERYWHERE = ("rollout", "golden")
 _WORST = r"worst \w+ .* at call \d+ \(tolerance 0\.0001\)"

@@ -22,9 +22,9 @@ import onnxruntime
 import torch
 from _report import table
 
-from edgernn.contract import Decoding, FileContract, next_name
+from edgernn.contract import TOKENS, Decoding, FileContract, next_name
 from edgernn.export.to_onnx.exporter import OnnxExporter
-from edgernn.families.step import LOGITS, TOKENS
+from edgernn.families.step import LOGITS
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.sessions.base import State
 from edgernn.sessions.ort.step import OrtSession

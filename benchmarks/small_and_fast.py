@@ -33,11 +33,12 @@ from peers import Contender, chain, enter
 from edgernn.bench.machine import BUFFER_BYTES, read_once, reading_buffer
 from edgernn.bundle import Bundle
 from edgernn.bundle.records import Artifact
+from edgernn.contract import TOKENS
 from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.in_graph import InGraphGeneration
 from edgernn.decoding.sampling import Sampler
 from edgernn.export.pack import export_bundle
-from edgernn.families.step import LOGITS, TOKENS
+from edgernn.families.step import LOGITS
 from edgernn.models import checkpoint
 from edgernn.sessions.base import State
 from edgernn.sessions.opening import open_session

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from edgernn.contract import Contract, Decoding, FileContract
+from edgernn.contract import TOKENS, Contract, Decoding, FileContract
 from edgernn.errors import DataError, UsageError
 from edgernn.export.rounding.calibration import feeds_from
 from edgernn.export.rounding.compression import Budget, Feeds
 from edgernn.families.base import Family
-from edgernn.families.step import TOKENS
 from edgernn.families.table import family_of
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession

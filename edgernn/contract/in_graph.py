@@ -18,6 +18,7 @@ from typing import Literal
 from edgernn.contract import (
     BATCH,
     TIME,
+    TOKENS,
     Contract,
     FileContract,
     GraphWord,
@@ -31,7 +32,6 @@ GENERATE: Literal["generate"] = "generate"  # what a file of each kind computes
 CAPTION: Literal["caption"] = "caption"
 
 PROMPT = "prompt"  # ids fed first, one step each
-TOKENS = "tokens"  # what is written: ids
 LENGTH = "length"  # the most tokens written
 TEMPERATURE, TOP_K, TOP_P = "temperature", "top_k", "top_p"  # see Sampler
 UNIFORMS = "uniforms"  # one number in [0, 1) for each token

@@ -20,6 +20,7 @@ from edgernn.errors import ContractError
 
 BATCH, TIME, LAYERS = "batch", "time", "layers"
 HEIGHT, WIDTH, CHANNELS = "height", "width", "channels"  # of pictures
+TOKENS = "tokens"  # what token ids are called, fed or written
 ENCODE: Literal["encode"] = "encode"
 STEP: Literal["step"] = "step"
 NEXT = "_next"  # state output = state input + NEXT

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from edgernn.contract import BATCH, LAYERS, TIME, Contract, Decoding
+from edgernn.contract import BATCH, LAYERS, TIME, TOKENS, Contract, Decoding
 from edgernn.families.base import Family, Feed, Sample
 from edgernn.families.loss import TextLoss, compare, part_rows
-from edgernn.families.step import CELL_STATES, HIDDEN, LOGITS, TOKENS, VOCAB, text_states, text_step
+from edgernn.families.step import CELL_STATES, HIDDEN, LOGITS, VOCAB, text_states, text_step
 from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.draw import random_inputs
 from edgernn.sessions.model import Model

@@ -7,13 +7,14 @@ from edgernn.contract import (
     LAYERS,
     STEP,
     TIME,
+    TOKENS,
     GraphSpec,
     TensorSpec,
     next_name,
 )
 
 HIDDEN, VOCAB = "hidden", "vocab"
-TOKENS, LOGITS = "tokens", "logits"
+LOGITS = "logits"
 CELL_STATES = {"lstm": ("h", "c"), "gru": ("h",), "rnn": ("h",), "rnn_relu": ("h",)}
 
 

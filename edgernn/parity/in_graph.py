@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgernn.bundle.records import Artifact
-from edgernn.contract import STEP, Decoding, next_name
+from edgernn.contract import STEP, TOKENS, Decoding, next_name
 from edgernn.contract.in_graph import (
     BEAM,
     CAPTION,
@@ -23,7 +23,6 @@ from edgernn.contract.in_graph import (
     SCORE,
     STOP,
     TEMPERATURE,
-    TOKENS,
     TOP_K,
     TOP_P,
     UNIFORMS,

@@ -22,12 +22,11 @@ import torch
 from pydantic import AfterValidator, Field
 
 from edgernn import storage
-from edgernn.contract import Record, validated
+from edgernn.contract import TOKENS, Record, validated
 from edgernn.data.text.corpus import Corpus
 from edgernn.data.text.source import CorpusSource, open_source
 from edgernn.data.text.token_kinds import CAPTION
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.families.step import TOKENS
 from edgernn.models import checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.training.device import choose_device, mixed_precision

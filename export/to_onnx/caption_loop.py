@@ -19,6 +19,7 @@ import onnx
 from edgernn.contract import (
     BATCH,
     ENCODE,
+    TOKENS,
     Contract,
     Decoding,
     FileContract,
@@ -31,7 +32,6 @@ from edgernn.contract.in_graph import (
     LENGTH,
     LOG_PROBABILITY,
     SCORE,
-    TOKENS,
     caption_interface,
     further_outputs,
     one_row,

@@ -23,6 +23,7 @@ import onnx
 from onnx import helper
 
 from edgernn.contract import (
+    TOKENS,
     Contract,
     Decoding,
     FileContract,
@@ -36,7 +37,6 @@ from edgernn.contract.in_graph import (
     PROMPT,
     STOP,
     TEMPERATURE,
-    TOKENS,
     TOP_K,
     TOP_P,
     UNIFORMS,

@@ -32,37 +32,33 @@ from edgernn.sessions.base import Session
 ROWS = tuple(FORMATS.values())
 
 
-def names(rows: tuple[formats.Format, ...]) -> list[str]:
-    return [row.name for row in rows]
-
-
 def test_rows_are_found_by_their_name() -> None:
     assert all(by_name(row.name) is row for row in ROWS)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="unknown format 'onxx'; expected one of onnx"):
+    with pytest.raises(
+        UsageError, match=f"expected one of {', '.join(FORMATS)}; did you mean onnx"
+    ):
         by_name("onxx")
 
 
 def test_a_selection_keeps_the_tables_order_and_takes_families() -> None:
     assert select(None) == ROWS
-    assert names(select(["torchscript", "onnx"])) == ["onnx", "torchscript"]
-    assert names(select(["coreml"])) == [
-        "coreml",
-        "coreml-mlstate",
-    ]  # a row's name that is also its family's
-    assert names(select(["coreml-mlstate"])) == ["coreml-mlstate"]
-    assert names(select(["onnx", "onnx"])) == ["onnx"]
-    assert names(select(name for name in ["onnx"])) == ["onnx"]
+    assert select(reversed([row.name for row in ROWS])) == ROWS
+    for row in ROWS:
+        family = tuple(other for other in ROWS if other.family == row.family)
+        assert select([row.family]) == select(row.family) == family
+        alone = family if row.name == row.family else (row,)
+        assert select([row.name]) == select([row.name, row.name]) == alone
+        assert select(name for name in [row.name]) == alone
 
 
 @pytest.mark.parametrize("wanted", [["tflite"], ["onnx", "ONNX"], ["float16"], [""]])
 def test_an_unknown_selection_lists_names_and_families(wanted: list[str]) -> None:
-    with pytest.raises(
-        UsageError,
-        match=r"unknown format '\w*'; expected one of .*coreml, coreml-mlstate, .*onnx, ",
-    ):
+    known = sorted({name for row in ROWS for name in (row.name, row.family)})
+    listed = re.escape(", ".join(known))
+    with pytest.raises(UsageError, match=rf"unknown format '\w*'; expected one of {listed}"):
         select(wanted)
 
 
@@ -209,10 +205,12 @@ def test_what_has_no_wheel_for_a_python_is_left_out_unless_it_is_asked_for(
     monkeypatch.setattr(installed.without_wheel, "__defaults__", ((3, 14),))
     monkeypatch.setattr(installed, "find_spec", lambda name: None)
     why = "coremltools has no wheel for Python 3.14; use Python 3.13 or older for what needs it"
-    assert formats.left_out() == {"coreml": why, "coreml-mlstate": why}
+    without = {row.name for row in default_rows() if "coremltools" in row.packages}
+    assert formats.left_out() == dict.fromkeys(without, why)
     told: list[str] = []
     bundle = export_bundle(checkpoint_folder, tmp_path / "b", steps=4, tell=told.append)
-    assert {artifact.format for artifact in bundle.manifest.artifacts} == {"onnx", "torchscript"}
+    written = {row.name for row in default_rows()} - without
+    assert {artifact.format for artifact in bundle.manifest.artifacts} == written
     assert f"coreml is left out: {why}" in told
     monkeypatch.setitem(sys.modules, "coremltools", None)
     monkeypatch.delitem(sys.modules, "edgernn.export.to_coreml.exporter", raising=False)

@@ -25,7 +25,7 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import BundleError, CheckpointError, EdgernnError, UnavailableError, UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.export.to_onnx.exporter import OnnxExporter
-from edgernn.formats import by_name
+from edgernn.formats import by_name, select
 from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.models.language import LanguageModel
 from edgernn.parity.report.data import ArtifactReport, VerifyReport
@@ -401,7 +401,7 @@ def test_a_reference_that_is_missing(bundle_folder: Path, tmp_path: Path) -> Non
     [
         (["onnx"], ["onnx"]),
         (["torchscript", "onnx"], ["onnx", "torchscript"]),
-        (["coreml"], ["coreml", "coreml-mlstate"]),
+        (["coreml"], [row.name for row in select("coreml")]),
         (["coreml-mlstate"], ["coreml-mlstate"]),
     ],
     ids=str,
@@ -417,9 +417,7 @@ def test_formats_that_are_not_there(bundle_folder: Path, folder: Path) -> None:
     with pytest.raises(UsageError, match="unknown format 'tflite'"):
         verify_bundle(bundle_folder, to=["tflite"])
     edit_manifest(folder, lambda manifest: manifest["artifacts"].pop(1))
-    with pytest.raises(
-        UsageError, match=r"has no artifact in torchscript; it has: coreml, coreml-mlstate, onnx"
-    ):
+    with pytest.raises(UsageError, match=r"has no artifact in torchscript; it has: coreml, .*onnx"):
         verify_bundle(folder, to=["torchscript"])
 
 
