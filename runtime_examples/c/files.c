@@ -65,6 +65,8 @@ static FILE *open_inside(const struct bundle *bundle, const char *name, struct b
         fail(error, "%s/%s leads out of the bundle; expected a file in it; copy the bundle again", bundle->folder, name);
     } else if (!S_ISREG(seen.st_mode)) {
         fail(error, "%s/%s is no plain file; expected one; copy the bundle again", bundle->folder, name);
+    } else if ((uint64_t)seen.st_size > MOST_BYTES) {
+        fail(error, "%s/%s has more than 2^30 bytes; expected fewer; copy the bundle again", bundle->folder, name);
     } else if ((file = fopen(own, "rb")) == NULL) {
         fail(error, "cannot read %s/%s: %s; make it readable", bundle->folder, name, strerror(errno));
     }

@@ -173,6 +173,18 @@ static bool check_text(const struct bundle *bundle, struct bundle_error *error) 
                                 "text alone; use another example, or --check");
 }
 
+/* Refuse an id to suppress that no token has. */
+static bool check_suppressed(const struct bundle *bundle, struct bundle_error *error) {
+    const struct json *list = json_get(json_get(bundle->manifest, "decoding"), "suppress");
+    for (const struct json *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
+        size_t id = 0;
+        if (!json_whole(item, &id) || id >= bundle->vocabulary) {
+            return fail(error, "a suppressed token in manifest.json is no id of the model; expected one; export the bundle again");
+        }
+    }
+    return true;
+}
+
 static bool make_room(const struct bundle *bundle, struct writing *writing, struct bundle_error *error) {
     struct sizes sizes = sizes_of_one(bundle);
     size_t most = prefill_width(bundle), bytes = state_bytes(bundle, &sizes) + 8;
@@ -191,7 +203,8 @@ static bool make_room(const struct bundle *bundle, struct writing *writing, stru
 bool generate(struct model *model, const char *prompt, const struct options *options, heard hear, void *context,
               struct bundle_error *error) {
     struct writing writing = {0};
-    bool made = check_text(&model->bundle, error) && begin(model, prompt, &writing, error) && make_room(&model->bundle, &writing, error) &&
+    bool made = check_text(&model->bundle, error) && check_suppressed(&model->bundle, error) &&
+                begin(model, prompt, &writing, error) && make_room(&model->bundle, &writing, error) &&
                 write_on(model, &writing, options, hear, context, error);
     free(writing.tokens);
     free(writing.ids);

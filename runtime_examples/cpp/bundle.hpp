@@ -64,7 +64,7 @@ class Bundle {
       throw BundleError(folder_.string() + " is a file, expected a bundle folder; unpack it: unzip -q " + folder_.string() +
                   " -d FOLDER");
     }
-    const auto path = folder_ / "manifest.json";
+    const auto path = inside("manifest.json");
     const Json manifest = Json::parse(read_bytes(path), path.string());
     const std::int64_t version = manifest.at("schema_version").integer();
     if (version != 1 && version != 2) {
@@ -231,7 +231,10 @@ class Bundle {
     std::error_code error;
     const auto root = std::filesystem::weakly_canonical(folder_, error), own = std::filesystem::weakly_canonical(root / name, error);
     within = within && !error && std::mismatch(root.begin(), root.end(), own.begin(), own.end()).first == root.end();
-    if (!within) throw BundleError("the manifest names " + name + ", which is outside of the bundle; copy the bundle again");
+    if (!within) {
+      throw BundleError("the manifest names " + name +
+                        ", which leads out of the bundle; expected a path inside the folder; copy the bundle again");
+    }
     return folder_ / name;
   }
 
@@ -240,12 +243,12 @@ class Bundle {
     const std::string found = read_bytes(path);
     const std::string where = path.string();
     if (found.size() != static_cast<std::size_t>(bytes)) {
-      throw BundleError(where + " has " + std::to_string(found.size()) + " bytes, the manifest says " + std::to_string(bytes) +
-                  "; copy the bundle again");
+      throw BundleError(where + " has " + std::to_string(found.size()) + " bytes, expected " + std::to_string(bytes) +
+                        "; copy the bundle again");
     }
     if (const std::string own = sha256(found); own != digest) {
-      throw BundleError(where + " has the SHA-256 " + own.substr(0, 12) + "…, the manifest says " + digest.substr(0, 12) +
-                  "…; copy the bundle again");
+      throw BundleError(where + " has the SHA-256 " + own.substr(0, 12) + "…, expected " + digest.substr(0, 12) +
+                        "…; copy the bundle again");
     }
   }
 

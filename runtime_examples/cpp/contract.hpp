@@ -56,7 +56,7 @@ class Contract {
 
   const Graph& graph(const std::string& name) const {
     if (const auto found = graphs.find(name); found != graphs.end()) return found->second;
-    throw BundleError("the bundle has no graph named " + name + "; give the bundle of another model");
+    throw BundleError("manifest.json has no graph named " + name + "; give the bundle of another model");
   }
 
   // Whether a graph is to run once before the first step.

@@ -50,22 +50,36 @@ inline std::vector<float> prefill(const Model& model, const std::vector<std::int
   return last_row(results.outputs.at(logits));
 }
 
-// Writes token ids after `pending` from `state`. `on_token` hears each one as it comes.
+// What is fed where there is no prompt.
+inline const std::vector<std::int64_t>& start_tokens(const Bundle& bundle) {
+  const std::vector<std::int64_t>& start = bundle.decoding.start;
+  const std::int64_t vocabulary = bundle.contract.shape(bundle.contract.logits_output()).back();
+  if (start.empty() || std::any_of(start.begin(), start.end(), [&](std::int64_t id) { return id >= vocabulary; })) {
+    throw BundleError("decoding.start in manifest.json is empty or has an id that the model lacks, expected ids of 0 to " +
+                      std::to_string(vocabulary - 1) + "; give a prompt");
+  }
+  return start;
+}
+
+// Whether an id ends a text.
+inline bool ends(const Decoding& decoding, std::int64_t id) {
+  return std::count(decoding.stop.begin(), decoding.stop.end(), id) > 0;
+}
+
+// Writes token ids after `pending` from `state`, to an id that ends a text or to the length. `on_token` hears each as it comes.
 inline std::vector<std::int64_t> write(const Model& model, std::vector<std::int64_t> pending, State state,
                                        const Tensors& contexts, const Options& options, const OnToken& on_token) {
   const Bundle& bundle = model.bundle;
   const Decoding& decoding = bundle.decoding;
   const auto length = decoding.length > 0 ? std::min(options.length, decoding.length) : options.length;
-  const auto ends = [&](std::int64_t id) { return std::count(decoding.stop.begin(), decoding.stop.end(), id) > 0; };
   std::vector<std::int64_t> written;
-  if (pending.empty()) throw BundleError("there is no token to feed; give a prompt of at least one character");
   while (static_cast<std::int64_t>(written.size()) < length) {
     std::vector<float> row = prefill(model, pending, contexts, state);
     suppress(row, decoding.suppress);
     const std::int64_t token = sample(row, options.sampling, uniform_at(options.seed, written.size()));
-    if (ends(token)) break;  // ends the text and is no part of it
     written.push_back(token);
     on_token(token);
+    if (ends(decoding, token)) break;
     pending = {token};
   }
   return written;
@@ -76,7 +90,7 @@ inline std::vector<std::int64_t> generate(const Model& model, const Tokenizer& t
                                           const Options& options, const OnToken& on_token) {
   if (model.bundle.contract.encodes()) throw BundleError("this bundle is a captioner and writes about pictures; give --image FILE");
   std::vector<std::int64_t> ids = tokenizer.encode(prompt);
-  if (ids.empty()) ids = model.bundle.decoding.start;
+  if (ids.empty()) ids = start_tokens(model.bundle);
   return write(model, std::move(ids), model.initial_state(), {}, options, on_token);
 }
 
@@ -86,7 +100,13 @@ inline std::vector<std::int64_t> caption(const Model& model, const Tensor& image
   const auto fresh = Graph::with_role(model.bundle.contract.graph("encode").inputs, "input");
   if (fresh.size() != 1) throw BundleError("encode takes " + std::to_string(fresh.size()) + " inputs, expected one picture");
   Results looked = model.encode({{fresh[0].name, image}});
-  return write(model, model.bundle.decoding.start, std::move(looked.state), looked.outputs, options, on_token);
+  const Decoding& decoding = model.bundle.decoding;
+  const OnToken on_word = [&](std::int64_t id) {
+    if (!ends(decoding, id)) on_token(id);
+  };
+  auto words = write(model, start_tokens(model.bundle), std::move(looked.state), looked.outputs, options, on_word);
+  if (!words.empty() && ends(decoding, words.back())) words.pop_back();
+  return words;
 }
 
 }  // namespace edgernn

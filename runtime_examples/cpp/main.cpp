@@ -36,10 +36,10 @@ double to_number(const std::string& flag, const std::string& text) {
   return value;
 }
 
-std::int64_t to_count(const std::string& flag, const std::string& text) {
+std::int64_t to_count(const std::string& flag, const std::string& text, int least = 0) {
   const double value = to_number(flag, text);
-  if (!(value >= 0 && value <= 9e15 && value == std::floor(value))) {
-    throw BundleError(flag + " is " + text + ", expected a whole number from 0");
+  if (!(value >= least && value <= 9e15 && value == std::floor(value))) {
+    throw BundleError(flag + " is " + text + ", expected a whole number from " + std::to_string(least));
   }
   return static_cast<std::int64_t>(value);
 }
@@ -63,7 +63,7 @@ Arguments read_arguments(int count, char** values) {
     };
     if (flag == "--check") arguments.check = true;
     else if (flag == "--json") arguments.json = true;
-    else if (flag == "--time") arguments.time = std::max<std::int64_t>(1, to_count(flag, value()));
+    else if (flag == "--time") arguments.time = to_count(flag, value(), 1);
     else if (flag == "--prompt") arguments.prompt = value();
     else if (flag == "--image") arguments.image = value();
     else if (flag == "--artifact") arguments.artifact = value();

@@ -97,7 +97,7 @@ class OrtModel : public Model {
 
  private:
   Artifact artifact_;
-  Ort::Env env_{ORT_LOGGING_LEVEL_ERROR, "edgernn"};
+  Ort::Env env_{ORT_LOGGING_LEVEL_FATAL, "edgernn"};  // what goes wrong is thrown
   mutable std::optional<OrtSession> encode_, step_;  // running one changes nothing that a caller sees
 };
 

@@ -17,9 +17,13 @@ struct Sampling {
 };
 
 inline void check(const Sampling& options) {
-  if (!(options.temperature >= 0 && std::isfinite(options.temperature))) throw BundleError("--temperature takes a number from 0");
+  if (!(options.temperature >= 0 && std::isfinite(options.temperature))) {
+    throw BundleError("--temperature is " + std::to_string(options.temperature) + ", expected 0 (greedy) or more");
+  }
   if (options.top_k < 0) throw BundleError("--top-k is " + std::to_string(options.top_k) + ", expected 0 (all tokens) or more");
-  if (!(options.top_p > 0 && options.top_p <= 1)) throw BundleError("--top-p takes a number above 0 and at most 1");
+  if (!(options.top_p > 0 && options.top_p <= 1)) {
+    throw BundleError("--top-p is " + std::to_string(options.top_p) + ", expected above 0 and at most 1");
+  }
 }
 
 // Makes ids impossible.

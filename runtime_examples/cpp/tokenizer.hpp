@@ -87,7 +87,7 @@ class Tokenizer {
       if (id < static_cast<std::int64_t>(taken.size())) taken[static_cast<std::size_t>(id)] = true;
     }
     if (seen != bytes_.size() || std::count(taken.begin(), taken.end(), false) > 0 || rows != static_cast<std::int64_t>(seen)) {
-      throw BundleError("the tokenizer has " + std::to_string(ids_.size()) + " tokens, the model has " + std::to_string(rows) +
+      throw BundleError("the tokenizer has " + std::to_string(ids_.size()) + " tokens, manifest.json has " + std::to_string(rows) +
                   ", or an id comes twice; export the bundle again");
     }
   }

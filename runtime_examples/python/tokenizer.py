@@ -54,6 +54,8 @@ class Tokenizer:
             )
         if self.kind in BYTE_KINDS:
             self._byte_of = {character: byte for byte, character in enumerate(byte_characters())}
+        if self.kind == "byte" and self._byte_of.keys() - self.ids.keys():
+            raise self._damaged("no token for some byte, expected one for each")
         if self.kind in TABLE_KINDS and self.differing(entry) != 0:
             raise self._damaged("other ids of the recorded text than the manifest has")
 

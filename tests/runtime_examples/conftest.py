@@ -8,12 +8,21 @@ import importlib.util
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from c_program import FLAGS, LOOSE, C, Program
-from hosts import HOSTS, Command, Host, compile_cpp, compile_kotlin
+from hosts import (
+    HOSTS,
+    Command,
+    Host,
+    compile_cpp,
+    compile_kotlin,
+    kotlin_server,
+    python_server,
+)
+from servers import Server
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
@@ -89,9 +98,19 @@ def cpp_program(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Comm
 
 
 @pytest.fixture(scope="session")
-def kotlin_core(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Kotlin core with its command line."""
-    return compile_kotlin(tmp_path_factory.mktemp("kotlin") / "core.jar")
+def kotlin_core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The Kotlin core with its command line, started."""
+    server = kotlin_server(compile_kotlin(tmp_path_factory.mktemp("kotlin") / "core.jar"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def python_example() -> Iterator[Server]:
+    """The Python example, started, where edgernn and what it is made of cannot be imported."""
+    server = python_server(without=("edgernn", "torch", "onnx", "safetensors"))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

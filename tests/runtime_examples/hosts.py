@@ -16,19 +16,11 @@ from pathlib import Path
 import onnxruntime
 import pytest
 from library_drivers import NODE, PYTHON
+from servers import PYTHON_SERVER, Server
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "runtime_examples"
 NODE_EXAMPLE, CPP, ANDROID = EXAMPLES / "node", EXAMPLES / "cpp", EXAMPLES / "android"
 PIPE = f"{sys.executable}|{ANDROID / 'core' / 'src' / 'test' / 'run_model.py'}"
-# None makes an import fail: the Python example has to do without these.
-_FOREIGN = ("edgernn", "torch", "onnx", "safetensors")
-_PYTHON = """
-import sys
-sys.modules.update(dict.fromkeys({without!r}))
-sys.path.insert(0, {folder!r})
-import main
-sys.exit(main.main())
-"""
 
 
 @dataclass(frozen=True)
@@ -38,9 +30,12 @@ class Command:
     words: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None  # to start it in
+    server: Server | None = None  # started once, and runs all command lines
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run the host and wait for its end."""
+        if self.server is not None:
+            return self.server.run([*map(str, arguments)], self.environment)
         return subprocess.run(
             [*self.words, *map(str, arguments)],
             capture_output=True,
@@ -94,8 +89,7 @@ class Host:
         general: whether it takes the general network: any inputs and states, no tokenizer.
         captions: whether it checks a captioner.
         one_file: whether it opens a bundle in one ``.edgernn`` file.
-        own_damage: whether damage and text are judged by tests of its own, and not by
-            ``test_hosts_damage.py`` and ``test_hosts_text.py``.
+        names_once: whether it refuses JSON in which an object has a name twice.
     """
 
     name: str
@@ -104,12 +98,18 @@ class Host:
     general: bool = True
     captions: bool = True
     one_file: bool = True
-    own_damage: bool = False
+    names_once: bool = False
+
+
+def python_server(*, without: tuple[str, ...]) -> Server:
+    """Start the Python example where importing any of these fails: it has to do without them."""
+    source = PYTHON_SERVER.format(without=without, folder=str(EXAMPLES / "python"))
+    words = (sys.executable, "-X", "utf8", "-c", source)
+    return Server(words, {"OMP_NUM_THREADS": "1"})
 
 
 def _python(request: pytest.FixtureRequest) -> Command:
-    source = _PYTHON.format(without=_FOREIGN, folder=str(EXAMPLES / "python"))
-    return Command((sys.executable, "-X", "utf8", "-c", source), {"OMP_NUM_THREADS": "1"})
+    return Command((), server=request.getfixturevalue("python_example"))
 
 
 def _node(request: pytest.FixtureRequest) -> Command:
@@ -188,11 +188,18 @@ def compile_kotlin(target: Path) -> Path:
     return target
 
 
-def kotlin_command(jar: Path) -> Command:
-    """Return the command line of the Kotlin core, with ONNX Runtime behind a pipe."""
-    encodings = ("-Dstdout.encoding=UTF-8", "-Dstderr.encoding=UTF-8")
-    environment = {"EDGERNN_RUNTIME": PIPE, "EDGERNN_RUNTIME_VERSION": onnxruntime.__version__}
-    return Command(("java", *encodings, "-cp", str(jar), "edgernn.HostKt"), environment)
+def kotlin_server(jar: Path) -> Server:
+    """Start the command line of the Kotlin core."""
+    options = ("-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", str(jar))
+    return Server(("java", *options, "edgernn.HostKt", "--serve"))
+
+
+def kotlin_command(server: Server, **settings: str) -> Command:
+    """Return the Kotlin core with ONNX Runtime behind a pipe, or with these settings in place of
+    those.
+    """
+    pipe = {"EDGERNN_RUNTIME": PIPE, "EDGERNN_RUNTIME_VERSION": onnxruntime.__version__}
+    return Command((), {**pipe, **settings}, server=server)
 
 
 def _kotlin(request: pytest.FixtureRequest) -> Command:
@@ -207,7 +214,7 @@ def _c(request: pytest.FixtureRequest) -> Command:
 HOSTS = (
     Host("python", _python, _python_library),
     Host("node", _node, _node_library),
-    Host("c", _c, one_file=False),
-    Host("c++", _cpp, one_file=False, own_damage=True),
-    Host("kotlin", _kotlin, one_file=False, own_damage=True),
+    Host("c", _c, one_file=False, names_once=True),
+    Host("c++", _cpp, one_file=False, names_once=True),
+    Host("kotlin", _kotlin, names_once=True),
 )

@@ -35,16 +35,6 @@ def of_version_1(manifest: Manifest) -> None:
             entry.pop(key, None)
 
 
-def promise(tolerance: float, *, forced: bool = False) -> Callable[[Manifest], None]:
-    """Return an edit that gives every file this tolerance."""
-
-    def change(manifest: Manifest) -> None:
-        for entry in manifest["artifacts"]:
-            entry.update(tolerance=tolerance, forced=forced)
-
-    return change
-
-
 def wrong_golden(folder: Path, name: str, value: float = 40.0) -> None:
     """Change the last recorded value of a tensor: the last step, so that no other is led astray."""
     tensors = safetensors.numpy.load_file(folder / "golden.safetensors")
@@ -66,24 +56,24 @@ def test_a_version_1_bundle_passes_what_it_was_packed_with(
     assert {verdict for _, limit, verdict in rows.values() if limit} == {"ok"}
 
 
-def test_the_tolerance_is_that_of_the_manifest(command: Command, copy: Path) -> None:
-    host_cases.edit(copy, promise(1e-12))
-    assert command.failed(copy, "--artifact", STEPS[0])
-    host_cases.edit(copy, promise(0.5))
-    rows = command.rows(copy, "--artifact", STEPS[2])  # rounded, and here on its own state
-    assert (rows["h_next"][1], "h_next[0]" in rows) == (0.5, False)
-    host_cases.edit(copy, promise(0.5, forced=True))
-    assert "h_next[1]" in command.rows(copy, "--artifact", STEPS[0])
+@pytest.mark.parametrize("kind", host_cases.PROMISES)
+def test_a_file_is_held_to_what_the_manifest_promises(
+    command: Command, copy: Path, kind: str
+) -> None:
+    change, artifact, allowed, layers = host_cases.PROMISES[kind]
+    host_cases.edit(copy, change)
+    rows = command.rows(copy, "--artifact", artifact)
+    name = "h_next[1]" if layers else "h_next"
+    assert (name in rows, rows[name][1]) == (True, allowed)
+    assert bool(command.failed(copy, "--artifact", artifact)) == (allowed < 1)
 
 
 def test_a_file_without_a_tolerance_cannot_be_judged(command: Command, copy: Path) -> None:
-    host_cases.edit(copy, of_version_1)
-    host_cases.edit(
-        copy, lambda manifest: [each.pop("parity", None) for each in manifest["artifacts"]]
-    )
-    said = command.refusal(copy, "--check")
+    host_cases.edit(copy, host_cases.promise())
+    said = command.refusal(copy, "--check", "--artifact", STEPS[0])
     assert "export the bundle again" in said
     assert "tolerance" in said
+    assert STEPS[0] in said
     command.good(copy, "--length", 3)
 
 

@@ -12,7 +12,7 @@ import host_cases
 import pytest
 import torch
 from c_program import PROMPT, STEPS
-from hosts import Command, Host
+from hosts import Command
 
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
@@ -20,13 +20,6 @@ from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.writing.text import write_text
 
 LENGTH = 500
-
-
-@pytest.fixture(autouse=True)
-def _judged_here(host: Host) -> None:
-    """Leave out the hosts that tests of their own judge."""
-    if host.own_damage:
-        pytest.skip(f"{host.name} has tests of its own")
 
 
 def written(command: Command, folder: Path, *flags: object) -> dict[str, Any]:

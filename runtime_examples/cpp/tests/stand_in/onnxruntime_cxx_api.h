@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-enum OrtLoggingLevel { ORT_LOGGING_LEVEL_ERROR = 3 };
+enum OrtLoggingLevel { ORT_LOGGING_LEVEL_FATAL = 4 };
 enum OrtAllocatorType { OrtArenaAllocator = 1 };
 enum OrtMemType { OrtMemTypeDefault = 0 };
 enum ONNXTensorElementDataType { ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED = 0 };  // and a number for each dtype

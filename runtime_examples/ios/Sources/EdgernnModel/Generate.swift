@@ -64,7 +64,7 @@ extension Model {
         let start = bundle.manifest.decoding.start
         let writer = try Writer(self, pending: start, state: looked.state, contexts: looked.contexts, options)
         var tokens: [Int] = []
-        while let token = try writer.next() { tokens.append(token) }
+        while let token = try writer.next(), !bundle.manifest.decoding.stop.contains(token) { tokens.append(token) }
         return tokens
     }
 }
@@ -100,7 +100,7 @@ final class Writer: @unchecked Sendable {
         }
     }
 
-    /// The next token, or nil at the end.
+    /// The next token, or nil after one that ends a text, or at the length.
     func next() throws -> Int? {
         guard left > 0 else { return nil }
         left -= 1
@@ -109,10 +109,7 @@ final class Writer: @unchecked Sendable {
         try suppress(&row, decoding.suppress)
         let token = try sample(row, sampling, uniformAt(seed: seed, position: position))
         position += 1
-        guard !decoding.stop.contains(token) else { // it ends the text and is no part of it
-            left = 0
-            return nil
-        }
+        if decoding.stop.contains(token) { left = 0 }
         pending = [token]
         return token
     }

@@ -13,6 +13,8 @@ data class Artifact(
     val digest: Digest,
     val axes: Map<String, Long>,
     val dtypes: Map<String, String>,
+    /** Whether the runtime keeps the state, which this example leaves to others. */
+    val keepsState: Boolean,
     /** The lowest version of onnxruntime that runs it, where the manifest names one. */
     val needs: String?,
     /** What the golden run allows, where the manifest says it. */
@@ -50,7 +52,7 @@ fun inside(folder: File, name: String): File {
     val within = parts.none { it == "" || it == "." || it == ".." } && name.none { it == '\\' || it == ':' || it < ' ' } &&
         File(folder, name).canonicalFile.startsWith(folder.canonicalFile)
     return if (within) File(folder, name) else throw BundleError(
-        "the manifest names $name, which is outside of the bundle; copy the bundle again",
+        "the manifest names $name, which leads out of the bundle; expected a path inside the folder; copy the bundle again",
     )
 }
 
@@ -61,7 +63,7 @@ fun inside(folder: File, name: String): File {
  * Whatever is read later is one of those files; each lies in the folder, links followed, and has the size and digest listed.
  */
 class Bundle(private val folder: File) {
-    private val manifest = Json.parse(utf8(bytesOf(File(folder, "manifest.json")), "manifest.json"), "manifest.json")
+    private val manifest = inside(folder, "manifest.json").let { Json.parse(utf8(bytesOf(it), "$it"), "$it") }
 
     private val version = manifest["schema_version"].long.also {
         if (it !in 1L..2L) throw BundleError("manifest.json has schema_version $it, expected 1 or 2; use an example that reads it")
@@ -138,12 +140,12 @@ class Bundle(private val folder: File) {
         val file = inside(folder, name)
         val bytes = bytesOf(file)
         if (bytes.size.toLong() != digest.bytes) {
-            throw BundleError("$file has ${bytes.size} bytes, the manifest says ${digest.bytes}; copy the bundle again")
+            throw BundleError("$file has ${bytes.size} bytes, expected ${digest.bytes}; copy the bundle again")
         }
         val own = MessageDigest.getInstance("SHA-256").digest(bytes).joinToString("") { "%02x".format(it) }
         if (own != digest.sha256) {
             throw BundleError(
-                "$file has the SHA-256 ${own.take(12)}…, the manifest says ${digest.sha256.take(12)}…; copy the bundle again",
+                "$file has the SHA-256 ${own.take(12)}…, expected ${digest.sha256.take(12)}…; copy the bundle again",
             )
         }
         return file
@@ -175,6 +177,7 @@ class Bundle(private val folder: File) {
             Digest(json["bytes"].long, json["sha256"].string),
             json.find("narrowing")?.find("axes")?.entries.orEmpty().mapValues { it.value.long },
             json.find("narrowing")?.find("dtypes")?.entries.orEmpty().mapValues { it.value.string },
+            json.find("narrowing")?.find("runtime_state")?.boolean ?: false,
             json.find("requires")?.find("onnxruntime")?.string?.also { version ->
                 if (!Regex("[0-9]+(\\.[0-9]+)*").matches(version)) throw BundleError(
                     "an artifact requires onnxruntime $version, which is no version; export the bundle again",

@@ -56,7 +56,7 @@ class Contract(json: Json, version: Long) {
     }
 
     fun graph(name: String) = graphs[name] ?: throw BundleError(
-        "the bundle has no graph named $name; give the bundle of another model",
+        "manifest.json has no graph named $name; give the bundle of another model",
     )
 
     /** The shape of a tensor in a [run] of one row. Without a size of its own, time is the frames of one step. */

@@ -12,14 +12,23 @@ data class Options(val length: Int = 200, val sampling: Sampling? = null, val se
 /** Writes a text after [prompt], token by token as the sequence is read; an empty one begins with the bundle's start tokens. */
 fun Model.generate(prompt: String, options: Options, tokenizer: Tokenizer = Tokenizer(bundle)): Sequence<Long> {
     if (bundle.contract.encodes) throw BundleError("this bundle is a captioner and writes about pictures; give it one")
-    val ids = tokenizer.encode(prompt).ifEmpty { bundle.decoding.start }
-    return write(ids, initialState(), emptyMap(), options)
+    return write(tokenizer.encode(prompt).ifEmpty(::startTokens), initialState(), emptyMap(), options)
 }
 
 /** Writes the caption of [image], uint8 [1, height, width, channels], word by word. */
 fun Model.caption(image: Tensor, options: Options): Sequence<Long> {
     val looked = encode(mapOf(bundle.contract.pictureInput.name to image))
-    return write(bundle.decoding.start, looked.state, looked.outputs, options)
+    return write(startTokens(), looked.state, looked.outputs, options).takeWhile { it !in bundle.decoding.stop }
+}
+
+/** What is fed where there is no prompt. */
+private fun Model.startTokens(): List<Long> {
+    val vocabulary = bundle.contract.shape(bundle.contract.logitsOutput).last()
+    val start = bundle.decoding.start
+    if (start.isEmpty() || start.any { it >= vocabulary }) throw BundleError(
+        "decoding.start in manifest.json is $start, expected ids of 0 to ${vocabulary - 1}; give a prompt",
+    )
+    return start
 }
 
 /** Feeds [ids], which are one or more, from the state [before]: the last row of the logits, and the state after them. */
@@ -36,19 +45,18 @@ private fun Model.prefill(ids: List<Long>, before: State, contexts: Tensors): Pa
     return row to state
 }
 
-/** Feeds [first], samples, feeds back: ids after [first] from the state [before]. */
+/** Feeds [first], samples, feeds back: ids after [first] from the state [before], to an id that ends a text or [Options.length]. */
 fun Model.write(first: List<Long>, before: State, contexts: Tensors, options: Options): Sequence<Long> = sequence {
     val decoding = bundle.decoding
     var pending = first
     var state = before
-    if (pending.isEmpty()) throw BundleError("there is no token to feed; give a prompt of at least one character")
     repeat(if (decoding.length > 0) minOf(options.length, decoding.length) else options.length) { position ->
         val (row, after) = prefill(pending, state, contexts)
         state = after
         suppress(row, decoding.suppress)
         val token = sample(row, options.sampling ?: decoding.sampling, uniformAt(options.seed, position.toLong())).toLong()
-        if (token in decoding.stop) return@sequence // it ends the text and is no part of it
         yield(token)
+        if (token in decoding.stop) return@sequence
         pending = listOf(token)
     }
 }

@@ -107,6 +107,7 @@ class Model private constructor(
                     "${artifact.path} takes $name as $dtype; this example converts no dtype: choose another artifact",
                 )
             }
+            if (artifact.keepsState) throw BundleError("${artifact.path} keeps the state itself; choose another artifact")
             return runtime.open(bundle.modelFile(artifact))
         }
     }

@@ -2,6 +2,8 @@ package edgernn
 
 import java.io.File
 import java.io.IOException
+import java.io.InputStream
+import java.io.OutputStream
 import java.util.zip.ZipFile
 import kotlin.io.path.createTempDirectory
 
@@ -33,19 +35,26 @@ class Packed(private val place: File) : AutoCloseable {
         for (entry in archive.entries()) {
             if (entry.isDirectory) continue
             val file = inside(folder, entry.name)
+            if (file.exists()) throw BundleError("$place holds ${entry.name} twice, expected each file once; do not use this bundle")
             file.parentFile.mkdirs()
-            archive.getInputStream(entry).use { source ->
-                file.outputStream().use { sink ->
-                    val part = ByteArray(1 shl 16)
-                    while (true) {
-                        val count = source.read(part)
-                        if (count < 0) break
-                        room -= count
-                        if (room < 0) throw BundleError("$place unpacks to more than 2 GB; give another bundle")
-                        sink.write(part, 0, count)
-                    }
-                }
+            try {
+                archive.getInputStream(entry).use { source -> file.outputStream().use { room -= copy(source, it, room) } }
+            } catch (error: IOException) {
+                throw BundleError("${entry.name} of $place cannot be unpacked (${error.message}); copy the bundle again", error)
             }
+        }
+    }
+
+    /** Copies at most [room] bytes and returns how many there were. */
+    private fun copy(source: InputStream, sink: OutputStream, room: Long): Long {
+        val part = ByteArray(1 shl 16)
+        var copied = 0L
+        while (true) {
+            val count = source.read(part)
+            if (count < 0) return copied
+            copied += count
+            if (copied > room) throw BundleError("$place unpacks to more than 2 GB; give another bundle")
+            sink.write(part, 0, count)
         }
     }
 

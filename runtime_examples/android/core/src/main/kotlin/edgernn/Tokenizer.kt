@@ -26,7 +26,7 @@ class Tokenizer(bundle: Bundle) {
         val tokens = ids.entries.associate { (token, id) -> id to token }
         val rows = bundle.contract.sizes[bundle.contract.tokenInput.below] ?: 0
         if (ids.size.toLong() != rows || tokens.size != ids.size || tokens.keys.any { it >= rows }) {
-            throw BundleError("the tokenizer has ${ids.size} tokens, the model has $rows; export the bundle again")
+            throw BundleError("the tokenizer has ${ids.size} tokens, manifest.json has $rows; export the bundle again")
         }
         bytes = ids.keys.sortedBy { ids.getValue(it) }.map { if (spelled) spelledBytes(it) else it.toByteArray() }
         pairs = if (spelled) BytePairs(ids, if (kind == "bpe") file["model"]["merges"].list else emptyList()) else null

@@ -1,31 +1,66 @@
 package edgernn
 
+import java.io.ByteArrayOutputStream
 import java.io.File
+import java.io.PrintStream
 import kotlin.system.exitProcess
 
 /**
  * A command line for the core, so that it can be tested without a device:
  *
  *     Host BUNDLE [--prompt TEXT] [--length N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--artifact PATH] [--json]
- *     Host BUNDLE --check | --time N     Host --vectors FILE     (samples as the JSON file says, one id a line)
- *     Host BUNDLE --tokens FILE     (of a JSON array a line each: ids of a text, or ! where it is refused; pieces of a list of ids)
- *     Host BUNDLE --fuzz FILE     (for each manifest in the JSON array reads all that there is; a digit each: how far it came)
+ *     Host BUNDLE --check | --time N     of a captioner: of the recorded picture
+ *     Host BUNDLE --tokens FILE | --fuzz FILE, Host --vectors FILE     parts of it, see Parts.kt
+ *     Host --serve     runs what stands on each line of the standard input, so that one virtual machine does for all
  *
- * EDGERNN_RUNTIME is the command that runs a model file, words parted by a bar, or `replay`: the recorded outputs.
+ * EDGERNN_RUNTIME is the command that runs model files, words parted by a bar, or `replay`: the recorded outputs.
  */
-fun main(arguments: Array<String>) {
-    try {
-        exitProcess(run(arguments.toList()))
-    } catch (error: BundleError) {
-        System.err.println(error.message.orEmpty().map { if (it < ' ') ' ' else it }.joinToString(""))
-        exitProcess(2)
-    } catch (error: NumberFormatException) {
-        System.err.println("${error.message}, expected a number")
-        exitProcess(2)
-    }
+fun main(arguments: Array<String>) = if (arguments.contentEquals(arrayOf("--serve"))) serve() else exitProcess(
+    end(arguments.toList(), System.getenv()).also { pipes.values.forEach(PipeRuntime::close) },
+)
+
+/** Runs a command line and says what is wrong with it in one line; returns how it ends. */
+private fun end(arguments: List<String>, environment: Map<String, String>): Int = try {
+    run(arguments, environment)
+} catch (error: BundleError) {
+    refuse(error.message.orEmpty())
+} catch (error: NumberFormatException) {
+    refuse("${error.message}, expected a number")
 }
 
-private fun run(arguments: List<String>): Int {
+private fun refuse(line: String): Int {
+    System.err.println(line.map { if (it < ' ') ' ' else it }.joinToString(""))
+    return 2
+}
+
+/** For each line `{"arguments": […], "environment": {…}}` prints a line `{"code": …, "out": "…", "err": "…"}`. */
+private fun serve() {
+    val answers = System.out
+    for (line in generateSequence(::readlnOrNull)) {
+        val asked = Json.parse(line, "the request")
+        val (out, err) = ByteArrayOutputStream() to ByteArrayOutputStream()
+        System.setOut(PrintStream(out, true, "UTF-8"))
+        System.setErr(PrintStream(err, true, "UTF-8"))
+        val environment = System.getenv() + asked["environment"].entries.mapValues { it.value.string }
+        val code = end(asked["arguments"].list.map { it.string }, environment)
+        answers.println("""{"code": $code, "out": ${quoted("$out")}, "err": ${quoted("$err")}}""")
+    }
+    pipes.values.forEach(PipeRuntime::close)
+}
+
+private val pipes = HashMap<String, PipeRuntime>() // by command: a runtime takes longer to start than a test to run
+
+private fun runtime(folder: File, environment: Map<String, String>): Runtime {
+    val command = environment.getValue("EDGERNN_RUNTIME")
+    if (command == "replay") return ReplayRuntime(Bundle(folder), environment["EDGERNN_REPLAY_ERROR"]?.toFloat() ?: 0f)
+    return pipes.getOrPut(command) { PipeRuntime(command.split('|'), environment["EDGERNN_RUNTIME_VERSION"]) }
+}
+
+private val VALUES = setOf(
+    "--prompt", "--length", "--temperature", "--top-k", "--top-p", "--seed", "--artifact", "--time", "--tokens", "--fuzz", "--vectors",
+)
+
+private fun run(arguments: List<String>, environment: Map<String, String>): Int {
     val flags = HashMap<String, String>()
     val rest = ArrayList<String>()
     val words = arguments.iterator()
@@ -33,21 +68,20 @@ private fun run(arguments: List<String>): Int {
         val word = words.next()
         when {
             word in setOf("--check", "--json") -> flags[word] = ""
-            word.startsWith("--") && words.hasNext() -> flags[word] = words.next()
+            word in VALUES && words.hasNext() -> flags[word] = words.next()
+            word.startsWith("--") -> throw BundleError("the argument $word is unknown or has no value; expected one of $VALUES")
             else -> rest.add(word)
         }
     }
     flags["--vectors"]?.let { return sampleVectors(File(it)) }
     val place = File(rest.singleOrNull() ?: throw BundleError("one bundle is expected, ${rest.size} were given"))
-    return Packed(place).use { runFolder(it.folder, flags) }
+    return Packed(place).use { runFolder(it.folder, flags, environment) }
 }
 
-private fun runFolder(folder: File, flags: Map<String, String>): Int {
+private fun runFolder(folder: File, flags: Map<String, String>, environment: Map<String, String>): Int {
     flags["--tokens"]?.let { return tokenLines(Bundle(folder), File(it)) }
     flags["--fuzz"]?.let { return fuzz(folder, File(it)) }
-    val command = System.getenv("EDGERNN_RUNTIME")
-    val runtime = if (command == "replay") ReplayRuntime(Bundle(folder)) else PipeRuntime(command.split('|'))
-    Model.load(folder, runtime, flags["--artifact"]).use { model ->
+    Model.load(folder, runtime(folder, environment), flags["--artifact"]).use { model ->
         return when {
             "--check" in flags -> check(model)
             "--time" in flags -> time(model, flags.getValue("--time").toInt())
@@ -58,54 +92,18 @@ private fun runFolder(folder: File, flags: Map<String, String>): Int {
 
 private fun check(model: Model): Int {
     val golden = if (model.bundle.hasGolden) Golden(model.bundle).check(model) else emptyList<Line>().also { println(NO_GOLDEN) }
-    val lines = golden + replayVectors(model.bundle)
-    lines.forEach { println("%-16s %.1e %s %s".format(it.name, it.worst, it.tolerance.toBigDecimal().stripTrailingZeros().toPlainString(), if (it.ok) "ok" else "FAILED")) }
+    val text = if (model.bundle.hasTokenizer) listOf(Line("tokenizer", 0.0, 0.0)) else emptyList()
+    if (model.bundle.hasTokenizer) Tokenizer(model.bundle) // throws where it is another one
+    val lines = golden + replayVectors(model.bundle) + text
+    for (line in lines) {
+        val tolerance = line.tolerance.toBigDecimal().stripTrailingZeros().toPlainString()
+        println("%-16s %.1e %s %s".format(line.name, line.worst, tolerance, if (line.ok) "ok" else "FAILED"))
+    }
     return if (lines.all { it.ok }) 0 else 1
 }
 
-private fun tokenLines(bundle: Bundle, file: File): Int {
-    val tokenizer = Tokenizer(bundle)
-    for (item in Json.parse(file.readText(), file.name).list) {
-        if (item.isString) {
-            println(
-                try {
-                    tokenizer.encode(item.string).joinToString("") { "$it " }
-                } catch (error: BundleError) {
-                    "!"
-                },
-            )
-            continue
-        }
-        val writing = tokenizer.Writing()
-        val pieces = item.longs.map(writing::piece) + writing.end()
-        println(pieces.joinToString("|") { piece -> piece.toByteArray().joinToString("") { "%02x".format(it) } })
-    }
-    return 0
-}
-
-private fun fuzz(folder: File, file: File): Int {
-    for (manifest in Json.parse(file.readText(), file.name).list) {
-        File(folder, "manifest.json").writeText(manifest.string, Charsets.ISO_8859_1) // each character is a byte
-        var reached = 0
-        try {
-            val bundle = Bundle(folder)
-            reached++
-            Tokenizer(bundle)
-            reached++
-            Model.load(folder, ReplayRuntime(bundle)).use { check(Golden(bundle).check(it).isNotEmpty()) }
-            reached++
-            replayVectors(bundle)
-            reached++
-        } catch (error: BundleError) {
-            if (error.message.orEmpty().length < 20) reached = 9
-        }
-        print(reached)
-    }
-    println()
-    return 0
-}
-
 private fun time(model: Model, steps: Int): Int {
+    if (steps < 1) throw BundleError("--time is $steps, expected 1 or more")
     val golden = Golden(model.bundle)
     var state = golden.stateBefore(0)
     val times = List(steps) { index ->
@@ -113,68 +111,47 @@ private fun time(model: Model, steps: Int): Int {
         state = model.step(golden.inputs(index % golden.steps), state).state
         (System.nanoTime() - start) / 1000.0
     }
-    println("""{"artifact": "${model.artifact.path}", "steps": $steps, "median_us": ${times.sorted()[steps / 2]}}""")
+    println("""{"artifact": ${quoted(model.artifact.path)}, "steps": $steps, "median_us": ${times.sorted()[steps / 2]}}""")
     return 0
 }
 
-private fun write(model: Model, flags: Map<String, String>): Int {
-    if (!model.bundle.hasTokenizer) throw BundleError(
-        "the bundle has no tokenizer, so that there is no text to write; replay its recorded run with --check",
-    )
+private fun options(model: Model, flags: Map<String, String>): Options {
     val defaults = model.bundle.decoding.sampling
     val sampling = Sampling(
         flags["--temperature"]?.toDouble() ?: defaults.temperature,
         flags["--top-k"]?.toInt() ?: defaults.topK,
         flags["--top-p"]?.toDouble() ?: defaults.topP,
     )
-    val options = Options(flags["--length"]?.toInt() ?: 200, sampling, flags["--seed"]?.let(::seed) ?: 0)
+    return Options(flags["--length"]?.toInt() ?: 200, sampling, flags["--seed"]?.let(::seed) ?: 0)
+}
+
+private fun write(model: Model, flags: Map<String, String>): Int {
+    if (!model.bundle.hasTokenizer) throw BundleError(
+        "the bundle has no tokenizer, so that there is no text to write; replay its recorded run with --check",
+    )
     val tokenizer = Tokenizer(model.bundle)
-    val ids = if (model.bundle.contract.encodes) {
-        val image = model.bundle.golden().getValue(model.bundle.contract.pictureInput.name)
-        model.caption(image, options)
+    val prompt = flags["--prompt"] ?: ""
+    val tokens = if (model.bundle.contract.encodes) {
+        model.caption(model.bundle.golden().getValue(model.bundle.contract.pictureInput.name), options(model, flags))
     } else {
-        model.generate(flags["--prompt"] ?: "", options, tokenizer)
-    }.toList()
-    println(if ("--json" in flags) """{"artifact": "${model.artifact.path}", "tokens": $ids}""" else tokenizer.decode(ids))
+        model.generate(prompt, options(model, flags), tokenizer)
+    }
+    if ("--json" in flags) {
+        val ids = tokens.toList()
+        println("""{"artifact": ${quoted(model.artifact.path)}, "tokens": $ids, "text": ${quoted(tokenizer.decode(ids))}}""")
+        return 0
+    }
+    val writing = tokenizer.Writing()
+    print(prompt)
+    tokens.forEach { print(writing.piece(it)) }
+    println(writing.end())
     return 0
 }
 
 private fun seed(text: String): Long = text.takeIf { Regex("[0-9]+").matches(it) }?.toULongOrNull()?.toLong()
     ?: throw BundleError("--seed is $text, expected a whole number of 0 to 18446744073709551615; give one")
 
-private fun sampleVectors(file: File): Int {
-    for (case in Json.parse(file.readText(), file.name).list) {
-        val logits = case["logits"].list.map { it.number.toFloat() }.toFloatArray()
-        val options = Sampling(case["temperature"].number, case["top_k"].long.toInt(), case["top_p"].number)
-        println(sample(logits, options, case["uniform"].number))
-    }
-    return 0
-}
-
-/** A runtime that knows the recording by heart: it answers each step by what was recorded after that many steps. */
-private class ReplayRuntime(bundle: Bundle) : Runtime {
-    override val format = "onnx"
-    private val recorded = bundle.golden()
-    private val steps = recorded.getValue(bundle.contract.tokenInput.name).shape[0].toInt()
-    private val offset = System.getenv("EDGERNN_REPLAY_ERROR")?.toFloat() ?: 0f // added to a value of the last step's logits
-    private val wrong = bundle.contract.logitsOutput.name
-
-    override fun open(file: File) = object : Session {
-        private var at = 0
-
-        override fun run(inputs: Tensors, outputs: List<TensorSpec>): Tensors {
-            val made = outputs.map { it.name }.associateWith { name ->
-                val all = recorded[name] ?: throw BundleError("the recording lacks $name; export the bundle again")
-                if (all.shape[0].toInt() != steps) return@associateWith all // what encode gives
-                val size = all.size / steps
-                val values = all.floats.copyOfRange(at * size, (at + 1) * size)
-                if (name == wrong && at == steps - 1) values[0] += offset
-                Floats(all.shape.drop(1), values)
-            }
-            at++
-            return made
-        }
-
-        override fun close() = Unit
-    }
-}
+/** A text as JSON has it. */
+private fun quoted(text: String): String = text.map { char ->
+    if (char < ' ' || char == '"' || char == '\\' || char.isSurrogate()) "\\u%04x".format(char.code) else "$char"
+}.joinToString("", "\"", "\"")

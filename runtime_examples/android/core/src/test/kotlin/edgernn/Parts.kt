@@ -1,0 +1,57 @@
+package edgernn
+
+import java.io.File
+
+/** Prints a line for each item of a JSON array: the ids of a text, or ! where it is refused; the pieces of a list of ids. */
+fun tokenLines(bundle: Bundle, file: File): Int {
+    val tokenizer = Tokenizer(bundle)
+    for (item in Json.parse(file.readText(), file.name).list) {
+        if (item.isString) {
+            println(
+                try {
+                    tokenizer.encode(item.string).joinToString("") { "$it " }
+                } catch (error: BundleError) {
+                    "!"
+                },
+            )
+            continue
+        }
+        val writing = tokenizer.Writing()
+        val pieces = item.longs.map(writing::piece) + writing.end()
+        println(pieces.joinToString("|") { piece -> piece.toByteArray().joinToString("") { "%02x".format(it) } })
+    }
+    return 0
+}
+
+/** Puts each manifest of a JSON array into a bundle and reads all that there is; prints how far it came, a digit each. */
+fun fuzz(folder: File, file: File): Int {
+    for (manifest in Json.parse(file.readText(), file.name).list) {
+        File(folder, "manifest.json").writeText(manifest.string, Charsets.ISO_8859_1) // each character is a byte
+        var reached = 0
+        try {
+            val bundle = Bundle(folder)
+            reached++
+            Tokenizer(bundle)
+            reached++
+            Model.load(folder, ReplayRuntime(bundle, 0f)).use { check(Golden(bundle).check(it).isNotEmpty()) }
+            reached++
+            replayVectors(bundle)
+            reached++
+        } catch (error: BundleError) {
+            if (error.message.orEmpty().length < 20) reached = 9
+        }
+        print(reached)
+    }
+    println()
+    return 0
+}
+
+/** Samples as each case of a JSON array says; prints an id a line. */
+fun sampleVectors(file: File): Int {
+    for (case in Json.parse(file.readText(), file.name).list) {
+        val logits = case["logits"].list.map { it.number.toFloat() }.toFloatArray()
+        val options = Sampling(case["temperature"].number, case["top_k"].long.toInt(), case["top_p"].number)
+        println(sample(logits, options, case["uniform"].number))
+    }
+    return 0
+}
