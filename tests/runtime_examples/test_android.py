@@ -22,7 +22,6 @@ from edgernn.decoding.sampling import Sampler
 from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
-from edgernn.writing.text import write_text
 
 ROOT = Path(__file__).resolve().parents[2] / "runtime_examples" / "android"
 CORE = ROOT / "core" / "src"
