@@ -46,6 +46,10 @@ def _tensor(array: np.ndarray) -> bytes:
     return _text(str(array.dtype)) + head + array.tobytes()
 
 
+class RefusedError(Exception):
+    """What onnxruntime says is wrong with a file or its inputs."""
+
+
 class Files:
     """The opened files, by number."""
 
@@ -56,21 +60,29 @@ class Files:
     def answer(self, kind: bytes, source: BinaryIO) -> bytes:
         """Do what is asked for and return what it gives."""
         if kind == b"o":
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1
-            options.log_severity_level = 4  # what goes wrong is answered
-            self.count += 1
-            self.opened[self.count] = onnxruntime.InferenceSession(
-                _read_text(source), options, providers=["CPUExecutionProvider"]
-            )
-            return struct.pack(">i", self.count)
-        number = _read_int(source)
+            return self._open(_read_text(source))
+        session = self.opened[number := _read_int(source)]
         if kind == b"c":
             self.opened.pop(number)
             return b""
         feeds = {_read_text(source): _read_tensor(source) for _ in range(_read_int(source))}
         names = [_read_text(source) for _ in range(_read_int(source))]
-        return b"".join(_tensor(array) for array in self.opened[number].run(names, feeds))
+        try:
+            return b"".join(_tensor(array) for array in session.run(names, feeds))
+        except Exception as error:  # onnxruntime's errors share no narrower base class
+            raise RefusedError(error) from error
+
+    def _open(self, path: str) -> bytes:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4  # what goes wrong is answered
+        self.count += 1
+        try:
+            session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+        except Exception as error:  # as above
+            raise RefusedError(error) from error
+        self.opened[self.count] = session
+        return struct.pack(">i", self.count)
 
 
 def main() -> None:
@@ -79,7 +91,7 @@ def main() -> None:
     while kind := source.read(1):
         try:
             answer = b"\0" + files.answer(kind, source)
-        except Exception as error:  # onnxruntime's errors share no narrower base class
+        except RefusedError as error:
             answer = b"\1" + _text(" ".join(str(error).split())[:_MOST_TEXT])
         sink.write(answer)
         sink.flush()
