@@ -19,15 +19,17 @@ PLAIN, EAGER = "ort", "torch"  # what the ratios are against
 _HEADINGS = ("", "name", "step, µs", "× plain export", "× eager", "file", "difference")
 _NONE = "–"
 _COLUMNS = 118
-_LEGEND = """# One step beside other ways to run the same network
-
-What `python benchmarks/peers.py` prints: the median time of one step (T = 1, B = 1, one thread, the state fed back
-through Python), all rows of a table timed in turns. Two layers, an embedding of 64, random weights. *× plain export*
-and *× eager* are how many times faster than `ort` and than `torch`; *difference* is the largest of the logits from
-eager torch's over a chained run of 64 steps. Rows in float32 compute the same network; the others differ by what their
-rounding costs, which says nothing of trained networks. What rounds less than it seems: `quantize_dynamic` leaves a
-GRU's recurrent weights in float32, and `nncf` those of both cells; the size of the file tells.
-"""
+_TITLE = "# One step beside other ways to run the same network"
+_ABOUT = (
+    "What `python benchmarks/peers.py` prints: the median time of one step (T = 1, B = 1, one "
+    "thread, the state fed back through Python), all rows of a table timed in turns. Two "
+    "layers, an embedding of 64, random weights. *× plain export* and *× eager* are how many "
+    "times faster than `ort` and than `torch`; *difference* is the largest of the logits from "
+    "eager torch's over a chained run of 64 steps. Rows in float32 compute the same network; "
+    "the others differ by what their rounding costs, which says nothing of trained networks. "
+    "What rounds less than it seems: `quantize_dynamic` leaves a GRU's recurrent weights in "
+    "float32, and `nncf` those of both cells; the size of the file tells."
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def about(peers: Sequence[Peer]) -> str:
     )
     run_by = f"Python {platform.python_version()}, {', '.join(versions)}"
     wrapped = textwrap.fill(run_by, _COLUMNS, break_on_hyphens=False)
-    return f"{_LEGEND}\n{machine}; one thread\n\n{wrapped}\n"
+    about = textwrap.fill(_ABOUT, _COLUMNS, break_on_hyphens=False)
+    return f"{_TITLE}\n\n{about}\n\n{machine}; one thread\n\n{wrapped}\n"
 
 
 def section(title: str, rows: Sequence[Row]) -> str:

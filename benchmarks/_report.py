@@ -46,7 +46,8 @@ except SystemExit as stop:
 else:
     code = 0
 top = sorted({name.split(".")[0] for name in sys.modules})
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+unit = 1 if sys.platform == "darwin" else 1024
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 sys.stderr.write("\\n" + json.dumps({"peak": peak, "modules": top}))
 raise SystemExit(code)
 """

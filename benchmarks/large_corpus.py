@@ -23,8 +23,8 @@ def main() -> None:
         size = write(text, wanted)
         for tokens in ("char", "byte"):
             child = edgernn(
-                "train", "text", "--data", text, "--tokens", tokens, "--steps", 100, "--evaluations", 2,
-                "--out", Path(scratch) / tokens,
+                "train", "text", "--data", text, "--tokens", tokens, "--steps", 100,
+                "--evaluations", 2, "--out", Path(scratch) / tokens,
             )  # fmt: skip
             rows.append(
                 (

@@ -32,7 +32,8 @@ from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.parity.verify import verify_bundle
 
 kind, words, positions = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-peak_mb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
+unit = 1 << (20 if sys.platform == "darwin" else 10)
+peak_mb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 torch.manual_seed(0)
 random = np.random.default_rng(0)
 text = " ".join(f"w{i}" for i in range(words)) + "\n"
@@ -42,23 +43,26 @@ if kind == "text":
     model = LanguageModel(LanguageConfig(vocabulary=size, embedding=8, hidden=8, layers=1))
     evaluation = {"tokens": random.integers(0, size, positions + 1)}
 else:
-    model = Captioner(CaptionerConfig(vocabulary=size, embedding=8, hidden=8, keys=4, image_size=32, length=6))
+    small = {"embedding": 8, "hidden": 8, "keys": 4, "image_size": 32, "length": 6}
+    model = Captioner(CaptionerConfig(vocabulary=size, **small))
     captions = np.full((positions // 6, 1, 8), 3)
     captions[:, 0, 1:7] = random.integers(4, size, (positions // 6, 6))
     captions[:, 0, 0], captions[:, 0, 7] = 1, 2
-    evaluation = {"image": random.integers(0, 256, (len(captions), 32, 32, 3), dtype=np.uint8), "captions": captions}
+    image = random.integers(0, 256, (len(captions), 32, 32, 3), dtype=np.uint8)
+    evaluation = {"image": image, "captions": captions}
 before = peak_mb()
 options = ReducedOptions(budget=Budget(perplexity=0.5))
 with tempfile.TemporaryDirectory() as folder:
     bundle = export_bundle(
-        Checkpoint(model.eval(), tokenizer, {}, evaluation), Path(folder) / "b", to="onnx", precision=["float32", "int4"],
-        steps=8, options=options,
+        Checkpoint(model.eval(), tokenizer, {}, evaluation), Path(folder) / "b", to="onnx",
+        precision=["float32", "int4"], steps=8, options=options,
     )
     exported = peak_mb()
     report = verify_bundle(bundle, steps=8)
     golden = (Path(folder) / "b" / "golden.safetensors").stat().st_size
 checks = {f"{a.path} {c.name}": c.status for a in report.artifacts for c in a.checks}
-print(json.dumps({"before": before, "exported": exported, "verified": peak_mb(), "golden": golden, "checks": checks}))
+peaks = {"before": before, "exported": exported, "verified": peak_mb()}
+print(json.dumps({**peaks, "golden": golden, "checks": checks}))
 """
 
 

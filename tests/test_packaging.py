@@ -94,7 +94,10 @@ def test_the_installed_wheel_prints_the_tested_versions(built: Path, tmp_path: P
     (wheel,) = built.glob("*.whl")
     place = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(place)
-    code = "import sys\nsys.path.insert(0, sys.argv.pop(1))\nfrom edgernn.cli.app import main\nmain()\n"
+    code = (
+        "import sys\nsys.path.insert(0, sys.argv.pop(1))\n"
+        "from edgernn.cli.app import main\nmain()\n"
+    )
     command = [sys.executable, "-c", code, str(place), "doctor", "--constraints"]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60

@@ -3,11 +3,14 @@ would be too many.
 
 Of ``OUTPUT [B, 1, V]``, a step's output whose last axis is long, five tensors are kept:
 
-  OUTPUT.columns      int64 [C]             ids spread evenly over 0 to V - 1, both among them; ascending, of all steps
+  OUTPUT.columns      int64 [C]             ids spread evenly over 0 to V - 1, both among them;
+                                            ascending, of all steps
   OUTPUT.at_columns   OUTPUT's [B, 1, C]    its values there
-  OUTPUT.largest_ids  int64 [B, 1, K]       the ids of its largest values, largest first, the lower id first where two agree
+  OUTPUT.largest_ids  int64 [B, 1, K]       the ids of its largest values, largest first, the lower
+                                            id first where two agree
   OUTPUT.largest      OUTPUT's [B, 1, K]    those values
-  OUTPUT.log_sum      OUTPUT's [B, 1]       the natural logarithm of the sum of exp over all V values
+  OUTPUT.log_sum      OUTPUT's [B, 1]       the natural logarithm of the sum of exp over all V
+                                            values
 
 The last three and ``at_columns`` are taken of every step. A device compares its own values at
 ``columns``, at ``largest_ids``, and its own ``log_sum``: three tensors, judged as any other.

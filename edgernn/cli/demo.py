@@ -154,10 +154,8 @@ def _demo(
             "captions   " + ", ".join(f"{name} {value:.3f}" for name, value in run.measured.items())
         )
     say(f"bundle     {out / 'bundle'}, {size(tables.total_bytes(bundle.manifest))}")
-    say(
-        "verified   "
-        f"{'yes' if report.passed else 'NO'}{_VERIFIED if report.passed and not run.learned else ''}"
-    )
+    passed = "yes" if report.passed else "NO"
+    say(f"verified   {passed}{_VERIFIED if report.passed and not run.learned else ''}")
     if not run.learned:
         say(f"learned    NO: {not_learned(run)}, for example with --minutes {_MINUTES:g}")
     say(f"all of it  {time.perf_counter() - began:.0f} s")

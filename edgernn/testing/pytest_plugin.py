@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from edgernn.parity.report.data import Check
     from edgernn.parity.subject import Subject
 
-# As in edgernn.bundle.manifest, edgernn.bundle and edgernn.parity.subject, which are not light enough to
-# ask; a test compares.
+# As in edgernn.bundle.manifest, edgernn.bundle and edgernn.parity.subject, which are not light
+# enough to ask; a test compares.
 MANIFEST, SUFFIX, DEFAULT_STEPS = "manifest.json", ".edgernn", 256
 _OWN_KEYS = ("schema_version", "contract", "artifacts")
 _MANIFEST_MAX_BYTES = 16 << 20

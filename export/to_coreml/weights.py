@@ -6,8 +6,10 @@ The rounding and the storage are those of coremltools' own optimiser
 them is compressed, whatever its width. Biases stay float16: they are small.
 
     int8         w ≈ q · s           one scale for each row
-    int4         w ≈ (q - z) · s     one scale and one zero for each block of about 32 values of a row
-    palettized4  w ≈ palette[q]      one palette of 16 values, by k-means, for rows that hold about 1024 values together
+    int4         w ≈ (q - z) · s     one scale and one zero for each block of about 32 values of a
+                                     row
+    palettized4  w ≈ palette[q]      one palette of 16 values, by k-means, for rows that hold about
+                                     1024 values together
 """
 
 from __future__ import annotations

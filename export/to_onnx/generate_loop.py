@@ -4,11 +4,12 @@ What is computed is what ``Generation`` and ``Sampler`` compute, in their order 
 the same numbers give the same text: with x the logits, largest first, equal ones by the lower id,
 the first ``top_k`` of them,
 
-    c_i = Σ_{j ≤ i} exp((x_j - x_0) / T) / Σ_j exp((x_j - x_0) / T)      float64, summed one after the other
+    c_i = Σ_{j ≤ i} exp((x_j - x_0) / T) / Σ_j exp((x_j - x_0) / T)
     e   = the first c_i ≥ top_p;   token = the first i with c_i / e > u
 
-for the uniform number u; a ``top_p`` of 1 divides by exactly 1. Where the two differ at all it is
-in the last bit of an exponential, which decides nothing unless u is as close as that to a c_i / e.
+for the uniform number u; the sums are float64, made one after the other; a ``top_p`` of 1 divides
+by exactly 1. Where the two differ at all it is in the last bit of an exponential, which decides
+nothing unless u is as close as that to a c_i / e.
 
 The weights stay in the outer graph, and the loop directly in it: onnxruntime prepares constants for
 its products one graph deep only, and deeper inside is many times slower.

@@ -203,11 +203,15 @@ def changed(**changes: object) -> str:
         (changed(graph="No Graph"), "graph: "),
         (changed(surprise=1), "surprise: Extra inputs"),
         (changed(contract={"graphs": [], "sizes": {"hidden": 0}}), "contract.sizes.hidden: "),
-        (changed(schema_version=SCHEMA_VERSION + 1), rf"schema version {SCHEMA_VERSION + 1}; this edgernn reads"),
+        (
+            changed(schema_version=SCHEMA_VERSION + 1),
+            rf"schema version {SCHEMA_VERSION + 1}; this edgernn reads",
+        ),
         (changed(schema_version=None), "schema version None"),
     ],
     ids=[
-        "empty", "cut", "list", "number", "deep", "no contract", "graph", "unknown key", "size", "too new", "no version",
+        "empty", "cut", "list", "number", "deep", "no contract", "graph", "unknown key", "size",
+        "too new", "no version",
     ],
 )  # fmt: skip
 def test_metadata_that_cannot_be_read_says_why_in_one_line(text: str, says: str) -> None:

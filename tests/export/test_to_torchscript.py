@@ -31,7 +31,8 @@ for path in sys.argv[1:]:
     module = torch.jit.load(path, _extra_files=extra)
     contract = json.loads(extra["edgernn"])["contract"]
     step, sizes = contract["graphs"][0], contract["sizes"]
-    names = [argument.name for argument in module.forward.schema.arguments if argument.name != "self"]
+    names = [argument.name for argument in module.forward.schema.arguments]
+    names.remove("self")
     assert names == [tensor["name"] for tensor in step["inputs"]], names
     for batch, time in [(1, 1), (3, 7), (2, 64), (1, 2)]:
         known = {**sizes, "batch": batch, "time": time}

@@ -97,7 +97,9 @@ def _verdict(report: VerifyReport) -> str:
     facts = {
         "Compared with": report.reference,
         "Length of a run": counted(report.steps, "step"),
-        "A difference": "scaled: divided by the larger of 1 and the reference's largest value in that tensor",
+        "A difference": (
+            "scaled: divided by the larger of 1 and the reference's largest value in that tensor"
+        ),
         "Shapes drawn by": f"seed {report.seed}",
         "Made": ", ".join(filter(None, (report.made, report.machine))) or "not recorded",
         "Size": (
@@ -244,8 +246,8 @@ def _legend(curves: Mapping[str, Sequence[float]], *, drawn: bool) -> str:
     )
     caption = "<caption>First run, per tensor</caption>"
     return (
-        "<table "
-        f'class="curves">{caption}<thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        f'<table class="curves">{caption}<thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 

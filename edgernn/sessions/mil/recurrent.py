@@ -149,7 +149,8 @@ def gru(
     z::
 
         r = σ(x_r + h_r)    z = σ(x_z + h_z)    h' = (1 - z) ⊙ o + z ⊙ h
-        o = φ(x_o + W_ho (r ⊙ h) + b)           or, with reset_after,   o = φ(x_o + r ⊙ (W_ho h + b))
+        o = φ(x_o + W_ho (r ⊙ h) + b)
+        or, with reset_after,   o = φ(x_o + r ⊙ (W_ho h + b))
 
     ``bias`` belongs to the hidden product, ``input_bias`` (iOS 18) to the input's; together they
     matter for ``reset_after``, which then is what torch computes.

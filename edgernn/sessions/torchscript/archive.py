@@ -19,20 +19,21 @@ from edgernn.contract import first_line
 from edgernn.errors import ContractError
 
 _RECORDS = re.compile(
-    r"(data|constants|traced_inputs)\.pkl|(data|constants|traced_inputs)/\d+|code/.+\.py(\.debug_pkl)?"
-    r"|extra/.*|version|byteorder|\.data/.*|\.format_version|\.storage_alignment"
+    r"(data|constants|traced_inputs)\.pkl|(data|constants|traced_inputs)/\d+"
+    r"|code/.+\.py(\.debug_pkl)?|extra/.*|version|byteorder|\.data/.*|\.format_version|\.storage_alignment"
 )
 _RUN_ON_LOADING = ("__setstate__", "__getstate__", "torch.classes")
 _RUN_UNSEEN = ("__forward_hooks__", "__forward_pre_hooks__")
 _OWN, _CPP = "__torch__.", ".classes."
 _GLOBALS = re.compile(
-    r"collections\.OrderedDict|torch\.\w+Storage|torch\._utils\._rebuild_(tensor|tensor_v2|parameter)"
+    r"collections\.OrderedDict|torch\.\w+Storage"
+    r"|torch\._utils\._rebuild_(tensor|tensor_v2|parameter)"
     r"|torch\.jit\._pickle\.(build_\w+|restore_type_tag)"
 )
 _OPCODES = """
-APPEND APPENDS BINFLOAT BINGET BININT BININT1 BININT2 BINPERSID BINPUT BINUNICODE BUILD EMPTY_DICT EMPTY_LIST EMPTY_TUPLE
-GLOBAL LONG1 LONG_BINGET LONG_BINPUT MARK NEWFALSE NEWOBJ NEWTRUE NONE PROTO REDUCE SETITEM SETITEMS STOP TUPLE TUPLE1 TUPLE2
-TUPLE3
+APPEND APPENDS BINFLOAT BINGET BININT BININT1 BININT2 BINPERSID BINPUT BINUNICODE BUILD EMPTY_DICT
+EMPTY_LIST EMPTY_TUPLE GLOBAL LONG1 LONG_BINGET LONG_BINPUT MARK NEWFALSE NEWOBJ NEWTRUE NONE PROTO
+REDUCE SETITEM SETITEMS STOP TUPLE TUPLE1 TUPLE2 TUPLE3
 """
 _WRITTEN = frozenset(_OPCODES.split())  # what torch's own pickler writes
 

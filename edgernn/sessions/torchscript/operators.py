@@ -93,10 +93,10 @@ PURE = frozenset(name for lines in _GROUPS.values() for line in lines for name i
 # These always give new memory, whatever they are given: writing into it changes neither weight nor
 # input.
 _MADE = """
-aten::_convolution aten::add aten::addmm aten::batch_norm aten::bmm aten::cat aten::clone aten::conv1d
-aten::conv2d aten::div aten::full aten::full_like aten::layer_norm aten::linear aten::matmul aten::mm
-aten::mul aten::new_zeros aten::ones aten::relu aten::sigmoid aten::stack aten::sub aten::tanh
-aten::zeros aten::zeros_like
+aten::_convolution aten::add aten::addmm aten::batch_norm aten::bmm aten::cat aten::clone
+aten::conv1d aten::conv2d aten::div aten::full aten::full_like aten::layer_norm aten::linear
+aten::matmul aten::mm aten::mul aten::new_zeros aten::ones aten::relu aten::sigmoid aten::stack
+aten::sub aten::tanh aten::zeros aten::zeros_like
 """
 MADE = frozenset(_MADE.split())
 

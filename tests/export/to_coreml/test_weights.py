@@ -367,9 +367,8 @@ def test_a_palette_is_near_the_best_one() -> None:
     error = np.mean((values.astype(np.float64) - table[places]) ** 2)
     even = np.linspace(values.min(), values.max(), 16).astype(np.float64)
     rounded = np.abs(values[:, None] - even).min(1)
-    assert (
-        error < 0.0095
-    )  # what 16 levels leave of a normal distribution at best (Max 1960); this sample is cut shorter
+    # what 16 levels leave of a normal distribution at best (Max 1960); this sample is cut shorter
+    assert error < 0.0095
     assert error < 0.6 * np.mean(rounded**2)
 
 

@@ -56,8 +56,6 @@ def test_an_unknown_input_is_named() -> None:
     ],
 )
 def test_an_unknown_option_is_named(kind: str, option: str, value: str) -> None:
-    with pytest.raises(
-        ContractError,
-        match=rf"the operator '{kind}' \({kind}_7\) has {option} = '{value}'; the interpreter knows",
-    ):
+    told = rf"the operator '{kind}' \({kind}_7\) has {option} = '{value}'; the interpreter knows"
+    with pytest.raises(ContractError, match=told):
         function_of(operation(kind, **{option: value}))
