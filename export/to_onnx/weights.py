@@ -8,7 +8,7 @@ import onnx
 
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.parity.structure.stored_onnx import weight_table as table_of
-from edgernn.sessions.ort.graph import parse_model
+from edgernn.sessions.ort.reading import parse_model
 
 
 def weight_table(model_proto: onnx.ModelProto) -> tuple[StoredWeight, ...]:

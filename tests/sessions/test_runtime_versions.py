@@ -18,7 +18,7 @@ from edgernn.export.source import ReducedOptions
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions import runtime_versions
 from edgernn.sessions.opening import first_that_runs, open_session
-from edgernn.sessions.ort.graph import read_model
+from edgernn.sessions.ort.reading import read_model
 from edgernn.sessions.runtime_versions import refuse_older, required_by
 
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgernn.errors import ContractError
-from edgernn.sessions.ort.graph import OnnxModel, OnnxNode, OnnxTensor, has_sparse, read_model
+from edgernn.sessions.ort.graph import OnnxModel, OnnxNode, OnnxTensor, has_sparse
+from edgernn.sessions.ort.reading import read_model
 
 _STANDARD = frozenset(("", "ai.onnx"))
 _RUNTIME = "com.microsoft"  # onnxruntime's own

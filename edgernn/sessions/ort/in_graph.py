@@ -13,7 +13,8 @@ from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError
 from edgernn.sessions.base import Arrays, checked_threads
 from edgernn.sessions.in_graph import Captioner, Decoder, Generator
-from edgernn.sessions.ort.step import OrtSession, open_runtime
+from edgernn.sessions.ort.runtime import open_runtime
+from edgernn.sessions.ort.step import OrtSession
 
 if TYPE_CHECKING:
     from typing import Self

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgernn.contract.interface import FileTensor, Interface
 from edgernn.parity.structure.onnx_decoders import follow_decoder
 from edgernn.parity.structure.sizes import SizeError, UnknownError
-from edgernn.sessions.ort.graph import parse_model
+from edgernn.sessions.ort.reading import parse_model
 
 INTERFACE = Interface(
     (

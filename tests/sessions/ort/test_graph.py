@@ -10,7 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgernn.errors import ContractError
-from edgernn.sessions.ort.graph import OnnxGraph, OnnxNode, OnnxTensor, read_model
+from edgernn.sessions.ort.graph import OnnxGraph, OnnxNode, OnnxTensor
+from edgernn.sessions.ort.reading import read_model
 
 
 def _same_graph(found: OnnxGraph, expected: onnx.GraphProto) -> None:

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgernn.errors import ContractError
 from edgernn.sessions.ort.in_graph import OrtGenerator
-from edgernn.sessions.ort.step import open_runtime
+from edgernn.sessions.ort.runtime import open_runtime
 
 node = helper.make_node
 ADD = node("Add", ["x", "w"], ["y"])

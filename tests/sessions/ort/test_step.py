@@ -174,7 +174,7 @@ def goes_on_in_the_same_memory(session: OrtSession, state: State) -> bool:
             outputs, state = session.step(one(1), state)
             places.add((outputs["logits"].ctypes.data, state["h"].ctypes.data))
             if call == 2:
-                patch.setattr("edgernn.sessions.ort.step._bind", never)
+                patch.setattr("edgernn.sessions.ort.single._bind", never)
     return len(places) == 2
 
 
