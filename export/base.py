@@ -137,12 +137,14 @@ class Exporter(ABC):
 
     def narrowed(self, model: RecurrentModel, graph_spec: GraphSpec, precision: str) -> Narrowing:
         """Return ``narrowing``, and one time step a call where ``model`` cannot be traced with any
-        number of them.
+        number of them; a step has as many frames as the contract says.
         """
         own = self.narrowing(graph_spec, precision)
-        if model.open_time or not any(TIME in tensor.axes for tensor in graph_spec.inputs):
-            return own
-        return own.model_copy(update={"axes": {**own.axes, TIME: 1}})
+        timed = any(TIME in tensor.axes for tensor in graph_spec.inputs)
+        if TIME in own.axes or (timed and not model.open_time):
+            frames = model.config.contract().step_frames
+            return own.model_copy(update={"axes": {**own.axes, TIME: frames}})
+        return own
 
     @abstractmethod
     def target(self, precision: str) -> str:

@@ -76,18 +76,24 @@ def first_state_problem(contract: Contract) -> str:
     if unknown := sorted(contract.initial_state.keys() - {state.name for state in step.states}):
         return f"initial_state names {unknown[0]}, which is no state"
     given = {tensor.name: tensor for tensor in encode.outputs} if encode else {}
-    alone = (
-        [t.name for t in (*encode.inputs, *encode.outputs) if t.role in _ALONE] if encode else []
-    )
-    taken = {tensor.name for tensor in (*step.inputs, *step.outputs)}
-    if twice := [name for name in alone if name in taken]:
-        return f"encode and step both have {twice[0]}, which is no context or state; rename one"
     starting = contract.starting("encode")
     lacking = [t.name for t in (*step.contexts, *starting) if given.get(t.name) != t]
     if lacking:
         return f"step takes {lacking} from encode, which does not give them"
     unasked = [t.name for t in given.values() if t.role == "state" and t not in starting]
-    return f"encode gives the state {unasked[0]}, which starts otherwise" if unasked else ""
+    if unasked:
+        return f"encode gives the state {unasked[0]}, which starts otherwise"
+    return "" if encode is None else _twice_problem(encode, step)
+
+
+def _twice_problem(encode: GraphSpec, step: GraphSpec) -> str:
+    """Say which name means one tensor in ``encode`` and another in ``step``."""
+    alone = [t.name for t in (*encode.inputs, *encode.outputs) if t.role in _ALONE]
+    taken = {tensor.name for tensor in (*step.inputs, *step.outputs)}
+    twice = next((name for name in alone if name in taken), None)
+    return (
+        f"encode and step both have {twice}, each a tensor of its own; rename one" if twice else ""
+    )
 
 
 def axes_problem(contract: Contract) -> str:
@@ -101,8 +107,11 @@ def axes_problem(contract: Contract) -> str:
     frames, time = contract.step_frames, contract.sizes.get("time")
     if frames > 1 and not contract.step.has_time:
         return f"a step takes {frames} frames, but no input of step has the axis time"
-    if time is not None and time % frames:
-        return f"time is {time}, which is no multiple of the {frames} frames of a step"
+    if time is not None and time != frames and contract.step.has_time:
+        return (
+            f"time is {time}, and a step takes {frames}: a call of one size is one step, so give "
+            f"step_frames {time}, or leave time open"
+        )
     return ""
 
 

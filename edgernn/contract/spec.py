@@ -198,7 +198,8 @@ class Contract(Record):
         initial_state: state → where its first value comes from: ``stored`` (in the bundle, with
             one row that stands for every row) or ``encode`` (an output of that graph); a state that
             is not named starts at zeros. Version 1 has one word for all states.
-        step_frames: frames of ``time`` in one step; a call holds a multiple of it.
+        step_frames: frames of ``time`` in one step; a call holds a multiple of it. Where ``time``
+            has a size it is that one.
         latency_frames: by how many frames the outputs are late: those at frame t speak of frame
             t - latency_frames. Nothing is shifted by it; it tells a caller how to align them.
     """
