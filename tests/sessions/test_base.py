@@ -4,8 +4,6 @@ remembered.
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,127 +51,14 @@ def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
     return np.zeros(shape, dtype)
 
 
-H = C = zeros(2, 1, 3)
-ONE = zeros(1, 1, dtype="int64")
-REFUSED = {
-    "state missing": (
-        {"tokens": ONE},
-        {"h": H},
-        "state 'c' is missing; feed back what the last step returned",
-    ),
-    "input missing": ({}, {"h": H, "c": C}, "input 'tokens' is missing; it is int64 [batch, time]"),
-    "unknown input": (
-        {"tokens": ONE, "mask": ONE},
-        {"h": H, "c": C},
-        "unknown input ['mask']; expected ['tokens']",
-    ),
-    "unknown state": (
-        {"tokens": ONE},
-        {"h": H, "c": C, "s": H},
-        "unknown state ['s']; expected ['h', 'c']",
-    ),
-    "output fed as state": (
-        {"tokens": ONE},
-        {"h_next": H, "c": C},
-        "unknown state ['h_next']; expected ['h', 'c']",
-    ),
-    "state as input": (
-        {"tokens": ONE, "h": H},
-        {"c": C},
-        "unknown input ['h']; expected ['tokens']",
-    ),
-    "tokens of int32": (
-        {"tokens": zeros(1, 1, dtype="int32")},
-        {"h": H, "c": C},
-        "tokens is int32, expected int64 [batch, time]",
-    ),
-    "state of float64": (
-        {"tokens": ONE},
-        {"h": H, "c": zeros(2, 1, 3, dtype="float64")},
-        "c is float64, expected float32 [layers, batch, hidden]",
-    ),
-    "a list": ({"tokens": [[0]]}, {"h": H, "c": C}, "tokens is list, expected int64 [batch, time]"),
-    "tokens without time": (
-        {"tokens": zeros(1, dtype="int64")},
-        {"h": H, "c": C},
-        "tokens has shape [1], expected int64 [batch, time]",
-    ),
-    "state without layers": (
-        {"tokens": ONE},
-        {"h": zeros(1, 3), "c": C},
-        "h has shape [1, 3], expected float32 [layers, batch, hidden]",
-    ),
-    "batch of tokens and state": (
-        {"tokens": zeros(2, 1, dtype="int64")},
-        {"h": H, "c": C},
-        "h has batch = 1 (shape [2, 1, 3]), expected 2 as in tokens",
-    ),
-    "batch of the second state": (
-        {"tokens": ONE},
-        {"h": H, "c": zeros(2, 2, 3)},
-        "c has batch = 2 (shape [2, 2, 3]), expected 1 as in tokens",
-    ),
-    "hidden size": (
-        {"tokens": ONE},
-        {"h": zeros(2, 1, 4), "c": C},
-        "h has hidden = 4 (shape [2, 1, 4]), expected 3 as in this file",
-    ),
-    "layers": (
-        {"tokens": ONE},
-        {"h": zeros(3, 1, 3), "c": C},
-        "h has layers = 3 (shape [3, 1, 3]), expected 2 as in this file",
-    ),
-    "no inputs": (None, {"h": H, "c": C}, "inputs is NoneType, expected a dict of arrays by name"),
-    "no state": ({"tokens": ONE}, None, "state is NoneType, expected a dict of arrays by name"),
-    "no rows": (
-        {"tokens": zeros(0, 1, dtype="int64")},
-        {"h": zeros(2, 0, 3), "c": zeros(2, 0, 3)},
-        "tokens has batch = 0 (shape [0, 1]), expected at least 1",
-    ),
-    "no steps": (
-        {"tokens": zeros(1, 0, dtype="int64")},
-        {"h": H, "c": C},
-        "tokens has time = 0 (shape [1, 0]), expected at least 1",
-    ),
-}
-
-
-@pytest.mark.parametrize(("inputs", "state", "says"), REFUSED.values(), ids=REFUSED)
-def test_what_breaks_the_contract_is_named_and_never_run(
-    inputs: dict, state: dict, says: str
-) -> None:
-    fake = session()
-    with pytest.raises(ContractError, match=f"^{re.escape(says)}$"):
-        fake.step(inputs, state)
-    assert fake.calls == 0
-
-
-@pytest.mark.parametrize(("inputs", "state", "says"), REFUSED.values(), ids=REFUSED)
-def test_what_breaks_the_contract_is_named_after_a_right_call_too(
-    inputs: dict, state: dict, says: str
-) -> None:
-    fake = session()
-    for _ in range(2):
-        fake.step({"tokens": ONE}, {"h": H, "c": C})
-        with pytest.raises(ContractError, match=f"^{re.escape(says)}$"):
-            fake.step(inputs, state)
-    assert fake.calls == 2
-
-
 @pytest.mark.parametrize("right_before", [False, True])
-@pytest.mark.parametrize(
-    ("rows", "found"), [([[-1]], -1), ([[VOCABULARY]], VOCABULARY), ([[2, 9, -1], [1, 1, 8]], 9)]
-)
-def test_an_id_outside_the_vocabulary_is_named_and_never_run(
-    rows: list[list[int]], found: int, right_before: bool
-) -> None:
-    fake, state = session(), random_state(len(rows))
+def test_what_breaks_the_contract_is_never_run(*, right_before: bool) -> None:
+    fake, state = session(), random_state(1)
     if right_before:
-        fake.step(tokens(*[[1] * len(rows[0])] * len(rows)), state)
-    with pytest.raises(
-        ContractError, match=f"^tokens has the value {found}, expected 0 to {VOCABULARY - 1}$"
-    ):
-        fake.step(tokens(*rows), state)
+        fake.step(tokens([1]), state)
+    for wrong in ({}, tokens([VOCABULARY]), {"tokens": zeros(1, 1, dtype="int32")}):
+        with pytest.raises(ContractError, match="tokens"):
+            fake.step(wrong, state)
     assert fake.calls == right_before
 
 
@@ -185,13 +70,6 @@ def test_calls_of_other_layouts_take_turns() -> None:
         assert after["h"].shape == (LAYERS, len(rows), HIDDEN)
 
 
-@pytest.mark.parametrize("batch", [0, -1, 1.5, "1", None])
-def test_a_batch_that_is_no_number_of_rows_is_refused(batch: object) -> None:
-    assert session().initial_state(np.int32(2))["h"].shape == (LAYERS, 2, HIDDEN)
-    with pytest.raises(UsageError, match=f"^batch is {batch!r}, expected "):
-        session().initial_state(batch)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("threads", [0, -2])
 def test_less_than_one_thread_is_refused(threads: int) -> None:
     assert checked_threads(None) is None
@@ -200,34 +78,6 @@ def test_less_than_one_thread_is_refused(threads: int) -> None:
         UsageError, match=f"^threads is {threads}, expected 1 or more; leave it out"
     ):
         checked_threads(threads)
-
-
-@pytest.mark.parametrize(
-    ("narrowing", "shape", "says"),
-    [
-        (
-            {"axes": {"batch": 1}},
-            (2, 1),
-            "tokens has batch = 2 (shape [2, 1]), expected 1 as in this file",
-        ),
-        (
-            {"axes": {"time": 1}},
-            (1, 3),
-            "tokens has time = 3 (shape [1, 3]), expected 1 as in this file",
-        ),
-        (
-            {"axes": {"time": 4}},
-            (1, 3),
-            "tokens has time = 3 (shape [1, 3]), expected 4 as in this file",
-        ),
-    ],
-    ids=["batch", "one step", "four steps"],
-)
-def test_a_narrowed_axis_takes_one_size(narrowing: dict, shape: tuple[int, int], says: str) -> None:
-    fake = session(**narrowing)
-    with pytest.raises(ContractError, match=re.escape(says)):
-        fake.step({"tokens": zeros(*shape, dtype="int64")}, random_state(shape[0]))
-    assert fake.calls == 0
 
 
 def test_a_narrowed_axis_takes_that_size() -> None:
@@ -275,44 +125,6 @@ def test_arrays_in_any_memory_order_mean_the_same() -> None:
     assert np.array_equal(logits["logits"], logits_strided["logits"])
     assert all(np.array_equal(after[name], after_strided[name]) for name in after)
     assert all(array.flags.c_contiguous for array in fake.feeds.values())
-
-
-@pytest.mark.parametrize("batch", [1, 3])
-def test_the_first_state_is_zeros(batch: int) -> None:
-    state = session().initial_state(batch)
-    assert list(state) == ["h", "c"]
-    for array in state.values():
-        assert array.dtype == np.float32
-        assert array.shape == (LAYERS, batch, HIDDEN)
-        assert not array.any()
-
-
-LEARNED = FileContract(
-    contract=CONTRACT.model_copy(
-        update={"initial_state": {s.name: "stored" for s in CONTRACT.step.states}}
-    )
-)
-
-
-def test_a_learned_first_state_is_the_same_for_every_row_and_nobodys_own() -> None:
-    first = random_state(1)
-    fake = FakeSession(LEARNED, first)
-    state = fake.initial_state(3)
-    for name, array in state.items():
-        assert array.shape == (LAYERS, 3, HIDDEN)
-        assert all(np.array_equal(array[:, row], first[name][:, 0]) for row in range(3))
-        array[:] = 0  # the caller's to change
-    assert all(np.array_equal(fake.initial_state()[name], first[name]) for name in first)
-
-
-@pytest.mark.parametrize(
-    "given", [None, {}, {"h": zeros(2, 1, 3)}], ids=["nothing", "empty", "one of two"]
-)
-def test_a_learned_first_state_without_its_values_says_where_they_are(given: State | None) -> None:
-    with pytest.raises(
-        ContractError, match=r"first state is learned and its values \[.*'c'\].*through its bundle"
-    ):
-        FakeSession(LEARNED, given).initial_state()
 
 
 def run(fake: FakeSession, ids: list[int], state: State) -> tuple[list[np.ndarray], State]:
