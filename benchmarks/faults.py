@@ -16,14 +16,15 @@ import faults_bundle
 import faults_captioner
 import faults_coreml
 import faults_decoders
+import faults_figures
 import faults_labels
 import faults_memory
-import faults_more
 import faults_onnx_integers
 import faults_onnx_interface
 import faults_onnx_weights
 import faults_onnx_wiring
 import faults_pictures
+import faults_rare
 import faults_structure
 import faults_structure_scripts
 import faults_torchscript
@@ -49,7 +50,8 @@ _MODULES = (
     faults_captioner,
     faults_memory,
     faults_decoders,
-    faults_more,
+    faults_rare,
+    faults_figures,
 )
 FAULTS: dict[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
 HONEST_STEPS = 128

@@ -37,7 +37,7 @@ def test_a_few_kills_and_no_dead_end() -> None:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_dead_end_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    kills = importlib.import_module("kills")
+    killing = importlib.import_module("_killing")
 
     def run(folder: Path) -> None:
         (folder / "half").mkdir()
@@ -47,9 +47,11 @@ def test_a_dead_end_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         halves = {path.name for path in folder.iterdir()}
         return "half of it" if halves == {"half"} else ""
 
-    work = kills.Work("two folders", lambda folder: None, run, judge)
+    work = killing.Work("two folders", lambda folder: None, run, judge)
     found = [
-        kills.kill_once(work, tmp_path / "kill", point=point, seconds=0.0, chance=random.Random(0))
-        for point in range(kills._points(work, tmp_path))
+        killing.kill_once(
+            work, tmp_path / "kill", point=point, seconds=0.0, chance=random.Random(0)
+        )
+        for point in range(killing.points_of(work, tmp_path))
     ]
     assert found == ["", "half of it", "half of it", ""]
