@@ -1,4 +1,4 @@
-"""Faults that drawn runs seldom meet: at one id, at one kind of state, at the end of a long prompt."""
+"""Faults that drawn runs seldom meet: at one id, at one kind of state, at the end of a prompt."""
 
 from __future__ import annotations
 
