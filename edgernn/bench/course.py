@@ -75,6 +75,11 @@ class Course:
         return self._session.runtime
 
     @property
+    def unit(self) -> str:
+        """What one call of it is."""
+        return self._session.spec.unit
+
+    @property
     def encodes(self) -> bool:
         """Whether it is the artifact of an encode graph."""
         return self._session.spec.once

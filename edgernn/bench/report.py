@@ -36,21 +36,24 @@ class Bandwidth(Record):
 
 
 class ArtifactBench(Record):
-    """What one artifact costs: of a step artifact per token, of an encode artifact per picture.
+    """What one artifact costs: of a step artifact per step, of an encode artifact per sequence.
 
     ``load_ms``, ``first_ms`` and ``peak_bytes`` are of a process of its own that imported the
     runtime, opened the file and called it; ``baseline_bytes`` of one that only imported. Peaks are
     absent where the system does not tell them. ``p50_ms``, ``p90_ms`` and ``p99_ms`` are of
-    ``calls`` calls. ``tokens_per_s`` and ``prefill_tokens_per_s`` are absent for an encode
-    artifact. ``touched_bytes`` is what one call reads of the weights, where the manifest lists
-    them; ``times_floor`` is ``p50_ms`` in multiples of the time that reading them takes. ``speed``
-    is in multiples of the float32 ONNX file's, by ``p50_ms``, where that was measured too.
+    ``calls`` calls, each a ``unit``: a step, or a picture or sequence of an encode artifact.
+    ``tokens_per_s`` and ``prefill_tokens_per_s``, which count steps where the model has no tokens,
+    are absent for an encode artifact. ``touched_bytes`` is what one call reads of the weights,
+    where the manifest lists them; ``times_floor`` is ``p50_ms`` in multiples of the time that
+    reading them takes. ``speed`` is in multiples of the float32 ONNX file's, by ``p50_ms``, where
+    that was measured too.
     """
 
     path: str
     format: str
     precision: str
     graph: GraphWord
+    unit: str = "step"
     runtime: str
     bytes: int
     load_ms: float
@@ -68,6 +71,11 @@ class ArtifactBench(Record):
     times_floor: float | None = None
     speed: float | None = None
 
+    @property
+    def steps(self) -> bool:
+        """Whether it is the artifact of a step graph."""
+        return self.tokens_per_s is not None
+
 
 class LeftOut(Record):
     """An artifact that could not be measured here, and why."""
@@ -81,7 +89,8 @@ class LeftOut(Record):
 
 class BenchReport(Record):
     """The outcome of ``bench``. ``threads`` None: each runtime's own choice. ``fed`` says in words
-    what the files were fed. ``step_frames`` and ``latency_frames`` are the contract's.
+    what the files were fed, ``unit`` what a step is: a token, or a step alone. ``step_frames`` and
+    ``latency_frames`` are the contract's.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -94,6 +103,7 @@ class BenchReport(Record):
     step_frames: int = 1
     latency_frames: int = 0
     fed: str
+    unit: str = "token"
     bandwidth: Bandwidth
     artifacts: tuple[ArtifactBench, ...]
     left_out: tuple[LeftOut, ...]

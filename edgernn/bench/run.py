@@ -22,6 +22,7 @@ from edgernn.bundle import Bundle
 from edgernn.bundle.records import Artifact
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.families.base import Feed
+from edgernn.families.table import family_of
 from edgernn.sessions.base import checked_threads
 from edgernn.sessions.model import with_encoder
 from edgernn.sessions.opening import open_artifact
@@ -82,6 +83,7 @@ def bench_bundle(
         step_frames=bundle.manifest.contract.step_frames,
         latency_frames=bundle.manifest.contract.latency_frames,
         fed=feed.source,
+        unit=family_of(bundle.manifest.family).unit,
         bandwidth=reads,
         artifacts=tuple(_summary(course, courses, reads) for course in courses),
         left_out=tuple(left_out),
@@ -190,6 +192,7 @@ def _summary(course: Course, courses: Sequence[Course], reads: Bandwidth) -> Art
             name: getattr(artifact, name)
             for name in ("path", "format", "precision", "graph", "bytes")
         },
+        unit=course.unit,
         runtime=course.runtime,
         **course.alone.model_dump(),
         baseline_bytes=course.baseline_bytes,

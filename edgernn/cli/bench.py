@@ -13,7 +13,6 @@ from edgernn import plots, storage
 from edgernn.cli.choices import completing, format_names
 from edgernn.cli.output import say, say_sheet, tell, words, write_result
 from edgernn.cli.sheets import Sheet
-from edgernn.contract import STEP
 from edgernn.errors import StorageError, UsageError
 from edgernn.wording import counted, size
 
@@ -63,7 +62,7 @@ def draw(report: BenchReport, path: Path) -> None:
     steps = [
         (artifact.path, artifact.bytes, artifact.p50_ms)
         for artifact in report.artifacts
-        if artifact.graph == STEP
+        if artifact.steps
     ]
     if not steps:
         raise UsageError(
@@ -78,17 +77,14 @@ def _below_the_line(report: BenchReport) -> list[str]:
     """Return for each step that takes less than reading its file once what it does not read."""
     notes = []
     for artifact in report.artifacts:
-        if (
-            artifact.graph == STEP
-            and artifact.p50_ms * report.bandwidth.bytes_per_s / 1e3 < artifact.bytes
-        ):
+        if artifact.steps and artifact.p50_ms * report.bandwidth.bytes_per_s / 1e3 < artifact.bytes:
             read = artifact.touched_bytes
             part = (
                 "does not read all of its file"
                 if read is None
                 else f"reads {size(read)} of its {size(artifact.bytes)}"
             )
-            why = "of the embedding one row a token; what the caches hold is read faster"
+            why = f"of an embedding one row a {report.unit}; what the caches hold is read faster"
             notes.append(f"{artifact.path} lies below the line: a step {part} ({why})")
     return notes
 
@@ -112,7 +108,7 @@ def _times(report: BenchReport) -> Sheet:
         "p50",
         "p90",
         "p99",
-        "tokens/s",
+        f"{report.unit}s/s",
         "prefill/s",
         "speed",
     )
@@ -156,7 +152,9 @@ def _costs(report: BenchReport) -> Sheet:
 
 def _notes(report: BenchReport) -> list[str]:
     """Return what a reader of the tables must know, one line each."""
-    machine, reads = report.machine, report.bandwidth
+    machine, reads, unit = report.machine, report.bandwidth, report.unit
+    once = dict.fromkeys(artifact.unit for artifact in report.artifacts if not artifact.steps)
+    encode = "".join(f"; encode: a {call} a call" for call in once)
     threads = (
         "threads as each runtime chooses"
         if report.threads is None
@@ -171,11 +169,10 @@ def _notes(report: BenchReport) -> list[str]:
         *([late] if report.latency_frames else []),
         "load, first, peak memory: in a process of its own that imports the runtime, opens the "
         "file and calls it",
-        f"steps: {report.steps} in {report.rounds} interleaved rounds, one token a call, the "
-        f"state fed back, {threads}; "
-        f"fed {report.fed}; encode: a picture a call",
-        f"prefill/s: tokens a second of a prompt of {report.prefill_tokens}; speed: the "
-        "float32 ONNX file's p50 over this p50",
+        f"steps: {report.steps} in {report.rounds} interleaved rounds, one {unit} a call, the "
+        f"state fed back, {threads}; fed {report.fed}{encode}",
+        f"prefill/s: {unit}s a second of a {'prompt' if unit == 'token' else 'run'} of "
+        f"{report.prefill_tokens}; speed: the float32 ONNX file's p50 over this p50",
         "floor: p50 over the time to read the weights that a call reads, at "
         f"{reads.bytes_per_s / _GIGA:.1f} GB/s "
         f"({reads.lowest_bytes_per_s / _GIGA:.1f} to {reads.highest_bytes_per_s / _GIGA:.1f}; "

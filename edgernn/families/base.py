@@ -56,7 +56,7 @@ class Family(ABC):
         word: what the manifest calls it.
         noun: for a sentence: "a recurrent …".
         layout: of its held-out sample, in words.
-        unit: what its sample is counted in.
+        unit: what a step of it is.
         writes: what ``verify`` compares in its greedy check; None where it writes nothing.
         command: the command of edgernn that writes with it; None where there is none.
         arguments: what that takes after the bundle, beginning with a space.
@@ -71,7 +71,7 @@ class Family(ABC):
     word: ClassVar[str]
     noun: ClassVar[str]
     layout: ClassVar[str]
-    unit: ClassVar[str] = "tokens"
+    unit: ClassVar[str] = "token"
     writes: ClassVar[Literal["text", "captions"] | None] = None
     command: ClassVar[str | None] = None
     arguments: ClassVar[str] = ""

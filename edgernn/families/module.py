@@ -57,7 +57,7 @@ class ModuleFamily(Family):
     word = "module"
     noun = "network"
     layout = "one tensor per input of the contract, one row, its frames along time"
-    unit = "steps"
+    unit = "step"
 
     def sample_problem(self, sample: Sample, contract: Contract) -> str:
         """See ``Family.sample_problem``."""

@@ -138,7 +138,7 @@ class Walker:
     def __init__(
         self, name: str, log: list[tuple[str, int, bool]], *, encodes: bool = False
     ) -> None:
-        self.name, self.encodes = name, encodes
+        self.name, self.encodes, self.unit = name, encodes, "step"
         self._log = log
 
     def run(self, calls: int, *, with_prefill: bool) -> None:

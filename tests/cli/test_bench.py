@@ -16,7 +16,7 @@ from edgernn.bench import run as bench
 from edgernn.bench.alone import Alone
 from edgernn.bench.report import BenchReport
 from edgernn.bundle import pack
-from edgernn.cli.bench import draw
+from edgernn.cli.bench import draw, say_report
 from edgernn.errors import UsageError
 
 Run = Callable[..., tuple[int, str, str]]
@@ -49,6 +49,24 @@ def test_the_tables(run: Run, bundle_folder: Path, tmp_path: Path) -> None:
     assert "20 in 10 interleaved rounds" in out
     assert "opening onnx/step.onnx" in err
     assert "not run" not in out
+    assert lines[0].split()[-3:] == ["tokens/s", "prefill/s", "speed"]
+    assert "one token a call" in out
+    assert "encode" not in out
+
+
+def test_a_network_without_tokens_is_told_in_steps(
+    bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = bench.bench_bundle(bundle_folder, to="onnx", steps=10)
+    step = report.artifacts[0]
+    sees = {"unit": "sequence", "tokens_per_s": None, "prefill_tokens_per_s": None}
+    encode = step.model_copy(update={"path": "onnx/encode.onnx", "graph": "encode", **sees})
+    say_report(report.model_copy(update={"unit": "step", "artifacts": (encode, step)}))
+    out = capsys.readouterr().out
+    assert "steps/s" in out
+    assert "steps a second of a run of 256" in out
+    assert "; encode: a sequence a call" in out
+    assert "one step a call" in out
 
 
 def test_what_cannot_be_run_is_told(

@@ -63,6 +63,9 @@ def test_the_commands_take_it(bundle: Bundle, arguments: list[str]) -> None:
     done = edgernn(command, bundle.folder, *more)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "None" not in done.stdout
+    if command == "bench":
+        assert "steps/s" in done.stdout
+        assert not {"token", "prompt", "picture"} & set(done.stdout.replace("/", " ").split())
 
 
 @pytest.mark.parametrize("command", ["generate", "caption"])
