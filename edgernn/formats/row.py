@@ -41,7 +41,7 @@ class Format:
             packages the extra ``export`` does not bring.
         graphs: the graphs that the exporter writes; the rest of a model is in the family's first
             row.
-        decoders: sessions of files that decode in the graph, by what these compute.
+        decoders: a ``Decoder`` of files that decode in the graph, by what these compute.
         kinds: what ``storage.identify`` takes its files for, by key.
         keeps_state: whether the runtime keeps the state itself, under the contract's names.
         structure: what reads the structure of the file, a ``parity.structure.StructureReader``; or

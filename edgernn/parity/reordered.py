@@ -72,7 +72,7 @@ class Forced(_Derived):
         narrowing, frames = session.file_contract.narrowing, session.contract.step_frames
         single = narrowing.model_copy(update={"axes": {**narrowing.axes, TIME: frames}})
         super().__init__(
-            session.file_contract.model_copy(update={"narrowing": single}), judge._first_state
+            session.file_contract.model_copy(update={"narrowing": single}), judge.first_state
         )
         self._judge, self._session = judge, session
 
@@ -96,7 +96,7 @@ class Reordered(_Derived):
     runtime = "the reference, its sums in another order"
 
     def __init__(self, inner: Session, *, half: bool = False) -> None:
-        super().__init__(inner.file_contract, inner._first_state)
+        super().__init__(inner.file_contract, inner.first_state)
         self._inner, self._half, self._random = inner, half, np.random.default_rng(0)
         self._specs = {t.name: t for t in (*self.spec.inputs, *self.spec.outputs)}
 

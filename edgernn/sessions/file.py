@@ -39,7 +39,7 @@ class OpenedFile(ABC):
         self.file_contract = file_contract
         self.contract = file_contract.contract
         self.spec = file_contract.spec
-        self._first_state = first_state
+        self.first_state = first_state
         self._checked_feeds = CheckedFeeds(file_contract)
 
     @classmethod
@@ -102,7 +102,7 @@ class OpenedFile(ABC):
         Raises:
             ContractError: this file was opened without them.
         """
-        stored, first = self.contract.starting("stored"), self._first_state or {}
+        stored, first = self.contract.starting("stored"), self.first_state or {}
         if missing := [spec.name for spec in stored if spec.name not in first]:
             raise ContractError(
                 f"the first state is learned and its values {missing} were not given; open the "

@@ -45,7 +45,7 @@ class Spoiled(Session):
         feeds: Change = lambda new, _: new,
         results: Change = lambda new, _: new,
     ) -> None:
-        super().__init__(inner.file_contract, inner._first_state)
+        super().__init__(inner.file_contract, inner.first_state)
         self.inner, self.change_feeds, self.change_results = inner, feeds, results
         self.before: Feeds = {}  # the feeds of the last call
 
