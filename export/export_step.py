@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from edgernn.bundle import Bundle
-from edgernn.contract import Contract, Decoding, FileContract
+from edgernn.contract import TIME, Contract, Decoding, FileContract
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError, UsageError
+from edgernn.export.causes import cause_of, refuse_more_than_computing
 from edgernn.export.graphs import example_inputs
 from edgernn.export.pack import export_bundle
 from edgernn.export.source import ReducedOptions, Tell
@@ -71,25 +73,53 @@ def export_step(
         has = "has an" if contract.encode is not None else "has no"
         raise UsageError(f"the contract {has} encode graph; give encode exactly where it has one")
     values = {name: torch.as_tensor(value) for name, value in (first_state or {}).items()}
-    model = ModuleModel(step, contract, encode=encode, first_state=values, decoding=decoding).eval()
-    check_step(
-        model,
-        {
-            graph.name: example_inputs(
-                FileContract(contract=contract, graph=graph.name), batch=_BATCH, time=_STEPS
-            )
-            for graph in contract.graphs
-        },
-    )
-    if late := latency_problem(EagerSession(model), contract.latency_frames):
+    given = ModuleModel(step, contract, encode=encode, first_state=values, decoding=decoding)
+    model = copy.deepcopy(given).eval()
+    _refuse_another(model, tell)
+    try:
+        return export_bundle(
+            Checkpoint(model, tokenizer, {}, dict(sample or {})),
+            out,
+            to=to,
+            precision=precision,
+            release=release,
+            steps=steps,
+            options=options,
+            tell=tell,
+        )
+    except ContractError as error:
+        cause = cause_of(model)
+        if not cause:
+            raise
+        raise ContractError(f"{error}. It may be that {cause}") from error
+
+
+def _refuse_another(model: ModuleModel, tell: Tell) -> None:
+    """Raise ContractError where ``model`` does something else than its contract says, or more; the
+    cause is named.
+    """
+    contract, own = model.config.contract(), copy.deepcopy(model)
+    try:
+        check_step(own, _examples(contract, _STEPS))
+    except ContractError:
+        if not contract.step.has_time or TIME in contract.sizes:
+            raise
+        check_step(own, _examples(contract, 1))  # says what is wrong, but for the time
+        frames = contract.step_frames
+        raise ContractError(
+            f"step takes one step a call, and not {_STEPS}, while time is open in the contract; "
+            f"give it a size there, time={frames}"
+        ) from None
+    refuse_more_than_computing(model, tell)
+    if late := latency_problem(EagerSession(own), contract.latency_frames):
         raise ContractError(f"{late}; give latency_frames as the module has it")
-    return export_bundle(
-        Checkpoint(model, tokenizer, {}, dict(sample or {})),
-        out,
-        to=to,
-        precision=precision,
-        release=release,
-        steps=steps,
-        options=options,
-        tell=tell,
-    )
+
+
+def _examples(contract: Contract, steps: int) -> dict[str, tuple[Tensor, ...]]:
+    """Return one call of every graph, of so many steps where time is open."""
+    return {
+        graph.name: example_inputs(
+            FileContract(contract=contract, graph=graph.name), batch=_BATCH, time=steps
+        )
+        for graph in contract.graphs
+    }

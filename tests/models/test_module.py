@@ -64,6 +64,21 @@ def test_a_module_that_takes_something_else_is_named(tmp_path: Path) -> None:
         export_step(nn.Linear(3, 3), contract(), tmp_path / "b")
 
 
+def test_a_module_of_one_step_a_call_is_told_to_say_so(tmp_path: Path) -> None:
+    class One(nn.Module):
+        def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+            h = torch.tanh(x.squeeze(1) + h)
+            return h.unsqueeze(1), h
+
+    known = build_contract(
+        inputs={"x": "float32[batch, time, w=3]"},
+        states={"h": "float32[batch, w]"},
+        outputs={"y": "float32[batch, time, w]"},
+    )
+    with pytest.raises(ContractError, match=r"takes one step a call, and not 3.*time=1"):
+        export_step(One(), known, tmp_path / "b")
+
+
 def test_a_first_value_of_another_shape_is_named(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=r"first value of h is float32 \[2, 7\], expected"):
         export_step(
