@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import safetensors.numpy
 import torch
 from _faulty_captioner import caption_checkpoint
 
@@ -42,6 +44,8 @@ _MANY_CHARACTERS = "".join(
 _TOO_MANY_CHARACTERS = "".join(
     chr(0x4E00 + index) for index in range(3000)
 )  # for a run of some hundred steps to meet each
+
+Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -249,6 +253,19 @@ def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> Non
     manifest = json.loads(path.read_text(encoding="utf-8"))
     change(manifest)
     path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def on_arrays(inner: str, change: Callable[[Arrays], Arrays]) -> Callable[[Path], None]:
+    """Change the arrays of one safetensors file, and sign it."""
+
+    def apply(folder: Path) -> None:
+        arrays = change(safetensors.numpy.load_file(folder / inner))
+        safetensors.numpy.save_file(
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / inner
+        )
+        sign(folder, inner)
+
+    return apply
 
 
 def sign(folder: Path, inner: str) -> None:

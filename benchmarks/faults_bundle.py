@@ -13,7 +13,7 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 import torch
-from _faulty import OPENING, Fault, edit_manifest, make_model, sign
+from _faulty import OPENING, Arrays, Fault, edit_manifest, make_model, on_arrays, sign
 
 from edgernn.contract import FileContract
 from edgernn.data.text.tokenizer import Tokenizer
@@ -21,29 +21,13 @@ from edgernn.models import checkpoint
 from edgernn.models.eager import EagerSession
 from edgernn.parity import golden
 
-_ONNX, _GOLDEN, _TOKENIZER, _FIRST = (
-    "onnx/step.onnx",
-    "golden.safetensors",
-    "tokenizer.json",
-    "initial_state.safetensors",
-)
+_ONNX, _GOLDEN = "onnx/step.onnx", "golden.safetensors"
+_TOKENIZER, _FIRST = "tokenizer.json", "initial_state.safetensors"
 _SAMPLE = "evaluation/held_out.safetensors"
-Arrays = dict[str, np.ndarray]
 
 
 def _on_manifest(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
     return lambda folder: edit_manifest(folder, change)
-
-
-def _on_arrays(inner: str, change: Callable[[Arrays], Arrays]) -> Callable[[Path], None]:
-    def apply(folder: Path) -> None:
-        arrays = change(safetensors.numpy.load_file(folder / inner))
-        safetensors.numpy.save_file(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / inner
-        )
-        sign(folder, inner)
-
-    return apply
 
 
 def _on_vocabulary(change: Callable[[dict[str, int]], None]) -> Callable[[Path], None]:
@@ -238,7 +222,7 @@ FAULTS = (
     Fault(
         "golden run with a NaN",
         "recorded on a broken machine",
-        _on_arrays(
+        on_arrays(
             _GOLDEN, lambda arrays: {**arrays, "logits": np.full_like(arrays["logits"], np.nan)}
         ),
         ("golden",),
@@ -254,7 +238,7 @@ FAULTS = (
     Fault(
         "learned first state lost",
         "zeros where the model learned a start",
-        _on_arrays(_FIRST, _zeros),
+        on_arrays(_FIRST, _zeros),
         (),
         "(?i)(first|initial).state",
         honest="learned",
@@ -262,7 +246,7 @@ FAULTS = (
     Fault(
         "learned first state lost, no reference",
         "the same in a release",
-        _on_arrays(_FIRST, _zeros),
+        on_arrays(_FIRST, _zeros),
         (),
         "(?i)(first|initial).state",
         honest="learned release",
@@ -278,7 +262,7 @@ FAULTS = (
     Fault(
         "learned first state of another size",
         "a first state of a wider model",
-        _on_arrays(_FIRST, lambda arrays: {name: array[..., :5] for name, array in arrays.items()}),
+        on_arrays(_FIRST, lambda arrays: {name: array[..., :5] for name, array in arrays.items()}),
         (),
         r"\bh\b.*\[2, 1, 5\]",
         honest="learned",
@@ -294,7 +278,7 @@ FAULTS = (
     Fault(
         "held-out sample of another vocabulary",
         "ids of another tokenizer",
-        _on_arrays(_SAMPLE, _ids_of_another_vocabulary),
+        on_arrays(_SAMPLE, _ids_of_another_vocabulary),
         ("text",),
         "has the id .*, the vocabulary has 34 ids",
     ),
@@ -308,7 +292,7 @@ FAULTS = (
     Fault(
         "held-out sample of fractions",
         "probabilities saved in place of ids",
-        _on_arrays(_SAMPLE, lambda arrays: {name: array * 0.01 for name, array in arrays.items()}),
+        on_arrays(_SAMPLE, lambda arrays: {name: array * 0.01 for name, array in arrays.items()}),
         (),
         "float64",
     ),

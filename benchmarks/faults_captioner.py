@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-import safetensors.numpy
 import torch
-from _faulty import OPENING, Fault, edit_manifest, sign
+from _faulty import OPENING, Fault, edit_manifest, on_arrays, sign
 from _faulty_captioner import make_captioner
 from _faulty_onnx import Change, add_weight, node, on_onnx, rename, through_input, through_output
 from torch import nn
@@ -29,7 +28,6 @@ _SEEN = r"worst (features|feature_keys|h|c) .* at call \d+"
 _SAID = r"worst (logits|attention|[hc]_next) .* at call \d+"
 _GATED = "captioner every-step"
 _END = np.iinfo(np.int64)
-Arrays = dict[str, np.ndarray]
 
 
 def _times(name: str, factor: float) -> Change:
@@ -136,17 +134,6 @@ def _statistics_lost(model: Captioner) -> None:
 
 def _word_left_out(model: Captioner) -> None:
     torch.nn.init.zeros_(model.conditioning.get_parameter("query_word.weight"))
-
-
-def _on_arrays(inner: str, change: Callable[[Arrays], Arrays]) -> Callable[[Path], None]:
-    def apply(folder: Path) -> None:
-        arrays = change(safetensors.numpy.load_file(folder / inner))
-        safetensors.numpy.save_file(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / inner
-        )
-        sign(folder, inner)
-
-    return apply
 
 
 def _encode_left_out(folder: Path) -> None:
@@ -285,7 +272,7 @@ FAULTS = (
     _halves(
         "golden run with another picture",
         "recorded from another file",
-        _on_arrays(_GOLDEN, lambda arrays: {**arrays, "image": 255 - arrays["image"]}),
+        on_arrays(_GOLDEN, lambda arrays: {**arrays, "image": 255 - arrays["image"]}),
         ("golden",),
         "1 recorded picture; " + _SEEN,
         artifact=ENCODE,
@@ -293,14 +280,14 @@ FAULTS = (
     _halves(
         "golden run with features of zeros",
         "recorded without encode",
-        _on_arrays(_GOLDEN, lambda arrays: {**arrays, "features": 0 * arrays["features"]}),
+        on_arrays(_GOLDEN, lambda arrays: {**arrays, "features": 0 * arrays["features"]}),
         ("golden",),
         _SAID,
     ),
     _halves(
         "held-out captions of another vocabulary",
         "ids of another tokenizer",
-        _on_arrays(_SAMPLE, lambda arrays: {**arrays, "captions": arrays["captions"] + 1000}),
+        on_arrays(_SAMPLE, lambda arrays: {**arrays, "captions": arrays["captions"] + 1000}),
         ("text",),
         "has the id 1.*, the vocabulary has",
     ),

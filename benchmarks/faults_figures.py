@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
-from _faulty import Fault, edit_manifest, sign
+from _faulty import Fault, edit_manifest, on_arrays, sign
 
 _ONNX, _INT4 = "onnx/step.onnx", "onnx/step-int4.onnx"
 
@@ -51,16 +50,10 @@ def _of_int4(name: str, change: Callable[[dict[str, Any]], Any], check: str, say
 
 
 def _golden(change: Callable[[str, np.ndarray], np.ndarray]) -> Callable[[Path], None]:
-    def apply(folder: Path) -> None:
-        path = folder / "golden.safetensors"
-        arrays = safetensors.numpy.load_file(path)
-        changed = {
-            name: np.ascontiguousarray(change(name, array)) for name, array in arrays.items()
-        }
-        safetensors.numpy.save_file(changed, path)
-        sign(folder, path.name)
-
-    return apply
+    return on_arrays(
+        "golden.safetensors",
+        lambda arrays: {name: change(name, array) for name, array in arrays.items()},
+    )
 
 
 def _sampler_emptied(folder: Path) -> None:

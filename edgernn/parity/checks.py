@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from edgernn import formats
 from edgernn.bundle.records import Artifact
-from edgernn.contract import file_problems
-from edgernn.contract.in_graph import DECODERS, file_interface
-from edgernn.decoding.sampler_vectors import read_vectors, vector_problems
-from edgernn.errors import BundleError, ContractError, UnavailableError
+from edgernn.contract.in_graph import DECODERS
+from edgernn.errors import ContractError, UnavailableError
 from edgernn.formats.promise import Tolerance
 from edgernn.parity import golden, in_graph, invariance, memory, rare, reordered, written
-from edgernn.parity.claims import claim_problems, step_problem
+from edgernn.parity.claims import step_problem
+from edgernn.parity.contract_check import check_contract
 from edgernn.parity.drift import Drift
 from edgernn.parity.latency import latency_problem
 from edgernn.parity.losses import check_text
@@ -27,9 +24,6 @@ from edgernn.parity.rollout import MOST_PICTURES
 from edgernn.parity.shapes import draw
 from edgernn.parity.structure import reading as structure
 from edgernn.parity.subject import Subject
-from edgernn.parity.vocabulary import tokenizer_problems, vouched_for
-from edgernn.sessions.base import State
-from edgernn.sessions.opening import read_first_state
 from edgernn.wording import counted
 
 _INVARIANCE_STEPS = 48
@@ -51,77 +45,6 @@ def run_check(subject: Subject, name: str) -> Check:
         return Check(name=name, status="not run", detail=str(error))
     except ContractError as error:
         return Check(name=name, status="failed", detail=str(error))
-
-
-def check_contract(subject: Subject) -> Check:
-    """Names, axes, dtypes, target and metadata in the file itself, against the manifest; tokenizer;
-    sampler vectors.
-    """
-    artifact, bundle = subject.artifact, subject.bundle
-    description = subject.description
-    file_contract = bundle.file_contract(artifact)
-    problems = file_problems(description, file_contract, file_interface(file_contract))
-    if description.target is not None and description.target != artifact.target:
-        problems.append(
-            f"the file is written for {description.target}, the manifest says {artifact.target}"
-        )
-    problems += [
-        *filter(None, [subject.family.problem(subject.bundle.manifest.contract)]),
-        *_first_state_problems(subject),
-        *tokenizer_problems(subject),
-        *_sampler_problems(subject),
-    ]
-    problems += claim_problems(subject)
-    interface = description.interface
-    tensors = (
-        ("input", interface.inputs),
-        ("output", interface.outputs),
-        ("kept state", interface.states),
-    )
-    agreed = (
-        ", ".join(counted(len(found), noun) for noun, found in tensors)
-        + f", metadata; {vouched_for(subject)}"
-    )
-    return Check(
-        name="contract",
-        status="failed" if problems else "passed",
-        detail="; ".join(problems) or agreed,
-    )
-
-
-def _first_state_problems(subject: Subject) -> list[str]:
-    """The bundle's learned first state must be the reference's, bit for bit, and the one the golden
-    run starts from.
-    """
-    bundle, inner = subject.bundle, subject.bundle.manifest.initial_state
-    if inner is None:
-        return []
-    found = read_first_state(bundle.path(inner), bundle.manifest.contract)
-    judges: list[tuple[str, State]] = []
-    if subject.reference is not None:
-        judges.append(("the reference's", subject.reference.step.stored_state()))
-    if bundle.manifest.golden is not None:
-        judges.append(
-            (
-                "the golden run's",
-                golden.read(bundle.path(bundle.manifest.golden), bundle.manifest.contract),
-            )
-        )
-    return [
-        f"the first state {name} is not {whose}"
-        for whose, expected in judges
-        for name, array in found.items()
-        if not np.array_equal(array, expected[name])
-    ]
-
-
-def _sampler_problems(subject: Subject) -> list[str]:
-    """The recorded random numbers and choices of tokens must be the library's own."""
-    inner = subject.bundle.manifest.sampler
-    try:
-        return vector_problems(read_vectors(subject.bundle.path(inner)))[:1] if inner else []
-    except BundleError as error:
-        return [str(error)]
 
 
 def check_rollout(subject: Subject) -> Check:
