@@ -36,6 +36,7 @@ def build_contract(
     outputs: Texts,
     contexts: Texts | None = None,
     encode_inputs: Texts | None = None,
+    encode_outputs: Texts | None = None,
     initial_state: Mapping[str, Initial] | None = None,
     step_frames: int = 1,
     latency_frames: int = 0,
@@ -52,6 +53,7 @@ def build_contract(
         outputs: what a caller reads.
         contexts: what ``encode`` makes once and every step takes.
         encode_inputs: what a caller gives once per sequence.
+        encode_outputs: what a caller reads once per sequence, after contexts and first states.
         initial_state, step_frames, latency_frames: see ``Contract``.
 
     Raises:
@@ -72,10 +74,10 @@ def build_contract(
             outputs=(*made(outputs, "output"), *after),
         )
         graphs = [step]
-        if encode_inputs:
+        if encode_inputs or encode_outputs:
             first = tuple(state for state in kept if starts.get(state.name) == ENCODE)
-            once = made(encode_inputs, "input")
-            graphs.insert(0, GraphSpec(name=ENCODE, inputs=once, outputs=(*seen, *first)))
+            once, told = made(encode_inputs, "input"), made(encode_outputs, "output")
+            graphs.insert(0, GraphSpec(name=ENCODE, inputs=once, outputs=(*seen, *first, *told)))
         return Contract(
             graphs=tuple(graphs),
             sizes=sizes,

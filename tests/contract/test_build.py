@@ -27,12 +27,23 @@ def test_an_encode_graph_gives_contexts_and_first_states() -> None:
         outputs={"sample": "float32[batch, time, width]"},
         contexts={"memory": "float32[batch, source, hidden]"},
         encode_inputs={"words": "int64[batch, source] below vocab=9"},
+        encode_outputs={"salience": "float32[batch, source]"},
         initial_state={"h": "encode", "count": "stored"},
     )
     assert isinstance(made, Contract) and made.encode is not None
-    assert [tensor.name for tensor in made.encode.outputs] == ["memory", "h"]
+    assert [tensor.name for tensor in made.encode.outputs] == ["memory", "h", "salience"]
     assert made.open_axes == ("source",)
     assert [tensor.name for tensor in made.starting("stored")] == ["count"]
+
+
+def test_an_encode_that_takes_nothing_is_refused() -> None:
+    with pytest.raises(UsageError, match="encode takes or gives nothing"):
+        build_contract(
+            inputs={"frame": "float32[batch, width=4]"},
+            states={"h": "float32[batch, hidden=3]"},
+            outputs={"sample": "float32[batch, hidden]"},
+            encode_outputs={"told": "float32[batch, hidden]"},
+        )
 
 
 @pytest.mark.parametrize(
