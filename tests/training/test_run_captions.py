@@ -22,16 +22,15 @@ from PIL import Image
 
 import edgernn
 from edgernn.data.pictures import scenes
-from edgernn.data.pictures.caption_ids import PAD_ID, UNKNOWN_ID, encode_caption, pad_captions
-from edgernn.data.pictures.picture_set import Example, PictureSet
-from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.data.pictures.caption_ids import UNKNOWN_ID, encode_caption
+from edgernn.data.pictures.picture_set import PictureSet
 from edgernn.errors import CheckpointError, DataError, TrainingError, UsageError
 from edgernn.families.caption_scores import SCORES
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
-from edgernn.training import caption_corpus, resume
-from edgernn.training.caption_corpus import CaptionData, evaluation_sample
+from edgernn.training import resume
+from edgernn.training.caption_corpus import CaptionData
 from edgernn.training.metrics import read_metrics
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import EvaluationReport, Silent, StepReport
@@ -315,62 +314,6 @@ def test_pictures_of_ones_own(pictures: np.ndarray, tmp_path: Path) -> None:
     assert edgernn.load(tmp_path / "run").training["corpus"] == "album"
 
 
-@pytest.mark.parametrize(
-    ("words", "kept"),
-    [
-        (0, [1, 2]),
-        (3, [1, 10, 11, 12, 2]),
-        (4, [1, 10, 11, 12, 13, 2]),
-        (5, [1, 10, 11, 12, 13]),
-        (9, [1, 10, 11, 12, 13]),
-    ],
-    ids=str,
-)
-def test_a_caption_that_is_too_long_is_cut_and_has_no_end(words: int, kept: list[int]) -> None:
-    ids = np.array([1, *range(10, 10 + words), 2])
-    table = pad_captions([ids, np.array([1, 9, 2])], 4)
-    assert table.dtype == np.int64
-    assert table[0].tolist() == kept + [PAD_ID] * (table.shape[1] - len(kept))
-    assert table[1].tolist() == [1, 9, 2] + [PAD_ID] * (table.shape[1] - 3)
-
-
-def test_references_are_as_many_as_the_picture_with_most_and_cut_at_the_length(
-    caption_tokenizer: Tokenizer, pictures: np.ndarray, tmp_path: Path
-) -> None:
-    texts = [
-        ("a red dot",),
-        ("a black cat", "two dogs in the snow", "a boat"),
-        ("the man's hat is red and small",),
-    ]
-    examples = [Example(pictures[index], text, f"{index}.png") for index, text in enumerate(texts)]
-    made = PictureSet.write(
-        tmp_path / "set",
-        {"train": (1, examples[:1]), "validation": (2, examples[1:])},
-        size=32,
-        source="t",
-    )
-    sample = evaluation_sample(made, caption_tokenizer, longest=4)
-    assert np.array_equal(sample["image"], pictures[1:3])
-    assert sample["captions"].shape == (2, 3, 5)
-    spelled = [
-        [caption_tokenizer.decode([token for token in row if token > 3]) for row in own]
-        for own in sample["captions"]
-    ]
-    assert spelled == [["a black cat", "two dogs in the", "a boat"], ["the man's hat is", "", ""]]
-    assert not sample["captions"][1, 1:].any()
-
-
-def test_a_evaluation_sample_is_bounded(
-    monkeypatch: pytest.MonkeyPatch, picture_set: PictureSet, scene_tokenizer: Tokenizer
-) -> None:
-    monkeypatch.setattr(caption_corpus, "_EVALUATION_PICTURES", 3)
-    assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 3
-    monkeypatch.setattr(caption_corpus, "_EVALUATION_BYTES", 2 * 3 * 32**2)
-    assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 2
-    monkeypatch.setattr(caption_corpus, "_EVALUATION_BYTES", 1)
-    assert len(evaluation_sample(picture_set, scene_tokenizer, longest=9)["image"]) == 1
-
-
 def test_what_was_trained_can_be_exported(tmp_path: Path) -> None:
     from edgernn.export import export_bundle
     from edgernn.parity.verify import verify_bundle
@@ -482,19 +425,6 @@ def test_a_run_learns(album: Path, tmp_path: Path) -> None:
     )
     assert listening.heard[-1].train_loss < listening.heard[0].train_loss / 2
     assert listening.heard[-1].validation_loss < listening.heard[0].validation_loss
-
-
-def test_the_held_out_pictures_have_at_most_8_mb(scene_tokenizer: Tokenizer) -> None:
-    side = 1024  # three megabytes a picture
-    large = PictureSet(
-        pictures=np.broadcast_to(np.uint8(9), (5, side, side, 3)),
-        captions=(("a dot",),) * 5,
-        names=tuple("abcde"),
-        source="t",
-        size=side,
-        splits={"train": range(1), "validation": range(1, 5)},
-    )
-    assert evaluation_sample(large, scene_tokenizer, longest=9)["image"].shape == (2, side, side, 3)
 
 
 class Crashing(Silent):

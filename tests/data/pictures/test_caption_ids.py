@@ -12,6 +12,7 @@ from edgernn.data.pictures.caption_ids import (
     UNKNOWN_ID,
     caption_text,
     encode_caption,
+    pad_captions,
 )
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import DataError, UsageError
@@ -51,3 +52,22 @@ def test_ids_and_tokenizers_of_another_make() -> None:
         caption_text(words, [1])
     with pytest.raises(UsageError, match="the tokenizer is of kind word, expected caption"):
         encode_caption(words, "a cat")
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (0, [1, 2]),
+        (3, [1, 10, 11, 12, 2]),
+        (4, [1, 10, 11, 12, 13, 2]),
+        (5, [1, 10, 11, 12, 13]),
+        (9, [1, 10, 11, 12, 13]),
+    ],
+    ids=str,
+)
+def test_a_caption_that_is_too_long_is_cut_and_has_no_end(words: int, kept: list[int]) -> None:
+    ids = np.array([1, *range(10, 10 + words), 2])
+    table = pad_captions([ids, np.array([1, 9, 2])], 4)
+    assert table.dtype == np.int64
+    assert table[0].tolist() == kept + [PAD_ID] * (table.shape[1] - len(kept))
+    assert table[1].tolist() == [1, 9, 2] + [PAD_ID] * (table.shape[1] - 3)
