@@ -38,6 +38,7 @@ from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, example_inputs
+from edgernn.export.to_coreml.operators import teach_coremltools
 from edgernn.export.to_coreml.weights import SCHEMES, compression, refuse_floats, weight_table
 from edgernn.formats.coreml import COREML
 from edgernn.models.family import RecurrentModel
@@ -46,6 +47,8 @@ with contextlib.redirect_stderr(
     io.StringIO()
 ):  # coremltools prints one line per missing macOS library
     import coremltools as ct
+
+    teach_coremltools()
 import numpy as np
 
 _INPUT_DTYPES: dict[str, FileDType] = {"int64": "int32", "uint8": PICTURE}
