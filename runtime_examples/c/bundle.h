@@ -10,18 +10,18 @@
 #include "dtype.h"
 #include "json.h"
 
-enum { MOST_AXES = 8, MOST_TENSORS = 32, MOST_NAME = 64, MOST_OPEN = 8, TIME = 0 };
+enum { MOST_AXES = 8, MOST_TENSORS = 32, MOST_NAME = 64, MOST_OPEN = 8, TIME = 0, BATCH = 1 };
 
 enum role { INPUT, CONTEXT, STATE, OUTPUT };
 
-/* A tensor of one row. Names are the manifest's own. */
+/* A tensor. Names are the manifest's own. */
 struct tensor {
     const char *name, *below; /* below: the axis whose size bounds the values, or NULL */
     enum role role;
     const struct dtype *dtype;
     size_t rank;
     const char *axes[MOST_AXES];
-    int64_t shape[MOST_AXES]; /* batch is 1; -1 - k stands for the axis k of `bundle.open`, whose size each run has of its own */
+    int64_t shape[MOST_AXES]; /* -1 - k stands for the axis k of `bundle.open`, whose size each run has of its own */
 };
 
 struct graph {
@@ -29,7 +29,8 @@ struct graph {
     struct tensor input[MOST_TENSORS], output[MOST_TENSORS];
 };
 
-/* The sizes of the open axes in a run, by their place in `bundle.open`; that of TIME is how many frames a call takes. */
+/* The sizes of the open axes in a run, by their place in `bundle.open`: that of TIME is how many frames a call takes, that of
+ * BATCH how many rows. */
 struct sizes {
     int64_t of[MOST_OPEN];
 };
@@ -51,7 +52,7 @@ struct bundle {
     bool encodes;            /* there is an encode graph, which is to run before the first step */
     bool open_time;          /* a call takes several steps at once */
     int64_t step_frames;     /* frames along `time` that one step takes */
-    const char *open[MOST_OPEN]; /* open axes: time, and those that encode chooses */
+    const char *open[MOST_OPEN]; /* open axes: time, batch, and those that encode chooses */
     size_t open_count;
     const struct tensor *ids, *scores; /* of text: the ids that go into step, and its output of a number an id; or NULL */
     size_t vocabulary;                 /* V: how many ids there are, or 0 */
@@ -62,7 +63,7 @@ struct bundle {
 bool bundle_open(struct bundle *bundle, const char *folder, const char *artifact, const char *version, struct bundle_error *error);
 void bundle_close(struct bundle *bundle);
 
-/* Return the sizes of a run whose calls take one step each and whose other open axes are 1. */
+/* Return the sizes of a run of one row whose calls take one step each and whose other open axes are 1. */
 struct sizes sizes_of_one(const struct bundle *bundle);
 
 /* Write the shape of a tensor in a run, where `shape` is no NULL, and return how many values it has; 0 where that is beyond reason. */

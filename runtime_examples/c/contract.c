@@ -62,12 +62,8 @@ const struct tensor *next_of(const struct graph *step, const char *state) {
 static bool read_axis(struct bundle *bundle, const char *name, int64_t *size, struct bundle_error *error) {
     const struct json *fixed = json_get(json_get(json_get(bundle->manifest, "contract"), "sizes"), name);
     size_t whole = 0, place = 0;
-    bool time = strcmp(name, bundle->open[TIME]) == 0;
-    *size = 1;
-    if (strcmp(name, "batch") == 0) {
-        return true;
-    }
-    if (fixed != NULL && !time) {
+    bool own = strcmp(name, bundle->open[TIME]) == 0 || strcmp(name, bundle->open[BATCH]) == 0;
+    if (fixed != NULL && !own) {
         *size = json_whole(fixed, &whole) && whole <= MOST_VALUES ? (int64_t)whole : 0;
         return *size > 0 || damaged("an axis of the contract has no size, or one beyond reason", error);
     }
@@ -188,7 +184,7 @@ static bool is_chosen(const struct bundle *bundle, const char *axis) {
 static bool check_rest(const struct bundle *bundle, const struct json *contract, struct bundle_error *error) {
     const struct json *first = json_get(contract, "initial_state"), *late = json_get(contract, "latency_frames");
     size_t frames = 0;
-    for (size_t i = TIME + 1; i < bundle->open_count; i++) {
+    for (size_t i = BATCH + 1; i < bundle->open_count; i++) {
         if (!is_chosen(bundle, bundle->open[i])) {
             return fail(error, "the contract gives the axis %.64s no size; expected one, since no context has it; export the bundle "
                                "again", bundle->open[i]);
@@ -233,7 +229,8 @@ bool read_contract(struct bundle *bundle, struct bundle_error *error) {
     }
     bundle->step_frames = (int64_t)step_frames;
     bundle->open[TIME] = "time";
-    bundle->open_count = 1;
+    bundle->open[BATCH] = "batch";
+    bundle->open_count = 2;
     for (const struct json *graph = graphs != NULL ? graphs->first : NULL; graph != NULL; graph = graph->next) {
         bool step = same(graph, "name", "step"), encode = same(graph, "name", "encode");
         struct graph *into = step ? &bundle->step : &bundle->encode;

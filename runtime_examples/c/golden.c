@@ -24,13 +24,13 @@ void golden_free(struct golden *golden) {
     *golden = (struct golden){0};
 }
 
-/* Take the sizes of a tensor's open axes, of TIME too where `time`, from what is recorded of it. */
+/* Take the sizes of a tensor's open axes, of TIME too where `time`, from what is recorded of it; a run has one row. */
 static void read_sizes(const struct safetensors *file, const struct tensor *tensor, bool time, struct sizes *sizes) {
     int64_t shape[MOST_STORED_AXES];
     bool whole = safetensors_shape(file, tensor->name, shape) == tensor->rank;
     for (size_t i = 0; whole && i < tensor->rank; i++) {
         int64_t place = -1 - tensor->shape[i];
-        if (place > TIME || (place == TIME && time)) {
+        if (place > BATCH || (place == TIME && time)) {
             sizes->of[place] = shape[i] < MOST_SIZE ? shape[i] : MOST_SIZE;
         }
     }

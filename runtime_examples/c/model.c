@@ -96,16 +96,18 @@ static enum source source_of(const struct bundle *bundle, const char *state) {
     return word != NULL && strcmp(word, "encode") == 0 ? ENCODED : UNKNOWN;
 }
 
-static bool is_encoded(const struct bundle *bundle, const char *state) {
-    for (size_t i = 0; i < bundle->encode.outputs; i++) {
-        if (strcmp(bundle->encode.output[i].name, state) == 0) {
-            return true;
+/* Find the output of encode that is the first value of a state. */
+static bool find_encoded(struct model *model, const char *state) {
+    const struct graph *encode = &model->bundle.encode;
+    for (size_t i = 0; i < encode->outputs; i++) {
+        if (strcmp(encode->output[i].name, state) == 0) {
+            return model->encoded[i] = true;
         }
     }
     return false;
 }
 
-/* Read the stored first states, all from one file. */
+/* Find where the first states come from, and read those that are stored, all from one file. */
 static bool read_first_states(struct model *model, struct bundle_error *error) {
     const struct bundle *bundle = &model->bundle;
     const struct sizes sizes = sizes_of_one(bundle);
@@ -118,7 +120,7 @@ static bool read_first_states(struct model *model, struct bundle_error *error) {
         if (source == UNKNOWN) {
             read = fail(error, "the contract has another initial state of %s than is known; expected zeros, learned, stored or encode; "
                                "export the bundle again", state->name);
-        } else if (source == ENCODED && !is_encoded(bundle, state->name)) {
+        } else if (source == ENCODED && !find_encoded(model, state->name)) {
             read = fail(error, "the first value of %s is to come from encode, which gives none; expected one; export the bundle again",
                         state->name);
         } else if (source == STORED) {
@@ -164,19 +166,6 @@ void model_close(struct model *model) {
         tokenizer_close(&model->tokenizer);
         bundle_close(&model->bundle);
         free(model);
-    }
-}
-
-void model_initial_state(const struct model *model, const struct sizes *sizes, void *state) {
-    char *at = state;
-    for (size_t i = 0; i < model->bundle.step.inputs; i++) {
-        const struct tensor *tensor = &model->bundle.step.input[i];
-        size_t room = tensor->role == STATE ? state_room(tensor, sizes) : 0;
-        memset(at, 0, room);
-        if (model->first[i] != NULL) {
-            memcpy(at, model->first[i], tensor_values(tensor, sizes, NULL) * tensor->dtype->width);
-        }
-        at += room;
     }
 }
 
@@ -250,10 +239,58 @@ bool model_encode(struct model *model, const struct sizes *sizes, const struct v
         made = add(model, &in, &encode->input[i], values->input[i], error);
     }
     for (size_t i = 0; made && i < encode->outputs; i++) {
-        made = add(model, &out, &encode->output[i], values->output[i], error);
+        made = values->output[i] == NULL || add(model, &out, &encode->output[i], values->output[i], error);
     }
     made = made && run(model, model->runtime->encode, &in, &out, error);
     release(model, &in);
     release(model, &out);
     return made;
+}
+
+/* Return where a state stands in the memory of all, or NULL where step has no such one. */
+static char *state_at(const struct bundle *bundle, const struct sizes *sizes, const char *name, void *state) {
+    char *at = state;
+    for (size_t i = 0; i < bundle->step.inputs; i++) {
+        const struct tensor *tensor = &bundle->step.input[i];
+        if (tensor->role == STATE && strcmp(tensor->name, name) == 0) {
+            return at;
+        }
+        at += tensor->role == STATE ? state_room(tensor, sizes) : 0;
+    }
+    return NULL;
+}
+
+/* Write a stored value, which is of one row, into every row. */
+static void write_stored(const struct tensor *state, const struct sizes *sizes, const char *first, char *into) {
+    int64_t shape[MOST_AXES];
+    size_t bytes = tensor_values(state, sizes, shape) * state->dtype->width, rows = 1, row = bytes;
+    for (size_t axis = 0, inner = bytes; axis < state->rank; axis++) {
+        inner /= (size_t)shape[axis];
+        if (state->shape[axis] == -1 - BATCH) {
+            rows = (size_t)shape[axis];
+            row = inner;
+        }
+    }
+    for (size_t at = 0; at < bytes; at += row) { /* what stands before the axis of rows comes once for each of its places */
+        memcpy(into + at, first + at / (row * rows) * row, row);
+    }
+}
+
+bool model_begin(struct model *model, const struct sizes *sizes, const struct values *values, void *state, struct bundle_error *error) {
+    const struct bundle *bundle = &model->bundle;
+    struct values all = *values;
+    if (sizes->of[BATCH] < 1) {
+        return fail(error, "a sequence begins with %lld rows; expected 1 or more; give another run", (long long)sizes->of[BATCH]);
+    }
+    memset(state, 0, state_bytes(bundle, sizes));
+    for (size_t i = 0; i < bundle->step.inputs; i++) {
+        if (model->first[i] != NULL) {
+            const struct tensor *tensor = &bundle->step.input[i];
+            write_stored(tensor, sizes, model->first[i], state_at(bundle, sizes, tensor->name, state));
+        }
+    }
+    for (size_t i = 0; i < bundle->encode.outputs; i++) {
+        all.output[i] = model->encoded[i] ? state_at(bundle, sizes, bundle->encode.output[i].name, state) : all.output[i];
+    }
+    return !bundle->encodes || model_encode(model, sizes, &all, error);
 }

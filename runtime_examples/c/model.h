@@ -1,7 +1,7 @@
 /* An opened bundle: inputs and a state go into step, outputs and the next state come out. Nothing is remembered between calls.
  *
  * A state is `state_bytes` bytes, every state's tensor after the other in the order of step's inputs, in memory of the caller:
- * so a reset is model_initial_state, a fork is a memcpy, and saving is writing the bytes. */
+ * so a reset is model_begin, a fork is a memcpy, and saving is writing the bytes. */
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -13,7 +13,8 @@ struct model {
     struct tokenizer tokenizer; /* closed where the bundle has none */
     bool has_tokenizer;
     struct runtime *runtime; /* onnxruntime's side */
-    void *first[MOST_TENSORS]; /* by the inputs of step: the stored first value of a state, NULL where it is zeros or encode's */
+    void *first[MOST_TENSORS]; /* by the inputs of step: the stored first value of a state, of one row; NULL where it is another */
+    bool encoded[MOST_TENSORS]; /* by the outputs of encode: whether it is the first value of a state */
 };
 
 /* Open a bundle folder. `artifact` is the path of a step file in it, NULL for the first; `library` is onnxruntime's, or NULL.
@@ -21,21 +22,23 @@ struct model {
 struct model *model_load(const char *folder, const char *artifact, const char *library, struct bundle_error *error);
 void model_close(struct model *model);
 
-/* Write the state before the first step. Of a state that encode gives it is zeros: copy what model_encode gave over it. */
-void model_initial_state(const struct model *model, const struct sizes *sizes, void *state);
-
 /* The tensors of a graph in a call, by their places in the contract: the caller's memory. What stands at a state is not looked at,
  * and an output that is NULL is not asked for. */
 struct values {
     void *input[MOST_TENSORS], *output[MOST_TENSORS];
 };
 
+/* Begin a sequence: write the state before the first step, which is for each state what encode gives, its stored value in every row,
+ * or zeros, as the contract says. Where the bundle encodes, encode's inputs go in, and its contexts come out, in `values` by the places
+ * of encode; give a context back to step at its own place there. `sizes` has the rows, and what encode makes of the open axes. */
+bool model_begin(struct model *model, const struct sizes *sizes, const struct values *values, void *state, struct bundle_error *error);
+
 /* Run step once: one step, or several where `bundle.open_time` and `sizes` has the frames of that many. `next` gets the state after
  * them and may not be the memory of `state`. */
 bool model_step(struct model *model, const struct sizes *sizes, const struct values *values, const void *state, void *next,
                 struct bundle_error *error);
 
-/* Run encode once, its states among the outputs. `sizes` has what encode makes of the open axes. */
+/* Run encode once: everything that it gives. `sizes` has what encode makes of the open axes. */
 bool model_encode(struct model *model, const struct sizes *sizes, const struct values *values, struct bundle_error *error);
 
 #endif

@@ -140,7 +140,10 @@ static bool write_on(struct model *model, struct writing *writing, const struct 
     const struct sizes sizes = sizes_of_one(&model->bundle);
     bool limited = json_whole(json_get(decoding, "length"), &most) && most > 0 && most < options->length;
     size_t length = limited ? most : options->length;
-    model_initial_state(model, &sizes, writing->state);
+    struct values nothing = {{NULL}, {NULL}};
+    if (!model_begin(model, &sizes, &nothing, writing->state, error)) {
+        return false;
+    }
     for (size_t written = 0; written < length; written++) {
         if (!prefill(model, writing, error)) {
             return false;

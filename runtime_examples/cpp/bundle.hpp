@@ -87,7 +87,7 @@ class Bundle {
       verified(name, file.at("bytes").integer(), file.at("sha256").string());
       listed_.push_back(name);
     }
-    read_first_state();
+    read_stored();
   }
 
   // The bytes of a file that the manifest lists, and that was verified with it.
@@ -131,7 +131,7 @@ class Bundle {
   bool has_tokenizer() const { return !tokenizer_path.empty(); }
 
   Contract contract;
-  State first_state;  // before the first step: zeros or stored values; what encode gives is not in it
+  State stored;  // the stored first values of states, of one row
   std::string initial_state_path, golden_path, sampler_path, tokenizer_path, tokenizer_kind, tokenizer_text;
   std::vector<std::int64_t> tokenizer_ids;
   Decoding decoding;
@@ -144,19 +144,18 @@ class Bundle {
     return found != nullptr && !found->is_null() ? found : nullptr;
   }
 
-  void read_first_state() {
-    Tensors stored;
+  void read_stored() {
+    Tensors file;
     for (const TensorSpec& state : contract.states()) {
-      const auto word = contract.initial_state.find(state.name);
-      const bool kept = word != contract.initial_state.end() && word->second == "stored";
-      if (word != contract.initial_state.end() && !kept) continue;
-      if (kept && stored.empty()) stored = read_safetensors(read(initial_state_path), initial_state_path);
-      const Shape shape = contract.shape(state, open_as_one(state));
-      const auto found = stored.find(state.name);
-      if (kept && (found == stored.end() || found->second.shape != shape || found->second.dtype().name != state.dtype)) {
-        throw BundleError(initial_state_path + " has no first value of " + state.name + " as the contract says; export the bundle again");
+      if (contract.first_of(state.name) != "stored") continue;
+      if (file.empty()) file = read_safetensors(read(initial_state_path), initial_state_path);
+      const auto found = file.find(state.name);
+      if (found == file.end() || found->second.shape != contract.shape(state, open_as_one(state)) ||
+          found->second.dtype().name != state.dtype) {
+        throw BundleError(initial_state_path + " has no first value of " + state.name +
+                          " as the contract says; export the bundle again");
       }
-      first_state[state.name] = kept ? found->second : zeros(state.dtype, shape);
+      stored[state.name] = found->second;
     }
   }
 

@@ -29,7 +29,7 @@ struct Graph {
   }
 };
 
-// The sizes of a run's open axes: time, and those that encode chooses.
+// The sizes of a run's open axes: batch, time, and those that encode chooses.
 using Sizes = std::map<std::string, std::int64_t>;
 
 inline std::string next_name(const std::string& state) { return state + "_next"; }
@@ -62,16 +62,22 @@ class Contract {
   // Whether a graph is to run once before the first step.
   bool encodes() const { return graphs.count("encode") > 0; }
 
+  // Where the first value of a state comes from: "zeros", "stored" or "encode".
+  std::string first_of(const std::string& state) const {
+    const auto found = initial_state.find(state);
+    return found != initial_state.end() ? found->second : "zeros";
+  }
+
   std::vector<TensorSpec> states() const { return Graph::with_role(graph("step").inputs, "state"); }
 
-  // The shape of a tensor in a run of one row. Without a size of its own, time is the frames of one step.
+  // The shape of a tensor in a run. Without a size of its own, batch is one row and time the frames of one step.
   Shape shape(const TensorSpec& tensor, const Sizes& run = {}) const {
     Shape shape;
     for (const std::string& axis : tensor.axes) {
       const auto fixed = sizes.find(axis), own = run.find(axis);
       if (fixed != sizes.end()) shape.push_back(fixed->second);
-      else if (axis == kBatch) shape.push_back(1);
       else if (own != run.end()) shape.push_back(own->second);
+      else if (axis == kBatch) shape.push_back(1);
       else if (axis == kTime) shape.push_back(step_frames);
       else throw BundleError("the contract gives no size to the axis " + axis + "; export the bundle again");
     }
@@ -82,7 +88,7 @@ class Contract {
   void learn(const TensorSpec& tensor, const Shape& shape, Sizes& run) const {
     for (std::size_t axis = 0; axis < tensor.axes.size() && shape.size() == tensor.axes.size(); ++axis) {
       const std::string& name = tensor.axes[axis];
-      if (name != kBatch && sizes.count(name) == 0) run.emplace(name, shape[axis]);
+      if (sizes.count(name) == 0) run.emplace(name, shape[axis]);
     }
   }
 

@@ -91,7 +91,8 @@ inline std::vector<std::int64_t> generate(const Model& model, const Tokenizer& t
   if (model.bundle.contract.encodes()) throw BundleError("this bundle is a captioner and writes about pictures; give --image FILE");
   std::vector<std::int64_t> ids = tokenizer.encode(prompt);
   if (ids.empty()) ids = start_tokens(model.bundle);
-  return write(model, std::move(ids), model.initial_state(), {}, options, on_token);
+  Begun begun = model.begin();
+  return write(model, std::move(ids), std::move(begun.state), begun.contexts, options, on_token);
 }
 
 // Writes the caption of `image`, uint8 [1, height, width, channels].
@@ -99,12 +100,12 @@ inline std::vector<std::int64_t> caption(const Model& model, const Tensor& image
                                          const OnToken& on_token) {
   const auto fresh = Graph::with_role(model.bundle.contract.graph("encode").inputs, "input");
   if (fresh.size() != 1) throw BundleError("encode takes " + std::to_string(fresh.size()) + " inputs, expected one picture");
-  Results looked = model.encode({{fresh[0].name, image}});
+  Begun begun = model.begin({{fresh[0].name, image}});
   const Decoding& decoding = model.bundle.decoding;
   const OnToken on_word = [&](std::int64_t id) {
     if (!ends(decoding, id)) on_token(id);
   };
-  auto words = write(model, start_tokens(model.bundle), std::move(looked.state), looked.outputs, options, on_word);
+  auto words = write(model, start_tokens(model.bundle), std::move(begun.state), begun.contexts, options, on_word);
   if (!words.empty() && ends(decoding, words.back())) words.pop_back();
   return words;
 }

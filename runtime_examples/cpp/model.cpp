@@ -92,7 +92,7 @@ class OrtModel : public Model {
   }
 
   Results step(const Tensors& inputs, const State& state) const override;
-  Results encode(const Tensors& inputs) const override;
+  Tensors encode(const Tensors& inputs) const override;
   const Artifact& artifact() const override { return artifact_; }
 
  private:
@@ -116,19 +116,13 @@ Results OrtModel::step(const Tensors& inputs, const State& state) const {
   return results;
 }
 
-Results OrtModel::encode(const Tensors& inputs) const {
+Tensors OrtModel::encode(const Tensors& inputs) const {
   if (!encode_) throw BundleError("this bundle has no encode graph; give the bundle of a model that looks at something first");
-  Results results;
   try {
-    results.outputs = encode_->run(bundle.contract, inputs);
+    return encode_->run(bundle.contract, inputs);
   } catch (const Ort::Exception& error) {
     throw BundleError(std::string("the encode graph does not run: ") + error.what());
   }
-  results.state = bundle.first_state;
-  for (const TensorSpec& first : Graph::with_role(encode_->spec.outputs, "state")) {
-    results.state[first.name] = std::move(results.outputs.extract(first.name).mapped());
-  }
-  return results;
 }
 
 }  // namespace

@@ -85,6 +85,23 @@ struct Tensor {
     return {own, std::visit(cut, values)};
   }
 
+  // Every place along an axis `count` times; where the tensor has no such axis it stays as it is.
+  Tensor repeated(std::size_t axis, std::int64_t count) const {
+    if (axis >= shape.size() || count == 1) return *this;
+    Shape own = shape;
+    own[axis] *= count;
+    std::size_t inner = 1;
+    for (std::size_t at = axis; at < shape.size(); ++at) inner *= static_cast<std::size_t>(shape[at]);
+    const auto repeat = [&](const auto& all) -> Values {
+      std::decay_t<decltype(all)> made;
+      for (auto from = all.begin(); from != all.end(); from += static_cast<std::ptrdiff_t>(inner)) {
+        for (std::int64_t copy = 0; copy < count; ++copy) made.insert(made.end(), from, from + static_cast<std::ptrdiff_t>(inner));
+      }
+      return made;
+    };
+    return {own, std::visit(repeat, values)};
+  }
+
   const std::vector<float>& floats() const { return get<float>("float32"); }
   const std::vector<std::int64_t>& integers() const { return get<std::int64_t>("int64"); }
 

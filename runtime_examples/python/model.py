@@ -77,18 +77,30 @@ class Model:
         """The output that says where in its contexts the model looked, or None."""
         return attention_of(self.contract)
 
-    def begin(self, inputs: Arrays | None = None) -> tuple[Arrays, Arrays]:
-        """Encode ``inputs`` where the model has an encode graph.
+    def begin(self, inputs: Arrays | None = None, *, batch: int = 1) -> tuple[Arrays, Arrays]:
+        """Begin a sequence: encode ``inputs`` where the model has an encode graph.
 
         Args:
             inputs: of encode, under the names of the contract; else nothing.
+            batch: how many rows begin, where there is no encode graph.
 
         Returns:
-            The contexts for every step, and the state before the first, each of one row.
+            The contexts for every step, and the state before the first: of each state what encode
+            gives, its stored value in every row, or zeros.
         """
+        if batch < 1 or (inputs and self.encoder is None):
+            raise BundleError(
+                f"a sequence begins with {sorted(inputs or {})} and {batch} rows, expected what "
+                "encode takes, if there is encode, and 1 row or more"
+            )
         made = self.encoder.run(inputs or {}) if self.encoder is not None else {}
         contexts = {name: made[name] for name in self.names("context")}
-        return contexts, {**self._first_state(contexts), **self._encoded(made)}
+        sizes = {**self.contract["sizes"], BATCH: batch}
+        given = [(tensor, (inputs or {})[tensor["name"]]) for tensor in self._encode_inputs()]
+        given += [(t, contexts[t["name"]]) for t in of_role(self.stepper.inputs, "context")]
+        for tensor, array in given:  # encode chose the open axes
+            sizes |= dict(zip(tensor["axes"], array.shape, strict=True))
+        return contexts, {**self._first_state(sizes), **self._encoded(made)}
 
     def step(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
         """Feed the inputs of one call, and the contexts, under the names of the contract.
@@ -119,18 +131,20 @@ class Model:
         first = self.contract["initial_state"]
         return {name: made[name] for name in self.names("state") if first.get(name) == "encode"}
 
-    def _first_state(self, contexts: Arrays) -> Arrays:
-        """Return the stored first values, and zeros for the other states; encode may have more."""
-        sizes = {**self.contract["sizes"], BATCH: 1}
-        for tensor in of_role(self.stepper.inputs, "context"):  # encode chose the open axes
-            sizes |= dict(zip(tensor["axes"], contexts[tensor["name"]].shape, strict=True))
-        kinds = self.contract["initial_state"]
-        zeros = {}
+    def _encode_inputs(self) -> list[dict[str, Any]]:
+        return self.encoder.inputs if self.encoder is not None else []
+
+    def _first_state(self, sizes: dict[str, int]) -> Arrays:
+        """Return the first values that do not come from encode, in a run of these sizes."""
+        kinds, made = self.contract["initial_state"], {}
         for tensor in of_role(self.stepper.inputs, "state"):
             name, axes = tensor["name"], tensor["axes"]
             if name not in kinds:
-                zeros[name] = np.zeros([sizes.get(axis, 1) for axis in axes], tensor["dtype"])
-        return {**zeros, **self.stored}
+                made[name] = np.zeros([sizes.get(axis, 1) for axis in axes], tensor["dtype"])
+            elif name in self.stored:
+                rows = [sizes[BATCH] if axis == BATCH else 1 for axis in axes]
+                made[name] = np.tile(self.stored[name], rows)
+        return made
 
 
 def load(path: Path, artifact: str | None = None) -> Model:

@@ -169,3 +169,127 @@ int main(void) {
     return 0;
 }
 """
+LIBRARY_DRIVER = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "model.h"
+#include "safetensors.h"
+/* See library_drivers.py: the folder, the number of rows, and onnxruntime's library. */
+static struct bundle_error error;
+static struct sizes sizes;
+static struct safetensors file;
+static void need(bool good) {
+    if (!good) {
+        fprintf(stderr, "%s\\n", error.text);
+        exit(2);
+    }
+}
+static void *recorded(const struct tensor *tensor, bool steps) {
+    int64_t shape[MOST_STORED_AXES], own[MOST_STORED_AXES];
+    need(safetensors_shape(&file, tensor->name, shape) == tensor->rank + steps);
+    for (size_t i = 0; i < tensor->rank && !steps; i++) {
+        if (tensor->shape[i] < 0) {
+            sizes.of[-1 - tensor->shape[i]] = shape[i];
+        }
+    }
+    tensor_values(tensor, &sizes, own + steps);
+    own[0] = steps ? shape[0] : own[0];
+    void *values = safetensors_copy(&file, tensor->name, tensor->dtype, own, tensor->rank + steps, &error);
+    need(values != NULL);
+    return values;
+}
+static void print(const struct tensor *tensor, const char *name, const void *values, bool first) {
+    int64_t shape[MOST_AXES];
+    size_t count = tensor_values(tensor, &sizes, shape);
+    printf("%s\\"%s\\": [[", first ? "" : ", ", name);
+    for (size_t i = 0; i < tensor->rank; i++) {
+        printf("%s%lld", i > 0 ? ", " : "", (long long)shape[i]);
+    }
+    printf("], [");
+    for (size_t i = 0; i < count; i++) {
+        printf("%s%.9g", i > 0 ? ", " : "", dtype_read(tensor->dtype, values, i));
+    }
+    printf("]]");
+}
+static void print_state(const struct graph *step, const char *state, bool first) {
+    for (size_t i = 0; i < step->inputs; i++) {
+        if (step->input[i].role == STATE) {
+            print(&step->input[i], step->input[i].name, state, first);
+            state += state_room(&step->input[i], &sizes);
+            first = false;
+        }
+    }
+}
+int main(int count, char **words) {
+    struct model *model = count == 4 ? model_load(words[1], NULL, words[3], &error) : NULL;
+    need(model != NULL);
+    const struct bundle *bundle = &model->bundle;
+    const struct graph *step = &bundle->step, *encode = &bundle->encode;
+    struct values once = {{NULL}, {NULL}}, each = once;
+    void *fresh[MOST_TENSORS] = {NULL};
+    bool first = true;
+    sizes = sizes_of_one(bundle);
+    sizes.of[BATCH] = atoi(words[2]);
+    need(safetensors_open(&file, bundle, "golden.safetensors", &error));
+    for (size_t i = 0; i < encode->inputs; i++) {
+        once.input[i] = recorded(&encode->input[i], false);
+    }
+    char *state = calloc(1, state_bytes(bundle, &sizes)), *next = calloc(1, state_bytes(bundle, &sizes));
+    printf("[[{");
+    for (size_t i = 0; i < encode->outputs; i++) {
+        const struct tensor *made = &encode->output[i];
+        once.output[i] = made->role == CONTEXT ? calloc(tensor_values(made, &sizes, NULL), made->dtype->width) : NULL;
+    }
+    need(model_begin(model, &sizes, &once, state, &error));
+    for (size_t i = 0; i < step->inputs; i++) {
+        fresh[i] = step->input[i].role == INPUT ? recorded(&step->input[i], true) : NULL;
+        for (size_t j = 0; j < encode->outputs; j++) {
+            if (step->input[i].role == CONTEXT && strcmp(step->input[i].name, encode->output[j].name) == 0) {
+                each.input[i] = once.output[j];
+                print(&step->input[i], step->input[i].name, each.input[i], first);
+                first = false;
+            }
+        }
+    }
+    print_state(step, state, first);
+    for (size_t i = 0; i < step->outputs; i++) {
+        const struct tensor *made = &step->output[i];
+        each.output[i] = made->role == OUTPUT ? calloc(tensor_values(made, &sizes, NULL), made->dtype->width) : NULL;
+    }
+    for (size_t at = 0; at < 4; at++) {
+        for (size_t i = 0; i < step->inputs; i++) {
+            const struct tensor *given = &step->input[i];
+            if (given->role == INPUT) {
+                each.input[i] = (char *)fresh[i] + at * tensor_values(given, &sizes, NULL) * given->dtype->width;
+            }
+        }
+        need(model_step(model, &sizes, &each, state, next, &error));
+        printf("}%s, [{", at > 0 ? "]" : "");
+        first = true;
+        for (size_t i = 0; i < step->outputs; i++) {
+            if (each.output[i] != NULL) {
+                print(&step->output[i], step->output[i].name, each.output[i], first);
+                first = false;
+            }
+        }
+        printf("}, {");
+        print_state(step, next, true);
+        char *used = state;
+        state = next;
+        next = used;
+    }
+    printf("}]], null]\\n");
+    for (size_t i = 0; i < MOST_TENSORS; i++) {
+        free(once.input[i]);
+        free(once.output[i]);
+        free(fresh[i]);
+        free(each.output[i]);
+    }
+    free(state);
+    free(next);
+    safetensors_close(&file);
+    model_close(model);
+    return 0;
+}
+"""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from c_drivers import LIBRARY_DRIVER
 from c_program import FLAGS, LOOSE, C, Program
 from hosts import (
     HOSTS,
@@ -22,6 +23,7 @@ from hosts import (
     kotlin_server,
     python_server,
 )
+from library_drivers import CPP
 from servers import Server
 
 from edgernn.data.text.tokenizer import Tokenizer
@@ -89,12 +91,37 @@ def sanitized(build: Path, library: Path) -> Program:
 
 
 @pytest.fixture(scope="session")
-def cpp_program(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
+def cpp_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The C++ example's part that knows ONNX Runtime, compiled."""
+    target = tmp_path_factory.mktemp("cpp") / "model.o"
+    return compile_cpp(target, "-O1", "-Itests/stand_in", "-c", "model.cpp")
+
+
+@pytest.fixture(scope="session")
+def cpp_program(cpp_model: Path, library: Path) -> Command:
     """The C++ example, made with the stand-in for ONNX Runtime's header."""
-    target = tmp_path_factory.mktemp("cpp") / "edgernn_run"
-    arguments = ("-O1", "-Itests/stand_in", "main.cpp", "model.cpp", "-ldl")
-    program = compile_cpp(target, *arguments)
+    target = cpp_model.parent / "edgernn_run"
+    program = compile_cpp(target, "-O1", "-Itests/stand_in", "main.cpp", str(cpp_model), "-ldl")
     return Command((str(program),), {"ONNXRUNTIME_LIBRARY": str(library)})
+
+
+@pytest.fixture(scope="session")
+def cpp_library(cpp_model: Path, library: Path) -> Command:
+    """A program that uses the C++ example as a library."""
+    source, target = cpp_model.parent / "library.cpp", cpp_model.parent / "library"
+    source.write_text(CPP, "utf-8")
+    compile_cpp(target, "-Itests/stand_in", "-I.", str(source), str(cpp_model), "-ldl")
+    return Command((str(target),), {"ONNXRUNTIME_LIBRARY": str(library)})
+
+
+@pytest.fixture(scope="session")
+def c_library(build: Path, archive: Path, library: Path) -> Command:
+    """A program that uses the C example as a library, with sanitizers."""
+    (build / "library.c").write_text(LIBRARY_DRIVER, "utf-8")
+    links = ["library.c", str(archive), "-ldl", "-lm", "-o", "library"]
+    subprocess.run(["gcc", *FLAGS, "-I", str(C), *links], check=True, timeout=120, cwd=build)
+    environment = Program(build / "library", library).environment
+    return Command((str(build / "library"),), environment, last=(str(library),))
 
 
 @pytest.fixture(scope="session")

@@ -63,12 +63,16 @@ _KEYS: Spec = ("keys", "context", "float32", ["batch", "places", "hidden"])
 _LOOK: Spec = ("weights", "output", "float32", ["batch", "time", "places"])
 
 
-def write_frame_bundle(folder: Path, *, encode: bool = False, step_frames: int = 1) -> Path:
+def write_frame_bundle(
+    folder: Path, *, encode: bool = False, step_frames: int = 1, rows: int = 1
+) -> Path:
     """Write the bundle and return its folder.
 
-    The first ``h`` is stored (with ``encode`` it is encode's), ``memory`` and ``count`` start at
-    zeros. ``onnx/step.onnx`` is exact; ``onnx/step-int8.onnx`` has rounded weights and is to be
-    judged step by step (``forced``). Both are narrowed to ``step_frames`` frames a call.
+    The first ``h`` is stored, or with ``encode`` encode's; the first ``memory`` is zeros, or with
+    ``encode`` stored; ``count`` starts at zeros. With more than one row the recorded run is none
+    that a host may check. ``onnx/step.onnx`` is exact; ``onnx/step-int8.onnx`` has rounded weights
+    and is to be judged step by step (``forced``). Both are narrowed to ``step_frames`` frames a
+    call.
     """
     weights = _weights()
     kept = {"O": weights["O"]}  # too small to be rounded so
@@ -76,17 +80,15 @@ def write_frame_bundle(folder: Path, *, encode: bool = False, step_frames: int =
     models = {STEP: _step_model(weights, encode, step_frames)}
     models |= {ROUNDED: _step_model(rounded | kept, encode, step_frames)}
     models |= {ENCODE: _encode_model(weights)} if encode else {}
-    files = {"golden.safetensors": safetensors.numpy.save(golden(encode, step_frames))}
-    if not encode:
-        first = {"h": np.linspace(-0.8, 0.8, SIZES["hidden"], dtype=np.float32)[None]}
-        files[FIRST_STATE] = safetensors.numpy.save(first)
+    files = {"golden.safetensors": safetensors.numpy.save(golden(encode, step_frames, rows))}
+    files[FIRST_STATE] = safetensors.numpy.save(stored(encode))
     manifest = {
         "schema_version": 2,
         "family": "module",
         "contract": _contract(encode, step_frames),
         "artifacts": [_artifact(path, model, step_frames) for path, model in models.items()],
         "golden": "golden.safetensors",
-        **({} if encode else {"initial_state": FIRST_STATE}),
+        "initial_state": FIRST_STATE,
         "files": {name: _digest(content) for name, content in files.items()},
         "provenance": {"edgernn": "0", "created": "by hand", "parameters": 1, "model": {}},
     }
@@ -97,24 +99,30 @@ def write_frame_bundle(folder: Path, *, encode: bool = False, step_frames: int =
     return folder
 
 
-def golden(encode: bool = False, step_frames: int = 1, *, seed: int = 8) -> Arrays:
+def stored(encode: bool) -> Arrays:
+    """Return the stored first values, of one row."""
+    name, shape = ("memory", (4, 2)) if encode else ("h", (SIZES["hidden"],))
+    return {name: np.linspace(-0.8, 0.8, int(np.prod(shape)), dtype=np.float32).reshape(1, *shape)}
+
+
+def golden(encode: bool = False, step_frames: int = 1, rows: int = 1, *, seed: int = 8) -> Arrays:
     """Return the recorded run: ``[N, *axes]`` of what changes by step, ``[*axes]`` of the rest."""
     random, made = np.random.default_rng(seed), dict[str, np.ndarray]()
-    shape = (STEPS, 1, step_frames)
+    shape = (STEPS, rows, step_frames)
     inputs: Arrays = {
         "frame": random.normal(size=(*shape, SIZES["width"])).astype(np.float32),
         "gate": random.random(shape) < 0.7,
-        "offset": np.tile(np.array([[-90, 7, 120]], np.int8), (STEPS, 1, 1)),
+        "offset": np.tile(np.array([[-90, 7, 120]], np.int8), (STEPS, rows, 1)),
         "shift": np.tile(np.array([0.5, -0.25], np.float32), (STEPS, 1)),
     }
     state: Arrays = {
-        "h": random.normal(0, 0.5, (1, SIZES["hidden"])).astype(np.float32),
-        "memory": random.normal(0, 0.5, (1, SIZES["taps"], SIZES["channels_in"])).astype("f4"),
-        "count": np.array([1], np.int32),
+        "h": random.normal(0, 0.5, (rows, SIZES["hidden"])).astype(np.float32),
+        "memory": random.normal(0, 0.5, (rows, SIZES["taps"], SIZES["channels_in"])).astype("f4"),
+        "count": np.ones(rows, np.int32),
     }
     contexts: Arrays = {}
     if encode:
-        source = random.normal(size=(1, PLACES, SIZES["width"])).astype(np.float32)
+        source = random.normal(size=(rows, PLACES, SIZES["width"])).astype(np.float32)
         contexts, state["h"] = run_encode(source)
         made["source"] = source
     made |= {**contexts, **state, **inputs}
@@ -189,7 +197,7 @@ def _contract(encode: bool, step_frames: int) -> dict[str, Any]:
     return {
         "graphs": graphs,
         "sizes": SIZES,
-        "initial_state": {"h": "encode" if encode else "stored"},
+        "initial_state": {"h": "encode", "memory": "stored"} if encode else {"h": "stored"},
         "step_frames": step_frames,
         "latency_frames": 0,
     }

@@ -31,13 +31,14 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None  # to start it in
     server: Server | None = None  # started once, and runs all command lines
+    last: tuple[str, ...] = ()  # arguments after those that are given
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run the host and wait for its end."""
         if self.server is not None:
             return self.server.run([*map(str, arguments)], self.environment)
         return subprocess.run(
-            [*self.words, *map(str, arguments)],
+            [*self.words, *map(str, arguments), *self.last],
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -84,8 +85,8 @@ class Host:
         name: of the example.
         start: builds it where it has to be built, and returns its command; skips the test where
             this machine lacks what it needs.
-        library: the command that uses the host as a library on a bundle and prints what came out,
-            as ``library_drivers`` says; None where the host is a program alone.
+        library: builds and returns the command that uses the host as a library, see
+            ``library_drivers``.
         general: whether it takes the general network: any inputs and states, no tokenizer.
         captions: whether it checks a captioner.
         one_file: whether it opens a bundle in one ``.edgernn`` file.
@@ -94,7 +95,7 @@ class Host:
 
     name: str
     start: Callable[[pytest.FixtureRequest], Command]
-    library: Callable[[Path], Command] | None = None
+    library: Callable[[pytest.FixtureRequest], Command]
     general: bool = True
     captions: bool = True
     one_file: bool = True
@@ -120,12 +121,13 @@ def _node(request: pytest.FixtureRequest) -> Command:
     return Command(("node", str(NODE_EXAMPLE / "main.mjs")))
 
 
-def _python_library(folder: Path) -> Command:
-    return Command((sys.executable, "-c", PYTHON, str(EXAMPLES / "python"), str(folder)))
+def _python_library(request: pytest.FixtureRequest) -> Command:
+    return Command((sys.executable, "-c", PYTHON, str(EXAMPLES / "python")))
 
 
-def _node_library(folder: Path) -> Command:
-    return Command(("node", "--input-type=module", "-e", NODE, str(folder)), folder=NODE_EXAMPLE)
+def _node_library(request: pytest.FixtureRequest) -> Command:
+    _node(request)
+    return Command(("node", "--input-type=module", "-e", NODE), folder=NODE_EXAMPLE)
 
 
 def compile_cpp(target: Path, *arguments: str) -> Path:
@@ -211,10 +213,20 @@ def _c(request: pytest.FixtureRequest) -> Command:
     return Command((str(program.path),), program.environment)
 
 
+def _c_library(request: pytest.FixtureRequest) -> Command:
+    command: Command = request.getfixturevalue("c_library")
+    return command
+
+
+def _cpp_library(request: pytest.FixtureRequest) -> Command:
+    command: Command = request.getfixturevalue("cpp_library")
+    return command
+
+
 HOSTS = (
     Host("python", _python, _python_library),
     Host("node", _node, _node_library),
-    Host("c", _c, one_file=False, names_once=True),
-    Host("c++", _cpp, one_file=False, names_once=True),
-    Host("kotlin", _kotlin, names_once=True),
+    Host("c", _c, _c_library, one_file=False, names_once=True),
+    Host("c++", _cpp, _cpp_library, one_file=False, names_once=True),
+    Host("kotlin", _kotlin, _kotlin, names_once=True),
 )

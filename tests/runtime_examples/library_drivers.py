@@ -1,8 +1,11 @@
 """Programs that use a host as a library, a row each in ``hosts.HOSTS``: open a bundle, begin it
-with the recorded inputs of encode, feed four recorded steps, and print what came out as JSON.
+with the recorded inputs of encode or else with so many rows, feed four recorded steps, and print
+what came out as JSON.
 
-Printed are ``[[first, [outputs, state], …], [ids, scores, attention]]``: contexts and first state
-by name, each step's outputs and next state, and the names of the tensors that the host found.
+Each takes the bundle's folder and the number of rows, and prints ``[[first, [outputs, state], …],
+found]``: contexts and first state by name, each step's outputs and next state, and the names of ids,
+scores and attention, or null where the host does not look for them. A tensor is its shape and its
+values.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ folder = Path(sys.argv[2])
 model = load(folder)
 recorded = read_tensors((folder / "golden.safetensors").read_bytes(), "golden")
 inputs = {t["name"]: recorded[t["name"]] for t in model.encoder.inputs} if model.encoder else None
-contexts, state = model.begin(inputs)
-plain = lambda arrays: {name: array.tolist() for name, array in arrays.items()}
+contexts, state = model.begin(inputs, batch=int(sys.argv[3]))
+plain = lambda arrays: {name: [a.shape, a.ravel().tolist()] for name, a in arrays.items()}
 told = [plain({**contexts, **state})]
 for at in range(4):
     fresh = {name: recorded[name][at] for name in model.names("input")}
@@ -30,23 +33,18 @@ print(json.dumps([told, found]))
 
 NODE = """
 import { load } from './model.mjs';
-import { readGolden, row } from '../web/src/golden.js';
-import { numbers } from '../web/src/safetensors.js';
-const model = await load(process.argv[1]);
-const golden = await readGolden(model);
+import { row } from '../web/src/golden.js';
+import { numbers, parse } from '../web/src/safetensors.js';
+const [folder, rows] = process.argv.slice(-2);
+const model = await load(folder);
+const { tensors: golden } = parse(await model.bundle.file('golden.safetensors'), 'golden');
 const pick = (specs, of) => Object.fromEntries((specs ?? []).map(({ name }) => [name, of(name)]));
-const shaped = (values, [size, ...rest]) => {
-  if (size === undefined) return values[0];
-  const part = values.length / size;
-  const each = (_, at) => shaped(values.slice(at * part, (at + 1) * part), rest);
-  return Array.from({ length: size }, each);
-};
 const plain = (tensors) => {
-  const made = Object.entries(tensors).map(([name, each]) => [name, shaped(numbers(each), each.dims)]);
+  const made = Object.entries(tensors).map(([name, each]) => [name, [each.dims, [...numbers(each)]]]);
   return Object.fromEntries(made);
 };
 const given = pick(model.bundle.encode?.inputs, (name) => golden[name]);
-let { contexts, state } = await model.begin(given);
+let { contexts, state } = await model.begin(given, Number(rows));
 const told = [plain({ ...contexts, ...state })];
 for (let at = 0; at < 4; at++) {
   const fresh = pick(model.inputs, (name) => row(golden[name], at));
@@ -56,4 +54,49 @@ for (let at = 0; at < 4; at++) {
 }
 const found = [model.ids, model.scores, model.attention].map((each) => each?.name ?? null);
 console.log(JSON.stringify([told, found]));
+"""
+
+CPP = """
+#include <cstdio>
+#include "model.hpp"
+using namespace edgernn;
+static void print(const Tensors& tensors, const char* end) {
+  std::printf("{");
+  for (const auto& [name, tensor] : tensors) {
+    std::printf("%s%s: [%s, [", &tensor == &tensors.begin()->second ? "" : ", ", json_string(name).c_str(),
+                to_text(tensor.shape).c_str());
+    const char* part = "";
+    for (const double value : tensor.numbers()) std::printf("%s%.9g", part, value), part = ", ";
+    std::printf("]]");
+  }
+  std::printf("}%s", end);
+}
+int main(int, char** values) {
+  const auto model = Model::load(values[1]);
+  const Tensors recorded = read_safetensors(model->bundle.read("golden.safetensors"), "golden");
+  const Contract& contract = model->bundle.contract;
+  Tensors given;
+  if (contract.encodes()) {
+    for (const TensorSpec& spec : contract.graph("encode").inputs) given[spec.name] = recorded.at(spec.name);
+  }
+  Begun begun = model->begin(given, std::atoi(values[2]));
+  Tensors first = begun.contexts;
+  first.insert(begun.state.begin(), begun.state.end());
+  std::printf("[[");
+  print(first, "");
+  for (std::size_t at = 0; at < 4; ++at) {
+    Tensors inputs = begun.contexts;
+    for (const TensorSpec& spec : Graph::with_role(contract.graph("step").inputs, "input")) {
+      const Tensor& all = recorded.at(spec.name);
+      const std::size_t size = all.size() / static_cast<std::size_t>(all.shape[0]);
+      inputs[spec.name] = all.part(Shape(all.shape.begin() + 1, all.shape.end()), at * size, size);
+    }
+    const Results made = model->step(inputs, begun.state);
+    begun.state = made.state;
+    std::printf(", [");
+    print(made.outputs, ", ");
+    print(made.state, "]");
+  }
+  std::printf("], null]\\n");
+}
 """

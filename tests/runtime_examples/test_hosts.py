@@ -255,30 +255,44 @@ def test_a_bundle_of_version_1_opens(
         assert command.good(tmp_path, "--length", 20, "--temperature", 0, "--seed", 3)
 
 
+@pytest.fixture(scope="module")
+def as_library(host: Host, request: pytest.FixtureRequest) -> Command:
+    """The host as a library."""
+    return host.library(request)
+
+
+def told(library: Command, host: Host, folder: Path, rows: int) -> tuple[list[Any], Any]:
+    """Return what a library's driver prints, its tensors as arrays."""
+    flags = ["--library", rows] if host.name == "kotlin" else [rows]
+
+    def arrays(printed: dict[str, Any]) -> dict[str, np.ndarray]:
+        return {name: np.reshape(values, shape) for name, (shape, values) in printed.items()}
+
+    (begun, *steps), found = json.loads(library.good(folder, *flags))
+    return [arrays(begun), *([arrays(part) for part in step] for step in steps)], found
+
+
+@pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("encode", [False, True])
 def test_any_network_begins_and_steps(
-    host: Host, command: Command, tmp_path: Path, encode: bool
+    host: Host, as_library: Command, tmp_path: Path, encode: bool, rows: int
 ) -> None:
-    if host.library is None:
-        pytest.skip(f"{host.name} is a program, no library")
-    folder = frame_bundle.write_frame_bundle(tmp_path, encode=encode)
+    folder = frame_bundle.write_frame_bundle(tmp_path, encode=encode, rows=rows)
     golden = safetensors.numpy.load_file(folder / "golden.safetensors")
-    first = safetensors.numpy.load_file(folder / frame_bundle.FIRST_STATE) if not encode else {}
-    contexts = {}
+    (begun, *steps), found = told(as_library, host, folder, rows)
+    assert found in (None, [None, None, "weights" if encode else None])
+    stored = {n: np.repeat(a, rows, 0) for n, a in frame_bundle.stored(encode).items()}
+    contexts, first = {}, {"memory": np.zeros((rows, 4, 2)), "count": np.zeros(rows), **stored}
     if encode:
         contexts, first["h"] = frame_bundle.run_encode(golden["source"])
-    state = {
-        **first,
-        "memory": np.zeros((1, 4, 2), np.float32),
-        "count": np.zeros(1, np.int32),
-    }
-    (begun, *steps), found = json.loads(host.library(folder).good())
-    assert found == [None, None, "weights" if encode else None]
-    for name, array in {**contexts, **state}.items():
+    assert begun.keys() == {*contexts, *first}
+    for name, array in {**contexts, **first}.items():
         np.testing.assert_allclose(begun[name], array, atol=1e-6)
+    state = {name: array.astype(golden[name].dtype) for name, array in first.items()}
     for at, (outputs, after) in enumerate(steps):
         fresh = {name: golden[name][at] for name in ("frame", "gate", "offset", "shift")}
         wanted, state = frame_bundle.run_step({**fresh, **contexts}, state)
-        assert outputs.keys() == wanted.keys()
+        assert (outputs.keys(), after.keys()) == (wanted.keys(), state.keys())
         for name, array in {**wanted, **state}.items():
             np.testing.assert_allclose({**outputs, **after}[name], array, atol=1e-5)
+    assert len(steps) == 4

@@ -60,12 +60,10 @@ class Replay : public Model {
     return results;
   }
 
-  Results encode(const Tensors&) const override {
-    Results results;
-    for (const TensorSpec& tensor : bundle.contract.graph("encode").outputs) {
-      (tensor.role == "state" ? results.state : results.outputs)[tensor.name] = recorded_.at(tensor.name);
-    }
-    return results;
+  Tensors encode(const Tensors&) const override {
+    Tensors made;
+    for (const TensorSpec& tensor : bundle.contract.graph("encode").outputs) made[tensor.name] = recorded_.at(tensor.name);
+    return made;
   }
 
   const Artifact& artifact() const override { return artifact_; }

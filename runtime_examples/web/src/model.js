@@ -5,7 +5,7 @@
 import { BATCH, TIME, attentionOf, idsOf, ofRole, scoresOf, sizeOf } from './contract.js';
 import { BundleError, reason } from './errors.js';
 import { refuseForeign } from './onnx_guard.js';
-import { arrayType, fits, parse, zeros } from './safetensors.js';
+import { arrayType, fits, parse, repeated, zeros } from './safetensors.js';
 
 export class Model {
   /**
@@ -45,23 +45,34 @@ export class Model {
     this.openTime = !(TIME in artifact.narrowing.axes) && !(TIME in contract.sizes);
   }
 
-  /** Encode inputs (by name) where the model has an encode graph; returns { contexts, state } for the first step, one row. */
-  async begin(inputs = {}) {
+  /**
+   * Begin a sequence: encode inputs (by name) where the model has an encode graph, which then says how many rows there are; else
+   * there are `batch`. Returns { contexts, state } for the first step: of each state what encode gives, its stored value in every
+   * row, or zeros.
+   */
+  async begin(inputs = {}, batch = 1) {
+    if (!(batch >= 1) || (!this.encoder && Object.keys(inputs).length))
+      throw new BundleError(
+        `a sequence begins with [${Object.keys(inputs)}] and ${batch} rows, expected what encode takes, if there is encode, and ` +
+          `1 row or more`,
+      );
     const made = this.encoder ? await this.run('encode', inputs) : {};
     const contexts = pick(made, this.contexts);
+    const sizes = { [BATCH]: batch };
+    const given = [...(this.bundle.encode?.inputs ?? []), ...this.contexts];
+    for (const { name, axes } of given) axes.forEach((axis, at) => (sizes[axis] = (contexts[name] ?? inputs[name]).dims[at]));
     const encoded = this.states.filter(({ name }) => this.firstOf(name) === 'encode');
-    return { contexts, state: { ...this.firstState(contexts), ...pick(made, encoded) } };
+    return { contexts, state: { ...this.firstState(sizes), ...pick(made, encoded) } };
   }
 
-  /** Return the stored first values, and zeros for the other states, by name; encode may have more. */
-  firstState(contexts = {}) {
-    const sizes = { ...this.contract.sizes, [BATCH]: 1 };
-    for (const { name, axes } of this.contexts) axes.forEach((axis, at) => (sizes[axis] = contexts[name]?.dims[at] ?? 1));
+  /** Return the first values that do not come from encode, by name, in a run of these sizes of open axes, of one row else. */
+  firstState(open = {}) {
+    const sizes = { [BATCH]: 1, ...open, ...this.contract.sizes };
     const made = this.states
       .filter(({ name }) => this.firstOf(name) !== 'encode')
       .map(({ name, dtype, axes }) => {
         const dims = axes.map((axis) => sizeOf(sizes, axis, 1));
-        return [name, this.stored[name] ?? zeros(dtype, dims)];
+        return [name, this.stored[name] ? repeated(this.stored[name], axes.indexOf(BATCH), sizes[BATCH]) : zeros(dtype, dims)];
       });
     return Object.fromEntries(made);
   }

@@ -48,6 +48,16 @@ export function zeros(dtype, dims) {
   return { dtype, dims, data: new Type(dims.reduce((a, b) => a * b, 1)) };
 }
 
+/** Repeat every place along an axis; a tensor without it (-1) stays as it is. */
+export function repeated({ dtype, dims, data }, axis, count) {
+  if (axis < 0 || count === 1) return { dtype, dims, data };
+  const inner = dims.slice(axis).reduce((a, b) => a * b, 1);
+  const made = new data.constructor(data.length * count);
+  for (let at = 0; at < data.length; at += inner)
+    for (let copy = 0; copy < count; copy++) made.set(data.subarray(at, at + inner), at * count + copy * inner);
+  return { dtype, dims: dims.map((size, place) => (place === axis ? size * count : size)), data: made };
+}
+
 /** Read a file's bytes (Uint8Array); returns { tensors: { NAME: tensor }, metadata: { KEY: text } }. */
 export function parse(bytes, origin) {
   try {

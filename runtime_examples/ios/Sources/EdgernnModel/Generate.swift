@@ -36,7 +36,7 @@ extension Model {
         guard !bundle.captions else { throw BundleError("this bundle is a captioner and writes about pictures; call caption") }
         let ids = try tokenizer.encode(prompt)
         let pending = ids.isEmpty ? bundle.manifest.decoding.start : ids
-        let writer = try Writer(self, pending: pending, state: initialState(), contexts: [:], options)
+        let writer = try Writer(self, pending: pending, begun: begin(), options)
         return AsyncThrowingStream { continuation in
             let task = Task.detached(priority: .userInitiated) {
                 do {
@@ -60,9 +60,7 @@ extension Model {
 
     /// Writes the caption of a picture as token ids.
     public func captionTokens(_ image: CVPixelBuffer, _ options: Options) throws -> [Int] {
-        let looked = try encode(image)
-        let start = bundle.manifest.decoding.start
-        let writer = try Writer(self, pending: start, state: looked.state, contexts: looked.contexts, options)
+        let writer = try Writer(self, pending: bundle.manifest.decoding.start, begun: begin(image), options)
         var tokens: [Int] = []
         while let token = try writer.next(), !bundle.manifest.decoding.stop.contains(token) { tokens.append(token) }
         return tokens
@@ -82,13 +80,13 @@ final class Writer: @unchecked Sendable {
     private var position: UInt64 = 0 // of the next token in the seed's random numbers
     private let seed: UInt64
 
-    init(_ model: Model, pending: [Int], state: State, contexts: Tensors, _ options: Options) throws {
+    init(_ model: Model, pending: [Int], begun: (contexts: Tensors, state: State), _ options: Options) throws {
         guard !pending.isEmpty else { throw BundleError("there is no token to feed; give a prompt of at least one character") }
         let decoding = model.bundle.manifest.decoding
         self.model = model
-        self.contexts = contexts
         self.pending = pending
-        self.state = state
+        contexts = begun.contexts
+        state = begun.state
         sampling = options.sampling ?? Sampling(temperature: decoding.temperature, topK: decoding.topK, topP: decoding.topP)
         tokens = try model.bundle.tokenInput().name
         logits = try model.bundle.logitsOutput().name

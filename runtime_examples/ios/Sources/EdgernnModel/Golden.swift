@@ -82,7 +82,7 @@ public struct Golden {
         guard bundle.captions else { return [] }
         let made = try model.encode(pixelBuffer(tensor(model.pictureInput().name)))
         let (tolerance, forced) = try bundle.choose(formats: [Model.explicitFormat], graph: "encode").promise()
-        return try made.contexts.merging(made.state) { first, _ in first }.map { name, found -> Line in
+        return try made.map { name, found -> Line in
             var drift = Drift()
             try drift.add(tensor(name).floats()[...], found.floats()[...])
             return Line(name: name, worst: drift.worst(forced), tolerance: tolerance)

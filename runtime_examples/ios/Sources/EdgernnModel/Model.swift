@@ -31,28 +31,39 @@ public final class Model {
         return Model(bundle: bundle, artifact: chosen, stepper: stepper, encoder: encoder)
     }
 
-    /// The state before the first step: zeros, or the values in the bundle. A captioner's comes from `encode`.
-    public func initialState() throws -> State {
-        var stored: Tensors?
-        var state: State = [:]
-        for spec in try bundle.graph("step").states {
-            let shape = try bundle.shape(spec)
-            switch bundle.manifest.contract.initialState?.word(spec.name) ?? "zeros" {
-            case "zeros":
-                state[spec.name] = Tensor.floats(Array(repeating: 0, count: try elementCount(shape)), shape: shape)
-            case "stored":
-                let name = bundle.manifest.initialState ?? "initial_state.safetensors"
-                let found = try stored ?? readSafetensors(bundle.read(name), source: name)
-                stored = found
-                guard let values = found[spec.name], values.shape == shape else {
-                    throw BundleError("the stored first value of \(spec.name) has another shape; export the bundle again")
-                }
-                state[spec.name] = values
-            default:
-                throw BundleError("the first value of \(spec.name) comes from a picture; call encode")
-            }
+    /// Begins a sequence. `image`: what encode looks at where the model has that graph, one row; else nothing, and there are `batch`
+    /// rows. A state begins with what encode gives, with its stored value in every row, or with zeros, each as the contract says.
+    public func begin(_ image: CVPixelBuffer? = nil, batch: Int = 1) throws -> (contexts: Tensors, state: State) {
+        guard batch >= 1, bundle.captions == (image != nil), batch == 1 || image == nil else {
+            throw BundleError("a sequence begins with a picture where the model has encode, else without one; expected 1 row or more")
         }
-        return state
+        let made = try image.map(encode) ?? [:]
+        let contexts = try bundle.graph("step").contexts.map { ($0.name, try Self.value(made, $0.name)) }
+        let states = try bundle.graph("step").states.map { ($0.name, try first($0, made, batch)) }
+        return (Dictionary(uniqueKeysWithValues: contexts), Dictionary(uniqueKeysWithValues: states))
+    }
+
+    private func first(_ state: Manifest.TensorSpec, _ made: Tensors, _ batch: Int) throws -> Tensor {
+        let shape = try bundle.shape(state)
+        switch bundle.manifest.contract.initialState?.word(state.name) ?? "zeros" {
+        case "encode":
+            return try Self.value(made, state.name)
+        case "stored":
+            let name = bundle.manifest.initialState ?? "initial_state.safetensors"
+            let stored = try Self.value(readSafetensors(bundle.read(name), source: name), state.name)
+            guard stored.shape == shape else {
+                throw BundleError("the stored first value of \(state.name) has another shape; export the bundle again")
+            }
+            return try stored.repeated(state.axes.firstIndex(of: "batch"), count: batch)
+        default:
+            let zeros = Tensor.floats(Array(repeating: 0, count: try elementCount(shape)), shape: shape)
+            return try zeros.repeated(state.axes.firstIndex(of: "batch"), count: batch)
+        }
+    }
+
+    private static func value(_ tensors: Tensors, _ name: String) throws -> Tensor {
+        guard let found = tensors[name] else { throw BundleError("there is no \(name); export the bundle again") }
+        return found
     }
 
     /// Runs one step. `inputs`: the tokens [1, 1] and every context.
@@ -76,15 +87,13 @@ public final class Model {
         return (outputs, after)
     }
 
-    /// Looks at a picture once: the contexts for every step, and the first states where they come from the picture.
-    public func encode(_ image: CVPixelBuffer) throws -> (contexts: Tensors, state: State) {
+    /// Looks at a picture once; everything that encode gives, by name.
+    public func encode(_ image: CVPixelBuffer) throws -> Tensors {
         guard let encoder else {
             throw BundleError("this bundle writes text and has no encode graph; give a captioner's bundle")
         }
         let provider = try MLDictionaryFeatureProvider(dictionary: [pictureInput().name: MLFeatureValue(pixelBuffer: image)])
-        let made = try tensors(encoder.prediction(from: provider), names: bundle.graph("encode").outputs.map(\.name))
-        let states = Set(try bundle.graph("step").states.map(\.name))
-        return (made.filter { !states.contains($0.key) }, made.filter { states.contains($0.key) })
+        return try tensors(encoder.prediction(from: provider), names: bundle.graph("encode").outputs.map(\.name))
     }
 
     /// The whole upright picture as the square that `encode` looks at.

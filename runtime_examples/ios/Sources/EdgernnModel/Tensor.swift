@@ -34,6 +34,17 @@ public struct Tensor: Sendable {
         Tensor(shape: [1, ids.count], values: .integers(ids.map(Int64.init)))
     }
 
+    /// Every place along `axis` `count` times; without an axis it stays as it is.
+    func repeated(_ axis: Int?, count: Int) throws -> Tensor {
+        guard let axis, count > 1 else { return self }
+        let inner = shape[axis...].reduce(1, *)
+        let all = try floats()
+        let parts = stride(from: 0, to: all.count, by: inner).map { Array(all[$0..<$0 + inner]) }
+        var own = shape
+        own[axis] *= count
+        return .floats(parts.flatMap { part in (0..<count).flatMap { _ in part } }, shape: own)
+    }
+
     func floats() throws -> [Float] {
         guard case .floats(let scalars) = values else {
             throw BundleError("a tensor of another dtype where float32 was expected")

@@ -97,14 +97,13 @@ class Bundle(private val folder: File) {
     /** The sampler's vectors, where the bundle has them. */
     fun vectors(): Json? = given(manifest, "sampler")?.string?.let { Json.parse(utf8(read(it), it), it) }
 
-    /** The state before the first step: zeros or stored values; what encode gives is not in it. */
-    val firstState: State = contract.graph("step").states.filter { contract.firstStates[it.name] != "encode" }.associate { spec ->
-        val shape = contract.shape(spec, contract.learned(mapOf(spec to spec.axes.map { 1L })))
-        spec.name to if (spec.name in contract.firstStates) stored(spec, shape) else zeros(spec.dtype, shape)
-    }
+    /** The stored first values of states, of one row. */
+    val stored: State = contract.graph("step").states.filter { contract.firstStates[it.name] == "stored" }
+        .associate { it.name to readStored(it) }
 
-    private fun stored(spec: TensorSpec, shape: List<Long>): Tensor {
+    private fun readStored(spec: TensorSpec): Tensor {
         val path = manifest["initial_state"].string
+        val shape = contract.shape(spec, contract.learned(mapOf(spec to spec.axes.map { 1L })))
         val found = readSafetensors(read(path), path)[spec.name]
         return found?.takeIf { it.shape == shape && it.dtype == spec.dtype } ?: throw BundleError(
             "$path has no first value of ${spec.name} as the contract says; export the bundle again",

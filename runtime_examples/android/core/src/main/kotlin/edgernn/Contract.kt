@@ -16,7 +16,7 @@ data class Graph(val inputs: List<TensorSpec>, val outputs: List<TensorSpec>) {
     val fresh get() = inputs.filter { it.role == "input" }
 }
 
-/** The sizes of a run's open axes: time, and those that encode chooses. */
+/** The sizes of a run's open axes: batch, time, and those that encode chooses. */
 typealias Sizes = Map<String, Long>
 
 /** The name under which a state comes out. */
@@ -59,12 +59,12 @@ class Contract(json: Json, version: Long) {
         "manifest.json has no graph named $name; give the bundle of another model",
     )
 
-    /** The shape of a tensor in a [run] of one row. Without a size of its own, time is the frames of one step. */
+    /** The shape of a tensor in a [run]. Without a size of its own, batch is one row and time the frames of one step. */
     fun shape(tensor: TensorSpec, run: Sizes = emptyMap()): List<Long> = tensor.axes.map { axis ->
-        sizes[axis] ?: when (axis) {
+        sizes[axis] ?: run[axis] ?: when (axis) {
             BATCH -> 1L
-            TIME -> run[TIME] ?: stepFrames
-            else -> run[axis] ?: throw BundleError("the contract gives no size to the axis $axis; export the bundle again")
+            TIME -> stepFrames
+            else -> throw BundleError("the contract gives no size to the axis $axis; export the bundle again")
         }
     }
 
@@ -73,7 +73,7 @@ class Contract(json: Json, version: Long) {
         val run = HashMap(known)
         for ((spec, shape) in shapes) {
             if (shape.size != spec.axes.size) continue
-            spec.axes.zip(shape).forEach { (axis, size) -> if (axis != BATCH && axis !in sizes) run.putIfAbsent(axis, size) }
+            spec.axes.zip(shape).forEach { (axis, size) -> if (axis !in sizes) run.putIfAbsent(axis, size) }
         }
         return run
     }

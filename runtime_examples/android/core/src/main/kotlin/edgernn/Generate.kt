@@ -12,13 +12,13 @@ data class Options(val length: Int = 200, val sampling: Sampling? = null, val se
 /** Writes a text after [prompt], token by token as the sequence is read; an empty one begins with the bundle's start tokens. */
 fun Model.generate(prompt: String, options: Options, tokenizer: Tokenizer = Tokenizer(bundle)): Sequence<Long> {
     if (bundle.contract.encodes) throw BundleError("this bundle is a captioner and writes about pictures; give it one")
-    return write(tokenizer.encode(prompt).ifEmpty(::startTokens), initialState(), emptyMap(), options)
+    return write(tokenizer.encode(prompt).ifEmpty(::startTokens), begin(), options)
 }
 
 /** Writes the caption of [image], uint8 [1, height, width, channels], word by word. */
 fun Model.caption(image: Tensor, options: Options): Sequence<Long> {
-    val looked = encode(mapOf(bundle.contract.pictureInput.name to image))
-    return write(startTokens(), looked.state, looked.outputs, options).takeWhile { it !in bundle.decoding.stop }
+    val begun = begin(mapOf(bundle.contract.pictureInput.name to image))
+    return write(startTokens(), begun, options).takeWhile { it !in bundle.decoding.stop }
 }
 
 /** What is fed where there is no prompt. */
@@ -45,13 +45,13 @@ private fun Model.prefill(ids: List<Long>, before: State, contexts: Tensors): Pa
     return row to state
 }
 
-/** Feeds [first], samples, feeds back: ids after [first] from the state [before], to an id that ends a text or [Options.length]. */
-fun Model.write(first: List<Long>, before: State, contexts: Tensors, options: Options): Sequence<Long> = sequence {
+/** Feeds [first], samples, feeds back: ids after [first] in a sequence that has [begun], to one that ends a text or the length. */
+fun Model.write(first: List<Long>, begun: Begun, options: Options): Sequence<Long> = sequence {
     val decoding = bundle.decoding
     var pending = first
-    var state = before
+    var state = begun.state
     repeat(if (decoding.length > 0) minOf(options.length, decoding.length) else options.length) { position ->
-        val (row, after) = prefill(pending, state, contexts)
+        val (row, after) = prefill(pending, state, begun.contexts)
         state = after
         suppress(row, decoding.suppress)
         val token = sample(row, options.sampling ?: decoding.sampling, uniformAt(options.seed, position.toLong())).toLong()

@@ -28,7 +28,7 @@ class Golden(private val bundle: Bundle) {
         ?.let { recorded[it.name]?.shape?.firstOrNull()?.toInt() } ?: 0
 
     /** Of the open axes in a step. */
-    private val sizes = contract.learned(step.contexts.associateWith { tensor(it.name).shape })
+    private val sizes = contract.learned(step.contexts.associateWith { tensor(it.name).shape }, mapOf(BATCH to 1L))
 
     init {
         step.inputs.forEach { require(it, it.role == "input", sizes) }
@@ -74,8 +74,7 @@ class Golden(private val bundle: Bundle) {
         val made = model.encode(encode.inputs.associate { it.name to tensor(it.name) })
         val (tolerance, forced) = promised(bundle.choose(model.artifact.format, "encode"))
         return encode.outputs.map { spec ->
-            val found = (if (spec.role == "state") made.state else made.outputs).getValue(spec.name)
-            val drift = Drift().also { it.add(tensor(spec.name).numbers, found.numbers) }
+            val drift = Drift().also { it.add(tensor(spec.name).numbers, made.getValue(spec.name).numbers) }
             Line(spec.name, drift.worst(forced), tolerance)
         }
     }

@@ -22,6 +22,9 @@ interface Runtime {
 /** What a step gives: [outputs] for the caller, [state] for the next step. */
 data class Results(val outputs: Tensors, val state: State)
 
+/** How a sequence begins: [contexts] for every step, [state] before the first. */
+data class Begun(val contexts: Tensors, val state: State)
+
 /**
  * A bundle's graphs as functions: state goes in and comes out, nothing is remembered between calls.
  *
@@ -38,28 +41,41 @@ class Model private constructor(
     /** Whether several time steps may go in at once. */
     val openTime = TIME !in contract.sizes && TIME !in artifact.axes
 
-    /** The state before the first step: zeros, or the values in the bundle; throws where some of it comes from [encode]. */
-    fun initialState(): State {
-        if ("encode" in contract.firstStates.values) throw BundleError(
-            "the first state of this model comes from what it looks at; call encode",
+    /**
+     * Begins a sequence. [inputs]: every input of encode where the model has that graph, which then says how many rows there are;
+     * else nothing, and there are [batch] rows. A state begins with what encode gives, with its stored value in every row, or with
+     * zeros, each as the contract says.
+     */
+    fun begin(inputs: Tensors = emptyMap(), batch: Int = 1): Begun {
+        if (batch < 1 || (!contract.encodes && inputs.isNotEmpty())) throw BundleError(
+            "a sequence begins with ${inputs.size} inputs and $batch rows, expected what encode takes, if there is encode, and 1 or more",
         )
-        return bundle.firstState
+        val step = contract.graph("step")
+        val made = if (contract.encodes) encode(inputs) else emptyMap()
+        val given = contract.graphs["encode"]?.inputs.orEmpty().associateWith { inputs.getValue(it.name).shape }
+        val contexts = step.contexts.associate { it.name to made.getValue(it.name) }
+        val before = if (contract.encodes) contract.learned(given) else mapOf(BATCH to batch.toLong())
+        val sizes = contract.learned(step.contexts.associateWith { contexts.getValue(it.name).shape }, before)
+        return Begun(contexts, step.states.associate { it.name to first(it, made, sizes) })
     }
 
-    /** Runs one step, or several where [openTime]. [inputs]: every fresh input and every context, of one row. */
+    private fun first(state: TensorSpec, made: Tensors, sizes: Sizes): Tensor = when (contract.firstStates[state.name]) {
+        "encode" -> made.getValue(state.name)
+        "stored" -> bundle.stored.getValue(state.name).repeated(state.axes.indexOf(BATCH), sizes[BATCH] ?: 1L)
+        else -> zeros(state.dtype, contract.shape(state, sizes))
+    }
+
+    /** Runs one step, or several where [openTime]. [inputs]: every fresh input and every context. */
     fun step(inputs: Tensors, state: State): Results {
         val made = run(stepper, contract.graph("step"), inputs + state)
         val after = contract.graph("step").states.associate { it.name to made.getValue(nextName(it.name)) }
         return Results(made - after.keys.map(::nextName).toSet(), after)
     }
 
-    /** Runs encode once: contexts in outputs, and the first state: zeros, stored, or what it gives. */
-    fun encode(inputs: Tensors): Results {
+    /** Runs encode once; everything that it gives, by name. */
+    fun encode(inputs: Tensors): Tensors {
         val session = encoder ?: throw BundleError("this bundle has no encode graph; give the bundle of a model that has one")
-        val graph = contract.graph("encode")
-        val made = run(session, graph, inputs)
-        val states = graph.outputs.filter { it.role == "state" }.map { it.name }.toSet()
-        return Results(made - states, bundle.firstState + made.filterKeys { it in states })
+        return run(session, contract.graph("encode"), inputs)
     }
 
     override fun close() {

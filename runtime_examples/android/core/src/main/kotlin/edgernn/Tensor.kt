@@ -39,6 +39,26 @@ sealed class Tensor(val shape: List<Long>, val dtype: String, val size: Int) {
             is Raw -> DoubleArray(size) { number(it) }
         }
 
+    /** Every place along [axis] [count] times; where the tensor has no such axis it stays as it is. */
+    fun repeated(axis: Int, count: Long): Tensor {
+        if (axis < 0 || count == 1L) return this
+        val inner = elementCount(shape.drop(axis))
+        val own = shape.toMutableList().also { it[axis] *= count }
+        val bytes = little()
+        val width = bytes.size / maxOf(size, 1)
+        val made = ByteBuffer.allocate(elementCount(own) * width)
+        for (begin in 0 until size step inner) repeat(count.toInt()) { made.put(bytes, begin * width, inner * width) }
+        return tensorOf(dtypeOf(dtype, "a tensor"), own, made.flip() as ByteBuffer)
+    }
+
+    /** The values as little-endian bytes. */
+    private fun little(): ByteArray = when (this) {
+        is Floats -> ByteBuffer.allocate(4 * size).order(ByteOrder.LITTLE_ENDIAN).also { it.asFloatBuffer().put(values) }.array()
+        is Longs -> ByteBuffer.allocate(8 * size).order(ByteOrder.LITTLE_ENDIAN).also { it.asLongBuffer().put(values) }.array()
+        is Bytes -> values
+        is Raw -> bytes
+    }
+
     /** The [count] values from [begin] on, in a shape of their own. */
     fun part(own: List<Long>, begin: Int, count: Int): Tensor = when (this) {
         is Floats -> Floats(own, values.copyOfRange(begin, begin + count))

@@ -10,7 +10,7 @@ import kotlin.system.exitProcess
  *
  *     Host BUNDLE [--prompt TEXT] [--length N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--artifact PATH] [--json]
  *     Host BUNDLE --check | --time N     of a captioner: of the recorded picture
- *     Host BUNDLE --tokens FILE | --fuzz FILE, Host --vectors FILE     parts of it, see Parts.kt
+ *     Host BUNDLE --tokens FILE | --fuzz FILE | --library ROWS, Host --vectors FILE     parts of it, see Parts.kt
  *     Host --serve     runs what stands on each line of the standard input, so that one virtual machine does for all
  *
  * EDGERNN_RUNTIME is the command that runs model files, words parted by a bar, or `replay`: the recorded outputs.
@@ -57,7 +57,8 @@ private fun runtime(folder: File, environment: Map<String, String>): Runtime {
 }
 
 private val VALUES = setOf(
-    "--prompt", "--length", "--temperature", "--top-k", "--top-p", "--seed", "--artifact", "--time", "--tokens", "--fuzz", "--vectors",
+    "--prompt", "--length", "--temperature", "--top-k", "--top-p", "--seed", "--artifact", "--time", "--tokens", "--fuzz",
+    "--vectors", "--library",
 )
 
 private fun run(arguments: List<String>, environment: Map<String, String>): Int {
@@ -81,6 +82,7 @@ private fun run(arguments: List<String>, environment: Map<String, String>): Int 
 private fun runFolder(folder: File, flags: Map<String, String>, environment: Map<String, String>): Int {
     flags["--tokens"]?.let { return tokenLines(Bundle(folder), File(it)) }
     flags["--fuzz"]?.let { return fuzz(folder, File(it)) }
+    flags["--library"]?.let { rows -> return Model.load(folder, runtime(folder, environment)).use { library(it, rows.toInt()) } }
     Model.load(folder, runtime(folder, environment), flags["--artifact"]).use { model ->
         return when {
             "--check" in flags -> check(model)
@@ -152,6 +154,6 @@ private fun seed(text: String): Long = text.takeIf { Regex("[0-9]+").matches(it)
     ?: throw BundleError("--seed is $text, expected a whole number of 0 to 18446744073709551615; give one")
 
 /** A text as JSON has it. */
-private fun quoted(text: String): String = text.map { char ->
+internal fun quoted(text: String): String = text.map { char ->
     if (char < ' ' || char == '"' || char == '\\' || char.isSurrogate()) "\\u%04x".format(char.code) else "$char"
 }.joinToString("", "\"", "\"")

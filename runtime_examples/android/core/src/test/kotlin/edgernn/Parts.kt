@@ -55,3 +55,29 @@ fun sampleVectors(file: File): Int {
     }
     return 0
 }
+
+/** Begins a sequence of so many rows, steps four times, and prints what comes out, as `library_drivers.py` says. */
+fun library(model: Model, rows: Int): Int {
+    val recorded = model.bundle.golden()
+    val contract = model.bundle.contract
+    val given = contract.graphs["encode"]?.inputs.orEmpty().associate { it.name to recorded.getValue(it.name) }
+    val begun = model.begin(given, rows)
+    val told = arrayListOf(printed(begun.contexts + begun.state))
+    var state = begun.state
+    for (at in 0 until 4) {
+        val fresh = contract.graph("step").fresh.associate { spec ->
+            val all = recorded.getValue(spec.name)
+            val size = all.size / all.shape[0].toInt()
+            spec.name to all.part(all.shape.drop(1), at * size, size)
+        }
+        val made = model.step(fresh + begun.contexts, state)
+        state = made.state
+        told.add("[${printed(made.outputs)}, ${printed(state)}]")
+    }
+    println("[$told, null]")
+    return 0
+}
+
+private fun printed(tensors: Tensors) = tensors.entries.joinToString(prefix = "{", postfix = "}") { (name, tensor) ->
+    "${quoted(name)}: [${tensor.shape}, ${tensor.numbers.toList()}]"
+}
