@@ -21,7 +21,7 @@ from edgernn.models.eager import EagerSession
 from edgernn.parity import golden, invariance
 from edgernn.parity.drift import Drift
 from edgernn.parity.feed import random_feed
-from edgernn.parity.rollout import MOST_PICTURES, Plan, compare, encoded, plans, run
+from edgernn.parity.rollout import MOST_PICTURES, Plan, compare, plans, run
 from edgernn.parity.shapes import draw
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.base import Arrays, Session
@@ -204,13 +204,13 @@ def test_a_random_feed_has_contexts_of_its_own(eager: Sessions) -> None:
 def test_what_encode_gives_is_told_by_name(
     eager: Sessions, gated: Sessions, pictures: np.ndarray
 ) -> None:
-    assert list(encoded(eager["encode"], {"image": pictures[:2]})) == [
+    assert list(eager["encode"].encoded({"image": pictures[:2]})) == [
         "features",
         "feature_keys",
         "h",
         "c",
     ]
-    assert list(encoded(gated["encode"], {"image": pictures[:2]})) == [
+    assert list(gated["encode"].encoded({"image": pictures[:2]})) == [
         "image_gates"
     ]  # the zeros are not encode's
 
