@@ -10,30 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import torch
-from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from edgernn.contract import first_line
-from edgernn.errors import CheckpointError, DataError
 from edgernn.training import resume
-from edgernn.training.device import choose_device
-from edgernn.training.distributed import World, world
-from edgernn.training.fingerprint import fingerprint
-from edgernn.training.folder import run_folder
+from edgernn.training.distributed import World
 from edgernn.training.loop import Loop
-from edgernn.training.memory import naming_what_to_lower
 from edgernn.training.metrics import MetricsFile
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Reporter, Several, Silent
-from edgernn.training.schedule import Budget
-from edgernn.training.signals import Signals, listening
+from edgernn.training.signals import Signals
 from edgernn.training.task import Task
 
-SETTINGS = "run.toml"
-S_contra = TypeVar("S_contra", bound=BaseModel, contravariant=True)
 _LEARNED = (
     0.95  # of the unigram entropy: a loss below it knows more than how often each token occurs
 )
@@ -136,112 +125,6 @@ def run_task(
         unigram_entropy=task.unigram_entropy(),
         signal=loop.signal or signals_of.SIGINT,
     )
-
-
-class MakeTask(Protocol[S_contra]):
-    """Whatever rebuilds the task of a run from its folder."""
-
-    def __call__(
-        self,
-        out: Path,
-        options: TrainOptions,
-        *,
-        setup: S_contra,
-        here: World,
-        device: torch.device,
-    ) -> TrainedTask:
-        """Return the task, its model on ``device``."""
-
-
-def resume_run(
-    out: Path,
-    kind: type[S_contra],
-    make: MakeTask[S_contra],
-    *,
-    command: str,
-    data: Path,
-    lower: str,
-    budget: Budget | None,
-    threads: int | None,
-    device: str,
-    reporter: Reporter | None,
-) -> Run:
-    """Go on with the run in ``out``, which ``edgernn train COMMAND`` began, as if it had never
-    stopped.
-
-    Args:
-        out: the run's folder.
-        kind: what its setup is.
-        make: rebuilds its task.
-        command: of ``edgernn train``.
-        data: the folder of its encoded corpus.
-        lower: options that a run with less memory has smaller.
-        budget: a new one lengthens or shortens the run.
-        threads: another number of threads than it had.
-        device, reporter: as for a new run.
-
-    Raises:
-        CheckpointError: there is no run, its state is damaged, or another command began it.
-        DataError: its corpus is missing or another.
-        UsageError: another process trains into ``out``.
-    """
-    chosen = choose_device(device)
-    path = out / resume.RESUME_FILE
-    if not path.exists():
-        resume.load(path)  # says what is missing, before a folder is made for the lock
-    with (
-        listening() as signals,
-        world() as here,
-        run_folder(out, here),
-        naming_what_to_lower(lower),
-    ):
-        progress, tensors = resume.load(path)
-        try:
-            options = TrainOptions.model_validate(progress.options)
-        except (ValidationError, RecursionError) as error:
-            raise resume.damaged(path, f"its options: {first_line(error)}") from error
-        if budget is not None:
-            options = options.model_copy(update={"budget": budget})
-        if threads is not None:
-            options = options.model_copy(update={"threads": threads})
-        try:
-            setup = kind.model_validate(progress.setup)
-        except (ValidationError, RecursionError) as error:
-            other = "captions" if command == "text" else "text"
-            raise CheckpointError(
-                f"the run in {out} is none of edgernn train {command} ({first_line(error)}); "
-                f"where it is one of edgernn train {other}, resume it with that"
-            ) from error
-        found = _fingerprint_of(data, out, command)
-        if progress.data not in {"", found}:
-            raise DataError(
-                f"the corpus in {data} is not the one that the run in {out} was trained on; "
-                "put it back, "
-                "or start a new run in another folder"
-            )
-        task = make(out, options, setup=setup, here=here, device=chosen)
-        return run_task(
-            task,
-            out,
-            options=options,
-            setup=setup.model_dump(),
-            here=here,
-            reporter=reporter,
-            data=found,
-            signals=signals,
-            resumed=(progress, tensors),
-        )
-
-
-def _fingerprint_of(data: Path, out: Path, command: str) -> str:
-    try:
-        return fingerprint(data)
-    except OSError as error:
-        raise DataError(
-            f"the run in {out} cannot go on without its corpus: {error.strerror} "
-            f"({error.filename}); put {data} back, "
-            f"or start a new run in another folder with edgernn train {command}"
-        ) from error
 
 
 @contextmanager

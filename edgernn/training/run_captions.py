@@ -12,13 +12,13 @@ RUN/run.toml                                what the run was told: its options
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import Field
 
-from edgernn import storage
 from edgernn.contract import Record, validated
 from edgernn.data.pictures.picture_set import PictureSet
 from edgernn.data.text.tokenizer import Tokenizer
@@ -29,15 +29,14 @@ from edgernn.training.caption_corpus import PICTURES, CaptionData, prepare
 from edgernn.training.caption_objective import CaptionOptions
 from edgernn.training.captions import EVALUATION_PICTURES, CaptionTask
 from edgernn.training.device import choose_device, mixed_precision
-from edgernn.training.distributed import World, world
-from edgernn.training.fingerprint import fingerprint
-from edgernn.training.folder import refuse_existing, run_folder
+from edgernn.training.distributed import World
+from edgernn.training.folder import refuse_existing
 from edgernn.training.memory import naming_what_to_lower
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Reporter
-from edgernn.training.run import SETTINGS, Run, resume_run, run_task
+from edgernn.training.run import Run
 from edgernn.training.schedule import Budget
-from edgernn.training.signals import listening
+from edgernn.training.starting import new_run, resume_run
 
 _LOWER = "--batch, --image-size, --hidden or --encoder"  # what needs memory
 
@@ -99,31 +98,21 @@ def train_captions(
             setup = setup.model_copy(
                 update={"options": setup.options.model_copy(update={"pretrained": True})}
             )
-    with (
-        listening() as signals,
-        world() as here,
-        run_folder(out, here, new=True),
-        naming_what_to_lower(_LOWER),
-    ):
-        if here.leads:
-            prepare(data, out, config=config, minimum_count=setup.minimum_count, tell=tell)
-            if settings is not None:
-                storage.write_text(out / SETTINGS, settings)
-        here.wait()
-        task = _task(
-            out, options, setup=setup, here=here, device=chosen, encoder_weights=encoder_weights
-        )
-        return run_task(
-            task,
-            out,
-            options=options,
-            setup=setup.model_dump(),
-            here=here,
-            reporter=reporter,
-            data=fingerprint(out / PICTURES),
-            signals=signals,
-            began=began,
-        )
+    return new_run(
+        out,
+        options,
+        setup,
+        partial(_task, encoder_weights=encoder_weights),
+        prepare=partial(
+            prepare, data, out, config=config, minimum_count=setup.minimum_count, tell=tell
+        ),
+        data=out / PICTURES,
+        lower=_LOWER,
+        device=chosen,
+        reporter=reporter,
+        settings=settings,
+        began=began,
+    )
 
 
 def resume_captions(

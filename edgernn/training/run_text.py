@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +22,6 @@ import numpy as np
 import torch
 from pydantic import AfterValidator, Field
 
-from edgernn import storage
 from edgernn.contract import TOKENS, Record, validated
 from edgernn.data.text.corpus import Corpus
 from edgernn.data.text.source import CorpusSource, open_source
@@ -30,15 +30,12 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models import checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.training.device import choose_device, mixed_precision
-from edgernn.training.distributed import World, world
-from edgernn.training.fingerprint import fingerprint
-from edgernn.training.folder import run_folder
-from edgernn.training.memory import naming_what_to_lower
+from edgernn.training.distributed import World
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import Reporter
-from edgernn.training.run import SETTINGS, Run, resume_run, run_task
+from edgernn.training.run import Run
 from edgernn.training.schedule import Budget
-from edgernn.training.signals import listening
+from edgernn.training.starting import new_run, resume_run
 from edgernn.training.text import TextTask
 
 CORPUS = "corpus"
@@ -107,29 +104,19 @@ def train_text(
     setup = setup or TextSetup()
     chosen = choose_device(device)
     validated(LanguageConfig, vocabulary=1, **setup.model)
-    with (
-        listening() as signals,
-        world() as here,
-        run_folder(out, here, new=True),
-        naming_what_to_lower(_LOWER),
-    ):
-        if here.leads:
-            _prepare(data, out, setup=setup, glob=glob, validation=validation)
-            if settings is not None:
-                storage.write_text(out / SETTINGS, settings)
-        here.wait()
-        task = _task(out, options, setup=setup, here=here, device=chosen)
-        return run_task(
-            task,
-            out,
-            options=options,
-            setup=setup.model_dump(),
-            here=here,
-            reporter=reporter,
-            data=fingerprint(out / CORPUS),
-            signals=signals,
-            began=began,
-        )
+    return new_run(
+        out,
+        options,
+        setup,
+        _task,
+        prepare=partial(_prepare, data, out, setup=setup, glob=glob, validation=validation),
+        data=out / CORPUS,
+        lower=_LOWER,
+        device=chosen,
+        reporter=reporter,
+        settings=settings,
+        began=began,
+    )
 
 
 def resume_text(
