@@ -5,6 +5,9 @@ Both rows promise the same in the same precision.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from edgernn.contract import STEP
 from edgernn.formats.promise import Tolerance, in_float32, in_integers
 from edgernn.formats.row import Format
 
@@ -82,24 +85,14 @@ COREML = Format(
     interpreter="edgernn.sessions.mil.session:MilSession",
     structure="edgernn.parity.structure.mil:MilStructure",
 )
-COREML_MLSTATE = Format(
+COREML_MLSTATE = replace(
+    COREML,
     name="coreml-mlstate",
-    family="coreml",
-    title="Core ML",
     mark="_mlstate",
-    suffix=".mlpackage",
     promises={name: promise for name, promise in _PROMISES.items() if name != "float32"},
     exporter="edgernn.export.to_coreml.exporter:CoreMLStateExporter",
     session="edgernn.sessions.coreml:CoreMLStateSession",
-    export_extra="export",
-    run_extra="export",
-    packages=("coremltools", "torch"),
-    platforms=("Darwin",),
-    hosts=("ios",),
-    kinds=("coreml-package",),
-    graphs=("step",),  # an encode graph has no state to keep
+    graphs=(STEP,),  # an encode graph has no state to keep
     keeps_state=True,
-    interpreter="edgernn.sessions.mil.session:MilSession",
-    structure="edgernn.parity.structure.mil:MilStructure",
 )
 ROWS = (COREML, COREML_MLSTATE)

@@ -92,7 +92,7 @@ class Format:
             )
         return self.promises[precision]
 
-    def path(self, precision: str, graph: str = "step") -> str:
+    def path(self, precision: str, graph: str = STEP) -> str:
         """Return the path in a bundle of the artifact of ``graph``; the default precision goes
         unnamed.
         """

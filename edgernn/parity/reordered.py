@@ -12,19 +12,17 @@ instead, each from the reference's own state: over one step nothing has been amp
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
-from edgernn.contract import BATCH, TIME, FileContract, next_name
-from edgernn.contract.interface import FileDescription
+from edgernn.contract import BATCH, TIME, next_name
 from edgernn.errors import ContractError
 from edgernn.formats.promise import Tolerance
 from edgernn.parity.drift import drifts
 from edgernn.parity.feed import Feed, fixed_steps, random_feed, taken
 from edgernn.parity.rollout import Plan, Rollout, compare, forced_pairs, plans, run
 from edgernn.sessions.base import Arrays, Session, State
+from edgernn.sessions.fileless import FilelessSession
 
 FEED_SEED = 7  # of the ids and states of rollouts; what is drawn anew is their shapes
 # a reference that parts from itself by a 30th of what a file does parts about as far: growth is
@@ -36,28 +34,7 @@ LEEWAY = 10
 _HALF_BITS = np.float32(2**-11)  # half a unit in the last place of a float16
 
 
-class _Derived(Session):
-    """A session made of others: there is no file to read or open."""
-
-    @classmethod
-    def describe(cls, path: Path) -> FileDescription:
-        """Raise ContractError."""
-        raise ContractError(f"{path}: {cls.runtime} is no file")
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        file_contract: FileContract,
-        first_state: Arrays | None = None,
-        *,
-        threads: int | None = None,
-    ) -> NoReturn:
-        """Raise ContractError."""
-        raise ContractError(f"{path}: {cls.runtime} is no file")
-
-
-class Forced(_Derived):
+class Forced(FilelessSession):
     """A file each of whose steps starts from the reference's state: what it gives is its own, where
     it goes is not.
 
@@ -84,7 +61,7 @@ class Forced(_Derived):
         raise ContractError("only its steps can be taken")
 
 
-class Reordered(_Derived):
+class Reordered(FilelessSession):
     """The model of another session, with its sums in another order: each row twice, single steps,
     states nudged by a bit.
 

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edgernn.contract import Contract, FileContract, GraphSpec, Narrowing, TensorSpec
-from edgernn.contract.interface import FileDescription
 from edgernn.decoding import beam
 from edgernn.decoding.beam import Hypothesis, beam_search
 from edgernn.decoding.generate import greedy_tokens
 from edgernn.errors import ContractError, UsageError
-from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.base import Session
+from edgernn.sessions.fileless import FilelessSession
 from edgernn.sessions.opening import open_session
 
 V, REGIONS, LENGTH, START, STOP = 4, 2, 4, 0, 3
@@ -68,7 +68,7 @@ BIASES = arrays.arrays(np.float32, (1, REGIONS, V), elements=st.floats(-1, 1, wi
 WIDTHS, NORMALISATIONS = st.integers(1, 6), st.sampled_from([0.0, 0.3, 0.7, 1.0, 2.5])
 
 
-class MarkovSession(Session):
+class MarkovSession(FilelessSession):
     """Logits ``table[token before, token] + sum of features``; the attention is those two tokens.
 
     ``h`` holds the token before in both layers, ``c`` counts the steps. ``batches`` has the rows of
@@ -81,21 +81,6 @@ class MarkovSession(Session):
         super().__init__(FileContract(contract=CONTRACT, narrowing=Narrowing(axes=axes)))
         self.table = table
         self.batches: list[int] = []
-
-    @classmethod
-    def describe(cls, path: Path) -> FileDescription:
-        raise NotImplementedError
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        file_contract: FileContract,
-        first_state: Arrays | None = None,
-        *,
-        threads: int | None = None,
-    ) -> Session:
-        raise NotImplementedError
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         tokens, before = feeds["tokens"][:, 0], feeds["h"][1, :, 0].astype(np.int64)  # [B]

@@ -25,7 +25,6 @@ import pytest
 import safetensors.numpy
 
 from edgernn.contract import Contract, FileContract, GraphSpec, TensorSpec
-from edgernn.contract.interface import FileDescription
 from edgernn.errors import BundleError
 from edgernn.formats import by_name
 from edgernn.parity import golden, invariance, memory, rare
@@ -34,8 +33,8 @@ from edgernn.parity.feed import random_feed
 from edgernn.parity.reordered import Forced, Reordered, rollouts
 from edgernn.parity.rollout import compare, plans
 from edgernn.parity.shapes import draw
-from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.fake import FakeSession
+from edgernn.sessions.fileless import FilelessSession
 
 LIMIT, FORCED = by_name("onnx").promise("float32"), by_name("onnx").promise("int8")
 SHAPES = draw(3)
@@ -107,7 +106,7 @@ def weight(name: str, *shape: int) -> np.ndarray:
     return np.random.default_rng([ord(letter) for letter in name]).normal(0, 0.4, shape)
 
 
-class Net(Session):
+class Net(FilelessSession):
     """See the module."""
 
     runtime = "numpy"
@@ -115,21 +114,6 @@ class Net(Session):
     def __init__(self, file_contract: FileContract) -> None:
         stored = {"g": weight("first", 1, SIZES["hidden"])}
         super().__init__(file_contract, stored)
-
-    @classmethod
-    def describe(cls, path: Path) -> FileDescription:
-        raise NotImplementedError
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        file_contract: FileContract,
-        first_state: Arrays | None = None,
-        *,
-        threads: int | None = None,
-    ) -> Session:
-        raise NotImplementedError
 
     def _run(self, feeds: Feeds) -> Feeds:
         if "source_ids" in feeds:

@@ -13,7 +13,6 @@ import safetensors.numpy
 
 from edgernn.bundle import Bundle
 from edgernn.contract import Contract, FileContract
-from edgernn.contract.interface import FileDescription
 from edgernn.errors import BundleError
 from edgernn.models.captioner import Captioner
 from edgernn.models.conditioning import CONDITIONINGS
@@ -24,8 +23,9 @@ from edgernn.parity.feed import random_feed
 from edgernn.parity.rollout import MOST_PICTURES, Plan, compare, plans, run
 from edgernn.parity.shapes import draw
 from edgernn.parity.verify import verify_bundle
-from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.base import Session
 from edgernn.sessions.draw import random_pictures
+from edgernn.sessions.fileless import FilelessSession
 from edgernn.sessions.opening import open_session
 
 Feeds = dict[str, np.ndarray]
@@ -34,27 +34,12 @@ SHAPES = draw(1)
 Sessions = dict[str, Session]
 
 
-class Spoiled(Session):
+class Spoiled(FilelessSession):
     """A right session whose feeds or results are changed on the way: one classic defect each."""
 
     def __init__(self, inner: Session, *, feeds: Change = dict, results: Change = dict) -> None:
         super().__init__(inner.file_contract)
         self.inner, self.change_feeds, self.change_results = inner, feeds, results
-
-    @classmethod
-    def describe(cls, path: Path) -> FileDescription:
-        raise NotImplementedError
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        file_contract: FileContract,
-        first_state: Arrays | None = None,
-        *,
-        threads: int | None = None,
-    ) -> Session:
-        raise NotImplementedError
 
     def _run(self, feeds: Feeds) -> Feeds:
         changed = {

@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgernn.contract import FileContract, Narrowing
-from edgernn.contract.interface import FileDescription
 from edgernn.families.language import language_contract
 from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
@@ -21,9 +19,10 @@ from edgernn.parity.drift import Drift, drifts
 from edgernn.parity.feed import Feed
 from edgernn.parity.rollout import Plan, Rollout, compare, plans, run
 from edgernn.parity.shapes import LENGTHS, MANY, SEVERAL
-from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.base import Session
 from edgernn.sessions.draw import random_inputs, random_state
 from edgernn.sessions.fake import FakeSession
+from edgernn.sessions.fileless import FilelessSession
 
 Feeds = dict[str, np.ndarray]
 Change = Callable[[Feeds, Feeds], Feeds]
@@ -35,7 +34,7 @@ def fake(narrowing: Narrowing | None = None) -> FakeSession:
     return FakeSession(FileContract(contract=CONTRACT, narrowing=narrowing or Narrowing()))
 
 
-class Spoiled(Session):
+class Spoiled(FilelessSession):
     """A right session whose feeds or results are changed on the way: one classic defect each."""
 
     def __init__(
@@ -48,21 +47,6 @@ class Spoiled(Session):
         super().__init__(inner.file_contract, inner.first_state)
         self.inner, self.change_feeds, self.change_results = inner, feeds, results
         self.before: Feeds = {}  # the feeds of the last call
-
-    @classmethod
-    def describe(cls, path: Path) -> FileDescription:
-        raise NotImplementedError
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        file_contract: FileContract,
-        first_state: Arrays | None = None,
-        *,
-        threads: int | None = None,
-    ) -> Session:
-        raise NotImplementedError
 
     def _run(self, feeds: Feeds) -> Feeds:
         results = self.change_results(

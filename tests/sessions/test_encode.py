@@ -5,23 +5,22 @@ refused.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from edgernn.contract import FileContract, Narrowing
-from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError
 from edgernn.families.captioner import CONDITIONINGS, captioner_contract
-from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.base import Arrays
+from edgernn.sessions.fileless import FilelessSession
 
 SIZE, REGIONS, HIDDEN, LAYERS, VOCABULARY = 8, 4, 3, 2, 7
 SIZES = {"regions": REGIONS, "features": 5, "keys": 6, "gates": 12}
 
 
-class Counting(Session):
+class Counting(FilelessSession):
     """Gives every output its own numbers, one more in each row; keeps what it was fed."""
 
     def __init__(
@@ -30,21 +29,6 @@ class Counting(Session):
         super().__init__(file_contract, first_state)
         self.fed: dict[str, np.ndarray] = {}
         self.lacking = lacking
-
-    @classmethod
-    def describe(cls, path: Path) -> FileDescription:
-        raise NotImplementedError
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        file_contract: FileContract,
-        first_state: Arrays | None = None,
-        *,
-        threads: int | None = None,
-    ) -> Session:
-        raise NotImplementedError
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         self.fed = feeds

@@ -4,6 +4,7 @@ and so does the reference.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,6 +62,26 @@ def test_a_tensor_of_another_dtype_or_shape_is_named(drive: Drive) -> None:
     for spec in drive.session.spec.states:
         for wrong, says in wrong_tensors(drive, spec, state[spec.name]):
             refused(drive, inputs, {**state, spec.name: wrong}, says)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no model" * 99, None], ids=["empty", "foreign", "cut off"]
+)
+def test_a_damaged_file_is_refused_in_one_line(
+    subject: Subject, tmp_path: Path, content: bytes | None
+) -> None:
+    for path, file_contract in subject.files.values():
+        if path.is_dir():
+            continue  # a package or a checkpoint; their tests damage each of their files
+        damaged = tmp_path / f"damaged{path.suffix}"
+        damaged.write_bytes(path.read_bytes()[:-2000] if content is None else content)
+        for place in (damaged, tmp_path / f"missing{path.suffix}", tmp_path):
+            with pytest.raises(ContractError, match=re.escape(place.name)) as described:
+                subject.kind.describe(place)
+            with pytest.raises(ContractError, match=re.escape(place.name)) as opened:
+                subject.kind.open(place, file_contract)
+            assert "\n" not in str(described.value)
+            assert "\n" not in str(opened.value)
 
 
 def test_tensors_of_another_batch_than_the_first_are_named(drive: Drive) -> None:
