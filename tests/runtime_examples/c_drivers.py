@@ -33,7 +33,8 @@ int main(void) {
     float logits[64];
     size_t count;
     double uniform;
-    while (scanf("%zu %lf %zu %lf %lf", &count, &options.temperature, &options.top_k, &options.top_p, &uniform) == 5) {
+    while (scanf("%zu %lf %zu %lf %lf", &count, &options.temperature, &options.top_k,
+                 &options.top_p, &uniform) == 5) {
         for (size_t i = 0; i < count; i++) {
             if (scanf("%f", &logits[i]) != 1) {
                 return 1;
@@ -48,7 +49,8 @@ TOKENS_DRIVER = """
 #include <stdio.h>
 #include <stdlib.h>
 #include "tokenizer.h"
-/* For each value of a JSON array on stdin a line: the ids of a text, or ! where it is refused; the bytes of a list of ids. */
+/* For each value of a JSON array on stdin a line: the ids of a text, or ! where it is refused; the
+ * bytes of a list of ids. */
 int main(int count, char **values) {
     static char input[1 << 22];
     struct bundle bundle;
@@ -70,7 +72,8 @@ int main(int count, char **values) {
         if (item->kind == JSON_STRING) {
             int64_t *ids = calloc(item->length + 1, sizeof *ids);
             size_t ids_count = 0;
-            bool made = tokenizer_encode(&tokenizer, item->text, item->length, ids, &ids_count, &error);
+            bool made =
+                tokenizer_encode(&tokenizer, item->text, item->length, ids, &ids_count, &error);
             for (size_t i = 0; made && i < ids_count; i++) {
                 printf("%d ", (int)ids[i]);
             }
@@ -106,8 +109,9 @@ FUZZ_DRIVER = """
 #include "golden.h"
 #include "safetensors.h"
 #include "vectors.h"
-/* Reads pairs of a manifest and another file's content from stdin, each after its length, puts both into a bundle folder and
- * reads all that there is to read, as far as it goes. Prints how far: a digit a pair. */
+/* Reads pairs of a manifest and another file's content from stdin, each after its length, puts both
+ * into a bundle folder and reads all that there is to read, as far as it goes. Prints how far: a
+ * digit a pair. */
 static void put(const char *folder, const char *name) {
     char path[4096];
     uint32_t length = 0;

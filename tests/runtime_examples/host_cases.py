@@ -29,7 +29,8 @@ SAMPLE = (
 POOL = (
     "abcdefghij THE.,;!?'-_()\n\n\t  "
     "0123456789éèüßÉ€你好世界приветмир٣٤\u0301\u0e33\u200d\U0001f98a\U0001d11e"
-    "\u00a0\u3000\u0085\u2028\u00bd\u2167\u2019\u2010\u00aa\u0130\u03a3\ufb01\u1e9e\u0937\u094d\u0000\x1f"
+    "\u00a0\u3000\u0085\u2028\u00bd\u2167\u2019\u2010\u00aa\u0130\u03a3\ufb01\u1e9e"
+    "\u0937\u094d\u0000\x1f"
 )
 BLOCKS = (
     (0x20, 0x250),
@@ -159,7 +160,9 @@ FOREIGN = {  # what a model asks for beyond itself and the runtime: what a host 
     "weights": "keeps the constant made_up in another file; expected all of it in this one",
     "attribute": "keeps the constant made_up in another file; expected all of it in this one",
     "sub-graph": "keeps the constant made_up in another file; expected all of it in this one",
-    "domain": "uses the operator MadeUp of the domain elsewhere; expected ONNX's own, or MatMulNBits or",
+    "domain": (
+        "uses the operator MadeUp of the domain elsewhere; expected ONNX's own, or MatMulNBits or"
+    ),
     "runtime": (
         "uses the operator FusedMatMul of the domain com.microsoft; expected ONNX's own, or "
         "MatMulNBits or"

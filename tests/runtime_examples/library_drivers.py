@@ -3,9 +3,9 @@ with the recorded inputs of encode or else with so many rows, feed four recorded
 what came out as JSON.
 
 Each takes the bundle's folder and the number of rows, and prints ``[[first, [outputs, state], …],
-found]``: contexts and first state by name, each step's outputs and next state, and the names of ids,
-scores and attention, or null where the host does not look for them. A tensor is its shape and its
-values.
+found]``: contexts and first state by name, each step's outputs and next state, and the names of
+ids, scores and attention, or null where the host does not look for them. A tensor is its shape and
+its values.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ const model = await load(folder);
 const { tensors: golden } = parse(await model.bundle.file('golden.safetensors'), 'golden');
 const pick = (specs, of) => Object.fromEntries((specs ?? []).map(({ name }) => [name, of(name)]));
 const plain = (tensors) => {
-  const made = Object.entries(tensors).map(([name, each]) => [name, [each.dims, [...numbers(each)]]]);
-  return Object.fromEntries(made);
+  const made = ([name, each]) => [name, [each.dims, [...numbers(each)]]];
+  return Object.fromEntries(Object.entries(tensors).map(made));
 };
 const given = pick(model.bundle.encode?.inputs, (name) => golden[name]);
 let { contexts, state } = await model.begin(given, Number(rows));
@@ -63,8 +63,8 @@ using namespace edgernn;
 static void print(const Tensors& tensors, const char* end) {
   std::printf("{");
   for (const auto& [name, tensor] : tensors) {
-    std::printf("%s%s: [%s, [", &tensor == &tensors.begin()->second ? "" : ", ", json_string(name).c_str(),
-                to_text(tensor.shape).c_str());
+    std::printf("%s%s: [%s, [", &tensor == &tensors.begin()->second ? "" : ", ",
+                json_string(name).c_str(), to_text(tensor.shape).c_str());
     const char* part = "";
     for (const double value : tensor.numbers()) std::printf("%s%.9g", part, value), part = ", ";
     std::printf("]]");
@@ -77,7 +77,9 @@ int main(int, char** values) {
   const Contract& contract = model->bundle.contract;
   Tensors given;
   if (contract.encodes()) {
-    for (const TensorSpec& spec : contract.graph("encode").inputs) given[spec.name] = recorded.at(spec.name);
+    for (const TensorSpec& spec : contract.graph("encode").inputs) {
+      given[spec.name] = recorded.at(spec.name);
+    }
   }
   Begun begun = model->begin(given, std::atoi(values[2]));
   Tensors first = begun.contexts;

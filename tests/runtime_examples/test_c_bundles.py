@@ -91,7 +91,8 @@ def test_a_long_prompt_is_fed_in_parts_of_bounded_logits(drive: Callable[..., st
 #include "sampler.h"
 int main(void) {
     for (size_t vocabulary = 2; vocabulary < (size_t)1 << 22; vocabulary *= 1024 * 4) {
-        struct bundle open = {.vocabulary = vocabulary, .open_time = true}, closed = {.vocabulary = vocabulary};
+        struct bundle open = {.vocabulary = vocabulary, .open_time = true};
+        struct bundle closed = {.vocabulary = vocabulary};
         printf("%zu %zu ", prefill_width(&open), prefill_width(&closed));
     }
 }
@@ -111,7 +112,8 @@ int main(void) {
     uint32_t length = 0;
     while (fread(&length, sizeof length, 1, stdin) == 1) {
         struct bundle_error error;
-        char *model = malloc(length); /* of no byte more, so that a sanitizer sees what is read beyond it */
+        /* of no byte more, so that a sanitizer sees what is read beyond it */
+        char *model = malloc(length);
         if (model == NULL || fread(model, 1, length, stdin) != length) return 1;
         putchar(refuse_foreign(model, length, "model", &error) ? '1' : '0');
         free(model);
