@@ -48,7 +48,7 @@ class ParityRecord(Record):
 
 class LossRecord(Record):
     """What a reduced precision lost on held-out data when it was packed; see
-    ``parity/text_loss.py`` for the measures.
+    ``families/loss.py`` for the measures.
 
     ``allowed`` is the largest relative rise of perplexity that the user, or else the precision,
     allows; it is absent where captions are held to ``allowed_cider_drop`` instead, with ``cider``
@@ -156,7 +156,7 @@ class TokenizerEntry(Record):
 
     ``text`` encodes to ``ids`` (unknown characters left out), so that a host can tell whether its
     own tokenizer agrees. ``tokens_sha256`` vouches for every token, ``rules_sha256`` for how text
-    is cut and joined; see ``data/vocabulary_digest.py``. Older bundles have neither.
+    is cut and joined; see ``data/text/vocabulary_digest.py``. Older bundles have neither.
     """
 
     path: InnerPath = "tokenizer.json"

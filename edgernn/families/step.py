@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from edgernn.contract import (
-    BATCH,
-    LAYERS,
-    STEP,
-    TIME,
-    TOKENS,
-    GraphSpec,
-    TensorSpec,
-    next_name,
-)
+from edgernn.contract import BATCH, LAYERS, STEP, TIME, TOKENS, GraphSpec, TensorSpec, next_name
 
 HIDDEN, VOCAB = "hidden", "vocab"
 LOGITS = "logits"

@@ -15,15 +15,7 @@ from safetensors.numpy import load, save
 
 from edgernn.contract import BATCH, TIME, TensorSpec, next_name
 from edgernn.parity.drift import Drift, drifts
-from edgernn.parity.feed import (
-    Feed,
-    fixed_rows,
-    fixed_steps,
-    random_feed,
-    row_of,
-    taken,
-    widest,
-)
+from edgernn.parity.feed import Feed, fixed_rows, fixed_steps, random_feed, row_of, taken, widest
 from edgernn.parity.reordered import LEEWAY, Reordered, parts_as_far
 from edgernn.parity.rollout import MOST_PICTURES, called, run
 from edgernn.parity.shapes import Shapes, fitting

@@ -16,14 +16,7 @@ import numpy as np
 
 from edgernn.contract import next_name
 from edgernn.parity.drift import Drift, by_layer, drifts
-from edgernn.parity.feed import (
-    Feed,
-    fixed_rows,
-    fixed_steps,
-    fresh_of,
-    random_feed,
-    widest,
-)
+from edgernn.parity.feed import Feed, fixed_rows, fixed_steps, fresh_of, random_feed, widest
 from edgernn.parity.shapes import draw, fitting
 from edgernn.sessions.base import Arrays, Session
 

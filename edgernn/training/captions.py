@@ -18,12 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from edgernn.contract import ENCODE, Decoding, FileContract
-from edgernn.data.pictures.caption_ids import (
-    PAD_ID,
-    caption_text,
-    encode_caption,
-    pad_captions,
-)
+from edgernn.data.pictures.caption_ids import PAD_ID, caption_text, encode_caption, pad_captions
 from edgernn.data.pictures.picture_set import PictureSet
 from edgernn.data.text.token_kinds import CAPTION, unit_of
 from edgernn.data.text.tokenizer import Tokenizer

@@ -6,7 +6,7 @@ Neural Engine takes; torch's recurrent layers become operators that it does not 
 of ninety operators (GRU). A file takes one row and one step a call. Conversion runs on any machine;
 prediction needs macOS or iOS.
 
-In 8 and 4 bits the matrices alone are compressed (``coreml_weights``): products and states are
+In 8 and 4 bits the matrices alone are compressed (``weights``): products and states are
 those of float16.
 """
 
@@ -20,19 +20,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from edgernn.bundle.stored_weights import StoredWeight
-from edgernn.contract import (
-    BATCH,
-    PICTURE,
-    TIME,
-    FileContract,
-    GraphSpec,
-    Narrowing,
-    first_line,
-)
+from edgernn.contract import BATCH, PICTURE, TIME, FileContract, GraphSpec, Narrowing, first_line
 from edgernn.contract.file import FileDType
 from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError, UsageError
@@ -43,13 +36,11 @@ from edgernn.export.to_coreml.weights import SCHEMES, compression, refuse_floats
 from edgernn.formats.coreml import COREML
 from edgernn.models.family import RecurrentModel
 
-with contextlib.redirect_stderr(
-    io.StringIO()
-):  # coremltools prints one line per missing macOS library
+# coremltools prints one line per missing macOS library
+with contextlib.redirect_stderr(io.StringIO()):
     import coremltools as ct
 
     teach_coremltools()
-import numpy as np
 
 _INPUT_DTYPES: dict[str, FileDType] = {"int64": "int32", "uint8": PICTURE}
 

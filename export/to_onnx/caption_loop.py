@@ -16,14 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from edgernn.contract import (
-    BATCH,
-    ENCODE,
-    TOKENS,
-    Contract,
-    Decoding,
-    FileContract,
-)
+from edgernn.contract import BATCH, ENCODE, TOKENS, Contract, Decoding, FileContract
 from edgernn.contract.in_graph import (
     CAPTION,
     FINISHED,

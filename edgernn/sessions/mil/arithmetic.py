@@ -3,7 +3,7 @@ numpy.
 
 Each function takes the operator's inputs under the operator's own input names, as arrays, and
 returns an array. Semantics are those that coremltools documents in ``converters/mil/mil/ops/defs``.
-A function never changes what it is given and knows nothing of float16: ``mil_program`` widens
+A function never changes what it is given and knows nothing of float16: ``program`` widens
 float16 inputs to float32 and rounds the result once.
 """
 

@@ -4,7 +4,7 @@ numpy, on any machine.
 It answers whether the file computes what the model computes, rolled out over many steps, where no
 Mac is at hand: wrong weights, a wrong gate order, a mis-wired state and float16 overflow all show.
 It is not Core ML: how a device fuses operators, orders its sums and approximates ``tanh`` is not
-modelled (``mil_program`` says what is). The report of a verification names it.
+modelled (``program`` says what is). The report of a verification names it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ the file's.
 ``torch.jit.load`` builds the file's objects, and where a class has ``__setstate__``, or is one that
 torch registers for C++, it calls code to do so. So the archive is read first, with torch's own
 archive reader, and a file that has either is refused. What is left runs nothing when it is loaded;
-what it would run when it is called is read by ``torchscript_reading``.
+what it would run when it is called is read by ``reading``.
 """
 
 from __future__ import annotations

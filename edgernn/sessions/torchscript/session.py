@@ -2,7 +2,7 @@
 code.
 
 Such a file is a program. It is read before it is loaded and again before it runs, and refused where
-it could do anything but compute on tensors: ``torchscript_archive`` and ``torchscript_reading``.
+it could do anything but compute on tensors: ``archive`` and ``reading``.
 """
 
 from __future__ import annotations
