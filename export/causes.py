@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 from torch.overrides import TorchFunctionMode
 
-from edgernn.contract import ENCODE, FileContract
+from edgernn.contract import FileContract
 from edgernn.errors import ContractError
 from edgernn.export.graphs import FlatGraph
 from edgernn.export.source import Tell
@@ -149,8 +149,7 @@ def _line(filename: str, number: int) -> str:
 def _left_behind(model: ModuleModel, graph: str) -> str:
     """Return the name of an attribute or buffer that a call changes; empty where none."""
     own = copy.deepcopy(model)
-    module = own.encoder if graph == ENCODE else own.stepper
-    assert module is not None
+    module = own.module_of(graph)
     before = _attributes(module)
     with torch.no_grad():
         own.graph(graph, *_inputs(own, graph, 0))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import ENCODE, Contract, Decoding, TensorSpec, first_line
+from edgernn.contract import ENCODE, STEP, Contract, Decoding, TensorSpec, first_line
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import ContractError
 from edgernn.models.cells.base import State
@@ -75,11 +75,15 @@ class ModuleModel(RecurrentModel):
             value = _first_value(spec, contract.shape(spec, batch=1), first_state)
             self.register_buffer(f"first_{spec.name}", value)
 
+    def module_of(self, name: str) -> nn.Module:
+        """Return the module that computes the graph ``name``."""
+        module = {STEP: self.stepper, ENCODE: self.encoder}[name]
+        assert module is not None
+        return module
+
     def graph(self, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
         """See ``RecurrentModel.graph``."""
-        module = self.encoder if name == ENCODE else self.stepper
-        assert module is not None
-        made = module(*tensors)
+        made = self.module_of(name)(*tensors)
         return (made,) if isinstance(made, Tensor) else tuple(made)
 
     def initial_state(self, batch: int) -> State:

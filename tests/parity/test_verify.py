@@ -120,17 +120,22 @@ def test_core_ml_is_interpreted_where_it_does_not_run_and_the_report_says_so(
         assert artifact.runtime == "the MIL interpreter, not Core ML itself"
 
 
+def without(monkeypatch: pytest.MonkeyPatch, package: str, *parts: str) -> None:
+    """Take ``package`` away from what is imported by a name with one of ``parts``."""
+    resolve = formats.resolve
+
+    def lacking(target: str, *, needed_for: str, extra: str | None) -> Any:
+        if any(part in target for part in parts):
+            raise UnavailableError(f"{needed_for} needs the package {package!r}")
+        return resolve(target, needed_for=needed_for, extra=extra)
+
+    monkeypatch.setattr(formats, "resolve", lacking)
+
+
 def test_what_this_machine_cannot_check_is_not_run(
     bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolve = formats.resolve
-
-    def without_core_ml(target: str, *, needed_for: str, extra: str | None) -> Any:
-        if "coreml" in target or "mil" in target:
-            raise UnavailableError(f"{needed_for} needs the package 'coremltools'")
-        return resolve(target, needed_for=needed_for, extra=extra)
-
-    monkeypatch.setattr(formats, "resolve", without_core_ml)
+    without(monkeypatch, "coremltools", "coreml", "mil")
     for artifact in verify_bundle(bundle_folder, to=["coreml"], steps=4).artifacts:
         assert statuses(artifact) == dict.fromkeys(CHECKS, "not run")
         assert artifact.runtime == "nothing"
@@ -333,14 +338,7 @@ def test_a_release_replays_the_golden_run_alone(
 def test_without_torch_it_replays_the_golden_run_alone(
     bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolve = formats.resolve
-
-    def without_torch(target: str, *, needed_for: str, extra: str | None) -> Any:
-        if "eager" in target or "torchscript" in target:
-            raise UnavailableError(f"{needed_for} needs the package 'torch'")
-        return resolve(target, needed_for=needed_for, extra=extra)
-
-    monkeypatch.setattr(formats, "resolve", without_torch)
+    without(monkeypatch, "torch", "eager", "torchscript")
     report = verify_bundle(bundle_folder, to=["onnx", "torchscript"], steps=8)
     assert report.reference == "the recorded golden run alone (torch is not installed)"
     onnx_report, torchscript_report = report.artifacts

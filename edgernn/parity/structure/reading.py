@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from edgernn import formats
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import TIME, FileContract, first_line
-from edgernn.contract.in_graph import CAPTION, DECODERS
+from edgernn.contract.in_graph import DECODERS
 from edgernn.errors import UnavailableError
 from edgernn.parity.in_graph import step_beside
 from edgernn.parity.report.data import Check, Status
@@ -79,11 +79,9 @@ def check(subject: Subject) -> Check:
     kind = formats.resolve(row.structure, needed_for=f"reading {row.name}", extra=row.run_extra)
     reader: StructureReader = kind(bundle.path(artifact.path))
     step = step_beside(subject) if artifact.graph in DECODERS else None
-    beside = (
-        []
-        if step is None
-        else [step, *([encoder_of(bundle, step)] if artifact.graph == CAPTION else [])]
-    )
+    beside = [] if step is None else [step]
+    if step is not None and bundle.manifest.contract.encode is not None:
+        beside.append(encoder_of(bundle, step))
     found = reader.stored()
     problems = stored_problems(artifact, found, step)
     problems += bytes_problems(artifact, found) if reader.tells_bytes and not problems else []

@@ -4,26 +4,19 @@ float32 and in float16.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from mil_programs import ct, mb, save, types
 from torch.nn import functional
 
 from edgernn.sessions.mil.arithmetic import ARITHMETIC
 from edgernn.sessions.mil.session import read_program
 
-with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exists on macOS only
-    import coremltools as ct
-
-mb, types = ct.converters.mil.Builder, ct.converters.mil.mil.types
 KINDS = {"float32": types.fp32, "float16": types.fp16}
 GAMMA, BETA = (
     np.linspace(0.5, 2, 4),
@@ -186,20 +179,6 @@ def values() -> dict[str, np.ndarray]:
         "i": random.integers(-5, 6, (3, 4)),
         "j": np.where(random.random((3, 4)) < 0.5, -1, 1) * random.integers(1, 3, (3, 4)),
     }
-
-
-def save(program: Any, path: Path) -> Path:
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        model = ct.convert(
-            program,
-            convert_to="mlprogram",
-            minimum_deployment_target=ct.target.iOS17,
-            pass_pipeline=ct.PassPipeline.EMPTY,  # the operators as they were built
-            skip_model_load=True,
-        )
-        model.save(str(path))
-    return path
 
 
 @pytest.fixture(scope="module", params=KINDS)

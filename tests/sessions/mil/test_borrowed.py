@@ -3,9 +3,6 @@ the model with dequantised weights."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,27 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mil_programs import ct, mb, save, types
 from torch.nn import functional
 
 from edgernn.sessions.mil.borrowed import BORROWED, COMPRESSED
 from edgernn.sessions.mil.session import read_program
 
-with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exists on macOS only
-    import coremltools as ct
-
-mb, types = ct.converters.mil.Builder, ct.converters.mil.mil.types
 INT4, UINT4, UINT1 = (
     types.nptype_from_builtin(kind) for kind in (types.int4, types.uint4, types.uint1)
 )
 X = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)
 ALPHA = np.float32([0.5, 0.5, 0.5])
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
 
 
 def run(
@@ -50,15 +37,7 @@ def run(
         return tuple(outputs.values())
 
     program = mb.program([mb.TensorSpec(X.shape)], opset_version=target)(function)
-    with silence():
-        model = ct.convert(
-            program,
-            convert_to="mlprogram",
-            minimum_deployment_target=target,
-            pass_pipeline=ct.PassPipeline.EMPTY,  # the operators as they were built
-            skip_model_load=True,
-        )
-        model.save(str(path))
+    save(program, path, target=target)
     return read_program(path).run({"x": X}, {})[0]
 
 

@@ -3,17 +3,14 @@ coremltools makes them of torch's modules."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from mil_programs import ct, mb, save, types
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,10 +20,6 @@ from edgernn.sessions.mil.session import read_program
 from edgernn.sessions.mil.table import function_of
 from edgernn.sessions.mil.windows import WINDOWS
 
-with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exists on macOS only
-    import coremltools as ct
-
-mb, types = ct.converters.mil.Builder, ct.converters.mil.mil.types
 PRECISIONS = {"float32": ct.precision.FLOAT32, "float16": ct.precision.FLOAT16}
 KINDS = {"float32": types.fp32, "float16": types.fp16}
 
@@ -235,21 +228,6 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[[Any], Tensor]]] = {
 }
 
 
-def save(program: Any, path: Path, **options: Any) -> Any:
-    """Convert a program or a traced module, save it and return its specification."""
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        model = ct.convert(
-            program,
-            convert_to="mlprogram",
-            minimum_deployment_target=ct.target.iOS17,
-            skip_model_load=True,
-            **options,
-        )
-        model.save(str(path))
-    return model.get_spec()
-
-
 @pytest.fixture(scope="module", params=KINDS)
 def ran(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -280,7 +258,7 @@ def ran(
         return tuple(outputs)
 
     path = tmp_path_factory.mktemp("image") / "all.mlpackage"
-    save(program, path, pass_pipeline=ct.PassPipeline.EMPTY)  # the operators as they were built
+    save(program, path)
     results, _ = read_program(path).run(inputs, {})
     return (
         request.param,

@@ -4,9 +4,6 @@ exactly equal.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,16 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mil_programs import ct, mb, save, types
 
 from edgernn.errors import ContractError
 from edgernn.sessions.mil.indexing import SCATTERS
 from edgernn.sessions.mil.movement import MOVEMENT, reshape, squeeze
 from edgernn.sessions.mil.session import read_program
 
-with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exists on macOS only
-    import coremltools as ct
-
-mb, types = ct.converters.mil.Builder, ct.converters.mil.mil.types
 HALF = np.float16
 INPUTS = {
     "x": (np.arange(24).reshape(2, 3, 4) / 8 - 1).astype(HALF),
@@ -228,7 +222,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 }
 
 
-def save(build: Any, path: Path, target: Any) -> Path:
+def saved(build: Any, path: Path, target: Any) -> Path:
     """Save a program that is a function of variables with the names, shapes and dtypes of
     ``INPUTS``.
     """
@@ -241,17 +235,7 @@ def save(build: Any, path: Path, target: Any) -> Path:
     def program(x: Any, y: Any, i: Any, one: Any) -> Any:
         return build(SimpleNamespace(x=x, y=y, i=i, one=one))
 
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        model = ct.convert(
-            program,
-            convert_to="mlprogram",
-            minimum_deployment_target=target,
-            pass_pipeline=ct.PassPipeline.EMPTY,  # the operators as they were built
-            skip_model_load=True,
-        )
-        model.save(str(path))
-    return path
+    return save(program, path, target=target)
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +255,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
                 outputs.append(out)
         return tuple(outputs)
 
-    path = save(build, tmp_path_factory.mktemp("movement") / "all.mlpackage", ct.target.iOS18)
+    path = saved(build, tmp_path_factory.mktemp("movement") / "all.mlpackage", ct.target.iOS18)
     found, _ = read_program(path).run(INPUTS, {})
     return found
 
@@ -298,13 +282,13 @@ def gather_negative(v: Any) -> Any:
 
 
 def test_before_ios17_a_negative_index_counts_from_the_end(tmp_path: Path) -> None:
-    program = read_program(save(gather_negative, tmp_path / "old.mlpackage", ct.target.iOS16))
+    program = read_program(saved(gather_negative, tmp_path / "old.mlpackage", ct.target.iOS16))
     (found,) = program.run(INPUTS, {})[0].values()
     assert (found == INPUTS["x"][:, INPUTS["i"] - 3]).all()
 
 
 def test_from_ios17_a_negative_index_is_undefined_and_refused(tmp_path: Path) -> None:
-    program = read_program(save(gather_negative, tmp_path / "new.mlpackage", ct.target.iOS17))
+    program = read_program(saved(gather_negative, tmp_path / "new.mlpackage", ct.target.iOS17))
     with pytest.raises(
         ContractError, match=r"the operator 'gather' \(.*\) failed: the index -1 is outside 0 to 2"
     ):

@@ -4,25 +4,19 @@ their operator.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 import weakref
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from mil_programs import ct, mb, save, types
 
 from edgernn.errors import ContractError
 from edgernn.sessions.mil import table as mil_table
 from edgernn.sessions.mil.program import Program
 from edgernn.sessions.mil.session import read_program
 
-with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exists on macOS only
-    import coremltools as ct
-
-mb, types = ct.converters.mil.Builder, ct.converters.mil.mil.types
 KINDS = {"float32": types.fp32, "float16": types.fp16, "int32": types.int32}
 
 
@@ -33,16 +27,7 @@ def spec(shape: tuple[int, ...], dtype: str = "float32") -> Any:
 def saved(path: Path, build: Any, *specs: Any) -> Program:
     """Save the program that ``build`` makes, its operators as they are, and read it back."""
     program = mb.program(list(specs), opset_version=ct.target.iOS18)(build)
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        model = ct.convert(
-            program,
-            convert_to="mlprogram",
-            minimum_deployment_target=ct.target.iOS18,
-            pass_pipeline=ct.PassPipeline.EMPTY,
-            skip_model_load=True,
-        )
-        model.save(str(path))
+    save(program, path, target=ct.target.iOS18)
     return read_program(path)
 
 

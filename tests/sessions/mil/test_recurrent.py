@@ -13,15 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mil_programs import ct, mb, save, types
 from torch import Tensor, nn
 
 from edgernn.errors import ContractError
 from edgernn.sessions.mil.session import read_program
 
-with contextlib.redirect_stderr(io.StringIO()):  # one line per library that exists on macOS only
-    import coremltools as ct
-
-mb, types = ct.converters.mil.Builder, ct.converters.mil.mil.types
 STEPS, ROWS, INPUT, HIDDEN = 5, 2, 3, 4
 ORDER = {
     "lstm": [0, 1, 3, 2],
@@ -44,16 +41,7 @@ def run(
     program = mb.program(
         [mb.TensorSpec(array.shape, kind) for array in arrays], opset_version=target
     )(build)
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        model = ct.convert(
-            program,
-            convert_to="mlprogram",
-            minimum_deployment_target=target,
-            pass_pipeline=ct.PassPipeline.EMPTY,  # the operators as they were built
-            skip_model_load=True,
-        )
-        model.save(str(path))
+    save(program, path, target=target)
     found = read_program(path)
     return list(found.run(dict(zip(found.inputs, arrays, strict=True)), {})[0].values())
 
