@@ -24,83 +24,6 @@ int main(void) {
     return 0;
 }
 """
-SAMPLE_DRIVER = """
-#include <stdio.h>
-#include "sampler.h"
-int main(void) {
-    struct options options = {0};
-    struct ranked room[64];
-    float logits[64];
-    size_t count;
-    double uniform;
-    while (scanf("%zu %lf %zu %lf %lf", &count, &options.temperature, &options.top_k,
-                 &options.top_p, &uniform) == 5) {
-        for (size_t i = 0; i < count; i++) {
-            if (scanf("%f", &logits[i]) != 1) {
-                return 1;
-            }
-        }
-        printf("%zu\\n", sample(logits, count, &options, uniform, room));
-    }
-    return 0;
-}
-"""
-TOKENS_DRIVER = """
-#include <stdio.h>
-#include <stdlib.h>
-#include "tokenizer.h"
-/* For each value of a JSON array on stdin a line: the ids of a text, or ! where it is refused; the
- * bytes of a list of ids. */
-int main(int count, char **values) {
-    static char input[1 << 22];
-    struct bundle bundle;
-    struct tokenizer tokenizer = {0};
-    struct bundle_error error;
-    const char *why = NULL;
-    size_t length = fread(input, 1, sizeof input - 1, stdin);
-    if (count != 2 || !bundle_open(&bundle, values[1], NULL, "99", &error) ||
-        !tokenizer_open(&tokenizer, &bundle, &error)) {
-        puts(error.text);
-        tokenizer_close(&tokenizer);
-        bundle_close(&bundle);
-        return 0;
-    }
-    struct json *document = json_parse(input, length, &why);
-    char *text = malloc(tokenizer.longest);
-    for (const struct json *item = document->first; item != NULL; item = item->next) {
-        struct text_stream stream = {0};
-        if (item->kind == JSON_STRING) {
-            int64_t *ids = calloc(item->length + 1, sizeof *ids);
-            size_t ids_count = 0;
-            bool made =
-                tokenizer_encode(&tokenizer, item->text, item->length, ids, &ids_count, &error);
-            for (size_t i = 0; made && i < ids_count; i++) {
-                printf("%d ", (int)ids[i]);
-            }
-            puts(made ? "" : "!");
-            free(ids);
-            continue;
-        }
-        for (const struct json *id = item->first; id != NULL; id = id->next) {
-            size_t written = tokenizer_text(&tokenizer, &stream, (size_t)id->number, text);
-            for (size_t i = 0; i < written; i++) {
-                printf("%02x", (unsigned char)text[i]);
-            }
-            putchar('|');
-        }
-        size_t written = tokenizer_end(&stream, text);
-        for (size_t i = 0; i < written; i++) {
-            printf("%02x", (unsigned char)text[i]);
-        }
-        puts("");
-    }
-    free(text);
-    json_free(document);
-    tokenizer_close(&tokenizer);
-    bundle_close(&bundle);
-    return 0;
-}
-"""
 FUZZ_DRIVER = """
 #include <stdint.h>
 #include <stdio.h>
@@ -109,9 +32,8 @@ FUZZ_DRIVER = """
 #include "golden.h"
 #include "safetensors.h"
 #include "vectors.h"
-/* Reads pairs of a manifest and another file's content from stdin, each after its length, puts both
- * into a bundle folder and reads all that there is to read, as far as it goes. Prints how far: a
- * digit a pair. */
+/* Reads pairs of a manifest and another file's content from stdin, each after its length, puts both into a bundle folder and
+ * reads all that there is to read, as far as it goes. Prints how far: a digit a pair. */
 static void put(const char *folder, const char *name) {
     char path[4096];
     uint32_t length = 0;
@@ -146,17 +68,6 @@ int main(int count, char **values) {
         tokenizer_close(&model.tokenizer);
         bundle_close(&model.bundle);
     }
-}
-"""
-UNIFORM_DRIVER = """
-#include <stdio.h>
-#include "sampler.h"
-int main(void) {
-    unsigned long long seed, position;
-    while (scanf("%llu %llu", &seed, &position) == 2) {
-        printf("%.17g\\n", uniform_at(seed, position));
-    }
-    return 0;
 }
 """
 SHA_DRIVER = """
@@ -295,5 +206,91 @@ int main(int count, char **words) {
     safetensors_close(&file);
     model_close(model);
     return 0;
+}
+"""
+PARTS_DRIVER = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "sampler.h"
+/* See library_drivers.py, of parts: the mode, the file and the bundle. */
+static int sample_lines(void) {
+    struct options options = {0};
+    struct ranked room[64];
+    float logits[64];
+    size_t count;
+    double uniform;
+    while (scanf("%lf %zu %lf %lf %zu", &options.temperature, &options.top_k, &options.top_p, &uniform, &count) == 5) {
+        for (size_t i = 0; i < count; i++) {
+            if (scanf("%f", &logits[i]) != 1) {
+                return 1;
+            }
+        }
+        printf("%zu\\n", sample(logits, count, &options, uniform, room));
+    }
+    return 0;
+}
+static int uniform_lines(void) {
+    unsigned long long seed, position;
+    while (scanf("%llu %llu", &seed, &position) == 2) {
+        printf("%.17g\\n", uniform_at(seed, position));
+    }
+    return 0;
+}
+static int token_lines(const char *folder) {
+    static char input[1 << 22];
+    struct bundle bundle;
+    struct tokenizer tokenizer = {0};
+    struct bundle_error error;
+    const char *why = NULL;
+    size_t length = fread(input, 1, sizeof input - 1, stdin);
+    if (!bundle_open(&bundle, folder, NULL, "99", &error) ||
+        !tokenizer_open(&tokenizer, &bundle, &error)) {
+        puts(error.text);
+        tokenizer_close(&tokenizer);
+        bundle_close(&bundle);
+        return 0;
+    }
+    struct json *document = json_parse(input, length, &why);
+    char *text = malloc(tokenizer.longest);
+    for (const struct json *item = document->first; item != NULL; item = item->next) {
+        struct text_stream stream = {0};
+        if (item->kind == JSON_STRING) {
+            int64_t *ids = calloc(item->length + 1, sizeof *ids);
+            size_t ids_count = 0;
+            bool made = tokenizer_encode(&tokenizer, item->text, item->length, ids, &ids_count, &error);
+            for (size_t i = 0; made && i < ids_count; i++) {
+                printf("%d ", (int)ids[i]);
+            }
+            puts(made ? "" : "!");
+            free(ids);
+            continue;
+        }
+        for (const struct json *id = item->first; id != NULL; id = id->next) {
+            size_t written = tokenizer_text(&tokenizer, &stream, (size_t)id->number, text);
+            for (size_t i = 0; i < written; i++) {
+                printf("%02x", (unsigned char)text[i]);
+            }
+            putchar('|');
+        }
+        size_t written = tokenizer_end(&stream, text);
+        for (size_t i = 0; i < written; i++) {
+            printf("%02x", (unsigned char)text[i]);
+        }
+        puts("");
+    }
+    free(text);
+    json_free(document);
+    tokenizer_close(&tokenizer);
+    bundle_close(&bundle);
+    return 0;
+}
+int main(int count, char **values) {
+    if (count < 3 || freopen(values[2], "r", stdin) == NULL) {
+        return 1;
+    }
+    return strcmp(values[1], "--sample") == 0    ? sample_lines()
+           : strcmp(values[1], "--uniform") == 0 ? uniform_lines()
+                                                 : token_lines(values[3]);
 }
 """

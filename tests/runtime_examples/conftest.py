@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from c_drivers import LIBRARY_DRIVER
-from c_program import FLAGS, LOOSE, C, Program
+from c_drivers import LIBRARY_DRIVER, PARTS_DRIVER
+from c_program import FLAGS, LOOSE, C, c_environment
 from hosts import (
+    FOREIGN,
     HOSTS,
     Command,
     Host,
@@ -79,15 +80,15 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def program(build: Path, library: Path) -> Program:
+def program(build: Path, library: Path) -> Command:
     """The example as it is shipped."""
-    return Program(build / "edgernn", library)
+    return Command((str(build / "edgernn"),), c_environment(library))
 
 
 @pytest.fixture(scope="session")
-def sanitized(build: Path, library: Path) -> Program:
+def sanitized(build: Path, library: Path) -> Command:
     """The example with sanitizers."""
-    return Program(build / "edgernn-sanitized", library)
+    return Command((str(build / "edgernn-sanitized"),), c_environment(library))
 
 
 @pytest.fixture(scope="session")
@@ -115,13 +116,29 @@ def cpp_library(cpp_model: Path, library: Path) -> Command:
 
 
 @pytest.fixture(scope="session")
+def cpp_parts(cpp_model: Path) -> Command:
+    """The test program of all in C++ but the file that knows the runtime, under sanitizers."""
+    sanitize = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover")
+    return Command((str(compile_cpp(cpp_model.parent / "unit", *sanitize, "tests/unit.cpp")),))
+
+
+@pytest.fixture(scope="session")
+def c_parts(build: Path, archive: Path) -> Command:
+    """A program around the sampler and the tokenizer of the C example, with sanitizers."""
+    (build / "parts.c").write_text(PARTS_DRIVER, "utf-8")
+    links = ["parts.c", str(archive), "-ldl", "-lm", "-o", "parts"]
+    subprocess.run(["gcc", *FLAGS, "-I", str(C), *links], check=True, timeout=120, cwd=build)
+    return Command((str(build / "parts"),))
+
+
+@pytest.fixture(scope="session")
 def c_library(build: Path, archive: Path, library: Path) -> Command:
     """A program that uses the C example as a library, with sanitizers."""
     (build / "library.c").write_text(LIBRARY_DRIVER, "utf-8")
     links = ["library.c", str(archive), "-ldl", "-lm", "-o", "library"]
     subprocess.run(["gcc", *FLAGS, "-I", str(C), *links], check=True, timeout=120, cwd=build)
-    environment = Program(build / "library", library).environment
-    return Command((str(build / "library"),), environment, last=(str(library),))
+    words = (str(build / "library"),)
+    return Command(words, c_environment(library), last=(str(library),))
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +152,7 @@ def kotlin_core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def python_example() -> Iterator[Server]:
     """The Python example, started, where edgernn and what it is made of cannot be imported."""
-    server = python_server(without=("edgernn", "torch", "onnx", "safetensors"))
+    server = python_server(without=FOREIGN)
     yield server
     server.close()
 

@@ -130,6 +130,12 @@ def copied(source: Path, out: Path) -> Path:
     return out
 
 
+def changed(source: Path, out: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """Copy a bundle and change its manifest."""
+    edit(copied(source, out), change)
+    return out
+
+
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change the manifest of a bundle."""
     path = folder / "manifest.json"

@@ -12,14 +12,16 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 import pytest
-from library_drivers import NODE, PYTHON
+from library_drivers import NODE, NODE_PARTS, PYTHON, PYTHON_PARTS
 from servers import PYTHON_SERVER, Server
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "runtime_examples"
 NODE_EXAMPLE, CPP, ANDROID = EXAMPLES / "node", EXAMPLES / "cpp", EXAMPLES / "android"
+FOREIGN = ("edgernn", "torch", "onnx", "safetensors")  # what the Python example does without
 PIPE = f"{sys.executable}|{ANDROID / 'core' / 'src' / 'test' / 'run_model.py'}"
 
 
@@ -87,19 +89,25 @@ class Host:
             this machine lacks what it needs.
         library: builds and returns the command that uses the host as a library, see
             ``library_drivers``.
+        parts: the same for its sampler, its random numbers and its tokenizer.
         general: whether it takes the general network: any inputs and states, no tokenizer.
         captions: whether it checks a captioner.
         one_file: whether it opens a bundle in one ``.edgernn`` file.
         names_once: whether it refuses JSON in which an object has a name twice.
+        own_captions: whether it refuses words of captions that NFKC or lower case may change.
+        newest: the character from which on its Unicode may be another than that of edgernn.
     """
 
     name: str
     start: Callable[[pytest.FixtureRequest], Command]
     library: Callable[[pytest.FixtureRequest], Command]
+    parts: Callable[[pytest.FixtureRequest], Command]
     general: bool = True
     captions: bool = True
     one_file: bool = True
     names_once: bool = False
+    own_captions: bool = False
+    newest: int = 0x10FFFF
 
 
 def python_server(*, without: tuple[str, ...]) -> Server:
@@ -146,11 +154,6 @@ def compile_cpp(target: Path, *arguments: str) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return target
-
-
-def _cpp(request: pytest.FixtureRequest) -> Command:
-    command: Command = request.getfixturevalue("cpp_program")
-    return command
 
 
 def kotlin_compiler() -> str:
@@ -208,25 +211,32 @@ def _kotlin(request: pytest.FixtureRequest) -> Command:
     return kotlin_command(request.getfixturevalue("kotlin_core"))
 
 
-def _c(request: pytest.FixtureRequest) -> Command:
-    program = request.getfixturevalue("sanitized")
-    return Command((str(program.path),), program.environment)
+def _python_parts(request: pytest.FixtureRequest) -> Command:
+    return Command((sys.executable, "-c", PYTHON_PARTS, str(EXAMPLES / "python")))
 
 
-def _c_library(request: pytest.FixtureRequest) -> Command:
-    command: Command = request.getfixturevalue("c_library")
-    return command
+def _node_parts(request: pytest.FixtureRequest) -> Command:
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    words = ("node", "--input-type=module", "-e", NODE_PARTS, "--")
+    return Command(words, folder=NODE_EXAMPLE)
 
 
-def _cpp_library(request: pytest.FixtureRequest) -> Command:
-    command: Command = request.getfixturevalue("cpp_library")
-    return command
+def _fixture(name: str) -> Callable[[pytest.FixtureRequest], Command]:
+    """Return what gives the command that a fixture makes."""
+
+    def given(request: pytest.FixtureRequest) -> Command:
+        command: Command = request.getfixturevalue(name)
+        return command
+
+    return given
 
 
+NATIVE: dict[str, Any] = {"one_file": False, "names_once": True, "own_captions": True}
 HOSTS = (
-    Host("python", _python, _python_library),
-    Host("node", _node, _node_library),
-    Host("c", _c, _c_library, one_file=False, names_once=True),
-    Host("c++", _cpp, _cpp_library, one_file=False, names_once=True),
-    Host("kotlin", _kotlin, _kotlin, names_once=True),
+    Host("python", _python, _python_library, _python_parts),
+    Host("node", _node, _node_library, _node_parts, newest=0x11FFF),
+    Host("c", _fixture("sanitized"), _fixture("c_library"), _fixture("c_parts"), **NATIVE),
+    Host("c++", _fixture("cpp_program"), _fixture("cpp_library"), _fixture("cpp_parts"), **NATIVE),
+    Host("kotlin", _kotlin, _kotlin, _kotlin, names_once=True, newest=0xE001),
 )

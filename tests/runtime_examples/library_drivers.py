@@ -1,11 +1,18 @@
-"""Programs that use a host as a library, a row each in ``hosts.HOSTS``: open a bundle, begin it
+"""Programs that use a host as a library, a row each in ``hosts.HOSTS``.
+
+Of the whole: open a bundle, begin it
 with the recorded inputs of encode or else with so many rows, feed four recorded steps, and print
 what came out as JSON.
 
 Each takes the bundle's folder and the number of rows, and prints ``[[first, [outputs, state], …],
-found]``: contexts and first state by name, each step's outputs and next state, and the names of
-ids, scores and attention, or null where the host does not look for them. A tensor is its shape and
-its values.
+found]``: contexts and first state by name, each step's outputs and next state, and the names of ids,
+scores and attention, or null where the host does not look for them. A tensor is its shape and its
+values.
+
+Of parts: ``--sample FILE`` reads lines of "temperature top_k top_p uniform count logit…" and writes the
+id chosen for each; ``--uniform FILE`` reads lines of "seed position" and writes the number;
+``--tokens FILE BUNDLE`` reads a JSON array and writes a line for each item: of a text its ids, or !
+where it is refused; of a list of ids the pieces of the text as it is written, in hexadecimal digits.
 """
 
 from __future__ import annotations
@@ -40,8 +47,8 @@ const model = await load(folder);
 const { tensors: golden } = parse(await model.bundle.file('golden.safetensors'), 'golden');
 const pick = (specs, of) => Object.fromEntries((specs ?? []).map(({ name }) => [name, of(name)]));
 const plain = (tensors) => {
-  const made = ([name, each]) => [name, [each.dims, [...numbers(each)]]];
-  return Object.fromEntries(Object.entries(tensors).map(made));
+  const made = Object.entries(tensors).map(([name, each]) => [name, [each.dims, [...numbers(each)]]]);
+  return Object.fromEntries(made);
 };
 const given = pick(model.bundle.encode?.inputs, (name) => golden[name]);
 let { contexts, state } = await model.begin(given, Number(rows));
@@ -63,8 +70,8 @@ using namespace edgernn;
 static void print(const Tensors& tensors, const char* end) {
   std::printf("{");
   for (const auto& [name, tensor] : tensors) {
-    std::printf("%s%s: [%s, [", &tensor == &tensors.begin()->second ? "" : ", ",
-                json_string(name).c_str(), to_text(tensor.shape).c_str());
+    std::printf("%s%s: [%s, [", &tensor == &tensors.begin()->second ? "" : ", ", json_string(name).c_str(),
+                to_text(tensor.shape).c_str());
     const char* part = "";
     for (const double value : tensor.numbers()) std::printf("%s%.9g", part, value), part = ", ";
     std::printf("]]");
@@ -77,9 +84,7 @@ int main(int, char** values) {
   const Contract& contract = model->bundle.contract;
   Tensors given;
   if (contract.encodes()) {
-    for (const TensorSpec& spec : contract.graph("encode").inputs) {
-      given[spec.name] = recorded.at(spec.name);
-    }
+    for (const TensorSpec& spec : contract.graph("encode").inputs) given[spec.name] = recorded.at(spec.name);
   }
   Begun begun = model->begin(given, std::atoi(values[2]));
   Tensors first = begun.contexts;
@@ -100,5 +105,72 @@ int main(int, char** values) {
     print(made.state, "]");
   }
   std::printf("], null]\\n");
+}
+"""
+
+PYTHON_PARTS = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from errors import BundleError
+from sampler import Options, sample, uniform_at
+from tokenizer import TextStream, Tokenizer
+mode, file = sys.argv[2:4]
+given = Path(file).read_text("utf-8")
+def line_of(item):
+    if isinstance(item, str):
+        try:
+            return "".join(f"{token} " for token in tokenizer.encode(item))
+        except BundleError:
+            return "!"
+    stream = TextStream(tokenizer)
+    pieces = [*(stream.push(token) for token in item), stream.flush()]
+    return "|".join(piece.encode().hex() for piece in pieces)
+if mode == "--sample":
+    for words in map(str.split, given.splitlines()):
+        options = Options(1, float(words[0]), int(words[1]), float(words[2]))
+        print(sample(np.array(words[5:], np.float32), options, float(words[3])))
+elif mode == "--uniform":
+    for words in map(str.split, given.splitlines()):
+        print(repr(uniform_at(*map(int, words))))
+else:
+    folder = Path(sys.argv[4])
+    entry = json.loads((folder / "manifest.json").read_text("utf-8"))["tokenizer"]
+    tokenizer = Tokenizer((folder / entry["path"]).read_bytes(), entry)
+    for item in json.loads(given):
+        print(line_of(item))
+"""
+
+NODE_PARTS = """
+import { readFileSync } from 'node:fs';
+import { readSeed, sample, uniformAt } from '../web/src/sampler.js';
+import { TextStream, Tokenizer } from '../web/src/tokenizer.js';
+const [mode, file, folder] = process.argv.slice(process.argv.findIndex((word) => word.startsWith('--')));
+const given = readFileSync(file, 'utf8');
+const lines = () => given.split('\\n').filter(Boolean).map((line) => line.split(' '));
+const hex = (text) => Buffer.from(text).toString('hex');
+if (mode === '--sample')
+  for (const [temperature, topK, topP, uniform, , ...logits] of lines()) {
+    const options = { temperature: Number(temperature), topK: Number(topK), topP: Number(topP), suppress: [] };
+    console.log(sample(Float32Array.from(logits, Number), options, Number(uniform)));
+  }
+if (mode === '--uniform')
+  for (const [seed, position] of lines()) console.log(uniformAt(readSeed(seed), Number(position)));
+if (mode === '--tokens') {
+  const { tokenizer: entry } = JSON.parse(readFileSync(`${folder}/manifest.json`, 'utf8'));
+  const tokenizer = Tokenizer.parse(new Uint8Array(readFileSync(`${folder}/${entry.path}`)), entry);
+  const encoded = (text) => {
+    try {
+      return tokenizer.encode(text).map((id) => `${id} `).join('');
+    } catch {
+      return '!';
+    }
+  };
+  const written = (ids) => {
+    const stream = new TextStream(tokenizer);
+    return [...ids.map((id) => stream.push(id)), stream.flush()].map(hex).join('|');
+  };
+  for (const item of JSON.parse(given)) console.log(typeof item === 'string' ? encoded(item) : written(item));
 }
 """

@@ -12,13 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import host_cases
-import numpy as np
 import pytest
 from hosts import Command, kotlin_command
 from servers import Server
 
 from edgernn.bundle import Bundle
-from edgernn.decoding.sampling import Sampler
 from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
@@ -52,30 +50,6 @@ def run(kotlin_core: Server) -> Run:
     return call
 
 
-def test_it_samples_as_the_reference_does(run: Run, tmp_path: Path) -> None:
-    random = np.random.default_rng(12)
-    cases, expected = [], []
-    for index in range(300):
-        logits = random.normal(0, 3, int(random.integers(1, 40))).astype(np.float32)
-        if index % 3 == 0:
-            logits = np.round(logits)  # ties, and zeros of both signs
-        options = {
-            "temperature": float(random.choice([0, 0.3, 0.8, 2])),
-            "top_k": int(random.choice([0, 1, 3, 100])),
-            "top_p": float(random.choice([0.2, 0.9, 1])),
-        }
-        uniform = float(random.random())
-        cases.append({**options, "uniform": uniform, "logits": logits.tolist()})
-        expected.append(Sampler(**options).pick(logits, uniform))
-    border = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "uniform": 0.5, "logits": [1.0, 1.0]}
-    cases += [border, {**border, "top_p": 0.5, "uniform": 0.9}]
-    expected += [1, 0]
-    path = tmp_path / "vectors.json"
-    path.write_text(json.dumps(cases))
-    done = run("--vectors", path)
-    assert [int(line) for line in done.stdout.split()] == expected, done.stderr
-
-
 def test_the_program_ends_as_the_started_one_says(kotlin_core: Server, tmp_path: Path) -> None:
     """A virtual machine of its own, once; every other test shares one."""
     words = [str(word) for word in kotlin_core.words if word != "--serve"]
@@ -105,46 +79,6 @@ def test_one_wrong_logit_fails_the_golden_run(run: Run, text: Path, error: str) 
     assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith("FAILED")] == [
         "logits"
     ]
-
-
-@pytest.mark.parametrize("kind", host_cases.KINDS)
-def test_every_kind_of_tokens_is_read_as_the_library_reads_it(
-    run: Run, text: Path, tmp_path: Path, kind: str
-) -> None:
-    """Of characters that Java's Unicode knows: it is older than that of the tokenizers library."""
-    tokenizer = host_cases.tokenizer_of(kind)
-    folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
-    texts, lists = host_cases.texts(5, 400, newest=0xE001), host_cases.id_lists(tokenizer, 6, 200)
-    (tmp_path / "given.json").write_text(json.dumps([*texts, *lists]), "utf-8")
-    done = run(folder, "--tokens", tmp_path / "given.json")
-    lines = done.stdout.splitlines()
-    assert len(lines) == len(texts) + len(lists), done.stderr
-    for line, given in zip(lines, texts, strict=False):
-        wanted = host_cases.reference(tokenizer, given)
-        assert line == ("!" if wanted is None else "".join(f"{token} " for token in wanted)), repr(
-            given
-        )
-    for line, ids in zip(lines[len(texts) :], lists, strict=True):
-        pieces = [
-            bytes.fromhex(piece).decode() for piece in line.split("|")
-        ]  # no piece splits a character
-        assert "".join(pieces) == tokenizer.decode(ids)
-
-
-@pytest.mark.parametrize("pattern", host_cases.PATTERNS)
-def test_patterns_cut_as_those_of_the_library(
-    run: Run, text: Path, tmp_path: Path, pattern: str
-) -> None:
-    tokenizer = host_cases.with_pattern(host_cases.tokenizer_of("word"), pattern)
-    folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
-    host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(kind="word"))
-    texts = host_cases.texts(9, 300, newest=0xE001)
-    (tmp_path / "given.json").write_text(json.dumps(texts), "utf-8")
-    done = run(folder, "--tokens", tmp_path / "given.json")
-    wanted = [host_cases.reference(tokenizer, given) or [] for given in texts]
-    assert done.stdout.splitlines() == ["".join(f"{token} " for token in ids) for ids in wanted], (
-        done.stderr
-    )
 
 
 def test_no_damage_to_a_manifest_is_more_than_a_line(run: Run, text: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import frame_bundle
 import host_cases
 import pytest
-from c_program import Program, changed, mutations
+from c_program import mutations
+from hosts import Command
 
 EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "more inputs": (
@@ -45,14 +46,14 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 @pytest.mark.parametrize("name", EDITS)
 def test_a_manifest_that_does_not_fit_is_refused(
-    sanitized: Program, text: Path, tmp_path: Path, name: str
+    sanitized: Command, text: Path, tmp_path: Path, name: str
 ) -> None:
     edit, says = EDITS[name]
-    assert says in sanitized.refusal(changed(text, tmp_path / "b", edit), "--json")
+    assert says in sanitized.refusal(host_cases.changed(text, tmp_path / "b", edit), "--json")
 
 
 def test_no_damage_to_a_general_network_is_more_than_a_line(
-    sanitized: Program, tmp_path: Path
+    sanitized: Command, tmp_path: Path
 ) -> None:
     """The reader of contracts under sanitizers: each damaged manifest is one line, or it is
     good.
@@ -72,9 +73,9 @@ def test_no_damage_to_a_general_network_is_more_than_a_line(
 
 
 def test_ids_that_no_tokenizer_has_are_refused(
-    sanitized: Program, text: Path, tmp_path: Path
+    sanitized: Command, text: Path, tmp_path: Path
 ) -> None:
-    folder = changed(text, tmp_path / "b", lambda manifest: None)
+    folder = host_cases.changed(text, tmp_path / "b", lambda manifest: None)
     for wrong in (34, 10**9, -1, 0.5, 1, "1"):
         document = json.loads((text / "tokenizer.json").read_text("utf-8"))
         document["model"]["vocab"]["z"] = wrong

@@ -14,8 +14,9 @@ from pathlib import Path
 import host_cases
 import pytest
 import safetensors.numpy
-from c_drivers import FUZZ_DRIVER, JSON_DRIVER, SHA_DRIVER, TOKENS_DRIVER
-from c_program import EXAMPLES, C, Program, changed, mutations
+from c_drivers import FUZZ_DRIVER, JSON_DRIVER, SHA_DRIVER
+from c_program import EXAMPLES, C, mutations
+from hosts import Command
 
 
 def test_the_json_reader_takes_no_more_than_python_does(
@@ -90,8 +91,8 @@ def test_digests_are_those_of_hashlib(drive: Callable[..., str]) -> None:
     assert drive(SHA_DRIVER).split() == wanted
 
 
-def test_damaged_golden_runs_never_crash(sanitized: Program, text: Path, tmp_path: Path) -> None:
-    folder = changed(text, tmp_path / "b", lambda manifest: None)
+def test_damaged_golden_runs_never_crash(sanitized: Command, text: Path, tmp_path: Path) -> None:
+    folder = host_cases.changed(text, tmp_path / "b", lambda manifest: None)
     golden = (text / "golden.safetensors").read_bytes()
     size = struct.unpack("<Q", golden[:8])[0]
     header = json.loads(golden[8 : 8 + size])
@@ -136,52 +137,6 @@ def test_damaged_golden_runs_never_crash(sanitized: Program, text: Path, tmp_pat
     assert "the golden run has the token 1000000" in sanitized.refusal(folder, "--check")
 
 
-@pytest.mark.parametrize("kind", host_cases.KINDS)
-def test_every_kind_of_tokens_is_read_as_the_library_reads_it(
-    drive: Callable[..., str], text: Path, tmp_path: Path, kind: str
-) -> None:
-    tokenizer = host_cases.tokenizer_of(kind)
-    folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
-    texts = host_cases.texts(5, 400)
-    lists = host_cases.id_lists(tokenizer, 6, 200)
-    said = drive(
-        TOKENS_DRIVER, given=json.dumps([*texts, *lists]).encode(), arguments=[str(folder)]
-    )
-    lines = said.splitlines()
-    assert len(lines) == len(texts) + len(lists), said
-    refused = 0
-    for line, given in zip(lines, texts, strict=False):
-        if kind == "caption" and line == "!":
-            refused += 1  # what NFKC and lower case may change is refused, never guessed
-            assert not given.isascii(), given
-            continue
-        wanted = host_cases.reference(tokenizer, given)
-        assert line == ("!" if wanted is None else "".join(f"{token} " for token in wanted)), repr(
-            given
-        )
-    assert refused < len(texts) * 0.9
-    for line, ids in zip(lines[len(texts) :], lists, strict=True):
-        pieces = [
-            bytes.fromhex(piece).decode() for piece in line.split("|")
-        ]  # no piece splits a character
-        assert "".join(pieces) == tokenizer.decode(ids)
-
-
-@pytest.mark.parametrize("pattern", host_cases.PATTERNS)
-def test_patterns_cut_as_those_of_the_library(
-    drive: Callable[..., str], text: Path, tmp_path: Path, pattern: str
-) -> None:
-    tokenizer = host_cases.with_pattern(host_cases.tokenizer_of("word"), pattern)
-    folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
-    host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(kind="word"))
-    texts = host_cases.texts(9, 300)
-    lines = drive(
-        TOKENS_DRIVER, given=json.dumps(texts).encode(), arguments=[str(folder)]
-    ).splitlines()
-    wanted = [host_cases.reference(tokenizer, given) or [] for given in texts]
-    assert lines == ["".join(f"{token} " for token in ids) for ids in wanted]
-
-
 @pytest.mark.parametrize(
     "pattern",
     [
@@ -200,37 +155,40 @@ def test_patterns_cut_as_those_of_the_library(
     ],
 )
 def test_other_patterns_are_refused(
-    drive: Callable[..., str], text: Path, tmp_path: Path, pattern: str
+    c_parts: Command, text: Path, tmp_path: Path, pattern: str
 ) -> None:
-    tokenizer = host_cases.tokenizer_of("word")
-    folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
-    document = json.loads(tokenizer.to_json())
-    document["pre_tokenizer"]["pattern"]["Regex"] = pattern
-    host_cases.replace(folder, "tokenizer.json", json.dumps(document).encode())
-    assert "expected one that edgernn writes" in drive(
-        TOKENS_DRIVER, given=b"[]", arguments=[str(folder)]
-    )
+    assert "expected one that edgernn writes" in said_of_pattern(c_parts, text, tmp_path, pattern)
 
 
 def test_a_pattern_that_takes_for_ever_is_refused(
-    drive: Callable[..., str], text: Path, tmp_path: Path
+    c_parts: Command, text: Path, tmp_path: Path
 ) -> None:
+    said = said_of_pattern(c_parts, text, tmp_path, "(?:(?:[a-z ]+)+)+!", recorded="a" * 200)
+    assert "takes too long" in said
+
+
+def said_of_pattern(
+    c_parts: Command, text: Path, scratch: Path, pattern: str, recorded: str | None = None
+) -> str:
+    """Return what is said of a tokenizer of words that cuts a text by this pattern."""
     tokenizer = host_cases.tokenizer_of("word")
-    folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
+    folder = host_cases.with_tokenizer(text, scratch / "b", tokenizer)
     document = json.loads(tokenizer.to_json())
-    document["pre_tokenizer"]["pattern"]["Regex"] = "(?:(?:[a-z ]+)+)+!"
+    document["pre_tokenizer"]["pattern"]["Regex"] = pattern
     host_cases.replace(folder, "tokenizer.json", json.dumps(document).encode())
-    host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(text="a" * 200))
-    assert "takes too long" in drive(TOKENS_DRIVER, given=b"[]", arguments=[str(folder)])
+    if recorded is not None:
+        host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(text=recorded))
+    (scratch / "none").write_text("[]", "utf-8")
+    return c_parts.good("--tokens", scratch / "none", folder)
 
 
 def test_no_damage_is_more_than_a_line(
-    drive: Callable[..., str], sanitized: Program, text: Path, tmp_path: Path
+    drive: Callable[..., str], sanitized: Command, text: Path, tmp_path: Path
 ) -> None:
     """Under sanitizers, hundreds of damaged manifests, tokenizers, recordings and vectors: each
     one line, or it is good.
     """
-    folder = changed(text, tmp_path / "b", lambda manifest: manifest.pop("provenance"))
+    folder = host_cases.changed(text, tmp_path / "b", lambda manifest: manifest.pop("provenance"))
     manifest = (folder / "manifest.json").read_bytes()
     digits = r"[0-4]+"
 

@@ -15,12 +15,10 @@ from pathlib import Path
 import host_cases
 import numpy as np
 import pytest
-from hosts import Command, compile_cpp
+from hosts import Command
 
 from edgernn.bundle import Bundle
-from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.decoding.captions import search_caption
-from edgernn.decoding.sampling import Sampler
 from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
@@ -41,60 +39,10 @@ def caption_bundle(captioner_folder: Path, tmp_path_factory: pytest.TempPathFact
     return folder
 
 
-@pytest.fixture(scope="module")
-def unit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The test program of everything but the file that knows the runtime, under sanitizers."""
-    target = tmp_path_factory.mktemp("cpp") / "unit"
-    return compile_cpp(
-        target, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover", "tests/unit.cpp"
-    )
-
-
 def test_the_parts_pass_their_tests_under_sanitizers(
-    unit: Path, text: Path, caption_bundle: Path
+    cpp_parts: Command, text: Path, caption_bundle: Path
 ) -> None:
-    command = [str(unit), str(text), str(caption_bundle)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=120)
-    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stdout + done.stderr
-
-
-def sampling_cases() -> list[tuple[Sampler, float, np.ndarray]]:
-    """Samplers, uniform numbers and logits, some with ties and tokens that must not come."""
-    random = np.random.default_rng(11)
-    cases = []
-    for index in range(300):
-        logits = random.normal(0, 3, int(random.integers(1, 40))).astype(np.float32)
-        if index % 3 == 0:
-            logits = np.round(logits)
-        if index % 5 == 0:
-            logits[1:][random.random(len(logits) - 1) < 0.3] = -1e30  # as good as never
-        sampler = Sampler(
-            temperature=float(random.choice([0, 0.3, 0.8, 2])),
-            top_k=int(random.choice([0, 1, 3, 100])),
-            top_p=float(random.choice([0.2, 0.9, 1])),
-        )
-        cases.append((sampler, float(random.random()), logits))
-    return cases
-
-
-def test_it_samples_as_the_reference_does(unit: Path) -> None:
-    cases = sampling_cases()
-    lines = [
-        f"{s.temperature} {s.top_k} {s.top_p} {uniform!r} {len(logits)} "
-        f"{' '.join(str(float(logit)) for logit in logits)}"
-        for s, uniform, logits in cases
-    ]
-    done = subprocess.run(
-        [str(unit), "--sample"],
-        input="\n".join(lines),
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-        timeout=60,
-    )
-    assert [int(line) for line in done.stdout.split()] == [
-        s.pick(logits, uniform) for s, uniform, logits in cases
-    ]
+    assert cpp_parts.good(text, caption_bundle) == "ok\n"
 
 
 def test_the_caption_is_the_reference_caption(
@@ -125,85 +73,8 @@ def test_a_captioner_asks_for_a_picture_that_is_one(
         assert part in cpp_program.refusal(caption_bundle, "--image", path)
 
 
-@pytest.mark.parametrize("kind", host_cases.KINDS)
-def test_every_kind_of_tokens_is_read_as_the_library_reads_it(
-    unit: Path, text: Path, tmp_path: Path, kind: str
-) -> None:
-    tokenizer = host_cases.tokenizer_of(kind)
-    folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
-    texts, lists = host_cases.texts(5, 400), host_cases.id_lists(tokenizer, 6, 200)
-    command = [str(unit), "--tokens", str(folder)]
-    done = subprocess.run(
-        command,
-        input=json.dumps([*texts, *lists]).encode(),
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    lines = done.stdout.decode().splitlines()
-    assert len(lines) == len(texts) + len(lists), (done.stdout, done.stderr)
-    refused = 0
-    for line, given in zip(lines, texts, strict=False):
-        if kind == "caption" and line == "!":
-            refused += 1  # what NFKC and lower case may change is refused, never guessed
-            assert not given.isascii(), given
-            continue
-        wanted = host_cases.reference(tokenizer, given)
-        assert line == ("!" if wanted is None else "".join(f"{token} " for token in wanted)), repr(
-            given
-        )
-    assert refused < len(texts) * 0.9
-    for line, ids in zip(lines[len(texts) :], lists, strict=True):
-        pieces = [
-            bytes.fromhex(piece).decode() for piece in line.split("|")
-        ]  # no piece splits a character
-        assert "".join(pieces) == tokenizer.decode(ids)
-
-
-def test_random_numbers_are_those_of_the_library(unit: Path) -> None:
-    places = [(1234567, position) for position in range(5)] + [
-        (0, 0),
-        (2**64 - 1, 3),
-        (7, 2**53),
-        (2**53, 11),
-    ]
-    lines = "".join(f"{seed} {position}\n" for seed, position in places)
-    done = subprocess.run(
-        [str(unit), "--uniform"],
-        input=lines,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-        timeout=60,
-    )
-    wanted = [float(uniform_numbers(seed, 1, position=position)[0]) for seed, position in places]
-    assert [float(line) for line in done.stdout.split()] == wanted
-
-
-@pytest.mark.parametrize("pattern", host_cases.PATTERNS)
-def test_patterns_cut_as_those_of_the_library(
-    unit: Path, text: Path, tmp_path: Path, pattern: str
-) -> None:
-    tokenizer = host_cases.with_pattern(host_cases.tokenizer_of("word"), pattern)
-    folder = host_cases.with_tokenizer(text, tmp_path / "b", tokenizer)
-    host_cases.edit(folder, lambda manifest: manifest["tokenizer"].update(kind="word"))
-    texts = host_cases.texts(9, 300, newest=0xE001)
-    done = subprocess.run(
-        [str(unit), "--tokens", str(folder)],
-        input=json.dumps(texts),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=60,
-    )
-    wanted = [host_cases.reference(tokenizer, given) or [] for given in texts]
-    assert done.stdout.splitlines() == ["".join(f"{token} " for token in ids) for ids in wanted], (
-        done.stderr
-    )
-
-
 def test_no_damage_is_more_than_a_line(
-    unit: Path, cpp_program: Command, copy: Path, tmp_path: Path
+    cpp_parts: Command, cpp_program: Command, copy: Path, tmp_path: Path
 ) -> None:
     """Under sanitizers, hundreds of damaged manifests, tokenizers, recordings and vectors: each
     one line, or it is good.
@@ -213,7 +84,7 @@ def test_no_damage_is_more_than_a_line(
 
     def fuzz(folder: Path, name: str, pairs: Sequence[tuple[bytes, bytes]]) -> None:
         given = b"".join(struct.pack("<I", len(part)) + part for pair in pairs for part in pair)
-        command = [str(unit), "--fuzz", str(folder), name]
+        command = [*cpp_parts.words, "--fuzz", str(folder), name]
         done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=120)
         assert done.returncode == 0, done.stderr[-2000:]
         assert re.fullmatch(r"[0-4]+", done.stderr.decode()), done.stderr[-2000:]

@@ -5,38 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-from edgernn.contract.random_numbers import uniform_numbers
-from edgernn.decoding.sampling import Sampler
-from edgernn.export.pack import export_bundle
+from hosts import HOSTS, Command
 
 NODE = Path(__file__).resolve().parents[2] / "runtime_examples" / "node"
 WEB_SOURCES = NODE.parent / "web" / "src"
-LENGTH = 500
-PROMPT = "the quick "
-
-
-def _lacking() -> str | None:
-    if shutil.which("node") is None:
-        return "node is not installed"
-    if not (NODE / "node_modules" / "onnxruntime-node").is_dir():
-        return "npm packages are missing: npm ci --ignore-scripts in runtime_examples/node"
-    return None
-
-
-needs_runtime = pytest.mark.skipif(_lacking() is not None, reason=_lacking() or "")
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-
-
-def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = ["node", str(NODE / "main.mjs"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
 def _script(source: str) -> Any:
@@ -54,154 +32,29 @@ def _script(source: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def text(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of the tiny LSTM with every ONNX precision, and a file that is no step. Read
-    only.
-    """
-    folder = tmp_path_factory.mktemp("node") / "text"
-    export_bundle(
-        checkpoint_folder,
-        folder,
-        to=["onnx", "torchscript"],
-        precision=["float32", "int8", "int4"],
-        in_graph=True,
-        steps=16,
-    )
-    return folder
+def node(request: pytest.FixtureRequest) -> Command:
+    """The example, ready to be started."""
+    (row,) = (host for host in HOSTS if host.name == "node")
+    return row.start(request)
 
 
-@needs_runtime
-def test_streams_the_prompt_and_the_text_and_repeats_itself_for_a_seed(text: Path) -> None:
-    one, same, other = (
-        _run(text, "--prompt", "the", "--length", 60, "--seed", seed).stdout for seed in (1, 1, 2)
-    )
-    assert one == same != other
-    assert one.startswith("the")
-    assert len(one) == len("the") + 60 + 1
-
-
-def _edit(old: str, new: str) -> Callable[[Path], object]:
-    def change(folder: Path) -> None:
-        manifest = folder / "manifest.json"
-        content = manifest.read_text(encoding="utf-8")
-        assert old in content
-        manifest.write_text(content.replace(old, new, 1), encoding="utf-8")
-
-    return change
-
-
-def _flip(name: str) -> Callable[[Path], object]:
-    def change(folder: Path) -> None:
-        data = bytearray((folder / name).read_bytes())
-        data[len(data) // 2] ^= 1
-        (folder / name).write_bytes(bytes(data))
-
-    return change
-
-
-@needs_runtime
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (_flip("evaluation/held_out.safetensors"), "held_out.safetensors has the SHA-256"),
-        (
-            _edit('"kind": "char"', '"kind": "custom"'),
-            "kind custom, expected one of char, byte, bpe, word, caption",
-        ),
-        (_edit('"ids": [\n      0', '"ids": [\n      1'), "tokenizer.json gives the ids"),
-        (_edit('"dtypes": {}', '"dtypes": {"h": "float16"}'), "takes h as float16"),
-    ],
-)
-def test_damage_is_told_in_one_line(
-    text: Path, change: Callable[[Path], object], said: str, tmp_path: Path
-) -> None:
-    folder = tmp_path / "bundle"
-    shutil.copytree(text, folder)
-    change(folder)
-    _is_refused(_run(folder), said)
-
-
-@needs_runtime
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--prompt", "aé§"], '"é" "§"'),
-        (["--artifact", "onnx/nothing.onnx"], "expected one of: onnx/step.onnx"),
         (["--artifact", "onnx/generate.onnx"], "computes the graph generate"),
-        (["--artifact", "torchscript/step.pt"], "is of format torchscript"),
-        (["--temperature=-1"], "temperature is -1"),
-        (["--temperature", "warm"], "expected a number"),
-        (["--top-p", "0"], "top-p is 0"),
-        (["--top-k", "1.5"], "expected a whole number"),
-        (["--length", "many"], "expected a number"),
-        (
-            ["--seed", "18446744073709551616"],
-            "expected a whole number from 0 to 18446744073709551615",
-        ),
-        (["--seed", "0x10"], "expected a whole number from 0 to"),
-        (["--time", "0"], "--time is 0"),
-        (["--colour"], "--colour"),
         (["--image", "cat.png"], "decodes no pictures"),
         (["another"], "2 bundles were given"),
     ],
 )
-def test_bad_input_is_told_in_one_line(text: Path, arguments: list[str], said: str) -> None:
-    _is_refused(_run(text, *arguments), said)
-
-
-@needs_runtime
-def test_a_missing_bundle_and_a_captioner_are_refused(
-    captioner_bundle_folder: Path, tmp_path: Path
+def test_bad_input_is_told_in_one_line(
+    node: Command, text: Path, arguments: list[str], said: str
 ) -> None:
-    _is_refused(_run(tmp_path / "nothing"), "no manifest.json")
-    _is_refused(_run(captioner_bundle_folder), "is a captioner")
+    assert said in node.refusal(text, *arguments)
 
 
-def _is_refused(done: subprocess.CompletedProcess[str], said: str) -> None:
-    assert done.returncode == 2, done.stderr
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
-
-
-@needs_node
-def test_sampling_is_pythons() -> None:
-    random = np.random.default_rng(0)
-    cases = []
-    for temperature, top_k, top_p in [
-        (0, 0, 1),
-        (0.7, 0, 1),
-        (1, 5, 1),
-        (1.3, 0, 0.6),
-        (0.5, 7, 0.9),
-        (1, 1, 0.01),
-    ]:
-        for _ in range(40):
-            logits = (
-                random.normal(0, 3, 30).astype(np.float32).round(1)
-            )  # rounded: ties must go to the lower id
-            cases.append((logits, Sampler(temperature, top_k, top_p), float(random.random())))
-    given = [
-        {
-            "logits": logits.tolist(),
-            "options": {
-                "temperature": s.temperature,
-                "topK": s.top_k,
-                "topP": s.top_p,
-                "suppress": [],
-            },
-            "uniform": uniform,
-        }
-        for logits, s, uniform in cases
-    ]
-    found = _script(
-        "import { sample } from './sampler.js';"
-        f"const cases = {json.dumps(given)};"
-        "const picks = cases.map(({ logits, options, uniform }) => "
-        "sample(Float32Array.from(logits), options, uniform));"
-        "console.log(JSON.stringify(picks));"
-    )
-    assert found == [sampler.pick(logits, uniform) for logits, sampler, uniform in cases]
+def test_a_captioner_is_refused(node: Command, captioner_bundle_folder: Path) -> None:
+    assert "is a captioner" in node.refusal(captioner_bundle_folder)
 
 
 @needs_node
@@ -214,21 +67,6 @@ def test_suppressed_tokens_are_never_written() -> None:
         "console.log(JSON.stringify([pick(0, 0), pick(1, 0.999), pick(1, 0)]));"
     )
     assert found == [1, 3, 1]
-
-
-@needs_node
-def test_the_random_numbers_are_pythons() -> None:
-    found = _script(
-        "import { readSeed, uniformAt } from './sampler.js';"
-        "const take = (seed, first) => Array.from({ length: 200 }, (_, at) => "
-        "uniformAt(readSeed(seed), first + at));"
-        "console.log(JSON.stringify([take(0, 0), take('18446744073709551615', 5), take(7n, 2 "
-        "** 40)]));"
-    )
-    places = [(0, 0), (2**64 - 1, 5), (7, 2**40)]
-    assert found == [
-        uniform_numbers(seed, 200, position=position).tolist() for seed, position in places
-    ]
 
 
 @needs_node

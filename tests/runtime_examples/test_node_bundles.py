@@ -12,30 +12,10 @@ from pathlib import Path
 import host_cases
 import pytest
 
-from edgernn.decoding.stream_decoder import StreamDecoder
 from edgernn.export.pack import export_bundle
 
 NODE = Path(__file__).resolve().parents[2] / "runtime_examples" / "node"
 MANIFESTS = 300
-READ = """
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { TextStream, Tokenizer } from '../web/src/tokenizer.js';
-const { file, entry, texts, lists } = JSON.parse(readFileSync(0, 'utf8'));
-const tokenizer = Tokenizer.parse(new Uint8Array(await readFile(file)), entry);
-const encode = (text) => {
-  try {
-    return tokenizer.encode(text);
-  } catch {
-    return null;
-  }
-};
-const write = (ids) => {
-  const stream = new TextStream(tokenizer);
-  return [...ids.map((id) => stream.push(id)), stream.flush()];
-};
-console.log(JSON.stringify([texts.map(encode), lists.map(write)]));
-"""
 OPEN_MANY = """
 import { readFile, writeFile } from 'node:fs/promises';
 import { check } from '../web/src/check.js';
@@ -85,49 +65,6 @@ def folder(text: Path, tmp_path: Path) -> Path:
     """A copy of the bundle, to be changed."""
     shutil.copytree(text, tmp_path / "b")
     return tmp_path / "b"
-
-
-@pytest.mark.parametrize("kind", host_cases.KINDS)
-def test_tokens_are_those_of_the_library(kind: str, tmp_path: Path) -> None:
-    tokenizer = host_cases.tokenizer_of(kind)
-    tokenizer.save(tmp_path / "tokenizer.json")
-    texts = host_cases.texts(5, 400, newest=0x11FFF)
-    lists = host_cases.id_lists(tokenizer, 6, 100)
-    whole = [
-        ids
-        for ids in (host_cases.reference(tokenizer, each) for each in texts[:100])
-        if ids is not None
-    ]
-    entry = {"path": "tokenizer.json", "kind": kind, "vocabulary_size": tokenizer.vocabulary_size}
-    given = {
-        "file": str(tmp_path / "tokenizer.json"),
-        "entry": entry,
-        "texts": texts,
-        "lists": lists + whole,
-    }
-    command = ["node", "--input-type=module", "-e", READ]
-    done = subprocess.run(
-        command,
-        input=json.dumps(given).encode(),
-        cwd=NODE,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
-    encoded, written = json.loads(done.stdout)
-    for each, found in zip(texts, encoded, strict=True):
-        assert found == host_cases.reference(tokenizer, each), ascii(each)
-    for ids, pieces in zip(lists + whole, written, strict=True):
-        assert "".join(pieces) == tokenizer.decode(ids)
-    for ids, pieces in zip(
-        whole, written[len(lists) :], strict=True
-    ):  # no character is split, none waits longer than it must
-        stream = StreamDecoder(tokenizer)
-        assert kind == "caption" or pieces == [
-            *(stream.push(token) for token in ids),
-            stream.flush(),
-        ]
 
 
 def test_another_tokenizer_is_refused(text: Path, tmp_path: Path) -> None:

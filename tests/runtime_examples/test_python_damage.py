@@ -4,45 +4,23 @@ never a traceback.
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import host_cases
 import pytest
+from hosts import EXAMPLES, Command
+from servers import Server
 
 from edgernn.export.pack import export_bundle
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "runtime_examples" / "python"
+EXAMPLE = EXAMPLES / "python"
 MUTATIONS = 300
-ODD = [
-    None,
-    True,
-    -1,
-    0,
-    1,
-    3.5,
-    1e26,
-    2**70,
-    "",
-    "x",
-    "../x",
-    "/etc/passwd",
-    "a\x00b",
-    "\ud800",
-    [],
-    {},
-    [[]],
-    {"a": 1},
-    ["x", -5],
-]
 # Writes every set of files of a list in turn over one bundle; prints for each set how the modes
 # ended and what they said.
 MANY = """
@@ -65,60 +43,6 @@ for files in json.loads(Path(sys.argv[3]).read_text("utf-8")):
 """
 
 
-def mutated(manifest: Any, count: int, seed: int) -> Iterator[Any]:
-    """Yield copies of a manifest, each with one value removed, replaced, doubled or renamed, at
-    a place drawn at random.
-    """
-    draw = random.Random(seed)
-    places = list(_places(manifest, ()))
-    for _ in range(count):
-        changed = copy.deepcopy(manifest)
-        *path, last = draw.choice(places)
-        parent = changed
-        for key in path:
-            parent = parent[key]
-        what = draw.choice(["remove", "replace", "replace", "double", "rename"])
-        if what == "remove":
-            parent.pop(last)
-        elif what == "double" and isinstance(parent, list):
-            parent.append(copy.deepcopy(parent[last]))
-        elif what == "rename" and isinstance(parent, dict):
-            parent[draw.choice(["x", "__proto__", "constructor", "../x", last.upper()])] = (
-                parent.pop(last)
-            )
-        else:
-            parent[last] = copy.deepcopy(draw.choice(ODD))
-        yield changed
-
-
-def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """Yield the path of every value but the recorded ids, which are many; a list's first two
-    items stand for all.
-    """
-    keys = (
-        value
-        if isinstance(value, dict)
-        else range(min(2, len(value)))
-        if isinstance(value, list)
-        else ()
-    )
-    for key in keys:
-        if key not in ("provenance", "weights", "loss"):  # which no example reads
-            yield (*path, key)
-            yield from _places(value[key], (*path, key))
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-X", "utf8", str(EXAMPLE / "main.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=60)
-
-
-def refusal(*arguments: object) -> str:
-    done = run(*arguments)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
-    return done.stderr
-
-
 @pytest.fixture(scope="module")
 def text(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the tiny LSTM. Read only."""
@@ -132,13 +56,6 @@ def folder(text: Path, tmp_path: Path) -> Path:
     """A copy of the bundle, to be changed."""
     shutil.copytree(text, tmp_path / "b")
     return tmp_path / "b"
-
-
-def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text("utf-8"))
-    change(manifest)
-    path.write_text(json.dumps(manifest), "utf-8")
 
 
 def outcomes(
@@ -171,8 +88,8 @@ def test_no_manifest_ends_it_with_a_traceback(
     for seed, bundle in enumerate((folder, tmp_path / "captions")):
         manifest = json.loads((bundle / "manifest.json").read_text("utf-8"))
         sets = [
-            {"manifest.json": json.dumps(each).encode()}
-            for each in mutated(manifest, MUTATIONS, seed)
+            {"manifest.json": content}
+            for content in host_cases.damaged_manifests(manifest, seed, MUTATIONS)
         ]
         told = outcomes(bundle, sets, tmp_path)
         assert sum(each[0][0] == 2 for each in told) > MUTATIONS // 3
@@ -200,23 +117,24 @@ def test_no_file_that_the_manifest_vouches_for_ends_it_with_a_traceback(
     assert sum(any(status for status, _ in each) for each in told) > 20
 
 
-def test_a_key_that_comes_twice_is_read_as_the_last(folder: Path) -> None:
+def test_a_key_that_comes_twice_is_read_as_the_last(python_example: Server, folder: Path) -> None:
+    example = Command((), server=python_example)
     path = folder / "manifest.json"
     text = path.read_text("utf-8").replace(
         '"schema_version": 1', '"golden": 5, "schema_version": 2, "schema_version": 1', 1
     )
     path.write_text(text, "utf-8")
-    assert run(folder, "--check").returncode == 0
+    example.good(folder, "--check")
     path.write_text(
         text.replace(
             '"golden": "golden.safetensors"', '"golden": "golden.safetensors", "golden": "x"'
         ),
         "utf-8",
     )
-    assert "golden is 'x', expected a path that files lists" in refusal(folder, "--check")
+    assert "golden is 'x', expected a path that files lists" in example.refusal(folder, "--check")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_the_right_to_read_it_is_named(folder: Path) -> None:
+def test_a_file_without_the_right_to_read_it_is_named(python_example: Server, folder: Path) -> None:
     (folder / "tokenizer.json").chmod(0)
-    assert "cannot read" in refusal(folder)
+    assert "cannot read" in Command((), server=python_example).refusal(folder)

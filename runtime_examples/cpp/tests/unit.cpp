@@ -1,7 +1,7 @@
 // Tests of everything but model.cpp, on a model that replays a bundle's recording: unit BUNDLE..., or one of
-//   unit --sample         reads "temperature top_k top_p uniform count logit..." line by line and writes the id chosen for each
-//   unit --uniform        reads "seed position" line by line and writes the number
-//   unit --tokens BUNDLE  reads a JSON array; writes a text's ids, or ! where it is refused, and the pieces of a list of ids
+//   unit --sample FILE         reads "temperature top_k top_p uniform count logit..." line by line and writes the id chosen for each
+//   unit --uniform FILE        reads "seed position" line by line and writes the number
+//   unit --tokens FILE BUNDLE  reads a JSON array; writes a text's ids, or ! where it is refused, and the pieces of a list of ids
 //   unit --fuzz BUNDLE FILE  reads pairs of a manifest and the file's content, each after its length, puts them into the bundle
 //                         and reads all that there is, as far as it goes; writes how far, a digit a pair
 #include <cstdio>
@@ -247,10 +247,11 @@ int fuzz(const std::filesystem::path& folder, const std::string& name) {
 int main(int count, char** values) {
   try {
     const std::string mode = count > 1 ? values[1] : "";
+    if (mode == "--fuzz" && count == 4) return fuzz(values[2], values[3]);
+    if (mode.rfind("--", 0) == 0 && std::freopen(values[2], "r", stdin) == nullptr) return 1;
     if (mode == "--sample") return sample_lines();
     if (mode == "--uniform") return uniform_lines();
-    if (mode == "--tokens" && count == 3) return token_lines(values[2]);
-    if (mode == "--fuzz" && count == 4) return fuzz(values[2], values[3]);
+    if (mode == "--tokens" && count == 4) return token_lines(values[3]);
     test_json();
     test_sha256();
     test_safetensors();

@@ -10,7 +10,7 @@ import kotlin.system.exitProcess
  *
  *     Host BUNDLE [--prompt TEXT] [--length N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--artifact PATH] [--json]
  *     Host BUNDLE --check | --time N     of a captioner: of the recorded picture
- *     Host BUNDLE --tokens FILE | --fuzz FILE | --library ROWS, Host --vectors FILE     parts of it, see Parts.kt
+ *     Host BUNDLE --tokens FILE | --fuzz FILE | --library ROWS, Host --sample | --uniform FILE     parts of it, see Parts.kt
  *     Host --serve     runs what stands on each line of the standard input, so that one virtual machine does for all
  *
  * EDGERNN_RUNTIME is the command that runs model files, words parted by a bar, or `replay`: the recorded outputs.
@@ -58,7 +58,7 @@ private fun runtime(folder: File, environment: Map<String, String>): Runtime {
 
 private val VALUES = setOf(
     "--prompt", "--length", "--temperature", "--top-k", "--top-p", "--seed", "--artifact", "--time", "--tokens", "--fuzz",
-    "--vectors", "--library",
+    "--sample", "--uniform", "--library",
 )
 
 private fun run(arguments: List<String>, environment: Map<String, String>): Int {
@@ -74,7 +74,8 @@ private fun run(arguments: List<String>, environment: Map<String, String>): Int 
             else -> rest.add(word)
         }
     }
-    flags["--vectors"]?.let { return sampleVectors(File(it)) }
+    flags["--sample"]?.let { return sampleLines(File(it)) }
+    flags["--uniform"]?.let { return uniformLines(File(it)) }
     val place = File(rest.singleOrNull() ?: throw BundleError("one bundle is expected, ${rest.size} were given"))
     return Packed(place).use { runFolder(it.folder, flags, environment) }
 }

@@ -46,12 +46,21 @@ fun fuzz(folder: File, file: File): Int {
     return 0
 }
 
-/** Samples as each case of a JSON array says; prints an id a line. */
-fun sampleVectors(file: File): Int {
-    for (case in Json.parse(file.readText(), file.name).list) {
-        val logits = case["logits"].list.map { it.number.toFloat() }.toFloatArray()
-        val options = Sampling(case["temperature"].number, case["top_k"].long.toInt(), case["top_p"].number)
-        println(sample(logits, options, case["uniform"].number))
+/** Reads "temperature top_k top_p uniform count logit…" line by line; prints the id chosen for each. */
+fun sampleLines(file: File): Int {
+    for (line in file.readLines()) {
+        val words = line.split(' ')
+        val options = Sampling(words[0].toDouble(), words[1].toInt(), words[2].toDouble())
+        println(sample(words.drop(5).map { it.toFloat() }.toFloatArray(), options, words[3].toDouble()))
+    }
+    return 0
+}
+
+/** Reads "seed position" line by line; prints the number. */
+fun uniformLines(file: File): Int {
+    for (line in file.readLines()) {
+        val (seed, position) = line.split(' ')
+        println(uniformAt(seed.toULong().toLong(), position.toLong()))
     }
     return 0
 }
