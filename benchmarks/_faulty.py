@@ -38,12 +38,10 @@ STEPS = 32
 TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n" * 8
 _NAMES = [a + b + c for a in "abcde" for b in "abcdefghijkl" for c in "abcdefghijkl"]
 _MANY_WORDS = "\n".join(_NAMES * 2)  # 720 words, more than the recorded text has
-_MANY_CHARACTERS = "".join(
-    chr(0x4E00 + index) for index in range(300)
-)  # more than 8 bits can number
-_TOO_MANY_CHARACTERS = "".join(
-    chr(0x4E00 + index) for index in range(3000)
-)  # for a run of some hundred steps to meet each
+# more than 8 bits can number
+_MANY_CHARACTERS = "".join(chr(0x4E00 + index) for index in range(300))
+# for a run of some hundred steps to meet each
+_TOO_MANY_CHARACTERS = "".join(chr(0x4E00 + index) for index in range(3000))
 
 Arrays = dict[str, np.ndarray]
 
@@ -238,9 +236,8 @@ def make_model(tokenizer: Tokenizer, *, seed: int = 3, **options: Any) -> Langua
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-        if (
-            model.config.cell == "rnn_relu"
-        ):  # nothing else bounds its state: a product that stretches grows without end
+        # nothing else bounds its state: a product that stretches grows without end
+        if model.config.cell == "rnn_relu":
             for layer in range(model.config.layers):
                 recurrent = model.recurrent.get_parameter(f"fused.weight_hh_l{layer}")
                 recurrent.mul_(0.9 / torch.linalg.matrix_norm(recurrent, 2))

@@ -55,6 +55,7 @@ _MODULES = (
 )
 FAULTS: dict[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
 HONEST_STEPS = 128
+_BOTH = ("onnx", "torchscript")
 _NOT_CAUGHT = {
     "missed": "NOT CAUGHT",
     "mute": "CAUGHT, CAUSE NOT NAMED",
@@ -101,9 +102,16 @@ def judge_all(workshop: Workshop) -> dict[str, Verdict]:
 
 
 def honest_matrix() -> Iterator[tuple[str, Recipe]]:
-    """Yield every cell at every depth, two sizes each, the token kinds in turn; captioners; what is
-    special about a model.
+    """Yield every cell at every depth, two sizes each, the token kinds in turn; what is rounded;
+    captioners; what is special about a model.
     """
+    yield from _cells()
+    yield from _rounded()
+    yield from _captioners()
+    yield from _special()
+
+
+def _cells() -> Iterator[tuple[str, Recipe]]:
     kinds = ("char", "byte", "word", "bpe")
     place = 0
     for cell in CELLS:
@@ -112,65 +120,52 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
                 kind = kinds[place % len(kinds)]
                 place += 1
                 model = {"cell": cell, "layers": layers, "hidden": hidden}
-                yield (
-                    f"{cell} {layers}x{hidden} {kind}",
-                    Recipe(model, to=("onnx", "torchscript"), kind=kind),
-                )
+                recipe = Recipe(model, to=_BOTH, kind=kind)
+                yield f"{cell} {layers}x{hidden} {kind}", recipe
+
+
+def _rounded() -> Iterator[tuple[str, Recipe]]:
     for cell in CELLS:
         for hidden in (16, 33, 128):
             model = {"cell": cell, "layers": 2, "hidden": hidden}
             yield f"{cell} {hidden} reduced", Recipe(model, options=low("float16", "int8", "int4"))
-        yield (
-            f"{cell} coreml reduced",
-            Recipe(
-                {"cell": cell, "layers": 2, "hidden": 16},
-                to=("coreml",),
-                options=low("int8", "int4", "palettized4"),
-            ),
-        )
+        model = {"cell": cell, "layers": 2, "hidden": 16}
+        options = low("int8", "int4", "palettized4")
+        yield f"{cell} coreml reduced", Recipe(model, to=("coreml",), options=options)
     for cell in CELLS:
-        both = {"precision": ["float16", "float32"]}
-        yield (
-            f"{cell} coreml",
-            Recipe({"cell": cell, "layers": 2, "hidden": 16}, to=("coreml",), options=both),
-        )
+        model = {"cell": cell, "layers": 2, "hidden": 16}
+        options = {"precision": ["float16", "float32"]}
+        yield f"{cell} coreml", Recipe(model, to=("coreml",), options=options)
+
+
+def _captioners() -> Iterator[tuple[str, Recipe]]:
     for conditioning in CONDITIONINGS:
         for cell in ("lstm", "gru"):
             model = {"conditioning": conditioning, "cell": cell, "layers": 1 + (cell == "gru")}
-            yield (
-                f"captioner {conditioning} {cell}",
-                Recipe(model, to=("onnx", "torchscript", "coreml"), kind="caption"),
-            )
+            recipe = Recipe(model, to=(*_BOTH, "coreml"), kind="caption")
+            yield f"captioner {conditioning} {cell}", recipe
     yield (
         "captioner reduced",
         Recipe({"conditioning": "soft-attention"}, kind="caption", options=low("int8", "int4")),
     )
+
+
+def _special() -> Iterator[tuple[str, Recipe]]:
     for cell in CELLS:
-        both = ("onnx", "torchscript")
         for hidden in (1, 7, 65):
-            yield (
-                f"{cell} {hidden} odd",
-                Recipe({"cell": cell, "layers": 1 + hidden % 2, "hidden": hidden}, to=both),
-            )
-        yield f"{cell} learned", Recipe({"cell": cell, "learned_initial_state": True}, to=both)
-        yield f"{cell} tied", Recipe({"cell": cell, "tied": True}, to=both)
-        yield (
-            f"{cell} decoding",
-            Recipe({"cell": cell}, options={"decoding": True, "precision": "float32"}),
-        )
-    yield "rnn 257", Recipe({"cell": "rnn", "layers": 2, "hidden": 257}, to=("onnx", "torchscript"))
-    yield "one token", Recipe({"cell": "gru"}, to=("onnx", "torchscript"), text="a" * 99)
-    yield from [
-        (name, RECIPES[name])
-        for name in ("decoding", "caption decoding", "many words", "many words release")
-    ]
-    tied = Recipe({"cell": "gru", "tied": True}, to=("onnx", "torchscript"))
-    yield from [
-        ("tied", tied),
-        ("learned", RECIPES["learned"]),
-        ("release", RECIPES["release"]),
-        ("wide", RECIPES["wide"]),
-    ]
+            model = {"cell": cell, "layers": 1 + hidden % 2, "hidden": hidden}
+            yield f"{cell} {hidden} odd", Recipe(model, to=_BOTH)
+        yield f"{cell} learned", Recipe({"cell": cell, "learned_initial_state": True}, to=_BOTH)
+        yield f"{cell} tied", Recipe({"cell": cell, "tied": True}, to=_BOTH)
+        in_graph = {"decoding": True, "precision": "float32"}
+        yield f"{cell} decoding", Recipe({"cell": cell}, options=in_graph)
+    yield "rnn 257", Recipe({"cell": "rnn", "layers": 2, "hidden": 257}, to=_BOTH)
+    yield "one token", Recipe({"cell": "gru"}, to=_BOTH, text="a" * 99)
+    for name in ("decoding", "caption decoding", "many words", "many words release"):
+        yield name, RECIPES[name]
+    yield "tied", Recipe({"cell": "gru", "tied": True}, to=_BOTH)
+    for name in ("learned", "release", "wide"):
+        yield name, RECIPES[name]
 
 
 def false_alarms(

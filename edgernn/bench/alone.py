@@ -144,9 +144,8 @@ def peak_bytes() -> int | None:
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (
-        peak if sys.platform == "darwin" else peak * 1024
-    )  # macOS counts in bytes, others in kibibytes
+    # macOS counts in bytes, others in kibibytes
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

@@ -110,9 +110,8 @@ class Bundle:
             )
         for name in parts:
             found = self._stamp(name)
-            if (
-                self._vouched.get(name, found) != found
-            ):  # touched since; the digest tells whether it was changed
+            # touched since; the digest tells whether it was changed
+            if self._vouched.get(name, found) != found:
                 self._check([name])
         return self.folder / inner
 

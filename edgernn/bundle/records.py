@@ -19,9 +19,8 @@ InnerPath = Annotated[str, AfterValidator(checked)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Bytes = Annotated[int, Field(ge=0, lt=1 << 53)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Version = Annotated[
-    str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$")
-]  # as "1.23": numbers alone can be compared
+# as "1.23": numbers alone can be compared
+Version = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$")]
 
 
 class FileDigest(Record):

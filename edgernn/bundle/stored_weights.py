@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FROM_STATE = frozenset(
-    {"from_hidden", "joined"}
-)  # the layers of a compact cell that multiply the state
+# the layers of a compact cell that multiply the state
+FROM_STATE = frozenset({"from_hidden", "joined"})
 FLOATS = frozenset({"float16", "float32"})  # dtypes of a weight that no integer stands for
 OTHERS = "biases and constants"  # the name of what a table does not list one by one
 

@@ -51,9 +51,8 @@ def largest_ids(values: np.ndarray, count: int = LARGEST) -> np.ndarray:
     least = np.partition(rows, rows.shape[1] - count, axis=1)[:, rows.shape[1] - count]
     found = np.empty((len(rows), count), np.int64)
     for row, bound, ids in zip(rows, least, found, strict=True):
-        candidates = np.flatnonzero(
-            ~(row < bound)
-        )  # with more than one at the bound, more than ``count``
+        # with more than one at the bound, more than ``count``
+        candidates = np.flatnonzero(~(row < bound))
         ids[:] = candidates[np.argsort(-row[candidates], kind="stable")[:count]]
     return found.reshape(*values.shape[:-1], count)
 

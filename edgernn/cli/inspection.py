@@ -47,9 +47,8 @@ def inspect_path(path: Path, *, as_json: bool) -> None:
     elif kind.key in _ARRAYS:
         _arrays(path, kind, as_json=as_json)
     elif kind.key in {"unknown", "missing"}:
-        _model_file(
-            path, kind, as_json=as_json
-        )  # a damaged model file, no kind of file at all, or none: it says which
+        # a damaged model file, no kind of file at all, or none: it says which
+        _model_file(path, kind, as_json=as_json)
     else:
         raise UsageError(sentence(path))
 
@@ -104,9 +103,8 @@ def _model_file(path: Path, kind: Kind, *, as_json: bool) -> None:
     try:
         row, description = describe_file(path)
     except ContractError as error:
-        if (
-            kind.key == "torchscript"
-        ):  # what is refused in a bundle may be right in a file of another program
+        # what is refused in a bundle may be right in a file of another program
+        if kind.key == "torchscript":
             raise UsageError(sentence(path)) from error
         raise
     if as_json:

@@ -117,9 +117,8 @@ def length_normalised(
     """Return ``log_probability / ((5 + counted) / 6) ** normalisation``; ``counted`` tokens, the
     stop token among them.
     """
-    return log_probability * math.pow(
-        6 / (5 + counted), normalisation
-    )  # at most 1, so it never overflows
+    # at most 1, so it never overflows
+    return log_probability * math.pow(6 / (5 + counted), normalisation)
 
 
 @dataclass(frozen=True)
@@ -212,9 +211,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
             f"logits has the value {found}, expected finite numbers; verify the file and its inputs"
         )
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)  # [B, V]
-    return np.asarray(
-        shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    )  # the largest adds 1 to the sum
+    # the largest adds 1 to the sum
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def _extend(
@@ -261,8 +259,7 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
     first among equals.
     """
     count = min(count, values.size)
-    least = np.partition(values, -count)[
-        -count
-    ]  # sorting a whole vocabulary would cost more than the step of a small model
+    # sorting a whole vocabulary would cost more than the step of a small model
+    least = np.partition(values, -count)[-count]
     places = np.flatnonzero(values >= least)
     return places[np.argsort(-values[places], kind="stable")][:count]

@@ -118,9 +118,8 @@ class Generation:
         )
         position = self.snapshot.position
         uniform = float(uniform_numbers(self._seed, 1, position=position)[0])
-        token = self._sampler.pick(
-            self.outputs[self._scores][0], uniform, suppress=self._suppress
-        )  # of [V]
+        # of [V]
+        token = self._sampler.pick(self.outputs[self._scores][0], uniform, suppress=self._suppress)
         self.snapshot = Snapshot(state, np.array([token], np.int64), position + 1)
         return token
 

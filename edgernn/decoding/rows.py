@@ -11,9 +11,8 @@ import numpy as np
 from edgernn.contract import BATCH, TIME, TensorSpec
 from edgernn.sessions.base import Arrays, Session, State
 
-Rows = list[
-    dict[str, np.ndarray]
-]  # one dict of outputs per row of the batch, each without the batch and the time axis
+# one dict of outputs per row of the batch, each without the batch and the time axis
+Rows = list[dict[str, np.ndarray]]
 
 
 class RowStepper:

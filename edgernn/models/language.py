@@ -27,9 +27,8 @@ from edgernn.wording import expected_one_of
 
 MAX_LAYERS = 5
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
-_SMALL_TABLE_BYTES = (
-    256 * 1024
-)  # a folded table of up to this, or this part of the other weights, is worth its bytes
+# a folded table of up to this, or this part of the other weights, is worth its bytes
+_SMALL_TABLE_BYTES = 256 * 1024
 _LARGEST_TABLE_SHARE = 8
 
 

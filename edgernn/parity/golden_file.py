@@ -47,9 +47,8 @@ _FEWEST_STEPS = 8
 
 Arrays = dict[str, np.ndarray]
 Layout = dict[str, tuple[str, tuple[int, ...]]]  # name → dtype and shape
-Kept = dict[
-    str, tuple[int, int]
-]  # an output that is not whole → how many columns and largest values are kept
+# an output that is not whole → how many columns and largest values are kept
+Kept = dict[str, tuple[int, int]]
 
 
 def plan(contract: Contract, steps: int, sizes: Sizes) -> tuple[int, Kept]:

@@ -81,9 +81,8 @@ def _outputs(subject: Subject, loss: OutputLoss, reference: Model, sample: Sampl
 def _keeps(subject: Subject, loss: TextLoss) -> bool:
     """Tell whether a loss keeps what the artifact's precision promises."""
     limit = subject.limit
-    fewest = min(
-        limit.top1, 1 - 1 / loss.tokens
-    )  # one position may turn in any sample, however small
+    # one position may turn in any sample, however small
+    fewest = min(limit.top1, 1 - 1 / loss.tokens)
     rounding = FLOAT32_ROUNDING if limit.exact else FLOAT16_ROUNDING
     within = loss.is_within(limit.perplexity, rounding=rounding)
     return within and loss.mean_kl <= limit.mean_kl and loss.top1 >= fewest

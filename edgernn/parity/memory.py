@@ -50,9 +50,8 @@ def repeats(session: Session, fresh: Session, shapes: Shapes) -> tuple[Drift, ..
     again: list[tuple[int, Results]] = [
         (index, _made(session, calls[index])) for index in backwards
     ]
-    for index, other in zip(
-        range(len(calls)), backwards, strict=True
-    ):  # in turns: one forwards, one backwards
+    # in turns: one forwards, one backwards
+    for index, other in zip(range(len(calls)), backwards, strict=True):
         again += [(index, _made(session, calls[index])), (other, _made(fresh, calls[other]))]
     again += [(index, _made(fresh, calls[index])) for index in backwards]
     return drifts((first[index], made) for index, made in again)

@@ -143,9 +143,8 @@ class Subject:
             return promised
         allowed = math.inf if loss.allowed is None else loss.allowed
         told = max(loss.increase, 0.0) + max(promised.perplexity, _OTHERWISE)
-        more = (
-            allowed > promised.perplexity
-        )  # who allows more perplexity allows the divergence that makes it
+        # who allows more perplexity allows the divergence that makes it
+        more = allowed > promised.perplexity
         divergence = max(promised.mean_kl, 2 * loss.mean_kl) if more else promised.mean_kl
         return replace(promised, perplexity=min(allowed, told), mean_kl=divergence)
 

@@ -45,9 +45,8 @@ _LEFT_OVER = re.compile(
     rf"\.(?P<name>.+)\.(?:(?P<mark>{owner.MARK})-[0-9a-z_]{{4,8}}|[0-9a-f]{{8}})\.(?P<kind>tmp|old)",
     re.DOTALL,
 )
-_FORGOTTEN_SECONDS = (
-    7 * 24 * 3600.0
-)  # untouched for so long, a file whose process cannot be asked about is left over
+# untouched for so long, a file whose process cannot be asked about is left over
+_FORGOTTEN_SECONDS = 7 * 24 * 3600.0
 _SCRATCH = "edgernn"
 _SWAPS = 20  # tries at putting a folder in place while others put theirs
 

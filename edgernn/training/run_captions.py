@@ -161,9 +161,8 @@ def _task(
     if encoder_weights is not None:
         load_encoder_weights(model.encoder, encoder_weights)
     if here.rank:
-        torch.manual_seed(
-            options.seed + here.rank
-        )  # dropout differs between processes; weights do not
+        # dropout differs between processes; weights do not
+        torch.manual_seed(options.seed + here.rank)
     about = {
         "corpus": pictures.source,
         "split": (

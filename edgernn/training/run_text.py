@@ -188,9 +188,8 @@ def _task(
         validated(LanguageConfig, vocabulary=tokenizer.vocabulary_size, **setup.model)
     )
     if here.rank:
-        torch.manual_seed(
-            options.seed + here.rank
-        )  # dropout differs between processes; weights do not
+        # dropout differs between processes; weights do not
+        torch.manual_seed(options.seed + here.rank)
     about = {
         "corpus": corpus.source,
         "split": corpus.split,

@@ -30,66 +30,15 @@ from edgernn.models.cells.table import cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel, start_tokens
 from edgernn.training.distributed import World
+from edgernn.training.lanes import Lanes
 from edgernn.training.resume import taken
 from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time
 
 _EVALUATION_LANES, _EVALUATION_CHUNK = 16, 256
-_EVALUATION_TOKENS = (
-    1 << 20
-)  # at most so many validation tokens are measured, from the start of the part
+# at most so many validation tokens are measured, from the start of the part
+_EVALUATION_TOKENS = 1 << 20
 _SAMPLE_LENGTH = 160
 _STATE_BOUND, _STATE_PENALTY = 3.0, 1e-2
-
-
-class Lanes:
-    """Contiguous lanes over token ids, read chunk by chunk from the memory-mapped file.
-
-    Args:
-        ids: any integers ``[N]``.
-        batch: how many lanes.
-        chunk: how many steps at a time; every pass starts one chunk-length further on, so chunks
-            are cut anew.
-        rows: the lanes that this process reads.
-    """
-
-    def __init__(self, ids: np.ndarray, *, batch: int, chunk: int, rows: range) -> None:
-        self.length = (len(ids) - 1) // batch
-        if self.length < 2 * chunk:
-            raise TrainingError(
-                f"the training part has {len(ids)} tokens; {batch} rows of chunks of {chunk} "
-                "need at least "
-                f"{2 * chunk * batch + 1}. Give more text, or a smaller --batch or --chunk"
-            )
-        self._ids, self._chunk, self._rows = ids, chunk, rows
-        self.passes, self._at = 0, 0
-
-    @property
-    def position(self) -> tuple[int, int]:
-        """Full passes made, and the step at which the next chunk starts."""
-        return self.passes, self._at
-
-    @position.setter
-    def position(self, position: tuple[int, int]) -> None:
-        self.passes, self._at = position
-
-    def epochs(self) -> float:
-        """Return how many passes are done, with the fraction of the one under way."""
-        return self.passes + self._at / self.length
-
-    def next(self) -> tuple[np.ndarray, np.ndarray, bool]:
-        """Return inputs and targets, int64 ``[rows, chunk]`` each, and whether a pass starts
-        here.
-        """
-        if self._at + self._chunk > self.length:
-            self.passes += 1
-            self._at = (self.passes * (self._chunk // 2 + 1)) % self._chunk
-            starts = True
-        else:
-            starts = self._at == 0
-        begins = [row * self.length + self._at for row in self._rows]
-        block = np.stack([self._ids[b : b + self._chunk + 1] for b in begins]).astype(np.int64)
-        self._at += self._chunk
-        return block[:, :-1], block[:, 1:], starts
 
 
 class _ChunkLoss(nn.Module):

@@ -24,9 +24,8 @@ from typing import Any
 
 import numpy as np
 
-with contextlib.redirect_stderr(
-    io.StringIO()
-):  # coremltools prints one line per missing macOS library
+# coremltools prints one line per missing macOS library
+with contextlib.redirect_stderr(io.StringIO()):
     import coremltools as ct
     import coremltools.optimize.coreml as cto
     from coremltools.converters.mil.mil import types
@@ -47,9 +46,8 @@ _MATRICES = {
     "matmul": {"x", "y"},
     "gather": {"x"},
 }  # operator → inputs
-_STORED = frozenset(
-    ("data", "indices", "lut", "offset", "quantized_data", "scale", "zero_point")
-)  # inputs that hold bytes
+# inputs that hold bytes
+_STORED = frozenset(("data", "indices", "lut", "offset", "quantized_data", "scale", "zero_point"))
 _ADDED = (
     "_quantized",
     "_palettized",
@@ -177,9 +175,8 @@ def weight_table(path: Path, *, layers: Iterable[str] = ()) -> tuple[StoredWeigh
         ContractError: the package is damaged or holds no mlprogram.
     """
     function = read_function(path)
-    known = {
-        f"{layer.replace('.', '_')}_weight": layer for layer in sorted(layers, key=len)
-    }  # the longest is found last
+    # the longest is found last
+    known = {f"{layer.replace('.', '_')}_weight": layer for layer in sorted(layers, key=len)}
     matrices = list(_matrices(function))
     inside = {
         id(var)

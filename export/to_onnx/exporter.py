@@ -96,9 +96,8 @@ class OnnxExporter(Exporter):
         else:
             model_proto = self._graph(model, file_contract, precision)
         onnx.save(model_proto, str(path))
-        return (
-            () if file_contract.graph in DECODERS else weight_table(model_proto)
-        )  # those are the weights of the step file
+        # those are the weights of the step file
+        return () if file_contract.graph in DECODERS else weight_table(model_proto)
 
     def _graph(
         self, model: RecurrentModel, file_contract: FileContract, precision: str

@@ -40,9 +40,8 @@ from edgernn.export.to_onnx.in_graph import barred, check_tensors, finished_mode
 from edgernn.export.to_onnx.layered import by_layer
 from edgernn.export.to_onnx.nodes import Carried, Pass, Scope
 
-Choice = Callable[
-    [Scope, str, str], str
-]  # logits [1, 1, V] and the number of the pass to a token [1, 1, 1]
+# logits [1, 1, V] and the number of the pass to a token [1, 1, 1]
+Choice = Callable[[Scope, str, str], str]
 _LAST = np.array([-1])
 _ONE_TOKEN = np.array([1, 1])  # the shape of one row and one time step
 
@@ -216,16 +215,14 @@ def sampled(scope: Scope, logits: str, top_k: str, uniform: str) -> str:
     """Add the choice of a token from ``logits [1, 1, V]``; return its id ``[1, 1, 1]``. The module
     gives the equation.
     """
-    values, order = scope.add_many(
-        "TopK", logits, top_k, outputs=2, axis=-1
-    )  # the lower id first among equals
+    # the lower id first among equals
+    values, order = scope.add_many("TopK", logits, top_k, outputs=2, axis=-1)
     double = scope.add("Cast", values, to=onnx.TensorProto.DOUBLE)
     below = scope.add("Sub", double, scope.add("Gather", double, np.array([0]), axis=-1))
     weights = scope.add("Exp", scope.add("Div", below, TEMPERATURE))
     sums = scope.add("CumSum", weights, np.array(2))
-    cumulative = scope.add(
-        "Div", sums, scope.add("Gather", sums, _LAST, axis=-1)
-    )  # ends in exactly 1
+    # ends in exactly 1
+    cumulative = scope.add("Div", sums, scope.add("Gather", sums, _LAST, axis=-1))
     edge = scope.add(
         "GatherElements", cumulative, _first(scope, "GreaterOrEqual", cumulative, TOP_P), axis=-1
     )

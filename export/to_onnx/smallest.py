@@ -88,9 +88,8 @@ def _smallest_layers(search: _Search) -> Mapping[str, Rounding]:
             f"even 8 bits in every layer {increase}{drop}, more than the {allowed} allowed; "
             "nothing was written"
         )
-    down = (
-        search.measure(layers) for layers in reversed(search.way_down(safe))
-    )  # each of more bytes than the one before
+    # each of more bytes than the one before
+    down = (search.measure(layers) for layers in reversed(search.way_down(safe)))
     best = next((tried for tried in down if search.within(tried.loss)), safe)
     search.source.tell(_words(best, safe))
     return best.layers

@@ -85,12 +85,10 @@ def stored_words(found: Sequence[StoredWeight]) -> str:
 def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[str]:
     promise = promised(artifact.format, artifact.precision)
     allowed = frozenset[str]() if promise is None else promise.stored
-    told = {
-        _kind(weight) for weight in artifact.weights
-    }  # floats that the exporter was allowed to leave
-    whole = (
-        artifact.graph in DECODERS
-    )  # an image encoder may stay in floats beside integers of the step
+    # floats that the exporter was allowed to leave
+    told = {_kind(weight) for weight in artifact.weights}
+    # an image encoder may stay in floats beside integers of the step
+    whole = artifact.graph in DECODERS
     if promise is not None and promise.half:
         matrices = [
             weight for weight in matrices if weight.dtype != "float32" or prod(weight.shape) >= _FEW

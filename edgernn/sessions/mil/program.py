@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 
-with contextlib.redirect_stderr(
-    io.StringIO()
-):  # coremltools prints one line per missing macOS library
+# coremltools prints one line per missing macOS library
+with contextlib.redirect_stderr(io.StringIO()):
     from coremltools.converters.mil.mil import types
 
 from edgernn.contract import first_line

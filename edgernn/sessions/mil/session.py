@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-with contextlib.redirect_stderr(
-    io.StringIO()
-):  # coremltools prints one line per missing macOS library
+# coremltools prints one line per missing macOS library
+with contextlib.redirect_stderr(io.StringIO()):
     import coremltools as ct
     from coremltools.converters.mil.frontend.milproto.load import load
 

@@ -18,9 +18,8 @@ from edgernn.sessions.ort.reading import read_model
 
 _STANDARD = frozenset(("", "ai.onnx"))
 _RUNTIME = "com.microsoft"  # onnxruntime's own
-_OF_RUNTIME = frozenset(
-    ("MatMulNBits", "GatherBlockQuantized")
-)  # a product, and rows of a table, in blocks of integers
+# a product, and rows of a table, in blocks of integers
+_OF_RUNTIME = frozenset(("MatMulNBits", "GatherBlockQuantized"))
 
 
 def refuse_foreign(path: Path) -> OnnxModel:

@@ -31,9 +31,8 @@ def read_model(path: Path) -> OnnxModel:
     """Read the file at ``path``; raise ContractError where it is no ONNX model."""
     try:
         with path.open("rb") as file:
-            mapped = mmap.mmap(
-                file.fileno(), 0, access=mmap.ACCESS_READ
-            )  # closed with the last view of it
+            # closed with the last view of it
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (ValueError, OSError) as error:
         raise ContractError(
             f"{path} is not a model that onnxruntime can open: {first_line(error)}"

@@ -40,9 +40,8 @@ class SingleStep:
     def __init__(self, runtime: onnxruntime.InferenceSession, file_contract: FileContract) -> None:
         spec, sizes = file_contract.spec, file_contract.contract.sizes
         self._runtime = runtime
-        self._lock = (
-            Lock()
-        )  # of two threads that share a session the second one goes by Session.step
+        # of two threads that share a session the second one goes by Session.step
+        self._lock = Lock()
         # name, the memory that is bound, how many ids there are
         self._ids = tuple(
             (t.name, _empty(t, file_contract), sizes[t.below])

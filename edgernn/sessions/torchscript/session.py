@@ -128,9 +128,8 @@ def load_unread(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
     extra: dict[str, str | bytes] = {METADATA_KEY: ""}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # torch.jit is deprecated; the files live on
+            # torch.jit is deprecated; the files live on
+            warnings.simplefilter("ignore", DeprecationWarning)
             module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
     except (RuntimeError, ValueError, OSError) as error:
         raise ContractError(
