@@ -1,5 +1,4 @@
-"""Training a language model on a text: lanes of the corpus, the state carried from chunk to chunk,
-and the whole command.
+"""A language model as a task of the loop: its state is carried from chunk to chunk of the lanes.
 
 The corpus is cut into as many contiguous lanes as the batch has rows. A step takes the next chunk
 of every lane and starts from the state that the last chunk left, detached (truncated
