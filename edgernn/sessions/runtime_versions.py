@@ -1,10 +1,4 @@
-"""Which runtime a file needs: what its operators ask for, what a manifest says, and what is
-installed here.
-
-Measured by opening what edgernn exports in onnxruntime 1.18.0, 1.18.1, 1.19.2, 1.20.1, 1.21.1,
-1.22.1 and 1.23.0: files in float32 and float16 run in all of them, files with operators of
-onnxruntime's own from 1.23 on.
-"""
+"""Which runtime a file needs: what a manifest or the file says, and what is installed here."""
 
 from __future__ import annotations
 
@@ -15,23 +9,11 @@ from importlib import metadata
 import onnxruntime
 
 from edgernn.errors import UnavailableError
-from edgernn.sessions.ort.graph import OnnxModel
+from edgernn.formats import FORMATS
 
 ONNXRUNTIME = "onnxruntime"
-KNOWN = (ONNXRUNTIME, "torch", "coremltools")  # no manifest may name another to be installed
-_OPERATOR_FLOORS = {
-    ("com.microsoft", "MatMulNBits"): "1.23",
-    ("com.microsoft", "GatherBlockQuantized"): "1.23",
-}
-
-
-def required_by(model: OnnxModel) -> dict[str, str]:
-    """Return package → the lowest version for the operators of ``model``; nothing where edgernn's
-    own floor serves.
-    """
-    used = {(node.domain, node.op) for graph in model.graph.all_graphs() for node in graph.nodes}
-    floors = [floor for operator, floor in _OPERATOR_FLOORS.items() if operator in used]
-    return {ONNXRUNTIME: max(floors, key=_numbers)} if floors else {}
+# no manifest may name another to be installed
+KNOWN = tuple(dict.fromkeys(package for row in FORMATS.values() for package in row.packages))
 
 
 def refuse_older(requires: Mapping[str, str], what: str) -> None:
@@ -57,7 +39,7 @@ def refuse_older(requires: Mapping[str, str], what: str) -> None:
 
 def is_older(version: str, other: str) -> bool:
     """Return whether ``version`` comes before ``other``; ``1.9`` is older than ``1.23``."""
-    return _numbers(version) < _numbers(other)
+    return release(version) < release(other)
 
 
 def installed(package: str) -> str | None:
@@ -72,10 +54,10 @@ def installed(package: str) -> str | None:
         return None
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def release(version: str) -> tuple[int, ...]:
     """Return the release of a version as numbers: ``1.23.0rc1+cpu`` is (1, 23)."""
-    release = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
-    numbers = [int(part) for part in release[0].split(".")] if release else []
+    found = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
+    numbers = [int(part) for part in found[0].split(".")] if found else []
     while numbers and not numbers[-1]:
         numbers.pop()
     return tuple(numbers)

@@ -18,8 +18,9 @@ from edgernn.export.source import ReducedOptions
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions import runtime_versions
 from edgernn.sessions.opening import first_that_runs, open_session
+from edgernn.sessions.ort.floors import required_by
 from edgernn.sessions.ort.reading import read_model
-from edgernn.sessions.runtime_versions import refuse_older, required_by
+from edgernn.sessions.runtime_versions import refuse_older
 
 
 @pytest.fixture(scope="module")

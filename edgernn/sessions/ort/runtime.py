@@ -10,8 +10,9 @@ import onnxruntime
 from edgernn.contract import first_line
 from edgernn.contract.interface import FileTensor, Interface
 from edgernn.errors import ContractError
+from edgernn.sessions.ort.floors import required_by
 from edgernn.sessions.ort.guard import refuse_foreign
-from edgernn.sessions.runtime_versions import refuse_older, required_by
+from edgernn.sessions.runtime_versions import refuse_older
 
 _DTYPES = {
     "float": "float32",

@@ -15,11 +15,11 @@ import onnxruntime
 from edgernn.contract import FileContract
 from edgernn.contract.interface import FileDescription
 from edgernn.sessions.base import Arrays, Session, State, checked_threads
+from edgernn.sessions.ort.floors import required_by
 from edgernn.sessions.ort.header import read_target
 from edgernn.sessions.ort.reading import read_model
 from edgernn.sessions.ort.runtime import interface_of, open_runtime, step_failure
 from edgernn.sessions.ort.single import SingleStep, has_single_steps
-from edgernn.sessions.runtime_versions import required_by
 
 
 class OrtSession(Session):
