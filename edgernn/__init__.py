@@ -16,6 +16,7 @@ from edgernn.errors import EdgernnError
 
 if TYPE_CHECKING:
     from edgernn.bundle import Bundle
+    from edgernn.hoisting.hoisted import hoist
     from edgernn.models.checkpoint import load
     from edgernn.parity.verify import verify_bundle
     from edgernn.sessions.opening import open_session
@@ -29,6 +30,7 @@ __all__ = [
     "EdgernnError",
     "__version__",
     "assert_parity",
+    "hoist",
     "load",
     "open_session",
     "verify_bundle",
@@ -38,6 +40,7 @@ _LAZY = {
     "Bundle": "edgernn.bundle",
     "CaptionWriter": "edgernn.writing.captions",
     "assert_parity": "edgernn.testing.assertion",
+    "hoist": "edgernn.hoisting.hoisted",
     "load": "edgernn.models.checkpoint",
     "open_session": "edgernn.sessions.opening",
     "verify_bundle": "edgernn.parity.verify",

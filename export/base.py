@@ -141,7 +141,8 @@ class Exporter(ABC):
         """
         own = self.narrowing(graph_spec, precision)
         timed = any(TIME in tensor.axes for tensor in graph_spec.inputs)
-        if TIME in own.axes or (timed and not model.open_time):
+        fused = model.open_time and model.fused_in(formats.select(self.format_name)[0].family)
+        if TIME in own.axes or (timed and not fused):
             frames = model.config.contract().step_frames
             return own.model_copy(update={"axes": {**own.axes, TIME: frames}})
         return own

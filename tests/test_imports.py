@@ -26,6 +26,7 @@ LAYERS = (
     "writing",
     "parity",
     "models",
+    "hoisting",
     "importers",
     "training",
     "export",

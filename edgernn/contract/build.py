@@ -25,7 +25,7 @@ from edgernn.wording import expected_one_of
 
 _FORM = "expected one as float32[batch, time, width=40] or int64[batch, time] below vocab=96"
 _TENSOR = re.compile(r"\s*(\w+)\s*\[([^\[\]]*)\]\s*(?:below\s+([^\s\[\]]+))?\s*")
-_AXIS = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(?:=\s*([0-9]+))?\s*")
+_AXIS = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(?:=\s*([0-9]+))?\s*|\s*([0-9]+)\s*")
 Texts = Mapping[str, str]
 
 
@@ -44,7 +44,8 @@ def build_contract(
     """Return the contract of a step graph, and of an encode graph where it takes any input.
 
     Tensors are given by name, each as its dtype and its axes in order: ``axis=size`` where the
-    size is fixed (said once is enough), ``axis`` alone where it is open. Integers may be ``below``
+    size is fixed (said once is enough), the size alone where the axis needs no name of its own,
+    ``axis`` alone where it is open. Integers may be ``below``
     an axis: they are ids then.
 
     Args:
@@ -62,7 +63,7 @@ def build_contract(
     sizes: dict[str, int] = {}
 
     def made(texts: Texts | None, role: Role) -> tuple[TensorSpec, ...]:
-        return tuple(_tensor(name, text, role, sizes) for name, text in (texts or {}).items())
+        return tuple(read_tensor(name, text, role, sizes) for name, text in (texts or {}).items())
 
     kept, seen = made(states, "state"), made(contexts, "context")
     after = tuple(state.model_copy(update={"name": next_name(state.name)}) for state in kept)
@@ -89,8 +90,12 @@ def build_contract(
         raise UsageError(f"these tensors make no contract: {first_line(error)}") from error
 
 
-def _tensor(name: str, text: str, role: Role, sizes: dict[str, int]) -> TensorSpec:
-    """Read one tensor; put the sizes that it says into ``sizes``."""
+def read_tensor(name: str, text: str, role: Role, sizes: dict[str, int]) -> TensorSpec:
+    """Read one tensor as ``build_contract`` takes it; put the sizes that it says into ``sizes``.
+
+    Raises:
+        UsageError: it is none of this form, or an axis has two sizes.
+    """
     found = _TENSOR.fullmatch(text)
     if found is None:
         raise UsageError(f"{name} is {text!r}, {_FORM}")
@@ -99,8 +104,9 @@ def _tensor(name: str, text: str, role: Role, sizes: dict[str, int]) -> TensorSp
         raise UsageError(
             f"{name} has the dtype {dtype!r}; {expected_one_of(dtype, get_args(DType))}"
         )
-    axes = tuple(_axis(name, part, sizes) for part in inner.split(",") if inner.strip())
-    bound = None if below is None else _axis(name, below, sizes)
+    parts = inner.split(",") if inner.strip() else []
+    axes = tuple(_axis(name, part, sizes, place) for place, part in enumerate(parts))
+    bound = None if below is None else _axis(name, below, sizes, "below")
     try:
         return TensorSpec.model_validate(
             {"name": name, "role": role, "dtype": dtype, "axes": axes, "below": bound}
@@ -109,11 +115,19 @@ def _tensor(name: str, text: str, role: Role, sizes: dict[str, int]) -> TensorSp
         raise UsageError(f"{name} cannot be a tensor's name: {first_line(error)}") from error
 
 
-def _axis(name: str, text: str, sizes: dict[str, int]) -> str:
+def _axis(name: str, text: str, sizes: dict[str, int], place: int | str) -> str:
     found = _AXIS.fullmatch(text)
     if found is None:
         raise UsageError(f"{name} has the axis {text.strip()!r}; {_FORM}")
-    axis, size = found.groups()
+    axis, size, alone = found.groups()
+    if alone is not None:
+        axis, size = unnamed_axis(name, place), alone
     if size is not None and sizes.setdefault(axis, int(size)) != int(size):
         raise UsageError(f"{name} has {axis} = {size}, and before it was {sizes[axis]}")
     return axis
+
+
+def unnamed_axis(tensor: str, place: int | str) -> str:
+    """Return the name of an axis that was given by its size alone, or that nobody named."""
+    word = re.sub(r"[^a-z0-9_]", "_", tensor.lower()).lstrip("_0123456789") or "axis"
+    return f"{word[:50]}_{place}"

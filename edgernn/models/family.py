@@ -60,6 +60,12 @@ class RecurrentModel(nn.Module):
         """Whether a traced graph of it may take any number of time steps in one call."""
         return True
 
+    def fused_in(self, family: str) -> bool:
+        """Whether formats of ``family`` have the operators of its recurrent layers; else they are
+        written in the step face.
+        """
+        return True
+
     def folding_pays(self, bits: int) -> bool:
         """Return whether a folded step face in integers of ``bits`` reads fewer bytes a step, and
         the file stays small.

@@ -109,8 +109,8 @@ class OnnxExporter(Exporter):
             feeds = self.compression.feeds
             model_proto, recipe = step_graph(model, file_contract, recipe, feeds=feeds)
         else:
-            one_step = file_contract.axis_size(TIME) is not None
-            model_proto = trace(model.step_face() if one_step else model, file_contract)
+            fused = file_contract.axis_size(TIME) is None and model.fused_in(ONNX.family)
+            model_proto = trace(model if fused else model.step_face(), file_contract)
         for change in passes(file_contract, recipe, half=promise.half):
             change.run(model_proto)
         return model_proto

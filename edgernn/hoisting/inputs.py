@@ -1,0 +1,142 @@
+"""What a network is fed: inputs by name, with named axes, and examples of any size of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgernn.contract import BATCH, TIME, TensorSpec
+from edgernn.contract.build import read_tensor, unnamed_axis
+from edgernn.errors import UsageError
+
+_OPEN = 5  # of an open axis that is neither batch nor time; the next has one more
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a network.
+
+    Attributes:
+        specs: each with its name, dtype and axes, in order.
+        sizes: axis → size, of those that are fixed.
+        given: name → an example that the user gave, where they did.
+    """
+
+    specs: tuple[TensorSpec, ...]
+    sizes: dict[str, int]
+    given: dict[str, Tensor] = field(default_factory=dict)
+
+    def named(self, name: str) -> TensorSpec:
+        """Return one input."""
+        return next(spec for spec in self.specs if spec.name == name)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether any input has frames along time."""
+        return any(TIME in spec.axes for spec in self.specs)
+
+    @property
+    def open_axes(self) -> tuple[str, ...]:
+        """Axes without a size but batch and time, in order."""
+        axes = dict.fromkeys(axis for spec in self.specs for axis in spec.axes)
+        return tuple(axis for axis in axes if axis not in {BATCH, TIME, *self.sizes})
+
+    def measured(self, **sizes: int) -> dict[str, int]:
+        """Return every axis with a size: those given, and a few for what else is open."""
+        free = {axis: _OPEN + place for place, axis in enumerate(self.open_axes)}
+        return {**free, **self.sizes, **sizes}
+
+    def draw(self, sizes: Mapping[str, int], *, seed: int = 0) -> list[Tensor]:
+        """Return a random example of each input at ``sizes``: normal numbers, ids of their
+        range.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        return [self._drawn(spec, sizes, generator) for spec in self.specs]
+
+    def _drawn(
+        self, spec: TensorSpec, sizes: Mapping[str, int], generator: torch.Generator
+    ) -> Tensor:
+        shape, dtype = [sizes[axis] for axis in spec.axes], getattr(torch, spec.dtype)
+        if dtype.is_floating_point:
+            return torch.randn(shape, generator=generator).to(dtype)
+        below = sizes[spec.below] if spec.below else 2
+        return torch.randint(below, shape, generator=generator).to(dtype)
+
+
+def read_inputs(example: Mapping[str, Any]) -> Inputs:
+    """Read inputs by name: text as ``float32[batch, time, 40]``, or a tensor.
+
+    A tensor's axes are taken as batch, time, and the rest where it has three axes or is of
+    integers, batch and the rest where it has two; give ``(tensor, "batch, time, 40")`` where they
+    are others.
+
+    Raises:
+        UsageError: a text or value that cannot be read.
+    """
+    sizes: dict[str, int] = {}
+    specs, given = [], {}
+    for name, value in example.items():
+        text, tensor = _text_of(name, value)
+        specs.append(read_tensor(name, text, "input", sizes))
+        if tensor is not None:
+            given[name] = tensor
+    if not specs:
+        raise UsageError('no inputs; give each with its axes, as "x: float32[batch, time, 40]"')
+    return Inputs(tuple(specs), sizes, given)
+
+
+def inputs_from_text(text: str) -> dict[str, str]:
+    """Read ``x: float32[batch, time, 40], ids: int64[batch, time] below 96`` as name → text.
+
+    Raises:
+        UsageError: a part has no name.
+    """
+    found: dict[str, str] = {}
+    depth, start = 0, 0
+    for place, letter in enumerate(text + ","):
+        depth += (letter == "[") - (letter == "]")
+        if letter in ",;" and depth == 0:
+            part, start = text[start:place].strip(), place + 1
+            if not part:
+                continue
+            name, colon, rest = part.partition(":")
+            if not colon or not name.strip().isidentifier():
+                raise UsageError(
+                    f'the input {part!r} has no name; write it as "x: float32[batch, time, 40]"'
+                )
+            found[name.strip()] = rest.strip()
+    return found
+
+
+def _text_of(name: str, value: Any) -> tuple[str, Tensor | None]:
+    if isinstance(value, str):
+        return value, None
+    axes = None
+    if isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[1], str):
+        value, axes = value
+    if not isinstance(value, (Tensor, np.ndarray)):
+        raise UsageError(
+            f"{name} is {type(value).__name__}, expected a tensor, or its axes as text, as "
+            f'"float32[batch, time, 40]"'
+        )
+    tensor = torch.as_tensor(value)
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if axes is None:
+        framed = tensor.dim() >= 3 or not tensor.is_floating_point()
+        names = [BATCH, TIME] if framed else [BATCH]
+        axes = ", ".join((*names, *map(str, tensor.shape[len(names) :]))[: tensor.dim()])
+    return f"{dtype}[{axes}]", tensor
+
+
+def axes_text(name: str, dtype: str, axes: list[str | int | None], shape: tuple[int, ...]) -> str:
+    """Return a tensor as ``build_contract`` takes it; an axis that nobody named has a size."""
+    words = [
+        axis if isinstance(axis, str) else f"{unnamed_axis(name, place)}={shape[place]}"
+        for place, axis in enumerate(axes)
+    ]
+    return f"{dtype}[{', '.join(words)}]"

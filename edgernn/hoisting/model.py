@@ -1,0 +1,86 @@
+"""A hoisted network as a model: what the exporters write."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, fx
+
+from edgernn.contract import BATCH, STEP, TIME
+from edgernn.hoisting.cells import has_projection, step_face
+from edgernn.hoisting.hoisted import Hoisted
+from edgernn.models.module import ModuleModel
+
+
+class HoistedModel(ModuleModel):
+    """A step module that was taken out of a network; see ``ModuleModel``."""
+
+    def __init__(self, hoisted: Hoisted) -> None:
+        super().__init__(
+            hoisted.step,
+            hoisted.contract,
+            encode=hoisted.encode,
+            first_state=hoisted.first_state,
+        )
+        self._open_time = hoisted.found.open_time
+
+    @property
+    def open_time(self) -> bool:
+        """See ``RecurrentModel.open_time``."""
+        return self._open_time
+
+    def fused_in(self, family: str) -> bool:
+        """See ``RecurrentModel.fused_in``: ONNX has no LSTM with a projection."""
+        return family != "onnx" or not has_projection(self._step_graph)
+
+    def graph(self, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """See ``RecurrentModel.graph``; of a step that takes one step a call, several are run one
+        after the other.
+        """
+        contract = self.config.contract()
+        if name != STEP or self.open_time or not contract.step.has_time:
+            return super().graph(name, *tensors)
+        return self._in_turn(*tensors)
+
+    def _in_turn(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        spec, frames = self.config.contract().step, self.config.contract().step_frames
+        places = [tensor.axis(TIME) if tensor.role == "input" else None for tensor in spec.inputs]
+        lengths = [t.shape[a] for t, a in zip(tensors, places, strict=True) if a is not None]
+        if torch.jit._trace.is_tracing() or lengths[0] == frames:
+            return super().graph(STEP, *tensors)
+        count, states = len(spec.read_outputs), list(tensors[len(tensors) - len(spec.states) :])
+        made = []
+        for start in range(0, lengths[0], frames):
+            part = [
+                t if a is None else t.narrow(a, start, frames)
+                for t, a in zip(tensors, places, strict=True)
+            ]
+            out = super().graph(STEP, *part[: len(part) - len(states)], *states)
+            made.append(out[:count])
+            states = list(out[count:])
+        joined = [
+            torch.cat([one[at] for one in made], axis)
+            if (axis := s.axis(TIME)) is not None
+            else made[-1][at]
+            for at, s in enumerate(spec.read_outputs)
+        ]
+        return (*joined, *states)
+
+    def step_face(self, *, folded: bool = False) -> HoistedModel:
+        """See ``RecurrentModel.step_face``."""
+        self.stepper = step_face(self._step_graph, self._examples())
+        self._open_time = False
+        return self
+
+    @property
+    def _step_graph(self) -> fx.GraphModule:
+        assert isinstance(self.stepper, fx.GraphModule)
+        return self.stepper
+
+    def _examples(self) -> list[Tensor]:
+        """Return zeros for the step graph's inputs: two rows, one step."""
+        contract = self.config.contract()
+        sizes = {BATCH: 2, TIME: contract.step_frames, **dict.fromkeys(contract.open_axes, 5)}
+        return [
+            torch.zeros(contract.shape(spec, **sizes), dtype=getattr(torch, spec.dtype))
+            for spec in contract.step.inputs
+        ]

@@ -1,0 +1,53 @@
+"""A call taken over as the step: of a network that already steps, once its state is an argument."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import fx
+
+from edgernn.hoisting.builder import Builder
+from edgernn.hoisting.nodes import known
+from edgernn.hoisting.sizes import Length
+
+
+class PlainBuilder(Builder):
+    """Copies a capture node by node; numbers that hang on sizes are read from the inputs."""
+
+    def number(self, length: Any) -> Any:
+        """See ``Builder.number``; what a call brings is all there is, so the base counts too."""
+        if not isinstance(length, Length):
+            return length
+        sizes = {axis: self.size(axis) for axis in length.axes}
+        fixed = {axis: size for axis, size in sizes.items() if isinstance(size, int)}
+        if fixed == sizes:
+            return length.at(fixed)
+        made = super().number(Length(length.axes, length.per))
+        return made + length.base if isinstance(made, int) else self._plus(made, length.base)
+
+    def _plus(self, node: fx.Node, base: int) -> fx.Node:
+        return self.call(operator.add, node, base) if base else node
+
+    def write(self, outputs: Sequence[fx.Node]) -> list[fx.Node]:
+        """Copy what ``outputs`` of the capture are made of; return the copies."""
+        needed, pending = set(), list(outputs)
+        while pending:
+            node = pending.pop()
+            if node not in needed:
+                needed.add(node)
+                pending += node.all_input_nodes
+        for node in self.capture.nodes:
+            if node in needed:
+                self.constant(node)
+        return [self.constant(node) for node in outputs]
+
+    def input(self, node: fx.Node, name: str, axes: Mapping[str, int]) -> fx.Node:
+        """Add an input that stands for a placeholder of the capture; ``axes`` are its open ones."""
+        made = self._copied[node] = self.placeholder(name)
+        if not known(node).shape:  # no number alone: Core ML takes none
+            self._copied[node] = self.call(torch.ops.aten.view.default, made, [])
+        self._inputs += [(made, axis, dim) for axis, dim in axes.items()]
+        return made

@@ -1,0 +1,172 @@
+"""The proof that a hoisted step equals its network: chained steps against whole sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from edgernn.contract import BATCH, ENCODE, TIME
+from edgernn.errors import ContractError
+from edgernn.hoisting.hoisted import Hoisted
+
+STEPS = 256
+_TOLERANCE = 1e-5  # relative to the largest value of an output, float32
+_ROWS, _CHUNK = 3, 7
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was compared, and the largest difference relative to the largest value."""
+
+    steps: int
+    rows: int
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.steps} chained steps, {self.rows} rows at once, differ by {self.error:.1e}"
+
+
+def prove(hoisted: Hoisted, *, steps: int = STEPS, rows: int = _ROWS, seed: int = 7) -> Proof:
+    """Run the network over a whole sequence and the step in a chain, one step a call and several.
+
+    Raises:
+        ContractError: they differ by more than 1e-5 of the largest value; names the output.
+    """
+    inputs = _drawn(hoisted, steps, rows, seed)
+    expected = whole(hoisted, inputs)
+    error = 0.0
+    for chunk in (
+        (1, _CHUNK) if hoisted.found.open_time and hoisted.contract.step.has_time else (1,)
+    ):
+        found = chained(hoisted, inputs, chunk)
+        error = max(error, _compare(hoisted, found, expected, chunk))
+    return Proof(steps, rows, error)
+
+
+def _drawn(hoisted: Hoisted, steps: int, rows: int, seed: int) -> list[dict[str, Tensor]]:
+    """Return the inputs of a run: one dict for a sequence, or one for each step without time."""
+    network, frames = hoisted.network, hoisted.contract.step_frames
+    sizes = network.inputs.measured(**{BATCH: rows, TIME: steps * frames})
+    names = [spec.name for spec in network.inputs.specs]
+    count = 1 if network.inputs.has_time else steps
+    draws = [network.inputs.draw(sizes, seed=seed + at) for at in range(count)]
+    return [dict(zip(names, drawn, strict=True)) for drawn in draws]
+
+
+def whole(hoisted: Hoisted, runs: Sequence[dict[str, Tensor]]) -> list[list[Tensor]]:
+    """Return what the network itself gives: outputs of each call, from its own start."""
+    network = hoisted.network
+    rows = _rows(hoisted, runs[0])
+    state = network.first(rows)
+    made = []
+    for inputs in runs:
+        outputs, state = network.run([inputs[n] for n in network.call.inputs], state)
+        made.append(outputs)
+    return made
+
+
+def _rows(hoisted: Hoisted, inputs: dict[str, Tensor]) -> int:
+    for spec in hoisted.network.inputs.specs:
+        if (place := spec.axis(BATCH)) is not None:
+            return inputs[spec.name].shape[place]
+    return 1
+
+
+def chained(hoisted: Hoisted, runs: Sequence[dict[str, Tensor]], chunk: int) -> list[list[Tensor]]:
+    """Return what the step gives, ``chunk`` steps a call; time joined again where there is one."""
+    spec, frames = hoisted.contract.step, hoisted.contract.step_frames
+    state = hoisted.initial_state(_rows(hoisted, runs[0]))
+    contexts: dict[str, Tensor] = {}
+    if hoisted.contract.encode is not None and hoisted.encode is not None:
+        graph = hoisted.contract.encode
+        made = hoisted.encode(*(runs[0][tensor.name] for tensor in graph.inputs))
+        named = dict(zip((t.name for t in graph.outputs), made, strict=True))
+        contexts = {t.name: named[t.name] for t in spec.contexts}
+        firsts = hoisted.contract.initial_state
+        state |= {name: named[name] for name, source in firsts.items() if source == ENCODE}
+    calls = []
+    for inputs in runs:
+        for part in _parts(hoisted, inputs, chunk * frames):
+            outputs, state = hoisted({**part, **contexts}, state)
+            calls.append([outputs[t.name] for t in spec.read_outputs])
+    if not spec.has_time:
+        return calls
+    return [
+        [
+            torch.cat([call[at] for call in calls], axis)
+            if (axis := t.axis(TIME)) is not None
+            else torch.stack([call[at] for call in calls])
+            for at, t in enumerate(spec.read_outputs)
+        ]
+    ]
+
+
+def _parts(hoisted: Hoisted, inputs: dict[str, Tensor], frames: int) -> list[dict[str, Tensor]]:
+    step = {tensor.name: tensor for tensor in hoisted.contract.step.fresh_inputs}
+    given = {name: value for name, value in inputs.items() if name in step}
+    axes = {name: spec.axis(TIME) for name, spec in step.items()}
+    length = next((given[n].shape[a] for n, a in axes.items() if a is not None), None)
+    if length is None:
+        return [given]
+    return [
+        {
+            n: v if (a := axes[n]) is None else v.narrow(a, start, min(frames, length - start))
+            for n, v in given.items()
+        }
+        for start in range(0, length, frames)
+    ]
+
+
+def _compare(
+    hoisted: Hoisted, found: list[list[Tensor]], expected: list[list[Tensor]], chunk: int
+) -> float:
+    largest = 0.0
+    latency, frames = hoisted.contract.latency_frames, hoisted.contract.step_frames
+    for made, wanted in zip(found, expected, strict=True):
+        read = hoisted.contract.step.read_outputs
+        for spec, step, network in zip(read, made, wanted, strict=True):
+            one, other = step, network
+            if hoisted.contract.step.has_time:
+                one, other = _aligned(hoisted, spec.axis(TIME), step, network, latency, frames)
+            error = _difference(one, other)
+            largest = max(largest, error)
+            if not error <= _TOLERANCE:
+                raise ContractError(
+                    f"{spec.name} of the step that was found differs from the network's by "
+                    f"{error:.1e} of its largest value, {chunk} steps a call, allowed {_TOLERANCE}:"
+                    " the network does something that was not understood; nothing was written"
+                )
+    return largest
+
+
+def _aligned(
+    hoisted: Hoisted, axis: int | None, one: Tensor, other: Tensor, latency: int, frames: int
+) -> tuple[Tensor, Tensor]:
+    """Bring a chain's output and the whole sequence's to the same frames."""
+    if axis is not None:
+        count = min(one.shape[axis] - latency, other.shape[axis])
+        return one.narrow(axis, latency, count), other.narrow(axis, 0, count)
+    steps = one.shape[0]
+    if one[-1].shape == other.shape:  # one moment's: the newest
+        return one[-1], other
+    place = next(
+        d
+        for d, n in enumerate(other.shape)
+        if (other.dim() == one.dim() and n != one.shape[1:][d - (d > 0)]) or n == steps
+    )
+    late = latency // frames
+    moved = one.movedim(0, place)
+    count = min(steps - late, other.shape[place])
+    return moved.narrow(place, late, count), other.narrow(place, 0, count)
+
+
+def _difference(one: Tensor, other: Tensor) -> float:
+    if one.shape != other.shape:
+        return float("inf")
+    if not one.is_floating_point():
+        return float((one != other).any())
+    size = max(float(other.abs().max()), 1e-3) if other.numel() else 1.0
+    return float((one.double() - other.double()).abs().max()) / size if other.numel() else 0.0

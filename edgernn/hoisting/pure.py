@@ -1,0 +1,308 @@
+"""Graphs without in-place operators: what was written into a tensor becomes a new tensor.
+
+A view that was taken before or after a write is taken anew from what its tensor has become, and a
+write through a view is a write into its tensor: the other places are kept around it. What a graph
+gives back, and in what order, does not change.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import fx
+
+from edgernn.errors import ContractError
+from edgernn.hoisting.nodes import arguments, known, operands, operator_of
+from edgernn.hoisting.places import line_of
+
+_aten = torch.ops.aten
+_VIEWS = {
+    _aten.select.int,
+    _aten.slice.Tensor,
+    _aten.view.default,
+    _aten.reshape.default,
+    _aten.transpose.int,
+    _aten.permute.default,
+    _aten.unsqueeze.default,
+    _aten.squeeze.dim,
+    _aten.expand.default,
+    _aten.detach.default,
+    _aten.alias.default,
+    _aten.t.default,
+    _aten.flatten.using_ints,
+    _aten.squeeze.default,
+    _aten.narrow.default,
+    _aten.view_as.default,
+    _aten.expand_as.default,
+    _aten.movedim.int,
+    _aten.chunk.default,
+    _aten.split.Tensor,
+    _aten.unbind.int,
+    _aten.numpy_T.default,
+}
+
+
+_FILLS: dict[Any, int | float] = {
+    _aten.new_zeros.default: 0.0,
+    _aten.zeros_like.default: 0.0,
+    _aten.new_ones.default: 1.0,
+    _aten.ones_like.default: 1.0,
+    _aten.new_full.default: 2,
+    _aten.full_like.default: 1,
+    _aten.new_empty.default: 0.0,
+    _aten.empty_like.default: 0.0,
+    _aten.empty.memory_format: 0.0,
+}
+
+
+@dataclass
+class _Base:
+    """A tensor of its own memory: what it has become, and how often it was written."""
+
+    value: fx.Node
+    writes: int = 0
+
+
+@dataclass
+class _Alias:
+    """A tensor that is ``base`` seen through ``views``, as it was after ``writes`` writes."""
+
+    base: _Base
+    views: tuple[fx.Node, ...] = ()  # nodes of the old graph, the first one nearest to the base
+    value: fx.Node | None = None
+    writes: int = 0
+
+
+@dataclass
+class _Rewrite:
+    graph: fx.Graph = field(default_factory=fx.Graph)
+    aliases: dict[fx.Node, _Alias] = field(default_factory=dict)
+    made: dict[str, _Base] = field(default_factory=dict)  # weight → its base
+
+    def now(self, node: fx.Node) -> fx.Node:
+        """Return the node of the new graph that is ``node`` of the old one at this point."""
+        alias = self.aliases[node]
+        if alias.value is None or alias.writes != alias.base.writes:
+            value = alias.base.value
+            for view in alias.views:
+                value = self._view_again(view, value)
+            alias.value, alias.writes = value, alias.base.writes
+        return alias.value
+
+    def _view_again(self, view: fx.Node, of: fx.Node) -> fx.Node:
+        others = fx.map_arg(operands(view)[1:], self.now)
+        return self.call(view, operator_of(view), (of, *others), view.kwargs)
+
+    def call(
+        self, like: fx.Node, target: Any, args: tuple[Any, ...], kwargs: Any = None
+    ) -> fx.Node:
+        """Add a call that stands for the old node ``like``."""
+        made = self.graph.call_function(target, args, dict(kwargs or {}))
+        made.meta = dict(like.meta)
+        return made
+
+    def copy(self, node: fx.Node) -> None:
+        """Take over a node that writes nothing."""
+        if node.op == "call_function" and (
+            operator_of(node) in _VIEWS or _is_part_of_view(node, self)
+        ):
+            of = self.aliases[operands(node)[0]]
+            self.aliases[node] = _Alias(of.base, (*of.views, node))
+            self.now(node)
+            return
+        if node.op == "get_attr" and operator_of(node) in self.made:
+            self.aliases[node] = _Alias(self.made[operator_of(node)])
+            return
+        made = self._filled(node) or self.graph.node_copy(node, self.now)
+        base = _Base(made)
+        self.aliases[node] = _Alias(base)
+        if node.op == "get_attr":
+            self.made[str(operator_of(node))] = base
+
+    def _filled(self, node: fx.Node) -> fx.Node | None:
+        """Let ``x.new_zeros(2)`` and its like hang on no ``x``: only its kind was asked for."""
+        fill = _FILLS.get(operator_of(node))
+        if fill is None:
+            return None
+        seen = known(node)
+        value = (
+            operands(node)[fill] if isinstance(fill, int) else fill
+        )  # ``new_full`` is told its own
+        value = {torch.bool: bool, torch.float32: float}.get(seen.dtype, lambda v: v)(value)
+        return self.call(
+            node,
+            _aten.full.default,
+            (list(seen.shape), value),
+            {"dtype": seen.dtype, "device": seen.device, "pin_memory": False},
+        )
+
+    def write(self, node: fx.Node) -> None:
+        """Replace an operator that writes into its first argument."""
+        into = operands(node)[0]
+        assert isinstance(into, fx.Node)
+        alias, value = self.aliases[into], self.written(node, into)
+        for depth in range(len(alias.views) - 1, -1, -1):
+            outer = alias.base.value
+            for view in alias.views[:depth]:
+                outer = self._view_again(view, outer)
+            value = self._back_through(alias.views[depth], outer, value)
+        alias.base.value = value
+        alias.base.writes += 1
+        self.aliases[node] = _Alias(alias.base, alias.views)
+
+    def written(self, node: fx.Node, into: fx.Node) -> fx.Node:
+        """Return the value that ``into`` has after ``node``."""
+        name = operator_of(node)._schema.name.split("::")[1]
+        args, seen = fx.map_arg(operands(node), self.now), known(into)
+        if name == "copy_":
+            value, source = args[1], known(operands(node)[1])
+            if tuple(source.shape) != tuple(seen.shape):
+                value = self.call(node, _aten.expand_as.default, (value, args[0]))
+            if source.dtype != seen.dtype:
+                value = self.call(node, _aten.to.dtype, (value, seen.dtype))
+            assert isinstance(value, fx.Node)
+            return value
+        if name == "zero_":
+            return self.call(node, _aten.zeros_like.default, (args[0],))
+        if name == "fill_":
+            return self.call(node, _aten.full_like.default, (args[0], args[1]))
+        packet = getattr(_aten, name.removesuffix("_"), None)
+        overload = operator_of(node)._overloadname
+        if packet is None or overload not in packet.overloads() or not name.endswith("_"):
+            raise ContractError(
+                f"{line_of(node)} writes into a tensor with {name}, which has no form that does "
+                "not; write it without the in-place operator"
+            )
+        made = self.call(node, getattr(packet, overload), args, node.kwargs)
+        dtypes = [known(a).dtype for a in node.all_input_nodes]
+        return (
+            made if len(set(dtypes)) == 1 else self.call(node, _aten.to.dtype, (made, seen.dtype))
+        )
+
+    def _back_through(self, view: fx.Node, outer: fx.Node, value: fx.Node) -> fx.Node:
+        """Return ``outer`` with ``value`` where ``view`` looks at it."""
+        seen = operands(view)[0].meta["val"]
+        back = _BACK.get(operator_of(view))
+        if back is None:
+            raise ContractError(
+                f"{line_of(view)} is written through, which edgernn cannot follow; write into a "
+                "slice of the tensor itself"
+            )
+        return back(self, view, outer, value, tuple(seen.shape))
+
+
+def _is_part_of_view(node: fx.Node, rewrite: _Rewrite) -> bool:
+    of = operands(node)[0] if operands(node) else None
+    return (
+        operator_of(node) is operator.getitem
+        and isinstance(of, fx.Node)
+        and of.target in _VIEWS
+        and bool(rewrite.aliases[of].views)
+    )
+
+
+_Shape = tuple[int, ...]
+
+
+def _back_select(
+    r: _Rewrite, view: fx.Node, outer: fx.Node, value: fx.Node, shape: _Shape
+) -> fx.Node:
+    _, dim, index = operands(view)
+    value = r.call(view, _aten.unsqueeze.default, (value, dim))
+    return _around(r, view, outer, value, shape, dim, index % shape[dim], index % shape[dim] + 1)
+
+
+def _back_slice(
+    r: _Rewrite, view: fx.Node, outer: fx.Node, value: fx.Node, shape: _Shape
+) -> fx.Node:
+    told = arguments(view)
+    dim = told["dim"]
+    start, end, step = slice(told["start"], told["end"], told["step"]).indices(shape[dim])
+    if step != 1:
+        raise ContractError(f"{line_of(view)} is written through with a step of {step}; use 1")
+    return _around(r, view, outer, value, shape, dim, start, max(end, start))
+
+
+def _around(
+    r: _Rewrite,
+    view: fx.Node,
+    outer: fx.Node,
+    value: fx.Node,
+    shape: _Shape,
+    dim: Any,
+    start: int,
+    end: int,
+) -> fx.Node:
+    parts = []
+    if start > 0:
+        parts.append(r.call(view, _aten.slice.Tensor, (outer, dim, 0, start)))
+    parts.append(value)
+    if end < shape[dim]:
+        parts.append(r.call(view, _aten.slice.Tensor, (outer, dim, end, shape[dim])))
+    if len(parts) == 1:
+        return value
+    made = r.call(view, _aten.cat.default, (parts, dim))
+    made.meta["val"] = operands(view)[0].meta["val"]
+    return made
+
+
+def _reshaped(r: _Rewrite, view: fx.Node, outer: fx.Node, value: fx.Node, shape: _Shape) -> fx.Node:
+    return r.call(view, _aten.view.default, (value, list(shape)))
+
+
+def _swapped(r: _Rewrite, view: fx.Node, outer: fx.Node, value: fx.Node, shape: _Shape) -> fx.Node:
+    return r.call(view, operator_of(view), (value, *operands(view)[1:]))
+
+
+def _same(r: _Rewrite, view: fx.Node, outer: fx.Node, value: fx.Node, shape: _Shape) -> fx.Node:
+    return value
+
+
+_BACK: dict[Any, Callable[[_Rewrite, fx.Node, fx.Node, fx.Node, _Shape], fx.Node]] = {
+    _aten.select.int: _back_select,
+    _aten.slice.Tensor: _back_slice,
+    _aten.view.default: _reshaped,
+    _aten.reshape.default: _reshaped,
+    _aten.flatten.using_ints: _reshaped,
+    _aten.unsqueeze.default: _reshaped,
+    _aten.squeeze.dim: _reshaped,
+    _aten.squeeze.default: _reshaped,
+    _aten.transpose.int: _swapped,
+    _aten.t.default: _swapped,
+    _aten.detach.default: _same,
+    _aten.alias.default: _same,
+}
+
+
+def pure(graph_module: fx.GraphModule) -> fx.GraphModule:
+    """Return the graph without in-place operators; dead nodes are left out.
+
+    Raises:
+        ContractError: a tensor is written in a way that cannot be followed; names the line.
+    """
+    rewrite = _Rewrite()
+    for node in graph_module.graph.nodes:
+        if node.op == "output":
+            rewrite.graph.output(fx.map_arg(operands(node)[0], rewrite.now))
+        elif node.op == "call_function" and _writes(node):
+            rewrite.write(node)
+        else:
+            rewrite.copy(node)
+    for node in reversed(list(rewrite.graph.nodes)):
+        if node.op not in ("placeholder", "output") and not node.users:
+            rewrite.graph.erase_node(node)
+    rewrite.graph.lint()
+    made = fx.GraphModule(dict(graph_module.named_buffers()), rewrite.graph)
+    return made
+
+
+def _writes(node: fx.Node) -> bool:
+    schema = getattr(operator_of(node), "_schema", None)
+    return schema is not None and any(
+        argument.alias_info is not None and argument.alias_info.is_write
+        for argument in schema.arguments[:1]
+    )

@@ -1,0 +1,105 @@
+"""A network of which a call is a step already, once its state goes in and out as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from edgernn.contract import BATCH, TIME
+from edgernn.errors import ContractError
+from edgernn.hoisting.builder import ClosedTimeError
+from edgernn.hoisting.finish import finish
+from edgernn.hoisting.network import ROWS, Network, named_axes, open_axes
+from edgernn.hoisting.nodes import known
+from edgernn.hoisting.plain import PlainBuilder
+from edgernn.hoisting.result import Made, Step
+from edgernn.hoisting.stream import close
+
+_CUTS = ((0, 1), (1, 2), (3, 3))  # of six frames into calls: (start, count)
+_FRAMES, _MORE = 24, 8
+
+
+def steps_already(network: Network) -> bool:
+    """Whether one long call gives what several short ones give."""
+    sizes = network.inputs.measured(batch=ROWS, time=sum(count for _, count in _CUTS))
+    inputs = network.inputs.draw(sizes, seed=1)
+    axes = [spec.axis(TIME) for spec in network.inputs.specs]
+    try:
+        whole, after = network.run(inputs, network.first(ROWS))
+        state, calls = network.first(ROWS), []
+        for start, count in _CUTS:
+            part = [
+                given if axis is None else given.narrow(axis, start, count)
+                for given, axis in zip(inputs, axes, strict=True)
+            ]
+            outputs, state = network.run(part, state)
+            calls.append(outputs)
+    except (RuntimeError, IndexError, ValueError):
+        return False
+    joined = [_joined([made[at] for made in calls], one) for at, one in enumerate(whole)]
+    pairs = zip((*joined, *state), (*whole, *after), strict=True)
+    return all(one is not None and close(one, other) for one, other in pairs)
+
+
+def _joined(parts: Sequence[Tensor], whole: Tensor) -> Tensor | None:
+    """Return parts side by side along the axis that makes them as long as ``whole``; of what has
+    no time axis, the newest.
+    """
+    for dim in range(whole.dim()):
+        if all(part.dim() == whole.dim() for part in parts):
+            counts = [part.shape[dim] for part in parts]
+            if counts == [count for _, count in _CUTS] and sum(counts) == whole.shape[dim]:
+                return torch.cat(list(parts), dim)
+    return parts[-1] if parts[-1].shape == whole.shape else None
+
+
+def stepping(network: Network) -> Step:
+    """Take the call over as the step: of any number of frames, or of one where that is another
+    graph.
+
+    Raises:
+        ContractError: the network does something else for another number of rows.
+    """
+    if not network.inputs.has_time:
+        return _taken_over(network, None)
+    try:
+        return _taken_over(network, _FRAMES)
+    except ClosedTimeError:
+        return _taken_over(network, 1)
+
+
+def _taken_over(network: Network, time: int | None) -> Step:
+    many = time not in (None, 1)
+    sizes = network.inputs.measured(**{BATCH: ROWS} | ({} if time is None else {TIME: time}))
+    captured = network.captured(sizes)
+    numbers = network.compared(captured, sizes, sizes[TIME] + _MORE if many else None)
+    if numbers is None:
+        if many:
+            raise ClosedTimeError
+        raise ContractError(
+            "the network does something else for another number of rows: it loops over them, or "
+            "was made for one number of them; write it for any number of rows"
+        )
+    builder = PlainBuilder(captured, numbers, sizes, frames=None if many or time is None else 1)
+    names = [*(spec.name for spec in network.inputs.specs), *network.call.state_names]
+    inputs = [
+        builder.input(node, name, open_axes(numbers, node))
+        for node, name in zip(captured.placeholders, names, strict=True)
+    ]
+    states = network.states(captured, numbers)
+    nodes, results = builder.write(captured.results), captured.results
+    for place in range(len(nodes) - len(states), len(nodes)):
+        if not known(results[place]).shape:
+            nodes[place] = builder.call(torch.ops.aten.view.default, nodes[place], [1])
+    outputs = [
+        Made(name, known(node), named_axes(numbers, node))
+        for name, node in zip(network.call.output_names, results, strict=False)
+    ]
+    if many and any(TIME not in made.axes for made in outputs):
+        raise ClosedTimeError  # of several frames in a call, it would be the newest one's alone
+    module = finish(captured.graph_module, builder.graph, inputs, nodes)
+    names = [spec.name for spec in network.inputs.specs]
+    how = "each call is a step; its state is given and returned"
+    return Step(module, tuple(names), outputs, states, how, many or time is None)

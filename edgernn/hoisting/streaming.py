@@ -1,0 +1,221 @@
+"""A network over a whole sequence taken apart along time, until a step is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor, fx, nn
+
+from edgernn.contract import BATCH, TIME
+from edgernn.errors import ContractError
+from edgernn.hoisting.builder import Builder, ClosedTimeError
+from edgernn.hoisting.capture import Capture
+from edgernn.hoisting.finish import finish
+from edgernn.hoisting.network import ROWS, Network, named_axes, open_axes
+from edgernn.hoisting.nodes import known
+from edgernn.hoisting.plain import PlainBuilder
+from edgernn.hoisting.result import Made, State, Step
+from edgernn.hoisting.rules import RULES
+from edgernn.hoisting.sizes import Sized, with_time
+from edgernn.hoisting.stream import Constant, Moment, Stream, Turn
+from edgernn.hoisting.unrolled import Unroller
+
+_FRAMES = (24, 96, 384, 1536)  # tried in turn until the network takes them
+_UNROLLED = (11, 13, 17, 19, 23)  # frames of a loop: one that is no other number of the network
+
+
+def streaming(network: Network) -> Step:
+    """Take a whole sequence apart.
+
+    Raises:
+        ContractError: it cannot be stepped; says what and where.
+    """
+    sizes, captured = _long_enough(network)
+    numbers = network.compared(captured, sizes, sizes[TIME] + sizes[TIME] // 3)
+    if numbers is not None:
+        return _walked(_Walk(network, captured, numbers, sizes))
+    sizes = network.inputs.measured(batch=ROWS, time=_own_number(network.call.net))
+    captured = network.captured(sizes)
+    numbers = network.compared(captured, sizes, None)
+    if numbers is None:
+        raise ContractError(
+            "the network does something else for another number of rows: it loops over them; "
+            "write it for any number of rows"
+        )
+    timed = with_time(numbers, captured.nodes, sizes[TIME])
+    return _unrolled(_Walk(network, captured, timed, sizes, Unroller()))
+
+
+def _long_enough(network: Network) -> tuple[dict[str, int], Capture]:
+    errors = []
+    for frames in _FRAMES:
+        sizes = network.inputs.measured(batch=ROWS, time=frames)
+        try:
+            return sizes, network.captured(sizes)
+        except (RuntimeError, IndexError, ValueError) as error:
+            errors.append(error)
+    raise ContractError(
+        f"the network runs on no sequence of {_FRAMES[0]} to {_FRAMES[-1]} frames: {errors[-1]}"
+    ) from errors[-1]
+
+
+def _own_number(net: nn.Module) -> int:
+    """Return a number of frames that is no size of a weight."""
+    taken = {size for tensor in net.state_dict().values() for size in tensor.shape}
+    own = (n for n in _UNROLLED if n not in taken and ROWS * n not in taken)
+    return next(own, _UNROLLED[-1])
+
+
+def _walked(walk: _Walk) -> Step:
+    """Walk with any number of frames a call, or with one step where that cannot be."""
+    try:
+        return walk.step(walk.builder(None))
+    except ClosedTimeError:
+        frames = 1
+        while (builder := walk.builder(frames)).step_frames != frames:
+            frames = builder.step_frames
+        return walk.step(builder)
+
+
+def _unrolled(walk: _Walk) -> Step:
+    """Walk twice: to see the turns of the loops, and to write one of each."""
+    assert walk.loops is not None
+    walk.outputs(walk.builder(1))
+    nodes = walk.captured.nodes
+    numel = {n: v.numel() for n in nodes if isinstance(v := n.meta.get("val"), Tensor)}
+    walk.loops.make_plan(nodes, numel)
+    frames = 1
+    while (builder := walk.builder(frames)).step_frames != frames:
+        frames = builder.step_frames
+    return walk.step(builder)
+
+
+@dataclass
+class _Walk:
+    network: Network
+    captured: Capture
+    numbers: Sized
+    sizes: dict[str, int]
+    loops: Unroller | None = None
+
+    def builder(self, frames: int | None) -> Builder:
+        """Walk the capture once."""
+        builder = Builder(self.captured, self.numbers, self.sizes, frames=frames, loops=self.loops)
+        given, placeholders = self.network.inputs.draw(self.sizes), self.captured.placeholders
+        for spec, node, seen in zip(self.network.inputs.specs, placeholders, given, strict=False):
+            place, rows = spec.axis(TIME), spec.axis(BATCH)
+            if place is None:
+                builder.values[node] = Constant(node, seen)
+                builder.encoded.add(node)
+            else:
+                builder.values[node] = builder.stream_input(spec.name, seen, place, rows)
+        first, names = self.network.first(self.sizes[BATCH]), self.network.call.state_names
+        for name, node, seen in zip(names, placeholders[len(given) :], first, strict=True):
+            batch = self.numbers.axis_of(node, BATCH)
+            builder.values[node] = builder.moment_input(name, seen, batch, held=True)
+        builder.run(RULES)
+        return builder
+
+    @property
+    def results(self) -> list[fx.Node]:
+        """The outputs of the capture, without states."""
+        results = self.captured.results
+        return results[: len(results) - len(self.network.call.state_names)]
+
+    def outputs(self, builder: Builder) -> list[Stream | Moment]:
+        """Return what comes out, streams delayed until all are late alike."""
+        made: list[Stream | Moment] = []
+        for name, node in zip(self.network.call.output_names, self.results, strict=True):
+            value = builder.values[node]
+            if isinstance(value, Turn) and self.loops is not None:
+                value = self.loops.moment(builder, node)
+            if not isinstance(value, (Stream, Moment)):
+                raise ContractError(
+                    f"{name} hangs on none of the frames, or only some of them; leave it out of "
+                    "what the method returns"
+                )
+            made.append(value)
+        latest = max((v.delay for v in made if isinstance(v, Stream)), default=Fraction(0))
+        for place, value in enumerate(made):
+            if isinstance(value, Stream) and value.delay < latest:
+                late = int((latest - value.delay) * value.rate)
+                made[place] = builder.delayed(value, late, self.results[place])
+        return made
+
+    def step(self, builder: Builder) -> Step:
+        """Close the step graph, and the encode graph where there is one."""
+        values = self.outputs(builder)
+        named = zip(self.network.call.output_names, self.results, values, strict=True)
+        outputs = [self._output(builder, name, node, value) for name, node, value in named]
+        states, afters = self._states(builder)
+        specs = self.network.inputs.specs
+        streams = [spec.name for spec in specs if spec.axis(TIME) is not None]
+        placed = {str(n.target): n for n in builder.graph.nodes if n.op == "placeholder"}
+        module = finish(
+            self.captured.graph_module,
+            builder.graph,
+            [
+                *(placed[name] for name in streams),
+                *builder.contexts.values(),
+                *(placed[state.name] for state in states),
+            ],
+            [*(node for node, _ in outputs), *afters],
+        )
+        step = Step(
+            module,
+            tuple(streams),
+            [made for _, made in outputs],
+            states,
+            "the whole sequence is taken apart along time",
+            builder.frames is None,
+            builder.step_frames,
+            int(max((value.delay for value in values), default=Fraction(0))),
+        )
+        if len(streams) < len(specs):
+            self._encode(builder, step)
+        return step
+
+    def _output(
+        self, builder: Builder, name: str, result: fx.Node, value: Stream | Moment
+    ) -> tuple[fx.Node, Made]:
+        node, seen = value.node, value.seen
+        axes = [axis if axis != TIME else None for axis in named_axes(self.numbers, result)]
+        if isinstance(value, Stream):
+            axes[value.dim] = TIME
+            if value.rate != 1:  # one a step: without a time axis
+                if builder.frames is None or builder.frames * value.rate != 1:
+                    raise ClosedTimeError
+                node = builder.call(torch.ops.aten.squeeze.dim, node, value.dim)
+                seen = seen.select(value.dim, -1)
+                del axes[value.dim]
+        return node, Made(name, seen, axes)
+
+    def _states(self, builder: Builder) -> tuple[list[State], list[fx.Node]]:
+        states = self.network.states(self.captured, self.numbers)
+        after = self.captured.results[len(self.captured.results) - len(states) :]
+        afters = [builder.node_of(node) for node in after]
+        for slot in builder.states:
+            assert slot.next is not None
+            shape, first = tuple(slot.first.shape), slot.first
+            known_first = None if slot.encoded is not None else first
+            states.append(State(slot.name, slot.where, shape, first.dtype, slot.batch, known_first))
+            afters.append(slot.next)
+        return states, afters
+
+    def _encode(self, builder: Builder, step: Step) -> None:
+        """Write what hangs on no frame: contexts, and first states."""
+        plain = PlainBuilder(self.captured, self.numbers, self.sizes, frames=1)
+        inputs = []
+        for spec, node in zip(self.network.inputs.specs, self.captured.placeholders, strict=False):
+            if spec.axis(TIME) is None:
+                inputs.append(plain.input(node, spec.name, open_axes(self.numbers, node)))
+                step.encode_inputs = (*step.encode_inputs, spec.name)
+        firsts = [slot.encoded for slot in builder.states if slot.encoded is not None]
+        nodes = plain.write([*builder.contexts, *firsts])
+        step.encode = finish(self.captured.graph_module, plain.graph, inputs, nodes)
+        step.contexts = [
+            Made(str(placed.target), known(node), named_axes(self.numbers, node))
+            for node, placed in builder.contexts.items()
+        ]

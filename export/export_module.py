@@ -1,0 +1,89 @@
+"""A trained network of any kind to a bundle: its step is taken out, proved and exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from edgernn.bundle import Bundle
+from edgernn.export.pack import export_bundle
+from edgernn.export.source import ReducedOptions, Tell
+from edgernn.hoisting.hoisted import Hoisted, hoist
+from edgernn.hoisting.model import HoistedModel
+from edgernn.hoisting.proof import prove
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.parity.subject import DEFAULT_STEPS
+
+
+def export_module(
+    net: nn.Module,
+    example: Mapping[str, Any] | Tensor,
+    out: Path | str,
+    *,
+    method: str = "forward",
+    fixed: Mapping[str, Any] | None = None,
+    state: Mapping[str, Any] | None = None,
+    start: str | None = None,
+    sample: Mapping[str, np.ndarray] | None = None,
+    to: Iterable[str] | str = "onnx",
+    precision: Iterable[str] | str | None = None,
+    release: bool = False,
+    steps: int = DEFAULT_STEPS,
+    options: ReducedOptions | None = None,
+    tell: Tell = lambda line: None,
+) -> Bundle:
+    """Export a trained network to a bundle, with its state in and out wherever it keeps it.
+
+    The step is proved against the network itself, over whole sequences, before anything is written;
+    the bundle carries it as traced graphs, which judge the artifacts without the network's code.
+
+    Args:
+        net, example, method, fixed, state, start: see ``edgernn.hoist``.
+        out: a folder, or a file ending in ``.edgernn``.
+        sample: recorded inputs; see ``export_step``.
+        to, precision, release, steps, options, tell: see ``export_bundle``.
+
+    Returns:
+        The bundle, opened.
+
+    Raises:
+        UsageError, ContractError: see ``edgernn.hoist``; the step does not give what the network
+            gives.
+        UnavailableError: see ``export_bundle``.
+    """
+    hoisted = hoist(net, example, method=method, fixed=fixed, state=state, start=start)
+    return export_hoisted(
+        hoisted, out, sample=sample, to=to, precision=precision, release=release, steps=steps,
+        options=options, tell=tell,
+    )  # fmt: skip
+
+
+def export_hoisted(
+    hoisted: Hoisted,
+    out: Path | str,
+    *,
+    sample: Mapping[str, np.ndarray] | None = None,
+    to: Iterable[str] | str = "onnx",
+    precision: Iterable[str] | str | None = None,
+    release: bool = False,
+    steps: int = DEFAULT_STEPS,
+    options: ReducedOptions | None = None,
+    tell: Tell = lambda line: None,
+) -> Bundle:
+    """Export what ``hoist`` returned; see ``export_module``."""
+    proof = prove(hoisted)
+    tell(f"the step equals the network: {proof}")
+    return export_bundle(
+        Checkpoint(HoistedModel(hoisted).eval(), None, {}, dict(sample or {})),
+        out,
+        to=to,
+        precision=precision,
+        release=release,
+        steps=steps,
+        options=options,
+        tell=tell,
+    )
