@@ -51,7 +51,6 @@ def test_an_encode_that_takes_nothing_is_refused() -> None:
     [
         ("float32", "expected one as"),
         ("float12[batch]", "'float12'; expected one of"),
-        ("float32[batch, 40]", "axis '40'"),
         ("float32[batch, width=0]", "greater than or equal to 1"),
         ("float32[batch, width]", "sizes has no width"),
         ("float32[batch, time, batch]", "the axis batch twice"),
@@ -66,3 +65,13 @@ def test_what_is_no_tensor_is_named(text: str, says: str) -> None:
             states={"h": "float32[batch, hidden=3]"},
             outputs={"sample": "float32[batch, hidden]"},
         )
+
+
+def test_a_size_alone_is_an_axis_named_after_the_tensor():
+    contract = build_contract(
+        inputs={"X": "float32[batch, time, 40]"},
+        states={"h": "float32[batch, 8]"},
+        outputs={"y": "float32[batch, time, 2]"},
+    )
+    assert contract.step.inputs[0].axes == ("batch", "time", "x_2")
+    assert contract.sizes == {"x_2": 40, "h_1": 8, "y_2": 2}
