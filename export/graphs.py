@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import BATCH, TIME, FileContract, GraphWord
+from edgernn.contract import BATCH, PICTURE, TIME, FileContract, GraphWord
 from edgernn.models.family import RecurrentModel
 
 
@@ -82,12 +82,14 @@ def example_inputs(file_contract: FileContract, *, batch: int, time: int) -> tup
     examples = []
     for spec in file_contract.spec.inputs:
         shape = [file_contract.axis_size(axis) or sizes[axis] for axis in spec.axes]
-        dtype = getattr(torch, spec.dtype)
+        own = file_contract.dtype(spec)
+        as_in_file = spec.kind in "iu" and own != PICTURE
+        dtype = getattr(torch, own if as_in_file else spec.dtype)
         if dtype.is_floating_point:
             examples.append((torch.rand(shape, generator=generator) - 0.5).to(dtype))
         elif spec.below is None:
-            most = 256 if dtype == torch.uint8 else 2
+            most = 256 if spec.dtype == "uint8" else 2
             examples.append(torch.randint(most, shape, generator=generator).to(dtype))
         else:
-            examples.append(torch.zeros(shape, dtype=getattr(torch, file_contract.dtype(spec))))
+            examples.append(torch.zeros(shape, dtype=dtype))
     return tuple(examples)

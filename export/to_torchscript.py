@@ -14,13 +14,14 @@ from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import FileContract
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, drop_unused, example_inputs
+from edgernn.formats.torchscript import TORCHSCRIPT
 from edgernn.models.family import RecurrentModel
 
 
 class TorchScriptExporter(Exporter):
     """Writes ``.pt`` by tracing; the fused layers keep batch and time open."""
 
-    format_name = "torchscript"
+    format_name = TORCHSCRIPT.name
 
     def target(self, precision: str) -> str:
         """See ``Exporter.target``."""

@@ -31,9 +31,10 @@ from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, example_inputs
+from edgernn.export.to_coreml.inputs import FromPictures, input_dtype, planes
 from edgernn.export.to_coreml.operators import teach_coremltools
 from edgernn.export.to_coreml.weights import SCHEMES, compression, refuse_floats, weight_table
-from edgernn.formats.coreml import COREML
+from edgernn.formats.coreml import COREML, COREML_MLSTATE
 from edgernn.models.family import RecurrentModel
 
 # coremltools prints one line per missing macOS library
@@ -42,15 +43,13 @@ with contextlib.redirect_stderr(io.StringIO()):
 
     teach_coremltools()
 
-_INPUT_DTYPES: dict[str, FileDType] = {"int64": "int32", "uint8": PICTURE}
-
 
 class CoreMLExporter(Exporter):
     """Writes an ``.mlpackage`` with the state as inputs and outputs, for iOS 17 and macOS 14; 4
     bits need iOS 18, macOS 15.
     """
 
-    format_name = "coreml"
+    format_name = COREML.name
     _lowest = "iOS17"
 
     def target(self, precision: str) -> str:
@@ -59,15 +58,11 @@ class CoreMLExporter(Exporter):
         return self._lowest if scheme is None else max(self._lowest, scheme.target)
 
     def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
-        """One row, one step, int32 tokens because Core ML has no int64 inputs, and pictures as
-        pixel buffers.
-        """
+        """One row, one step, and inputs in the dtypes that Core ML has; see ``input_dtype``."""
         used = {
             axis for tensor in (*graph_spec.inputs, *graph_spec.outputs) for axis in tensor.axes
         }
-        dtypes = {
-            t.name: _INPUT_DTYPES[t.dtype] for t in graph_spec.inputs if t.dtype in _INPUT_DTYPES
-        }
+        dtypes = {t.name: input_dtype(t) for t in graph_spec.inputs if input_dtype(t) != t.dtype}
         return Narrowing(axes={axis: 1 for axis in (BATCH, TIME) if axis in used}, dtypes=dtypes)
 
     def versions(self) -> str:
@@ -83,9 +78,9 @@ class CoreMLExporter(Exporter):
         examples = example_inputs(file_contract, batch=1, time=1)
         pictures = [tensor.dtype == PICTURE for tensor in interface.inputs]
         _convert(
-            _FromPictures(graph, pictures) if any(pictures) else graph,
+            FromPictures(graph, pictures) if any(pictures) else graph,
             tuple(
-                _planes(e) if picture else e for e, picture in zip(examples, pictures, strict=True)
+                planes(e) if picture else e for e, picture in zip(examples, pictures, strict=True)
             ),
             path,
             inputs=[_tensor_type(tensor) for tensor in interface.inputs],
@@ -105,7 +100,7 @@ class CoreMLStateExporter(CoreMLExporter):
     contract's names.
     """
 
-    format_name = "coreml-mlstate"
+    format_name = COREML_MLSTATE.name
     _lowest = "iOS18"
 
     def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
@@ -166,28 +161,6 @@ class _BufferedStep(nn.Module):
         for name, tensor in zip(self.names, after, strict=True):
             getattr(self, name)[:] = tensor
         return read if len(read) > 1 else read[0]
-
-
-class _FromPictures(nn.Module):
-    """A graph whose pictures come as Core ML hands them over: colour planes ``[1, 3, H, W]``, 0 to
-    255, of a float dtype.
-    """
-
-    def __init__(self, graph: FlatGraph, pictures: list[bool]) -> None:
-        super().__init__()
-        self.flat, self.pictures = graph, pictures  # "graph" is what a traced module calls its own
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        rows = (
-            x.permute(0, 2, 3, 1) if picture else x
-            for x, picture in zip(inputs, self.pictures, strict=True)
-        )
-        results: tuple[Tensor, ...] = self.flat(*rows)
-        return results
-
-
-def _planes(image: Tensor) -> Tensor:
-    return image.permute(0, 3, 1, 2).float()
 
 
 def _convert(
