@@ -115,8 +115,9 @@ class Exporter(ABC):
             raise ContractError(
                 f"the {row.name} exporter broke the contract in {path.name}: {'; '.join(problems)}"
             )
+        own = found.target if model.own_file is not None else None
         return Written(
-            narrowing, self.target(precision), self.versions(), weights, dict(found.requires)
+            narrowing, own or self.target(precision), self.versions(), weights, dict(found.requires)
         )
 
     @classmethod

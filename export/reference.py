@@ -1,5 +1,5 @@
-"""The reference inside a bundle: a checkpoint where the model is rebuilt from one, else its graphs,
-traced.
+"""The reference inside a bundle: a checkpoint where the model is rebuilt from one, the file that it
+came as, else its graphs, traced.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
 from edgernn.export.judging import judge
 from edgernn.export.source import Source
-from edgernn.formats import TRACED, resolve
+from edgernn.formats import OWN, TRACED, resolve
 from edgernn.models import checkpoint
 
 
@@ -26,6 +26,12 @@ def write_reference(folder: Path, source: Source) -> None:
     loaded, inside = source.loaded, folder / REFERENCE
     if loaded.model.rebuilt_from_config:
         checkpoint.save(replace(loaded, evaluation={}), inside)
+        return
+    if loaded.model.own_file is not None:
+        from edgernn.export.own_file import write_own_file
+
+        own = FileContract(contract=source.contract, decoding=source.decoding)
+        write_own_file(inside / f"{own.graph}{OWN.suffix}", loaded.model, own)
         return
     for graph in source.contract.graphs:
         _write_traced(inside / f"{graph.name}{TRACED.suffix}", graph.name, source)

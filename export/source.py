@@ -14,6 +14,7 @@ from edgernn.families.base import Family
 from edgernn.families.table import family_of
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
+from edgernn.sessions.base import Session
 from edgernn.sessions.model import Model, model_of
 
 Tell = Callable[[str], None]
@@ -65,9 +66,13 @@ class Source:
     def reference(self) -> Model:
         """The model itself, opened as it is."""
 
-        def session_of(graph: str) -> EagerSession:
+        def session_of(graph: str) -> Session:
             own = FileContract(contract=self.contract, graph=graph, decoding=self.decoding)
-            return EagerSession(self.loaded.model, own)
+            if self.loaded.model.own_file is None:
+                return EagerSession(self.loaded.model, own)
+            from edgernn.export.own_file import open_own_file
+
+            return open_own_file(self.loaded.model, own)
 
         return model_of(self.contract, session_of)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from pydantic import ValidationError, model_validator
 
@@ -34,6 +35,7 @@ from edgernn.storage.inner_paths import clash
 
 MANIFEST = "manifest.json"
 REPORTS = ("report.json", "report.html")  # written by verify, listed by nobody
+_GRAPH_SUFFIXES = (".pt", ".onnx")
 _CHECKPOINT_FILES = ("config.json", "weights.safetensors", "tokenizer.json")
 
 
@@ -151,12 +153,17 @@ def _path_problem(manifest: Manifest) -> str:
 
 
 def _reference_files(manifest: Manifest) -> dict[str, str]:
-    """Return what is read of the reference: a checkpoint's files, or the traced graphs."""
+    """Return what is read of the reference: a checkpoint's files, the traced graphs, or the file
+    that the model came as.
+    """
     folder = manifest.reference
     if folder is None:
         return {}
-    traced = [f"{graph.name}.pt" for graph in manifest.contract.graphs]
-    names = traced if f"{folder}/{traced[-1]}" in manifest.files else _CHECKPOINT_FILES
+    names: Sequence[str] = _CHECKPOINT_FILES
+    for suffix in _GRAPH_SUFFIXES:
+        files = [f"{graph.name}{suffix}" for graph in manifest.contract.graphs]
+        if f"{folder}/{files[-1]}" in manifest.files:
+            names = files
     return {f"reference {name}": f"{folder}/{name}" for name in names}
 
 

@@ -19,6 +19,7 @@ from edgernn.cli import (
     card,
     demo,
     doctor,
+    explain,
     generate,
     streams,
     train,
@@ -52,6 +53,7 @@ app.command("verify")(bundle_commands.verify)
 app.command("generate")(generate.generate)
 app.command("caption")(caption.caption)
 app.command("bench")(bench.bench)
+app.command("explain")(explain.explain)
 app.command("inspect")(bundle_commands.inspect)
 app.command("card")(card.card)
 app.command("doctor")(doctor.doctor)

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgernn.cli import tables
 from edgernn.cli.choices import completing, format_names, precision_names
 from edgernn.cli.config import Config
+from edgernn.cli.hoisting import (
+    InputsOption,
+    KeepRestartsOption,
+    LeftContextOption,
+    RenameOption,
+    SampleOption,
+    SetOption,
+    StateOption,
+    is_onnx,
+    read_recorded,
+    refuse_given,
+    wishes_of,
+)
 from edgernn.cli.output import say, say_sheet, tell, words, write_result
 from edgernn.errors import UsageError
 from edgernn.formats import by_name
 from edgernn.wording import size
+
+if TYPE_CHECKING:
+    from edgernn.bundle import Bundle
 
 _LONG_STEPS = 1000
 _reduced = partial(typer.Option, rich_help_panel="Reduced precision")
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A checkpoint folder, as edgernn train writes it.")],
+    run: Annotated[
+        Path, typer.Argument(help="A checkpoint folder, or an ONNX file of another program.")
+    ],
     out: Annotated[Path, typer.Option(help="A folder, or a file ending in .edgernn.")],
     to: Annotated[
         str | None,
@@ -60,6 +78,13 @@ def export(
     release: Annotated[
         bool, typer.Option("--release", help="Leave reference weights and held-out text out.")
     ] = False,
+    inputs: InputsOption = None,
+    state: StateOption = None,
+    settings: SetOption = None,
+    left_context: LeftContextOption = None,
+    keep_restarts: KeepRestartsOption = False,
+    rename: RenameOption = None,
+    sample: SampleOption = None,
     config: Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
@@ -72,16 +97,51 @@ def export(
 
     budget = Budget(max_perplexity_increase, max_cider_drop)
     options = ReducedOptions(block_size, budget, _first_text(calibration), allow_float)
-    bundle = export_bundle(
-        run,
-        out,
-        to=words(to),
-        precision=words(precision),
-        in_graph=in_graph or decoding,
-        release=release,
-        options=options,
-        tell=tell,
-    )
+    said: dict[str, Any] = {
+        "--inputs": inputs,
+        "--state": state,
+        "--set": settings,
+        "--left-context": left_context,
+        "--keep-restarts": keep_restarts,
+        "--rename": rename,
+        "--sample": sample,
+    }
+    if is_onnx(run):
+        refuse_given({"--in-graph": in_graph or decoding}, what="an ONNX file")
+        bundle = _export_onnx(
+            run,
+            out,
+            wishes=wishes_of(
+                inputs, settings, state, left_context, keep_restarts=keep_restarts, renamed=rename
+            ),
+            sample=read_recorded(sample),
+            to=words(to) or "onnx",
+            precision=words(precision),
+            release=release,
+            options=options,
+        )
+    else:
+        refuse_given(said, what="a run of edgernn train")
+        bundle = export_bundle(
+            run,
+            out,
+            to=words(to),
+            precision=words(precision),
+            in_graph=in_graph or decoding,
+            release=release,
+            options=options,
+            tell=tell,
+        )
+    _show_exported(bundle, out, as_json=as_json)
+
+
+def _export_onnx(path: Path, out: Path, **more: Any) -> Bundle:
+    from edgernn.export.export_onnx import export_onnx
+
+    return export_onnx(path, out, tell=tell, **more)
+
+
+def _show_exported(bundle: Bundle, out: Path, *, as_json: bool) -> None:
     if as_json:
         write_result("-", bundle.manifest.to_json())
         return

@@ -4,6 +4,7 @@ from edgernn.formats.promise import Tolerance
 from edgernn.formats.row import Format
 from edgernn.formats.table import (
     FORMATS,
+    OWN,
     PRECISIONS,
     REFERENCE,
     TRACED,
@@ -18,6 +19,7 @@ from edgernn.formats.table import (
 
 __all__ = [
     "FORMATS",
+    "OWN",
     "PRECISIONS",
     "REFERENCE",
     "TRACED",

@@ -23,6 +23,7 @@ FORMATS = {row.name: row for row in _ROWS}
 PRECISIONS = tuple(dict.fromkeys(precision for row in _ROWS for precision in row.precisions))
 YARDSTICK = onnx.ONNX  # in its default precision what the speed of all others is compared with
 TRACED = torchscript.TORCHSCRIPT  # of the reference of a model that no configuration rebuilds
+OWN = onnx.ONNX  # of that of a model that came as a file
 
 REFERENCE = Format(
     name="eager",

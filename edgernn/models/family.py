@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel
@@ -33,6 +34,18 @@ class ModelConfig(Protocol):
         """Return the fields as they are written to JSON."""
 
 
+@dataclass(frozen=True)
+class OwnFile:
+    """What a model is that came as an ONNX file: its step as that file's own graph, and the file
+    with nothing changed but its interface, which judges; ``one_step`` where the step takes one
+    frame a call.
+    """
+
+    step: bytes
+    reference: bytes
+    one_step: bool = False
+
+
 class RecurrentModel(nn.Module):
     """A model with a contract. Subclasses set ``family`` and ``config``, and ``config_kind`` where
     a checkpoint holds them, and implement the rest.
@@ -41,6 +54,7 @@ class RecurrentModel(nn.Module):
     family: ClassVar[str]  # a word of families/table.py
     rebuilt_from_config: ClassVar[bool] = True  # else a bundle carries it as traced graphs
     config_kind: ClassVar[type[BaseModel]]  # of ``config``, where it is rebuilt from one
+    own_file: OwnFile | None = None  # where it came as an ONNX file
     config: ModelConfig
 
     @abstractmethod

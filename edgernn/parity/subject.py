@@ -24,7 +24,11 @@ from edgernn.families.base import Family
 from edgernn.families.samples import sample_of
 from edgernn.families.table import family_of
 from edgernn.formats.promise import Tolerance
-from edgernn.parity.reference import has_traced_reference, open_traced_reference
+from edgernn.parity.reference import (
+    format_of_reference,
+    open_graph_reference,
+    words_of_reference,
+)
 from edgernn.parity.report.wording import FULL_STEPS
 from edgernn.parity.shapes import unforeseen_seed
 from edgernn.sessions.base import Session
@@ -226,9 +230,10 @@ def subjects(
 def _reference(bundle: Bundle, reference: Path | None) -> tuple[Model | None, str]:
     row = formats.REFERENCE
     inner = bundle.manifest.reference
-    if reference is None and has_traced_reference(bundle):
+    graphs = format_of_reference(bundle) if reference is None else None
+    if graphs is not None:
         try:
-            return open_traced_reference(bundle), "the traced reference from the bundle"
+            return open_graph_reference(bundle, graphs), words_of_reference(graphs)
         except UnavailableError:
             return None, "the recorded golden run alone (torch is not installed)"
     if reference is None and inner is None:

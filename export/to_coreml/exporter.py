@@ -43,6 +43,8 @@ with contextlib.redirect_stderr(io.StringIO()):
 
     teach_coremltools()
 
+_RESERVED = frozenset(("state",))
+
 
 class CoreMLExporter(Exporter):
     """Writes an ``.mlpackage`` with the state as inputs and outputs, for iOS 17 and macOS 14; 4
@@ -73,6 +75,7 @@ class CoreMLExporter(Exporter):
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
         _refuse_not_finite(model)
+        _refuse_reserved(file_contract)
         interface = file_contract.interface()
         graph = FlatGraph(model.step_face(), file_contract.graph)
         examples = example_inputs(file_contract, batch=1, time=1)
@@ -210,6 +213,16 @@ def _refuse_not_finite(model: RecurrentModel) -> None:
             raise UsageError(
                 f"the weight {name} holds numbers that are not finite; train or import the "
                 "model again"
+            )
+
+
+def _refuse_reserved(file_contract: FileContract) -> None:
+    """Raise UsageError for a tensor that Core ML would call otherwise."""
+    for tensor in (*file_contract.spec.inputs, *file_contract.spec.outputs):
+        if tensor.name in _RESERVED:
+            raise UsageError(
+                f"Core ML keeps the name {tensor.name!r} for itself; call the tensor otherwise: of "
+                f"an ONNX file with --rename {tensor.name}=h"
             )
 
 

@@ -88,6 +88,12 @@ class OnnxExporter(Exporter):
             Narrowing(axes={TIME: 1}) if ONNX.promise(precision).integers and timed else Narrowing()
         )
 
+    def narrowed(self, model: RecurrentModel, graph_spec: GraphSpec, precision: str) -> Narrowing:
+        """See ``Exporter.narrowed``: what came as an ONNX file is not traced."""
+        if model.own_file is not None and not model.own_file.one_step:
+            return self.narrowing(graph_spec, precision)
+        return super().narrowed(model, graph_spec, precision)
+
     def _write(
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
@@ -108,6 +114,8 @@ class OnnxExporter(Exporter):
         if recipe is not None:
             feeds = self.compression.feeds
             model_proto, recipe = step_graph(model, file_contract, recipe, feeds=feeds)
+        elif model.own_file is not None:
+            model_proto = onnx.load_from_string(model.own_file.step)
         else:
             fused = file_contract.axis_size(TIME) is None and model.fused_in(ONNX.family)
             model_proto = trace(model if fused else model.step_face(), file_contract)

@@ -14,7 +14,16 @@ from edgernn.parity.structure import onnx_moves as moves
 from edgernn.parity.structure import shape_moves
 from edgernn.parity.structure import shape_rules as rules
 from edgernn.parity.structure.onnx_call import Call, constant
-from edgernn.parity.structure.sizes import ONE, SizeError, Value, closed, dim, known, size_of
+from edgernn.parity.structure.sizes import (
+    ONE,
+    SizeError,
+    Value,
+    closed,
+    dim,
+    is_open,
+    known,
+    size_of,
+)
 
 Handler = Callable[[Call], Value | list[Value]]
 
@@ -152,6 +161,8 @@ def _whole_window(call: Call) -> Value:
 
 
 def _recurrent(call: Call) -> list[Value]:
+    if call[0].dims[0] != ONE and not is_open(call[0].dims[0]) and call.maybe(4) is None:
+        return _within(call)
     if (
         call.get("direction", "forward") != "forward"
         or call.get("layout", 0)
@@ -163,6 +174,19 @@ def _recurrent(call: Call) -> list[Value]:
     hidden, (time, batch) = dim(call.get("hidden_size")), call[0].dims[:2]
     new = Value((ONE, batch, hidden))
     return [Value((time, ONE, batch, hidden)), *(left or [new, new])]
+
+
+def _within(call: Call) -> list[Value]:
+    """A recurrent operator over an axis of a frame, one way or both: each frame by itself."""
+    length, batch, _ = call[0].dims
+    closed(call[0].dims, [2], call.what)
+    states = [value for place in (5, 6) if (value := call.maybe(place)) is not None]
+    if any(state.dims[1] != batch for state in states):
+        raise SizeError(f"{call.what} has states of another number of rows than its input")
+    ways = dim(2 if call.get("direction", "forward") == "bidirectional" else 1)
+    hidden = dim(call.get("hidden_size"))
+    left = Value((ways, batch, hidden))
+    return [Value((length, ways, batch, hidden)), left, left]
 
 
 _UNARY = """

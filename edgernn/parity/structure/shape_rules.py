@@ -157,9 +157,14 @@ def convolve(
         channels: those of the result; None keeps them.
         what: the operator.
     """
-    closed(value.dims, range(1, value.rank), what)
+    alone = (1, 1, 0, 0)  # each place by itself: nothing meets
+    mixed = [place for place, own in enumerate(spatial, 2) if own[:4] != alone]
+    closed(value.dims, [1, *mixed], what)
     out: list[Dim] = []
     for own, (window, step, before, after, up) in zip(value.dims[2:], spatial, strict=True):
+        if (window, step, before, after) == alone:
+            out.append(own)
+            continue
         size = size_of(own)
         assert isinstance(size, int)
         room = size + before + after - window

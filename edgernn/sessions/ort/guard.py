@@ -27,12 +27,13 @@ def refuse_foreign(path: Path) -> OnnxModel:
     onnxruntime, naming it.
     """
     model = read_model(path)
-    for what in _foreign(model):
+    for what in foreign_needs(model):
         raise ContractError(f"{path} {what}; do not use this file")
     return model
 
 
-def _foreign(model: OnnxModel) -> Iterator[str]:
+def foreign_needs(model: OnnxModel) -> Iterator[str]:
+    """Yield in words what ``model`` needs beyond itself and onnxruntime."""
     if model.functions:
         yield f"brings {model.functions} functions of its own, expected ONNX's operators alone"
     if model.training:

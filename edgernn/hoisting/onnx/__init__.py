@@ -1,0 +1,1 @@
+"""ONNX files of other programs: their state found, made explicit, and proved against the file."""

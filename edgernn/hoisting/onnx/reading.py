@@ -1,0 +1,63 @@
+"""A foreign ``.onnx`` file, read by edgernn's own guard before the onnx package sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from edgernn.contract import first_line
+from edgernn.errors import UsageError
+from edgernn.sessions.ort.guard import foreign_needs
+from edgernn.sessions.ort.reading import read_model
+from edgernn.storage.identify import identify
+
+_MOST_BYTES = (1 << 31) - 1  # of one protocol-buffer message
+KINDS = ("onnx", "onnx-ours")  # as ``identify`` calls what is read here
+
+
+def is_onnx(path: Path) -> bool:
+    """Return whether ``path`` holds an ONNX model, by its content; or is named like one."""
+    return identify(path).key in KINDS or (path.suffix == ".onnx" and not path.is_dir())
+
+
+def read_foreign(path: Path) -> onnx.ModelProto:
+    """Return the model at ``path``, which is whole and uses ONNX's own operators alone.
+
+    Raises:
+        UsageError: it is no ONNX file, or edgernn's own; it is too large for one; it keeps weights
+            in another file, brings functions, or uses an operator of somebody else's (named).
+        ContractError: it is damaged.
+    """
+    kind = identify(path)
+    if kind.key == "onnx-ours":
+        raise UsageError(
+            f"{path} was exported by edgernn and has its contract; give the bundle it came in, or "
+            "the network it was made from"
+        )
+    if kind.key not in KINDS:
+        raise UsageError(f"{path} is {kind.name}, expected an ONNX model; {kind.advise(path)}")
+    if (size := path.stat().st_size) > _MOST_BYTES:
+        raise UsageError(f"{path} has {size} bytes, an ONNX file has {_MOST_BYTES} or fewer")
+    for need in foreign_needs(read_model(path)):
+        raise UsageError(f"{path} {need}; {_remedy(need)}")
+    try:
+        model_proto = onnx.load(str(path), load_external_data=False)
+    except (DecodeError, ValueError, OSError) as error:
+        raise UsageError(
+            f"{path} cannot be read as an ONNX model ({first_line(error)}); export it again"
+        ) from error
+    if not model_proto.graph.node:
+        raise UsageError(f"{path} has no operators, expected a network; export it again")
+    return model_proto
+
+
+def _remedy(need: str) -> str:
+    if "in another file" in need:
+        return "save it as one file: onnx.save(onnx.load(FILE), OUT)"
+    if "functions of its own" in need:
+        return (
+            "write them out: onnx.save(onnx.inliner.inline_local_functions(onnx.load(FILE)), OUT)"
+        )
+    return "export it again with ONNX's own operators"

@@ -1,0 +1,82 @@
+"""At which sizes a foreign graph runs: an axis that is said to be open may be baked inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import onnx
+
+from edgernn.contract import BATCH, TIME
+from edgernn.errors import ContractError, UsageError
+from edgernn.hoisting.onnx.axes import Axis, Declared
+from edgernn.hoisting.onnx.editing import open_inputs
+from edgernn.hoisting.onnx.running import Runner
+from edgernn.hoisting.onnx.sizes import Sizes, feeds, probes_of
+
+_CLOSED = {BATCH: "rows", TIME: "frames"}  # what an axis is called that has one size
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The inputs with the axes that are really open, the sizes to look at, and what to tell."""
+
+    declared: dict[str, Declared]
+    probes: tuple[Sizes, ...]
+    notes: tuple[str, ...] = ()
+
+
+def settle(model_proto: onnx.ModelProto, declared: Mapping[str, Declared]) -> Settled:
+    """Declare the inputs of the graph, in place, with the axes that are open when it runs.
+
+    Raises:
+        UsageError: it runs at no size, or not frame by frame; says what onnxruntime said.
+    """
+    failures = dict[str, str]()
+    is_open = [a for a in (BATCH, TIME) if any(d.place(a) is not None for d in declared.values())]
+    for closed in ((), (BATCH,), (TIME,), (BATCH, TIME)):
+        if not {*closed} <= {*is_open}:
+            continue
+        own = {name: _close(one, closed) for name, one in declared.items()}
+        open_inputs(model_proto, own)
+        probes = probes_of(own)
+        failure = _failure(model_proto, own, probes)
+        if failure is None:
+            notes = (f"the file takes one size along {axis}: {failures['']}" for axis in closed)
+            return Settled(own, probes, tuple(notes))
+        failures.setdefault("", failure)
+    raise UsageError(
+        f"the file does not run on {_shapes(declared)}: {failures['']}; give the sizes that it "
+        'takes, as --inputs "x: float32[batch, frames=512]"'
+    )
+
+
+def _close(declared: Declared, closed: tuple[str, ...]) -> Declared:
+    axes = (
+        Axis(_CLOSED[axis.name], 1, axis.more)
+        if axis.name in closed and axis.size is None
+        else axis
+        for axis in declared.axes
+    )
+    return replace(declared, axes=tuple(axes))
+
+
+def _failure(
+    model_proto: onnx.ModelProto, declared: Mapping[str, Declared], probes: tuple[Sizes, ...]
+) -> str | None:
+    sizes = probes[0]
+    try:
+        run = Runner(model_proto)
+        for sizes in probes:
+            run(feeds(declared, sizes))
+    except ContractError as error:
+        at = ", ".join(f"{axis} {size}" for axis, size in sizes.items())
+        return f"{error}{f' (at {at})' if at else ''}"
+    return None
+
+
+def _shapes(declared: Mapping[str, Declared]) -> str:
+    def text(own: Declared) -> str:
+        return ", ".join(str(axis.size or axis.name) for axis in own.axes)
+
+    return ", ".join(f"{name} [{text(own)}]" for name, own in declared.items())

@@ -1,0 +1,209 @@
+"""A foreign ONNX file to a step with its state in and out: read, fold, find, make explicit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from edgernn.contract import BATCH, Contract
+from edgernn.errors import UsageError
+from edgernn.hoisting.onnx.axes import Declared, declare
+from edgernn.hoisting.onnx.editing import bind
+from edgernn.hoisting.onnx.explicit import (
+    State,
+    give_context,
+    give_hidden,
+    left_context,
+    of_pairs,
+    outer_of,
+    widened,
+)
+from edgernn.hoisting.onnx.flow import Flow
+from edgernn.hoisting.onnx.folding import fold, refuse_open_branches
+from edgernn.hoisting.onnx.hidden import find_hidden
+from edgernn.hoisting.onnx.pairing import Interface, find_pairs, unpaired_likeness
+from edgernn.hoisting.onnx.promising import Promised, dressed, promise, renamed, with_states
+from edgernn.hoisting.onnx.reading import read_foreign
+from edgernn.hoisting.onnx.running import Runner
+from edgernn.hoisting.onnx.settling import Settled, settle
+from edgernn.hoisting.onnx.sizes import feeds
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a user may say of a foreign file.
+
+    Attributes:
+        inputs: axes of inputs, as ``x: float32[batch, time, 40]``.
+        settings: input → the value that it is bound to.
+        states: pairs ``IN=OUT``.
+        left_context: input → how many of its frames before stand in front of each call.
+        keep_restarts: leave operators that begin anew at every call as they are.
+        renamed: input, state or output → what it is called in the contract.
+    """
+
+    inputs: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    states: tuple[str, ...] = ()
+    left_context: Mapping[str, int] = field(default_factory=dict)
+    keep_restarts: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class ForeignStep:
+    """A step made of a foreign file.
+
+    Attributes:
+        contract: of the step.
+        model_proto: the step, with the contract's names.
+        reference: the same without anything folded, where every state is in the file's interface.
+        original: the file's own graph, bound and with its open axes open, under its own names.
+        declared: the inputs of ``original``.
+        states: what was found, in the contract's order.
+        promised: the graph's names in the contract.
+        first_state: state of the contract → its stored first value, one row.
+        context: input of the file → axis and number of the past frames in front of it.
+        warnings: what a user should know, a line each.
+    """
+
+    contract: Contract
+    model_proto: onnx.ModelProto
+    reference: onnx.ModelProto
+    original: onnx.ModelProto
+    declared: Mapping[str, Declared]
+    states: tuple[State, ...]
+    promised: Promised
+    first_state: Mapping[str, np.ndarray]
+    context: Mapping[str, tuple[int, int]]
+    warnings: tuple[str, ...]
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Name in the file → name in the contract, of those that differ."""
+        graph = self.original.graph
+        return renamed(self.promised, [value.name for value in (*graph.input, *graph.output)])
+
+
+def read_step(path: Path, wishes: Wishes | None = None) -> ForeignStep:
+    """Read the file at ``path`` and make its state explicit.
+
+    Raises:
+        UsageError: the file cannot be read, or is no step, or something is to be said of it; says
+            what, and which option does.
+        ContractError: onnxruntime does not run it.
+    """
+    wishes = wishes or Wishes()
+    original = read_foreign(path)
+    bind(original.graph, wishes.settings)
+    declared = declare(original.graph, wishes.inputs)
+    context = left_context(declared, wishes.left_context)
+    outer, inner = widened(declared, context, told=_told(wishes.inputs))
+    refuse_open_branches(original.graph, inner)
+    settled = settle(original, inner)
+    model_proto = onnx.ModelProto()
+    model_proto.CopyFrom(original)
+    fold(model_proto, settled.declared, settled.probes)
+    states, warnings = _states(model_proto, settled, wishes)
+    outer = {
+        name: outer_of(own, outer[name], context[name][0]) if name in context else own
+        for name, own in settled.declared.items()
+    }
+    graph = model_proto.graph
+    states += give_context(graph, outer, context, [*outer, *(s.before for s in states)])
+    if not states:
+        raise UsageError(_stateless(model_proto, settled))
+    with_states(graph, states, outer)
+    given = {n: own for n, own in outer.items() if n not in {s.before for s in states}}
+    promised = promise(model_proto, given, states, settled.probes, called=wishes.renamed)
+    first = {promised.inputs[s.before]: s.first for s in states if s.first is not None}
+    return ForeignStep(
+        contract=promised.contract,
+        model_proto=dressed(model_proto, promised),
+        reference=_reference(original, model_proto, promised, states, outer=outer, context=context),
+        original=original,
+        declared=settled.declared,
+        states=tuple(states),
+        promised=promised,
+        first_state=first,
+        context=context,
+        warnings=(*settled.notes, *warnings),
+    )
+
+
+def _reference(
+    original: onnx.ModelProto,
+    folded: onnx.ModelProto,
+    promised: Promised,
+    states: Sequence[State],
+    *,
+    outer: Mapping[str, Declared],
+    context: Mapping[str, tuple[int, int]],
+) -> onnx.ModelProto:
+    """Return what judges: the file with its interface changed, or what a state was given to."""
+    if len([state for state in states if not state.own]) > len(context):
+        return dressed(folded, promised)
+    whole = onnx.ModelProto()
+    whole.CopyFrom(original)
+    names = [*outer, *(state.before for state in states if state.own)]
+    give_context(whole.graph, outer, context, names)
+    with_states(whole.graph, states, outer)
+    return dressed(whole, promised)
+
+
+def _told(texts: Iterable[str]) -> list[str]:
+    return [text.partition(":")[0].strip() for text in texts]
+
+
+def _states(
+    model_proto: onnx.ModelProto, settled: Settled, wishes: Wishes
+) -> tuple[list[State], list[str]]:
+    """Find the states and make the hidden ones explicit, in place; return them and what to tell."""
+    interface = _interface(model_proto, settled)
+    pairs = find_pairs(interface, wishes.states)
+    paired = frozenset(pair.input for pair in pairs)
+    hidden, restarts = find_hidden(model_proto, settled.declared, settled.probes, states=paired)
+    warnings = [f"{where} begins anew at every call, as the file has it" for where in restarts]
+    if hidden and wishes.keep_restarts:
+        raise UsageError(
+            f"{hidden[0].where}, and frames may come in calls of any number: say how many a call "
+            'takes, as --inputs "x: float32[batch, frames=16, 40]", or leave --keep-restarts out'
+        )
+    warnings += unpaired_likeness(interface, pairs)
+    batched = any(own.place(BATCH) is not None for own in settled.declared.values())
+    names = {n for node in model_proto.graph.node for n in (*node.input, *node.output)}
+    states = of_pairs(pairs, settled.declared)
+    if hidden and states:
+        warnings += [
+            f"{state.where} at every call of the file, has a state of its own here"
+            for state in hidden
+        ]
+    states += give_hidden(model_proto.graph, hidden, {*names, *settled.declared}, batched=batched)
+    return states, warnings
+
+
+def _interface(model_proto: onnx.ModelProto, settled: Settled) -> Interface:
+    run = Runner(model_proto)
+    found = tuple(run(feeds(settled.declared, sizes)) for sizes in settled.probes)
+    return Interface(Flow(model_proto.graph), settled.declared, settled.probes, found)
+
+
+def _stateless(model_proto: onnx.ModelProto, settled: Settled) -> str:
+    interface = _interface(model_proto, settled)
+    alike = unpaired_likeness(interface, [])
+    if alike:
+        return f"nothing says what the state of the file is: {'; '.join(alike)}"
+    begins = find_hidden(model_proto, settled.declared, settled.probes, states=frozenset())[1]
+    if begins:
+        return (
+            f"{begins[0]} begins anew at every call, and no input has a time axis along which it "
+            'could go on; say which it is, as --inputs "x: float32[batch, time, 40]"'
+        )
+    return (
+        "the file has no state: no input goes on as an output, and no recurrent operator goes over "
+        'time; say which pair it is, as --state "hx=hx_out"'
+    )

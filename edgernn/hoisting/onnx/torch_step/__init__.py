@@ -1,0 +1,1 @@
+"""A foreign step in torch's own operators: what formats other than ONNX, and integers, need."""

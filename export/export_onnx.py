@@ -1,0 +1,116 @@
+"""A foreign ONNX file to a bundle: its state found and made explicit, the step proved against the
+file's own run, then every format as usual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn.bundle import Bundle, digest
+from edgernn.contract import BATCH
+from edgernn.errors import UsageError
+from edgernn.export.pack import export_bundle
+from edgernn.export.source import ReducedOptions, Tell
+from edgernn.families.table import family_of
+from edgernn.hoisting.onnx.model import ForeignModel
+from edgernn.hoisting.onnx.proof import prove
+from edgernn.hoisting.onnx.step import ForeignStep, Wishes, read_step
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.parity.subject import DEFAULT_STEPS
+from edgernn.wording import counted
+
+
+def export_onnx(
+    path: Path,
+    out: Path | str,
+    *,
+    wishes: Wishes | None = None,
+    sample: Mapping[str, np.ndarray] | None = None,
+    to: Iterable[str] | str = "onnx",
+    precision: Iterable[str] | str | None = None,
+    release: bool = False,
+    steps: int = DEFAULT_STEPS,
+    options: ReducedOptions | None = None,
+    tell: Tell = lambda line: None,
+) -> Bundle:
+    """Export a foreign ONNX file to a bundle.
+
+    Args:
+        path: the file.
+        out: a folder, or a file ending in ``.edgernn``.
+        wishes: what is known of the file beyond itself.
+        sample: recorded inputs by their names in the file or in the contract, one row each.
+        to, precision, release, steps, options, tell: see ``export_bundle``.
+
+    Returns:
+        The bundle, opened.
+
+    Raises:
+        UsageError: the file is no step, or something is to be said of it; nothing is written.
+        ContractError: an artifact does not keep the contract or its tolerance; nothing is written.
+    """
+    step = read_step(path, wishes)
+    for warning in step.warnings:
+        tell(f"warning: {warning}")
+    proof = prove(step)
+    states = counted(len(step.states), "state")
+    tell(
+        f"{path.name}: {states}, the same as the file over {proof.steps} steps within "
+        f"{proof.worst:.1e}"
+    )
+    model = ForeignModel(step, _provenance(path, step, wishes or Wishes()))
+    return export_bundle(
+        Checkpoint(model, None, {}, _evaluation(step, sample)),
+        out,
+        to=to,
+        precision=precision,
+        release=release,
+        steps=steps,
+        options=options,
+        tell=tell,
+    )
+
+
+def _provenance(path: Path, step: ForeignStep, wishes: Wishes) -> dict[str, Any]:
+    """Return what the manifest tells of the file."""
+    return {
+        "module": path.name,
+        "onnx": {"bytes": path.stat().st_size, "sha256": digest(path).sha256},
+        "renamed": step.renamed,
+        "bound": dict(wishes.settings),
+        "states": {step.promised.inputs[state.before]: state.where for state in step.states},
+    }
+
+
+def _evaluation(
+    step: ForeignStep, sample: Mapping[str, np.ndarray] | None
+) -> dict[str, np.ndarray]:
+    """Return the sample under the contract's names.
+
+    Raises:
+        UsageError: it is no sample of this contract.
+    """
+    if sample is None:
+        return {}
+    called = {step.renamed.get(name, name): array for name, array in sample.items()}
+    made = {name: _fitted(step, name, array) for name, array in called.items()}
+    if problem := family_of(ForeignModel.family).sample_problem(made, step.contract):
+        raise UsageError(f"the sample has {problem}")
+    return made
+
+
+def _fitted(step: ForeignStep, name: str, array: np.ndarray) -> np.ndarray:
+    """Return an array of a sample in its input's dtype, with an axis for its one row."""
+    spec = next((own for own in step.contract.step.fresh_inputs if own.name == name), None)
+    if spec is None:
+        return array
+    lead = 0 if step.contract.step.has_time else 1
+    place = spec.axis(BATCH)
+    if place is not None and array.ndim == len(spec.axes) + lead - 1:
+        array = np.expand_dims(array, place + lead)
+    same_kind = array.dtype.kind == np.dtype(spec.dtype).kind
+    return array.astype(spec.dtype) if same_kind else array
