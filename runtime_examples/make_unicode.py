@@ -25,7 +25,7 @@ FIRST_OF = {
     0x1DF00: "14.0",
 }  # letters that came with a version
 CHARACTERS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
-PER_LINE = 6
+PER_LINE = 5
 
 
 def main() -> None:
@@ -52,9 +52,14 @@ def table_text(path: Path) -> str:
         f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\nstruct code_range {{\n    "
         f"uint32_t first, last;\n}};\n"
     )
-    tables = {name: members(pattern) for name, pattern in CLASSES.items()}
-    tables["CHANGED"] = changed()
-    return head + "".join(table(name, found) for name, found in tables.items()) + "\n#endif\n"
+    return head + tables() + "\n#endif\n"
+
+
+@cache
+def tables() -> str:
+    """Return every table, which both files have alike."""
+    found = {name: members(pattern) for name, pattern in CLASSES.items()}
+    return "".join(table(name, each) for name, each in {**found, "CHANGED": changed()}.items())
 
 
 @cache

@@ -1,4 +1,5 @@
-/* How a function says what went wrong: it returns false or NULL, and leaves one line in the caller's struct bundle_error. */
+/* How a function says what went wrong: it returns false or NULL, and leaves one line in the caller's struct
+ * bundle_error. */
 #ifndef BUNDLE_ERROR_H
 #define BUNDLE_ERROR_H
 
@@ -9,7 +10,8 @@ struct bundle_error {
     char text[1024];
 };
 
-/* Write the line, with control characters made blanks and the end cut where it is too long; always returns false. */
+/* Write the line, with control characters made blanks and the end cut where it is too long; always returns
+ * false. */
 bool fail(struct bundle_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,5 +1,5 @@
-/* See bytepairs.h. A vocabulary of bytes spells each byte as a character, in GPT-2's way: a printable byte of Latin-1 is itself,
- * the n-th other one is the character 256 + n. */
+/* See bytepairs.h. A vocabulary of bytes spells each byte as a character, in GPT-2's way: a printable byte of
+ * Latin-1 is itself, the n-th other one is the character 256 + n. */
 #include "bytepairs.h"
 
 #include <stdlib.h>
@@ -53,11 +53,13 @@ static bool read_merge(const struct tokenizer *tokenizer, const struct json *ent
     merge->right = tokenizer_find(tokenizer, right, right_length);
     merge->into = tokenizer_find(tokenizer, both, left_length + right_length);
     free(both);
-    return merge->left < tokenizer->count && merge->right < tokenizer->count && merge->into < tokenizer->count;
+    return merge->left < tokenizer->count && merge->right < tokenizer->count &&
+           merge->into < tokenizer->count;
 }
 
 bool bytepairs_read(struct tokenizer *tokenizer, const struct json *merges, struct bundle_error *error) {
-    const char *const wrong = "tokenizer.json does not fit manifest.json: %s; expected that it does; export the bundle again";
+    const char *const wrong =
+        "tokenizer.json does not fit manifest.json: %s; expected that it does; export the bundle again";
     size_t seen = 0;
     for (size_t id = 0; id < tokenizer->count; id++) {
         const struct json *token = tokenizer->tokens[id];
@@ -73,7 +75,8 @@ bool bytepairs_read(struct tokenizer *tokenizer, const struct json *merges, stru
         return fail(error, wrong, "it has no token for every byte, or no merges");
     }
     tokenizer->merges = calloc(merges->length + 1, sizeof *tokenizer->merges);
-    for (const struct json *entry = merges->first; entry != NULL && tokenizer->merges != NULL; entry = entry->next) {
+    for (const struct json *entry = merges->first; entry != NULL && tokenizer->merges != NULL;
+         entry = entry->next) {
         struct merge *merge = &tokenizer->merges[tokenizer->merge_count];
         merge->rank = tokenizer->merge_count++;
         if (!read_merge(tokenizer, entry, merge)) {

@@ -13,7 +13,8 @@
 enum { WARM_UP_STEPS = 10 };
 
 /* Take over the next state: what step gave, or where the run is forced what is recorded. */
-static void move_on(struct replay *replay, const struct bundle *bundle, const struct golden *golden, size_t step) {
+static void move_on(struct replay *replay, const struct bundle *bundle, const struct golden *golden,
+                    size_t step) {
     size_t at = 0;
     for (size_t i = 0; i < bundle->step.inputs; i++) {
         const struct tensor *tensor = &bundle->step.input[i];
@@ -28,7 +29,8 @@ static void move_on(struct replay *replay, const struct bundle *bundle, const st
 }
 
 /* Return where a step left an output: of a state in the memory of the next one. */
-static const void *left_at(const struct replay *replay, const struct bundle *bundle, const struct golden *golden, size_t output) {
+static const void *left_at(const struct replay *replay, const struct bundle *bundle,
+                           const struct golden *golden, size_t output) {
     size_t at = 0;
     for (size_t i = 0; i < bundle->step.inputs; i++) {
         const struct tensor *tensor = &bundle->step.input[i];
@@ -41,7 +43,8 @@ static const void *left_at(const struct replay *replay, const struct bundle *bun
 }
 
 /* Run every step and measure what comes out. */
-static bool run_steps(struct model *model, const struct golden *golden, struct replay *replay, struct bundle_error *error) {
+static bool run_steps(struct model *model, const struct golden *golden, struct replay *replay,
+                      struct bundle_error *error) {
     const struct bundle *bundle = &model->bundle;
     golden_state(golden, bundle, replay->state);
     for (size_t step = 0; step < golden->steps; step++) {
@@ -52,7 +55,8 @@ static bool run_steps(struct model *model, const struct golden *golden, struct r
         struct part *part = replay->parts;
         for (size_t i = 0; i < bundle->step.outputs; i++) {
             const struct tensor *tensor = &bundle->step.output[i];
-            to_numbers(replay, tensor, left_at(replay, bundle, golden, i), tensor_values(tensor, &golden->sizes, NULL));
+            to_numbers(replay, tensor, left_at(replay, bundle, golden, i),
+                       tensor_values(tensor, &golden->sizes, NULL));
             part = measure_output(replay, &golden->outputs[i], part, step);
         }
         move_on(replay, bundle, golden, step);
@@ -75,7 +79,8 @@ static bool print_parts(const struct replay *replay) {
 }
 
 /* Run encode on what is recorded, and measure what comes out. */
-static bool check_encode(struct model *model, const struct golden *golden, bool *passed, struct bundle_error *error) {
+static bool check_encode(struct model *model, const struct golden *golden, bool *passed,
+                         struct bundle_error *error) {
     const struct graph *encode = &model->bundle.encode;
     struct replay replay;
     bool made = make_replay(&replay, encode, &model->bundle, &model->bundle.encoder, &golden->sizes, error);
@@ -96,7 +101,8 @@ static bool check_encode(struct model *model, const struct golden *golden, bool 
     return made;
 }
 
-static bool check_step(struct model *model, const struct golden *golden, bool *passed, struct bundle_error *error) {
+static bool check_step(struct model *model, const struct golden *golden, bool *passed,
+                       struct bundle_error *error) {
     const struct bundle *bundle = &model->bundle;
     struct replay replay;
     bool made = make_replay(&replay, &bundle->step, bundle, &bundle->stepper, &golden->sizes, error);
@@ -109,7 +115,8 @@ static bool check_step(struct model *model, const struct golden *golden, bool *p
     return made;
 }
 
-/* Replay the sampler's vectors, where there are any; the tokenizer was held against its text when it was opened. */
+/* Replay the sampler's vectors, where there are any; the tokenizer was held against its text when it was
+ * opened. */
 static bool check_rest(const struct model *model, bool *passed, struct bundle_error *error) {
     struct tally tally;
     if (!check_vectors(&model->bundle, &tally, error)) {
@@ -124,9 +131,11 @@ static bool check_rest(const struct model *model, bool *passed, struct bundle_er
 }
 
 static bool has_tolerance(const struct artifact *file, struct bundle_error *error) {
-    return file->tolerance >= 0 ||
-           fail(error, "manifest.json does not say how far %s may be from the golden run; expected its tolerance; export the bundle "
-                       "again", file->path);
+    return file->tolerance >= 0 || fail(error,
+                                        "manifest.json does not say how far %s may be from the golden run; "
+                                        "expected its tolerance; export the bundle "
+                                        "again",
+                                        file->path);
 }
 
 bool check_golden(struct model *model, bool *passed, struct bundle_error *error) {
@@ -137,11 +146,13 @@ bool check_golden(struct model *model, bool *passed, struct bundle_error *error)
         printf("%-16s - 0 not run; the bundle has no recorded run\n", "golden");
         return check_rest(model, passed, error);
     }
-    if (!has_tolerance(&bundle->stepper, error) || (bundle->encodes && !has_tolerance(&bundle->encoder, error))) {
+    if (!has_tolerance(&bundle->stepper, error) ||
+        (bundle->encodes && !has_tolerance(&bundle->encoder, error))) {
         return false;
     }
     struct golden golden;
-    bool made = golden_read(&golden, model, error) && (!bundle->encodes || check_encode(model, &golden, passed, error)) &&
+    bool made = golden_read(&golden, model, error) &&
+                (!bundle->encodes || check_encode(model, &golden, passed, error)) &&
                 check_step(model, &golden, passed, error) && check_rest(model, passed, error);
     golden_free(&golden);
     return made;

@@ -51,7 +51,8 @@ const struct tensor *next_of(const struct graph *step, const char *state) {
     size_t length = strlen(state);
     for (size_t i = 0; i < step->outputs; i++) {
         const struct tensor *tensor = &step->output[i];
-        if (tensor->role == STATE && strncmp(tensor->name, state, length) == 0 && strcmp(tensor->name + length, "_next") == 0) {
+        if (tensor->role == STATE && strncmp(tensor->name, state, length) == 0 &&
+            strcmp(tensor->name + length, "_next") == 0) {
             return tensor;
         }
     }
@@ -90,18 +91,24 @@ static bool read_role(const struct json *spec, enum role *role) {
     return false;
 }
 
-static bool read_tensor(struct bundle *bundle, const struct json *spec, struct tensor *tensor, struct bundle_error *error) {
+static bool read_tensor(struct bundle *bundle, const struct json *spec, struct tensor *tensor,
+                        struct bundle_error *error) {
     const struct json *axes = json_get(spec, "axes");
     const char *dtype = json_text(json_get(spec, "dtype"));
-    *tensor = (struct tensor){.name = json_text(json_get(spec, "name")), .below = json_text(json_get(spec, "below"))};
-    bool sound = tensor->name != NULL && strlen(tensor->name) < MOST_NAME && axes != NULL && axes->kind == JSON_ARRAY;
+    *tensor = (struct tensor){.name = json_text(json_get(spec, "name")),
+                              .below = json_text(json_get(spec, "below"))};
+    bool sound =
+        tensor->name != NULL && strlen(tensor->name) < MOST_NAME && axes != NULL && axes->kind == JSON_ARRAY;
     if (!sound || axes->length > MOST_AXES || !read_role(spec, &tensor->role)) {
         return damaged("a tensor of the contract has no name, role or axes", error);
     }
     tensor->dtype = dtype_named(dtype);
     if (tensor->dtype == NULL) {
-        return fail(error, "the contract has %s as %.64s; expected bool, uint8, int8 to int64 or float16 to float64; use an example "
-                           "that reads it", tensor->name, dtype != NULL ? dtype : "no dtype");
+        return fail(error,
+                    "the contract has %s as %.64s; expected bool, uint8, int8 to int64 or float16 to "
+                    "float64; use an example "
+                    "that reads it",
+                    tensor->name, dtype != NULL ? dtype : "no dtype");
     }
     for (const struct json *axis = axes->first; axis != NULL; axis = axis->next) {
         const char *name = json_text(axis);
@@ -114,12 +121,14 @@ static bool read_tensor(struct bundle *bundle, const struct json *spec, struct t
         }
     }
     for (size_t i = 0; i < tensor->rank * tensor->rank; i++) {
-        if (i / tensor->rank < i % tensor->rank && strcmp(tensor->axes[i / tensor->rank], tensor->axes[i % tensor->rank]) == 0) {
+        if (i / tensor->rank < i % tensor->rank &&
+            strcmp(tensor->axes[i / tensor->rank], tensor->axes[i % tensor->rank]) == 0) {
             return damaged("a tensor of the contract has an axis twice", error);
         }
     }
     const struct sizes least = sizes_of_one(bundle);
-    return tensor_values(tensor, &least, NULL) > 0 || damaged("a tensor of the contract has a size beyond reason", error);
+    return tensor_values(tensor, &least, NULL) > 0 ||
+           damaged("a tensor of the contract has a size beyond reason", error);
 }
 
 static bool read_side(struct bundle *bundle, const struct json *list, struct tensor *side, size_t *count,
@@ -145,9 +154,11 @@ static bool read_side(struct bundle *bundle, const struct json *list, struct ten
 static bool check_states(const struct graph *step, struct bundle_error *error) {
     size_t in = 0, out = 0;
     for (size_t i = 0; i < step->inputs; i++) {
-        const struct tensor *before = &step->input[i], *after = before->role == STATE ? next_of(step, before->name) : NULL;
-        if (before->role == STATE && (after == NULL || after->dtype != before->dtype || after->rank != before->rank ||
-                                      memcmp(after->shape, before->shape, sizeof after->shape) != 0)) {
+        const struct tensor *before = &step->input[i],
+                            *after = before->role == STATE ? next_of(step, before->name) : NULL;
+        if (before->role == STATE &&
+            (after == NULL || after->dtype != before->dtype || after->rank != before->rank ||
+             memcmp(after->shape, before->shape, sizeof after->shape) != 0)) {
             return damaged("a state goes in and does not come out", error);
         }
         in += before->role == STATE;
@@ -180,14 +191,19 @@ static bool is_chosen(const struct bundle *bundle, const char *axis) {
     return false;
 }
 
-/* Refuse an axis without a size that nothing gives one, a first value of no state, and frames that are no numbers. */
+/* Refuse an axis without a size that nothing gives one, a first value of no state, and frames that are no
+ * numbers. */
 static bool check_rest(const struct bundle *bundle, const struct json *contract, struct bundle_error *error) {
-    const struct json *first = json_get(contract, "initial_state"), *late = json_get(contract, "latency_frames");
+    const struct json *first = json_get(contract, "initial_state"),
+                      *late = json_get(contract, "latency_frames");
     size_t frames = 0;
     for (size_t i = BATCH + 1; i < bundle->open_count; i++) {
         if (!is_chosen(bundle, bundle->open[i])) {
-            return fail(error, "the contract gives the axis %.64s no size; expected one, since no context has it; export the bundle "
-                               "again", bundle->open[i]);
+            return fail(error,
+                        "the contract gives the axis %.64s no size; expected one, since no context has it; "
+                        "export the bundle "
+                        "again",
+                        bundle->open[i]);
         }
     }
     if (late != NULL && !json_whole(late, &frames)) {
@@ -204,12 +220,14 @@ static bool check_rest(const struct bundle *bundle, const struct json *contract,
     return true;
 }
 
-/* Find what text is written by: the fresh input of whole numbers below the size of an axis, and the output over that axis. */
+/* Find what text is written by: the fresh input of whole numbers below the size of an axis, and the output
+ * over that axis. */
 static void find_text(struct bundle *bundle) {
     const struct graph *step = &bundle->step;
     for (size_t i = 0; i < step->inputs && bundle->ids == NULL; i++) {
         const struct tensor *tensor = &step->input[i];
-        bundle->ids = tensor->role == INPUT && tensor->dtype->integer && tensor->below != NULL ? tensor : NULL;
+        bundle->ids =
+            tensor->role == INPUT && tensor->dtype->integer && tensor->below != NULL ? tensor : NULL;
     }
     for (size_t i = 0; bundle->ids != NULL && i < step->outputs && bundle->scores == NULL; i++) {
         const struct tensor *tensor = &step->output[i];
@@ -221,24 +239,28 @@ static void find_text(struct bundle *bundle) {
 }
 
 bool read_contract(struct bundle *bundle, struct bundle_error *error) {
-    const struct json *contract = json_get(bundle->manifest, "contract"), *graphs = json_get(contract, "graphs");
+    const struct json *contract = json_get(bundle->manifest, "contract"),
+                      *graphs = json_get(contract, "graphs");
     const struct json *frames = json_get(contract, "step_frames");
     size_t step_frames = 1, steps = 0;
-    if (frames != NULL && (!json_whole(frames, &step_frames) || step_frames < 1 || step_frames > MOST_VALUES)) {
+    if (frames != NULL &&
+        (!json_whole(frames, &step_frames) || step_frames < 1 || step_frames > MOST_VALUES)) {
         return damaged("step_frames is no number of frames", error);
     }
     bundle->step_frames = (int64_t)step_frames;
     bundle->open[TIME] = "time";
     bundle->open[BATCH] = "batch";
     bundle->open_count = 2;
-    for (const struct json *graph = graphs != NULL ? graphs->first : NULL; graph != NULL; graph = graph->next) {
+    for (const struct json *graph = graphs != NULL ? graphs->first : NULL; graph != NULL;
+         graph = graph->next) {
         bool step = same(graph, "name", "step"), encode = same(graph, "name", "encode");
         struct graph *into = step ? &bundle->step : &bundle->encode;
         if ((step || encode) && into->inputs > 0) {
             return damaged("the contract has a graph twice", error);
         }
-        if ((step || encode) && (!read_side(bundle, json_get(graph, "inputs"), into->input, &into->inputs, error) ||
-                                 !read_side(bundle, json_get(graph, "outputs"), into->output, &into->outputs, error))) {
+        if ((step || encode) &&
+            (!read_side(bundle, json_get(graph, "inputs"), into->input, &into->inputs, error) ||
+             !read_side(bundle, json_get(graph, "outputs"), into->output, &into->outputs, error))) {
             return false;
         }
         bundle->encodes = bundle->encodes || encode;

@@ -66,5 +66,6 @@ double dtype_read(const struct dtype *dtype, const void *values, size_t at) {
 
 void dtype_write(const struct dtype *dtype, void *values, size_t at, double number) {
     int64_t whole = (int64_t)number;
-    memcpy((char *)values + at * dtype->width, &whole, dtype->width); /* the low bytes come first: see safetensors.c */
+    memcpy((char *)values + at * dtype->width, &whole,
+           dtype->width); /* the low bytes come first: see safetensors.c */
 }

@@ -1,4 +1,5 @@
-/* The dtypes of tensors: how a bundle, a safetensors file and onnxruntime spell each, and its values as numbers. */
+/* The dtypes of tensors: how a bundle, a safetensors file and onnxruntime spell each, and its values as
+ * numbers. */
 #ifndef DTYPE_H
 #define DTYPE_H
 

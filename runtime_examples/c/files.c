@@ -14,7 +14,9 @@
 static const size_t MOST_BYTES = (size_t)1 << 30;
 
 bool damaged(const char *what, struct bundle_error *error) {
-    return fail(error, "manifest.json is damaged: %s; expected what edgernn export writes; export the bundle again", what);
+    return fail(error,
+                "manifest.json is damaged: %s; expected what edgernn export writes; export the bundle again",
+                what);
 }
 
 char *bundle_path(const struct bundle *bundle, const char *name) {
@@ -55,18 +57,22 @@ static char *read_open_file(FILE *file, size_t *length) {
 static FILE *open_inside(const struct bundle *bundle, const char *name, struct bundle_error *error) {
     char *path = bundle_path(bundle, name);
     errno = ENOMEM;
-    char *folder = path != NULL ? realpath(bundle->folder, NULL) : NULL, *own = folder != NULL ? realpath(path, NULL) : NULL;
+    char *folder = path != NULL ? realpath(bundle->folder, NULL) : NULL,
+         *own = folder != NULL ? realpath(path, NULL) : NULL;
     size_t length = folder != NULL ? strlen(folder) : 0;
     struct stat seen;
     FILE *file = NULL;
     if (own == NULL || stat(own, &seen) != 0) {
-        fail(error, "cannot read %s/%s: %s; expected a whole bundle folder; give one", bundle->folder, name, strerror(errno));
+        fail(error, "cannot read %s/%s: %s; expected a whole bundle folder; give one", bundle->folder, name,
+             strerror(errno));
     } else if (strncmp(own, folder, length) != 0 || (own[length] != '/' && length > 1)) {
-        fail(error, "%s/%s leads out of the bundle; expected a file in it; copy the bundle again", bundle->folder, name);
+        fail(error, "%s/%s leads out of the bundle; expected a file in it; copy the bundle again",
+             bundle->folder, name);
     } else if (!S_ISREG(seen.st_mode)) {
         fail(error, "%s/%s is no plain file; expected one; copy the bundle again", bundle->folder, name);
     } else if ((uint64_t)seen.st_size > MOST_BYTES) {
-        fail(error, "%s/%s has more than 2^30 bytes; expected fewer; copy the bundle again", bundle->folder, name);
+        fail(error, "%s/%s has more than 2^30 bytes; expected fewer; copy the bundle again", bundle->folder,
+             name);
     } else if ((file = fopen(own, "rb")) == NULL) {
         fail(error, "cannot read %s/%s: %s; make it readable", bundle->folder, name, strerror(errno));
     }
@@ -81,7 +87,8 @@ char *read_file(const struct bundle *bundle, const char *name, size_t *length, s
     char *content = file != NULL ? read_open_file(file, length) : NULL;
     if (file != NULL) {
         if (content == NULL) {
-            fail(error, "cannot read %s/%s: %s; copy the bundle again", bundle->folder, name, strerror(errno));
+            fail(error, "cannot read %s/%s: %s; copy the bundle again", bundle->folder, name,
+                 strerror(errno));
         }
         fclose(file);
     }
@@ -111,7 +118,8 @@ static const struct artifact *artifact_at(const struct bundle *bundle, const cha
     return NULL;
 }
 
-/* Return what the manifest says of a file: its entry in `files`, or an artifact in use; NULL where it lists no such file. */
+/* Return what the manifest says of a file: its entry in `files`, or an artifact in use; NULL where it lists
+ * no such file. */
 static const struct json *listed(const struct bundle *bundle, const char *name) {
     const struct json *entry = json_get(json_get(bundle->manifest, "files"), name);
     const struct artifact *artifact = entry == NULL ? artifact_at(bundle, name) : NULL;
@@ -138,9 +146,11 @@ char *bundle_read(const struct bundle *bundle, const char *name, size_t *length,
     sha256((const unsigned char *)content, *length, found);
     bool same = *length == bytes && strcmp(found, digest) == 0;
     if (*length != bytes) {
-        fail(error, "%s/%s has %zu bytes, expected %zu; copy the bundle again", bundle->folder, name, *length, bytes);
+        fail(error, "%s/%s has %zu bytes, expected %zu; copy the bundle again", bundle->folder, name, *length,
+             bytes);
     } else if (!same) {
-        fail(error, "%s/%s has SHA-256 %s, expected %.64s; copy the bundle again", bundle->folder, name, found, digest);
+        fail(error, "%s/%s has SHA-256 %s, expected %.64s; copy the bundle again", bundle->folder, name,
+             found, digest);
     } else if (artifact_at(bundle, name) != NULL) {
         same = refuse_foreign(content, *length, name, error);
     }

@@ -15,8 +15,9 @@ static const int64_t MOST_SIZE = 1 << 26;
 void golden_free(struct golden *golden) {
     for (size_t i = 0; i < MOST_TENSORS; i++) {
         struct recorded *output = &golden->outputs[i];
-        void *held[] = {golden->inputs[i], golden->encode_inputs[i], golden->encode_outputs[i], output->whole, output->column_ids,
-                        output->largest_ids, output->at_columns, output->at_largest, output->log_sum};
+        void *held[] = {golden->inputs[i],  golden->encode_inputs[i], golden->encode_outputs[i],
+                        output->whole,      output->column_ids,       output->largest_ids,
+                        output->at_columns, output->at_largest,       output->log_sum};
         for (size_t j = 0; j < sizeof held / sizeof *held; j++) {
             free(held[j]);
         }
@@ -24,8 +25,10 @@ void golden_free(struct golden *golden) {
     *golden = (struct golden){0};
 }
 
-/* Take the sizes of a tensor's open axes, of TIME too where `time`, from what is recorded of it; a run has one row. */
-static void read_sizes(const struct safetensors *file, const struct tensor *tensor, bool time, struct sizes *sizes) {
+/* Take the sizes of a tensor's open axes, of TIME too where `time`, from what is recorded of it; a run has
+ * one row. */
+static void read_sizes(const struct safetensors *file, const struct tensor *tensor, bool time,
+                       struct sizes *sizes) {
     int64_t shape[MOST_STORED_AXES];
     bool whole = safetensors_shape(file, tensor->name, shape) == tensor->rank;
     for (size_t i = 0; whole && i < tensor->rank; i++) {
@@ -36,7 +39,8 @@ static void read_sizes(const struct safetensors *file, const struct tensor *tens
     }
 }
 
-static void read_all_sizes(struct golden *golden, const struct bundle *bundle, const struct safetensors *file) {
+static void read_all_sizes(struct golden *golden, const struct bundle *bundle,
+                           const struct safetensors *file) {
     golden->sizes = sizes_of_one(bundle);
     for (size_t i = 0; i < bundle->step.inputs; i++) {
         if (bundle->step.input[i].role == CONTEXT) {
@@ -49,7 +53,8 @@ static void read_all_sizes(struct golden *golden, const struct bundle *bundle, c
     }
 }
 
-/* Take the number of steps from what is recorded of the fresh inputs, or where there are none of the outputs. */
+/* Take the number of steps from what is recorded of the fresh inputs, or where there are none of the outputs.
+ */
 static bool read_steps(struct golden *golden, const struct bundle *bundle, const struct safetensors *file,
                        struct bundle_error *error) {
     const struct graph *step = &bundle->step;
@@ -61,30 +66,35 @@ static bool read_steps(struct golden *golden, const struct bundle *bundle, const
     for (size_t i = 0; i < step->outputs && counted == NULL; i++) {
         counted = step->output[i].role == STATE ? &step->output[i] : NULL;
     }
-    golden->steps = counted != NULL && safetensors_shape(file, counted->name, shape) > 0 ? (size_t)shape[0] : 0;
-    return golden->steps > 0 || fail(error, "%s has no steps of %s; expected one or more; export the bundle again", file->name,
-                                     counted != NULL ? counted->name : "anything");
+    golden->steps =
+        counted != NULL && safetensors_shape(file, counted->name, shape) > 0 ? (size_t)shape[0] : 0;
+    return golden->steps > 0 ||
+           fail(error, "%s has no steps of %s; expected one or more; export the bundle again", file->name,
+                counted != NULL ? counted->name : "anything");
 }
 
 /* Copy a tensor as the contract has it; [N, ...] of it where there are `steps`. */
-static void *copy(const struct safetensors *file, const struct tensor *tensor, const struct sizes *sizes, size_t steps,
-                  struct bundle_error *error) {
+static void *copy(const struct safetensors *file, const struct tensor *tensor, const struct sizes *sizes,
+                  size_t steps, struct bundle_error *error) {
     int64_t shape[MOST_STORED_AXES] = {(int64_t)steps};
     size_t first = steps > 0;
     if (tensor_values(tensor, sizes, shape + first) == 0) {
-        fail(error, "%s has %s of a size beyond reason; expected 1 to 2^26 values; export the bundle again", file->name, tensor->name);
+        fail(error, "%s has %s of a size beyond reason; expected 1 to 2^26 values; export the bundle again",
+             file->name, tensor->name);
         return NULL;
     }
     return safetensors_copy(file, tensor->name, tensor->dtype, shape, tensor->rank + first, error);
 }
 
-static bool in_bounds(const struct safetensors *file, const struct dtype *dtype, const void *ids, size_t count, size_t below,
-                      struct bundle_error *error) {
+static bool in_bounds(const struct safetensors *file, const struct dtype *dtype, const void *ids,
+                      size_t count, size_t below, struct bundle_error *error) {
     for (size_t i = 0; i < count; i++) {
         double id = dtype_read(dtype, ids, i);
         if (id < 0 || id >= (double)below) {
-            return fail(error, "%s: the golden run has the token %.0f; expected an id of the model; export the bundle again",
-                        file->name, id);
+            return fail(
+                error,
+                "%s: the golden run has the token %.0f; expected an id of the model; export the bundle again",
+                file->name, id);
         }
     }
     return true;
@@ -99,7 +109,8 @@ static bool read_inputs(struct golden *golden, const struct bundle *bundle, cons
         golden->inputs[i] = copy(file, tensor, &golden->sizes, steps, error);
         size_t count = tensor_values(tensor, &golden->sizes, NULL) * (steps > 0 ? steps : 1);
         bool bound = tensor->below != NULL && json_whole(json_get(sizes, tensor->below), &below);
-        if (golden->inputs[i] == NULL || (bound && !in_bounds(file, tensor->dtype, golden->inputs[i], count, below, error))) {
+        if (golden->inputs[i] == NULL ||
+            (bound && !in_bounds(file, tensor->dtype, golden->inputs[i], count, below, error))) {
             return false;
         }
     }
@@ -119,8 +130,9 @@ static bool read_inputs(struct golden *golden, const struct bundle *bundle, cons
 }
 
 /* Read a part of an output, NAME.PART, [N, rows' axes, last]; without `last` where that is 0. */
-static void *read_part(const struct safetensors *file, const struct tensor *tensor, const char *part, const struct dtype *dtype,
-                       const int64_t *shape, int64_t last, struct bundle_error *error) {
+static void *read_part(const struct safetensors *file, const struct tensor *tensor, const char *part,
+                       const struct dtype *dtype, const int64_t *shape, int64_t last,
+                       struct bundle_error *error) {
     char name[MOST_PART];
     int64_t own[MOST_STORED_AXES];
     memcpy(own, shape, sizeof own);
@@ -146,12 +158,14 @@ static bool read_output(struct golden *golden, const struct safetensors *file, c
     size_t values = tensor_values(tensor, &golden->sizes, shape + 1);
     int64_t columns = last_axis(file, tensor, "columns"), largest = last_axis(file, tensor, "largest_ids");
     if (values == 0) {
-        return fail(error, "%s has %s of a size beyond reason; expected 1 to 2^26 values; export the bundle again", file->name,
-                    tensor->name);
+        return fail(error,
+                    "%s has %s of a size beyond reason; expected 1 to 2^26 values; export the bundle again",
+                    file->name, tensor->name);
     }
     into->width = tensor->rank > 0 ? (size_t)shape[tensor->rank] : 1;
     into->rows = values / into->width;
-    if (tensor->role != OUTPUT || columns == 0 || (uint64_t)columns > into->width || (uint64_t)largest > into->width) {
+    if (tensor->role != OUTPUT || columns == 0 || (uint64_t)columns > into->width ||
+        (uint64_t)largest > into->width) {
         into->whole = copy(file, tensor, &golden->sizes, golden->steps, error);
         return into->whole != NULL;
     }
@@ -164,10 +178,11 @@ static bool read_output(struct golden *golden, const struct safetensors *file, c
     into->largest_ids = read_part(file, tensor, "largest_ids", ids, shape, largest, error);
     into->at_largest = read_part(file, tensor, "largest", tensor->dtype, shape, largest, error);
     into->log_sum = read_part(file, tensor, "log_sum", tensor->dtype, shape, 0, error);
-    bool read = into->column_ids != NULL && into->at_columns != NULL && into->largest_ids != NULL && into->at_largest != NULL &&
-                into->log_sum != NULL;
+    bool read = into->column_ids != NULL && into->at_columns != NULL && into->largest_ids != NULL &&
+                into->at_largest != NULL && into->log_sum != NULL;
     return read && in_bounds(file, ids, into->column_ids, into->columns, into->width, error) &&
-           in_bounds(file, ids, into->largest_ids, golden->steps * into->rows * into->largest, into->width, error);
+           in_bounds(file, ids, into->largest_ids, golden->steps * into->rows * into->largest, into->width,
+                     error);
 }
 
 bool golden_read(struct golden *golden, const struct model *model, struct bundle_error *error) {
@@ -197,7 +212,8 @@ void golden_state(const struct golden *golden, const struct bundle *bundle, void
     }
 }
 
-void golden_inputs(const struct golden *golden, const struct bundle *bundle, size_t step, struct values *values) {
+void golden_inputs(const struct golden *golden, const struct bundle *bundle, size_t step,
+                   struct values *values) {
     for (size_t i = 0; i < bundle->step.inputs; i++) {
         const struct tensor *tensor = &bundle->step.input[i];
         size_t bytes = tensor_values(tensor, &golden->sizes, NULL) * tensor->dtype->width;

@@ -1,4 +1,5 @@
-/* The recorded run of a bundle. Where an output would make it too large, it has a few numbers of it instead. */
+/* The recorded run of a bundle. Where an output would make it too large, it has a few numbers of it instead.
+ */
 #ifndef GOLDEN_H
 #define GOLDEN_H
 
@@ -20,7 +21,8 @@ struct recorded {
 struct golden {
     size_t steps;
     struct sizes sizes, encode_sizes; /* of a call of step, and of encode */
-    void *inputs[MOST_TENSORS];       /* of step: [N, ...] of a fresh input, [...] of a context and of a state before the first step */
+    void *inputs[MOST_TENSORS];       /* of step: [N, ...] of a fresh input, [...] of a context and of a state
+                                         before the first step */
     struct recorded outputs[MOST_TENSORS];
     void *encode_inputs[MOST_TENSORS], *encode_outputs[MOST_TENSORS];
 };
@@ -33,7 +35,8 @@ void golden_free(struct golden *golden);
 void golden_state(const struct golden *golden, const struct bundle *bundle, void *state);
 
 /* Fill in the fresh inputs of a step and the contexts; what comes out is left as it is. */
-void golden_inputs(const struct golden *golden, const struct bundle *bundle, size_t step, struct values *values);
+void golden_inputs(const struct golden *golden, const struct bundle *bundle, size_t step,
+                   struct values *values);
 
 /* Return log Σ exp(x) over `count` values; not finite where one is not. */
 double log_sum_of(const double *values, size_t count);

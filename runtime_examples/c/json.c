@@ -59,8 +59,8 @@ const unsigned char *json_next_character(const unsigned char *at, const unsigned
 static bool read_hex(struct reader *reader, uint32_t *code) {
     *code = 0;
     for (int i = 0; i < 4; i++, reader->at++) {
-        const char *digits = "0123456789abcdef";
-        const char *found = reader->at < reader->end && *reader->at != '\0' ? strchr(digits, *reader->at | 0x20) : NULL;
+        bool more = reader->at < reader->end && *reader->at != '\0';
+        const char *digits = "0123456789abcdef", *found = more ? strchr(digits, *reader->at | 0x20) : NULL;
         if (found == NULL || (*reader->at < 'A' && *reader->at > '9') || *reader->at < '0') {
             return false;
         }
@@ -169,13 +169,13 @@ static int by_key(const void *left, const void *right) {
     return memcmp(a->key, b->key, a->key_length);
 }
 
-/* Whether every member of an object has a name of its own; in the order of sorting, since a vocabulary has many. */
+/* Whether every member of an object has a name of its own; sorted, since a vocabulary has many. */
 static bool has_own_names(struct reader *reader, const struct json *object) {
-    const struct json **members = object->length > 1 ? malloc(object->length * sizeof(const struct json *)) : NULL;
+    const struct json **members = object->length > 1 ? malloc(object->length * sizeof *members) : NULL;
     size_t count = 0;
     bool own = object->length < 2 || members != NULL || refuse(reader, "there is no memory for it") != NULL;
-    for (const struct json *member = object->first; members != NULL && member != NULL; member = member->next) {
-        members[count++] = member;
+    for (const struct json *each = object->first; members != NULL && each != NULL; each = each->next) {
+        members[count++] = each;
     }
     if (count > 0) {
         qsort(members, count, sizeof(const struct json *), by_key);
@@ -225,7 +225,8 @@ static bool read_children(struct reader *reader, struct json *parent) {
 static bool read_content(struct reader *reader, struct json *value) {
     if (take(reader, "{") || take(reader, "[")) {
         value->kind = reader->at[-1] == '{' ? JSON_OBJECT : JSON_ARRAY;
-        bool read = reader->depth++ < DEEPEST ? read_children(reader, value) : refuse(reader, "it is nested too deep") != NULL;
+        bool read = reader->depth++ < DEEPEST ? read_children(reader, value)
+                                              : refuse(reader, "it is nested too deep") != NULL;
         reader->depth--;
         return read;
     }
@@ -238,7 +239,8 @@ static bool read_content(struct reader *reader, struct json *value) {
                   : take(reader, "true")  ? JSON_TRUE
                   : take(reader, "false") ? JSON_FALSE
                                           : JSON_NUMBER;
-    return value->kind != JSON_NUMBER || read_number(reader, &value->number) || refuse(reader, "a value was expected") != NULL;
+    return value->kind != JSON_NUMBER || read_number(reader, &value->number) ||
+           refuse(reader, "a value was expected") != NULL;
 }
 
 static struct json *read_value(struct reader *reader) {

@@ -1,5 +1,5 @@
-/* A small strict JSON reader (RFC 8259): UTF-8 is checked, numbers are doubles, nesting is at most 64 deep, and
- * an object that has a name twice is refused: which of the two counts would be anybody's guess. */
+/* A small strict JSON reader (RFC 8259): UTF-8 is checked, numbers are doubles, nesting is at most 64 deep,
+ * and an object that has a name twice is refused: which of the two counts would be anybody's guess. */
 #ifndef JSON_H
 #define JSON_H
 

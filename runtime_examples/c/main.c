@@ -8,11 +8,11 @@
 #include "check.h"
 #include "sampler.h"
 
-static const char USAGE[] =
-    "edgernn BUNDLE [--prompt TEXT] [--length N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--json]\n"
-    "edgernn BUNDLE --check\n"
-    "edgernn BUNDLE --time N\n"
-    "each with [--artifact PATH] [--library ONNXRUNTIME]\n";
+static const char USAGE[] = "edgernn BUNDLE [--prompt TEXT] [--length N] [--temperature T] [--top-k K] "
+                            "[--top-p P] [--seed S] [--json]\n"
+                            "edgernn BUNDLE --check\n"
+                            "edgernn BUNDLE --time N\n"
+                            "each with [--artifact PATH] [--library ONNXRUNTIME]\n";
 
 static const double MOST = 2147483647; /* fits every type that a number goes to */
 
@@ -30,10 +30,18 @@ static bool parse(int count, char **values, struct given *given, struct bundle_e
         const char **text;
         bool *flag;
     } known[] = {
-        {"--prompt", &given->prompt, NULL},   {"--artifact", &given->artifact, NULL}, {"--library", &given->library, NULL},
-        {"--length", &given->length, NULL},   {"--temperature", &given->temperature, NULL}, {"--top-k", &given->top_k, NULL},
-        {"--top-p", &given->top_p, NULL},     {"--seed", &given->seed, NULL},         {"--time", &given->time, NULL},
-        {"--check", NULL, &given->check},     {"--json", NULL, &given->json},         {"--help", NULL, &given->help},
+        {"--prompt", &given->prompt, NULL},
+        {"--artifact", &given->artifact, NULL},
+        {"--library", &given->library, NULL},
+        {"--length", &given->length, NULL},
+        {"--temperature", &given->temperature, NULL},
+        {"--top-k", &given->top_k, NULL},
+        {"--top-p", &given->top_p, NULL},
+        {"--seed", &given->seed, NULL},
+        {"--time", &given->time, NULL},
+        {"--check", NULL, &given->check},
+        {"--json", NULL, &given->json},
+        {"--help", NULL, &given->help},
     };
     for (int i = 1; i < count; i++) {
         size_t place = 0, all = sizeof known / sizeof *known;
@@ -47,7 +55,9 @@ static bool parse(int count, char **values, struct given *given, struct bundle_e
         } else if (place == all && values[i][0] != '-' && given->bundle == NULL) {
             given->bundle = values[i];
         } else {
-            return fail(error, "the argument %s is unknown or lacks its value; expected one of --help; add it", values[i]);
+            return fail(error,
+                        "the argument %s is unknown or lacks its value; expected one of --help; add it",
+                        values[i]);
         }
     }
     return given->bundle != NULL || given->help ||
@@ -55,8 +65,8 @@ static bool parse(int count, char **values, struct given *given, struct bundle_e
 }
 
 /* Read a number of `least` to MOST; whole ones only where `whole`. An absent one takes `otherwise`. */
-static bool number(const char *flag, const char *text, double least, bool whole, double otherwise, double *value,
-                   struct bundle_error *error) {
+static bool number(const char *flag, const char *text, double least, bool whole, double otherwise,
+                   double *value, struct bundle_error *error) {
     char *end = NULL;
     *value = text != NULL ? strtod(text, &end) : otherwise;
     bool read = text == NULL || (end != text && *end == '\0');
@@ -82,12 +92,13 @@ static double decoding_default(const struct model *model, const char *name) {
 static bool read_options(const struct model *model, const struct given *given, struct options *options,
                          struct bundle_error *error) {
     double length, top_k;
-    bool read = number("--length", given->length, 0, true, 200, &length, error) &&
-                number("--top-k", given->top_k, 0, true, decoding_default(model, "top_k"), &top_k, error) &&
-                read_seed(given->seed, &options->seed, error) &&
-                number("--top-p", given->top_p, 0, false, decoding_default(model, "top_p"), &options->top_p, error) &&
-                number("--temperature", given->temperature, 0, false, decoding_default(model, "temperature"),
-                       &options->temperature, error);
+    bool read =
+        number("--length", given->length, 0, true, 200, &length, error) &&
+        number("--top-k", given->top_k, 0, true, decoding_default(model, "top_k"), &top_k, error) &&
+        read_seed(given->seed, &options->seed, error) &&
+        number("--top-p", given->top_p, 0, false, decoding_default(model, "top_p"), &options->top_p, error) &&
+        number("--temperature", given->temperature, 0, false, decoding_default(model, "temperature"),
+               &options->temperature, error);
     if (read) {
         options->length = (size_t)length;
         options->top_k = (size_t)top_k;
@@ -110,7 +121,8 @@ static void print_json_text(const char *text, size_t length) {
     }
 }
 
-/* What was written so far: `tokens` for --json, and for a stream where it stands, with room for what a token adds. */
+/* What was written so far: `tokens` for --json, and for a stream where it stands, with room for what a token
+ * adds. */
 struct written {
     size_t *tokens;
     size_t count;
@@ -120,7 +132,8 @@ struct written {
 
 static void stream(const struct model *model, size_t token, void *context) {
     struct written *written = context;
-    fwrite(written->text, 1, tokenizer_text(&model->tokenizer, &written->stream, token, written->text), stdout);
+    fwrite(written->text, 1, tokenizer_text(&model->tokenizer, &written->stream, token, written->text),
+           stdout);
     fflush(stdout);
 }
 
@@ -144,7 +157,8 @@ static void print_written(const struct model *model, struct written *written) {
     }
     printf("], \"text\": \"");
     for (size_t i = 0; i < written->count; i++) {
-        size_t length = tokenizer_text(&model->tokenizer, &written->stream, written->tokens[i], written->text);
+        size_t length =
+            tokenizer_text(&model->tokenizer, &written->stream, written->tokens[i], written->text);
         print_json_text(written->text, length);
     }
     print_json_text(written->text, tokenizer_end(&written->stream, written->text));
@@ -153,7 +167,8 @@ static void print_written(const struct model *model, struct written *written) {
 
 static bool write_text(struct model *model, const struct given *given, struct bundle_error *error) {
     if (!model->has_tokenizer) {
-        return fail(error, "the bundle has no tokenizer, so that there is no text to write; expected one of a model of text; replay "
+        return fail(error, "the bundle has no tokenizer, so that there is no text to write; expected one of "
+                           "a model of text; replay "
                            "its recorded run with --check");
     }
     struct options options;
@@ -162,7 +177,8 @@ static bool write_text(struct model *model, const struct given *given, struct bu
     size_t count = 0;
     struct written written = {.text = malloc(model->tokenizer.longest)};
     bool made = ids != NULL && written.text != NULL && read_options(model, given, &options, error) &&
-                tokenizer_encode(&model->tokenizer, prompt, strlen(prompt), ids, &count, error); /* before it is printed */
+                tokenizer_encode(&model->tokenizer, prompt, strlen(prompt), ids, &count,
+                                 error); /* before it is printed */
     free(ids);
     if (made && given->json) {
         made = generate(model, prompt, &options, collect, &written, error);

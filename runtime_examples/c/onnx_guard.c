@@ -53,7 +53,8 @@ static bool read_number(struct span *span, uint64_t *value) {
 static bool read_field(struct span *span, struct field *field) {
     uint64_t key = 0, length = 0;
     *field = (struct field){0};
-    if (!read_number(span, &key) || key >> 32 != 0) { /* a longer one the runtime would read as another field */
+    if (!read_number(span, &key) ||
+        key >> 32 != 0) { /* a longer one the runtime would read as another field */
         return false;
     }
     field->number = key >> 3;
@@ -97,16 +98,19 @@ static const char *start(struct span text) {
     return text.at != NULL ? (const char *)text.at : "";
 }
 
-static bool check_node(struct span operator, struct span domain, const char *path, struct bundle_error *error) {
+static bool check_node(struct span operator, struct span domain, const char *path,
+                       struct bundle_error *error) {
     bool own = is(domain, "") || is(domain, "ai.onnx");
-    bool known = is(domain, "com.microsoft") && (is(operator, "MatMulNBits") || is(operator, "GatherBlockQuantized"));
+    bool known =
+        is(domain, "com.microsoft") && (is(operator, "MatMulNBits") || is(operator, "GatherBlockQuantized"));
     return own || known ||
            fail(error, "%s uses the operator %.*s of the domain %.*s; expected ONNX's own, or MatMulNBits or "
                          "GatherBlockQuantized of com.microsoft; do not use this bundle",
                 path, shown(operator), start(operator), shown(domain), start(domain));
 }
 
-static bool walk(enum message of, struct span message, const char *path, int depth, struct bundle_error *error) {
+static bool walk(enum message of, struct span message, const char *path, int depth,
+                 struct bundle_error *error) {
     struct span texts[9] = {{NULL, NULL}}; /* by number: an operator's type and domain, a tensor's name */
     struct field field;
     bool external = false;
@@ -117,7 +121,8 @@ static bool walk(enum message of, struct span message, const char *path, int dep
         if (field.has_bytes && field.number < sizeof texts / sizeof *texts) {
             texts[field.number] = field.bytes;
         }
-        external = external || field.number == 13 || (field.number == 14 && (field.has_bytes || field.value != 0));
+        external =
+            external || field.number == 13 || (field.number == 14 && (field.has_bytes || field.value != 0));
         for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++) {
             if (REFUSED[i].of == of && REFUSED[i].number == field.number) {
                 return fail(error, "%s %s; do not use this bundle", path, REFUSED[i].what);
@@ -131,14 +136,17 @@ static bool walk(enum message of, struct span message, const char *path, int dep
         }
     }
     if (of == TENSOR && external) {
-        return fail(error, "%s keeps the constant %.*s in another file; expected all of it in this one; do not use this bundle",
+        return fail(error,
+                    "%s keeps the constant %.*s in another file; expected all of it in this one; do not use "
+                    "this bundle",
                     path, shown(texts[8]), start(texts[8]));
     }
     return of != NODE || check_node(texts[4], texts[7], path, error);
 }
 
 bool refuse_foreign(const char *model, size_t length, const char *path, struct bundle_error *error) {
-    if (length >= 8 && memcmp(model + 4, "ORTM", 4) == 0) { /* the runtime would read it as a format of its own */
+    if (length >= 8 &&
+        memcmp(model + 4, "ORTM", 4) == 0) { /* the runtime would read it as a format of its own */
         return fail(error, "%s is no ONNX model; expected one; export the bundle again", path);
     }
     const unsigned char *bytes = (const unsigned char *)model;

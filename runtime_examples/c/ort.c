@@ -21,8 +21,11 @@ static void *open_library(const char *path, struct bundle_error *error) {
         library = dlopen(USUAL[i], RTLD_NOW | RTLD_LOCAL);
     }
     if (library == NULL) {
-        fail(error, "cannot open onnxruntime (%s); expected a shared library of 1.17 or newer; give its path by --library or "
-                      "ONNXRUNTIME_LIBRARY", dlerror());
+        fail(error,
+             "cannot open onnxruntime (%s); expected a shared library of 1.17 or newer; give its path by "
+             "--library or "
+             "ONNXRUNTIME_LIBRARY",
+             dlerror());
     }
     return library;
 }
@@ -33,11 +36,21 @@ static void fill(struct ort *ort, const slot *table) {
         void *into;
         size_t place;
     } wanted[] = {
-        {&ort->get_error_message, 2},     {&ort->create_env, 3},          {&ort->create_session, 7},
-        {&ort->run, 9},                   {&ort->create_session_options, 10}, {&ort->set_log_severity, 22},
-        {&ort->set_intra_op_threads, 24}, {&ort->create_tensor_with_data, 49}, {&ort->create_cpu_memory_info, 69},
-        {&ort->release_env, 92},          {&ort->release_status, 93},     {&ort->release_memory_info, 94},
-        {&ort->release_session, 95},      {&ort->release_value, 96},      {&ort->release_session_options, 100},
+        {&ort->get_error_message, 2},
+        {&ort->create_env, 3},
+        {&ort->create_session, 7},
+        {&ort->run, 9},
+        {&ort->create_session_options, 10},
+        {&ort->set_log_severity, 22},
+        {&ort->set_intra_op_threads, 24},
+        {&ort->create_tensor_with_data, 49},
+        {&ort->create_cpu_memory_info, 69},
+        {&ort->release_env, 92},
+        {&ort->release_status, 93},
+        {&ort->release_memory_info, 94},
+        {&ort->release_session, 95},
+        {&ort->release_value, 96},
+        {&ort->release_session_options, 100},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         memcpy(wanted[i].into, &table[wanted[i].place], sizeof(slot));
@@ -55,8 +68,10 @@ bool ort_open(struct ort *ort, const char *path, struct bundle_error *error) {
     const slot *table = symbol != NULL ? get_base()->get_api(ORT_VERSION) : NULL;
     if (table == NULL) {
         const char *version = symbol != NULL ? get_base()->get_version() : "unknown";
-        return fail(error, "the library is onnxruntime %s, without interface version %d; expected 1.17 or newer; update it",
-                    version, ORT_VERSION);
+        return fail(
+            error,
+            "the library is onnxruntime %s, without interface version %d; expected 1.17 or newer; update it",
+            version, ORT_VERSION);
     }
     fill(ort, table);
     ort->version = get_base()->get_version();

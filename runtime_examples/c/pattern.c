@@ -45,7 +45,8 @@ static bool insert(struct pattern *pattern, size_t at, enum move_kind kind, int 
     if (pattern->move_count == MOST_MOVES) {
         return false;
     }
-    memmove(&pattern->moves[at + 1], &pattern->moves[at], (pattern->move_count++ - at) * sizeof *pattern->moves);
+    memmove(&pattern->moves[at + 1], &pattern->moves[at],
+            (pattern->move_count++ - at) * sizeof *pattern->moves);
     pattern->moves[at] = (struct move){kind, a, b};
     return true;
 }
@@ -84,7 +85,8 @@ static bool read_escape(struct source *source, struct item *item) {
         }
     }
     uint32_t code = 0;
-    bool plain = source->at < source->end && strchr("\\[](){}|?*+.^$-/'\"", *source->at) != NULL && *source->at != '\0';
+    bool plain = source->at < source->end && strchr("\\[](){}|?*+.^$-/'\"", *source->at) != NULL &&
+                 *source->at != '\0';
     *item = (struct item){.kind = ITEM_RANGE};
     if (plain && read_character(source, &code)) {
         item->first = item->last = code;
@@ -126,7 +128,8 @@ static bool read_set(struct source *source, bool brackets) {
     struct set *set = &pattern->sets[pattern->set_count++];
     *set = (struct set){pattern->item_count, 0, brackets && take(source, "^")};
     do {
-        if (pattern->item_count == MOST_ITEMS || !read_item(source, &pattern->items[pattern->item_count], brackets)) {
+        if (pattern->item_count == MOST_ITEMS ||
+            !read_item(source, &pattern->items[pattern->item_count], brackets)) {
             return false;
         }
         pattern->item_count++;
@@ -139,8 +142,8 @@ static bool read_group(struct source *source, enum move_kind kind) {
     struct pattern *pattern = source->pattern;
     size_t start = pattern->move_count;
     bool ahead = kind != MOVE_DONE;
-    bool read = source->depth++ < DEEPEST_GROUP && (!ahead || add(pattern, kind, 0, 0)) && read_alternatives(source) &&
-                take(source, ")") && (!ahead || add(pattern, MOVE_DONE, 0, 0));
+    bool read = source->depth++ < DEEPEST_GROUP && (!ahead || add(pattern, kind, 0, 0)) &&
+                read_alternatives(source) && take(source, ")") && (!ahead || add(pattern, MOVE_DONE, 0, 0));
     source->depth--;
     if (read && ahead) {
         pattern->moves[start].a = (int)(pattern->move_count - start);
@@ -164,7 +167,8 @@ static bool read_term(struct source *source) {
     } else if (read && take(source, "+")) {
         read = add(pattern, MOVE_SPLIT, -length, 1);
     }
-    return read && (source->at == source->end || strchr("?*+{", *source->at) == NULL); /* no lazy or possessive ones */
+    return read && (source->at == source->end ||
+                    strchr("?*+{", *source->at) == NULL); /* no lazy or possessive ones */
 }
 
 static bool read_alternatives(struct source *source) {
@@ -178,7 +182,8 @@ static bool read_alternatives(struct source *source) {
     if (!take(source, "|")) {
         return true;
     }
-    if (!insert(pattern, start, MOVE_SPLIT, 1, (int)(pattern->move_count - start) + 2) || !add(pattern, MOVE_JUMP, 0, 0)) {
+    if (!insert(pattern, start, MOVE_SPLIT, 1, (int)(pattern->move_count - start) + 2) ||
+        !add(pattern, MOVE_JUMP, 0, 0)) {
         return false;
     }
     size_t jump = pattern->move_count - 1;
@@ -193,8 +198,11 @@ bool pattern_read(struct pattern *pattern, const char *text, size_t length, stru
     memset(pattern, 0, sizeof *pattern);
     bool read = memchr(text, '\0', length) == NULL && read_alternatives(&source) && source.at == source.end &&
                 add(pattern, MOVE_DONE, 0, 0);
-    return read || fail(error, "tokenizer.json has the pattern %.200s; expected one that edgernn writes; use the tokenizers "
-                                 "library for others", text);
+    return read ||
+           fail(error,
+                "tokenizer.json has the pattern %.200s; expected one that edgernn writes; use the tokenizers "
+                "library for others",
+                text);
 }
 
 static bool in_table(const struct code_range *table, size_t count, uint32_t code) {
@@ -275,7 +283,8 @@ static const unsigned char *run(struct search *search, size_t start, const unsig
         } else if (move->kind == MOVE_SPLIT) {
             push(search, (size_t)((int)place.move + move->b), place.at);
             push(search, (size_t)((int)place.move + move->a), place.at);
-        } else if (move->kind == MOVE_JUMP || (run(search, place.move + 1, place.at) != NULL) == (move->kind == MOVE_AHEAD)) {
+        } else if (move->kind == MOVE_JUMP ||
+                   (run(search, place.move + 1, place.at) != NULL) == (move->kind == MOVE_AHEAD)) {
             push(search, (size_t)((int)place.move + move->a), place.at);
         }
     }

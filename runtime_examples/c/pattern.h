@@ -1,5 +1,7 @@
-/* The regular expressions of a tokenizer.json, as far as edgernn writes them: characters, classes ([…] with ranges, \p{L}, \p{M},
- * \p{N}, \s), groups (?:…), a look ahead (?=…) or (?!…), alternatives and ?, *, +. Everything else is refused. */
+/* The regular expressions of a tokenizer.json, as far as edgernn writes them: characters, classes ([…] with
+ * ranges, \p{L}, \p{M},
+ * \p{N}, \s), groups (?:…), a look ahead (?=…) or (?!…), alternatives and ?, *, +. Everything else is
+ * refused. */
 #ifndef PATTERN_H
 #define PATTERN_H
 
@@ -27,7 +29,8 @@ struct set {
 
 enum move_kind { MOVE_TAKE, MOVE_SPLIT, MOVE_JUMP, MOVE_AHEAD, MOVE_NOT_AHEAD, MOVE_DONE };
 
-/* TAKE a character of set `a`. SPLIT: go `a` on, else `b`. JUMP `a` on. AHEAD: what follows up to DONE, then go `a` on. */
+/* TAKE a character of set `a`. SPLIT: go `a` on, else `b`. JUMP `a` on. AHEAD: what follows up to DONE, then
+ * go `a` on. */
 struct move {
     enum move_kind kind;
     int a, b;
@@ -40,7 +43,8 @@ struct pattern {
     size_t item_count, set_count, move_count;
 };
 
-/* A text in which a pattern is looked for. Set `pattern` and `end`, and what it may cost; free `places` at the end. */
+/* A text in which a pattern is looked for. Set `pattern` and `end`, and what it may cost; free `places` at
+ * the end. */
 struct search {
     const struct pattern *pattern;
     const unsigned char *end;

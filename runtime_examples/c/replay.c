@@ -18,11 +18,15 @@ static void add_part(struct replay *replay, const struct part *made, size_t step
     part->scale = replay->chained ? 1 : 0;
     for (size_t step = 0; step < steps; step++) {
         for (size_t i = 0; i < part->length; i++) {
-            double value = fabs(dtype_read(part->dtype, part->recorded, step * part->stride + place_of(part, i)));
-            part->scale = !replay->chained ? part->scale + value * value : value > part->scale ? value : part->scale;
+            double value =
+                fabs(dtype_read(part->dtype, part->recorded, step * part->stride + place_of(part, i)));
+            part->scale = !replay->chained      ? part->scale + value * value
+                          : value > part->scale ? value
+                                                : part->scale;
         }
     }
-    part->scale = replay->chained ? part->scale : fmax(LEAST_SCALE, sqrt(part->scale / (double)(steps * part->length)));
+    part->scale =
+        replay->chained ? part->scale : fmax(LEAST_SCALE, sqrt(part->scale / (double)(steps * part->length)));
 }
 
 /* Take one step's difference into the worst one; what is not finite is the worst there is. */
@@ -53,10 +57,12 @@ static size_t layers_axis(const struct tensor *tensor) {
     return axis;
 }
 
-void add_whole(struct replay *replay, const struct tensor *tensor, const void *recorded, const struct sizes *sizes, size_t steps) {
+void add_whole(struct replay *replay, const struct tensor *tensor, const void *recorded,
+               const struct sizes *sizes, size_t steps) {
     int64_t shape[MOST_AXES];
     size_t values = tensor_values(tensor, sizes, shape), axis = layers_axis(tensor);
-    struct part part = {.dtype = tensor->dtype, .recorded = recorded, .stride = values, .layers = 1, .inner = values};
+    struct part part = {
+        .dtype = tensor->dtype, .recorded = recorded, .stride = values, .layers = 1, .inner = values};
     bool apart = !replay->chained && axis < tensor->rank;
     part.layers = apart ? (size_t)shape[axis] : 1;
     for (size_t i = 0; apart && i <= axis; i++) {
@@ -69,7 +75,8 @@ void add_whole(struct replay *replay, const struct tensor *tensor, const void *r
     }
 }
 
-void add_output(struct replay *replay, const struct tensor *tensor, const struct golden *golden, const struct recorded *output) {
+void add_output(struct replay *replay, const struct tensor *tensor, const struct golden *golden,
+                const struct recorded *output) {
     if (output->whole != NULL) {
         add_whole(replay, tensor, output->whole, &golden->sizes, golden->steps);
         return;
@@ -83,14 +90,19 @@ void add_output(struct replay *replay, const struct tensor *tensor, const struct
                 {"log_sum", output->log_sum, output->rows}};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         size_t length = kept[i].length;
-        struct part part = {.dtype = tensor->dtype, .recorded = kept[i].recorded, .stride = length, .length = length, .layers = 1,
+        struct part part = {.dtype = tensor->dtype,
+                            .recorded = kept[i].recorded,
+                            .stride = length,
+                            .length = length,
+                            .layers = 1,
                             .inner = length};
         snprintf(part.name, sizeof part.name, "%s.%s", tensor->name, kept[i].of);
         add_part(replay, &part, golden->steps);
     }
 }
 
-struct part *measure_output(struct replay *replay, const struct recorded *output, struct part *part, size_t step) {
+struct part *measure_output(struct replay *replay, const struct recorded *output, struct part *part,
+                            size_t step) {
     double *picked = replay->picked;
     if (output->whole != NULL) {
         for (size_t layers = part->layers; layers > 0; layers--) {
@@ -100,7 +112,8 @@ struct part *measure_output(struct replay *replay, const struct recorded *output
     }
     for (size_t row = 0; row < output->rows; row++) {
         for (size_t i = 0; i < output->columns; i++) {
-            picked[row * output->columns + i] = replay->numbers[row * output->width + (size_t)output->column_ids[i]];
+            picked[row * output->columns + i] =
+                replay->numbers[row * output->width + (size_t)output->column_ids[i]];
         }
     }
     measure(part++, step, picked, replay->chained);
@@ -138,8 +151,8 @@ void free_replay(struct replay *replay) {
     free(replay->picked);
 }
 
-bool make_replay(struct replay *replay, const struct graph *graph, const struct bundle *bundle, const struct artifact *file,
-                 const struct sizes *sizes, struct bundle_error *error) {
+bool make_replay(struct replay *replay, const struct graph *graph, const struct bundle *bundle,
+                 const struct artifact *file, const struct sizes *sizes, struct bundle_error *error) {
     size_t most = 1, parts = 0, bytes = state_bytes(bundle, sizes) + 8;
     *replay = (struct replay){.chained = !file->forced, .tolerance = file->tolerance};
     bool made = true;
@@ -155,7 +168,7 @@ bool make_replay(struct replay *replay, const struct graph *graph, const struct 
     replay->next = calloc(1, bytes);
     replay->numbers = calloc(most, sizeof(double));
     replay->picked = calloc(most, sizeof(double));
-    made = made && replay->parts != NULL && replay->state != NULL && replay->next != NULL && replay->numbers != NULL &&
-           replay->picked != NULL;
+    made = made && replay->parts != NULL && replay->state != NULL && replay->next != NULL &&
+           replay->numbers != NULL && replay->picked != NULL;
     return made || no_memory(error);
 }

@@ -1,4 +1,5 @@
-/* Measures how far a run on this device is from the recorded one. The measures are specified in edgernn/bundle/README.md. */
+/* Measures how far a run on this device is from the recorded one. The measures are specified in
+ * edgernn/bundle/README.md. */
 #ifndef REPLAY_H
 #define REPLAY_H
 
@@ -26,18 +27,23 @@ struct replay {
 };
 
 /* Make memory for the outputs of a graph and a state of step. Free it in any case. */
-bool make_replay(struct replay *replay, const struct graph *graph, const struct bundle *bundle, const struct artifact *file,
-                 const struct sizes *sizes, struct bundle_error *error);
+bool make_replay(struct replay *replay, const struct graph *graph, const struct bundle *bundle,
+                 const struct artifact *file, const struct sizes *sizes, struct bundle_error *error);
 void free_replay(struct replay *replay);
 
-/* Add the part of a tensor that is recorded whole in `steps` steps, or where the run is forced those of a state's layers. */
-void add_whole(struct replay *replay, const struct tensor *tensor, const void *recorded, const struct sizes *sizes, size_t steps);
+/* Add the part of a tensor that is recorded whole in `steps` steps, or where the run is forced those of a
+ * state's layers. */
+void add_whole(struct replay *replay, const struct tensor *tensor, const void *recorded,
+               const struct sizes *sizes, size_t steps);
 
 /* Add the parts of an output of step. */
-void add_output(struct replay *replay, const struct tensor *tensor, const struct golden *golden, const struct recorded *output);
+void add_output(struct replay *replay, const struct tensor *tensor, const struct golden *golden,
+                const struct recorded *output);
 
-/* Measure the values of an output of a step, or what is recorded of them, and return the part after its own. */
-struct part *measure_output(struct replay *replay, const struct recorded *output, struct part *part, size_t step);
+/* Measure the values of an output of a step, or what is recorded of them, and return the part after its own.
+ */
+struct part *measure_output(struct replay *replay, const struct recorded *output, struct part *part,
+                            size_t step);
 
 /* Write values as numbers into `replay->numbers`. */
 void to_numbers(struct replay *replay, const struct tensor *tensor, const void *values, size_t count);

@@ -8,19 +8,24 @@
 #error "the values of a safetensors file are little-endian; swap their bytes on this machine"
 #endif
 
-bool safetensors_open(struct safetensors *file, const struct bundle *bundle, const char *name, struct bundle_error *error) {
+bool safetensors_open(struct safetensors *file, const struct bundle *bundle, const char *name,
+                      struct bundle_error *error) {
     size_t length = 0, header = 0;
     const char *why = "it is too short";
     *file = (struct safetensors){.name = name};
     if (name == NULL) {
-        return fail(error, "manifest.json names no safetensors file for this use; expected one; export the bundle again");
+        return fail(
+            error,
+            "manifest.json names no safetensors file for this use; expected one; export the bundle again");
     }
     file->content = bundle_read(bundle, name, &length, error);
     if (file->content == NULL) {
         return false;
     }
     for (size_t i = 8; i > 0 && length >= 8; i--) {
-        header = header > length ? header : header << 8 | (unsigned char)file->content[i - 1]; /* stays large once it is */
+        header = header > length
+                     ? header
+                     : header << 8 | (unsigned char)file->content[i - 1]; /* stays large once it is */
     }
     if (length >= 8 && header <= length - 8) {
         char *start = file->content + 8;
@@ -41,7 +46,8 @@ void safetensors_close(struct safetensors *file) {
     *file = (struct safetensors){0};
 }
 
-size_t safetensors_shape(const struct safetensors *file, const char *tensor, int64_t shape[MOST_STORED_AXES]) {
+size_t safetensors_shape(const struct safetensors *file, const char *tensor,
+                         int64_t shape[MOST_STORED_AXES]) {
     const struct json *axes = json_get(json_get(file->header, tensor), "shape");
     size_t rank = 0, size = 0;
     if (axes == NULL || axes->kind != JSON_ARRAY || axes->length > MOST_STORED_AXES) {
@@ -56,8 +62,8 @@ size_t safetensors_shape(const struct safetensors *file, const char *tensor, int
     return rank;
 }
 
-void *safetensors_copy(const struct safetensors *file, const char *tensor, const struct dtype *dtype, const int64_t *shape,
-                       size_t rank, struct bundle_error *error) {
+void *safetensors_copy(const struct safetensors *file, const char *tensor, const struct dtype *dtype,
+                       const int64_t *shape, size_t rank, struct bundle_error *error) {
     const struct json *entry = json_get(file->header, tensor), *offsets = json_get(entry, "data_offsets");
     const char *found = json_text(json_get(entry, "dtype"));
     int64_t own[MOST_STORED_AXES];
@@ -72,8 +78,11 @@ void *safetensors_copy(const struct safetensors *file, const char *tensor, const
     }
     void *values = fits && bytes == end - begin ? malloc(bytes) : NULL;
     if (values == NULL) {
-        fail(error, "%s has no tensor %s of the dtype %s and the shape that the contract gives it; expected one; export the bundle "
-                    "again", file->name, tensor, dtype->name);
+        fail(error,
+             "%s has no tensor %s of the dtype %s and the shape that the contract gives it; expected one; "
+             "export the bundle "
+             "again",
+             file->name, tensor, dtype->name);
         return NULL;
     }
     return memcpy(values, file->data + begin, bytes);

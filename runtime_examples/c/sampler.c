@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFILL_STEPS = 256, MOST_LOGITS = 1 << 20 }; /* a longer prompt goes in as several calls, each of at most 4 MB of logits */
+enum {
+    PREFILL_STEPS = 256,
+    MOST_LOGITS = 1 << 20
+}; /* a longer prompt goes in as several calls, each of at most 4 MB of logits */
 
 size_t prefill_width(const struct bundle *bundle) {
     size_t most = bundle->vocabulary < MOST_LOGITS ? MOST_LOGITS / bundle->vocabulary : 1;
@@ -28,7 +31,8 @@ static size_t most_probable(const float *logits, size_t count) {
     return best;
 }
 
-size_t sample(const float *logits, size_t count, const struct options *options, double uniform, struct ranked *room) {
+size_t sample(const float *logits, size_t count, const struct options *options, double uniform,
+              struct ranked *room) {
     if (options->temperature == 0) {
         return most_probable(logits, count);
     }
@@ -67,7 +71,8 @@ double uniform_at(uint64_t seed, uint64_t position) {
 struct writing {
     int64_t *tokens; /* to feed */
     size_t count;
-    char *ids, *scores, *state, *next; /* of one call: `width` ids in the dtype of the model, and its scores */
+    char *ids, *scores, *state,
+        *next; /* of one call: `width` ids in the dtype of the model, and its scores */
     size_t width;
     float *logits; /* [V], after the last token */
     struct ranked *room;
@@ -84,25 +89,29 @@ static bool in_list(const struct json *list, size_t token) {
 }
 
 /* Take the tokens of the prompt, or where it is empty the start tokens of the bundle. */
-static bool begin(const struct model *model, const char *prompt, struct writing *writing, struct bundle_error *error) {
+static bool begin(const struct model *model, const char *prompt, struct writing *writing,
+                  struct bundle_error *error) {
     const struct json *start = json_get(json_get(model->bundle.manifest, "decoding"), "start");
     size_t room = strlen(prompt) + (start != NULL ? start->length : 0) + 1;
     writing->tokens = calloc(room, sizeof *writing->tokens);
     if (writing->tokens == NULL) {
         return fail(error, "there is no memory for the prompt; expected some; give a shorter one");
     }
-    if (!tokenizer_encode(&model->tokenizer, prompt, strlen(prompt), writing->tokens, &writing->count, error)) {
+    if (!tokenizer_encode(&model->tokenizer, prompt, strlen(prompt), writing->tokens, &writing->count,
+                          error)) {
         return false;
     }
     const struct json *item = writing->count == 0 && start != NULL ? start->first : NULL;
     for (; item != NULL; item = item->next) {
         size_t id = 0;
         if (!json_whole(item, &id) || id >= model->bundle.vocabulary) {
-            return fail(error, "a start token in manifest.json is no id of the model; expected one; export the bundle again");
+            return fail(error, "a start token in manifest.json is no id of the model; expected one; export "
+                               "the bundle again");
         }
         writing->tokens[writing->count++] = (int64_t)id;
     }
-    return writing->count > 0 || fail(error, "there is nothing to begin with; expected a prompt or start tokens; give one");
+    return writing->count > 0 ||
+           fail(error, "there is nothing to begin with; expected a prompt or start tokens; give one");
 }
 
 /* Feed what is pending, `width` tokens at a time; the last row of the logits and the state after it stay. */
@@ -133,8 +142,8 @@ static bool prefill(struct model *model, struct writing *writing, struct bundle_
     return true;
 }
 
-static bool write_on(struct model *model, struct writing *writing, const struct options *options, heard hear, void *context,
-                     struct bundle_error *error) {
+static bool write_on(struct model *model, struct writing *writing, const struct options *options, heard hear,
+                     void *context, struct bundle_error *error) {
     const struct json *decoding = json_get(model->bundle.manifest, "decoding");
     size_t vocabulary = model->bundle.vocabulary, most = 0;
     const struct sizes sizes = sizes_of_one(&model->bundle);
@@ -149,9 +158,11 @@ static bool write_on(struct model *model, struct writing *writing, const struct 
             return false;
         }
         for (size_t id = 0; id < vocabulary; id++) {
-            writing->logits[id] = in_list(json_get(decoding, "suppress"), id) ? -INFINITY : writing->logits[id];
+            writing->logits[id] =
+                in_list(json_get(decoding, "suppress"), id) ? -INFINITY : writing->logits[id];
         }
-        size_t token = sample(writing->logits, vocabulary, options, uniform_at(options->seed, written), writing->room);
+        size_t token =
+            sample(writing->logits, vocabulary, options, uniform_at(options->seed, written), writing->room);
         hear(model, token, context);
         if (in_list(json_get(decoding, "stop"), token)) {
             break;
@@ -164,7 +175,8 @@ static bool write_on(struct model *model, struct writing *writing, const struct 
 
 /* Refuse a model that takes or gives more than text needs. */
 static bool check_text(const struct bundle *bundle, struct bundle_error *error) {
-    bool alone = bundle->ids != NULL && bundle->scores != NULL && !bundle->encodes && bundle->step_frames == 1;
+    bool alone =
+        bundle->ids != NULL && bundle->scores != NULL && !bundle->encodes && bundle->step_frames == 1;
     struct sizes sizes = sizes_of_one(bundle);
     for (size_t i = 0; i < bundle->step.inputs; i++) {
         const struct tensor *tensor = &bundle->step.input[i];
@@ -172,7 +184,8 @@ static bool check_text(const struct bundle *bundle, struct bundle_error *error) 
     }
     alone = alone && tensor_values(bundle->ids, &sizes, NULL) == 1 &&
             tensor_values(bundle->scores, &sizes, NULL) == bundle->vocabulary;
-    return alone || fail(error, "the step takes or gives something other than token ids, a state and their logits; expected a model of "
+    return alone || fail(error, "the step takes or gives something other than token ids, a state and their "
+                                "logits; expected a model of "
                                 "text alone; use another example, or --check");
 }
 
@@ -182,7 +195,8 @@ static bool check_suppressed(const struct bundle *bundle, struct bundle_error *e
     for (const struct json *item = list != NULL ? list->first : NULL; item != NULL; item = item->next) {
         size_t id = 0;
         if (!json_whole(item, &id) || id >= bundle->vocabulary) {
-            return fail(error, "a suppressed token in manifest.json is no id of the model; expected one; export the bundle again");
+            return fail(error, "a suppressed token in manifest.json is no id of the model; expected one; "
+                               "export the bundle again");
         }
     }
     return true;
@@ -198,13 +212,15 @@ static bool make_room(const struct bundle *bundle, struct writing *writing, stru
     writing->next = calloc(1, bytes);
     writing->logits = calloc(bundle->vocabulary, sizeof(float));
     writing->room = calloc(bundle->vocabulary, sizeof(struct ranked));
-    bool made = writing->ids != NULL && writing->scores != NULL && writing->state != NULL && writing->next != NULL &&
-                writing->logits != NULL && writing->room != NULL;
-    return made || fail(error, "there is no memory for the logits of %zu tokens; expected some; shorten the prompt", writing->width);
+    bool made = writing->ids != NULL && writing->scores != NULL && writing->state != NULL &&
+                writing->next != NULL && writing->logits != NULL && writing->room != NULL;
+    return made ||
+           fail(error, "there is no memory for the logits of %zu tokens; expected some; shorten the prompt",
+                writing->width);
 }
 
-bool generate(struct model *model, const char *prompt, const struct options *options, heard hear, void *context,
-              struct bundle_error *error) {
+bool generate(struct model *model, const char *prompt, const struct options *options, heard hear,
+              void *context, struct bundle_error *error) {
     struct writing writing = {0};
     bool made = check_text(&model->bundle, error) && check_suppressed(&model->bundle, error) &&
                 begin(model, prompt, &writing, error) && make_room(&model->bundle, &writing, error) &&

@@ -17,10 +17,13 @@ struct ranked {
     size_t id;
 };
 
-/* Choose a token from `count` logits; `uniform` in [0, 1) decides, ties go to the lower id. `room` is for `count`. */
-size_t sample(const float *logits, size_t count, const struct options *options, double uniform, struct ranked *room);
+/* Choose a token from `count` logits; `uniform` in [0, 1) decides, ties go to the lower id. `room` is for
+ * `count`. */
+size_t sample(const float *logits, size_t count, const struct options *options, double uniform,
+              struct ranked *room);
 
-/* Return the number in [0, 1) of a seed that decides the token at `position`: SplitMix64, as in every example. */
+/* Return the number in [0, 1) of a seed that decides the token at `position`: SplitMix64, as in every
+ * example. */
 double uniform_at(uint64_t seed, uint64_t position);
 
 /* Return how many tokens of a prompt go into one call; the vocabulary has one token at least. */
@@ -30,7 +33,7 @@ size_t prefill_width(const struct bundle *bundle);
 typedef void (*heard)(const struct model *model, size_t token, void *context);
 
 /* Write tokens after a prompt, which may be empty: then the bundle's start tokens are fed. */
-bool generate(struct model *model, const char *prompt, const struct options *options, heard hear, void *context,
-              struct bundle_error *error);
+bool generate(struct model *model, const char *prompt, const struct options *options, heard hear,
+              void *context, struct bundle_error *error);
 
 #endif

@@ -9,7 +9,9 @@
 enum { MOVES_PER_BYTE = 200, REPLACEMENT_BYTES = 3 };
 
 static bool other(struct bundle_error *error, const char *why) {
-    return fail(error, "tokenizer.json does not fit manifest.json: %s; expected that it does; export the bundle again", why);
+    return fail(
+        error,
+        "tokenizer.json does not fit manifest.json: %s; expected that it does; export the bundle again", why);
 }
 
 static size_t hash(const char *token, size_t length) {
@@ -38,7 +40,8 @@ size_t tokenizer_find(const struct tokenizer *tokenizer, const char *token, size
     return place > 0 ? place - 1 : tokenizer->count;
 }
 
-static bool read_vocabulary(struct tokenizer *tokenizer, const struct bundle *bundle, struct bundle_error *error) {
+static bool read_vocabulary(struct tokenizer *tokenizer, const struct bundle *bundle,
+                            struct bundle_error *error) {
     const struct json *vocabulary = json_get(json_get(tokenizer->document, "model"), "vocab");
     tokenizer->count = bundle->vocabulary;
     if (vocabulary == NULL || vocabulary->kind != JSON_OBJECT || vocabulary->length != tokenizer->count) {
@@ -65,19 +68,24 @@ static bool read_vocabulary(struct tokenizer *tokenizer, const struct bundle *bu
 
 /* Read what the kind needs beside the vocabulary. */
 static bool read_pipeline(struct tokenizer *tokenizer, const char *kind, struct bundle_error *error) {
-    const struct json *model = json_get(tokenizer->document, "model"), *before = json_get(tokenizer->document, "pre_tokenizer");
+    const struct json *model = json_get(tokenizer->document, "model"),
+                      *before = json_get(tokenizer->document, "pre_tokenizer");
     bool pairs = strcmp(kind, "bpe") == 0;
     tokenizer->caption = strcmp(kind, "caption") == 0;
     tokenizer->words = tokenizer->caption || strcmp(kind, "word") == 0;
     tokenizer->bytes = pairs || strcmp(kind, "byte") == 0;
     tokenizer->cut = pairs || tokenizer->words;
     if (!tokenizer->bytes && !tokenizer->words && strcmp(kind, "char") != 0) {
-        return fail(error, "the tokenizer is of kind %s, expected char, byte, word, bpe or caption; use the tokenizers library "
-                             "for others", kind);
+        return fail(error,
+                    "the tokenizer is of kind %s, expected char, byte, word, bpe or caption; use the "
+                    "tokenizers library "
+                    "for others",
+                    kind);
     }
     const char *unknown = json_text(json_get(model, "unk_token"));
-    tokenizer->unknown = tokenizer->words && unknown != NULL ? tokenizer_find(tokenizer, unknown, strlen(unknown))
-                                                             : tokenizer->count;
+    tokenizer->unknown = tokenizer->words && unknown != NULL
+                             ? tokenizer_find(tokenizer, unknown, strlen(unknown))
+                             : tokenizer->count;
     if (pairs) {
         const struct json *parts = json_get(before, "pretokenizers");
         before = parts != NULL && parts->kind == JSON_ARRAY ? parts->first : NULL;
@@ -92,7 +100,8 @@ static bool read_pipeline(struct tokenizer *tokenizer, const char *kind, struct 
     return !tokenizer->bytes || bytepairs_read(tokenizer, json_get(model, "merges"), error);
 }
 
-/* What encoding writes to: ids, and whether what is unknown is left out. A text that is `other` cannot be judged here. */
+/* What encoding writes to: ids, and whether what is unknown is left out. A text that is `other` cannot be
+ * judged here. */
 struct encoding {
     int64_t *ids;
     size_t count;
@@ -101,13 +110,15 @@ struct encoding {
 
 static bool unknown(const struct tokenizer *tokenizer, const char *piece, size_t length, size_t place,
                     struct bundle_error *error) {
-    return fail(error, "the tokenizer has no '%.*s', at place %zu of the prompt; expected any of its %zu %s; leave it out",
-                length > 100 ? 100 : (int)length, piece, place, tokenizer->count,
-                tokenizer->words ? "words" : "characters");
+    return fail(
+        error,
+        "the tokenizer has no '%.*s', at place %zu of the prompt; expected any of its %zu %s; leave it out",
+        length > 100 ? 100 : (int)length, piece, place, tokenizer->count,
+        tokenizer->words ? "words" : "characters");
 }
 
-static bool encode_piece(const struct tokenizer *tokenizer, const char *piece, size_t length, struct encoding *encoding,
-                         struct bundle_error *error) {
+static bool encode_piece(const struct tokenizer *tokenizer, const char *piece, size_t length,
+                         struct encoding *encoding, struct bundle_error *error) {
     if (tokenizer->bytes) {
         encoding->count += bytepairs_encode(tokenizer, piece, length, encoding->ids + encoding->count);
         return true;
@@ -123,18 +134,21 @@ static bool encode_piece(const struct tokenizer *tokenizer, const char *piece, s
     return true;
 }
 
-/* Cut a text by the pattern and encode the pieces. What lies between two matches is a piece, too, but of a caption. */
-static bool encode_cut(const struct tokenizer *tokenizer, const char *text, size_t length, struct encoding *encoding,
-                       struct bundle_error *error) {
+/* Cut a text by the pattern and encode the pieces. What lies between two matches is a piece, too, but of a
+ * caption. */
+static bool encode_cut(const struct tokenizer *tokenizer, const char *text, size_t length,
+                       struct encoding *encoding, struct bundle_error *error) {
     const unsigned char *at = (const unsigned char *)text, *end = at + length, *gap = at;
-    struct search search = {.pattern = &tokenizer->pattern, .end = end, .left = MOVES_PER_BYTE * (length + 100)};
+    struct search search = {
+        .pattern = &tokenizer->pattern, .end = end, .left = MOVES_PER_BYTE * (length + 100)};
     bool made = true;
     while (made && at < end) {
         const unsigned char *next = pattern_match(&search, at);
         if (next == NULL || next == at) {
             at = json_next_character(at, end);
-            made = search.left > 0 || fail(error, "the pattern of tokenizer.json takes too long; expected one that edgernn "
-                                                    "writes; export the bundle again");
+            made = search.left > 0 ||
+                   fail(error, "the pattern of tokenizer.json takes too long; expected one that edgernn "
+                               "writes; export the bundle again");
             if (at < end) {
                 continue;
             }
@@ -152,7 +166,8 @@ static bool encode_cut(const struct tokenizer *tokenizer, const char *text, size
     return made;
 }
 
-/* Make a caption's text lower case, as far as ASCII goes; refuse what NFKC and lower case would change beyond it. */
+/* Make a caption's text lower case, as far as ASCII goes; refuse what NFKC and lower case would change beyond
+ * it. */
 static bool normalize(char *text, size_t length, struct bundle_error *error) {
     const unsigned char *end = (const unsigned char *)text + length, *next = NULL;
     for (unsigned char *at = (unsigned char *)text; at < end; at += next - at) {
@@ -160,15 +175,18 @@ static bool normalize(char *text, size_t length, struct bundle_error *error) {
         if (*at >= 'A' && *at <= 'Z') {
             *at = (unsigned char)(*at - 'A' + 'a');
         } else if (pattern_is_changed(pattern_code(at, next))) {
-            return fail(error, "the text has '%.*s', which a caption has in another form; expected lower case in the normal form "
-                                 "NFKC; write it so", (int)(next - at), (const char *)at);
+            return fail(error,
+                        "the text has '%.*s', which a caption has in another form; expected lower case in "
+                        "the normal form "
+                        "NFKC; write it so",
+                        (int)(next - at), (const char *)at);
         }
     }
     return true;
 }
 
-static bool encode_caption(const struct tokenizer *tokenizer, const char *text, size_t length, struct encoding *encoding,
-                           struct bundle_error *error) {
+static bool encode_caption(const struct tokenizer *tokenizer, const char *text, size_t length,
+                           struct encoding *encoding, struct bundle_error *error) {
     char *own = malloc(length + 1);
     if (own == NULL) {
         return fail(error, "there is no memory for the text; expected some; give a shorter one");
@@ -180,8 +198,8 @@ static bool encode_caption(const struct tokenizer *tokenizer, const char *text, 
     return made;
 }
 
-static bool encode(const struct tokenizer *tokenizer, const char *text, size_t length, struct encoding *encoding,
-                   struct bundle_error *error) {
+static bool encode(const struct tokenizer *tokenizer, const char *text, size_t length,
+                   struct encoding *encoding, struct bundle_error *error) {
     const unsigned char *at = (const unsigned char *)text, *end = at + length, *next;
     for (size_t place = 0; at < end; place++, at = next) {
         next = json_next_character(at, end);
@@ -202,8 +220,8 @@ static bool encode(const struct tokenizer *tokenizer, const char *text, size_t l
     return !tokenizer->bytes || encode_piece(tokenizer, text, length, encoding, error);
 }
 
-bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length, int64_t *ids, size_t *count,
-                      struct bundle_error *error) {
+bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length, int64_t *ids,
+                      size_t *count, struct bundle_error *error) {
     struct encoding encoding = {.ids = ids};
     bool made = encode(tokenizer, text, length, &encoding, error);
     *count = encoding.count;
@@ -211,7 +229,8 @@ bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_
 }
 
 /* Encode the recorded text, in which there may be what the model lacks, and compare. */
-static bool check_recorded(const struct tokenizer *tokenizer, const struct json *entry, struct bundle_error *error) {
+static bool check_recorded(const struct tokenizer *tokenizer, const struct json *entry,
+                           struct bundle_error *error) {
     const struct json *text = json_get(entry, "text"), *ids = json_get(entry, "ids");
     if (text == NULL || text->kind != JSON_STRING || ids == NULL || ids->kind != JSON_ARRAY) {
         return other(error, "there is no recorded text");
@@ -230,7 +249,8 @@ static bool check_recorded(const struct tokenizer *tokenizer, const struct json 
 
 bool tokenizer_open(struct tokenizer *tokenizer, const struct bundle *bundle, struct bundle_error *error) {
     const struct json *entry = json_get(bundle->manifest, "tokenizer");
-    const char *path = json_text(json_get(entry, "path")), *kind = json_text(json_get(entry, "kind")), *why = "";
+    const char *path = json_text(json_get(entry, "path")), *kind = json_text(json_get(entry, "kind")),
+               *why = "";
     size_t length = 0;
     *tokenizer = (struct tokenizer){0};
     if (path == NULL || kind == NULL) {

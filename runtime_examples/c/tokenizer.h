@@ -1,4 +1,5 @@
-/* Text to token ids and back, from a tokenizer.json of one of edgernn's kinds: char, byte, word, bpe and caption. */
+/* Text to token ids and back, from a tokenizer.json of one of edgernn's kinds: char, byte, word, bpe and
+ * caption. */
 #ifndef TOKENIZER_H
 #define TOKENIZER_H
 
@@ -31,16 +32,17 @@ struct text_stream {
     bool begun;
 };
 
-/* Open a bundle's tokenizer and hold it against the text and the ids in the manifest. Close it in any case. */
+/* Open a bundle's tokenizer and hold it against the text and the ids in the manifest. Close it in any case.
+ */
 bool tokenizer_open(struct tokenizer *tokenizer, const struct bundle *bundle, struct bundle_error *error);
 void tokenizer_close(struct tokenizer *tokenizer);
 
 /* Write the ids of `length` bytes of UTF-8 into `ids`, which has room for one a byte. */
-bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length, int64_t *ids, size_t *count,
-                      struct bundle_error *error);
+bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length, int64_t *ids,
+                      size_t *count, struct bundle_error *error);
 
-/* Write what a token completes of a text into `text` and return how many bytes: whole characters only, and U+FFFD for what is
- * no UTF-8. There is room for `tokenizer->longest`. */
+/* Write what a token completes of a text into `text` and return how many bytes: whole characters only, and
+ * U+FFFD for what is no UTF-8. There is room for `tokenizer->longest`. */
 size_t tokenizer_text(const struct tokenizer *tokenizer, struct text_stream *stream, size_t id, char *text);
 
 /* Write what is left at the end of a text, at most 3 bytes. */

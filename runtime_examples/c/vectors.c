@@ -8,8 +8,10 @@
 #include "sampler.h"
 
 static bool damaged(struct bundle_error *error, const char *what) {
-    return fail(error, "the sampler's vectors are damaged: %s; expected what edgernn export writes; export the bundle again",
-                what);
+    return fail(
+        error,
+        "the sampler's vectors are damaged: %s; expected what edgernn export writes; export the bundle again",
+        what);
 }
 
 static bool number(const struct json *object, const char *key, double least, double most, double *value) {
@@ -21,7 +23,8 @@ static bool number(const struct json *object, const char *key, double least, dou
 static bool check_uniforms(const struct json *group, struct tally *tally, struct bundle_error *error) {
     const struct json *values = json_get(group, "values");
     size_t seed = 0, position = 0;
-    if (!json_whole(json_get(group, "seed"), &seed) || !json_whole(json_get(group, "position"), &position) || values == NULL) {
+    if (!json_whole(json_get(group, "seed"), &seed) || !json_whole(json_get(group, "position"), &position) ||
+        values == NULL) {
         return damaged(error, "random numbers have no seed, position or values");
     }
     for (const struct json *value = values->first; value != NULL; value = value->next) {
@@ -40,7 +43,8 @@ static bool read_logits(const struct json *choice, float *logits, size_t count) 
         }
         logits[id] = (float)value->number;
     }
-    for (const struct json *item = suppress != NULL ? suppress->first : NULL; item != NULL; item = item->next) {
+    for (const struct json *item = suppress != NULL ? suppress->first : NULL; item != NULL;
+         item = item->next) {
         size_t id = 0;
         if (!json_whole(item, &id) || id >= count) {
             return false;
@@ -55,9 +59,11 @@ static bool check_choice(const struct json *choice, struct tally *tally, struct 
     size_t count = list != NULL && list->kind == JSON_ARRAY ? list->length : 0, token = 0;
     struct options options = {0};
     double uniform = 0;
-    bool sound = count > 0 && number(choice, "uniform", 0, 1, &uniform) && json_whole(json_get(choice, "top_k"), &options.top_k) &&
+    bool sound = count > 0 && number(choice, "uniform", 0, 1, &uniform) &&
+                 json_whole(json_get(choice, "top_k"), &options.top_k) &&
                  number(choice, "temperature", 0, HUGE_VAL, &options.temperature) &&
-                 number(choice, "top_p", 0, 1, &options.top_p) && json_whole(json_get(choice, "token"), &token);
+                 number(choice, "top_p", 0, 1, &options.top_p) &&
+                 json_whole(json_get(choice, "token"), &token);
     float *logits = sound ? calloc(count, sizeof *logits) : NULL;
     struct ranked *room = sound ? calloc(count, sizeof *room) : NULL;
     sound = logits != NULL && room != NULL && read_logits(choice, logits, count);
@@ -89,11 +95,13 @@ bool check_vectors(const struct bundle *bundle, struct tally *tally, struct bund
     bool sound = json_whole(json_get(document, "version"), &version) && version == 1 && generator != NULL &&
                  strcmp(generator, "splitmix64") == 0 && uniforms != NULL && tokens != NULL;
     sound = sound || damaged(error, document == NULL ? why : "they are not of version 1 and splitmix64");
-    for (const struct json *group = sound ? uniforms->first : NULL; sound && group != NULL; group = group->next) {
+    for (const struct json *group = sound ? uniforms->first : NULL; sound && group != NULL;
+         group = group->next) {
         sound = check_uniforms(group, tally, error);
         some = some || (sound && json_get(group, "values")->first != NULL);
     }
-    for (const struct json *choice = sound ? tokens->first : NULL; sound && choice != NULL; choice = choice->next) {
+    for (const struct json *choice = sound ? tokens->first : NULL; sound && choice != NULL;
+         choice = choice->next) {
         sound = check_choice(choice, tally, error);
     }
     tally->numbers = some ? tally->numbers : INFINITY;

@@ -1,4 +1,5 @@
-/* The sampler's vectors of a bundle, sampler.json: random numbers and choices of tokens that every device must make alike. */
+/* The sampler's vectors of a bundle, sampler.json: random numbers and choices of tokens that every device
+ * must make alike. */
 #ifndef VECTORS_H
 #define VECTORS_H
 

@@ -22,7 +22,7 @@ struct Artifact {
   std::string requires_runtime;               // the lowest version of onnxruntime that runs it, or empty
   bool runtime_state = false;
   std::optional<double> tolerance;  // of the golden run, where the manifest says it
-  bool forced = false;              // each recorded step starts from the recorded state, and the measure is a root mean square
+  bool forced = false;  // each step starts from the recorded state; the measure is a root mean square
 };
 
 struct Decoding {
@@ -34,8 +34,12 @@ struct Decoding {
 inline std::string read_bytes(const std::filesystem::path& path) {
   constexpr std::uintmax_t kMostBytes = std::uintmax_t{1} << 31;
   std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) throw BundleError(path.string() + " is not there, or no plain file; check the path");
-  if (std::filesystem::file_size(path, error) > kMostBytes) throw BundleError(path.string() + " is larger than 2 GB; give another file");
+  if (!std::filesystem::is_regular_file(path, error)) {
+    throw BundleError(path.string() + " is not there, or no plain file; check the path");
+  }
+  if (std::filesystem::file_size(path, error) > kMostBytes) {
+    throw BundleError(path.string() + " is larger than 2 GB; give another file");
+  }
   std::ifstream file(path, std::ios::binary);
   if (!file) throw BundleError(path.string() + " cannot be read; make it readable");
   return {std::istreambuf_iterator<char>(file), {}};
@@ -55,14 +59,15 @@ inline bool is_new_enough(const std::string& version, const std::string& least) 
   return true;
 }
 
-// Opening one reads the manifest and verifies every file that it lists, the model files excepted: `read_artifact` does.
-// Whatever is read later is one of those files; each lies in the folder, links followed, and has the size and digest listed.
+// Opening one reads the manifest and verifies every file that it lists, the model files excepted:
+// `read_artifact` does. Whatever is read later is one of those files; each lies in the folder, links
+// followed, and has the size and digest listed.
 class Bundle {
  public:
   explicit Bundle(std::filesystem::path folder) : folder_(std::move(folder)) {
     if (std::error_code error; std::filesystem::is_regular_file(folder_, error)) {
-      throw BundleError(folder_.string() + " is a file, expected a bundle folder; unpack it: unzip -q " + folder_.string() +
-                  " -d FOLDER");
+      throw BundleError(folder_.string() + " is a file, expected a bundle folder; unpack it: unzip -q " +
+                        folder_.string() + " -d FOLDER");
     }
     const auto path = inside("manifest.json");
     const Json manifest = Json::parse(read_bytes(path), path.string());
@@ -73,14 +78,18 @@ class Bundle {
     }
     contract = Contract(manifest.at("contract"), version);
     if (const Json* entry = given(manifest, "decoding")) read_decoding(*entry);
-    for (const Json& entry : manifest.at("artifacts").array()) artifacts.push_back(read_artifact_entry(entry));
+    for (const Json& entry : manifest.at("artifacts").array()) {
+      artifacts.push_back(read_artifact_entry(entry));
+    }
     if (const Json* entry = given(manifest, "tokenizer")) {
       tokenizer_path = entry->at("path").string();
       tokenizer_kind = entry->at("kind").string();
       tokenizer_text = entry->at("text").string();
       tokenizer_ids = integers(entry->at("ids"));
     }
-    for (const auto& [key, into] : {std::pair{"golden", &golden_path}, {"sampler", &sampler_path}, {"initial_state", &initial_state_path}}) {
+    for (const auto& [key, into] : {std::pair{"golden", &golden_path},
+                                    {"sampler", &sampler_path},
+                                    {"initial_state", &initial_state_path}}) {
       if (const Json* entry = given(manifest, key)) *into = entry->string();
     }
     for (const auto& [name, file] : manifest.at("files").object()) {
@@ -95,8 +104,11 @@ class Bundle {
     for (const std::string& known : listed_) {
       if (known == name) return read_bytes(inside(name));
     }
-    if (name.empty()) throw BundleError("manifest.json names no file for this use; expected one; export the bundle again");
-    throw BundleError((folder_ / name).string() + " is not among the files of the manifest; export the bundle again");
+    if (name.empty()) {
+      throw BundleError("manifest.json names no file for this use; expected one; export the bundle again");
+    }
+    throw BundleError((folder_ / name).string() +
+                      " is not among the files of the manifest; export the bundle again");
   }
 
   // Checks size and digest of a model file and what it asks for, and returns where it is.
@@ -106,9 +118,10 @@ class Bundle {
     return inside(artifact.path);
   }
 
-  // The artifact of `format` and `graph` at `path`, or where no path is given the first one that a runtime of this version runs.
-  const Artifact& choose(const std::string& format, const std::string& graph, const std::optional<std::string>& path,
-                         const std::string& version = "") const {
+  // The artifact of `format` and `graph` at `path`, or where no path is given the first one that a runtime of
+  // this version runs.
+  const Artifact& choose(const std::string& format, const std::string& graph,
+                         const std::optional<std::string>& path, const std::string& version = "") const {
     std::string known, needed;
     for (const Artifact& artifact : artifacts) {
       if (artifact.format != format || artifact.graph != graph) continue;
@@ -119,8 +132,8 @@ class Bundle {
       if (needed.empty() || is_new_enough(needed, least)) needed = least;
     }
     if (!needed.empty()) {
-      throw BundleError(path.value_or("every " + graph + " file of the bundle") + " needs onnxruntime " + needed +
-                  " or newer, this is " + version + "; update it or choose another artifact");
+      throw BundleError(path.value_or("every " + graph + " file of the bundle") + " needs onnxruntime " +
+                        needed + " or newer, this is " + version + "; update it or choose another artifact");
     }
     throw BundleError(folder_.string() + " has no " + format + " artifact of a " + graph + " graph" +
                 (path ? " named " + *path : "") + "; this example runs " +
@@ -198,20 +211,24 @@ class Bundle {
       }
       if (const Json* kept = narrowing->find("runtime_state")) artifact.runtime_state = kept->boolean();
     }
-    if (const Json* requires_all = entry.find("requires"); requires_all != nullptr && requires_all->find("onnxruntime") != nullptr) {
+    if (const Json* requires_all = entry.find("requires");
+        requires_all != nullptr && requires_all->find("onnxruntime") != nullptr) {
       artifact.requires_runtime = requires_all->at("onnxruntime").string();
-      if (artifact.requires_runtime.find_first_not_of("0123456789.") != std::string::npos || artifact.requires_runtime.empty()) {
-        throw BundleError(artifact.path + " requires onnxruntime " + artifact.requires_runtime + ", which is no version; export again");
+      if (artifact.requires_runtime.find_first_not_of("0123456789.") != std::string::npos ||
+          artifact.requires_runtime.empty()) {
+        throw BundleError(artifact.path + " requires onnxruntime " + artifact.requires_runtime +
+                          ", which is no version; export again");
       }
     }
     read_promise(entry, artifact);
     return artifact;
   }
 
-  // Before schema version 2 an artifact has no tolerance of its own: then it is the one that it was packed with, and forced where
-  // its numbers are no floats.
+  // Before schema version 2 an artifact has no tolerance of its own: then it is the one that it was packed
+  // with, and forced where its numbers are no floats.
   static void read_promise(const Json& entry, Artifact& artifact) {
-    const Json *own = given(entry, "tolerance"), *forced = given(entry, "forced"), *parity = given(entry, "parity");
+    const Json *own = given(entry, "tolerance"), *forced = given(entry, "forced"),
+               *parity = given(entry, "parity");
     if (own != nullptr) {
       artifact.tolerance = own->number();
       artifact.forced = forced != nullptr && forced->boolean();
@@ -219,20 +236,27 @@ class Bundle {
       artifact.tolerance = parity->at("tolerance").number();
       artifact.forced = artifact.precision.rfind("float", 0) != 0;
     }
-    if (artifact.tolerance.value_or(0) < 0) throw BundleError(artifact.path + " has a tolerance below 0; export the bundle again");
+    if (artifact.tolerance.value_or(0) < 0) {
+      throw BundleError(artifact.path + " has a tolerance below 0; export the bundle again");
+    }
   }
 
   // The place of a file in the folder; throws where its name or a link leads out of it.
   std::filesystem::path inside(const std::string& name) const {
     std::istringstream parts(name);
     bool within = !name.empty() && name.back() != '/' && name.find_first_of("\\:") == std::string::npos;
-    for (std::string part; within && std::getline(parts, part, '/');) within = !part.empty() && part != "." && part != "..";
+    for (std::string part; within && std::getline(parts, part, '/');) {
+      within = !part.empty() && part != "." && part != "..";
+    }
     std::error_code error;
-    const auto root = std::filesystem::weakly_canonical(folder_, error), own = std::filesystem::weakly_canonical(root / name, error);
-    within = within && !error && std::mismatch(root.begin(), root.end(), own.begin(), own.end()).first == root.end();
+    const auto root = std::filesystem::weakly_canonical(folder_, error),
+               own = std::filesystem::weakly_canonical(root / name, error);
+    within = within && !error &&
+             std::mismatch(root.begin(), root.end(), own.begin(), own.end()).first == root.end();
     if (!within) {
-      throw BundleError("the manifest names " + name +
-                        ", which leads out of the bundle; expected a path inside the folder; copy the bundle again");
+      throw BundleError(
+          "the manifest names " + name +
+          ", which leads out of the bundle; expected a path inside the folder; copy the bundle again");
     }
     return folder_ / name;
   }
@@ -242,12 +266,12 @@ class Bundle {
     const std::string found = read_bytes(path);
     const std::string where = path.string();
     if (found.size() != static_cast<std::size_t>(bytes)) {
-      throw BundleError(where + " has " + std::to_string(found.size()) + " bytes, expected " + std::to_string(bytes) +
-                        "; copy the bundle again");
+      throw BundleError(where + " has " + std::to_string(found.size()) + " bytes, expected " +
+                        std::to_string(bytes) + "; copy the bundle again");
     }
     if (const std::string own = sha256(found); own != digest) {
-      throw BundleError(where + " has the SHA-256 " + own.substr(0, 12) + "…, expected " + digest.substr(0, 12) +
-                        "…; copy the bundle again");
+      throw BundleError(where + " has the SHA-256 " + own.substr(0, 12) + "…, expected " +
+                        digest.substr(0, 12) + "…; copy the bundle again");
     }
   }
 

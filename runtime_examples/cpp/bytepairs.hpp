@@ -9,8 +9,8 @@
 
 namespace edgernn {
 
-// The byte for which a character of a vocabulary stands, or -1. This is GPT-2's table: a printable byte of Latin-1 is itself, the
-// n-th other one is the character 256 + n.
+// The byte for which a character of a vocabulary stands, or -1. This is GPT-2's table: a printable byte of
+// Latin-1 is itself, the n-th other one is the character 256 + n.
 inline int byte_of(std::uint32_t code) {
   static const std::array<int, 512> kBytes = [] {
     std::array<int, 512> bytes;
@@ -48,7 +48,9 @@ class BytePairs {
       of_byte_[static_cast<std::size_t>(byte)] = id;
       ++seen;
     }
-    if (seen != of_byte_.size()) throw BundleError("tokenizer.json has no token for every byte; export the bundle again");
+    if (seen != of_byte_.size()) {
+      throw BundleError("tokenizer.json has no token for every byte; export the bundle again");
+    }
     if (merges == nullptr) return;
     for (const Json& merge : merges->array()) read_merge(ids, merge);
   }
@@ -96,7 +98,8 @@ class BytePairs {
     }
     const auto first = ids.find(left), second = ids.find(right), both = ids.find(left + right);
     if (first == ids.end() || second == ids.end() || both == ids.end()) {
-      throw BundleError("tokenizer.json has a merge that is no pair of tokens that makes a token; export the bundle again");
+      throw BundleError(
+          "tokenizer.json has a merge that is no pair of tokens that makes a token; export the bundle again");
     }
     merges_.insert({{first->second, second->second}, {merges_.size(), both->second}});
   }

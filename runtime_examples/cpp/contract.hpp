@@ -1,4 +1,5 @@
-// The contract of a bundle: which tensors go into and come out of each graph, with their dtypes, axes and roles.
+// The contract of a bundle: which tensors go into and come out of each graph, with their dtypes, axes and
+// roles.
 #pragma once
 
 #include <algorithm>
@@ -41,15 +42,23 @@ class Contract {
   // Throws BundleError where the contract does not hold together.
   Contract(const Json& entry, std::int64_t version) {
     for (const Json& graph : entry.at("graphs").array()) {
-      graphs[graph.at("name").string()] = {read_tensors(graph.at("inputs")), read_tensors(graph.at("outputs"))};
+      graphs[graph.at("name").string()] = {read_tensors(graph.at("inputs")),
+                                           read_tensors(graph.at("outputs"))};
     }
     for (const auto& [axis, size] : entry.at("sizes").object()) {
       sizes[axis] = size.integer();
-      if (sizes[axis] < 1) throw BundleError("the axis " + axis + " has the size 0, expected 1 or more; export the bundle again");
+      if (sizes[axis] < 1) {
+        throw BundleError("the axis " + axis +
+                          " has the size 0, expected 1 or more; export the bundle again");
+      }
     }
     if (const Json* frames = entry.find("step_frames")) step_frames = frames->integer();
-    if (const Json* frames = entry.find("latency_frames")) frames->integer();  // throws where it is no number from 0
-    if (step_frames < 1) throw BundleError("a step takes 0 frames, expected 1 or more; export the bundle again");
+    if (const Json* frames = entry.find("latency_frames")) {
+      frames->integer();  // throws where it is no number from 0
+    }
+    if (step_frames < 1) {
+      throw BundleError("a step takes 0 frames, expected 1 or more; export the bundle again");
+    }
     read_initial_state(entry, version);
     check();
   }
@@ -70,7 +79,8 @@ class Contract {
 
   std::vector<TensorSpec> states() const { return Graph::with_role(graph("step").inputs, "state"); }
 
-  // The shape of a tensor in a run. Without a size of its own, batch is one row and time the frames of one step.
+  // The shape of a tensor in a run. Without a size of its own, batch is one row and time the frames of one
+  // step.
   Shape shape(const TensorSpec& tensor, const Sizes& run = {}) const {
     Shape shape;
     for (const std::string& axis : tensor.axes) {
@@ -96,16 +106,21 @@ class Contract {
   TensorSpec token_input() const {
     const auto fresh = Graph::with_role(graph("step").inputs, "input");
     if (fresh.size() != 1 || fresh[0].dtype != "int64" || fresh[0].below.empty()) {
-      throw BundleError("the step takes something other than token ids; this example writes text, expected one int64 input");
+      throw BundleError(
+          "the step takes something other than token ids; this example writes text, expected one int64 "
+          "input");
     }
     return fresh[0];
   }
 
   TensorSpec logits_output() const {
     for (const TensorSpec& output : graph("step").outputs) {
-      if (output.role == "output" && !output.axes.empty() && output.axes.back() == token_input().below) return output;
+      if (output.role == "output" && !output.axes.empty() && output.axes.back() == token_input().below) {
+        return output;
+      }
     }
-    throw BundleError("the step gives no output over the axis " + token_input().below + "; export the bundle again");
+    throw BundleError("the step gives no output over the axis " + token_input().below +
+                      "; export the bundle again");
   }
 
   std::map<std::string, Graph> graphs;
@@ -117,15 +132,22 @@ class Contract {
   static std::vector<TensorSpec> read_tensors(const Json& tensors) {
     std::vector<TensorSpec> found;
     for (const Json& entry : tensors.array()) {
-      TensorSpec tensor{entry.at("name").string(), entry.at("role").string(), entry.at("dtype").string(), "", {}};
-      if (const Json* below = entry.find("below"); below != nullptr && !below->is_null()) tensor.below = below->string();
+      TensorSpec tensor{
+          entry.at("name").string(), entry.at("role").string(), entry.at("dtype").string(), "", {}};
+      if (const Json* below = entry.find("below"); below != nullptr && !below->is_null()) {
+        tensor.below = below->string();
+      }
       for (const Json& axis : entry.at("axes").array()) {
-        if (tensor.has(axis.string())) throw BundleError(tensor.name + " has an axis twice; export the bundle again");
+        if (tensor.has(axis.string())) {
+          throw BundleError(tensor.name + " has an axis twice; export the bundle again");
+        }
         tensor.axes.push_back(axis.string());
       }
       dtype_at(tensor.dtype, false, tensor.name);
       for (const TensorSpec& other : found) {
-        if (other.name == tensor.name) throw BundleError("a graph has two tensors named " + tensor.name + "; export the bundle again");
+        if (other.name == tensor.name) {
+          throw BundleError("a graph has two tensors named " + tensor.name + "; export the bundle again");
+        }
       }
       found.push_back(std::move(tensor));
     }
@@ -149,17 +171,21 @@ class Contract {
     for (const auto& [name, word] : initial_state) check_first(name, word);
     for (const TensorSpec& state : states()) {
       const auto next = [&](const TensorSpec& other) {
-        return other.role == "state" && other.name == next_name(state.name) && other.dtype == state.dtype && other.axes == state.axes;
+        return other.role == "state" && other.name == next_name(state.name) && other.dtype == state.dtype &&
+               other.axes == state.axes;
       };
       if (std::none_of(step.outputs.begin(), step.outputs.end(), next)) {
-        throw BundleError("the step does not return " + next_name(state.name) + " as it takes " + state.name + "; export the bundle again");
+        throw BundleError("the step does not return " + next_name(state.name) + " as it takes " + state.name +
+                          "; export the bundle again");
       }
     }
     if (Graph::with_role(step.outputs, "state").size() != states().size()) {
       throw BundleError("the step returns a state that it does not take; export the bundle again");
     }
     Sizes open;  // what encode chooses
-    for (const TensorSpec& context : Graph::with_role(step.inputs, "context")) learn(context, Shape(context.axes.size(), 1), open);
+    for (const TensorSpec& context : Graph::with_role(step.inputs, "context")) {
+      learn(context, Shape(context.axes.size(), 1), open);
+    }
     if (encodes()) {
       for (const TensorSpec& given : graph("encode").inputs) learn(given, Shape(given.axes.size(), 1), open);
     }
@@ -172,14 +198,22 @@ class Contract {
   }
 
   void check_first(const std::string& name, const std::string& word) const {
-    const auto named = [&](const TensorSpec& tensor) { return tensor.name == name && tensor.role == "state"; };
-    const auto has = [&](const std::vector<TensorSpec>& tensors) { return std::any_of(tensors.begin(), tensors.end(), named); };
-    if (!has(graph("step").inputs)) throw BundleError("initial_state names " + name + ", which is no state; export the bundle again");
+    const auto named = [&](const TensorSpec& tensor) {
+      return tensor.name == name && tensor.role == "state";
+    };
+    const auto has = [&](const std::vector<TensorSpec>& tensors) {
+      return std::any_of(tensors.begin(), tensors.end(), named);
+    };
+    if (!has(graph("step").inputs)) {
+      throw BundleError("initial_state names " + name + ", which is no state; export the bundle again");
+    }
     if (word != "stored" && word != "encode") {
-      throw BundleError("the state " + name + " begins with " + word + ", expected stored or encode; export the bundle again");
+      throw BundleError("the state " + name + " begins with " + word +
+                        ", expected stored or encode; export the bundle again");
     }
     if (word == "encode" && (!encodes() || !has(graph("encode").outputs))) {
-      throw BundleError("the state " + name + " is to come from encode, which gives none; export the bundle again");
+      throw BundleError("the state " + name +
+                        " is to come from encode, which gives none; export the bundle again");
     }
   }
 };

@@ -1,5 +1,6 @@
-// Replays the bundle's recorded run on this device and measures how far each tensor goes from it. Where an output would make the
-// run too large, it has a few numbers of it instead: OUTPUT.columns and the values there, the largest values, and the log-sum.
+// Replays the bundle's recorded run on this device and measures how far each tensor goes from it. Where an
+// output would make the run too large, it has a few numbers of it instead: OUTPUT.columns and the values
+// there, the largest values, and the log-sum.
 #pragma once
 
 #include "model.hpp"
@@ -15,7 +16,8 @@ struct Line {
 // How far the file may be from the recording, as the manifest says.
 inline double tolerance_of(const Artifact& artifact) {
   if (artifact.tolerance) return *artifact.tolerance;
-  throw BundleError("manifest.json does not say how far " + artifact.path + " may be from the golden run; expected its tolerance; "
+  throw BundleError("manifest.json does not say how far " + artifact.path +
+                    " may be from the golden run; expected its tolerance; "
                     "export the bundle again");
 }
 
@@ -42,7 +44,9 @@ class Drift {
     for (const auto& [size, apart] : steps_) squares += size * size;
     const double over_run = std::sqrt(squares / static_cast<double>(steps_.size()));
     constexpr double kLeast = 1e-3;  // a tensor smaller than this in every value is as good as zero
-    for (const auto& [size, apart] : steps_) worst = std::max(worst, apart / std::max({size, over_run, kLeast}));
+    for (const auto& [size, apart] : steps_) {
+      worst = std::max(worst, apart / std::max({size, over_run, kLeast}));
+    }
     return worst;
   }
 
@@ -62,7 +66,9 @@ class Drifts {
   }
 
   void write(const Artifact& artifact, std::vector<Line>& lines) const {
-    for (const auto& [name, drift] : rows_) lines.push_back({name, drift.worst(artifact.forced), tolerance_of(artifact)});
+    for (const auto& [name, drift] : rows_) {
+      lines.push_back({name, drift.worst(artifact.forced), tolerance_of(artifact)});
+    }
   }
 
  private:
@@ -73,7 +79,9 @@ class Drifts {
 class Golden {
  public:
   explicit Golden(const Bundle& bundle)
-      : contract_(bundle.contract), path_(bundle.golden_path), tensors_(read_safetensors(bundle.read(path_), path_)) {
+      : contract_(bundle.contract),
+        path_(bundle.golden_path),
+        tensors_(read_safetensors(bundle.read(path_), path_)) {
     const Graph& step = contract_.graph("step");
     read_steps(step);
     for (const TensorSpec& tensor : Graph::with_role(step.inputs, "context")) {
@@ -99,7 +107,9 @@ class Golden {
   Tensors inputs(std::int64_t step) const {
     Tensors inputs;
     for (const TensorSpec& tensor : contract_.graph("step").inputs) {
-      if (tensor.role == "input") inputs[tensor.name] = at(tensor.name, step, contract_.shape(tensor, sizes_));
+      if (tensor.role == "input") {
+        inputs[tensor.name] = at(tensor.name, step, contract_.shape(tensor, sizes_));
+      }
       if (tensor.role == "context") inputs[tensor.name] = recorded(tensor.name);
     }
     return inputs;
@@ -109,13 +119,14 @@ class Golden {
   State state_before(std::int64_t step) const {
     State state;
     for (const TensorSpec& tensor : contract_.states()) {
-      state[tensor.name] =
-          step == 0 ? recorded(tensor.name) : at(next_name(tensor.name), step - 1, contract_.shape(tensor, sizes_));
+      state[tensor.name] = step == 0 ? recorded(tensor.name)
+                                     : at(next_name(tensor.name), step - 1, contract_.shape(tensor, sizes_));
     }
     return state;
   }
 
-  // Runs the whole recording: encode's tensors first where there are any, then every output and state of step.
+  // Runs the whole recording: encode's tensors first where there are any, then every output and state of
+  // step.
   std::vector<Line> check(const Model& model) const {
     std::vector<Line> lines;
     const bool forced = model.artifact().forced;
@@ -144,7 +155,8 @@ class Golden {
 
  private:
   bool is_short(const TensorSpec& tensor) const {
-    return tensor.role == "output" && tensors_.count(tensor.name) == 0 && tensors_.count(tensor.name + ".columns") > 0;
+    return tensor.role == "output" && tensors_.count(tensor.name) == 0 &&
+           tensors_.count(tensor.name + ".columns") > 0;
   }
 
   void read_steps(const Graph& step) {
@@ -156,7 +168,8 @@ class Golden {
   }
 
   // What is recorded of an output at a step, by name, as this device has it.
-  std::vector<std::pair<std::string, std::vector<double>>> compared(const TensorSpec& tensor, const std::vector<double>& values,
+  std::vector<std::pair<std::string, std::vector<double>>> compared(const TensorSpec& tensor,
+                                                                    const std::vector<double>& values,
                                                                     std::int64_t step) const {
     if (!is_short(tensor)) return {{tensor.name, values}};
     const auto& columns = recorded(tensor.name + ".columns").integers();
@@ -175,12 +188,16 @@ class Golden {
       double sum = 0;  // no number where one of the values is none
       for (auto value = first; value != last; ++value) sum += std::exp(*value - top);
       const double log_sum = top + std::log(sum);
-      log_sums.push_back(tensor.dtype == "float64" ? log_sum : static_cast<float>(log_sum));  // as it is recorded
+      log_sums.push_back(tensor.dtype == "float64" ? log_sum
+                                                   : static_cast<float>(log_sum));  // as it is recorded
     }
-    return {{tensor.name + ".at_columns", at_columns}, {tensor.name + ".largest", largest}, {tensor.name + ".log_sum", log_sums}};
+    return {{tensor.name + ".at_columns", at_columns},
+            {tensor.name + ".largest", largest},
+            {tensor.name + ".log_sum", log_sums}};
   }
 
-  // Makes sure that the parts of an output are of the shapes that belong together, and their ids below its size.
+  // Makes sure that the parts of an output are of the shapes that belong together, and their ids below its
+  // size.
   void require_parts(const TensorSpec& tensor) const {
     const Shape whole = contract_.shape(tensor, sizes_);
     const std::string& name = tensor.name;
@@ -190,8 +207,9 @@ class Golden {
     with_columns = with_largest = before;
     with_columns.push_back(columns.size() == 1 ? columns[0] : -1);
     with_largest.push_back(ids.empty() ? -1 : ids.back());
-    bool fits = !whole.empty() && ids == with_largest && recorded(name + ".at_columns").shape == with_columns &&
-                recorded(name + ".largest").shape == with_largest && recorded(name + ".log_sum").shape == before;
+    bool fits =
+        !whole.empty() && ids == with_largest && recorded(name + ".at_columns").shape == with_columns &&
+        recorded(name + ".largest").shape == with_largest && recorded(name + ".log_sum").shape == before;
     for (const char* part : {".at_columns", ".largest", ".log_sum"}) {
       fits = fits && recorded(name + part).dtype().name == tensor.dtype;
     }
@@ -206,7 +224,9 @@ class Golden {
 
   void check_encode(const Model& model, std::vector<Line>& lines) const {
     Tensors given;
-    for (const TensorSpec& tensor : contract_.graph("encode").inputs) given[tensor.name] = recorded(tensor.name);
+    for (const TensorSpec& tensor : contract_.graph("encode").inputs) {
+      given[tensor.name] = recorded(tensor.name);
+    }
     const Tensors made = model.encode(given);
     Drifts drifts;
     for (const TensorSpec& tensor : contract_.graph("encode").outputs) {
@@ -216,15 +236,18 @@ class Golden {
   }
 
   // In a forced run each layer by itself: an error in one of three would be small in all of them together.
-  void compare_state(const TensorSpec& tensor, const Tensor& state, std::int64_t step, bool forced, Drifts& drifts) const {
+  void compare_state(const TensorSpec& tensor, const Tensor& state, std::int64_t step, bool forced,
+                     Drifts& drifts) const {
     const std::vector<double> own = state.numbers(), wanted = at(tensor.name, step, {}).numbers();
-    const auto axis = static_cast<std::size_t>(std::find(tensor.axes.begin(), tensor.axes.end(), kLayers) - tensor.axes.begin());
+    const auto axis = static_cast<std::size_t>(std::find(tensor.axes.begin(), tensor.axes.end(), kLayers) -
+                                               tensor.axes.begin());
     if (!forced || axis == tensor.axes.size()) {
       drifts.at(tensor.name).add(wanted, own);
       return;
     }
     const auto layers = static_cast<std::size_t>(state.shape[axis]);
-    const std::size_t inner = element_count(Shape(state.shape.begin() + static_cast<std::ptrdiff_t>(axis) + 1, state.shape.end()));
+    const std::size_t inner =
+        element_count(Shape(state.shape.begin() + static_cast<std::ptrdiff_t>(axis) + 1, state.shape.end()));
     for (std::size_t layer = 0; layer < layers; ++layer) {
       std::vector<double> expected, found;
       for (std::size_t index = 0; index < own.size(); ++index) {
@@ -250,9 +273,11 @@ class Golden {
   void require(const TensorSpec& tensor, bool per_step, const Sizes& sizes) const {
     Shape expected = contract_.shape(tensor, sizes);
     if (per_step) expected.insert(expected.begin(), steps_);
-    if (const Tensor& found = recorded(tensor.name); found.shape != expected || found.dtype().name != tensor.dtype) {
-      throw BundleError(path_ + " has " + tensor.name + " as " + found.dtype().name + " " + to_text(found.shape) + ", expected " +
-                        tensor.dtype + " " + to_text(expected) + "; export the bundle again");
+    if (const Tensor& found = recorded(tensor.name);
+        found.shape != expected || found.dtype().name != tensor.dtype) {
+      throw BundleError(path_ + " has " + tensor.name + " as " + found.dtype().name + " " +
+                        to_text(found.shape) + ", expected " + tensor.dtype + " " + to_text(expected) +
+                        "; export the bundle again");
     }
   }
 

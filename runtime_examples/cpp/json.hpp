@@ -1,5 +1,5 @@
-// A strict JSON reader (RFC 8259) for manifests and tokenizers. An object that has a name twice is refused: which of the two
-// counts would be anybody's guess.
+// A strict JSON reader (RFC 8259) for manifests and tokenizers. An object that has a name twice is refused:
+// which of the two counts would be anybody's guess.
 #pragma once
 
 #include <algorithm>
@@ -36,7 +36,8 @@ class Json {
   std::int64_t integer() const {
     const double value = number();
     if (!(value >= 0 && value <= 9007199254740992.0 && value == std::floor(value))) {
-      throw BundleError(where_ + " is " + std::to_string(value) + ", expected a whole number from 0; export the bundle again");
+      throw BundleError(where_ + " is " + std::to_string(value) +
+                        ", expected a whole number from 0; export the bundle again");
     }
     return static_cast<std::int64_t>(value);
   }
@@ -64,7 +65,8 @@ class Json {
   template <class T>
   const T& get(const char* expected) const {
     if (const T* found = std::get_if<T>(&value_)) return *found;
-    throw BundleError(where_ + " is not what it should be, expected " + expected + "; export the bundle again");
+    throw BundleError(where_ + " is not what it should be, expected " + expected +
+                      "; export the bundle again");
   }
 
   std::variant<std::nullptr_t, bool, double, std::string, Array, Object> value_{nullptr};
@@ -83,7 +85,8 @@ class JsonReader {
   }
 
  private:
-  static constexpr int kMostDepth = 64;  // a manifest has 7; without a bound a hostile file overflows the stack
+  static constexpr int kMostDepth =
+      64;  // a manifest has 7; without a bound a hostile file overflows the stack
 
   [[noreturn]] void fail(const char* expected) const {
     throw BundleError(source_ + " is damaged at byte " + std::to_string(at_) + ": expected " + expected +
@@ -91,7 +94,10 @@ class JsonReader {
   }
 
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) ++at_;
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) {
+      ++at_;
+    }
   }
 
   bool take(char wanted) {
@@ -240,6 +246,8 @@ class JsonReader {
   std::size_t at_ = 0;
 };
 
-inline Json Json::parse(std::string_view text, const std::string& source) { return JsonReader(text, source).document(); }
+inline Json Json::parse(std::string_view text, const std::string& source) {
+  return JsonReader(text, source).document();
+}
 
 }  // namespace edgernn

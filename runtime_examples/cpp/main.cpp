@@ -16,7 +16,8 @@ namespace {
 using namespace edgernn;
 
 constexpr char kUsage[] =
-    "usage: edgernn_run BUNDLE [--prompt TEXT | --image FILE.ppm] [--length N] [--temperature T] [--top-k K] [--top-p P] "
+    "usage: edgernn_run BUNDLE [--prompt TEXT | --image FILE.ppm] [--length N] [--temperature T] [--top-k K] "
+    "[--top-p P] "
     "[--seed S] [--json] | --check | --time N, each with [--artifact PATH]";
 
 struct Arguments {
@@ -48,7 +49,8 @@ std::uint64_t to_seed(const std::string& text) {
   errno = 0;
   const std::uint64_t seed = std::strtoull(text.c_str(), nullptr, 10);
   if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || errno != 0) {
-    throw BundleError("--seed is " + text + ", expected a whole number of 0 to 18446744073709551615; give one");
+    throw BundleError("--seed is " + text +
+                      ", expected a whole number of 0 to 18446744073709551615; give one");
   }
   return seed;
 }
@@ -72,14 +74,17 @@ Arguments read_arguments(int count, char** values) {
     else if (flag == "--temperature") arguments.temperature = to_number(flag, value());
     else if (flag == "--top-k") arguments.top_k = to_count(flag, value());
     else if (flag == "--top-p") arguments.top_p = to_number(flag, value());
-    else if (flag.rfind("--", 0) == 0 || !arguments.bundle.empty()) throw BundleError("unknown argument " + flag + "; " + kUsage);
-    else arguments.bundle = flag;
+    else if (flag.rfind("--", 0) == 0 || !arguments.bundle.empty()) {
+      throw BundleError("unknown argument " + flag + "; " + kUsage);
+    } else
+      arguments.bundle = flag;
   }
   if (arguments.bundle.empty()) throw BundleError(std::string("no bundle given; ") + kUsage);
   return arguments;
 }
 
-// A binary PPM (P6) of exactly the size that the model looks at. Decoding and resizing are the app's: see the README.
+// A binary PPM (P6) of exactly the size that the model looks at. Decoding and resizing are the app's: see the
+// README.
 Tensor read_picture(const std::string& path, const Bundle& bundle) {
   const auto fresh = Graph::with_role(bundle.contract.graph("encode").inputs, "input");
   const Shape shape = bundle.contract.shape(fresh.at(0));  // [1, height, width, channels]
@@ -89,10 +94,13 @@ Tensor read_picture(const std::string& path, const Bundle& bundle) {
   std::int64_t width = 0, height = 0, highest = 0;
   stream >> magic >> width >> height >> highest;
   const std::size_t pixels = element_count(shape);
-  if (magic != "P6" || !stream || highest != 255) throw BundleError(path + " is no binary PPM picture of 8 bits; convert it to one");
+  if (magic != "P6" || !stream || highest != 255) {
+    throw BundleError(path + " is no binary PPM picture of 8 bits; convert it to one");
+  }
   if (height != shape.at(1) || width != shape.at(2)) {
     throw BundleError(path + " is " + std::to_string(width) + "x" + std::to_string(height) + ", expected " +
-                std::to_string(shape[2]) + "x" + std::to_string(shape[1]) + "; resize the whole picture to that");
+                      std::to_string(shape[2]) + "x" + std::to_string(shape[1]) +
+                      "; resize the whole picture to that");
   }
   const auto start = static_cast<std::size_t>(stream.tellg()) + 1;  // one white space ends the header
   if (file.size() < start + pixels) throw BundleError(path + " is cut short; copy the picture again");
@@ -102,8 +110,10 @@ Tensor read_picture(const std::string& path, const Bundle& bundle) {
 int run_check(const Model& model) {
   bool ok = true;
   std::vector<Line> lines;
-  if (model.bundle.golden_path.empty()) std::printf("%-16s - 0 not run; the bundle has no recorded run\n", "golden");
-  else lines = Golden(model.bundle).check(model);
+  if (model.bundle.golden_path.empty()) {
+    std::printf("%-16s - 0 not run; the bundle has no recorded run\n", "golden");
+  } else
+    lines = Golden(model.bundle).check(model);
   if (const auto tally = replay_vectors(model.bundle)) {
     lines.push_back({"uniforms", tally->numbers, 0});
     lines.push_back({"sampler", tally->tokens, 0});
@@ -113,7 +123,8 @@ int run_check(const Model& model) {
     lines.push_back({"tokenizer", 0, 0});
   }
   for (const Line& line : lines) {
-    std::printf("%-16s %.1e %g %s\n", line.name.c_str(), line.worst, line.tolerance, line.ok() ? "ok" : "FAILED");
+    std::printf("%-16s %.1e %g %s\n", line.name.c_str(), line.worst, line.tolerance,
+                line.ok() ? "ok" : "FAILED");
     ok = ok && line.ok();
   }
   return ok ? 0 : 1;
@@ -127,23 +138,26 @@ void run_time(const Model& model, std::int64_t steps) {
     const Tensors inputs = golden.inputs(step % golden.steps());
     const auto start = std::chrono::steady_clock::now();
     state = model.step(inputs, state).state;
-    times_us.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
+    times_us.push_back(
+        std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
   }
   const auto middle = times_us.begin() + static_cast<std::ptrdiff_t>(times_us.size() / 2);
   std::nth_element(times_us.begin(), middle, times_us.end());
-  std::printf("{\"artifact\": %s, \"steps\": %lld, \"median_us\": %.1f}\n", json_string(model.artifact().path).c_str(),
-              static_cast<long long>(steps), *middle);
+  std::printf("{\"artifact\": %s, \"steps\": %lld, \"median_us\": %.1f}\n",
+              json_string(model.artifact().path).c_str(), static_cast<long long>(steps), *middle);
 }
 
 void run_write(const Model& model, const Arguments& arguments) {
   if (!model.bundle.has_tokenizer()) {
-    throw BundleError("the bundle has no tokenizer, so that there is no text to write; replay its recorded run with --check");
+    throw BundleError(
+        "the bundle has no tokenizer, so that there is no text to write; replay its recorded run with "
+        "--check");
   }
   const Tokenizer tokenizer(model.bundle);
   Options options = arguments.options;
   const Decoding& defaults = model.bundle.decoding;
-  options.sampling = {arguments.temperature.value_or(defaults.temperature), arguments.top_k.value_or(defaults.top_k),
-                      arguments.top_p.value_or(defaults.top_p)};
+  options.sampling = {arguments.temperature.value_or(defaults.temperature),
+                      arguments.top_k.value_or(defaults.top_k), arguments.top_p.value_or(defaults.top_p)};
   check(options.sampling);
   Tokenizer::Writing writing(tokenizer);
   const auto show = [&](const std::string& text) {
@@ -156,14 +170,17 @@ void run_write(const Model& model, const Arguments& arguments) {
     show(arguments.prompt);
     tokens = generate(model, tokenizer, arguments.prompt, options, on_token);
   } else {
-    if (!model.bundle.contract.encodes()) throw BundleError("this bundle writes text, not captions; give --prompt TEXT");
+    if (!model.bundle.contract.encodes()) {
+      throw BundleError("this bundle writes text, not captions; give --prompt TEXT");
+    }
     tokens = caption(model, read_picture(arguments.image, model.bundle), options, on_token);
   }
   show(writing.end() + "\n");
   if (!arguments.json) return;
   std::string ids;
   for (const std::int64_t id : tokens) ids += (ids.empty() ? "" : ", ") + std::to_string(id);
-  std::printf("{\"artifact\": %s, \"tokens\": [%s], \"text\": %s}\n", json_string(model.artifact().path).c_str(), ids.c_str(),
+  std::printf("{\"artifact\": %s, \"tokens\": [%s], \"text\": %s}\n",
+              json_string(model.artifact().path).c_str(), ids.c_str(),
               json_string(tokenizer.decode(tokens)).c_str());
 }
 
@@ -179,11 +196,14 @@ int main(int count, char** values) {
     return 0;
   } catch (const BundleError& error) {
     std::string line = error.what();
-    std::replace_if(line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
+    std::replace_if(
+        line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; },
+        ' ');
     std::fprintf(stderr, "%s\n", line.c_str());
     return 2;
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "there is not enough memory for this bundle; expected some; close another program\n");
+    std::fprintf(stderr,
+                 "there is not enough memory for this bundle; expected some; close another program\n");
     return 2;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "the bundle is not what this example reads (%s); export it again\n", error.what());

@@ -19,22 +19,23 @@ struct Begun {
   State state;       // before the first step
 };
 
-// An opened bundle. What it takes and gives is read from the contract; no name or shape stands in the code. `load` gives the one of
-// ONNX Runtime; tests have one of their own.
+// An opened bundle. What it takes and gives is read from the contract; no name or shape stands in the code.
+// `load` gives the one of ONNX Runtime; tests have one of their own.
 class Model {
  public:
   // Opens a bundle folder. Without `artifact` it is the first ONNX step of the manifest.
   // Throws BundleError: see bundle.hpp, and where ONNX Runtime cannot open the file.
-  static std::unique_ptr<Model> load(const std::filesystem::path& folder, const std::optional<std::string>& artifact = {});
+  static std::unique_ptr<Model> load(const std::filesystem::path& folder,
+                                     const std::optional<std::string>& artifact = {});
 
   explicit Model(Bundle opened) : bundle(std::move(opened)) {}
   virtual ~Model() = default;
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  // Begins a sequence. `inputs`: every input of encode where the model has that graph, which then says how many rows there are;
-  // else nothing, and there are `batch` rows. A state begins with what encode gives, with its stored value in every row, or with
-  // zeros, each as the contract says.
+  // Begins a sequence. `inputs`: every input of encode where the model has that graph, which then says how
+  // many rows there are; else nothing, and there are `batch` rows. A state begins with what encode gives,
+  // with its stored value in every row, or with zeros, each as the contract says.
   Begun begin(const Tensors& inputs = {}, std::int64_t batch = 1) const;
 
   // Runs one step, or several where the artifact's time axis is open.
@@ -56,14 +57,17 @@ inline Begun Model::begin(const Tensors& inputs, std::int64_t batch) const {
   const Contract& contract = bundle.contract;
   const bool encodes = contract.encodes();
   if (batch < 1 || (!encodes && !inputs.empty())) {
-    throw BundleError("a sequence begins with " + std::to_string(inputs.size()) + " inputs and " + std::to_string(batch) +
-                      " rows, expected what the contract says encode takes, if there is encode, and 1 row or more");
+    throw BundleError(
+        "a sequence begins with " + std::to_string(inputs.size()) + " inputs and " + std::to_string(batch) +
+        " rows, expected what the contract says encode takes, if there is encode, and 1 row or more");
   }
   Begun begun;
   Sizes sizes;
   Tensors made = encodes ? encode(inputs) : Tensors{};
   if (encodes) {
-    for (const TensorSpec& given : contract.graph("encode").inputs) contract.learn(given, inputs.at(given.name).shape, sizes);
+    for (const TensorSpec& given : contract.graph("encode").inputs) {
+      contract.learn(given, inputs.at(given.name).shape, sizes);
+    }
   } else {
     sizes[kBatch] = batch;
   }
@@ -73,10 +77,13 @@ inline Begun Model::begin(const Tensors& inputs, std::int64_t batch) const {
   }
   for (const TensorSpec& state : contract.states()) {
     const std::string first = contract.first_of(state.name);
-    const auto axis = static_cast<std::size_t>(std::find(state.axes.begin(), state.axes.end(), kBatch) - state.axes.begin());
-    begun.state[state.name] = first == "encode"   ? std::move(made.at(state.name))
-                              : first == "stored" ? bundle.stored.at(state.name).repeated(axis, sizes.emplace(kBatch, 1).first->second)
-                                                  : zeros(state.dtype, contract.shape(state, sizes));
+    const auto axis = static_cast<std::size_t>(std::find(state.axes.begin(), state.axes.end(), kBatch) -
+                                               state.axes.begin());
+    begun.state[state.name] =
+        first == "encode" ? std::move(made.at(state.name))
+        : first == "stored"
+            ? bundle.stored.at(state.name).repeated(axis, sizes.emplace(kBatch, 1).first->second)
+            : zeros(state.dtype, contract.shape(state, sizes));
   }
   return begun;
 }

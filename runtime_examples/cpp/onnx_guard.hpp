@@ -1,6 +1,7 @@
-// What an .onnx file may ask of the runtime, read as protocol-buffer fields before the runtime sees the file. Expected is a whole
-// file of ONNX's own operators and two of onnxruntime's. Another file that holds weights, operators of somebody else's and
-// functions are refused by name, in every sub-graph and attribute. The numbers are those of onnx.proto.
+// What an .onnx file may ask of the runtime, read as protocol-buffer fields before the runtime sees the file.
+// Expected is a whole file of ONNX's own operators and two of onnxruntime's. Another file that holds weights,
+// operators of somebody else's and functions are refused by name, in every sub-graph and attribute. The
+// numbers are those of onnx.proto.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,9 @@ class OnnxGuard {
   // Throws where a model needs more than itself and the runtime, or is none; `path` names it in the message.
   static void check(std::string_view model, const std::string& path) {
     const OnnxGuard guard(path);
-    if (model.substr(0, 8).find("ORTM", 4) == 4) guard.damaged();  // the runtime would read it as a format of its own
+    if (model.substr(0, 8).find("ORTM", 4) == 4) {
+      guard.damaged();  // the runtime would read it as a format of its own
+    }
     guard.walk(Message::model, model, 0);
   }
 
@@ -53,8 +56,11 @@ class OnnxGuard {
     while (!message.empty()) {
       const Field field = next(message);
       if (field.has_bytes && field.number < 9) texts[field.number] = field.bytes;
-      external = external || field.number == 13 || (field.number == 14 && (field.has_bytes || field.value != 0));
-      if (const auto found = kRefused.find({of, field.number}); found != kRefused.end()) refuse(found->second);
+      external =
+          external || field.number == 13 || (field.number == 14 && (field.has_bytes || field.value != 0));
+      if (const auto found = kRefused.find({of, field.number}); found != kRefused.end()) {
+        refuse(found->second);
+      }
       if (const auto found = kInner.find({of, field.number}); field.has_bytes && found != kInner.end()) {
         walk(found->second, field.bytes, depth + 1);
       }
@@ -105,9 +111,13 @@ class OnnxGuard {
     damaged();
   }
 
-  [[noreturn]] void refuse(const std::string& what) const { throw BundleError(path_ + " " + what + "; do not use this bundle"); }
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw BundleError(path_ + " " + what + "; do not use this bundle");
+  }
 
-  [[noreturn]] void damaged() const { throw BundleError(path_ + " is no ONNX model; expected one; export the bundle again"); }
+  [[noreturn]] void damaged() const {
+    throw BundleError(path_ + " is no ONNX model; expected one; export the bundle again");
+  }
 
   const std::string& path_;
 };

@@ -1,5 +1,7 @@
-// The regular expressions of a tokenizer.json, as far as edgernn writes them: characters, classes ([…] with ranges, \p{L}, \p{M},
-// \p{N}, \s), groups (?:…), a look ahead (?=…) or (?!…), alternatives and ?, *, +. Everything else is refused.
+// The regular expressions of a tokenizer.json, as far as edgernn writes them: characters, classes ([…] with
+// ranges, \p{L}, \p{M},
+// \p{N}, \s), groups (?:…), a look ahead (?=…) or (?!…), alternatives and ?, *, +. Everything else is
+// refused.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +15,9 @@ namespace edgernn {
 
 template <std::size_t N>
 bool in_table(const code_range (&table)[N], std::uint32_t code) {
-  const auto found = std::lower_bound(std::begin(table), std::end(table), code,
-                                      [](const code_range& range, std::uint32_t wanted) { return range.last < wanted; });
+  const auto found =
+      std::lower_bound(std::begin(table), std::end(table), code,
+                       [](const code_range& range, std::uint32_t wanted) { return range.last < wanted; });
   return found != std::end(table) && found->first <= code;
 }
 
@@ -44,7 +47,9 @@ class Pattern {
       std::size_t found = std::string_view::npos;
       places_.push_back({start, from});
       while (places_.size() > base && found == std::string_view::npos) {
-        if (left_-- == 0) throw BundleError("the pattern of tokenizer.json takes too long; export the bundle again");
+        if (left_-- == 0) {
+          throw BundleError("the pattern of tokenizer.json takes too long; export the bundle again");
+        }
         const auto [place, at] = places_.back();
         places_.pop_back();
         const Move& move = pattern_.moves_[place];
@@ -95,11 +100,13 @@ class Pattern {
     bool inverted = false;
 
     bool holds(std::uint32_t code) const {
-      return std::any_of(items.begin(), items.end(), [&](const Item& item) { return item.holds(code); }) != inverted;
+      return std::any_of(items.begin(), items.end(), [&](const Item& item) { return item.holds(code); }) !=
+             inverted;
     }
   };
 
-  // Take a character of set `a`. Split: go `a` on, else `b`. Jump `a` on. Ahead: what follows up to done, then go `a` on.
+  // Take a character of set `a`. Split: go `a` on, else `b`. Jump `a` on. Ahead: what follows up to done,
+  // then go `a` on.
   enum class Kind { kTake, kSplit, kJump, kAhead, kNotAhead, kDone };
 
   struct Move {
@@ -145,7 +152,10 @@ class Pattern {
     for (const auto& [name, item] : kKnown) {
       if (take(name)) return item;
     }
-    if (at_ >= text_.size() || std::string_view("\\[](){}|?*+.^$-/'\"").find(text_[at_]) == std::string_view::npos) refuse();
+    if (at_ >= text_.size() ||
+        std::string_view("\\[](){}|?*+.^$-/'\"").find(text_[at_]) == std::string_view::npos) {
+      refuse();
+    }
     const std::uint32_t code = read_character();
     return {Item::kRange, false, code, code};
   }
@@ -202,7 +212,8 @@ class Pattern {
     } else if (take("+")) {
       insert(moves_.size(), Kind::kSplit, -length, 1);
     }
-    const bool more = at_ < text_.size() && std::string_view("?*+{").find(text_[at_]) != std::string_view::npos;
+    const bool more =
+        at_ < text_.size() && std::string_view("?*+{").find(text_[at_]) != std::string_view::npos;
     if (more) refuse();  // lazy or possessive
   }
 

@@ -30,11 +30,12 @@ struct Half {  // IEEE 754 binary16
   std::uint16_t bits;
 };
 
-using Values = std::variant<std::vector<float>, std::vector<double>, std::vector<Half>, std::vector<Bool>, std::vector<std::uint8_t>,
-                            std::vector<std::int8_t>, std::vector<std::int16_t>, std::vector<std::int32_t>,
-                            std::vector<std::int64_t>>;
+using Values = std::variant<std::vector<float>, std::vector<double>, std::vector<Half>, std::vector<Bool>,
+                            std::vector<std::uint8_t>, std::vector<std::int8_t>, std::vector<std::int16_t>,
+                            std::vector<std::int32_t>, std::vector<std::int64_t>>;
 
-// How a contract, a safetensors file and ONNX Runtime spell a dtype; each stands at the place of its alternative of Values.
+// How a contract, a safetensors file and ONNX Runtime spell a dtype; each stands at the place of its
+// alternative of Values.
 struct Dtype {
   const char *name, *stored;
   int element_type;
@@ -95,7 +96,9 @@ struct Tensor {
     const auto repeat = [&](const auto& all) -> Values {
       std::decay_t<decltype(all)> made;
       for (auto from = all.begin(); from != all.end(); from += static_cast<std::ptrdiff_t>(inner)) {
-        for (std::int64_t copy = 0; copy < count; ++copy) made.insert(made.end(), from, from + static_cast<std::ptrdiff_t>(inner));
+        for (std::int64_t copy = 0; copy < count; ++copy) {
+          made.insert(made.end(), from, from + static_cast<std::ptrdiff_t>(inner));
+        }
       }
       return made;
     };
@@ -109,7 +112,9 @@ struct Tensor {
   template <class T>
   const std::vector<T>& get(const char* expected) const {
     const auto* found = std::get_if<std::vector<T>>(&values);
-    if (found == nullptr) throw BundleError(std::string("a tensor of another dtype where ") + expected + " was expected");
+    if (found == nullptr) {
+      throw BundleError(std::string("a tensor of another dtype where ") + expected + " was expected");
+    }
     return *found;
   }
 };
@@ -117,14 +122,16 @@ struct Tensor {
 using Tensors = std::map<std::string, Tensor>;
 using State = Tensors;  // by the names that the contract gives its states
 
-inline constexpr std::size_t kMostElements = std::size_t{1} << 26;  // far more than a step has: memory stays bounded
+inline constexpr std::size_t kMostElements = std::size_t{1}
+                                             << 26;  // far more than a step has: memory stays bounded
 
 // The number of elements of a shape; throws where an axis is negative or the product does not fit.
 inline std::size_t element_count(const Shape& shape) {
   std::size_t count = 1;
   for (const std::int64_t size : shape) {
     if (size < 0 || (size > 0 && count > kMostElements / static_cast<std::size_t>(size))) {
-      throw BundleError("an axis of " + std::to_string(size) + " elements; expected a tensor of at most 2^26; export the bundle again");
+      throw BundleError("an axis of " + std::to_string(size) +
+                        " elements; expected a tensor of at most 2^26; export the bundle again");
     }
     count *= static_cast<std::size_t>(size);
   }
@@ -133,16 +140,21 @@ inline std::size_t element_count(const Shape& shape) {
 
 inline std::string to_text(const Shape& shape) {
   std::string text = "[";
-  for (std::size_t axis = 0; axis < shape.size(); ++axis) text += (axis ? ", " : "") + std::to_string(shape[axis]);
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    text += (axis ? ", " : "") + std::to_string(shape[axis]);
+  }
   return text + "]";
 }
 
-// The place of a dtype in kDtypes by its name in a contract or, where `stored`, in a safetensors file; throws where it is none.
+// The place of a dtype in kDtypes by its name in a contract or, where `stored`, in a safetensors file; throws
+// where it is none.
 inline std::size_t dtype_at(const std::string& name, bool stored, const std::string& what) {
   for (std::size_t index = 0; index < std::size(kDtypes); ++index) {
     if (name == (stored ? kDtypes[index].stored : kDtypes[index].name)) return index;
   }
-  throw BundleError(what + " is " + name + ", expected bool, uint8, int8 to int64 or float16 to float64; use an example that reads it");
+  throw BundleError(
+      what + " is " + name +
+      ", expected bool, uint8, int8 to int64 or float16 to float64; use an example that reads it");
 }
 
 namespace tensor_detail {
@@ -159,9 +171,11 @@ Values copy(std::size_t dtype, const void* data, std::size_t count) {
 
 }  // namespace tensor_detail
 
-// Values of the dtype at this place, of the bytes of a file or of a runtime, or zeros. The bytes are little-endian, as every machine
-// that this runs on.
-inline Values to_values(std::size_t dtype, const void* data, std::size_t count) { return tensor_detail::copy(dtype, data, count); }
+// Values of the dtype at this place, of the bytes of a file or of a runtime, or zeros. The bytes are
+// little-endian, as every machine that this runs on.
+inline Values to_values(std::size_t dtype, const void* data, std::size_t count) {
+  return tensor_detail::copy(dtype, data, count);
+}
 
 inline Tensor zeros(const std::string& dtype, const Shape& shape) {
   return {shape, to_values(dtype_at(dtype, false, "a tensor"), nullptr, element_count(shape))};

@@ -1,4 +1,5 @@
-// Text to token ids and back, for every kind of tokens that edgernn writes: char, byte, word, bpe and caption.
+// Text to token ids and back, for every kind of tokens that edgernn writes: char, byte, word, bpe and
+// caption.
 #pragma once
 
 #include <unordered_map>
@@ -12,13 +13,16 @@ class Tokenizer {
  public:
   // Reads tokenizer.json and makes sure that it encodes the manifest's text as the manifest says.
   explicit Tokenizer(const Bundle& bundle) : kind_(bundle.tokenizer_kind) {
-    const bool known = kind_ == "char" || kind_ == "byte" || kind_ == "word" || kind_ == "bpe" || kind_ == "caption";
+    const bool known =
+        kind_ == "char" || kind_ == "byte" || kind_ == "word" || kind_ == "bpe" || kind_ == "caption";
     if (!known) {
-      throw BundleError("the tokenizer is of kind " + kind_ +
-                  ", expected char, byte, word, bpe or caption; use a library of the Hugging Face tokenizers format");
+      throw BundleError(
+          "the tokenizer is of kind " + kind_ +
+          ", expected char, byte, word, bpe or caption; use a library of the Hugging Face tokenizers format");
     }
     const Json file = Json::parse(bundle.read(bundle.tokenizer_path), bundle.tokenizer_path);
-    read_vocabulary(file.at("model").at("vocab"), bundle.contract.shape(bundle.contract.logits_output()).back());
+    read_vocabulary(file.at("model").at("vocab"),
+                    bundle.contract.shape(bundle.contract.logits_output()).back());
     if (bytes_or_pairs()) pairs_.emplace(ids_, kind_ == "bpe" ? &file.at("model").at("merges") : nullptr);
     if (kind_ == "word" || kind_ == "caption") {
       const auto unknown = ids_.find(file.at("model").at("unk_token").string());
@@ -32,7 +36,8 @@ class Tokenizer {
     check_recorded(bundle);
   }
 
-  // Throws BundleError naming the first character that the model does not know; an unknown word is its id for that.
+  // Throws BundleError naming the first character that the model does not know; an unknown word is its id for
+  // that.
   std::vector<std::int64_t> encode(std::string_view text) const { return encode(text, false); }
 
   std::string decode(const std::vector<std::int64_t>& ids) const {
@@ -86,21 +91,27 @@ class Tokenizer {
     for (const auto& [token, id] : ids_) {
       if (id < static_cast<std::int64_t>(taken.size())) taken[static_cast<std::size_t>(id)] = true;
     }
-    if (seen != bytes_.size() || std::count(taken.begin(), taken.end(), false) > 0 || rows != static_cast<std::int64_t>(seen)) {
-      throw BundleError("the tokenizer has " + std::to_string(ids_.size()) + " tokens, manifest.json has " + std::to_string(rows) +
-                  ", or an id comes twice; export the bundle again");
+    if (seen != bytes_.size() || std::count(taken.begin(), taken.end(), false) > 0 ||
+        rows != static_cast<std::int64_t>(seen)) {
+      throw BundleError("the tokenizer has " + std::to_string(ids_.size()) + " tokens, manifest.json has " +
+                        std::to_string(rows) + ", or an id comes twice; export the bundle again");
     }
   }
 
   void check_recorded(const Bundle& bundle) const {
     std::string text = bundle.tokenizer_text;
-    if (kind_ == "caption" && !normalize(text).empty()) return;  // it cannot be judged without the tables of NFKC
+    if (kind_ == "caption" && !normalize(text).empty()) {
+      return;  // it cannot be judged without the tables of NFKC
+    }
     if (encode(text, true) != bundle.tokenizer_ids) {
-      throw BundleError("tokenizer.json does not encode the manifest's text to the manifest's ids; export the bundle again");
+      throw BundleError(
+          "tokenizer.json does not encode the manifest's text to the manifest's ids; export the bundle "
+          "again");
     }
   }
 
-  // Makes the text lower case, as far as ASCII goes; returns the first character that NFKC and lower case would change beyond it.
+  // Makes the text lower case, as far as ASCII goes; returns the first character that NFKC and lower case
+  // would change beyond it.
   static std::string normalize(std::string& text) {
     for (const std::string_view part : characters(text)) {
       char& first = text[static_cast<std::size_t>(part.data() - text.data())];
@@ -121,8 +132,9 @@ class Tokenizer {
     if (kind_ == "byte") return pairs_->encode(text);
     if (kind_ == "caption") {
       if (const std::string changed = normalize(text); !changed.empty()) {
-        throw BundleError("the text has " + json_string(changed) +
-                    ", which a caption has in another form; write it in lower case and in the normal form NFKC");
+        throw BundleError(
+            "the text has " + json_string(changed) +
+            ", which a caption has in another form; write it in lower case and in the normal form NFKC");
       }
     }
     for (const std::string_view piece : cut(text)) {
@@ -143,8 +155,8 @@ class Tokenizer {
     } else if (!skip && unknown_ >= 0) {
       found.push_back(unknown_);
     } else if (!skip) {
-      throw BundleError("the prompt has " + json_string(part) + ", which is not among the " + std::to_string(ids_.size()) +
-                  " tokens of the model; leave it out");
+      throw BundleError("the prompt has " + json_string(part) + ", which is not among the " +
+                        std::to_string(ids_.size()) + " tokens of the model; leave it out");
     }
   }
 

@@ -18,13 +18,20 @@ inline void append_utf8(std::string& out, std::uint32_t code) {
   const int following = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
   static constexpr std::uint32_t kFirst[] = {0, 0xC0, 0xE0, 0xF0};
   out += static_cast<char>(kFirst[following] | (code >> (6 * following)));
-  for (int index = following - 1; index >= 0; --index) out += static_cast<char>(0x80 | ((code >> (6 * index)) & 0x3F));
+  for (int index = following - 1; index >= 0; --index) {
+    out += static_cast<char>(0x80 | ((code >> (6 * index)) & 0x3F));
+  }
 }
 
 // How many bytes the UTF-8 character at `at` has; 0 where there is no valid one (Unicode, table 3-7).
 inline std::size_t character_length(std::string_view text, std::size_t at) {
   const auto first = static_cast<unsigned char>(text[at]);
-  const std::size_t length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+  const std::size_t length = first < 0x80   ? 1
+                             : first < 0xC2 ? 0
+                             : first < 0xE0 ? 2
+                             : first < 0xF0 ? 3
+                             : first < 0xF5 ? 4
+                                            : 0;
   if (length == 0 || length > text.size() - at) return 0;
   for (std::size_t next = 1; next < length; ++next) {
     const auto byte = static_cast<unsigned char>(text[at + next]);
@@ -48,20 +55,28 @@ inline std::vector<std::string_view> characters(std::string_view text) {
   std::vector<std::string_view> found;
   for (std::size_t at = 0; at < text.size(); at += found.back().size()) {
     const std::size_t length = character_length(text, at);
-    if (length == 0) throw BundleError("the text is not UTF-8 at byte " + std::to_string(at) + "; give it in UTF-8");
+    if (length == 0) {
+      throw BundleError("the text is not UTF-8 at byte " + std::to_string(at) + "; give it in UTF-8");
+    }
     found.push_back(text.substr(at, length));
   }
   return found;
 }
 
-// Bytes that come one by one, as whole characters: what is no UTF-8 becomes U+FFFD, a piece of a character for a piece.
+// Bytes that come one by one, as whole characters: what is no UTF-8 becomes U+FFFD, a piece of a character
+// for a piece.
 class Utf8Stream {
  public:
   void add(unsigned char byte, std::string& text) {
     if (!held_.empty() && !follows(byte)) end(text);
     held_ += static_cast<char>(byte);
     const auto first = static_cast<unsigned char>(held_[0]);
-    const std::size_t length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+    const std::size_t length = first < 0x80   ? 1
+                               : first < 0xC2 ? 0
+                               : first < 0xE0 ? 2
+                               : first < 0xF0 ? 3
+                               : first < 0xF5 ? 4
+                                              : 0;
     if (length == 0) {
       end(text);
     } else if (held_.size() == length) {
@@ -76,7 +91,8 @@ class Utf8Stream {
   }
 
  private:
-  bool follows(unsigned char byte) const {  // whether the held bytes and this one could still begin a character
+  bool follows(
+      unsigned char byte) const {  // whether the held bytes and this one could still begin a character
     const std::string tried = held_ + static_cast<char>(byte);
     for (const char* rest : {"", "\x80", "\xBF", "\x80\x80", "\xBF\xBF"}) {
       if (const std::string whole = tried + rest; character_length(whole, 0) == whole.size()) return true;

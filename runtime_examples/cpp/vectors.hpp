@@ -1,4 +1,5 @@
-// The sampler's vectors of a bundle, sampler.json: random numbers and choices of tokens that every device must make alike.
+// The sampler's vectors of a bundle, sampler.json: random numbers and choices of tokens that every device
+// must make alike.
 #pragma once
 
 #include <limits>
@@ -8,7 +9,8 @@
 
 namespace edgernn {
 
-// How many random numbers and how many choices of a token are not the recorded ones; infinite where the file records none.
+// How many random numbers and how many choices of a token are not the recorded ones; infinite where the file
+// records none.
 struct Tally {
   double numbers = 0, tokens = 0;
 };
@@ -18,7 +20,8 @@ inline std::int64_t replay_choice(const Json& choice) {
   std::vector<std::int64_t> impossible;
   for (const Json& logit : choice.at("logits").array()) logits.push_back(static_cast<float>(logit.number()));
   for (const Json& id : choice.at("suppress").array()) impossible.push_back(id.integer());
-  const Sampling options{choice.at("temperature").number(), choice.at("top_k").integer(), choice.at("top_p").number()};
+  const Sampling options{choice.at("temperature").number(), choice.at("top_k").integer(),
+                         choice.at("top_p").number()};
   check(options);
   suppress(logits, impossible);
   return sample(logits, options, choice.at("uniform").number());
@@ -29,7 +32,8 @@ inline std::optional<Tally> replay_vectors(const Bundle& bundle) {
   if (bundle.sampler_path.empty()) return {};
   const Json file = Json::parse(bundle.read(bundle.sampler_path), bundle.sampler_path);
   if (file.at("version").integer() != 1 || file.at("generator").string() != "splitmix64") {
-    throw BundleError(bundle.sampler_path + " is not of version 1 and splitmix64; use an example that reads it");
+    throw BundleError(bundle.sampler_path +
+                      " is not of version 1 and splitmix64; use an example that reads it");
   }
   Tally tally;
   std::size_t recorded = 0;

@@ -43,7 +43,9 @@ async function main(argv) {
   if (pictureOf(model))
     throw new BundleError(`${folder} is a captioner, expected a language model here; caption pictures with ../web or ../python`);
   if (model.encoder)
-    throw new BundleError(`encode takes ${model.bundle.encode.inputs[0].name}, which this example does not make; use it as a library`);
+    throw new BundleError(
+      `encode takes ${model.bundle.encode.inputs[0].name}, which this example does not make; use it as a library`,
+    );
   return write(model, flags, seed, given);
 }
 

@@ -8,7 +8,8 @@ export function drawState(canvas, state) {
   const colours = ['--high', '--low'].map((name) => style.getPropertyValue(name).split(',').map(Number));
   const rows = Object.values(state).flatMap(({ dims, data }) => {
     const width = dims.at(-1) ?? 1;
-    return Array.from({ length: data.length / width }, (_, at) => Float64Array.from(data.subarray(at * width, (at + 1) * width), Number));
+    const part = (_, at) => Float64Array.from(data.subarray(at * width, (at + 1) * width), Number);
+    return Array.from({ length: data.length / width }, part);
   });
   const width = Math.max(...rows.map((row) => row.length));
   if (canvas.width !== width || canvas.height !== rows.length) Object.assign(canvas, { width, height: rows.length });

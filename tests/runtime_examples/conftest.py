@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from c_drivers import LIBRARY_DRIVER, PARTS_DRIVER
@@ -72,10 +73,11 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if shutil.which(tool) is None:
             pytest.skip(f"needs {tool}")
     out = tmp_path_factory.mktemp("build")
-    for extra in ([], ["SANITIZE=1"]):
-        command = ["make", "-s", "-C", str(C), "CC=gcc", f"OUT={out}", *extra]
-        made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
+    command = ["make", "-s", "-C", str(C), "CC=gcc", f"OUT={out}"]
+    given: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    builds = [subprocess.Popen([*command, *extra], **given) for extra in ([], ["SANITIZE=1"])]
+    for made in builds:  # both at once
+        assert (*made.communicate(timeout=240), made.returncode) == ("", "", 0)
     return out
 
 
@@ -167,32 +169,31 @@ def archive(build: Path) -> Path:
     return build / "all.a"
 
 
-@pytest.fixture
-def drive(archive: Path, tmp_path: Path) -> Callable[..., str]:
-    """Compile a main of a test's own with sanitizers, run it on ``given`` and return what it
+@pytest.fixture(scope="session")
+def drive(build: Path, archive: Path) -> Callable[..., str]:
+    """Compile a main of a test's own with sanitizers, once, run it on ``given`` and return what it
     prints.
     """
+    drivers: dict[str, Path] = {}
+
+    def driver_of(source: str) -> Path:
+        if source not in drivers:
+            target = build / f"driver{len(drivers)}"
+            target.with_suffix(".c").write_text(source, "utf-8")
+            words = ["-I", str(C), f"{target}.c", str(archive), "-ldl", "-lm", "-o", str(target)]
+            subprocess.run(["gcc", *FLAGS, *words], check=True, timeout=120)
+            drivers[source] = target
+        return drivers[source]
 
     def run(
         source: str, *, given: bytes = b"", arguments: Sequence[str] = (), says: str = r""
     ) -> str:
-        (tmp_path / "driver.c").write_text(source, "utf-8")
-        driver = tmp_path / "driver"
-        command = [
-            "gcc",
-            *FLAGS,
-            "-I",
-            str(C),
-            str(tmp_path / "driver.c"),
-            str(archive),
-            "-o",
-            str(driver),
-            "-ldl",
-            "-lm",
-        ]
-        subprocess.run(command, check=True, timeout=120)
         done = subprocess.run(
-            [driver, *arguments], input=given, capture_output=True, check=False, timeout=60
+            [driver_of(source), *arguments],
+            input=given,
+            capture_output=True,
+            check=False,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         assert re.fullmatch(says, done.stderr.decode("utf-8")), done.stderr

@@ -1,8 +1,9 @@
 // Tests of everything but model.cpp, on a model that replays a bundle's recording: unit BUNDLE..., or one of
-//   unit --sample FILE         reads "temperature top_k top_p uniform count logit..." line by line and writes the id chosen for each
-//   unit --uniform FILE        reads "seed position" line by line and writes the number
-//   unit --tokens FILE BUNDLE  reads a JSON array; writes a text's ids, or ! where it is refused, and the pieces of a list of ids
-//   unit --fuzz BUNDLE FILE  reads pairs of a manifest and the file's content, each after its length, puts them into the bundle
+//   unit --sample FILE         reads "temperature top_k top_p uniform count logit..." line by line and writes
+//   the id chosen for each unit --uniform FILE        reads "seed position" line by line and writes the
+//   number unit --tokens FILE BUNDLE  reads a JSON array; writes a text's ids, or ! where it is refused, and
+//   the pieces of a list of ids unit --fuzz BUNDLE FILE  reads pairs of a manifest and the file's content,
+//   each after its length, puts them into the bundle
 //                         and reads all that there is, as far as it goes; writes how far, a digit a pair
 #include <cstdio>
 #include <iostream>
@@ -35,12 +36,17 @@ void expect_error(const Function& function, const std::string& part) {
   }
 }
 
-// Answers the n-th step by what was recorded after n steps; `offset` is added to the first value of its logits and states.
+// Answers the n-th step by what was recorded after n steps; `offset` is added to the first value of its
+// logits and states.
 class Replay : public Model {
  public:
-  explicit Replay(const std::filesystem::path& folder, float offset = 0, const std::optional<std::string>& artifact = {})
-      : Model(Bundle(folder)), artifact_(bundle.choose("onnx", "step", artifact)), golden_(bundle),
-        recorded_(read_safetensors(bundle.read(bundle.golden_path), bundle.golden_path)), offset_(offset) {}
+  explicit Replay(const std::filesystem::path& folder, float offset = 0,
+                  const std::optional<std::string>& artifact = {})
+      : Model(Bundle(folder)),
+        artifact_(bundle.choose("onnx", "step", artifact)),
+        golden_(bundle),
+        recorded_(read_safetensors(bundle.read(bundle.golden_path), bundle.golden_path)),
+        offset_(offset) {}
 
   Results step(const Tensors&, const State& state) const override {
     Results results;
@@ -53,8 +59,10 @@ class Replay : public Model {
       std::vector<float> values(all.begin() + at_ * size, all.begin() + (at_ + 1) * size);
       if (tensor.role == "state" || tensor.name == bundle.contract.logits_output().name) values[0] += offset_;
       const Tensor made{bundle.contract.shape(tensor), std::move(values)};
-      if (tensor.role == "state") results.state[tensor.name.substr(0, tensor.name.size() - next_name("").size())] = made;
-      else results.outputs[tensor.name] = made;
+      if (tensor.role == "state") {
+        results.state[tensor.name.substr(0, tensor.name.size() - next_name("").size())] = made;
+      } else
+        results.outputs[tensor.name] = made;
     }
     at_ = (at_ + 1) % static_cast<std::size_t>(golden_.steps());
     return results;
@@ -62,7 +70,9 @@ class Replay : public Model {
 
   Tensors encode(const Tensors&) const override {
     Tensors made;
-    for (const TensorSpec& tensor : bundle.contract.graph("encode").outputs) made[tensor.name] = recorded_.at(tensor.name);
+    for (const TensorSpec& tensor : bundle.contract.graph("encode").outputs) {
+      made[tensor.name] = recorded_.at(tensor.name);
+    }
     return made;
   }
 
@@ -83,7 +93,8 @@ void test_json() {
   expect(json.at("a").array()[1].number() == -25, "a number");
   expect(json.at("b").string() == "\xC3\xA9\xF0\x9F\x98\x80\n", "escapes");
   expect(json_string("a\"\n\x01") == R"("a\"\n\u0001")", "writing a string");
-  for (const char* bad : {"", "{", "[1,]", "{\"a\"}", "01", "1.", "+1", "\"\\x\"", "\"\\ud800\"", "[1] 2", "nul", "\"\n\""}) {
+  for (const char* bad :
+       {"", "{", "[1,]", "{\"a\"}", "01", "1.", "+1", "\"\\x\"", "\"\\ud800\"", "[1] 2", "nul", "\"\n\""}) {
     expect_error([&] { Json::parse(bad, "x"); }, "damaged");
   }
   expect_error([] { Json::parse(std::string(100000, '['), "x"); }, "nested");
@@ -92,9 +103,13 @@ void test_json() {
 }
 
 void test_sha256() {
-  expect(sha256("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "SHA-256 of nothing");
-  expect(sha256("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "SHA-256 of abc");
-  expect(sha256(std::string(1000000, 'a')) == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0", "a million");
+  expect(sha256("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+         "SHA-256 of nothing");
+  expect(sha256("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+         "SHA-256 of abc");
+  expect(
+      sha256(std::string(1000000, 'a')) == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+      "a million");
 }
 
 std::string safetensors(const std::string& header, const std::string& data) {
@@ -104,7 +119,9 @@ std::string safetensors(const std::string& header, const std::string& data) {
 }
 
 void test_safetensors() {
-  const auto one = [](const std::string& entry) { return safetensors("{\"x\":" + entry + "}", std::string(8, '\0')); };
+  const auto one = [](const std::string& entry) {
+    return safetensors("{\"x\":" + entry + "}", std::string(8, '\0'));
+  };
   const Tensors read = read_safetensors(one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})"), "f");
   expect(read.at("x").floats() == std::vector<float>{0, 0}, "two floats");
   for (const char* bad : {R"({"dtype":"F32","shape":[3],"data_offsets":[0,8]})",
@@ -112,15 +129,19 @@ void test_safetensors() {
                           R"({"dtype":"F32","shape":[4],"data_offsets":[0,16]})"}) {
     expect_error([&] { read_safetensors(one(bad), "f"); }, "does not lie within");
   }
-  expect_error([&] { read_safetensors(one(R"({"dtype":"F32","shape":[4e9,4e9],"data_offsets":[0,8]})"), "f"); }, "2^26");
-  expect_error([&] { read_safetensors(one(R"({"dtype":"BF16","shape":[4],"data_offsets":[0,8]})"), "f"); }, "BF16");
+  expect_error(
+      [&] { read_safetensors(one(R"({"dtype":"F32","shape":[4e9,4e9],"data_offsets":[0,8]})"), "f"); },
+      "2^26");
+  expect_error([&] { read_safetensors(one(R"({"dtype":"BF16","shape":[4],"data_offsets":[0,8]})"), "f"); },
+               "BF16");
   expect_error([] { read_safetensors(std::string(8, '\xff'), "f"); }, "no safetensors file");
   expect_error([] { read_safetensors("abc", "f"); }, "no safetensors file");
 }
 
 void test_sampler() {
   const std::vector<float> logits = {0, 2, 2, -HUGE_VALF};
-  const bool bounded = prefill_width(34) == 256 && prefill_width(1 << 13) == 128 && prefill_width(1 << 21) == 1;
+  const bool bounded =
+      prefill_width(34) == 256 && prefill_width(1 << 13) == 128 && prefill_width(1 << 21) == 1;
   expect(bounded, "a call takes at most 256 tokens and gives at most 4 MB of logits");
   expect(sample(logits, {0, 0, 1}, 0.9) == 1, "greedy takes the lower of equal ids");
   expect(sample(logits, {1, 1, 1}, 0.999) == 1, "top-k 1 keeps the best");
@@ -134,24 +155,29 @@ void test_sampler() {
 
 void test_bundle(const std::filesystem::path& folder) {
   const Replay replay(folder);
-  for (const Line& line : Golden(replay.bundle).check(replay)) expect(line.ok() && line.worst == 0, line.name.c_str());
+  for (const Line& line : Golden(replay.bundle).check(replay)) {
+    expect(line.ok() && line.worst == 0, line.name.c_str());
+  }
   bool seen = false;
   const Replay wrong(folder, 0.1F);
   for (const Line& line : Golden(wrong.bundle).check(wrong)) seen = seen || !line.ok();
   expect(seen, "a logit that is off by 0.1 fails the golden run");
   const Replay broken(folder, NAN);
   for (const Line& line : Golden(broken.bundle).check(broken)) {
-    expect(line.name != replay.bundle.contract.logits_output().name || !line.ok(), "a value that is no number fails");
+    expect(line.name != replay.bundle.contract.logits_output().name || !line.ok(),
+           "a value that is no number fails");
   }
   for (const Artifact& artifact : replay.bundle.artifacts) {
     if (artifact.graph != "step") continue;
     const Replay off(folder, 0.01F, artifact.path);
     Golden(off.bundle).check(off);
-    expect(off.given_recorded_states == artifact.forced, "a forced run starts each step from the recorded state");
+    expect(off.given_recorded_states == artifact.forced,
+           "a forced run starts each step from the recorded state");
   }
   const Tokenizer tokenizer(replay.bundle);
   const auto ids = tokenizer.encode(replay.bundle.contract.encodes() ? "" : "the dog");
-  expect(tokenizer.decode(ids) == (replay.bundle.contract.encodes() ? "" : "the dog"), "decoding what was encoded");
+  expect(tokenizer.decode(ids) == (replay.bundle.contract.encodes() ? "" : "the dog"),
+         "decoding what was encoded");
   if (replay.bundle.contract.encodes()) return;
   expect_error([&] { tokenizer.encode("a\xE2\x82\xAC"); }, "\xE2\x82\xAC");
   expect_error([&] { tokenizer.encode("a\xFF"); }, "not UTF-8");
@@ -159,7 +185,8 @@ void test_bundle(const std::filesystem::path& folder) {
   options.length = 3;
   options.sampling.temperature = 0;
   std::vector<std::int64_t> heard;
-  const auto written = generate(replay, tokenizer, "the", options, [&](std::int64_t id) { heard.push_back(id); });
+  const auto written =
+      generate(replay, tokenizer, "the", options, [&](std::int64_t id) { heard.push_back(id); });
   expect(written.size() == 3 && heard == written, "three tokens, each heard as it comes");
 }
 
@@ -178,7 +205,9 @@ int sample_lines() {
 }
 
 int uniform_lines() {
-  for (std::uint64_t seed = 0, position = 0; std::cin >> seed >> position;) std::printf("%.17g\n", uniform_at(seed, position));
+  for (std::uint64_t seed = 0, position = 0; std::cin >> seed >> position;) {
+    std::printf("%.17g\n", uniform_at(seed, position));
+  }
   return 0;
 }
 

@@ -4,7 +4,10 @@ import { checkGolden } from './golden.js';
 import { Tokenizer } from './tokenizer.js';
 import { checkSampler } from './vectors.js';
 
-/** Make every check that the bundle has what is needed for; returns [{ name, worst, tolerance, ok }]; worst is null where it was not run. */
+/**
+ * Make every check that the bundle has what is needed for; returns [{ name, worst, tolerance, ok }]; worst is null where
+ * it was not run.
+ */
 export async function check(model) {
   const rows = [...(await checkGolden(model)), ...(await checkSampler(model.bundle))];
   if (!model.bundle.manifest.tokenizer) return rows;

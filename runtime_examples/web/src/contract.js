@@ -1,6 +1,7 @@
-// What the contract of a manifest means: which tensor is which, and what must hold between them. Nothing is found by the name of a
-// tensor: *ids* are step's fresh input of integers that are `below` the size of an axis, *scores* the output whose last axis is that
-// one, *attention* another output over an axis that a context has and encode chooses, or over regions.
+// What the contract of a manifest means: which tensor is which, and what must hold between them. Nothing is found by the
+// name of a tensor: *ids* are step's fresh input of integers that are `below` the size of an axis, *scores* the output
+// whose last axis is that one, *attention* another output over an axis that a context has and encode chooses, or over
+// regions.
 
 import { expect } from './shapes.js';
 

@@ -12,7 +12,8 @@ export class Tokenizer {
   /** Read the bundle's tokenizer, and make sure that it gives the ids that the manifest promises. */
   static async load(bundle) {
     const entry = bundle.manifest.tokenizer;
-    if (!entry) throw new BundleError('this bundle has no tokenizer, so it reads and writes no text; check it, or run it step by step');
+    if (!entry)
+      throw new BundleError('this bundle has no tokenizer, so it reads and writes no text; check it, or run it step by step');
     const { path, kind, text, ids } = entry;
     const tokenizer = Tokenizer.parse(await bundle.file(path), entry);
     const unknown = WORD_KINDS.includes(kind) ? tokenizer.ids.get(UNKNOWN) : undefined;

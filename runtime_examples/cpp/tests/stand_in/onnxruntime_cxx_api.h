@@ -1,7 +1,8 @@
-// A stand-in for ONNX Runtime's header, for machines that have its library but not its header, as the Python wheel leaves
-// them: the calls that model.cpp makes, with the signatures of the real header, over the C table that the library exports.
-// The positions in the table are those of API version 17 and never change (the C API only grows). For tests alone: an app
-// takes the real header. The library is found at run time at the path in ONNXRUNTIME_LIBRARY.
+// A stand-in for ONNX Runtime's header, for machines that have its library but not its header, as the Python
+// wheel leaves them: the calls that model.cpp makes, with the signatures of the real header, over the C table
+// that the library exports. The positions in the table are those of API version 17 and never change (the C
+// API only grows). For tests alone: an app takes the real header. The library is found at run time at the
+// path in ONNXRUNTIME_LIBRARY.
 #pragma once
 
 #include <dlfcn.h>
@@ -16,7 +17,9 @@
 enum OrtLoggingLevel { ORT_LOGGING_LEVEL_FATAL = 4 };
 enum OrtAllocatorType { OrtArenaAllocator = 1 };
 enum OrtMemType { OrtMemTypeDefault = 0 };
-enum ONNXTensorElementDataType { ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED = 0 };  // and a number for each dtype
+enum ONNXTensorElementDataType {
+  ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED = 0
+};  // and a number for each dtype
 
 namespace Ort {
 
@@ -106,7 +109,9 @@ struct Handle {
 inline std::string GetVersionString() { return table::base()->version(); }
 
 struct Env : table::Handle<table::kReleaseEnv> {
-  Env(OrtLoggingLevel level, const char* name) { table::run(table::kCreateEnv, static_cast<int>(level), name, &pointer); }
+  Env(OrtLoggingLevel level, const char* name) {
+    table::run(table::kCreateEnv, static_cast<int>(level), name, &pointer);
+  }
 };
 
 struct SessionOptions : table::Handle<table::kReleaseSessionOptions> {
@@ -120,7 +125,8 @@ struct SessionOptions : table::Handle<table::kReleaseSessionOptions> {
 struct MemoryInfo : table::Handle<table::kReleaseMemoryInfo> {
   static MemoryInfo CreateCpu(OrtAllocatorType allocator, OrtMemType memory) {
     MemoryInfo info;
-    table::run(table::kCreateCpuMemoryInfo, static_cast<int>(allocator), static_cast<int>(memory), &info.pointer);
+    table::run(table::kCreateCpuMemoryInfo, static_cast<int>(allocator), static_cast<int>(memory),
+               &info.pointer);
     return info;
   }
 };
@@ -141,11 +147,11 @@ struct TensorTypeAndShapeInfo : table::Handle<table::kReleaseTensorTypeAndShapeI
 };
 
 struct Value : table::Handle<table::kReleaseValue> {
-  static Value CreateTensor(const MemoryInfo& memory, void* data, std::size_t bytes, const std::int64_t* shape, std::size_t axes,
-                            ONNXTensorElementDataType type) {
+  static Value CreateTensor(const MemoryInfo& memory, void* data, std::size_t bytes,
+                            const std::int64_t* shape, std::size_t axes, ONNXTensorElementDataType type) {
     Value value;
-    table::run(table::kCreateTensorWithData, static_cast<const void*>(memory.pointer), data, bytes, shape, axes,
-               static_cast<int>(type), &value.pointer);
+    table::run(table::kCreateTensorWithData, static_cast<const void*>(memory.pointer), data, bytes, shape,
+               axes, static_cast<int>(type), &value.pointer);
     return value;
   }
   TensorTypeAndShapeInfo GetTensorTypeAndShapeInfo() const {
@@ -167,16 +173,16 @@ struct RunOptions {
 struct Session : table::Handle<table::kReleaseSession> {
   explicit Session(std::nullptr_t) {}
   Session(const Env& env, const char* path, const SessionOptions& options) {
-    table::run(table::kCreateSession, static_cast<const void*>(env.pointer), path, static_cast<const void*>(options.pointer),
-               &pointer);
+    table::run(table::kCreateSession, static_cast<const void*>(env.pointer), path,
+               static_cast<const void*>(options.pointer), &pointer);
   }
-  std::vector<Value> Run(const RunOptions&, const char* const* input_names, const Value* inputs, std::size_t input_count,
-                         const char* const* output_names, std::size_t output_count) {
+  std::vector<Value> Run(const RunOptions&, const char* const* input_names, const Value* inputs,
+                         std::size_t input_count, const char* const* output_names, std::size_t output_count) {
     std::vector<const void*> given;
     for (std::size_t index = 0; index < input_count; ++index) given.push_back(inputs[index].pointer);
     std::vector<void*> made(output_count);
-    table::run(table::kRun, pointer, static_cast<const void*>(nullptr), input_names, given.data(), input_count, output_names,
-               output_count, made.data());
+    table::run(table::kRun, pointer, static_cast<const void*>(nullptr), input_names, given.data(),
+               input_count, output_names, output_count, made.data());
     std::vector<Value> values(output_count);
     for (std::size_t index = 0; index < output_count; ++index) values[index].pointer = made[index];
     return values;

@@ -40,7 +40,9 @@ struct BytePairs {
         }
         for (rank, entry) in merges.enumerated() {
             let parts = Self.parts(entry)
-            guard parts.count == 2, let first = ids[parts[0]], let second = ids[parts[1]], let both = ids[parts[0] + parts[1]] else {
+            guard parts.count == 2, let first = ids[parts[0]], let second = ids[parts[1]],
+                  let both = ids[parts[0] + parts[1]]
+            else {
                 throw BundleError(
                     "tokenizer.json has a merge that is no pair of tokens that makes a token; export the bundle again")
             }

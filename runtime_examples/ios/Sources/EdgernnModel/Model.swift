@@ -31,11 +31,13 @@ public final class Model {
         return Model(bundle: bundle, artifact: chosen, stepper: stepper, encoder: encoder)
     }
 
-    /// Begins a sequence. `image`: what encode looks at where the model has that graph, one row; else nothing, and there are `batch`
-    /// rows. A state begins with what encode gives, with its stored value in every row, or with zeros, each as the contract says.
+    /// Begins a sequence. `image`: what encode looks at where the model has that graph, one row; else nothing, and
+    /// there are `batch` rows. A state begins with what encode gives, with its stored value in every row, or with
+    /// zeros, each as the contract says.
     public func begin(_ image: CVPixelBuffer? = nil, batch: Int = 1) throws -> (contexts: Tensors, state: State) {
         guard batch >= 1, bundle.captions == (image != nil), batch == 1 || image == nil else {
-            throw BundleError("a sequence begins with a picture where the model has encode, else without one; expected 1 row or more")
+            throw BundleError(
+                "a sequence begins with a picture where the model has encode, else without one; expected 1 row or more")
         }
         let made = try image.map(encode) ?? [:]
         let contexts = try bundle.graph("step").contexts.map { ($0.name, try Self.value(made, $0.name)) }

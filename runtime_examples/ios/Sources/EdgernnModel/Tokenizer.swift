@@ -131,7 +131,8 @@ public struct Tokenizer: @unchecked Sendable { // its regular expression is, by 
 
     private static func compiled(_ part: NSDictionary?) throws -> NSRegularExpression {
         let text = (part?["pattern"] as? NSDictionary)?["Regex"] as? String ?? ""
-        let spelled = text.replacingOccurrences(of: "\\S", with: "[^\(spaces)]").replacingOccurrences(of: "\\s", with: "[\(spaces)]")
+        let spelled = text.replacingOccurrences(of: "\\S", with: "[^\(spaces)]")
+            .replacingOccurrences(of: "\\s", with: "[\(spaces)]")
         guard !text.isEmpty, let pattern = try? NSRegularExpression(pattern: spelled) else {
             throw BundleError("tokenizer.json has no pattern that cuts a text (\(text)); export the bundle again")
         }

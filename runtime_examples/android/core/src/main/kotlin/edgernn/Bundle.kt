@@ -87,7 +87,10 @@ class Bundle(private val folder: File) {
         files.forEach { (name, digest) -> verified(name, digest) }
     }
 
-    fun tokenizerFile() = read((tokenizer ?: throw BundleError("the bundle has no tokenizer; give one of a model of text"))["path"].string)
+    fun tokenizerFile(): ByteArray {
+        val entry = tokenizer ?: throw BundleError("the bundle has no tokenizer; give one of a model of text")
+        return read(entry["path"].string)
+    }
 
     /** Whether there is a recorded run. */
     val hasGolden = given(manifest, "golden") != null

@@ -26,7 +26,9 @@ fun nextName(state: String) = state + "_next"
 class Contract(json: Json, version: Long) {
     val graphs = json["graphs"].list.associate { it["name"].string to Graph(tensors(it["inputs"]), tensors(it["outputs"])) }
     val sizes = json["sizes"].entries.mapValues { (axis, size) ->
-        size.long.takeIf { it > 0 } ?: throw BundleError("the axis $axis has the size 0, expected 1 or more; export the bundle again")
+        size.long.takeIf { it > 0 } ?: throw BundleError(
+            "the axis $axis has the size 0, expected 1 or more; export the bundle again",
+        )
     }
 
     /** Frames along time that one step takes. */
@@ -100,7 +102,8 @@ class Contract(json: Json, version: Long) {
         val known = graph("step").states.any { it.name == name } && word in setOf("stored", "encode")
         val given = word != "encode" || graphs["encode"]?.outputs.orEmpty().any { it.name == name && it.role == "state" }
         if (!known || !given) throw BundleError(
-            "initial_state has $name begin with $word, expected a state that is stored or that encode gives; export the bundle again",
+            "initial_state has $name begin with $word, expected a state that is stored or that encode gives; " +
+                "export the bundle again",
         )
     }
 

@@ -40,7 +40,8 @@ private fun Model.prefill(ids: List<Long>, before: State, contexts: Tensors): Pa
     for (part in ids.chunked(if (openTime) prefillWidth(vocabulary) else 1)) {
         val results = step(contexts + (tokens to tokenRow(part)), state)
         state = results.state
-        row = results.outputs.getValue(logits).let { tensor -> tensor.floats.copyOfRange(tensor.size - tensor.shape.last().toInt(), tensor.size) }
+        val all = results.outputs.getValue(logits)
+        row = all.floats.copyOfRange(all.size - all.shape.last().toInt(), all.size)
     }
     return row to state
 }

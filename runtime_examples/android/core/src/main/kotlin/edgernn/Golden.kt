@@ -103,7 +103,9 @@ class Golden(private val bundle: Bundle) {
         val ids = row("${spec.name}.largest_ids", index).longs
         val rows = values.toList().chunked(contract.shape(spec, sizes).last().toInt())
         val kept = ids.size / rows.size
-        val logSums = rows.map { row -> row.max().let { top -> top + ln(row.sumOf { exp(it - top) }) } } // no number where one is none
+        val logSums = rows.map { row ->
+            row.max().let { top -> top + ln(row.sumOf { exp(it - top) }) } // no number where one is none
+        }
         return mapOf(
             "${spec.name}.at_columns" to rows.flatMap { row -> columns.map { row[it.toInt()] } }.toDoubleArray(),
             "${spec.name}.largest" to DoubleArray(ids.size) { rows[it / kept][ids[it].toInt()] },

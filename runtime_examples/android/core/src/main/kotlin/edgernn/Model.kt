@@ -42,13 +42,14 @@ class Model private constructor(
     val openTime = TIME !in contract.sizes && TIME !in artifact.axes
 
     /**
-     * Begins a sequence. [inputs]: every input of encode where the model has that graph, which then says how many rows there are;
-     * else nothing, and there are [batch] rows. A state begins with what encode gives, with its stored value in every row, or with
-     * zeros, each as the contract says.
+     * Begins a sequence. [inputs]: every input of encode where the model has that graph, which then says how many
+     * rows there are; else nothing, and there are [batch] rows. A state begins with what encode gives, with its
+     * stored value in every row, or with zeros, each as the contract says.
      */
     fun begin(inputs: Tensors = emptyMap(), batch: Int = 1): Begun {
         if (batch < 1 || (!contract.encodes && inputs.isNotEmpty())) throw BundleError(
-            "a sequence begins with ${inputs.size} inputs and $batch rows, expected what encode takes, if there is encode, and 1 or more",
+            "a sequence begins with ${inputs.size} inputs and $batch rows, expected what encode takes, " +
+                "if there is encode, and 1 row or more",
         )
         val step = contract.graph("step")
         val made = if (contract.encodes) encode(inputs) else emptyMap()

@@ -35,7 +35,9 @@ class Packed(private val place: File) : AutoCloseable {
         for (entry in archive.entries()) {
             if (entry.isDirectory) continue
             val file = inside(folder, entry.name)
-            if (file.exists()) throw BundleError("$place holds ${entry.name} twice, expected each file once; do not use this bundle")
+            if (file.exists()) throw BundleError(
+                "$place holds ${entry.name} twice, expected each file once; do not use this bundle",
+            )
             file.parentFile.mkdirs()
             try {
                 archive.getInputStream(entry).use { source -> file.outputStream().use { room -= copy(source, it, room) } }

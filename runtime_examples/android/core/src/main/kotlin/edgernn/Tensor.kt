@@ -107,7 +107,8 @@ fun tensorOf(dtype: Dtype, shape: List<Long>, data: ByteBuffer): Tensor {
     return when (dtype) {
         Dtype.FLOAT32 -> Floats(shape, FloatArray(count) { data.getFloat() })
         Dtype.INT64 -> Longs(shape, LongArray(count) { data.getLong() })
-        else -> ByteArray(count * dtype.width) { data.get() }.let { if (dtype == Dtype.UINT8) Bytes(shape, it) else Raw(shape, dtype, it) }
+        Dtype.UINT8 -> Bytes(shape, ByteArray(count) { data.get() })
+        else -> Raw(shape, dtype, ByteArray(count * dtype.width) { data.get() })
     }
 }
 
