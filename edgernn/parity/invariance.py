@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 from edgernn.contract import BATCH, TIME, TensorSpec, next_name
 from edgernn.parity.drift import Drift, drifts
 from edgernn.parity.feed import Feed, fixed_rows, fixed_steps, random_feed, row_of, taken, widest
+from edgernn.parity.free_rows import free_rows
 from edgernn.parity.reordered import LEEWAY, Reordered, parts_as_far
 from edgernn.parity.rollout import MOST_PICTURES, called, run
 from edgernn.parity.shapes import Shapes, fitting
@@ -174,7 +175,12 @@ def state_is_data(session: Session, shapes: Shapes, steps: int) -> tuple[Drift, 
     )
 
 
-INVARIANCES: dict[str, Invariance] = {"chunks": chunks, "rows": rows, "state": state_is_data}
+INVARIANCES: dict[str, Invariance] = {
+    "chunks": chunks,
+    "rows": rows,
+    "free rows": free_rows,
+    "state": state_is_data,
+}
 
 
 def left_out(session: Session) -> str:
