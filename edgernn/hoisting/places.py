@@ -24,14 +24,15 @@ def line_of(node: fx.Node) -> str:
     return str(operator_of(node))
 
 
-def place_of(error: BaseException) -> str:
+def place_of(error: BaseException, folder: Path | None = None) -> str:
     """Return the innermost line of an error's traceback that is neither torch's nor ours, as
-    ``net.py:12``.
+    ``net.py:12``; of those in ``folder``, where it is given and any are.
     """
     place, trace = "the network", error.__traceback__
     while trace is not None:
         path = trace.tb_frame.f_code.co_filename
-        if not path.startswith(_NOT_USERS):
+        inside = folder is None or Path(path).resolve().is_relative_to(folder)
+        if not path.startswith(_NOT_USERS) and (inside or place == "the network"):
             place = f"{Path(path).name}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place

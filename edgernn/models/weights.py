@@ -19,6 +19,7 @@ from edgernn.errors import CheckpointError
 from edgernn.storage import tensor_files
 
 _SHOWN = 3
+_AROUND = ("state_dict", "model_state_dict", "model")  # of a checkpoint: what its tensors lie in
 # What torch's restricted reader raises on damaged files, beside its own UnpicklingError: whatever
 # the bytes make it run into.
 _DAMAGED = (
@@ -71,8 +72,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} is no file of tensors by name ({reason}); give .safetensors or a "
             "state_dict of torch.save"
         ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    for key in _AROUND:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
     if not isinstance(content, Mapping) or not all(
         isinstance(n, str) and isinstance(t, Tensor) for n, t in content.items()
     ):
