@@ -120,7 +120,7 @@ def cpp_library(cpp_model: Path, library: Path) -> Command:
 @pytest.fixture(scope="session")
 def cpp_parts(cpp_model: Path) -> Command:
     """The test program of all in C++ but the file that knows the runtime, under sanitizers."""
-    sanitize = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover")
+    sanitize = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover")
     return Command((str(compile_cpp(cpp_model.parent / "unit", *sanitize, "tests/unit.cpp")),))
 
 
