@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import foreign_cases
 import frame_bundle
 import host_cases
 import pytest
@@ -121,7 +122,7 @@ int main(void) {
     }
 }
 """
-    whole = [host_cases.foreign_model(text, kind) for kind in ("", "sub-graph")]
+    whole = [foreign_cases.foreign_model(text, kind) for kind in ("", "sub-graph")]
     given = [
         *whole,
         *mutations(whole[0], count=400, seed=8),

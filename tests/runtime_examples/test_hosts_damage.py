@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import foreign_cases
 import host_cases
 import pytest
 import safetensors.numpy
@@ -159,13 +160,13 @@ def _entry(manifest: Manifest, path: str) -> dict[str, Any]:
     return made
 
 
-@pytest.mark.parametrize("kind", host_cases.FOREIGN)
+@pytest.mark.parametrize("kind", foreign_cases.FOREIGN)
 def test_a_model_that_asks_for_more_than_itself_is_refused(
     command: Command, copy: Path, kind: str
 ) -> None:
-    host_cases.replace_artifact(copy, host_cases.foreign_model(copy, kind))
+    foreign_cases.replace_artifact(copy, foreign_cases.foreign_model(copy, kind))
     said = command.refusal(copy, "--length", 1, "--artifact", "onnx/step.onnx")
-    assert host_cases.FOREIGN[kind] in said
+    assert foreign_cases.FOREIGN[kind] in said
 
 
 def test_an_app_may_ship_the_file_that_it_uses_alone(command: Command, copy: Path) -> None:
