@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ def export_module(
     fixed: Mapping[str, Any] | None = None,
     state: Mapping[str, Any] | None = None,
     start: str | None = None,
+    context: str | Sequence[str] = (),
+    pairs: Mapping[str, str | int] | None = None,
     sample: Mapping[str, np.ndarray] | None = None,
     to: Iterable[str] | str = "onnx",
     precision: Iterable[str] | str | None = None,
@@ -42,7 +44,7 @@ def export_module(
     the bundle carries it as traced graphs, which judge the artifacts without the network's code.
 
     Args:
-        net, example, method, fixed, state, start: see ``edgernn.hoist``.
+        net, example, method, fixed, state, start, context, pairs: see ``edgernn.hoist``.
         out: a folder, or a file ending in ``.edgernn``.
         sample: recorded inputs; see ``export_step``.
         to, precision, release, steps, options, tell: see ``export_bundle``.
@@ -55,7 +57,10 @@ def export_module(
             gives.
         UnavailableError: see ``export_bundle``.
     """
-    hoisted = hoist(net, example, method=method, fixed=fixed, state=state, start=start)
+    hoisted = hoist(
+        net, example, method=method, fixed=fixed, state=state, start=start,
+        context=context, pairs=pairs,
+    )  # fmt: skip
     return export_hoisted(
         hoisted, out, sample=sample, to=to, precision=precision, release=release, steps=steps,
         options=options, tell=tell,

@@ -188,6 +188,12 @@ class Builder:
         if node not in self._copied:
             if node in self.encoded:
                 made = self.contexts[node] = self.placeholder(f"context_{len(self.contexts)}")
+                self._inputs += [
+                    (made, size.axes[0], place)
+                    for place, size in enumerate(self.sizes.shapes.get(node, ()))
+                    if isinstance(size, Length)
+                    and (len(size.axes), size.base, size.per) == (1, 0, 1)
+                ]
             elif node.op == "get_attr":
                 made = self.graph.get_attr(str(operator_of(node)))
             else:

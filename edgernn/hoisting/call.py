@@ -7,7 +7,6 @@ tuples, lists, dicts, named tuples and numbers become named tensors.
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as tree
 
-from edgernn.errors import ContractError, UsageError
+from edgernn.errors import ContractError
 from edgernn.hoisting.attributes import Place, Snapshot, changed, restore, snapshot
-from edgernn.wording import expected_one_of
 
 _CALLS = (1, 2, 3, 4, 8, 9, 16, 17, 32, 33)  # in a row, until a queue has filled
 
@@ -87,7 +85,7 @@ class Call:
                 else:
                     held.place.write(self.net, value)
             made = self._run(arguments)
-            outputs = _tensors(self._read_outputs(made))
+            outputs = tensors(self._read_outputs(made))
             after = self._read_state(made)
             nexts = [
                 self._leaves(
@@ -193,20 +191,28 @@ class Call:
         self._read_outputs = rest
 
 
+def forms(value: Any) -> Any:
+    """Return the form of a value: its tree, and the shape and dtype of each tensor in it."""
+    leaves, spec = tree.tree_flatten(value)
+    return spec, [(tuple(v.shape), v.dtype) if isinstance(v, Tensor) else type(v) for v in leaves]
+
+
 def _moved(one: Any, other: Any) -> bool:
-    return bool(_forms(one) != _forms(other))
+    return bool(forms(one) != forms(other))
 
 
 def _names(path: str, value: Any) -> tuple[str, ...]:
     found = tree.tree_flatten_with_path(value)[0]
-    return tuple(_word(path + tree.keystr(keys)) for keys, _ in found)
+    return tuple(word(path + tree.keystr(keys)) for keys, _ in found)
 
 
-def _word(path: str) -> str:
+def word(path: str) -> str:
+    """Return a path into a value as a name."""
     return re.sub(r"\W+", "_", path).strip("_") or "state"
 
 
-def _tensors(value: Any) -> list[Tensor]:
+def tensors(value: Any) -> list[Tensor]:
+    """Return the tensors of a value, in order."""
     return [leaf for leaf in tree.tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
@@ -216,159 +222,12 @@ def output_names(value: Any) -> tuple[str, ...]:
         (keys, v) for keys, v in tree.tree_flatten_with_path(value)[0] if isinstance(v, Tensor)
     ]
     if len(found) == 1:
-        key = _word(tree.keystr(found[0][0]))
+        key = word(tree.keystr(found[0][0]))
         return ("y" if key == "state" or key.isdigit() else key,)
     return tuple(
-        f"y_{word}" if (word := _word(tree.keystr(keys)))[0].isdigit() else word
-        for keys, _ in found
+        f"y_{key}" if (key := word(tree.keystr(keys)))[0].isdigit() else key for keys, _ in found
     )
 
 
 def _tensor(leaf: Any) -> Tensor:
     return leaf if isinstance(leaf, Tensor) else torch.tensor(leaf)
-
-
-def find_arguments(
-    call: Call, inputs: Sequence[Tensor], given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Find which arguments are state, and where the next one comes out; hold them.
-
-    Args:
-        call: without arguments held.
-        inputs: an example.
-        given: argument → a first value, where the user or a start method gave one.
-
-    Returns:
-        Argument → the value to start from, None where the network makes it itself.
-
-    Raises:
-        UsageError: an argument has no value and is no state, or several results fit it.
-    """
-    parameters = inspect.signature(getattr(call.net, call.method)).parameters
-    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    strange = [name for name in (*call.inputs, *call.fixed) if name not in parameters]
-    if strange and not anything:
-        raise UsageError(
-            f"{call.method} takes no {strange[0]!r}; {expected_one_of(strange[0], parameters)}"
-        )
-    asked = [
-        name
-        for name, p in parameters.items()
-        if name not in call.inputs
-        and name not in call.fixed
-        and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-        and (p.default is p.empty or p.default is None or name in given)
-    ]
-    needed = [
-        n for n in asked if parameters[n].default is inspect.Parameter.empty and n not in given
-    ]
-    if needed:
-        raise UsageError(
-            f"{call.method} needs {', '.join(needed)}; give each as an input with its axes, as a "
-            f"constant (--set {needed[0]}=…), or, where it is state, the method that makes the "
-            "first one (--start METHOD)"
-        )
-    starts = {name: given.get(name) for name in asked}
-    made = call.run_fresh([inputs], **{n: v for n, v in starts.items() if v is not None})[0]
-    for names, paths in _pairings(asked, starts, made):
-        if _works(call, inputs, names, paths, starts, made):
-            read = {name: _taker(path) for name, path in zip(names, paths, strict=True)}
-            example = {name: take(made) for name, take in read.items()}
-            call.hold_arguments(example, made, read, _without(paths))
-            break
-    else:
-        names = []
-        if given:
-            raise UsageError(
-                f"nothing that {call.method} gives has the form of {', '.join(given)}; say which "
-                "is the next one with --state ARGUMENT=RESULT"
-            )
-    call.output_names = output_names(call._read_outputs(made))
-    return {name: starts[name] for name in names}
-
-
-_Path = tuple[Any, ...]
-
-
-def _pairings(asked: Sequence[str], starts: Mapping[str, Any], made: Any) -> Any:
-    """Yield (arguments, paths into what came out), the likeliest first."""
-    if isinstance(made, dict):
-        for name in asked:
-            for key in made:
-                if re.sub(r"_(next|out|new)$|n$", "", str(key)) in (name, name.rstrip("x")):
-                    yield [name], [(key,)]
-        for name in asked:
-            for key in made:
-                yield [name], [(key,)]
-    if not isinstance(made, (tuple, list)) or len(made) < 2:
-        return
-    given = [name for name in asked if starts[name] is not None] or list(asked)
-    for names in [given] if given == list(asked) else [given, list(asked)]:
-        count = len(names)
-        if 1 <= count < len(made):
-            yield names, [(len(made) - count + at,) for at in range(count)]
-            yield names, [(at + 1,) for at in range(count)]
-    for name in asked:
-        if len(made) > 2:
-            yield [name], [(slice(1, None),)]
-        for at in range(len(made) - 1, -1, -1):
-            yield [name], [(at,)]
-
-
-def _taker(path: _Path) -> Callable[[Any], Any]:
-    def take(made: Any) -> Any:
-        for key in path:
-            made = made[key]
-        return made
-
-    return take
-
-
-def _without(paths: Sequence[_Path]) -> Callable[[Any], Any]:
-    """Return what reads the results that are no state."""
-    keys = [path[0] for path in paths]
-
-    def rest(made: Any) -> Any:
-        if isinstance(made, dict):
-            return {key: value for key, value in made.items() if key not in keys}
-        places = set()
-        for key in keys:
-            places |= set(range(len(made))[key]) if isinstance(key, slice) else {key % len(made)}
-        left = [value for at, value in enumerate(made) if at not in places]
-        return left[0] if len(left) == 1 else left
-
-    return rest
-
-
-def _works(
-    call: Call,
-    inputs: Sequence[Tensor],
-    names: Sequence[str],
-    paths: Sequence[_Path],
-    starts: Mapping[str, Any],
-    made: Any,
-) -> bool:
-    """Whether the network takes back what it gave there, gives the same forms, and heeds it."""
-    back = {name: _taker(path)(made) for name, path in zip(names, paths, strict=True)}
-    if any(not _tensors(value) for value in back.values()):
-        return False
-    for name in names:
-        if starts[name] is not None and _forms(starts[name]) != _forms(back[name]):
-            return False
-    try:
-        again = call.run_fresh(
-            [inputs], **{**{n: v for n, v in starts.items() if v is not None}, **back}
-        )[0]
-    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError):
-        return False
-    return _forms(again) == _forms(made) and not _equal(again, made)
-
-
-def _forms(value: Any) -> Any:
-    leaves, spec = tree.tree_flatten(value)
-    return spec, [(tuple(v.shape), v.dtype) if isinstance(v, Tensor) else type(v) for v in leaves]
-
-
-def _equal(one: Any, other: Any) -> bool:
-    pairs = zip(tree.tree_leaves(one), tree.tree_leaves(other), strict=True)
-    return all(torch.equal(a, b) if isinstance(a, Tensor) else a == b for a, b in pairs)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import BATCH, ENCODE, Contract, GraphSpec, TensorSpec
+from edgernn.contract import BATCH, ENCODE, TIME, Contract, GraphSpec, TensorSpec
 from edgernn.contract.build import build_contract
 from edgernn.contract.spec import Initial
 from edgernn.errors import ContractError, UsageError
@@ -17,9 +17,11 @@ from edgernn.hoisting.call import Call
 from edgernn.hoisting.inputs import Inputs, axes_text, read_inputs
 from edgernn.hoisting.network import Network
 from edgernn.hoisting.result import Made, State, Step
+from edgernn.hoisting.rows import refuse_mixed_rows
 from edgernn.hoisting.start import find_state
 from edgernn.hoisting.stepping import stepping, steps_already
 from edgernn.hoisting.streaming import streaming
+from edgernn.wording import expected_one_of
 
 
 class Hoisted(nn.Module):
@@ -153,6 +155,8 @@ def hoist(
     fixed: Mapping[str, Any] | None = None,
     state: Mapping[str, Any] | None = None,
     start: str | None = None,
+    context: str | Sequence[str] = (),
+    pairs: Mapping[str, str | int] | None = None,
 ) -> Hoisted:
     """Take the step out of a trained network: its state in and out, wherever it keeps it.
 
@@ -167,6 +171,10 @@ def hoist(
         state: argument → a first value of state that the method takes, or a function of the rows
             that makes it.
         start: the method that makes the first state; found by its name where it is needed.
+        context: inputs that are constant over a run: what hangs on them alone is computed once,
+            by ``encode``. Where other inputs have time, each input without it is one.
+        pairs: argument → the result that is its next value: a key, a field, or a place, and with
+            dots what is inside, ``"1.h"``. Where given, these are all states that are arguments.
 
     Raises:
         UsageError: arguments that do not fit the network.
@@ -178,14 +186,32 @@ def hoist(
     if isinstance(example, Tensor):
         example = {next(iter(inspect.signature(getattr(net, method)).parameters)): example}
     inputs = read_inputs(example)
+    contexts = (context,) if isinstance(context, str) else tuple(context)
+    _refuse_contexts(inputs, contexts)
     training = net.training
     net.eval()
     try:
         call = Call(net, method, tuple(spec.name for spec in inputs.specs), dict(fixed or {}))
-        first = find_state(call, inputs, state or {}, start)
-        network = Network(call, inputs, first)
-        if not inputs.has_time or steps_already(network):
-            return Hoisted(network, stepping(network))
-        return Hoisted(network, streaming(network))
+        first = find_state(call, inputs, state or {}, start, pairs)
+        network = Network(call, inputs, first, contexts)
+        stepped = not inputs.has_time or steps_already(network)
+        hoisted = Hoisted(network, stepping(network) if stepped else streaming(network))
+        refuse_mixed_rows(hoisted)
+        return hoisted
     finally:
         net.train(training)
+
+
+def _refuse_contexts(inputs: Inputs, contexts: Sequence[str]) -> None:
+    """Raise UsageError for contexts that are no inputs without time, or leave nothing to step."""
+    names = [spec.name for spec in inputs.specs]
+    for name in contexts:
+        if name not in names:
+            raise UsageError(f"--context {name} is no input; {expected_one_of(name, names)}")
+        if inputs.named(name).axis(TIME) is not None:
+            raise UsageError(
+                f"--context {name} is constant over a run and has the axis time; call that axis "
+                f'otherwise, as "{name}: {inputs.named(name).dtype}[batch, source, …]"'
+            )
+    if set(contexts) == set(names):
+        raise UsageError(f"--context {', '.join(contexts)} leaves no input that a step takes")

@@ -26,11 +26,13 @@ class Network:
         call: with its state held.
         inputs: what it is fed.
         first: rows → the first value of each state, in order.
+        contexts: inputs that are constant over a run, as the user says.
     """
 
     call: Call
     inputs: Inputs
     first: Callable[[int], list[Tensor]]
+    contexts: tuple[str, ...] = ()
 
     def run(
         self, inputs: Sequence[Tensor], state: Sequence[Tensor]

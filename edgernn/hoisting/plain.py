@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,11 +38,22 @@ class PlainBuilder(Builder):
             node = pending.pop()
             if node not in needed:
                 needed.add(node)
-                pending += node.all_input_nodes
-        for node in self.capture.nodes:
-            if node in needed:
-                self.constant(node)
+                pending += [] if node in self.encoded else node.all_input_nodes
+        ordered = [node for node in self.capture.nodes if node in needed]
+        for node in sorted(ordered, key=lambda node: node not in self.encoded):
+            self.constant(node)  # contexts first, for sizes are read from them, too
         return [self.constant(node) for node in outputs]
+
+    def encode(self, inputs: Iterable[fx.Node]) -> None:
+        """Let what hangs on ``inputs`` of the capture and on weights alone come from encode."""
+        self.encoded.update(inputs)
+        settled = {node for node in self.capture.nodes if node.op == "get_attr"}
+        for node in self.capture.nodes:
+            if node.op == "call_function" and self.encoded.union(settled).issuperset(
+                node.all_input_nodes
+            ):
+                hangs = self.encoded.intersection(node.all_input_nodes)
+                (self.encoded if hangs else settled).add(node)
 
     def input(self, node: fx.Node, name: str, axes: Mapping[str, int]) -> fx.Node:
         """Add an input that stands for a placeholder of the capture; ``axes`` are its open ones."""

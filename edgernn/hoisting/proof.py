@@ -53,7 +53,9 @@ def _drawn(hoisted: Hoisted, steps: int, rows: int, seed: int) -> list[dict[str,
     names = [spec.name for spec in network.inputs.specs]
     count = 1 if network.inputs.has_time else steps
     draws = [network.inputs.draw(sizes, seed=seed + at) for at in range(count)]
-    return [dict(zip(names, drawn, strict=True)) for drawn in draws]
+    runs = [dict(zip(names, drawn, strict=True)) for drawn in draws]
+    once = {name: runs[0][name] for name in hoisted.found.encode_inputs}
+    return [{**run, **once} for run in runs]
 
 
 def whole(hoisted: Hoisted, runs: Sequence[dict[str, Tensor]]) -> list[list[Tensor]]:

@@ -13,7 +13,8 @@ from torch.utils import _pytree as tree
 
 from edgernn.contract import first_line
 from edgernn.errors import ContractError, UsageError
-from edgernn.hoisting.call import Call, find_arguments
+from edgernn.hoisting.arguments import find_arguments
+from edgernn.hoisting.call import Call
 from edgernn.hoisting.inputs import Inputs
 from edgernn.hoisting.places import place_of
 from edgernn.hoisting.stream import close
@@ -36,7 +37,13 @@ _MOST_CHOICES = 256
 First = Callable[[int], list[Tensor]]
 
 
-def find_state(call: Call, inputs: Inputs, given: Mapping[str, Any], start: str | None) -> First:
+def find_state(
+    call: Call,
+    inputs: Inputs,
+    given: Mapping[str, Any],
+    start: str | None,
+    pairs: Mapping[str, str | int] | None = None,
+) -> First:
     """Find and hold the state of a network; return what gives its first value for any rows.
 
     Args:
@@ -44,10 +51,11 @@ def find_state(call: Call, inputs: Inputs, given: Mapping[str, Any], start: str 
         inputs: what it is fed.
         given: argument → a first value that the user gave, for one row or any.
         start: the method that makes the first value, or None to look for one.
+        pairs: argument → where its next value comes out, as the user says it.
     """
     begin = _started(call, given, start)
     examples, rows = _examples(call, inputs, begin)
-    starts = find_arguments(call, examples[0], begin(rows))
+    starts = find_arguments(call, examples[0], begin(rows), pairs)
     known = {name: value for name, value in starts.items() if value is not None}
     call.find_attributes(examples, **known)
     if not call.held:

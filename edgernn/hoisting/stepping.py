@@ -10,6 +10,7 @@ from torch import Tensor
 from edgernn.contract import BATCH, TIME
 from edgernn.errors import ContractError
 from edgernn.hoisting.builder import ClosedTimeError
+from edgernn.hoisting.encoding import write_encode
 from edgernn.hoisting.finish import finish
 from edgernn.hoisting.network import ROWS, Network, named_axes, open_axes
 from edgernn.hoisting.nodes import known
@@ -84,10 +85,10 @@ def _taken_over(network: Network, time: int | None) -> Step:
         )
     builder = PlainBuilder(captured, numbers, sizes, frames=None if many or time is None else 1)
     names = [*(spec.name for spec in network.inputs.specs), *network.call.state_names]
-    inputs = [
-        builder.input(node, name, open_axes(numbers, node))
-        for node, name in zip(captured.placeholders, names, strict=True)
-    ]
+    placed = dict(zip(names, captured.placeholders, strict=True))
+    builder.encode(placed[name] for name in network.contexts)
+    fresh = [name for name in names if name not in network.contexts]
+    inputs = [builder.input(placed[n], n, open_axes(numbers, placed[n])) for n in fresh]
     states = network.states(captured, numbers)
     nodes, results = builder.write(captured.results), captured.results
     for place in range(len(nodes) - len(states), len(nodes)):
@@ -99,7 +100,11 @@ def _taken_over(network: Network, time: int | None) -> Step:
     ]
     if many and any(TIME not in made.axes for made in outputs):
         raise ClosedTimeError  # of several frames in a call, it would be the newest one's alone
+    count = len(inputs) - len(states)
+    inputs[count:count] = builder.contexts.values()
     module = finish(captured.graph_module, builder.graph, inputs, nodes)
-    names = [spec.name for spec in network.inputs.specs]
     how = "each call is a step; its state is given and returned"
-    return Step(module, tuple(names), outputs, states, how, many or time is None)
+    step = Step(module, tuple(fresh[:count]), outputs, states, how, many or time is None)
+    if network.contexts:
+        write_encode(step, network, captured, numbers, sizes, network.contexts, builder.contexts)
+    return step

@@ -12,10 +12,9 @@ from edgernn.contract import BATCH, TIME
 from edgernn.errors import ContractError
 from edgernn.hoisting.builder import Builder, ClosedTimeError
 from edgernn.hoisting.capture import Capture
+from edgernn.hoisting.encoding import write_encode
 from edgernn.hoisting.finish import finish
-from edgernn.hoisting.network import ROWS, Network, named_axes, open_axes
-from edgernn.hoisting.nodes import known
-from edgernn.hoisting.plain import PlainBuilder
+from edgernn.hoisting.network import ROWS, Network, named_axes
 from edgernn.hoisting.result import Made, State, Step
 from edgernn.hoisting.rules import RULES
 from edgernn.hoisting.sizes import Sized, with_time
@@ -206,16 +205,9 @@ class _Walk:
 
     def _encode(self, builder: Builder, step: Step) -> None:
         """Write what hangs on no frame: contexts, and first states."""
-        plain = PlainBuilder(self.captured, self.numbers, self.sizes, frames=1)
-        inputs = []
-        for spec, node in zip(self.network.inputs.specs, self.captured.placeholders, strict=False):
-            if spec.axis(TIME) is None:
-                inputs.append(plain.input(node, spec.name, open_axes(self.numbers, node)))
-                step.encode_inputs = (*step.encode_inputs, spec.name)
+        names = [spec.name for spec in self.network.inputs.specs if spec.axis(TIME) is None]
         firsts = [slot.encoded for slot in builder.states if slot.encoded is not None]
-        nodes = plain.write([*builder.contexts, *firsts])
-        step.encode = finish(self.captured.graph_module, plain.graph, inputs, nodes)
-        step.contexts = [
-            Made(str(placed.target), known(node), named_axes(self.numbers, node))
-            for node, placed in builder.contexts.items()
-        ]
+        write_encode(
+            step, self.network, self.captured, self.numbers, self.sizes,
+            names, builder.contexts, firsts,
+        )  # fmt: skip
