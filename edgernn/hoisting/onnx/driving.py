@@ -59,6 +59,8 @@ class FileRun:
         """Return the outputs of the file over a whole run, by their names in the contract."""
         timed = self.step.contract.step.has_time
         batch = _batch_of(self.step, inputs)
+        if self.step.by_prefix:
+            return self._by_prefix(inputs, steps, batch)
         states = {
             name: np.zeros(own.declared.shape({BATCH: batch}), own.declared.dtype)
             for name, own in self.own.items()
@@ -73,11 +75,39 @@ class FileRun:
                 length = feeds[name].shape[along]
                 past[name] = np.take(feeds[name], range(length - count, length), along)
             made = self.run_once({**feeds, **states})
-            states = {name: made[state.after] for name, state in self.own.items()}
+            if not timed:
+                states = {name: made[state.after] for name, state in self.own.items()}
             parts.append({new: made[old] for new, old in self.outputs.items()})
         if timed:
             return parts[0]
         return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+
+    def _by_prefix(self, inputs: Arrays, steps: int, batch: int) -> dict[str, np.ndarray]:
+        """Return what the file gives for the last of the first frames, for every number of them."""
+        first = {
+            name: np.zeros(own.declared.shape({BATCH: batch}), own.declared.dtype)
+            for name, own in self.own.items()
+        }
+        parts = []
+        for place in range(steps):
+            feeds = {}
+            for name, array in inputs.items():
+                own = self.names[name]
+                along = self.step.declared[own].place(TIME)
+                frames = [self._silence(own, batch)] if own in self.step.context else []
+                frames += [array[at] for at in range(place + 1)]
+                feeds[own] = array[place] if along is None else np.concatenate(frames, along)
+            made = self.run_once({**feeds, **first})
+            parts.append({new: self._last(new, made[old]) for new, old in self.outputs.items()})
+        return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+
+    def _last(self, name: str, array: np.ndarray) -> np.ndarray:
+        """Return the last frame of an output that has all of them."""
+        sizes = self.step.contract.sizes
+        for along, axis in enumerate(_spec(self.step, name).axes):
+            if axis != BATCH and array.shape[along] != sizes[axis]:
+                return np.take(array, [-1], along)
+        return array
 
     def _silence(self, name: str, batch: int) -> np.ndarray:
         along, count = self.step.context[name]

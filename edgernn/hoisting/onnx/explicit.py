@@ -26,7 +26,8 @@ class State:
     """One state: the tensors of the graph that are its value before and after a call.
 
     ``declared`` has its axes; ``first`` its first value for one row, None for zeros; ``where`` says
-    where it was found, ``own`` whether the file has it in its interface.
+    where it was found, ``own`` whether the file takes it, ``inner`` whether the graph was changed
+    for it.
     """
 
     declared: Declared
@@ -34,6 +35,7 @@ class State:
     first: np.ndarray | None
     where: str
     own: bool = False
+    inner: bool = False
 
     @property
     def before(self) -> str:
@@ -45,7 +47,7 @@ def of_pairs(pairs: Iterable[Pair], declared: Mapping[str, Declared]) -> list[St
     """Return the states that are in the interface of the file."""
     return [
         State(
-            _with_layers(declared[pair.input]),
+            with_layers(declared[pair.input]),
             pair.output,
             None,
             f"{pair.input} goes on as {pair.output}, by {pair.how}",
@@ -55,7 +57,7 @@ def of_pairs(pairs: Iterable[Pair], declared: Mapping[str, Declared]) -> list[St
     ]
 
 
-def _with_layers(own: Declared) -> Declared:
+def with_layers(own: Declared) -> Declared:
     """Name the first axis of a state ``[L, B, H]``."""
     first, batch = own.axes[:1], own.place(BATCH)
     if len(own.axes) == 3 and batch == 1 and first[0].name.endswith("_0"):
@@ -90,7 +92,7 @@ def give_hidden(
         first = state.first
         if first is not None:
             first = first.reshape(own.shape({BATCH: 1}))
-        made.append(State(own, left, first, state.where))
+        made.append(State(own, left, first, state.where, inner=True))
     _insert(graph, more)
     return made
 

@@ -139,8 +139,12 @@ def _axis(
     return fixed(name, place, found[0], rank) if len(set(found)) == 1 else None
 
 
+class UntimedError(UsageError):
+    """Frames go in, and one value of a whole call comes out."""
+
+
 def _refuse_untimed(declared: Mapping[str, Declared], read: Mapping[str, Declared]) -> None:
-    """Raise UsageError where frames go in and one value of a whole call comes out."""
+    """Raise UntimedError where frames go in and one value of a whole call comes out."""
     timed = [name for name, own in declared.items() if own.place(TIME) is not None]
     untimed = [name for name, own in read.items() if own.place(TIME) is None]
     if timed and untimed:
@@ -153,7 +157,7 @@ def _refuse_untimed(declared: Mapping[str, Declared], read: Mapping[str, Declare
             else str(axis.size)
             for axis in own.axes
         )
-        raise UsageError(
+        raise UntimedError(
             f"the output {untimed[0]} has one value a call, however many frames of {timed[0]} go "
             f'in; say how many frames a call takes, as --inputs "{timed[0]}: {own.dtype}[{axes}]"'
         )
@@ -211,11 +215,13 @@ def with_states(
     """Declare states that the graph has not in its interface as inputs and outputs of it, and its
     own inputs as a caller gives them, in place.
     """
+    names = [{value.name for value in field} for field in (graph.input, graph.output)]
     for state in states:
-        if not state.own:
+        if state.before not in names[0]:
             kind = kind_of(state.declared.dtype)
             shape = [axis.size or axis.name for axis in state.declared.axes]
             graph.input.append(helper.make_tensor_value_info(state.before, kind, shape))
+        if state.after not in names[1]:
             graph.output.append(helper.make_empty_tensor_value_info(state.after))
     for value in graph.input:
         if value.name in outer:

@@ -80,3 +80,8 @@ def _shapes(declared: Mapping[str, Declared]) -> str:
         return ", ".join(str(axis.size or axis.name) for axis in own.axes)
 
     return ", ".join(f"{name} [{text(own)}]" for name, own in declared.items())
+
+
+def single_frames(declared: Mapping[str, Declared]) -> dict[str, Declared]:
+    """Return the inputs with one frame a call, of those that have any number."""
+    return {name: _close(own, (TIME,)) for name, own in declared.items()}

@@ -26,11 +26,23 @@ from edgernn.hoisting.onnx.flow import Flow
 from edgernn.hoisting.onnx.folding import fold, refuse_open_branches
 from edgernn.hoisting.onnx.hidden import find_hidden
 from edgernn.hoisting.onnx.pairing import Interface, find_pairs, unpaired_likeness
-from edgernn.hoisting.onnx.promising import Promised, dressed, promise, renamed, with_states
+from edgernn.hoisting.onnx.promising import (
+    Promised,
+    UntimedError,
+    dressed,
+    promise,
+    renamed,
+    with_states,
+)
 from edgernn.hoisting.onnx.reading import read_foreign
 from edgernn.hoisting.onnx.running import Runner
-from edgernn.hoisting.onnx.settling import Settled, settle
-from edgernn.hoisting.onnx.sizes import feeds
+from edgernn.hoisting.onnx.settling import Settled, settle, single_frames
+from edgernn.hoisting.onnx.sizes import feeds, probes_of
+from edgernn.hoisting.onnx.unexposed import (
+    drop_copies_of_states,
+    drop_full_lengths,
+    give_unexposed,
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,7 @@ class ForeignStep:
         first_state: state of the contract → its stored first value, one row.
         context: input of the file → axis and number of the past frames in front of it.
         warnings: what a user should know, a line each.
+        by_prefix: whether what the file gives after some frames is its run over all of them.
     """
 
     contract: Contract
@@ -81,6 +94,7 @@ class ForeignStep:
     first_state: Mapping[str, np.ndarray]
     context: Mapping[str, tuple[int, int]]
     warnings: tuple[str, ...]
+    by_prefix: bool = False
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -119,7 +133,14 @@ def read_step(path: Path, wishes: Wishes | None = None) -> ForeignStep:
         raise UsageError(_stateless(model_proto, settled))
     with_states(graph, states, outer)
     given = {n: own for n, own in outer.items() if n not in {s.before for s in states}}
-    promised = promise(model_proto, given, states, settled.probes, called=wishes.renamed)
+    by_prefix = False
+    try:
+        promised = promise(model_proto, given, states, settled.probes, called=wishes.renamed)
+    except UntimedError as error:  # what comes out is of the last frame: a step takes one
+        by_prefix, given = True, single_frames(given)
+        with_states(graph, states, given)
+        promised = promise(model_proto, given, states, probes_of(given), called=wishes.renamed)
+        warnings.append(f"a step takes one frame: {error}")
     first = {promised.inputs[s.before]: s.first for s in states if s.first is not None}
     return ForeignStep(
         contract=promised.contract,
@@ -132,6 +153,7 @@ def read_step(path: Path, wishes: Wishes | None = None) -> ForeignStep:
         first_state=first,
         context=context,
         warnings=(*settled.notes, *warnings),
+        by_prefix=by_prefix,
     )
 
 
@@ -145,7 +167,7 @@ def _reference(
     context: Mapping[str, tuple[int, int]],
 ) -> onnx.ModelProto:
     """Return what judges: the file with its interface changed, or what a state was given to."""
-    if len([state for state in states if not state.own]) > len(context):
+    if any(state.inner for state in states):
         return dressed(folded, promised)
     whole = onnx.ModelProto()
     whole.CopyFrom(original)
@@ -163,10 +185,14 @@ def _states(
     model_proto: onnx.ModelProto, settled: Settled, wishes: Wishes
 ) -> tuple[list[State], list[str]]:
     """Find the states and make the hidden ones explicit, in place; return them and what to tell."""
+    drop_full_lengths(model_proto, settled.declared, settled.probes)
     interface = _interface(model_proto, settled)
     pairs = find_pairs(interface, wishes.states)
     paired = frozenset(pair.input for pair in pairs)
-    hidden, restarts = find_hidden(model_proto, settled.declared, settled.probes, states=paired)
+    states = of_pairs(pairs, settled.declared)
+    states += give_unexposed(model_proto, settled.declared, settled.probes, paired=paired)
+    known = frozenset(state.before for state in states)
+    hidden, restarts = find_hidden(model_proto, settled.declared, settled.probes, states=known)
     warnings = [f"{where} begins anew at every call, as the file has it" for where in restarts]
     if hidden and wishes.keep_restarts:
         raise UsageError(
@@ -176,13 +202,14 @@ def _states(
     warnings += unpaired_likeness(interface, pairs)
     batched = any(own.place(BATCH) is not None for own in settled.declared.values())
     names = {n for node in model_proto.graph.node for n in (*node.input, *node.output)}
-    states = of_pairs(pairs, settled.declared)
     if hidden and states:
         warnings += [
             f"{state.where} at every call of the file, has a state of its own here"
             for state in hidden
         ]
     states += give_hidden(model_proto.graph, hidden, {*names, *settled.declared}, batched=batched)
+    copies = drop_copies_of_states(model_proto.graph, states) if hidden else []
+    warnings += [f"the output {name} is a state, and no output beside it" for name in copies]
     return states, warnings
 
 
