@@ -15,8 +15,8 @@ from edgernn.contract import TIME, next_name
 from edgernn.contract.interface import FileTensor, Interface
 from edgernn.parity.structure import shape_rules as rules
 from edgernn.parity.structure.onnx_call import Call, constant
-from edgernn.parity.structure.onnx_table import TABLE
-from edgernn.parity.structure.sizes import SizeError, UnknownError, Value, dim, shown
+from edgernn.parity.structure.onnx_table import TABLE, Handler
+from edgernn.parity.structure.sizes import SizeError, UnknownError, Value, dim, is_open, shown
 from edgernn.sessions.ort.graph import OnnxGraph
 
 REFUSED = {
@@ -38,6 +38,11 @@ REFUSED = {
     ),
 }
 
+_RECURRENT = frozenset(("GRU", "LSTM", "RNN"))
+_MOVES = frozenset(
+    ("Concat", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
+)
+
 
 def follow(graph: OnnxGraph, interface: Interface) -> int:
     """Follow every operator of ``graph``; return how many there are.
@@ -52,6 +57,7 @@ def follow(graph: OnnxGraph, interface: Interface) -> int:
     for node in graph.nodes:  # first, for these say most
         if node.op in REFUSED:
             raise SizeError(f"{node.op} ({node.name or node.outputs[0]}) {REFUSED[node.op]}")
+    moved = {tensor.name for tensor in interface.inputs if values[tensor.name].part is not None}
     for node in graph.nodes:
         lost = [name for name in node.inputs if name and name not in values]
         if lost:
@@ -63,13 +69,32 @@ def follow(graph: OnnxGraph, interface: Interface) -> int:
         handler = TABLE.get(node.op)
         if handler is None:
             raise rules.unknown(call.what)
-        made = handler(call)
+        made = _made(handler, call, moved)
+        if node.op in _MOVES and moved.issuperset(
+            node.inputs if node.op == "Concat" else node.inputs[:1]
+        ):
+            moved.update(node.outputs)
         for name, value in zip(
             node.outputs, made if isinstance(made, list) else [made], strict=False
         ):
             values[name] = value
     check_outputs(values, interface)
     return len(graph.nodes)
+
+
+def _made(handler: Handler, call: Call, moved: set[str]) -> Value | list[Value]:
+    """Return what an operator makes; raise UnknownError where a recurrent one goes on from a state
+    that was moved in a way that is not followed.
+    """
+    if call.node.op in _RECURRENT and is_open(call[0].dims[0]):
+        for place in (5, 6):
+            given = call.maybe(place)
+            if given is not None and given.part is None and call.node.inputs[place] in moved:
+                raise UnknownError(
+                    f"{call.what} goes on from a state in another order of its elements, so "
+                    "nothing is proved of any cut"
+                )
+    return handler(call)
 
 
 def is_known(op: str) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from edgernn.parity.structure.sizes import (
     ONE,
+    Dims,
     Size,
     SizeError,
     StatePart,
@@ -67,14 +68,26 @@ def reshape(value: Value, targets: Sequence[Any]) -> Value:
         size_of(value.dims[i]) if isinstance(size, (int, np.integer)) and size == 0 else size
         for i, size in enumerate(targets)
     ]
-    return Value(reshaped(value.dims, sizes))
+    dims = reshaped(value.dims, sizes)
+    return Value(dims, part=_in_order(value, dims))
+
+
+def _in_order(value: Value, dims: Dims) -> StatePart | None:
+    """Return which layers of a state are left of ``value`` in another shape, its elements in the
+    same order: one layer is one layer in any shape, several lie along the first axis.
+    """
+    part = value.part
+    one = part is not None and part.stop - part.start == 1
+    return part if one or dims[:1] == value.dims[:1] else None
 
 
 def transpose(value: Value, order: Sequence[int]) -> Value:
     """Put the axes in another order."""
     if value.known is not None:
         return known(value.known.transpose(order))
-    return Value(tuple(value.dims[axis] for axis in order))
+    dims = tuple(value.dims[axis] for axis in order)
+    own = [axis for axis in order if value.dims[axis] != ONE]
+    return Value(dims, part=_in_order(value, dims) if own == sorted(own) else None)
 
 
 def expand(value: Value, sizes: Sequence[Any], *, keep: int | None = None) -> Value:
@@ -142,7 +155,10 @@ def take(value: Value, index: Value, axis: int, what: str) -> Value:
     if index.has_size or value.has_size:
         raise SizeError(f"{what} takes by, or from, the size of an axis")
     closed(value.dims, [axis], what)
-    return Value((*value.dims[:axis], *index.dims, *value.dims[axis + 1 :]))
+    part = None
+    if axis == 0 and index.known is not None and index.rank == 0 and int(index.known.item()) >= 0:
+        part = _cut_part(value, int(index.known.item()), 1)
+    return Value((*value.dims[:axis], *index.dims, *value.dims[axis + 1 :]), part=part)
 
 
 def cut(value: Value, axis: int, start: Any, end: Any, what: str, *, step: int = 1) -> Value:
@@ -202,7 +218,8 @@ def squeeze(value: Value, axes: Sequence[int] | None) -> Value:
                 f"a squeeze takes out an axis of {show(value.dims[place])}, which is 1 at one "
                 "size alone"
             )
-    return Value(tuple(own for axis, own in enumerate(value.dims) if axis not in places))
+    dims = tuple(own for axis, own in enumerate(value.dims) if axis not in places)
+    return Value(dims, part=_in_order(value, dims))
 
 
 def unsqueeze(value: Value, axes: Sequence[int]) -> Value:
@@ -211,4 +228,6 @@ def unsqueeze(value: Value, axes: Sequence[int]) -> Value:
     places = {axis + rank if axis < 0 else axis for axis in axes}
     rest = iter(value.dims)
     dims = tuple(ONE if place in places else next(rest) for place in range(rank))
-    return Value(dims) if value.known is None else known(np.expand_dims(value.known, tuple(places)))
+    if value.known is not None:
+        return known(np.expand_dims(value.known, tuple(places)))
+    return Value(dims, part=_in_order(value, dims))

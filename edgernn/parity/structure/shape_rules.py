@@ -205,9 +205,12 @@ def recurrent(
 
 
 def input_value(name: str, dims: Dims, *, is_state: bool) -> Value:
-    """Return what is known of an input of the graph; of a state, that all its layers are there."""
-    layers = size_of(dims[0]) if is_state and dims else None
-    return Value(dims, part=StatePart(name, 0, layers) if isinstance(layers, int) else None)
+    """Return what is known of an input of the graph; of a state, that all its layers are there: one
+    where its first axis is open.
+    """
+    layers = size_of(dims[0]) if dims else 1
+    whole = StatePart(name, 0, layers if isinstance(layers, int) else 1)
+    return Value(dims, part=whole if is_state else None)
 
 
 def unknown(what: str) -> UnknownError:
