@@ -30,7 +30,7 @@ class HoistedModel(ModuleModel):
 
     def fused_in(self, family: str) -> bool:
         """See ``RecurrentModel.fused_in``: ONNX has no LSTM with a projection."""
-        return family != "onnx" or not has_projection(self._step_graph)
+        return family != "onnx" or not has_projection(self._step_graph())
 
     def graph(self, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
         """See ``RecurrentModel.graph``; of a step that takes one step a call, several are run one
@@ -67,12 +67,11 @@ class HoistedModel(ModuleModel):
 
     def step_face(self, *, folded: bool = False) -> HoistedModel:
         """See ``RecurrentModel.step_face``."""
-        self.stepper = step_face(self._step_graph, self._examples())
+        self.stepper = step_face(self._step_graph(), self._examples())
         self._open_time = False
         return self
 
-    @property
-    def _step_graph(self) -> fx.GraphModule:
+    def _step_graph(self) -> fx.GraphModule:  # no property: torch's tracer would read it
         assert isinstance(self.stepper, fx.GraphModule)
         return self.stepper
 

@@ -190,11 +190,14 @@ def _unfold(builder: Builder, node: fx.Node) -> Value | None:
     if stream is None or not along(stream, given["dimension"]):
         return None
     result = builder.result(node)
-    joined, rate, lag = windows(builder, stream, node, given["size"], given["step"])
+    size, step = given["size"], given["step"]
+    joined, rate, lag = windows(builder, stream, node, size, step)
     _strided(builder, rate)
-    call = builder.call(
-        operator_of(node), joined, given["dimension"], given["size"], given["step"], like=node
-    )
+    shifted = [  # as slices, which every format has
+        builder.call(_aten.slice.Tensor, joined, stream.dim, at, at - size + 1 or _END, step)
+        for at in range(size)
+    ]
+    call = builder.call(_aten.stack.default, shifted, -1, like=node)
     return replace(stream, node=call, seen=result, rate=rate, lag=lag)
 
 
@@ -362,7 +365,7 @@ def _total(builder: Builder, node: fx.Node) -> Value | None:
         )
         made = builder.call(_aten.div.Tensor, made, count)
     if not keep:
-        made = builder.call(_aten.squeeze.dim, made, dim)
+        made = builder.call(_aten.select.int, made, dim, 0)
     return Moment(made, result)
 
 

@@ -186,7 +186,7 @@ class _Walk:
             if value.rate != 1:  # one a step: without a time axis
                 if builder.frames is None or builder.frames * value.rate != 1:
                     raise ClosedTimeError
-                node = builder.call(torch.ops.aten.squeeze.dim, node, value.dim)
+                node = builder.call(torch.ops.aten.select.int, node, value.dim, -1)
                 seen = seen.select(value.dim, -1)
                 del axes[value.dim]
         return node, Made(name, seen, axes)

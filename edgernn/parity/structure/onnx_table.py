@@ -20,7 +20,7 @@ from edgernn.parity.structure.sizes import (
     Value,
     closed,
     dim,
-    is_open,
+    is_callers,
     known,
     size_of,
 )
@@ -161,7 +161,7 @@ def _whole_window(call: Call) -> Value:
 
 
 def _recurrent(call: Call) -> list[Value]:
-    if call[0].dims[0] != ONE and not is_open(call[0].dims[0]) and call.maybe(4) is None:
+    if call[0].dims[0] != ONE and not is_callers(call[0].dims[0]) and call.maybe(4) is None:
         return _within(call)
     if (
         call.get("direction", "forward") != "forward"
@@ -179,10 +179,8 @@ def _recurrent(call: Call) -> list[Value]:
 def _within(call: Call) -> list[Value]:
     """A recurrent operator over an axis of a frame, one way or both: each frame by itself."""
     length, batch, _ = call[0].dims
-    closed(call[0].dims, [2], call.what)
     states = [value for place in (5, 6) if (value := call.maybe(place)) is not None]
-    if any(state.dims[1] != batch for state in states):
-        raise SizeError(f"{call.what} has states of another number of rows than its input")
+    rules.within(call[0], states, call.what, batch_axis=1)
     ways = dim(2 if call.get("direction", "forward") == "bidirectional" else 1)
     hidden = dim(call.get("hidden_size"))
     left = Value((ways, batch, hidden))

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from edgernn.contract import TIME
 from edgernn.parity.structure.sizes import (
     ONE,
     Dims,
     Size,
     SizeError,
     StatePart,
+    UnknownError,
     Value,
     broadcast,
     closed,
@@ -109,6 +111,7 @@ def concat(values: Sequence[Value], axis: int, what: str) -> Value:
     if any(value.has_size for value in values):
         raise SizeError(f"{what} joins data with the size of an axis")
     axis = values[0].axis(axis)
+    _refuse_delay_line(values, axis, what)
     for value in values:
         closed(value.dims, [axis], what)
     sizes = [size_of(value.dims[axis]) for value in values]
@@ -118,6 +121,18 @@ def concat(values: Sequence[Value], axis: int, what: str) -> Value:
         (*whole[:axis], dim(count), *whole[axis + 1 :]),
         part=_joined_part(values) if axis == 0 else None,
     )
+
+
+def _refuse_delay_line(values: Sequence[Value], axis: int, what: str) -> None:
+    """Raise UnknownError where frames that came before are put in front of those of a call, as a
+    convolution over time does that keeps its past.
+    """
+    *before, last = values
+    if last.dims[axis] == (TIME,) and not any(is_open(value.dims[axis]) for value in before):
+        raise UnknownError(
+            f"{what} puts frames that came before in front of those of the call; how calls are cut "
+            "is compared by running them, and beyond that nothing is proved of this file"
+        )
 
 
 def _joined_part(values: Sequence[Value]) -> StatePart | None:

@@ -204,6 +204,13 @@ def recurrent(
     ]
 
 
+def within(x: Value, states: Sequence[Value], what: str, *, batch_axis: int) -> None:
+    """Check a recurrent layer over an axis of a frame, one way or both: each frame by itself."""
+    closed(x.dims, [2], what)
+    if any(state.dims[1] != x.dims[batch_axis] for state in states):
+        raise SizeError(f"{what} has states of another number of rows than its input")
+
+
 def input_value(name: str, dims: Dims, *, is_state: bool) -> Value:
     """Return what is known of an input of the graph; of a state, that all its layers are there: one
     where its first axis is open.

@@ -124,6 +124,11 @@ def is_open(found: Dim) -> bool:
     return any(isinstance(factor, str) for factor in found)
 
 
+def is_callers(found: Dim) -> bool:
+    """Return whether a size is that of rows or frames, which must not meet; encode's are not."""
+    return bool({BATCH, TIME} & {*found})
+
+
 def show(found: Dim) -> str:
     """Return a size in words, as ``time × 8``."""
     return " × ".join(map(str, found)) or "1"
@@ -184,7 +189,7 @@ def closed(dims: Dims, axes: Iterable[int], what: str) -> None:
     for axis in axes:
         if not is_open(dims[axis]):
             continue
-        if not {BATCH, TIME} & {*dims[axis]}:
+        if not is_callers(dims[axis]):
             raise UnknownError(
                 f"{what} along the axis {show(dims[axis])}, whose size encode chooses, so nothing "
                 "is proved of this file"

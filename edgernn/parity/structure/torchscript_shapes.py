@@ -12,7 +12,18 @@ from typing import Any
 from edgernn.parity.structure import shape_moves
 from edgernn.parity.structure import shape_rules as rules
 from edgernn.parity.structure import torchscript_moves as moves
-from edgernn.parity.structure.sizes import Dim, Size, SizeError, Value, closed, dim, size_of
+from edgernn.parity.structure.sizes import (
+    ONE,
+    Dim,
+    Size,
+    SizeError,
+    Value,
+    closed,
+    dim,
+    is_callers,
+    joined,
+    size_of,
+)
 from edgernn.parity.structure.torchscript_moves import Arguments, Handler
 
 
@@ -136,11 +147,17 @@ def _whole_window(given: Arguments, what: str) -> Value:
 
 
 def _recurrent(given: Arguments, what: str) -> list[Value]:
-    if given.get("bidirectional") or "data" in given:
-        raise SizeError(f"{what} does not go forward in time alone")
     states = given["hx"] if isinstance(given["hx"], list) else [given["hx"]]
     first = 1 if not given["batch_first"] else 0
     batch_axis, time_axis = (first, 1 - first)
+    along = given["input"].dims[time_axis]
+    if along != ONE and not is_callers(along) and "data" not in given:
+        ways = 2 if given.get("bidirectional") else 1
+        rules.within(given["input"], states, what, batch_axis=batch_axis)
+        hidden = joined([dim(ways), states[0].dims[2]])
+        return [Value((*given["input"].dims[:2], hidden)), *(Value(s.dims) for s in states)]
+    if given.get("bidirectional") or "data" in given:
+        raise SizeError(f"{what} does not go forward in time alone")
     left = rules.recurrent(given["input"], states, what, batch_axis=batch_axis, time_axis=time_axis)
     return [Value((*given["input"].dims[:2], states[0].dims[2])), *left]
 
