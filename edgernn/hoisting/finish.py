@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from edgernn.hoisting.nodes import operator_of, run
+from edgernn.hoisting.traceable import follow_sizes
 
 
 def finish(
@@ -27,6 +28,7 @@ def finish(
     for node in reversed(list(graph.nodes)):
         if node.op not in ("placeholder", "output") and not node.users:
             graph.erase_node(node)
+    follow_sizes(graph)
     graph.lint()
     used = {str(operator_of(node)) for node in graph.nodes if node.op == "get_attr"}
     module = fx.GraphModule({name: held[name] for name in sorted(used)}, graph)

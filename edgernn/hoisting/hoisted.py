@@ -14,6 +14,7 @@ from edgernn.contract.build import build_contract
 from edgernn.contract.spec import Initial
 from edgernn.errors import ContractError, UsageError
 from edgernn.hoisting.call import Call
+from edgernn.hoisting.evaluating import evaluating
 from edgernn.hoisting.inputs import Inputs, axes_text, read_inputs
 from edgernn.hoisting.network import Network
 from edgernn.hoisting.result import Made, State, Step
@@ -188,9 +189,7 @@ def hoist(
     inputs = read_inputs(example)
     contexts = (context,) if isinstance(context, str) else tuple(context)
     _refuse_contexts(inputs, contexts)
-    training = net.training
-    net.eval()
-    try:
+    with evaluating(net):
         call = Call(net, method, tuple(spec.name for spec in inputs.specs), dict(fixed or {}))
         first = find_state(call, inputs, state or {}, start, pairs)
         network = Network(call, inputs, first, contexts)
@@ -198,8 +197,6 @@ def hoist(
         hoisted = Hoisted(network, stepping(network) if stepped else streaming(network))
         refuse_mixed_rows(hoisted)
         return hoisted
-    finally:
-        net.train(training)
 
 
 def _refuse_contexts(inputs: Inputs, contexts: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from edgernn.errors import ContractError
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.opening import open_session
 from edgernn.sessions.torchscript.operators import MADE, PURE
+from edgernn.sessions.torchscript.reading import all_nodes
 from edgernn.sessions.torchscript.session import TorchScriptSession
 
 FILE = "torchscript/step.pt"
@@ -297,3 +298,48 @@ def test_what_acts_on_the_machine_is_in_no_group() -> None:
     }
     assert not acting & PURE
     assert MADE <= PURE
+
+
+def test_operators_of_the_table_compute_and_do_nothing_else() -> None:
+    """By torch's own schemas: no file names, no generators, nothing drawn at random unless asked,
+    and a write only where the reader looks for one.
+    """
+    drawing = {"rnn_relu", "rnn_tanh", "gru", "lstm", "dropout", "feature_dropout"}
+    drawing.add("scaled_dot_product_attention")  # by FIXED they may not
+    for schema in torch._C._jit_get_all_schemas():
+        name = schema.name.removeprefix("aten::")
+        if schema.name not in PURE or name == schema.name:
+            continue
+        kinds = {str(argument.type) for argument in schema.arguments}
+        assert not {kind for kind in kinds if "Generator" in kind or "Storage" in kind}, schema
+        assert not {a.name for a in schema.arguments} & {"filename", "file"}, schema
+        packet = getattr(torch.ops.aten, name, None)
+        overload = schema.overload_name or "default"
+        if packet is not None and overload in packet.overloads():
+            seeded = torch.Tag.nondeterministic_seeded in getattr(packet, overload).tags
+            assert not seeded or name in drawing, schema
+
+
+OPERATORS = {
+    "cumsum": lambda x: x.cumsum(1),
+    "logcumsumexp": lambda x: x.logcumsumexp(1),
+    "unfold": lambda x: x.unfold(1, 2, 1),
+    "roll": lambda x: x.roll(1, 1),
+    "einsum": lambda x: torch.einsum("bi,bj->bij", x, x),
+    "max_pool1d": lambda x: torch.max_pool1d(x[:, None], 2),
+    "where": lambda x: torch.where(torch.isnan(x), 0.0, x),
+    "diff": lambda x: torch.diff(x, dim=1),
+    "topk": lambda x: x.topk(2, 1)[0],
+    "sort": lambda x: x.sort(1)[0],
+    "scatter_add": lambda x: x.scatter_add(1, x.argmax(1, keepdim=True), x),
+    "hypot": lambda x: torch.hypot(x, torch.atan2(x, x)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_a_file_with_the_operator_is_let_in(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = torch.jit.trace(OPERATORS[name], torch.rand(2, 4))
+        graph = module.graph
+    assert {node.kind() for node in all_nodes(graph)} <= PURE
