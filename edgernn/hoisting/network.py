@@ -58,9 +58,13 @@ class Network:
         """Capture again at other sizes and say what the numbers hang on; with ``frames`` frames in
         the second one along time, or as many as before.
         """
-        varied = {BATCH: OTHER_ROWS} | ({} if frames is None else {TIME: frames})
+        varied = ({} if frames is None else {TIME: frames}) | {BATCH: OTHER_ROWS}
         varied |= {axis: sizes[axis] + _OTHER for axis in self.inputs.open_axes}
-        others = {axis: self.captured({**sizes, axis: n}).nodes for axis, n in varied.items()}
+        others = {}
+        for axis, size in varied.items():
+            others[axis] = self.captured({**sizes, axis: size}).nodes
+            if len(others[axis]) != len(captured.nodes):  # a loop, which other sizes do not mend
+                return None
         return sized(captured.nodes, others, sizes, varied)
 
     @property

@@ -82,6 +82,7 @@ class _Rewrite:
     graph: fx.Graph = field(default_factory=fx.Graph)
     aliases: dict[fx.Node, _Alias] = field(default_factory=dict)
     made: dict[str, _Base] = field(default_factory=dict)  # weight → its base
+    viewed: dict[tuple[fx.Node, ...], fx.Node] = field(default_factory=dict)  # one view, one node
 
     def now(self, node: fx.Node) -> fx.Node:
         """Return the node of the new graph that is ``node`` of the old one at this point."""
@@ -94,8 +95,11 @@ class _Rewrite:
         return alias.value
 
     def _view_again(self, view: fx.Node, of: fx.Node) -> fx.Node:
-        others = fx.map_arg(operands(view)[1:], self.now)
-        return self.call(view, operator_of(view), (of, *others), view.kwargs)
+        if (view, of) not in self.viewed:
+            others = fx.map_arg(operands(view)[1:], self.now)
+            made = self.call(view, operator_of(view), (of, *others), view.kwargs)
+            self.viewed[view, of] = made
+        return self.viewed[view, of]
 
     def call(
         self, like: fx.Node, target: Any, args: tuple[Any, ...], kwargs: Any = None
@@ -117,7 +121,7 @@ class _Rewrite:
         if node.op == "get_attr" and operator_of(node) in self.made:
             self.aliases[node] = _Alias(self.made[operator_of(node)])
             return
-        made = self._filled(node) or self.graph.node_copy(node, self.now)
+        made = self._filled(node) or self._unflattened(node) or self.graph.node_copy(node, self.now)
         base = _Base(made)
         self.aliases[node] = _Alias(base)
         if node.op == "get_attr":
@@ -138,6 +142,14 @@ class _Rewrite:
             _aten.full.default,
             (list(seen.shape), value),
             {"dtype": seen.dtype, "device": seen.device, "pin_memory": False},
+        )
+
+    def _unflattened(self, node: fx.Node) -> fx.Node | None:
+        """Let ``x.unflatten(0, (2, 3))`` be the view that it is, with every size told."""
+        if operator_of(node) is not _aten.unflatten.int:
+            return None
+        return self.call(
+            node, _aten.reshape.default, (self.now(operands(node)[0]), list(known(node).shape))
         )
 
     def write(self, node: fx.Node) -> None:

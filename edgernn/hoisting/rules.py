@@ -17,7 +17,7 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from edgernn.errors import ContractError
-from edgernn.hoisting.builder import Builder, ClosedTimeError
+from edgernn.hoisting.builder import Builder, ClosedTimeError, StateSlot
 from edgernn.hoisting.nodes import operands, operator_of
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.recurrent import recurrent_rules
@@ -321,13 +321,67 @@ def _running(start: float) -> Rule:
         stream = replace(stream, node=masked(builder, stream, operands(node)[0], start))
         name, where = builder.named(node, "running")
         slot = builder.state(name, where, first, builder.batch_axis(node))
-        joined = builder.call(_aten.cat.default, [slot.node, stream.node], stream.dim)
-        total = builder.call(operator_of(node), joined, stream.dim, like=node)
-        call = builder.call(_aten.slice.Tensor, total, stream.dim, 1, _END)
-        slot.next = builder.call(_aten.slice.Tensor, total, stream.dim, -1, _END)
+        if operator_of(node) is _aten.cumsum.default and result.is_floating_point():
+            part = builder.call(operator_of(node), stream.node, stream.dim, like=node)
+            call = _added(builder, slot, part, stream.dim)
+            return replace(stream, node=call, seen=result)
+        call = _in_turn(builder, slot, stream, _JOINS[operator_of(node)])
         return replace(stream, node=call, seen=result)
 
     return rule
+
+
+def _in_turn(
+    builder: Builder, slot: StateSlot, stream: Stream, join: Callable[..., fx.Node]
+) -> fx.Node:
+    """Join what was so far with each element of a call: operators that formats have."""
+    if builder.frames is None:
+        raise ClosedTimeError
+    made, before = [], slot.node
+    for at in range(max(1, int(builder.frames * stream.rate))):
+        one = builder.call(_aten.slice.Tensor, stream.node, stream.dim, at, at + 1)
+        before = join(builder, before, one)
+        made.append(before)
+    slot.next = before
+    return made[0] if len(made) == 1 else builder.call(_aten.cat.default, made, stream.dim)
+
+
+def _plainly(target: Any) -> Callable[..., fx.Node]:
+    def join(builder: Builder, one: fx.Node, other: fx.Node) -> fx.Node:
+        return builder.call(target, one, other)
+
+    return join
+
+
+def _added_in_logarithms(builder: Builder, one: fx.Node, other: fx.Node) -> fx.Node:
+    """Return log(exp(a) + exp(b)) = max(a, b) + log(1 + exp(-|a - b|)); a may be -inf."""
+    call = builder.call
+    apart = call(_aten.neg.default, call(_aten.abs.default, call(_aten.sub.Tensor, one, other)))
+    grown = call(_aten.log1p.default, call(_aten.exp.default, apart))
+    return call(_aten.add.Tensor, call(_aten.maximum.default, one, other), grown)
+
+
+_JOINS: dict[Any, Callable[..., fx.Node]] = {
+    _aten.cumsum.default: _plainly(_aten.add.Tensor),
+    _aten.cumprod.default: _plainly(_aten.mul.Tensor),
+    _aten.logcumsumexp.default: _added_in_logarithms,
+}
+
+
+def _added(builder: Builder, slot: StateSlot, part: fx.Node, dim: int) -> fx.Node:
+    """Add running sums to the sum so far and keep the last one; what rounding drops of it is a
+    state too, so that a million additions are as exact as one (Kahan 1965, Knuth's TwoSum).
+    """
+    rest = builder.state(f"{slot.name}_rest", slot.where, torch.zeros_like(slot.first), slot.batch)
+    add, sub = _aten.add.Tensor, _aten.sub.Tensor
+    part = builder.call(add, rest.node, part)
+    total = builder.call(add, slot.node, part)
+    last, whole = (builder.call(_aten.slice.Tensor, n, dim, -1, _END) for n in (part, total))
+    grown = builder.call(sub, whole, slot.node)
+    missed = builder.call(sub, slot.node, builder.call(sub, whole, grown))
+    rest.next = builder.call(add, missed, builder.call(sub, last, grown))
+    slot.next = whole
+    return total
 
 
 def _total(builder: Builder, node: fx.Node) -> Value | None:
@@ -354,7 +408,10 @@ def _total(builder: Builder, node: fx.Node) -> Value | None:
     slot_name, where = builder.named(node, name)
     first = torch.full_like(stream.seen.narrow(dim, 0, 1), start)
     slot = builder.state(slot_name, where, first, batch)
-    made = slot.next = builder.call(join, slot.node, part)
+    if join is _aten.add.Tensor and first.is_floating_point():
+        made = _added(builder, slot, part, dim)
+    else:
+        made = slot.next = builder.call(join, slot.node, part)
     if operator_of(node) is _aten.mean.dim:
         shape = [1] * stream.seen.dim()
         if batch is not None:

@@ -125,10 +125,10 @@ class Spectrogram(nn.Module):
         ),
         (
             Strides, _FRAMES,
-            "front_past front_past_2 layer_h layer_c frames_seen layer_past layer_running",
+            "front_past front_past_2 layer_h layer_c frames_seen layer_past layer_running layer_running_rest",
             4, 4, False,
         ),
-        (MeanOverAll, _FRAMES, "layer_h layer_mean frames_seen", 0, 1, False),
+        (MeanOverAll, _FRAMES, "layer_h layer_mean layer_mean_rest frames_seen", 0, 1, False),
         (OverFrequency, _FRAMES, "frames_h", 0, 1, True),
         (Spectrogram, {"x": "float32[batch, time, 4]"}, "front_past layer_h", 0, 1, True),
     ],
