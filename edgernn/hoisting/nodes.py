@@ -19,6 +19,13 @@ def operator_of(node: fx.Node) -> Any:
     return node.target
 
 
+def nodes_in(value: Any) -> list[fx.Node]:
+    """Return the nodes in arguments, however deep."""
+    found: list[fx.Node] = []
+    fx.map_arg(value, found.append)
+    return found
+
+
 def known(node: fx.Node) -> Any:
     """Return the tensor, without data, that a node was seen to give."""
     return node.meta["val"]

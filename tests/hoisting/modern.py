@@ -54,9 +54,7 @@ class Rwkv7Step(nn.Module):
 
     def start(self, rows: int) -> Rwkv7State:
         """Return the state before the first frame."""
-        return Rwkv7State(
-            torch.zeros(rows, D), torch.zeros(rows, D), torch.zeros(rows, H, N, N)
-        )
+        return Rwkv7State(torch.zeros(rows, D), torch.zeros(rows, D), torch.zeros(rows, H, N, N))
 
     def gates(self, x: Tensor, previous: Tensor) -> list[Tensor]:
         """Return r, w, k, v, the key that is removed, the one that is replaced, and g: [..., D]."""
@@ -163,9 +161,7 @@ class Mamba2Step(nn.Module):
         y = y * functional.silu(gate)
         return self.leave(y * torch.rsqrt((y * y).mean(-1, keepdim=True) + 1e-5) * self.norm)
 
-    def forward(
-        self, x: Tensor, past: Tensor, held: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, past: Tensor, held: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Take a frame ``[B, D]``."""
         gate, mixed, dt = self.split(x)
         window = torch.cat([past, mixed[..., None]], -1)  # [B, C, K]
