@@ -8,7 +8,7 @@ import torch
 
 from edgernn.export.export_module import export_module
 from edgernn.sessions.opening import open_session
-from tests.hoisting import modern
+from tests.hoisting import modern, rwkv
 from tests.hoisting.drawn import drawn
 
 _STEPS, _ROWS = 1000, 2
@@ -33,9 +33,9 @@ def _whole(net, given, stepped):
         return net(**given)
     state, made = net.start(_ROWS), []
     for frame in given["x"].unbind(1):
-        out = net(frame, state) if isinstance(state, modern.Rwkv7State) else net(frame, *state)
+        out = net(frame, state) if isinstance(state, rwkv.Rwkv7State) else net(frame, *state)
         y, *rest = out
-        state = rest[0] if isinstance(state, modern.Rwkv7State) else tuple(rest)
+        state = rest[0] if isinstance(state, rwkv.Rwkv7State) else tuple(rest)
         made.append(y)
     return torch.stack(made, 1)
 
@@ -43,8 +43,8 @@ def _whole(net, given, stepped):
 @pytest.mark.parametrize(
     ("net", "inputs", "states"),
     [
-        (modern.Rwkv7, _FRAMES, "before_delay value_state between_delay"),
-        (modern.Rwkv7Step, _FRAME, "state_attended state_mixed state_memory"),
+        (rwkv.Rwkv7, _FRAMES, "before_delay value_state between_delay"),
+        (rwkv.Rwkv7Step, _FRAME, "state_attended state_mixed state_memory"),
         (modern.Mamba2, _FRAMES, "conv_past step_bias_state"),
         (modern.Mamba2Step, _FRAME, "past held"),
         (modern.GatedDelta, _FRAMES, "conv_past alpha_state"),

@@ -125,7 +125,8 @@ class Spectrogram(nn.Module):
         ),
         (
             Strides, _FRAMES,
-            "front_past front_past_2 layer_h layer_c frames_seen layer_past layer_running layer_running_rest",
+            "front_past front_past_2 layer_h layer_c frames_seen layer_past layer_running "
+            "layer_running_rest",
             4, 4, False,
         ),
         (MeanOverAll, _FRAMES, "layer_h layer_mean layer_mean_rest frames_seen", 0, 1, False),

@@ -79,7 +79,8 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "reductions along an axis, and what is made of them": (
         "aten::amax aten::amin aten::argmax aten::argmin aten::cumsum",
-        "aten::linalg_vector_norm aten::log_softmax aten::logsumexp aten::max aten::mean aten::min aten::norm aten::prod aten::softmax",
+        "aten::linalg_vector_norm aten::log_softmax aten::logsumexp aten::max aten::mean aten::min",
+        "aten::norm aten::prod aten::softmax",
         "aten::std aten::sum aten::var",
         "aten::all aten::aminmax aten::any aten::argsort aten::cdist aten::cosine_similarity",
         "aten::count_nonzero aten::cummax aten::cummin aten::cumprod aten::diff",
