@@ -48,4 +48,5 @@ def explain(
     if as_json:
         say_json(found.to_dict())
     else:
-        say(explain_text(found))
+        for line in explain_text(found).splitlines():
+            say(line)

@@ -122,6 +122,8 @@ def _model_file(path: Path, kind: Kind, *, as_json: bool) -> None:
             say(f"  {direction[:-1]:<7} {_tensor(tensor)}")
     if METADATA_KEY not in description.metadata:
         say("no edgernn contract in its metadata: it says nothing of roles, state or decoding")
+        if kind.key == "onnx":
+            say(kind.advise(path))
         return
     own_contract = FileContract.from_metadata(description.metadata, source=str(path))
     first = tables.first_state(own_contract.contract)

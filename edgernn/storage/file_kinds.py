@@ -187,7 +187,8 @@ FILES: tuple[Row, ...] = (
         onnx_model,
         "onnx",
         "an ONNX model that edgernn did not export",
-        "look at it with: edgernn inspect {path}; " + TRAINED_ELSEWHERE,
+        "find its state with: edgernn explain {path}; make a bundle of it with: edgernn export "
+        "{path} --out NAME.edgernn",
     ),
     row(of_suffix(".mlmodel"), "mlmodel", "a Core ML model (.mlmodel)", TRAINED_ELSEWHERE),
     row(

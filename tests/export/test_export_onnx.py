@@ -131,7 +131,7 @@ def test_its_options_are_not_for_a_run(tmp_path: Path, checkpoint_folder: Path) 
 def test_explain_tells_what_was_found(foreign: Path) -> None:
     done = edgernn("explain", foreign)
     assert done.returncode == 0, done.stderr
-    assert "foo float32 [layers=2, batch, foo_width=8]" in done.stdout
+    assert "  foo float32 [layers=2, batch, foo_width=8]" in done.stdout.splitlines()
     assert "starts at zeros; foo goes on as bar/2, by the recurrent operators" in done.stdout
     assert "renamed: bar/2 is foo_next" in done.stdout
     assert "onnx float32: yes" in done.stdout

@@ -132,6 +132,8 @@ def fixed(name: str, place: int, size: int, rank: int) -> Axis:
 
 def _named(value: onnx.ValueInfoProto, *, batched: bool) -> Declared | None:
     """Return an input by the names in the file; None where one says nothing."""
+    if not value.type.tensor_type.HasField("shape"):
+        return None
     axes, dims = list[Axis | None](), _dims(value)
     for place, dim in enumerate(dims):
         word = _word(dim.dim_param)

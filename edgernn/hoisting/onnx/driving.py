@@ -18,6 +18,7 @@ class FileRun:
 
     def __init__(self, step: ForeignStep) -> None:
         self.step, self.run_once = step, Runner(step.original)
+        self._batch = 1
         self.own = {s.before: s for s in step.states if s.own}
         self.given = {n: d for n, d in step.declared.items() if n not in self.own}
         names = step.promised
@@ -58,7 +59,7 @@ class FileRun:
     def run(self, inputs: Arrays, steps: int) -> dict[str, np.ndarray]:
         """Return the outputs of the file over a whole run, by their names in the contract."""
         timed = self.step.contract.step.has_time
-        batch = _batch_of(self.step, inputs)
+        batch = self._batch = _batch_of(self.step, inputs)
         if self.step.by_prefix:
             return self._by_prefix(inputs, steps, batch)
         states = {
@@ -77,10 +78,19 @@ class FileRun:
             made = self.run_once({**feeds, **states})
             if not timed:
                 states = {name: made[state.after] for name, state in self.own.items()}
-            parts.append({new: made[old] for new, old in self.outputs.items()})
+            parts.append({new: self._apart(new, made[old]) for new, old in self.outputs.items()})
         if timed:
             return parts[0]
         return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+
+    def _apart(self, name: str, array: np.ndarray) -> np.ndarray:
+        """Return an output that has batch and time in one axis with an axis for each."""
+        axes = _spec(self.step, name).axes
+        if array.ndim == len(axes):
+            return array
+        known = self.step.contract.sizes
+        found = [known.get(axis) or (self._batch if axis == BATCH else -1) for axis in axes]
+        return array.reshape(found)
 
     def _by_prefix(self, inputs: Arrays, steps: int, batch: int) -> dict[str, np.ndarray]:
         """Return what the file gives for the last of the first frames, for every number of them."""

@@ -5,7 +5,7 @@ axes, and the graph under those names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -23,6 +23,7 @@ from edgernn.hoisting.onnx.running import Runner
 from edgernn.hoisting.onnx.sizes import Sizes, feeds
 from edgernn.wording import did_you_mean
 
+VOCAB = "vocab"
 _KINDS = {name: kind for kind, name in DTYPES.items()}
 
 
@@ -65,6 +66,7 @@ def promise(
     names = _names(declared, states, reads, called or {})
     read = {name: _output(name, names[1][name], runs, probes) for name in reads}
     _refuse_untimed(declared, read)
+    declared, read = _with_scores(declared, read)
     texts = _texts(declared, names[0]), _texts({s.before: s.declared for s in states}, names[0])
     contract = build_contract(
         inputs=texts[0],
@@ -73,6 +75,21 @@ def promise(
         initial_state={names[0][s.before]: "stored" for s in states if s.first is not None},
     )
     return Promised(contract, *names)
+
+
+def _with_scores(
+    declared: Mapping[str, Declared], read: Mapping[str, Declared]
+) -> tuple[dict[str, Declared], dict[str, Declared]]:
+    """Call the axis of ids and that of the one output with a score for each of them alike."""
+    inputs, outputs = dict(declared), dict(read)
+    ids = [own for own in declared.values() if own.below is not None]
+    size = ids[0].below.size if len(ids) == 1 and ids[0].below is not None else None
+    scores = [own for own in read.values() if own.axes and own.axes[-1].size == size]
+    if size is not None and size > 1 and len(scores) == 1:
+        vocab = Axis(VOCAB, size)
+        inputs[ids[0].name] = replace(ids[0], below=vocab)
+        outputs[scores[0].name] = replace(scores[0], axes=(*scores[0].axes[:-1], vocab))
+    return inputs, outputs
 
 
 def _names(

@@ -43,6 +43,7 @@ from edgernn.hoisting.onnx.unexposed import (
     drop_full_lengths,
     give_unexposed,
 )
+from edgernn.hoisting.onnx.unflatten import unflatten
 
 
 @dataclass(frozen=True)
@@ -119,62 +120,70 @@ def read_step(path: Path, wishes: Wishes | None = None) -> ForeignStep:
     outer, inner = widened(declared, context, told=_told(wishes.inputs))
     refuse_open_branches(original.graph, inner)
     settled = settle(original, inner)
-    model_proto = onnx.ModelProto()
-    model_proto.CopyFrom(original)
-    fold(model_proto, settled.declared, settled.probes)
-    states, warnings = _states(model_proto, settled, wishes)
+    made = onnx.ModelProto()
+    made.CopyFrom(original)
+    fold(made, settled.declared, settled.probes)
+    states, changed, warnings = _states(made, settled, wishes)
     outer = {
         name: outer_of(own, outer[name], context[name][0]) if name in context else own
         for name, own in settled.declared.items()
     }
-    graph = model_proto.graph
-    states += give_context(graph, outer, context, [*outer, *(s.before for s in states)])
+    states += give_context(made.graph, outer, context, [*outer, *(s.before for s in states)])
     if not states:
-        raise UsageError(_stateless(model_proto, settled))
-    with_states(graph, states, outer)
-    given = {n: own for n, own in outer.items() if n not in {s.before for s in states}}
-    by_prefix = False
-    try:
-        promised = promise(model_proto, given, states, settled.probes, called=wishes.renamed)
-    except UntimedError as error:  # what comes out is of the last frame: a step takes one
-        by_prefix, given = True, single_frames(given)
-        with_states(graph, states, given)
-        promised = promise(model_proto, given, states, probes_of(given), called=wishes.renamed)
-        warnings.append(f"a step takes one frame: {error}")
-    first = {promised.inputs[s.before]: s.first for s in states if s.first is not None}
+        raise UsageError(_stateless(made, settled))
+    with_states(made.graph, states, outer)
+    promised, untimed = _promised(made, outer, states, settled, wishes)
+    whole = made if changed else _with_context(original, states, outer=outer, context=context)
     return ForeignStep(
         contract=promised.contract,
-        model_proto=dressed(model_proto, promised),
-        reference=_reference(original, model_proto, promised, states, outer=outer, context=context),
+        model_proto=dressed(made, promised),
+        reference=dressed(whole, promised),
         original=original,
         declared=settled.declared,
         states=tuple(states),
         promised=promised,
-        first_state=first,
+        first_state={promised.inputs[s.before]: s.first for s in states if s.first is not None},
         context=context,
-        warnings=(*settled.notes, *warnings),
-        by_prefix=by_prefix,
+        warnings=(*settled.notes, *warnings, *([untimed] if untimed else [])),
+        by_prefix=bool(untimed),
     )
 
 
-def _reference(
+def _promised(
+    model_proto: onnx.ModelProto,
+    outer: Mapping[str, Declared],
+    states: Sequence[State],
+    settled: Settled,
+    wishes: Wishes,
+) -> tuple[Promised, str]:
+    """Return the contract, and in words why a step takes one frame; empty where it takes any
+    number.
+    """
+    called = wishes.renamed
+    given = {n: own for n, own in outer.items() if n not in {s.before for s in states}}
+    try:
+        return promise(model_proto, given, states, settled.probes, called=called), ""
+    except UntimedError as error:  # what comes out is of the last frame
+        given = single_frames(given)
+        with_states(model_proto.graph, states, given)
+        promised = promise(model_proto, given, states, probes_of(given), called=called)
+        return promised, f"a step takes one frame: {error}"
+
+
+def _with_context(
     original: onnx.ModelProto,
-    folded: onnx.ModelProto,
-    promised: Promised,
     states: Sequence[State],
     *,
     outer: Mapping[str, Declared],
     context: Mapping[str, tuple[int, int]],
 ) -> onnx.ModelProto:
-    """Return what judges: the file with its interface changed, or what a state was given to."""
-    if any(state.inner for state in states):
-        return dressed(folded, promised)
+    """Return the file's own graph with past frames in front, and nothing else changed."""
     whole = onnx.ModelProto()
     whole.CopyFrom(original)
     names = [*outer, *(state.before for state in states if state.own)]
     give_context(whole.graph, outer, context, names)
     with_states(whole.graph, states, outer)
-    return dressed(whole, promised)
+    return whole
 
 
 def _told(texts: Iterable[str]) -> list[str]:
@@ -183,9 +192,12 @@ def _told(texts: Iterable[str]) -> list[str]:
 
 def _states(
     model_proto: onnx.ModelProto, settled: Settled, wishes: Wishes
-) -> tuple[list[State], list[str]]:
-    """Find the states and make the hidden ones explicit, in place; return them and what to tell."""
+) -> tuple[list[State], bool, list[str]]:
+    """Find the states and make the hidden ones explicit, in place; return them, whether the graph
+    was changed, and what to tell.
+    """
     drop_full_lengths(model_proto, settled.declared, settled.probes)
+    flattened = unflatten(model_proto, settled.declared, settled.probes)
     interface = _interface(model_proto, settled)
     pairs = find_pairs(interface, wishes.states)
     paired = frozenset(pair.input for pair in pairs)
@@ -193,7 +205,8 @@ def _states(
     states += give_unexposed(model_proto, settled.declared, settled.probes, paired=paired)
     known = frozenset(state.before for state in states)
     hidden, restarts = find_hidden(model_proto, settled.declared, settled.probes, states=known)
-    warnings = [f"{where} begins anew at every call, as the file has it" for where in restarts]
+    warnings = [f"the output {name} has batch and time apart here" for name in flattened]
+    warnings += [f"{where} begins anew at every call, as the file has it" for where in restarts]
     if hidden and wishes.keep_restarts:
         raise UsageError(
             f"{hidden[0].where}, and frames may come in calls of any number: say how many a call "
@@ -210,7 +223,8 @@ def _states(
     states += give_hidden(model_proto.graph, hidden, {*names, *settled.declared}, batched=batched)
     copies = drop_copies_of_states(model_proto.graph, states) if hidden else []
     warnings += [f"the output {name} is a state, and no output beside it" for name in copies]
-    return states, warnings
+    changed = bool(flattened) or any(state.inner for state in states)
+    return states, changed, warnings
 
 
 def _interface(model_proto: onnx.ModelProto, settled: Settled) -> Interface:

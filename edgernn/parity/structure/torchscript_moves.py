@@ -159,3 +159,15 @@ def stack(given: Arguments, what: str) -> Value:
     """Join along a new axis."""
     values = [shape_moves.unsqueeze(value, [given["dim"]]) for value in given["tensors"]]
     return shape_moves.concat(values, given["dim"], what)
+
+
+def pad(given: Arguments, what: str) -> Value:
+    """Put elements around the last axes; one that grows must not be open."""
+    value, around = given["self"], sizes_of(given["pad"], what)
+    dims = list(value.dims)
+    for place in range(len(around) // 2):
+        axis, added = value.rank - 1 - place, around[2 * place] + around[2 * place + 1]
+        if added:
+            closed(value.dims, [axis], what)
+            dims[axis] = dim(size_of(dims[axis]) + added)
+    return Value(tuple(dims))

@@ -224,6 +224,7 @@ TABLE: dict[str, Handler] = {
         **dict.fromkeys(("split", "split_with_sizes"), moves.split),
         "cat": lambda given, what: shape_moves.concat(given["tensors"], given["dim"], what),
         "stack": moves.stack,
+        **dict.fromkeys(("pad", "constant_pad_nd"), moves.pad),
         "index_select": lambda given, what: shape_moves.take(
             given["self"], given["index"], given["dim"], what
         ),

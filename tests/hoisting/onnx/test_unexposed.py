@@ -177,3 +177,37 @@ def test_a_start_from_an_input_that_is_no_state_is_refused(tmp_path: Path) -> No
                   outputs=["y"], axes=axes)  # fmt: skip
     with pytest.raises(UsageError, match="comes from speaker, which goes on as no output"):
         read_step(path, Wishes())
+
+
+class Flattened(nn.Module):
+    """A word model as PyTorch's own example has it: its scores have batch and time in one axis."""
+
+    def __init__(self, *, batch_first: bool) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.table = nn.Embedding(11, FEATURES)
+        self.layer = nn.LSTM(FEATURES, HIDDEN, batch_first=batch_first)
+        self.head = nn.Linear(HIDDEN, 11)
+
+    def forward(self, ids: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        y, left = self.layer(self.table(ids), (h, c))
+        return (torch.log_softmax(self.head(y).view(-1, 11), 1), *left)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_batch_and_time_in_one_axis_are_taken_apart(tmp_path: Path, batch_first: bool) -> None:
+    axes = {"ids": BATCH_TIME if batch_first else {0: "seq", 1: "batch"}}
+    axes |= {name: {1: "batch"} for name in ("h", "c")}
+    examples = [
+        torch.zeros(3, 4, dtype=torch.int64),
+        *(torch.zeros(1, 3 if batch_first else 4, HIDDEN) for _ in "hc"),
+    ]
+    path = export(Flattened(batch_first=batch_first), examples, tmp_path / "f.onnx",
+                  inputs=["ids", "h", "c"], outputs=["y", "hn", "cn"], axes=axes)  # fmt: skip
+    step = read_step(path)
+    wanted = ("batch", "time") if batch_first else ("time", "batch")
+    assert step.contract.step.read_outputs[0].axes == (*wanted, "vocab")
+    assert step.contract.step.scores is not None
+    assert prove(step).worst < 1e-5
+    made = export_onnx(path, tmp_path / "b", precision=["float32", "int8"])
+    assert verify_bundle(made, steps=24).passed

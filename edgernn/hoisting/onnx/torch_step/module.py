@@ -21,6 +21,7 @@ from edgernn.hoisting.onnx.torch_step.movement import MOVEMENT
 
 _FEW = 64  # constants of more elements are weights, never shapes
 _TABLE = {**ARITHMETIC, **MOVEMENT}
+_LIMITED = ("Clip", "Pad")  # their numbers are known when the graph is built
 _WINDOWS = ("Conv", "ConvTranspose")
 KNOWN = frozenset((*_TABLE, *RECURRENT, *_WINDOWS, "MatMul", "Gemm"))
 
@@ -55,8 +56,9 @@ class TorchStep(nn.Module):
             for place, node in enumerate(self._nodes)
             for name in (node.input if place not in self._layers else _data_of(node))
         }
+        limits = {n for node in self._nodes if node.op_type in _LIMITED for n in node.input[1:]}
         for name in sorted(used & constants.keys()):
-            self._hold(name, constants[name])
+            self._hold(name, constants[name], known=name in limits)
 
     def _add_layer(
         self, place: int, node: onnx.NodeProto, constants: Mapping[str, np.ndarray]
@@ -87,8 +89,8 @@ class TorchStep(nn.Module):
             self._layers[place] = name
             self.add_module(name, made)
 
-    def _hold(self, name: str, array: np.ndarray) -> None:
-        if array.dtype.kind in "iub" and array.size <= _FEW:
+    def _hold(self, name: str, array: np.ndarray, *, known: bool) -> None:
+        if (known or array.dtype.kind in "iub") and array.size <= _FEW:
             self._known[name] = array
             return
         self._held[name] = f"constant_{len(self._held)}"
