@@ -23,6 +23,8 @@ from edgernn.models.checkpoint import Checkpoint
 from edgernn.parity.subject import DEFAULT_STEPS
 from edgernn.wording import counted
 
+_SEED = 0  # of a sample that is drawn
+
 
 def export_onnx(
     path: Path,
@@ -62,7 +64,7 @@ def export_onnx(
         f"{path.name}: {states}, the same as the file over {proof.steps} steps within "
         f"{proof.worst:.1e}"
     )
-    model = ForeignModel(step, _provenance(path, step, wishes or Wishes()))
+    model = ForeignModel(step, _provenance(path, step, wishes or Wishes(), sample))
     return export_bundle(
         Checkpoint(model, None, {}, _evaluation(step, sample)),
         out,
@@ -75,13 +77,19 @@ def export_onnx(
     )
 
 
-def _provenance(path: Path, step: ForeignStep, wishes: Wishes) -> dict[str, Any]:
+def _provenance(
+    path: Path,
+    step: ForeignStep,
+    wishes: Wishes,
+    sample: Mapping[str, np.ndarray] | None,
+) -> dict[str, Any]:
     """Return what the manifest tells of the file."""
     return {
         "module": path.name,
         "onnx": {"bytes": path.stat().st_size, "sha256": digest(path).sha256},
         "renamed": step.renamed,
         "bound": dict(wishes.settings),
+        "sample": f"drawn, seed {_SEED}" if sample is None else "recorded",
         "states": {step.promised.inputs[state.before]: state.where for state in step.states},
     }
 
@@ -89,16 +97,17 @@ def _provenance(path: Path, step: ForeignStep, wishes: Wishes) -> dict[str, Any]
 def _evaluation(
     step: ForeignStep, sample: Mapping[str, np.ndarray] | None
 ) -> dict[str, np.ndarray]:
-    """Return the sample under the contract's names.
+    """Return the sample under the contract's names; one that is drawn where there is none.
 
     Raises:
         UsageError: it is no sample of this contract.
     """
+    family = family_of(ForeignModel.family)
     if sample is None:
-        return {}
+        return dict(family.drawn(step.contract, seed=_SEED) or {})
     called = {step.renamed.get(name, name): array for name, array in sample.items()}
     made = {name: _fitted(step, name, array) for name, array in called.items()}
-    if problem := family_of(ForeignModel.family).sample_problem(made, step.contract):
+    if problem := family.sample_problem(made, step.contract):
         raise UsageError(f"the sample has {problem}")
     return made
 

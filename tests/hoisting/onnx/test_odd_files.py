@@ -9,8 +9,20 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from foreign_files import FEATURES, FLOAT, HIDDEN, INT64, cell_file, graph_file, value, weights
+import torch
+from foreign_files import (
+    FEATURES,
+    FLOAT,
+    HIDDEN,
+    INT64,
+    cell_file,
+    export,
+    graph_file,
+    value,
+    weights,
+)
 from onnx import TensorProto, helper
+from torch import Tensor, nn
 
 from edgernn import verify_bundle
 from edgernn.errors import UsageError
@@ -175,3 +187,24 @@ def test_a_file_without_state_says_so(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="the file has no state"):
         read_step(path)
+
+
+class BakedBatch(nn.Module):
+    """A network exported for one row, whose reshape takes more rows for more frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.GRU(FEATURES, HIDDEN)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.reshape(-1, 1, FEATURES))[0].reshape(1, -1, HIDDEN)
+
+
+def test_a_batch_that_is_baked_inside_is_closed(tmp_path: Path) -> None:
+    path = export(BakedBatch(), [torch.randn(1, 4, FEATURES)], tmp_path / "f.onnx", inputs=["x"],
+                  outputs=["y"], axes={"x": {0: "batch", 1: "time"}})  # fmt: skip
+    step = read_step(path)
+    assert "batch" not in step.contract.step.fresh_inputs[0].axes
+    assert any("takes one size along batch" in warning for warning in step.warnings)
+    assert prove(step).worst < 1e-5
