@@ -25,7 +25,7 @@ demo-captions: env
 	$(BIN)/edgernn demo captions
 
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # SIGKILL at every write and rename of training, export and packing; make kills KILLS=20
 KILLS ?= 200

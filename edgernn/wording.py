@@ -10,8 +10,12 @@ import operator
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
+from typing import Literal
 
 from edgernn.errors import UsageError
+
+ENCODE: Literal["encode"] = "encode"  # the graph that runs once per sequence
+STEP: Literal["step"] = "step"  # the graph that every model has
 
 # of difflib's ratio: "fp16" is 0.55 of "float16", and nothing that is 0.5 of another word is meant
 # by chance

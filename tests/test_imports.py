@@ -126,6 +126,10 @@ def test_only_the_ground_is_flat() -> None:
     assert flat == {"__init__", "__main__", "errors", "storage", "wording", "plots"} - {"storage"}
 
 
+def test_a_help_text_waits_for_no_contract() -> None:
+    assert not _loaded_after("import edgernn.cli.app") & {"pydantic", "numpy"}
+
+
 def _loaded_after(code: str) -> set[str]:
     script = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"
     done = subprocess.run(

@@ -16,7 +16,6 @@ from edgernn.cli import tables
 from edgernn.cli.config import as_toml
 from edgernn.cli.output import progress_console, say, say_rule, say_sheet, stream, tell
 from edgernn.cli.training import budget_of, not_learned, training
-from edgernn.contract import validated
 from edgernn.errors import UsageError
 from edgernn.wording import argument, counted, size
 
@@ -51,6 +50,7 @@ def text(
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 2.0,
 ) -> None:
     """A character LSTM on Python's own documentation, to ONNX, TorchScript and Core ML."""
+    from edgernn.contract import validated
     from edgernn.training.options import TrainOptions
     from edgernn.training.run_text import train_text
 
@@ -90,6 +90,7 @@ def captions(
     """A captioner with attention on pictures drawn for it, some of colours and shapes it never saw
     together.
     """
+    from edgernn.contract import validated
     from edgernn.training.caption_corpus import CaptionData
     from edgernn.training.options import TrainOptions
     from edgernn.training.run_captions import train_captions

@@ -19,7 +19,6 @@ from edgernn.cli.hoisting import (
 )
 from edgernn.cli.output import say, say_json
 from edgernn.errors import UsageError
-from edgernn.storage.identify import sentence
 
 
 def explain(
@@ -36,6 +35,7 @@ def explain(
     each format can carry, and why not.
     """
     from edgernn.hoisting.explain import explain_text
+    from edgernn.storage.identify import sentence
 
     if not is_onnx(path):
         raise UsageError(f"{sentence(path)}; explain takes an ONNX file")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgernn.errors import UsageError
-from edgernn.storage.identify import identify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,6 +85,8 @@ ONNX_KINDS = ("onnx", "onnx-ours")
 
 def is_onnx(path: Path) -> bool:
     """Return whether ``path`` is an ONNX file: by its content, or where it has none by its name."""
+    from edgernn.storage.identify import identify
+
     kind = identify(path).key
     return kind in ONNX_KINDS or (path.suffix == ".onnx" and kind in {"missing", "unknown"})
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.text import Text
 
 from edgernn import formats
-from edgernn.bundle.manifest import Manifest
-from edgernn.bundle.nats import rise_text
-from edgernn.bundle.records import Artifact
-from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.cli.output import result_console, say, say_indented, say_sheet
 from edgernn.cli.sheets import Sheet
 from edgernn.cli.shown import joined, styled
-from edgernn.contract import Contract, Narrowing
-from edgernn.parity.report.data import VerifyReport
-from edgernn.parity.report.wording import headline
 from edgernn.wording import size
+
+if TYPE_CHECKING:  # a help text needs none of them
+    from edgernn.bundle.manifest import Manifest
+    from edgernn.bundle.records import Artifact
+    from edgernn.bundle.stored_weights import StoredWeight
+    from edgernn.contract import Contract, Narrowing
+    from edgernn.parity.report.data import VerifyReport
 
 _MARK = {
     "passed": ("passed", "green"),
@@ -85,6 +87,8 @@ def _weight(weight: StoredWeight, *, integers: bool) -> tuple[Text | str, ...]:
 
 
 def _loss(artifact: Artifact) -> str:
+    from edgernn.bundle.nats import rise_text
+
     loss = artifact.loss
     if (outputs := artifact.output_loss) is not None:
         same = "" if outputs.top1 is None else f", top-1 {outputs.top1:.1%}"
@@ -124,6 +128,8 @@ def say_report(report: VerifyReport) -> None:
 
 def _headline(report: VerifyReport) -> Text:
     """Return the verdict, coloured, and what stands behind it: the first and the last line."""
+    from edgernn.parity.report.wording import headline
+
     verdict, rest = headline(report).split(":", maxsplit=1)
     return joined(styled(verdict, "green" if report.passed else "bold red"), f":{rest}")
 

@@ -16,11 +16,9 @@ from edgernn.contract.records import Record, first_line, validated
 from edgernn.contract.spec import (
     BATCH,
     CHANNELS,
-    ENCODE,
     HEIGHT,
     LAYERS,
     NEXT,
-    STEP,
     TIME,
     TOKENS,
     WIDTH,
@@ -31,6 +29,7 @@ from edgernn.contract.spec import (
     TensorSpec,
     next_name,
 )
+from edgernn.wording import ENCODE, STEP
 
 __all__ = [
     "BATCH",

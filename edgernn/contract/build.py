@@ -10,8 +10,6 @@ from pydantic import ValidationError
 
 from edgernn.contract.records import first_line
 from edgernn.contract.spec import (
-    ENCODE,
-    STEP,
     Contract,
     DType,
     GraphSpec,
@@ -21,7 +19,7 @@ from edgernn.contract.spec import (
     next_name,
 )
 from edgernn.errors import UsageError
-from edgernn.wording import expected_one_of
+from edgernn.wording import ENCODE, STEP, expected_one_of
 
 _FORM = "expected one as float32[batch, time, width=40] or int64[batch, time] below vocab=96"
 _TENSOR = re.compile(r"\s*(\w+)\s*\[([^\[\]]*)\]\s*(?:below\s+([^\s\[\]]+))?\s*")

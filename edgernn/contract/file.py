@@ -13,7 +13,6 @@ from edgernn.contract import rules
 from edgernn.contract.interface import FileDescription, FileTensor, Interface, interface_problems
 from edgernn.contract.records import Record, first_line, refuse
 from edgernn.contract.spec import (
-    STEP,
     AxisName,
     Contract,
     Count,
@@ -24,6 +23,7 @@ from edgernn.contract.spec import (
 )
 from edgernn.errors import ContractError
 from edgernn.storage import strict_json
+from edgernn.wording import STEP
 
 SCHEMA_VERSION: Literal[2] = 2  # what is written
 READABLE = (1, 2)

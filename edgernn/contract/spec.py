@@ -17,12 +17,11 @@ from pydantic import BeforeValidator, Field, model_validator
 from edgernn.contract import rules
 from edgernn.contract.records import Record, refuse
 from edgernn.errors import ContractError
+from edgernn.wording import ENCODE, STEP
 
 BATCH, TIME, LAYERS = "batch", "time", "layers"
 HEIGHT, WIDTH, CHANNELS = "height", "width", "channels"  # of pictures
 TOKENS = "tokens"  # what token ids are called, fed or written
-ENCODE: Literal["encode"] = "encode"
-STEP: Literal["step"] = "step"
 NEXT = "_next"  # state output = state input + NEXT
 
 Role = Literal["input", "context", "state", "output"]

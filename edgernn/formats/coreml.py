@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgernn.contract import STEP
 from edgernn.formats.promise import Tolerance, in_float32, in_integers
 from edgernn.formats.row import Format
+from edgernn.wording import STEP
 
 # Of an image encoder, 4 bits a weight leave features that are half error: hence ``step_only``.
 _PROMISES = {

@@ -10,9 +10,9 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgernn.contract import ENCODE, STEP
 from edgernn.errors import ContractError
 from edgernn.formats.promise import Tolerance
+from edgernn.wording import ENCODE, STEP
 
 _SYSTEMS = {"Darwin": "macOS"}  # as ``platform.system()`` calls it → as its users do
 
