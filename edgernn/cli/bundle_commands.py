@@ -136,7 +136,7 @@ def export(
 
 
 def _export_onnx(path: Path, out: Path, **more: Any) -> Bundle:
-    from edgernn.export.export_onnx import export_onnx
+    from edgernn.export.foreign_file import export_onnx
 
     return export_onnx(path, out, tell=tell, **more)
 

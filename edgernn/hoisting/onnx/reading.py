@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -9,11 +10,18 @@ from google.protobuf.message import DecodeError
 
 from edgernn.contract import first_line
 from edgernn.errors import UsageError
+from edgernn.hoisting.onnx.flow import shown, subgraphs
 from edgernn.sessions.ort.guard import foreign_needs
 from edgernn.sessions.ort.reading import read_model
 from edgernn.storage.identify import identify
 
 _MOST_BYTES = (1 << 31) - 1  # of one protocol-buffer message
+_DRAWING = frozenset(
+    (
+        *("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"),
+        *("RandomUniform", "RandomUniformLike"),
+    )
+)
 KINDS = ("onnx", "onnx-ours")  # as ``identify`` calls what is read here
 
 
@@ -48,9 +56,28 @@ def read_foreign(path: Path) -> onnx.ModelProto:
         raise UsageError(
             f"{path} cannot be read as an ONNX model ({first_line(error)}); export it again"
         ) from error
+    for what in _drawn(model_proto.graph):
+        raise UsageError(
+            f"{path} draws random numbers in {what}, so it does not give the same twice; export "
+            "the network in evaluation mode"
+        )
     if not model_proto.graph.node:
         raise UsageError(f"{path} has no operators, expected a network; export it again")
     return model_proto
+
+
+def _drawn(graph: onnx.GraphProto) -> Iterator[str]:
+    """Yield in words the nodes that draw random numbers."""
+    truths = {t.name for t in graph.initializer if t.data_type == onnx.TensorProto.BOOL}
+    for node in graph.node:
+        training = node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] in truths
+        if training:
+            held = next(t for t in graph.initializer if t.name == node.input[2])
+            training = bool(onnx.numpy_helper.to_array(held).any())
+        if training or node.op_type in _DRAWING:
+            yield shown(node)
+        for inner in subgraphs(node):
+            yield from _drawn(inner)
 
 
 def _remedy(need: str) -> str:

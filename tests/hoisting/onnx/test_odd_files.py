@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from edgernn import verify_bundle
 from edgernn.errors import UsageError
-from edgernn.export.export_onnx import export_onnx
+from edgernn.export.foreign_file import export_onnx
 from edgernn.hoisting.onnx.proof import prove
 from edgernn.hoisting.onnx.step import Wishes, read_step
 

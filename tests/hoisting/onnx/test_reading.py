@@ -68,3 +68,15 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content[:length])
         with pytest.raises((UsageError, ContractError)):
             read_step(path)
+
+
+def test_random_numbers_are_named(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("RandomNormalLike", ["x"], ["noise"], name="noisy"),
+        helper.make_node("Add", ["x", "noise"], ["y"]),
+    ]
+    path = graph_file(
+        tmp_path / "f.onnx", nodes, [value("x", FLOAT, SHAPE)], [value("y", FLOAT, SHAPE)]
+    )
+    with pytest.raises(UsageError, match=r"draws random numbers in RandomNormalLike \(noisy\)"):
+        read_foreign(path)

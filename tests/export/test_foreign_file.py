@@ -27,7 +27,7 @@ from onnx import helper
 from edgernn import open_session, verify_bundle
 from edgernn.bundle import Bundle
 from edgernn.errors import ContractError, UsageError
-from edgernn.export.export_onnx import export_onnx
+from edgernn.export.foreign_file import export_onnx
 from edgernn.hoisting.onnx.step import Wishes
 
 
@@ -48,6 +48,14 @@ def bundle(foreign: Path) -> Bundle:
     assert done.returncode == 0, done.stderr
     assert "1 state, the same as the file over 256 steps" in done.stderr
     return Bundle.open(foreign.with_suffix(".edgernn"))
+
+
+def test_it_is_a_public_name() -> None:
+    import edgernn.export as public
+
+    assert public.export_onnx is public.export_onnx is export_onnx
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = public.nothing
 
 
 def test_every_check_passes(bundle: Bundle) -> None:
