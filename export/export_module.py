@@ -15,6 +15,7 @@ from edgernn.export.source import ReducedOptions, Tell
 from edgernn.hoisting.hoisted import Hoisted, hoist
 from edgernn.hoisting.model import HoistedModel
 from edgernn.hoisting.proof import prove
+from edgernn.hoisting.recorded import read_sample
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.parity.subject import DEFAULT_STEPS
 
@@ -30,7 +31,7 @@ def export_module(
     start: str | None = None,
     context: str | Sequence[str] = (),
     pairs: Mapping[str, str | int] | None = None,
-    sample: Mapping[str, np.ndarray] | None = None,
+    sample: Mapping[str, np.ndarray] | Path | str | None = None,
     to: Iterable[str] | str = "onnx",
     precision: Iterable[str] | str | None = None,
     release: bool = False,
@@ -46,7 +47,8 @@ def export_module(
     Args:
         net, example, method, fixed, state, start, context, pairs: see ``edgernn.hoist``.
         out: a folder, or a file ending in ``.edgernn``.
-        sample: recorded inputs; see ``export_step``.
+        sample: recorded inputs, or a file of them; see ``read_sample``. Reduced precisions are
+            calibrated and measured on them, and the bundle carries them as its evaluation sample.
         to, precision, release, steps, options, tell: see ``export_bundle``.
 
     Returns:
@@ -71,7 +73,7 @@ def export_hoisted(
     hoisted: Hoisted,
     out: Path | str,
     *,
-    sample: Mapping[str, np.ndarray] | None = None,
+    sample: Mapping[str, np.ndarray] | Path | str | None = None,
     to: Iterable[str] | str = "onnx",
     precision: Iterable[str] | str | None = None,
     release: bool = False,
@@ -80,10 +82,11 @@ def export_hoisted(
     tell: Tell = lambda line: None,
 ) -> Bundle:
     """Export what ``hoist`` returned; see ``export_module``."""
+    evaluation = read_sample(sample, hoisted.contract)
     proof = prove(hoisted)
     tell(f"the step equals the network: {proof}")
     return export_bundle(
-        Checkpoint(HoistedModel(hoisted).eval(), None, {}, dict(sample or {})),
+        Checkpoint(HoistedModel(hoisted).eval(), None, {}, evaluation),
         out,
         to=to,
         precision=precision,

@@ -12,16 +12,26 @@ from edgernn.cli import tables
 from edgernn.cli.choices import completing, format_names, precision_names
 from edgernn.cli.config import Config
 from edgernn.cli.hoisting import (
+    FORWARD,
+    OF_ONNX,
+    OF_PYTHON,
+    ContextOption,
     InputsOption,
     KeepRestartsOption,
     LeftContextOption,
+    MethodOption,
     RenameOption,
+    Said,
     SampleOption,
     SetOption,
+    StartOption,
     StateOption,
+    WeightsOption,
+    hoisted_of,
     is_onnx,
+    is_python,
+    prints_aside,
     read_recorded,
-    refuse_given,
     wishes_of,
 )
 from edgernn.cli.output import say, say_sheet, tell, words, write_result
@@ -38,13 +48,15 @@ _reduced = partial(typer.Option, rich_help_panel="Reduced precision")
 
 def export(
     run: Annotated[
-        Path, typer.Argument(help="A checkpoint folder, or an ONNX file of another program.")
+        Path,
+        typer.Argument(help="A checkpoint folder, an ONNX file, or FILE.py:NAME, which is run."),
     ],
     out: Annotated[Path, typer.Option(help="A folder, or a file ending in .edgernn.")],
     to: Annotated[
         str | None,
         typer.Option(
-            help="Formats, as onnx,torchscript,coreml; default all.", **completing(format_names)
+            help="Formats, as onnx,torchscript,coreml; default all, of other programs' onnx.",
+            **completing(format_names),
         ),
     ] = None,
     precision: Annotated[
@@ -84,6 +96,10 @@ def export(
     left_context: LeftContextOption = None,
     keep_restarts: KeepRestartsOption = False,
     rename: RenameOption = None,
+    weights: WeightsOption = None,
+    method: MethodOption = FORWARD,
+    context: ContextOption = None,
+    start: StartOption = None,
     sample: SampleOption = None,
     config: Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
@@ -97,48 +113,37 @@ def export(
 
     budget = Budget(max_perplexity_increase, max_cider_drop)
     options = ReducedOptions(block_size, budget, _first_text(calibration), allow_float)
-    said: dict[str, Any] = {
-        "--inputs": inputs,
-        "--state": state,
-        "--set": settings,
-        "--left-context": left_context,
-        "--keep-restarts": keep_restarts,
-        "--rename": rename,
-        "--sample": sample,
-    }
-    if is_onnx(run):
-        refuse_given({"--in-graph": in_graph or decoding}, what="an ONNX file")
-        bundle = _export_onnx(
-            run,
-            out,
-            wishes=wishes_of(
-                inputs, settings, state, left_context, keep_restarts=keep_restarts, renamed=rename
-            ),
-            sample=read_recorded(sample),
-            to=words(to) or "onnx",
-            precision=words(precision),
-            release=release,
-            options=options,
-        )
+    said = Said(
+        inputs, state, settings, left_context, keep_restarts, rename,
+        weights, method, context, start, sample,
+    )  # fmt: skip
+    asked: dict[str, Any] = {"precision": words(precision), "release": release, "options": options}
+    asked["in_graph"] = in_graph or decoding
+    if is_onnx(run) or is_python(run):
+        bundle = _write_foreign(run, said, out, to=words(to) or "onnx", **asked)
     else:
-        refuse_given(said, what="a run of edgernn train")
-        bundle = export_bundle(
-            run,
-            out,
-            to=words(to),
-            precision=words(precision),
-            in_graph=in_graph or decoding,
-            release=release,
-            options=options,
-            tell=tell,
-        )
+        said.only(what="a run of edgernn train")
+        bundle = export_bundle(run, out, to=words(to), tell=tell, **asked)
     _show_exported(bundle, out, as_json=as_json)
 
 
-def _export_onnx(path: Path, out: Path, **more: Any) -> Bundle:
-    from edgernn.export.foreign_file import export_onnx
+def _write_foreign(path: Path, said: Said, out: Path, *, in_graph: bool, **asked: Any) -> Bundle:
+    """Export a network of another program: an ONNX file, or one in Python."""
+    what = "an ONNX file" if is_onnx(path) else "a network in Python"
+    if in_graph:
+        raise UsageError(f"--in-graph says nothing of {what}; leave it out")
+    if is_onnx(path):
+        from edgernn.export.foreign_file import export_onnx
 
-    return export_onnx(path, out, tell=tell, **more)
+        said.only(*OF_ONNX, what=what)
+        sample = read_recorded(said.sample)
+        return export_onnx(path, out, wishes=wishes_of(said), sample=sample, tell=tell, **asked)
+    from edgernn.export.export_module import export_hoisted
+
+    said.only(*OF_PYTHON, what=what)
+    with prints_aside():
+        hoisted = hoisted_of(path, said)
+        return export_hoisted(hoisted, out, sample=said.sample, tell=tell, **asked)
 
 
 def _show_exported(bundle: Bundle, out: Path, *, as_json: bool) -> None:

@@ -58,7 +58,12 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
                 f"{context.command_path}{near or '; see its --help'}"
             )
         parameter = options[name]
-        given[parameter.name] = _value(value, is_flag=parameter.is_flag, place=f"{path}: {key}")
+        place = f"{path}: {key}"
+        given[parameter.name] = (
+            [_value(one, is_flag=False, place=place) for one in _as_list(value)]
+            if parameter.multiple
+            else _value(value, is_flag=parameter.is_flag, place=place)
+        )
     context.default_map = {**(context.default_map or {}), **given}
     return path
 
@@ -82,6 +87,10 @@ def _options(context: typer.Context) -> dict[str, Any]:
             if text.startswith("--") and parameter.name not in {"config", "help"}:
                 named[text[2:]] = parameter
     return named
+
+
+def _as_list(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else [found]
 
 
 def _value(found: Any, *, is_flag: bool, place: str) -> Any:

@@ -3,50 +3,83 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgernn.cli.hoisting import (
+    FORWARD,
+    OF_ONNX,
+    OF_PYTHON,
+    ContextOption,
     InputsOption,
     KeepRestartsOption,
     LeftContextOption,
+    MethodOption,
     RenameOption,
+    Said,
     SetOption,
+    StartOption,
     StateOption,
+    WeightsOption,
+    hoisted_of,
     is_onnx,
+    is_python,
+    prints_aside,
     wishes_of,
 )
 from edgernn.cli.output import say, say_json
 from edgernn.errors import UsageError
 
+if TYPE_CHECKING:
+    from edgernn.hoisting.explain import Found
+
 
 def explain(
-    path: Annotated[Path, typer.Argument(help="An ONNX file of another program.")],
+    path: Annotated[Path, typer.Argument(help="An ONNX file, or FILE.py:NAME, which is run.")],
     inputs: InputsOption = None,
     state: StateOption = None,
     settings: SetOption = None,
     left_context: LeftContextOption = None,
     keep_restarts: KeepRestartsOption = False,
     rename: RenameOption = None,
+    weights: WeightsOption = None,
+    method: MethodOption = FORWARD,
+    context: ContextOption = None,
+    start: StartOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show what was found in a network: its states and their first values, what a step takes, what
     each format can carry, and why not.
     """
     from edgernn.hoisting.explain import explain_text
-    from edgernn.storage.identify import sentence
 
-    if not is_onnx(path):
-        raise UsageError(f"{sentence(path)}; explain takes an ONNX file")
-    from edgernn.hoisting.onnx.found import explain_onnx
-
-    wishes = wishes_of(
-        inputs, settings, state, left_context, keep_restarts=keep_restarts, renamed=rename
-    )
-    found = explain_onnx(path, wishes)
+    found = _found(
+        path,
+        Said(
+            inputs, state, settings, left_context, keep_restarts, rename,
+            weights, method, context, start,
+        ),
+    )  # fmt: skip
     if as_json:
         say_json(found.to_dict())
     else:
         for line in explain_text(found).splitlines():
             say(line)
+
+
+def _found(path: Path, said: Said) -> Found:
+    if is_onnx(path):
+        from edgernn.hoisting.onnx.found import explain_onnx
+
+        said.only(*OF_ONNX, what="an ONNX file")
+        return explain_onnx(path, wishes_of(said))
+    if is_python(path):
+        from edgernn.export.found import explain_hoisted
+
+        said.only(*OF_PYTHON, what="a network in Python")
+        with prints_aside():
+            return explain_hoisted(hoisted_of(path, said), str(path))
+    from edgernn.storage.identify import sentence
+
+    raise UsageError(f"{sentence(path)}; explain takes an ONNX file or FILE.py:NAME")

@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -15,15 +19,18 @@ from edgernn.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgernn.hoisting.hoisted import Hoisted
     from edgernn.hoisting.onnx.step import Wishes
 
+FORWARD = "forward"
+_PYTHON = re.compile(r"\.py(:\w*)?$")
 _PANEL = "A network of another program"
 InputsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--inputs",
         metavar="NAME: DTYPE[AXES]",
-        help='Axes of an input, as "x: float32[batch, time, 40]"; for each input.',
+        help='Axes of inputs, as "x: float32[batch, time, 40]"; or a file of examples.',
         rich_help_panel=_PANEL,
     ),
 ]
@@ -32,7 +39,7 @@ StateOption = Annotated[
     typer.Option(
         "--state",
         metavar="IN=OUT",
-        help="An input that goes on as an output; for each state.",
+        help="An input that goes on as an output; for each state, as hx=hx_out.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -41,7 +48,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Bind an input to a value, as sr=16000.",
+        help="Bind an input, or an argument, to a value, as sr=16000.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -76,10 +83,45 @@ SampleOption = Annotated[
     typer.Option(
         "--sample",
         metavar="FILE",
-        help="Recorded inputs (npz), one array an input, one row.",
+        help="Recorded inputs (npz, npy, safetensors, csv), to calibrate and measure on.",
         rich_help_panel=_PANEL,
     ),
 ]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Tensors by name (.safetensors, .pt) for the network of FILE.py.",
+        rich_help_panel=_PANEL,
+    ),
+]
+MethodOption = Annotated[
+    str,
+    typer.Option(
+        "--method", help="The method of the network that is the step.", rich_help_panel=_PANEL
+    ),
+]
+ContextOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--context",
+        metavar="NAME",
+        help="An input that is constant over a run: encode takes it once.",
+        rich_help_panel=_PANEL,
+    ),
+]
+StartOption = Annotated[
+    str | None,
+    typer.Option(
+        "--start",
+        metavar="METHOD",
+        help="The method of the network that makes the first state.",
+        rich_help_panel=_PANEL,
+    ),
+]
+OF_ONNX = ("inputs", "state", "settings", "left_context", "keep_restarts", "rename", "sample")
+OF_PYTHON = ("inputs", "state", "settings", "weights", "method", "context", "start", "sample")
 ONNX_KINDS = ("onnx", "onnx-ours")
 
 
@@ -91,15 +133,58 @@ def is_onnx(path: Path) -> bool:
     return kind in ONNX_KINDS or (path.suffix == ".onnx" and kind in {"missing", "unknown"})
 
 
-def wishes_of(
-    inputs: Iterable[str] | None,
-    settings: Iterable[str] | None,
-    states: Iterable[str] | None,
-    left_context: Iterable[str] | None,
-    *,
-    renamed: Iterable[str] | None,
-    keep_restarts: bool,
-) -> Wishes:
+def is_python(path: Path) -> bool:
+    """Return whether ``path`` is ``FILE.py:NAME``, or a Python file without a name."""
+    return _PYTHON.search(str(path)) is not None
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a user said of a network of another program, as the options have it."""
+
+    inputs: list[str] | None = None
+    state: list[str] | None = None
+    settings: list[str] | None = None
+    left_context: list[str] | None = None
+    keep_restarts: bool = False
+    rename: list[str] | None = None
+    weights: Path | None = None
+    method: str = FORWARD
+    context: list[str] | None = None
+    start: str | None = None
+    sample: Path | None = None
+
+    def only(self, *names: str, what: str) -> None:
+        """Raise UsageError for an option that says nothing of ``what``."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value and value != field.default and field.name not in names:
+                option = {"settings": "set"}.get(field.name, field.name).replace("_", "-")
+                raise UsageError(f"--{option} says nothing of {what}; leave it out")
+
+
+def hoisted_of(path: Path, said: Said) -> Hoisted:
+    """Return the step of the network ``FILE.py:NAME``."""
+    from edgernn.hoisting.from_file import hoist_file
+
+    return hoist_file(
+        str(path),
+        weights=said.weights,
+        inputs=said.inputs or (),
+        method=said.method,
+        context=said.context or (),
+        pairs=_pairs(said.state, "--state", "hx=hx_out", "ARGUMENT=RESULT"),
+        settings=_pairs(said.settings, "--set", "sr=16000"),
+        start=said.start,
+    )
+
+
+def prints_aside() -> redirect_stdout[TextIO]:
+    """Let what a user's own code prints go to stderr: stdout is for results."""
+    return redirect_stdout(sys.stderr)
+
+
+def wishes_of(said: Said) -> Wishes:
     """Return what was said of an ONNX file.
 
     Raises:
@@ -108,17 +193,17 @@ def wishes_of(
     from edgernn.hoisting.onnx.step import Wishes
 
     frames = {}
-    for name, text in _pairs(left_context, "--left-context", "x=64").items():
+    for name, text in _pairs(said.left_context, "--left-context", "x=64").items():
         if not text.isdecimal():
             raise UsageError(f"--left-context {name} is {text!r}, expected a number of frames")
         frames[name] = int(text)
     return Wishes(
-        inputs=tuple(inputs or ()),
-        settings=_pairs(settings, "--set", "sr=16000"),
-        states=tuple(states or ()),
+        inputs=tuple(said.inputs or ()),
+        settings=_pairs(said.settings, "--set", "sr=16000"),
+        states=tuple(said.state or ()),
         left_context=frames,
-        keep_restarts=keep_restarts,
-        renamed=_pairs(renamed, "--rename", "state=h", "OLD=NEW"),
+        keep_restarts=said.keep_restarts,
+        renamed=_pairs(said.rename, "--rename", "state=h", "OLD=NEW"),
     )
 
 
@@ -135,14 +220,7 @@ def _pairs(
 
 
 def read_recorded(path: Path | None) -> Mapping[str, np.ndarray] | None:
-    """Return the arrays of an npz file by name; raise UsageError where it holds none."""
-    from edgernn.storage.array_files import read_npz
+    """Return the arrays of a recording by name; raise DataError where it holds none."""
+    from edgernn.storage.recordings import read_arrays
 
-    return None if path is None else read_npz(path)
-
-
-def refuse_given(given: Mapping[str, object], *, what: str) -> None:
-    """Raise UsageError for an option that is of no use for ``what``."""
-    used = [name for name, value in given.items() if value]
-    if used:
-        raise UsageError(f"{used[0]} says nothing of {what}; leave it out")
+    return None if path is None else read_arrays(path, [])

@@ -42,9 +42,13 @@ class Found:
         source: the file or the module, in words.
         states: in the order of the contract.
         inputs, contexts, outputs: what a step takes anew, what is made once, and what it gives.
+        encode_inputs: what the contexts, and first values of states, are made of.
         step_frames: frames of time in one step.
         latency_frames: by how many frames the outputs are late.
+        open_time: whether a call may hold several steps; None where that was not looked at.
         formats: format → why it cannot carry the network; empty where it can.
+        takes: format → the sizes that its file is bound to, in words, where it is.
+        promised: formats that were not tried.
         renamed: name in the source → name in the contract, where they differ.
         warnings: what a user should know, a line each.
         proof: how near the step is to the source, in words; empty where that was not measured.
@@ -55,9 +59,13 @@ class Found:
     inputs: tuple[FoundTensor, ...]
     outputs: tuple[FoundTensor, ...]
     contexts: tuple[FoundTensor, ...] = ()
+    encode_inputs: tuple[FoundTensor, ...] = ()
     step_frames: int = 1
     latency_frames: int = 0
+    open_time: bool | None = None
     formats: Mapping[str, str] = field(default_factory=dict)
+    takes: Mapping[str, str] = field(default_factory=dict)
+    promised: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     proof: str = ""
@@ -72,14 +80,28 @@ def explain_text(found: Found) -> str:
     lines = [f"{found.source}: {counted(len(found.states), 'state')}"]
     for state in found.states:
         lines += [f"  {state.tensor.words}", f"    starts at {state.first}; {state.where}"]
-    frames = counted(found.step_frames, "frame")
-    timed = any("time" in tensor.axes for tensor in found.inputs)
-    late = f", {counted(found.latency_frames, 'frame')} late" if found.latency_frames else ""
-    lines.append(f"a step takes {frames if timed else 'one call'}{late}")
-    for title, tensors in (("in", found.inputs), ("once", found.contexts), ("out", found.outputs)):
-        lines += [f"  {title:<4} {tensor.words}" for tensor in tensors]
+    lines.append(f"a step takes {_step(found)}")
+    for title, tensors in (
+        ("in", found.inputs),
+        ("once", found.contexts),
+        ("out", found.outputs),
+        ("encode", found.encode_inputs),
+    ):
+        lines += [f"  {title:<6} {tensor.words}" for tensor in tensors]
     lines += [f"proved: {found.proof}"] if found.proof else []
     lines += [f"renamed: {old} is {new}" for old, new in found.renamed.items()]
-    lines += [f"{name}: {f'no, {why}' if why else 'yes'}" for name, why in found.formats.items()]
+    for name, why in found.formats.items():
+        takes = f", with {found.takes[name]}" if name in found.takes else ""
+        lines.append(f"{name}: no, {why}" if why else f"{name}: yes{takes}")
+    lines += [f"{name}: promised, tried by export" for name in found.promised]
     lines += [f"warning: {warning}" for warning in found.warnings]
     return "\n".join(lines)
+
+
+def _step(found: Found) -> str:
+    """Return in words what a step takes."""
+    late = f", {counted(found.latency_frames, 'frame')} late" if found.latency_frames else ""
+    if not any("time" in tensor.axes for tensor in found.inputs):
+        return f"one call{late}"
+    many = {None: "", True: ", any number of them a call", False: ", one step a call"}
+    return counted(found.step_frames, "frame") + many[found.open_time] + late

@@ -17,6 +17,7 @@ from edgernn.hoisting.call import Call
 from edgernn.hoisting.evaluating import evaluating
 from edgernn.hoisting.inputs import Inputs, axes_text, read_inputs
 from edgernn.hoisting.network import Network
+from edgernn.hoisting.places import told_by_place
 from edgernn.hoisting.result import Made, State, Step
 from edgernn.hoisting.rows import refuse_mixed_rows
 from edgernn.hoisting.start import find_state
@@ -189,7 +190,7 @@ def hoist(
     inputs = read_inputs(example)
     contexts = (context,) if isinstance(context, str) else tuple(context)
     _refuse_contexts(inputs, contexts)
-    with evaluating(net):
+    with evaluating(net), told_by_place(method):
         call = Call(net, method, tuple(spec.name for spec in inputs.specs), dict(fixed or {}))
         first = find_state(call, inputs, state or {}, start, pairs)
         network = Network(call, inputs, first, contexts)

@@ -72,11 +72,11 @@ def read_inputs(example: Mapping[str, Any]) -> Inputs:
     """Read inputs by name: text as ``float32[batch, time, 40]``, or a tensor.
 
     A tensor's axes are taken as batch, time, and the rest where it has three axes or is of
-    integers, batch and the rest where it has two; give ``(tensor, "batch, time, 40")`` where they
-    are others.
+    integers, batch and the rest where it has two; give ``(tensor, "batch, time, 40")``, or the
+    whole text, where they are others.
 
     Raises:
-        UsageError: a text or value that cannot be read.
+        UsageError: a text or value that cannot be read, or a tensor that has other axes than said.
     """
     sizes: dict[str, int] = {}
     specs, given = [], {}
@@ -84,10 +84,22 @@ def read_inputs(example: Mapping[str, Any]) -> Inputs:
         text, tensor = _text_of(name, value)
         specs.append(read_tensor(name, text, "input", sizes))
         if tensor is not None:
+            _refuse_other(specs[-1], text, tensor, sizes)
             given[name] = tensor
     if not specs:
         raise UsageError('no inputs; give each with its axes, as "x: float32[batch, time, 40]"')
     return Inputs(tuple(specs), sizes, given)
+
+
+def _refuse_other(spec: TensorSpec, text: str, tensor: Tensor, sizes: Mapping[str, int]) -> None:
+    fits = len(spec.axes) == tensor.dim() and all(
+        sizes.get(axis, size) == size for axis, size in zip(spec.axes, tensor.shape, strict=True)
+    )
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if not fits or spec.dtype != dtype:
+        raise UsageError(
+            f"the example of {spec.name} is {dtype} {list(tensor.shape)}, expected {text}"
+        )
 
 
 def inputs_from_text(text: str) -> dict[str, str]:
@@ -126,6 +138,8 @@ def _text_of(name: str, value: Any) -> tuple[str, Tensor | None]:
         )
     tensor = torch.as_tensor(value)
     dtype = str(tensor.dtype).removeprefix("torch.")
+    if axes is not None and "[" in axes:
+        return axes, tensor
     if axes is None:
         framed = tensor.dim() >= 3 or not tensor.is_floating_point()
         names = [BATCH, TIME] if framed else [BATCH]

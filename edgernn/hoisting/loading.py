@@ -29,11 +29,6 @@ _SPEC = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[A-Za-z_]\w*)?)?")
 _FORM = "expected FILE.py:NAME, NAME being a module, a class or a function without arguments"
 
 
-def names_network(text: str) -> bool:
-    """Return whether ``text`` is of the form ``FILE.py:NAME``, or a ``FILE.py`` alone."""
-    return _SPEC.fullmatch(text) is not None
-
-
 def load_network(text: str, weights: Path | None = None) -> nn.Module:
     """Run ``FILE.py`` and return the network ``NAME`` of it, in evaluation mode.
 

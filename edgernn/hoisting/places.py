@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import fx
 
+from edgernn.contract import first_line
+from edgernn.errors import ContractError, EdgernnError
 from edgernn.hoisting.nodes import operator_of
 
+NOWHERE = "the network"  # where no line of the user's own is known
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in [^\n]*\n\s*([^\n]*)')
-_NOT_USERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
+_NOT_USERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent.parent), "<")
+_STANDARD = sysconfig.get_path("stdlib")
+
+
+def _is_users(path: str) -> bool:
+    installed = path.startswith(_STANDARD) and "site-packages" not in path
+    return not (installed or path.startswith(_NOT_USERS))
 
 
 def line_of(node: fx.Node) -> str:
@@ -19,7 +31,7 @@ def line_of(node: fx.Node) -> str:
     is not known.
     """
     for path, line, text in reversed(_FRAME.findall(node.meta.get("stack_trace") or "")):
-        if not path.startswith(_NOT_USERS):
+        if _is_users(path):
             return f"{Path(path).name}:{line} ({text.strip()})"
     return str(operator_of(node))
 
@@ -28,11 +40,28 @@ def place_of(error: BaseException, folder: Path | None = None) -> str:
     """Return the innermost line of an error's traceback that is neither torch's nor ours, as
     ``net.py:12``; of those in ``folder``, where it is given and any are.
     """
-    place, trace = "the network", error.__traceback__
+    place, trace = NOWHERE, error.__traceback__
     while trace is not None:
         path = trace.tb_frame.f_code.co_filename
         inside = folder is None or Path(path).resolve().is_relative_to(folder)
-        if not path.startswith(_NOT_USERS) and (inside or place == "the network"):
+        if _is_users(path) and (inside or place == NOWHERE):
             place = f"{Path(path).name}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place
+
+
+@contextmanager
+def told_by_place(method: str) -> Iterator[None]:
+    """Tell of what the user's own code raises, while ``method`` is run, by its file and line."""
+    try:
+        yield
+    except (EdgernnError, MemoryError):
+        raise
+    except Exception as error:
+        place = place_of(error)
+        if place == NOWHERE:
+            raise
+        raise ContractError(
+            f"{place} raised {type(error).__name__} when {method} was run on what it is said to "
+            f"take: {first_line(error)}"
+        ) from error

@@ -92,11 +92,13 @@ def _examples(
                 pass
             call.example = lambda rows, sizes=sizes: inputs.draw({**sizes, "batch": rows})
             return made, rows
+    tried = inputs.draw(inputs.measured(batch=_ROWS, time=_LENGTHS[0]))
+    hint = "" if inputs.has_time else "; the axis of frames, where they have one, is called time"
     raise ContractError(
         f"{call.method} runs on none of the inputs that were tried "
-        f"({', '.join(str(list(t.shape)) for t in made[0])} and other sizes): "
+        f"({', '.join(str(list(t.shape)) for t in tried)} and other sizes): "
         f"{first_line(errors[0])} "
-        f"({place_of(errors[0])}). Say their axes and sizes as the network takes them"
+        f"({place_of(errors[0])}). Say their axes and sizes as the network takes them{hint}"
     ) from errors[0]
 
 

@@ -10,7 +10,6 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import numpy as np
 from numpy.lib import format as numpy_format
 
 from edgernn import storage
@@ -18,7 +17,7 @@ from edgernn.errors import DataError
 from edgernn.storage import tensor_files
 
 Layout = dict[str, tuple[str, tuple[int, ...]]]  # name → dtype and shape
-_DAMAGED = (
+DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
     tokenize.TokenError,  # numpy reads its headers as Python literals
@@ -52,26 +51,7 @@ def layout(path: Path, kind: str) -> tuple[Layout, dict[str, str]]:
         raise DataError(
             f"cannot read {path}: {storage.reason(error)}; give another file"
         ) from error
-    except _DAMAGED as error:
-        raise DataError(f"{path} is damaged ({error}); copy or download it again") from error
-
-
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of an npz file by name; nothing is unpickled.
-
-    Raises:
-        DataError: it is damaged, holds Python objects, or cannot be read.
-    """
-    try:
-        with storage.open_to_read(path) as file, np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} is no npz file; write one with numpy.savez(FILE, x=x)")
-            return {name: archive[name] for name in archive.files}
-    except OSError as error:
-        raise DataError(
-            f"cannot read {path}: {storage.reason(error)}; give another file"
-        ) from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise DataError(f"{path} is damaged ({error}); copy or download it again") from error
 
 

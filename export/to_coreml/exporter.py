@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import BATCH, PICTURE, TIME, FileContract, GraphSpec, Narrowing, first_line
 from edgernn.contract.file import FileDType
-from edgernn.contract.interface import FileTensor
+from edgernn.contract.interface import FileTensor, Interface
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, example_inputs
@@ -77,6 +77,7 @@ class CoreMLExporter(Exporter):
         _refuse_not_finite(model)
         _refuse_reserved(file_contract)
         interface = file_contract.interface()
+        _refuse_open(interface)
         graph = FlatGraph(model.step_face(), file_contract.graph)
         examples = example_inputs(file_contract, batch=1, time=1)
         pictures = [tensor.dtype == PICTURE for tensor in interface.inputs]
@@ -119,6 +120,7 @@ class CoreMLStateExporter(CoreMLExporter):
     ) -> tuple[StoredWeight, ...]:
         _refuse_not_finite(model)
         interface = file_contract.interface()
+        _refuse_open(interface)
         examples = dict(
             zip(
                 (spec.name for spec in file_contract.spec.inputs),
@@ -223,6 +225,16 @@ def _refuse_reserved(file_contract: FileContract) -> None:
             raise UsageError(
                 f"Core ML keeps the name {tensor.name!r} for itself; call the tensor otherwise: of "
                 f"an ONNX file with --rename {tensor.name}=h"
+            )
+
+
+def _refuse_open(interface: Interface) -> None:
+    """Raise UsageError for an input with an axis of any size."""
+    for tensor in interface.inputs:
+        if axes := [axis for axis in tensor.shape or () if isinstance(axis, str)]:
+            raise UsageError(
+                f"Core ML files take fixed sizes, and {tensor.name} has the open axis {axes[0]}; "
+                f"say its size in the contract, as {axes[0]}=20, or leave Core ML out"
             )
 
 

@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from edgernn.errors import UsageError
-from edgernn.hoisting.loading import load_network, names_network
+from edgernn.hoisting.loading import load_network
 
 BESIDE = "WIDTH = 3\n"
 NETWORK = """
@@ -101,12 +101,3 @@ def test_a_file_that_does_not_run_is_told(tmp_path: Path, text: str, says: str) 
 def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.py is not there; check the name"):
         load_network(f"{tmp_path / 'none.py'}:make")
-
-
-def test_what_names_a_network() -> None:
-    assert names_network("a/net.py:make")
-    assert names_network("C:\\net.py:make")
-    assert names_network("net.py")
-    assert not names_network("runs/docs")
-    assert not names_network("net.onnx")
-    assert not names_network("net.py:3")
