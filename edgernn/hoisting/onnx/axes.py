@@ -48,12 +48,13 @@ _AXIS = re.compile(r"(?:([a-z][a-z0-9_]*)\s*(?:=\s*(\d+))?|(\d+))")
 @dataclass(frozen=True)
 class Axis:
     """One axis: its name in the contract, and its size; None where it is open. ``more`` are frames
-    that stand in front beyond that.
+    that stand in front beyond that; along time, ``each`` frames make a step.
     """
 
     name: str
     size: int | None = None
     more: int = 0
+    each: int = 1
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Declared:
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """Return the shape where open axes have ``sizes``."""
-        return tuple((axis.size or sizes[axis.name]) + axis.more for axis in self.axes)
+        return tuple((axis.size or sizes[axis.name] * axis.each) + axis.more for axis in self.axes)
 
 
 def declare(graph: onnx.GraphProto, told: Iterable[str]) -> dict[str, Declared]:
@@ -168,9 +169,7 @@ def _told(value: onnx.ValueInfoProto, text: re.Match[str]) -> Declared:
         found = _AXIS.fullmatch(part)
         if found is None:
             raise UsageError(f"--inputs has the axis {part!r} of {name}; {_FORM}")
-        size = found[2] or found[3]
-        own = Axis(found[1], int(size) if size else None) if found[1] else None
-        axes.append(own or fixed(name, place, int(size), len(parts)))
+        axes.append(_axis(name, place, found, len(parts)))
         if axes[-1].size is None and axes[-1].name not in {BATCH, TIME}:
             size_in_file = dims[place].dim_value if dims else 0
             if size_in_file <= 0:
@@ -181,6 +180,16 @@ def _told(value: onnx.ValueInfoProto, text: re.Match[str]) -> Declared:
             axes[-1] = replace(axes[-1], size=size_in_file)
     below = Axis(text[4], int(text[5])) if text[4] else None
     return Declared(name, dtype, tuple(axes), below)
+
+
+def _axis(name: str, place: int, found: re.Match[str], rank: int) -> Axis:
+    """Return an axis as it is told: ``time=4`` are four frames a step, ``batch=4`` is no batch."""
+    size = int(found[2] or found[3] or 0)
+    if found[1] == TIME:
+        return Axis(TIME, each=size or 1)
+    if found[1] is None or (found[1] == BATCH and size):
+        return fixed(name, place, size, rank)
+    return Axis(found[1], size or None)
 
 
 def _with_ids(declared: Declared, flow: Flow) -> Declared:

@@ -116,7 +116,7 @@ class FileRun:
         sizes = self.step.contract.sizes
         for along, axis in enumerate(_spec(self.step, name).axes):
             if axis != BATCH and array.shape[along] != sizes[axis]:
-                return np.take(array, [-1], along)
+                return np.take(array, range(-sizes[axis], 0), along)
         return array
 
     def _silence(self, name: str, batch: int) -> np.ndarray:

@@ -66,7 +66,10 @@ def open_inputs(model_proto: onnx.ModelProto, declared: Mapping[str, Declared]) 
                 if axis.size is not None:
                     dim.dim_value = axis.size + axis.more
                 else:
-                    dim.dim_param = f"{axis.name}_and_{axis.more}" if axis.more else axis.name
+                    plain = axis.more == 0 and axis.each == 1
+                    dim.dim_param = (
+                        axis.name if plain else f"{axis.name}_{axis.each}_and_{axis.more}"
+                    )
     del model_proto.graph.value_info[:]
     for value in model_proto.graph.output:
         value.type.tensor_type.ClearField("shape")

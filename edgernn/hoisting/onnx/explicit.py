@@ -156,7 +156,7 @@ def widened(
     for name, (along, count) in context.items():
         axis = declared[name].axes[along]
         if axis.size is None:
-            inner[name] = _resized(declared[name], along, Axis(axis.name, None, count))
+            inner[name] = _resized(declared[name], along, Axis(axis.name, None, count, axis.each))
             continue
         other = axis.size + count if name in told else axis.size - count
         if other < 1:
@@ -172,7 +172,7 @@ def widened(
 def outer_of(inner: Declared, outer: Declared, along: int) -> Declared:
     """Return what a caller gives of an input whose axes were settled with frames in front."""
     own = inner.axes[along]
-    axis = Axis(own.name, own.size) if own.more else outer.axes[along]
+    axis = Axis(own.name, own.size, 0, own.each) if own.more else outer.axes[along]
     return _resized(inner, along, axis)
 
 

@@ -23,7 +23,7 @@ from edgernn.hoisting.onnx.sizes import Sizes
 from edgernn.wording import did_you_mean
 
 _CARRIES = frozenset(("Add", "Sub", "Mul", "Where", "Sum"))
-TOLD = "as told"
+TOLD, BY_SHAPE = "as told", "shape alone"
 _IN_MARKS = ("in", "prev", "previous", "old", "input", "initial", "init", "0", "past", "cur", "x")
 _OUT_MARKS = (
     *("out", "next", "new", "n", "output", "final", "updated", "present", "last", "o", "1", "t"),
@@ -268,7 +268,7 @@ def _by_shape(interface: Interface, pairs: list[Pair]) -> list[Pair]:
         rivals = [other for other, theirs in fitting.items() if other != name and theirs == found]
         if len(found) > 1 or rivals:
             raise UsageError(_question(name, found, rivals))
-    made += [Pair(name, found[0], "shape alone") for name, found in fitting.items()]
+    made += [Pair(name, found[0], BY_SHAPE) for name, found in fitting.items()]
     if made and not _leaves_some(interface, [*pairs, *made]):
         if pairs:
             return []

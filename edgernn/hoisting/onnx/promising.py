@@ -58,6 +58,8 @@ def promise(
     """
     afters = [state.after for state in states]
     reads = [v.name for v in model_proto.graph.output if v.name not in afters]
+    if several := [n for n, own in declared.items() if any(a.each > 1 for a in own.axes)]:
+        raise UntimedError(f"those of {several[0]} come so many at a time, as told")
     if not reads:
         raise UsageError("every output of the file is a state, so there is nothing to read of it")
     whole = {**declared, **{state.before: state.declared for state in states}}
@@ -141,7 +143,7 @@ def _output(
             raise UsageError(
                 f"the output {name} has {list(sizes)} along axis {place} at {told}: neither batch "
                 "nor time; say how many frames a step takes, as --inputs "
-                '"x: float32[batch, frames=4, 40]"'
+                '"x: float32[batch, time=4, 40]"'
             )
     dtype = runs[0][name].dtype.name
     return Declared(name, dtype, tuple(axis for axis in axes if axis is not None))
@@ -157,7 +159,7 @@ def _axis(
 
 
 class UntimedError(UsageError):
-    """Frames go in, and one value of a whole call comes out."""
+    """What comes out is of a whole call, so a call is one step."""
 
 
 def _refuse_untimed(declared: Mapping[str, Declared], read: Mapping[str, Declared]) -> None:

@@ -92,6 +92,11 @@ def _unlike(
     told = f"{tensor} differs by {worst:.1e} from the file's own run when it is run {words}"
     if words != "in single steps":
         return f"the file is no step: {told}; rows or cuts in time are not independent in it"
+    if step.by_prefix:
+        return (
+            f"the file is no step: {told}; what it gives after some frames is made of more than a "
+            "state and the last of them"
+        )
     if not file.is_open(TIME):
         return f"the step is not the file: {told}; is a state paired wrongly? Say it with --state"
     try:

@@ -55,7 +55,7 @@ def settle(model_proto: onnx.ModelProto, declared: Mapping[str, Declared]) -> Se
 
 def _close(declared: Declared, closed: tuple[str, ...]) -> Declared:
     axes = (
-        Axis(_CLOSED[axis.name], 1, axis.more)
+        Axis(_CLOSED[axis.name], axis.each, axis.more)
         if axis.name in closed and axis.size is None
         else axis
         for axis in declared.axes
@@ -116,5 +116,5 @@ def _shapes(declared: Mapping[str, Declared]) -> str:
 
 
 def single_frames(declared: Mapping[str, Declared]) -> dict[str, Declared]:
-    """Return the inputs with one frame a call, of those that have any number."""
+    """Return the inputs with the frames of one step, of those that have any number."""
     return {name: _close(own, (TIME,)) for name, own in declared.items()}

@@ -25,7 +25,7 @@ from edgernn.hoisting.onnx.explicit import (
 from edgernn.hoisting.onnx.flow import Flow
 from edgernn.hoisting.onnx.folding import fold, refuse_open_branches
 from edgernn.hoisting.onnx.hidden import find_hidden
-from edgernn.hoisting.onnx.pairing import Interface, find_pairs, unpaired_likeness
+from edgernn.hoisting.onnx.pairing import BY_SHAPE, Interface, find_pairs, unpaired_likeness
 from edgernn.hoisting.onnx.promising import (
     Promised,
     UntimedError,
@@ -44,6 +44,7 @@ from edgernn.hoisting.onnx.unexposed import (
     give_unexposed,
 )
 from edgernn.hoisting.onnx.unflatten import unflatten
+from edgernn.wording import counted
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,8 @@ def _promised(
         given = single_frames(given)
         with_states(model_proto.graph, states, given)
         promised = promise(model_proto, given, states, probes_of(given), called=called)
-        return promised, f"a step takes one frame: {error}"
+        each = max(axis.each for own in outer.values() for axis in own.axes)
+        return promised, f"a step takes {counted(each, 'frame')}: {error}"
 
 
 def _with_context(
@@ -213,6 +215,12 @@ def _states(
             'takes, as --inputs "x: float32[batch, frames=16, 40]", or leave --keep-restarts out'
         )
     warnings += unpaired_likeness(interface, pairs)
+    warnings += [
+        f"{pair.input} goes on as {pair.output} by its shape alone; if it does not, say what does "
+        "with --state"
+        for pair in pairs
+        if pair.how == BY_SHAPE
+    ]
     batched = any(own.place(BATCH) is not None for own in settled.declared.values())
     names = {n for node in model_proto.graph.node for n in (*node.input, *node.output)}
     if hidden and states:

@@ -24,7 +24,7 @@ def unflatten(
     """
     both = (own for own in declared.values() if None not in (own.place(BATCH), own.place(TIME)))
     source = next(both, None)
-    if source is None:
+    if source is None or any(axis.each > 1 for axis in source.axes):
         return []
     run = Runner(model_proto)
     runs = [run(feeds(declared, sizes)) for sizes in probes]

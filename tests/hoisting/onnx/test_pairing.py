@@ -85,6 +85,29 @@ def test_what_nothing_decides_is_asked_with_its_candidates(tmp_path: Path, hidde
     assert prove(step).worst < 1e-5
 
 
+def test_a_shape_that_alone_fits_is_taken_and_told(tmp_path: Path) -> None:
+    random, names = np.random.default_rng(0), {"w": FEATURES, "u": HIDDEN}
+    nodes = [
+        node("MatMul", ["in1", "w"], ["a"]),
+        node("MatMul", ["in2", "u"], ["b"]),
+        node("Add", ["a", "b"], ["s"]),
+        node("Tanh", ["s"], ["first"]),
+        node("MatMul", ["first", "m"], ["second"]),
+    ]
+    path = graph_file(
+        tmp_path / "f.onnx",
+        nodes,
+        [value("in1", FLOAT, ["batch", FEATURES]), value("in2", FLOAT, ["batch", HIDDEN])],
+        [value("first", FLOAT, ["batch", HIDDEN]), value("second", FLOAT, ["batch", 3])],
+        {**{n: weights(random, size, HIDDEN) for n, size in names.items()},
+         "m": weights(random, HIDDEN, 3)},
+    )  # fmt: skip
+    step = read_step(path)
+    assert {s.before: s.after for s in step.states} == {"in2": "first"}
+    assert any("by its shape alone" in warning for warning in step.warnings)
+    assert prove(step).worst < 1e-5
+
+
 def test_a_state_that_is_told_must_be_there_and_fit(tmp_path: Path) -> None:
     path = cell_file(tmp_path / "f.onnx", ["h", "c"], ["hn", "cn"])
     for text, words in (
