@@ -13,8 +13,9 @@ from edgernn.contract import BATCH, ENCODE, TIME, Contract, GraphSpec, TensorSpe
 from edgernn.contract.build import build_contract
 from edgernn.contract.spec import Initial
 from edgernn.errors import ContractError, UsageError
+from edgernn.hoisting.begin import begin_of
 from edgernn.hoisting.call import Call
-from edgernn.hoisting.evaluating import evaluating
+from edgernn.hoisting.evaluating import evaluating, plain_network
 from edgernn.hoisting.inputs import Inputs, axes_text, read_inputs
 from edgernn.hoisting.network import Network
 from edgernn.hoisting.places import told_by_place
@@ -172,29 +173,36 @@ def hoist(
         fixed: argument → a value that it always has.
         state: argument → a first value of state that the method takes, or a function of the rows
             that makes it.
-        start: the method that makes the first state; found by its name where it is needed.
+        start: the method that makes the first state; found by its name where it is needed. Inputs
+            that it takes, and ``method`` does not, are given once a run.
         context: inputs that are constant over a run: what hangs on them alone is computed once,
             by ``encode``. Where other inputs have time, each input without it is one.
         pairs: argument → the result that is its next value: a key, a field, or a place, and with
-            dots what is inside, ``"1.h"``. Where given, these are all states that are arguments.
+            dots what is inside, ``"1.h"``.
 
     Raises:
         UsageError: arguments that do not fit the network.
         ContractError: the network has no step: it needs the future, branches on values, draws
             random numbers, or its state grows; says where.
     """
+    net = plain_network(net)
     if not callable(getattr(net, method, None)):
         raise UsageError(f"the network has no method {method!r}")
+    parameters = inspect.signature(getattr(net, method)).parameters
     if isinstance(example, Tensor):
-        example = {next(iter(inspect.signature(getattr(net, method)).parameters)): example}
+        example = {next(iter(parameters)): example}
     inputs = read_inputs(example)
     contexts = (context,) if isinstance(context, str) else tuple(context)
     _refuse_contexts(inputs, contexts)
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        inputs = inputs.split(parameters)
     with evaluating(net), told_by_place(method):
         call = Call(net, method, tuple(spec.name for spec in inputs.specs), dict(fixed or {}))
-        first = find_state(call, inputs, state or {}, start, pairs)
-        network = Network(call, inputs, first, contexts)
-        stepped = not inputs.has_time or steps_already(network)
+        begin = begin_of(call, inputs, state or {}, start, contexts)
+        begin, first = find_state(call, begin, pairs or {})
+        contexts = tuple(name for name in contexts if name in call.inputs)
+        network = Network(call, begin.inputs, first, begin, contexts)
+        stepped = not network.inputs.has_time or steps_already(network)
         hoisted = Hoisted(network, stepping(network) if stepped else streaming(network))
         refuse_mixed_rows(hoisted)
         return hoisted

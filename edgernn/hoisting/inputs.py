@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,15 +25,26 @@ class Inputs:
         specs: each with its name, dtype and axes, in order.
         sizes: axis → size, of those that are fixed.
         given: name → an example that the user gave, where they did.
+        start: inputs of the method that makes the first state, which the step may not take.
     """
 
     specs: tuple[TensorSpec, ...]
     sizes: dict[str, int]
     given: dict[str, Tensor] = field(default_factory=dict)
+    start: tuple[TensorSpec, ...] = ()
 
     def named(self, name: str) -> TensorSpec:
         """Return one input."""
-        return next(spec for spec in self.specs if spec.name == name)
+        return next(spec for spec in (*self.specs, *self.start) if spec.name == name)
+
+    def split(self, names: Container[str]) -> Inputs:
+        """Return the same inputs, those that are not among ``names`` as the start method's."""
+        every = (*self.specs, *self.start)
+        return replace(
+            self,
+            specs=tuple(spec for spec in every if spec.name in names),
+            start=tuple(spec for spec in every if spec.name not in names),
+        )
 
     @property
     def has_time(self) -> bool:
@@ -43,7 +54,8 @@ class Inputs:
     @property
     def open_axes(self) -> tuple[str, ...]:
         """Axes without a size but batch and time, in order."""
-        axes = dict.fromkeys(axis for spec in self.specs for axis in spec.axes)
+        specs = (*self.specs, *self.start)
+        axes = dict.fromkeys(axis for spec in specs for axis in spec.axes)
         return tuple(axis for axis in axes if axis not in {BATCH, TIME, *self.sizes})
 
     def measured(self, **sizes: int) -> dict[str, int]:
@@ -57,6 +69,11 @@ class Inputs:
         """
         generator = torch.Generator().manual_seed(seed)
         return [self._drawn(spec, sizes, generator) for spec in self.specs]
+
+    def draw_start(self, sizes: Mapping[str, int], *, seed: int = 0) -> list[Tensor]:
+        """Return a random example of each input of the start method."""
+        generator = torch.Generator().manual_seed(seed + 1)
+        return [self._drawn(spec, sizes, generator) for spec in self.start]
 
     def _drawn(
         self, spec: TensorSpec, sizes: Mapping[str, int], generator: torch.Generator

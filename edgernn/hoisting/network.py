@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, fx
 
 from edgernn.contract import BATCH, TIME
+from edgernn.hoisting.any_rows import First
+from edgernn.hoisting.begin import Begin
 from edgernn.hoisting.call import Call
 from edgernn.hoisting.capture import Capture, capture
 from edgernn.hoisting.inputs import Inputs
@@ -25,13 +27,16 @@ class Network:
     Attributes:
         call: with its state held.
         inputs: what it is fed.
-        first: rows → the first value of each state, in order.
+        first: rows, sizes of open axes and inputs of the start method, the last two if need be →
+            the first value of each state, in order.
+        begin: what a run begins with.
         contexts: inputs that are constant over a run, as the user says.
     """
 
     call: Call
     inputs: Inputs
-    first: Callable[[int], list[Tensor]]
+    first: First
+    begin: Begin
     contexts: tuple[str, ...] = ()
 
     def run(
@@ -44,7 +49,7 @@ class Network:
 
     def captured(self, sizes: Mapping[str, int]) -> Capture:
         """Run one call at ``sizes`` and return what it did; state comes after the inputs."""
-        given, state = self.inputs.draw(sizes), self.first(sizes[BATCH])
+        given, state = self.inputs.draw(sizes), self.first(sizes[BATCH], sizes)
         count = len(given)
         return capture(
             lambda *tensors: self.call(tensors[:count], tensors[count:]),
@@ -52,17 +57,30 @@ class Network:
             self.call.net,
         )
 
+    def start_captured(self, sizes: Mapping[str, int]) -> Capture:
+        """Make the first state at ``sizes`` of the start method's inputs and return what it did."""
+        self.begin.drawn(sizes[BATCH], sizes)
+        return capture(
+            lambda *tensors: self.first(sizes[BATCH], sizes, tensors),
+            self.inputs.draw_start(sizes),
+            self.call.net,
+        )
+
     def compared(
-        self, captured: Capture, sizes: Mapping[str, int], frames: int | None
+        self,
+        captured: Capture,
+        sizes: Mapping[str, int],
+        frames: int | None,
+        again: Callable[[Mapping[str, int]], Capture] | None = None,
     ) -> Sized | None:
         """Capture again at other sizes and say what the numbers hang on; with ``frames`` frames in
         the second one along time, or as many as before.
         """
         varied = ({} if frames is None else {TIME: frames}) | {BATCH: OTHER_ROWS}
         varied |= {axis: sizes[axis] + _OTHER for axis in self.inputs.open_axes}
-        others = {}
+        capture_at, others = again or self.captured, {}
         for axis, size in varied.items():
-            others[axis] = self.captured({**sizes, axis: size}).nodes
+            others[axis] = capture_at({**sizes, axis: size}).nodes
             if len(others[axis]) != len(captured.nodes):  # a loop, which other sizes do not mend
                 return None
         return sized(captured.nodes, others, sizes, varied)

@@ -16,6 +16,15 @@ from edgernn.errors import ContractError, EdgernnError
 from edgernn.hoisting.nodes import operator_of
 
 NOWHERE = "the network"  # where no line of the user's own is known
+USERS_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)  # that a network may raise on inputs that are not its own
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in [^\n]*\n\s*([^\n]*)')
 _NOT_USERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent.parent), "<")
 _STANDARD = sysconfig.get_path("stdlib")

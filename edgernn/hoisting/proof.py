@@ -12,6 +12,7 @@ from edgernn.contract import BATCH, ENCODE, TIME
 from edgernn.errors import ContractError
 from edgernn.hoisting.evaluating import evaluating
 from edgernn.hoisting.hoisted import Hoisted
+from edgernn.hoisting.places import USERS_ERRORS
 
 STEPS = 256
 _TOLERANCE = 1e-5  # relative to the largest value of an output, float32
@@ -41,14 +42,13 @@ def prove(hoisted: Hoisted, *, steps: int = STEPS, rows: int = _ROWS, seed: int 
         ContractError: they differ by more than 1e-5 of the largest value; names the output.
     """
     inputs = _drawn(hoisted, steps, rows, seed)
+    chunks = (1, _CHUNK) if hoisted.found.open_time and hoisted.contract.step.has_time else (1,)
+    error = 0.0
     with evaluating(hoisted.network.call.net):
         expected = whole(hoisted, inputs)
-    error = 0.0
-    for chunk in (
-        (1, _CHUNK) if hoisted.found.open_time and hoisted.contract.step.has_time else (1,)
-    ):
-        found = chained(hoisted, inputs, chunk)
-        error = max(error, _compare(hoisted, found, expected, chunk, inputs))
+        for chunk in chunks:
+            found = chained(hoisted, inputs, chunk)
+            error = max(error, _compare(hoisted, found, expected, chunk, inputs))
     return Proof(steps, rows, error)
 
 
@@ -56,22 +56,27 @@ def _drawn(hoisted: Hoisted, steps: int, rows: int, seed: int) -> list[dict[str,
     """Return the inputs of a run: one dict for a sequence, or one for each step without time."""
     network, frames = hoisted.network, hoisted.contract.step_frames
     sizes = network.inputs.measured(**{BATCH: rows, TIME: steps * frames})
-    names = [spec.name for spec in network.inputs.specs]
+    names = [spec.name for spec in (*network.inputs.specs, *network.inputs.start)]
     count = 1 if network.inputs.has_time else steps
-    draws = [network.inputs.draw(sizes, seed=seed + at) for at in range(count)]
-    runs = [dict(zip(names, drawn, strict=True)) for drawn in draws]
+    drawn = network.inputs.draw_start(sizes, seed=seed)
+    draws = [[*network.inputs.draw(sizes, seed=seed + at), *drawn] for at in range(count)]
+    runs = [dict(zip(names, draw, strict=True)) for draw in draws]
     once = {name: runs[0][name] for name in hoisted.found.encode_inputs}
     return [{**run, **once} for run in runs]
 
 
 def whole(hoisted: Hoisted, runs: Sequence[dict[str, Tensor]]) -> list[list[Tensor]]:
     """Return what the network itself gives: outputs of each call, from its own start."""
-    network = hoisted.network
-    rows = _rows(hoisted, runs[0])
-    state = network.first(rows)
-    made = []
-    for inputs in runs:
-        outputs, state = network.run([inputs[n] for n in network.call.inputs], state)
+    network, call = hoisted.network, hoisted.network.call
+    rows, own = _rows(hoisted, runs[0]), [runs[0][spec.name] for spec in network.inputs.start]
+    sequence = [[inputs[name] for name in call.inputs] for inputs in runs]
+    try:
+        fresh = call.run_fresh(sequence, network.begin(rows, None, own))
+        return [call.read_outputs(made) for made in fresh]
+    except USERS_ERRORS:  # the network was made for another number of rows
+        state, made = network.first(rows, None, own), []
+    for inputs in sequence:
+        outputs, state = network.run(inputs, state)
         made.append(outputs)
     return made
 

@@ -27,8 +27,9 @@ def refuse_mixed_rows(hoisted: Hoisted) -> None:
         return
     frames = hoisted.contract.step_frames
     sizes = inputs.measured(**{BATCH: _ROWS, TIME: frames})
-    calls = [inputs.draw(sizes, seed=seed) for seed in range(_CALLS)]
-    alone = [_row(inputs.specs, call) for call in calls]
+    once, specs = inputs.draw_start(sizes), (*inputs.specs, *inputs.start)
+    calls = [[*inputs.draw(sizes, seed=seed), *once] for seed in range(_CALLS)]
+    alone = [_row(specs, call) for call in calls]
     whole, single = _run(hoisted, calls, _ROWS), _run(hoisted, alone, 1)
     step = hoisted.contract.step
     for spec in (*step.read_outputs, *step.states):
@@ -49,7 +50,8 @@ def _row(specs: Sequence[TensorSpec], tensors: Sequence[Tensor]) -> list[Tensor]
 
 def _run(hoisted: Hoisted, calls: Sequence[Sequence[Tensor]], rows: int) -> dict[str, Tensor]:
     """Return the outputs and the state after calls from the start, by name."""
-    names = [spec.name for spec in hoisted.network.inputs.specs]
+    inputs = hoisted.network.inputs
+    names = [spec.name for spec in (*inputs.specs, *inputs.start)]
     given = [dict(zip(names, call, strict=True)) for call in calls]
     contexts: Mapping[str, Tensor] = {}
     state = hoisted.initial_state(rows)

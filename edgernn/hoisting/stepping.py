@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,12 +11,15 @@ from torch import Tensor
 from edgernn.contract import BATCH, TIME
 from edgernn.errors import ContractError
 from edgernn.hoisting.builder import ClosedTimeError
+from edgernn.hoisting.capture import Capture
 from edgernn.hoisting.encoding import write_encode
 from edgernn.hoisting.finish import finish
 from edgernn.hoisting.network import ROWS, Network, named_axes, open_axes
 from edgernn.hoisting.nodes import known
+from edgernn.hoisting.places import USERS_ERRORS
 from edgernn.hoisting.plain import PlainBuilder
-from edgernn.hoisting.result import Made, Step
+from edgernn.hoisting.result import Made, State, Step
+from edgernn.hoisting.starting import Starting
 from edgernn.hoisting.stream import close
 
 _CUTS = ((0, 1), (1, 2), (3, 3))  # of six frames into calls: (start, count)
@@ -37,7 +41,7 @@ def steps_already(network: Network) -> bool:
             ]
             outputs, state = network.run(part, state)
             calls.append(outputs)
-    except (RuntimeError, IndexError, ValueError):
+    except (*USERS_ERRORS, ContractError):
         return False
     joined = [_joined([made[at] for made in calls], one) for at, one in enumerate(whole)]
     pairs = zip((*joined, *state), (*whole, *after), strict=True)
@@ -84,15 +88,22 @@ def _taken_over(network: Network, time: int | None) -> Step:
             "was made for one number of them; write it for any number of rows"
         )
     builder = PlainBuilder(captured, numbers, sizes, frames=None if many or time is None else 1)
-    names = [*(spec.name for spec in network.inputs.specs), *network.call.state_names]
-    placed = dict(zip(names, captured.placeholders, strict=True))
+    states, results = network.states(captured, numbers), captured.results
+    start = Starting(network) if network.inputs.start else None
+    parts = _parted(captured, states, start)
+    names = [spec.name for spec in network.inputs.specs]
+    placed = dict(zip(names, captured.placeholders, strict=False))
     builder.encode(placed[name] for name in network.contexts)
     fresh = [name for name in names if name not in network.contexts]
     inputs = [builder.input(placed[n], n, open_axes(numbers, placed[n])) for n in fresh]
-    states = network.states(captured, numbers)
-    nodes, results = builder.write(captured.results), captured.results
-    for place in range(len(nodes) - len(states), len(nodes)):
-        if not known(results[place]).shape:
+    for at in (*parts.contexts, *parts.states):
+        node = captured.placeholders[len(names) + at]
+        inputs.append(builder.input(node, states[at].name, open_axes(numbers, node)))
+    count = len(results) - len(states)
+    nexts = [results[count + at] for at in parts.states]
+    nodes = builder.write([*results[:count], *nexts])
+    for place, result in enumerate(nexts, count):
+        if not known(result).shape:
             nodes[place] = builder.call(torch.ops.aten.view.default, nodes[place], [1])
     outputs = [
         Made(name, known(node), named_axes(numbers, node))
@@ -100,11 +111,32 @@ def _taken_over(network: Network, time: int | None) -> Step:
     ]
     if many and any(TIME not in made.axes for made in outputs):
         raise ClosedTimeError  # of several frames in a call, it would be the newest one's alone
-    count = len(inputs) - len(states)
-    inputs[count:count] = builder.contexts.values()
+    inputs[len(fresh) : len(fresh)] = builder.contexts.values()
     module = finish(captured.graph_module, builder.graph, inputs, nodes)
     how = "each call is a step; its state is given and returned"
-    step = Step(module, tuple(fresh[:count]), outputs, states, how, many or time is None)
+    kept = [states[at] for at in parts.states]
+    step = Step(module, tuple(fresh), outputs, kept, how, many or time is None)
     if network.contexts:
         write_encode(step, network, captured, numbers, sizes, network.contexts, builder.contexts)
+    if start is not None:
+        start.give(step, states, parts.contexts, parts.states)
     return step
+
+
+@dataclass(frozen=True)
+class _Parted:
+    """Which of the states are state, and which are contexts: given by encode, and never changed."""
+
+    states: list[int]
+    contexts: list[int]
+
+
+def _parted(captured: Capture, states: Sequence[State], start: Starting | None) -> _Parted:
+    nexts = captured.results[len(captured.results) - len(states) :]
+    given = captured.placeholders[len(captured.placeholders) - len(states) :]
+    contexts = [
+        at
+        for at in range(len(states))
+        if start is not None and start.makes(at) and nexts[at] is given[at]
+    ]
+    return _Parted([at for at in range(len(states)) if at not in contexts], contexts)

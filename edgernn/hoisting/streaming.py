@@ -31,6 +31,11 @@ def streaming(network: Network) -> Step:
     Raises:
         ContractError: it cannot be stepped; says what and where.
     """
+    if network.inputs.start:
+        raise ContractError(
+            f"{network.begin.method} makes the first state of {network.inputs.start[0].name} for a "
+            "method that runs over the whole sequence; name the method that is one step (--method)"
+        )
     sizes, captured = _long_enough(network)
     numbers = network.compared(captured, sizes, sizes[TIME] + sizes[TIME] // 3)
     if numbers is not None:

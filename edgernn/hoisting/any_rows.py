@@ -1,0 +1,76 @@
+"""State for any number of rows: whether the network takes it, and which axes hold rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from edgernn.errors import ContractError
+from edgernn.hoisting.call import Call
+from edgernn.hoisting.places import USERS_ERRORS
+from edgernn.hoisting.stream import close
+
+_ROWS = 2
+_MOST_CHOICES = 256
+First = Callable[..., list[Tensor]]  # (rows, sizes of open axes, the start method's own inputs)
+
+
+def any_rows(call: Call, first: First) -> bool:
+    """Whether the network takes its own first state with other numbers of rows."""
+    assert call.example is not None
+    try:
+        for rows in (_ROWS, _ROWS + 1):
+            call(call.example(rows), first(rows))
+    except (*USERS_ERRORS, ContractError):
+        return False
+    return True
+
+
+def widened(call: Call, made: Sequence[Tensor], rows: int) -> First:
+    """Let state that was made for a number of rows have any: find which of its axes they are, by
+    calls on more rows that must give what calls on fewer do.
+
+    Raises:
+        ContractError: no axis will do.
+    """
+    choices = [
+        [None, *(d for d, n in enumerate(t.shape) if n == rows)][::-1][: t.dim() + 1] for t in made
+    ]
+    for axes in itertools.islice(itertools.product(*choices), _MOST_CHOICES):
+
+        def first(count: int, *rest: object, axes: Sequence[int | None] = axes) -> list[Tensor]:
+            return [
+                t.clone()
+                if a is None
+                else t.narrow(a, 0, 1)
+                .expand([count if d == a else n for d, n in enumerate(t.shape)])
+                .clone()
+                for t, a in zip(made, axes, strict=True)
+            ]
+
+        if any_rows(call, first) and _rows_alone(call, first, rows):
+            return first
+    raise ContractError(
+        f"the state in {call.held[0].where} is made for {rows} rows, and with other numbers of "
+        "rows the network does not run; make its state for the rows that it is given"
+    )
+
+
+def _rows_alone(call: Call, first: First, rows: int) -> bool:
+    """Whether more rows at once give what they give apart."""
+    assert call.example is not None
+    several = call.example(2 * rows)
+    whole = call(several, first(2 * rows))
+    halves = [call([t[:rows] if t.shape[:1] == (2 * rows,) else t for t in several], first(rows))]
+    return all(
+        close(a.narrow(d, 0, b.shape[d]) if (d := _longer(a, b)) is not None else a, b)
+        for a, b in zip(whole, halves[0], strict=True)
+    )
+
+
+def _longer(one: Tensor, other: Tensor) -> int | None:
+    return next(
+        (d for d, (a, b) in enumerate(zip(one.shape, other.shape, strict=True)) if a != b), None
+    )
