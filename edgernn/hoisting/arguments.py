@@ -145,7 +145,8 @@ class _Search:
         for path, known in self.named.items():
             if known == str(result):
                 return path
-        path, value = [], self.made
+        keys: list[Any] = []
+        value = self.made
         for part in str(result).split("."):
             key = key_of(value, part)
             if key is None:
@@ -153,9 +154,9 @@ class _Search:
                     f"--state {name}={result}: {self.call.method} gives no {part!r} there; it "
                     f"gives {offers(value)}{did_you_mean(part, words(value))}"
                 )
-            path.append(key)
+            keys.append(key)
             value = value[key]
-        return tuple(path)
+        return tuple(keys)
 
     def _by_name(self) -> _Pairing:
         found = {}

@@ -29,10 +29,21 @@ def _key(entry: Any) -> Any:
 def named(made: Any) -> list[tuple[Any, Path]]:
     """Return the path of each tensor, as torch's trees have it and as keys."""
     return [
-        (keys, tuple(_key(entry) for entry in keys))
+        (keys, _path(made, keys))
         for keys, value in tree.tree_flatten_with_path(made)[0]
         if isinstance(value, Tensor)
     ]
+
+
+def _path(made: Any, entries: Sequence[Any]) -> Path:
+    keys: list[Any] = []
+    for entry in entries:
+        key = _key(entry)
+        if isinstance(key, str) and isinstance(made, tuple):  # the field of a named one
+            key = words(made).index(key)
+        keys.append(key)
+        made = take(made, (key,))
+    return tuple(keys)
 
 
 def parts(made: Any) -> list[tuple[Path, Tensor]]:
@@ -73,8 +84,8 @@ def words(value: Any) -> list[str]:
 
 def offers(value: Any) -> str:
     """Return what a result may be called, in words."""
-    if words := words(value):
-        return f"one of {', '.join(words)}"
+    if keys := words(value):
+        return f"one of {', '.join(keys)}"
     if isinstance(value, (tuple, list)):
         return f"a place from 0 to {len(value) - 1}"
     return f"one {type(value).__name__}"
@@ -84,8 +95,8 @@ def key_of(value: Any, part: str) -> Any:
     """Return the key, or the place, that ``part`` names in a value; None where there is none."""
     if isinstance(value, dict):
         return next((key for key in value if str(key) == part), None)
-    if part in (words := words(value)):
-        return words.index(part)
+    if part in words(value):
+        return words(value).index(part)
     if isinstance(value, (tuple, list)) and part.lstrip("-").isdigit():
         return int(part) % len(value) if -len(value) <= int(part) < len(value) else None
     return None
