@@ -449,6 +449,16 @@ class Builder:
         slot.next = self.call(_aten.slice.Tensor, joined, stream.dim, -elements, 2**63 - 1)
         return joined
 
+    def missing(self, stream: Stream) -> int:
+        """Return by how many elements the whole sequence's stream is shorter than its frames, as a
+        convolution without padding makes it: no later frame would bring those.
+        """
+        return int(self.measured["time"] * stream.rate) - stream.length
+
+    def late(self, stream: Stream) -> Fraction:
+        """Return by how many frames a stream waits for later ones."""
+        return (stream.lag - self.missing(stream)) / stream.rate
+
     def past_before_start(self, stream: Stream, elements: int) -> Tensor:
         """Return what stands before the first element that comes: padding that was seen, else
         zeros, which no output that counts is made of.

@@ -93,7 +93,7 @@ def _step(
     output = replace(stream, node=made[0], seen=result[0])
     return (
         output,
-        *(Moment(n, s, stream.delay, held=False) for n, s in zip(after, result[1:], strict=True)),
+        *(Moment(n, s, builder.late(stream)) for n, s in zip(after, result[1:], strict=True)),
     )
 
 

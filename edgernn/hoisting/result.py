@@ -31,11 +31,15 @@ class State:
 class Made:
     """A tensor that comes out, or a context: its name, its value in the capture, and its axes by
     name, None for one that nobody named.
+
+    ``warmup``: how many elements come before the first that the network has: a convolution without
+    padding needs them to begin.
     """
 
     name: str
     seen: Tensor
     axes: list[str | None]
+    warmup: int = 0
 
 
 @dataclass(eq=False)

@@ -205,7 +205,7 @@ def _slice(builder: Builder, node: fx.Node) -> Value | None:
     stream, given = stream_of(builder, node), arguments(builder, node)
     if stream is None or not along(stream, given["dim"]):
         return None
-    start, step = given["start"] or 0, given["step"]
+    start, step = _from_the_front(builder, stream, given["start"] or 0), given["step"]
     length, result = stream.length, builder.result(node)
     end = given["end"]
     to = length if end is None else end if isinstance(end, int) else end.at(builder.measured)
@@ -226,6 +226,15 @@ def _slice(builder: Builder, node: fx.Node) -> Value | None:
     return replace(shifted, node=call, seen=result, rate=rate, lag=lag)
 
 
+def _from_the_front(builder: Builder, stream: Stream, start: Any) -> Any:
+    """Return where a slice begins; ``-y.shape[1]``, as long as a shorter sequence, is always the
+    same number of frames from the front.
+    """
+    if isinstance(start, Length) and start.axes == ("time",) and start.per == -stream.rate:
+        return start.at(builder.measured) + stream.length
+    return start
+
+
 def _newest(builder: Builder, stream: Stream, node: fx.Node, start: Any, to: int) -> Value:
     """The newest frames of the sequence, a window of fixed size that moves with the steps."""
     first = start.at(builder.measured) if isinstance(start, Length) else start + stream.length
@@ -241,7 +250,7 @@ def _newest(builder: Builder, stream: Stream, node: fx.Node, start: Any, to: int
         raise ClosedTimeError
     joined = builder.with_past(stream, count - 1, node, "window")
     window = builder.call(_aten.slice.Tensor, joined, stream.dim, -count, _END, like=node)
-    return Moment(window, stream.part(stream.length - count, count), stream.delay)
+    return Moment(window, stream.part(stream.length - count, count), builder.late(stream))
 
 
 def _select(builder: Builder, node: fx.Node) -> Value | None:
@@ -258,7 +267,7 @@ def _select(builder: Builder, node: fx.Node) -> Value | None:
     if builder.frames is None:
         raise ClosedTimeError
     call = builder.call(_aten.select.int, stream.node, stream.dim, -1, like=node)
-    return Moment(call, builder.result(node), stream.delay)
+    return Moment(call, builder.result(node), builder.late(stream))
 
 
 # Padding and joining

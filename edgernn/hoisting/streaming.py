@@ -96,6 +96,11 @@ def _unrolled(walk: _Walk) -> Step:
     return walk.step(builder)
 
 
+def late(builder: Builder, value: Stream | Moment) -> Fraction:
+    """Return by how many frames a value waits for later ones."""
+    return builder.late(value) if isinstance(value, Stream) else value.delay
+
+
 @dataclass
 class _Walk:
     network: Network
@@ -141,11 +146,11 @@ class _Walk:
                     "what the method returns"
                 )
             made.append(value)
-        latest = max((v.delay for v in made if isinstance(v, Stream)), default=Fraction(0))
+        latest = max((late(builder, v) for v in made if isinstance(v, Stream)), default=Fraction(0))
         for place, value in enumerate(made):
-            if isinstance(value, Stream) and value.delay < latest:
-                late = int((latest - value.delay) * value.rate)
-                made[place] = builder.delayed(value, late, self.results[place])
+            if isinstance(value, Stream) and late(builder, value) < latest:
+                more = int((latest - late(builder, value)) * value.rate)
+                made[place] = builder.delayed(value, more, self.results[place])
         return made
 
     def step(self, builder: Builder) -> Step:
@@ -175,7 +180,7 @@ class _Walk:
             "the whole sequence is taken apart along time",
             builder.frames is None,
             builder.step_frames,
-            int(max((value.delay for value in values), default=Fraction(0))),
+            int(max((late(builder, value) for value in values), default=Fraction(0))),
         )
         if len(streams) < len(specs):
             self._encode(builder, step)
@@ -194,7 +199,8 @@ class _Walk:
                 node = builder.call(torch.ops.aten.select.int, node, value.dim, -1)
                 seen = seen.select(value.dim, -1)
                 del axes[value.dim]
-        return node, Made(name, seen, axes)
+        warmup = builder.missing(value) if isinstance(value, Stream) else 0
+        return node, Made(name, seen, axes, warmup)
 
     def _states(self, builder: Builder) -> tuple[list[State], list[fx.Node]]:
         states = self.network.states(self.captured, self.numbers)

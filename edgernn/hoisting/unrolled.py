@@ -200,7 +200,7 @@ class Unroller:
             raise ContractError(f"{line_of(node)} is given out, and it is not the newest frame's")
         stream = self._streams(builder)[0]
         made = self.plan[node].newest(builder, node, self) if self.plan else node
-        return Moment(made, value.seen, stream.delay)
+        return Moment(made, value.seen, builder.late(stream))
 
 
 @dataclass(eq=False)
