@@ -99,6 +99,48 @@ static void write_stored(const struct tensor *state, const struct sizes *sizes, 
     }
 }
 
+/* Return how many bytes one row takes at each place of the axes before it; 0 where a state has no rows. */
+static size_t row_bytes(const struct tensor *state, const struct sizes *sizes, size_t *total) {
+    int64_t shape[MOST_AXES];
+    size_t inner = *total = tensor_values(state, sizes, shape) * state->dtype->width;
+    for (size_t axis = 0; axis < state->rank; axis++) {
+        inner /= (size_t)shape[axis];
+        if (state->shape[axis] == -1 - BATCH) {
+            return inner;
+        }
+    }
+    return 0;
+}
+
+bool model_set_row(const struct model *model, const struct sizes *sizes, void *state, int64_t row,
+                   const struct sizes *others, const void *other, int64_t other_row,
+                   struct bundle_error *error) {
+    const struct graph *step = &model->bundle.step;
+    char *into = state;
+    const char *from = other;
+    if (row < 0 || row >= sizes->of[BATCH] || other_row < 0 || other_row >= others->of[BATCH]) {
+        return fail(error,
+                    "row %lld of %lld is to become row %lld of %lld; expected rows that there are; "
+                    "they count from 0",
+                    (long long)other_row, (long long)others->of[BATCH], (long long)row,
+                    (long long)sizes->of[BATCH]);
+    }
+    for (size_t i = 0; i < step->inputs; i++) {
+        const struct tensor *tensor = &step->input[i];
+        if (tensor->role != STATE) {
+            continue;
+        }
+        size_t total = 0, inner = row_bytes(tensor, sizes, &total), block = inner * (size_t)sizes->of[BATCH];
+        for (size_t at = 0; inner > 0 && at < total / block; at++) {
+            memcpy(into + at * block + inner * (size_t)row,
+                   from + inner * (at * (size_t)others->of[BATCH] + (size_t)other_row), inner);
+        }
+        into += state_room(tensor, sizes);
+        from += state_room(tensor, others);
+    }
+    return true;
+}
+
 bool model_begin(struct model *model, const struct sizes *sizes, const struct values *values, void *state,
                  struct bundle_error *error) {
     const struct bundle *bundle = &model->bundle;

@@ -2,7 +2,8 @@
  * remembered between calls.
  *
  * A state is `state_bytes` bytes, every state's tensor after the other in the order of step's inputs, in
- * memory of the caller: so a reset is model_begin, a fork is a memcpy, and saving is writing the bytes. */
+ * memory of the caller: so a reset is model_begin, a fork is a memcpy, saving is writing the bytes, and one
+ * row of a batch goes its own way by model_set_row. */
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -42,6 +43,12 @@ bool model_begin(struct model *model, const struct sizes *sizes, const struct va
  * `next` gets the state after them and may not be the memory of `state`. */
 bool model_step(struct model *model, const struct sizes *sizes, const struct values *values,
                 const void *state, void *next, struct bundle_error *error);
+
+/* Write row `other_row` of another state, of a run with the sizes `others`, over row `row` of `state`: so that
+ * a row begins again, goes back or goes on in another place. A state without rows stays as it is. */
+bool model_set_row(const struct model *model, const struct sizes *sizes, void *state, int64_t row,
+                   const struct sizes *others, const void *other, int64_t other_row,
+                   struct bundle_error *error);
 
 /* Run encode once: everything that it gives. `sizes` has what encode makes of the open axes. */
 bool model_encode(struct model *model, const struct sizes *sizes, const struct values *values,

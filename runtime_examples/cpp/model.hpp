@@ -42,6 +42,10 @@ class Model {
   // inputs: every fresh input and every context. Throws BundleError where the runtime refuses.
   virtual Results step(const Tensors& inputs, const State& state) const = 0;
 
+  // `state` with row `other_row` of another state in place of `row`, so that a row begins again, goes back or
+  // goes on in another place. A state without rows stays as it is. Throws BundleError: there is no such row.
+  State set_row(State state, std::int64_t row, const State& other, std::int64_t other_row = 0) const;
+
   // Runs the encode graph once; everything that it gives, by name.
   virtual Tensors encode(const Tensors& inputs) const = 0;
 
@@ -86,6 +90,15 @@ inline Begun Model::begin(const Tensors& inputs, std::int64_t batch) const {
             : zeros(state.dtype, contract.shape(state, sizes));
   }
   return begun;
+}
+
+inline State Model::set_row(State state, std::int64_t row, const State& other, std::int64_t other_row) const {
+  for (const TensorSpec& spec : bundle.contract.states()) {
+    const auto axis =
+        static_cast<std::size_t>(std::find(spec.axes.begin(), spec.axes.end(), kBatch) - spec.axes.begin());
+    if (spec.has(kBatch)) state.at(spec.name).set_place(axis, row, other.at(spec.name), other_row);
+  }
+  return state;
 }
 
 }  // namespace edgernn

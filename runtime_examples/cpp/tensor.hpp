@@ -1,6 +1,7 @@
 // What every other file speaks of: an error a person can act on, and a tensor with its shape.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -103,6 +104,30 @@ struct Tensor {
       return made;
     };
     return {own, std::visit(repeat, values)};
+  }
+
+  // Writes place `other_at` of another tensor along an axis over place `at`; else both are alike.
+  void set_place(std::size_t axis, std::int64_t at, const Tensor& other, std::int64_t other_at) {
+    const std::int64_t count = shape.at(axis), others = other.shape.at(axis);
+    if (at < 0 || at >= count || other_at < 0 || other_at >= others) {
+      throw BundleError("row " + std::to_string(other_at) + " of " + std::to_string(others) +
+                        " is to become row " + std::to_string(at) + " of " + std::to_string(count) +
+                        ", expected rows that there are; they count from 0");
+    }
+    std::ptrdiff_t inner = 1;
+    for (std::size_t next = axis + 1; next < shape.size(); ++next) {
+      inner *= static_cast<std::ptrdiff_t>(shape[next]);
+    }
+    const auto write = [&](auto& all) {
+      const auto& from = std::get<std::decay_t<decltype(all)>>(other.values);
+      const auto most = std::max<std::ptrdiff_t>(1, count * inner);
+      const auto blocks = static_cast<std::ptrdiff_t>(all.size()) / most;
+      for (std::ptrdiff_t block = 0; block < blocks; ++block) {
+        std::copy_n(from.begin() + (block * others + other_at) * inner, inner,
+                    all.begin() + (block * count + at) * inner);
+      }
+    };
+    std::visit(write, values);
   }
 
   const std::vector<float>& floats() const { return get<float>("float32"); }

@@ -113,6 +113,29 @@ class Model:
         after = {name: made.pop(f"{name}_next") for name in self.names("state")}
         return made, after
 
+    def set_row(self, state: Arrays, row: int, other: Arrays, other_row: int = 0) -> Arrays:
+        """Return ``state`` with one row of another state in place of ``row``; neither is changed.
+
+        So a row begins again (``other`` from ``begin``), goes back to an older state, or goes on in
+        another place. A state without rows stays as it is in ``state``.
+        """
+        made = {}
+        for tensor in of_role(self.stepper.inputs, "state"):
+            name, axes = tensor["name"], tensor["axes"]
+            made[name] = state[name].copy()
+            if BATCH not in axes:
+                continue
+            place = axes.index(BATCH)
+            rows, others = made[name].shape[place], other[name].shape[place]
+            if not (0 <= row < rows and 0 <= other_row < others):
+                raise BundleError(
+                    f"row {other_row} of {others} is to become row {row} of {rows}, expected rows "
+                    "that there are; they count from 0"
+                )
+            into, taken = (np.moveaxis(part, place, 0) for part in (made[name], other[name]))
+            into[row] = taken[other_row]
+        return made
+
     def _check_ids(self, inputs: Arrays) -> None:
         """Refuse what is not below its axis: the runtime would read another row."""
         for tensor in self.stepper.inputs:

@@ -90,7 +90,7 @@ LIBRARY_DRIVER = """
 #include <string.h>
 #include "model.h"
 #include "safetensors.h"
-/* See library_drivers.py: the folder, the number of rows, and onnxruntime's library. */
+/* See library_drivers.py: the folder, the numbers, and onnxruntime's library. */
 static struct bundle_error error;
 static struct sizes sizes;
 static struct safetensors file;
@@ -137,7 +137,7 @@ static void print_state(const struct graph *step, const char *state, bool first)
     }
 }
 int main(int count, char **words) {
-    struct model *model = count == 4 ? model_load(words[1], NULL, words[3], &error) : NULL;
+    struct model *model = count == 6 ? model_load(words[1], NULL, words[5], &error) : NULL;
     need(model != NULL);
     const struct bundle *bundle = &model->bundle;
     const struct graph *step = &bundle->step, *encode = &bundle->encode;
@@ -172,7 +172,15 @@ int main(int count, char **words) {
         const struct tensor *made = &step->output[i];
         each.output[i] = made->role == OUTPUT ? calloc(tensor_values(made, &sizes, NULL), made->dtype->width) : NULL;
     }
-    for (size_t at = 0; at < 4; at++) {
+    const size_t bytes = state_bytes(bundle, &sizes), steps = (size_t)atoi(words[3]), change = (size_t)atoi(words[4]);
+    char *older = calloc(1, bytes);
+    for (size_t at = 0; at < steps; at++) {
+        if (change > 0 && at == change) {
+            need(model_begin(model, &sizes, &once, next, &error));
+            need(model_set_row(model, &sizes, state, 2, &sizes, state, 0, &error));
+            need(model_set_row(model, &sizes, state, 1, &sizes, older, 1, &error));
+            need(model_set_row(model, &sizes, state, 0, &sizes, next, 0, &error));
+        }
         for (size_t i = 0; i < step->inputs; i++) {
             const struct tensor *given = &step->input[i];
             if (given->role == INPUT) {
@@ -193,6 +201,7 @@ int main(int count, char **words) {
         char *used = state;
         state = next;
         next = used;
+        memcpy(older, at > 0 ? older : state, at > 0 ? 0 : bytes);
     }
     printf("}]], null]\\n");
     for (size_t i = 0; i < MOST_TENSORS; i++) {
@@ -203,6 +212,7 @@ int main(int count, char **words) {
     }
     free(state);
     free(next);
+    free(older);
     safetensors_close(&file);
     model_close(model);
     return 0;

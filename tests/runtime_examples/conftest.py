@@ -47,6 +47,12 @@ def command(host: Host, request: pytest.FixtureRequest) -> Command:
     return host.start(request)
 
 
+@pytest.fixture(scope="module")
+def as_library(host: Host, request: pytest.FixtureRequest) -> Command:
+    """The host as a library."""
+    return host.library(request)
+
+
 @pytest.fixture
 def copy(text: Path, tmp_path: Path) -> Path:
     """A copy of the bundle of the tiny LSTM, to be changed."""

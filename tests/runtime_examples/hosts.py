@@ -5,6 +5,7 @@ A new host is a row. What all hosts must do alike is in ``test_hosts.py``.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 from library_drivers import NODE, NODE_PARTS, PYTHON, PYTHON_PARTS
@@ -240,3 +242,19 @@ HOSTS = (
     Host("c++", _fixture("cpp_program"), _fixture("cpp_library"), _fixture("cpp_parts"), **NATIVE),
     Host("kotlin", _kotlin, _kotlin, _kotlin, names_once=True, newest=0xE001),
 )
+
+
+def told(
+    host: Host, library: Command, folder: Path, rows: int, steps: int = 4, change: int = 0
+) -> tuple[list[Any], Any]:
+    """Return what the driver of a host as a library prints, its tensors as arrays; see
+    ``library_drivers``.
+    """
+    counts: list[object] = [rows, steps, change]
+    flags = ["--library", ",".join(map(str, counts))] if host.name == "kotlin" else counts
+
+    def arrays(printed: dict[str, Any]) -> dict[str, np.ndarray]:
+        return {name: np.reshape(values, shape) for name, (shape, values) in printed.items()}
+
+    (begun, *made), found = json.loads(library.good(folder, *flags))
+    return [arrays(begun), *([arrays(part) for part in step] for step in made)], found

@@ -1,13 +1,13 @@
 """Programs that use a host as a library, a row each in ``hosts.HOSTS``.
 
-Of the whole: open a bundle, begin it
-with the recorded inputs of encode or else with so many rows, feed four recorded steps, and print
-what came out as JSON.
+Of the whole: open a bundle, begin it with the recorded inputs of encode or else with so many rows,
+feed so many recorded steps, and print what came out as JSON.
 
-Each takes the bundle's folder and the number of rows, and prints ``[[first, [outputs, state], …],
-found]``: contexts and first state by name, each step's outputs and next state, and the names of ids,
-scores and attention, or null where the host does not look for them. A tensor is its shape and its
-values.
+Each takes the bundle's folder, the number of rows, that of steps, and the step before which three
+rows part, or 0: row 0 begins again, row 1 goes back to where it was after the first step, and row 2
+goes on from where row 0 was. It prints ``[[first, [outputs, state], …], found]``: contexts and first
+state by name, each step's outputs and next state, and the names of ids, scores and attention, or null
+where the host does not look for them. A tensor is its shape and its values.
 
 Of parts: ``--sample FILE`` reads lines of "temperature top_k top_p uniform count logit…" and writes the
 id chosen for each; ``--uniform FILE`` reads lines of "seed position" and writes the number;
@@ -27,13 +27,19 @@ folder = Path(sys.argv[2])
 model = load(folder)
 recorded = read_tensors((folder / "golden.safetensors").read_bytes(), "golden")
 inputs = {t["name"]: recorded[t["name"]] for t in model.encoder.inputs} if model.encoder else None
-contexts, state = model.begin(inputs, batch=int(sys.argv[3]))
+rows, steps, change = map(int, sys.argv[3:])
+contexts, state = model.begin(inputs, batch=rows)
 plain = lambda arrays: {name: [a.shape, a.ravel().tolist()] for name, a in arrays.items()}
 told = [plain({**contexts, **state})]
-for at in range(4):
+for at in range(steps):
+    if change and at == change:
+        now, (_, first) = state, model.begin(inputs, batch=rows)
+        state = model.set_row(model.set_row(now, 0, first), 1, older, 1)
+        state = model.set_row(state, 2, now)
     fresh = {name: recorded[name][at] for name in model.names("input")}
     outputs, state = model.step({**fresh, **contexts}, state)
     told.append([plain(outputs), plain(state)])
+    older = older if at else state
 found = [each and each["name"] for each in (model.ids, model.scores, model.attention)]
 print(json.dumps([told, found]))
 """
@@ -42,7 +48,8 @@ NODE = """
 import { load } from './model.mjs';
 import { row } from '../web/src/golden.js';
 import { numbers, parse } from '../web/src/safetensors.js';
-const [folder, rows] = process.argv.slice(-2);
+const [folder, ...counts] = process.argv.slice(-4);
+const [rows, steps, change] = counts.map(Number);
 const model = await load(folder);
 const { tensors: golden } = parse(await model.bundle.file('golden.safetensors'), 'golden');
 const pick = (specs, of) => Object.fromEntries((specs ?? []).map(({ name }) => [name, of(name)]));
@@ -51,12 +58,20 @@ const plain = (tensors) => {
   return Object.fromEntries(made);
 };
 const given = pick(model.bundle.encode?.inputs, (name) => golden[name]);
-let { contexts, state } = await model.begin(given, Number(rows));
+let { contexts, state } = await model.begin(given, rows);
+let older;
 const told = [plain({ ...contexts, ...state })];
-for (let at = 0; at < 4; at++) {
+for (let at = 0; at < steps; at++) {
+  if (change && at === change) {
+    const now = state;
+    const first = await model.begin(given, rows);
+    state = model.setRow(model.setRow(now, 0, first.state), 1, older, 1);
+    state = model.setRow(state, 2, now);
+  }
   const fresh = pick(model.inputs, (name) => row(golden[name], at));
   const made = await model.step({ ...fresh, ...contexts }, state);
   ({ state } = made);
+  older ??= state;
   told.push([plain(made.outputs), plain(state)]);
 }
 const found = [model.ids, model.scores, model.attention].map((each) => each?.name ?? null);
@@ -86,20 +101,29 @@ int main(int, char** values) {
   if (contract.encodes()) {
     for (const TensorSpec& spec : contract.graph("encode").inputs) given[spec.name] = recorded.at(spec.name);
   }
-  Begun begun = model->begin(given, std::atoi(values[2]));
+  const int rows = std::atoi(values[2]), steps = std::atoi(values[3]), change = std::atoi(values[4]);
+  Begun begun = model->begin(given, rows);
+  State older;
   Tensors first = begun.contexts;
   first.insert(begun.state.begin(), begun.state.end());
   std::printf("[[");
   print(first, "");
-  for (std::size_t at = 0; at < 4; ++at) {
+  for (int at = 0; at < steps; ++at) {
+    if (change > 0 && at == change) {
+      const State now = begun.state;
+      begun.state = model->set_row(now, 0, model->begin(given, rows).state);
+      begun.state = model->set_row(model->set_row(begun.state, 1, older, 1), 2, now);
+    }
     Tensors inputs = begun.contexts;
     for (const TensorSpec& spec : Graph::with_role(contract.graph("step").inputs, "input")) {
       const Tensor& all = recorded.at(spec.name);
       const std::size_t size = all.size() / static_cast<std::size_t>(all.shape[0]);
-      inputs[spec.name] = all.part(Shape(all.shape.begin() + 1, all.shape.end()), at * size, size);
+      const std::size_t place = static_cast<std::size_t>(at) * size;
+      inputs[spec.name] = all.part(Shape(all.shape.begin() + 1, all.shape.end()), place, size);
     }
     const Results made = model->step(inputs, begun.state);
     begun.state = made.state;
+    if (at == 0) older = made.state;
     std::printf(", [");
     print(made.outputs, ", ");
     print(made.state, "]");

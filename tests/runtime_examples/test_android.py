@@ -94,7 +94,9 @@ def test_no_damage_to_a_manifest_is_more_than_a_line(run: Run, text: Path, tmp_p
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["load", "begin", "step", "encode", "sample", "generate"])
+@pytest.mark.parametrize(
+    "name", ["load", "begin", "step", "setRow", "encode", "sample", "generate"]
+)
 def test_the_names_are_those_of_every_example(name: str) -> None:
     text = "\n".join(path.read_text() for path in (CORE / "main").rglob("*.kt"))
     assert re.search(rf"fun (Model\.)?{name}\(", text)

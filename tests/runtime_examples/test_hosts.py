@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from c_program import STEPS
-from hosts import Command, Host
+from hosts import Command, Host, told
 
 VERSION_1 = Path(__file__).resolve().parents[1] / "fixtures" / "version1"
 Manifest = dict[str, Any]
@@ -255,23 +255,6 @@ def test_a_bundle_of_version_1_opens(
         assert command.good(tmp_path, "--length", 20, "--temperature", 0, "--seed", 3)
 
 
-@pytest.fixture(scope="module")
-def as_library(host: Host, request: pytest.FixtureRequest) -> Command:
-    """The host as a library."""
-    return host.library(request)
-
-
-def told(library: Command, host: Host, folder: Path, rows: int) -> tuple[list[Any], Any]:
-    """Return what a library's driver prints, its tensors as arrays."""
-    flags = ["--library", rows] if host.name == "kotlin" else [rows]
-
-    def arrays(printed: dict[str, Any]) -> dict[str, np.ndarray]:
-        return {name: np.reshape(values, shape) for name, (shape, values) in printed.items()}
-
-    (begun, *steps), found = json.loads(library.good(folder, *flags))
-    return [arrays(begun), *([arrays(part) for part in step] for step in steps)], found
-
-
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("encode", [False, True])
 def test_any_network_begins_and_steps(
@@ -279,7 +262,7 @@ def test_any_network_begins_and_steps(
 ) -> None:
     folder = frame_bundle.write_frame_bundle(tmp_path, encode=encode, rows=rows)
     golden = safetensors.numpy.load_file(folder / "golden.safetensors")
-    (begun, *steps), found = told(as_library, host, folder, rows)
+    (begun, *steps), found = told(host, as_library, folder, rows)
     assert found in (None, [None, None, "weights" if encode else None])
     stored = {n: np.repeat(a, rows, 0) for n, a in frame_bundle.stored(encode).items()}
     contexts, first = {}, {"memory": np.zeros((rows, 4, 2)), "count": np.zeros(rows), **stored}

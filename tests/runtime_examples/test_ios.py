@@ -23,7 +23,9 @@ def text() -> str:
     return "\n".join(path.read_text() for path in SOURCES)
 
 
-@pytest.mark.parametrize("name", ["load", "begin", "step", "encode", "sample", "generate"])
+@pytest.mark.parametrize(
+    "name", ["load", "begin", "step", "setRow", "encode", "sample", "generate"]
+)
 def test_the_names_are_those_of_every_example(name: str) -> None:
     assert re.search(rf"public (static )?func {name}\(", text())
 

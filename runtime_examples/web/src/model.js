@@ -5,7 +5,7 @@
 import { BATCH, TIME, attentionOf, idsOf, ofRole, scoresOf, sizeOf } from './contract.js';
 import { BundleError, reason } from './errors.js';
 import { refuseForeign } from './onnx_guard.js';
-import { arrayType, fits, parse, repeated, zeros } from './safetensors.js';
+import { arrayType, fits, parse, repeated, withRow, zeros } from './safetensors.js';
 
 export class Model {
   /**
@@ -88,6 +88,18 @@ export class Model {
     const made = await this.run('step', { ...inputs, ...state });
     const next = this.states.map(({ name }) => [name, made[`${name}_next`]]);
     return { outputs: pick(made, ofRole(this.bundle.step.outputs, 'output')), state: Object.fromEntries(next) };
+  }
+
+  /**
+   * Return `state` with row `otherRow` of another state in place of `row`, so that a row begins again, goes back or goes on in
+   * another place; neither is changed. A state without rows stays as it is in `state`.
+   */
+  setRow(state, row, other, otherRow = 0) {
+    const made = this.states.map(({ name, axes }) => {
+      const axis = axes.indexOf(BATCH);
+      return [name, axis < 0 ? state[name] : withRow(state[name], row, other[name], otherRow, axis)];
+    });
+    return Object.fromEntries(made);
   }
 
   /** Return token ids as the tensor that step takes, one row. */

@@ -58,6 +58,23 @@ export function repeated({ dtype, dims, data }, axis, count) {
   return { dtype, dims: dims.map((size, place) => (place === axis ? size * count : size)), data: made };
 }
 
+/** Copy a tensor with place `otherAt` of another one along `axis` in place of `at`. */
+export function withRow({ dtype, dims, data }, at, other, otherAt, axis) {
+  const isPlace = (place, count) => Number.isSafeInteger(place) && place >= 0 && place < count;
+  const [count, others] = [dims[axis], other.dims[axis]];
+  if (!isPlace(at, count) || !isPlace(otherAt, others))
+    throw new BundleError(
+      `row ${otherAt} of ${others} is to become row ${at} of ${count}, expected rows that there are; they count from 0`,
+    );
+  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const made = data.slice();
+  for (let outer = 0; outer * count * inner < data.length; outer++) {
+    const from = (outer * others + otherAt) * inner;
+    made.set(other.data.subarray(from, from + inner), (outer * count + at) * inner);
+  }
+  return { dtype, dims, data: made };
+}
+
 /** Read a file's bytes (Uint8Array); returns { tensors: { NAME: tensor }, metadata: { KEY: text } }. */
 export function parse(bytes, origin) {
   try {

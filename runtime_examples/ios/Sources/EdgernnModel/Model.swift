@@ -89,6 +89,17 @@ public final class Model {
         return (outputs, after)
     }
 
+    /// `state` with row `otherRow` of another state in place of `row`, so that a row begins again, goes back or goes on in
+    /// another place. A state without rows stays as it is.
+    public func setRow(_ state: State, _ row: Int, _ other: State, _ otherRow: Int = 0) throws -> State {
+        var made = state
+        for spec in try bundle.graph("step").states {
+            guard let axis = spec.axes.firstIndex(of: "batch") else { continue }
+            made[spec.name] = try Self.value(state, spec.name).withPlace(axis, row, Self.value(other, spec.name), otherRow)
+        }
+        return made
+    }
+
     /// Looks at a picture once; everything that encode gives, by name.
     public func encode(_ image: CVPixelBuffer) throws -> Tensors {
         guard let encoder else {

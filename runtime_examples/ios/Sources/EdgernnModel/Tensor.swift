@@ -45,6 +45,24 @@ public struct Tensor: Sendable {
         return .floats(parts.flatMap { part in (0..<count).flatMap { _ in part } }, shape: own)
     }
 
+    /// A copy with place `otherAt` of another tensor along `axis` in place of `at`; else both are alike.
+    func withPlace(_ axis: Int, _ at: Int, _ other: Tensor, _ otherAt: Int) throws -> Tensor {
+        let (count, others) = (shape[axis], other.shape[axis])
+        guard (0..<count).contains(at), (0..<others).contains(otherAt) else {
+            throw BundleError(
+                "row \(otherAt) of \(others) is to become row \(at) of \(count), expected rows that there are; "
+                    + "they count from 0")
+        }
+        let inner = shape[(axis + 1)...].reduce(1, *)
+        var made = try floats()
+        let from = try other.floats()
+        for block in 0..<shape[..<axis].reduce(1, *) {
+            let begin = (block * others + otherAt) * inner
+            made.replaceSubrange((block * count + at) * inner..<(block * count + at + 1) * inner, with: from[begin..<begin + inner])
+        }
+        return .floats(made, shape: shape)
+    }
+
     func floats() throws -> [Float] {
         guard case .floats(let scalars) = values else {
             throw BundleError("a tensor of another dtype where float32 was expected")

@@ -73,6 +73,15 @@ class Model private constructor(
         return Results(made - after.keys.map(::nextName).toSet(), after)
     }
 
+    /**
+     * [state] with row [otherRow] of another state in place of [row], so that a row begins again, goes back or goes on in
+     * another place; neither is changed. A state without rows stays as it is.
+     */
+    fun setRow(state: State, row: Int, other: State, otherRow: Int = 0): State = contract.graph("step").states.associate {
+        val (own, from) = state.getValue(it.name) to other.getValue(it.name)
+        it.name to if (BATCH in it.axes) own.withPlace(it.axes.indexOf(BATCH), row, from, otherRow) else own
+    }
+
     /** Runs encode once; everything that it gives, by name. */
     fun encode(inputs: Tensors): Tensors {
         val session = encoder ?: throw BundleError("this bundle has no encode graph; give the bundle of a model that has one")

@@ -51,6 +51,22 @@ sealed class Tensor(val shape: List<Long>, val dtype: String, val size: Int) {
         return tensorOf(dtypeOf(dtype, "a tensor"), own, made.flip() as ByteBuffer)
     }
 
+    /** A copy with place [otherAt] of another tensor along [axis] in place of [at]; else both are alike. */
+    fun withPlace(axis: Int, at: Int, other: Tensor, otherAt: Int): Tensor {
+        val (count, others) = shape[axis].toInt() to other.shape[axis].toInt()
+        if (at !in 0 until count || otherAt !in 0 until others) throw BundleError(
+            "row $otherAt of $others is to become row $at of $count, expected rows that there are; they count from 0",
+        )
+        val kind = dtypeOf(dtype, "a tensor")
+        val inner = elementCount(shape.drop(axis + 1)) * kind.width
+        val (made, from) = little().copyOf() to other.little()
+        for (block in 0 until elementCount(shape.take(axis))) {
+            val begin = (block * others + otherAt) * inner
+            from.copyInto(made, (block * count + at) * inner, begin, begin + inner)
+        }
+        return tensorOf(kind, shape, ByteBuffer.wrap(made))
+    }
+
     /** The values as little-endian bytes. */
     private fun little(): ByteArray = when (this) {
         is Floats -> ByteBuffer.allocate(4 * size).order(ByteOrder.LITTLE_ENDIAN).also { it.asFloatBuffer().put(values) }.array()

@@ -10,7 +10,8 @@ import kotlin.system.exitProcess
  *
  *     Host BUNDLE [--prompt TEXT] [--length N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--artifact PATH] [--json]
  *     Host BUNDLE --check | --time N     of a captioner: of the recorded picture
- *     Host BUNDLE --tokens FILE | --fuzz FILE | --library ROWS, Host --sample | --uniform FILE     parts of it, see Parts.kt
+ *     Host BUNDLE --tokens FILE | --fuzz FILE | --library ROWS,STEPS,CHANGE     parts of it, see Parts.kt
+ *     Host --sample | --uniform FILE     the same
  *     Host --serve     runs what stands on each line of the standard input, so that one virtual machine does for all
  *
  * EDGERNN_RUNTIME is the command that runs model files, words parted by a bar, or `replay`: the recorded outputs.
@@ -83,7 +84,9 @@ private fun run(arguments: List<String>, environment: Map<String, String>): Int 
 private fun runFolder(folder: File, flags: Map<String, String>, environment: Map<String, String>): Int {
     flags["--tokens"]?.let { return tokenLines(Bundle(folder), File(it)) }
     flags["--fuzz"]?.let { return fuzz(folder, File(it)) }
-    flags["--library"]?.let { rows -> return Model.load(folder, runtime(folder, environment)).use { library(it, rows.toInt()) } }
+    flags["--library"]?.split(',')?.map { it.toInt() }?.let { (rows, steps, change) ->
+        return Model.load(folder, runtime(folder, environment)).use { library(it, rows, steps, change) }
+    }
     Model.load(folder, runtime(folder, environment), flags["--artifact"]).use { model ->
         return when {
             "--check" in flags -> check(model)

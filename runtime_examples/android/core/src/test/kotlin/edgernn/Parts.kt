@@ -65,15 +65,24 @@ fun uniformLines(file: File): Int {
     return 0
 }
 
-/** Begins a sequence of so many rows, steps four times, and prints what comes out, as `library_drivers.py` says. */
-fun library(model: Model, rows: Int): Int {
+/**
+ * Begins a sequence of [rows] rows, steps [steps] times, and prints what comes out; before step [change], if it is no 0, three
+ * rows part: as `library_drivers.py` says.
+ */
+fun library(model: Model, rows: Int, steps: Int, change: Int): Int {
     val recorded = model.bundle.golden()
     val contract = model.bundle.contract
     val given = contract.graphs["encode"]?.inputs.orEmpty().associate { it.name to recorded.getValue(it.name) }
     val begun = model.begin(given, rows)
     val told = arrayListOf(printed(begun.contexts + begun.state))
     var state = begun.state
-    for (at in 0 until 4) {
+    var older = state
+    for (at in 0 until steps) {
+        if (change > 0 && at == change) {
+            val now = state
+            state = model.setRow(model.setRow(now, 0, model.begin(given, rows).state), 1, older, 1)
+            state = model.setRow(state, 2, now)
+        }
         val fresh = contract.graph("step").fresh.associate { spec ->
             val all = recorded.getValue(spec.name)
             val size = all.size / all.shape[0].toInt()
@@ -81,6 +90,7 @@ fun library(model: Model, rows: Int): Int {
         }
         val made = model.step(fresh + begun.contexts, state)
         state = made.state
+        if (at == 0) older = state
         told.add("[${printed(made.outputs)}, ${printed(state)}]")
     }
     println("[$told, null]")
