@@ -83,6 +83,7 @@ class Builder:
         *,
         frames: int | None,
         loops: Unrolled | None = None,
+        counted: Callable[..., Stream] | None = None,
     ) -> None:
         """
         Args:
@@ -91,9 +92,11 @@ class Builder:
             measured: axis → its size in the capture.
             frames: frames of a call, or None where a call may hold any number of them.
             loops: what places the turns of loops, where the capture has unrolled ones.
+            counted: what makes a stream of a table as long as the sequence; see ``counting.py``.
         """
         self.capture, self.sizes, self.measured = capture, sizes, dict(measured)
-        self.frames, self.loops = frames, loops
+        self.frames, self.loops, self.counted = frames, loops, counted
+        self.longest: int | None = None  # frames that tables of fixed length have
         self.graph = fx.Graph()
         self.values: dict[fx.Node, Value] = {}
         self.parts: dict[fx.Node, tuple[Value, ...]] = {}  # of nodes that give several tensors
@@ -101,6 +104,7 @@ class Builder:
         self.step_frames = 1
         self.encoded: set[fx.Node] = set()  # constants of the capture that encode makes
         self.contexts: dict[fx.Node, fx.Node] = {}  # of the capture → its placeholder
+        self._borrowed: dict[fx.Node, Value] = {}  # constants that one operator has as streams
         self._last_input: fx.Node | None = None
         self._copied: dict[fx.Node, fx.Node] = {}
         self._counter: StateSlot | None = None
@@ -293,6 +297,8 @@ class Builder:
             made = rule(self, node)
         if made is None:
             made = self.as_it_is(node)
+        self.values |= self._borrowed
+        self._borrowed = {}
         if isinstance(made, tuple):
             self.parts[node] = made
             self.values[node] = made[0]
@@ -384,7 +390,9 @@ class Builder:
             size = self.sizes.shapes[operand][dim]
             assert isinstance(size, Length)
             if not close(value.seen, value.seen.narrow(dim, 0, 1).expand_as(value.seen)):
-                self.values[operand] = self.positions(operand, value, dim)
+                assert self.counted is not None
+                self._borrowed[operand] = value
+                self.values[operand] = self.counted(self, operand, value, dim, node)
                 continue
             rows = 1
             for axis in set(size.axes) - {"time"}:
@@ -392,26 +400,6 @@ class Builder:
             self.values[operand] = Stream(
                 self.constant(operand), value.seen, dim, size.per, lag=-(10**9), outer=rows
             )
-
-    def positions(self, operand: fx.Node, value: Constant, dim: int) -> Stream:
-        """Return positions 0, 1, 2 … as a stream that counts on from call to call."""
-        line = value.seen
-        steps = torch.arange(line.shape[dim])
-        if (
-            line.is_floating_point()
-            or line.dim() != 1
-            or not torch.equal(line, steps.to(line.dtype))
-        ):
-            raise ContractError(
-                f"{line_of(operand)} makes a table as long as the sequence; a step has no such "
-                "length. Give it as an input, or compute it from the position"
-            )
-        if self.frames is None:
-            raise ClosedTimeError
-        count = self.call(_aten.max.default, self.counter())  # one position for every row
-        here = self.call(_aten.arange.default, self.frames, dtype=torch.int64)
-        node = self.call(_aten.add.Tensor, here, count)
-        return Stream(self.call(_aten.to.dtype, node, line.dtype), line, dim)
 
     def _together(self, node: fx.Node) -> list[Stream]:
         """Delay the streams that an operator takes until they are late alike."""

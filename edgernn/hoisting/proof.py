@@ -41,6 +41,8 @@ def prove(hoisted: Hoisted, *, steps: int = STEPS, rows: int = _ROWS, seed: int 
     Raises:
         ContractError: they differ by more than 1e-5 of the largest value; names the output.
     """
+    if (longest := hoisted.found.longest) is not None:
+        steps = min(steps, longest // hoisted.contract.step_frames)
     inputs = _drawn(hoisted, steps, rows, seed)
     chunks = (1, _CHUNK) if hoisted.found.open_time and hoisted.contract.step.has_time else (1,)
     error = 0.0
@@ -193,11 +195,14 @@ def _aligned(
     steps = one.shape[0]
     if one[-1].shape == other.shape:  # one moment's: the newest
         return one[-1], other
-    place = next(
+    places = [
         d
         for d, n in enumerate(other.shape)
-        if (other.dim() == one.dim() and n != one.shape[1:][d - (d > 0)]) or n == steps
-    )
+        if (*other.shape[:d], *other.shape[d + 1 :]) == one.shape[1:]
+    ]
+    if not places:
+        return one, other
+    place = max(places, key=lambda d: other.shape[d])
     late = latency // frames
     moved = one.movedim(0, place)
     count = min(steps - late, other.shape[place])

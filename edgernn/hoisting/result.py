@@ -53,6 +53,7 @@ class Step:
         open_time: whether a call may hold any number of steps.
         frames: of one step.
         latency: by how many frames the outputs are late.
+        longest: frames after which a table of fixed length ends; the last row stands for the rest.
         encode: ``(*encode inputs) -> (*contexts, *first states)``, or None.
         encode_inputs: names.
     """
@@ -68,3 +69,4 @@ class Step:
     encode: fx.GraphModule | None = None
     encode_inputs: tuple[str, ...] = ()
     contexts: list[Made] = field(default_factory=list)
+    longest: int | None = None

@@ -12,9 +12,11 @@ from edgernn.contract import BATCH, TIME
 from edgernn.errors import ContractError
 from edgernn.hoisting.builder import Builder, ClosedTimeError
 from edgernn.hoisting.capture import Capture
+from edgernn.hoisting.counting import counted
 from edgernn.hoisting.encoding import write_encode
 from edgernn.hoisting.finish import finish
 from edgernn.hoisting.network import ROWS, Network, named_axes
+from edgernn.hoisting.nodes import operator_of
 from edgernn.hoisting.result import Made, State, Step
 from edgernn.hoisting.rules import RULES
 from edgernn.hoisting.sizes import Sized, with_time
@@ -86,10 +88,16 @@ def _walked(walk: _Walk) -> Step:
 def _unrolled(walk: _Walk) -> Step:
     """Walk twice: to see the turns of the loops, and to write one of each."""
     assert walk.loops is not None
-    walk.outputs(walk.builder(1))
+    first = walk.builder(1)
+    walk.outputs(first)
+
+    def constant(node: fx.Node) -> Tensor | None:
+        own = walk.captured.weights[str(operator_of(node))].startswith("constant.")
+        return first.values[node].seen if own else None
+
     nodes = walk.captured.nodes
     numel = {n: v.numel() for n in nodes if isinstance(v := n.meta.get("val"), Tensor)}
-    walk.loops.make_plan(nodes, numel)
+    walk.loops.make_plan(nodes, numel, constant)
     frames = 1
     while (builder := walk.builder(frames)).step_frames != frames:
         frames = builder.step_frames
@@ -99,6 +107,13 @@ def _unrolled(walk: _Walk) -> Step:
 def late(builder: Builder, value: Stream | Moment) -> Fraction:
     """Return by how many frames a value waits for later ones."""
     return builder.late(value) if isinstance(value, Stream) else value.delay
+
+
+def _told(longest: int | None) -> str:
+    how = "the whole sequence is taken apart along time"
+    if longest is None:
+        return how
+    return f"{how}; its table of positions has {longest} rows, and the last stands for later frames"
 
 
 @dataclass
@@ -111,7 +126,14 @@ class _Walk:
 
     def builder(self, frames: int | None) -> Builder:
         """Walk the capture once."""
-        builder = Builder(self.captured, self.numbers, self.sizes, frames=frames, loops=self.loops)
+        builder = Builder(
+            self.captured,
+            self.numbers,
+            self.sizes,
+            frames=frames,
+            loops=self.loops,
+            counted=counted,
+        )
         given, placeholders = self.network.inputs.draw(self.sizes), self.captured.placeholders
         for spec, node, seen in zip(self.network.inputs.specs, placeholders, given, strict=False):
             place, rows = spec.axis(TIME), spec.axis(BATCH)
@@ -177,10 +199,11 @@ class _Walk:
             tuple(streams),
             [made for _, made in outputs],
             states,
-            "the whole sequence is taken apart along time",
+            _told(builder.longest),
             builder.frames is None,
             builder.step_frames,
             int(max((late(builder, value) for value in values), default=Fraction(0))),
+            longest=builder.longest,
         )
         if len(streams) < len(specs):
             self._encode(builder, step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,12 @@ from torch import Tensor, fx
 
 from edgernn.errors import ContractError
 from edgernn.hoisting.builder import Builder, ClosedTimeError, StateSlot
-from edgernn.hoisting.loops import Loop, Turns, cut_out, regions, smallest_cut
+from edgernn.hoisting.counting import position
+from edgernn.hoisting.loops import Loop, Turns, cut_out, regions, same_form, smallest_cut
 from edgernn.hoisting.nodes import arguments, operands, operator_of
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.stream import Constant, Moment, Pieces, Stream, Turn, Value
+from edgernn.hoisting.turn_counts import hangs, in_rows, lifted
 
 _aten = torch.ops.aten
 _SPLITS = {_aten.unbind.int, _aten.split.Tensor, _aten.chunk.default}
@@ -43,11 +45,22 @@ class Unroller:
         """What was found."""
         return Turns(self.level, self.entries, self.count)
 
-    def make_plan(self, capture_nodes: Sequence[fx.Node], numel: dict[fx.Node, int]) -> None:
-        """Cut the loops out that a first walk found."""
-        for region in regions(self.turns, capture_nodes):
-            written = _Written(self.turns, region, cut_out(self.turns, region, numel), numel)
-            self.plan |= dict.fromkeys(region, written)
+    def make_plan(
+        self,
+        capture_nodes: Sequence[fx.Node],
+        numel: dict[fx.Node, int],
+        constant: Callable[[fx.Node], Tensor | None],
+    ) -> None:
+        """Cut the loops out that a first walk found; see ``cut_out``."""
+        for region in regions(self.turns, capture_nodes, self.collected.values()):
+            inside = set(region)
+            given = [
+                {self.level[item]: item for item in items}
+                for items in self.collected.values()
+                if self._made(items) in inside
+            ]
+            loop = cut_out(self.turns, region, numel, constant, given)
+            self.plan |= dict.fromkeys(region, _Written(self.turns, region, loop, numel))
 
     def place(self, builder: Builder, node: fx.Node) -> Value | tuple[Value, ...] | None:
         """Return what a node becomes, or None where no loop has to do with it."""
@@ -147,11 +160,33 @@ class Unroller:
                 f"{line_of(node)} lays frames side by side that hang on later ones: it needs the "
                 "future"
             )
+        if handed := self._handed_on(builder, items, dim, seen):
+            return handed
         self.collected[node] = tuple(i for i in items if i is not None)
         stream = self._streams(builder)[0]
-        first = self.collected[node][0]
-        made = node if not self.plan else self.plan[first].collect(builder, node, self)
+        made = node
+        if self.plan:
+            made = self.plan[self._made(self.collected[node])].collect(builder, node, self)
         return Stream(made, seen, dim, stream.rate, stream.lag + lag)
+
+    def _handed_on(
+        self, builder: Builder, items: Sequence[fx.Node | None], dim: int, seen: Tensor
+    ) -> Stream | None:
+        """Return the stream that frames were taken of, where they are laid side by side as they
+        are.
+        """
+        sources = {self.entries[item][0] for item in items if item in self.entries}
+        if len(sources) != 1 or any(item not in self.entries for item in items):
+            return None
+        stream = builder.stream(sources.pop())
+        order = [at for at in range(seen.dim()) if at != stream.dim]
+        order.insert(dim, stream.dim)
+        node = builder.call(_aten.permute.default, stream.node, order)
+        return Stream(node, seen, dim, stream.rate, stream.lag)
+
+    def _made(self, items: Sequence[fx.Node]) -> fx.Node:
+        """Return the first of the frames that a loop made, and did not only hand on."""
+        return next((item for item in items if item not in self.entries), items[0])
 
     def _streams(self, builder: Builder) -> list[Stream]:
         return [builder.stream(source) for source, _ in self.entries.values()]
@@ -214,6 +249,8 @@ class _Written:
     slots: list[StateSlot] = field(default_factory=list)
     made: dict[fx.Node, fx.Node] = field(default_factory=dict)
     alike: dict[Any, fx.Node] = field(default_factory=dict)
+    stream: Stream | None = None
+    row_turn: fx.Node | None = None
 
     def collect(self, builder: Builder, node: fx.Node, unroller: Unroller) -> fx.Node:
         """Write what gives frame ``loop.at`` of a collected stream; return it with its time
@@ -223,6 +260,9 @@ class _Written:
         items = unroller.collected[node]
         levels = [self.turns.level[item] for item in items]
         made = self._write(builder, items[levels.index(self.loop.at)])
+        if self.loop.own_start:
+            item = items[levels.index(0)]
+            made = self._at_first(builder, item, self._write(builder, item), made)
         if operator_of(node) is _aten.stack.default:
             dim = (*operands(node), 0)[1] if len(operands(node)) > 1 else node.kwargs.get("dim", 0)
             made = builder.call(_aten.unsqueeze.default, made, dim)
@@ -231,6 +271,18 @@ class _Written:
     def newest(self, builder: Builder, node: fx.Node, unroller: Unroller) -> fx.Node:
         """Write a value of the last turn."""
         self._begin(builder, unroller)
+        last_turn = self.turns.count - 1
+        for after, slot in zip(self.loop.after, self.slots, strict=True):
+            if self.turns.level[after] == self.loop.at and same_form(
+                self.turns, after, node, last_turn - self.loop.at
+            ):
+                assert slot.next is not None
+                return slot.next
+        if self.loop.own_start or self.loop.counts:
+            raise ContractError(
+                f"{line_of(node)} gives out what a last turn makes of a count or of a first turn; "
+                "give out every turn's, stacked"
+            )
         last = smallest_cut(self.turns, self.region, self.numel, self.turns.count - 1)
         self.made |= {old: slot.node for old, slot in zip(last, self.slots, strict=True)}
         return self._write(builder, node)
@@ -245,16 +297,44 @@ class _Written:
             raise ContractError(f"{line_of(self.region[0])}: its frames do not come alike late")
         if builder.frames is None or builder.frames * stream.rate > 1:
             raise ClosedTimeError
+        self.stream = stream
         for old, first in zip(self.loop.before, self.loop.first, strict=True):
             name, where = builder.named(old, "state")
-            value = builder.values[first]
-            slot = builder.state(name, where, value.seen, builder.batch_axis(old))
-            slot.encoded = first if first in builder.encoded else None
+            seen = builder.values[first].seen
+            seen = torch.zeros_like(seen) if self.loop.own_start else seen
+            slot = builder.state(name, where, seen, builder.batch_axis(old))
+            if first in builder.encoded and not self.loop.own_start:
+                slot.encoded = first
             self.slots.append(slot)
             self.made[old] = slot.node
         source = next(self.turns.entries[n][0] for n in self.region if n in self.turns.entries)
-        for slot, after in zip(self.slots, self.loop.after, strict=True):
-            slot.next = self._kept(builder, stream, source, slot, self._write(builder, after))
+        for slot, after, first in zip(self.slots, self.loop.after, self.loop.first, strict=True):
+            made = self._write(builder, after)
+            if self.loop.own_start:
+                made = self._at_first(builder, after, self._write(builder, first), made)
+            slot.next = self._kept(builder, stream, source, slot, made)
+
+    def _at_first(self, builder: Builder, like: fx.Node, first: fx.Node, later: fx.Node) -> fx.Node:
+        """Take what the first turn gives, of a loop that begins in another way."""
+        rows = builder.batch_axis(like)
+        if rows is None:
+            raise ContractError(
+                f"{line_of(like)} has no axis of rows, and the first turn of the loop is not like "
+                "the rest: whether it is a row's first one, each row says for itself"
+            )
+        shape = [-1] + [1] * (len(builder.sizes.shapes[like]) - 1 - rows)
+        mask = builder.call(_aten.le.Scalar, self._turn(builder), 0)
+        return builder.call(
+            _aten.where.self, builder.call(_aten.view.default, mask, shape), first, later
+        )
+
+    def _turn(self, builder: Builder) -> fx.Node:
+        """Return the number of the turn, for each row; int64 ``[B]``."""
+        if self.row_turn is None:
+            assert self.stream is not None
+            turn = position(builder, self.stream.rate, self.stream.lag)
+            self.row_turn = builder.call(_aten.clamp.default, turn, 0)
+        return self.row_turn
 
     def _kept(
         self, builder: Builder, stream: Stream, source: fx.Node, slot: StateSlot, after: fx.Node
@@ -283,14 +363,23 @@ class _Written:
         for one in self.region:
             if one in needed:
                 for operand in one.all_input_nodes:
-                    if not self.turns.is_turn(operand) and one not in self.turns.entries:
+                    if self.turns.is_turn(operand) or one in self.turns.entries:
+                        continue
+                    if hangs(operand, self.loop.counts):
+                        turn = self._turn(builder)
+                        self.made[operand] = lifted(builder, operand, one, self.loop.counts, turn)
+                    else:
                         self.made[operand] = builder.node_of(operand)
                 self.made[one] = self._written(builder, one)
         return self.made[node]
 
-    def _written(self, builder: Builder, node: fx.Node) -> fx.Node:
+    def _written(self, builder: Builder, node: fx.Node) -> Any:
         if node not in self.turns.entries:
             args = fx.map_arg(builder.sizes.args[node], self.made.__getitem__)
+            if node in self.loop.counts:
+                return in_rows(
+                    builder, node, list(args), self.loop.counts[node], self._turn(builder)
+                )
             return self._once(
                 builder, operator_of(node), tuple(builder.numbers_in(operator_of(node), args)), node
             )

@@ -48,6 +48,7 @@ def _whole(net, given, stepped):
         (modern.Mamba2, _FRAMES, "conv_past step_bias_state"),
         (modern.Mamba2Step, _FRAME, "past held"),
         (modern.GatedDelta, _FRAMES, "conv_past alpha_state"),
+        (modern.RgLru, _FRAMES, "conv_past frames_seen input_state"),
         (modern.RgLruStep, _FRAME, "past h position"),
         (modern.MinGru, _FRAMES, "update_state"),
         (
