@@ -48,13 +48,13 @@ def counted(builder: Builder, node: fx.Node, value: Constant, dim: int, user: fx
     rows = builder.size(BATCH) if BATCH in builder.measured else 1
     length = rows * count if isinstance(rows, int) else builder.call(operator.mul, rows, count)
     made = Walk(builder, builder.call, flat, length, size.per, builder.constant).of(node)
-    shape = [1 if own_rows(builder, node) == at else n for at, n in enumerate(value.seen.shape)]
+    shape = [1 if builder.batch_axis(node) == at else n for at, n in enumerate(value.seen.shape)]
     shape[dim] = count
     made = builder.call(
         _aten.reshape.default, made, [*shape[:dim], -1, *shape[dim:]]
     )  # rows apart from time
     made = _moved(builder, made, len(shape) + 1, dim, 0)
-    made, grown = by_row(builder, made, shape, own_rows(builder, node), user)
+    made, grown = by_row(builder, made, shape, builder.batch_axis(node), user)
     seen = value.seen.reshape([1] * grown + list(value.seen.shape))
     return Stream(made, seen, dim + grown, size.per, lag)
 
@@ -65,10 +65,6 @@ def position(builder: Builder, rate: Any, lag: int) -> fx.Node:
     if rate.denominator > 1:
         seen = builder.call(_aten.floor_divide.default, seen, rate.denominator)
     return builder.call(_aten.sub.Tensor, seen, lag) if lag else seen
-
-
-def own_rows(builder: Builder, node: fx.Node) -> int | None:
-    return builder.batch_axis(node)
 
 
 def _check(builder: Builder, node: fx.Node, value: Constant, dim: int, per: Any) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import networkx
 import torch
@@ -174,7 +174,7 @@ class _Laid:
         found: dict[fx.Node, dict[int, tuple[Any, Any]]] = {}
         for (node, place), seen in self.differing.items():
             numbers = {turn: value for turn, value in seen.items() if turn >= start}
-            per = numbers[at + 1] - numbers[at] if at + 1 in numbers else 0
+            per: Any = numbers[at + 1] - numbers[at] if at + 1 in numbers else 0
             first = numbers[at] - per * at
             even = all(_same(value, first + per * turn) for turn, value in numbers.items())
             if not even or len(numbers) != at + 2 - start:
@@ -224,10 +224,10 @@ class _Laid:
         if not isinstance(other, fx.Node) or one.op != other.op:
             self._differ(one, other)
         if one.op == "get_attr":
-            values = self.constant(one), self.constant(other)
-            if any(v is None for v in values) or values[0].shape != values[1].shape:
+            at, here = self.constant(one), self.constant(other)
+            if at is None or here is None or at.shape != here.shape:
                 self._differ(one, other)
-            self._note(one, -1, *values)
+            self._note(one, -1, at, here)
             return []
         if operator_of(one) is not operator_of(other) or one.kwargs.keys() != other.kwargs.keys():
             self._differ(one, other)
@@ -246,7 +246,7 @@ class _Laid:
         self.differing.setdefault((node, place), {})[self.at] = at
         self.differing[node, place][self.turn] = here
 
-    def _differ(self, one: fx.Node, other: Any) -> None:
+    def _differ(self, one: fx.Node, other: Any) -> NoReturn:
         place = line_of(other) if isinstance(other, fx.Node) else repr(other)
         raise ContractError(
             f"the turns of a loop are not alike: {line_of(one)} in one, {place} in another. A "
@@ -261,7 +261,7 @@ def _is_number(value: Any) -> bool:
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, Tensor):
         return bool(torch.allclose(one.double(), other.double(), rtol=1e-6))
-    return abs(one - other) <= 1e-9 * max(1.0, abs(one))
+    return bool(abs(one - other) <= 1e-9 * max(1.0, abs(one)))
 
 
 def _paired(one: Any, other: Any, pairs: list[tuple[fx.Node, Any]]) -> bool:

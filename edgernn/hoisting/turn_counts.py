@@ -13,7 +13,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from edgernn.contract import BATCH, TIME
 from edgernn.errors import ContractError
 from edgernn.hoisting.builder import Builder
-from edgernn.hoisting.counting import Walk, broadcasts, by_row, ends, own_rows
+from edgernn.hoisting.counting import Walk, broadcasts, by_row, ends
 from edgernn.hoisting.nodes import known, operands, operator_of
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.sizes import Length, sized
@@ -45,7 +45,7 @@ def hangs(node: fx.Node, counts: Counts) -> bool:
 
 def in_rows(
     builder: Builder, node: fx.Node, args: list[Any], counts: Mapping[int, Any], turn: fx.Node
-) -> fx.Node:
+) -> Any:
     """Write an operator of a turn that takes the loop's variable beside rows."""
     rows, rank = builder.batch_axis(node), len(builder.sizes.shapes.get(node, ()))
     if rows is None or not broadcasts(operator_of(node)):
@@ -71,10 +71,10 @@ def lifted(
     leaves = dict.fromkeys(_leaves(builder, node, counts))
     given = [_one_row(builder, leaf) for leaf in leaves]
 
-    def compute(count: Tensor, *tensors: Tensor) -> Tensor:
-        made = dict(zip(leaves, tensors, strict=True))
+    def compute(count: Tensor, *tensors: Tensor) -> Any:
+        made: dict[fx.Node, Any] = dict(zip(leaves, tensors, strict=True))
 
-        def of(one: fx.Node) -> Tensor:
+        def of(one: fx.Node) -> Any:
             if one not in made:
                 made[one] = _counted(builder, one, counts, count, of)
             return made[one]
@@ -82,7 +82,7 @@ def lifted(
         return of(node)
 
     written = for_each_row(builder, compute, given, turn)
-    own = own_rows(builder, node)
+    own = builder.batch_axis(node)
     shape = [1 if at == own else n for at, n in enumerate(builder.values[node].seen.shape)]
     return by_row(builder, written, shape, own, user)[0]
 
@@ -103,7 +103,7 @@ def _of_all_time(builder: Builder, node: fx.Node) -> bool:
 
 
 def _one_row(builder: Builder, node: fx.Node) -> tuple[fx.Node, Tensor]:
-    made, seen, own = builder.constant(node), builder.values[node].seen, own_rows(builder, node)
+    made, seen, own = builder.constant(node), builder.values[node].seen, builder.batch_axis(node)
     if own is None:
         return made, seen
     return builder.call(_aten.slice.Tensor, made, own, 0, 1), seen.narrow(own, 0, 1)
@@ -111,7 +111,7 @@ def _one_row(builder: Builder, node: fx.Node) -> tuple[fx.Node, Tensor]:
 
 def _counted(
     builder: Builder, node: fx.Node, counts: Counts, count: Tensor, of: Callable[..., Any]
-) -> Tensor:
+) -> Any:
     told = counts.get(node, {})
     if -1 in told:
         made = _number(_run, count, *told[-1])
@@ -174,10 +174,10 @@ def _with_count(run: _Run, node: fx.Node, args: list[Any], count: dict[int, Any]
 
 def for_each_row(
     builder: Builder,
-    compute: Callable[..., Tensor],
+    compute: Callable[..., Any],
     given: Sequence[tuple[fx.Node, Tensor]],
     rows: fx.Node,
-) -> fx.Node:
+) -> Any:
     """Write what ``compute(count, *tensors)`` gives for each row's count: ``[B, ...]``."""
     tensors = [tensor for _, tensor in given]
     batched = torch.vmap(compute, in_dims=(0, *[None] * len(tensors)))
