@@ -16,8 +16,8 @@ from edgernn.errors import UsageError
 from edgernn.hoisting.onnx.axes import Axis, Declared
 from edgernn.hoisting.onnx.editing import rename
 from edgernn.hoisting.onnx.hidden import Hidden
+from edgernn.hoisting.onnx.interface import Pair
 from edgernn.hoisting.onnx.names import axis_name, tensor_name, unlike
-from edgernn.hoisting.onnx.pairing import Pair
 from edgernn.wording import did_you_mean
 
 

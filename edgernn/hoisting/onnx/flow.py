@@ -15,7 +15,7 @@ SIZES = frozenset(("Shape", "Size"))  # what they give depends on no value
 VIEWS = frozenset(
     (
         *("Identity", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Gather"),
-        *("Concat", "Cast", "Expand", "Flatten", "Tile"),
+        *("Concat", "Cast", "Expand", "Flatten", "Tile", "ScatterND", "Pad"),
     )
 )
 
@@ -108,6 +108,8 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
 
 def moved_inputs(node: onnx.NodeProto) -> list[str]:
     """Return the inputs of an operator that moves elements which hold these elements."""
+    if node.op_type == "ScatterND":
+        return [node.input[0], node.input[2]]
     return list(node.input) if node.op_type == "Concat" else list(node.input[:1])
 
 

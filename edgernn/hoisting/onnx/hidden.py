@@ -83,7 +83,8 @@ def find_hidden(
         lengths = [made[node.input[0]].shape[0] for made in runs]
         open_initial = [place for place in _PLACES if _begins_anew(flow, node, place[0])]
         if not times:
-            restarts += [shown(node)] if open_initial else []
+            forward = attribute(node, "direction", "forward") == "forward"
+            restarts += [shown(node)] if open_initial and forward else []
             continue
         if len(set(lengths)) == 1:
             continue  # over an axis of a frame

@@ -9,66 +9,17 @@ files: an input often fits an activation.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-
-import numpy as np
 
 from edgernn.contract import TIME
 from edgernn.errors import UsageError
-from edgernn.hoisting.onnx.axes import Declared
 from edgernn.hoisting.onnx.flow import RECURRENT, Flow, ordered_unique
-from edgernn.hoisting.onnx.sizes import Sizes
+from edgernn.hoisting.onnx.interface import Interface, Pair
+from edgernn.hoisting.onnx.state_names import names_fit
 from edgernn.wording import did_you_mean
 
 _CARRIES = frozenset(("Add", "Sub", "Mul", "Where", "Sum"))
 TOLD, BY_SHAPE = "as told", "shape alone"
-_IN_MARKS = ("in", "prev", "previous", "old", "input", "initial", "init", "0", "past", "cur", "x")
-_OUT_MARKS = (
-    *("out", "next", "new", "n", "output", "final", "updated", "present", "last", "o", "1", "t"),
-)
-Shapes = Mapping[str, tuple[tuple[int, ...], ...]]  # output → its shape at each probe
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A state of the interface: the input, the output of the call before, and how that is known."""
-
-    input: str
-    output: str
-    how: str
-
-
-@dataclass(frozen=True, eq=False)
-class Interface:
-    """The interface of a file as it runs: its graph, inputs, and the shapes and dtypes of outputs
-    at each probe.
-    """
-
-    flow: Flow
-    declared: Mapping[str, Declared]
-    probes: tuple[Sizes, ...]
-    found: tuple[Mapping[str, np.ndarray], ...]
-
-    def fits(self, name: str, output: str) -> bool:
-        """Whether ``output`` has the dtype and, at every probe, the shape of the input ``name``,
-        and depends on it.
-        """
-        own = self.declared[name]
-        return (
-            self.found[0][output].dtype == own.dtype
-            and name in self.flow.sources.get(output, frozenset())
-            and self.same_shape(name, output)
-        )
-
-    def same_shape(self, name: str, output: str) -> bool:
-        """Whether ``output`` has the shape of the input ``name`` at every probe."""
-        own = self.declared[name]
-        return all(
-            found[output].shape == own.shape(sizes)
-            for sizes, found in zip(self.probes, self.found, strict=True)
-        )
 
 
 def find_pairs(interface: Interface, told: Iterable[str]) -> list[Pair]:
@@ -83,7 +34,7 @@ def find_pairs(interface: Interface, told: Iterable[str]) -> list[Pair]:
             candidates, and the option that decides).
     """
     pairs = [_told(interface, text) for text in told]
-    for finder in (_by_flow, _by_names, _by_shape):
+    for finder in (_by_flow, _by_shifting, _by_names, _by_shape):
         pairs += finder(interface, pairs)
     _refuse_growing(interface, pairs)
     order = list(interface.declared)
@@ -156,6 +107,19 @@ def _by_flow(interface: Interface, pairs: list[Pair]) -> list[Pair]:
     return _unambiguous(interface, votes, "the recurrent operators")
 
 
+def _by_shifting(interface: Interface, pairs: list[Pair]) -> list[Pair]:
+    """Pair an input with the output that holds elements of it beside newer ones, moved on."""
+    flow, (inputs, outputs) = interface.flow, _left(interface, pairs)
+    votes: dict[tuple[str, str], list[str]] = {}
+    for output in outputs:
+        moved = flow.moved_from(output)
+        held = [name for name in inputs if name in moved and interface.fits(name, output)]
+        if len(held) == 1 and flow.sources[output] != {held[0]}:
+            votes[held[0], output] = [output]
+    found = _unambiguous(interface, votes, "what moves it on")
+    return found if _leaves_some(interface, [*pairs, *found]) else []
+
+
 def _unambiguous(
     interface: Interface, votes: Mapping[tuple[str, str], list[str]], how: str
 ) -> list[Pair]:
@@ -170,7 +134,7 @@ def _unambiguous(
         if not fitting:
             raise UsageError(_misfit(interface, name, outputs[0]))
         if len(best) > 1:
-            best = [output for output in best if _name_fits(name, output)] or best
+            best = [output for output in best if names_fit(name, output)] or best
         if len(best) > 1:
             raise UsageError(_question(name, best))
         found[name] = best[0]
@@ -183,35 +147,11 @@ def _unambiguous(
     return [Pair(name, output, how) for name, output in found.items()]
 
 
-def _stem(name: str, marks: Iterable[str]) -> str:
-    """Return a name without what marks it as the one before or the one after."""
-    parts = [part for part in re.split(r"[^a-z0-9]+", _spaced(name)) if part]
-    kept = [part for part in parts if part not in marks]
-    return "".join(kept or parts)
-
-
-def _spaced(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-
-
-def _name_fits(name: str, output: str) -> bool:
-    """Whether two names say that one is the other after a step: ``X`` and ``X_out``, ``state`` and
-    ``stateN``, ``h`` and ``hn``.
-    """
-    before, after = _stem(name, _IN_MARKS), _stem(output, _OUT_MARKS)
-    bare = {_stem(name, ()), before, re.sub(r"(x|0|in|_?prev)$", "", before)} - {""}
-    return any(
-        after in {stem, *(f"{stem}{mark}" for mark in _OUT_MARKS)}
-        or re.sub(r"(_?out|_?next|_?new|n|t|1)$", "", after) == stem
-        for stem in bare
-    )
-
-
 def _by_names(interface: Interface, pairs: list[Pair]) -> list[Pair]:
     """Pair inputs and outputs whose names belong together."""
     inputs, outputs = _left(interface, pairs)
     matches = {
-        name: [output for output in outputs if output != name and _name_fits(name, output)]
+        name: [output for output in outputs if output != name and names_fit(name, output)]
         for name in inputs
     }
     made = []

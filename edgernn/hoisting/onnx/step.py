@@ -25,7 +25,8 @@ from edgernn.hoisting.onnx.explicit import (
 from edgernn.hoisting.onnx.flow import Flow
 from edgernn.hoisting.onnx.folding import fold, refuse_open_branches
 from edgernn.hoisting.onnx.hidden import find_hidden
-from edgernn.hoisting.onnx.pairing import BY_SHAPE, Interface, find_pairs, unpaired_likeness
+from edgernn.hoisting.onnx.interface import Interface
+from edgernn.hoisting.onnx.pairing import BY_SHAPE, find_pairs, unpaired_likeness
 from edgernn.hoisting.onnx.promising import (
     Promised,
     UntimedError,

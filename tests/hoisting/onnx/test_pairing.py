@@ -10,34 +10,10 @@ from foreign_files import FEATURES, FLOAT, HIDDEN, cell_file, graph_file, value,
 from onnx import helper
 
 from edgernn.errors import UsageError
-from edgernn.hoisting.onnx.pairing import _name_fits
 from edgernn.hoisting.onnx.proof import prove
 from edgernn.hoisting.onnx.step import Wishes, read_step
 
 node = helper.make_node
-
-
-@pytest.mark.parametrize(
-    ("name", "output", "fits"),
-    [
-        ("h", "h_out", True),
-        ("state", "stateN", True),
-        ("h", "hn", True),
-        ("hx", "hx_out", True),
-        ("h0", "hn", True),
-        ("h_in", "h_out", True),
-        ("past_key", "present_key", True),
-        ("conv_cache", "conv_cache_out", True),
-        ("h_prev", "h_next", True),
-        ("input", "output", False),
-        ("mix", "enh", False),
-        ("h", "cn", False),
-        ("x", "y", False),
-        ("inter_cache", "intra_cache_out", False),
-    ],
-)
-def test_names_that_belong_together(name: str, output: str, fits: bool) -> None:
-    assert _name_fits(name, output) is fits
 
 
 def enhancer_file(path: Path, *, hidden: int, state: str, after: str) -> Path:
@@ -82,6 +58,37 @@ def test_what_nothing_decides_is_asked_with_its_candidates(tmp_path: Path, hidde
     assert "mix" in str(caught.value) and "second" in str(caught.value)
     step = read_step(path, Wishes(states=("first=second",)))
     assert [state.before for state in step.states] == ["first"]
+    assert prove(step).worst < 1e-5
+
+
+def shifting_file(path: Path, *, echo: bool = False) -> Path:
+    """The last three frames, kept by a file that calls them anything; with ``echo`` an output that
+    is the frame itself.
+    """
+    nodes = [
+        node("Unsqueeze", ["a", "axis"], ["frame"]),
+        node("Concat", ["b", "frame"], ["four"], axis=1),
+        node("Slice", ["four", "one", "end", "axis"], ["d"]),
+        node("ReduceMean", ["four"], ["mean"], axes=[1], keepdims=0),
+        node("Tanh", ["mean"], ["c"]),
+        *([node("Identity", ["a"], ["e"])] if echo else []),
+    ]
+    shapes = {"a": ["batch", FEATURES], "b": ["batch", 3, FEATURES]}
+    outputs = {"c": shapes["a"], "d": shapes["b"], **({"e": shapes["a"]} if echo else {})}
+    return graph_file(
+        path,
+        nodes,
+        [value(name, FLOAT, shape) for name, shape in shapes.items()],
+        [value(name, FLOAT, shape) for name, shape in outputs.items()],
+        {"axis": np.array([1]), "one": np.array([1]), "end": np.array([99])},
+    )
+
+
+@pytest.mark.parametrize("echo", [False, True])
+def test_frames_that_are_moved_on_are_state(tmp_path: Path, echo: bool) -> None:
+    step = read_step(shifting_file(tmp_path / "f.onnx", echo=echo))
+    assert {s.before: s.after for s in step.states} == {"b": "d"}
+    assert "what moves it on" in step.states[0].where
     assert prove(step).worst < 1e-5
 
 

@@ -150,6 +150,19 @@ def _concat(call: Call) -> Tensor:
     return torch.cat(call.tensors(), call.get("axis", 0))
 
 
+def _scatter(call: Call) -> Tensor:
+    """Put rows in the place of others, at places that are known."""
+    x, known, updates = call.tensor(), call.maybe(1), call.tensor(2)
+    rows = isinstance(known, np.ndarray) and known.shape[-1] == 1
+    if not isinstance(known, np.ndarray) or not rows or call.get("reduction", "none") != "none":
+        raise call.refused("puts elements where an index says")
+    made = [x[at] for at in range(int(x.shape[0]))]
+    flat = updates.reshape([known.size, *x.shape[1:]])
+    for at, place in enumerate(known.ravel()):
+        made[int(place)] = flat[at]
+    return torch.stack(made)
+
+
 def _same(call: Call) -> Value:
     return call.maybe(0)
 
@@ -172,4 +185,5 @@ MOVEMENT: dict[str, Handler] = {
     "Shape": _shape,
     "ConstantOfShape": _constant_of_shape,
     "Concat": _concat,
+    "ScatterND": _scatter,
 }

@@ -89,6 +89,8 @@ CASES: list[Case] = [  # operator, what goes in, constants after it, attributes
     ("Pad", [X], [ints(0, 1, 1, 0, 0, 2), np.array(7, np.float32)], {}),
     ("Pad", [X], [ints(0, 1, 0, 0, 1, 0)], {"mode": "reflect"}),
     ("Concat", [X, Y], [], {"axis": -2}),
+    ("ScatterND", [X], [np.array([[1], [0]]), Y], {}),
+    ("ScatterND", [X], [np.array([[-1]]), Y[:1]], {}),
     ("ConstantOfShape", [], [ints(2, 3)], {}),
     ("MatMul", [X], [weights(random, 4, 5)], {}),
     ("MatMul", [X, np.swapaxes(Y, 1, 2).copy()], [], {}),
@@ -166,12 +168,13 @@ REFUSED: list[tuple[Case, str]] = [
     (recurrent_case("RNN", 1, activations=["Elu"]), "has the activation elu"),
     (("Conv", [SIGNAL], [weights(random, 6, 4, 3)], {"auto_pad": "SAME_UPPER"}), "pads by SAME"),
     (("Gemm", [X[0]], [weights(random, 4, 3), weights(random, 3, 3)], {}), "no bias"),
+    (("ScatterND", [X], [np.array([[0, 1]]), Y[0, :1]], {}), "puts elements"),
     (("Gemm", [X[0], Y[0].T.copy()], [], {}), "weights that are computed"),
 ]
 
 
 @pytest.mark.parametrize(("case", "words"), REFUSED, ids=lambda value: str(value[0])[:6])
 def test_what_has_no_translation_is_named(case: Case, words: str, tmp_path: Path) -> None:
-    model_proto, _ = model_of(case)
+    model_proto, feeds = model_of(case)
     with pytest.raises(UsageError, match=rf"{case[0]} \(out0\) .*{words}"):
-        TorchStep(model_proto)
+        TorchStep(model_proto)(*map(torch.from_numpy, feeds.values()))
