@@ -86,10 +86,12 @@ def example_inputs(file_contract: FileContract, *, batch: int, time: int) -> tup
         as_in_file = spec.kind in "iu" and own != PICTURE
         dtype = getattr(torch, own if as_in_file else spec.dtype)
         if dtype.is_floating_point:
-            examples.append((torch.rand(shape, generator=generator) - 0.5).to(dtype))
+            drawn = torch.rand(shape, generator=generator) - 0.5
+            examples.append(drawn if own == "float32" else drawn.to(dtype))
         elif spec.below is None:
             most = 256 if spec.dtype == "uint8" else 2
-            examples.append(torch.randint(most, shape, generator=generator).to(dtype))
+            drawn = torch.randint(most, shape, generator=generator)
+            examples.append(drawn.to(dtype if own == PICTURE else getattr(torch, own)))
         else:
             examples.append(torch.zeros(shape, dtype=dtype))
     return tuple(examples)

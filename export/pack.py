@@ -78,7 +78,8 @@ def export_bundle(
     _refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
     _refuse_not_finite(loaded)
-    jobs = _jobs(chosen, loaded.model.config.contract(), in_graph=in_graph or decoding)
+    contract = loaded.model.config.contract()
+    jobs = _jobs(_kept(chosen, contract, to, tell), contract, in_graph=in_graph or decoding)
     material = Source(
         replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval()),
         options or ReducedOptions(),
@@ -162,6 +163,21 @@ def _chosen(
         )
         raise UsageError(f"cannot export {', '.join(unmet) or 'nothing'} as asked: {offers}{meant}")
     return chosen
+
+
+def _kept(
+    chosen: _Chosen, contract: Contract, to: Iterable[str] | str | None, tell: Tell
+) -> _Chosen:
+    """Leave out the rows whose runtime keeps the state itself, which it does in floats alone, where
+    a state is none and the row was not asked for by its name: then its exporter refuses it.
+    """
+    named = {to} if isinstance(to, str) else set(to or ())
+    whole = next((state for state in contract.step.states if state.kind != "f"), None)
+    left = [row.name for row, _ in chosen if row.keeps_state and row.name not in named]
+    if whole is None or not left or len({row for row, _ in chosen}) == 1:
+        return chosen
+    tell(f"{left[0]} is left out: it keeps floats alone, and {whole.name} is {whole.dtype}")
+    return [(row, precision) for row, precision in chosen if row.name not in left]
 
 
 def _jobs(chosen: _Chosen, contract: Contract, *, in_graph: bool) -> list[Job]:

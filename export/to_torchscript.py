@@ -15,7 +15,10 @@ from edgernn.contract import FileContract
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, drop_unused, example_inputs
 from edgernn.formats.torchscript import TORCHSCRIPT
-from edgernn.models.family import RecurrentModel
+from edgernn.models.family import OperatorSet, RecurrentModel
+from edgernn.sessions.torchscript.operators import PURE
+
+OPERATORS = OperatorSet("a TorchScript file that edgernn lets in", PURE.__contains__)
 
 
 class TorchScriptExporter(Exporter):
@@ -37,7 +40,7 @@ class TorchScriptExporter(Exporter):
         examples = example_inputs(file_contract, batch=2, time=3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit warns that it is deprecated
-            graph = FlatGraph(model, file_contract.graph)
+            graph = FlatGraph(model.written_in(OPERATORS), file_contract.graph)
             drop_unused(graph, examples)
             module = torch.jit.trace(graph, examples)
             with storage.scratch() as folder:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from edgernn.hoisting.nodes import operator_of, run
@@ -24,7 +22,6 @@ def finish(
     _in_order(graph, inputs)
     held = {name: tensor.detach() for name, tensor in weights.named_buffers()}
     _fold(graph, held)
-    _let_sizes_be_traced(graph)
     for node in reversed(list(graph.nodes)):
         if node.op not in ("placeholder", "output") and not node.users:
             graph.erase_node(node)
@@ -33,50 +30,6 @@ def finish(
     used = {str(operator_of(node)) for node in graph.nodes if node.op == "get_attr"}
     module = fx.GraphModule({name: held[name] for name in sorted(used)}, graph)
     return module.eval()
-
-
-def _sliced(
-    tensor: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
-) -> Tensor:
-    index = [slice(None)] * tensor.dim()
-    index[dim] = slice(start, end, step)
-    return tensor[tuple(index)]
-
-
-def _let_sizes_be_traced(graph: fx.Graph) -> None:
-    """Call by its Python face what takes a size that is read from an input: torch's tracer follows
-    sizes into those faces alone, and makes numbers of them elsewhere.
-    """
-    for node in list(graph.nodes):
-        face = _FACES.get(operator_of(node))
-        sizes = [part for value in node.args[1:] for part in _parts(value)]
-        if face is None or not any(isinstance(part, fx.Node) for part in sizes + _made(node)):
-            continue
-        node.op, node.target = face
-
-
-def _made(node: fx.Node) -> list[Any]:
-    """Return the sizes of a tensor that is made of nothing else."""
-    return _parts(node.args[0]) if node.args and not isinstance(node.args[0], fx.Node) else []
-
-
-def _parts(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-_aten = torch.ops.aten
-_FACES: dict[Any, tuple[str, Any]] = {
-    _aten.view.default: ("call_method", "reshape"),
-    _aten.reshape.default: ("call_method", "reshape"),
-    _aten.expand.default: ("call_method", "expand"),
-    _aten.full.default: ("call_function", torch.full),
-    _aten.zeros.default: ("call_function", torch.zeros),
-    _aten.ones.default: ("call_function", torch.ones),
-    _aten.arange.default: ("call_function", torch.arange),
-    _aten.arange.start: ("call_function", torch.arange),
-    _aten.repeat.default: ("call_method", "repeat"),
-    _aten.slice.Tensor: ("call_function", _sliced),
-}
 
 
 def _in_order(graph: fx.Graph, inputs: Sequence[fx.Node]) -> None:

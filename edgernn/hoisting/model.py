@@ -8,6 +8,8 @@ from torch import Tensor, fx
 from edgernn.contract import BATCH, STEP, TIME
 from edgernn.hoisting.cells import has_projection, step_face
 from edgernn.hoisting.hoisted import Hoisted
+from edgernn.hoisting.lowering import lower
+from edgernn.models.family import OperatorSet
 from edgernn.models.module import ModuleModel
 
 
@@ -69,6 +71,13 @@ class HoistedModel(ModuleModel):
         """See ``RecurrentModel.step_face``."""
         self.stepper = step_face(self._step_graph(), self._examples())
         self._open_time = False
+        return self
+
+    def written_in(self, operators: OperatorSet) -> HoistedModel:
+        """See ``RecurrentModel.written_in``."""
+        self.stepper = lower(self._step_graph(), operators)
+        if isinstance(self.encoder, fx.GraphModule):
+            self.encoder = lower(self.encoder, operators)
         return self
 
     def _step_graph(self) -> fx.GraphModule:  # no property: torch's tracer would read it

@@ -57,4 +57,4 @@ def _slice(
     return x[(slice(None),) * (dim % x.dim()) + (slice(start, end, step),)]
 
 
-_OWN: dict[str, Callable[..., Any]] = {"slice": _slice}
+_OWN: dict[str, Callable[..., Any]] = {"slice": _slice, "view": Tensor.reshape}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -32,6 +33,17 @@ class ModelConfig(Protocol):
 
     def model_dump(self) -> dict[str, Any]:
         """Return the fields as they are written to JSON."""
+
+
+@dataclass(frozen=True)
+class OperatorSet:
+    """The operators of torch that a format has: its ``name`` in words; ``has`` says it of one by
+    its full name, ``aten::relu``; ``avoided`` are those that it has and gets wrong.
+    """
+
+    name: str
+    has: Callable[[str], bool]
+    avoided: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,14 @@ class RecurrentModel(nn.Module):
         the file stays small.
         """
         return False
+
+    def written_in(self, operators: OperatorSet) -> RecurrentModel:
+        """Write in other operators what ``operators`` lacks, in place; return the model.
+
+        Raises:
+            ContractError: there are no others for one of them.
+        """
+        return self
 
     @abstractmethod
     def step_face(self, *, folded: bool = False) -> RecurrentModel:

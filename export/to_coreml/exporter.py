@@ -31,8 +31,14 @@ from edgernn.contract.interface import FileTensor, Interface
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, example_inputs
-from edgernn.export.to_coreml.inputs import FromPictures, input_dtype, planes
-from edgernn.export.to_coreml.operators import teach_coremltools
+from edgernn.export.to_coreml.inputs import (
+    AsInFile,
+    FromPictures,
+    input_dtype,
+    plain_dtype,
+    planes,
+)
+from edgernn.export.to_coreml.operators import OPERATORS, teach_coremltools
 from edgernn.export.to_coreml.weights import SCHEMES, compression, refuse_floats, weight_table
 from edgernn.formats.coreml import COREML, COREML_MLSTATE
 from edgernn.models.family import RecurrentModel
@@ -60,11 +66,12 @@ class CoreMLExporter(Exporter):
         return self._lowest if scheme is None else max(self._lowest, scheme.target)
 
     def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
-        """One row, one step, and inputs in the dtypes that Core ML has; see ``input_dtype``."""
-        used = {
-            axis for tensor in (*graph_spec.inputs, *graph_spec.outputs) for axis in tensor.axes
-        }
-        dtypes = {t.name: input_dtype(t) for t in graph_spec.inputs if input_dtype(t) != t.dtype}
+        """One row, one step, and the dtypes that Core ML has; see ``input_dtype``."""
+        tensors = (*graph_spec.inputs, *graph_spec.outputs)
+        used = {axis for tensor in tensors for axis in tensor.axes}
+        own = {t.name: plain_dtype(t) for t in graph_spec.outputs}
+        own |= {t.name: input_dtype(t) for t in graph_spec.inputs}
+        dtypes = {t.name: own[t.name] for t in tensors if own[t.name] != t.dtype}
         return Narrowing(axes={axis: 1 for axis in (BATCH, TIME) if axis in used}, dtypes=dtypes)
 
     def versions(self) -> str:
@@ -78,7 +85,7 @@ class CoreMLExporter(Exporter):
         _refuse_reserved(file_contract)
         interface = file_contract.interface()
         _refuse_open(interface)
-        graph = FlatGraph(model.step_face(), file_contract.graph)
+        graph = _in_file_dtypes(model, file_contract)
         examples = example_inputs(file_contract, batch=1, time=1)
         pictures = [tensor.dtype == PICTURE for tensor in interface.inputs]
         _convert(
@@ -119,6 +126,7 @@ class CoreMLStateExporter(CoreMLExporter):
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
         _refuse_not_finite(model)
+        _refuse_whole_numbers(file_contract)
         interface = file_contract.interface()
         _refuse_open(interface)
         examples = dict(
@@ -130,7 +138,7 @@ class CoreMLStateExporter(CoreMLExporter):
         )
         states = {tensor.name: examples[tensor.name] for tensor in interface.states}
         _convert(
-            _BufferedStep(FlatGraph(model.step_face(), file_contract.graph), states),
+            _BufferedStep(_in_file_dtypes(model, file_contract), states),
             tuple(examples[tensor.name] for tensor in interface.inputs),
             path,
             inputs=[_tensor_type(tensor) for tensor in interface.inputs],
@@ -146,12 +154,39 @@ class CoreMLStateExporter(CoreMLExporter):
         return _checked_weights(path, model, precision)
 
 
+def _in_file_dtypes(model: RecurrentModel, file_contract: FileContract) -> nn.Module:
+    """Return a graph of the step face in Core ML's operators and dtypes; pictures and ids come as
+    they are.
+    """
+    graph = FlatGraph(model.step_face().written_in(OPERATORS), file_contract.graph)
+    spec = file_contract.spec
+    given = [
+        None if t.is_ids or input_dtype(t) in (PICTURE, t.dtype) else getattr(torch, t.dtype)
+        for t in spec.inputs
+    ]
+    made = [
+        None if plain_dtype(t) == t.dtype else getattr(torch, plain_dtype(t)) for t in spec.outputs
+    ]
+    return AsInFile(graph, given, made, example_inputs(file_contract, batch=1, time=1))
+
+
+def _refuse_whole_numbers(file_contract: FileContract) -> None:
+    """Raise ContractError for the first state that float16 cannot keep."""
+    for state in file_contract.spec.states:
+        if state.kind != "f":
+            raise ContractError(
+                f"{COREML_MLSTATE.name} keeps states in float16, which counts no further than "
+                f"2048, and {state.name} is {state.dtype}; export to {COREML.name}, where the "
+                "state goes in and out"
+            )
+
+
 class _BufferedStep(nn.Module):
     """The step with its states as buffers that it overwrites: what coremltools turns into
     MLState.
     """
 
-    def __init__(self, step: FlatGraph, states: dict[str, Tensor]) -> None:
+    def __init__(self, step: nn.Module, states: dict[str, Tensor]) -> None:
         super().__init__()
         self.step = step
         self.names = list(states)

@@ -1,12 +1,16 @@
-"""What goes into a Core ML file: integers of 32 bits, and pictures as pixel buffers."""
+"""What goes into a Core ML file, and what comes out: floats of 32 bits at most, integers and truth
+values of 32 bits, and pictures as pixel buffers.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 
 from edgernn.contract import BATCH, CHANNELS, HEIGHT, PICTURE, WIDTH, TensorSpec
 from edgernn.contract.file import FileDType
-from edgernn.export.graphs import FlatGraph
 
 _BUFFER = (BATCH, HEIGHT, WIDTH, CHANNELS)  # the axes of what a pixel buffer stands for
 
@@ -17,7 +21,54 @@ def input_dtype(tensor: TensorSpec) -> FileDType:
     """
     if tensor.is_picture and tensor.axes == _BUFFER:
         return PICTURE
-    return "int32" if tensor.kind in "iu" else tensor.dtype
+    return plain_dtype(tensor)
+
+
+def plain_dtype(tensor: TensorSpec) -> FileDType:
+    """Return the dtype of the numbers by which a Core ML file takes or gives ``tensor``."""
+    if tensor.kind in "iub":
+        return "int32"
+    return "float32" if tensor.dtype == "float64" else tensor.dtype
+
+
+class AsInFile(nn.Module):
+    """A graph that is given, and gives, the dtypes of the file; and each output is a value of its
+    own, since coremltools gives two outputs that are one value one name.
+
+    Args:
+        graph: in the contract's dtypes.
+        given, made: the contract's dtype of each input and the file's of each output, None where
+            there is nothing to change.
+        examples: what it is called with.
+    """
+
+    def __init__(
+        self,
+        graph: nn.Module,
+        given: Sequence[torch.dtype | None],
+        made: Sequence[torch.dtype | None],
+        examples: Sequence[Tensor],
+    ) -> None:
+        super().__init__()
+        self.flat, self.given, self.made = graph, given, made
+        self.again: frozenset[int] = frozenset()
+        self.again = _repeated(self(*examples))
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Compute the graph."""
+        own = (x if d is None else x.to(d) for x, d in zip(inputs, self.given, strict=True))
+        results: tuple[Tensor, ...] = self.flat(*own)
+        cast = [y if d is None else y.to(d) for y, d in zip(results, self.made, strict=True)]
+        return tuple(torch.maximum(y, y) if n in self.again else y for n, y in enumerate(cast))
+
+
+def _repeated(results: Sequence[Tensor]) -> frozenset[int]:
+    """Return the places of what is the same as something before it."""
+    return frozenset(
+        place
+        for place, one in enumerate(results)
+        if any(one.dtype == o.dtype and torch.equal(one, o) for o in results[:place])
+    )
 
 
 class FromPictures(nn.Module):
@@ -25,7 +76,7 @@ class FromPictures(nn.Module):
     255, of a float dtype.
     """
 
-    def __init__(self, graph: FlatGraph, pictures: list[bool]) -> None:
+    def __init__(self, graph: nn.Module, pictures: list[bool]) -> None:
         super().__init__()
         self.flat, self.pictures = graph, pictures  # "graph" is what a traced module calls its own
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from edgernn.models.family import OperatorSet
+
 
 def teach_coremltools() -> None:
     """Tell coremltools how ``aten::unsafe_chunk`` is converted: as ``nn.LSTMCell`` and
@@ -24,3 +26,16 @@ def teach_coremltools() -> None:
         context.add(parts, torch_name=node.name)
 
     register_torch_op(unsafe_chunk, override=True)
+
+
+def _has(kind: str) -> bool:
+    from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+
+    known = kind == "aten::chunk" or _TORCH_OPS_REGISTRY.get_func(kind) is not None
+    return kind.startswith("aten::") and known
+
+
+# what it translates for some arguments alone, or with sizes that hang on data
+_BITWISE = "__and__ __or__ __xor__ bitwise_and bitwise_or bitwise_xor"
+_AVOIDED = f"{_BITWISE} diagonal floor_divide nan_to_num"
+OPERATORS = OperatorSet("Core ML", _has, frozenset(f"aten::{name}" for name in _AVOIDED.split()))

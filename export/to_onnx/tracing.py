@@ -7,8 +7,12 @@ written is judged by running it: packing rolls every file out against the refere
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import warnings
 from dataclasses import replace
+from functools import cache
 
 import onnx
 import torch
@@ -22,7 +26,16 @@ from edgernn.export.rounding.calibration import hessians
 from edgernn.export.rounding.compression import Feeds
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.to_onnx.quantize import NEAREST_BITS
-from edgernn.models.family import RecurrentModel
+from edgernn.models.family import OperatorSet, RecurrentModel
+
+try:
+    from torch.onnx._internal.torchscript_exporter import registration
+
+    _SYMBOLS = "torch.onnx._internal.torchscript_exporter.symbolic_opset"
+except ImportError:  # torch before 2.9
+    from torch.onnx._internal import registration
+
+    _SYMBOLS = "torch.onnx.symbolic_opset"
 
 OPSET = (
     17  # with IR version 9 the newest that every runtime in the field reads, the browser's included
@@ -32,27 +45,46 @@ _EXAMPLE_BATCH, _EXAMPLE_TIME = 2, 3  # neither 1, which exporters may treat as 
 _TABLE = {"embedding": Rounding(8, 128)}
 
 
+@cache
+def _has(kind: str) -> bool:
+    for version in range(9, OPSET + 1):  # each registers its own when it is imported
+        importlib.import_module(f"{_SYMBOLS}{version}")
+    return bool(registration.registry.is_registered_op(kind.removesuffix("_"), OPSET))
+
+
+# what its translations get wrong, or right at the sizes of the example alone
+_BITWISE = "__and__ __or__ __xor__ bitwise_and bitwise_or bitwise_xor"
+_AVOIDED = f"{_BITWISE} div floor_divide remainder scatter_add threshold unfold"
+OPERATORS = OperatorSet("ONNX", _has, frozenset(f"aten::{name}" for name in _AVOIDED.split()))
+
+
 def trace(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
     """Return a graph of ``model`` in float32, with the contract's names, and its open axes open."""
-    interface = file_contract.interface()
+    interface, model = file_contract.interface(), model.written_in(OPERATORS)
     with warnings.catch_warnings(), storage.scratch() as scratch:
         path = scratch / "graph.onnx"
         warnings.simplefilter(
             "ignore"
         )  # the exporter warns that it is deprecated, and of a batch size it does not fix
-        torch.onnx.export(
-            FlatGraph(model, file_contract.graph),
-            example_inputs(file_contract, batch=_EXAMPLE_BATCH, time=_EXAMPLE_TIME),
-            str(path),
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=[tensor.name for tensor in interface.inputs],
-            output_names=[tensor.name for tensor in interface.outputs],
-            dynamic_axes={
-                tensor.name: _open_axes(tensor)
-                for tensor in (*interface.inputs, *interface.outputs)
-            },
-        )
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # the graph, where it fails
+                torch.onnx.export(
+                    FlatGraph(model, file_contract.graph),
+                    example_inputs(file_contract, batch=_EXAMPLE_BATCH, time=_EXAMPLE_TIME),
+                    str(path),
+                    dynamo=False,
+                    opset_version=OPSET,
+                    input_names=[tensor.name for tensor in interface.inputs],
+                    output_names=[tensor.name for tensor in interface.outputs],
+                    dynamic_axes={
+                        tensor.name: _open_axes(tensor)
+                        for tensor in (*interface.inputs, *interface.outputs)
+                    },
+                )
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise ContractError(
+                f"torch.onnx could not write {file_contract.graph}: {first_line(error)}"
+            ) from error
         return onnx.load(str(path))
 
 

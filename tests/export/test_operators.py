@@ -1,0 +1,118 @@
+"""Networks with operators that formats lack, or that nobody has: written in others, or refused by
+their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgernn.errors import ContractError
+from edgernn.export.export_module import export_module
+from edgernn.parity.verify import verify_bundle
+from tests.hoisting.drawn import drawn
+
+WIDTH = 6
+
+
+class Around(nn.Module):
+    """A leaky sum, and any function of it."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        h = 0.5 * h + x
+        return self.function(h), h
+
+
+def export(function: Callable[[Tensor], Tensor], folder: Path, to: list[str]) -> None:
+    export_module(
+        Around(function),
+        {"x": f"float32[batch, {WIDTH}]"},
+        folder,
+        state={"h": lambda rows: torch.zeros(rows, WIDTH)},
+        to=to,
+        precision="float32",
+        steps=8,
+    )
+
+
+LACKED = {
+    "unfold": lambda h: h.unfold(1, 3, 1).sum(-1),
+    "floor_divide": lambda h: h // 0.3,
+    "logcumsumexp": lambda h: h.logcumsumexp(1),
+    "median": lambda h: h - h.median(1, keepdim=True)[0],
+    "bits": lambda h: ((h * 10).long() & 3).float(),
+    "where int": lambda h: torch.where(h > 0, torch.ones_like(h, dtype=torch.long), 2).float(),
+}
+
+
+@pytest.mark.parametrize("name", LACKED)
+def test_what_a_format_lacks_is_written_in_others(name: str, tmp_path: Path) -> None:
+    export(LACKED[name], tmp_path / "net", ["onnx", "coreml"])
+    report = verify_bundle(tmp_path / "net", steps=8)
+    assert report.passed
+    assert {artifact.format for artifact in report.artifacts} == {"onnx", "coreml"}
+
+
+@torch.library.custom_op("edgernn_tests::twice", mutates_args=())
+def twice(x: Tensor) -> Tensor:
+    return x * 2
+
+
+@pytest.mark.parametrize("to", ["onnx", "torchscript", "coreml"])
+def test_an_operator_of_ones_own_is_refused_by_its_name(to: str, tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match=r"test_operators\.py.*edgernn_tests::twice"):
+        export(lambda h: twice(h) + 1, tmp_path / "net", [to])
+    assert not (tmp_path / "net").exists()
+
+
+class Counting(nn.Module):
+    """Its state is a counter, a truth value and a cell; one output is a state, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(3, 4)
+
+    def forward(
+        self, x: Tensor, h: Tensor, count: Tensor, seen: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        h = self.cell(x, h) / (count[:, None] + 1)
+        seen = seen | (x[:, 0] > 1)
+        return h, (h.argmax(1) + seen), h, count + 1, seen
+
+
+def counting(folder: Path, to: str | list[str], heard: list[str] | None = None) -> None:
+    export_module(
+        drawn(Counting()),
+        {"x": "float32[batch, 3]"},
+        folder,
+        state={
+            "h": lambda rows: torch.zeros(rows, 4),
+            "count": lambda rows: torch.zeros(rows, dtype=torch.int64),
+            "seen": lambda rows: torch.zeros(rows, dtype=torch.bool),
+        },
+        to=to,
+        steps=8,
+        tell=[].append if heard is None else heard.append,
+    )
+
+
+def test_whole_numbers_and_truth_values_are_state_in_every_format(tmp_path: Path) -> None:
+    heard: list[str] = []
+    counting(tmp_path / "net", ["onnx", "torchscript", "coreml"], heard)
+    report = verify_bundle(tmp_path / "net", steps=8)
+    assert report.passed
+    assert [artifact.format for artifact in report.artifacts] == ["onnx", "torchscript", "coreml"]
+    assert any("coreml-mlstate is left out" in line and "int64" in line for line in heard)
+
+
+def test_a_runtime_that_keeps_floats_alone_refuses_a_counter(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="count is int64; export to coreml"):
+        counting(tmp_path / "net", "coreml-mlstate")
