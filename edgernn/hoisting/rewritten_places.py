@@ -22,7 +22,7 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
         return torch.stack(parts, -1)
     starts = torch.arange(0, x.shape[dim] - size + 1, step)  # [N]
     places = (starts[:, None] + torch.arange(size)).flatten()  # [N · size]
-    windows = x.index_select(dim, places).unflatten(dim, (-1, size))
+    windows: Tensor = x.index_select(dim, places).unflatten(dim, (-1, size))  # type: ignore[no-untyped-call]
     order = [axis for axis in range(x.dim() + 1) if axis != dim + 1]
     return windows.permute(*order, dim + 1)  # [..., N, ..., size]
 
@@ -185,4 +185,5 @@ def movedim(x: Tensor, source: Any, destination: Any) -> Tensor:
     places = [destination] if isinstance(destination, int) else list(destination)
     fixed = {p % x.dim(): s % x.dim() for s, p in zip(sources, places, strict=True)}
     rest = iter(d for d in range(x.dim()) if d not in fixed.values())
-    return x.permute([fixed[at] if at in fixed else next(rest) for at in range(x.dim())])
+    order = [fixed[at] if at in fixed else next(rest) for at in range(x.dim())]
+    return x.permute(order)

@@ -107,7 +107,8 @@ def celu(x: Tensor, alpha: Number = 1.0) -> Tensor:
 
 def lerp(x: Tensor, end: Tensor, weight: Any) -> Tensor:
     """Return ``torch.lerp`` of what is given."""
-    return x + weight * (end - x)
+    made: Tensor = x + weight * (end - x)
+    return made
 
 
 def addcmul(x: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import BATCH, PICTURE, TIME, FileContract, GraphSpec, Narrowing, first_line
 from edgernn.contract.file import FileDType
-from edgernn.contract.interface import FileTensor, Interface
-from edgernn.errors import ContractError, UsageError
+from edgernn.contract.interface import FileTensor
+from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, example_inputs
 from edgernn.export.to_coreml.inputs import (
@@ -39,6 +39,12 @@ from edgernn.export.to_coreml.inputs import (
     planes,
 )
 from edgernn.export.to_coreml.operators import OPERATORS, teach_coremltools
+from edgernn.export.to_coreml.refusals import (
+    refuse_not_finite,
+    refuse_open,
+    refuse_reserved,
+    refuse_whole_numbers,
+)
 from edgernn.export.to_coreml.weights import SCHEMES, compression, refuse_floats, weight_table
 from edgernn.formats.coreml import COREML, COREML_MLSTATE
 from edgernn.models.family import RecurrentModel
@@ -48,8 +54,6 @@ with contextlib.redirect_stderr(io.StringIO()):
     import coremltools as ct
 
     teach_coremltools()
-
-_RESERVED = frozenset(("state",))
 
 
 class CoreMLExporter(Exporter):
@@ -81,10 +85,10 @@ class CoreMLExporter(Exporter):
     def _write(
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
-        _refuse_not_finite(model)
-        _refuse_reserved(file_contract)
+        refuse_not_finite(model)
+        refuse_reserved(file_contract)
         interface = file_contract.interface()
-        _refuse_open(interface)
+        refuse_open(interface)
         graph = _in_file_dtypes(model, file_contract)
         examples = example_inputs(file_contract, batch=1, time=1)
         pictures = [tensor.dtype == PICTURE for tensor in interface.inputs]
@@ -125,10 +129,10 @@ class CoreMLStateExporter(CoreMLExporter):
     def _write(
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
-        _refuse_not_finite(model)
-        _refuse_whole_numbers(file_contract)
+        refuse_not_finite(model)
+        refuse_whole_numbers(file_contract)
         interface = file_contract.interface()
-        _refuse_open(interface)
+        refuse_open(interface)
         examples = dict(
             zip(
                 (spec.name for spec in file_contract.spec.inputs),
@@ -168,17 +172,6 @@ def _in_file_dtypes(model: RecurrentModel, file_contract: FileContract) -> nn.Mo
         None if plain_dtype(t) == t.dtype else getattr(torch, plain_dtype(t)) for t in spec.outputs
     ]
     return AsInFile(graph, given, made, example_inputs(file_contract, batch=1, time=1))
-
-
-def _refuse_whole_numbers(file_contract: FileContract) -> None:
-    """Raise ContractError for the first state that float16 cannot keep."""
-    for state in file_contract.spec.states:
-        if state.kind != "f":
-            raise ContractError(
-                f"{COREML_MLSTATE.name} keeps states in float16, which counts no further than "
-                f"2048, and {state.name} is {state.dtype}; export to {COREML.name}, where the "
-                "state goes in and out"
-            )
 
 
 class _BufferedStep(nn.Module):
@@ -239,38 +232,6 @@ def _convert(
             ) from error
         package.user_defined_metadata.update(metadata)
         package.save(str(path))
-
-
-def _refuse_not_finite(model: RecurrentModel) -> None:
-    """Raise UsageError for the first weight with a NaN or an infinity, on which coremltools fails
-    without naming it.
-    """
-    for name, tensor in model.state_dict().items():
-        if not torch.isfinite(tensor).all():
-            raise UsageError(
-                f"the weight {name} holds numbers that are not finite; train or import the "
-                "model again"
-            )
-
-
-def _refuse_reserved(file_contract: FileContract) -> None:
-    """Raise UsageError for a tensor that Core ML would call otherwise."""
-    for tensor in (*file_contract.spec.inputs, *file_contract.spec.outputs):
-        if tensor.name in _RESERVED:
-            raise UsageError(
-                f"Core ML keeps the name {tensor.name!r} for itself; call the tensor otherwise: of "
-                f"an ONNX file with --rename {tensor.name}=h"
-            )
-
-
-def _refuse_open(interface: Interface) -> None:
-    """Raise UsageError for an input with an axis of any size."""
-    for tensor in interface.inputs:
-        if axes := [axis for axis in tensor.shape or () if isinstance(axis, str)]:
-            raise UsageError(
-                f"Core ML files take fixed sizes, and {tensor.name} has the open axis {axes[0]}; "
-                f"say its size in the contract, as {axes[0]}=20, or leave Core ML out"
-            )
 
 
 def _passes() -> Any:

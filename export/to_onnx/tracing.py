@@ -8,11 +8,12 @@ written is judged by running it: packing rolls every file out against the refere
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import io
 import warnings
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import onnx
 import torch
@@ -28,15 +29,6 @@ from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.to_onnx.quantize import NEAREST_BITS
 from edgernn.models.family import OperatorSet, RecurrentModel
 
-try:
-    from torch.onnx._internal.torchscript_exporter import registration
-
-    _SYMBOLS = "torch.onnx._internal.torchscript_exporter.symbolic_opset"
-except ImportError:  # torch before 2.9
-    from torch.onnx._internal import registration
-
-    _SYMBOLS = "torch.onnx.symbolic_opset"
-
 OPSET = (
     17  # with IR version 9 the newest that every runtime in the field reads, the browser's included
 )
@@ -46,10 +38,23 @@ _TABLE = {"embedding": Rounding(8, 128)}
 
 
 @cache
+def _registry() -> Any:
+    """Return torch's table of translations; each version's are in it once they are imported."""
+    inner = "torch.onnx._internal"
+    places = [
+        (f"{inner}.torchscript_exporter",) * 2,
+        (inner, "torch.onnx"),
+    ]  # the latter before 2.9
+    for held, translations in places:
+        if importlib.util.find_spec(f"{held}.registration") is not None:
+            break
+    for version in range(9, OPSET + 1):
+        importlib.import_module(f"{translations}.symbolic_opset{version}")
+    return importlib.import_module(f"{held}.registration").registry
+
+
 def _has(kind: str) -> bool:
-    for version in range(9, OPSET + 1):  # each registers its own when it is imported
-        importlib.import_module(f"{_SYMBOLS}{version}")
-    return bool(registration.registry.is_registered_op(kind.removesuffix("_"), OPSET))
+    return bool(_registry().is_registered_op(kind.removesuffix("_"), OPSET))
 
 
 # what its translations get wrong, or right at the sizes of the example alone
