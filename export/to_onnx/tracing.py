@@ -40,14 +40,9 @@ _TABLE = {"embedding": Rounding(8, 128)}
 @cache
 def _registry() -> Any:
     """Return torch's table of translations; each version's are in it once they are imported."""
-    inner = "torch.onnx._internal"
-    places = [
-        (f"{inner}.torchscript_exporter",) * 2,
-        (inner, "torch.onnx"),
-    ]  # the latter before 2.9
-    for held, translations in places:
-        if importlib.util.find_spec(f"{held}.registration") is not None:
-            break
+    held = translations = "torch.onnx._internal.torchscript_exporter"
+    if importlib.util.find_spec(held) is None:  # torch before 2.9
+        held, translations = "torch.onnx._internal", "torch.onnx"
     for version in range(9, OPSET + 1):
         importlib.import_module(f"{translations}.symbolic_opset{version}")
     return importlib.import_module(f"{held}.registration").registry
