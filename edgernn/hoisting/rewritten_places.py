@@ -22,7 +22,7 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
         return torch.stack(parts, -1)
     starts = torch.arange(0, x.shape[dim] - size + 1, step)  # [N]
     places = (starts[:, None] + torch.arange(size)).flatten()  # [N · size]
-    windows: Tensor = x.index_select(dim, places).unflatten(dim, (-1, size))  # type: ignore[no-untyped-call]
+    windows: Tensor = x.index_select(dim, places).unflatten(dim, (-1, size))
     order = [axis for axis in range(x.dim() + 1) if axis != dim + 1]
     return windows.permute(*order, dim + 1)  # [..., N, ..., size]
 
@@ -176,7 +176,7 @@ def tensor_split(x: Tensor, *args: Any, **kwargs: Any) -> list[Tensor]:
     else:
         ends = [0, *asked, size]
         sizes = [end - start for start, end in itertools.pairwise(ends)]
-    return list(torch.split(x, sizes, dim))
+    return list(torch.split_with_sizes(x, sizes, dim))
 
 
 def movedim(x: Tensor, source: Any, destination: Any) -> Tensor:
