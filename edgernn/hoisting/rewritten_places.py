@@ -168,13 +168,13 @@ def bucketize(
 
 def tensor_split(x: Tensor, *args: Any, **kwargs: Any) -> list[Tensor]:
     """Return ``torch.tensor_split`` of what is given."""
-    asked = args[0] if args else kwargs.get("sections", kwargs.get("indices"))
+    asked: Any = args[0] if args else kwargs.get("sections", kwargs.get("indices"))
     dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
     size = int(x.shape[dim])
     if isinstance(asked, int):
         sizes = [size // asked + (at < size % asked) for at in range(asked)]
     else:
-        ends = [0, *asked, size]
+        ends = [0, *list(asked), size]
         sizes = [end - start for start, end in itertools.pairwise(ends)]
     return list(torch.split_with_sizes(x, sizes, dim))
 
