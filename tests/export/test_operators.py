@@ -81,11 +81,12 @@ class Counting(nn.Module):
         self.cell = nn.GRUCell(3, 4)
 
     def forward(
-        self, x: Tensor, h: Tensor, count: Tensor, seen: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        self, x: Tensor, hx: tuple[Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
+        h, count, seen = hx
         h = self.cell(x, h) / (count[:, None] + 1)
         seen = seen | (x[:, 0] > 1)
-        return h, (h.argmax(1) + seen), h, count + 1, seen
+        return h, h.argmax(1) + seen, (h, count + 1, seen)
 
 
 def counting(folder: Path, to: str | list[str], heard: list[str] | None = None) -> None:
@@ -94,9 +95,11 @@ def counting(folder: Path, to: str | list[str], heard: list[str] | None = None) 
         {"x": "float32[batch, 3]"},
         folder,
         state={
-            "h": lambda rows: torch.zeros(rows, 4),
-            "count": lambda rows: torch.zeros(rows, dtype=torch.int64),
-            "seen": lambda rows: torch.zeros(rows, dtype=torch.bool),
+            "hx": lambda rows: (
+                torch.zeros(rows, 4),
+                torch.zeros(rows, dtype=torch.int64),
+                torch.zeros(rows, dtype=torch.bool),
+            )
         },
         to=to,
         steps=8,
@@ -114,5 +117,5 @@ def test_whole_numbers_and_truth_values_are_state_in_every_format(tmp_path: Path
 
 
 def test_a_runtime_that_keeps_floats_alone_refuses_a_counter(tmp_path: Path) -> None:
-    with pytest.raises(ContractError, match="count is int64; export to coreml"):
+    with pytest.raises(ContractError, match="hx_1 is int64; export to coreml"):
         counting(tmp_path / "net", "coreml-mlstate")
