@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from edgernn.export.export_module import export_module
 from edgernn.export.export_step import export_step
 from edgernn.export.pack import export_bundle
 
-__all__ = ["export_bundle", "export_onnx", "export_step"]
+__all__ = ["export_bundle", "export_module", "export_onnx", "export_step"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,8 @@
 """The commands and the Python of the pages in Markdown, run as written, in one empty folder.
 
 The commands of the landing page come first, then those of the other pages; a command that stands on
-several is run once. Then the Python of each page is run as one script.
+several is run once. Then the Python of each page is run as one script. Python whose first line is
+``# NAME.py`` lies there as that file, too.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m edgernn "$@"\n')
     script.chmod(0o755)
     (place / "benchmarks").symlink_to(ROOT / "benchmarks")
+    for block in (block for page in PAGES for block in _blocks(page, "python")):
+        if named := re.match(r"# (\w+\.py)\n", block):
+            (place / named[1]).write_text(block)
     environment = {**os.environ, "PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
     output = {}
     for command in dict.fromkeys(command for page in PAGES for command, _ in _commands(page)):

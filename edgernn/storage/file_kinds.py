@@ -195,7 +195,7 @@ FILES: tuple[Row, ...] = (
         lambda peek: text(peek) and of_suffix(".py", ".ipynb")(peek),
         "python",
         "Python code",
-        "run it; what edgernn takes is the run that edgernn train writes",
+        "export a network in it with: edgernn export FILE.py:NAME --inputs AXES --out BUNDLE",
     ),
     row(
         text, "text", "a text file", "train on it with: edgernn train text --data {path} --out RUN"

@@ -69,7 +69,7 @@ def name_of_object(found: object) -> str:
     if "torch.Module" in kinds or "torch.ScriptModule" in kinds:
         return (
             f"a torch module ({type(found).__name__}) was given, expected a Checkpoint or a path; "
-            f"{TRAINED_ELSEWHERE}"
+            "export it with edgernn.export.export_module(NETWORK, EXAMPLE, OUT)"
         )
     if isinstance(found, dict):
         return (

@@ -12,11 +12,10 @@ from pathlib import Path
 from edgernn.storage.foreign_files import Peek
 from edgernn.wording import argument
 
-# What works today with a network that no command takes.
+# What to do with weights, or a network, that no command takes as they are.
 TRAINED_ELSEWHERE = (
-    "networks that other programs trained cannot be taken yet; what can be exported is a run "
-    "of edgernn train, or in Python "
-    "a Checkpoint around an edgernn.models.language.LanguageModel into which you load the weights"
+    "what can be exported is a run of edgernn train, an ONNX file, or a network in Python with its "
+    "weights: edgernn export FILE.py:NAME --weights FILE --inputs AXES --out BUNDLE"
 )
 RUN_FIRST = "give what edgernn train or edgernn export wrote"
 

@@ -169,7 +169,7 @@ def test_arrays_of_other_programs_are_listed(run: Run, tmp_path: Path) -> None:
         assert code == 0
         assert "2 arrays, 10 values" in out
         assert "  b float16 [2, 3]\n" in out
-        assert "cannot be taken yet" in out
+        assert "edgernn export FILE.py:NAME --weights FILE" in out
     assert "1 array, 6 values" in run("inspect", "t.npy")[1]
     found = json.loads(run("inspect", "t.safetensors", "--json")[1])
     assert found["arrays"]["a"] == {"dtype": "int64", "shape": [4]}
@@ -218,7 +218,7 @@ def test_a_torchscript_file_of_another_program_is_named(run: Run, tmp_path: Path
     code, _, err = run("inspect", tmp_path / "other.pt")
     assert code == 2
     assert (
-        "other.pt is a TorchScript file that edgernn did not export; networks that other "
-        "programs trained" in err
+        "other.pt is a TorchScript file that edgernn did not export; what can be "
+        "exported is a run of edgernn train" in err
     )
     assert "do not use this file" not in err
