@@ -82,6 +82,7 @@ class Call:
         output_names: of the tensors that come out, state left out.
         example: rows → inputs of a call.
         settled_calls: how many calls it takes until the state has its form.
+        split: (outputs, inputs) → the outputs with an axis for rows and one for frames.
         settled: what the first call changes once and for all, as a flag that it was made.
     """
 
@@ -95,6 +96,9 @@ class Call:
     settled_calls: int = 1
     settled: Snapshot = field(default_factory=dict)
     read_outputs: Callable[[Any], list[Tensor]] = field(default=tensors_of)
+    split: Callable[[list[Tensor], Sequence[Tensor]], list[Tensor]] = field(
+        default=lambda outputs, inputs: outputs
+    )
 
     def __post_init__(self) -> None:
         learn_dataclasses(held_by(self.net).values(), self.net)
@@ -131,7 +135,7 @@ class Call:
                 else:
                     held.place.write(self.net, value)
             made = self._run(arguments)
-            outputs = self.read_outputs(made)
+            outputs = self.split(self.read_outputs(made), inputs)
             nexts = [self._leaves(held, self._next(held, made, arguments)) for held in self.held]
         return [*outputs, *(leaf for leaves in nexts for leaf in leaves)]
 

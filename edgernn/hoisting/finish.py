@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, fx, nn
 
 from edgernn.hoisting.nodes import operator_of, run
@@ -21,6 +22,7 @@ def finish(
     graph.output(tuple(outputs))
     _in_order(graph, inputs)
     held = {name: tensor.detach() for name, tensor in weights.named_buffers()}
+    _leave_out_dropout(graph)
     _fold(graph, held)
     for node in reversed(list(graph.nodes)):
         if node.op not in ("placeholder", "output") and not node.users:
@@ -30,6 +32,13 @@ def finish(
     used = {str(operator_of(node)) for node in graph.nodes if node.op == "get_attr"}
     module = fx.GraphModule({name: held[name] for name in sorted(used)}, graph)
     return module.eval()
+
+
+def _leave_out_dropout(graph: fx.Graph) -> None:
+    """Take what evaluation mode does nothing in out of the way."""
+    for node in graph.nodes:
+        if operator_of(node) is torch.ops.aten.dropout.default and not node.args[2]:
+            node.replace_all_uses_with(node.args[0])
 
 
 def _in_order(graph: fx.Graph, inputs: Sequence[fx.Node]) -> None:

@@ -24,6 +24,7 @@ from edgernn.hoisting.rows import refuse_mixed_rows
 from edgernn.hoisting.start import find_state
 from edgernn.hoisting.stepping import stepping, steps_already
 from edgernn.hoisting.streaming import streaming
+from edgernn.hoisting.unmerged import unmerge
 from edgernn.wording import expected_one_of
 
 
@@ -202,6 +203,7 @@ def hoist(
         begin, first = find_state(call, begin, pairs or {})
         contexts = tuple(name for name in contexts if name in call.inputs)
         network = Network(call, begin.inputs, first, begin, contexts)
+        unmerge(network)
         stepped = not network.inputs.has_time or steps_already(network)
         hoisted = Hoisted(network, stepping(network) if stepped else streaming(network))
         refuse_mixed_rows(hoisted)

@@ -74,7 +74,10 @@ def whole(hoisted: Hoisted, runs: Sequence[dict[str, Tensor]]) -> list[list[Tens
     sequence = [[inputs[name] for name in call.inputs] for inputs in runs]
     try:
         fresh = call.run_fresh(sequence, network.begin(rows, None, own))
-        return [call.read_outputs(made) for made in fresh]
+        return [
+            call.split(call.read_outputs(made), inputs)
+            for made, inputs in zip(fresh, sequence, strict=True)
+        ]
     except USERS_ERRORS:  # the network was made for another number of rows
         state, made = network.first(rows, None, own), []
     for inputs in sequence:

@@ -103,3 +103,47 @@ class Grows(nn.Module):
 def test_state_that_grows_is_refused():
     with pytest.raises(ContractError, match=r"self\.seen has another form after every call"):
         hoist(drawn(Grows()), {"x": "float32[batch, 5]"})
+
+
+class WordModel(nn.Module):
+    """Words of all rows in one axis, time first, log-probabilities, tied weights, dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.rnn = nn.Embedding(20, 8), nn.LSTM(8, 8, 2, dropout=0.5)
+        self.decoder, self.drop = nn.Linear(8, 20), nn.Dropout(0.5)
+        self.decoder.weight = self.encoder.weight
+
+    def init_hidden(self, rows: int) -> tuple[Tensor, Tensor]:
+        weight = next(self.parameters())
+        return weight.new_zeros(2, rows, 8), weight.new_zeros(2, rows, 8)
+
+    def forward(self, words: Tensor, hidden: Any) -> tuple[Tensor, Any]:
+        made, hidden = self.rnn(self.drop(self.encoder(words)), hidden)
+        scores = self.decoder(self.drop(made)).view(-1, 20)
+        return torch.log_softmax(scores, 1), hidden
+
+
+class RowsFirst(nn.Module):
+    """The same with rows first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.head = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.rnn(x)[0].reshape(-1, 4))
+
+
+@pytest.mark.parametrize(
+    ("net", "inputs", "axes"),
+    [
+        (WordModel, {"words": "int64[time, batch] below 20"}, ("time", "batch", "y_2")),
+        (RowsFirst, {"x": "float32[batch, time, 3]"}, ("batch", "time", "y_2")),
+    ],
+)
+def test_rows_and_frames_in_one_axis_get_two(net, inputs, axes):
+    hoisted = hoist(drawn(net()), inputs)
+    assert hoisted.contract.step.outputs[0].axes == axes
+    assert "dropout" not in str(hoisted.step.graph)
+    assert prove(hoisted, steps=40).error <= 1e-5
