@@ -62,12 +62,15 @@ def _rows_alone(call: Call, first: First, rows: int) -> bool:
     """Whether more rows at once give what they give apart."""
     assert call.example is not None
     several = call.example(2 * rows)
-    whole = call(several, first(2 * rows))
-    halves = [call([t[:rows] if t.shape[:1] == (2 * rows,) else t for t in several], first(rows))]
-    return all(
-        close(a.narrow(d, 0, b.shape[d]) if (d := _longer(a, b)) is not None else a, b)
-        for a, b in zip(whole, halves[0], strict=True)
-    )
+    fewer = [_cut(a, b) for a, b in zip(several, call.example(rows), strict=True)]
+    whole, half = call(several, first(2 * rows)), call(fewer, first(rows))
+    return all(close(_cut(a, b), b) for a, b in zip(whole, half, strict=True))
+
+
+def _cut(longer: Tensor, like: Tensor) -> Tensor:
+    """Return as many of the first rows as ``like`` has."""
+    dim = _longer(longer, like)
+    return longer if dim is None else longer.narrow(dim, 0, like.shape[dim])
 
 
 def _longer(one: Tensor, other: Tensor) -> int | None:

@@ -39,7 +39,7 @@ from edgernn.hoisting.results import (
     take,
     words,
 )
-from edgernn.hoisting.signature import asked_by, normal, returned_names
+from edgernn.hoisting.signature import STATE_NAME, asked_by, normal, returned_names
 from edgernn.wording import did_you_mean
 
 _MOST_TRIED = 200
@@ -131,7 +131,9 @@ class _Search:
         if by_name and self._works(by_name):
             told = by_name
         left = [name for name in self.asked if name not in told]
-        wanted = [name for name in left if name in self.given] or ([] if told else left)
+        wanted = [name for name in left if name in self.given]
+        if not wanted and not told:
+            wanted = [name for name in left if STATE_NAME.fullmatch(name)] or left
         for count in range(len(wanted), 0, -1):
             fitting = self._distinct(self._orders(wanted, count, told), told)
             if fitting:
@@ -182,6 +184,9 @@ class _Search:
             if isinstance(part, (tuple, list)):
                 groups.append([(*slot, at) for at in range(len(part))])
         for names in itertools.combinations(wanted, count):
+            sure = all(name in self.given or STATE_NAME.fullmatch(name) for name in names)
+            if not sure:  # an optional argument of any kind: no state that is the output itself
+                groups[0] = [slot for slot in groups[0] if slot not in ((0,), ())]
             for slots in groups:
                 choices = list(itertools.combinations(slots, count))
                 for chosen in choices if isinstance(self.made, dict) else reversed(choices):
@@ -190,7 +195,8 @@ class _Search:
             if count == 1 and isinstance(self.made, (tuple, list)):
                 rests = [(slice(at, None),) for at in range(1, len(self.made) - 1)]
                 yield from ({names[0]: rest} for rest in rests)
-                yield {names[0]: ()}
+                if sure:
+                    yield {names[0]: ()}
 
     def _distinct(self, pairings: Iterator[_Pairing], told: _Pairing) -> list[_Pairing]:
         found: list[_Pairing] = []
@@ -211,11 +217,21 @@ class _Search:
         for name, value in back.items():
             if name in self.started and forms(self.started[name]) != forms(value):
                 return False
-        try:
-            again = self.call.run_fresh([self.inputs], {**self.started, **back})[0]
-        except USERS_ERRORS:
+        again = self._after(back)
+        if forms(again) != forms(self.made) or equal(again, self.made):
             return False
-        return bool(forms(again) == forms(self.made)) and not equal(again, self.made)
+        optional = [name for name in back if name not in self.started] if len(back) > 1 else []
+        return not any(
+            equal(again, self._after({n: v for n, v in back.items() if n != name}))
+            for name in optional
+        )
+
+    def _after(self, back: Started) -> Any:
+        """Return what comes out with some arguments given, or None where that is an error."""
+        try:
+            return self.call.run_fresh([self.inputs], {**self.started, **back})[0]
+        except USERS_ERRORS:
+            return None
 
     def _one_of(self, fitting: list[_Pairing]) -> _Pairing:
         """Return the pairing that is left once an output that is made of state is no state.

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 from torch.utils import _pytree as tree
 
@@ -24,6 +25,7 @@ _TORCHS_OWN = {
     "_flat_weight_refs",
     "training",
 }
+_KINDS = (Tensor, np.ndarray, int, float, complex)
 _CONTAINERS = (list, tuple, dict, deque)
 _DEEPEST = 4  # of a path: self.memory.layers[0].h
 
@@ -43,6 +45,11 @@ class Place:
             f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
             for key in self.keys[1:]
         )
+
+    @property
+    def name(self) -> str:
+        """Return it without what stands for the network, and for a compiled part of it."""
+        return self.path.removeprefix("self.").replace("_orig_mod.", "")
 
     def read(self, net: nn.Module) -> Any:
         """Return what the network holds there; None where there is nothing."""
@@ -86,11 +93,12 @@ def protect(net: nn.Module, kept: Snapshot) -> None:
 
 
 def restore(net: nn.Module, kept: Snapshot) -> None:
-    """Put the attributes back as they were; ones that came since are taken away."""
-    for place, value in kept.items():
+    """Put the parts of objects and containers back as they were; what came since is taken away."""
+    inner = {place: value for place, value in kept.items() if len(place.keys) > 1}
+    for place, value in inner.items():
         place.write(net, value)
     for place, _ in list(_held(net)):
-        if place not in kept:
+        if len(place.keys) > 1 and place not in kept:
             holder = Place(place.module, place.keys[:-1]).read(net)
             if isinstance(holder, dict):
                 holder.pop(place.keys[-1], None)
@@ -98,14 +106,29 @@ def restore(net: nn.Module, kept: Snapshot) -> None:
                 vars(holder).pop(place.keys[-1], None)
 
 
+@dataclass(frozen=True)
+class Own:
+    """What each module of a network has, object by object, to be put back."""
+
+    dicts: tuple[tuple[dict[str, Any], dict[str, Any]], ...]
+
+    @classmethod
+    def of(cls, net: nn.Module) -> Own:
+        """Return what ``net`` has now."""
+        parts = [d for m in net.modules() for d in (vars(m), m._buffers, m._parameters)]
+        return cls(tuple((part, dict(part)) for part in parts))
+
+    def put_back(self) -> None:
+        """Let every attribute be the object that it was, and none be there that was not."""
+        for current, kept in self.dicts:
+            for name in [name for name in current if name not in kept]:
+                del current[name]
+            current.update(kept)
+
+
 def changed(before: Snapshot, after: Snapshot) -> list[Place]:
     """Return the places whose values are not what they were."""
     return [place for place, value in after.items() if not same(before.get(place), value)]
-
-
-def lost(before: Snapshot, after: Snapshot) -> list[Place]:
-    """Return the places that could be state before a call, and no more after it."""
-    return [place for place in before if place not in after]
 
 
 def _held(net: nn.Module) -> Iterator[tuple[Place, Any]]:
@@ -153,27 +176,37 @@ def could_be_state(value: Any) -> bool:
     """Whether a value is made of tensors, numbers and None alone."""
     return all(
         leaf is None
-        or (isinstance(leaf, (Tensor, int, float, complex)) and not isinstance(leaf, nn.Parameter))
+        or (
+            isinstance(leaf, (Tensor, int, float, complex, np.ndarray))
+            and not isinstance(leaf, nn.Parameter)
+        )
         for leaf in tree.tree_leaves(value)
     )
 
 
 def copied(value: Any) -> Any:
     """Return a copy with memory of its own."""
-    return tree.tree_map(lambda v: v.detach().clone() if isinstance(v, Tensor) else v, value)
+    return tree.tree_map(_copy, value)
+
+
+def _copy(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return leaf.detach().clone()
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
 
 def same(one: Any, other: Any) -> bool:
     """Whether two values have the same form and the same numbers."""
     ones, spec = tree.tree_flatten(one)
     others, other_spec = tree.tree_flatten(other)
-    return spec == other_spec and all(
-        (
-            a.shape == b.shape
-            and a.dtype == b.dtype
-            and bool(((a == b) | (a.isnan() & b.isnan())).all())
-        )
-        if isinstance(a, Tensor) and isinstance(b, Tensor)
-        else type(a) is type(b) and a == b
-        for a, b in zip(ones, others, strict=True)
-    )
+    return spec == other_spec and all(map(_same, ones, others))
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        return bool(((a == b) | (a.isnan() & b.isnan())).all())
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return np.array_equal(a, b)
+    return type(a) is type(b) and bool(a == b)

@@ -19,6 +19,7 @@ from torch.utils import _pytree as tree
 
 from edgernn.errors import ContractError
 from edgernn.hoisting.attributes import (
+    Own,
     Place,
     Snapshot,
     changed,
@@ -84,6 +85,7 @@ class Call:
         settled_calls: how many calls it takes until the state has its form.
         split: (outputs, inputs) → the outputs with an axis for rows and one for frames.
         settled: what the first call changes once and for all, as a flag that it was made.
+        growing: what has another form after every call; state it cannot be.
     """
 
     net: nn.Module
@@ -95,6 +97,7 @@ class Call:
     example: Callable[[int], list[Tensor]] | None = None
     settled_calls: int = 1
     settled: Snapshot = field(default_factory=dict)
+    growing: set[Place] = field(default_factory=set)
     read_outputs: Callable[[Any], list[Tensor]] = field(default=tensors_of)
     split: Callable[[list[Tensor], Sequence[Tensor]], list[Tensor]] = field(
         default=lambda outputs, inputs: outputs
@@ -102,7 +105,7 @@ class Call:
 
     def __post_init__(self) -> None:
         learn_dataclasses(held_by(self.net).values(), self.net)
-        self.fresh = held_by(self.net)
+        self.fresh, self._own = held_by(self.net), Own.of(self.net)
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -116,6 +119,7 @@ class Call:
         try:
             yield
         finally:
+            self._own.put_back()
             restore(self.net, self.fresh)
 
     def __call__(self, inputs: Sequence[Tensor], state: Sequence[Tensor]) -> list[Tensor]:
@@ -198,11 +202,13 @@ class Call:
         """Look at what calls change in the network, and hold it as state from then on.
 
         Raises:
-            ContractError: it has another form after every call.
+            ContractError: it is of a kind that cannot be state.
         """
         before, after = self._settled(inputs, started)
         taken = {*self.inputs, *self.state_names}
         for place in changed(self.fresh, after):
+            if place in self.growing:
+                continue
             value = after[place]
             leaves, spec = tree.tree_flatten(value)
             if not tensors_of(value) and same(before.get(place), value):
@@ -211,26 +217,40 @@ class Call:
             if any(leaf is None for leaf in leaves):
                 raise ContractError(f"{place.path} is None after a call, in part; give it a value")
             check_dtypes(place.path, leaves)
-            names = unique(leaf_names(place.path.removeprefix("self."), value), taken, "state")
+            names = unique(leaf_names(place.name, value), taken, "state")
             self.held.append(Held(None, place, spec, names))
 
     def _settled(
         self, inputs: Sequence[Sequence[Tensor]], started: Started
     ) -> tuple[Snapshot, Snapshot]:
         """Call until what the network holds keeps its form: a queue may have to fill. Return what
-        it held after fewer calls, and after those.
+        it held after fewer calls, and after those; what never does is ``growing``.
         """
         before: Snapshot = {}
+        moves: list[tuple[int, Snapshot, set[Place]]] = []
         for count in _CALLS:
             self.run_fresh([inputs[at % len(inputs)] for at in range(count)], started)
-            moving = [p for p in self._after if forms(before.get(p)) != forms(self._after[p])]
-            if before and not moving:
-                self.settled_calls = count
-                return before, self._after
-            before = self._after
-        raise ContractError(
-            f"{moving[0].path} has another form after every call: a state that grows cannot be "
-            "carried in a step; keep it in a container of fixed size"
+            after = self._after
+            moving = {p for p in after if forms(before.get(p)) != forms(after[p])}
+            if moves:
+                moves.append((count, before, moving))
+                if not moving:
+                    break
+            else:
+                moves.append((count, before, set(after)))
+            before = after
+        self.growing = moves[-1][2]
+        still = (at for at, move in enumerate(moves) if at and move[2] <= self.growing)
+        self.settled_calls, before, _ = moves[next(still)]
+        return before, self._after
+
+    @property
+    def grows(self) -> str:
+        """Say that what grows cannot be carried; for where something hangs on it."""
+        where = min(place.path for place in self.growing)
+        return (
+            f"{where} has another form after every call: a state that grows cannot be carried in "
+            "a step; keep it in a container of fixed size"
         )
 
     def seen_state(self, rows: int, started: Started | None = None) -> list[Tensor]:

@@ -16,12 +16,11 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from edgernn.errors import ContractError
+from edgernn.hoisting.branches import VALUE_READ, without_branches
 from edgernn.hoisting.nodes import operands, operator_of
-from edgernn.hoisting.places import place_of
+from edgernn.hoisting.places import place_of, refuse_packing
 from edgernn.hoisting.pure import pure
 from edgernn.hoisting.random_draws import LARGEST, SMALLEST, RandomDraws, draw_in
-
-_VALUE_READ = "get value out of a tracing tensor"  # torch's words where Python asks for a number
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,10 @@ class Capture:
         return list(operands(self.graph_module.graph.output_node())[0])
 
 
+class _ValueReadError(ContractError):
+    """Python asked for a number that is known in a run alone."""
+
+
 def capture(
     call: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor], net: nn.Module
 ) -> Capture:
@@ -62,7 +65,13 @@ def capture(
         ContractError: a branch or a number in Python hangs on the inputs or the state, or what is
             given hangs on random numbers.
     """
-    written, drew = _write_down(call, inputs, SMALLEST)
+    try:
+        written, drew = _write_down(call, inputs, SMALLEST)
+    except _ValueReadError:
+        one = without_branches(lambda c: _write_down(c, inputs, SMALLEST)[0], call, inputs)
+        if one is None:
+            raise
+        written, drew = one, False
     if drew:
         other, _ = _write_down(call, inputs, LARGEST)
         if _outline(other) != _outline(written):
@@ -88,9 +97,10 @@ def _write_down(
         try:
             return tracer(*given), draws.seen
         except RuntimeError as error:
-            if _VALUE_READ not in str(error):
+            refuse_packing(error)
+            if VALUE_READ not in str(error):
                 raise
-            raise ContractError(
+            raise _ValueReadError(
                 f"{place_of(error)} turns a value that hangs on the inputs or the state into a "
                 "number of Python, to branch on it or to count with it; a graph would freeze what "
                 "one run saw. Write it with tensors (torch.where, a mask, an index)"

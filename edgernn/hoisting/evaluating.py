@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -44,7 +45,7 @@ def evaluating(net: nn.Module) -> Iterator[None]:
     """
     modes = [(module, module.training) for module in net.modules()]
     drawn, numpys = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]), torch.compiler.set_stance("force_eager"):
+    with torch.random.fork_rng(devices=[]), _uncompiled():
         net.eval()
         try:
             yield
@@ -53,3 +54,17 @@ def evaluating(net: nn.Module) -> Iterator[None]:
                 module.training = training
             random.setstate(drawn)
             np.random.set_state(numpys)
+
+
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Run what ``torch.compile`` made as it was written; nothing to do where it was never used."""
+    dynamo = sys.modules.get("torch._dynamo")
+    if dynamo is None:
+        yield
+        return
+    with (
+        torch.compiler.set_stance("force_eager"),
+        dynamo.config.patch(error_on_nested_fx_trace=False),
+    ):
+        yield

@@ -34,9 +34,11 @@ def forms(value: Any) -> Any:
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Whether two values of one form have the same numbers."""
-    pairs = zip(tree.tree_leaves(one), tree.tree_leaves(other), strict=True)
-    return all(torch.equal(a, b) if isinstance(a, Tensor) else a == b for a, b in pairs)
+    """Whether two values have one form and the same numbers."""
+    pairs = zip(tree.tree_leaves(one), tree.tree_leaves(other), strict=False)
+    return bool(forms(one) == forms(other)) and all(
+        torch.equal(a, b) if isinstance(a, Tensor) else a == b for a, b in pairs
+    )
 
 
 def check_dtypes(where: str, leaves: Sequence[Any]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import fx
+from torch.nn.utils.rnn import PackedSequence
 
 from edgernn.contract import first_line
 from edgernn.errors import ContractError, EdgernnError
@@ -57,6 +58,20 @@ def place_of(error: BaseException, folder: Path | None = None) -> str:
             place = f"{Path(path).name}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place
+
+
+def refuse_packing(error: BaseException) -> None:
+    """Raise ContractError where packing sequences raised ``error``."""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        packed = any(isinstance(value, PackedSequence) for value in frame.f_locals.values())
+        if packed or frame.f_code.co_name in ("pack_padded_sequence", "pack_sequence"):
+            raise ContractError(
+                f"{place_of(error)} packs sequences of several lengths, which a step of one frame "
+                "for each row does not have; call the recurrent layer on the padded sequences"
+            ) from error
+        trace = trace.tb_next
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from edgernn.hoisting.call import Call, Path
 from edgernn.wording import expected_one_of
 
 _AFFIXES = re.compile(r"^(new|next|last|final|prev|previous|init|initial)_|_(new|next|last|out|t)$")
-STATE_NAME = re.compile(r"(prev_?)?(h|c|s|hx|hc|h_?0|hidden|state|carry|memory_state)s?(_\w+)?")
+_STATE = "h|c|s|hx|cx|hc|h0|c0|hiddens?|states?|carry|caches?|past|prev|mem|memory|core"
+STATE_NAME = re.compile(rf"(?:\w+_)?(?:{_STATE})(?:_?\d+)?(?:_\w+)?")
 
 
 def parameters_of(call: Call) -> dict[str, inspect.Parameter]:

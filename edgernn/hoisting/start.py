@@ -19,7 +19,7 @@ from edgernn.hoisting.born import born
 from edgernn.hoisting.call import Call, Started
 from edgernn.hoisting.capture import capture
 from edgernn.hoisting.forms import forms
-from edgernn.hoisting.places import USERS_ERRORS, place_of
+from edgernn.hoisting.places import USERS_ERRORS, place_of, refuse_packing
 from edgernn.hoisting.signature import check_names, needed_by
 from edgernn.hoisting.stream import close
 from edgernn.hoisting.unread import unread
@@ -51,12 +51,16 @@ def find_state(
     call.find_attributes(examples, started)
     unseen = unread(call, examples[0], started)
     call.held = [held for held in call.held if held not in unseen]
+    if call.growing and not call.held and not _same_start(call, examples, [], started):
+        raise ContractError(call.grows)
     if not call.held:
         return begin, lambda rows, sizes=None, own=(): []
     after = call.state_after([examples[0]] * call.settled_calls, started)
     first = _first(call, begin, after)
     values = first(rows)
     if not _same_start(call, examples, values, started):
+        if call.growing:
+            raise ContractError(call.grows)
         made = born(call, examples[0], values, started)
         if made is None or not _same_start(call, examples, made, started):
             raise ContractError(
@@ -130,8 +134,9 @@ def _tried(call: Call, begin: Begin) -> tuple[tuple[list[list[Tensor]], int] | N
             made = [inputs.draw(sizes, seed=at) for at in range(_CALLS)]
             try:
                 begin.look(rows)
-                call.run_fresh(made[:1], begin(rows, sizes))
+                call.run_fresh(made, begin(rows, sizes))
             except USERS_ERRORS as raised:
+                refuse_packing(raised)
                 error = _first_of(error, raised)
                 continue
             except (ContractError, UsageError) as raised:

@@ -1,0 +1,136 @@
+"""Branches on values that make no difference: shortcuts, as where no row is to be reset, and checks
+that only raise an error. Every other branch on a value is refused.
+
+Each way is followed and written down as a graph of its own. One that gives what the network gives
+on every example, on both sides of each question, is the network's graph; a side that raises needs
+none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.overrides import TorchFunctionMode
+
+from edgernn.errors import ContractError
+from edgernn.hoisting.nodes import operands
+from edgernn.hoisting.places import USERS_ERRORS
+from edgernn.hoisting.stream import close
+
+VALUE_READ = "get value out of a tracing tensor"  # torch's words where Python asks for a number
+_MOST_WAYS = 8
+_Taken = tuple[bool, ...]
+_Call = Callable[..., Sequence[Tensor]]
+
+
+class Decisions(TorchFunctionMode):
+    """While it holds, what Python asks of a traced value is answered: as ``decided``, then yes."""
+
+    def __init__(self, decided: _Taken = ()) -> None:
+        super().__init__()
+        self._decided = decided
+        self.taken: _Taken = ()
+        self.asked: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is not torch.Tensor.__bool__:
+            return func(*args, **(kwargs or {}))
+        try:
+            return func(*args)
+        except RuntimeError as error:
+            if VALUE_READ not in str(error):
+                raise
+        at = len(self.taken)
+        self.taken = (*self.taken, self._decided[at] if at < len(self._decided) else True)
+        self.asked.append(args[0])
+        return self.taken[-1]
+
+
+@dataclass(frozen=True)
+class _Way:
+    taken: _Taken
+    graph: fx.GraphModule | None  # None where it raised an error; its last results are ``asked``
+
+
+def without_branches(
+    write: Callable[[_Call], fx.GraphModule], call: _Call, inputs: Sequence[Tensor]
+) -> fx.GraphModule | None:
+    """Return the graph of the way that does for all; None where there is none.
+
+    Args:
+        write: gives the graph of a call.
+        call: what branches.
+        inputs: an example.
+    """
+    ways = _ways(write, call)
+    examples, wanted = [], []
+    for example in _examples(inputs) if ways else ():
+        try:
+            with torch.no_grad():
+                wanted.append(list(call(*[t.clone() for t in example])))
+        except USERS_ERRORS:  # a check that it does not pass
+            continue
+        examples.append(example)
+    for way in ways:
+        if way.graph is None or not wanted:
+            continue
+        count = len(wanted[0])
+        made = [list(way.graph(*[t.clone() for t in example])) for example in examples]
+        if all(_alike(one[:count], other) for one, other in zip(made, wanted, strict=True)):
+            answers = [{bool(one[count + at]) for one in made} for at in range(len(way.taken))]
+            if all(len(a) == 2 or _raises(ways, way.taken, at) for at, a in enumerate(answers)):
+                output = way.graph.graph.output_node()
+                output.args = (tuple(operands(output)[0][:count]),)
+                return way.graph
+    return None
+
+
+def _ways(write: Callable[[_Call], fx.GraphModule], call: _Call) -> list[_Way]:
+    ways, pending = [], [_Taken()]
+    while pending and len(ways) < _MOST_WAYS:
+        decided = pending.pop()
+        decisions = Decisions(decided)
+
+        def asked(*tensors: Tensor, decisions: Decisions = decisions) -> list[Tensor]:
+            with decisions:
+                made = list(call(*tensors))
+            return [*made, *decisions.asked]
+
+        graph = None
+        try:
+            graph = write(asked)
+        except ContractError:
+            return []
+        except USERS_ERRORS as error:
+            if VALUE_READ in str(error):
+                return []
+        ways.append(_Way(decisions.taken, graph))
+        for at in range(len(decided), len(decisions.taken)):
+            pending.append((*decisions.taken[:at], not decisions.taken[at]))
+    return [] if pending else ways
+
+
+def _raises(ways: Sequence[_Way], taken: _Taken, at: int) -> bool:
+    """Whether every way on the other side of a question raises an error."""
+    other = (*taken[:at], not taken[at])
+    return all(way.graph is None for way in ways if way.taken[: at + 1] == other)
+
+
+def _examples(inputs: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Yield inputs for which questions have other answers: all or one of them zeros, or ones."""
+    yield list(inputs)
+    for make in (torch.zeros_like, torch.ones_like):
+        yield [make(tensor) for tensor in inputs]
+        for at in range(len(inputs)):
+            yield [make(t) if place == at else t for place, t in enumerate(inputs)]
+    yield [-t if t.is_floating_point() else t for t in inputs]
+
+
+def _alike(one: Sequence[Tensor], other: Sequence[Tensor]) -> bool:
+    return len(one) == len(other) and all(map(close, one, other))
