@@ -92,7 +92,8 @@ def without_branches(
 
 
 def _ways(write: Callable[[_Call], fx.GraphModule], call: _Call) -> list[_Way]:
-    ways, pending = [], [_Taken()]
+    ways: list[_Way] = []
+    pending: list[_Taken] = [()]
     while pending and len(ways) < _MOST_WAYS:
         decided = pending.pop()
         decisions = Decisions(decided)
