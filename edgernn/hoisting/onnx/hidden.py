@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from edgernn.contract import BATCH, TIME
 from edgernn.errors import UsageError
@@ -76,7 +77,8 @@ def find_hidden(
         return [], []
     givens = {name for _, node in nodes for name in (*node.input[:1], *node.input[5:7]) if name}
     run = Runner(model_proto, [name for name in givens if name not in flow.constants])
-    runs = [run(feeds(declared, sizes)) for sizes in probes]
+    held = {n: numpy_helper.to_array(flow.constants[n]) for n in givens if n in flow.constants}
+    runs = [{**held, **run(feeds(declared, sizes))} for sizes in probes]
     times = any(own.place(TIME) is not None for own in declared.values())
     found, restarts = list[Hidden](), list[str]()
     for at, node in nodes:

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from edgernn.contract import first_line
 from edgernn.errors import UsageError
 from edgernn.hoisting.onnx.flow import shown, subgraphs
+from edgernn.sessions.ort.graph import OnnxGraph
 from edgernn.sessions.ort.guard import foreign_needs
 from edgernn.sessions.ort.reading import read_model
 from edgernn.storage.identify import identify
@@ -48,7 +49,10 @@ def read_foreign(path: Path) -> onnx.ModelProto:
         raise UsageError(f"{path} is {kind.name}, expected an ONNX model; {kind.advise(path)}")
     if (size := path.stat().st_size) > _MOST_BYTES:
         raise UsageError(f"{path} has {size} bytes, an ONNX file has {_MOST_BYTES} or fewer")
-    for need in foreign_needs(read_model(path)):
+    model = read_model(path)
+    if any("\ufffd" in name for name in _names(model.graph)):
+        raise UsageError(f"{path} has a name that is not UTF-8; export it again")
+    for need in foreign_needs(model):
         raise UsageError(f"{path} {need}; {_remedy(need)}")
     try:
         model_proto = onnx.load(str(path), load_external_data=False)
@@ -64,6 +68,18 @@ def read_foreign(path: Path) -> onnx.ModelProto:
     if not model_proto.graph.node:
         raise UsageError(f"{path} has no operators, expected a network; export it again")
     return model_proto
+
+
+def _names(graph: OnnxGraph) -> Iterator[str]:
+    """Yield every name of a graph and those inside it."""
+    for inner in graph.all_graphs():
+        yield from inner.constants
+        for tensors in (inner.inputs, inner.outputs):
+            yield from tensors
+            yield from (dim for dims in tensors.values() for dim in dims if isinstance(dim, str))
+        for node in inner.nodes:
+            yield from (node.op, node.name, node.domain, *node.inputs, *node.outputs)
+            yield from node.attributes
 
 
 def _drawn(graph: onnx.GraphProto) -> Iterator[str]:

@@ -80,3 +80,10 @@ def test_random_numbers_are_named(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match=r"draws random numbers in RandomNormalLike \(noisy\)"):
         read_foreign(path)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = cell_file(tmp_path / "f.onnx", ["hidden", "c"], ["hidden_out", "cn"])
+    path.write_bytes(path.read_bytes().replace(b"hidden_out", b"hidden\xedout"))
+    with pytest.raises(UsageError, match="a name that is not UTF-8"):
+        read_foreign(path)
