@@ -21,6 +21,7 @@ import numpy as np
 import safetensors.numpy
 import torch
 from _faulty_captioner import caption_checkpoint
+from _faulty_module import export_module
 
 from edgernn.bundle import digest
 from edgernn.data.text.tokenizer import Tokenizer
@@ -89,7 +90,8 @@ class Verdict:
 class Recipe:
     """How an honest bundle is made: the model's options, the token kind, and what is exported.
 
-    The kind ``caption`` makes a captioner, with words and pictures of its own.
+    The kind ``caption`` makes a captioner, with words and pictures of its own, and ``module`` a
+    network of frames, see ``_faulty_module``.
     """
 
     model: dict[str, Any]
@@ -113,6 +115,7 @@ def low(*precisions: str) -> dict[str, Any]:
 RECIPES = {
     "lstm": Recipe({"cell": "lstm"}, to=("onnx", "torchscript")),
     "gru": Recipe({"cell": "gru"}),
+    "module": Recipe({}, kind="module", options={"precision": ["float32", "int8"]}),
     "rnn_relu": Recipe({"cell": "rnn_relu"}),
     "wide": Recipe({"cell": "lstm", "layers": 1}, text=_MANY_CHARACTERS),
     "large": Recipe({"cell": "lstm", "layers": 1}, text=_TOO_MANY_CHARACTERS),
@@ -216,6 +219,9 @@ def verify(folder: Path, artifact: str) -> VerifyReport:
 
 def make_bundle(recipe: Recipe, folder: Path) -> None:
     """Export a seeded model without training; no parameter is zero, so that a lost one shows."""
+    if recipe.kind == "module":
+        export_module(folder, to=recipe.to, steps=STEPS, more=recipe.options)
+        return
     made = (
         caption_checkpoint(**recipe.model) if recipe.kind == "caption" else _text_checkpoint(recipe)
     )

@@ -19,6 +19,7 @@ import faults_decoders
 import faults_figures
 import faults_labels
 import faults_memory
+import faults_module
 import faults_onnx_integers
 import faults_onnx_interface
 import faults_onnx_weights
@@ -52,6 +53,7 @@ _MODULES = (
     faults_decoders,
     faults_rare,
     faults_figures,
+    faults_module,
 )
 FAULTS: dict[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
 HONEST_STEPS = 128
@@ -164,7 +166,7 @@ def _special() -> Iterator[tuple[str, Recipe]]:
     for name in ("decoding", "caption decoding", "many words", "many words release"):
         yield name, RECIPES[name]
     yield "tied", Recipe({"cell": "gru", "tied": True}, to=_BOTH)
-    for name in ("learned", "release", "wide"):
+    for name in ("learned", "release", "wide", "module"):
         yield name, RECIPES[name]
 
 

@@ -89,6 +89,16 @@ class _HearsTheLastCall(_Scripted):
         return logits + added, h_next, c_next
 
 
+class _TiedToItsPlace(_Scripted):
+    def forward(self, tokens: Tensor, h: Tensor, c: Tensor) -> Three:
+        started = bool((h == 0).all(2).any())  # a row that starts takes what stood in its place
+        if started and h.size(1) > 1 and self.kept.numel() == h.numel():
+            h = self.kept.view_as(h)
+        logits, h_next, c_next = self.inner(tokens, h, c)
+        self.kept = h_next
+        return logits, h_next, c_next
+
+
 def _on_tokenizer(change: Callable[[Document], None]) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
         content = json.loads((folder / _TOKENIZER).read_text(encoding="utf-8"))
@@ -172,6 +182,7 @@ _SCRIPTS: tuple[tuple[str, str, type[_Scripted]], ...] = (
     ("right from the third call on", "a warm-up that is not made", _WarmsUp),
     ("the first step kept", "a cache without a key", _CachesTheFirst),
     ("hears the call before", "a buffer used again", _HearsTheLastCall),
+    ("a row that starts is not reset", "a state that is kept by row", _TiedToItsPlace),
 )
 FAULTS = (
     *(_script(*row) for row in _SCRIPTS),

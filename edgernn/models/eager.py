@@ -14,7 +14,7 @@ from edgernn.contract.interface import FileDescription
 from edgernn.models import checkpoint
 from edgernn.models.family import RecurrentModel
 from edgernn.sessions.base import Arrays, Session
-from edgernn.sessions.torch_kernels import plain_kernels, to_tensor, work_of
+from edgernn.sessions.torch_kernels import place_of, plain_kernels, to_tensor, work_of
 
 _ROUNDED = (torch.bfloat16, torch.float16)
 
@@ -43,6 +43,7 @@ class EagerSession(Session):
         once = self.spec.once
         own = (p for name, p in model.named_parameters() if name.startswith("encoder.") == once)
         self._parameters = sum(parameter.numel() for parameter in own)  # of this graph
+        self._weights = {place_of(each) for each in (*model.parameters(), *model.buffers())}
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
@@ -70,8 +71,9 @@ class EagerSession(Session):
             results = self.model.graph(
                 self.spec.name, *(given[spec.name] for spec in self.spec.inputs)
             )
+        others = self._weights | {place_of(each) for each in given.values()}
         return {
-            spec.name: _numpy(tensor)
+            spec.name: _numpy(tensor.clone() if place_of(tensor) in others else tensor)
             for spec, tensor in zip(self.spec.outputs, results, strict=True)
         }
 

@@ -13,7 +13,7 @@ from edgernn.bundle.records import Artifact
 from edgernn.contract.in_graph import DECODERS
 from edgernn.errors import ContractError, UnavailableError
 from edgernn.formats.promise import Tolerance
-from edgernn.parity import golden, in_graph, invariance, memory, rare, reordered, written
+from edgernn.parity import buffers, golden, in_graph, invariance, memory, rare, reordered, written
 from edgernn.parity.claims import step_problem
 from edgernn.parity.contract_check import check_contract
 from edgernn.parity.drift import Drift
@@ -97,16 +97,18 @@ def check_invariance(subject: Subject) -> Check:
     }
     made = {name: measured for name, measured in found.items() if measured.drifts}
     broken = [name for name, measured in made.items() if not measured.worst <= limit.rollout]
-    remembered = memory.repeats(session, subject.fresh(), shapes)
-    broken += (
-        []
-        if max(drift.scaled for drift in remembered) <= min(memory.TOLERANCE, limit.rollout)
-        else ["memory"]
-    )
+    again = {
+        "memory": memory.repeats(session, subject.fresh(), shapes),
+        "buffers": buffers.poisoned(session, [*memory.calls_of(session, shapes)]),
+    }
+    least = min(memory.TOLERANCE, limit.rollout)
+    broken += [
+        name for name, drifts in again.items() if not max(drift.scaled for drift in drifts) <= least
+    ]
     contract = subject.bundle.manifest.contract
     late = latency_problem(subject.judge or session, contract.latency_frames)
     broken += ["latency"] if late else []
-    what = f"{', '.join([*made, 'memory'])} over {steps} {session.spec.unit}s"
+    what = f"{', '.join([*made, *again])} over {steps} {session.spec.unit}s"
     left_out = invariance.left_out(session)
     what += f"; no rows: {left_out}" if left_out else ""
     what += f"; BROKEN: {', '.join(broken)}" if broken else ""
@@ -116,7 +118,8 @@ def check_invariance(subject: Subject) -> Check:
         [measured.own for measured in made.values()], "of these", f"judged over {shorter} steps"
     )
     drifts = [drift for measured in made.values() for drift in measured.drifts]
-    judged = _judged("invariance", [*drifts, *remembered], limit, what)
+    drifts += [drift for each in again.values() for drift in each]
+    judged = _judged("invariance", drifts, limit, what)
     return judged.model_copy(update={"status": "failed"}) if broken else judged
 
 

@@ -44,20 +44,20 @@ def repeats(session: Session, fresh: Session, shapes: Shapes) -> tuple[Drift, ..
         fresh: the same file, just opened; it must not have been called.
         shapes: the rows and lengths of the calls.
     """
-    calls = list(_calls(session, shapes))
+    calls = list(calls_of(session, shapes))
     backwards = list(reversed(range(len(calls))))
-    first = [_made(fresh, call) for call in calls]
+    first = [_kept(fresh, call) for call in calls]
     again: list[tuple[int, Results]] = [
-        (index, _made(session, calls[index])) for index in backwards
+        (index, _kept(session, calls[index])) for index in backwards
     ]
     # in turns: one forwards, one backwards
     for index, other in zip(range(len(calls)), backwards, strict=True):
-        again += [(index, _made(session, calls[index])), (other, _made(fresh, calls[other]))]
-    again += [(index, _made(fresh, calls[index])) for index in backwards]
+        again += [(index, _kept(session, calls[index])), (other, _kept(fresh, calls[other]))]
+    again += [(index, _kept(fresh, calls[index])) for index in backwards]
     return drifts((first[index], made) for index, made in again)
 
 
-def _calls(session: Session, shapes: Shapes) -> Iterator[Call]:
+def calls_of(session: Session, shapes: Shapes) -> Iterator[Call]:
     """Yield single calls of one row, then one of several rows and one of several steps where the
     file takes them.
     """
@@ -103,10 +103,13 @@ def _first_state(session: Session) -> Callable[[int], Arrays] | None:
     return None if session.contract.starting("encode") else session.initial_state
 
 
-def _made(session: Session, call: Call) -> Results:
+def _kept(session: Session, call: Call) -> Results:
     """Make one call; the results are copied, as a runtime may use their memory again."""
+    return {name: array.copy() for name, array in made_of(session, call).items()}
+
+
+def made_of(session: Session, call: Call) -> Results:
+    """Make one call; return every output by name."""
     if session.spec.once:
-        made = session.encoded(call.inputs)
-    else:
-        made = stepped(session, call.inputs, call.state)
-    return {name: array.copy() for name, array in made.items()}
+        return session.encoded(call.inputs)
+    return stepped(session, call.inputs, call.state)

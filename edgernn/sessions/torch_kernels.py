@@ -66,3 +66,8 @@ def to_tensor(array: np.ndarray) -> torch.Tensor:
     is copied.
     """
     return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def place_of(tensor: torch.Tensor) -> int:
+    """Return where the memory of a tensor begins, which it shares with every view of it."""
+    return tensor.untyped_storage().data_ptr()

@@ -18,7 +18,7 @@ from edgernn.contract import METADATA_KEY, FileContract, TensorSpec, first_line
 from edgernn.contract.interface import FileDescription, FileTensor, Interface
 from edgernn.errors import ContractError
 from edgernn.sessions.base import Arrays, Session
-from edgernn.sessions.torch_kernels import plain_kernels, to_tensor, work_of
+from edgernn.sessions.torch_kernels import place_of, plain_kernels, to_tensor, work_of
 from edgernn.sessions.torchscript.archive import refuse_code_on_loading
 from edgernn.sessions.torchscript.reading import refuse_impure
 
@@ -39,6 +39,7 @@ class TorchScriptSession(Session):
         self._inputs = [tensor.name for tensor in self.spec.inputs]
         self._outputs = [tensor.name for tensor in self.spec.outputs]
         self._parameters = sum(parameter.numel() for parameter in module.parameters())
+        self._weights = {place_of(each) for each in (*module.parameters(), *module.buffers())}
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
@@ -71,7 +72,8 @@ class TorchScriptSession(Session):
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
             with plain_kernels(work_of(self.spec, feeds, parameters=self._parameters)):
-                results = self._module(*(to_tensor(feeds[name]) for name in self._inputs))
+                given = [to_tensor(feeds[name]) for name in self._inputs]
+                results = self._module(*given)
         except RuntimeError as error:
             raise ContractError(
                 f"TorchScript could not run the step: {str(error).strip().splitlines()[-1]}"
@@ -81,14 +83,16 @@ class TorchScriptSession(Session):
                 f"the file does not return {self._outputs}, which its contract promises; "
                 "export it again"
             )
+        others = self._weights | {place_of(tensor) for tensor in given}
         return {
-            spec.name: self._array(spec, result)
+            spec.name: self._array(spec, result, others)
             for spec, result in zip(self.spec.outputs, results, strict=True)
         }
 
-    def _array(self, spec: TensorSpec, result: Any) -> np.ndarray:
+    def _array(self, spec: TensorSpec, result: Any, others: set[int]) -> np.ndarray:
         """Return one result as an array; a script file records no dtypes, so what comes out is
-        checked here.
+        checked here. A state that the step leaves as it is comes out as the caller's own memory
+        (``others``), and is copied.
         """
         found = (
             str(result.dtype).removeprefix("torch.")
@@ -101,7 +105,7 @@ class TorchScriptSession(Session):
                 f"{self.file_contract.dtype(spec)}"
             )
         array: np.ndarray = result.numpy()
-        return array
+        return array.copy() if place_of(result) in others else array
 
 
 def _schema(module: Any) -> Any:
