@@ -15,6 +15,7 @@ from torch import Tensor, fx
 from torch.fx.passes.shape_prop import ShapeProp
 
 from edgernn.hoisting.nodes import operands, operator_of
+from edgernn.hoisting.products import name_products
 
 _aten = torch.ops.aten
 _Write = Callable[..., fx.Node]
@@ -35,9 +36,7 @@ def step_face(step: fx.GraphModule, examples: Sequence[Tensor]) -> fx.GraphModul
             _replace(made.graph, node)
         elif operator_of(node) in _CELLS:
             _replace_cell(made.graph, node)
-    made.graph.eliminate_dead_code()
-    made.graph.lint()
-    made.recompile()
+    name_products(made)
     return made
 
 

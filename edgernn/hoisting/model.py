@@ -7,6 +7,7 @@ from torch import Tensor, fx
 
 from edgernn.contract import BATCH, STEP, TIME
 from edgernn.hoisting.cells import has_projection, step_face
+from edgernn.hoisting.convolutions import convolve_by_products
 from edgernn.hoisting.hoisted import Hoisted
 from edgernn.hoisting.lowering import lower
 from edgernn.models.family import OperatorSet
@@ -71,6 +72,11 @@ class HoistedModel(ModuleModel):
         """See ``RecurrentModel.step_face``."""
         self.stepper = step_face(self._step_graph(), self._examples())
         self._open_time = False
+        return self
+
+    def in_products(self) -> HoistedModel:
+        """See ``RecurrentModel.in_products``."""
+        convolve_by_products(self._step_graph())
         return self
 
     def written_in(self, operators: OperatorSet) -> HoistedModel:

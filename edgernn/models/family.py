@@ -106,6 +106,12 @@ class RecurrentModel(nn.Module):
         """
         return self
 
+    def in_products(self) -> RecurrentModel:
+        """Write what a step face multiplies in other words, as convolutions, as products with a
+        matrix, which are what integers are for; in place, and return the model.
+        """
+        return self
+
     @abstractmethod
     def step_face(self, *, folded: bool = False) -> RecurrentModel:
         """Turn the recurrent layers into their step face (T = 1), in place; return the model. It is

@@ -247,7 +247,9 @@ def _checked_weights(path: Path, model: RecurrentModel, precision: str) -> tuple
     """Read the table of weights from what was saved; raise ContractError where one is not stored as
     asked.
     """
-    table = weight_table(path, layers=[name for name, _ in model.named_modules() if name])
+    table = weight_table(
+        path, layers=[name.replace("/", ".") for name, _ in model.named_modules() if name]
+    )
     refuse_floats(table, precision)
     return table
 

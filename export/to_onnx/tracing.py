@@ -104,7 +104,7 @@ def step_graph(
     """
     folded = model.folding_pays(recipe.default.bits) if recipe.folded is None else recipe.folded
     layers = {**(_TABLE if folded else {}), **recipe.layers}
-    model_proto = trace(model.step_face(folded=folded), file_contract)
+    model_proto = trace(model.step_face(folded=folded).in_products(), file_contract)
     low = min(rounding.bits for rounding in (recipe.default, *layers.values()))
     seen = (
         hessians(model_proto, feeds())
