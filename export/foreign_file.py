@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from edgernn.bundle import Bundle, digest
-from edgernn.contract import BATCH
-from edgernn.errors import UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.export.source import ReducedOptions, Tell
 from edgernn.families.table import family_of
 from edgernn.hoisting.onnx.model import ForeignModel
 from edgernn.hoisting.onnx.proof import prove
 from edgernn.hoisting.onnx.step import ForeignStep, Wishes, read_step
+from edgernn.hoisting.recorded import read_sample
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.parity.subject import DEFAULT_STEPS
+from edgernn.storage.recordings import read_arrays
 from edgernn.wording import counted
 
 _SEED = 0  # of a sample that is drawn
@@ -31,7 +31,7 @@ def export_onnx(
     out: Path | str,
     *,
     wishes: Wishes | None = None,
-    sample: Mapping[str, np.ndarray] | None = None,
+    sample: Mapping[str, np.ndarray] | Path | str | None = None,
     to: Iterable[str] | str = "onnx",
     precision: Iterable[str] | str | None = None,
     release: bool = False,
@@ -45,7 +45,8 @@ def export_onnx(
         path: the file.
         out: a folder, or a file ending in ``.edgernn``.
         wishes: what is known of the file beyond itself.
-        sample: recorded inputs by their names in the file or in the contract, one row each.
+        sample: recorded inputs by their names in the file or in the contract, or a file of them;
+            see ``read_sample``.
         to, precision, release, steps, options, tell: see ``export_bundle``.
 
     Returns:
@@ -81,7 +82,7 @@ def _provenance(
     path: Path,
     step: ForeignStep,
     wishes: Wishes,
-    sample: Mapping[str, np.ndarray] | None,
+    sample: Mapping[str, np.ndarray] | Path | str | None,
 ) -> dict[str, Any]:
     """Return what the manifest tells of the file."""
     return {
@@ -95,31 +96,17 @@ def _provenance(
 
 
 def _evaluation(
-    step: ForeignStep, sample: Mapping[str, np.ndarray] | None
+    step: ForeignStep, sample: Mapping[str, np.ndarray] | Path | str | None
 ) -> dict[str, np.ndarray]:
     """Return the sample under the contract's names; one that is drawn where there is none.
 
     Raises:
-        UsageError: it is no sample of this contract.
+        UsageError, DataError: it is no sample of this contract, or cannot be read.
     """
-    family = family_of(ForeignModel.family)
     if sample is None:
-        return dict(family.drawn(step.contract, seed=_SEED) or {})
+        return dict(family_of(ForeignModel.family).drawn(step.contract, seed=_SEED) or {})
+    if isinstance(sample, (str, Path)):
+        names = [spec.name for spec in step.contract.step.fresh_inputs]
+        sample = read_arrays(Path(sample), names)
     called = {step.renamed.get(name, name): array for name, array in sample.items()}
-    made = {name: _fitted(step, name, array) for name, array in called.items()}
-    if problem := family.sample_problem(made, step.contract):
-        raise UsageError(f"the sample has {problem}")
-    return made
-
-
-def _fitted(step: ForeignStep, name: str, array: np.ndarray) -> np.ndarray:
-    """Return an array of a sample in its input's dtype, with an axis for its one row."""
-    spec = next((own for own in step.contract.step.fresh_inputs if own.name == name), None)
-    if spec is None:
-        return array
-    lead = 0 if step.contract.step.has_time else 1
-    place = spec.axis(BATCH)
-    if place is not None and array.ndim == len(spec.axes) + lead - 1:
-        array = np.expand_dims(array, place + lead)
-    same_kind = array.dtype.kind == np.dtype(spec.dtype).kind
-    return array.astype(spec.dtype) if same_kind else array
+    return read_sample(called, step.contract)

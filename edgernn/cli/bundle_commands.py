@@ -31,7 +31,6 @@ from edgernn.cli.hoisting import (
     is_onnx,
     is_python,
     prints_aside,
-    read_recorded,
     wishes_of,
 )
 from edgernn.cli.output import say, say_sheet, tell, words, write_result
@@ -136,8 +135,8 @@ def _write_foreign(path: Path, said: Said, out: Path, *, in_graph: bool, **asked
         from edgernn.export.foreign_file import export_onnx
 
         said.only(*OF_ONNX, what=what)
-        sample = read_recorded(said.sample)
-        return export_onnx(path, out, wishes=wishes_of(said), sample=sample, tell=tell, **asked)
+        wishes = wishes_of(said)
+        return export_onnx(path, out, wishes=wishes, sample=said.sample, tell=tell, **asked)
     from edgernn.export.export_module import export_hoisted
 
     said.only(*OF_PYTHON, what=what)

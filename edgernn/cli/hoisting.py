@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,8 +17,6 @@ import typer
 from edgernn.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from edgernn.hoisting.hoisted import Hoisted
     from edgernn.hoisting.onnx.step import Wishes
 
@@ -217,10 +215,3 @@ def _pairs(
             raise UsageError(f"{option} is {text!r}, expected {form}, as {example}")
         found[name] = value
     return found
-
-
-def read_recorded(path: Path | None) -> Mapping[str, np.ndarray] | None:
-    """Return the arrays of a recording by name; raise DataError where it holds none."""
-    from edgernn.storage.recordings import read_arrays
-
-    return None if path is None else read_arrays(path, [])

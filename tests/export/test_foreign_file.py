@@ -107,8 +107,8 @@ def test_a_sample_is_carried_and_must_fit(tmp_path: Path, foreign: Path) -> None
     report = verify_bundle(tmp_path / "b", steps=16)
     text = next(c for c in report.artifacts[0].checks if c.name == "text")
     assert "100 steps" in text.detail
-    with pytest.raises(UsageError, match="the sample has"):
-        export_onnx(foreign, tmp_path / "c", sample={"wrong": x})
+    with pytest.raises(UsageError, match="feat_in of the sample is"):
+        export_onnx(foreign, tmp_path / "c", sample={"feat.in": x[:, 1:]})
     assert not (tmp_path / "c").exists()
 
 
