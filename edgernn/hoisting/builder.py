@@ -407,6 +407,15 @@ class Builder:
         real = [v for v in found.values() if v.lag > -(10**8)]
         if not real:
             return list(found.values())
+        if len({(v.rate, v.inner) for v in real}) > 1:
+            found = {n: v.apart() for n, v in found.items()}
+            real = [v for v in found.values() if v.lag > -(10**8)]
+            self.values |= found
+        if any(v.repeats for v in real) and len({(v.repeats, v.lag) for v in real}) > 1:
+            raise ContractError(
+                f"{line_of(node)} brings frames in front of which the first one is repeated "
+                "together with others; pad them alike, or with a constant"
+            )
         latest = max(stream.lag for stream in real)
         for operand, stream in found.items():
             if stream.lag <= -(10**8):
@@ -425,15 +434,25 @@ class Builder:
         """Return the last ``elements`` of a stream, which become state, and what a call brings."""
         if elements == 0:
             return stream.node
+        stream = stream.apart()
         if (stream.outer, stream.inner) != (1, 1):
             raise ContractError(
                 f"{line_of(source)} looks back over time, laid into one axis with the rows; keep "
                 "time an axis of its own there"
             )
         first = self.past_before_start(stream, elements)
+        first = torch.zeros_like(first) if stream.repeats else first
         name, where = self.named(source, what)
         slot = self.state(name, where, first, self.batch_axis(source))
-        joined = self.call(_aten.cat.default, [slot.node, stream.node], stream.dim)
+        past = slot.node
+        if stream.repeats:
+            newest = self.call(_aten.slice.Tensor, stream.node, stream.dim, 0, 1)
+            begun = self.call(_aten.gt.Scalar, self.counter(), 0)
+            shape = [1] * stream.seen.dim()
+            shape[slot.batch or 0] = -1
+            begun = self.call(_aten.view.default, begun, shape)
+            past = self.call(_aten.where.self, begun, slot.node, newest)
+        joined = self.call(_aten.cat.default, [past, stream.node], stream.dim)
         slot.next = self.call(_aten.slice.Tensor, joined, stream.dim, -elements, 2**63 - 1)
         return joined
 
@@ -469,6 +488,7 @@ class Builder:
         """Return which elements of a call lie at or after index 0, bool, broadcast over the stream;
         None where all do.
         """
+        stream = stream.apart()
         if stream.lag <= 0:
             return None
         if self.frames is None:
@@ -496,8 +516,10 @@ class Builder:
     def _trial(self, stream: Stream) -> tuple[int, int]:
         """Return where a part for trying begins and how long it is, in elements."""
         unit = stream.rate.numerator
-        fewest = max(1, stream.length // unit // 3)
-        return fewest * unit, fewest * unit
+        whole = stream.length // unit
+        fewest = max(1, whole // 3)
+        start = max(0, min(fewest + 1, whole - fewest))  # not the middle: see what turns round
+        return start * unit, fewest * unit
 
     def _on_a_part(self, node: fx.Node, streams: Sequence[Stream]) -> Any:
         start, count = self._trial(streams[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -198,6 +199,8 @@ def _aligned(
     steps = one.shape[0]
     if one[-1].shape == other.shape:  # one moment's: the newest
         return one[-1], other
+    if one.dim() == other.dim() + 1 and one[0].shape != other.shape:
+        return _several(one, other, Fraction(latency, frames))
     places = [
         d
         for d, n in enumerate(other.shape)
@@ -210,6 +213,15 @@ def _aligned(
     moved = one.movedim(0, place)
     count = min(steps - late, other.shape[place])
     return moved.narrow(place, late, count), other.narrow(place, 0, count)
+
+
+def _several(one: Tensor, other: Tensor, late: Fraction) -> tuple[Tensor, Tensor]:
+    """Bring steps that give several elements each, and the whole sequence's, together."""
+    dim = next(d for d, n in enumerate(one.shape[1:]) if n != other.shape[d])
+    joined = torch.cat(list(one), dim)
+    skipped = int(late * one.shape[1:][dim])
+    count = min(joined.shape[dim] - skipped, other.shape[dim])
+    return joined.narrow(dim, skipped, count), other.narrow(dim, 0, count)
 
 
 def _difference(one: Tensor, other: Tensor) -> float:

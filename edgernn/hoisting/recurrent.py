@@ -34,6 +34,7 @@ def _layers(names: tuple[str, ...]) -> Callable[[Builder, fx.Node], Any]:
     def rule(builder: Builder, node: fx.Node) -> tuple[Value, ...] | None:
         builder._constants_along_time(node)
         stream = builder.values[operands(node)[0]]
+        stream = stream.apart() if isinstance(stream, Stream) else stream
         given = dict(zip(_PARAMETERS, operands(node)[3:], strict=True))
         unbatched = isinstance(stream, Stream) and stream.seen.dim() == 2
         time = 0 if unbatched or not given["batch_first"] else 1
@@ -79,15 +80,19 @@ def _step(
             )
     weights = [builder.node_of(w) for w in operands(node)[2]]
     rest = list(operands(node)[3:])
-    state = held if len(names) > 1 else held[0]
-    call = builder.call(operator_of(node), stream.node, state, weights, *rest, like=node)
     result = builder.result(node)
-    made = [builder.call(operator.getitem, call, at, like=node) for at in range(len(names) + 1)]
-    after = made[1:]
     mask = builder.valid(stream, operands(node)[0])
-    for index, (one, before) in enumerate(zip(after, held, strict=True)):
-        if mask is not None:
-            after[index] = _kept_until(builder, mask, one, before, stream, node)
+
+    def run(taken: fx.Node, before: list[fx.Node]) -> list[fx.Node]:
+        state = before if len(names) > 1 else before[0]
+        call = builder.call(operator_of(node), taken, state, weights, *rest, like=node)
+        return [builder.call(operator.getitem, call, at, like=node) for at in range(len(names) + 1)]
+
+    if mask is None:
+        made = run(stream.node, held)
+    else:
+        made = _each_in_turn(builder, stream, mask, held, run)
+    after = made[1:]
     for slot, one in zip(slots, after, strict=False):
         slot.next = one
     output = replace(stream, node=made[0], seen=result[0])
@@ -97,15 +102,39 @@ def _step(
     )
 
 
-def _kept_until(
-    builder: Builder, mask: fx.Node, after: fx.Node, before: fx.Node, stream: Stream, node: fx.Node
-) -> fx.Node:
-    """Keep the first state until the first element has come; a call must bring one element."""
-    if builder.frames is None or builder.frames * stream.rate > 1:
-        raise ContractError(f"{line_of(node)} is given frames that come late, several in a step")
-    batched = stream.seen.dim() == 3
-    here = builder.call(_aten.view.default, mask, [1, -1, 1] if batched else [1, 1])
-    return builder.call(_aten.where.self, here, after, before)
+def _each_in_turn(
+    builder: Builder,
+    stream: Stream,
+    mask: fx.Node,
+    held: list[fx.Node],
+    run: Callable[[fx.Node, list[fx.Node]], list[fx.Node]],
+) -> list[fx.Node]:
+    """Run the layer element by element, and keep the first state until the first one has come.
+
+    Args:
+        builder: of the step graph.
+        stream: what the layer reads; late.
+        mask: which of a call's elements have come.
+        held: the state before.
+        run: one element and the state to the output and the state after it.
+    """
+    assert builder.frames is not None  # else there is no mask
+    batched, outputs = stream.seen.dim() == 3, []
+    for at in range(max(1, int(builder.frames * stream.rate))):
+        taken, here = (
+            builder.call(_aten.slice.Tensor, node, stream.dim, at, at + 1)
+            for node in (stream.node, mask)
+        )
+        output, *after = run(taken, held)
+        here = builder.call(_aten.view.default, here, [1, -1, 1] if batched else [1, 1])
+        held = [
+            builder.call(_aten.where.self, here, new, old)
+            for new, old in zip(after, held, strict=True)
+        ]
+        outputs.append(output)
+    if len(outputs) == 1:
+        return [outputs[0], *held]
+    return [builder.call(_aten.cat.default, outputs, stream.dim), *held]
 
 
 def _after_padding(node: fx.Node, stream: Stream, builder: Builder, index: int) -> Tensor | None:

@@ -22,14 +22,19 @@ from edgernn.hoisting.result import Made, State, Step
 from edgernn.hoisting.starting import Starting
 from edgernn.hoisting.stream import close
 
+_SEEDS = (1, 2, 3)  # the largest value of all may chance to be in the last call
 _CUTS = ((0, 1), (1, 2), (3, 3))  # of six frames into calls: (start, count)
 _FRAMES, _MORE = 24, 8
 
 
 def steps_already(network: Network) -> bool:
     """Whether one long call gives what several short ones give."""
+    return all(_alike_in_parts(network, seed) for seed in _SEEDS)
+
+
+def _alike_in_parts(network: Network, seed: int) -> bool:
     sizes = network.inputs.measured(batch=ROWS, time=sum(count for _, count in _CUTS))
-    inputs = network.inputs.draw(sizes, seed=1)
+    inputs = network.inputs.draw(sizes, seed=seed)
     axes = [spec.axis(TIME) for spec in network.inputs.specs]
     try:
         whole, after = network.run(inputs, network.first(ROWS))

@@ -47,6 +47,7 @@ class Stream:
         rate: elements a frame.
         lag: by how many elements it is late: the newest element after c elements have come is
             c - 1 - lag. Below 0 where elements stood before the first frame, as padding does.
+        repeats: whether what stands before the first frame is the first frame again.
     """
 
     node: fx.Node
@@ -56,6 +57,7 @@ class Stream:
     lag: int = 0
     outer: int = 1
     inner: int = 1
+    repeats: bool = False
 
     @property
     def length(self) -> int:
@@ -70,6 +72,14 @@ class Stream:
     def part(self, start: int, count: int) -> Tensor:
         """Return ``count`` of the elements that were seen, from ``start`` on."""
         return part(self.seen, self.dim, self.outer, self.inner, start, count)
+
+    def apart(self) -> Stream:
+        """Return the same stream with each element's own parts along time as elements: what
+        repeats or interleaves frames makes several of one.
+        """
+        if self.outer != 1 or self.inner == 1:
+            return self
+        return replace(self, rate=self.rate * self.inner, lag=self.lag * self.inner, inner=1)
 
     def with_node(self, node: fx.Node, seen: Tensor | None = None) -> Stream:
         """Return the same stream computed by ``node``."""

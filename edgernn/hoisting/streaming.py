@@ -38,9 +38,22 @@ def streaming(network: Network) -> Step:
             f"{network.begin.method} makes the first state of {network.inputs.start[0].name} for a "
             "method that runs over the whole sequence; name the method that is one step (--method)"
         )
-    sizes, captured = _long_enough(network)
-    numbers = network.compared(captured, sizes, sizes[TIME] + sizes[TIME] // 3)
+    sizes, captured = _long_enough(network, 1)
+    numbers = network.compared(captured, sizes, 2 * sizes[TIME])
     if numbers is not None:
+        walk = _Walk(network, captured, numbers, sizes)
+        try:
+            step = _walked(walk)
+        except ContractError:
+            if sizes[TIME] % walk.step_frames == 0:
+                raise
+        else:
+            if sizes[TIME] % step.frames == 0:
+                return step
+        # only whole steps say what the numbers of strides hang on
+        sizes, captured = _long_enough(network, walk.step_frames)
+        numbers = network.compared(captured, sizes, 2 * sizes[TIME])
+        assert numbers is not None
         return _walked(_Walk(network, captured, numbers, sizes))
     sizes = network.inputs.measured(batch=ROWS, time=_own_number(network.call.net))
     captured = network.captured(sizes)
@@ -54,9 +67,10 @@ def streaming(network: Network) -> Step:
     return _unrolled(_Walk(network, captured, timed, sizes, Unroller()))
 
 
-def _long_enough(network: Network) -> tuple[dict[str, int], Capture]:
+def _long_enough(network: Network, multiple: int) -> tuple[dict[str, int], Capture]:
     errors = []
-    for frames in _FRAMES:
+    for least in _FRAMES:
+        frames = -(-least // multiple) * multiple
         sizes = network.inputs.measured(batch=ROWS, time=frames)
         try:
             return sizes, network.captured(sizes)
@@ -123,6 +137,7 @@ class _Walk:
     numbers: Sized
     sizes: dict[str, int]
     loops: Unroller | None = None
+    step_frames: int = 1
 
     def builder(self, frames: int | None) -> Builder:
         """Walk the capture once."""
@@ -146,7 +161,10 @@ class _Walk:
         for name, node, seen in zip(names, placeholders[len(given) :], first, strict=True):
             batch = self.numbers.axis_of(node, BATCH)
             builder.values[node] = builder.moment_input(name, seen, batch, held=True)
-        builder.run(RULES)
+        try:
+            builder.run(RULES)
+        finally:
+            self.step_frames = max(self.step_frames, builder.step_frames)
         return builder
 
     @property
@@ -215,10 +233,18 @@ class _Walk:
         node, seen = value.node, value.seen
         axes = [axis if axis != TIME else None for axis in named_axes(self.numbers, result)]
         if isinstance(value, Stream):
+            value = value.apart()
+            if (value.outer, value.inner) != (1, 1):
+                raise ContractError(
+                    f"{name} has time in one axis with something else; give it an axis of its own"
+                )
             axes[value.dim] = TIME
-            if value.rate != 1:  # one a step: without a time axis
-                if builder.frames is None or builder.frames * value.rate != 1:
+            if value.rate != 1:
+                if builder.frames is None or (builder.frames * value.rate).denominator != 1:
                     raise ClosedTimeError
+                axes[value.dim] = None
+                seen = value.part(0, int(builder.frames * value.rate))
+            if value.rate != 1 and seen.shape[value.dim] == 1:  # one a step: no time axis
                 node = builder.call(torch.ops.aten.select.int, node, value.dim, -1)
                 seen = seen.select(value.dim, -1)
                 del axes[value.dim]

@@ -63,6 +63,14 @@ STEPPED = {
     ),
     "stride and dilation": Along(lambda x, c: c(_left(x, 6)), _grouped(3, 2, 3)),
     "stride longer than the kernel": Along(lambda x, c: c(x), _grouped(2, 3)),
+    "stride of five, shapes told": Along(
+        lambda x, c: c(_left(x, 2)).transpose(1, 2).reshape(x.shape[0], -1, 2, 2).flatten(2)
+        .transpose(1, 2).cumsum(2),
+        _grouped(7, 5),
+    ),
+    "stride of three, sizes told": Along(
+        lambda x, c: (y := c(x)).reshape(y.shape[0], 2, 2, y.shape[2]).sum(1), _grouped(4, 3)
+    ),
     "stride, then stride": Along(
         lambda x, a, b: b(a(_left(x, 2))), _grouped(4, 2), _grouped(3, 3)
     ),
@@ -131,7 +139,6 @@ STEPPED = {
     ),
     "largest of all": Of(lambda x: x.max(1)[0]),
     "mean of all": Of(lambda x, c: c(x).mean(1), nn.Linear(4, 4)),
-    "norm of all": Of(lambda x: x.sum(1).sqrt().nan_to_num() + x.std(1)),
 }  # fmt: skip
 
 REFUSED = {
@@ -161,10 +168,15 @@ REFUSED = {
     ),
     "newest, fewer at first": (Of(lambda x: x[:, -20:].mean(1)), "put 19 frames of zeros"),
     "first frames": (Of(lambda x: x[:, :3].mean(1)), "the past for every later step"),
+    "spread of all": (
+        Of(lambda x: x[:, :, None].expand(-1, -1, 2, -1).std(1)),
+        "every frame of the sequence at once",
+    ),
     "sorted": (Of(lambda x: x.sort(1)[0]), "every frame of the sequence at once"),
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same'", "ignore:std..:")
 @pytest.mark.parametrize("row", STEPPED)
 def test_stepped(row):
     hoisted = hoist(drawn(STEPPED[row]), _FRAMES)
@@ -182,6 +194,7 @@ def _check_chunks(hoisted):
         assert all(_difference(a, b) <= 1e-5 for a, b in zip(made, whole, strict=True)), chunk
 
 
+@pytest.mark.filterwarnings("ignore:std..:")
 @pytest.mark.parametrize("row", REFUSED)
 def test_refused(row):
     net, said = REFUSED[row]
