@@ -23,7 +23,7 @@ from edgernn.hoisting.sizes import Sized, with_time
 from edgernn.hoisting.stream import Constant, Moment, Stream, Turn
 from edgernn.hoisting.unrolled import Unroller
 
-_FRAMES = (24, 96, 384, 1536)  # tried in turn until the network takes them
+_FRAMES = (24, 96, 384, 1536, 12)  # tried in turn until the network takes them
 _UNROLLED = (11, 13, 17, 19, 23)  # frames of a loop: one that is no other number of the network
 
 
@@ -39,7 +39,7 @@ def streaming(network: Network) -> Step:
             "method that runs over the whole sequence; name the method that is one step (--method)"
         )
     sizes, captured = _long_enough(network, 1)
-    numbers = network.compared(captured, sizes, 2 * sizes[TIME])
+    numbers = _compared(network, captured, sizes)
     if numbers is not None:
         walk = _Walk(network, captured, numbers, sizes)
         try:
@@ -52,7 +52,7 @@ def streaming(network: Network) -> Step:
                 return step
         # only whole steps say what the numbers of strides hang on
         sizes, captured = _long_enough(network, walk.step_frames)
-        numbers = network.compared(captured, sizes, 2 * sizes[TIME])
+        numbers = _compared(network, captured, sizes)
         assert numbers is not None
         return _walked(_Walk(network, captured, numbers, sizes))
     sizes = network.inputs.measured(batch=ROWS, time=_own_number(network.call.net))
@@ -67,6 +67,14 @@ def streaming(network: Network) -> Step:
     return _unrolled(_Walk(network, captured, timed, sizes, Unroller()))
 
 
+def _compared(network: Network, captured: Capture, sizes: dict[str, int]) -> Sized | None:
+    """Compare with a sequence twice as long, or, where a table ends before, a little longer."""
+    try:
+        return network.compared(captured, sizes, 2 * sizes[TIME])
+    except (RuntimeError, IndexError, ValueError):
+        return network.compared(captured, sizes, sizes[TIME] + sizes[TIME] // 3)
+
+
 def _long_enough(network: Network, multiple: int) -> tuple[dict[str, int], Capture]:
     errors = []
     for least in _FRAMES:
@@ -77,7 +85,7 @@ def _long_enough(network: Network, multiple: int) -> tuple[dict[str, int], Captu
         except (RuntimeError, IndexError, ValueError) as error:
             errors.append(error)
     raise ContractError(
-        f"the network runs on no sequence of {_FRAMES[0]} to {_FRAMES[-1]} frames: {errors[-1]}"
+        f"the network runs on no sequence of {min(_FRAMES)} to {max(_FRAMES)} frames: {errors[-1]}"
     ) from errors[-1]
 
 

@@ -43,6 +43,11 @@ class Learned(Tables):
         return self.layer(x + self.positions[: x.shape[1]])[0]
 
 
+class ShortTable(Tables):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x + self.positions[24 : 24 + x.shape[1]])[0]
+
+
 class EmbeddedLate(Tables):
     """Beside a stream that comes late, with rows of its own."""
 
@@ -76,8 +81,8 @@ class OfTheWhole(Tables):
 @pytest.mark.parametrize(
     ("net", "longest"),
     [
-        (Sinusoids, None), (Learned, 40), (EmbeddedLate, 40), (AfterAStride, 80), (FromOne, None),
-        (Joined, None),
+        (Sinusoids, None), (Learned, 40), (ShortTable, 16), (EmbeddedLate, 40), (AfterAStride, 80),
+        (FromOne, None), (Joined, None),
     ],
 )  # fmt: skip
 def test_a_table_of_positions_is_counted_by_each_row(net, longest):
