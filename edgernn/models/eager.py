@@ -43,7 +43,7 @@ class EagerSession(Session):
         once = self.spec.once
         own = (p for name, p in model.named_parameters() if name.startswith("encoder.") == once)
         self._parameters = sum(parameter.numel() for parameter in own)  # of this graph
-        self._weights = {place_of(each) for each in (*model.parameters(), *model.buffers())}
+        self._weights = {place_of(each) for each in held}
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:

@@ -5,8 +5,8 @@ The file of an encode graph is a session too: ``encode(inputs) -> (contexts, sta
 sequence.
 
 A session checks what it is given against the contract, converts to the file's narrower dtypes and
-back, and never changes the arrays it was given. So reset, fork, save and restore are plain
-operations on a dict of arrays.
+back, and never changes the arrays it was given nor gives back their memory. So reset, fork, save
+and restore are plain operations on a dict of arrays.
 """
 
 from __future__ import annotations

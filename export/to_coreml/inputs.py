@@ -33,7 +33,7 @@ def plain_dtype(tensor: TensorSpec) -> FileDType:
 
 class AsInFile(nn.Module):
     """A graph that is given, and gives, the dtypes of the file; and each output is a value of its
-    own, since coremltools gives two outputs that are one value one name.
+    own: coremltools gives two outputs that are one value one name, and takes no input as an output.
 
     Args:
         graph: in the contract's dtypes.
@@ -52,7 +52,7 @@ class AsInFile(nn.Module):
         super().__init__()
         self.flat, self.given, self.made = graph, given, made
         self.again: frozenset[int] = frozenset()
-        self.again = _repeated(self(*examples))
+        self.again = _repeated(self(*examples), examples)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Compute the graph."""
@@ -62,12 +62,13 @@ class AsInFile(nn.Module):
         return tuple(torch.maximum(y, y) if n in self.again else y for n, y in enumerate(cast))
 
 
-def _repeated(results: Sequence[Tensor]) -> frozenset[int]:
-    """Return the places of what is the same as something before it."""
+def _repeated(results: Sequence[Tensor], given: Sequence[Tensor]) -> frozenset[int]:
+    """Return the places of what is an input as it came, or the same as something before it."""
     return frozenset(
         place
         for place, one in enumerate(results)
-        if any(one.dtype == o.dtype and torch.equal(one, o) for o in results[:place])
+        if any(one is each for each in given)
+        or any(one.dtype == o.dtype and torch.equal(one, o) for o in results[:place])
     )
 
 

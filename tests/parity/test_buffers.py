@@ -109,7 +109,8 @@ def kept_contract() -> Contract:
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle of a network one of whose states no step changes."""
     folder = tmp_path_factory.mktemp("kept") / "bundle"
-    return export_step(Kept(), kept_contract(), folder, to=["onnx", "torchscript"], steps=8)
+    formats = ["onnx", "torchscript", "coreml"]
+    return export_step(Kept(), kept_contract(), folder, to=formats, steps=8)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     [
         ("kept", "onnx/step.onnx"),
         ("kept", "torchscript/step.pt"),
+        ("kept", "coreml/step.mlpackage"),
         ("bundle", "onnx/step.onnx"),
         ("bundle", "torchscript/step.pt"),
         ("bundle", "coreml/step.mlpackage"),

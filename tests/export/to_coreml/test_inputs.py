@@ -56,3 +56,21 @@ def test_bytes_that_are_no_picture_go_the_whole_way(tmp_path: Path) -> None:
     report = verify_bundle(tmp_path / "b", steps=8)
     assert report.passed
     assert len(report.artifacts) > 1
+
+
+class Gain(nn.Module):
+    """A state that no step changes comes out as the input that it is."""
+
+    def forward(self, x: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
+        return gain * x, gain
+
+
+def test_a_state_that_comes_out_as_it_came_goes_the_whole_way(tmp_path: Path) -> None:
+    own = build_contract(
+        inputs={"x": "float32[batch, w=3]"},
+        states={"gain": "float32[batch, w]"},
+        outputs={"y": "float32[batch, w]"},
+    )
+    export_step(Gain(), own, tmp_path / "b", to="coreml", steps=4)
+    report = verify_bundle(tmp_path / "b", steps=8)
+    assert report.passed
