@@ -20,9 +20,9 @@ from edgernn.hoisting.onnx.step import ForeignStep, Wishes, read_step
 from edgernn.hoisting.recorded import read_sample
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.parity.subject import DEFAULT_STEPS
-from edgernn.storage.recordings import read_arrays
 from edgernn.wording import counted
 
+Recorded = Mapping[str, np.ndarray] | Path | str | None
 _SEED = 0  # of a sample that is drawn
 
 
@@ -31,7 +31,7 @@ def export_onnx(
     out: Path | str,
     *,
     wishes: Wishes | None = None,
-    sample: Mapping[str, np.ndarray] | Path | str | None = None,
+    sample: Recorded = None,
     to: Iterable[str] | str = "onnx",
     precision: Iterable[str] | str | None = None,
     release: bool = False,
@@ -82,7 +82,7 @@ def _provenance(
     path: Path,
     step: ForeignStep,
     wishes: Wishes,
-    sample: Mapping[str, np.ndarray] | Path | str | None,
+    sample: Recorded,
 ) -> dict[str, Any]:
     """Return what the manifest tells of the file."""
     return {
@@ -95,18 +95,8 @@ def _provenance(
     }
 
 
-def _evaluation(
-    step: ForeignStep, sample: Mapping[str, np.ndarray] | Path | str | None
-) -> dict[str, np.ndarray]:
-    """Return the sample under the contract's names; one that is drawn where there is none.
-
-    Raises:
-        UsageError, DataError: it is no sample of this contract, or cannot be read.
-    """
+def _evaluation(step: ForeignStep, sample: Recorded) -> dict[str, np.ndarray]:
+    """Return the sample under the contract's names; one that is drawn where there is none."""
     if sample is None:
         return dict(family_of(ForeignModel.family).drawn(step.contract, seed=_SEED) or {})
-    if isinstance(sample, (str, Path)):
-        names = [spec.name for spec in step.contract.step.fresh_inputs]
-        sample = read_arrays(Path(sample), names)
-    called = {step.renamed.get(name, name): array for name, array in sample.items()}
-    return read_sample(called, step.contract)
+    return read_sample(sample, step.contract, renamed=step.renamed)

@@ -13,10 +13,14 @@ from edgernn.families.module import ModuleFamily
 from edgernn.storage.recordings import read_arrays
 
 _ANY = -1
+_UNNAMED = "arr_0"  # as numpy.savez calls an array that was given no name
 
 
 def read_sample(
-    sample: Mapping[str, np.ndarray] | Path | str | None, contract: Contract
+    sample: Mapping[str, np.ndarray] | Path | str | None,
+    contract: Contract,
+    *,
+    renamed: Mapping[str, str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return recorded inputs in the contract's dtypes and axes, with one row.
 
@@ -25,6 +29,7 @@ def read_sample(
             the contract's, or time first and then the others; batch and axes of size 1 may be
             left out.
         contract: what is fed.
+        renamed: another name that the sample may have for an input → its name in the contract.
 
     Raises:
         UsageError: names or shapes are others than the contract's; says both.
@@ -33,9 +38,12 @@ def read_sample(
     if sample is None:
         return {}
     wanted = {spec.name: spec for graph in contract.graphs for spec in graph.fresh_inputs}
+    others = {old: new for old, new in (renamed or {}).items() if new in wanted}
     if isinstance(sample, (str, Path)):
-        sample = read_arrays(Path(sample), list(wanted))
-    if len(sample) == len(wanted) == 1:
+        names = list(wanted) if len(wanted) == 1 else [*wanted, *others]
+        sample = read_arrays(Path(sample), names)
+    sample = {others.get(name, name): array for name, array in sample.items()}
+    if len(wanted) == 1 and list(sample) == [_UNNAMED]:
         sample = dict(zip(wanted, sample.values(), strict=True))
     if missing := wanted.keys() - sample.keys():
         raise UsageError(
