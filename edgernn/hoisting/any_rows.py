@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from edgernn.errors import ContractError
@@ -33,10 +34,11 @@ def widened(call: Call, made: Sequence[Tensor], rows: int) -> First:
     calls on more rows that must give what calls on fewer do.
 
     Raises:
-        ContractError: no axis will do.
+        ContractError: no axis will do, or rows begin with values of their own.
     """
     choices = [
-        [None, *(d for d, n in enumerate(t.shape) if n == rows)][::-1][: t.dim() + 1] for t in made
+        [None, *(d for d, n in enumerate(t.shape) if n == rows and _alike(t, d))][::-1]
+        for t in made
     ]
     for axes in itertools.islice(itertools.product(*choices), _MOST_CHOICES):
 
@@ -52,10 +54,17 @@ def widened(call: Call, made: Sequence[Tensor], rows: int) -> First:
 
         if any_rows(call, first) and _rows_alone(call, first, rows):
             return first
+    own = any(n == rows and not _alike(t, d) for t in made for d, n in enumerate(t.shape))
+    differ = ", or the same for each of them" if own else ""
     raise ContractError(
         f"the state in {call.held[0].where} is made for {rows} rows, and with other numbers of "
-        "rows the network does not run; make its state for the rows that it is given"
+        f"rows the network does not run; make its state for the rows that it is given{differ}"
     )
+
+
+def _alike(tensor: Tensor, axis: int) -> bool:
+    """Whether every row along ``axis`` is the first."""
+    return torch.equal(tensor, tensor.narrow(axis, 0, 1).expand_as(tensor))
 
 
 def _rows_alone(call: Call, first: First, rows: int) -> bool:

@@ -113,7 +113,12 @@ def _first_rows(states: Sequence[State]) -> dict[str, Tensor]:
 
 
 def contract_of(inputs: Inputs, found: Step) -> Contract:
-    """Return the contract of a step that was found."""
+    """Return the contract of a step that was found.
+
+    Raises:
+        UsageError: an input of the step has an axis of any size, which nothing chooses.
+    """
+    _refuse_open(inputs, found)
     fixed = inputs.sizes
     starts: dict[str, Initial] = {s.name: ENCODE for s in found.states if s.first is None}
     starts |= dict.fromkeys(_first_rows(found.states), "stored")
@@ -134,6 +139,19 @@ def contract_of(inputs: Inputs, found: Step) -> Contract:
         step_frames=found.frames,
         latency_frames=found.latency,
     )
+
+
+def _refuse_open(inputs: Inputs, found: Step) -> None:
+    chosen = {axis for name in found.encode_inputs for axis in inputs.named(name).axes}
+    for name in found.inputs:
+        if axes := [
+            a for a in inputs.named(name).axes if a in inputs.open_axes and a not in chosen
+        ]:
+            raise UsageError(
+                f"{name} has the axis {axes[0]} of any size, and a step takes batch and time alone "
+                f"so; say its size, as {axes[0]}=20, or, where {name} is constant over a run, "
+                f"--context {name}"
+            )
 
 
 def _made_text(made: Made) -> str:

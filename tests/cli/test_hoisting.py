@@ -36,7 +36,7 @@ class Net(nn.Module):
     def decode(self, x, memory, hx, gain: float = 1.0):
         h = self.cell(x + self.out(torch.tanh(memory)).mean(1).sum(1, keepdim=True), hx)
         gate = torch.sigmoid(h)
-        return gain * h.sum(1), gate, h
+        return gain * h.sum(1), gate + 0, h + 0
 
     def begin(self, batch):
         return torch.ones(batch, 6)
@@ -140,10 +140,14 @@ def test_explain_tells_what_was_found(run: Run) -> None:
         (("net.py:make", "--inputs", "x: float32[batch, 5]"), "they have one, is called time"),
         ((*DECODE, "--set", "gain"), "--set is 'gain', expected NAME=VALUE, as sr=16000"),
         (DECODE, "decode needs hx; give each as an input with its axes, as a constant (--set hx=…"),
-        ((*DECODE, "--start", "begin"), "say which with --state hx=2, or with --state hx=1"),
+        (
+            (*DECODE, "--start", "begin", "--context", "memory"),
+            "could be the next hx; say which with --state hx=",
+        ),
+        ((*DECODE, "--start", "begin", "--state", "hx=2"), "has the axis source of any size, and"),
         (
             ("net.py:Net", "--method", "strange", "--inputs", X),
-            "net.py:28 raised AttributeError when strange was run on what it is said to take",
+            "'Net' object has no attribute 'settings' (net.py:28)",
         ),
     ],
 )

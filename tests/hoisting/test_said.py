@@ -162,3 +162,21 @@ class Swapped(nn.Module):
 def test_axes_in_another_order_are_told(net: nn.Module, axes: str, says: str) -> None:
     with pytest.raises(ContractError, match=says):
         hoist(drawn(net), {"x": f"float32[{axes}]"})
+
+
+class OwnRows(nn.Module):
+    """Two rows that begin with values of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(5, 6)
+        self.register_buffer("h", torch.arange(12.0).view(2, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.h = self.cell(x, self.h)
+        return self.h.sum(1)
+
+
+def test_rows_that_begin_with_values_of_their_own_are_told() -> None:
+    with pytest.raises(ContractError, match=r"for 2 rows, .* or the same for each of them"):
+        hoist(drawn(OwnRows()), {"x": X})
