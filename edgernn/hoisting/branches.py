@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, _tensor_str, fx, nn
 from torch.overrides import TorchFunctionMode
 
 from edgernn.errors import ContractError
@@ -22,8 +23,9 @@ from edgernn.hoisting.places import USERS_ERRORS
 from edgernn.hoisting.stream import close
 
 VALUE_READ = "get value out of a tracing tensor"  # torch's words where Python asks for a number
-_MOST_WAYS = 8
+_MOST_WAYS = 64
 _Taken = tuple[bool, ...]
+_taken: WeakKeyDictionary[nn.Module, _Taken] = WeakKeyDictionary()  # the way that did
 _Call = Callable[..., Sequence[Tensor]]
 
 
@@ -59,7 +61,10 @@ class _Way:
 
 
 def without_branches(
-    write: Callable[[_Call], fx.GraphModule], call: _Call, inputs: Sequence[Tensor]
+    write: Callable[[_Call], fx.GraphModule],
+    call: _Call,
+    inputs: Sequence[Tensor],
+    net: nn.Module,
 ) -> fx.GraphModule | None:
     """Return the graph of the way that does for all; None where there is none.
 
@@ -67,8 +72,18 @@ def without_branches(
         write: gives the graph of a call.
         call: what branches.
         inputs: an example.
+        net: whose call it is; the way that did for another call of it is tried first, alone.
     """
-    ways = _ways(write, call)
+    if net in _taken:
+        ways = _ways(write, call, _taken[net])
+        if len(ways) == 1 and (graph := _that_does(ways, call, inputs, net)) is not None:
+            return graph
+    return _that_does(_ways(write, call), call, inputs, net)
+
+
+def _that_does(
+    ways: Sequence[_Way], call: _Call, inputs: Sequence[Tensor], net: nn.Module
+) -> fx.GraphModule | None:
     examples, wanted = [], []
     for example in _examples(inputs) if ways else ():
         try:
@@ -84,16 +99,21 @@ def without_branches(
         made = [list(way.graph(*[t.clone() for t in example])) for example in examples]
         if all(_alike(one[:count], other) for one, other in zip(made, wanted, strict=True)):
             answers = [{bool(one[count + at]) for one in made} for at in range(len(way.taken))]
-            if all(len(a) == 2 or _raises(ways, way.taken, at) for at, a in enumerate(answers)):
+            seen = all(len(a) == 2 or _raises(ways, way.taken, at) for at, a in enumerate(answers))
+            if seen or _taken.get(net) == way.taken:
+                _taken[net] = way.taken
                 output = way.graph.graph.output_node()
                 output.args = (tuple(operands(output)[0][:count]),)
                 return way.graph
     return None
 
 
-def _ways(write: Callable[[_Call], fx.GraphModule], call: _Call) -> list[_Way]:
+def _ways(
+    write: Callable[[_Call], fx.GraphModule], call: _Call, only: _Taken | None = None
+) -> list[_Way]:
+    """Follow each way, or ``only`` one."""
     ways: list[_Way] = []
-    pending: list[_Taken] = [()]
+    pending: list[_Taken] = [only or ()]
     while pending and len(ways) < _MOST_WAYS:
         decided = pending.pop()
         decisions = Decisions(decided)
@@ -106,15 +126,28 @@ def _ways(write: Callable[[_Call], fx.GraphModule], call: _Call) -> list[_Way]:
         graph = None
         try:
             graph = write(asked)
-        except ContractError:
-            return []
+        except ContractError as error:
+            if not _shows(error.__cause__):
+                return []
         except USERS_ERRORS as error:
-            if VALUE_READ in str(error):
+            if VALUE_READ in str(error) and not _shows(error):
                 return []
         ways.append(_Way(decisions.taken, graph))
+        if only is not None:
+            return ways if decisions.taken == only else []
         for at in range(len(decided), len(decisions.taken)):
             pending.append((*decisions.taken[:at], not decisions.taken[at]))
     return [] if pending else ways
+
+
+def _shows(error: BaseException | None) -> bool:
+    """Whether a tensor was to be shown, as in the message of an error."""
+    trace = error.__traceback__ if error is not None else None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == _tensor_str.__file__:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _raises(ways: Sequence[_Way], taken: _Taken, at: int) -> bool:

@@ -68,7 +68,7 @@ def capture(
     try:
         written, drew = _write_down(call, inputs, SMALLEST)
     except _ValueReadError:
-        one = without_branches(lambda c: _write_down(c, inputs, SMALLEST)[0], call, inputs)
+        one = without_branches(lambda c: _write_down(c, inputs, SMALLEST)[0], call, inputs, net)
         if one is None:
             raise
         written, drew = one, False
