@@ -50,12 +50,13 @@ class OperatorSet:
 class OwnFile:
     """What a model is that came as an ONNX file: its step as that file's own graph, and the file
     with nothing changed but its interface, which judges; ``one_step`` where the step takes one
-    frame a call.
+    frame a call; ``metadata`` is what files made of it say beside the contract.
     """
 
     step: bytes
     reference: bytes
     one_step: bool = False
+    metadata: tuple[tuple[str, str], ...] = ()
 
 
 class RecurrentModel(nn.Module):

@@ -121,6 +121,8 @@ class OnnxExporter(Exporter):
             model_proto = trace(model if fused else model.step_face(), file_contract)
         for change in passes(file_contract, recipe, half=promise.half):
             change.run(model_proto)
+        for key, text in () if model.own_file is None else model.own_file.metadata:
+            model_proto.metadata_props.add(key=key, value=text)
         return model_proto
 
     def _decoder(

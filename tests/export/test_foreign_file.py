@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from foreign_files import (
@@ -74,6 +75,9 @@ def test_the_manifest_says_what_became_of_the_file(bundle: Bundle, foreign: Path
     assert told["onnx"]["sha256"] == sha256(foreign.read_bytes()).hexdigest()
     assert told["renamed"] == {"feat.in": "feat_in", "bar/2": "foo_next"}
     assert "reference/step.onnx" in bundle.manifest.files
+    props = onnx.load(str(bundle.path("onnx/step.onnx"))).metadata_props
+    (source,) = [prop.value for prop in props if prop.key == "edgernn.source"]
+    assert json.loads(source)["renamed"] == told["renamed"]
     weights = 3 * HIDDEN * (FEATURES + 3 * HIDDEN + 4) + OUT * (HIDDEN + 1)
     assert bundle.manifest.provenance.parameters >= weights
 
@@ -152,8 +156,6 @@ def test_explain_tells_what_was_found(foreign: Path) -> None:
 def test_an_artifact_that_is_not_the_file_is_refused(
     tmp_path: Path, foreign: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import onnx
-
     from edgernn.export.to_onnx import exporter
 
     passes = exporter.passes

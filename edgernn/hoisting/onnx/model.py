@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from edgernn.hoisting.onnx.step import ForeignStep
 from edgernn.hoisting.onnx.torch_step.module import TorchStep
 from edgernn.models.cells.base import State
 from edgernn.models.family import OwnFile, RecurrentModel
+
+_SOURCE = "edgernn.source"  # the key of a file's metadata that says what it was made of
 
 
 class ForeignConfig:
@@ -65,6 +68,7 @@ class ForeignModel(RecurrentModel):
             (frame if meets else step.model_proto).SerializeToString(),
             step.reference.SerializeToString(),
             one_step=meets,
+            metadata=((_SOURCE, json.dumps(provenance)),),
         )
         self._first = dict(step.first_state)
         self._why_not: UsageError | None = None

@@ -32,4 +32,5 @@ def unlike(name: str, others: Iterable[str]) -> str:
 def node_path(name: str, op: str) -> str:
     """Return what a node is called after: ``/encoder/rnn/GRU`` is ``encoder_rnn``."""
     parts = [p for p in re.split(r"[/.:]+", name) if p and not p.lower().startswith(op.lower())]
+    parts = [part for part in parts if "_branch__" not in part]  # of a branch that was taken
     return tensor_name("_".join(parts)) if parts else op.lower()

@@ -9,8 +9,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from edgernn import verify_bundle
 from edgernn.contract import next_name
 from edgernn.errors import UsageError
+from edgernn.export.foreign_file import export_onnx
 from edgernn.hoisting.onnx.proof import prove
 from edgernn.hoisting.onnx.running import Runner
 from edgernn.hoisting.onnx.step import ForeignStep, Wishes, read_step
@@ -93,3 +95,14 @@ def test_the_file_with_time_on_the_first_axis() -> None:
     assert {s.before: s.after for s in step.states} == {"h": "hn", "c": "cn"}
     assert step.contract.step.fresh_inputs[0].axes[0] == "time"
     assert prove(step).worst < 1e-5
+
+
+def test_it_goes_into_other_formats(tmp_path: Path) -> None:
+    pytest.importorskip("coremltools")
+    said = FILES["silero_vad.onnx"]
+    wishes = Wishes(said.inputs, said.settings, left_context={"input": 64}, renamed={"state": "h"})
+    made = export_onnx(
+        DATA / "silero_vad.onnx", tmp_path / "b", wishes=wishes, to=["torchscript", "coreml"]
+    )
+    report = verify_bundle(made, steps=24)
+    assert report.passed and report.complete
