@@ -240,6 +240,7 @@ class _Search:
             UsageError: there are several.
         """
         slots = self._slots()
+        fitting = [one for one in fitting if not any(_within(one, other) for other in fitting)]
         if len(fitting) > 1 and len(slots) > 1:
             later = [pairing for pairing in fitting if slots[0] not in pairing.values()]
             if later and self._is_made_of(slots[0], [p for one in later for p in one.values()]):
@@ -278,6 +279,15 @@ class _Search:
         return any(end in _above(start) for end in ends) and not any(
             start in _above(end) for end in ends
         )
+
+
+def _within(one: _Pairing, other: _Pairing) -> bool:
+    """Whether a pairing takes parts of what another takes whole: two rows of a tensor can be read
+    as the two tensors of a pair.
+    """
+    return one != other and all(
+        name in other and path[: len(other[name])] == other[name] for name, path in one.items()
+    )
 
 
 def _as_tensor(leaf: Any) -> Tensor:

@@ -114,6 +114,8 @@ def _taken_over(network: Network, time: int | None) -> Step:
         Made(name, known(node), named_axes(numbers, node))
         for name, node in zip(network.call.output_names, results, strict=False)
     ]
+    if time == 1:
+        _name_time(network, outputs)
     if many and any(TIME not in made.axes for made in outputs):
         raise ClosedTimeError  # of several frames in a call, it would be the newest one's alone
     inputs[len(fresh) : len(fresh)] = builder.contexts.values()
@@ -126,6 +128,18 @@ def _taken_over(network: Network, time: int | None) -> Step:
     if start is not None:
         start.give(step, states, parts.contexts, parts.states)
     return step
+
+
+def _name_time(network: Network, outputs: Sequence[Made]) -> None:
+    """Name the axis of each output that is as long as the call; one frame shows none."""
+    one, two = (
+        network.run(network.inputs.draw(sizes), network.first(ROWS))[0]
+        for sizes in (network.inputs.measured(batch=ROWS, time=frames) for frames in (1, 2))
+    )
+    for made, short, longer in zip(outputs, one, two, strict=True):
+        for dim, (size, other) in enumerate(zip(short.shape, longer.shape, strict=False)):
+            if (size, other) == (1, 2) and made.axes[dim] is None:
+                made.axes[dim] = TIME
 
 
 @dataclass(frozen=True)

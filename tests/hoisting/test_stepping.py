@@ -147,3 +147,31 @@ def test_rows_and_frames_in_one_axis_get_two(net, inputs, axes):
     assert hoisted.contract.step.outputs[0].axes == axes
     assert "dropout" not in str(hoisted.step.graph)
     assert prove(hoisted, steps=40).error <= 1e-5
+
+
+class NormalizedCells(nn.Module):
+    """A loop over the frames of a call, and a pair that could be read as rows of one tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs, self.hidden = nn.Linear(3, 16), nn.Linear(4, 16, bias=False)
+        self.gates, self.cell = nn.LayerNorm(16), nn.LayerNorm(4)
+
+    def forward(self, x: Tensor, hc: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        h = c = torch.zeros(x.size(0), 4)
+        if hc is not None:
+            h, c = hc
+        made = []
+        for frame in x.unbind(1):
+            i, f, g, o = self.gates(self.inputs(frame) + self.hidden(h)).chunk(4, -1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(self.cell(c))
+            made.append(h)
+        return torch.stack(made, 1), (h, c)
+
+
+def test_a_pair_is_taken_whole_and_a_call_of_one_frame_has_its_time_axis():
+    hoisted = hoist(drawn(NormalizedCells()), {"x": "float32[batch, time, 3]"})
+    assert [state.name for state in hoisted.found.states] == ["hc_0", "hc_1"]
+    assert hoisted.contract.step.outputs[0].axes == ("batch", "time", "y_2")
+    assert prove(hoisted, steps=40).error <= 1e-5
