@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from edgernn.bundle import Bundle
 from edgernn.export.pack import export_bundle
 from edgernn.export.source import ReducedOptions, Tell
+from edgernn.families.table import family_of
 from edgernn.hoisting.hoisted import Hoisted, hoist
 from edgernn.hoisting.model import HoistedModel
 from edgernn.hoisting.proof import prove
 from edgernn.hoisting.recorded import read_sample
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.parity.subject import DEFAULT_STEPS
+
+_SEED = 0  # of a sample that is drawn where none was recorded
 
 
 def export_module(
@@ -48,7 +51,8 @@ def export_module(
         net, example, method, fixed, state, start, context, pairs: see ``edgernn.hoist``.
         out: a folder, or a file ending in ``.edgernn``.
         sample: recorded inputs, or a file of them; see ``read_sample``. Reduced precisions are
-            calibrated and measured on them, and the bundle carries them as its evaluation sample.
+            calibrated and measured on them, and the bundle carries them as its evaluation sample;
+            without them it carries drawn inputs, and says so.
         to, precision, release, steps, options, tell: see ``export_bundle``.
 
     Returns:
@@ -82,11 +86,15 @@ def export_hoisted(
     tell: Tell = lambda line: None,
 ) -> Bundle:
     """Export what ``hoist`` returned; see ``export_module``."""
-    evaluation = read_sample(sample, hoisted.contract)
+    contract, source = hoisted.contract, "recorded"
+    evaluation = read_sample(sample, contract)
+    if sample is None:
+        family = family_of(HoistedModel.family)
+        evaluation, source = dict(family.drawn(contract, seed=_SEED) or {}), f"drawn, seed {_SEED}"
     proof = prove(hoisted)
     tell(f"the step equals the network: {proof}")
     return export_bundle(
-        Checkpoint(HoistedModel(hoisted).eval(), None, {}, evaluation),
+        Checkpoint(HoistedModel(hoisted, source).eval(), None, {}, evaluation),
         out,
         to=to,
         precision=precision,

@@ -271,7 +271,7 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
         provenance=Provenance(
             edgernn=edgernn.__version__,
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            parameters=model.parameter_count,
             model=model.config.model_dump(),
             training=loaded.training,
         ),

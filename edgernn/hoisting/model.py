@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
 import torch
 from torch import Tensor, fx
 
@@ -11,13 +15,29 @@ from edgernn.hoisting.convolutions import convolve_by_products
 from edgernn.hoisting.hoisted import Hoisted
 from edgernn.hoisting.lowering import lower
 from edgernn.models.family import OperatorSet
-from edgernn.models.module import ModuleModel
+from edgernn.models.module import ModuleConfig, ModuleModel
+
+
+@dataclass(frozen=True)
+class HoistedConfig(ModuleConfig):
+    """What is known of a hoisted step; ``found`` is what the manifest tells of it, by name."""
+
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+    def model_dump(self) -> dict[str, Any]:
+        """See ``ModuleConfig``."""
+        return {**super().model_dump(), **self.found}
 
 
 class HoistedModel(ModuleModel):
-    """A step module that was taken out of a network; see ``ModuleModel``."""
+    """A step module that was taken out of a network; see ``ModuleModel``.
 
-    def __init__(self, hoisted: Hoisted) -> None:
+    Args:
+        hoisted: the step.
+        sample: what it is measured on, in words.
+    """
+
+    def __init__(self, hoisted: Hoisted, sample: str = "") -> None:
         super().__init__(
             hoisted.step,
             hoisted.contract,
@@ -25,6 +45,18 @@ class HoistedModel(ModuleModel):
             first_state=hoisted.first_state,
         )
         self._open_time = hoisted.found.open_time
+        network = hoisted.network.call.net
+        self._parameters_of_network = sum(p.numel() for p in network.parameters())
+        self.config = HoistedConfig(
+            hoisted.contract,
+            type(network).__name__,
+            found={"states": _wheres(hoisted)} | ({"sample": sample} if sample else {}),
+        )
+
+    @property
+    def parameter_count(self) -> int:
+        """See ``RecurrentModel.parameter_count``: those of the network."""
+        return self._parameters_of_network
 
     @property
     def open_time(self) -> bool:
@@ -98,3 +130,8 @@ class HoistedModel(ModuleModel):
             torch.zeros(contract.shape(spec, **sizes), dtype=getattr(torch, spec.dtype))
             for spec in contract.step.inputs
         ]
+
+
+def _wheres(hoisted: Hoisted) -> dict[str, str]:
+    """Return where each state was found, without the network's own code."""
+    return {state.name: state.where.partition(" (")[0] for state in hoisted.found.states}

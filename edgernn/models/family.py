@@ -83,6 +83,11 @@ class RecurrentModel(nn.Module):
         """
 
     @property
+    def parameter_count(self) -> int:
+        """The numbers that were trained."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
     def open_time(self) -> bool:
         """Whether a traced graph of it may take any number of time steps in one call."""
         return True

@@ -88,6 +88,12 @@ def test_export_with_weights_and_a_recorded_sample(run: Run) -> None:
     assert [one["precision"] for one in json.loads(out)["artifacts"]] == ["float32", "int8"]
     with Bundle.open(Path("net.edgernn")) as bundle:
         assert bundle.manifest.evaluation is not None
+        assert bundle.manifest.provenance.parameters == 248
+        assert bundle.manifest.provenance.model == {
+            "module": "Net",
+            "states": {"cell_state": "net.py:15"},
+            "sample": "recorded",
+        }
         sample = read_sample(bundle.path(bundle.manifest.evaluation))
     assert sample["x"].shape == (1, 80, 5)
 
