@@ -8,7 +8,7 @@ give the same forms again, and heed it. Where two are left, the user is asked.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch.utils import _pytree as tree
 
 from edgernn.errors import ContractError, UsageError
 from edgernn.hoisting.attributes import copied, same
+from edgernn.hoisting.begin import Begin
 from edgernn.hoisting.call import CONSTANT, RETURNED, WRITTEN, Call, Held, Path, Started
 from edgernn.hoisting.capture import capture
 from edgernn.hoisting.forms import (
@@ -51,7 +52,7 @@ def hold_arguments(
     inputs: Sequence[Tensor],
     started: Started,
     pairs: Mapping[str, str | int],
-    told: Container[str],
+    begin: Begin,
 ) -> None:
     """Find which arguments are state, and where the next one comes out; hold them.
 
@@ -60,7 +61,7 @@ def hold_arguments(
         inputs: an example.
         started: first values, where the user or a start method gave them.
         pairs: argument → the result that is its next value, where the user said so.
-        told: arguments whose first value the user gave, so that they must be state.
+        begin: where the first values come from; those that the user gave must be state.
 
     Raises:
         UsageError: several results fit an argument, or none does.
@@ -68,15 +69,15 @@ def hold_arguments(
     asked = asked_by(call, {*started, *pairs})
     made = call.run_fresh([inputs], started)[0]
     written = _written(call, inputs, started)
-    free = [name for name in asked if name not in written]
+    free = [name for name in asked if name not in written and name not in begin.handed_on]
     pairing = _Search(call, inputs, free, started, made).find(pairs)
-    taken = set(call.inputs)
+    taken = {spec.name for spec in (*begin.inputs.specs, *begin.inputs.start)}
     for name in asked:
         if name in pairing:
             _hold(call, name, take(made, pairing[name]), RETURNED, taken, pairing[name])
         elif name in written:
             _hold(call, name, written[name], WRITTEN, taken)
-        elif name in told:
+        elif name in begin.given:
             raise UsageError(
                 f"nothing that {call.method} gives has the form of {name}; say which is its next "
                 f"value with --state {name}=RESULT (pairs= of hoist)"
@@ -93,7 +94,8 @@ def hold_arguments(
 def _hold(call: Call, name: str, value: Any, source: str, taken: set[str], path: Path = ()) -> None:
     leaves, spec = tree.tree_flatten(value)
     check_dtypes(f"the argument {name}", leaves)
-    names = unique(leaf_names(name, value), taken, "state")
+    ending = "context" if source == CONSTANT else "state"
+    names = unique(leaf_names(name, value), taken, ending)
     call.held.append(Held(name, None, spec, names, source, lambda made: take(made, path)))
 
 

@@ -104,15 +104,18 @@ class Begin:
             )
         return dict(zip(self.names, value, strict=True))
 
-    def drawn(self, rows: int, sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    def drawn(self, rows: int, sizes: Mapping[str, int], *, seed: int = 0) -> dict[str, Tensor]:
         """Return an example of every input, of the step and of the method; the same one again for
         the same sizes, so that none is drawn while a graph is captured.
         """
         measured = {"time": 1, **self.inputs.measured(), **sizes, "batch": rows}
-        key = tuple(measured.items())
+        key = (seed, *measured.items())
         if key not in self._drawn:
             specs = (*self.inputs.specs, *self.inputs.start)
-            tensors = [*self.inputs.draw(measured), *self.inputs.draw_start(measured)]
+            tensors = [
+                *self.inputs.draw(measured, seed=seed),
+                *self.inputs.draw_start(measured, seed=seed),
+            ]
             self._drawn[key] = {s.name: t for s, t in zip(specs, tensors, strict=True)}
         return dict(self._drawn[key])
 
@@ -120,10 +123,27 @@ class Begin:
         maker = getattr(self.call.net, self.method or "")
         return maker(**_arguments(self.call, maker, rows, named, bool(self.inputs.start)))
 
+    def _shared(self, rows: int) -> str | None:
+        """Return the input of the step that the method's result hangs on."""
+        maker = getattr(self.call.net, self.method or "")
+        drawn, other = self.drawn(rows, {}), self.drawn(rows, {}, seed=1)
+        for spec in self.inputs.specs:
+            if spec.name not in inspect.signature(maker).parameters:
+                continue
+            made = []
+            for given in (drawn, {**drawn, spec.name: other[spec.name]}):
+                torch.manual_seed(0)
+                with self.call.protected(), torch.no_grad():
+                    made.append([copied(self._make(rows, given)), snapshot(self.call.net)])
+            if not same(made[0][0], made[1][0]) or changed(made[0][1], made[1][1]):
+                return spec.name
+        return None
+
     def look(self, rows: int) -> None:
         """Find what the method changes in the network.
 
         Raises:
+            UsageError: its result hangs on what is new at every step.
             ContractError: it makes something else every time.
         """
         if self.method is None:
@@ -131,6 +151,11 @@ class Begin:
         with self.call.protected(), torch.no_grad():
             self._make(rows, self.drawn(rows, {}))
             after = snapshot(self.call.net)
+        if shared := self._shared(rows):
+            raise UsageError(
+                f"{self.method} makes the first state of {shared}, which {self.call.method} takes "
+                f"at every step, too; where it is the same over a run, say so: --context {shared}"
+            )
         self.places = [p for p in changed(self.call.fresh, after) if after[p] is not None]
         one, other = self(rows), self(rows)
         if any(not same(one[key], other[key]) for key in one):

@@ -6,7 +6,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from edgernn.errors import UsageError
@@ -37,25 +37,27 @@ def check_names(call: Call, pairs: Iterable[str] = ()) -> None:
         )
 
 
-def asked_by(call: Call, started: Container[Any]) -> list[str]:
+def asked_by(call: Call, started: Iterable[Any]) -> list[str]:
     """Return the arguments that may be state: not inputs, and without a value or with None."""
-    return [
+    parameters, known = parameters_of(call), [name for name in started if isinstance(name, str)]
+    asked = [
         name
-        for name, p in parameters_of(call).items()
+        for name, p in parameters.items()
         if name not in call.inputs
         and name not in call.fixed
         and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-        and (p.default is p.empty or p.default is None or name in started)
+        and (p.default is p.empty or p.default is None or name in known)
     ]
+    return [*asked, *(name for name in known if name not in parameters)]  # of **arguments
 
 
-def needed_by(call: Call, started: Container[Any] = ()) -> list[str]:
+def needed_by(call: Call, started: Collection[Any] = ()) -> list[str]:
     """Return those that the method does not run without."""
     parameters = parameters_of(call)
     return [
         name
         for name in asked_by(call, started)
-        if parameters[name].default is inspect.Parameter.empty and name not in started
+        if name not in started and parameters[name].default is inspect.Parameter.empty
     ]
 
 

@@ -47,7 +47,7 @@ def find_state(
     begin, examples, rows = _examples(call, begin)
     started = begin(rows)
     _check_repeats(call, examples[0], started)
-    hold_arguments(call, examples[0], started, pairs, begin.given)
+    hold_arguments(call, examples[0], started, pairs, begin)
     call.find_attributes(examples, started)
     unseen = unread(call, examples[0], started)
     call.held = [held for held in call.held if held not in unseen]
@@ -76,9 +76,8 @@ def find_state(
 
 
 def _check_needed(call: Call, begin: Begin) -> None:
-    needed = [name for name in needed_by(call, begin.given) if name not in begin.names]
-    if begin.method is None:
-        needed = needed_by(call, begin.given)
+    made = (*begin.names, *begin.handed_on) if begin.method is not None else ()
+    needed = [name for name in needed_by(call, begin.given) if name not in made]
     if needed:
         raise UsageError(
             f"{call.method} needs {', '.join(needed)}; give each as an input with its axes, as a "

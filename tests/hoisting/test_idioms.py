@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgernn.errors import UsageError
 from edgernn.hoisting.hoisted import hoist
 from edgernn.hoisting.proof import prove
 from tests.hoisting.drawn import drawn
@@ -161,3 +162,29 @@ def test_what_the_start_method_alone_takes_is_given_once():
     decoder = hoist(drawn(EncoderThenSteps()), _WORDS, method="decode")
     assert [tensor.name for tensor in decoder.contract.step.contexts] == ["memory"]
     assert decoder.contract.step.contexts[0].axes[1] == "words"
+
+
+class Conditioned(nn.Module):
+    """What makes the first state is heeded at every step, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.condition, self.cell = nn.Linear(6, 4), nn.GRUCell(9, 4)
+
+    def init_hidden(self, speaker: Tensor) -> Tensor:
+        return torch.tanh(self.condition(speaker))
+
+    def forward(self, x: Tensor, speaker: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.cell(torch.cat([x, speaker], 1), h)
+        return h.sum(1), h
+
+
+def test_what_start_method_and_step_take_is_a_context_where_the_user_says_so():
+    inputs = _X | {"speaker": "float32[batch, 6]"}
+    with pytest.raises(UsageError, match="the same over a run, say so: --context speaker"):
+        hoist(drawn(Conditioned()), inputs)
+    hoisted = hoist(drawn(Conditioned()), inputs, context="speaker")
+    assert [tensor.name for tensor in hoisted.contract.encode.inputs] == ["speaker"]
+    assert [tensor.name for tensor in hoisted.contract.step.fresh_inputs] == ["x"]
+    assert hoisted.contract.initial_state == {"h": "encode"}
+    assert prove(hoisted, steps=32).error <= 1e-5
