@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from edgernn.contract import first_line
 from edgernn.errors import CheckpointError
 from edgernn.storage import tensor_files
+from edgernn.wording import some
 
 _SHOWN = 3
 _AROUND = ("state_dict", "model_state_dict", "model")  # of a checkpoint: what its tensors lie in
@@ -79,9 +80,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         isinstance(n, str) and isinstance(t, Tensor) for n, t in content.items()
     ):
         raise CheckpointError(
-            f"{path} holds {type(content).__name__}, expected tensors by name (a state_dict)"
+            f"{path} holds {type(content).__name__}{_keys_of(content)}, expected tensors by name "
+            f"(a state_dict), alone or as one of {', '.join(_AROUND)}"
         )
     return dict(content)
+
+
+def _keys_of(content: object) -> str:
+    if not isinstance(content, Mapping):
+        return ""
+    return f" of {some([repr(key) for key in content])}"
 
 
 def fit_problem(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:

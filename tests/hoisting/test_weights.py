@@ -79,3 +79,10 @@ def test_what_does_not_fit_is_told_name_by_name(tmp_path: Path) -> None:
         "you mean out.bias?); of another shape inside.weight [5, 3], the network's is [4, 3]"
     )
     assert torch.equal(net.out.bias, before)
+
+
+def test_a_checkpoint_of_other_keys_is_told_by_them(tmp_path: Path) -> None:
+    torch.save({"generator": _state(), "epoch": 3}, tmp_path / "net.pt")
+    says = r"holds dict of 'generator', 'epoch', .* alone or as one of state_dict, model_state_dict"
+    with pytest.raises(CheckpointError, match=says):
+        load_weights(Tied(), tmp_path / "net.pt")

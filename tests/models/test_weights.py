@@ -169,7 +169,8 @@ def test_a_whole_pickled_model_is_refused(tmp_path: Path) -> None:
 )
 def test_a_file_of_anything_else_is_refused(tmp_path: Path, content: Any) -> None:
     with pytest.raises(
-        CheckpointError, match=r"holds (list|dict|str), expected tensors by name \(a state_dict\)"
+        CheckpointError,
+        match=r"holds (list|dict of .*|str), expected tensors by name \(a state_dict\)",
     ):
         read_weights(write(tmp_path / "weights.pth", content))
 
