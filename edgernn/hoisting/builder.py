@@ -172,8 +172,8 @@ class Builder:
         if not isinstance(length, Length):
             return length
         product: Any = length.per
-        for axis in length.axes:
-            size = self.size(axis)
+        sizes = [self.size(axis) for axis in length.axes]
+        for size in sorted(sizes, key=lambda size: isinstance(size, fx.Node)):  # numbers first
             if isinstance(size, int):
                 product = product * size
             elif isinstance(product, fx.Node):
@@ -206,7 +206,7 @@ class Builder:
     def constant(self, node: fx.Node) -> fx.Node:
         """Copy a constant of the capture, and what it is made of, into the step graph."""
         if node not in self._copied:
-            if node in self.encoded:
+            if node in self.encoded and self.sizes.axis_of(node, "time") is None:
                 made = self.contexts[node] = self.placeholder(f"context_{len(self.contexts)}")
                 self._inputs += [
                     (made, size.axes[0], place)

@@ -311,7 +311,9 @@ class _Written:
         for slot, after, first in zip(self.slots, self.loop.after, self.loop.first, strict=True):
             made = self._write(builder, after)
             if self.loop.own_start:
-                made = self._at_first(builder, after, self._write(builder, first), made)
+                inside = self.turns.is_turn(first)
+                begun = self._write(builder, first) if inside else builder.node_of(first)
+                made = self._at_first(builder, after, begun, made)
             slot.next = self._kept(builder, stream, source, slot, made)
 
     def _at_first(self, builder: Builder, like: fx.Node, first: fx.Node, later: fx.Node) -> fx.Node:
