@@ -95,11 +95,14 @@ def declare(graph: onnx.GraphProto, told: Iterable[str]) -> dict[str, Declared]:
             )
         texts[found[1]] = found
     flow, made, asked = Flow(graph), dict[str, Declared](), list[str]()
-    batched = any(BATCH in (f[3] if f else "") for f in texts.values()) or any(
+    told_batch = any(re.search(rf"\b{BATCH}\b(?!\s*=)", text[3]) for text in texts.values())
+    batched = told_batch or any(
         _word(dim.dim_param) in _BATCH for v in values.values() for dim in _dims(v)
     )
     for name, value in values.items():
         own = _told(value, texts[name]) if name in texts else _named(value, batched=batched)
+        if own is not None and told_batch and name not in texts:
+            own = _with_batch(own)
         if own is None:
             asked.append(name)
         else:
@@ -151,6 +154,19 @@ def _named(value: onnx.ValueInfoProto, *, batched: bool) -> Declared | None:
     if len(known) < len(dims) or len(set(open_names)) < len(open_names):
         return None
     return Declared(value.name, _dtype(value), tuple(known))
+
+
+def _with_batch(own: Declared) -> Declared:
+    """Call the one axis of size 1 the batch, where another input is told to have one: a file that
+    was exported for one row has 1 there.
+    """
+    ones = [place for place, axis in enumerate(own.axes) if axis.size == 1]
+    if len(own.axes) == 3 and 1 in ones:
+        ones = [1]  # [L, B, H]
+    if len(ones) != 1 or any(axis.size is None for axis in own.axes):
+        return own
+    axes = (*own.axes[: ones[0]], Axis(BATCH), *own.axes[ones[0] + 1 :])
+    return replace(own, axes=axes)
 
 
 def _told(value: onnx.ValueInfoProto, text: re.Match[str]) -> Declared:

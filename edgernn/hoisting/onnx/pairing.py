@@ -101,10 +101,27 @@ def _by_flow(interface: Interface, pairs: list[Pair]) -> list[Pair]:
             reached = flow.moved_to(left) if left else set()
             if begin == 5 and not reached & {*outputs}:
                 reached = flow.moved_to(node.output[0]) if node.output[0] else set()
+            starts = starts or _computed_from(interface, given, reached, inputs)
             for name in starts:
                 for output in (o for o in outputs if o in reached):
                     votes.setdefault((name, output), []).append(node.name or node.op_type)
     return _unambiguous(interface, votes, "the recurrent operators")
+
+
+def _computed_from(
+    interface: Interface, given: str, reached: set[str], inputs: list[str]
+) -> list[str]:
+    """Return the one input of which an initial state is computed, as one that is reset by a mask
+    is, where it fits what the last state reaches.
+    """
+    outputs = [output for output in interface.flow.outputs if output in reached]
+    sources = interface.flow.sources.get(given, frozenset())
+    fitting = [
+        name
+        for name in inputs
+        if name in sources and any(interface.fits(name, output) for output in outputs)
+    ]
+    return fitting if len(fitting) == 1 else []
 
 
 def _by_shifting(interface: Interface, pairs: list[Pair]) -> list[Pair]:

@@ -109,6 +109,6 @@ def _unlike(
             "changes with the frames after it"
         )
     return (
-        f"the file looks at frames before that are no state: {told}; say how many it needs, "
-        f"as --left-context {next(iter(file.names.values()))}=64"
+        "the file looks at frames before that are no state, or does something anew at every call: "
+        f"{told}; say how many frames before it needs, as --left-context {next(iter(file.names.values()))}=64"
     )

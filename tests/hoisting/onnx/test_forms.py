@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgernn import verify_bundle
 from edgernn.export.foreign_file import export_onnx
 from edgernn.hoisting.onnx.proof import prove
-from edgernn.hoisting.onnx.step import read_step
+from edgernn.hoisting.onnx.step import Wishes, read_step
 
 BANDS, UNITS = 9, 5
 
@@ -98,3 +98,42 @@ def test_a_state_that_holds_h_and_c_side_by_side(tmp_path: Path, fixed: bool) ->
     assert prove(step).worst < 1e-5
     made = export_onnx(path, tmp_path / "b", precision=["float32", "int8"])
     assert verify_bundle(made, steps=24).passed
+
+
+class Policy(nn.Module):
+    """A recurrent policy that begins anew where an episode ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.out = nn.LSTM(BANDS, UNITS, 2), nn.Linear(UNITS, 3)
+
+    def forward(self, obs: Tensor, done: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        kept = (1 - done)[None, :, None]
+        y, (h, c) = self.layer(obs.unsqueeze(0), (h * kept, c * kept))
+        return self.out(y.squeeze(0)), h, c
+
+
+def policy_file(path: Path, *, fixed: bool) -> Path:
+    rows = 1 if fixed else 2
+    states = [torch.zeros(2, rows, UNITS) for _ in range(2)]
+    axes = {"obs": {0: "batch"}, "done": {0: "batch"}, "one": {1: "batch"}, "two": {1: "batch"}}
+    examples = [torch.randn(rows, BANDS), torch.zeros(rows), *states]
+    outputs = ["actions", "three", "four"]
+    return export(Policy(), examples, path, inputs=[*axes], outputs=outputs,
+                  axes={} if fixed else axes)  # fmt: skip
+
+
+def test_a_policy_with_resets_by_row(tmp_path: Path) -> None:
+    path = policy_file(tmp_path / "f.onnx", fixed=False)
+    step = read_step(path)
+    assert {s.before: s.after for s in step.states} == {"one": "three", "two": "four"}
+    assert prove(step).worst < 1e-5
+    assert verify_bundle(export_onnx(path, tmp_path / "b"), steps=24).passed
+
+
+def test_a_policy_for_one_row_is_opened_for_any_number(tmp_path: Path) -> None:
+    path = policy_file(tmp_path / "f.onnx", fixed=True)
+    step = read_step(path, Wishes(inputs=(f"obs: float32[batch, {BANDS}]",)))
+    assert all("batch" in tensor.axes for tensor in step.contract.step.inputs)
+    assert prove(step).worst < 1e-5
