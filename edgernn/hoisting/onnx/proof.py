@@ -108,7 +108,8 @@ def _unlike(
             f"the file needs the future, so there is no step: {told}, and what it gives at a frame "
             "changes with the frames after it"
         )
+    source = next(iter(file.names.values()))
     return (
         "the file looks at frames before that are no state, or does something anew at every call: "
-        f"{told}; say how many frames before it needs, as --left-context {next(iter(file.names.values()))}=64"
+        f"{told}; say how many frames before it needs, as --left-context {source}=64"
     )
