@@ -210,8 +210,8 @@ def hoist(
     parameters = inspect.signature(getattr(net, method)).parameters
     if isinstance(example, Tensor):
         example = {next(iter(parameters)): example}
-    inputs = read_inputs(example)
     contexts = (context,) if isinstance(context, str) else tuple(context)
+    inputs = read_inputs(example, contexts)
     _refuse_contexts(inputs, contexts)
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         inputs = inputs.split(parameters)

@@ -85,12 +85,13 @@ class Inputs:
         return torch.randint(below, shape, generator=generator).to(dtype)
 
 
-def read_inputs(example: Mapping[str, Any]) -> Inputs:
+def read_inputs(example: Mapping[str, Any], contexts: Container[str] = ()) -> Inputs:
     """Read inputs by name: text as ``float32[batch, time, 40]``, or a tensor.
 
     A tensor's axes are taken as batch, time, and the rest where it has three axes or is of
-    integers, batch and the rest where it has two; give ``(tensor, "batch, time, 40")``, or the
-    whole text, where they are others.
+    integers, batch and the rest where it has two; in place of time one of ``contexts``, which are
+    constant over a run, has an axis of its own of any size. Give ``(tensor, "batch, time, 40")``,
+    or the whole text, where they are others.
 
     Raises:
         UsageError: a text or value that cannot be read, or a tensor that has other axes than said.
@@ -98,7 +99,8 @@ def read_inputs(example: Mapping[str, Any]) -> Inputs:
     sizes: dict[str, int] = {}
     specs, given = [], {}
     for name, value in example.items():
-        text, tensor = _text_of(name, value)
+        second = unnamed_axis(name, "length") if name in contexts else TIME
+        text, tensor = _text_of(name, value, second)
         specs.append(read_tensor(name, text, "input", sizes))
         if tensor is not None:
             _refuse_other(specs[-1], text, tensor, sizes)
@@ -142,7 +144,7 @@ def inputs_from_text(text: str) -> dict[str, str]:
     return found
 
 
-def _text_of(name: str, value: Any) -> tuple[str, Tensor | None]:
+def _text_of(name: str, value: Any, second: str) -> tuple[str, Tensor | None]:
     if isinstance(value, str):
         return value, None
     axes = None
@@ -159,7 +161,7 @@ def _text_of(name: str, value: Any) -> tuple[str, Tensor | None]:
         return axes, tensor
     if axes is None:
         framed = tensor.dim() >= 3 or not tensor.is_floating_point()
-        names = [BATCH, TIME] if framed else [BATCH]
+        names = [BATCH, second] if framed else [BATCH]
         axes = ", ".join((*names, *map(str, tensor.shape[len(names) :]))[: tensor.dim()])
     return f"{dtype}[{axes}]", tensor
 

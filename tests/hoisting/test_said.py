@@ -126,6 +126,13 @@ def test_a_context_becomes_the_input_of_encode() -> None:
     assert "tanh" not in hoisted.step.code, "the keys are computed once"
 
 
+def test_the_axes_of_an_example_of_a_context_are_guessed() -> None:
+    example = {"x": torch.zeros(2, 5), "memory": torch.zeros(2, 9, 7)}
+    hoisted = hoist(drawn(Decoder()), example, method="decode", context="memory")
+    assert hoisted.contract.encode is not None
+    assert hoisted.contract.encode.inputs[0].axes == ("batch", "memory_length", "memory_2")
+
+
 @pytest.mark.parametrize(
     ("context", "says"),
     [
