@@ -135,7 +135,12 @@ class Builder:
         return Moment(node, seen, held=held)
 
     def state(self, hint: str, where: str, first: Tensor, batch: int | None) -> StateSlot:
-        """Add a state with its first value (with the capture's rows)."""
+        """Add a state with its first value (with the capture's rows); what begins at infinity, as
+        the largest so far does, begins at the largest number there is, which files can hold.
+        """
+        if first.is_floating_point():
+            ends = torch.finfo(first.dtype)
+            first = first.clamp(ends.min, ends.max)
         names = {slot.name for slot in self.states}
         name = next(n for n in _numbered(hint) if n not in names)
         node = self.placeholder(name)

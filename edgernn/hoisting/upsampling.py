@@ -1,4 +1,4 @@
-"""Operators that give several elements for one: transposed convolutions."""
+"""Operators that give several elements for one: repeated ones, transposed convolutions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,30 @@ from torch import fx
 from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.nodes import operator_of
 from edgernn.hoisting.stream import Stream
-from edgernn.hoisting.windows import END, arguments, masked, stream_of, strided
+from edgernn.hoisting.windows import END, along, arguments, masked, stream_of, strided
 
 _aten = torch.ops.aten
 
 
 def upsampling_rules() -> dict[Any, Callable[..., Any]]:
     """Return operator → rule, for the table of rules."""
-    return {_aten.conv_transpose1d.default: _transposed, _aten.conv_transpose2d.input: _transposed}
+    return {
+        _aten.conv_transpose1d.default: _transposed,
+        _aten.conv_transpose2d.input: _transposed,
+        _aten.repeat_interleave.self_int: _repeated,
+    }
+
+
+def _repeated(builder: Builder, node: fx.Node) -> Stream | None:
+    """Each element several times; written so that every exporter has it."""
+    stream, given = stream_of(builder, node), arguments(builder, node)
+    if stream is None or given["dim"] is None or not along(stream, given["dim"]):
+        return None
+    times, dim = given["repeats"], stream.dim
+    made = builder.call(_aten.stack.default, [stream.node] * times, dim + 1, like=node)
+    made = builder.call(_aten.flatten.using_ints, made, dim, dim + 1)
+    rate, lag = stream.rate * times, stream.lag * times
+    return replace(stream, node=made, seen=builder.result(node), rate=rate, lag=lag)
 
 
 def _transposed(builder: Builder, node: fx.Node) -> Stream | None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgernn.errors import ContractError
+from edgernn.export import export_module
 from edgernn.hoisting.hoisted import hoist
 from edgernn.hoisting.proof import _difference, chained, prove
 from tests.hoisting.drawn import drawn
@@ -102,6 +103,10 @@ STEPPED = {
     ),
     "average pool": Along(lambda x, p: p(x), nn.AvgPool1d(4, 2, padding=1)),
     "largest, dilated": Along(lambda x, p: p(_left(x, 4)), nn.MaxPool1d(3, 1, dilation=2)),
+    "largest, padded": Along(lambda x, p: p(x), nn.MaxPool1d(3, 1, padding=1)),
+    "transposed, kernel shorter than its stride": Along(
+        lambda x, c: c(x), nn.ConvTranspose1d(4, 3, 2, stride=3, output_padding=1)
+    ),
     "ceil_mode": Along(lambda x, p: p(x), nn.MaxPool1d(3, 3, ceil_mode=True)),
     "group norm of each frame": Of(lambda x, n: n(x.flatten(0, 1)).view_as(x), nn.GroupNorm(2, 4)),
     "batch norm": Along(lambda x, n: n(x), nn.BatchNorm1d(4)),
@@ -205,3 +210,17 @@ def test_refused(row):
 def test_ids_are_embedded():
     net = Of(lambda x, e, g: g(e(x))[0], nn.Embedding(9, 4), nn.GRU(4, 3, batch_first=True))
     assert prove(hoist(drawn(net), _IDS), steps=48).error <= 1e-5
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "largest so far", "logarithm of sums so far", "largest, padded", "largest of all",
+        "repeated", "repeated, then strided", "replicate", "transposed, cut",
+        "a layer after late frames, two a step", "average pool, padding left out",
+    ],
+)  # fmt: skip
+def test_exported(row, tmp_path):
+    formats = ["onnx", "torchscript"]
+    bundle = export_module(drawn(STEPPED[row]), _FRAMES, tmp_path / "net", to=formats, steps=8)
+    assert len(bundle.manifest.artifacts) == 2
