@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from edgernn.bundle import Bundle
+from edgernn.errors import UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.export.source import ReducedOptions, Tell
 from edgernn.families.table import family_of
@@ -91,6 +92,7 @@ def export_hoisted(
     if sample is None:
         family = family_of(HoistedModel.family)
         evaluation, source = dict(family.drawn(contract, seed=_SEED) or {}), f"drawn, seed {_SEED}"
+    _refuse_double(hoisted)
     proof = prove(hoisted)
     tell(f"the step equals the network: {proof}")
     return export_bundle(
@@ -103,3 +105,14 @@ def export_hoisted(
         options=options,
         tell=tell,
     )
+
+
+def _refuse_double(hoisted: Hoisted) -> None:
+    """Raise UsageError for a network that computes in float64, which no format's kernels all do."""
+    step = hoisted.contract.step
+    for tensor in (*step.inputs, *step.outputs):
+        if tensor.dtype == "float64":
+            raise UsageError(
+                f"{tensor.name} is float64, and files are written in float32; give the network as "
+                "net.float(), and float32 inputs"
+            )

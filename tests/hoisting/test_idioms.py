@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from edgernn.errors import UsageError
+from edgernn.export.export_module import export_module
 from edgernn.hoisting.hoisted import hoist
 from edgernn.hoisting.proof import prove
+from edgernn.parity.verify import verify_bundle
 from tests.hoisting.drawn import drawn
 
 
@@ -188,3 +190,19 @@ def test_what_start_method_and_step_take_is_a_context_where_the_user_says_so():
     assert [tensor.name for tensor in hoisted.contract.step.fresh_inputs] == ["x"]
     assert hoisted.contract.initial_state == {"h": "encode"}
     assert prove(hoisted, steps=32).error <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("net", "inputs", "said"),
+    [
+        (LearnedStart, _TIME_FIRST | {"condition": "float32[batch, 6]"}, {}),
+        (EncoderThenSteps, _WORDS, {"method": "decode"}),
+        (Conditioned, _X | {"speaker": "float32[batch, 6]"}, {"context": "speaker"}),
+    ],
+)
+def test_what_a_start_method_makes_is_exported_as_encode(net, inputs, said, tmp_path):
+    out = tmp_path / "net.edgernn"
+    export_module(drawn(net()), inputs, out, to=["onnx", "torchscript"], steps=16, **said)
+    report = verify_bundle(out, steps=16)
+    failed = [c for one in report.artifacts for c in one.checks if c.status == "failed"]
+    assert report.passed and not failed, failed

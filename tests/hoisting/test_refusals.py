@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.nn.utils import rnn
 
 from edgernn.errors import ContractError, UsageError
+from edgernn.export.export_module import export_module
 from edgernn.hoisting.hoisted import hoist
 from edgernn.hoisting.proof import prove
 from tests.hoisting.drawn import drawn
@@ -164,6 +165,13 @@ def test_what_cannot_be_carried_is_refused_by_name(net, inputs, said):
 def test_a_scripted_module_is_told_what_to_do():
     with pytest.raises(UsageError, match=r"TorchScript module.*give the module"):
         hoist(torch.jit.script(nn.GRUCell(3, 4)), {"input": "float32[batch, 3]"})
+
+
+def test_a_network_in_float64_is_told_before_it_is_exported(tmp_path):
+    with pytest.raises(UsageError, match=r"input is float64.*net\.float\(\)"):
+        export_module(
+            nn.GRUCell(3, 4).double(), {"input": "float64[batch, 3]"}, tmp_path / "net.edgernn"
+        )
 
 
 def test_what_was_asked_is_answered():
