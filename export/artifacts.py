@@ -12,7 +12,7 @@ from edgernn.contract import FileContract, GraphWord
 from edgernn.contract.in_graph import DECODERS
 from edgernn.errors import ContractError
 from edgernn.export.base import Exporter, Written
-from edgernn.export.judging import judge
+from edgernn.export.judging import Judged, judge
 from edgernn.export.rounding.compression import Compression
 from edgernn.export.source import Source
 
@@ -46,22 +46,7 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
     kind: type[Exporter] = formats.resolve(
         row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra
     )
-    exporter = kind(_compression(kind, job, source))
-    written = exporter.export(
-        source.loaded.model,
-        path,
-        precision=job.precision,
-        decoding=source.decoding,
-        graph=job.graph,
-    )
-    _refuse_unreached(job, written, allowed=source.options.allow_float)
-    file_contract = FileContract(
-        contract=source.contract,
-        graph=job.graph,
-        narrowing=written.narrowing,
-        decoding=source.decoding,
-    )
-    judged = judge(path, file_contract, row=row, precision=job.precision, source=source)
+    written, judged = _first_that_passes(kind, path, job, source)
     found = digest(path)
     limit = row.promise(job.precision)
     return Artifact(
@@ -82,6 +67,46 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         tolerance=limit.rollout,
         forced=limit.forced,
     )
+
+
+def _first_that_passes(
+    kind: type[Exporter], path: Path, job: Job, source: Source
+) -> tuple[Written, Judged]:
+    """Write the file in the first of its exporter's ways that passes; raise the ContractError of
+    the first way where none does.
+    """
+    compression = _compression(kind, job, source)
+    first: ContractError | None = None
+    for way in kind.ways:
+        try:
+            made = _in_one_way(kind(compression, way), path, job, source)
+        except ContractError as error:
+            first = first or error
+            continue
+        if first is not None:
+            source.tell(f"{job.row.name} was {way}, since the first way failed: {first}")
+        return made
+    assert first is not None
+    raise first
+
+
+def _in_one_way(exporter: Exporter, path: Path, job: Job, source: Source) -> tuple[Written, Judged]:
+    written = exporter.export(
+        source.loaded.model,
+        path,
+        precision=job.precision,
+        decoding=source.decoding,
+        graph=job.graph,
+    )
+    _refuse_unreached(job, written, allowed=source.options.allow_float)
+    file_contract = FileContract(
+        contract=source.contract,
+        graph=job.graph,
+        narrowing=written.narrowing,
+        decoding=source.decoding,
+    )
+    judged = judge(path, file_contract, row=job.row, precision=job.precision, source=source)
+    return written, judged
 
 
 def _compression(kind: type[Exporter], job: Job, source: Source) -> Compression:

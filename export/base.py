@@ -57,12 +57,14 @@ class Exporter(ABC):
 
     Args:
         compression: how weights are rounded; for exporters that round themselves.
+        way: one of ``ways``.
     """
 
     format_name: str
+    ways: tuple[str, ...] = ("",)  # how the file can be written, the first choice first
 
-    def __init__(self, compression: Compression | None = None) -> None:
-        self.compression = compression or Compression()
+    def __init__(self, compression: Compression | None = None, way: str = "") -> None:
+        self.compression, self.way = compression or Compression(), way or self.ways[0]
 
     def export(
         self,

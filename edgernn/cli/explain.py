@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 
 def explain(
-    path: Annotated[Path, typer.Argument(help="An ONNX file, or FILE.py:NAME, which is run.")],
+    path: Annotated[
+        Path | None, typer.Argument(help="An ONNX file, or FILE.py:NAME, which is run.")
+    ] = None,
     inputs: InputsOption = None,
     state: StateOption = None,
     settings: SetOption = None,
@@ -48,10 +50,16 @@ def explain(
     context: ContextOption = None,
     start: StartOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    formats: Annotated[
+        bool, typer.Option("--formats", help="Show what each format carries, feature by feature.")
+    ] = False,
 ) -> None:
     """Show what was found in a network: its states and their first values, what a step takes, what
     each format can carry, and why not.
     """
+    if formats or path is None:
+        _show_formats(path, formats, as_json)
+        return
     from edgernn.hoisting.explain import explain_text
 
     found = _found(
@@ -66,6 +74,18 @@ def explain(
     else:
         for line in explain_text(found).splitlines():
             say(line)
+
+
+def _show_formats(path: Path | None, formats: bool, as_json: bool) -> None:
+    from edgernn.formats.coverage import coverage, plain
+
+    if not formats or path is not None:
+        raise UsageError("explain takes a network, or --formats alone, which is of every network")
+    if as_json:
+        say_json(coverage())
+        return
+    for line in plain(coverage()).splitlines():
+        say(line)
 
 
 def _found(path: Path, said: Said) -> Found:

@@ -14,6 +14,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 import onnx
@@ -22,10 +23,12 @@ import torch
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import ENCODE, TIME, FileContract, GraphSpec, Narrowing
 from edgernn.contract.in_graph import DECODERS, GENERATE
+from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.source import Source
 from edgernn.export.to_onnx.caption_loop import caption_model
+from edgernn.export.to_onnx.capture import capture
 from edgernn.export.to_onnx.generate_loop import generate_model
 from edgernn.export.to_onnx.half import store_half
 from edgernn.export.to_onnx.quantize import quantize_graph
@@ -35,6 +38,7 @@ from edgernn.export.to_onnx.weights import weight_table
 from edgernn.formats.onnx import ONNX
 from edgernn.models.family import RecurrentModel
 
+_TRACED, _CAPTURED = "traced", "captured"
 _SEARCHED = "smallest"  # the precision whose recipe is searched for
 RECIPES = {"int8": Recipe(Rounding(8, 256)), "int4": Recipe(Rounding(4, 128))}
 
@@ -65,6 +69,7 @@ class OnnxExporter(Exporter):
     """
 
     format_name = ONNX.name
+    ways = (_TRACED, _CAPTURED)
 
     @classmethod
     def recipe(cls, source: Source, precision: str) -> Recipe | None:
@@ -79,6 +84,9 @@ class OnnxExporter(Exporter):
 
     def versions(self) -> str:
         """See ``Exporter.versions``."""
+        if self.way == _CAPTURED:
+            own = f", onnxscript {metadata.version('onnxscript')}"
+            return f"torch {torch.__version__} by graph capture{own}, onnx {onnx.__version__}"
         return f"torch {torch.__version__}, onnx {onnx.__version__}"
 
     def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
@@ -112,18 +120,25 @@ class OnnxExporter(Exporter):
         promise = ONNX.promise(ONNX.precision_of(file_contract.graph, precision))
         recipe = self._recipe(precision) if promise.integers else None
         if recipe is not None:
+            if self.way == _CAPTURED:
+                raise ContractError("integers are made of the traced graph alone")
             feeds = self.compression.feeds
             model_proto, recipe = step_graph(model, file_contract, recipe, feeds=feeds)
         elif model.own_file is not None:
             model_proto = onnx.load_from_string(model.own_file.step)
         else:
             fused = file_contract.axis_size(TIME) is None and model.fused_in(ONNX.family)
-            model_proto = trace(model if fused else model.step_face(), file_contract)
+            model_proto = self._float(model if fused else model.step_face(), file_contract)
         for change in passes(file_contract, recipe, half=promise.half):
             change.run(model_proto)
         for key, text in () if model.own_file is None else model.own_file.metadata:
             model_proto.metadata_props.add(key=key, value=text)
         return model_proto
+
+    def _float(self, model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
+        if self.way == _CAPTURED:
+            return capture(model, file_contract, opset=OPSET)
+        return trace(model, file_contract)
 
     def _decoder(
         self, model: RecurrentModel, file_contract: FileContract, precision: str

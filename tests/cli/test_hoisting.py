@@ -112,6 +112,18 @@ def test_a_method_a_context_a_pairing_a_constant_and_a_first_state(run: Run) -> 
     assert "the open axis source; say its size" in found["formats"]["coreml float16"]
 
 
+def test_explain_shows_what_each_format_carries(run: Run) -> None:
+    code, out, err = run("explain", "--formats")
+    assert code == 0, err
+    assert "onnx float32" in out.splitlines()[0] and "in-graph decoding" in out
+    code, out, err = run("explain", "--formats", "--json")
+    assert code == 0, err
+    assert json.loads(out)["gru"]["onnx float32"] == "yes"
+    for arguments in (("--formats", "net.py:make"), ()):
+        code, _, err = run("explain", *arguments)
+        assert code == 2 and "explain takes a network, or --formats alone" in err
+
+
 def test_explain_tells_what_was_found(run: Run) -> None:
     code, out, err = run("explain", "net.py:make", "--inputs", X)
     assert code == 0, err

@@ -7,12 +7,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
 
+from edgernn.bundle import Bundle
+from edgernn.contract import FileContract
 from edgernn.errors import ContractError
 from edgernn.export.export_module import export_module
+from edgernn.export.to_onnx import exporter
+from edgernn.models.family import RecurrentModel
 from edgernn.parity.verify import verify_bundle
 from tests.hoisting.drawn import drawn
 
@@ -31,7 +36,12 @@ class Around(nn.Module):
         return self.function(h), h
 
 
-def export(function: Callable[[Tensor], Tensor], folder: Path, to: list[str]) -> None:
+def export(
+    function: Callable[[Tensor], Tensor],
+    folder: Path,
+    to: list[str],
+    heard: list[str] | None = None,
+) -> None:
     export_module(
         Around(function),
         {"x": f"float32[batch, {WIDTH}]"},
@@ -40,6 +50,7 @@ def export(function: Callable[[Tensor], Tensor], folder: Path, to: list[str]) ->
         to=to,
         precision="float32",
         steps=8,
+        tell=[].append if heard is None else heard.append,
     )
 
 
@@ -119,3 +130,34 @@ def test_whole_numbers_and_truth_values_are_state_in_every_format(tmp_path: Path
 def test_a_runtime_that_keeps_floats_alone_refuses_a_counter(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="hx_1 is int64; export to coreml"):
         counting(tmp_path / "net", "coreml-mlstate")
+
+
+def counted(h: Tensor) -> Tensor:
+    """Uses an operator that only torch's graph capture writes in ONNX."""
+    return torch.count_nonzero(h > 0, 1)[:, None] + h
+
+
+def test_what_cannot_be_traced_is_captured_and_the_manifest_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    export(counted, tmp_path / "net", ["onnx"])
+    (artifact,) = Bundle.open(tmp_path / "net").manifest.artifacts
+    assert "by graph capture, onnxscript" in artifact.exporter
+    assert verify_bundle(tmp_path / "net", steps=8).passed
+
+
+def test_the_first_way_that_passes_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
+        made = traced(model, file_contract)
+        for node in made.graph.node:
+            node.op_type = {"Tanh": "Sigmoid"}.get(node.op_type, node.op_type)
+        return made
+
+    traced, heard = exporter.trace, list[str]()
+    monkeypatch.setattr(exporter, "trace", wrong)
+    monkeypatch.setattr(exporter, "capture", lambda model, own, opset: traced(model, own))
+    monkeypatch.setattr(exporter.OnnxExporter, "versions", lambda self: self.way)
+    export(torch.tanh, tmp_path / "net", ["onnx"], heard)
+    assert Bundle.open(tmp_path / "net").manifest.artifacts[0].exporter == "captured"
+    assert any("onnx was captured, since the first way failed" in line for line in heard)
