@@ -253,6 +253,16 @@ class Call:
             "a step; keep it in a container of fixed size"
         )
 
+    @property
+    def unseen(self) -> str:
+        """Say that later calls hang on earlier ones by something that cannot be looked into."""
+        lost = [place.path for place in self.fresh if place not in self._after]
+        where = ", ".join(lost) or self.method
+        return (
+            f"{where} keeps state between calls where it was not seen; make it in the constructor, "
+            "of tensors in attributes, tuples, lists, dicts or dataclasses"
+        )
+
     def seen_state(self, rows: int, started: Started | None = None) -> list[Tensor]:
         """Return the state that a call on ``rows`` rows leaves; its shapes are what counts."""
         assert self.example is not None

@@ -51,8 +51,8 @@ def find_state(
     call.find_attributes(examples, started)
     unseen = unread(call, examples[0], started)
     call.held = [held for held in call.held if held not in unseen]
-    if call.growing and not call.held and not _same_start(call, examples, [], started):
-        raise ContractError(call.grows)
+    if not call.held and not _same_start(call, examples, [], started):
+        raise ContractError(call.grows if call.growing else call.unseen)
     if not call.held:
         return begin, lambda rows, sizes=None, own=(): []
     after = call.state_after([examples[0]] * call.settled_calls, started)
@@ -72,7 +72,18 @@ def find_state(
         return begin, widened(call, made, rows)
     if begin.inputs.start or any_rows(call, first):
         return begin, first
-    return begin, widened(call, first(rows), rows)
+    made = [_as_wide(value, like) for value, like in zip(values, after, strict=True)]
+    return begin, widened(
+        call, made if _same_start(call, examples, made, started) else values, rows
+    )
+
+
+def _as_wide(value: Tensor, like: Tensor) -> Tensor:
+    """Return a first value of one row for as many rows as the network made it anew."""
+    rows_alone = value.dim() == like.dim() and all(
+        a in (1, b) for a, b in zip(value.shape, like.shape, strict=True)
+    )
+    return value.expand_as(like).clone() if rows_alone else value
 
 
 def _check_needed(call: Call, begin: Begin) -> None:
@@ -160,7 +171,8 @@ def _check_repeats(call: Call, inputs: Sequence[Tensor], started: Started) -> No
         capture(lambda *given: call.outputs_alone(given, started), inputs, call.net)
         raise ContractError(
             f"two runs of {call.method} on the same input differ: it draws random numbers, in eval "
-            "mode too; take the dropout or the noise out, or let the first state be zeros"
+            "mode too, or keeps state outside of itself; take the dropout or the noise out, let "
+            "the first state be zeros, and keep state in arguments or attributes"
         )
 
 
@@ -191,7 +203,7 @@ def _same_start(
     """Whether calls from the values taken give what the network gives from its own start."""
     count = call.settled_calls + 2
     sequence = [examples[at % len(examples)] for at in range(count)]
-    state = list(first)
+    state = [value.clone() for value in first]  # a network may write into what it is given
     for inputs, fresh in zip(sequence, call.run_fresh(sequence, started), strict=True):
         made = call(inputs, state)
         wanted = call.read_outputs(fresh)

@@ -214,6 +214,20 @@ class Children(nn.Module):
         return self.last
 
 
+class MadeAnew(Kept):
+    """A buffer of one row that is made anew for another number of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("h", torch.zeros(1, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.h.shape[0] != len(x):
+            self.h = self.h.new_zeros(len(x), 4)
+        self.h.copy_(self.cell(x, self.h))
+        return self.out(self.h)
+
+
 class Double(Kept):
     """Float64 all along."""
 
@@ -250,6 +264,7 @@ _ROW, _FRAMES, _FIRST = (f"float32[{a}, 3]" for a in ("batch", "batch, time", "t
             "memory_h memory_average",
         ),
         (lambda: OfAnObject(cache=Cache()), _ROW, "cache_h"),
+        (MadeAnew, _ROW, "h"),
         (Children, _ROW, "last child_h"),
         (lambda: Double(h=None).double(), "float64[batch, 3]", "h"),
     ],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -132,6 +133,24 @@ class ToAFloat(Gru):
         return x * self.z
 
 
+class Unseen(Gru):
+    """An object of the user's own that is made in the first call."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.cache is None:
+            self.cache = SimpleNamespace(h=torch.zeros(len(x), 4))
+        self.cache.h = self.cell(x, self.cache.h)
+        return self.out(self.cache.h)
+
+
+class Outside(Gru):
+    memory: ClassVar[dict[str, Tensor]] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.memory["h"] = self.cell(x, self.memory.get("h"))
+        return self.memory["h"]
+
+
 _X = {"x": "float32[batch, 3]"}
 _T = {"x": "float32[batch, time, 3]"}
 
@@ -152,6 +171,8 @@ _T = {"x": "float32[batch, time, 3]"}
         (Partly(past=[]), _X, r"self\.past: calls from the first values"),
         (FromTheInput(h=None), _X, "first state is made of the first input"),
         (OfNumpy(z=torch.zeros(1, 3).numpy()), _X, r"self\.z holds a ndarray"),
+        (Unseen(cache=None), _X, r"self\.cache keeps state between calls where it was not seen"),
+        (Outside(), _X, r"two runs .* differ: .* keeps state outside of itself"),
         (Indexes(t=0), _X, r"test_refusals.py:\d+ turns a value"),
         (ToAFloat(z=0.0), _X, r"test_refusals.py:\d+ turns a value"),
     ],
