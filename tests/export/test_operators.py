@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract
-from edgernn.errors import ContractError
+from edgernn.errors import ContractError, UsageError
 from edgernn.export.export_module import export_module
 from edgernn.export.to_onnx import exporter
 from edgernn.models.family import RecurrentModel
@@ -161,3 +161,27 @@ def test_the_first_way_that_passes_is_taken(
     export(torch.tanh, tmp_path / "net", ["onnx"], heard)
     assert Bundle.open(tmp_path / "net").manifest.artifacts[0].exporter == "captured"
     assert any("onnx was captured, since the first way failed" in line for line in heard)
+
+
+class Named(nn.Module):
+    """Its state is called what Core ML keeps for itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(3, 4)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        state = self.cell(x, state)
+        return state.sum(1, keepdim=True), state
+
+
+def test_a_name_that_core_ml_keeps_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="argument or attribute that it is in a network"):
+        export_module(
+            drawn(Named()),
+            {"x": "float32[batch, 3]"},
+            tmp_path / "net",
+            state={"state": lambda rows: torch.zeros(rows, 4)},
+            to="coreml",
+            steps=8,
+        )
