@@ -41,7 +41,7 @@ def refuse_reserved(file_contract: FileContract) -> None:
     for tensor in (*file_contract.spec.inputs, *file_contract.spec.outputs):
         if tensor.name in _RESERVED:
             raise UsageError(
-                f"Core ML keeps the name {tensor.name!r} for itself; call the tensor otherwise: the "
+                f"Core ML keeps the name {tensor.name!r} for itself; call it otherwise: the "
                 "argument or attribute that it is in a network in Python, or of an ONNX file with "
                 f"--rename {tensor.name}=h"
             )
