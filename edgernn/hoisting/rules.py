@@ -18,6 +18,7 @@ from edgernn.errors import ContractError
 from edgernn.hoisting.builder import Builder, ClosedTimeError
 from edgernn.hoisting.nodes import operands, operator_of
 from edgernn.hoisting.places import line_of
+from edgernn.hoisting.pooling import pooling_rules
 from edgernn.hoisting.recurrent import recurrent_rules
 from edgernn.hoisting.sizes import Length
 from edgernn.hoisting.stream import Constant, Moment, Stream, Value
@@ -28,6 +29,8 @@ from edgernn.hoisting.windows import (
     END,
     along,
     arguments,
+    at_place,
+    for_places,
     padded,
     repeated,
     stream_of,
@@ -46,7 +49,7 @@ def _convolution(builder: Builder, node: fx.Node) -> Value | None:
         return None
     place = stream.dim - (stream.seen.dim() - spatial)
     kernel = builder.values[operands(node)[1]].seen.shape[2 + place]
-    stride, dilation = _at(given["stride"], place), _at(given["dilation"], place)
+    stride, dilation = at_place(given["stride"], place), at_place(given["dilation"], place)
     reach = dilation * (kernel - 1) + 1
     before, after = _padding(given["padding"], place, reach)
     result = builder.result(node)
@@ -60,16 +63,16 @@ def _convolution(builder: Builder, node: fx.Node) -> Value | None:
     made = {name: given[name] for name in names} | dict(zip(names, rest, strict=False))
     padding = [0] * spatial
     if not isinstance(given["padding"], str):
-        padding = [0 if at == place else _at(given["padding"], at) for at in range(spatial)]
+        padding = [0 if at == place else at_place(given["padding"], at) for at in range(spatial)]
     weights = fx.map_arg(tuple(given[name] for name in ("weight", "bias")), builder.node_of)
     packet = getattr(_aten, operator_of(node)._schema.name.split("::")[1])
     call = builder.call(
         packet.default,
         joined,
         *weights,
-        _list(given["stride"], spatial),
+        for_places(given["stride"], spatial),
         padding,
-        _list(given["dilation"], spatial),
+        for_places(given["dilation"], spatial),
         made["groups"],
         like=node,
     )
@@ -81,71 +84,7 @@ def _padding(given: Any, place: int, reach: int) -> tuple[int, int]:
         return 0, 0
     if given == "same":
         return (reach - 1) // 2, reach - 1 - (reach - 1) // 2
-    return _at(given, place), _at(given, place)
-
-
-def _at(value: Any, place: int) -> Any:
-    return value[place if len(value) > 1 else 0] if isinstance(value, tuple) else value
-
-
-def _list(value: Any, count: int) -> list[int]:
-    return [_at(value, place) for place in range(count)]
-
-
-def _pooling(fill: float) -> Rule:
-    def rule(builder: Builder, node: fx.Node) -> Value | None:
-        stream, given = stream_of(builder, node), arguments(builder, node)
-        spatial = 2 if "2d" in str(operator_of(node)) else 1
-        if stream is None or stream.dim < stream.seen.dim() - spatial:
-            return None
-        place = stream.dim - (stream.seen.dim() - spatial)
-        kernel, stride = (
-            _at(given["kernel_size"], place),
-            _at(given["stride"] or given["kernel_size"], place),
-        )
-        dilation, padding = _at(given.get("dilation", 1), place), _at(given["padding"], place)
-        result, reach = builder.result(node), dilation * (kernel - 1) + 1
-        if given["ceil_mode"]:  # no step has the part of a window that ends the sequence
-            whole = (stream.length + 2 * padding - reach) // stride + 1
-            result = result.narrow(stream.dim, 0, whole)
-        original = stream
-        if padding:
-            widths = [0, 0] * (stream.seen.dim() - 1 - stream.dim) + [padding, padding]
-            seen = functional.pad(stream.seen, widths, value=fill)
-            stream = padded(builder, stream, padding, seen, node, fill)
-        joined, rate, lag = windows(builder, stream, node, reach, stride)
-        strided(builder, rate)
-        names = [a.name for a in operator_of(node)._schema.arguments][1:]
-        rest = {name: given[name] for name in names}
-        rest["padding"] = [0 if at == place else _at(given["padding"], at) for at in range(spatial)]
-        rest["stride"] = _list(given["stride"] or given["kernel_size"], spatial)
-        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in rest.items()}
-        plain["ceil_mode"] = False
-        call = builder.call(operator_of(node), joined, like=node, **plain)
-        if padding and given.get("count_include_pad", True) is False:
-            call = _of_those_inside(builder, node, original, padding, (reach, stride), call, plain)
-        return replace(stream, node=call, seen=result, rate=rate, lag=lag, repeats=False)
-
-    return rule
-
-
-def _of_those_inside(
-    builder: Builder,
-    node: fx.Node,
-    stream: Stream,
-    padding: int,
-    window: tuple[int, int],
-    average: fx.Node,
-    pooling: dict[str, Any],
-) -> fx.Node:
-    """Divide averages by the share of their windows that is not padding."""
-    ones = builder.call(_aten.full_like.default, stream.node, 1.0)
-    stream = replace(stream, node=ones, seen=torch.ones_like(stream.seen))
-    widths = [0, 0] * (stream.seen.dim() - 1 - stream.dim) + [padding, padding]
-    inside = padded(builder, stream, padding, functional.pad(stream.seen, widths), node)
-    joined, _, _ = windows(builder, inside, node, *window)
-    share = builder.call(operator_of(node), joined, like=node, **pooling)
-    return builder.call(_aten.div.Tensor, average, share)
+    return at_place(given, place), at_place(given, place)
 
 
 def _unfold(builder: Builder, node: fx.Node) -> Value | None:
@@ -307,10 +246,6 @@ RULES: dict[Any, Rule] = {
     _aten.conv1d.padding: _convolution,
     _aten.conv2d.default: _convolution,
     _aten.conv2d.padding: _convolution,
-    _aten.max_pool1d.default: _pooling(float("-inf")),
-    _aten.max_pool2d.default: _pooling(float("-inf")),
-    _aten.avg_pool1d.default: _pooling(0.0),
-    _aten.avg_pool2d.default: _pooling(0.0),
     _aten.unfold.default: _unfold,
     _aten.slice.Tensor: _slice,
     _aten.select.int: _select,
@@ -318,6 +253,7 @@ RULES: dict[Any, Rule] = {
     _aten.constant_pad_nd.default: _pad,
     _aten.cat.default: _cat,
     _aten.diff.default: _difference,
+    **pooling_rules(),
     **recurrent_rules(),
     **total_rules(),
     **turned_rules(),

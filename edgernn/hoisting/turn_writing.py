@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,14 +36,11 @@ class WrittenLoop:
     stream: Stream | None = None
     row_turn: fx.Node | None = None
 
-    def collect(
-        self, builder: Builder, node: fx.Node, collected: Mapping[fx.Node, tuple[fx.Node, ...]]
-    ) -> fx.Node:
+    def collect(self, builder: Builder, node: fx.Node, items: Sequence[fx.Node]) -> fx.Node:
         """Write what gives frame ``loop.at`` of a collected stream; return it with its time
         axis.
         """
         self._begin(builder)
-        items = collected[node]
         levels = [self.turns.level[item] for item in items]
         made = self._write(builder, items[levels.index(self.loop.at)])
         if self.loop.own_start:

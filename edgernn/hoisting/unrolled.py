@@ -1,4 +1,4 @@
-"""Places the nodes of unrolled loops: the frames that a turn takes and gives, and what is its own."""
+"""Places the nodes of unrolled loops: which frames a turn takes and gives."""
 
 from __future__ import annotations
 
@@ -165,9 +165,8 @@ class Unroller:
         stream = self._streams(builder)[0]
         made = node
         if self.plan:
-            made = self.plan[self._made(self.collected[node])].collect(
-                builder, node, self.collected
-            )
+            items = self.collected[node]
+            made = self.plan[self._made(items)].collect(builder, node, items)
         return Stream(made, seen, dim, stream.rate, stream.lag + lag)
 
     def _handed_on(

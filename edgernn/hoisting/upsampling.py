@@ -12,7 +12,7 @@ from torch import fx
 from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.nodes import operator_of
 from edgernn.hoisting.stream import Stream
-from edgernn.hoisting.windows import END, along, arguments, masked, stream_of, strided
+from edgernn.hoisting.windows import END, along, arguments, at_place, masked, stream_of, strided
 
 _aten = torch.ops.aten
 
@@ -48,7 +48,7 @@ def _transposed(builder: Builder, node: fx.Node) -> Stream | None:
         return None
     place = stream.dim - (stream.seen.dim() - spatial)
     told = {
-        name: [_at(given[name], at) for at in range(spatial)]
+        name: [at_place(given[name], at) for at in range(spatial)]
         for name in ("stride", "padding", "output_padding", "dilation")
     }
     kernel = builder.values[given["weight"]].seen.shape[2 + place]
@@ -72,7 +72,3 @@ def _transposed(builder: Builder, node: fx.Node) -> Stream | None:
     return replace(
         stream, node=call, seen=result, rate=rate, lag=stream.lag * stride + cut, repeats=False
     )
-
-
-def _at(value: Any, place: int) -> Any:
-    return value[place if len(value) > 1 else 0] if isinstance(value, (tuple, list)) else value

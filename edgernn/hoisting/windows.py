@@ -101,3 +101,13 @@ def repeated(
     if builder.frames is None:
         raise ClosedTimeError
     return replace(stream, seen=seen, lag=-before, repeats=before > 0)
+
+
+def at_place(value: Any, place: int) -> Any:
+    """Return what an argument says of one spatial axis: it may say one thing for all of them."""
+    return value[place if len(value) > 1 else 0] if isinstance(value, (tuple, list)) else value
+
+
+def for_places(value: Any, count: int) -> list[int]:
+    """Return what an argument says of each spatial axis."""
+    return [at_place(value, place) for place in range(count)]
