@@ -19,27 +19,13 @@ from torch import Tensor, fx
 
 from edgernn.errors import ContractError
 from edgernn.hoisting.capture import Capture
-from edgernn.hoisting.nodes import nodes_in, operands, operator_of, run
+from edgernn.hoisting.nodes import operands, operator_of, run
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.sizes import Length, Number, Sized
 from edgernn.hoisting.stream import Constant, Moment, Stream, Value, close, part
 
 _aten = torch.ops.aten
 _SHAPED = {_aten.view.default, _aten.reshape.default}  # operators that take -1 for one size
-
-
-# Tracing freezes a size in an operator's overload, and follows it in torch's function of that name.
-_FOLLOWED = {
-    _aten.view.default: torch.reshape,
-    _aten.reshape.default: torch.reshape,
-    _aten.expand.default: torch.broadcast_to,
-    _aten.repeat.default: torch.tile,
-    _aten.full.default: torch.full,
-    _aten.zeros.default: torch.zeros,
-    _aten.ones.default: torch.ones,
-    _aten.arange.default: torch.arange,
-    _aten.narrow.default: torch.narrow,
-}
 
 
 @dataclass(eq=False)
@@ -153,8 +139,6 @@ class Builder:
 
     def call(self, target: Any, *args: Any, like: fx.Node | None = None, **kwargs: Any) -> fx.Node:
         """Add a call to the step graph."""
-        if any(_is_size(node) for node in nodes_in(args)):
-            target, args = _followed(target, args)
         node = self.graph.call_function(target, args, kwargs)
         if like is not None:
             node.meta = {"stack_trace": like.meta.get("stack_trace")}
@@ -549,16 +533,6 @@ class Builder:
                 return operator_of(node)(*args, **kwargs)
         except (RuntimeError, IndexError, ValueError, TypeError) as error:
             raise ContractError(self._refusal(node)) from error
-
-
-def _is_size(node: fx.Node) -> bool:
-    return node.target in ("size", operator.mul, operator.add, operator.floordiv)
-
-
-def _followed(target: Any, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
-    if target is _aten.slice.Tensor and len(args) == 4 and args[2] in (0, None):
-        return torch.narrow, (args[0], args[1], 0, args[3])
-    return _FOLLOWED.get(target, target), args
 
 
 class ClosedTimeError(Exception):

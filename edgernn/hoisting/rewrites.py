@@ -41,6 +41,7 @@ REWRITES: dict[str, Callable[..., Any]] = {
     "frac": lambda x: x - values.trunc(x),
     "hardshrink": values.hardshrink,
     "hstack": lambda tensors: torch.cat(tensors, min(tensors[0].dim() - 1, 1)),
+    "hardtanh": lambda x, low=-1, high=1: torch.clamp(x, float(low), float(high)),
     "hypot": lambda x, other: torch.sqrt(x * x + other * other),
     "index_add": places.index_add,
     "index_copy": places.index_copy,

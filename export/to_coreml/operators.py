@@ -37,5 +37,5 @@ def _has(kind: str) -> bool:
 
 # what it translates for some arguments alone, or with sizes that hang on data
 _BITWISE = "__and__ __or__ __xor__ bitwise_and bitwise_or bitwise_xor"
-_AVOIDED = f"{_BITWISE} diagonal floor_divide nan_to_num"
+_AVOIDED = f"{_BITWISE} diagonal floor_divide hardtanh nan_to_num"
 OPERATORS = OperatorSet("Core ML", _has, frozenset(f"aten::{name}" for name in _AVOIDED.split()))
