@@ -232,6 +232,16 @@ def _convert(
             ) from error
         package.user_defined_metadata.update(metadata)
         package.save(str(path))
+    _keep_empty_folders(path)
+
+
+def _keep_empty_folders(path: Path) -> None:
+    """Put an empty file of weights where there are none: the package names the folder, which an
+    archive would lose.
+    """
+    for folder in path.rglob("weights"):
+        if folder.is_dir() and not any(folder.iterdir()):
+            (folder / "weight.bin").touch()
 
 
 def _passes() -> Any:

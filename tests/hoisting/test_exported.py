@@ -8,6 +8,7 @@ from edgernn.export.export_module import export_module
 from edgernn.parity.verify import verify_bundle
 from tests.hoisting import test_streaming as streaming
 from tests.hoisting import test_unrolled as unrolled
+from tests.hoisting import test_wild as wild
 from tests.hoisting.drawn import drawn
 
 _FRAMES = {"x": "float32[batch, time, 3]"}
@@ -34,3 +35,13 @@ def test_a_hoisted_network_verifies(net, inputs, fixed, narrowed, tmp_path):
     report = verify_bundle(out, steps=24)
     failed = [c for one in report.artifacts for c in one.checks if c.status == "failed"]
     assert report.passed and not failed, failed
+
+
+def test_a_package_without_weights_is_whole_in_one_file(tmp_path):
+    inputs = {"audio": "float32[batch, time, 1]", "knob": "float32[batch, 1]"}
+    out = tmp_path / "net.edgernn"
+    with export_module(drawn(wild.Amplifier()), inputs, out, to="coreml", steps=8):
+        pass
+    report = verify_bundle(out, steps=8)
+    failed = [c for one in report.artifacts for c in one.checks if c.status == "failed"]
+    assert not failed
