@@ -32,8 +32,8 @@ from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, example_inputs
 from edgernn.export.to_coreml.inputs import (
-    AsInFile,
     FromPictures,
+    in_file,
     input_dtype,
     plain_dtype,
     planes,
@@ -171,7 +171,7 @@ def _in_file_dtypes(model: RecurrentModel, file_contract: FileContract) -> nn.Mo
     made = [
         None if plain_dtype(t) == t.dtype else getattr(torch, plain_dtype(t)) for t in spec.outputs
     ]
-    return AsInFile(graph, given, made, example_inputs(file_contract, batch=1, time=1))
+    return in_file(graph, given, made, example_inputs(file_contract, batch=1, time=1))
 
 
 class _BufferedStep(nn.Module):
@@ -208,6 +208,7 @@ def _convert(
 ) -> None:
     with _silence():
         traced = torch.jit.trace(module.eval(), examples, check_trace=False)
+        _name_apart(traced)
         try:
             program = ct.convert(
                 traced,
@@ -233,6 +234,18 @@ def _convert(
         package.user_defined_metadata.update(metadata)
         package.save(str(path))
     _keep_empty_folders(path)
+
+
+def _name_apart(traced: Any) -> None:
+    """Give every value of a traced module a name that no other comes near.
+
+    coremltools writes ``c.1`` as ``c_1``, and ``c`` as ``c_1`` where an input has its name: two
+    values are one then, and what reads the first reads the second, without a word.
+    """
+    torch._C._jit_pass_inline(traced.graph)
+    for place, node in enumerate(traced.graph.nodes()):
+        for index, value in enumerate(node.outputs()):
+            value.setDebugName(f"value{place}of{index}")
 
 
 def _keep_empty_folders(path: Path) -> None:

@@ -62,6 +62,17 @@ class AsInFile(nn.Module):
         return tuple(torch.maximum(y, y) if n in self.again else y for n, y in enumerate(cast))
 
 
+def in_file(
+    graph: nn.Module,
+    given: Sequence[torch.dtype | None],
+    made: Sequence[torch.dtype | None],
+    examples: Sequence[Tensor],
+) -> nn.Module:
+    """Return ``graph``, as ``AsInFile`` where there is anything to change."""
+    changed = AsInFile(graph, given, made, examples)
+    return changed if any((*given, *made)) or changed.again else graph
+
+
 def _repeated(results: Sequence[Tensor], given: Sequence[Tensor]) -> frozenset[int]:
     """Return the places of what is an input as it came, or the same as something before it."""
     return frozenset(
