@@ -15,6 +15,7 @@ from edgernn import bundle as bundles
 from edgernn import formats, storage
 from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import MANIFEST, Manifest, parse_manifest
+from edgernn.bundle.packed import refuse_foreign_file
 from edgernn.bundle.records import Provenance
 from edgernn.contract import Contract
 from edgernn.contract.in_graph import decoder_of
@@ -203,14 +204,13 @@ def _jobs(chosen: _Chosen, contract: Contract, *, in_graph: bool) -> list[Job]:
 
 
 def _refuse_foreign(out: Path) -> None:
-    """Replace nothing but a bundle, and what a killed process left in one."""
+    """Replace nothing but a bundle, and what a killed process left in one; make no folder that has
+    a model file's name.
+    """
     storage.clear(out)
+    _refuse_ending(out)
     if out.suffix == bundles.SUFFIX:
-        if out.is_dir():
-            raise UsageError(
-                f"{out} is a folder, expected a {bundles.SUFFIX} file to write; choose another "
-                "--out"
-            )
+        refuse_foreign_file(out)
     elif out.is_dir() and (foreign := _foreign_files(out)):
         raise UsageError(
             f"{out} is there and is no bundle; it was left as it is ({foreign[0]}). Choose "
@@ -219,6 +219,18 @@ def _refuse_foreign(out: Path) -> None:
     elif out.exists() and not out.is_dir():
         raise UsageError(
             f"{out} is there and is no bundle; it was left as it is. Choose another --out"
+        )
+
+
+def _refuse_ending(out: Path) -> None:
+    """Raise UsageError for a name that promises one file of another kind than a bundle."""
+    ending = out.suffix.lower()
+    kinds = {row.suffix for row in formats.FORMATS.values()} | {bundles.SUFFIX, ".zip"}
+    if ending in kinds - {""} and out.suffix != bundles.SUFFIX and not out.exists():
+        raise UsageError(
+            f"{out} ends in {out.suffix}, and a bundle is a folder or a {bundles.SUFFIX} file; "
+            f"write --out {out.with_suffix(bundles.SUFFIX)}, or --out {out.with_suffix('')} for a "
+            "folder with the model files in it"
         )
 
 

@@ -4,6 +4,7 @@ its manifest lists.
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 import zlib
@@ -12,8 +13,9 @@ from pathlib import Path
 from edgernn import storage
 from edgernn.bundle.manifest import MANIFEST
 from edgernn.bundle.manifest_file import MANIFEST_MAX_BYTES, read_manifest, refusal
-from edgernn.errors import BundleError
+from edgernn.errors import BundleError, UsageError
 from edgernn.storage import inner_paths
+from edgernn.storage.identify import identify
 from edgernn.storage.side_files import is_side_file
 
 SUFFIX = ".edgernn"
@@ -32,7 +34,11 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a constant, so that the same bundle gives t
 def pack(folder: Path, target: Path) -> None:
     """Zip the bundle ``folder``, without side files, into ``target``; the same bundle always gives
     the same bytes.
+
+    Raises:
+        UsageError: ``target`` holds something else than a bundle; it is left as it is.
     """
+    refuse_foreign_file(target)
     with (
         storage.replacing(target) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -43,6 +49,34 @@ def pack(folder: Path, target: Path) -> None:
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 with archive.open(entry, "w", force_zip64=True) as sink, path.open("rb") as file:
                     shutil.copyfileobj(file, sink)
+
+
+def refuse_foreign_file(target: Path) -> None:
+    """Raise UsageError where anything but a packed bundle stands at ``target``, told by its
+    content: its name alone makes no file one. An empty file may be replaced, too.
+    """
+    if target.is_dir():
+        raise UsageError(
+            f"{target} is a folder, expected a {SUFFIX} file to write; choose another --out"
+        )
+    if (kind := identify(target)).key not in {"missing", "empty"} and not _is_packed(target):
+        what = "a zip of something else" if kind.key == "packed-bundle" else kind.name
+        raise UsageError(
+            f"{target} is there and is no bundle ({what}); it was left as it is. Choose another "
+            "--out, or remove it"
+        )
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether a file is a zip with a bundle's manifest, of any version."""
+    try:
+        with storage.open_to_read(path) as file, zipfile.ZipFile(file) as archive:
+            if archive.getinfo(MANIFEST).file_size > MANIFEST_MAX_BYTES:
+                return False
+            found = json.loads(archive.read(MANIFEST))
+    except (KeyError, RecursionError, *_DAMAGED_ZIP):
+        return False
+    return isinstance(found, dict) and {"schema_version", "artifacts"} <= found.keys()
 
 
 def unpack(source: Path) -> Path:

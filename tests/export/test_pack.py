@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 import edgernn
 from edgernn import formats
-from edgernn.bundle import Bundle
+from edgernn.bundle import Bundle, pack
 from edgernn.bundle.manifest import Manifest
 from edgernn.contract.build import build_contract
 from edgernn.data.text.tokenizer import Tokenizer
@@ -320,6 +320,44 @@ def test_a_file_or_a_folder_in_the_way(checkpoint_folder: Path, tmp_path: Path) 
         export_onnx(checkpoint_folder, tmp_path / "folder.edgernn")
     assert (tmp_path / "notes").read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"my notes\n", {"a.npy": "1"}, {"manifest.json": '{"name": "a web app"}'}],
+    ids=["text", "a zip", "a zip with another manifest"],
+)
+def test_a_users_file_is_kept_whatever_its_ending(
+    checkpoint_folder: Path, tmp_path: Path, content: bytes | dict[str, str]
+) -> None:
+    out = tmp_path / "notes.edgernn"
+    if isinstance(content, bytes):
+        out.write_bytes(content)
+    else:
+        with zipfile.ZipFile(out, "w") as archive:
+            for name, text in content.items():
+                archive.writestr(name, text)
+    before = out.read_bytes()
+    with pytest.raises(UsageError, match=r"notes.edgernn is there and is no bundle .*left as it"):
+        export_onnx(checkpoint_folder, out)
+    with pytest.raises(UsageError, match="is no bundle"):
+        pack(checkpoint_folder, out)
+    assert out.read_bytes() == before
+    out.write_bytes(b"")  # holds nothing
+    export_onnx(checkpoint_folder, out)
+    with Bundle.open(out) as bundle:
+        assert bundle.manifest.artifacts
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "net.pt", "net.mlpackage", "net.zip", "n.EDGERNN"])
+def test_no_folder_gets_a_model_files_name(
+    checkpoint_folder: Path, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(
+        UsageError, match=r"a folder or a .edgernn file; write --out .*\.edgernn, or"
+    ):
+        export_onnx(checkpoint_folder, tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["bundle", "bundle.edgernn"])
