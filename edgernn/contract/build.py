@@ -23,6 +23,7 @@ from edgernn.wording import ENCODE, STEP, expected_one_of
 
 _FORM = "expected one as float32[batch, time, width=40] or int64[batch, time] below vocab=96"
 _TENSOR = re.compile(r"\s*(\w+)\s*\[([^\[\]]*)\]\s*(?:below\s+([^\s\[\]]+))?\s*")
+_SIZED = re.compile(r"([a-z][a-z0-9_]*)\s*=\s*([0-9]+)")
 _AXIS = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(?:=\s*([0-9]+))?\s*|\s*([0-9]+)\s*")
 Texts = Mapping[str, str]
 
@@ -59,9 +60,17 @@ def build_contract(
         UsageError: a text is none of this form, an axis has two sizes, or the parts do not fit.
     """
     sizes: dict[str, int] = {}
+    given = [inputs, states, outputs, contexts, encode_inputs, encode_outputs]
+    said = {
+        axis: int(size)
+        for texts in given
+        for text in (texts or {}).values()
+        for axis, size in _SIZED.findall(text)
+    }
 
     def made(texts: Texts | None, role: Role) -> tuple[TensorSpec, ...]:
-        return tuple(read_tensor(name, text, role, sizes) for name, text in (texts or {}).items())
+        every = (texts or {}).items()
+        return tuple(read_tensor(name, text, role, sizes, said) for name, text in every)
 
     kept, seen = made(states, "state"), made(contexts, "context")
     after = tuple(state.model_copy(update={"name": next_name(state.name)}) for state in kept)
@@ -88,8 +97,12 @@ def build_contract(
         raise UsageError(f"these tensors make no contract: {first_line(error)}") from error
 
 
-def read_tensor(name: str, text: str, role: Role, sizes: dict[str, int]) -> TensorSpec:
+def read_tensor(
+    name: str, text: str, role: Role, sizes: dict[str, int], said: Mapping[str, int] | None = None
+) -> TensorSpec:
     """Read one tensor as ``build_contract`` takes it; put the sizes that it says into ``sizes``.
+
+    ``said`` are axes and sizes of other tensors, whose names an axis that nobody named leaves.
 
     Raises:
         UsageError: it is none of this form, or an axis has two sizes.
@@ -103,8 +116,9 @@ def read_tensor(name: str, text: str, role: Role, sizes: dict[str, int]) -> Tens
             f"{name} has the dtype {dtype!r}; {expected_one_of(dtype, get_args(DType))}"
         )
     parts = inner.split(",") if inner.strip() else []
-    axes = tuple(_axis(name, part, sizes, place) for place, part in enumerate(parts))
-    bound = None if below is None else _axis(name, below, sizes, "below")
+    taken = said or {}
+    axes = tuple(_axis(name, part, sizes, place, taken) for place, part in enumerate(parts))
+    bound = None if below is None else _axis(name, below, sizes, "below", taken)
     try:
         return TensorSpec.model_validate(
             {"name": name, "role": role, "dtype": dtype, "axes": axes, "below": bound}
@@ -113,16 +127,27 @@ def read_tensor(name: str, text: str, role: Role, sizes: dict[str, int]) -> Tens
         raise UsageError(f"{name} cannot be a tensor's name: {first_line(error)}") from error
 
 
-def _axis(name: str, text: str, sizes: dict[str, int], place: int | str) -> str:
+def _axis(
+    name: str, text: str, sizes: dict[str, int], place: int | str, said: Mapping[str, int]
+) -> str:
     found = _AXIS.fullmatch(text)
     if found is None:
         raise UsageError(f"{name} has the axis {text.strip()!r}; {_FORM}")
     axis, size, alone = found.groups()
     if alone is not None:
-        axis, size = unnamed_axis(name, place), alone
+        axis, size = _free(unnamed_axis(name, place), int(alone), {**said, **sizes}), alone
     if size is not None and sizes.setdefault(axis, int(size)) != int(size):
         raise UsageError(f"{name} has {axis} = {size}, and before it was {sizes[axis]}")
     return axis
+
+
+def _free(axis: str, size: int, taken: Mapping[str, int]) -> str:
+    """Return ``axis``, with a number where an axis of another size has that name."""
+    made, number = axis, 1
+    while taken.get(made, size) != size:
+        number += 1
+        made = f"{axis}_{number}"
+    return made
 
 
 def unnamed_axis(tensor: str, place: int | str) -> str:

@@ -169,7 +169,6 @@ def _text_of(name: str, value: Any, second: str) -> tuple[str, Tensor | None]:
 def axes_text(name: str, dtype: str, axes: list[str | int | None], shape: tuple[int, ...]) -> str:
     """Return a tensor as ``build_contract`` takes it; an axis that nobody named has a size."""
     words = [
-        axis if isinstance(axis, str) else f"{unnamed_axis(name, place)}={shape[place]}"
-        for place, axis in enumerate(axes)
+        axis if isinstance(axis, str) else str(shape[place]) for place, axis in enumerate(axes)
     ]
     return f"{dtype}[{', '.join(words)}]"

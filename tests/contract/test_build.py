@@ -75,3 +75,15 @@ def test_a_size_alone_is_an_axis_named_after_the_tensor():
     )
     assert contract.step.inputs[0].axes == ("batch", "time", "x_2")
     assert contract.sizes == {"x_2": 40, "h_1": 8, "y_2": 2}
+
+
+def test_an_axis_that_nobody_named_leaves_a_name_that_is_taken() -> None:
+    long = "a" * 60
+    contract = build_contract(
+        inputs={"x": "float32[batch, time, h_0=4]", f"{long}x": "float32[batch, 3]"},
+        states={"h": "float32[1, batch, 5]", "H": "float32[2, batch, 5]"},
+        outputs={f"{long}y": "float32[batch, 6]"},
+    )
+    shapes = {s.name: contract.shape(s, batch=1, time=1) for s in contract.step.inputs}
+    assert shapes == {"x": (1, 1, 4), f"{long}x": (1, 3), "h": (1, 1, 5), "H": (2, 1, 5)}
+    assert contract.shape(contract.step.outputs[0], batch=1) == (1, 6)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import onnx
 from onnx import TensorProto
@@ -48,13 +48,15 @@ _AXIS = re.compile(r"(?:([a-z][a-z0-9_]*)\s*(?:=\s*(\d+))?|(\d+))")
 @dataclass(frozen=True)
 class Axis:
     """One axis: its name in the contract, and its size; None where it is open. ``more`` are frames
-    that stand in front beyond that; along time, ``each`` frames make a step.
+    that stand in front beyond that; along time, ``each`` frames make a step. ``ours`` is a name
+    that neither the file nor the user gave, and that another may take.
     """
 
     name: str
     size: int | None = None
     more: int = 0
     each: int = 1
+    ours: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def _dtype(value: onnx.ValueInfoProto) -> str:
 def fixed(name: str, place: int, size: int, rank: int) -> Axis:
     """Return an axis of a fixed size that has no name of its own."""
     word = "width" if place == rank - 1 else str(place)
-    return Axis(axis_name(f"{name}_{word}"), size)
+    return Axis(axis_name(f"{name}_{word}"), size, ours=True)
 
 
 def _named(value: onnx.ValueInfoProto, *, batched: bool) -> Declared | None:
@@ -223,7 +225,8 @@ def _with_ids(declared: Declared, flow: Flow) -> Declared:
     }
     if not rows:
         return declared
-    return replace(declared, below=Axis(axis_name(f"{declared.name}_ids"), min(rows)))
+    below = Axis(axis_name(f"{declared.name}_ids"), min(rows), ours=True)
+    return replace(declared, below=below)
 
 
 def _shown(value: onnx.ValueInfoProto) -> str:

@@ -61,7 +61,7 @@ def with_layers(own: Declared) -> Declared:
     """Name the first axis of a state ``[L, B, H]``."""
     first, batch = own.axes[:1], own.place(BATCH)
     if len(own.axes) == 3 and batch == 1 and first[0].name.endswith("_0"):
-        axes = (Axis(LAYERS, first[0].size), *own.axes[1:])
+        axes = (Axis(LAYERS, first[0].size, ours=True), *own.axes[1:])
         return Declared(own.name, own.dtype, axes, own.below)
     return own
 
@@ -98,11 +98,12 @@ def give_hidden(
 
 
 def _hidden_axes(name: str, state: Hidden, *, batched: bool) -> tuple[Axis, ...]:
-    width = Axis(axis_name(f"{name}_width"), state.width)
-    rows = Axis(axis_name(f"{name}_rows"), state.rows)
+    width = Axis(axis_name(f"{name}_width"), state.width, ours=True)
+    rows = Axis(axis_name(f"{name}_rows"), state.rows, ours=True)
+    layers, batch = Axis(LAYERS, 1, ours=True), Axis(BATCH)
     if not batched:
-        return (Axis(LAYERS, 1), rows, width)
-    return (Axis(BATCH), rows, width) if state.rows > 1 else (Axis(LAYERS, 1), Axis(BATCH), width)
+        return (layers, rows, width)
+    return (batch, rows, width) if state.rows > 1 else (layers, batch, width)
 
 
 def _shaped(graph: onnx.GraphProto, given: str, made: str, shape: list[int]) -> onnx.NodeProto:
@@ -204,7 +205,7 @@ def give_context(
         nodes.append(helper.make_node("Slice", [whole, *places], [after], name=after))
         axes = (
             *own.axes[:along],
-            Axis(axis_name(f"{past}_frames"), count),
+            Axis(axis_name(f"{past}_frames"), count, ours=True),
             *own.axes[along + 1 :],
         )
         declared = Declared(past, own.dtype, axes, own.below)

@@ -15,6 +15,7 @@ from edgernn.contract import BATCH, TIME, Contract, next_name
 from edgernn.contract.build import build_contract
 from edgernn.errors import UsageError
 from edgernn.hoisting.onnx.axes import DTYPES, Axis, Declared, fixed
+from edgernn.hoisting.onnx.distinct import distinct
 from edgernn.hoisting.onnx.editing import rename, sweep
 from edgernn.hoisting.onnx.explicit import State
 from edgernn.hoisting.onnx.flow import Flow
@@ -69,10 +70,11 @@ def promise(
     read = {name: _output(name, names[1][name], runs, probes) for name in reads}
     _refuse_untimed(declared, read)
     declared, read = _with_scores(declared, read)
-    texts = _texts(declared, names[0]), _texts({s.before: s.declared for s in states}, names[0])
+    kept = {state.before: state.declared for state in states}
+    declared, kept, read = distinct((declared, names[0]), (kept, names[0]), (read, names[1]))
     contract = build_contract(
-        inputs=texts[0],
-        states=texts[1],
+        inputs=_texts(declared, names[0]),
+        states=_texts(kept, names[0]),
         outputs=_texts(read, names[1]),
         initial_state={names[0][s.before]: "stored" for s in states if s.first is not None},
     )
@@ -88,7 +90,7 @@ def _with_scores(
     size = ids[0].below.size if len(ids) == 1 and ids[0].below is not None else None
     scores = [own for own in read.values() if own.axes and own.axes[-1].size == size]
     if size is not None and size > 1 and len(scores) == 1:
-        vocab = Axis(VOCAB, size)
+        vocab = Axis(VOCAB, size, ours=True)
         inputs[ids[0].name] = replace(ids[0], below=vocab)
         outputs[scores[0].name] = replace(scores[0], axes=(*scores[0].axes[:-1], vocab))
     return inputs, outputs

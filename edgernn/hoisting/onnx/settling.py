@@ -55,7 +55,7 @@ def settle(model_proto: onnx.ModelProto, declared: Mapping[str, Declared]) -> Se
 
 def _close(declared: Declared, closed: tuple[str, ...]) -> Declared:
     axes = (
-        Axis(_CLOSED[axis.name], axis.each, axis.more)
+        Axis(_CLOSED[axis.name], axis.each, axis.more, ours=True)
         if axis.name in closed and axis.size is None
         else axis
         for axis in declared.axes

@@ -357,3 +357,46 @@ def test_a_file_that_needs_the_future_is_refused(tmp_path: Path) -> None:
                   inputs=["x"], outputs=["y"], axes={"x": BATCH_TIME})  # fmt: skip
     with pytest.raises(UsageError, match="needs the future"):
         prove(read_step(path))
+
+
+class Deep(nn.Module):
+    """Two recurrent layers of different depth, the states of both given in and out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deep = nn.LSTM(FEATURES, HIDDEN, 2, batch_first=True)
+        self.flat = nn.GRU(HIDDEN, HIDDEN, batch_first=True)
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor, g: Tensor) -> tuple[Tensor, ...]:
+        y, (h, c) = self.deep(x, (h, c))
+        y, g = self.flat(y, g)
+        return y, h, c, g
+
+
+def deep_file(path: Path) -> Path:
+    names = ["x", "h", "c", "g"]
+    rows = {1: "batch"}
+    deep, flat = torch.zeros(2, 2, HIDDEN), torch.zeros(1, 2, HIDDEN)
+    return export(
+        Deep(),
+        (torch.randn(2, 5, FEATURES), deep, deep, flat),
+        path,
+        inputs=names,
+        outputs=["y", "hn", "cn", "gn"],
+        axes={"x": BATCH_TIME, "h": rows, "c": rows, "g": rows},
+    )
+
+
+def test_states_of_different_depth_have_axes_of_their_own(tmp_path: Path) -> None:
+    step = read_step(deep_file(tmp_path / "net.onnx"))
+    prove(step)
+    axes = {state.name: state.axes[0] for state in step.contract.step.states}
+    assert axes == {"h": "layers", "c": "layers", "g": "g_0"}
+    assert (step.contract.sizes["layers"], step.contract.sizes["g_0"]) == (2, 1)
+
+
+def test_an_axis_of_the_users_keeps_its_name(tmp_path: Path) -> None:
+    told = Wishes(inputs=("g: float32[layers=1, batch, y_width=8]",))
+    step = read_step(deep_file(tmp_path / "net.onnx"), told)
+    axes = {state.name: state.axes[0] for state in step.contract.step.states}
+    assert axes == {"h": "h_0", "c": "h_0", "g": "layers"}
