@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import BATCH, ENCODE, TIME, Contract, GraphSpec, TensorSpec
-from edgernn.contract.build import build_contract
-from edgernn.contract.spec import Initial
+from edgernn.contract import BATCH, ENCODE, TIME, Contract, TensorSpec
 from edgernn.errors import ContractError, UsageError
 from edgernn.hoisting.begin import begin_of
 from edgernn.hoisting.call import Call
 from edgernn.hoisting.evaluating import evaluating, plain_network
-from edgernn.hoisting.inputs import Inputs, axes_text, read_inputs
+from edgernn.hoisting.given import Sizes, as_tensors, check_given
+from edgernn.hoisting.in_turn import frames_of, in_turn
+from edgernn.hoisting.inputs import Inputs, read_inputs
 from edgernn.hoisting.network import Network
 from edgernn.hoisting.places import told_by_place
-from edgernn.hoisting.result import Made, State, Step
+from edgernn.hoisting.result import Step
 from edgernn.hoisting.rows import refuse_mixed_rows
 from edgernn.hoisting.start import find_state
+from edgernn.hoisting.step_contract import contract_of, first_rows
 from edgernn.hoisting.stepping import stepping, steps_already
 from edgernn.hoisting.streaming import streaming
 from edgernn.hoisting.unmerged import unmerge
-from edgernn.wording import expected_one_of
+from edgernn.wording import expected_one_of, whole
+
+Given = Mapping[str, Any]  # tensors or arrays by name
+_NOTHING: Given = MappingProxyType({})
 
 
 class Hoisted(nn.Module):
@@ -43,31 +48,98 @@ class Hoisted(nn.Module):
         super().__init__()
         self.network, self.found = network, found
         self.step, self.encode = found.module, found.encode
-        self.first_state = _first_rows(found.states)
+        self.first_state = first_rows(found.states)
         self.contract: Contract = contract_of(network.inputs, found)
 
     def forward(
-        self, inputs: Tensor | Mapping[str, Tensor], state: Mapping[str, Tensor] | None = None
+        self, inputs: Given | Tensor, state: Given | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Run one call.
 
         Args:
-            inputs: by name, contexts among them; a tensor where there is one input.
-            state: by name; None starts anew.
+            inputs: tensors or arrays by name, contexts among them; a tensor where there is one
+                input. The inputs of encode may stand in place of the contexts, which are then made
+                anew.
+            state: by name; None begins a sequence.
 
         Returns:
-            The outputs and the next state, by name.
+            The outputs and the next state, by name. Of several steps an output without time is the
+            last one's.
+
+        Raises:
+            ContractError: a tensor is missing, unknown, or of another dtype or shape.
+            UsageError: a value is no tensor, or the frames are no multiple of what a step takes.
         """
-        spec = self.contract.step
-        if isinstance(inputs, Tensor):
+        spec, sizes = self.contract.step, Sizes()
+        if not isinstance(inputs, Mapping):
             inputs = {spec.fresh_inputs[0].name: inputs}
+        given, first = self._begun(as_tensors(inputs, "inputs"), state is None)
+        check_given(self.contract, given, spec.caller_inputs, "input", sizes)
         if state is None:
-            state = self.initial_state(_rows(spec, inputs))
-        given = {**inputs, **state}
-        made = self.step(*(given[tensor.name] for tensor in spec.inputs))
+            state = first or self.initial_state(sizes.get(BATCH, (1, ""))[0])
+        states = as_tensors(state, "state")
+        check_given(self.contract, states, spec.states, "state", sizes)
+        tensors = [{**given, **states}[tensor.name] for tensor in spec.inputs]
+        if self.found.open_time or frames_of(self.contract, tensors) in (None, self.found.frames):
+            made = self.step(*tensors)
+        else:
+            made = in_turn(self.step, self.contract, tensors)
         count = len(spec.read_outputs)
         outputs = dict(zip((t.name for t in spec.read_outputs), made[:count], strict=True))
         return outputs, dict(zip((t.name for t in spec.states), made[count:], strict=True))
+
+    def begin(
+        self, inputs: Given = _NOTHING, batch: int | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Begin a sequence.
+
+        Args:
+            inputs: every input of encode by name; nothing where there is no such graph.
+            batch: how many rows begin; those of ``inputs`` where they have some, else 1.
+
+        Returns:
+            The contexts by name, which every call takes among its inputs, and the state before the
+            first step.
+
+        Raises:
+            ContractError, UsageError: see ``forward``.
+        """
+        graph, given = self.contract.encode, as_tensors(inputs, "inputs")
+        if self.encode is None or graph is None:
+            if given:
+                raise ContractError(
+                    f"unknown input {sorted(given)}: the network has no part that runs once a "
+                    "sequence, so it begins with nothing"
+                )
+            return {}, self.initial_state(1 if batch is None else whole(batch, "batch"))
+        sizes: Sizes = {} if batch is None else {BATCH: (whole(batch, "batch"), "batch")}
+        check_given(self.contract, given, graph.inputs, "input", sizes)
+        made = self.encode(*(given[tensor.name] for tensor in graph.inputs))
+        named = dict(zip((t.name for t in graph.outputs), made, strict=True))
+        first = self.initial_state(sizes.get(BATCH, (1, ""))[0])
+        first |= {t.name: named[t.name] for t in self.contract.starting(ENCODE)}
+        return (
+            {t.name: named[t.name] for t in self.contract.step.contexts},
+            {t.name: first[t.name] for t in self.contract.step.states},
+        )
+
+    def _begun(
+        self, given: dict[str, Tensor], anew: bool
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the inputs of a step, contexts among them, and the first state where encode makes
+        some of it and the sequence is begun ``anew``.
+        """
+        network, graph, step = self.network.inputs, self.contract.encode, self.contract.step
+        taken = {spec.name for spec in step.caller_inputs}
+        unread = {spec.name for spec in (*network.specs, *network.start)} - taken
+        own = {name: value for name, value in given.items() if name not in unread}
+        once = {t.name for t in graph.inputs} if graph is not None else set()
+        lacking = any(t.name not in own for t in step.contexts)
+        needed = (lacking or self.contract.starting(ENCODE)) if anew else lacking
+        if graph is None or not needed or not (anew or given.keys() & once - taken):
+            return own, {}
+        contexts, first = self.begin({n: v for n, v in given.items() if n in once})
+        return {**contexts, **own}, first if anew else {}
 
     def initial_state(self, batch: int = 1) -> dict[str, Tensor]:
         """Return the state before the first step, by name, for ``batch`` rows; what encode gives is
@@ -80,93 +152,11 @@ class Hoisted(nn.Module):
         }
 
 
-def _rows(spec: GraphSpec, inputs: Mapping[str, Tensor]) -> int:
-    for tensor in spec.caller_inputs:
-        if (place := tensor.axis(BATCH)) is not None:
-            return int(inputs[tensor.name].shape[place])
-    return 1
-
-
 def _repeated(value: Tensor | None, spec: TensorSpec, contract: Contract, batch: int) -> Tensor:
     shape = contract.shape(spec, batch=batch)
     if value is None:
         return torch.zeros(shape, dtype=getattr(torch, spec.dtype))
     return value.expand(shape).clone()
-
-
-def _first_rows(states: Sequence[State]) -> dict[str, Tensor]:
-    """Return the first values that are not zeros, one row of each."""
-    found = {}
-    for state in states:
-        if state.first is None or not state.first.any():
-            continue
-        value = state.first
-        if state.batch is not None:
-            value = value.narrow(state.batch, 0, 1)
-            if not torch.equal(value.expand_as(state.first), state.first):
-                raise ContractError(
-                    f"the first value of {state.name} ({state.where}) differs from row to row; "
-                    "give it as an input of its own"
-                )
-        found[state.name] = value.detach().clone()
-    return found
-
-
-def contract_of(inputs: Inputs, found: Step) -> Contract:
-    """Return the contract of a step that was found.
-
-    Raises:
-        UsageError: an input of the step has an axis of any size, which nothing chooses.
-    """
-    _refuse_open(inputs, found)
-    fixed = inputs.sizes
-    starts: dict[str, Initial] = {s.name: ENCODE for s in found.states if s.first is None}
-    starts |= dict.fromkeys(_first_rows(found.states), "stored")
-
-    def text(name: str) -> str:
-        spec = inputs.named(name)
-        axes = [f"{axis}={fixed[axis]}" if axis in fixed else axis for axis in spec.axes]
-        below = "" if spec.below is None else f" below {spec.below}={fixed[spec.below]}"
-        return f"{spec.dtype}[{', '.join(axes)}]{below}"
-
-    return build_contract(
-        inputs={name: text(name) for name in found.inputs},
-        contexts={made.name: _made_text(made) for made in found.contexts},
-        encode_inputs={name: text(name) for name in found.encode_inputs},
-        states={state.name: _state_text(state) for state in found.states},
-        outputs={made.name: _made_text(made) for made in found.outputs},
-        initial_state=starts,
-        step_frames=found.frames,
-        latency_frames=found.latency,
-    )
-
-
-def _refuse_open(inputs: Inputs, found: Step) -> None:
-    chosen = {axis for name in found.encode_inputs for axis in inputs.named(name).axes}
-    for name in found.inputs:
-        if axes := [
-            a for a in inputs.named(name).axes if a in inputs.open_axes and a not in chosen
-        ]:
-            raise UsageError(
-                f"{name} has the axis {axes[0]} of any size, and a step takes batch and time alone "
-                f"so; say its size, as {axes[0]}=20, or, where {name} is constant over a run, "
-                f"--context {name}"
-            )
-
-
-def _made_text(made: Made) -> str:
-    return axes_text(made.name, _dtype(made.seen.dtype), list(made.axes), tuple(made.seen.shape))
-
-
-def _state_text(state: State) -> str:
-    axes: list[str | int | None] = [None] * len(state.shape)
-    if state.batch is not None:
-        axes[state.batch] = BATCH
-    return axes_text(state.name, _dtype(state.dtype), axes, state.shape)
-
-
-def _dtype(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def hoist(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from edgernn.contract import BATCH, STEP, TIME
 from edgernn.hoisting.cells import has_projection, step_face
 from edgernn.hoisting.convolutions import convolve_by_products
 from edgernn.hoisting.hoisted import Hoisted
+from edgernn.hoisting.in_turn import frames_of, in_turn
 from edgernn.hoisting.lowering import lower
 from edgernn.models.family import OperatorSet
 from edgernn.models.module import ModuleConfig, ModuleModel
@@ -74,31 +76,9 @@ class HoistedModel(ModuleModel):
         contract = self.config.contract()
         if name != STEP or self.open_time or not contract.step.has_time:
             return super().graph(name, *tensors)
-        return self._in_turn(*tensors)
-
-    def _in_turn(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        spec, frames = self.config.contract().step, self.config.contract().step_frames
-        places = [tensor.axis(TIME) if tensor.role == "input" else None for tensor in spec.inputs]
-        lengths = [t.shape[a] for t, a in zip(tensors, places, strict=True) if a is not None]
-        if torch.jit._trace.is_tracing() or lengths[0] == frames:
+        if torch.jit._trace.is_tracing() or frames_of(contract, tensors) == contract.step_frames:
             return super().graph(STEP, *tensors)
-        count, states = len(spec.read_outputs), list(tensors[len(tensors) - len(spec.states) :])
-        made = []
-        for start in range(0, lengths[0], frames):
-            part = [
-                t if a is None else t.narrow(a, start, frames)
-                for t, a in zip(tensors, places, strict=True)
-            ]
-            out = super().graph(STEP, *part[: len(part) - len(states)], *states)
-            made.append(out[:count])
-            states = list(out[count:])
-        joined = [
-            torch.cat([one[at] for one in made], axis)
-            if (axis := s.axis(TIME)) is not None
-            else made[-1][at]
-            for at, s in enumerate(spec.read_outputs)
-        ]
-        return (*joined, *states)
+        return in_turn(functools.partial(super().graph, STEP), contract, tensors)
 
     def step_face(self, *, folded: bool = False) -> HoistedModel:
         """See ``RecurrentModel.step_face``."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from edgernn.contract import BATCH, ENCODE, TIME
+from edgernn.contract import BATCH, TIME
 from edgernn.errors import ContractError
 from edgernn.hoisting.evaluating import evaluating
 from edgernn.hoisting.hoisted import Hoisted
@@ -97,15 +97,9 @@ def _rows(hoisted: Hoisted, inputs: dict[str, Tensor]) -> int:
 def chained(hoisted: Hoisted, runs: Sequence[dict[str, Tensor]], chunk: int) -> list[list[Tensor]]:
     """Return what the step gives, ``chunk`` steps a call; time joined again where there is one."""
     spec, frames = hoisted.contract.step, hoisted.contract.step_frames
-    state = hoisted.initial_state(_rows(hoisted, runs[0]))
-    contexts: dict[str, Tensor] = {}
-    if hoisted.contract.encode is not None and hoisted.encode is not None:
-        graph = hoisted.contract.encode
-        made = hoisted.encode(*(runs[0][tensor.name] for tensor in graph.inputs))
-        named = dict(zip((t.name for t in graph.outputs), made, strict=True))
-        contexts = {t.name: named[t.name] for t in spec.contexts}
-        firsts = hoisted.contract.initial_state
-        state |= {name: named[name] for name, source in firsts.items() if source == ENCODE}
+    once = () if hoisted.contract.encode is None else hoisted.contract.encode.inputs
+    first = {tensor.name: runs[0][tensor.name] for tensor in once}
+    contexts, state = hoisted.begin(first, _rows(hoisted, runs[0]))
     calls = []
     for inputs in runs:
         for part in _parts(hoisted, inputs, chunk * frames):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from edgernn.contract import BATCH, ENCODE, TIME, TensorSpec
+from edgernn.contract import BATCH, TIME, TensorSpec
 from edgernn.errors import ContractError
 from edgernn.hoisting.inputs import Inputs
 from edgernn.hoisting.stream import close
@@ -53,13 +53,8 @@ def _run(hoisted: Hoisted, calls: Sequence[Sequence[Tensor]], rows: int) -> dict
     inputs = hoisted.network.inputs
     names = [spec.name for spec in (*inputs.specs, *inputs.start)]
     given = [dict(zip(names, call, strict=True)) for call in calls]
-    contexts: Mapping[str, Tensor] = {}
-    state = hoisted.initial_state(rows)
-    if hoisted.encode is not None and hoisted.contract.encode is not None:
-        graph, firsts = hoisted.contract.encode, hoisted.contract.initial_state
-        made = hoisted.encode(*(given[0][spec.name] for spec in graph.inputs))
-        contexts = dict(zip((spec.name for spec in graph.outputs), made, strict=True))
-        state |= {n: contexts[n] for n, source in firsts.items() if source == ENCODE}
+    once = () if hoisted.contract.encode is None else hoisted.contract.encode.inputs
+    contexts, state = hoisted.begin({t.name: given[0][t.name] for t in once}, rows)
     outputs: dict[str, Tensor] = {}
     for call in given:
         outputs, state = hoisted({**call, **contexts}, state)
