@@ -15,11 +15,12 @@ from torch import fx
 
 from edgernn.contract import BATCH, TIME
 from edgernn.errors import ContractError
-from edgernn.hoisting.builder import Builder, ClosedTimeError
+from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.nodes import known, operands, operator_of
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.sizes import Length
 from edgernn.hoisting.stream import Constant, Stream, close
+from edgernn.hoisting.writer import ClosedTimeError
 
 _aten = torch.ops.aten
 _ARANGE = {_aten.arange.default, _aten.arange.start, _aten.arange.start_step}

@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgernn.hoisting.builder import Builder
+from edgernn.hoisting.copier import Copier
 from edgernn.hoisting.nodes import known
 from edgernn.hoisting.sizes import Length
 
 
-class PlainBuilder(Builder):
+class PlainBuilder(Copier):
     """Copies a capture node by node; numbers that hang on sizes are read from the inputs."""
 
     def number(self, length: Any) -> Any:
-        """See ``Builder.number``; what a call brings is all there is, so the base counts too."""
+        """See ``Copier.number``; what a call brings is all there is, so the base counts too."""
         if not isinstance(length, Length):
             return length
         sizes = {axis: self.size(axis) for axis in length.axes}

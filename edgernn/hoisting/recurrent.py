@@ -13,8 +13,10 @@ from torch import Tensor, fx
 from edgernn.errors import ContractError
 from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.nodes import operands, operator_of, run, tensors_in
+from edgernn.hoisting.past import late, valid
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.stream import Constant, Moment, Stream, Value
+from edgernn.hoisting.together import constants_along_time
 
 _aten = torch.ops.aten
 _PARAMETERS = ("has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first")
@@ -32,7 +34,7 @@ def recurrent_rules() -> dict[Any, Callable[..., Any]]:
 
 def _layers(names: tuple[str, ...]) -> Callable[[Builder, fx.Node], Any]:
     def rule(builder: Builder, node: fx.Node) -> tuple[Value, ...] | None:
-        builder._constants_along_time(node)
+        constants_along_time(builder, node)
         stream = builder.values[operands(node)[0]]
         stream = stream.apart() if isinstance(stream, Stream) else stream
         given = dict(zip(_PARAMETERS, operands(node)[3:], strict=True))
@@ -81,7 +83,7 @@ def _step(
     weights = [builder.node_of(w) for w in operands(node)[2]]
     rest = list(operands(node)[3:])
     result = builder.result(node)
-    mask = builder.valid(stream, operands(node)[0])
+    mask = valid(builder, stream, operands(node)[0])
 
     def run(taken: fx.Node, before: list[fx.Node]) -> list[fx.Node]:
         state = before if len(names) > 1 else before[0]
@@ -98,7 +100,7 @@ def _step(
     output = replace(stream, node=made[0], seen=result[0])
     return (
         output,
-        *(Moment(n, s, builder.late(stream)) for n, s in zip(after, result[1:], strict=True)),
+        *(Moment(n, s, late(builder, stream)) for n, s in zip(after, result[1:], strict=True)),
     )
 
 

@@ -15,8 +15,9 @@ from torch import fx
 from torch.nn import functional
 
 from edgernn.errors import ContractError
-from edgernn.hoisting.builder import Builder, ClosedTimeError
+from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.nodes import operands, operator_of
+from edgernn.hoisting.past import late, with_past
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.pooling import pooling_rules
 from edgernn.hoisting.recurrent import recurrent_rules
@@ -37,6 +38,7 @@ from edgernn.hoisting.windows import (
     strided,
     windows,
 )
+from edgernn.hoisting.writer import ClosedTimeError
 
 _aten = torch.ops.aten
 Rule = Callable[[Builder, fx.Node], Value | tuple[Value, ...] | None]
@@ -150,9 +152,9 @@ def _newest(builder: Builder, stream: Stream, node: fx.Node, start: Any, to: int
         )
     if builder.frames is None:
         raise ClosedTimeError
-    joined = builder.with_past(stream, count - 1, node, "window")
+    joined = with_past(builder, stream, count - 1, node, "window")
     window = builder.call(_aten.slice.Tensor, joined, stream.dim, -count, END, like=node)
-    return Moment(window, stream.part(stream.length - count, count), builder.late(stream))
+    return Moment(window, stream.part(stream.length - count, count), late(builder, stream))
 
 
 def _select(builder: Builder, node: fx.Node) -> Value | None:
@@ -169,7 +171,7 @@ def _select(builder: Builder, node: fx.Node) -> Value | None:
     if builder.frames is None:
         raise ClosedTimeError
     call = builder.call(_aten.select.int, stream.node, stream.dim, -1, like=node)
-    return Moment(call, builder.result(node), builder.late(stream))
+    return Moment(call, builder.result(node), late(builder, stream))
 
 
 # Padding and joining

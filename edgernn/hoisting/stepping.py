@@ -10,7 +10,6 @@ from torch import Tensor
 
 from edgernn.contract import BATCH, TIME
 from edgernn.errors import ContractError
-from edgernn.hoisting.builder import ClosedTimeError
 from edgernn.hoisting.capture import Capture
 from edgernn.hoisting.encoding import write_encode
 from edgernn.hoisting.finish import finish
@@ -21,6 +20,7 @@ from edgernn.hoisting.plain import PlainBuilder
 from edgernn.hoisting.result import Made, State, Step
 from edgernn.hoisting.starting import Starting
 from edgernn.hoisting.stream import close
+from edgernn.hoisting.writer import ClosedTimeError
 
 _SEEDS = (1, 2, 3)  # the largest value of all may chance to be in the last call
 _CUTS = ((0, 1), (1, 2), (3, 3))  # of six frames into calls: (start, count)

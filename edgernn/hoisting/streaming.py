@@ -10,18 +10,21 @@ from torch import Tensor, fx, nn
 
 from edgernn.contract import BATCH, TIME
 from edgernn.errors import ContractError
-from edgernn.hoisting.builder import Builder, ClosedTimeError
+from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.capture import Capture
 from edgernn.hoisting.counting import counted
 from edgernn.hoisting.encoding import write_encode
 from edgernn.hoisting.finish import finish
 from edgernn.hoisting.network import ROWS, Network, named_axes
 from edgernn.hoisting.nodes import operator_of
+from edgernn.hoisting.past import delayed, late, missing
+from edgernn.hoisting.placing import place_all
 from edgernn.hoisting.result import Made, State, Step
 from edgernn.hoisting.rules import RULES
 from edgernn.hoisting.sizes import Sized, with_time
 from edgernn.hoisting.stream import Constant, Moment, Stream, Turn
 from edgernn.hoisting.unrolled import Unroller
+from edgernn.hoisting.writer import ClosedTimeError
 
 _FRAMES = (24, 96, 384, 1536, 12)  # tried in turn until the network takes them
 _UNROLLED = (11, 13, 17, 19, 23)  # frames of a loop: one that is no other number of the network
@@ -126,11 +129,6 @@ def _unrolled(walk: _Walk) -> Step:
     return walk.step(builder)
 
 
-def late(builder: Builder, value: Stream | Moment) -> Fraction:
-    """Return by how many frames a value waits for later ones."""
-    return builder.late(value) if isinstance(value, Stream) else value.delay
-
-
 def _told(longest: int | None) -> str:
     how = "the whole sequence is taken apart along time"
     if longest is None:
@@ -170,7 +168,7 @@ class _Walk:
             batch = self.numbers.axis_of(node, BATCH)
             builder.values[node] = builder.moment_input(name, seen, batch, held=True)
         try:
-            builder.run(RULES)
+            place_all(builder, RULES)
         finally:
             self.step_frames = max(self.step_frames, builder.step_frames)
         return builder
@@ -198,7 +196,7 @@ class _Walk:
         for place, value in enumerate(made):
             if isinstance(value, Stream) and late(builder, value) < latest:
                 more = int((latest - late(builder, value)) * value.rate)
-                made[place] = builder.delayed(value, more, self.results[place])
+                made[place] = delayed(builder, value, more, self.results[place])
         return made
 
     def step(self, builder: Builder) -> Step:
@@ -256,7 +254,7 @@ class _Walk:
                 node = builder.call(torch.ops.aten.select.int, node, value.dim, -1)
                 seen = seen.select(value.dim, -1)
                 del axes[value.dim]
-        warmup = builder.missing(value) if isinstance(value, Stream) else 0
+        warmup = missing(builder, value) if isinstance(value, Stream) else 0
         return node, Made(name, seen, axes, warmup)
 
     def _states(self, builder: Builder) -> tuple[list[State], list[fx.Node]]:

@@ -10,11 +10,12 @@ import torch
 from torch import fx
 
 from edgernn.errors import ContractError
-from edgernn.hoisting.builder import Builder, ClosedTimeError, StateSlot
+from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.nodes import operands, operator_of
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.stream import Moment, Stream, Value
 from edgernn.hoisting.windows import END, along, arguments, masked, stream_of
+from edgernn.hoisting.writer import ClosedTimeError, StateSlot
 
 _aten = torch.ops.aten
 

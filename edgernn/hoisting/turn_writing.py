@@ -10,14 +10,16 @@ import torch
 from torch import fx
 
 from edgernn.errors import ContractError
-from edgernn.hoisting.builder import Builder, ClosedTimeError, StateSlot
+from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.counting import position
 from edgernn.hoisting.laying import Turns, same_form
 from edgernn.hoisting.loops import Loop, smallest_cut
 from edgernn.hoisting.nodes import operands, operator_of
+from edgernn.hoisting.past import valid
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.stream import Stream
 from edgernn.hoisting.turn_counts import hangs, in_rows, lifted
+from edgernn.hoisting.writer import ClosedTimeError, StateSlot
 
 _aten = torch.ops.aten
 
@@ -125,7 +127,7 @@ class WrittenLoop:
         self, builder: Builder, stream: Stream, source: fx.Node, slot: StateSlot, after: fx.Node
     ) -> fx.Node:
         """Keep the first state until the first frame has come."""
-        mask = builder.valid(stream, source)
+        mask = valid(builder, stream, source)
         if mask is None:
             return after
         shape = [1] * slot.first.dim()

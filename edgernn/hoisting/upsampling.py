@@ -11,6 +11,7 @@ from torch import fx
 
 from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.nodes import operator_of
+from edgernn.hoisting.past import with_past
 from edgernn.hoisting.stream import Stream
 from edgernn.hoisting.windows import END, along, arguments, at_place, masked, stream_of, strided
 
@@ -57,7 +58,7 @@ def _transposed(builder: Builder, node: fx.Node) -> Stream | None:
     result, keep = builder.result(node), (reach - 1) // stride
     if stream.lag > 0:
         stream = replace(stream, node=masked(builder, stream, node, 0.0))
-    joined = builder.with_past(stream, keep, node, "past")
+    joined = with_past(builder, stream, keep, node, "past")
     told["padding"][place] = 0
     told["output_padding"][place] = max(0, stride - reach)  # places that nothing spreads to
     weights = fx.map_arg((given["weight"], given["bias"]), builder.node_of)

@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, fx
 
 from edgernn.errors import ContractError
-from edgernn.hoisting.builder import Builder, ClosedTimeError
+from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.nodes import operands, operator_of
+from edgernn.hoisting.past import valid, with_past
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.stream import Stream
+from edgernn.hoisting.together import constants_along_time
+from edgernn.hoisting.writer import ClosedTimeError
 
 _aten = torch.ops.aten
 END = 2**63 - 1  # of a slice that ends nowhere
@@ -33,7 +36,7 @@ def arguments(builder: Builder, node: fx.Node) -> dict[str, Any]:
 
 def stream_of(builder: Builder, node: fx.Node) -> Stream | None:
     """Return the stream that a call's first argument is, or None."""
-    builder._constants_along_time(node)
+    constants_along_time(builder, node)
     value = builder.values[operands(node)[0]]
     return value.apart() if isinstance(value, Stream) else None
 
@@ -55,7 +58,7 @@ def windows(
     extra = max(0, stride - reach)
     extra += -(stream.lag + reach - stride + extra) % stride
     keep = reach - stride + extra
-    joined = builder.with_past(stream, keep, source, "past")
+    joined = with_past(builder, stream, keep, source, "past")
     if extra:
         joined = builder.call(_aten.slice.Tensor, joined, stream.dim, 0, -extra)
     lag = stream.lag + reach - stride + extra
@@ -74,7 +77,7 @@ def strided(builder: Builder, rate: Fraction) -> None:
 
 def masked(builder: Builder, stream: Stream, source: fx.Node, value: float) -> fx.Node:
     """Return a stream's elements, with ``value`` for those that come before the first frame."""
-    mask = builder.valid(stream, source)
+    mask = valid(builder, stream, source)
     if mask is None:
         return stream.node
     filler = builder.call(_aten.full_like.default, stream.node, value)
