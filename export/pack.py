@@ -169,15 +169,21 @@ def _chosen(
 def _kept(
     chosen: _Chosen, contract: Contract, to: Iterable[str] | str | None, tell: Tell
 ) -> _Chosen:
-    """Leave out the rows whose runtime keeps the state itself, which it does in floats alone, where
-    a state is none and the row was not asked for by its name: then its exporter refuses it.
+    """Leave out the rows whose runtime keeps the state itself where it cannot: a state is none of
+    floats, or there is none. What was asked for by its name its exporter refuses.
     """
     named = {to} if isinstance(to, str) else set(to or ())
-    whole = next((state for state in contract.step.states if state.kind != "f"), None)
+    states = contract.step.states
+    whole = next((state for state in states if state.kind != "f"), None)
     left = [row.name for row, _ in chosen if row.keeps_state and row.name not in named]
-    if whole is None or not left or len({row for row, _ in chosen}) == 1:
+    if (states and whole is None) or not left or len({row for row, _ in chosen}) == 1:
         return chosen
-    tell(f"{left[0]} is left out: it keeps floats alone, and {whole.name} is {whole.dtype}")
+    why = (
+        f"it keeps floats alone, and {whole.name} is {whole.dtype}"
+        if whole
+        else "there is no state to keep"
+    )
+    tell(f"{left[0]} is left out: {why}")
     return [(row, precision) for row, precision in chosen if row.name not in left]
 
 

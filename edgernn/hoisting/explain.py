@@ -10,6 +10,8 @@ from typing import Any
 
 from edgernn.wording import counted
 
+NO_STATE = "no state was found: each call stands alone"
+
 
 @dataclass(frozen=True)
 class FoundTensor:
@@ -80,6 +82,7 @@ def explain_text(found: Found) -> str:
     lines = [f"{found.source}: {counted(len(found.states), 'state')}"]
     for state in found.states:
         lines += [f"  {state.tensor.words}", f"    starts at {state.first}; {state.where}"]
+    lines += [] if found.states else [f"  {NO_STATE}"]
     lines.append(f"a step takes {_step(found)}")
     for title, tensors in (
         ("in", found.inputs),

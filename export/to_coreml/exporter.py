@@ -43,6 +43,7 @@ from edgernn.export.to_coreml.refusals import (
     refuse_not_finite,
     refuse_open,
     refuse_reserved,
+    refuse_stateless,
     refuse_whole_numbers,
 )
 from edgernn.export.to_coreml.weights import SCHEMES, compression, refuse_floats, weight_table
@@ -130,6 +131,7 @@ class CoreMLStateExporter(CoreMLExporter):
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
         refuse_not_finite(model)
+        refuse_stateless(file_contract)
         refuse_whole_numbers(file_contract)
         interface = file_contract.interface()
         refuse_open(interface)

@@ -24,6 +24,14 @@ def refuse_whole_numbers(file_contract: FileContract) -> None:
             )
 
 
+def refuse_stateless(file_contract: FileContract) -> None:
+    """Raise ContractError for a step that has nothing for Core ML to keep."""
+    if not file_contract.spec.states:
+        raise ContractError(
+            f"{COREML_MLSTATE.name} keeps the state, and the step has none; export to {COREML.name}"
+        )
+
+
 def refuse_not_finite(model: RecurrentModel) -> None:
     """Raise UsageError for the first weight with a NaN or an infinity, on which coremltools fails
     without naming it.

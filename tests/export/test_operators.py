@@ -16,7 +16,10 @@ from edgernn.bundle import Bundle
 from edgernn.contract import FileContract
 from edgernn.errors import ContractError, UsageError
 from edgernn.export.export_module import export_module
+from edgernn.export.found import explain_hoisted
 from edgernn.export.to_onnx import exporter
+from edgernn.hoisting.explain import explain_text
+from edgernn.hoisting.hoisted import hoist
 from edgernn.models.family import RecurrentModel
 from edgernn.parity.verify import verify_bundle
 from tests.hoisting.drawn import drawn
@@ -130,6 +133,31 @@ def test_whole_numbers_and_truth_values_are_state_in_every_format(tmp_path: Path
 def test_a_runtime_that_keeps_floats_alone_refuses_a_counter(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="hx_1 is int64; export to coreml"):
         counting(tmp_path / "net", "coreml-mlstate")
+
+
+class Stateless(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)
+
+
+def test_a_network_without_state_is_told_and_has_nothing_for_a_runtime_to_keep(
+    tmp_path: Path,
+) -> None:
+    heard: list[str] = []
+    net, inputs, says = drawn(Stateless()), {"x": "float32[batch, 3]"}, "each call stands alone"
+    export_module(net, inputs, tmp_path / "net", to="coreml", steps=8, tell=heard.append)
+    report = verify_bundle(tmp_path / "net", steps=8)
+    assert report.passed
+    assert [artifact.format for artifact in report.artifacts] == ["coreml"]
+    assert any(says in line for line in heard)
+    found = explain_hoisted(hoist(net, inputs), "net")
+    assert found.formats["coreml float16"] == ""
+    assert "the step has none" in found.formats["coreml-mlstate float16"]
+    assert says in explain_text(found)
 
 
 def counted(h: Tensor) -> Tensor:
