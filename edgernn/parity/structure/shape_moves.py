@@ -16,6 +16,7 @@ import numpy as np
 from edgernn.contract import TIME
 from edgernn.parity.structure.sizes import (
     ONE,
+    Dim,
     Dims,
     Size,
     SizeError,
@@ -27,9 +28,11 @@ from edgernn.parity.structure.sizes import (
     dim,
     is_open,
     known,
+    past_in,
     reshaped,
     show,
     size_of,
+    with_past,
 )
 
 _FULL = 1 << 31  # a slice that ends there ends nowhere
@@ -111,11 +114,13 @@ def concat(values: Sequence[Value], axis: int, what: str) -> Value:
     if any(value.has_size for value in values):
         raise SizeError(f"{what} joins data with the size of an axis")
     axis = values[0].axis(axis)
-    _refuse_delay_line(values, axis, what)
+    whole = broadcast([(*value.dims[:axis], ONE, *value.dims[axis + 1 :]) for value in values])
+    if (past := _past_in_front(values, axis, what)) is not None:
+        line = values[0].part if len(values) == 2 else None
+        return Value((*whole[:axis], with_past(past), *whole[axis + 1 :]), past=line)
     for value in values:
         closed(value.dims, [axis], what)
     sizes = [size_of(value.dims[axis]) for value in values]
-    whole = broadcast([(*value.dims[:axis], ONE, *value.dims[axis + 1 :]) for value in values])
     count = sum(size for size in sizes if isinstance(size, int))
     return Value(
         (*whole[:axis], dim(count), *whole[axis + 1 :]),
@@ -123,16 +128,20 @@ def concat(values: Sequence[Value], axis: int, what: str) -> Value:
     )
 
 
-def _refuse_delay_line(values: Sequence[Value], axis: int, what: str) -> None:
-    """Raise UnknownError where frames that came before are put in front of those of a call, as a
-    convolution over time does that keeps its past.
+def _past_in_front(values: Sequence[Value], axis: int, what: str) -> int | None:
+    """Return how many frames that came before are put in front of those of a call, as a convolution
+    over time does that keeps its past as state; None where the axis is another.
     """
     *before, last = values
-    if last.dims[axis] == (TIME,) and not any(is_open(value.dims[axis]) for value in before):
-        raise UnknownError(
-            f"{what} puts frames that came before in front of those of the call; how calls are cut "
-            "is compared by running them, and beyond that nothing is proved of this file"
-        )
+    sizes = [size_of(value.dims[axis]) for value in before]
+    if last.dims[axis] != (TIME,) or not before or any(isinstance(s, Size) for s in sizes):
+        return None
+    if all(value.is_state for value in before):
+        return sum(size for size in sizes if isinstance(size, int))
+    raise UnknownError(
+        f"{what} puts what is no state in front of the frames of the call; how calls are cut is "
+        "compared by running them, and beyond that nothing is proved of this file"
+    )
 
 
 def _joined_part(values: Sequence[Value]) -> StatePart | None:
@@ -187,6 +196,13 @@ def cut(value: Value, axis: int, start: Any, end: Any, what: str, *, step: int =
     )
     if whole:
         return value
+    if (past := past_in(own)) is not None and step == 1:
+        left = _cut_past(past, start, end, what)
+        newest = value.past is not None and left == dim(past)  # what the next call has in front
+        return Value(
+            (*value.dims[:axis], left, *value.dims[axis + 1 :]),
+            part=replace(value.past, after=True) if newest and value.past else None,
+        )
     if isinstance(start, Size) or isinstance(end, Size):
         raise SizeError(f"{what} cuts at the size of an axis")
     if value.known is not None:
@@ -199,6 +215,30 @@ def cut(value: Value, axis: int, start: Any, end: Any, what: str, *, step: int =
     kept = range(size)[slice(start, None if step < 0 and end < -size else end, step)]
     part = _cut_part(value, kept.start, len(kept)) if axis == 0 and step == 1 else None
     return Value((*value.dims[:axis], dim(len(kept)), *value.dims[axis + 1 :]), part=part)
+
+
+def _cut_past(past: int, start: Any, end: Any, what: str) -> Dim:
+    """Return the size of a range of time with ``past`` frames in front of it.
+
+    Raises:
+        SizeError: it begins after the past, so that its elements hang on later frames.
+        UnknownError: it is neither the newest frames, a state, nor frames in their order.
+    """
+    ended = isinstance(end, Size)
+    if start == 0 and ended and end == size_of((TIME,)):
+        return (TIME,)  # as many as came, late by all of the past
+    if isinstance(start, int) and not ended:
+        if start < 0 and end >= _FULL and -start <= past + 1:
+            return dim(-start)
+        left = past - start + (0 if end >= _FULL else min(end, 0))
+        if start > past:
+            raise SizeError(f"{what} takes frames that come after their own")
+        if start >= 0 and left >= 0 and (end < 0 or end >= _FULL):
+            return with_past(left)
+    raise UnknownError(
+        f"{what} cuts frames with their past in front in a way that this reader cannot follow, so "
+        "nothing is proved of this file"
+    )
 
 
 def split(value: Value, axis: int, sizes: Sequence[int], what: str) -> list[Value]:

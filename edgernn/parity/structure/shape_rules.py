@@ -27,9 +27,11 @@ from edgernn.parity.structure.sizes import (
     dim,
     is_open,
     known,
+    past_in,
     product,
     show,
     size_of,
+    with_past,
 )
 
 
@@ -158,18 +160,33 @@ def convolve(
         what: the operator.
     """
     alone = (1, 1, 0, 0)  # each place by itself: nothing meets
-    mixed = [place for place, own in enumerate(spatial, 2) if own[:4] != alone]
+    mixed = [
+        place
+        for place, own in enumerate(spatial, 2)
+        if own[:4] != alone and not _looks_back(value.dims[place], *own[:4])
+    ]
     closed(value.dims, [1, *mixed], what)
     out: list[Dim] = []
     for own, (window, step, before, after, up) in zip(value.dims[2:], spatial, strict=True):
         if (window, step, before, after) == alone:
             out.append(own)
             continue
+        if (past := past_in(own)) is not None:
+            out.append(with_past(past - window + 1))
+            continue
         size = size_of(own)
         assert isinstance(size, int)
         room = size + before + after - window
         out.append(dim(-(-room // step) + 1 if up else room // step + 1))
     return Value((value.dims[0], value.dims[1] if channels is None else dim(channels), *out))
+
+
+def _looks_back(own: Dim, window: int, step: int, before: int, after: int) -> bool:
+    """Whether a window over time sees no frame after its own: it ends there, as enough frames of
+    the past lie in front.
+    """
+    past = past_in(own)
+    return past is not None and (step, before, after) == (1, 0, 0) and past >= window - 1
 
 
 def recurrent(
@@ -217,7 +234,7 @@ def input_value(name: str, dims: Dims, *, is_state: bool) -> Value:
     """
     layers = size_of(dims[0]) if dims else 1
     whole = StatePart(name, 0, layers if isinstance(layers, int) else 1)
-    return Value(dims, part=whole if is_state else None)
+    return Value(dims, part=whole if is_state else None, is_state=is_state)
 
 
 def unknown(what: str) -> UnknownError:

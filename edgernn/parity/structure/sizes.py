@@ -73,11 +73,16 @@ class Value:
             an array of objects.
         part: which layers of one of the contract's states it is, as it came in or as a recurrent
             layer made it.
+        is_state: whether it is one of the contract's states, all of it, as it came in.
+        past: the state whose frames lie in front of those of the call, of a delay line as it was
+            joined.
     """
 
     dims: Dims
     known: np.ndarray | None = None
     part: StatePart | None = None
+    is_state: bool = False
+    past: StatePart | None = None
 
     @property
     def rank(self) -> int:
@@ -124,9 +129,26 @@ def is_open(found: Dim) -> bool:
     return any(isinstance(factor, str) for factor in found)
 
 
+_PAST = f"{TIME}+"  # of the name of an axis that is time with some frames in front
+
+
+def with_past(frames: int) -> Dim:
+    """Return the size of time with ``frames`` frames of the past in front: element i of it hangs on
+    no frame of the call after i - frames.
+    """
+    return (f"{_PAST}{frames}",) if frames else (TIME,)
+
+
+def past_in(found: Dim) -> int | None:
+    """Return how many frames of the past lie in front of an axis of time; None of any other."""
+    if len(found) == 1 and isinstance(found[0], str) and found[0].startswith(_PAST):
+        return int(found[0].removeprefix(_PAST))
+    return None
+
+
 def is_callers(found: Dim) -> bool:
     """Return whether a size is that of rows or frames, which must not meet; encode's are not."""
-    return bool({BATCH, TIME} & {*found})
+    return bool({BATCH, TIME} & {*found}) or past_in(found) is not None
 
 
 def show(found: Dim) -> str:
