@@ -124,7 +124,12 @@ def read_tensor(
             {"name": name, "role": role, "dtype": dtype, "axes": axes, "below": bound}
         )
     except ValidationError as error:
-        raise UsageError(f"{name} cannot be a tensor's name: {first_line(error)}") from error
+        raise UsageError(
+            f"{name!r} cannot be a tensor's name: expected a letter of A to Z, then letters, "
+            "digits and _; call it otherwise"
+            if re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) is None
+            else f"{name} cannot be {text!r}: {first_line(error)}"
+        ) from error
 
 
 def _axis(

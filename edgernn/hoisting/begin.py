@@ -16,7 +16,8 @@ from edgernn.hoisting.attributes import Place, changed, copied, same, snapshot
 from edgernn.hoisting.call import Call, Started
 from edgernn.hoisting.forms import learn_dataclasses
 from edgernn.hoisting.inputs import Inputs
-from edgernn.hoisting.signature import STATE_NAME, asked_by, needed_by
+from edgernn.hoisting.signature import STATE_NAME, asked_by, needed_by, parameters_of
+from edgernn.wording import expected_one_of
 
 METHODS = (
     "start",
@@ -200,8 +201,8 @@ def begin_of(
         begin.method = next((n for n in METHODS if _takes(call, n, own)), None)
     if begin.method is None and own:
         raise UsageError(
-            f"{call.method} takes no {own[0]!r}, and no method that makes a first state does; name "
-            "the method with --start, or leave the input out"
+            f"{call.method} takes no {own[0]!r}, and no method that makes a first state does; "
+            f"{expected_one_of(own[0], parameters_of(call))}; or name the method with --start"
         )
     begin.names = tuple(names)
     if begin.method is not None and any(_takes(call, begin.method, [name]) for name in contexts):

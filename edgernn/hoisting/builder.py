@@ -10,6 +10,7 @@ from torch import fx
 
 from edgernn.hoisting.capture import Capture
 from edgernn.hoisting.copier import Copier
+from edgernn.hoisting.forms import word
 from edgernn.hoisting.nodes import operator_of, run
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.sizes import Sized
@@ -89,8 +90,8 @@ class Builder(Copier):
     def named(self, source: fx.Node, what: str) -> tuple[str, str]:
         """Return a name for a state at ``source``, made of the nearest weight's path."""
         path = nearest_weight(source, self.capture.weights)
-        base = path.rsplit(".", 1)[0].replace(".", "_") if path else "input"
-        base = base if base.isidentifier() else f"layer_{base}"
+        base = word(path.rsplit(".", 1)[0]) if path else "input"
+        base = f"layer_{base}" if base[0].isdigit() else base
         return f"{base}_{what}", line_of(source)
 
 

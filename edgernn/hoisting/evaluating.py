@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from edgernn.errors import UsageError
+from edgernn.models.weights import not_finite_of
 
 
 def plain_network(net: nn.Module) -> nn.Module:
@@ -19,7 +20,8 @@ def plain_network(net: nn.Module) -> nn.Module:
     wrapped around it.
 
     Raises:
-        UsageError: there is no code of theirs, or no weights, to be looked at.
+        UsageError: there is no code of theirs, or no weights, to be looked at, or a weight is
+            infinite or NaN.
     """
     if isinstance(net, torch.jit.ScriptModule):
         raise UsageError(
@@ -35,6 +37,11 @@ def plain_network(net: nn.Module) -> nn.Module:
                 f"{name} is on the device {tensor.device}; give the network on the CPU, as "
                 "copy.deepcopy(net).cpu() does, with its weights loaded"
             )
+    if wrong := not_finite_of(dict(net.named_parameters())):
+        raise UsageError(
+            f"the network has weights that are not finite: {wrong}; train it again, or restore an "
+            "earlier checkpoint"
+        )
     return net
 
 

@@ -68,12 +68,13 @@ def check_dtypes(where: str, leaves: Sequence[Any]) -> None:
 def leaf_names(path: str, value: Any) -> tuple[str, ...]:
     """Return a name for each part of a value that is found at ``path``."""
     found = tree.tree_flatten_with_path(value)[0]
-    return tuple(word(path + tree.keystr(keys)) for keys, _ in found)
+    words = [word(path + tree.keystr(keys)) for keys, _ in found]
+    return tuple(f"state_{text}" if text[0].isdigit() else text for text in words)
 
 
-def word(path: str) -> str:
-    """Return a path as one word."""
-    return re.sub(r"\W+", "_", path).strip("_") or "state"
+def word(path: str, other: str = "state") -> str:
+    """Return a path as one word; ``other`` where no letter of it can stand in one."""
+    return re.sub(r"\W+", "_", path, flags=re.ASCII).strip("_") or other
 
 
 def unique(names: Iterable[str], taken: set[str], ending: str) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+import math
+import re
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,8 +14,11 @@ from torch import Tensor
 
 from edgernn.contract import BATCH, TIME, TensorSpec
 from edgernn.contract.build import read_tensor, unnamed_axis
+from edgernn.contract.rules import MOST_ELEMENTS
 from edgernn.errors import UsageError
+from edgernn.hoisting.parts import parts_of
 
+_MOST_BYTES = 1 << 32  # of one example
 _OPEN = 5  # of an open axis that is neither batch nor time; the next has one more
 
 
@@ -63,6 +68,10 @@ class Inputs:
         free = {axis: _OPEN + place for place, axis in enumerate(self.open_axes)}
         return {**free, **self.sizes, **sizes}
 
+    def bytes_at(self, sizes: Mapping[str, int]) -> int:
+        """Return how many bytes an example of every input has at ``sizes``."""
+        return sum(_bytes(spec, sizes) for spec in self.specs)
+
     def draw(self, sizes: Mapping[str, int], *, seed: int = 0) -> list[Tensor]:
         """Return a random example of each input at ``sizes``: normal numbers, ids of their
         range.
@@ -79,10 +88,19 @@ class Inputs:
         self, spec: TensorSpec, sizes: Mapping[str, int], generator: torch.Generator
     ) -> Tensor:
         shape, dtype = [sizes[axis] for axis in spec.axes], getattr(torch, spec.dtype)
+        if (count := _bytes(spec, sizes)) > _MOST_BYTES:
+            raise UsageError(
+                f"an example of {spec.name} {spec.dtype} {shape} would take {count / 1e9:.1f} GB, "
+                f"expected {_MOST_BYTES / 1e9:.1f} or less; check its axes and sizes"
+            )
         if dtype.is_floating_point:
             return torch.randn(shape, generator=generator).to(dtype)
         below = sizes[spec.below] if spec.below else 2
         return torch.randint(below, shape, generator=generator).to(dtype)
+
+
+def _bytes(spec: TensorSpec, sizes: Mapping[str, int]) -> int:
+    return math.prod(sizes[axis] for axis in spec.axes) * getattr(torch, spec.dtype).itemsize
 
 
 def read_inputs(example: Mapping[str, Any], contexts: Container[str] = ()) -> Inputs:
@@ -99,15 +117,28 @@ def read_inputs(example: Mapping[str, Any], contexts: Container[str] = ()) -> In
     sizes: dict[str, int] = {}
     specs, given = [], {}
     for name, value in example.items():
+        _refuse_name(name)
         second = unnamed_axis(name, "length") if name in contexts else TIME
         text, tensor = _text_of(name, value, second)
         specs.append(read_tensor(name, text, "input", sizes))
         if tensor is not None:
             _refuse_other(specs[-1], text, tensor, sizes)
+            _refuse_not_finite(name, tensor)
             given[name] = tensor
+    _refuse_large(specs, sizes)
     if not specs:
         raise UsageError('no inputs; give each with its axes, as "x: float32[batch, time, 40]"')
     return Inputs(tuple(specs), sizes, given)
+
+
+def _refuse_name(name: str) -> None:
+    """Raise UsageError for an argument whose name files and hosts cannot all carry."""
+    if re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) is None:
+        raise UsageError(
+            f"the argument {name!r} cannot be a tensor's name: expected a letter of A to Z, then "
+            "letters, digits and _; call it otherwise in the network, or wrap that in a module "
+            "whose forward does: def forward(self, x): return self.net(x)"
+        )
 
 
 def _refuse_other(spec: TensorSpec, text: str, tensor: Tensor, sizes: Mapping[str, int]) -> None:
@@ -121,6 +152,27 @@ def _refuse_other(spec: TensorSpec, text: str, tensor: Tensor, sizes: Mapping[st
         )
 
 
+def _refuse_large(specs: Sequence[TensorSpec], sizes: Mapping[str, int]) -> None:
+    """Raise UsageError for what no contract takes before an example of that size is made."""
+    for spec in specs:
+        known = {axis: sizes.get(axis, 1) for axis in spec.axes}
+        if (count := math.prod(known.values())) > MOST_ELEMENTS:
+            raise UsageError(
+                f"{spec.name} has {count:,} values for one row and one frame, "
+                f"{_bytes(spec, known) / 1e9:.1f} GB; expected {MOST_ELEMENTS:,} or fewer: check "
+                "its axes and sizes"
+            )
+
+
+def _refuse_not_finite(name: str, tensor: Tensor) -> None:
+    finite = tensor.isfinite()
+    if not finite.all():
+        raise UsageError(
+            f"the example of {name} has {int((~finite).sum())} of {tensor.numel()} values that are "
+            f"not finite, the first {tensor[~finite][0].item()}; give numbers alone"
+        )
+
+
 def inputs_from_text(text: str) -> dict[str, str]:
     """Read ``x: float32[batch, time, 40], ids: int64[batch, time] below 96`` as name → text.
 
@@ -128,19 +180,13 @@ def inputs_from_text(text: str) -> dict[str, str]:
         UsageError: a part has no name.
     """
     found: dict[str, str] = {}
-    depth, start = 0, 0
-    for place, letter in enumerate(text + ","):
-        depth += (letter == "[") - (letter == "]")
-        if letter in ",;" and depth == 0:
-            part, start = text[start:place].strip(), place + 1
-            if not part:
-                continue
-            name, colon, rest = part.partition(":")
-            if not colon or not name.strip().isidentifier():
-                raise UsageError(
-                    f'the input {part!r} has no name; write it as "x: float32[batch, time, 40]"'
-                )
-            found[name.strip()] = rest.strip()
+    for part in parts_of(text):
+        name, colon, rest = part.partition(":")
+        if not colon or not name.strip():
+            raise UsageError(
+                f'the input {part!r} has no name; write it as "x: float32[batch, time, 40]"'
+            )
+        found[name.strip()] = rest.strip()
     return found
 
 

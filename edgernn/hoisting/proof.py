@@ -14,6 +14,7 @@ from edgernn.errors import ContractError
 from edgernn.hoisting.evaluating import evaluating
 from edgernn.hoisting.hoisted import Hoisted
 from edgernn.hoisting.places import USERS_ERRORS
+from edgernn.models.weights import not_finite
 
 STEPS = 256
 _TOLERANCE = 1e-5  # relative to the largest value of an output, float32
@@ -155,6 +156,11 @@ def _compare(
                 moved = moved or whole(hoisted, _in_the_last_bit(inputs))
                 if error <= _ROUNDING * _difference(moved[call][at], network):
                     continue
+            if not network.isfinite().all() and (wrong := not_finite(hoisted.network.call.net)):
+                raise ContractError(
+                    f"{spec.name} of the network is not finite, and so are {wrong}; nothing was "
+                    "written. Restore an earlier checkpoint"
+                )
             if not error <= _TOLERANCE:
                 raise ContractError(
                     f"{spec.name} of the step that was found differs from the network's by "

@@ -67,7 +67,7 @@ def output_names(kept: Sequence[Any]) -> list[str]:
     """Return a name for each tensor that comes out: keys, fields, or places."""
     while len({keys[:1] for keys in kept}) == 1 and kept[0] and _is_place(kept[0][0]):
         kept = [keys[1:] for keys in kept]
-    words = [word(tree.keystr(keys)) if keys else "y" for keys in kept]
+    words = [word(tree.keystr(keys), "y") if keys else "y" for keys in kept]
     return [f"y_{text}" if text[0].isdigit() else text for text in words]
 
 

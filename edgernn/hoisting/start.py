@@ -26,6 +26,7 @@ from edgernn.hoisting.unread import unread
 
 _ROWS, _CALLS = 2, 3
 _LENGTHS = (1, 3, 24, 96, 384, 1536)  # frames of a call, tried in turn
+_LARGE = 1 << 28  # bytes of an example that is only tried where no other was
 _MADE_FOR = (1, 4, 8, 16, 32, 64)  # rows that a network may be made for, where it does not take 2
 
 
@@ -132,6 +133,7 @@ def _missing(call: Call, error: Exception) -> tuple[Any, ...]:
 
 def _tried(call: Call, begin: Begin) -> tuple[tuple[list[list[Tensor]], int] | None, Exception]:
     error: Exception = ContractError("nothing was tried")
+    known = False
     inputs = begin.inputs
     own = [
         t.shape[s.axes.index("batch")]
@@ -141,13 +143,15 @@ def _tried(call: Call, begin: Begin) -> tuple[tuple[list[list[Tensor]], int] | N
     for rows in dict.fromkeys((_ROWS, *own, *_MADE_FOR)):
         for frames in _LENGTHS if inputs.has_time else (1,):
             sizes = inputs.measured(batch=rows, time=frames)
+            if known and inputs.bytes_at(sizes) > _LARGE:
+                continue  # of that size, the network's own error says it sooner
             made = [inputs.draw(sizes, seed=at) for at in range(_CALLS)]
             try:
                 begin.look(rows)
                 call.run_fresh(made, begin(rows, sizes))
             except USERS_ERRORS as raised:
                 refuse_packing(raised)
-                error = _first_of(error, raised)
+                error, known = _first_of(error, raised), True
                 continue
             except (ContractError, UsageError) as raised:
                 return None, raised

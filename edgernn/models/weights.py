@@ -111,8 +111,13 @@ def not_finite(model: nn.Module) -> str:
     """Name in one line the weights and kept buffers of ``model`` that hold infinities or NaN; empty
     where none does.
     """
+    return not_finite_of(named_tensors(model))
+
+
+def not_finite_of(tensors: Mapping[str, Tensor]) -> str:
+    """Name in one line those of ``tensors`` that hold infinities or NaN; empty where none does."""
     wrong = []
-    for name, tensor in named_tensors(model).items():
+    for name, tensor in tensors.items():
         finite = torch.isfinite(tensor)
         if not finite.all():
             first = tensor[~finite][0].item()

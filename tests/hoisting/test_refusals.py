@@ -240,3 +240,61 @@ def test_the_network_is_left_exactly_as_it_was():
     assert [p.requires_grad for p in net.parameters()] == grads
     assert net.training
     assert not net.norm.training
+
+
+X = "float32[batch, time, 3]"
+
+
+class Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.größe, self.頭 = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2)
+        self.register_buffer("mask", torch.zeros(2))
+
+    def forward(self, x: Tensor) -> Any:
+        return {"ответ": self.頭(self.größe(x)[0]) + self.mask}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_is_named(value: float) -> None:
+    net = drawn(Plain())
+    net.größe.weight_hh_l0.data[0, 0] = value
+    says = rf"not finite: größe.weight_hh_l0 \(1 of 48 values, the first {value}\)"
+    with pytest.raises(UsageError, match=says):
+        hoist(net, {"x": X})
+    net = drawn(Plain())
+    net.mask.data[0] = value
+    with pytest.raises(ContractError, match=r"not finite, and so are mask \(1 of 2"):
+        prove(hoist(net, {"x": X}))
+
+
+def test_an_example_that_is_not_finite_is_told() -> None:
+    example = torch.zeros(2, 5, 3)
+    example[1, 2, 0] = float("nan")
+    with pytest.raises(UsageError, match="the example of x has 1 of 30 values that are not finite"):
+        hoist(drawn(Plain()), {"x": example})
+
+
+@pytest.mark.parametrize("name", ["été", "1x", "my x", "_x", "x.y"])
+def test_a_name_that_no_tensor_can_have_is_told_with_what_to_do(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"the argument '{name}' cannot be .* call it otherwise"):
+        hoist(drawn(Plain()), {name: X})
+
+
+def test_names_of_layers_and_results_are_brought_into_the_grammar() -> None:
+    hoisted = hoist(drawn(Plain()), {"x": X})
+    assert [state.name for state in hoisted.found.states] == ["gr_e_h"]
+    assert [made.name for made in hoisted.found.outputs] == ["y"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("y", X, "forward takes no 'y'.*expected one of x"),
+        ("x", "float32[batch, time, 100000000]", "x has 100,000,000 values .* 0.4 GB"),
+        ("x", "float32[batch, time, 34000000]", "Expected 3, got 34000000"),
+    ],
+)
+def test_what_the_network_does_not_take_is_told_at_once(name: str, text: str, says: str) -> None:
+    with pytest.raises((UsageError, ContractError), match=says):
+        hoist(drawn(Plain()), {name: text})

@@ -17,6 +17,7 @@ from edgernn.contract import BATCH, TIME
 from edgernn.errors import UsageError
 from edgernn.hoisting.onnx.flow import Flow, attribute
 from edgernn.hoisting.onnx.names import axis_name
+from edgernn.hoisting.parts import parts_of
 from edgernn.wording import did_you_mean
 
 _BATCH = frozenset(("batch", "batchsize", "bs", "b", "n", "batchdim", "bsz", "nbatch"))
@@ -85,17 +86,13 @@ def declare(graph: onnx.GraphProto, told: Iterable[str]) -> dict[str, Declared]:
             that says nothing (which, and the option that decides); a dtype that no contract has.
     """
     values = {v.name: v for v in graph.input if v.name not in {t.name for t in graph.initializer}}
-    texts: dict[str, re.Match[str]] = {}
-    for text in told:
-        found = _INPUT.fullmatch(text)
-        if found is None:
-            raise UsageError(f"--inputs is {text!r}, {_FORM}")
-        if found[1] not in values:
+    texts = texts_of(told)
+    for name in texts:
+        if name not in values:
             raise UsageError(
-                f"--inputs names {found[1]!r}, which is no input of the file; it has "
-                f"{', '.join(values) or 'none'}{did_you_mean(found[1], values)}"
+                f"--inputs names {name!r}, which is no input of the file; it has "
+                f"{', '.join(values) or 'none'}{did_you_mean(name, values)}"
             )
-        texts[found[1]] = found
     flow, made, asked = Flow(graph), dict[str, Declared](), list[str]()
     told_batch = any(re.search(rf"\b{BATCH}\b(?!\s*=)", text[3]) for text in texts.values())
     batched = told_batch or any(
@@ -112,6 +109,17 @@ def declare(graph: onnx.GraphProto, told: Iterable[str]) -> dict[str, Declared]:
     if asked:
         raise UsageError(_question(values, asked))
     return made
+
+
+def texts_of(told: Iterable[str]) -> dict[str, re.Match[str]]:
+    """Return input → its text as it was told, one in a text or several."""
+    texts: dict[str, re.Match[str]] = {}
+    for part in (part for text in told for part in parts_of(text) or [text]):
+        found = _INPUT.fullmatch(part)
+        if found is None:
+            raise UsageError(f"--inputs is {part!r}, {_FORM}")
+        texts[found[1]] = found
+    return texts
 
 
 def _dims(value: onnx.ValueInfoProto) -> list[onnx.TensorShapeProto.Dimension]:

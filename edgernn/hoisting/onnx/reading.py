@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
@@ -23,6 +24,7 @@ _DRAWING = frozenset(
         *("RandomUniform", "RandomUniformLike"),
     )
 )
+_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
 KINDS = ("onnx", "onnx-ours")  # as ``identify`` calls what is read here
 
 
@@ -36,7 +38,8 @@ def read_foreign(path: Path) -> onnx.ModelProto:
 
     Raises:
         UsageError: it is no ONNX file, or edgernn's own; it is too large for one; it keeps weights
-            in another file, brings functions, or uses an operator of somebody else's (named).
+            in another file, brings functions, has a weight that is NaN,
+            or uses an operator of somebody else's (named).
         ContractError: it is damaged.
     """
     kind = identify(path)
@@ -64,6 +67,11 @@ def read_foreign(path: Path) -> onnx.ModelProto:
         raise UsageError(
             f"{path} draws random numbers in {what}, so it does not give the same twice; export "
             "the network in evaluation mode"
+        )
+    for name in _not_numbers(model_proto.graph):
+        raise UsageError(
+            f"{path} has a weight that is not finite: {name} holds NaN; export the network again, "
+            "from a checkpoint whose weights are finite"
         )
     if not model_proto.graph.node:
         raise UsageError(f"{path} has no operators, expected a network; export it again")
@@ -94,6 +102,13 @@ def _drawn(graph: onnx.GraphProto) -> Iterator[str]:
             yield shown(node)
         for inner in subgraphs(node):
             yield from _drawn(inner)
+
+
+def _not_numbers(graph: onnx.GraphProto) -> Iterator[str]:
+    """Yield the weights that hold NaN; infinities are masks and bounds."""
+    for tensor in graph.initializer:
+        if tensor.data_type in _FLOATS and np.isnan(onnx.numpy_helper.to_array(tensor)).any():
+            yield tensor.name
 
 
 def _remedy(need: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import onnx
 
 from edgernn.contract import BATCH, Contract
 from edgernn.errors import UsageError
-from edgernn.hoisting.onnx.axes import Declared, declare
+from edgernn.hoisting.onnx.axes import Declared, declare, texts_of
 from edgernn.hoisting.onnx.editing import bind
 from edgernn.hoisting.onnx.explicit import (
     State,
@@ -119,7 +119,7 @@ def read_step(path: Path, wishes: Wishes | None = None) -> ForeignStep:
     bind(original.graph, wishes.settings)
     declared = declare(original.graph, wishes.inputs)
     context = left_context(declared, wishes.left_context)
-    outer, inner = widened(declared, context, told=_told(wishes.inputs))
+    outer, inner = widened(declared, context, told=texts_of(wishes.inputs))
     refuse_open_branches(original.graph, inner)
     settled = settle(original, inner)
     made = onnx.ModelProto()
@@ -187,10 +187,6 @@ def _with_context(
     give_context(whole.graph, outer, context, names)
     with_states(whole.graph, states, outer)
     return whole
-
-
-def _told(texts: Iterable[str]) -> list[str]:
-    return [text.partition(":")[0].strip() for text in texts]
 
 
 def _states(

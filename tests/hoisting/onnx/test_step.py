@@ -400,3 +400,22 @@ def test_an_axis_of_the_users_keeps_its_name(tmp_path: Path) -> None:
     step = read_step(deep_file(tmp_path / "net.onnx"), told)
     axes = {state.name: state.axes[0] for state in step.contract.step.states}
     assert axes == {"h": "h_0", "c": "h_0", "g": "layers"}
+
+
+def test_several_inputs_are_told_in_one_text(tmp_path: Path) -> None:
+    told = "x: float32[batch, time, 5], h: float32[deep=2, batch, 8]; g: float32[one=1, batch, 8]"
+    step = read_step(deep_file(tmp_path / "net.onnx"), Wishes(inputs=(told,)))
+    axes = {state.name: state.axes[0] for state in step.contract.step.states}
+    assert axes == {"h": "deep", "c": "layers", "g": "one"}
+
+
+def test_a_weight_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    path = deep_file(tmp_path / "net.onnx")
+    model_proto = onnx.load(path)
+    tensor = next(t for t in model_proto.graph.initializer if len(t.dims) == 3)
+    weight = onnx.numpy_helper.to_array(tensor).copy()
+    weight.flat[0] = np.nan
+    tensor.CopyFrom(onnx.numpy_helper.from_array(weight, tensor.name))
+    onnx.save(model_proto, path)
+    with pytest.raises(UsageError, match=f"not finite: {tensor.name} holds NaN"):
+        read_step(path)
