@@ -100,7 +100,8 @@ class Inputs:
 
 
 def _bytes(spec: TensorSpec, sizes: Mapping[str, int]) -> int:
-    return math.prod(sizes[axis] for axis in spec.axes) * getattr(torch, spec.dtype).itemsize
+    each: int = getattr(torch, spec.dtype).itemsize
+    return math.prod(sizes[axis] for axis in spec.axes) * each
 
 
 def read_inputs(example: Mapping[str, Any], contexts: Container[str] = ()) -> Inputs:
