@@ -14,7 +14,7 @@ from edgernn.errors import UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.export.source import ReducedOptions, Tell
 from edgernn.families.table import family_of
-from edgernn.hoisting.explain import NO_STATE
+from edgernn.hoisting.explain import NO_STATE, warmup_words
 from edgernn.hoisting.hoisted import Hoisted, hoist
 from edgernn.hoisting.model import HoistedModel
 from edgernn.hoisting.proof import prove
@@ -96,6 +96,8 @@ def export_hoisted(
     _refuse_double(hoisted)
     proof = prove(hoisted)
     tell(f"the step equals the network: {proof}")
+    for words in warmup_words(hoisted.warmup_frames):
+        tell(words)
     if not contract.step.states:
         tell(f"warning: {NO_STATE}")
     return export_bundle(

@@ -41,6 +41,7 @@ def explain_hoisted(hoisted: Hoisted, source: str) -> Found:
         encode_inputs=tuple(_tensor(own, contract) for own in encode),
         step_frames=contract.step_frames,
         latency_frames=contract.latency_frames,
+        warmup_frames=hoisted.warmup_frames,
         open_time=hoisted.found.open_time and spec.has_time,
         formats={_label(name): why for name, (why, _) in written.items()},
         takes={_label(name): words for name, (_, words) in written.items() if words},

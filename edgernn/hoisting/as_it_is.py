@@ -60,13 +60,14 @@ def as_it_is(builder: Builder, node: fx.Node) -> Value | tuple[Value, ...]:
 def _moment(builder: Builder, node: fx.Node, result: Any) -> Value | tuple[Value, ...]:
     moments = [v for n in node.all_input_nodes if isinstance(v := builder.values[n], Moment)]
     delay, held = max(m.delay for m in moments), any(m.held for m in moments)
+    warmup = max(m.warmup for m in moments)
     made = _copy(builder, node)
     if isinstance(result, (tuple, list)):
         return tuple(
-            Moment(builder.call(operator.getitem, made, at, like=node), one, delay, held)
+            Moment(builder.call(operator.getitem, made, at, like=node), one, delay, held, warmup)
             for at, one in enumerate(result)
         )
-    return Moment(made, result, delay, held)
+    return Moment(made, result, delay, held, warmup)
 
 
 def _copy(builder: Builder, node: fx.Node) -> fx.Node:

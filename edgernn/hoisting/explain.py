@@ -47,6 +47,8 @@ class Found:
         encode_inputs: what the contexts, and first values of states, are made of.
         step_frames: frames of time in one step.
         latency_frames: by how many frames the outputs are late.
+        warmup_frames: output → how many of the first frames bring results that the network does not
+            have, where those are more than it is late by.
         open_time: whether a call may hold several steps; None where that was not looked at.
         formats: format → why it cannot carry the network; empty where it can.
         takes: format → the sizes that its file is bound to, in words, where it is.
@@ -64,6 +66,7 @@ class Found:
     encode_inputs: tuple[FoundTensor, ...] = ()
     step_frames: int = 1
     latency_frames: int = 0
+    warmup_frames: Mapping[str, int] = field(default_factory=dict)
     open_time: bool | None = None
     formats: Mapping[str, str] = field(default_factory=dict)
     takes: Mapping[str, str] = field(default_factory=dict)
@@ -91,6 +94,7 @@ def explain_text(found: Found) -> str:
         ("encode", found.encode_inputs),
     ):
         lines += [f"  {title:<6} {tensor.words}" for tensor in tensors]
+    lines += [f"  {words}" for words in warmup_words(found.warmup_frames)]
     lines += [f"proved: {found.proof}"] if found.proof else []
     lines += [f"renamed: {old} is {new}" for old, new in found.renamed.items()]
     for name, why in found.formats.items():
@@ -99,6 +103,14 @@ def explain_text(found: Found) -> str:
     lines += [f"{name}: promised, tried by export" for name in found.promised]
     lines += [f"warning: {warning}" for warning in found.warnings]
     return "\n".join(lines)
+
+
+def warmup_words(frames: Mapping[str, int]) -> list[str]:
+    """Return in lines which of the first results the network does not have."""
+    return [
+        f"{name}: the first {counted(count, 'frame')} bring results that the network does not have"
+        for name, count in frames.items()
+    ]
 
 
 def _step(found: Found) -> str:

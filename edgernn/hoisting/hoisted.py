@@ -141,6 +141,14 @@ class Hoisted(nn.Module):
         contexts, first = self.begin({n: v for n, v in given.items() if n in once})
         return {**contexts, **own}, first if anew else {}
 
+    @property
+    def warmup_frames(self) -> dict[str, int]:
+        """Output → how many of the first frames bring results that the network does not have, where
+        those are more than it is late by: a convolution without padding needs them to begin.
+        """
+        late = self.contract.latency_frames
+        return {made.name: made.unlike for made in self.found.outputs if made.unlike > late}
+
     def initial_state(self, batch: int = 1) -> dict[str, Tensor]:
         """Return the state before the first step, by name, for ``batch`` rows; what encode gives is
         left out.

@@ -52,7 +52,9 @@ class HoistedModel(ModuleModel):
         self.config = HoistedConfig(
             hoisted.contract,
             type(network).__name__,
-            found={"states": _wheres(hoisted)} | ({"sample": sample} if sample else {}),
+            found={"states": _wheres(hoisted)}
+            | ({"warmup_frames": hoisted.warmup_frames} if hoisted.warmup_frames else {})
+            | ({"sample": sample} if sample else {}),
         )
 
     @property

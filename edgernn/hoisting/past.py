@@ -4,6 +4,7 @@ state, and which elements lie before the first frame.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 
@@ -79,6 +80,22 @@ def late(builder: Builder, value: Stream | Moment) -> Fraction:
     if isinstance(value, Moment):
         return value.delay
     return (value.lag - missing(builder, value)) / value.rate
+
+
+def newest(builder: Builder, node: fx.Node, seen: Tensor, stream: Stream) -> Moment:
+    """Return what is made of the newest element of a stream; ``node`` and ``seen`` are the new
+    moment's.
+    """
+    warmup = missing(builder, stream) / stream.rate
+    return Moment(node, seen, late(builder, stream), warmup=warmup)
+
+
+def unlike(value: Stream | Moment) -> int:
+    """Return how many frames come before the first whose value the network itself has: those by
+    which it is late, and those that a convolution without padding needs to begin.
+    """
+    frames = value.delay + (value.warmup if isinstance(value, Moment) else 0)
+    return max(0, math.ceil(frames))
 
 
 def valid(builder: Builder, stream: Stream, source: fx.Node) -> fx.Node | None:

@@ -13,7 +13,7 @@ from torch import Tensor, fx
 from edgernn.errors import ContractError
 from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.nodes import operands, operator_of, run, tensors_in
-from edgernn.hoisting.past import late, valid
+from edgernn.hoisting.past import newest, valid
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.stream import Constant, Moment, Stream, Value
 from edgernn.hoisting.together import constants_along_time
@@ -100,7 +100,7 @@ def _step(
     output = replace(stream, node=made[0], seen=result[0])
     return (
         output,
-        *(Moment(n, s, late(builder, stream)) for n, s in zip(after, result[1:], strict=True)),
+        *(newest(builder, n, s, stream) for n, s in zip(after, result[1:], strict=True)),
     )
 
 

@@ -33,13 +33,14 @@ class Made:
     name, None for one that nobody named.
 
     ``warmup``: how many elements come before the first that the network has: a convolution without
-    padding needs them to begin.
+    padding needs them to begin. ``unlike``: how many frames come before that, lateness among them.
     """
 
     name: str
     seen: Tensor
     axes: list[str | None]
     warmup: int = 0
+    unlike: int = 0
 
 
 @dataclass(eq=False)

@@ -17,7 +17,7 @@ from torch.nn import functional
 from edgernn.errors import ContractError
 from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.nodes import operands, operator_of
-from edgernn.hoisting.past import late, with_past
+from edgernn.hoisting.past import newest, with_past
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.pooling import pooling_rules
 from edgernn.hoisting.recurrent import recurrent_rules
@@ -154,7 +154,7 @@ def _newest(builder: Builder, stream: Stream, node: fx.Node, start: Any, to: int
         raise ClosedTimeError
     joined = with_past(builder, stream, count - 1, node, "window")
     window = builder.call(_aten.slice.Tensor, joined, stream.dim, -count, END, like=node)
-    return Moment(window, stream.part(stream.length - count, count), late(builder, stream))
+    return newest(builder, window, stream.part(stream.length - count, count), stream)
 
 
 def _select(builder: Builder, node: fx.Node) -> Value | None:
@@ -171,7 +171,7 @@ def _select(builder: Builder, node: fx.Node) -> Value | None:
     if builder.frames is None:
         raise ClosedTimeError
     call = builder.call(_aten.select.int, stream.node, stream.dim, -1, like=node)
-    return Moment(call, builder.result(node), late(builder, stream))
+    return newest(builder, call, builder.result(node), stream)
 
 
 # Padding and joining

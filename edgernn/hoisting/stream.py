@@ -25,13 +25,14 @@ class Moment:
     """A tensor without a time axis that is new at every step; ``node`` is of the new graph.
 
     ``delay`` says by how many frames it is late, ``held`` that it is, or is made of, state as it
-    was before the call.
+    was before the call, ``warmup`` how many more frames come before the first that the network has.
     """
 
     node: fx.Node
     seen: Tensor
     delay: Fraction = Fraction(0)
     held: bool = False
+    warmup: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, eq=False)

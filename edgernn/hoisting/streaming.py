@@ -17,7 +17,7 @@ from edgernn.hoisting.encoding import write_encode
 from edgernn.hoisting.finish import finish
 from edgernn.hoisting.network import ROWS, Network, named_axes
 from edgernn.hoisting.nodes import operator_of
-from edgernn.hoisting.past import delayed, late, missing
+from edgernn.hoisting.past import delayed, late, missing, unlike
 from edgernn.hoisting.placing import place_all
 from edgernn.hoisting.result import Made, State, Step
 from edgernn.hoisting.rules import RULES
@@ -255,7 +255,7 @@ class _Walk:
                 seen = seen.select(value.dim, -1)
                 del axes[value.dim]
         warmup = missing(builder, value) if isinstance(value, Stream) else 0
-        return node, Made(name, seen, axes, warmup)
+        return node, Made(name, seen, axes, warmup, unlike(value))
 
     def _states(self, builder: Builder) -> tuple[list[State], list[fx.Node]]:
         states = self.network.states(self.captured, self.numbers)

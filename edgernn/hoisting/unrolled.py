@@ -14,7 +14,7 @@ from edgernn.hoisting.builder import Builder
 from edgernn.hoisting.laying import Turns
 from edgernn.hoisting.loops import cut_out, regions
 from edgernn.hoisting.nodes import arguments, operands, operator_of
-from edgernn.hoisting.past import late
+from edgernn.hoisting.past import newest
 from edgernn.hoisting.places import line_of
 from edgernn.hoisting.stream import Constant, Moment, Pieces, Stream, Turn, Value
 from edgernn.hoisting.turn_writing import WrittenLoop
@@ -236,4 +236,4 @@ class Unroller:
             raise ContractError(f"{line_of(node)} is given out, and it is not the newest frame's")
         stream = self._streams(builder)[0]
         made = self.plan[node].newest(builder, node) if self.plan else node
-        return Moment(made, value.seen, late(builder, stream))
+        return newest(builder, made, value.seen, stream)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from edgernn.errors import ContractError, EdgernnError, UsageError
 from edgernn.hoisting.hoisted import Hoisted, hoist
+from edgernn.hoisting.model import HoistedModel
 from tests.hoisting.drawn import drawn
 from tests.hoisting.test_unrolled import Translator
 
@@ -119,3 +120,27 @@ def test_what_it_begins_with_is_checked(translator: Hoisted, strided: Hoisted) -
         with pytest.raises(EdgernnError, match=says):
             call()
     assert strided.begin(batch=3)[1]["gru_h"].shape[1] == 3
+
+
+class Unpadded(nn.Module):
+    """Two convolutions without padding, all frames and the newest alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv1d(3, 4, 3), nn.Conv1d(4, 2, 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.second(torch.relu(self.first(x.transpose(1, 2)))).transpose(1, 2)
+        return y, 2 * y[:, -1]
+
+
+def test_the_frames_before_the_first_result_are_counted(strided: Hoisted) -> None:
+    hoisted = hoist(drawn(Unpadded()), {"x": "float32[batch, time, 3]"})
+    assert set(hoisted.warmup_frames.values()) == {5}
+    assert list(hoisted.warmup_frames) == [made.name for made in hoisted.contract.step.read_outputs]
+    assert strided.warmup_frames == {"y": 2}
+    x = torch.randn(1, 4, 3, generator=torch.Generator().manual_seed(3))
+    state = strided(x[:, :2])[1]  # three frames make a result: the second step's is the first
+    torch.testing.assert_close(strided(x[:, 2:], state)[0]["y"], strided.network.call.net(x))
+    told = HoistedModel(hoisted).config.model_dump()
+    assert told["warmup_frames"] == hoisted.warmup_frames
