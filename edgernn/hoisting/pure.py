@@ -8,7 +8,6 @@ gives back, and in what order, does not change.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,36 +15,11 @@ import torch
 from torch import fx
 
 from edgernn.errors import ContractError
-from edgernn.hoisting.nodes import arguments, known, operands, operator_of
+from edgernn.hoisting.nodes import known, operands, operator_of
 from edgernn.hoisting.places import line_of
+from edgernn.hoisting.views import VIEWS, back_through
 
 _aten = torch.ops.aten
-_VIEWS = {
-    _aten.select.int,
-    _aten.slice.Tensor,
-    _aten.view.default,
-    _aten.reshape.default,
-    _aten.transpose.int,
-    _aten.permute.default,
-    _aten.unsqueeze.default,
-    _aten.squeeze.dim,
-    _aten.expand.default,
-    _aten.detach.default,
-    _aten.alias.default,
-    _aten.t.default,
-    _aten.flatten.using_ints,
-    _aten.squeeze.default,
-    _aten.narrow.default,
-    _aten.view_as.default,
-    _aten.expand_as.default,
-    _aten.movedim.int,
-    _aten.chunk.default,
-    _aten.split.Tensor,
-    _aten.unbind.int,
-    _aten.numpy_T.default,
-}
-
-
 _FILLS: dict[Any, int | float] = {
     _aten.new_zeros.default: 0.0,
     _aten.zeros_like.default: 0.0,
@@ -112,7 +86,7 @@ class _Rewrite:
     def copy(self, node: fx.Node) -> None:
         """Take over a node that writes nothing."""
         if node.op == "call_function" and (
-            operator_of(node) in _VIEWS or _is_part_of_view(node, self)
+            operator_of(node) in VIEWS or _is_part_of_view(node, self)
         ):
             of = self.aliases[operands(node)[0]]
             self.aliases[node] = _Alias(of.base, (*of.views, node))
@@ -161,7 +135,7 @@ class _Rewrite:
             outer = alias.base.value
             for view in alias.views[:depth]:
                 outer = self._view_again(view, outer)
-            value = self._back_through(alias.views[depth], outer, value)
+            value = back_through(self.call, alias.views[depth], outer, value)
         alias.base.value = value
         alias.base.writes += 1
         self.aliases[node] = _Alias(alias.base, alias.views)
@@ -195,99 +169,15 @@ class _Rewrite:
             made if len(set(dtypes)) == 1 else self.call(node, _aten.to.dtype, (made, seen.dtype))
         )
 
-    def _back_through(self, view: fx.Node, outer: fx.Node, value: fx.Node) -> fx.Node:
-        """Return ``outer`` with ``value`` where ``view`` looks at it."""
-        seen = operands(view)[0].meta["val"]
-        back = _BACK.get(operator_of(view))
-        if back is None:
-            raise ContractError(
-                f"{line_of(view)} is written through, which edgernn cannot follow; write into a "
-                "slice of the tensor itself"
-            )
-        return back(self, view, outer, value, tuple(seen.shape))
-
 
 def _is_part_of_view(node: fx.Node, rewrite: _Rewrite) -> bool:
     of = operands(node)[0] if operands(node) else None
     return (
         operator_of(node) is operator.getitem
         and isinstance(of, fx.Node)
-        and of.target in _VIEWS
+        and of.target in VIEWS
         and bool(rewrite.aliases[of].views)
     )
-
-
-_Shape = tuple[int, ...]
-
-
-def _back_select(
-    r: _Rewrite, view: fx.Node, outer: fx.Node, value: fx.Node, shape: _Shape
-) -> fx.Node:
-    _, dim, index = operands(view)
-    value = r.call(view, _aten.unsqueeze.default, (value, dim))
-    return _around(r, view, outer, value, shape, dim, index % shape[dim], index % shape[dim] + 1)
-
-
-def _back_slice(
-    r: _Rewrite, view: fx.Node, outer: fx.Node, value: fx.Node, shape: _Shape
-) -> fx.Node:
-    told = arguments(view)
-    dim = told["dim"]
-    start, end, step = slice(told["start"], told["end"], told["step"]).indices(shape[dim])
-    if step != 1:
-        raise ContractError(f"{line_of(view)} is written through with a step of {step}; use 1")
-    return _around(r, view, outer, value, shape, dim, start, max(end, start))
-
-
-def _around(
-    r: _Rewrite,
-    view: fx.Node,
-    outer: fx.Node,
-    value: fx.Node,
-    shape: _Shape,
-    dim: Any,
-    start: int,
-    end: int,
-) -> fx.Node:
-    parts = []
-    if start > 0:
-        parts.append(r.call(view, _aten.slice.Tensor, (outer, dim, 0, start)))
-    parts.append(value)
-    if end < shape[dim]:
-        parts.append(r.call(view, _aten.slice.Tensor, (outer, dim, end, shape[dim])))
-    if len(parts) == 1:
-        return value
-    made = r.call(view, _aten.cat.default, (parts, dim))
-    made.meta["val"] = operands(view)[0].meta["val"]
-    return made
-
-
-def _reshaped(r: _Rewrite, view: fx.Node, outer: fx.Node, value: fx.Node, shape: _Shape) -> fx.Node:
-    return r.call(view, _aten.view.default, (value, list(shape)))
-
-
-def _swapped(r: _Rewrite, view: fx.Node, outer: fx.Node, value: fx.Node, shape: _Shape) -> fx.Node:
-    return r.call(view, operator_of(view), (value, *operands(view)[1:]))
-
-
-def _same(r: _Rewrite, view: fx.Node, outer: fx.Node, value: fx.Node, shape: _Shape) -> fx.Node:
-    return value
-
-
-_BACK: dict[Any, Callable[[_Rewrite, fx.Node, fx.Node, fx.Node, _Shape], fx.Node]] = {
-    _aten.select.int: _back_select,
-    _aten.slice.Tensor: _back_slice,
-    _aten.view.default: _reshaped,
-    _aten.reshape.default: _reshaped,
-    _aten.flatten.using_ints: _reshaped,
-    _aten.unsqueeze.default: _reshaped,
-    _aten.squeeze.dim: _reshaped,
-    _aten.squeeze.default: _reshaped,
-    _aten.transpose.int: _swapped,
-    _aten.t.default: _swapped,
-    _aten.detach.default: _same,
-    _aten.alias.default: _same,
-}
 
 
 def pure(graph_module: fx.GraphModule) -> fx.GraphModule:
