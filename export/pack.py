@@ -76,7 +76,7 @@ def export_bundle(
     """
     out = path_of(out)
     chosen = _chosen(to, precision, tell)
-    _refuse_foreign(out)
+    refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
     _refuse_not_finite(loaded)
     contract = loaded.model.config.contract()
@@ -209,7 +209,7 @@ def _jobs(chosen: _Chosen, contract: Contract, *, in_graph: bool) -> list[Job]:
     return list(jobs.values())
 
 
-def _refuse_foreign(out: Path) -> None:
+def refuse_foreign(out: Path) -> None:
     """Replace nothing but a bundle, and what a killed process left in one; make no folder that has
     a model file's name.
     """

@@ -106,7 +106,7 @@ def export(
     """Export a trained model to a bundle, each file checked against the contract and the
     reference.
     """
-    from edgernn.export.pack import export_bundle
+    from edgernn.export.pack import export_bundle, refuse_foreign
     from edgernn.export.rounding.compression import Budget
     from edgernn.export.source import ReducedOptions
 
@@ -118,6 +118,7 @@ def export(
     )  # fmt: skip
     asked: dict[str, Any] = {"precision": words(precision), "release": release, "options": options}
     asked["in_graph"] = in_graph or decoding
+    refuse_foreign(out)  # before anything takes long
     if is_onnx(run) or is_python(run):
         bundle = _write_foreign(run, said, out, to=words(to) or "onnx", **asked)
     else:

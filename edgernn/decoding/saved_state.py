@@ -13,8 +13,9 @@ import numpy as np
 from edgernn import storage
 from edgernn.contract import Contract
 from edgernn.decoding.generate import Snapshot
-from edgernn.errors import DataError
+from edgernn.errors import DataError, UsageError
 from edgernn.storage import tensor_files
+from edgernn.storage.identify import identify
 from edgernn.wording import argument
 
 PENDING = "pending_tokens"  # int64 [N], beside the states under their contract names
@@ -27,6 +28,16 @@ def save_snapshot(path: Path, snapshot: Snapshot, *, contract: Contract) -> None
     tensors = {**snapshot.state, PENDING: snapshot.pending}
     metadata = {_CONTRACT: _fingerprints(contract)[0], _POSITION: str(snapshot.position)}
     storage.write_bytes(path, tensor_files.save(tensors, metadata))
+
+
+def refuse_foreign_file(path: Path) -> None:
+    """Raise UsageError where a file of anything else stands at ``path``, told by its content."""
+    kind = identify(path)
+    if path.is_file() and kind.key not in {"empty", "saved-state", "unreadable"}:
+        raise UsageError(
+            f"{path} is there and is no saved state ({kind.name}); it was left as it is. Choose "
+            "another --save-state, or remove it"
+        )
 
 
 def load_snapshot(path: Path, *, contract: Contract) -> Snapshot:

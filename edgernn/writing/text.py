@@ -20,7 +20,7 @@ from edgernn.data.text.tokenizer import OnUnknown, Tokenizer
 from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.in_graph import InGraphGeneration
 from edgernn.decoding.sampling import Sampler
-from edgernn.decoding.saved_state import load_snapshot, save_snapshot
+from edgernn.decoding.saved_state import load_snapshot, refuse_foreign_file, save_snapshot
 from edgernn.decoding.stream_decoder import StreamDecoder
 from edgernn.errors import BundleError, UsageError
 from edgernn.sessions.file import OpenedFile
@@ -75,6 +75,8 @@ def write_text(
         sampler = Sampler.from_defaults(defaults, temperature=temperature, top_k=top_k, top_p=top_p)
         checked_seed(seed)  # before anything is shown
         ends = _stop_tokens(tokenizer, stop)
+        if save_state is not None:
+            refuse_foreign_file(save_state)
         before = load_snapshot(load_state, contract=opened.contract) if load_state else None
         ids = tokenizer.encode(prompt, on_unknown=on_unknown)
         prompt_read = tokenizer.decode(ids)

@@ -217,3 +217,10 @@ def test_options_from_a_file(run: Run) -> None:
     code, _, err = run("export", "net.py:make", "--config", "net.toml", "--out", "net.edgernn")
     assert code == 2
     assert "forward takes no 'width'; expected one of x" in err
+
+
+def test_a_users_file_in_the_way_is_told_first(run: Run) -> None:
+    Path("notes.edgernn").write_text("mine")
+    code, _, err = run("export", "net.py:absent", "--inputs", X, "--out", "notes.edgernn")
+    assert (code, "is no bundle (a text file); it was left as it is" in err) == (2, True)
+    assert Path("notes.edgernn").read_text() == "mine"

@@ -304,3 +304,11 @@ def test_a_captioner_writes_about_pictures_only(captioner_bundle_folder: Path) -
         match=rf"is a captioner, .*; use: edgernn caption {captioner_bundle_folder} PICTURE",
     ):
         spoken(captioner_bundle_folder, "a")
+
+
+def test_a_state_replaces_a_saved_state_alone(bundle_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    path.write_text("mine")
+    with pytest.raises(UsageError, match=r"notes is there and is no saved state \(a text file\)"):
+        spoken(bundle_folder, "a", length=2, save_state=path)
+    assert path.read_text() == "mine"
