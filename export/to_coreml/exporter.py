@@ -14,9 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from edgernn.bundle.stored_weights import StoredWeight
-from edgernn.contract import BATCH, PICTURE, TIME, FileContract, GraphSpec, Narrowing, first_line
+from edgernn.contract import BATCH, PICTURE, TIME, FileContract, GraphSpec, Narrowing
 from edgernn.contract.file import FileDType
 from edgernn.contract.interface import FileTensor
-from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
 from edgernn.export.graphs import FlatGraph, example_inputs
+from edgernn.export.to_coreml.converting import convert
 from edgernn.export.to_coreml.inputs import (
     FromPictures,
     in_file,
@@ -38,7 +35,7 @@ from edgernn.export.to_coreml.inputs import (
     plain_dtype,
     planes,
 )
-from edgernn.export.to_coreml.operators import OPERATORS, teach_coremltools
+from edgernn.export.to_coreml.operators import OPERATORS
 from edgernn.export.to_coreml.refusals import (
     refuse_not_finite,
     refuse_open,
@@ -46,15 +43,13 @@ from edgernn.export.to_coreml.refusals import (
     refuse_stateless,
     refuse_whole_numbers,
 )
-from edgernn.export.to_coreml.weights import SCHEMES, compression, refuse_floats, weight_table
+from edgernn.export.to_coreml.weights import SCHEMES, refuse_floats, weight_table
 from edgernn.formats.coreml import COREML, COREML_MLSTATE
 from edgernn.models.family import RecurrentModel
 
 # coremltools prints one line per missing macOS library
 with contextlib.redirect_stderr(io.StringIO()):
     import coremltools as ct
-
-    teach_coremltools()
 
 
 class CoreMLExporter(Exporter):
@@ -93,7 +88,7 @@ class CoreMLExporter(Exporter):
         graph = _in_file_dtypes(model, file_contract)
         examples = example_inputs(file_contract, batch=1, time=1)
         pictures = [tensor.dtype == PICTURE for tensor in interface.inputs]
-        _convert(
+        convert(
             FromPictures(graph, pictures) if any(pictures) else graph,
             tuple(
                 planes(e) if picture else e for e, picture in zip(examples, pictures, strict=True)
@@ -143,7 +138,7 @@ class CoreMLStateExporter(CoreMLExporter):
             )
         )
         states = {tensor.name: examples[tensor.name] for tensor in interface.states}
-        _convert(
+        convert(
             _BufferedStep(_in_file_dtypes(model, file_contract), states),
             tuple(examples[tensor.name] for tensor in interface.inputs),
             path,
@@ -198,76 +193,6 @@ class _BufferedStep(nn.Module):
         return read if len(read) > 1 else read[0]
 
 
-def _convert(
-    module: nn.Module,
-    examples: tuple[Tensor, ...],
-    path: Path,
-    *,
-    precision: str,
-    target: str,
-    metadata: dict[str, str],
-    **types: Any,
-) -> None:
-    with _silence():
-        traced = torch.jit.trace(module.eval(), examples, check_trace=False)
-        _name_apart(traced)
-        try:
-            program = ct.convert(
-                traced,
-                convert_to="milinternal",
-                minimum_deployment_target=getattr(ct.target, target),
-                compute_precision=ct.precision.FLOAT32
-                if COREML.promise(precision).exact
-                else ct.precision.FLOAT16,
-                pass_pipeline=_passes(),
-                **types,
-            )
-            package = ct.convert(
-                program,
-                convert_to="mlprogram",
-                minimum_deployment_target=getattr(ct.target, target),
-                pass_pipeline=compression(program, precision),
-                skip_model_load=True,
-            )
-        except (ValueError, RuntimeError, NotImplementedError) as error:
-            raise ContractError(
-                f"coremltools could not convert the step: {first_line(error)}"
-            ) from error
-        package.user_defined_metadata.update(metadata)
-        package.save(str(path))
-    _keep_empty_folders(path)
-
-
-def _name_apart(traced: Any) -> None:
-    """Give every value of a traced module a name that no other comes near.
-
-    coremltools writes ``c.1`` as ``c_1``, and ``c`` as ``c_1`` where an input has its name: two
-    values are one then, and what reads the first reads the second, without a word.
-    """
-    torch._C._jit_pass_inline(traced.graph)
-    for place, node in enumerate(traced.graph.nodes()):
-        for index, value in enumerate(node.outputs()):
-            value.setDebugName(f"value{place}of{index}")
-
-
-def _keep_empty_folders(path: Path) -> None:
-    """Put an empty file of weights where there are none: the package names the folder, which an
-    archive would lose.
-    """
-    for folder in path.rglob("weights"):
-        if folder.is_dir() and not any(folder.iterdir()):
-            (folder / "weight.bin").touch()
-
-
-def _passes() -> Any:
-    """Return coremltools' passes without the one that makes room for negative ids, three operators
-    a step: there are none.
-    """
-    passes = ct.PassPipeline()
-    passes.remove_passes(["common::guard_negative_gather_indices"])
-    return passes
-
-
 def _checked_weights(path: Path, model: RecurrentModel, precision: str) -> tuple[StoredWeight, ...]:
     """Read the table of weights from what was saved; raise ContractError where one is not stored as
     asked.
@@ -295,19 +220,3 @@ def _state_type(tensor: FileTensor) -> Any:
 
 def _numpy(tensor: FileTensor) -> Any:
     return np.dtype(tensor.dtype).type
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Hide the converter's progress bars and its warnings about torch versions it was not tested
-    with.
-    """
-    logger = logging.getLogger("coremltools")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
