@@ -12,6 +12,7 @@ from torch import Tensor
 
 from edgernn.contract import TIME, Contract, TensorSpec
 from edgernn.errors import ContractError, UsageError
+from edgernn.wording import counted
 
 Sizes = dict[str, tuple[int, str]]  # open axis → its size, and the tensor that set it
 
@@ -57,7 +58,7 @@ def check_given(
         UsageError: the frames are no multiple of what a step takes.
     """
     known = list(specs)
-    if unknown := sorted(given.keys() - {spec.name for spec in known}):
+    if unknown := sorted(given.keys() - {spec.name for spec in known}, key=str):
         raise ContractError(f"unknown {kind} {unknown}; expected {[s.name for s in known]}")
     for spec in known:
         if spec.name not in given:
@@ -67,23 +68,28 @@ def check_given(
     time, frames = sizes.get(TIME), contract.step_frames
     if time is not None and time[0] % frames:
         raise UsageError(
-            f"{time[1]} has {time[0]} frames and a step takes {frames}; give a multiple of "
-            f"{frames}, and keep the frames that are left for the next call"
+            f"{time[1]} has {counted(time[0], 'frame')} and a step takes {frames}; give a "
+            f"multiple of {frames}, and keep the frames that are left for the next call"
         )
 
 
 def _check(contract: Contract, spec: TensorSpec, value: Tensor, sizes: Sizes) -> None:
     dtype, shape = str(value.dtype).removeprefix("torch."), list(value.shape)
-    if dtype != spec.dtype or len(shape) != len(spec.axes):
-        raise ContractError(f"{spec.name} is {dtype} {shape}, expected {_text(spec, contract)}")
+    wrong = f"{spec.name} is {dtype} {shape}, expected {_text(spec, contract)}"
+    if dtype != spec.dtype:
+        raise ContractError(f"{wrong}; give it as {spec.dtype}")
+    if len(shape) != len(spec.axes):
+        raise ContractError(wrong)
     for axis, size in zip(spec.axes, shape, strict=True):
-        fixed = contract.sizes.get(axis)
-        wanted, origin = (fixed, "") if fixed else sizes.setdefault(axis, (size, spec.name))
-        if size != wanted or size == 0:
-            raise ContractError(
-                f"{spec.name} is {dtype} {shape}, expected {_text(spec, contract)} with {axis} "
-                + ("at least 1" if size == 0 else f"{wanted}{origin and f' as in {origin}'}")
-            )
+        if fixed := contract.sizes.get(axis):
+            if size != fixed:
+                raise ContractError(wrong)
+            continue
+        wanted, origin = sizes.setdefault(axis, (size, spec.name))
+        if size == 0:
+            raise ContractError(f"{wrong} with {axis} at least 1")
+        if size != wanted:
+            raise ContractError(f"{wrong} with {axis} {wanted} as in {origin}")
     if spec.below is not None and value.numel():
         least, most = int(value.min()), int(value.max())
         if least < 0 or most >= contract.sizes[spec.below]:
