@@ -12,9 +12,11 @@ from edgernn.contract import FileContract, GraphWord
 from edgernn.contract.in_graph import DECODERS
 from edgernn.errors import ContractError
 from edgernn.export.base import Exporter, Written
+from edgernn.export.causes import cause_of
 from edgernn.export.judging import Judged, judge
 from edgernn.export.rounding.compression import Compression
 from edgernn.export.source import Source
+from edgernn.models.module import ModuleModel
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,19 @@ def _first_that_passes(
             made = _in_one_way(kind(compression, way), path, job, source)
         except ContractError as error:
             first = first or error
+            if _does_more_than_compute(source):
+                break  # another way would only see it at another moment
             continue
         if first is not None:
             source.tell(f"{job.row.name} was {way}, since the first way failed: {first}")
         return made
     assert first is not None
     raise first
+
+
+def _does_more_than_compute(source: Source) -> bool:
+    model = source.loaded.model
+    return isinstance(model, ModuleModel) and bool(cause_of(model))
 
 
 def _in_one_way(exporter: Exporter, path: Path, job: Job, source: Source) -> tuple[Written, Judged]:

@@ -28,7 +28,7 @@ InputsOption = Annotated[
     typer.Option(
         "--inputs",
         metavar="NAME: DTYPE[AXES]",
-        help='Axes of inputs, as "x: float32[batch, time, 40]"; or a file of examples.',
+        help="Each input, its dtype and its axes in brackets; or a file of examples.",
         rich_help_panel=_PANEL,
     ),
 ]
