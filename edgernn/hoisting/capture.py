@@ -8,7 +8,8 @@ followed as they go, so a branch on a value that the inputs reach is refused, ne
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -93,9 +94,9 @@ def _write_down(
     tracer = make_fx(
         lambda *tensors: tuple(call(*tensors)), pre_dispatch=True, record_stack_traces=True
     )
-    with torch.no_grad(), RandomDraws(number) as draws:
+    with _gradients_put_back(), torch.no_grad(), RandomDraws(number) as draws:
         try:
-            return tracer(*given), draws.seen
+            return _without_switches(tracer(*given)), draws.seen
         except RuntimeError as error:
             refuse_packing(error)
             if VALUE_READ not in str(error):
@@ -105,6 +106,27 @@ def _write_down(
                 "number of Python, to branch on it or to count with it; a graph would freeze what "
                 "one run saw. Write it with tensors (torch.where, a mask, an index)"
             ) from error
+
+
+def _without_switches(graph_module: fx.GraphModule) -> fx.GraphModule:
+    """Take out what switches gradients on and off: a graph that is run would leave them so."""
+    for node in reversed(list(graph_module.graph.nodes)):
+        if operator_of(node) is torch._C._set_grad_enabled:
+            graph_module.graph.erase_node(node)
+    graph_module.recompile()
+    return graph_module
+
+
+@contextmanager
+def _gradients_put_back() -> Iterator[None]:
+    """Let gradients be on or off as before: torch's tracer leaves them off where it is broken off
+    inside the network's own ``no_grad``.
+    """
+    enabled = torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        torch.set_grad_enabled(enabled)
 
 
 def _outline(graph_module: fx.GraphModule) -> list[tuple[str, str]]:

@@ -48,6 +48,7 @@ _INPUTS = {"x": "float32[batch, 3]", "starts": "bool[batch]"}
 
 def test_a_shortcut_is_followed():
     assert prove(hoist(drawn(Shortcut()), _INPUTS), steps=64).error <= 1e-5
+    assert torch.is_grad_enabled()  # the graphs of its ways were run
 
 
 def test_a_branch_that_makes_a_difference_is_refused():

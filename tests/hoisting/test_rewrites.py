@@ -66,6 +66,7 @@ CALLS = {
     "greater": (X, Y),
     "greater_equal": (X, Y),
     "hardshrink": (X,),
+    "hardtanh": (X, -1, 1),
     "hstack": ([X, Y],),
     "hypot": (X, Y),
     "index_add": (X, 1, torch.tensor([1, 1]), Y[:, :2]),
