@@ -1,0 +1,28 @@
+"""The table of importers: what ``--family`` takes, and where each is. A new family is one row.
+
+Rows hold strings, so reading the names imports nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from edgernn.errors import UsageError
+from edgernn.importers.base import Importer
+from edgernn.wording import expected_one_of
+
+IMPORTERS: dict[str, str] = {}
+
+
+def importer_of(word: str) -> Importer:
+    """Return the importer of a row; raise UsageError naming the known families."""
+    if word not in IMPORTERS:
+        raise UsageError(f"unknown family {word!r}; {expected_one_of(word, IMPORTERS)}")
+    module, _, name = IMPORTERS[word].partition(":")
+    found: Importer = getattr(importlib.import_module(module), name)()
+    return found
+
+
+def importers() -> tuple[Importer, ...]:
+    """Return every importer of the table."""
+    return tuple(map(importer_of, IMPORTERS))
