@@ -6,7 +6,13 @@ from edgernn.contract import BATCH, LAYERS, STEP, TIME, TOKENS, GraphSpec, Tenso
 
 HIDDEN, VOCAB = "hidden", "vocab"
 LOGITS = "logits"
-CELL_STATES = {"lstm": ("h", "c"), "gru": ("h",), "rnn": ("h",), "rnn_relu": ("h",)}
+CELL_STATES = {
+    "lstm": ("h", "c"),
+    "gru": ("h",),
+    "rnn": ("h",),
+    "rnn_relu": ("h",),
+    "lstm_projected": ("h", "c"),
+}
 
 
 def text_states(names: tuple[str, ...]) -> tuple[TensorSpec, ...]:

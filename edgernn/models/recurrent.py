@@ -6,18 +6,19 @@ operator, for runtimes whose recurrent operators are missing, slow or not quanti
 which torch has no layer has the step face alone. The cells are in ``models.cells``.
 
 Shapes: B batch, T time, L layers, H hidden, I input. A state is a tuple of ``[L, B, H]`` tensors in
-the order of the cell's ``states``.
+the order of the cell's ``states``; a cell may have states of other widths, see ``state_widths``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from edgernn.errors import UsageError
 from edgernn.models.cells.base import Cell, State
+from edgernn.models.cells.options import read_options
 from edgernn.models.cells.table import cell_class
 
 
@@ -114,29 +115,68 @@ class CellStack(nn.Module):
 
 
 def make_stack(
-    cell: str, inputs: int, *, hidden: int, layers: int, dropout: float = 0.0
+    cell: str,
+    inputs: int,
+    *,
+    hidden: int,
+    layers: int,
+    dropout: float = 0.0,
+    options: Mapping[str, str] | None = None,
 ) -> RecurrentStack | CellStack:
     """Return L fresh layers of ``cell``: the fused face where torch has a layer for it, else the
     step face.
 
-    ``dropout`` acts between the layers, in training.
+    Args:
+        cell: a row of ``models.cells.table``.
+        inputs: I.
+        hidden: H.
+        layers: L.
+        dropout: acts between the layers, in training.
+        options: the cell's, as text by name; with other values than its defaults it has the step
+            face alone.
+
+    Raises:
+        UsageError: an unknown cell, or an option that it has not, or a value that does not fit.
     """
     kind = cell_class(cell)
-    if kind.fused is not None:
+    read = read_options(kind.options_kind, options or {})
+    if kind.fused is not None and read == kind.options_kind():
         return RecurrentStack(cell, inputs, hidden=hidden, layers=layers, dropout=dropout)
+    output, further = kind.widths(hidden, read)[0], {"options": read} if options else {}
     stack = CellStack(
-        [kind(hidden if layer else inputs, hidden) for layer in range(layers)], dropout=dropout
+        [kind(output if layer else inputs, hidden, **further) for layer in range(layers)],
+        dropout=dropout,
     )
     for made in stack.cells():
         made.reset_parameters()
     return stack
 
 
-def zero_state(
-    cell: str, *, layers: int, batch: int, hidden: int, device: torch.device | None = None
-) -> State:
-    """Return the state of zeros: one float32 ``[L, B, H]`` per state tensor of the cell, each its
-    own tensor.
+def state_widths(
+    cell: str, hidden: int, options: Mapping[str, str] | None = None
+) -> dict[str, int]:
+    """Return state → the width of its ``[L, B, ·]``, in the cell's order; the first is also the
+    output's.
+
+    Raises:
+        UsageError: as ``make_stack``.
     """
-    names = cell_class(cell).states
-    return tuple(torch.zeros(layers, batch, hidden, device=device) for _ in names)  # [L, B, H]
+    kind = cell_class(cell)
+    widths = kind.widths(hidden, read_options(kind.options_kind, options or {}))
+    return dict(zip(kind.states, widths, strict=True))
+
+
+def zero_state(
+    cell: str,
+    *,
+    layers: int,
+    batch: int,
+    hidden: int,
+    device: torch.device | None = None,
+    options: Mapping[str, str] | None = None,
+) -> State:
+    """Return the state of zeros: one float32 ``[L, B, H]`` per state tensor of the cell, or as wide
+    as its options say, each its own tensor.
+    """
+    widths = state_widths(cell, hidden, options).values()
+    return tuple(torch.zeros(layers, batch, width, device=device) for width in widths)

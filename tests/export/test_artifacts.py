@@ -22,7 +22,7 @@ from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.families import language
 from edgernn.formats import by_name
 from edgernn.models.captioner import Captioner
-from edgernn.models.cells.table import CELLS
+from edgernn.models.cells.table import FUSED
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
 from edgernn.parity.verify import verify_bundle
@@ -108,7 +108,7 @@ def test_fewer_bits_are_fewer_bytes(packed: Bundle) -> None:
 @pytest.mark.parametrize(
     "shape", [{}, {"hidden": 33, "embedding": 33, "tied": True, "layers": 1}], ids=["8", "33"]
 )
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_every_cell_in_every_precision(
     make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, cell: str, shape: dict[str, Any]
 ) -> None:

@@ -12,20 +12,20 @@ import torch
 
 from edgernn.contract import FileContract, Narrowing
 from edgernn.export.graphs import FlatGraph, example_inputs
-from edgernn.models.cells.table import CELLS
+from edgernn.models.cells.table import FUSED
 from edgernn.models.language import LanguageModel
 
 MakeModel = Callable[..., LanguageModel]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_signature_has_the_names_of_the_contract(make_model: MakeModel, cell: str) -> None:
     model = make_model(cell=cell)
     names = [tensor.name for tensor in model.config.contract().step.inputs]
     assert list(inspect.signature(FlatGraph(model, "step").forward).parameters) == names
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_graph_is_the_model_with_flat_tensors(make_model: MakeModel, cell: str) -> None:
     model = make_model(cell=cell)
     tokens, *state = example_inputs(FileContract(contract=model.config.contract()), batch=2, time=3)
@@ -43,7 +43,7 @@ def test_the_graph_is_the_model_with_flat_tensors(make_model: MakeModel, cell: s
     assert [list(tensor.shape) for tensor in flat] == shapes
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_examples_are_distinct_tensors(make_model: MakeModel, cell: str) -> None:
     examples = example_inputs(
         FileContract(contract=make_model(cell=cell).config.contract()), batch=2, time=3

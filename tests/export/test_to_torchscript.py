@@ -14,7 +14,7 @@ import torch
 
 from edgernn.contract import METADATA_KEY, Decoding, FileContract
 from edgernn.export.to_torchscript import TorchScriptExporter
-from edgernn.models.cells.table import CELLS
+from edgernn.models.cells.table import FUSED
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity.rollout import Plan, compare
@@ -57,7 +57,7 @@ def export(model: LanguageModel, path: Path) -> Path:
 @pytest.fixture(scope="module")
 def files(make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("torchscript")
-    return {cell: export(make_model(cell=cell), folder / f"{cell}.pt") for cell in CELLS}
+    return {cell: export(make_model(cell=cell), folder / f"{cell}.pt") for cell in FUSED}
 
 
 def load(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
@@ -74,7 +74,7 @@ def test_torch_alone_runs_it_at_any_size(files: dict[str, Path], tmp_path: Path)
     assert done.stdout.split() == ["ran", "4"]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_arguments_have_the_names_of_the_contract(files: dict[str, Path], cell: str) -> None:
     module, extra = load(files[cell])
     own = FileContract.model_validate_json(extra[METADATA_KEY])
@@ -88,7 +88,7 @@ def test_the_extra_file_is_the_contract(make_model: MakeModel, files: dict[str, 
     assert json.loads(extra[METADATA_KEY]) == json.loads(expected.model_dump_json())
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_it_keeps_the_fused_layer(files: dict[str, Path], cell: str) -> None:
     module, _ = load(files[cell])
     kinds = [node.kind() for node in module.inlined_graph.nodes()]
@@ -102,7 +102,7 @@ def test_it_keeps_the_fused_layer(files: dict[str, Path], cell: str) -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_parity_over_a_chained_run(
     make_model: MakeModel, tmp_path: Path, cell: str, layers: int
 ) -> None:

@@ -21,7 +21,7 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError
 from edgernn.models import checkpoint
 from edgernn.models.captioner import Captioner
-from edgernn.models.cells.table import CELLS
+from edgernn.models.cells.table import FUSED
 from edgernn.models.checkpoint import CONFIG, EVALUATION, TOKENIZER, WEIGHTS, Checkpoint
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.language import LanguageModel
@@ -55,7 +55,7 @@ def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]
 @pytest.mark.parametrize(
     "options", [{}, {"tied": True, "embedding": 8}, {"learned_initial_state": True}], ids=str
 )
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_a_round_trip_loses_no_bit(
     make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, cell: str, options: dict[str, Any]
 ) -> None:

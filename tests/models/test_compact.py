@@ -16,7 +16,7 @@ from edgernn.contract import FileContract
 from edgernn.export.to_onnx.tracing import trace
 from edgernn.models.captioner import Captioner
 from edgernn.models.cells.base import State
-from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.cells.table import FUSED, cell_class
 from edgernn.models.compact import CompactStack
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.language import LanguageModel
@@ -25,7 +25,7 @@ from edgernn.models.recurrent import RecurrentStack, zero_state
 MakeModel = Callable[..., LanguageModel]
 HIDDEN, WIDTH, STEPS = 7, 5, 6
 
-each_cell = pytest.mark.parametrize("cell", CELLS)
+each_cell = pytest.mark.parametrize("cell", FUSED)
 
 
 def stack_of(cell: str, layers: int) -> RecurrentStack:
@@ -43,7 +43,7 @@ def close(found: tuple[Tensor, State], wanted: tuple[Tensor, State]) -> None:
 
 
 def test_the_weights_are_copied() -> None:
-    for cell in CELLS:
+    for cell in FUSED:
         fused = stack_of(cell, 2)
         compact = CompactStack(fused.cells())
         before = [parameter.clone() for parameter in fused.parameters()]

@@ -11,7 +11,7 @@ import torch
 
 from edgernn.contract import FileContract, file_problems
 from edgernn.errors import CheckpointError
-from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.cells.table import FUSED, cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.sessions.base import State
@@ -37,7 +37,7 @@ def random_state(session: EagerSession, batch: int) -> State:
     }
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_it_is_the_model(make_model: MakeModel, cell: str) -> None:
     model = make_model(cell=cell)
     session = EagerSession(model)

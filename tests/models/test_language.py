@@ -16,7 +16,7 @@ from torch import Tensor
 
 from edgernn.families.language import language_contract
 from edgernn.models.cells.base import State
-from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.cells.table import FUSED, cell_class
 from edgernn.models.language import MAX_LAYERS, LanguageConfig, LanguageModel
 from edgernn.sessions.torch_kernels import plain_kernels
 
@@ -27,7 +27,7 @@ SHAPE: dict[str, Any] = {"vocabulary": 20, "embedding": 6, "hidden": 8}
 @pytest.fixture(scope="module")
 def models(make_model: MakeModel) -> dict[str, LanguageModel]:
     """One model per cell, in float64: what differs is then a defect and no rounding."""
-    return {cell: make_model(cell=cell).double() for cell in CELLS}
+    return {cell: make_model(cell=cell).double() for cell in FUSED}
 
 
 def tokens_of(model: LanguageModel, batch: int, time: int) -> Tensor:
@@ -49,7 +49,7 @@ def close(found: tuple[Tensor, State], wanted: tuple[Tensor, State]) -> None:
         torch.testing.assert_close(have, want, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 @pytest.mark.parametrize(("batch", "time"), [(1, 1), (3, 7)])
 def test_shapes_and_dtypes(make_model: MakeModel, cell: str, batch: int, time: int) -> None:
     model = make_model(cell=cell)
@@ -60,7 +60,7 @@ def test_shapes_and_dtypes(make_model: MakeModel, cell: str, batch: int, time: i
 
 @settings(max_examples=25, deadline=None)
 @given(
-    cell=st.sampled_from(sorted(CELLS)),
+    cell=st.sampled_from(sorted(FUSED)),
     batch=st.integers(1, 3),
     cuts=st.lists(st.integers(1, 5), min_size=2, max_size=5),
 )
@@ -78,7 +78,7 @@ def test_a_sequence_may_be_cut_anywhere(
     close((torch.cat(parts, dim=1), state), whole)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_a_row_alone_is_the_row_in_a_batch(models: dict[str, LanguageModel], cell: str) -> None:
     model = models[cell]
     tokens, state = tokens_of(model, 3, 9), random_state(model, 3)
@@ -90,7 +90,7 @@ def test_a_row_alone_is_the_row_in_a_batch(models: dict[str, LanguageModel], cel
             close(alone, (logits[one], tuple(tensor[:, one] for tensor in after)))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_every_state_counts(models: dict[str, LanguageModel], cell: str) -> None:
     model = models[cell]
     tokens, state = tokens_of(model, 1, 1), random_state(model, 1)
@@ -117,7 +117,7 @@ def test_a_call_changes_nothing_that_it_was_given(models: dict[str, LanguageMode
     )
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_step_face_of_a_model(make_model: MakeModel, cell: str) -> None:
     fused, step = (make_model(cell=cell, layers=3).double() for _ in range(2))
     assert step.step_face() is step
@@ -160,7 +160,7 @@ def test_tied_weights_need_equal_sizes() -> None:
         LanguageConfig(**SHAPE, tied=True)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_a_learned_first_state(make_model: MakeModel, cell: str) -> None:
     model = make_model(cell=cell, learned_initial_state=True)
     one, three = model.initial_state(1), model.initial_state(3)
@@ -218,7 +218,7 @@ def test_an_unknown_setting() -> None:
         LanguageConfig.model_validate({**SHAPE, "hiden": 8})
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 @pytest.mark.parametrize("learned", [False, True])
 def test_the_contract_of_a_configuration(cell: str, learned: bool) -> None:
     config = LanguageConfig(**SHAPE, cell=cell, layers=3, learned_initial_state=learned)

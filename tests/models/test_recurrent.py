@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.cells.table import FUSED, cell_class
 from edgernn.models.recurrent import CellStack, RecurrentStack, make_stack, zero_state
 
 INPUT, HIDDEN, BATCH = 5, 7, 3
@@ -17,7 +17,7 @@ def steps_of(cell: str, layers: int, *, dropout: float = 0.0) -> CellStack:
     return CellStack(cells, dropout=dropout, by_part=True)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_step_face_shares_the_parameters(cell: str) -> None:
     stack = make_stack(cell, INPUT, hidden=HIDDEN, layers=2)
     step = CellStack(stack.cells())
@@ -63,7 +63,7 @@ def test_dropout_acts_between_layers_in_training_alone() -> None:
     assert torch.equal(dropping.eval()(x, state)[0], wanted)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_state_of_zeros_has_a_tensor_of_its_own_per_state(cell: str) -> None:
     state = zero_state(cell, layers=2, batch=BATCH, hidden=HIDDEN)
     assert len(state) == len(cell_class(cell).states)

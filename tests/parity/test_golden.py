@@ -17,7 +17,7 @@ from edgernn.contract import ENCODE, STEP, FileContract
 from edgernn.errors import BundleError
 from edgernn.families.language import language_contract
 from edgernn.models.captioner import Captioner
-from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.cells.table import FUSED, cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity import golden
@@ -44,7 +44,7 @@ def edit(path: Path, change: Callable[[Tensors], Tensors]) -> None:
     )
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_it_replays_to_the_bit(make_model: MakeModel, tmp_path: Path, cell: str) -> None:
     path = tmp_path / "golden.safetensors"
     golden.record(EagerSession(make_model(cell=cell, learned_initial_state=True)), path)
@@ -58,7 +58,7 @@ def test_it_replays_to_the_bit(make_model: MakeModel, tmp_path: Path, cell: str)
         assert drift.scale > 0
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_names_and_shapes_are_as_documented(
     make_model: MakeModel, tmp_path: Path, cell: str
 ) -> None:

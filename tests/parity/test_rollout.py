@@ -12,7 +12,7 @@ import pytest
 
 from edgernn.contract import FileContract, Narrowing
 from edgernn.families.language import language_contract
-from edgernn.models.cells.table import CELLS
+from edgernn.models.cells.table import FUSED
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity.drift import Drift, drifts
@@ -164,7 +164,7 @@ def test_nothing_between_equals(reference: Session, plan: Plan) -> None:
     assert found.plan == plan
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_one_session_twice_is_equal(make_model: Callable[..., LanguageModel], cell: str) -> None:
     model = make_model(cell=cell, learned_initial_state=True)
     assert (

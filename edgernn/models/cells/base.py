@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
+from edgernn.models.cells.options import CellOptions
+
 if TYPE_CHECKING:
     from edgernn.models.cells.compact import CompactCell
 
@@ -29,10 +31,18 @@ class Cell(nn.Module):
 
     Subclasses set ``states``, make their parameters, and implement ``reset_parameters``, which the
     stack of them calls when it is made, and ``forward``. A linear layer that multiplies the state
-    is called ``from_hidden``, so that tables of weights can tell it from others.
+    is called ``from_hidden``, so that tables of weights can tell it from others. A cell has every
+    bias that its equations have; what has fewer (Keras with ``use_bias=False``, torch with
+    ``bias=False``, files of one bias instead of two) is the same cell with zeros in the others.
+
+    Args:
+        inputs: I.
+        hidden: H.
+        options: what else is said of it, of ``options_kind``; its defaults where nothing is.
 
     Attributes:
-        states: the names of the state tensors, each ``[B, H]``.
+        states: the names of the state tensors, each ``[B, H]`` unless ``widths`` says otherwise.
+        options_kind: the options that there are.
         gates: rows, in units of H, of what may be added to what the gates get from ``x``; 0 where
             nothing may.
         fused: builds torch's layer that computes the same over many time steps from ``(I, H,
@@ -41,13 +51,20 @@ class Cell(nn.Module):
     """
 
     states: ClassVar[tuple[str, ...]]
+    options_kind: ClassVar[type[CellOptions]] = CellOptions
     gates: ClassVar[int] = 0
     fused: ClassVar[Callable[..., nn.RNNBase] | None] = None
     compact: ClassVar[type[CompactCell] | None] = None
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, inputs: int, hidden: int, options: CellOptions | None = None) -> None:
         super().__init__()
         self.inputs, self.hidden = inputs, hidden
+        self.options = self.options_kind() if options is None else options
+
+    @classmethod
+    def widths(cls, hidden: int, options: CellOptions) -> tuple[int, ...]:
+        """Return the width of each state tensor; the first is the layer's output's, too."""
+        return (hidden,) * len(cls.states)
 
     @classmethod
     def from_fused(cls: type[C], fused: nn.RNNBase, layer: int) -> C:
@@ -63,7 +80,7 @@ class Cell(nn.Module):
 
         Args:
             x: the layer's input, ``[B, I]``.
-            state: a ``[B, H]`` for each of ``states``.
+            state: a ``[B, H]`` for each of ``states``, or as wide as ``widths`` says.
             gates: ``[B, gH]``, added to what the gates get from ``x``; only where ``gates`` of the
                 class is not 0.
 
@@ -78,10 +95,11 @@ class GatedCell(Cell):
     implement ``advance``.
     """
 
-    def __init__(self, inputs: int, hidden: int) -> None:
-        super().__init__(inputs, hidden)
+    def __init__(self, inputs: int, hidden: int, options: CellOptions | None = None) -> None:
+        super().__init__(inputs, hidden, options)
+        carried = self.widths(hidden, self.options)[0]  # of what comes back from the step before
         self.from_input = nn.Linear(inputs, self.gates * hidden)
-        self.from_hidden = nn.Linear(hidden, self.gates * hidden)
+        self.from_hidden = nn.Linear(carried, self.gates * hidden)
 
     @classmethod
     def from_fused(cls: type[G], fused: nn.RNNBase, layer: int) -> G:
@@ -97,7 +115,7 @@ class GatedCell(Cell):
         """Glorot input weights, orthogonal recurrent blocks (Saxe et al. 2014), zero biases."""
         for block in self.from_input.weight.data.split(self.hidden):  # [H, I]
             nn.init.xavier_uniform_(block)
-        for block in self.from_hidden.weight.data.split(self.hidden):  # [H, H]
+        for block in self.from_hidden.weight.data.split(self.hidden):  # [H, H], or [H, P]
             self.reset_recurrent(block)
         nn.init.zeros_(self.from_input.bias)
         nn.init.zeros_(self.from_hidden.bias)

@@ -7,14 +7,21 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from edgernn.models.activations import ACTIVATIONS
 from edgernn.models.cells.base import GatedCell, State
 from edgernn.models.cells.compact import Joined
+from edgernn.models.cells.options import Activated, CellOptions
 
 
 class _CompactRNN(Joined):
+    def __init__(self, cell: GatedCell, *, folded: bool) -> None:
+        super().__init__(cell, folded=folded)
+        assert isinstance(cell, RNN)
+        self.activate = cell.activate
+
     def ending(self, gates: Tensor, state: State) -> State:
         """See ``Joined.ending``."""
-        return (torch.tanh(gates),)
+        return (self.activate(gates),)
 
 
 class _CompactRectifiedRNN(Joined):
@@ -24,16 +31,22 @@ class _CompactRectifiedRNN(Joined):
 
 
 class RNN(GatedCell):
-    """``h' = tanh(x + h)``."""
+    """``h' = tanh(x + h)``; the option ``activation`` stands for tanh."""
 
     states = ("h",)
+    options_kind = Activated
     gates = 1
     fused = nn.RNN
     compact = _CompactRNN
+    options: Activated
+
+    def __init__(self, inputs: int, hidden: int, options: CellOptions | None = None) -> None:
+        super().__init__(inputs, hidden, options)
+        self.activate = ACTIVATIONS[self.options.activation]
 
     def advance(self, x: Tensor, h: Tensor, state: State) -> State:
         """See ``GatedCell.advance``."""
-        return (torch.tanh(x + h),)
+        return (self.activate(x + h),)
 
 
 class RectifiedRNN(GatedCell):

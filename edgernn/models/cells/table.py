@@ -14,11 +14,16 @@ from edgernn.wording import expected_one_of
 if TYPE_CHECKING:
     from edgernn.models.cells.base import Cell
 
-CELLS = {
+# torch has a layer for these, which runs over time
+FUSED = {
     "lstm": "edgernn.models.cells.lstm:LSTM",
     "gru": "edgernn.models.cells.gru:GRU",
     "rnn": "edgernn.models.cells.rnn:RNN",
     "rnn_relu": "edgernn.models.cells.rnn:RectifiedRNN",
+}
+CELLS = {
+    **FUSED,
+    "lstm_projected": "edgernn.models.cells.lstm_projected:ProjectedLSTM",
 }
 
 

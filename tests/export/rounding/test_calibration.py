@@ -17,7 +17,7 @@ from edgernn.export.to_onnx.tracing import trace
 from edgernn.families.language import text_feeds
 from edgernn.families.table import family_of
 from edgernn.models.captioner import Captioner
-from edgernn.models.cells.table import CELLS
+from edgernn.models.cells.table import FUSED
 from edgernn.models.eager import EagerSession
 from edgernn.models.family import RecurrentModel
 from edgernn.models.language import LanguageModel
@@ -33,7 +33,7 @@ def step_graph(model: RecurrentModel, *, folded: bool = False) -> onnx.ModelProt
 
 @pytest.mark.parametrize("folded", [False, True], ids=["apart", "folded"])
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_moments_are_those_of_what_each_layer_hears(
     make_model: MakeModel, cell: str, layers: int, folded: bool
 ) -> None:

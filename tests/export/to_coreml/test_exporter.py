@@ -16,7 +16,7 @@ import torch
 from edgernn.contract import Decoding, FileContract
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.export.to_coreml.exporter import CoreMLExporter, CoreMLStateExporter
-from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.cells.table import FUSED, cell_class
 from edgernn.models.language import LanguageModel
 from edgernn.sessions.coreml import CoreMLSession, CoreMLStateSession
 
@@ -82,7 +82,7 @@ def packages(
             folder / f"{cell}_{form}.mlpackage",
             precision,
         )
-        for cell in CELLS
+        for cell in FUSED
         for form, (exporter, precision) in EXPORTERS.items()
     }
 
@@ -113,7 +113,7 @@ def operators(spec: Any) -> list[str]:
     return kinds
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_explicit_form(
     packages: dict[tuple[str, str], Any], make_model: MakeModel, cell: str
 ) -> None:
@@ -132,7 +132,7 @@ def test_the_explicit_form(
     assert not {"read_state", "write_state"} & set(operators(spec))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_form_whose_runtime_keeps_the_state(
     packages: dict[tuple[str, str], Any], make_model: MakeModel, cell: str
 ) -> None:
@@ -149,7 +149,7 @@ def test_the_form_whose_runtime_keeps_the_state(
 
 
 @pytest.mark.parametrize("form", EXPORTERS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_program_is_plain_products_and_gates(
     packages: dict[tuple[str, str], Any], cell: str, form: str
 ) -> None:
@@ -162,7 +162,7 @@ def test_the_program_is_plain_products_and_gates(
 
 
 @pytest.mark.parametrize("precision", COMPRESSED)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_compressed_programs_have_the_same_operators(
     packages: dict[tuple[str, str], Any],
     make_model: MakeModel,
@@ -210,7 +210,7 @@ def test_the_target_is_the_one_that_the_weights_need(
 
 
 @pytest.mark.parametrize("form", EXPORTERS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_metadata_is_the_contract(
     packages: dict[tuple[str, str], Any], make_model: MakeModel, cell: str, form: str
 ) -> None:

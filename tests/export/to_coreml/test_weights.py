@@ -32,7 +32,7 @@ from edgernn.export.to_coreml.weights import (
     weight_table,
 )
 from edgernn.models.captioner import Captioner
-from edgernn.models.cells.table import CELLS
+from edgernn.models.cells.table import FUSED
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity import rollout
@@ -131,7 +131,7 @@ def test_the_interpreter_reads_weights_as_they_are_defined(
 
 
 @pytest.mark.parametrize("precision", SCHEMES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_a_package_is_the_model_with_its_stored_weights(
     make_model: MakeModel, tmp_path: Path, cell: str, precision: str
 ) -> None:

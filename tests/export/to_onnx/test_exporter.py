@@ -21,7 +21,7 @@ from edgernn.export.to_onnx.exporter import RECIPES, OnnxExporter
 from edgernn.export.to_onnx.tracing import step_graph
 from edgernn.families.language import text_feeds
 from edgernn.formats.onnx import ONNX
-from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.cells.table import FUSED, cell_class
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.parity.rollout import Plan, compare
@@ -44,7 +44,7 @@ def files(make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory) -> di
     """One three-layer file per cell."""
     folder = tmp_path_factory.mktemp("onnx")
     return {
-        cell: export(make_model(cell=cell, layers=3), folder / f"{cell}.onnx") for cell in CELLS
+        cell: export(make_model(cell=cell, layers=3), folder / f"{cell}.onnx") for cell in FUSED
     }
 
 
@@ -52,14 +52,14 @@ def nodes_of(model: onnx.ModelProto, kinds: set[str]) -> list[onnx.NodeProto]:
     return [node for node in model.graph.node if node.op_type in kinds]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_one_fused_operator_per_layer_and_no_loop(files: dict[str, Path], cell: str) -> None:
     model = onnx.load(files[cell])
     assert [node.op_type for node in nodes_of(model, RECURRENT)] == [OPERATORS[cell]] * 3
     assert not nodes_of(model, {"Loop", "Scan", "If", "Sigmoid", "Tanh"})
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_weights_are_constants_and_are_not_cut_at_run_time(
     files: dict[str, Path], cell: str
 ) -> None:
@@ -93,7 +93,7 @@ def test_versions_that_every_runtime_reads(files: dict[str, Path]) -> None:
         onnx.checker.check_model(model, full_check=True)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_the_file_declares_the_shapes_of_the_contract(files: dict[str, Path], cell: str) -> None:
     def declared(values: Any) -> dict[str, list[int | str]]:
         return {
@@ -116,7 +116,7 @@ def test_the_file_declares_the_shapes_of_the_contract(files: dict[str, Path], ce
     }
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_onnxruntime_has_nothing_to_say(
     files: dict[str, Path], cell: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,7 +146,7 @@ def test_a_frozen_shape_would_be_heard(
     "options", [{"tied": True, "embedding": 8}, {"learned_initial_state": True}], ids=str
 )
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_parity_over_a_chained_run(
     make_model: MakeModel, tmp_path: Path, cell: str, layers: int, options: dict[str, Any]
 ) -> None:
@@ -198,7 +198,7 @@ def test_an_exporter_that_freezes_the_shapes_is_corrected(
 
 
 @pytest.mark.parametrize("precision", ["int8", "int4"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_in_integers_the_step_face_is_written(
     make_model: MakeModel, tmp_path: Path, cell: str, precision: str
 ) -> None:

@@ -18,7 +18,7 @@ from edgernn.contract import Decoding, Narrowing
 from edgernn.errors import UsageError
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.export.to_onnx.half import store_half
-from edgernn.models.cells.table import CELLS
+from edgernn.models.cells.table import FUSED
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity.rollout import Plan, compare
@@ -34,7 +34,7 @@ def export(model: LanguageModel, path: Path, precision: str = "float16") -> Path
 
 
 @pytest.mark.parametrize("options", [{}, {"tied": True, "embedding": 8, "layers": 1}], ids=str)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_it_computes_in_float32_with_the_rounded_weights(
     make_model: MakeModel, tmp_path: Path, cell: str, options: dict[str, Any]
 ) -> None:
@@ -53,7 +53,7 @@ def test_it_computes_in_float32_with_the_rounded_weights(
         assert compare(EagerSession(model), candidate, plan, seed=4).worst.scaled < 2e-6
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_half_the_bytes_and_the_fused_operators(
     make_model: MakeModel, tmp_path: Path, cell: str
 ) -> None:

@@ -23,7 +23,7 @@ from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.export.to_onnx.quantize import Rounded, layer_name, lookups, products, quantize_graph
 from edgernn.formats import by_name
-from edgernn.models.cells.table import CELLS
+from edgernn.models.cells.table import FUSED
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity.rollout import Plan, compare
@@ -170,7 +170,7 @@ def test_a_layer_that_is_used_twice_is_stored_once(bits: int) -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_no_matrix_of_any_cell_stays_float(
     make_model: MakeModel, tmp_path: Path, cell: str, shape: dict[str, Any], precision: str
 ) -> None:

@@ -16,7 +16,7 @@ from edgernn.contract import Decoding, GraphWord
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.export.to_onnx.weights import weight_table
 from edgernn.models.captioner import Captioner
-from edgernn.models.cells.table import CELLS
+from edgernn.models.cells.table import FUSED
 from edgernn.models.language import LanguageModel
 
 MakeModel = Callable[..., LanguageModel]
@@ -38,7 +38,7 @@ def stored_bytes(path: Path) -> int:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_it_counts_every_byte_once(
     make_model: MakeModel, tmp_path: Path, cell: str, precision: str
 ) -> None:
@@ -52,7 +52,7 @@ def test_it_counts_every_byte_once(
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_what_the_state_is_multiplied_with_is_recurrent(
     make_model: MakeModel, tmp_path: Path, cell: str, precision: str
 ) -> None:

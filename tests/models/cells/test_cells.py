@@ -197,6 +197,7 @@ def test_an_unknown_cell_names_the_known_ones() -> None:
         lambda name: make_stack(name, INPUT, hidden=HIDDEN, layers=1),
     ):
         with pytest.raises(
-            UsageError, match="unknown cell 'elman'; expected one of lstm, gru, rnn, rnn_relu, peep"
+            UsageError,
+            match="unknown cell 'elman'; expected one of lstm, gru, rnn, rnn_relu, lstm_projected",
         ):
             make("elman")

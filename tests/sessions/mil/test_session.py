@@ -18,7 +18,7 @@ import torch
 from edgernn.contract import Decoding, FileContract
 from edgernn.errors import ContractError
 from edgernn.export.to_coreml.exporter import CoreMLExporter, CoreMLStateExporter
-from edgernn.models.cells.table import CELLS
+from edgernn.models.cells.table import FUSED
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
 from edgernn.parity import rollout
@@ -72,7 +72,7 @@ def drift(model: LanguageModel, session: MilSession, steps: int = 64) -> float:
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_float32_packages_compute_what_the_model_computes(
     make_model: MakeModel, tmp_path: Path, cell: str, layers: int
 ) -> None:
@@ -80,7 +80,7 @@ def test_float32_packages_compute_what_the_model_computes(
     assert drift(model, opened(model, tmp_path / "step.mlpackage", "float32")) < 1e-5
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED)
 def test_float16_packages(make_model: MakeModel, tmp_path: Path, cell: str) -> None:
     model = make_model(cell=cell)
     if cell == "rnn_relu":
