@@ -6,8 +6,9 @@ everything saved; 143 and 129 ended by SIGTERM and SIGHUP.
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -79,6 +80,18 @@ def main() -> None:
     """Run the command line and leave with its exit code; an error is one line on stderr."""
     with unwinding(), streams.guarded():
         code = _outcome()
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process. One of several that ``torchrun`` started ends at once: the threads of its
+    process group outlive ``destroy_process_group`` where a module was wrapped, and one of them that
+    frees a tensor while the interpreter ends aborts the process (pytorch/pytorch#179291).
+    """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     raise SystemExit(code)
 
 

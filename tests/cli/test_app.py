@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -373,3 +374,15 @@ def test_a_fault_of_edgernn_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("edgernn.cli.doctor.examine", fail)
     with pytest.raises(RuntimeError, match="a fault"):
         run("doctor")
+
+
+def test_one_of_several_processes_ends_at_once(tmp_path: Path) -> None:
+    late = "import atexit\natexit.register(lambda: print('late', flush=True))\n"
+    (tmp_path / "sitecustomize.py").write_text(late, encoding="utf-8")
+    said = {}
+    for size in ("1", "2"):
+        env = {**os.environ, "WORLD_SIZE": size, "PYTHONPATH": str(tmp_path)}
+        command = [sys.executable, "-m", "edgernn", "--version"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        said[size] = done.stdout.splitlines()[1:]
+    assert said == {"1": ["late"], "2": []}
