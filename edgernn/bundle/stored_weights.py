@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# the layers of a compact cell that multiply the state
-FROM_STATE = frozenset({"from_hidden", "joined"})
+# the layers of a cell, or of its compact form, that multiply the state
+FROM_STATE = frozenset({"from_hidden", "from_reset", "joined"})
 FLOATS = frozenset({"float16", "float32"})  # dtypes of a weight that no integer stands for
 OTHERS = "biases and constants"  # the name of what a table does not list one by one
 

@@ -6,12 +6,18 @@ from edgernn.contract import BATCH, LAYERS, STEP, TIME, TOKENS, GraphSpec, Tenso
 
 HIDDEN, VOCAB = "hidden", "vocab"
 LOGITS = "logits"
+_ONE, _TWO = ("h",), ("h", "c")
 CELL_STATES = {
-    "lstm": ("h", "c"),
-    "gru": ("h",),
-    "rnn": ("h",),
-    "rnn_relu": ("h",),
-    "lstm_projected": ("h", "c"),
+    "lstm": _TWO,
+    "gru": _ONE,
+    "rnn": _ONE,
+    "rnn_relu": _ONE,
+    "gru_before": _ONE,
+    "lstm_peephole": _TWO,
+    "lstm_coupled": _TWO,
+    "lstm_maxout": _TWO,
+    "lstm_normalised": _TWO,
+    "lstm_projected": _TWO,
 }
 
 

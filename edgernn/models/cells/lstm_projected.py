@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from edgernn.models.cells.base import GatedCell, State
+from edgernn.models.cells.compact import Joined, copied
 from edgernn.models.cells.options import CellOptions
 
 
@@ -16,6 +17,22 @@ class Projected(CellOptions):
     """``projection`` is P, the width of h; as wide as c where it is 0."""
 
     projection: int = Field(default=0, ge=0, le=1 << 20)
+
+
+class _CompactProjectedLSTM(Joined):
+    order = (0, 1, 3, 2)  # i, f, o, g: one sigmoid serves three gates
+
+    def __init__(self, cell: GatedCell, *, folded: bool) -> None:
+        super().__init__(cell, folded=folded)
+        assert isinstance(cell, ProjectedLSTM)
+        self.projection = copied(cell.projection.weight, None)
+
+    def ending(self, gates: Tensor, state: State) -> State:
+        """See ``Joined.ending`` and ``ProjectedLSTM.advance``."""
+        sigmoids, g = gates.split([3 * self.hidden, self.hidden], 2)  # [1, B, 3H], [1, B, H]
+        i, f, o = torch.sigmoid(sigmoids).split([self.hidden] * 3, 2)  # [1, B, H] each
+        c = f * state[1] + i * torch.tanh(g)  # [1, B, H]
+        return self.projection(o * torch.tanh(c)), c  # [1, B, P], [1, B, H]
 
 
 class ProjectedLSTM(GatedCell):
@@ -28,6 +45,7 @@ class ProjectedLSTM(GatedCell):
     states = ("h", "c")
     options_kind = Projected
     gates = 4
+    compact = _CompactProjectedLSTM
     options: Projected
 
     def __init__(self, inputs: int, hidden: int, options: CellOptions | None = None) -> None:

@@ -23,6 +23,11 @@ FUSED = {
 }
 CELLS = {
     **FUSED,
+    "gru_before": "edgernn.models.cells.gru_before:GRUBefore",
+    "lstm_peephole": "edgernn.models.cells.lstm_peephole:PeepholeLSTM",
+    "lstm_coupled": "edgernn.models.cells.lstm_coupled:CoupledLSTM",
+    "lstm_maxout": "edgernn.models.cells.lstm_maxout:MaxoutLSTM",
+    "lstm_normalised": "edgernn.models.cells.lstm_normalised:NormalisedLSTM",
     "lstm_projected": "edgernn.models.cells.lstm_projected:ProjectedLSTM",
 }
 

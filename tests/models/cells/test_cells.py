@@ -198,6 +198,6 @@ def test_an_unknown_cell_names_the_known_ones() -> None:
     ):
         with pytest.raises(
             UsageError,
-            match="unknown cell 'elman'; expected one of lstm, gru, rnn, rnn_relu, lstm_projected",
+            match="unknown cell 'elman'; expected one of lstm, gru, rnn, rnn_relu, gru_before",
         ):
             make("elman")
