@@ -53,6 +53,7 @@ from edgernn.data.text.tokenizer import Tokenizer  # noqa: E402
 if TYPE_CHECKING:
     from edgernn.models.captioner import Captioner
     from edgernn.models.language import LanguageModel
+    from edgernn.models.layered.network import Network
 
 TEXT = "the quick brown fox jumps over the lazy dog.\nTHE END\n"
 CAPTIONS = (  # two of each of six pictures
@@ -164,6 +165,49 @@ def checkpoint_folder(
     evaluation = {"tokens": tokenizer.encode(TEXT)}
     save(Checkpoint(make_model(), tokenizer, {"corpus": "a test"}, evaluation), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def make_network(tokenizer: Tokenizer) -> Callable[..., Network]:
+    """Build a tiny seeded network of layers, by default a language model of two LSTM layers of
+    different widths and a tied head; keyword arguments go to its description.
+    """
+
+    torch = pytest.importorskip("torch")
+    from edgernn.models.layered.description import NetworkConfig
+    from edgernn.models.layered.network import Network
+
+    tokens = {"name": "tokens", "dtype": "int64", "axes": ["batch", "time"], "below": "vocab"}
+    rows = (
+        ("embedding", "embedding", "tokens", {"width": 6}),
+        ("rnn0", "recurrent", "embedding", {"cell": "lstm", "hidden": 8}),
+        ("rnn1", "recurrent", "rnn0", {"cell": "lstm", "hidden": 6}),
+        ("head", "linear", "rnn1", {"width": "vocab", "tied": "embedding"}),
+    )
+    layers = [
+        {"name": name, "kind": kind, "inputs": [taken], "options": options}
+        for name, kind, taken, options in rows
+    ]
+
+    def make(*, seed: int = 3, **description: object) -> Network:
+        torch.manual_seed(seed)
+        config = {
+            "family": "language",
+            "inputs": [tokens],
+            "sizes": {"vocab": tokenizer.vocabulary_size},
+            "layers": layers,
+            "outputs": {"logits": "head"},
+            **description,
+        }
+        model = Network(NetworkConfig.model_validate(config))
+        with torch.no_grad():
+            for (
+                parameter
+            ) in model.parameters():  # no zeros anywhere: a bias that gets lost must show
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        return model.eval()
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,10 @@
 """The checkpoint folder: a trained model with its vocabulary, in safetensors and JSON, nothing
 pickled.
 
-    config.json           the model's family and configuration, and a summary of how it was trained
+    config.json           the model's kind and configuration, and a summary of how it was trained
     weights.safetensors   the parameters and kept buffers under the model's own names (a tied matrix
                           once)
-    tokenizer.json        the vocabulary, in the Hugging Face tokenizers format
+    tokenizer.json        the vocabulary, in the Hugging Face tokenizers format; of a model of text
     held_out.safetensors  from the validation part, to measure exported models on (optional): of a
                           language model ``tokens [N]`` int64; of a captioner
                           ``image [N, S, S, 3]`` uint8 and its references ``captions [N, K, T]``
@@ -84,6 +84,24 @@ def load(folder: Path | str) -> Checkpoint:
     training = _summary(weights) or training
     model = kind(config)
     _fill(model, weights, folder / WEIGHTS)
+    tokenizer = _read_tokenizer(folder, model, weights)
+    evaluation = read_evaluation(folder / EVALUATION) if (folder / EVALUATION).exists() else {}
+    family = family_of(model.family)
+    if evaluation and (problem := family.sample_problem(evaluation, model.config.contract())):
+        raise CheckpointError(
+            f"{folder / EVALUATION} has {problem}; restore it, or remove it to go without"
+        )
+    return Checkpoint(model.eval(), tokenizer, training, evaluation)
+
+
+def _read_tokenizer(
+    folder: Path, model: RecurrentModel, weights: tensor_files.Content
+) -> Tokenizer | None:
+    """Return the tokenizer of a checkpoint; None where there is none, and the model writes no
+    text.
+    """
+    if family_of(model.family).writes is None and not (folder / TOKENIZER).exists():
+        return None
     try:
         tokenizer = Tokenizer.load(folder / TOKENIZER)
     except DataError as error:
@@ -100,13 +118,7 @@ def load(folder: Path | str) -> Checkpoint:
             f"{folder}: {TOKENIZER} is not the one with which {WEIGHTS} was saved; put that "
             "one back, or train again"
         )
-    evaluation = read_evaluation(folder / EVALUATION) if (folder / EVALUATION).exists() else {}
-    family = family_of(model.family)
-    if evaluation and (problem := family.sample_problem(evaluation, model.config.contract())):
-        raise CheckpointError(
-            f"{folder / EVALUATION} has {problem}; restore it, or remove it to go without"
-        )
-    return Checkpoint(model.eval(), tokenizer, training, evaluation)
+    return tokenizer
 
 
 def _refuse_others(folder: Path) -> None:
@@ -124,7 +136,8 @@ def _refuse_others(folder: Path) -> None:
 def save(checkpoint: Checkpoint, folder: Path) -> None:
     """Write ``checkpoint`` as a folder; each file whole or not at all, the weights last."""
     save_config(folder, checkpoint.model, training=checkpoint.training)
-    checkpoint.text_tokenizer.save(folder / TOKENIZER)
+    if checkpoint.tokenizer is not None:
+        checkpoint.tokenizer.save(folder / TOKENIZER)
     if checkpoint.evaluation:
         save_evaluation(folder / EVALUATION, checkpoint.evaluation)
     save_weights(checkpoint.model, folder / WEIGHTS)
@@ -132,7 +145,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
 
 def save_config(folder: Path, model: RecurrentModel, *, training: dict[str, Any]) -> None:
     """Write ``config.json``."""
-    content = {"checkpoint_version": CHECKPOINT_VERSION, "family": model.family}
+    content = {"checkpoint_version": CHECKPOINT_VERSION, "family": model.kind or model.family}
     storage.write_json(
         folder / CONFIG, {**content, "model": model.config.model_dump(), "training": training}
     )
@@ -239,7 +252,8 @@ def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any
         if not isinstance(training, dict):
             raise ValueError("training is no object")
         kind = kind_of(family)
-        config: Any = kind.config_kind.model_validate(content["model"], strict=True)
+        told = json.dumps(content["model"])  # as JSON, where a list may be a tuple
+        config: Any = kind.config_kind.model_validate_json(told, strict=True)
         config.contract()  # which has bounds of its own
         return kind, config, training
     except FileNotFoundError as error:

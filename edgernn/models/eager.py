@@ -17,6 +17,7 @@ from edgernn.sessions.base import Arrays, Session
 from edgernn.sessions.torch_kernels import place_of, plain_kernels, to_tensor, work_of
 
 _ROUNDED = (torch.bfloat16, torch.float16)
+_ONCE = ("encoder.", "encode.")  # how the names of parameters begin that encode alone has
 
 
 class EagerSession(Session):
@@ -41,7 +42,7 @@ class EagerSession(Session):
         held = (*model.parameters(), *model.buffers())  # a step may be arithmetic alone
         self._device = held[0].device if held else torch.device("cpu")
         once = self.spec.once
-        own = (p for name, p in model.named_parameters() if name.startswith("encoder.") == once)
+        own = (p for name, p in model.named_parameters() if name.startswith(_ONCE) == once)
         self._parameters = sum(parameter.numel() for parameter in own)  # of this graph
         self._weights = {place_of(each) for each in held}
 

@@ -64,7 +64,8 @@ class RecurrentModel(nn.Module):
     a checkpoint holds them, and implement the rest.
     """
 
-    family: ClassVar[str]  # a word of families/table.py
+    family: str  # a word of families/table.py
+    kind: ClassVar[str | None] = None  # what config.json calls it, where that is not its family
     rebuilt_from_config: ClassVar[bool] = True  # else a bundle carries it as traced graphs
     config_kind: ClassVar[type[BaseModel]]  # of ``config``, where it is rebuilt from one
     own_file: OwnFile | None = None  # where it came as an ONNX file
@@ -128,13 +129,19 @@ class RecurrentModel(nn.Module):
         """
 
 
+LAYERED = {"network": "edgernn.models.layered.network:Network"}  # whose config says the family
+
+
 def rebuilt() -> dict[str, str]:
-    """Return word → ``module:Class`` of every family whose models a checkpoint holds."""
-    return {family.word: family.model for family in families() if family.model is not None}
+    """Return word → ``module:Class`` of every kind of model that a checkpoint holds: one of a
+    family's own, or the network of layers, which may be of any.
+    """
+    own = {family.word: family.model for family in families() if family.model is not None}
+    return {**own, **LAYERED}
 
 
 def kind_of(word: str) -> type[RecurrentModel]:
-    """Return the model that a checkpoint of the family ``word`` holds, one of ``rebuilt``."""
+    """Return the model that a checkpoint of the kind ``word`` holds, one of ``rebuilt``."""
     found: type[RecurrentModel] = formats.resolve(
         rebuilt()[word], needed_for=f"a {word} model", extra="train"
     )

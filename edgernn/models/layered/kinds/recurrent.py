@@ -1,0 +1,143 @@
+"""Recurrent layers: L layers of one cell and one width, their state an input and an output of the
+step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import AfterValidator, Field
+from torch import Tensor, nn
+
+from edgernn.contract import LAYERS
+from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.compact import CompactStack, is_compact
+from edgernn.models.layered.layer import (
+    MAX_LAYERS,
+    Extent,
+    Kept,
+    LayerModule,
+    Options,
+    Place,
+    Tensors,
+    read_options,
+)
+from edgernn.models.layered.values import BATCH_AXIS, Axis, Value
+from edgernn.models.recurrent import CellStack, RecurrentStack, make_stack
+from edgernn.wording import expected_one_of
+
+HIDDEN = "hidden"
+
+
+def _known_cell(name: str) -> str:
+    if name not in CELLS:
+        raise ValueError(expected_one_of(name, CELLS))
+    return name
+
+
+class RecurrentOptions(Options):
+    """``hidden`` is H; ``first`` says whether the first state is zeros or among the parameters;
+    ``cell_options`` are the cell's own.
+    """
+
+    cell: Annotated[str, AfterValidator(_known_cell)]
+    hidden: Extent
+    layers: int = Field(default=1, ge=1, le=MAX_LAYERS)
+    first: Literal["zeros", "stored"] = "zeros"
+    cell_options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Recurrent(LayerModule):
+    """``[B, T, I]`` and its state to the top layer's ``[B, T, H]`` and the state after T.
+
+    A second input ``[B, 1, gH]`` or ``[B, gH]`` is added to what the first layer's gates get from
+    the first; then a call takes one time step. The states are ``NAME_h`` and so on with the axes
+    ``[NAME_layers, B, NAME_hidden]``, or ``h`` with ``[layers, B, hidden]`` where no other layer of
+    the step is recurrent. The parameters are ``stack.fused.weight_ih_l0`` and so on, as torch's
+    layer has them, of a cell without one ``stack.layers.0.…``; stored first values ``first.h``
+    ``[L, 1, H]``. See ``tensors.recurrent_tensors``.
+    """
+
+    options_kind = RecurrentOptions
+    graphs = ("step",)
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        options: RecurrentOptions = read_options(place, RecurrentOptions)
+        place.want(1, most=2)
+        cell, hidden = cell_class(options.cell), place.axis(options.hidden, HIDDEN).size or 0
+        self.inputs = place.width()
+        self.stack: RecurrentStack | CellStack | CompactStack = make_stack(
+            options.cell, self.inputs, hidden=hidden, layers=options.layers
+        )
+        self.kept = kept_states(place)
+        self.results = {"": place.inputs[0].over(self.kept[0].value.axes[-1])}
+        self.one_step = len(place.inputs) > 1
+        self.by_cell: CellStack | None = None
+        if self.one_step:
+            gates = cell.gates * hidden
+            if not gates or place.width(1) != gates:
+                raise place.refusal(
+                    f"its second input is {place.inputs[1].told()}, expected {gates} values, as "
+                    f"the gates of {options.cell} have"
+                )
+            self.by_cell = CellStack(self.stack.cells())  # which share the parameters
+        self.first = nn.ParameterDict()
+        for state in self.kept if options.first == "stored" else ():
+            shape = [axis.size or 1 for axis in state.value.axes]
+            self.first[state.key] = nn.Parameter(torch.zeros(shape))
+
+    @property
+    def open_time(self) -> bool:
+        """See ``LayerModule.open_time``; a fused layer runs over time."""
+        return isinstance(self.stack, RecurrentStack) and not self.one_step
+
+    def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
+        """See ``LayerModule.forward``."""
+        if len(given) == 1:
+            y, after = self.stack(given[0], state)  # [B, T, H]
+            return (y,), after
+        gates = given[1][:, 0] if given[1].dim() > 2 else given[1]  # [B, gH]
+        stack = self.stack if self.by_cell is None else self.by_cell
+        y, after = stack(given[0], state, gates)  # [B, 1, H]
+        return (y,), after
+
+    def first_value(self, key: str) -> Tensor:
+        """See ``LayerModule.first_value``."""
+        return self.first[key]
+
+    def step_face(self) -> None:
+        """See ``LayerModule.step_face``: the compact one where the cell has one."""
+        if isinstance(self.stack, CompactStack):
+            return
+        cells = self.stack.cells()
+        if is_compact(cells):
+            self.stack, self.by_cell = CompactStack(cells), None
+
+
+def kept_states(place: Place) -> tuple[Kept, ...]:
+    """Return the states of the recurrent layer at ``place``, in the cell's order."""
+    options: RecurrentOptions = read_options(place, RecurrentOptions)
+    cell, own = cell_class(options.cell), "" if place.alone else f"{place.layer.name}_"
+    hidden = place.axis(options.hidden, HIDDEN)
+    if place.alone and not isinstance(options.hidden, str):
+        hidden = Axis(HIDDEN, hidden.size)
+    axes = (Axis(f"{own}{LAYERS}", options.layers), BATCH_AXIS)
+    return tuple(
+        Kept(key, f"{own}{key}", Value((*axes, hidden)), options.first == "stored")
+        for key in cell.states
+    )
+
+
+def states_of(place: Place, name: str) -> Mapping[str, Kept]:
+    """Return the states of the recurrent layer ``name`` of the step by their keys, for the layer at
+    ``place``; raise UsageError where there is no such layer.
+    """
+    layer = place.described.get(name)
+    if layer is None or layer.kind != "recurrent":
+        known = [key for key, other in place.described.items() if other.kind == "recurrent"]
+        raise place.refusal(f"it names {name!r}, expected a recurrent layer of the step: {known}")
+    return {state.key: state for state in kept_states(replace(place, layer=layer))}

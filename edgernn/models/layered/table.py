@@ -1,0 +1,33 @@
+"""The table of kinds of layers: what ``kind`` in a description may be, and where each is. A new
+kind is one class and one row.
+
+Rows hold strings, so reading the names imports nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from edgernn.errors import UsageError
+from edgernn.wording import expected_one_of
+
+if TYPE_CHECKING:
+    from edgernn.models.layered.layer import LayerModule
+
+_KINDS = "edgernn.models.layered.kinds"
+KINDS = {
+    "embedding": f"{_KINDS}.embedding:Embedding",
+    "linear": f"{_KINDS}.linear:Linear",
+    "recurrent": f"{_KINDS}.recurrent:Recurrent",
+    "activation": f"{_KINDS}.activation:Activation",
+}
+
+
+def kind_class(kind: str) -> type[LayerModule]:
+    """Return the class of a row; raise UsageError naming the known kinds."""
+    if kind not in KINDS:
+        raise UsageError(f"unknown kind of layer {kind!r}; {expected_one_of(kind, KINDS)}")
+    module, _, attribute = KINDS[kind].partition(":")
+    found: type[LayerModule] = getattr(importlib.import_module(module), attribute)
+    return found
