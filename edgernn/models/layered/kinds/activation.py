@@ -43,11 +43,8 @@ class Activation(LayerModule):
             raise place.refusal(f"function: {expected_one_of(options.function, _NAMES)}")
         self.results = {"": place.inputs[0]}
         self.options = options
-        self.weight = (
-            nn.Parameter(torch.full((place.width(),), 0.25))
-            if options.function == "prelu"
-            else None
-        )
+        if options.function == "prelu":
+            self.weight = nn.Parameter(torch.full((place.width(),), 0.25))
         self.function = FUNCTIONS.get(options.function) or self._own()
 
     def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:

@@ -59,4 +59,5 @@ def _shared(place: Place, name: str, shape: tuple[int, int]) -> nn.Parameter:
             f"it needs a matrix {list(shape)}, and that of {name!r}, to which it is tied, is "
             f"{list(own)}"
         )
-    return found.weight
+    weight: nn.Parameter = found.weight  # type: ignore[assignment]
+    return weight

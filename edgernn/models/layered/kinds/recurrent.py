@@ -107,7 +107,8 @@ class Recurrent(LayerModule):
 
     def first_value(self, key: str) -> Tensor:
         """See ``LayerModule.first_value``."""
-        return self.first[key]
+        value: Tensor = self.first[key]
+        return value
 
     def step_face(self) -> None:
         """See ``LayerModule.step_face``: the compact one where the cell has one."""
