@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Stub:
     """An object of a class that was not loaded, and what would have been done to it.
 
@@ -39,6 +39,12 @@ class Stub:
         if isinstance(state, tuple) and state:  # (attributes, slots)
             state = state[0]
         return state if isinstance(state, dict) else {}
+
+
+class Name(Stub):
+    """A class or a function itself, not an object of it; ``name`` says which."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, eq=False)

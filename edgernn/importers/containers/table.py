@@ -1,0 +1,94 @@
+"""The table of containers, from the most to the least certain: what a file is, told by its content,
+and who reads it. A new container is one file and one row.
+
+A reader takes the opened file and returns its ``Content``; it raises DataError, in one line, where
+the file is damaged or of a form that is not taken. Rows hold readers as strings, so that reading
+the table imports none of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgernn.importers.containers.source import Source
+
+_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"  # of torch's older format, as pickle writes the number
+_LEGACY = re.compile(
+    rb"\x80[\x02-\x05](\x95.{8})?\x8a\x0a" + re.escape(_MAGIC) + rb"(\x94)?\.", re.S
+)
+_BINARY = re.compile(rb"\x80[\x02-\x05][\x00-\xff]")
+_TEXT = re.compile(
+    rb"(\((dp?|lp?|i)|[\]}]q|c)[\x20-\x7e]*\n"  # protocol 0: a dict, a list, an object
+    rb"|[\]})(][q(\x85-\x87KXUcNG]"  # protocol 1 has no head either
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One container.
+
+    Attributes:
+        word: its name for programs.
+        name: what it is, in words that follow "is".
+        test: whether a file is one, by its first bytes or the names of its entries.
+        reader: ``module:function`` that reads it.
+    """
+
+    word: str
+    name: str
+    test: Callable[[Source], bool]
+    reader: str
+
+
+def has_entries(*endings: str) -> Callable[[Source], bool]:
+    """A zip file that has, at its root or in one folder, an entry of each of these names."""
+    return lambda source: all(
+        any(name == ending or name.endswith(f"/{ending}") for name in source.names)
+        for ending in endings
+    )
+
+
+def starts(*beginnings: bytes) -> Callable[[Source], bool]:
+    """A file that begins with one of these."""
+    return lambda source: source.head.startswith(beginnings)
+
+
+def _text_pickle(source: Source) -> bool:
+    tail = bytes(source.raw[-2:])
+    return _TEXT.match(source.head) is not None and tail.rstrip(b"\n").endswith(b".")
+
+
+_HERE = "edgernn.importers.containers"
+
+CONTAINERS: tuple[Row, ...] = (
+    Row(
+        "torchscript",
+        "a TorchScript archive",
+        has_entries("data.pkl", "constants.pkl"),
+        f"{_HERE}.torchscript:read",
+    ),
+    Row("torch-zip", "a file of torch.save", has_entries("data.pkl"), f"{_HERE}.torch_zip:read"),
+    Row(
+        "torch-legacy",
+        "a file of torch.save, in its older format",
+        lambda source: _LEGACY.match(source.head) is not None,
+        f"{_HERE}.torch_legacy:read",
+    ),
+    Row(
+        "torch-tar",
+        "a file of torch.save, in its oldest format (a tar)",
+        lambda source: (
+            source.head[257:262] == b"ustar"
+            and source.head.startswith((b"sys_info\0", b"storages\0", b"tensors\0", b"pickle\0"))
+        ),
+        f"{_HERE}.torch_legacy:read_tar",
+    ),
+    Row(
+        "pickle",
+        "a pickle",
+        lambda source: _BINARY.match(source.head) is not None or _text_pickle(source),
+        f"{_HERE}.pickle_file:read",
+    ),
+)
