@@ -17,7 +17,7 @@ from edgernn.cli.streams import reader_gone
 from edgernn.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from edgernn.writing.captions import Caption
+    from edgernn.writing.captions import Caption, CaptionWriter
 
 _UNREADABLE = 2
 _BEAM = 3
@@ -28,7 +28,11 @@ def caption(
         Path, typer.Argument(help="A captioner's bundle: a folder or a .edgernn file.")
     ],
     images: Annotated[
-        list[Path], typer.Argument(help="Pictures of any common format, or folders of them.")
+        list[Path],
+        typer.Argument(
+            help="Pictures of any common format, or folders of them; features of them, in npz, npy "
+            "or safetensors, where the model takes those."
+        ),
     ],
     beam: Annotated[
         int | None, typer.Option(min=1, help="Beams of the search (default 3); 1 is greedy.")
@@ -57,47 +61,40 @@ def caption(
     if beam is not None and temperature is not None:
         raise UsageError("--beam searches and --temperature samples; give one of them")
     sampler = None if temperature is None else Sampler(temperature=temperature)
-    paths = _expand(images)
-    if attention_map is not None:
-        _check_map(attention_map, paths)
     failed = 0
-    with CaptionWriter(bundle, artifact=artifact) as writer, _bar(len(paths)) as advance:
-        if attention_map is not None and not writer.has_attention:
-            raise UsageError(
-                f"{bundle} has no attention, so there is no map of it; leave --attention-map out"
-            )
-        for path in paths:
-            try:
-                found = writer.write(path, beam=beam or _BEAM, sampler=sampler, seed=seed)
-            except DataError as error:
-                failed += 1
-                _print_failure(path, error, as_json=as_json)
-            else:
-                _print_caption(
-                    path, found, writer.artifact.path, as_json=as_json, alone=len(paths) == 1
-                )
-                if attention_map is not None and found.attention is not None:
-                    plots.attention_map(
-                        found.picture, found.text.split(), found.attention, attention_map
+    with CaptionWriter(bundle, artifact=artifact) as writer:
+        paths = _expand(images, writer)
+        if attention_map is not None:
+            _check_map(attention_map, paths, writer, bundle)
+        with _bar(len(paths)) as advance:
+            for path in paths:
+                try:
+                    found = writer.write_all(path, beam=beam or _BEAM, sampler=sampler, seed=seed)
+                except DataError as error:
+                    failed += 1
+                    _print_failure(path, error, as_json=as_json)
+                else:
+                    _print_captions(
+                        path, found, writer.artifact.path, as_json=as_json, alone=len(paths) == 1
                     )
-            advance()
-            if reader_gone():
-                break
+                    _draw(found[0], attention_map)
+                advance()
+                if reader_gone():
+                    break
     if failed and len(paths) > 1:
         tell(f"{failed} of {len(paths)} pictures could not be read")
     if failed:
         raise typer.Exit(_UNREADABLE)
 
 
-def _expand(images: list[Path]) -> list[Path]:
-    """Return the pictures meant: files as given, folders as the pictures below them."""
-    from edgernn.data.pictures.pictures import pictures_in
-
+def _expand(images: list[Path], writer: CaptionWriter) -> list[Path]:
+    """Return the files meant: files as given, folders as what is to be captioned below them."""
     paths: list[Path] = []
     for image in images:
-        found = pictures_in(image) if _is_folder(image) else [image]
+        found = writer.files_in(image) if _is_folder(image) else [image]
         if not found:
-            raise UsageError(f"{image} holds no picture; give another folder, or files")
+            what = "picture" if writer.sees_pictures else "file of features"
+            raise UsageError(f"{image} holds no {what}; give another folder, or files")
         paths += found
     return paths
 
@@ -109,8 +106,13 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _check_map(target: Path, paths: list[Path]) -> None:
+def _check_map(target: Path, paths: list[Path], writer: CaptionWriter, bundle: Path) -> None:
     """Raise before any picture is captioned where the map could not be drawn."""
+    if not writer.sees_pictures:
+        raise UsageError(
+            f"--attention-map draws on a picture, and {bundle} sees features; use --json, which "
+            "tells the weights"
+        )
     if len(paths) != 1:
         raise UsageError(f"--attention-map draws one picture, {len(paths)} were given")
     if target.resolve() == paths[0].resolve():
@@ -118,6 +120,15 @@ def _check_map(target: Path, paths: list[Path]) -> None:
             f"--attention-map {target} is the picture itself; give the name of another file"
         )
     plots.check_available(target)
+    if not writer.has_attention:
+        raise UsageError(
+            f"{bundle} has no attention, so there is no map of it; leave --attention-map out"
+        )
+
+
+def _draw(found: Caption, target: Path | None) -> None:
+    if target is not None and found.attention is not None and found.picture is not None:
+        plots.attention_map(found.picture, found.text.split(), found.attention, target)
 
 
 @contextmanager
@@ -138,13 +149,18 @@ def _bar(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
-def _print_caption(
-    path: Path, found: Caption, artifact: str, *, as_json: bool, alone: bool
+def _print_captions(
+    path: Path, captions: list[Caption], artifact: str, *, as_json: bool, alone: bool
 ) -> None:
-    if as_json:
-        say_json({"image": str(path), **found.to_record(), "artifact": artifact}, indent=None)
-    else:
-        stream((found.text if alone else f"{visible(str(path))}\t{found.text}") + "\n")
+    for row, found in enumerate(captions):
+        several = len(captions) > 1
+        if as_json:
+            place = {"row": row} if several else {}
+            said = {"image": str(path), **place, **found.to_record(), "artifact": artifact}
+            say_json(said, indent=None)
+        else:
+            name = f"{visible(str(path))}[{row}]" if several else visible(str(path))
+            stream((found.text if alone and not several else f"{name}\t{found.text}") + "\n")
 
 
 def _print_failure(path: Path, error: DataError, *, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 single call.
 
 Beside ``encode`` and ``step`` a model may be written as ``generate`` (a prompt to tokens) or
-``caption`` (a picture to tokens): the step graph inside a loop, the choice of each token included.
+``caption`` (a picture, or features of it, to tokens): the step graph inside a loop, the choice of each token included.
 A host then makes one call for a text, not one for each token. This is the one place that names what
 such a file has beyond the contract's own tensors.
 
@@ -54,14 +54,18 @@ def decoder_of(contract: Contract) -> GraphWord | None:
     """Return which decoding can be written as one graph for a model of ``contract``.
 
     That is a text where step takes token ids alone, a caption where beside that encode sees one
-    picture, and None for any other model.
+    picture, or features of it with a row for each and no time, and None for any other model.
     """
     step, encode = contract.step, contract.encode
     if step.scores is None or step.fresh_inputs != (step.ids,):
         return None
     if encode is None:
         return GENERATE
-    return CAPTION if [tensor.is_picture for tensor in encode.inputs] == [True] else None
+    pictures = [tensor.is_picture for tensor in encode.inputs]
+    features = [
+        t.kind == "f" and t.axes[:1] == (BATCH,) and TIME not in t.axes for t in encode.inputs
+    ]
+    return CAPTION if pictures == [True] or all(features) else None
 
 
 def generate_interface(contract: Contract) -> Interface:
@@ -105,7 +109,8 @@ def generate_interface(contract: Contract) -> Interface:
 def caption_interface(contract: Contract) -> Interface:
     """Return what a ``caption`` file takes and gives.
 
-    It takes one picture, uint8 ``[1, S, S, 3]``, the beam and the most words; it gives the best
+    It takes what encode sees, one row (``image [1, S, S, 3]`` uint8), the beam and the most words;
+    it gives the best
     caption that ``beam_search`` finds: its tokens without the start and the stop token, int64
     ``[n]``, its score and log-probability, whether it ended by itself, and whatever else each step
     gives of the chosen words (``attention [n, R]``).
@@ -117,7 +122,6 @@ def caption_interface(contract: Contract) -> Interface:
         raise ContractError(
             f"the model has no encode graph; only a {GENERATE} graph can be made of it"
         )
-    (image,) = contract.encode.inputs
     told = (
         FileTensor(TOKENS, "int64", (WRITTEN,)),
         FileTensor(SCORE, "float32", ()),
@@ -126,7 +130,7 @@ def caption_interface(contract: Contract) -> Interface:
     )
     further = tuple(_for_each_word(contract, tensor) for tensor in further_outputs(contract))
     inputs = (
-        one_row(contract, image),
+        *(one_row(contract, tensor) for tensor in contract.encode.inputs),
         FileTensor(BEAM, "int64", ()),
         FileTensor(LENGTH, "int64", ()),
     )

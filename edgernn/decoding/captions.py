@@ -1,5 +1,5 @@
-"""From a picture to a caption: encode once, then one step a word, greedy, at random or by beam
-search.
+"""From what encode sees, a picture or its features, to a caption: encode once, then one step a
+word, greedy, at random or by beam search.
 
 Everything goes over an opened model, and over states as plain data.
 """
@@ -15,18 +15,18 @@ from edgernn.decoding.beam import Hypothesis, beam_search, length_normalised, lo
 from edgernn.decoding.generate import Generation, Snapshot
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import UsageError
-from edgernn.sessions.model import Model
+from edgernn.sessions.base import Arrays
+from edgernn.sessions.model import Model, rows_of
 
+Seen = np.ndarray | Arrays  # of encode: its only input, as pictures, or its inputs by name
 _ROWS = 64  # pictures encoded and decoded together where the files' batch axes are open
 
 
-def search_caption(
-    model: Model, image: np.ndarray, decoding: Decoding, *, beam: int = 1
-) -> Hypothesis:
-    """Write the caption of ``image``, uint8 ``[1, S, S, 3]``: the best of a beam search; a beam of
-    1 is greedy.
+def search_caption(model: Model, seen: Seen, decoding: Decoding, *, beam: int = 1) -> Hypothesis:
+    """Write the caption of what is ``seen``, one row (``image [1, S, S, 3]`` uint8): the best of a
+    beam search; a beam of 1 is greedy.
     """
-    contexts, state = model.look(image)
+    contexts, state = model.look(seen)
     found = beam_search(
         model.step,
         state,
@@ -41,14 +41,14 @@ def search_caption(
 
 
 def sample_caption(
-    model: Model, image: np.ndarray, decoding: Decoding, *, sampler: Sampler, seed: int
+    model: Model, seen: Seen, decoding: Decoding, *, sampler: Sampler, seed: int
 ) -> Hypothesis:
-    """Write a caption of ``image``, uint8 ``[1, S, S, 3]``, word by word at random; the same seed
-    writes the same.
+    """Write a caption of what is ``seen``, one row, word by word at random; the same seed writes
+    the same.
 
     What the sampler leaves out still counts in the log-probability, which is the model's own.
     """
-    contexts, state = model.look(image)
+    contexts, state = model.look(seen)
     start = Snapshot(state, np.array(decoding.start, np.int64))
     generation = Generation(
         model.step,
@@ -83,26 +83,26 @@ def sample_caption(
     )
 
 
-def greedy_captions(model: Model, images: np.ndarray, decoding: Decoding) -> list[list[int]]:
-    """Write the greedy caption of each of ``images``, uint8 ``[N, S, S, 3]``, many at a time where
-    the files allow it.
+def greedy_captions(model: Model, seen: Seen, decoding: Decoding) -> list[list[int]]:
+    """Write the greedy caption of each row of what is ``seen`` (``image [N, S, S, 3]`` uint8), many
+    at a time where the files allow it.
 
     Returns:
         Token ids without the start and stop tokens, the same that ``search_caption`` writes with a
         beam of 1.
     """
-    return [caption for part in _parts(model, images) for caption in _greedy(model, part, decoding)]
+    return [caption for part in _parts(model, seen) for caption in _greedy(model, part, decoding)]
 
 
-def _parts(model: Model, images: np.ndarray) -> Iterator[np.ndarray]:
-    rows = model.rows or _ROWS
-    for at in range(0, len(images), rows):
-        yield images[at : at + rows]
+def _parts(model: Model, seen: Seen) -> Iterator[Arrays]:
+    named, rows = model.seen(seen), model.rows or _ROWS
+    for at in range(0, len(next(iter(named.values()))), rows):
+        yield rows_of(named, slice(at, at + rows))
 
 
-def _greedy(model: Model, images: np.ndarray, decoding: Decoding) -> list[list[int]]:
-    contexts, state = model.look(images)
-    rows, spec = len(images), model.step.spec
+def _greedy(model: Model, seen: Arrays, decoding: Decoding) -> list[list[int]]:
+    contexts, state = model.look(seen)
+    rows, spec = len(next(iter(seen.values()))), model.step.spec
     ids, scores = spec.text_ids.name, spec.text_scores.name
     for token in decoding.start:
         outputs, state = model.step({ids: np.full((rows, 1), token, np.int64), **contexts}, state)

@@ -109,10 +109,14 @@ class Family(ABC):
         return None
 
     def read(self, sample: Sample | None) -> np.ndarray | None:
-        """Return what a model reads of ``sample``: ids ``[N]``, or pictures ``[N, S, S, 3]``; None
-        where there are none.
-        """
+        """Return the ids ``[N]`` that a model reads of ``sample``; None where there are none."""
         return None
+
+    def shown(self, sample: Sample | None, contract: Contract, *, seed: int) -> Sample:
+        """Return what ``encode`` is shown to write about, each input ``[N, …]``: that of ``sample``,
+        else drawn by ``seed`` where what is drawn is as good; empty where neither is.
+        """
+        return {}
 
     @abstractmethod
     def spared(self, sample: Sample, contract: Contract) -> Sample | None:

@@ -1,4 +1,4 @@
-"""Captioners: a picture, seen once, to the scores of each next word."""
+"""Captioners: a picture, or features of one, seen once, to the scores of each next word."""
 
 from __future__ import annotations
 
@@ -20,34 +20,37 @@ from edgernn.contract import (
     GraphSpec,
     TensorSpec,
 )
-from edgernn.data.pictures.caption_ids import PAD_ID, caption_text
+from edgernn.data.pictures.caption_ids import caption_text
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.captions import greedy_captions, search_caption
 from edgernn.errors import UsageError
 from edgernn.families.base import Family, Feed, Sample
 from edgernn.families.caption_loss import measure_captions
-from edgernn.families.language import ids_problem, layout_problem, step_problem
+from edgernn.families.caption_rows import fed, lengths
+from edgernn.families.caption_sample import CAPTIONS, encode_problem, seen_of, seen_problem
+from edgernn.families.language import ids_problem, step_problem
 from edgernn.families.loss import TextLoss
 from edgernn.families.step import CELL_STATES, HIDDEN, VOCAB, text_states, text_step
 from edgernn.sessions.base import Arrays
 from edgernn.sessions.draw import random_inputs, random_pictures
-from edgernn.sessions.model import Model
+from edgernn.sessions.model import Model, rows_of
 from edgernn.wording import expected_one_of
 
 CONDITIONINGS = ("soft-attention", "hard-attention", "first-token", "initial-state", "every-step")
 IMAGE, REGIONS = "image", "regions"
 FEATURES, FEATURE_KEYS = "features", "feature_keys"
 IMAGE_GATES, ATTENTION = "image_gates", "attention"
-CAPTIONS = "captions"  # of a held-out sample: the references of its pictures
 _FEATURE_WIDTH, _KEY_WIDTH, _GATES = "feature_width", "key_width", "gates"
 _CALIBRATION, _FEWEST_CALIBRATION = 64, 8  # pictures; more of them change nothing worth the time
 _BEAM, _BEAM_PICTURES = 3, 32
 _RANDOM_TOKENS, _RANDOM_IMAGES = 4096, 4
+_DRAWN, _DRAWN_WORDS = 16, 12  # features, and words about them, where there is no sample
 
 
 class CaptionerFamily(Family):
-    """A captioner. Its held-out sample is ``image [N, S, S, 3]`` uint8 and the references
-    ``captions [N, K, T]`` int64, each from <start> to <end>, then padded.
+    """A captioner. Its held-out sample is what encode sees, ``image [N, S, S, 3]`` uint8 or features
+    by their own names, each ``[N, …]``, and the references ``captions [N, K, T]`` int64, each from
+    the first id that is fed to the end's, then padded; see ``caption_rows``.
     """
 
     word = "captioner"
@@ -66,68 +69,70 @@ class CaptionerFamily(Family):
         """See ``Family.problem``."""
         if contract.encode is None:
             return "the contract has no encode graph, by which a captioner sees"
-        return step_problem(contract) or _encode_problem(contract.encode, contract.sizes)
+        return step_problem(contract) or encode_problem(contract.encode, contract.sizes)
 
     def writes_with(self, contract: Contract) -> bool:
-        """See ``Family.writes_with``."""
-        return not self.problem(contract)
+        """See ``Family.writes_with``: pictures say what is wanted, features may be of anything."""
+        return not self.problem(contract) and _sees_pictures(contract)
 
     def sample_problem(self, sample: Sample, contract: Contract) -> str:
         """See ``Family.sample_problem``."""
-        wanted = {IMAGE: ("uint8", 4), CAPTIONS: ("int64", 3)}
-        if problem := layout_problem(sample, wanted, self.layout):
+        if problem := seen_problem(sample, contract, self.layout):
             return problem
-        images, captions = sample[IMAGE], sample[CAPTIONS]
-        if len(images) != len(captions) or not captions.shape[1]:
-            return (
-                f"captions int64 {list(captions.shape)}, image uint8 {list(images.shape)}, "
-                f"expected {self.layout}"
-            )
-        side = (contract.sizes[HEIGHT], contract.sizes[WIDTH], 3)
-        if images.shape[1:] != side:
-            return f"pictures of {list(images.shape[1:])}, expected {list(side)}"
-        return ids_problem(captions, contract)
+        return ids_problem(fed(sample[CAPTIONS]), contract)
 
     def count(self, sample: Sample, contract: Contract) -> int:
         """See ``Family.count``."""
-        return int((sample[CAPTIONS][:, 0] != PAD_ID).sum())
+        return int(lengths(sample[CAPTIONS][:, 0]).sum())
 
-    def read(self, sample: Sample | None) -> np.ndarray | None:
-        """See ``Family.read``."""
-        return None if sample is None else sample[IMAGE]
+    def drawn(self, contract: Contract, *, seed: int) -> Sample | None:
+        """See ``Family.drawn``: features, and ids about them; pictures that are drawn are none."""
+        if _sees_pictures(contract):
+            return None
+        ids = random_inputs(contract, batch=_DRAWN, steps=_DRAWN_WORDS, seed=seed)
+        captions = 1 + ids[contract.step.text_ids.name] % max(contract.vocabulary - 1, 1)
+        return {**self.shown(None, contract, seed=seed), CAPTIONS: captions[:, None]}
+
+    def shown(self, sample: Sample | None, contract: Contract, *, seed: int) -> Sample:
+        """See ``Family.shown``."""
+        if sample is not None:
+            return seen_of(sample)
+        if _sees_pictures(contract):
+            return {}
+        made = random_pictures(contract, batch=1, count=_DRAWN, seed=seed)
+        return {name: array[0] for name, array in made.items()}
 
     def spared(self, sample: Sample, contract: Contract) -> Sample | None:
         """See ``Family.spared``."""
-        if len(sample[IMAGE]) < 2 * _FEWEST_CALIBRATION:
+        if len(sample[CAPTIONS]) < 2 * _FEWEST_CALIBRATION:
             return None
-        count = min(_CALIBRATION, len(sample[IMAGE]) // 2)
+        count = min(_CALIBRATION, len(sample[CAPTIONS]) // 2)
         return {name: array[-count:] for name, array in sample.items()}
 
     def calls(self, model: Model, sample: Sample) -> Iterator[Arrays]:
         """See ``Family.calls``: one word of every picture a call, all in one batch."""
         captions = sample[CAPTIONS][:, 0]  # [N, T]
-        contexts, state = model.look(sample[IMAGE])
-        ids, longest = model.step.spec.text_ids.name, int((captions != PAD_ID).sum(1).max())
+        contexts, state = model.look(seen_of(sample))
+        ids, longest = model.step.spec.text_ids.name, int(lengths(captions).max())
         for t in range(longest - 1):
-            inputs = {ids: captions[:, t : t + 1], **contexts}
+            inputs = {ids: fed(captions[:, t : t + 1]), **contexts}
             yield {**inputs, **state}
             _, state = model.step(inputs, state)
 
     def loss(self, reference: Model, candidate: Model, sample: Sample) -> TextLoss:
         """See ``Family.loss``."""
-        return measure_captions(reference, candidate, sample[IMAGE], sample[CAPTIONS][:, 0])
+        return measure_captions(reference, candidate, seen_of(sample), sample[CAPTIONS][:, 0])
 
     def written(self, model: Model, sample: Sample, decoding: Decoding) -> dict[str, list[int]]:
         """See ``Family.written``: greedy captions of all pictures, those of a beam search of the
         first.
         """
-        images = sample[IMAGE]
-        made = {
-            f"greedy caption of picture {index}": caption
-            for index, caption in enumerate(greedy_captions(model, images, decoding))
-        }
-        for index in range(min(len(images), _BEAM_PICTURES)):
-            found = search_caption(model, images[index : index + 1], decoding, beam=_BEAM)
+        seen = seen_of(sample)
+        greedy = greedy_captions(model, seen, decoding)
+        made = {f"greedy caption of picture {index}": each for index, each in enumerate(greedy)}
+        for index in range(min(len(greedy), _BEAM_PICTURES)):
+            row = rows_of(seen, slice(index, index + 1))
+            found = search_caption(model, row, decoding, beam=_BEAM)
             made[f"beam-{_BEAM} caption of picture {index}"] = list(found.tokens)
         return made
 
@@ -137,27 +142,36 @@ class CaptionerFamily(Family):
         """See ``Family.score``."""
         from edgernn.families.caption_scores import score_captions
 
-        greedy = greedy_captions(model, sample[IMAGE], decoding)
-        written = [caption_text(tokenizer, ids) for ids in greedy]
+        greedy = greedy_captions(model, seen_of(sample), decoding)
+        written = [caption_text(tokenizer, ids, decoding) for ids in greedy]
         references = [
-            [caption_text(tokenizer, ids) for ids in texts if (ids != PAD_ID).any()]
+            [
+                caption_text(tokenizer, ids[: lengths(ids)], decoding)
+                for ids in texts
+                if lengths(ids)
+            ]
             for texts in sample[CAPTIONS]
         ]
         return score_captions(written, references)["cider_d"]
 
     def feed(self, contract: Contract, sample: Sample | None, *, seed: int) -> Feed:
         """See ``Family.feed``."""
-        source = "the bundle's held-out pictures and captions"
+        ids = contract.step.text_ids.name
         if sample is not None:
-            images, captions = sample[IMAGE], sample[CAPTIONS]
-            tokens = captions[captions != PAD_ID]
+            captions, seen = sample[CAPTIONS], seen_of(sample)
+            words = np.arange(captions.shape[-1]) < lengths(captions)[..., None]  # [N, K, T]
+            tokens = fed(captions[words])
+            source = f"the bundle's held-out {_things(contract)} and captions"
         else:
             drawn = random_inputs(contract, batch=1, steps=_RANDOM_TOKENS, seed=seed)
-            seen = random_pictures(contract, batch=1, count=_RANDOM_IMAGES, seed=seed)
-            tokens, images = drawn[contract.step.text_ids.name][0], seen[IMAGE][0]
-            source = f"random tokens and pictures, seed {seed}"
-        ids = contract.step.text_ids.name
-        return Feed({IMAGE: images[:, None]}, {ids: tokens[:, None, None]}, source)
+            made = random_pictures(contract, batch=1, count=_RANDOM_IMAGES, seed=seed)
+            tokens, seen = drawn[ids][0], {name: array[0] for name, array in made.items()}
+            source = f"random tokens and {_things(contract)}, seed {seed}"
+        return Feed(
+            {name: array[:, None] for name, array in seen.items()},
+            {ids: tokens[:, None, None]},
+            source,
+        )
 
 
 def captioner_contract(
@@ -246,17 +260,9 @@ def _context(name: str, *axes: str) -> TensorSpec:
     return TensorSpec(name=name, role="context", dtype="float32", axes=(BATCH, *axes))
 
 
-def _encode_problem(encode: GraphSpec, sizes: Mapping[str, int]) -> str:
-    image = [(t.name, t.dtype, t.axes) for t in encode.inputs]
-    if image != [(IMAGE, "uint8", (BATCH, HEIGHT, WIDTH, CHANNELS))]:
-        return (
-            f"encode takes {[t.name for t in encode.inputs]}, expected image [batch, height, "
-            "width, channels], uint8"
-        )
-    height, width, channels, time = (sizes.get(n) for n in (HEIGHT, WIDTH, CHANNELS, TIME))
-    if height != width or channels != 3 or time != 1:
-        return (
-            f"a picture is {height}x{width}x{channels} and a step {time} words, expected a square "
-            "of 3 channels and 1 word"
-        )
-    return ""
+def _sees_pictures(contract: Contract) -> bool:
+    return contract.encode is not None and contract.encode.unit == "picture"
+
+
+def _things(contract: Contract) -> str:
+    return "pictures" if _sees_pictures(contract) else "features"

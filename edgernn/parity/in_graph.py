@@ -36,7 +36,7 @@ from edgernn.parity.report.data import Check
 from edgernn.sessions.base import Session
 from edgernn.sessions.draw import random_pictures
 from edgernn.sessions.in_graph import Decoder
-from edgernn.sessions.model import Model, open_model
+from edgernn.sessions.model import Model, open_model, rows_of
 from edgernn.sessions.opening import open_artifact
 
 if TYPE_CHECKING:
@@ -236,8 +236,9 @@ def _captions(subject: Subject) -> Iterator[_Compared]:
     model = open_model(subject.bundle, beside.path)
     usual, widest = decoding.length or 1, min(_WIDEST, model.contract.vocabulary)
     lengths = (1, 2, usual + 3, usual)
-    for index, image in enumerate(_images(subject)):
-        beams = (*_BEAMS, widest)
+    seen = _seen(subject)
+    for index in range(len(next(iter(seen.values())))):
+        beams, row = (*_BEAMS, widest), rows_of(seen, slice(index, index + 1))
         asked = [
             (1, usual),
             (3, usual),
@@ -245,37 +246,34 @@ def _captions(subject: Subject) -> Iterator[_Compared]:
             (beams[(index + 1) % 4], lengths[index % 4]),
         ]
         for beam, length in asked:
-            yield _caption(
-                subject, model, image[None], beam=beam, length=length, name=f"picture {index}"
-            )
+            yield _caption(subject, model, row, beam=beam, length=length, name=f"picture {index}")
 
 
-def _images(subject: Subject) -> np.ndarray:
-    """Return held-out pictures uint8 ``[N, S, S, 3]``, or made ones where the bundle carries
-    none.
+def _seen(subject: Subject) -> dict[str, np.ndarray]:
+    """Return what encode sees of the held-out sample, each ``[N, …]``, or made ones where the
+    bundle carries none.
     """
-    evaluation = subject.family.read(subject.sample)
-    if evaluation is not None and len(evaluation):
-        return evaluation[:_PICTURES]
-    made = random_pictures(
-        subject.bundle.manifest.contract, batch=1, count=_PICTURES, seed=subject.seed
-    )
-    return np.asarray(next(iter(made.values()))[0])
+    contract = subject.bundle.manifest.contract
+    seen = subject.family.shown(subject.sample, contract, seed=subject.seed)
+    if seen and len(next(iter(seen.values()))):
+        return rows_of(seen, slice(_PICTURES))
+    made = random_pictures(contract, batch=1, count=_PICTURES, seed=subject.seed)
+    return {name: array[0] for name, array in made.items()}
 
 
 def _caption(
     subject: Subject,
     model: Model,
-    image: np.ndarray,
+    seen: Tensors,
     *,
     beam: int,
     length: int,
     name: str,
 ) -> _Compared:
     decoding = subject.bundle.manifest.decoding_defaults.model_copy(update={"length": length})
-    best = search_caption(model, image, decoding, beam=beam)
+    best = search_caption(model, seen, decoding, beam=beam)
     feeds = {
-        **model.seen(image),
+        **seen,
         BEAM: np.array(beam, np.int64),
         LENGTH: np.array(length, np.int64),
     }

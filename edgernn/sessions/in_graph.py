@@ -188,23 +188,27 @@ class Captioner(Decoder):
     graph = ENCODE
     computes = CAPTION
 
-    def caption(self, image: np.ndarray, *, beam: int = 1, length: int | None = None) -> Captioned:
-        """Write the caption of ``image``, uint8 ``[1, S, S, 3]``.
+    def caption(
+        self, seen: np.ndarray | Arrays, *, beam: int = 1, length: int | None = None
+    ) -> Captioned:
+        """Write the caption of what is ``seen``, one row.
 
         Args:
-            image: one picture, upright.
+            seen: the array of encode's only input, as one upright picture ``[1, S, S, 3]`` uint8,
+                or its inputs by name.
             beam: the width of the search; 1 is greedy.
             length: the most words; None takes that of the decoding defaults.
 
         Raises:
-            ContractError: the picture is of another dtype or shape, or the model gives numbers that
-                are not finite.
+            ContractError: what is seen is of another dtype or shape, or the model gives numbers
+                that are not finite.
             UsageError: the beam or the length is less than 1.
         """
         length = self.file_contract.decoding_defaults.length if length is None else length
         _at_least_one(BEAM, beam)
         _at_least_one(LENGTH, length)
-        feeds = self._checked_feeds({self.spec.fresh_inputs[0].name: image}, {})
+        named = {self.spec.fresh_inputs[0].name: seen} if isinstance(seen, np.ndarray) else seen
+        feeds = self._checked_feeds(dict(named), {})
         made = self.decode(
             feeds | {BEAM: np.array(beam, np.int64), LENGTH: np.array(length, np.int64)}
         )

@@ -6,7 +6,7 @@ sequence, ``step`` once per token or frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -95,19 +95,26 @@ class Model:
             )
         return {}, self.step.initial_state(batch)
 
-    def look(self, image: np.ndarray) -> tuple[State, State]:
-        """Begin with the only input of the encode graph: the older name of ``begin``."""
-        return self.begin(self.seen(image))
+    def look(self, seen: np.ndarray | Arrays) -> tuple[State, State]:
+        """Begin with what encode sees: the array of its only input, or its inputs by name."""
+        return self.begin(self.seen(seen))
 
-    def seen(self, array: np.ndarray) -> Mapping[str, np.ndarray]:
-        """Return ``array`` by the name of the encode graph's first input.
+    def seen(self, given: np.ndarray | Arrays) -> Arrays:
+        """Return ``given`` by name; an array by that of the encode graph's first input.
 
         Raises:
             ContractError: the model has no encode graph.
         """
         if self.encode is None:
             raise ContractError("the model has no encode graph, so it looks at nothing")
-        return {self.encode.spec.fresh_inputs[0].name: array}
+        if isinstance(given, np.ndarray):
+            return {self.encode.spec.fresh_inputs[0].name: given}
+        return given
+
+
+def rows_of(seen: Arrays, rows: slice | np.ndarray) -> dict[str, np.ndarray]:
+    """Return the rows of what encode sees, each array ``[N, …]``."""
+    return {name: array[rows] for name, array in seen.items()}
 
 
 def model_of(contract: Contract, session_of: Callable[[str], Session]) -> Model:

@@ -40,4 +40,6 @@ def writing_family(bundle: Bundle) -> Family | None:
     none.
     """
     contract, own = bundle.manifest.contract, family_of(bundle.manifest.family)
+    if own.command is not None and not own.problem(contract):
+        return own
     return next((family for family in (own, *families()) if family.writes_with(contract)), None)

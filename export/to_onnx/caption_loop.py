@@ -115,13 +115,12 @@ class _Search:
         outer, state = self.outer, self._model.begin()
         for token in self._start[:-1]:
             state = self._model.step(outer, outer.value(np.array([[token]])), state).state
-        of_one_step = [self._model.zeros(spec) for spec in self._further]  # [1, 1, …]
-        nothing = [outer.value(array[:, :0]) for array in of_one_step]  # [1, 0, …]
+        nothing = [self._model.zeros(spec, steps=0) for spec in self._further]  # [1, 0, …]
         last, sums = (
             outer.value(array) for array in (np.array([self._start[-1:]]), np.zeros((1, 1, 1)))
         )
         beams = Beams(last, sums, outer.value(np.zeros((1, 0), np.int64)), nothing, state)
-        none = [outer.value(array[0, :0]) for array in of_one_step]  # [0, …]
+        none = [outer.add("Squeeze", array, np.array([0])) for array in nothing]  # [0, …]
         lowest = outer.value(_LOWEST)
         return _Searched(
             outer.value(np.array(True)),

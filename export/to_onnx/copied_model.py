@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from edgernn.contract import BATCH, ENCODE, Contract, TensorSpec, next_name
-from edgernn.contract.in_graph import further_outputs, one_row
+from edgernn.contract import BATCH, ENCODE, TIME, Contract, TensorSpec, next_name
+from edgernn.contract.in_graph import further_outputs
+from edgernn.errors import ContractError
 from edgernn.export.to_onnx.nodes import Scope
 
 
@@ -55,7 +56,7 @@ class CopiedModel:
         self._further, self._states = further_outputs(contract), contract.step.states
 
     def begin(self) -> list[str]:
-        """Encode the picture, keep the contexts, and return the states before the first step."""
+        """Encode what is seen, keep the contexts, and return the states before the first step."""
         contexts = [context.name for context in self._contract.step.contexts]
         first = [state.name for state in self._contract.starting(ENCODE)]
         names = self._outer.hoist(self._encode, "encode")
@@ -63,14 +64,32 @@ class CopiedModel:
         made = self._outer.copy_in(self._encode, names, wanted=[*contexts, *first])
         self._seen = [made[name] for name in contexts]
         return [
-            made[spec.name] if spec.name in first else self._outer.value(self.zeros(spec))
-            for spec in self._states
+            made[spec.name] if spec.name in first else self.zeros(spec) for spec in self._states
         ]
 
-    def zeros(self, spec: TensorSpec) -> np.ndarray:
-        """Return zeros of one row and one step; every axis of a captioner's step has a size."""
-        shape = one_row(self._contract, spec).shape or ()
-        return np.zeros(tuple(int(size) for size in shape), spec.dtype)
+    def zeros(self, spec: TensorSpec, *, rows: int = 1, steps: int = 1) -> str:
+        """Return zeros of ``rows`` rows and ``steps`` steps; an axis without a size has that of the
+        context that has it, so ``begin`` comes first where ``spec`` has one.
+        """
+        sizes: dict[str, int] = {**self._contract.sizes, BATCH: rows, TIME: steps}
+        if all(axis in sizes for axis in spec.axes):
+            return self._outer.value(np.zeros([sizes[axis] for axis in spec.axes], spec.dtype))
+        parts = [
+            np.array([sizes[axis]]) if axis in sizes else self._open_size(axis)
+            for axis in spec.axes
+        ]
+        shape = self._outer.add("Concat", *parts, axis=0)
+        return self._outer.add("Expand", np.zeros([1] * len(spec.axes), spec.dtype), shape)
+
+    def _open_size(self, axis: str) -> str:
+        """Return the size of an open ``axis``, ``[1]``, as the first context has it that has it."""
+        for context, value in zip(self._contract.step.contexts, self._seen, strict=True):
+            if (place := context.axis(axis)) is not None:
+                return self._outer.add("Shape", value, start=place, end=place + 1)
+        raise ContractError(
+            f"the axis {axis} has no size and no context has it, so a graph that decodes cannot "
+            "begin; leave --in-graph out"
+        )
 
     def step(self, scope: Scope, tokens: str, state: Sequence[str]) -> Stepped:
         """Feed one token a row, ``tokens [B, 1]``; the contexts are repeated for as many rows."""

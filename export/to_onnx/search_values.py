@@ -73,7 +73,7 @@ class SearchValues:
 
     def __init__(self, contract: Contract) -> None:
         def sizes(spec: TensorSpec) -> list[int | str | None]:
-            return [None if axis == BATCH else contract.sizes[axis] for axis in spec.axes]
+            return [None if axis == BATCH else contract.sizes.get(axis) for axis in spec.axes]
 
         further = [(t.dtype, sizes(t)[2:]) for t in further_outputs(contract)]
         self._beams = Beams[_Declared](

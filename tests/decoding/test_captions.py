@@ -288,3 +288,19 @@ def test_a_length_of_0_is_refused(sessions: Model, pictures: np.ndarray) -> None
             UsageError, match="say nothing of a caption's length; give the most words, 1 or more"
         ):
             call()
+
+
+def test_without_a_stop_a_caption_has_every_word(
+    make_captioner: MakeCaptioner, pictures: np.ndarray
+) -> None:
+    endless = Decoding(start=(START_ID,), temperature=0.0, length=20)
+    sessions = eager(biased(make_captioner(), end=2.0))
+    written = greedy_captions(sessions, pictures, endless)
+    assert {len(caption) for caption in written} == {20}
+    assert any(END_ID in caption for caption in written)
+    for image, caption in zip(pictures[:, None], written, strict=True):
+        found = search_caption(sessions, image, endless)
+        assert (list(found.tokens), found.finished) == (caption, False)
+        sampled = sample_caption(sessions, image, endless, sampler=GREEDY, seed=0)
+        assert same(sampled, found)
+    assert written == greedy_captions(sessions, {"image": pictures}, endless)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edgernn.data.text.token_kinds import CAPTION
+from edgernn.contract import Decoding
+from edgernn.data.text.token_kinds import CAPTION, END, PAD, START
 from edgernn.data.text.tokenizer import Ids, Tokenizer
 from edgernn.errors import UsageError
 
@@ -27,19 +28,37 @@ def encode_caption(tokenizer: Tokenizer, text: str) -> npt.NDArray[np.int64]:
     return np.concatenate([[START_ID], tokenizer.encode(text), [END_ID]]).astype(np.int64)  # [N]
 
 
-def caption_text(tokenizer: Tokenizer, ids: Sequence[int] | Ids) -> str:
-    """Return the words of ids ``[N]`` up to the first ``END_ID``, one space apart; no special id
-    leaves a trace.
+def caption_text(
+    tokenizer: Tokenizer, ids: Sequence[int] | Ids, decoding: Decoding | None = None
+) -> str:
+    """Return the words of ids ``[N]`` up to the first that ends a caption, one space apart; no
+    special id leaves a trace.
+
+    Which those are a tokenizer of kind caption says itself. Of another they are the start, stop and
+    suppressed ids of ``decoding``, and what the vocabulary calls <start>, <end> and <pad>; an id
+    that begins a caption and ends it ends nothing where it comes first.
 
     Raises:
-        UsageError: the tokenizer is not of kind caption.
+        UsageError: the tokenizer is of another kind, and no ``decoding`` was given.
         DataError: an id is outside the vocabulary.
     """
-    _check_kind(tokenizer)
+    if decoding is None:
+        _check_kind(tokenizer)
     array = np.asarray(ids, dtype=np.int64)  # [N]
-    ends = np.flatnonzero(array == END_ID)
+    if tokenizer.kind == CAPTION or decoding is None:
+        ending, special = [END_ID], [*_SPECIAL_IDS]
+    else:
+        starting, ending = [*decoding.start], [*decoding.stop, *_called(tokenizer, array, END)]
+        array = array[1:] if len(array) and array[0] in {*starting} & {*ending} else array
+        special = [*starting, *decoding.suppress, *_called(tokenizer, array, START, PAD)]
+    ends = np.flatnonzero(np.isin(array, ending))
     words = array[: ends[0]] if ends.size else array
-    return tokenizer.decode(words[~np.isin(words, _SPECIAL_IDS)])
+    return tokenizer.decode(words[~np.isin(words, special)])
+
+
+def _called(tokenizer: Tokenizer, ids: np.ndarray, *names: str) -> list[int]:
+    """Return which of ``ids`` the vocabulary calls one of ``names``."""
+    return [token for token in np.unique(ids).tolist() if tokenizer.token(token) in names]
 
 
 def _check_kind(tokenizer: Tokenizer) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from edgernn.contract import Decoding
 from edgernn.data.pictures.caption_ids import (
     END_ID,
     PAD_ID,
@@ -71,3 +74,37 @@ def test_a_caption_that_is_too_long_is_cut_and_has_no_end(words: int, kept: list
     assert table.dtype == np.int64
     assert table[0].tolist() == kept + [PAD_ID] * (table.shape[1] - len(kept))
     assert table[1].tolist() == [1, 9, 2] + [PAD_ID] * (table.shape[1] - 3)
+
+
+def of_words(vocabulary: dict[str, int]) -> Tokenizer:
+    """Return the tokenizer of a vocabulary that is numbered elsewhere."""
+    model = {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"}
+    names = ("truncation", "padding", "normalizer", "post_processor", "decoder")
+    rest = {**dict.fromkeys(names), "pre_tokenizer": {"type": "WhitespaceSplit"}}
+    content = {"version": "1.0", "added_tokens": [], **rest, "model": model}
+    return Tokenizer.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "decoding", "ids", "text"),
+    [
+        # 0 begins, ends and pads
+        (["<end>", "a", "dog", "<unk>"], Decoding(start=(0,), stop=(0,)), [1, 2], "a dog"),
+        (["<end>", "a", "dog", "<unk>"], Decoding(start=(0,), stop=(0,)), [0, 1, 2, 0, 2], "a dog"),
+        (["<end>", "a", "dog", "<unk>"], Decoding(start=(0,), stop=(0,)), [], ""),
+        # special ids behind the words
+        (["<pad>", "a", "dog", "<unk>", "<start>", "<end>"], Decoding(start=(4,), stop=(5,)),
+         [4, 1, 2, 3, 5, 0, 1], "a dog <unk>"),
+        # nothing stops: what the vocabulary calls the end does
+        (["<pad>", "<start>", "<end>", "<unk>", "a", "dog"], Decoding(start=(1,), length=20),
+         [1, 4, 5, 2, 5, 5], "a dog"),
+        (["<pad>", "<start>", "<end>", "<unk>", "a", "dog"], Decoding(suppress=(5,)), [4, 5], "a"),
+    ],
+)  # fmt: skip
+def test_words_by_the_ids_of_another_vocabulary(
+    vocabulary: list[str], decoding: Decoding, ids: list[int], text: str
+) -> None:
+    tokenizer = of_words({word: at for at, word in enumerate(vocabulary)})
+    assert caption_text(tokenizer, ids, decoding) == text
+    with pytest.raises(UsageError, match="of kind custom, expected caption"):
+        caption_text(tokenizer, ids)
