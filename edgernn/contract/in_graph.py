@@ -2,9 +2,9 @@
 single call.
 
 Beside ``encode`` and ``step`` a model may be written as ``generate`` (a prompt to tokens) or
-``caption`` (a picture, or features of it, to tokens): the step graph inside a loop, the choice of each token included.
-A host then makes one call for a text, not one for each token. This is the one place that names what
-such a file has beyond the contract's own tensors.
+``caption`` (a picture, or features of it, to tokens): the step graph inside a loop, the choice of
+each token included. A host then makes one call for a text, not one for each token. This is the one
+place that names what such a file has beyond the contract's own tensors.
 
 Numbers that decide between tokens are float64, as in ``edgernn.decoding.sampling``: a temperature
 of 0.8 that was rounded to float32 would be another temperature.

@@ -113,8 +113,8 @@ class Family(ABC):
         return None
 
     def shown(self, sample: Sample | None, contract: Contract, *, seed: int) -> Sample:
-        """Return what ``encode`` is shown to write about, each input ``[N, …]``: that of ``sample``,
-        else drawn by ``seed`` where what is drawn is as good; empty where neither is.
+        """Return what ``encode`` is shown to write about, each input ``[N, …]``: that of
+        ``sample``, else drawn by ``seed`` where what is drawn is as good; empty where neither is.
         """
         return {}
 

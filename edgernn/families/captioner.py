@@ -48,9 +48,9 @@ _DRAWN, _DRAWN_WORDS = 16, 12  # features, and words about them, where there is 
 
 
 class CaptionerFamily(Family):
-    """A captioner. Its held-out sample is what encode sees, ``image [N, S, S, 3]`` uint8 or features
-    by their own names, each ``[N, …]``, and the references ``captions [N, K, T]`` int64, each from
-    the first id that is fed to the end's, then padded; see ``caption_rows``.
+    """A captioner. Its held-out sample is what encode sees, ``image [N, S, S, 3]`` uint8 or
+    features by their own names, each ``[N, …]``, and the references ``captions [N, K, T]`` int64,
+    each from the first id that is fed to the end's, then padded; see ``caption_rows``.
     """
 
     word = "captioner"

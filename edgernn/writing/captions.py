@@ -1,5 +1,5 @@
-"""Captions from a bundle: open both graphs once, then one call per file of a picture, or of features
-of pictures.
+"""Captions from a bundle: open both graphs once, then one call per file of a picture, or of
+features of pictures.
 """
 
 from __future__ import annotations

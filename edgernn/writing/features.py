@@ -1,4 +1,4 @@
-"""Features of pictures from a file: what a captioner sees that has no picture encoder of its own."""
+"""Features of pictures from a file: what a captioner sees without a picture encoder of its own."""
 
 from __future__ import annotations
 

@@ -97,8 +97,8 @@ def test_a_sample_of_features() -> None:
 @pytest.mark.parametrize(
     ("update", "problem"),
     [
-        ({"fc": None}, r"att float32 [6, 5, 4], captions int64 [6, 2, 8], expected fc float32 [N, 5], "
-         "att float32 [N, regions, 4] and captions int64 [N, K, T]"),
+        ({"fc": None}, r"att float32 [6, 5, 4], captions int64 [6, 2, 8], expected fc float32 "
+         "[N, 5], att float32 [N, regions, 4] and captions int64 [N, K, T]"),
         ({"fc": SAMPLE["fc"][:5]}, "fc float32 [5, 5], expected fc float32 [N, 5]"),
         ({"fc": SAMPLE["fc"].astype(np.float64)}, "fc float64 [6, 5], expected"),
         ({"att": SAMPLE["att"][:, :, :3]}, "att of [5, 3], expected [5, 4]"),
