@@ -51,7 +51,7 @@ def test_one_picture_without_rows_of_any_float(tmp_path: Path) -> None:
     [
         ({"fc": FEATURES["fc"]}, "has fc and no att; expected fc [N, 5], att [N, regions, 4]"),
         ({**FEATURES, "fc": FEATURES["fc"][:2]}, "has {'fc': 2, 'att': 3} rows, expected as many"),
-        ({**FEATURES, "fc": FEATURES["fc"][:, :4]}, "fc float32 [3, 4], expected fc [N, 5], floats"),
+        ({**FEATURES, "fc": FEATURES["fc"][:, :4]}, "fc float32 [3, 4], expected fc [N, 5], float"),
         ({**FEATURES, "att": FEATURES["fc"]}, "att float32 [3, 5], expected att [N, regions, 4]"),
         ({**FEATURES, "fc": np.ones((3, 5), int)}, "has fc int64 [3, 5], expected fc [N, 5]"),
         ({**FEATURES, "fc": np.full((3, 5), np.inf)}, "has a value in fc that is not finite"),
