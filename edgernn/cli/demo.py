@@ -193,7 +193,7 @@ def _show_captions(out: Path) -> list[str]:
                 else f"its first reference: {known[0]}"
             )
             say(f"{path}  {found.text}  ({mark})")
-            if found.attention is not None:
+            if found.attention is not None and found.picture is not None:
                 plots.attention_map(
                     found.picture,
                     found.text.split(),

@@ -24,4 +24,4 @@ def lengths(captions: np.ndarray) -> np.ndarray:
 
 def fed(captions: np.ndarray) -> np.ndarray:
     """Return ``captions`` with ids that any model takes in place of padding below 0."""
-    return np.maximum(captions, 0)
+    return np.asarray(np.maximum(captions, 0))

@@ -19,7 +19,8 @@ from edgernn.data.pictures.captions import OnMissing, read_captions
 from edgernn.data.pictures.picture_decoding import OnUnreadable, encode_corpus
 from edgernn.data.pictures.picture_set import PictureSet
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.families.captioner import CAPTIONS, IMAGE
+from edgernn.families.caption_sample import CAPTIONS
+from edgernn.families.captioner import IMAGE
 from edgernn.models import checkpoint
 from edgernn.models.captioner import CaptionerConfig
 
