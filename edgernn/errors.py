@@ -7,11 +7,12 @@
     ├── BundleError         a bundle that is missing, damaged, foreign or unsafe to open
     ├── ContractError       tensors or a model file that do not keep the step contract
     ├── TrainingError       a run that cannot go on (loss not finite, corpus too short)
+    ├── CheckFailedError    a check that was asked for and did not pass; nothing was written
     ├── StorageError        a file that could not be written (disk full, no permission)
     └── UnavailableError    a runtime, package or platform that this machine lacks
 
 A message says what was wrong, the value seen, what was expected and what to do, in one line. The
-command line prints it and exits with 2.
+command line prints it and exits with 2, of a check that failed with 1.
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class ContractError(EdgernnError):
 
 class TrainingError(EdgernnError):
     """A training run that cannot go on."""
+
+
+class CheckFailedError(EdgernnError):
+    """A check that was asked for and did not pass; nothing was written."""
 
 
 class StorageError(EdgernnError):

@@ -22,15 +22,16 @@ from edgernn.cli import (
     doctor,
     explain,
     generate,
+    import_command,
     streams,
     train,
 )
 from edgernn.cli.output import say, tell, tell_error
 from edgernn.cli.signals import unwinding
-from edgernn.errors import EdgernnError
+from edgernn.errors import CheckFailedError, EdgernnError
 from edgernn.formats.installed import install_command
 
-MISUSE, INTERRUPTED = 2, 130
+FAILED, MISUSE, INTERRUPTED = 1, 2, 130
 # What the option parser raises, whichever parser this version of typer brings.
 _CommandLineError: type[Exception] = next(
     kind
@@ -49,6 +50,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(train.app, name="train")
+app.command("import")(import_command.import_checkpoint)
 app.command("export")(bundle_commands.export)
 app.command("verify")(bundle_commands.verify)
 app.command("generate")(generate.generate)
@@ -112,7 +114,7 @@ def _outcome() -> int:
         if told is None:
             raise
         tell_error(told)
-        return MISUSE
+        return FAILED if isinstance(error, CheckFailedError) else MISUSE
     except (KeyboardInterrupt, typer.Abort):
         tell("edgernn: interrupted")
         return INTERRUPTED

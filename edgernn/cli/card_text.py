@@ -15,6 +15,7 @@ from edgernn.bundle import nats
 from edgernn.bundle.manifest import Manifest
 from edgernn.bundle.records import Artifact
 from edgernn.cli.card_run import PLACE, block, run_section
+from edgernn.cli.origin import origin_lines
 from edgernn.cli.shown import visible
 from edgernn.cli.tables import first_state, frames
 from edgernn.contract import Contract
@@ -122,7 +123,8 @@ def _runtimes(manifest: Manifest) -> str:
 
 def _training(manifest: Manifest) -> list[str]:
     training = manifest.provenance.training
-    lines = [f"- trained on: {plain(str(training['corpus']))}"] if "corpus" in training else []
+    lines = [f"- {plain(line)}" for line in origin_lines(training)]
+    lines += [f"- trained on: {plain(str(training['corpus']))}"] if "corpus" in training else []
     loss = training.get("validation_loss")
     if isinstance(loss, (int, float)):
         unit = unit_of(manifest.tokenizer.kind if manifest.tokenizer else "")

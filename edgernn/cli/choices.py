@@ -65,6 +65,13 @@ def cell_names() -> list[str]:
     return list(CELLS)
 
 
+def importer_names() -> list[str]:
+    """Return what ``--family`` takes."""
+    from edgernn.importers.table import IMPORTERS
+
+    return ["auto", *IMPORTERS]
+
+
 def token_names() -> list[str]:
     """Return what ``--tokens`` takes."""
     return ["char", "byte", "word", "bpe"]

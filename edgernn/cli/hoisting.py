@@ -171,8 +171,8 @@ def hoisted_of(path: Path, said: Said) -> Hoisted:
         inputs=said.inputs or (),
         method=said.method,
         context=said.context or (),
-        pairs=_pairs(said.state, "--state", "hx=hx_out", "ARGUMENT=RESULT"),
-        settings=_pairs(said.settings, "--set", "sr=16000"),
+        pairs=pairs(said.state, "--state", "hx=hx_out", "ARGUMENT=RESULT"),
+        settings=pairs(said.settings, "--set", "sr=16000"),
         start=said.start,
     )
 
@@ -191,23 +191,24 @@ def wishes_of(said: Said) -> Wishes:
     from edgernn.hoisting.onnx.step import Wishes
 
     frames = {}
-    for name, text in _pairs(said.left_context, "--left-context", "x=64").items():
+    for name, text in pairs(said.left_context, "--left-context", "x=64").items():
         if not text.isdecimal():
             raise UsageError(f"--left-context {name} is {text!r}, expected a number of frames")
         frames[name] = int(text)
     return Wishes(
         inputs=tuple(said.inputs or ()),
-        settings=_pairs(said.settings, "--set", "sr=16000"),
+        settings=pairs(said.settings, "--set", "sr=16000"),
         states=tuple(said.state or ()),
         left_context=frames,
         keep_restarts=said.keep_restarts,
-        renamed=_pairs(said.rename, "--rename", "state=h", "OLD=NEW"),
+        renamed=pairs(said.rename, "--rename", "state=h", "OLD=NEW"),
     )
 
 
-def _pairs(
+def pairs(
     texts: Iterable[str] | None, option: str, example: str, form: str = "NAME=VALUE"
 ) -> dict[str, str]:
+    """Return what an option said of each name; raise UsageError where it has not its form."""
     found = {}
     for text in texts or ():
         name, equals, value = (part.strip() for part in text.partition("="))

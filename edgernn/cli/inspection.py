@@ -8,6 +8,7 @@ from typing import Any
 
 from edgernn.bundle import Bundle
 from edgernn.cli import tables
+from edgernn.cli.origin import origin_lines
 from edgernn.cli.output import say, say_json, say_sheet, write_result
 from edgernn.contract import METADATA_KEY, FileContract
 from edgernn.contract.interface import FileTensor
@@ -158,6 +159,8 @@ def _training(training: dict[str, Any], kind: str) -> None:
     """Print how it was trained; these are notes that nothing vouches for, so one that is no number
     is printed as it is.
     """
+    for line in origin_lines(training):
+        say(line)
     if "validation_loss" in training:
         loss, split = training["validation_loss"], training.get("split")
         say(f"trained on {training.get('corpus')}: {_figure(loss)} nats/{unit_of(kind)} ({split})")

@@ -16,13 +16,13 @@ Training adds its own files beside these; reading a checkpoint needs only the fi
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 
 from edgernn import storage
@@ -168,19 +168,22 @@ def save_weights(
     The file says to which model and to which ``tokenizer.json`` beside it the weights belong, and
     has its own digest.
     """
-    tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in named_tensors(model).items()
-    }
-    whole = {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in tensors.items()
-    }
+    tensors = {name: _plain(tensor).numpy() for name, tensor in named_tensors(model).items()}
     belongs_to = {_MODEL: _identity(model)}
     if training is not None:
         belongs_to[_SUMMARY] = json.dumps(training, sort_keys=True)
     if (path.parent / TOKENIZER).is_file():
         belongs_to[_TOKENIZER] = storage.sha256(path.parent / TOKENIZER)
-    storage.write_bytes(path, tensor_files.sealed(safetensors.torch.save(whole, belongs_to)))
+    with storage.replacing(path) as temporary, temporary.open("wb") as file:
+        tensor_files.write(file, tensors, belongs_to)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor on the CPU, floats as float32; the tensor itself where it is one already."""
+    plain = tensor.detach().cpu().contiguous()
+    return plain.float() if plain.is_floating_point() else plain
 
 
 def _summary(weights: tensor_files.Content) -> dict[str, Any] | None:

@@ -17,6 +17,24 @@ TRAINED_ELSEWHERE = (
     "what can be exported is a run of edgernn train, an ONNX file, or a network in Python with its "
     "weights: edgernn export FILE.py:NAME --weights FILE --inputs AXES --out BUNDLE"
 )
+# The same for a file that ``edgernn import`` reads.
+IMPORT = "take it in with: edgernn import {path} --out RUN"
+IMPORTABLE = frozenset(
+    {
+        "hdf5",
+        "json-model",
+        "keras",
+        "npy",
+        "npz",
+        "onnx",
+        "pickle",
+        "pickled-module",
+        "safetensors",
+        "state-dict",
+        "torch7",
+        "torchscript",
+    }
+)
 RUN_FIRST = "give what edgernn train or edgernn export wrote"
 
 

@@ -17,7 +17,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors.numpy
@@ -47,6 +47,9 @@ _DTYPES = {  # of the format → numpy's; the last one is torch's alone
     "BF16": "bfloat16",
 }
 _KNOWN = frozenset(_DTYPES.values()) - {"bfloat16"}
+_WORDS = {  # numpy's → the format's, and the bytes of a number
+    name: (word, np.dtype(name).itemsize) for word, name in _DTYPES.items() if name in _KNOWN
+}
 _BYTES = {name: 1 if name == "BOOL" else int(name.lstrip("UIFB")) // 8 for name in _DTYPES}
 
 
@@ -91,6 +94,34 @@ def save(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None =
     return sealed(safetensors.numpy.save(plain, dict(metadata or {}) or None))
 
 
+def write(file: BinaryIO, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Write what ``save`` returns to an open file, tensor by tensor: nothing is copied but what is
+    not contiguous.
+    """
+    order = sorted(tensors, key=lambda name: (-_WORDS[str(tensors[name].dtype)][1], name))
+    header: dict[str, Any] = {_METADATA: dict(sorted(metadata.items()))}
+    at = 0
+    for name in order:
+        array = tensors[name]
+        header[name] = {
+            "dtype": _WORDS[str(array.dtype)][0],
+            "shape": list(array.shape),
+            "data_offsets": [at, at + array.nbytes],
+        }
+        at += array.nbytes
+    plain = [np.ascontiguousarray(tensors[name]) for name in order]
+    header[_METADATA][DIGEST] = _digest(header, *(_bytes_of(array) for array in plain))
+    header[_METADATA] = dict(sorted(header[_METADATA].items()))
+    text = _padded(header)
+    file.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
+    for array in plain:
+        file.write(_bytes_of(array))
+
+
+def _bytes_of(array: np.ndarray) -> memoryview:
+    return memoryview(array.reshape(-1).view(np.uint8))
+
+
 def sealed(raw: bytes) -> bytes:
     """Return the safetensors file ``raw`` with its digest in the metadata."""
     header, data = _split(raw)
@@ -98,9 +129,13 @@ def sealed(raw: bytes) -> bytes:
     header[_METADATA] = dict(
         sorted(own.items())
     )  # the library writes them in another order every time
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % _LENGTH_BYTES)  # data begins at a multiple of 8
+    text = _padded(header)
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text + data
+
+
+def _padded(header: Mapping[str, Any]) -> bytes:
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return text + b" " * (-len(text) % _LENGTH_BYTES)  # data begins at a multiple of 8
 
 
 def parse(raw: bytes) -> Content:
@@ -198,14 +233,15 @@ def _are_counts(found: Any) -> bool:
     return isinstance(found, list) and all(type(count) is int and count >= 0 for count in found)
 
 
-def _digest(header: Mapping[str, Any], data: memoryview) -> str:
+def _digest(header: Mapping[str, Any], *data: memoryview) -> str:
     """Return the SHA-256 of the header as canonical JSON, the digest itself left out, and of the
     data.
     """
     metadata = {name: text for name, text in header.get(_METADATA, {}).items() if name != DIGEST}
     canonical = json.dumps({**header, _METADATA: metadata}, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode())
-    digest.update(data)
+    for part in data:
+        digest.update(part)
     return digest.hexdigest()
 
 

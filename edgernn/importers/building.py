@@ -1,0 +1,81 @@
+"""From what an importer read to a model with its weights, each of them copied once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgernn.errors import CheckpointError
+from edgernn.importers.base import Imported
+from edgernn.models.family import RecurrentModel, kind_of, rebuilt
+from edgernn.models.weights import named_tensors, not_finite
+from edgernn.wording import some
+
+
+def built(imported: Imported, path: Path) -> RecurrentModel:
+    """Return the model of ``imported`` in evaluation mode, in float32.
+
+    Args:
+        imported: what an importer read; its arrays are not changed.
+        path: of the file, for messages.
+
+    Raises:
+        CheckpointError: the tensors are not those of the configuration, or not finite.
+    """
+    kind = _kind(imported)
+    with torch.device("meta"):  # before memory is asked for that nothing fills
+        _refuse_misfit(imported.tensors, named_tensors(kind(imported.config)), path)
+    model = kind(imported.config)
+    with torch.no_grad():
+        for name, tensor in named_tensors(model).items():
+            tensor.copy_(_seen_by_torch(imported.tensors[name]))
+    if wrong := not_finite(model):
+        raise CheckpointError(
+            f"{path} has weights that are not finite: {wrong}; nothing was written. Take an "
+            "earlier checkpoint of the same training"
+        )
+    return model.eval()
+
+
+def _kind(imported: Imported) -> type[RecurrentModel]:
+    """Return the kind of model that has such a configuration."""
+    kinds = (kind_of(word) for word in rebuilt())
+    return next(kind for kind in kinds if isinstance(imported.config, kind.config_kind))
+
+
+def _refuse_misfit(
+    found: Mapping[str, np.ndarray], wanted: Mapping[str, Tensor], path: Path
+) -> None:
+    missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    problem = "; ".join(
+        [f"it lacks {some(missing)}"] * bool(missing)
+        + [f"it has {some(unknown)}, which nothing takes"] * bool(unknown)
+    ) or next(
+        (
+            f"{name} is {list(found[name].shape)}, expected {list(tensor.shape)}"
+            for name, tensor in wanted.items()
+            if tuple(found[name].shape) != tuple(tensor.shape)
+        ),
+        "",
+    )
+    if problem:
+        raise CheckpointError(
+            f"{path} is not the whole of one network: {problem}; give the checkpoint as its "
+            "training wrote it, or name its tensors with --map FILE"
+        )
+
+
+def _seen_by_torch(array: np.ndarray) -> Tensor:
+    """Return a view of ``array``, which may be read-only: it is only copied from."""
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if any(stride < 0 for stride in array.strides):
+        array = np.ascontiguousarray(array)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is read-only
+        return torch.from_numpy(array)

@@ -1,0 +1,177 @@
+"""From a checkpoint of another program to a run folder: opened, recognised, read, proved, written.
+
+RUN/config.json              the model, and under ``training`` where it came from (see ``origin``)
+RUN/weights.safetensors      its weights under the model's own names
+RUN/tokenizer.json           where it reads text
+RUN/held_out.safetensors     where a sample was given, or the importer has one
+
+The folder is what ``edgernn train`` writes, so that everything downstream takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn import storage
+from edgernn.errors import UsageError
+from edgernn.importers.base import Imported, Opened, Wishes
+from edgernn.importers.building import built
+from edgernn.importers.invariances import proved
+from edgernn.importers.recognising import AUTO, Recognised, open_checkpoint, recognise
+from edgernn.importers.replay import Compared, replayed
+from edgernn.importers.samples import sample_for
+from edgernn.models import checkpoint
+from edgernn.models.family import RecurrentModel
+from edgernn.storage import strict_json
+from edgernn.storage.identify import identify, path_of
+from edgernn.wording import size
+
+TOLERANCE = 1e-4  # of a recorded run: the largest scaled difference
+IMPORTED = "imported"  # of config.json's training: where the model came from
+_MOST_CONFIG_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """A checkpoint that was taken in.
+
+    Attributes:
+        folder: the run that was written.
+        family: the importer's word.
+        model: the network, in evaluation mode.
+        told: what was guessed, and what cannot be reproduced, a sentence each.
+        proof: what was checked before it was written, in words.
+        compared: each recorded tensor that came out, where a run was given.
+    """
+
+    folder: Path
+    family: str
+    model: RecurrentModel
+    told: tuple[str, ...]
+    proof: str
+    compared: tuple[Compared, ...] = ()
+
+
+def import_checkpoint(
+    path: Path | str,
+    out: Path | str,
+    *,
+    family: str = AUTO,
+    wishes: Wishes = Wishes(),  # noqa: B008 - frozen
+    sample: Path | None = None,
+    check: Path | str | None = None,
+    tolerance: float = TOLERANCE,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Taken:
+    """Take in a checkpoint that another program wrote; nothing in it is run.
+
+    Args:
+        path: the checkpoint.
+        out: the run's folder; an older import there is replaced once the new one is whole.
+        family: a word of ``table.IMPORTERS``, or ``auto``.
+        wishes: what is said beside the file; ``wishes.names`` are rules of ``name_map``.
+        sample: recorded inputs as the held-out sample: frames by the inputs' names, or for a
+            model of text a text file or its token ids.
+        check: a recorded run to replay (see ``recorded_run``), which has the last word; without
+            one the invariances are measured on drawn inputs.
+        tolerance: the largest scaled difference from the recorded run.
+        tell: hears, one line each, what is being done.
+
+    Raises:
+        UsageError: ``out`` holds something else; the file is of no known family, or of two; an
+            option that cannot be used.
+        DataError, CheckpointError: a file is missing, damaged, hostile, or not the whole of one
+            network.
+        CheckFailedError: the recorded run does not come out, or an invariance does not hold;
+            nothing was written.
+    """
+    path, out = path_of(path), path_of(out)
+    refuse_foreign(out)
+    opened = open_checkpoint(path, wishes)
+    taken_by = recognise(opened, family)
+    importer = taken_by.importer
+    tell(f"{path} is of the family {importer.word}: {importer.about} ({taken_by.match.why})")
+    imported = importer.read(opened)
+    told = tuple(dict.fromkeys((*opened.content.told, *imported.told)))
+    for sentence in told:
+        tell(f"note: {sentence}")
+    model = built(imported, path)
+    evaluation = sample_for(model, imported, sample)
+    compared: tuple[Compared, ...] = ()
+    if check is None:
+        proof = proved(model)
+    else:
+        compared = replayed(model, check, tolerance=tolerance)
+        worst = max(each.worst for each in compared)
+        proof = f"the recorded run {Path(check).name} came out (worst difference {worst:.1e})"
+    tell(f"checked: {proof}")
+    _write(out, model, imported, evaluation, _origin(opened, taken_by, told, proof))
+    return Taken(out, importer.word, model, told, proof, compared)
+
+
+def refuse_foreign(out: Path) -> None:
+    """Raise UsageError where ``out`` holds anything but an older import, or nothing."""
+    storage.clear(out)
+    kind = identify(out)
+    if kind.key in {"missing", "empty-folder"} or (out.is_dir() and _was_imported(out)):
+        return
+    raise UsageError(
+        f"{out} is there and is no import ({kind.name}); it was left as it is. Choose another --out"
+    )
+
+
+def _was_imported(folder: Path) -> bool:
+    try:
+        raw = storage.read_bytes(folder / checkpoint.CONFIG, most=_MOST_CONFIG_BYTES)
+        training = strict_json.parse_object(raw).get("training")
+    except (OSError, ValueError):
+        return False
+    return isinstance(training, dict) and IMPORTED in training
+
+
+def _origin(
+    opened: Opened, taken_by: Recognised, told: tuple[str, ...], proof: str
+) -> dict[str, Any]:
+    """Return what a bundle and its card tell of where the model came from."""
+    path = opened.content.path
+    files = [path, *(content.path for content in opened.companions)]
+    return {
+        "family": taken_by.importer.word,
+        "about": taken_by.importer.about,
+        "recognised": taken_by.match.why,
+        "container": opened.content.container,
+        "file": storage.as_utf8(path.name),
+        "bytes": storage.size_bytes(path),
+        "sha256": {storage.as_utf8(each.name): storage.sha256(each) for each in files},
+        "told": list(told),
+        "checked": proof,
+    }
+
+
+def _write(
+    out: Path,
+    model: RecurrentModel,
+    imported: Imported,
+    evaluation: Mapping[str, np.ndarray],
+    origin: dict[str, Any],
+) -> None:
+    """Write the run, whole or not at all."""
+    with storage.replacing(out) as folder:
+        folder.mkdir()
+        if imported.tokenizer is not None:
+            imported.tokenizer.save(folder / checkpoint.TOKENIZER)
+        if evaluation:
+            checkpoint.save_evaluation(folder / checkpoint.EVALUATION, evaluation)
+        checkpoint.save_trained(folder, model, training={IMPORTED: origin})
+
+
+def sizes_in_words(model: RecurrentModel) -> str:
+    """Return how large ``model`` is: its parameters, and the sizes of its contract."""
+    count = model.parameter_count
+    axes = ", ".join(f"{axis} {n}" for axis, n in model.config.contract().sizes.items())
+    return f"{count:,} parameters ({size(4 * count)} in float32); {axes}"

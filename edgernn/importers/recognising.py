@@ -1,0 +1,107 @@
+"""Whose checkpoint a file is: it is opened, every importer is asked, and the surest is right.
+
+Nothing here loads torch, so that ``edgernn inspect`` of a file of another program stays light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgernn.errors import UsageError
+from edgernn.importers.base import Importer, Match, Opened, Wishes
+from edgernn.importers.containers import reading
+from edgernn.importers.containers.walk import tensors
+from edgernn.importers.name_map import renamed
+from edgernn.importers.seen import seen_in
+from edgernn.importers.table import importer_of, importers
+from edgernn.storage.identify import identify, sentence
+from edgernn.storage.kind import IMPORTABLE
+
+# What ``identify`` cannot tell from a checkpoint, and the readers of the containers can.
+_UNTOLD = frozenset({"json", "tar", "text", "unknown", "zip"})
+AUTO = "auto"  # of --family: whichever importer is surest
+
+
+@dataclass(frozen=True, eq=False)
+class Recognised:
+    """An importer that takes a checkpoint, and why it does."""
+
+    importer: Importer
+    match: Match
+
+
+def open_checkpoint(path: Path, wishes: Wishes = Wishes()) -> Opened:  # noqa: B008 - frozen
+    """Read a checkpoint and its companions, without running anything in them.
+
+    Raises:
+        UsageError: a file that is known to be no checkpoint of another program; says what it is
+            and which command takes it on.
+            A name of ``wishes.names``, as ``name_map.read_map`` gives them, fits no tensor.
+        DataError, CheckpointError: missing, damaged or hostile.
+    """
+    contents = []
+    for each in (path, *wishes.companions):
+        kind = identify(each)
+        if kind.key not in IMPORTABLE | _UNTOLD:
+            raise UsageError(sentence(each))
+        contents.append(reading.read(each))
+    if wishes.names:
+        names = renamed(tensors(contents[0].tree), wishes.names)
+        wishes = replace(wishes, names=names)
+    return Opened(contents[0], tuple(contents[1:]), wishes)
+
+
+def candidates(opened: Opened) -> list[Recognised]:
+    """Return every importer that takes ``opened``, the surest first."""
+    asked = ((importer, importer.match(opened)) for importer in importers())
+    found = [Recognised(importer, match) for importer, match in asked if match is not None]
+    return sorted(found, key=lambda each: -each.match.sureness)
+
+
+def surest(found: Sequence[Recognised]) -> list[Recognised]:
+    """Return those of ``candidates`` than which none is surer: one where the file is told."""
+    return [each for each in found if each.match.sureness == found[0].match.sureness]
+
+
+def recognise(opened: Opened, family: str = AUTO) -> Recognised:
+    """Return the importer that takes ``opened``.
+
+    Args:
+        opened: the checkpoint.
+        family: a word of ``table.IMPORTERS``, or ``auto`` for the surest of all.
+
+    Raises:
+        UsageError: an unknown family; the checkpoint is not of it, or of none; or of two that are
+            equally sure. It says what was seen, and what to do.
+    """
+    path = opened.content.path
+    if family != AUTO:
+        importer = importer_of(family)
+        match = importer.match(opened)
+        if match is None:
+            raise UsageError(
+                f"{path} is not of the family {family} ({importer.about}): it is {seen_in(opened)}"
+                f"; leave --family out, or {_WAYS.format(path=path)}"
+            )
+        return Recognised(importer, match)
+    found = surest(candidates(opened))
+    if not found:
+        raise UsageError(
+            f"{path} is of no family that is known: it is {seen_in(opened)}; "
+            f"{_WAYS.format(path=path)}"
+        )
+    if len(found) > 1:
+        told = "; ".join(f"{each.importer.word} ({each.match.why})" for each in found)
+        raise UsageError(
+            f"{path} fits {len(found)} families equally well: {told}; choose one with --family "
+            f"{found[0].importer.word}"
+        )
+    return found[0]
+
+
+_WAYS = (
+    "give --map FILE where its tensors only bear other names, or its network in Python with: "
+    "edgernn export FILE.py:NAME --weights {path} --inputs AXES --out BUNDLE"
+)

@@ -1,0 +1,280 @@
+"""An imported network over a recorded run of the upstream code: step by step, on its own state.
+
+Where a recording could lie in more than one way (rows first, or steps), each is tried, and the one
+that comes nearest counts: none that is wrong comes near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from edgernn.contract import BATCH, TIME, TensorSpec
+from edgernn.errors import CheckFailedError, UsageError
+from edgernn.families.loss import log_probabilities
+from edgernn.importers.invariances import session_model
+from edgernn.importers.recorded_run import (
+    ROWS,
+    STEPS,
+    Lead,
+    Named,
+    RecordedRun,
+    fitted,
+    laid_out,
+    paired,
+    read_run,
+    stacked,
+)
+from edgernn.models.family import RecurrentModel
+from edgernn.sessions.model import Model
+from edgernn.wording import some
+
+_LEADS: tuple[Lead, ...] = ((STEPS, ROWS), (ROWS, STEPS), (STEPS,), (ROWS,))
+_SCORES = frozenset({"logits", "scores", "out", "output", "outputs", "log_probs", "logprobs"})
+_LOGS = frozenset({"log_probs", "logprobs", "log_softmax"})
+_GREEDY = "greedy"  # ids that were written, each fed to the next step
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One recorded tensor beside the network's own: the largest difference, divided by the largest
+    recorded value or 1, and the step and row of it.
+    """
+
+    name: str
+    worst: float
+    step: int
+    row: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """What is fed, one way of reading the recording: ``inputs`` are ``[N, *axes]``; ``late`` is how
+    many recorded outputs come before the first step's."""
+
+    inputs: Named
+    rows: int
+    late: int = 0
+
+
+def replayed(model: RecurrentModel, given: Path | str, *, tolerance: float) -> tuple[Compared, ...]:
+    """Run ``model`` over a recorded run; return what came out beside what was recorded.
+
+    Args:
+        model: the network, in evaluation mode.
+        given: the recording; see ``recorded_run``.
+        tolerance: the largest scaled difference.
+
+    Raises:
+        CheckFailedError: a tensor is further off; says which, how far, and where.
+        UsageError: the recording is of a network with other inputs or outputs.
+        DataError: it cannot be read.
+    """
+    opened = session_model(model)
+    run = read_run(given, opened.contract)
+    ways = [_compare(opened, run, way) for way in _ways(opened, run)]
+    if not any(ways):
+        raise UsageError(_unlike(opened, run))
+    best = min(
+        (way for way in ways if way),
+        key=lambda way: (not _worst(way).worst <= tolerance, -len(way), _worst(way).worst),
+    )
+    worst = _worst(best)
+    if not worst.worst <= tolerance:
+        raise CheckFailedError(
+            f"the recorded run {run.path} does not come out: {worst.name} is {worst.worst:.1e} off "
+            f"at step {worst.step}, row {worst.row} (allowed {tolerance:g}); nothing was written. "
+            "Record it from the same checkpoint in evaluation mode, or give the part that was, as "
+            "FILE:PART"
+        )
+    return best
+
+
+def _worst(compared: tuple[Compared, ...]) -> Compared:
+    return max(compared, key=lambda each: np.inf if np.isnan(each.worst) else each.worst)
+
+
+def _unlike(opened: Model, run: RecordedRun) -> str:
+    contract = opened.contract
+    sizes = contract.sizes
+    specs = [*contract.step.fresh_inputs, *contract.step.read_outputs, *contract.step.states]
+    wanted = "; ".join(f"{s.name} {[sizes.get(a, a) for a in s.axes]}" for s in specs)
+    found = [f"{r}/{n} {list(a.shape)}" for r, of in run.arrays.items() for n, a in of.items()]
+    return (
+        f"the recorded run {run.path} has {', '.join(found[:8]) or 'nothing'}, which does not fit "
+        f"the network's {wanted}; expected arrays by these names, as in/NAME, state0/NAME, out/NAME"
+    )
+
+
+def _ways(opened: Model, run: RecordedRun) -> Iterator[_Given]:
+    """Yield each way in which the inputs can lie; those of all steps in one array rows first."""
+    contract = opened.contract
+    fresh = contract.step.fresh_inputs
+    ids = contract.step.ids
+    sources = [run.of("in", "ctx")]
+    if _GREEDY in run.of("whole") and ids is not None:
+        sources.append({ids.name: run.of("whole")[_GREEDY]})
+    for place, source in enumerate(sources):
+        seen = set[tuple[tuple[int, ...], ...]]()
+        for lead in _LEADS:
+            made: Named = {}
+            fits = {n: {s.name: _fits(a, s, opened, lead) for s in fresh} for n, a in source.items()}
+            for spec, name in paired(source, fresh, fits):
+                made[spec.name] = cast(np.ndarray, fitted(source[name], spec, contract, lead))
+            lengths = {len(array) for array in made.values()} if STEPS in lead else {1}
+            if len(made) < len(fresh) or len(lengths) != 1:
+                continue
+            if STEPS not in lead:
+                made = {name: array[None] for name, array in made.items()}
+            spec = fresh[0]
+            shape = made[spec.name].shape[1:]
+            rows = shape[spec.axes.index(BATCH)] if BATCH in spec.axes else 1
+            key = tuple(array.shape for array in made.values())
+            if key not in seen:
+                seen.add(key)
+                yield _Given(_typed(made, fresh), rows, late=place)
+
+
+def _fits(array: np.ndarray, spec: TensorSpec, opened: Model, lead: Lead) -> bool:
+    ids = spec.kind != "f"
+    if ids != (array.dtype.kind in "iub"):
+        return False
+    return fitted(array, spec, opened.contract, lead) is not None
+
+
+def _typed(made: Named, specs: tuple[TensorSpec, ...]) -> Named:
+    return {spec.name: np.ascontiguousarray(made[spec.name], spec.dtype) for spec in specs}
+
+
+def _compare(opened: Model, run: RecordedRun, way: _Given) -> tuple[Compared, ...]:
+    """Run one way; return what can be compared, nothing where the first state or an input of encode
+    has other rows.
+    """
+    begun = _begun(opened, run, way)
+    if begun is None:
+        return ()
+    contexts, first = begun
+    made = _run(opened, way, contexts, first)
+    found = [*_outputs(opened, run, way, made), *_states(opened, run, way, made)]
+    if opened.contract.encode is not None:
+        found += _first(opened, run, way, first)
+    return tuple(found)
+
+
+def _begun(opened: Model, run: RecordedRun, way: _Given) -> tuple[Named, Named] | None:
+    """Return the contexts, and the state before the first step."""
+    contract = opened.contract
+    if contract.encode is not None:
+        source = run.of("ctx", "in")
+        found = _laid(source, contract.encode.fresh_inputs, opened, way.rows)
+        if len(found) < len(contract.encode.fresh_inputs):
+            return None
+        return opened.begin(_typed(found, contract.encode.fresh_inputs))
+    state = opened.step.initial_state(way.rows)
+    source = run.of("state0")
+    found = _laid(source, contract.step.states, opened, way.rows)
+    zeros = all(not array.any() for array in source.values())
+    if len(found) < len(source) and not (zeros and not found):
+        return None
+    state |= {n: found[n].astype(state[n].dtype) for n in found}
+    return {}, state
+
+
+def _laid(source: Named, specs: tuple[TensorSpec, ...], opened: Model, rows: int) -> Named:
+    contract = opened.contract
+    shaped = {n: {s.name: laid_out(a, s, contract, rows) for s in specs} for n, a in source.items()}
+    fits = {n: {k: v is not None for k, v in by.items()} for n, by in shaped.items()}
+    return {s.name: cast(np.ndarray, shaped[n][s.name]) for s, n in paired(source, specs, fits)}
+
+
+def _run(opened: Model, way: _Given, contexts: Named, state: Named) -> Named:
+    """Return every output and state of every step, ``[N, *axes]``."""
+    made: dict[str, list[np.ndarray]] = {}
+    for at in range(len(next(iter(way.inputs.values())))):
+        fresh = {name: array[at] for name, array in way.inputs.items()}
+        outputs, state = opened.step({**fresh, **contexts}, state)
+        for name, array in {**outputs, **state}.items():
+            made.setdefault(name, []).append(array)
+    return {name: np.stack(arrays) for name, arrays in made.items()}
+
+
+def _outputs(opened: Model, run: RecordedRun, way: _Given, made: Named) -> Iterator[Compared]:
+    contract, specs = opened.contract, opened.contract.step.read_outputs
+    for role in ("out", "whole"):
+        source = {n: a for n, a in run.of(role).items() if a.dtype.kind == "f"}
+        for lead in _LEADS:
+            shaped = {
+                n: {s.name: _aligned(fitted(a, s, contract, lead), made[s.name], way) for s in specs}
+                for n, a in source.items()
+            }
+            fits = {n: {k: v is not None for k, v in by.items()} for n, by in shaped.items()}
+            named = {n: _meant(n, specs, opened) for n in source}
+            fits = {n: {k: v and named[n] in (k, None) for k, v in by.items()} for n, by in fits.items()}
+            for spec, name in paired(source, specs, fits):
+                mine, theirs = cast("tuple[np.ndarray, np.ndarray]", shaped[name][spec.name])
+                if name in _LOGS:
+                    mine = log_probabilities(mine.reshape(-1, mine.shape[-1])).reshape(mine.shape)
+                del source[name]
+                yield _compared(f"{role}/{name}", theirs, mine, spec, way)
+
+
+def _meant(name: str, specs: tuple[TensorSpec, ...], opened: Model) -> str | None:
+    """Return the output that a recorded name certainly means; None where shapes decide."""
+    scores = opened.contract.step.scores
+    if any(spec.name == name for spec in specs):
+        return name
+    return scores.name if scores is not None and name in _SCORES else None
+
+
+def _aligned(
+    theirs: np.ndarray | None, mine: np.ndarray, way: _Given
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the network's outputs and those recorded, of the same steps."""
+    if theirs is None or theirs.ndim != mine.ndim or theirs.shape[1:] != mine.shape[1:]:
+        return None
+    late = 1 if len(theirs) == len(mine) + 1 else way.late
+    theirs = theirs[late:]
+    count = min(len(theirs), len(mine))
+    whole = len(theirs) == len(mine) or way.late
+    return (mine[:count], theirs[:count]) if count and whole else None
+
+
+def _first(opened: Model, run: RecordedRun, way: _Given, first: Named) -> Iterator[Compared]:
+    """Compare the state that encode gives."""
+    specs = opened.contract.step.states
+    laid = _laid(run.of("state0"), specs, opened, way.rows)
+    for spec in specs:
+        if spec.name in laid:
+            theirs, mine = laid[spec.name][None], first[spec.name][None]
+            yield _compared(f"state0/{spec.name}", theirs, mine, spec, replace(way, late=0))
+
+
+def _states(opened: Model, run: RecordedRun, way: _Given, made: Named) -> Iterator[Compared]:
+    contract, specs = opened.contract, opened.contract.step.states
+    source = run.of("state")
+    shaped = {
+        n: {
+            s.name: _aligned(stacked(a, s, contract, way.rows), made[s.name], way) for s in specs
+        }
+        for n, a in source.items()
+    }
+    fits = {n: {k: v is not None for k, v in by.items()} for n, by in shaped.items()}
+    for spec, name in paired(source, specs, fits):
+        mine, theirs = cast("tuple[np.ndarray, np.ndarray]", shaped[name][spec.name])
+        yield _compared(f"state/{name}", theirs, mine, spec, way)
+
+
+def _compared(
+    name: str, theirs: np.ndarray, mine: np.ndarray, spec: TensorSpec, way: _Given
+) -> Compared:
+    scale = max(1.0, float(np.abs(theirs).max()))
+    away = np.abs(np.subtract(mine, theirs, dtype=np.float64)) / scale
+    place = np.unravel_index(int(np.nan_to_num(away, nan=np.inf).argmax()), away.shape)
+    row = spec.axis(BATCH)
+    worst = float(away[place])
+    step = int(place[0]) + way.late
+    return Compared(name, worst, step, 0 if row is None else int(place[1 + row]))

@@ -1,0 +1,92 @@
+"""Recorded runs, however they lie: steps first, rows first, one row, with log-probabilities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toy_family
+from toy_family import HIDDEN, VOCABULARY, toy_run, toy_tensors
+
+from edgernn.errors import CheckFailedError, DataError, UsageError
+from edgernn.importers.base import Opened
+from edgernn.importers.building import built
+from edgernn.importers.containers.content import Content
+from edgernn.importers.replay import replayed
+from edgernn.models.family import RecurrentModel
+
+N, B = 6, 3
+TOKENS = np.random.default_rng(3).integers(VOCABULARY, size=(N, B))
+MADE = toy_run(toy_tensors(), TOKENS)
+LOG_PROBS = MADE["logits"] - np.log(np.exp(MADE["logits"]).sum(-1, keepdims=True))
+
+
+@pytest.fixture(scope="module")
+def model() -> RecurrentModel:
+    path = Path("toy.npz")
+    opened = Opened(Content(path, "an npz file", toy_tensors()))
+    return built(toy_family.Toy().read(opened), path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "names"),
+    [
+        ({"in/tokens": TOKENS, "out/logits": MADE["logits"]}, {"out/logits"}),
+        ({"in/tokens": TOKENS.T, "out/logits": MADE["logits"]}, {"out/logits"}),
+        ({"in/tokens": TOKENS, "whole/log_probs": LOG_PROBS}, {"whole/log_probs"}),
+        ({"ctx/tokens": TOKENS.T, "whole/out": MADE["logits"].swapaxes(0, 1)}, {"whole/out"}),
+        ({"in/tokens": TOKENS[:, 1], "out/log_probs": LOG_PROBS[:, 1]}, {"out/log_probs"}),
+        ({"tokens": TOKENS.T, "logits": MADE["logits"].swapaxes(0, 1)}, {"whole/logits"}),
+        ({"in/ids": TOKENS, "state/hidden": MADE["h"][:, 0]}, {"state/hidden"}),
+        (
+            {"in/a_tokens": TOKENS, "out/a_logits": MADE["logits"], "out/b_logits": TOKENS * 1.0},
+            {"out/logits"},
+        ),
+        (
+            {"in/x": TOKENS[3:], "state0/h0": MADE["h"][2], "out/logits": MADE["logits"][3:]},
+            {"out/logits"},
+        ),
+    ],
+    ids=["steps", "rows", "whole", "ctx", "one", "plain", "state", "part", "later"],
+)
+def test_however_a_run_lies_it_is_replayed(
+    arrays: dict[str, np.ndarray], names: set[str], model: RecurrentModel, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "run.npz", **arrays)
+    part = ":a_" if any("a_" in name for name in arrays) else ""
+    found = replayed(model, f"{tmp_path / 'run.npz'}{part}", tolerance=1e-5)
+    assert {each.name for each in found} == names
+
+
+def test_a_wrong_first_state_is_seen(model: RecurrentModel, tmp_path: Path) -> None:
+    arrays = {"in/tokens": TOKENS[3:], "out/logits": MADE["logits"][3:]}
+    np.savez(tmp_path / "run.npz", **arrays)
+    with pytest.raises(CheckFailedError, match="off at step 0"):
+        replayed(model, tmp_path / "run.npz", tolerance=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"in/tokens": TOKENS, "out/logits": MADE["logits"][..., :5]},
+        {"in/tokens": TOKENS * 0.5, "out/logits": MADE["logits"]},
+        {"in/tokens": TOKENS, "state0/h": np.ones((1, B, HIDDEN + 1)), "out/logits": LOG_PROBS},
+        {"in/tokens": TOKENS},
+    ],
+    ids=["outputs", "floats", "state", "nothing"],
+)
+def test_a_run_of_another_network_is_refused(
+    arrays: dict[str, np.ndarray], model: RecurrentModel, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "run.npz", **arrays)
+    with pytest.raises(UsageError, match="does not fit the network's tokens"):
+        replayed(model, tmp_path / "run.npz", tolerance=1e-5)
+
+
+def test_what_is_no_recording_is_refused(model: RecurrentModel, tmp_path: Path) -> None:
+    (tmp_path / "run.npz").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(DataError):
+        replayed(model, tmp_path / "run.npz", tolerance=1e-5)
+    with pytest.raises(DataError, match="not there"):
+        replayed(model, tmp_path / "none.npz", tolerance=1e-5)
