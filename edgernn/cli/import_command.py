@@ -119,11 +119,18 @@ def _show(taken: Taken, *, as_json: bool) -> None:
             {"tensor": c.name, "worst": c.worst, "step": c.step, "row": c.row}
             for c in taken.compared
         ]
-        config = taken.model.config
-        about = {"family": taken.family, "kind": taken.model.family, "model": config.model_dump()}
-        about |= {"parameters": taken.model.parameter_count, "told": list(taken.told)}
+        model = taken.model
         say_json(
-            {"run": str(taken.folder), **about, "checked": taken.proof, "compared": compared}
+            {
+                "run": str(taken.folder),
+                "family": taken.family,
+                "kind": model.family,
+                "model": model.config.model_dump(),
+                "parameters": model.parameter_count,
+                "told": list(taken.told),
+                "checked": taken.proof,
+                "compared": compared,
+            }
         )
         return
     for each in taken.compared:

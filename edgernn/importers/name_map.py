@@ -53,7 +53,9 @@ def renamed(names: Iterable[str], rules: Mapping[str, str]) -> dict[str, str]:
     """
     known, made = list(names), dict[str, str]()
     for old, new in rules.items():
-        pattern = re.compile("".join(_HOLES[part][1] if part in _HOLES else re.escape(part) for part in _parts(old)))
+        pattern = re.compile(
+            "".join(_HOLES[part][1] if part in _HOLES else re.escape(part) for part in _parts(old))
+        )
         hits = [(name, hit) for name in known if (hit := pattern.fullmatch(name))]
         if not hits:
             raise UsageError(

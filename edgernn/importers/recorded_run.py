@@ -171,8 +171,10 @@ def paired(
     for same in (
         lambda spec, name: spec.name == name,
         lambda spec, name: _letters(spec.name) == _letters(name),
-        lambda spec, name: sum(fits[name][s.name] for s in open_specs) == 1
-        and sum(fits[n][spec.name] for n in left) == 1,
+        lambda spec, name: (
+            sum(fits[name][s.name] for s in open_specs) == 1
+            and sum(fits[n][spec.name] for n in left) == 1
+        ),
     ):
         for spec in list(open_specs):
             name = next((n for n in left if fits[n][spec.name] and same(spec, n)), None)

@@ -13,7 +13,7 @@ from typing import cast
 
 import numpy as np
 
-from edgernn.contract import BATCH, TIME, TensorSpec
+from edgernn.contract import BATCH, TensorSpec
 from edgernn.errors import CheckFailedError, UsageError
 from edgernn.families.loss import log_probabilities
 from edgernn.importers.invariances import session_model
@@ -31,7 +31,6 @@ from edgernn.importers.recorded_run import (
 )
 from edgernn.models.family import RecurrentModel
 from edgernn.sessions.model import Model
-from edgernn.wording import some
 
 _LEADS: tuple[Lead, ...] = ((STEPS, ROWS), (ROWS, STEPS), (STEPS,), (ROWS,))
 _SCORES = frozenset({"logits", "scores", "out", "output", "outputs", "log_probs", "logprobs"})
@@ -122,7 +121,9 @@ def _ways(opened: Model, run: RecordedRun) -> Iterator[_Given]:
         seen = set[tuple[tuple[int, ...], ...]]()
         for lead in _LEADS:
             made: Named = {}
-            fits = {n: {s.name: _fits(a, s, opened, lead) for s in fresh} for n, a in source.items()}
+            fits = {
+                n: {s.name: _fits(a, s, opened, lead) for s in fresh} for n, a in source.items()
+            }
             for spec, name in paired(source, fresh, fits):
                 made[spec.name] = cast(np.ndarray, fitted(source[name], spec, contract, lead))
             lengths = {len(array) for array in made.values()} if STEPS in lead else {1}
@@ -208,12 +209,16 @@ def _outputs(opened: Model, run: RecordedRun, way: _Given, made: Named) -> Itera
         source = {n: a for n, a in run.of(role).items() if a.dtype.kind == "f"}
         for lead in _LEADS:
             shaped = {
-                n: {s.name: _aligned(fitted(a, s, contract, lead), made[s.name], way) for s in specs}
+                n: {
+                    s.name: _aligned(fitted(a, s, contract, lead), made[s.name], way) for s in specs
+                }
                 for n, a in source.items()
             }
             fits = {n: {k: v is not None for k, v in by.items()} for n, by in shaped.items()}
             named = {n: _meant(n, specs, opened) for n in source}
-            fits = {n: {k: v and named[n] in (k, None) for k, v in by.items()} for n, by in fits.items()}
+            fits = {
+                n: {k: v and named[n] in (k, None) for k, v in by.items()} for n, by in fits.items()
+            }
             for spec, name in paired(source, specs, fits):
                 mine, theirs = cast("tuple[np.ndarray, np.ndarray]", shaped[name][spec.name])
                 if name in _LOGS:
@@ -257,9 +262,7 @@ def _states(opened: Model, run: RecordedRun, way: _Given, made: Named) -> Iterat
     contract, specs = opened.contract, opened.contract.step.states
     source = run.of("state")
     shaped = {
-        n: {
-            s.name: _aligned(stacked(a, s, contract, way.rows), made[s.name], way) for s in specs
-        }
+        n: {s.name: _aligned(stacked(a, s, contract, way.rows), made[s.name], way) for s in specs}
         for n, a in source.items()
     }
     fits = {n: {k: v is not None for k, v in by.items()} for n, by in shaped.items()}

@@ -78,9 +78,7 @@ def _logits() -> np.ndarray:
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
-def test_misuse_is_one_line(
-    options: tuple[str, ...], words: str, run: Run, tmp_path: Path
-) -> None:
+def test_misuse_is_one_line(options: tuple[str, ...], words: str, run: Run, tmp_path: Path) -> None:
     code, _, err = run("import", "toy.pt", "--out", "r", *options)
     assert code == 2
     assert words in err.splitlines()[-1]

@@ -102,7 +102,7 @@ def test_two_families_that_fit_are_told_apart_by_the_user(toy_file: Path, tmp_pa
         import_checkpoint(toy_file, tmp_path / "run")
     assert import_checkpoint(toy_file, tmp_path / "run", family="twin").family == "twin"
     assert import_checkpoint(toy_file, tmp_path / "run", family="unsure").family == "unsure"
-    with pytest.raises(UsageError, match="unknown family 'tow'.*did you mean toy"):
+    with pytest.raises(UsageError, match=r"unknown family 'tow'.*did you mean toy"):
         import_checkpoint(toy_file, tmp_path / "run", family="tow")
 
 
@@ -150,6 +150,10 @@ def test_a_sample_is_a_text_or_its_ids(toy_file: Path, tmp_path: Path) -> None:
 def test_no_checkpoints_are_named_as_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "page.pt").write_text("<!DOCTYPE html><html></html>")
     (tmp_path / "empty.pt").write_bytes(b"")
-    for name, words in (("page.pt", "a web page"), ("empty.pt", "an empty file"), ("x", "not there")):
+    for name, words in (
+        ("page.pt", "a web page"),
+        ("empty.pt", "an empty file"),
+        ("x", "not there"),
+    ):
         with pytest.raises(EdgernnError, match=words):
             import_checkpoint(tmp_path / name, tmp_path / "run")
