@@ -129,7 +129,7 @@ def test_the_first_value_that_is_not_finite_is_named() -> None:
 
 
 def test_written_tensor_by_tensor_it_is_the_same_file(tmp_path: Path) -> None:
-    tensors = {**TENSORS, "h": np.ones((2, 3), np.float16).T, "u": np.arange(3, dtype=np.int8)}
+    tensors = {**TENSORS, "h": np.ones((2, 3), np.float16).T}
     with (tmp_path / "t").open("wb") as file:
         tensor_files.write(file, tensors, {"note": "x \u00e9", "a": "b"})
     assert (tmp_path / "t").read_bytes() == tensor_files.save(
