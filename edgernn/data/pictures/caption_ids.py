@@ -12,20 +12,24 @@ from edgernn.data.text.token_kinds import CAPTION, END, PAD, START
 from edgernn.data.text.tokenizer import Ids, Tokenizer
 from edgernn.errors import UsageError
 
-PAD_ID, START_ID, END_ID, UNKNOWN_ID = range(4)  # as the token kind "caption" numbers them
-_SPECIAL_IDS = (PAD_ID, START_ID, END_ID, UNKNOWN_ID)
+# As edgernn's own captioners number them; those of others have ids of their own, found by name.
+PAD_ID, START_ID, END_ID, UNKNOWN_ID = range(4)
 
 
 def encode_caption(tokenizer: Tokenizer, text: str) -> npt.NDArray[np.int64]:
-    """Return the ids of a caption, int64 ``[N]``: ``START_ID``, its words, ``END_ID``; rare words
-    are ``UNKNOWN_ID``.
+    """Return the ids of a caption, int64 ``[N]``: <start>, its words, <end>; rare words are the
+    unknown one. Where there is no <start>, it begins with <end>.
 
     Raises:
-        UsageError: the tokenizer is not of kind caption.
+        UsageError: the tokenizer is not of kind caption, or has no <end>.
         DataError: the text is no valid Unicode.
     """
     _check_kind(tokenizer)
-    return np.concatenate([[START_ID], tokenizer.encode(text), [END_ID]]).astype(np.int64)  # [N]
+    end = tokenizer.id_of(END)
+    start = end if tokenizer.id_of(START) is None else tokenizer.id_of(START)
+    if end is None or start is None:
+        raise UsageError(f"the tokenizer has no {END}; use the one of the captioner")
+    return np.concatenate([[start], tokenizer.encode(text), [end]]).astype(np.int64)  # [N]
 
 
 def caption_text(
@@ -34,9 +38,9 @@ def caption_text(
     """Return the words of ids ``[N]`` up to the first that ends a caption, one space apart; no
     special id leaves a trace.
 
-    Which those are a tokenizer of kind caption says itself. Of another they are the start, stop and
-    suppressed ids of ``decoding``, and what the vocabulary calls <start>, <end> and <pad>; an id
-    that begins a caption and ends it ends nothing where it comes first.
+    Those are what the vocabulary calls <start>, <end> and <pad>, its unknown word where it is of
+    kind caption, and the start, stop and suppressed ids of ``decoding``. An id that begins a caption
+    and ends it ends nothing where it comes first.
 
     Raises:
         UsageError: the tokenizer is of another kind, and no ``decoding`` was given.
@@ -45,20 +49,21 @@ def caption_text(
     if decoding is None:
         _check_kind(tokenizer)
     array = np.asarray(ids, dtype=np.int64)  # [N]
-    if tokenizer.kind == CAPTION or decoding is None:
-        ending, special = [END_ID], [*_SPECIAL_IDS]
-    else:
-        starting, ending = [*decoding.start], [*decoding.stop, *_called(tokenizer, array, END)]
-        array = array[1:] if len(array) and array[0] in {*starting} & {*ending} else array
-        special = [*starting, *decoding.suppress, *_called(tokenizer, array, START, PAD)]
-    ends = np.flatnonzero(np.isin(array, ending))
+    ending = {*_called(tokenizer, END), *(decoding.stop if decoding else ())}
+    starting = {*_called(tokenizer, START), *(decoding.start if decoding else ())} or ending
+    array = array[1:] if len(array) and array[0] in starting & ending else array
+    special = starting | {*_called(tokenizer, PAD), *(decoding.suppress if decoding else ())}
+    if tokenizer.kind == CAPTION and tokenizer.unknown_id is not None:
+        special.add(tokenizer.unknown_id)
+    ends = np.flatnonzero(np.isin(array, [*ending]))
     words = array[: ends[0]] if ends.size else array
-    return tokenizer.decode(words[~np.isin(words, special)])
+    return tokenizer.decode(words[~np.isin(words, [*special])])
 
 
-def _called(tokenizer: Tokenizer, ids: np.ndarray, *names: str) -> list[int]:
-    """Return which of ``ids`` the vocabulary calls one of ``names``."""
-    return [token for token in np.unique(ids).tolist() if tokenizer.token(token) in names]
+def _called(tokenizer: Tokenizer, *names: str) -> list[int]:
+    """Return the ids of ``names`` that the vocabulary has."""
+    found = map(tokenizer.id_of, names)
+    return [token_id for token_id in found if token_id is not None]
 
 
 def _check_kind(tokenizer: Tokenizer) -> None:

@@ -21,13 +21,14 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, tra
 
 from edgernn.data.text.code_points import code_points
 from edgernn.data.text.pieces import cut_pieces
+from edgernn.data.text.spaced import SPACED, is_spaced
 from edgernn.data.text.word_patterns import CAPTION_PATTERN, RUN_PATTERN, WORD_PATTERN, as_it_was
 from edgernn.errors import DataError, UsageError
 from edgernn.wording import expected_one_of
 
 CUSTOM = "custom"
 CAPTION = "caption"
-_UNITS = {"char": "character", "byte": "byte", "word": "word", CAPTION: "word"}
+_UNITS = {"char": "character", "byte": "byte", "word": "word", SPACED: "word", CAPTION: "word"}
 UNKNOWN = "<unk>"
 # Around and after the words of a caption. They and <unk> have the ids 0 to 3, in this order.
 PAD = "<pad>"
@@ -93,13 +94,17 @@ def build(
 
 
 def kind_of(tokenizer: tokenizers.Tokenizer) -> str:
-    """Return the kind whose pipeline and vocabulary a tokenizer has, or ``"custom"`` when it was
-    made elsewhere.
+    """Return the kind whose pipeline and vocabulary a tokenizer has: one of ``KINDS``; ``spaced``,
+    or ``caption`` with ids of its own, of a network that others trained; or ``"custom"`` when it
+    was made elsewhere.
     """
-    structure, vocabulary, merges = _anatomy(tokenizer)
+    structure, vocabulary, merges = anatomy(tokenizer)
     for name, kind in KINDS.items():
-        own = _anatomy(kind.pipeline())[0]
+        own = anatomy(kind.pipeline())[0]
         if structure in (own, as_it_was(own)) and kind.owns(vocabulary, merges):
+            return name
+    for name in (SPACED, CAPTION):
+        if is_spaced(structure, captions=name == CAPTION):
             return name
     return CUSTOM
 
@@ -115,8 +120,10 @@ def byte_characters() -> list[str]:
     return [chr(byte if byte in printable else 256 + others.index(byte)) for byte in range(256)]
 
 
-def _anatomy(tokenizer: tokenizers.Tokenizer) -> tuple[dict[str, Any], dict[str, int], list[Any]]:
-    """Take a tokenizer apart: everything but what was learned, the vocabulary, the merges."""
+def anatomy(tokenizer: tokenizers.Tokenizer) -> tuple[dict[str, Any], dict[str, int], list[Any]]:
+    """Return the parts of a tokenizer: everything but what was learned, the vocabulary, the
+    merges.
+    """
     structure = json.loads(tokenizer.to_str())
     model = structure["model"]
     return structure, model.pop("vocab", {}), model.pop("merges", [])

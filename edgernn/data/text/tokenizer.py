@@ -1,15 +1,14 @@
 """Text to ids and back, over one Hugging Face ``tokenizer.json``.
 
 Every host that reads a bundle (Python, Swift, Kotlin, JavaScript, Rust) reads that same file with
-its own library. Here the tokenizers library decodes, and encodes words and byte pairs; characters
-and bytes are encoded by a numpy table, which gives the same ids many times faster.
+its own library. Here the tokenizers library decodes, and encodes words and byte pairs; characters,
+bytes and words between spaces are encoded by tables, which give the same ids many times faster.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,8 +19,11 @@ import tokenizers
 
 from edgernn import storage
 from edgernn.data.text import token_kinds
-from edgernn.data.text.code_points import character_table, code_points, encodable, look_up
+from edgernn.data.text.code_points import encodable
+from edgernn.data.text.given_vocabulary import table_of
+from edgernn.data.text.library import library_errors, smallest_dtype, unknown_id
 from edgernn.data.text.pieces import cut_pieces
+from edgernn.data.text.tables import Table
 from edgernn.errors import DataError, UsageError
 from edgernn.storage import strict_json
 from edgernn.wording import expected_one_of
@@ -33,20 +35,20 @@ Ids = npt.NDArray[Any]  # one axis of unsigned or signed integers
 _PIECES_PER_BATCH = 16
 _MOST_BYTES = 256 << 20
 _MOST_HOLES = 1000
-_SHOWN_CHARACTERS = 10
+_SHOWN = 10  # characters or words that a message names
 
 
 class Tokenizer:
     """Text to ids and back; never changes once made.
 
     Attributes:
-        kind: one of ``TOKEN_KINDS``, or ``"custom"`` for a ``tokenizer.json`` of another make. A
-            custom one is used as its library uses it, without truncation, padding or special tokens
-            around the text; it may lose characters that it does not know, and bulk encoding may
-            differ at the cuts.
+        kind: one of ``TOKEN_KINDS``; ``"spaced"`` for words of a network that others trained; or
+            ``"custom"`` for a ``tokenizer.json`` of another make. A custom one is used as its
+            library uses it, without truncation, padding or special tokens around the text; it may
+            lose characters that it does not know, and bulk encoding may differ at the cuts.
         vocabulary_size: V, one more than the highest id.
         unknown_id: the id that stands for what the vocabulary lacks, or None. Of edgernn's kinds,
-            word and caption have one.
+            word and caption have one, and spaced where its vocabulary does.
         id_dtype: the smallest of uint8, uint16 and uint32 (little-endian) that holds every id.
         decoder: the type of the pipeline's decoder, such as ``"ByteLevel"`` or ``"Fuse"``, or None.
     """
@@ -58,7 +60,7 @@ class Tokenizer:
             document = strict_json.parse_object(json_text)
         except ValueError as error:
             raise DataError(f"{origin} is not a tokenizer: {error}; {remedy}") from error
-        with _library_errors(f"{origin} is not a tokenizer", remedy):
+        with library_errors(f"{origin} is not a tokenizer", remedy):
             self._library = tokenizers.Tokenizer.from_str(json_text)
         self._library.no_truncation()
         self._library.no_padding()
@@ -75,10 +77,11 @@ class Tokenizer:
             )
         self.kind: str = token_kinds.kind_of(self._library)
         self.vocabulary_size: int = highest + 1
-        self.unknown_id: int | None = _unknown_id(document["model"], vocabulary)
-        self.id_dtype: np.dtype[Any] = _smallest_dtype(self.vocabulary_size)
+        self.unknown_id: int | None = unknown_id(document["model"], vocabulary)
+        self.id_dtype: np.dtype[Any] = smallest_dtype(self.vocabulary_size)
         self.decoder: str | None = (document.get("decoder") or {}).get("type")
-        self._id_of_character = character_table(vocabulary) if self.kind == "char" else None
+        self._vocabulary = vocabulary
+        self._table = table_of(self.kind, self._library)
 
     @classmethod
     def build(
@@ -194,9 +197,10 @@ class Tokenizer:
                 f"on_unknown is {on_unknown!r}; {expected_one_of(on_unknown, get_args(OnUnknown))}"
             )
         valid = (encodable(chunk, skip=on_unknown == "skip") for chunk in chunks)
-        if self.kind in ("byte", "char"):
-            return (self._encode_by_table(chunk, on_unknown) for chunk in valid)
-        return self._encode_by_library(cut_pieces(valid), on_unknown)
+        if self._table is None:
+            return self._encode_by_library(cut_pieces(valid), on_unknown)
+        pieces = cut_pieces(valid) if self._table.noun == "words" else valid
+        return (self._encode_by_table(self._table, piece, on_unknown) for piece in pieces)
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """Return the text of ids; bytes that are not valid UTF-8 become U+FFFD.
@@ -232,37 +236,36 @@ class Tokenizer:
             raise self._outside(token_id)
         return token
 
+    def id_of(self, token: str) -> int | None:
+        """Return the id of a token as the vocabulary spells it, or None where it has none."""
+        return self._vocabulary.get(token)
+
     def _outside(self, token_id: int) -> DataError:
         return DataError(
             f"there is no token {token_id}; the vocabulary has {self.vocabulary_size} ids from 0. "
             "Use the tokenizer that belongs to the model"
         )
 
-    def _encode_by_table(self, text: str, on_unknown: OnUnknown) -> Ids:
-        if self._id_of_character is None:
-            return np.frombuffer(text.encode(), self.id_dtype)  # [bytes]
-        codes = code_points(text)  # [characters]
-        ids = look_up(self._id_of_character, codes)  # [characters], -1 = unknown
-        known = ids >= 0
-        if on_unknown == "error" and not known.all():
-            raise self._lacks([chr(code) for code in np.unique(codes[~known])])
-        return ids[known].astype(self.id_dtype)
+    def _encode_by_table(self, table: Table, text: str, on_unknown: OnUnknown) -> Ids:
+        ids, lacking = table.encode(text)  # [N], -1 = unknown
+        if lacking and on_unknown == "error" and self.unknown_id is None:
+            raise self._lacks(lacking, table.noun)
+        if self.unknown_id is not None:
+            ids = np.where(ids < 0, self.unknown_id, ids)
+            ids = ids[ids != self.unknown_id] if on_unknown == "skip" else ids
+        return ids[ids >= 0].astype(self.id_dtype)
 
-    def _lacks(self, characters: list[str]) -> DataError:
-        shown = ", ".join(repr(character) for character in characters[:_SHOWN_CHARACTERS])
-        more = (
-            f" and {len(characters) - _SHOWN_CHARACTERS} more"
-            if len(characters) > _SHOWN_CHARACTERS
-            else ""
-        )
+    def _lacks(self, tokens: list[str], noun: str) -> DataError:
+        shown = ", ".join(repr(token) for token in tokens[:_SHOWN])
+        more = f" and {len(tokens) - _SHOWN} more" if len(tokens) > _SHOWN else ""
         return DataError(
-            f"the vocabulary has no {shown}{more}; it knows {self.vocabulary_size} characters. "
+            f"the vocabulary has no {shown}{more}; it knows {self.vocabulary_size} {noun}. "
             "Remove them or use --on-unknown skip"
         )
 
     def _encode_by_library(self, pieces: Iterator[str], on_unknown: OnUnknown) -> Iterator[Ids]:
         while batch := list(islice(pieces, _PIECES_PER_BATCH)):
-            with _library_errors(
+            with library_errors(
                 "the tokenizer cannot encode this text", "use one whose vocabulary has such a token"
             ):
                 encodings = self._library.encode_batch_fast(batch, add_special_tokens=False)
@@ -273,25 +276,3 @@ class Tokenizer:
                     if on_unknown == "skip" and self.unknown_id is not None
                     else ids
                 )
-
-
-@contextmanager
-def _library_errors(what: str, remedy: str) -> Iterator[None]:
-    """Turn an error of the tokenizers library into a DataError of one line."""
-    try:
-        yield
-    except Exception as error:
-        if type(error) is not Exception:  # the library raises Exception itself, nothing narrower
-            raise
-        raise DataError(f"{what}: {' '.join(str(error).split())}; {remedy}") from error
-
-
-def _unknown_id(model: dict[str, Any], vocabulary: dict[str, int]) -> int | None:
-    if model.get("unk_id") is not None:  # Unigram names its token by id, the other models by text
-        return int(model["unk_id"])
-    return vocabulary.get(model.get("unk_token") or "")
-
-
-def _smallest_dtype(vocabulary_size: int) -> np.dtype[Any]:
-    fitting = (name for name in ("<u1", "<u2") if vocabulary_size <= np.iinfo(name).max + 1)
-    return np.dtype(next(fitting, "<u4"))

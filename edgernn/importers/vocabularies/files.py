@@ -1,0 +1,158 @@
+"""Vocabulary files by their content: JSON, tokenizer.json, a word a line, a word and its id a line,
+a corpus, a pickle.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from edgernn import storage
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.errors import DataError
+from edgernn.importers.vocabularies.corpus import corpus_files, read_corpus
+from edgernn.importers.vocabularies.tree import pairs_of
+from edgernn.importers.vocabularies.vocabulary import WordIds
+from edgernn.storage import strict_json
+
+_HEAD = 1 << 16  # bytes by which a file is told
+_MOST = 256 << 20
+_FEWEST_LINES = 2
+# The first piece of a sentencepiece model: field 1, its length, field 1 again, the text's length.
+_SENTENCEPIECE = re.compile(rb"\n[\x00-\x7f]\n[\x00-\x7f][^\n]{1,64}?\x15", re.DOTALL)
+_GIVE = "give a word map in JSON, a word a line, or the corpus"
+
+
+def read_vocabulary(path: Path, *, size: int | None) -> WordIds:
+    """Read the words and ids of a file or corpus folder.
+
+    Raises:
+        DataError: it is missing, unreadable, damaged, or no vocabulary.
+    """
+    if path.is_dir():
+        return read_corpus(corpus_files(path), size=size)
+    head = _head(path)
+    if head.lstrip()[:1] in (b"{", b"["):
+        return _json(path, size)
+    if _SENTENCEPIECE.match(head):
+        raise DataError(
+            f"{path} is a sentencepiece model, which is not read; write it as tokenizer.json with "
+            "convert_slow_tokenizer of the transformers package, and give that"
+        )
+    if not _is_text(head):
+        return _container(path)
+    lines = _lines(head)
+    if len(lines) >= _FEWEST_LINES and _is_table(lines):
+        return _table(path)
+    if len(lines) >= _FEWEST_LINES and _is_list(lines) and (listed := _list(path, size)):
+        return listed
+    return read_corpus([path], size=size)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD)
+    except OSError as error:
+        raise DataError(
+            f"cannot read the vocabulary {path}: {storage.reason(error)}; {_GIVE}"
+        ) from error
+
+
+def _json(path: Path, size: int | None) -> WordIds:
+    text = _whole(path)
+    try:
+        tree = strict_json.parse(text)
+    except ValueError as error:
+        if path.suffix.lower() != ".json":  # a text that begins with a bracket
+            return read_corpus([path], size=size)
+        raise DataError(f"{path} is no vocabulary: as JSON, {error}; {_GIVE}") from error
+    if isinstance(tree, dict) and isinstance(tree.get("model"), dict):
+        return _tokenizer(path, text.decode())
+    pairs, what = pairs_of(tree, str(path))
+    return WordIds(pairs=pairs, how=f"{path.name}{what and f' ({what})'}")
+
+
+def _tokenizer(path: Path, text: str) -> WordIds:
+    tokenizer = Tokenizer.from_json(text, origin=str(path))
+    pairs = []
+    for token_id in range(tokenizer.vocabulary_size):
+        try:
+            pairs.append((tokenizer.token(token_id), token_id))
+        except DataError:  # a hole in the numbering
+            continue
+    return WordIds(pairs=tuple(pairs), how=path.name, tokenizer=tokenizer)
+
+
+def _container(path: Path) -> WordIds:
+    from edgernn.importers.containers.reading import read
+
+    content = read(path)
+    pairs, what = pairs_of(content.tree, str(path))
+    return WordIds(pairs=pairs, how=f"{path.name}{what and f' ({what})'}", told=content.told)
+
+
+def _is_text(head: bytes) -> bool:
+    if b"\0" in head or head[:1] == b"\x80":  # the first opcode of a pickle of protocol 2 and up
+        return False
+    try:
+        head[: -4 if len(head) == _HEAD else None].decode()
+    except UnicodeDecodeError as error:
+        return len(head) == _HEAD and error.start > len(head) - 2 * 4
+    return not re.match(rb"\(?[dl(]p?[01]?\n|c[a-z_.]+\n[A-Za-z_]+\n|\(i[a-z_.]+\n", head)
+
+
+def _lines(head: bytes) -> list[list[str]]:
+    """Return the words of the whole lines of a file's head."""
+    text = head.decode(errors="replace")
+    lines = text.splitlines() if len(head) < _HEAD else text.splitlines()[:-1]
+    return [line.split() for line in lines]
+
+
+def _is_table(lines: list[list[str]]) -> bool:
+    """Whether each line is a word and a whole number, as icefall's tokens.txt and words.txt."""
+    return all(len(line) == 2 and line[1].isascii() and line[1].isdigit() for line in lines if line)
+
+
+def _is_list(lines: list[list[str]]) -> bool:
+    return all(len(line) == 1 for line in lines) and len({word for (word,) in lines}) == len(lines)
+
+
+def _table(path: Path) -> WordIds:
+    lines = [line.split() for line in _text(path).splitlines() if line.strip()]
+    if not _is_table(lines):
+        raise DataError(f"{path}: a line is not a word and its id; expected both on each; {_GIVE}")
+    pairs = tuple((word, int(token_id[:10])) for word, token_id in lines)
+    if len({token_id for _, token_id in pairs}) < len(pairs):
+        raise DataError(
+            f"{path} has a number beside each word, but some twice, so they are counts and no ids; "
+            "expected a word and its id a line; give the words alone in the order of their ids"
+        )
+    return WordIds(pairs=pairs, how=f"{path.name} (a word and its id a line)")
+
+
+def _list(path: Path, size: int | None) -> WordIds | None:
+    """Read a word a line; None where the file is a corpus rather."""
+    if path.stat().st_size > _MOST:
+        return None
+    lines = [line.split() for line in _text(path).splitlines()]
+    if not _is_list(lines) or size == len(lines) + 1:  # a corpus of one word a line has <eos>
+        return None
+    pairs = tuple((word, token_id) for token_id, (word,) in enumerate(lines))
+    return WordIds(pairs=pairs, how=f"{path.name} (a word a line)")
+
+
+def _text(path: Path) -> str:
+    try:
+        return _whole(path).decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text; {_GIVE}, as UTF-8") from error
+
+
+def _whole(path: Path) -> bytes:
+    try:
+        return storage.read_bytes(path, most=_MOST)
+    except OSError as error:
+        raise DataError(
+            f"cannot read the vocabulary {path}: {storage.reason(error)}; {_GIVE}"
+        ) from error
