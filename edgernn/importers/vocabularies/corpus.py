@@ -19,7 +19,8 @@ from edgernn.importers.vocabularies.vocabulary import WordIds
 EOS = "<eos>"
 _PARTS = ("train", "valid", "test")
 _NAMES = ("{}.txt", "wiki.{}.tokens", "ptb.{}.txt")
-_READ = 1 << 20  # characters
+_READ = 1 << 16  # characters at a time
+_LONGEST = 1 << 20  # characters of a word
 _MOST_BEYOND = 1_000_000  # words beside those that the model has rows for
 _MOST = 16_000_000  # words, where nothing says how many there should be
 _LAST_SPACE = re.compile(r".*\s", re.DOTALL)
@@ -90,9 +91,9 @@ def _words(path: Path) -> Iterator[str]:
         yield from rest[: cut.end()].split() if cut else ()
         tail = rest[cut.end() :] if cut else rest
         begun = bool(rest) or (begun and not lines)
-        if len(tail) > _READ:
+        if len(tail) > _LONGEST:
             raise DataError(
-                f"{path} has a word of more than {_READ} characters; {_REMEDY}, as plain text"
+                f"{path} has a word of more than {_LONGEST} characters; {_REMEDY}, as plain text"
             )
     yield from tail.split()
     if begun:

@@ -20,6 +20,9 @@ _MOST = 256 << 20
 _FEWEST_LINES = 2
 # The first piece of a sentencepiece model: field 1, its length, field 1 again, the text's length.
 _SENTENCEPIECE = re.compile(rb"\n[\x00-\x7f]\n[\x00-\x7f][^\n]{1,64}?\x15", re.DOTALL)
+_PICKLE_HEAD = re.compile(rb"\(+(dp?\d*|lp?\d*|[VSIFL][^\n]*|i[\w.]+)\n|c[\w.]+\n\w+\n")
+_PICKLE_TAIL = re.compile(rb"\n[a-z]*\.\n?\Z")  # opcodes alone, the last of them STOP
+_TAIL = 64  # bytes
 _GIVE = "give a word map in JSON, a word a line, or the corpus"
 
 
@@ -39,7 +42,7 @@ def read_vocabulary(path: Path, *, size: int | None) -> WordIds:
             f"{path} is a sentencepiece model, which is not read; write it as tokenizer.json with "
             "convert_slow_tokenizer of the transformers package, and give that"
         )
-    if not _is_text(head):
+    if not _is_text(head) or _is_text_pickle(path, head):
         return _container(path)
     lines = _lines(head)
     if len(lines) >= _FEWEST_LINES and _is_table(lines):
@@ -99,7 +102,16 @@ def _is_text(head: bytes) -> bool:
         head[: -4 if len(head) == _HEAD else None].decode()
     except UnicodeDecodeError as error:
         return len(head) == _HEAD and error.start > len(head) - 2 * 4
-    return not re.match(rb"\(?[dl(]p?[01]?\n|c[a-z_.]+\n[A-Za-z_]+\n|\(i[a-z_.]+\n", head)
+    return True
+
+
+def _is_text_pickle(path: Path, head: bytes) -> bool:
+    """Whether it is a pickle of protocol 0, which is lines of text."""
+    if not _PICKLE_HEAD.match(head):
+        return False
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, _TAIL), 2)
+        return _PICKLE_TAIL.search(file.read()) is not None
 
 
 def _lines(head: bytes) -> list[list[str]]:
