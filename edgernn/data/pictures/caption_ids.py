@@ -39,8 +39,8 @@ def caption_text(
     special id leaves a trace.
 
     Those are what the vocabulary calls <start>, <end> and <pad>, its unknown word where it is of
-    kind caption, and the start, stop and suppressed ids of ``decoding``. An id that begins a caption
-    and ends it ends nothing where it comes first.
+    kind caption, and the start, stop and suppressed ids of ``decoding``. An id that both begins a
+    caption and ends it ends nothing where it comes first.
 
     Raises:
         UsageError: the tokenizer is of another kind, and no ``decoding`` was given.
