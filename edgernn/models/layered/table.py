@@ -21,6 +21,19 @@ KINDS = {
     "linear": f"{_KINDS}.linear:Linear",
     "recurrent": f"{_KINDS}.recurrent:Recurrent",
     "activation": f"{_KINDS}.activation:Activation",
+    "add": f"{_KINDS}.arithmetic:Add",
+    "multiply": f"{_KINDS}.arithmetic:Multiply",
+    "concat": f"{_KINDS}.arithmetic:Concat",
+    "scale": f"{_KINDS}.arithmetic:Scale",
+    "slice": f"{_KINDS}.arithmetic:Slice",
+    "normalise": f"{_KINDS}.normalisation:Normalise",
+    "layer_norm": f"{_KINDS}.normalisation:LayerNorm",
+    "convolution": f"{_KINDS}.convolution:Convolution",
+    "attention": f"{_KINDS}.attention:Attention",
+    "before": f"{_KINDS}.states:Before",
+    "run": f"{_KINDS}.states:Run",
+    "image": f"{_KINDS}.pictures:Image",
+    "mean": f"{_KINDS}.pictures:Mean",
 }
 
 

@@ -110,6 +110,13 @@ class Recurrent(LayerModule):
         value: Tensor = self.first[key]
         return value
 
+    def first_state(self, kept: Kept, batch: int) -> Tensor:
+        """Return the first value of a state for ``batch`` rows, ``[L, B, H]``."""
+        shape = [batch if axis == BATCH_AXIS else axis.size or 1 for axis in kept.value.axes]
+        if kept.stored:
+            return self.first_value(kept.key).expand(shape)
+        return torch.zeros(shape, device=next(self.parameters()).device)
+
     def step_face(self) -> None:
         """See ``LayerModule.step_face``: the compact one where the cell has one."""
         if isinstance(self.stack, CompactStack):
