@@ -56,6 +56,8 @@ class _Writer:
         if unknown:
             known = ", ".join(state.name for state in kept)
             raise UsageError(f"first names {unknown[0]}, expected a state of {known}")
+        for state in kept:
+            self._refuse_misfit(state)
         states = [self.tensor(state.name, state.value, "state") for state in kept]
         contexts = self.named(config.contexts, self.built.encoded, "context")
         step = GraphSpec(
@@ -81,6 +83,21 @@ class _Writer:
             sizes=self.sizes,
             initial_state={**starts, **dict.fromkeys(config.first, ENCODE)},
         )
+
+    def _refuse_misfit(self, state: Kept) -> None:
+        """Raise UsageError where what ``first`` names is no first value of ``state``."""
+        if state.name not in self.config.first:
+            return
+        source = self.config.first[state.name]
+        value = value_of(self.built.encoded, source, f"the first value of {state.name}")
+        wanted = [axis.size for axis in state.value.axes]
+        found = [axis.size for axis in value.axes]
+        flat = len(wanted) == len(found) + 1 and value.width == (wanted[0] or 1) * (wanted[2] or 1)
+        if not (found == wanted or flat) or not value.is_float:
+            raise UsageError(
+                f"the state {state.name} is {state.value.told()}, and {source}, which first names "
+                f"for it, is {value.told()}; expected those axes, or the layers in one vector"
+            )
 
     def ports(self, *, encode: bool) -> tuple[TensorSpec, ...]:
         """Return the fresh inputs of a graph."""

@@ -5,11 +5,12 @@ elsewhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from edgernn.errors import UsageError
+from edgernn.models.cells.options import read_options
 from edgernn.models.cells.table import cell_class
 
 
@@ -35,7 +36,7 @@ def recurrent_tensors(
     cell: str,
     blocks: Sequence[Block],
     *,
-    cell_options: Mapping[str, Any] | None = None,
+    cell_options: Mapping[str, str] | None = None,
     first: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the parameters of the recurrent layer ``name`` of the step by their full names.
@@ -52,7 +53,8 @@ def recurrent_tensors(
         UsageError: an unknown cell, or matrices whose rows do not fit it.
     """
     kind, made = cell_class(cell), dict[str, np.ndarray]()
-    as_torch = kind.fused is not None and not cell_options
+    plain = read_options(kind.options_kind, cell_options or {}) == kind.options_kind()
+    as_torch = kind.fused is not None and plain
     for place, block in enumerate(blocks):
         rows = block.w_ih.shape[0]
         if block.w_hh.shape[0] != rows or rows % max(kind.gates, 1):

@@ -101,5 +101,5 @@ class Convolution(LayerModule):
         self.product = nn.Linear(rows.shape[1], rows.shape[0], bias=conv.bias is not None)
         self.product.weight = nn.Parameter(rows.contiguous())
         if conv.bias is not None:
-            self.product.bias = conv.bias
+            self.product.bias = nn.Parameter(conv.bias.detach())
         self.conv = None

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from edgernn.models.activations import ACTIVATIONS, Activation
 from edgernn.models.layered.kinds.embedding import Embedding
-from edgernn.models.layered.kinds.functions import FunctionName, function_of
 from edgernn.models.layered.layer import Extent, LayerModule, Options, Place, Tensors, read_options
 
 
@@ -18,7 +18,7 @@ class LinearOptions(Options):
 
     width: Extent
     bias: bool = True
-    activation: FunctionName | None = None
+    activation: Activation | None = None
     tied: str | None = None
 
 
@@ -40,7 +40,7 @@ class Linear(LayerModule):
             linear.weight = _shared(place, options.tied, (axis.size or 0, inputs))
         self.weight = linear.weight
         self.bias = linear.bias
-        self.function = None if options.activation is None else function_of(options.activation)
+        self.function = None if options.activation is None else ACTIVATIONS[options.activation]
 
     def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         """See ``LayerModule.forward``."""

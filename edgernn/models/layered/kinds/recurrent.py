@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from edgernn.contract import LAYERS
+from edgernn.errors import UsageError
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.compact import CompactStack, is_compact
 from edgernn.models.layered.layer import (
@@ -26,7 +27,7 @@ from edgernn.models.layered.layer import (
     read_options,
 )
 from edgernn.models.layered.values import BATCH_AXIS, Axis, Value
-from edgernn.models.recurrent import CellStack, RecurrentStack, make_stack
+from edgernn.models.recurrent import CellStack, RecurrentStack, make_stack, state_widths
 from edgernn.wording import expected_one_of
 
 HIDDEN = "hidden"
@@ -47,7 +48,7 @@ class RecurrentOptions(Options):
     hidden: Extent
     layers: int = Field(default=1, ge=1, le=MAX_LAYERS)
     first: Literal["zeros", "stored"] = "zeros"
-    cell_options: dict[str, Any] = Field(default_factory=dict)
+    cell_options: dict[str, str] = Field(default_factory=dict)
 
 
 class Recurrent(LayerModule):
@@ -56,9 +57,11 @@ class Recurrent(LayerModule):
     A second input ``[B, 1, gH]`` or ``[B, gH]`` is added to what the first layer's gates get from
     the first; then a call takes one time step. The states are ``NAME_h`` and so on with the axes
     ``[NAME_layers, B, NAME_hidden]``, or ``h`` with ``[layers, B, hidden]`` where no other layer of
-    the step is recurrent. The parameters are ``stack.fused.weight_ih_l0`` and so on, as torch's
-    layer has them, of a cell without one ``stack.layers.0.…``; stored first values ``first.h``
-    ``[L, 1, H]``. See ``tensors.recurrent_tensors``.
+    the step is recurrent; one of another width than H has the axis ``h_width``.
+
+    The parameters are ``stack.fused.weight_ih_l0`` and so on, as torch's layer has them, of a cell
+    without one ``stack.layers.0.…``; stored first values ``first.h [L, 1, H]``. See
+    ``tensors.recurrent_tensors``.
     """
 
     options_kind = RecurrentOptions
@@ -70,10 +73,14 @@ class Recurrent(LayerModule):
         place.want(1, most=2)
         cell, hidden = cell_class(options.cell), place.axis(options.hidden, HIDDEN).size or 0
         self.inputs = place.width()
-        self.stack: RecurrentStack | CellStack | CompactStack = make_stack(
-            options.cell, self.inputs, hidden=hidden, layers=options.layers
-        )
         self.kept = kept_states(place)
+        self.stack: RecurrentStack | CellStack | CompactStack = make_stack(
+            options.cell,
+            self.inputs,
+            hidden=hidden,
+            layers=options.layers,
+            options=options.cell_options,
+        )
         self.results = {"": place.inputs[0].over(self.kept[0].value.axes[-1])}
         self.one_step = len(place.inputs) > 1
         self.by_cell: CellStack | None = None
@@ -129,15 +136,21 @@ class Recurrent(LayerModule):
 def kept_states(place: Place) -> tuple[Kept, ...]:
     """Return the states of the recurrent layer at ``place``, in the cell's order."""
     options: RecurrentOptions = read_options(place, RecurrentOptions)
-    cell, own = cell_class(options.cell), "" if place.alone else f"{place.layer.name}_"
+    own = "" if place.alone else f"{place.layer.name}_"
     hidden = place.axis(options.hidden, HIDDEN)
     if place.alone and not isinstance(options.hidden, str):
         hidden = Axis(HIDDEN, hidden.size)
-    axes = (Axis(f"{own}{LAYERS}", options.layers), BATCH_AXIS)
-    return tuple(
-        Kept(key, f"{own}{key}", Value((*axes, hidden)), options.first == "stored")
-        for key in cell.states
-    )
+    layers = Axis(f"{own}{LAYERS}", options.layers)
+    try:
+        widths = state_widths(options.cell, hidden.size or 0, options.cell_options)
+    except UsageError as error:
+        raise place.refusal(str(error)) from error
+    kept = []
+    for key, width in widths.items():
+        last = hidden if width == hidden.size else Axis(f"{own}{key}_width", width)
+        value = Value((layers, BATCH_AXIS, last))
+        kept.append(Kept(key, f"{own}{key}", value, options.first == "stored"))
+    return tuple(kept)
 
 
 def states_of(place: Place, name: str) -> Mapping[str, Kept]:
