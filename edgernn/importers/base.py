@@ -19,10 +19,9 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.importers.containers.content import Content, Stub
 from edgernn.importers.containers.walk import modules, tensors
 
-BY_KEYS, BY_CLASS = (
-    1,
-    2,
-)  # how sure a match is: names and shapes alone; the class, or a file's own word
+# how sure a match is: that it has blocks of a known kind; names and shapes alone; the class, or a
+# file's own word
+BY_BLOCKS, BY_KEYS, BY_CLASS = 0, 1, 2
 
 
 @dataclass(frozen=True)

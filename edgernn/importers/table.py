@@ -11,7 +11,15 @@ from edgernn.errors import UsageError
 from edgernn.importers.base import Importer
 from edgernn.wording import expected_one_of
 
-IMPORTERS: dict[str, str] = {}
+IMPORTERS: dict[str, str] = {
+    "word-lm": "edgernn.importers.torch_word_lm:TorchWordLanguageModel",
+    "char-rnn": "edgernn.importers.char_rnn:CharRnn",
+    "awd-lstm": "edgernn.importers.awd_lstm:AwdLstm",
+    "fastai": "edgernn.importers.fastai:FastaiLanguageModel",
+    "icefall-rnn-lm": "edgernn.importers.icefall:IcefallRnnLm",
+    "yunjey-lm": "edgernn.importers.yunjey_lm:YunjeyLanguageModel",
+    "plain": "edgernn.importers.plain:PlainStateDict",
+}
 
 
 def importer_of(word: str) -> Importer:

@@ -1,0 +1,69 @@
+"""Which of a file's tensors are the network's, under which prefix, with their modules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from edgernn.errors import UsageError
+from edgernn.importers.base import Opened
+from edgernn.importers.containers.content import Stub
+from edgernn.wording import some
+
+T = TypeVar("T")
+# what training keeps beside a network, as any part of a dotted name
+_BESIDE = re.compile(r"(.*\.)?(\w*optim\w*|opt|\w*scheduler|\w*scaler|sampler)\..*")
+ROOT = "root"  # the setting that says which network of a file is meant
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """One network of a file.
+
+    Attributes:
+        root: the prefix of its names in the file, with its dot; often empty.
+        tensors: by the names without the prefix.
+        modules: the stubs of its modules likewise; empty where the file has tensors alone.
+    """
+
+    root: str
+    tensors: dict[str, np.ndarray]
+    modules: dict[str, Stub]
+
+
+def network(opened: Opened, root: str) -> Network:
+    """Return the network whose names in the file start with ``root``."""
+    return Network(root, _under(root, of_network(opened)), _under(root, opened.modules))
+
+
+def of_network(opened: Opened) -> dict[str, np.ndarray]:
+    """Return the tensors of the file without what training keeps beside a network, and under the
+    prefix that the user named alone where one was.
+    """
+    root = opened.wishes.settings.get(ROOT, "")
+    start = f"{root}." if root else ""
+    return {
+        name: array
+        for name, array in opened.tensors.items()
+        if name.startswith(start) and not _BESIDE.fullmatch(name)
+    }
+
+
+def only(roots: Iterable[str]) -> str:
+    """Return the one prefix of ``roots``; raise UsageError where there are several."""
+    first, *more = roots
+    if more:
+        shown = [root.rstrip(".") or "(no prefix)" for root in (first, *more)]
+        raise UsageError(
+            f"the file holds {len(shown)} such networks, under {some(shown)}; choose one by "
+            f"--set {ROOT}={shown[-1]}"
+        )
+    return first
+
+
+def _under(root: str, named: Mapping[str, T]) -> dict[str, T]:
+    return {n.removeprefix(root): value for n, value in named.items() if n.startswith(root)}

@@ -1,0 +1,115 @@
+"""The order of a network's blocks, from their widths: each takes what the one before gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from edgernn.errors import CheckpointError, UsageError
+from edgernn.importers.grammar.blocks import Blocks, Matrix, Stack
+from edgernn.importers.grammar.chain import widths
+from edgernn.wording import expected_one_of
+
+Block = Matrix | Stack
+ORDER = "order"  # the setting that says it
+_MOST_WAYS, _MOST_TRIED = 8, 100_000
+_NUMBERED = re.compile(r"(.*?)\.?(\d+)")
+_REMEDY = (
+    "a network that is no such row is taken in from its Python: edgernn export FILE.py:NAME "
+    "--weights FILE --inputs AXES --out BUNDLE"
+)
+
+
+def is_table(block: Block) -> bool:
+    """Whether a block at the start is taken for a table of vectors: it has no bias, which linear
+    layers have by default, and the file does not call it one.
+    """
+    return isinstance(block, Matrix) and block.bias is None and block.kind != "linear"
+
+
+def ordered(blocks: Blocks, asked: str | None = None) -> tuple[Block, ...]:
+    """Return all matrices and stacks in the one order in which they fit; the first one is a table
+    where ``is_table`` says so. Blocks that are numbered alike, as ``fc1`` and ``fc2``, follow their
+    numbers.
+
+    Args:
+        blocks: what was found.
+        asked: the names in order, with commas, where the user gave it.
+
+    Raises:
+        UsageError: several orders fit, or ``asked`` does not name every block once.
+        CheckpointError: none fits.
+    """
+    found: dict[str, Block] = {**blocks.stacks, **blocks.matrices}
+    if asked is not None:
+        names = [name.strip() for name in asked.split(",")]
+        for name in names:
+            if name not in found:
+                raise UsageError(
+                    f"--set {ORDER} names {name!r}, no block; {expected_one_of(name, found)}"
+                )
+        if sorted(names) != sorted(found):
+            left = sorted(found.keys() - set(names))
+            raise UsageError(
+                f"--set {ORDER} leaves out {', '.join(left) or 'none'} or names one twice; "
+                f"expected each of {', '.join(found)} once"
+            )
+        return tuple(found[name] for name in names)
+    ways = _ways(list(found.values()))
+    if not ways:
+        told = ", ".join(
+            f"{block.name or '(root)'} {' → '.join(map(str, widths(block)))}"
+            for block in found.values()
+        )
+        raise CheckpointError(
+            f"the blocks do not follow one another in any order: {told}; {_REMEDY}"
+        )
+    if len(ways) > 1:
+        count = f"{_MOST_WAYS} or more" if len(ways) == _MOST_WAYS else str(len(ways))
+        shown = [",".join(block.name for block in way) for way in ways[:2]]
+        raise UsageError(
+            f"the blocks fit one another in {count} orders; choose one, as --set "
+            f"{ORDER}={shown[0]} or --set {ORDER}={shown[1]}"
+        )
+    return ways[0]
+
+
+def _ways(blocks: Sequence[Block]) -> list[tuple[Block, ...]]:
+    """Return up to ``_MOST_WAYS`` orders that fit, by trying each block after each."""
+    ways: list[tuple[Block, ...]] = []
+    tried = 0
+    pending: list[tuple[Block, ...]] = [(block,) for block in reversed(blocks)]
+    while pending and len(ways) < _MOST_WAYS:
+        way = pending.pop()
+        tried += 1
+        if tried > _MOST_TRIED:
+            raise UsageError(
+                f"the {len(blocks)} blocks fit one another in too many orders to try; give it as "
+                f"--set {ORDER}={','.join(block.name for block in blocks)}"
+            )
+        if not _in_turn(way):
+            continue
+        if len(way) == len(blocks):
+            ways.append(way)
+            continue
+        gives = _given(way)
+        rest = [block for block in blocks if not any(block is used for used in way)]
+        pending += [(*way, block) for block in reversed(rest) if widths(block)[0] == gives]
+    return ways
+
+
+def _given(way: tuple[Block, ...]) -> int:
+    """Return how many numbers come out of the last block of ``way``."""
+    last = way[-1]
+    if len(way) == 1 and isinstance(last, Matrix) and is_table(last):
+        return last.columns
+    return widths(last)[1]
+
+
+def _in_turn(way: tuple[Block, ...]) -> bool:
+    """Whether the last block has a higher number than those of the same stem before it."""
+    *before, last = (_NUMBERED.fullmatch(block.name) for block in way)
+    if last is None:
+        return True
+    alike = [each for each in before if each is not None and each[1] == last[1]]
+    return all(int(each[2]) < int(last[2]) for each in alike)

@@ -1,0 +1,107 @@
+"""Any state dict whose blocks are a row: a table of vectors or none, recurrent and linear layers.
+
+A file of tensors does not say in which order its blocks run, nor what is computed between them. The
+order is the one in which the widths fit; everything else that is taken for granted is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgernn.errors import CheckpointError, UsageError
+from edgernn.importers.base import BY_BLOCKS, Imported, Importer, Match, Opened
+from edgernn.importers.grammar.assemble import assemble
+from edgernn.importers.grammar.blocks import Blocks, Matrix, Stack
+from edgernn.importers.grammar.chain import Chain, Link, with_cell
+from edgernn.importers.grammar.network import of_network
+from edgernn.importers.grammar.ordering import ORDER, Block, is_table, ordered
+from edgernn.importers.grammar.parse import is_recurrent, parse, says_function
+from edgernn.importers.vocabularies.finding import find_vocabulary
+from edgernn.importers.vocabularies.tokenizing import Kind, tokenizer_of
+from edgernn.wording import some
+
+ACTIVATION, NONE = "activation", "none"  # the setting; that there is no function
+_FORWARD = (
+    "a file of tensors does not show the network's forward: the gates are taken in torch's order, "
+    "as the names are torch's, the first state as zeros, and nothing is computed between the "
+    "blocks but what is said here"
+)
+
+
+class PlainStateDict(Importer):
+    """A row of blocks, of which the names are torch's and the rest is guessed."""
+
+    word = "plain"
+    about = "a network of recurrent and linear layers in a row, told by its tensors alone"
+
+    def match(self, opened: Opened) -> Match | None:
+        """See ``Importer.match``."""
+        recurrent = [name for name in of_network(opened) if is_recurrent(name)]
+        if not recurrent:
+            return None
+        return Match(BY_BLOCKS, f"it has recurrent layers in torch's names, as {recurrent[0]}")
+
+    def read(self, opened: Opened) -> Imported:
+        """See ``Importer.read``."""
+        blocks = parse(of_network(opened), opened.modules)
+        _refuse_others(blocks)
+        settings = opened.wishes.settings
+        row = ordered(blocks, settings.get(ORDER))
+        told = [_order_told(row, asked=ORDER in settings), _FORWARD]
+        table = row[0] if is_table(row[0]) and len(row) > 1 else None
+        links: list[Link] = []
+        for block in row if table is None else row[1:]:
+            if isinstance(block, Matrix) and links and isinstance(links[-1], Matrix):
+                links += _between(links[-1], block, settings.get(ACTIVATION))
+            if isinstance(block, Stack):
+                said = says_function(block.name, opened.modules)
+                stack, guessed = with_cell(block, settings, said=said)
+                told += guessed
+                links.append(stack)
+            else:
+                links.append(block)
+        if table is not None:
+            assert isinstance(table, Matrix)
+            told.append(
+                f"{table.name}.weight has no bias and comes first: taken for a table of "
+                f"{table.rows} vectors that ids are looked up in"
+            )
+        return _assembled(opened, Chain(table, tuple(links), tuple(told)).checked())
+
+
+def _assembled(opened: Opened, chain: Chain) -> Imported:
+    given, table = opened.wishes.vocabulary, chain.embedding
+    if given is None or table is None:
+        return assemble(chain, None)
+    vocabulary = find_vocabulary(given, size=table.rows)
+    kind: Kind = "characters" if all(len(w) == 1 for w in vocabulary.words) else "words"
+    told = (*chain.told, *vocabulary.told)
+    return assemble(replace(chain, told=told), tokenizer_of(vocabulary, kind))
+
+
+def _refuse_others(blocks: Blocks) -> None:
+    """Raise CheckpointError where there are tensors of which it is not known what they do."""
+    others = [name for name, array in blocks.others.items() if array.ndim]
+    if others:
+        shown = [f"{name} {list(blocks.others[name].shape)}" for name in others]
+        raise CheckpointError(
+            f"{some(shown)} is of no table, recurrent or linear layer, and a file of tensors does "
+            "not say what is computed with it; take the network in from its Python: edgernn export "
+            "FILE.py:NAME --weights FILE --inputs AXES --out BUNDLE"
+        )
+
+
+def _order_told(row: tuple[Block, ...], *, asked: bool) -> str:
+    names = " → ".join(block.name or "(root)" for block in row)
+    why = "as was said" if asked else "the one order in which the widths fit"
+    return f"the blocks run in the order {names}, {why}"
+
+
+def _between(below: Matrix, above: Matrix, asked: str | None) -> list[Link]:
+    """Return the function between two linear layers, which without one would be one layer."""
+    if asked is None:
+        raise UsageError(
+            f"the file does not say which function stands between the linear layers {below.name} "
+            f"and {above.name}; give it as --set {ACTIVATION}=relu, tanh, another, or {NONE}"
+        )
+    return [] if asked == NONE else [asked]

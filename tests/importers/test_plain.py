@@ -1,0 +1,174 @@
+"""Any state dict whose blocks are a row: the order from the widths, and what is guessed told."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from upstream_language import STEPS, drawn, rolled, save, taken
+
+from edgernn.errors import CheckpointError, UsageError
+
+
+def module(**parts: nn.Module) -> nn.Module:
+    """Return a module with these children, drawn from a seed."""
+    torch.manual_seed(7)
+    made = nn.Module()
+    for name, part in parts.items():
+        made.add_module(name, part)
+    for parameter in made.parameters():
+        nn.init.uniform_(parameter, -0.4, 0.4)
+    return made
+
+
+def frames(width: int) -> Tensor:
+    return torch.randn(2, STEPS, width, generator=torch.Generator().manual_seed(8))
+
+
+def run(*parts: nn.Module, x: Tensor) -> np.ndarray:
+    """Return what the modules give one after another, recurrent ones batch-first from zeros."""
+    with torch.no_grad():
+        for part in parts:
+            made = part(x)
+            x = made[0] if isinstance(made, tuple) else made
+    return x.numpy()
+
+
+def test_frames_through_a_gru_and_a_head(tmp_path: Path) -> None:
+    net = module(gru=nn.GRU(3, 8, 2, batch_first=True), fc=nn.Linear(8, 5))
+    path = save({"net": net.state_dict(), "epoch": 3}, tmp_path / "net.pt")
+    word, imported = taken(path)
+    assert (word, imported.config.family) == ("plain", "module")
+    expected = run(net.gru, net.fc, x=frames(3))
+    np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
+    assert any("net.gru → net.fc" in sentence for sentence in imported.told)
+    assert any("torch's order" in sentence for sentence in imported.told)
+
+
+def test_layers_below_and_different_cells_above_one_another(tmp_path: Path) -> None:
+    net = module(
+        inp=nn.Linear(3, 4),
+        a=nn.LSTM(4, 6, batch_first=True),
+        b=nn.GRU(6, 7, batch_first=True),
+        out=nn.Linear(7, 2, bias=False),
+    )
+    _, imported = taken(save(net.state_dict(), tmp_path / "net.pt"))
+    expected = run(net.inp, net.a, net.b, net.out, x=frames(3))
+    np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
+
+
+def test_cells_saved_apart_follow_their_numbers(tmp_path: Path) -> None:
+    net = module(cell2=nn.LSTMCell(6, 6), cell1=nn.LSTMCell(6, 6), out=nn.Linear(6, 2))
+    _, imported = taken(save(net.state_dict(), tmp_path / "net.pt"))
+    x, state, made = frames(6), [(torch.zeros(2, 6), torch.zeros(2, 6))] * 2, []
+    with torch.no_grad():
+        for t in range(STEPS):
+            state[0] = net.cell1(x[:, t], state[0])
+            state[1] = net.cell2(state[0][0], state[1])
+            made.append(net.out(state[1][0]))
+    expected = torch.stack(made, 1).numpy()
+    np.testing.assert_allclose(rolled(imported, x), expected, atol=1e-5)
+
+
+def test_a_table_makes_it_a_network_of_ids_or_with_words_a_language_model(tmp_path: Path) -> None:
+    net = module(
+        emb=nn.Embedding(11, 5), core=nn.RNN(5, 8, 1, batch_first=True), out=nn.Linear(8, 11)
+    )
+    path = save(net.state_dict(), tmp_path / "net.pt")
+    expected = run(net.emb, net.core, net.out, x=drawn(11))
+    _, ids = taken(path)
+    np.testing.assert_allclose(rolled(ids, drawn(11)), expected, atol=1e-5)
+    (tmp_path / "words.txt").write_text("\n".join(f"w{i}" for i in range(11)) + "\n")
+    _, text = taken(path, vocabulary=tmp_path / "words.txt")
+    assert type(text.config).__name__ == "LanguageConfig"
+    np.testing.assert_allclose(rolled(text, drawn(11)), expected, atol=1e-5)
+    assert any("tanh" in sentence for sentence in text.told)
+
+
+def test_layers_without_biases(tmp_path: Path) -> None:
+    net = module(lstm=nn.LSTM(3, 5, bias=False, batch_first=True), out=nn.Linear(5, 2))
+    _, imported = taken(save(net.state_dict(), tmp_path / "net.pt"))
+    expected = run(net.lstm, net.out, x=frames(3))
+    np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
+
+
+def test_a_lone_layer_gives_its_hidden_state(tmp_path: Path) -> None:
+    lstm = module(lstm=nn.LSTM(3, 5, batch_first=True)).lstm
+    _, imported = taken(save(lstm.state_dict(), tmp_path / "net.pt"))
+    assert [*imported.config.outputs] == ["hidden"]
+    expected = run(lstm, x=frames(3))
+    np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
+
+
+def test_a_function_between_linear_layers_has_to_be_said(tmp_path: Path) -> None:
+    net = module(
+        gru=nn.GRU(3, 8, batch_first=True), fc1=nn.Linear(8, 8), act=nn.ReLU(), fc2=nn.Linear(8, 2)
+    )
+    path = save(net.state_dict(), tmp_path / "net.pt")
+    with pytest.raises(
+        UsageError, match=r"between the linear layers fc1 and fc2.*--set activation"
+    ):
+        taken(path)
+    _, imported = taken(path, settings={"activation": "relu"})
+    expected = run(net.gru, net.fc1, net.act, net.fc2, x=frames(3))
+    np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
+    with pytest.raises(UsageError, match=r"function.*expected one of"):
+        taken(path, settings={"activation": "relo"})
+
+
+def test_several_orders_are_refused_until_one_is_said(tmp_path: Path) -> None:
+    net = module(
+        one=nn.GRU(4, 4, batch_first=True),
+        two=nn.LSTM(4, 4, batch_first=True),
+        out=nn.Linear(4, 2),
+    )
+    path = save(net.state_dict(), tmp_path / "net.pt")
+    with pytest.raises(UsageError, match=r"2 orders.*--set order=one,two,out"):
+        taken(path)
+    _, imported = taken(path, settings={"order": "two,one,out"})
+    expected = run(net.two, net.one, net.out, x=frames(4))
+    np.testing.assert_allclose(rolled(imported, frames(4)), expected, atol=1e-5)
+    with pytest.raises(UsageError, match="leaves out out"):
+        taken(path, settings={"order": "one,two"})
+    with pytest.raises(UsageError, match="'three'"):
+        taken(path, settings={"order": "one,two,three"})
+
+
+def test_names_of_ones_own_by_map(tmp_path: Path) -> None:
+    net = module(gru=nn.GRU(3, 8, batch_first=True), fc=nn.Linear(8, 5))
+    theirs = {"weight_ih_l0": "W", "weight_hh_l0": "U", "bias_ih_l0": "b", "bias_hh_l0": "c"}
+    state = OrderedDict((f"gru.{theirs[n]}", t) for n, t in net.gru.state_dict().items())
+    state |= {f"fc.{name}": tensor for name, tensor in net.fc.state_dict().items()}
+    path = save(state, tmp_path / "net.pt")
+    names = {f"gru.{own}": f"gru.{name}" for name, own in theirs.items()}
+    _, imported = taken(path, names=names)
+    expected = run(net.gru, net.fc, x=frames(3))
+    np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ({"gru": nn.GRU(3, 8), "norm": nn.LayerNorm(8), "fc": nn.Linear(8, 2)}, r"norm\.weight"),
+        ({"conv": nn.Conv1d(3, 4, 2), "gru": nn.GRU(4, 8)}, r"conv\.weight \[4, 3, 2\]"),
+        ({"gru": nn.GRU(3, 8), "fc": nn.Linear(9, 2)}, "do not follow one another"),
+        ({"gru": nn.GRU(3, 8), "a": nn.Linear(8, 2), "b": nn.Linear(8, 4)}, "in any order"),
+        ({"gru": nn.GRU(3, 8, bidirectional=True), "fc": nn.Linear(16, 2)}, "bidirectional"),
+    ],
+)
+def test_what_is_no_row_of_blocks_is_refused(
+    parts: dict[str, nn.Module], says: str, tmp_path: Path
+) -> None:
+    path = save(module(**parts).state_dict(), tmp_path / "net.pt")
+    with pytest.raises(CheckpointError, match=says):
+        taken(path)
+
+
+def test_a_network_without_recurrence_is_of_no_family(tmp_path: Path) -> None:
+    path = save(module(fc=nn.Linear(3, 2)).state_dict(), tmp_path / "net.pt")
+    with pytest.raises(ValueError, match="empty"):
+        taken(path)
