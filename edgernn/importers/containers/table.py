@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgernn.importers.containers.source import Source
+from edgernn.importers.containers.torch7_numbers import is_torch7
+from edgernn.storage.foreign_files import Peek, onnx_model
 
 _MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"  # of torch's older format, as pickle writes the number
 _LEGACY = re.compile(
@@ -60,6 +62,12 @@ def _text_pickle(source: Source) -> bool:
     return _TEXT.match(source.head) is not None and tail.rstrip(b"\n").endswith(b".")
 
 
+def _safetensors(source: Source) -> bool:
+    length = int.from_bytes(source.head[:8], "little")
+    whole = 2 <= length <= len(source.raw) - 8
+    return whole and source.head[8:9] == b"{" and b'"' in source.head[9:40]
+
+
 _HERE = "edgernn.importers.containers"
 
 CONTAINERS: tuple[Row, ...] = (
@@ -90,5 +98,48 @@ CONTAINERS: tuple[Row, ...] = (
         "a pickle",
         lambda source: _BINARY.match(source.head) is not None or _text_pickle(source),
         f"{_HERE}.pickle_file:read",
+    ),
+    Row(
+        "keras",
+        "a Keras archive (.keras)",
+        has_entries("config.json", "model.weights.h5"),
+        f"{_HERE}.keras_files:read_keras",
+    ),
+    Row(
+        "npz",
+        "an archive of numpy arrays (.npz)",
+        lambda source: any(name.endswith(".npy") for name in source.names),
+        f"{_HERE}.numpy_files:read_npz",
+    ),
+    Row("npy", "a numpy array (.npy)", starts(b"\x93NUMPY"), f"{_HERE}.numpy_files:read_npy"),
+    Row(
+        "hdf5",
+        "an HDF5 file, as Keras writes .h5",
+        starts(b"\x89HDF\r\n\x1a\n"),
+        f"{_HERE}.keras_files:read_h5",
+    ),
+    Row(
+        "torch7",
+        "a Torch7 file (.t7)",
+        lambda source: is_torch7(source.head),
+        f"{_HERE}.torch7:read_torch7",
+    ),
+    Row(
+        "safetensors",
+        "a file of tensors (safetensors)",
+        _safetensors,
+        f"{_HERE}.safetensors_files:read_safetensors",
+    ),
+    Row(
+        "json",
+        "a JSON file of weights, as .nam or of RTNeural",
+        lambda source: source.head.lstrip().startswith(b"{"),
+        f"{_HERE}.json_files:read_json",
+    ),
+    Row(
+        "onnx",
+        "an ONNX file",
+        lambda source: onnx_model(Peek.file(source.path)),
+        f"{_HERE}.onnx_files:read_onnx",
     ),
 )
