@@ -167,10 +167,11 @@ size_t tokenizer_text(const struct tokenizer *tokenizer, struct text_stream *str
         next = json_next_character(part, end);
         spelled = byte_of(pattern_code(part, next)) < 256;
     }
-    if (tokenizer->caption && stream->begun) {
+    bool apart = tokenizer->spaced && !(token->key_length == 1 && *at == '\n');
+    if (apart && stream->begun) {
         length += take_byte(stream, ' ', text);
     }
-    stream->begun = true;
+    stream->begun = apart;
     for (; at < end; at = next) {
         next = spelled ? json_next_character(at, end) : at + 1;
         unsigned char byte = spelled ? (unsigned char)byte_of(pattern_code(at, next)) : *at;

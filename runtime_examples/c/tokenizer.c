@@ -72,14 +72,14 @@ static bool read_pipeline(struct tokenizer *tokenizer, const char *kind, struct 
                       *before = json_get(tokenizer->document, "pre_tokenizer");
     bool pairs = strcmp(kind, "bpe") == 0;
     tokenizer->caption = strcmp(kind, "caption") == 0;
-    tokenizer->words = tokenizer->caption || strcmp(kind, "word") == 0;
+    tokenizer->spaced = tokenizer->caption || strcmp(kind, "spaced") == 0;
+    tokenizer->words = tokenizer->spaced || strcmp(kind, "word") == 0;
     tokenizer->bytes = pairs || strcmp(kind, "byte") == 0;
     tokenizer->cut = pairs || tokenizer->words;
     if (!tokenizer->bytes && !tokenizer->words && strcmp(kind, "char") != 0) {
         return fail(error,
-                    "the tokenizer is of kind %s, expected char, byte, word, bpe or caption; use the "
-                    "tokenizers library "
-                    "for others",
+                    "the tokenizer is of kind %s, expected char, byte, word, bpe, spaced or caption; use the "
+                    "tokenizers library for others",
                     kind);
     }
     const char *unknown = json_text(json_get(model, "unk_token"));
@@ -134,8 +134,8 @@ static bool encode_piece(const struct tokenizer *tokenizer, const char *piece, s
     return true;
 }
 
-/* Cut a text by the pattern and encode the pieces. What lies between two matches is a piece, too, but of a
- * caption. */
+/* Cut a text by the pattern and encode the pieces. What lies between two matches is a piece, too, but of
+ * words apart. */
 static bool encode_cut(const struct tokenizer *tokenizer, const char *text, size_t length,
                        struct encoding *encoding, struct bundle_error *error) {
     const unsigned char *at = (const unsigned char *)text, *end = at + length, *gap = at;
@@ -154,7 +154,7 @@ static bool encode_cut(const struct tokenizer *tokenizer, const char *text, size
             }
             next = at; /* the text ends between two matches */
         }
-        if (made && gap < at && !tokenizer->caption) {
+        if (made && gap < at && !tokenizer->spaced) {
             made = encode_piece(tokenizer, (const char *)gap, (size_t)(at - gap), encoding, error);
         }
         if (made && next > at) {

@@ -1,5 +1,5 @@
-/* Text to token ids and back, from a tokenizer.json of one of edgernn's kinds: char, byte, word, bpe and
- * caption. */
+/* Text to token ids and back, from a tokenizer.json of one of edgernn's kinds: char, byte, word, bpe,
+ * spaced and caption. */
 #ifndef TOKENIZER_H
 #define TOKENIZER_H
 
@@ -15,7 +15,8 @@ struct tokenizer {
     const struct json **tokens; /* by id: a member of the vocabulary, whose key is the token */
     size_t count;
     size_t *table, table_size; /* of hashes: an id + 1, or 0 */
-    bool bytes, words, caption; /* its tokens are bytes; whole words; words of captions, one space apart */
+    bool bytes, words;    /* its tokens are bytes; whole words */
+    bool spaced, caption; /* words, a space between two but for line ends; and of captions */
     bool cut;                   /* by `pattern`, before anything is looked up */
     struct pattern pattern;
     struct merge *merges; /* sorted by their two ids */

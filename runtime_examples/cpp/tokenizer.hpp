@@ -1,4 +1,4 @@
-// Text to token ids and back, for every kind of tokens that edgernn writes: char, byte, word, bpe and
+// Text to token ids and back, for every kind of tokens that edgernn writes: char, byte, word, bpe, spaced and
 // caption.
 #pragma once
 
@@ -13,22 +13,20 @@ class Tokenizer {
  public:
   // Reads tokenizer.json and makes sure that it encodes the manifest's text as the manifest says.
   explicit Tokenizer(const Bundle& bundle) : kind_(bundle.tokenizer_kind) {
-    const bool known =
-        kind_ == "char" || kind_ == "byte" || kind_ == "word" || kind_ == "bpe" || kind_ == "caption";
-    if (!known) {
-      throw BundleError(
-          "the tokenizer is of kind " + kind_ +
-          ", expected char, byte, word, bpe or caption; use a library of the Hugging Face tokenizers format");
+    if (kind_ != "char" && !bytes_or_pairs() && !words()) {
+      throw BundleError("the tokenizer is of kind " + kind_ +
+                        ", expected char, byte, word, bpe, spaced or caption; use a library of the Hugging "
+                        "Face tokenizers format");
     }
     const Json file = Json::parse(bundle.read(bundle.tokenizer_path), bundle.tokenizer_path);
     read_vocabulary(file.at("model").at("vocab"),
                     bundle.contract.shape(bundle.contract.logits_output()).back());
     if (bytes_or_pairs()) pairs_.emplace(ids_, kind_ == "bpe" ? &file.at("model").at("merges") : nullptr);
-    if (kind_ == "word" || kind_ == "caption") {
+    if (words()) {
       const auto unknown = ids_.find(file.at("model").at("unk_token").string());
       if (unknown != ids_.end()) unknown_ = unknown->second;
     }
-    if (kind_ == "word" || kind_ == "caption" || kind_ == "bpe") {
+    if (words() || kind_ == "bpe") {
       const Json& before = file.at("pre_tokenizer");
       const Json* part = kind_ == "bpe" ? &before.at("pretokenizers").at(0) : &before;
       pattern_.emplace(part->at("pattern").at("Regex").string());
@@ -54,9 +52,11 @@ class Tokenizer {
 
     // What a token completes of the text.
     std::string piece(std::int64_t id) {
-      std::string text = tokenizer_.kind_ == "caption" && begun_ ? " " : "";
-      begun_ = true;
-      for (const char byte : tokenizer_.bytes_.at(static_cast<std::size_t>(id))) {
+      const std::string& token = tokenizer_.bytes_.at(static_cast<std::size_t>(id));
+      const bool apart = tokenizer_.spaced() && token != "\n";
+      std::string text = apart && begun_ ? " " : "";
+      begun_ = apart;
+      for (const char byte : token) {
         stream_.add(static_cast<unsigned char>(byte), text);
       }
       return text;
@@ -77,6 +77,9 @@ class Tokenizer {
 
  private:
   bool bytes_or_pairs() const { return kind_ == "byte" || kind_ == "bpe"; }
+  // Words with a space between two, but for line ends.
+  bool spaced() const { return kind_ == "spaced" || kind_ == "caption"; }
+  bool words() const { return kind_ == "word" || spaced(); }
 
   void read_vocabulary(const Json& vocabulary, std::int64_t rows) {
     for (const auto& [token, id] : vocabulary.object()) ids_[token] = id.integer();
@@ -160,12 +163,12 @@ class Tokenizer {
     }
   }
 
-  // The matches of the pattern and, but for a caption, what lies between them.
+  // The matches of the pattern and, but for words apart, what lies between them.
   std::vector<std::string_view> cut(std::string_view text) const {
     std::vector<std::string_view> pieces;
     Pattern::Search search(*pattern_, text);
     const auto add_gap = [&](std::size_t from, std::size_t to) {
-      if (from < to && kind_ != "caption") pieces.push_back(text.substr(from, to - from));
+      if (from < to && !spaced()) pieces.push_back(text.substr(from, to - from));
     };
     std::size_t gap = 0;
     for (std::size_t at = 0; at < text.size();) {

@@ -14,8 +14,10 @@ from typing import Any
 
 from errors import BundleError, first_line
 
-KINDS = ("char", "byte", "word", "bpe", "caption")  # of tokens
+KINDS = ("char", "byte", "word", "bpe", "spaced", "caption")  # of tokens
 BYTE_KINDS = ("byte", "bpe")  # their tokens are bytes, spelled as characters
+WORD_KINDS = ("word", "spaced", "caption")
+SPACED_KINDS = ("spaced", "caption")  # words, with a space between two, but for line ends
 TABLE_KINDS = ("char", "byte")
 
 
@@ -41,11 +43,13 @@ class Tokenizer:
             )
         try:
             self._text = content.decode()
-            vocabulary = json.loads(self._text)["model"]["vocab"]
+            model = json.loads(self._text)["model"]
+            vocabulary, unknown = model["vocab"], model.get("unk_token")
             self.ids: dict[str, int] = {
                 token: token_id for token, token_id in vocabulary.items() if type(token_id) is int
             }
             self.tokens = {token_id: token for token, token_id in self.ids.items()}
+            self._unknown = self.ids.get(unknown) if self.kind in WORD_KINDS else None
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(first_line(error)) from error
         if sorted(self.tokens) != list(range(entry["vocabulary_size"])):
@@ -85,7 +89,6 @@ class Tokenizer:
         """Return how many ids of the recorded text are not the recorded ones; None where the
         library is not installed.
         """
-        unknown = None
         if self.kind == "char":
             found = [self.ids[c] for c in entry["text"] if c in self.ids]
         elif self.kind == "byte":
@@ -95,8 +98,7 @@ class Tokenizer:
                 found = self._library_ids(entry["text"])
             except MissingLibraryError:
                 return None
-            unknown = self.ids.get("<unk>") if self.kind in ("word", "caption") else None
-        found = [token_id for token_id in found if token_id != unknown]
+        found = [token_id for token_id in found if token_id != self._unknown]
         pairs = zip(found, entry["ids"], strict=False)
         return sum(a != b for a, b in pairs) + abs(len(found) - len(entry["ids"]))
 
@@ -151,8 +153,10 @@ class TextStream:
 
     def push(self, token_id: int) -> str:
         """Take the next id; return the text that it completes, perhaps none."""
-        text = self._utf8.decode(self._between + self._tokenizer.bytes_of(token_id))
-        self._between = b" " if self._tokenizer.kind == "caption" else b""
+        token = self._tokenizer.bytes_of(token_id)
+        apart = self._tokenizer.kind in SPACED_KINDS and token != b"\n"
+        text = self._utf8.decode((self._between if apart else b"") + token)
+        self._between = b" " if apart else b""
         return text
 
     def flush(self) -> str:

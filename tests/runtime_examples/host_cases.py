@@ -16,11 +16,12 @@ import numpy as np
 import safetensors.numpy
 
 from edgernn.bundle import summary
+from edgernn.data.text.spaced import spaced_pipeline
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import DataError
 from edgernn.families.step import LOGITS
 
-KINDS = ("char", "byte", "word", "bpe", "caption")
+KINDS = ("char", "byte", "word", "bpe", "caption", "spaced", "spaced-unknown", "caption-of-others")
 SAMPLE = (
     "the quick brown fox; don't stop\nthe Éclair of 1.50 €, naïve Grüße! 你好 世界 привет мир ٣٤ "
     "\U0001f98a fox_fox  the\n"
@@ -76,7 +77,17 @@ def texts(seed: int, count: int, *, newest: int = 0x10FFFF) -> list[str]:
 
 
 def tokenizer_of(kind: str) -> Tokenizer:
-    """Return a small tokenizer of a kind, learned from the sample."""
+    """Return a small tokenizer of a kind, learned from the sample; of those of networks that others
+    trained, with ids in an order of their own.
+    """
+    if kind in KINDS[-3:]:
+        captions, unknown = kind == "caption-of-others", None if kind == "spaced" else "UNK"
+        text = SAMPLE.lower() if captions else SAMPLE
+        words = [*sorted({*text.split()}, reverse=True), "##x", *(["UNK"] if unknown else [])]
+        words += [] if captions else ["\n"]
+        vocabulary = {word: token_id for token_id, word in enumerate(words)}
+        made = spaced_pipeline(vocabulary, unknown=unknown, captions=captions)
+        return Tokenizer.from_json(made.to_str())
     size = 300 if kind == "bpe" else None
     return Tokenizer.build([SAMPLE] * 3, kind, minimum_count=1, vocabulary_size=size)
 

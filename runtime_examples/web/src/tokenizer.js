@@ -4,9 +4,9 @@ import { BundleError } from './errors.js';
 
 const SHOWN = 10;
 const BYTE_KINDS = ['byte', 'bpe']; // their tokens are bytes, spelled as characters
-const WORD_KINDS = ['word', 'caption']; // one token a word, and one for all unknown words
+const SPACED_KINDS = ['spaced', 'caption']; // words, with a space between two, but for line ends
+const WORD_KINDS = ['word', ...SPACED_KINDS]; // one token a word, and perhaps one for all unknown words
 export const KINDS = ['char', ...BYTE_KINDS, ...WORD_KINDS];
-const UNKNOWN = '<unk>';
 
 export class Tokenizer {
   /** Read the bundle's tokenizer, and make sure that it gives the ids that the manifest promises. */
@@ -16,8 +16,7 @@ export class Tokenizer {
       throw new BundleError('this bundle has no tokenizer, so it reads and writes no text; check it, or run it step by step');
     const { path, kind, text, ids } = entry;
     const tokenizer = Tokenizer.parse(await bundle.file(path), entry);
-    const unknown = WORD_KINDS.includes(kind) ? tokenizer.ids.get(UNKNOWN) : undefined;
-    const seen = tokenizer.encode(text, { unknown: 'skip' }).filter((id) => id !== unknown);
+    const seen = tokenizer.encode(text, { unknown: 'skip' }).filter((id) => id !== tokenizer.unknown);
     if (String(seen) !== String(ids)) {
       throw new BundleError(
         `${path} gives the ids ${seen.slice(0, SHOWN)}… for the text in manifest.json, expected ${ids.slice(0, SHOWN)}…; ` +
@@ -56,6 +55,7 @@ export class Tokenizer {
       if (!(Number.isInteger(id) && id >= 0 && id < this.ids.size)) throw new Error(`the token ${word} has the id ${id}`);
       this.words[id] = word;
     }
+    this.unknown = WORD_KINDS.includes(kind) ? this.ids.get(document.model.unk_token) : undefined;
     const split = document.pre_tokenizer?.pretokenizers?.[0] ?? document.pre_tokenizer;
     if (kind === 'bpe' || WORD_KINDS.includes(kind)) this.pattern = unicodePattern(split.pattern.Regex);
     this.ranks = kind === 'bpe' ? new Map(document.model.merges.map((pair, rank) => [pair.join('\n'), rank])) : null;
@@ -68,9 +68,10 @@ export class Tokenizer {
     if (this.kind === 'char') return this.known([...text], unknown);
     if (this.kind === 'byte') return this.spelled(text).map((character) => this.ids.get(character));
     if (this.kind === 'caption') text = [...text.normalize('NFKC')].map((character) => character.toLowerCase()).join('');
-    const pieces = this.kind === 'caption' ? (text.match(this.pattern) ?? []) : isolated(text, this.pattern);
+    const pieces = SPACED_KINDS.includes(this.kind) ? (text.match(this.pattern) ?? []) : isolated(text, this.pattern);
     if (this.kind === 'bpe') return pieces.flatMap((piece) => this.known(this.merged(this.spelled(piece)), unknown));
-    return pieces.map((piece) => this.ids.get(piece) ?? this.ids.get(UNKNOWN));
+    if (this.unknown === undefined) return this.known(pieces, unknown);
+    return pieces.map((piece) => this.ids.get(piece) ?? this.unknown);
   }
 
   /** Return the text of ids; bytes that are no UTF-8 become U+FFFD. */
@@ -135,8 +136,9 @@ export class TextStream {
         Uint8Array.from(characters, (character) => bytes.get(character)),
         { stream: true },
       );
-    const text = this.flush() + this.between + words[id];
-    this.between = kind === 'caption' ? ' ' : '';
+    const apart = SPACED_KINDS.includes(kind) && words[id] !== '\n';
+    const text = this.flush() + (apart ? this.between : '') + words[id];
+    this.between = apart ? ' ' : '';
     return text;
   }
 

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Text to token ids and back, for every kind of tokens that edgernn writes: char, byte, word, bpe and caption.
+/// Text to token ids and back, for every kind of tokens that edgernn writes: char, byte, word, bpe, spaced and caption.
 ///
 /// Tokens are compared as bytes of UTF-8: Swift's strings are equal where their code points are not.
 public struct Tokenizer: @unchecked Sendable { // its regular expression is, by Apple's word, safe in every thread
@@ -8,6 +8,7 @@ public struct Tokenizer: @unchecked Sendable { // its regular expression is, by 
     private let ids: [[UInt8]: Int]
     private let bytes: [[UInt8]] // what each token is in a text
     private let unknown: Int? // the id of an unknown word
+    private let spaced: Bool // words, with a space between two but for line ends
     private let pairs: BytePairs?
     private let pattern: NSRegularExpression?
 
@@ -17,9 +18,9 @@ public struct Tokenizer: @unchecked Sendable { // its regular expression is, by 
                 "the bundle has no tokenizer, so that there is no text to write; replay its recorded run with --check")
         }
         kind = entry.kind
-        guard ["char", "byte", "word", "bpe", "caption"].contains(kind) else {
+        guard ["char", "byte", "word", "bpe", "spaced", "caption"].contains(kind) else {
             throw BundleError(
-                "the tokenizer is of kind \(kind), expected char, byte, word, bpe or caption; "
+                "the tokenizer is of kind \(kind), expected char, byte, word, bpe, spaced or caption; "
                     + "use a library of the Hugging Face tokenizers format")
         }
         let file = try Self.document(bundle.read(entry.path), entry.path)
@@ -35,7 +36,8 @@ public struct Tokenizer: @unchecked Sendable { // its regular expression is, by 
         bytes = found.keys.sorted { found[$0, default: 0] < found[$1, default: 0] }.map { spelled ? spelledBytes($0) : $0 }
         let merges = kind == "bpe" ? model["merges"] as? [Any] ?? [] : []
         pairs = spelled ? try BytePairs(found, merges) : nil
-        let words = kind == "word" || kind == "caption"
+        spaced = kind == "spaced" || kind == "caption"
+        let words = kind == "word" || spaced
         unknown = words ? (model["unk_token"] as? String).flatMap { found[Array($0.utf8)] } : nil
         var before = file["pre_tokenizer"] as? NSDictionary
         if kind == "bpe" { before = (before?["pretokenizers"] as? [NSDictionary])?.first }
@@ -70,8 +72,9 @@ public struct Tokenizer: @unchecked Sendable { // its regular expression is, by 
 
         /// What a token completes of the text.
         public func piece(_ id: Int) -> String {
-            var text = tokenizer.kind == "caption" && begun ? " " : ""
-            begun = true
+            let apart = tokenizer.spaced && tokenizer.bytes[id] != [0x0A]
+            var text = apart && begun ? " " : ""
+            begun = apart
             for byte in tokenizer.bytes[id] { stream.add(byte, &text) }
             return text
         }
@@ -90,6 +93,7 @@ public struct Tokenizer: @unchecked Sendable { // its regular expression is, by 
         case "byte": return pairs?.encode(Array(text.utf8)) ?? []
         case "bpe": return cut(text).flatMap { pairs?.encode($0) ?? [] }
         case "word": return try cut(text).compactMap { try known($0, skip) }
+        case "spaced": return try matches(text).map { $0.piece }.compactMap { try known($0, skip) }
         default: return try matches(Self.normal(text)).map { $0.piece }.compactMap { try known($0, skip) }
         }
     }

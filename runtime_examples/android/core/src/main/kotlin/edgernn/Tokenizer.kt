@@ -4,9 +4,10 @@ import java.text.Normalizer
 import java.util.Locale
 import java.util.regex.PatternSyntaxException
 
-/** Text to token ids and back, for every kind of tokens that edgernn writes: char, byte, word, bpe and caption. */
+/** Text to token ids and back, for every kind of tokens that edgernn writes: char, byte, word, bpe, spaced and caption. */
 class Tokenizer(bundle: Bundle) {
     private val kind = bundle.tokenizerKind
+    private val spaced = kind == "spaced" || kind == "caption" // words, with a space between two but for line ends
     private val ids: Map<String, Long>
     private val bytes: List<ByteArray> // what each token is in a text
     private val unknown: Long? // the id of an unknown word
@@ -14,9 +15,9 @@ class Tokenizer(bundle: Bundle) {
     private val pattern: Regex?
 
     init {
-        if (kind !in setOf("char", "byte", "word", "bpe", "caption")) {
+        if (kind !in setOf("char", "byte", "word", "bpe", "spaced", "caption")) {
             throw BundleError(
-                "the tokenizer is of kind $kind, expected char, byte, word, bpe or caption; " +
+                "the tokenizer is of kind $kind, expected char, byte, word, bpe, spaced or caption; " +
                     "use a library of the Hugging Face tokenizers format",
             )
         }
@@ -30,11 +31,11 @@ class Tokenizer(bundle: Bundle) {
         }
         bytes = ids.keys.sortedBy { ids.getValue(it) }.map { if (spelled) spelledBytes(it) else it.toByteArray() }
         pairs = if (spelled) BytePairs(ids, if (kind == "bpe") file["model"]["merges"].list else emptyList()) else null
-        unknown = if (kind == "word" || kind == "caption") ids[file["model"]["unk_token"].string] else null
+        unknown = if (kind == "word" || spaced) ids[file["model"]["unk_token"].string] else null
         val before = file["pre_tokenizer"]
         pattern = when (kind) {
             "bpe" -> compiled(before["pretokenizers"].list.firstOrNull() ?: before)
-            "word", "caption" -> compiled(before)
+            "word", "spaced", "caption" -> compiled(before)
             else -> null
         }
         if (encode(bundle.tokenizerText, skip = true) != bundle.tokenizerIds) {
@@ -56,8 +57,9 @@ class Tokenizer(bundle: Bundle) {
 
         /** What a token completes of the text. */
         fun piece(id: Long): String {
-            val text = StringBuilder(if (kind == "caption" && begun) " " else "")
-            begun = true
+            val apart = spaced && !bytes[id.toInt()].contentEquals(LINE_END)
+            val text = StringBuilder(if (apart && begun) " " else "")
+            begun = apart
             bytes[id.toInt()].forEach { stream.add(it, text) }
             return text.toString()
         }
@@ -71,6 +73,7 @@ class Tokenizer(bundle: Bundle) {
         "byte" -> pairs!!.encode(text.toByteArray())
         "bpe" -> cut(text).flatMap { pairs!!.encode(it.toByteArray()) }
         "word" -> cut(text).mapNotNull { known(it, skip) }
+        "spaced" -> matches(text).map { it.value }.mapNotNull { known(it, skip) }.toList()
         else -> matches(normal(text)).map { it.value }.mapNotNull { known(it, skip) }.toList()
     }
 
@@ -100,6 +103,8 @@ class Tokenizer(bundle: Bundle) {
     private fun matches(text: String) = pattern!!.findAll(text).filter { it.value.isNotEmpty() }
 
     private companion object {
+        val LINE_END = byteArrayOf('\n'.code.toByte())
+
         // Spelled out, since \s has other members in each library of regular expressions.
         const val SPACES = "\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
 
