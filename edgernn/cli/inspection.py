@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 from edgernn.bundle import Bundle
 from edgernn.cli import tables
+from edgernn.cli.foreign_inspection import (
+    arrays_as_json,
+    inspect_foreign,
+    is_checkpoint,
+    say_arrays,
+)
 from edgernn.cli.origin import origin_lines
 from edgernn.cli.output import say, say_json, say_sheet, write_result
 from edgernn.contract import METADATA_KEY, FileContract
@@ -19,17 +24,15 @@ from edgernn.sessions.opening import describe_file, is_bundle, is_model_file
 from edgernn.storage import strict_json
 from edgernn.storage.array_files import layout
 from edgernn.storage.identify import identify, sentence
-from edgernn.storage.kind import Kind
-from edgernn.wording import counted, size
+from edgernn.storage.kind import IMPORTABLE, Kind
+from edgernn.wording import size
 
+_EXPLAINED = frozenset({"onnx"})  # whose interface says more than its weights
 _ARRAYS = {
-    "safetensors": "safetensors",
     "run-weights": "safetensors",
     "resume-state": "safetensors",
     "saved-state": "safetensors",
 }
-_ARRAYS |= {"npz": "npz", "npy": "npy"}
-_SHOWN = 200  # arrays; a file may have thousands
 
 
 def inspect_path(path: Path, *, as_json: bool) -> None:
@@ -43,10 +46,14 @@ def inspect_path(path: Path, *, as_json: bool) -> None:
         _checkpoint(path, as_json=as_json)
     elif kind.key in {"bundle", "packed-bundle"} or is_bundle(path):
         _bundle(path, as_json=as_json)
+    elif kind.key in IMPORTABLE and kind.key not in _EXPLAINED:
+        inspect_foreign(path, kind, as_json=as_json)
     elif is_model_file(path, kind):
         _model_file(path, kind, as_json=as_json)
     elif kind.key in _ARRAYS:
         _arrays(path, kind, as_json=as_json)
+    elif kind.key in {"tar", "text"} and is_checkpoint(path):
+        inspect_foreign(path, kind, as_json=as_json)
     elif kind.key in {"unknown", "missing"}:
         # a damaged model file, no kind of file at all, or none: it says which
         _model_file(path, kind, as_json=as_json)
@@ -55,20 +62,12 @@ def inspect_path(path: Path, *, as_json: bool) -> None:
 
 
 def _arrays(path: Path, kind: Kind, *, as_json: bool) -> None:
-    """Print the arrays of a file of another program, and what can be done with it."""
+    """Print the arrays of a file that edgernn wrote, and what can be done with it."""
     found, metadata = layout(path, _ARRAYS[kind.key])
     if as_json:
-        arrays = {
-            name: {"dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in found.items()
-        }
-        say_json({"kind": kind.key, "arrays": arrays, "metadata": metadata})
+        say_json({"kind": kind.key, "arrays": arrays_as_json(found), "metadata": metadata})
         return
-    count = sum(math.prod(shape) for _, shape in found.values())
-    say(f"{path} is {kind.name}: {counted(len(found), 'array')}, {count:,} values")
-    for name, (dtype, shape) in list(found.items())[:_SHOWN]:
-        say(f"  {name} {dtype} {list(shape)}")
-    if len(found) > _SHOWN:
-        say(f"  and {len(found) - _SHOWN} more")
+    say_arrays(path, kind, found)
     say(kind.advise(path))
 
 
@@ -101,13 +100,7 @@ def _bundle(path: Path, *, as_json: bool) -> None:
 
 
 def _model_file(path: Path, kind: Kind, *, as_json: bool) -> None:
-    try:
-        row, description = describe_file(path)
-    except ContractError as error:
-        # what is refused in a bundle may be right in a file of another program
-        if kind.key == "torchscript":
-            raise UsageError(sentence(path)) from error
-        raise
+    row, description = describe_file(path)
     if as_json:
         try:
             own = strict_json.parse(description.metadata.get(METADATA_KEY, "null"))
@@ -146,13 +139,14 @@ def _checkpoint(path: Path, *, as_json: bool) -> None:
     if as_json:
         say_json({**about, "not_finite": wrong} if wrong else about)
         return
-    parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
-    say(f"checkpoint {path}: {parameters:,} parameters, {loaded.text_tokenizer.kind} tokens")
+    kind = "" if loaded.tokenizer is None else loaded.tokenizer.kind
+    tokens = f"{kind} tokens" if kind else "no tokenizer"
+    say(f"checkpoint {path}: {loaded.model.parameter_count:,} parameters, {tokens}")
     for key, value in about["model"].items():
         say(f"  {key:<22} {value}")
     if wrong:
         say(f"weights that are not finite, so that it cannot be exported: {wrong}")
-    _training(loaded.training, loaded.text_tokenizer.kind)
+    _training(loaded.training, kind)
 
 
 def _training(training: dict[str, Any], kind: str) -> None:

@@ -95,10 +95,14 @@ class Importer(ABC):
     Attributes:
         word: what ``--family`` calls it.
         about: what it is, in a few words, with the upstream's name.
+        options: what ``edgernn import`` must be told beside the file, as ``--vocabulary CORPUS``.
+        differs: what files of it do not give that their upstream does, a sentence each.
     """
 
     word: ClassVar[str]
     about: ClassVar[str]
+    options: ClassVar[str] = ""
+    differs: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def match(self, opened: Opened) -> Match | None:

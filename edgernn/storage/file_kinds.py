@@ -17,7 +17,8 @@ from edgernn.storage.foreign_files import (
     torch_archive,
     web_page,
 )
-from edgernn.storage.kind import RUN_FIRST, TRAINED_ELSEWHERE, Row, row
+from edgernn.storage.kind import IMPORT, RUN_FIRST, TRAINED_ELSEWHERE, Row, row
+from edgernn.storage.other_programs import BY_THEIR_FIRST_BYTES, OTHER_PROGRAMS, OTHER_PROGRAMS_JSON
 
 # From the most to the least certain; the first row that fits is the kind.
 FILES: tuple[Row, ...] = (
@@ -41,7 +42,7 @@ FILES: tuple[Row, ...] = (
         "a bundle in one file, exported already",
         "verify it with: edgernn verify {path}",
     ),
-    row(has_entry("config.json", "model.weights.h5"), "keras", "a Keras model", TRAINED_ELSEWHERE),
+    row(has_entry("config.json", "model.weights.h5"), "keras", "a Keras model", IMPORT),
     row(
         lambda peek: module_in_zip(peek) and has_entry("*/extra/edgernn")(peek),
         "torchscript-ours",
@@ -53,33 +54,33 @@ FILES: tuple[Row, ...] = (
         module_in_zip,
         "torchscript",
         "a TorchScript file that edgernn did not export",
-        TRAINED_ELSEWHERE,
+        IMPORT,
     ),
     row(
         lambda peek: torch_archive(peek) and names_a_module(peek),
         "pickled-module",
         "a whole pickled module of torch.save, which only runs with the code of its classes",
-        "save its tensors instead with torch.save(model.state_dict(), FILE); " + TRAINED_ELSEWHERE,
+        IMPORT,
     ),
     row(
         torch_archive,
         "state-dict",
         "a file of tensors by torch.save (a state dict or a checkpoint)",
-        TRAINED_ELSEWHERE,
+        IMPORT,
     ),
-    row(has_entry("*.npy"), "npz", "a file of numpy arrays (.npz)", TRAINED_ELSEWHERE),
+    row(has_entry("*.npy"), "npz", "a file of numpy arrays (.npz)", IMPORT),
     row(
         by_start(b"PK\x03\x04", b"PK\x05\x06"),
         "zip",
         "a zip archive",
         "unpack it and give what is inside",
     ),
-    row(by_start(b"\x93NUMPY"), "npy", "an array of numpy (.npy)", TRAINED_ELSEWHERE),
+    row(by_start(b"\x93NUMPY"), "npy", "an array of numpy (.npy)", IMPORT),
     row(
         by_start(b"\x89HDF\r\n\x1a\n"),
         "hdf5",
         "an HDF5 file, as Keras writes .h5",
-        TRAINED_ELSEWHERE,
+        IMPORT,
     ),
     row(by_start(b"GGUF", b"ggml", b"tjgg"), "gguf", "a GGUF file of llama.cpp", TRAINED_ELSEWHERE),
     row(by_start(b"TFL3", at=4), "tflite", "a TensorFlow Lite (LiteRT) model", TRAINED_ELSEWHERE),
@@ -95,6 +96,7 @@ FILES: tuple[Row, ...] = (
         "a model in onnxruntime's own format (.ort)",
         "give the .onnx file it was made from",
     ),
+    *BY_THEIR_FIRST_BYTES,
     row(
         by_start(b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd"),
         "archive",
@@ -137,8 +139,15 @@ FILES: tuple[Row, ...] = (
         json_with(b'"architecture"', b'"weights"'),
         "json-model",
         "a model in JSON",
-        TRAINED_ELSEWHERE,
+        IMPORT,
     ),
+    row(
+        json_with(b'"in_shape"', b'"layers"'),
+        "json-model",
+        "a model in JSON, as RTNeural reads it",
+        IMPORT,
+    ),
+    *OTHER_PROGRAMS_JSON,
     row(
         lambda peek: peek.safetensors and b'"edgernn.contract_sha256"' in peek.head,
         "saved-state",
@@ -167,15 +176,15 @@ FILES: tuple[Row, ...] = (
         lambda peek: peek.safetensors,
         "safetensors",
         "a file of tensors (safetensors)",
-        TRAINED_ELSEWHERE,
+        IMPORT,
     ),
     row(
         pickled(modules=True),
         "pickled-module",
         "a pickled object, which only loads with the code of its classes",
-        "save tensors instead with torch.save(model.state_dict(), FILE); " + TRAINED_ELSEWHERE,
+        IMPORT,
     ),
-    row(pickled(), "pickle", "a pickle of Python values", TRAINED_ELSEWHERE),
+    row(pickled(), "pickle", "a pickle of Python values", IMPORT),
     row(
         lambda peek: onnx_model(peek) and onnx_metadata_has(b"edgernn")(peek),
         "onnx-ours",
@@ -190,6 +199,7 @@ FILES: tuple[Row, ...] = (
         "find its state with: edgernn explain {path}; make a bundle of it with: edgernn export "
         "{path} --out NAME.edgernn",
     ),
+    *OTHER_PROGRAMS,
     row(of_suffix(".mlmodel"), "mlmodel", "a Core ML model (.mlmodel)", TRAINED_ELSEWHERE),
     row(
         lambda peek: text(peek) and of_suffix(".py", ".ipynb")(peek),

@@ -18,7 +18,15 @@ TRAINED_ELSEWHERE = (
     "weights: edgernn export FILE.py:NAME --weights FILE --inputs AXES --out BUNDLE"
 )
 # The same for a file that ``edgernn import`` reads.
-IMPORT = "take it in with: edgernn import {path} --out RUN"
+IMPORT = (
+    "take it in with: edgernn import {path} --out RUN; where no family fits, a network in Python "
+    "with its weights: edgernn export FILE.py:NAME --weights FILE --inputs AXES --out BUNDLE"
+)
+# For a file that nothing here reads.
+SAVE_ARRAYS = (
+    "save its matrices by name with numpy.savez in the program that reads it, then: edgernn import "
+    "FILE.npz --map NAMES --out RUN"
+)
 IMPORTABLE = frozenset(
     {
         "hdf5",

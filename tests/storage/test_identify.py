@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pickle
 import shlex
+import struct
 import tarfile
 import warnings
 import zipfile
@@ -147,6 +148,34 @@ KINDS: dict[str, tuple[Make, str]] = {
     "train.py": (bytes_of(b"import torch\n"), "python"),
     "notes.txt": (bytes_of("caf\u00e9\n".encode() * 50_000), "text"),
     "model.nam": (bytes_of(b'{"architecture": "LSTM", "weights": [1.0]}'), "json-model"),
+    "rt.json": (bytes_of(b'{"in_shape": [null, null, 1], "layers": []}'), "json-model"),
+    "lua.t7": (bytes_of(struct.pack("<6i", 3, 1, 2, 2, 3, 0) + b"abc"), "torch7"),
+    "lua object": (bytes_of(struct.pack("<3i", 4, 1, 3) + b"V 1" + bytes(9)), "torch7"),
+    "dynet.model": (bytes_of(b"#Parameter# /_0 {8,4} 352 ZERO_GRAD\n0.1 0.2\n"), "dynet"),
+    "kaldi.mdl": (bytes_of(b"\0B<TransitionModel> <Topology>"), "kaldi"),
+    "kaldi.txt": (bytes_of(b"<Nnet> \n<LstmProjected> 40 10\n"), "kaldi"),
+    "m.params": (bytes_of(b"\x12\x01\0\0\0\0\0\0" + bytes(30)), "mxnet"),
+    "model.ckpt.index": (
+        bytes_of(bytes(40) + bytes.fromhex("57fb808b247547db")),
+        "tensorflow-index",
+    ),
+    "model.ckpt.meta": (bytes_of(b"\x0a\x05abcde"), "tensorflow-graph"),
+    "frozen.pb": (bytes_of(b"\x0a\x13\x0a\x01x\x12\x0bPlaceholder"), "tensorflow-graph"),
+    "graph.pbtxt": (bytes_of(b'node {\n  name: "x"\n'), "tensorflow-graph"),
+    "checkpoint": (bytes_of(b'model_checkpoint_path: "m-1"\n'), "tensorflow-checkpoint"),
+    "deploy.prototxt": (bytes_of(b'name: "n"\nlayer {\n  type: "LSTM"\n}\n'), "caffe-network"),
+    "n.caffemodel": (bytes_of(b"\x0a\x01n\xa2\x06\x01x\xff"), "caffe"),
+    "n.pdmodel": (bytes_of(b"\x0a\x01n\xff"), "paddle"),
+    "tfjs.json": (
+        bytes_of(b'{"modelTopology": {"class_name": 1}, "weightsManifest": []}'),
+        "tensorflow-js",
+    ),
+    "architecture.json": (
+        bytes_of(b'{"class_name": "Sequential", "config": {"layers": []}}'),
+        "keras-architecture",
+    ),
+    "ir.xml": (bytes_of(b'<?xml version="1.0"?>\n<net name="n" version="11">'), "openvino"),
+    "n.param": (bytes_of(b"7767517\n3 3\n"), "ncnn"),
     "noise": (bytes_of(bytes(range(256)) * 8), "unknown"),
 }
 

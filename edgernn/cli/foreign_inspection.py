@@ -1,0 +1,133 @@
+"""What ``edgernn inspect`` shows of a checkpoint of another program: whose it is and why, what is
+in it, what it cannot give, and the command that takes it in. Nothing in it is run, and torch is not
+loaded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgernn.cli.output import say, say_json
+from edgernn.errors import EdgernnError
+from edgernn.importers.containers.content import Content
+from edgernn.storage.array_files import Layout, layout
+from edgernn.storage.kind import Kind
+from edgernn.wording import argument, counted
+
+if TYPE_CHECKING:
+    from edgernn.importers.recognising import Recognised
+
+_SHOWN = 200  # arrays; a file may have thousands
+_LISTED = ("npy", "npz", "safetensors")  # files of arrays alone, which are listed unread
+_SHOWN_CLASSES, _SHOWN_SETTINGS = 20, 40
+
+
+def inspect_foreign(path: Path, kind: Kind, *, as_json: bool) -> None:
+    """Print what is in the checkpoint at ``path``.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    from edgernn.importers.recognising import candidates, open_checkpoint, surest
+    from edgernn.importers.seen import class_names, layout_of, settings_of
+
+    listed = layout(path, kind.key) if kind.key in _LISTED else None
+    opened, found, refusal = None, list["Recognised"](), ""
+    try:
+        opened = open_checkpoint(path)
+        found = surest(candidates(opened))
+    except EdgernnError as error:  # a half-matching file is shown all the same
+        if opened is None and listed is None:
+            raise
+        refusal = str(error)
+    content = Content(path, kind.key, {}) if opened is None else opened.content
+    arrays = layout_of({} if opened is None else opened.tensors) if listed is None else listed[0]
+    classes, settings = class_names(content), {} if opened is None else settings_of(opened)
+    told = _told(content, found, refusal)
+    if as_json:
+        say_json(
+            {
+                "kind": kind.key,
+                "container": content.container,
+                "families": [
+                    {"family": each.importer.word, "about": each.importer.about}
+                    | {"why": each.match.why, "command": _command(path, each)}
+                    for each in found
+                ],
+                "arrays": arrays_as_json(arrays),
+                "classes": classes,
+                "settings": settings,
+                "told": told,
+                "metadata": dict(content.metadata if listed is None else listed[1]),
+            }
+        )
+        return
+    say_arrays(path, kind, arrays)
+    _say_words("classes and functions that it names", classes, _SHOWN_CLASSES)
+    _say_words("settings", _as_words(settings), _SHOWN_SETTINGS)
+    for each in found:
+        say(f"family {each.importer.word}: {each.importer.about} ({each.match.why})")
+    for sentence in told:
+        say(f"note: {sentence}")
+    _say_commands(path, kind, found)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether what looks like a text or an archive can be read as a checkpoint."""
+    from edgernn.importers.containers.reading import read
+
+    try:
+        read(path)
+    except EdgernnError:
+        return False
+    return True
+
+
+def say_arrays(path: Path, kind: Kind, arrays: Layout) -> None:
+    """Print what the file is, and each of its arrays."""
+    count = sum(math.prod(shape) for _, shape in arrays.values())
+    say(f"{path} is {kind.name}: {counted(len(arrays), 'array')}, {count:,} values")
+    for name, (dtype, shape) in list(arrays.items())[:_SHOWN]:
+        say(f"  {name} {dtype} {list(shape)}")
+    if len(arrays) > _SHOWN:
+        say(f"  and {len(arrays) - _SHOWN} more")
+
+
+def arrays_as_json(arrays: Layout) -> dict[str, dict[str, Any]]:
+    """Return each array's dtype and shape by name."""
+    return {name: {"dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in arrays.items()}
+
+
+def _told(content: Content, found: list[Recognised], refusal: str) -> list[str]:
+    notes = [*content.told, *(note for each in found for note in each.importer.differs)]
+    return list(dict.fromkeys([*notes, *([refusal] if refusal else [])]))
+
+
+def _command(path: Path, found: Recognised, *, family: bool = False) -> str:
+    words = ["edgernn import", argument(path), found.importer.options]
+    words += [f"--family {found.importer.word}"] if family else []
+    return " ".join([*filter(None, words), "--out RUN"])
+
+
+def _say_commands(path: Path, kind: Kind, found: list[Recognised]) -> None:
+    if not found:
+        say(f"it is of no family that is known; {kind.advise(path)}")
+    for each in found:
+        say(f"take it in with: {_command(path, each, family=len(found) > 1)}")
+
+
+def _as_words(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [
+        f"{f'{module}.' if module else ''}{name}={value!r}"
+        for module, of in settings.items()
+        for name, value in of.items()
+    ]
+
+
+def _say_words(what: str, words: list[str], most: int) -> None:
+    if words:
+        more = f" and {len(words) - most} more" if len(words) > most else ""
+        say(f"{what}: {', '.join(words[:most])}{more}")

@@ -1,0 +1,113 @@
+"""What ``inspect`` shows of checkpoints of other programs: whose, what is in them, what to do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import toy_family
+from torch import nn
+from toy_family import toy_tensors
+
+from edgernn.importers import table
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+class Net(nn.Module):
+    """A module that is pickled whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.width, self.kind = 6, "GRU"
+        self.rnn = nn.GRU(5, 6)
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(table, "IMPORTERS", toy_family.rows(toy_family.Toy))
+    monkeypatch.setattr(toy_family.Toy, "options", "--vocabulary CORPUS")
+    monkeypatch.setattr(toy_family.Toy, "differs", ("the toy has no bell",))
+    toy_family.save(Path("a toy.pt"), toy_tensors())
+    torch.save({"net": Net(), "epoch": 3}, "net.pt")
+
+
+def test_a_family_its_tensors_and_the_command(run: Run) -> None:
+    code, out, _ = run("inspect", "a toy.pt")
+    assert code == 0
+    assert "(a state dict or a checkpoint): 7 arrays, 546 values" in out
+    assert "  toy.U float32 [18, 6]\n" in out
+    assert "family toy: a toy of the tests (it has toy.U)" in out
+    assert "note: the toy has no bell" in out
+    assert "take it in with: edgernn import 'a toy.pt' --vocabulary CORPUS --out RUN" in out
+
+
+def test_classes_and_settings_of_a_pickled_module(run: Run) -> None:
+    code, out, _ = run("inspect", "net.pt")
+    assert code == 0
+    assert "net.rnn.weight_hh_l0 float32 [18, 6]" in out
+    assert f"{__name__}.Net" in out or "Net" in out
+    assert "net.width=6, net.kind='GRU'" in out
+    assert "it is of no family that is known; take it in with: edgernn import net.pt" in out
+
+
+def test_two_families_are_both_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = (toy_family.Toy, toy_family.Twin, toy_family.Unsure)
+    monkeypatch.setattr(table, "IMPORTERS", toy_family.rows(*kinds))
+    out = run("inspect", "a toy.pt")[1]
+    assert "--family toy --out RUN" in out
+    assert "--family twin --out RUN" in out
+    assert "unsure" not in out
+
+
+def test_json(run: Run) -> None:
+    found = json.loads(run("inspect", "a toy.pt", "--json")[1])
+    assert found["kind"] == "state-dict"
+    assert found["arrays"]["toy.o"] == {"dtype": "float32", "shape": [26]}
+    assert [family["family"] for family in found["families"]] == ["toy"]
+    assert found["told"] == ["the toy has no bell"]
+    assert json.loads(run("inspect", "net.pt", "--json")[1])["settings"]["net"]["kind"] == "GRU"
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.8, 0.99])
+def test_a_truncated_file_is_one_line(keep: float, run: Run) -> None:
+    raw = Path("net.pt").read_bytes()
+    Path("net.pt").write_bytes(raw[: int(keep * len(raw))])
+    for command in (("inspect", "net.pt"), ("import", "net.pt", "--out", "r")):
+        code, out, err = run(*command)
+        assert code == 2
+        assert out == ""
+        assert len(err.splitlines()) == 1
+    assert not Path("r").exists()
+
+
+def test_what_no_reader_takes_is_named(run: Run) -> None:
+    Path("m.dynet").write_text("#Parameter# /_0 {8,4} 352 ZERO_GRAD\n0.1\n")
+    for command in (("inspect", "m.dynet"), ("import", "m.dynet", "--out", "r")):
+        code, _, err = run(*command)
+        assert code == 2
+        assert "m.dynet is a model of DyNet; read it with" in err
+        assert "edgernn import FILE.npz --map NAMES --out RUN" in err
+
+
+def test_export_names_import_first(run: Run) -> None:
+    code, _, err = run("export", "a toy.pt", "--out", "b")
+    assert code == 2
+    assert "take it in with: edgernn import 'a toy.pt' --out RUN; where no family fits" in err
+
+
+def test_torch_is_not_loaded() -> None:
+    command = (
+        "import sys; sys.argv[1:] = ['inspect', 'a toy.pt']; from edgernn.cli.app import _outcome; "
+        "code = _outcome(); assert code == 0; assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, check=False, text=True
+    )
+    assert done.returncode == 0, done.stderr
