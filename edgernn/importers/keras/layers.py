@@ -1,0 +1,314 @@
+"""What each class of layer of Keras is in a network of layers: one row a class.
+
+What a layer does in training alone (dropout, noise, regularisers) is left out. What needs frames
+that have not come yet, or code of the user's own, is refused by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from edgernn.errors import CheckpointError
+from edgernn.importers.keras.architecture import KerasLayer
+from edgernn.importers.keras.recurrent import (
+    base_of,
+    function_name,
+    recurrent_of,
+    variable_count,
+)
+from edgernn.importers.keras.sketch import Sketch
+from edgernn.models.layered.tensors import recurrent_tensors
+
+_SHARED_ACTIVATIONS = {"hard_sigmoid_fifth": {"function": "hard_sigmoid", "slope": 0.2}}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One layer to be put into the sketch.
+
+    Attributes:
+        layer: of Keras.
+        variables: its own, in order.
+        inputs: the values that it takes.
+        sketch: what has been put together so far.
+        version: of Keras, 1 to 3.
+        width: the width that its result shall have as an axis of the network, or None.
+    """
+
+    layer: KerasLayer
+    variables: Sequence[np.ndarray]
+    inputs: tuple[str, ...]
+    sketch: Sketch
+    version: int
+    width: str | None = None
+
+    def refuse(self, why: str) -> CheckpointError:
+        """Return the error that says why this layer is not taken."""
+        return CheckpointError(f"the layer {self.layer.name!r} ({self.layer.kind}) {why}")
+
+    def option(self, key: str, default: Any = None) -> Any:
+        """Return what its configuration says."""
+        return self.layer.config.get(key, default)
+
+    def add(
+        self, kind: str, tensors: Mapping[str, np.ndarray] | None = None, **options: Any
+    ) -> str:
+        """Add a layer of a network under this layer's name."""
+        return self.sketch.add(kind, self.layer.name, self.inputs, tensors, **options)
+
+    def activated(self, value: str) -> str:
+        """Return ``value`` after the layer's own ``activation``."""
+        function = function_name(self.option("activation"), self.version, self.layer.name)
+        if function == "linear":
+            return value
+        options = _SHARED_ACTIVATIONS.get(function, {"function": function})
+        return self.sketch.add("activation", f"{self.layer.name}_{function}", [value], **options)
+
+
+def _same(task: Task) -> str:
+    return task.inputs[0]
+
+
+def _masking(task: Task) -> str:
+    task.sketch.told.append(
+        f"the layer {task.layer.name!r} masks frames of {task.option('mask_value', 0.0)}: Keras "
+        "leaves such steps out, here each is a step; feed none"
+    )
+    return task.inputs[0]
+
+
+def _embedding(task: Task) -> str:
+    if task.option("mask_zero"):
+        task.sketch.told.append(
+            f"the layer {task.layer.name!r} masks the id 0: Keras leaves such steps out, here each "
+            "is a step; feed no 0"
+        )
+    (matrix,) = task.variables
+    return task.add("embedding", {"weight": matrix}, width=int(matrix.shape[1]))
+
+
+def _dense(task: Task) -> str:
+    kernel = task.variables[0]  # [I, O]
+    tensors = {"weight": np.ascontiguousarray(kernel.T)}
+    if len(task.variables) > 1:
+        tensors["bias"] = task.variables[1]
+    width = task.width or int(kernel.shape[1])
+    return task.activated(task.add("linear", tensors, width=width, bias=len(tensors) > 1))
+
+
+def _recurrent(task: Task) -> str:
+    config = task.layer.config
+    _refuse_not_stepwise(task)
+    made = recurrent_of(task.layer.kind, config, task.variables, version=task.version)
+    name = task.add(
+        "recurrent", cell=made.cell, hidden=made.hidden, cell_options=dict(made.options)
+    )
+    tensors = recurrent_tensors(name, made.cell, [made.block], cell_options=made.options)
+    task.sketch.tensors.update(tensors)
+    return name
+
+
+def _of_cells(task: Task) -> str:
+    """``RNN`` over one cell, or over stacked ones: a layer for each."""
+    _refuse_not_stepwise(task)
+    cell = task.option("cell")
+    inner = cell.get("config", {}) if isinstance(cell, Mapping) else {}
+    stacked = cell.get("class_name") == "StackedRNNCells" if inner else False
+    cells = inner.get("cells", ()) if stacked else [cell]
+    left, value = list(task.variables), task.inputs[0]
+    for described in cells:
+        kind, config = described.get("class_name", ""), described.get("config", {})
+        if base_of(kind) is None:
+            raise task.refuse(f"is made of the cell {kind}, which is code of its own")
+        count = variable_count(kind, config)
+        own, left = left[:count], left[count:]
+        made = KerasLayer(kind, config.get("name", kind), config, ())
+        one = replace(task, layer=made, variables=own, inputs=(value,))
+        value = _recurrent(one)
+    return value
+
+
+def _refuse_not_stepwise(task: Task) -> None:
+    if task.option("go_backwards"):
+        raise task.refuse("runs backwards in time: its first step needs the last frame")
+    if task.option("return_state"):
+        raise task.refuse("gives its state as a result; here states are explicit anyhow")
+    if not task.option("return_sequences"):
+        task.sketch.told.append(
+            f"the layer {task.layer.name!r} gave its last frame alone; here every frame gets a "
+            "result, and the last one is that of Keras"
+        )
+
+
+def _bidirectional(task: Task) -> str:
+    raise task.refuse(
+        "runs in both directions of time: its first result needs the last frame, so there is no "
+        "step; export the whole network over whole sequences with the tools of Keras instead"
+    )
+
+
+def _time_distributed(task: Task) -> str:
+    inner = task.option("layer")
+    if not isinstance(inner, Mapping) or inner.get("class_name") not in LAYERS:
+        raise task.refuse("holds no layer that is taken")
+    config = {"name": task.layer.name, **inner.get("config", {})}
+    layer = KerasLayer(inner["class_name"], task.layer.name, config, task.layer.inputs)
+    if base_of(layer.kind) is not None:
+        raise task.refuse("runs a recurrent layer inside every frame")
+    return put(replace(task, layer=layer))
+
+
+def _activation(task: Task) -> str:
+    value = task.activated(task.inputs[0])
+    return value
+
+
+def _sloped(function: str, *keys: str) -> Callable[[Task], str]:
+    def put_it(task: Task) -> str:
+        found = next((task.option(key) for key in keys if task.option(key) is not None), None)
+        return task.add("activation", function=function, slope=found)
+
+    return put_it
+
+
+def _relu(task: Task) -> str:
+    unusual = [k for k in ("max_value", "negative_slope", "threshold") if task.option(k)]
+    if unusual:
+        raise task.refuse(f"has a {unusual[0]}, which is not taken")
+    return task.add("activation", function="relu")
+
+
+def _softmax(task: Task) -> str:
+    return task.add("activation", function="softmax")
+
+
+def _prelu(task: Task) -> str:
+    slopes = task.variables[0]
+    if slopes.ndim != 1 and slopes.size != slopes.shape[-1]:
+        raise task.refuse(f"has slopes {list(slopes.shape)} that differ from frame to frame")
+    return task.add("activation", {"weight": slopes.reshape(-1)}, function="prelu")
+
+
+def _merged(kind: str) -> Callable[[Task], str]:
+    return lambda task: task.add(kind)
+
+
+def _concatenate(task: Task) -> str:
+    if task.option("axis", -1) not in (-1, 2):
+        raise task.refuse(f"joins along the axis {task.option('axis')}, expected the last one")
+    return task.add("concat")
+
+
+def _batch_normalisation(task: Task) -> str:
+    left = list(task.variables)
+    weight = left.pop(0) if task.option("scale", True) else None
+    bias = left.pop(0) if task.option("center", True) else None
+    mean, variance = left
+    if task.option("axis", -1) not in (-1, 2, [2], [-1]):
+        raise task.refuse(f"acts along the axis {task.option('axis')}, expected the last one")
+    ones, zeros = np.ones_like(mean), np.zeros_like(mean)
+    return task.add(
+        "normalise",
+        {
+            "weight": ones if weight is None else weight,
+            "bias": zeros if bias is None else bias,
+            "running_mean": mean,
+            "running_var": variance,
+        },
+        eps=float(task.option("epsilon", 1e-3)),
+    )
+
+
+def _layer_normalisation(task: Task) -> str:
+    left = list(task.variables)
+    weight = left.pop(0) if task.option("scale", True) else None
+    bias = left.pop(0) if task.option("center", True) else None
+    if weight is None or bias is None:
+        raise task.refuse("has no scale or no centre, which is not taken")
+    return task.add(
+        "layer_norm", {"weight": weight, "bias": bias}, eps=float(task.option("epsilon", 1e-3))
+    )
+
+
+def _convolution(task: Task) -> str:
+    if task.option("padding") != "causal":
+        raise task.refuse(
+            f"pads {task.option('padding')!r}, so that a frame's result needs later frames or "
+            "fewer come out; expected causal"
+        )
+    if task.option("strides", [1]) not in ([1], 1) or task.option("groups", 1) != 1:
+        raise task.refuse("has a stride or groups, which are not taken")
+    kernel = task.variables[0]  # [K, I, O]
+    tensors = {"weight": np.ascontiguousarray(kernel.transpose(2, 1, 0))}  # [O, I, K]
+    if len(task.variables) > 1:
+        tensors["bias"] = task.variables[1]
+    dilation = task.option("dilation_rate", [1])
+    made = task.add(
+        "convolution",
+        tensors,
+        width=int(kernel.shape[2]),
+        kernel=int(kernel.shape[0]),
+        dilation=int(dilation[0] if isinstance(dilation, list) else dilation),
+        bias=len(tensors) > 1,
+    )
+    return task.activated(made)
+
+
+LAYERS: dict[str, Callable[[Task], str]] = {
+    "Embedding": _embedding,
+    "Dense": _dense,
+    "LSTM": _recurrent,
+    "GRU": _recurrent,
+    "SimpleRNN": _recurrent,
+    "CuDNNLSTM": _recurrent,
+    "CuDNNGRU": _recurrent,
+    "RNN": _of_cells,
+    "Bidirectional": _bidirectional,
+    "TimeDistributed": _time_distributed,
+    "TimeDistributedDense": _dense,
+    "Activation": _activation,
+    "ReLU": _relu,
+    "LeakyReLU": _sloped("leaky_relu", "negative_slope", "alpha"),
+    "ELU": _sloped("elu", "alpha"),
+    "PReLU": _prelu,
+    "Softmax": _softmax,
+    "Masking": _masking,
+    "Add": _merged("add"),
+    "Multiply": _merged("multiply"),
+    "Concatenate": _concatenate,
+    "BatchNormalization": _batch_normalisation,
+    "LayerNormalization": _layer_normalisation,
+    "Conv1D": _convolution,
+    **dict.fromkeys(
+        (
+            *("Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout", "AlphaDropout"),
+            *("ActivityRegularization", "Identity"),
+        ),
+        _same,
+    ),
+}
+
+
+def put(task: Task) -> str:
+    """Put a layer of Keras into the sketch; return the name of the value that it gives.
+
+    Raises:
+        CheckpointError: its class is not taken, or its variables are those of another layer.
+    """
+    put_it = LAYERS.get(task.layer.kind)
+    if put_it is None:
+        raise task.refuse(
+            "is of no class that is taken: rebuild the network in torch, and give it to edgernn "
+            "export FILE.py:NAME"
+        )
+    try:
+        return put_it(task)
+    except (ValueError, IndexError, TypeError) as error:
+        shapes = [list(each.shape) for each in task.variables]
+        raise task.refuse(
+            f"has variables {shapes}, which do not fit its class; the weights are of another model"
+        ) from error
