@@ -234,87 +234,6 @@ def _layer_normalisation(task: Task) -> str:
     )
 
 
-LAYERS:
-        raise task.refuse("holds no layer that is taken")
-    config = {"name": task.layer.name, **inner.get("config", {})}
-    layer = KerasLayer(inner["class_name"], task.layer.name, config, task.layer.inputs)
-    if base_of(layer.kind) is not None:
-        raise task.refuse("runs a recurrent layer inside every frame")
-    return put(replace(task, layer=layer))
-
-
-def _activation(task: Task) -> str:
-    value = task.activated(task.inputs[0])
-    return value
-
-
-def _sloped(function: str, *keys: str) -> Callable[[Task], str]:
-    def put_it(task: Task) -> str:
-        found = next((task.option(key) for key in keys if task.option(key) is not None), None)
-        return task.add("activation", function=function, slope=found)
-
-    return put_it
-
-
-def _relu(task: Task) -> str:
-    unusual = [k for k in ("max_value", "negative_slope", "threshold") if task.option(k)]
-    if unusual:
-        raise task.refuse(f"has a {unusual[0]}, which is not taken")
-    return task.add("activation", function="relu")
-
-
-def _softmax(task: Task) -> str:
-    return task.add("activation", function="softmax")
-
-
-def _prelu(task: Task) -> str:
-    slopes = task.variables[0]
-    if slopes.ndim != 1 and slopes.size != slopes.shape[-1]:
-        raise task.refuse(f"has slopes {list(slopes.shape)} that differ from frame to frame")
-    return task.add("activation", {"weight": slopes.reshape(-1)}, function="prelu")
-
-
-def _merged(kind: str) -> Callable[[Task], str]:
-    return lambda task: task.add(kind)
-
-
-def _concatenate(task: Task) -> str:
-    if task.option("axis", -1) not in (-1, 2):
-        raise task.refuse(f"joins along the axis {task.option('axis')}, expected the last one")
-    return task.add("concat")
-
-
-def _batch_normalisation(task: Task) -> str:
-    left = list(task.variables)
-    weight = left.pop(0) if task.option("scale", True) else None
-    bias = left.pop(0) if task.option("center", True) else None
-    mean, variance = left
-    if task.option("axis", -1) not in (-1, 2, [2], [-1]):
-        raise task.refuse(f"acts along the axis {task.option('axis')}, expected the last one")
-    ones, zeros = np.ones_like(mean), np.zeros_like(mean)
-    return task.add(
-        "normalise",
-        {
-            "weight": ones if weight is None else weight,
-            "bias": zeros if bias is None else bias,
-            "running_mean": mean,
-            "running_var": variance,
-        },
-        eps=float(task.option("epsilon", 1e-3)),
-    )
-
-
-def _layer_normalisation(task: Task) -> str:
-    left = list(task.variables)
-    weight = left.pop(0) if task.option("scale", True) else None
-    bias = left.pop(0) if task.option("center", True) else None
-    if weight is None or bias is None:
-        raise task.refuse("has no scale or no centre, which is not taken")
-    return task.add(
-        "layer_norm", {"weight": weight, "bias": bias}, eps=float(task.option("epsilon", 1e-3))
-    )
-
-
 def _convolution(task: Task) -> str:
     if task.option("padding") != "causal":
         raise task.refuse(
@@ -324,7 +243,7 @@ def _convolution(task: Task) -> str:
     if task.option("strides", [1]) not in ([1], 1) or task.option("groups", 1) != 1:
         raise task.refuse("has a stride or groups, which are not taken")
     kernel = task.variables[0]  # [K, I, O]
-    tensors = {"conv.weight": np.ascontiguousarray(kernel.transpose(2, 1, 0))}  # [O, I, K]
+    tensors = {"weight": np.ascontiguousarray(kernel.transpose(2, 1, 0))}  # [O, I, K]
     if len(task.variables) > 1:
         tensors["bias"] = task.variables[1]
     dilation = task.option("dilation_rate", [1])
