@@ -18,6 +18,7 @@ IMPORTERS: dict[str, str] = {
     "fastai": "edgernn.importers.fastai:FastaiLanguageModel",
     "icefall-rnn-lm": "edgernn.importers.icefall:IcefallRnnLm",
     "yunjey-lm": "edgernn.importers.yunjey_lm:YunjeyLanguageModel",
+    "keras": "edgernn.importers.keras.importer:KerasImporter",
     "plain": "edgernn.importers.plain:PlainStateDict",
 }
 

@@ -23,8 +23,8 @@ def write_h5(path: Path, layers: Sequence[Layer], *, version: str = "2.3.1") -> 
         weights = file.create_group("model_weights")
         weights.attrs["layer_names"] = [config["name"].encode() for _, config, _ in layers]
         for _, config, arrays in layers:
-            group = weights.create_group(config["name"])
+            group = weights.require_group(config["name"])
             group.attrs["weight_names"] = [name.encode() for name in arrays]
             for name, array in arrays.items():
-                group.create_dataset(name, data=array)
+                group.require_dataset(name, array.shape, array.dtype, data=array)
     return path

@@ -32,7 +32,7 @@ class KerasImporter(Importer):
         """See ``Importer.match``."""
         tree = opened.content.tree
         if isinstance(tree, dict) and tree.keys() == {"config", "layers", "names"}:
-            return Match(BY_CLASS, f"it is a {opened.content.container}")
+            return Match(BY_CLASS, opened.content.container)
         return None
 
     def read(self, opened: Opened) -> Imported:

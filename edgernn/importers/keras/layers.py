@@ -243,9 +243,9 @@ def _convolution(task: Task) -> str:
     if task.option("strides", [1]) not in ([1], 1) or task.option("groups", 1) != 1:
         raise task.refuse("has a stride or groups, which are not taken")
     kernel = task.variables[0]  # [K, I, O]
-    tensors = {"weight": np.ascontiguousarray(kernel.transpose(2, 1, 0))}  # [O, I, K]
+    tensors = {"conv.weight": np.ascontiguousarray(kernel.transpose(2, 1, 0))}  # [O, I, K]
     if len(task.variables) > 1:
-        tensors["bias"] = task.variables[1]
+        tensors["conv.bias"] = task.variables[1]
     dilation = task.option("dilation_rate", [1])
     made = task.add(
         "convolution",

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.errors import CheckpointError
+from edgernn.models.activations import ACTIVATIONS
 from edgernn.models.layered.tensors import Block
 
 _GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
@@ -29,6 +30,7 @@ _BLOCKS = ("CuDNN", "Cell", "V1", "V2")  # what else a class's name may say
 _FUNCTIONS = ("activation", "recurrent_activation")
 _DEFAULTS = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 _OLD_NAMES = {"inner_activation": "recurrent_activation", "output_dim": "units"}  # of Keras 1
+_RENAMED = {"swish": "silu"}
 Array = np.ndarray
 
 
@@ -180,6 +182,9 @@ def function_name(said: Any, version: int, name: str) -> str:
         said = said.get("config") if isinstance(said.get("config"), str) else said.get("class_name")
     if not isinstance(said, str):
         raise CheckpointError(f"the layer {name!r} has a function of your own, {said!r}: not taken")
-    if said == "hard_sigmoid" and version < 3:
+    found = _RENAMED.get(said, said)
+    if found == "hard_sigmoid" and version < 3:
         return "hard_sigmoid_fifth"
-    return {"swish": "silu"}.get(said, said)
+    if found not in (*ACTIVATIONS, "softmax"):
+        raise CheckpointError(f"the layer {name!r} has the function {said!r}, which is not known")
+    return found

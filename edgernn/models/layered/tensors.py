@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from edgernn.errors import UsageError
-from edgernn.models.cells.options import read_options
+from edgernn.models.cells.options import CellOptions, read_options
 from edgernn.models.cells.table import cell_class
+
+_PARTS = ("from_input", "from_hidden")  # of a gated cell
 
 
 class Block(NamedTuple):
@@ -19,8 +22,8 @@ class Block(NamedTuple):
 
     Attributes:
         w_ih: ``[gH, I]``.
-        w_hh: ``[gH, H]``.
-        b_ih, b_hh: ``[gH]``; None stands for zeros.
+        w_hh: ``[gH, H]``; of a cell that keeps some of its rows apart those that it does not.
+        b_ih, b_hh: as many as rows; None stands for zeros.
         others: what else the cell has, by the parameter's own name in the cell.
     """
 
@@ -53,27 +56,34 @@ def recurrent_tensors(
         UsageError: an unknown cell, or matrices whose rows do not fit it.
     """
     kind, made = cell_class(cell), dict[str, np.ndarray]()
-    plain = read_options(kind.options_kind, cell_options or {}) == kind.options_kind()
-    as_torch = kind.fused is not None and plain
+    options = read_options(kind.options_kind, cell_options or {})
+    as_torch = kind.fused is not None and options == kind.options_kind()
     for place, block in enumerate(blocks):
-        rows = block.w_ih.shape[0]
-        if block.w_hh.shape[0] != rows or rows % max(kind.gates, 1):
-            raise UsageError(
-                f"layer {place} of {name} has matrices of {rows} and {block.w_hh.shape[0]} rows, "
-                f"expected the same multiple of {kind.gates} for the cell {cell}"
-            )
-        zeros = np.zeros(rows, block.w_ih.dtype)
-        values = (
-            block.w_ih,
-            block.w_hh,
-            zeros if block.b_ih is None else block.b_ih,
-            zeros if block.b_hh is None else block.b_hh,
-        )
+        _refuse_rows(f"layer {place} of {name}", block, cell, options)
+        biases = [
+            np.zeros(len(weight), weight.dtype) if bias is None else bias
+            for weight, bias in ((block.w_ih, block.b_ih), (block.w_hh, block.b_hh))
+        ]
+        values = (block.w_ih, block.w_hh, *biases)
         made |= dict(zip(_names(name, place, as_torch=as_torch), values, strict=True))
         made |= {f"layers.{name}.stack.layers.{place}.{k}": v for k, v in block.others.items()}
     for key, value in (first or {}).items():
         made[f"layers.{name}.first.{key}"] = value.reshape(len(blocks), 1, -1)  # [L, 1, H]
     return made
+
+
+def _refuse_rows(where: str, block: Block, cell: str, options: CellOptions) -> None:
+    """Raise UsageError where the matrices have other rows than those of the cell."""
+    kind, rows = cell_class(cell), len(block.w_ih)
+    hidden = rows // max(kind.gates, 1)
+    with torch.device("meta"):
+        made = kind(block.w_ih.shape[1], max(hidden, 1), options)
+    own = [dict(made.named_parameters())[f"{part}.weight"] for part in _PARTS]
+    if [len(weight) for weight in own] != [rows, len(block.w_hh)]:
+        raise UsageError(
+            f"{where} has matrices of {rows} and {len(block.w_hh)} rows, expected those of the "
+            f"cell {cell}, {len(own[0])} and {len(own[1])} where its width is {hidden}"
+        )
 
 
 def _names(name: str, place: int, *, as_torch: bool) -> list[str]:
@@ -82,5 +92,5 @@ def _names(name: str, place: int, *, as_torch: bool) -> list[str]:
     if as_torch:
         kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         return [f"{stack}.fused.{kind}_l{place}" for kind in kinds]
-    parts = ("from_input.weight", "from_hidden.weight", "from_input.bias", "from_hidden.bias")
-    return [f"{stack}.layers.{place}.{part}" for part in parts]
+    kinds = ("weight", "bias")
+    return [f"{stack}.layers.{place}.{part}.{kind}" for kind in kinds for part in _PARTS]

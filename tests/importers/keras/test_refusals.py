@@ -68,7 +68,7 @@ def test_weights_alone_ask_for_their_architecture(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "net.h5", [_gru()])
     with h5py.File(path, "a") as file:
         del file.attrs["model_config"]
-    with pytest.raises(UsageError, match="--with FILE.json"):
+    with pytest.raises(UsageError, match="--with FILE"):
         KerasImporter().read(Opened(read(path)))
 
 
