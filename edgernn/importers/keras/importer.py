@@ -133,8 +133,7 @@ def _width(layer: KerasLayer, sketch: Sketch) -> int:
     shape = config.get("batch_shape") or config.get("batch_input_shape")
     if shape is None and config.get("input_dim"):  # Keras 1
         shape = [None, config.get("input_length"), config["input_dim"]]
-    known = isinstance(shape, list) and len(shape) == 3 and isinstance(shape[2], int)
-    if not known:
+    if not isinstance(shape, list) or len(shape) != 3 or not isinstance(shape[2], int):
         raise CheckpointError(
             f"the input {layer.name!r} of the Keras model has the shape {shape}, expected [batch, "
             "time, width]: a network of frames in time"

@@ -23,7 +23,9 @@ from edgernn.importers.keras.recurrent import (
 from edgernn.importers.keras.sketch import Sketch
 from edgernn.models.layered.tensors import recurrent_tensors
 
-_SHARED_ACTIVATIONS = {"hard_sigmoid_fifth": {"function": "hard_sigmoid", "slope": 0.2}}
+_SLOPES: dict[str, dict[str, Any]] = {
+    "hard_sigmoid_fifth": {"function": "hard_sigmoid", "slope": 0.2}
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Task:
         function = function_name(self.option("activation"), self.version, self.layer.name)
         if function == "linear":
             return value
-        options = _SHARED_ACTIVATIONS.get(function, {"function": function})
+        options: dict[str, Any] = _SLOPES.get(function, {"function": function})
         return self.sketch.add("activation", f"{self.layer.name}_{function}", [value], **options)
 
 

@@ -88,9 +88,7 @@ def _refuse_rows(where: str, block: Block, cell: str, options: CellOptions) -> N
 
 def _names(name: str, place: int, *, as_torch: bool) -> list[str]:
     """Return the names of w_ih, w_hh, b_ih and b_hh."""
-    stack = f"layers.{name}.stack"
+    stack, kinds = f"layers.{name}.stack", ("weight", "bias")
     if as_torch:
-        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return [f"{stack}.fused.{kind}_l{place}" for kind in kinds]
-    kinds = ("weight", "bias")
+        return [f"{stack}.fused.{kind}_{side}_l{place}" for kind in kinds for side in ("ih", "hh")]
     return [f"{stack}.layers.{place}.{part}.{kind}" for kind in kinds for part in _PARTS]
