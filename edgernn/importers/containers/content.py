@@ -1,8 +1,9 @@
 """What a container holds, whichever it is: a tree of plain values, arrays and stubs.
 
-The leaves are None, bool, int, float, str, bytes and numpy arrays; the branches dict, list, tuple
-and ``Stub``. Arrays are read-only views of the file's bytes where its layout allows; two names of
-one tensor are views of the same memory. Types that numpy lacks are widened: bfloat16 is float32.
+The leaves are None, bool, int, float, complex, str, bytes, sets of these and numpy arrays; the
+branches dict, list, tuple and ``Stub``. Arrays are read-only views of the file's bytes where its
+layout allows; two names of one tensor are views of the same memory. Types that numpy lacks are
+widened: bfloat16 is float32.
 """
 
 from __future__ import annotations

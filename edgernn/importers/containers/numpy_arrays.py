@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.importers.containers.content import Name
+from edgernn.importers.containers.content import Name, Stub
 from edgernn.importers.containers.stack import Stack, Unfinished
 
 _PLAIN = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|c(8|16)|[SU]\d{1,4}|\?)")
@@ -101,7 +101,7 @@ def _scalar(stack: Stack, dtype: Any, content: Any = b"") -> Any:
     if type(content) is str:
         content = content.encode("latin-1")
     if real is None:
-        return Array("numpy.scalar", (dtype, content))
+        return Stub("numpy.scalar", (dtype, content))
     return array_of(content, real, (), by_column=False).item()
 
 

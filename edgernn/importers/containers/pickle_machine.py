@@ -13,11 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgernn.importers.containers.content import Name, Stub
-from edgernn.importers.containers.pickle_opcodes import TABLE
-from edgernn.importers.containers.stack import Stack
+from edgernn.importers.containers.pickle_calls import TABLE
+from edgernn.importers.containers.stack import Stack, Stopped
 
-_MOST_OPCODES = 20_000_000
+_MOST_OPCODES = 10_000_000
 _DAMAGED = (
     ArithmeticError,
     AttributeError,
@@ -52,18 +51,20 @@ def load_next(
     stack = Stack(raw, start, persistent or _no_ids)
     try:
         for _ in range(_MOST_OPCODES):
-            code = raw[stack.place]
+            act = TABLE[raw[stack.place]]
             stack.place += 1
-            TABLE[code](stack)
-            if stack.stopped:
-                return stack.pop(), stack.place
+            act(stack)
+    except Stopped as stopped:
+        return stopped.value, stack.place
     except _DAMAGED as error:
-        why = "it ends too early" if isinstance(error, IndexError) else _words(error)
+        why = _words(error)
         raise ValueError(f"the pickle in it is wrong at byte {stack.place:,} ({why})") from error
     raise ValueError(f"the pickle in it has more than {_MOST_OPCODES:,} opcodes")
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, IndexError):
+        return "it ends too early, or takes what was not put"
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} was not put before"
     return str(error)
@@ -71,6 +72,3 @@ def _words(error: Exception) -> str:
 
 def _no_ids(found: Any) -> Any:
     raise ValueError("it points to data outside of it, which only a file of torch.save has")
-
-
-__all__ = ["Name", "Stub", "load", "load_next"]

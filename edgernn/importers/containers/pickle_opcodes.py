@@ -1,5 +1,5 @@
-"""What each opcode of a pickle does to the stack: one small function each, and the table of them by
-code.
+"""What the opcodes of a pickle do to the stack that make values, put them aside and put them
+together; and the table of all by code. Those that name and call are in ``pickle_calls``.
 """
 
 from __future__ import annotations
@@ -8,11 +8,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from edgernn.importers.containers.content import Name, Stub
-from edgernn.importers.containers.safe_names import SAFE
-from edgernn.importers.containers.stack import Stack, Unfinished
+from edgernn.importers.containers.content import Stub
+from edgernn.importers.containers.stack import Stack, Stopped
 
 Act = Callable[[Stack], None]
 _LONGEST_NUMBER = 1024  # bytes of a LONG
@@ -26,7 +23,9 @@ def _unknown(stack: Stack) -> None:
 TABLE: list[Act] = [_unknown] * 256
 
 
-def _op(code: bytes) -> Callable[[Act], Act]:
+def op(code: bytes) -> Callable[[Act], Act]:
+    """Put a function into the table as what an opcode does."""
+
     def keep(act: Act) -> Act:
         TABLE[code[0]] = act
         return act
@@ -40,7 +39,16 @@ def _constant(code: bytes, value: Any) -> None:
 
 def _sized(code: bytes, count: int, make: Callable[[memoryview], Any]) -> None:
     """An opcode whose value stands behind its length of ``count`` bytes."""
-    TABLE[code[0]] = lambda stack: stack.push(make(stack.take(stack.number(count))))
+
+    def act(stack: Stack) -> None:  # the most frequent ones, so in one piece
+        start = stack.place + count
+        stop = start + int.from_bytes(stack.raw[stack.place : start], "little")
+        if stop > stack.end:
+            raise ValueError(f"{stop - start:,} bytes, {max(0, stack.end - start):,} are left")
+        stack.place = stop
+        stack.items.append(make(stack.raw[start:stop]))
+
+    TABLE[code[0]] = act
 
 
 def _fixed(code: bytes, count: int, make: Callable[[memoryview], Any]) -> None:
@@ -109,30 +117,30 @@ _line(b"S", _quoted)
 _line(b"V", lambda line: line.decode("raw_unicode_escape"))
 
 
-@_op(b"\x80")
+@op(b"\x80")
 def _protocol(stack: Stack) -> None:
     if (found := stack.number(1)) > _HIGHEST_PROTOCOL:
         raise ValueError(f"protocol {found}, of at most {_HIGHEST_PROTOCOL}")
 
 
-@_op(b"\x95")
+@op(b"\x95")
 def _frame(stack: Stack) -> None:
     length, start = stack.number(8), stack.place
     stack.take(length)  # it is there
     stack.place = start
 
 
-@_op(b".")
+@op(b".")
 def _stop(stack: Stack) -> None:
-    stack.stopped = True
+    raise Stopped(stack.pop())
 
 
-@_op(b"(")
+@op(b"(")
 def _mark(stack: Stack) -> None:
     stack.mark()
 
 
-@_op(b"0")
+@op(b"0")
 def _pop(stack: Stack) -> None:
     if stack.items:
         stack.pop()
@@ -140,12 +148,12 @@ def _pop(stack: Stack) -> None:
         stack.pop_mark()
 
 
-@_op(b"1")
+@op(b"1")
 def _pop_mark(stack: Stack) -> None:
     stack.pop_mark()
 
 
-@_op(b"2")
+@op(b"2")
 def _dup(stack: Stack) -> None:
     stack.push(stack.top())
 
@@ -189,14 +197,15 @@ _made(b"l", lambda stack: stack.pop_mark())
 _made(b"\x91", lambda stack: frozenset(map(stack.key, stack.pop_mark())))
 
 
-@_op(b"d")
+@op(b"d")
 def _dict(stack: Stack) -> None:
     found = stack.pop_mark()
     stack.push_made({})
     _set_items(stack, found)
 
 
-def _append_all(stack: Stack, values: list[Any]) -> None:
+def append_all(stack: Stack, values: list[Any]) -> None:
+    """Append values to the list or the stub on top of the stack."""
     target = stack.top()
     if isinstance(target, list):
         target.extend(values)
@@ -210,7 +219,7 @@ def _set_items(stack: Stack, values: list[Any]) -> None:
     target = stack.top()
     if len(values) % 2:
         raise ValueError("a key without a value")
-    pairs = [(stack.key(values[n]), values[n + 1]) for n in range(0, len(values), 2)]
+    pairs = list(zip(map(stack.key, values[::2]), values[1::2], strict=True))
     if isinstance(target, dict):
         target.update(pairs)
     elif isinstance(target, Stub):
@@ -219,117 +228,16 @@ def _set_items(stack: Stack, values: list[Any]) -> None:
         raise ValueError(f"a key is set in a {type(target).__name__}")
 
 
-TABLE[ord("a")] = lambda stack: _append_all(stack, stack.last(1))
-TABLE[ord("e")] = lambda stack: _append_all(stack, stack.pop_mark())
+TABLE[ord("a")] = lambda stack: append_all(stack, stack.last(1))
+TABLE[ord("e")] = lambda stack: append_all(stack, stack.pop_mark())
 TABLE[ord("s")] = lambda stack: _set_items(stack, stack.last(2))
 TABLE[ord("u")] = lambda stack: _set_items(stack, stack.pop_mark())
 
 
-@_op(b"\x90")
+@op(b"\x90")
 def _add_items(stack: Stack) -> None:
     found, target = stack.pop_mark(), stack.top()
     if isinstance(target, set):
         target.update(map(stack.key, found))
     else:
-        _append_all(stack, found)
-
-
-# Names and calls: nothing is imported, and nothing is called but what SAFE holds.
-
-
-@_op(b"c")
-def _global(stack: Stack) -> None:
-    module = stack.line().decode()
-    stack.push_made(Name(stack.named(module, stack.line().decode())))
-
-
-@_op(b"\x93")
-def _stack_global(stack: Stack) -> None:
-    module, name = stack.last(2)
-    stack.push_made(Name(stack.named(module, name)))
-
-
-def _extension(code: bytes, count: int) -> None:
-    TABLE[code[0]] = lambda stack: stack.push_made(
-        Name(stack.named("copyreg", f"extension_{stack.number(count)}"))
-    )
-
-
-_extension(b"\x82", 1)
-_extension(b"\x83", 2)
-_extension(b"\x84", 4)
-
-
-def _call(stack: Stack, called: Any, arguments: Any) -> None:
-    if not isinstance(called, Stub) or type(arguments) is not tuple:
-        raise ValueError(f"a {type(called).__name__} is called")
-    make = SAFE.get(called.name) if isinstance(called, Name) else None
-    if make is None:
-        stack.push_made(Stub(called.name, arguments))
-        return
-    stack.spend(sum(len(a) for a in arguments if isinstance(a, (str, bytes, list, tuple, dict))))
-    stack.push_made(make(stack, *arguments))
-
-
-@_op(b"R")
-def _reduce(stack: Stack) -> None:
-    called, arguments = stack.last(2)
-    _call(stack, called, arguments)
-
-
-TABLE[0x81] = _reduce  # NEWOBJ: a class and the arguments of its __new__
-
-
-@_op(b"\x92")
-def _new_with_names(stack: Stack) -> None:
-    called, arguments, named = stack.last(3)
-    if type(named) is not dict:
-        raise ValueError("arguments by name that are no dict")
-    _call(stack, called, (*arguments, named) if named else arguments)
-
-
-@_op(b"i")
-def _instance(stack: Stack) -> None:
-    module = stack.line().decode()
-    called = Name(stack.named(module, stack.line().decode()))
-    _call(stack, called, tuple(stack.pop_mark()))
-
-
-@_op(b"o")
-def _object(stack: Stack) -> None:
-    called, *arguments = stack.pop_mark()
-    _call(stack, called, tuple(arguments))
-
-
-@_op(b"b")
-def _build(stack: Stack) -> None:
-    state, target = stack.pop(), stack.top()
-    if isinstance(target, Stub):
-        target.state = state
-        if isinstance(target, Unfinished):
-            stack.finish(target.finished(stack))
-    elif not isinstance(target, (dict, np.ndarray)):  # whose attributes nobody needs
-        raise ValueError(f"a {type(target).__name__} is given a state")
-
-
-# Data outside of the pickle.
-
-
-@_op(b"P")
-def _persistent_line(stack: Stack) -> None:
-    stack.push(stack.persistent(stack.line().decode()))
-
-
-@_op(b"Q")
-def _persistent(stack: Stack) -> None:
-    stack.push(stack.persistent(stack.pop()))
-
-
-@_op(b"\x97")
-def _buffer(stack: Stack) -> None:
-    raise ValueError("a buffer that was kept outside of it")
-
-
-@_op(b"\x98")
-def _read_only(stack: Stack) -> None:
-    stack.top()  # all that is read is read-only
+        append_all(stack, found)

@@ -22,7 +22,6 @@ _MOVED = {  # modules of Python 2 and of older libraries → where they are now
     "copy_reg": "copyreg",
     "numpy.core.multiarray": "numpy._core.multiarray",
     "numpy.core.numeric": "numpy._core.numeric",
-    "torch.cuda": "torch",
 }
 _KEYS = (str, bytes, bool, float, type(None))
 
@@ -33,21 +32,21 @@ class Stack:
     Attributes:
         raw: the bytes.
         place: of the next one.
+        end: how many they are.
         items: of the innermost open mark.
         outer: the items below each open mark.
         memo: what was put aside, by number.
         persistent: makes a value of a persistent id.
-        stopped: whether the last opcode was reached.
     """
 
     def __init__(self, raw: memoryview, start: int, persistent: Callable[[Any], Any]) -> None:
         self.raw = raw
         self.place = start
+        self.end = len(raw)
         self.items: list[Any] = []
         self.outer: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.persistent = persistent
-        self.stopped = False
         self._made = 0
         self._tuple_keys = 0
         self._names: dict[tuple[str, str], str] = {}
@@ -137,14 +136,15 @@ class Stack:
         """Put the last value aside under a number."""
         if index < 0 or len(self.memo) >= _MOST_MEMO:
             raise ValueError(f"memo {index:,}, of at most {_MOST_MEMO:,} from 0")
-        value = self.items[-1]
-        self.memo[index] = value
+        self.memo[index] = value = self.items[-1]
         if isinstance(value, Unfinished):
             value.places.append(index)
 
     def finish(self, made: Any) -> None:
         """Put what an unfinished value became in its place, on the stack and in the memo."""
         unfinished = self.items[-1]
+        if made is unfinished:
+            return
         for index in unfinished.places:
             if self.memo.get(index) is unfinished:
                 self.memo[index] = made
@@ -166,6 +166,14 @@ class Stack:
             if self._tuple_keys <= _MOST_TUPLE_KEYS and not any(type(v) is tuple for v in value):
                 return tuple(self.key(v) for v in value)
         raise ValueError(f"a {kind.__name__} as a key, which no checkpoint has")
+
+
+class Stopped(Exception):  # noqa: N818 - the end of a pickle is no error
+    """The last opcode was reached; ``value`` is what the pickle holds."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
 
 
 class Unfinished(Stub):

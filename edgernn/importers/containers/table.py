@@ -21,9 +21,8 @@ _LEGACY = re.compile(
     rb"\x80[\x02-\x05](\x95.{8})?\x8a\x0a" + re.escape(_MAGIC) + rb"(\x94)?\.", re.S
 )
 _BINARY = re.compile(rb"\x80[\x02-\x05][\x00-\xff]")
-_TEXT = re.compile(
-    rb"(\((dp?|lp?|i)|[\]}]q|c)[\x20-\x7e]*\n"  # protocol 0: a dict, a list, an object
-    rb"|[\]})(][q(\x85-\x87KXUcNG]"  # protocol 1 has no head either
+_TEXT = re.compile(  # protocols 0 and 1 have no head: a dict or a list, put aside, or a class
+    rb"\([dl]p\d+\n|[\]}]q[\x00\x01]|\(?[ci][\w.]+\n[\w.]+\n([pq(N)]|$)"
 )
 
 
@@ -58,8 +57,8 @@ def starts(*beginnings: bytes) -> Callable[[Source], bool]:
 
 
 def _text_pickle(source: Source) -> bool:
-    tail = bytes(source.raw[-2:])
-    return _TEXT.match(source.head) is not None and tail.rstrip(b"\n").endswith(b".")
+    tail = bytes(source.raw[-2:]).rstrip(b"\n")
+    return _TEXT.match(source.head) is not None and tail.endswith(b".")
 
 
 def _safetensors(source: Source) -> bool:

@@ -11,7 +11,8 @@ from edgernn.errors import DataError
 from edgernn.importers.containers.content import Stub
 
 _DEEPEST = 100
-_MOST = 1_000_000  # branches and leaves
+_MOST_BRANCHES = 100_000  # places of them: one branch in many places counts as often
+_BRANCHES = (dict, list, tuple, Stub)
 _PARTS = ("_parameters", "_buffers", "_modules")
 
 
@@ -52,8 +53,11 @@ def walk(tree: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     pending: list[tuple[tuple[str, ...], Any, tuple[int, ...]]] = [((), tree, ())]
     while pending:
         place, value, above = pending.pop()
+        if not isinstance(value, _BRANCHES):
+            yield place, value
+            continue
         count += 1
-        if count > _MOST or len(above) > _DEEPEST:
+        if count > _MOST_BRANCHES or len(above) > _DEEPEST:
             raise DataError(
                 "the file holds a tree that is too deep or too large to be a network; give the "
                 "checkpoint itself"

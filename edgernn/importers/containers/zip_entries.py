@@ -18,6 +18,7 @@ _END_BYTES, _LONGEST_COMMENT = 22, 65535
 _MOST_ENTRIES = 200_000
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF  # "see the 64-bit field"
 _STORED, _DEFLATED = 0, 8
+_PIECE_BYTES = 1 << 20
 _ENCRYPTED = 0x2041  # flags: encrypted, strongly encrypted, its names hidden
 # What may come out of compressed entries, all together: weights shrink by a third, text tenfold.
 _MOST_INFLATED_BYTES, _MOST_TIMES = 64 << 20, 16
@@ -74,10 +75,6 @@ class Archive:
             raise ValueError(f"the bytes of {name!r} do not have their check sum")
         return found
 
-    def checked(self, name: str) -> bool:
-        """Whether an entry's check sum is right; torch can be told to write none."""
-        return zlib.crc32(self.read(name, check=False)) == self.entries[name].crc
-
     def _span(self, entry: Entry) -> tuple[int, int]:
         if entry.flags & _ENCRYPTED:
             raise ValueError(f"{entry.name!r} is encrypted")
@@ -103,14 +100,21 @@ class Archive:
                 f"{entry.name!r} unpacks to {entry.size:,} bytes, more than such a file can need"
             )
         self._left -= entry.size
-        machine = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            found = machine.decompress(packed, entry.size + 1)
-        except zlib.error as error:
-            raise ValueError(f"{entry.name!r} does not unpack ({error})") from error
-        if len(found) != entry.size:
+        held, place, machine = bytearray(entry.size), 0, zlib.decompressobj(-zlib.MAX_WBITS)
+        for start in range(0, len(packed), _PIECE_BYTES):
+            piece: bytes | memoryview = packed[start : start + _PIECE_BYTES]
+            while piece:
+                try:
+                    found = machine.decompress(piece, _PIECE_BYTES)
+                except zlib.error as error:
+                    raise ValueError(f"{entry.name!r} does not unpack ({error})") from error
+                if place + len(found) > entry.size:
+                    raise ValueError(f"{entry.name!r} unpacks to more than its size")
+                held[place : place + len(found)] = found
+                place, piece = place + len(found), machine.unconsumed_tail
+        if place != entry.size:
             raise ValueError(f"{entry.name!r} does not unpack to its {entry.size:,} bytes")
-        return memoryview(found)
+        return memoryview(held).toreadonly()
 
 
 def open_archive(raw: memoryview) -> Archive:
