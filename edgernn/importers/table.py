@@ -19,6 +19,8 @@ IMPORTERS: dict[str, str] = {
     "icefall-rnn-lm": "edgernn.importers.icefall:IcefallRnnLm",
     "yunjey-lm": "edgernn.importers.yunjey_lm:YunjeyLanguageModel",
     "keras": "edgernn.importers.keras.importer:KerasImporter",
+    "nam": "edgernn.importers.nam:NeuralAmpModeler",
+    "rtneural": "edgernn.importers.rtneural:RTNeural",
     "plain": "edgernn.importers.plain:PlainStateDict",
 }
 
