@@ -20,6 +20,7 @@ class AwdLstm(LanguageImporter):
 
     word = "awd-lstm"
     about = "a word language model of salesforce/awd-lstm-lm"
+    options = "--vocabulary CORPUS"
     names = (Names("encoder", "rnns.*", "decoder"),)
     classes = ("model.RNNModel",)
     differs = (

@@ -97,12 +97,14 @@ class Importer(ABC):
         about: what it is, in a few words, with the upstream's name.
         options: what ``edgernn import`` must be told beside the file, as ``--vocabulary CORPUS``.
         differs: what files of it do not give that their upstream does, a sentence each.
+        settings: the names that ``Wishes.settings`` may have, and what each says.
     """
 
     word: ClassVar[str]
     about: ClassVar[str]
     options: ClassVar[str] = ""
     differs: ClassVar[tuple[str, ...]] = ()
+    settings: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def match(self, opened: Opened) -> Match | None:

@@ -27,6 +27,7 @@ class FastaiLanguageModel(LanguageImporter):
 
     word = "fastai"
     about = "an AWD_LSTM language model of fastai"
+    options = "--vocabulary ITOS.pkl"
     names = (
         Names("0.encoder", "0.rnns.*", "1.decoder", _within("0.")),
         Names("0.module.encoder", "0.module.rnns.*", _CLASSIFIER, _within("0.module.")),

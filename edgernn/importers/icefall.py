@@ -10,6 +10,7 @@ class IcefallRnnLm(LanguageImporter):
 
     word = "icefall-rnn-lm"
     about = "an RNN language model of k2-fsa/icefall"
+    options = "--vocabulary tokenizer.json"
     names = (Names("input_embedding", "rnn", "output_linear"),)
     classes = ("model.RnnLmModel", "rnn_lm.model.RnnLmModel", "icefall.rnn_lm.model.RnnLmModel")
     differs = (

@@ -13,14 +13,21 @@ from edgernn.importers.base import BY_BLOCKS, Imported, Importer, Match, Opened
 from edgernn.importers.grammar.assemble import assemble
 from edgernn.importers.grammar.blocks import Blocks, Matrix, Stack
 from edgernn.importers.grammar.chain import Chain, Link, with_cell
+from edgernn.importers.grammar.language import SETTINGS
 from edgernn.importers.grammar.network import of_network
-from edgernn.importers.grammar.ordering import ORDER, Block, is_table, ordered
+from edgernn.importers.grammar.ordering import ORDER, ORDER_SAYS, Block, is_table, ordered
 from edgernn.importers.grammar.parse import is_recurrent, parse, says_function
+from edgernn.importers.grammar.words import words_beside
 from edgernn.importers.vocabularies.finding import find_vocabulary
 from edgernn.importers.vocabularies.tokenizing import Kind, tokenizer_of
 from edgernn.wording import some
 
-ACTIVATION, NONE = "activation", "none"  # the setting; that there is no function
+ACTIVATION, NONE = "activation", "none"
+_SETTINGS = {
+    **SETTINGS,
+    ORDER: ORDER_SAYS,
+    ACTIVATION: f"the function between linear layers, or {NONE}",
+}
 _FORWARD = (
     "a file of tensors does not show the network's forward: the gates are taken in torch's order, "
     "as the names are torch's, the first state as zeros, and nothing is computed between the "
@@ -33,6 +40,7 @@ class PlainStateDict(Importer):
 
     word = "plain"
     about = "a network of recurrent and linear layers in a row, told by its tensors alone"
+    settings = _SETTINGS
 
     def match(self, opened: Opened) -> Match | None:
         """See ``Importer.match``."""
@@ -70,7 +78,7 @@ class PlainStateDict(Importer):
 
 
 def _assembled(opened: Opened, chain: Chain) -> Imported:
-    given, table = opened.wishes.vocabulary, chain.embedding
+    given, table = opened.wishes.vocabulary or words_beside(opened), chain.embedding
     if given is None or table is None:
         return assemble(chain, None)
     vocabulary = find_vocabulary(given, size=table.rows)

@@ -18,6 +18,7 @@ from edgernn.importers.seen import seen_in
 from edgernn.importers.table import importer_of, importers
 from edgernn.storage.identify import identify, sentence
 from edgernn.storage.kind import IMPORTABLE
+from edgernn.wording import did_you_mean
 
 # What ``identify`` cannot tell from a checkpoint, and the readers of the containers can.
 _UNTOLD = frozenset({"json", "tar", "text", "unknown", "zip"})
@@ -73,8 +74,8 @@ def recognise(opened: Opened, family: str = AUTO) -> Recognised:
         family: a word of ``table.IMPORTERS``, or ``auto`` for the surest of all.
 
     Raises:
-        UsageError: an unknown family; the checkpoint is not of it, or of none; or of two that are
-            equally sure. It says what was seen, and what to do.
+        UsageError: an unknown family or setting; the checkpoint is not of it, or of none; or of two
+            that are equally sure. It says what was seen, and what to do.
     """
     path = opened.content.path
     if family != AUTO:
@@ -85,7 +86,7 @@ def recognise(opened: Opened, family: str = AUTO) -> Recognised:
                 f"{path} is not of the family {family} ({importer.about}): it is {seen_in(opened)}"
                 f"; leave --family out, or {_WAYS.format(path=path)}"
             )
-        return Recognised(importer, match)
+        return _with_known_settings(Recognised(importer, match), opened)
     found = surest(candidates(opened))
     if not found:
         raise UsageError(
@@ -98,7 +99,20 @@ def recognise(opened: Opened, family: str = AUTO) -> Recognised:
             f"{path} fits {len(found)} families equally well: {told}; choose one with --family "
             f"{found[0].importer.word}"
         )
-    return found[0]
+    return _with_known_settings(found[0], opened)
+
+
+def _with_known_settings(found: Recognised, opened: Opened) -> Recognised:
+    """Return ``found``; raise UsageError where a setting was given that its importer has not."""
+    known = found.importer.settings
+    unknown = sorted(opened.wishes.settings.keys() - known.keys())
+    if unknown:
+        told = ", ".join(f"{name} ({says})" for name, says in known.items())
+        raise UsageError(
+            f"the family {found.importer.word} has no setting {unknown[0]!r}; "
+            + (f"it has {told}{did_you_mean(unknown[0], known)}" if known else "it has none")
+        )
+    return found
 
 
 _WAYS = (

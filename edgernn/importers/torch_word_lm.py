@@ -14,6 +14,7 @@ class TorchWordLanguageModel(LanguageImporter):
 
     word = "word-lm"
     about = "a word language model of pytorch/examples"
+    options = "--vocabulary CORPUS"
     names = (Names("encoder", "rnn", "decoder"),)
     classes = ("model.RNNModel",)
     differs = (

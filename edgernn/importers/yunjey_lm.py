@@ -17,6 +17,7 @@ class YunjeyLanguageModel(LanguageImporter):
 
     word = "yunjey-lm"
     about = "a word language model of yunjey/pytorch-tutorial"
+    options = "--vocabulary train.txt"
     names = (Names("embed", "lstm", "linear"),)
     classes = ("__main__.RNNLM",)
 

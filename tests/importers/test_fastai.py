@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from upstream_language import drawn, rolled, save, taken
 
 from edgernn.errors import CheckpointError
+from edgernn.importers.base import Opened
+from edgernn.importers.containers import reading
+from edgernn.importers.fastai import FastaiLanguageModel
 
 WORDS = 23
 
@@ -92,6 +95,16 @@ def test_each_version_alone_and_as_learn_save_writes_it(
     np.testing.assert_allclose(rolled(imported, drawn(WORDS)), expected, atol=1e-5)
     assert imported.tokenizer is not None
     assert imported.tokenizer.encode("w0 xxbos").tolist() == [3, 2]
+
+
+def test_the_words_may_lie_beside_as_a_companion(tmp_path: Path) -> None:
+    model, _, _ = upstream()
+    path = save(model.state("2"), tmp_path / "lm.pth")
+    words = reading.read(itos(tmp_path / "itos.pkl"))
+    found = Opened(reading.read(path), companions=(words,))
+    tokenizer = FastaiLanguageModel().read(found).tokenizer
+    assert tokenizer is not None
+    assert tokenizer.encode("w1").tolist() == [4]
 
 
 def test_ids_that_differ_from_fastais_are_told(tmp_path: Path) -> None:

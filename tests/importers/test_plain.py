@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from upstream_language import STEPS, drawn, rolled, save, taken
+from upstream_language import STEPS, drawn, opened, rolled, save, taken
 
 from edgernn.errors import CheckpointError, UsageError
+from edgernn.importers.recognising import recognise
 
 
 def module(**parts: nn.Module) -> nn.Module:
@@ -96,6 +97,14 @@ def test_layers_without_biases(tmp_path: Path) -> None:
     np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections")  # of torch, about its speed
+def test_a_projected_lstm(tmp_path: Path) -> None:
+    net = module(lstm=nn.LSTM(3, 8, proj_size=5, batch_first=True), out=nn.Linear(5, 2))
+    _, imported = taken(save(net.state_dict(), tmp_path / "net.pt"))
+    expected = run(net.lstm, net.out, x=frames(3))
+    np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
+
+
 def test_a_lone_layer_gives_its_hidden_state(tmp_path: Path) -> None:
     lstm = module(lstm=nn.LSTM(3, 5, batch_first=True)).lstm
     _, imported = taken(save(lstm.state_dict(), tmp_path / "net.pt"))
@@ -118,6 +127,13 @@ def test_a_function_between_linear_layers_has_to_be_said(tmp_path: Path) -> None
     np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
     with pytest.raises(UsageError, match=r"function.*expected one of"):
         taken(path, settings={"activation": "relo"})
+
+
+def test_a_setting_that_the_family_has_not_is_refused(tmp_path: Path) -> None:
+    net = module(gru=nn.GRU(3, 8, batch_first=True), fc=nn.Linear(8, 5))
+    path = save(net.state_dict(), tmp_path / "net.pt")
+    with pytest.raises(UsageError, match=r"no setting 'activaton'.*did you mean activation"):
+        recognise(opened(path, settings={"activaton": "relu"}))
 
 
 def test_several_orders_are_refused_until_one_is_said(tmp_path: Path) -> None:

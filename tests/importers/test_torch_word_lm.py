@@ -91,6 +91,19 @@ def test_half_precision_is_taken_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_allclose(log_softmax(rolled(taken(path)[1], drawn(23))), wide, atol=1e-5)
 
 
+def test_the_last_part_of_the_corpus_is_the_held_out_sample(tmp_path: Path) -> None:
+    model, _ = upstream("LSTM")
+    path = save(model.state_dict(), tmp_path / "model.pt")
+    folder = corpus(tmp_path / "corpus", 23)
+    _, imported = taken(path, vocabulary=folder)
+    assert imported.evaluation["tokens"].tolist() == [*range(16, 23), 10]
+    (folder / "test.txt").write_text("")
+    model.encoder, model.decoder = nn.Embedding(16, 8), nn.Linear(8, 16)
+    path = save(model.state_dict(), tmp_path / "model.pt")
+    _, imported = taken(path, vocabulary=folder)
+    assert imported.evaluation["tokens"].tolist() == [*range(5, 10), *range(11, 16), 10]
+
+
 def without(state: dict[str, torch.Tensor], *names: str) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in state.items() if name not in names}
 

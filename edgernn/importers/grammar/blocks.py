@@ -196,12 +196,12 @@ def gates_of(name: str, w_hh: np.ndarray, hidden: int | None = None) -> int:
     Raises:
         CheckpointError: a number of which no cell is known.
     """
-    width = hidden or int(w_hh.shape[1])
-    gates, rest = divmod(int(w_hh.shape[0]), width)
+    width = int(w_hh.shape[1]) if hidden is None else hidden
+    gates, rest = divmod(int(w_hh.shape[0]), width) if width else (0, 0)
     if rest or gates not in CELL_OF:
         raise CheckpointError(
-            f"{name} has the shape {list(w_hh.shape)}: its rows are {w_hh.shape[0] / width:g} "
-            f"times the hidden size {width}, expected 1 (RNN), 3 (GRU), 4 (LSTM) or 5 times it"
+            f"{name} has the shape {list(w_hh.shape)} for the hidden size {width}; expected 1 "
+            "(RNN), 3 (GRU), 4 (LSTM) or 5 times as many rows as that"
         )
     return gates
 

@@ -14,7 +14,7 @@ from edgernn.importers.grammar.blocks import TORCH_ROWS, Layer, Matrix, Stack
 from edgernn.wording import expected_one_of
 
 Link = Matrix | Stack | str  # str: the name of a function
-CELL = "cell"  # the setting that says which cell recurrent layers of one gate are
+CELL, CELL_SAYS = "cell", "rnn or rnn_relu: the function of cells of one gate"
 _ONE_GATE = ("rnn", "rnn_relu")
 
 

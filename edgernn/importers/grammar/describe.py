@@ -103,7 +103,8 @@ class _Writer:
         if len(layers) > 1:
             options["layers"] = len(layers)
         if first.w_hr is not None:
-            options |= {"cell": "lstm_projected", "cell_options": {"projection": first.outputs}}
+            projection = {"projection": str(first.outputs)}
+            options |= {"cell": "lstm_projected", "cell_options": projection}
         self._layer(name, "recurrent", options)
         blocks = [Block(x.w_ih, x.w_hh, x.b_ih, x.b_hh, _projection(x)) for x in layers]
         cell, cell_options = options["cell"], options.get("cell_options")

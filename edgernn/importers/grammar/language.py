@@ -15,14 +15,16 @@ from edgernn.errors import CheckpointError
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
 from edgernn.importers.grammar.assemble import assemble
 from edgernn.importers.grammar.blocks import Blocks, Matrix
-from edgernn.importers.grammar.chain import Chain, with_cell
-from edgernn.importers.grammar.network import Network, network, of_network, only
+from edgernn.importers.grammar.chain import CELL, CELL_SAYS, Chain, with_cell
+from edgernn.importers.grammar.network import ROOT, ROOT_SAYS, Network, network, of_network, only
 from edgernn.importers.grammar.parse import parse, says_function
+from edgernn.importers.grammar.words import held_out, words_beside
 from edgernn.importers.vocabularies.finding import Order, find_vocabulary
 from edgernn.importers.vocabularies.tokenizing import Kind, tokenizer_of
 from edgernn.importers.vocabularies.vocabulary import Vocabulary
 from edgernn.wording import some
 
+SETTINGS = {ROOT: ROOT_SAYS, CELL: CELL_SAYS}
 _RAW = (
     "the recurrent matrices are those that were learned (weight_hh_l0_raw), not what weight "
     "dropping made of them in training"
@@ -78,7 +80,6 @@ class LanguageImporter(Importer):
     Attributes:
         names: of its modules, in each of its versions; the first that a file has counts.
         classes: of the whole network, where files hold it as an object.
-        differs: sentences about what its forward does otherwise.
         order: where its words come from, as ``find_vocabulary`` says; of ``corpus`` the user says.
         tokens: what its tokens are.
         expected: word → the id that the family gives it.
@@ -86,10 +87,10 @@ class LanguageImporter(Importer):
 
     names: ClassVar[tuple[Names, ...]]
     classes: ClassVar[tuple[str, ...]] = ()
-    differs: ClassVar[tuple[str, ...]] = ()
     order: ClassVar[Order] = "corpus"
     tokens: ClassVar[Kind] = "words"
     expected: ClassVar[Mapping[str, int]] = {}
+    settings = SETTINGS
 
     def match(self, opened: Opened) -> Match | None:
         """See ``Importer.match``."""
@@ -113,7 +114,9 @@ class LanguageImporter(Importer):
         if vocabulary is None:
             return assemble(chain, None)
         chain = replace(chain, told=(*chain.told, *vocabulary.told))
-        return assemble(chain, tokenizer_of(vocabulary, self.tokens))
+        tokenizer = tokenizer_of(vocabulary, self.tokens)
+        evaluation = held_out(opened.wishes.vocabulary, tokenizer)
+        return replace(assemble(chain, tokenizer), evaluation=evaluation)
 
     def check(self, opened: Opened, found: Network) -> None:
         """Raise CheckpointError where ``found`` is a form of the family that is not taken."""
@@ -131,7 +134,7 @@ class LanguageImporter(Importer):
 
     def vocabulary(self, opened: Opened, size: int) -> Vocabulary | None:
         """Return the vocabulary of ``size`` ids; None where nothing gives it."""
-        given = opened.wishes.vocabulary
+        given = opened.wishes.vocabulary or words_beside(opened)
         if given is None and self.order == "corpus":
             return None
         return find_vocabulary(given, order=self.order, size=size, expected=self.expected)

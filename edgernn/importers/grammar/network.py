@@ -17,7 +17,7 @@ from edgernn.wording import some
 T = TypeVar("T")
 # what training keeps beside a network, as any part of a dotted name
 _BESIDE = re.compile(r"(.*\.)?(\w*optim\w*|opt|\w*scheduler|\w*scaler|sampler)\..*")
-ROOT = "root"  # the setting that says which network of a file is meant
+ROOT, ROOT_SAYS = "root", "what the names of the network's tensors start with"
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ from edgernn.importers.grammar.chain import widths
 from edgernn.wording import expected_one_of
 
 Block = Matrix | Stack
-ORDER = "order"  # the setting that says it
+ORDER, ORDER_SAYS = "order", "the blocks in the order in which they run, with commas"
 _MOST_WAYS, _MOST_TRIED = 8, 100_000
-_NUMBERED = re.compile(r"(.*?)\.?(\d+)")
+_NUMBERED = re.compile(r"(.*?)\.?(\d{1,9})")
 _REMEDY = (
     "a network that is no such row is taken in from its Python: edgernn export FILE.py:NAME "
     "--weights FILE --inputs AXES --out BUNDLE"

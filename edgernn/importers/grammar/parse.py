@@ -29,7 +29,7 @@ from edgernn.importers.grammar.blocks import (
 
 _RECURRENT = re.compile(
     r"(?:(?P<module>.+)\.)?(?P<part>(?:weight|bias)_(?:ih|hh|hr))"
-    r"(?:_l(?P<layer>\d+))?(?P<reverse>_reverse)?(?P<raw>_raw)?"
+    r"(?:_l(?P<layer>\d{1,4}))?(?P<reverse>_reverse)?(?P<raw>_raw)?"
 )
 _WRAPPED = ".module"  # the layer inside a wrapper that drops weights
 _COUNTER = "num_batches_tracked"  # of batch normalisation; nothing is computed with it
@@ -61,6 +61,7 @@ def parse(tensors: Mapping[str, np.ndarray], modules: Mapping[str, Stub] | None 
         if found is None:
             plain[name] = tensors[name]
             continue
+        _refuse_integers(name, tensors[name])
         module = f".{found['module'] or ''}".removesuffix(_WRAPPED).removeprefix(".")
         key = (int(found["layer"] or 0), bool(found["reverse"]))
         parts.setdefault(module, {}).setdefault(key, {})[found["part"]] = tensors[name]
@@ -160,6 +161,14 @@ def says_function(module: str, stubs: Mapping[str, Stub]) -> bool:
     return _said(first, stubs) is not None
 
 
+def _refuse_integers(name: str, array: np.ndarray) -> None:
+    if array.dtype.kind != "f":
+        raise CheckpointError(
+            f"{name} is {array.dtype}, expected floats: the file is quantised, or of something "
+            "else; give the checkpoint as its training wrote it"
+        )
+
+
 def _matrices(
     plain: Mapping[str, np.ndarray], stubs: Mapping[str, Stub]
 ) -> tuple[dict[str, Matrix], dict[str, np.ndarray]]:
@@ -169,6 +178,7 @@ def _matrices(
     for name, weight in plain.items():
         if weight.ndim != 2 or not f".{name}".endswith(".weight"):
             continue
+        _refuse_integers(name, weight)
         module = name.removesuffix("weight").removesuffix(".")
         bias = plain.get(f"{module}.bias".lstrip("."))
         del others[name]

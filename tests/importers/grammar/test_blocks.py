@@ -29,8 +29,36 @@ def test_rows_over_hidden_say_the_cell(gates: int, cell: str, prefix: str, endin
 
 
 def test_other_numbers_of_rows_are_refused() -> None:
-    with pytest.raises(CheckpointError, match="2 times the hidden size 6"):
+    with pytest.raises(CheckpointError, match=r"\[12, 6\] for the hidden size 6"):
         parse({"weight_ih": array(12, 4), "weight_hh": array(12, 6)})
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (4, 0), (0, 6)])
+def test_matrices_without_rows_or_columns_are_refused(shape: tuple[int, int]) -> None:
+    with pytest.raises(CheckpointError, match="hidden size"):
+        parse({"weight_ih": array(shape[0], 4), "weight_hh": array(*shape)})
+
+
+@pytest.mark.parametrize("name", ["rnn.weight_hh", "fc.weight"])
+def test_integers_are_refused(name: str) -> None:
+    tensors = {"rnn.weight_ih": array(24, 4), "rnn.weight_hh": array(24, 6)}
+    tensors[name] = np.zeros((24, 6), np.int8)
+    with pytest.raises(CheckpointError, match="int8, expected floats"):
+        parse(tensors)
+
+
+def test_the_raw_matrix_is_meant_wherever_it_stands() -> None:
+    raw, dropped = array(24, 6), array(24, 6)
+    other = {"rnn.module.weight_ih_l0": array(24, 4)}
+    for name in ("weight_hh_l0_raw", "module.weight_hh_l0_raw"):
+        pair = {f"rnn.{name}": raw, "rnn.module.weight_hh_l0": dropped}
+        for tensors in ({**pair, **other}, {**other, **dict(reversed(pair.items()))}):
+            [layer] = parse(tensors).stacks["rnn"].layers
+            assert layer.w_hh is raw
+
+
+def test_a_layers_number_without_end_is_no_layer() -> None:
+    assert not parse({f"weight_ih_l{'9' * 5000}": array(24, 4)}).stacks
 
 
 def test_what_is_no_block_is_left_over_and_counters_are_nothing() -> None:
