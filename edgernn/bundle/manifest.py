@@ -36,7 +36,7 @@ from edgernn.storage.inner_paths import clash
 MANIFEST = "manifest.json"
 REPORTS = ("report.json", "report.html")  # written by verify, listed by nobody
 _GRAPH_SUFFIXES = (".pt", ".onnx")
-_CHECKPOINT_FILES = ("config.json", "weights.safetensors", "tokenizer.json")
+_CHECKPOINT_FILES, _VOCABULARY = ("config.json", "weights.safetensors"), "tokenizer.json"
 
 
 class Manifest(Record):
@@ -159,7 +159,7 @@ def _reference_files(manifest: Manifest) -> dict[str, str]:
     folder = manifest.reference
     if folder is None:
         return {}
-    names: Sequence[str] = _CHECKPOINT_FILES
+    names: Sequence[str] = (*_CHECKPOINT_FILES, *((_VOCABULARY,) if manifest.tokenizer else ()))
     for suffix in _GRAPH_SUFFIXES:
         files = [f"{graph.name}{suffix}" for graph in manifest.contract.graphs]
         if f"{folder}/{files[-1]}" in manifest.files:

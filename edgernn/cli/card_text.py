@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from edgernn.bundle import nats
 from edgernn.bundle.manifest import Manifest
 from edgernn.bundle.records import Artifact
 from edgernn.cli.card_run import PLACE, block, run_section
+from edgernn.cli.layers import cells_of, layers_of
 from edgernn.cli.origin import origin_lines
 from edgernn.cli.shown import visible
 from edgernn.cli.tables import first_state, frames
@@ -62,9 +64,8 @@ def _head(manifest: Manifest, license_id: str | None) -> str:
         for artifact in manifest.artifacts
         if artifact.format in FORMATS
     ]
-    cell = manifest.provenance.model.get("cell")
     tags = dict.fromkeys(
-        ["edgernn", "rnn", *([cell] if isinstance(cell, str) else []), *formats, "on-device"]
+        ["edgernn", "rnn", *cells_of(manifest.provenance.model), *formats, "on-device"]
     )
     lines = ["---"]
     lines += [f"license: {_yaml(license_id)}"] if license_id else []
@@ -107,9 +108,21 @@ def _about(manifest: Manifest) -> str:
         ),
         f"- sizes: {shape}",
         f"- first state: {plain(first_state(manifest.contract))}",
+        *_layers(made.model),
         *([f"- frames: {plain(told)}"] if (told := frames(manifest.contract)) else []),
     ]
     return lines[0] + "\n\n" + "\n".join(lines[1:] + _training(manifest))
+
+
+def _layers(model: dict[str, Any]) -> list[str]:
+    """Return a line for each layer of a network that is described by them."""
+    rows = layers_of(model)
+    lines = [
+        f"  - {plain(name)} ({plain(kind)}{f' of {plain(taken)}' if taken else ''})"
+        f"{f': {plain(options)}' if options else ''}{'' if graph == 'step' else ', run once'}"
+        for graph, name, kind, taken, options in rows
+    ]
+    return [f"- layers, from the input on: {len(rows)}", *lines] if rows else []
 
 
 def _runtimes(manifest: Manifest) -> str:

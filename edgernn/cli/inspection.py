@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgernn.bundle import Bundle
-from edgernn.cli import tables
+from edgernn.cli import layers, tables
 from edgernn.cli.foreign_inspection import (
     arrays_as_json,
     inspect_foreign,
@@ -94,6 +94,9 @@ def _bundle(path: Path, *, as_json: bool) -> None:
     if frames := tables.frames(manifest.contract):
         say(f"frames: {frames}")
     say()
+    if layers.layers_of(made.model):
+        say_sheet(layers.layer_sheet(made.model))
+        say()
     say_sheet(tables.tensors(manifest.contract))
     say()
     say_sheet(tables.artifacts(manifest))
@@ -142,8 +145,10 @@ def _checkpoint(path: Path, *, as_json: bool) -> None:
     kind = "" if loaded.tokenizer is None else loaded.tokenizer.kind
     tokens = f"{kind} tokens" if kind else "no tokenizer"
     say(f"checkpoint {path}: {loaded.model.parameter_count:,} parameters, {tokens}")
-    for key, value in about["model"].items():
+    for key, value in layers.others_of(about["model"]).items():
         say(f"  {key:<22} {value}")
+    if layers.layers_of(about["model"]):
+        say_sheet(layers.layer_sheet(about["model"]))
     if wrong:
         say(f"weights that are not finite, so that it cannot be exported: {wrong}")
     _training(loaded.training, kind)

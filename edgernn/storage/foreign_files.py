@@ -96,8 +96,19 @@ def lists_artifacts(peek: Peek) -> bool:
 
 
 def is_run(peek: Peek) -> bool:
-    """A folder with a saved model of edgernn train."""
-    return {"config.json", "weights.safetensors", "tokenizer.json"} <= set(peek.names or ())
+    """A folder with a saved model as edgernn train writes it; one that reads no text has no
+    vocabulary.
+    """
+    names = set(peek.names or ())
+    if not {"config.json", "weights.safetensors"} <= names:
+        return False
+    if "tokenizer.json" in names:
+        return True
+    try:
+        config = storage.read_bytes(peek.path / "config.json", most=_HEAD_BYTES * 16)
+    except OSError:
+        return False
+    return b'"checkpoint_version"' in config[:_HEAD_BYTES]
 
 
 def only(*endings: str) -> Test:

@@ -1,0 +1,17 @@
+"""Networks of layers in Core ML, its operators run one by one on any machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgernn.export.pack import export_bundle
+from tests.export.test_networks import DEFINED, passed, run_folder
+
+
+@pytest.mark.parametrize("name", DEFINED)
+def test_coreml_with_its_state_outside_and_inside(name: str, tmp_path: Path) -> None:
+    folder = run_folder(name, tmp_path / "run")
+    bundle = export_bundle(folder, tmp_path / "net", to="coreml", steps=16)
+    assert {"coreml/step.mlpackage", "coreml/step_mlstate.mlpackage"} <= passed(bundle, steps=16)
