@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from edgernn import storage
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
-from edgernn.importers.base import Imported, Opened, Wishes
+from edgernn.importers.base import Opened, Wishes
 from edgernn.importers.building import built
 from edgernn.importers.invariances import proved
 from edgernn.importers.recognising import AUTO, Recognised, open_checkpoint, recognise
@@ -92,16 +93,9 @@ def import_checkpoint(
     """
     path, out = path_of(path), path_of(out)
     refuse_foreign(out)
-    opened = open_checkpoint(path, wishes)
-    taken_by = recognise(opened, family)
-    importer = taken_by.importer
-    tell(f"{path} is of the family {importer.word}: {importer.about} ({taken_by.match.why})")
-    imported = importer.read(opened)
-    told = tuple(dict.fromkeys((*opened.content.told, *imported.told)))
-    for sentence in told:
-        tell(f"note: {sentence}")
-    model = built(imported, path)
-    evaluation = sample_for(model, imported, sample)
+    read = _read(path, family, wishes, tell)
+    model = read.model
+    evaluation = sample_for(model, read.tokenizer, sample) if sample else read.evaluation
     compared: tuple[Compared, ...] = ()
     if check is None:
         proof = proved(model)
@@ -110,8 +104,33 @@ def import_checkpoint(
         worst = max(each.worst for each in compared)
         proof = f"the recorded run {Path(check).name} came out (worst difference {worst:.1e})"
     tell(f"checked: {proof}")
-    _write(out, model, imported, evaluation, _origin(opened, taken_by, told, proof))
-    return Taken(out, importer.word, model, told, proof, compared)
+    _write(out, read, evaluation, {**read.origin, "checked": proof})
+    return Taken(out, read.origin["family"], model, tuple(read.origin["told"]), proof, compared)
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What is left of a checkpoint once its weights are in a model: its file is let go, so that it
+    does not lie in memory beside the proof.
+    """
+
+    model: RecurrentModel
+    tokenizer: Tokenizer | None
+    evaluation: Mapping[str, np.ndarray]
+    origin: dict[str, Any]
+
+
+def _read(path: Path, family: str, wishes: Wishes, tell: Callable[[str], None]) -> _Read:
+    opened = open_checkpoint(path, wishes)
+    taken_by = recognise(opened, family)
+    importer = taken_by.importer
+    tell(f"{path} is of the family {importer.word}: {importer.about} ({taken_by.match.why})")
+    imported = importer.read(opened)
+    told = tuple(dict.fromkeys((*opened.content.told, *imported.told)))
+    for sentence in told:
+        tell(f"note: {sentence}")
+    origin = _origin(opened, taken_by, told)
+    return _Read(built(imported, path), imported.tokenizer, imported.evaluation, origin)
 
 
 def refuse_foreign(out: Path) -> None:
@@ -134,9 +153,7 @@ def _was_imported(folder: Path) -> bool:
     return isinstance(training, dict) and IMPORTED in training
 
 
-def _origin(
-    opened: Opened, taken_by: Recognised, told: tuple[str, ...], proof: str
-) -> dict[str, Any]:
+def _origin(opened: Opened, taken_by: Recognised, told: tuple[str, ...]) -> dict[str, Any]:
     """Return what a bundle and its card tell of where the model came from."""
     path = opened.content.path
     files = [path, *(content.path for content in opened.companions)]
@@ -149,25 +166,20 @@ def _origin(
         "bytes": storage.size_bytes(path),
         "sha256": {storage.as_utf8(each.name): storage.sha256(each) for each in files},
         "told": list(told),
-        "checked": proof,
     }
 
 
 def _write(
-    out: Path,
-    model: RecurrentModel,
-    imported: Imported,
-    evaluation: Mapping[str, np.ndarray],
-    origin: dict[str, Any],
+    out: Path, read: _Read, evaluation: Mapping[str, np.ndarray], origin: dict[str, Any]
 ) -> None:
     """Write the run, whole or not at all."""
     with storage.replacing(out) as folder:
         folder.mkdir()
-        if imported.tokenizer is not None:
-            imported.tokenizer.save(folder / checkpoint.TOKENIZER)
+        if read.tokenizer is not None:
+            read.tokenizer.save(folder / checkpoint.TOKENIZER)
         if evaluation:
             checkpoint.save_evaluation(folder / checkpoint.EVALUATION, evaluation)
-        checkpoint.save_trained(folder, model, training={IMPORTED: origin})
+        checkpoint.save_trained(folder, read.model, training={IMPORTED: origin})
 
 
 def sizes_in_words(model: RecurrentModel) -> str:

@@ -1,4 +1,4 @@
-"""The held-out sample of an imported network: what its importer read, or what the user recorded."""
+"""The held-out sample of an imported network that the user recorded."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from edgernn.contract import TOKENS
 from edgernn.data.text.source import open_source
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
 from edgernn.families.table import DEFAULT, family_of
 from edgernn.hoisting.recorded import read_sample
-from edgernn.importers.base import Imported
 from edgernn.models.family import RecurrentModel
 from edgernn.storage.identify import identify
 from edgernn.storage.recordings import SUFFIXES, read_arrays
@@ -22,13 +22,13 @@ _MOST_TOKENS = 1 << 15
 
 
 def sample_for(
-    model: RecurrentModel, imported: Imported, given: Path | None
+    model: RecurrentModel, tokenizer: Tokenizer | None, given: Path
 ) -> Mapping[str, np.ndarray]:
-    """Return the sample that goes beside ``model``; empty where there is none.
+    """Return the sample that the user recorded for ``model``.
 
     Args:
         model: the network.
-        imported: what its importer read; its own sample stands where none is given.
+        tokenizer: of a model of text.
         given: frames by the inputs' names (npz, npy, safetensors, csv); for a model of text a
             text file, or its token ids.
 
@@ -36,8 +36,6 @@ def sample_for(
         UsageError: it is no sample of such a network.
         DataError: the file cannot be read.
     """
-    if given is None:
-        return imported.evaluation
     family, contract = family_of(model.family), model.config.contract()
     if family.word == DEFAULT:
         return read_sample(given, contract)
@@ -45,10 +43,10 @@ def sample_for(
         arrays = read_arrays(given, [TOKENS] if family.writes == "text" else [])
         if family.writes == "text":
             arrays = {TOKENS: _ids(given, arrays)}
-    elif family.writes == "text" and imported.tokenizer is not None:
+    elif family.writes == "text" and tokenizer is not None:
         with open_source(str(given)) as source:
             text = next(source.chunks(), "")
-        arrays = {TOKENS: imported.tokenizer.encode(text, on_unknown="skip")[:_MOST_TOKENS]}
+        arrays = {TOKENS: tokenizer.encode(text, on_unknown="skip")[:_MOST_TOKENS]}
     else:
         raise UsageError(
             f"{given} is {identify(given).name}; the sample of a {family.noun} is {family.layout}, "

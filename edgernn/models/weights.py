@@ -118,14 +118,21 @@ def not_finite_of(tensors: Mapping[str, Tensor]) -> str:
     """Name in one line those of ``tensors`` that hold infinities or NaN; empty where none does."""
     wrong = []
     for name, tensor in tensors.items():
-        finite = torch.isfinite(tensor)
-        if not finite.all():
+        if not _all_finite(tensor):
+            finite = torch.isfinite(tensor)
             first = tensor[~finite][0].item()
             wrong.append(
                 f"{name} ({int((~finite).sum())} of {tensor.numel()} values, the first {first})"
             )
     more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
     return ", ".join(wrong[:_SHOWN]) + more
+
+
+def _all_finite(tensor: Tensor) -> bool:
+    """Whether no value is infinite or NaN; takes no memory beside the tensor's own."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    return bool(torch.isfinite(torch.stack(torch.aminmax(tensor.detach()))).all())
 
 
 def _listed(names: list[str]) -> str:
