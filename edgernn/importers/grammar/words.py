@@ -10,7 +10,7 @@ import numpy as np
 
 from edgernn.contract import TOKENS
 from edgernn.data.text.source import open_source
-from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.data.text.tokenizer import OnUnknown, Tokenizer
 from edgernn.importers.base import Opened
 from edgernn.importers.containers.walk import tensors
 from edgernn.importers.vocabularies.corpus import corpus_files
@@ -34,5 +34,7 @@ def held_out(vocabulary: Path | None, tokenizer: Tokenizer) -> dict[str, np.ndar
         return {}
     with open_source(str(parts[-1])) as source:
         text = next(source.chunks(), "")
-    tokens = tokenizer.encode(text, on_unknown="skip")[:_MOST_TOKENS].astype(np.int64)  # [N]
+    # with a token for unknown words the text keeps those that it has, as a literal <unk>
+    unknown: OnUnknown = "skip" if tokenizer.unknown_id is None else "error"
+    tokens = tokenizer.encode(text, on_unknown=unknown)[:_MOST_TOKENS].astype(np.int64)  # [N]
     return {TOKENS: tokens} if len(tokens) > 1 else {}

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgernn import storage
+from edgernn.data.text.spaced import LINE_END
 from edgernn.errors import DataError
 from edgernn.importers.vocabularies.vocabulary import WordIds
 
@@ -58,14 +59,14 @@ def read_corpus(files: list[Path], *, size: int | None) -> WordIds:
     prefixes: list[tuple[int, str]] = []
     name = files[0].parent.name if len(files) > 1 else files[0].name
     for path in files:
-        for word in _words(path):
-            if word not in ids:
-                ids[word] = len(ids)
-                if len(ids) > most:
-                    rows = "" if size is None else f", the model has rows for {size}"
-                    raise DataError(
-                        f"the corpus {name} has more than {most} different words{rows}; {_REMEDY}"
-                    )
+        for words in _words(path):
+            for word in dict.fromkeys(words):
+                ids.setdefault(word, len(ids))
+            if len(ids) > most:
+                rows = "" if size is None else f", the model has rows for {size}"
+                raise DataError(
+                    f"the corpus {name} has more than {most} different words{rows}; {_REMEDY}"
+                )
         prefixes.append((len(ids), ", ".join(file.name for file in files[: len(prefixes) + 1])))
     told = []
     if 1 < len(files) < len(_PARTS):
@@ -79,30 +80,27 @@ def read_corpus(files: list[Path], *, size: int | None) -> WordIds:
     )
 
 
-def _words(path: Path) -> Iterator[str]:
-    """Yield the words of each line and ``EOS`` after it; line ends as Python reads them."""
-    tail, begun = "", False
+def _words(path: Path) -> Iterator[list[str]]:
+    """Yield the words of a file with ``EOS`` after each line, in parts; lines as Python reads
+    them.
+    """
+    tail, last = "", LINE_END
     for block in _blocks(path):
-        *lines, rest = (tail + block).split("\n")
-        for line in lines:
-            yield from line.split()
-            yield EOS
-        cut = _LAST_SPACE.match(rest)
-        yield from rest[: cut.end()].split() if cut else ()
-        tail = rest[cut.end() :] if cut else rest
-        begun = bool(rest) or (begun and not lines)
+        text, last = tail + block, block[-1]
+        cut = _LAST_SPACE.match(text)
+        end = cut.end() if cut else 0
+        yield text[:end].replace(LINE_END, f" {EOS} ").split()
+        tail = text[end:]
         if len(tail) > _LONGEST:
             raise DataError(
                 f"{path} has a word of more than {_LONGEST} characters; {_REMEDY}, as plain text"
             )
-    yield from tail.split()
-    if begun:
-        yield EOS
+    yield [*tail.split(), *([EOS] if last != LINE_END else [])]
 
 
 def _blocks(path: Path) -> Iterator[str]:
     try:
-        with path.open(encoding="utf-8") as file:  # keeps a byte order mark, as upstream does
+        with path.open(encoding="utf-8") as file:  # keeps its mark, as upstream does
             while block := file.read(_READ):
                 if "\0" in block:
                     raise DataError(f"{path} has a NUL byte, so it is no plain text; {_REMEDY}")

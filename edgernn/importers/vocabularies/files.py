@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from edgernn import storage
+from edgernn.data.encodings import refuse, wide_encoding
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import DataError
 from edgernn.importers.vocabularies.corpus import corpus_files, read_corpus
@@ -22,6 +23,7 @@ _FEWEST_LINES = 2
 _SENTENCEPIECE = re.compile(rb"\n[\x00-\x7f]\n[\x00-\x7f][^\n]{1,64}?\x15", re.DOTALL)
 _PICKLE_HEAD = re.compile(rb"\(+(dp?\d*|lp?\d*|[VSIFL][^\n]*|i[\w.]+)\n|c[\w.]+\n\w+\n")
 _PICKLE_TAIL = re.compile(rb"\n[a-z]*\.\n?\Z")  # opcodes alone, the last of them STOP
+_BINARY = (b"\x80", b"PK\x03\x04", b"\x89HDF")  # a pickle of protocol 2 and up, zip, HDF5
 _TAIL = 64  # bytes
 _GIVE = "give a word map in JSON, a word a line, or the corpus"
 
@@ -42,7 +44,9 @@ def read_vocabulary(path: Path, *, size: int | None) -> WordIds:
             f"{path} is a sentencepiece model, which is not read; write it as tokenizer.json with "
             "convert_slow_tokenizer of the transformers package, and give that"
         )
-    if not _is_text(head) or _is_text_pickle(path, head):
+    if wide_encoding(head) is not None:
+        raise refuse(head, None, name=str(path), place="")
+    if b"\0" in head or head.startswith(_BINARY) or _is_text_pickle(path, head):
         return _container(path)
     lines = _lines(head)
     if len(lines) >= _FEWEST_LINES and _is_table(lines):
@@ -93,16 +97,6 @@ def _container(path: Path) -> WordIds:
     content = read(path)
     pairs, what = pairs_of(content.tree, str(path))
     return WordIds(pairs=pairs, how=f"{path.name}{what and f' ({what})'}", told=content.told)
-
-
-def _is_text(head: bytes) -> bool:
-    if b"\0" in head or head[:1] == b"\x80":  # the first opcode of a pickle of protocol 2 and up
-        return False
-    try:
-        head[: -4 if len(head) == _HEAD else None].decode()
-    except UnicodeDecodeError as error:
-        return len(head) == _HEAD and error.start > len(head) - 2 * 4
-    return True
 
 
 def _is_text_pickle(path: Path, head: bytes) -> bool:

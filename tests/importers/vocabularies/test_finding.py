@@ -171,6 +171,8 @@ def test_fastai_fills_up_with_one_word() -> None:
         ({"a": 0.5}, None, "no vocabulary that is known: it is a dict with the keys 'a'"),
         ("a 5\nb 5\nc 3\n", None, "they are counts and no ids"),
         ('{"a": 0,', None, "is no vocabulary: as JSON"),
+        ("caf\u00e9 au lait\n".encode("latin-1"), None, "is not UTF-8 text"),
+        ("some words\nmore words\n".encode("utf-16"), None, "is UTF-16, expected UTF-8; convert"),
         (b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02\n\x0c", None, "is a sentencepiece model"),
     ],
 )
@@ -194,6 +196,11 @@ def test_words_that_are_of_another_kind(tmp_path: Path) -> None:
         tokenizer_of(found, "characters")
     with pytest.raises(DataError, match="'the', which is no single byte"):
         tokenizer_of(found, "bytes")
+
+
+def test_a_text_that_begins_with_a_bracket_is_a_corpus(tmp_path: Path) -> None:
+    path = written(tmp_path / "train.txt", "[ a b ]\n")
+    assert find_vocabulary(path, size=5).words == ("[", "a", "b", "]", "<eos>")
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
