@@ -11,6 +11,10 @@ from edgernn import storage
 from edgernn.data.encodings import refuse, wide_encoding
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import DataError
+from edgernn.importers.containers.content import Content
+from edgernn.importers.containers.pickle_file import read as read_pickle
+from edgernn.importers.containers.reading import read
+from edgernn.importers.containers.source import open_source
 from edgernn.importers.vocabularies.corpus import corpus_files, read_corpus
 from edgernn.importers.vocabularies.tree import pairs_of
 from edgernn.importers.vocabularies.vocabulary import WordIds
@@ -46,8 +50,10 @@ def read_vocabulary(path: Path, *, size: int | None) -> WordIds:
         )
     if wide_encoding(head) is not None:
         raise refuse(head, None, name=str(path), place="")
-    if b"\0" in head or head.startswith(_BINARY) or _is_text_pickle(path, head):
-        return _container(path)
+    if b"\0" in head or head.startswith(_BINARY):
+        return _content(path, read(path))
+    if _is_text_pickle(path, head):
+        return _content(path, read_pickle(open_source(path)))
     lines = _lines(head)
     if len(lines) >= _FEWEST_LINES and _is_table(lines):
         return _table(path)
@@ -91,10 +97,7 @@ def _tokenizer(path: Path, text: str) -> WordIds:
     return WordIds(pairs=tuple(pairs), how=path.name, tokenizer=tokenizer)
 
 
-def _container(path: Path) -> WordIds:
-    from edgernn.importers.containers.reading import read
-
-    content = read(path)
+def _content(path: Path, content: Content) -> WordIds:
     pairs, what = pairs_of(content.tree, str(path))
     return WordIds(pairs=pairs, how=f"{path.name}{what and f' ({what})'}", told=content.told)
 
