@@ -54,6 +54,11 @@ def read_vocabulary(path: Path, *, size: int | None) -> WordIds:
         return _content(path, read(path))
     if _is_text_pickle(path, head):
         return _content(path, read_pickle(open_source(path)))
+    return _of_text(path, head, size)
+
+
+def _of_text(path: Path, head: bytes, size: int | None) -> WordIds:
+    """Read a table, a list or a corpus: whichever the lines are."""
     lines = _lines(head)
     if len(lines) >= _FEWEST_LINES and _is_table(lines):
         return _table(path)
