@@ -18,6 +18,8 @@ IMPORTERS: dict[str, str] = {
     "fastai": "edgernn.importers.fastai:FastaiLanguageModel",
     "icefall-rnn-lm": "edgernn.importers.icefall:IcefallRnnLm",
     "yunjey-lm": "edgernn.importers.yunjey_lm:YunjeyLanguageModel",
+    "torch7-char-rnn": "edgernn.importers.torch7.char_rnn:Torch7CharRnn",
+    "torch-rnn": "edgernn.importers.torch7.torch_rnn:TorchRnn",
     "keras": "edgernn.importers.keras.importer:KerasImporter",
     "nam": "edgernn.importers.nam:NeuralAmpModeler",
     "rtneural": "edgernn.importers.rtneural:RTNeural",

@@ -6,8 +6,8 @@ Shapes: I input, H hidden, P what a layer gives (H, or the width of its projecti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -48,13 +48,14 @@ class Layer:
     """One recurrent layer; its rows are those of torch's layer of that cell.
 
     Attributes:
-        cell: ``lstm``, ``gru``, ``rnn``, ``rnn_relu`` or ``lstm_maxout``.
+        cell: a row of ``models.cells.table``.
         w_ih: ``[gH, I]``.
         w_hh: ``[gH, P]``.
         b_ih: ``[gH]``, or None.
         b_hh: ``[gH]``, or None.
         w_hr: the projection of the hidden state, ``[P, H]``, or None.
         reverse: whether it runs from the end to the start.
+        others: what else the cell has, by the parameter's own name in it.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Layer:
     b_hh: np.ndarray | None = None
     w_hr: np.ndarray | None = None
     reverse: bool = False
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def inputs(self) -> int:

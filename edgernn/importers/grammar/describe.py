@@ -106,7 +106,7 @@ class _Writer:
             projection = {"projection": str(first.outputs)}
             options |= {"cell": "lstm_projected", "cell_options": projection}
         self._layer(name, "recurrent", options)
-        blocks = [Block(x.w_ih, x.w_hh, x.b_ih, x.b_hh, _projection(x)) for x in layers]
+        blocks = [Block(x.w_ih, x.w_hh, x.b_ih, x.b_hh, _others(x)) for x in layers]
         cell, cell_options = options["cell"], options.get("cell_options")
         self.tensors |= recurrent_tensors(name, cell, blocks, cell_options=cell_options)
 
@@ -120,8 +120,9 @@ class _Writer:
         return f"{word}{sum(layer['name'].startswith(word) for layer in self.layers)}"
 
 
-def _projection(layer: Layer) -> Tensors:
-    return {} if layer.w_hr is None else {"projection.weight": layer.w_hr}
+def _others(layer: Layer) -> Tensors:
+    projection = {} if layer.w_hr is None else {"projection.weight": layer.w_hr}
+    return {**projection, **layer.others}
 
 
 def _alike(stack: Stack) -> list[tuple[Layer, ...]]:
