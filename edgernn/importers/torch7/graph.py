@@ -36,7 +36,7 @@ def listed(table: Any) -> list[Any]:
     """Return the values of a Lua table with the keys 1, 2, …."""
     if not isinstance(table, dict):
         return []
-    found = []
+    found: list[Any] = []
     while len(found) + 1 in table and len(found) < _MOST_NODES:
         found.append(table[len(found) + 1])
     return found
