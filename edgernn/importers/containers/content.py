@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Stub:
     """An object of a class that was not loaded, and what would have been done to it.
 
@@ -32,6 +32,10 @@ class Stub:
     state: Any = None
     items: list[Any] = field(default_factory=list)
     entries: list[tuple[Any, Any]] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        """Say its name alone: what it holds may be deep, and may hold itself."""
+        return f"{type(self).__name__}({self.name!r})"
 
     @property
     def attributes(self) -> Mapping[str, Any]:

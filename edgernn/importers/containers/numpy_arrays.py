@@ -81,6 +81,7 @@ def array_of(content: Any, dtype: np.dtype[Any], shape: Any, *, by_column: bool)
     flat = np.frombuffer(content, dtype)
     if not dtype.isnative:
         flat = flat.astype(dtype.newbyteorder("="))
+        flat.flags.writeable = False
     return flat.reshape(shape, order="F" if by_column else "C")
 
 

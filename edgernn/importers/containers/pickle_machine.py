@@ -58,7 +58,9 @@ def load_next(
         return stopped.value, stack.place
     except _DAMAGED as error:
         why = _words(error)
-        raise ValueError(f"the pickle in it is wrong at byte {stack.place:,} ({why})") from error
+        raise ValueError(
+            f"the pickle in it cannot be read at byte {stack.place:,} ({why})"
+        ) from error
     raise ValueError(f"the pickle in it has more than {_MOST_OPCODES:,} opcodes")
 
 

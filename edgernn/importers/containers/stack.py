@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from edgernn.importers.containers.content import Stub
 
 _MOST_MEMO = 5_000_000
@@ -151,7 +153,8 @@ class Stack:
         self.items[-1] = made
 
     def key(self, value: Any) -> Any:
-        """Return ``value``, which becomes a key of a dict or a member of a set.
+        """Return what stands for ``value`` as a key of a dict or a member of a set: itself, or a
+        stub around a tensor (the state of torch's optimisers is by parameter).
 
         Raises:
             ValueError: hashing it could take long, or is not possible.
@@ -159,6 +162,8 @@ class Stack:
         kind = type(value)
         if kind in _KEYS or isinstance(value, Stub):
             return value
+        if kind is np.ndarray:
+            return Stub("torch.Tensor", (value,))
         if kind is int and value.bit_length() <= 64:
             return value
         if kind is tuple and len(value) <= _LONGEST_TUPLE_KEY:

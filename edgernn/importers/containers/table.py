@@ -67,6 +67,15 @@ def _safetensors(source: Source) -> bool:
     return whole and source.head[8:9] == b"{" and b'"' in source.head[9:40]
 
 
+def _torch_tar(source: Source) -> bool:
+    """A tar with an entry of torch's among its first blocks."""
+    blocks = [source.head[place : place + 512] for place in range(0, 4096, 512)]
+    return source.head[257:262] == b"ustar" and any(
+        block.startswith((b"sys_info\0", b"storages\0", b"tensors\0", b"pickle\0"))
+        for block in blocks
+    )
+
+
 _HERE = "edgernn.importers.containers"
 
 CONTAINERS: tuple[Row, ...] = (
@@ -86,10 +95,7 @@ CONTAINERS: tuple[Row, ...] = (
     Row(
         "torch-tar",
         "a file of torch.save, in its oldest format (a tar)",
-        lambda source: (
-            source.head[257:262] == b"ustar"
-            and source.head.startswith((b"sys_info\0", b"storages\0", b"tensors\0", b"pickle\0"))
-        ),
+        _torch_tar,
         f"{_HERE}.torch_legacy:read_tar",
     ),
     Row(

@@ -42,7 +42,9 @@ def view(storage: Storage, kind: str, offset: Any, size: Any, stride: Any) -> np
     flat = storage.typed(kind)
     count = math.prod(size)
     if count == 0:
-        return np.empty(size, flat.dtype)
+        nothing = np.empty(size, flat.dtype)
+        nothing.flags.writeable = False
+        return nothing
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if last >= len(flat):
         raise ValueError(f"a tensor that reaches to element {last:,} of a storage of {len(flat):,}")

@@ -71,9 +71,13 @@ def walk(tree: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
-        yield from ((str(key), child) for key, child in value.items())
+        yield from ((_word(key), child) for key, child in value.items())
     elif isinstance(value, (list, tuple)):
         yield from ((str(index), child) for index, child in enumerate(value))
     elif isinstance(value, Stub) and is_module(value):
         for part in _PARTS:
             yield from _children(value.attributes.get(part))
+
+
+def _word(key: Any) -> str:
+    return key.name if isinstance(key, Stub) else str(key)
