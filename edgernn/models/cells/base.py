@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -66,20 +65,6 @@ class Cell(nn.Module):
     def widths(cls, hidden: int, options: CellOptions) -> tuple[int, ...]:
         """Return the width of each state tensor; the first is the layer's output's, too."""
         return (hidden,) * len(cls.states)
-
-    @classmethod
-    def named(
-        cls, w_ih: np.ndarray, w_hh: np.ndarray, b_ih: np.ndarray, b_hh: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """Return ``w_ih [gH, I]``, ``w_hh [gH, H]`` and two biases ``[gH]``, rows in the cell's
-        order, under the names of the cell's parameters.
-        """
-        return {
-            "from_input.weight": w_ih,
-            "from_input.bias": b_ih,
-            "from_hidden.weight": w_hh,
-            "from_hidden.bias": b_hh,
-        }
 
     @classmethod
     def from_fused(cls: type[C], fused: nn.RNNBase, layer: int) -> C:

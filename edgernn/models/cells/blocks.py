@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from edgernn.errors import UsageError
-from edgernn.models.cells.options import read_options
+from edgernn.models.cells.options import CellOptions, read_options
 from edgernn.models.cells.table import cell_class
+
+_SIDES = {"from_input": "ih", "from_hidden": "hh"}  # a cell's linear layer → torch's name of it
 
 
 class Block(NamedTuple):
@@ -21,9 +24,9 @@ class Block(NamedTuple):
     torch has the layer.
 
     Attributes:
-        w_ih: ``[gH, I]``.
-        w_hh: ``[gH, P]``.
-        b_ih, b_hh: ``[gH]``; None stands for zeros: of files with one bias, or with none.
+        w_ih: ``[gH, I]``, the cell's ``from_input``.
+        w_hh: ``[gH, P]``, the cell's ``from_hidden``; a cell that keeps rows apart has fewer here.
+        b_ih, b_hh: as many as rows; None stands for zeros: of files with one bias, or with none.
         others: what else the cell has, by the parameter's own name in the cell.
     """
 
@@ -46,24 +49,40 @@ def stack_tensors(
         options: of the cell, as ``make_stack`` takes them.
 
     Raises:
-        UsageError: an unknown cell or option, or matrices whose rows do not fit it.
+        UsageError: an unknown cell or option, or arrays that do not fit it.
     """
     kind, made = cell_class(cell), dict[str, np.ndarray]()
-    plain = read_options(kind.options_kind, options or {}) == kind.options_kind()
+    read = read_options(kind.options_kind, options or {})
+    as_torch = kind.fused is not None and read == kind.options_kind()
     for place, block in enumerate(blocks):
-        rows = block.w_ih.shape[0]
-        if block.w_hh.shape[0] != rows or rows % max(kind.gates, 1):
-            raise UsageError(
-                f"layer {place} has matrices of {rows} and {block.w_hh.shape[0]} rows, expected "
-                f"the same multiple of {kind.gates} for the cell {cell}"
-            )
-        zeros = np.zeros(rows, block.w_ih.dtype)
-        b_ih, b_hh = (zeros if bias is None else bias for bias in (block.b_ih, block.b_hh))
-        if kind.fused is not None and plain:
-            parts = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            values = (block.w_ih, block.w_hh, b_ih, b_hh)
-            made |= {f"fused.{p}_l{place}": v for p, v in zip(parts, values, strict=True)}
-            continue
-        own = {**kind.named(block.w_ih, block.w_hh, b_ih, b_hh), **block.others}
-        made |= {f"layers.{place}.{name}": array for name, array in own.items()}
+        for name, array in _by_name(f"layer {place}", block, cell, read).items():
+            side, _, part = name.partition(".")
+            as_in_torch = f"fused.{part}_{_SIDES.get(side, side)}_l{place}"
+            made[as_in_torch if as_torch else f"layers.{place}.{name}"] = array
     return made
+
+
+def _by_name(where: str, block: Block, cell: str, options: CellOptions) -> dict[str, np.ndarray]:
+    """Return the parameters of one layer by the cell's own names."""
+    kind = cell_class(cell)
+    hidden = len(block.w_ih) // max(kind.gates, 1)
+    with torch.device("meta"):
+        made = kind(block.w_ih.shape[1], max(hidden, 1), options)
+    wanted = {name: tuple(tensor.shape) for name, tensor in made.named_parameters()}
+    given = {"from_input.weight": block.w_ih, "from_hidden.weight": block.w_hh, **block.others}
+    for name, bias in (("from_input.bias", block.b_ih), ("from_hidden.bias", block.b_hh)):
+        if bias is None and name in wanted:
+            given[name] = np.zeros(wanted[name], block.w_ih.dtype)
+        elif bias is not None:
+            given[name] = bias
+    found = {name: array.shape for name, array in given.items()}
+    if found != wanted:
+        odd = next(n for n in (*found, *wanted) if found.get(n) != wanted.get(n))
+        has, wants = (
+            f"{list(shapes[odd])}" if odd in shapes else "none" for shapes in (found, wanted)
+        )
+        raise UsageError(
+            f"{where}: {odd} of the cell {cell} is {has}, expected {wants} where {hidden} is its "
+            "width"
+        )
+    return given

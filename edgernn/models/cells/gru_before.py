@@ -7,7 +7,6 @@ Torch7's char-rnn writes ``h' = (1 - z) ⊙ h + z ⊙ n``: the same with the row
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -75,18 +74,6 @@ class GRUBefore(GatedCell):
         self.from_reset = nn.Linear(hidden, hidden)
         self.gate = ACTIVATIONS[self.options.recurrent_activation]
         self.activate = ACTIVATIONS[self.options.activation]
-
-    @classmethod
-    def named(
-        cls, w_ih: np.ndarray, w_hh: np.ndarray, b_ih: np.ndarray, b_hh: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """See ``Cell.named``; the rows of n are those of ``from_reset``."""
-        gates = 2 * len(b_hh) // 3  # rows of r and z
-        return {
-            **super().named(w_ih, w_hh[:gates], b_ih, b_hh[:gates]),
-            "from_reset.weight": w_hh[gates:],
-            "from_reset.bias": b_hh[gates:],
-        }
 
     def reset_parameters(self) -> None:
         """As every gated cell."""

@@ -7,7 +7,6 @@ another cell, which this one does not compute.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -44,14 +43,6 @@ class NormalisedLSTM(Cell):
         self.from_hidden = nn.Linear(hidden, rows, bias=False)
         self.input_norm, self.hidden_norm = (nn.LayerNorm(rows, eps=eps) for _ in range(2))
         self.cell_norm = nn.LayerNorm(hidden, eps=eps)
-
-    @classmethod
-    def named(
-        cls, w_ih: np.ndarray, w_hh: np.ndarray, b_ih: np.ndarray, b_hh: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """See ``Cell.named``; the biases are those of the norms."""
-        weights = {"from_input.weight": w_ih, "from_hidden.weight": w_hh}
-        return {**weights, "input_norm.bias": b_ih, "hidden_norm.bias": b_hh}
 
     def reset_parameters(self) -> None:
         """Glorot input weights, orthogonal recurrent blocks; LN weights 1 and biases 0, the forget
