@@ -8,23 +8,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from edgernn.errors import CheckpointError, UsageError
 from edgernn.importers.base import BY_BLOCKS, Imported, Importer, Match, Opened
 from edgernn.importers.grammar.assemble import assemble
 from edgernn.importers.grammar.blocks import Blocks, Matrix, Stack
 from edgernn.importers.grammar.chain import Chain, Link, with_cell
+from edgernn.importers.grammar.describe import FRAMES
 from edgernn.importers.grammar.language import SETTINGS
 from edgernn.importers.grammar.network import of_network
 from edgernn.importers.grammar.ordering import ORDER, ORDER_SAYS, Block, is_table, ordered
 from edgernn.importers.grammar.parse import is_recurrent, parse, says_function
-from edgernn.importers.grammar.words import words_beside
+from edgernn.importers.grammar.words import held_out, words_of
 from edgernn.importers.vocabularies.finding import find_vocabulary
 from edgernn.importers.vocabularies.tokenizing import Kind, tokenizer_of
 from edgernn.wording import some
 
 ACTIVATION, NONE = "activation", "none"
+INPUT, IDS = "input", "ids"
+_MOST_ONE_HOT = 4096
 _SETTINGS = {
     **SETTINGS,
+    INPUT: f"{FRAMES}, or {IDS} that the network sees as vectors of zeros and a one",
     ORDER: ORDER_SAYS,
     ACTIVATION: f"the function between linear layers, or {NONE}",
 }
@@ -68,8 +74,7 @@ class PlainStateDict(Importer):
                 links.append(stack)
             else:
                 links.append(block)
-        if table is not None:
-            assert isinstance(table, Matrix)
+        if isinstance(table, Matrix):
             told.append(
                 f"{table.name}.weight has no bias and comes first: taken for a table of "
                 f"{table.rows} vectors that ids are looked up in"
@@ -78,13 +83,37 @@ class PlainStateDict(Importer):
 
 
 def _assembled(opened: Opened, chain: Chain) -> Imported:
-    given, table = opened.wishes.vocabulary or words_beside(opened), chain.embedding
-    if given is None or table is None:
+    """Return the network; of text where it takes ids, and their words are known."""
+    size = chain.takes
+    given, guess = words_of(opened, size)
+    asked = opened.wishes.settings.get(INPUT)
+    if asked not in {None, IDS, FRAMES}:
+        raise UsageError(f"--set {INPUT}={asked}, expected {IDS} or {FRAMES}")
+    if chain.embedding is None and (asked == IDS or (asked is None and given is not None)):
+        chain = _one_hot(chain, size)
+    if given is None or chain.embedding is None:
         return assemble(chain, None)
-    vocabulary = find_vocabulary(given, size=table.rows)
+    vocabulary = find_vocabulary(given, size=size)
     kind: Kind = "characters" if all(len(w) == 1 for w in vocabulary.words) else "words"
-    told = (*chain.told, *vocabulary.told)
-    return assemble(replace(chain, told=told), tokenizer_of(vocabulary, kind))
+    told = (*chain.told, *filter(None, [guess]), *vocabulary.told)
+    tokenizer = tokenizer_of(vocabulary, kind)
+    evaluation = held_out(opened.wishes.vocabulary, tokenizer)
+    return replace(assemble(replace(chain, told=told), tokenizer), evaluation=evaluation)
+
+
+def _one_hot(chain: Chain, size: int) -> Chain:
+    """Return ``chain`` over ids, each of which it sees as a vector of zeros and a one."""
+    if size > _MOST_ONE_HOT:
+        raise UsageError(
+            f"the network takes {size} numbers a time step, expected up to {_MOST_ONE_HOT} for ids "
+            f"as vectors of zeros and a one; say --set {INPUT}={FRAMES}"
+        )
+    told = (
+        f"the {size} numbers that go in are taken for an id as a vector of zeros and a one; --set "
+        f"{INPUT}={FRAMES} says otherwise"
+    )
+    table = Matrix("one_hot", np.eye(size, dtype=np.float32), kind="embedding")
+    return replace(chain, embedding=table, told=(*chain.told, told))
 
 
 def _refuse_others(blocks: Blocks) -> None:
@@ -101,7 +130,7 @@ def _refuse_others(blocks: Blocks) -> None:
 
 def _order_told(row: tuple[Block, ...], *, asked: bool) -> str:
     names = " → ".join(block.name or "(root)" for block in row)
-    why = "as was said" if asked else "the one order in which the widths fit"
+    why = "as was said" if asked else "in which their widths fit"
     return f"the blocks run in the order {names}, {why}"
 
 

@@ -62,6 +62,13 @@ def test_layers_below_and_different_cells_above_one_another(tmp_path: Path) -> N
     np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
 
 
+def test_a_circle_of_widths_is_opened_so_that_a_linear_layer_ends_it(tmp_path: Path) -> None:
+    net = module(out=nn.Linear(8, 3), lstm=nn.LSTM(8, 8, batch_first=True), inp=nn.Linear(3, 8))
+    _, imported = taken(save(net.state_dict(), tmp_path / "net.pt"))
+    expected = run(net.inp, net.lstm, net.out, x=frames(3))
+    np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
+
+
 def test_cells_saved_apart_follow_their_numbers(tmp_path: Path) -> None:
     net = module(cell2=nn.LSTMCell(6, 6), cell1=nn.LSTMCell(6, 6), out=nn.Linear(6, 2))
     _, imported = taken(save(net.state_dict(), tmp_path / "net.pt"))
@@ -143,7 +150,7 @@ def test_several_orders_are_refused_until_one_is_said(tmp_path: Path) -> None:
         out=nn.Linear(4, 2),
     )
     path = save(net.state_dict(), tmp_path / "net.pt")
-    with pytest.raises(UsageError, match=r"2 orders.*--set order=one,two,out"):
+    with pytest.raises(UsageError, match=r"at least 2 orders.*--set order=one,two,out"):
         taken(path)
     _, imported = taken(path, settings={"order": "two,one,out"})
     expected = run(net.two, net.one, net.out, x=frames(4))
@@ -188,3 +195,58 @@ def test_a_network_without_recurrence_is_of_no_family(tmp_path: Path) -> None:
     path = save(module(fc=nn.Linear(3, 2)).state_dict(), tmp_path / "net.pt")
     with pytest.raises(ValueError, match="empty"):
         taken(path)
+
+
+def characters(tmp_path: Path, **beside: object) -> tuple[Path, np.ndarray]:
+    """Write a character network over one-hot vectors, as Udacity's course saves it; return its file
+    and its logits over drawn ids.
+    """
+    net = module(lstm=nn.LSTM(11, 8, 2, batch_first=True), fc=nn.Linear(8, 11))
+    content = {"n_hidden": 8, "state_dict": net.state_dict(), **beside}
+    one_hot = nn.functional.one_hot(drawn(11), 11).float()  # [B, T, V]
+    return save(content, tmp_path / "rnn_20_epoch.net"), run(net.lstm, net.fc, x=one_hot)
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        tuple("etaoins hrd"),
+        {c: i for i, c in enumerate("etaoins hrd")},
+        dict(enumerate("etaoins hrd")),
+    ],
+)
+def test_one_hot_characters_whose_table_is_in_the_file(tokens: object, tmp_path: Path) -> None:
+    path, expected = characters(tmp_path, tokens=tokens)
+    _, imported = taken(path)
+    assert type(imported.config).__name__ == "LanguageConfig"
+    np.testing.assert_allclose(rolled(imported, drawn(11)), expected, atol=1e-5)
+    assert imported.tokenizer is not None
+    assert imported.tokenizer.encode("the rat").tolist() == [1, 8, 0, 7, 9, 2, 1]
+    assert any("tokens of the file itself" in sentence for sentence in imported.told)
+    assert any("a one" in sentence for sentence in imported.told)
+
+
+def test_one_hot_ids_and_frames_as_they_are_said(tmp_path: Path) -> None:
+    path, expected = characters(tmp_path)
+    assert [p.name for p in taken(path)[1].config.inputs] == ["frames"]
+    _, imported = taken(path, settings={"input": "ids"})
+    np.testing.assert_allclose(rolled(imported, drawn(11)), expected, atol=1e-5)
+    path, _ = characters(tmp_path, tokens=tuple("etaoins hrd"))
+    said = taken(path, settings={"input": "frames"})[1]
+    assert [p.name for p in said.config.inputs] == ["frames"]
+    with pytest.raises(UsageError, match="input=sound"):
+        taken(path, settings={"input": "sound"})
+
+
+def test_what_training_keeps_beside_is_no_part_of_it(tmp_path: Path) -> None:
+    net = module(gru=nn.GRU(3, 8, batch_first=True), fc=nn.Linear(8, 5))
+    content = {
+        "state_dict": net.state_dict(),
+        "optimizer_states": [{"state": {0: {"exp_avg": torch.zeros(24, 3)}}}],
+        "lr_schedulers": [{"base": torch.zeros(3)}],
+        "rng_state": torch.zeros(9, dtype=torch.uint8),
+        "epoch": torch.tensor(3),
+    }
+    _, imported = taken(save(content, tmp_path / "last.ckpt"))
+    expected = run(net.gru, net.fc, x=frames(3))
+    np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)

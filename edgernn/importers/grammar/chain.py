@@ -39,6 +39,13 @@ class Chain:
             layer for link in self.links if isinstance(link, Stack) for layer in link.layers
         )
 
+    @property
+    def takes(self) -> int:
+        """How many ids go in, or how many numbers a time step."""
+        if self.embedding is not None:
+            return self.embedding.rows
+        return next(widths(link)[0] for link in self.links if not isinstance(link, str))
+
     def uniform(self) -> bool:
         """Whether it is a table, one stack of one of torch's cells and one width, and a linear
         layer.

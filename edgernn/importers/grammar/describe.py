@@ -14,7 +14,7 @@ import numpy as np
 from edgernn.contract import BATCH, TIME, TOKENS
 from edgernn.families.step import LOGITS, VOCAB
 from edgernn.importers.grammar.blocks import Layer, Matrix, Stack
-from edgernn.importers.grammar.chain import Chain, same, widths
+from edgernn.importers.grammar.chain import Chain, same
 
 if TYPE_CHECKING:
     from edgernn.models.layered.description import NetworkConfig
@@ -59,8 +59,7 @@ class _Writer:
         self.tensors: Tensors = {}
         table = chain.embedding
         if table is None:
-            first = next(link for link in chain.links if not isinstance(link, str))
-            self.sizes = {FEATURES: widths(first)[0]}
+            self.sizes = {FEATURES: chain.takes}
             self.port = {"name": FRAMES, "axes": (BATCH, TIME, FEATURES)}
             self.last = FRAMES
             return

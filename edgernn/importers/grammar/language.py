@@ -18,7 +18,7 @@ from edgernn.importers.grammar.blocks import Blocks, Matrix
 from edgernn.importers.grammar.chain import CELL, CELL_SAYS, Chain, with_cell
 from edgernn.importers.grammar.network import ROOT, ROOT_SAYS, Network, network, of_network, only
 from edgernn.importers.grammar.parse import parse, says_function
-from edgernn.importers.grammar.words import held_out, words_beside
+from edgernn.importers.grammar.words import held_out, words_of
 from edgernn.importers.vocabularies.finding import Order, find_vocabulary
 from edgernn.importers.vocabularies.tokenizing import Kind, tokenizer_of
 from edgernn.importers.vocabularies.vocabulary import Vocabulary
@@ -134,10 +134,11 @@ class LanguageImporter(Importer):
 
     def vocabulary(self, opened: Opened, size: int) -> Vocabulary | None:
         """Return the vocabulary of ``size`` ids; None where nothing gives it."""
-        given = opened.wishes.vocabulary or words_beside(opened)
+        given, guess = words_of(opened, size)
         if given is None and self.order == "corpus":
             return None
-        return find_vocabulary(given, order=self.order, size=size, expected=self.expected)
+        found = find_vocabulary(given, order=self.order, size=size, expected=self.expected)
+        return replace(found, told=(guess, *found.told)) if guess else found
 
     def _found(self, opened: Opened) -> dict[str, tuple[Names, Match]]:
         """Return the prefix of every network of this family in the file, which names it has, and

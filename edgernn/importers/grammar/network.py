@@ -15,8 +15,10 @@ from edgernn.importers.containers.content import Stub
 from edgernn.wording import some
 
 T = TypeVar("T")
-# what training keeps beside a network, as any part of a dotted name
-_BESIDE = re.compile(r"(.*\.)?(\w*optim\w*|opt|\w*scheduler|\w*scaler|sampler)\..*")
+# what training keeps beside a network, as one of the first two parts of a dotted name
+_BESIDE = re.compile(
+    r"\w*optim\w*|opt|\w*schedulers?|\w*scaler|\w*sampler|criterion|loss\w*|\w*rng\w*|callbacks"
+)
 ROOT, ROOT_SAYS = "root", "what the names of the network's tensors start with"
 
 
@@ -49,7 +51,7 @@ def of_network(opened: Opened) -> dict[str, np.ndarray]:
     return {
         name: array
         for name, array in opened.tensors.items()
-        if name.startswith(start) and not _BESIDE.fullmatch(name)
+        if name.startswith(start) and not any(map(_BESIDE.fullmatch, name.split(".")[:2]))
     }
 
 

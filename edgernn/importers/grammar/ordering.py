@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from edgernn.errors import CheckpointError, UsageError
 from edgernn.importers.grammar.blocks import Blocks, Matrix, Stack
@@ -12,7 +13,7 @@ from edgernn.wording import expected_one_of
 
 Block = Matrix | Stack
 ORDER, ORDER_SAYS = "order", "the blocks in the order in which they run, with commas"
-_MOST_WAYS, _MOST_TRIED = 8, 100_000
+_MOST_WAYS, _MOST_TRIED = 64, 100_000
 _NUMBERED = re.compile(r"(.*?)\.?(\d{1,9})")
 _REMEDY = (
     "a network that is no such row is taken in from its Python: edgernn export FILE.py:NAME "
@@ -30,7 +31,8 @@ def is_table(block: Block) -> bool:
 def ordered(blocks: Blocks, asked: str | None = None) -> tuple[Block, ...]:
     """Return all matrices and stacks in the one order in which they fit; the first one is a table
     where ``is_table`` says so. Blocks that are numbered alike, as ``fc1`` and ``fc2``, follow their
-    numbers.
+    numbers. Where what comes out is as wide as what goes in, blocks fit in a circle too: it is
+    opened so that a linear layer ends it, and few stand side by side.
 
     Args:
         blocks: what was found.
@@ -55,7 +57,7 @@ def ordered(blocks: Blocks, asked: str | None = None) -> tuple[Block, ...]:
                 f"expected each of {', '.join(found)} once"
             )
         return tuple(found[name] for name in names)
-    ways = _ways(list(found.values()))
+    ways = _likeliest(_ways(list(found.values())))
     if not ways:
         told = ", ".join(
             f"{block.name or '(root)'} {' → '.join(map(str, widths(block)))}"
@@ -65,10 +67,9 @@ def ordered(blocks: Blocks, asked: str | None = None) -> tuple[Block, ...]:
             f"the blocks do not follow one another in any order: {told}; {_REMEDY}"
         )
     if len(ways) > 1:
-        count = f"{_MOST_WAYS} or more" if len(ways) == _MOST_WAYS else str(len(ways))
         shown = [",".join(block.name for block in way) for way in ways[:2]]
         raise UsageError(
-            f"the blocks fit one another in {count} orders; choose one, as --set "
+            f"the blocks fit one another in at least {len(ways)} orders; choose one, as --set "
             f"{ORDER}={shown[0]} or --set {ORDER}={shown[1]}"
         )
     return ways[0]
@@ -96,6 +97,20 @@ def _ways(blocks: Sequence[Block]) -> list[tuple[Block, ...]]:
         rest = [block for block in blocks if not any(block is used for used in way)]
         pending += [(*way, block) for block in reversed(rest) if widths(block)[0] == gives]
     return ways
+
+
+def _likeliest(ways: list[tuple[Block, ...]]) -> list[tuple[Block, ...]]:
+    """Return those of ``ways`` that end in a linear layer, and of them those with the fewest linear
+    layers side by side.
+    """
+
+    def unlikely(way: tuple[Block, ...]) -> tuple[bool, int]:
+        linear = [isinstance(block, Matrix) for block in way]
+        linear[0] = linear[0] and not is_table(way[0])
+        return not linear[-1], sum(one and other for one, other in pairwise(linear))
+
+    best = min(map(unlikely, ways), default=None)
+    return [way for way in ways if unlikely(way) == best]
 
 
 def _given(way: tuple[Block, ...]) -> int:
