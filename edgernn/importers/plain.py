@@ -62,7 +62,7 @@ class PlainStateDict(Importer):
         settings = opened.wishes.settings
         row = ordered(blocks, settings.get(ORDER))
         told = [_order_told(row, asked=ORDER in settings), _FORWARD]
-        table = row[0] if is_table(row[0]) and len(row) > 1 else None
+        table = _table(row)
         links: list[Link] = []
         for block in row if table is None else row[1:]:
             if isinstance(block, Matrix) and links and isinstance(links[-1], Matrix):
@@ -74,12 +74,18 @@ class PlainStateDict(Importer):
                 links.append(stack)
             else:
                 links.append(block)
-        if isinstance(table, Matrix):
+        if table is not None:
             told.append(
                 f"{table.name}.weight has no bias and comes first: taken for a table of "
                 f"{table.rows} vectors that ids are looked up in"
             )
         return _assembled(opened, Chain(table, tuple(links), tuple(told)).checked())
+
+
+def _table(row: tuple[Block, ...]) -> Matrix | None:
+    """Return the table of vectors that a row begins with, where it does."""
+    first = row[0]
+    return first if isinstance(first, Matrix) and is_table(first) and len(row) > 1 else None
 
 
 def _assembled(opened: Opened, chain: Chain) -> Imported:
