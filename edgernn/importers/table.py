@@ -23,6 +23,9 @@ IMPORTERS: dict[str, str] = {
     "keras": "edgernn.importers.keras.importer:KerasImporter",
     "nam": "edgernn.importers.nam:NeuralAmpModeler",
     "rtneural": "edgernn.importers.rtneural:RTNeural",
+    "yunjey": "edgernn.importers.yunjey:YunjeyCaptioner",
+    "sgrvinod": "edgernn.importers.sgrvinod:SgrvinodCaptioner",
+    "ruotianluo": "edgernn.importers.ruotianluo:RuotianluoCaptioner",
     "plain": "edgernn.importers.plain:PlainStateDict",
 }
 

@@ -34,6 +34,7 @@ KINDS = {
     "run": f"{_KINDS}.states:Run",
     "image": f"{_KINDS}.pictures:Image",
     "mean": f"{_KINDS}.pictures:Mean",
+    "opening": f"{_KINDS}.opening:Opening",
 }
 
 

@@ -1,0 +1,191 @@
+"""What the importers of captioners share: a description that is put together with its parameters,
+and the words of those whose checkpoint has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.errors import CheckpointError
+from edgernn.importers.vocabularies.finding import Given, find_vocabulary
+from edgernn.importers.vocabularies.tokenizing import tokenizer_of
+from edgernn.importers.vocabularies.vocabulary import Specials, Vocabulary
+from edgernn.wording import some
+
+TOKENS, VOCAB, LOGITS, ATTENTION = "tokens", "vocab", "logits", "attention"
+FEATURES, KEYS = "features", "feature_keys"  # what attention looks at, and by what
+_COUNTERS = "num_batches_tracked"  # of batch normalisation, which evaluation does not read
+
+
+class Sketch:
+    """A captioner as it is put together: the layers of both graphs, and their parameters.
+
+    Args:
+        source: the tensors of the checkpoint by the names that upstream has.
+        origin: of the checkpoint, for messages.
+
+    Attributes:
+        given: the inputs of encode, in the order in which they were named.
+        encode, layers: of the two graphs.
+        contexts, first, outputs: see ``NetworkConfig``.
+        tensors: the parameters by the network's own names.
+        sizes: axis → size.
+    """
+
+    def __init__(self, source: Mapping[str, np.ndarray], origin: str) -> None:
+        self.source, self.origin = source, origin
+        self.given: list[dict[str, Any]] = []
+        self.encode: list[dict[str, Any]] = []
+        self.layers: list[dict[str, Any]] = []
+        self.contexts: dict[str, str] = {}
+        self.first: dict[str, str] = {}
+        self.outputs: dict[str, str] = {}
+        self.tensors: dict[str, np.ndarray] = {}
+        self.sizes: dict[str, int] = {}
+        self._used: set[str] = set()
+
+    def take(self, name: str, *, ndim: int) -> np.ndarray:
+        """Return the tensor ``name`` of the checkpoint; raise CheckpointError where it lacks it, or
+        it has another number of axes.
+        """
+        if name not in self.source:
+            raise CheckpointError(
+                f"{self.origin} lacks {name}; expected every tensor of the captioner, as its "
+                "training saved it"
+            )
+        self._used.add(name)
+        found = self.source[name]
+        if found.ndim != ndim or not found.size:
+            raise CheckpointError(
+                f"{self.origin} has {name} {list(found.shape)}, expected {ndim} axes; give the "
+                "checkpoint as its training saved it"
+            )
+        return found
+
+    def see(self, name: str, **axes: int | None) -> str:
+        """Name an input of encode with these axes after the batch; None where one is open."""
+        self.given.append({"name": name, "dtype": "float32", "axes": ["batch", *axes]})
+        self.sizes |= {axis: size for axis, size in axes.items() if size is not None}
+        return name
+
+    def add(self, graph: str, name: str, kind: str, *inputs: str, **options: Any) -> str:
+        """Add a layer to ``encode`` or ``layers``; return its name."""
+        layers: list[dict[str, Any]] = getattr(self, graph)
+        layers.append({"name": name, "kind": kind, "inputs": list(inputs), "options": options})
+        return name
+
+    def linear(
+        self, graph: str, name: str, given: str, prefix: str, *, width: int | str = 0, **options: Any
+    ) -> str:
+        """Add the linear layer that upstream calls ``prefix``; with its bias where it has one."""
+        weight, bias = self.take(f"{prefix}.weight", ndim=2), f"{prefix}.bias" in self.source
+        self.tensors[f"{graph}.{name}.weight"] = weight
+        if bias:
+            self.tensors[f"{graph}.{name}.bias"] = self.take(f"{prefix}.bias", ndim=1)
+        width = width or len(weight)
+        return self.add(graph, name, "linear", given, width=width, bias=bias, **options)
+
+    def word(self, prefix: str, *, relu: bool = False) -> str:
+        """Add the embedding of the words, and after it a rectifier where ``relu``."""
+        weight = self.take(f"{prefix}.weight", ndim=2)
+        self.sizes[VOCAB] = len(weight)
+        self.tensors["layers.embedding.weight"] = weight
+        self.add("layers", "embedding", "embedding", TOKENS, width=weight.shape[1])
+        if not relu:
+            return "embedding"
+        return self.add("layers", "word", "activation", "embedding", function="relu")
+
+    def recurrent(
+        self, name: str, *inputs: str, cell: str, blocks: Sequence[Sequence[str]]
+    ) -> str:
+        """Add a recurrent layer; of each block the names of w_ih and w_hh, and of b_ih and b_hh
+        where it has these.
+        """
+        from edgernn.models.layered.tensors import Block, recurrent_tensors
+
+        read = [
+            Block(*(self.take(each, ndim=1 if place > 1 else 2) for place, each in enumerate(block)))
+            for block in blocks
+        ]
+        self.tensors |= recurrent_tensors(name, cell, read)
+        hidden = read[0].w_hh.shape[1]
+        options = {"cell": cell, "hidden": hidden, "layers": len(blocks)}
+        return self.add("layers", name, "recurrent", *inputs, **options)
+
+    def attention(self, query: str, prefixes: tuple[str, str], *, activation: str) -> str:
+        """Add attention over the two contexts by the linear layers ``prefixes``, of the query and
+        of the energies.
+        """
+        for own, prefix in zip(("query", "energy"), prefixes, strict=True):
+            self.tensors[f"layers.look.{own}.weight"] = self.take(f"{prefix}.weight", ndim=2)
+            self.tensors[f"layers.look.{own}.bias"] = self.take(f"{prefix}.bias", ndim=1)
+        self.outputs[ATTENTION] = "look.alpha"
+        return self.add(
+            "layers", "look", "attention", FEATURES, KEYS, query, activation=activation
+        )
+
+    def unused(self) -> tuple[str, ...]:
+        """Return what is to be told of tensors that nothing took."""
+        left = sorted(
+            name for name in self.source.keys() - self._used if not name.endswith(_COUNTERS)
+        )
+        return (f"{self.origin} also has {some(left)}, which nothing takes",) if left else ()
+
+    def config(self, decoding: Any, logits: str) -> Any:
+        """Return the ``NetworkConfig``, whose scores are the value ``logits``."""
+        from edgernn.models.layered.description import NetworkConfig
+
+        ids = {"name": TOKENS, "dtype": "int64", "axes": ["batch", "time"], "below": VOCAB}
+        return NetworkConfig.model_validate(
+            {
+                "family": "captioner",
+                "inputs": [ids],
+                "given": self.given,
+                "sizes": self.sizes,
+                "encode": self.encode,
+                "layers": self.layers,
+                "outputs": {LOGITS: logits, **self.outputs},
+                "contexts": self.contexts,
+                "first": self.first,
+                "writes": decoding,
+            }
+        )
+
+
+def words_of(
+    given: Given,
+    *,
+    size: int,
+    specials: Mapping[str, int],
+    expected: Mapping[str, int] | None = None,
+    added: Mapping[int, str] | None = None,
+) -> tuple[Tokenizer, Specials, tuple[str, ...]]:
+    """Return the tokenizer of a captioner, its special ids, and what is to be told.
+
+    Args:
+        given: its vocabulary; None where the checkpoint came without: then a word is its id.
+        size: V.
+        specials: role of ``Specials`` → its id in the family's own numbering.
+        expected, added: see ``find_vocabulary``.
+
+    Raises:
+        DataError: the vocabulary has another size, or is none.
+    """
+    if given is not None:
+        found = find_vocabulary(given, size=size, expected=expected, added=added)
+        known = {role: getattr(found.specials, role) for role in specials}
+        own = {role: specials[role] if token is None else token for role, token in known.items()}
+        return tokenizer_of(found, "captions"), Specials(**own), found.told
+    own = {role: token for role, token in specials.items() if 0 <= token < size}
+    nameless = Vocabulary(
+        tuple(f"<{token}>" for token in range(size)), "nothing", Specials(**own)
+    )
+    told = (
+        "the checkpoint came without its words: captions are written as ids, <17> for 17, and the "
+        "special ones are those of the family; give the words with --vocabulary"
+    )
+    return tokenizer_of(nameless, "captions"), nameless.specials, (told,)

@@ -1,0 +1,103 @@
+"""sgrvinod/a-PyTorch-Tutorial-to-Image-Captioning: soft attention with a gate, after Xu et al. 2015
+(https://arxiv.org/abs/1502.03044).
+
+One file of whole modules and optimisers. Its encoder is a ResNet-101 whose last maps are pooled to
+14 × 14; here the regions are what encode is given.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgernn.contract import Decoding
+from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
+from edgernn.importers.captioning import FEATURES, KEYS, VOCAB, Sketch, words_of
+
+_CELL = "decode_step.weight_ih"
+_KEYS = ("attention.encoder_att.weight", "f_beta.weight", "init_h.weight", "fc.weight")
+_CLASS = "DecoderWithAttention"
+_LONGEST = 50  # words, as caption.py writes at most
+_REGIONS = (
+    "the picture encoder is left out: regions are what its Encoder gives, as "
+    "[N, 196, 2048], from a picture of 256 pixels in torchvision's normalisation"
+)
+
+
+class SgrvinodCaptioner(Importer):
+    """``DecoderWithAttention``, which begins at the mean of the regions."""
+
+    word = "sgrvinod"
+    about = "an attention captioner of sgrvinod/a-PyTorch-Tutorial-to-Image-Captioning"
+
+    def match(self, opened: Opened) -> Match | None:
+        """See ``Importer.match``."""
+        if any(stub.name.endswith(f".{_CLASS}") for stub in opened.modules.values()):
+            return Match(BY_CLASS, f"it holds a {_CLASS}")
+        if not _decoder(opened):
+            return None
+        return Match(BY_KEYS, f"it has {_CELL} and attention.encoder_att")
+
+    def read(self, opened: Opened) -> Imported:
+        """See ``Importer.read``."""
+        sketch = Sketch(_decoder(opened), str(opened.content.path))
+        logits = _sketch(sketch)
+        size = sketch.sizes[VOCAB]
+        tokenizer, special, told = words_of(
+            opened.wishes.vocabulary,
+            size=size,
+            specials={"pad": 0, "unknown": size - 3, "start": size - 2, "end": size - 1},
+            expected={"<pad>": 0, "<unk>": size - 3, "<start>": size - 2, "<end>": size - 1},
+        )
+        decoding = Decoding(
+            start=(special.start or 0,),
+            stop=(special.end or 0,),
+            temperature=0.0,
+            suppress=tuple(t for t in (special.pad, special.start) if t is not None),
+            length=_LONGEST,
+        )
+        return Imported(
+            sketch.config(decoding, logits),
+            sketch.tensors,
+            tokenizer,
+            (_REGIONS, *told, *sketch.unused()),
+        )
+
+
+def _decoder(opened: Opened) -> dict[str, np.ndarray]:
+    """Return the tensors of the decoder by their names in it; nothing where there is none."""
+    for name in opened.tensors:
+        before, found, _ = name.rpartition(_CELL)
+        if found and all(f"{before}{key}" in opened.tensors for key in _KEYS):
+            return {
+                key.removeprefix(before): array
+                for key, array in opened.tensors.items()
+                if key.startswith(before)
+            }
+    return {}
+
+
+def _sketch(sketch: Sketch) -> str:
+    r"""Put the network together; return the name of its scores::
+
+        h_0, c_0 = W (Σ_i a_i / R) + b    z, α = attention(a, h)    β = σ(W_β h + b_β)
+        h', c' = LSTM([embedding, β ⊙ z], h, c)    logits = W h' + b
+    """
+    width = sketch.take("attention.encoder_att.weight", ndim=2).shape[1]
+    given = sketch.see("regions", regions=None, region_width=width)
+    mean = sketch.add("encode", "mean", "mean", given)
+    for state in ("h", "c"):
+        sketch.first[state] = sketch.linear("encode", f"first_{state}", mean, f"init_{state}")
+    keys = sketch.linear("encode", "region_keys", given, "attention.encoder_att")
+    sketch.contexts = {FEATURES: given, KEYS: keys}
+    word = sketch.word("embedding")
+    before = sketch.add("layers", "past", "before", layer="decoder", state="h")
+    look = sketch.attention(
+        before, ("attention.decoder_att", "attention.full_att"), activation="relu"
+    )
+    gate = sketch.linear("layers", "gate", before, "f_beta", activation="sigmoid")
+    gated = sketch.add("layers", "gated", "multiply", gate, look)
+    joined = sketch.add("layers", "joined", "concat", word, gated)
+    parts = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    cell = [f"decode_step.{part}" for part in parts]
+    top = sketch.recurrent("decoder", joined, cell="lstm", blocks=[cell])
+    return sketch.linear("layers", "head", top, "fc", width=VOCAB)
