@@ -46,9 +46,8 @@ def drop_unused(graph: FlatGraph, examples: tuple[Tensor, ...]) -> None:
         hook.remove()
     for parent in list(graph.modules()):
         for name, child in parent.named_children():
-            if child not in ran and not list(
-                child.children()
-            ):  # a layer; what has layers may be used without being called
+            holds = isinstance(child, (nn.ModuleDict, nn.ModuleList)) or list(child.children())
+            if child not in ran and not holds:  # what holds layers may be used without being called
                 setattr(parent, name, nn.Identity())
 
 

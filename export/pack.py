@@ -21,6 +21,7 @@ from edgernn.contract import Contract
 from edgernn.contract.in_graph import decoder_of
 from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
 from edgernn.export.artifacts import Job, write_artifact
+from edgernn.export.chosen import Chosen, chosen_of, fitting
 from edgernn.export.companions import tokenizer_entry, write_companions
 from edgernn.export.source import ReducedOptions, Source, Tell
 from edgernn.models import checkpoint
@@ -30,7 +31,6 @@ from edgernn.parity import golden
 from edgernn.parity.subject import DEFAULT_STEPS
 from edgernn.storage.identify import path_of
 from edgernn.storage.side_files import is_side_file
-from edgernn.wording import did_you_mean
 
 
 def export_bundle(
@@ -75,12 +75,13 @@ def export_bundle(
         UnavailableError: a package that a format needs is not installed.
     """
     out = path_of(out)
-    chosen = _chosen(to, precision, tell)
+    chosen = chosen_of(to, precision, tell)
     refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
     _refuse_not_finite(loaded)
     contract = loaded.model.config.contract()
-    jobs = _jobs(_kept(chosen, contract, to, tell), contract, in_graph=in_graph or decoding)
+    chosen = fitting(chosen, contract, to, tell)
+    jobs = _jobs(chosen, contract, in_graph=in_graph or decoding)
     material = Source(
         replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval()),
         options or ReducedOptions(),
@@ -128,66 +129,7 @@ def _read_again(folder: Path) -> None:
         ) from error
 
 
-_Chosen = list[tuple[formats.Format, str]]
-
-
-def _chosen(
-    to: Iterable[str] | str | None, precision: Iterable[str] | str | None, tell: Tell
-) -> _Chosen:
-    """Pair formats with precisions. What was asked for by name and cannot be had is an error, never
-    left out.
-    """
-    named = [to] if isinstance(to, str) else None if to is None else list(to)
-    if named is not None:
-        rows = formats.select(named)
-    else:
-        unwritten = formats.left_out()
-        for name, reason in unwritten.items():
-            tell(f"{name} is left out: {reason}")
-        rows = tuple(row for row in formats.default_rows() if row.name not in unwritten)
-    if precision is None:
-        return [(row, row.precisions[0]) for row in rows]
-    wanted = [precision] if isinstance(precision, str) else list(dict.fromkeys(precision))
-    chosen = [(row, name) for row in rows for name in wanted if name in row.precisions]
-    unmet = [name for name in wanted if name not in {name for _, name in chosen}]
-    unmet += [
-        row.name
-        for row in rows
-        if row.name in (named or ()) and row not in {row for row, _ in chosen}
-    ]
-    if unmet or not chosen:
-        offers = "; ".join(f"{row.name} offers {', '.join(row.precisions)}" for row in rows)
-        meant = (
-            did_you_mean(unmet[0], [name for row in rows for name in row.precisions])
-            if unmet
-            else ""
-        )
-        raise UsageError(f"cannot export {', '.join(unmet) or 'nothing'} as asked: {offers}{meant}")
-    return chosen
-
-
-def _kept(
-    chosen: _Chosen, contract: Contract, to: Iterable[str] | str | None, tell: Tell
-) -> _Chosen:
-    """Leave out the rows whose runtime keeps the state itself where it cannot: a state is none of
-    floats, or there is none. What was asked for by its name its exporter refuses.
-    """
-    named = {to} if isinstance(to, str) else set(to or ())
-    states = contract.step.states
-    whole = next((state for state in states if state.kind != "f"), None)
-    left = [row.name for row, _ in chosen if row.keeps_state and row.name not in named]
-    if (states and whole is None) or not left or len({row for row, _ in chosen}) == 1:
-        return chosen
-    why = (
-        f"it keeps floats alone, and {whole.name} is {whole.dtype}"
-        if whole
-        else "there is no state to keep"
-    )
-    tell(f"{left[0]} is left out: {why}")
-    return [(row, precision) for row, precision in chosen if row.name not in left]
-
-
-def _jobs(chosen: _Chosen, contract: Contract, *, in_graph: bool) -> list[Job]:
+def _jobs(chosen: Chosen, contract: Contract, *, in_graph: bool) -> list[Job]:
     """Return what to write: every graph of every choice; one that a format leaves out is its
     family's first row's.
     """

@@ -44,7 +44,7 @@ _FEATURE_WIDTH, _KEY_WIDTH, _GATES = "feature_width", "key_width", "gates"
 _CALIBRATION, _FEWEST_CALIBRATION = 64, 8  # pictures; more of them change nothing worth the time
 _BEAM, _BEAM_PICTURES = 3, 32
 _RANDOM_TOKENS, _RANDOM_IMAGES = 4096, 4
-_DRAWN, _DRAWN_WORDS = 16, 12  # features, and words about them, where there is no sample
+_DRAWN = 16  # pictures' features, where there is no sample
 
 
 class CaptionerFamily(Family):
@@ -85,16 +85,8 @@ class CaptionerFamily(Family):
         """See ``Family.count``."""
         return int(lengths(sample[CAPTIONS][:, 0]).sum())
 
-    def drawn(self, contract: Contract, *, seed: int) -> Sample | None:
-        """See ``Family.drawn``: features, and ids about them; pictures that are drawn are none."""
-        if _sees_pictures(contract):
-            return None
-        ids = random_inputs(contract, batch=_DRAWN, steps=_DRAWN_WORDS, seed=seed)
-        captions = 1 + ids[contract.step.text_ids.name] % max(contract.vocabulary - 1, 1)
-        return {**self.shown(None, contract, seed=seed), CAPTIONS: captions[:, None]}
-
     def shown(self, sample: Sample | None, contract: Contract, *, seed: int) -> Sample:
-        """See ``Family.shown``."""
+        """See ``Family.shown``: features are drawn; pictures that are drawn are none."""
         if sample is not None:
             return seen_of(sample)
         if _sees_pictures(contract):

@@ -84,6 +84,7 @@ COREML = Format(
     kinds=("coreml-package",),
     interpreter="edgernn.sessions.mil.session:MilSession",
     structure="edgernn.parity.structure.mil:MilStructure",
+    fixed_sizes=True,
 )
 COREML_MLSTATE = replace(
     COREML,

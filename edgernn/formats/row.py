@@ -44,6 +44,7 @@ class Format:
         decoders: a ``Decoder`` of files that decode in the graph, by what these compute.
         kinds: what ``storage.identify`` takes its files for, by key.
         keeps_state: whether the runtime keeps the state itself, under the contract's names.
+        fixed_sizes: whether its files take no axis whose size ``encode`` chooses.
         structure: what reads the structure of the file, a ``parity.structure.StructureReader``; or
             None.
         interpreter: a session that runs the file where ``session`` cannot, operator by operator,
@@ -68,6 +69,7 @@ class Format:
     decoders: Mapping[str, str] = field(default_factory=dict, hash=False)
     kinds: tuple[str, ...] = ("unknown",)
     keeps_state: bool = False
+    fixed_sizes: bool = False
     structure: str | None = None
     interpreter: str | None = None
 

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.errors import CheckpointError
+from edgernn.errors import CheckpointError, UsageError
+from edgernn.importers.base import Opened
 from edgernn.importers.vocabularies.finding import Given, find_vocabulary
 from edgernn.importers.vocabularies.tokenizing import tokenizer_of
 from edgernn.importers.vocabularies.vocabulary import Specials, Vocabulary
 from edgernn.wording import some
 
 TOKENS, VOCAB, LOGITS, ATTENTION = "tokens", "vocab", "logits", "attention"
+REGIONS, _MOST_REGIONS = "regions", 1 << 16
 FEATURES, KEYS = "features", "feature_keys"  # what attention looks at, and by what
 _COUNTERS = "num_batches_tracked"  # of batch normalisation, which evaluation does not read
 
@@ -27,6 +29,7 @@ class Sketch:
     Args:
         source: the tensors of the checkpoint by the names that upstream has.
         origin: of the checkpoint, for messages.
+        regions: of a picture; None where any number may come.
 
     Attributes:
         given: the inputs of encode, in the order in which they were named.
@@ -36,8 +39,10 @@ class Sketch:
         sizes: axis → size.
     """
 
-    def __init__(self, source: Mapping[str, np.ndarray], origin: str) -> None:
-        self.source, self.origin = source, origin
+    def __init__(
+        self, source: Mapping[str, np.ndarray], origin: str, regions: int | None = None
+    ) -> None:
+        self.source, self.origin, self.regions = source, origin, regions
         self.given: list[dict[str, Any]] = []
         self.encode: list[dict[str, Any]] = []
         self.layers: list[dict[str, Any]] = []
@@ -79,7 +84,14 @@ class Sketch:
         return name
 
     def linear(
-        self, graph: str, name: str, given: str, prefix: str, *, width: int | str = 0, **options: Any
+        self,
+        graph: str,
+        name: str,
+        given: str,
+        prefix: str,
+        *,
+        width: int | str = 0,
+        **options: Any,
     ) -> str:
         """Add the linear layer that upstream calls ``prefix``; with its bias where it has one."""
         weight, bias = self.take(f"{prefix}.weight", ndim=2), f"{prefix}.bias" in self.source
@@ -99,16 +111,16 @@ class Sketch:
             return "embedding"
         return self.add("layers", "word", "activation", "embedding", function="relu")
 
-    def recurrent(
-        self, name: str, *inputs: str, cell: str, blocks: Sequence[Sequence[str]]
-    ) -> str:
+    def recurrent(self, name: str, *inputs: str, cell: str, blocks: Sequence[Sequence[str]]) -> str:
         """Add a recurrent layer; of each block the names of w_ih and w_hh, and of b_ih and b_hh
         where it has these.
         """
         from edgernn.models.layered.tensors import Block, recurrent_tensors
 
         read = [
-            Block(*(self.take(each, ndim=1 if place > 1 else 2) for place, each in enumerate(block)))
+            Block(
+                *(self.take(each, ndim=1 if place > 1 else 2) for place, each in enumerate(block))
+            )
             for block in blocks
         ]
         self.tensors |= recurrent_tensors(name, cell, read)
@@ -124,9 +136,7 @@ class Sketch:
             self.tensors[f"layers.look.{own}.weight"] = self.take(f"{prefix}.weight", ndim=2)
             self.tensors[f"layers.look.{own}.bias"] = self.take(f"{prefix}.bias", ndim=1)
         self.outputs[ATTENTION] = "look.alpha"
-        return self.add(
-            "layers", "look", "attention", FEATURES, KEYS, query, activation=activation
-        )
+        return self.add("layers", "look", "attention", FEATURES, KEYS, query, activation=activation)
 
     def unused(self) -> tuple[str, ...]:
         """Return what is to be told of tensors that nothing took."""
@@ -156,6 +166,27 @@ class Sketch:
         )
 
 
+def regions_of(opened: Opened, found: int | None = None) -> tuple[int | None, tuple[str, ...]]:
+    """Return how many regions a picture has, as the user said or as was ``found`` in the
+    checkpoint; None where any number may come, and then what is to be told.
+
+    Raises:
+        UsageError: what the user said is no number.
+    """
+    said = opened.wishes.settings.get(REGIONS)
+    if said is None:
+        told = (
+            f"a picture may have any number of regions; Core ML, which takes fixed sizes alone, "
+            f"is written where that is given, as --set {REGIONS}=196"
+        )
+        return found, () if found else (told,)
+    if not said.isdecimal() or not 0 < int(said) <= _MOST_REGIONS:
+        raise UsageError(
+            f"--set {REGIONS}={said}: expected how many regions a picture has, 1 to {_MOST_REGIONS}"
+        )
+    return int(said), ()
+
+
 def words_of(
     given: Given,
     *,
@@ -181,9 +212,7 @@ def words_of(
         own = {role: specials[role] if token is None else token for role, token in known.items()}
         return tokenizer_of(found, "captions"), Specials(**own), found.told
     own = {role: token for role, token in specials.items() if 0 <= token < size}
-    nameless = Vocabulary(
-        tuple(f"<{token}>" for token in range(size)), "nothing", Specials(**own)
-    )
+    nameless = Vocabulary(tuple(f"<{token}>" for token in range(size)), "nothing", Specials(**own))
     told = (
         "the checkpoint came without its words: captions are written as ids, <17> for 17, and the "
         "special ones are those of the family; give the words with --vocabulary"

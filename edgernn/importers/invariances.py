@@ -19,10 +19,13 @@ _STEPS, _LIMIT = 8, 1e-4
 
 def session_model(model: RecurrentModel) -> Model:
     """Return ``model`` as sessions of its graphs."""
-    contract = model.config.contract()
+    contract, writes = model.config.contract(), getattr(model.config, "writes", None)
 
     def session_of(graph: str) -> EagerSession:
-        words = {word: FileContract(contract=contract, graph=word) for word in (ENCODE, STEP)}
+        words = {
+            word: FileContract(contract=contract, graph=word, decoding=writes)
+            for word in (ENCODE, STEP)
+        }
         return EagerSession(model, words[graph])  # type: ignore[index] # one of the two
 
     return model_of(contract, session_of)

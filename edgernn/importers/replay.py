@@ -53,11 +53,13 @@ class Compared:
 @dataclass(frozen=True, eq=False)
 class _Given:
     """What is fed, one way of reading the recording: ``inputs`` are ``[N, *axes]``; ``late`` is how
-    many recorded outputs come before the first step's."""
+    many recorded outputs come before the first step's; ``part`` is whether the recorded outputs may
+    be those of fewer steps."""
 
     inputs: Named
     rows: int
     late: int = 0
+    part: bool = False
 
 
 def replayed(model: RecurrentModel, given: Path | str, *, tolerance: float) -> tuple[Compared, ...]:
@@ -137,7 +139,22 @@ def _ways(opened: Model, run: RecordedRun) -> Iterator[_Given]:
             key = tuple(array.shape for array in made.values())
             if key not in seen:
                 seen.add(key)
-                yield _Given(_typed(made, fresh), rows, late=place)
+                given = _Given(_typed(made, fresh), rows, late=place, part=bool(place))
+                yield given
+                if place:
+                    yield replace(given, inputs=_after_a_start(opened, given.inputs), late=0)
+
+
+def _after_a_start(opened: Model, inputs: Named) -> Named:
+    """Return written ids, each one step later: the first step is fed the start token of a network
+    whose first scores are recorded too.
+    """
+    writes = opened.step.file_contract.decoding
+    start = (writes.start[:1] if writes else ()) or (0,)
+    return {
+        name: np.concatenate([np.full_like(array[:1], start[0]), array[:-1]])
+        for name, array in inputs.items()
+    }
 
 
 def _fits(array: np.ndarray, spec: TensorSpec, opened: Model, lead: Lead) -> bool:
@@ -244,7 +261,7 @@ def _aligned(
     late = 1 if len(theirs) == len(mine) + 1 else way.late
     theirs = theirs[late:]
     count = min(len(theirs), len(mine))
-    whole = len(theirs) == len(mine) or way.late
+    whole = len(theirs) == len(mine) or way.part
     return (mine[:count], theirs[:count]) if count and whole else None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from edgernn.contract import Decoding
 from edgernn.errors import CheckpointError
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
-from edgernn.importers.captioning import VOCAB, Sketch, words_of
+from edgernn.importers.captioning import VOCAB, Sketch, regions_of, words_of
 from edgernn.importers.containers.content import Content, Stub
 from edgernn.importers.ruotianluo_networks import FORMS, Form, scores
 
@@ -50,7 +50,8 @@ class RuotianluoCaptioner(Importer):
         infos = _infos(opened)
         options = {} if infos is None else _options(infos)
         _refuse_others(form, options, path)
-        sketch = Sketch(_tensors(opened), path)
+        regions, open_told = regions_of(opened)
+        sketch = Sketch(_tensors(opened), path, regions)
         logits = scores(sketch, form.sketch(sketch))
         given: Any = opened.wishes.vocabulary
         if given is None and infos is not None:
@@ -60,11 +61,12 @@ class RuotianluoCaptioner(Importer):
         length = options.get("max_length") or options.get("seq_length") or _LONGEST
         decoding = Decoding(start=(_END,), stop=(_END,), temperature=0.0, length=int(length))
         missing = () if infos is not None else (_without_infos(form),)
+        open_told = open_told if sketch.contexts else ()
         return Imported(
             sketch.config(decoding, logits),
             sketch.tensors,
             tokenizer,
-            (_FEATURES, *missing, *told, *sketch.unused()),
+            (_FEATURES, *missing, *open_told, *told, *sketch.unused()),
         )
 
 

@@ -79,7 +79,7 @@ def att2in2(sketch: Sketch) -> str:
 def att2in(sketch: Sketch) -> str:
     """As ``att2in2``, over the features as they are."""
     width = sketch.take("ctx2att.weight", ndim=2).shape[1]
-    regions = sketch.see(_ATT, regions=None, att_width=width)
+    regions = sketch.see(_ATT, regions=sketch.regions, att_width=width)
     return _att2in(sketch, regions, sketch.word("embed"))
 
 
@@ -147,7 +147,7 @@ def _regions(sketch: Sketch) -> str:
     normalised = "att_embed.0.running_mean" in sketch.source
     prefix = "att_embed.1" if normalised else "att_embed.0"
     width = sketch.take(f"{prefix}.weight", ndim=2).shape[1]
-    value = sketch.see(_ATT, regions=None, att_width=width)
+    value = sketch.see(_ATT, regions=sketch.regions, att_width=width)
     if normalised:
         value = _normalised(sketch, "att_norm", value, "att_embed.0")
     value = sketch.linear("encode", "att_embed", value, prefix, activation="relu")

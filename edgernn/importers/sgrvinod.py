@@ -11,11 +11,13 @@ import numpy as np
 
 from edgernn.contract import Decoding
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
-from edgernn.importers.captioning import FEATURES, KEYS, VOCAB, Sketch, words_of
+from edgernn.importers.captioning import FEATURES, KEYS, VOCAB, Sketch, regions_of, words_of
+from edgernn.importers.containers.walk import plain_attributes
 
 _CELL = "decode_step.weight_ih"
 _KEYS = ("attention.encoder_att.weight", "f_beta.weight", "init_h.weight", "fc.weight")
 _CLASS = "DecoderWithAttention"
+_MOST_SIDE = 64  # of the grid of regions
 _LONGEST = 50  # words, as caption.py writes at most
 _REGIONS = (
     "the picture encoder is left out: regions are what its Encoder gives, as "
@@ -39,7 +41,8 @@ class SgrvinodCaptioner(Importer):
 
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""
-        sketch = Sketch(_decoder(opened), str(opened.content.path))
+        regions, open_told = regions_of(opened, _regions(opened))
+        sketch = Sketch(_decoder(opened), str(opened.content.path), regions)
         logits = _sketch(sketch)
         size = sketch.sizes[VOCAB]
         tokenizer, special, told = words_of(
@@ -59,8 +62,17 @@ class SgrvinodCaptioner(Importer):
             sketch.config(decoding, logits),
             sketch.tensors,
             tokenizer,
-            (_REGIONS, *told, *sketch.unused()),
+            (_REGIONS, *open_told, *told, *sketch.unused()),
         )
+
+
+def _regions(opened: Opened) -> int | None:
+    """Return how many regions its encoder gives, where it says so."""
+    for stub in opened.modules.values():
+        side = plain_attributes(stub).get("enc_image_size")
+        if isinstance(side, int) and 0 < side <= _MOST_SIDE:
+            return side**2
+    return None
 
 
 def _decoder(opened: Opened) -> dict[str, np.ndarray]:
@@ -79,11 +91,11 @@ def _decoder(opened: Opened) -> dict[str, np.ndarray]:
 def _sketch(sketch: Sketch) -> str:
     r"""Put the network together; return the name of its scores::
 
-        h_0, c_0 = W (Σ_i a_i / R) + b    z, α = attention(a, h)    β = σ(W_β h + b_β)
-        h', c' = LSTM([embedding, β ⊙ z], h, c)    logits = W h' + b
+    h_0, c_0 = W (Σ_i a_i / R) + b    z, α = attention(a, h)    β = σ(W_β h + b_β)
+    h', c' = LSTM([embedding, β ⊙ z], h, c)    logits = W h' + b
     """
     width = sketch.take("attention.encoder_att.weight", ndim=2).shape[1]
-    given = sketch.see("regions", regions=None, region_width=width)
+    given = sketch.see("regions", regions=sketch.regions, region_width=width)
     mean = sketch.add("encode", "mean", "mean", given)
     for state in ("h", "c"):
         sketch.first[state] = sketch.linear("encode", f"first_{state}", mean, f"init_{state}")

@@ -169,7 +169,8 @@ def _model_problems(subject: Subject) -> Iterator[str]:
     manifest = subject.bundle.manifest
     said, sizes = manifest.provenance.model, manifest.contract.sizes
     for name, axis in subject.family.sizes.items():
-        if name in said and axis in sizes and said[name] != sizes[axis]:
+        described = isinstance(said.get(name), list)  # the layers themselves, not their number
+        if name in said and axis in sizes and not described and said[name] != sizes[axis]:
             yield (
                 f"the manifest says that the model has {name} {said[name]!r}, the contract says "
                 f"{sizes[axis]}"

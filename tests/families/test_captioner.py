@@ -114,12 +114,12 @@ def test_what_no_sample_is(update: dict[str, np.ndarray | None], problem: str) -
 
 
 def test_features_are_drawn_where_there_are_none() -> None:
-    drawn = FAMILY.drawn(CONTRACT, seed=4)
-    assert drawn is not None
-    assert FAMILY.sample_problem(drawn, CONTRACT) == ""
-    assert FAMILY.count(drawn, CONTRACT) >= 32
-    shown = FAMILY.shown(None, CONTRACT, seed=4)
-    assert all(np.array_equal(drawn[name], shown[name]) for name in ("fc", "att"))
+    drawn, again, other = (FAMILY.shown(None, CONTRACT, seed=seed) for seed in (4, 4, 5))
+    assert {name: len(array) for name, array in drawn.items()} == {"fc": 16, "att": 16}
+    captions = np.tile(SAMPLE["captions"][:1], (16, 1, 1))
+    assert FAMILY.sample_problem({**drawn, "captions": captions}, CONTRACT) == ""
+    assert all(np.array_equal(drawn[name], again[name]) for name in drawn)
+    assert not np.array_equal(drawn["fc"], other["fc"])
     assert FAMILY.shown(SAMPLE, CONTRACT, seed=4)["fc"] is SAMPLE["fc"]
 
 

@@ -1,0 +1,92 @@
+"""Which formats an export writes in which precisions: what was asked for, else all that can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edgernn import formats
+from edgernn.contract import Contract
+from edgernn.errors import UsageError
+from edgernn.export.source import Tell
+from edgernn.wording import did_you_mean
+
+Chosen = list[tuple[formats.Format, str]]
+
+
+def chosen_of(
+    to: Iterable[str] | str | None, precision: Iterable[str] | str | None, tell: Tell
+) -> Chosen:
+    """Pair formats with precisions. What was asked for by name and cannot be had is an error, never
+    left out.
+    """
+    named = [to] if isinstance(to, str) else None if to is None else list(to)
+    if named is not None:
+        rows = formats.select(named)
+    else:
+        unwritten = formats.left_out()
+        for name, reason in unwritten.items():
+            tell(f"{name} is left out: {reason}")
+        rows = tuple(row for row in formats.default_rows() if row.name not in unwritten)
+    if precision is None:
+        return [(row, row.precisions[0]) for row in rows]
+    wanted = [precision] if isinstance(precision, str) else list(dict.fromkeys(precision))
+    chosen = [(row, name) for row in rows for name in wanted if name in row.precisions]
+    unmet = [name for name in wanted if name not in {name for _, name in chosen}]
+    unmet += [
+        row.name
+        for row in rows
+        if row.name in (named or ()) and row not in {row for row, _ in chosen}
+    ]
+    if unmet or not chosen:
+        offers = "; ".join(f"{row.name} offers {', '.join(row.precisions)}" for row in rows)
+        meant = (
+            did_you_mean(unmet[0], [name for row in rows for name in row.precisions])
+            if unmet
+            else ""
+        )
+        raise UsageError(f"cannot export {', '.join(unmet) or 'nothing'} as asked: {offers}{meant}")
+    return chosen
+
+
+def fitting(
+    chosen: Chosen, contract: Contract, to: Iterable[str] | str | None, tell: Tell
+) -> Chosen:
+    """Leave out of ``chosen`` what cannot hold a model of ``contract`` and was not asked for by
+    name; ``tell`` hears of it.
+    """
+    return _kept(_sized(chosen, contract, to, tell), contract, to, tell)
+
+
+def _sized(
+    chosen: Chosen, contract: Contract, to: Iterable[str] | str | None, tell: Tell
+) -> Chosen:
+    """Leave out the rows whose files take fixed sizes alone where an axis is open; what was asked
+    for by its name its exporter refuses.
+    """
+    left = [row.name for row, _ in chosen if row.fixed_sizes]
+    if to is not None or not left or not contract.open_axes or len(left) == len(chosen):
+        return chosen
+    tell(
+        f"{', '.join(dict.fromkeys(left))} is left out: it takes fixed sizes, and the axis "
+        f"{contract.open_axes[0]} is open"
+    )
+    return [(row, precision) for row, precision in chosen if not row.fixed_sizes]
+
+
+def _kept(chosen: Chosen, contract: Contract, to: Iterable[str] | str | None, tell: Tell) -> Chosen:
+    """Leave out the rows whose runtime keeps the state itself where it cannot: a state is none of
+    floats, or there is none. What was asked for by its name its exporter refuses.
+    """
+    named = {to} if isinstance(to, str) else set(to or ())
+    states = contract.step.states
+    whole = next((state for state in states if state.kind != "f"), None)
+    left = [row.name for row, _ in chosen if row.keeps_state and row.name not in named]
+    if (states and whole is None) or not left or len({row for row, _ in chosen}) == 1:
+        return chosen
+    why = (
+        f"it keeps floats alone, and {whole.name} is {whole.dtype}"
+        if whole
+        else "there is no state to keep"
+    )
+    tell(f"{left[0]} is left out: {why}")
+    return [(row, precision) for row, precision in chosen if row.name not in left]
