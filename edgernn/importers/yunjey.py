@@ -17,6 +17,7 @@ from edgernn.importers.captioning import VOCAB, Sketch, words_of
 from edgernn.importers.containers.content import Content, Stub
 from edgernn.importers.containers.walk import tensors
 from edgernn.importers.picture_encoders import picture_encoder
+from edgernn.importers.vocabularies.finding import find_vocabulary
 
 _STEPS = 20  # of sample()
 _SPECIALS = {"pad": 0, "start": 1, "end": 2, "unknown": 3}
@@ -50,7 +51,12 @@ class YunjeyCaptioner(Importer):
         why = "its tensors are those of DecoderRNN: embed, lstm and linear"
         if _encoder(opened) or any(_is_vocabulary(content) for content in opened.companions):
             return Match(BY_CLASS, f"{why}, and what belongs to a captioner is beside it")
-        return Match(BY_KEYS, why)
+        if opened.wishes.vocabulary is None:
+            return Match(BY_KEYS, why)
+        ids = find_vocabulary(opened.wishes.vocabulary).ids
+        if not {"<start>", "<end>"} <= ids.keys():
+            return None
+        return Match(BY_CLASS, f"{why}, and its vocabulary has <start> and <end>")
 
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""
