@@ -117,12 +117,10 @@ class Sketch:
         """
         from edgernn.models.layered.tensors import Block, recurrent_tensors
 
-        read = [
-            Block(
-                *(self.take(each, ndim=1 if place > 1 else 2) for place, each in enumerate(block))
-            )
-            for block in blocks
-        ]
+        read = []
+        for w_ih, w_hh, *biases in blocks:
+            b_ih, b_hh = (self.take(name, ndim=1) for name in biases) if biases else (None, None)
+            read.append(Block(self.take(w_ih, ndim=2), self.take(w_hh, ndim=2), b_ih, b_hh))
         self.tensors |= recurrent_tensors(name, cell, read)
         hidden = read[0].w_hh.shape[1]
         options = {"cell": cell, "hidden": hidden, "layers": len(blocks)}
