@@ -16,6 +16,10 @@ from edgernn.importers.containers.pickle_file import read as read_pickle
 from edgernn.importers.containers.reading import read
 from edgernn.importers.containers.source import open_source
 from edgernn.importers.vocabularies.corpus import corpus_files, read_corpus
+from edgernn.importers.vocabularies.sentencepiece_model import (
+    is_sentencepiece,
+    read_sentencepiece,
+)
 from edgernn.importers.vocabularies.tree import pairs_of
 from edgernn.importers.vocabularies.vocabulary import WordIds
 from edgernn.storage import strict_json
@@ -23,8 +27,6 @@ from edgernn.storage import strict_json
 _HEAD = 1 << 16  # bytes by which a file is told
 _MOST = 256 << 20
 _FEWEST_LINES = 2
-# The first piece of a sentencepiece model: field 1, its length, field 1 again, the text's length.
-_SENTENCEPIECE = re.compile(rb"\n[\x00-\x7f]\n[\x00-\x7f][^\n]{1,64}?\x15", re.DOTALL)
 _PICKLE_HEAD = re.compile(rb"\(+(dp?\d*|lp?\d*|[VSIFL][^\n]*|i[\w.]+)\n|c[\w.]+\n\w+\n")
 _PICKLE_TAIL = re.compile(rb"\n[a-z]*\.\n?\Z")  # opcodes alone, the last of them STOP
 _BINARY = (b"\x80", b"PK\x03\x04", b"\x89HDF")  # a pickle of protocol 2 and up, zip, HDF5
@@ -43,11 +45,8 @@ def read_vocabulary(path: Path, *, size: int | None) -> WordIds:
     head = _head(path)
     if head.lstrip()[:1] in (b"{", b"["):
         return _json(path, size)
-    if _SENTENCEPIECE.match(head):
-        raise DataError(
-            f"{path} is a sentencepiece model, which is not read; write it as tokenizer.json with "
-            "convert_slow_tokenizer of the transformers package, and give that"
-        )
+    if is_sentencepiece(head):
+        return read_sentencepiece(path, _whole(path))
     if wide_encoding(head) is not None:
         raise refuse(head, None, name=str(path), place="")
     if b"\0" in head or head.startswith(_BINARY):

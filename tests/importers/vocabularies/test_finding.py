@@ -173,7 +173,6 @@ def test_fastai_fills_up_with_one_word() -> None:
         ('{"a": 0,', None, "is no vocabulary: as JSON"),
         ("caf\u00e9 au lait\n".encode("latin-1"), None, "is not UTF-8 text"),
         ("some words\nmore words\n".encode("utf-16"), None, "is UTF-16, expected UTF-8; convert"),
-        (b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02\n\x0c", None, "is a sentencepiece model"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, content: Any, size: int | None, why: str) -> None:
