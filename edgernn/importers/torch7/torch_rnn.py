@@ -10,7 +10,9 @@ is a scale and a shift, which the next layer's matrix takes in.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +30,7 @@ from edgernn.importers.vocabularies.vocabulary import Vocabulary
 _PASSING = ("nn.Dropout", "nn.View")
 _LAYERS = {"nn.LSTM": "lstm", "nn.VanillaRNN": "rnn"}
 _MODEL = "nn.LanguageModel"
+_BYTE = re.compile(r"\[(12[89]|1[3-9]\d|2[0-4]\d|25[0-5])\]")
 Affine = tuple[np.ndarray, np.ndarray]  # scale and shift
 
 
@@ -49,10 +52,11 @@ class TorchRnn(Importer):
         assert model is not None
         table, layers, head = _parts(model)
         given = opened.wishes.vocabulary
-        own = model.attributes.get("idx_to_token")
+        own, in_bytes = _own_words(model.attributes.get("idx_to_token"))
         vocabulary = find_vocabulary(given or own, size=table.rows, base=0 if given else 1)
         chain = Chain(table, (Stack("rnns", tuple(layers)), head), vocabulary.told).checked()
-        return assemble(chain, tokenizer_of(vocabulary, _kind(vocabulary)))
+        kind: Kind = "bytes" if in_bytes and not given else _kind(vocabulary)
+        return assemble(chain, tokenizer_of(vocabulary, kind))
 
 
 def _model(opened: Opened) -> Stub | None:
@@ -60,6 +64,21 @@ def _model(opened: Opened) -> Stub | None:
     found = tree.get("model") if isinstance(tree, dict) else tree
     mine = isinstance(found, Stub) and found.name == _MODEL and "net" in found.attributes
     return found if mine and isinstance(found, Stub) else None
+
+
+def _own_words(found: Any) -> tuple[Any, bool]:
+    """Return the file's own vocabulary, and whether it has bytes: with ``--encoding bytes``
+    upstream's ``preprocess.py`` writes those above 127 as ``[195]``.
+    """
+    words = found if isinstance(found, dict) else {}
+    bytes_of = {
+        index: int(word[1:-1])
+        for index, word in words.items()
+        if isinstance(word, str) and _BYTE.fullmatch(word)
+    }
+    if not bytes_of or any(not isinstance(w, str) or len(w) not in (1, 5) for w in words.values()):
+        return found, False
+    return {**words, **{index: chr(byte) for index, byte in bytes_of.items()}}, True
 
 
 def _kind(vocabulary: Vocabulary) -> Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,9 @@ def test_a_graph_that_is_no_step_is_refused(tmp_path: Path) -> None:
         Torch7CharRnn().read(Opened(read(path)))
 
 
-def _torch_rnn(tmp_path: Path, cell: str, *, normalised: bool = False) -> tuple[Path, np.ndarray]:
+def _torch_rnn(
+    tmp_path: Path, cell: str, *, normalised: bool = False, words: Sequence[str] = CHARACTERS
+) -> tuple[Path, np.ndarray]:
     width = 4
     layers = _layers(GATES[cell], width)
     for layer in layers:
@@ -154,7 +157,7 @@ def _torch_rnn(tmp_path: Path, cell: str, *, normalised: bool = False) -> tuple[
         "nn.LanguageModel",
         {
             "net": Object("nn.Sequential", {"modules": modules}),
-            "idx_to_token": dict(enumerate(CHARACTERS, 1)),
+            "idx_to_token": dict(enumerate(words, 1)),
             "model_type": cell,
         },
     )
@@ -183,6 +186,15 @@ def test_torch_rnn(tmp_path: Path, cell: str, normalised: bool) -> None:
     assert np.abs(_stepped(made, path) - wanted).max() < 2e-5
     assert made.tokenizer is not None
     assert made.tokenizer.encode("cab").tolist() == [4, 2, 3]
+
+
+def test_torch_rnn_over_bytes(tmp_path: Path) -> None:
+    """``preprocess.py --encoding bytes`` writes a byte above 127 as its number in brackets."""
+    words = ["a", "[195]", "[169]", "\n", "[", "]", *"bcdefghijklmnop"][:V]
+    made = TorchRnn().read(Opened(read(_torch_rnn(tmp_path, "lstm", words=words)[0])))
+    assert made.tokenizer is not None
+    assert made.tokenizer.encode("aé\n").tolist() == [0, 1, 2, 3]
+    assert made.tokenizer.decode([0, 1, 2, 3]) == "aé\n"
 
 
 def test_a_layer_of_a_fork_is_named(tmp_path: Path) -> None:
