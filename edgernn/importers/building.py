@@ -5,31 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from edgernn.errors import CheckpointError
 from edgernn.importers.base import Imported
 from edgernn.models.family import RecurrentModel, kind_of, rebuilt
+from edgernn.models.undrawn import Undrawn
 from edgernn.models.weights import named_tensors, not_finite
 from edgernn.wording import some
-
-_DRAWING = frozenset(
-    {
-        "normal_",
-        "uniform_",
-        "trunc_normal_",
-        "kaiming_normal_",
-        "kaiming_uniform_",
-        "orthogonal_",
-        "xavier_normal_",
-        "xavier_uniform_",
-    }
-)
 
 
 def built(imported: Imported, path: Path) -> RecurrentModel:
@@ -42,7 +28,7 @@ def built(imported: Imported, path: Path) -> RecurrentModel:
     Raises:
         CheckpointError: the tensors are not those of the configuration, or not finite.
     """
-    with _Undrawn():
+    with Undrawn():
         model = _kind(imported)(imported.config)
     wanted = named_tensors(model)
     _refuse_misfit(imported.tensors, wanted, path)
@@ -55,21 +41,6 @@ def built(imported: Imported, path: Path) -> RecurrentModel:
             "earlier checkpoint of the same training"
         )
     return model.eval()
-
-
-class _Undrawn(TorchFunctionMode):
-    """Leaves parameters as their memory is, untouched: drawing millions of first values takes
-    longer than reading the file, and all of them are replaced.
-    """
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Return the tensor itself of what would fill it at random."""
-        given = kwargs or {}
-        if getattr(func, "__name__", "") in _DRAWING:
-            return args[0] if args else given["tensor"]
-        return func(*args, **given)
 
 
 def _kind(imported: Imported) -> type[RecurrentModel]:

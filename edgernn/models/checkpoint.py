@@ -32,6 +32,7 @@ from edgernn.errors import CheckpointError, DataError, UsageError
 from edgernn.families.table import family_of
 from edgernn.models.family import RecurrentModel, kind_of, rebuilt
 from edgernn.models.tensors import read_content, read_tensors, tensors_of
+from edgernn.models.undrawn import Undrawn
 from edgernn.models.weights import fit_problem, named_tensors
 from edgernn.storage import strict_json, tensor_files
 from edgernn.storage.identify import identify, path_of
@@ -82,7 +83,8 @@ def load(folder: Path | str) -> Checkpoint:
     weights = read_content(folder / WEIGHTS)
     _refuse_misfit(kind, config, weights, folder / WEIGHTS)
     training = _summary(weights) or training
-    model = kind(config)
+    with Undrawn():
+        model = kind(config)
     _fill(model, weights, folder / WEIGHTS)
     tokenizer = _read_tokenizer(folder, model, weights)
     evaluation = read_evaluation(folder / EVALUATION) if (folder / EVALUATION).exists() else {}
@@ -280,7 +282,7 @@ def _refuse_misfit(
     """Raise CheckpointError where the weights do not fit ``config``, before memory is asked for
     that nothing fills.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         wanted = named_tensors(kind(config))
         types = {
             name: getattr(torch, dtype, torch.uint8) for name, (dtype, _) in weights.layout.items()

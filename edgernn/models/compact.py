@@ -23,6 +23,10 @@ from torch import Tensor, nn
 from edgernn.models.cells.base import Cell, GatedCell, State
 from edgernn.models.cells.compact import CompactCell
 
+# a folded table of up to this, or this part of the other weights, is worth its bytes
+_SMALL_TABLE_BYTES = 256 * 1024
+_LARGEST_TABLE_SHARE = 8
+
 
 class CompactStack(nn.Module):
     """One time step of L layers; see the module's docstring.
@@ -76,6 +80,23 @@ def input_table(cell: Cell, embedding: Tensor) -> Tensor:
     kind, gated = _compact(cell)
     w_ih, bias = kind.input_product(gated)  # [gH, I], [gH]
     return embedding @ w_ih.T + bias  # [V, gH]
+
+
+def table_pays(bits: int, *, vocabulary: int, width: int, rows: int, parameters: int) -> bool:
+    """Return whether a table of 8 bits, of which a step reads one row, reads fewer bytes a step
+    than what it replaces in integers of ``bits``, and the file stays small.
+
+    Args:
+        bits: of the other weights.
+        vocabulary: V.
+        width: I, of an embedding's row.
+        rows: gH, of the first layer's gates.
+        parameters: of the whole model.
+    """
+    replaced = width * (1 + rows) * bits // 8
+    others = parameters * bits // 8 - replaced
+    table = vocabulary * rows
+    return rows < replaced and table <= max(_SMALL_TABLE_BYTES, others // _LARGEST_TABLE_SHARE)
 
 
 def _compact(cell: Cell) -> tuple[type[CompactCell], GatedCell]:

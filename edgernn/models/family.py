@@ -99,6 +99,11 @@ class RecurrentModel(nn.Module):
         """
         return True
 
+    @property
+    def folded_table(self) -> str:
+        """What tables of weights call the embedding that a folded step face turns into a table."""
+        return "embedding"
+
     def folding_pays(self, bits: int) -> bool:
         """Return whether a folded step face in integers of ``bits`` reads fewer bytes a step, and
         the file stays small.

@@ -20,16 +20,13 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.families.language import language_contract
 from edgernn.models.cells.base import State
 from edgernn.models.cells.table import CELLS, cell_class
-from edgernn.models.compact import CompactStack, input_table, is_compact
+from edgernn.models.compact import CompactStack, input_table, is_compact, table_pays
 from edgernn.models.family import RecurrentModel
 from edgernn.models.recurrent import CellStack, RecurrentStack, make_stack, zero_state
 from edgernn.wording import expected_one_of
 
 MAX_LAYERS = 5
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
-# a folded table of up to this, or this part of the other weights, is worth its bytes
-_SMALL_TABLE_BYTES = 256 * 1024
-_LARGEST_TABLE_SHARE = 8
 
 
 def _known_cell(name: str) -> str:
@@ -142,11 +139,13 @@ class LanguageModel(RecurrentModel):
         config, cell = self.config, cell_class(self.config.cell)
         if cell.compact is None:
             return False
-        rows = cell.gates * config.hidden
-        replaced = config.embedding * (1 + rows) * bits // 8
-        others = sum(parameter.numel() for parameter in self.parameters()) * bits // 8 - replaced
-        table = config.vocabulary * rows
-        return rows < replaced and table <= max(_SMALL_TABLE_BYTES, others // _LARGEST_TABLE_SHARE)
+        return table_pays(
+            bits,
+            vocabulary=config.vocabulary,
+            width=config.embedding,
+            rows=cell.gates * config.hidden,
+            parameters=self.parameter_count,
+        )
 
     def step_face(self, *, folded: bool = False) -> LanguageModel:
         """See ``RecurrentModel.step_face``."""

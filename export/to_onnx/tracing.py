@@ -34,7 +34,7 @@ OPSET = (
 )
 IR_VERSION = 9
 _EXAMPLE_BATCH, _EXAMPLE_TIME = 2, 3  # neither 1, which exporters may treat as a constant
-_TABLE = {"embedding": Rounding(8, 128)}
+_TABLE = Rounding(8, 128)
 
 
 @cache
@@ -103,7 +103,7 @@ def step_graph(
     is for 4 bits: 8 bits gain nothing by it.
     """
     folded = model.folding_pays(recipe.default.bits) if recipe.folded is None else recipe.folded
-    layers = {**(_TABLE if folded else {}), **recipe.layers}
+    layers = {**({model.folded_table: _TABLE} if folded else {}), **recipe.layers}
     model_proto = trace(model.step_face(folded=folded).in_products(), file_contract)
     low = min(rounding.bits for rounding in (recipe.default, *layers.values()))
     seen = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 import torch
 
 from edgernn.bundle import Bundle
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint, load, save
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.network import Network
 from edgernn.parity.verify import verify_bundle
+from edgernn.writing.text import write_text
 from tests.models.layered.networks import layer, module
 from tests.models.layered.test_two_graphs import attentive
 
@@ -117,3 +120,28 @@ def test_time_is_open_where_all_layers_can_and_one_step_where_one_cannot(tmp_pat
         step = next(a for a in bundle.manifest.artifacts if a.graph == "step")
         assert step.narrowing.axes == narrowed
         assert ("time" in bundle.manifest.contract.sizes) == (name == "attention")
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_language_network_writes_text_here_and_in_the_graph(
+    make_network: Callable[..., Network], tokenizer: Tokenizer, precision: str, tmp_path: Path
+) -> None:
+    """What is written must be what the model itself finds most probable, id after id."""
+    network = make_network(seed=5)
+    save(Checkpoint(network, tokenizer), tmp_path / "run")
+    bundle = export_bundle(
+        tmp_path / "run", tmp_path / "lm", to="onnx", precision=precision, in_graph=True, steps=24
+    )
+    assert len(passed(bundle)) == 2  # the greedy and the decoding checks are among them
+    (step,) = (a for a in bundle.manifest.artifacts if a.graph == "step")
+    tables = {w.name: w.shape for w in step.weights}
+    assert tables["embedding"] == (tokenizer.vocabulary_size, 32 if precision == "int8" else 6)
+    ids, state, wanted = tokenizer.encode("the").tolist(), network.initial_state(1), []
+    with torch.no_grad():
+        for place in range(len(ids) + 8):
+            fed = ids[place] if place < len(ids) else wanted[-1]
+            logits, *state = network.graph("step", torch.tensor([[fed]]), *state)
+            wanted += [int(logits[0, -1].argmax())] if place >= len(ids) - 1 else []
+    for artifact in bundle.manifest.artifacts:
+        told = write_text(bundle, "the", length=9, temperature=0.0, artifact=artifact.path, seed=0)
+        assert told["tokens"] == wanted, artifact.path

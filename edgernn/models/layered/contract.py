@@ -22,6 +22,7 @@ from edgernn.errors import UsageError
 from edgernn.models.layered.building import Built, build, value_of
 from edgernn.models.layered.layer import Kept
 from edgernn.models.layered.values import Axis, Value
+from edgernn.models.undrawn import Undrawn
 
 if TYPE_CHECKING:
     from edgernn.models.layered.description import NetworkConfig
@@ -35,7 +36,7 @@ def described_contract(config: NetworkConfig) -> Contract:
     Raises:
         UsageError: a layer does not fit, or two parts of the contract do not.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         built = build(config)
     try:
         return _Writer(config, built).contract()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import torch
@@ -9,9 +10,13 @@ from torch import Tensor, nn
 
 from edgernn.contract import ENCODE
 from edgernn.models.cells.base import State
+from edgernn.models.compact import table_pays
 from edgernn.models.family import RecurrentModel
 from edgernn.models.layered.building import build
 from edgernn.models.layered.description import NetworkConfig
+from edgernn.models.layered.kinds.embedding import Embedding
+from edgernn.models.layered.kinds.recurrent import Recurrent
+from edgernn.models.layered.kinds.states import Run
 from edgernn.models.layered.layer import LayerModule
 from edgernn.models.layered.values import before
 
@@ -93,11 +98,53 @@ class Network(RecurrentModel):
         """See ``RecurrentModel.open_time``."""
         return all(layer.open_time for _, layer in _layers(self.layers))
 
+    @property
+    def folded_table(self) -> str:
+        """See ``RecurrentModel.folded_table``."""
+        pair = self._folding()
+        return super().folded_table if pair is None else pair[0].place_name
+
+    def folding_pays(self, bits: int) -> bool:
+        """See ``RecurrentModel.folding_pays``."""
+        pair = self._folding()
+        if pair is None:
+            return False
+        vocabulary, width = pair[0].weight.shape
+        return table_pays(
+            bits,
+            vocabulary=vocabulary,
+            width=width,
+            rows=pair[1].gate_rows,
+            parameters=self.parameter_count,
+        )
+
     def step_face(self, *, folded: bool = False) -> Network:
         """See ``RecurrentModel.step_face``."""
-        for _, layer in _layers(self.layers):
-            layer.step_face()
+        if folded and (pair := self._folding()) is not None:
+            embedding, layer = pair
+            embedding.weight = nn.Parameter(layer.fold(embedding.weight.detach()))  # [V, gH]
+        for _, own in _layers(self.layers):
+            own.step_face()
         return self
+
+    def _folding(self) -> tuple[Embedding, Recurrent] | None:
+        """Return an embedding and the recurrent layer that alone takes it, and takes nothing else;
+        None where there are no such two.
+        """
+        uses = Counter(self.config.outputs.values())
+        uses.update(name for layer in self.config.layers for name in layer.inputs)
+        own = dict(_layers(self.layers))
+        for layer in own.values():
+            if isinstance(layer, Recurrent) and layer.can_fold:
+                (source,) = layer.sources
+                made = own.get(source)
+                if isinstance(made, Embedding) and uses[source] == 1 and not self._is_run(layer):
+                    return made, layer
+        return None
+
+    def _is_run(self, layer: Recurrent) -> bool:
+        """Whether ``encode`` runs it over vectors, which a folded one does not take."""
+        return any(layer in own.ran for _, own in _layers(self.encode) if isinstance(own, Run))
 
 
 def _layers(modules: nn.ModuleDict) -> Iterable[tuple[str, LayerModule]]:

@@ -10,6 +10,7 @@ from torch import nn
 
 from edgernn.errors import UsageError
 from edgernn.models.layered.description import NetworkConfig
+from edgernn.models.layered.network import Network
 from edgernn.models.layered.tensors import Block, recurrent_tensors
 from tests.models.layered.networks import (
     B,
@@ -160,3 +161,26 @@ def test_a_layer_that_does_not_fit_is_named(bad: dict[str, Any], told: str) -> N
         NetworkConfig.model_validate(language(layers=layers)).contract()
     assert "'bad'" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folded_step_face_gives_the_same_and_keeps_the_tied_head() -> None:
+    torch.manual_seed(5)
+    network = Network(NetworkConfig.model_validate(language())).eval()
+    tokens = torch.randint(V, (B, T))
+    wanted = chained(network, tokens)
+    assert (network.folded_table, network.folding_pays(8)) == ("embedding", True)
+    folded = network.step_face(folded=True)
+    assert folded.layers["embedding"].weight.shape == (V, 4 * 8)
+    assert folded.layers["head"].weight.shape == (V, 5)
+    assert torch.allclose(chained(folded, tokens), wanted, atol=1e-6)
+
+
+def test_an_embedding_with_another_use_is_not_folded() -> None:
+    layers = language()["layers"]
+    layers[-1] = layer("both", "concat", "rnn2", "embedding")
+    layers.append(layer("head", "linear", "both", width="vocab"))
+    network = Network(NetworkConfig.model_validate(language(layers=layers))).eval()
+    tokens = torch.randint(V, (B, T))
+    wanted = chained(network, tokens)
+    assert not network.folding_pays(8)
+    assert torch.allclose(chained(network.step_face(folded=True), tokens), wanted, atol=1e-6)

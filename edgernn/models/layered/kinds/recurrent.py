@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from edgernn.contract import LAYERS
 from edgernn.errors import UsageError
 from edgernn.models.cells.table import CELLS, cell_class
-from edgernn.models.compact import CompactStack, is_compact
+from edgernn.models.compact import CompactStack, input_table, is_compact
 from edgernn.models.layered.layer import (
     MAX_LAYERS,
     Extent,
@@ -92,6 +92,7 @@ class Recurrent(LayerModule):
                     f"the gates of {options.cell} have"
                 )
             self.by_cell = CellStack(self.stack.cells())  # which share the parameters
+        self.gate_rows = cell.gates * hidden
         self.first = nn.ParameterDict()
         for state in self.kept if options.first == "stored" else ():
             shape = [axis.size or 1 for axis in state.value.axes]
@@ -123,6 +124,22 @@ class Recurrent(LayerModule):
         if kept.stored:
             return self.first_value(kept.key).expand(shape)
         return torch.zeros(shape, device=next(self.parameters()).device)
+
+    @property
+    def can_fold(self) -> bool:
+        """Whether its cell has a compact step, and one input feeds it."""
+        if isinstance(self.stack, CompactStack) or self.one_step:
+            return False
+        return is_compact(self.stack.cells())
+
+    def fold(self, embedding: Tensor) -> Tensor:
+        """Turn it into its folded compact step, in place; return the table ``[V, gH]`` that stands
+        for ``embedding [V, I]`` then. See ``compact.input_table``.
+        """
+        assert not isinstance(self.stack, CompactStack)
+        cells = self.stack.cells()
+        self.stack = CompactStack(cells, folded=True)
+        return input_table(cells[0], embedding)
 
     def step_face(self) -> None:
         """See ``LayerModule.step_face``: the compact one where the cell has one."""
