@@ -15,4 +15,5 @@ class IcefallRnnLm(LanguageImporter):
     classes = ("model.RnnLmModel", "rnn_lm.model.RnnLmModel", "icefall.rnn_lm.model.RnnLmModel")
     differs = (
         "its forward gives the loss of each token; here the step gives the logits that it is of",
+        "it was trained on sentences that begin and end with the id 1 (<sos/eos>)",
     )

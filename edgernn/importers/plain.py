@@ -14,12 +14,12 @@ from edgernn.errors import CheckpointError, UsageError
 from edgernn.importers.base import BY_BLOCKS, Imported, Importer, Match, Opened
 from edgernn.importers.grammar.assemble import assemble
 from edgernn.importers.grammar.blocks import Blocks, Matrix, Stack
-from edgernn.importers.grammar.chain import Chain, Link, with_cell
+from edgernn.importers.grammar.chain import Chain, Link, refuse_backwards, with_cell
 from edgernn.importers.grammar.describe import FRAMES
 from edgernn.importers.grammar.language import SETTINGS
 from edgernn.importers.grammar.network import of_network
 from edgernn.importers.grammar.ordering import ORDER, ORDER_SAYS, Block, is_table, ordered
-from edgernn.importers.grammar.parse import is_recurrent, parse, says_function
+from edgernn.importers.grammar.parse import functions_between, is_recurrent, parse, says_function
 from edgernn.importers.grammar.words import held_out, words_of
 from edgernn.importers.vocabularies.finding import find_vocabulary
 from edgernn.importers.vocabularies.tokenizing import Kind, tokenizer_of
@@ -58,6 +58,8 @@ class PlainStateDict(Importer):
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""
         blocks = parse(of_network(opened), opened.modules)
+        for stack in blocks.stacks.values():
+            refuse_backwards(stack)
         _refuse_others(blocks)
         settings = opened.wishes.settings
         row = ordered(blocks, settings.get(ORDER))
@@ -66,12 +68,12 @@ class PlainStateDict(Importer):
         links: list[Link] = []
         for block in row if table is None else row[1:]:
             if isinstance(block, Matrix) and links and isinstance(links[-1], Matrix):
-                links += _between(links[-1], block, settings.get(ACTIVATION))
+                links += _between(links[-1], block, opened)
             if isinstance(block, Stack):
                 said = says_function(block.name, opened.modules)
-                stack, guessed = with_cell(block, settings, said=said)
+                said_so, guessed = with_cell(block, settings, said=said)
                 told += guessed
-                links.append(stack)
+                links.append(said_so)
             else:
                 links.append(block)
         if table is not None:
@@ -140,11 +142,17 @@ def _order_told(row: tuple[Block, ...], *, asked: bool) -> str:
     return f"the blocks run in the order {names}, {why}"
 
 
-def _between(below: Matrix, above: Matrix, asked: str | None) -> list[Link]:
-    """Return the function between two linear layers, which without one would be one layer."""
-    if asked is None:
+def _between(below: Matrix, above: Matrix, opened: Opened) -> list[Link]:
+    """Return the functions between two linear layers, which without one would be one layer: what
+    the user said, else what a ``Sequential`` that the file holds as an object has there.
+    """
+    asked = opened.wishes.settings.get(ACTIVATION)
+    if asked is not None:
+        return [] if asked == NONE else [asked]
+    said = functions_between(below.name, above.name, opened.modules)
+    if said is None:
         raise UsageError(
             f"the file does not say which function stands between the linear layers {below.name} "
             f"and {above.name}; give it as --set {ACTIVATION}=relu, tanh, another, or {NONE}"
         )
-    return [] if asked == NONE else [asked]
+    return [*said]

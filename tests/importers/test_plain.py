@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from upstream_language import STEPS, drawn, opened, rolled, save, taken
+from upstream_language import STEPS, drawn, importable, opened, rolled, save, taken
 
 from edgernn.errors import CheckpointError, UsageError
 from edgernn.importers.recognising import recognise
@@ -136,6 +137,29 @@ def test_a_function_between_linear_layers_has_to_be_said(tmp_path: Path) -> None
         taken(path, settings={"activation": "relo"})
 
 
+class Controller(nn.Module):
+    """A network of somebody's, whose file holds it as an object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(3, 8, batch_first=True)
+        self.head = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Dropout(), nn.Linear(8, 2))
+
+
+def test_an_object_says_which_function_stands_between(tmp_path: Path) -> None:
+    torch.manual_seed(9)
+    net = Controller().eval()
+    with importable("control", Controller=Controller):
+        path = save(net, tmp_path / "policy.pt")
+    expected = run(net.gru, *net.head, x=frames(3))
+    np.testing.assert_allclose(rolled(taken(path)[1], frames(3)), expected, atol=1e-5)
+    net.head[1] = nn.Softplus(beta=2)
+    with importable("control", Controller=Controller):
+        path = save(net, tmp_path / "policy.pt")
+    with pytest.raises(UsageError, match=r"between the linear layers head\.0 and head\.3"):
+        taken(path)
+
+
 def test_a_setting_that_the_family_has_not_is_refused(tmp_path: Path) -> None:
     net = module(gru=nn.GRU(3, 8, batch_first=True), fc=nn.Linear(8, 5))
     path = save(net.state_dict(), tmp_path / "net.pt")
@@ -181,6 +205,7 @@ def test_names_of_ones_own_by_map(tmp_path: Path) -> None:
         ({"gru": nn.GRU(3, 8), "fc": nn.Linear(9, 2)}, "do not follow one another"),
         ({"gru": nn.GRU(3, 8), "a": nn.Linear(8, 2), "b": nn.Linear(8, 4)}, "in any order"),
         ({"gru": nn.GRU(3, 8, bidirectional=True), "fc": nn.Linear(16, 2)}, "bidirectional"),
+        ({"gru": nn.GRU(3, 8, bidirectional=True), "crf": nn.LayerNorm(4)}, "bidirectional"),
     ],
 )
 def test_what_is_no_row_of_blocks_is_refused(
@@ -250,3 +275,31 @@ def test_what_training_keeps_beside_is_no_part_of_it(tmp_path: Path) -> None:
     _, imported = taken(save(content, tmp_path / "last.ckpt"))
     expected = run(net.gru, net.fc, x=frames(3))
     np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_drawn_rows_in_any_order_of_the_file(seed: int, tmp_path: Path) -> None:
+    """One to four recurrent layers of drawn cells and widths between two linear layers."""
+    draw = np.random.default_rng(seed)
+    cells = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+    widths = [int(w) for w in draw.permutation(np.arange(2, 20))[: draw.integers(3, 7)]]
+    parts: dict[str, nn.Module] = {"below": nn.Linear(3, widths[0])}
+    for at, (takes, gives) in enumerate(pairwise(widths)):
+        made = cells[draw.choice([*cells])]
+        parts[f"core{at}"] = made(takes, gives, batch_first=True)
+    parts["above"] = nn.Linear(widths[-1], 21)
+    net = module(**parts)
+    state = net.state_dict()
+    names = draw.permutation(sorted(state))
+    _, imported = taken(save({str(n): state[n] for n in names}, tmp_path / "net.pt"))
+    expected = run(*parts.values(), x=frames(3))
+    np.testing.assert_allclose(rolled(imported, frames(3)), expected, atol=1e-5)
+
+
+def test_layers_of_a_list_of_one_width_follow_their_numbers(tmp_path: Path) -> None:
+    net = module(out=nn.Linear(6, 2), layers=nn.ModuleList([nn.Module() for _ in range(3)]))
+    for inner, cell in zip(net.layers, (nn.GRU, nn.LSTM, nn.GRU), strict=True):
+        inner.core = cell(6, 6, batch_first=True)
+    path = save(dict(reversed(net.state_dict().items())), tmp_path / "net.pt")
+    expected = run(*(inner.core for inner in net.layers), net.out, x=frames(6))
+    np.testing.assert_allclose(rolled(taken(path)[1], frames(6)), expected, atol=1e-5)

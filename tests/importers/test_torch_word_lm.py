@@ -82,6 +82,26 @@ def test_cells_of_one_gate_in_a_state_dict_are_told_or_said(tmp_path: Path) -> N
     np.testing.assert_allclose(log_softmax(rolled(said, drawn(23))), expected, atol=1e-5)
 
 
+def test_a_tied_head_whose_weight_is_left_out_is_the_table(tmp_path: Path) -> None:
+    model, expected = upstream("GRU", tied=True)
+    path = save(without(dict(model.state_dict()), "decoder.weight"), tmp_path / "model.pt")
+    word, imported = taken(path)
+    assert word == "word-lm"
+    found = log_softmax(rolled(imported, drawn(23)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_more_layers_than_a_language_model_has(tmp_path: Path) -> None:
+    model, _ = upstream("LSTM")
+    model.rnn = nn.GRU(8, 8, 7)
+    path = save(model.state_dict(), tmp_path / "model.pt")
+    _, imported = taken(path, vocabulary=corpus(tmp_path / "corpus", 23))
+    assert imported.config.family == "language"
+    with torch.no_grad():
+        expected = model(drawn(23).T)[0].view(40, 2, -1).transpose(0, 1).numpy()
+    np.testing.assert_allclose(log_softmax(rolled(imported, drawn(23))), expected, atol=1e-5)
+
+
 def test_half_precision_is_taken_as_it_is(tmp_path: Path) -> None:
     model, _ = upstream("LSTM")
     half = model.half()

@@ -68,7 +68,7 @@ class Chain:
             if isinstance(link, str):
                 continue
             if isinstance(link, Stack):
-                _refuse_backwards(link)
+                refuse_backwards(link)
             takes, gives = widths(link)
             if width is not None and takes != width:
                 raise CheckpointError(
@@ -126,7 +126,8 @@ def with_cell(stack: Stack, settings: Mapping[str, str], *, said: bool) -> tuple
     return stack, []
 
 
-def _refuse_backwards(stack: Stack) -> None:
+def refuse_backwards(stack: Stack) -> None:
+    """Raise CheckpointError where layers of ``stack`` run from the end to the start."""
     if stack.bidirectional:
         raise CheckpointError(
             f"{stack.name or 'the network'} is bidirectional: what it gives at a time step depends "

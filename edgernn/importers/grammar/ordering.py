@@ -14,7 +14,7 @@ from edgernn.wording import expected_one_of
 Block = Matrix | Stack
 ORDER, ORDER_SAYS = "order", "the blocks in the order in which they run, with commas"
 _MOST_WAYS, _MOST_TRIED = 64, 100_000
-_NUMBERED = re.compile(r"(.*?)\.?(\d{1,9})")
+_NUMBERED = re.compile(r"(.*?)(\d{1,9})(\D*)")  # the last number of a name
 _REMEDY = (
     "a network that is no such row is taken in from its Python: edgernn export FILE.py:NAME "
     "--weights FILE --inputs AXES --out BUNDLE"
@@ -126,5 +126,5 @@ def _in_turn(way: tuple[Block, ...]) -> bool:
     *before, last = (_NUMBERED.fullmatch(block.name) for block in way)
     if last is None:
         return True
-    alike = [each for each in before if each is not None and each[1] == last[1]]
+    alike = [each for each in before if each is not None and each.group(1, 3) == last.group(1, 3)]
     return all(int(each[2]) < int(last[2]) for each in alike)

@@ -38,6 +38,17 @@ _KINDS = {
     "torch.nn.modules.linear.Linear": "linear",
 }
 _MODES = {"RNN_TANH": "rnn", "RNN_RELU": "rnn_relu", "tanh": "rnn", "relu": "rnn_relu"}
+_PLACE = re.compile(r"\d{1,9}")  # of a module in a list
+_SEQUENTIAL = "torch.nn.modules.container.Sequential"
+_FUNCTIONS = {  # of torch's modules; of those that do nothing in evaluation none
+    "torch.nn.modules.activation.ReLU": "relu",
+    "torch.nn.modules.activation.Tanh": "tanh",
+    "torch.nn.modules.activation.Sigmoid": "sigmoid",
+    "torch.nn.modules.activation.SiLU": "silu",
+    "torch.nn.modules.activation.Softsign": "softsign",
+    "torch.nn.modules.dropout.Dropout": "",
+    "torch.nn.modules.linear.Identity": "",
+}
 
 _Key = tuple[int, bool]  # which layer, and whether it runs backwards
 
@@ -136,6 +147,25 @@ def _layer(name: str, parts: Mapping[str, np.ndarray], one_gate: str, reverse: b
 def _one_gate(module: str, stubs: Mapping[str, Stub]) -> str:
     """Return which cell of one gate ``module`` has; tanh, as torch, where the file says nothing."""
     return _said(module, stubs) or "rnn"
+
+
+def functions_between(below: str, above: str, stubs: Mapping[str, Stub]) -> list[str] | None:
+    """Return the names of the functions between two modules of one ``Sequential``; None where they
+    are not of one, or one of those between is no function of torch that is known.
+    """
+    (parent, _, first), (other, _, last) = below.rpartition("."), above.rpartition(".")
+    container = stubs.get(parent)
+    if parent != other or container is None or container.name != _SEQUENTIAL:
+        return None
+    if not (_PLACE.fullmatch(first) and _PLACE.fullmatch(last)):
+        return None
+    keys = [name.rpartition(".")[2] for name in stubs if name.rpartition(".")[0] == parent]
+    places = (key for key in keys if _PLACE.fullmatch(key))
+    inner = [key for key in places if int(first) < int(key) < int(last)]
+    names = [stubs[f"{parent}.{key}".lstrip(".")].name for key in inner]
+    if any(name not in _FUNCTIONS for name in names):
+        return None
+    return [_FUNCTIONS[name] for name in names if _FUNCTIONS[name]]
 
 
 def _said(module: str, stubs: Mapping[str, Stub]) -> str | None:
