@@ -126,6 +126,11 @@ def _read(path: Path, family: str, wishes: Wishes, tell: Callable[[str], None]) 
     importer = taken_by.importer
     tell(f"{path} is of the family {importer.word}: {importer.about} ({taken_by.match.why})")
     imported = importer.read(opened)
+    if wishes.vocabulary is not None and imported.tokenizer is None:
+        raise UsageError(
+            f"--vocabulary {wishes.vocabulary} says nothing of {path}, which is taken as a network "
+            "without text; leave it out"
+        )
     told = tuple(dict.fromkeys((*opened.content.told, *imported.told)))
     for sentence in told:
         tell(f"note: {sentence}")

@@ -54,7 +54,7 @@ FOLDERS: tuple[Row, ...] = (
         only(".safetensors", ".bin", "config.json"),
         "hub-folder",
         "a folder of weights of a model hub",
-        TRAINED_ELSEWHERE,
+        "take in the file of its weights with: edgernn import FILE --out RUN; " + TRAINED_ELSEWHERE,
     ),
     row(
         only(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
