@@ -32,6 +32,7 @@ class RuotianluoCaptioner(Importer):
 
     word = "ruotianluo"
     about = "a captioner of ruotianluo/ImageCaptioning.pytorch"
+    options = "--with INFOS.pkl"
 
     def match(self, opened: Opened) -> Match | None:
         """See ``Importer.match``."""

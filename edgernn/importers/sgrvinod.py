@@ -30,6 +30,7 @@ class SgrvinodCaptioner(Importer):
 
     word = "sgrvinod"
     about = "an attention captioner of sgrvinod/a-PyTorch-Tutorial-to-Image-Captioning"
+    options = "--word-map WORDMAP.json"
 
     def match(self, opened: Opened) -> Match | None:
         """See ``Importer.match``."""

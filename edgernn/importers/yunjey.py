@@ -42,6 +42,7 @@ class YunjeyCaptioner(Importer):
 
     word = "yunjey"
     about = "a captioner of yunjey/pytorch-tutorial"
+    options = "--vocabulary vocab.pkl --with ENCODER"
 
     def match(self, opened: Opened) -> Match | None:
         """See ``Importer.match``; a language model of the same tutorial has the same tensors."""

@@ -18,7 +18,7 @@ FOLDER = os.environ.get("EDGERNN_CASES")
 pytestmark = pytest.mark.skipif(FOLDER is None, reason="EDGERNN_CASES names no folder of cases")
 CASES = Path(FOLDER or ".") / "foreign"
 # checkpoint, recorded run, what is beside it, --family
-TAKEN = {
+TAKEN: dict[str, tuple[str, str, dict[str, str], str]] = {
     "pyex_wordlm_lstm_tied": ("pyex_wordlm_lstm_tied.pt", "pyex_wordlm_lstm_tied.npz", {}, "auto"),
     "pyex_lstm": ("pyex_lstm.pt", "pyex_trained.npz:lstm_", {"vocabulary": "corpus"}, "auto"),
     "pyex_gru": ("pyex_gru.pt", "pyex_trained.npz:gru_", {"vocabulary": "corpus"}, "auto"),
@@ -26,6 +26,20 @@ TAKEN = {
     "awd_lstm": ("awd_lstm_list.pt", "awd_lstm_wdrop_tied.npz", {}, "auto"),
     "nam_lstm": ("nam_lstm.nam", "nam_lstm.npz:_of_the_file", {}, "auto"),
     "keras3_lstm_lm": ("keras3_lstm_lm.keras", "keras3_lstm_lm.npz", {}, "auto"),
+    "yunjey": ("yunjey_decoder.ckpt", "yunjey_captioner.npz", {}, "yunjey"),
+    "sgrvinod": ("sgrvinod.pth.tar", "sgrvinod_captioner.npz", {}, "auto"),
+    "showtell": (
+        "ruotianluo_showtell.pth",
+        "ruotianluo_showtell.npz",
+        {"with": "ruotianluo_infos_showtell.pkl"},
+        "auto",
+    ),
+    "updown": (
+        "ruotianluo_updown.pth",
+        "ruotianluo_updown.npz",
+        {"with": "ruotianluo_infos_updown.pkl"},
+        "auto",
+    ),
     "keras3_gru": ("keras3_gru_reset_after.keras", "keras3_gru_reset_after.npz", {}, "auto"),
 }
 
