@@ -5,7 +5,9 @@ a corpus, a pickle.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from edgernn import storage
 from edgernn.data.encodings import refuse, wide_encoding
@@ -20,7 +22,7 @@ from edgernn.importers.vocabularies.sentencepiece_model import (
     is_sentencepiece,
     read_sentencepiece,
 )
-from edgernn.importers.vocabularies.tree import pairs_of
+from edgernn.importers.vocabularies.tree import RANKED, pairs_of
 from edgernn.importers.vocabularies.vocabulary import WordIds
 from edgernn.storage import strict_json
 
@@ -44,7 +46,7 @@ def read_vocabulary(path: Path, *, size: int | None) -> WordIds:
         return read_corpus(corpus_files(path), size=size)
     head = _head(path)
     if head.lstrip()[:1] in (b"{", b"["):
-        return _json(path, size)
+        return _json(path, head, size)
     if is_sentencepiece(head):
         return read_sentencepiece(path, _whole(path))
     if wide_encoding(head) is not None:
@@ -76,18 +78,17 @@ def _head(path: Path) -> bytes:
         ) from error
 
 
-def _json(path: Path, size: int | None) -> WordIds:
+def _json(path: Path, head: bytes, size: int | None) -> WordIds:
     text = _whole(path)
     try:
         tree = strict_json.parse(text)
     except ValueError as error:
         if path.suffix.lower() != ".json":  # a text that begins with a bracket
-            return read_corpus([path], size=size)
+            return _of_text(path, head, size)
         raise DataError(f"{path} is no vocabulary: as JSON, {error}; {_GIVE}") from error
     if isinstance(tree, dict) and isinstance(tree.get("model"), dict):
         return _tokenizer(path, text.decode())
-    pairs, what = pairs_of(tree, str(path))
-    return WordIds(pairs=pairs, how=f"{path.name}{what and f' ({what})'}")
+    return _of_tree(path, tree)
 
 
 def _tokenizer(path: Path, text: str) -> WordIds:
@@ -102,8 +103,13 @@ def _tokenizer(path: Path, text: str) -> WordIds:
 
 
 def _content(path: Path, content: Content) -> WordIds:
-    pairs, what = pairs_of(content.tree, str(path))
-    return WordIds(pairs=pairs, how=f"{path.name}{what and f' ({what})'}", told=content.told)
+    return replace(_of_tree(path, content.tree), told=content.told)
+
+
+def _of_tree(path: Path, tree: Any) -> WordIds:
+    pairs, what = pairs_of(tree, str(path))
+    how = f"{path.name} ({what})" if what else path.name
+    return WordIds(pairs=pairs, how=how, ranked=what == RANKED)
 
 
 def _is_text_pickle(path: Path, head: bytes) -> bool:
@@ -128,7 +134,11 @@ def _is_table(lines: list[list[str]]) -> bool:
 
 
 def _is_list(lines: list[list[str]]) -> bool:
-    return all(len(line) == 1 for line in lines) and len({word for (word,) in lines}) == len(lines)
+    """Whether each line is one word, none twice; the first may be empty, as in the vocabulary of
+    Keras' TextVectorization.
+    """
+    single = all(len(line) == 1 or (not line and not at) for at, line in enumerate(lines))
+    return single and len({*map(tuple, lines)}) == len(lines)
 
 
 def _table(path: Path) -> WordIds:
@@ -151,7 +161,7 @@ def _list(path: Path, size: int | None) -> WordIds | None:
     lines = [line.split() for line in _text(path).splitlines()]
     if not _is_list(lines) or size == len(lines) + 1:  # a corpus of one word a line has <eos>
         return None
-    pairs = tuple((word, token_id) for token_id, (word,) in enumerate(lines))
+    pairs = tuple(("".join(line), token_id) for token_id, line in enumerate(lines))
     return WordIds(pairs=pairs, how=f"{path.name} (a word a line)")
 
 

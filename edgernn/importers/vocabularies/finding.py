@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgernn.errors import UsageError
+from edgernn.importers.containers.content import Stub
 from edgernn.importers.vocabularies.files import read_vocabulary
-from edgernn.importers.vocabularies.tree import pairs_of
+from edgernn.importers.vocabularies.tree import RANKED, pairs_of
 from edgernn.importers.vocabularies.vocabulary import Vocabulary, WordIds, settle
 
 Order = Literal["corpus", "printable"]
-Given = Path | Mapping[Any, Any] | Sequence[Any] | None
+Given = Path | Mapping[Any, Any] | Sequence[Any] | Stub | None
 
 _PRINTABLE_TOLD = (
     "upstream reads a character beyond the 100 of string.printable as '0', id 0; here it is refused"
@@ -40,7 +41,8 @@ def find_vocabulary(
 
     Args:
         given: a corpus folder or file, a vocabulary file of any kind; or what a checkpoint itself
-            holds: a dict of word → id or id → word, or a list of words; or None.
+            holds: a dict of word → id or id → word, a list of words, or a tree with one of them;
+            or None.
         order: what to do where nothing is given: ``printable`` takes Python's
             ``string.printable``, as char-rnn.pytorch does; ``corpus`` asks for a file.
         size: the rows that the network has for words.
@@ -76,4 +78,4 @@ def _read(given: Given, size: int | None) -> WordIds:
     if isinstance(given, Path):
         return read_vocabulary(given, size=size)
     pairs, what = pairs_of(given, "the checkpoint")
-    return WordIds(pairs=pairs, how=what or "the checkpoint")
+    return WordIds(pairs=pairs, how=what or "the checkpoint", ranked=what == RANKED)

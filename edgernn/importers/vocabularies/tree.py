@@ -2,26 +2,40 @@
 
 Taken are: a list of words; a dict of word → id or id → word; an object or dict that has one of
 them under a name that public programs use (``Vocabulary.word2idx`` of yunjey, ``dictionary`` of
-awd-lstm-lm's corpus, ``vocab`` of ruotianluo's infos, ``stoi`` and ``itos`` of torchtext, fastai
-and others); and the pair of a list and a dict that char-rnn-tensorflow keeps.
+awd-lstm-lm's corpus, ``vocab`` of ruotianluo's infos, ``word_index`` of Keras' Tokenizer, whose
+JSON stands in JSON, ``stoi`` and ``itos`` of torchtext, fastai and others); and the pair of a list
+and a dict that char-rnn-tensorflow keeps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from edgernn.errors import DataError
 from edgernn.importers.containers.content import Stub
+from edgernn.storage import strict_json
 
+RANKED = "word_index"  # of Keras: by frequency, the rare words are beyond the rows
 Pairs = tuple[tuple[str, int], ...]
 
 # In the order of their reading: word → id first, since it is what an upstream encodes with.
 _NAMES = (
-    ("word2idx", "word_to_idx", "word2index", "token_to_idx", "char_to_idx", "stoi", "word_map"),
+    (
+        "word2idx",
+        "word_to_idx",
+        "word2index",
+        "token_to_idx",
+        "char_to_idx",
+        "stoi",
+        "word_map",
+        RANKED,
+    ),
     ("itos", "idx2word", "idx_to_word", "ix_to_word", "index2word", "idx_to_token", "vocab"),
 )
-_INNER = ("dictionary", "vocab", "vocabulary", "corpus")
+_INNER = ("dictionary", "vocab", "vocabulary", "corpus", "config")
+_SETTINGS = "config"  # no vocabulary itself
 _DEEPEST = 4
 _HALVES = "surrogateescape"
 
@@ -48,6 +62,8 @@ def pairs_of(tree: Any, name: str) -> tuple[Pairs, str]:
 
 def _candidates(tree: Any, what: str, depth: int) -> Iterator[tuple[str, Any]]:
     """Yield the parts of ``tree`` in which words may stand, the likely ones first."""
+    if isinstance(tree, str) and depth and tree.startswith("{"):
+        tree = _parsed(tree)
     yield what, tree
     if isinstance(tree, Stub):
         yield what, tree.items
@@ -64,7 +80,15 @@ def _candidates(tree: Any, what: str, depth: int) -> Iterator[tuple[str, Any]]:
                 yield from _candidates(inside[name], name, depth + 1)
     for name in _INNER:
         if name in inside:
-            yield from _candidates(inside[name], name, depth + 1)
+            found = _candidates(inside[name], name, depth + 1)
+            yield from islice(found, name == _SETTINGS, None)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return strict_json.parse(text)
+    except ValueError:
+        return None
 
 
 def _inside(tree: Any) -> Mapping[Any, Any]:

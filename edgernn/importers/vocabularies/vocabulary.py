@@ -49,6 +49,7 @@ class WordIds:
         how: where they come from, in words.
         told: what was guessed, a sentence each.
         prefixes: numbers of words at which the source may end: of a corpus, after each file.
+        ranked: whether the ids from the network's rows on are of words that it never saw.
         remedy: what to do where they do not fit the network.
         tokenizer: where the source is one.
     """
@@ -57,6 +58,7 @@ class WordIds:
     how: str
     told: tuple[str, ...] = ()
     prefixes: tuple[tuple[int, str], ...] = ()
+    ranked: bool = False
     remedy: str = "give the vocabulary file that was made with the checkpoint"
     tokenizer: Tokenizer | None = None
 
@@ -136,8 +138,14 @@ def _missing(
 
 
 def _cut(found: WordIds, size: int | None) -> WordIds:
-    """Take the files of a corpus that make as many words as the model has rows."""
+    """Take the files of a corpus that make as many words as the model has rows; of words in the
+    order of their frequency those that have a row.
+    """
     whole = len(found.pairs)
+    if found.ranked and size is not None and any(i >= size for _, i in found.pairs):
+        pairs = tuple((word, i) for word, i in found.pairs if i < size)
+        told = f"{whole} words, the model has rows for the {len(pairs)} most frequent"
+        return replace(found, pairs=pairs, told=(*found.told, told))
     for count, name in found.prefixes:
         if count == size and count != whole:
             told = f"the model has rows for the {count} words of {name} alone, of {whole} in all"

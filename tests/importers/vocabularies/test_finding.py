@@ -153,6 +153,24 @@ def test_a_tokenizer_of_the_library_stays_as_it_is(tmp_path: Path) -> None:
         find_vocabulary(tmp_path / "tokenizer.json", size=99)
 
 
+def test_keras_tokenizer_has_words_beyond_the_rows(tmp_path: Path) -> None:
+    inner = {"the": 1, "cat": 2, "sat": 3, "rare": 4}
+    config = {"num_words": 4, "char_level": False, "word_index": json.dumps(inner)}
+    path = written(tmp_path / "tokenizer.json", {"class_name": "Tokenizer", "config": config})
+    found = find_vocabulary(path, size=4)
+    assert found.words == ("<0>", "the", "cat", "sat")
+    assert "4 words, the model has rows for the 3 most frequent" in found.told
+    assert find_vocabulary(path, size=5).words[4] == "rare"
+    with pytest.raises(DataError, match="has 5 ids, the model has rows for 6"):
+        find_vocabulary(path, size=6)
+
+
+def test_keras_text_vectorization_begins_with_an_empty_word(tmp_path: Path) -> None:
+    found = find_vocabulary(written(tmp_path / "vocabulary.txt", "\n[UNK]\nthe\n"), size=3)
+    assert (found.words, found.specials.unknown) == (("", "[UNK]", "the"), 1)
+    assert tokenizer_of(found, "words").encode("the cat").tolist() == [2, 1]
+
+
 def test_fastai_fills_up_with_one_word() -> None:
     found = find_vocabulary(["xxunk", "xxpad", "cat", "xxfake", "xxfake"], size=5)
     assert found.words == ("xxunk", "xxpad", "cat", "xxfake", "<4>")
