@@ -34,13 +34,16 @@ class Dtype(Unfinished):
     def real(self) -> np.dtype[Any] | None:
         """Return the dtype; None where it is one of objects, of records or of dates."""
         code = self.arguments[0] if self.arguments else None
+        if type(code) is not str:
+            return None
         if code in ("O", "O8"):
             raise ValueError("an array of Python objects, which holds no numbers")
-        if type(code) is not str or not _PLAIN.fullmatch(code):
+        if not _PLAIN.fullmatch(code):
             return None
         state = self.state
         order = state[1] if type(state) is tuple and len(state) >= _DTYPE_STATE else "="
-        return np.dtype(_NATIVE.get(str(order), "") + code.lstrip("<>=|"))
+        word = _NATIVE.get(order, "") if type(order) is str else ""
+        return np.dtype(word + code.lstrip("<>=|"))
 
 
 class Array(Unfinished):
@@ -111,7 +114,7 @@ def _from_buffer(stack: Stack, content: Any, dtype: Any, shape: Any, order: Any)
     real = dtype.real() if isinstance(dtype, Dtype) else None
     if real is None:
         raise ValueError("an array without a plain dtype")
-    return array_of(content, real, shape, by_column=order == "F")
+    return array_of(content, real, shape, by_column=type(order) is str and order == "F")
 
 
 NUMPY: dict[str, Callable[..., Any]] = {

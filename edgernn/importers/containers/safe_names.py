@@ -65,7 +65,7 @@ def _bytes(stack: Stack, value: Any = b"", encoding: Any = "latin-1") -> bytes:
 
 def _encode(stack: Stack, text: Any, encoding: Any = "utf-8") -> bytes:
     """``_codecs.encode``: how protocols before 3 write bytes."""
-    if type(text) is not str or encoding not in _LATIN:
+    if type(text) is not str or type(encoding) is not str or encoding not in _LATIN:
         raise ValueError("bytes of anything but text of latin-1")
     return text.encode("latin-1")
 

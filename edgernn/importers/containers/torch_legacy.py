@@ -49,14 +49,14 @@ def _read(source: Source) -> Any:
     _, place = load_next(raw)  # the magic number, which the table saw
     version, place = load_next(raw, start=place)
     machine, place = load_next(raw, start=place)
-    if version != _VERSION:
-        raise ValueError(f"its format is {str(version)[:40]}, expected {_VERSION}")
+    if type(version) is not int or version != _VERSION:
+        raise ValueError(f"its format is not {_VERSION}, the only one that torch wrote")
     if type(machine) is dict and machine.get("little_endian") is False:
         raise ValueError("it was written on a big-endian machine, which is not taken")
     storages = _Storages(len(raw))
     _, end = load_next(raw, start=place, persistent=storages)
     keys, data = load_next(raw, start=end)
-    if type(keys) is not list:
+    if type(keys) is not list or not all(type(key) in (str, int) for key in keys):
         raise ValueError("its storages are not listed")
     storages.fill(source, keys, data)
     return load(raw, start=place, persistent=storages)
@@ -71,8 +71,8 @@ class _Storages:
         self.views: dict[tuple[str, str, int, int], Storage] = {}
 
     def __call__(self, found: Any) -> Storage | Name:
-        if type(found) is tuple and len(found) == 4 and found[0] == "module":
-            if not isinstance(found[1], Name):
+        if type(found) is tuple and len(found) == 4 and type(found[0]) is str:
+            if found[0] != "module" or not isinstance(found[1], Name):
                 raise ValueError("it has the source text of what is no class")
             return found[1]
         key, storage, view = storage_of(found, most_bytes=self.most_bytes)
@@ -83,7 +83,8 @@ class _Storages:
 
     def _view(self, key: str, root: Storage, view: Any) -> Storage:
         """Return the part of a storage that a persistent id names: its key, offset and elements."""
-        if type(view) is not tuple or len(view) != 3 or not all(type(n) is int for n in view[1:]):
+        kinds = tuple(map(type, view)) if type(view) is tuple else ()
+        if kinds not in ((str, int, int), (int, int, int)):
             raise ValueError("a part of a storage that torch does not write")
         name, offset, count = str(view[0]), view[1], view[2]
         if not (offset >= 0 and count >= 0 and offset + count <= root.count):

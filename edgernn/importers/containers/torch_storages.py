@@ -116,7 +116,9 @@ def storage_of(found: Any, *, most_bytes: int) -> tuple[str, Storage, Any]:
     Raises:
         ValueError: torch writes no such id.
     """
-    if type(found) is not tuple or len(found) not in (5, 6) or found[0] != "storage":
+    if type(found) is not tuple or len(found) not in (5, 6):
+        raise ValueError("it points to something that is no storage of torch")
+    if type(found[0]) is not str or found[0] != "storage":
         raise ValueError("it points to something that is no storage of torch")
     _, kind, key, _, count = found[:5]
     name = kind.name if isinstance(kind, Name) else ""

@@ -12,6 +12,7 @@ from edgernn.importers.containers.content import Stub
 
 _DEEPEST = 100
 _MOST_BRANCHES = 100_000  # places of them: one branch in many places counts as often
+_LONGEST_WORD = 1000  # of a branch's name, which stands in the name of all that is in it
 _BRANCHES = (dict, list, tuple, Stub)
 _PARTS = ("_parameters", "_buffers", "_modules")
 
@@ -50,23 +51,27 @@ def walk(tree: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     that holds it but never inside itself.
     """
     count = 0
-    pending: list[tuple[tuple[str, ...], Any, tuple[int, ...]]] = [((), tree, ())]
-    while pending:
-        place, value, above = pending.pop()
-        if not isinstance(value, _BRANCHES):
-            yield place, value
+    levels: list[Iterator[tuple[str, Any]]] = [iter((("", tree),))]
+    words: list[str] = []  # of the branches that are open, but the outermost
+    above: list[int] = []  # their ids
+    while levels:
+        if (found := next(levels[-1], None)) is None:
+            levels.pop()
+            del above[-1:], words[-1:]
+            continue
+        word, value = found
+        place = (*words, word) if above else ()
+        yield place, value
+        if not isinstance(value, _BRANCHES) or id(value) in above:
             continue
         count += 1
-        if count > _MOST_BRANCHES or len(above) > _DEEPEST:
+        if count > _MOST_BRANCHES or len(above) > _DEEPEST or len(word) > _LONGEST_WORD:
             raise DataError(
                 "the file holds a tree that is too deep or too large to be a network; give the "
                 "checkpoint itself"
             )
-        yield place, value
-        if id(value) in above:
-            continue
-        inner = [((*place, key), child, (*above, id(value))) for key, child in _children(value)]
-        pending += reversed(inner)
+        levels.append(_children(value))
+        words, above = list(place), [*above, id(value)]
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
