@@ -20,6 +20,7 @@ IMPORTERS: dict[str, str] = {
     "yunjey-lm": "edgernn.importers.yunjey_lm:YunjeyLanguageModel",
     "torch7-char-rnn": "edgernn.importers.torch7.char_rnn:Torch7CharRnn",
     "torch-rnn": "edgernn.importers.torch7.torch_rnn:TorchRnn",
+    "neuraltalk2": "edgernn.importers.torch7.neuraltalk2:NeuralTalk2",
     "keras": "edgernn.importers.keras.importer:KerasImporter",
     "nam": "edgernn.importers.nam:NeuralAmpModeler",
     "rtneural": "edgernn.importers.rtneural:RTNeural",
