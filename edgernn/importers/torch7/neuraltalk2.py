@@ -1,8 +1,9 @@
 """karpathy/neuraltalk2, its language half: the features of a picture are the first input of an
 LSTM, then START, then words.
 
-The checkpoint is ``{protos = {cnn, lm = nn.LanguageModel{core, lookup_table, …}}, vocab, opt}``. The
-picture encoder is VGG-16 of Caffe with a linear layer and a rectifier; features are what it gives.
+The checkpoint is ``{protos = {cnn, lm = nn.LanguageModel{core, lookup_table, …}}, vocab, opt}``.
+The picture encoder is VGG-16 of Caffe with a linear layer and a rectifier; features are what it
+gives.
 Upstream counts words from 1 and has START and END behind them, one id for both; here each id is one
 less.
 """
