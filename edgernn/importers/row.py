@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgernn.models.layered.description import NetworkConfig
     from edgernn.models.layered.tensors import Block
 
-X, Y, CHANNELS = "x", "y", "channels"
+X, Y, CHANNELS, OUTPUTS = "x", "y", "channels", "outputs"
 Tensors = dict[str, np.ndarray]
 
 
@@ -113,6 +113,7 @@ class Row:
                 "sizes": {CHANNELS: self.channels},
                 "layers": tuple(self._layers),
                 "outputs": {Y: self.last},
+                "axes": {Y: (BATCH, TIME, OUTPUTS)},
             }
         )
         config.contract()

@@ -65,6 +65,12 @@ class RTNeural(Importer):
 def _by_layers(said: Said) -> tuple[Row, list[str]]:
     """Return the network of a file in RTNeural's own form."""
     shape, layers = said.tree["in_shape"], said.tree["layers"]
+    for place, layer in enumerate(layers):
+        kind = layer.get("type") if isinstance(layer, dict) else layer
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise said.refusal(
+                f"layer {place} is of the type {kind!r}, expected one of {', '.join(KINDS)}"
+            )
     channels = shape[-1] if isinstance(shape, list) and shape else None
     if type(channels) is not int or not 1 <= channels <= 65_536 or len(shape) > 3:
         raise said.refusal(f"in_shape is {shape!r}, expected [null, null, channels]")
@@ -74,13 +80,8 @@ def _by_layers(said: Said) -> tuple[Row, list[str]]:
     _gain_in(said, row)
     taken = row.last
     for place, layer in enumerate(layers):
-        kind = layer.get("type") if isinstance(layer, dict) else layer
-        if not isinstance(kind, str) or kind not in KINDS:
-            raise said.refusal(
-                f"layer {place} is of the type {kind!r}, expected one of {', '.join(KINDS)}"
-            )
-        KINDS[kind](said.at(layer, place), row)
-        if kind == "conv1d" and _CAUSAL not in told:
+        KINDS[layer["type"]](said.at(layer, place), row)
+        if layer["type"] == "conv1d" and _CAUSAL not in told:
             told.append(_CAUSAL)
     if said.number("in_skip"):
         told.append(_ADDED.format("in_skip"))
@@ -159,6 +160,8 @@ def _rate(tree: Mapping[str, Any]) -> tuple[str, ...]:
     metadata = tree.get("metadata")
     inner = metadata.get("samplerate") if isinstance(metadata, dict) else None
     rate = inner if inner is not None else tree.get("samplerate")
+    if isinstance(rate, str) and rate.isascii() and rate.isdigit() and len(rate) < 9:
+        rate = int(rate)  # as AIDA-X writes it
     if not isinstance(rate, (int, float)) or isinstance(rate, bool) or not rate > 0:
         return ()
     return (f"a step is a sample of sound at {rate:,.0f} samples a second",)

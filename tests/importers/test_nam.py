@@ -58,7 +58,9 @@ def test_a_file_gives_what_the_module_gives_from_its_start(
     np.testing.assert_allclose(rolled(imported, x), expected, atol=1e-5)
     told = " ".join(imported.told)
     assert "48,000 samples of silence" in told and "44,100 samples a second" in told
-    assert imported.config.contract().step.inputs[0].axes == ("batch", "time", "channels")
+    step = imported.config.contract().step
+    assert step.inputs[0].axes == ("batch", "time", "channels")
+    assert step.outputs[0].axes == ("batch", "time", "outputs")
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_functions_after_a_layer_and_alone(tmp_path: Path, name: str) -> None:
 def test_gains_and_the_added_input_of_aida_x(tmp_path: Path, channels: int) -> None:
     x, a = drawn(STEPS, channels), (drawn(channels, 8), drawn(2, 8), drawn(8))
     c = (drawn(2, 1), drawn(1))
-    said = {"in_skip": 1, "in_gain": 6.0, "out_gain": -3.0, "metadata": {"samplerate": 48000}}
+    said = {"in_skip": 1, "in_gain": 6.0, "out_gain": -3.0, "metadata": {"samplerate": "48000"}}
     path = written(
         tmp_path, [layer("lstm", 2, [*a]), layer("dense", 1, [*c])], channels=channels, **said
     )
@@ -226,6 +226,7 @@ LSTM = layer("lstm", 2, [drawn(1, 8), drawn(2, 8), drawn(8)])
         ([layer("batchnorm", 1, [drawn(1), drawn(1)])], {}, "epsilon None"),
         ([DENSE], {"in_skip": 1}, "adds its input to 2 outputs"),
         ([DENSE], {"in_gain": "loud"}, "in_gain is 'loud'"),
+        ([{"type": "conv2d"}], {"in_shape": [None, 8, 8, 1]}, "type 'conv2d'"),
         ([DENSE], {"in_shape": [None, 0]}, "in_shape is"),
         ([DENSE], {"in_shape": [None, 8, 8, 1]}, "in_shape is"),
     ],

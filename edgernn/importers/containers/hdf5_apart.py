@@ -16,10 +16,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from edgernn import storage
 from edgernn.errors import UnavailableError
 from edgernn.importers.containers.hdf5 import Group, Refused, read_groups
 from edgernn.importers.containers.source import Source
@@ -47,9 +48,7 @@ def groups_of(source: Source, raw: memoryview, leave_out: frozenset[str]) -> Gro
             f"{source.path} holds HDF5, read by the package h5py, which is missing; install "
             "edgernn[import]"
         )
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as taken:
-        given.write(raw)
-        given.seek(0)
+    with _as_file(source, raw) as given, tempfile.TemporaryFile() as taken:
         problem = _run(given, taken, len(raw), leave_out)
         if problem:
             raise source.damaged(problem)
@@ -62,6 +61,16 @@ def groups_of(source: Source, raw: memoryview, leave_out: frozenset[str]) -> Gro
     if "damaged" in header:
         raise source.damaged(header["damaged"])
     return _group(header["root"], memoryview(found)[_LENGTH_BYTES + length :])
+
+
+def _as_file(source: Source, raw: memoryview) -> BinaryIO:
+    """Return ``raw`` as an open file: the source's own where it is the whole of it."""
+    if raw is source.raw:
+        return storage.open_to_read(source.path)
+    given = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
+    given.write(raw)
+    given.seek(0)
+    return given
 
 
 def _run(given: BinaryIO, taken: BinaryIO, size: int, leave_out: frozenset[str]) -> str:

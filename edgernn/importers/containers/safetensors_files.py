@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgernn import storage
 from edgernn.importers.containers.content import Content
 from edgernn.importers.containers.source import Source
 from edgernn.storage import strict_json, tensor_files
@@ -18,11 +19,15 @@ def read_safetensors(source: Source) -> Content:
     Raises:
         DataError: it is damaged, or has a type that numpy lacks (but bfloat16).
     """
-    raw = bytes(source.raw)
     try:
-        held = tensor_files.parse(raw)
+        held = tensor_files.load(
+            source.path
+        )  # read, not copied from the map: that would count twice
+    except OSError as error:
+        raise source.refused(f"cannot be read: {storage.reason(error)}") from error
     except ValueError as error:
         raise source.damaged(str(error)) from error
+    raw = held.raw
     start = _LENGTH_BYTES + int.from_bytes(raw[:_LENGTH_BYTES], "little")
     header, data = strict_json.parse_object(raw[_LENGTH_BYTES:start]), memoryview(raw)[start:]
     tree = {}
