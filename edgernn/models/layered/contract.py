@@ -38,10 +38,21 @@ def described_contract(config: NetworkConfig) -> Contract:
     """
     with torch.device("meta"), Undrawn():
         built = build(config)
+    _refuse_unused(config)
     try:
         return _Writer(config, built).contract()
     except ValidationError as error:
         raise UsageError(f"the network has no step contract: {first_line(error)}") from error
+
+
+def _refuse_unused(config: NetworkConfig) -> None:
+    """Raise UsageError where nothing takes an input of a graph: files would come out without it."""
+    taken = {name for layer in (*config.encode, *config.layers) for name in layer.inputs}
+    taken |= {*config.outputs.values(), *config.contexts.values(), *config.first.values()}
+    given = [port.name for port in (*config.given, *config.inputs)]
+    unused = next((name for name in (*given, *config.contexts) if name not in taken), None)
+    if unused is not None:
+        raise UsageError(f"the network is given {unused}, which no layer takes; leave it out")
 
 
 class _Writer:

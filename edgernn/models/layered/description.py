@@ -44,7 +44,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from torch import nn
 
-from edgernn.contract import Contract, Decoding, Record
+from edgernn.contract import BATCH, TIME, Contract, Decoding, Record
 from edgernn.contract.records import refuse
 from edgernn.contract.spec import AxisName, DType, Size, TensorName
 from edgernn.data.text.tokenizer import Tokenizer
@@ -121,6 +121,8 @@ class NetworkConfig(Record):
         )
         fed = [port.name for port in self.inputs]
         refuse(_order_problem([*fed, *self.contexts], self.layers, list(self.outputs.values())))
+        if chosen := sorted(self.sizes.keys() & {BATCH, TIME}):
+            raise ValueError(f"sizes has {chosen[0]}, which a caller chooses; leave it out")
         if strange := sorted(self.axes.keys() - self.outputs.keys() - self.contexts.keys()):
             raise ValueError(f"axes names {strange[0]}, which is no output and no context")
         return self

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from edgernn.errors import UsageError
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.errors import CheckpointError, UsageError
+from edgernn.models.checkpoint import Checkpoint, load, save
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.network import Network
 from edgernn.models.layered.tensors import Block, recurrent_tensors
 from tests.models.layered.networks import (
+    TOKENS,
     B,
     T,
     V,
@@ -126,6 +132,7 @@ def test_missing_biases_are_zeros() -> None:
             "which comes after it",
         ),
         ({"layers": [layer("a", "lineal", "tokens", width=3)]}, "did you mean linear"),
+        ({"sizes": {"vocab": V, "time": 4}}, "sizes has time, which a caller chooses"),
         ({"layers": [layer("tokens", "embedding", "tokens", width=3)]}, "two values are called"),
         ({"layers": [layer("keys", "embedding", "tokens", width=3)]}, "can be called 'keys'"),
     ],
@@ -184,3 +191,23 @@ def test_an_embedding_with_another_use_is_not_folded() -> None:
     wanted = chained(network, tokens)
     assert not network.folding_pays(8)
     assert torch.allclose(chained(network.step_face(folded=True), tokens), wanted, atol=1e-6)
+
+
+def test_an_input_that_nothing_takes_is_refused() -> None:
+    unused = {"name": "x", "axes": ["batch", "time", "w"]}
+    config = language(inputs=[TOKENS, unused], sizes={"vocab": V, "w": 1})
+    with pytest.raises(UsageError, match="given x, which no layer takes"):
+        NetworkConfig.model_validate(config).contract()
+
+
+@pytest.mark.parametrize("hidden", [1 << 20, 1 << 21, -1, "letters"])
+def test_a_run_that_says_another_size_is_refused_before_memory_is_asked_for(
+    make_network: Callable[..., Network], tokenizer: Tokenizer, hidden: object, tmp_path: Path
+) -> None:
+    save(Checkpoint(make_network(), tokenizer), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["model"]["layers"][1]["options"]["hidden"] = hidden
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(CheckpointError) as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
