@@ -90,9 +90,8 @@ class _Storages:
         if not (offset >= 0 and count >= 0 and offset + count <= root.count):
             raise ValueError(f"a part of the storage {key[:80]!r} that is not in it")
         part = self.views.setdefault((key, name, offset, count), Storage(root.name, count))
-        if root.known and not part.known:
-            width = item_bytes(root)
-            part.fill(lambda: root.content()[offset * width : (offset + count) * width])
+        if root.known:
+            part.fill_from(root, offset)
         return part
 
     def fill(self, source: Source, keys: list[Any], start: int) -> None:

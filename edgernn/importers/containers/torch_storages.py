@@ -43,7 +43,7 @@ class Storage(Stub):
         count: its elements.
     """
 
-    __slots__ = ("_content", "_make", "_typed", "big", "count", "kind")
+    __slots__ = ("_content", "_make", "_root", "_typed", "big", "count", "kind")
 
     def __init__(self, name: str, count: int) -> None:
         super().__init__(name)
@@ -52,12 +52,13 @@ class Storage(Stub):
         self.big = False
         self._make: Callable[[], np.ndarray] | None = None
         self._content: np.ndarray | None = None
+        self._root: tuple[Storage, int] | None = None
         self._typed: dict[str, np.ndarray] = {}
 
     @property
     def known(self) -> bool:
         """Whether its bytes were found."""
-        return self._make is not None
+        return self._make is not None or self._root is not None
 
     def fill(self, make: Callable[[], np.ndarray], *, big: bool = False) -> None:
         """Say where its bytes come from.
@@ -67,6 +68,10 @@ class Storage(Stub):
             big: whether their order is the big-endian one.
         """
         self._make, self.big = make, big
+
+    def fill_from(self, root: Storage, offset: int) -> None:
+        """Say that it is a part of another storage, from its element ``offset`` on."""
+        self._root = root, offset
 
     def content(self) -> np.ndarray:
         """Return its bytes, as an array of uint8; the same memory at every call.
@@ -86,6 +91,9 @@ class Storage(Stub):
         Raises:
             ValueError: it has too few bytes, or a number of them that does not divide.
         """
+        if self._root is not None:
+            root, offset = self._root
+            return root.typed(kind)[offset : offset + self.count]
         if kind not in self._typed:
             self._typed[kind] = self._as(kind, self.content())
         return self._typed[kind]

@@ -77,7 +77,9 @@ class _Storages:
 
     def __call__(self, found: Any) -> Storage:
         key, storage, _ = storage_of(found, most_bytes=self.most_bytes)
-        if key in self.found and self.found[key].name == storage.name:
+        if key in self.found:
+            if self.found[key].name != storage.name:
+                raise ValueError(f"the storage {key[:80]!r} is of two types")
             return self.found[key]
         name = self.beginning + key
         entry = self.records.archive.entries.get(name)

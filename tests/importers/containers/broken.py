@@ -128,5 +128,9 @@ OUTSIDE: dict[str, bytes] = {
     "a storage larger than the file": tensor("0", 1 << 40, 0, numbers(1), numbers(1)) + b".",
     "a storage that is not there": tensor("9", 4, 0, numbers(4), numbers(1)) + b".",
     "a tensor without a storage": call("torch._utils", "_rebuild_tensor", b"NK\x00))") + b".",
+    "a storage of two types": b"("
+    + tensor("0", 4, 0, numbers(4), numbers(1))
+    + tensor("0", 2, 0, numbers(2), numbers(1)).replace(b"FloatS", b"LongS")
+    + b"t.",
     "a tensor of text sizes": tensor("0", 4, 0, text("22"), numbers(1, 1)) + b".",
 }

@@ -240,16 +240,18 @@ def test_what_has_no_array_stays_a_stub(save: Save, tmp_path: Path) -> None:
     assert list(tensors(tree)) == ["t"]
 
 
-def test_a_part_of_a_storage_of_an_older_torch(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "high"), [("FloatStorage", 0), ("BFloat16Storage", 2)])
+def test_a_part_of_a_storage_of_an_older_torch(tmp_path: Path, kind: str, high: int) -> None:
     """Formats before 0.4 name a part of a storage by key, offset and elements."""
     h = hostile
     view = b"(" + h.text("part") + h.numbers(1, 2)[1:-1] + b"t"
-    whole = h.tensor("0", 4, 0, h.numbers(2), h.numbers(1))
+    whole = h.tensor("0", 4, 0, h.numbers(2), h.numbers(1)).replace(b"FloatStorage", kind.encode())
     part = whole.replace(h.number(4) + b"tQ", h.number(4) + view + b"tQ")
     whole = whole.replace(h.number(4) + b"tQ", h.number(4) + b"NtQ")
     head = b"\x80\x02" + h.number(0x1950A86A20F9469CFC6C) + b".\x80\x02M\xe9\x03.\x80\x02}."
     data = b"\x80\x02]" + h.text("0") + b"a." + (4).to_bytes(8, "little")
-    content = np.arange(4, dtype=np.float32).tobytes()
+    floats = np.arange(4, dtype=np.float32).view(np.uint8).reshape(4, 4)
+    content = floats[:, high:].tobytes()  # bfloat16: the upper half
     (tmp_path / "file").write_bytes(head + b"\x80\x02" + whole + part + b"\x86." + data + content)
     first, second = read(tmp_path / "file").tree
     assert first.tolist() == [0, 1]
