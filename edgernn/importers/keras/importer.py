@@ -1,29 +1,12 @@
-"""Models of Keras: Sequential and functional ones, of Keras 1, 2 and 3, in ``.keras``, whole
-``.h5`` files, or weights beside an architecture in JSON.
-"""
+"""The importer of Keras; its network is read in ``network``, which loads torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
-
-from edgernn.contract import BATCH, TIME
-from edgernn.errors import CheckpointError, UsageError
-from edgernn.families.step import LOGITS, VOCAB
 from edgernn.importers.base import BY_CLASS, Imported, Importer, Match, Opened
-from edgernn.importers.keras.architecture import Architecture, KerasLayer, read_architecture
-from edgernn.importers.keras.layers import Task, put
-from edgernn.importers.keras.sketch import Sketch
-from edgernn.importers.keras.variables import variables_of
-from edgernn.importers.vocabularies.finding import find_vocabulary
-from edgernn.importers.vocabularies.tokenizing import tokenizer_of
-from edgernn.models.layered.description import NetworkConfig, Port
 
 
 class KerasImporter(Importer):
-    """See the module's docstring."""
+    """Models of Keras in ``.keras``, whole ``.h5`` files, or weights beside an architecture."""
 
     word = "keras"
     about = "Keras 1, 2 and 3: Sequential and functional models"
@@ -37,156 +20,6 @@ class KerasImporter(Importer):
 
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""
-        tree = opened.content.tree
-        model, version = read_architecture(_config(opened)), _version(opened)
-        variables = variables_of(tree, model)
-        sketch, text = Sketch(), opened.wishes.vocabulary is not None
-        ports, sizes = _ports(model, variables, sketch)
-        if text:
-            _refuse_no_text(model, variables, ports)
-        for layer in model.layers:
-            if layer.kind == "InputLayer":
-                continue
-            scores = text and layer.name == model.outputs[0]
-            sketch.values[layer.name] = put(
-                Task(
-                    layer,
-                    variables.get(layer.name, ()),
-                    tuple(sketch.values[name] for name in layer.inputs),
-                    sketch,
-                    version,
-                    width=VOCAB if scores else None,
-                )
-            )
-        if text:
-            return _language(model, ports, sizes, sketch, opened)
-        outputs = {sketch.name(name): sketch.values[name] for name in model.outputs}
-        if any(port.below for port in ports):
-            sketch.told.append(
-                "it takes ids; give their words with --vocabulary FILE to write text with it"
-            )
-        config = NetworkConfig(
-            family="module",
-            inputs=tuple(ports),
-            sizes=sizes,
-            layers=tuple(sketch.layers),
-            outputs=outputs,
-        )
-        return Imported(config, sketch.tensors, told=(*opened.content.told, *sketch.told))
+        from edgernn.importers.keras.network import read_network
 
-
-def _config(opened: Opened) -> Any:
-    """Return the architecture: of the file, or of a JSON file beside it."""
-    config = opened.content.tree["config"]
-    beside = [
-        companion.tree
-        for companion in opened.companions
-        if isinstance(companion.tree, dict) and "class_name" in companion.tree
-    ]
-    if config is None and not beside:
-        raise UsageError(
-            f"{opened.content.path} has weights alone; give the architecture, as model.to_json() "
-            "writes it, with --with FILE.json"
-        )
-    return beside[0] if config is None else config
-
-
-def _version(opened: Opened) -> int:
-    """Return the major version of Keras that wrote the file; 2 where it does not say."""
-    said = opened.content.metadata.get("keras_version", "2").partition(".")[0]
-    return int(said) if said.isdecimal() else 2
-
-
-def _ports(
-    model: Architecture, variables: Mapping[str, Sequence[np.ndarray]], sketch: Sketch
-) -> tuple[list[Port], dict[str, int]]:
-    """Return the inputs of the network and the sizes that they name."""
-    ports, sizes = list[Port](), dict[str, int]()
-    for place, name in enumerate(model.inputs):
-        layer = next(each for each in model.layers if each.name == name)
-        readers = [each for each in model.layers if name in each.inputs]
-        tables = [each for each in readers if each.kind == "Embedding"]
-        if tables:
-            rows = {int(variables[each.name][0].shape[0]) for each in tables}
-            if len(rows) > 1 or len(tables) != len(readers):
-                raise CheckpointError(f"the input {name!r} of the Keras model is read in two ways")
-            axis = VOCAB if place == 0 else f"{VOCAB}_{place}"
-            sizes[axis] = rows.pop()
-            port = Port(
-                name=sketch.name("tokens" if place == 0 else name),
-                dtype="int64",
-                axes=(BATCH, TIME),
-                below=axis,
-            )
-        else:
-            width, axis = _width(layer, sketch), sketch.name(f"{name}_width")
-            sizes[axis] = width
-            port = Port(name=sketch.name(name), axes=(BATCH, TIME, axis))
-        ports.append(port)
-        sketch.values[name] = port.name
-    return ports, sizes
-
-
-def _width(layer: KerasLayer, sketch: Sketch) -> int:
-    """Return how many numbers a frame of an input has."""
-    config = layer.config
-    shape = config.get("batch_shape") or config.get("batch_input_shape")
-    if shape is None and config.get("input_dim"):  # Keras 1
-        shape = [None, config.get("input_length"), config["input_dim"]]
-    if not isinstance(shape, list) or len(shape) != 3 or not isinstance(shape[2], int):
-        raise CheckpointError(
-            f"the input {layer.name!r} of the Keras model has the shape {shape}, expected [batch, "
-            "time, width]: a network of frames in time"
-        )
-    if isinstance(shape[1], int):
-        sketch.told.append(
-            f"Keras gave it {shape[1]} frames a call, each call from a state of zeros; reset the "
-            f"state every {shape[1]} frames to have what Keras had"
-        )
-    return int(shape[2])
-
-
-def _refuse_no_text(
-    model: Architecture, variables: Mapping[str, Sequence[np.ndarray]], ports: Sequence[Port]
-) -> None:
-    """Raise UsageError where a vocabulary was given to a network that writes no text."""
-    last = next(layer for layer in model.layers if layer.name == model.outputs[0])
-    rows = [len(variables[layer.name][0]) for layer in model.layers if layer.kind == "Embedding"]
-    scores = last.kind in ("Dense", "TimeDistributed") and len(model.outputs) == 1
-    wide = variables[last.name][0].shape[-1] if variables.get(last.name) else 0
-    if len(ports) != 1 or not ports[0].below or not scores or rows != [wide]:
-        raise UsageError(
-            "a vocabulary was given, but the Keras model is no language model, one that takes ids "
-            "and ends in a Dense layer over as many; leave --vocabulary out"
-        )
-
-
-def _language(
-    model: Architecture,
-    ports: Sequence[Port],
-    sizes: Mapping[str, int],
-    sketch: Sketch,
-    opened: Opened,
-) -> Imported:
-    """Return the network as one that writes text."""
-    if sketch.layers[-1].kind == "activation":
-        function = sketch.layers.pop()
-        if function.options["function"] != "softmax":
-            raise CheckpointError(
-                f"the Keras model ends in {function.options['function']}, expected softmax: the "
-                "scores of the next token"
-            )
-        sketch.values[model.outputs[0]] = function.inputs[0]
-        sketch.told.append("its softmax is left out: the output is the logits")
-    vocabulary = find_vocabulary(opened.wishes.vocabulary, size=sizes[VOCAB])
-    single = all(len(word) == 1 for word in vocabulary.words)
-    tokenizer = tokenizer_of(vocabulary, "characters" if single else "words")
-    config = NetworkConfig(
-        family="language",
-        inputs=tuple(ports),
-        sizes=dict(sizes),
-        layers=tuple(sketch.layers),
-        outputs={LOGITS: sketch.values[model.outputs[0]]},
-    )
-    told = (*opened.content.told, *sketch.told, *vocabulary.told)
-    return Imported(config, sketch.tensors, tokenizer, told=told)
+        return read_network(opened)
