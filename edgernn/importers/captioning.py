@@ -20,6 +20,7 @@ from edgernn.wording import some
 TOKENS, VOCAB, LOGITS, ATTENTION = "tokens", "vocab", "logits", "attention"
 REGIONS, _MOST_REGIONS = "regions", 1 << 16
 FEATURES, KEYS = "features", "feature_keys"  # what attention looks at, and by what
+SETTINGS = {REGIONS: "how many regions a picture has, where the number is to be fixed"}
 _COUNTERS = "num_batches_tracked"  # of batch normalisation, which evaluation does not read
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from edgernn.contract import Decoding
 from edgernn.errors import CheckpointError
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
-from edgernn.importers.captioning import VOCAB, Sketch, regions_of, words_of
+from edgernn.importers.captioning import SETTINGS, VOCAB, Sketch, regions_of, words_of
 from edgernn.importers.containers.content import Content, Stub
 from edgernn.importers.ruotianluo_networks import FORMS, Form, scores
 
@@ -33,6 +33,7 @@ class RuotianluoCaptioner(Importer):
     word = "ruotianluo"
     about = "a captioner of ruotianluo/ImageCaptioning.pytorch"
     options = "--with INFOS.pkl"
+    settings = SETTINGS
 
     def match(self, opened: Opened) -> Match | None:
         """See ``Importer.match``."""

@@ -11,7 +11,15 @@ import numpy as np
 
 from edgernn.contract import Decoding
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
-from edgernn.importers.captioning import FEATURES, KEYS, VOCAB, Sketch, regions_of, words_of
+from edgernn.importers.captioning import (
+    FEATURES,
+    KEYS,
+    SETTINGS,
+    VOCAB,
+    Sketch,
+    regions_of,
+    words_of,
+)
 from edgernn.importers.containers.walk import plain_attributes
 
 _CELL = "decode_step.weight_ih"
@@ -31,6 +39,7 @@ class SgrvinodCaptioner(Importer):
     word = "sgrvinod"
     about = "an attention captioner of sgrvinod/a-PyTorch-Tutorial-to-Image-Captioning"
     options = "--word-map WORDMAP.json"
+    settings = SETTINGS
 
     def match(self, opened: Opened) -> Match | None:
         """See ``Importer.match``."""

@@ -105,6 +105,8 @@ def test_a_number_of_regions_fixes_their_axis(tmp_path: Path) -> None:
     fixed = read(path, "ruotianluo", settings={"regions": str(REGIONS)})
     assert fixed.config.contract().sizes["regions"] == REGIONS
     assert "regions" not in read(path, "ruotianluo").config.contract().sizes
+    loaded = run_of(path, tmp_path / "run", "ruotianluo", settings={"regions": "9"})
+    assert loaded.config.contract().sizes["regions"] == 9
     for wrong in ("0", "many", "-3"):
         with pytest.raises(UsageError, match=f"--set regions={wrong}: expected how many regions"):
             read(path, "ruotianluo", settings={"regions": wrong})
