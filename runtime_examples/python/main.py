@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 from check import check, recorded_steps
 from errors import BundleError, first_line
+from features import read_features
 from model import Model, load
 from pictures import read_picture
 from sampler import SEEDS, Options, generate, require_text
@@ -76,6 +77,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--image", type=Path, help="the picture that a captioner is to caption")
     parser.add_argument(
+        "--features",
+        type=Path,
+        help="an npz file of what encode takes, of a captioner that sees features of a picture",
+    )
+    parser.add_argument(
         "--attention",
         action="store_true",
         help="print a caption as JSON with where the model looked",
@@ -113,9 +119,10 @@ def _run(model: Model, given: argparse.Namespace) -> int:
         _print_json(artifact=model.stepper.path, steps=given.time, median_us=median)
         return 0
     require_text(model)
-    if given.image is not None:
+    if given.image is not None or given.features is not None:
         _caption(model, given)
     elif model.encoder is not None:
+        _refuse_no_features(model)
         _picture_input(model)
         raise BundleError(
             "the bundle is a captioner and no picture was given; expected --image FILE; add it"
@@ -173,7 +180,11 @@ def _caption(model: Model, given: argparse.Namespace) -> None:
     """Write a caption; with ``--attention`` where the model looked for each word, ``[N words, R
     regions]``.
     """
-    inputs, attention = _read_image(model, given.image), model.attention
+    if given.features is not None:
+        inputs = _read_features(model, given.features)
+    else:
+        inputs = _read_image(model, given.image)
+    attention = model.attention
     if given.attention and attention is None:
         raise BundleError(
             "the captioner has no attention, expected an output over regions; leave --attention out"
@@ -218,6 +229,32 @@ def _read_image(model: Model, path: Path) -> Arrays:
     image = read_picture(path, (sizes["height"], sizes["width"]))  # [1, height, width, 3]
     places = [["batch", "height", "width", "channels"].index(axis) for axis in picture["axes"]]
     return {picture["name"]: image.transpose(places)}
+
+
+def _sees_features(model: Model) -> bool:
+    specs = [] if model.encoder is None else model.encoder.inputs
+    return bool(specs) and all(
+        spec["dtype"] == "float32" and spec["axes"][:1] == ["batch"] and "time" not in spec["axes"]
+        for spec in specs
+    )
+
+
+def _refuse_no_features(model: Model) -> None:
+    if _sees_features(model):
+        names = ", ".join(spec["name"] for spec in model.encoder.inputs)
+        raise BundleError(
+            f"the bundle is a captioner and no features were given; expected --features FILE.npz "
+            f"with {names}; add it"
+        )
+
+
+def _read_features(model: Model, path: Path) -> Arrays:
+    """Return encode's inputs of a file of features."""
+    if not _sees_features(model):
+        raise BundleError(
+            "encode takes no features, expected floats with a row a picture; leave --features out"
+        )
+    return read_features(path, model.encoder.inputs, model.contract["sizes"])
 
 
 def _median_us(model: Model, steps: int) -> float:

@@ -4,20 +4,19 @@ whose number is open, attention, and ids as public captioners have them, 0 to be
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from edgernn.contract import Contract, Decoding
 from edgernn.contract.build import build_contract
+from edgernn.data.text.spaced import spaced_pipeline
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models.module import ModuleModel
 
 WORDS = ["a", "dog", "cat", "sits", "runs", "there", "red", "big", "UNK"]
 VOCABULARY, FC, WIDTH, HIDDEN = 1 + len(WORDS), 5, 4, 8
-DECODING = Decoding(start=(0,), stop=(0,), temperature=0.0, length=6)
+DECODING = Decoding(start=(0,), stop=(0,), temperature=0.0, suppress=(VOCABULARY - 1,), length=6)
 
 
 class FeatureCaptioner(ModuleModel):
@@ -85,20 +84,8 @@ def feature_captioner(*, seed: int = 3) -> FeatureCaptioner:
 
 def feature_tokenizer() -> Tokenizer:
     """Return its vocabulary; ids as ruotianluo's infos number words, from 1 on."""
-    vocabulary = {word: 1 + at for at, word in enumerate(WORDS)} | {"<end>": 0}
-    model = {"type": "WordLevel", "vocab": vocabulary, "unk_token": "UNK"}
-    content = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [],
-        "normalizer": None,
-        "pre_tokenizer": {"type": "WhitespaceSplit"},
-        "post_processor": None,
-        "decoder": None,
-        "model": model,
-    }
-    return Tokenizer.from_json(json.dumps(content))
+    vocabulary = {"<end>": 0, **{word: 1 + at for at, word in enumerate(WORDS)}}
+    return Tokenizer.from_json(spaced_pipeline(vocabulary, unknown="UNK", captions=True).to_str())
 
 
 def features(rows: int = 6, regions: int = 5, *, seed: int = 0) -> dict[str, np.ndarray]:
