@@ -41,13 +41,10 @@ def groups_of(source: Source, raw: memoryview, leave_out: frozenset[str]) -> Gro
 
     Raises:
         DataError: it is damaged, or leads out of itself.
-        UnavailableError: the package h5py is missing.
+        UnavailableError: the package h5py is missing, or no process can be started.
     """
     if importlib.util.find_spec("h5py") is None:
-        raise UnavailableError(
-            f"{source.path} holds HDF5, read by the package h5py, which is missing; install "
-            "edgernn[import]"
-        )
+        raise _unavailable(source, "is missing")
     with _as_file(source, raw) as given, tempfile.TemporaryFile() as taken:
         problem = _run(given, taken, len(raw), leave_out)
         if problem:
@@ -58,9 +55,17 @@ def groups_of(source: Source, raw: memoryview, leave_out: frozenset[str]) -> Gro
     header = json.loads(found[_LENGTH_BYTES : _LENGTH_BYTES + length])
     if "refused" in header:
         raise source.refused(header["refused"])
+    if "unavailable" in header:
+        raise _unavailable(source, f"cannot be loaded ({header['unavailable']})")
     if "damaged" in header:
         raise source.damaged(header["damaged"])
     return _group(header["root"], memoryview(found)[_LENGTH_BYTES + length :])
+
+
+def _unavailable(source: Source, why: str) -> UnavailableError:
+    return UnavailableError(
+        f"{source.path} holds HDF5, read by the package h5py, which {why}; install edgernn[import]"
+    )
 
 
 def _as_file(source: Source, raw: memoryview) -> BinaryIO:
@@ -91,6 +96,11 @@ def _run(given: BinaryIO, taken: BinaryIO, size: int, leave_out: frozenset[str])
         )
     except subprocess.TimeoutExpired:
         return "the HDF5 library finds no end in it"
+    except OSError as error:  # this Python cannot start another one
+        raise UnavailableError(
+            f"HDF5 is read in a process of its own, which cannot be started ({error}); import the "
+            "file where Python runs as a program"
+        ) from error
     return "the HDF5 library finds no end in it, or fails" if done.returncode else ""
 
 
@@ -106,6 +116,8 @@ def answer(limits: str) -> None:
         said = {"refused": str(error)}
     except ValueError as error:
         said = {"damaged": str(error)}
+    except ImportError as error:
+        said = {"unavailable": str(error)}
     header = json.dumps(said).encode()
     header += b" " * (-len(header) % _LENGTH_BYTES)
     sys.stdout.buffer.write(len(header).to_bytes(_LENGTH_BYTES, "little") + header)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -262,4 +263,17 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "net.h5").write_bytes(keras3())
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match=r"install edgernn\[import\]"):
+        read(tmp_path / "net.h5")
+
+
+def test_a_package_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "net.h5").write_bytes(keras3())
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "h5py.py").write_text("raise ImportError('no libhdf5')")
+    monkeypatch.syspath_prepend(str(broken))
+    with pytest.raises(UnavailableError, match=r"cannot be loaded \(no libhdf5\)"):
+        read(tmp_path / "net.h5")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    with pytest.raises(UnavailableError, match="cannot be started"):
         read(tmp_path / "net.h5")
