@@ -32,7 +32,7 @@ def test_with_a_tokenizer_a_uniform_chain_is_the_plain_language_model() -> None:
 
 
 def test_a_tokenizer_of_another_size_is_refused() -> None:
-    with pytest.raises(UsageError, match="4 tokens and table.weight 6 rows"):
+    with pytest.raises(UsageError, match=r"4 tokens and table\.weight 6 rows"):
         assemble(chain(6).checked(), TOKENIZER)
 
 
