@@ -28,6 +28,7 @@ from edgernn.storage.kind import IMPORTABLE, Kind
 from edgernn.wording import size
 
 _EXPLAINED = frozenset({"onnx"})  # whose interface says more than its weights
+_FOREIGN = frozenset({"torchscript"})  # of another program, whose weights say more
 _ARRAYS = {
     "run-weights": "safetensors",
     "resume-state": "safetensors",
@@ -46,10 +47,10 @@ def inspect_path(path: Path, *, as_json: bool) -> None:
         _checkpoint(path, as_json=as_json)
     elif kind.key in {"bundle", "packed-bundle"} or is_bundle(path):
         _bundle(path, as_json=as_json)
+    elif kind.key not in _FOREIGN and is_model_file(path, kind):
+        _model_file(path, kind, as_json=as_json)
     elif kind.key in IMPORTABLE and kind.key not in _EXPLAINED:
         inspect_foreign(path, kind, as_json=as_json)
-    elif is_model_file(path, kind):
-        _model_file(path, kind, as_json=as_json)
     elif kind.key in _ARRAYS:
         _arrays(path, kind, as_json=as_json)
     elif kind.key in {"tar", "text"} and is_checkpoint(path):
