@@ -2,7 +2,7 @@
 (https://arxiv.org/abs/1502.03044).
 
 One file of whole modules and optimisers. Its encoder is a ResNet-101 whose last maps are pooled to
-14 × 14; here the regions are what encode is given.
+14 × 14: it is taken where it is there, and encode is given a picture; else the regions.
 """
 
 from __future__ import annotations
@@ -21,16 +21,22 @@ from edgernn.importers.captioning import (
     words_of,
 )
 from edgernn.importers.containers.walk import plain_attributes
+from edgernn.importers.picture_encoders import picture_encoder
 
 _CELL = "decode_step.weight_ih"
 _KEYS = ("attention.encoder_att.weight", "f_beta.weight", "init_h.weight", "fc.weight")
 _CLASS = "DecoderWithAttention"
 _MOST_SIDE = 64  # of the grid of regions
+_SIDE = 14  # of upstream's own
+_PICTURE = 256  # pixels a side
+_FIRST = "resnet.0.weight"
 _LONGEST = 50  # words, as caption.py writes at most
 _REGIONS = (
     "the picture encoder is left out: regions are what its Encoder gives, as "
     "[N, 196, 2048], from a picture of 256 pixels in torchvision's normalisation"
 )
+
+_STRETCHED = f"pictures are stretched to {_PICTURE} pixels a side, as upstream's caption.py does"
 
 
 class SgrvinodCaptioner(Importer):
@@ -51,9 +57,12 @@ class SgrvinodCaptioner(Importer):
 
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""
-        regions, open_told = regions_of(opened, _regions(opened))
+        side = _side(opened)
+        regions, open_told = regions_of(opened, side and side**2)
         sketch = Sketch(_decoder(opened), str(opened.content.path), regions)
-        logits = _sketch(sketch)
+        picture = _picture(sketch, opened, side or _SIDE)
+        logits = _sketch(sketch, picture)
+        seen = (_STRETCHED,) if picture else (_REGIONS, *open_told)
         size = sketch.sizes[VOCAB]
         tokenizer, special, told = words_of(
             opened.wishes.vocabulary,
@@ -72,17 +81,29 @@ class SgrvinodCaptioner(Importer):
             sketch.config(decoding, logits),
             sketch.tensors,
             tokenizer,
-            (_REGIONS, *open_told, *told, *sketch.unused()),
+            (*seen, *told, *sketch.unused()),
         )
 
 
-def _regions(opened: Opened) -> int | None:
-    """Return how many regions its encoder gives, where it says so."""
+def _side(opened: Opened) -> int | None:
+    """Return the side of the grid of regions that its encoder gives, where it says so."""
     for stub in opened.modules.values():
         side = plain_attributes(stub).get("enc_image_size")
         if isinstance(side, int) and 0 < side <= _MOST_SIDE:
-            return side**2
+            return side
     return None
+
+
+def _picture(sketch: Sketch, opened: Opened, side: int) -> str:
+    """Add its picture encoder; return the name of the regions, nothing where it has none that is
+    known.
+    """
+    first = next((name for name in opened.tensors if name.endswith(_FIRST)), "")
+    if not first:
+        return ""
+    prefix = first.removesuffix(_FIRST) + "resnet."
+    grid = picture_encoder(sketch, opened.tensors, prefix, encoder="resnet101", side=_PICTURE)
+    return sketch.add("encode", "pooled", "pool", grid, side=side) if grid else ""
 
 
 def _decoder(opened: Opened) -> dict[str, np.ndarray]:
@@ -98,14 +119,15 @@ def _decoder(opened: Opened) -> dict[str, np.ndarray]:
     return {}
 
 
-def _sketch(sketch: Sketch) -> str:
-    r"""Put the network together; return the name of its scores::
+def _sketch(sketch: Sketch, given: str) -> str:
+    r"""Put the network together over the regions ``given``, if there are some; return the name of
+    its scores::
 
     h_0, c_0 = W (Σ_i a_i / R) + b    z, α = attention(a, h)    β = σ(W_β h + b_β)
     h', c' = LSTM([embedding, β ⊙ z], h, c)    logits = W h' + b
     """
     width = sketch.take("attention.encoder_att.weight", ndim=2).shape[1]
-    given = sketch.see("regions", regions=sketch.regions, region_width=width)
+    given = given or sketch.see("regions", regions=sketch.regions, region_width=width)
     mean = sketch.add("encode", "mean", "mean", given)
     for state in ("h", "c"):
         sketch.first[state] = sketch.linear("encode", f"first_{state}", mean, f"init_{state}")

@@ -119,3 +119,32 @@ def test_a_word_map_of_another_size_and_a_decoder_in_parts(tmp_path: Path) -> No
     del model.init_c
     with pytest.raises(CheckpointError, match=r"lacks init_c\.weight; expected every tensor"):
         read(written(tmp_path / "part.tar", model), "sgrvinod")
+
+
+def test_its_resnet_is_taken_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgernn.importers import sgrvinod
+    from edgernn.models import image_encoder as encoders
+
+    # a smaller one of torchvision's names in the place of ResNet-101
+    monkeypatch.setitem(encoders.ENCODERS, "resnet101", encoders.ENCODERS["resnet18"])
+    monkeypatch.setattr(sgrvinod, "_PICTURE", 96)
+    resnet = encoders.image_encoder("resnet18", 96)
+    parts = [resnet.get_submodule(name) for name in ("conv1", "bn1")]
+    parts += [torch.nn.ReLU(), resnet.get_submodule("maxpool")]
+    parts += [resnet.get_submodule(f"layer{i}") for i in range(1, 5)]
+    model, encoder = ready(DecoderWithAttention(width=512)), Encoder(5)
+    encoder.resnet = torch.nn.Sequential(*parts)
+    image = torch.randint(0, 256, (2, 96, 96, 3), dtype=torch.uint8)
+    ids = tokens(2)
+    with torch.no_grad():
+        maps = encoder.resnet.eval()(encoders.normalise(image))  # [B, 512, 3, 3]
+        pooled = torch.nn.AdaptiveAvgPool2d(5)(maps)
+        scores, _ = model(pooled.permute(0, 2, 3, 1).flatten(1, 2), ids)
+    named = {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()}
+    named |= {f"decoder.{name}": tensor for name, tensor in model.state_dict().items()}
+    monkeypatch.setattr(sgrvinod, "_SIDE", 5)
+    torch.save(named, tmp_path / "both.pt")
+    found = run_of(tmp_path / "both.pt", tmp_path / "run", "sgrvinod")
+    made = rolled(found, {"image": image}, ids)
+    np.testing.assert_allclose(made["logits"], scores.numpy(), atol=1e-4)
+    assert made["attention"].shape == (2, ids.shape[1], 25)

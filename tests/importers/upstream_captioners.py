@@ -71,9 +71,9 @@ class Encoder(nn.Module):
 class SgrvinodAttention(nn.Module):
     """sgrvinod's ``Attention``."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.encoder_att = nn.Linear(ATT, ATTEND)
+        self.encoder_att = nn.Linear(width, ATTEND)
         self.decoder_att = nn.Linear(HIDDEN, ATTEND)
         self.full_att = nn.Linear(ATTEND, 1)
 
@@ -86,13 +86,13 @@ class SgrvinodAttention(nn.Module):
 class DecoderWithAttention(nn.Module):
     """sgrvinod: a gate on the context, the first state from the mean of the regions."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = ATT) -> None:
         super().__init__()
-        self.attention = SgrvinodAttention()
+        self.attention = SgrvinodAttention(width)
         self.embedding = nn.Embedding(WORDS, EMBED)
-        self.decode_step = nn.LSTMCell(EMBED + ATT, HIDDEN)
-        self.init_h, self.init_c = nn.Linear(ATT, HIDDEN), nn.Linear(ATT, HIDDEN)
-        self.f_beta = nn.Linear(HIDDEN, ATT)
+        self.decode_step = nn.LSTMCell(EMBED + width, HIDDEN)
+        self.init_h, self.init_c = nn.Linear(width, HIDDEN), nn.Linear(width, HIDDEN)
+        self.f_beta = nn.Linear(HIDDEN, width)
         self.fc = nn.Linear(HIDDEN, WORDS)
 
     def forward(self, encoder_out: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:

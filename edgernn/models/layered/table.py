@@ -35,6 +35,7 @@ KINDS = {
     "image": f"{_KINDS}.pictures:Image",
     "mean": f"{_KINDS}.pictures:Mean",
     "opening": f"{_KINDS}.opening:Opening",
+    "pool": f"{_KINDS}.pooling:Pool",
 }
 
 
