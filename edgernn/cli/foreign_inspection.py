@@ -72,7 +72,7 @@ def inspect_foreign(path: Path, kind: Kind, *, as_json: bool) -> None:
         say(f"family {each.importer.word}: {each.importer.about} ({each.match.why})")
     for sentence in told:
         say(f"note: {sentence}")
-    _say_commands(path, kind, found)
+    _say_commands(path, kind, found, empty=not arrays)
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -112,8 +112,13 @@ def _command(path: Path, found: Recognised, *, family: bool = False) -> str:
     return " ".join([*filter(None, words), "--out RUN"])
 
 
-def _say_commands(path: Path, kind: Kind, found: list[Recognised]) -> None:
-    if not found:
+def _say_commands(path: Path, kind: Kind, found: list[Recognised], *, empty: bool) -> None:
+    if empty and not found:
+        say(
+            "it has no tensors; what lies beside a checkpoint is given with it: edgernn import "
+            f"CHECKPOINT --with {argument(path)} --out RUN, or as its --vocabulary"
+        )
+    elif not found:
         say(f"it is of no family that is known; {kind.advise(path)}")
     for each in found:
         say(f"take it in with: {_command(path, each, family=len(found) > 1)}")

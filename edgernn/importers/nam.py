@@ -33,6 +33,7 @@ class NeuralAmpModeler(Importer):
 
     word = "nam"
     about = "neural-amp-modeler, a recurrent model of an amplifier (.nam)"
+    differs = (_START,)
 
     def match(self, opened: Opened) -> Match | None:
         """See ``Importer.match``."""

@@ -45,11 +45,13 @@ def class_names(content: Content) -> list[str]:
 
 
 def settings_of(opened: Opened) -> dict[str, dict[str, Any]]:
-    """Return the plain attributes of its modules that are not torch's own: module → name → value;
-    the outermost is ``""``.
+    """Return the plain attributes of those of its modules whose class is not torch's: module →
+    name → value; the outermost is ``""``.
     """
     found = {}
     for name, stub in opened.modules.items():
+        if stub.name.startswith("torch."):
+            continue
         own = {k: v for k, v in plain_attributes(stub).items() if k != "training" and k[0] != "_"}
         if own:
             found[name] = own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,8 +54,16 @@ def test_classes_and_settings_of_a_pickled_module(run: Run) -> None:
     assert code == 0
     assert "net.rnn.weight_hh_l0 float32 [18, 6]" in out
     assert f"{__name__}.Net" in out or "Net" in out
-    assert "net.width=6, net.kind='GRU'" in out
+    assert "settings: net.width=6, net.kind='GRU'\n" in out  # nothing of torch's own modules
     assert "it is of no family that is known; take it in with: edgernn import net.pt" in out
+
+
+def test_what_lies_beside_a_checkpoint(run: Run) -> None:
+    Path("words.pkl").write_bytes(pickle.dumps({"a": 0, "b": 1}))
+    code, out, _ = run("inspect", "words.pkl")
+    assert code == 0
+    assert "it has no tensors; what lies beside a checkpoint is given with it" in out
+    assert "--with words.pkl --out RUN, or as its --vocabulary" in out
 
 
 def test_two_families_are_both_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
