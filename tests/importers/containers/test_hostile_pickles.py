@@ -235,3 +235,21 @@ def test_any_opcodes_give_values_or_an_error(codes: list[int]) -> None:
         assert lifeless(load(memoryview(bytes(codes) + b"N.")))
     except ValueError as error:
         assert "the pickle in it" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("100,000 open marks", "more than 10,000 open marks"),
+        ("numbers whose hashes are one", "a int as a key, which no checkpoint has"),
+        ("100,000 tuples as a key", "a tuple as a key, which no checkpoint has"),
+        ("billion laughs as a key", "a tuple as a key, which no checkpoint has"),
+        ("text encoded over and over", "its calls copy more than it holds"),
+        ("a list copied over and over", "its calls copy more than it holds"),
+        ("a huge frame", r"a length of [\d,]+ bytes, 2 are left"),
+        ("a long of 100 kB", "a number of 100,000 bytes"),
+    ],
+)
+def test_what_is_bounded_is_said(row: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        load(memoryview(BREAKING[row]))
