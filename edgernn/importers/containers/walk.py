@@ -14,6 +14,7 @@ _DEEPEST = 100
 _MOST_BRANCHES = 100_000  # places of them: one branch in many places counts as often
 _LONGEST_WORD = 1000  # of a branch's name, which stands in the name of all that is in it
 _BRANCHES = (dict, list, tuple, Stub)
+_OF_LUA = ("nn.", "cudnn.")
 _PARTS = ("_parameters", "_buffers", "_modules")
 
 
@@ -82,6 +83,19 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, Stub) and is_module(value):
         for part in _PARTS:
             yield from _children(value.attributes.get(part))
+    elif isinstance(value, Stub) and value.name.startswith(_OF_LUA):
+        yield from _of_lua(value)
+
+
+def _of_lua(module: Stub) -> Iterator[tuple[str, Any]]:
+    """Yield what a module of Lua Torch learned, and the modules in it; its graph holds the same
+    ones again, and what it last computed is no part of it.
+    """
+    for name, child in module.attributes.items():
+        learned = isinstance(child, np.ndarray) and child.size and name != "output"
+        inner = isinstance(child, Stub) and child.name.startswith(_OF_LUA)
+        if (learned or inner or name == "modules") and not str(name).startswith("grad"):
+            yield str(name), child
 
 
 def _word(key: Any) -> str:

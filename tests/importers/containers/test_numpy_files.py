@@ -122,3 +122,11 @@ def test_a_type_that_numpy_lacks_is_named(tmp_path: Path) -> None:
     safetensors.torch.save_file({"w": torch.zeros(3).to(torch.float8_e4m3fn)}, path)
     with pytest.raises(DataError, match="'w' of the type F8_E4M3, which numpy lacks"):
         read(path)
+
+
+def test_a_type_of_no_number_is_refused(tmp_path: Path) -> None:
+    """``S32`` is a type of numpy's own, and none of the format's."""
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(safetensors.numpy.save({"w": np.zeros((4, 2), "f4")}).replace(b"F32", b"S32"))
+    with pytest.raises(DataError, match="'w' of the type S32"):
+        read(path)

@@ -15,6 +15,7 @@ from edgernn.importers.containers.content import Content, Stub
 from edgernn.importers.containers.source import open_source
 from edgernn.importers.containers.torch7 import read_torch7
 from edgernn.importers.containers.torch7_numbers import is_torch7
+from edgernn.importers.containers.walk import tensors
 
 FORMS = [
     {"text": False, "long_bytes": 8},
@@ -96,6 +97,16 @@ def test_views_of_one_storage_with_strides_and_offsets(tmp_path: Path, form: dic
     np.testing.assert_array_equal(tree["special"], [np.inf, -np.inf, np.nan])
     assert tree["none"].size == 0
     assert np.may_share_memory(tree["columns"], tree["expanded"])
+
+
+def test_tensors_of_modules_have_names(tmp_path: Path) -> None:
+    weight = np.ones((2, 3), np.float32)
+    buffers = {"output": tensor(weight), "gradWeight": tensor(weight), "cell": tensor(weight[:0])}
+    linear = Object("nn.Linear", {"weight": tensor(weight), **buffers})
+    net = Object("nn.Sequential", {"modules": {1: linear}, "graph": {1: linear}})
+    model = Object("nn.LanguageModel", {"net": net})
+    found = tensors(read(tmp_path, t7({"model": model})).tree)
+    assert list(found) == ["model.net.modules.1.weight"]
 
 
 def test_graphs_may_hold_themselves(tmp_path: Path) -> None:
