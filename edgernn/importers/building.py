@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from edgernn.errors import CheckpointError
 from edgernn.importers.base import Imported
 from edgernn.models.family import RecurrentModel, kind_of, rebuilt
+from edgernn.models.tensors import unwritten
 from edgernn.models.undrawn import Undrawn
 from edgernn.models.weights import named_tensors, not_finite
 from edgernn.wording import some
@@ -34,7 +34,7 @@ def built(imported: Imported, path: Path) -> RecurrentModel:
     _refuse_misfit(imported.tensors, wanted, path)
     with torch.no_grad():
         for name, tensor in wanted.items():
-            tensor.copy_(_seen_by_torch(imported.tensors[name]))
+            tensor.copy_(unwritten(imported.tensors[name]))
     if wrong := not_finite(model):
         raise CheckpointError(
             f"{path} has weights that are not finite: {wrong}; nothing was written. Take an "
@@ -69,14 +69,3 @@ def _refuse_misfit(
             f"{path} is not the whole of one network: {problem}; give the checkpoint as its "
             "training wrote it, or name its tensors with --map FILE"
         )
-
-
-def _seen_by_torch(array: np.ndarray) -> Tensor:
-    """Return a view of ``array``, which may be read-only: it is only copied from."""
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    if any(stride < 0 for stride in array.strides):
-        array = np.ascontiguousarray(array)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it is read-only
-        return torch.from_numpy(array)

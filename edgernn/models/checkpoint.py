@@ -31,7 +31,7 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, DataError, UsageError
 from edgernn.families.table import family_of
 from edgernn.models.family import RecurrentModel, kind_of, rebuilt
-from edgernn.models.tensors import read_content, read_tensors, tensors_of
+from edgernn.models.tensors import read_content, read_tensors, unwritten
 from edgernn.models.undrawn import Undrawn
 from edgernn.models.weights import fit_problem, named_tensors
 from edgernn.storage import strict_json, tensor_files
@@ -205,17 +205,33 @@ def load_weights(model: RecurrentModel, path: Path) -> None:
 
 
 def _fill(model: RecurrentModel, content: tensor_files.Content, path: Path) -> None:
-    weights, wanted = tensors_of(content, path), named_tensors(model)
-    problem = fit_problem(weights, wanted)
+    """Copy each tensor from where it lies in the file into the model; raise CheckpointError where
+    they do not fit.
+    """
+    wanted = named_tensors(model)
+    problem = fit_problem(_described(content), wanted)
     if not problem and content.metadata.get(_MODEL, _identity(model)) != _identity(model):
         problem = f"they were saved with the model {content.metadata[_MODEL]}"
     if problem:
         raise CheckpointError(
             f"{path} does not fit its {CONFIG}: {problem}; the two files are from different runs"
         )
-    with torch.no_grad():
-        for name, tensor in wanted.items():
-            tensor.copy_(weights[name])
+    try:
+        with torch.no_grad():
+            for name, view in content.views():
+                wanted[name].copy_(unwritten(view))
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path} is damaged ({first_line(error)}); restore it or train again"
+        ) from error
+
+
+def _described(content: tensor_files.Content) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file without their values."""
+    return {
+        name: torch.empty(shape, dtype=getattr(torch, dtype, torch.uint8), device="meta")
+        for name, (dtype, shape) in content.layout.items()
+    }
 
 
 def _identity(model: RecurrentModel) -> str:
@@ -284,14 +300,7 @@ def _refuse_misfit(
     """
     with torch.device("meta"), Undrawn():
         wanted = named_tensors(kind(config))
-        types = {
-            name: getattr(torch, dtype, torch.uint8) for name, (dtype, _) in weights.layout.items()
-        }
-        found = {
-            name: torch.empty(shape, dtype=types[name])
-            for name, (_, shape) in weights.layout.items()
-        }
-    if problem := fit_problem(found, wanted):
+    if problem := fit_problem(_described(weights), wanted):
         raise CheckpointError(
             f"{path} does not fit its {CONFIG}: {problem}; the two files are from different runs"
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -45,3 +48,14 @@ def tensors_of(content: tensor_files.Content, path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} is damaged ({first_line(error)}); restore it or train again"
         ) from error
+
+
+def unwritten(array: np.ndarray) -> Tensor:
+    """Return a view of ``array``, which may be read-only: it must only be copied from."""
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if any(stride < 0 for stride in array.strides):
+        array = np.ascontiguousarray(array)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is read-only
+        return torch.from_numpy(array)

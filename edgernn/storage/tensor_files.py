@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -86,6 +86,27 @@ class Content:
             return dict(safetensors.numpy.load(self.raw))
         except SafetensorError as error:
             raise ValueError(_one_line(error)) from error
+
+    def views(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield each tensor by name as it lies in ``raw``, read-only: nothing is copied.
+
+        Raises:
+            ValueError: numpy lacks a dtype, or the tensors do not fill the file one after another,
+                which the library refuses, too.
+        """
+        header, data = _split(self.raw)
+        entries = [(name, entry) for name, entry in header.items() if name != _METADATA]
+        end = 0
+        for name, entry in sorted(entries, key=lambda pair: pair[1]["data_offsets"]):
+            dtype, shape = self.layout[name]
+            start, stop = entry["data_offsets"]
+            if start != end or dtype not in _KNOWN:
+                told = "lies over another one, or behind a hole" if start != end else f"is {dtype}"
+                raise ValueError(f"the tensor {name!r} {told}")
+            yield name, np.frombuffer(data[start:stop], dtype).reshape(shape)
+            end = stop
+        if end != len(data):
+            raise ValueError(f"it has {len(data) - end} bytes that are of no tensor")
 
 
 def save(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> bytes:

@@ -135,3 +135,38 @@ def test_written_tensor_by_tensor_it_is_the_same_file(tmp_path: Path) -> None:
     assert (tmp_path / "t").read_bytes() == tensor_files.save(
         tensors, {"note": "x \u00e9", "a": "b"}
     )
+
+
+def test_views_are_the_tensors_and_copy_nothing() -> None:
+    tensors = {
+        "a": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "b": np.array([7], np.int64),
+        "empty": np.zeros((0, 2), np.float16),
+    }
+    content = tensor_files.parse(tensor_files.save(tensors))
+    found = dict(content.views())
+    assert found.keys() == tensors.keys()
+    for name, array in tensors.items():
+        assert np.array_equal(found[name], array)
+        assert found[name].shape == array.shape
+        assert not found[name].flags.writeable
+    held = np.frombuffer(content.raw, np.uint8)
+    assert np.shares_memory(found["a"], held)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "told"),
+    [([0, 8], "another one"), ([12, 20], "behind a hole"), ([8, 16], "of no tensor")],
+)
+def test_views_of_tensors_that_do_not_fill_the_file_are_refused(
+    offsets: list[int], told: str
+) -> None:
+    entry = {"dtype": "F32", "shape": [2]}
+    header = {
+        "a": {**entry, "data_offsets": [0, 8]},
+        "b": {**entry, "data_offsets": offsets},
+    }
+    text = json.dumps(header).encode()
+    content = tensor_files.parse(len(text).to_bytes(8, "little") + text + bytes(20))
+    with pytest.raises(ValueError, match=told):
+        list(content.views())
