@@ -100,7 +100,7 @@ def import_checkpoint(
     if check is None:
         proof = proved(model)
     else:
-        compared = replayed(model, check, tolerance=tolerance)
+        compared = replayed(model, check, tolerance=tolerance, tell=tell)
         worst = max(each.worst for each in compared)
         proof = f"the recorded run {Path(check).name} came out (worst difference {worst:.1e})"
     tell(f"checked: {proof}")

@@ -6,7 +6,7 @@ that comes nearest counts: none that is wrong comes near.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -62,13 +62,20 @@ class _Given:
     part: bool = False
 
 
-def replayed(model: RecurrentModel, given: Path | str, *, tolerance: float) -> tuple[Compared, ...]:
+def replayed(
+    model: RecurrentModel,
+    given: Path | str,
+    *,
+    tolerance: float,
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[Compared, ...]:
     """Run ``model`` over a recorded run; return what came out beside what was recorded.
 
     Args:
         model: the network, in evaluation mode.
         given: the recording; see ``recorded_run``.
         tolerance: the largest scaled difference.
+        tell: hears which recorded tensors nothing was compared with.
 
     Raises:
         CheckFailedError: a tensor is further off; says which, how far, and where.
@@ -92,7 +99,16 @@ def replayed(model: RecurrentModel, given: Path | str, *, tolerance: float) -> t
             "Record it from the same checkpoint in evaluation mode, or give the part that was, as "
             "FILE:PART"
         )
+    if unmatched := _unmatched(run, best):
+        tell(f"not compared: {', '.join(unmatched)}, which no output or state of the network is")
     return best
+
+
+def _unmatched(run: RecordedRun, compared: tuple[Compared, ...]) -> list[str]:
+    """Return the recorded outputs and states that were compared with nothing."""
+    names = {each.name for each in compared}
+    recorded = [(role, name) for role in ("out", "whole", "state") for name in run.of(role)]
+    return [f"{role}/{name}" for role, name in recorded if f"{role}/{name}" not in names]
 
 
 def _worst(compared: tuple[Compared, ...]) -> Compared:

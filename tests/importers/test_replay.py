@@ -59,6 +59,14 @@ def test_however_a_run_lies_it_is_replayed(
     assert {each.name for each in found} == names
 
 
+def test_what_was_not_compared_is_told(model: RecurrentModel, tmp_path: Path) -> None:
+    arrays = {"in/tokens": TOKENS, "out/logits": MADE["logits"], "out/top": np.ones((N, B, 2))}
+    np.savez(tmp_path / "run.npz", **arrays)
+    said: list[str] = []
+    replayed(model, tmp_path / "run.npz", tolerance=1e-5, tell=said.append)
+    assert said == ["not compared: out/top, which no output or state of the network is"]
+
+
 def test_a_wrong_first_state_is_seen(model: RecurrentModel, tmp_path: Path) -> None:
     arrays = {"in/tokens": TOKENS[3:], "out/logits": MADE["logits"][3:]}
     np.savez(tmp_path / "run.npz", **arrays)
