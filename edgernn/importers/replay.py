@@ -18,9 +18,6 @@ from edgernn.errors import CheckFailedError, UsageError
 from edgernn.families.loss import log_probabilities
 from edgernn.importers.invariances import session_model
 from edgernn.importers.recorded_run import (
-    ROWS,
-    STEPS,
-    Lead,
     Named,
     RecordedRun,
     fitted,
@@ -29,13 +26,12 @@ from edgernn.importers.recorded_run import (
     read_run,
     stacked,
 )
+from edgernn.importers.recorded_ways import LEADS, Given, typed, ways_of
 from edgernn.models.family import RecurrentModel
 from edgernn.sessions.model import Model
 
-_LEADS: tuple[Lead, ...] = ((STEPS, ROWS), (ROWS, STEPS), (STEPS,), (ROWS,))
 _SCORES = frozenset({"logits", "scores", "out", "output", "outputs", "log_probs", "logprobs"})
 _LOGS = frozenset({"log_probs", "logprobs", "log_softmax"})
-_GREEDY = "greedy"  # ids that were written, each fed to the next step
 
 
 @dataclass(frozen=True)
@@ -48,18 +44,6 @@ class Compared:
     worst: float
     step: int
     row: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Given:
-    """What is fed, one way of reading the recording: ``inputs`` are ``[N, *axes]``; ``late`` is how
-    many recorded outputs come before the first step's; ``part`` is whether the recorded outputs may
-    be those of fewer steps."""
-
-    inputs: Named
-    rows: int
-    late: int = 0
-    part: bool = False
 
 
 def replayed(
@@ -84,7 +68,7 @@ def replayed(
     """
     opened = session_model(model)
     run = read_run(given, opened.contract)
-    ways = [_compare(opened, run, way) for way in _ways(opened, run)]
+    ways = [_compare(opened, run, way) for way in ways_of(opened, run)]
     if not any(ways):
         raise UsageError(_unlike(opened, run))
     best = min(
@@ -127,64 +111,7 @@ def _unlike(opened: Model, run: RecordedRun) -> str:
     )
 
 
-def _ways(opened: Model, run: RecordedRun) -> Iterator[_Given]:
-    """Yield each way in which the inputs can lie; those of all steps in one array rows first."""
-    contract = opened.contract
-    fresh = contract.step.fresh_inputs
-    ids = contract.step.ids
-    sources = [run.of("in", "ctx")]
-    if _GREEDY in run.of("whole") and ids is not None:
-        sources.append({ids.name: run.of("whole")[_GREEDY]})
-    for place, source in enumerate(sources):
-        seen = set[tuple[tuple[int, ...], ...]]()
-        for lead in _LEADS:
-            made: Named = {}
-            fits = {
-                n: {s.name: _fits(a, s, opened, lead) for s in fresh} for n, a in source.items()
-            }
-            for spec, name in paired(source, fresh, fits):
-                made[spec.name] = cast(np.ndarray, fitted(source[name], spec, contract, lead))
-            lengths = {len(array) for array in made.values()} if STEPS in lead else {1}
-            if len(made) < len(fresh) or len(lengths) != 1:
-                continue
-            if STEPS not in lead:
-                made = {name: array[None] for name, array in made.items()}
-            spec = fresh[0]
-            shape = made[spec.name].shape[1:]
-            rows = shape[spec.axes.index(BATCH)] if BATCH in spec.axes else 1
-            key = tuple(array.shape for array in made.values())
-            if key not in seen:
-                seen.add(key)
-                given = _Given(_typed(made, fresh), rows, late=place, part=bool(place))
-                yield given
-                if place:
-                    yield replace(given, inputs=_after_a_start(opened, given.inputs), late=0)
-
-
-def _after_a_start(opened: Model, inputs: Named) -> Named:
-    """Return written ids, each one step later: the first step is fed the start token of a network
-    whose first scores are recorded too.
-    """
-    writes = opened.step.file_contract.decoding
-    start = (writes.start[:1] if writes else ()) or (0,)
-    return {
-        name: np.concatenate([np.full_like(array[:1], start[0]), array[:-1]])
-        for name, array in inputs.items()
-    }
-
-
-def _fits(array: np.ndarray, spec: TensorSpec, opened: Model, lead: Lead) -> bool:
-    ids = spec.kind != "f"
-    if ids != (array.dtype.kind in "iub"):
-        return False
-    return fitted(array, spec, opened.contract, lead) is not None
-
-
-def _typed(made: Named, specs: tuple[TensorSpec, ...]) -> Named:
-    return {spec.name: np.ascontiguousarray(made[spec.name], spec.dtype) for spec in specs}
-
-
-def _compare(opened: Model, run: RecordedRun, way: _Given) -> tuple[Compared, ...]:
+def _compare(opened: Model, run: RecordedRun, way: Given) -> tuple[Compared, ...]:
     """Run one way; return what can be compared, nothing where the first state or an input of encode
     has other rows.
     """
@@ -199,7 +126,7 @@ def _compare(opened: Model, run: RecordedRun, way: _Given) -> tuple[Compared, ..
     return tuple(found)
 
 
-def _begun(opened: Model, run: RecordedRun, way: _Given) -> tuple[Named, Named] | None:
+def _begun(opened: Model, run: RecordedRun, way: Given) -> tuple[Named, Named] | None:
     """Return the contexts, and the state before the first step."""
     contract = opened.contract
     if contract.encode is not None:
@@ -207,7 +134,7 @@ def _begun(opened: Model, run: RecordedRun, way: _Given) -> tuple[Named, Named] 
         found = _laid(source, contract.encode.fresh_inputs, opened, way.rows)
         if len(found) < len(contract.encode.fresh_inputs):
             return None
-        return opened.begin(_typed(found, contract.encode.fresh_inputs))
+        return opened.begin(typed(found, contract.encode.fresh_inputs))
     state = opened.step.initial_state(way.rows)
     source = run.of("state0")
     found = _laid(source, contract.step.states, opened, way.rows)
@@ -225,7 +152,7 @@ def _laid(source: Named, specs: tuple[TensorSpec, ...], opened: Model, rows: int
     return {s.name: cast(np.ndarray, shaped[n][s.name]) for s, n in paired(source, specs, fits)}
 
 
-def _run(opened: Model, way: _Given, contexts: Named, state: Named) -> Named:
+def _run(opened: Model, way: Given, contexts: Named, state: Named) -> Named:
     """Return every output and state of every step, ``[N, *axes]``."""
     made: dict[str, list[np.ndarray]] = {}
     for at in range(len(next(iter(way.inputs.values())))):
@@ -236,11 +163,11 @@ def _run(opened: Model, way: _Given, contexts: Named, state: Named) -> Named:
     return {name: np.stack(arrays) for name, arrays in made.items()}
 
 
-def _outputs(opened: Model, run: RecordedRun, way: _Given, made: Named) -> Iterator[Compared]:
+def _outputs(opened: Model, run: RecordedRun, way: Given, made: Named) -> Iterator[Compared]:
     contract, specs = opened.contract, opened.contract.step.read_outputs
     for role in ("out", "whole"):
         source = {n: a for n, a in run.of(role).items() if a.dtype.kind == "f"}
-        for lead in _LEADS:
+        for lead in LEADS:
             shaped = {
                 n: {
                     s.name: _aligned(fitted(a, s, contract, lead), made[s.name], way) for s in specs
@@ -269,7 +196,7 @@ def _meant(name: str, specs: tuple[TensorSpec, ...], opened: Model) -> str | Non
 
 
 def _aligned(
-    theirs: np.ndarray | None, mine: np.ndarray, way: _Given
+    theirs: np.ndarray | None, mine: np.ndarray, way: Given
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the network's outputs and those recorded, of the same steps."""
     if theirs is None or theirs.ndim != mine.ndim or theirs.shape[1:] != mine.shape[1:]:
@@ -281,7 +208,7 @@ def _aligned(
     return (mine[:count], theirs[:count]) if count and whole else None
 
 
-def _first(opened: Model, run: RecordedRun, way: _Given, first: Named) -> Iterator[Compared]:
+def _first(opened: Model, run: RecordedRun, way: Given, first: Named) -> Iterator[Compared]:
     """Compare the state that encode gives."""
     specs = opened.contract.step.states
     laid = _laid(run.of("state0"), specs, opened, way.rows)
@@ -291,7 +218,7 @@ def _first(opened: Model, run: RecordedRun, way: _Given, first: Named) -> Iterat
             yield _compared(f"state0/{spec.name}", theirs, mine, spec, replace(way, late=0))
 
 
-def _states(opened: Model, run: RecordedRun, way: _Given, made: Named) -> Iterator[Compared]:
+def _states(opened: Model, run: RecordedRun, way: Given, made: Named) -> Iterator[Compared]:
     contract, specs = opened.contract, opened.contract.step.states
     source = run.of("state")
     shaped = {
@@ -299,13 +226,31 @@ def _states(opened: Model, run: RecordedRun, way: _Given, made: Named) -> Iterat
         for n, a in source.items()
     }
     fits = {n: {k: v is not None for k, v in by.items()} for n, by in shaped.items()}
+    left = {*source}
     for spec, name in paired(source, specs, fits):
         mine, theirs = cast("tuple[np.ndarray, np.ndarray]", shaped[name][spec.name])
+        left.discard(name)
         yield _compared(f"state/{name}", theirs, mine, spec, way)
+    for name in sorted(left):
+        yield from _joined(name, source[name], specs, made, way)
+
+
+def _joined(
+    name: str, theirs: np.ndarray, specs: tuple[TensorSpec, ...], made: Named, way: Given
+) -> Iterator[Compared]:
+    """Compare what upstream keeps in one array ``[N, L, B, H]`` with the states of several layers
+    ``LAYER_NAME``, in their order.
+    """
+    parts = [spec for spec in specs if spec.name.endswith(f"_{name}")]
+    if len(parts) < 2 or len({made[part.name].shape for part in parts}) > 1:
+        return
+    both = _aligned(theirs, np.concatenate([made[part.name] for part in parts], 1), way)
+    if both is not None:
+        yield _compared(f"state/{name}", both[1], both[0], parts[0], way)
 
 
 def _compared(
-    name: str, theirs: np.ndarray, mine: np.ndarray, spec: TensorSpec, way: _Given
+    name: str, theirs: np.ndarray, mine: np.ndarray, spec: TensorSpec, way: Given
 ) -> Compared:
     scale = max(1.0, float(np.abs(theirs).max()))
     away = np.abs(np.subtract(mine, theirs, dtype=np.float64)) / scale

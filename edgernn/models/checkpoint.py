@@ -7,7 +7,8 @@ pickled.
     tokenizer.json        the vocabulary, in the Hugging Face tokenizers format; of a model of text
     held_out.safetensors  from the validation part, to measure exported models on (optional): of a
                           language model ``tokens [N]`` int64; of a captioner
-                          ``image [N, S, S, 3]`` uint8 and its references ``captions [N, K, T]``
+                          ``image [N, S, S, 3]`` uint8, or the features that its encode takes,
+                          and the references ``captions [N, K, T]``
                           int64, each from <start> to <end>, then padded
 
 Training adds its own files beside these; reading a checkpoint needs only the first three.

@@ -27,7 +27,8 @@ from upstream_captioners import (
 )
 
 from edgernn.data.pictures.caption_ids import caption_text
-from edgernn.errors import CheckpointError, UsageError
+from edgernn.errors import CheckFailedError, CheckpointError, UsageError
+from edgernn.importers.importing import import_checkpoint
 
 MODELS = {
     "show_tell": ShowTell,
@@ -129,3 +130,21 @@ def test_a_tensor_that_is_missing_and_one_too_many(tmp_path: Path) -> None:
     torch.save(content, tmp_path / "less.pth")
     with pytest.raises(CheckpointError, match=r"lacks core\.attention\.alpha_net\.bias; expected"):
         read(tmp_path / "less.pth", "ruotianluo")
+
+
+def test_a_recorded_run_with_the_states_of_both_cells_in_one_array(tmp_path: Path) -> None:
+    model, shown, ids = ready(UpDown()), seen(), tokens()
+    path, run = saved(tmp_path, model), tmp_path / "run.npz"
+    made = rolled(run_of(path, tmp_path / "first", "ruotianluo"), shown, ids)
+    with torch.no_grad():
+        expected = model(shown["fc"], shown["att"], ids).transpose(0, 1).numpy()
+    both = np.concatenate([made["att_lstm_h"], made["lang_lstm_h"]], 1)  # [N, 2, B, H]
+    arrays = {"in/tokens": ids.T.numpy(), "out/log_probs": expected, "state/h": both}
+    arrays |= {f"ctx/{name}": tensor.numpy() for name, tensor in shown.items()}
+    np.savez(run, **arrays)
+    out = tmp_path / "second"
+    taken = import_checkpoint(path, out, family="ruotianluo", check=run, tolerance=1e-5)
+    assert {each.name for each in taken.compared} == {"out/log_probs", "state/h"}
+    np.savez(run, **{**arrays, "state/h": both[:, ::-1]})
+    with pytest.raises(CheckFailedError, match="state/h is"):
+        import_checkpoint(path, tmp_path / "third", family="ruotianluo", check=run)
