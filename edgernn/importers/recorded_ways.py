@@ -15,7 +15,7 @@ from edgernn.importers.recorded_run import ROWS, STEPS, Lead, Named, RecordedRun
 from edgernn.sessions.model import Model
 
 LEADS: tuple[Lead, ...] = ((STEPS, ROWS), (ROWS, STEPS), (STEPS,), (ROWS,))
-_GREEDY = "greedy"  # ids that were written, each fed to the next step
+GREEDY = "greedy"  # ids that were written, each fed to the next step
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +36,8 @@ def ways_of(opened: Model, run: RecordedRun) -> Iterator[Given]:
     fresh = contract.step.fresh_inputs
     ids = contract.step.ids
     sources = [run.of("in", "ctx")]
-    if _GREEDY in run.of("whole") and ids is not None:
-        sources.append({ids.name: run.of("whole")[_GREEDY]})
+    if GREEDY in run.of("whole") and ids is not None:
+        sources.append({ids.name: run.of("whole")[GREEDY]})
     for place, source in enumerate(sources):
         seen = set[tuple[tuple[int, ...], ...]]()
         for lead in LEADS:

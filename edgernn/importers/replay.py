@@ -26,7 +26,7 @@ from edgernn.importers.recorded_run import (
     read_run,
     stacked,
 )
-from edgernn.importers.recorded_ways import LEADS, Given, typed, ways_of
+from edgernn.importers.recorded_ways import GREEDY, LEADS, Given, typed, ways_of
 from edgernn.models.family import RecurrentModel
 from edgernn.sessions.model import Model
 
@@ -89,8 +89,10 @@ def replayed(
 
 
 def _unmatched(run: RecordedRun, compared: tuple[Compared, ...]) -> list[str]:
-    """Return the recorded outputs and states that were compared with nothing."""
-    names = {each.name for each in compared}
+    """Return the recorded outputs and states that were compared with nothing; ids that were fed
+    back are none.
+    """
+    names = {*(each.name for each in compared), f"whole/{GREEDY}"}
     recorded = [(role, name) for role in ("out", "whole", "state") for name in run.of(role)]
     return [f"{role}/{name}" for role, name in recorded if f"{role}/{name}" not in names]
 
