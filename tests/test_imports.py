@@ -15,6 +15,7 @@ LAYERS = (
     "errors",
     "wording",
     "storage",
+    "containers",
     "contract",
     "formats",
     "plots",

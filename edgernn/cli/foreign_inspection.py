@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgernn.cli.output import say, say_json
+from edgernn.containers.content import Content
 from edgernn.errors import EdgernnError
-from edgernn.importers.containers.content import Content
 from edgernn.storage.array_files import Layout, layout
 from edgernn.storage.kind import Kind
 from edgernn.wording import argument, counted
@@ -77,7 +77,7 @@ def inspect_foreign(path: Path, kind: Kind, *, as_json: bool) -> None:
 
 def is_checkpoint(path: Path) -> bool:
     """Whether what looks like a text or an archive can be read as a checkpoint."""
-    from edgernn.importers.containers.reading import read
+    from edgernn.containers.reading import read
 
     try:
         read(path)

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from edgernn.containers.content import Content, Stub
+from edgernn.containers.walk import modules, tensors
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.importers.containers.content import Content, Stub
-from edgernn.importers.containers.walk import modules, tensors
 
 # how sure a match is: that it has blocks of a known kind; names and shapes alone; the class, or a
 # file's own word

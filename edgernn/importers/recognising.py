@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgernn.containers import reading
+from edgernn.containers.walk import tensors
 from edgernn.errors import UsageError
 from edgernn.importers.base import Importer, Match, Opened, Wishes
-from edgernn.importers.containers import reading
-from edgernn.importers.containers.walk import tensors
 from edgernn.importers.name_map import renamed
 from edgernn.importers.seen import seen_in
 from edgernn.importers.table import importer_of, importers

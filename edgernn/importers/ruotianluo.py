@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from edgernn.containers.content import Content, Stub
 from edgernn.contract import Decoding
 from edgernn.errors import CheckpointError
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
 from edgernn.importers.captioning import SETTINGS, VOCAB, Sketch, regions_of, words_of
-from edgernn.importers.containers.content import Content, Stub
 from edgernn.importers.ruotianluo_networks import FORMS, Form, scores
 
 _END = 0  # which begins, ends and pads a caption

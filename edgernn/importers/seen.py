@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from edgernn.containers.content import Content, Stub
+from edgernn.containers.walk import plain_attributes, walk
 from edgernn.importers.base import Opened
-from edgernn.importers.containers.content import Content, Stub
-from edgernn.importers.containers.walk import plain_attributes, walk
 from edgernn.wording import counted
 
 _SHOWN = 4

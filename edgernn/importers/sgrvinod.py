@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgernn.containers.walk import plain_attributes
 from edgernn.contract import Decoding
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
 from edgernn.importers.captioning import (
@@ -20,7 +21,6 @@ from edgernn.importers.captioning import (
     regions_of,
     words_of,
 )
-from edgernn.importers.containers.walk import plain_attributes
 from edgernn.importers.picture_encoders import picture_encoder
 
 _CELL = "decode_step.weight_ih"

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from edgernn.containers.content import Content, Stub
+from edgernn.containers.walk import tensors
 from edgernn.contract import Decoding
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
 from edgernn.importers.captioning import VOCAB, Sketch, words_of
-from edgernn.importers.containers.content import Content, Stub
-from edgernn.importers.containers.walk import tensors
 from edgernn.importers.picture_encoders import picture_encoder
 from edgernn.importers.vocabularies.finding import find_vocabulary
 

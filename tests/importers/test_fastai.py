@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from upstream_language import drawn, rolled, save, taken
 
+from edgernn.containers import reading
 from edgernn.errors import CheckpointError
 from edgernn.importers.base import Opened
-from edgernn.importers.containers import reading
 from edgernn.importers.fastai import FastaiLanguageModel
 
 WORDS = 23

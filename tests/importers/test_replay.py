@@ -9,10 +9,10 @@ import pytest
 import toy_family
 from toy_family import HIDDEN, VOCABULARY, toy_run, toy_tensors
 
+from edgernn.containers.content import Content
 from edgernn.errors import CheckFailedError, DataError, UsageError
 from edgernn.importers.base import Opened
 from edgernn.importers.building import built
-from edgernn.importers.containers.content import Content
 from edgernn.importers.replay import replayed
 from edgernn.models.family import RecurrentModel
 

@@ -24,10 +24,10 @@ from upstream_captioners import (
 )
 from upstream_language import importable, save
 
+from edgernn.containers import reading
 from edgernn.data.pictures.caption_ids import caption_text
 from edgernn.errors import CheckpointError, DataError
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Opened
-from edgernn.importers.containers import reading
 from edgernn.importers.table import importer_of
 
 NAMES = ["<pad>", *(f"w{i}" for i in range(1, WORDS - 3)), "<unk>", "<start>", "<end>"]

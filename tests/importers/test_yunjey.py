@@ -11,10 +11,10 @@ import torch
 from upstream_captioners import EMBED, WORDS, DecoderRNN, EncoderCNN, read, ready, rolled, run_of
 from upstream_language import importable
 
+from edgernn.containers import reading
 from edgernn.data.pictures.caption_ids import caption_text
 from edgernn.decoding.captions import greedy_captions
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Opened, Wishes
-from edgernn.importers.containers import reading
 from edgernn.importers.invariances import session_model
 from edgernn.importers.table import importer_of
 from edgernn.importers.yunjey_lm import YunjeyLanguageModel

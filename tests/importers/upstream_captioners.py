@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgernn.containers import reading
 from edgernn.importers.base import Imported, Opened, Wishes
-from edgernn.importers.containers import reading
 from edgernn.importers.importing import import_checkpoint
 from edgernn.importers.invariances import session_model
 from edgernn.importers.table import importer_of

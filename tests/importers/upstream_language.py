@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgernn.containers import reading
 from edgernn.importers.base import Imported, Importer, Match, Opened, Wishes
-from edgernn.importers.containers import reading
 from edgernn.importers.table import importers
 from edgernn.models.family import RecurrentModel
 from edgernn.models.language import LanguageConfig, LanguageModel

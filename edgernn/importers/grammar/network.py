@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from edgernn.containers.content import Stub
 from edgernn.errors import UsageError
 from edgernn.importers.base import Opened
-from edgernn.importers.containers.content import Stub
 from edgernn.wording import some
 
 T = TypeVar("T")

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from edgernn.containers.content import Stub
 from edgernn.errors import CheckpointError
-from edgernn.importers.containers.content import Stub
 from edgernn.importers.grammar.blocks import (
     CELL_OF,
     Blocks,

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from edgernn.containers.walk import tensors, walk
 from edgernn.contract import TOKENS
 from edgernn.data.text.source import open_source
 from edgernn.data.text.tokenizer import OnUnknown, Tokenizer
 from edgernn.importers.base import Opened
-from edgernn.importers.containers.walk import tensors, walk
 from edgernn.importers.vocabularies.corpus import corpus_files
 from edgernn.importers.vocabularies.finding import Given
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from edgernn.containers.content import Stub
 from edgernn.errors import CheckpointError
-from edgernn.importers.containers.content import Stub
 from edgernn.importers.grammar.blocks import Matrix
 
 Data = Mapping[Any, Any]  # of a node

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from edgernn.containers.content import Stub
 from edgernn.contract import Decoding
 from edgernn.errors import CheckpointError
 from edgernn.importers.base import BY_CLASS, Imported, Importer, Match, Opened
 from edgernn.importers.captioning import VOCAB, Sketch, words_of
-from edgernn.importers.containers.content import Stub
 from edgernn.importers.torch7.graph import matrix_of
 from edgernn.importers.torch7.steps import Step, read_step
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgernn.containers.content import Stub
 from edgernn.errors import CheckpointError
-from edgernn.importers.containers.content import Stub
 from edgernn.importers.grammar.blocks import Layer, Matrix, Stack, in_order
 from edgernn.importers.torch7.graph import (
     Data,

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from edgernn.containers.content import Stub
 from edgernn.errors import CheckpointError
 from edgernn.importers.base import BY_CLASS, Imported, Importer, Match, Opened
-from edgernn.importers.containers.content import Stub
 from edgernn.importers.grammar.assemble import assemble
 from edgernn.importers.grammar.blocks import Layer, Matrix, Stack, in_order
 from edgernn.importers.grammar.chain import Chain

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from edgernn import storage
+from edgernn.containers.content import Content
+from edgernn.containers.pickle_file import read as read_pickle
+from edgernn.containers.reading import read
+from edgernn.containers.source import open_source
 from edgernn.data.encodings import refuse, wide_encoding
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import DataError
-from edgernn.importers.containers.content import Content
-from edgernn.importers.containers.pickle_file import read as read_pickle
-from edgernn.importers.containers.reading import read
-from edgernn.importers.containers.source import open_source
 from edgernn.importers.vocabularies.corpus import corpus_files, read_corpus
 from edgernn.importers.vocabularies.sentencepiece_model import (
     is_sentencepiece,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from edgernn.containers.content import Stub
 from edgernn.errors import UsageError
-from edgernn.importers.containers.content import Stub
 from edgernn.importers.vocabularies.files import read_vocabulary
 from edgernn.importers.vocabularies.tree import RANKED, pairs_of
 from edgernn.importers.vocabularies.vocabulary import Vocabulary, WordIds, settle

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from edgernn.containers.content import Stub
 from edgernn.errors import DataError
-from edgernn.importers.containers.content import Stub
 from edgernn.storage import strict_json
 
 RANKED = "word_index"  # of Keras: by frequency, the rare words are beyond the rows

@@ -14,8 +14,8 @@ pytest.importorskip("h5py")
 
 from keras_files import write_h5
 
+from edgernn.containers.reading import read
 from edgernn.importers.base import Opened
-from edgernn.importers.containers.reading import read
 from edgernn.importers.keras.importer import KerasImporter
 from edgernn.models.layered.network import Network
 

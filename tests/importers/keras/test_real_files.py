@@ -13,8 +13,8 @@ import torch
 
 pytest.importorskip("h5py")
 
+from edgernn.containers.reading import read
 from edgernn.importers.base import Imported, Opened, Wishes
-from edgernn.importers.containers.reading import read
 from edgernn.importers.keras.importer import KerasImporter
 from edgernn.models.layered.network import Network
 

@@ -13,9 +13,9 @@ pytest.importorskip("h5py")
 
 from keras_files import Layer, write_h5
 
+from edgernn.containers.reading import read
 from edgernn.errors import CheckpointError, EdgernnError, UsageError
 from edgernn.importers.base import Opened, Wishes
-from edgernn.importers.containers.reading import read
 from edgernn.importers.keras.architecture import read_architecture
 from edgernn.importers.keras.importer import KerasImporter
 

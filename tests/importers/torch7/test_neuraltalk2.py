@@ -10,10 +10,10 @@ import torch
 from nngraph_files import Graph, lstm
 from t7_writer import Object, t7, tensor
 
+from edgernn.containers.reading import read
 from edgernn.errors import CheckpointError
 from edgernn.importers.base import Opened
 from edgernn.importers.building import built
-from edgernn.importers.containers.reading import read
 from edgernn.importers.torch7.neuraltalk2 import NeuralTalk2
 from edgernn.importers.torch7.torch_rnn import TorchRnn
 

@@ -12,10 +12,10 @@ import torch
 from nngraph_files import Graph, gru, lstm, one_hot, rnn
 from t7_writer import Object, t7, tensor
 
+from edgernn.containers.reading import read
 from edgernn.errors import CheckpointError
 from edgernn.importers.base import Imported, Opened
 from edgernn.importers.building import built
-from edgernn.importers.containers.reading import read
 from edgernn.importers.torch7.char_rnn import Torch7CharRnn
 from edgernn.importers.torch7.torch_rnn import TorchRnn
 

@@ -1,0 +1,19 @@
+"""Pickles that are a file of their own: vocabularies, options, weights as numpy arrays."""
+
+from __future__ import annotations
+
+from edgernn.containers.content import Content
+from edgernn.containers.pickle_machine import load
+from edgernn.containers.source import Source
+
+
+def read(source: Source) -> Content:
+    """Return what a pickle holds, of any protocol.
+
+    Raises:
+        DataError: it is damaged, or points to data that lies elsewhere.
+    """
+    try:
+        return Content(source.path, "pickle", load(source.raw))
+    except ValueError as error:
+        raise source.damaged(str(error)) from error
