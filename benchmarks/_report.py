@@ -35,8 +35,21 @@ class Child:
     stdout: str
 
 
-_WRAPPER = """
-import json, resource, sys
+# For a child process: on Linux ``ru_maxrss`` begins at the peak of the process that started it.
+PEAK = """
+import resource, sys
+from pathlib import Path
+def peak_bytes():
+    status = Path("/proc/self/status")
+    if status.is_file():
+        lines = (line.split() for line in status.read_text().splitlines())
+        return next(int(words[1]) * 1024 for words in lines if words[0] == "VmHWM:")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+"""
+_WRAPPER = f"""
+{PEAK}
+import json
 sys.argv = ["edgernn", *json.loads(sys.argv[1])]
 from edgernn.cli.app import main
 try:
@@ -45,10 +58,8 @@ except SystemExit as stop:
     code = stop.code
 else:
     code = 0
-top = sorted({name.split(".")[0] for name in sys.modules})
-unit = 1 if sys.platform == "darwin" else 1024
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-sys.stderr.write("\\n" + json.dumps({"peak": peak, "modules": top}))
+top = sorted({{name.split(".")[0] for name in sys.modules}})
+sys.stderr.write("\\n" + json.dumps({{"peak": peak_bytes(), "modules": top}}))
 raise SystemExit(code)
 """
 

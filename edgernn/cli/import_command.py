@@ -119,14 +119,13 @@ def _show(taken: Taken, *, as_json: bool) -> None:
             {"tensor": c.name, "worst": c.worst, "step": c.step, "row": c.row}
             for c in taken.compared
         ]
-        model = taken.model
         say_json(
             {
                 "run": str(taken.folder),
                 "family": taken.family,
-                "kind": model.family,
-                "model": model.config.model_dump(),
-                "parameters": model.parameter_count,
+                "kind": taken.kind,
+                "model": taken.config.model_dump(),
+                "parameters": taken.parameters,
                 "told": list(taken.told),
                 "checked": taken.proof,
                 "compared": compared,
@@ -135,5 +134,5 @@ def _show(taken: Taken, *, as_json: bool) -> None:
         return
     for each in taken.compared:
         say(f"  {each.name:<20} worst {each.worst:.1e} at step {each.step}, row {each.row}")
-    say(f"{taken.folder}: {taken.family}, {sizes_in_words(taken.model)}")
+    say(f"{taken.folder}: {taken.family}, {sizes_in_words(taken)}")
     say(f"next: {following}")

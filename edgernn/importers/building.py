@@ -1,4 +1,6 @@
-"""From what an importer read to a model with its weights, each of them copied once."""
+"""From what an importer read to a model with its weights: those that lie as torch wants them are
+taken where they are, in the memory of the file; others are converted, one by one.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from edgernn.errors import CheckpointError
@@ -21,6 +22,9 @@ from edgernn.wording import some
 def built(imported: Imported, path: Path) -> RecurrentModel:
     """Return the model of ``imported`` in evaluation mode, in float32.
 
+    Its weights may be the arrays themselves, which may be read-only, and the bytes of a mapped
+    file: the model is to be run, and not to be trained.
+
     Args:
         imported: what an importer read; its arrays are not changed.
         path: of the file, for messages.
@@ -32,9 +36,9 @@ def built(imported: Imported, path: Path) -> RecurrentModel:
         model = _kind(imported)(imported.config)
     wanted = named_tensors(model)
     _refuse_misfit(imported.tensors, wanted, path)
-    with torch.no_grad():
-        for name, tensor in wanted.items():
-            tensor.copy_(unwritten(imported.tensors[name]))
+    for name, tensor in wanted.items():
+        array = np.require(imported.tensors[name], requirements=["C", "A"])  # in order, aligned
+        tensor.data = unwritten(array).to(tensor.dtype)
     if wrong := not_finite(model):
         raise CheckpointError(
             f"{path} has weights that are not finite: {wrong}; nothing was written. Take an "

@@ -27,7 +27,7 @@ from edgernn.importers.recognising import AUTO, Recognised, open_checkpoint, rec
 from edgernn.importers.replay import Compared, replayed
 from edgernn.importers.samples import sample_for
 from edgernn.models import checkpoint
-from edgernn.models.family import RecurrentModel
+from edgernn.models.family import ModelConfig, RecurrentModel
 from edgernn.storage import strict_json
 from edgernn.storage.identify import identify, path_of
 from edgernn.wording import size
@@ -44,7 +44,9 @@ class Taken:
     Attributes:
         folder: the run that was written.
         family: the importer's word.
-        model: the network, in evaluation mode.
+        kind: the family of the network, as ``language``.
+        config: of the network.
+        parameters: its numbers that were trained.
         told: what was guessed, and what cannot be reproduced, a sentence each.
         proof: what was checked before it was written, in words.
         compared: each recorded tensor that came out, where a run was given.
@@ -52,7 +54,9 @@ class Taken:
 
     folder: Path
     family: str
-    model: RecurrentModel
+    kind: str
+    config: ModelConfig
+    parameters: int
     told: tuple[str, ...]
     proof: str
     compared: tuple[Compared, ...] = ()
@@ -105,13 +109,15 @@ def import_checkpoint(
         proof = f"the recorded run {Path(check).name} came out (worst difference {worst:.1e})"
     tell(f"checked: {proof}")
     _write(out, read, evaluation, {**read.origin, "checked": proof})
-    return Taken(out, read.origin["family"], model, tuple(read.origin["told"]), proof, compared)
+    kind, config, count = model.family, model.config, model.parameter_count
+    family, told = read.origin["family"], tuple(read.origin["told"])
+    return Taken(out, family, kind, config, count, told, proof, compared)
 
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """What is left of a checkpoint once its weights are in a model: its file is let go, so that it
-    does not lie in memory beside the proof.
+    """What is left of a checkpoint once its weights are in a model: what else was read is let go, so
+    that it does not lie in memory beside the proof.
     """
 
     model: RecurrentModel
@@ -187,8 +193,7 @@ def _write(
         checkpoint.save_trained(folder, read.model, training={IMPORTED: origin})
 
 
-def sizes_in_words(model: RecurrentModel) -> str:
-    """Return how large ``model`` is: its parameters, and the sizes of its contract."""
-    count = model.parameter_count
-    axes = ", ".join(f"{axis} {n}" for axis, n in model.config.contract().sizes.items())
-    return f"{count:,} parameters ({size(4 * count)} in float32); {axes}"
+def sizes_in_words(taken: Taken) -> str:
+    """Return how large a network is: its parameters, and the sizes of its contract."""
+    axes = ", ".join(f"{axis} {n}" for axis, n in taken.config.contract().sizes.items())
+    return f"{taken.parameters:,} parameters ({size(4 * taken.parameters)} in float32); {axes}"

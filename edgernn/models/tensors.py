@@ -51,7 +51,7 @@ def tensors_of(content: tensor_files.Content, path: Path) -> dict[str, Tensor]:
 
 
 def unwritten(array: np.ndarray) -> Tensor:
-    """Return a view of ``array``, which may be read-only: it must only be copied from."""
+    """Return a view of ``array``, which may be read-only: it must only be read."""
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if any(stride < 0 for stride in array.strides):
