@@ -116,8 +116,8 @@ def import_checkpoint(
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """What is left of a checkpoint once its weights are in a model: what else was read is let go, so
-    that it does not lie in memory beside the proof.
+    """What is left of a checkpoint once its weights are in a model: what else was read is let go,
+    so that it does not lie in memory beside the proof.
     """
 
     model: RecurrentModel
