@@ -200,6 +200,23 @@ def test_a_projected_cell_gives_what_torchs_layer_gives_and_names_its_widths() -
     assert torch.allclose(chained(network.step_face(), x), wanted, atol=1e-5)
 
 
+def test_the_state_before_the_step_is_that_of_the_top_layer() -> None:
+    network = _network(
+        layer("own", "before", layer="rnn", state="c"),
+        layer("rnn", "recurrent", "x", cell="lstm", hidden=5, layers=2),
+        layer("both", "concat", "own", "rnn"),
+    )
+    fused = nn.LSTM(W, 5, num_layers=2, batch_first=True)
+    fused.load_state_dict(network.layers["rnn"].stack.fused.state_dict())
+    x, state = torch.randn(B, T, W), None
+    made = chained(network, x)
+    for t in range(T):
+        before = torch.zeros(B, 5) if state is None else state[1][-1]
+        with torch.no_grad():
+            y, state = fused(x[:, t : t + 1], state)
+        assert torch.allclose(made[:, t], torch.cat((before, y[:, 0]), 1), atol=1e-5)
+
+
 def test_parameters_under_the_names_of_torch() -> None:
     fused = nn.GRU(W, 5, num_layers=2)
     made = parameters("rnn", "gru", fused)
