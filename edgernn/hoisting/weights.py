@@ -13,7 +13,6 @@ from torch.nn.parameter import is_lazy
 from edgernn.contract import first_line
 from edgernn.errors import CheckpointError
 from edgernn.models.weights import read_weights
-from edgernn.storage.identify import identify
 from edgernn.wording import did_you_mean
 
 _PREFIXES = ("module.", "model.", "_orig_mod.")  # of DataParallel, of Lightning, of torch.compile
@@ -25,16 +24,15 @@ def load_weights(net: nn.Module, path: Path) -> None:
 
     Args:
         net: its tensors are replaced in place; numbers of another dtype are converted.
-        path: ``.safetensors``, or a state dict of ``torch.save``, alone or in a checkpoint's
-            ``state_dict``, ``model_state_dict`` or ``model``; the names as they are, or with
-            ``module.`` or ``model.`` before each.
+        path: see ``read_weights``; the names as they are, or with ``module.`` or ``model.`` before
+            each.
 
     Raises:
-        CheckpointError: missing, damaged, a file that would run code, or tensors that are missing,
-            too many or of other shapes; nothing was changed.
+        CheckpointError: missing, damaged, or tensors that are missing, too many or of other shapes;
+            nothing was changed.
     """
     wanted = net.state_dict()
-    found = _without_prefix(_read(path), wanted)
+    found = _without_prefix(read_weights(path), wanted)
     if problem := _difference(net, found, wanted):
         raise CheckpointError(f"{path} does not fit {type(net).__name__}: {problem}")
     try:
@@ -42,19 +40,6 @@ def load_weights(net: nn.Module, path: Path) -> None:
     except RuntimeError as error:
         raise CheckpointError(
             f"{path} does not fit {type(net).__name__}: {first_line(error)}"
-        ) from error
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    try:
-        return read_weights(path)
-    except CheckpointError as error:
-        kind = identify(path)
-        if kind.key != "pickled-module":
-            raise
-        raise CheckpointError(
-            f"{path} is {kind.name}: loading it would run code, so it is not loaded. Where you "
-            "trained it, save its tensors: torch.save(model.state_dict(), FILE)"
         ) from error
 
 

@@ -4,35 +4,20 @@ of a file loaded.
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-import safetensors.torch
+import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from edgernn.contract import first_line
-from edgernn.errors import CheckpointError
-from edgernn.storage import tensor_files
+from edgernn.containers import reading, walk
+from edgernn.containers.content import Stub
+from edgernn.errors import CheckpointError, DataError, UnavailableError
 from edgernn.wording import some
 
 _SHOWN = 3
 _AROUND = ("state_dict", "model_state_dict", "model")  # of a checkpoint: what its tensors lie in
-# What torch's restricted reader raises on damaged files, beside its own UnpicklingError: whatever
-# the bytes make it run into.
-_DAMAGED = (
-    pickle.UnpicklingError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -50,7 +35,8 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a ``.safetensors`` file, or a ``.pth`` or ``.pt`` file of tensors by name.
+    """Read a file of tensors by name: safetensors, npz, or one of ``torch.save``, a state dict or a
+    whole module; what a module's class would do is not done.
 
     Raises:
         CheckpointError: missing, damaged, or a file that holds anything but tensors by name.
@@ -60,30 +46,30 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"no weights file at {path}; give a .safetensors or .pth file of tensors by name"
         )
     try:
-        if path.suffix == ".safetensors":
-            return dict(safetensors.torch.load(tensor_files.load(path).raw))
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # torch warns of pickle protocols that it reads all the same
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, *_DAMAGED) as error:
-        reason = first_line(error).split(". ")[0]  # torch adds advice that does not hold here
+        tree = reading.read(path).tree
+        for key in _AROUND:
+            if isinstance(tree, dict) and isinstance(tree.get(key), (dict, Stub)):
+                tree = tree[key]
+        found = walk.tensors(tree) if isinstance(tree, Stub) and walk.is_module(tree) else tree
+    except (DataError, UnavailableError) as error:
         raise CheckpointError(
-            f"{path} is no file of tensors by name ({reason}); give .safetensors or a "
-            "state_dict of torch.save"
+            f"{path} is no file of tensors by name ({error}); give .safetensors or a state_dict of "
+            "torch.save"
         ) from error
-    for key in _AROUND:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not all(
-        isinstance(n, str) and isinstance(t, Tensor) for n, t in content.items()
+    if not isinstance(found, dict) or not all(
+        isinstance(n, str) and isinstance(a, np.ndarray) for n, a in found.items()
     ):
         raise CheckpointError(
-            f"{path} holds {type(content).__name__}{_keys_of(content)}, expected tensors by name "
-            f"(a state_dict), alone or as one of {', '.join(_AROUND)}"
+            f"{path} holds {_what(tree)}, expected tensors by name (a state_dict or a module), "
+            f"alone or as one of {', '.join(_AROUND)}"
         )
-    return dict(content)
+    return {name: torch.from_numpy(np.array(array)) for name, array in found.items()}
+
+
+def _what(tree: object) -> str:
+    if isinstance(tree, Stub):
+        return f"an object of the class {tree.name}"
+    return f"{type(tree).__name__}{_keys_of(tree)}"
 
 
 def _keys_of(content: object) -> str:

@@ -59,10 +59,13 @@ def test_a_tied_tensor_may_be_stored_once(tmp_path: Path) -> None:
     assert bool((net.out.weight == 1).all())
 
 
-def test_what_would_run_code_is_refused(tmp_path: Path) -> None:
-    torch.save(drawn(Tied()), tmp_path / "net.pt")
-    with pytest.raises(CheckpointError, match=r"would run code, so it is not.*state_dict\(\), FIL"):
-        load_weights(Tied(), tmp_path / "net.pt")
+@pytest.mark.parametrize("new", [True, False])
+def test_a_whole_module_gives_its_tensors_and_runs_nothing(tmp_path: Path, new: bool) -> None:
+    saved = drawn(Tied())
+    torch.save(saved, tmp_path / "net.pt", _use_new_zipfile_serialization=new)
+    net = Tied()
+    load_weights(net, tmp_path / "net.pt")
+    assert all(torch.equal(a, saved.state_dict()[n]) for n, a in net.state_dict().items())
 
 
 def test_what_does_not_fit_is_told_name_by_name(tmp_path: Path) -> None:
