@@ -149,6 +149,9 @@ def _loaded_after(code: str) -> set[str]:
         "import edgernn.parity.verify",
         "import edgernn.bench",
         "import edgernn.sessions.opening, edgernn.sessions.ort.step, edgernn.sessions.fake",
+        "import edgernn.importers.recognising as asked; asked.importers()",  # whose a file is
+        "import importlib; from edgernn.containers.table import CONTAINERS as rows; "
+        "[importlib.import_module(row.reader.partition(':')[0]) for row in rows]",
     ],
 )
 def test_the_light_half_loads_nothing_heavy(code: str) -> None:

@@ -19,9 +19,10 @@ _POSITIONS = {
 }  # a float64 table of both takes 100 MB and more, and comparing takes several
 _MOST_MB = 400  # more than after importing everything; with tables it was 880 and 700
 _SCRIPT = r"""
-import json, resource, sys, tempfile
+import json, sys, tempfile
 from pathlib import Path
 import numpy as np, torch
+from edgernn.bench.alone import peak_bytes
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.source import ReducedOptions
 from edgernn.export.rounding.compression import Budget
@@ -32,8 +33,7 @@ from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.parity.verify import verify_bundle
 
 kind, words, positions = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-unit = 1 << (20 if sys.platform == "darwin" else 10)
-peak_mb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+peak_mb = lambda: peak_bytes() / (1 << 20)
 torch.manual_seed(0)
 random = np.random.default_rng(0)
 text = " ".join(f"w{i}" for i in range(words)) + "\n"
