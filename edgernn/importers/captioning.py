@@ -5,53 +5,45 @@ and the words of those whose checkpoint has none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgernn.contract import BATCH, Decoding
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, UsageError
+from edgernn.families.step import LOGITS
 from edgernn.importers.base import Opened
+from edgernn.importers.sketch import Graph, Sketch
 from edgernn.importers.vocabularies.finding import Given, find_vocabulary
 from edgernn.importers.vocabularies.tokenizing import tokenizer_of
 from edgernn.importers.vocabularies.vocabulary import Specials, Vocabulary
 from edgernn.wording import some
 
-TOKENS, VOCAB, LOGITS, ATTENTION = "tokens", "vocab", "logits", "attention"
+if TYPE_CHECKING:
+    from edgernn.models.layered.description import NetworkConfig
+
+ATTENTION = "attention"
 REGIONS, _MOST_REGIONS = "regions", 1 << 16
 FEATURES, KEYS = "features", "feature_keys"  # what attention looks at, and by what
 SETTINGS = {REGIONS: "how many regions a picture has, where the number is to be fixed"}
 _COUNTERS = "num_batches_tracked"  # of batch normalisation, which evaluation does not read
 
 
-class Sketch:
-    """A captioner as it is put together: the layers of both graphs, and their parameters.
+class CaptionerSketch(Sketch):
+    """A captioner while it is put together from the tensors of its checkpoint.
 
     Args:
-        source: the tensors of the checkpoint by the names that upstream has.
-        origin: of the checkpoint, for messages.
+        source: the tensors by the names that upstream has.
+        path: of the checkpoint, for messages.
         regions: of a picture; None where any number may come.
-
-    Attributes:
-        given: the inputs of encode, in the order in which they were named.
-        encode, layers: of the two graphs.
-        contexts, first, outputs: see ``NetworkConfig``.
-        tensors: the parameters by the network's own names.
-        sizes: axis → size.
     """
 
     def __init__(
-        self, source: Mapping[str, np.ndarray], origin: str, regions: int | None = None
+        self, source: Mapping[str, np.ndarray], path: str, regions: int | None = None
     ) -> None:
-        self.source, self.origin, self.regions = source, origin, regions
-        self.given: list[dict[str, Any]] = []
-        self.encode: list[dict[str, Any]] = []
-        self.layers: list[dict[str, Any]] = []
-        self.contexts: dict[str, str] = {}
-        self.first: dict[str, str] = {}
-        self.outputs: dict[str, str] = {}
-        self.tensors: dict[str, np.ndarray] = {}
-        self.sizes: dict[str, int] = {}
+        super().__init__()
+        self.source, self.path, self.regions = source, path, regions
         self._used: set[str] = set()
 
     def take(self, name: str, *, ndim: int) -> np.ndarray:
@@ -60,109 +52,91 @@ class Sketch:
         """
         if name not in self.source:
             raise CheckpointError(
-                f"{self.origin} lacks {name}; expected every tensor of the captioner, as its "
+                f"{self.path} lacks {name}; expected every tensor of the captioner, as its "
                 "training saved it"
             )
         self._used.add(name)
         found = self.source[name]
         if found.ndim != ndim or not found.size:
             raise CheckpointError(
-                f"{self.origin} has {name} {list(found.shape)}, expected {ndim} axes; give the "
+                f"{self.path} has {name} {list(found.shape)}, expected {ndim} axes; give the "
                 "checkpoint as its training saved it"
             )
         return found
 
-    def see(self, name: str, **axes: int | None) -> str:
+    def takes_features(self, name: str, **axes: int | None) -> str:
         """Name an input of encode with these axes after the batch; None where one is open."""
-        self.given.append({"name": name, "dtype": "float32", "axes": ["batch", *axes]})
+        self.given.append({"name": name, "dtype": "float32", "axes": [BATCH, *axes]})
         self.sizes |= {axis: size for axis, size in axes.items() if size is not None}
         return name
 
-    def add(self, graph: str, name: str, kind: str, *inputs: str, **options: Any) -> str:
-        """Add a layer to ``encode`` or ``layers``; return its name."""
-        layers: list[dict[str, Any]] = getattr(self, graph)
-        layers.append({"name": name, "kind": kind, "inputs": list(inputs), "options": options})
-        return name
-
-    def linear(
+    def linear_of(
         self,
-        graph: str,
-        name: str,
-        given: str,
         prefix: str,
+        name: str,
+        taken: str,
         *,
-        width: int | str = 0,
+        graph: Graph = "layers",
+        width: int | str | None = None,
         **options: Any,
     ) -> str:
         """Add the linear layer that upstream calls ``prefix``; with its bias where it has one."""
-        weight, bias = self.take(f"{prefix}.weight", ndim=2), f"{prefix}.bias" in self.source
-        self.tensors[f"{graph}.{name}.weight"] = weight
-        if bias:
-            self.tensors[f"{graph}.{name}.bias"] = self.take(f"{prefix}.bias", ndim=1)
-        width = width or len(weight)
-        return self.add(graph, name, "linear", given, width=width, bias=bias, **options)
+        weight, bias = self.take(f"{prefix}.weight", ndim=2), f"{prefix}.bias"
+        found = self.take(bias, ndim=1) if bias in self.source else None
+        return self.linear(name, taken, weight, found, graph=graph, width=width, **options)
 
     def word(self, prefix: str, *, relu: bool = False) -> str:
         """Add the embedding of the words, and after it a rectifier where ``relu``."""
         weight = self.take(f"{prefix}.weight", ndim=2)
-        self.sizes[VOCAB] = len(weight)
-        self.tensors["layers.embedding.weight"] = weight
-        self.add("layers", "embedding", "embedding", TOKENS, width=weight.shape[1])
+        ids, width = self.takes_ids(len(weight)), weight.shape[1]
+        self.add("embedding", "embedding", ids, tensors={"weight": weight}, width=width)
         if not relu:
             return "embedding"
-        return self.add("layers", "word", "activation", "embedding", function="relu")
+        return self.add("activation", "word", "embedding", function="relu")
 
-    def recurrent(self, name: str, *inputs: str, cell: str, blocks: Sequence[Sequence[str]]) -> str:
+    def recurrent_of(
+        self, blocks: Sequence[Sequence[str]], name: str, cell: str, *inputs: str
+    ) -> str:
         """Add a recurrent layer; of each block the names of w_ih and w_hh, and of b_ih and b_hh
         where it has these.
         """
-        from edgernn.models.layered.tensors import Block, recurrent_tensors
+        from edgernn.models.cells.blocks import Block
 
         read = []
         for w_ih, w_hh, *biases in blocks:
-            b_ih, b_hh = (self.take(name, ndim=1) for name in biases) if biases else (None, None)
+            b_ih, b_hh = (self.take(bias, ndim=1) for bias in biases) if biases else (None, None)
             read.append(Block(self.take(w_ih, ndim=2), self.take(w_hh, ndim=2), b_ih, b_hh))
-        self.tensors |= recurrent_tensors(name, cell, read)
-        hidden = read[0].w_hh.shape[1]
-        options = {"cell": cell, "hidden": hidden, "layers": len(blocks)}
-        return self.add("layers", name, "recurrent", *inputs, **options)
+        return self.recurrent(name, cell, read, *inputs)
+
+    def normalised(self, prefix: str, name: str, taken: str) -> str:
+        """Add to encode the batch normalisation that upstream calls ``prefix``."""
+        parts = ("weight", "bias", "running_mean", "running_var")
+        tensors = {part: self.take(f"{prefix}.{part}", ndim=1) for part in parts}
+        return self.add("normalise", name, taken, graph="encode", tensors=tensors)
 
     def attention(self, query: str, prefixes: tuple[str, str], *, activation: str) -> str:
         """Add attention over the two contexts by the linear layers ``prefixes``, of the query and
         of the energies.
         """
+        tensors = {}
         for own, prefix in zip(("query", "energy"), prefixes, strict=True):
-            self.tensors[f"layers.look.{own}.weight"] = self.take(f"{prefix}.weight", ndim=2)
-            self.tensors[f"layers.look.{own}.bias"] = self.take(f"{prefix}.bias", ndim=1)
+            tensors[f"{own}.weight"] = self.take(f"{prefix}.weight", ndim=2)
+            tensors[f"{own}.bias"] = self.take(f"{prefix}.bias", ndim=1)
         self.outputs[ATTENTION] = "look.alpha"
-        return self.add("layers", "look", "attention", FEATURES, KEYS, query, activation=activation)
+        return self.add(
+            "attention", "look", FEATURES, KEYS, query, tensors=tensors, activation=activation
+        )
 
     def unused(self) -> tuple[str, ...]:
         """Return what is to be told of tensors that nothing took."""
         left = sorted(
             name for name in self.source.keys() - self._used if not name.endswith(_COUNTERS)
         )
-        return (f"{self.origin} also has {some(left)}, which nothing takes",) if left else ()
+        return (f"{self.path} also has {some(left)}, which nothing takes",) if left else ()
 
-    def config(self, decoding: Any, logits: str) -> Any:
-        """Return the ``NetworkConfig``, whose scores are the value ``logits``."""
-        from edgernn.models.layered.description import NetworkConfig
-
-        ids = {"name": TOKENS, "dtype": "int64", "axes": ["batch", "time"], "below": VOCAB}
-        return NetworkConfig.model_validate(
-            {
-                "family": "captioner",
-                "inputs": [ids],
-                "given": self.given,
-                "sizes": self.sizes,
-                "encode": self.encode,
-                "layers": self.layers,
-                "outputs": {LOGITS: logits, **self.outputs},
-                "contexts": self.contexts,
-                "first": self.first,
-                "writes": decoding,
-            }
-        )
+    def captioner(self, decoding: Decoding, logits: str) -> NetworkConfig:
+        """Return the network, whose scores are the value ``logits``; see ``Sketch.config``."""
+        return self.config("captioner", {LOGITS: logits}, writes=decoding)
 
 
 def regions_of(opened: Opened, found: int | None = None) -> tuple[int | None, tuple[str, ...]]:

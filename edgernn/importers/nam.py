@@ -46,7 +46,7 @@ class NeuralAmpModeler(Importer):
 
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""
-        from edgernn.models.layered.tensors import Block
+        from edgernn.models.cells.blocks import Block
 
         path, tree = opened.content.path, opened.content.tree
         if tree["architecture"] != "LSTM":
@@ -75,7 +75,7 @@ class NeuralAmpModeler(Importer):
                 first[key].append(numbers.take(hidden))
         row.recurrent("lstm", blocks, {key: np.stack(parts) for key, parts in first.items()})
         row.linear(numbers.take(1, hidden), numbers.take(1))
-        return Imported(row.config(), row.tensors, told=(_START, *_rate(tree)))
+        return Imported(row.config(), row.sketch.tensors, told=(_START, *_rate(tree)))
 
 
 class _Numbers:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgernn.importers.captioning import Sketch
+from edgernn.importers.sketch import Sketch
 
 # the place of a child in ``list(resnet.children())`` → its name in torchvision's resnet.py
 _CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
@@ -40,12 +40,12 @@ def picture_encoder(
     found = {**counters, **found}  # files of before torch 0.4.1 have none
     if {name: array.shape for name, array in found.items()} != wanted:
         return ""
-    sketch.tensors |= {f"encode.picture.encoder.{name}": array for name, array in found.items()}
+    tensors = {f"encoder.{name}": array for name, array in found.items()}
     sketch.given.append(
         {"name": "image", "dtype": "uint8", "axes": ["batch", "height", "width", "channels"]}
     )
     sketch.sizes |= {"height": side, "width": side, "channels": 3}
-    return sketch.add("encode", "picture", "image", "image", encoder=encoder)
+    return sketch.add("image", "picture", "image", graph="encode", tensors=tensors, encoder=encoder)
 
 
 def _named(source: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

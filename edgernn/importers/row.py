@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgernn.contract import BATCH, TIME
+from edgernn.importers.sketch import Sketch
 
 if TYPE_CHECKING:
+    from edgernn.models.cells.blocks import Block
     from edgernn.models.layered.description import NetworkConfig
-    from edgernn.models.layered.tensors import Block
 
 X, Y, CHANNELS, OUTPUTS = "x", "y", "channels", "outputs"
-Tensors = dict[str, np.ndarray]
 
 
 class Row:
@@ -24,79 +24,58 @@ class Row:
     otherwise.
 
     Attributes:
+        sketch: what was written so far.
+        channels: how many numbers a frame of x has.
         width: of what the last layer gives.
         last: the name of that value.
-        tensors: the parameters so far, by their full names.
     """
 
     def __init__(self, channels: int) -> None:
+        self.sketch = Sketch()
         self.channels = self.width = channels
-        self.last = X
-        self.tensors: Tensors = {}
-        self._layers: list[dict[str, Any]] = []
+        self.last = self.sketch.takes_frames(X, channels, axis=CHANNELS)
 
     def layer(
         self,
         kind: str,
-        *,
-        width: int | None = None,
-        inputs: Sequence[str] = (),
-        options: Mapping[str, Any] | None = None,
+        *inputs: str,
+        gives: int | None = None,
         tensors: Mapping[str, np.ndarray] | None = None,
+        **options: Any,
     ) -> str:
         """Add a layer; return its name.
 
         Args:
             kind: a row of ``models.layered.table``.
-            width: of what it gives; None where that of what it takes stays.
             inputs: the values that it takes; by default the last.
-            options: of the kind.
+            gives: the width of what it gives; None where that of what it takes stays.
             tensors: its parameters by their own names.
+            options: of the kind.
         """
-        name = f"{kind}{sum(layer['kind'] == kind for layer in self._layers)}"
-        taken = tuple(inputs) or (self.last,)
-        said = {"name": name, "kind": kind, "inputs": taken, "options": dict(options or {})}
-        self._layers.append(said)
-        self.tensors |= {f"layers.{name}.{part}": array for part, array in (tensors or {}).items()}
-        self.last, self.width = name, self.width if width is None else width
-        return name
+        name, taken = self.sketch.numbered(kind), inputs or (self.last,)
+        return self._ended(self.sketch.add(kind, name, *taken, tensors=tensors, **options), gives)
 
     def recurrent(
         self, cell: str, blocks: Sequence[Block], first: Mapping[str, np.ndarray] | None = None
     ) -> None:
         """Add recurrent layers of one width; ``first`` are their stored first states ``[L, H]``."""
-        from edgernn.models.layered.tensors import recurrent_tensors
-
-        hidden = int(blocks[0].w_hh.shape[1])
-        options: dict[str, Any] = {"cell": cell, "hidden": hidden}
-        if len(blocks) > 1:
-            options["layers"] = len(blocks)
-        if first:
-            options["first"] = "stored"
-        name = self.layer("recurrent", width=hidden, options=options)
-        self.tensors |= recurrent_tensors(name, cell, blocks, first=first)
+        name = self.sketch.numbered("recurrent")
+        self.sketch.recurrent(name, cell, blocks, self.last, first=first)
+        self._ended(name, int(blocks[0].w_hh.shape[1]))
 
     def linear(self, weight: np.ndarray, bias: np.ndarray | None) -> None:
         """Add ``W x + b``: ``weight [O, I]``, ``bias [O]`` or none."""
-        rows = int(weight.shape[0])
-        tensors = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
-        self.layer(
-            "linear",
-            width=rows,
-            options={"width": rows, "bias": bias is not None},
-            tensors=tensors,
-        )
+        name = self.sketch.linear(self.sketch.numbered("linear"), self.last, weight, bias)
+        self._ended(name, len(weight))
 
     def gain(self, decibels: float) -> None:
         """Multiply by ``10^(dB/20)``."""
         if decibels:
-            self.layer("scale", options={"factor": float(10.0 ** (decibels / 20))})
+            self.layer("scale", factor=float(10.0 ** (decibels / 20)))
 
     def part(self, start: int, width: int, of: str) -> str:
         """Add a part of the value ``of``; return its name."""
-        return self.layer(
-            "slice", width=width, inputs=(of,), options={"start": start, "width": width}
-        )
+        return self.layer("slice", of, gives=width, start=start, width=width)
 
     def config(self) -> NetworkConfig:
         """Return the network.
@@ -104,17 +83,9 @@ class Row:
         Raises:
             UsageError: its layers do not fit one another.
         """
-        from edgernn.models.layered.description import NetworkConfig
+        self.sketch.axes[Y] = (BATCH, TIME, OUTPUTS)
+        return self.sketch.config("module", {Y: self.last})
 
-        config = NetworkConfig.model_validate(
-            {
-                "family": "module",
-                "inputs": ({"name": X, "axes": (BATCH, TIME, CHANNELS)},),
-                "sizes": {CHANNELS: self.channels},
-                "layers": tuple(self._layers),
-                "outputs": {Y: self.last},
-                "axes": {Y: (BATCH, TIME, OUTPUTS)},
-            }
-        )
-        config.contract()
-        return config
+    def _ended(self, name: str, width: int | None) -> str:
+        self.last, self.width = name, self.width if width is None else width
+        return name

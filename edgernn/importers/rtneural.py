@@ -59,7 +59,7 @@ class RTNeural(Importer):
         """See ``Importer.read``."""
         said = Said(opened.content.path, opened.content.tree)
         row, told = _by_layers(said) if "layers" in said.tree else _by_state_dict(said)
-        return Imported(row.config(), row.tensors, told=(*told, *_rate(said.tree)))
+        return Imported(row.config(), row.sketch.tensors, told=(*told, *_rate(said.tree)))
 
 
 def _by_layers(said: Said) -> tuple[Row, list[str]]:
@@ -100,7 +100,7 @@ def _gain_in(said: Said, row: Row) -> None:
     knobs = row.part(1, row.channels - 1, X)
     row.part(0, 1, X)
     row.gain(said.number("in_gain"))
-    row.layer("concat", width=row.channels, inputs=(row.last, knobs))
+    row.layer("concat", row.last, knobs, gives=row.channels)
 
 
 def _add_input(said: Said, row: Row, taken: str) -> None:
@@ -109,14 +109,14 @@ def _add_input(said: Said, row: Row, taken: str) -> None:
     if row.width != 1:
         raise said.refusal(f"it adds its input to {row.width} outputs, expected 1")
     sound = taken if row.channels == 1 else row.part(0, 1, taken)
-    row.layer("add", width=1, inputs=(result, sound))
+    row.layer("add", result, sound, gives=1)
 
 
 def _by_state_dict(said: Said) -> tuple[Row, list[str]]:
     """Return the network of Automated-GuitarAmpModelling's ``SimpleRNN``: one recurrent layer or
     several, and a linear one.
     """
-    from edgernn.models.layered.tensors import Block
+    from edgernn.models.cells.blocks import Block
 
     model, state = said.tree["model_data"], said.tree["state_dict"]
     unit = model.get("unit_type")
@@ -144,7 +144,7 @@ def _by_state_dict(said: Said) -> tuple[Row, list[str]]:
 
 
 def _block(said: Said, state: dict[str, Any], place: int) -> Any:
-    from edgernn.models.layered.tensors import Block
+    from edgernn.models.cells.blocks import Block
 
     def part(kind: str) -> np.ndarray | None:
         name = f"rec.{kind}_l{place}"

@@ -105,7 +105,7 @@ def _dense(said: Said, row: Row) -> None:
 
 
 def _lstm(said: Said, row: Row) -> None:
-    from edgernn.models.layered.tensors import Block
+    from edgernn.models.cells.blocks import Block
 
     kernel, recurrent, *bias = said.weights(2, 2, 1, least=2)
     _check_gates(said, row, kernel, recurrent, 4)
@@ -115,7 +115,7 @@ def _lstm(said: Said, row: Row) -> None:
 
 
 def _gru(said: Said, row: Row) -> None:
-    from edgernn.models.layered.tensors import Block
+    from edgernn.models.cells.blocks import Block
 
     kernel, recurrent, *bias = said.weights(2, 2, 2, least=2)
     _check_gates(said, row, kernel, recurrent, 3)
@@ -157,13 +157,8 @@ def _conv1d(said: Said, row: Row) -> None:
     for array in bias:
         _check(said, row, array, (outputs,))
         tensors["conv.bias"] = array
-    options = {"width": outputs, "kernel": size, "dilation": dilation, "groups": groups}
-    row.layer(
-        "convolution",
-        width=outputs,
-        options={**options, "bias": bool(bias)},
-        tensors=tensors,
-    )
+    sizes = {"width": outputs, "kernel": size, "dilation": dilation, "groups": groups}
+    row.layer("convolution", gives=outputs, tensors=tensors, **sizes, bias=bool(bias))
     _function(said, row)
 
 
@@ -179,7 +174,7 @@ def _batchnorm(said: Said, row: Row) -> None:
     arrays[3] = arrays[3] + np.float32(eps - _EPS)  # of any size, as part of the variance
     names = ("weight", "bias", "running_mean", "running_var")
     tensors = dict(zip(names, arrays, strict=True))
-    row.layer("normalise", options={"eps": _EPS}, tensors=tensors)
+    row.layer("normalise", tensors=tensors, eps=_EPS)
 
 
 def _prelu(said: Said, row: Row) -> None:
@@ -188,7 +183,7 @@ def _prelu(said: Said, row: Row) -> None:
     if slopes.size == 1:
         slopes = np.full(row.width, slopes[0])
     _check(said, row, slopes, (row.width,))
-    row.layer("activation", options={"function": "prelu"}, tensors={"weight": slopes})
+    row.layer("activation", tensors={"weight": slopes}, function="prelu")
 
 
 def _activation(said: Said, row: Row) -> None:
@@ -204,7 +199,7 @@ def _function(said: Said, row: Row) -> None:
         return
     if name not in _FUNCTIONS:
         raise said.wrong(f"has the activation {name!r}, expected one of {', '.join(_FUNCTIONS)}")
-    row.layer("activation", options={"function": name})
+    row.layer("activation", function=name)
 
 
 KINDS: dict[str, Callable[[Said, Row], None]] = {

@@ -14,8 +14,9 @@ import numpy as np
 from edgernn.containers.content import Content, Stub
 from edgernn.contract import Decoding
 from edgernn.errors import CheckpointError
+from edgernn.families.step import VOCAB
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
-from edgernn.importers.captioning import SETTINGS, VOCAB, Sketch, regions_of, words_of
+from edgernn.importers.captioning import SETTINGS, CaptionerSketch, regions_of, words_of
 from edgernn.importers.ruotianluo_networks import FORMS, Form, scores
 
 _END = 0  # which begins, ends and pads a caption
@@ -53,7 +54,7 @@ class RuotianluoCaptioner(Importer):
         options = {} if infos is None else _options(infos)
         _refuse_others(form, options, path)
         regions, open_told = regions_of(opened)
-        sketch = Sketch(_tensors(opened), path, regions)
+        sketch = CaptionerSketch(_tensors(opened), path, regions)
         logits = scores(sketch, form.sketch(sketch))
         given: Any = opened.wishes.vocabulary
         if given is None and infos is not None:
@@ -65,7 +66,7 @@ class RuotianluoCaptioner(Importer):
         missing = () if infos is not None else (_without_infos(form),)
         open_told = open_told if sketch.contexts else ()
         return Imported(
-            sketch.config(decoding, logits),
+            sketch.captioner(decoding, logits),
             sketch.tensors,
             tokenizer,
             (_FEATURES, *missing, *open_told, *told, *sketch.unused()),

@@ -11,13 +11,13 @@ import numpy as np
 
 from edgernn.containers.walk import plain_attributes
 from edgernn.contract import Decoding
+from edgernn.families.step import VOCAB
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
 from edgernn.importers.captioning import (
     FEATURES,
     KEYS,
     SETTINGS,
-    VOCAB,
-    Sketch,
+    CaptionerSketch,
     regions_of,
     words_of,
 )
@@ -59,7 +59,7 @@ class SgrvinodCaptioner(Importer):
         """See ``Importer.read``."""
         side = _side(opened)
         regions, open_told = regions_of(opened, side and side**2)
-        sketch = Sketch(_decoder(opened), str(opened.content.path), regions)
+        sketch = CaptionerSketch(_decoder(opened), str(opened.content.path), regions)
         picture = _picture(sketch, opened, side or _SIDE)
         logits = _sketch(sketch, picture)
         seen = (_STRETCHED,) if picture else (_REGIONS, *open_told)
@@ -78,7 +78,7 @@ class SgrvinodCaptioner(Importer):
             length=_LONGEST,
         )
         return Imported(
-            sketch.config(decoding, logits),
+            sketch.captioner(decoding, logits),
             sketch.tensors,
             tokenizer,
             (*seen, *told, *sketch.unused()),
@@ -94,7 +94,7 @@ def _side(opened: Opened) -> int | None:
     return None
 
 
-def _picture(sketch: Sketch, opened: Opened, side: int) -> str:
+def _picture(sketch: CaptionerSketch, opened: Opened, side: int) -> str:
     """Add its picture encoder; return the name of the regions, nothing where it has none that is
     known.
     """
@@ -103,7 +103,7 @@ def _picture(sketch: Sketch, opened: Opened, side: int) -> str:
         return ""
     prefix = first.removesuffix(_FIRST) + "resnet."
     grid = picture_encoder(sketch, opened.tensors, prefix, encoder="resnet101", side=_PICTURE)
-    return sketch.add("encode", "pooled", "pool", grid, side=side) if grid else ""
+    return sketch.add("pool", "pooled", grid, graph="encode", side=side) if grid else ""
 
 
 def _decoder(opened: Opened) -> dict[str, np.ndarray]:
@@ -119,7 +119,7 @@ def _decoder(opened: Opened) -> dict[str, np.ndarray]:
     return {}
 
 
-def _sketch(sketch: Sketch, given: str) -> str:
+def _sketch(sketch: CaptionerSketch, given: str) -> str:
     r"""Put the network together over the regions ``given``, if there are some; return the name of
     its scores::
 
@@ -127,21 +127,23 @@ def _sketch(sketch: Sketch, given: str) -> str:
     h', c' = LSTM([embedding, β ⊙ z], h, c)    logits = W h' + b
     """
     width = sketch.take("attention.encoder_att.weight", ndim=2).shape[1]
-    given = given or sketch.see("regions", regions=sketch.regions, region_width=width)
-    mean = sketch.add("encode", "mean", "mean", given)
+    given = given or sketch.takes_features("regions", regions=sketch.regions, region_width=width)
+    mean = sketch.add("mean", "mean", given, graph="encode")
     for state in ("h", "c"):
-        sketch.first[state] = sketch.linear("encode", f"first_{state}", mean, f"init_{state}")
-    keys = sketch.linear("encode", "region_keys", given, "attention.encoder_att")
+        sketch.first[state] = sketch.linear_of(
+            f"init_{state}", f"first_{state}", mean, graph="encode"
+        )
+    keys = sketch.linear_of("attention.encoder_att", "region_keys", given, graph="encode")
     sketch.contexts = {FEATURES: given, KEYS: keys}
     word = sketch.word("embedding")
-    before = sketch.add("layers", "past", "before", layer="decoder", state="h")
+    before = sketch.add("before", "past", layer="decoder", state="h")
     look = sketch.attention(
         before, ("attention.decoder_att", "attention.full_att"), activation="relu"
     )
-    gate = sketch.linear("layers", "gate", before, "f_beta", activation="sigmoid")
-    gated = sketch.add("layers", "gated", "multiply", gate, look)
-    joined = sketch.add("layers", "joined", "concat", word, gated)
+    gate = sketch.linear_of("f_beta", "gate", before, activation="sigmoid")
+    gated = sketch.add("multiply", "gated", gate, look)
+    joined = sketch.add("concat", "joined", word, gated)
     parts = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     cell = [f"decode_step.{part}" for part in parts]
-    top = sketch.recurrent("decoder", joined, cell="lstm", blocks=[cell])
-    return sketch.linear("layers", "head", top, "fc", width=VOCAB)
+    top = sketch.recurrent_of([cell], "decoder", "lstm", joined)
+    return sketch.linear_of("fc", "head", top, width=VOCAB)

@@ -14,8 +14,9 @@ import numpy as np
 from edgernn.containers.content import Content, Stub
 from edgernn.containers.walk import tensors
 from edgernn.contract import Decoding
+from edgernn.families.step import VOCAB
 from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match, Opened
-from edgernn.importers.captioning import VOCAB, Sketch, words_of
+from edgernn.importers.captioning import CaptionerSketch, words_of
 from edgernn.importers.picture_encoders import picture_encoder
 from edgernn.importers.vocabularies.finding import find_vocabulary
 
@@ -61,7 +62,7 @@ class YunjeyCaptioner(Importer):
 
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""
-        sketch = Sketch(opened.tensors, str(opened.content.path))
+        sketch = CaptionerSketch(opened.tensors, str(opened.content.path))
         logits, told = _sketch(sketch, _encoder(opened))
         given = opened.wishes.vocabulary or next(
             (c.path for c in opened.companions if _is_vocabulary(c)), None
@@ -73,7 +74,7 @@ class YunjeyCaptioner(Importer):
         start = min(special.start or 0, size - 1)
         decoding = Decoding(start=(start,), temperature=0.0, length=_STEPS)
         return Imported(
-            sketch.config(decoding, logits),
+            sketch.captioner(decoding, logits),
             sketch.tensors,
             tokenizer,
             (_FIRST, told, *words, *sketch.unused()),
@@ -97,38 +98,37 @@ def _is_vocabulary(content: Content) -> bool:
     return isinstance(content.tree, Stub) and "word2idx" in content.tree.attributes
 
 
-def _sketch(sketch: Sketch, encoder: dict[str, np.ndarray]) -> tuple[str, str]:
+def _sketch(sketch: CaptionerSketch, encoder: dict[str, np.ndarray]) -> tuple[str, str]:
     """Put the network together; return the name of its scores, and what is told of the encoder."""
     width = sketch.take("embed.weight", ndim=2).shape[1]
     source, told = _seen(sketch, encoder, width)
     sketch.contexts["picture"] = source
-    word = sketch.add("layers", "first", "opening", "picture", sketch.word("embed"))
+    word = sketch.add("opening", "first", "picture", sketch.word("embed"))
     blocks = [[f"lstm.{part}_l{layer}" for part in _PARTS] for layer in _layers(sketch)]
-    top = sketch.recurrent("decoder", word, cell="lstm", blocks=blocks)
-    return sketch.linear("layers", "head", top, "linear", width=VOCAB), told
+    top = sketch.recurrent_of(blocks, "decoder", "lstm", word)
+    return sketch.linear_of("linear", "head", top, width=VOCAB), told
 
 
-def _seen(sketch: Sketch, encoder: dict[str, np.ndarray], width: int) -> tuple[str, str]:
+def _seen(sketch: CaptionerSketch, encoder: dict[str, np.ndarray], width: int) -> tuple[str, str]:
     """Add what encode sees; return the name of the features ``[B, E]``."""
     if not encoder:
-        return sketch.see("features", feature_width=width), _NO_ENCODER
-    beside = Sketch(encoder, sketch.origin)
+        return sketch.takes_features("features", feature_width=width), _NO_ENCODER
     regions = picture_encoder(sketch, encoder, "resnet.", encoder="resnet152", side=_PICTURE)
     if not regions:
-        return sketch.see("features", feature_width=width), _SMALL_ENCODER
-    pooled = sketch.add("encode", "pooled", "mean", regions)
+        return sketch.takes_features("features", feature_width=width), _SMALL_ENCODER
+    pooled = sketch.add("mean", "pooled", regions, graph="encode")
+    beside = CaptionerSketch(encoder, sketch.path)
     weight, bias = beside.take("linear.weight", ndim=2), beside.take("linear.bias", ndim=1)
-    sketch.tensors |= {"encode.embed.weight": weight, "encode.embed.bias": bias}
-    embedded = sketch.add("encode", "embed", "linear", pooled, width=len(weight))
-    for part in ("weight", "bias", "running_mean", "running_var"):
-        sketch.tensors[f"encode.bn.{part}"] = beside.take(f"bn.{part}", ndim=1)
+    embedded = sketch.linear("embed", pooled, weight, bias, graph="encode")
+    parts = ("weight", "bias", "running_mean", "running_var")
+    tensors = {part: beside.take(f"bn.{part}", ndim=1) for part in parts}
     return (
-        sketch.add("encode", "bn", "normalise", embedded),
+        sketch.add("normalise", "bn", embedded, graph="encode", tensors=tensors),
         f"pictures are stretched to {_PICTURE} pixels a side, as upstream's sample.py does",
     )
 
 
-def _layers(sketch: Sketch) -> Iterator[int]:
+def _layers(sketch: CaptionerSketch) -> Iterator[int]:
     layer = 0
     while not layer or f"lstm.weight_ih_l{layer}" in sketch.source:
         yield layer

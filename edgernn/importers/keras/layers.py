@@ -6,69 +6,14 @@ that have not come yet, or code of the user's own, is refused by its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from edgernn.errors import CheckpointError
 from edgernn.importers.keras.architecture import KerasLayer
-from edgernn.importers.keras.recurrent import (
-    base_of,
-    function_name,
-    recurrent_of,
-    variable_count,
-)
-from edgernn.importers.keras.sketch import Sketch
-from edgernn.models.layered.tensors import recurrent_tensors
-
-_SLOPES: dict[str, dict[str, Any]] = {
-    "hard_sigmoid_fifth": {"function": "hard_sigmoid", "slope": 0.2}
-}
-
-
-@dataclass(frozen=True)
-class Task:
-    """One layer to be put into the sketch.
-
-    Attributes:
-        layer: of Keras.
-        variables: its own, in order.
-        inputs: the values that it takes.
-        sketch: what has been put together so far.
-        version: of Keras, 1 to 3.
-        width: the width that its result shall have as an axis of the network, or None.
-    """
-
-    layer: KerasLayer
-    variables: Sequence[np.ndarray]
-    inputs: tuple[str, ...]
-    sketch: Sketch
-    version: int
-    width: str | None = None
-
-    def refuse(self, why: str) -> CheckpointError:
-        """Return the error that says why this layer is not taken."""
-        return CheckpointError(f"the layer {self.layer.name!r} ({self.layer.kind}) {why}")
-
-    def option(self, key: str, default: Any = None) -> Any:
-        """Return what its configuration says."""
-        return self.layer.config.get(key, default)
-
-    def add(
-        self, kind: str, tensors: Mapping[str, np.ndarray] | None = None, **options: Any
-    ) -> str:
-        """Add a layer of a network under this layer's name."""
-        return self.sketch.add(kind, self.layer.name, self.inputs, tensors, **options)
-
-    def activated(self, value: str) -> str:
-        """Return ``value`` after the layer's own ``activation``."""
-        function = function_name(self.option("activation"), self.version, self.layer.name)
-        if function == "linear":
-            return value
-        options: dict[str, Any] = _SLOPES.get(function, {"function": function})
-        return self.sketch.add("activation", f"{self.layer.name}_{function}", [value], **options)
+from edgernn.importers.keras.recurrent import base_of, recurrent_of, variable_count
+from edgernn.importers.keras.task import Task
 
 
 def _same(task: Task) -> str:
@@ -95,23 +40,20 @@ def _embedding(task: Task) -> str:
 
 def _dense(task: Task) -> str:
     kernel = task.variables[0]  # [I, O]
-    tensors = {"weight": np.ascontiguousarray(kernel.T)}
-    if len(task.variables) > 1:
-        tensors["bias"] = task.variables[1]
-    width = task.width or int(kernel.shape[1])
-    return task.activated(task.add("linear", tensors, width=width, bias=len(tensors) > 1))
+    bias = task.variables[1] if len(task.variables) > 1 else None
+    name, (taken,) = task.sketch.free(task.layer.name), task.inputs
+    weight = np.ascontiguousarray(kernel.T)
+    return task.activated(task.sketch.linear(name, taken, weight, bias, width=task.width))
 
 
 def _recurrent(task: Task) -> str:
     config = task.layer.config
     _refuse_not_stepwise(task)
     made = recurrent_of(task.layer.kind, config, task.variables, version=task.version)
-    name = task.add(
-        "recurrent", cell=made.cell, hidden=made.hidden, cell_options=dict(made.options)
+    name = task.sketch.free(task.layer.name)
+    return task.sketch.recurrent(
+        name, made.cell, [made.block], *task.inputs, cell_options=made.options
     )
-    tensors = recurrent_tensors(name, made.cell, [made.block], cell_options=made.options)
-    task.sketch.tensors.update(tensors)
-    return name
 
 
 def _of_cells(task: Task) -> str:
@@ -165,8 +107,7 @@ def _time_distributed(task: Task) -> str:
 
 
 def _activation(task: Task) -> str:
-    value = task.activated(task.inputs[0])
-    return value
+    return task.activated(task.inputs[0])
 
 
 def _sloped(function: str, *keys: str) -> Callable[[Task], str]:

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.contract import BATCH, TIME
+from edgernn.contract import TOKENS
 from edgernn.errors import CheckpointError, UsageError
 from edgernn.families.step import LOGITS, VOCAB
 from edgernn.importers.base import Imported, Opened
 from edgernn.importers.keras.architecture import Architecture, KerasLayer, read_architecture
-from edgernn.importers.keras.layers import Task, put
-from edgernn.importers.keras.sketch import Sketch
+from edgernn.importers.keras.layers import put
+from edgernn.importers.keras.task import Task
 from edgernn.importers.keras.variables import variables_of
+from edgernn.importers.sketch import Sketch
 from edgernn.importers.vocabularies.finding import find_vocabulary
 from edgernn.importers.vocabularies.tokenizing import tokenizer_of
-from edgernn.models.layered.description import NetworkConfig, Port
 
 
 def read_network(opened: Opened) -> Imported:
@@ -28,37 +28,31 @@ def read_network(opened: Opened) -> Imported:
     model, version = read_architecture(_config(opened)), _version(opened)
     variables = variables_of(tree, model)
     sketch, text = Sketch(), opened.wishes.vocabulary is not None
-    ports, sizes = _ports(model, variables, sketch)
+    values = _ports(model, variables, sketch)
     if text:
-        _refuse_no_text(model, variables, ports)
+        _refuse_no_text(model, variables, sketch)
     for layer in model.layers:
         if layer.kind == "InputLayer":
             continue
         scores = text and layer.name == model.outputs[0]
-        sketch.values[layer.name] = put(
+        values[layer.name] = put(
             Task(
                 layer,
                 variables.get(layer.name, ()),
-                tuple(sketch.values[name] for name in layer.inputs),
+                tuple(values[name] for name in layer.inputs),
                 sketch,
                 version,
                 width=VOCAB if scores else None,
             )
         )
     if text:
-        return _language(model, ports, sizes, sketch, opened)
-    outputs = {sketch.name(name): sketch.values[name] for name in model.outputs}
-    if any(port.below for port in ports):
+        return _language(sketch, values[model.outputs[0]], opened)
+    outputs = {sketch.free(name): values[name] for name in model.outputs}
+    if any("below" in port for port in sketch.inputs):
         sketch.told.append(
             "it takes ids; give their words with --vocabulary FILE to write text with it"
         )
-    config = NetworkConfig(
-        family="module",
-        inputs=tuple(ports),
-        sizes=sizes,
-        layers=tuple(sketch.layers),
-        outputs=outputs,
-    )
+    config = sketch.config("module", outputs)
     return Imported(config, sketch.tensors, told=(*opened.content.told, *sketch.told))
 
 
@@ -86,9 +80,9 @@ def _version(opened: Opened) -> int:
 
 def _ports(
     model: Architecture, variables: Mapping[str, Sequence[np.ndarray]], sketch: Sketch
-) -> tuple[list[Port], dict[str, int]]:
-    """Return the inputs of the network and the sizes that they name."""
-    ports, sizes = list[Port](), dict[str, int]()
+) -> dict[str, str]:
+    """Name the inputs of the network; return input of Keras → the value that it is."""
+    values = {}
     for place, name in enumerate(model.inputs):
         layer = next(each for each in model.layers if each.name == name)
         readers = [each for each in model.layers if name in each.inputs]
@@ -97,21 +91,13 @@ def _ports(
             rows = {int(variables[each.name][0].shape[0]) for each in tables}
             if len(rows) > 1 or len(tables) != len(readers):
                 raise CheckpointError(f"the input {name!r} of the Keras model is read in two ways")
+            own = sketch.free(TOKENS if place == 0 else name)
             axis = VOCAB if place == 0 else f"{VOCAB}_{place}"
-            sizes[axis] = rows.pop()
-            port = Port(
-                name=sketch.name("tokens" if place == 0 else name),
-                dtype="int64",
-                axes=(BATCH, TIME),
-                below=axis,
-            )
+            values[name] = sketch.takes_ids(rows.pop(), name=own, below=axis)
         else:
-            width, axis = _width(layer, sketch), sketch.name(f"{name}_width")
-            sizes[axis] = width
-            port = Port(name=sketch.name(name), axes=(BATCH, TIME, axis))
-        ports.append(port)
-        sketch.values[name] = port.name
-    return ports, sizes
+            width, axis = _width(layer, sketch), sketch.free(f"{name}_width")
+            values[name] = sketch.takes_frames(sketch.free(name), width, axis=axis)
+    return values
 
 
 def _width(layer: KerasLayer, sketch: Sketch) -> int:
@@ -134,46 +120,37 @@ def _width(layer: KerasLayer, sketch: Sketch) -> int:
 
 
 def _refuse_no_text(
-    model: Architecture, variables: Mapping[str, Sequence[np.ndarray]], ports: Sequence[Port]
+    model: Architecture, variables: Mapping[str, Sequence[np.ndarray]], sketch: Sketch
 ) -> None:
     """Raise UsageError where a vocabulary was given to a network that writes no text."""
     last = next(layer for layer in model.layers if layer.name == model.outputs[0])
     rows = [len(variables[layer.name][0]) for layer in model.layers if layer.kind == "Embedding"]
     scores = last.kind in ("Dense", "TimeDistributed") and len(model.outputs) == 1
     wide = variables[last.name][0].shape[-1] if variables.get(last.name) else 0
-    if len(ports) != 1 or not ports[0].below or not scores or rows != [wide]:
+    ids = [port for port in sketch.inputs if "below" in port]
+    if not len(sketch.inputs) == len(ids) == 1 or not scores or rows != [wide]:
         raise UsageError(
             "a vocabulary was given, but the Keras model is no language model, one that takes ids "
             "and ends in a Dense layer over as many; leave --vocabulary out"
         )
 
 
-def _language(
-    model: Architecture,
-    ports: Sequence[Port],
-    sizes: Mapping[str, int],
-    sketch: Sketch,
-    opened: Opened,
-) -> Imported:
-    """Return the network as one that writes text."""
-    if sketch.layers[-1].kind == "activation":
-        function = sketch.layers.pop()
-        if function.options["function"] != "softmax":
+def _language(sketch: Sketch, scores: str, opened: Opened) -> Imported:
+    """Return the network as one that writes text; ``scores`` is what its last layer gives."""
+    if sketch.layers[-1]["kind"] == "activation":
+        last = sketch.layers.pop()
+        function = last["options"]["function"]
+        if function != "softmax":
             raise CheckpointError(
-                f"the Keras model ends in {function.options['function']}, expected softmax: the "
-                "scores of the next token"
+                f"the Keras model ends in {function}, expected softmax: the scores of the next "
+                "token"
             )
-        sketch.values[model.outputs[0]] = function.inputs[0]
+        (scores,) = last["inputs"]
         sketch.told.append("its softmax is left out: the output is the logits")
-    vocabulary = find_vocabulary(opened.wishes.vocabulary, size=sizes[VOCAB])
+    vocabulary = find_vocabulary(opened.wishes.vocabulary, size=sketch.sizes[VOCAB])
     single = all(len(word) == 1 for word in vocabulary.words)
     tokenizer = tokenizer_of(vocabulary, "characters" if single else "words")
-    config = NetworkConfig(
-        family="language",
-        inputs=tuple(ports),
-        sizes=dict(sizes),
-        layers=tuple(sketch.layers),
-        outputs={LOGITS: sketch.values[model.outputs[0]]},
-    )
     told = (*opened.content.told, *sketch.told, *vocabulary.told)
-    return Imported(config, sketch.tensors, tokenizer, told=told)
+    return Imported(
+        sketch.config("language", {LOGITS: scores}), sketch.tensors, tokenizer, told=told
+    )

@@ -20,7 +20,7 @@ import numpy as np
 
 from edgernn.errors import CheckpointError
 from edgernn.models.activations import ACTIVATIONS
-from edgernn.models.layered.tensors import Block
+from edgernn.models.cells.blocks import Block
 
 _GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 _ORDERS = {"LSTM": (0, 1, 2, 3), "GRU": (1, 0, 2), "SimpleRNN": (0,)}  # torch's gate → Keras'
@@ -41,13 +41,11 @@ class Recurrent:
     Attributes:
         cell: a row of ``models.cells.table``.
         options: the cell's.
-        hidden: H.
         block: its matrices and biases.
     """
 
     cell: str
     options: dict[str, str]
-    hidden: int
     block: Block
 
 
@@ -112,7 +110,6 @@ def recurrent_of(
     return Recurrent(
         cell=cell,
         options=_options(base, config, version),
-        hidden=hidden,
         block=Block(w_ih, w_hh, b_ih, b_hh, others),
     )
 

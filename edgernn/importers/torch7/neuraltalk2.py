@@ -18,8 +18,9 @@ import numpy as np
 from edgernn.containers.content import Stub
 from edgernn.contract import Decoding
 from edgernn.errors import CheckpointError
+from edgernn.families.step import VOCAB
 from edgernn.importers.base import BY_CLASS, Imported, Importer, Match, Opened
-from edgernn.importers.captioning import VOCAB, Sketch, words_of
+from edgernn.importers.captioning import CaptionerSketch, words_of
 from edgernn.importers.torch7.graph import matrix_of
 from edgernn.importers.torch7.steps import Step, read_step
 
@@ -56,7 +57,7 @@ class NeuralTalk2(Importer):
                 f"its lookup_table has {len(vectors)} rows, and {step.head.rows} scores come out; "
                 "expected as many"
             )
-        sketch = Sketch(_named(step, vectors), str(opened.content.path))
+        sketch = CaptionerSketch(_named(step, vectors), str(opened.content.path))
         logits = _sketched(sketch, step)
         end = len(vectors) - 1
         given = opened.wishes.vocabulary or _words(opened.content.tree.get("vocab"))
@@ -66,7 +67,7 @@ class NeuralTalk2(Importer):
         length = model.attributes.get("seq_length")
         length = length if isinstance(length, int) and length > 0 else _LONGEST
         decoding = Decoding(start=(end,), stop=(end,), temperature=0.0, length=length)
-        config = sketch.config(decoding, logits)
+        config = sketch.captioner(decoding, logits)
         return Imported(config, sketch.tensors, tokenizer, (_PICTURES, _IDS, *told))
 
 
@@ -99,7 +100,7 @@ def _named(step: Step, vectors: np.ndarray) -> dict[str, np.ndarray]:
     return named
 
 
-def _sketched(sketch: Sketch, step: Step) -> str:
+def _sketched(sketch: CaptionerSketch, step: Step) -> str:
     """Put the network together; return the name of its scores."""
     cells = {layer.cell for layer in step.stack.layers}
     if cells != {"lstm"}:
@@ -109,8 +110,8 @@ def _sketched(sketch: Sketch, step: Step) -> str:
         [f"core.{place}.{part}" for part in ("w_ih", "w_hh", "b_ih", "b_hh")]
         for place in range(len(step.stack.layers))
     ]
-    core = sketch.recurrent("core", word, cell="lstm", blocks=blocks)
-    seen = sketch.see("features", feature_width=step.stack.inputs)
-    sketch.add("encode", "looked", "run", seen, layer=core)
+    core = sketch.recurrent_of(blocks, "core", "lstm", word)
+    seen = sketch.takes_features("features", feature_width=step.stack.inputs)
+    sketch.add("run", "looked", seen, graph="encode", layer=core)
     sketch.first = {"h": "looked.h", "c": "looked.c"}
-    return sketch.linear("layers", "logit", core, "logit", width=VOCAB)
+    return sketch.linear_of("logit", "logit", core, width=VOCAB)

@@ -62,10 +62,14 @@ def stack_tensors(
     return made
 
 
+def hidden_of(cell: str, block: Block) -> int:
+    """Return H, the width of the hidden state; raise UsageError for an unknown cell."""
+    return len(block.w_ih) // max(cell_class(cell).gates, 1)
+
+
 def _by_name(where: str, block: Block, cell: str, options: CellOptions) -> dict[str, np.ndarray]:
     """Return the parameters of one layer by the cell's own names."""
-    kind = cell_class(cell)
-    hidden = len(block.w_ih) // max(kind.gates, 1)
+    kind, hidden = cell_class(cell), hidden_of(cell, block)
     with torch.device("meta"):
         made = kind(block.w_ih.shape[1], max(hidden, 1), options)
     wanted = {name: tuple(tensor.shape) for name, tensor in made.named_parameters()}

@@ -11,8 +11,6 @@ import numpy as np
 from edgernn.errors import UsageError
 from edgernn.models.cells.blocks import Block, stack_tensors
 
-__all__ = ["Block", "recurrent_tensors"]
-
 
 def recurrent_tensors(
     name: str,

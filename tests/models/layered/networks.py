@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgernn.models.cells.blocks import Block
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.network import Network
-from edgernn.models.layered.tensors import Block, recurrent_tensors
+from edgernn.models.layered.tensors import recurrent_tensors
 
 B, T, V = 2, 7, 11
 TOKENS = {"name": "tokens", "dtype": "int64", "axes": ["batch", "time"], "below": "vocab"}

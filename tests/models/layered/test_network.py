@@ -13,10 +13,11 @@ from torch import nn
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, UsageError
+from edgernn.models.cells.blocks import Block
 from edgernn.models.checkpoint import Checkpoint, load, save
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.network import Network
-from edgernn.models.layered.tensors import Block, recurrent_tensors
+from edgernn.models.layered.tensors import recurrent_tensors
 from tests.models.layered.networks import (
     TOKENS,
     B,
