@@ -9,12 +9,12 @@ import numpy as np
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
 from edgernn.importers.base import Imported
-from edgernn.importers.grammar.blocks import Layer, Matrix
+from edgernn.importers.grammar.blocks import Matrix
 from edgernn.importers.grammar.chain import Chain, same
-from edgernn.importers.grammar.describe import described
+from edgernn.importers.grammar.describe import block_of, described
+from edgernn.importers.sketch import Tensors
 from edgernn.wording import counted
 
-Tensors = dict[str, np.ndarray]
 _NO_TEXT = (
     "no vocabulary was given, so it is taken as a network that token ids go into and logits come "
     "out of, without text; give --vocabulary for a model that writes"
@@ -66,6 +66,7 @@ def _most_layers() -> int:
 
 def _language(chain: Chain, tokenizer: Tokenizer) -> Imported:
     """Return a chain of a table, one plain stack and a head as a ``LanguageModel``."""
+    from edgernn.models.cells.blocks import stack_tensors
     from edgernn.models.language import LanguageConfig
 
     table, head, layers = chain.embedding, chain.links[-1], chain.layers
@@ -79,26 +80,10 @@ def _language(chain: Chain, tokenizer: Tokenizer) -> Imported:
         layers=len(layers),
         tied=tied,
     )
-    tensors: Tensors = {"embedding.weight": table.weight, "head.bias": _bias(head.bias, head.rows)}
+    bias = np.zeros(head.rows, np.float32) if head.bias is None else head.bias
+    tensors: Tensors = {"embedding.weight": table.weight, "head.bias": bias}
     if not tied:
         tensors["head.weight"] = head.weight
-    for place, layer in enumerate(layers):
-        tensors |= {
-            f"recurrent.fused.{name}_l{place}": array for name, array in _torch_parts(layer).items()
-        }
+    stack = stack_tensors(config.cell, [block_of(layer) for layer in layers])
+    tensors |= {f"recurrent.{name}": array for name, array in stack.items()}
     return Imported(config, tensors, tokenizer, chain.told)
-
-
-def _torch_parts(layer: Layer) -> Tensors:
-    """Return the tensors of torch's own layer; zeros where the file has no bias."""
-    rows = layer.w_hh.shape[0]
-    return {
-        "weight_ih": layer.w_ih,
-        "weight_hh": layer.w_hh,
-        "bias_ih": _bias(layer.b_ih, rows),
-        "bias_hh": _bias(layer.b_hh, rows),
-    }
-
-
-def _bias(bias: np.ndarray | None, rows: int) -> np.ndarray:
-    return np.zeros(rows, np.float32) if bias is None else bias

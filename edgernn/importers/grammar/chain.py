@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgernn.errors import CheckpointError, UsageError
-from edgernn.importers.grammar.blocks import TORCH_ROWS, Layer, Matrix, Stack
+from edgernn.importers.grammar.blocks import Layer, Matrix, Stack
 from edgernn.wording import expected_one_of
 
 Link = Matrix | Stack | str  # str: the name of a function
@@ -47,12 +47,12 @@ class Chain:
         return next(widths(link)[0] for link in self.links if not isinstance(link, str))
 
     def uniform(self) -> bool:
-        """Whether it is a table, one stack of one of torch's cells and one width, and a linear
-        layer.
+        """Whether it is a table, one stack of one cell and one width that projects nothing, and a
+        linear layer.
         """
         kinds = [type(link) for link in self.links]
-        (first, *_) = alike = {(layer.cell, layer.hidden, layer.outputs) for layer in self.layers}
-        plain = len(alike) == 1 and first[0] in TORCH_ROWS and first[1] == first[2]
+        alike = {(layer.cell, layer.hidden) for layer in self.layers}
+        plain = len(alike) == 1 and all(layer.w_hr is None for layer in self.layers)
         return self.embedding is not None and kinds == [Stack, Matrix] and plain
 
     def checked(self) -> Chain:

@@ -14,10 +14,13 @@ from t7_writer import Object, t7, tensor
 
 from edgernn.containers.reading import read
 from edgernn.errors import CheckpointError
+from edgernn.export.pack import export_bundle
 from edgernn.importers.base import Imported, Opened
 from edgernn.importers.building import built
+from edgernn.importers.importing import import_checkpoint
 from edgernn.importers.torch7.char_rnn import Torch7CharRnn
 from edgernn.importers.torch7.torch_rnn import TorchRnn
+from edgernn.parity.verify import verify_bundle
 
 CHARACTERS = "\n abcdef"
 V, H, L, T = len(CHARACTERS), 5, 2, 30
@@ -109,7 +112,18 @@ def test_char_rnn(tmp_path: Path, cell: str) -> None:
     assert made.tokenizer is not None
     assert made.tokenizer.encode("bad\n").tolist() == [3, 2, 5, 0]
     assert made.tokenizer.decode([3, 2, 5, 0]) == "bad\n"
-    assert made.config.family == "language" if cell == "gru" else made.config.cell == cell
+    assert made.config.cell == {"gru": "gru_before"}.get(cell, cell)
+
+
+def test_the_gru_of_char_rnn_is_folded_in_int8(tmp_path: Path) -> None:
+    """Its first product becomes a row of a table, as that of a GRU which was trained here."""
+    made = import_checkpoint(_char_rnn(tmp_path, "gru")[0], tmp_path / "run")
+    bundle = export_bundle(made.folder, tmp_path / "lm", to="onnx", precision="int8", steps=24)
+    report = verify_bundle(bundle, steps=24)
+    assert report.passed, report
+    (artifact,) = bundle.manifest.artifacts
+    shapes = {weight.name: weight.shape for weight in artifact.weights}
+    assert shapes["embedding"] == (V, 3 * H), shapes
 
 
 def test_a_graph_that_is_no_step_is_refused(tmp_path: Path) -> None:
