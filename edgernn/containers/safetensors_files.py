@@ -53,4 +53,6 @@ def widened(halves: np.ndarray) -> np.ndarray:
     """Return the float32 values of bfloat16 numbers, given as the uint16 of their bits: bfloat16 is
     the upper half of float32.
     """
-    return (halves.astype(np.uint32) << 16).view(np.float32)
+    wide = halves.astype(np.uint32)
+    wide <<= 16
+    return wide.view(np.float32)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.containers.content import Name, Stub
+from edgernn.containers.safetensors_files import widened
 
 # torch's storage class and dtype → numpy's; bfloat16, which numpy lacks, is widened to float32.
 _BFLOAT16 = "bfloat16"
@@ -104,7 +105,7 @@ class Storage(Stub):
         if self.big:
             found = found.astype(dtype)
         if kind == _BFLOAT16:
-            found = (found.astype(np.uint32) << 16).view(np.float32)
+            found = widened(found)
         elif kind == "bool":
             found = content != 0  # whatever the bytes are, they become 0 and 1
         found.flags.writeable = False
