@@ -55,6 +55,7 @@ def inspect_foreign(path: Path, kind: Kind, *, as_json: bool) -> None:
                 "families": [
                     {"family": each.importer.word, "about": each.importer.about}
                     | {"why": each.match.why, "command": _command(path, each)}
+                    | {"refused": each.importer.refusal(opened) if opened else ""}
                     for each in found
                 ],
                 "arrays": arrays_as_json(arrays),
@@ -72,7 +73,11 @@ def inspect_foreign(path: Path, kind: Kind, *, as_json: bool) -> None:
         say(f"family {each.importer.word}: {each.importer.about} ({each.match.why})")
     for sentence in told:
         say(f"note: {sentence}")
-    _say_commands(path, kind, found, empty=not arrays)
+    refused = {each.importer.refusal(opened) for each in found if opened is not None} - {""}
+    for problem in sorted(refused):
+        say(f"it is not taken: {problem}")
+    if not refused:
+        _say_commands(path, kind, found, empty=not arrays)
 
 
 def is_checkpoint(path: Path) -> bool:

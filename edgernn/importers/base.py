@@ -110,6 +110,12 @@ class Importer(ABC):
     def match(self, opened: Opened) -> Match | None:
         """Say whether ``opened`` is of this family; None where it is not."""
 
+    def refusal(self, opened: Opened) -> str:
+        """Say in one line why ``opened``, which is of this family, is not taken, as far as that is
+        seen without reading it; empty where nothing is.
+        """
+        return ""
+
     @abstractmethod
     def read(self, opened: Opened) -> Imported:
         """Return the network.

@@ -55,12 +55,17 @@ class PlainStateDict(Importer):
             return None
         return Match(BY_BLOCKS, f"it has recurrent layers in torch's names, as {recurrent[0]}")
 
+    def refusal(self, opened: Opened) -> str:
+        """See ``Importer.refusal``: a direction without a step, or tensors of no known block."""
+        try:
+            _stepwise(opened)
+        except CheckpointError as error:
+            return str(error)
+        return ""
+
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""
-        blocks = parse(of_network(opened), opened.modules)
-        for stack in blocks.stacks.values():
-            refuse_backwards(stack)
-        _refuse_others(blocks)
+        blocks = _stepwise(opened)
         settings = opened.wishes.settings
         row = ordered(blocks, settings.get(ORDER))
         told = [_order_told(row, asked=ORDER in settings), _FORWARD]
@@ -82,6 +87,15 @@ class PlainStateDict(Importer):
                 f"{table.rows} vectors that ids are looked up in"
             )
         return _assembled(opened, Chain(table, tuple(links), tuple(told)).checked())
+
+
+def _stepwise(opened: Opened) -> Blocks:
+    """Return the blocks; raise CheckpointError where they are known to have no step."""
+    blocks = parse(of_network(opened), opened.modules)
+    for stack in blocks.stacks.values():
+        refuse_backwards(stack)
+    _refuse_others(blocks)
+    return blocks
 
 
 def _table(row: tuple[Block, ...]) -> Matrix | None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from upstream_language import STEPS, drawn, importable, opened, rolled, save, taken
 
+from edgernn.cli.inspection import inspect_path
 from edgernn.errors import CheckpointError, UsageError
 from edgernn.importers.recognising import recognise
 
@@ -303,3 +304,14 @@ def test_layers_of_a_list_of_one_width_follow_their_numbers(tmp_path: Path) -> N
     path = save(dict(reversed(net.state_dict().items())), tmp_path / "net.pt")
     expected = run(*(inner.core for inner in net.layers), net.out, x=frames(6))
     np.testing.assert_allclose(rolled(taken(path)[1], frames(6)), expected, atol=1e-5)
+
+
+def test_inspect_says_that_a_bidirectional_file_is_not_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = torch.nn.LSTM(3, 4, bidirectional=True)
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    inspect_path(tmp_path / "net.pt", as_json=False)
+    said = capsys.readouterr().out
+    assert "it is not taken: " in said and "bidirectional" in said
+    assert "take it in with" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgernn.errors import CheckpointError
 from edgernn.importers.base import BY_CLASS, Imported, Importer, Match, Opened
 
 
@@ -17,6 +18,20 @@ class KerasImporter(Importer):
         if isinstance(tree, dict) and tree.keys() == {"config", "layers", "names"}:
             return Match(BY_CLASS, opened.content.container)
         return None
+
+    def refusal(self, opened: Opened) -> str:
+        """See ``Importer.refusal``: the first layer that has no step, or that nobody knows."""
+        from edgernn.importers.keras.architecture import read_architecture
+        from edgernn.importers.keras.layers import stepwise_problem
+
+        config = opened.content.tree["config"]
+        if config is None:
+            return ""
+        try:
+            layers = read_architecture(config).layers
+        except CheckpointError as error:
+            return str(error)
+        return next(filter(None, map(stepwise_problem, layers)), "")
 
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""

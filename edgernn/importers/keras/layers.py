@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgernn.errors import CheckpointError
 from edgernn.importers.keras.architecture import KerasLayer
 from edgernn.importers.keras.recurrent import base_of, recurrent_of, variable_count
 from edgernn.importers.keras.task import Task
@@ -48,7 +49,7 @@ def _dense(task: Task) -> str:
 
 def _recurrent(task: Task) -> str:
     config = task.layer.config
-    _refuse_not_stepwise(task)
+    _tell_of_last_frame(task)
     made = recurrent_of(task.layer.kind, config, task.variables, version=task.version)
     name = task.sketch.free(task.layer.name)
     return task.sketch.recurrent(
@@ -58,7 +59,7 @@ def _recurrent(task: Task) -> str:
 
 def _of_cells(task: Task) -> str:
     """``RNN`` over one cell, or over stacked ones: a layer for each."""
-    _refuse_not_stepwise(task)
+    _tell_of_last_frame(task)
     cell = task.option("cell")
     inner = cell.get("config", {}) if isinstance(cell, Mapping) else {}
     stacked = cell.get("class_name") == "StackedRNNCells" if inner else False
@@ -76,23 +77,12 @@ def _of_cells(task: Task) -> str:
     return value
 
 
-def _refuse_not_stepwise(task: Task) -> None:
-    if task.option("go_backwards"):
-        raise task.refuse("runs backwards in time: its first step needs the last frame")
-    if task.option("return_state"):
-        raise task.refuse("gives its state as a result; here states are explicit anyhow")
+def _tell_of_last_frame(task: Task) -> None:
     if not task.option("return_sequences"):
         task.sketch.told.append(
             f"the layer {task.layer.name!r} gave its last frame alone; here every frame gets a "
             "result, and the last one is that of Keras"
         )
-
-
-def _bidirectional(task: Task) -> str:
-    raise task.refuse(
-        "runs in both directions of time: its first result needs the last frame, so there is no "
-        "step; export the whole network over whole sequences with the tools of Keras instead"
-    )
 
 
 def _time_distributed(task: Task) -> str:
@@ -210,7 +200,6 @@ LAYERS: dict[str, Callable[[Task], str]] = {
     "CuDNNLSTM": _recurrent,
     "CuDNNGRU": _recurrent,
     "RNN": _of_cells,
-    "Bidirectional": _bidirectional,
     "TimeDistributed": _time_distributed,
     "TimeDistributedDense": _dense,
     "Activation": _activation,
@@ -236,20 +225,37 @@ LAYERS: dict[str, Callable[[Task], str]] = {
 }
 
 
+def stepwise_problem(layer: KerasLayer) -> str:
+    """Say in one line why a layer has no step; empty where it may have one."""
+    config, why = layer.config, ""
+    if layer.kind == "Bidirectional":
+        why = (
+            "runs in both directions of time: its first result needs the last frame, so there is "
+            "no step; export the whole network over whole sequences with the tools of Keras instead"
+        )
+    elif layer.kind not in (*LAYERS, "InputLayer"):
+        why = (
+            "is of no class that is taken: rebuild the network in torch, and give it to edgernn "
+            "export FILE.py:NAME"
+        )
+    elif config.get("go_backwards"):
+        why = "runs backwards in time: its first step needs the last frame"
+    elif config.get("return_state"):
+        why = "gives its state as a result; here states are explicit anyhow"
+    return f"the layer {layer.name!r} ({layer.kind}) {why}" if why else ""
+
+
 def put(task: Task) -> str:
     """Put a layer of Keras into the sketch; return the name of the value that it gives.
 
     Raises:
-        CheckpointError: its class is not taken, or its variables are those of another layer.
+        CheckpointError: it has no step, its class is not taken, or its variables are those of
+            another layer.
     """
-    put_it = LAYERS.get(task.layer.kind)
-    if put_it is None:
-        raise task.refuse(
-            "is of no class that is taken: rebuild the network in torch, and give it to edgernn "
-            "export FILE.py:NAME"
-        )
+    if problem := stepwise_problem(task.layer):
+        raise CheckpointError(problem)
     try:
-        return put_it(task)
+        return LAYERS[task.layer.kind](task)
     except (ValueError, IndexError, TypeError) as error:
         shapes = [list(each.shape) for each in task.variables]
         raise task.refuse(

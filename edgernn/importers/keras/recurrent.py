@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgernn.errors import CheckpointError
-from edgernn.models.activations import ACTIVATIONS
-from edgernn.models.cells.blocks import Block
+
+if TYPE_CHECKING:
+    from edgernn.models.cells.blocks import Block
 
 _GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 _ORDERS = {"LSTM": (0, 1, 2, 3), "GRU": (1, 0, 2), "SimpleRNN": (0,)}  # torch's gate → Keras'
@@ -75,6 +76,8 @@ def recurrent_of(
     Raises:
         CheckpointError: it does something that its step cannot, or its shapes do not fit.
     """
+    from edgernn.models.cells.blocks import Block
+
     base = base_of(kind)
     assert base is not None
     config = {_OLD_NAMES.get(key, key): value for key, value in config.items()}
@@ -173,6 +176,8 @@ def function_name(said: Any, version: int, name: str) -> str:
     Raises:
         CheckpointError: it is one of the user's own.
     """
+    from edgernn.models.activations import ACTIVATIONS
+
     if said is None:
         return "linear"
     if isinstance(said, Mapping):  # of Keras 3, of an object

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ pytest.importorskip("h5py")
 
 from keras_files import Layer, write_h5
 
+from edgernn.cli.inspection import inspect_path
 from edgernn.containers.reading import read
 from edgernn.errors import CheckpointError, EdgernnError, UsageError
 from edgernn.importers.base import Opened, Wishes
@@ -60,6 +62,18 @@ def test_it_is_refused_and_why(case: str, tmp_path: Path) -> None:
         made = KerasImporter().read(Opened(read(path)))
         made.config.contract()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("case", ["code of one's own", "both directions", "backwards"])
+def test_inspect_says_it_before_anything_is_read(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers, told = CASES[case]
+    path = write_h5(tmp_path / "net.h5", layers)
+    inspect_path(path, as_json=False)
+    assert re.search(f"it is not taken: .*{told}", capsys.readouterr().out)
+    inspect_path(write_h5(tmp_path / "good.h5", [_gru()]), as_json=False)
+    assert "take it in with: edgernn import" in capsys.readouterr().out
 
 
 def test_weights_alone_ask_for_their_architecture(tmp_path: Path) -> None:
