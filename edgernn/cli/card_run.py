@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from edgernn.bundle.manifest import Manifest
 from edgernn.cli.shown import visible
+from edgernn.data.text.spaced import SPACED
 from edgernn.families.table import family_of
 from edgernn.formats import FORMATS
 
@@ -140,10 +141,13 @@ def _replay(name: str) -> str:
 
 
 def _prompt(manifest: Manifest) -> str:
-    """Return the option for a prompt that the model can read: of characters, a recorded one where
-    it lacks the usual ones.
+    """Return the option for a prompt that the model can read: a recorded word of a network that
+    others trained; of characters, a recorded one where it lacks the usual ones.
     """
     tokenizer = manifest.text_tokenizer
+    if tokenizer.kind == SPACED:
+        word = next(iter(re.findall(r"(?<!\S)\w+(?!\S)", tokenizer.text, re.ASCII)), None)
+        return "" if word is None else f"--prompt {word} "
     if tokenizer.kind != "char" or set("The ") <= set(tokenizer.text):
         return '--prompt "The " '
     letter = next((character for character in tokenizer.text if character.isalnum()), None)

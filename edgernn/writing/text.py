@@ -79,12 +79,12 @@ def write_text(
             refuse_foreign_file(save_state)
         before = load_snapshot(load_state, contract=opened.contract) if load_state else None
         ids = tokenizer.encode(prompt, on_unknown=on_unknown)
-        prompt_read = tokenizer.decode(ids)
+        decoder = StreamDecoder(tokenizer)
+        prompt_read = "".join(decoder.push(int(token)) for token in ids)  # what follows goes on it
         if not len(ids) and before is None:
             ids = np.array(defaults.start, np.int64)
         show(prompt_read)
         generation = write_on(begin(opened, ids, after=before), sampler=sampler, seed=seed)
-        decoder = StreamDecoder(tokenizer)
         tokens: list[int] = []
         for token in generation.write(length, stop=ends):
             tokens.append(token)

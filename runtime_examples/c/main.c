@@ -179,18 +179,20 @@ static bool write_text(struct model *model, const struct given *given, struct bu
     bool made = ids != NULL && written.text != NULL && read_options(model, given, &options, error) &&
                 tokenizer_encode(&model->tokenizer, prompt, strlen(prompt), ids, &count,
                                  error); /* before it is printed */
-    free(ids);
     if (made && given->json) {
         made = generate(model, prompt, &options, collect, &written, error);
         if (made) {
             print_written(model, &written);
         }
     } else if (made) {
-        fputs(prompt, stdout);
+        for (size_t i = 0; i < count; i++) { /* the prompt as the model reads it */
+            stream(model, (size_t)ids[i], &written);
+        }
         made = generate(model, prompt, &options, stream, &written, error);
         fwrite(written.text, 1, tokenizer_end(&written.stream, written.text), stdout);
         putchar('\n');
     }
+    free(ids);
     free(written.text);
     free(written.tokens);
     return made;

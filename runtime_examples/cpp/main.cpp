@@ -166,8 +166,7 @@ void run_write(const Model& model, const Arguments& arguments) {
   const OnToken on_token = [&](std::int64_t id) { show(writing.piece(id)); };
   std::vector<std::int64_t> tokens;
   if (arguments.image.empty()) {
-    tokenizer.encode(arguments.prompt);  // a prompt that the model cannot read is refused before it is echoed
-    show(arguments.prompt);
+    for (const std::int64_t id : tokenizer.encode(arguments.prompt)) on_token(id);  // as the model reads it
     tokens = generate(model, tokenizer, arguments.prompt, options, on_token);
   } else {
     if (!model.bundle.contract.encodes()) {

@@ -87,7 +87,8 @@ async function write(model, flags, seed, given) {
   const prompt = tokenizer.encode(flags.prompt ?? '');
   const first = start(model, prompt, { seed });
   const [tokens, stream] = [[], new TextStream(tokenizer)];
-  if (!flags.json) process.stdout.write(tokenizer.decode(prompt)); // as the model reads it
+  const read = prompt.map((id) => stream.push(id)).join(''); // as the model reads it
+  if (!flags.json) process.stdout.write(read);
   for await (const { token } of generate(model, first, given)) {
     tokens.push(token);
     if (!flags.json) process.stdout.write(stream.push(token));

@@ -164,10 +164,9 @@ def _options(model: Model, given: argparse.Namespace) -> Options:
 def _write(model: Model, given: argparse.Namespace) -> None:
     """Write text: as it comes, or as JSON, without the prompt."""
     options, tokenizer = _options(model, given), model.tokenizer
-    prompt = tokenizer.decode(tokenizer.encode(given.prompt))  # as the model reads it
     show = (lambda text: None) if given.json else (lambda text: print(text, end="", flush=True))
-    show(prompt)
     tokens, stream = [], TextStream(tokenizer)
+    show("".join(map(stream.push, tokenizer.encode(given.prompt))))  # as the model reads it
     for token, _ in generate(model, given.prompt, options):
         tokens.append(token)
         show(stream.push(token))

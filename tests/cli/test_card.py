@@ -147,6 +147,16 @@ def test_the_prompt_is_one_that_the_model_can_read(
     assert card.count(f'"$BUNDLE" {option}--length 200') == 5
 
 
+@pytest.mark.parametrize(("text", "option"), [("# it's the", "--prompt the "), ("# '", "")])
+def test_the_prompt_to_words_of_others_is_one_of_them(
+    text: str, option: str, bundle_folder: Path
+) -> None:
+    manifest = Bundle.open(bundle_folder).manifest
+    words = manifest.tokenizer.model_copy(update={"text": text, "kind": "spaced"})
+    card = model_card(manifest.model_copy(update={"tokenizer": words}), "b")
+    assert card.count(f'"$BUNDLE" {option}--length 200') == 5
+
+
 def test_what_the_manifest_holds_stays_text(bundle_folder: Path, run: Run, tmp_path: Path) -> None:
     bundle = shutil.copytree(bundle_folder, tmp_path / "[x](y) `a` <b>")
     manifest = json.loads((bundle / "manifest.json").read_text())

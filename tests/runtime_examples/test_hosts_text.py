@@ -97,8 +97,12 @@ def test_decoding_defaults_are_kept(command: Command, copy: Path) -> None:
 @pytest.fixture(scope="module", params=["byte", "word", "bpe"])
 def of_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle whose tokens are of one kind, untrained, so that any token comes."""
-    folder = tmp_path_factory.mktemp(request.param) / "b"
-    made = host_cases.tokenizer_of(request.param)
+    return made_of_kind(request.param, tmp_path_factory.mktemp(request.param) / "b")
+
+
+def made_of_kind(kind: str, folder: Path) -> Path:
+    """Write a bundle of an untrained network whose tokens are of a kind; return its folder."""
+    made = host_cases.tokenizer_of(kind)
     torch.manual_seed(0)
     model = LanguageModel(LanguageConfig(vocabulary=made.vocabulary_size, hidden=12, embedding=8))
     export_bundle(Checkpoint(model, made, {}, {}), folder, to=["onnx"], steps=4)
@@ -111,3 +115,13 @@ def test_a_text_of_every_kind_of_tokens_is_that_of_edgernn(command: Command, of_
     flags = ["--prompt", prompt, "--length", 120, "--temperature", 2, "--seed", 7]
     assert written(command, of_kind, *flags)["text"] == wanted
     assert command.failed(of_kind) == []
+
+
+def test_what_goes_on_from_words_stands_a_space_apart(command: Command, tmp_path: Path) -> None:
+    bundle = made_of_kind("spaced", tmp_path / "b")
+    made = write_text(bundle, "the quick", length=20, temperature=2.0, seed=7)["tokens"]
+    tokenizer = host_cases.tokenizer_of("spaced")
+    wanted = tokenizer.decode([*tokenizer.encode("the quick"), *made]) + "\n"
+    flags = ["--length", 20, "--temperature", 2, "--seed", 7]
+    for prompt in ("the quick", " the  quick "):
+        assert command.good(bundle, "--prompt", prompt, *flags) == wanted

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgernn.bundle import Bundle, digest, pack
+from edgernn.data.text.spaced import spaced_pipeline
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.generate import greedy_tokens
 from edgernn.errors import BundleError, DataError, StorageError, UsageError
@@ -312,3 +313,16 @@ def test_a_state_replaces_a_saved_state_alone(bundle_folder: Path, tmp_path: Pat
     with pytest.raises(UsageError, match=r"notes is there and is no saved state \(a text file\)"):
         spoken(bundle_folder, "a", length=2, save_state=path)
     assert path.read_text() == "mine"
+
+
+def test_words_of_others_go_on_a_space_after_the_prompt(
+    make_model: Callable[..., LanguageModel], tmp_path: Path
+) -> None:
+    words = spaced_pipeline({"the": 2, "cat": 0, "sat": 1, "\n": 3}, unknown=None)
+    tokenizer = Tokenizer.from_json(words.to_str())
+    checkpoint = Checkpoint(make_model(vocabulary=4, layers=1), tokenizer)
+    export_bundle(checkpoint, tmp_path / "b", to=["onnx"], steps=4)
+    for prompt in ("the cat", " the cat "):
+        pieces, result = spoken(tmp_path / "b", prompt, temperature=3.0)
+        assert "".join(pieces) == tokenizer.decode([2, 0, *result["tokens"]])
+        assert pieces[0] == "the cat"

@@ -100,7 +100,7 @@ func write(_ model: Model, _ arguments: Arguments) async throws {
     } else {
         let prompt = arguments.flags["--prompt"] ?? ""
         let stream = try model.tokens(prompt, options, tokenizer)
-        show(prompt)
+        for token in try tokenizer.encode(prompt) { show(writing.piece(token)) }  // as the model reads it
         for try await token in stream {
             show(writing.piece(token))
             tokens.append(token)

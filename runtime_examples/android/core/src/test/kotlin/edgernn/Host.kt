@@ -148,7 +148,7 @@ private fun write(model: Model, flags: Map<String, String>): Int {
         return 0
     }
     val writing = tokenizer.Writing()
-    print(prompt)
+    tokenizer.encode(prompt).forEach { print(writing.piece(it)) } // as the model reads it
     tokens.forEach { print(writing.piece(it)) }
     println(writing.end())
     return 0

@@ -66,9 +66,10 @@ class WriterViewModel(application: Application) : AndroidViewModel(application) 
     }
 
     private suspend fun stream(prompt: String, tokens: Sequence<Long>) {
-        shown.update { it.copy(text = prompt) }
-        val begun = System.nanoTime()
         val writing = tokenizer.Writing()
+        val read = tokenizer.encode(prompt).joinToString("") { writing.piece(it) } // as the model reads it
+        shown.update { it.copy(text = read) }
+        val begun = System.nanoTime()
         tokens.forEachIndexed { index, token ->
             yield() // where a stop takes effect
             val rate = (index + 1) * 1e9 / (System.nanoTime() - begun)
