@@ -7,7 +7,7 @@ from edgernn.containers.pickle_machine import load
 from edgernn.containers.source import Source
 
 
-def read(source: Source) -> Content:
+def read_pickle(source: Source) -> Content:
     """Return what a pickle holds, of any protocol.
 
     Raises:

@@ -20,10 +20,8 @@ def read_safetensors(source: Source) -> Content:
     Raises:
         DataError: it is damaged, or has a type that numpy lacks (but bfloat16).
     """
-    try:
-        held = tensor_files.load(
-            source.path
-        )  # read, not copied from the map: that would count twice
+    try:  # read, not copied from the map: that would count twice
+        held = tensor_files.load(source.path)
     except OSError as error:
         raise source.refused(f"cannot be read: {storage.reason(error)}") from error
     except ValueError as error:

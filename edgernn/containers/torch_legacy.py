@@ -24,7 +24,7 @@ _VERSION = 1001
 _COUNT_BYTES = 8
 
 
-def read(source: Source) -> Content:
+def read_torch_legacy(source: Source) -> Content:
     """Return what a file of ``torch.save`` in its older format holds.
 
     Raises:
@@ -36,7 +36,7 @@ def read(source: Source) -> Content:
         raise source.damaged(str(error)) from error
 
 
-def read_tar(source: Source) -> Content:
+def read_torch_tar(source: Source) -> Content:
     """Refuse a file of torch before 0.1.10, which was a tar."""
     raise source.refused(
         "is a file of torch.save in its oldest format, a tar, which is not taken; load it with "

@@ -18,7 +18,7 @@ _PICKLE = "data.pkl"
 _BYTE_ORDERS = {b"little": False, b"big": True}
 
 
-def read(source: Source) -> Content:
+def read_torch_zip(source: Source) -> Content:
     """Return what a file of ``torch.save`` holds.
 
     Raises:

@@ -21,7 +21,7 @@ _OWN = "__torch__."
 _MANGLED = re.compile(r"___torch_mangle_\d+\.")
 
 
-def read(source: Source) -> Content:
+def read_torchscript(source: Source) -> Content:
     """Return the attributes of a TorchScript module and of those in it.
 
     Raises:

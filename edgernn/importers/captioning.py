@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgernn.models.layered.description import NetworkConfig
 
 ATTENTION = "attention"
+PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of torch's recurrent layers and cells
 REGIONS, _MOST_REGIONS = "regions", 1 << 16
 FEATURES, KEYS = "features", "feature_keys"  # what attention looks at, and by what
 SETTINGS = {REGIONS: "how many regions a picture has, where the number is to be fixed"}
@@ -93,6 +94,15 @@ class CaptionerSketch(Sketch):
         if not relu:
             return "embedding"
         return self.add("activation", "word", "embedding", function="relu")
+
+    def layers_of(self, prefix: str, *, biases: bool = True) -> list[list[str]]:
+        """Return the names of the parameters of each layer of the module ``prefix``, as torch calls
+        those of its recurrent layers.
+        """
+        parts, found = PARTS if biases else PARTS[:2], list[list[str]]()
+        while not found or f"{prefix}.{PARTS[0]}_l{len(found)}" in self.source:
+            found.append([f"{prefix}.{part}_l{len(found)}" for part in parts])
+        return found
 
     def recurrent_of(
         self, blocks: Sequence[Sequence[str]], name: str, cell: str, *inputs: str

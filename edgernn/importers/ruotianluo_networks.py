@@ -6,17 +6,16 @@ Each function puts its network into a sketch and returns the name of the top lay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgernn.errors import CheckpointError
 from edgernn.families.step import VOCAB
-from edgernn.importers.captioning import FEATURES, KEYS, CaptionerSketch
+from edgernn.importers.captioning import FEATURES, KEYS, PARTS, CaptionerSketch
 
 _FC, _ATT = "fc", "att"  # as upstream calls its features
-_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _MAXOUT = 5  # gates of the maxout cell
 _FUSED = {4: "lstm", 3: "gru", 1: "rnn"}  # blocks of rows → the cell of show_tell
 
@@ -49,10 +48,7 @@ def show_tell(sketch: CaptionerSketch) -> str:
             f"{sketch.path} has core.weight_hh_l0 {list(top.shape)}, expected the rows of an "
             "LSTM, a GRU or a plain layer"
         )
-    blocks = [
-        [name for part in _PARTS if (name := f"core.{part}_l{layer}") in sketch.source]
-        for layer in _layers(sketch)
-    ]
+    blocks = sketch.layers_of("core", biases="core.bias_ih_l0" in sketch.source)
     word = sketch.word("embed")
     core = sketch.recurrent_of(blocks, "core", cell, word)
     return _first_word(sketch, "img_embed", core, states="hc" if cell == "lstm" else "h")
@@ -117,15 +113,8 @@ def scores(sketch: CaptionerSketch, top: str) -> str:
     return sketch.add("activation", "log_probs", logit, function="log_softmax")
 
 
-def _layers(sketch: CaptionerSketch) -> Iterator[int]:
-    layer = 0
-    while not layer or f"core.weight_ih_l{layer}" in sketch.source:
-        yield layer
-        layer += 1
-
-
 def _lstm(sketch: CaptionerSketch, name: str, taken: str) -> str:
-    parts = [f"core.{name}.{part}" for part in _PARTS]
+    parts = [f"core.{name}.{part}" for part in PARTS]
     return sketch.recurrent_of([parts], name, "lstm", taken)
 
 

@@ -16,6 +16,7 @@ from edgernn.importers.base import BY_CLASS, BY_KEYS, Imported, Importer, Match,
 from edgernn.importers.captioning import (
     FEATURES,
     KEYS,
+    PARTS,
     SETTINGS,
     CaptionerSketch,
     regions_of,
@@ -143,7 +144,6 @@ def _sketch(sketch: CaptionerSketch, given: str) -> str:
     gate = sketch.linear_of("f_beta", "gate", before, activation="sigmoid")
     gated = sketch.add("multiply", "gated", gate, look)
     joined = sketch.add("concat", "joined", word, gated)
-    parts = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    cell = [f"decode_step.{part}" for part in parts]
+    cell = [f"decode_step.{part}" for part in PARTS]
     top = sketch.recurrent_of([cell], "decoder", "lstm", joined)
     return sketch.linear_of("fc", "head", top, width=VOCAB)

@@ -7,8 +7,6 @@ first of which sees the picture in place of a word, and nothing stops it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from edgernn.containers.content import Content, Stub
@@ -23,7 +21,6 @@ from edgernn.importers.vocabularies.finding import find_vocabulary
 _STEPS = 20  # of sample()
 _SPECIALS = {"pad": 0, "start": 1, "end": 2, "unknown": 3}
 _EXPECTED = {"<pad>": 0, "<start>": 1, "<end>": 2, "<unk>": 3}
-_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _KEYS = frozenset({"embed.weight", "linear.weight", "linear.bias", "lstm.weight_ih_l0"})
 _ENCODER = frozenset({"linear.weight", "linear.bias", "bn.weight", "bn.running_mean"})
 _PICTURE = 224  # pixels a side
@@ -104,8 +101,7 @@ def _sketch(sketch: CaptionerSketch, encoder: dict[str, np.ndarray]) -> tuple[st
     source, told = _seen(sketch, encoder, width)
     sketch.contexts["picture"] = source
     word = sketch.add("opening", "first", "picture", sketch.word("embed"))
-    blocks = [[f"lstm.{part}_l{layer}" for part in _PARTS] for layer in _layers(sketch)]
-    top = sketch.recurrent_of(blocks, "decoder", "lstm", word)
+    top = sketch.recurrent_of(sketch.layers_of("lstm"), "decoder", "lstm", word)
     return sketch.linear_of("linear", "head", top, width=VOCAB), told
 
 
@@ -126,10 +122,3 @@ def _seen(sketch: CaptionerSketch, encoder: dict[str, np.ndarray], width: int) -
         sketch.add("normalise", "bn", embedded, graph="encode", tensors=tensors),
         f"pictures are stretched to {_PICTURE} pixels a side, as upstream's sample.py does",
     )
-
-
-def _layers(sketch: CaptionerSketch) -> Iterator[int]:
-    layer = 0
-    while not layer or f"lstm.weight_ih_l{layer}" in sketch.source:
-        yield layer
-        layer += 1

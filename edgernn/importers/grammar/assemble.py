@@ -36,11 +36,11 @@ def assemble(chain: Chain, tokenizer: Tokenizer | None) -> Imported:
     if table is None:
         return Imported(*described(chain, "module"), told=chain.told)
     if not isinstance(ends, Matrix) or ends.rows != table.rows:
-        note = (
+        scoreless = (
             f"what comes out is no score for each of the {table.rows} ids, so nothing can write "
             "text with it"
         )
-        return Imported(*described(chain, "module"), told=(*chain.told, note))
+        return Imported(*described(chain, "module"), told=(*chain.told, scoreless))
     if tokenizer is None:
         return Imported(*described(chain, "module"), told=(*chain.told, _NO_TEXT))
     _refuse_other_size(table, tokenizer)

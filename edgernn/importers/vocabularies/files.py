@@ -11,7 +11,7 @@ from typing import Any
 
 from edgernn import storage
 from edgernn.containers.content import Content
-from edgernn.containers.pickle_file import read as read_pickle
+from edgernn.containers.pickle_file import read_pickle
 from edgernn.containers.reading import read
 from edgernn.containers.source import open_source
 from edgernn.data.encodings import refuse, wide_encoding
