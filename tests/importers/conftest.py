@@ -1,13 +1,20 @@
-"""Tables of importers of the toy family alone, and a file of it."""
+"""Draws that no other test moves, tables of importers of the toy family alone, and a file of it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torch
 import toy_family
 
 from edgernn.importers import table
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """What torch draws is the same in any order of the tests."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture
