@@ -1,9 +1,10 @@
 """JSON files of weights: nested lists of numbers become arrays, all else stays plain.
 
-Three of them are known by their keys:
+Four of them are known by their keys:
 
     .nam          {"version", "architecture", "config", "weights": one flat list, …}
     RTNeural      {"in_shape", "layers": [{"type", "activation", "shape", "weights": [lists]}, …]}
+    Keras         {"class_name", "config", …}: an architecture, of which nothing is an array
     a state dict  {name: nested lists, …}, as ``json.dump`` of a ``state_dict()`` writes it, also
                   inside other keys ({"model_data": …, "state_dict": {…}})
 """
@@ -38,6 +39,8 @@ def read_json(source: Source) -> Content:
         if {"in_shape", "layers"} <= found.keys() and isinstance(found["layers"], list):
             layers = [_layer(index, layer) for index, layer in enumerate(found["layers"])]
             return Content(source.path, "RTNeural JSON", {**found, "layers": layers})
+        if {"class_name", "config"} <= found.keys():  # whose lists are shapes, not weights
+            return Content(source.path, "Keras architecture JSON", found)
         return Content(
             source.path, "JSON", {key: _arrays(key, value) for key, value in found.items()}
         )

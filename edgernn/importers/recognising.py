@@ -22,6 +22,7 @@ from edgernn.wording import did_you_mean
 
 # What ``identify`` cannot tell from a checkpoint, and the readers of the containers can.
 _UNTOLD = frozenset({"json", "tar", "text", "unknown", "zip"})
+_BESIDE = frozenset({"keras-architecture"})  # what is no checkpoint, and lies beside one
 AUTO = "auto"  # of --family: whichever importer is surest
 
 
@@ -43,9 +44,9 @@ def open_checkpoint(path: Path, wishes: Wishes = Wishes()) -> Opened:  # noqa: B
         DataError, CheckpointError: missing, damaged or hostile.
     """
     contents = []
-    for each in (path, *wishes.companions):
+    for place, each in enumerate((path, *wishes.companions)):
         kind = identify(each)
-        if kind.key not in IMPORTABLE | _UNTOLD:
+        if kind.key not in IMPORTABLE | _UNTOLD | (_BESIDE if place else frozenset()):
             raise UsageError(sentence(each))
         contents.append(reading.read(each))
     if wishes.names:

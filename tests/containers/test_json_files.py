@@ -92,3 +92,11 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     for length in range(1, len(whole)):
         with pytest.raises(DataError):
             read(written(tmp_path, whole[:length]))
+
+
+def test_the_lists_of_an_architecture_of_keras_stay_lists(tmp_path: Path) -> None:
+    config = {"layers": [{"config": {"batch_input_shape": [2, 1, 5], "kernel_size": [3]}}]}
+    written = {"class_name": "Sequential", "config": config}
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(written), encoding="utf-8")
+    assert read(path).tree == written

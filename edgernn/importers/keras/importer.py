@@ -20,9 +20,9 @@ class KerasImporter(Importer):
         return None
 
     def refusal(self, opened: Opened) -> str:
-        """See ``Importer.refusal``: the first layer that has no step, or that nobody knows."""
+        """See ``Importer.refusal``: a layer that has no step, or that nobody knows."""
         from edgernn.importers.keras.architecture import read_architecture
-        from edgernn.importers.keras.layers import stepwise_problem
+        from edgernn.importers.keras.layers import first_problem
 
         config = opened.content.tree["config"]
         if config is None:
@@ -31,7 +31,7 @@ class KerasImporter(Importer):
             layers = read_architecture(config).layers
         except CheckpointError as error:
             return str(error)
-        return next(filter(None, map(stepwise_problem, layers)), "")
+        return first_problem(layers)
 
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""

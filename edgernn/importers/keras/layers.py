@@ -48,8 +48,13 @@ def _dense(task: Task) -> str:
 
 
 def _recurrent(task: Task) -> str:
-    config = task.layer.config
     _tell_of_last_frame(task)
+    return _stepped(task)
+
+
+def _stepped(task: Task) -> str:
+    """Add a layer of its own for a recurrent layer, or for a cell, which has no time to say."""
+    config = task.layer.config
     made = recurrent_of(task.layer.kind, config, task.variables, version=task.version)
     name = task.sketch.free(task.layer.name)
     return task.sketch.recurrent(
@@ -73,7 +78,7 @@ def _of_cells(task: Task) -> str:
         own, left = left[:count], left[count:]
         made = KerasLayer(kind, config.get("name", kind), config, ())
         one = replace(task, layer=made, variables=own, inputs=(value,))
-        value = _recurrent(one)
+        value = _stepped(one)
     return value
 
 
@@ -239,10 +244,18 @@ def stepwise_problem(layer: KerasLayer) -> str:
             "export FILE.py:NAME"
         )
     elif config.get("go_backwards"):
-        why = "runs backwards in time: its first step needs the last frame"
+        why = "runs backwards, from the end of time: its first step needs the last frame"
     elif config.get("return_state"):
         why = "gives its state as a result; here states are explicit anyhow"
     return f"the layer {layer.name!r} ({layer.kind}) {why}" if why else ""
+
+
+def first_problem(layers: Sequence[KerasLayer]) -> str:
+    """Say in one line why layers have no step; empty where they may have one. A direction of time
+    without one comes before a class that is not taken, for which there may be another way.
+    """
+    problems = [problem for layer in layers if (problem := stepwise_problem(layer))]
+    return min(problems, key=lambda problem: " of time: " not in problem, default="")
 
 
 def put(task: Task) -> str:

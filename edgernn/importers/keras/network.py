@@ -26,6 +26,8 @@ def read_network(opened: Opened) -> Imported:
     """Return the network of a file of Keras; raises what ``Importer.read`` raises."""
     tree = opened.content.tree
     model, version = read_architecture(_config(opened)), _version(opened)
+    if problem := first_problem(model.layers):
+        raise CheckpointError(problem)
     variables = variables_of(tree, model)
     sketch, text = Sketch(), opened.wishes.vocabulary is not None
     values = _ports(model, variables, sketch)
@@ -95,12 +97,12 @@ def _ports(
             axis = VOCAB if place == 0 else f"{VOCAB}_{place}"
             values[name] = sketch.takes_ids(rows.pop(), name=own, below=axis)
         else:
-            width, axis = _width(layer, sketch), sketch.free(f"{name}_width")
+            width, axis = _width(layer, model, sketch), sketch.free(f"{name}_width")
             values[name] = sketch.takes_frames(sketch.free(name), width, axis=axis)
     return values
 
 
-def _width(layer: KerasLayer, sketch: Sketch) -> int:
+def _width(layer: KerasLayer, model: Architecture, sketch: Sketch) -> int:
     """Return how many numbers a frame of an input has."""
     config = layer.config
     shape = config.get("batch_shape") or config.get("batch_input_shape")
@@ -111,7 +113,8 @@ def _width(layer: KerasLayer, sketch: Sketch) -> int:
             f"the input {layer.name!r} of the Keras model has the shape {shape}, expected [batch, "
             "time, width]: a network of frames in time"
         )
-    if isinstance(shape[1], int):
+    carried = any(each.config.get("stateful") is True for each in model.layers)
+    if isinstance(shape[1], int) and not carried:
         sketch.told.append(
             f"Keras gave it {shape[1]} frames a call, each call from a state of zeros; reset the "
             f"state every {shape[1]} frames to have what Keras had"

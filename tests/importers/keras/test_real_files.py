@@ -14,7 +14,9 @@ import torch
 pytest.importorskip("h5py")
 
 from edgernn.containers.reading import read
+from edgernn.errors import UsageError
 from edgernn.importers.base import Imported, Opened, Wishes
+from edgernn.importers.importing import import_checkpoint
 from edgernn.importers.keras.importer import KerasImporter
 from edgernn.models.layered.network import Network
 
@@ -71,3 +73,12 @@ def test_a_language_model_writes_text(tmp_path: Path) -> None:
     assert made.tokenizer.encode("cab").tolist() == [2, 0, 1]
     (logits,) = _stepped(made, [RUNS["k2_lm/x"]])
     assert np.abs(torch.softmax(torch.tensor(logits), -1).numpy() - RUNS["k2_lm/y"]).max() < 2e-6
+
+
+def test_an_architecture_in_a_file_of_its_own_goes_with_the_weights(tmp_path: Path) -> None:
+    architecture = FOLDER / "k3_gru.json"
+    wishes = Wishes(companions=(architecture,))
+    taken = import_checkpoint(FOLDER / "k3_gru.weights.h5", tmp_path / "run", wishes=wishes)
+    assert taken.family == "keras"
+    with pytest.raises(UsageError, match=r"architecture of a Keras model.*--with .*k3_gru.json"):
+        import_checkpoint(architecture, tmp_path / "other")

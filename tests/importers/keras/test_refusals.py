@@ -41,7 +41,11 @@ def _after(kind: str, **config: Any) -> list[Layer]:
 CASES = {
     "code of one's own": (_after("Lambda"), "Lambda.*of no class that is taken"),
     "both directions": (_after("Bidirectional"), "both directions of time"),
-    "backwards": ([_gru(go_backwards=True)], "backwards in time"),
+    "both directions behind another that is not taken": (
+        [_gru(), ("Lambda", {"name": "next"}, {}), ("Bidirectional", {"name": "last"}, {})],
+        "'last'.*both directions of time",
+    ),
+    "backwards": ([_gru(go_backwards=True)], "backwards, from the end of time"),
     "its state as a result": ([_gru(return_state=True)], "gives its state"),
     "a function of one's own": ([_gru(activation="mine")], "mine"),
     "frames to come": (
@@ -120,3 +124,20 @@ def _functional(*nodes: tuple[str, list[Any]]) -> dict[str, Any]:
 def test_descriptions_of_no_network(config: Any, told: str) -> None:
     with pytest.raises(CheckpointError, match=told):
         read_architecture(json.loads(json.dumps(config)))
+
+
+def test_a_state_that_keras_carried_is_not_told_as_one_of_zeros(tmp_path: Path) -> None:
+    def told(**config: Any) -> str:
+        path = write_h5(tmp_path / "net.h5", [_gru(batch_input_shape=[2, 7, 3], **config)])
+        return " ".join(KerasImporter().read(Opened(read(path))).told)
+
+    assert "reset the state every 7 frames" in told()
+    assert "reset" not in told(stateful=True)
+
+
+def test_cells_have_no_last_frame(tmp_path: Path) -> None:
+    _, config, arrays = _gru()
+    inner = {"class_name": "GRUCell", "config": {"name": "cell", "units": 4}}
+    layer = ("RNN", {**config, "cell": inner}, arrays)
+    path = write_h5(tmp_path / "net.h5", [layer])
+    assert "last frame" not in " ".join(KerasImporter().read(Opened(read(path))).told)
