@@ -14,7 +14,7 @@ from edgernn.errors import CheckpointError, UsageError
 from edgernn.families.step import LOGITS, VOCAB
 from edgernn.importers.base import Imported, Opened
 from edgernn.importers.keras.architecture import Architecture, KerasLayer, read_architecture
-from edgernn.importers.keras.layers import Task, first_problem, put
+from edgernn.importers.keras.layers import first_problem, put
 from edgernn.importers.keras.task import Task
 from edgernn.importers.keras.variables import variables_of
 from edgernn.importers.sketch import Sketch
