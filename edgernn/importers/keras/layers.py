@@ -251,8 +251,10 @@ def stepwise_problem(layer: KerasLayer) -> str:
 
 
 def first_problem(layers: Sequence[KerasLayer]) -> str:
-    """Say in one line why layers have no step; empty where they may have one. A direction of time
-    without one comes before a class that is not taken, for which there may be another way.
+    """Say in one line why layers have no step; empty where they may have one.
+
+    A direction of time without one comes before a class that is not taken, for which there may be
+    another way.
     """
     problems = [problem for layer in layers if (problem := stepwise_problem(layer))]
     return min(problems, key=lambda problem: " of time: " not in problem, default="")
