@@ -5,6 +5,7 @@ original.
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,14 @@ def test_views_of_tensors_that_do_not_fill_the_file_are_refused(
     content = tensor_files.parse(len(text).to_bytes(8, "little") + text + bytes(20))
     with pytest.raises(ValueError, match=told):
         list(content.views())
+
+
+def test_writing_tensor_by_tensor_copies_none(tmp_path: Path) -> None:
+    tensors = {"w": np.zeros((1 << 11, 1 << 10), np.float32)}  # 8 MiB
+    tracemalloc.start()
+    try:
+        with (tmp_path / "t").open("wb") as file:
+            tensor_files.write(file, tensors, {})
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
