@@ -7,7 +7,8 @@
     out/NAME     what came out, step by step: [N, B, …]
     whole/NAME   what came out of one call over all steps
 
-Names without such a word are those of the network's own inputs, outputs and states. ``FILE:PART``
+Names without such a word are those of the network's own inputs, outputs and states; ``x``,
+``inputs`` and the like are what went in, and any other what one call gave. ``FILE:PART``
 takes of a role those arrays whose names hold PART, as if they were called without it, where there
 are some.
 """
@@ -29,6 +30,7 @@ Lead = tuple[str, ...]  # of an array: which axes come before its own, of ROWS a
 Named = dict[str, np.ndarray]
 _ROLES = ("in", "ctx", "state0", "state", "out", "whole")
 _OPEN = -1
+_FED = frozenset({"x", "xs", "x_test", "input", "inputs", "input_ids"})  # names of what went in
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,7 @@ def _role(name: str, contract: Contract) -> str:
     roles |= {spec.name: "in" for spec in step.fresh_inputs}
     roles |= {spec.name: "whole" for spec in step.read_outputs}
     roles |= {spec.name: "state0" for spec in step.states}
-    return roles.get(name, "whole")
+    return roles.get(name, "in" if name.lower() in _FED else "whole")
 
 
 def fitted(

@@ -18,6 +18,7 @@ from edgernn.errors import CheckFailedError, UsageError
 from edgernn.families.loss import log_probabilities
 from edgernn.importers.invariances import session_model
 from edgernn.importers.recorded_run import (
+    ROWS,
     Named,
     RecordedRun,
     fitted,
@@ -169,10 +170,13 @@ def _outputs(opened: Model, run: RecordedRun, way: Given, made: Named) -> Iterat
     contract, specs = opened.contract, opened.contract.step.read_outputs
     for role in ("out", "whole"):
         source = {n: a for n, a in run.of(role).items() if a.dtype.kind == "f"}
-        for lead in LEADS:
+        leads = [(lead, False) for lead in LEADS]
+        leads += [((ROWS,), True)] if role == "whole" else []  # of its last step alone
+        for lead, last in leads:
             shaped = {
                 n: {
-                    s.name: _aligned(fitted(a, s, contract, lead), made[s.name], way) for s in specs
+                    s.name: _beside(fitted(a, s, contract, lead), made[s.name], way, last)
+                    for s in specs
                 }
                 for n, a in source.items()
             }
@@ -186,7 +190,19 @@ def _outputs(opened: Model, run: RecordedRun, way: Given, made: Named) -> Iterat
                 if name in _LOGS:
                     mine = log_probabilities(mine.reshape(-1, mine.shape[-1])).reshape(mine.shape)
                 del source[name]
-                yield _compared(f"{role}/{name}", theirs, mine, spec, way)
+                late = len(made[spec.name]) - 1 if last else way.late
+                yield _compared(f"{role}/{name}", theirs, mine, spec, replace(way, late=late))
+
+
+def _beside(
+    theirs: np.ndarray | None, mine: np.ndarray, way: Given, last: bool
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return ``_aligned``; with ``last`` of the last step alone, which is what one call
+    gives of a network that tells one thing of a sequence.
+    """
+    if not last:
+        return _aligned(theirs, mine, way)
+    return None if theirs is None else _aligned(theirs[None], mine[-1:], replace(way, late=0))
 
 
 def _meant(name: str, specs: tuple[TensorSpec, ...], opened: Model) -> str | None:

@@ -14,7 +14,11 @@ from upstream_language import STEPS, drawn, importable, opened, rolled, save, ta
 
 from edgernn.cli.inspection import inspect_path
 from edgernn.errors import CheckpointError, UsageError
-from edgernn.importers.recognising import recognise
+from edgernn.importers.base import Wishes
+from edgernn.importers.name_map import read_map
+from edgernn.importers.recognising import open_checkpoint, recognise
+
+MANUAL = Path(__file__).parents[2] / "edgernn/importers/README.md"
 
 
 def module(**parts: nn.Module) -> nn.Module:
@@ -315,3 +319,29 @@ def test_inspect_says_that_a_bidirectional_file_is_not_taken(
     said = capsys.readouterr().out
     assert "it is not taken: " in said and "bidirectional" in said
     assert "take it in with" not in said
+
+
+def test_a_crowd_of_blocks_that_fit_everywhere_is_refused_soon(tmp_path: Path) -> None:
+    crowd = {f"one{i}x": nn.Linear(1, 1) for i in range(200)}
+    net = module(gru=nn.GRU(1, 1, batch_first=True), **crowd)
+    with pytest.raises(UsageError, match=r"201 blocks .* too many orders .*,…$"):
+        taken(save(net.state_dict(), tmp_path / "net.pt"))
+
+
+def test_a_map_as_the_manual_has_it(tmp_path: Path) -> None:
+    net = module(core=nn.LSTM(1, 4, 2, batch_first=True), mix=nn.Linear(4, 1))
+    theirs = {"weight_ih_l": "kernel_in", "weight_hh_l": "kernel_rec"}
+    theirs |= {"bias_ih_l": "b_in", "bias_hh_l": "b_rec"}
+    state = {
+        f"amp/{theirs[name[:-1]]}{name[-1]}": tensor
+        for name, tensor in net.core.state_dict().items()
+    }
+    state |= {"out/w": net.mix.weight.detach(), "out/b": net.mix.bias.detach()}
+    manual = (MANUAL.read_text(encoding="utf-8").split("A map of a network", 1)[1]).split("```")[1]
+    (tmp_path / "names.txt").write_text(manual)
+    path = save(state, tmp_path / "net.pt")
+    rules = Wishes(names=read_map(tmp_path / "names.txt"))
+    theirs_opened = open_checkpoint(path, rules)
+    found = recognise(theirs_opened).importer.read(theirs_opened)
+    expected = run(net.core, net.mix, x=frames(1))
+    np.testing.assert_allclose(rolled(found, frames(1)), expected, atol=1e-5)

@@ -38,6 +38,8 @@ def model() -> RecurrentModel:
         ({"ctx/tokens": TOKENS.T, "whole/out": MADE["logits"].swapaxes(0, 1)}, {"whole/out"}),
         ({"in/tokens": TOKENS[:, 1], "out/log_probs": LOG_PROBS[:, 1]}, {"out/log_probs"}),
         ({"tokens": TOKENS.T, "logits": MADE["logits"].swapaxes(0, 1)}, {"whole/logits"}),
+        ({"x": TOKENS.T, "y": MADE["logits"].swapaxes(0, 1)}, {"whole/y"}),
+        ({"X_test": TOKENS.T, "predicted": MADE["logits"][-1]}, {"whole/predicted"}),
         ({"in/ids": TOKENS, "state/hidden": MADE["h"][:, 0]}, {"state/hidden"}),
         (
             {"in/a_tokens": TOKENS, "out/a_logits": MADE["logits"], "out/b_logits": TOKENS * 1.0},
@@ -48,7 +50,7 @@ def model() -> RecurrentModel:
             {"out/logits"},
         ),
     ],
-    ids=["steps", "rows", "whole", "ctx", "one", "plain", "state", "part", "later"],
+    ids=["steps", "rows", "whole", "ctx", "one", "plain", "bare", "last", "state", "part", "later"],
 )
 def test_however_a_run_lies_it_is_replayed(
     arrays: dict[str, np.ndarray], names: set[str], model: RecurrentModel, tmp_path: Path
@@ -65,6 +67,14 @@ def test_what_was_not_compared_is_told(model: RecurrentModel, tmp_path: Path) ->
     said: list[str] = []
     replayed(model, tmp_path / "run.npz", tolerance=1e-5, tell=said.append)
     assert said == ["not compared: out/top, which no output or state of the network is"]
+
+
+def test_the_last_step_alone_is_not_taken_for_an_earlier_one(
+    model: RecurrentModel, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "run.npz", x=TOKENS.T, y=MADE["logits"][-2])
+    with pytest.raises(CheckFailedError, match=f"whole/y is .* off at step {N - 1}, row"):
+        replayed(model, tmp_path / "run.npz", tolerance=1e-5)
 
 
 def test_a_wrong_first_state_is_seen(model: RecurrentModel, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from edgernn.wording import expected_one_of
 
 Block = Matrix | Stack
 ORDER, ORDER_SAYS = "order", "the blocks in the order in which they run, with commas"
-_MOST_WAYS, _MOST_TRIED = 64, 100_000
+_MOST_WAYS = 64
+_MOST_LOOKS = 1_000_000  # at a block, beside an order that has begun
 _NUMBERED = re.compile(r"(.*?)(\d{1,9})(\D*)")  # the last number of a name
 _REMEDY = (
     "a network that is no such row is taken in from its Python: edgernn export FILE.py:NAME "
@@ -78,15 +79,15 @@ def ordered(blocks: Blocks, asked: str | None = None) -> tuple[Block, ...]:
 def _ways(blocks: Sequence[Block]) -> list[tuple[Block, ...]]:
     """Return up to ``_MOST_WAYS`` orders that fit, by trying each block after each."""
     ways: list[tuple[Block, ...]] = []
-    tried = 0
+    looks = 0
     pending: list[tuple[Block, ...]] = [(block,) for block in reversed(blocks)]
     while pending and len(ways) < _MOST_WAYS:
         way = pending.pop()
-        tried += 1
-        if tried > _MOST_TRIED:
+        looks += len(blocks)
+        if looks > _MOST_LOOKS:
             raise UsageError(
                 f"the {len(blocks)} blocks fit one another in too many orders to try; give it as "
-                f"--set {ORDER}={','.join(block.name for block in blocks)}"
+                f"--set {ORDER}={','.join([*(block.name for block in blocks[:8]), '…'])}"
             )
         if not _in_turn(way):
             continue
@@ -94,7 +95,8 @@ def _ways(blocks: Sequence[Block]) -> list[tuple[Block, ...]]:
             ways.append(way)
             continue
         gives = _given(way)
-        rest = [block for block in blocks if not any(block is used for used in way)]
+        used = {id(block) for block in way}
+        rest = [block for block in blocks if id(block) not in used]
         pending += [(*way, block) for block in reversed(rest) if widths(block)[0] == gives]
     return ways
 
