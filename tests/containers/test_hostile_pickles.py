@@ -154,14 +154,14 @@ def outcome(path: Path) -> Content | DataError:
     return content
 
 
-@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
 @pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
-def test_nothing_runs(tmp_path: Path, raw: bytes, wrap: Wrap) -> None:
+def test_nothing_runs(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "file"
-    wrap(path, raw)
-    with watching(path):
-        found = outcome(path)
-    assert isinstance(found, Content) or "\n" not in str(found)
+    for word, wrap in WRAPS.items():
+        wrap(path, raw)
+        with watching(path):
+            found = outcome(path)
+        assert isinstance(found, Content) or "\n" not in str(found), word
 
 
 @pytest.mark.parametrize("raw", BREAKING.values(), ids=BREAKING)

@@ -50,7 +50,7 @@ DEFINED: dict[str, dict[str, Any]] = {
     "causal": CAUSAL,
     "attention": attentive(),
 }
-LARGE = ("causal", "attention")  # of every kind of product
+LARGE = ("causal", "attention")  # with every kind of product; open time, and one step a call
 
 
 def made(name: str) -> Network:
@@ -91,35 +91,26 @@ def test_a_run_folder_without_vocabulary_is_read_again(name: str, tmp_path: Path
         assert torch.equal(again.model.state_dict()[key], tensor), key
 
 
-@pytest.mark.parametrize(
-    ("name", "precision"),
-    [
-        *((name, precision) for name in DEFINED for precision in ("float32", "int8")),
-        *((name, precision) for name in LARGE for precision in ("float16", "int4")),
-    ],
-)
-def test_onnx_in_every_precision(name: str, precision: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", DEFINED)
+def test_its_files_pass_and_time_is_open_where_all_layers_can(name: str, tmp_path: Path) -> None:
+    folder = run_folder(name, tmp_path / "run")
+    bundle = export_bundle(folder, tmp_path / "net", to=["onnx", "torchscript"], steps=24)
+    assert {"onnx/step.onnx", "torchscript/step.pt"} <= passed(bundle)
+    step = next(a for a in bundle.manifest.artifacts if a.path == "onnx/step.onnx")
+    one_step = name == "attention"
+    assert step.narrowing.axes == ({"time": 1} if one_step else {})
+    assert ("time" in bundle.manifest.contract.sizes) == one_step
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8", "int4"])
+@pytest.mark.parametrize("name", LARGE)
+def test_onnx_in_smaller_numbers(name: str, precision: str, tmp_path: Path) -> None:
     folder = run_folder(name, tmp_path / "run")
     bundle = export_bundle(folder, tmp_path / "net", to="onnx", precision=precision, steps=24)
-    assert f"onnx/step{'' if precision == 'float32' else f'-{precision}'}.onnx" in passed(bundle)
+    assert f"onnx/step-{precision}.onnx" in passed(bundle)
     (artifact,) = (a for a in bundle.manifest.artifacts if a.graph == "step")
     if precision.startswith("int"):
         assert {w.dtype for w in artifact.weights if len(w.shape) > 1} <= {precision, "int8"}
-
-
-@pytest.mark.parametrize("name", DEFINED)
-def test_torchscript(name: str, tmp_path: Path) -> None:
-    folder = run_folder(name, tmp_path / "run")
-    assert passed(export_bundle(folder, tmp_path / "net", to="torchscript", steps=24))
-
-
-def test_time_is_open_where_all_layers_can_and_one_step_where_one_cannot(tmp_path: Path) -> None:
-    for name, narrowed in (("causal", {}), ("attention", {"time": 1})):
-        folder = run_folder(name, tmp_path / name)
-        bundle = export_bundle(folder, tmp_path / f"{name}-net", to="onnx", steps=24)
-        step = next(a for a in bundle.manifest.artifacts if a.graph == "step")
-        assert step.narrowing.axes == narrowed
-        assert ("time" in bundle.manifest.contract.sizes) == (name == "attention")
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])

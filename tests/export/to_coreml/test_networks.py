@@ -11,10 +11,10 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.models.layered.network import Network
-from tests.export.test_networks import DEFINED, passed, run_folder
+from tests.export.test_networks import LARGE, passed, run_folder
 
 
-@pytest.mark.parametrize("name", DEFINED)
+@pytest.mark.parametrize("name", ["audio", *LARGE])
 def test_coreml_with_its_state_outside_and_inside(name: str, tmp_path: Path) -> None:
     folder = run_folder(name, tmp_path / "run")
     bundle = export_bundle(folder, tmp_path / "net", to="coreml", steps=16)
