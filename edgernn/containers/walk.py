@@ -20,8 +20,8 @@ _PARTS = ("_parameters", "_buffers", "_modules")
 
 def tensors(tree: Any) -> dict[str, np.ndarray]:
     """Return every array of ``tree`` by its dotted name, as ``state_dict`` would call it: of a
-    module's stub its parameters, buffers and modules; of dicts, lists and tuples their keys and
-    places.
+    module's stub its parameters, buffers and modules; of other objects their attributes; of dicts,
+    lists and tuples their keys and places.
 
     Raises:
         DataError: it is too deep or too large to be a network.
@@ -49,9 +49,11 @@ def plain_attributes(stub: Stub) -> dict[str, Any]:
 
 def walk(tree: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield the place and the value of every branch and leaf, each branch once at every place
-    that holds it but never inside itself.
+    that holds it but never inside itself; what an object holds that is no module, as a trainer's,
+    at the first place alone.
     """
     count = 0
+    objects: set[int] = set()  # ids of those that are no modules, each of which is entered once
     levels: list[Iterator[tuple[str, Any]]] = [iter((("", tree),))]
     words: list[str] = []  # of the branches that are open, but the outermost
     above: list[int] = []  # their ids
@@ -63,8 +65,10 @@ def walk(tree: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
         word, value = found
         place = (*words, word) if above else ()
         yield place, value
-        if not isinstance(value, _BRANCHES) or id(value) in above:
+        if not isinstance(value, _BRANCHES) or id(value) in above or id(value) in objects:
             continue
+        if isinstance(value, Stub) and not is_module(value):
+            objects.add(id(value))
         count += 1
         if count > _MOST_BRANCHES or len(above) > _DEEPEST or len(word) > _LONGEST_WORD:
             raise DataError(
@@ -85,6 +89,10 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
             yield from _children(value.attributes.get(part))
     elif isinstance(value, Stub) and value.name.startswith(_OF_LUA):
         yield from _of_lua(value)
+    elif isinstance(value, Stub):
+        yield from _children(value.attributes)
+        yield from ((_word(key), child) for key, child in value.entries)
+        yield from _children(value.items)
 
 
 def _of_lua(module: Stub) -> Iterator[tuple[str, Any]]:

@@ -24,6 +24,7 @@ IMPORTERS: dict[str, str] = {
     "keras": "edgernn.importers.keras.importer:KerasImporter",
     "nam": "edgernn.importers.nam:NeuralAmpModeler",
     "rtneural": "edgernn.importers.rtneural:RTNeural",
+    "madmom": "edgernn.importers.madmom:Madmom",
     "yunjey": "edgernn.importers.yunjey:YunjeyCaptioner",
     "sgrvinod": "edgernn.importers.sgrvinod:SgrvinodCaptioner",
     "ruotianluo": "edgernn.importers.ruotianluo:RuotianluoCaptioner",

@@ -78,3 +78,11 @@ def test_a_wide_branch_far_below_takes_no_memory() -> None:
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_what_an_object_holds_that_is_no_module_is_found_once() -> None:
+    weight = np.ones(3)
+    inner = Stub("own.Inner", state={"w": weight})
+    trainer = Stub("own.Trainer", state={"net": inner, "again": inner}, entries=[("key", weight)])
+    inner.state["trainer"] = trainer  # which holds itself
+    assert tensors(trainer).keys() == {"net.w", "key"}
