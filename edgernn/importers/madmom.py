@@ -204,7 +204,7 @@ def _gru(layer: _Layer, sketch: Sketch, value: str) -> str:
     _as_published(layer, gates, ("sigmoid", "sigmoid", "tanh"))
     w_ih, w_hh, b_ih = _joined(gates)
     hidden = w_hh.shape[1]
-    sign = np.repeat(np.float32([1, -1, 1]), hidden)  # 1 - σ(a) is σ(-a)
+    sign = np.repeat(np.array([1, -1, 1], np.float32), hidden)  # 1 - σ(a) is σ(-a)
     block = Block(w_ih * sign[:, None], w_hh * sign[:, None], b_ih * sign)
     first = layer.start(h=("init", "hid_init"))
     return sketch.recurrent(sketch.numbered("gru"), "gru", [block], value, first=first)
