@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from upstream_captioners import rolled, run_of
+from captioner_runs import rolled, run_of
 
 from edgernn.decoding.captions import greedy_captions
 from edgernn.importers.base import Wishes

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from upstream_language import log_softmax, model_of, rolled, taken
+from upstream_language import log_softmax, rolled, taken
+
+from edgernn.importers.building import built
 
 CASES = Path(os.environ.get("EDGERNN_CASES", "")) / "foreign"
 pytestmark = pytest.mark.skipif(
@@ -25,9 +27,10 @@ def ids(array: np.ndarray) -> torch.Tensor:
 
 def test_the_tied_word_model() -> None:
     run = np.load(CASES / "data/pyex_wordlm_lstm_tied.npz")
-    word, imported = taken(CASES / "checkpoints/pyex_wordlm_lstm_tied.pt")
+    path = CASES / "checkpoints/pyex_wordlm_lstm_tied.pt"
+    word, imported = taken(path)
     assert word == "word-lm"
-    model, tokens = model_of(imported), ids(run["in/tokens"])
+    model, tokens = built(imported, path), ids(run["in/tokens"])
     state = [torch.from_numpy(run[f"state0/{name}"]) for name in ("h", "c")]
     for t in range(tokens.shape[1]):
         with torch.no_grad():

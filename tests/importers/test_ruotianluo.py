@@ -10,21 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from captioner_runs import read, ready, rolled, run_of, seen, tokens
 from torch import nn
-from upstream_captioners import (
-    REGIONS,
-    WORDS,
-    Att2in,
-    OneCore,
-    ShowTell,
-    UpDown,
-    read,
-    ready,
-    rolled,
-    run_of,
-    seen,
-    tokens,
-)
+from upstream_captioners import REGIONS, WORDS, Att2in, OneCore, ShowTell, UpDown
 
 from edgernn.data.pictures.caption_ids import caption_text
 from edgernn.errors import CheckFailedError, CheckpointError, UsageError

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from captioner_runs import read, ready, rolled, run_of, seen, tokens
 from upstream_captioners import (
     ATT,
     REGIONS,
@@ -15,12 +16,6 @@ from upstream_captioners import (
     DecoderWithAttention,
     Encoder,
     SgrvinodAttention,
-    read,
-    ready,
-    rolled,
-    run_of,
-    seen,
-    tokens,
 )
 from upstream_language import importable, save
 

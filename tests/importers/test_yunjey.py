@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from upstream_captioners import EMBED, WORDS, DecoderRNN, EncoderCNN, read, ready, rolled, run_of
+from captioner_runs import read, ready, rolled, run_of
+from upstream_captioners import EMBED, WORDS, DecoderRNN, EncoderCNN
 from upstream_language import importable
 
 from edgernn.containers import reading

@@ -20,11 +20,8 @@ from torch import Tensor, nn
 
 from edgernn.containers import reading
 from edgernn.importers.base import Imported, Importer, Match, Opened, Wishes
+from edgernn.importers.building import built
 from edgernn.importers.table import importers
-from edgernn.models.family import RecurrentModel
-from edgernn.models.language import LanguageConfig, LanguageModel
-from edgernn.models.layered.network import Network
-from edgernn.models.weights import named_tensors
 
 STEPS = 40
 
@@ -167,23 +164,9 @@ def taken(path: Path, **wishes: Any) -> tuple[str, Imported]:
     return importer.word, importer.read(found)
 
 
-def model_of(imported: Imported) -> RecurrentModel:
-    """Return the model with its weights."""
-    config = imported.config
-    model = (LanguageModel if isinstance(config, LanguageConfig) else Network)(config)
-    wanted = named_tensors(model)
-    assert wanted.keys() == imported.tensors.keys()
-    with torch.no_grad():
-        for name, tensor in wanted.items():
-            array = np.array(imported.tensors[name])
-            assert array.shape == tuple(tensor.shape), name
-            tensor.copy_(torch.from_numpy(array))
-    return model.eval()
-
-
 def rolled(imported: Imported, inputs: Tensor) -> np.ndarray:
     """Return what comes out step by step from the first state, over ``inputs [B, T, …]``."""
-    model = model_of(imported)
+    model = built(imported, Path("upstream"))
     state, made = model.initial_state(inputs.shape[0]), []
     with torch.no_grad():
         for t in range(inputs.shape[1]):
