@@ -1,18 +1,31 @@
-"""Exporters: from a checkpoint to the files of a bundle. Imported as ``edgernn.export``."""
+"""Exporters: from a checkpoint to the files of a bundle. Imported as ``edgernn.export``.
 
-from typing import Any
+What is here is imported when it is used: most of it needs torch, and what generates C does not.
+"""
 
-from edgernn.export.export_module import export_module
-from edgernn.export.export_step import export_step
-from edgernn.export.pack import export_bundle
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgernn.export.foreign_file import export_onnx
+    from edgernn.export.module_bundle import export_module
+    from edgernn.export.pack import export_bundle
+    from edgernn.export.step_bundle import export_step
 
 __all__ = ["export_bundle", "export_module", "export_onnx", "export_step"]
 
+_PLACES = {
+    "export_bundle": "pack",
+    "export_module": "module_bundle",
+    "export_onnx": "foreign_file",
+    "export_step": "step_bundle",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Import what reads ONNX files of other programs when it is used: it needs the onnx package."""
-    if name != "export_onnx":
+    """Import what is public when it is used."""
+    if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from edgernn.export.foreign_file import export_onnx
-
-    return export_onnx
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

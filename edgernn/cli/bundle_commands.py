@@ -138,7 +138,7 @@ def _write_foreign(path: Path, said: Said, out: Path, *, in_graph: bool, **asked
         said.only(*OF_ONNX, what=what)
         wishes = wishes_of(said)
         return export_onnx(path, out, wishes=wishes, sample=said.sample, tell=tell, **asked)
-    from edgernn.export.export_module import export_hoisted
+    from edgernn.export.module_bundle import export_hoisted
 
     said.only(*OF_PYTHON, what=what)
     with prints_aside():

@@ -74,6 +74,8 @@ def examine() -> dict[str, Any]:
         export = _usable(row.exporter or "", row.export_extra)
         elsewhere = row.needs_platform()
         run = f"needs {elsewhere}" if elsewhere else _usable(row.session, row.run_extra)
+        if run == "yes" and row.lacking is not None and (lacked := _lacked(row.lacking)):
+            run = f"lacks {lacked}"
         formats[name] = {"export": export, "run": run}
         lacking |= {
             extra
@@ -102,6 +104,13 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _lacked(target: str) -> str | None:
+    from edgernn.formats import resolve
+
+    found: str | None = resolve(target, needed_for="this", extra=None)()
+    return found
 
 
 def _usable(target: str, extra: str | None) -> str:

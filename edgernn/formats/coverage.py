@@ -13,6 +13,7 @@ COLUMNS = (
     "coreml float16",
     "coreml int8",
     "coreml-mlstate float16",
+    "c float32",
 )
 
 

@@ -47,6 +47,8 @@ class Format:
         fixed_sizes: whether its files take no axis whose size ``encode`` chooses.
         structure: what reads the structure of the file, a ``parity.structure.StructureReader``; or
             None.
+        lacking: a ``module:function`` that says in words what running needs and this machine lacks,
+            beside a package; or None.
         interpreter: a session that runs the file where ``session`` cannot, operator by operator,
             for verifying; or None.
     """
@@ -72,6 +74,7 @@ class Format:
     fixed_sizes: bool = False
     structure: str | None = None
     interpreter: str | None = None
+    lacking: str | None = None
 
     @property
     def precisions(self) -> tuple[str, ...]:

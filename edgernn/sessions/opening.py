@@ -200,9 +200,9 @@ def describe_file(path: Path) -> tuple[formats.Format, FileDescription]:
         raise UsageError(f"no file or folder at {path}")
     if kind.key not in {*_UNTOLD, *(key for row in formats.FORMATS.values() for key in row.kinds)}:
         raise UsageError(f"{path} is {kind.name}, expected a model file; {kind.advise(path)}")
-    rows = [row for row in formats.FORMATS.values() if path.suffix == row.suffix]
+    rows = _rows_of(path, kind)
     if not rows:
-        known = ", ".join(sorted({row.suffix for row in formats.FORMATS.values()}))
+        known = ", ".join(sorted({row.suffix for row in formats.FORMATS.values()} - {""}))
         raise UsageError(
             f"{path} is {kind.name}, neither a bundle nor a model file; expected a folder with "
             f"{MANIFEST}, {SUFFIX}, {known}"
@@ -227,11 +227,22 @@ def _described(path: Path, rows: list[formats.Format]) -> tuple[formats.Format, 
     raise wrong[0]
 
 
-def describes(path: Path) -> bool:
-    """Return whether the suffix of ``path`` is that of a format, which ``describe_file`` goes
-    by.
+def _rows_of(path: Path, kind: Kind) -> list[formats.Format]:
+    """Return the rows whose files ``path`` may be: by its suffix, or by its kind where the files of
+    a row have none.
     """
-    return any(path.suffix == row.suffix for row in formats.FORMATS.values())
+    rows = formats.FORMATS.values()
+    return [
+        row for row in rows if path.suffix == row.suffix and (row.suffix or kind.key in row.kinds)
+    ]
+
+
+def describes(path: Path) -> bool:
+    """Return whether ``describe_file`` finds a format by the suffix of ``path``, or by what it is
+    where it has none.
+    """
+    suffixes = {row.suffix for row in formats.FORMATS.values()}
+    return path.suffix in suffixes and (bool(path.suffix) or bool(_rows_of(path, identify(path))))
 
 
 def is_model_file(path: Path, kind: Kind) -> bool:

@@ -49,6 +49,12 @@ FOLDERS: tuple[Row, ...] = (
         "a compiled Core ML model, as an app holds it",
         "give the .mlpackage from which it was compiled, in its bundle",
     ),
+    row(
+        has("contract.json", "graph.onnx"),
+        "c-folder",
+        "a network as C99",
+        "look at it with: edgernn inspect {path}; to verify it, give the bundle that it came in",
+    ),
     row(has("data.pkl"), "unpacked-torch", "a torch archive that was unpacked", TRAINED_ELSEWHERE),
     row(
         only(".safetensors", ".bin", "config.json"),

@@ -137,10 +137,8 @@ def edgernn(tmp_path_factory: pytest.TempPathFactory) -> Edgernn:
         (copied / "edgernn" / place).write_text(text, encoding="utf-8")
     table = copied / "edgernn" / "formats" / "table.py"
     before = table.read_text(encoding="utf-8")
-    after = before.replace(
-        "import coreml, onnx, torchscript", "import coreml, onnx, torchscript, toy"
-    )
-    after = after.replace("*coreml.ROWS)", "*coreml.ROWS, *toy.ROWS)")
+    after = before.replace("coreml, onnx, torchscript\n", "coreml, onnx, torchscript, toy\n")
+    after = after.replace("*c.ROWS)", "*c.ROWS, *toy.ROWS)")
     assert after.count("toy") == before.count("toy") + 2
     table.write_text(after, encoding="utf-8")
 

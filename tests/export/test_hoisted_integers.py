@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgernn.export.export_module import export_module
+from edgernn.export.module_bundle import export_module
 from tests.hoisting.drawn import drawn
 
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from edgernn.bundle import Bundle
 from edgernn.contract import FileContract
 from edgernn.errors import ContractError, UsageError
-from edgernn.export.export_module import export_module
 from edgernn.export.found import explain_hoisted
+from edgernn.export.module_bundle import export_module
 from edgernn.export.to_onnx import exporter
 from edgernn.hoisting.explain import explain_text
 from edgernn.hoisting.hoisted import hoist

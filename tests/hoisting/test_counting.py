@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgernn.errors import ContractError
-from edgernn.export.export_module import export_module
+from edgernn.export.module_bundle import export_module
 from edgernn.hoisting.hoisted import hoist
 from edgernn.hoisting.proof import prove
 from edgernn.sessions.opening import open_session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgernn.export.export_module import export_module
+from edgernn.export.module_bundle import export_module
 from edgernn.parity.verify import verify_bundle
 from tests.hoisting import test_streaming as streaming
 from tests.hoisting import test_unrolled as unrolled

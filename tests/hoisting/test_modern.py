@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgernn.export.export_module import export_module
+from edgernn.export.module_bundle import export_module
 from edgernn.sessions.opening import open_session
 from tests.hoisting import modern, rwkv
 from tests.hoisting.drawn import drawn

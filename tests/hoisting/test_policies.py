@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from edgernn.export.export_module import export_hoisted
+from edgernn.export.module_bundle import export_hoisted
 from edgernn.hoisting.hoisted import Hoisted, hoist
 from edgernn.hoisting.proof import prove
 from edgernn.sessions.opening import open_session

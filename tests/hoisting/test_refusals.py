@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.nn.utils import rnn
 
 from edgernn.errors import ContractError, UsageError
-from edgernn.export.export_module import export_module
+from edgernn.export.module_bundle import export_module
 from edgernn.hoisting.hoisted import hoist
 from edgernn.hoisting.proof import prove
 from tests.hoisting.drawn import drawn

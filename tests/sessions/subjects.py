@@ -22,10 +22,20 @@ Arrays = dict[str, np.ndarray]
 def sessions_here() -> Iterator[tuple[Format, str]]:
     """Yield each row with each session of it that this machine can run, as ``module:Class``."""
     for row in (*formats.FORMATS.values(), formats.REFERENCE):
-        if row.needs_platform() is None:
+        lacking = (
+            formats.resolve(row.lacking, needed_for="a test", extra=None)() if row.lacking else None
+        )
+        if row.needs_platform() is None and lacking is None:
             yield row, row.session
         if row.interpreter is not None:
             yield row, row.interpreter
+
+
+def _lacking(row: Format) -> bool:
+    """Return whether this machine lacks what runs the files of a row, beside a package."""
+    if row.lacking is None:
+        return False
+    return formats.resolve(row.lacking, needed_for="a test", extra=None)() is not None
 
 
 Case = tuple[Format, str, str]  # a row, a session of it, and which of the tiny models

@@ -1,0 +1,188 @@
+"""The C compiler of this machine, and libraries built with it, kept in the user's cache.
+
+A library is kept under the digest of its sources, of the compiler and of the flags, and is put
+there whole or not at all: two processes that build the same one do not meet.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from edgernn import storage
+from edgernn.errors import StorageError, UnavailableError
+
+# No fused multiply-add, so that every compiler and optimisation level gives the same bits; no
+# traps, so that gcc makes vectors of loops with limits in them.
+FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fno-trapping-math", "-fPIC", "-shared")
+# That no loop becomes a call of memcpy or memset.
+_NO_CALLS = {"gcc": "-fno-tree-loop-distribute-patterns", "clang": "-fno-builtin"}
+_KNOWN = ("gcc", "clang", "cc")
+_ADVICE = (
+    "install one, as Debian's package gcc or clang, Fedora's gcc, or on macOS: xcode-select "
+    "--install; or name it in the variable CC"
+)
+_SECONDS = 600
+_MOST_KEPT = 128  # libraries
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A compiler: its command, the flags that it takes, and what tells it and its machine from
+    others.
+    """
+
+    command: tuple[str, ...]
+    flags: tuple[str, ...]
+    identity: str
+
+
+def find_compiler() -> Compiler:
+    """Return the compiler that the variable ``CC`` names, or gcc, clang or cc.
+
+    Raises:
+        UnavailableError: there is none, or none that works; says what brings one.
+    """
+    return _find(os.environ.get("CC", ""), os.environ.get("PATH", ""))
+
+
+def lacking() -> str | None:
+    """Return in words what this machine lacks; None where it has a compiler."""
+    try:
+        find_compiler()
+    except UnavailableError:
+        return "a C compiler"
+    return None
+
+
+@lru_cache(maxsize=8)
+def _find(named: str, path: str) -> Compiler:
+    candidates = [tuple(shlex.split(named))] if named.strip() else [(name,) for name in _KNOWN]
+    for command in candidates:
+        if shutil.which(command[0]) is None:
+            continue
+        for native in (("-march=native",), ()):
+            macros = _macros(command, native)
+            if macros is not None:
+                kind = "clang" if "__clang__" in macros else "gcc"
+                digest = hashlib.sha256(macros.encode()).hexdigest()
+                return Compiler(command, (*FLAGS, *native, _NO_CALLS[kind]), digest)
+    found = f"the variable CC names {named!r}, which does not work" if named.strip() else "none"
+    raise UnavailableError(f"running c needs a C compiler, found {found}; {_ADVICE}")
+
+
+def _macros(command: tuple[str, ...], native: tuple[str, ...]) -> str | None:
+    """Return what the compiler defines by itself: its version and this machine's instructions; None
+    where it does not work.
+    """
+    try:
+        done = subprocess.run(
+            [*command, *native, "-dM", "-E", "-x", "c", os.devnull],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 and "__STDC__" in done.stdout else None
+
+
+def build(files: Mapping[str, bytes], compiler: Compiler) -> ctypes.CDLL:
+    """Return the library of the C and assembly among ``files``, built unless it is kept already.
+
+    Raises:
+        UnavailableError: the compiler fails; tells its first error.
+    """
+    name = f"{_key(files, compiler)}.lib"
+    root = cache_folder()
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not _is_ours(root):
+            raise StorageError(f"{root} belongs to another user")
+        return _kept(root / name, files, compiler)
+    except (OSError, StorageError):  # no home, a full disk, another user's folder
+        place = _own_scratch() / name
+        return _kept(place, files, compiler)
+
+
+def cache_folder() -> Path:
+    """Return where libraries are kept: ``$XDG_CACHE_HOME/edgernn/compiled``, below ``~/.cache``
+    where that is not set.
+    """
+    said = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    base = said if said.is_absolute() else Path.home() / ".cache"
+    return base / "edgernn" / "compiled"
+
+
+@lru_cache(maxsize=1)
+def _own_scratch() -> Path:
+    return storage.scratch_folder()
+
+
+def _is_ours(root: Path) -> bool:
+    """Return whether nobody else may write where libraries are loaded from."""
+    mark = root.stat()
+    return not hasattr(os, "getuid") or (mark.st_uid == os.getuid() and not mark.st_mode & 0o022)
+
+
+def _key(files: Mapping[str, bytes], compiler: Compiler) -> str:
+    parts = [compiler.identity, *compiler.command, *compiler.flags]
+    for name in sorted(files):
+        parts += [name, hashlib.sha256(files[name]).hexdigest()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _kept(place: Path, files: Mapping[str, bytes], compiler: Compiler) -> ctypes.CDLL:
+    for _ in range(2):  # another process may clear it away between the two
+        if not place.exists():
+            _compile(place, files, compiler)
+            _clear(place.parent, place)
+        with suppress(OSError):
+            os.utime(place)
+            return ctypes.CDLL(str(place))
+    return ctypes.CDLL(str(place))
+
+
+def _compile(place: Path, files: Mapping[str, bytes], compiler: Compiler) -> None:
+    """Build the library at ``place``, whole or not at all."""
+    sources = [name for name in sorted(files) if name.endswith((".c", ".S"))]
+    with storage.scratch() as folder, storage.replacing(place) as target:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        command = [*compiler.command, *compiler.flags, *sources, "-o", str(target.resolve())]
+        try:
+            done = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, check=False, timeout=_SECONDS
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise UnavailableError(
+                f"the compiler {compiler.command[0]} does not run: {error}; {_ADVICE}"
+            ) from error
+        if done.returncode != 0 or not target.exists():
+            raise UnavailableError(
+                f"the compiler {compiler.command[0]} fails: {_first_error(done.stderr)}; {_ADVICE}"
+            )
+
+
+def _first_error(told: str) -> str:
+    lines = told.splitlines()
+    return next((line for line in lines if "error" in line.lower()), (lines or ["no reason"])[0])
+
+
+def _clear(root: Path, own: Path) -> None:
+    """Leave the libraries that were used last."""
+    with suppress(OSError):
+        found = sorted(root.glob("*.lib"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in found[_MOST_KEPT:]:
+            if path != own:
+                storage.remove(path)

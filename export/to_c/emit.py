@@ -1,0 +1,174 @@
+"""The text of each kind of node in C."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any
+
+from edgernn.export.to_c import program as kinds
+from edgernn.export.to_c import sums
+from edgernn.export.to_c.functions import FUNCTIONS
+from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, over, place, text_of
+from edgernn.export.to_c.plan import C_TYPES, panels
+from edgernn.export.to_c.program import Apply, Expression, Node
+from edgernn.export.to_c.views import Storage, View, collapsed
+
+
+def functions_in(node: Node) -> set[str]:
+    """Return the helpers that the text of ``node`` calls."""
+    if isinstance(node, kinds.Joined):
+        return set().union(*map(functions_in, node.parts))
+    if isinstance(node, kinds.Pointwise):
+        return _named(node.expression)
+    if isinstance(node, kinds.Softmax):
+        return {"exp", "log"} if node.logarithm else {"exp"}
+    return {"sqrt"} if isinstance(node, kinds.Normalise) else set()
+
+
+def _named(expression: Expression) -> set[str]:
+    if not isinstance(expression, Apply):
+        return set()
+    row = FUNCTIONS[expression.name]
+    own = "" if row.whole and expression.dtype != "float32" else row.helper
+    return set().union({own} if own else set(), *map(_named, expression.arguments))
+
+
+def statements(node: Node, names: Names) -> Lines:
+    """Return the text of one node."""
+    return _WRITERS[type(node)](node, names)
+
+
+def _pointwise(node: kinds.Pointwise, names: Names) -> Lines:
+    views = [node.out, *node.reads()]
+
+    def body(indices: list[str], strides: list[tuple[int, ...]]) -> Lines:
+        elements = iter(
+            names.element(view, indices, own)
+            for view, own in zip(views[1:], strides[1:], strict=True)
+        )
+        text = text_of(node.expression, lambda view: next(elements))
+        return [f"{names.element(node.out, indices, strides[0])} = {text};"]
+
+    return over(views, body)
+
+
+def _joined(node: kinds.Joined, names: Names) -> Lines:
+    """One loop; what a part makes and a later one reads stays in a variable."""
+    count, lines = node.out.size, []
+    local: dict[Storage, str] = {}
+    for at, part in enumerate(node.parts):
+        views = [part.out, *part.reads()]
+        _, strides = collapsed(part.out.shape, [view.strides for view in views])
+        steps = dict(zip(map(id, views), strides, strict=True))
+
+        def element(view: View, steps: dict[int, Any] = steps) -> str:
+            if view.storage in local:
+                return local[view.storage]
+            own = steps[id(view)]
+            return names.element(view, ["i0"][: len(own)], own)
+
+        text = text_of(part.expression, element)
+        made = f"t{at}"
+        lines.append(f"const {C_TYPES[part.out.dtype]} {made} = {text};")
+        if part in node.stored:
+            lines.append(f"{element(part.out)} = {made};")
+        local[part.out.storage] = made
+    return nest([count], lambda indices: lines) if count > 1 else ["{", *indented(lines), "}"]
+
+
+def _move(node: kinds.Move, names: Names) -> Lines:
+    if not node.out.size:
+        return []
+    both = (node.out, node.source)
+    return over(
+        both,
+        lambda indices, strides: [
+            f"{names.element(node.out, indices, strides[0])} = "
+            f"{names.element(node.source, indices, strides[1])};"
+        ],
+    )
+
+
+def _product(node: kinds.Product, names: Names) -> Lines:
+    """One call for each run of panels of one width, for each row of the vector."""
+    rows, columns = node.out.shape
+    depth = sum(own.shape[1] for own in node.segments)
+    lines: Lines = []
+    before = start = 0  # weights and columns of the panels before
+    for width, run in groupby(panels(columns), key=lambda panel: panel[0]):
+        counts = [count for _, count in run]
+        base = names.weights(node) + (f" + {before}" if before else "")
+
+        def call(indices: list[str], name: str = f"product_{width}", base: str = base,
+                 start: int = start, count: int = sum(counts)) -> Lines:  # fmt: skip
+            given = [f"{_row(names, own, indices)}, {own.shape[1]}" for own in node.segments]
+            given += ["0, 0"] if len(given) == 1 else []
+            out = _row(names, node.out.cut(1, start, 1), indices)
+            return [f"{name}({out}, {base}, {', '.join(given)}, {count});"]
+
+        lines += nest([rows] if rows > 1 else [], call)
+        before, start = before + len(counts) * width * (depth + 1), start + sum(counts)
+    return lines
+
+
+def _row(names: Names, view: View, indices: list[str]) -> str:
+    """Return the address of a row of a matrix: of the only one where there is no index."""
+    at = place(view.offset, indices, view.strides[: len(indices)])
+    return f"{names.base(view.storage)} + {at}"
+
+
+def _matmul(node: kinds.Matmul, names: Names) -> Lines:
+    groups, rows, depth = node.left.shape
+    columns = node.right.shape[2]
+    out, left, right = node.out, node.left, node.right
+
+    def row(indices: list[str]) -> Lines:
+        def of(view: View, own: list[str]) -> str:
+            return names.element(view, own, view.strides)
+
+        g, m = indices
+        start = [f"{of(out, [g, m, 'n'])} = 0.0f;"]
+        add = [f"{of(out, [g, m, 'n'])} += value * {of(right, [g, 'k', 'n'])};"]
+        each = [
+            f"const float value = {of(left, [g, m, 'k'])};",
+            *loop("n", columns, add),
+        ]
+        return [*loop("n", columns, start), *loop("k", depth, each)]
+
+    return nest([groups, rows], row)
+
+
+def _gather(node: kinds.Gather, names: Names) -> Lines:
+    """A number outside the table is that of its nearest row: nothing else is ever read."""
+    before, count, after = node.out.shape
+    table, rows = node.table, node.table.shape[1]
+
+    def row(indices: list[str]) -> Lines:
+        b, at = indices
+        chosen = names.element(node.ids, [at], node.ids.strides)
+        lines = [
+            f"int64_t row = {chosen};",
+            f"row = row < 0 ? row + {rows} : row;",
+            f"row = row < 0 ? 0 : row > {rows - 1} ? {rows - 1} : row;",
+        ]
+        source = names.element(table, [b, "row", "j"], table.strides)
+        copied = [f"{names.element(node.out, [b, at, 'j'], node.out.strides)} = {source};"]
+        return [*lines, *loop("j", after, copied)]
+
+    return nest([before, count], row)
+
+
+_WRITERS: dict[type[Node], Callable[[Any, Names], Lines]] = {
+    kinds.Pointwise: _pointwise,
+    kinds.Joined: _joined,
+    kinds.Move: _move,
+    kinds.Product: _product,
+    kinds.Matmul: _matmul,
+    kinds.Reduce: sums.reduce,
+    kinds.Softmax: sums.softmax,
+    kinds.Normalise: sums.normalise,
+    kinds.Gather: _gather,
+    kinds.Convolve: sums.convolve,
+    kinds.Pool: sums.pool,
+}

@@ -1,0 +1,77 @@
+"""C99: the step face of one row and one step as ONNX, and the C that is generated from it.
+
+An artifact is a folder: the header, the text and the weights of one graph, the ONNX graph that they
+are generated from, and the contract. Whoever opens it generates the C again from that graph, and
+compiles it where it is the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import torch
+
+from edgernn import storage
+from edgernn.bundle.stored_weights import StoredWeight
+from edgernn.contract import BATCH, STEP, TIME, FileContract, GraphSpec, Narrowing
+from edgernn.contract.file import METADATA_KEY
+from edgernn.export.base import Exporter
+from edgernn.export.to_c.front import refuse_open
+from edgernn.export.to_c.generator import VERSION, generate
+from edgernn.export.to_onnx.tracing import finish, trace
+from edgernn.export.to_onnx.weights import weight_table
+from edgernn.formats.c import C
+from edgernn.models.family import RecurrentModel
+from edgernn.sessions.compiled import CONTRACT, GRAPH
+
+_BITS = 32  # of a weight
+
+
+class CExporter(Exporter):
+    """Writes a folder of C, in float32."""
+
+    format_name = C.name
+
+    def target(self, precision: str) -> str:
+        """See ``Exporter.target``."""
+        return "C99"
+
+    def versions(self) -> str:
+        """See ``Exporter.versions``."""
+        return f"C generator {VERSION}, torch {torch.__version__}, onnx {onnx.__version__}"
+
+    def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
+        """One row, one step."""
+        tensors = (*graph_spec.inputs, *graph_spec.outputs)
+        used = {axis for tensor in tensors for axis in tensor.axes}
+        return Narrowing(axes={axis: 1 for axis in (BATCH, TIME) if axis in used})
+
+    def _write(
+        self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
+    ) -> tuple[StoredWeight, ...]:
+        interface = file_contract.interface()
+        refuse_open((*interface.inputs, *interface.outputs))
+        model_proto = _graph(model, file_contract)
+        finish(model_proto, file_contract)
+        content = model_proto.SerializeToString(deterministic=True)
+        files = {
+            **generate(content, file_contract).files,
+            GRAPH: content,
+            CONTRACT: file_contract.to_metadata()[METADATA_KEY].encode(),
+        }
+        with storage.replacing(path) as folder:
+            folder.mkdir()
+            for name, held in files.items():
+                (folder / name).write_bytes(held)
+        return weight_table(model_proto)
+
+
+def _graph(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
+    """Return a graph in float32 with every size fixed, a token's first product as a row of a table
+    where that pays.
+    """
+    if model.own_file is not None:
+        return onnx.load_from_string(model.own_file.step)
+    folded = file_contract.graph == STEP and model.folding_pays(_BITS)
+    return trace(model.step_face(folded=folded), file_contract)

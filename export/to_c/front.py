@@ -1,0 +1,147 @@
+"""From an ONNX graph of fixed sizes to a program: operator by operator, by the table here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from math import prod
+
+from edgernn.contract import FileContract, first_line
+from edgernn.contract.interface import FileTensor
+from edgernn.errors import ContractError, UsageError
+from edgernn.export.to_c import moves, products
+from edgernn.export.to_c.builder import Builder, known_dtype
+from edgernn.export.to_c.call import Call
+from edgernn.export.to_c.pointwise import EACH
+from edgernn.export.to_c.program import Move, Node, Program
+from edgernn.export.to_c.views import INPUT, OUTPUT, STATE, Storage, View, all_of
+from edgernn.sessions.ort.graph import OnnxGraph, OnnxNode
+
+Handler = Callable[[Call], View | list[View]]
+OPERATORS: dict[str, Handler] = {
+    **EACH,
+    "Constant": moves.constant,
+    "ConstantOfShape": moves.filled,
+    "Shape": moves.shape_of,
+    "Range": moves.count_up,
+    "Identity": moves.same,
+    "Dropout": moves.same,
+    "Cast": moves.cast,
+    "Reshape": moves.reshape,
+    "Flatten": moves.flatten,
+    "Squeeze": moves.squeeze,
+    "Unsqueeze": moves.unsqueeze,
+    "Transpose": moves.transpose,
+    "Expand": moves.expand,
+    "Concat": moves.concat,
+    "Split": moves.split,
+    "Slice": moves.cut,
+    "Gather": moves.gather,
+    "Pad": moves.pad,
+    "MatMul": products.matmul,
+    "Gemm": products.gemm,
+    "ReduceSum": partial(products.reduce, how="sum"),
+    "ReduceMean": partial(products.reduce, how="mean"),
+    "ReduceMax": partial(products.reduce, how="max"),
+    "ReduceMin": partial(products.reduce, how="min"),
+    "Softmax": partial(products.softmax, logarithm=False),
+    "LogSoftmax": partial(products.softmax, logarithm=True),
+    "LayerNormalization": products.layer_norm,
+    "Conv": products.convolve,
+    "AveragePool": partial(products.pool, how="mean"),
+    "GlobalAveragePool": partial(products.pool, how="mean"),
+    "MaxPool": partial(products.pool, how="max"),
+}
+
+
+def program_of(graph: OnnxGraph, file_contract: FileContract) -> Program:
+    """Return the program of ``graph``.
+
+    Raises:
+        ContractError: an operator, or a use of one, that c does not take; names it.
+        UsageError: an axis has no fixed size.
+    """
+    refuse_unknown(graph)
+    build, spec = Builder(), file_contract.spec
+    interface = file_contract.interface()
+    refuse_open((*interface.inputs, *interface.outputs))
+    states = {state.name for state in spec.states}
+    stores: dict[str, Storage] = {}
+    for tensor in interface.inputs:
+        kind = STATE if tensor.name in states else INPUT
+        stores[tensor.name] = _storage(kind, tensor)
+        build.values[tensor.name] = all_of(stores[tensor.name], _sizes(tensor))
+    for name, constant in graph.constants.items():
+        build.values[name] = build.constant(constant.values())
+    for node in graph.nodes:
+        _add(build, node)
+    after = {**{f"{name}_next": stores[name] for name in states}}
+    outputs = {t.name: _storage(OUTPUT, t) for t in interface.outputs if t.name not in after}
+    _write(build, interface.outputs, {**after, **outputs})
+    sizes = file_contract.contract.sizes
+    return Program(
+        inputs={name: own for name, own in stores.items() if own.kind == INPUT},
+        states={name: own for name, own in stores.items() if own.kind == STATE},
+        outputs=outputs,
+        checks=tuple((stores[t.name], sizes[t.below]) for t in spec.inputs if t.below is not None),
+        nodes=tuple(build.nodes),
+    )
+
+
+def refuse_unknown(graph: OnnxGraph) -> None:
+    """Raise ContractError for the operators that are not in the table."""
+    ours = {node.op for node in graph.nodes if node.domain in ("", "ai.onnx")} & OPERATORS.keys()
+    if strange := sorted({node.op for node in graph.nodes} - ours):
+        raise ContractError(
+            f"c does not have the operator {', '.join(strange)} of the graph; leave c out"
+        )
+
+
+def refuse_open(tensors: tuple[FileTensor, ...]) -> None:
+    """Raise UsageError for a tensor with an axis of any size."""
+    for tensor in tensors:
+        if axes := [axis for axis in tensor.shape or () if isinstance(axis, str)]:
+            raise UsageError(
+                f"c files take fixed sizes, and {tensor.name} has the open axis {axes[0]}; say "
+                f"its size in the contract, as {axes[0]}=20, or leave c out"
+            )
+
+
+def _storage(kind: str, tensor: FileTensor) -> Storage:
+    return Storage(kind, known_dtype(tensor.dtype or ""), prod(_sizes(tensor)), tensor.name)
+
+
+def _sizes(tensor: FileTensor) -> tuple[int, ...]:
+    return tuple(size for size in tensor.shape or () if isinstance(size, int))
+
+
+def _add(build: Builder, node: OnnxNode) -> None:
+    """Turn one operator into nodes."""
+    lost = [name for name in node.inputs if name and name not in build.values]
+    if lost:
+        raise ContractError(f"the graph reads {lost[0]}, which nothing in it makes")
+    call = Call(node, [build.values[name] if name else None for name in node.inputs], build)
+    try:
+        made = OPERATORS[node.op](call)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise call.refusal(f"cannot be followed ({first_line(error)})") from error
+    for name, view in zip(node.outputs, made if isinstance(made, list) else [made], strict=False):
+        build.values[name] = view
+
+
+def _write(build: Builder, tensors: tuple[FileTensor, ...], stores: dict[str, Storage]) -> None:
+    """Move every result to where it goes; states last, for until then the old ones are read."""
+    last: list[Node] = []
+    for tensor in tensors:
+        found = build.values.get(tensor.name)
+        if found is None or found.shape != _sizes(tensor) or found.dtype != tensor.dtype:
+            shown = None if found is None else f"{found.dtype} {list(found.shape)}"
+            raise ContractError(
+                f"the graph makes {tensor.name} as {shown}, expected {tensor.dtype} "
+                f"{list(_sizes(tensor))}"
+            )
+        if found.storage.kind == STATE and stores[tensor.name].kind == STATE:
+            found = build.copied(found)
+        move = Move(all_of(stores[tensor.name], found.shape), found)
+        (last if move.out.storage.kind == STATE else build.nodes).append(move)
+    build.nodes += last

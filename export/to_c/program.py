@@ -1,0 +1,308 @@
+"""A graph as a program: nodes that write storages, in order. Every shape is fixed.
+
+Each scratch storage is written by one node, or by several moves that share it out among them, and
+only read from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from edgernn.export.to_c.views import Storage, View
+
+
+@dataclass(frozen=True)
+class Load:
+    """An element of a view that has the shape of the node that reads it."""
+
+    view: View
+
+    @property
+    def dtype(self) -> str:
+        """As numpy calls it."""
+        return self.view.dtype
+
+
+@dataclass(frozen=True)
+class Number:
+    """The same number for every element."""
+
+    value: float | int | bool
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Apply:
+    """A function of elements, a row of ``functions.FUNCTIONS``."""
+
+    name: str
+    arguments: tuple[Expression, ...]
+    dtype: str
+
+
+Expression = Load | Number | Apply
+
+
+def loads(expression: Expression) -> Iterator[View]:
+    """Yield the views that an expression reads."""
+    if isinstance(expression, Load):
+        yield expression.view
+    elif isinstance(expression, Apply):
+        for argument in expression.arguments:
+            yield from loads(argument)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """Writes ``out``."""
+
+    out: View
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the shapes do not fit, as C would read what is not there."""
+        if not self.fits():
+            shapes = [list(view.shape) for view in (self.out, *self.reads())]
+            raise ValueError(f"the shapes do not fit: {type(self).__name__} of {shapes}")
+
+    def fits(self) -> bool:
+        """Return whether the shapes are as the node says."""
+        return True
+
+    def reads(self) -> tuple[View, ...]:
+        """What it reads."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Pointwise(Node):
+    """Each element by itself."""
+
+    expression: Expression
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        return all(view.shape == self.out.shape for view in self.reads())
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return tuple(loads(self.expression))
+
+
+@dataclass(frozen=True, eq=False)
+class Joined(Node):
+    """Several of them in one loop over as many elements; ``out`` is that of the last.
+
+    ``stored`` are those parts whose result is read by another node.
+    """
+
+    parts: tuple[Pointwise, ...]
+    stored: tuple[Pointwise, ...] = ()
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return tuple(view for part in self.parts for view in part.reads())
+
+
+@dataclass(frozen=True, eq=False)
+class Move(Node):
+    """A copy into a part of a storage; ``out`` has the shape of ``source``."""
+
+    source: View
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        return self.out.shape == self.source.shape
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return (self.source,)
+
+
+@dataclass(frozen=True, eq=False)
+class Product(Node):
+    """``out [M, N] = x [M, K] matrix [K, N] + bias [N]``, the matrix constant.
+
+    ``segments`` are the parts of x along K, each contiguous ``[M, ·]``; several where M is 1.
+    """
+
+    segments: tuple[View, ...]
+    matrix: np.ndarray = field(repr=False)
+    bias: np.ndarray | None = field(default=None, repr=False)
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        rows, columns = self.out.shape
+        depths = [view.shape[1] for view in self.segments]
+        contiguous = all(view.contiguous and view.shape[0] == rows for view in self.segments)
+        return self.matrix.shape == (sum(depths), columns) and self.out.contiguous and contiguous
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return self.segments
+
+
+@dataclass(frozen=True, eq=False)
+class Matmul(Node):
+    """``out [G, M, N] = left [G, M, K] right [G, K, N]``, neither constant, or not flat."""
+
+    left: View
+    right: View
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        groups, rows, depth = self.left.shape
+        fit = self.right.shape[:2] == (groups, depth)
+        return fit and self.out.shape == (groups, rows, self.right.shape[2])
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return self.left, self.right
+
+
+@dataclass(frozen=True, eq=False)
+class Reduce(Node):
+    """Over the last ``axes`` axes of ``source``: sum, mean, max or min."""
+
+    source: View
+    axes: int
+    how: str
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        kept = self.source.rank - self.axes
+        return self.source.size > 0 and self.out.shape == self.source.shape[:kept]
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return (self.source,)
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Node):
+    """Over the last axis of ``source``, or the logarithm of it."""
+
+    source: View
+    logarithm: bool
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        return self.source.size > 0 and self.out.shape == self.source.shape
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return (self.source,)
+
+
+@dataclass(frozen=True, eq=False)
+class Normalise(Node):
+    """``(x − mean) / √(variance + ε)`` over the last ``axes`` axes (layer norm, Ba et al. 2016)."""
+
+    source: View
+    axes: int
+    epsilon: float
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        return self.source.size > 0 and self.out.shape == self.source.shape
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return (self.source,)
+
+
+@dataclass(frozen=True, eq=False)
+class Gather(Node):
+    """Rows of ``table [before, rows, after]`` by ``ids``; ``out [before, ids, after]``."""
+
+    table: View
+    ids: View
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        before, rows, after = self.table.shape
+        return rows > 0 and self.out.shape == (before, *self.ids.shape, after)
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return self.table, self.ids
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How windows lie over rows and columns, each a pair: their size, their steps, what is put
+    before, and how far apart a window's elements are.
+    """
+
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    before: tuple[int, int]
+    dilations: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Convolve(Node):
+    """``out [C, rows, columns]`` of ``source [I, rows, columns]``, ``kernels
+    [C, I / groups, ·, ·]`` and ``bias [C]``.
+    """
+
+    source: View
+    kernels: View
+    bias: View | None
+    windows: Windows
+    groups: int
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        channels, *_ = self.out.shape
+        given = self.kernels.shape[1] * self.groups == self.source.shape[0]
+        kernel = self.kernels.shape[2:] == self.windows.kernel
+        fit = self.bias is None or self.bias.shape == (channels,)
+        return fit and given and kernel and channels == self.kernels.shape[0]
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return (self.source, self.kernels, *([] if self.bias is None else [self.bias]))
+
+
+@dataclass(frozen=True, eq=False)
+class Pool(Node):
+    """The mean or the largest of each window; ``padded`` counts what was put around into the
+    mean.
+    """
+
+    source: View
+    windows: Windows
+    how: str
+    padded: bool
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        return self.out.shape[0] == self.source.shape[0]
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return (self.source,)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A whole graph.
+
+    Attributes:
+        inputs, states, outputs: the contract's tensors by name.
+        checks: the ids that are refused outside their range: storage and the number of rows.
+        nodes: in order.
+    """
+
+    inputs: dict[str, Storage]
+    states: dict[str, Storage]
+    outputs: dict[str, Storage]
+    checks: tuple[tuple[Storage, int], ...]
+    nodes: tuple[Node, ...]
+
+    def with_nodes(self, nodes: list[Node]) -> Program:
+        """Return it with other nodes."""
+        return replace(self, nodes=tuple(nodes))

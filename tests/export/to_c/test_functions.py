@@ -1,0 +1,100 @@
+"""The functions that C has none of without a library: how far they are from the exact ones, and
+what they make of what is no number.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgernn.export.to_c.functions import FUNCTIONS, HELPERS, helpers_of
+from edgernn.sessions.compiler import build, find_compiler
+
+UNARY = ("exp", "log", "sqrt", "erf", "tanh", "sigmoid", "relu", "abs")
+
+
+@cache
+def library() -> Any:
+    loops = [
+        f"void all_{name}(const float *x, float *y, int n) "
+        f"{{ for (int i = 0; i < n; ++i) y[i] = {FUNCTIONS[name].text.format('x[i]')}; }}"
+        for name in UNARY
+    ]
+    text = "\n".join(["#include <stdint.h>", *helpers_of(set(HELPERS)), *loops])
+    return build({"functions.c": text.encode()}, find_compiler())
+
+
+def of(name: str, x: np.ndarray) -> np.ndarray:
+    given, made = np.ascontiguousarray(x, np.float32), np.zeros(len(x), np.float32)
+    pointers = [ctypes.c_void_p(a.ctypes.data) for a in (given, made)]
+    library()[f"all_{name}"](*pointers, len(x))
+    return made
+
+
+def points(low: float, high: float) -> np.ndarray:
+    return np.linspace(low, high, 1_000_003).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "limit"),
+    [("tanh", -12, 12, 4e-7), ("sigmoid", -30, 30, 2.5e-7), ("erf", -6, 6, 6e-7)],
+)
+def test_the_largest_error_is_the_stated_one(
+    name: str, low: float, high: float, limit: float
+) -> None:
+    x = points(low, high)
+    exact = {
+        "tanh": np.tanh,
+        "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+        "erf": np.vectorize(math.erf),
+    }[name](x.astype(np.float64))
+    found = np.abs(of(name, x) - exact).max()
+    assert found <= limit
+    assert found > limit / 10, "the stated error is no guess"
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "limit"),
+    [
+        ("exp", -87, 88.7, 3e-7),
+        ("log", 1e-3, 100, 3e-7),
+        ("log", 1e-38, 1e-36, 3e-7),
+        ("sqrt", 1e-3, 1e4, 2e-7),
+    ],
+)
+def test_the_largest_relative_error_is_the_stated_one(
+    name: str, low: float, high: float, limit: float
+) -> None:
+    x = points(low, high)
+    x = x[np.abs(x - 1) > 1e-2] if name == "log" else x  # near 1 it is 0: absolute there
+    exact = getattr(np, name)(x.astype(np.float64))
+    assert (np.abs(of(name, x) - exact) / np.abs(exact)).max() <= limit
+
+
+def test_near_one_a_logarithm_is_near_nothing() -> None:
+    x = points(0.99, 1.01)
+    assert np.abs(of("log", x) - np.log(x.astype(np.float64))).max() < 1e-8
+
+
+def test_what_is_beyond_a_functions_range() -> None:
+    inf = np.inf
+    assert of("exp", np.array([-200, -88, 0, 89, 200, inf, -inf])).tolist() == [
+        0, 0, 1, inf, inf, inf, 0,
+    ]  # fmt: skip
+    assert of("log", np.array([0, 1, inf])).tolist() == [-inf, 0, inf]
+    assert of("sqrt", np.array([0, 1, 4, inf])).tolist() == [0, 1, 2, inf]
+    assert of("tanh", np.array([-inf, 0, inf])) == pytest.approx([-1, 0, 1], abs=4e-7)
+    assert of("sigmoid", np.array([-inf, 0, inf])) == pytest.approx([0, 0.5, 1], abs=2.5e-7)
+    assert np.isnan(of("log", np.array([-1, -inf]))).all()
+    assert np.isnan(of("sqrt", np.array([-1, -inf]))).all()
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_what_is_no_number_stays_none(name: str) -> None:
+    x = np.array([0.5, np.nan, 0.25] * 50)  # long enough for vectors
+    assert np.array_equal(np.isnan(of(name, x)), np.isnan(x))
