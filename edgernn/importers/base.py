@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from edgernn.containers.content import Content, Stub
 from edgernn.containers.walk import modules, tensors
 from edgernn.data.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from edgernn.models.family import ModelConfig
 
 # how sure a match is: that it has blocks of a known kind; names and shapes alone; the class, or a
 # file's own word
@@ -82,7 +85,7 @@ class Imported:
         evaluation: a held-out sample in the layout of the model's family.
     """
 
-    config: Any
+    config: ModelConfig
     tensors: Mapping[str, np.ndarray]
     tokenizer: Tokenizer | None = None
     told: tuple[str, ...] = ()

@@ -78,7 +78,7 @@ class _Layer:
     kind: str
     attributes: Mapping[str, Any]
 
-    def refuse(self, why: str) -> CheckpointError:
+    def refusal(self, why: str) -> CheckpointError:
         """Return the error that this layer is not taken."""
         return CheckpointError(f"{self.where} ({self.kind}) of the network of madmom {why}")
 
@@ -95,7 +95,7 @@ class _Layer:
         """Return an array; raise CheckpointError where there is none of so many axes."""
         found = self.attributes.get(name)
         if not isinstance(found, np.ndarray) or found.ndim != axes or found.dtype.kind != "f":
-            raise self.refuse(f"has no {name} of {axes} axes; the file is damaged, or of another")
+            raise self.refusal(f"has no {name} of {axes} axes; the file is damaged, or of another")
         return found
 
     def bias(self, hidden: int) -> np.ndarray:
@@ -103,14 +103,14 @@ class _Layer:
         found = self.attributes.get("bias", 0.0)
         values = np.asarray(found, np.float32).reshape(-1)
         if values.size not in (1, hidden):
-            raise self.refuse(f"has {values.size} biases, expected {hidden}")
+            raise self.refusal(f"has {values.size} biases, expected {hidden}")
         return np.broadcast_to(values, (hidden,)).astype(np.float32)
 
     def function(self, name: str = "activation_fn") -> str:
         """Return the name of its function."""
         found = self.attributes.get(name)
         if not isinstance(found, Stub) or not found.name.startswith(_FUNCTIONS):
-            raise self.refuse(f"has no function of madmom's as its {name}")
+            raise self.refusal(f"has no function of madmom's as its {name}")
         return found.name.removeprefix(_FUNCTIONS)
 
     def start(self, **names: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -134,12 +134,12 @@ def _layers(opened: Opened) -> list[_Layer]:
     for place, stub in enumerate(found):
         layer = _Layer(f"layer {place}", stub.name.removeprefix(_LAYERS), stub.attributes)
         if layer.kind == "BidirectionalLayer":
-            raise layer.refuse(
+            raise layer.refusal(
                 "runs in both directions of time: its first result needs the last frame, so there "
                 "is no step; run it over whole recordings with madmom"
             )
         if layer.kind not in _KINDS:
-            raise layer.refuse(f"is of a kind that is not taken; expected {', '.join(_KINDS)}")
+            raise layer.refusal(f"is of a kind that is not taken; expected {', '.join(_KINDS)}")
         made.append(layer)
     if not any(layer.kind != "FeedForwardLayer" for layer in made):
         raise CheckpointError(
@@ -176,7 +176,7 @@ def _lstm(layer: _Layer, sketch: Sketch, value: str) -> str:
     gates = [layer.part(name) for name in ("input_gate", "forget_gate", "cell", "output_gate")]
     _as_published(layer, gates, ("sigmoid", "sigmoid", "tanh", "sigmoid"))
     if layer.function() != "tanh":
-        raise layer.refuse(f"has the function {layer.function()}, expected tanh")
+        raise layer.refusal(f"has the function {layer.function()}, expected tanh")
     hidden = gates[0].matrix("weights").shape[1]
     peepholes = {
         f"p_{key}": gate.matrix("peephole_weights", axes=1)
@@ -184,7 +184,7 @@ def _lstm(layer: _Layer, sketch: Sketch, value: str) -> str:
         if gate.attributes.get("peephole_weights") is not None
     }
     if "p_-" in peepholes:
-        raise layer.refuse("has peepholes to its cell, of which no equations are known")
+        raise layer.refusal("has peepholes to its cell, of which no equations are known")
     if peepholes:
         zeros = np.zeros(hidden, np.float32)
         peepholes = {key: peepholes.get(key, zeros) for key in ("p_i", "p_f", "p_o")}
@@ -213,7 +213,9 @@ def _gru(layer: _Layer, sketch: Sketch, value: str) -> str:
 def _as_published(layer: _Layer, gates: list[_Layer], functions: tuple[str, ...]) -> None:
     found = tuple(gate.function() for gate in gates)
     if found != functions:
-        raise layer.refuse(f"has the functions {', '.join(found)}, expected {', '.join(functions)}")
+        raise layer.refusal(
+            f"has the functions {', '.join(found)}, expected {', '.join(functions)}"
+        )
 
 
 def _joined(gates: list[_Layer]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -222,7 +224,7 @@ def _joined(gates: list[_Layer]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     w_hh = [gate.matrix("recurrent_weights").T for gate in gates]
     sizes = {(*one.shape, *other.shape) for one, other in zip(w_ih, w_hh, strict=True)}
     if len(sizes) > 1:
-        raise gates[0].refuse("has another size than the gates beside it; the file is damaged")
+        raise gates[0].refusal("has another size than the gates beside it; the file is damaged")
     hidden = w_ih[0].shape[0]
     b_ih = [gate.bias(hidden) for gate in gates]
     return np.concatenate(w_ih), np.concatenate(w_hh), np.concatenate(b_ih)

@@ -19,7 +19,7 @@ GREEDY = "greedy"  # ids that were written, each fed to the next step
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class Way:
     """What is fed, one way of reading the recording: ``inputs`` are ``[N, *axes]``; ``late`` is how
     many recorded outputs come before the first step's; ``part`` is whether the recorded outputs may
     be those of fewer steps."""
@@ -30,7 +30,7 @@ class Given:
     part: bool = False
 
 
-def ways_of(opened: Model, run: RecordedRun) -> Iterator[Given]:
+def ways_of(opened: Model, run: RecordedRun) -> Iterator[Way]:
     """Yield each way in which the inputs can lie; those of all steps in one array rows first."""
     contract = opened.contract
     fresh = contract.step.fresh_inputs
@@ -58,7 +58,7 @@ def ways_of(opened: Model, run: RecordedRun) -> Iterator[Given]:
             key = tuple(array.shape for array in made.values())
             if key not in seen:
                 seen.add(key)
-                given = Given(typed(made, fresh), rows, late=place, part=bool(place))
+                given = Way(typed(made, fresh), rows, late=place, part=bool(place))
                 yield given
                 if place:
                     yield replace(given, inputs=_after_a_start(opened, given.inputs), late=0)

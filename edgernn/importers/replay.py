@@ -27,7 +27,7 @@ from edgernn.importers.recorded_run import (
     read_run,
     stacked,
 )
-from edgernn.importers.recorded_ways import GREEDY, LEADS, Given, typed, ways_of
+from edgernn.importers.recorded_ways import GREEDY, LEADS, Way, typed, ways_of
 from edgernn.models.family import RecurrentModel
 from edgernn.sessions.model import Model
 
@@ -114,7 +114,7 @@ def _unlike(opened: Model, run: RecordedRun) -> str:
     )
 
 
-def _compare(opened: Model, run: RecordedRun, way: Given) -> tuple[Compared, ...]:
+def _compare(opened: Model, run: RecordedRun, way: Way) -> tuple[Compared, ...]:
     """Run one way; return what can be compared, nothing where the first state or an input of encode
     has other rows.
     """
@@ -129,7 +129,7 @@ def _compare(opened: Model, run: RecordedRun, way: Given) -> tuple[Compared, ...
     return tuple(found)
 
 
-def _begun(opened: Model, run: RecordedRun, way: Given) -> tuple[Named, Named] | None:
+def _begun(opened: Model, run: RecordedRun, way: Way) -> tuple[Named, Named] | None:
     """Return the contexts, and the state before the first step."""
     contract = opened.contract
     if contract.encode is not None:
@@ -155,7 +155,7 @@ def _laid(source: Named, specs: tuple[TensorSpec, ...], opened: Model, rows: int
     return {s.name: cast(np.ndarray, shaped[n][s.name]) for s, n in paired(source, specs, fits)}
 
 
-def _run(opened: Model, way: Given, contexts: Named, state: Named) -> Named:
+def _run(opened: Model, way: Way, contexts: Named, state: Named) -> Named:
     """Return every output and state of every step, ``[N, *axes]``."""
     made: dict[str, list[np.ndarray]] = {}
     for at in range(len(next(iter(way.inputs.values())))):
@@ -166,7 +166,7 @@ def _run(opened: Model, way: Given, contexts: Named, state: Named) -> Named:
     return {name: np.stack(arrays) for name, arrays in made.items()}
 
 
-def _outputs(opened: Model, run: RecordedRun, way: Given, made: Named) -> Iterator[Compared]:
+def _outputs(opened: Model, run: RecordedRun, way: Way, made: Named) -> Iterator[Compared]:
     contract, specs = opened.contract, opened.contract.step.read_outputs
     for role in ("out", "whole"):
         source = {n: a for n, a in run.of(role).items() if a.dtype.kind == "f"}
@@ -195,7 +195,7 @@ def _outputs(opened: Model, run: RecordedRun, way: Given, made: Named) -> Iterat
 
 
 def _beside(
-    theirs: np.ndarray | None, mine: np.ndarray, way: Given, last: bool
+    theirs: np.ndarray | None, mine: np.ndarray, way: Way, last: bool
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return ``_aligned``; with ``last`` of the last step alone, which is what one call
     gives of a network that tells one thing of a sequence.
@@ -214,7 +214,7 @@ def _meant(name: str, specs: tuple[TensorSpec, ...], opened: Model) -> str | Non
 
 
 def _aligned(
-    theirs: np.ndarray | None, mine: np.ndarray, way: Given
+    theirs: np.ndarray | None, mine: np.ndarray, way: Way
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the network's outputs and those recorded, of the same steps."""
     if theirs is None or theirs.ndim != mine.ndim or theirs.shape[1:] != mine.shape[1:]:
@@ -226,7 +226,7 @@ def _aligned(
     return (mine[:count], theirs[:count]) if count and whole else None
 
 
-def _first(opened: Model, run: RecordedRun, way: Given, first: Named) -> Iterator[Compared]:
+def _first(opened: Model, run: RecordedRun, way: Way, first: Named) -> Iterator[Compared]:
     """Compare the state that encode gives."""
     specs = opened.contract.step.states
     laid = _laid(run.of("state0"), specs, opened, way.rows)
@@ -236,7 +236,7 @@ def _first(opened: Model, run: RecordedRun, way: Given, first: Named) -> Iterato
             yield _compared(f"state0/{spec.name}", theirs, mine, spec, replace(way, late=0))
 
 
-def _states(opened: Model, run: RecordedRun, way: Given, made: Named) -> Iterator[Compared]:
+def _states(opened: Model, run: RecordedRun, way: Way, made: Named) -> Iterator[Compared]:
     contract, specs = opened.contract, opened.contract.step.states
     source = run.of("state")
     shaped = {
@@ -254,7 +254,7 @@ def _states(opened: Model, run: RecordedRun, way: Given, made: Named) -> Iterato
 
 
 def _joined(
-    name: str, theirs: np.ndarray, specs: tuple[TensorSpec, ...], made: Named, way: Given
+    name: str, theirs: np.ndarray, specs: tuple[TensorSpec, ...], made: Named, way: Way
 ) -> Iterator[Compared]:
     """Compare what upstream keeps in one array ``[N, L, B, H]`` with the states of several layers
     ``LAYER_NAME``, in their order.
@@ -268,7 +268,7 @@ def _joined(
 
 
 def _compared(
-    name: str, theirs: np.ndarray, mine: np.ndarray, spec: TensorSpec, way: Given
+    name: str, theirs: np.ndarray, mine: np.ndarray, spec: TensorSpec, way: Way
 ) -> Compared:
     scale = max(1.0, float(np.abs(theirs).max()))
     away = np.abs(np.subtract(mine, theirs, dtype=np.float64)) / scale

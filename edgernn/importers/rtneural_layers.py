@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from edgernn.errors import CheckpointError
+from edgernn.importers.grammar.blocks import TORCH_ROWS, in_order
 from edgernn.importers.row import Row
 
 _FUNCTIONS = ("tanh", "relu", "sigmoid", "softmax", "elu")
 _EPS = 1e-5
-_GRU_ROWS = (1, 0, 2)  # of torch: r z n, out of z r h
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +121,9 @@ def _gru(said: Said, row: Row) -> None:
     _check_gates(said, row, kernel, recurrent, 3)
     for array in bias:
         _check(said, row, array, (2, kernel.shape[1]))
-    both = [_torch_rows(each) for each in bias[0]] if bias else [None, None]
-    row.recurrent("gru", [Block(_torch_rows(kernel.T), _torch_rows(recurrent.T), *both)])
+    w_ih, w_hh = _torch_rows(kernel.T), _torch_rows(recurrent.T)
+    b_ih, b_hh = map(_torch_rows, bias[0]) if bias else (None, None)
+    row.recurrent("gru", [Block(w_ih, w_hh, b_ih, b_hh)])
 
 
 def _check_gates(
@@ -138,9 +139,7 @@ def _check_gates(
 
 
 def _torch_rows(array: np.ndarray) -> np.ndarray:
-    """Return the three blocks of rows z r h as r z n."""
-    z_r_h = np.split(array, 3)
-    return np.concatenate([z_r_h[block] for block in _GRU_ROWS])
+    return in_order(array, "zrn", TORCH_ROWS["gru"])
 
 
 def _conv1d(said: Said, row: Row) -> None:

@@ -73,7 +73,7 @@ def _of_cells(task: Task) -> str:
     for described in cells:
         kind, config = described.get("class_name", ""), described.get("config", {})
         if base_of(kind) is None:
-            raise task.refuse(f"is made of the cell {kind}, which is code of its own")
+            raise task.refusal(f"is made of the cell {kind}, which is code of its own")
         count = variable_count(kind, config)
         own, left = left[:count], left[count:]
         made = KerasLayer(kind, config.get("name", kind), config, ())
@@ -93,11 +93,11 @@ def _tell_of_last_frame(task: Task) -> None:
 def _time_distributed(task: Task) -> str:
     inner = task.option("layer")
     if not isinstance(inner, Mapping) or inner.get("class_name") not in LAYERS:
-        raise task.refuse("holds no layer that is taken")
+        raise task.refusal("holds no layer that is taken")
     config = {"name": task.layer.name, **inner.get("config", {})}
     layer = KerasLayer(inner["class_name"], task.layer.name, config, task.layer.inputs)
     if base_of(layer.kind) is not None:
-        raise task.refuse("runs a recurrent layer inside every frame")
+        raise task.refusal("runs a recurrent layer inside every frame")
     return put(replace(task, layer=layer))
 
 
@@ -116,7 +116,7 @@ def _sloped(function: str, *keys: str) -> Callable[[Task], str]:
 def _relu(task: Task) -> str:
     unusual = [k for k in ("max_value", "negative_slope", "threshold") if task.option(k)]
     if unusual:
-        raise task.refuse(f"has a {unusual[0]}, which is not taken")
+        raise task.refusal(f"has a {unusual[0]}, which is not taken")
     return task.add("activation", function="relu")
 
 
@@ -127,7 +127,7 @@ def _softmax(task: Task) -> str:
 def _prelu(task: Task) -> str:
     slopes = task.variables[0]
     if slopes.ndim != 1 and slopes.size != slopes.shape[-1]:
-        raise task.refuse(f"has slopes {list(slopes.shape)} that differ from frame to frame")
+        raise task.refusal(f"has slopes {list(slopes.shape)} that differ from frame to frame")
     return task.add("activation", {"weight": slopes.reshape(-1)}, function="prelu")
 
 
@@ -137,7 +137,7 @@ def _merged(kind: str) -> Callable[[Task], str]:
 
 def _concatenate(task: Task) -> str:
     if task.option("axis", -1) not in (-1, 2):
-        raise task.refuse(f"joins along the axis {task.option('axis')}, expected the last one")
+        raise task.refusal(f"joins along the axis {task.option('axis')}, expected the last one")
     return task.add("concat")
 
 
@@ -147,7 +147,7 @@ def _batch_normalisation(task: Task) -> str:
     bias = left.pop(0) if task.option("center", True) else None
     mean, variance = left
     if task.option("axis", -1) not in (-1, 2, [2], [-1]):
-        raise task.refuse(f"acts along the axis {task.option('axis')}, expected the last one")
+        raise task.refusal(f"acts along the axis {task.option('axis')}, expected the last one")
     ones, zeros = np.ones_like(mean), np.zeros_like(mean)
     return task.add(
         "normalise",
@@ -166,7 +166,7 @@ def _layer_normalisation(task: Task) -> str:
     weight = left.pop(0) if task.option("scale", True) else None
     bias = left.pop(0) if task.option("center", True) else None
     if weight is None or bias is None:
-        raise task.refuse("has no scale or no centre, which is not taken")
+        raise task.refusal("has no scale or no centre, which is not taken")
     return task.add(
         "layer_norm", {"weight": weight, "bias": bias}, eps=float(task.option("epsilon", 1e-3))
     )
@@ -174,12 +174,12 @@ def _layer_normalisation(task: Task) -> str:
 
 def _convolution(task: Task) -> str:
     if task.option("padding") != "causal":
-        raise task.refuse(
+        raise task.refusal(
             f"pads {task.option('padding')!r}, so that a frame's result needs later frames or "
             "fewer come out; expected causal"
         )
     if task.option("strides", [1]) not in ([1], 1) or task.option("groups", 1) != 1:
-        raise task.refuse("has a stride or groups, which are not taken")
+        raise task.refusal("has a stride or groups, which are not taken")
     kernel = task.variables[0]  # [K, I, O]
     tensors = {"conv.weight": np.ascontiguousarray(kernel.transpose(2, 1, 0))}  # [O, I, K]
     if len(task.variables) > 1:
@@ -273,6 +273,6 @@ def put(task: Task) -> str:
         return LAYERS[task.layer.kind](task)
     except (ValueError, IndexError, TypeError) as error:
         shapes = [list(each.shape) for each in task.variables]
-        raise task.refuse(
+        raise task.refusal(
             f"has variables {shapes}, which do not fit its class; the weights are of another model"
         ) from error

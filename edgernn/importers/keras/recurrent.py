@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgernn.errors import CheckpointError
+from edgernn.importers.grammar.blocks import TORCH_ROWS, in_order
 
 if TYPE_CHECKING:
     from edgernn.models.cells.blocks import Block
 
-_GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
-_ORDERS = {"LSTM": (0, 1, 2, 3), "GRU": (1, 0, 2), "SimpleRNN": (0,)}  # torch's gate → Keras'
+_ROWS = {"LSTM": "ifgo", "GRU": "zrn", "SimpleRNN": "h"}  # Keras' gates, by torch's letters
 _KERAS1 = {12: (0, 6, 3, 9), 9: (0, 3, 6)}  # variables → the matrices of Keras 2's gates in order
 _CELLS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn"}
 _BLOCKS = ("CuDNN", "Cell", "V1", "V2")  # what else a class's name may say
@@ -54,7 +54,7 @@ def base_of(kind: str) -> str | None:
     """Return which of ``LSTM``, ``GRU``, ``SimpleRNN`` a class of Keras is; None where none."""
     for word in _BLOCKS:
         kind = kind.replace(word, "")
-    return kind if kind in _GATES else None
+    return kind if kind in _ROWS else None
 
 
 def variable_count(kind: str, config: Mapping[str, Any]) -> int:
@@ -83,7 +83,7 @@ def recurrent_of(
     config = {_OLD_NAMES.get(key, key): value for key, value in config.items()}
     if len(variables) in _KERAS1:
         variables = _joined(variables)
-    gates, name = _GATES[base], config.get("name", kind)
+    gates, name = len(_ROWS[base]), config.get("name", kind)
     if len(variables) not in (2, 3) or variables[0].ndim != 2:
         raise CheckpointError(
             f"the layer {name!r} has {len(variables)} variables, expected a kernel, a recurrent "
@@ -102,8 +102,10 @@ def recurrent_of(
     kernels = [_from_cudnn(each, gates, place) for place, each in enumerate(variables[:2])]
     kernels = kernels if cudnn else list(variables[:2])
     two = bias is not None and bias.size == 2 * rows
-    w_ih, w_hh = (_rows(kernel.T, base) for kernel in kernels)
-    b_ih, b_hh = (_rows(each, base) for each in _biases(bias, rows, name))
+    w_ih, w_hh, b_ih, b_hh = (
+        in_order(each, _ROWS[base], TORCH_ROWS[_CELLS[base]])
+        for each in (*(kernel.T for kernel in kernels), *_biases(bias, rows, name))
+    )
     after = base != "GRU" or two or cudnn or bool(config.get("reset_after", False))
     cell, others = _CELLS[base], {}
     if not after:  # the candidate's recurrent rows stand apart
@@ -149,12 +151,6 @@ def _joined(variables: Sequence[Array]) -> list[Array]:
     """Return the kernel, the recurrent kernel and the bias of Keras 1's separate ones."""
     places = _KERAS1[len(variables)]
     return [np.concatenate([variables[place + part] for place in places], -1) for part in range(3)]
-
-
-def _rows(array: Array, base: str) -> Array:
-    """Put the rows of gates from Keras' order into torch's."""
-    blocks = np.split(array, _GATES[base])
-    return np.concatenate([blocks[place] for place in _ORDERS[base]])
 
 
 def _options(base: str, config: Mapping[str, Any], version: int) -> dict[str, str]:

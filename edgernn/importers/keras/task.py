@@ -34,7 +34,7 @@ class Task:
     version: int
     width: str | None = None
 
-    def refuse(self, why: str) -> CheckpointError:
+    def refusal(self, why: str) -> CheckpointError:
         """Return the error that says why this layer is not taken."""
         return CheckpointError(f"the layer {self.layer.name!r} ({self.layer.kind}) {why}")
 
