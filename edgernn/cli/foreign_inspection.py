@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from edgernn.cli.output import say, say_json
 from edgernn.containers.content import Content
 from edgernn.errors import EdgernnError
 from edgernn.storage.array_files import Layout, layout
-from edgernn.storage.kind import Kind
+from edgernn.storage.kind import IMPORTABLE, Kind
 from edgernn.wording import argument, counted
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def inspect_foreign(path: Path, kind: Kind, *, as_json: bool) -> None:
     Raises:
         DataError: it is damaged.
     """
-    from edgernn.importers.recognising import candidates, open_checkpoint, surest
-    from edgernn.importers.seen import class_names, layout_of, settings_of
+    from edgernn.importers.recognising import candidates, open_checkpoint, surest, ways
+    from edgernn.importers.seen import class_names, layout_of, quantised, settings_of
 
     listed = layout(path, kind.key) if kind.key in _LISTED else None
     opened, found, refusal = None, list["Recognised"](), ""
@@ -66,7 +67,8 @@ def inspect_foreign(path: Path, kind: Kind, *, as_json: bool) -> None:
             }
         )
         return
-    say_arrays(path, kind, arrays)
+    named = kind.name if kind.key in IMPORTABLE else f"{kind.name}, read as {content.container}"
+    say_arrays(path, replace(kind, name=named), arrays)
     _say_words("classes and functions that it names", classes, _SHOWN_CLASSES)
     _say_words("settings", _as_words(settings), _SHOWN_SETTINGS)
     for each in found:
@@ -77,7 +79,8 @@ def inspect_foreign(path: Path, kind: Kind, *, as_json: bool) -> None:
     for problem in sorted(refused):
         say(f"it is not taken: {problem}")
     if not refused:
-        _say_commands(path, kind, found, empty=not arrays)
+        left = ways(opened) if opened is not None else kind.advise(path)
+        _say_commands(path, left, found, empty=not arrays and not quantised(content))
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -117,14 +120,14 @@ def _command(path: Path, found: Recognised, *, family: bool = False) -> str:
     return " ".join([*filter(None, words), "--out RUN"])
 
 
-def _say_commands(path: Path, kind: Kind, found: list[Recognised], *, empty: bool) -> None:
+def _say_commands(path: Path, left: str, found: list[Recognised], *, empty: bool) -> None:
     if empty and not found:
         say(
             "it has no tensors; what lies beside a checkpoint is given with it: edgernn import "
             f"CHECKPOINT --with {argument(path)} --out RUN, or as its --vocabulary"
         )
     elif not found:
-        say(f"it is of no family that is known; {kind.advise(path)}")
+        say(f"it is of no family that is known; {left}")
     for each in found:
         say(f"take it in with: {_command(path, each, family=len(found) > 1)}")
 

@@ -53,7 +53,7 @@ def inspect_path(path: Path, *, as_json: bool) -> None:
         inspect_foreign(path, kind, as_json=as_json)
     elif kind.key in _ARRAYS:
         _arrays(path, kind, as_json=as_json)
-    elif kind.key in {"tar", "text"} and is_checkpoint(path):
+    elif kind.key in {"tar", "text", "zip"} and is_checkpoint(path):
         inspect_foreign(path, kind, as_json=as_json)
     elif kind.key in {"unknown", "missing"}:
         # a damaged model file, no kind of file at all, or none: it says which

@@ -116,6 +116,12 @@ CONTAINERS: tuple[Row, ...] = (
         f"{_HERE}.keras_files:read_keras",
     ),
     Row(
+        "stable-baselines3",
+        "an archive of Stable-Baselines3",
+        lambda source: {"policy.pth", "data"} <= set(source.names),
+        f"{_HERE}.baselines_files:read_baselines",
+    ),
+    Row(
         "npz",
         "an archive of numpy arrays (.npz)",
         lambda source: any(name.endswith(".npy") for name in source.names),

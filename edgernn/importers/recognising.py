@@ -14,11 +14,11 @@ from edgernn.containers.walk import tensors
 from edgernn.errors import UsageError
 from edgernn.importers.base import Importer, Match, Opened, Wishes
 from edgernn.importers.name_map import renamed
-from edgernn.importers.seen import seen_in
+from edgernn.importers.seen import quantised, seen_in
 from edgernn.importers.table import importer_of, importers
 from edgernn.storage.identify import identify, sentence
 from edgernn.storage.kind import IMPORTABLE
-from edgernn.wording import did_you_mean
+from edgernn.wording import argument, did_you_mean
 
 # What ``identify`` cannot tell from a checkpoint, and the readers of the containers can.
 _UNTOLD = frozenset({"json", "tar", "text", "unknown", "zip"})
@@ -85,14 +85,13 @@ def recognise(opened: Opened, family: str = AUTO) -> Recognised:
         if match is None:
             raise UsageError(
                 f"{path} is not of the family {family} ({importer.about}): it is {seen_in(opened)}"
-                f"; leave --family out, or {_WAYS.format(path=path)}"
+                f"; leave --family out, or {ways(opened)}"
             )
         return _with_known_settings(Recognised(importer, match), opened)
     found = surest(candidates(opened))
     if not found:
         raise UsageError(
-            f"{path} is of no family that is known: it is {seen_in(opened)}; "
-            f"{_WAYS.format(path=path)}"
+            f"{path} is of no family that is known: it is {seen_in(opened)}; {ways(opened)}"
         )
     if len(found) > 1:
         told = "; ".join(f"{each.importer.word} ({each.match.why})" for each in found)
@@ -114,6 +113,13 @@ def _with_known_settings(found: Recognised, opened: Opened) -> Recognised:
             + (f"it has {told}{did_you_mean(unknown[0], known)}" if known else "it has none")
         )
     return found
+
+
+def ways(opened: Opened) -> str:
+    """Say what is left to do with a checkpoint of no known family."""
+    if quantised(opened.content):
+        return "its weights were quantised by torch; give the checkpoint from before that"
+    return _WAYS.format(path=argument(opened.content.path))
 
 
 _WAYS = (

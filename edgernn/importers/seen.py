@@ -16,6 +16,7 @@ from edgernn.importers.base import Opened
 from edgernn.wording import counted
 
 _SHOWN = 4
+_QUANTISED = re.compile(r"torch\.(ao\.)?nn\.quantized\.|torch\._utils\._rebuild_qtensor$")
 # of a tensor's name: that it is a recurrent layer's, whichever library named it
 _RECURRENT = re.compile(r"weight_hh|recurrent_kernel|(^|[._])h2h([._]|$)|(^|[._/])(lstm|gru|rnn)")
 
@@ -42,6 +43,11 @@ def class_names(content: Content) -> list[str]:
     """
     names = (value.name for _, value in walk(content.tree) if isinstance(value, Stub))
     return list(dict.fromkeys(names))
+
+
+def quantised(content: Content) -> bool:
+    """Whether it holds weights, or modules, that torch quantised."""
+    return any(map(_QUANTISED.match, class_names(content)))
 
 
 def settings_of(opened: Opened) -> dict[str, dict[str, Any]]:

@@ -25,6 +25,7 @@ IMPORTERS: dict[str, str] = {
     "nam": "edgernn.importers.nam:NeuralAmpModeler",
     "rtneural": "edgernn.importers.rtneural:RTNeural",
     "madmom": "edgernn.importers.madmom:Madmom",
+    "recurrent-ppo": "edgernn.importers.recurrent_ppo:RecurrentPpo",
     "yunjey": "edgernn.importers.yunjey:YunjeyCaptioner",
     "sgrvinod": "edgernn.importers.sgrvinod:SgrvinodCaptioner",
     "ruotianluo": "edgernn.importers.ruotianluo:RuotianluoCaptioner",

@@ -55,7 +55,7 @@ def test_classes_and_settings_of_a_pickled_module(run: Run) -> None:
     assert "net.rnn.weight_hh_l0 float32 [18, 6]" in out
     assert f"{__name__}.Net" in out or "Net" in out
     assert "settings: net.width=6, net.kind='GRU'\n" in out  # nothing of torch's own modules
-    assert "it is of no family that is known; take it in with: edgernn import net.pt" in out
+    assert "it is of no family that is known; give --map FILE where" in out
 
 
 def test_what_lies_beside_a_checkpoint(run: Run) -> None:
@@ -64,6 +64,13 @@ def test_what_lies_beside_a_checkpoint(run: Run) -> None:
     assert code == 0
     assert "it has no tensors; what lies beside a checkpoint is given with it" in out
     assert "--with words.pkl --out RUN, or as its --vocabulary" in out
+
+
+def test_what_looks_like_a_text_says_what_it_is_read_as(run: Run) -> None:
+    Path("words.pkl").write_bytes(pickle.dumps({"a": 0}, protocol=0))
+    out = run("inspect", "words.pkl")[1]
+    assert ", read as pickle: 0 arrays" in out
+    assert "edgernn train" not in out
 
 
 def test_two_families_are_both_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

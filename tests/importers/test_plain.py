@@ -15,6 +15,7 @@ from upstream_language import STEPS, drawn, importable, opened, rolled, save, ta
 from edgernn.cli.inspection import inspect_path
 from edgernn.errors import CheckpointError, UsageError
 from edgernn.importers.base import Wishes
+from edgernn.importers.importing import import_checkpoint
 from edgernn.importers.name_map import read_map
 from edgernn.importers.recognising import open_checkpoint, recognise
 
@@ -345,3 +346,25 @@ def test_a_map_as_the_manual_has_it(tmp_path: Path) -> None:
     found = recognise(theirs_opened).importer.read(theirs_opened)
     expected = run(net.core, net.mix, x=frames(1))
     np.testing.assert_allclose(rolled(found, frames(1)), expected, atol=1e-5)
+
+
+def test_two_networks_in_one_file_are_told_and_one_is_chosen(tmp_path: Path) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.GRU(3, 5), nn.Linear(5, 2)
+
+    one = Net().state_dict()
+    path = tmp_path / "two.pt"
+    torch.save({"model": one, "model_ema": one}, path)
+    with pytest.raises(UsageError, match=r"under model, model_ema: .* --set root=model_ema"):
+        import_checkpoint(path, tmp_path / "run")
+    wishes = Wishes(settings={"root": "model_ema"})
+    assert import_checkpoint(path, tmp_path / "run", wishes=wishes).family == "plain"
+
+
+def test_quantised_weights_are_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "small.pkl"  # {"w": torch._utils._rebuild_qtensor()}
+    path.write_bytes(b"\x80\x02}X\x01\x00\x00\x00wctorch._utils\n_rebuild_qtensor\n)Rs.")
+    with pytest.raises(UsageError, match="quantised by torch; give the checkpoint from before"):
+        import_checkpoint(path, tmp_path / "run")
