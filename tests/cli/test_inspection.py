@@ -169,7 +169,7 @@ def test_arrays_of_other_programs_are_listed(run: Run, tmp_path: Path) -> None:
         assert code == 0
         assert "2 arrays, 10 values" in out
         assert "  b float16 [2, 3]\n" in out
-        assert "edgernn export FILE.py:NAME --weights FILE" in out
+        assert f"edgernn export FILE.py:NAME --weights {name}" in out
     assert "1 array, 6 values" in run("inspect", "t.npy")[1]
     found = json.loads(run("inspect", "t.safetensors", "--json")[1])
     assert found["arrays"]["a"] == {"dtype": "int64", "shape": [4]}
