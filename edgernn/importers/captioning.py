@@ -5,6 +5,7 @@ and the words of those whose checkpoint has none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class CaptionerSketch(Sketch):
     """
 
     def __init__(
-        self, source: Mapping[str, np.ndarray], path: str, regions: int | None = None
+        self, source: Mapping[str, np.ndarray], path: Path, regions: int | None = None
     ) -> None:
         super().__init__()
         self.source, self.path, self.regions = source, path, regions

@@ -7,6 +7,7 @@ and the options; the second is a companion. The picture encoder is in neither.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class RuotianluoCaptioner(Importer):
 
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""
-        form, path = _form(opened), str(opened.content.path)
+        form, path = _form(opened), opened.content.path
         assert form is not None
         infos = _infos(opened)
         options = {} if infos is None else _options(infos)
@@ -106,7 +107,7 @@ def _options(infos: Mapping[str, Any]) -> Mapping[str, Any]:
     return found.attributes if isinstance(found, Stub) else found if isinstance(found, dict) else {}
 
 
-def _refuse_others(form: Form, options: Mapping[str, Any], path: str) -> None:
+def _refuse_others(form: Form, options: Mapping[str, Any], path: Path) -> None:
     """Raise CheckpointError where the options name another model than the tensors are of."""
     said = options.get("caption_model", form.word)
     same = {said, form.word} in ({"topdown", "updown"}, {"bottomup", "updown"})

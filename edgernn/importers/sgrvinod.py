@@ -60,7 +60,7 @@ class SgrvinodCaptioner(Importer):
         """See ``Importer.read``."""
         side = _side(opened)
         regions, open_told = regions_of(opened, side and side**2)
-        sketch = CaptionerSketch(_decoder(opened), str(opened.content.path), regions)
+        sketch = CaptionerSketch(_decoder(opened), opened.content.path, regions)
         picture = _picture(sketch, opened, side or _SIDE)
         logits = _sketch(sketch, picture)
         seen = (_STRETCHED,) if picture else (_REGIONS, *open_told)

@@ -59,7 +59,7 @@ class YunjeyCaptioner(Importer):
 
     def read(self, opened: Opened) -> Imported:
         """See ``Importer.read``."""
-        sketch = CaptionerSketch(opened.tensors, str(opened.content.path))
+        sketch = CaptionerSketch(opened.tensors, opened.content.path)
         logits, told = _sketch(sketch, _encoder(opened))
         given = opened.wishes.vocabulary or next(
             (c.path for c in opened.companions if _is_vocabulary(c)), None

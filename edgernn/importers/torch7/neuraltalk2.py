@@ -57,7 +57,7 @@ class NeuralTalk2(Importer):
                 f"its lookup_table has {len(vectors)} rows, and {step.head.rows} scores come out; "
                 "expected as many"
             )
-        sketch = CaptionerSketch(_named(step, vectors), str(opened.content.path))
+        sketch = CaptionerSketch(_named(step, vectors), opened.content.path)
         logits = _sketched(sketch, step)
         end = len(vectors) - 1
         given = opened.wishes.vocabulary or _words(opened.content.tree.get("vocab"))
