@@ -11,10 +11,12 @@ from typing import cast
 import numpy as np
 
 from edgernn.contract import BATCH, TensorSpec
+from edgernn.errors import UsageError
 from edgernn.importers.recorded_run import ROWS, STEPS, Lead, Named, RecordedRun, fitted, paired
 from edgernn.sessions.model import Model
 
 LEADS: tuple[Lead, ...] = ((STEPS, ROWS), (ROWS, STEPS), (STEPS,), (ROWS,))
+_MOST_STEPS = 100_000
 GREEDY = "greedy"  # ids that were written, each fed to the next step
 
 
@@ -31,7 +33,11 @@ class Way:
 
 
 def ways_of(opened: Model, run: RecordedRun) -> Iterator[Way]:
-    """Yield each way in which the inputs can lie; those of all steps in one array rows first."""
+    """Yield each way in which the inputs can lie; those of all steps in one array rows first.
+
+    Raises:
+        UsageError: there are too many steps.
+    """
     contract = opened.contract
     fresh = contract.step.fresh_inputs
     ids = contract.step.ids
@@ -56,12 +62,25 @@ def ways_of(opened: Model, run: RecordedRun) -> Iterator[Way]:
             shape = made[spec.name].shape[1:]
             rows = shape[spec.axes.index(BATCH)] if BATCH in spec.axes else 1
             key = tuple(array.shape for array in made.values())
-            if key not in seen:
+            _refuse_size(made, run)
+            if key not in seen and all(array.size for array in made.values()):
                 seen.add(key)
                 given = Way(typed(made, fresh), rows, late=place, part=bool(place))
                 yield given
                 if place:
                     yield replace(given, inputs=_after_a_start(opened, given.inputs), late=0)
+
+
+def _refuse_size(inputs: Named, run: RecordedRun) -> None:
+    """Raise UsageError where a recording has more steps than are run one by one in a minute or so;
+    those of all layers are kept.
+    """
+    steps = max(len(array) for array in inputs.values())
+    if steps > _MOST_STEPS:
+        raise UsageError(
+            f"the recorded run {run.path} has {steps:,} steps, expected at most {_MOST_STEPS:,}; "
+            "give its beginning"
+        )
 
 
 def _after_a_start(opened: Model, inputs: Named) -> Named:
@@ -78,7 +97,7 @@ def _after_a_start(opened: Model, inputs: Named) -> Named:
 
 def _fits(array: np.ndarray, spec: TensorSpec, opened: Model, lead: Lead) -> bool:
     ids = spec.kind != "f"
-    if ids != (array.dtype.kind in "iub"):
+    if array.dtype.kind not in ("iub" if ids else "f"):
         return False
     return fitted(array, spec, opened.contract, lead) is not None
 

@@ -102,6 +102,23 @@ def test_a_run_of_another_network_is_refused(
         replayed(model, tmp_path / "run.npz", tolerance=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(0, B), (N, 0)])
+def test_a_run_of_nothing_is_refused(
+    shape: tuple[int, int], model: RecurrentModel, tmp_path: Path
+) -> None:
+    arrays = {"in/x": np.zeros(shape, np.int64), "y": np.zeros((*shape, VOCABULARY), np.float32)}
+    np.savez(tmp_path / "run.npz", **arrays)
+    with pytest.raises(UsageError, match="does not fit the network's tokens"):
+        replayed(model, tmp_path / "run.npz", tolerance=1e-5)
+
+
+def test_a_run_without_end_is_refused_unread(model: RecurrentModel, tmp_path: Path) -> None:
+    tokens = np.zeros((1, 100_001), np.int64)
+    np.savez(tmp_path / "run.npz", x=tokens, y=np.zeros((*tokens.shape, VOCABULARY), np.float32))
+    with pytest.raises(UsageError, match="has 100,001 steps, expected at most 100,000; give its"):
+        replayed(model, tmp_path / "run.npz", tolerance=1e-5)
+
+
 def test_what_is_no_recording_is_refused(model: RecurrentModel, tmp_path: Path) -> None:
     (tmp_path / "run.npz").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(DataError):

@@ -106,6 +106,7 @@ def recurrent_of(
         in_order(each, _ROWS[base], TORCH_ROWS[_CELLS[base]])
         for each in (*(kernel.T for kernel in kernels), *_biases(bias, rows, name))
     )
+    _refuse_other(config, name, hidden, bias, two=two and not cudnn and base == "GRU")
     after = base != "GRU" or two or cudnn or bool(config.get("reset_after", False))
     cell, others = _CELLS[base], {}
     if not after:  # the candidate's recurrent rows stand apart
@@ -117,6 +118,24 @@ def recurrent_of(
         options=_options(base, config, version),
         block=Block(w_ih, w_hh, b_ih, b_hh, others),
     )
+
+
+def _refuse_other(
+    config: Mapping[str, Any], name: str, hidden: int, bias: Array | None, *, two: bool
+) -> None:
+    """Raise CheckpointError where the weights are not those that the configuration asks for."""
+    says = {
+        "units": config.get("units", hidden) == hidden,
+        "use_bias": config.get("use_bias", True) is not False or bias is None,
+        "reset_after": config.get("reset_after") is not False or not two,
+    }
+    wrong = next((key for key, fits in says.items() if not fits), None)
+    if wrong is not None:
+        found = "none" if bias is None else list(bias.shape)
+        raise CheckpointError(
+            f"the layer {name!r} has {wrong} {config[wrong]!r}, and weights of {hidden} units with "
+            f"the bias {found}; the weights are of another model"
+        )
 
 
 def _biases(bias: Array | None, rows: int, name: str) -> tuple[Array, Array]:

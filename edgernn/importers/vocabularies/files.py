@@ -33,6 +33,11 @@ _PICKLE_HEAD = re.compile(rb"\(+(dp?\d*|lp?\d*|[VSIFL][^\n]*|i[\w.]+)\n|c[\w.]+\
 _PICKLE_TAIL = re.compile(rb"\n[a-z]*\.\n?\Z")  # opcodes alone, the last of them STOP
 _BINARY = (b"\x80", b"PK\x03\x04", b"\x89HDF")  # a pickle of protocol 2 and up, zip, HDF5
 _TAIL = 64  # bytes
+_LISTED = (
+    "{name} begins with a word a line, none twice, and is no list of as many words as the network "
+    "has rows: it is read as a corpus, with <eos> after its first word; where it is a list, give "
+    "the whole of it"
+)
 _GIVE = "give a word map in JSON, a word a line, or the corpus"
 
 
@@ -44,6 +49,8 @@ def read_vocabulary(path: Path, *, size: int | None) -> WordIds:
     """
     if path.is_dir():
         return read_corpus(corpus_files(path), size=size)
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} is no plain file; {_GIVE}")
     head = _head(path)
     if head.lstrip()[:1] in (b"{", b"["):
         return _json(path, head, size)
@@ -63,8 +70,12 @@ def _of_text(path: Path, head: bytes, size: int | None) -> WordIds:
     lines = _lines(head)
     if len(lines) >= _FEWEST_LINES and _is_table(lines):
         return _table(path)
-    if len(lines) >= _FEWEST_LINES and _is_list(lines) and (listed := _list(path, size)):
-        return listed
+    if len(lines) >= _FEWEST_LINES and _is_list(lines):
+        listed = _list(path, size)
+        if listed is not None:
+            return listed
+        found = read_corpus([path], size=size)
+        return replace(found, told=(*found.told, _LISTED.format(name=path.name)))
     return read_corpus([path], size=size)
 
 

@@ -38,6 +38,11 @@ def _after(kind: str, **config: Any) -> list[Layer]:
     return [_gru(), (kind, {"name": "next", **config}, {})]
 
 
+def _with(layer: Layer, name: str, array: np.ndarray) -> Layer:
+    kind, config, arrays = layer
+    return kind, config, {**arrays, name: array}
+
+
 CASES = {
     "code of one's own": (_after("Lambda"), "Lambda.*of no class that is taken"),
     "both directions": (_after("Bidirectional"), "both directions of time"),
@@ -54,6 +59,12 @@ CASES = {
     ),
     "no time": ([_gru(batch_input_shape=[None, 3])], r"\[None, 3\], expected \[batch, time, width"),
     "two of one name": ([_gru(), _gru()], "two layers .* have one name"),
+    "other units": ([_gru(units=5)], "has units 5, and weights of 4 units with the bias"),
+    "a bias that it has not": ([_gru(use_bias=False)], "has use_bias False, and weights"),
+    "two biases where it has one": (
+        [_with(_gru(reset_after=False), "bias:0", np.ones((2, 12), "f4"))],
+        r"has reset_after False, .*bias \[2, 12\]",
+    ),
     "no weights": ([("GRU", _gru()[1], {})], "0 variables"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import string
 from pathlib import Path
@@ -100,8 +101,10 @@ def test_every_form_of_a_file(tmp_path: Path, content: Any) -> None:
 
 def test_a_corpus_of_a_word_a_line_has_a_row_for_eos(tmp_path: Path) -> None:
     path = written(tmp_path / "train.txt", "b\na\n")
-    assert find_vocabulary(path, size=2).words == ("b", "a")
-    assert find_vocabulary(path, size=3).words == ("b", "<eos>", "a")
+    listed, corpus = find_vocabulary(path, size=2), find_vocabulary(path, size=3)
+    assert (listed.words, corpus.words) == (("b", "a"), ("b", "<eos>", "a"))
+    assert "read as a corpus" not in " ".join(listed.told)
+    assert "train.txt begins with a word a line" in " ".join(corpus.told)
 
 
 def test_ruotianluo_ids_from_one_beside_a_row_for_zero() -> None:
@@ -198,6 +201,13 @@ def test_what_is_refused(tmp_path: Path, content: Any, size: int | None, why: st
     with pytest.raises(DataError, match=why) as caught:
         find_vocabulary(path, size=size)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe is no plain file; give a word map"):
+        find_vocabulary(tmp_path / "pipe")
 
 
 def test_nothing_given() -> None:
