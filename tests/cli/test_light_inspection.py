@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def _tar(path: Path) -> None:
             archive.addfile(tarfile.TarInfo(name), io.BytesIO())
 
 
+def _baselines(path: Path) -> None:
+    policy = io.BytesIO()
+    layers = {"lstm_actor": nn.LSTM(5, 6), "action_net": nn.Linear(6, 2)}
+    torch.save(nn.ModuleDict(layers).state_dict(), policy)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data", "{}")
+        archive.writestr("policy.pth", policy.getvalue())
+
+
 def _torch7(path: Path) -> None:
     weight = t7_writer.tensor(np.ones((2, 3)), "Float")
     path.write_bytes(t7_writer.t7({"weight": weight}))
@@ -77,6 +87,7 @@ MAKERS: dict[str, Callable[[Path], object]] = {
     "torch-tar": _tar,
     "pickle": lambda path: path.write_bytes(pickle.dumps({"words": [1, 2]})),
     "keras": lambda path: shutil.copy(next(KERAS.glob("*.keras")), path),
+    "stable-baselines3": _baselines,
     "npz": lambda path: np.savez(path.open("wb"), **WEIGHTS),
     "npy": lambda path: np.save(path.open("wb"), np.ones(3)),
     "hdf5": lambda path: shutil.copy(next(KERAS.glob("*.h5")), path),
