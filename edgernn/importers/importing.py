@@ -30,10 +30,11 @@ from edgernn.models import checkpoint
 from edgernn.models.family import ModelConfig, RecurrentModel
 from edgernn.storage import strict_json
 from edgernn.storage.identify import identify, path_of
-from edgernn.wording import size
+from edgernn.wording import size, some
 
 TOLERANCE = 1e-4  # of a recorded run: the largest scaled difference
 IMPORTED = "imported"  # of config.json's training: where the model came from
+_WRITTEN = {checkpoint.CONFIG, checkpoint.WEIGHTS, checkpoint.TOKENIZER, checkpoint.EVALUATION}
 _MOST_CONFIG_BYTES = 16 << 20
 
 
@@ -145,11 +146,19 @@ def _read(path: Path, family: str, wishes: Wishes, tell: Callable[[str], None]) 
 
 
 def refuse_foreign(out: Path) -> None:
-    """Raise UsageError where ``out`` holds anything but an older import, or nothing."""
+    """Raise UsageError where ``out`` holds anything but what an older import wrote, or nothing."""
     storage.clear(out)
     kind = identify(out)
-    if kind.key in {"missing", "empty-folder"} or (out.is_dir() and _was_imported(out)):
+    if kind.key in {"missing", "empty-folder"}:
         return
+    if out.is_dir() and _was_imported(out):
+        others = sorted({each.name for each in out.iterdir()} - _WRITTEN)
+        if not others:
+            return
+        raise UsageError(
+            f"{out} is an older import with {some(others)} in it, which would be lost; it was left "
+            "as it is. Choose another --out, or move that elsewhere"
+        )
     raise UsageError(
         f"{out} is there and is no import ({kind.name}); it was left as it is. Choose another --out"
     )

@@ -61,6 +61,16 @@ def test_an_older_import_is_replaced_and_nothing_else(toy_file: Path, tmp_path: 
         import_checkpoint(toy_file, toy_file)
 
 
+def test_what_lies_beside_an_older_import_is_not_lost(toy_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    import_checkpoint(toy_file, out)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"older import with notes\.txt in it"):
+        import_checkpoint(toy_file, out)
+    assert (out / "notes.txt").read_text() == "mine"
+    assert (out / "config.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

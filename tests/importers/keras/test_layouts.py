@@ -142,3 +142,20 @@ def test_keras_1_gru_resets_before_the_product(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "net.h5", [("GRU", config, arrays)], version="1.2.2")
     zeros = {k: np.zeros(H) for k in "zrh"}
     assert np.abs(_run(path, x) - _gru(x, w, u, b, zeros, after=False)).max() < 1e-6
+
+
+@pytest.mark.parametrize("version", ["1.2.2", "2.2.4", "3.1.0"])
+def test_hard_sigmoid_is_another_function_since_keras_3(version: str, tmp_path: Path) -> None:
+    w, u, b, _, x = _drawn("ifco", 6)
+    joined = {name: np.concatenate([of[k] for k in "ifco"]) for name, of in (("w", w), ("u", u))}
+    arrays = {
+        "kernel:0": joined["w"].T,
+        "recurrent_kernel:0": joined["u"].T,
+        "bias:0": np.concatenate([b[k] for k in "ifco"]),
+    }
+    said = {} if version[0] == "1" else {"recurrent_activation": "hard_sigmoid"}  # its default
+    path = write_h5(
+        tmp_path / "net.h5", [("LSTM", _config("rnn", **said), arrays)], version=version
+    )
+    gate = _hard if version[0] < "3" else lambda a: np.clip(a / 6 + 0.5, 0, 1)
+    assert np.abs(_run(path, x) - _lstm(x, w, u, b, gate=gate)).max() < 1e-6
