@@ -33,6 +33,7 @@ from edgernn.sessions.model import Model
 
 _SCORES = frozenset({"logits", "scores", "out", "output", "outputs", "log_probs", "logprobs"})
 _LOGS = frozenset({"log_probs", "logprobs", "log_softmax"})
+_PROBABILITIES = frozenset({"probs", "probabilities", "softmax"})
 
 
 @dataclass(frozen=True)
@@ -187,11 +188,22 @@ def _outputs(opened: Model, run: RecordedRun, way: Way, made: Named) -> Iterator
             }
             for spec, name in paired(source, specs, fits):
                 mine, theirs = cast("tuple[np.ndarray, np.ndarray]", shaped[name][spec.name])
-                if name in _LOGS:
-                    mine = log_probabilities(mine.reshape(-1, mine.shape[-1])).reshape(mine.shape)
+                mine = _as_called(name, mine)
                 del source[name]
                 late = len(made[spec.name]) - 1 if last else way.late
                 yield _compared(f"{role}/{name}", theirs, mine, spec, replace(way, late=late))
+
+
+def _as_called(name: str, mine: np.ndarray) -> np.ndarray:
+    """Return the network's outputs ``[…, V]`` as log-probabilities or probabilities, where the
+    recorded ones are called so; they may be that already.
+    """
+    if name not in _LOGS | _PROBABILITIES:
+        return mine
+    if name in _PROBABILITIES and mine.min() >= 0 and np.allclose(mine.sum(-1), 1, atol=1e-3):
+        return mine
+    logs = log_probabilities(mine.reshape(-1, mine.shape[-1])).reshape(mine.shape)
+    return logs if name in _LOGS else np.exp(logs)
 
 
 def _beside(

@@ -39,6 +39,7 @@ def model() -> RecurrentModel:
         ({"in/tokens": TOKENS[:, 1], "out/log_probs": LOG_PROBS[:, 1]}, {"out/log_probs"}),
         ({"tokens": TOKENS.T, "logits": MADE["logits"].swapaxes(0, 1)}, {"whole/logits"}),
         ({"x": TOKENS.T, "y": MADE["logits"].swapaxes(0, 1)}, {"whole/y"}),
+        ({"in/x": TOKENS, "out/probs": np.exp(LOG_PROBS)}, {"out/probs"}),
         ({"X_test": TOKENS.T, "predicted": MADE["logits"][-1]}, {"whole/predicted"}),
         ({"in/ids": TOKENS, "state/hidden": MADE["h"][:, 0]}, {"state/hidden"}),
         (
@@ -50,7 +51,20 @@ def model() -> RecurrentModel:
             {"out/logits"},
         ),
     ],
-    ids=["steps", "rows", "whole", "ctx", "one", "plain", "bare", "last", "state", "part", "later"],
+    ids=[
+        "steps",
+        "rows",
+        "whole",
+        "ctx",
+        "one",
+        "plain",
+        "bare",
+        "probs",
+        "last",
+        "state",
+        "part",
+        "later",
+    ],
 )
 def test_however_a_run_lies_it_is_replayed(
     arrays: dict[str, np.ndarray], names: set[str], model: RecurrentModel, tmp_path: Path

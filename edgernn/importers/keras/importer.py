@@ -5,6 +5,11 @@ from __future__ import annotations
 from edgernn.errors import CheckpointError
 from edgernn.importers.base import BY_CLASS, Imported, Importer, Match, Opened
 
+_WEIGHTS_ALONE = (
+    "it has weights alone; give the architecture, as model.to_json() writes it, with --with "
+    "FILE.json"
+)
+
 
 class KerasImporter(Importer):
     """Models of Keras in ``.keras``, whole ``.h5`` files, or weights beside an architecture."""
@@ -26,7 +31,7 @@ class KerasImporter(Importer):
 
         config = opened.content.tree["config"]
         if config is None:
-            return ""
+            return "" if opened.companions else _WEIGHTS_ALONE
         try:
             layers = read_architecture(config).layers
         except CheckpointError as error:

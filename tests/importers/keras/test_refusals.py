@@ -15,6 +15,7 @@ pytest.importorskip("h5py")
 from keras_files import Layer, write_h5
 
 from edgernn.cli.inspection import inspect_path
+from edgernn.containers.content import Content
 from edgernn.containers.reading import read
 from edgernn.errors import CheckpointError, EdgernnError, UsageError
 from edgernn.importers.base import Opened, Wishes
@@ -152,3 +153,10 @@ def test_cells_have_no_last_frame(tmp_path: Path) -> None:
     layer = ("RNN", {**config, "cell": inner}, arrays)
     path = write_h5(tmp_path / "net.h5", [layer])
     assert "last frame" not in " ".join(KerasImporter().read(Opened(read(path))).told)
+
+
+def test_weights_alone_are_told_before_anything_is_read() -> None:
+    content = Content(Path("net.weights.h5"), "HDF5", {"config": None, "layers": {}, "names": {}})
+    assert "with --with FILE.json" in KerasImporter().refusal(Opened(content))
+    beside = Content(Path("net.json"), "JSON", {"class_name": "Sequential"})
+    assert KerasImporter().refusal(Opened(content, (beside,))) == ""
