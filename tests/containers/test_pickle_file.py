@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -186,3 +187,11 @@ def test_a_text_is_no_pickle(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("(Note that a text can begin so.)\nclass words\n.")
     with pytest.raises(DataError, match="is a text file"):
         read(tmp_path / "file")
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_tensors_that_pickle_itself_wrote_are_told(protocol: int, tmp_path: Path) -> None:
+    path = tmp_path / "net.pkl"
+    path.write_bytes(pickle.dumps({"w": torch.ones(3)}, protocol))
+    with pytest.raises(DataError, match=r"pickle\.dump.*torch\.save\(OBJECT, FILE\)"):
+        read(path)
