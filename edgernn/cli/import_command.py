@@ -73,8 +73,8 @@ def import_checkpoint(
     """
     from edgernn.importers.importing import import_checkpoint as take
 
-    if not tolerance > 0:
-        raise UsageError(f"--tolerance is {tolerance:g}, expected above 0")
+    if not 0 < tolerance < 1:
+        raise UsageError(f"--tolerance is {tolerance:g}, expected above 0 and below 1")
     wishes = _wishes(vocabulary, word_map, companions, names, settings)
     taken = take(
         file,

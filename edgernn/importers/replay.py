@@ -70,7 +70,7 @@ def replayed(
     """
     opened = session_model(model)
     run = read_run(given, opened.contract)
-    ways = [_compare(opened, run, way) for way in ways_of(opened, run)]
+    ways = [_compare(opened, run, way) for way in [*ways_of(opened, run)]]
     if not any(ways):
         raise UsageError(_unlike(opened, run))
     best = min(

@@ -70,6 +70,7 @@ def _logits() -> np.ndarray:
         (("--family", "x"), "unknown family 'x'; expected one of toy"),
         (("--set", "a"), "--set is 'a', expected NAME=VALUE"),
         (("--tolerance", "0"), "--tolerance is 0, expected above 0"),
+        (("--tolerance", "inf"), "--tolerance is inf, expected above 0 and below 1"),
         (("--map", "none"), "cannot read the map none"),
         (("--vocabulary", "a", "--word-map", "b"), "say the same"),
         (("--with", "none"), "none is not there"),

@@ -14,7 +14,7 @@ from edgernn.wording import expected_one_of
 Block = Matrix | Stack
 ORDER, ORDER_SAYS = "order", "the blocks in the order in which they run, with commas"
 _MOST_WAYS = 64
-_MOST_LOOKS = 1_000_000  # at a block, beside an order that has begun
+_MOST_LOOKS = 5_000_000  # at a block, beside each one of an order that has begun
 _NUMBERED = re.compile(r"(.*?)(\d{1,9})(\D*)")  # the last number of a name
 _REMEDY = (
     "a network that is no such row is taken in from its Python: edgernn export FILE.py:NAME "
@@ -83,7 +83,7 @@ def _ways(blocks: Sequence[Block]) -> list[tuple[Block, ...]]:
     pending: list[tuple[Block, ...]] = [(block,) for block in reversed(blocks)]
     while pending and len(ways) < _MOST_WAYS:
         way = pending.pop()
-        looks += len(blocks)
+        looks += len(blocks) * len(way)
         if looks > _MOST_LOOKS:
             raise UsageError(
                 f"the {len(blocks)} blocks fit one another in too many orders to try; give it as "
