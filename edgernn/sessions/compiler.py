@@ -104,13 +104,13 @@ def build(files: Mapping[str, bytes], compiler: Compiler) -> ctypes.CDLL:
         UnavailableError: the compiler fails; tells its first error.
     """
     name = f"{_key(files, compiler)}.lib"
-    root = cache_folder()
     try:
+        root = cache_folder()
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not _is_ours(root):
             raise StorageError(f"{root} belongs to another user")
         return _kept(root / name, files, compiler)
-    except (OSError, StorageError):  # no home, a full disk, another user's folder
+    except (OSError, RuntimeError, StorageError):  # no home, a full disk, another user's folder
         place = _own_scratch() / name
         return _kept(place, files, compiler)
 

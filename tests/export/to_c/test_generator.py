@@ -186,6 +186,20 @@ def test_the_header_is_cpp_too(texts: Any, tmp_path: Path) -> None:
     subprocess.run([cpp, *strict, str(tmp_path / "app.cpp")], check=True)
 
 
+def test_the_program_of_the_page_runs(texts: Any, tmp_path: Path) -> None:
+    path, _ = texts
+    page = (Path(__file__).resolve().parents[3] / "export" / "README.md").read_text()
+    body = page.split("```c\n")[1].split("```")[0]
+    command = next(line for line in page.splitlines() if line.startswith("cc "))
+    for file in path.iterdir():
+        shutil.copy(file, tmp_path)
+    text = f'#include "step.h"\nint main(void)\n{{\n{body}\nreturn refused || !logits[0];\n}}\n'
+    (tmp_path / "app.c").write_text(text)
+    own = find_compiler().command
+    subprocess.run([*own, *command.split()[1:], "-o", "app"], cwd=tmp_path, check=True)
+    subprocess.run([tmp_path / "app"], check=True)
+
+
 def test_the_header_states_what_a_call_takes(texts: Any) -> None:
     path, _ = texts
     text = (path / "step.h").read_text()
