@@ -45,10 +45,13 @@ def load(raw: memoryview, *, start: int = 0, persistent: Persistent | None = Non
 
 
 def load_next(
-    raw: memoryview, *, start: int = 0, persistent: Persistent | None = None
+    raw: memoryview, *, start: int = 0, persistent: Persistent | None = None, inner: bool = False
 ) -> tuple[Any, int]:
-    """Return what the pickle at ``start`` holds, and where it ends; otherwise as ``load``."""
-    stack = Stack(raw, start, persistent or _no_ids)
+    """Return what the pickle at ``start`` holds, and where it ends; otherwise as ``load``.
+
+    ``inner``: it lies in another pickle, and no further one may lie in it.
+    """
+    stack = Stack(raw, start, persistent or _no_ids, inner=inner)
     try:
         for _ in range(_MOST_OPCODES):
             act = TABLE[raw[stack.place]]

@@ -39,10 +39,13 @@ class Stack:
         outer: the items below each open mark.
         memo: what was put aside, by number.
         persistent: makes a value of a persistent id.
+        inner: whether it lies in another pickle, so that no further one may lie in it.
     """
 
-    def __init__(self, raw: memoryview, start: int, persistent: Callable[[Any], Any]) -> None:
-        self.raw = raw
+    def __init__(
+        self, raw: memoryview, start: int, persistent: Callable[[Any], Any], *, inner: bool = False
+    ) -> None:
+        self.raw, self.inner = raw, inner
         self.place = start
         self.end = len(raw)
         self.items: list[Any] = []

@@ -11,17 +11,20 @@ for the object. The id of a class holds its source text, which is dropped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from edgernn.containers.content import Content, Name
-from edgernn.containers.pickle_machine import load, load_next
+from edgernn.containers.pickle_machine import load_next
 from edgernn.containers.source import Source
 from edgernn.containers.torch_storages import Storage, item_bytes, storage_of
 
 _VERSION = 1001
 _COUNT_BYTES = 8
+_Array = Callable[[int, int], np.ndarray]  # of the bytes from one place to another
 
 
 def read_torch_legacy(source: Source) -> Content:
@@ -31,7 +34,7 @@ def read_torch_legacy(source: Source) -> Content:
         DataError: it is damaged, or was written on a big-endian machine.
     """
     try:
-        return Content(source.path, "torch legacy", _read(source))
+        return Content(source.path, "torch legacy", _read(source.raw, source.array))
     except ValueError as error:
         raise source.damaged(str(error)) from error
 
@@ -44,22 +47,41 @@ def read_torch_tar(source: Source) -> Content:
     )
 
 
-def _read(source: Source) -> Any:
-    raw = source.raw
-    _, place = load_next(raw)  # the magic number, which the table saw
-    version, place = load_next(raw, start=place)
-    machine, place = load_next(raw, start=place)
+def storage_in(raw: bytes) -> Storage:
+    """Return the storage that a file of this format holds, as ``pickle.dump`` of a tensor keeps one
+    inside the pickle (``torch.storage._load_from_bytes``).
+
+    Raises:
+        ValueError: it is damaged, holds anything else, or a further file.
+    """
+
+    def array(start: int, stop: int) -> np.ndarray:
+        held = np.frombuffer(raw[start:stop], np.uint8)  # a copy, aligned for every dtype
+        held.flags.writeable = False
+        return held
+
+    found = _read(memoryview(raw), array, inner=True)
+    if not isinstance(found, Storage):
+        raise ValueError("a storage of torch that is none")
+    return found
+
+
+def _read(raw: memoryview, array: _Array, *, inner: bool = False) -> Any:
+    """Return the object in ``raw``; ``array`` returns bytes of it as an array of uint8."""
+    _, place = load_next(raw, inner=inner)  # the magic number, which the table saw
+    version, place = load_next(raw, start=place, inner=inner)
+    machine, place = load_next(raw, start=place, inner=inner)
     if type(version) is not int or version != _VERSION:
         raise ValueError(f"its format is not {_VERSION}, the only one that torch wrote")
     if type(machine) is dict and machine.get("little_endian") is False:
         raise ValueError("it was written on a big-endian machine, which is not taken")
     storages = _Storages(len(raw))
-    _, end = load_next(raw, start=place, persistent=storages)
-    keys, data = load_next(raw, start=end)
+    _, end = load_next(raw, start=place, persistent=storages, inner=inner)
+    keys, data = load_next(raw, start=end, inner=inner)
     if type(keys) is not list or not all(type(key) in (str, int) for key in keys):
         raise ValueError("its storages are not listed")
-    storages.fill(source, keys, data)
-    return load(raw, start=place, persistent=storages)
+    storages.fill(raw, array, keys, data)
+    return load_next(raw, start=place, persistent=storages, inner=inner)[0]
 
 
 class _Storages:
@@ -94,24 +116,17 @@ class _Storages:
             part.fill_from(root, offset)
         return part
 
-    def fill(self, source: Source, keys: list[Any], start: int) -> None:
+    def fill(self, raw: memoryview, array: _Array, keys: list[Any], start: int) -> None:
         """Find the bytes of every storage, from byte ``start`` on in the order of ``keys``."""
         if {str(key) for key in keys} != set(self.found) or len(keys) != len(self.found):
             raise ValueError("the storages that it lists are not those that it uses")
         for key in keys:
             storage = self.found[str(key)]
-            count = int.from_bytes(source.raw[start : start + _COUNT_BYTES], "little")
+            count = int.from_bytes(raw[start : start + _COUNT_BYTES], "little")
             begin = start + _COUNT_BYTES
             start = begin + count * item_bytes(storage)
-            if start > len(source.raw):
+            if start > len(raw):
                 raise ValueError(f"the storage {str(key)[:80]!r} goes on beyond its end")
             if count < storage.count:
                 raise ValueError(f"the storage {str(key)[:80]!r} is too short")
-            storage.fill(_bytes(source, begin, start))
-
-
-def _bytes(source: Source, begin: int, end: int) -> Any:
-    def content() -> np.ndarray:
-        return source.array(begin, end)
-
-    return content
+            storage.fill(partial(array, begin, start))

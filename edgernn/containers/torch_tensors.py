@@ -125,6 +125,16 @@ _REBUILT: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_parameter_with_state": _first,
 }
 
+
+def _storage_from_bytes(stack: Stack, raw: Any) -> Storage:
+    """``torch.storage._load_from_bytes``: a file of torch's older format, with one storage."""
+    from edgernn.containers.torch_legacy import storage_in  # which runs the machine
+
+    if type(raw) is not bytes or stack.inner:
+        raise ValueError("a file inside that is none, or lies too deep")
+    return storage_in(raw)
+
+
 TORCH: dict[str, Callable[..., Any]] = {
     **_REBUILT,
     "torch._tensor._rebuild_from_type_v2": _typed,
@@ -132,6 +142,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "torch.nn.parameter.Parameter": _first,
     "torch.nn.parameter.Buffer": _first,
     "torch.autograd.variable.Variable": _first,
+    "torch.storage._load_from_bytes": _storage_from_bytes,
     "torch.Size": _size,
     "torch.device": _device,
 }

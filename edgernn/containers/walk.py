@@ -15,6 +15,7 @@ _MOST_BRANCHES = 100_000  # places of them: one branch in many places counts as 
 _LONGEST_WORD = 1000  # of a branch's name, which stands in the name of all that is in it
 _BRANCHES = (dict, list, tuple, Stub)
 _OF_LUA = ("nn.", "cudnn.")
+_OF_TRAINING = ("torch.optim.",)  # whose objects hold the weights again, and their gradients' means
 _PARTS = ("_parameters", "_buffers", "_modules")
 
 
@@ -89,7 +90,7 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
             yield from _children(value.attributes.get(part))
     elif isinstance(value, Stub) and value.name.startswith(_OF_LUA):
         yield from _of_lua(value)
-    elif isinstance(value, Stub):
+    elif isinstance(value, Stub) and not value.name.startswith(_OF_TRAINING):
         yield from _children(value.attributes)
         yield from ((_word(key), child) for key, child in value.entries)
         yield from _children(value.items)

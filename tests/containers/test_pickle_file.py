@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from edgernn.containers.content import Stub
 from edgernn.containers.pickle_machine import load
 from edgernn.containers.reading import read
+from edgernn.containers.walk import tensors
 from edgernn.errors import DataError
 
 _LEAVES = (
@@ -190,8 +191,28 @@ def test_a_text_is_no_pickle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_tensors_that_pickle_itself_wrote_are_told(protocol: int, tmp_path: Path) -> None:
+def test_a_module_that_pickle_itself_wrote(protocol: int, tmp_path: Path) -> None:
+    net = torch.nn.Sequential(torch.nn.LSTM(3, 4), torch.nn.BatchNorm1d(4)).half()
     path = tmp_path / "net.pkl"
-    path.write_bytes(pickle.dumps({"w": torch.ones(3)}, protocol))
-    with pytest.raises(DataError, match=r"pickle\.dump.*torch\.save\(OBJECT, FILE\)"):
-        read(path)
+    path.write_bytes(pickle.dumps({"net": net, "view": torch.arange(6.0).view(2, 3).T}, protocol))
+    found = tensors(read(path).tree)
+    assert found.pop("view").tolist() == [[0, 3], [1, 4], [2, 5]]
+    wanted = {f"net.{name}": value for name, value in net.state_dict().items()}
+    assert found.keys() == wanted.keys()
+    assert all(np.array_equal(found[name], value.numpy()) for name, value in wanted.items())
+
+
+def _inside(raw: bytes) -> bytes:
+    """A call of torch's that reads a file inside, of protocol 3."""
+    return b"ctorch.storage\n_load_from_bytes\nB" + len(raw).to_bytes(4, "little") + raw + b"\x85R"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"\x80\x02N.", pickle.dumps([1, 2]), b"\x80\x02" + _inside(b"\x80\x02N.") + b"."],
+    ids=["nothing", "one pickle", "no storage", "a further one inside"],
+)
+def test_a_file_inside_that_is_no_storage(raw: bytes, tmp_path: Path) -> None:
+    (tmp_path / "net.pkl").write_bytes(b"\x80\x03" + _inside(raw) + b".")
+    with pytest.raises(DataError, match="is damaged"):
+        read(tmp_path / "net.pkl")
