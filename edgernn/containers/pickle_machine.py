@@ -28,30 +28,39 @@ _DAMAGED = (
 )
 
 Persistent = Callable[[Any], Any]
+Files = Callable[[bytes], Any]
 
 
-def load(raw: memoryview, *, start: int = 0, persistent: Persistent | None = None) -> Any:
+def load(
+    raw: memoryview,
+    *,
+    start: int = 0,
+    persistent: Persistent | None = None,
+    files: Files | None = None,
+) -> Any:
     """Return what the pickle at ``start`` holds.
 
     Args:
         raw: the bytes that it lies in.
         start: where it begins.
         persistent: makes a value of a persistent id; without it none may occur.
+        files: makes a value of a file of torch that lies in it; without it none may.
 
     Raises:
         ValueError: it is damaged, or larger than a checkpoint's can be; says where and why.
     """
-    return load_next(raw, start=start, persistent=persistent)[0]
+    return load_next(raw, start=start, persistent=persistent, files=files)[0]
 
 
 def load_next(
-    raw: memoryview, *, start: int = 0, persistent: Persistent | None = None, inner: bool = False
+    raw: memoryview,
+    *,
+    start: int = 0,
+    persistent: Persistent | None = None,
+    files: Files | None = None,
 ) -> tuple[Any, int]:
-    """Return what the pickle at ``start`` holds, and where it ends; otherwise as ``load``.
-
-    ``inner``: it lies in another pickle, and no further one may lie in it.
-    """
-    stack = Stack(raw, start, persistent or _no_ids, inner=inner)
+    """Return what the pickle at ``start`` holds, and where it ends; otherwise as ``load``."""
+    stack = Stack(raw, start, persistent or _no_ids, files=files)
     try:
         for _ in range(_MOST_OPCODES):
             act = TABLE[raw[stack.place]]

@@ -39,13 +39,18 @@ class Stack:
         outer: the items below each open mark.
         memo: what was put aside, by number.
         persistent: makes a value of a persistent id.
-        inner: whether it lies in another pickle, so that no further one may lie in it.
+        files: makes a value of a file of torch that lies in it, or None.
     """
 
     def __init__(
-        self, raw: memoryview, start: int, persistent: Callable[[Any], Any], *, inner: bool = False
+        self,
+        raw: memoryview,
+        start: int,
+        persistent: Callable[[Any], Any],
+        *,
+        files: Callable[[bytes], Any] | None = None,
     ) -> None:
-        self.raw, self.inner = raw, inner
+        self.raw, self.files = raw, files
         self.place = start
         self.end = len(raw)
         self.items: list[Any] = []

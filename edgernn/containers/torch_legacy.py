@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.containers.content import Content, Name
-from edgernn.containers.pickle_machine import load_next
+from edgernn.containers.pickle_machine import load, load_next
 from edgernn.containers.source import Source
 from edgernn.containers.torch_storages import Storage, item_bytes, storage_of
 
@@ -60,28 +60,28 @@ def storage_in(raw: bytes) -> Storage:
         held.flags.writeable = False
         return held
 
-    found = _read(memoryview(raw), array, inner=True)
+    found = _read(memoryview(raw), array)
     if not isinstance(found, Storage):
         raise ValueError("a storage of torch that is none")
     return found
 
 
-def _read(raw: memoryview, array: _Array, *, inner: bool = False) -> Any:
+def _read(raw: memoryview, array: _Array) -> Any:
     """Return the object in ``raw``; ``array`` returns bytes of it as an array of uint8."""
-    _, place = load_next(raw, inner=inner)  # the magic number, which the table saw
-    version, place = load_next(raw, start=place, inner=inner)
-    machine, place = load_next(raw, start=place, inner=inner)
+    _, place = load_next(raw)  # the magic number, which the table saw
+    version, place = load_next(raw, start=place)
+    machine, place = load_next(raw, start=place)
     if type(version) is not int or version != _VERSION:
         raise ValueError(f"its format is not {_VERSION}, the only one that torch wrote")
     if type(machine) is dict and machine.get("little_endian") is False:
         raise ValueError("it was written on a big-endian machine, which is not taken")
     storages = _Storages(len(raw))
-    _, end = load_next(raw, start=place, persistent=storages, inner=inner)
-    keys, data = load_next(raw, start=end, inner=inner)
+    _, end = load_next(raw, start=place, persistent=storages)
+    keys, data = load_next(raw, start=end)
     if type(keys) is not list or not all(type(key) in (str, int) for key in keys):
         raise ValueError("its storages are not listed")
     storages.fill(raw, array, keys, data)
-    return load_next(raw, start=place, persistent=storages, inner=inner)[0]
+    return load(raw, start=place, persistent=storages)
 
 
 class _Storages:

@@ -126,13 +126,11 @@ _REBUILT: dict[str, Callable[..., Any]] = {
 }
 
 
-def _storage_from_bytes(stack: Stack, raw: Any) -> Storage:
+def _storage_from_bytes(stack: Stack, raw: Any) -> Any:
     """``torch.storage._load_from_bytes``: a file of torch's older format, with one storage."""
-    from edgernn.containers.torch_legacy import storage_in  # which runs the machine
-
-    if type(raw) is not bytes or stack.inner:
-        raise ValueError("a file inside that is none, or lies too deep")
-    return storage_in(raw)
+    if type(raw) is not bytes or stack.files is None:
+        raise ValueError("a file of torch inside, where none is expected")
+    return stack.files(raw)
 
 
 TORCH: dict[str, Callable[..., Any]] = {
