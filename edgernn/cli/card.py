@@ -28,7 +28,10 @@ def card(
 
     with Bundle.open(bundle) as opened:
         text = model_card(
-            opened.manifest, storage.as_utf8(bundle.resolve().name), license_id=license_id
+            opened.manifest,
+            storage.as_utf8(bundle.resolve().name),
+            license_id=license_id,
+            packed=bundle.is_file(),
         )
     if out is None:
         stream(text)

@@ -15,6 +15,8 @@ from edgernn.families.table import family_of
 from edgernn.formats import FORMATS
 
 PLACE = '"$BUNDLE"'
+_FOLDER = '"$BUNDLE-unpacked"'
+_UNPACK = f"unzip -qo {PLACE} -d {_FOLDER}"
 _WHERE = "From `runtime_examples/` of the edgernn repository, without edgernn or PyTorch."
 
 
@@ -28,12 +30,14 @@ class Host:
         commands: what builds and runs it; none where an app is made of it. ``{place}`` is the
             bundle, ``{ask}`` what it is asked for.
         image: how it is asked for a caption; None where it writes text alone.
+        one_file: whether it opens a bundle in one file; others are given it unpacked.
     """
 
     folder: str
     head: str
     commands: tuple[str, ...] = ()
     image: str | None = ""
+    one_file: bool = True
 
 
 HOSTS = (
@@ -52,8 +56,9 @@ HOSTS = (
             "build/edgernn_run {place} {ask}",
         ),
         image="--image picture.ppm",
+        one_file=False,
     ),
-    Host("c", "C:", ("cd c", "make", "./edgernn {place} {ask}"), image=None),
+    Host("c", "C:", ("cd c", "make", "./edgernn {place} {ask}"), image=None, one_file=False),
     Host(
         "node",
         "Node.js:",
@@ -78,11 +83,13 @@ HOSTS = (
 )
 
 
-def run_section(manifest: Manifest, name: str) -> str:
-    """Return how each language runs the bundle that is called ``name``."""
+def run_section(manifest: Manifest, name: str, *, packed: bool = False) -> str:
+    """Return how each language runs the bundle that is called ``name``; ``packed`` says that it is
+    one file.
+    """
     family = family_of(manifest.family)
     if family.command is None:
-        return _replay(name)
+        return _replay(name, packed=packed)
     captions = family.writes == "captions"
     text = "" if captions else f"{_prompt(manifest)}--length 200"
     ask = "photo.jpg" if captions else text
@@ -91,7 +98,7 @@ def run_section(manifest: Manifest, name: str) -> str:
         "With edgernn installed:",
         block([f"edgernn {family.command} {PLACE} {ask}"]),
     ]
-    return "\n\n".join([*parts, *_hosts(manifest, text, captions=captions)])
+    return "\n\n".join([*parts, *_hosts(manifest, text, captions=captions, packed=packed)])
 
 
 def block(lines: Iterable[str], language: str = "sh") -> str:
@@ -101,7 +108,7 @@ def block(lines: Iterable[str], language: str = "sh") -> str:
     return f"{fence}{language}\n{code}\n{fence}"
 
 
-def _hosts(manifest: Manifest, text: str, *, captions: bool) -> Iterator[str]:
+def _hosts(manifest: Manifest, text: str, *, captions: bool, packed: bool) -> Iterator[str]:
     """Yield the parts of every example that runs files of the bundle and writes what the model
     does.
     """
@@ -112,14 +119,17 @@ def _hosts(manifest: Manifest, text: str, *, captions: bool) -> Iterator[str]:
         if host.folder not in able or (captions and host.image is None):
             continue
         if not host.commands:
-            yield host.head
+            yield f"{host.head} It stands there unpacked: `{_UNPACK}`." if packed else host.head
             continue
         yield f"{before}{host.head}"
         before, ask = "", host.image if captions else text
-        yield block(line.format(place=PLACE, ask=ask) for line in host.commands)
+        unpacked = packed and not host.one_file
+        place = _FOLDER if unpacked else PLACE
+        lines = [line.format(place=place, ask=ask) for line in host.commands]
+        yield block([*lines[:-1], *([_UNPACK] if unpacked else []), lines[-1]])
 
 
-def _replay(name: str) -> str:
+def _replay(name: str, *, packed: bool) -> str:
     """Return how a network that writes nothing is timed and stepped."""
     step = [
         "import edgernn",
@@ -135,7 +145,8 @@ def _replay(name: str) -> str:
             "Step by step, from Python:",
             block(step, "python"),
             "The recorded run is replayed by every example in `runtime_examples/` of the edgernn "
-            "repository.",
+            "repository"
+            + (f"; in C, C++ and Swift, of the bundle unpacked: `{_UNPACK}`." if packed else "."),
         ]
     )
 

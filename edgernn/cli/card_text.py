@@ -32,9 +32,11 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]|<>~$&@]|:(?=//)|(?<=www)\.)", re.IGNORECASE
 _FIGURES = ("CIDEr-D", "BLEU-4", "ROUGE-L")
 
 
-def model_card(manifest: Manifest, name: str, *, license_id: str | None = None) -> str:
+def model_card(
+    manifest: Manifest, name: str, *, license_id: str | None = None, packed: bool = False
+) -> str:
     """Return the card of a bundle that is called ``name``, a folder's or file's name without its
-    place.
+    place; ``packed`` says that it is a file.
     """
     parts = [
         _head(manifest, license_id),
@@ -42,7 +44,7 @@ def model_card(manifest: Manifest, name: str, *, license_id: str | None = None) 
         _about(manifest),
         "## Files\n\n" + _files(manifest),
         "## What was measured\n\n" + _measured(manifest),
-        "## Run it\n\n" + run_section(manifest, name),
+        "## Run it\n\n" + run_section(manifest, name, packed=packed),
         "## Check it\n\n" + _check(manifest),
     ]
     return "\n\n".join(parts) + "\n"

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from edgernn.bundle import Bundle
+from edgernn.bundle import Bundle, pack
 from edgernn.cli.card_run import HOSTS
 from edgernn.cli.card_text import model_card, plain
 from edgernn.formats import FORMATS, Format, default_rows
@@ -147,6 +147,28 @@ def test_the_prompt_is_one_that_the_model_can_read(
     )
     card = model_card(changed, "b")
     assert card.count(f'"$BUNDLE" {option}--length 200') == 5
+
+
+def test_a_bundle_in_one_file_is_unpacked_for_the_hosts_that_open_folders(
+    bundle_folder: Path, run: Run, tmp_path: Path
+) -> None:
+    pack(bundle_folder, tmp_path / "a 'b.edgernn")
+    card = run("card", "a 'b.edgernn")[1]
+    blocks = {
+        host.folder: re.search(re.escape(host.head) + r"\n\n```sh\n(.*?)^```", card, re.M | re.S)
+        for host in HOSTS
+        if host.commands
+    }
+    for folder, found in blocks.items():
+        assert found, folder
+        assert ("unzip" in found[1]) == (folder in {"c", "cpp"})
+    assert blocks["c"] is not None
+    *_, unpack, ask = blocks["c"][1].splitlines()
+    place = next(line for line in card.splitlines() if line.startswith("BUNDLE="))
+    script = f"{place.replace('/path/to', str(tmp_path))}; {unpack}; ls {ask.split()[1]}"
+    made = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, check=True)
+    assert "manifest.json" in made.stdout.split()
+    assert "unzip" not in run("card", bundle_folder)[1]
 
 
 @pytest.mark.parametrize(("text", "option"), [("# it's the", "--prompt the "), ("# '", "")])
