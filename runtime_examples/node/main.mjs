@@ -87,7 +87,7 @@ async function write(model, flags, seed, given) {
   const prompt = tokenizer.encode(flags.prompt ?? '');
   const first = start(model, prompt, { seed });
   const [tokens, stream] = [[], new TextStream(tokenizer)];
-  const read = prompt.map((id) => stream.push(id)).join(''); // as the model reads it
+  const read = stream.pushAll(prompt); // as the model reads it
   if (!flags.json) process.stdout.write(read);
   for await (const { token } of generate(model, first, given)) {
     tokens.push(token);

@@ -27,6 +27,14 @@ const SCENARIOS = {
       'the parts have rows',
     );
   },
+  async 'what goes on from words stands a space apart, after a prompt and where it is continued'({ page, spec }) {
+    await openBundle(page, spec.words);
+    const { prompt, length, temperature, seed, texts } = spec.of_words;
+    await write(page, { prompt, length, temperature, seed });
+    equal(await page.textContent('.written'), texts[0]);
+    await page.click('#continue');
+    await page.waitForFunction((wanted) => document.querySelector('.written').textContent === wanted, texts[1]);
+  },
   async 'a network without a tokenizer is checked, and no more'({ page, spec }) {
     await openBundle(page, spec.frames);
     for (const panel of ['text-panel', 'caption-panel']) check(await page.isHidden(`#${panel}`), `${panel} is hidden`);

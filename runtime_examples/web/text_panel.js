@@ -121,7 +121,11 @@ async function write(engine, text, { prompt, seed, length }) {
   let [count, first] = [0, 0];
   const [temperature, topK, topP] = SLIDERS.map((id) => Number(element(id).value));
   const options = { temperature, topK, topP, length };
-  text.call = engine.call('write', { prompt, after: text.snapshot, seed, options }, ({ piece, tokens, snapshot }) => {
+  text.call = engine.call('write', { prompt, after: text.snapshot, seed, options }, ({ read, piece, tokens, snapshot }) => {
+    if (read !== undefined) {
+      if (prompt) text.box.querySelector('.given').textContent = text.given = read;
+      return;
+    }
     first ||= performance.now() - from;
     count += tokens.length;
     Object.assign(text, { snapshot, written: text.written + piece });

@@ -98,12 +98,17 @@ async function reader({ url, files, zip }, place) {
   };
 }
 
-/** Write text from a prompt, or on from a snapshot; tells { piece, tokens, snapshot } by slices, the first token at once. */
+/**
+ * Write text from a prompt, or on from a snapshot; tells { read }, the prompt as the model reads it, then
+ * { piece, tokens, snapshot } by slices, the first token at once.
+ */
 async function write({ prompt, after, seed, options }, id, tell) {
   const { model, tokenizer } = opened;
-  let snapshot = start(model, tokenizer.encode(prompt), { after, seed });
+  const ids = tokenizer.encode(prompt);
+  let snapshot = start(model, ids, { after, seed });
   const tokens = generate(model, snapshot, options);
-  const [text, stream] = [{ stopped: false }, new TextStream(tokenizer)];
+  const [text, stream] = [{ stopped: false }, TextStream.after(tokenizer, after?.pending ?? [])];
+  tell({ read: stream.pushAll(ids) });
   writing.set(id, text);
   let [ended, first] = [false, true];
   while (!ended && !text.stopped) {
@@ -120,7 +125,7 @@ async function write({ prompt, after, seed, options }, id, tell) {
       return written;
     });
     first = false;
-    tell({ piece: made.map((token) => stream.push(token)).join(''), tokens: made, snapshot });
+    tell({ piece: stream.pushAll(made), tokens: made, snapshot });
     await pause();
   }
   tell({ piece: stream.flush(), tokens: [], snapshot });

@@ -14,12 +14,16 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+import torch
 
 from edgernn.bundle import summary
 from edgernn.data.text.spaced import spaced_pipeline
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import DataError
+from edgernn.export.pack import export_bundle
 from edgernn.families.step import LOGITS
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.language import LanguageConfig, LanguageModel
 
 KINDS = ("char", "byte", "word", "bpe", "caption", "spaced", "spaced-unknown", "caption-of-others")
 SAMPLE = (
@@ -74,6 +78,15 @@ def texts(seed: int, count: int, *, newest: int = 0x10FFFF) -> list[str]:
             )
         made.append("".join(parts))
     return made
+
+
+def made_of_kind(kind: str, folder: Path) -> Path:
+    """Write a bundle of an untrained network whose tokens are of a kind; return its folder."""
+    made = tokenizer_of(kind)
+    torch.manual_seed(0)
+    model = LanguageModel(LanguageConfig(vocabulary=made.vocabulary_size, hidden=12, embedding=8))
+    export_bundle(Checkpoint(model, made, {}, {}), folder, to=["onnx"], steps=4)
+    return folder
 
 
 def tokenizer_of(kind: str) -> Tokenizer:

@@ -10,13 +10,9 @@ from typing import Any
 
 import host_cases
 import pytest
-import torch
 from c_program import PROMPT, STEPS
 from hosts import Command
 
-from edgernn.export.pack import export_bundle
-from edgernn.models.checkpoint import Checkpoint
-from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.writing.text import write_text
 
 LENGTH = 500
@@ -97,16 +93,7 @@ def test_decoding_defaults_are_kept(command: Command, copy: Path) -> None:
 @pytest.fixture(scope="module", params=["byte", "word", "bpe"])
 def of_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle whose tokens are of one kind, untrained, so that any token comes."""
-    return made_of_kind(request.param, tmp_path_factory.mktemp(request.param) / "b")
-
-
-def made_of_kind(kind: str, folder: Path) -> Path:
-    """Write a bundle of an untrained network whose tokens are of a kind; return its folder."""
-    made = host_cases.tokenizer_of(kind)
-    torch.manual_seed(0)
-    model = LanguageModel(LanguageConfig(vocabulary=made.vocabulary_size, hidden=12, embedding=8))
-    export_bundle(Checkpoint(model, made, {}, {}), folder, to=["onnx"], steps=4)
-    return folder
+    return host_cases.made_of_kind(request.param, tmp_path_factory.mktemp(request.param) / "b")
 
 
 def test_a_text_of_every_kind_of_tokens_is_that_of_edgernn(command: Command, of_kind: Path) -> None:
@@ -118,7 +105,7 @@ def test_a_text_of_every_kind_of_tokens_is_that_of_edgernn(command: Command, of_
 
 
 def test_what_goes_on_from_words_stands_a_space_apart(command: Command, tmp_path: Path) -> None:
-    bundle = made_of_kind("spaced", tmp_path / "b")
+    bundle = host_cases.made_of_kind("spaced", tmp_path / "b")
     made = write_text(bundle, "the quick", length=20, temperature=2.0, seed=7)["tokens"]
     tokenizer = host_cases.tokenizer_of("spaced")
     wanted = tokenizer.decode([*tokenizer.encode("the quick"), *made]) + "\n"

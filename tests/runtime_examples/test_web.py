@@ -17,12 +17,10 @@ import frame_bundle
 import host_cases
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint, save
-from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.writing.captions import CaptionWriter
 from edgernn.writing.text import write_text
 
@@ -62,6 +60,16 @@ def _seeded(bundle: Path, seed: int, *, prompt: str = PROMPT) -> dict[str, Any]:
     options: dict[str, Any] = {"length": LENGTH, "temperature": 0.8, "seed": seed}
     text = write_text(bundle, prompt, **options)["text"]
     return {**options, "seed": str(seed), "prompt": prompt, "text": text}
+
+
+def _of_words(bundle: Path) -> dict[str, Any]:
+    """What is written after words, and what where it is continued: each text whole."""
+    options: dict[str, Any] = {"length": 5, "temperature": 2.0, "seed": 7}
+    tokenizer = host_cases.tokenizer_of("spaced")
+    prompt = tokenizer.encode("the quick")
+    made = write_text(bundle, "the quick", **{**options, "length": 10})["tokens"]
+    texts = [tokenizer.decode([*prompt, *made[:count]]) for count in (5, 10)]
+    return {**options, "prompt": " the  quick ", "texts": texts}
 
 
 def _damage(source: Path, target: Path, change: Callable[[Path], object]) -> str:
@@ -153,10 +161,8 @@ def spec(
         parameter.data *= 1.5
     save(Checkpoint(shifted, tokenizer, {}, evaluation), folder / "shifted")
     export_bundle(folder / "shifted", other, to="onnx", steps=16)
-    pairs, made = folder / "pairs", host_cases.tokenizer_of("bpe")
-    torch.manual_seed(0)
-    wide = LanguageModel(LanguageConfig(vocabulary=made.vocabulary_size, hidden=12, embedding=8))
-    export_bundle(Checkpoint(wide, made, {}, {}), pairs, to="onnx", steps=4)
+    pairs = host_cases.made_of_kind("bpe", folder / "pairs")
+    words = host_cases.made_of_kind("spaced", folder / "words")
     host_cases.shorten_golden(pairs)
     wrong = _damage(text, folder / "wrong-golden", lambda f: _take_golden(f, other))
     picture = np.random.default_rng(1).integers(0, 256, (50, 90, 3), np.uint8)
@@ -170,6 +176,7 @@ def spec(
             str(learned),
             str(captions),
             str(pairs),
+            str(words),
             str(frame_bundle.write_frame_bundle(folder / "frames")),
             wrong,
             *(place for place, _ in damaged.values()),
@@ -178,6 +185,8 @@ def spec(
         "learned": "learned",
         "captions": "captions",
         "pairs": "pairs",
+        "words": "words",
+        "of_words": _of_words(words),
         "frames": "frames",
         "of_pairs": _seeded(pairs, 7, prompt="naïve 你好 "),
         "wrong_golden": "wrong-golden",

@@ -77,7 +77,7 @@ export class Tokenizer {
   /** Return the text of ids; bytes that are no UTF-8 become U+FFFD. */
   decode(ids) {
     const stream = new TextStream(this);
-    return Array.from(ids, (id) => stream.push(id)).join('') + stream.flush();
+    return stream.pushAll(ids) + stream.flush();
   }
 
   known(pieces, unknown) {
@@ -125,6 +125,19 @@ export class TextStream {
     this.tokenizer = tokenizer;
     this.utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
     this.between = '';
+  }
+
+  /** A stream that goes on from ids whose text is shown already, as a snapshot's pending ones. */
+  static after(tokenizer, ids) {
+    const stream = new TextStream(tokenizer);
+    stream.pushAll(ids);
+    stream.flush(); // bytes that were cut off were shown, too
+    return stream;
+  }
+
+  /** Take several ids; returns the text that they complete. */
+  pushAll(ids) {
+    return Array.from(ids, (id) => this.push(id)).join('');
   }
 
   /** Take the next id; returns the text that it completes, perhaps none. */
