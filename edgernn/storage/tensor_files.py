@@ -91,22 +91,14 @@ class Content:
         """Yield each tensor by name as it lies in ``raw``, read-only: nothing is copied.
 
         Raises:
-            ValueError: numpy lacks a dtype, or the tensors do not fill the file one after another,
-                which the library refuses, too.
+            ValueError: numpy lacks a dtype.
         """
         header, data = _split(self.raw)
-        entries = [(name, entry) for name, entry in header.items() if name != _METADATA]
-        end = 0
-        for name, entry in sorted(entries, key=lambda pair: pair[1]["data_offsets"]):
+        for name, start, stop in _in_order(header):
             dtype, shape = self.layout[name]
-            start, stop = entry["data_offsets"]
-            if start != end or dtype not in _KNOWN:
-                told = "lies over another one, or behind a hole" if start != end else f"is {dtype}"
-                raise ValueError(f"the tensor {name!r} {told}")
+            if dtype not in _KNOWN:
+                raise ValueError(f"the tensor {name!r} is {dtype}")
             yield name, np.frombuffer(data[start:stop], dtype).reshape(shape)
-            end = stop
-        if end != len(data):
-            raise ValueError(f"it has {len(data) - end} bytes that are of no tensor")
 
 
 def save(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> bytes:
@@ -163,7 +155,8 @@ def parse(raw: bytes) -> Content:
     """Read a safetensors file.
 
     Raises:
-        ValueError: says in one line what is wrong with it.
+        ValueError: says in one line what is wrong with it; tensors that share bytes, or leave some
+            out, are refused as the library refuses them.
     """
     header, data = _split(raw)
     metadata = header.get(_METADATA, {})
@@ -176,6 +169,7 @@ def parse(raw: bytes) -> Content:
     layout = {
         name: _entry(name, entry, len(data)) for name, entry in header.items() if name != _METADATA
     }
+    _refuse_other_places(header, len(data))
     return Content(raw, layout, {name: text for name, text in metadata.items() if name != DIGEST})
 
 
@@ -248,6 +242,30 @@ def _entry(name: str, entry: Any, size: int) -> tuple[str, tuple[int, ...]]:
             f"the tensor {name!r} of the shape {shape} does not have {place[1] - place[0]} bytes"
         )
     return _DTYPES.get(dtype, dtype), tuple(shape)
+
+
+def _in_order(header: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+    """Return each tensor's name, and where its bytes begin and end, as they lie in the file."""
+    entries = [
+        (name, *entry["data_offsets"]) for name, entry in header.items() if name != _METADATA
+    ]
+    return sorted(entries, key=lambda entry: entry[1:])
+
+
+def _refuse_other_places(header: Mapping[str, Any], size: int) -> None:
+    """Raise ValueError where the tensors do not fill the data one after another, as the format
+    demands and the library checks (safetensors README, "Format": no holes in the byte buffer).
+    """
+    end = 0
+    for name, start, stop in _in_order(header):
+        if start != end:
+            where = "over another one" if start < end else "behind bytes that are of no tensor"
+            raise ValueError(
+                f"the tensor {name!r} begins at byte {start} of the data, {where}, expected {end}"
+            )
+        end = stop
+    if end != size:
+        raise ValueError(f"it has {size - end} bytes that are of no tensor")
 
 
 def _are_counts(found: Any) -> bool:

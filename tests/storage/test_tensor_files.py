@@ -157,9 +157,14 @@ def test_views_are_the_tensors_and_copy_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("offsets", "told"),
-    [([0, 8], "another one"), ([12, 20], "behind a hole"), ([8, 16], "of no tensor")],
+    [
+        ([0, 8], "over another one"),
+        ([4, 12], "over another one"),
+        ([12, 20], "behind bytes"),
+        ([8, 16], "4 bytes that are of no tensor"),
+    ],
 )
-def test_views_of_tensors_that_do_not_fill_the_file_are_refused(
+def test_tensors_that_do_not_fill_the_file_are_refused_as_by_the_library(
     offsets: list[int], told: str
 ) -> None:
     entry = {"dtype": "F32", "shape": [2]}
@@ -167,10 +172,19 @@ def test_views_of_tensors_that_do_not_fill_the_file_are_refused(
         "a": {**entry, "data_offsets": [0, 8]},
         "b": {**entry, "data_offsets": offsets},
     }
-    text = json.dumps(header).encode()
-    content = tensor_files.parse(len(text).to_bytes(8, "little") + text + bytes(20))
+    raw = with_header(json.dumps(header), bytes(20))
+    with pytest.raises(safetensors.SafetensorError):
+        safetensors.numpy.load(raw)
     with pytest.raises(ValueError, match=told):
-        list(content.views())
+        tensor_files.parse(raw)
+
+
+def test_tensors_may_lie_in_another_order_than_they_are_named() -> None:
+    entry = {"dtype": "F32", "shape": [1]}
+    header = {"b": {**entry, "data_offsets": [4, 8]}, "a": {**entry, "data_offsets": [0, 4]}}
+    raw = with_header(json.dumps(header), np.array([1, 2], np.float32).tobytes())
+    assert {n: t.tolist() for n, t in tensor_files.parse(raw).views()} == {"a": [1], "b": [2]}
+    assert safetensors.numpy.load(raw).keys() == {"a", "b"}
 
 
 def test_writing_tensor_by_tensor_copies_none(tmp_path: Path) -> None:
