@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from edgernn.containers.content import Content
+from edgernn.containers.descriptions import description_in
 from edgernn.containers.source import HEAD_BYTES, Source
 from edgernn.containers.torch_zip import read_torch_zip
 from edgernn.containers.zip_entries import open_archive
-from edgernn.storage import strict_json
 
 POLICY, DATA = "policy.pth", "data"
 
@@ -39,7 +39,7 @@ def read_baselines(source: Source) -> Content:
     if source.archive is None:
         raise source.damaged("it is no zip")
     try:
-        data = strict_json.parse_object(bytes(source.archive.read(DATA)), allow_nan=True)
+        data = description_in(source.archive, DATA)
         raw = source.archive.read(POLICY)
         archive = open_archive(raw)
         inner = _Inner(source.path, raw, bytes(raw[:HEAD_BYTES]), archive)

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from edgernn.containers.content import Content
+from edgernn.containers.descriptions import description, description_in
 from edgernn.containers.hdf5 import Group
 from edgernn.containers.hdf5_apart import groups_of
 from edgernn.containers.source import Source
-from edgernn.storage import strict_json
 
 _OPTIMISERS = frozenset({"optimizer", "optimizer_weights", "_optimizer"})
 _TOLD = ("keras_version", "backend", "date_saved")
@@ -40,10 +40,8 @@ def read_keras(source: Source) -> Content:
     if missing or source.archive is None:
         raise source.refused(f"has no {min(missing)}; save it again with model.save(FILE)")
     try:
-        config = strict_json.parse_object(bytes(source.archive.read("config.json")), allow_nan=True)
-        said = {}
-        if _SAID in source.names:
-            said = strict_json.parse_object(bytes(source.archive.read(_SAID)))
+        config = description_in(source.archive, "config.json")
+        said = description_in(source.archive, _SAID) if _SAID in source.names else {}
         raw = source.archive.read(_WEIGHTS)
     except ValueError as error:
         raise source.damaged(str(error)) from error
@@ -63,9 +61,9 @@ def read_h5(source: Source) -> Content:
     config = None
     if "model_config" in root.attributes:
         try:
-            config = strict_json.parse_object(root.attributes["model_config"], allow_nan=True)
+            config = description(root.attributes["model_config"], "model_config")
         except ValueError as error:
-            raise source.damaged(f"its model_config: {error}") from error
+            raise source.damaged(str(error)) from error
     weights = root.groups.get("model_weights", root)
     metadata = {**_metadata(root.attributes), **_metadata(weights.attributes)}
     layers = _listed(weights, "layer_names")

@@ -56,17 +56,21 @@ class Archive:
         start, stop = self._span(entry)
         return (start, stop) if entry.method == _STORED else None
 
-    def read(self, name: str, *, check: bool = True) -> memoryview:
+    def read(self, name: str, *, check: bool = True, most: int | None = None) -> memoryview:
         """Return the bytes of an entry: a view of the file's where they are stored.
 
         Args:
             name: of the entry.
             check: whether its check sum must be right.
+            most: bytes that it may have; none are unpacked of a longer one.
 
         Raises:
-            ValueError: as ``place``; or it holds other bytes, or more, than the directory says.
+            ValueError: as ``place``; or it holds other bytes, or more, than the directory says, or
+                more than ``most``.
         """
         entry = self.entries[name]
+        if most is not None and entry.size > most:
+            raise ValueError(f"{name!r} has {entry.size:,} bytes, expected at most {most:,}")
         start, stop = self._span(entry)
         found = self.raw[start:stop]
         if entry.method == _DEFLATED:

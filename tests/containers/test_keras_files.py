@@ -8,6 +8,7 @@ import importlib.util
 import io
 import json
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -102,6 +103,36 @@ def test_an_archive_of_keras_3(tmp_path: Path) -> None:
     assert list(layers["dense"]["vars"]) == [str(index) for index in range(12)]
     assert layers["dense"]["vars"]["11"].tolist() == [1.5, -2.0]
     assert content.tree["names"]["layers/lstm"] == "first"
+
+
+@pytest.mark.parametrize("name", ["config.json", "metadata.json"])
+def test_a_description_that_unpacks_to_far_more_than_a_network_needs_is_not_unpacked(
+    tmp_path: Path, name: str
+) -> None:
+    parts = {"metadata.json": b"{}", "config.json": b"{}", "model.weights.h5": keras3()}
+    parts[name] = b'{"x": [' + b"[],".join([b""] * (8 << 20)) + b"[]]}"  # 24 MB
+    with zipfile.ZipFile(tmp_path / "net.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry, content in parts.items():
+            archive.writestr(entry, content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=rf"'{name}' has 25,\d+,\d+ bytes, expected at most"):
+            read(tmp_path / "net.keras")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [("[" * (17 << 20), "17,825,792 bytes"), (7, "is no text"), ("{", ": ")]
+)
+def test_a_model_config_that_describes_none_is_refused(
+    tmp_path: Path, given: object, told: str
+) -> None:
+    with h5py.File(tmp_path / "net.h5", "w", libver="latest") as file:
+        file.attrs["model_config"] = given
+    with pytest.raises(DataError, match=f"its model_config.*{told}"):
+        read(tmp_path / "net.h5")
 
 
 def test_weights_alone_of_keras_3(tmp_path: Path) -> None:
