@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -52,23 +53,33 @@ def renamed(names: Iterable[str], rules: Mapping[str, str]) -> dict[str, str]:
         UsageError: a rule fits no name, or two tensors would have one name.
     """
     known, made = list(names), dict[str, str]()
+    held = frozenset(known)
     for old, new in rules.items():
-        pattern = re.compile(
-            "".join(_HOLES[part][1] if part in _HOLES else re.escape(part) for part in _parts(old))
-        )
-        hits = [(name, hit) for name in known if (hit := pattern.fullmatch(name))]
+        hits = _hits(old, new, held)
         if not hits:
             raise UsageError(
                 f"the map renames {old!r}, and no tensor is called so; there are {some(known)}"
                 f"{did_you_mean(old, known)}"
             )
-        for name, hit in hits:
-            made.setdefault(name, _filled(new, hit))
-    final = [made.get(name, name) for name in known]
-    twice = next((name for name in final if final.count(name) > 1), None) if made else None
+        for name, filled in hits:
+            made.setdefault(name, filled)
+    counts = Counter(made.get(name, name) for name in known)
+    twice = next((name for name, count in counts.items() if count > 1), None) if made else None
     if twice is not None:
         raise UsageError(f"the map gives the name {twice!r} to more than one tensor; give each one")
     return made
+
+
+def _hits(old: str, new: str, names: frozenset[str]) -> list[tuple[str, str]]:
+    """Return the names that a rule fits, each with its new one; one without holes is looked up."""
+    parts = _parts(old)
+    if len(parts) == 1:
+        return [(old, new)] if old in names else []
+    pattern = re.compile(
+        "".join(_HOLES[part][1] if part in _HOLES else re.escape(part) for part in parts)
+    )
+    found = ((name, pattern.fullmatch(name)) for name in names)
+    return [(name, _filled(new, hit)) for name, hit in found if hit]
 
 
 def _parts(text: str) -> list[str]:
