@@ -59,9 +59,13 @@ class Builder:
 
         ``dtype`` is that of the result, by default that of the last one given.
         """
+        function = FUNCTIONS[name]
+        if len(given) != function.arity:
+            raise ValueError(f"{name} takes {function.arity} values, not {len(given)}")
+        if len(kinds := {view.dtype for view in given[name == "select" :]}) > 1:
+            raise ValueError(f"{name} takes values of one dtype, not {', '.join(sorted(kinds))}")
         shape = np.broadcast_shapes(*(view.shape for view in given))
         made = dtype or given[-1].dtype
-        function = FUNCTIONS[name]
         if function.floats and made != "float32":
             raise ContractError(f"c computes {name} of float32 alone, and the graph has {made}")
         arrays = [view.values() for view in given]

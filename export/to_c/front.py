@@ -72,7 +72,10 @@ def program_of(graph: OnnxGraph, file_contract: FileContract) -> Program:
         stores[tensor.name] = _storage(kind, tensor)
         build.values[tensor.name] = all_of(stores[tensor.name], _sizes(tensor))
     for name, constant in graph.constants.items():
-        build.values[name] = build.constant(constant.values())
+        try:
+            build.values[name] = build.constant(constant.values())
+        except ValueError as error:
+            raise ContractError(f"the constant {name} is damaged: {first_line(error)}") from error
     for node in graph.nodes:
         _add(build, node)
     after = {**{f"{name}_next": stores[name] for name in states}}
@@ -123,7 +126,14 @@ def _add(build: Builder, node: OnnxNode) -> None:
     call = Call(node, [build.values[name] if name else None for name in node.inputs], build)
     try:
         made = OPERATORS[node.op](call)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        StopIteration,
+        TypeError,
+        ValueError,
+    ) as error:
         raise call.refusal(f"cannot be followed ({first_line(error)})") from error
     for name, view in zip(node.outputs, made if isinstance(made, list) else [made], strict=False):
         build.values[name] = view

@@ -6,6 +6,7 @@ needs no mathematical library and gives the same bits in every one. NaN stays Na
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,11 @@ class Function:
     helper: str = ""
     floats: bool = False
     whole: str = ""
+
+    @property
+    def arity(self) -> int:
+        """How many arguments it has."""
+        return 1 + max(int(number) for number in re.findall(r"\{(\d)\}", self.text))
 
 
 # Rational minimax approximation of degrees 13 and 6: the coefficients of Eigen's ptanh.
@@ -208,7 +214,11 @@ FUNCTIONS = {
     "add": _own("({0} + {1})", np.add),
     "sub": _own("({0} - {1})", np.subtract),
     "mul": _own("({0} * {1})", np.multiply),
-    "div": _own("({0} / {1})", _quotient),
+    "div": Function(
+        "({0} / {1})",
+        _quotient,
+        whole="({1} == 0 ? 0 : {1} == -1 ? -{0} : {0} / {1})",  # no trap, whatever comes
+    ),
     "neg": _own("(-{0})", np.negative),
     "abs": Function("net_abs({0})", np.abs, "abs", whole="({0} < 0 ? -{0} : {0})"),
     "max": Function("net_max({0}, {1})", np.maximum, "max", whole="({0} > {1} ? {0} : {1})"),
@@ -226,6 +236,7 @@ FUNCTIONS = {
     "less_equal": _own("({0} <= {1})", np.less_equal),
     "equal": _own("({0} == {1})", np.equal),
     "cast": _own("({type}){0}", np.asarray),
+    "truth": _own("({0} != 0)", lambda x: np.not_equal(x, 0)),
     "and": _own("({0} && {1})", np.logical_and),
     "or": _own("({0} || {1})", np.logical_or),
     "not": _own("(!{0})", np.logical_not),

@@ -57,7 +57,7 @@ def cast(call: Call) -> View:
     given = call[0]
     if given.dtype == wanted:
         return given
-    return call.build.pointwise("cast", given, dtype=wanted)
+    return call.build.pointwise("truth" if wanted == "bool" else "cast", given, dtype=wanted)
 
 
 def reshape(call: Call) -> View:

@@ -135,6 +135,11 @@ def _place_constant(plan: Plan, storage: Storage) -> None:
     if storage.kind != CONSTANT or id(storage) in plan.offsets or storage in plan.tables:
         return
     assert storage.values is not None
+    if storage.dtype not in C_TYPES:
+        raise ContractError(
+            f"c holds {', '.join(C_TYPES)}, and the graph has a constant of {storage.dtype}; "
+            "leave c out"
+        )
     if storage.dtype == "float32":
         plan.store(id(storage), storage.values)
     else:

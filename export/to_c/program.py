@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -57,15 +58,17 @@ def loads(expression: Expression) -> Iterator[View]:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """Writes ``out``."""
+    """Writes ``out``; ``mixed`` where its values may be of several dtypes."""
 
     out: View
+    mixed: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Raise ValueError where the shapes do not fit, as C would read what is not there."""
-        if not self.fits():
-            shapes = [list(view.shape) for view in (self.out, *self.reads())]
-            raise ValueError(f"the shapes do not fit: {type(self).__name__} of {shapes}")
+        views = (self.out, *self.reads())
+        if not self.fits() or not (self.mixed or len({view.dtype for view in views}) == 1):
+            shown = [f"{view.dtype} {list(view.shape)}" for view in views]
+            raise ValueError(f"the values do not fit: {type(self).__name__} of {shown}")
 
     def fits(self) -> bool:
         """Return whether the shapes are as the node says."""
@@ -81,6 +84,7 @@ class Pointwise(Node):
     """Each element by itself."""
 
     expression: Expression
+    mixed = True
 
     def fits(self) -> bool:
         """See ``Node.fits``."""
@@ -100,6 +104,7 @@ class Joined(Node):
 
     parts: tuple[Pointwise, ...]
     stored: tuple[Pointwise, ...] = ()
+    mixed = True
 
     def reads(self) -> tuple[View, ...]:
         """See ``Node.reads``."""
@@ -219,10 +224,13 @@ class Gather(Node):
 
     table: View
     ids: View
+    mixed = True
 
     def fits(self) -> bool:
         """See ``Node.fits``."""
         before, rows, after = self.table.shape
+        if self.table.dtype != self.out.dtype or self.ids.dtype not in ("int64", "int32"):
+            return False
         return rows > 0 and self.out.shape == (before, *self.ids.shape, after)
 
     def reads(self) -> tuple[View, ...]:
@@ -260,7 +268,8 @@ class Convolve(Node):
         given = self.kernels.shape[1] * self.groups == self.source.shape[0]
         kernel = self.kernels.shape[2:] == self.windows.kernel
         fit = self.bias is None or self.bias.shape == (channels,)
-        return fit and given and kernel and channels == self.kernels.shape[0]
+        even = channels == self.kernels.shape[0] and channels % self.groups == 0
+        return fit and given and kernel and even
 
     def reads(self) -> tuple[View, ...]:
         """See ``Node.reads``."""

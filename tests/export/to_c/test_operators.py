@@ -298,6 +298,15 @@ def test_a_use_that_it_does_not_take_is_refused_by_name(nodes: list[Any], says: 
         ([node("Add", ["x", "w"], ["y"])], {"w": drawn(2)}),
         ([node("Transpose", ["x"], ["y"], perm=[0, 0])], {}),
         ([node("Split", ["x", "w"], ["y", "z"], axis=1)], {"w": whole(2, 9)}),
+        (
+            [
+                node("Less", ["x", "x"], ["t"]),
+                node("Concat", ["t", "x"], ["j"], axis=1),
+                node("MatMul", ["j", "w"], ["y"]),
+            ],
+            {"w": drawn(6, 3)},
+        ),
+        ([node("Unsqueeze", ["x", "w"], ["y"])], {"w": whole(1, 1)}),
         ([node("Squeeze", ["x", "w"], ["y"])], {"w": whole(1)}),
         ([node("Expand", ["x", "w"], ["y"])], {"w": whole(2, 7)}),
         ([node("Softmax", ["x"], ["y"], axis=5)], {}),
