@@ -26,8 +26,10 @@ _LISTED = ("npy", "npz", "safetensors")  # files of arrays alone, which are list
 _SHOWN_CLASSES, _SHOWN_SETTINGS = 20, 40
 
 
-def inspect_foreign(path: Path, kind: Kind, *, as_json: bool) -> None:
-    """Print what is in the checkpoint at ``path``.
+def inspect_foreign(
+    path: Path, kind: Kind, *, as_json: bool, content: Content | None = None
+) -> None:
+    """Print what is in the checkpoint at ``path``; ``content`` where it was read already.
 
     Raises:
         DataError: it is damaged.
@@ -38,13 +40,13 @@ def inspect_foreign(path: Path, kind: Kind, *, as_json: bool) -> None:
     listed = layout(path, kind.key) if kind.key in _LISTED else None
     opened, found, refusal = None, list["Recognised"](), ""
     try:
-        opened = open_checkpoint(path)
+        opened = open_checkpoint(path, content=content)
         found = surest(candidates(opened))
     except EdgernnError as error:  # a half-matching file is shown all the same
         if opened is None and listed is None:
             raise
         refusal = str(error)
-    content = Content(path, kind.key, {}) if opened is None else opened.content
+    content = opened.content if opened else content or Content(path, kind.key, {})
     arrays = layout_of({} if opened is None else opened.tensors) if listed is None else listed[0]
     classes, settings = class_names(content), {} if opened is None else settings_of(opened)
     told = _told(content, found, refusal)
@@ -83,15 +85,14 @@ def inspect_foreign(path: Path, kind: Kind, *, as_json: bool) -> None:
         _say_commands(path, left, found, empty=not arrays and not quantised(content))
 
 
-def is_checkpoint(path: Path) -> bool:
-    """Whether what looks like a text or an archive can be read as a checkpoint."""
+def checkpoint_in(path: Path) -> Content | None:
+    """Return what looks like a text or an archive as a checkpoint; None where it is none."""
     from edgernn.containers.reading import read
 
     try:
-        read(path)
+        return read(path)
     except EdgernnError:
-        return False
-    return True
+        return None
 
 
 def say_arrays(path: Path, kind: Kind, arrays: Layout) -> None:

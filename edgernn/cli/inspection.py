@@ -9,8 +9,8 @@ from edgernn.bundle import Bundle
 from edgernn.cli import layers, tables
 from edgernn.cli.foreign_inspection import (
     arrays_as_json,
+    checkpoint_in,
     inspect_foreign,
-    is_checkpoint,
     say_arrays,
 )
 from edgernn.cli.origin import origin_lines
@@ -53,8 +53,8 @@ def inspect_path(path: Path, *, as_json: bool) -> None:
         inspect_foreign(path, kind, as_json=as_json)
     elif kind.key in _ARRAYS:
         _arrays(path, kind, as_json=as_json)
-    elif kind.key in {"tar", "text", "zip"} and is_checkpoint(path):
-        inspect_foreign(path, kind, as_json=as_json)
+    elif kind.key in {"tar", "text", "zip"} and (content := checkpoint_in(path)) is not None:
+        inspect_foreign(path, kind, as_json=as_json, content=content)
     elif kind.key in {"unknown", "missing"}:
         # a damaged model file, no kind of file at all, or none: it says which
         _model_file(path, kind, as_json=as_json)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgernn.containers import reading
+from edgernn.containers.content import Content
 from edgernn.containers.walk import tensors
 from edgernn.errors import UsageError
 from edgernn.importers.base import Importer, Match, Opened, Wishes
@@ -34,8 +35,18 @@ class Recognised:
     match: Match
 
 
-def open_checkpoint(path: Path, wishes: Wishes = Wishes()) -> Opened:  # noqa: B008 - frozen
+def open_checkpoint(
+    path: Path,
+    wishes: Wishes = Wishes(),  # noqa: B008 - frozen
+    *,
+    content: Content | None = None,
+) -> Opened:
     """Read a checkpoint and its companions, without running anything in them.
+
+    Args:
+        path: of the checkpoint.
+        wishes: what the user said of it.
+        content: of the checkpoint, where it was read already.
 
     Raises:
         UsageError: a file that is known to be no checkpoint of another program; says what it is
@@ -48,7 +59,7 @@ def open_checkpoint(path: Path, wishes: Wishes = Wishes()) -> Opened:  # noqa: B
         kind = identify(each)
         if kind.key not in IMPORTABLE | _UNTOLD | (_BESIDE if place else frozenset()):
             raise UsageError(sentence(each))
-        contents.append(reading.read(each))
+        contents.append(content if content and not place else reading.read(each))
     if wishes.names:
         names = renamed(tensors(contents[0].tree), wishes.names)
         wishes = replace(wishes, names=names)

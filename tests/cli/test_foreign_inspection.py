@@ -15,6 +15,7 @@ import toy_family
 from torch import nn
 from toy_family import toy_tensors
 
+from edgernn.containers import reading
 from edgernn.importers import table
 
 Run = Callable[..., tuple[int, str, str]]
@@ -47,6 +48,18 @@ def test_a_family_its_tensors_and_the_command(run: Run) -> None:
     assert "family toy: a toy of the tests (it has toy.U)" in out
     assert "note: the toy has no bell" in out
     assert "take it in with: edgernn import 'a toy.pt' --vocabulary CORPUS --out RUN" in out
+
+
+def test_what_is_told_from_a_text_by_reading_it_is_read_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Path] = []
+    read = reading.read
+    monkeypatch.setattr(reading, "read", lambda path: [calls.append(path), read(path)][1])
+    Path("weights.json").write_text(json.dumps({"w": [[0.5] * 4] * 4}))
+    code, out, _ = run("inspect", "weights.json")
+    assert code == 0 and "  w float64 [4, 4]\n" in out
+    assert calls == [Path("weights.json")]
 
 
 def test_classes_and_settings_of_a_pickled_module(run: Run) -> None:
