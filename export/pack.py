@@ -153,8 +153,9 @@ def _jobs(chosen: Chosen, contract: Contract, *, in_graph: bool) -> list[Job]:
 
 def refuse_foreign(out: Path) -> None:
     """Replace nothing but a bundle, and what a killed process left in one; make no folder that has
-    a model file's name.
+    a model file's name; a link to what is not there is left as it is.
     """
+    storage.refuse_dangling(out)
     storage.clear(out)
     _refuse_ending(out)
     if out.suffix == bundles.SUFFIX:

@@ -146,7 +146,10 @@ def _read(path: Path, family: str, wishes: Wishes, tell: Callable[[str], None]) 
 
 
 def refuse_foreign(out: Path) -> None:
-    """Raise UsageError where ``out`` holds anything but what an older import wrote, or nothing."""
+    """Raise UsageError where ``out`` holds anything but what an older import wrote, or nothing;
+    StorageError where it is a link to what is not there.
+    """
+    storage.refuse_dangling(out)
     storage.clear(out)
     kind = identify(out)
     if kind.key in {"missing", "empty-folder"}:

@@ -61,10 +61,12 @@ def replacing(target: Path) -> Iterator[Path]:
     as ``.NAME.….old``.
 
     Raises:
-        StorageError: the operating system refused to write (disk full, no permission, …).
+        StorageError: the operating system refused to write (disk full, no permission, …), or
+            ``target`` is a link to what is not there.
     """
     if not target.name:
         raise StorageError(f"{str(target)!r} names no file or folder to write; choose another path")
+    refuse_dangling(target)
     temporary = _beside(target, "tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,6 +83,20 @@ def replacing(target: Path) -> Iterator[Path]:
         ) from error
     finally:
         remove(temporary)
+
+
+def refuse_dangling(target: Path) -> None:
+    """Raise StorageError where ``target`` is a link to what is not there: whoever made it means
+    another place, perhaps on a disk that is not mounted.
+    """
+    nowhere = False
+    with suppress(OSError):  # a name that is none is told where it is written
+        nowhere = target.is_symlink() and not target.exists()
+    if nowhere:
+        raise StorageError(
+            f"{target} is a link to {target.readlink()}, which is not there; it was left as it is. "
+            "Make what it leads to, or choose another name"
+        )
 
 
 def scratch_folder() -> Path:

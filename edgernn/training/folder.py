@@ -39,8 +39,9 @@ def run_folder(out: Path, here: World, *, new: bool = False) -> Iterator[None]:
 
 def refuse_existing(out: Path) -> None:
     """Raise UsageError where ``out`` is a file, or holds a run that can go on, or a model that must
-    not be lost.
+    not be lost; StorageError where it is a link to what is not there.
     """
+    storage.refuse_dangling(out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file, expected a folder to train into")
     if identify(out).key == "bundle":

@@ -9,13 +9,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edgernn import storage
 from edgernn.errors import EdgernnError, StorageError
+from edgernn.export import pack
+from edgernn.importers import importing
 from edgernn.storage import owner
+from edgernn.training.folder import refuse_existing
 
 
 def plant(folder: Path, tree: dict[str, bytes]) -> Path:
@@ -373,3 +377,24 @@ def test_scratch_folders_of_killed_processes_go_with_the_next(
         )
         assert first.stat().st_mode & 0o077 == 0, "nobody else may look into it"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        refuse_existing,
+        pack.refuse_foreign,
+        importing.refuse_foreign,
+        lambda path: storage.write_text(path, "x"),
+    ],
+    ids=["train", "export", "import", "file"],
+)
+@pytest.mark.parametrize("name", ["run", "run.edgernn"])
+def test_a_link_to_what_is_not_there_is_left_as_it_is(
+    write: Callable[[Path], None], name: str, tmp_path: Path
+) -> None:
+    link = tmp_path / name
+    link.symlink_to("elsewhere")
+    with pytest.raises(StorageError, match=f"{name} is a link to elsewhere, which is not there"):
+        write(link)
+    assert link.is_symlink() and not link.exists()
