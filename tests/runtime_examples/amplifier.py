@@ -4,6 +4,7 @@ contract, and its bundle.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -61,14 +62,19 @@ def make_amplifier() -> Amplifier:
     return Amplifier().eval()
 
 
-def export_amplifier(folder: Path) -> Bundle:
-    """Export the network, the first value of one state stored, in float32 and in int8."""
+def export_amplifier(
+    folder: Path,
+    *,
+    to: Sequence[str] = ("onnx", "torchscript"),
+    precision: Sequence[str] = ("float32", "int8"),
+) -> Bundle:
+    """Export the network, the first value of one state stored."""
     return export_step(
         make_amplifier(),
         contract(h="stored"),
         folder,
         first_state={"h": torch.linspace(-0.4, 0.4, HIDDEN).unsqueeze(0)},
-        to=["onnx", "torchscript"],
-        precision=["float32", "int8"],
+        to=list(to),
+        precision=list(precision),
         steps=32,
     )

@@ -1,0 +1,195 @@
+"""The generated C on emulated microcontrollers: the recorded run holds there, and a damaged
+network does not pass.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from amplifier import CHANNELS, HIDDEN, TAPS, WIDTH, export_amplifier
+from hosts import EXAMPLES
+
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.export.pack import export_bundle
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.language import LanguageModel
+
+MCU = EXAMPLES / "mcu"
+CROSS = "arm-none-eabi-"
+BOARDS = ("m4", "m7", "m55")
+NETWORKS = ("lstm", "gru", "audio", "captioner")
+ROWS = {  # what is compared of each
+    "lstm": {"logits", "h_next", "c_next"},
+    "gru": {"logits", "h_next"},
+    "audio": {"sample", "h_next", "memory_next"},
+    "captioner": {"logits", "attention", "h_next", "c_next"},
+}
+_ROW = re.compile(r"^(\w+) ([0-9.]+|inf) ([0-9.]+) (ok|FAILED)$", re.MULTILINE)
+_FIGURE = re.compile(r"^([a-z.]+) (\d+)$", re.MULTILINE)
+
+for _tool, _package in {
+    "make": "make",
+    "timeout": "coreutils",
+    f"{CROSS}gcc": "gcc-arm-none-eabi",
+    "qemu-system-arm": "qemu-system-arm",
+}.items():
+    if shutil.which(_tool) is None:
+        pytest.skip(f"needs {_tool}, Debian's package {_package}", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def bundles(
+    make_model: Callable[..., LanguageModel],
+    tokenizer: Tokenizer,
+    captioner_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Path]:
+    """A bundle in C of each network; the first state of the GRU is stored."""
+    folder = tmp_path_factory.mktemp("mcu")
+    for cell in ("lstm", "gru"):
+        model = make_model(cell=cell, learned_initial_state=cell == "gru")
+        made = Checkpoint(model, tokenizer, {}, {})
+        export_bundle(made, folder / cell, to=["c"], steps=8, release=True)
+    export_bundle(captioner_folder, folder / "captioner", to=["c"], steps=4, release=True)
+    export_amplifier(folder / "audio", to=("c",), precision=("float32",))
+    return {name: folder / name for name in NETWORKS}
+
+
+@pytest.fixture(scope="module")
+def outs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each network is built for all boards."""
+    return tmp_path_factory.mktemp("out")
+
+
+def run(bundle: Path, out: Path, board: str, *variables: str) -> subprocess.CompletedProcess[str]:
+    """Build and run."""
+    words = ["make", "-s", "-C", str(MCU), "run", f"BUNDLE={bundle}", f"OUT={out}"]
+    return subprocess.run(
+        [*words, f"BOARD={board}", f"PYTHON={sys.executable}", *variables],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
+    )
+
+
+def copied(bundles: dict[str, Path], tmp_path: Path) -> Path:
+    """A bundle of frames that may be changed."""
+    return Path(shutil.copytree(bundles["audio"], tmp_path / "bundle"))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_recorded_run_holds_on_every_core(
+    network: str, bundles: dict[str, Path], outs: Path
+) -> None:
+    told = set[tuple[tuple[str, ...], ...]]()
+    for board in BOARDS:
+        done = run(bundles[network], outs / network, board)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        rows = _ROW.findall(done.stdout)
+        assert {name for name, *_ in rows} == ROWS[network]
+        assert all(0 < float(worst) < 1e-5 for _, worst, *_ in rows), rows
+        told.add(tuple(rows))
+    assert len(told) == 1, "without fused multiply-add every core gives the same bits"
+
+
+def test_what_a_step_takes(bundles: dict[str, Path], outs: Path) -> None:
+    bundle, out = bundles["audio"], outs / "audio"
+    figures = {name: int(n) for name, n in _FIGURE.findall(run(bundle, out, "m4").stdout)}
+    weights = (out / "step.weights.bin").stat().st_size
+    sizes = subprocess.run(
+        [f"{CROSS}size", str(out / "m4" / "step.o")], capture_output=True, text=True, check=True
+    )
+    assert abs(figures["flash.code"] - int(sizes.stdout.splitlines()[1].split()[0])) < 8
+    assert 0 <= figures["flash.weights"] - weights < 64
+    assert figures["ram.state"] == 4 * (HIDDEN + TAPS * CHANNELS)
+    assert (figures["ram.inputs"], figures["ram.outputs"]) == (4 * WIDTH, 4)
+    header = (out / "step.h").read_text("ascii")
+    (scratch,) = re.findall(r"SCRATCH_BYTES (\d+)", header)
+    assert int(scratch) <= figures["ram.stack"] < int(scratch) + 1024
+    # a product reads each weight once: two instructions at least, and hardly more than ten
+    assert 2 * weights / 4 < figures["instructions"] < 10 * weights / 4
+
+
+def test_a_changed_byte_of_a_weight_fails(bundles: dict[str, Path], tmp_path: Path) -> None:
+    assert run(bundles["lstm"], tmp_path, "m4").returncode == 0
+    weights = tmp_path / "step.weights.bin"
+    content = bytearray(weights.read_bytes())
+    at = max(range(3, len(content), 4), key=lambda i: content[i] & 0x7F)  # the largest exponent
+    content[at] ^= 0x80  # the sign
+    weights.write_bytes(content)
+    done = run(bundles["lstm"], tmp_path, "m4")
+    assert done.returncode != 0
+    assert "FAILED" in done.stdout
+    assert re.search(r"\[Makefile:\d+: run\] Error 1$", done.stderr.strip()), done.stderr
+
+
+def _extended(bundle: Path) -> None:
+    with (bundle / "c" / "step" / "step.c").open("a") as file:
+        file.write("/* more */\n")
+
+
+def _emptied(bundle: Path) -> None:
+    (bundle / "manifest.json").write_text('{"schema_version": 2}')
+
+
+def _without_c(bundle: Path) -> None:
+    place = bundle / "manifest.json"
+    place.write_text(place.read_text().replace('"format": "c"', '"format": "onnx"'))
+
+
+def _shortened(bundle: Path) -> None:
+    golden = bundle / "golden.safetensors"
+    golden.write_bytes(golden.read_bytes()[:-4])
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (_extended, r"c/step has SHA-256 \w{64}, expected \w{64}; copy or"),
+        (_emptied, r"manifest.json is damaged \(KeyError 'artifacts'\); copy or"),
+        (_without_c, r"the bundle has onnx float32, expected c float32; edgernn export RUN --to c"),
+        (_shortened, r"golden.safetensors has SHA-256 \w{64}, expected \w{64}; copy or"),
+    ],
+)
+def test_a_damaged_bundle_is_not_compiled(
+    damage: Callable[[Path], None], told: str, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    bundle = copied(bundles, tmp_path)
+    damage(bundle)
+    done = subprocess.run(
+        [sys.executable, str(MCU / "golden.py"), str(bundle), str(tmp_path / "out")],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert re.match(f"error: {told}", done.stderr), done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_bundle_in_the_same_folder_is_built_anew(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    for network in ("lstm", "audio", "lstm"):
+        done = run(bundles[network], tmp_path, "m4")
+        assert {name for name, *_ in _ROW.findall(done.stdout)} == ROWS[network], done.stderr
+
+
+def test_a_bundle_that_is_not_there_is_told(tmp_path: Path) -> None:
+    done = run(tmp_path / "none", tmp_path / "out", "m4")
+    assert done.returncode != 0
+    assert f"error: there is no bundle {tmp_path / 'none'}: No such file" in done.stderr
+
+
+def test_a_stack_that_is_too_small_is_told(bundles: dict[str, Path], tmp_path: Path) -> None:
+    done = run(bundles["audio"], tmp_path, "m4", "STACK=256")
+    assert done.returncode != 0
+    assert "the stack is too small for a step: make STACK=" in done.stderr
