@@ -45,7 +45,7 @@ def ways_of(opened: Model, run: RecordedRun) -> Iterator[Way]:
     if GREEDY in run.of("whole") and ids is not None:
         sources.append({ids.name: run.of("whole")[GREEDY]})
     for place, source in enumerate(sources):
-        seen = set[tuple[tuple[int, ...], ...]]()
+        seen: list[Named] = []
         for lead in LEADS:
             made: Named = {}
             fits = {
@@ -61,14 +61,20 @@ def ways_of(opened: Model, run: RecordedRun) -> Iterator[Way]:
             spec = fresh[0]
             shape = made[spec.name].shape[1:]
             rows = shape[spec.axes.index(BATCH)] if BATCH in spec.axes else 1
-            key = tuple(array.shape for array in made.values())
             _refuse_size(made, run)
-            if key not in seen and all(array.size for array in made.values()):
-                seen.add(key)
+            if not _is_among(made, seen) and all(array.size for array in made.values()):
+                seen.append(made)
                 given = Way(typed(made, fresh), rows, late=place, part=bool(place))
                 yield given
                 if place:
                     yield replace(given, inputs=_after_a_start(opened, given.inputs), late=0)
+
+
+def _is_among(made: Named, seen: list[Named]) -> bool:
+    """Whether the same inputs were made already; those of a square array differ by their values."""
+    return any(
+        all(np.array_equal(array, each[name]) for name, array in made.items()) for each in seen
+    )
 
 
 def _refuse_size(inputs: Named, run: RecordedRun) -> None:

@@ -7,15 +7,16 @@ that comes nearest counts: none that is wrong comes near.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from edgernn.contract import BATCH, TensorSpec
+from edgernn.contract import TensorSpec
 from edgernn.errors import CheckFailedError, UsageError
 from edgernn.families.loss import log_probabilities
+from edgernn.importers.compared import Compared, away, compare, worst_of
 from edgernn.importers.invariances import session_model
 from edgernn.importers.recorded_run import (
     ROWS,
@@ -34,18 +35,6 @@ from edgernn.sessions.model import Model
 _SCORES = frozenset({"logits", "scores", "out", "output", "outputs", "log_probs", "logprobs"})
 _LOGS = frozenset({"log_probs", "logprobs", "log_softmax"})
 _PROBABILITIES = frozenset({"probs", "probabilities", "softmax"})
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One recorded tensor beside the network's own: the largest difference, divided by the largest
-    recorded value or 1, and the step and row of it.
-    """
-
-    name: str
-    worst: float
-    step: int
-    row: int
 
 
 def replayed(
@@ -75,9 +64,9 @@ def replayed(
         raise UsageError(_unlike(opened, run))
     best = min(
         (way for way in ways if way),
-        key=lambda way: (not _worst(way).worst <= tolerance, -len(way), _worst(way).worst),
+        key=lambda way: (not worst_of(way).worst <= tolerance, -len(way), *away(way)),
     )
-    worst = _worst(best)
+    worst = worst_of(best)
     if not worst.worst <= tolerance:
         raise CheckFailedError(
             f"the recorded run {run.path} does not come out: {worst.name} is {worst.worst:.1e} off "
@@ -99,16 +88,16 @@ def _unmatched(run: RecordedRun, compared: tuple[Compared, ...]) -> list[str]:
     return [f"{role}/{name}" for role, name in recorded if f"{role}/{name}" not in names]
 
 
-def _worst(compared: tuple[Compared, ...]) -> Compared:
-    return max(compared, key=lambda each: np.inf if np.isnan(each.worst) else each.worst)
-
-
 def _unlike(opened: Model, run: RecordedRun) -> str:
     contract = opened.contract
     sizes = contract.sizes
     specs = [*contract.step.fresh_inputs, *contract.step.read_outputs, *contract.step.states]
-    wanted = "; ".join(f"{s.name} {[sizes.get(a, a) for a in s.axes]}" for s in specs)
-    found = [f"{r}/{n} {list(a.shape)}" for r, of in run.arrays.items() for n, a in of.items()]
+    wanted = "; ".join(f"{s.name} {s.dtype} {[sizes.get(a, a) for a in s.axes]}" for s in specs)
+    found = [
+        f"{role}/{name} {array.dtype} {list(array.shape)}"
+        for role, named in run.arrays.items()
+        for name, array in named.items()
+    ]
     return (
         f"the recorded run {run.path} has {', '.join(found[:8]) or 'nothing'}, which does not fit "
         f"the network's {wanted}; expected arrays by these names, as in/NAME, state0/NAME, out/NAME"
@@ -187,11 +176,15 @@ def _outputs(opened: Model, run: RecordedRun, way: Way, made: Named) -> Iterator
                 n: {k: v and named[n] in (k, None) for k, v in by.items()} for n, by in fits.items()
             }
             for spec, name in paired(source, specs, fits):
-                mine, theirs = cast("tuple[np.ndarray, np.ndarray]", shaped[name][spec.name])
-                mine = _as_called(name, mine)
-                del source[name]
-                late = len(made[spec.name]) - 1 if last else way.late
-                yield _compared(f"{role}/{name}", theirs, mine, spec, replace(way, late=late))
+                array, mine = source.pop(name), _as_called(name, made[spec.name])
+                found = [  # a square array fits in two ways
+                    compare(f"{role}/{name}", both[1], both[0], spec, late)
+                    for each, of_last in leads
+                    if (laid := fitted(array, spec, contract, each)) is not None
+                    and (both := _beside(laid, mine, way, of_last)) is not None
+                    for late in [len(mine) - 1 if of_last else way.late]
+                ]
+                yield min(found, key=lambda each: away((each,)))
 
 
 def _as_called(name: str, mine: np.ndarray) -> np.ndarray:
@@ -245,7 +238,7 @@ def _first(opened: Model, run: RecordedRun, way: Way, first: Named) -> Iterator[
     for spec in specs:
         if spec.name in laid:
             theirs, mine = laid[spec.name][None], first[spec.name][None]
-            yield _compared(f"state0/{spec.name}", theirs, mine, spec, replace(way, late=0))
+            yield compare(f"state0/{spec.name}", theirs, mine, spec, 0)
 
 
 def _states(opened: Model, run: RecordedRun, way: Way, made: Named) -> Iterator[Compared]:
@@ -260,7 +253,7 @@ def _states(opened: Model, run: RecordedRun, way: Way, made: Named) -> Iterator[
     for spec, name in paired(source, specs, fits):
         mine, theirs = cast("tuple[np.ndarray, np.ndarray]", shaped[name][spec.name])
         left.discard(name)
-        yield _compared(f"state/{name}", theirs, mine, spec, way)
+        yield compare(f"state/{name}", theirs, mine, spec, way.late)
     for name in sorted(left):
         yield from _joined(name, source[name], specs, made, way)
 
@@ -276,16 +269,4 @@ def _joined(
         return
     both = _aligned(theirs, np.concatenate([made[part.name] for part in parts], 1), way)
     if both is not None:
-        yield _compared(f"state/{name}", both[1], both[0], parts[0], way)
-
-
-def _compared(
-    name: str, theirs: np.ndarray, mine: np.ndarray, spec: TensorSpec, way: Way
-) -> Compared:
-    scale = max(1.0, float(np.abs(theirs).max()))
-    away = np.abs(np.subtract(mine, theirs, dtype=np.float64)) / scale
-    place = np.unravel_index(int(np.nan_to_num(away, nan=np.inf).argmax()), away.shape)
-    row = spec.axis(BATCH)
-    worst = float(away[place])
-    step = int(place[0]) + way.late
-    return Compared(name, worst, step, 0 if row is None else int(place[1 + row]))
+        yield compare(f"state/{name}", both[1], both[0], parts[0], way.late)

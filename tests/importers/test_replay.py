@@ -91,6 +91,31 @@ def test_the_last_step_alone_is_not_taken_for_an_earlier_one(
         replayed(model, tmp_path / "run.npz", tolerance=1e-5)
 
 
+@pytest.mark.parametrize("rows_first", [False, True])
+def test_what_is_no_number_is_found_at_its_own_step_and_row(
+    rows_first: bool, model: RecurrentModel, tmp_path: Path
+) -> None:
+    square = np.tile(TOKENS, 2)  # [N, N]: either axis may be that of steps
+    wrong = toy_run(toy_tensors(), square)["logits"].copy()
+    x, y = (square.T, wrong.swapaxes(0, 1)) if rows_first else (square, wrong)
+    np.savez(tmp_path / "run.npz", x=x, y=y)
+    replayed(model, tmp_path / "run.npz", tolerance=1e-5)
+    wrong[4, 1, 2] = np.nan
+    np.savez(tmp_path / "run.npz", x=x, y=y)
+    with pytest.raises(CheckFailedError, match="whole/y is nan off at step 4, row 1 "):
+        replayed(model, tmp_path / "run.npz", tolerance=1e-5)
+
+
+def test_a_wrong_dtype_is_shown(model: RecurrentModel, tmp_path: Path) -> None:
+    np.savez(tmp_path / "run.npz", **{"in/tokens": TOKENS * 0.5, "out/logits": MADE["logits"]})
+    said = (
+        r"has in/tokens float64 \[6, 3\], out/logits float64 \[.*"
+        r"network's tokens int\d+ \['batch', 'time'\]; logits float32"
+    )
+    with pytest.raises(UsageError, match=said):
+        replayed(model, tmp_path / "run.npz", tolerance=1e-5)
+
+
 def test_a_wrong_first_state_is_seen(model: RecurrentModel, tmp_path: Path) -> None:
     arrays = {"in/tokens": TOKENS[3:], "out/logits": MADE["logits"][3:]}
     np.savez(tmp_path / "run.npz", **arrays)
