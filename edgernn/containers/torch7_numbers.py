@@ -14,6 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
+from edgernn.wording import counted
+
 _TOKEN = re.compile(rb"\s*([^\s]{1,60})")
 _LINE_END = 10
 _TEXTS = ("int8", "uint8")  # Char and Byte: written as they are, also in the text form
@@ -69,7 +71,10 @@ class BinaryNumbers:
     def _array(self, dtype: str, count: int) -> np.ndarray:
         kind = np.dtype(dtype)
         if not 0 <= count * kind.itemsize <= self.left():
-            raise ValueError(f"{count} numbers of {kind.itemsize} bytes are more than it has left")
+            told = f"{counted(count, 'number')} of {counted(kind.itemsize, 'byte')}"
+            raise ValueError(
+                f"{told} should follow, and it has {counted(self.left(), 'byte')} left"
+            )
         found = np.frombuffer(self._raw, kind, count, self._place) if count else np.zeros(0, kind)
         self._place += count * kind.itemsize
         return found
@@ -125,7 +130,7 @@ class TextNumbers:
     def longs(self, count: int) -> list[int]:
         """Return ``count`` longs."""
         if not 0 <= count <= self.left():
-            raise ValueError(f"{count} numbers are more than it has left")
+            raise ValueError(f"{counted(count, 'number')}, more than it has left")
         found = [int(self._token()) for _ in range(count)]
         if count:
             self._end_line()
@@ -152,14 +157,14 @@ class TextNumbers:
         if dtype in _TEXTS:
             return np.frombuffer(self.characters(count), dtype)
         if not 0 <= count <= self.left():
-            raise ValueError(f"{count} numbers are more than it has left")
+            raise ValueError(f"{counted(count, 'number')}, more than it has left")
         if not count:
             return np.zeros(0, dtype)
         end = self._raw.find(b"\n", self._place)
         end = len(self._raw) if end < 0 else end
         row = self._raw[self._place : end].split()
         if len(row) != count:
-            raise ValueError(f"a row has {len(row)} numbers, {count} were said")
+            raise ValueError(f"a row has {counted(len(row), 'number')}, {count} were said")
         self._place = min(end + 1, len(self._raw))
         read = int if np.dtype(dtype).kind == "i" else float
         try:

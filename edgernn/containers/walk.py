@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.containers.content import Stub
+from edgernn.containers.content import Content, Stub
 from edgernn.errors import DataError
 
 _DEEPEST = 100
@@ -19,10 +19,10 @@ _OF_TRAINING = ("torch.optim.",)  # whose objects hold the weights again, and th
 _PARTS = ("_parameters", "_buffers", "_modules")
 
 
-def tensors(tree: Any) -> dict[str, np.ndarray]:
-    """Return every array of ``tree`` by its dotted name, as ``state_dict`` would call it: of a
-    module's stub its parameters, buffers and modules; of other objects their attributes; of dicts,
-    lists and tuples their keys and places.
+def tensors(tree: Content | Any) -> dict[str, np.ndarray]:
+    """Return every array of a tree, or of a file's content, by its dotted name, as ``state_dict``
+    would call it: of a module's stub its parameters, buffers and modules; of other objects their
+    attributes; of dicts, lists and tuples their keys and places.
 
     Raises:
         DataError: it is too deep or too large to be a network.
@@ -30,7 +30,7 @@ def tensors(tree: Any) -> dict[str, np.ndarray]:
     return {".".join(place): value for place, value in walk(tree) if isinstance(value, np.ndarray)}
 
 
-def modules(tree: Any) -> Iterator[tuple[str, Stub]]:
+def modules(tree: Content | Any) -> Iterator[tuple[str, Stub]]:
     """Yield the stub of every module in ``tree`` by its dotted name; the outermost first."""
     for place, value in walk(tree):
         if isinstance(value, Stub) and is_module(value):
@@ -48,12 +48,17 @@ def plain_attributes(stub: Stub) -> dict[str, Any]:
     return {name: v for name, v in stub.attributes.items() if isinstance(v, plain)}
 
 
-def walk(tree: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+def walk(tree: Content | Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield the place and the value of every branch and leaf, each branch once at every place
     that holds it but never inside itself; what an object holds that is no module, as a trainer's,
     at the first place alone.
+
+    Raises:
+        DataError: as ``tensors``; it names the file where its content was given.
     """
-    count = 0
+    source, count = "the file", 0
+    if isinstance(tree, Content):
+        source, tree = str(tree.path), tree.tree
     objects: set[int] = set()  # ids of those that are no modules, each of which is entered once
     levels: list[Iterator[tuple[str, Any]]] = [iter((("", tree),))]
     words: list[str] = []  # of the branches that are open, but the outermost
@@ -73,7 +78,7 @@ def walk(tree: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
         count += 1
         if count > _MOST_BRANCHES or len(above) > _DEEPEST or len(word) > _LONGEST_WORD:
             raise DataError(
-                "the file holds a tree that is too deep or too large to be a network; give the "
+                f"{source} holds a tree that is too deep or too large to be a network; give the "
                 "checkpoint itself"
             )
         levels.append(_children(value))

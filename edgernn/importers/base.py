@@ -55,13 +55,13 @@ class Opened:
     @cached_property
     def tensors(self) -> dict[str, np.ndarray]:
         """The arrays of the file by dotted name, renamed as the user said."""
-        found = tensors(self.content.tree)
+        found = tensors(self.content)
         return {self.wishes.names.get(name, name): array for name, array in found.items()}
 
     @cached_property
     def modules(self) -> dict[str, Stub]:
         """The stubs of its modules by dotted name."""
-        return dict(modules(self.content.tree))
+        return dict(modules(self.content))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from edgernn.importers.grammar.blocks import Blocks, Matrix, Stack
 from edgernn.importers.grammar.chain import Chain, Link, refuse_backwards, with_cell
 from edgernn.importers.grammar.describe import FRAMES
 from edgernn.importers.grammar.language import SETTINGS
-from edgernn.importers.grammar.network import ROOT, of_network
+from edgernn.importers.grammar.network import ROOT, averages_last, of_network, root_of
 from edgernn.importers.grammar.ordering import ORDER, ORDER_SAYS, Block, is_table, ordered
 from edgernn.importers.grammar.parse import functions_between, is_recurrent, parse, says_function
 from edgernn.importers.grammar.words import held_out, words_of
@@ -106,13 +106,13 @@ def _in_a_row(blocks: Blocks, opened: Opened) -> tuple[Block, ...]:
     try:
         return ordered(blocks, settings.get(ORDER))
     except CheckpointError as error:
-        roots = list(dict.fromkeys(name.partition(".")[0] for name in blocks.stacks if "." in name))
+        roots = averages_last(name.partition(".")[0] for name in blocks.stacks if "." in name)
         if ROOT in settings or len(roots) < 2:
             raise
         raise UsageError(
             f"the blocks make no row, and there are recurrent layers under {some(roots)}: where "
             "one is a network by itself, as a decoder is or an average of the weights, choose it "
-            f"by --set {ROOT}={roots[-1]}"
+            f"by {root_of(roots)}"
         ) from error
 
 

@@ -61,7 +61,7 @@ def open_checkpoint(
             raise UsageError(sentence(each))
         contents.append(content if content and not place else reading.read(each))
     if wishes.names:
-        names = renamed(tensors(contents[0].tree), wishes.names)
+        names = renamed(tensors(contents[0]), wishes.names)
         wishes = replace(wishes, names=names)
     return Opened(contents[0], tuple(contents[1:]), wishes)
 

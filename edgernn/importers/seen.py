@@ -41,7 +41,7 @@ def class_names(content: Content) -> list[str]:
     """Return the names of the classes and functions that stand as stubs in it, each once, in their
     order.
     """
-    names = (value.name for _, value in walk(content.tree) if isinstance(value, Stub))
+    names = (value.name for _, value in walk(content) if isinstance(value, Stub))
     return list(dict.fromkeys(names))
 
 

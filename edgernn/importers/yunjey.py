@@ -85,7 +85,7 @@ def _is_own(name: str) -> bool:
 def _encoder(opened: Opened) -> dict[str, np.ndarray]:
     """Return the tensors of the encoder; nothing where it was not given."""
     for content in opened.companions:
-        found = tensors(content.tree)
+        found = tensors(content)
         if found.keys() >= _ENCODER:
             return found
     return {}

@@ -281,7 +281,8 @@ def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any
     except FileNotFoundError as error:
         raise CheckpointError(
             f"no checkpoint at {folder}: {CONFIG} is missing; make one with: edgernn train "
-            f"text --out {argument(folder)}"
+            f"text --out {argument(folder)}, or from a checkpoint of another program: edgernn "
+            f"import FILE --out {argument(folder)}"
         ) from error
     except OSError as error:
         raise CheckpointError(

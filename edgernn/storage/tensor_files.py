@@ -265,7 +265,12 @@ def _refuse_other_places(header: Mapping[str, Any], size: int) -> None:
             )
         end = stop
     if end != size:
-        raise ValueError(f"it has {size - end} bytes that are of no tensor")
+        more = size - end
+        raise ValueError(
+            "its last byte is of no tensor"
+            if more == 1
+            else f"its last {more:,} bytes are of no tensor"
+        )
 
 
 def _are_counts(found: Any) -> bool:

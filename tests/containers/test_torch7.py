@@ -13,7 +13,7 @@ from t7_writer import CLASSES, Function, Object, Storage, Tensor, t7, tensor
 from edgernn.containers.content import Content, Stub
 from edgernn.containers.source import open_source
 from edgernn.containers.torch7 import read_torch7
-from edgernn.containers.torch7_numbers import is_torch7
+from edgernn.containers.torch7_numbers import BinaryNumbers, is_torch7
 from edgernn.containers.walk import tensors
 from edgernn.errors import DataError
 
@@ -225,3 +225,10 @@ def test_it_is_told_by_its_first_bytes() -> None:
             assert is_torch7(t7(value, **form))
     others = [b"PK\3\4", b"\x80\x02}q\0.", b"", b"3", b'{"a": 1}', bytes(12), _i(3, 2, 1) + b"\2"]
     assert not any(map(is_torch7, others))
+
+
+def test_what_is_missing_is_told_in_numbers_and_bytes() -> None:
+    with pytest.raises(ValueError, match=r"^1 number of 4 bytes should follow, .* 1 byte left$"):
+        BinaryNumbers(b"x", 8).integer()
+    with pytest.raises(ValueError, match=r"^2 numbers of 1 byte should follow"):
+        BinaryNumbers(b"x", 8).characters(2)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgernn.containers.content import Stub
+from edgernn.containers.content import Content, Stub
 from edgernn.containers.walk import modules, plain_attributes, tensors, walk
 from edgernn.errors import DataError
 
@@ -58,6 +59,11 @@ def test_keys_that_are_objects_are_named() -> None:
 def test_a_tree_without_end_is_refused(tree: Any) -> None:
     with pytest.raises(DataError, match="too deep or too large to be a network"):
         tensors(tree)
+
+
+def test_the_file_of_such_a_tree_is_named() -> None:
+    with pytest.raises(DataError, match=r"^a/net\.pt holds a tree that is too deep or too large"):
+        tensors(Content(Path("a/net.pt"), "a pickle", {"n" * 2000: [ONE]}))
 
 
 def test_what_is_deep_is_refused() -> None:

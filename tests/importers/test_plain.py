@@ -356,8 +356,8 @@ def test_two_networks_in_one_file_are_told_and_one_is_chosen(tmp_path: Path) -> 
 
     one = Net().state_dict()
     path = tmp_path / "two.pt"
-    torch.save({"model": one, "model_ema": one}, path)
-    with pytest.raises(UsageError, match=r"under model, model_ema: .* --set root=model_ema"):
+    torch.save({"model_ema": one, "model": one}, path)
+    with pytest.raises(UsageError, match=r"under model, model_ema: .* --set root=model$"):
         import_checkpoint(path, tmp_path / "run")
     wishes = Wishes(settings={"root": "model_ema"})
     assert import_checkpoint(path, tmp_path / "run", wishes=wishes).family == "plain"

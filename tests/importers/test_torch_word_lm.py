@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from upstream_language import RNNModel, drawn, importable, log_softmax, rolled, save, taken
 
-from edgernn.errors import CheckpointError, DataError
+from edgernn.errors import CheckpointError, DataError, UsageError
 from edgernn.models.language import LanguageConfig
 
 KINDS = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn_relu"}
@@ -170,7 +170,7 @@ def test_two_networks_in_a_file_are_told_apart_by_root(tmp_path: Path) -> None:
     model, _ = upstream("LSTM")
     state = model.state_dict()
     path = save({"model": state, "average": state}, tmp_path / "model.pt")
-    with pytest.raises(Exception, match="--set root=average"):
+    with pytest.raises(UsageError, match=r"under model, average; choose one by --set root=model$"):
         taken(path)
     assert taken(path, settings={"root": "average"})[0] == "word-lm"
 

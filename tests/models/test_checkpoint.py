@@ -173,7 +173,10 @@ def test_the_held_out_sample_is_optional(folder: Path) -> None:
 
 def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(
-        CheckpointError, match=r"no checkpoint at .*nowhere: config.json is missing; make one with"
+        CheckpointError,
+        match=r"no checkpoint at .*nowhere: config.json is missing; make one with: edgernn train "
+        r"text --out .*nowhere, or from a checkpoint of another program: edgernn import FILE "
+        r"--out .*nowhere$",
     ):
         checkpoint.load(tmp_path / "nowhere")
 

@@ -161,7 +161,7 @@ def test_views_are_the_tensors_and_copy_nothing() -> None:
         ([0, 8], "over another one"),
         ([4, 12], "over another one"),
         ([12, 20], "behind bytes"),
-        ([8, 16], "4 bytes that are of no tensor"),
+        ([8, 16], "last 4 bytes are of no tensor"),
     ],
 )
 def test_tensors_that_do_not_fill_the_file_are_refused_as_by_the_library(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,6 +19,8 @@ T = TypeVar("T")
 _BESIDE = re.compile(
     r"\w*optim\w*|opt|\w*schedulers?|\w*scaler|\w*sampler|criterion|loss\w*|\w*rng\w*|callbacks"
 )
+# of a prefix: that its weights are an average of those of another one, kept beside it
+_AVERAGE = re.compile(r"(^|[._])(\w*_)?(ema|swa|averaged?|avg|shadow|teacher|target)(_|[._]|\d*$)")
 ROOT, ROOT_SAYS = "root", "what the names of the network's tensors start with"
 
 
@@ -59,12 +61,25 @@ def only(roots: Iterable[str]) -> str:
     """Return the one prefix of ``roots``; raise UsageError where there are several."""
     first, *more = roots
     if more:
-        shown = [root.rstrip(".") or "(no prefix)" for root in (first, *more)]
+        found = averages_last(root.rstrip(".") for root in (first, *more))
+        shown = [root or "(no prefix)" for root in found]
         raise UsageError(
             f"the file holds {len(shown)} such networks, under {some(shown)}; choose one by "
-            f"--set {ROOT}={shown[-1]}"
+            f"{root_of(found)}"
         )
     return first
+
+
+def averages_last(roots: Iterable[str]) -> list[str]:
+    """Return prefixes, each once: those of networks, then those of averages of their weights."""
+    return sorted(dict.fromkeys(roots), key=lambda root: _AVERAGE.search(root) is not None)
+
+
+def root_of(roots: Sequence[str]) -> str:
+    """Return the option that chooses one of several prefixes: the last that is no average."""
+    named = [root for root in roots if root]
+    networks = [root for root in named if not _AVERAGE.search(root)]
+    return f"--set {ROOT}={(networks or named)[-1]}"
 
 
 def _under(root: str, named: Mapping[str, T]) -> dict[str, T]:

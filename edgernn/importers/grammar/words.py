@@ -29,7 +29,7 @@ def words_of(opened: Opened, size: int) -> tuple[Given, str]:
     if opened.wishes.vocabulary is not None:
         return opened.wishes.vocabulary, ""
     for each in opened.companions:
-        if not tensors(each.tree):
+        if not tensors(each):
             return each.path, ""
     for place, value in _inside(opened):
         if _is_vocabulary(value, size):
@@ -39,7 +39,7 @@ def words_of(opened: Opened, size: int) -> tuple[Given, str]:
 
 def _inside(opened: Opened) -> Iterator[tuple[str, Any]]:
     """Yield every branch of the file and every attribute of its modules, by name."""
-    for place, value in walk(opened.content.tree):
+    for place, value in walk(opened.content):
         yield ".".join(place), value
     for module, stub in opened.modules.items():
         for name, value in stub.attributes.items():
