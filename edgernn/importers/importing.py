@@ -22,9 +22,10 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
 from edgernn.importers.base import Opened, Wishes
 from edgernn.importers.building import built
+from edgernn.importers.compared import Compared
 from edgernn.importers.invariances import proved
 from edgernn.importers.recognising import AUTO, Recognised, open_checkpoint, recognise
-from edgernn.importers.replay import Compared, replayed
+from edgernn.importers.replay import replayed
 from edgernn.importers.samples import sample_for
 from edgernn.models import checkpoint
 from edgernn.models.family import ModelConfig, RecurrentModel
