@@ -54,7 +54,7 @@ def export(
     to: Annotated[
         str | None,
         typer.Option(
-            help="Formats, as onnx,torchscript,coreml; default all, of other programs' onnx.",
+            help="Formats, as onnx,coreml,c; default all but c, of other programs' files onnx.",
             **completing(format_names),
         ),
     ] = None,
