@@ -43,7 +43,7 @@ IMPORTABLE = frozenset(
         "torchscript",
     }
 )
-RUN_FIRST = "give what edgernn train or edgernn export wrote"
+RUN_FIRST = "give what edgernn train, edgernn import or edgernn export wrote"
 
 
 @dataclass(frozen=True)

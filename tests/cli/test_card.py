@@ -171,6 +171,13 @@ def test_a_bundle_in_one_file_is_unpacked_for_the_hosts_that_open_folders(
     assert "unzip" not in run("card", bundle_folder)[1]
 
 
+def test_a_network_that_writes_nothing_is_unpacked_for_the_same_hosts(bundle_folder: Path) -> None:
+    manifest = Bundle.open(bundle_folder).manifest.model_copy(update={"family": "module"})
+    said = "in C, C++ and Swift, of the bundle unpacked: `unzip -qo"
+    for packed in (True, False):
+        assert (said in model_card(manifest, "b.edgernn", packed=packed)) == packed
+
+
 @pytest.mark.parametrize(("text", "option"), [("# it's the", "--prompt the "), ("# '", "")])
 def test_the_prompt_to_words_of_others_is_one_of_them(
     text: str, option: str, bundle_folder: Path

@@ -88,7 +88,7 @@ def test_a_checkpoint_folder_opens_as_the_model_that_was_saved(
 def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path, make_model: MakeModel) -> None:
     with pytest.raises(
         CheckpointError,
-        match="it is an empty folder; give what edgernn train or edgernn export wrote",
+        match="an empty folder; give what edgernn train, edgernn import or edgernn export wrote",
     ):
         EagerSession.open(tmp_path, FileContract(contract=make_model().config.contract()))
 
