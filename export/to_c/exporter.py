@@ -16,6 +16,7 @@ from edgernn import storage
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import BATCH, STEP, TIME, FileContract, GraphSpec, Narrowing
 from edgernn.contract.file import METADATA_KEY
+from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
 from edgernn.export.to_c.front import refuse_open
 from edgernn.export.to_c.generator import VERSION, generate
@@ -26,6 +27,8 @@ from edgernn.models.family import RecurrentModel
 from edgernn.sessions.compiled import CONTRACT, GRAPH
 
 _BITS = 32  # of a weight
+_OPSET = 13  # from which on the operators below mean what the generator takes them for
+_CHANGED = frozenset(("LogSoftmax", "Pad", "Softmax"))
 
 
 class CExporter(Exporter):
@@ -72,6 +75,19 @@ def _graph(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProt
     where that pays.
     """
     if model.own_file is not None:
-        return onnx.load_from_string(model.own_file.step)
+        own = onnx.load_from_string(model.own_file.step)
+        _refuse_old(own)
+        return own
     folded = file_contract.graph == STEP and model.folding_pays(_BITS)
     return trace(model.step_face(folded=folded), file_contract)
+
+
+def _refuse_old(model_proto: onnx.ModelProto) -> None:
+    """Raise ContractError for an operator that meant another thing in the file's operator set."""
+    versions = [own.version for own in model_proto.opset_import if own.domain in ("", "ai.onnx")]
+    found = sorted(_CHANGED & {node.op_type for node in model_proto.graph.node})
+    if found and versions and max(versions) < _OPSET:
+        raise ContractError(
+            f"c takes {', '.join(found)} as opset {_OPSET} and later mean it, and the file has "
+            f"opset {max(versions)}; write it in a later opset, or leave c out"
+        )

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
+from foreign_files import cell_file
 from torch import Tensor, nn
 
 from edgernn.errors import ContractError
+from edgernn.export.foreign_file import export_onnx
 from edgernn.export.found import explain_hoisted
 from edgernn.export.module_bundle import export_module
 from edgernn.export.pack import export_bundle
@@ -44,3 +47,20 @@ def test_an_operator_that_c_lacks_is_told_by_name(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=f"^{says}"):
         export_module(Wave(), inputs, tmp_path / "net", to="c")
     assert not (tmp_path / "net").exists()
+
+
+@pytest.mark.parametrize("opset", [17, 11])
+def test_a_file_of_another_program_goes_in_where_its_operators_mean_the_same(
+    opset: int, tmp_path: Path
+) -> None:
+    path = cell_file(tmp_path / "cell.onnx", ["h", "c"], ["h_out", "c_out"])
+    model = onnx.load(path)
+    next(n for n in model.graph.node if n.output[0] == "y").output[0] = "scores"
+    model.graph.node.append(onnx.helper.make_node("Softmax", ["scores"], ["y"], axis=1))
+    model.opset_import[0].version = opset
+    onnx.save(model, path)
+    if opset == 17:
+        assert passed(export_onnx(path, tmp_path / "net", to="c"), steps=16) == {"c/step"}
+        return
+    with pytest.raises(ContractError, match=r"^c takes Softmax as opset 13 .* has opset 11; "):
+        export_onnx(path, tmp_path / "net", to="c")
