@@ -25,7 +25,7 @@ from edgernn.storage.identify import identify, path_of
 from edgernn.storage.side_files import is_side_file
 from edgernn.wording import argument, did_you_mean
 
-_MAY_BE_BUNDLES = ("packed-bundle", "zip", "unknown", "unreadable")
+_MAY_BE_BUNDLES = ("packed-bundle", "zip", "damaged-zip", "unknown", "unreadable")
 GOLDEN = "golden.safetensors"
 TOKENIZER = "tokenizer.json"
 INITIAL_STATE = "initial_state.safetensors"

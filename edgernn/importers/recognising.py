@@ -22,7 +22,7 @@ from edgernn.storage.kind import IMPORTABLE
 from edgernn.wording import argument, did_you_mean
 
 # What ``identify`` cannot tell from a checkpoint, and the readers of the containers can.
-_UNTOLD = frozenset({"json", "tar", "text", "unknown", "zip"})
+_UNTOLD = frozenset({"json", "tar", "text", "unknown", "zip", "damaged-zip"})
 _BESIDE = frozenset({"keras-architecture"})  # what is no checkpoint, and lies beside one
 AUTO = "auto"  # of --family: whichever importer is surest
 

@@ -32,7 +32,7 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, DataError, UsageError
 from edgernn.families.table import family_of
 from edgernn.models.family import RecurrentModel, kind_of, rebuilt
-from edgernn.models.tensors import read_content, read_tensors, unwritten
+from edgernn.models.tensors import described, read_content, read_tensors, unwritten
 from edgernn.models.undrawn import Undrawn
 from edgernn.models.weights import fit_problem, named_tensors
 from edgernn.storage import strict_json, tensor_files
@@ -210,7 +210,7 @@ def _fill(model: RecurrentModel, content: tensor_files.Content, path: Path) -> N
     they do not fit.
     """
     wanted = named_tensors(model)
-    problem = fit_problem(_described(content), wanted)
+    problem = fit_problem(described(content), wanted)
     if not problem and content.metadata.get(_MODEL, _identity(model)) != _identity(model):
         problem = f"they were saved with the model {content.metadata[_MODEL]}"
     if problem:
@@ -225,14 +225,6 @@ def _fill(model: RecurrentModel, content: tensor_files.Content, path: Path) -> N
         raise CheckpointError(
             f"{path} is damaged ({first_line(error)}); restore it or train again"
         ) from error
-
-
-def _described(content: tensor_files.Content) -> dict[str, torch.Tensor]:
-    """Return the tensors of a file without their values."""
-    return {
-        name: torch.empty(shape, dtype=getattr(torch, dtype, torch.uint8), device="meta")
-        for name, (dtype, shape) in content.layout.items()
-    }
 
 
 def _identity(model: RecurrentModel) -> str:
@@ -302,7 +294,7 @@ def _refuse_misfit(
     """
     with torch.device("meta"), Undrawn():
         wanted = named_tensors(kind(config))
-    if problem := fit_problem(_described(weights), wanted):
+    if problem := fit_problem(described(weights), wanted):
         raise CheckpointError(
             f"{path} does not fit its {CONFIG}: {problem}; the two files are from different runs"
         )

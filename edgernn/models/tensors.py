@@ -59,3 +59,11 @@ def unwritten(array: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it is read-only
         return torch.from_numpy(array)
+
+
+def described(content: tensor_files.Content) -> dict[str, Tensor]:
+    """Return the tensors of a file without their values."""
+    return {
+        name: torch.empty(shape, dtype=getattr(torch, dtype, torch.uint8), device="meta")
+        for name, (dtype, shape) in content.layout.items()
+    }

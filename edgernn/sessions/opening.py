@@ -25,7 +25,7 @@ from edgernn.storage.kind import Kind
 from edgernn.wording import argument
 
 # What is too damaged to be told what it is, which the runtime of its suffix then says.
-_UNTOLD = ("unknown", "text", "zip", "folder", "empty-folder")
+_UNTOLD = ("unknown", "text", "zip", "damaged-zip", "folder", "empty-folder")
 F = TypeVar("F", bound=OpenedFile)
 
 

@@ -70,6 +70,12 @@ FILES: tuple[Row, ...] = (
     ),
     row(has_entry("*.npy"), "npz", "a file of numpy arrays (.npz)", IMPORT),
     row(
+        lambda peek: by_start(b"PK\x03\x04")(peek) and not peek.entries,
+        "damaged-zip",
+        "a zip archive whose list of entries cannot be read, so it was cut off or changed",
+        "copy or download it again",
+    ),
+    row(
         by_start(b"PK\x03\x04", b"PK\x05\x06"),
         "zip",
         "a zip archive",

@@ -13,6 +13,7 @@ from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, over, 
 from edgernn.export.to_c.plan import C_TYPES, panels
 from edgernn.export.to_c.program import Apply, Expression, Node
 from edgernn.export.to_c.views import Storage, View, collapsed
+from edgernn.export.to_c.windows import Convolve, Pool
 
 
 def functions_in(node: Node) -> set[str]:
@@ -169,6 +170,6 @@ _WRITERS: dict[type[Node], Callable[[Any, Names], Lines]] = {
     kinds.Softmax: sums.softmax,
     kinds.Normalise: sums.normalise,
     kinds.Gather: _gather,
-    kinds.Convolve: sums.convolve,
-    kinds.Pool: sums.pool,
+    Convolve: sums.convolve,
+    Pool: sums.pool,
 }

@@ -8,16 +8,14 @@ import numpy as np
 
 from edgernn.export.to_c.call import Call
 from edgernn.export.to_c.program import (
-    Convolve,
     Matmul,
     Normalise,
-    Pool,
     Product,
     Reduce,
     Softmax,
-    Windows,
 )
 from edgernn.export.to_c.views import View
+from edgernn.export.to_c.windows import Convolve, Pool, Windows
 
 
 def matmul(call: Call) -> View:

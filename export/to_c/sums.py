@@ -7,6 +7,7 @@ from math import prod
 from edgernn.export.to_c import program as kinds
 from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, number
 from edgernn.export.to_c.views import View
+from edgernn.export.to_c.windows import Convolve, Pool
 
 _STEPS = {
     "sum": "found += {0};",
@@ -98,7 +99,7 @@ def normalise(node: kinds.Normalise, names: Names) -> Lines:
     return _scoped(nest(outer, each), bool(outer))
 
 
-def _windowed(node: kinds.Convolve | kinds.Pool, inside: Lines) -> Lines:
+def _windowed(node: Convolve | Pool, inside: Lines) -> Lines:
     """Return what is done for every element of the window at ``row, column``."""
     windows, (_, rows, columns) = node.windows, node.source.shape
     lines = []
@@ -117,7 +118,7 @@ def _windowed(node: kinds.Convolve | kinds.Pool, inside: Lines) -> Lines:
     return loop("ky", high, [*first, *loop("kx", wide, [*second, *inside])])
 
 
-def convolve(node: kinds.Convolve, names: Names) -> Lines:
+def convolve(node: Convolve, names: Names) -> Lines:
     """Return the text of a convolution, place by place."""
     channels, rows, columns = node.out.shape
     own, each = node.kernels.shape[1], channels // node.groups
@@ -139,7 +140,7 @@ def convolve(node: kinds.Convolve, names: Names) -> Lines:
     return nest([channels, rows, columns], place_of)
 
 
-def pool(node: kinds.Pool, names: Names) -> Lines:
+def pool(node: Pool, names: Names) -> Lines:
     """Return the text of the mean or the largest of windows."""
     channels, rows, columns = node.out.shape
     mean = node.how == "mean"

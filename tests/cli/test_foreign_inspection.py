@@ -15,8 +15,11 @@ import toy_family
 from torch import nn
 from toy_family import toy_tensors
 
+from edgernn.cli.inspection import inspect_path
 from edgernn.containers import reading
+from edgernn.errors import EdgernnError
 from edgernn.importers import table
+from edgernn.importers.recognising import open_checkpoint
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -140,3 +143,15 @@ def test_torch_is_not_loaded() -> None:
         [sys.executable, "-c", command], capture_output=True, check=False, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_an_archive_that_was_cut_off_is_no_archive_to_unpack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(torch.nn.LSTM(3, 4).state_dict(), tmp_path / "net.pt")
+    raw = (tmp_path / "net.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(raw[: len(raw) // 2])
+    with pytest.raises(EdgernnError, match=r"cut\.pt is a zip archive .* copy or download it"):
+        inspect_path(tmp_path / "cut.pt", as_json=False)
+    with pytest.raises(EdgernnError, match=r"cut\.pt is damaged: its end is missing"):
+        open_checkpoint(tmp_path / "cut.pt")
