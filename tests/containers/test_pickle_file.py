@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -207,9 +208,16 @@ def _inside(raw: bytes) -> bytes:
     return b"ctorch.storage\n_load_from_bytes\nB" + len(raw).to_bytes(4, "little") + raw + b"\x85R"
 
 
+def _file_of(value: object) -> bytes:
+    """A file of torch's older format."""
+    made = io.BytesIO()
+    torch.save(value, made, _use_new_zipfile_serialization=False)
+    return made.getvalue()
+
+
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"\x80\x02N.", pickle.dumps([1, 2]), b"\x80\x02" + _inside(b"\x80\x02N.") + b"."],
+    [b"", b"\x80\x02N.", _file_of([1, 2]), b"\x80\x02" + _inside(b"\x80\x02N.") + b"."],
     ids=["nothing", "one pickle", "no storage", "a further one inside"],
 )
 def test_a_file_inside_that_is_no_storage(raw: bytes, tmp_path: Path) -> None:
