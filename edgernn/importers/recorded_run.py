@@ -23,7 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from edgernn.contract import BATCH, TIME, Contract, TensorSpec
+from edgernn.errors import DataError
 from edgernn.storage.recordings import SUFFIXES, read_arrays
+from edgernn.wording import some
 
 ROWS, STEPS = "rows", "steps"
 Lead = tuple[str, ...]  # of an array: which axes come before its own, of ROWS and STEPS
@@ -69,6 +71,12 @@ def read_run(given: Path | str, contract: Contract) -> RecordedRun:
             chosen[role][name.replace(part, "")] = array
         else:
             made[role][name] = array
+    if part and not any(chosen.values()):
+        names = [name for arrays in made.values() for name in arrays]
+        raise DataError(
+            f"{path} has no array whose name holds {part!r}; it has {some(names)}; correct PART of "
+            "FILE:PART, or leave it out"
+        )
     return RecordedRun(path, {role: chosen[role] or made[role] for role in _ROLES})
 
 

@@ -144,13 +144,26 @@ def _key(files: Mapping[str, bytes], compiler: Compiler) -> str:
 
 def _kept(place: Path, files: Mapping[str, bytes], compiler: Compiler) -> ctypes.CDLL:
     for _ in range(2):  # another process may clear it away between the two
-        if not place.exists():
+        if not _is_whole(place):  # a library that was cut would end the process
             _compile(place, files, compiler)
+            storage.write_text(_digest_of(place), storage.sha256(place))
             _clear(place.parent, place)
         with suppress(OSError):
             os.utime(place)
             return ctypes.CDLL(str(place))
     return ctypes.CDLL(str(place))
+
+
+def _digest_of(place: Path) -> Path:
+    return place.with_suffix(".sha256")
+
+
+def _is_whole(place: Path) -> bool:
+    """Whether the library is there as it was built."""
+    try:
+        return _digest_of(place).read_text(encoding="utf-8") == storage.sha256(place)
+    except (OSError, ValueError):
+        return False
 
 
 def _compile(place: Path, files: Mapping[str, bytes], compiler: Compiler) -> None:
@@ -186,3 +199,4 @@ def _clear(root: Path, own: Path) -> None:
         for path in found[_MOST_KEPT:]:
             if path != own:
                 storage.remove(path)
+                storage.remove(_digest_of(path))

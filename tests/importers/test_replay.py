@@ -164,3 +164,10 @@ def test_what_is_no_recording_is_refused(model: RecurrentModel, tmp_path: Path) 
         replayed(model, tmp_path / "run.npz", tolerance=1e-5)
     with pytest.raises(DataError, match="not there"):
         replayed(model, tmp_path / "none.npz", tolerance=1e-5)
+
+
+def test_a_part_that_no_name_holds_is_refused(model: RecurrentModel, tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    np.savez(path, **{"in/tokens": TOKENS, "out/logits": MADE["logits"]})
+    with pytest.raises(DataError, match=r"no array whose name holds 'foo'; it has .*tokens"):
+        replayed(model, f"{path}:foo", tolerance=1e-4)

@@ -131,11 +131,12 @@ def test_a_compiler_that_fails_is_told_by_its_first_error() -> None:
 def test_a_library_is_built_once(made: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = contract_of(made)
     CompiledSession.open(made / "c" / "step", own)
-    (kept,) = cache.iterdir()
+    kept = sorted(cache.iterdir())
+    assert [path.suffix for path in kept] == [".lib", ".sha256"]
     assert cache.stat().st_mode & 0o077 == 0
     monkeypatch.setattr(compiler, "_compile", lambda *_: pytest.fail("built again"))
     CompiledSession.open(made / "c" / "step", own)
-    assert list(cache.iterdir()) == [kept]
+    assert sorted(cache.iterdir()) == kept
 
 
 def test_where_the_cache_cannot_be_it_goes_without(
@@ -169,7 +170,7 @@ def test_processes_that_build_at_once_do_not_meet(made: Path, cache: Path) -> No
     assert [process.returncode for process in running] == [0, 0, 0]
     (same,) = told
     assert same.startswith("[] "), "it takes neither torch nor onnx to run it"
-    assert len(list(cache.iterdir())) == 1
+    assert sorted(path.suffix for path in cache.iterdir()) == [".lib", ".sha256"]
 
 
 def test_threads_that_share_a_session_do_not_meet(made: Path) -> None:
@@ -183,3 +184,15 @@ def test_threads_that_share_a_session_do_not_meet(made: Path) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(call, range(2000)))
+
+
+def test_a_library_that_was_cut_is_built_again(
+    folder: tuple[Path, FileContract], cache: Path
+) -> None:
+    CompiledSession.open(*folder)
+    (library,) = cache.glob("*.lib")
+    raw = library.read_bytes()
+    library.unlink()  # what is loaded stays as it was
+    library.write_bytes(raw[: len(raw) // 2])
+    CompiledSession.open(*folder)
+    assert len(library.read_bytes()) == len(raw)
