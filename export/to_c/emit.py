@@ -6,11 +6,12 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
+from edgernn.export.to_c import integer_text, sums
 from edgernn.export.to_c import program as kinds
-from edgernn.export.to_c import sums
 from edgernn.export.to_c.functions import FUNCTIONS
-from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, over, place, text_of
-from edgernn.export.to_c.plan import C_TYPES, panels
+from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, over, row_of, text_of
+from edgernn.export.to_c.matrices import panels
+from edgernn.export.to_c.plan import C_TYPES
 from edgernn.export.to_c.program import Apply, Expression, Node
 from edgernn.export.to_c.views import Storage, View, collapsed
 from edgernn.export.to_c.windows import Convolve, Pool
@@ -99,24 +100,18 @@ def _product(node: kinds.Product, names: Names) -> Lines:
     before = start = 0  # weights and columns of the panels before
     for width, run in groupby(panels(columns), key=lambda panel: panel[0]):
         counts = [count for _, count in run]
-        base = names.weights(node) + (f" + {before}" if before else "")
+        base = names.floats(id(node)) + (f" + {before}" if before else "")
 
         def call(indices: list[str], name: str = f"product_{width}", base: str = base,
                  start: int = start, count: int = sum(counts)) -> Lines:  # fmt: skip
-            given = [f"{_row(names, own, indices)}, {own.shape[1]}" for own in node.segments]
+            given = [f"{row_of(names, own, indices)}, {own.shape[1]}" for own in node.segments]
             given += ["0, 0"] if len(given) == 1 else []
-            out = _row(names, node.out.cut(1, start, 1), indices)
+            out = row_of(names, node.out.cut(1, start, 1), indices)
             return [f"{name}({out}, {base}, {', '.join(given)}, {count});"]
 
         lines += nest([rows] if rows > 1 else [], call)
         before, start = before + len(counts) * width * (depth + 1), start + sum(counts)
     return lines
-
-
-def _row(names: Names, view: View, indices: list[str]) -> str:
-    """Return the address of a row of a matrix: of the only one where there is no index."""
-    at = place(view.offset, indices, view.strides[: len(indices)])
-    return f"{names.base(view.storage)} + {at}"
 
 
 def _matmul(node: kinds.Matmul, names: Names) -> Lines:
@@ -165,6 +160,9 @@ _WRITERS: dict[type[Node], Callable[[Any, Names], Lines]] = {
     kinds.Joined: _joined,
     kinds.Move: _move,
     kinds.Product: _product,
+    kinds.Quantise: integer_text.quantise,
+    kinds.IntegerProduct: integer_text.product,
+    kinds.GatherRows: integer_text.gather_rows,
     kinds.Matmul: _matmul,
     kinds.Reduce: sums.reduce,
     kinds.Softmax: sums.softmax,

@@ -7,6 +7,7 @@ compiles it where it is the same.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -18,15 +19,36 @@ from edgernn.contract import BATCH, STEP, TIME, FileContract, GraphSpec, Narrowi
 from edgernn.contract.file import METADATA_KEY
 from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
+from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.to_c.front import refuse_open
 from edgernn.export.to_c.generator import VERSION, generate
-from edgernn.export.to_onnx.tracing import finish, trace
+from edgernn.export.to_c.options import Options
+from edgernn.export.to_onnx.quantize import quantize_graph
+from edgernn.export.to_onnx.tracing import finish, step_graph, trace
 from edgernn.export.to_onnx.weights import weight_table
 from edgernn.formats.c import C
 from edgernn.models.family import RecurrentModel
-from edgernn.sessions.compiled import CONTRACT, GRAPH
+from edgernn.sessions.compiled import CONTRACT, GRAPH, OPTIONS
 
-_BITS = 32  # of a weight
+_BITS = 32  # of a weight in float32
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a precision rounds: its matrices, and the bits of what they are multiplied with."""
+
+    recipe: Recipe
+    activations: int
+
+
+_EIGHT, _FOUR = Recipe(Rounding(8, 256)), Recipe(Rounding(4, 32))
+FORMS = {
+    "int8": Form(_EIGHT, 16),
+    "int4": Form(_FOUR, 16),
+    "w8a8": Form(_EIGHT, 8),
+    "w8a7": Form(_EIGHT, 7),
+    "w4a8": Form(_FOUR, 8),
+}
 _OPSET = 13  # from which on the operators below mean what the generator takes them for
 _CHANGED = frozenset(("LogSoftmax", "Pad", "Softmax"))
 
@@ -55,12 +77,18 @@ class CExporter(Exporter):
     ) -> tuple[StoredWeight, ...]:
         interface = file_contract.interface()
         refuse_open((*interface.inputs, *interface.outputs))
-        model_proto = _graph(model, file_contract)
+        form = FORMS.get(C.precision_of(file_contract.graph, precision))
+        options = Options() if form is None else Options(activations=form.activations)
+        if form is None:
+            model_proto = _graph(model, file_contract)
+        else:
+            model_proto = self._rounded(model, file_contract, form.recipe)
         finish(model_proto, file_contract)
         content = model_proto.SerializeToString(deterministic=True)
         files = {
-            **generate(content, file_contract).files,
+            **generate(content, file_contract, options).files,
             GRAPH: content,
+            OPTIONS: options.text().encode(),
             CONTRACT: file_contract.to_metadata()[METADATA_KEY].encode(),
         }
         with storage.replacing(path) as folder:
@@ -68,6 +96,19 @@ class CExporter(Exporter):
             for name, held in files.items():
                 (folder / name).write_bytes(held)
         return weight_table(model_proto)
+
+    def _rounded(
+        self, model: RecurrentModel, file_contract: FileContract, own: Recipe
+    ) -> onnx.ModelProto:
+        """Return the graph with its matrices rounded to integers."""
+        compression = self.compression
+        recipe = compression.recipe or own
+        if compression.block_size is not None:
+            default = Rounding(recipe.default.bits, compression.block_size)
+            recipe = replace(recipe, default=default)
+        model_proto, recipe = step_graph(model, file_contract, recipe, feeds=compression.feeds)
+        quantize_graph(model_proto, recipe)
+        return model_proto
 
 
 def _graph(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:

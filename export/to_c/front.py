@@ -9,7 +9,7 @@ from math import prod
 from edgernn.contract import FileContract, first_line
 from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError, UsageError
-from edgernn.export.to_c import moves, products
+from edgernn.export.to_c import integers, moves, products
 from edgernn.export.to_c.builder import Builder, known_dtype
 from edgernn.export.to_c.call import Call
 from edgernn.export.to_c.pointwise import EACH
@@ -52,6 +52,18 @@ OPERATORS: dict[str, Handler] = {
     "GlobalAveragePool": partial(products.pool, how="mean"),
     "MaxPool": partial(products.pool, how="max"),
 }
+_STANDARD = ("", "ai.onnx")
+_OTHERS: dict[tuple[str, str], Handler] = {  # by domain and name
+    ("com.microsoft", "MatMulNBits"): integers.product,
+    ("com.microsoft", "GatherBlockQuantized"): integers.rows_of_table,
+}
+
+
+def handler_of(node: OnnxNode) -> Handler | None:
+    """Return what turns an operator into nodes; None where nothing does."""
+    if node.domain in _STANDARD:
+        return OPERATORS.get(node.op)
+    return _OTHERS.get((node.domain, node.op))
 
 
 def program_of(graph: OnnxGraph, file_contract: FileContract) -> Program:
@@ -93,8 +105,7 @@ def program_of(graph: OnnxGraph, file_contract: FileContract) -> Program:
 
 def refuse_unknown(graph: OnnxGraph) -> None:
     """Raise ContractError for the operators that are not in the table."""
-    ours = {node.op for node in graph.nodes if node.domain in ("", "ai.onnx")} & OPERATORS.keys()
-    if strange := sorted({node.op for node in graph.nodes} - ours):
+    if strange := sorted({node.op for node in graph.nodes if handler_of(node) is None}):
         raise ContractError(
             f"c does not have the operator {', '.join(strange)} of the graph; leave c out"
         )
@@ -124,8 +135,10 @@ def _add(build: Builder, node: OnnxNode) -> None:
     if lost:
         raise ContractError(f"the graph reads {lost[0]}, which nothing in it makes")
     call = Call(node, [build.values[name] if name else None for name in node.inputs], build)
+    handler = handler_of(node)
+    assert handler is not None  # see refuse_unknown
     try:
-        made = OPERATORS[node.op](call)
+        made = handler(call)
     except (
         ArithmeticError,
         AttributeError,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from edgernn.contract import FileContract
 from edgernn.export.to_c.emit import functions_in, statements
 from edgernn.export.to_c.front import program_of
 from edgernn.export.to_c.functions import helpers_of
 from edgernn.export.to_c.header import Style, header
+from edgernn.export.to_c.integer_text import kernels_of
+from edgernn.export.to_c.kernels.table import texts
 from edgernn.export.to_c.loops import Lines, Names, c_name, indented
+from edgernn.export.to_c.matrices import panels
+from edgernn.export.to_c.options import Options
 from edgernn.export.to_c.passes import optimised
-from edgernn.export.to_c.plan import C_TYPES, Plan, panels, plan_of
+from edgernn.export.to_c.plan import C_TYPES, Plan, plan_of
 from edgernn.export.to_c.program import Product, Program
 from edgernn.sessions.ort.reading import parse_model
 
@@ -70,20 +72,22 @@ class Sources:
     scratch_bytes: int
 
 
-def generate(graph: bytes, file_contract: FileContract) -> Sources:
+def generate(graph: bytes, file_contract: FileContract, options: Options | None = None) -> Sources:
     """Return the C of ``graph``, an ONNX model whose every size is fixed.
 
     Raises:
         ContractError: an operator, a dtype or a size that c does not take; names it.
         UsageError: an axis has no fixed size.
     """
-    program = optimised(program_of(parse_model(graph, source="the graph").graph, file_contract))
+    options = options or Options()
+    program = program_of(parse_model(graph, source="the graph").graph, file_contract)
+    program = optimised(program, options.activations)
     plan = plan_of(program)
-    style = Style(file_contract.graph)
-    blob = plan.blob() or np.zeros(1, "<f4").tobytes()
+    style = Style(file_contract.graph, options.prefix)
+    blob = plan.blob() or bytes(4)
     name = file_contract.graph
     weights = f"{name}.weights.bin"
-    head = header(file_contract, scratch_bytes=plan.scratch_bytes, weights=len(blob) // 4)
+    head = header(file_contract, style, scratch_bytes=plan.scratch_bytes, weights_bytes=len(blob))
     texts = {
         f"{name}.h": head,
         f"{name}.c": _source(program, plan, style),
@@ -107,8 +111,9 @@ def _source(program: Program, plan: Plan, style: Style) -> str:
         "   -fno-builtin of clang. */",
         f'#include "{style.graph}.h"',
         "",
-        f"extern const float {style.weights}[];",
+        f"extern const unsigned char {style.weights}[];",
         *helpers_of(helpers),
+        *texts({name for node in program.nodes for name in kernels_of(node)}),
         *(_PRODUCT.replace("WIDTH", str(width)) for width in sorted(widths)),
         *_tables(plan),
         "",
@@ -174,10 +179,11 @@ def _locals(program: Program, plan: Plan, style: Style) -> Lines:
         f"{C_TYPES[own.dtype]} *restrict const out_{own.name} = outputs->{c_name(own.name)};"
         for own in program.outputs.values()
     ]
-    lines.append(f"const float *const weights = {style.weights};")
+    lines.append(f"const unsigned char *const bytes = {style.weights};")
+    lines.append(f"const float *const weights = (const float *){style.weights};")
     lines += [
         f"{C_TYPES[slot.dtype]} slot{at}[{max(slot.size, 1)}];"
         for at, slot in enumerate(plan.slots)
     ]
-    unused = [f"in_{name}" for name in program.inputs] + ["weights"]
+    unused = [f"in_{name}" for name in program.inputs] + ["bytes", "weights"]
     return [*lines, *(f"(void){name};" for name in unused)]

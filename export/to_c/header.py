@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from edgernn.contract import STEP, FileContract, next_name
 from edgernn.contract.interface import FileTensor
 from edgernn.export.to_c.loops import c_name
+from edgernn.export.to_c.options import PREFIX
 from edgernn.export.to_c.plan import C_TYPES
 
-PREFIX = "net"
 _RETURNS = """
 /* What a call returns. Where it is not 0, nothing was written. */
 enum {{
@@ -28,16 +28,17 @@ class Style:
     """The names of one graph's types and functions: those of the step go without its name."""
 
     graph: str
+    prefix: str = PREFIX
 
     @property
     def own(self) -> str:
         """What its types begin with."""
-        return PREFIX if self.graph == STEP else f"{PREFIX}_{self.graph}"
+        return self.prefix if self.graph == STEP else f"{self.prefix}_{self.graph}"
 
     @property
     def function(self) -> str:
         """The function."""
-        return f"{PREFIX}_{self.graph}"
+        return f"{self.prefix}_{self.graph}"
 
     @property
     def weights(self) -> str:
@@ -45,9 +46,11 @@ class Style:
         return f"{self.function}_weights"
 
 
-def header(file_contract: FileContract, *, scratch_bytes: int, weights: int) -> str:
-    """Return the header: ``scratch_bytes`` of stack, and ``weights`` numbers."""
-    style, upper = Style(file_contract.graph), Style(file_contract.graph).function.upper()
+def header(
+    file_contract: FileContract, style: Style, *, scratch_bytes: int, weights_bytes: int
+) -> str:
+    """Return the header: how many bytes of the stack a call takes, and of weights there are."""
+    upper = style.function.upper()
     states = bool(file_contract.spec.states)
     arguments = f"const {style.own}_inputs *inputs, "
     arguments += f"{style.own}_state *state, " if states else ""
@@ -65,7 +68,7 @@ def header(file_contract: FileContract, *, scratch_bytes: int, weights: int) -> 
             "#endif",
             "",
             f"#define {upper}_SCRATCH_BYTES {scratch_bytes} /* of the stack, in a call */",
-            f"#define {upper}_WEIGHTS {weights} /* float32 numbers, read only */",
+            f"#define {upper}_WEIGHTS_BYTES {weights_bytes} /* read only */",
             _RETURNS.format(upper=upper),
             *_structures(file_contract, style),
             f"int {style.function}({arguments}{style.own}_outputs *outputs);",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from math import isnan
 
 from edgernn.export.to_c.functions import FUNCTIONS
@@ -31,11 +31,15 @@ class Names:
             return f"slot{self._plan.places[storage]}"
         if storage in self._plan.tables:
             return self._plan.tables[storage]
-        return f"(weights + {self._plan.offsets[id(storage)]})"
+        return f"(weights + {self._plan.offsets[id(storage)] // 4})"
 
-    def weights(self, key: object) -> str:
-        """Return the address of a product's weights."""
-        return f"weights + {self._plan.offsets[id(key)]}"
+    def floats(self, key: Hashable) -> str:
+        """Return the address of constants in float32."""
+        return f"weights + {self._plan.offsets[key] // 4}"
+
+    def bytes(self, key: Hashable) -> str:
+        """Return the address of constants of other types, as bytes."""
+        return f"bytes + {self._plan.offsets[key]}"
 
     def address(self, view: View) -> str:
         """Return the address of the first element of ``view``."""
@@ -45,6 +49,12 @@ class Names:
     def element(self, view: View, indices: Sequence[str], strides: Sequence[int]) -> str:
         """Return the element at ``indices``, which go on by ``strides``."""
         return f"{self.base(view.storage)}[{place(view.offset, indices, strides)}]"
+
+
+def row_of(names: Names, view: View, indices: list[str]) -> str:
+    """Return the address of a row of a matrix: of the only one where there is no index."""
+    at = place(view.offset, indices, view.strides[: len(indices)])
+    return f"{names.base(view.storage)} + {at}"
 
 
 def place(offset: int, indices: Sequence[str], strides: Sequence[int]) -> str:

@@ -4,21 +4,23 @@ file of weights or in the text.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from edgernn.errors import ContractError
-from edgernn.export.to_c.program import Joined, Node, Product, Program
+from edgernn.export.to_c.matrices import FloatMatrix, packed
+from edgernn.export.to_c.program import GatherRows, IntegerProduct, Node, Product, Program
 from edgernn.export.to_c.views import CONSTANT, SCRATCH, Storage
 
 MOST_SCRATCH_BYTES = 4 << 20  # half of what a thread has for all that it calls
-_ALIGNED = 16  # floats: constants begin at multiples of 64 bytes
-WIDTHS = (64, 32)  # rows of a panel: as many sums as are kept in registers
+_ALIGNED = 64  # bytes, at multiples of which constants begin
 C_TYPES = {
     "float32": "float",
     "int64": "int64_t",
     "int32": "int32_t",
+    "int16": "int16_t",
     "uint8": "uint8_t",
     "int8": "int8_t",
     "bool": "uint8_t",
@@ -46,15 +48,15 @@ class Plan:
     Attributes:
         slots: of the scratch memory.
         places: scratch storage → its slot's number.
-        weights: what the file of weights holds, float32, in order.
-        offsets: storage, or product, → where in the weights its constants begin.
+        weights: what the file of weights holds, in order.
+        offsets: key of what is constant → at which byte of the weights it begins.
         tables: constants that stand in the text.
     """
 
     slots: list[Slot] = field(default_factory=list)
     places: dict[Storage, int] = field(default_factory=dict)
-    weights: list[np.ndarray] = field(default_factory=list)
-    offsets: dict[int, int] = field(default_factory=dict)
+    weights: list[bytes] = field(default_factory=list)
+    offsets: dict[Hashable, int] = field(default_factory=dict)
     tables: dict[Storage, str] = field(default_factory=dict)
     count: int = 0
 
@@ -64,16 +66,15 @@ class Plan:
         return sum(slot.bytes for slot in self.slots)
 
     def blob(self) -> bytes:
-        """Return the file of weights, little-endian float32."""
-        made = [np.asarray(part, "<f4").tobytes() for part in self.weights]
-        return b"".join(made)
+        """Return the file of weights, little-endian."""
+        return b"".join(self.weights)
 
-    def store(self, key: int, values: np.ndarray) -> None:
+    def store(self, key: Hashable, content: bytes) -> None:
         """Put constants at the end of the weights, and what fills up to the next place."""
         self.offsets[key] = self.count
-        filling = -values.size % _ALIGNED
-        self.weights += [values.ravel(), np.zeros(filling, np.float32)]
-        self.count += values.size + filling
+        filling = -len(content) % _ALIGNED
+        self.weights += [content, bytes(filling)]
+        self.count += len(content) + filling
 
 
 def plan_of(program: Program) -> Plan:
@@ -89,8 +90,7 @@ def plan_of(program: Program) -> Plan:
                 plan.places[storage] = _slot(plan, storage, at, last.get(storage, at))
         for view in node.reads():
             _place_constant(plan, view.storage)
-        if isinstance(node, Product):
-            plan.store(id(node), packed(node.matrix, node.bias))
+        _store_matrix(plan, node)
     if plan.scratch_bytes > MOST_SCRATCH_BYTES:
         raise ContractError(
             f"the graph needs {plan.scratch_bytes} bytes of scratch memory, expected "
@@ -99,9 +99,23 @@ def plan_of(program: Program) -> Plan:
     return plan
 
 
+def _floats(values: np.ndarray) -> bytes:
+    return np.asarray(values, "<f4").tobytes()
+
+
+def _store_matrix(plan: Plan, node: Node) -> None:
+    if isinstance(node, Product):
+        assert isinstance(node.matrix, FloatMatrix)
+        plan.store(id(node), _floats(packed(node.matrix.values, node.bias)))
+    elif isinstance(node, IntegerProduct):
+        plan.store(id(node), node.matrix.packed(node.bias, sums=node.with_sums))
+    elif isinstance(node, GatherRows) and id(node.table) not in plan.offsets:
+        plan.store(id(node.table), node.table.table())
+        plan.store((id(node.table), "scales"), _floats(node.table.scales))
+
+
 def _written(node: Node) -> list[Storage]:
-    parts = node.stored if isinstance(node, Joined) else (node,)
-    return [part.out.storage for part in parts]
+    return [view.storage for view in node.writes()]
 
 
 def _last_uses(program: Program) -> dict[Storage, int]:
@@ -141,32 +155,6 @@ def _place_constant(plan: Plan, storage: Storage) -> None:
             "leave c out"
         )
     if storage.dtype == "float32":
-        plan.store(id(storage), storage.values)
+        plan.store(id(storage), _floats(storage.values))
     else:
         plan.tables[storage] = f"table{len(plan.tables)}"
-
-
-def panels(rows: int) -> list[tuple[int, int]]:
-    """Return the panels that ``rows`` rows of a matrix are cut into: how many rows each holds, and
-    how many of them are there; the rest is zeros.
-    """
-    wide, narrow = WIDTHS
-    found = [(wide, wide)] * (rows // wide)
-    rest = rows % wide
-    return [*found, (narrow if rest <= narrow else wide, rest)] if rest else found
-
-
-def packed(matrix: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    """Return a matrix ``[K, N]`` as its product reads it: panel by panel, first the bias of its
-    rows, then for each k the weights of all of them.
-    """
-    depth, rows = matrix.shape
-    parts, start = [], 0
-    for width, count in panels(rows):
-        panel = np.zeros((depth + 1, width), np.float32)
-        panel[1:, :count] = matrix[:, start : start + count]
-        if bias is not None:
-            panel[0, :count] = bias[start : start + count]
-        parts.append(panel.ravel())
-        start += count
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from edgernn.export.to_c.call import Call
+from edgernn.export.to_c.matrices import FloatMatrix
 from edgernn.export.to_c.program import (
     Matmul,
     Normalise,
@@ -40,7 +41,8 @@ def product(call: Call, left: View, right: View) -> View:
     if b is not None and right.size == depth * columns:
         flat = build.flat(build.reshaped(left, [left.size // depth, depth]))
         out = build.room("float32", [left.size // depth, columns])
-        build.nodes.append(Product(out, (flat,), np.array(b).reshape(depth, columns)))
+        matrix = FloatMatrix(np.array(b).reshape(depth, columns))
+        build.nodes.append(Product(out, (flat,), matrix))
         return build.reshaped(out, shape)
     left = build.reshaped(left.broadcast([*groups, rows, depth]), [prod(groups), rows, depth])
     right = build.reshaped(

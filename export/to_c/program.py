@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from edgernn.export.to_c.matrices import IntegerMatrix, Matrix, padded
 from edgernn.export.to_c.views import Storage, View
 
 
@@ -78,6 +79,10 @@ class Node:
         """What it reads."""
         raise NotImplementedError
 
+    def writes(self) -> tuple[View, ...]:
+        """What it writes."""
+        return (self.out,)
+
 
 @dataclass(frozen=True, eq=False)
 class Pointwise(Node):
@@ -110,6 +115,10 @@ class Joined(Node):
         """See ``Node.reads``."""
         return tuple(view for part in self.parts for view in part.reads())
 
+    def writes(self) -> tuple[View, ...]:
+        """See ``Node.writes``."""
+        return tuple(part.out for part in self.stored)
+
 
 @dataclass(frozen=True, eq=False)
 class Move(Node):
@@ -134,7 +143,7 @@ class Product(Node):
     """
 
     segments: tuple[View, ...]
-    matrix: np.ndarray = field(repr=False)
+    matrix: Matrix = field(repr=False)
     bias: np.ndarray | None = field(default=None, repr=False)
 
     def fits(self) -> bool:
@@ -142,11 +151,79 @@ class Product(Node):
         rows, columns = self.out.shape
         depths = [view.shape[1] for view in self.segments]
         contiguous = all(view.contiguous and view.shape[0] == rows for view in self.segments)
-        return self.matrix.shape == (sum(depths), columns) and self.out.contiguous and contiguous
+        whole = (self.matrix.depth, self.matrix.rows) == (sum(depths), columns)
+        return whole and self.out.contiguous and contiguous
 
     def reads(self) -> tuple[View, ...]:
         """See ``Node.reads``."""
         return self.segments
+
+
+@dataclass(frozen=True, eq=False)
+class Quantise(Node):
+    """``out [M, Kp]`` are the integers nearest to ``x [M, K] / unit [M]``, and zeros behind them.
+
+    The unit of a row is its largest magnitude over ``levels``, so that the whole row fits; it is
+    not finite where the row is not.
+    """
+
+    unit: View
+    segments: tuple[View, ...]
+    levels: int
+    mixed = True
+
+    @property
+    def bits(self) -> int:
+        """Of the integers."""
+        return 16 if self.out.dtype == "int16" else 8
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        rows, room = self.out.shape
+        depth = sum(view.shape[1] for view in self.segments)
+        contiguous = all(view.contiguous and view.shape[0] == rows for view in self.segments)
+        floats = all(view.dtype == "float32" for view in (self.unit, *self.segments))
+        return contiguous and floats and depth <= room and self.unit.shape == (rows,)
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return self.segments
+
+    def writes(self) -> tuple[View, ...]:
+        """See ``Node.writes``."""
+        return self.out, self.unit
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerProduct(Node):
+    """``out [M, N] = unit [M] · (q [M, Kp] matrix [K, N]) + bias [N]``, the matrix constant.
+
+    ``activations`` are the bits of q, which are 7 where two products may be added in 16 bits.
+    """
+
+    quantised: View
+    unit: View
+    matrix: IntegerMatrix = field(repr=False)
+    activations: int
+    bias: np.ndarray | None = field(default=None, repr=False)
+    mixed = True
+
+    @property
+    def with_sums(self) -> bool:
+        """Whether the sums of its integers are stored: some machines make q unsigned."""
+        return self.matrix.bits == 8 and self.activations <= 8
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        rows, columns = self.out.shape
+        fit = self.quantised.shape == (rows, padded(self.matrix.depth)) and self.unit.shape == (
+            rows,
+        )
+        return fit and columns == self.matrix.rows and self.out.dtype == "float32"
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return self.quantised, self.unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,6 +313,24 @@ class Gather(Node):
     def reads(self) -> tuple[View, ...]:
         """See ``Node.reads``."""
         return self.table, self.ids
+
+
+@dataclass(frozen=True, eq=False)
+class GatherRows(Node):
+    """Rows of a table of integers ``[rows, columns]`` by ``ids``; ``out [ids, columns]``."""
+
+    table: IntegerMatrix = field(repr=False)
+    ids: View
+    mixed = True
+
+    def fits(self) -> bool:
+        """See ``Node.fits``."""
+        wanted = (*self.ids.shape, self.table.depth)
+        return self.ids.dtype in ("int64", "int32") and self.out.shape == wanted
+
+    def reads(self) -> tuple[View, ...]:
+        """See ``Node.reads``."""
+        return (self.ids,)
 
 
 @dataclass(frozen=True)

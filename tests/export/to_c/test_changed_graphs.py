@@ -112,9 +112,9 @@ def test_a_changed_graph_is_refused_or_stays_inside_its_memory(
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)
         weights = np.nan_to_num(np.frombuffer(files["step.weights.bin"], "<f4"))
-        held = ", ".join(f"{value:.9g}" for value in weights)
+        held = ", ".join(map(str, weights.tobytes()))
         (tmp_path / "weights.c").write_text(
-            f"const float net_step_weights[{len(weights)}] = {{{held}}};"
+            f"const unsigned char net_step_weights[] __attribute__((aligned(64))) = {{{held}}};"
         )
         sources = ("step.c", "weights.c", "main.c")
         subprocess.run([*command, *WATCHED, *sources, "-o", "app"], cwd=tmp_path, check=True)

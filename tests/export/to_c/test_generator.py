@@ -131,6 +131,7 @@ def test_the_same_model_is_the_same_bytes(
     assert names == [
         "contract.json",
         "graph.onnx",
+        "options.json",
         "step.c",
         "step.h",
         "step.weights.S",
@@ -203,8 +204,8 @@ def test_the_program_of_the_page_runs(texts: Any, tmp_path: Path) -> None:
 def test_the_header_states_what_a_call_takes(texts: Any) -> None:
     path, _ = texts
     text = (path / "step.h").read_text()
-    weights = (path / "step.weights.bin").stat().st_size // 4
-    assert f"#define NET_STEP_WEIGHTS {weights} " in text
+    weights = (path / "step.weights.bin").stat().st_size
+    assert f"#define NET_STEP_WEIGHTS_BYTES {weights} " in text
     assert "#define NET_STEP_SCRATCH_BYTES " in text
     assert "float h[80]; /* in 1, out 1: h float32 [layers=2, batch=1, hidden=40] */" in text
     assert "int net_step(const net_inputs *inputs, net_state *state, net_outputs *outputs);" in text
@@ -212,12 +213,12 @@ def test_the_header_states_what_a_call_takes(texts: Any) -> None:
 
 def test_a_word_of_c_is_no_name(tmp_path: Path) -> None:
     from edgernn.contract.build import build_contract
-    from edgernn.export.to_c.header import header
+    from edgernn.export.to_c.header import Style, header
 
     contract = build_contract(
         inputs={"int": "float32[3]"}, states={"class": "float32[2]"}, outputs={"y": "float32[3]"}
     )
-    text = header(FileContract(contract=contract), scratch_bytes=0, weights=0)
+    text = header(FileContract(contract=contract), Style("step"), scratch_bytes=0, weights_bytes=0)
     assert "const float *int_; /* in 0: int float32 " in text
     assert "float class_[2]; " in text
 

@@ -13,8 +13,9 @@ from edgernn.contract import FileContract
 from edgernn.export.to_c import generator, plan
 from edgernn.export.to_c.exporter import CExporter
 from edgernn.export.to_c.front import program_of
+from edgernn.export.to_c.matrices import packed, panels
 from edgernn.export.to_c.passes import PASSES, optimised
-from edgernn.export.to_c.plan import packed, panels, plan_of
+from edgernn.export.to_c.plan import plan_of
 from edgernn.export.to_c.program import Program
 from edgernn.export.to_c.views import SCRATCH
 from edgernn.sessions.ort.reading import read_model

@@ -1,0 +1,90 @@
+"""The text of nodes over integers."""
+
+from __future__ import annotations
+
+from edgernn.export.to_c import program as kinds
+from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, number, row_of
+
+
+def quantise(node: kinds.Quantise, names: Names) -> Lines:
+    """Return the text that makes integers of vectors: the largest magnitude first, then all."""
+    rows, room = node.out.shape
+
+    def row(indices: list[str]) -> Lines:
+        out, unit = row_of(names, node.out, indices), names.element(node.unit, indices or ["0"],
+                                                                    node.unit.strides)  # fmt: skip
+        peak, round_, start = ["uint32_t peak = 0;"], [], 0
+        for own in node.segments:
+            given = f"{row_of(names, own, indices)}, {own.shape[1]}"
+            peak.append(f"peak = net_peak(peak, {given});")
+            round_.append(f"net_round_{node.bits}({out} + {start}, {given}, inverse);")
+            start += own.shape[1]
+        levels = number(float(node.levels), "float32")
+        lines = [*peak, f"const float inverse = net_inverse(peak, {levels});"]
+        lines += [f"{unit} = net_unit(peak, {levels});", *round_]
+        if start < room:
+            lines += loop("i", room - start, [f"({out})[{start} + i] = 0;"])
+        return lines
+
+    return _scoped(nest([rows] if rows > 1 else [], row), rows > 1)
+
+
+def product(node: kinds.IntegerProduct, names: Names) -> Lines:
+    """Return a call for each row of the vectors."""
+    rows, columns = node.out.shape
+    matrix = node.matrix
+
+    def call(indices: list[str]) -> Lines:
+        unit = names.element(node.unit, indices or ["0"], node.unit.strides)
+        given = [row_of(names, node.out, indices), names.bytes(id(node)),
+                 row_of(names, node.quantised, indices), unit,
+                 str(matrix.depth), str(min(matrix.block, matrix.depth)), str(columns)]  # fmt: skip
+        return [f"{product_name(node)}({', '.join(given)});"]
+
+    return nest([rows] if rows > 1 else [], call)
+
+
+def product_name(node: kinds.IntegerProduct) -> str:
+    """Return the function that multiplies: bits of the weights, and of the activations."""
+    bits = node.activations
+    return f"product_{node.matrix.bits}_{8 if bits == 7 and node.matrix.bits == 4 else bits}"
+
+
+def kernels_of(node: kinds.Node) -> set[str]:
+    """Return the kernels that the text of ``node`` calls."""
+    if isinstance(node, kinds.Quantise):
+        return {f"quantise_{node.bits}"}
+    return {product_name(node)} if isinstance(node, kinds.IntegerProduct) else set()
+
+
+def gather_rows(node: kinds.GatherRows, names: Names) -> Lines:
+    """A number outside the table is that of its nearest row: nothing else is ever read."""
+    table, (count, columns) = node.table, node.out.shape
+    rows, blocks = table.scales.shape
+
+    def row(indices: list[str]) -> Lines:
+        (at,) = indices
+        width = columns if table.bits == 8 else (columns + 1) // 2
+        lines = [
+            f"int64_t row = {names.element(node.ids, [at], node.ids.strides)};",
+            f"row = row < 0 ? row + {rows} : row;",
+            f"row = row < 0 ? 0 : row > {rows - 1} ? {rows - 1} : row;",
+            f"const unsigned char *const own = {names.bytes(id(table))} + row * {width};",
+            f"const float *const scales = {names.floats((id(table), 'scales'))} + row * {blocks};",
+        ]
+        for block in range(blocks):
+            start = block * table.block
+            size = min(table.block, columns - start)
+            place = f"{start} + j" if start else "j"
+            value = f"(int8_t)own[{place}]"
+            if table.bits == 4:
+                value = f"(((own[({place}) >> 1] >> ((({place}) & 1) << 2)) & 15) - 8)"
+            out = names.element(node.out, [at, place], node.out.strides)
+            lines += loop("j", size, [f"{out} = scales[{block}] * (float){value};"])
+        return lines
+
+    return nest([count], row)
+
+
+def _scoped(lines: Lines, loops: bool) -> Lines:
+    return lines if loops else ["{", *indented(lines), "}"]
