@@ -1,4 +1,9 @@
-"""The rows: a node's function in C, the file that it stands in, and what that file calls."""
+"""The rows: a function in C, and the files of it in the order in which machines choose.
+
+Each file of a function is for one set of instructions, and is taken where the compiler has that and
+none before it was: ``#if defined(…) && !defined(NET_NAME)``, with ``#define NET_NAME`` behind it.
+The last one is in plain C99. All give the same bits.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +11,30 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
-_FILES = {  # name → the files that it needs, itself the last; in the order in which a text has them
-    "quantise_16": ("quantise.c", "round_16.c"),
-    "quantise_8": ("quantise.c", "round_8.c"),
-    "product_8_16": ("product_8_16.c",),
-    "product_8_8": ("product_8_8.c",),
-    "product_8_7": ("product_8_7.c",),
-    "product_4_16": ("product_4_16.c",),
-    "product_4_8": ("product_4_8.c",),
+_PANEL = ("portable/panel_{}.c", "product.c")  # of each kind: bits of the weights, of activations
+FILES = {  # name → its files
+    "quantise_16": ("portable/quantise.c", "portable/round_16.c"),
+    "quantise_8": ("portable/quantise.c", "portable/round_8.c"),
+    "product_8_16": _PANEL,
+    "product_8_8": _PANEL,
+    "product_8_7": _PANEL,
+    "product_4_16": _PANEL,
+    "product_4_8": _PANEL,
 }
 
 
 def texts(names: Iterable[str]) -> list[str]:
-    """Return the texts of the kernels ``names``, and of what they need, each once."""
+    """Return the texts of the kernels ``names``, each once."""
     wanted = set(names)
-    files = dict.fromkeys(
-        file for name, needed in _FILES.items() if name in wanted for file in needed
-    )
-    return [_text(file) for file in files]
+    found: dict[str, None] = {}
+    for name, files in FILES.items():
+        if name in wanted:
+            kind = name.partition("_")[2]
+            own = "int16_t" if kind.endswith("16") else "int8_t"
+            for file in files:
+                text = _text(file.format(kind))
+                found[text.replace("KIND", kind).replace("TYPE", own)] = None
+    return list(found)
 
 
 @cache

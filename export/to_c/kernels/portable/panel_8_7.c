@@ -1,0 +1,28 @@
+#ifndef NET_PANEL_8_7
+#define NET_PANEL_8_7
+/* y[0 .. 16) = bias + unit * (w q) of one panel: weights of 8 bits, q of 7 bits. Returns what
+   comes after the panel. */
+static inline const unsigned char *panel_8_7(float *restrict y, const unsigned char *restrict w,
+                                              const int8_t *restrict q, float unit, int depth, int block)
+{
+    const float *const bias = (const float *)w;
+    float made[16] = {0};
+    w += 64;
+    for (int start = 0; start < depth; start += block) {
+        const int end = depth - start < block ? depth : start + block;
+        const float *const scales = (const float *)w;
+        int32_t sums[16] = {0};
+        w += 128; /* the sums of the integers are for other machines */
+        for (int k = start; k < end; k += 4, w += 64) {
+            const int32_t q0 = q[k], q1 = q[k + 1], q2 = q[k + 2], q3 = q[k + 3];
+            for (int r = 0; r < 16; ++r) {
+                const signed char *const own = (const signed char *)w + 4 * r;
+                sums[r] += own[0] * q0 + own[1] * q1 + own[2] * q2 + own[3] * q3;
+            }
+        }
+        for (int r = 0; r < 16; ++r) { made[r] += scales[r] * (float)sums[r]; }
+    }
+    for (int r = 0; r < 16; ++r) { y[r] = bias[r] + unit * made[r]; }
+    return w;
+}
+#endif
