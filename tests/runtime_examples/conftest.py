@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from c_drivers import LIBRARY_DRIVER, PARTS_DRIVER
 from c_program import FLAGS, LOOSE, C, c_environment
+from compiled_bundles import export_in_c
 from hosts import (
     FOREIGN,
     HOSTS,
@@ -147,6 +148,17 @@ def c_library(build: Path, archive: Path, library: Path) -> Command:
     subprocess.run(["gcc", *FLAGS, "-I", str(C), *links], check=True, timeout=120, cwd=build)
     words = (str(build / "library"),)
     return Command(words, c_environment(library), last=(str(library),))
+
+
+@pytest.fixture(scope="session")
+def compiled_bundles(
+    make_model: Callable[..., LanguageModel],
+    tokenizer: Tokenizer,
+    captioner_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Path]:
+    """A bundle in C of each small network. Read only."""
+    return export_in_c(make_model, tokenizer, captioner_folder, tmp_path_factory.mktemp("c"))
 
 
 @pytest.fixture(scope="session")

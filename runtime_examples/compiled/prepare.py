@@ -1,0 +1,67 @@
+"""A bundle's C, ready to be compiled into an app:
+python prepare.py BUNDLE OUT [--artifact PATH]
+
+OUT gets the files of the step in C as they are, ``network.c`` (see ``network.h``), the recorded
+run, ``golden.safetensors`` with ``recorded.c`` (see ``recorded.h``), and ``names.h``. Ends with
+2 and one line where the bundle is not as its manifest says. Python's own modules are enough.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bundle import (
+    AGAIN,
+    GOLDEN,
+    GRAPH,
+    BundleError,
+    find_artifact,
+    read_manifest,
+    read_recording,
+    read_sources,
+    step_of,
+)
+from header import read_header
+from network import names, network_source, recorded_source
+
+
+def main() -> None:
+    """Write what is compiled; what is there with the same bytes is left alone."""
+    options = _options()
+    manifest = read_manifest(options.bundle)
+    artifact = find_artifact(manifest, options.artifact)
+    made = read_sources(options.bundle, artifact)
+    header = read_header(made[f"{GRAPH}.h"].decode("ascii", errors="replace"))
+    recording = read_recording(options.bundle, manifest)
+    once = {t["name"] for t in step_of(manifest)["inputs"] if t["role"] == "context"}
+    made[GOLDEN] = recording.content
+    made["names.h"] = names(header).encode()
+    made["network.c"] = network_source(header, artifact).encode()
+    made["recorded.c"] = recorded_source(header, recording, once, artifact).encode()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, content in made.items():
+        place = options.out / name
+        if not place.is_file() or place.read_bytes() != content:
+            place.write_bytes(content)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("bundle", type=Path, help="a bundle's folder")
+    parser.add_argument("out", type=Path, help="the folder to write")
+    parser.add_argument("--artifact", help="which step in C, else the manifest's first")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (LookupError, TypeError, AttributeError, StopIteration) as error:
+        seen = f"{type(error).__name__} {error}".strip()
+        print(f"error: manifest.json is damaged ({seen}); {AGAIN}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except BundleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error

@@ -1,0 +1,144 @@
+/* The recorded run on this machine, compared as the bundle format says. The file is little-endian, and so is the machine. */
+#include "replay.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The differences of one tensor, or of one layer of a state, over a run. */
+typedef struct {
+    double largest, difference, squares;
+    int finite;
+    double *sizes, *apart; /* root mean squares of each step: of the recording, of the difference */
+} drift;
+
+static double value_of(const char *dtype, const unsigned char *at)
+{
+    union { float float32; int64_t int64; int32_t int32; } value;
+    if (strcmp(dtype, "float32") == 0) { return memcpy(&value, at, 4), value.float32; }
+    if (strcmp(dtype, "int64") == 0) { return memcpy(&value, at, 8), (double)value.int64; }
+    if (strcmp(dtype, "int32") == 0) { return memcpy(&value, at, 4), value.int32; }
+    return strcmp(dtype, "int8") == 0 ? (double)*(const int8_t *)at : (double)*at;
+}
+
+static const unsigned char *row_of(const network_tensor *own, const recorded_tensor *row, const unsigned char *golden,
+                                   uint32_t step)
+{
+    return golden + row->offset + (size_t)own->count * own->width * (row->times == 1 ? 0 : step);
+}
+
+/* Puts what is given at a step into the block; of a forced step the state that was recorded after the one before. */
+static void give(const network *net, const recording *run, const unsigned char *golden, uint32_t step, int forced,
+                 void *block)
+{
+    for (uint32_t i = 0; i < run->tensors; ++i) {
+        const recorded_tensor *row = &run->table[i];
+        const network_tensor *own = &net->table[row->tensor];
+        const int first = !row->made && (own->role == NETWORK_INPUT || step == 0);
+        const int next = forced && step > 0 && row->made && own->role == NETWORK_STATE;
+        if (first || next) {
+            memcpy((unsigned char *)block + own->offset, row_of(own, row, golden, next ? step - 1 : step),
+                   (size_t)own->count * own->width);
+        }
+    }
+}
+
+static void compare(drift *own, const network_tensor *tensor, const recorded_tensor *row, uint32_t layer,
+                    const unsigned char *expected, const unsigned char *made, uint32_t step)
+{
+    double size = 0.0, apart = 0.0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < tensor->count; ++i) {
+        if (row->layers > 1 && i / row->inner % row->layers != layer) { continue; }
+        const double wanted = value_of(tensor->dtype, expected + (size_t)i * tensor->width);
+        const double off = wanted - value_of(tensor->dtype, made + (size_t)i * tensor->width);
+        own->finite = own->finite && isfinite(off);
+        own->largest = fmax(own->largest, fabs(wanted));
+        own->difference = fmax(own->difference, fabs(off));
+        size += wanted * wanted;
+        apart += off * off;
+        ++count;
+    }
+    own->sizes[step] = sqrt(size / count);
+    own->apart[step] = sqrt(apart / count);
+    own->squares += size / count;
+}
+
+static double worst_of(const drift *own, const recording *run)
+{
+    if (!own->finite) { return INFINITY; }
+    if (!run->forced) { return own->difference / fmax(1.0, own->largest); }
+    /* a tensor that is smaller than 1e-3 in every value is as good as zero */
+    const double over_run = fmax(1e-3, sqrt(own->squares / run->steps));
+    double worst = 0.0;
+    for (uint32_t i = 0; i < run->steps; ++i) { worst = fmax(worst, own->apart[i] / fmax(own->sizes[i], over_run)); }
+    return worst;
+}
+
+/* Of each row, its first drift: one for each layer where steps are forced. Returns how many there are. */
+static uint32_t drifts_of(const recording *run, uint32_t *first)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < run->tensors; ++i) {
+        first[i] = count;
+        count += !run->table[i].made ? 0 : run->forced ? run->table[i].layers : 1;
+    }
+    first[run->tensors] = count;
+    return count;
+}
+
+static int print(const recording *run, const uint32_t *first, const drift *drifts)
+{
+    int failed = 0;
+    for (uint32_t i = 0; i < run->tensors; ++i) {
+        for (uint32_t at = first[i]; at < first[i + 1]; ++at) {
+            const double worst = worst_of(&drifts[at], run);
+            const int ok = worst <= run->tolerance;
+            printf("%s", run->table[i].name);
+            if (first[i + 1] - first[i] > 1) { printf("[%u]", at - first[i]); }
+            printf(" %.1e %g %s\n", worst, run->tolerance, ok ? "ok" : "FAILED");
+            failed += !ok;
+        }
+    }
+    return failed;
+}
+
+static int run_all(const network *net, const recording *run, const unsigned char *golden, void *block,
+                   const uint32_t *first, drift *drifts)
+{
+    for (uint32_t step = 0; step < run->steps; ++step) {
+        give(net, run, golden, step, run->forced, block);
+        if (net->step(block) != 0) { return -1; }
+        for (uint32_t i = 0; i < run->tensors; ++i) {
+            const recorded_tensor row = {.layers = first[i + 1] - first[i], .inner = run->table[i].inner};
+            const network_tensor *own = &net->table[run->table[i].tensor];
+            for (uint32_t at = first[i]; at < first[i + 1]; ++at) {
+                compare(&drifts[at], own, &row, at - first[i], row_of(own, &run->table[i], golden, step),
+                        (const unsigned char *)block + own->offset, step);
+            }
+        }
+    }
+    return print(run, first, drifts);
+}
+
+int replay(const network *net, const recording *run, const unsigned char *golden, void *block)
+{
+    uint32_t *first = malloc((run->tensors + 1) * sizeof *first);
+    const uint32_t count = first ? drifts_of(run, first) : 0;
+    drift *drifts = calloc(count + 1, sizeof *drifts);
+    double *rows = malloc(((size_t)count * 2 * run->steps + 1) * sizeof *rows);
+    int failed = -2;
+    if (first && drifts && rows) {
+        for (uint32_t i = 0; i < count; ++i) {
+            drifts[i].finite = 1;
+            drifts[i].sizes = rows + (size_t)i * 2 * run->steps;
+            drifts[i].apart = drifts[i].sizes + run->steps;
+        }
+        failed = run_all(net, run, golden, block, first, drifts);
+    }
+    free(first);
+    free(drifts);
+    free(rows);
+    return failed;
+}

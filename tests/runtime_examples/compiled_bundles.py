@@ -1,0 +1,36 @@
+"""Bundles in C of small networks, and a weight that is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from amplifier import export_amplifier
+
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.export.pack import export_bundle
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.language import LanguageModel
+
+
+def export_in_c(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, captioner: Path, folder: Path
+) -> dict[str, Path]:
+    """Export an LSTM, a GRU whose first state is stored, a captioner's step and a network of audio
+    frames; return the bundle of each.
+    """
+    for cell in ("lstm", "gru"):
+        model = make_model(cell=cell, learned_initial_state=cell == "gru")
+        made = Checkpoint(model, tokenizer, {}, {})
+        export_bundle(made, folder / cell, to=["c"], steps=8, release=True)
+    export_bundle(captioner, folder / "captioner", to=["c"], steps=4, release=True)
+    export_amplifier(folder / "audio", to=("c",), precision=("float32",))
+    return {path.name: path for path in folder.iterdir()}
+
+
+def change_weight(weights: Path) -> None:
+    """Turn the sign of the float32 number with the largest exponent."""
+    content = bytearray(weights.read_bytes())
+    at = max(range(3, len(content), 4), key=lambda i: content[i] & 0x7F)
+    content[at] ^= 0x80
+    weights.write_bytes(content)

@@ -1,0 +1,145 @@
+"""A bundle's C in a program: the recorded run holds there, and a damaged bundle is not compiled."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from compiled_bundles import change_weight
+from hosts import EXAMPLES
+
+COMPILED = EXAMPLES / "compiled"
+ROWS = {  # what is compared of each
+    "lstm": {"logits", "h_next", "c_next"},
+    "gru": {"logits", "h_next"},
+    "audio": {"sample", "h_next", "memory_next"},
+    "captioner": {"logits", "attention", "h_next", "c_next"},
+}
+_ROW = re.compile(r"^(\S+) (\S+) (\S+) (ok|FAILED)$", re.MULTILINE)
+
+for _tool in ("cc", "cmake", "make"):
+    if shutil.which(_tool) is None:
+        pytest.skip(f"needs {_tool}", allow_module_level=True)
+
+
+def configure(bundle: Path, build: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Write what is compiled of a bundle."""
+    words = ["cmake", "-S", str(COMPILED), "-B", str(build), f"-DBUNDLE={bundle}"]
+    return _done([*words, f"-DPYTHON={sys.executable}", *more])
+
+
+def replay(build: Path) -> subprocess.CompletedProcess[str]:
+    """Compile and run."""
+    made = _done(["cmake", "--build", str(build)])
+    assert made.returncode == 0, made.stdout + made.stderr
+    return _done([str(build / "replay"), str(build / "net" / "golden.safetensors")])
+
+
+def _done(words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, encoding="utf-8", check=False, timeout=120)
+
+
+@pytest.mark.parametrize("network", ROWS)
+def test_the_recorded_run_holds(
+    network: str, compiled_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    made = configure(compiled_bundles[network], tmp_path)
+    assert made.returncode == 0, made.stderr
+    done = replay(tmp_path)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    rows = _ROW.findall(done.stdout)
+    assert {name for name, *_ in rows} == ROWS[network]
+    assert all(0 < float(worst) < 1e-5 for _, worst, *_ in rows), rows
+    assert re.search(r"^c/step: \d+\.\d\d us a step$", done.stdout, re.MULTILINE)
+
+
+def test_a_changed_weight_fails(compiled_bundles: dict[str, Path], tmp_path: Path) -> None:
+    assert configure(compiled_bundles["lstm"], tmp_path).returncode == 0
+    change_weight(tmp_path / "net" / "step.weights.bin")
+    done = replay(tmp_path)
+    assert done.returncode == 1
+    assert "logits" in {name for name, *_, verdict in _ROW.findall(done.stdout) if verdict != "ok"}
+
+
+def test_single_steps_are_compared_layer_by_layer(
+    compiled_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    """Where the manifest says forced: each step from the recorded state, relative errors."""
+    bundle = Path(shutil.copytree(compiled_bundles["lstm"], tmp_path / "bundle"))
+    place = bundle / "manifest.json"
+    manifest = json.loads(place.read_text())
+    for artifact in manifest["artifacts"]:
+        artifact["forced"] = True
+    place.write_text(json.dumps(manifest))
+    assert configure(bundle, tmp_path / "build").returncode == 0
+    done = replay(tmp_path / "build")
+    assert done.returncode == 0, done.stderr
+    layers = {f"{name}[{layer}]" for name in ("h_next", "c_next") for layer in (0, 1)}
+    assert {name for name, *_ in _ROW.findall(done.stdout)} == {"logits", *layers}
+
+
+def test_another_recording_is_refused(compiled_bundles: dict[str, Path], tmp_path: Path) -> None:
+    assert configure(compiled_bundles["audio"], tmp_path).returncode == 0
+    golden = tmp_path / "net" / "golden.safetensors"
+    golden.write_bytes(golden.read_bytes()[:-4])
+    done = replay(tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "golden.safetensors: is of another size" in done.stderr
+
+
+def _extended(bundle: Path) -> None:
+    with (bundle / "c" / "step" / "step.c").open("a") as file:
+        file.write("/* more */\n")
+
+
+def _emptied(bundle: Path) -> None:
+    (bundle / "manifest.json").write_text('{"schema_version": 2}')
+
+
+def _without_c(bundle: Path) -> None:
+    place = bundle / "manifest.json"
+    place.write_text(place.read_text().replace('"format": "c"', '"format": "onnx"'))
+
+
+def _shortened(bundle: Path) -> None:
+    golden = bundle / "golden.safetensors"
+    golden.write_bytes(golden.read_bytes()[:-4])
+
+
+def _removed(bundle: Path) -> None:
+    shutil.rmtree(bundle)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (_extended, r"c/step has SHA-256 \w{64}, expected \w{64}; copy or"),
+        (_emptied, r"manifest.json is damaged \(KeyError 'artifacts'\); copy or"),
+        (_without_c, r"the bundle has no step in C; edgernn export RUN --to c makes one"),
+        (_shortened, r"golden.safetensors has SHA-256 \w{64}, expected \w{64}; copy or"),
+        (_removed, r"there is no bundle \S+: No such file or directory; give a bundle's folder"),
+    ],
+)
+def test_a_damaged_bundle_is_not_compiled(
+    damage: Callable[[Path], None], told: str, compiled_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    bundle = Path(shutil.copytree(compiled_bundles["audio"], tmp_path / "bundle"))
+    damage(bundle)
+    done = _done([sys.executable, str(COMPILED / "prepare.py"), str(bundle), str(tmp_path / "out")])
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert re.match(f"error: {told}", done.stderr), done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_artifact_that_is_not_there_is_told(
+    compiled_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    done = configure(compiled_bundles["audio"], tmp_path, "-DARTIFACT=c/step-int9")
+    assert done.returncode != 0
+    assert "the bundle has c/step and not c/step-int9" in done.stderr
