@@ -22,8 +22,8 @@ class BundleError(Exception):
 
 
 @dataclass(frozen=True)
-class Recording:
-    """The recorded run, a safetensors file; tensor → its dtype there, first byte and bytes."""
+class Stored:
+    """A safetensors file; tensor → its dtype there, first byte and bytes."""
 
     content: bytes
     tensors: dict[str, tuple[str, int, int]]
@@ -83,11 +83,25 @@ def read_sources(bundle: Path, artifact: dict[str, Any]) -> dict[str, bytes]:
     return {name: files[name] for name in names}
 
 
-def read_recording(bundle: Path, manifest: dict[str, Any]) -> Recording:
+def read_recording(bundle: Path, manifest: dict[str, Any]) -> Stored:
     """Return the recorded run."""
-    inner = manifest.get("golden")
+    return _read_stored(bundle, manifest, manifest.get("golden"), GOLDEN)
+
+
+def read_first(bundle: Path, manifest: dict[str, Any]) -> dict[str, bytes]:
+    """Return the stored first values of states, by name."""
+    words = manifest["contract"]["initial_state"]
+    wanted = [name for name, word in words.items() if word == "stored"]
+    if not wanted:
+        return {}
+    held = _read_stored(bundle, manifest, manifest.get("initial_state"), "initial_state")
+    places = {name: held.tensors[name] for name in wanted}
+    return {name: held.content[begin : begin + n] for name, (_, begin, n) in places.items()}
+
+
+def _read_stored(bundle: Path, manifest: dict[str, Any], inner: str | None, what: str) -> Stored:
     if inner is None or inner not in manifest["files"]:
-        raise BundleError(f"the bundle has no recorded run, expected {GOLDEN}; {AGAIN}")
+        raise BundleError(f"the bundle has no {what}, expected it among its files; {AGAIN}")
     content = _read(_inside(bundle, inner))
     _compare(inner, manifest["files"][inner], content)
     try:
@@ -102,7 +116,7 @@ def read_recording(bundle: Path, manifest: dict[str, Any]) -> Recording:
             found[name] = (str(entry["dtype"]), start + begin, end - begin)
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise BundleError(f"{inner} is no safetensors file ({error}); {AGAIN}") from error
-    return Recording(content, found)
+    return Stored(content, found)
 
 
 def _inside(bundle: Path, inner: str) -> Path:

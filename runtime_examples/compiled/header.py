@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
@@ -11,7 +12,7 @@ from bundle import AGAIN, GRAPH, BundleError
 
 ROLES = ("state", "input", "output")
 # dtypes as the header names them → as safetensors does, as C does, as Rust does, bytes
-DTYPES = {
+DTYPES: dict[str, tuple[str, str, str, int]] = {
     "float32": ("F32", "float", "f32", 4),
     "int64": ("I64", "int64_t", "i64", 8),
     "int32": ("I32", "int32_t", "i32", 4),
@@ -74,6 +75,21 @@ def read_header(text: str) -> Header:
     if len(prefixes) != 1 or not any(member.role == "output" for member in members):
         raise BundleError(f"{GRAPH}.h declares no function of one step with outputs; {AGAIN}")
     return Header(prefixes[0], members)
+
+
+def literals(header: Header, first: dict[str, bytes]) -> dict[str, list[str]]:
+    """Return values of states, which lie little-endian in ``first``, as C and Rust spell them."""
+    formats = {"F32": "f", "I64": "q", "I32": "i", "U8": "B", "I8": "b", "BOOL": "B"}
+    found = {}
+    for each in header.of("state"):
+        if each.name in first:
+            if len(first[each.name]) != each.count * each.width:
+                raise BundleError(f"the stored {each.name} is of another size; {AGAIN}")
+            values = struct.unpack(
+                f"<{each.count}{formats[DTYPES[each.dtype][0]]}", first[each.name]
+            )
+            found[each.name] = [repr(value) for value in values]
+    return found
 
 
 def _members(text: str) -> Iterable[Member]:

@@ -26,6 +26,7 @@ typedef struct {
     uint32_t state_bytes;          /* the first ones, which are the state: a copy of them is a fork */
     uint32_t tensors;
     const network_tensor *table;
+    const void *first; /* the state before the first step: the stored one, else zeros; what encode gives is zeros, too */
     /* One step on a block that is aligned for 8 bytes: reads inputs and state, writes outputs and the next state.
        0, or what the header of the step says, and then nothing was written. */
     int (*step)(void *block);

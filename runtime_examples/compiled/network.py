@@ -7,14 +7,16 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from bundle import AGAIN, GOLDEN, GRAPH, BundleError, Recording
+from bundle import AGAIN, GOLDEN, GRAPH, BundleError, Stored
 from header import DTYPES, ROLES, Header, Member
 
 LAYERS = "layers"
 
 
-def network_source(header: Header, artifact: dict[str, Any]) -> str:
-    """Return ``network.c``: the block of memory of a step, and its table."""
+def network_source(header: Header, artifact: dict[str, Any], first: dict[str, list[str]]) -> str:
+    """Return ``network.c``: the block of memory of a step, and its table. ``first`` has the stored
+    first values of states.
+    """
     prefix, states = header.prefix, header.of("state")
     given = "&given, &own->state, &made" if states else "&given, &made"
     return "\n".join(
@@ -47,6 +49,7 @@ def network_source(header: Header, artifact: dict[str, Any]) -> str:
             f"    return {prefix}_{GRAPH}({given});",
             "}",
             "",
+            *_first(header, first),
             "static const network_tensor table[] = {",
             *(f"    {_row(each)}" for each in _ordered(header)),
             "};",
@@ -54,7 +57,7 @@ def network_source(header: Header, artifact: dict[str, Any]) -> str:
             f"const network {prefix}_network = {{",
             f'    "{artifact["path"]}", "{artifact["sha256"]}",',
             f"    sizeof(block_of_memory), {f'sizeof({prefix}_state)' if states else '0'}, "
-            f"{len(header.members)}, table, step,",
+            f"{len(header.members)}, table, {'&first' if states else '0'}, step,",
             "};",
             "",
         ]
@@ -80,7 +83,7 @@ def names(header: Header) -> str:
 
 
 def recorded_source(
-    header: Header, recording: Recording, once: set[str], artifact: dict[str, Any]
+    header: Header, recording: Stored, once: set[str], artifact: dict[str, Any]
 ) -> str:
     """Return ``recorded.c``; ``once`` are the inputs that every step is given."""
     rows, steps = recorded_rows(header, recording, once)
@@ -93,7 +96,7 @@ def recorded_source(
             "static const recorded_tensor table[] = {",
             *(
                 f'    {{"{name}", {places[own.name]}, {int(made)}, {offset}, {times}, '
-                f"{own.axes.get(LAYERS, 1)}, {_inner(own)}}},"
+                f"{own.axes.get(LAYERS, 1)}, {inner_of(own)}}},"
                 for name, own, made, offset, times in rows
             ),
             "};",
@@ -108,7 +111,7 @@ def recorded_source(
 
 
 def recorded_rows(
-    header: Header, recording: Recording, once: set[str]
+    header: Header, recording: Stored, once: set[str]
 ) -> tuple[list[tuple[str, Member, bool, int, int]], int]:
     """Return name, tensor, whether a step makes it, first byte and number of each recorded tensor,
     and the steps. An output that is recorded in part is left out.
@@ -135,6 +138,27 @@ def recorded_rows(
     return rows, counts.pop()
 
 
+def inner_of(own: Member) -> int:
+    """Return the elements from one layer to the next."""
+    axes = list(own.axes)
+    return prod(own.axes[axis] for axis in axes[axes.index(LAYERS) + 1 :]) if LAYERS in axes else 1
+
+
+def _first(header: Header, first: dict[str, list[str]]) -> list[str]:
+    """Return the state before the first step."""
+    if not header.of("state"):
+        return []
+    return [
+        f"static const {header.prefix}_state first = {{",
+        *(
+            f"    .{each.member} = {{{', '.join(first.get(each.name, ['0']))}}},"
+            for each in header.of("state")
+        ),
+        "};",
+        "",
+    ]
+
+
 def _ordered(header: Header) -> list[Member]:
     return [each for role in ROLES for each in header.of(role)]
 
@@ -149,9 +173,3 @@ def _row(each: Member) -> str:
         f'{{"{each.name}", "{each.dtype}", NETWORK_{each.role.upper()}, {each.count}, '
         f"{each.width}, offsetof(block_of_memory, {place})}},"
     )
-
-
-def _inner(own: Member) -> int:
-    """Return the elements from one layer to the next."""
-    axes = list(own.axes)
-    return prod(own.axes[axis] for axis in axes[axes.index(LAYERS) + 1 :]) if LAYERS in axes else 1

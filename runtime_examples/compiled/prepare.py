@@ -1,8 +1,9 @@
 """A bundle's C, ready to be compiled into an app:
-python prepare.py BUNDLE OUT [--artifact PATH]
+python prepare.py BUNDLE OUT [--artifact PATH] [--rust]
 
 OUT gets the files of the step in C as they are, ``network.c`` (see ``network.h``), the recorded
-run, ``golden.safetensors`` with ``recorded.c`` (see ``recorded.h``), and ``names.h``. Ends with
+run, ``golden.safetensors`` with ``recorded.c`` (see ``recorded.h``), and ``names.h``. With
+``--rust`` it gets ``net.rs`` and ``golden.rs`` in place of the tables. Ends with
 2 and one line where the bundle is not as its manifest says. Python's own modules are enough.
 """
 
@@ -18,13 +19,15 @@ from bundle import (
     GRAPH,
     BundleError,
     find_artifact,
+    read_first,
     read_manifest,
     read_recording,
     read_sources,
     step_of,
 )
-from header import read_header
+from header import literals, read_header
 from network import names, network_source, recorded_source
+from rust import golden_source, net_source
 
 
 def main() -> None:
@@ -37,9 +40,20 @@ def main() -> None:
     recording = read_recording(options.bundle, manifest)
     once = {t["name"] for t in step_of(manifest)["inputs"] if t["role"] == "context"}
     made[GOLDEN] = recording.content
-    made["names.h"] = names(header).encode()
-    made["network.c"] = network_source(header, artifact).encode()
-    made["recorded.c"] = recorded_source(header, recording, once, artifact).encode()
+    first = literals(header, read_first(options.bundle, manifest))
+    texts = (
+        {
+            "net.rs": net_source(header, artifact, first),
+            "golden.rs": golden_source(header, recording, once, artifact),
+        }
+        if options.rust
+        else {
+            "names.h": names(header),
+            "network.c": network_source(header, artifact, first),
+            "recorded.c": recorded_source(header, recording, once, artifact),
+        }
+    )
+    made |= {name: text.encode() for name, text in texts.items()}
     options.out.mkdir(parents=True, exist_ok=True)
     for name, content in made.items():
         place = options.out / name
@@ -52,6 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("bundle", type=Path, help="a bundle's folder")
     parser.add_argument("out", type=Path, help="the folder to write")
     parser.add_argument("--artifact", help="which step in C, else the manifest's first")
+    parser.add_argument("--rust", action="store_true", help="write Rust in place of the tables")
     return parser.parse_args()
 
 
