@@ -4,12 +4,13 @@ values, the reference, held-out data.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import safetensors.numpy
 
 from edgernn import bundle as bundles
-from edgernn import storage
+from edgernn import formats, storage
 from edgernn.bundle import digest
 from edgernn.bundle.records import FileDigest, TokenizerEntry
 from edgernn.data.text.tokenizer import Tokenizer
@@ -64,4 +65,23 @@ def write_companions(folder: Path, source: Source, *, release: bool) -> dict[str
         if loaded.evaluation:
             names.append(f"{bundles.EVALUATION}/{checkpoint.EVALUATION}")
             checkpoint.save_evaluation(folder / names[-1], loaded.evaluation)
+    return {name: digest(folder / name) for name in names}
+
+
+def write_text_files(
+    folder: Path, source: Source, rows: Iterable[formats.Format]
+) -> dict[str, FileDigest]:
+    """Write what the formats ``rows`` have beside their files to write texts with; return the
+    digest of each file.
+    """
+    names = []
+    for row in {row.family: row for row in rows if row.companions is not None}.values():
+        generate = formats.resolve(
+            row.companions or "", needed_for=f"exporting {row.name}", extra=row.export_extra
+        )
+        stored = source.reference.step.stored_state()
+        made = generate(source.contract, source.decoding, source.loaded.tokenizer, stored)
+        for name, content in made.items():
+            names.append(f"{row.companion_folder}/{name}")
+            storage.write_bytes(folder / names[-1], content)
     return {name: digest(folder / name) for name in names}

@@ -22,7 +22,7 @@ from edgernn.contract.in_graph import decoder_of
 from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
 from edgernn.export.artifacts import Job, write_artifact
 from edgernn.export.chosen import Chosen, chosen_of, fitting
-from edgernn.export.companions import tokenizer_entry, write_companions
+from edgernn.export.companions import tokenizer_entry, write_companions, write_text_files
 from edgernn.export.source import ReducedOptions, Source, Tell
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
@@ -212,6 +212,7 @@ def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> No
     loaded, model = source.loaded, source.loaded.model
     artifacts = [write_artifact(folder, job, source) for job in jobs]
     files = write_companions(folder, source, release=release)
+    files |= write_text_files(folder, source, [job.row for job in jobs])
     has = {
         name: name if (folder / name).exists() else None
         for name in (bundles.INITIAL_STATE, bundles.REFERENCE, bundles.SAMPLER)

@@ -65,6 +65,7 @@ C = Format(
     kinds=("c-folder",),
     fixed_sizes=True,
     lacking="edgernn.sessions.compiler:lacking",
+    companions="edgernn.export.to_c.decoding.companions:companions",
     structure="edgernn.parity.structure.compiled:CompiledStructure",
 )
 ROWS = (C,)

@@ -49,6 +49,9 @@ class Format:
             None.
         lacking: a ``module:function`` that says in words what running needs and this machine lacks,
             beside a package; or None.
+        companions: a ``module:function`` of contract, decoding defaults, tokenizer and stored first
+            state that returns files, name → bytes, which a bundle has in the folder ``text`` beside
+            these; or None.
         interpreter: a session that runs the file where ``session`` cannot, operator by operator,
             for verifying; or None.
     """
@@ -75,6 +78,7 @@ class Format:
     structure: str | None = None
     interpreter: str | None = None
     lacking: str | None = None
+    companions: str | None = None
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -103,6 +107,11 @@ class Format:
         """
         named = "" if precision == self.precisions[0] else f"-{precision}"
         return f"{self.family}/{graph}{self.mark}{named}{self.suffix}"
+
+    @property
+    def companion_folder(self) -> str:
+        """The folder of a bundle that holds the files of ``companions``."""
+        return f"{self.family}/text"
 
     def offers(self, graph: str, precision: str) -> bool:
         """Return whether the exporter writes ``graph`` in ``precision``: one that is for the step

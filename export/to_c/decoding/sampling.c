@@ -1,0 +1,225 @@
+
+/* Bins of scores, by how far they are below the best one. */
+enum { BINS = 64, LANES = 16 };
+
+typedef struct {
+    const float *logits;
+    int32_t count;
+    double *weights; /* e^((x - best) / temperature) of each */
+    int32_t *order, *bins;
+    int32_t held[BINS]; /* scores in a bin, */
+    double sums[BINS];  /* and their weights together */
+    int32_t full, part; /* kept are all of the first `full` bins, and the best `part` of the next one */
+    double total;       /* the weights of all that are kept */
+} ranking;
+
+/* Whether a is chosen before b. */
+static int is_before(const float *logits, int32_t a, int32_t b)
+{
+    const float x = logits[a], y = logits[b];
+    return x > y || (x == y && a < b) || (x == x && y != y);
+}
+
+/* Heapsort (Williams 1964): the best first. */
+static void sort(const float *logits, int32_t *order, int32_t count)
+{
+    int32_t start = count / 2, end = count, sorted = 1;
+    for (int32_t i = 1; i < count; ++i) { sorted &= !is_before(logits, order[i], order[i - 1]); }
+    if (sorted) { return; }
+    while (end > 1) {
+        int32_t moved, place;
+        if (start > 0) {
+            moved = order[--start];
+        } else {
+            moved = order[--end];
+            order[end] = order[0];
+        }
+        for (place = start; 2 * place + 1 < end;) {
+            int32_t child = 2 * place + 1;
+            if (child + 1 < end && is_before(logits, order[child], order[child + 1])) { ++child; }
+            if (!is_before(logits, moved, order[child])) { break; }
+            order[place] = order[child];
+            place = child;
+        }
+        order[place] = moved;
+    }
+}
+
+/* The largest score and the smallest that is no infinity; NaN is passed over. */
+static float range_of(const float *logits, int32_t count, float *least)
+{
+    const float low = -3.0e38f;
+    float high[LANES], small[LANES], best, worst;
+    int32_t i = 0;
+    for (int r = 0; r < LANES; ++r) { high[r] = -FLT_MAX; small[r] = FLT_MAX; }
+    for (; i + LANES <= count; i += LANES) {
+        for (int r = 0; r < LANES; ++r) {
+            const float x = logits[i + r], y = x > low ? x : FLT_MAX;
+            high[r] = x > high[r] ? x : high[r];
+            small[r] = y < small[r] ? y : small[r];
+        }
+    }
+    best = high[0];
+    worst = small[0];
+    for (int r = 1; r < LANES; ++r) {
+        best = high[r] > best ? high[r] : best;
+        worst = small[r] < worst ? small[r] : worst;
+    }
+    for (; i < count; ++i) {
+        const float x = logits[i];
+        best = x > best ? x : best;
+        worst = x > low && x < worst ? x : worst;
+    }
+    *least = worst;
+    return best;
+}
+
+/* Weights, and bins of equal width from the best score down. What is 38 temperatures below it adds
+   nothing to a sum of float64, and shares the last bin. */
+static void fill(ranking *own, float best, float least, double temperature)
+{
+    const float *restrict const logits = own->logits;
+    double *restrict const weights = own->weights;
+    int32_t *restrict const bins = own->bins;
+    const double range = ((double)best - (double)least) / temperature;
+    const double most = range < 38.0 ? range : 38.0, scale = most > 1e-290 ? (BINS - 1) / most : 0.0;
+    for (int32_t i = 0; i < own->count; ++i) {
+        const double below = ((double)best - (double)logits[i]) / temperature;
+        const double near = below < most ? below : most;
+        weights[i] = net_text_exp(-below);
+        bins[i] = (int32_t)(near * scale);
+    }
+    for (int b = 0; b < BINS; ++b) { own->held[b] = 0; own->sums[b] = 0.0; }
+    for (int32_t i = 0; i < own->count; ++i) {
+        own->held[bins[i]] += 1;
+        own->sums[bins[i]] += weights[i];
+    }
+}
+
+/* Put the scores of a bin in order; return how many of them are kept. */
+static int32_t open_bin(const ranking *own, int32_t bin)
+{
+    int32_t count = 0;
+    for (int32_t i = 0; i < own->count; ++i) {
+        own->order[count] = i;
+        count += own->bins[i] == bin;
+        if (count == own->held[bin]) { break; }
+    }
+    sort(own->logits, own->order, count);
+    return bin == own->full ? own->part : count;
+}
+
+/* Keep the best `most` scores. */
+static void keep(ranking *own, int32_t most)
+{
+    int32_t left = most;
+    own->total = 0.0;
+    for (own->full = 0; own->full < BINS; ++own->full) {
+        if (own->held[own->full] >= left) { break; }
+        left -= own->held[own->full];
+        own->total += own->sums[own->full];
+    }
+    own->part = left;
+    if (left == own->held[own->full]) {
+        own->total += own->sums[own->full];
+        return;
+    }
+    open_bin(own, own->full);
+    for (int32_t j = 0; j < left; ++j) { own->total += own->weights[own->order[j]]; }
+}
+
+/* The first score whose sum of weights, its own among them, is above `target`, and that sum; -1 where
+   the sum lies so close to it that the order in which it was made decides. */
+static int32_t find(const ranking *own, double target, double *sum)
+{
+    const double close = own->total * (own->count + 64.0) * 4.440892098500626e-16;
+    double before = 0.0;
+    for (int32_t bin = 0; bin <= own->full; ++bin) {
+        if (bin < own->full && before + own->sums[bin] <= target - close) {
+            before += own->sums[bin];
+            continue;
+        }
+        for (int32_t j = 0, count = open_bin(own, bin); j < count; ++j) {
+            before += own->weights[own->order[j]];
+            if (before <= target - close) { continue; }
+            *sum = before;
+            return before > target + close ? own->order[j] : -1;
+        }
+    }
+    return -1;
+}
+
+/* The same with every score in order and each sum one term after the other. */
+static int32_t find_in_order(const ranking *own, int32_t most, double top_p, double uniform)
+{
+    double total = 0.0, sum = 0.0, whole = 1.0;
+    int32_t kept = most, i;
+    for (i = 0; i < own->count; ++i) { own->order[i] = i; }
+    sort(own->logits, own->order, own->count);
+    for (i = 0; i < most; ++i) { total += own->weights[own->order[i]]; }
+    for (i = 0; top_p < 1.0 && i < kept; ++i) {
+        sum += own->weights[own->order[i]];
+        if (sum / total >= top_p) {
+            whole = sum / total;
+            kept = i + 1;
+        }
+    }
+    sum = 0.0;
+    for (i = 0; i + 1 < kept; ++i) {
+        sum += own->weights[own->order[i]];
+        if (sum / total / whole > uniform) { break; }
+    }
+    return own->order[i];
+}
+
+static int are_options(const net_text_options *options)
+{
+    return options->temperature >= 0.0 && options->temperature <= DBL_MAX && options->top_k >= 0 &&
+           options->top_p > 0.0 && options->top_p <= 1.0;
+}
+
+int net_text_check(const net_text_options *options)
+{
+    if (!options) { return NET_TEXT_NULL; }
+    return are_options(options) && options->length > 0 ? NET_TEXT_OK : NET_TEXT_OPTION;
+}
+
+int net_text_choose(const float *logits, int32_t count, const net_text_options *options, double uniform,
+                    double *weights, int32_t *order, int32_t *bins, int32_t *token)
+{
+    ranking own;
+    float best, least;
+    double sum, whole;
+    int32_t most, found;
+    if (!logits || !options || !weights || !order || !bins || !token) { return NET_TEXT_NULL; }
+    if (count < 1) { return NET_TEXT_RANGE; }
+    if (!are_options(options) || !(uniform >= 0.0 && uniform < 1.0)) { return NET_TEXT_OPTION; }
+    best = range_of(logits, count, &least);
+    for (found = 0; found < count && logits[found] != best; ++found) { }
+    if (found == count || best > FLT_MAX) { return NET_TEXT_LOGITS; }
+    if (options->temperature > 0.0) {
+        own.logits = logits;
+        own.count = count;
+        own.weights = weights;
+        own.order = order;
+        own.bins = bins;
+        fill(&own, best, least, options->temperature);
+        most = options->top_k > 0 && options->top_k < count ? options->top_k : count;
+        keep(&own, most);
+        whole = own.total;
+        found = options->top_p < 1.0 ? find(&own, options->top_p * whole, &whole) : 0;
+        if (found >= 0) { found = find(&own, uniform * whole, &sum); }
+        if (found < 0) { found = find_in_order(&own, most, options->top_p, uniform); }
+    }
+    *token = found;
+    return NET_TEXT_OK;
+}
+
+/* SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014). */
+double net_text_uniform(uint64_t seed, uint64_t position)
+{
+    uint64_t z = seed + (position + 1) * UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return (double)((z ^ (z >> 31)) >> 11) * 1.1102230246251565e-16; /* 2^-53 */
+}
