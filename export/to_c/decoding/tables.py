@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from textwrap import wrap
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from edgernn.contract import Contract
 from edgernn.export.to_c.loops import c_name
+from edgernn.export.to_c.plan import C_TYPES
 from edgernn.sessions.base import Arrays
 
 _COLUMNS = 104
@@ -24,17 +26,22 @@ def numbers(name: str, values: Sequence[int], kind: str, count: str = "") -> str
 
 
 def first_state(contract: Contract, stored: Arrays) -> str:
-    """Return the first state as a constant: what is ``stored``, one row each; zeros else."""
-    members = [
-        f".{c_name(state.name)} = {{{_values(stored.get(state.name))}}}"
-        for state in contract.step.states
-    ]
-    return f"static const net_state first = {{{', '.join(members)}}};\n"
+    """Return the function that writes the first state: what is ``stored``, one row each; zeros
+    else. It copies element by element, so that a compiler calls no memcpy where there is none.
+    """
+    tables, loops = [], []
+    for state in contract.step.states:
+        size = math.prod(contract.shape(state, batch=1, time=1))
+        array, value = stored.get(state.name), "0"
+        if array is not None and array.any():
+            kind, value = C_TYPES[state.dtype], f"first_{state.name}[i]"
+            tables.append(f"static const {kind} first_{state.name}[] = {{{_values(array)}}};\n")
+        place = f"state->{c_name(state.name)}[i]"
+        loops.append(f"    for (int32_t i = 0; i < {size}; ++i) {{ {place} = {value}; }}\n")
+    return "".join([*tables, "\nstatic void begin(net_state *state)\n{\n", *loops, "}\n"])
 
 
-def _values(array: np.ndarray | None) -> str:
-    if array is None or not array.any():
-        return "0"
+def _values(array: np.ndarray) -> str:
     flat = array.ravel()
     if flat.dtype.kind == "f":
         return _wrapped([f"{float(value).hex()}f" for value in flat])

@@ -2,7 +2,7 @@
 int net_text_begin(net_text *text)
 {
     if (!text) { return NET_TEXT_NULL; }
-    text->state = first;
+    begin(&text->state);
     text->position = 0;
     text->pending = -2;
     return NET_TEXT_OK;

@@ -1,0 +1,36 @@
+"""Bundles in C of small models of characters and bytes, and their programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgernn.bundle import Bundle
+from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.export.pack import export_bundle
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.language import LanguageModel
+
+
+@pytest.fixture(scope="session")
+def text_bundles(
+    make_model: Callable[..., LanguageModel],
+    tokenizer: Tokenizer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Path]:
+    """A bundle of characters, and one of bytes whose first state is stored. Read only."""
+    folder = tmp_path_factory.mktemp("texts")
+    chars = Checkpoint(make_model(), tokenizer, {}, {})
+    export_bundle(chars, folder / "char", to=["c"], steps=4, release=True)
+    model = make_model(vocabulary=256, cell="gru", learned_initial_state=True)
+    made = Checkpoint(model, Tokenizer.build([], "byte"), {}, {})
+    export_bundle(made, folder / "byte", to=["c"], steps=4, release=True)
+    return {kind: folder / kind for kind in ("char", "byte")}
+
+
+@pytest.fixture(params=["char", "byte"])
+def text_bundle(request: pytest.FixtureRequest, text_bundles: dict[str, Path]) -> Bundle:
+    """Each of them, opened."""
+    return Bundle.open(text_bundles[request.param])
