@@ -34,6 +34,7 @@ def export_onnx(
     sample: Recorded = None,
     to: Iterable[str] | str = "onnx",
     precision: Iterable[str] | str | None = None,
+    target: Iterable[str] | str | None = None,
     release: bool = False,
     steps: int = DEFAULT_STEPS,
     options: ReducedOptions | None = None,
@@ -47,7 +48,7 @@ def export_onnx(
         wishes: what is known of the file beyond itself.
         sample: recorded inputs by their names in the file or in the contract, or a file of them;
             see ``read_sample``.
-        to, precision, release, steps, options, tell: see ``export_bundle``.
+        to, precision, target, release, steps, options, tell: see ``export_bundle``.
 
     Returns:
         The bundle, opened.
@@ -71,6 +72,7 @@ def export_onnx(
         out,
         to=to,
         precision=precision,
+        target=target,
         release=release,
         steps=steps,
         options=options,

@@ -39,6 +39,7 @@ def export_module(
     sample: Mapping[str, np.ndarray] | Path | str | None = None,
     to: Iterable[str] | str = "onnx",
     precision: Iterable[str] | str | None = None,
+    target: Iterable[str] | str | None = None,
     release: bool = False,
     steps: int = DEFAULT_STEPS,
     options: ReducedOptions | None = None,
@@ -55,7 +56,7 @@ def export_module(
         sample: recorded inputs, or a file of them; see ``read_sample``. Reduced precisions are
             calibrated and measured on them, and the bundle carries them as its evaluation sample;
             without them it carries drawn inputs, and says so.
-        to, precision, release, steps, options, tell: see ``export_bundle``.
+        to, precision, target, release, steps, options, tell: see ``export_bundle``.
 
     Returns:
         The bundle, opened.
@@ -70,8 +71,8 @@ def export_module(
         context=context, pairs=pairs,
     )  # fmt: skip
     return export_hoisted(
-        hoisted, out, sample=sample, to=to, precision=precision, release=release, steps=steps,
-        options=options, tell=tell,
+        hoisted, out, sample=sample, to=to, precision=precision, target=target,
+        release=release, steps=steps, options=options, tell=tell,
     )  # fmt: skip
 
 
@@ -82,6 +83,7 @@ def export_hoisted(
     sample: Mapping[str, np.ndarray] | Path | str | None = None,
     to: Iterable[str] | str = "onnx",
     precision: Iterable[str] | str | None = None,
+    target: Iterable[str] | str | None = None,
     release: bool = False,
     steps: int = DEFAULT_STEPS,
     options: ReducedOptions | None = None,
@@ -105,6 +107,7 @@ def export_hoisted(
         out,
         to=to,
         precision=precision,
+        target=target,
         release=release,
         steps=steps,
         options=options,

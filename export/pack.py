@@ -23,6 +23,7 @@ from edgernn.errors import BundleError, CheckpointError, ContractError, UsageErr
 from edgernn.export.artifacts import Job, write_artifact
 from edgernn.export.chosen import Chosen, chosen_of, fitting
 from edgernn.export.companions import tokenizer_entry, write_companions, write_text_files
+from edgernn.export.libraries import built, targets_of
 from edgernn.export.source import ReducedOptions, Source, Tell
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
@@ -39,6 +40,7 @@ def export_bundle(
     *,
     to: Iterable[str] | str | None = None,
     precision: Iterable[str] | str | None = None,
+    target: Iterable[str] | str | None = None,
     in_graph: bool = False,
     decoding: bool = False,
     release: bool = False,
@@ -56,6 +58,8 @@ def export_bundle(
         to: formats or families; default all that are written by default.
         precision: every precision to write in the formats that offer it; default each format's
             first.
+        target: machines that C is also built for, as ``["host", "wasm"]``; the libraries go into
+            the bundle.
         in_graph: also write files that decode in the graph, where a format has them: a text or a
             caption in one call.
         decoding: the older name of ``in_graph``.
@@ -68,14 +72,15 @@ def export_bundle(
         The bundle, opened.
 
     Raises:
-        UsageError: an unknown format or precision, or ``out`` holds something else.
+        UsageError: an unknown format, precision or target, or ``out`` holds something else.
         CheckpointError: the checkpoint is missing or damaged, or has a weight that is not finite.
         ContractError: an artifact does not keep the contract, its tolerance or the largest loss;
             nothing is written.
-        UnavailableError: a package that a format needs is not installed.
+        UnavailableError: a package that a format or a target needs is not installed.
     """
     out = path_of(out)
     chosen = chosen_of(to, precision, tell)
+    targets = targets_of(target, chosen)
     refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
     _refuse_not_finite(loaded)
@@ -92,13 +97,13 @@ def export_bundle(
         with storage.scratch() as scratch:
             folder = scratch / out.stem
             folder.mkdir()
-            _fill(folder, material, jobs, release=release)
+            _fill(folder, material, jobs, targets, release=release)
             _read_again(folder)
             bundles.pack(folder, out)
     else:
         with storage.replacing(out) as folder:
             folder.mkdir()
-            _fill(folder, material, jobs, release=release)
+            _fill(folder, material, jobs, targets, release=release)
             _read_again(folder)
     return Bundle.open(out)
 
@@ -207,11 +212,14 @@ def _foreign_files(folder: Path) -> list[str]:
     ]
 
 
-def _fill(folder: Path, source: Source, jobs: list[Job], *, release: bool) -> None:
+def _fill(
+    folder: Path, source: Source, jobs: list[Job], targets: tuple[str, ...], *, release: bool
+) -> None:
     """Write a whole bundle into the empty ``folder``."""
     loaded, model = source.loaded, source.loaded.model
-    artifacts = [write_artifact(folder, job, source) for job in jobs]
-    files = write_companions(folder, source, release=release)
+    written = [write_artifact(folder, job, source) for job in jobs]
+    artifacts, libraries = built(folder, written, source, targets)
+    files = {**write_companions(folder, source, release=release), **libraries}
     files |= write_text_files(folder, source, [job.row for job in jobs])
     has = {
         name: name if (folder / name).exists() else None

@@ -39,6 +39,7 @@ def export_step(
     decoding: Decoding | None = None,
     to: Iterable[str] | str = "onnx",
     precision: Iterable[str] | str | None = None,
+    target: Iterable[str] | str | None = None,
     release: bool = False,
     steps: int = DEFAULT_STEPS,
     options: ReducedOptions | None = None,
@@ -59,7 +60,7 @@ def export_step(
         sample: recorded inputs by name, one row each, in the contract's axes with N frames: what
             reduced precisions are measured on. Without it they are measured on drawn inputs.
         tokenizer, decoding: of a module that reads and writes text.
-        to, precision, release, steps, options, tell: see ``export_bundle``.
+        to, precision, target, release, steps, options, tell: see ``export_bundle``.
 
     Returns:
         The bundle, opened.
@@ -82,6 +83,7 @@ def export_step(
             out,
             to=to,
             precision=precision,
+            target=target,
             release=release,
             steps=steps,
             options=options,

@@ -140,6 +140,11 @@ def _path_problem(manifest: Manifest) -> str:
         "evaluation": manifest.evaluation,
         "sampler": manifest.sampler,
         **_reference_files(manifest),
+        **{
+            f"library of {artifact.path} for {library.target}": library.path
+            for artifact in manifest.artifacts
+            for library in artifact.libraries or ()
+        },
     }
     unlisted = [
         f"{field} ({path})"

@@ -117,6 +117,18 @@ class OutputLossRecord(Record):
     top1: Finite | None = None
 
 
+class Library(Record):
+    """A file that was built of an artifact's C for a target: a library, a wasm module, an object.
+
+    ``files`` of the manifest has its digest. ``compiler`` built it, with its version; the same one
+    gives the same bytes, but for ``host``, which is whatever machine packed it.
+    """
+
+    target: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    path: InnerPath
+    compiler: str = ""
+
+
 class Artifact(Record):
     """One exported model file (or folder: then ``sha256`` is that of its listing).
 
@@ -129,7 +141,8 @@ class Artifact(Record):
 
     ``tolerance`` is what a replay of the golden run may differ by: the largest scaled difference
     of the chained run, or where ``forced`` the relative RMS error of single steps, each started
-    from the recorded state. Older bundles have neither.
+    from the recorded state. Older bundles have neither. ``libraries`` is what was built of it,
+    where it is C.
     """
 
     path: InnerPath
@@ -148,6 +161,7 @@ class Artifact(Record):
     output_loss: OutputLossRecord | None = None
     tolerance: Annotated[Finite, Field(gt=0)] | None = None
     forced: bool = False
+    libraries: tuple[Library, ...] | None = None
 
 
 class TokenizerEntry(Record):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgernn.cli import tables
-from edgernn.cli.choices import completing, format_names, precision_names
+from edgernn.cli.choices import completing, format_names, precision_names, target_names
 from edgernn.cli.config import Config
 from edgernn.cli.hoisting import (
     FORWARD,
@@ -65,6 +65,13 @@ def export(
             **completing(precision_names),
         ),
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Machines that c is also built for, as host,wasm,aarch64-linux.",
+            **completing(target_names),
+        ),
+    ] = None,
     block_size: Annotated[
         int | None, _reduced(help="Weights that share a scale, 16 to 256.")
     ] = None,
@@ -117,7 +124,7 @@ def export(
         weights, method, context, start, sample,
     )  # fmt: skip
     asked: dict[str, Any] = {"precision": words(precision), "release": release, "options": options}
-    asked["in_graph"] = in_graph or decoding
+    asked |= {"in_graph": in_graph or decoding, "target": words(target)}
     refuse_foreign(out)  # before anything takes long
     if is_onnx(run) or is_python(run):
         bundle = _write_foreign(run, said, out, to=words(to) or "onnx", **asked)

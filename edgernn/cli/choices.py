@@ -87,3 +87,10 @@ def conditioning_names() -> list[str]:
 def device_names() -> list[str]:
     """Return what ``--device`` takes."""
     return ["auto", "cuda", "mps", "cpu"]
+
+
+def target_names() -> list[str]:
+    """Return what ``--target`` takes."""
+    from edgernn.export.to_c.targets.table import TARGETS
+
+    return list(TARGETS)

@@ -67,5 +67,6 @@ C = Format(
     lacking="edgernn.sessions.compiler:lacking",
     companions="edgernn.export.to_c.decoding.companions:companions",
     structure="edgernn.parity.structure.compiled:CompiledStructure",
+    libraries="edgernn.export.to_c.targets.pack",
 )
 ROWS = (C,)

@@ -54,6 +54,8 @@ class Format:
             these; or None.
         interpreter: a session that runs the file where ``session`` cannot, operator by operator,
             for verifying; or None.
+        libraries: the module that builds its files for other machines, see ``export/libraries.py``;
+            or None.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Format:
     interpreter: str | None = None
     lacking: str | None = None
     companions: str | None = None
+    libraries: str | None = None
 
     @property
     def precisions(self) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
-"""The C compiler of this machine, and libraries built with it, kept in the user's cache.
+"""The C compiler of this machine, or the one of PyPI's package ziglang, and libraries built with
+it, kept in the user's cache.
 
 A library is kept under the digest of its sources, of the compiler and of the flags, and is put
 there whole or not at all: two processes that build the same one do not meet.
@@ -12,14 +13,17 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from edgernn import storage
 from edgernn.errors import StorageError, UnavailableError
+from edgernn.formats.installed import install_command
 
 # No fused multiply-add, so that every compiler and optimisation level gives the same bits; no
 # traps, so that gcc makes vectors of loops with limits in them.
@@ -27,10 +31,8 @@ FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fno-trapping-math", "-fPIC", 
 # That no loop becomes a call of memcpy or memset.
 _NO_CALLS = {"gcc": "-fno-tree-loop-distribute-patterns", "clang": "-fno-builtin"}
 _KNOWN = ("gcc", "clang", "cc")
-_ADVICE = (
-    "install one, as Debian's package gcc or clang, Fedora's gcc, or on macOS: xcode-select "
-    "--install; or name it in the variable CC"
-)
+EXTRA = "compile"  # the pip extra that brings ziglang
+_MODULE = "ziglang"
 _SECONDS = 600
 _MOST_KEPT = 128  # libraries
 
@@ -47,7 +49,7 @@ class Compiler:
 
 
 def find_compiler() -> Compiler:
-    """Return the compiler that the variable ``CC`` names, or gcc, clang or cc.
+    """Return the compiler that the variable ``CC`` names, or gcc, clang, cc or ziglang's.
 
     Raises:
         UnavailableError: there is none, or none that works; says what brings one.
@@ -66,7 +68,8 @@ def lacking() -> str | None:
 
 @lru_cache(maxsize=8)
 def _find(named: str, path: str) -> Compiler:
-    candidates = [tuple(shlex.split(named))] if named.strip() else [(name,) for name in _KNOWN]
+    known = [*((name,) for name in _KNOWN), *filter(None, [zig()])]
+    candidates = [tuple(shlex.split(named))] if named.strip() else known
     for command in candidates:
         if shutil.which(command[0]) is None:
             continue
@@ -77,7 +80,22 @@ def _find(named: str, path: str) -> Compiler:
                 digest = hashlib.sha256(macros.encode()).hexdigest()
                 return Compiler(command, (*FLAGS, *native, _NO_CALLS[kind]), digest)
     found = f"the variable CC names {named!r}, which does not work" if named.strip() else "none"
-    raise UnavailableError(f"running c needs a C compiler, found {found}; {_ADVICE}")
+    raise UnavailableError(f"running c needs a C compiler, found {found}; {_advice()}")
+
+
+def zig() -> tuple[str, ...] | None:
+    """Return the command of the C compiler in the package ziglang; None where it is not
+    installed.
+    """
+    return (sys.executable, "-m", _MODULE, "cc") if find_spec(_MODULE) is not None else None
+
+
+def _advice() -> str:
+    return (
+        "install one, as Debian's package gcc or clang, Fedora's gcc, or on macOS: xcode-select "
+        f"--install; or the one that PyPI has: {install_command(EXTRA)}; or name it in the "
+        "variable CC"
+    )
 
 
 def _macros(command: tuple[str, ...], native: tuple[str, ...]) -> str | None:
@@ -169,22 +187,46 @@ def _is_whole(place: Path) -> bool:
 def _compile(place: Path, files: Mapping[str, bytes], compiler: Compiler) -> None:
     """Build the library at ``place``, whole or not at all."""
     sources = [name for name in sorted(files) if name.endswith((".c", ".S"))]
-    with storage.scratch() as folder, storage.replacing(place) as target:
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-        command = [*compiler.command, *compiler.flags, *sources, "-o", str(target.resolve())]
+    with storage.replacing(place) as target:
+        target.write_bytes(compiled((*compiler.command, *compiler.flags, *sources), files))
+
+
+def compiled(
+    command: Sequence[str], files: Mapping[str, bytes], *, name: str = "made", advice: str = ""
+) -> bytes:
+    """Return what ``command`` makes of ``files`` in a folder of its own; the option that says where
+    it goes, ``name`` there, is added.
+
+    Raises:
+        UnavailableError: the compiler does not run or fails; tells its first error, and ``advice``.
+    """
+    advice = advice or _advice()
+    with storage.scratch() as folder:
+        for inner, content in files.items():
+            (folder / inner).write_bytes(content)
         try:
             done = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, check=False, timeout=_SECONDS
+                [*command, "-o", name],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=_SECONDS,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UnavailableError(
-                f"the compiler {compiler.command[0]} does not run: {error}; {_ADVICE}"
+                f"the compiler {_told(command)} does not run: {error}; {advice}"
             ) from error
-        if done.returncode != 0 or not target.exists():
+        if done.returncode != 0 or not (folder / name).exists():
             raise UnavailableError(
-                f"the compiler {compiler.command[0]} fails: {_first_error(done.stderr)}; {_ADVICE}"
+                f"the compiler {_told(command)} fails: {_first_error(done.stderr)}; {advice}"
             )
+        return (folder / name).read_bytes()
+
+
+def _told(command: Sequence[str]) -> str:
+    return _MODULE if _MODULE in command else command[0]
 
 
 def _first_error(told: str) -> str:

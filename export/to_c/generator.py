@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgernn.contract import FileContract
+from edgernn.export.to_c.blob import assembled
 from edgernn.export.to_c.emit import functions_in, statements
 from edgernn.export.to_c.front import program_of
 from edgernn.export.to_c.functions import helpers_of
@@ -42,26 +43,6 @@ static void product_WIDTH(float *restrict y, const float *restrict w, const floa
     }
 }
 """
-_ASSEMBLY = """/* {weights}, as the bytes of {file}: assembled in its folder. */
-#if defined(__APPLE__)
-    .const
-#define SYMBOL _{weights}
-#elif defined(__arm__)
-    .section .rodata, "a", %progbits
-#define SYMBOL {weights}
-#else
-    .section .rodata
-#define SYMBOL {weights}
-#endif
-    .globl SYMBOL
-    .balign 64
-SYMBOL:
-    .incbin "{file}"
-    .balign 4
-#if defined(__linux__) && defined(__ELF__)
-    .section .note.GNU-stack, "", %progbits
-#endif
-"""
 
 
 @dataclass(frozen=True)
@@ -91,7 +72,7 @@ def generate(graph: bytes, file_contract: FileContract, options: Options | None 
     texts = {
         f"{name}.h": head,
         f"{name}.c": _source(program, plan, style),
-        f"{name}.weights.S": _ASSEMBLY.format(weights=style.weights, file=weights),
+        f"{name}.weights.S": assembled(style.weights, weights),
     }
     files = {file: text.encode("ascii") for file, text in texts.items()}
     return Sources({**files, weights: blob}, plan.scratch_bytes)

@@ -1,0 +1,45 @@
+"""Libraries beside an artifact of C in a bundle: ``c/lib/TARGET/step.wasm`` and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgernn import storage
+from edgernn.bundle.records import Artifact, Library
+from edgernn.contract import FileContract
+from edgernn.errors import UsageError
+from edgernn.export.to_c.targets.build import built, compiler_name
+from edgernn.export.to_c.targets.table import select
+from edgernn.sessions.compiled import checked_sources
+
+_FOLDER = "lib"
+
+
+def with_libraries(
+    folder: Path, artifact: Artifact, file_contract: FileContract, targets: Sequence[str]
+) -> Artifact:
+    """Build the C of ``artifact``, which lies below ``folder``, for every one of ``targets``, write
+    what comes of it beside it, and return the artifact with what was written.
+
+    Raises:
+        UsageError: a target that is not in the table; names those that are.
+        ContractError: a target's board does not hold the network.
+        UnavailableError: there is no compiler for a target, or it fails.
+    """
+    place = Path(artifact.path)
+    files, libraries = checked_sources(folder / place), []
+    for target in select(targets):
+        name = f"{place.name}{target.suffix}"
+        path = (place.parent / _FOLDER / target.name / name).as_posix()
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        storage.write_bytes(folder / path, built(target, files, file_contract))
+        own = Library(target=target.name, path=path, compiler=compiler_name(target))
+        libraries.append(own)
+    return artifact.model_copy(update={"libraries": tuple(libraries)})
+
+
+def refuse_unknown(targets: Sequence[str]) -> None:
+    """Raise UsageError for a target that is not in the table, or for none."""
+    if not select(targets):
+        raise UsageError("no target given; expected one or more, as host,wasm; or leave it out")
