@@ -78,7 +78,10 @@ def _find(named: str, path: str) -> Compiler:
             if macros is not None:
                 kind = "clang" if "__clang__" in macros else "gcc"
                 digest = hashlib.sha256(macros.encode()).hexdigest()
-                return Compiler(command, (*FLAGS, *native, _NO_CALLS[kind]), digest)
+                flags = (*FLAGS, *native, _NO_CALLS[kind])
+                if _MODULE in command and sys.platform == "linux":
+                    flags = (*flags, "-nostdlib")  # zig would first build stubs of it, for seconds
+                return Compiler(command, flags, digest)
     found = f"the variable CC names {named!r}, which does not work" if named.strip() else "none"
     raise UnavailableError(f"running c needs a C compiler, found {found}; {_advice()}")
 

@@ -118,9 +118,32 @@ def test_without_a_compiler_it_says_what_brings_one(
     monkeypatch.setenv("CC", named)
     if not named:
         monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UnavailableError, match=r"^running c needs a C compiler, .*gcc.*xcode"):
+        monkeypatch.setattr(compiler, "zig", lambda: None)
+        compiler._find.cache_clear()
+    says = r"^running c needs a C compiler, .*gcc.*xcode.*\[compile\]"
+    with pytest.raises(UnavailableError, match=says):
         CompiledSession.open(path, own)
     assert compiler.lacking() == "a C compiler"
+
+
+@pytest.mark.skipif(compiler.zig() is None, reason="ziglang is not installed")
+def test_where_nothing_else_is_ziglang_compiles(
+    folder: tuple[Path, FileContract], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path, own = folder
+    ids = {"tokens": np.array([[3]])}
+    first = CompiledSession.open(path, own)
+    wanted = first.step(ids, first.initial_state(1))[0]["logits"]
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    compiler._find.cache_clear()
+    assert compiler.find_compiler().command[-2:] == ("ziglang", "cc")
+    session = CompiledSession.open(path, own)
+    found = session.step(ids, session.initial_state(1))[0]["logits"]
+    assert found.tobytes() == wanted.tobytes()
+    with pytest.raises(UnavailableError, match=r"^the compiler ziglang fails: .*error: "):
+        compiler.build({"step.c": b"nonsense;"}, compiler.find_compiler())
+    compiler._find.cache_clear()
 
 
 def test_a_compiler_that_fails_is_told_by_its_first_error() -> None:

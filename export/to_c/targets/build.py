@@ -19,6 +19,7 @@ from edgernn.contract import FileContract
 from edgernn.errors import ContractError, UnavailableError
 from edgernn.export.to_c.blob import literals
 from edgernn.export.to_c.header import Style
+from edgernn.export.to_c.options import PREFIX
 from edgernn.export.to_c.targets import table, wasm
 from edgernn.export.to_c.targets.table import Target
 from edgernn.formats.installed import install_command
@@ -28,6 +29,7 @@ _COMMON = (
     "-std=c99", "-g0", "-ffp-contract=off", "-fno-trapping-math", "-nostdlib",
     "-fno-unwind-tables", "-fno-asynchronous-unwind-tables",
 )  # fmt: skip
+_SMALL_FRAME = 2048  # bytes of scratch memory: with all else below a page of 4,096
 _ARM = "arm-none-eabi-gcc"
 _SPEED, _SIZE = "-O3", "-O2"
 _SCRATCH = re.compile(rb"_SCRATCH_BYTES (\d+)")
@@ -41,29 +43,41 @@ __asm__(".section .drectve, \\"yni\\"\\n.ascii \\" -export:{function}\\"\\n.text
 """
 
 
-def built(target: Target, files: Mapping[str, bytes], file_contract: FileContract) -> bytes:
-    """Return what the generated ``files`` of a graph give for ``target``.
+def built(
+    target: Target,
+    files: Mapping[str, bytes],
+    file_contract: FileContract,
+    *,
+    prefix: str = PREFIX,
+) -> bytes:
+    """Return what the generated ``files`` of a graph, whose names begin with ``prefix``, give for
+    ``target``.
 
     Raises:
         ContractError: the target's board does not hold the network; tells both sizes.
         UnavailableError: there is no compiler for it, or it fails; says what brings one.
     """
-    graph = file_contract.graph
+    graph, style = file_contract.graph, Style(file_contract.graph, prefix)
     weights = files[f"{graph}.weights.bin"]
     scratch = _scratch_bytes(files[f"{graph}.h"])
     _refuse_too_large(target, len(weights), _ram_bytes(file_contract) + scratch)
     if target.makes == table.LITERALS:
         name = f"{graph}.weights.S"
-        return literals(Style(graph).weights, weights, file=name).encode("ascii")
+        return literals(style.weights, weights, file=name).encode("ascii")
     own, flags = {}, (*_COMMON, _SPEED)
     if target.makes == table.WASM:
-        own = {"host.c": wasm.host_source(file_contract).encode("ascii")}
-        flags = (*flags, *wasm.link_flags(file_contract, scratch_bytes=scratch))
+        own = {"host.c": wasm.host_source(file_contract, style).encode("ascii")}
+        flags = (*flags, *wasm.link_flags(style, scratch_bytes=scratch))
     elif target.makes == table.OBJECT:
         flags = (*_COMMON, _SIZE, "-r")
     elif "windows" in target.triple:
-        own = {"library.c": _WINDOWS.format(function=Style(graph).function).encode("ascii")}
-        flags = (*flags, "-shared", "-s")
+        own = {"library.c": _WINDOWS.format(function=style.function).encode("ascii")}
+        flags = (
+            *flags,
+            "-shared",
+            "-s",
+            "-rtlib=compiler-rt",
+        )  # which touches each page of a stack
     else:
         flags = (*flags, "-shared", "-s", "-fPIC")
     made = _compiled(target, flags, {**files, **own}, f"{graph}{target.suffix}")

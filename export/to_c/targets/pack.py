@@ -11,7 +11,7 @@ from edgernn.contract import FileContract
 from edgernn.errors import UsageError
 from edgernn.export.to_c.targets.build import built, compiler_name
 from edgernn.export.to_c.targets.table import select
-from edgernn.sessions.compiled import checked_sources
+from edgernn.sessions.compiled import checked_sources, options_of
 
 _FOLDER = "lib"
 
@@ -28,12 +28,13 @@ def with_libraries(
         UnavailableError: there is no compiler for a target, or it fails.
     """
     place = Path(artifact.path)
-    files, libraries = checked_sources(folder / place), []
+    files, prefix = checked_sources(folder / place), options_of(folder / place).prefix
+    libraries = []
     for target in select(targets):
         name = f"{place.name}{target.suffix}"
         path = (place.parent / _FOLDER / target.name / name).as_posix()
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        storage.write_bytes(folder / path, built(target, files, file_contract))
+        storage.write_bytes(folder / path, built(target, files, file_contract, prefix=prefix))
         own = Library(target=target.name, path=path, compiler=compiler_name(target))
         libraries.append(own)
     return artifact.model_copy(update={"libraries": tuple(libraries)})

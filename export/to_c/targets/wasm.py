@@ -46,9 +46,9 @@ void *output(int place)
 """
 
 
-def host_source(file_contract: FileContract) -> str:
+def host_source(file_contract: FileContract, style: Style) -> str:
     """Return the C of the module's buffers and of what a host calls."""
-    style, interface = Style(file_contract.graph), file_contract.interface()
+    interface = file_contract.interface()
     states = {state.name for state in file_contract.spec.states}
     after = {next_name(name): name for name in states}
     fresh = [t for t in interface.inputs if t.name not in states]
@@ -72,12 +72,12 @@ def host_source(file_contract: FileContract) -> str:
     )
 
 
-def link_flags(file_contract: FileContract, *, scratch_bytes: int) -> tuple[str, ...]:
+def link_flags(style: Style, *, scratch_bytes: int) -> tuple[str, ...]:
     """Return what the linker is told: no entry, what is exported, a stack that holds the scratch
     memory; zig puts it below all data, so that running over it ends the call.
     """
     stack = -(-(scratch_bytes + _STACK_BYTES) // _PAGE) * _PAGE
-    exported = ("run", "input", "output", Style(file_contract.graph).function)
+    exported = ("run", "input", "output", style.function)
     own = ("--no-entry", "--strip-all", *(f"--export={name}" for name in exported))
     return (*(f"-Wl,{flag}" for flag in own), f"-Wl,-z,stack-size={stack}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from edgernn.sessions.compiler import lacking, zig
 
 if lacking() is not None or zig() is None:
     pytest.skip("this machine has no C compiler, or no ziglang", allow_module_level=True)
+os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(Path.home() / ".cache" / "zig"))  # not made anew
 
 
 @pytest.fixture(scope="session")

@@ -143,7 +143,7 @@ def test_no_function_is_called_that_a_freestanding_machine_lacks(
     """A stack of more than a page is probed on Windows, and large copies are copies."""
     from edgernn.export.to_c.exporter import CExporter
 
-    model = make_model(cell="lstm_normalised", hidden=320)
+    model = make_model(cell="lstm_normalised", hidden=160)
     written = CExporter().export(model, tmp_path / "step", precision="float32", decoding=None)
     own = FileContract(contract=model.config.contract(), narrowing=written.narrowing)
     files = checked_sources(tmp_path / "step")
