@@ -64,7 +64,8 @@ def built(
     if target.makes == table.LITERALS:
         name = f"{graph}.weights.S"
         return literals(style.weights, weights, file=name).encode("ascii")
-    own, flags = {}, (*_COMMON, _SPEED)
+    own: dict[str, bytes] = {}
+    flags: tuple[str, ...] = (*_COMMON, _SPEED)
     if target.makes == table.WASM:
         own = {"host.c": wasm.host_source(file_contract, style).encode("ascii")}
         flags = (*flags, *wasm.link_flags(style, scratch_bytes=scratch))
