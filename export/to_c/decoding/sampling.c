@@ -1,6 +1,6 @@
 
 /* Bins of scores, by how far they are below the best one. */
-enum { BINS = 64, LANES = 16 };
+enum { BINS = 64, LANES = 16, FEW = 24 };
 
 typedef struct {
     const float *logits;
@@ -20,12 +20,20 @@ static int is_before(const float *logits, int32_t a, int32_t b)
     return x > y || (x == y && a < b) || (x == x && y != y);
 }
 
-/* Heapsort (Williams 1964): the best first. */
+/* The best first: insertion where they are few, else heapsort (Williams 1964). */
 static void sort(const float *logits, int32_t *order, int32_t count)
 {
-    int32_t start = count / 2, end = count, sorted = 1;
-    for (int32_t i = 1; i < count; ++i) { sorted &= !is_before(logits, order[i], order[i - 1]); }
-    if (sorted) { return; }
+    int32_t start = count / 2, end = count, done = 1;
+    for (; done < count; ++done) {
+        const int32_t moved = order[done];
+        int32_t place = done;
+        if (count > FEW && is_before(logits, moved, order[done - 1])) { break; }
+        for (; place > 0 && is_before(logits, moved, order[place - 1]); --place) {
+            order[place] = order[place - 1];
+        }
+        order[place] = moved;
+    }
+    if (done >= count) { return; }
     while (end > 1) {
         int32_t moved, place;
         if (start > 0) {
@@ -74,25 +82,28 @@ static float range_of(const float *logits, int32_t count, float *least)
     return best;
 }
 
-/* Weights, and bins of equal width from the best score down. What is 38 temperatures below it adds
-   nothing to a sum of float64, and shares the last bin. */
+/* Weights, and bins of equal width from the best score down to one `most` temperatures below it. */
+static void weigh(const float *restrict logits, int32_t count, float best, double temperature, double most,
+                  double *restrict weights, int32_t *restrict bins)
+{
+    const double scale = most > 1e-290 ? (BINS - 1) / most : 0.0;
+    for (int32_t i = 0; i < count; ++i) {
+        const double below = ((double)best - (double)logits[i]) / temperature;
+        weights[i] = net_text_exp(-below);
+        bins[i] = (int32_t)((below < most ? below : most) * scale);
+    }
+}
+
+/* What is 38 temperatures below the best score adds nothing to a sum of float64, and shares the last
+   bin. */
 static void fill(ranking *own, float best, float least, double temperature)
 {
-    const float *restrict const logits = own->logits;
-    double *restrict const weights = own->weights;
-    int32_t *restrict const bins = own->bins;
     const double range = ((double)best - (double)least) / temperature;
-    const double most = range < 38.0 ? range : 38.0, scale = most > 1e-290 ? (BINS - 1) / most : 0.0;
-    for (int32_t i = 0; i < own->count; ++i) {
-        const double below = ((double)best - (double)logits[i]) / temperature;
-        const double near = below < most ? below : most;
-        weights[i] = net_text_exp(-below);
-        bins[i] = (int32_t)(near * scale);
-    }
+    weigh(own->logits, own->count, best, temperature, range < 38.0 ? range : 38.0, own->weights, own->bins);
     for (int b = 0; b < BINS; ++b) { own->held[b] = 0; own->sums[b] = 0.0; }
     for (int32_t i = 0; i < own->count; ++i) {
-        own->held[bins[i]] += 1;
-        own->sums[bins[i]] += weights[i];
+        own->held[own->bins[i]] += 1;
+        own->sums[own->bins[i]] += own->weights[i];
     }
 }
 
@@ -195,8 +206,9 @@ int net_text_choose(const float *logits, int32_t count, const net_text_options *
     if (count < 1) { return NET_TEXT_RANGE; }
     if (!are_options(options) || !(uniform >= 0.0 && uniform < 1.0)) { return NET_TEXT_OPTION; }
     best = range_of(logits, count, &least);
-    for (found = 0; found < count && logits[found] != best; ++found) { }
-    if (found == count || best > FLT_MAX) { return NET_TEXT_LOGITS; }
+    found = best > -FLT_MAX && options->temperature > 0.0 ? count - 1 : 0;
+    while (found < count - 1 && logits[found] != best) { ++found; }
+    if (best > FLT_MAX || !(best > -FLT_MAX || logits[found] == best)) { return NET_TEXT_LOGITS; }
     if (options->temperature > 0.0) {
         own.logits = logits;
         own.count = count;
