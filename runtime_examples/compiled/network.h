@@ -18,6 +18,7 @@ typedef struct {
     uint32_t count;  /* of elements */
     uint32_t width;  /* bytes of an element */
     uint32_t offset; /* of its first byte in the block */
+    uint32_t rank, shape[8];
 } network_tensor;
 
 typedef struct {

@@ -171,5 +171,6 @@ def _row(each: Member) -> str:
     place = f"state.{each.member}" if each.role == "state" else each.member
     return (
         f'{{"{each.name}", "{each.dtype}", NETWORK_{each.role.upper()}, {each.count}, '
-        f"{each.width}, offsetof(block_of_memory, {place})}},"
+        f"{each.width}, offsetof(block_of_memory, {place}), {len(each.axes)}, "
+        f"{{{', '.join(map(str, each.axes.values())) or '0'}}}}},"
     )

@@ -19,6 +19,14 @@ android {
     buildFeatures {
         compose = true
     }
+    // The C of a bundle, where compiled/prepare.py has written it: the app then runs that, else the bundle's ONNX files.
+    if (file("src/main/cpp/net/step.c").exists()) {
+        externalNativeBuild {
+            cmake {
+                path = file("src/main/cpp/CMakeLists.txt")
+            }
+        }
+    }
     androidResources {
         noCompress += "onnx" // a model is copied out of the package once; compressed it would be unpacked first
     }

@@ -129,7 +129,7 @@ class Bundle(private val folder: File) {
         )
         throw BundleError(
             "$folder has no $format artifact of a $graph graph" + (path?.let { " named $it" } ?: "") + "; this example runs " +
-                fitting.joinToString { it.path }.ifEmpty { "none of its artifacts: export the bundle with --to onnx" },
+                fitting.joinToString { it.path }.ifEmpty { "none of its artifacts: export the bundle with --to $format" },
         )
     }
 

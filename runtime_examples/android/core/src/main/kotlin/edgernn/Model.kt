@@ -17,6 +17,9 @@ interface Runtime {
     val version: String? get() = null
 
     fun open(file: File): Session
+
+    /** Opens an artifact; a runtime that has it in itself opens no file. */
+    fun open(bundle: Bundle, artifact: Artifact): Session = open(bundle.modelFile(artifact))
 }
 
 /** What a step gives: [outputs] for the caller, [state] for the next step. */
@@ -134,7 +137,7 @@ class Model private constructor(
                 )
             }
             if (artifact.keepsState) throw BundleError("${artifact.path} keeps the state itself; choose another artifact")
-            return runtime.open(bundle.modelFile(artifact))
+            return runtime.open(bundle, artifact)
         }
     }
 }

@@ -14,7 +14,8 @@ import kotlin.system.exitProcess
  *     Host --sample | --uniform FILE     the same
  *     Host --serve     runs what stands on each line of the standard input, so that one virtual machine does for all
  *
- * EDGERNN_RUNTIME is the command that runs model files, words parted by a bar, or `replay`: the recorded outputs.
+ * EDGERNN_RUNTIME is the command that runs model files, words parted by a bar; or `replay`: the recorded outputs;
+ * or `compiled:LIBRARY`: a bundle's C.
  */
 fun main(arguments: Array<String>) = if (arguments.contentEquals(arrayOf("--serve"))) serve() else exitProcess(
     end(arguments.toList(), System.getenv()).also { pipes.values.forEach(PipeRuntime::close) },
@@ -54,6 +55,7 @@ private val pipes = HashMap<String, PipeRuntime>() // by command: a runtime take
 private fun runtime(folder: File, environment: Map<String, String>): Runtime {
     val command = environment.getValue("EDGERNN_RUNTIME")
     if (command == "replay") return ReplayRuntime(Bundle(folder), environment["EDGERNN_REPLAY_ERROR"]?.toFloat() ?: 0f)
+    if (command.startsWith("compiled:")) return CompiledRuntime.load(File(command.removePrefix("compiled:")))
     return pipes.getOrPut(command) { PipeRuntime(command.split('|'), environment["EDGERNN_RUNTIME_VERSION"]) }
 }
 

@@ -5,6 +5,7 @@ import android.graphics.Bitmap
 import androidx.lifecycle.AndroidViewModel
 import androidx.lifecycle.viewModelScope
 import edgernn.BundleError
+import edgernn.CompiledRuntime
 import edgernn.Golden
 import edgernn.NO_GOLDEN
 import edgernn.Options
@@ -36,7 +37,7 @@ class WriterViewModel(application: Application) : AndroidViewModel(application) 
     private lateinit var model: Model
     private lateinit var tokenizer: Tokenizer
     private var job: Job = request("Ready") {
-        model = Model.load(bundleFolder(application), OrtRuntime())
+        model = Model.load(bundleFolder(application), CompiledRuntime.included() ?: OrtRuntime())
         tokenizer = Tokenizer(model.bundle)
         shown.update { it.copy(captions = model.bundle.contract.encodes) }
     }

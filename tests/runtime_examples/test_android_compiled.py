@@ -1,0 +1,115 @@
+"""A bundle's C under the Kotlin core by JNI: the recorded run, the text that edgernn writes, and an
+app that was compiled with another bundle.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from compiled_bundles import change_weight
+from hosts import EXAMPLES, Command
+from servers import Server
+
+from edgernn.writing.text import write_text
+
+CPP = EXAMPLES / "android" / "app" / "src" / "main" / "cpp"
+
+for _tool in ("cc", "cmake", "make", "javac"):
+    if shutil.which(_tool) is None:
+        pytest.skip(f"needs {_tool}", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    compiled_bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """What is compiled of each bundle."""
+    folder = tmp_path_factory.mktemp("jni")
+    for name in ("lstm", "audio"):
+        prepare = EXAMPLES / "compiled" / "prepare.py"
+        words = [sys.executable, str(prepare), str(compiled_bundles[name]), str(folder / name)]
+        subprocess.run(words, check=True, timeout=60)
+    return {name: folder / name for name in ("lstm", "audio")}
+
+
+def library(net: Path, build: Path) -> Path:
+    """Compile the library of an app, with every warning an error."""
+    for words in (
+        ["cmake", "-S", CPP, "-B", build, f"-DNET={net}", "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror"],
+        ["cmake", "--build", build],
+    ):
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return build / "libnet.so"
+
+
+def machine(core: Server, net: Path) -> Command:
+    """A virtual machine of its own, which checks how JNI is used: each takes one library."""
+    words = [word for word in core.words if word != "--serve"]
+    return Command((words[0], "-Xcheck:jni", *words[1:]), {"EDGERNN_RUNTIME": f"compiled:{net}"})
+
+
+@pytest.fixture(scope="module")
+def lstm(
+    kotlin_core: Server, prepared: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Command:
+    """The core with the LSTM compiled in."""
+    return machine(kotlin_core, library(prepared["lstm"], tmp_path_factory.mktemp("lstm")))
+
+
+def test_the_recorded_run_holds(lstm: Command, compiled_bundles: dict[str, Path]) -> None:
+    rows = lstm.rows(compiled_bundles["lstm"])
+    assert set(rows) == {"logits", "h_next", "c_next", "uniforms", "sampler", "tokenizer"}
+    assert all(verdict == "ok" for *_, verdict in rows.values())
+    assert all(0 < (rows[name][0] or 0) < 1e-5 for name in ("logits", "h_next", "c_next"))
+
+
+def test_a_stored_first_state_and_frames(
+    kotlin_core: Server,
+    prepared: dict[str, Path],
+    compiled_bundles: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    audio = machine(kotlin_core, library(prepared["audio"], tmp_path))
+    assert set(audio.rows(compiled_bundles["audio"])) == {"sample", "h_next", "memory_next"}
+    assert audio.failed(compiled_bundles["audio"]) == []
+
+
+def test_the_text_is_that_of_edgernn(lstm: Command, compiled_bundles: dict[str, Path]) -> None:
+    bundle = compiled_bundles["lstm"]
+    for temperature in (0, 0.8):
+        wanted = write_text(bundle, "the ", length=300, temperature=temperature, seed=7)
+        flags = ["--prompt", "the ", "--length", 300, "--temperature", temperature, "--seed", 7]
+        made = json.loads(lstm.good(bundle, *flags, "--json"))
+        assert (made["artifact"], made["tokens"]) == ("c/step", wanted["tokens"])
+
+
+def test_another_bundle_is_refused(lstm: Command, compiled_bundles: dict[str, Path]) -> None:
+    said = lstm.refusal(compiled_bundles["gru"], "--check")
+    assert "the app was compiled with a c/step of the SHA-256 " in said
+    assert "of c/step; compile it with this bundle" in said
+
+
+def test_a_library_that_is_not_there_is_refused(
+    kotlin_core: Server, compiled_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    said = machine(kotlin_core, tmp_path / "libnet.so").refusal(compiled_bundles["lstm"], "--check")
+    assert "libnet.so cannot be loaded: " in said
+
+
+def test_a_changed_weight_fails(
+    kotlin_core: Server,
+    prepared: dict[str, Path],
+    compiled_bundles: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    net = Path(shutil.copytree(prepared["lstm"], tmp_path / "net"))
+    change_weight(net / "step.weights.bin")
+    assert "logits" in machine(kotlin_core, library(net, tmp_path / "build")).failed(
+        compiled_bundles["lstm"]
+    )
