@@ -8,6 +8,7 @@ compiles it where it is the same.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -20,10 +21,12 @@ from edgernn.contract.file import METADATA_KEY
 from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
 from edgernn.export.rounding.recipe import Recipe, Rounding
+from edgernn.export.source import Source
 from edgernn.export.to_c.front import refuse_open
 from edgernn.export.to_c.generator import VERSION, generate
 from edgernn.export.to_c.options import Options
 from edgernn.export.to_onnx.quantize import quantize_graph
+from edgernn.export.to_onnx.smallest import SAFE, SEARCHED, Files, smallest_recipe
 from edgernn.export.to_onnx.tracing import finish, step_graph, trace
 from edgernn.export.to_onnx.weights import weight_table
 from edgernn.formats.c import C
@@ -48,15 +51,25 @@ FORMS = {
     "w8a8": Form(_EIGHT, 8),
     "w8a7": Form(_EIGHT, 7),
     "w4a8": Form(_FOUR, 8),
+    SEARCHED: Form(Recipe(SAFE), 16),
 }
 _OPSET = 13  # from which on the operators below mean what the generator takes them for
 _CHANGED = frozenset(("LogSoftmax", "Pad", "Softmax"))
 
 
 class CExporter(Exporter):
-    """Writes a folder of C, in float32."""
+    """Writes a folder of C, in float32 or in integers."""
 
     format_name = C.name
+
+    @classmethod
+    def recipe(cls, source: Source, precision: str) -> Recipe | None:
+        """See ``Exporter.recipe``: every file that is tried is compiled and read with."""
+        if precision != SEARCHED:
+            return None
+        own, options = cls(), Options(activations=FORMS[precision].activations)
+        narrowing = own.narrowed(source.loaded.model, source.contract.step, precision)
+        return smallest_recipe(source, Files(C, narrowing, partial(_write_folder, options=options)))
 
     def target(self, precision: str) -> str:
         """See ``Exporter.target``."""
@@ -84,17 +97,7 @@ class CExporter(Exporter):
         else:
             model_proto = self._rounded(model, file_contract, form.recipe)
         finish(model_proto, file_contract)
-        content = model_proto.SerializeToString(deterministic=True)
-        files = {
-            **generate(content, file_contract, options).files,
-            GRAPH: content,
-            OPTIONS: options.text().encode(),
-            CONTRACT: file_contract.to_metadata()[METADATA_KEY].encode(),
-        }
-        with storage.replacing(path) as folder:
-            folder.mkdir()
-            for name, held in files.items():
-                (folder / name).write_bytes(held)
+        _write_folder(model_proto, path, file_contract, options=options)
         return weight_table(model_proto)
 
     def _rounded(
@@ -109,6 +112,23 @@ class CExporter(Exporter):
         model_proto, recipe = step_graph(model, file_contract, recipe, feeds=compression.feeds)
         quantize_graph(model_proto, recipe)
         return model_proto
+
+
+def _write_folder(
+    model_proto: onnx.ModelProto, path: Path, file_contract: FileContract, *, options: Options
+) -> None:
+    """Write the C of a finished graph, and what it is generated from, whole or not at all."""
+    content = model_proto.SerializeToString(deterministic=True)
+    files = {
+        **generate(content, file_contract, options).files,
+        GRAPH: content,
+        OPTIONS: options.text().encode(),
+        CONTRACT: file_contract.to_metadata()[METADATA_KEY].encode(),
+    }
+    with storage.replacing(path) as folder:
+        folder.mkdir()
+        for name, held in files.items():
+            (folder / name).write_bytes(held)
 
 
 def _graph(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:

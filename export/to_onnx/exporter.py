@@ -32,14 +32,13 @@ from edgernn.export.to_onnx.capture import capture
 from edgernn.export.to_onnx.generate_loop import generate_model
 from edgernn.export.to_onnx.half import store_half
 from edgernn.export.to_onnx.quantize import quantize_graph
-from edgernn.export.to_onnx.smallest import smallest_recipe
+from edgernn.export.to_onnx.smallest import SEARCHED, smallest_recipe
 from edgernn.export.to_onnx.tracing import IR_VERSION, OPSET, finish, step_graph, trace
 from edgernn.export.to_onnx.weights import weight_table
 from edgernn.formats.onnx import ONNX
 from edgernn.models.family import RecurrentModel
 
 _TRACED, _CAPTURED = "traced", "captured"
-_SEARCHED = "smallest"  # the precision whose recipe is searched for
 RECIPES = {"int8": Recipe(Rounding(8, 256)), "int4": Recipe(Rounding(4, 128))}
 
 
@@ -74,9 +73,7 @@ class OnnxExporter(Exporter):
     @classmethod
     def recipe(cls, source: Source, precision: str) -> Recipe | None:
         """See ``Exporter.recipe``."""
-        if precision != _SEARCHED:
-            return None
-        return smallest_recipe(source, ONNX.promise(precision))
+        return smallest_recipe(source) if precision == SEARCHED else None
 
     def target(self, precision: str) -> str:
         """See ``Exporter.target``: the same in all."""

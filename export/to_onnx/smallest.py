@@ -10,8 +10,8 @@ budget is taken.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
@@ -22,7 +22,7 @@ from edgernn.bundle.nats import rise_text
 from edgernn.bundle.records import LossRecord
 from edgernn.bundle.stored_weights import OTHERS, StoredWeight
 from edgernn.contract import TIME, FileContract, Narrowing
-from edgernn.errors import ContractError, UsageError
+from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.export.judging import loss_of, open_written
 from edgernn.export.rounding.blocks import Blocks
 from edgernn.export.rounding.compression import Budget
@@ -31,11 +31,32 @@ from edgernn.export.source import Source
 from edgernn.export.to_onnx.quantize import layer_name, lookups, products, quantize_graph
 from edgernn.export.to_onnx.tracing import finish, step_graph
 from edgernn.export.to_onnx.weights import weight_table
+from edgernn.formats import Format
 from edgernn.formats.onnx import ONNX
 from edgernn.formats.promise import Tolerance
 
+SEARCHED = "smallest"  # the precision whose recipe is searched for
 SAFE = Rounding(8, 128)
 LOWER = (Rounding(4, 32), Rounding(4, 64), Rounding(4, 128), Rounding(4, 256))
+
+
+def _save(model_proto: onnx.ModelProto, path: Path, file_contract: FileContract) -> None:
+    onnx.save(model_proto, str(path))
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is searched among, and measured: files of a format.
+
+    Attributes:
+        row: their format.
+        narrowing: how each is narrower than the contract.
+        write: writes a rounded and finished graph as such a file.
+    """
+
+    row: Format = ONNX
+    narrowing: Narrowing = field(default_factory=lambda: Narrowing(axes={TIME: 1}))
+    write: Callable[[onnx.ModelProto, Path, FileContract], None] = _save
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +73,13 @@ class _Tried:
         return sum(weight.bytes for weight in self.weights)
 
 
-def smallest_recipe(source: Source, limit: Tolerance) -> Recipe:
-    """Return the recipe of the smallest step file that stays within the budget of ``source``;
-    ``limit`` is what the precision promises.
+def smallest_recipe(source: Source, files: Files | None = None) -> Recipe:
+    """Return the recipe of the smallest step file that stays within the budget of ``source``; by
+    default of ONNX files.
 
     Raises:
         UsageError: no budget is given, or no held-out data to measure it on.
+        UnavailableError: what runs the files is not here.
         ContractError: the budget cannot be met even by 8 bits everywhere; says how near it came.
     """
     budget = source.options.budget
@@ -67,7 +89,7 @@ def smallest_recipe(source: Source, limit: Tolerance) -> Recipe:
             "--max-perplexity-increase, as 1%"
         )
     with storage.scratch() as scratch:
-        search = _Search(source, limit, scratch)
+        search = _Search(source, files or Files(), scratch)
         return replace(search.recipe, layers=_smallest_layers(search))
 
 
@@ -100,11 +122,11 @@ class _Search:
     its own way.
     """
 
-    def __init__(self, source: Source, limit: Tolerance, scratch: Path) -> None:
-        self.source, self.limit, self.scratch = source, limit, scratch
-        narrowing = Narrowing(axes={TIME: 1})
+    def __init__(self, source: Source, files: Files, scratch: Path) -> None:
+        self.source, self.files, self.scratch = source, files, scratch
+        self.limit: Tolerance = files.row.promise(SEARCHED)
         self.file_contract = FileContract(
-            contract=source.contract, narrowing=narrowing, decoding=source.decoding
+            contract=source.contract, narrowing=files.narrowing, decoding=source.decoding
         )
         with torch.no_grad():
             choices = [self._step(folded) for folded in (False, True)]
@@ -137,10 +159,14 @@ class _Search:
         model_proto.CopyFrom(self.model_proto)
         quantize_graph(model_proto, replace(self.recipe, layers=layers), rounded=self._rounded)
         finish(model_proto, self.file_contract)
-        path = self.scratch / "step.onnx"
-        onnx.save(model_proto, str(path))
-        candidate = open_written(path, self.file_contract, row=ONNX, source=self.source)
-        assert candidate is not None  # onnxruntime is in the base install
+        row, path = self.files.row, self.scratch / f"step{self.files.row.suffix}"
+        self.files.write(model_proto, path, self.file_contract)
+        candidate = open_written(path, self.file_contract, row=row, source=self.source)
+        if candidate is None:
+            raise UnavailableError(
+                f"the smallest {row.name} file is searched for by running every one, which this "
+                "machine cannot; export it where edgernn doctor says that the format runs"
+            )
         loss = loss_of(candidate, self.source, limit=self.limit, budget=budget)
         if loss is None:
             raise UsageError(

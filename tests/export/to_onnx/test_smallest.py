@@ -19,7 +19,6 @@ from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions, Source
 from edgernn.export.to_onnx.smallest import SAFE, smallest_recipe
-from edgernn.formats import by_name
 from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
@@ -27,13 +26,11 @@ from edgernn.models.language import LanguageModel
 from edgernn.parity.verify import verify_bundle
 
 MakeModel = Callable[..., LanguageModel]
-LIMIT = by_name("onnx").promise("smallest")
 
 
-@pytest.fixture(scope="module")
-def loaded(make_model: MakeModel, tokenizer: Tokenizer) -> Checkpoint:
-    """A model that is sure of itself, and a text that it wrote: any change of it makes the text
-    less probable.
+def sure_of_itself(make_model: MakeModel, tokenizer: Tokenizer) -> Checkpoint:
+    """Return a model that is sure of itself, and a text that it wrote: any change of it makes the
+    text less probable.
     """
     model = make_model(hidden=24, embedding=16)
     with torch.no_grad():
@@ -54,6 +51,11 @@ def loaded(make_model: MakeModel, tokenizer: Tokenizer) -> Checkpoint:
         chances = np.exp(outputs["logits"][0, 0] - outputs["logits"].max())
         tokens.append(int(random.choice(len(chances), p=chances / chances.sum())))
     return Checkpoint(model, tokenizer, {}, {"tokens": np.array(tokens)})
+
+
+@pytest.fixture(scope="module")
+def loaded(make_model: MakeModel, tokenizer: Tokenizer) -> Checkpoint:
+    return sure_of_itself(make_model, tokenizer)
 
 
 def export(
@@ -98,7 +100,7 @@ def test_a_smaller_budget_is_no_smaller_file(loaded: Checkpoint, tmp_path: Path)
 def test_it_tells_what_it_chose(loaded: Checkpoint) -> None:
     told: list[str] = []
     source = Source(loaded, ReducedOptions(budget=Budget(perplexity=0.02)), 8, told.append)
-    recipe = smallest_recipe(source, LIMIT)
+    recipe = smallest_recipe(source)
     assert len(told) == 1
     assert told[0].startswith("smallest within the budget: ")
     assert all(name in told[0] for name in recipe.layers)
@@ -114,7 +116,7 @@ def test_a_budget_that_8_bits_cannot_keep(loaded: Checkpoint, tmp_path: Path) ->
     for at in range(0, 300, 50):  # rounding makes some text more probable, but not all
         part = Checkpoint(loaded.model, loaded.tokenizer, {}, {"tokens": tokens[at : at + 50]})
         try:
-            smallest_recipe(Source(part, ReducedOptions(budget=Budget(perplexity=0.0)), 4), LIMIT)
+            smallest_recipe(Source(part, ReducedOptions(budget=Budget(perplexity=0.0)), 4))
         except ContractError as error:
             said.append(str(error))
             with pytest.raises(
@@ -150,7 +152,7 @@ def test_without_held_out_data_there_is_no_budget(loaded: Checkpoint, tmp_path: 
 def test_a_small_part_of_the_layers_goes_down_first(loaded: Checkpoint) -> None:
     """Where little may be lost, what goes to 4 bits is what loses least for its bytes."""
     strict, loose = (
-        smallest_recipe(Source(loaded, ReducedOptions(budget=Budget(perplexity=budget)), 8), LIMIT)
+        smallest_recipe(Source(loaded, ReducedOptions(budget=Budget(perplexity=budget)), 8))
         for budget in (3e-3, 0.5)
     )
     kept = {name for name, rounding in strict.layers.items() if rounding == SAFE}
