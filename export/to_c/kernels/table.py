@@ -11,15 +11,18 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
-_PANEL = ("portable/panel_{}.c", "product.c")  # of each kind: bits of the weights, of activations
+# Of each kind: bits of the weights, of activations.
+_PANEL = ("portable/panel_{}.c", "product.c")
+_ARM = ("dsp/four_{}.c", "arm/panel.c", "neon/lines_{}.c", "neon/panel.c")
+_ARM_8 = (*_ARM[:2], "neon/dot_{}.c", *_ARM[2:])
 FILES = {  # name → its files
     "quantise_16": ("portable/quantise.c", "portable/round_16.c"),
     "quantise_8": ("portable/quantise.c", "portable/round_8.c"),
-    "product_8_16": _PANEL,
-    "product_8_8": _PANEL,
-    "product_8_7": _PANEL,
-    "product_4_16": _PANEL,
-    "product_4_8": _PANEL,
+    "product_8_16": (*_ARM, *_PANEL),
+    "product_8_8": (*_ARM_8, *_PANEL),
+    "product_8_7": (*(file.format("8_8") for file in _ARM_8), *_PANEL),
+    "product_4_16": (*_ARM, *_PANEL),
+    "product_4_8": (*_ARM_8, *_PANEL),
 }
 
 

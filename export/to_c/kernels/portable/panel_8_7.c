@@ -6,13 +6,15 @@ static inline const unsigned char *panel_8_7(float *restrict y, const unsigned c
                                               const int8_t *restrict q, float unit, int depth, int block)
 {
     const float *const bias = (const float *)w;
-    float made[16] = {0};
+    float made[16]; /* no initialiser, which may be a call of memset */
     w += 64;
+    for (int r = 0; r < 16; ++r) { made[r] = 0.0f; }
     for (int start = 0; start < depth; start += block) {
         const int end = depth - start < block ? depth : start + block;
         const float *const scales = (const float *)w;
-        int32_t sums[16] = {0};
+        int32_t sums[16];
         w += 128; /* the sums of the integers are for other machines */
+        for (int r = 0; r < 16; ++r) { sums[r] = 0; }
         for (int k = start; k < end; k += 4, w += 64) {
             const int32_t q0 = q[k], q1 = q[k + 1], q2 = q[k + 2], q3 = q[k + 3];
             for (int r = 0; r < 16; ++r) {
