@@ -1,34 +1,21 @@
-"""The C that writes text with a step in C, and stands beside it in a bundle: ``c/text``.
+"""The C that writes with a step in C, and stands beside it in a bundle: ``c/text``.
 
-It is generated from the contract, the tokenizer and the stored first state alone, so it goes with
-the step in every precision, and whoever has these can generate it again.
+It is generated from the contract, the decoding defaults, the tokenizer and the stored first state
+alone, so it goes with the step in every precision, and whoever has these can generate it again.
 """
 
 from __future__ import annotations
 
-import math
-from importlib.resources import files
-from string import Template
+import re
 
-from edgernn.contract import Contract, Decoding, GraphSpec, TensorSpec
+from edgernn.contract import Contract, Decoding
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.export.to_c.decoding.tables import first_state, numbers
-from edgernn.export.to_c.loops import c_name
-from edgernn.export.to_c.plan import C_TYPES
+from edgernn.export.to_c.decoding import captions, texts
+from edgernn.export.to_c.options import PREFIX
 from edgernn.sessions.base import Arrays
 
-_KINDS = ("byte", "char")  # of tokenizers that are written as a table
-_LENGTH = 300  # tokens of a text where the decoding defaults set no limit
-_TAKE = """
-/* Feed a token. */
-static int take(net_text *text, int64_t token, net_text_room *room)
-{{
-    const {kind} own = ({kind})token;
-    const net_inputs inputs = {{&own}};
-    net_outputs outputs = {{{outputs}}};
-    return net_step(&inputs, &text->state, &outputs) ? NET_TEXT_RANGE : NET_TEXT_OK;
-}}
-"""
+# not a member of a structure, which has a name of the model's
+_OWN_NAME = re.compile(rf"(?<![.>])\b({PREFIX}|{PREFIX.upper()})_")
 
 
 def companions(
@@ -36,97 +23,35 @@ def companions(
     decoding: Decoding | None,
     tokenizer: Tokenizer | None,
     stored: Arrays,
+    *,
+    prefix: str = PREFIX,
 ) -> dict[str, bytes]:
-    """Return the files of C that write text with the step of ``contract``, by name; none where the
-    step takes more than tokens and a state, or gives no scores in float32.
+    """Return the files of C that write with the step of ``contract``, by name: texts, or captions
+    of what an encode graph sees. None where the step takes more than tokens, a state and what
+    encode made, or gives no scores in float32.
 
     Args:
         contract: of the model.
         decoding: how a host writes with the model; None where it writes nothing.
         tokenizer: the model's; of kind ``byte`` or ``char`` it becomes a table.
         stored: the first values of the states that the bundle stores, each with one row.
+        prefix: what the names of the step begin with, and so do these.
     """
-    if decoding is None or not _writes(contract):
+    if decoding is None:
         return {}
-    table = tokenizer if tokenizer is not None and tokenizer.kind in _KINDS else None
-    made = {"text.h": _header(contract, decoding, table is not None)}
-    made["text.c"] = _source(contract, decoding, stored)
-    if table is not None:
-        made["tokens.c"] = _tokens(table)
-        made["main.c"] = _text("main.c")
-    return {name: text.encode("ascii") for name, text in made.items()}
+    if texts.writes(contract):
+        made = texts.files_of(contract, decoding, tokenizer, stored)
+    elif captions.writes(contract, decoding):
+        made = captions.files_of(contract, decoding, stored)
+    else:
+        return {}
+    return {name: _renamed(text, prefix).encode("ascii") for name, text in made.items()}
 
 
-def _writes(contract: Contract) -> bool:
-    """Whether a step takes one token and a state, and gives a score in float32 for each token."""
-    step = contract.step
-    if step.ids is None or step.scores is None or step.fresh_inputs != (step.ids,):
-        return False
-    ids, scores = (contract.shape(own, batch=1, time=1) for own in (step.ids, step.scores))
-    one = not step.contexts and step.states and contract.step_frames == 1
-    kinds = step.scores.dtype == "float32" and step.ids.dtype in C_TYPES
-    return bool(one and kinds and set(ids) == {1} and set(scores[:-1]) <= {1})
+def _renamed(text: str, prefix: str) -> str:
+    """Return the text with names that begin with ``prefix``."""
 
+    def own(found: re.Match[str]) -> str:
+        return f"{prefix if found[1] == PREFIX else prefix.upper()}_"
 
-def _header(contract: Contract, decoding: Decoding, has_tokens: bool) -> str:
-    return Template(_text("text.h")).substitute(
-        vocabulary=contract.vocabulary,
-        temperature=repr(decoding.temperature),
-        top_k=decoding.top_k,
-        top_p=repr(decoding.top_p),
-        length=decoding.length or _LENGTH,
-        others="".join(
-            f"\n    {C_TYPES[own.dtype]} out_{own.name}[{_size(contract, own)}];"
-            for own in _others(contract.step)
-        ),
-        tokenizer=_text("tokens.h") if has_tokens else "",
-    )
-
-
-def _source(contract: Contract, decoding: Decoding, stored: Arrays) -> str:
-    step = contract.step
-    outputs = [
-        f".{c_name(own.name)} = room->{'logits' if own == step.scores else f'out_{own.name}'}"
-        for own in step.read_outputs
-    ]
-    return "".join(
-        [
-            "/* Generated by edgernn. Compile it as step.c. */\n",
-            '#include "text.h"\n\n#include <float.h>\n\n',
-            numbers("starts", decoding.start, "int64_t", "START"),
-            numbers("stops", decoding.stop, "int32_t", "STOPS"),
-            numbers("suppressed", decoding.suppress, "int32_t", "SUPPRESSED"),
-            "static const union { uint32_t bits; float number; } never = {0xff800000u};",
-            " /* minus infinity */\n",
-            first_state(contract, stored),
-            _TAKE.format(kind=C_TYPES[step.text_ids.dtype], outputs=", ".join(outputs)),
-            _text("exp.c"),
-            _text("sampling.c"),
-            _text("writing.c"),
-        ]
-    )
-
-
-def _tokens(tokenizer: Tokenizer) -> str:
-    """Return the tokenizer: of characters with the code point of each token."""
-    parts = ["/* Generated by edgernn. */\n", '#include "text.h"\n']
-    if tokenizer.kind == "char":
-        codes = [ord(tokenizer.token(token)) for token in range(tokenizer.vocabulary_size)]
-        parts += [
-            "\n/* The character of each token. */\n",
-            numbers("characters", codes, "uint32_t"),
-        ]
-    parts += [_text("tokens.c"), _text(f"tokens_{tokenizer.kind}.c")]
-    return "".join(parts)
-
-
-def _others(step: GraphSpec) -> list[TensorSpec]:
-    return [own for own in step.read_outputs if own != step.scores]
-
-
-def _size(contract: Contract, tensor: TensorSpec) -> int:
-    return math.prod(contract.shape(tensor, batch=1, time=1))
-
-
-def _text(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="ascii")
+    return _OWN_NAME.sub(own, text)

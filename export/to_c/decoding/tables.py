@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from textwrap import wrap
 
 import numpy as np
 
 from edgernn.contract import Contract
+from edgernn.export.to_c.decoding.tensors import size
 from edgernn.export.to_c.loops import c_name
 from edgernn.export.to_c.plan import C_TYPES
 from edgernn.sessions.base import Arrays
 
 _COLUMNS = 104
+NEVER = (
+    "static const union { uint32_t bits; float number; } never = {0xff800000u}; "
+    "/* minus infinity */\n"
+)
 
 
 def numbers(name: str, values: Sequence[int], kind: str, count: str = "") -> str:
@@ -31,13 +35,14 @@ def first_state(contract: Contract, stored: Arrays) -> str:
     """
     tables, loops = [], []
     for state in contract.step.states:
-        size = math.prod(contract.shape(state, batch=1, time=1))
         array, value = stored.get(state.name), "0"
         if array is not None and array.any():
             kind, value = C_TYPES[state.dtype], f"first_{state.name}[i]"
             tables.append(f"static const {kind} first_{state.name}[] = {{{_values(array)}}};\n")
         place = f"state->{c_name(state.name)}[i]"
-        loops.append(f"    for (int32_t i = 0; i < {size}; ++i) {{ {place} = {value}; }}\n")
+        loops.append(
+            f"    for (int32_t i = 0; i < {size(contract, state)}; ++i) {{ {place} = {value}; }}\n"
+        )
     return "".join([*tables, "\nstatic void begin(net_state *state)\n{\n", *loops, "}\n"])
 
 

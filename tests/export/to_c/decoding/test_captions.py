@@ -1,0 +1,199 @@
+"""Captions in C: those of the library's own search over the same files, for every width."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgernn.bundle import Bundle
+from edgernn.contract import Decoding
+from edgernn.decoding.beam import Hypothesis, beam_search
+from edgernn.export.pack import export_bundle
+from edgernn.export.to_c.decoding.companions import companions
+from edgernn.sessions.compiled import checked_sources
+from edgernn.sessions.compiler import build, find_compiler
+from edgernn.sessions.model import Model, open_model
+
+_PROBE = Path(__file__).parent / "captions_probe.c"
+NULL, OPTION, LOGITS = -1, -2, -3
+Found = list[tuple[tuple[int, ...], float, float, bool]]
+
+
+@pytest.fixture(scope="module")
+def bundle(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    out = tmp_path_factory.mktemp("captioner") / "bundle"
+    return export_bundle(captioner_folder, out, to=["c"], steps=2, release=True)
+
+
+@pytest.fixture(scope="module")
+def model(bundle: Bundle) -> Model:
+    return open_model(bundle, "c")
+
+
+@pytest.fixture(scope="module")
+def library(bundle: Bundle) -> ctypes.CDLL:
+    return library_of(bundle)
+
+
+def library_of(bundle: Bundle, decoding: Decoding | None = None) -> ctypes.CDLL:
+    """The bundle's files and those that search, with other defaults."""
+    manifest = bundle.manifest
+    files = {**checked_sources(bundle.path("c/step")), **checked_sources(bundle.path("c/encode"))}
+    made = companions(manifest.contract, decoding or manifest.decoding, None, {})
+    probe = _PROBE.read_text("ascii").replace('#include "captions.c"', made["captions.c"].decode())
+    files |= {"captions.h": made["captions.h"], "probe.c": probe.encode()}
+    return build(files, find_compiler())
+
+
+def see(library: ctypes.CDLL, picture: np.ndarray) -> None:
+    image = np.ascontiguousarray(picture)
+    assert library.probe_see(ctypes.c_void_p(image.ctypes.data)) == 0
+
+
+def search(
+    library: ctypes.CDLL, *, width: int, length: int, most: int, normalisation: float = 0.7
+) -> Found | int:
+    """What is found, or the code; ``most`` is the length of the header."""
+    tokens, numbers = np.full((9, most), -1, np.int64), np.full((9, 4), -1.0)
+    count = library.probe_search(
+        width,
+        length,
+        ctypes.c_double(normalisation),
+        ctypes.c_void_p(tokens.ctypes.data),
+        ctypes.c_void_p(numbers.ctypes.data),
+    )
+    if count < 0:
+        assert (tokens == -1).all()
+        return int(count)
+    return [
+        (tuple(row[: int(n[2])].tolist()), float(n[0]), float(n[1]), bool(n[3]))
+        for row, n in zip(tokens[:count], numbers[:count], strict=True)
+    ]
+
+
+def wanted(
+    model: Model, picture: np.ndarray, decoding: Decoding, *, width: int, normalisation: float = 0.7
+) -> list[Hypothesis]:
+    contexts, state = model.look(picture[None])
+    return beam_search(
+        model.step,
+        state,
+        contexts=contexts,
+        start=decoding.start,
+        width=width,
+        length=decoding.length,
+        stop=decoding.stop,
+        suppress=decoding.suppress,
+        normalisation=normalisation,
+    )
+
+
+def compare(found: Found | int, expected: list[Hypothesis]) -> None:
+    assert isinstance(found, list)
+    assert [(own[0], own[3]) for own in found] == [(h.tokens, h.finished) for h in expected]
+    for own, h in zip(found, expected, strict=True):
+        assert own[1] == pytest.approx(h.log_probability, rel=1e-12)
+        assert own[2] == pytest.approx(h.score, rel=1e-12)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 9])
+def test_captions_of_every_width(
+    bundle: Bundle, model: Model, library: ctypes.CDLL, pictures: np.ndarray, width: int
+) -> None:
+    decoding = bundle.manifest.decoding_defaults
+    texts = set()
+    for picture in pictures:
+        see(library, picture)
+        found = search(library, width=width, length=decoding.length, most=decoding.length)
+        compare(found, wanted(model, picture, decoding, width=width))
+        assert isinstance(found, list)
+        texts.add(found[0][0])
+    assert len(texts) > 1, "captions of different pictures differ"
+
+
+@pytest.mark.parametrize(
+    ("changes", "normalisation"),
+    [
+        ({"length": 1}, 0.7),
+        ({"length": 3}, 0.0),
+        ({"length": 20}, 2.0),
+        ({"length": 12, "stop": (2, 9, 14), "suppress": (0,)}, 0.7),
+        ({"length": 12, "stop": (), "start": (1, 5, 7)}, 0.7),
+        ({"length": 4, "suppress": tuple(range(3, 36))}, 1.0),
+    ],
+)
+def test_other_lengths_stops_and_starts(
+    bundle: Bundle,
+    model: Model,
+    pictures: np.ndarray,
+    changes: dict[str, int | tuple[int, ...]],
+    normalisation: float,
+) -> None:
+    decoding = bundle.manifest.decoding_defaults.model_copy(update=changes)
+    library = library_of(bundle, decoding)
+    for picture in pictures[:3]:
+        see(library, picture)
+        for width in (1, 4):
+            most = decoding.length
+            found = search(
+                library, width=width, length=most, most=most, normalisation=normalisation
+            )
+            expected = wanted(model, picture, decoding, width=width, normalisation=normalisation)
+            compare(found, expected)
+
+
+def test_a_shorter_length_than_the_headers(
+    bundle: Bundle, model: Model, library: ctypes.CDLL, pictures: np.ndarray
+) -> None:
+    most = bundle.manifest.decoding_defaults.length
+    decoding = bundle.manifest.decoding_defaults.model_copy(update={"length": 2})
+    see(library, pictures[0])
+    found = search(library, width=3, length=2, most=most)
+    compare(found, wanted(model, pictures[0], decoding, width=3))
+
+
+def test_what_is_refused(bundle: Bundle, library: ctypes.CDLL, pictures: np.ndarray) -> None:
+    image = np.ascontiguousarray(pictures[0])
+    assert library.probe_null(ctypes.c_void_p(image.ctypes.data)) == 0
+    see(library, pictures[0])
+    most = bundle.manifest.decoding_defaults.length
+    for width, length in ((0, most), (-1, most), (1, 0), (1, most + 1)):
+        assert search(library, width=width, length=length, most=most) == OPTION
+    for normalisation in (-0.1, math.nan, math.inf):
+        found = search(library, width=1, length=most, most=most, normalisation=normalisation)
+        assert found == OPTION
+    library.probe_spoil(ctypes.c_double(math.nan))
+    for width in (1, 3):
+        assert search(library, width=width, length=most, most=most) == LOGITS
+
+
+def test_the_logarithm_is_within_a_unit_in_the_last_place(library: ctypes.CDLL) -> None:
+    random = np.random.default_rng(5)
+    x = np.concatenate([1 + random.random(20000) * scale for scale in (1e-9, 0.1, 1.0, 100.0, 1e5)])
+    x = np.concatenate([x, random.random(20000) + 1e-9, [1.0, 2.0, 0.5]])
+    y = np.empty_like(x)
+    library.probe_log(ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(y.ctypes.data), len(x))
+    exact = np.array([math.log(value) for value in x])
+    assert (np.abs(y - exact) <= np.spacing(np.abs(exact))).all()
+
+
+def test_the_bundle_carries_them_and_they_call_nothing_else(bundle: Bundle, tmp_path: Path) -> None:
+    files = {**checked_sources(bundle.path("c/step")), **checked_sources(bundle.path("c/encode"))}
+    for name in ("captions.h", "captions.c"):
+        files[name] = bundle.path(f"c/text/{name}").read_bytes()
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    compiler = find_compiler()
+    flags = [flag for flag in compiler.flags if flag not in ("-shared", "-fPIC")]
+    strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    command = [*compiler.command, *flags, *strict, "-c", "captions.c", "-o", "captions.o"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    told = subprocess.run(
+        ["nm", "-u", "captions.o"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert set(told.stdout.split()) - {"U"} == {"net_encode", "net_step"}
