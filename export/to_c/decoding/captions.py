@@ -40,7 +40,8 @@ static int take(const net_caption_seen *seen, int64_t token, net_caption_beam *b
     const {kind} own = ({kind})token;
     const net_inputs inputs = {{.{ids} = &own{contexts}}};
     net_outputs outputs = {{{outputs}}};
-    return net_step(&inputs, &beam->sides[side].state, &outputs) ? NET_CAPTION_LOGITS : NET_CAPTION_OK;
+    const int code = net_step(&inputs, &beam->sides[side].state, &outputs);
+    return code ? NET_CAPTION_LOGITS : NET_CAPTION_OK;
 }}
 """
 
