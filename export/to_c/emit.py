@@ -6,14 +6,14 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
-from edgernn.export.to_c import integer_text, sums
+from edgernn.export.to_c import integer_nodes, integer_text, loop_text, sums
 from edgernn.export.to_c import program as kinds
 from edgernn.export.to_c.functions import FUNCTIONS
-from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, over, row_of, text_of
+from edgernn.export.to_c.loops import Lines, Names, loop, nest, over, row_of
 from edgernn.export.to_c.matrices import panels
 from edgernn.export.to_c.plan import C_TYPES
 from edgernn.export.to_c.program import Apply, Expression, Node
-from edgernn.export.to_c.views import Storage, View, collapsed
+from edgernn.export.to_c.views import View
 from edgernn.export.to_c.windows import Convolve, Pool
 
 
@@ -21,6 +21,10 @@ def functions_in(node: Node) -> set[str]:
     """Return the helpers that the text of ``node`` calls."""
     if isinstance(node, kinds.Joined):
         return set().union(*map(functions_in, node.parts))
+    if isinstance(node, integer_nodes.Gated):
+        return functions_in(node.loop)
+    if isinstance(node, kinds.Gather | integer_nodes.GatherRows):
+        return {"row"}
     if isinstance(node, kinds.Pointwise):
         return _named(node.expression)
     if isinstance(node, kinds.Softmax):
@@ -39,44 +43,6 @@ def _named(expression: Expression) -> set[str]:
 def statements(node: Node, names: Names) -> Lines:
     """Return the text of one node."""
     return _WRITERS[type(node)](node, names)
-
-
-def _pointwise(node: kinds.Pointwise, names: Names) -> Lines:
-    views = [node.out, *node.reads()]
-
-    def body(indices: list[str], strides: list[tuple[int, ...]]) -> Lines:
-        elements = iter(
-            names.element(view, indices, own)
-            for view, own in zip(views[1:], strides[1:], strict=True)
-        )
-        text = text_of(node.expression, lambda view: next(elements))
-        return [f"{names.element(node.out, indices, strides[0])} = {text};"]
-
-    return over(views, body)
-
-
-def _joined(node: kinds.Joined, names: Names) -> Lines:
-    """One loop; what a part makes and a later one reads stays in a variable."""
-    count, lines = node.out.size, []
-    local: dict[Storage, str] = {}
-    for at, part in enumerate(node.parts):
-        views = [part.out, *part.reads()]
-        _, strides = collapsed(part.out.shape, [view.strides for view in views])
-        steps = dict(zip(map(id, views), strides, strict=True))
-
-        def element(view: View, steps: dict[int, Any] = steps) -> str:
-            if view.storage in local:
-                return local[view.storage]
-            own = steps[id(view)]
-            return names.element(view, ["i0"][: len(own)], own)
-
-        text = text_of(part.expression, element)
-        made = f"t{at}"
-        lines.append(f"const {C_TYPES[part.out.dtype]} {made} = {text};")
-        if part in node.stored:
-            lines.append(f"{element(part.out)} = {made};")
-        local[part.out.storage] = made
-    return nest([count], lambda indices: lines) if count > 1 else ["{", *indented(lines), "}"]
 
 
 def _move(node: kinds.Move, names: Names) -> Lines:
@@ -143,31 +109,40 @@ def _gather(node: kinds.Gather, names: Names) -> Lines:
     def row(indices: list[str]) -> Lines:
         b, at = indices
         chosen = names.element(node.ids, [at], node.ids.strides)
-        lines = [
-            f"int64_t row = {chosen};",
-            f"row = row < 0 ? row + {rows} : row;",
-            f"row = row < 0 ? 0 : row > {rows - 1} ? {rows - 1} : row;",
-        ]
         source = names.element(table, [b, "row", "j"], table.strides)
         copied = [f"{names.element(node.out, [b, at, 'j'], node.out.strides)} = {source};"]
-        return [*lines, *loop("j", after, copied)]
+        return [f"const int64_t row = net_row({chosen}, {rows});", *loop("j", after, copied)]
 
     return nest([before, count], row)
 
 
+def _row(node: kinds.Row, names: Names) -> Lines:
+    """Return where the row begins."""
+    table = node.table
+    chosen = f"net_row({names.element(node.ids, [], [])}, {table.shape[1]})"
+    kind = C_TYPES[table.dtype]
+    return [
+        f"const {kind} *const {names.base(node.out.storage)} = "
+        f"{names.address(table)} + {chosen} * {table.strides[1]};"
+    ]
+
+
 _WRITERS: dict[type[Node], Callable[[Any, Names], Lines]] = {
-    kinds.Pointwise: _pointwise,
-    kinds.Joined: _joined,
+    kinds.Pointwise: loop_text.pointwise,
+    kinds.Joined: loop_text.joined,
     kinds.Move: _move,
     kinds.Product: _product,
-    kinds.Quantise: integer_text.quantise,
-    kinds.IntegerProduct: integer_text.product,
-    kinds.GatherRows: integer_text.gather_rows,
+    integer_nodes.Quantise: integer_text.quantise,
+    integer_nodes.IntegerProduct: integer_text.product,
+    integer_nodes.GatherRows: integer_text.gather_rows,
+    integer_nodes.IntegerRow: integer_text.row,
+    integer_nodes.Gated: loop_text.gated,
     kinds.Matmul: _matmul,
     kinds.Reduce: sums.reduce,
     kinds.Softmax: sums.softmax,
     kinds.Normalise: sums.normalise,
     kinds.Gather: _gather,
+    kinds.Row: _row,
     Convolve: sums.convolve,
     Pool: sums.pool,
 }

@@ -176,6 +176,14 @@ static inline float net_abs(float x)
     return x < 0.0f ? -x : x;
 }
 """
+_ROW = """
+/* A row of a table of so many: below 0 counted from the end, outside the nearest one. */
+static inline int64_t net_row(int64_t row, int64_t rows)
+{
+    row = row < 0 ? row + rows : row;
+    return row < 0 ? 0 : row < rows ? row : rows - 1;
+}
+"""
 HELPERS = {  # name → text, and the helpers that it calls; in the order in which a file has them
     "bits": (_BITS, ()),
     "exp": (_EXP, ("bits",)),
@@ -188,6 +196,7 @@ HELPERS = {  # name → text, and the helpers that it calls; in the order in whi
     "min": (_MIN, ()),
     "relu": (_RELU, ()),
     "abs": (_ABS, ()),
+    "row": (_ROW, ()),
 }
 
 

@@ -8,11 +8,15 @@ from collections import defaultdict
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
+
 from edgernn.export.to_c.program import Expression, Joined, Load, Node, Pointwise, Program
 from edgernn.export.to_c.renaming import replaced
 from edgernn.export.to_c.views import SCRATCH, Storage, View, collapsed
+from edgernn.export.to_c.walking import bare, flat, walk
 
 _MOST_READS = 24  # of one loop: beyond that a compiler runs out of registers
+_MOST_COUNTED = 1 << 16  # elements of a value whose reads are counted one by one
 
 
 def inlined(program: Program) -> Program:
@@ -43,28 +47,37 @@ def _inlinable(nodes: list[Node]) -> Pointwise | None:
         uses = read[node.out.storage]
         if not uses or not all(isinstance(user, Pointwise) for user, _ in uses):
             continue
-        if _disjoint([view for _, view in uses]) and _flat(node) is not None:
+        views = [view for _, view in uses]
+        if (flat(node) is not None and _disjoint(views)) or _alone(node, views):
             return node
     return None
 
 
 def _disjoint(views: list[View]) -> bool:
-    """Return whether views are rows of elements that do not meet."""
-    if not all(view.contiguous for view in views):
+    """Return whether no element is in two of the views, or twice in one."""
+    if all(view.contiguous for view in views):
+        spans = sorted((view.offset, view.offset + view.size) for view in views)
+        return all(end <= start for (_, end), (start, _) in pairwise(spans))
+    if views[0].storage.size > _MOST_COUNTED:
         return False
-    spans = sorted((view.offset, view.offset + view.size) for view in views)
-    return all(end <= start for (_, end), (start, _) in pairwise(spans))
+    count = np.zeros(views[0].storage.size, np.int64)
+    for view in views:
+        np.add.at(count, _places(view), 1)
+    return bool((count <= 1).all())
 
 
-def _flat(node: Pointwise) -> list[tuple[int, int]] | None:
-    """Return for every view that ``node`` reads where it begins and how far it goes on a step, as
-    its elements are walked in order; None where they are not walked evenly.
-    """
-    views = node.reads()
-    shape, strides = collapsed(node.out.shape, [node.out.strides, *(v.strides for v in views)])
-    if len(shape) > 1:
-        return None
-    return [(v.offset, own[0] if own else 0) for v, own in zip(views, strides[1:], strict=True)]
+def _places(view: View) -> np.ndarray:
+    """Return where the elements of a view lie."""
+    places = np.array(view.offset)
+    for size, stride in zip(view.shape, view.strides, strict=True):
+        places = places[..., None] + np.arange(size) * stride
+    return places.ravel()
+
+
+def _alone(node: Pointwise, views: list[View]) -> bool:
+    """Return whether the elements of ``node`` are read once, all of them, under its own axes."""
+    (own, *others) = views
+    return not others and own.whole and bare(own.shape) == bare(node.out.shape)
 
 
 def _with(reader: Pointwise, made: Pointwise) -> Expression:
@@ -75,20 +88,24 @@ def _with(reader: Pointwise, made: Pointwise) -> Expression:
             return Load(view)
 
         def moved(own: View) -> Load:
+            if flat(made) is None:
+                return Load(_under(own, view.shape))
             _, (_, strides) = collapsed(made.out.shape, [made.out.strides, own.strides])
             step = strides[0] if strides else 0
-            return Load(
-                View(
-                    own.storage,
-                    own.offset + step * view.offset,
-                    view.shape,
-                    tuple(step * stride for stride in view.strides),
-                )
-            )
+            offset = own.offset + step * view.offset
+            steps = tuple(step * stride for stride in view.strides)
+            return Load(View(own.storage, offset, view.shape, steps))
 
         return replaced(made.expression, moved)
 
     return replaced(reader.expression, change)
+
+
+def _under(view: View, shape: tuple[int, ...]) -> View:
+    """Return a view under a shape that has the same axes of more than one element."""
+    steps = iter(t for size, t in zip(view.shape, view.strides, strict=True) if size != 1)
+    strides = tuple(0 if size == 1 else next(steps) for size in shape)
+    return View(view.storage, view.offset, shape, strides)
 
 
 def joined(program: Program) -> Program:
@@ -117,11 +134,11 @@ def _with_stored(node: Node, nodes: list[Node]) -> Node:
 
 
 def _may_join(parts: tuple[Pointwise, ...]) -> bool:
-    """Return whether the last of ``parts`` may run in one loop with the others: all are flat, as
-    long, and it reads what they write at the same place alone.
+    """Return whether the last of ``parts`` may run in one loop with the others: all are walked
+    alike, and it reads what they write at the same place alone.
     """
     *earlier, last = parts
-    if any(_flat(part) is None or part.out.size != last.out.size for part in parts):
+    if walk(parts) is None:
         return False
     if sum(len(part.reads()) for part in parts) > _MOST_READS:
         return False

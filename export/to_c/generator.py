@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgernn.contract import FileContract
 from edgernn.export.to_c.blob import assembled
@@ -23,7 +23,7 @@ from edgernn.sessions.ort.reading import parse_model
 VERSION = 1  # of what is generated: another one may write another text for the same graph
 _PRODUCT = """
 /* y[0 .. rows) = the bias, and the sums over x0 and x1, of panels of WIDTH rows. */
-static void product_WIDTH(float *restrict y, const float *restrict w, const float *restrict x0,
+__attribute__((noinline)) static void product_WIDTH(float *restrict y, const float *restrict w, const float *restrict x0,
                        int n0, const float *restrict x1, int n1, int rows)
 {
     for (; rows > 0; rows -= WIDTH, y += WIDTH) {
@@ -62,7 +62,7 @@ def generate(graph: bytes, file_contract: FileContract, options: Options | None 
     """
     options = options or Options()
     program = program_of(parse_model(graph, source="the graph").graph, file_contract)
-    program = optimised(program, options.activations)
+    program = optimised(replace(program, activations=options.activations))
     plan = plan_of(program)
     style = Style(file_contract.graph, options.prefix)
     blob = plan.blob() or bytes(4)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from edgernn.export.to_c import program as kinds
+from edgernn.export.to_c import integer_nodes as nodes
 from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, number, row_of
+from edgernn.export.to_c.program import Node
 
 
-def quantise(node: kinds.Quantise, names: Names) -> Lines:
+def quantise(node: nodes.Quantise, names: Names) -> Lines:
     """Return the text that makes integers of vectors: the largest magnitude first, then all."""
     rows, room = node.out.shape
 
@@ -29,7 +30,7 @@ def quantise(node: kinds.Quantise, names: Names) -> Lines:
     return _scoped(nest([rows] if rows > 1 else [], row), rows > 1)
 
 
-def product(node: kinds.IntegerProduct, names: Names) -> Lines:
+def product(node: nodes.IntegerProduct, names: Names) -> Lines:
     """Return a call for each row of the vectors."""
     rows, columns = node.out.shape
     matrix = node.matrix
@@ -44,32 +45,55 @@ def product(node: kinds.IntegerProduct, names: Names) -> Lines:
     return nest([rows] if rows > 1 else [], call)
 
 
-def product_name(node: kinds.IntegerProduct) -> str:
+def product_name(node: nodes.IntegerProduct) -> str:
     """Return the function that multiplies: bits of the weights, and of the activations."""
+    return f"product_{_kind(node)}"
+
+
+def panel_name(node: nodes.IntegerProduct) -> str:
+    """Return the function that multiplies one panel."""
+    return f"panel_{_kind(node)}"
+
+
+def _kind(node: nodes.IntegerProduct) -> str:
     bits = node.activations
-    return f"product_{node.matrix.bits}_{8 if bits == 7 and node.matrix.bits == 4 else bits}"
+    return f"{node.matrix.bits}_{8 if bits == 7 and node.matrix.bits == 4 else bits}"
 
 
-def kernels_of(node: kinds.Node) -> set[str]:
+def kernels_of(node: Node) -> set[str]:
     """Return the kernels that the text of ``node`` calls."""
-    if isinstance(node, kinds.Quantise):
+    if isinstance(node, nodes.Quantise):
         return {f"quantise_{node.bits}"}
-    return {product_name(node)} if isinstance(node, kinds.IntegerProduct) else set()
+    if isinstance(node, nodes.Gated):
+        return {panel_name(own) for own in node.products}
+    return {product_name(node)} if isinstance(node, nodes.IntegerProduct) else set()
 
 
-def gather_rows(node: kinds.GatherRows, names: Names) -> Lines:
+def row(node: nodes.IntegerRow, names: Names) -> Lines:
+    """Return where the row begins, and its scales."""
+    table, number = node.table, names.number(node.out.storage)
+    rows, blocks = table.scales.shape
+    chosen = f"net_row({names.element(node.ids, [], [])}, {rows})"
+    return [
+        f"const int64_t chosen{number} = {chosen};",
+        f"const unsigned char *const row{number} = "
+        f"{names.bytes(id(table))} + chosen{number} * {table.row_bytes};",
+        f"const float *const scales{number} = "
+        f"{names.floats((id(table), 'scales'))} + chosen{number} * {blocks};",
+    ]
+
+
+def gather_rows(node: nodes.GatherRows, names: Names) -> Lines:
     """A number outside the table is that of its nearest row: nothing else is ever read."""
     table, (count, columns) = node.table, node.out.shape
     rows, blocks = table.scales.shape
 
     def row(indices: list[str]) -> Lines:
         (at,) = indices
-        width = columns if table.bits == 8 else (columns + 1) // 2
+        chosen = names.element(node.ids, [at], node.ids.strides)
         lines = [
-            f"int64_t row = {names.element(node.ids, [at], node.ids.strides)};",
-            f"row = row < 0 ? row + {rows} : row;",
-            f"row = row < 0 ? 0 : row > {rows - 1} ? {rows - 1} : row;",
-            f"const unsigned char *const own = {names.bytes(id(table))} + row * {width};",
+            f"const int64_t row = net_row({chosen}, {rows});",
+            f"const unsigned char *const own = {names.bytes(id(table))} + row * {table.row_bytes};",
             f"const float *const scales = {names.floats((id(table), 'scales'))} + row * {blocks};",
         ]
         for block in range(blocks):

@@ -7,8 +7,9 @@ from __future__ import annotations
 import numpy as np
 
 from edgernn.export.to_c.call import Call
+from edgernn.export.to_c.integer_nodes import GatherRows
 from edgernn.export.to_c.matrices import IntegerMatrix
-from edgernn.export.to_c.program import GatherRows, Product
+from edgernn.export.to_c.program import Product
 from edgernn.export.to_c.views import View
 
 _BITS = (8, 4)

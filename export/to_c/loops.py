@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from math import isnan
 
 from edgernn.export.to_c.functions import FUNCTIONS
+from edgernn.export.to_c.matrices import IntegerMatrix
 from edgernn.export.to_c.plan import C_TYPES, Plan
 from edgernn.export.to_c.program import Apply, Expression, Load
 from edgernn.export.to_c.views import CONSTANT, INPUT, OUTPUT, STATE, Storage, View, collapsed
@@ -21,17 +22,23 @@ class Names:
 
     def base(self, storage: Storage) -> str:
         """Return the name of a storage's first element's address."""
-        if storage.kind == INPUT:
-            return f"in_{storage.name}"
-        if storage.kind == OUTPUT:
-            return f"out_{storage.name}"
-        if storage.kind == STATE:
-            return f"state->{c_name(storage.name)}"
-        if storage.kind != CONSTANT:
-            return f"slot{self._plan.places[storage]}"
-        if storage in self._plan.tables:
-            return self._plan.tables[storage]
-        return f"(weights + {self._plan.offsets[id(storage)] // 4})"
+        plan = self._plan
+        if storage in plan.rows:
+            return f"row{plan.rows[storage]}"
+        if storage in plan.placed:
+            return f"({self.address(plan.placed[storage])})"
+        if storage in plan.tables:
+            return plan.tables[storage]
+        if storage.kind == CONSTANT:
+            return f"(weights + {plan.offsets[id(storage)] // 4})"
+        named = {INPUT: "in_{name}", OUTPUT: "out_{name}", STATE: "state->{member}"}
+        text = named.get(storage.kind, "slot{number}")
+        number = plan.places.get(storage)
+        return text.format(name=storage.name, member=c_name(storage.name), number=number)
+
+    def number(self, storage: Storage) -> int:
+        """Return the number of a row of a table that is read where it lies."""
+        return self._plan.rows[storage]
 
     def floats(self, key: Hashable) -> str:
         """Return the address of constants in float32."""
@@ -46,9 +53,38 @@ class Names:
         base = self.base(view.storage)
         return f"{base} + {view.offset}" if view.offset else base
 
-    def element(self, view: View, indices: Sequence[str], strides: Sequence[int]) -> str:
-        """Return the element at ``indices``, which go on by ``strides``."""
-        return f"{self.base(view.storage)}[{place(view.offset, indices, strides)}]"
+    def element(
+        self, view: View, indices: Sequence[str], strides: Sequence[int], *, aligned: str = ""
+    ) -> str:
+        """Return the element at ``indices``, which go on by ``strides``.
+
+        ``aligned``: a multiple of 16, up to 15 before the last index, by which the scale of a row
+        of integers is found.
+        """
+        at = place(view.offset, indices, strides)
+        table = self._plan.integer_rows.get(view.storage)
+        if table is None:
+            return f"{self.base(view.storage)}[{at}]"
+        scale = place(view.offset, [*indices[:-1], aligned], strides) if aligned else at
+        return self._of_row(view, table, at, scale)
+
+    def _of_row(self, view: View, table: IntegerMatrix, at: str, scale: str) -> str:
+        """Return an element of a row of integers."""
+        number = self._plan.rows[view.storage]
+        block = min(table.block, table.depth)
+        ends = (
+            view.offset,
+            view.offset
+            + sum((size - 1) * step for size, step in zip(view.shape, view.strides, strict=True)),
+        )
+        same = ends[0] // block == ends[1] // block
+        chosen = str(ends[0] // block) if same else f"({scale}) / {block}"
+        if not same and (block % 16 or view.offset % 16):
+            chosen = f"({at}) / {block}"
+        value = f"(int8_t)row{number}[{at}]"
+        if table.bits == 4:
+            value = f"(((row{number}[({at}) >> 1] >> ((({at}) & 1) << 2)) & 15) - 8)"
+        return f"(scales{number}[{chosen}] * (float){value})"
 
 
 def row_of(names: Names, view: View, indices: list[str]) -> str:

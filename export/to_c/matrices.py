@@ -70,6 +70,21 @@ class IntegerMatrix:
         """How many values along K a line holds of each row."""
         return 4 if self.bits == 8 else 8
 
+    @property
+    def row_bytes(self) -> int:
+        """How many bytes a row of a table takes."""
+        return self.depth if self.bits == 8 else padded(self.depth, 2) // 2
+
+    def panel_bytes(self, sums: bool) -> int:
+        """Return how many bytes a panel takes."""
+        total = 4 * PANEL
+        for at in range(0, self.depth, self.block):
+            count = min(self.block, self.depth - at)
+            total += (8 if sums else 4) * PANEL + padded(
+                count, self.per_line
+            ) // self.per_line * LINE
+        return total
+
     def packed(self, bias: np.ndarray | None, *, sums: bool) -> bytes:
         """Return its panels; see the module. ``sums``: with those of the rows' integers."""
         parts = []

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgernn.export.to_c.fusing import inlined, joined
-from edgernn.export.to_c.matrices import IntegerMatrix, padded
+from edgernn.export.to_c.placing import rows_in_place, states_at_once
 from edgernn.export.to_c.program import (
     Apply,
     Expression,
-    IntegerProduct,
     Load,
     Move,
     Node,
@@ -24,10 +23,10 @@ from edgernn.export.to_c.program import (
     Pointwise,
     Product,
     Program,
-    Quantise,
 )
+from edgernn.export.to_c.quantising import gated, quantised
 from edgernn.export.to_c.renaming import renamed
-from edgernn.export.to_c.views import INPUT, OUTPUT, SCRATCH, STATE, Storage, View, all_of
+from edgernn.export.to_c.views import INPUT, OUTPUT, SCRATCH, STATE, Storage, View
 
 
 @dataclass(frozen=True)
@@ -182,41 +181,6 @@ def states_in_place(program: Program) -> Program:
     return program.with_nodes(nodes)
 
 
-def quantised(program: Program, activations: int) -> Program:
-    """Let every product with a matrix of integers read a vector of integers, made once of each."""
-    made: dict[object, Quantise] = {}
-    nodes: list[Node] = []
-    for node in program.nodes:
-        if not (isinstance(node, Product) and isinstance(node.matrix, IntegerMatrix)):
-            nodes.append(node)
-            continue
-        own = _quantise(node, node.matrix, activations)
-        key = (own.segments, own.levels)
-        if key not in made:
-            made[key] = own
-            nodes.append(own)
-        first = made[key]
-        nodes.append(
-            IntegerProduct(
-                node.out, first.out, first.unit, node.matrix, activations, bias=node.bias
-            )
-        )
-    return program.with_nodes(nodes)
-
-
-def _quantise(node: Product, matrix: IntegerMatrix, activations: int) -> Quantise:
-    """Return what makes integers of the vectors of ``node``: as many levels as the bits have, and
-    as sums of a block in 32 bits allow.
-    """
-    rows = node.out.shape[0]
-    largest = min(matrix.block, matrix.depth) << matrix.bits
-    levels = min((1 << (activations - 1)) - 1, ((1 << 31) - 1) // max(largest, 1))
-    room, dtype = padded(matrix.depth), "int16" if activations > 8 else "int8"
-    out = all_of(Storage(SCRATCH, dtype, rows * room), (rows, room))
-    unit = all_of(Storage(SCRATCH, "float32", rows), (rows,))
-    return Quantise(out, unit, node.segments, levels)
-
-
 PASSES = (
     Pass("unread", unread_dropped),
     Pass("bias in product", bias_in_product),
@@ -225,13 +189,15 @@ PASSES = (
     Pass("outputs in place", outputs_in_place),
     Pass("states in place", states_in_place),
     Pass("joined", joined),
+    Pass("quantised", quantised),
+    Pass("gates behind their panels", gated),
+    Pass("rows in place", rows_in_place),
+    Pass("states at once", states_at_once),
 )
 
 
-def optimised(program: Program, activations: int = 16) -> Program:
-    """Return the program after all passes; vectors that integers are multiplied with have
-    ``activations`` bits.
-    """
+def optimised(program: Program) -> Program:
+    """Return the program after all passes."""
     for change in PASSES:
         program = change.run(program)
-    return quantised(program, activations)
+    return program

@@ -4,15 +4,16 @@ file of weights or in the text.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from edgernn.errors import ContractError
-from edgernn.export.to_c.matrices import FloatMatrix, packed
-from edgernn.export.to_c.program import GatherRows, IntegerProduct, Node, Product, Program
-from edgernn.export.to_c.views import CONSTANT, SCRATCH, Storage
+from edgernn.export.to_c.integer_nodes import Gated, GatherRows, IntegerProduct, IntegerRow
+from edgernn.export.to_c.matrices import FloatMatrix, IntegerMatrix, packed
+from edgernn.export.to_c.program import Node, Product, Program, Row
+from edgernn.export.to_c.views import CONSTANT, SCRATCH, Storage, View
 
 MOST_SCRATCH_BYTES = 4 << 20  # half of what a thread has for all that it calls
 _ALIGNED = 64  # bytes, at multiples of which constants begin
@@ -48,6 +49,10 @@ class Plan:
     Attributes:
         slots: of the scratch memory.
         places: scratch storage → its slot's number.
+        placed: scratch storage → the part of a state that it lies in.
+        rows: row of a table that is read where it lies → its number.
+        integer_rows: those of tables of integers → the table.
+        local_bytes: of the stack, most that a node takes beside the slots.
         weights: what the file of weights holds, in order.
         offsets: key of what is constant → at which byte of the weights it begins.
         tables: constants that stand in the text.
@@ -55,6 +60,10 @@ class Plan:
 
     slots: list[Slot] = field(default_factory=list)
     places: dict[Storage, int] = field(default_factory=dict)
+    placed: Mapping[Storage, View] = field(default_factory=dict)
+    rows: dict[Storage, int] = field(default_factory=dict)
+    integer_rows: dict[Storage, IntegerMatrix] = field(default_factory=dict)
+    local_bytes: int = 0
     weights: list[bytes] = field(default_factory=list)
     offsets: dict[Hashable, int] = field(default_factory=dict)
     tables: dict[Storage, str] = field(default_factory=dict)
@@ -62,8 +71,8 @@ class Plan:
 
     @property
     def scratch_bytes(self) -> int:
-        """How many bytes of the stack the slots take."""
-        return sum(slot.bytes for slot in self.slots)
+        """How many bytes of the stack the values of a call take."""
+        return sum(slot.bytes for slot in self.slots) + self.local_bytes
 
     def blob(self) -> bytes:
         """Return the file of weights, little-endian."""
@@ -83,14 +92,18 @@ def plan_of(program: Program) -> Plan:
     Raises:
         ContractError: the scratch memory is more than a stack holds.
     """
-    plan, last = Plan(), _last_uses(program)
+    plan, last = Plan(placed=program.placed), _last_uses(program)
     for at, node in enumerate(program.nodes):
         for storage in _written(node):
-            if storage.kind == SCRATCH and storage not in plan.places:
+            own = storage.kind == SCRATCH and storage not in plan.placed
+            if own and storage not in plan.places:
                 plan.places[storage] = _slot(plan, storage, at, last.get(storage, at))
         for view in node.reads():
             _place_constant(plan, view.storage)
         _store_matrix(plan, node)
+        _number_row(plan, node)
+        if isinstance(node, Gated):
+            plan.local_bytes = max(plan.local_bytes, 4 * node.local_floats)
     if plan.scratch_bytes > MOST_SCRATCH_BYTES:
         raise ContractError(
             f"the graph needs {plan.scratch_bytes} bytes of scratch memory, expected "
@@ -109,9 +122,20 @@ def _store_matrix(plan: Plan, node: Node) -> None:
         plan.store(id(node), _floats(packed(node.matrix.values, node.bias)))
     elif isinstance(node, IntegerProduct):
         plan.store(id(node), node.matrix.packed(node.bias, sums=node.with_sums))
+    elif isinstance(node, Gated):
+        for own in node.products:
+            matrix, bias = node.matrix_of(own)
+            plan.store(id(own), matrix.packed(bias, sums=own.with_sums))
     elif isinstance(node, GatherRows) and id(node.table) not in plan.offsets:
         plan.store(id(node.table), node.table.table())
         plan.store((id(node.table), "scales"), _floats(node.table.scales))
+
+
+def _number_row(plan: Plan, node: Node) -> None:
+    if isinstance(node, Row | IntegerRow):
+        plan.rows[node.out.storage] = len(plan.rows)
+    if isinstance(node, IntegerRow):
+        plan.integer_rows[node.out.storage] = node.table
 
 
 def _written(node: Node) -> list[Storage]:

@@ -1,4 +1,5 @@
-"""A graph as a program: nodes that write storages, in order. Every shape is fixed.
+"""A graph as a program: nodes that write storages, in order. Every shape is fixed. Those over
+matrices of integers stand in ``integer_nodes``.
 
 Each scratch storage is written by one node, or by several moves that share it out among them, and
 only read from then on.
@@ -6,13 +7,13 @@ only read from then on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 
-from edgernn.export.to_c.matrices import IntegerMatrix, Matrix, padded
+from edgernn.export.to_c.matrices import Matrix
 from edgernn.export.to_c.views import Storage, View
 
 
@@ -119,6 +120,10 @@ class Joined(Node):
         """See ``Node.writes``."""
         return tuple(part.out for part in self.stored)
 
+    def stores(self, part: Pointwise) -> bool:
+        """Return whether the result of ``part`` is stored."""
+        return any(own.out.storage is part.out.storage for own in self.stored)
+
 
 @dataclass(frozen=True, eq=False)
 class Move(Node):
@@ -157,73 +162,6 @@ class Product(Node):
     def reads(self) -> tuple[View, ...]:
         """See ``Node.reads``."""
         return self.segments
-
-
-@dataclass(frozen=True, eq=False)
-class Quantise(Node):
-    """``out [M, Kp]`` are the integers nearest to ``x [M, K] / unit [M]``, and zeros behind them.
-
-    The unit of a row is its largest magnitude over ``levels``, so that the whole row fits; it is
-    not finite where the row is not.
-    """
-
-    unit: View
-    segments: tuple[View, ...]
-    levels: int
-    mixed = True
-
-    @property
-    def bits(self) -> int:
-        """Of the integers."""
-        return 16 if self.out.dtype == "int16" else 8
-
-    def fits(self) -> bool:
-        """See ``Node.fits``."""
-        rows, room = self.out.shape
-        depth = sum(view.shape[1] for view in self.segments)
-        contiguous = all(view.contiguous and view.shape[0] == rows for view in self.segments)
-        floats = all(view.dtype == "float32" for view in (self.unit, *self.segments))
-        return contiguous and floats and depth <= room and self.unit.shape == (rows,)
-
-    def reads(self) -> tuple[View, ...]:
-        """See ``Node.reads``."""
-        return self.segments
-
-    def writes(self) -> tuple[View, ...]:
-        """See ``Node.writes``."""
-        return self.out, self.unit
-
-
-@dataclass(frozen=True, eq=False)
-class IntegerProduct(Node):
-    """``out [M, N] = unit [M] · (q [M, Kp] matrix [K, N]) + bias [N]``, the matrix constant.
-
-    ``activations`` are the bits of q, which are 7 where two products may be added in 16 bits.
-    """
-
-    quantised: View
-    unit: View
-    matrix: IntegerMatrix = field(repr=False)
-    activations: int
-    bias: np.ndarray | None = field(default=None, repr=False)
-    mixed = True
-
-    @property
-    def with_sums(self) -> bool:
-        """Whether the sums of its integers are stored: some machines make q unsigned."""
-        return self.matrix.bits == 8 and self.activations <= 8
-
-    def fits(self) -> bool:
-        """See ``Node.fits``."""
-        rows, columns = self.out.shape
-        fit = self.quantised.shape == (rows, padded(self.matrix.depth)) and self.unit.shape == (
-            rows,
-        )
-        return fit and columns == self.matrix.rows and self.out.dtype == "float32"
-
-    def reads(self) -> tuple[View, ...]:
-        """See ``Node.reads``."""
-        return self.quantised, self.unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,21 +254,17 @@ class Gather(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class GatherRows(Node):
-    """Rows of a table of integers ``[rows, columns]`` by ``ids``; ``out [ids, columns]``."""
-
-    table: IntegerMatrix = field(repr=False)
-    ids: View
-    mixed = True
+class Row(Gather):
+    """One row of a table, read where it lies: nothing is copied."""
 
     def fits(self) -> bool:
         """See ``Node.fits``."""
-        wanted = (*self.ids.shape, self.table.depth)
-        return self.ids.dtype in ("int64", "int32") and self.out.shape == wanted
+        one = self.table.shape[0] == self.ids.size == 1
+        return one and self.table.strides[2] == 1 and super().fits()
 
-    def reads(self) -> tuple[View, ...]:
-        """See ``Node.reads``."""
-        return (self.ids,)
+    def writes(self) -> tuple[View, ...]:
+        """See ``Node.writes``."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -341,6 +275,8 @@ class Program:
         inputs, states, outputs: the contract's tensors by name.
         checks: the ids that are refused outside their range: storage and the number of rows.
         nodes: in order.
+        activations: bits of the vectors that matrices of integers are multiplied with.
+        placed: scratch storage → the part of a state that it is written to at once.
     """
 
     inputs: dict[str, Storage]
@@ -348,6 +284,8 @@ class Program:
     outputs: dict[str, Storage]
     checks: tuple[tuple[Storage, int], ...]
     nodes: tuple[Node, ...]
+    activations: int = 16
+    placed: Mapping[Storage, View] = field(default_factory=dict)
 
     def with_nodes(self, nodes: list[Node]) -> Program:
         """Return it with other nodes."""

@@ -24,6 +24,13 @@ FILES = {  # name → its files
     "product_4_16": (*_ARM, *_PANEL),
     "product_4_8": (*_ARM_8, *_PANEL),
 }
+FILES.update(
+    {  # the panels alone
+        f"panel_{name.partition('_')[2]}": files[:-1]
+        for name, files in FILES.items()
+        if name.startswith("product_")
+    }
+)
 
 
 def texts(names: Iterable[str]) -> list[str]:
