@@ -22,9 +22,11 @@ from edgernn.sessions.ort.reading import parse_model
 
 VERSION = 1  # of what is generated: another one may write another text for the same graph
 _PRODUCT = """
-/* y[0 .. rows) = the bias, and the sums over x0 and x1, of panels of WIDTH rows. */
-__attribute__((noinline)) static void product_WIDTH(float *restrict y, const float *restrict w, const float *restrict x0,
-                       int n0, const float *restrict x1, int n1, int rows)
+/* y[0 .. rows) = the bias, and the sums over x0 and x1, of panels of WIDTH rows. Put into its
+   callers by gcc, it would keep its sums in memory. */
+__attribute__((noinline)) static void product_WIDTH(
+    float *restrict y, const float *restrict w, const float *restrict x0, int n0,
+    const float *restrict x1, int n1, int rows)
 {
     for (; rows > 0; rows -= WIDTH, y += WIDTH) {
         const int count = rows < WIDTH ? rows : WIDTH;

@@ -102,7 +102,11 @@ def _panels(node: Gated, own: IntegerProduct, at: int, names: Names) -> Lines:
 
     def call(indices: list[str]) -> Lines:
         unit = names.element(own.unit, indices or ["0"], own.unit.strides)
-        out = f"sums{at} + i0 * {gates * PANEL} + g * {PANEL}" if indices else f"sums{at} + g * 16"
+        out = (
+            f"sums{at} + i0 * {gates * PANEL} + g * {PANEL}"
+            if indices
+            else f"sums{at} + g * {PANEL}"
+        )
         given = f"{row_of(names, own.quantised, indices)}, {unit}"
         size = f"{depth}, {min(own.matrix.block, depth)}"
         behind = "" if indices else f"w{at} = "

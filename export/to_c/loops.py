@@ -26,7 +26,8 @@ class Names:
         if storage in plan.rows:
             return f"row{plan.rows[storage]}"
         if storage in plan.placed:
-            return f"({self.address(plan.placed[storage])})"
+            text = self.address(plan.placed[storage])
+            return f"({text})" if " " in text else text
         if storage in plan.tables:
             return plan.tables[storage]
         if storage.kind == CONSTANT:
