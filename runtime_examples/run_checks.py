@@ -43,9 +43,14 @@ HEADINGS = (
 )
 # what is no command line, or needs tools that a machine may lack: judged by its own tests
 TESTED = {
-    "browser, in headless Chromium": "test_web.py",
-    "C++, over a stand-in for the header": "test_cpp.py",
-    "Kotlin core, on the JVM": "test_android.py",
+    "browser, in headless Chromium": ["test_web.py"],
+    "C++, over a stand-in for the header": ["test_cpp.py"],
+    "Kotlin core, on the JVM, and a bundle's C under it": [
+        "test_android.py",
+        "test_android_compiled.py",
+    ],
+    "a bundle's C in a program": ["test_compiled.py"],
+    "a bundle's C in Rust": ["test_rust.py"],
 }
 Text = dict[str, Any]  # what generate prints as JSON
 
@@ -211,7 +216,7 @@ def run_tests() -> list[str]:
     those that failed.
     """
     failed = []
-    for name, file in TESTED.items():
+    for name, files in TESTED.items():
         done = run(
             [
                 sys.executable,
@@ -220,7 +225,7 @@ def run_tests() -> list[str]:
                 "-q",
                 "-p",
                 "no:cacheprovider",
-                f"tests/runtime_examples/{file}",
+                *(f"tests/runtime_examples/{file}" for file in files),
             ],
             cwd=HERE.parent,
         )

@@ -71,6 +71,28 @@ HOSTS = (
         ("cd web", "npm ci --ignore-scripts && npm run vendor", "node serve.mjs {place}"),
     ),
     Host(
+        "compiled",
+        "C and C++, without a runtime, the recorded run:",
+        (
+            "cd compiled",
+            "cmake -S . -B build -DBUNDLE={place} && cmake --build build && "
+            "build/replay build/net/golden.safetensors",
+        ),
+        one_file=False,
+    ),
+    Host(
+        "rust",
+        "Rust, without a runtime, the recorded run:",
+        ("cd rust", "EDGERNN_BUNDLE={place} cargo test"),
+        one_file=False,
+    ),
+    Host(
+        "mcu",
+        "A microcontroller, emulated by qemu, the recorded run:",
+        ("cd mcu", "make run BUNDLE={place} BOARD=m4"),
+        one_file=False,
+    ),
+    Host(
         "ios",
         "Swift, on iOS and macOS: the package in `runtime_examples/ios`, with the bundle among "
         "the app's resources.",

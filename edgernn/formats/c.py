@@ -73,6 +73,7 @@ C = Format(
     export_extra="export",
     run_extra=None,
     packages=("torch", "onnx"),
+    hosts=("compiled", "rust", "mcu", "android", "ios"),
     by_default=False,
     kinds=("c-folder",),
     fixed_sizes=True,

@@ -7,9 +7,6 @@
 #include "names.h"
 #include "replay.h"
 
-static const network *const net = &NETWORK;
-static const recording *const run = &RECORDING;
-
 static double microseconds(void)
 {
     struct timespec now;
@@ -17,7 +14,7 @@ static double microseconds(void)
 }
 
 /* The best of 20 rounds of 500 steps. */
-static double time_of_step(void *block)
+static double time_of_step(const network *net, void *block)
 {
     double best = 1e30;
     for (int round = 0; round < 20; ++round) {
@@ -37,6 +34,8 @@ static int fail(const char *what, const char *path)
 
 int main(int count, char **words)
 {
+    const network *const net = the_network();
+    const recording *const run = the_recording();
     if (count != 2) { return fail("one argument is expected", words[0]); }
     FILE *file = fopen(words[1], "rb");
     if (!file) { return fail("cannot be opened", words[1]); }
@@ -47,7 +46,7 @@ int main(int count, char **words)
     if (read != run->bytes) { return fail("is of another size, or there is no memory", words[1]); }
     const int failed = replay(net, run, golden, block);
     if (failed < 0) { return fail("a recorded input is refused", words[1]); }
-    printf("%s: %.2f us a step\n", net->artifact, time_of_step(block));
+    printf("%s: %.2f us a step\n", net->artifact, time_of_step(net, block));
     free(golden);
     free(block);
     return failed ? 1 : 0;

@@ -65,18 +65,31 @@ def network_source(header: Header, artifact: dict[str, Any], first: dict[str, li
 
 
 def names(header: Header) -> str:
-    """Return ``names.h``: what both tables are called."""
+    """Return ``names.h``: both tables, whatever the names of the C begin with."""
     prefix = header.prefix
     return "\n".join(
         [
             "/* Written by prepare.py: the tables of the network that is compiled in. */",
+            "#ifndef NAMES_H",
+            "#define NAMES_H",
+            "",
             '#include "network.h"',
             '#include "recorded.h"',
             "",
-            f"#define NETWORK {prefix}_network",
-            f"#define RECORDING {prefix}_recording",
             f"extern const network {prefix}_network;",
             f"extern const recording {prefix}_recording;",
+            "",
+            "static inline const network *the_network(void)",
+            "{",
+            f"    return &{prefix}_network;",
+            "}",
+            "",
+            "static inline const recording *the_recording(void)",
+            "{",
+            f"    return &{prefix}_recording;",
+            "}",
+            "",
+            "#endif",
             "",
         ]
     )

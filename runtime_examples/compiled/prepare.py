@@ -2,8 +2,8 @@
 python prepare.py BUNDLE OUT [--artifact PATH] [--rust]
 
 OUT gets the files of the step in C as they are, ``network.c`` (see ``network.h``), the recorded
-run, ``golden.safetensors`` with ``recorded.c`` (see ``recorded.h``), and ``names.h``. With
-``--rust`` it gets ``net.rs`` and ``golden.rs`` in place of the tables. Ends with
+run, ``golden.safetensors`` with ``recorded.c`` (see ``recorded.h``), ``names.h``, and what of this
+folder they need. With ``--rust`` it gets ``net.rs`` and ``golden.rs`` in place of that. Ends with
 2 and one line where the bundle is not as its manifest says. Python's own modules are enough.
 """
 
@@ -29,6 +29,9 @@ from header import literals, read_header
 from network import names, network_source, recorded_source
 from rust import golden_source, net_source
 
+HERE = Path(__file__).resolve().parent
+TAKEN = ("network.h", "recorded.h", "replay.h", "replay.c")
+
 
 def main() -> None:
     """Write what is compiled; what is there with the same bytes is left alone."""
@@ -51,6 +54,7 @@ def main() -> None:
             "names.h": names(header),
             "network.c": network_source(header, artifact, first),
             "recorded.c": recorded_source(header, recording, once, artifact),
+            **{name: (HERE / name).read_text(encoding="utf-8") for name in TAKEN},
         }
     )
     made |= {name: text.encode() for name, text in texts.items()}

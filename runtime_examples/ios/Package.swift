@@ -1,5 +1,9 @@
 // swift-tools-version:5.9
+import Foundation
 import PackageDescription
+
+// The C of a bundle, where ../compiled/prepare.py has written it into Sources/CNet.
+let isCompiled = FileManager.default.fileExists(atPath: Context.packageDirectory + "/Sources/CNet/step.c")
 
 let package = Package(
     name: "EdgernnModel",
@@ -11,3 +15,15 @@ let package = Package(
         .testTarget(name: "EdgernnModelTests", dependencies: ["EdgernnModel"]),
     ]
 )
+
+if isCompiled {
+    package.products += [.library(name: "CompiledNetwork", targets: ["CompiledNetwork"])]
+    package.targets += [
+        .target(name: "CNet", exclude: ["golden.safetensors", "step.weights.bin"], publicHeadersPath: ".", cSettings: [
+            .headerSearchPath("."), // where the assembler finds the weights, too
+            .unsafeFlags(["-O3", "-ffp-contract=off"]), // with contraction off every device gives the same bits
+        ]),
+        .target(name: "CompiledNetwork", dependencies: ["CNet", "EdgernnModel"]),
+        .testTarget(name: "CompiledNetworkTests", dependencies: ["CNet", "CompiledNetwork", "EdgernnModel"]),
+    ]
+}

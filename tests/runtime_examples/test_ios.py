@@ -67,6 +67,21 @@ def test_every_file_parses() -> None:
         assert not parser.parse(path.read_bytes()).root_node.has_error, path
 
 
+def test_what_swift_takes_of_the_c_is_declared_there() -> None:
+    """The names of C in the Swift are those of the headers, and of the table that is written."""
+    compiled = ROOT.parent / "compiled"
+    swift = (ROOT / "Sources" / "CompiledNetwork" / "CompiledNetwork.swift").read_text()
+    header = (compiled / "network.h").read_text()
+    used = set(re.findall(r"\b(?:net|own)\.(\w+)|\b(NETWORK_\w+)|\b(network_tensor)\b", swift))
+    names = {name for found in used for name in found if name}
+    assert {"table", "step", "shape", "NETWORK_STATE", "network_tensor"} <= names
+    for name in names:
+        assert re.search(rf"\b{name}\b", header), name
+    assert "the_network(void)" in (compiled / "network.py").read_text()
+    module = (ROOT / "Sources" / "CNet" / "module.modulemap").read_text()
+    assert set(re.findall(r'header "([^"]+)"', module)) == {"names.h", "replay.h"}
+
+
 def test_random_numbers_are_made_as_in_the_library() -> None:
     numbers = {
         int(text.replace("_", ""), 16)
@@ -95,8 +110,7 @@ def test_its_tokens_and_fields_are_those_of_the_kotlin_example() -> None:
 
 def test_brackets_close() -> None:
     for path in [
-        *SOURCES,
-        *ROOT.glob("Sources/edgernn-run/*.swift"),
+        *ROOT.glob("Sources/*/*.swift"),
         *ROOT.glob("Tests/*/*.swift"),
         ROOT / "Package.swift",
     ]:

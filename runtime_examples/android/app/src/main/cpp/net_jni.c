@@ -17,7 +17,7 @@ static int set(JNIEnv *env, jobjectArray lines, int at, const char *line)
 
 JNIEXPORT jobjectArray JNICALL Java_edgernn_Compiled_describe(JNIEnv *env, jclass own)
 {
-    const network *const net = &NETWORK;
+    const network *const net = the_network();
     char line[LONGEST];
     jclass type = (*env)->FindClass(env, "java/lang/String");
     jobjectArray lines = type ? (*env)->NewObjectArray(env, (jsize)(LINES + net->tensors), type, 0) : 0;
@@ -39,7 +39,8 @@ JNIEXPORT jobjectArray JNICALL Java_edgernn_Compiled_describe(JNIEnv *env, jclas
 
 JNIEXPORT jint JNICALL Java_edgernn_Compiled_step(JNIEnv *env, jclass own, jobject block)
 {
+    const network *const net = the_network();
     void *const memory = (*env)->GetDirectBufferAddress(env, block);
     (void)own;
-    return memory && (*env)->GetDirectBufferCapacity(env, block) >= (jlong)NETWORK.bytes ? NETWORK.step(memory) : 1;
+    return memory && (*env)->GetDirectBufferCapacity(env, block) >= (jlong)net->bytes ? net->step(memory) : 1;
 }
