@@ -69,18 +69,23 @@ def write_companions(folder: Path, source: Source, *, release: bool) -> dict[str
 
 
 def write_text_files(
-    folder: Path, source: Source, rows: Iterable[formats.Format]
+    folder: Path, source: Source, steps: Iterable[tuple[formats.Format, str]]
 ) -> dict[str, FileDigest]:
-    """Write what the formats ``rows`` have beside their files to write texts with; return the
-    digest of each file.
+    """Write what formats have beside their steps to write texts with; return the digest of each
+    file.
+
+    Args:
+        folder: the bundle's.
+        source: what the artifacts were made from.
+        steps: the format and the path in the bundle of each step that was written.
     """
     names = []
-    for row in {row.family: row for row in rows if row.companions is not None}.values():
+    for row, path in {row.family: (row, path) for row, path in steps if row.companions}.values():
         generate = formats.resolve(
             row.companions or "", needed_for=f"exporting {row.name}", extra=row.export_extra
         )
-        stored = source.reference.step.stored_state()
-        made = generate(source.contract, source.decoding, source.loaded.tokenizer, stored)
+        stored, tokenizer = source.reference.step.stored_state(), source.loaded.tokenizer
+        made = generate(source.contract, source.decoding, tokenizer, stored, folder / path)
         for name, content in made.items():
             names.append(f"{row.companion_folder}/{name}")
             storage.write_bytes(folder / names[-1], content)

@@ -17,7 +17,7 @@ from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import MANIFEST, Manifest, parse_manifest
 from edgernn.bundle.packed import refuse_foreign_file
 from edgernn.bundle.records import Provenance
-from edgernn.contract import Contract
+from edgernn.contract import STEP, Contract
 from edgernn.contract.in_graph import decoder_of
 from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
 from edgernn.export.artifacts import Job, write_artifact
@@ -220,7 +220,8 @@ def _fill(
     written = [write_artifact(folder, job, source) for job in jobs]
     artifacts, libraries = built(folder, written, source, targets)
     files = {**write_companions(folder, source, release=release), **libraries}
-    files |= write_text_files(folder, source, [job.row for job in jobs])
+    steps = [(job.row, job.path) for job in jobs if job.graph == STEP]
+    files |= write_text_files(folder, source, steps)
     has = {
         name: name if (folder / name).exists() else None
         for name in (bundles.INITIAL_STATE, bundles.REFERENCE, bundles.SAMPLER)

@@ -49,9 +49,9 @@ class Format:
             None.
         lacking: a ``module:function`` that says in words what running needs and this machine lacks,
             beside a package; or None.
-        companions: a ``module:function`` of contract, decoding defaults, tokenizer and stored first
-            state that returns files, name → bytes, which a bundle has in the folder ``text`` beside
-            these; or None.
+        companions: a ``module:function`` of contract, decoding defaults, tokenizer, stored first
+            state and the step's path that returns files, name → bytes, which a bundle has in the
+            folder ``text`` beside the step; or None.
         interpreter: a session that runs the file where ``session`` cannot, operator by operator,
             for verifying; or None.
         libraries: the module that builds its files for other machines, see ``export/libraries.py``;

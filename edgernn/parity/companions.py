@@ -4,6 +4,7 @@ this edgernn generates from contract, tokenizer and first state.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgernn import formats, storage
@@ -21,15 +22,16 @@ def companion_problems(subject: Subject) -> list[str]:
     """Return what is wrong with the files beside a step, a sentence; nothing where they are right,
     or where the bundle has none, as one of an older edgernn.
     """
-    row = formats.by_name(subject.artifact.format)
-    if row.companions is None or subject.artifact.graph != STEP:
+    artifact, row = subject.artifact, formats.by_name(subject.artifact.format)
+    if row.companions is None or artifact.graph != STEP:
         return []
     bundle, inside = subject.bundle, f"{row.companion_folder}/"
     listed = {name for name in bundle.manifest.files if name.startswith(inside)}
     if not listed:
         return []
     try:
-        made = {f"{inside}{name}": held for name, held in _generated(bundle, row).items()}
+        step = bundle.path(artifact.path)
+        made = {f"{inside}{name}": held for name, held in _generated(bundle, row, step).items()}
         for name in sorted(listed | made.keys()):
             if name not in listed:
                 return [f"{name}, which this edgernn generates, is not in the bundle"]
@@ -40,7 +42,7 @@ def companion_problems(subject: Subject) -> list[str]:
     return []
 
 
-def _generated(bundle: Bundle, row: formats.Format) -> dict[str, bytes]:
+def _generated(bundle: Bundle, row: formats.Format, step: Path) -> dict[str, bytes]:
     generate = formats.resolve(
         row.companions or "", needed_for=f"reading {row.name}", extra=row.export_extra
     )
@@ -48,5 +50,5 @@ def _generated(bundle: Bundle, row: formats.Format) -> dict[str, bytes]:
     inner = manifest.initial_state
     stored = read_first_state(bundle.path(inner), manifest.contract) if inner else {}
     tokenizer = None if manifest.tokenizer is None else open_tokenizer(bundle)
-    made: dict[str, bytes] = generate(manifest.contract, manifest.decoding, tokenizer, stored)
+    made: dict[str, bytes] = generate(manifest.contract, manifest.decoding, tokenizer, stored, step)
     return made

@@ -7,12 +7,14 @@ alone, so it goes with the step in every precision, and whoever has these can ge
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from edgernn.contract import Contract, Decoding
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.to_c.decoding import captions, texts
 from edgernn.export.to_c.options import PREFIX
 from edgernn.sessions.base import Arrays
+from edgernn.sessions.compiled import options_of
 
 # not a member of a structure, which has a name of the model's
 _OWN_NAME = re.compile(rf"(?<![.>])\b({PREFIX}|{PREFIX.upper()})_")
@@ -23,8 +25,7 @@ def companions(
     decoding: Decoding | None,
     tokenizer: Tokenizer | None,
     stored: Arrays,
-    *,
-    prefix: str = PREFIX,
+    step: Path | None = None,
 ) -> dict[str, bytes]:
     """Return the files of C that write with the step of ``contract``, by name: texts, or captions
     of what an encode graph sees. None where the step takes more than tokens, a state and what
@@ -35,7 +36,10 @@ def companions(
         decoding: how a host writes with the model; None where it writes nothing.
         tokenizer: the model's; of kind ``byte`` or ``char`` it becomes a table.
         stored: the first values of the states that the bundle stores, each with one row.
-        prefix: what the names of the step begin with, and so do these.
+        step: the folder of the step; their names begin as its names do.
+
+    Raises:
+        ContractError: the folder is damaged.
     """
     if decoding is None:
         return {}
@@ -45,6 +49,7 @@ def companions(
         made = captions.files_of(contract, decoding, stored)
     else:
         return {}
+    prefix = PREFIX if step is None else options_of(step).prefix
     return {name: _renamed(text, prefix).encode("ascii") for name, text in made.items()}
 
 

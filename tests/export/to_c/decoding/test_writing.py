@@ -153,3 +153,17 @@ def test_nothing_is_called_but_the_step(text_bundle: Bundle, tmp_path: Path) -> 
             ["nm", "-u", f"{name}.o"], cwd=tmp_path, check=True, capture_output=True, text=True
         )
         assert set(told.stdout.split()) - {"U"} == calls
+
+
+def test_the_names_begin_as_the_steps_do(text_bundle: Bundle, tmp_path: Path) -> None:
+    from edgernn.export.to_c.decoding.companions import companions
+    from edgernn.export.to_c.options import Options
+
+    (tmp_path / "options.json").write_text(Options(prefix="voice").text())
+    manifest, tokenizer = text_bundle.manifest, open_tokenizer(text_bundle)
+    plain = companions(manifest.contract, manifest.decoding, tokenizer, {})
+    renamed = companions(manifest.contract, manifest.decoding, tokenizer, {}, tmp_path)
+    for name, content in plain.items():
+        text = content.replace(b"net_", b"voice_").replace(b"NET_", b"VOICE_")
+        assert renamed[name] == text
+        assert content.count(b"net_") > 1
