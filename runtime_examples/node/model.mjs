@@ -1,10 +1,8 @@
-// A bundle, a folder or a .edgernn file, opened in onnxruntime-node. Everything but the file system and the runtime is shared
-// with ../web/src: copy that folder along with this file into your app.
+// A bundle, a folder or a .edgernn file, opened in onnxruntime-node, or without it where it has its step as a WebAssembly module.
+// Everything but the file system and the runtime is shared with ../web/src: copy that folder along with this file into your app.
 
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
-
-import * as ort from 'onnxruntime-node';
 
 import { Bundle } from '../web/src/bundle.js';
 import { BundleError } from '../web/src/errors.js';
@@ -20,7 +18,7 @@ export async function load(place, artifact = null) {
   const bundle = await openBundle(place);
   bundle.artifact(artifact); // a wrong choice is told before anything is read
   await bundle.verifyFiles();
-  return Model.load(bundle, artifact, { ort, options: OPTIONS });
+  return Model.load(bundle, artifact, { load: loadRuntime, options: OPTIONS });
 }
 
 /** Open a bundle: its manifest alone is read. Nothing is ever unpacked to the disk. */
@@ -32,7 +30,15 @@ export async function openBundle(place) {
     );
   });
   const read = found.isDirectory() ? await folder(place) : openZip(await whole(place, MOST_ZIP_BYTES), place);
-  return Bundle.open(read, place, ort.env.versions.common);
+  return Bundle.open(read, place);
+}
+
+async function loadRuntime() {
+  return import('onnxruntime-node').catch((error) => {
+    throw new BundleError(
+      `onnxruntime-node does not start (${error.code ?? error.message}), expected its package; run: npm ci --ignore-scripts`,
+    );
+  });
 }
 
 /** Return read(path, most) of a folder: null where there is no such file. */

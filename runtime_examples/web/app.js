@@ -5,6 +5,7 @@ import { startCaptionPanel } from './caption_panel.js';
 import { startCheckPanel } from './check_panel.js';
 import { Engine } from './engine.js';
 import { element, showError, tell } from './page.js';
+import { startSpeedPanel } from './speed_panel.js';
 import { startTextPanel } from './text_panel.js';
 
 // A module of one function with one SIMD instruction: a browser that does not know it cannot run the runtime.
@@ -57,14 +58,15 @@ async function start() {
   await startOffline();
   const engine = new Engine();
   const panels = { language: startTextPanel(engine), captioner: startCaptionPanel(engine) };
-  const check = startCheckPanel(engine);
+  const [check, speed] = [startCheckPanel(engine), startSpeedPanel(engine)];
   await startBundlePanel(engine, (model) => {
     element('text-panel').hidden = model?.family !== 'language';
     element('caption-panel').hidden = model?.family !== 'captioner';
-    element('check-panel').hidden = !model;
+    for (const id of ['check-panel', 'speed-panel']) element(id).hidden = !model;
     if (!model) return;
     panels[model.family]?.show(model);
     check.reset();
+    speed.reset();
   });
 }
 

@@ -3,7 +3,8 @@
 import { attempt, element, onFile, showError, tell } from './page.js';
 
 const LIST = 'bundles.json'; // [{ "name": "…", "path": "bundles/…/" }]
-const MEGABYTE = 1e6;
+const [KILOBYTE, MEGABYTE] = [1e3, 1e6];
+const NAMES = { 'WebAssembly module': 'a WebAssembly module, without a runtime', 'onnxruntime-web': 'a file of onnxruntime-web' };
 
 /** `onModel` hears of each opened model (the worker's open), and null while there is none. */
 export async function startBundlePanel(engine, onModel) {
@@ -22,9 +23,9 @@ export async function startBundlePanel(engine, onModel) {
     current = choice;
     showArtifacts(model);
     onModel(model);
-    const size = model.artifacts.find(({ path }) => path === model.artifact).bytes / MEGABYTE;
+    const { bytes, runtime } = model.artifacts.find(({ path }) => path === model.artifact);
     const took = Math.round(performance.now() - from);
-    tell(`${choice.place} is ready: ${model.artifact}, ${size.toFixed(1)} MB, opened in ${took} ms.`);
+    tell(`${choice.place} is ready: ${model.artifact}, ${sizeOf(bytes)}, in ${took} ms; it runs as ${NAMES[runtime] ?? runtime}.`);
   };
   const fromOutside = (choice) => {
     mark(choice.place);
@@ -66,9 +67,13 @@ function mark(place) {
   select.prepend(new Option(place, '', true, true));
 }
 
+function sizeOf(bytes) {
+  return bytes < MEGABYTE ? `${Math.ceil(bytes / KILOBYTE)} kB` : `${(bytes / MEGABYTE).toFixed(1)} MB`;
+}
+
 function showArtifacts({ artifact, artifacts }) {
   const select = element('artifact');
-  const text = ({ path, precision, bytes }) => `${precision}, ${(bytes / MEGABYTE).toFixed(1)} MB (${path})`;
+  const text = ({ path, precision, bytes, runtime }) => `${precision}, ${sizeOf(bytes)}, ${runtime} (${path})`;
   select.replaceChildren(...artifacts.map((each) => new Option(text(each), each.path, false, each.path === artifact)));
   select.disabled = artifacts.length < 2;
 }

@@ -9,7 +9,7 @@ export class Engine {
     this.failed = null;
     this.worker.onerror = () => {
       this.failed = new Error(
-        'the runtime did not start: its files were expected in vendor/; run: npm run vendor, then reload',
+        'the worker of this page did not start; expected every file of it on the server; reload',
       );
       for (const call of this.calls.values()) call.reject(this.failed);
     };

@@ -1,4 +1,4 @@
-// Offline: the page, the runtime and every bundle file that was loaded once come from the cache when there is no network.
+// Offline: the page, and the runtime and every bundle file that was loaded once, come from the cache when there is no network.
 // The network goes first, so that a new bundle or page is never mixed with an old one.
 
 const CACHE = 'edgernn';
@@ -12,6 +12,7 @@ const SHELL = [
   'icon.svg',
   'page.js',
   'scene.js',
+  'speed_panel.js',
   'state_strip.js',
   'style.css',
   'text_panel.js',
@@ -21,6 +22,7 @@ const SHELL = [
     'bundle',
     'caption',
     'check',
+    'compiled',
     'contract',
     'errors',
     'generation',
@@ -28,17 +30,18 @@ const SHELL = [
     'manifest',
     'model',
     'onnx_guard',
+    'ort_session',
     'picture',
     'safetensors',
     'sampler',
     'shapes',
     'snapshot',
+    'timing',
     'tokenizer',
     'vectors',
     'versions',
     'zip',
   ].map((name) => `src/${name}.js`),
-  ...['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs'].map((name) => `vendor/${name}`), // its .wasm comes by the first use
 ];
 
 self.addEventListener('install', (event) => {

@@ -19,6 +19,34 @@ const SCENARIOS = {
     await page.click('#write');
     await error(page, 'the seed is "-1", expected a whole number from 0 to 18446744073709551615');
   },
+  async 'a module runs without the runtime, and both are timed'({ page, spec, requests }) {
+    if (!spec.compiled) return; // nothing here makes modules
+    const { place, name, greedy, small } = spec.compiled;
+    const server = await serve({ bundles: [place] });
+    try {
+      await page.goto(server.url);
+      await openBundle(page, name);
+      check((await page.textContent('#status')).includes('as a WebAssembly module'), 'what runs is told');
+      equal(await writeGreedy(page, greedy), greedy.text);
+      await checkDevice(page);
+      await page.selectOption('#artifact', small);
+      await status(page, `is ready: ${small}`);
+      await checkDevice(page);
+      const own = requests.filter((each) => each.startsWith(server.url));
+      check(own.length > 0 && !own.some((each) => each.includes('/vendor/')), 'nothing of the runtime is loaded');
+      await page.click('#time');
+      await page.waitForSelector('#speeds:not([hidden])');
+      const rows = await page.locator('#speeds tbody tr').allTextContents();
+      for (const what of ['c/stepWebAssembly module', 'onnx/step.onnxonnxruntime-web'])
+        check(
+          rows.some((row) => row.startsWith(what)),
+          `${what} is timed`,
+        );
+      check((await page.textContent('#speed-note')).includes('The fastest here is'), 'the fastest is told');
+    } finally {
+      await server.close();
+    }
+  },
   async 'byte pairs, and a recording of their widest output in parts'({ page, spec }) {
     await openBundle(page, spec.pairs);
     equal(await write(page, spec.of_pairs), spec.of_pairs.text);

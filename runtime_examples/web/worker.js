@@ -1,27 +1,35 @@
 // All computing happens here, so that the page stays responsive. The page sends { id, method, args } and hears { id, event },
 // then { id, result } or { id, error }. States live on the page: what is kept here is the open model alone.
 
-import * as ort from './vendor/ort.wasm.min.mjs';
-
 import { Bundle } from './src/bundle.js';
 import { caption } from './src/caption.js';
 import { check } from './src/check.js';
+import { moduleOf } from './src/compiled.js';
 import { BundleError, reason } from './src/errors.js';
 import { generate, requireText, start } from './src/generation.js';
 import { imageTensor, pictureOf } from './src/picture.js';
 import { Model } from './src/model.js';
 import { fromFile, toFile } from './src/snapshot.js';
+import { timeSteps } from './src/timing.js';
 import { TextStream, Tokenizer } from './src/tokenizer.js';
 import { openZip } from './src/zip.js';
 
-ort.env.wasm.wasmPaths = new URL('./vendor/', import.meta.url).href;
-ort.env.wasm.numThreads = 1; // more would need special headers, and a step is too small to share
-const RUNTIME = { ort, options: { executionProviders: ['wasm'] } };
+const RUNTIME = { load: loadRuntime, options: { executionProviders: ['wasm'] } };
 const SLICE_MS = 16; // how long to compute before others have their turn and the page hears of it
 
 let opened = null; // { model, tokenizer }: an open bundle
 let turn = Promise.resolve(); // the runtime runs one call at a time
 const writing = new Map(); // id of a text in work → { stopped }
+
+/** Load onnxruntime, megabytes: a bundle whose step is a module does without. */
+async function loadRuntime() {
+  const ort = await import('./vendor/ort.wasm.min.mjs').catch(() => {
+    throw new BundleError('the runtime did not start: its files were expected in vendor/; run: npm run vendor, then reload');
+  });
+  ort.env.wasm.wasmPaths = new URL('./vendor/', import.meta.url).href;
+  ort.env.wasm.numThreads = 1; // more would need special headers, and a step is too small to share
+  return ort;
+}
 
 function inTurn(action) {
   const mine = turn.then(action);
@@ -32,6 +40,7 @@ function inTurn(action) {
 const METHODS = {
   open: (args) => inTurn(() => open(args)),
   check: () => inTurn(() => check(opened.model)),
+  time: () => inTurn(time),
   caption: ({ pixels }) => inTurn(() => captionOf(pixels)),
   write,
   save: ({ snapshot, text }) => toFile(opened.model, snapshot, text),
@@ -41,7 +50,7 @@ const METHODS = {
 /** Open a bundle: { url }, { files: path → File } or { zip: File }; and one of its artifacts. Returns what the page shows. */
 async function open({ source, place, artifact = null }) {
   for (const text of writing.values()) text.stopped = true; // their model goes
-  const bundle = await Bundle.open(await reader(source, place), place, ort.env.versions.common);
+  const bundle = await Bundle.open(await reader(source, place), place);
   const model = await Model.load(bundle, artifact, RUNTIME);
   const tokenizer = bundle.manifest.tokenizer ? await Tokenizer.load(bundle) : null;
   await opened?.model.release();
@@ -50,12 +59,33 @@ async function open({ source, place, artifact = null }) {
   return {
     family: familyOf(model),
     artifact: model.artifact.path,
-    artifacts: bundle.choices.map(({ path, precision, bytes }) => ({ path, precision, bytes })),
+    artifacts: bundle.choices.map((each) => ({ path: each.path, precision: each.precision, ...carrierOf(bundle, each) })),
     parameters: bundle.manifest.provenance?.parameters,
     decoding: bundle.manifest.decoding,
     vocabulary: model.vocabulary,
     states: model.states.map(({ name, axes }) => ({ name, dims: axes.map((axis) => sizes[axis] ?? 1) })),
   };
+}
+
+/** What runs an artifact, and the bytes of its file. */
+function carrierOf({ manifest }, artifact) {
+  const module = moduleOf(artifact);
+  return module
+    ? { runtime: 'WebAssembly module', bytes: manifest.files[module.path].bytes }
+    : { runtime: 'onnxruntime-web', bytes: artifact.bytes };
+}
+
+/** Time a step of every model file of the bundle. */
+async function time() {
+  const { bundle } = opened.model;
+  const models = [];
+  try {
+    for (const { path } of bundle.choices) models.push(await Model.load(bundle, path, RUNTIME));
+    const times = await timeSteps(models);
+    return models.map(({ artifact }, at) => ({ path: artifact.path, ...carrierOf(bundle, artifact), ...times[at] }));
+  } finally {
+    for (const model of models) await model.release();
+  }
 }
 
 /** What the page can do with a model: 'language', 'captioner', or 'module': check it. */

@@ -21,6 +21,7 @@ from PIL import Image
 
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint, save
+from edgernn.sessions import compiler
 from edgernn.writing.captions import CaptionWriter
 from edgernn.writing.text import write_text
 
@@ -70,6 +71,18 @@ def _of_words(bundle: Path) -> dict[str, Any]:
     made = write_text(bundle, "the quick", **{**options, "length": 10})["tokens"]
     texts = [tokenizer.decode([*prompt, *made[:count]]) for count in (5, 10)]
     return {**options, "prompt": " the  quick ", "texts": texts}
+
+
+def _compiled(checkpoint: Path, folder: Path) -> dict[str, Any] | None:
+    """A bundle with modules beside files for the runtime; None where nothing makes modules."""
+    if compiler.lacking() is not None or compiler.zig() is None:
+        return None
+    precision, target = ["float32", "int8"], ["wasm", "wasm-relaxed"]
+    export_bundle(
+        checkpoint, folder, to=["onnx", "c"], precision=precision, target=target, steps=16
+    )
+    found = {"place": str(folder), "name": folder.name}
+    return {**found, "greedy": _greedy(folder, PROMPT), "small": "c/step-int8"}
 
 
 def _damage(source: Path, target: Path, change: Callable[[Path], object]) -> str:
@@ -171,6 +184,7 @@ def spec(
         caption = writer.write(folder / "picture.png", beam=1).text
     damaged = _damaged(folder / "damaged", text)
     return {
+        "compiled": _compiled(checkpoint_folder, folder / "compiled"),
         "bundles": [
             str(text),
             str(learned),

@@ -1,10 +1,11 @@
 // The bundle: a manifest and the files it lists. Nothing is used before its size and SHA-256 were compared with the manifest.
 
+import { FORMAT as COMPILED, moduleOf } from './compiled.js';
 import { BundleError } from './errors.js';
 import { readManifest } from './manifest.js';
 import { needed } from './versions.js';
 
-export const FORMAT = 'onnx'; // what this example's runtime runs
+export const FORMAT = 'onnx'; // what this example's runtime runs; a WebAssembly module of another format needs none
 const STEP = 'step';
 const ENCODE = 'encode';
 const MOST_MANIFEST_BYTES = 16 * 2 ** 20;
@@ -12,21 +13,20 @@ const MOST_MANIFEST_BYTES = 16 * 2 ** 20;
 export class Bundle {
   /**
    * Read the manifest. `read(path, most)` gives a promise of a file's bytes (Uint8Array), or of null where there is no such
-   * file, and throws BundleError rather than reading more than `most`; `place` names the bundle in messages; `runtime` is the
-   * version of onnxruntime.
+   * file, and throws BundleError rather than reading more than `most`; `place` names the bundle in messages.
    */
-  static async open(read, place, runtime) {
+  static async open(read, place) {
     const bytes = await read('manifest.json', MOST_MANIFEST_BYTES);
     if (!bytes) throw new BundleError(`there is no manifest.json in ${place}; expected a bundle; make one with: edgernn export`);
-    return new Bundle(readManifest(bytes, place), read, place, runtime);
+    return new Bundle(readManifest(bytes, place), read, place);
   }
 
-  constructor(manifest, read, place, runtime) {
+  constructor(manifest, read, place) {
     this.manifest = manifest;
     this.contract = manifest.contract;
     this.place = place;
     this.read = read;
-    this.runtime = runtime;
+    this.runtime = null; // the version of onnxruntime, once it is there
   }
 
   /** The contract's graph of that name, or undefined. */
@@ -42,19 +42,22 @@ export class Bundle {
     return this.graph(ENCODE);
   }
 
-  /** The step artifacts for this runtime. */
+  /** The step artifacts that run here: those with a module first. */
   get choices() {
-    return this.manifest.artifacts.filter(({ format, graph }) => format === FORMAT && graph === STEP);
+    const found = this.manifest.artifacts.filter((each) => each.graph === STEP && runs(each));
+    return [...found.filter(moduleOf), ...found.filter((each) => !moduleOf(each))];
   }
 
-  /** Return the step artifact with that path, by default the first that this runtime is new enough for. */
+  /** Return the step artifact with that path, by default the first that has a module or that this runtime is new enough for. */
   artifact(path = null) {
     const there = this.choices.map((each) => each.path).join(', ') || 'none';
     const first = this.choices.find((each) => !needed(each, this.runtime)) ?? this.choices[0];
     const found = path === null ? first : this.manifest.artifacts.find((each) => each.path === path);
     if (!found) throw new BundleError(`${this.place} has no artifact ${path ?? `of format ${FORMAT}`}; expected one of: ${there}`);
-    if (found.format !== FORMAT)
-      throw new BundleError(`${path} is of format ${found.format}, expected ${FORMAT}; choose one of: ${there}`);
+    if (!runs(found)) {
+      const lacks = found.format === COMPILED ? ` and has no WebAssembly module` : '';
+      throw new BundleError(`${path} is of format ${found.format}${lacks}, expected ${FORMAT}; choose one of: ${there}`);
+    }
     if (found.graph !== STEP)
       throw new BundleError(`${path} computes the graph ${found.graph}, expected ${STEP}; choose one of: ${there}`);
     if (needed(found, this.runtime))
@@ -65,16 +68,17 @@ export class Bundle {
     return found;
   }
 
-  /** Return the encode artifact that goes with a step artifact: of its precision where there is one. */
+  /** Return the encode artifact that goes with a step artifact: of its format and its precision where there is one. */
   encoderOf(step) {
-    const found = this.manifest.artifacts.filter(
-      (each) => each.format === FORMAT && each.graph === ENCODE && !needed(each, this.runtime),
-    );
+    const found = this.manifest.artifacts
+      .filter((each) => runs(each) && each.graph === ENCODE && !needed(each, this.runtime))
+      .sort((one, other) => Number(other.format === step.format) - Number(one.format === step.format));
     if (!found.length)
       throw new BundleError(
         `${this.place} has no ${FORMAT} file of the graph ${ENCODE} that onnxruntime ${this.runtime} runs; export the bundle again`,
       );
-    return found.find(({ precision }) => precision === step.precision) ?? found[0];
+    const same = found.filter(({ format }) => format === found[0].format);
+    return same.find(({ precision }) => precision === step.precision) ?? same[0];
   }
 
   /** Return a file's bytes once they are what the manifest says. */
@@ -100,10 +104,16 @@ export class Bundle {
     return bytes;
   }
 
-  /** Compare every listed file with the manifest, the model files aside: each of those is compared when it is opened. */
+  /** Compare every listed file with the manifest, model files and libraries aside: those are compared when they are opened. */
   async verifyFiles() {
-    for (const path of Object.keys(this.manifest.files)) await this.file(path);
+    const built = new Set(this.manifest.artifacts.flatMap(({ libraries }) => libraries.map(({ path }) => path)));
+    for (const path of Object.keys(this.manifest.files)) if (!built.has(path)) await this.file(path);
   }
+}
+
+/** Whether this example runs an artifact. */
+function runs(artifact) {
+  return artifact.format === FORMAT || moduleOf(artifact) !== undefined;
 }
 
 async function sha256(bytes) {

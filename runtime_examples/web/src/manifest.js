@@ -22,6 +22,7 @@ const NARROWING = object(
   {},
   { axes: [SIZES, {}], dtypes: [table(NAME, text()), {}], runtime_state: [oneOf(true, false), false] },
 );
+const LIBRARY = object({ target: text(), path: inner }, { compiler: [text(), ''] }); // built of an artifact's C
 const ARTIFACT = object(
   { path: inner, format: text(), precision: text(), ...DIGEST },
   {
@@ -31,6 +32,7 @@ const ARTIFACT = object(
     tolerance: [number(0), null],
     forced: [oneOf(true, false), false],
     parity: [object({}, { tolerance: [number(0), null] }), {}],
+    libraries: [list(LIBRARY), []],
   },
 );
 const DECODING = object(
@@ -122,6 +124,9 @@ function checkReferences(manifest) {
   const named = { golden, initial_state, sampler, 'tokenizer.path': tokenizer?.path ?? null };
   for (const [key, path] of Object.entries(named))
     expect(path === null || Object.hasOwn(files, path), key, path, 'a path that files lists');
+  for (const { path: artifact, libraries } of manifest.artifacts)
+    for (const { path } of libraries)
+      expect(Object.hasOwn(files, path), `a library of ${artifact}`, path, 'a path that files lists');
   if (Object.values(contract.initial_state).includes('stored'))
     expect(initial_state !== null, 'initial_state', undefined, 'the file of the stored first values');
   if (tokenizer && idsOf(contract)) checkIds(manifest);

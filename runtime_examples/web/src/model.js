@@ -1,10 +1,11 @@
 // An opened bundle: begin(inputs) -> { contexts, state }, step(inputs, state) -> { outputs, state }, with nothing remembered in
-// between. Every name, shape and limit comes from the contract in the manifest. `ort` is onnxruntime-node or onnxruntime-web: both
-// have the same interface.
+// between. Every name, shape and limit comes from the contract in the manifest. A file runs in onnxruntime, or is a WebAssembly
+// module that needs none.
 
+import { moduleOf, openModule } from './compiled.js';
 import { BATCH, TIME, attentionOf, idsOf, ofRole, scoresOf, sizeOf } from './contract.js';
 import { BundleError, reason } from './errors.js';
-import { refuseForeign } from './onnx_guard.js';
+import { openOnnx } from './ort_session.js';
 import { arrayType, fits, parse, repeated, withRow, zeros } from './safetensors.js';
 
 export class Model {
@@ -13,27 +14,32 @@ export class Model {
    *
    * @param bundle an open Bundle
    * @param artifact path of a step artifact; null takes the first that runs here
-   * @param runtime { ort, options }: the library, and the options of its sessions
+   * @param runtime { load, options }: what gives a promise of onnxruntime, called where a file needs it, and the options of its
+   *   sessions
    */
-  static async load(bundle, artifact, { ort, options }) {
-    const chosen = bundle.artifact(artifact);
-    const encoder = bundle.encode ? bundle.encoderOf(chosen) : null;
-    const model = new Model(bundle, chosen, encoder, ort);
+  static async load(bundle, artifact, { load, options }) {
+    let [chosen, encoder] = choose(bundle, artifact);
+    let ort = null;
+    if (![chosen, encoder].every((each) => each === null || moduleOf(each))) {
+      ort = await load();
+      bundle.runtime = ort.env.versions.common; // which files it is new enough for
+      [chosen, encoder] = choose(bundle, artifact);
+    }
+    const model = new Model(bundle, chosen, encoder);
     await model.readStored();
-    model.sessions.step = await openSession(bundle, chosen, ort, options);
-    if (encoder) model.sessions.encode = await openSession(bundle, encoder, ort, options);
+    for (const each of [chosen, encoder].filter(Boolean))
+      model.sessions[each.graph] = moduleOf(each) ? await openModule(bundle, each) : await openOnnx(bundle, each, ort, options);
     return model;
   }
 
-  constructor(bundle, artifact, encoder, ort) {
+  constructor(bundle, artifact, encoder) {
     const { contract } = bundle;
     for (const each of [artifact, encoder]) if (each) refuseNarrowing(each, contract.step_frames);
     this.bundle = bundle;
     this.contract = contract;
     this.artifact = artifact;
     this.encoder = encoder;
-    this.ort = ort;
-    this.sessions = {}; // graph → the runtime's session of its file
+    this.sessions = {}; // graph → what runs its file
     this.stored = {};
     this.inputs = ofRole(bundle.step.inputs, 'input');
     this.states = ofRole(bundle.step.inputs, 'state');
@@ -117,19 +123,13 @@ export class Model {
 
   /** Run a graph, step or encode, by the names of its inputs; returns every output by name. */
   async run(graph, feeds) {
-    const given = {};
-    for (const [name, { dtype, dims, data }] of Object.entries(feeds)) given[name] = new this.ort.Tensor(dtype, data, dims);
-    let made;
     try {
-      made = await this.sessions[graph].run(given);
+      return await this.sessions[graph].run(feeds);
     } catch (error) {
       throw new BundleError(
         `the model refuses its inputs: ${reason(error)}; expected what the contract says; export the bundle again`,
       );
     }
-    return Object.fromEntries(
-      Object.entries(made).map(([name, { type, dims, data }]) => [name, { dtype: type, dims: [...dims], data }]),
-    );
   }
 
   /** Whence a state has its first value: 'stored', 'encode', or null for zeros. */
@@ -168,24 +168,10 @@ function pick(tensors, specs) {
   return Object.fromEntries(specs.map(({ name }) => [name, tensors[name]]));
 }
 
-async function openSession(bundle, artifact, ort, options) {
-  const bytes = await bundle.file(artifact.path);
-  refuseForeign(bytes, artifact.path);
-  const spec = bundle.graph(artifact.graph);
-  try {
-    const session = await ort.InferenceSession.create(bytes, options);
-    for (const [side, names] of [
-      ['inputs', session.inputNames],
-      ['outputs', session.outputNames],
-    ])
-      if (String([...names].sort()) !== String(spec[side].map(({ name }) => name).sort()))
-        throw new Error(`it has the ${side} ${names}, and the contract ${spec[side].map(({ name }) => name)}`);
-    return session;
-  } catch (error) {
-    throw new BundleError(
-      `the runtime cannot open ${artifact.path}: ${reason(error)}; choose another artifact or export the bundle again`,
-    );
-  }
+/** The step artifact, and the encode artifact or null. */
+function choose(bundle, artifact) {
+  const chosen = bundle.artifact(artifact);
+  return [chosen, bundle.encode ? bundle.encoderOf(chosen) : null];
 }
 
 function refuseNarrowing({ path, narrowing }, stepFrames) {

@@ -2,8 +2,9 @@
 
 const RUNTIME = 'onnxruntime'; // as an artifact's `requires` calls it; its packages for Node.js and the web share its versions
 
-/** Return the version that an artifact needs where `runtime` is older, else null. */
+/** Return the version that an artifact needs where `runtime` is older, else null; a runtime that is not there yet is null. */
 export function needed(artifact, runtime) {
+  if (runtime === null) return null;
   const wanted = Object.hasOwn(artifact.requires, RUNTIME) ? artifact.requires[RUNTIME] : '0';
   return compare(runtime, wanted) < 0 ? wanted : null;
 }
