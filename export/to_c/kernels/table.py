@@ -13,16 +13,18 @@ from importlib import resources
 
 # Of each kind: bits of the weights, of activations.
 _PANEL = ("portable/panel_{}.c", "product.c")
+_X86 = ("avx512vnni/panel_{}.c", "avx2/panel_{}.c")
+_X86_8 = ("avx512vnni/panel_8_bytes.c", "avx2/panel_{}.c")
 _ARM = ("dsp/four_{}.c", "arm/panel.c", "neon/lines_{}.c", "neon/panel.c")
 _ARM_8 = (*_ARM[:2], "neon/dot_{}.c", *_ARM[2:])
 FILES = {  # name → its files
     "quantise_16": ("portable/quantise.c", "portable/round_16.c"),
     "quantise_8": ("portable/quantise.c", "portable/round_8.c"),
-    "product_8_16": (*_ARM, *_PANEL),
-    "product_8_8": (*_ARM_8, *_PANEL),
-    "product_8_7": (*(file.format("8_8") for file in _ARM_8), *_PANEL),
-    "product_4_16": (*_ARM, *_PANEL),
-    "product_4_8": (*_ARM_8, *_PANEL),
+    "product_8_16": (*_X86, *_ARM, *_PANEL),
+    "product_8_8": (*_X86_8, *_ARM_8, *_PANEL),
+    "product_8_7": (*_X86_8, *(file.format("8_8") for file in _ARM_8), *_PANEL),
+    "product_4_16": (*_X86, *_ARM, *_PANEL),
+    "product_4_8": (*_X86, *_ARM_8, *_PANEL),
 }
 FILES.update(
     {  # the panels alone
