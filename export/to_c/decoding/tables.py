@@ -31,18 +31,18 @@ def numbers(name: str, values: Sequence[int], kind: str, count: str = "") -> str
 
 def first_state(contract: Contract, stored: Arrays) -> str:
     """Return the function that writes the first state: what is ``stored``, one row each; zeros
-    else. It copies element by element, so that a compiler calls no memcpy where there is none.
+    else. It writes element by element, to volatile memory, so that no compiler calls memset.
     """
     tables, loops = [], []
     for state in contract.step.states:
         array, value = stored.get(state.name), "0"
+        kind, name = C_TYPES[state.dtype], c_name(state.name)
         if array is not None and array.any():
-            kind, value = C_TYPES[state.dtype], f"first_{state.name}[i]"
+            value = f"first_{state.name}[i]"
             tables.append(f"static const {kind} first_{state.name}[] = {{{_values(array)}}};\n")
-        place = f"state->{c_name(state.name)}[i]"
-        loops.append(
-            f"    for (int32_t i = 0; i < {size(contract, state)}; ++i) {{ {place} = {value}; }}\n"
-        )
+        place = f"((volatile {kind} *)state->{name})[i]"
+        count = size(contract, state)
+        loops.append(f"    for (int32_t i = 0; i < {count}; ++i) {{ {place} = {value}; }}\n")
     return "".join([*tables, "\nstatic void begin(net_state *state)\n{\n", *loops, "}\n"])
 
 

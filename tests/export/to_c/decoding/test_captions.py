@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import re
 import subprocess
 from pathlib import Path
 
@@ -197,3 +198,30 @@ def test_the_bundle_carries_them_and_they_call_nothing_else(bundle: Bundle, tmp_
         ["nm", "-u", "captions.o"], cwd=tmp_path, check=True, capture_output=True, text=True
     )
     assert set(told.stdout.split()) - {"U"} == {"net_encode", "net_step"}
+
+
+_AROUND = """
+#include "captions.h"
+
+int example(const uint8_t *image, int64_t *tokens)
+{{
+{body}
+    if (refused || count != 3) {{ return -1; }}
+    for (int32_t i = 0; i < found[0].count; ++i) {{ tokens[i] = found[0].tokens[i]; }}
+    return found[0].count;
+}}
+"""
+
+
+def test_the_manuals_example(bundle: Bundle, model: Model, pictures: np.ndarray) -> None:
+    manual = (Path(__file__).parents[4] / "export" / "README.md").read_text(encoding="utf-8")
+    (body,) = (b for b in re.findall(r"```c\n(.*?)```", manual, re.DOTALL) if "net_caption" in b)
+    files = {**checked_sources(bundle.path("c/step")), **checked_sources(bundle.path("c/encode"))}
+    for name in ("captions.h", "captions.c"):
+        files[name] = bundle.path(f"c/text/{name}").read_bytes()
+    library = build({**files, "app.c": _AROUND.format(body=body).encode()}, find_compiler())
+    decoding = bundle.manifest.decoding_defaults
+    image, tokens = np.ascontiguousarray(pictures[1]), np.zeros(decoding.length, np.int64)
+    count = library.example(ctypes.c_void_p(image.ctypes.data), ctypes.c_void_p(tokens.ctypes.data))
+    best = wanted(model, pictures[1], decoding, width=3)[0]
+    assert tuple(tokens[:count].tolist()) == best.tokens

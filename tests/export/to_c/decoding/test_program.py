@@ -5,6 +5,7 @@ generate``.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -128,3 +129,35 @@ def test_verify_compares_it(text_bundles: dict[str, Path], tmp_path: Path) -> No
     assert "c/text/text.c is not what this edgernn generates" in detail
     older = changed(text_bundles["char"], tmp_path / "older", without=True)
     assert contract_of(older)[0] == "passed"
+
+
+_AROUND = """
+#include "text.h"
+#include <stdio.h>
+
+static int hear(void *context, int64_t token)
+{{
+    (void)context;
+    return printf("%d ", (int)token) < 0;
+}}
+
+int main(void)
+{{
+{body}
+    return refused;
+}}
+"""
+
+
+def test_the_manuals_example(text_bundles: dict[str, Path], tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[4] / "export" / "README.md").read_text(encoding="utf-8")
+    (body,) = (b for b in re.findall(r"```c\n(.*?)```", manual, re.DOTALL) if "net_text" in b)
+    (tmp_path / "app.c").write_text(_AROUND.format(body=body))
+    folder = text_bundles["char"]
+    command = [*find_compiler().command, *FLAGS, "-Ic/step", "-Ic/text", *FILES]
+    subprocess.run([*command, tmp_path / "app.c", "-o", tmp_path / "app"], cwd=folder, check=True)
+    done = run(tmp_path / "app")
+    assert done.returncode == 0
+    words = ["--prompt", "the ", "--seed", "7", "--artifact", "c", "--json"]
+    told = CliRunner().invoke(app, ["generate", str(folder), *words])
+    assert [int(token) for token in done.stdout.split()] == json.loads(told.stdout)["tokens"]
