@@ -15,8 +15,9 @@ from importlib import resources
 _PANEL = ("portable/panel_{}.c", "product.c")
 _X86 = ("avx512vnni/panel_{}.c", "avx2/panel_{}.c")
 _X86_8 = ("avx512vnni/panel_8_bytes.c", "avx2/panel_{}.c")
-_ARM = ("dsp/four_{}.c", "arm/panel.c", "neon/lines_{}.c", "neon/panel.c")
-_ARM_8 = (*_ARM[:2], "neon/dot_{}.c", *_ARM[2:])
+_CORTEX_M = ("mve/four_{}.c", "mve/panel.c", "dsp/four_{}.c", "dsp/panel.c")
+_ARM = (*_CORTEX_M, "neon/lines_{}.c", "neon/panel.c")
+_ARM_8 = (*_CORTEX_M, "neon/dot_{}.c", "neon/lines_{}.c", "neon/panel.c")
 FILES = {  # name → its files
     "quantise_16": ("portable/quantise.c", "portable/round_16.c"),
     "quantise_8": ("portable/quantise.c", "portable/round_8.c"),
