@@ -41,6 +41,12 @@ def one_line(text: str) -> str:
     return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]} …"
 
 
+class EdgernnWarning(UserWarning):
+    """What a caller is to know of what was done all the same; the command line prints it as one
+    line.
+    """
+
+
 class UsageError(EdgernnError):
     """An option or argument that cannot be used as given."""
 

@@ -42,6 +42,7 @@ def bench_bundle(
     to: Iterable[str] | str | None = None,
     threads: int | None = None,
     steps: int = DEFAULT_STEPS,
+    trust: bool = False,
     tell: Tell = lambda line: None,
 ) -> BenchReport:
     """Measure every artifact of a bundle that this machine can run, or those of the formats in
@@ -53,6 +54,7 @@ def bench_bundle(
         threads: of each runtime; None leaves them to it.
         steps: timed steps of each artifact, 10 or more; pictures of an encode artifact are a fifth
             as many.
+        trust: see ``open_session``.
         tell: hears, one line each, what is being done.
 
     Raises:
@@ -68,7 +70,7 @@ def bench_bundle(
             f"steps is {steps}, expected {FEWEST_STEPS} or more: fewer say nothing of the slow "
             "ones among them"
         )
-    bundle = source if isinstance(source, Bundle) else Bundle.open(source)
+    bundle = Bundle.open(source, trust=trust)
     wanted = _wanted(bundle, to)
     feed = feed_for(bundle)
     courses, left_out = _courses(bundle, wanted, feed, threads=threads, tell=tell)

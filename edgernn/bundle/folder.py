@@ -8,6 +8,7 @@ bundle holds. A model file runs when a session opens it, and is read before that
 
 from __future__ import annotations
 
+import copy
 import shutil
 import weakref
 from collections.abc import Iterable
@@ -42,22 +43,35 @@ class Bundle:
 
     Use it as a context manager, or keep it as long as its files are read: a single-file bundle is
     unpacked to a temporary folder that goes away with this object.
+
+    Attributes:
+        source, folder: where it came from, and where its files lie.
+        manifest: what it holds.
+        trusted: whether programs in it run as they are, on the user's word; see
+            ``sessions/README.md``.
     """
 
     def __init__(self, source: Path, folder: Path, manifest: Manifest) -> None:
         self.source = source
         self.folder = folder
         self.manifest = manifest
+        self.trusted = False
+        self._whole: Bundle | None = None  # what it is a view of, which is to live as long
         self._vouched: dict[str, _Stamp] = {}  # of each listed file, when its digest was right
 
     @classmethod
-    def open(cls, source: Path | str, *, verify_digests: bool = True) -> Bundle:
-        """Open the bundle at ``source``, a folder or a ``.edgernn`` file.
+    def open(
+        cls, source: Path | str | Bundle, *, verify_digests: bool = True, trust: bool = False
+    ) -> Bundle:
+        """Open the bundle at ``source``, a folder or a ``.edgernn`` file; one that is opened
+        already is given back. ``trust``: see ``trusted``.
 
         Raises:
             BundleError: missing, foreign, damaged, of another schema version, or unsafe; says which
                 file and why.
         """
+        if isinstance(source, Bundle):
+            return source._trusting() if trust else source
         source = path_of(source)
         if not _exists(source):  # a kill between two renames may have left it aside
             storage.clear(source.parent, name=source.name)
@@ -77,7 +91,14 @@ class Bundle:
             raise
         if folder != source:
             weakref.finalize(bundle, shutil.rmtree, folder, ignore_errors=True)
+        bundle.trusted = trust
         return bundle
+
+    def _trusting(self) -> Bundle:
+        """Return this bundle, trusted; it lives as long as that."""
+        made = copy.copy(self)
+        made._whole, made.trusted = self, True
+        return made
 
     def __enter__(self) -> Bundle:
         return self

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -28,7 +31,7 @@ from edgernn.cli import (
 )
 from edgernn.cli.output import say, tell, tell_error
 from edgernn.cli.signals import unwinding
-from edgernn.errors import CheckFailedError, EdgernnError
+from edgernn.errors import CheckFailedError, EdgernnError, EdgernnWarning
 from edgernn.formats.installed import install_command
 
 FAILED, MISUSE, INTERRUPTED = 1, 2, 130
@@ -80,9 +83,21 @@ def options(
 
 def main() -> None:
     """Run the command line and leave with its exit code; an error is one line on stderr."""
-    with unwinding(), streams.guarded():
+    with unwinding(), streams.guarded(), warnings.catch_warnings():
+        warnings.simplefilter("always", EdgernnWarning)
+        warnings.showwarning = partial(_show_warning, warnings.showwarning)
         code = _outcome()
     _leave(code)
+
+
+def _show_warning(
+    otherwise: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any
+) -> None:
+    """Print one of edgernn's own as one line, any other as Python does."""
+    if issubclass(category, EdgernnWarning):
+        tell(f"edgernn: note: {message}")
+    else:
+        otherwise(message, category, *place)
 
 
 def _leave(code: int) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgernn import plots, storage
-from edgernn.cli.choices import completing, format_names
+from edgernn.cli.choices import TrustOption, completing, format_names
 from edgernn.cli.output import say, say_sheet, tell, words, write_result
 from edgernn.cli.sheets import Sheet
 from edgernn.errors import StorageError, UsageError
@@ -33,6 +33,7 @@ def bench(
         int | None, typer.Option(help="Threads of each runtime; default its own choice.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Timed steps of each artifact.")] = 500,
+    trust: TrustOption = False,
     json: Annotated[
         str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")
     ] = None,
@@ -46,7 +47,9 @@ def bench(
     _check_outputs(json, plot)
     from edgernn.bench import bench_bundle
 
-    report = bench_bundle(bundle, to=words(to), threads=threads, steps=steps, tell=tell)
+    report = bench_bundle(
+        bundle, to=words(to), threads=threads, steps=steps, trust=trust, tell=tell
+    )
     if json is not None:
         write_result(json, report.to_json())
     if json != "-":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgernn.cli import tables
-from edgernn.cli.choices import completing, format_names, precision_names, target_names
+from edgernn.cli.choices import TrustOption, completing, format_names, precision_names, target_names
 from edgernn.cli.config import Config
 from edgernn.cli.hoisting import (
     FORWARD,
@@ -193,6 +193,7 @@ def verify(
     reference: Annotated[
         Path | None, typer.Option(help="Compare with this checkpoint, not the bundle's.")
     ] = None,
+    trust: TrustOption = False,
     json: Annotated[
         str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")
     ] = None,
@@ -219,6 +220,7 @@ def verify(
         steps=_LONG_STEPS if long else steps,
         seed=seed,
         reference=reference,
+        trust=trust,
         write_report=True,
         tell=tell,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgernn import plots
+from edgernn.cli.choices import TrustOption
 from edgernn.cli.output import progress_console, say_json, stream, tell, tell_error
 from edgernn.cli.shown import visible
 from edgernn.cli.streams import reader_gone
@@ -48,6 +49,7 @@ def caption(
     artifact: Annotated[
         str | None, typer.Option(help="A step file or format in the bundle; default ONNX.")
     ] = None,
+    trust: TrustOption = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON per picture.")
     ] = False,
@@ -62,7 +64,7 @@ def caption(
         raise UsageError("--beam searches and --temperature samples; give one of them")
     sampler = None if temperature is None else Sampler(temperature=temperature)
     failed = 0
-    with CaptionWriter(bundle, artifact=artifact) as writer:
+    with CaptionWriter(bundle, artifact=artifact, trust=trust) as writer:
         paths = _expand(images, writer)
         if attention_map is not None:
             _check_map(attention_map, paths, writer, bundle)

@@ -5,7 +5,7 @@ them with.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -82,6 +82,12 @@ def conditioning_names() -> list[str]:
     from edgernn.families.captioner import CONDITIONINGS
 
     return list(CONDITIONINGS)
+
+
+TrustOption = Annotated[
+    bool,
+    typer.Option("--trust", help="Run C as it lies in the bundle, not generated afresh."),
+]
 
 
 def device_names() -> list[str]:

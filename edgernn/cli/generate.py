@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgernn.cli.choices import TrustOption
 from edgernn.cli.output import say_json, stream
 from edgernn.cli.streams import reader_gone
 from edgernn.errors import StorageError
@@ -33,6 +34,7 @@ def generate(
     threads: Annotated[
         int | None, typer.Option(help="Threads that share a step; default the runtime's.")
     ] = None,
+    trust: TrustOption = False,
     on_unknown: Annotated[
         str, typer.Option(help="A prompt character the model lacks: error or skip.")
     ] = "error",
@@ -59,6 +61,7 @@ def generate(
         stop=stop,
         artifact=artifact,
         threads=threads,
+        trust=trust,
         on_unknown=on_unknown,  # type: ignore[arg-type]  # the tokenizer refuses what is neither
         load_state=load_state,
         save_state=save_state,

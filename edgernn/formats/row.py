@@ -54,6 +54,8 @@ class Format:
             folder ``text`` beside the step; or None.
         interpreter: a session that runs the file where ``session`` cannot, operator by operator,
             for verifying; or None.
+        trusted: a session that runs a program that lies in the bundle as it is, where the user
+            says to, while ``session`` runs only what edgernn wrote by itself; or None.
         libraries: the module that builds its files for other machines, see ``export/libraries.py``;
             or None.
     """
@@ -81,6 +83,7 @@ class Format:
     interpreter: str | None = None
     lacking: str | None = None
     companions: str | None = None
+    trusted: str | None = None
     libraries: str | None = None
 
     @property

@@ -5,6 +5,7 @@ that runs it.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from edgernn.bundle.records import Artifact
 from edgernn.contract import FileContract
 from edgernn.contract.in_graph import DECODERS
 from edgernn.contract.interface import FileDescription
-from edgernn.errors import ContractError, UnavailableError, UsageError
+from edgernn.errors import ContractError, EdgernnWarning, UnavailableError, UsageError
 from edgernn.families.base import Family
 from edgernn.families.samples import sample_of
 from edgernn.families.table import family_of
@@ -86,7 +87,9 @@ class Subject:
 
     def fresh(self) -> Session:
         """Open the file once more, in the runtime of ``session``."""
-        return open_artifact(self.bundle, self.artifact, type(self.session))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EdgernnWarning)
+            return open_artifact(self.bundle, self.artifact, type(self.session))
 
     @cached_property
     def model(self) -> Model:
@@ -178,7 +181,9 @@ class Subject:
 def _open(bundle: Bundle, artifact: Artifact) -> Session:
     row = formats.by_name(artifact.format)
     try:
-        return open_artifact(bundle, artifact)
+        with warnings.catch_warnings():  # of what the report says
+            warnings.simplefilter("ignore", EdgernnWarning)
+            return open_artifact(bundle, artifact)
     except UnavailableError:
         if row.interpreter is None:
             raise

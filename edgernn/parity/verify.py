@@ -32,6 +32,7 @@ def verify_bundle(
     steps: int = DEFAULT_STEPS,
     seed: int | None = None,
     reference: Path | None = None,
+    trust: bool = False,
     write_report: bool = False,
     tell: Tell = lambda line: None,
 ) -> VerifyReport:
@@ -44,6 +45,8 @@ def verify_bundle(
         seed: of the rows and call lengths that are drawn, 0 or more; None draws a seed, which the
             report names.
         reference: a checkpoint folder to compare with, instead of the bundle's own.
+        trust: judge programs, as C, as they lie in the bundle, and not what is generated afresh
+            from the graph beside them.
         write_report: also write ``report.json`` and ``report.html`` into a folder bundle; ``tell``
             hears where it cannot.
         tell: hears, one line each, what is being done.
@@ -52,7 +55,7 @@ def verify_bundle(
         BundleError: the bundle cannot be opened; digests are part of that.
         UsageError: ``steps`` below 1, ``seed`` below 0, or no artifact is of the formats asked for.
     """
-    bundle = source if isinstance(source, Bundle) else Bundle.open(source)
+    bundle = Bundle.open(source, trust=trust)
     found, words = subjects(bundle, to=to, steps=steps, seed=seed, reference=reference)
     reports = []
     for subject in found:

@@ -124,7 +124,11 @@ def model_of(contract: Contract, session_of: Callable[[str], Session]) -> Model:
 
 
 def open_model(
-    source: Bundle | Path | str, artifact: str | None = None, *, threads: int | None = None
+    source: Bundle | Path | str,
+    artifact: str | None = None,
+    *,
+    threads: int | None = None,
+    trust: bool = False,
 ) -> Model:
     """Open the model of a bundle: a step file, and the encode file that goes with it.
 
@@ -132,12 +136,13 @@ def open_model(
         source: an opened bundle, or the path of one.
         artifact: which step file: its path or its format; by default the first that runs here.
         threads: see ``Session.open``.
+        trust: see ``open_session``.
 
     Raises:
         BundleError, ContractError, UnavailableError: see errors.py.
         UsageError: the bundle has no such step file.
     """
-    bundle = source if isinstance(source, Bundle) else Bundle.open(source)
+    bundle = Bundle.open(source, trust=trust)
     return choose_model(bundle, artifact, threads=threads)[1]
 
 

@@ -30,7 +30,11 @@ F = TypeVar("F", bound=OpenedFile)
 
 
 def open_session(
-    source: Path | str | Bundle, artifact: str | None = None, *, threads: int | None = None
+    source: Path | str | Bundle,
+    artifact: str | None = None,
+    *,
+    threads: int | None = None,
+    trust: bool = False,
 ) -> Session | Any:
     """Open an artifact for stepping; one that decodes in the graph comes as the ``Decoder`` that it
     is, and has no step.
@@ -41,6 +45,8 @@ def open_session(
         artifact: which one of a bundle: its path or its format; by default the first that runs
             here.
         threads: see ``Session.open``.
+        trust: run programs, as C, as they lie there; without it they are generated afresh from the
+            graph beside them.
 
     Raises:
         BundleError, ContractError, UnavailableError: see errors.py.
@@ -51,8 +57,8 @@ def open_session(
             raise UsageError(
                 f"{source} is one model file; an artifact can be chosen of a bundle only"
             )
-        return _open_file(path, threads=threads)
-    bundle = source if isinstance(source, Bundle) else Bundle.open(source)
+        return _open_file(path, threads=threads, trust=trust)
+    bundle = Bundle.open(source, trust=trust)
     if artifact is not None:
         chosen = bundle.artifact(artifact)
         opening = open_decoder if chosen.graph in DECODERS else open_artifact
@@ -96,7 +102,7 @@ def open_artifact(
             f"{artifact.path} writes by itself, in one call of edgernn.open_session; choose a "
             "step file"
         )
-    kind = session or session_class(artifact.format)
+    kind = session or session_class(artifact.format, trust=bundle.trusted)
     return _opened(kind, bundle, artifact, threads=threads)
 
 
@@ -166,13 +172,15 @@ def read_first_state(path: Path, contract: Contract) -> State:
     return values
 
 
-def session_class(format_name: str) -> type[Session]:
-    """Return the session class of a format; raise UnavailableError where its package is not
-    installed.
+def session_class(format_name: str, *, trust: bool = False) -> type[Session]:
+    """Return the session class of a format, where it is to ``trust`` that which runs programs as
+    they are; raise UnavailableError where its package is not installed.
     """
     row = formats.by_name(format_name)
     found: type[Session] = formats.resolve(
-        row.session, needed_for=f"running {row.name}", extra=row.run_extra
+        (row.trusted if trust else None) or row.session,
+        needed_for=f"running {row.name}",
+        extra=row.run_extra,
     )
     return found
 
@@ -260,7 +268,7 @@ def is_bundle(path: Path) -> bool:
     return identify(path).key in {"bundle", "packed-bundle"}
 
 
-def _open_file(path: Path, *, threads: int | None) -> Session | Any:
+def _open_file(path: Path, *, threads: int | None, trust: bool) -> Session | Any:
     if identify(path).key == "missing":
         raise BundleError(
             f"no bundle or model file at {path}; make one with: edgernn export RUN --out "
@@ -269,5 +277,9 @@ def _open_file(path: Path, *, threads: int | None) -> Session | Any:
     row, description = describe_file(path)
     file_contract = FileContract.from_metadata(description.metadata, source=str(path))
     decodes = file_contract.graph in DECODERS
-    kind = _decoder_class(row.name, file_contract.graph) if decodes else session_class(row.name)
+    kind = (
+        _decoder_class(row.name, file_contract.graph)
+        if decodes
+        else session_class(row.name, trust=trust)
+    )
     return kind.open(path, file_contract, threads=checked_threads(threads))

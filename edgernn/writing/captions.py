@@ -70,6 +70,7 @@ class CaptionWriter:
     Args:
         source: the path of a bundle, or an opened one, which stays open.
         artifact: the step file to use, by its path or its format; default the first that runs here.
+        trust: see ``open_session``.
 
     Attributes:
         artifact: the step file in use.
@@ -82,8 +83,11 @@ class CaptionWriter:
         UsageError: the bundle is no captioner, or has no such step file.
     """
 
-    def __init__(self, source: Path | str | Bundle, *, artifact: str | None = None) -> None:
-        opened = nullcontext(source) if isinstance(source, Bundle) else Bundle.open(source)
+    def __init__(
+        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
+    ) -> None:
+        bundle = Bundle.open(source, trust=trust)
+        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
         self._opened: AbstractContextManager[Bundle] = opened
         self._bundle = opened.__enter__()
         refuse_other(self._bundle, "caption")

@@ -40,6 +40,7 @@ def write_text(
     stop: str | None = None,
     artifact: str | None = None,
     threads: int | None = None,
+    trust: bool = False,
     on_unknown: OnUnknown = "error",
     load_state: Path | None = None,
     save_state: Path | None = None,
@@ -55,7 +56,7 @@ def write_text(
         temperature, top_k, top_p: see ``Sampler``; None takes the bundle's defaults.
         seed: of the sampling, 0 to 2^64 - 1.
         stop: end after a token that decodes to this text.
-        artifact, threads: see ``open_session``.
+        artifact, threads, trust: see ``open_session``.
         on_unknown: see ``Tokenizer.encode``.
         load_state, save_state: files to go on from and to leave behind.
         show: is given the prompt as the model reads it, then each piece of text as soon as it is
@@ -67,7 +68,8 @@ def write_text(
     Raises:
         BundleError, DataError, UsageError, UnavailableError: see errors.py.
     """
-    with nullcontext(source) if isinstance(source, Bundle) else Bundle.open(source) as bundle:
+    opened_bundle = Bundle.open(source, trust=trust)
+    with nullcontext(opened_bundle) if isinstance(source, Bundle) else opened_bundle as bundle:
         refuse_other(bundle, "generate")
         tokenizer = open_tokenizer(bundle)
         chosen, opened, write_on = _open(bundle, artifact, threads=threads)

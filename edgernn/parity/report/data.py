@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, computed_field, model_validator
 
 from edgernn.contract import Record
 
+_READING = ("contract", "structure", "libraries")  # checks that run nothing of a file
 Status = Literal["passed", "failed", "not run"]
 
 
@@ -61,8 +62,15 @@ class ArtifactReport(_Verdict):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
-        """Whether no check failed and at least one was run."""
-        return not self.failed and any(check.status == "passed" for check in self.checks)
+        """Whether no check failed and at least one that runs the file passed."""
+        passed = [check.name for check in self.checks if check.status == "passed"]
+        return not self.failed and any(name not in _READING for name in passed)
+
+    @property
+    def only_read(self) -> bool:
+        """Whether all that passed are checks that run nothing of the file."""
+        passed = any(check.status == "passed" for check in self.checks)
+        return passed and not self.failed and not self.passed
 
 
 class VerifyReport(_Verdict):
@@ -99,8 +107,8 @@ class VerifyReport(_Verdict):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
-        """Whether no artifact failed and at least one passed; what could not be run here counts
-        neither way.
+        """Whether no artifact failed and at least one passed; what could not be run here, or was
+        only read, counts neither way.
         """
         artifacts = self.artifacts
         return not any(artifact.failed for artifact in artifacts) and any(

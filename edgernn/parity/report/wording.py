@@ -58,7 +58,9 @@ def outcome(report: VerifyReport) -> str:
         f"{passed} of {counted(len(artifacts), 'artifact')} passed over {_depth(report.steps)}"
     ]
     parts += [f"{failed} failed"] if failed else []
-    if rest := len(artifacts) - passed - failed:
+    read = sum(artifact.only_read for artifact in artifacts)
+    parts += [f"{read} read and NOT run"] if read else []
+    if rest := len(artifacts) - passed - failed - read:
         parts.append(f"{rest} could not be judged")
     unchecked = [f"{', '.join(names)} ({why})" for why, names in _unchecked(report).items()]
     left = [f"NOT checked: {_listed(unchecked)}"] if unchecked else []

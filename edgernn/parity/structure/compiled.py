@@ -1,5 +1,8 @@
 """The structure of a folder of C: its text is what the graph beside it gives, and that graph is
 followed as that of an ONNX file.
+
+Of a text that is not, nothing is proved. Where it names another generator than this edgernn's,
+another version of edgernn may have written it; where it names this one, it was changed.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import FileContract
 from edgernn.parity.structure.onnx_rules import follow
 from edgernn.parity.structure.reading import StructureReader
+from edgernn.parity.structure.sizes import TextError
 from edgernn.parity.structure.stored_onnx import weight_table
-from edgernn.sessions.compiled import GRAPH, checked_sources
+from edgernn.sessions.compiled import GRAPH, difference, generated_sources
 from edgernn.sessions.ort.guard import refuse_foreign
 
 
@@ -19,12 +23,15 @@ class CompiledStructure(StructureReader):
     """Reads folders of C; compiles nothing."""
 
     def __init__(self, path: Path) -> None:
-        self._sources = checked_sources(path)
+        self._sources = generated_sources(path)
+        self._other = difference(path, self._sources)
         self._graph = refuse_foreign(path / GRAPH).graph
 
     def prove(self, file_contract: FileContract) -> str:
         """See ``StructureReader.prove``."""
         count = follow(self._graph, file_contract.interface())
+        if self._other is not None:
+            raise TextError(self._other.words, claimed=self._other.claimed)
         return (
             f"{len(self._sources)} files as they are generated from a graph of {count} operators, "
             "none of which branches, draws or keeps anything"

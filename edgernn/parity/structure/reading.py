@@ -19,7 +19,7 @@ from edgernn.contract.in_graph import DECODERS
 from edgernn.errors import UnavailableError
 from edgernn.parity.in_graph import step_beside
 from edgernn.parity.report.data import Check, Status
-from edgernn.parity.structure.sizes import MixedError, SizeError, UnknownError
+from edgernn.parity.structure.sizes import MixedError, SizeError, TextError, UnknownError
 from edgernn.parity.structure.stored import (
     bytes_problems,
     stored_problems,
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from edgernn.parity.subject import Subject
 
 NAME = "structure"
+_WHAT_RAN = {  # of a program, by whether the user trusts it
+    True: "it is what was run, as --trust says",
+    False: "it was not run: what is judged is generated afresh, with --trust the bundle's own",
+}
 _MOST_TOLD = 3  # differences of what is stored
 
 
@@ -96,6 +100,9 @@ def check(subject: Subject) -> Check:
         status, proved = _mixed(bundle.file_contract(artifact), error)
     except SizeError as error:
         status, proved = "failed", f"the graph is not the same at every size and call: {error}"
+    except TextError as error:
+        status = "failed" if error.claimed and not bundle.trusted else "not run"
+        proved = f"{error}, so nothing is proved of it; {_WHAT_RAN[bundle.trusted]}"
     except UnknownError as error:
         status, proved = "not run", str(error)
     except (

@@ -39,6 +39,16 @@ class UnknownError(Exception):
     """The graph does what this reader cannot follow; the text says what."""
 
 
+class TextError(Exception):
+    """The file is a program, and its text is not what its graph gives; ``claimed`` says whether the
+    text says that it is.
+    """
+
+    def __init__(self, words: str, *, claimed: bool) -> None:
+        super().__init__(words)
+        self.claimed = claimed
+
+
 @dataclass(frozen=True)
 class Size:
     """The unknown size of an open axis, or a product with it, as it flows through a graph's own

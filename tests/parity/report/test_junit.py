@@ -34,12 +34,32 @@ def counts(element: Xml.Element) -> dict[str, int]:
     return {kind: int(element.attrib[kind]) for kind in ("tests", "failures", "errors", "skipped")}
 
 
+def test_what_was_only_read_did_not_pass() -> None:
+    own = artifact(
+        "c/step",
+        check("contract", "passed"),
+        check("structure", "passed"),
+        check("rollout", "not run", "no compiler"),
+    )
+    root = parsed(report(own))
+    assert not report(own).passed
+    says = (
+        "NOT verified: 0 of 1 artifact passed over 8 steps only (a full check has 256), 1 read and "
+    )
+    headlines = {fact.get("value") for fact in root.iter("property")}
+    assert any(
+        (text or "").startswith(f"{says}NOT run; NOT checked: rollout") for text in headlines
+    )
+    (failure,) = root.iter("failure")
+    assert (failure.get("message") or "").startswith("nothing was verified: 0 of 1 artifact passed")
+
+
 def test_a_suite_per_artifact_and_a_case_per_check() -> None:
     first = artifact(
         "onnx/step.onnx", check("contract", "passed"), check("rollout", "failed", "too far")
     )
     second = artifact(
-        "coreml/step.mlpackage", check("contract", "passed"), check("rollout", "not run", "no Mac")
+        "coreml/step.mlpackage", check("golden", "passed"), check("rollout", "not run", "no Mac")
     )
     root = parsed(report(first, second))
     assert root.tag == "testsuites"
