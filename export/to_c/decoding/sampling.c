@@ -5,12 +5,15 @@ enum { BINS = 64, LANES = 16, FEW = 24 };
 typedef struct {
     const float *logits;
     int32_t count;
-    double *weights; /* e^((x - best) / temperature) of each */
-    int32_t *order, *bins;
-    int32_t held[BINS]; /* scores in a bin, */
-    double sums[BINS];  /* and their weights together */
-    int32_t full, part; /* kept are all of the first `full` bins, and the best `part` of the next one */
-    double total;       /* the weights of all that are kept */
+    float best;
+    double temperature;
+    int32_t *weights;       /* 2^30 e^((x - best) / temperature) of each, in float32 */
+    int32_t *order, *next;  /* of each, one that is before it in its bin; -1 behind the first */
+    int32_t last[BINS];     /* score in a bin, */
+    int32_t held[BINS];     /* how many there are, */
+    uint64_t sums[BINS];    /* and their weights together */
+    int32_t full, part;     /* kept are all of the first `full` bins, and the best `part` of the next */
+    uint64_t total;         /* the weights of all that are kept */
 } ranking;
 
 /* Whether a is chosen before b. */
@@ -82,51 +85,72 @@ static float range_of(const float *logits, int32_t count, float *least)
     return best;
 }
 
-/* Weights, and bins of equal width from the best score down to one `most` temperatures below it. */
-static void weigh(const float *restrict logits, int32_t count, float best, double temperature, double most,
-                  double *restrict weights, int32_t *restrict bins)
+/* e^x of x <= 0, as of -30 where x is less; the polynomial of Cephes' expf, largest relative error 3e-7. */
+static inline float quick_exp(float x)
 {
-    const double scale = most > 1e-290 ? (BINS - 1) / most : 0.0;
+    union { float number; uint32_t bits; } turned, scale;
+    float k, p;
+    x = -30.0f < x ? x : -30.0f;
+    turned.number = x * 1.44269504f + 12582912.0f; /* the last bits are the nearest whole number */
+    k = turned.number - 12582912.0f;
+    scale.bits = (turned.bits + 127u) << 23;
+    x = x - k * 0.693359375f;
+    x = x - k * -2.12194440e-4f;
+    p = 1.9875691500e-4f * x + 1.3981999507e-3f;
+    p = p * x + 8.3334519073e-3f;
+    p = p * x + 4.1665795894e-2f;
+    p = p * x + 1.6666665459e-1f;
+    p = p * x + 5.0000001201e-1f;
+    return (p * x * x + x + 1.0f) * scale.number;
+}
+
+/* Weights, and bins of equal width from the best score down to one `most` temperatures below it. */
+static void weigh(const float *restrict logits, int32_t count, float best, float inverse, float most,
+                  int32_t *restrict weights, int32_t *restrict bins)
+{
+    const float scale = most > 1e-30f ? (BINS - 1) / most : 0.0f;
     for (int32_t i = 0; i < count; ++i) {
-        const double below = ((double)best - (double)logits[i]) / temperature;
-        weights[i] = net_text_exp(-below);
+        const float below = (best - logits[i]) * inverse;
+        weights[i] = (int32_t)(quick_exp(-below) * 1073741824.0f);
         bins[i] = (int32_t)((below < most ? below : most) * scale);
     }
 }
 
-/* What is 38 temperatures below the best score adds nothing to a sum of float64, and shares the last
-   bin. */
-static void fill(ranking *own, float best, float least, double temperature)
+/* What is 24 temperatures below the best score weighs nothing, and shares the last bin. Return 0 where
+   float32 does not hold the numbers. */
+static int fill(ranking *own, float least)
 {
-    const double range = ((double)best - (double)least) / temperature;
-    weigh(own->logits, own->count, best, temperature, range < 38.0 ? range : 38.0, own->weights, own->bins);
-    for (int b = 0; b < BINS; ++b) { own->held[b] = 0; own->sums[b] = 0.0; }
+    const float range = own->best - least, inverse = (float)(1.0 / own->temperature);
+    int32_t *const bins = own->next;
+    if (!(range <= FLT_MAX && inverse >= FLT_MIN && inverse <= FLT_MAX)) { return 0; }
+    weigh(own->logits, own->count, own->best, inverse, range * inverse < 24.0f ? range * inverse : 24.0f,
+          own->weights, bins);
+    for (int b = 0; b < BINS; ++b) { own->last[b] = -1; own->held[b] = 0; own->sums[b] = 0; }
     for (int32_t i = 0; i < own->count; ++i) {
-        own->held[own->bins[i]] += 1;
-        own->sums[own->bins[i]] += own->weights[i];
+        const int32_t bin = bins[i];
+        own->next[i] = own->last[bin];
+        own->last[bin] = i;
+        own->held[bin] += 1;
+        own->sums[bin] += (uint32_t)own->weights[i];
     }
+    return 1;
 }
 
 /* Put the scores of a bin in order; return how many of them are kept. */
 static int32_t open_bin(const ranking *own, int32_t bin)
 {
-    int32_t count = 0;
-    for (int32_t i = 0; i < own->count; ++i) {
-        own->order[count] = i;
-        count += own->bins[i] == bin;
-        if (count == own->held[bin]) { break; }
-    }
-    sort(own->logits, own->order, count);
-    return bin == own->full ? own->part : count;
+    int32_t place = own->held[bin];
+    for (int32_t i = own->last[bin]; i >= 0; i = own->next[i]) { own->order[--place] = i; }
+    sort(own->logits, own->order, own->held[bin]);
+    return bin == own->full ? own->part : own->held[bin];
 }
 
 /* Keep the best `most` scores. */
 static void keep(ranking *own, int32_t most)
 {
     int32_t left = most;
-    own->total = 0.0;
-    for (own->full = 0; own->full < BINS; ++own->full) {
-        if (own->held[own->full] >= left) { break; }
+    own->total = 0;
+    for (own->full = 0; own->held[own->full] < left; ++own->full) {
         left -= own->held[own->full];
         own->total += own->sums[own->full];
     }
@@ -136,23 +160,23 @@ static void keep(ranking *own, int32_t most)
         return;
     }
     open_bin(own, own->full);
-    for (int32_t j = 0; j < left; ++j) { own->total += own->weights[own->order[j]]; }
+    for (int32_t j = 0; j < left; ++j) { own->total += (uint32_t)own->weights[own->order[j]]; }
 }
 
 /* The first score whose sum of weights, its own among them, is above `target`, and that sum; -1 where
-   the sum lies so close to it that the order in which it was made decides. */
-static int32_t find(const ranking *own, double target, double *sum)
+   the sum lies so close to it that float64 is to decide. A weight is off by 4e-6 of it and 1 at most. */
+static int32_t find(const ranking *own, uint64_t target, uint64_t *sum)
 {
-    const double close = own->total * (own->count + 64.0) * 4.440892098500626e-16;
-    double before = 0.0;
+    const uint64_t close = (own->total >> 16) + 2 * (uint64_t)own->count;
+    uint64_t before = 0;
     for (int32_t bin = 0; bin <= own->full; ++bin) {
-        if (bin < own->full && before + own->sums[bin] <= target - close) {
+        if (bin < own->full && before + own->sums[bin] + close <= target) {
             before += own->sums[bin];
             continue;
         }
         for (int32_t j = 0, count = open_bin(own, bin); j < count; ++j) {
-            before += own->weights[own->order[j]];
-            if (before <= target - close) { continue; }
+            before += (uint32_t)own->weights[own->order[j]];
+            if (before + close <= target) { continue; }
             *sum = before;
             return before > target + close ? own->order[j] : -1;
         }
@@ -160,16 +184,21 @@ static int32_t find(const ranking *own, double target, double *sum)
     return -1;
 }
 
-/* The same with every score in order and each sum one term after the other. */
+static double weight_of(const ranking *own, int32_t place)
+{
+    return net_text_exp(((double)own->logits[own->order[place]] - (double)own->best) / own->temperature);
+}
+
+/* The same in float64, with every score in order and each sum one term after the other. */
 static int32_t find_in_order(const ranking *own, int32_t most, double top_p, double uniform)
 {
     double total = 0.0, sum = 0.0, whole = 1.0;
     int32_t kept = most, i;
     for (i = 0; i < own->count; ++i) { own->order[i] = i; }
     sort(own->logits, own->order, own->count);
-    for (i = 0; i < most; ++i) { total += own->weights[own->order[i]]; }
+    for (i = 0; i < most; ++i) { total += weight_of(own, i); }
     for (i = 0; top_p < 1.0 && i < kept; ++i) {
-        sum += own->weights[own->order[i]];
+        sum += weight_of(own, i);
         if (sum / total >= top_p) {
             whole = sum / total;
             kept = i + 1;
@@ -177,7 +206,7 @@ static int32_t find_in_order(const ranking *own, int32_t most, double top_p, dou
     }
     sum = 0.0;
     for (i = 0; i + 1 < kept; ++i) {
-        sum += own->weights[own->order[i]];
+        sum += weight_of(own, i);
         if (sum / total / whole > uniform) { break; }
     }
     return own->order[i];
@@ -196,31 +225,34 @@ int net_text_check(const net_text_options *options)
 }
 
 int net_text_choose(const float *logits, int32_t count, const net_text_options *options, double uniform,
-                    double *weights, int32_t *order, int32_t *bins, int32_t *token)
+                    int32_t *weights, int32_t *order, int32_t *next, int32_t *token)
 {
     ranking own;
-    float best, least;
-    double sum, whole;
+    float least;
+    uint64_t sum;
     int32_t most, found;
-    if (!logits || !options || !weights || !order || !bins || !token) { return NET_TEXT_NULL; }
+    if (!logits || !options || !weights || !order || !next || !token) { return NET_TEXT_NULL; }
     if (count < 1) { return NET_TEXT_RANGE; }
     if (!are_options(options) || !(uniform >= 0.0 && uniform < 1.0)) { return NET_TEXT_OPTION; }
-    best = range_of(logits, count, &least);
-    found = best > -FLT_MAX && options->temperature > 0.0 ? count - 1 : 0;
-    while (found < count - 1 && logits[found] != best) { ++found; }
-    if (best > FLT_MAX || !(best > -FLT_MAX || logits[found] == best)) { return NET_TEXT_LOGITS; }
+    own.best = range_of(logits, count, &least);
+    found = own.best > -FLT_MAX && options->temperature > 0.0 ? count - 1 : 0;
+    while (found < count - 1 && logits[found] != own.best) { ++found; }
+    if (own.best > FLT_MAX || !(own.best > -FLT_MAX || logits[found] == own.best)) { return NET_TEXT_LOGITS; }
     if (options->temperature > 0.0) {
         own.logits = logits;
         own.count = count;
+        own.temperature = options->temperature;
         own.weights = weights;
         own.order = order;
-        own.bins = bins;
-        fill(&own, best, least, options->temperature);
+        own.next = next;
         most = options->top_k > 0 && options->top_k < count ? options->top_k : count;
-        keep(&own, most);
-        whole = own.total;
-        found = options->top_p < 1.0 ? find(&own, options->top_p * whole, &whole) : 0;
-        if (found >= 0) { found = find(&own, uniform * whole, &sum); }
+        found = -1;
+        if (fill(&own, least)) {
+            keep(&own, most);
+            sum = own.total;
+            found = options->top_p < 1.0 ? find(&own, (uint64_t)(options->top_p * (double)sum), &sum) : 0;
+            if (found >= 0) { found = find(&own, (uint64_t)(uniform * (double)sum), &sum); }
+        }
         if (found < 0) { found = find_in_order(&own, most, options->top_p, uniform); }
     }
     *token = found;

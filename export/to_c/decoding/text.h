@@ -45,9 +45,9 @@ typedef struct {
 /* Memory for one call, of any text; after net_text_feed it holds what net_text_next chooses from. */
 typedef struct {
     float logits[NET_TEXT_VOCABULARY];$others
-    double weights[NET_TEXT_VOCABULARY];
+    int32_t weights[NET_TEXT_VOCABULARY];
     int32_t order[NET_TEXT_VOCABULARY];
-    int32_t bins[NET_TEXT_VOCABULARY];
+    int32_t next[NET_TEXT_VOCABULARY];
 } net_text_room;
 
 /* Hears each token as soon as it is chosen. What is not 0 ends the text. */
@@ -72,9 +72,9 @@ int net_text_write(net_text *text, const int64_t *tokens, int32_t count, const n
                    net_text_hear hear, void *context, net_text_room *room);
 
 /* Choose one of `count` scores: `uniform`, 0 or more and below 1, decides, the lower id among equals.
-   `weights`, `order` and `bins` are memory of `count` each. NaN counts as minus infinity. */
+   `weights`, `order` and `next` are memory of `count` each. NaN counts as minus infinity. */
 int net_text_choose(const float *logits, int32_t count, const net_text_options *options, double uniform,
-                    double *weights, int32_t *order, int32_t *bins, int32_t *token);
+                    int32_t *weights, int32_t *order, int32_t *next, int32_t *token);
 
 /* The number of `seed` that decides the token at `position`: 0 or more, below 1. */
 double net_text_uniform(uint64_t seed, uint64_t position);

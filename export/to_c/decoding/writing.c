@@ -51,7 +51,7 @@ int net_text_next(net_text *text, const net_text_options *options, net_text_room
     for (int32_t i = 0; i < SUPPRESSED; ++i) { room->logits[suppressed[i]] = never.number; }
     code = net_text_choose(room->logits, NET_TEXT_VOCABULARY, options,
                            net_text_uniform(options->seed, text->position), room->weights, room->order,
-                           room->bins, &chosen);
+                           room->next, &chosen);
     if (code) { return code; }
     text->position += 1;
     text->pending = chosen;

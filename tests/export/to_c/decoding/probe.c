@@ -43,26 +43,27 @@ void probe_fork(int back)
 }
 
 int probe_choose(const float *logits, int32_t size, double temperature, int32_t top_k, double top_p,
-                 double uniform, double *weights, int32_t *order, int32_t *bins)
+                 double uniform, int32_t *weights, int32_t *order, int32_t *next)
 {
     const net_text_options options = options_of(temperature, top_k, top_p, 0, 1);
     int32_t token = -1;
-    const int code = net_text_choose(logits, size, &options, uniform, weights, order, bins, &token);
+    const int code = net_text_choose(logits, size, &options, uniform, weights, order, next, &token);
     return code ? -code : token;
 }
 
 /* The same without the short way. */
 int probe_in_order(const float *logits, int32_t size, double temperature, int32_t top_k, double top_p,
-                   double uniform, double *weights, int32_t *order, int32_t *bins)
+                   double uniform, int32_t *weights, int32_t *order, int32_t *next)
 {
     ranking own = {0};
-    float least, best = range_of(logits, size, &least);
+    float least;
+    (void)weights;
+    own.best = range_of(logits, size, &least);
     own.logits = logits;
     own.count = size;
-    own.weights = weights;
+    own.temperature = temperature;
     own.order = order;
-    own.bins = bins;
-    fill(&own, best, least, temperature);
+    own.next = next;
     return find_in_order(&own, top_k > 0 && top_k < size ? top_k : size, top_p, uniform);
 }
 
@@ -76,29 +77,28 @@ int probe_null(void)
 {
     const net_text_options options = NET_TEXT_DEFAULTS;
     const float logits[1] = {0};
-    double weights[1];
-    int32_t order[1], bins[1], token;
-    int64_t next;
+    int32_t weights[1], order[1], next[1], token;
+    int64_t fed;
     const int codes[] = {
         net_text_begin(NULL),
-        net_text_feed(NULL, &next, 1, &room),
+        net_text_feed(NULL, &fed, 1, &room),
         net_text_feed(&text, NULL, 1, &room),
-        net_text_feed(&text, &next, 1, NULL),
-        net_text_next(NULL, &options, &room, &next),
-        net_text_next(&text, NULL, &room, &next),
-        net_text_next(&text, &options, NULL, &next),
+        net_text_feed(&text, &fed, 1, NULL),
+        net_text_next(NULL, &options, &room, &fed),
+        net_text_next(&text, NULL, &room, &fed),
+        net_text_next(&text, &options, NULL, &fed),
         net_text_next(&text, &options, &room, NULL),
-        net_text_write(NULL, &next, 1, &options, hear, NULL, &room),
+        net_text_write(NULL, &fed, 1, &options, hear, NULL, &room),
         net_text_write(&text, NULL, 1, &options, hear, NULL, &room),
-        net_text_write(&text, &next, 1, NULL, hear, NULL, &room),
-        net_text_write(&text, &next, 1, &options, NULL, NULL, &room),
-        net_text_write(&text, &next, 1, &options, hear, NULL, NULL),
-        net_text_choose(NULL, 1, &options, 0, weights, order, bins, &token),
-        net_text_choose(logits, 1, NULL, 0, weights, order, bins, &token),
-        net_text_choose(logits, 1, &options, 0, NULL, order, bins, &token),
-        net_text_choose(logits, 1, &options, 0, weights, NULL, bins, &token),
+        net_text_write(&text, &fed, 1, NULL, hear, NULL, &room),
+        net_text_write(&text, &fed, 1, &options, NULL, NULL, &room),
+        net_text_write(&text, &fed, 1, &options, hear, NULL, NULL),
+        net_text_choose(NULL, 1, &options, 0, weights, order, next, &token),
+        net_text_choose(logits, 1, NULL, 0, weights, order, next, &token),
+        net_text_choose(logits, 1, &options, 0, NULL, order, next, &token),
+        net_text_choose(logits, 1, &options, 0, weights, NULL, next, &token),
         net_text_choose(logits, 1, &options, 0, weights, order, NULL, &token),
-        net_text_choose(logits, 1, &options, 0, weights, order, bins, NULL),
+        net_text_choose(logits, 1, &options, 0, weights, order, next, NULL),
         net_text_check(NULL),
     };
     int refused = 0, all = (int)(sizeof codes / sizeof *codes);
