@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
-from edgernn.export.to_c import integer_nodes, integer_text, loop_text, sums
+from edgernn.export.to_c import gate_text, integer_nodes, integer_text, loop_text, sums
 from edgernn.export.to_c import program as kinds
 from edgernn.export.to_c.functions import FUNCTIONS
 from edgernn.export.to_c.loops import Lines, Names, loop, nest, over, row_of
@@ -136,7 +136,7 @@ _WRITERS: dict[type[Node], Callable[[Any, Names], Lines]] = {
     integer_nodes.IntegerProduct: integer_text.product,
     integer_nodes.GatherRows: integer_text.gather_rows,
     integer_nodes.IntegerRow: integer_text.row,
-    integer_nodes.Gated: loop_text.gated,
+    integer_nodes.Gated: gate_text.gated,
     kinds.Matmul: _matmul,
     kinds.Reduce: sums.reduce,
     kinds.Softmax: sums.softmax,

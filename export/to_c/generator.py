@@ -9,6 +9,7 @@ from edgernn.export.to_c.blob import assembled
 from edgernn.export.to_c.emit import functions_in, statements
 from edgernn.export.to_c.front import program_of
 from edgernn.export.to_c.functions import helpers_of
+from edgernn.export.to_c.gate_text import UNITS
 from edgernn.export.to_c.header import Style, header
 from edgernn.export.to_c.integer_text import kernels_of
 from edgernn.export.to_c.kernels.table import texts
@@ -70,7 +71,13 @@ def generate(graph: bytes, file_contract: FileContract, options: Options | None 
     blob = plan.blob() or bytes(4)
     name = file_contract.graph
     weights = f"{name}.weights.bin"
-    head = header(file_contract, style, scratch_bytes=plan.scratch_bytes, weights_bytes=len(blob))
+    head = header(
+        file_contract,
+        style,
+        scratch_bytes=plan.scratch_bytes,
+        small_bytes=plan.small_scratch_bytes,
+        weights_bytes=len(blob),
+    )
     texts = {
         f"{name}.h": head,
         f"{name}.c": _source(program, plan, style),
@@ -96,6 +103,7 @@ def _source(program: Program, plan: Plan, style: Style) -> str:
         "",
         f"extern const unsigned char {style.weights}[];",
         *helpers_of(helpers),
+        *([UNITS] if plan.many else []),
         *texts({name for node in program.nodes for name in kernels_of(node)}),
         *(_PRODUCT.replace("WIDTH", str(width)) for width in sorted(widths)),
         *_tables(plan),

@@ -47,9 +47,18 @@ class Style:
 
 
 def header(
-    file_contract: FileContract, style: Style, *, scratch_bytes: int, weights_bytes: int
+    file_contract: FileContract,
+    style: Style,
+    *,
+    scratch_bytes: int,
+    weights_bytes: int,
+    small_bytes: int | None = None,
 ) -> str:
-    """Return the header: how many bytes of the stack a call takes, and of weights there are."""
+    """Return the header: how many bytes of the stack a call takes, and of weights there are.
+
+    ``small_bytes``: of the stack where ``NET_SMALL`` is defined; by default as many.
+    """
+    small = scratch_bytes if small_bytes is None else small_bytes
     upper = style.function.upper()
     states = bool(file_contract.spec.states)
     arguments = f"const {style.own}_inputs *inputs, "
@@ -68,6 +77,7 @@ def header(
             "#endif",
             "",
             f"#define {upper}_SCRATCH_BYTES {scratch_bytes} /* of the stack, in a call */",
+            f"#define {upper}_SMALL_BYTES {small} /* the same with NET_SMALL, as on Cortex-M */",
             f"#define {upper}_WEIGHTS_BYTES {weights_bytes} /* read only */",
             _RETURNS.format(upper=upper),
             *_structures(file_contract, style),

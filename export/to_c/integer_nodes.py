@@ -111,10 +111,10 @@ class IntegerRow(GatherRows):
 
 @dataclass(frozen=True, eq=False)
 class Gated(Node):
-    """An elementwise loop that goes over 16 units at a time, behind the panels that it reads.
+    """An elementwise loop that goes over some units at a time, behind the panels that it reads.
 
     Each of ``products`` has G gates of U rows, ``[R, G U]``; ``loop`` goes over ``[R, U]`` and
-    reads gate g of a unit at ``g U + unit``. So no more than ``[R, G, 16]`` of a product is there
+    reads gate g of a unit at ``g U + unit``. So of a product ``[R, G, 16]`` need to be there
     at once. ``out`` is that of the loop.
     """
 
@@ -133,10 +133,9 @@ class Gated(Node):
         """U."""
         return self.loop.out.size // self.products[0].out.shape[0]
 
-    @property
-    def local_floats(self) -> int:
-        """How many floats of the products are there at once."""
-        return sum(own.out.size // self.units * PANEL for own in self.products)
+    def local_floats(self, many: int) -> int:
+        """Return how many floats of the products are there at once, with so many units."""
+        return sum(own.out.size // self.units * many for own in self.products)
 
     def reads(self) -> tuple[View, ...]:
         """See ``Node.reads``."""

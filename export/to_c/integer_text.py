@@ -6,6 +6,8 @@ from edgernn.export.to_c import integer_nodes as nodes
 from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, number, row_of
 from edgernn.export.to_c.program import Node
 
+_MOST_HELD = 8  # scales of a row
+
 
 def quantise(node: nodes.Quantise, names: Names) -> Lines:
     """Return the text that makes integers of vectors: the largest magnitude first, then all."""
@@ -50,9 +52,9 @@ def product_name(node: nodes.IntegerProduct) -> str:
     return f"product_{_kind(node)}"
 
 
-def panel_name(node: nodes.IntegerProduct) -> str:
-    """Return the function that multiplies one panel."""
-    return f"panel_{_kind(node)}"
+def panels_name(node: nodes.IntegerProduct) -> str:
+    """Return the function that multiplies some panels."""
+    return f"panels_{_kind(node)}"
 
 
 def _kind(node: nodes.IntegerProduct) -> str:
@@ -65,7 +67,7 @@ def kernels_of(node: Node) -> set[str]:
     if isinstance(node, nodes.Quantise):
         return {f"quantise_{node.bits}"}
     if isinstance(node, nodes.Gated):
-        return {panel_name(own) for own in node.products}
+        return {panels_name(own) for own in node.products}
     return {product_name(node)} if isinstance(node, nodes.IntegerProduct) else set()
 
 
@@ -74,12 +76,16 @@ def row(node: nodes.IntegerRow, names: Names) -> Lines:
     table, number = node.table, names.number(node.out.storage)
     rows, blocks = table.scales.shape
     chosen = f"net_row({names.element(node.ids, [], [])}, {rows})"
+    scales = f"{names.floats((id(table), 'scales'))} + chosen{number} * {blocks}"
+    held = f"const float *const scales{number} = {scales};"
+    if blocks <= _MOST_HELD:  # in variables, which no state can be
+        each = ", ".join(f"({scales})[{block}]" for block in range(blocks))
+        held = f"const float scales{number}[] = {{{each}}};"
     return [
         f"const int64_t chosen{number} = {chosen};",
         f"const unsigned char *const row{number} = "
         f"{names.bytes(id(table))} + chosen{number} * {table.row_bytes};",
-        f"const float *const scales{number} = "
-        f"{names.floats((id(table), 'scales'))} + chosen{number} * {blocks};",
+        held,
     ]
 
 

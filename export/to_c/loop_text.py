@@ -1,14 +1,11 @@
-"""The text of elementwise loops: one by itself, several in one, and those behind panels."""
+"""The text of elementwise loops: one by itself, and several in one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from edgernn.export.to_c import program as kinds
-from edgernn.export.to_c.integer_nodes import Gated, IntegerProduct
-from edgernn.export.to_c.integer_text import panel_name
-from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, over, row_of, text_of
-from edgernn.export.to_c.matrices import PANEL
+from edgernn.export.to_c.loops import Lines, Names, indented, nest, over, text_of
 from edgernn.export.to_c.plan import C_TYPES
 from edgernn.export.to_c.views import Storage, View
 from edgernn.export.to_c.walking import walk
@@ -32,16 +29,23 @@ def pointwise(node: kinds.Pointwise, names: Names) -> Lines:
 
 
 def joined(node: kinds.Joined, names: Names) -> Lines:
-    """Return one loop; see ``_body``."""
+    """Return one loop; all is stored last, for it may go to where an earlier state is read."""
     found = walk(node.parts)
     assert found is not None
-    lines = nest(found.shape, lambda indices: _body(node, indices, names.element))
+
+    def body(indices: list[str]) -> Lines:
+        lines, stores = computed(node, indices, names.element)
+        return [*lines, *(f"{target} = {made};" for target, made in stores)]
+
+    lines = nest(found.shape, body)
     return lines if found.shape else ["{", *indented(lines), "}"]
 
 
-def _body(node: kinds.Joined, indices: list[str], element: Element) -> Lines:
-    """Return what is done for one element: what a part makes and a later one reads stays in a
-    variable. All is stored last, for it may go to where an earlier state is read.
+def computed(
+    node: kinds.Joined, indices: list[str], element: Element
+) -> tuple[Lines, list[tuple[str, str]]]:
+    """Return what is computed for one element, and what is stored of it: where, and which
+    variable. What a part makes and a later one reads stays in a variable.
     """
     found = walk(node.parts)
     assert found is not None
@@ -57,63 +61,6 @@ def _body(node: kinds.Joined, indices: list[str], element: Element) -> Lines:
         text = text_of(part.expression, read)
         lines.append(f"const {C_TYPES[part.out.dtype]} {made} = {text};")
         if node.stores(part):
-            stores.append(f"{element(part.out, indices, own[id(part.out)])} = {made};")
+            stores.append((element(part.out, indices, own[id(part.out)]), made))
         local[part.out.storage] = made
-    return [*lines, *stores]
-
-
-def gated(node: Gated, names: Names) -> Lines:
-    """Return a loop over 16 units at a time: the panels of their gates, and the loop over them."""
-    rows = node.products[0].out.shape[0]
-    arrays = {own.out.storage: f"sums{at}" for at, own in enumerate(node.products)}
-    counts = {own.out.storage: own.out.shape[1] // node.units for own in node.products}
-    panels: Lines = []
-    for at, own in enumerate(node.products):
-        size = rows * counts[own.out.storage] * PANEL
-        panels += [f"float sums{at}[{size}];", *_panels(node, own, at, names)]
-
-    def element(view: View, indices: list[str], strides: tuple[int, ...]) -> str:
-        *row, _ = indices
-        array = arrays.get(view.storage)
-        if array is None:
-            behind = "p" if strides[-1] == 1 else ""
-            return names.element(view, [*row, "(p + i)"], strides, aligned=behind)
-        gates = counts[view.storage]
-        gate = view.offset // node.units % gates
-        place = f"i0 * {gates * PANEL} + {gate * PANEL} + i" if row else f"{gate * PANEL} + i"
-        return f"{array}[{place}]"
-
-    body = loop("i", PANEL, _body(node.loop, ["i0", "i"] if rows > 1 else ["i"], element))
-    body = loop("i0", rows, body) if rows > 1 else body
-    starts = [
-        f"const unsigned char *w{at} = {names.bytes(id(own))};"
-        for at, own in enumerate(node.products)
-    ]
-    step = f"for (int p = 0; p < {node.units}; p += {PANEL}) {{"
-    return ["{", *indented([*starts, step, *indented([*panels, *body]), "}"]), "}"]
-
-
-def _panels(node: Gated, own: IntegerProduct, at: int, names: Names) -> Lines:
-    """Return the calls for the panels of 16 units: gate by gate, and row by row over the same
-    weights.
-    """
-    rows, gates = own.out.shape[0], own.out.shape[1] // node.units
-    depth = own.matrix.depth
-
-    def call(indices: list[str]) -> Lines:
-        unit = names.element(own.unit, indices or ["0"], own.unit.strides)
-        out = (
-            f"sums{at} + i0 * {gates * PANEL} + g * {PANEL}"
-            if indices
-            else f"sums{at} + g * {PANEL}"
-        )
-        given = f"{row_of(names, own.quantised, indices)}, {unit}"
-        size = f"{depth}, {min(own.matrix.block, depth)}"
-        behind = "" if indices else f"w{at} = "
-        return [f"{behind}{panel_name(own)}({out}, w{at}, {given}, {size});"]
-
-    if rows == 1:
-        return loop("g", gates, call([]))
-    return loop(
-        "g", gates, [*nest([rows], call), f"w{at} += {own.matrix.panel_bytes(own.with_sums)};"]
-    )
+    return lines, stores

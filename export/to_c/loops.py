@@ -41,6 +41,10 @@ class Names:
         """Return the number of a row of a table that is read where it lies."""
         return self._plan.rows[storage]
 
+    def many(self, storage: Storage) -> int:
+        """Return how many units a loop behind panels goes over at once, by what it makes."""
+        return self._plan.many[storage]
+
     def floats(self, key: Hashable) -> str:
         """Return the address of constants in float32."""
         return f"weights + {self._plan.offsets[key] // 4}"
@@ -59,8 +63,7 @@ class Names:
     ) -> str:
         """Return the element at ``indices``, which go on by ``strides``.
 
-        ``aligned``: a multiple of 16, up to 15 before the last index, by which the scale of a row
-        of integers is found.
+        ``aligned``: what stands for the last index where the scale of a row of integers is chosen.
         """
         at = place(view.offset, indices, strides)
         table = self._plan.integer_rows.get(view.storage)
@@ -80,8 +83,6 @@ class Names:
         )
         same = ends[0] // block == ends[1] // block
         chosen = str(ends[0] // block) if same else f"({scale}) / {block}"
-        if not same and (block % 16 or view.offset % 16):
-            chosen = f"({at}) / {block}"
         value = f"(int8_t)row{number}[{at}]"
         if table.bits == 4:
             value = f"(((row{number}[({at}) >> 1] >> ((({at}) & 1) << 2)) & 15) - 8)"

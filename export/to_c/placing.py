@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgernn.export.to_c.integer_nodes import Gated, GatherRows, IntegerRow
+from edgernn.export.to_c.matrices import PANEL, IntegerMatrix
 from edgernn.export.to_c.program import Gather, Joined, Move, Node, Pointwise, Program, Row
 from edgernn.export.to_c.views import CONSTANT, INPUT, SCRATCH, STATE, View
 
@@ -37,8 +38,18 @@ def _once(node: GatherRows, readers: list[Node]) -> bool:
     """Return whether elementwise loops alone read the row, as many elements as it has."""
     if node.out.storage.kind != SCRATCH or not all(isinstance(n, _LOOPS) for n in readers):
         return False
-    views = [v for n in readers for v in n.reads() if v.storage is node.out.storage]
-    return sum(view.size for view in views) <= node.out.size
+    reads = [(n, v) for n in readers for v in n.reads() if v.storage is node.out.storage]
+    once = sum(view.size for _, view in reads) <= node.out.size
+    return once and all(_has_scale(n, view, node.table) for n, view in reads)
+
+
+def _has_scale(reader: Node, view: View, table: IntegerMatrix) -> bool:
+    """Return whether one scale is that of the whole view, or at least of 16 units at a time."""
+    first, behind = _span(view)
+    if first // table.block == (behind - 1) // table.block:
+        return True
+    aligned = isinstance(reader, Gated) and table.block % PANEL == 0
+    return aligned and view.contiguous and view.offset % PANEL == 0
 
 
 def states_at_once(program: Program) -> Program:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgernn.errors import ContractError
 from edgernn.export.to_c.integer_nodes import Gated, GatherRows, IntegerProduct, IntegerRow
-from edgernn.export.to_c.matrices import FloatMatrix, IntegerMatrix, packed
+from edgernn.export.to_c.matrices import PANEL, FloatMatrix, IntegerMatrix, packed
 from edgernn.export.to_c.program import Node, Product, Program, Row
 from edgernn.export.to_c.views import CONSTANT, SCRATCH, Storage, View
 
@@ -52,7 +52,9 @@ class Plan:
         placed: scratch storage → the part of a state that it lies in.
         rows: row of a table that is read where it lies → its number.
         integer_rows: those of tables of integers → the table.
-        local_bytes: of the stack, most that a node takes beside the slots.
+        many: what a loop behind panels makes → how many units it goes over at once.
+        local_bytes, small_bytes: of the stack, the most that such a loop takes beside the slots,
+            and that with 16 units at once.
         weights: what the file of weights holds, in order.
         offsets: key of what is constant → at which byte of the weights it begins.
         tables: constants that stand in the text.
@@ -63,7 +65,9 @@ class Plan:
     placed: Mapping[Storage, View] = field(default_factory=dict)
     rows: dict[Storage, int] = field(default_factory=dict)
     integer_rows: dict[Storage, IntegerMatrix] = field(default_factory=dict)
+    many: dict[Storage, int] = field(default_factory=dict)
     local_bytes: int = 0
+    small_bytes: int = 0
     weights: list[bytes] = field(default_factory=list)
     offsets: dict[Hashable, int] = field(default_factory=dict)
     tables: dict[Storage, str] = field(default_factory=dict)
@@ -73,6 +77,11 @@ class Plan:
     def scratch_bytes(self) -> int:
         """How many bytes of the stack the values of a call take."""
         return sum(slot.bytes for slot in self.slots) + self.local_bytes
+
+    @property
+    def small_scratch_bytes(self) -> int:
+        """The same where 16 units are gone over at once."""
+        return self.scratch_bytes - self.local_bytes + self.small_bytes
 
     def blob(self) -> bytes:
         """Return the file of weights, little-endian."""
@@ -103,7 +112,7 @@ def plan_of(program: Program) -> Plan:
         _store_matrix(plan, node)
         _number_row(plan, node)
         if isinstance(node, Gated):
-            plan.local_bytes = max(plan.local_bytes, 4 * node.local_floats)
+            _choose_units(plan, node)
     if plan.scratch_bytes > MOST_SCRATCH_BYTES:
         raise ContractError(
             f"the graph needs {plan.scratch_bytes} bytes of scratch memory, expected "
@@ -129,6 +138,22 @@ def _store_matrix(plan: Plan, node: Node) -> None:
     elif isinstance(node, GatherRows) and id(node.table) not in plan.offsets:
         plan.store(id(node.table), node.table.table())
         plan.store((id(node.table), "scales"), _floats(node.table.scales))
+
+
+def _choose_units(plan: Plan, node: Gated) -> None:
+    """Let a loop go over all its units at once, or as many as fit among the blocks of the rows of
+    tables that it reads.
+    """
+    tables = [plan.integer_rows.get(view.storage) for view in node.reads()]
+    blocks = [own.block for own in tables if own is not None and own.block < own.depth]
+    many = max(
+        count
+        for count in range(PANEL, node.units + 1, PANEL)
+        if node.units % count == 0 and all(block % count == 0 for block in blocks)
+    )
+    plan.many[node.out.storage] = many
+    plan.local_bytes = max(plan.local_bytes, 4 * node.local_floats(many))
+    plan.small_bytes = max(plan.small_bytes, 4 * node.local_floats(PANEL))
 
 
 def _number_row(plan: Plan, node: Node) -> None:

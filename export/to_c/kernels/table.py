@@ -35,8 +35,8 @@ FILES = {  # name → its files
     "product_4_8": (*_X86, *_ARM_8, "wasm/relaxed_4_8.c", *_WASM_4, *_PANEL),
 }
 FILES.update(
-    {  # the panels alone
-        f"panel_{name.partition('_')[2]}": files[:-1]
+    {  # some panels, of gates
+        f"panels_{name.partition('_')[2]}": (*files[:-1], "panels.c")
         for name, files in FILES.items()
         if name.startswith("product_")
     }

@@ -79,7 +79,7 @@ def test_no_product_of_gates_is_there_as_a_whole(
     model = make_model(cell=cell, hidden=hidden, embedding=hidden)
     own = written(model, tmp_path / "step", "int8")
     program = optimised(program_of(read_model(tmp_path / "step" / "graph.onnx").graph, own))
-    assert plan_of(program).scratch_bytes <= most  # vectors of 16 bits, and 16 units' gates
+    assert plan_of(program).small_scratch_bytes <= most  # vectors of 16 bits, and 16 units' gates
     kinds = [type(node).__name__ for node in program.nodes]
     assert kinds.count("Gated") == 2
     assert kinds.count("IntegerProduct") == 1, "that of the logits"
