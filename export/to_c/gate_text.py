@@ -1,5 +1,5 @@
-"""The text of loops behind panels: so many units at a time, which a macro chooses and the text calls
-``many``: all of them, or 16 where memory is short.
+"""The text of loops behind panels: over so many units at a time, which a macro chooses and the text
+calls ``many``: all of them, or 16 where memory is short.
 """
 
 from __future__ import annotations

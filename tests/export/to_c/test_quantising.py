@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,13 +34,20 @@ def written(model: Any, path: Path, precision: str) -> FileContract:
     return FileContract(contract=model.config.contract(), narrowing=made.narrowing)
 
 
-def compiled(path: Path, own: FileContract) -> CompiledSession:
+def compiled(path: Path, own: FileContract, *extra: str) -> CompiledSession:
     """Open what is generated now, compiled quickly."""
     options = Options.read((path / "options.json").read_text())
     files = generate((path / "graph.onnx").read_bytes(), own, options).files
     compiler = find_compiler()
     flags = tuple("-O1" if flag == "-O3" else flag for flag in compiler.flags)
-    return CompiledSession(build(files, replace(compiler, flags=flags)), own)
+    return CompiledSession(build(files, replace(compiler, flags=(*flags, *extra))), own)
+
+
+def assert_same(found: Any, wanted: Any) -> None:
+    for one, two in zip(found[0], wanted[0], strict=True):
+        assert np.array_equal(one["logits"], two["logits"])
+    for name, array in wanted[1].items():
+        assert np.array_equal(found[1][name], array)
 
 
 CASES = [
@@ -63,11 +71,20 @@ def test_the_bits_are_those_of_whole_products(
     kept = tuple(change for change in passes.PASSES if change.name not in NEW)
     monkeypatch.setattr(passes, "PASSES", kept)
     other, state = compiled(path, own), first_state(session)
-    (found, after), (wanted, wanted_after) = run(session, state, 8), run(other, state, 8)
-    for one, two in zip(found, wanted, strict=True):
-        assert np.array_equal(one["logits"], two["logits"])
-    for name, array in wanted_after.items():
-        assert np.array_equal(after[name], array)
+    assert_same(run(session, state, 8), run(other, state, 8))
+
+
+@pytest.mark.parametrize(("cell", "precision"), [("lstm", "w8a8"), ("gru", "int4")])
+def test_the_bits_are_the_same_with_little_memory(
+    cell: str, precision: str, make_model: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "step"
+    own = written(make_model(cell=cell, hidden=48, embedding=20), path, precision)
+    session, small = compiled(path, own), compiled(path, own, "-DNET_SMALL", "-Wall", "-Werror")
+    state = first_state(session)
+    assert_same(run(session, state, 8), run(small, state, 8))
+    sizes = dict(re.findall(r"(SCRATCH|SMALL)_BYTES (\d+)", (path / "step.h").read_text()))
+    assert int(sizes["SMALL"]) < int(sizes["SCRATCH"])
 
 
 @pytest.mark.parametrize(
