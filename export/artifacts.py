@@ -80,8 +80,9 @@ def _first_that_passes(
     compression = _compression(kind, job, source)
     first: ContractError | None = None
     for way in kind.ways:
+        exporter = kind(compression, way, prefix=source.options.prefix)
         try:
-            made = _in_one_way(kind(compression, way), path, job, source)
+            made = _in_one_way(exporter, path, job, source)
         except ContractError as error:
             first = first or error
             if _does_more_than_compute(source):

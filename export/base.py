@@ -58,13 +58,17 @@ class Exporter(ABC):
     Args:
         compression: how weights are rounded; for exporters that round themselves.
         way: one of ``ways``.
+        prefix: of names in generated source; None takes the format's own.
     """
 
     format_name: str
     ways: tuple[str, ...] = ("",)  # how the file can be written, the first choice first
 
-    def __init__(self, compression: Compression | None = None, way: str = "") -> None:
+    def __init__(
+        self, compression: Compression | None = None, way: str = "", *, prefix: str | None = None
+    ) -> None:
         self.compression, self.way = compression or Compression(), way or self.ways[0]
+        self.prefix = prefix
 
     def export(
         self,

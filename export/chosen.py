@@ -48,6 +48,17 @@ def chosen_of(
     return chosen
 
 
+def refuse_idle_prefix(prefix: str | None, chosen: Chosen) -> None:
+    """Raise UsageError where a prefix is given and no file is written that has one."""
+    if prefix is None or any(row.prefixed for row, _ in chosen):
+        return
+    offered = ", ".join(row.name for row in formats.FORMATS.values() if row.prefixed)
+    raise UsageError(
+        f"--prefix {prefix} says what the names of {offered} begin with, and no such file is "
+        f"written; add --to {offered}, or leave --prefix out"
+    )
+
+
 def fitting(
     chosen: Chosen, contract: Contract, to: Iterable[str] | str | None, tell: Tell
 ) -> Chosen:

@@ -21,7 +21,7 @@ from edgernn.contract import STEP, Contract
 from edgernn.contract.in_graph import decoder_of
 from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
 from edgernn.export.artifacts import Job, write_artifact
-from edgernn.export.chosen import Chosen, chosen_of, fitting
+from edgernn.export.chosen import Chosen, chosen_of, fitting, refuse_idle_prefix
 from edgernn.export.companions import tokenizer_entry, write_companions, write_text_files
 from edgernn.export.libraries import built, targets_of
 from edgernn.export.source import ReducedOptions, Source, Tell
@@ -81,6 +81,7 @@ def export_bundle(
     out = path_of(out)
     chosen = chosen_of(to, precision, tell)
     targets = targets_of(target, chosen)
+    refuse_idle_prefix(options.prefix if options is not None else None, chosen)
     refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
     _refuse_not_finite(loaded)

@@ -23,19 +23,21 @@ _FEWEST_CALIBRATION_TOKENS, _MOST_CALIBRATION_TOKENS = 64, 4096
 
 @dataclass(frozen=True)
 class ReducedOptions:
-    """What a user may ask of reduced precisions.
+    """What a user may ask of reduced precisions, and of names.
 
     Attributes:
         block_size: how many weights share a scale; None takes the precision's own.
         budget: how much may be lost.
         calibration: a text to calibrate on, instead of the end of the held-out sample.
         allow_float: keep a file whose weights were not all rounded as asked.
+        prefix: what every name of generated C begins with; None takes the format's own.
     """
 
     block_size: int | None = None
     budget: Budget = field(default_factory=Budget)
     calibration: str | None = None
     allow_float: bool = False
+    prefix: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,6 +72,9 @@ def export(
             **completing(target_names),
         ),
     ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the names in c begin with, not net.")
+    ] = None,
     block_size: Annotated[
         int | None, _reduced(help="Weights that share a scale, 16 to 256.")
     ] = None,
@@ -118,7 +121,7 @@ def export(
     from edgernn.export.source import ReducedOptions
 
     budget = Budget(max_perplexity_increase, max_cider_drop)
-    options = ReducedOptions(block_size, budget, _first_text(calibration), allow_float)
+    options = ReducedOptions(block_size, budget, _first_text(calibration), allow_float, prefix)
     said = Said(
         inputs, state, settings, left_context, keep_restarts, rename,
         weights, method, context, start, sample,

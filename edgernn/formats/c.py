@@ -77,6 +77,7 @@ C = Format(
     by_default=False,
     kinds=("c-folder",),
     fixed_sizes=True,
+    prefixed=True,
     trusted="edgernn.sessions.compiled:TrustedSession",
     lacking="edgernn.sessions.compiler:lacking",
     companions="edgernn.export.to_c.decoding.companions:companions",

@@ -45,6 +45,7 @@ class Format:
         kinds: what ``storage.identify`` takes its files for, by key.
         keeps_state: whether the runtime keeps the state itself, under the contract's names.
         fixed_sizes: whether its files take no axis whose size ``encode`` chooses.
+        prefixed: whether its files are source text, whose names begin with a prefix.
         structure: what reads the structure of the file, a ``parity.structure.StructureReader``; or
             None.
         lacking: a ``module:function`` that says in words what running needs and this machine lacks,
@@ -79,6 +80,7 @@ class Format:
     kinds: tuple[str, ...] = ("unknown",)
     keeps_state: bool = False
     fixed_sizes: bool = False
+    prefixed: bool = False
     structure: str | None = None
     interpreter: str | None = None
     lacking: str | None = None

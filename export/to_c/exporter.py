@@ -18,13 +18,15 @@ from edgernn import storage
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import BATCH, STEP, TIME, FileContract, GraphSpec, Narrowing
 from edgernn.contract.file import METADATA_KEY
-from edgernn.errors import ContractError
+from edgernn.contract.interface import Interface
+from edgernn.errors import ContractError, UsageError
 from edgernn.export.base import Exporter
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.source import Source
 from edgernn.export.to_c.front import refuse_open
 from edgernn.export.to_c.generator import VERSION, generate
-from edgernn.export.to_c.options import Options
+from edgernn.export.to_c.loops import c_name
+from edgernn.export.to_c.options import PREFIX, Options
 from edgernn.export.to_onnx.quantize import quantize_graph
 from edgernn.export.to_onnx.smallest import SAFE, SEARCHED, Files, smallest_recipe
 from edgernn.export.to_onnx.tracing import finish, step_graph, trace
@@ -91,7 +93,8 @@ class CExporter(Exporter):
         interface = file_contract.interface()
         refuse_open((*interface.inputs, *interface.outputs))
         form = FORMS.get(C.precision_of(file_contract.graph, precision))
-        options = Options() if form is None else Options(activations=form.activations)
+        options = self._options(16 if form is None else form.activations)
+        _refuse_same_names(interface)
         if form is None:
             model_proto = _graph(model, file_contract)
         else:
@@ -99,6 +102,12 @@ class CExporter(Exporter):
         finish(model_proto, file_contract)
         _write_folder(model_proto, path, file_contract, options=options)
         return weight_table(model_proto)
+
+    def _options(self, activations: int) -> Options:
+        try:
+            return Options(activations, PREFIX if self.prefix is None else self.prefix)
+        except ContractError as error:
+            raise UsageError(str(error)) from error
 
     def _rounded(
         self, model: RecurrentModel, file_contract: FileContract, own: Recipe
@@ -112,6 +121,18 @@ class CExporter(Exporter):
         model_proto, recipe = step_graph(model, file_contract, recipe, feeds=compression.feeds)
         quantize_graph(model_proto, recipe)
         return model_proto
+
+
+def _refuse_same_names(interface: Interface) -> None:
+    """Raise ContractError where two tensors have one name in C."""
+    seen: dict[str, str] = {}
+    for name in dict.fromkeys(own.name for own in (*interface.inputs, *interface.outputs)):
+        other = seen.setdefault(c_name(name), name)
+        if other != name:
+            raise ContractError(
+                f"the tensors {other} and {name} are both {c_name(name)} in C, which keeps "
+                f"{min(other, name, key=len)} to itself; rename one"
+            )
 
 
 def _write_folder(
