@@ -101,13 +101,15 @@ def test_a_prefix_for_no_c_is_refused(checkpoint_folder: Path, tmp_path: Path) -
 class Named(nn.Module):
     """Inputs whose names C keeps to itself."""
 
-    def forward(self, int: Tensor, int_: Tensor) -> Tensor:
-        return torch.tanh(int + 2 * int_)
+    def forward(self, auto: Tensor, auto_: Tensor) -> Tensor:
+        return torch.tanh(auto + 2 * auto_)
 
 
 def test_names_that_are_one_in_c_are_told(tmp_path: Path) -> None:
-    inputs = {"int": "float32[batch, time, 3]", "int_": "float32[batch, time, 3]"}
-    says = r"^the tensors int and int_ are both int_ in C, which keeps int to itself; rename one"
+    inputs = {"auto": "float32[batch, time, 3]", "auto_": "float32[batch, time, 3]"}
+    says = (
+        r"^the tensors auto and auto_ are both auto_ in C, which keeps auto to itself; rename one"
+    )
     with pytest.raises(ContractError, match=says):
         export_module(Named(), inputs, tmp_path / "b", to="c")
     assert list(tmp_path.iterdir()) == []
