@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amplifier import export_amplifier
+from c_program import LOOSE
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
@@ -26,6 +27,13 @@ def export_in_c(
     export_bundle(captioner, folder / "captioner", to=["c"], steps=4, release=True)
     export_amplifier(folder / "audio", to=("c",), precision=("float32",))
     return {path.name: path for path in folder.iterdir()}
+
+
+def export_integers(run: Path, folder: Path) -> Path:
+    """Export a run in float32 and in integers; return the bundle."""
+    precision = ("float32", "int8", "int4")
+    export_bundle(run, folder, to=["c"], precision=precision, steps=8, options=LOOSE, release=True)
+    return folder
 
 
 def change_weight(weights: Path) -> None:

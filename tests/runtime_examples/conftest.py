@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from c_drivers import LIBRARY_DRIVER, PARTS_DRIVER
 from c_program import FLAGS, LOOSE, C, c_environment
-from compiled_bundles import export_in_c
+from compiled_bundles import export_in_c, export_integers
 from hosts import (
     FOREIGN,
     HOSTS,
@@ -159,6 +159,12 @@ def compiled_bundles(
 ) -> dict[str, Path]:
     """A bundle in C of each small network. Read only."""
     return export_in_c(make_model, tokenizer, captioner_folder, tmp_path_factory.mktemp("c"))
+
+
+@pytest.fixture(scope="session")
+def compiled_integers(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the tiny LSTM in C, in float32, int8 and int4. Read only."""
+    return export_integers(checkpoint_folder, tmp_path_factory.mktemp("integers") / "b")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -13,6 +12,8 @@ from pathlib import Path
 import pytest
 from compiled_bundles import change_weight
 from hosts import EXAMPLES
+
+from edgernn.parity.verify import verify_bundle
 
 COMPILED = EXAMPLES / "compiled"
 ROWS = {  # what is compared of each
@@ -67,21 +68,29 @@ def test_a_changed_weight_fails(compiled_bundles: dict[str, Path], tmp_path: Pat
     assert "logits" in {name for name, *_, verdict in _ROW.findall(done.stdout) if verdict != "ok"}
 
 
-def test_single_steps_are_compared_layer_by_layer(
-    compiled_bundles: dict[str, Path], tmp_path: Path
+@pytest.fixture(scope="module")
+def judged(compiled_integers: Path) -> dict[str, str]:
+    """What edgernn says of the recorded run of each file."""
+    return {
+        each.path: next(check.detail for check in each.checks if check.name == "golden")
+        for each in verify_bundle(compiled_integers, steps=4).artifacts
+    }
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_integers_are_compared_step_by_step(
+    precision: str, compiled_integers: Path, judged: dict[str, str], tmp_path: Path
 ) -> None:
-    """Where the manifest says forced: each step from the recorded state, relative errors."""
-    bundle = Path(shutil.copytree(compiled_bundles["lstm"], tmp_path / "bundle"))
-    place = bundle / "manifest.json"
-    manifest = json.loads(place.read_text())
-    for artifact in manifest["artifacts"]:
-        artifact["forced"] = True
-    place.write_text(json.dumps(manifest))
-    assert configure(bundle, tmp_path / "build").returncode == 0
-    done = replay(tmp_path / "build")
-    assert done.returncode == 0, done.stderr
+    """Each step from the recorded state, relative, a state layer by layer: what edgernn finds."""
+    path = f"c/step-{precision}"
+    assert configure(compiled_integers, tmp_path, f"-DARTIFACT={path}").returncode == 0
+    done = replay(tmp_path)
+    rows = {name: float(worst) for name, worst, *_ in _ROW.findall(done.stdout)}
     layers = {f"{name}[{layer}]" for name in ("h_next", "c_next") for layer in (0, 1)}
-    assert {name for name, *_ in _ROW.findall(done.stdout)} == {"logits", *layers}
+    assert set(rows) == {"logits", *layers}
+    name, worst = max(rows.items(), key=lambda row: row[1])
+    assert f"worst {name} {worst:.1e} at call" in judged[path]
+    assert done.returncode == 0, done.stdout
 
 
 def test_another_recording_is_refused(compiled_bundles: dict[str, Path], tmp_path: Path) -> None:

@@ -82,16 +82,21 @@ def crate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "rust"
 
 
-def cargo(crate: Path, bundle: Path | str, *words: str) -> subprocess.CompletedProcess[str]:
+def cargo(
+    crate: Path, bundle: Path | str, command: str, *words: str, artifact: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Build and test the crate around a bundle."""
+    given = {"EDGERNN_BUNDLE": str(bundle), "PYTHON": sys.executable}
+    if artifact:
+        given["EDGERNN_ARTIFACT"] = f"c/step-{artifact}"
     return subprocess.run(
-        ["cargo", *words],
+        ["cargo", command, "--offline", *words],
         cwd=crate,
         capture_output=True,
         encoding="utf-8",
         check=False,
         timeout=240,
-        env={**os.environ, "EDGERNN_BUNDLE": str(bundle), "PYTHON": sys.executable},
+        env={**os.environ, **given},
     )
 
 
@@ -103,7 +108,7 @@ def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 def test_the_recorded_run_holds(
     network: str, compiled_bundles: dict[str, Path], crate: Path
 ) -> None:
-    done = cargo(crate, compiled_bundles[network], "test", "--offline", "--test", "golden")
+    done = cargo(crate, compiled_bundles[network], "test", "--test", "golden")
     assert done.returncode == 0, done.stdout + done.stderr
     assert verdicts(done) == {
         "the_recorded_run_holds": "ok",
@@ -111,12 +116,22 @@ def test_the_recorded_run_holds(
     }
 
 
+def test_integers_are_compared_step_by_step(compiled_integers: Path, crate: Path) -> None:
+    done = cargo(
+        crate, compiled_integers, "test", "--test", "golden", "--", "--nocapture", artifact="int8"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = re.findall(r"(logits|[hc]_next)\[([01])\] (\S+) (\S+)$", done.stdout, re.MULTILINE)
+    assert len(rows) == 5
+    assert all(1e-5 < float(worst) <= float(most) for *_, worst, most in rows)
+
+
 def test_what_no_network_takes_is_refused(compiled_bundles: dict[str, Path], crate: Path) -> None:
     header = (compiled_bundles["lstm"] / "c" / "step" / "step.h").read_text()
     (vocabulary,) = re.findall(r"vocab=(\d+)", header)
     source = LSTM + f"\nconst VOCABULARY: usize = {vocabulary};\n"
     (crate / "tests" / "lstm.rs").write_text(source)
-    done = cargo(crate, compiled_bundles["lstm"], "test", "--offline")
+    done = cargo(crate, compiled_bundles["lstm"], "test")
     (crate / "tests" / "lstm.rs").unlink()
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(verdicts(done)) == 5, done.stdout
@@ -136,14 +151,14 @@ def test_a_changed_weight_fails(
         change_weight(bundle / "c" / "step" / "step.weights.bin")
         spoil = f"    made['step.weights.bin'] = Path({str(bundle)!r}, 'c/step/step.weights.bin')"
         prepare.write_text(kept.replace(hook, f"{spoil}.read_bytes()\n{hook}"))
-        done = cargo(crate, compiled_bundles["lstm"], "test", "--offline", "--test", "golden")
+        done = cargo(crate, compiled_bundles["lstm"], "test", "--test", "golden")
     finally:
         prepare.write_text(kept)
     assert verdicts(done)["the_recorded_run_holds"] == "FAILED", done.stdout + done.stderr
 
 
 def test_without_a_bundle_it_says_what_to_do(crate: Path) -> None:
-    done = cargo(crate, "", "check", "--offline")
+    done = cargo(crate, "", "check")
     assert done.returncode != 0
     assert "error: EDGERNN_BUNDLE is not set, expected the folder of a bundle" in done.stderr
 
@@ -154,6 +169,6 @@ def test_a_damaged_bundle_is_not_compiled(
     bundle = Path(shutil.copytree(compiled_bundles["audio"], tmp_path / "bundle"))
     with (bundle / "c" / "step" / "step.c").open("a") as file:
         file.write("/* more */\n")
-    done = cargo(crate, bundle, "test", "--offline")
+    done = cargo(crate, bundle, "test")
     assert done.returncode != 0
     assert re.search(r"error: c/step has SHA-256 \w{64}, expected \w{64}; copy or", done.stderr)
