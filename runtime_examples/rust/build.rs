@@ -10,6 +10,8 @@ use std::process::{exit, Command};
 // With contraction off every compiler gives the same bits; the others keep a compiler without libc from calling one.
 const FLAGS: &[&str] = &["-O3", "-std=gnu11", "-ffp-contract=off", "-fno-trapping-math"];
 const BARE: &[&str] = &["-ffreestanding", "-fno-tree-loop-distribute-patterns"];
+// What the C has kernels for, of the features that the crate is compiled with: RUSTFLAGS="-C target-cpu=native".
+const X86: &[&str] = &["avx", "avx2", "avx512f", "avx512bw", "avx512vl", "avx512vnni"];
 const CORTEX_M4: &[&str] = &["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"];
 
 fn main() {
@@ -51,7 +53,7 @@ fn compile(source: &str, target: &str, out: &Path) -> PathBuf {
     if bare(target) {
         command.args(CORTEX_M4);
     } else {
-        command.arg("-fPIC");
+        command.arg("-fPIC").args(machine());
     }
     if source.ends_with(".c") {
         command.args(FLAGS).args(if bare(target) { BARE } else { &[] });
@@ -59,6 +61,17 @@ fn compile(source: &str, target: &str, out: &Path) -> PathBuf {
     command.args(given("EDGERNN_CFLAGS").unwrap_or_default().split_whitespace());
     run(&mut command);
     object
+}
+
+/// The flags of the instruction sets that the crate is compiled for.
+fn machine() -> Vec<String> {
+    let features = given("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let has = |name: &str| features.split(',').any(|own| own == name);
+    match given("CARGO_CFG_TARGET_ARCH").unwrap_or_default().as_str() {
+        "x86_64" => X86.iter().filter(|name| has(name)).map(|name| format!("-m{name}")).collect(),
+        "aarch64" if has("dotprod") => vec!["-march=armv8.2-a+dotprod".into()],
+        _ => Vec::new(),
+    }
 }
 
 /// Whether the target is a microcontroller; of these the flags of a Cortex-M4 are known, EDGERNN_CFLAGS says others.
