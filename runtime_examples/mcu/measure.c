@@ -44,17 +44,21 @@ static __attribute__((noinline)) uint32_t stack_of_step(void)
     return (uint32_t)((const volatile char *)stack_pointer() - (const volatile char *)at);
 }
 
-static uint32_t instructions_of_step(void)
+uint32_t instructions_of(int (*call)(uint32_t), uint32_t times)
 {
-    const uint32_t steps = golden_steps < MOST_STEPS ? golden_steps : MOST_STEPS;
-    golden_begin();
     SYSTICK[1] = LARGEST_COUNT;
     SYSTICK[2] = 0;
     SYSTICK[0] = 5; /* the core's clock, no interrupt */
     const uint32_t before = SYSTICK[2];
-    for (uint32_t step = 0; step < steps; ++step) { golden_step(step); }
+    for (uint32_t i = 0; i < times; ++i) { call(i); }
     const uint32_t ticks = (before - SYSTICK[2]) & LARGEST_COUNT;
-    return ticks * TICK / steps;
+    return ticks * TICK / times;
+}
+
+static uint32_t instructions_of_step(void)
+{
+    golden_begin();
+    return instructions_of(golden_step, golden_steps < MOST_STEPS ? golden_steps : MOST_STEPS);
 }
 
 static void line(const char *what, uint32_t number)

@@ -11,14 +11,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from amplifier import CHANNELS, HIDDEN, TAPS, WIDTH, export_amplifier
 from hosts import EXAMPLES
 
 from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.decoding.generate import Generation, begin
+from edgernn.decoding.sampling import Sampler
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
+from edgernn.sessions.opening import open_session
 
 MCU = EXAMPLES / "mcu"
 CROSS = "arm-none-eabi-"
@@ -67,9 +71,11 @@ def outs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("out")
 
 
-def run(bundle: Path, out: Path, board: str, *variables: str) -> subprocess.CompletedProcess[str]:
+def run(
+    bundle: Path, out: Path, board: str, *variables: str, goal: str = "run"
+) -> subprocess.CompletedProcess[str]:
     """Build and run."""
-    words = ["make", "-s", "-C", str(MCU), "run", f"BUNDLE={bundle}", f"OUT={out}"]
+    words = ["make", "-s", "-C", str(MCU), goal, f"BUNDLE={bundle}", f"OUT={out}"]
     return subprocess.run(
         [*words, f"BOARD={board}", f"PYTHON={sys.executable}", *variables],
         capture_output=True,
@@ -97,6 +103,44 @@ def test_the_recorded_run_holds_on_every_core(
         assert all(0 < float(worst) < 1e-5 for _, worst, *_ in rows), rows
         hashes.add(dict(_FIGURE.findall(done.stdout))["hash"])
     assert len(hashes) == 1, "without fused multiply-add every core gives the same bits"
+
+
+@pytest.mark.parametrize("network", ["lstm", "gru"])
+def test_tokens_are_chosen_as_recorded_and_as_the_library_does(
+    network: str, bundles: dict[str, Path], outs: Path
+) -> None:
+    session = open_session(bundles[network], "c")
+    for board in BOARDS:
+        done = run(bundles[network], outs / network, board, goal="text")
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert re.search(r"^numbers 45 ok\nchoices \d{3} ok$", done.stdout, re.MULTILINE)
+        for name, temperature in (("greedy", 0.0), ("sampled", 0.8)):
+            (row,) = re.findall(rf"^{name}((?: \d+)+)$", done.stdout, re.MULTILINE)
+            tokens = [int(word) for word in row.split()]
+            start, sampler = begin(session, np.array([1])), Sampler(temperature)
+            generation = Generation(session, start, sampler=sampler, seed=7)
+            assert tokens == list(generation.write(len(tokens)))
+            assert len(tokens) == 32
+        figures = {name: int(n) for name, n in _FIGURE.findall(done.stdout)}
+        greedy, sampled = figures["instructions.greedy"], figures["instructions.sampled"]
+        assert greedy < sampled < greedy + 20_000
+
+
+def test_a_bundle_that_writes_no_text_is_told(bundles: dict[str, Path], tmp_path: Path) -> None:
+    done = run(bundles["audio"], tmp_path, "m4", goal="text")
+    assert done.returncode != 0
+    assert "error: the bundle has no c/text/text.h, expected a model that writes" in done.stderr
+
+
+def test_a_changed_choice_fails(bundles: dict[str, Path], tmp_path: Path) -> None:
+    assert run(bundles["lstm"], tmp_path, "m4", goal="text").returncode == 0
+    vectors = tmp_path / "vectors.c"
+    changed, times = re.subn(r", (\d+)},$", r", 1\1},", vectors.read_text(), count=60, flags=re.M)
+    assert times == 60
+    vectors.write_text(changed)
+    done = run(bundles["lstm"], tmp_path, "m4", goal="text")
+    assert done.returncode != 0
+    assert re.search(r"^choices \d+ FAILED$", done.stdout, re.MULTILINE)
 
 
 def test_what_a_step_takes(bundles: dict[str, Path], outs: Path) -> None:
