@@ -15,24 +15,22 @@ from importlib import resources
 _PANEL = ("portable/panel_{}.c", "product.c")
 _X86 = ("avx512vnni/panel_{}.c", "avx2/panel_{}.c")
 _X86_8 = ("avx512vnni/panel_8_bytes.c", "avx2/panel_{}.c")
-_CORTEX_M = ("mve/four_{}.c", "mve/panel.c", "dsp/four_{}.c", "dsp/panel.c")
-_ARM = (*_CORTEX_M, "neon/lines_{}.c", "neon/panel.c")
-_ARM_8 = (*_CORTEX_M, "neon/dot_{}.c", "neon/lines_{}.c", "neon/panel.c")
+_CORTEX_M = ("mve/four_{}.c", "mve/panel.c", "dsp/four_{}.c")
+_NEON = ("neon/lines_{}.c", "neon/panel.c")
+_ARM_8_16 = (*_CORTEX_M, "dsp/panel_8.c", *_NEON)
+_ARM_8_8 = (*_CORTEX_M, "dsp/panel_8.c", "neon/dot_{}.c", *_NEON)
+_ARM_8_7 = tuple(file.format("8_8") for file in _ARM_8_8)
+_ARM_4_16 = (*_CORTEX_M, "dsp/panel_4.c", *_NEON)
+_ARM_4_8 = (*_CORTEX_M, "dsp/panel_4.c", "neon/dot_{}.c", *_NEON)
 _WASM_8, _WASM_4 = (("wasm/lines_8.c", "wasm/panel.c"), ("wasm/lines_4.c", "wasm/panel.c"))
 FILES = {  # name → its files
     "quantise_16": ("portable/quantise.c", "portable/round_16.c"),
     "quantise_8": ("portable/quantise.c", "portable/round_8.c"),
-    "product_8_16": (*_X86, *_ARM, *_WASM_8, *_PANEL),
-    "product_8_8": (*_X86_8, *_ARM_8, *_WASM_8, *_PANEL),
-    "product_8_7": (
-        *_X86_8,
-        *(file.format("8_8") for file in _ARM_8),
-        "wasm/relaxed_8_7.c",
-        *_WASM_8,
-        *_PANEL,
-    ),
-    "product_4_16": (*_X86, *_ARM, *_WASM_4, *_PANEL),
-    "product_4_8": (*_X86, *_ARM_8, "wasm/relaxed_4_8.c", *_WASM_4, *_PANEL),
+    "product_8_16": (*_X86, *_ARM_8_16, *_WASM_8, *_PANEL),
+    "product_8_8": (*_X86_8, *_ARM_8_8, *_WASM_8, *_PANEL),
+    "product_8_7": (*_X86_8, *_ARM_8_7, "wasm/relaxed_8_7.c", *_WASM_8, *_PANEL),
+    "product_4_16": (*_X86, *_ARM_4_16, *_WASM_4, *_PANEL),
+    "product_4_8": (*_X86, *_ARM_4_8, "wasm/relaxed_4_8.c", *_WASM_4, *_PANEL),
 }
 FILES.update(
     {  # some panels, of gates

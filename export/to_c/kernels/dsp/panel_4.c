@@ -5,9 +5,8 @@ static inline const unsigned char *panel_KIND(float *restrict y, const unsigned 
                                               const TYPE *restrict q, float unit, int depth, int block)
 {
     const float *const bias = (const float *)w;
-    float made[16]; /* no initialiser, which may be a call of memset */
     w += 64;
-    for (int r = 0; r < 16; ++r) { made[r] = 0.0f; }
+    for (int r = 0; r < 16; ++r) { y[r] = 0.0f; }
     for (int start = 0; start < depth; start += block) {
         const int lines = ((depth - start < block ? depth - start : block) + NET_FOUR_KIND - 1) / NET_FOUR_KIND;
         const float *const scales = (const float *)w;
@@ -17,11 +16,11 @@ static inline const unsigned char *panel_KIND(float *restrict y, const unsigned 
             int32_t sums[4];
             for (int i = 0; i < 4; ++i) { sums[i] = less; }
             net_four_KIND(sums, w + 4 * r, q + start, lines);
-            for (int i = 0; i < 4; ++i) { made[r + i] += scales[r + i] * (float)sums[i]; }
+            for (int i = 0; i < 4; ++i) { y[r + i] += scales[r + i] * (float)sums[i]; }
         }
         w += 64 * lines;
     }
-    for (int r = 0; r < 16; ++r) { y[r] = bias[r] + unit * made[r]; }
+    for (int r = 0; r < 16; ++r) { y[r] = bias[r] + unit * y[r]; }
     return w;
 }
 #endif
