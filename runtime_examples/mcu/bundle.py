@@ -43,15 +43,18 @@ def step_of(manifest: dict[str, Any]) -> dict[str, Any]:
     return next(graph for graph in graphs if graph["name"] == GRAPH)
 
 
-def find_artifact(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return the first step in C that is judged over a chained run."""
+def find_artifact(manifest: dict[str, Any], precision: str) -> dict[str, Any]:
+    """Return the step in C of ``precision``; of an empty one, the first that there is."""
     for artifact in manifest["artifacts"]:
-        chained = not artifact.get("forced") and artifact.get("tolerance") is not None
-        if artifact["format"] == FORMAT and artifact["graph"] == GRAPH and chained:
+        is_step = artifact["format"] == FORMAT and artifact["graph"] == GRAPH
+        judged = artifact.get("tolerance") is not None
+        if is_step and judged and precision in ("", artifact["precision"]):
             return dict(artifact)
     formats = sorted({f"{each['format']} {each['precision']}" for each in manifest["artifacts"]})
+    wanted = f"c {precision}".strip()
+    more = f" --precision {precision}" if precision else ""
     raise BundleError(
-        f"the bundle has {', '.join(formats)}, expected c float32; edgernn export RUN --to c"
+        f"the bundle has {', '.join(formats)}, expected {wanted}; edgernn export RUN --to c{more}"
     )
 
 

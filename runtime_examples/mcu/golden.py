@@ -1,9 +1,9 @@
-"""The C of a bundle, and its recorded run as C: python golden.py BUNDLE OUT
+"""The C of a bundle, and its recorded run as C: python golden.py BUNDLE OUT [PRECISION]
 
-OUT gets the files of the artifact ``c/step`` as they are, ``golden.safetensors``, ``recorded.S``,
-which takes the tensors out of that, and ``golden.c``, which feeds them to ``net_step`` (see
-``golden.h``). Ends with 2 and one line where the bundle is not as its manifest says. Python's own
-modules are enough.
+OUT gets the files of the bundle's first step in C, or of that of PRECISION, as they are,
+``golden.safetensors``, ``recorded.S``, which takes the tensors out of that, and ``golden.c``, which
+feeds them to ``net_step`` (see ``golden.h``). Ends with 2 and one line where the bundle is not as
+its manifest says. Python's own modules are enough.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bundle import (
     AGAIN,
@@ -68,11 +69,13 @@ class Recorded:
 
 def main() -> None:
     """Write what the Makefile compiles."""
-    if len(sys.argv) != 3:
-        raise BundleError(f"{len(sys.argv) - 1} arguments, expected two: golden.py BUNDLE OUT")
-    bundle, out = Path(sys.argv[1]), Path(sys.argv[2])
+    if len(sys.argv) not in (3, 4):
+        raise BundleError(
+            f"{len(sys.argv) - 1} arguments, expected two or three: golden.py BUNDLE OUT PRECISION"
+        )
+    bundle, out, precision = Path(sys.argv[1]), Path(sys.argv[2]), "".join(sys.argv[3:])
     manifest = read_manifest(bundle)
-    artifact = find_artifact(manifest)
+    artifact = find_artifact(manifest, precision)
     files = read_folder(bundle, artifact)
     content = read_listed(bundle, manifest, manifest.get("golden"))
     members = members_of(files["step.h"].decode("ascii", errors="replace"))
@@ -84,7 +87,7 @@ def main() -> None:
         **{name: files[name] for name in SOURCES},
         GOLDEN: content,
         "recorded.S": assembly(run).encode(),
-        "golden.c": source(members, run, once, artifact["tolerance"]).encode(),
+        "golden.c": source(members, run, once, artifact).encode(),
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, held in made.items():
@@ -147,7 +150,10 @@ def assembly(run: dict[str, Recorded]) -> str:
 
 
 def source(
-    members: list[Member], run: dict[str, Recorded], once: set[str], tolerance: float
+    members: list[Member],
+    run: dict[str, Recorded],
+    once: set[str],
+    artifact: dict[str, Any],
 ) -> str:
     """Return what ``golden.h`` promises; ``once`` are the inputs that every step is given."""
     states, outputs = _of(members, "state"), _of(members, "output")
@@ -170,7 +176,8 @@ def source(
         *(f"static {each.type} made_{each.member}[{each.count}];" for each in outputs),
         "",
         f"const uint32_t golden_steps = {steps}, golden_tensors = {len(rows)};",
-        f"const float golden_tolerance = {float(tolerance)!r}f;",
+        f"const float golden_tolerance = {float(artifact['tolerance'])!r}f;",
+        f"const int golden_forced = {int(bool(artifact.get('forced')))};",
         *(f"const uint32_t golden_{role}_bytes = {_bytes(members, role)};" for role in ROLES),
         f'_Static_assert({len(rows)} <= GOLDEN_MOST, "more tensors than GOLDEN_MOST");',
         "const golden_tensor golden_table[] = {",
@@ -183,19 +190,15 @@ def source(
 
 
 def _functions(members: list[Member], once: set[str]) -> list[str]:
-    """Return what sets the first state, and what calls the network."""
+    """Return what sets the state, and what calls the network."""
     inputs, states, outputs = (_of(members, role) for role in ROLES)
     given = "&inputs, &state, &outputs" if states else "&inputs, &outputs"
     return [
-        "void golden_begin(void)",
-        "{",
-        *(
-            f"    for (int i = 0; i < {each.count}; ++i) "
-            f"{{ state.{each.member}[i] = recorded_{each.name}[0][i]; }}"
-            for each in states
+        *_feeding("golden_begin(void)", [(each, f"recorded_{each.name}[0]") for each in states]),
+        *_feeding(
+            "golden_resume(uint32_t step)",
+            [(each, f"recorded_{each.name}_next[step - 1]") for each in states],
         ),
-        "}",
-        "",
         "int golden_step(uint32_t step)",
         "{",
         "    (void)step;",
@@ -212,6 +215,16 @@ def _functions(members: list[Member], once: set[str]) -> list[str]:
         "}",
         "",
     ]
+
+
+def _feeding(declared: str, sources: list[tuple[Member, str]]) -> list[str]:
+    """Return a function that copies what was recorded to the state."""
+    copies = [
+        f"    for (int i = 0; i < {each.count}; ++i) {{ state.{each.member}[i] = {source}[i]; }}"
+        for each, source in sources
+    ]
+    unused = ["    (void)step;"] if "step" in declared.partition("(")[2] else []
+    return [f"void {declared}", "{", *unused, *copies, "}", ""]
 
 
 def _of(members: list[Member], role: str) -> list[Member]:

@@ -4,6 +4,7 @@ network does not pass.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from amplifier import CHANNELS, HIDDEN, TAPS, WIDTH, export_amplifier
 from hosts import EXAMPLES
+from safetensors.numpy import load_file
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.generate import Generation, begin
@@ -28,6 +30,7 @@ MCU = EXAMPLES / "mcu"
 CROSS = "arm-none-eabi-"
 BOARDS = ("m4", "m7", "m55")
 NETWORKS = ("lstm", "gru", "audio", "captioner")
+PRECISIONS = ("int8", "int4", "w8a8", "w8a7", "w4a8")
 ROWS = {  # what is compared of each
     "lstm": {"logits", "h_next", "c_next"},
     "gru": {"logits", "h_next"},
@@ -63,6 +66,26 @@ def bundles(
     export_bundle(captioner_folder, folder / "captioner", to=["c"], steps=4, release=True)
     export_amplifier(folder / "audio", to=("c",), precision=("float32",))
     return {name: folder / name for name in NETWORKS}
+
+
+@pytest.fixture(scope="module")
+def integers(
+    make_model: Callable[..., LanguageModel],
+    tokenizer: Tokenizer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A bundle of an LSTM in C, in float32 and in every integer form."""
+    model = make_model(hidden=40, embedding=20)
+    made = tmp_path_factory.mktemp("integers") / "net"
+    export_bundle(
+        Checkpoint(model, tokenizer, {}, {}),
+        made,
+        to=["c"],
+        precision=["float32", *PRECISIONS],
+        steps=8,
+        release=True,
+    )
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +166,49 @@ def test_a_changed_choice_fails(bundles: dict[str, Path], tmp_path: Path) -> Non
     assert re.search(r"^choices \d+ FAILED$", done.stdout, re.MULTILINE)
 
 
+def hash_here(bundle: Path, precision: str) -> int:
+    """Return FNV-1a of what this machine's C makes of the recorded steps, each from the recorded
+    state.
+    """
+    run = load_file(bundle / "golden.safetensors")
+    session = open_session(bundle, f"c/step-{precision}")
+    hashed, state = 2166136261, {name: run[name] for name in ("h", "c")}
+    for step, token in enumerate(run["tokens"].reshape(-1)):
+        outputs, made = session.step({"tokens": np.array([[token]])}, state)
+        for tensor in (outputs["logits"], made["h"], made["c"]):
+            for byte in tensor.tobytes():
+                hashed = (hashed ^ byte) * 16777619 & 0xFFFFFFFF
+        state = {name: run[f"{name}_next"][step] for name in ("h", "c")}
+    return hashed
+
+
+@pytest.mark.parametrize("board", ["m4", "m55"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_integers_give_the_bits_that_they_give_here(
+    precision: str, board: str, integers: Path, outs: Path
+) -> None:
+    done = run(integers, outs / precision, board, f"PRECISION={precision}")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    rows = _ROW.findall(done.stdout)
+    assert {name for name, *_ in rows} == ROWS["lstm"]
+    artifacts = json.loads((integers / "manifest.json").read_text())["artifacts"]
+    (tolerance,) = (own["tolerance"] for own in artifacts if own["precision"] == precision)
+    assert all(0 < float(worst) < float(most) for _, worst, most, _ in rows), rows
+    assert {float(most) for *_, most, _ in rows} == {tolerance}
+    assert int(dict(_FIGURE.findall(done.stdout))["hash"]) == hash_here(integers, precision)
+
+
+def test_the_first_step_in_c_is_taken(integers: Path, tmp_path: Path) -> None:
+    done = run(integers, tmp_path, "m4")
+    assert {float(most) for *_, most, _ in _ROW.findall(done.stdout)} == {1e-4}, done.stderr
+    done = run(integers, tmp_path, "m4", "PRECISION=int2")
+    assert done.returncode != 0
+    told = (
+        "error: the bundle has c float32, c int4, c int8, c w4a8, c w8a7, c w8a8, expected c int2"
+    )
+    assert told in done.stderr
+
+
 def test_what_a_step_takes(bundles: dict[str, Path], outs: Path) -> None:
     bundle, out = bundles["audio"], outs / "audio"
     figures = {name: int(n) for name, n in _FIGURE.findall(run(bundle, out, "m4").stdout)}
@@ -198,7 +264,7 @@ def _shortened(bundle: Path) -> None:
     [
         (_extended, r"c/step has SHA-256 \w{64}, expected \w{64}; copy or"),
         (_emptied, r"manifest.json is damaged \(KeyError 'artifacts'\); copy or"),
-        (_without_c, r"the bundle has onnx float32, expected c float32; edgernn export RUN --to c"),
+        (_without_c, r"the bundle has onnx float32, expected c; edgernn export RUN --to c"),
         (_shortened, r"golden.safetensors has SHA-256 \w{64}, expected \w{64}; copy or"),
     ],
 )
@@ -231,6 +297,23 @@ def test_a_bundle_that_is_not_there_is_told(tmp_path: Path) -> None:
     done = run(tmp_path / "none", tmp_path / "out", "m4")
     assert done.returncode != 0
     assert f"error: there is no bundle {tmp_path / 'none'}: No such file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("FLASH=1K", "RAM=1M"), r"has 1024 bytes of flash, and the network takes \d+; export it"),
+        (("FLASH=1M", "RAM=2K"), r"has 2048 bytes of RAM, and the network takes \d+; export it"),
+        (("FLASH=some", "RAM=2K"), r"'some' bytes, expected a whole number, or one with K or M"),
+    ],
+)
+def test_a_board_that_is_too_small_is_told_first(
+    given: tuple[str, ...], told: str, integers: Path, tmp_path: Path
+) -> None:
+    done = run(integers, tmp_path, "m4", *given)
+    assert done.returncode != 0
+    assert re.search(f"^error: .*{told}", done.stderr), done.stderr
+    assert not list((tmp_path / "m4").glob("*.o")), "nothing is compiled"
 
 
 def test_a_stack_that_is_too_small_is_told(bundles: dict[str, Path], tmp_path: Path) -> None:
