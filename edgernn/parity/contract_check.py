@@ -12,7 +12,6 @@ from edgernn.decoding.sampler_vectors import read_vectors, vector_problems
 from edgernn.errors import BundleError
 from edgernn.parity import golden
 from edgernn.parity.claims import claim_problems
-from edgernn.parity.companions import companion_problems
 from edgernn.parity.report.data import Check
 from edgernn.parity.subject import Subject
 from edgernn.parity.vocabulary import tokenizer_problems, vouched_for
@@ -38,7 +37,6 @@ def check_contract(subject: Subject) -> Check:
         *_first_state_problems(subject),
         *tokenizer_problems(subject),
         *_sampler_problems(subject),
-        *companion_problems(subject),
     ]
     problems += claim_problems(subject)
     interface = description.interface

@@ -17,6 +17,7 @@ from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import TIME, FileContract, first_line
 from edgernn.contract.in_graph import DECODERS
 from edgernn.errors import UnavailableError
+from edgernn.parity.companions import compare_companions
 from edgernn.parity.in_graph import step_beside
 from edgernn.parity.report.data import Check, Status
 from edgernn.parity.structure.sizes import MixedError, SizeError, TextError, UnknownError
@@ -96,6 +97,7 @@ def check(subject: Subject) -> Check:
     status: Status = "passed"
     try:
         proved = reader.prove(bundle.file_contract(artifact))
+        compare_companions(subject)
     except MixedError as error:
         status, proved = _mixed(bundle.file_contract(artifact), error)
     except SizeError as error:

@@ -16,6 +16,8 @@ from edgernn.export.to_c.options import PREFIX
 from edgernn.sessions.base import Arrays
 from edgernn.sessions.compiled import options_of
 
+VERSION = 1  # of what is generated: another one may write other texts
+_GENERATOR = "GENERATOR"
 # not a member of a structure, which has a name of the model's
 _OWN_NAME = re.compile(rf"(?<![.>])\b({PREFIX}|{PREFIX.upper()})_")
 
@@ -50,6 +52,7 @@ def companions(
     else:
         return {}
     prefix = PREFIX if step is None else options_of(step).prefix
+    made = {name: text.replace(_GENERATOR, f"generator {VERSION}") for name, text in made.items()}
     return {name: _renamed(text, prefix).encode("ascii") for name, text in made.items()}
 
 

@@ -56,7 +56,7 @@ static void sort(const float *logits, int32_t *order, int32_t count)
     }
 }
 
-/* The largest score and the smallest that is no infinity; NaN is passed over. */
+/* The largest score, and the smallest of those above -3e38; NaN is passed over. */
 static float range_of(const float *logits, int32_t count, float *least)
 {
     const float low = -3.0e38f;
@@ -81,7 +81,7 @@ static float range_of(const float *logits, int32_t count, float *least)
         best = x > best ? x : best;
         worst = x > low && x < worst ? x : worst;
     }
-    *least = worst;
+    *least = worst < best ? worst : best;
     return best;
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -99,36 +100,48 @@ def test_a_packed_bundle_carries_it(text_bundles: dict[str, Path], tmp_path: Pat
         assert opened.path("c/text/main.c").read_bytes()
 
 
-def changed(bundle: Path, tmp_path: Path, *, without: bool = False) -> Path:
-    """A copy whose text is another one, or not there, with a manifest that says so."""
-    import shutil
-
-    folder = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+def changed(bundle: Path, folder: Path, **texts: tuple[str, str]) -> Path:
+    """A copy whose ``text.c`` has other words, with a manifest that says so; without any where none
+    are given.
+    """
+    shutil.copytree(bundle, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
-    if without:
+    if texts:
+        place = folder / "c" / "text" / "text.c"
+        text = place.read_text()
+        for old, new in texts.values():
+            assert old in text
+            text = text.replace(old, new)
+        place.write_text(text)
+        manifest["files"]["c/text/text.c"] = digest(place).model_dump()
+    else:
         shutil.rmtree(folder / "c" / "text")
         kept = {n: d for n, d in manifest["files"].items() if not n.startswith("c/text/")}
         manifest["files"] = kept
-    else:
-        place = folder / "c" / "text" / "text.c"
-        place.write_text(place.read_text().replace("uniform) { break; }", "uniform) { continue; }"))
-        manifest["files"]["c/text/text.c"] = digest(place).model_dump()
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 
 def test_verify_compares_it(text_bundles: dict[str, Path], tmp_path: Path) -> None:
-    def contract_of(folder: Path) -> tuple[str, str]:
-        report = verify_bundle(folder, steps=2)
-        (found,) = (c for a in report.artifacts for c in a.checks if c.name == "contract")
+    def structure_of(folder: Path, *, trust: bool = False) -> tuple[str, str]:
+        with Bundle.open(folder, trust=trust) as bundle:
+            report = verify_bundle(bundle, steps=2)
+        (found,) = (c for a in report.artifacts for c in a.checks if c.name == "structure")
         return found.status, found.detail
 
-    assert contract_of(text_bundles["char"])[0] == "passed"
-    status, detail = contract_of(changed(text_bundles["char"], tmp_path))
+    whole = text_bundles["char"]
+    assert structure_of(whole)[0] == "passed"
+    assert structure_of(changed(whole, tmp_path / "older"))[0] == "passed"
+    edit = ("uniform) { break; }", "uniform) { continue; }")
+    other = changed(whole, tmp_path / "other", edit=edit)
+    status, detail = structure_of(other)
     assert status == "failed"
-    assert "c/text/text.c is not what this edgernn generates" in detail
-    older = changed(text_bundles["char"], tmp_path / "older", without=True)
-    assert contract_of(older)[0] == "passed"
+    assert detail.startswith("c/text/text.c is not what this edgernn (generator 1) generates; ")
+    assert structure_of(other, trust=True)[0] == "not run"
+    version = ("generator 1", "generator 0")
+    status, detail = structure_of(changed(whole, tmp_path / "version", edit=edit, version=version))
+    assert status == "not run"
+    assert "the bundle's texts name generator 0, generator 1, so nothing is proved" in detail
 
 
 _AROUND = """
