@@ -80,7 +80,9 @@ def _first_that_passes(
     compression = _compression(kind, job, source)
     first: ContractError | None = None
     for way in kind.ways:
-        exporter = kind(compression, way, prefix=source.options.prefix)
+        exporter = kind(
+            compression, way, prefix=source.options.prefix, streams=source.options.streams
+        )
         try:
             made = _in_one_way(exporter, path, job, source)
         except ContractError as error:

@@ -59,16 +59,22 @@ class Exporter(ABC):
         compression: how weights are rounded; for exporters that round themselves.
         way: one of ``ways``.
         prefix: of names in generated source; None takes the format's own.
+        streams: how many rows a file has whose format fixes their number.
     """
 
     format_name: str
     ways: tuple[str, ...] = ("",)  # how the file can be written, the first choice first
 
     def __init__(
-        self, compression: Compression | None = None, way: str = "", *, prefix: str | None = None
+        self,
+        compression: Compression | None = None,
+        way: str = "",
+        *,
+        prefix: str | None = None,
+        streams: int = 1,
     ) -> None:
         self.compression, self.way = compression or Compression(), way or self.ways[0]
-        self.prefix = prefix
+        self.prefix, self.streams = prefix, streams
 
     def export(
         self,

@@ -17,7 +17,7 @@ from edgernn.bundle import Bundle
 from edgernn.bundle.manifest import MANIFEST, Manifest, parse_manifest
 from edgernn.bundle.packed import refuse_foreign_file
 from edgernn.bundle.records import Provenance
-from edgernn.contract import STEP, Contract
+from edgernn.contract import BATCH, STEP, Contract
 from edgernn.contract.in_graph import decoder_of
 from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
 from edgernn.export.artifacts import Job, write_artifact
@@ -25,6 +25,7 @@ from edgernn.export.chosen import Chosen, chosen_of, fitting, refuse_idle_prefix
 from edgernn.export.companions import tokenizer_entry, write_companions, write_text_files
 from edgernn.export.libraries import built, targets_of
 from edgernn.export.source import ReducedOptions, Source, Tell
+from edgernn.formats.c import C
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.weights import not_finite
@@ -87,10 +88,12 @@ def export_bundle(
     _refuse_not_finite(loaded)
     contract = loaded.model.config.contract()
     chosen = fitting(chosen, contract, to, tell)
+    options = options or ReducedOptions()
+    _refuse_streams(options.streams, chosen, contract)
     jobs = _jobs(chosen, contract, in_graph=in_graph or decoding)
     material = Source(
         replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval()),
-        options or ReducedOptions(),
+        options,
         steps,
         tell,
     )
@@ -107,6 +110,23 @@ def export_bundle(
             _fill(folder, material, jobs, targets, release=release)
             _read_again(folder)
     return Bundle.open(out)
+
+
+def _refuse_streams(streams: int, chosen: Chosen, contract: Contract) -> None:
+    """Raise UsageError for several streams where a format is chosen that takes any number, or
+    where the network has no rows.
+    """
+    others = sorted({row.name for row, _ in chosen} - {C.name})
+    if streams > 1 and others:
+        raise UsageError(
+            f"--streams is of c, and {', '.join(others)} is written too; write c alone with "
+            "--to c, or leave --streams out"
+        )
+    if streams > 1 and not any(BATCH in state.axes for state in contract.step.states):
+        raise UsageError(
+            f"--streams is {streams}, and the network's states have no axis {BATCH}; leave "
+            "--streams out"
+        )
 
 
 def _refuse_not_finite(loaded: Checkpoint) -> None:

@@ -18,12 +18,13 @@ from edgernn.sessions.base import Session
 from edgernn.sessions.model import Model, model_of
 
 Tell = Callable[[str], None]
+MOST_STREAMS = 8
 _FEWEST_CALIBRATION_TOKENS, _MOST_CALIBRATION_TOKENS = 64, 4096
 
 
 @dataclass(frozen=True)
 class ReducedOptions:
-    """What a user may ask of reduced precisions, and of names.
+    """What a user may ask of the files beside their formats and precisions.
 
     Attributes:
         block_size: how many weights share a scale; None takes the precision's own.
@@ -31,6 +32,10 @@ class ReducedOptions:
         calibration: a text to calibrate on, instead of the end of the held-out sample.
         allow_float: keep a file whose weights were not all rounded as asked.
         prefix: what every name of generated C begins with; None takes the format's own.
+        streams: how many sequences a file of c goes over in one call, 1 to ``MOST_STREAMS``.
+
+    Raises:
+        UsageError: another number of streams.
     """
 
     block_size: int | None = None
@@ -38,6 +43,14 @@ class ReducedOptions:
     calibration: str | None = None
     allow_float: bool = False
     prefix: str | None = None
+    streams: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.streams <= MOST_STREAMS:
+            raise UsageError(
+                f"--streams is {self.streams}, expected 1 to {MOST_STREAMS}, as more sequences in "
+                "a call gain nothing"
+            )
 
 
 @dataclass(frozen=True, eq=False)

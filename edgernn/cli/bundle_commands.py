@@ -90,6 +90,9 @@ def export(
     allow_float: Annotated[
         bool, _reduced("--allow-float", help="Let weights stay float that cannot be rounded.")
     ] = False,
+    streams: Annotated[
+        int, typer.Option(metavar="N", help="Sequences that c steps in one call, 1 to 8.")
+    ] = 1,
     in_graph: Annotated[
         bool, typer.Option("--in-graph", help="Also files that decode in the graph, in one call.")
     ] = False,
@@ -121,7 +124,9 @@ def export(
     from edgernn.export.source import ReducedOptions
 
     budget = Budget(max_perplexity_increase, max_cider_drop)
-    options = ReducedOptions(block_size, budget, _first_text(calibration), allow_float, prefix)
+    options = ReducedOptions(
+        block_size, budget, _first_text(calibration), allow_float, prefix, streams
+    )
     said = Said(
         inputs, state, settings, left_context, keep_restarts, rename,
         weights, method, context, start, sample,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import groupby
 from typing import Any
 
-from edgernn.export.to_c import gate_text, integer_nodes, integer_text, loop_text, sums
+from edgernn.export.to_c import float_text, gate_text, integer_nodes, integer_text, loop_text, sums
 from edgernn.export.to_c import program as kinds
 from edgernn.export.to_c.functions import FUNCTIONS
-from edgernn.export.to_c.loops import Lines, Names, loop, nest, over, row_of
-from edgernn.export.to_c.matrices import panels
+from edgernn.export.to_c.loops import Lines, Names, loop, nest, over
 from edgernn.export.to_c.plan import C_TYPES
 from edgernn.export.to_c.program import Apply, Expression, Node
 from edgernn.export.to_c.views import View
@@ -56,28 +54,6 @@ def _move(node: kinds.Move, names: Names) -> Lines:
             f"{names.element(node.source, indices, strides[1])};"
         ],
     )
-
-
-def _product(node: kinds.Product, names: Names) -> Lines:
-    """One call for each run of panels of one width, for each row of the vector."""
-    rows, columns = node.out.shape
-    depth = sum(own.shape[1] for own in node.segments)
-    lines: Lines = []
-    before = start = 0  # weights and columns of the panels before
-    for width, run in groupby(panels(columns), key=lambda panel: panel[0]):
-        counts = [count for _, count in run]
-        base = names.floats(id(node)) + (f" + {before}" if before else "")
-
-        def call(indices: list[str], name: str = f"product_{width}", base: str = base,
-                 start: int = start, count: int = sum(counts)) -> Lines:  # fmt: skip
-            given = [f"{row_of(names, own, indices)}, {own.shape[1]}" for own in node.segments]
-            given += ["0, 0"] if len(given) == 1 else []
-            out = row_of(names, node.out.cut(1, start, 1), indices)
-            return [f"{name}({out}, {base}, {', '.join(given)}, {count});"]
-
-        lines += nest([rows] if rows > 1 else [], call)
-        before, start = before + len(counts) * width * (depth + 1), start + sum(counts)
-    return lines
 
 
 def _matmul(node: kinds.Matmul, names: Names) -> Lines:
@@ -131,7 +107,7 @@ _WRITERS: dict[type[Node], Callable[[Any, Names], Lines]] = {
     kinds.Pointwise: loop_text.pointwise,
     kinds.Joined: loop_text.joined,
     kinds.Move: _move,
-    kinds.Product: _product,
+    kinds.Product: float_text.product,
     integer_nodes.Quantise: integer_text.quantise,
     integer_nodes.IntegerProduct: integer_text.product,
     integer_nodes.GatherRows: integer_text.gather_rows,

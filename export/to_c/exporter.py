@@ -82,10 +82,11 @@ class CExporter(Exporter):
         return f"C generator {VERSION}, torch {torch.__version__}, onnx {onnx.__version__}"
 
     def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
-        """One row, one step."""
+        """As many rows as there are streams, one step."""
         tensors = (*graph_spec.inputs, *graph_spec.outputs)
         used = {axis for tensor in tensors for axis in tensor.axes}
-        return Narrowing(axes={axis: 1 for axis in (BATCH, TIME) if axis in used})
+        sizes = {BATCH: self.streams, TIME: 1}
+        return Narrowing(axes={axis: size for axis, size in sizes.items() if axis in used})
 
     def _write(
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str

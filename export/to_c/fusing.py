@@ -16,6 +16,7 @@ from edgernn.export.to_c.views import SCRATCH, Storage, View, collapsed
 from edgernn.export.to_c.walking import bare, flat, walk
 
 _MOST_READS = 24  # of one loop: beyond that a compiler runs out of registers
+_ROWS = 2  # axes
 _MOST_COUNTED = 1 << 16  # elements of a value whose reads are counted one by one
 
 
@@ -48,7 +49,7 @@ def _inlinable(nodes: list[Node]) -> Pointwise | None:
         if not uses or not all(isinstance(user, Pointwise) for user, _ in uses):
             continue
         views = [view for _, view in uses]
-        if (flat(node) is not None and _disjoint(views)) or _alone(node, views):
+        if _disjoint(views) and (flat(node) is not None or _by_rows(node, views)):
             return node
     return None
 
@@ -74,10 +75,25 @@ def _places(view: View) -> np.ndarray:
     return places.ravel()
 
 
-def _alone(node: Pointwise, views: list[View]) -> bool:
-    """Return whether the elements of ``node`` are read once, all of them, under its own axes."""
-    (own, *others) = views
-    return not others and own.whole and bare(own.shape) == bare(node.out.shape)
+def _by_rows(node: Pointwise, views: list[View]) -> bool:
+    """Return whether ``node`` goes over rows, and every view is a part of each row."""
+    axes = bare(node.out.shape)
+    return (
+        len(axes) == _ROWS
+        and node.out.whole
+        and all(_part_of_rows(view, axes[1]) is not None for view in views)
+    )
+
+
+def _part_of_rows(view: View, columns: int) -> tuple[int, int, list[tuple[int, int]]] | None:
+    """Return the row and the column at which a view of rows begins, and how many rows and columns
+    each of its axes goes on; None where it goes on otherwise.
+    """
+    row, column = divmod(view.offset, columns)
+    steps = [(t // columns, 0) if t % columns == 0 else (0, t) for t in view.strides]
+    ends = [(n - 1) * step for n, (_, step) in zip(view.shape, steps, strict=True)]
+    inside = all(step >= 0 for _, step in steps) and column + sum(ends) < columns
+    return (row, column, steps) if inside and view.size else None
 
 
 def _with(reader: Pointwise, made: Pointwise) -> Expression:
@@ -89,7 +105,7 @@ def _with(reader: Pointwise, made: Pointwise) -> Expression:
 
         def moved(own: View) -> Load:
             if flat(made) is None:
-                return Load(_under(own, view.shape))
+                return Load(_of_rows(own, made.out, view))
             _, (_, strides) = collapsed(made.out.shape, [made.out.strides, own.strides])
             step = strides[0] if strides else 0
             offset = own.offset + step * view.offset
@@ -101,11 +117,18 @@ def _with(reader: Pointwise, made: Pointwise) -> Expression:
     return replaced(reader.expression, change)
 
 
-def _under(view: View, shape: tuple[int, ...]) -> View:
-    """Return a view under a shape that has the same axes of more than one element."""
-    steps = iter(t for size, t in zip(view.shape, view.strides, strict=True) if size != 1)
-    strides = tuple(0 if size == 1 else next(steps) for size in shape)
-    return View(view.storage, view.offset, shape, strides)
+def _of_rows(own: View, made: View, view: View) -> View:
+    """Return the elements of ``own`` from which the elements ``view`` of ``made`` are computed."""
+    over_rows, over_columns = (
+        step for size, step in zip(own.shape, own.strides, strict=True) if size != 1
+    )
+    found = _part_of_rows(view, bare(made.shape)[1])
+    assert found is not None
+    row, column, steps = found
+    strides = tuple(r * over_rows + c * over_columns for r, c in steps)
+    return View(
+        own.storage, own.offset + row * over_rows + column * over_columns, view.shape, strides
+    )
 
 
 def joined(program: Program) -> Program:

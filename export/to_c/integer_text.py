@@ -33,23 +33,22 @@ def quantise(node: nodes.Quantise, names: Names) -> Lines:
 
 
 def product(node: nodes.IntegerProduct, names: Names) -> Lines:
-    """Return a call for each row of the vectors."""
+    """Return a call for the vector, or for all of them."""
     rows, columns = node.out.shape
     matrix = node.matrix
-
-    def call(indices: list[str]) -> Lines:
-        unit = names.element(node.unit, indices or ["0"], node.unit.strides)
-        given = [row_of(names, node.out, indices), names.bytes(id(node)),
-                 row_of(names, node.quantised, indices), unit,
-                 str(matrix.depth), str(min(matrix.block, matrix.depth)), str(columns)]  # fmt: skip
-        return [f"{product_name(node)}({', '.join(given)});"]
-
-    return nest([rows] if rows > 1 else [], call)
+    sizes = [str(matrix.depth), str(min(matrix.block, matrix.depth)), str(columns)]
+    out, quantised, unit = map(names.address, (node.out, node.quantised, node.unit))
+    weights = names.bytes(id(node))
+    if rows == 1:
+        given = [out, weights, quantised, f"({unit})[0]", *sizes]
+    else:
+        given = [out, weights, quantised, str(node.quantised.strides[0]), unit, *sizes, str(rows)]
+    return [f"{product_name(node)}({', '.join(given)});"]
 
 
 def product_name(node: nodes.IntegerProduct) -> str:
     """Return the function that multiplies: bits of the weights, and of the activations."""
-    return f"product_{_kind(node)}"
+    return f"{'product' if node.out.shape[0] == 1 else 'rows'}_{_kind(node)}"
 
 
 def panels_name(node: nodes.IntegerProduct) -> str:

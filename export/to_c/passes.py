@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgernn.export.to_c.fusing import inlined, joined
+from edgernn.export.to_c.matrices import FloatMatrix
 from edgernn.export.to_c.placing import rows_in_place, states_at_once
 from edgernn.export.to_c.program import (
     Apply,
@@ -27,6 +28,8 @@ from edgernn.export.to_c.program import (
 from edgernn.export.to_c.quantising import gated, quantised
 from edgernn.export.to_c.renaming import renamed
 from edgernn.export.to_c.views import INPUT, OUTPUT, SCRATCH, STATE, Storage, View
+
+_MOST_PARTS = 2  # of a vector that a matrix of floats is multiplied with
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def _as_rows(added: Expression, columns: int) -> np.ndarray | None:
 
 
 def parts_in_product(program: Program) -> Program:
-    """Let a product of one row read the parts of its vector where they lie, not put together."""
+    """Let a product read the parts of its vectors where they lie, not put together."""
     reads = readers(program)
     moves: dict[Storage, list[Move]] = {}
     for node in program.nodes:
@@ -115,8 +118,9 @@ def parts_in_product(program: Program) -> Program:
         if isinstance(node, Product) and len(node.segments) == 1:
             (own,) = node.segments
             parts = sorted(moves.get(own.storage, []), key=lambda move: move.out.offset)
-            if _are_parts(own, parts) and reads[own.storage] == 1:
-                rows = tuple(_row(part.source) for part in parts)
+            most = _MOST_PARTS if isinstance(node.matrix, FloatMatrix) else len(parts)
+            if len(parts) <= most and _are_parts(own, parts) and reads[own.storage] == 1:
+                rows = tuple(_rows(part.source, own.shape[0]) for part in parts)
                 nodes.append(replace(node, segments=rows))
                 continue
         nodes.append(node)
@@ -124,20 +128,27 @@ def parts_in_product(program: Program) -> Program:
 
 
 def _are_parts(own: View, parts: list[Move]) -> bool:
-    """Return whether ``own`` is one row made of two contiguous parts, one behind the other."""
-    if len(parts) != 2 or own.shape[0] != 1 or not own.whole:
+    """Return whether ``own`` is rows made of contiguous parts, one behind the other in each row."""
+    rows, depth = own.shape
+    if len(parts) < 2 or not own.whole:
         return False
-    first, second = parts
-    return (
-        all(part.source.contiguous and part.out.contiguous for part in parts)
-        and first.out.offset == 0
-        and second.out.offset == first.out.size
-        and first.out.size + second.out.size == own.size
-    )
+    start = 0
+    for part in parts:
+        width = part.out.size // rows
+        fits = part.out.offset == start and part.source.contiguous and width
+        if not fits or _axes(part.out) != _axes(own.cut(1, start, width)):
+            return False
+        start += width
+    return start == depth
 
 
-def _row(view: View) -> View:
-    found = view.reshape([1, view.size])
+def _axes(view: View) -> list[tuple[int, int]]:
+    """Return the axes of more than one element, and how far they go on."""
+    return [own for own in zip(view.shape, view.strides, strict=True) if own[0] != 1]
+
+
+def _rows(view: View, rows: int) -> View:
+    found = view.reshape([rows, view.size // rows])
     assert found is not None
     return found
 

@@ -33,6 +33,13 @@ FILES = {  # name → its files
     "product_4_8": (*_X86, *_ARM_4_8, "wasm/relaxed_4_8.c", *_WASM_4, *_PANEL),
 }
 FILES.update(
+    {  # products of several vectors
+        f"rows_{name.partition('_')[2]}": (*files[:-1], "rows.c")
+        for name, files in FILES.items()
+        if name.startswith("product_")
+    }
+)
+FILES.update(
     {  # some panels, of gates
         f"panels_{name.partition('_')[2]}": (*files[:-1], "panels.c")
         for name, files in FILES.items()
