@@ -20,6 +20,7 @@ from edgernn.formats.promise import Tolerance
 from edgernn.parity.shapes import unforeseen_seed
 from edgernn.parity.verify import measure
 from edgernn.sessions.base import Session
+from edgernn.sessions.one_row import one_row
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,12 @@ def judge(
     name, limit = f"{row.name} {precision}", row.promise(precision)
     loss = output_loss = None
     if not file_contract.spec.once and not limit.exact:
-        loss = loss_of(candidate, source, limit=limit)
+        single = one_row(candidate)
+        loss = loss_of(single, source, limit=limit)
         if loss is not None:
             refuse_loss(loss, name, limit=limit)
         output_loss = measure_output_loss(
-            source.loaded, source.reference, candidate, name=name, limit=limit
+            source.loaded, source.reference, single, name=name, limit=limit
         )
     parity = _parity(reference, candidate, name, limit=limit, steps=source.steps)
     return Judged(parity, loss, output_loss)

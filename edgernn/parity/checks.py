@@ -24,6 +24,7 @@ from edgernn.parity.rollout import MOST_PICTURES
 from edgernn.parity.shapes import draw
 from edgernn.parity.structure import reading as structure
 from edgernn.parity.subject import Subject
+from edgernn.sessions.one_row import one_row
 from edgernn.wording import counted
 
 _INVARIANCE_STEPS = 48
@@ -157,7 +158,7 @@ def check_golden(subject: Subject) -> Check:
     what = f"{len(found[0].curve)} recorded {unit}{_forced(limit)}"
     far = max(drift.scaled for drift in found)
     if not session.spec.once and not limit.forced and not far <= limit.rollout:
-        judge = subject.judge or session
+        judge = one_row(subject.judge or session)
         own = golden.parting(judge, reordered.Reordered(judge, half=limit.half), path)
         if reordered.parts_as_far(own, far):
             found = golden.replay(session, path, forced=True, relative=False)

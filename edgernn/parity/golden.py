@@ -34,6 +34,7 @@ from edgernn.parity.golden_file import (
 from edgernn.parity.rollout import forced_pairs, run
 from edgernn.sessions.base import Session
 from edgernn.sessions.draw import Sizes, drawn_inputs, is_cut, open_sizes, random_state, values
+from edgernn.sessions.one_row import one_row
 
 __all__ = ["GOLDEN_STEPS", "MOST_BYTES", "parting", "read", "record", "replay", "shortfall"]
 
@@ -172,7 +173,7 @@ def replay(
     Raises:
         BundleError: the file is damaged or belongs to another contract.
     """
-    golden = read(path, session.contract)
+    golden, session = read(path, session.contract), one_row(session)
     spec = session.spec
     if session.spec.once:
         return drifts(iter([_encoding(session, golden)]), relative=forced)

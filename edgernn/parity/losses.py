@@ -100,7 +100,7 @@ def _led_by_the_reference(
     own = math.sqrt(parted.mean_kl)  # a divergence is a distance squared
     if not reordered.parts_as_far(own, math.sqrt(loss.mean_kl)):
         return loss, ""
-    led, files = (Model(reordered.Forced(judge, step)) for step in (judge, subject.session))
+    led, files = (Model(reordered.Forced(judge, step)) for step in (judge, subject.model.step))
     found = family.loss(led, files, sample)
     assert isinstance(found, TextLoss)
     return found, reordered.chaotic_words([own], "text", "judged step by step from its state")

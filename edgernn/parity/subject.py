@@ -35,6 +35,7 @@ from edgernn.parity.shapes import unforeseen_seed
 from edgernn.sessions.base import Session
 from edgernn.sessions.in_graph import Decoder
 from edgernn.sessions.model import Model, model_of
+from edgernn.sessions.one_row import one_row_model
 from edgernn.sessions.opening import encoder_of, open_artifact, open_decoder, session_class
 from edgernn.wording import whole
 
@@ -93,8 +94,8 @@ class Subject:
 
     @cached_property
     def model(self) -> Model:
-        """The artifact as a whole model: a step file with the encode file beside it, an encode file
-        with the reference's step.
+        """The artifact as a whole model of one row: a step file with the encode file beside it, an
+        encode file with the reference's step.
 
         Raises:
             ContractError: an encode file, and no reference; or the encode file is lacking.
@@ -102,11 +103,11 @@ class Subject:
         if self.session.spec.once:
             if self.reference is None:
                 raise ContractError("there is no reference whose step goes with the encode file")
-            return Model(self.reference.step, self.session)
+            return one_row_model(Model(self.reference.step, self.session))
         if self.session.contract.encode is None:
-            return Model(self.session)
+            return one_row_model(Model(self.session))
         beside = encoder_of(self.bundle, self.artifact)
-        return Model(self.session, _open(self.bundle, beside))
+        return one_row_model(Model(self.session, _open(self.bundle, beside)))
 
     @cached_property
     def description(self) -> FileDescription:

@@ -65,7 +65,7 @@ def _judged_text(
     sums in another order, its state is chaotic, and each step of the file starts from the
     reference's.
     """
-    session, steps = subject.session, subject.steps
+    session, steps = subject.model.step, subject.steps
     found = greedy_tokens(session, prompt, steps)
     if found == expected or not subject.limit.same_text:
         return expected, found, ""
