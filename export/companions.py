@@ -71,15 +71,17 @@ def write_companions(folder: Path, source: Source, *, release: bool) -> dict[str
 def write_text_files(
     folder: Path, source: Source, steps: Iterable[tuple[formats.Format, str]]
 ) -> dict[str, FileDigest]:
-    """Write what formats have beside their steps to write texts with; return the digest of each
-    file.
+    """Write what formats have beside their steps to write texts with, where a step takes one row;
+    return the digest of each file.
 
     Args:
         folder: the bundle's.
         source: what the artifacts were made from.
         steps: the format and the path in the bundle of each step that was written.
     """
-    names = []
+    names: list[str] = []
+    if source.options.streams > 1:
+        return {}
     for row, path in {row.family: (row, path) for row, path in steps if row.companions}.values():
         generate = formats.resolve(
             row.companions or "", needed_for=f"exporting {row.name}", extra=row.export_extra
