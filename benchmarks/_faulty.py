@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -61,6 +61,8 @@ class Fault:
         honest: which of ``RECIPES`` it is applied to.
         artifact: the model file that is verified.
         awaits: what verify lacks to catch it; empty where it must be caught.
+        trust, strict: verified with ``--trust``, which runs programs as they lie there; with
+            ``--strict``, which takes what could not be checked for failed.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Fault:
     honest: str = "lstm"
     artifact: str = "onnx/step.onnx"
     awaits: str = ""
+    trust: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,18 @@ RECIPES = {
         {"cell": "lstm"}, to=("coreml",), options={"precision": ["float16", "float32"]}
     ),
     "int4": Recipe({"cell": "lstm", "hidden": 16}, options=low("int4")),
+    **{
+        f"c {precision}": Recipe(
+            {"cell": "lstm", "hidden": 16},
+            to=("c",),
+            options={
+                "precision": precision,
+                "target": "literals",
+                "options": ReducedOptions(budget=Budget(perplexity=1.0)),
+            },
+        )
+        for precision in ("float32", "int8", "int4", "w8a8")
+    },
     "captioner": Recipe({"conditioning": "soft-attention"}, kind="caption"),
     "captioner release": Recipe(
         {"conditioning": "soft-attention"}, kind="caption", options={"release": True}
@@ -175,7 +191,8 @@ class Workshop:
         shutil.copytree(self.honest(fault.honest), folder)
         fault.apply(folder)
         try:
-            found = complaints(folder, fault.artifact)
+            strict = able if fault.strict else ()
+            found = complaints(folder, fault.artifact, trust=fault.trust, strict=strict)
         except Exception as error:  # noqa: BLE001 - whatever verify lets through is a finding
             return Verdict("crashed", (), f"{type(error).__name__}: {error}")
         if not found or not found.keys() >= set(wanted):
@@ -200,21 +217,27 @@ class Workshop:
         return _of(verify(self.honest(name), artifact), artifact)
 
 
-def complaints(folder: Path, artifact: str) -> dict[str, str]:
+def complaints(
+    folder: Path, artifact: str, *, trust: bool = False, strict: Collection[str] = ()
+) -> dict[str, str]:
     """Return what verify says against one file: check → message; ``OPENING`` where it refuses the
-    whole bundle.
+    whole bundle. Of the checks in ``strict`` also why one was not run.
     """
     try:
-        report = _of(verify(folder, artifact), artifact)
+        report = _of(verify(folder, artifact, trust=trust), artifact)
     except EdgernnError as error:
         return {OPENING: str(error).replace(str(folder), folder.name)}
-    failed = (check for check in report.checks if check.status == "failed")
+    failed = [
+        check
+        for check in report.checks
+        if check.status == "failed" or (check.status == "not run" and check.name in strict)
+    ]
     return {check.name: check.detail.replace(str(folder), folder.name) for check in failed}
 
 
-def verify(folder: Path, artifact: str) -> VerifyReport:
+def verify(folder: Path, artifact: str, *, trust: bool = False) -> VerifyReport:
     """Verify the artifacts in the family of ``artifact``."""
-    return verify_bundle(folder, to=[artifact.split("/", maxsplit=1)[0]], steps=STEPS)
+    return verify_bundle(folder, to=[artifact.split("/", maxsplit=1)[0]], steps=STEPS, trust=trust)
 
 
 def make_bundle(recipe: Recipe, folder: Path) -> None:

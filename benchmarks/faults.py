@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import faults_bundle
+import faults_c
 import faults_captioner
 import faults_coreml
 import faults_decoders
@@ -54,6 +55,7 @@ _MODULES = (
     faults_rare,
     faults_figures,
     faults_module,
+    faults_c,
 )
 FAULTS: dict[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
 HONEST_STEPS = 128

@@ -65,9 +65,9 @@ def judge(
 def open_written(
     path: Path, file_contract: FileContract, *, row: Format, source: Source
 ) -> Session | None:
-    """Open a file of ``row``, or return None where its runtime is not here."""
+    """Open a file of ``row`` as it was written, or return None where its runtime is not here."""
     kind: type[Session] = formats.resolve(
-        row.session, needed_for=f"checking {row.name}", extra=row.export_extra
+        row.trusted or row.session, needed_for=f"checking {row.name}", extra=row.export_extra
     )
     try:
         return kind.open(path, file_contract, source.reference.step.stored_state())

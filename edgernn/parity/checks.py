@@ -13,7 +13,17 @@ from edgernn.bundle.records import Artifact
 from edgernn.contract.in_graph import DECODERS
 from edgernn.errors import ContractError, UnavailableError
 from edgernn.formats.promise import Tolerance
-from edgernn.parity import buffers, golden, in_graph, invariance, memory, rare, reordered, written
+from edgernn.parity import (
+    buffers,
+    golden,
+    in_graph,
+    invariance,
+    libraries,
+    memory,
+    rare,
+    reordered,
+    written,
+)
 from edgernn.parity.claims import step_problem
 from edgernn.parity.contract_check import check_contract
 from edgernn.parity.drift import Drift
@@ -182,16 +192,23 @@ def check_structure(subject: Subject) -> Check:
     return structure.check(subject)
 
 
+def check_libraries(subject: Subject) -> Check:
+    """What it carries for other machines, built again from its text where the compiler is here."""
+    return libraries.check(subject)
+
+
 def checks_of(artifact: Artifact) -> tuple[str, ...]:
     """Return the names of the checks that are made of an artifact."""
     if artifact.graph in DECODERS:
         return ("contract", "structure", "decoding")
-    return tuple(name for name in CHECKS if name != "decoding")
+    left_out = {"decoding"} if artifact.libraries else {"decoding", libraries.NAME}
+    return tuple(name for name in CHECKS if name not in left_out)
 
 
 CHECKS: dict[str, Callable[[Subject], Check]] = {
     "contract": check_contract,
     "structure": check_structure,
+    libraries.NAME: check_libraries,
     "rollout": check_rollout,
     "invariance": check_invariance,
     "text": check_text,

@@ -31,7 +31,7 @@ from edgernn.export.to_onnx.quantize import quantize_graph
 from edgernn.export.to_onnx.smallest import SAFE, SEARCHED, Files, smallest_recipe
 from edgernn.export.to_onnx.tracing import finish, step_graph, trace
 from edgernn.export.to_onnx.weights import weight_table
-from edgernn.formats.c import C
+from edgernn.formats.c import ACTIVATIONS, C
 from edgernn.models.family import RecurrentModel
 from edgernn.sessions.compiled import CONTRACT, GRAPH, OPTIONS
 
@@ -47,14 +47,15 @@ class Form:
 
 
 _EIGHT, _FOUR = Recipe(Rounding(8, 256)), Recipe(Rounding(4, 32))
-FORMS = {
-    "int8": Form(_EIGHT, 16),
-    "int4": Form(_FOUR, 16),
-    "w8a8": Form(_EIGHT, 8),
-    "w8a7": Form(_EIGHT, 7),
-    "w4a8": Form(_FOUR, 8),
-    SEARCHED: Form(Recipe(SAFE), 16),
+_RECIPES = {
+    "int8": _EIGHT,
+    "int4": _FOUR,
+    "w8a8": _EIGHT,
+    "w8a7": _EIGHT,
+    "w4a8": _FOUR,
+    SEARCHED: Recipe(SAFE),
 }
+FORMS = {name: Form(_RECIPES[name], activations) for name, activations in ACTIVATIONS.items()}
 _OPSET = 13  # from which on the operators below mean what the generator takes them for
 _CHANGED = frozenset(("LogSoftmax", "Pad", "Softmax"))
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import FileContract
+from edgernn.formats.c import ACTIVATIONS
 from edgernn.parity.structure.onnx_rules import follow
 from edgernn.parity.structure.reading import StructureReader
 from edgernn.parity.structure.sizes import TextError
 from edgernn.parity.structure.stored_onnx import weight_table
-from edgernn.sessions.compiled import GRAPH, difference, generated_sources
+from edgernn.sessions.compiled import GRAPH, difference, generated_sources, options_of
 from edgernn.sessions.ort.guard import refuse_foreign
 
 
@@ -25,6 +26,7 @@ class CompiledStructure(StructureReader):
     def __init__(self, path: Path) -> None:
         self._sources = generated_sources(path)
         self._other = difference(path, self._sources)
+        self._activations = options_of(path).activations
         self._graph = refuse_foreign(path / GRAPH).graph
 
     def prove(self, file_contract: FileContract) -> str:
@@ -36,6 +38,16 @@ class CompiledStructure(StructureReader):
             f"{len(self._sources)} files as they are generated from a graph of {count} operators, "
             "none of which branches, draws or keeps anything"
         )
+
+    def label_problems(self, precision: str) -> list[str]:
+        """See ``StructureReader.label_problems``: the bits of activations."""
+        wanted = ACTIVATIONS.get(precision, self._activations)
+        if wanted == self._activations:
+            return []
+        return [
+            f"the options say activations of {self._activations} bits, the precision is "
+            f"{precision}, which has {wanted}"
+        ]
 
     def stored(self) -> tuple[StoredWeight, ...]:
         """See ``StructureReader.stored``: what the graph holds, of which the weights are made."""

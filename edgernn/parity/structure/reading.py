@@ -68,6 +68,10 @@ class StructureReader(ABC):
     def stored(self) -> tuple[StoredWeight, ...]:
         """Return what the weights of the file are stored as."""
 
+    def label_problems(self, precision: str) -> list[str]:
+        """Return how the file is not of ``precision``, beside what its weights are stored as."""
+        return []
+
     def digests(self) -> dict[str, str]:
         """Return constant → what its dtype, shape and values come to, of all but the small; none
         where a reader cannot tell.
@@ -89,6 +93,7 @@ def check(subject: Subject) -> Check:
         beside.append(encoder_of(bundle, step))
     found = reader.stored()
     problems = stored_problems(artifact, found, step)
+    problems += reader.label_problems(artifact.precision)
     problems += bytes_problems(artifact, found) if reader.tells_bytes and not problems else []
     for other in beside if not problems else []:
         problems += value_problems(

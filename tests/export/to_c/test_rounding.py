@@ -17,6 +17,8 @@ from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
+from edgernn.export.to_c import exporter
+from edgernn.export.to_c.generator import Sources, generate
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
 from edgernn.parity.verify import verify_bundle
@@ -119,4 +121,32 @@ def test_the_smallest_is_not_searched_for_where_nothing_compiles(
     says = r"^the smallest c file is searched for by running every one, which this machine cannot"
     with pytest.raises(UnavailableError, match=says):
         export(loaded, tmp_path / "b", "smallest")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("precision", "right", "wrong"),
+    [
+        ("float32", b"return x * p / q;", b"return (float)(int)(x * p / q * 64.0f) / 64.0f;"),
+        ("int8", b"32767.0f", b"3.0f"),
+        ("w8a8", b"= net_unit(peak, 127.0f)", b"= 2.0f * net_unit(peak, 127.0f)"),
+    ],
+)
+def test_what_a_faulty_generator_writes_is_not_packed(
+    loaded: Checkpoint,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    right: bytes,
+    wrong: bytes,
+) -> None:
+    def faulty(*given: object) -> Sources:
+        made = generate(*given)  # type: ignore[arg-type]
+        text = made.files["step.c"]
+        assert right in text
+        return Sources({**made.files, "step.c": text.replace(right, wrong)}, made.scratch_bytes)
+
+    monkeypatch.setattr(exporter, "generate", faulty)
+    with pytest.raises(ContractError, match=r"^c \S+ (is|diverges|raises) .*; nothing was"):
+        export(loaded, tmp_path / "b", precision, budget=Budget())
     assert list(tmp_path.iterdir()) == []
