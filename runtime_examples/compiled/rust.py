@@ -96,7 +96,7 @@ def golden_source(
             f"const STEPS: usize = {steps};",
             f"const TOLERANCE: f64 = {float(artifact['tolerance'])!r};",
             f"const FORCED: bool = {str(bool(artifact['forced'])).lower()};",
-            f'static RECORDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/{GOLDEN}"));',
+            f'static RECORDED: &[u8] = include_bytes!("{GOLDEN}");',
             "",
             *(_reader(dtype) for dtype in sorted({each.dtype for each in header.members})),
             "#[allow(unused_variables)]",

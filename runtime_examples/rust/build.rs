@@ -40,6 +40,7 @@ fn main() {
     run(Command::new(given("AR").unwrap_or(own.into())).arg("crs").arg(&archive).args(&objects));
     println!("cargo:rustc-link-search=native={}", out.display());
     println!("cargo:rustc-link-lib=static=net");
+    println!("cargo:prepared={}", out.display()); // DEP_NET_PREPARED of a crate that wants the recorded run
 }
 
 /// Compiles in the folder of the sources, where the weights are that the assembler takes in.

@@ -10,6 +10,7 @@ from c_program import LOOSE
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
+from edgernn.export.source import ReducedOptions
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
 
@@ -17,13 +18,14 @@ from edgernn.models.language import LanguageModel
 def export_in_c(
     make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, captioner: Path, folder: Path
 ) -> dict[str, Path]:
-    """Export an LSTM, a GRU whose first state is stored, a captioner's step and a network of audio
-    frames; return the bundle of each.
+    """Export an LSTM, a GRU whose first state is stored and whose names in C begin with another
+    word, a captioner's step and a network of audio frames; return the bundle of each.
     """
     for cell in ("lstm", "gru"):
         model = make_model(cell=cell, learned_initial_state=cell == "gru")
         made = Checkpoint(model, tokenizer, {}, {})
-        export_bundle(made, folder / cell, to=["c"], steps=8, release=True)
+        named = ReducedOptions(prefix="voice") if cell == "gru" else None
+        export_bundle(made, folder / cell, to=["c"], steps=8, options=named, release=True)
     export_bundle(captioner, folder / "captioner", to=["c"], steps=4, release=True)
     export_amplifier(folder / "audio", to=("c",), precision=("float32",))
     return {path.name: path for path in folder.iterdir()}
