@@ -80,7 +80,8 @@ def _find(named: str, path: str) -> Compiler:
                 digest = hashlib.sha256(macros.encode()).hexdigest()
                 flags = (*FLAGS, *native, _NO_CALLS[kind])
                 if _MODULE in command and sys.platform == "linux":
-                    flags = (*flags, "-nostdlib")  # zig would first build stubs of it, for seconds
+                    # without libc, of which zig would first build stubs, for seconds
+                    flags = (*flags, "-nostdlib", "-ffreestanding")
                 return Compiler(command, flags, digest)
     found = f"the variable CC names {named!r}, which does not work" if named.strip() else "none"
     raise UnavailableError(f"running c needs a C compiler, found {found}; {_advice()}")

@@ -26,7 +26,7 @@ from edgernn.formats.installed import install_command
 from edgernn.sessions import compiler
 
 _COMMON = (
-    "-std=c99", "-g0", "-ffp-contract=off", "-fno-trapping-math", "-nostdlib",
+    "-std=c99", "-g0", "-ffp-contract=off", "-fno-trapping-math", "-nostdlib", "-ffreestanding",
     "-fno-unwind-tables", "-fno-asynchronous-unwind-tables",
 )  # fmt: skip
 _SMALL_FRAME = 2048  # bytes of scratch memory: with all else below a page of 4,096

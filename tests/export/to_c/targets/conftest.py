@@ -30,6 +30,19 @@ def built_folder(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
+def integer_folder(
+    checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, FileContract]:
+    """A step of 8-bit weights and 7-bit activations, which has the most kernels. Read only."""
+    from edgernn.export.pack import export_bundle
+
+    out = tmp_path_factory.mktemp("integers") / "bundle"
+    export_bundle(checkpoint_folder, out, to="c", precision="w8a7", target="wasm", steps=4)
+    with Bundle.open(out) as opened:
+        return out, opened.file_contract(opened.artifact("c"))
+
+
+@pytest.fixture(scope="session")
 def own_contract(built_folder: Path) -> FileContract:
     """The contract of the bundle's step."""
     with Bundle.open(built_folder) as opened:
@@ -42,12 +55,24 @@ def ids() -> list[int]:
     return [3, 1, 4, 1, 5, 9, 2, 6]
 
 
-@pytest.fixture(scope="session")
-def wanted(built_folder: Path, own_contract: FileContract, ids: list[int]) -> np.ndarray:
-    """The logits of ``ids``, [steps, vocabulary], as this machine's own compiler gives them."""
-    session = CompiledSession.open(built_folder / "c" / "step", own_contract)
+def stepped(path: Path, own: FileContract, ids: list[int]) -> np.ndarray:
+    """Return the logits of ``ids``, [steps, vocabulary], as this machine's compiler gives them."""
+    session = CompiledSession.open(path, own)
     state, rows = session.initial_state(1), []
     for number in ids:
         outputs, state = session.step({"tokens": np.array([[number]])}, state)
         rows.append(outputs["logits"].ravel())
     return np.stack(rows)
+
+
+@pytest.fixture(scope="session")
+def wanted(built_folder: Path, own_contract: FileContract, ids: list[int]) -> np.ndarray:
+    """The logits of ``ids``."""
+    return stepped(built_folder / "c" / "step", own_contract, ids)
+
+
+@pytest.fixture(scope="session")
+def wanted_integers(integer_folder: tuple[Path, FileContract], ids: list[int]) -> np.ndarray:
+    """The logits of ``ids`` of the step in integers."""
+    folder, own = integer_folder
+    return stepped(folder / "c" / "step-w8a7", own, ids)

@@ -68,6 +68,13 @@ def test_it_is_the_same_every_time(built_folder: Path, sources: Sources, name: s
     assert build.built(TARGETS[name], *sources) == library(built_folder, name)
 
 
+@pytest.mark.parametrize("name", MADE)
+def test_integers_need_nothing_either(integer_folder: tuple[Path, FileContract], name: str) -> None:
+    folder, own = integer_folder
+    files = checked_sources(folder / "c" / "step-w8a7")
+    assert read(build.built(TARGETS[name], files, own)) == MADE[name]
+
+
 def test_the_host_library_is_loaded_here(built_folder: Path) -> None:
     import ctypes
 

@@ -61,6 +61,15 @@ def test_a_module_gives_the_bits_of_the_c(
     assert (bits == wanted.view(np.uint32)).all()
 
 
+def test_a_module_of_integers_gives_the_bits_of_the_c(
+    integer_folder: tuple[Path, FileContract], ids: list[int], wanted_integers: np.ndarray
+) -> None:
+    path = integer_folder[0] / "c" / "lib" / "wasm" / "step-w8a7.wasm"
+    found = ran(path, ids, wanted_integers.shape[1])
+    bits = np.array([row for _, row in found["rows"]], np.uint32)
+    assert (bits == wanted_integers.view(np.uint32)).all()
+
+
 def test_a_module_needs_nothing_and_says_what_it_takes(
     built_folder: Path, own_contract: FileContract
 ) -> None:
