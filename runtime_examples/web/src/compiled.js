@@ -83,18 +83,22 @@ class Module {
   run(feeds) {
     for (const { name, dtype, dims, view } of this.inputs) {
       const given = feeds[name];
-      if (given?.dtype !== dtype || String(given.dims) !== String(dims))
+      if (given?.dtype !== dtype || !isSame(given.dims, dims))
         throw new Error(`${name} is ${given ? `${given.dtype} [${given.dims}]` : 'missing'}, and it takes ${dtype} [${dims}]`);
       view.set(given.data);
     }
     const code = this.step();
     if (code !== 0) throw new Error(`it returns ${code}, expected 0; its header says what that means`);
-    return Object.fromEntries(
-      this.outputs.map(({ name, dtype, dims, view }) => [name, { dtype, dims: [...dims], data: view.slice() }]),
-    );
+    const made = {};
+    for (const { name, dtype, dims, view } of this.outputs) made[name] = { dtype, dims: [...dims], data: view.slice() };
+    return made;
   }
 
   release() {}
+}
+
+function isSame(one, other) {
+  return one.length === other.length && one.every((size, at) => size === other[at]);
 }
 
 /** A tensor's elements in the module's memory, once they are known to lie in it. */
