@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -28,6 +28,7 @@ from edgernn.errors import ContractError, EdgernnWarning, one_line
 from edgernn.formats.c import CHOICES, GENERATOR, C
 from edgernn.sessions.base import Arrays, Session, State, checked_threads
 from edgernn.sessions.compiler import build, find_compiler
+from edgernn.sessions.lent import Lent, Place
 
 TRUST = "with trust (--trust) the bundle's own is compiled"
 GRAPH, CONTRACT, OPTIONS = "graph.onnx", "contract.json", "options.json"
@@ -66,7 +67,11 @@ class CompiledSession(Session):
         memory, self._states = _structure([t for t in interface.inputs if t.name in names])
         self._kept = memory
         state = [ctypes.c_void_p(memory.ctypes.data)] if names else []
-        self._arguments = (_pointers(self._given), *state, _pointers(self._made))
+        pointers = _pointers(self._given)
+        self._arguments = (pointers, *state, _pointers(self._made))
+        self._inputs = Lent(self._given, pointers)
+        self._filled = [(name, own, own.dtype, own.shape) for name, own in self._states.items()]
+        self._is_step = not self.spec.once
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
@@ -121,16 +126,16 @@ class CompiledSession(Session):
         """See ``Session.step``; a right call goes straight over the memory, any other one is left
         to that, which runs it or says what is wrong with it.
         """
-        dicts = isinstance(inputs, dict) and isinstance(state, dict)
-        if dicts and not self.spec.once:
+        if self._is_step and isinstance(inputs, dict) and isinstance(state, dict):
             with self._lock:
-                right = _fill(self._given, inputs) and _fill(self._states, state)
+                right = self._inputs.take(inputs) and _fill(self._filled, state)
                 if right and not self._call(*self._arguments):
                     return _copied(self._made), _copied(self._states)
         return super().step(inputs, state)
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         with self._lock:
+            self._inputs.give_back()
             for name, memory in (*self._given.items(), *self._states.items()):
                 np.copyto(memory, feeds[name])
             code = self._call(*self._arguments)
@@ -163,17 +168,13 @@ def _function(library: ctypes.CDLL, name: str) -> Any:
         ) from error
 
 
-def _fill(memory: Mapping[str, np.ndarray], given: Arrays) -> bool:
+def _fill(memory: Sequence[Place], given: Arrays) -> bool:
     """Copy what is given to where it is read; return whether it is all that is wanted, and laid out
     like it.
     """
-    for name, own in memory.items():
+    for name, own, dtype, shape in memory:
         array = given.get(name)
-        if (
-            not isinstance(array, np.ndarray)
-            or array.dtype is not own.dtype
-            or array.shape != own.shape
-        ):
+        if type(array) is not np.ndarray or array.dtype is not dtype or array.shape != shape:
             return False
         own[...] = array
     return len(given) == len(memory)
