@@ -12,8 +12,8 @@ typedef struct {
     int32_t last[BINS];     /* score in a bin, */
     int32_t held[BINS];     /* how many there are, */
     uint64_t sums[BINS];    /* and their weights together */
-    int32_t full, part;     /* kept are all of the first `full` bins, and the best `part` of the next */
-    uint64_t total;         /* the weights of all that are kept */
+    int32_t full;           /* bins of which all scores are kept; of the next one the best are */
+    uint64_t total;         /* the weights of all that are kept: no sum that is looked for is above it */
 } ranking;
 
 /* Whether a is chosen before b. */
@@ -136,13 +136,13 @@ static int fill(ranking *own, float least)
     return 1;
 }
 
-/* Put the scores of a bin in order; return how many of them are kept. */
+/* Put the scores of a bin in order; return how many they are. */
 static int32_t open_bin(const ranking *own, int32_t bin)
 {
     int32_t place = own->held[bin];
     for (int32_t i = own->last[bin]; i >= 0; i = own->next[i]) { own->order[--place] = i; }
     sort(own->logits, own->order, own->held[bin]);
-    return bin == own->full ? own->part : own->held[bin];
+    return own->held[bin];
 }
 
 /* Keep the best `most` scores. */
@@ -154,7 +154,6 @@ static void keep(ranking *own, int32_t most)
         left -= own->held[own->full];
         own->total += own->sums[own->full];
     }
-    own->part = left;
     if (left == own->held[own->full]) {
         own->total += own->sums[own->full];
         return;

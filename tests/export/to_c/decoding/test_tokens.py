@@ -117,20 +117,21 @@ def test_bytes_come_when_their_character_is_whole(
 
 
 def test_characters_of_every_length_come_at_once(text_bundles: dict[str, Path]) -> None:
-    tokenizer = Tokenizer.build(["aé€😀\n"], "char")
+    tokenizer = Tokenizer.build(["aé\u07ff\u0800€\uffff😀\U0010ffff\n"], "char")
     with Bundle.open(text_bundles["char"]) as bundle:
         contract = bundle.manifest.contract
         smaller = contract.model_copy(
-            update={"sizes": {**contract.sizes, contract.step.text_ids.below: 5}}
+            update={"sizes": {**contract.sizes, contract.step.text_ids.below: 9}}
         )
         from edgernn.export.to_c.decoding.companions import companions
 
         own = files_of(bundle, None)
         made = companions(smaller, bundle.manifest.decoding, tokenizer, {})
     probe = probe_of({**own, **made})
-    tokens = tokenizer.encode("€😀éa\n").tolist()
-    assert encoded(probe, "€😀éa\n".encode()) == tokens
-    assert pieces(probe, tokens) == ([c.encode() for c in "€😀éa\n"], b"")
+    text = "€😀éa\n\u07ff\u0800\uffff\U0010ffff"
+    tokens = tokenizer.encode(text).tolist()
+    assert encoded(probe, text.encode()) == tokens
+    assert pieces(probe, tokens) == ([c.encode() for c in text], b"")
 
 
 def test_a_token_outside_the_vocabulary(probes: dict[str, tuple[Probe, Tokenizer]]) -> None:
