@@ -8,6 +8,7 @@ there whole or not at all: two processes that build the same one do not meet.
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
 import shlex
@@ -34,6 +35,7 @@ _KNOWN = ("gcc", "clang", "cc")
 EXTRA = "compile"  # the pip extra that brings ziglang
 _MODULE = "ziglang"
 _SECONDS = 600
+_FULL = os.strerror(errno.ENOSPC)
 _MOST_KEPT = 128  # libraries
 
 
@@ -69,7 +71,7 @@ def lacking() -> str | None:
 @lru_cache(maxsize=8)
 def _find(named: str, path: str) -> Compiler:
     known = [*((name,) for name in _KNOWN), *filter(None, [zig()])]
-    candidates = [tuple(shlex.split(named))] if named.strip() else known
+    candidates = _words(named) if named.strip() else known
     for command in candidates:
         if shutil.which(command[0]) is None:
             continue
@@ -85,6 +87,14 @@ def _find(named: str, path: str) -> Compiler:
                 return Compiler(command, flags, digest)
     found = f"the variable CC names {named!r}, which does not work" if named.strip() else "none"
     raise UnavailableError(f"running c needs a C compiler, found {found}; {_advice()}")
+
+
+def _words(named: str) -> list[tuple[str, ...]]:
+    """Return the command that ``CC`` names; none where its quotes are not closed."""
+    try:
+        return [tuple(shlex.split(named))]
+    except ValueError:
+        return []
 
 
 def zig() -> tuple[str, ...] | None:
@@ -123,7 +133,9 @@ def build(files: Mapping[str, bytes], compiler: Compiler) -> ctypes.CDLL:
     """Return the library of the C and assembly among ``files``, built unless it is kept already.
 
     Raises:
-        UnavailableError: the compiler fails; tells its first error.
+        StorageError: there is no room for it, neither in the cache nor in a scratch folder.
+        UnavailableError: the compiler fails, and its first error is told; or what it makes is for
+            another machine.
     """
     name = f"{_key(files, compiler)}.lib"
     try:
@@ -134,7 +146,13 @@ def build(files: Mapping[str, bytes], compiler: Compiler) -> ctypes.CDLL:
         return _kept(root / name, files, compiler)
     except (OSError, RuntimeError, StorageError):  # no home, a full disk, another user's folder
         place = _own_scratch() / name
-        return _kept(place, files, compiler)
+        try:
+            return _kept(place, files, compiler)
+        except OSError as error:
+            raise UnavailableError(
+                f"what the compiler {_told(compiler.command)} makes does not load here: "
+                f"{storage.reason(error)}; name one for this machine in the variable CC"
+            ) from error
 
 
 def cache_folder() -> Path:
@@ -202,6 +220,7 @@ def compiled(
     it goes, ``name`` there, is added.
 
     Raises:
+        OSError: the disk is full.
         UnavailableError: the compiler does not run or fails; tells its first error, and ``advice``.
     """
     advice = advice or _advice()
@@ -222,6 +241,8 @@ def compiled(
             raise UnavailableError(
                 f"the compiler {_told(command)} does not run: {error}; {advice}"
             ) from error
+        if done.returncode != 0 and _FULL in done.stderr:
+            raise OSError(errno.ENOSPC, _FULL)
         if done.returncode != 0 or not (folder / name).exists():
             raise UnavailableError(
                 f"the compiler {_told(command)} fails: {_first_error(done.stderr)}; {advice}"

@@ -119,6 +119,15 @@ def _checks(program: Program, style: Style) -> Lines:
     pointers += [f"inputs->{c_name(name)}" for name in program.inputs]
     pointers += [f"outputs->{c_name(name)}" for name in program.outputs]
     lines = [f"if (!{pointer}) {{ return {upper}_NULL; }}" for pointer in pointers]
+    lines += [
+        f"#ifdef {style.prefix.upper()}_DEBUG",
+        *(
+            f"if ((uintptr_t){pointer} % sizeof(*{pointer})) {{ return {upper}_UNALIGNED; }}"
+            for pointer in pointers
+            if "->" in pointer
+        ),
+        "#endif",
+    ]
     for storage, rows in program.checks:
         element = f"inputs->{c_name(storage.name)}[i]"
         lines += [

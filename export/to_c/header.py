@@ -18,7 +18,8 @@ _RETURNS = """
 enum {{
     {upper}_OK = 0,
     {upper}_NULL = 1, /* a pointer is null */
-    {upper}_RANGE = 2 /* an id is outside its range */
+    {upper}_RANGE = 2, /* an id is outside its range */
+    {upper}_UNALIGNED = 3 /* a pointer is not aligned: told where {debug} is defined */
 }};
 """
 
@@ -79,7 +80,7 @@ def header(
             f"#define {upper}_SCRATCH_BYTES {scratch_bytes} /* of the stack, in a call */",
             f"#define {upper}_SMALL_BYTES {small} /* the same with NET_SMALL, as on Cortex-M */",
             f"#define {upper}_WEIGHTS_BYTES {weights_bytes} /* read only */",
-            _RETURNS.format(upper=upper),
+            _RETURNS.format(upper=upper, debug=f"{style.prefix.upper()}_DEBUG"),
             *_structures(file_contract, style),
             f"int {style.function}({arguments}{style.own}_outputs *outputs);",
             "",

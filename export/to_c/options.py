@@ -32,7 +32,7 @@ class Options:
     prefix: str = PREFIX
 
     def __post_init__(self) -> None:
-        if self.activations not in ACTIVATIONS:
+        if type(self.activations) is not int or self.activations not in ACTIVATIONS:
             raise ContractError(
                 f"activations of {self.activations!r} bits, expected one of "
                 f"{', '.join(map(str, ACTIVATIONS))}"
@@ -52,5 +52,5 @@ class Options:
         try:
             held = json.loads(text)
             return cls(**held)
-        except (TypeError, ValueError) as error:
+        except (RecursionError, TypeError, ValueError) as error:
             raise ContractError(f"the options of the C are damaged: {error}") from error

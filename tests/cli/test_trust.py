@@ -1,4 +1,4 @@
-"""``--trust``: commands say whose C they ran."""
+"""Whose C commands ran, with and without ``--trust``, and where there is no compiler."""
 
 from __future__ import annotations
 
@@ -48,3 +48,26 @@ def test_commands_say_what_they_ran(
     assert "edgernn: note" not in err
     if command == "verify":
         assert run(command, other, *more, "--strict")[0] == 1
+
+
+def test_a_bundle_that_nothing_ran_is_not_verified(
+    checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    export_bundle(checkpoint_folder, tmp_path / "c", to="c", steps=4)
+    export_bundle(checkpoint_folder, tmp_path / "both", to=["onnx", "c"], steps=4)
+    monkeypatch.setenv("CC", "no-such-compiler")
+    code, out, _ = run("verify", tmp_path / "c", "--steps", 4)
+    assert code == 1
+    (first, *_, last) = out.splitlines()
+    assert first == last
+    assert first.startswith("NOT verified: 0 of 1 artifact passed over 4 steps only")
+    assert "1 read and NOT run; NOT checked: rollout, invariance, text, greedy, golden (" in first
+    assert "running c needs a C compiler" in first
+    code, out, _ = run("verify", tmp_path / "both", "--steps", 4)
+    assert code == 0
+    assert out.startswith("verified: 1 of 2 artifacts passed over 4 steps only")
+    assert ", 1 read and NOT run; NOT checked: " in out
+    assert run("verify", tmp_path / "both", "--steps", 4, "--strict")[0] == 1
+    code, _, err = run("generate", tmp_path / "c", "--length", 1)
+    assert code == 2
+    assert err.startswith("edgernn: error: running c needs a C compiler, found the variable CC")
