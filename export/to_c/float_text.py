@@ -5,34 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from edgernn.export.to_c.kernels.table import texts
 from edgernn.export.to_c.loops import Lines, Names
 from edgernn.export.to_c.matrices import panels
 from edgernn.export.to_c.program import Node, Product
 
-_PRODUCT = """
-/* y[0 .. rows) = the bias, and the sums over x0 and x1, of panels of WIDTH rows. Put into its
-   callers by gcc, it would keep its sums in memory. */
-__attribute__((noinline)) static void product_WIDTH(
-    float *restrict y, const float *restrict w, const float *restrict x0, int n0,
-    const float *restrict x1, int n1, int rows)
-{
-    for (; rows > 0; rows -= WIDTH, y += WIDTH) {
-        const int count = rows < WIDTH ? rows : WIDTH;
-        float sums[WIDTH];
-        for (int r = 0; r < WIDTH; ++r) { sums[r] = w[r]; }
-        w += WIDTH;
-        for (int k = 0; k < n0; ++k, w += WIDTH) {
-            const float x = x0[k];
-            for (int r = 0; r < WIDTH; ++r) { sums[r] += w[r] * x; }
-        }
-        for (int k = 0; k < n1; ++k, w += WIDTH) {
-            const float x = x1[k];
-            for (int r = 0; r < WIDTH; ++r) { sums[r] += w[r] * x; }
-        }
-        for (int r = 0; r < count; ++r) { y[r] = sums[r]; }
-    }
-}
-"""
 _ROWS = """
 /* The same for `count` vectors, panel by panel, so that each weight is read from memory once: y of
    the next one lies `apart` floats behind. */
@@ -54,8 +31,10 @@ def functions(nodes: Iterable[Node]) -> list[str]:
     """Return the functions that the products among ``nodes`` call."""
     products = [node for node in nodes if isinstance(node, Product)]
     widths = {width for node in products for width, _ in panels(node.out.shape[1])}
-    texts = [_PRODUCT, _ROWS] if any(node.out.shape[0] > 1 for node in products) else [_PRODUCT]
-    return [text.replace("WIDTH", str(width)) for width in sorted(widths) for text in texts]
+    made = list(texts(f"floats_{width}" for width in sorted(widths)))
+    if any(node.out.shape[0] > 1 for node in products):
+        made += [_ROWS.replace("WIDTH", str(width)) for width in sorted(widths)]
+    return made
 
 
 def product(node: Product, names: Names) -> Lines:

@@ -32,6 +32,9 @@ FILES = {  # name → its files
     "product_4_16": (*_X86, *_ARM_4_16, *_WASM_4, *_PANEL),
     "product_4_8": (*_X86, *_ARM_4_8, "wasm/relaxed_4_8.c", *_WASM_4, *_PANEL),
 }
+FILES.update(  # of each width of a panel of floats
+    {f"floats_{width}": ("mve/floats.c", "dsp/floats.c", "portable/floats.c") for width in (32, 64)}
+)
 FILES.update(
     {  # products of several vectors
         f"rows_{name.partition('_')[2]}": (*files[:-1], "rows.c")
