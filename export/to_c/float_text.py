@@ -30,11 +30,13 @@ __attribute__((noinline)) static void rows_WIDTH(
 def functions(nodes: Iterable[Node]) -> list[str]:
     """Return the functions that the products among ``nodes`` call."""
     products = [node for node in nodes if isinstance(node, Product)]
-    widths = {width for node in products for width, _ in panels(node.out.shape[1])}
-    made = list(texts(f"floats_{width}" for width in sorted(widths)))
-    if any(node.out.shape[0] > 1 for node in products):
-        made += [_ROWS.replace("WIDTH", str(width)) for width in sorted(widths)]
-    return made
+    several = [node for node in products if node.out.shape[0] > 1]
+    made = texts(f"floats_{width}" for width in _widths(products))
+    return [*made, *(_ROWS.replace("WIDTH", str(width)) for width in _widths(several))]
+
+
+def _widths(products: list[Product]) -> list[int]:
+    return sorted({width for node in products for width, _ in panels(node.out.shape[1])})
 
 
 def product(node: Product, names: Names) -> Lines:
