@@ -64,29 +64,40 @@ def built(
     if target.makes == table.LITERALS:
         name = f"{graph}.weights.S"
         return literals(style.weights, weights, file=name).encode("ascii")
-    own: dict[str, bytes] = {}
-    flags: tuple[str, ...] = (*_COMMON, _SPEED)
-    if target.makes == table.WASM:
-        own = {"host.c": wasm.host_source(file_contract, style).encode("ascii")}
-        flags = (*flags, *wasm.link_flags(style, scratch_bytes=scratch))
-    elif target.makes == table.OBJECT:
-        flags = (*_COMMON, _SIZE, "-r")
-    elif "windows" in target.triple:
-        own = {"library.c": _WINDOWS.format(function=style.function).encode("ascii")}
-        flags = (
-            *flags,
-            "-shared",
-            "-s",
-            "-rtlib=compiler-rt",
-        )  # which touches each page of a stack
-    else:
-        flags = (*flags, "-shared", "-s", "-fPIC")
-    made = _compiled(target, flags, {**files, **own}, f"{graph}{target.suffix}")
+    own, flags = _of_kind(target, file_contract, style, scratch)
+    given = {**files, **own}
+    if "relaxed" in target.cpu:
+        text = _compiled(target, (*_COMMON, _SPEED, "-S"), given, "made.s", [f"{graph}.c"])
+        given = {name: held for name, held in given.items() if name != f"{graph}.c"}
+        given[f"{graph}.s"] = wasm.keeping_nan(text)
+    sources = [name for name in sorted(given) if name.endswith((".c", ".s", ".S"))]
+    made = _compiled(target, flags, given, f"{graph}{target.suffix}", sources)
     return wasm.described(made, file_contract) if target.makes == table.WASM else made
 
 
+def _of_kind(
+    target: Target, file_contract: FileContract, style: Style, scratch: int
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Return what is compiled beside the step for what a target makes, and the flags."""
+    flags = (*_COMMON, _SPEED)
+    if target.makes == table.WASM:
+        host = wasm.host_source(file_contract, style).encode("ascii")
+        return {"host.c": host}, (*flags, *wasm.link_flags(style, scratch_bytes=scratch))
+    if target.makes == table.OBJECT:
+        return {}, (*_COMMON, _SIZE, "-r")
+    if "windows" in target.triple:
+        start = _WINDOWS.format(function=style.function).encode("ascii")
+        probing = ("-rtlib=compiler-rt",) if scratch >= _SMALL_FRAME else ()
+        return {"library.c": start}, (*flags, "-shared", "-s", *probing)
+    return {}, (*flags, "-shared", "-s", "-fPIC")
+
+
 def _compiled(
-    target: Target, flags: tuple[str, ...], files: Mapping[str, bytes], name: str
+    target: Target,
+    flags: tuple[str, ...],
+    files: Mapping[str, bytes],
+    name: str,
+    sources: list[str],
 ) -> bytes:
     if not target.triple:
         own = compiler.find_compiler()
@@ -94,7 +105,6 @@ def _compiled(
     else:
         own = _cross(target)
         flags = (*own.flags, *flags)
-    sources = [name for name in sorted(files) if name.endswith((".c", ".S"))]
     advice = f"leave the target {target.name} out, or use another compiler"
     return compiler.compiled((*own.command, *flags, *sources), files, name=name, advice=advice)
 

@@ -82,6 +82,13 @@ def link_flags(style: Style, *, scratch_bytes: int) -> tuple[str, ...]:
     return (*(f"-Wl,{flag}" for flag in own), f"-Wl,-z,stack-size={stack}")
 
 
+def keeping_nan(text: bytes) -> bytes:
+    """Return assembly in which limits are those of wasm itself: ``a < b ? b : a`` keeps NaN, and
+    the relaxed instruction that LLVM takes for it may lose it.
+    """
+    return text.replace(b".relaxed_min", b".pmin").replace(b".relaxed_max", b".pmax")
+
+
 def described(module: bytes, file_contract: FileContract) -> bytes:
     """Return ``module`` with its tensors named in a custom section."""
     interface = file_contract.interface()

@@ -70,6 +70,32 @@ def test_a_module_of_integers_gives_the_bits_of_the_c(
     assert (bits == wanted_integers.view(np.uint32)).all()
 
 
+NAN = """
+import { readFileSync } from 'node:fs';
+const counts = process.argv.slice(1).map((file) => {
+  const module = new WebAssembly.Module(readFileSync(file));
+  const own = new WebAssembly.Instance(module, {}).exports;
+  new Float32Array(own.memory.buffer, own.input(1), 16)[5] = NaN;
+  own.run();
+  return [...new Float32Array(own.memory.buffer, own.output(0), 34)].filter(Number.isNaN).length;
+});
+console.log(JSON.stringify(counts));
+"""
+
+
+def test_nan_stays_in_every_module(built_folder: Path) -> None:
+    """In relaxed SIMD there are instructions for limits that lose it."""
+    files = [
+        str(built_folder / "c" / "lib" / target / "step.wasm")
+        for target in ("wasm", "wasm-relaxed")
+    ]
+    flags = ["--experimental-wasm-relaxed-simd", "--input-type=module"]
+    done = subprocess.run(
+        ["node", *flags, "-e", NAN, *files], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[34,34]"), done.stderr
+
+
 def test_a_module_needs_nothing_and_says_what_it_takes(
     built_folder: Path, own_contract: FileContract
 ) -> None:
