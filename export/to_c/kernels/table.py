@@ -14,6 +14,7 @@ from importlib import resources
 # Of each kind: bits of the weights, of activations.
 _PANEL = ("portable/panel_{}.c", "product.c")
 _X86 = ("avx512vnni/panel_{}.c", "avx2/panel_{}.c")
+_X86_4 = ("avx512vnni/some_{}.c", *_X86)
 _X86_8 = ("avx512vnni/panel_8_bytes.c", "avx2/panel_{}.c")
 _CORTEX_M = ("mve/four_{}.c", "mve/panel.c", "dsp/four_{}.c")
 _NEON = ("neon/lines_{}.c", "neon/panel.c")
@@ -29,8 +30,8 @@ FILES = {  # name → its files
     "product_8_16": (*_X86, *_ARM_8_16, *_WASM_8, *_PANEL),
     "product_8_8": (*_X86_8, *_ARM_8_8, *_WASM_8, *_PANEL),
     "product_8_7": (*_X86_8, *_ARM_8_7, "wasm/relaxed_8_7.c", *_WASM_8, *_PANEL),
-    "product_4_16": (*_X86, *_ARM_4_16, *_WASM_4, *_PANEL),
-    "product_4_8": (*_X86, *_ARM_4_8, "wasm/relaxed_4_8.c", *_WASM_4, *_PANEL),
+    "product_4_16": (*_X86_4, *_ARM_4_16, *_WASM_4, *_PANEL),
+    "product_4_8": (*_X86_4, *_ARM_4_8, "wasm/relaxed_4_8.c", *_WASM_4, *_PANEL),
 }
 FILES.update(  # of each width of a panel of floats
     {f"floats_{width}": ("mve/floats.c", "dsp/floats.c", "portable/floats.c") for width in (32, 64)}

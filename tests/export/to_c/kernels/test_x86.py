@@ -15,7 +15,7 @@ from edgernn.export.to_c.matrices import IntegerMatrix, padded
 from edgernn.sessions.compiler import FLAGS, Compiler, build
 
 KINDS = [(8, 16), (8, 8), (8, 7), (4, 16), (4, 8)]
-SIZES = [(1, 1, 16), (16, 17, 32), (33, 100, 32), (48, 200, 128), (17, 300, 256)]  # N, K, block
+SIZES = [(1, 1, 16), (16, 17, 32), (33, 100, 32), (80, 200, 128), (65, 300, 256)]  # N, K, block
 PATHS = {  # name → flags; what the processor must have; what only that path's text has
     "portable": ((), (), "int32_t sums[16]"),
     "avx2": (("-mavx2",), ("avx2",), "_mm256_maddubs_epi16("),
@@ -58,14 +58,18 @@ def compiler_of(named: tuple[str, str], path: str) -> Compiler:
 
 def text_of() -> str:
     """Return all kernels, and what a library shows of them."""
-    names = [f"product_{bits}_{own}" for bits, own in KINDS]
+    names = [f"{way}_{bits}_{own}" for bits, own in KINDS for way in ("product", "panels")]
     parts = ["#include <stdint.h>", *texts([*names, "quantise_16", "quantise_8"])]
     for bits, own in KINDS:
         q = "int16_t" if own == 16 else "int8_t"
         parts.append(
             f"void run_{bits}_{own}(float *y, const void *w, const {q} *q, float unit, int depth,"
             f" int block, int rows)\n"
-            f"{{ product_{bits}_{own}(y, w, q, unit, depth, block, rows); }}"
+            f"{{ product_{bits}_{own}(y, w, q, unit, depth, block, rows); }}\n"
+            f"int panels_of_{bits}_{own}(float *y, int apart, const unsigned char *w, const {q} *q,"
+            f" float unit, int depth, int block, int count)\n"
+            f"{{ return"
+            f" (int)(panels_{bits}_{own}(y, apart, w, q, unit, depth, block, count) - w); }}"
         )
     parts += [
         f"void round_{bits}(int{bits}_t *q, const float *x, int n, float inverse)\n"
@@ -126,6 +130,30 @@ def test_products_have_the_bits_of_whole_numbers(
                     min(block, depth), rows)  # fmt: skip
                 assert np.array_equal(y[:rows], expected(matrix, bias, q[:depth], unit))
                 assert y[rows] == 5, "nothing is written behind"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda own: f"w{own[0]}a{own[1]}")
+def test_panels_lie_apart(library: ctypes.CDLL, kind: tuple[int, int]) -> None:
+    bits, own = kind
+    draw = np.random.default_rng(11)
+    low, depth, block = -(1 << (bits - 1)), 72, 32
+    for count in (1, 2, 3, 4, 5):
+        rows = 16 * count
+        values = draw.integers(low, -low, size=(rows, depth)).astype(np.int8)
+        scales = draw.normal(size=(rows, 3)).astype(np.float32)
+        matrix = IntegerMatrix(values, scales, bits, block)
+        bias = draw.normal(size=rows).astype(np.float32)
+        blob = np.frombuffer(matrix.packed(bias, sums=bits == 8 and own < 16), np.uint8)
+        q = np.zeros(padded(depth), np.int16 if own == 16 else np.int8)
+        q[:depth] = draw.integers(-63, 64, depth)
+        y = np.full((count, 20), 5, np.float32)
+        read = library[f"panels_of_{bits}_{own}"](
+            pointer(y), 20, pointer(blob), pointer(q), ctypes.c_float(2), depth, block, count
+        )
+        assert read == blob.nbytes
+        wanted = expected(matrix, bias, q[:depth], np.float32(2))
+        assert np.array_equal(y[:, :16].ravel(), wanted)
+        assert (y[:, 16:] == 5).all(), "nothing is written between"
 
 
 @pytest.mark.parametrize("count", [1, 5, 16, 64, 77])
