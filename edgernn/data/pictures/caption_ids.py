@@ -49,15 +49,25 @@ def caption_text(
     if decoding is None:
         _check_kind(tokenizer)
     array = np.asarray(ids, dtype=np.int64)  # [N]
-    ending = {*_called(tokenizer, END), *(decoding.stop if decoding else ())}
-    starting = {*_called(tokenizer, START), *(decoding.start if decoding else ())} or ending
-    array = array[1:] if len(array) and array[0] in starting & ending else array
-    special = starting | {*_called(tokenizer, PAD), *(decoding.suppress if decoding else ())}
-    if tokenizer.kind == CAPTION and tokenizer.unknown_id is not None:
-        special.add(tokenizer.unknown_id)
+    ending, special, both = special_ids(tokenizer, decoding)
+    array = array[1:] if len(array) and array[0] in both else array
     ends = np.flatnonzero(np.isin(array, [*ending]))
     words = array[: ends[0]] if ends.size else array
     return tokenizer.decode(words[~np.isin(words, [*special])])
+
+
+def special_ids(
+    tokenizer: Tokenizer, decoding: Decoding | None = None
+) -> tuple[set[int], set[int], set[int]]:
+    """Return the ids that end a caption, those that leave no trace in its words, and those that
+    both begin a caption and end one; see ``caption_text``.
+    """
+    ending = {*_called(tokenizer, END), *(decoding.stop if decoding else ())}
+    starting = {*_called(tokenizer, START), *(decoding.start if decoding else ())} or ending
+    silent = starting | {*_called(tokenizer, PAD), *(decoding.suppress if decoding else ())}
+    if tokenizer.kind == CAPTION and tokenizer.unknown_id is not None:
+        silent.add(tokenizer.unknown_id)
+    return ending, silent, starting & ending
 
 
 def _called(tokenizer: Tokenizer, *names: str) -> list[int]:

@@ -13,7 +13,8 @@ extern "C" {
 #endif
 
 #define NET_CAPTION_VOCABULARY $vocabulary
-#define NET_CAPTION_LENGTH $length /* the most tokens of a caption, the one that ends it not counted */
+$picture/* The most tokens of a caption, the one that ends it not counted. */
+#define NET_CAPTION_LENGTH $length
 /* As the library searches: greedily; as a net_caption_options: width, length, normalisation. */
 #define NET_CAPTION_DEFAULTS {1, NET_CAPTION_LENGTH, $normalisation}
 
@@ -63,7 +64,7 @@ int net_caption_see(const net_encode_inputs *inputs, net_caption_seen *seen);
    first, and `count` how many they are: 1 to options->width. */
 int net_caption_search(const net_caption_seen *seen, const net_caption_options *options,
                        net_caption_beam *beams, net_caption *found, int32_t *count);
-
+$words
 #ifdef __cplusplus
 }
 #endif

@@ -36,7 +36,7 @@ def companions(
     Args:
         contract: of the model.
         decoding: how a host writes with the model; None where it writes nothing.
-        tokenizer: the model's; of kind ``byte`` or ``char`` it becomes a table.
+        tokenizer: the model's; of kind ``byte``, ``char`` or ``caption`` it becomes a table.
         stored: the first values of the states that the bundle stores, each with one row.
         step: the folder of the step; their names begin as its names do.
 
@@ -48,7 +48,7 @@ def companions(
     if texts.writes(contract):
         made = texts.files_of(contract, decoding, tokenizer, stored)
     elif captions.writes(contract, decoding):
-        made = captions.files_of(contract, decoding, stored)
+        made = captions.files_of(contract, decoding, tokenizer, stored)
     else:
         return {}
     prefix = PREFIX if step is None else options_of(step).prefix

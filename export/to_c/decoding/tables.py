@@ -14,6 +14,7 @@ from edgernn.export.to_c.plan import C_TYPES
 from edgernn.sessions.base import Arrays
 
 _COLUMNS = 104
+_BLANK, _DELETE = 0x20, 0x7F
 NEVER = (
     "static const union { uint32_t bits; float number; } never = {0xff800000u}; "
     "/* minus infinity */\n"
@@ -44,6 +45,16 @@ def first_state(contract: Contract, stored: Arrays) -> str:
         count = size(contract, state)
         loops.append(f"    for (int32_t i = 0; i < {count}; ++i) {{ {place} = {value}; }}\n")
     return "".join([*tables, "\nstatic void begin(net_state *state)\n{\n", *loops, "}\n"])
+
+
+def quoted(text: str) -> str:
+    """Return ``text`` as a string of C in UTF-8: what is no plain letter in octal digits."""
+    plain = (chr(byte) if _is_plain(byte) else f"\\{byte:03o}" for byte in text.encode())
+    return f'"{"".join(plain)}"'
+
+
+def _is_plain(byte: int) -> bool:
+    return _BLANK <= byte < _DELETE and chr(byte) not in '"\\?'
 
 
 def _values(array: np.ndarray) -> str:

@@ -12,6 +12,7 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
+from edgernn.sessions.model import Model, open_model
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,3 +43,16 @@ def text_bundles(
 def text_bundle(request: pytest.FixtureRequest, text_bundles: dict[str, Path]) -> Bundle:
     """Each of them, opened."""
     return Bundle.open(text_bundles[request.param])
+
+
+@pytest.fixture(scope="session")
+def caption_bundle(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle of the tiny captioner. Read only."""
+    out = tmp_path_factory.mktemp("captioner") / "bundle"
+    return export_bundle(captioner_folder, out, to=["c"], steps=2, release=True)
+
+
+@pytest.fixture(scope="module")
+def caption_model(caption_bundle: Bundle) -> Model:
+    """Its files, opened."""
+    return open_model(caption_bundle, "c")

@@ -12,11 +12,13 @@ import numpy as np
 from edgernn.bundle import Bundle
 from edgernn.contract import Decoding
 from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.decoding.beam import Hypothesis, beam_search
 from edgernn.decoding.sampling import Sampler
 from edgernn.export.to_c.decoding.companions import companions
 from edgernn.sessions.base import Arrays
 from edgernn.sessions.compiled import checked_sources
 from edgernn.sessions.compiler import build, find_compiler
+from edgernn.sessions.model import Model
 from edgernn.sessions.opening import read_first_state
 
 _PROBE = Path(__file__).parent / "probe.c"
@@ -105,3 +107,21 @@ def files_of(
 
 def _pointer(array: np.ndarray) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
+
+
+def wanted(
+    model: Model, picture: np.ndarray, decoding: Decoding, *, width: int, normalisation: float = 0.7
+) -> list[Hypothesis]:
+    """The captions that the library finds over the same files."""
+    contexts, state = model.look(picture[None])
+    return beam_search(
+        model.step,
+        state,
+        contexts=contexts,
+        start=decoding.start,
+        width=width,
+        length=decoding.length,
+        stop=decoding.stop,
+        suppress=decoding.suppress,
+        normalisation=normalisation,
+    )

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from probes import wanted
 
 from edgernn.bundle import Bundle
 from edgernn.contract import Decoding
-from edgernn.decoding.beam import Hypothesis, beam_search
-from edgernn.export.pack import export_bundle
+from edgernn.decoding.beam import Hypothesis
 from edgernn.export.to_c.decoding.companions import companions
 from edgernn.sessions.compiled import checked_sources
 from edgernn.sessions.compiler import build, find_compiler
-from edgernn.sessions.model import Model, open_model
+from edgernn.sessions.model import Model
 
 _PROBE = Path(__file__).parent / "captions_probe.c"
 NULL, OPTION, LOGITS = -1, -2, -3
@@ -26,19 +26,8 @@ Found = list[tuple[tuple[int, ...], float, float, bool]]
 
 
 @pytest.fixture(scope="module")
-def bundle(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    out = tmp_path_factory.mktemp("captioner") / "bundle"
-    return export_bundle(captioner_folder, out, to=["c"], steps=2, release=True)
-
-
-@pytest.fixture(scope="module")
-def model(bundle: Bundle) -> Model:
-    return open_model(bundle, "c")
-
-
-@pytest.fixture(scope="module")
-def library(bundle: Bundle) -> ctypes.CDLL:
-    return library_of(bundle)
+def library(caption_bundle: Bundle) -> ctypes.CDLL:
+    return library_of(caption_bundle)
 
 
 def library_of(bundle: Bundle, decoding: Decoding | None = None) -> ctypes.CDLL:
@@ -77,23 +66,6 @@ def search(
     ]
 
 
-def wanted(
-    model: Model, picture: np.ndarray, decoding: Decoding, *, width: int, normalisation: float = 0.7
-) -> list[Hypothesis]:
-    contexts, state = model.look(picture[None])
-    return beam_search(
-        model.step,
-        state,
-        contexts=contexts,
-        start=decoding.start,
-        width=width,
-        length=decoding.length,
-        stop=decoding.stop,
-        suppress=decoding.suppress,
-        normalisation=normalisation,
-    )
-
-
 def compare(found: Found | int, expected: list[Hypothesis]) -> None:
     assert isinstance(found, list)
     assert [(own[0], own[3]) for own in found] == [(h.tokens, h.finished) for h in expected]
@@ -104,14 +76,18 @@ def compare(found: Found | int, expected: list[Hypothesis]) -> None:
 
 @pytest.mark.parametrize("width", [1, 2, 3, 5, 9])
 def test_captions_of_every_width(
-    bundle: Bundle, model: Model, library: ctypes.CDLL, pictures: np.ndarray, width: int
+    caption_bundle: Bundle,
+    caption_model: Model,
+    library: ctypes.CDLL,
+    pictures: np.ndarray,
+    width: int,
 ) -> None:
-    decoding = bundle.manifest.decoding_defaults
+    decoding = caption_bundle.manifest.decoding_defaults
     texts = set()
     for picture in pictures:
         see(library, picture)
         found = search(library, width=width, length=decoding.length, most=decoding.length)
-        compare(found, wanted(model, picture, decoding, width=width))
+        compare(found, wanted(caption_model, picture, decoding, width=width))
         assert isinstance(found, list)
         texts.add(found[0][0])
     assert len(texts) > 1, "captions of different pictures differ"
@@ -129,14 +105,14 @@ def test_captions_of_every_width(
     ],
 )
 def test_other_lengths_stops_and_starts(
-    bundle: Bundle,
-    model: Model,
+    caption_bundle: Bundle,
+    caption_model: Model,
     pictures: np.ndarray,
     changes: dict[str, int | tuple[int, ...]],
     normalisation: float,
 ) -> None:
-    decoding = bundle.manifest.decoding_defaults.model_copy(update=changes)
-    library = library_of(bundle, decoding)
+    decoding = caption_bundle.manifest.decoding_defaults.model_copy(update=changes)
+    library = library_of(caption_bundle, decoding)
     for picture in pictures[:3]:
         see(library, picture)
         for width in (1, 4):
@@ -144,25 +120,29 @@ def test_other_lengths_stops_and_starts(
             found = search(
                 library, width=width, length=most, most=most, normalisation=normalisation
             )
-            expected = wanted(model, picture, decoding, width=width, normalisation=normalisation)
+            expected = wanted(
+                caption_model, picture, decoding, width=width, normalisation=normalisation
+            )
             compare(found, expected)
 
 
 def test_a_shorter_length_than_the_headers(
-    bundle: Bundle, model: Model, library: ctypes.CDLL, pictures: np.ndarray
+    caption_bundle: Bundle, caption_model: Model, library: ctypes.CDLL, pictures: np.ndarray
 ) -> None:
-    most = bundle.manifest.decoding_defaults.length
-    decoding = bundle.manifest.decoding_defaults.model_copy(update={"length": 2})
+    most = caption_bundle.manifest.decoding_defaults.length
+    decoding = caption_bundle.manifest.decoding_defaults.model_copy(update={"length": 2})
     see(library, pictures[0])
     found = search(library, width=3, length=2, most=most)
-    compare(found, wanted(model, pictures[0], decoding, width=3))
+    compare(found, wanted(caption_model, pictures[0], decoding, width=3))
 
 
-def test_what_is_refused(bundle: Bundle, library: ctypes.CDLL, pictures: np.ndarray) -> None:
+def test_what_is_refused(
+    caption_bundle: Bundle, library: ctypes.CDLL, pictures: np.ndarray
+) -> None:
     image = np.ascontiguousarray(pictures[0])
     assert library.probe_null(ctypes.c_void_p(image.ctypes.data)) == 0
     see(library, pictures[0])
-    most = bundle.manifest.decoding_defaults.length
+    most = caption_bundle.manifest.decoding_defaults.length
     for width, length in ((0, most), (-1, most), (1, 0), (1, most + 1)):
         assert search(library, width=width, length=length, most=most) == OPTION
     for normalisation in (-0.1, math.nan, math.inf):
@@ -183,10 +163,15 @@ def test_the_logarithm_is_within_a_unit_in_the_last_place(library: ctypes.CDLL) 
     assert (np.abs(y - exact) <= np.spacing(np.abs(exact))).all()
 
 
-def test_the_bundle_carries_them_and_they_call_nothing_else(bundle: Bundle, tmp_path: Path) -> None:
-    files = {**checked_sources(bundle.path("c/step")), **checked_sources(bundle.path("c/encode"))}
+def test_the_bundle_carries_them_and_they_call_nothing_else(
+    caption_bundle: Bundle, tmp_path: Path
+) -> None:
+    files = {
+        **checked_sources(caption_bundle.path("c/step")),
+        **checked_sources(caption_bundle.path("c/encode")),
+    }
     for name in ("captions.h", "captions.c"):
-        files[name] = bundle.path(f"c/text/{name}").read_bytes()
+        files[name] = caption_bundle.path(f"c/text/{name}").read_bytes()
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     compiler = find_compiler()
@@ -213,15 +198,20 @@ int example(const uint8_t *image, int64_t *tokens)
 """
 
 
-def test_the_manuals_example(bundle: Bundle, model: Model, pictures: np.ndarray) -> None:
+def test_the_manuals_example(
+    caption_bundle: Bundle, caption_model: Model, pictures: np.ndarray
+) -> None:
     manual = (Path(__file__).parents[4] / "export" / "README.md").read_text(encoding="utf-8")
     (body,) = (b for b in re.findall(r"```c\n(.*?)```", manual, re.DOTALL) if "net_caption" in b)
-    files = {**checked_sources(bundle.path("c/step")), **checked_sources(bundle.path("c/encode"))}
+    files = {
+        **checked_sources(caption_bundle.path("c/step")),
+        **checked_sources(caption_bundle.path("c/encode")),
+    }
     for name in ("captions.h", "captions.c"):
-        files[name] = bundle.path(f"c/text/{name}").read_bytes()
+        files[name] = caption_bundle.path(f"c/text/{name}").read_bytes()
     library = build({**files, "app.c": _AROUND.format(body=body).encode()}, find_compiler())
-    decoding = bundle.manifest.decoding_defaults
+    decoding = caption_bundle.manifest.decoding_defaults
     image, tokens = np.ascontiguousarray(pictures[1]), np.zeros(decoding.length, np.int64)
     count = library.example(ctypes.c_void_p(image.ctypes.data), ctypes.c_void_p(tokens.ctypes.data))
-    best = wanted(model, pictures[1], decoding, width=3)[0]
+    best = wanted(caption_model, pictures[1], decoding, width=3)[0]
     assert tuple(tokens[:count].tolist()) == best.tokens

@@ -19,7 +19,7 @@ from edgernn.cli.app import app
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions.compiler import find_compiler
 
-FLAGS = ["-std=c99", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+FLAGS = ["-std=c99", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic"]
 FILES = ["c/step/step.c", "c/step/step.weights.S", "c/text/text.c", "c/text/tokens.c"]
 
 
