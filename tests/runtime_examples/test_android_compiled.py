@@ -80,6 +80,20 @@ def test_a_stored_first_state_and_frames(
     assert audio.failed(compiled_bundles["audio"]) == []
 
 
+def test_integers_are_compared_step_by_step(
+    kotlin_core: Server, compiled_integers: Path, tmp_path: Path
+) -> None:
+    prepare = [sys.executable, str(EXAMPLES / "compiled" / "prepare.py"), str(compiled_integers)]
+    words = [*prepare, str(tmp_path / "net"), "--artifact", "c/step-int8"]
+    subprocess.run(words, check=True, timeout=60)
+    integers = machine(kotlin_core, library(tmp_path / "net", tmp_path / "build"))
+    rows = integers.rows(compiled_integers, "--artifact", "c/step-int8")
+    layers = {f"{name}[{layer}]" for name in ("h_next", "c_next") for layer in (0, 1)}
+    assert set(rows) == {"logits", *layers, "uniforms", "sampler", "tokenizer"}
+    assert all(verdict == "ok" for *_, verdict in rows.values())
+    assert "the app was compiled with a c/step-int8 of" in integers.refusal(compiled_integers)
+
+
 def test_the_text_is_that_of_edgernn(lstm: Command, compiled_bundles: dict[str, Path]) -> None:
     bundle = compiled_bundles["lstm"]
     for temperature in (0, 0.8):

@@ -68,6 +68,62 @@ def test_a_changed_weight_fails(compiled_bundles: dict[str, Path], tmp_path: Pat
     assert "logits" in {name for name, *_, verdict in _ROW.findall(done.stdout) if verdict != "ok"}
 
 
+def test_no_memory_is_read_that_is_not_there(
+    compiled_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    sanitize = "-DCMAKE_C_FLAGS=-g -fsanitize=address,undefined -fno-sanitize-recover"
+    assert configure(compiled_bundles["audio"], tmp_path, sanitize).returncode == 0
+    done = replay(tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+CPP = """
+#include <cstdio>
+#include <vector>
+#include "names.h"
+#include "step.h"
+
+int main()
+{
+    const network *net = the_network();
+    std::vector<long long> block(net->bytes / 8 + 1); // aligned for 8 bytes
+    if (net->step(block.data()) != 0) { return 1; }
+    voice_state state = {};
+    std::vector<float> logits(net->table[net->tensors - 1].count);
+    const int64_t token = 0;
+    voice_inputs given = {&token};
+    voice_outputs made = {logits.data()};
+    if (voice_step(&given, &state, &made) != 0) { return 2; }
+    const float *table = reinterpret_cast<float *>(block.data());
+    table += net->table[net->tensors - 1].offset / 4;
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+        if (logits[i] != table[i]) { return 3; }
+    }
+    const voice_state kept = state; // a fork
+    if (voice_step(&given, &state, &made) != 0 || kept.h[0] == state.h[0]) { return 4; }
+    std::puts(net->artifact);
+    return 0;
+}
+"""
+
+
+def test_cpp_calls_the_step_and_the_table(
+    compiled_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    """Of a network whose names begin with another word: both give the same from zeros."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++ is not installed")
+    assert configure(compiled_bundles["gru"], tmp_path).returncode == 0
+    assert replay(tmp_path).returncode == 0
+    (tmp_path / "main.cpp").write_text(CPP)
+    words = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I", str(tmp_path / "net")]
+    words += [str(tmp_path / "main.cpp"), str(tmp_path / "libnet.a"), "-o", str(tmp_path / "app")]
+    made = _done(words)
+    assert made.returncode == 0, made.stderr
+    done = _done([str(tmp_path / "app")])
+    assert (done.returncode, done.stdout) == (0, "c/step\n")
+
+
 @pytest.fixture(scope="module")
 def judged(compiled_integers: Path) -> dict[str, str]:
     """What edgernn says of the recorded run of each file."""
