@@ -13,6 +13,7 @@ from typing import Any
 
 FORMAT, GRAPH = "c", "step"
 SUFFIXES = (".h", ".c", ".weights.S", ".weights.bin")
+TEXT = ("text.h", "text.c", "tokens.c", "main.c")
 GOLDEN = "golden.safetensors"
 AGAIN = "copy or export the bundle again"
 
@@ -97,6 +98,19 @@ def read_first(bundle: Path, manifest: dict[str, Any]) -> dict[str, bytes]:
     held = _read_stored(bundle, manifest, manifest.get("initial_state"), "initial_state")
     places = {name: held.tensors[name] for name in wanted}
     return {name: held.content[begin : begin + n] for name, (_, begin, n) in places.items()}
+
+
+def read_text(bundle: Path, manifest: dict[str, Any]) -> dict[str, bytes]:
+    """Return what writes text with the step, where the bundle has it, by name."""
+    folder = f"{FORMAT}/text/"
+    if folder + "captions.h" in manifest["files"]:
+        return {}  # it writes by an encode graph, too
+    found = {}
+    for name in TEXT:
+        if (inner := folder + name) in manifest["files"]:
+            found[name] = _read(_inside(bundle, inner))
+            _compare(inner, manifest["files"][inner], found[name])
+    return found
 
 
 def _read_stored(bundle: Path, manifest: dict[str, Any], inner: str | None, what: str) -> Stored:

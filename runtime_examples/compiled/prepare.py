@@ -2,9 +2,10 @@
 python prepare.py BUNDLE OUT [--artifact PATH] [--rust]
 
 OUT gets the files of the step in C as they are, ``network.c`` (see ``network.h``), the recorded
-run, ``golden.safetensors`` with ``recorded.c`` (see ``recorded.h``), ``names.h``, and what of this
-folder they need. With ``--rust`` it gets ``net.rs`` and ``golden.rs`` in place of that. Ends with
-2 and one line where the bundle is not as its manifest says. Python's own modules are enough.
+run, ``golden.safetensors`` with ``recorded.c`` (see ``recorded.h``), ``names.h``, what of this
+folder they need, and what writes text where the bundle has it. With ``--rust`` it gets ``net.rs``
+and ``golden.rs`` in place of the tables. Ends with 2 and one line where the bundle is not as its
+manifest says. Python's own modules are enough.
 """
 
 from __future__ import annotations
@@ -17,19 +18,23 @@ from bundle import (
     AGAIN,
     GOLDEN,
     GRAPH,
+    TEXT,
     BundleError,
     find_artifact,
     read_first,
     read_manifest,
     read_recording,
     read_sources,
+    read_text,
     step_of,
 )
 from header import literals, read_header
 from network import names, network_source, recorded_source
 from rust import golden_source, net_source
+from rust_text import text_source
 
 HERE = Path(__file__).resolve().parent
+WRITE = "write.c"  # what main.c of the text is called here
 TAKEN = ("network.h", "recorded.h", "replay.h", "replay.c")
 
 
@@ -43,10 +48,13 @@ def main() -> None:
     recording = read_recording(options.bundle, manifest)
     once = {t["name"] for t in step_of(manifest)["inputs"] if t["role"] == "context"}
     made[GOLDEN] = recording.content
+    text = read_text(options.bundle, manifest)
+    made |= {WRITE if name == "main.c" else name: content for name, content in text.items()}
     first = literals(header, read_first(options.bundle, manifest))
     texts = (
         {
-            "net.rs": net_source(header, artifact, first),
+            "net.rs": net_source(header, artifact, first)
+            + (text_source(header.prefix, text["text.h"].decode("ascii")) if text else ""),
             "golden.rs": golden_source(header, recording, once, artifact),
         }
         if options.rust
@@ -59,6 +67,8 @@ def main() -> None:
     )
     made |= {name: text.encode() for name, text in texts.items()}
     options.out.mkdir(parents=True, exist_ok=True)
+    for name in {*TEXT, WRITE} - made.keys():
+        (options.out / name).unlink(missing_ok=True)  # of another bundle
     for name, content in made.items():
         place = options.out / name
         if not place.is_file() or place.read_bytes() != content:

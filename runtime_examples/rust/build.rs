@@ -33,7 +33,15 @@ fn main() {
     }
     run(&mut prepare);
 
-    let objects = ["step.c", "step.weights.S"].map(|source| compile(source, &target, &out));
+    let mut sources = vec!["step.c", "step.weights.S"];
+    for (cfg, source) in [("has_text", "text.c"), ("has_tokens", "tokens.c")] {
+        println!("cargo:rustc-check-cfg=cfg({cfg})");
+        if out.join(source).exists() {
+            println!("cargo:rustc-cfg={cfg}");
+            sources.push(source);
+        }
+    }
+    let objects: Vec<_> = sources.iter().map(|source| compile(source, &target, &out)).collect();
     let archive = out.join("libnet.a");
     let _ = std::fs::remove_file(&archive); // or what was there before stays in it
     let own = if bare(&target) { "arm-none-eabi-ar" } else { "ar" };

@@ -14,6 +14,7 @@ from compiled_bundles import change_weight
 from hosts import EXAMPLES
 
 from edgernn.parity.verify import verify_bundle
+from edgernn.writing.text import write_text
 
 COMPILED = EXAMPLES / "compiled"
 ROWS = {  # what is compared of each
@@ -66,6 +67,28 @@ def test_a_changed_weight_fails(compiled_bundles: dict[str, Path], tmp_path: Pat
     done = replay(tmp_path)
     assert done.returncode == 1
     assert "logits" in {name for name, *_, verdict in _ROW.findall(done.stdout) if verdict != "ok"}
+
+
+def test_the_text_is_that_of_edgernn(compiled_bundles: dict[str, Path], tmp_path: Path) -> None:
+    bundle = compiled_bundles["lstm"]
+    assert configure(bundle, tmp_path).returncode == 0
+    assert replay(tmp_path).returncode == 0
+    done = _done([str(tmp_path / "write"), "the ", "100", "0.8", "7"])
+    wanted = write_text(bundle, "the ", length=100, temperature=0.8, seed=7)
+    assert (done.returncode, done.stdout.rstrip("\n")) == (
+        0,
+        ("the " + wanted["text"]).rstrip("\n"),
+    )
+
+
+def test_what_writes_text_goes_with_its_bundle(
+    compiled_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "net"
+    for network, there in (("lstm", True), ("audio", False), ("captioner", False)):
+        words = [sys.executable, str(COMPILED / "prepare.py"), str(compiled_bundles[network])]
+        assert _done([*words, str(out)]).returncode == 0
+        assert (out / "text.c").exists() == (out / "write.c").exists() == there
 
 
 def test_no_memory_is_read_that_is_not_there(

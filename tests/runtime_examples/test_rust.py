@@ -4,6 +4,7 @@ takes is refused in the words of Rust. For a microcontroller it is compiled by `
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 from compiled_bundles import change_weight
 from hosts import EXAMPLES
+
+from edgernn.writing.text import write_text
 
 for _tool in ("cargo", "cc", "ar"):
     if shutil.which(_tool) is None:
@@ -67,6 +70,72 @@ fn a_text_goes_on_from_a_fork_as_from_the_state() {
     logits(5, &mut again).unwrap();
     assert_eq!(logits(9, &mut again).unwrap(), other);
     assert_eq!(again, fork);
+}
+"""
+
+TEXT = """
+use edgernn_net::text::{encode, Decoder, Error, Options, Room, Text};
+
+fn written(text: &mut Text, prompt: &[i64], options: &Options) -> (Vec<i64>, String) {
+    let (mut made, mut whole) = (Vec::new(), String::new());
+    let (mut decoder, mut piece) = (Decoder::default(), [0; 8]);
+    let hear = |token| {
+        made.push(token);
+        whole += decoder.push(token, &mut piece).unwrap();
+        true
+    };
+    text.write(prompt, options, &mut Room::new(), hear).unwrap();
+    whole += decoder.flush(&mut piece);
+    (made, whole)
+}
+
+#[test]
+fn the_text_is_printed() {
+    let mut tokens = [0; 64];
+    let count = encode(c"the ", &mut tokens).unwrap();
+    for temperature in [0.0, 0.8] {
+        let options = Options { temperature, seed: 7, length: 300, ..Options::default() };
+        let (made, whole) = written(&mut Text::begin().unwrap(), &tokens[..count], &options);
+        println!("written {temperature} {made:?} {whole:?}");
+    }
+}
+
+#[test]
+fn a_clone_goes_on_by_itself() {
+    let options = Options { length: 40, seed: 3, ..Options::default() };
+    let mut text = Text::begin().unwrap();
+    written(&mut text, &[1, 2], &options);
+    let mut fork = text.clone();
+    let rest = written(&mut text, &[], &options);
+    assert_eq!(written(&mut fork, &[], &options), rest);
+    assert_eq!(fork, text);
+    let whole = written(&mut Text::begin().unwrap(), &[1, 2], &Options { length: 80, ..options });
+    assert_eq!(whole.0[40..], rest.0);
+}
+
+#[test]
+fn who_hears_may_end_it() {
+    let mut heard = 0;
+    let mut text = Text::begin().unwrap();
+    let mut hear = |_| { heard += 1; heard < 5 };
+    text.write(&[1], &Options::default(), &mut Room::new(), &mut hear).unwrap();
+    assert_eq!(heard, 5);
+}
+
+#[test]
+fn what_is_no_text_is_told() {
+    let mut tokens = [0; 4];
+    assert_eq!(encode(c"€", &mut tokens), Err(Error::Unknown));
+    assert_eq!(encode(c"the quick", &mut tokens), Err(Error::Long));
+    let mut text = Text::begin().unwrap();
+    let before = text.clone();
+    let options = Options { temperature: -1.0, ..Options::default() };
+    assert_eq!(text.write(&[1], &options, &mut Room::new(), |_| true), Err(Error::Option));
+    let refused = text.write(&[-1], &Options::default(), &mut Room::new(), |_| true).unwrap_err();
+    let known = edgernn_net::text::VOCABULARY;
+    assert_eq!(format!("{refused}"), format!("a token is outside the vocabulary; give one below {known}"));
+    assert_eq!(text, before);
+    assert_eq!(Decoder::default().push(-1, &mut [0; 8]), Err(Error::Range));
 }
 """
 
@@ -136,6 +205,20 @@ def test_what_no_network_takes_is_refused(compiled_bundles: dict[str, Path], cra
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(verdicts(done)) == 5, done.stdout
     assert set(verdicts(done).values()) == {"ok"}
+
+
+def test_the_text_is_that_of_edgernn(compiled_bundles: dict[str, Path], crate: Path) -> None:
+    bundle = compiled_bundles["lstm"]
+    (crate / "tests" / "text.rs").write_text(TEXT)
+    done = cargo(crate, bundle, "test", "--test", "text", "--", "--nocapture", "--test-threads=1")
+    (crate / "tests" / "text.rs").unlink()
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.findall(r"written (\S+) (\[[^\]]*\]) (\".*\")$", done.stdout, re.MULTILINE)
+    assert [temperature for temperature, *_ in found] == ["0", "0.8"]
+    for temperature, tokens, text in found:
+        wanted = write_text(bundle, "the ", length=300, temperature=float(temperature), seed=7)
+        assert json.loads(tokens) == wanted["tokens"]
+        assert json.loads(text) == wanted["text"]
 
 
 def test_a_changed_weight_fails(

@@ -48,4 +48,7 @@ fn told(code: i32) -> Result<(), Error> {
     }
 }
 
+#[cfg(has_text)]
+pub mod text;
+
 include!(concat!(env!("OUT_DIR"), "/net.rs"));
