@@ -1,6 +1,6 @@
 """The C of a bundle that writes text, and its recorded choices as C: python text.py BUNDLE OUT
 
-OUT gets ``text.h`` and ``text.c`` of ``c/text`` as they are, and ``vectors.c``, which holds what
+OUT gets the C of ``c/text`` but its ``main.c`` as it is, and ``vectors.c``, which holds what
 ``sampler.json`` does (see ``vectors.h``). Ends with 2 and one line where the bundle is not as its
 manifest says. Python's own modules are enough.
 """
@@ -16,6 +16,7 @@ from bundle import AGAIN, BundleError, read_listed, read_manifest
 
 MOST_LOGITS = 64  # of a choice: write.c has memory for so many
 SOURCES = ("text.h", "text.c")
+TABLE = "tokens.c"  # there where the tokenizer is of characters or bytes
 
 
 def main() -> None:
@@ -30,7 +31,8 @@ def main() -> None:
             f"the bundle has no c/text/{missing[0]}, expected a model that writes text; export "
             "such a one with --to c"
         )
-    made = {name: read_listed(bundle, manifest, f"c/text/{name}") for name in SOURCES}
+    table = [TABLE] if f"c/text/{TABLE}" in manifest["files"] else []
+    made = {name: read_listed(bundle, manifest, f"c/text/{name}") for name in (*SOURCES, *table)}
     vectors = json.loads(read_listed(bundle, manifest, manifest["sampler"]))
     made["vectors.c"] = source(vectors).encode()
     out.mkdir(parents=True, exist_ok=True)

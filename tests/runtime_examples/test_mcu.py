@@ -82,6 +82,7 @@ def integers(
         made,
         to=["c"],
         precision=["float32", *PRECISIONS],
+        target="literals",
         steps=8,
         release=True,
     )
@@ -147,6 +148,50 @@ def test_tokens_are_chosen_as_recorded_and_as_the_library_does(
         figures = {name: int(n) for name, n in _FIGURE.findall(done.stdout)}
         greedy, sampled = figures["instructions.greedy"], figures["instructions.sampled"]
         assert greedy < sampled < greedy + 20_000
+
+
+@pytest.mark.parametrize("board", ["m4", "m55"])
+def test_a_text_behind_a_prompt_is_the_librarys(
+    board: str, bundles: dict[str, Path], outs: Path, tokenizer: Tokenizer
+) -> None:
+    done = run(bundles["lstm"], outs / "lstm", board, goal="tell")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    session = open_session(bundles["lstm"], "c")
+    start = begin(session, np.array(tokenizer.encode("the ")))
+    generation = Generation(session, start, sampler=Sampler(0.8), seed=7)
+    assert done.stdout.endswith(tokenizer.decode(list(generation.write(64))) + "\n")
+
+
+def test_a_sketch_holds_the_network(integers: Path, tmp_path: Path) -> None:
+    done = run(integers, tmp_path, "m4", "PRECISION=int8", goal="sketch")
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = tmp_path / "edgernn_text"
+    kept = integers / "c" / "step-int8" / "step.c"
+    assert (folder / "step.c").read_bytes() == kept.read_bytes()
+    given = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-Os"]
+    sources = sorted(folder.glob("*.c"))
+    assert len(sources) == 5
+    subprocess.run([f"{CROSS}gcc", *given, "-c", *sources], check=True, cwd=tmp_path)
+    told = subprocess.run(
+        [f"{CROSS}nm", "-u", *(f"{source.stem}.o" for source in sources)],
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "net_step_weights" in told
+    held = (tmp_path / "step.weights.o").stat().st_size
+    assert held > (integers / "c" / "step-int8" / "step.weights.bin").stat().st_size
+
+
+def test_a_bundle_without_literals_makes_no_sketch(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    done = run(bundles["lstm"], tmp_path, "m4", goal="sketch")
+    assert done.returncode != 0
+    told = "error: the bundle has no c/lib/literals/step.weights.c, expected it; export a model"
+    assert told in done.stderr
+    assert not (tmp_path / "edgernn_text").exists()
 
 
 def test_a_bundle_that_writes_no_text_is_told(bundles: dict[str, Path], tmp_path: Path) -> None:
