@@ -51,6 +51,18 @@ def _table_off_by_one(model: onnx.ModelProto) -> None:
         set_weight(model, f"embedding.{part}", np.roll(weight(model, f"embedding.{part}"), 1, 0))
 
 
+def _one_scale_off(model: onnx.ModelProto) -> None:
+    scales = weight(model, f"{_TOP}.scales")
+    scales[5] *= np.float32(1.05)
+    set_weight(model, f"{_TOP}.scales", scales)
+
+
+def _one_row_cut(model: onnx.ModelProto) -> None:
+    whole = weight(model, f"{_TOP}.integers")
+    whole[7, -1, -1] = 128  # stands for 0
+    set_weight(model, f"{_TOP}.integers", whole)
+
+
 def _no_bias(model: onnx.ModelProto) -> None:
     for tensor in model.graph.initializer:
         if tensor.name.endswith("bias"):
@@ -177,6 +189,27 @@ _KERNELS = (
         on_text(r"32767\.0f", "7.0f", EIGHT),
         EIGHT,
         ("rollout", "text"),
+    ),
+    _wrong(
+        "C: activations of 8 bits where 16 are said",
+        "as many levels as another kernel takes",
+        on_text(r"32767\.0f", "127.0f", EIGHT),
+        EIGHT,
+        ("graph",),
+    ),
+    _wrong(
+        "C: one scale 5 % off",
+        "a scale of another width, rounded once more",
+        as_generated(_one_scale_off, EIGHT),
+        EIGHT,
+        ("graph",),
+    ),
+    _wrong(
+        "C: a row of a panel without its last weights",
+        "a lane that is not filled",
+        as_generated(_one_row_cut, EIGHT),
+        EIGHT,
+        ("graph",),
     ),
     _wrong(
         "C: the unit of the vector before",

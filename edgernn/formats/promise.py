@@ -41,6 +41,8 @@ class Tolerance:
         tables: what else a matrix may be stored as of which a step reads one row.
         step_only: whether the precision is offered for the step graph alone; an encode graph then
             gets the default.
+        own_graph: the largest relative error of a step against the graph that the file was
+            generated from, in another runtime; None where there is no such graph.
     """
 
     rollout: float
@@ -55,6 +57,7 @@ class Tolerance:
     stored: frozenset[str] = frozenset({"float32"})
     tables: frozenset[str] = frozenset()
     step_only: bool = False
+    own_graph: float | None = None
 
     @property
     def exact(self) -> bool:
@@ -77,6 +80,7 @@ def in_integers(
     reason: str,
     tables: Iterable[str] = (),
     step_only: bool = False,
+    own_graph: float | None = None,
 ) -> Tolerance:
     """Return what weights ``stored`` as integers promise: judged by single steps, and by the
     loss.
@@ -93,4 +97,5 @@ def in_integers(
         stored=frozenset(stored),
         tables=frozenset(tables),
         step_only=step_only,
+        own_graph=own_graph,
     )

@@ -55,6 +55,8 @@ class Format:
             folder ``text`` beside the step; or None.
         interpreter: a session that runs the file where ``session`` cannot, operator by operator,
             for verifying; or None.
+        own_graph: a ``module:function`` of path, contract and stored first state that opens the
+            graph which a file was generated from, in another runtime; or None.
         trusted: a session that runs a program that lies in the bundle as it is, where the user
             says to, while ``session`` runs only what edgernn wrote by itself; or None.
         libraries: the module that builds its files for other machines, see ``export/libraries.py``;
@@ -85,6 +87,7 @@ class Format:
     interpreter: str | None = None
     lacking: str | None = None
     companions: str | None = None
+    own_graph: str | None = None
     trusted: str | None = None
     libraries: str | None = None
 

@@ -20,6 +20,7 @@ from edgernn.parity import (
     invariance,
     libraries,
     memory,
+    own_graph,
     rare,
     reordered,
     written,
@@ -197,11 +198,18 @@ def check_libraries(subject: Subject) -> Check:
     return libraries.check(subject)
 
 
+def check_own_graph(subject: Subject) -> Check:
+    """Generated integers against the graph that they come from, in another runtime."""
+    return own_graph.check(subject)
+
+
 def checks_of(artifact: Artifact) -> tuple[str, ...]:
     """Return the names of the checks that are made of an artifact."""
     if artifact.graph in DECODERS:
         return ("contract", "structure", "decoding")
-    left_out = {"decoding"} if artifact.libraries else {"decoding", libraries.NAME}
+    left_out = {"decoding"}
+    left_out |= set() if artifact.libraries else {libraries.NAME}
+    left_out |= set() if own_graph.has_own_graph(artifact) else {own_graph.NAME}
     return tuple(name for name in CHECKS if name not in left_out)
 
 
@@ -209,6 +217,7 @@ CHECKS: dict[str, Callable[[Subject], Check]] = {
     "contract": check_contract,
     "structure": check_structure,
     libraries.NAME: check_libraries,
+    own_graph.NAME: check_own_graph,
     "rollout": check_rollout,
     "invariance": check_invariance,
     "text": check_text,
