@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgernn.export.to_c import float_text, gate_text, integer_nodes, integer_text, loop_text, sums
+from edgernn.export.to_c import (
+    float_text,
+    gate_text,
+    integer_nodes,
+    integer_text,
+    loop_text,
+    selections,
+    sums,
+)
 from edgernn.export.to_c import program as kinds
 from edgernn.export.to_c.functions import FUNCTIONS
 from edgernn.export.to_c.loops import Lines, Names, loop, nest, over
@@ -119,6 +127,8 @@ _WRITERS: dict[type[Node], Callable[[Any, Names], Lines]] = {
     kinds.Normalise: sums.normalise,
     kinds.Gather: _gather,
     kinds.Row: _row,
+    selections.Top: selections.top,
+    selections.Cumulate: selections.cumulate,
     Convolve: sums.convolve,
     Pool: sums.pool,
 }

@@ -9,11 +9,14 @@ from math import prod
 from edgernn.contract import FileContract, first_line
 from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError, UsageError
-from edgernn.export.to_c import integers, moves, products
+from edgernn.export.to_c import choosing, integers, moves, normalising, products
+from edgernn.export.to_c.activations import PUT_TOGETHER
 from edgernn.export.to_c.builder import Builder, known_dtype
 from edgernn.export.to_c.call import Call
+from edgernn.export.to_c.einsum import einsum
 from edgernn.export.to_c.pointwise import EACH
 from edgernn.export.to_c.program import Move, Node, Program
+from edgernn.export.to_c.recurrent import recurrent
 from edgernn.export.to_c.views import INPUT, OUTPUT, STATE, Storage, View, all_of
 from edgernn.sessions.ort.graph import OnnxGraph, OnnxNode
 
@@ -51,6 +54,28 @@ OPERATORS: dict[str, Handler] = {
     "AveragePool": partial(products.pool, how="mean"),
     "GlobalAveragePool": partial(products.pool, how="mean"),
     "MaxPool": partial(products.pool, how="max"),
+    **PUT_TOGETHER,
+    "ArgMax": partial(choosing.arg, largest=True),
+    "ArgMin": partial(choosing.arg, largest=False),
+    "TopK": choosing.top,
+    "CumSum": choosing.cumulate,
+    "Trilu": choosing.triangle,
+    "OneHot": choosing.one_hot,
+    "Tile": choosing.tile,
+    "BatchNormalization": normalising.batch_norm,
+    "InstanceNormalization": normalising.instance_norm,
+    "GroupNormalization": normalising.group_norm,
+    "RMSNormalization": normalising.rms_norm,
+    "ReduceSumSquare": normalising.sum_of_squares,
+    "ReduceL1": normalising.sum_of_magnitudes,
+    "ReduceL2": normalising.length,
+    "ReduceLogSum": normalising.log_of_sum,
+    "ReduceLogSumExp": normalising.log_of_sum_of_powers,
+    "ConvTranspose": products.convolve_transposed,
+    "Einsum": einsum,
+    "LSTM": recurrent,
+    "GRU": recurrent,
+    "RNN": recurrent,
 }
 _STANDARD = ("", "ai.onnx")
 _OTHERS: dict[tuple[str, str], Handler] = {  # by domain and name

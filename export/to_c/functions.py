@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgernn.export.to_c import periodic
+
 
 @dataclass(frozen=True)
 class Function:
@@ -28,7 +30,8 @@ class Function:
     @property
     def arity(self) -> int:
         """How many arguments it has."""
-        return 1 + max(int(number) for number in re.findall(r"\{(\d)\}", self.text))
+        text = self.text or self.whole
+        return 1 + max(int(number) for number in re.findall(r"\{(\d)\}", text))
 
 
 # Rational minimax approximation of degrees 13 and 6: the coefficients of Eigen's ptanh.
@@ -197,6 +200,7 @@ HELPERS = {  # name → text, and the helpers that it calls; in the order in whi
     "relu": (_RELU, ()),
     "abs": (_ABS, ()),
     "row": (_ROW, ()),
+    **periodic.HELPERS,
 }
 
 
@@ -255,6 +259,31 @@ FUNCTIONS = {
     "tanh": _call("tanh", np.tanh),
     "sigmoid": _call("sigmoid", _sigmoid),
     "erf": _call("erf", lambda x: np.zeros(0)),
+}
+
+
+FUNCTIONS |= {
+    "xor": _own("({0} != {1})", np.logical_xor),
+    "is_nan": _own("({0} != {0})", np.isnan),
+    "round": _call("round", np.rint),
+    "floor": _call("floor", np.floor),
+    "ceil": Function("(-net_floor(-{0}))", np.ceil, "floor", floats=True),
+    "sin": _call("sin", np.sin),
+    "cos": _call("cos", np.cos),
+    "pow": Function("net_pow({0}, {1})", np.power, "pow", floats=True),
+    "sign": Function("net_sign({0})", np.sign, "sign", whole="(({0} > 0) - ({0} < 0))"),
+    "rem": Function(
+        "net_rem({0}, {1})",
+        np.fmod,
+        "rem",
+        whole="({1} == 0 || {1} == -1 ? 0 : {0} % {1})",
+    ),
+    "mod": Function(
+        "",
+        np.mod,
+        whole="({1} == 0 || {1} == -1 ? 0 : {0} % {1} != 0 && ({0} % {1} < 0) != ({1} < 0) ? "
+        "{0} % {1} + {1} : {0} % {1})",
+    ),
 }
 
 

@@ -50,10 +50,16 @@ def unread_dropped(program: Program) -> Program:
     nodes = list(program.nodes)
     while True:
         read = {view.storage for node in nodes for view in node.reads()}
-        kept = [n for n in nodes if n.out.storage.kind != SCRATCH or n.out.storage in read]
+        kept = [node for node in nodes if _is_of_use(node, read)]
         if len(kept) == len(nodes):
             return program.with_nodes(kept)
         nodes = kept
+
+
+def _is_of_use(node: Node, read: set[Storage]) -> bool:
+    """Return whether something that a node makes is read, or no scratch memory."""
+    made = (node.out.storage, *(view.storage for view in node.writes()))
+    return any(storage.kind != SCRATCH or storage in read for storage in made)
 
 
 def bias_in_product(program: Program) -> Program:

@@ -48,7 +48,7 @@ def clip(call: Call) -> View:
 
 
 def power(call: Call) -> View:
-    """Raise to a constant power that products, a root or a quotient give."""
+    """Raise to a power: by products, a root or a quotient where that is it."""
     exponent, given, apply = call[1].values(), call[0], call.build.pointwise
     base = given.values()
     if base is not None and exponent is not None:
@@ -64,7 +64,9 @@ def power(call: Call) -> View:
     if wanted in (-1, -0.5):
         root = given if wanted == -1 else apply("sqrt", given)
         return apply("div", number(call, 1), root)
-    raise call.refusal(f"raises to {wanted}, expected 1, 2, 3, 0.5, -0.5 or -1")
+    if call[1].dtype != given.dtype:
+        raise call.refusal(f"raises {given.dtype} to {call[1].dtype}")
+    return apply("pow", given, call[1])
 
 
 def reciprocal(call: Call) -> View:
@@ -128,6 +130,12 @@ EACH: dict[str, Callable[[Call], View]] = {
             "Tanh": "tanh",
             "Sigmoid": "sigmoid",
             "Erf": "erf",
+            "Sin": "sin",
+            "Cos": "cos",
+            "Floor": "floor",
+            "Ceil": "ceil",
+            "Round": "round",
+            "Sign": "sign",
             "Where": "select",
         }.items()
     },
@@ -142,6 +150,8 @@ EACH: dict[str, Callable[[Call], View]] = {
             "And": "and",
             "Or": "or",
             "Not": "not",
+            "Xor": "xor",
+            "IsNaN": "is_nan",
         }.items()
     },
     "Max": partial(folded, name="max"),

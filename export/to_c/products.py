@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -10,6 +11,7 @@ from edgernn.export.to_c.call import Call
 from edgernn.export.to_c.matrices import FloatMatrix
 from edgernn.export.to_c.program import (
     Matmul,
+    Move,
     Normalise,
     Product,
     Reduce,
@@ -123,6 +125,45 @@ def convolve(call: Call) -> View:
         )
         call.build.nodes.append(part)
     return out if spatial == 2 else call.build.reshaped(out, [*shape[:2], columns])
+
+
+def convolve_transposed(call: Call) -> View:
+    """Return a transposed convolution: one over the input with zeros between its places, by the
+    kernels turned round.
+    """
+    given, held, groups = call[0], call.known(1), call.get("group", 1)
+    axes = range(given.rank - 2)
+    if call.get("auto_pad", "NOTSET") != "NOTSET" or call.get("output_shape"):
+        raise call.refusal("pads by itself")
+    strides = call.get("strides") or [1 for _ in axes]
+    dilations = call.get("dilations") or [1 for _ in axes]
+    pads = call.get("pads") or [0 for _ in [*axes, *axes]]
+    more = call.get("output_padding") or [0 for _ in axes]
+    reach = [(held.shape[2 + at] - 1) * dilations[at] for at in axes]
+    before = [reach[at] - pads[at] for at in axes]
+    behind = [reach[at] - pads[at + len(axes)] + more[at] for at in axes]
+    if min([*before, *behind]) < 0:
+        raise call.refusal("cuts off more than its kernels reach")
+    shape = [
+        before[at] + (size - 1) * strides[at] + 1 + behind[at]
+        for at, size in enumerate(given.shape[2:])
+    ]
+    wide = call.build.room("float32", [*given.shape[:2], *shape])
+    zero = call.build.constant(np.zeros([1] * wide.rank, np.float32))
+    call.build.nodes.append(Move(wide, zero.broadcast(wide.shape)))
+    place = wide
+    for at in axes:
+        place = place.cut(2 + at, before[at], given.shape[2 + at], strides[at])
+    call.build.nodes.append(Move(place, given))
+    turned = np.flip(held, tuple(2 + at for at in axes))
+    parts = turned.reshape(groups, -1, *turned.shape[1:])  # [groups, in, out, ...]
+    kernels = np.ascontiguousarray(parts.swapaxes(1, 2)).reshape(
+        -1, parts.shape[1], *held.shape[2:]
+    )
+    attributes = {"group": groups, "dilations": dilations}
+    node = replace(call.node, attributes=attributes)
+    views = [wide, call.build.constant(kernels), call.maybe(2)]
+    return convolve(replace(call, node=node, given=views))
 
 
 def pool(call: Call, how: str) -> View:

@@ -39,7 +39,9 @@ def contract_of(
     )
 
 
-def model_of(nodes: list[Any], contract: Contract, constants: Arrays | None = None) -> bytes:
+def model_of(
+    nodes: list[Any], contract: Contract, constants: Arrays | None = None, *, opset: int = OPSET
+) -> bytes:
     """Return an ONNX model of the operators ``nodes`` with the tensors of ``contract``."""
     spec = contract.step
 
@@ -53,7 +55,7 @@ def model_of(nodes: list[Any], contract: Contract, constants: Arrays | None = No
 
     held = [numpy_helper.from_array(a, name) for name, a in (constants or {}).items()]
     graph = helper.make_graph(nodes, "g", infos(spec.inputs), infos(spec.outputs), held)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     made.ir_version = IR_VERSION
     onnx.checker.check_model(made)
     content: bytes = made.SerializeToString()
@@ -82,10 +84,12 @@ def computed() -> Compute:
     """Run operators over ``x``, and whatever else is given, in C and in onnxruntime."""
     import onnxruntime
 
-    def run(nodes: list[Any], inputs: Arrays, constants: Arrays | None = None) -> tuple[Any, Any]:
-        made = {output for node in nodes for output in node.output}
+    def run(
+        nodes: list[Any], inputs: Arrays, constants: Arrays | None = None, *, opset: int = OPSET
+    ) -> tuple[Any, Any]:
+        made = {output for node in nodes for output in node.output if output}
         read = {name for node in nodes for name in node.input}
-        (name,) = made - read
+        name = "y" if "y" in made - read else next(iter(made - read))
         loose = helper.make_model(
             helper.make_graph(
                 nodes,
@@ -97,12 +101,12 @@ def computed() -> Compute:
                 [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)],
                 [numpy_helper.from_array(a, n) for n, a in (constants or {}).items()],
             ),
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid("", opset)],
         )
         loose.ir_version = IR_VERSION
         (wanted,) = onnxruntime.InferenceSession(loose.SerializeToString()).run(None, inputs)
         contract = contract_of(inputs, {name: wanted.shape})
-        session = opened(model_of(nodes, contract, constants), contract)
+        session = opened(model_of(nodes, contract, constants, opset=opset), contract)
         outputs, _ = session.step(inputs, {})
         return outputs[name], wanted
 

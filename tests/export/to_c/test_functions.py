@@ -15,7 +15,10 @@ import pytest
 from edgernn.export.to_c.functions import FUNCTIONS, HELPERS, helpers_of
 from edgernn.sessions.compiler import build, find_compiler
 
-UNARY = ("exp", "log", "sqrt", "erf", "tanh", "sigmoid", "relu", "abs")
+UNARY = (
+    "exp", "log", "sqrt", "erf", "tanh", "sigmoid", "relu", "abs", "sin", "cos", "round", "floor",
+    "ceil", "sign",
+)  # fmt: skip
 
 
 @cache
@@ -25,6 +28,10 @@ def library() -> Any:
         f"{{ for (int i = 0; i < n; ++i) y[i] = {FUNCTIONS[name].text.format('x[i]')}; }}"
         for name in UNARY
     ]
+    loops.append(
+        "void all_pow(const float *x, const float *p, float *y, int n) "
+        "{ for (int i = 0; i < n; ++i) y[i] = net_pow(x[i], p[i]); }"
+    )
     text = "\n".join(["#include <stdint.h>", *helpers_of(set(HELPERS)), *loops])
     return build({"functions.c": text.encode()}, find_compiler())
 
@@ -42,7 +49,13 @@ def points(low: float, high: float) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("name", "low", "high", "limit"),
-    [("tanh", -12, 12, 4e-7), ("sigmoid", -30, 30, 2.5e-7), ("erf", -6, 6, 6e-7)],
+    [
+        ("tanh", -12, 12, 4e-7),
+        ("sigmoid", -30, 30, 2.5e-7),
+        ("erf", -6, 6, 6e-7),
+        ("sin", -8192, 8192, 2e-7),
+        ("cos", -8192, 8192, 2e-7),
+    ],
 )
 def test_the_largest_error_is_the_stated_one(
     name: str, low: float, high: float, limit: float
@@ -52,6 +65,8 @@ def test_the_largest_error_is_the_stated_one(
         "tanh": np.tanh,
         "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
         "erf": np.vectorize(math.erf),
+        "sin": np.sin,
+        "cos": np.cos,
     }[name](x.astype(np.float64))
     found = np.abs(of(name, x) - exact).max()
     assert found <= limit
@@ -98,3 +113,47 @@ def test_what_is_beyond_a_functions_range() -> None:
 def test_what_is_no_number_stays_none(name: str) -> None:
     x = np.array([0.5, np.nan, 0.25] * 50)  # long enough for vectors
     assert np.array_equal(np.isnan(of(name, x)), np.isnan(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "exact"),
+    [("round", np.rint), ("floor", np.floor), ("ceil", np.ceil), ("sign", np.sign)],
+)
+def test_whole_numbers_are_exact(name: str, exact: Any) -> None:
+    edges = [0.0, -0.0, 0.5, 1.5, 2.5, -0.5, -1.5, 8388607.5, -8388607.5, 8388609, 3e38, -3e38,
+             np.inf, -np.inf, np.nan, 1e-40]  # fmt: skip
+    x = np.concatenate([points(-40, 40), points(-9e6, 9e6), np.array(edges, np.float32)])
+    assert np.array_equal(of(name, x), exact(x), equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_no_angle_without_an_end(name: str) -> None:
+    assert np.isnan(of(name, np.array([np.inf, -np.inf, np.nan], np.float32))).all()
+
+
+def powers(x: np.ndarray, p: np.ndarray) -> np.ndarray:
+    given = [np.ascontiguousarray(a, np.float32) for a in (x, p)]
+    made = np.zeros(len(x), np.float32)
+    pointers = [ctypes.c_void_p(a.ctypes.data) for a in (*given, made)]
+    library().all_pow(*pointers, len(x))
+    return made
+
+
+def test_the_largest_error_of_a_power_is_the_stated_one() -> None:
+    draw = np.random.default_rng(2)
+    x = np.exp(draw.uniform(-12, 12, 300_000)).astype(np.float32)
+    p = draw.uniform(-7, 7, 300_000).astype(np.float32)
+    exact = np.power(x.astype(np.float64), p.astype(np.float64))
+    fit = (exact > 1e-37) & (exact < 3e38)
+    error = np.abs(powers(x, p)[fit] / exact[fit] - 1)
+    assert 2e-6 < error.max() <= 2e-5
+    near = (exact[fit] > 1e-2) & (exact[fit] < 1e2)
+    assert error[near].max() <= 1e-6
+
+
+def test_powers_of_what_is_not_above_zero() -> None:
+    x = np.array([-2, -2, -2, 0, 0, -1, np.nan, 2, np.inf], np.float32)
+    p = np.array([3, 2, 0.5, 2, 0, 7, 1, np.nan, 2], np.float32)
+    with np.errstate(invalid="ignore"):
+        exact = np.power(x, p)
+    assert np.allclose(powers(x, p), exact, rtol=1e-6, equal_nan=True)
