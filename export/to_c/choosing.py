@@ -21,8 +21,8 @@ def arg(call: Call, *, largest: bool) -> View:
     shape = [1 if at == axis else size for at, size in enumerate(given.shape)]
     values, places = build.room(given.dtype, shape), build.room("int64", shape)
     last = bool(call.get("select_last_index", 0))
-    views = (_last(view, axis) for view in (values, places, given))
-    build.nodes.append(Top(*views, largest, last))
+    out, where, source = (_last(view, axis) for view in (values, places, given))
+    build.nodes.append(Top(out, where, source, largest, last))
     if call.get("keepdims", 1):
         return places
     return build.reshaped(places, [n for at, n in enumerate(given.shape) if at != axis])
@@ -34,8 +34,8 @@ def top(call: Call) -> list[View]:
     axis, build = call.axis(-1, given.rank), call.build
     shape = [count if at == axis else size for at, size in enumerate(given.shape)]
     values, places = build.room(given.dtype, shape), build.room("int64", shape)
-    views = (_last(view, axis) for view in (values, places, given))
-    build.nodes.append(Top(*views, bool(call.get("largest", 1))))
+    out, where, source = (_last(view, axis) for view in (values, places, given))
+    build.nodes.append(Top(out, where, source, bool(call.get("largest", 1))))
     return [values, places]
 
 
@@ -44,11 +44,11 @@ def cumulate(call: Call) -> View:
     given = call[0]
     axis = int(call.known(1).item()) % given.rank
     out = call.build.room(given.dtype, given.shape)
-    views = [_last(out, axis), _last(given, axis)]
+    made, source = _last(out, axis), _last(given, axis)
     if call.get("reverse", 0):
-        size = given.shape[axis]
-        views = [view.cut(view.rank - 1, size - 1, size, -1) for view in views]
-    call.build.nodes.append(Cumulate(*views, bool(call.get("exclusive", 0))))
+        size, last = given.shape[axis], given.rank - 1
+        made, source = (view.cut(last, size - 1, size, -1) for view in (made, source))
+    call.build.nodes.append(Cumulate(made, source, bool(call.get("exclusive", 0))))
     return out
 
 
