@@ -1,46 +1,67 @@
-"""A step as C beside onnxruntime: python benchmarks/compiled.py [lstm64 gru64 lstm256 …]
+"""A step as C beside other engines: python benchmarks/compiled.py [lstm64 gru64 lstm256 …]
+[--rtneural SOURCE] [--text FILE]
 
 An untrained language model of two layers over 96 characters steps on one thread, one row and one
 token at a time, its state fed back; speed does not depend on what was learned. Contestants take
 turns in rounds, in one process, so that a change of the machine's speed hits all alike: read the
-ratios, of the fastest round and of the middle one. C runs in a loop in C, by a ctypes call a step,
-and by ``Session.step``; onnxruntime over two sets of bound memory in turns (``bare``), of which a
-microsecond or two is Python, and by ``Session.step``. ``reading`` adds up, in the same C, as many
-weights as a step reads.
+ratios, of the fastest round and of the middle one. C runs in a loop in C in every precision, in
+some without AVX-512 as well, by a ctypes call a step, and by ``Session.step``; onnxruntime over two
+sets of bound memory in turns (``bare``), of which a microsecond or two is Python, and by
+``Session.step``. ``reading`` adds up, in the same C, as many bytes as a step reads of its weights.
+RTNeural is compiled from its source, LiteRT taken where it is installed. CMSIS-NN is for another
+machine: runtime_examples/mcu.
+
+FILE is a text, of which an LSTM of 256 learns for ``STEPS`` steps: what its held-out part loses in
+integers is measured through the C itself.
 """
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import itertools
+import math
 import re
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import torch
-from _report import table
+from _compiled_peers import Call, peers
+from _report import edgernn, table
 
 from edgernn.contract import TOKENS, Decoding, FileContract, next_name
+from edgernn.errors import UnavailableError
 from edgernn.export.base import Exporter
+from edgernn.export.pack import export_bundle
 from edgernn.export.to_c.exporter import CExporter
+from edgernn.export.to_c.front import program_of
+from edgernn.export.to_c.integer_nodes import GatherRows
+from edgernn.export.to_c.passes import optimised
+from edgernn.export.to_c.program import Gather
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.families.step import LOGITS
-from edgernn.models.cells.table import cell_class
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.sessions.base import Session
-from edgernn.sessions.compiled import CompiledSession, checked_sources
-from edgernn.sessions.compiler import build, find_compiler
+from edgernn.sessions.compiled import GRAPH, CompiledSession, checked_sources, options_of
+from edgernn.sessions.compiler import Compiler, build, find_compiler
+from edgernn.sessions.ort.reading import parse_model
 from edgernn.sessions.ort.step import OrtSession
 
-MODELS = ("lstm64", "gru64", "lstm256")
+MODELS = ("lstm64", "gru64", "lstm256", "lstm512", "gru512")
+PRECISIONS = ("float32", "int8", "int4", "w8a8", "w8a7", "w4a8")
+CALLED = ("float32", "w8a8")  # the precisions that are called from Python as well
+AVX2 = ("float32", "int8", "w8a7", "w4a8")
+FILES = ("float32", "int8", "int4")  # the ONNX files
 VOCABULARY, EMBEDDING = 96, 64
 ROUNDS, ROUND_US, FEWEST = 120, 400.0, 8  # FEWEST steps a round
+STEPS = 240  # of training
 BASE = "onnxruntime float32, bare"
 LOOP = r"""
 #include "step.h"
@@ -48,9 +69,9 @@ void run(const net_inputs *inputs, net_state *state, net_outputs *outputs, int c
 {
     for (int i = 0; i < count; ++i) { net_step(inputs, state, outputs); }
 }
-float reading(const float *w, int numbers, int count)
+unsigned reading(const unsigned *w, int numbers, int count)
 {
-    float sums[64] = {0};
+    unsigned sums[64] = {0};
     for (int i = 0; i < count; ++i) {
         for (int k = 0; k + 64 <= numbers; k += 64) {
             for (int r = 0; r < 64; ++r) { sums[r] += w[k + r]; }
@@ -60,55 +81,128 @@ float reading(const float *w, int numbers, int count)
     return sums[0];
 }
 """
-Call = Callable[[int], object]  # makes so many steps
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("models", nargs="*", default=MODELS)
+    parser.add_argument("--rtneural", type=Path)
+    parser.add_argument("--text", type=Path)
+    said = parser.parse_args()
     rows = []
-    for name in sys.argv[1:] or MODELS:
+    for name in said.models:
         cell, hidden = re.fullmatch(r"([a-z_]+)(\d+)", name).groups()  # type: ignore[union-attr]
         torch.manual_seed(0)
         config = LanguageConfig(
             vocabulary=VOCABULARY, cell=cell, embedding=EMBEDDING, hidden=int(hidden)
         )
+        model = LanguageModel(config).eval().requires_grad_(False)
         with tempfile.TemporaryDirectory() as folder:
-            times = measured(dict(contestants(LanguageModel(config).eval(), Path(folder))))
-        base = times[BASE]
-        for contestant, (least, middle) in times.items():
-            ratios = f"{base[0] / least:.1f}", f"{base[1] / middle:.1f}"
-            rows.append((name, contestant, f"{least:.2f}", f"{middle:.2f}", *ratios))
+            rows += [(name, *row) for row in compared(model, Path(folder), said.rtneural)]
     compiler = find_compiler()
     print(f"{' '.join(compiler.command)} {' '.join(compiler.flags)}\n")
     headings = ("model", "contestant", "min µs", "median µs", "times as fast (min)", "(median)")
-    table(headings, rows)
+    table((*headings, "best ONNX file"), rows)
+    if said.text is not None:
+        print()
+        table(("precision", "perplexity", "change"), losses(said.text))
+
+
+def compared(
+    model: LanguageModel, folder: Path, rtneural: Path | None
+) -> Iterator[tuple[str, ...]]:
+    """Yield each contestant's times, and how many times as fast it is as the float32 file, and as
+    the fastest of the ONNX files.
+    """
+    calls = dict(contestants(model, folder))
+    calls |= dict(peers(model, folder, rtneural))
+    times = measured(calls)
+    base = times[BASE]
+    best = min(times[f"onnxruntime {precision}, bare"][0] for precision in FILES)
+    for contestant, (least, middle) in times.items():
+        ratios = f"{base[0] / least:.1f}", f"{base[1] / middle:.1f}", f"{best / least:.1f}"
+        yield (contestant, f"{least:.2f}", f"{middle:.2f}", *ratios)
 
 
 def contestants(model: LanguageModel, folder: Path) -> Iterator[tuple[str, Call]]:
-    """Yield every contestant with what makes so many steps."""
-    path, own = written(CExporter(), model, folder / "step", "float32")
-    session = CompiledSession.open(path, own)
-    library = build({**checked_sources(path), "loop.c": LOOP.encode()}, find_compiler())
-    arguments = session._arguments
-    session._given[TOKENS][...] = 3
-    yield "C, a loop in C", lambda count: library.run(*arguments, count)
-    bare = session._call
-    yield "C, a ctypes call a step", lambda count: [bare(*arguments) for _ in range(count)]
-    yield "C, Session.step", stepping(session)
-    library.reading.restype = ctypes.c_float
-    read = (path / "step.weights.bin").stat().st_size // 4
-    if model.folding_pays(32):  # then one row of the first layer's table
-        read -= (VOCABULARY - 1) * cell_class(model.config.cell).gates * model.config.hidden
-    memory = np.ones(read, np.float32)
-    yield (
-        "reading the weights",
-        lambda count: library.reading(ctypes.c_void_p(memory.ctypes.data), read, count),
-    )
-    for precision in ("float32", "int8", "int4"):
+    """Yield every contestant of edgernn with what makes so many steps."""
+    compiler = find_compiler()
+    plain = replace(compiler, flags=(*compiler.flags, "-mno-avx512f"))
+    for precision in PRECISIONS:
+        path, own = written(CExporter(), model, folder / f"step-{precision}", precision)
+        library, session = looped(path, own, compiler)
+        yield f"C {precision}, a loop in C", looping(library, session)
+        if precision in AVX2:
+            with suppress(UnavailableError):  # another kind of processor
+                yield f"C {precision}, without AVX-512", looping(*looped(path, own, plain))
+        if precision in CALLED:
+            yield f"C {precision}, a ctypes call a step", calling(session)
+            opened = CompiledSession.open(path, own)
+            yield f"C {precision}, Session.step", stepping(opened)
+        if precision in ("float32", "w8a8", "w4a8"):
+            yield f"reading the weights of {precision}", reading(library, path, own)
+    for precision in FILES:
         file, held = written(OnnxExporter(), model, folder / f"{precision}.onnx", precision)
         yield f"onnxruntime {precision}, bare", bound(file)
-        opened = OrtSession.open(file, held)
         if precision == "float32":
-            yield f"onnxruntime {precision}, Session.step", stepping(opened)
+            opened_file = OrtSession.open(file, held)
+            yield f"onnxruntime {precision}, Session.step", stepping(opened_file)
+
+
+def looped(
+    path: Path, own: FileContract, compiler: Compiler
+) -> tuple[ctypes.CDLL, CompiledSession]:
+    """Return the C of a folder, with a loop around it, and a session of it."""
+    library = build({**checked_sources(path), "loop.c": LOOP.encode()}, compiler)
+    session = CompiledSession(library, own, prefix=options_of(path).prefix)
+    session._given[TOKENS][...] = 3
+    return library, session
+
+
+def looping(library: ctypes.CDLL, session: CompiledSession) -> Call:
+    arguments = session._arguments
+
+    def run(count: int) -> object:
+        library.run(*arguments, count)
+        return session  # whose memory it goes over
+
+    return run
+
+
+def calling(session: CompiledSession) -> Call:
+    bare, arguments = session._call, session._arguments
+    return lambda count: [bare(*arguments) for _ in range(count)]
+
+
+def reading(library: ctypes.CDLL, path: Path, own: FileContract) -> Call:
+    """Return what reads as many bytes as a step reads of its weights: of a table one row."""
+    graph = parse_model((path / GRAPH).read_bytes(), source=str(path)).graph
+    program = program_of(graph, own)
+    program = optimised(replace(program, activations=options_of(path).activations))
+    count = (path / "step.weights.bin").stat().st_size
+    for node in program.nodes:
+        if isinstance(node, GatherRows):
+            held = len(node.table.table()) + node.table.scales.nbytes
+            count -= held - held // node.table.rows
+        elif isinstance(node, Gather):
+            count -= 4 * (node.table.size - node.table.size // node.table.shape[1])
+    memory = np.ones(count // 4, np.uint32)
+    return lambda steps: library.reading(ctypes.c_void_p(memory.ctypes.data), memory.size, steps)
+
+
+def losses(text: Path) -> Iterator[tuple[str, ...]]:
+    """Yield what a trained model's held-out text loses, as it was measured when C was packed."""
+    wanted = [precision for precision in PRECISIONS if precision != "float32"]
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        edgernn("train", "text", "--data", text, "--steps", STEPS, "--out", run)
+        bundle = export_bundle(run, Path(folder) / "net", to="c", precision=wanted)
+        for artifact in bundle.manifest.artifacts:
+            loss = artifact.loss
+            if loss is not None:
+                change = math.expm1(loss.nats - loss.reference_nats)
+                found = f"{math.exp(loss.nats):.4f}"
+                yield artifact.precision, found, f"{100 * change:+.2f} %"
 
 
 def written(
