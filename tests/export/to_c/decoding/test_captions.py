@@ -13,9 +13,7 @@ import pytest
 from probes import wanted
 
 from edgernn.bundle import Bundle
-from edgernn.contract import Decoding
 from edgernn.decoding.beam import Hypothesis
-from edgernn.export.to_c.decoding.companions import companions
 from edgernn.sessions.compiled import checked_sources
 from edgernn.sessions.compiler import build, find_compiler
 from edgernn.sessions.model import Model
@@ -27,17 +25,16 @@ Found = list[tuple[tuple[int, ...], float, float, bool]]
 
 @pytest.fixture(scope="module")
 def library(caption_bundle: Bundle) -> ctypes.CDLL:
-    return library_of(caption_bundle)
-
-
-def library_of(bundle: Bundle, decoding: Decoding | None = None) -> ctypes.CDLL:
-    """The bundle's files and those that search, with other defaults."""
-    manifest = bundle.manifest
-    files = {**checked_sources(bundle.path("c/step")), **checked_sources(bundle.path("c/encode"))}
-    made = companions(manifest.contract, decoding or manifest.decoding, None, {})
-    probe = _PROBE.read_text("ascii").replace('#include "captions.c"', made["captions.c"].decode())
-    files |= {"captions.h": made["captions.h"], "probe.c": probe.encode()}
-    return build(files, find_compiler())
+    """The bundle's files and those that search."""
+    files = dict[str, bytes]()
+    for graph in ("step", "encode"):
+        files |= checked_sources(caption_bundle.path(f"c/{graph}"))
+    captions = {
+        name: caption_bundle.path(f"c/text/{name}").read_bytes()
+        for name in ("captions.h", "captions.c")
+    }
+    probe = _PROBE.read_bytes().replace(b'#include "captions.c"', captions.pop("captions.c"))
+    return build({**files, **captions, "probe.c": probe}, find_compiler())
 
 
 def see(library: ctypes.CDLL, picture: np.ndarray) -> None:
@@ -91,39 +88,6 @@ def test_captions_of_every_width(
         assert isinstance(found, list)
         texts.add(found[0][0])
     assert len(texts) > 1, "captions of different pictures differ"
-
-
-@pytest.mark.parametrize(
-    ("changes", "normalisation"),
-    [
-        ({"length": 1}, 0.7),
-        ({"length": 3}, 0.0),
-        ({"length": 20}, 2.0),
-        ({"length": 12, "stop": (2, 9, 14), "suppress": (0,)}, 0.7),
-        ({"length": 12, "stop": (), "start": (1, 5, 7)}, 0.7),
-        ({"length": 4, "suppress": tuple(range(3, 36))}, 1.0),
-    ],
-)
-def test_other_lengths_stops_and_starts(
-    caption_bundle: Bundle,
-    caption_model: Model,
-    pictures: np.ndarray,
-    changes: dict[str, int | tuple[int, ...]],
-    normalisation: float,
-) -> None:
-    decoding = caption_bundle.manifest.decoding_defaults.model_copy(update=changes)
-    library = library_of(caption_bundle, decoding)
-    for picture in pictures[:3]:
-        see(library, picture)
-        for width in (1, 4):
-            most = decoding.length
-            found = search(
-                library, width=width, length=most, most=most, normalisation=normalisation
-            )
-            expected = wanted(
-                caption_model, picture, decoding, width=width, normalisation=normalisation
-            )
-            compare(found, expected)
 
 
 def test_a_shorter_length_than_the_headers(
