@@ -38,7 +38,7 @@ public final class CompiledNetwork {
     public func first() throws -> State {
         var state: State = [:]
         for place in places where place.role == NETWORK_STATE {
-            state[place.name] = try Self.tensor(place, in: UnsafeRawPointer(net.first))
+            state[place.name] = try Self.tensor(place, in: net.first!)
         }
         return state
     }
@@ -68,7 +68,7 @@ public final class CompiledNetwork {
         let sizes = withUnsafeBytes(of: own.shape) { Array($0.bindMemory(to: UInt32.self)) }
         return Place(
             name: String(cString: own.name), role: Int(own.role), dtype: String(cString: own.dtype), offset: Int(own.offset),
-            shape: sizes.prefix(Int(own.rank)).map(Int.init), count: Int(own.count), bytes: Int(own.count) * Int(own.width))
+            shape: sizes.prefix(Int(own.rank)).map { Int($0) }, count: Int(own.count), bytes: Int(own.count) * Int(own.width))
     }
 
     private func put(_ tensor: Tensor, _ place: Place) throws {
