@@ -29,13 +29,20 @@ def functions_in(node: Node) -> set[str]:
         return set().union(*map(functions_in, node.parts))
     if isinstance(node, integer_nodes.Gated):
         return functions_in(node.loop)
-    if isinstance(node, kinds.Gather | integer_nodes.GatherRows):
-        return {"row"}
     if isinstance(node, kinds.Pointwise):
         return _named(node.expression)
-    if isinstance(node, kinds.Softmax):
-        return {"exp", "log"} if node.logarithm else {"exp"}
-    return {"sqrt"} if isinstance(node, kinds.Normalise) else set()
+    if isinstance(node, kinds.Softmax) and node.logarithm:
+        return {"exp", "sum", "log"}
+    return _CALLED.get(type(node), set())
+
+
+_CALLED: dict[type[Node], set[str]] = {
+    **dict.fromkeys((kinds.Gather, kinds.Row), {"row"}),
+    **dict.fromkeys((integer_nodes.GatherRows, integer_nodes.IntegerRow), {"row"}),
+    kinds.Reduce: {"sum"},
+    kinds.Softmax: {"exp", "sum"},
+    kinds.Normalise: {"sqrt", "sum", "squares"},
+}
 
 
 def _named(expression: Expression) -> set[str]:

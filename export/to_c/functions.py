@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgernn.export.to_c import periodic
+from edgernn.export.to_c import adding, periodic
 
 
 @dataclass(frozen=True)
@@ -201,6 +201,7 @@ HELPERS = {  # name → text, and the helpers that it calls; in the order in whi
     "abs": (_ABS, ()),
     "row": (_ROW, ()),
     **periodic.HELPERS,
+    **adding.HELPERS,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from edgernn.export.to_c import program as kinds
-from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, number
+from edgernn.export.to_c.loops import Lines, Names, indented, loop, nest, number, row_of
 from edgernn.export.to_c.views import View
 from edgernn.export.to_c.windows import Convolve, Pool
 
@@ -22,15 +22,18 @@ def reduce(node: kinds.Reduce, names: Names) -> Lines:
     source, kept = node.source, node.source.rank - node.axes
     outer, inner = source.shape[:kept], source.shape[kept:]
     count = prod(inner)
+    summed = node.how in ("sum", "mean")
+    by_rows = summed and source.cut_to(kept).contiguous
 
     def each(indices: list[str]) -> Lines:
         def step(more: list[str]) -> Lines:
             return [_STEPS[node.how].format(names.element(source, indices + more, source.strides))]
 
-        summed = node.how in ("sum", "mean")
         zeros = ["0"] * node.axes
         first = "0.0f" if summed else names.element(source, indices + zeros, source.strides)
         lines = [f"float found = {first};", *nest(inner, step, first=kept)]
+        if by_rows:
+            lines = [f"const float found = net_sum({row_of(names, source, indices)}, {count});"]
         result = f"found / {number(float(count), 'float32')}" if node.how == "mean" else "found"
         target = names.element(node.out, indices, node.out.strides)
         return [*lines, f"{target} = {result};"]
@@ -56,12 +59,13 @@ def softmax(node: kinds.Softmax, names: Names) -> Lines:
             f"float most = {of(source, '0')}, total = 0.0f;",
             *loop("j", count, [f"most = {own} > most ? {own} : most;"]),
         ]
+        added = loop("j", count, [f"total += {made};"])
+        if out.cut_to(out.rank - 1).contiguous:
+            added = [f"total = net_sum({row_of(names, out, indices)}, {count});"]
+        lines += [*loop("j", count, [f"{made} = net_exp({own} - most);"]), *added]
         if node.logarithm:
-            lines += loop("j", count, [f"total += net_exp({own} - most);"])
             lines += ["total = net_log(total);"]
             return [*lines, *loop("j", count, [f"{made} = {own} - most - total;"])]
-        lines += loop("j", count, [f"{made} = net_exp({own} - most);"])
-        lines += loop("j", count, [f"total += {made};"])
         lines += ["total = 1.0f / total;"]
         return [*lines, *loop("j", count, [f"{made} = {made} * total;"])]
 
@@ -72,7 +76,9 @@ def normalise(node: kinds.Normalise, names: Names) -> Lines:
     """Return the text of a layer norm: the mean first, then the variance around it."""
     source, kept = node.source, node.source.rank - node.axes
     outer, inner = source.shape[:kept], source.shape[kept:]
-    count = number(float(prod(inner)), "float32")
+    size = prod(inner)
+    count = number(float(size), "float32")
+    by_rows = source.cut_to(kept).contiguous and node.out.cut_to(kept).contiguous
 
     def each(indices: list[str]) -> Lines:
         def inside(text: str) -> Lines:
@@ -87,13 +93,18 @@ def normalise(node: kinds.Normalise, names: Names) -> Lines:
                 first=kept,
             )
 
+        added, squared = inside("mean += {x};"), inside("scale += {y} * {y};")
+        if by_rows:
+            added = [f"mean = net_sum({row_of(names, source, indices)}, {size});"]
+            squared = [f"scale = net_squares({row_of(names, node.out, indices)}, {size});"]
         return [
             "float mean = 0.0f, scale = 0.0f;",
-            *inside("mean += {x};"),
+            *added,
             f"mean = mean / {count};",
-            *inside("scale += ({x} - mean) * ({x} - mean);"),
+            *inside("{y} = {x} - mean;"),
+            *squared,
             f"scale = 1.0f / net_sqrt(scale / {count} + {number(node.epsilon, 'float32')});",
-            *inside("{y} = ({x} - mean) * scale;"),
+            *inside("{y} = {y} * scale;"),
         ]
 
     return _scoped(nest(outer, each), bool(outer))

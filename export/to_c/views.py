@@ -96,6 +96,10 @@ class View:
         shape[axis], strides[axis] = count, strides[axis] * step
         return View(self.storage, offset, tuple(shape), tuple(strides))
 
+    def cut_to(self, axes: int) -> View:
+        """Take the first along each of the first ``axes`` axes, which go."""
+        return View(self.storage, self.offset, self.shape[axes:], self.strides[axes:])
+
     def broadcast(self, shape: Sequence[int]) -> View:
         """Repeat along new axes in front and along axes of one element."""
         added = len(shape) - self.rank
