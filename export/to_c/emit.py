@@ -37,8 +37,10 @@ def functions_in(node: Node) -> set[str]:
 
 
 _CALLED: dict[type[Node], set[str]] = {
-    **dict.fromkeys((kinds.Gather, kinds.Row), {"row"}),
-    **dict.fromkeys((integer_nodes.GatherRows, integer_nodes.IntegerRow), {"row"}),
+    kinds.Gather: {"row"},
+    kinds.Row: {"row"},
+    integer_nodes.GatherRows: {"row"},
+    integer_nodes.IntegerRow: {"row"},
     kinds.Reduce: {"sum"},
     kinds.Softmax: {"exp", "sum"},
     kinds.Normalise: {"sqrt", "sum", "squares"},
