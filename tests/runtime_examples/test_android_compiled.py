@@ -10,11 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from compiled_bundles import change_weight
 from hosts import EXAMPLES, Command
 from servers import Server
 
+from edgernn import open_session
 from edgernn.writing.text import write_text
 
 CPP = EXAMPLES / "android" / "app" / "src" / "main" / "cpp"
@@ -101,6 +103,50 @@ def test_the_text_is_that_of_edgernn(lstm: Command, compiled_bundles: dict[str, 
         flags = ["--prompt", "the ", "--length", 300, "--temperature", temperature, "--seed", 7]
         made = json.loads(lstm.good(bundle, *flags, "--json"))
         assert (made["artifact"], made["tokens"]) == ("c/step", wanted["tokens"])
+
+
+JAVA = """
+import java.nio.*;
+import edgernn.*;
+
+public class Forked {
+    public static void main(String[] words) {
+        CompiledRuntime.Companion.load(new java.io.File(words[0]));
+        CompiledNetwork network = new CompiledNetwork(Compiled.describe());
+        ByteBuffer block = ByteBuffer.allocateDirect(network.getBytes()).order(ByteOrder.nativeOrder());
+        int token = network.getPlaces().get("tokens").getOffset();
+        int logits = network.getPlaces().get("logits").getOffset();
+        if (Compiled.step(block) != 0) { throw new AssertionError("token 0"); }
+        ByteBuffer fork = ByteBuffer.allocateDirect(network.getBytes()).order(ByteOrder.nativeOrder());
+        fork.put(0, block, 0, network.getStateBytes());
+        block.putLong(token, 3);
+        fork.putLong(token, 3);
+        if (Compiled.step(block) != 0 || Compiled.step(fork) != 0) { throw new AssertionError("token 3"); }
+        if (!block.equals(fork)) { throw new AssertionError("a fork goes on otherwise"); }
+        fork.putLong(token, -1);
+        if (Compiled.step(fork) != 2) { throw new AssertionError("an id out of range"); }
+        if (Compiled.step(ByteBuffer.allocateDirect(8)) == 0) { throw new AssertionError("a short block"); }
+        if (Compiled.step(ByteBuffer.allocate(network.getBytes())) == 0) { throw new AssertionError("no direct one"); }
+        System.out.println(block.getFloat(logits));
+    }
+}
+"""
+
+
+def test_java_steps_and_forks_in_a_block_of_memory(
+    kotlin_core: Server, lstm: Command, compiled_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "Forked.java").write_text(JAVA)
+    jar = str(kotlin_core.words[kotlin_core.words.index("-cp") + 1])
+    words = ["javac", "-Werror", "-cp", jar, "-d", str(tmp_path), str(tmp_path / "Forked.java")]
+    subprocess.run(words, check=True, timeout=120)
+    place = lstm.environment["EDGERNN_RUNTIME"].removeprefix("compiled:")
+    java = Command(("java", "-Xcheck:jni", "-cp", f"{jar}:{tmp_path}", "Forked", place))
+    session = open_session(compiled_bundles["lstm"])
+    state = session.initial_state()
+    for token in (0, 3):
+        outputs, state = session.step({"tokens": np.array([[token]])}, state)
+    assert float(java.good()) == pytest.approx(float(outputs["logits"].ravel()[0]), abs=1e-6)
 
 
 def test_another_bundle_is_refused(lstm: Command, compiled_bundles: dict[str, Path]) -> None:

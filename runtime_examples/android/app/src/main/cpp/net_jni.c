@@ -4,7 +4,7 @@
 
 #include "names.h"
 
-enum { LINES = 3, LONGEST = 512 };
+enum { LINES = 4, LONGEST = 512 };
 
 static int set(JNIEnv *env, jobjectArray lines, int at, const char *line)
 {
@@ -22,10 +22,11 @@ JNIEXPORT jobjectArray JNICALL Java_edgernn_Compiled_describe(JNIEnv *env, jclas
     jclass type = (*env)->FindClass(env, "java/lang/String");
     jobjectArray lines = type ? (*env)->NewObjectArray(env, (jsize)(LINES + net->tensors), type, 0) : 0;
     (void)own;
+    if (!lines || !set(env, lines, 0, net->artifact) || !set(env, lines, 1, net->sha256)) { return 0; }
     snprintf(line, sizeof line, "%u", net->bytes);
-    if (!lines || !set(env, lines, 0, net->artifact) || !set(env, lines, 1, net->sha256) || !set(env, lines, 2, line)) {
-        return 0;
-    }
+    if (!set(env, lines, 2, line)) { return 0; }
+    snprintf(line, sizeof line, "%u", net->state_bytes);
+    if (!set(env, lines, 3, line)) { return 0; }
     for (uint32_t i = 0; i < net->tensors; ++i) {
         const network_tensor *t = &net->table[i];
         int end = snprintf(line, sizeof line, "%.200s %s %d %u", t->name, t->dtype, t->role, t->offset);

@@ -41,23 +41,29 @@ class CompiledRuntime private constructor() : Runtime {
     }
 }
 
-/** The functions of `net_jni.c`. */
-internal object Compiled {
-    /** The artifact's path, its SHA-256, the bytes of a block; then of each tensor, with spaces: see [CompiledNetwork.Place]. */
+/** The functions of `net_jni.c`, for whoever needs the last microseconds: no maps, no copies. */
+object Compiled {
+    /** What [CompiledNetwork] reads: a line each of the whole, then one of each tensor. */
     @JvmStatic
     external fun describe(): Array<String>
 
-    /** One step on a direct buffer in native order; 0, or what the header of the step says. */
+    /**
+     * One step on a direct buffer in native order, which holds the state and all that goes in and out at the offsets of
+     * [CompiledNetwork]. Returns 0, or what the header of the step says: 2 is an id out of its range; nothing is written then.
+     */
     @JvmStatic
     external fun step(block: ByteBuffer): Int
 }
 
-/** What was compiled: where its tensors lie in a block of memory. */
-internal class CompiledNetwork(lines: Array<String>) {
+/** What was compiled: where its tensors lie in a block of [bytes], whose first [stateBytes] are the state. */
+class CompiledNetwork(lines: Array<String>) {
     val artifact = lines[0]
     val sha256 = lines[1]
     val bytes = lines[2].toInt()
-    val places = lines.drop(3).map { Place(it.split(' ')) }.flatMap { place ->
+    val stateBytes = lines[3].toInt()
+
+    /** By name; a state stands there as NAME and as NAME_next. */
+    val places = lines.drop(4).map { Place(it.split(' ')) }.flatMap { place ->
         listOf(place.name to place) + if (place.role == STATE) listOf(nextName(place.name) to place) else emptyList()
     }.toMap()
 
