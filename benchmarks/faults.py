@@ -111,6 +111,7 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
     """
     yield from _cells()
     yield from _rounded()
+    yield from _compiled()
     yield from _captioners()
     yield from _special()
 
@@ -140,6 +141,16 @@ def _rounded() -> Iterator[tuple[str, Recipe]]:
         model = {"cell": cell, "layers": 2, "hidden": 16}
         options = {"precision": ["float16", "float32"]}
         yield f"{cell} coreml", Recipe(model, to=("coreml",), options=options)
+
+
+def _compiled() -> Iterator[tuple[str, Recipe]]:
+    precisions = ("float32", "int8", "int4", "w8a8", "w8a7", "w4a8")
+    options = {**low(*precisions), "decoding": False, "target": "literals"}
+    for cell in CELLS:
+        model = {"cell": cell, "layers": 2, "hidden": 33}
+        yield f"{cell} compiled", Recipe(model, to=("c",), options=options)
+    model = {"conditioning": "soft-attention"}
+    yield "captioner compiled", Recipe(model, to=("c",), kind="caption", options=options)
 
 
 def _captioners() -> Iterator[tuple[str, Recipe]]:

@@ -109,6 +109,20 @@ def wanted(
 
 @pytest.mark.parametrize("activations", [16, 8, 7])
 @pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("sizes", [(70, 33, 64), (70, 300, 256), (150, 100, 32)])
+def test_so_is_that_of_one_row_with_many_panels(
+    sizes: tuple[int, int, int], bits: int, activations: int
+) -> None:
+    draw = np.random.default_rng(3)
+    session, whole, scales, bias = product_session(draw, sizes, bits, activations, rows=1)
+    x = draw.normal(size=(1, sizes[1])).astype(np.float32)
+    found = session.step({"x": x}, {})[0]["y"][0]
+    right = wanted(x[0], whole, scales, bias, sizes[2], LEVELS[activations])
+    assert np.array_equal(found, right)
+
+
+@pytest.mark.parametrize("activations", [16, 8, 7])
+@pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_a_product_is_that_of_whole_numbers(
     sizes: tuple[int, int, int], bits: int, activations: int

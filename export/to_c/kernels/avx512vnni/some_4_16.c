@@ -8,7 +8,7 @@ some_4_16(float *restrict y, int apart, const unsigned char *restrict w, const i
           int depth, int block, const int count)
 {
     const int rest = depth % block; /* of a panel's bytes, those of its last block */
-    const int bytes = 64 + depth / block * (64 + 8 * block) + (rest ? 64 + 8 * ((rest + 7) & ~7) : 0);
+    const int bytes = 64 + depth / block * (64 + 8 * ((block + 7) & ~7)) + (rest ? 64 + 8 * ((rest + 7) & ~7) : 0);
     const __m512i zero = _mm512_setzero_si512(), half = _mm512_set1_epi8(15), eights = _mm512_set1_epi8(8);
     /* of 8 integers: 4 low bytes, 4 high bytes, of the first 4 and of the others */
     const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);

@@ -8,7 +8,7 @@ some_4_8(float *restrict y, int apart, const unsigned char *restrict w, const in
          int depth, int block, const int count)
 {
     const int rest = depth % block; /* of a panel's bytes, those of its last block */
-    const int bytes = 64 + depth / block * (64 + 8 * block) + (rest ? 64 + 8 * ((rest + 7) & ~7) : 0);
+    const int bytes = 64 + depth / block * (64 + 8 * ((block + 7) & ~7)) + (rest ? 64 + 8 * ((rest + 7) & ~7) : 0);
     const __m512i zero = _mm512_setzero_si512(), half = _mm512_set1_epi8(15);
     const unsigned char *line = w + 64;
     __m512 made[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
