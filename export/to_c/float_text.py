@@ -8,6 +8,7 @@ from itertools import groupby
 from edgernn.export.to_c.kernels.table import texts
 from edgernn.export.to_c.loops import Lines, Names
 from edgernn.export.to_c.matrices import panels
+from edgernn.export.to_c.plan import key_of
 from edgernn.export.to_c.program import Node, Product
 
 _ROWS = """
@@ -47,7 +48,7 @@ def product(node: Product, names: Names) -> Lines:
     before = start = 0  # weights and columns of the panels before
     for width, run in groupby(panels(columns), key=lambda panel: panel[0]):
         counts = [count for _, count in run]
-        base = names.floats(id(node)) + (f" + {before}" if before else "")
+        base = names.floats(key_of(node)) + (f" + {before}" if before else "")
         out, total = names.address(node.out.cut(1, start, 1)), sum(counts)
         given = [f"{names.address(own)}, {own.shape[1]}" for own in node.segments]
         given += ["0, 0"] if len(given) == 1 else []

@@ -9,7 +9,7 @@ from math import prod
 from edgernn.contract import FileContract, first_line
 from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError, UsageError
-from edgernn.export.to_c import choosing, integers, moves, normalising, products
+from edgernn.export.to_c import choosing, convolutions, integers, moves, normalising, products
 from edgernn.export.to_c.activations import PUT_TOGETHER
 from edgernn.export.to_c.builder import Builder, known_dtype
 from edgernn.export.to_c.call import Call
@@ -50,10 +50,10 @@ OPERATORS: dict[str, Handler] = {
     "Softmax": partial(products.softmax, logarithm=False),
     "LogSoftmax": partial(products.softmax, logarithm=True),
     "LayerNormalization": products.layer_norm,
-    "Conv": products.convolve,
-    "AveragePool": partial(products.pool, how="mean"),
-    "GlobalAveragePool": partial(products.pool, how="mean"),
-    "MaxPool": partial(products.pool, how="max"),
+    "Conv": convolutions.convolve,
+    "AveragePool": partial(convolutions.pool, how="mean"),
+    "GlobalAveragePool": partial(convolutions.pool, how="mean"),
+    "MaxPool": partial(convolutions.pool, how="max"),
     **PUT_TOGETHER,
     "ArgMax": partial(choosing.arg, largest=True),
     "ArgMin": partial(choosing.arg, largest=False),
@@ -71,7 +71,7 @@ OPERATORS: dict[str, Handler] = {
     "ReduceL2": normalising.length,
     "ReduceLogSum": normalising.log_of_sum,
     "ReduceLogSumExp": normalising.log_of_sum_of_powers,
-    "ConvTranspose": products.convolve_transposed,
+    "ConvTranspose": convolutions.convolve_transposed,
     "Einsum": einsum,
     "LSTM": recurrent,
     "GRU": recurrent,

@@ -125,10 +125,16 @@ def _floats(values: np.ndarray) -> bytes:
     return np.asarray(values, "<f4").tobytes()
 
 
+def key_of(node: Product) -> Hashable:
+    """Return what the weights of a product stand under: several products may have the same."""
+    return id(node.matrix), id(node.bias)
+
+
 def _store_matrix(plan: Plan, node: Node) -> None:
     if isinstance(node, Product):
         assert isinstance(node.matrix, FloatMatrix)
-        plan.store(id(node), _floats(packed(node.matrix.values, node.bias)))
+        if key_of(node) not in plan.offsets:
+            plan.store(key_of(node), _floats(packed(node.matrix.values, node.bias)))
     elif isinstance(node, IntegerProduct):
         plan.store(id(node), node.matrix.packed(node.bias, sums=node.with_sums))
     elif isinstance(node, Gated):

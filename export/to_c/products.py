@@ -1,8 +1,7 @@
-"""Operators that sum products, and those that go over an axis or over windows."""
+"""Operators that sum products, and those that go over an axis."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -11,14 +10,12 @@ from edgernn.export.to_c.call import Call
 from edgernn.export.to_c.matrices import FloatMatrix
 from edgernn.export.to_c.program import (
     Matmul,
-    Move,
     Normalise,
     Product,
     Reduce,
     Softmax,
 )
 from edgernn.export.to_c.views import View
-from edgernn.export.to_c.windows import Convolve, Pool, Windows
 
 
 def matmul(call: Call) -> View:
@@ -29,7 +26,7 @@ def matmul(call: Call) -> View:
 def product(call: Call, left: View, right: View) -> View:
     """Return ``left @ right``: by the packed matrix where the right one is constant and flat."""
     build, (a, b) = call.build, (left.values(), right.values())
-    _refuse_other(call, left, right)
+    refuse_other(call, left, right)
     if a is not None and b is not None:
         return build.constant(np.matmul(a, b))
     lone_left, lone_right = left.rank == 1, right.rank == 1
@@ -77,7 +74,7 @@ def reduce(call: Call, how: str) -> View:
     axes = call.numbers(1, "axes")
     if not axes:
         axes = [] if call.get("noop_with_empty_axes") else list(range(given.rank))
-    _refuse_other(call, given)
+    refuse_other(call, given)
     over = sorted(axis % given.rank for axis in axes)
     kept = [axis for axis in range(given.rank) if axis not in over]
     out = call.build.room("float32", [given.shape[axis] for axis in kept])
@@ -91,7 +88,7 @@ def reduce(call: Call, how: str) -> View:
 def softmax(call: Call, *, logarithm: bool) -> View:
     """Return the softmax along an axis."""
     given = call[0]
-    _refuse_other(call, given)
+    refuse_other(call, given)
     axis = call.axis(-1, given.rank)
     order = [*(at for at in range(given.rank) if at != axis), axis]
     out = call.build.room("float32", given.shape)
@@ -102,7 +99,7 @@ def softmax(call: Call, *, logarithm: bool) -> View:
 def layer_norm(call: Call) -> View:
     """Return the layer norm over an axis and all after it, scaled and shifted."""
     given, apply = call[0], call.build.pointwise
-    _refuse_other(call, given)
+    refuse_other(call, given)
     axes = given.rank - call.axis(-1, given.rank)
     out = call.build.room("float32", given.shape)
     call.build.nodes.append(Normalise(out, given, axes, float(call.get("epsilon", 1e-5))))
@@ -110,108 +107,8 @@ def layer_norm(call: Call) -> View:
     return found if call.maybe(2) is None else apply("add", found, call[2])
 
 
-def convolve(call: Call) -> View:
-    """Return a convolution over one or two axes of places."""
-    given, kernels, bias = call[0], call[1], call.maybe(2)
-    spatial = given.rank - 2
-    windows, rows, columns = _windows(call, given, list(kernels.shape[2:]))
-    source = call.build.reshaped(given, _planes(given.shape))
-    flat = call.build.flat(call.build.reshaped(kernels, _planes(kernels.shape)))
-    shape = [given.shape[0], kernels.shape[0], rows, columns]
-    out = call.build.room("float32", shape)
-    for row in range(given.shape[0]):
-        part = Convolve(
-            _one(call, out, row), _one(call, source, row), flat, bias, windows, call.get("group", 1)
-        )
-        call.build.nodes.append(part)
-    return out if spatial == 2 else call.build.reshaped(out, [*shape[:2], columns])
-
-
-def convolve_transposed(call: Call) -> View:
-    """Return a transposed convolution: one over the input with zeros between its places, by the
-    kernels turned round.
-    """
-    given, held, groups = call[0], call.known(1), call.get("group", 1)
-    axes = range(given.rank - 2)
-    if call.get("auto_pad", "NOTSET") != "NOTSET" or call.get("output_shape"):
-        raise call.refusal("pads by itself")
-    strides = call.get("strides") or [1 for _ in axes]
-    dilations = call.get("dilations") or [1 for _ in axes]
-    pads = call.get("pads") or [0 for _ in [*axes, *axes]]
-    more = call.get("output_padding") or [0 for _ in axes]
-    reach = [(held.shape[2 + at] - 1) * dilations[at] for at in axes]
-    before = [reach[at] - pads[at] for at in axes]
-    behind = [reach[at] - pads[at + len(axes)] + more[at] for at in axes]
-    if min([*before, *behind]) < 0:
-        raise call.refusal("cuts off more than its kernels reach")
-    shape = [
-        before[at] + (size - 1) * strides[at] + 1 + behind[at]
-        for at, size in enumerate(given.shape[2:])
-    ]
-    wide = call.build.room("float32", [*given.shape[:2], *shape])
-    zero = call.build.constant(np.zeros([1] * wide.rank, np.float32))
-    call.build.nodes.append(Move(wide, zero.broadcast(wide.shape)))
-    place = wide
-    for at in axes:
-        place = place.cut(2 + at, before[at], given.shape[2 + at], strides[at])
-    call.build.nodes.append(Move(place, given))
-    turned = np.flip(held, tuple(2 + at for at in axes))
-    parts = turned.reshape(groups, -1, *turned.shape[1:])  # [groups, in, out, ...]
-    kernels = np.ascontiguousarray(parts.swapaxes(1, 2)).reshape(
-        -1, parts.shape[1], *held.shape[2:]
-    )
-    attributes = {"group": groups, "dilations": dilations}
-    node = replace(call.node, attributes=attributes)
-    views = [wide, call.build.constant(kernels), call.maybe(2)]
-    return convolve(replace(call, node=node, given=views))
-
-
-def pool(call: Call, how: str) -> View:
-    """Return the mean or the largest of each window."""
-    given = call[0]
-    whole = call.node.op.startswith("Global")
-    kernel = list(given.shape[2:]) if whole else [int(n) for n in call.get("kernel_shape")]
-    windows, rows, columns = _windows(call, given, kernel)
-    source = call.build.reshaped(given, _planes(given.shape))
-    out = call.build.room("float32", [*given.shape[:2], rows, columns])
-    padded = bool(call.get("count_include_pad", 0))
-    for row in range(given.shape[0]):
-        part = Pool(_one(call, out, row), _one(call, source, row), windows, how, padded)
-        call.build.nodes.append(part)
-    return out if given.rank == 4 else call.build.reshaped(out, [*given.shape[:2], columns])
-
-
-def _windows(call: Call, given: View, kernel: list[int]) -> tuple[Windows, int, int]:
-    """Return how windows lie, and how many rows and columns of them there are."""
-    spatial = given.rank - 2
-    _refuse_other(call, given)
-    if spatial not in (1, 2) or call.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        raise call.refusal("has another number of axes than one or two, or pads by itself")
-    if call.get("ceil_mode", 0):
-        raise call.refusal("rounds the number of windows up")
-    strides = call.get("strides") or [1] * spatial
-    dilations = call.get("dilations") or [1] * spatial
-    pads = call.get("pads") or [0] * 2 * spatial
-    counts = [
-        (size + pads[at] + pads[at + spatial] - (kernel[at] - 1) * dilations[at] - 1) // strides[at]
-        + 1
-        for at, size in enumerate(given.shape[2:])
-    ]
-    lift = (lambda own, fill: (fill, own[0])) if spatial == 1 else (lambda own, fill: tuple(own))
-    found = Windows(lift(kernel, 1), lift(strides, 1), lift(pads[:spatial], 0), lift(dilations, 1))
-    rows, columns = lift(counts, 1)
-    return found, rows, columns
-
-
-def _planes(shape: tuple[int, ...]) -> list[int]:
-    return list(shape) if len(shape) == 4 else [*shape[:2], 1, shape[2]]
-
-
-def _one(call: Call, view: View, row: int) -> View:
-    return call.build.reshaped(view.cut(0, row, 1), view.shape[1:])
-
-
-def _refuse_other(call: Call, *given: View) -> None:
+def refuse_other(call: Call, *given: View) -> None:
+    """Raise ContractError for values that are no floats."""
     for view in given:
         if view.dtype != "float32":
             raise call.refusal(f"computes in {view.dtype}, expected float32")

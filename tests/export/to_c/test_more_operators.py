@@ -232,3 +232,14 @@ def test_another_recurrent_operator_is_refused(op: str, attributes: dict[str, An
     nodes = [node(op, ["x", "w", "r"], ["y"], hidden_size=2, **attributes)]
     with pytest.raises(ContractError, match=rf"^c does not take {op} as it is here: it has "):
         generate(model_of(nodes, contract, constants), FileContract(contract=contract))
+
+
+def test_a_convolution_in_parts_holds_its_kernels_once(computed: Compute) -> None:
+    x, kernels = drawn(2, 8, 40, 31), drawn(5, 8, 3, 3)
+    nodes = [node("Conv", ["x", "w"], ["y"], pads=[1, 1, 0, 2], strides=[1, 2])]
+    found, wanted = computed(nodes, {"x": x}, {"w": kernels})
+    assert np.allclose(found, wanted, atol=1e-4)
+    contract = contract_of({"x": x}, {"y": wanted.shape})
+    files = generate(model_of(nodes, contract, {"w": kernels}), FileContract(contract=contract))
+    assert files.files["step.c"].count(b"\n    rows_32(") > 2, "a part a call"
+    assert len(files.files["step.weights.bin"]) < 4 * 32 * (8 * 9 + 1) + 256
