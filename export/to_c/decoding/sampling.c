@@ -7,7 +7,8 @@ typedef struct {
     int32_t count;
     float best;
     double temperature;
-    int32_t *weights;       /* 2^30 e^((x - best) / temperature) of each, in float32 */
+    int32_t *weights;       /* 2^30 e^((x - best) / temperature) of each, in float32: off by 4e-6 of it */
+    int fine;               /* whether weights are 2^43 of it, in float64, instead */
     int32_t *order, *next;  /* of each, one that is before it in its bin; -1 behind the first */
     int32_t last[BINS];     /* score in a bin, */
     int32_t held[BINS];     /* how many there are, */
@@ -136,6 +137,25 @@ static int fill(ranking *own, float least)
     return 1;
 }
 
+static double exact_weight(const ranking *own, int32_t id)
+{
+    return net_text_exp(((double)own->logits[id] - (double)own->best) / own->temperature);
+}
+
+static uint64_t weight(const ranking *own, int32_t id)
+{
+    return own->fine ? (uint64_t)(exact_weight(own, id) * 8796093022208.0) : (uint32_t)own->weights[id];
+}
+
+static void refine(ranking *own)
+{
+    own->fine = 1;
+    for (int b = 0; b < BINS; ++b) {
+        own->sums[b] = 0;
+        for (int32_t i = own->last[b]; i >= 0; i = own->next[i]) { own->sums[b] += weight(own, i); }
+    }
+}
+
 /* Put the scores of a bin in order; return how many they are. */
 static int32_t open_bin(const ranking *own, int32_t bin)
 {
@@ -159,14 +179,15 @@ static void keep(ranking *own, int32_t most)
         return;
     }
     open_bin(own, own->full);
-    for (int32_t j = 0; j < left; ++j) { own->total += (uint32_t)own->weights[own->order[j]]; }
+    for (int32_t j = 0; j < left; ++j) { own->total += weight(own, own->order[j]); }
 }
 
 /* The first score whose sum of weights, its own among them, is above `target`, and that sum; -1 where
-   the sum lies so close to it that float64 is to decide. A weight is off by 4e-6 of it and 1 at most. */
+   the sum lies so close to it that the weights cannot tell. */
 static int32_t find(const ranking *own, uint64_t target, uint64_t *sum)
 {
-    const uint64_t close = (own->total >> 16) + 2 * (uint64_t)own->count;
+    const uint64_t count64 = (uint64_t)own->count;
+    const uint64_t close = own->fine ? ((own->total >> 50) + 4) * count64 : (own->total >> 16) + 2 * count64;
     uint64_t before = 0;
     for (int32_t bin = 0; bin <= own->full; ++bin) {
         if (bin < own->full && before + own->sums[bin] + close <= target) {
@@ -174,7 +195,7 @@ static int32_t find(const ranking *own, uint64_t target, uint64_t *sum)
             continue;
         }
         for (int32_t j = 0, count = open_bin(own, bin); j < count; ++j) {
-            before += (uint32_t)own->weights[own->order[j]];
+            before += weight(own, own->order[j]);
             if (before + close <= target) { continue; }
             *sum = before;
             return before > target + close ? own->order[j] : -1;
@@ -183,21 +204,16 @@ static int32_t find(const ranking *own, uint64_t target, uint64_t *sum)
     return -1;
 }
 
-static double weight_of(const ranking *own, int32_t place)
-{
-    return net_text_exp(((double)own->logits[own->order[place]] - (double)own->best) / own->temperature);
-}
-
-/* The same in float64, with every score in order and each sum one term after the other. */
+/* The same with every score in order and each sum in float64, one term after the other. */
 static int32_t find_in_order(const ranking *own, int32_t most, double top_p, double uniform)
 {
     double total = 0.0, sum = 0.0, whole = 1.0;
     int32_t kept = most, i;
     for (i = 0; i < own->count; ++i) { own->order[i] = i; }
     sort(own->logits, own->order, own->count);
-    for (i = 0; i < most; ++i) { total += weight_of(own, i); }
+    for (i = 0; i < most; ++i) { total += exact_weight(own, own->order[i]); }
     for (i = 0; top_p < 1.0 && i < kept; ++i) {
-        sum += weight_of(own, i);
+        sum += exact_weight(own, own->order[i]);
         if (sum / total >= top_p) {
             whole = sum / total;
             kept = i + 1;
@@ -205,7 +221,7 @@ static int32_t find_in_order(const ranking *own, int32_t most, double top_p, dou
     }
     sum = 0.0;
     for (i = 0; i + 1 < kept; ++i) {
-        sum += weight_of(own, i);
+        sum += exact_weight(own, own->order[i]);
         if (sum / total / whole > uniform) { break; }
     }
     return own->order[i];
@@ -223,13 +239,31 @@ int net_text_check(const net_text_options *options)
     return are_options(options) && options->length > 0 ? NET_TEXT_OK : NET_TEXT_OPTION;
 }
 
+/* Draw a score: by weights in float32, if they can tell, else in float64, else in order. */
+static int32_t draw(ranking *own, float least, const net_text_options *options, double uniform)
+{
+    const int32_t most = options->top_k > 0 && options->top_k < own->count ? options->top_k : own->count;
+    int32_t found = -1;
+    own->fine = 0;
+    if (fill(own, least)) {
+        for (int tries = 0; found < 0 && tries < 2; ++tries) {
+            uint64_t sum;
+            if (tries > 0) { refine(own); }
+            keep(own, most);
+            sum = own->total;
+            found = options->top_p < 1.0 ? find(own, (uint64_t)(options->top_p * (double)sum), &sum) : 0;
+            if (found >= 0) { found = find(own, (uint64_t)(uniform * (double)sum), &sum); }
+        }
+    }
+    return found < 0 ? find_in_order(own, most, options->top_p, uniform) : found;
+}
+
 int net_text_choose(const float *logits, int32_t count, const net_text_options *options, double uniform,
                     int32_t *weights, int32_t *order, int32_t *next, int32_t *token)
 {
     ranking own;
     float least;
-    uint64_t sum;
-    int32_t most, found;
+    int32_t found;
     if (!logits || !options || !weights || !order || !next || !token) { return NET_TEXT_NULL; }
     if (count < 1) { return NET_TEXT_RANGE; }
     if (!are_options(options) || !(uniform >= 0.0 && uniform < 1.0)) { return NET_TEXT_OPTION; }
@@ -244,15 +278,7 @@ int net_text_choose(const float *logits, int32_t count, const net_text_options *
         own.weights = weights;
         own.order = order;
         own.next = next;
-        most = options->top_k > 0 && options->top_k < count ? options->top_k : count;
-        found = -1;
-        if (fill(&own, least)) {
-            keep(&own, most);
-            sum = own.total;
-            found = options->top_p < 1.0 ? find(&own, (uint64_t)(options->top_p * (double)sum), &sum) : 0;
-            if (found >= 0) { found = find(&own, (uint64_t)(uniform * (double)sum), &sum); }
-        }
-        if (found < 0) { found = find_in_order(&own, most, options->top_p, uniform); }
+        found = draw(&own, least, options, uniform);
     }
     *token = found;
     return NET_TEXT_OK;
