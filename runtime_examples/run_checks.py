@@ -52,6 +52,7 @@ TESTED = {
     "a bundle's C in a program": ["test_compiled.py"],
     "a bundle's C in Rust": ["test_rust.py"],
 }
+NOTHING_RAN = 5  # of pytest: a tool that every test of a file needs is missing, which it says
 Text = dict[str, Any]  # what generate prints as JSON
 
 
@@ -230,7 +231,7 @@ def run_tests() -> list[str]:
             cwd=HERE.parent,
         )
         print(f"{name}: {done.stdout.strip().splitlines()[-1].strip('= ')}")
-        failed += [name] if done.returncode else []
+        failed += [name] if done.returncode not in (0, NOTHING_RAN) else []
     return failed
 
 
