@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
@@ -43,17 +44,30 @@ def replay(build: Path) -> subprocess.CompletedProcess[str]:
     return _done([str(build / "replay"), str(build / "net" / "golden.safetensors")])
 
 
+@pytest.fixture(scope="module")
+def built(
+    compiled_bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Build the library and the programs of a network, once. Read only."""
+
+    @functools.cache
+    def build(network: str) -> Path:
+        folder = tmp_path_factory.mktemp("built")
+        made = configure(compiled_bundles[network], folder)
+        assert made.returncode == 0, made.stderr
+        assert replay(folder).returncode == 0
+        return folder
+
+    return build
+
+
 def _done(words: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, encoding="utf-8", check=False, timeout=120)
 
 
 @pytest.mark.parametrize("network", ROWS)
-def test_the_recorded_run_holds(
-    network: str, compiled_bundles: dict[str, Path], tmp_path: Path
-) -> None:
-    made = configure(compiled_bundles[network], tmp_path)
-    assert made.returncode == 0, made.stderr
-    done = replay(tmp_path)
+def test_the_recorded_run_holds(network: str, built: Callable[[str], Path]) -> None:
+    done = replay(built(network))
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     rows = _ROW.findall(done.stdout)
     assert {name for name, *_ in rows} == ROWS[network]
@@ -69,12 +83,11 @@ def test_a_changed_weight_fails(compiled_bundles: dict[str, Path], tmp_path: Pat
     assert "logits" in {name for name, *_, verdict in _ROW.findall(done.stdout) if verdict != "ok"}
 
 
-def test_the_text_is_that_of_edgernn(compiled_bundles: dict[str, Path], tmp_path: Path) -> None:
-    bundle = compiled_bundles["lstm"]
-    assert configure(bundle, tmp_path).returncode == 0
-    assert replay(tmp_path).returncode == 0
-    done = _done([str(tmp_path / "write"), "the ", "100", "0.8", "7"])
-    wanted = write_text(bundle, "the ", length=100, temperature=0.8, seed=7)
+def test_the_text_is_that_of_edgernn(
+    compiled_bundles: dict[str, Path], built: Callable[[str], Path]
+) -> None:
+    done = _done([str(built("lstm") / "write"), "the ", "100", "0.8", "7"])
+    wanted = write_text(compiled_bundles["lstm"], "the ", length=100, temperature=0.8, seed=7)
     assert (done.returncode, done.stdout.rstrip("\n")) == (
         0,
         ("the " + wanted["text"]).rstrip("\n"),
@@ -130,17 +143,14 @@ int main()
 """
 
 
-def test_cpp_calls_the_step_and_the_table(
-    compiled_bundles: dict[str, Path], tmp_path: Path
-) -> None:
+def test_cpp_calls_the_step_and_the_table(built: Callable[[str], Path], tmp_path: Path) -> None:
     """Of a network whose names begin with another word: both give the same from zeros."""
     if shutil.which("g++") is None:
         pytest.skip("g++ is not installed")
-    assert configure(compiled_bundles["gru"], tmp_path).returncode == 0
-    assert replay(tmp_path).returncode == 0
     (tmp_path / "main.cpp").write_text(CPP)
-    words = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I", str(tmp_path / "net")]
-    words += [str(tmp_path / "main.cpp"), str(tmp_path / "libnet.a"), "-o", str(tmp_path / "app")]
+    words = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I", str(built("gru") / "net")]
+    library = built("gru") / "libnet.a"
+    words += [str(tmp_path / "main.cpp"), str(library), "-o", str(tmp_path / "app")]
     made = _done(words)
     assert made.returncode == 0, made.stderr
     done = _done([str(tmp_path / "app")])
