@@ -34,8 +34,8 @@ class Function:
         return 1 + max(int(number) for number in re.findall(r"\{(\d)\}", text))
 
 
-# Rational minimax approximation of degrees 13 and 6: the coefficients of Eigen's ptanh. The sigmoid's
-# are the same, times powers of 4: its bits are those of (1 + tanh(x / 2)) / 2.
+# Rational minimax approximation of degrees 13 and 6: the coefficients of Eigen's ptanh. Those of
+# the sigmoid are the same, times powers of 4: its bits are those of (1 + tanh(x / 2)) / 2.
 _TANH = """
 /* tanh x: a rational of degrees 13 and 6 on [-7.9, 7.9], in pairs, so that no product waits for all
    before it; largest error 4e-7. */
