@@ -226,20 +226,20 @@ def stepping(session: Session) -> Call:
     return run
 
 
-def bound(path: Path) -> Call:
-    """Return steps over two sets of memory, each bound to read the states of the other."""
+def bound(path: Path, rows: int = 1) -> Call:
+    """Return steps of rows over two sets of memory, each bound to read the states of the other."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     runtime = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     contract = FileContract.from_metadata(
         OrtSession.describe(path).metadata, source=str(path)
     ).contract
-    tokens = np.array([[3]], np.int64)
+    tokens = np.full((rows, 1), 3)
     states = [
-        {s.name: np.zeros(contract.shape(s, batch=1), s.dtype) for s in contract.step.states}
+        {s.name: np.zeros(contract.shape(s, batch=rows), s.dtype) for s in contract.step.states}
         for _ in range(2)
     ]
-    logits = np.zeros((1, 1, VOCABULARY), np.float32)
+    logits = np.zeros((rows, 1, VOCABULARY), np.float32)
     bindings = []
     for given, made in (states, states[::-1]):
         binding = runtime.io_binding()
