@@ -5,7 +5,7 @@ An untrained language model of two layers over 96 characters steps on one thread
 token at a time, its state fed back; speed does not depend on what was learned. Contestants take
 turns in rounds, in one process, so that a change of the machine's speed hits all alike: read the
 ratios, of the fastest round and of the middle one. C runs in a loop in C in every precision, in
-some without AVX-512 as well, by a ctypes call a step, and by ``Session.step``; onnxruntime over two
+some with AVX2 alone as well, by a ctypes call a step, and by ``Session.step``; onnxruntime over two
 sets of bound memory in turns (``bare``), of which a microsecond or two is Python, and by
 ``Session.step``. ``reading`` adds up, in the same C, as many bytes as a step reads of its weights.
 RTNeural is compiled from its source, LiteRT taken where it is installed. CMSIS-NN is for another
@@ -127,14 +127,14 @@ def compared(
 def contestants(model: LanguageModel, folder: Path) -> Iterator[tuple[str, Call]]:
     """Yield every contestant of edgernn with what makes so many steps."""
     compiler = find_compiler()
-    plain = replace(compiler, flags=(*compiler.flags, "-mno-avx512f"))
+    plain = replace(compiler, flags=(*compiler.flags, "-mno-avx512f", "-mno-avxvnni"))
     for precision in PRECISIONS:
         path, own = written(CExporter(), model, folder / f"step-{precision}", precision)
         library, session = looped(path, own, compiler)
         yield f"C {precision}, a loop in C", looping(library, session)
         if precision in AVX2:
             with suppress(UnavailableError):  # another kind of processor
-                yield f"C {precision}, without AVX-512", looping(*looped(path, own, plain))
+                yield f"C {precision}, AVX2 alone", looping(*looped(path, own, plain))
         if precision in CALLED:
             yield f"C {precision}, a ctypes call a step", calling(session)
             opened = CompiledSession.open(path, own)

@@ -29,7 +29,7 @@ FILES = {  # name → its files
     "quantise_8": ("portable/quantise.c", "portable/round_8.c"),
     "product_8_16": (*_X86, *_ARM_8_16, *_WASM_8, *_PANEL),
     "product_8_8": (*_X86_8, *_ARM_8_8, *_WASM_8, *_PANEL),
-    "product_8_7": (*_X86_8, *_ARM_8_7, "wasm/relaxed_8_7.c", *_WASM_8, *_PANEL),
+    "product_8_7": ("avx2/some_{}.c", *_X86_8, *_ARM_8_7, "wasm/relaxed_8_7.c", *_WASM_8, *_PANEL),
     "product_4_16": (*_X86_4, *_ARM_4_16, *_WASM_4, *_PANEL),
     "product_4_8": (*_X86_4, *_ARM_4_8, "wasm/relaxed_4_8.c", *_WASM_4, *_PANEL),
 }
