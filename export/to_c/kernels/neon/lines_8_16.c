@@ -9,11 +9,12 @@ static inline void net_lines_KIND(int32x4_t *sums, const unsigned char *w, const
     int32x4_t made[16];
     for (int r = 0; r < 16; ++r) { made[r] = vdupq_n_s32(0); }
     for (; lines > 0; --lines, own += 64, q += 4) {
-        const int16x4_t x = vld1_s16(q);
+        const int16x4_t four = vld1_s16(q);
+        const int16x8_t x = vcombine_s16(four, four);
         for (int r = 0; r < 16; r += 2) {
             const int16x8_t two = vmovl_s8(vld1_s8(own + 4 * r));
-            made[r] = vmlal_s16(made[r], vget_low_s16(two), x);
-            made[r + 1] = vmlal_s16(made[r + 1], vget_high_s16(two), x);
+            made[r] = vmlal_s16(made[r], vget_low_s16(two), vget_low_s16(x));
+            made[r + 1] = vmlal_high_s16(made[r + 1], two, x);
         }
     }
     for (int r = 0; r < 4; ++r) {
