@@ -17,8 +17,9 @@ _SUM = """
 /* The sum of x[0 .. n): every 32nd together, and those in pairs. */
 static inline float net_sum(const float *restrict x, int n)
 {
-    float s[32] = {0};
+    float s[32];
     int i = 0;
+    for (int r = 0; r < 32; ++r) { s[r] = 0.0f; } /* an initialiser may be a call of memset */
     for (; i + 32 <= n; i += 32) {
         for (int r = 0; r < 32; ++r) { s[r] = s[r] + x[i + r]; }
     }
@@ -30,8 +31,9 @@ _SQUARES = """
 /* The sum of the squares of x[0 .. n), in the same order. */
 static inline float net_squares(const float *restrict x, int n)
 {
-    float s[32] = {0};
+    float s[32];
     int i = 0;
+    for (int r = 0; r < 32; ++r) { s[r] = 0.0f; } /* an initialiser may be a call of memset */
     for (; i + 32 <= n; i += 32) {
         for (int r = 0; r < 32; ++r) { s[r] = s[r] + x[i + r] * x[i + r]; }
     }
