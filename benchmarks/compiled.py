@@ -49,7 +49,8 @@ from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.families.step import LOGITS
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.sessions.base import Session
-from edgernn.sessions.compiled import GRAPH, CompiledSession, checked_sources, options_of
+from edgernn.sessions.c_folder import GRAPH, checked_sources, options_of
+from edgernn.sessions.compiled import CompiledSession
 from edgernn.sessions.compiler import Compiler, build, find_compiler
 from edgernn.sessions.ort.reading import parse_model
 from edgernn.sessions.ort.step import OrtSession

@@ -23,7 +23,7 @@ from edgernn.contract import Decoding
 from edgernn.export.to_c.decoding.companions import companions
 from edgernn.export.to_c.exporter import CExporter
 from edgernn.models.language import LanguageConfig, LanguageModel
-from edgernn.sessions.compiled import checked_sources
+from edgernn.sessions.c_folder import checked_sources
 from edgernn.sessions.compiler import build, find_compiler
 
 MODELS = ("lstm64", "gru64")

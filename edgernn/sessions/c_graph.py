@@ -10,7 +10,7 @@ from edgernn import storage
 from edgernn.contract import FileContract
 from edgernn.errors import UnavailableError
 from edgernn.sessions.base import Arrays, Session
-from edgernn.sessions.compiled import GRAPH
+from edgernn.sessions.c_folder import GRAPH
 from edgernn.sessions.ort.reading import parse_model
 from edgernn.sessions.ort.step import OrtSession
 

@@ -155,6 +155,24 @@ def build(files: Mapping[str, bytes], compiler: Compiler) -> ctypes.CDLL:
             ) from error
 
 
+def load(path: Path) -> ctypes.CDLL:
+    """Return the library at ``path``, out of a copy that nobody changes while it is loaded.
+
+    Raises:
+        UnavailableError: it cannot be read, or is for another machine.
+    """
+    place = _own_scratch() / f"{storage.sha256(path)}.lib"
+    try:
+        if not place.exists():
+            storage.write_bytes(place, storage.read_bytes(path))
+        return ctypes.CDLL(str(place))
+    except OSError as error:
+        raise UnavailableError(
+            f"the library {path} does not load here: {storage.reason(error)}; compile the C beside "
+            "it"
+        ) from error
+
+
 def cache_folder() -> Path:
     """Return where libraries are kept: ``$XDG_CACHE_HOME/edgernn/compiled``, below ``~/.cache``
     where that is not set.

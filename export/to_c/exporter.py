@@ -33,7 +33,7 @@ from edgernn.export.to_onnx.tracing import finish, step_graph, trace
 from edgernn.export.to_onnx.weights import weight_table
 from edgernn.formats.c import ACTIVATIONS, C
 from edgernn.models.family import RecurrentModel
-from edgernn.sessions.compiled import CONTRACT, GRAPH, OPTIONS
+from edgernn.sessions.c_folder import CONTRACT, GRAPH, OPTIONS
 
 _BITS = 32  # of a weight in float32
 

@@ -5,6 +5,7 @@ word.
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 from pathlib import Path
 
@@ -12,13 +13,13 @@ import numpy as np
 import pytest
 
 from edgernn.bundle import Bundle, digest
-from edgernn.errors import BundleError, ContractError, EdgernnWarning
+from edgernn.errors import BundleError, ContractError, EdgernnWarning, UnavailableError
 from edgernn.export.pack import export_bundle
 from edgernn.parity.report.data import Check, VerifyReport
 from edgernn.parity.report.wording import headline
 from edgernn.parity.verify import verify_bundle
 from edgernn.sessions import compiler
-from edgernn.sessions.compiled import checked_sources
+from edgernn.sessions.c_folder import checked_sources
 from edgernn.sessions.model import open_model
 from edgernn.sessions.opening import open_session
 
@@ -185,6 +186,34 @@ def test_trusted_c_without_the_function_is_told(made: Path, tmp_path: Path) -> N
     says = r"^the C has no function net_step, which its options and contract name"
     with pytest.raises(ContractError, match=says):
         logits(path, trust=True)
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="a library of Linux")
+def test_a_packed_library_runs_on_trust_alone_where_nothing_compiles(
+    checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bundle"
+    export_bundle(checkpoint_folder, path, to="c", target="host", steps=4)
+    wanted = logits(path)
+    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+    (path / "c" / "lib" / "host").rename(path / "c" / "lib" / f"{machine}-linux")
+    step = path / "c" / "step"
+    session = open_session(step, trust=True)
+    assert session.runtime == "C, the bundle's own text", "a compiler goes first"
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(UnavailableError, match="running c needs a C compiler"):
+        open_session(step)
+    session = open_session(step, trust=True)
+    assert session.runtime == "C, a library of the bundle"
+    outputs, _ = session.step({"tokens": np.array([[3]])}, session.initial_state())
+    assert np.array_equal(outputs["logits"][0, 0], wanted)
+    (library,) = (path / "c" / "lib").glob("*/step.so")
+    library.write_bytes(b"\x7fELF and no more")
+    with pytest.raises(UnavailableError, match=r"^the library \S+ does not load here: "):
+        open_session(step, trust=True)
+    library.unlink()
+    with pytest.raises(UnavailableError, match="running c needs a C compiler"):
+        open_session(step, trust=True)
 
 
 def test_what_is_exported_is_what_its_graph_gives(made: Path) -> None:

@@ -16,7 +16,7 @@ from edgernn.parity.structure.onnx_rules import follow
 from edgernn.parity.structure.reading import StructureReader
 from edgernn.parity.structure.sizes import TextError
 from edgernn.parity.structure.stored_onnx import weight_table
-from edgernn.sessions.compiled import GRAPH, difference, generated_sources, options_of
+from edgernn.sessions.c_folder import GRAPH, difference, generated_sources, options_of
 from edgernn.sessions.ort.guard import refuse_foreign
 
 

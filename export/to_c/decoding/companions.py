@@ -14,7 +14,7 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.to_c.decoding import captions, texts
 from edgernn.export.to_c.options import PREFIX
 from edgernn.sessions.base import Arrays
-from edgernn.sessions.compiled import options_of
+from edgernn.sessions.c_folder import options_of
 
 VERSION = 1  # of what is generated: another one may write other texts
 _GENERATOR = "GENERATOR"

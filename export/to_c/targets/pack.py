@@ -11,7 +11,7 @@ from edgernn.contract import FileContract
 from edgernn.errors import UnavailableError, UsageError
 from edgernn.export.to_c.targets.build import built, compiler_name
 from edgernn.export.to_c.targets.table import LITERALS, select
-from edgernn.sessions.compiled import checked_sources, difference, generated_sources, options_of
+from edgernn.sessions.c_folder import checked_sources, difference, generated_sources, options_of
 
 _FOLDER = "lib"
 

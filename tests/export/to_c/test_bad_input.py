@@ -18,7 +18,7 @@ from edgernn.export.source import ReducedOptions
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
-from edgernn.sessions.compiled import generated_sources
+from edgernn.sessions.c_folder import generated_sources
 from edgernn.sessions.compiler import build, find_compiler
 from edgernn.sessions.opening import open_session
 
@@ -81,6 +81,28 @@ def test_a_hidden_state_that_is_no_number_spoils_what_it_is_multiplied_into(
     for name in ("h", "c"):
         assert np.array_equal(np.isnan(after[name]), np.isnan(wanted_after[name]))
         assert np.isfinite(after[name][0]).all()
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8", "w4a8"])
+def test_a_row_that_is_no_number_does_not_touch_the_others(
+    model: LanguageModel, tokenizer: Tokenizer, tmp_path: Path, precision: str
+) -> None:
+    loaded = Checkpoint(model, tokenizer, {}, {"tokens": np.arange(120) % 30})
+    options = ReducedOptions(budget=Budget(perplexity=1.0), streams=3)
+    bundle = export_bundle(
+        loaded, tmp_path / "b", to="c", precision=precision, steps=4, options=options
+    )
+    session = open_session(bundle)
+    tokens = {"tokens": np.array([[3], [4], [5]])}
+    state = {name: np.full_like(array, 0.1) for name, array in session.initial_state(3).items()}
+    wanted, wanted_after = session.step(tokens, state)
+    state["h"][:, 1], state["c"][:, 1] = np.nan, np.inf
+    outputs, after = session.step(tokens, state)
+    assert np.isnan(outputs["logits"][1]).all()
+    for row in (0, 2):
+        assert np.array_equal(outputs["logits"][row], wanted["logits"][row])
+        for name in ("h", "c"):
+            assert np.array_equal(after[name][:, row], wanted_after[name][:, row])
 
 
 def test_more_rows_or_steps_than_the_file_was_made_for(made: Path) -> None:

@@ -20,7 +20,8 @@ from edgernn.export.to_c.exporter import CExporter
 from edgernn.models.cells.table import CELLS
 from edgernn.models.eager import EagerSession
 from edgernn.sessions.base import Session
-from edgernn.sessions.compiled import CompiledSession, checked_sources
+from edgernn.sessions.c_folder import checked_sources
+from edgernn.sessions.compiled import CompiledSession
 from edgernn.sessions.compiler import Compiler, build, find_compiler
 
 Steps = list[dict[str, np.ndarray]]

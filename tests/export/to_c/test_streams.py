@@ -17,7 +17,8 @@ from edgernn.errors import ContractError, UsageError
 from edgernn.export.source import ReducedOptions
 from edgernn.export.to_c.exporter import CExporter
 from edgernn.models.cells.table import CELLS
-from edgernn.sessions.compiled import CompiledSession, checked_sources
+from edgernn.sessions.c_folder import checked_sources
+from edgernn.sessions.compiled import CompiledSession
 from edgernn.sessions.compiler import build, find_compiler
 
 STREAMS, STEPS = 3, 6

@@ -16,7 +16,7 @@ from edgernn.decoding.beam import Hypothesis, beam_search
 from edgernn.decoding.sampling import Sampler
 from edgernn.export.to_c.decoding.companions import companions
 from edgernn.sessions.base import Arrays
-from edgernn.sessions.compiled import checked_sources
+from edgernn.sessions.c_folder import checked_sources
 from edgernn.sessions.compiler import build, find_compiler
 from edgernn.sessions.model import Model
 from edgernn.sessions.opening import read_first_state

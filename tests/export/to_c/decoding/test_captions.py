@@ -14,7 +14,7 @@ from probes import wanted
 
 from edgernn.bundle import Bundle
 from edgernn.decoding.beam import Hypothesis
-from edgernn.sessions.compiled import checked_sources
+from edgernn.sessions.c_folder import checked_sources
 from edgernn.sessions.compiler import build, find_compiler
 from edgernn.sessions.model import Model
 

@@ -20,7 +20,7 @@ from edgernn.export.to_c.blob import literals
 from edgernn.export.to_c.targets import build
 from edgernn.export.to_c.targets.table import OBJECT, SHARED, TARGETS, Board, select
 from edgernn.sessions import compiler
-from edgernn.sessions.compiled import checked_sources
+from edgernn.sessions.c_folder import checked_sources
 
 MADE = {
     "x86_64-linux": ("elf", "x86_64", ["net_step"]),

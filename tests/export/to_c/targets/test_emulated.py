@@ -13,7 +13,7 @@ import pytest
 from edgernn.contract import FileContract
 from edgernn.export.to_c.targets.build import built
 from edgernn.export.to_c.targets.table import TARGETS
-from edgernn.sessions.compiled import checked_sources
+from edgernn.sessions.c_folder import checked_sources
 
 GCC, QEMU, LIBC = "aarch64-linux-gnu-gcc", "qemu-aarch64", Path("/usr/aarch64-linux-gnu")
 for _tool, _package in {GCC: "gcc-aarch64-linux-gnu", QEMU: "qemu-user"}.items():
