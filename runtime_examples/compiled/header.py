@@ -10,6 +10,7 @@ from math import prod
 
 from bundle import AGAIN, GRAPH, BundleError
 
+BATCH = "batch"
 ROLES = ("state", "input", "output")
 # dtypes as the header names them → as safetensors does, as C does, as Rust does, bytes
 DTYPES: dict[str, tuple[str, str, str, int]] = {
@@ -44,6 +45,24 @@ class Member:
     def count(self) -> int:
         """How many elements it has."""
         return prod(self.axes.values())
+
+    @property
+    def streams(self) -> int:
+        """Rows that a call goes over, each a sequence of its own; one is recorded and stored."""
+        return self.axes.get(BATCH, 1)
+
+    @property
+    def recorded_count(self) -> int:
+        """Elements of one row."""
+        return self.count // self.streams
+
+    @property
+    def after_batch(self) -> int:
+        """Elements from one row to the next."""
+        axes = list(self.axes)
+        if BATCH not in axes:
+            return self.count
+        return prod(self.axes[axis] for axis in axes[axes.index(BATCH) + 1 :])
 
     @property
     def width(self) -> int:
@@ -83,12 +102,15 @@ def literals(header: Header, first: dict[str, bytes]) -> dict[str, list[str]]:
     found = {}
     for each in header.of("state"):
         if each.name in first:
-            if len(first[each.name]) != each.count * each.width:
+            if len(first[each.name]) != each.recorded_count * each.width:
                 raise BundleError(f"the stored {each.name} is of another size; {AGAIN}")
-            values = struct.unpack(
-                f"<{each.count}{formats[DTYPES[each.dtype][0]]}", first[each.name]
-            )
-            found[each.name] = [repr(value) for value in values]
+            kind = formats[DTYPES[each.dtype][0]]
+            values = struct.unpack(f"<{each.recorded_count}{kind}", first[each.name])
+            rows = [
+                values[begin : begin + each.after_batch]
+                for begin in range(0, len(values), each.after_batch)
+            ]
+            found[each.name] = [repr(value) for row in rows for value in row * each.streams]
     return found
 
 

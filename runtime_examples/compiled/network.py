@@ -117,7 +117,7 @@ def recorded_source(
             "static const recorded_tensor table[] = {",
             *(
                 f'    {{"{name}", {places[own.name]}, {int(made)}, {offset}, {times}, '
-                f"{own.axes.get(LAYERS, 1)}, {inner_of(own)}}},"
+                f"{own.streams}, {own.after_batch}, {own.axes.get(LAYERS, 1)}, {inner_of(own)}}},"
                 for name, own, made, offset, times in rows
             ),
             "};",
@@ -145,7 +145,7 @@ def recorded_rows(
         if name not in recording.tensors:
             raise BundleError(f"{GOLDEN} has no {name}, expected every tensor of step.h; {AGAIN}")
         dtype, start, length = recording.tensors[name]
-        size = own.count * own.width
+        size = own.recorded_count * own.width
         if dtype != DTYPES[own.dtype][0] or length < size or length % size:
             raise BundleError(
                 f"{name} of {GOLDEN} is {length} bytes of {dtype}, expected a multiple of {size} "

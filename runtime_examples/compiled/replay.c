@@ -22,10 +22,13 @@ static double value_of(const char *dtype, const unsigned char *at)
     return strcmp(dtype, "int8") == 0 ? (double)*(const int8_t *)at : (double)*at;
 }
 
-static const unsigned char *row_of(const network_tensor *own, const recorded_tensor *row, const unsigned char *golden,
-                                   uint32_t step)
+/* What is recorded at a step of element `i` of the network's. */
+static const unsigned char *recorded_at(const network_tensor *own, const recorded_tensor *row,
+                                        const unsigned char *golden, uint32_t step, uint32_t i)
 {
-    return golden + row->offset + (size_t)own->count * own->width * (row->times == 1 ? 0 : step);
+    const size_t begin = row->times == 1 ? 0 : (size_t)own->count / row->streams * step;
+    const size_t at = begin + i / (row->streams * row->after) * row->after + i % row->after;
+    return golden + row->offset + at * own->width;
 }
 
 /* Puts what is given at a step into the block; of a forced step the state that was recorded after the one before. */
@@ -38,20 +41,23 @@ static void give(const network *net, const recording *run, const unsigned char *
         const int first = !row->made && (own->role == NETWORK_INPUT || step == 0);
         const int next = forced && step > 0 && row->made && own->role == NETWORK_STATE;
         if (first || next) {
-            memcpy((unsigned char *)block + own->offset, row_of(own, row, golden, next ? step - 1 : step),
-                   (size_t)own->count * own->width);
+            unsigned char *into = (unsigned char *)block + own->offset;
+            for (uint32_t at = 0; at < own->count; ++at, into += own->width) {
+                memcpy(into, recorded_at(own, row, golden, next ? step - 1 : step, at), own->width);
+            }
         }
     }
 }
 
-static void compare(drift *own, const network_tensor *tensor, const recorded_tensor *row, uint32_t layer,
-                    const unsigned char *expected, const unsigned char *made, uint32_t step)
+/* Compares a tensor at a step; of several `layers` the one of that number. */
+static void compare(drift *own, const network_tensor *tensor, const recorded_tensor *row, uint32_t layers,
+                    uint32_t layer, const unsigned char *golden, const unsigned char *made, uint32_t step)
 {
     double size = 0.0, apart = 0.0;
     uint32_t count = 0;
     for (uint32_t i = 0; i < tensor->count; ++i) {
-        if (row->layers > 1 && i / row->inner % row->layers != layer) { continue; }
-        const double wanted = value_of(tensor->dtype, expected + (size_t)i * tensor->width);
+        if (layers > 1 && i / row->inner % layers != layer) { continue; }
+        const double wanted = value_of(tensor->dtype, recorded_at(tensor, row, golden, step, i));
         const double off = wanted - value_of(tensor->dtype, made + (size_t)i * tensor->width);
         own->finite = own->finite && isfinite(off);
         own->largest = fmax(own->largest, fabs(wanted));
@@ -111,10 +117,9 @@ static int run_all(const network *net, const recording *run, const unsigned char
         give(net, run, golden, step, run->forced, block);
         if (net->step(block) != 0) { return -1; }
         for (uint32_t i = 0; i < run->tensors; ++i) {
-            const recorded_tensor row = {.layers = first[i + 1] - first[i], .inner = run->table[i].inner};
             const network_tensor *own = &net->table[run->table[i].tensor];
             for (uint32_t at = first[i]; at < first[i + 1]; ++at) {
-                compare(&drifts[at], own, &row, at - first[i], row_of(own, &run->table[i], golden, step),
+                compare(&drifts[at], own, &run->table[i], first[i + 1] - first[i], at - first[i], golden,
                         (const unsigned char *)block + own->offset, step);
             }
         }

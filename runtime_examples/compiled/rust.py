@@ -17,6 +17,13 @@ _KEYWORDS = re.compile(
     "override|priv|pub|ref|trait|try|type|unsafe|unsized|use|virtual|where|yield"
 )
 _NO_NAMES = ("crate", "self", "super", "Self")  # not even behind r#
+_ROWS = (
+    "/// What is recorded of one row, for each of several.",
+    "fn rows<T: Copy>(row: Vec<T>, streams: usize, after: usize) -> Vec<T> {",
+    "    row.chunks(after).flat_map(|part| part.repeat(streams)).collect()",
+    "}",
+    "",
+)
 _STATE = """/// What is kept from step to step: a clone of it is a fork.
 #[derive(Clone, Debug, PartialEq)]
 #[repr(C)]
@@ -98,6 +105,7 @@ def golden_source(
             f"const FORCED: bool = {str(bool(artifact['forced'])).lower()};",
             f'static RECORDED: &[u8] = include_bytes!("{GOLDEN}");',
             "",
+            *(_ROWS if any(each.streams > 1 for each in header.members) else ()),
             *(_reader(dtype) for dtype in sorted({each.dtype for each in header.members})),
             "#[allow(unused_variables)]",
             "fn state_before(at: usize) -> State {",
@@ -225,11 +233,13 @@ def _reader(dtype: str) -> str:
 
 
 def _read(each: Member, place: str) -> str:
-    return f"{each.dtype}s({place}, {each.count})"
+    """Return what reads a recorded row, for each of the network's rows."""
+    row = f"{each.dtype}s({place}, {each.recorded_count})"
+    return f"rows({row}, {each.streams}, {each.after_batch})" if each.streams > 1 else row
 
 
 def _place(each: Member, offset: int, at: str) -> str:
-    return f"{offset} + ({at}) * {each.count * each.width}"
+    return f"{offset} + ({at}) * {each.recorded_count * each.width}"
 
 
 def _fields(members: list[Member], reference: str) -> str:

@@ -19,13 +19,15 @@ def export_in_c(
     make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, captioner: Path, folder: Path
 ) -> dict[str, Path]:
     """Export an LSTM, a GRU whose first state is stored and whose names in C begin with another
-    word, a captioner's step and a network of audio frames; return the bundle of each.
+    word, the same over four streams, a captioner's step and a network of audio frames; return the
+    bundle of each.
     """
-    for cell in ("lstm", "gru"):
+    voice = ReducedOptions(prefix="voice")
+    for name, chosen in (("lstm", None), ("gru", voice), ("streams", ReducedOptions(streams=4))):
+        cell = "lstm" if name == "lstm" else "gru"
         model = make_model(cell=cell, learned_initial_state=cell == "gru")
         made = Checkpoint(model, tokenizer, {}, {})
-        named = ReducedOptions(prefix="voice") if cell == "gru" else None
-        export_bundle(made, folder / cell, to=["c"], steps=8, options=named, release=True)
+        export_bundle(made, folder / name, to=["c"], steps=8, options=chosen, release=True)
     export_bundle(captioner, folder / "captioner", to=["c"], steps=4, release=True)
     export_amplifier(folder / "audio", to=("c",), precision=("float32",))
     return {path.name: path for path in folder.iterdir()}

@@ -21,6 +21,7 @@ COMPILED = EXAMPLES / "compiled"
 ROWS = {  # what is compared of each
     "lstm": {"logits", "h_next", "c_next"},
     "gru": {"logits", "h_next"},
+    "streams": {"logits", "h_next"},
     "audio": {"sample", "h_next", "memory_next"},
     "captioner": {"logits", "attention", "h_next", "c_next"},
 }

@@ -173,7 +173,7 @@ def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return dict(re.findall(r"^test (\w+) \.\.\. (\w+)$", done.stdout, re.MULTILINE))
 
 
-@pytest.mark.parametrize("network", ["captioner", "audio", "gru"])
+@pytest.mark.parametrize("network", ["captioner", "audio", "gru", "streams"])
 def test_the_recorded_run_holds(
     network: str, compiled_bundles: dict[str, Path], crate: Path
 ) -> None:
