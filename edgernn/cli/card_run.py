@@ -17,6 +17,7 @@ from edgernn.formats import FORMATS
 PLACE = '"$BUNDLE"'
 _FOLDER = '"$BUNDLE-unpacked"'
 _UNPACK = f"unzip -qo {PLACE} -d {_FOLDER}"
+_MODULES, _MODULE_HOSTS = ("wasm", "wasm-relaxed"), ("node", "web")
 _WHERE = "From `runtime_examples/` of the edgernn repository, without edgernn or PyTorch."
 
 
@@ -136,6 +137,7 @@ def _hosts(manifest: Manifest, text: str, *, captions: bool, packed: bool) -> It
     """
     own = {artifact.format for artifact in manifest.artifacts}
     able = {host for name in own if name in FORMATS for host in FORMATS[name].hosts}
+    able |= set(_MODULE_HOSTS) if _has_modules(manifest) else set()
     before = f"{_WHERE} "
     for host in HOSTS:
         if host.folder not in able or (captions and host.image is None):
@@ -149,6 +151,16 @@ def _hosts(manifest: Manifest, text: str, *, captions: bool, packed: bool) -> It
         place = _FOLDER if unpacked else PLACE
         lines = [line.format(place=place, ask=ask) for line in host.commands]
         yield block([*lines[:-1], *([_UNPACK] if unpacked else []), lines[-1]])
+
+
+def _has_modules(manifest: Manifest) -> bool:
+    """Return whether every graph of the model has C that was built as a WebAssembly module."""
+    graphs = {
+        artifact.graph
+        for artifact in manifest.artifacts
+        if any(library.target in _MODULES for library in artifact.libraries or ())
+    }
+    return graphs >= {graph.name for graph in manifest.contract.graphs}
 
 
 def _replay(name: str, *, packed: bool) -> str:

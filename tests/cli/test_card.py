@@ -17,6 +17,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from edgernn.bundle import Bundle, pack
+from edgernn.bundle.records import Library
 from edgernn.cli.card_run import HOSTS
 from edgernn.cli.card_text import model_card, plain
 from edgernn.formats import FORMATS, Format, default_rows
@@ -72,6 +73,17 @@ def test_every_example_that_a_row_names_is_there() -> None:
     folders = {host.folder for host in HOSTS}
     assert {host for row in FORMATS.values() for host in row.hosts} == folders
     assert all((ROOT / "runtime_examples" / folder).is_dir() for folder in folders)
+
+
+@pytest.mark.parametrize(("target", "runs"), [("wasm", True), ("cortex-m4", False)])
+def test_node_and_the_browser_run_c_that_has_a_module(
+    target: str, runs: bool, bundle_folder: Path
+) -> None:
+    manifest = Bundle.open(bundle_folder).manifest
+    built = Library(target=target, path="c/lib/built")
+    own = manifest.artifacts[0].model_copy(update={"format": "c", "libraries": (built,)})
+    card = model_card(manifest.model_copy(update={"artifacts": (own,)}), "b")
+    assert ("node main.mjs" in card, "node serve.mjs" in card) == (runs, runs)
 
 
 @pytest.mark.parametrize("row", FORMATS.values(), ids=lambda row: row.name)

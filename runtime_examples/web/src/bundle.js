@@ -53,7 +53,11 @@ export class Bundle {
     const there = this.choices.map((each) => each.path).join(', ') || 'none';
     const first = this.choices.find((each) => !needed(each, this.runtime)) ?? this.choices[0];
     const found = path === null ? first : this.manifest.artifacts.find((each) => each.path === path);
-    if (!found) throw new BundleError(`${this.place} has no artifact ${path ?? `of format ${FORMAT}`}; expected one of: ${there}`);
+    if (!found) {
+      const wanted = path ?? `of format ${FORMAT}, and none of ${COMPILED} with a WebAssembly module`;
+      const advice = there === 'none' ? 'export it again with --to onnx, or with --to c --target wasm' : `expected one of: ${there}`;
+      throw new BundleError(`${this.place} has no artifact ${wanted}; ${advice}`);
+    }
     if (!runs(found)) {
       const lacks = found.format === COMPILED ? ` and has no WebAssembly module` : '';
       throw new BundleError(`${path} is of format ${found.format}${lacks}, expected ${FORMAT}; choose one of: ${there}`);
