@@ -3,21 +3,18 @@
 enum { BINS = 64, LANES = 16, FEW = 24 };
 
 typedef struct {
-    uint64_t sum; /* of the weights */
-    int32_t last; /* score; -1 where there is none */
-} bin;
-
-typedef struct {
     const float *logits;
     int32_t count;
     float best;
     double temperature;
-    int32_t *weights;      /* 2^30 e^((x - best) / temperature) of each, in float32: off by 4e-6 of it */
-    int fine;              /* whether weights are 2^43 of it, in float64, instead */
-    int32_t *order, *next; /* of each, one that is before it in its bin; -1 behind the first */
-    bin bins[BINS];
-    int32_t full;          /* bins of which all scores are kept; of the next one the best are */
-    uint64_t total;        /* the weights of all that are kept: no sum that is looked for is above it */
+    int32_t *weights;       /* 2^30 e^((x - best) / temperature) of each, in float32: off by 4e-6 of it */
+    int fine;               /* whether weights are 2^43 of it, in float64, instead */
+    int32_t *order, *next;  /* of each, one that is before it in its bin; -1 behind the first */
+    int32_t last[BINS];     /* score in a bin, */
+    int32_t held[BINS];     /* how many there are, */
+    uint64_t sums[BINS];    /* and their weights together */
+    int32_t full;           /* bins of which all scores are kept; of the next one the best are */
+    uint64_t total;         /* the weights of all that are kept: no sum that is looked for is above it */
 } ranking;
 
 /* Whether a is chosen before b. */
@@ -125,20 +122,17 @@ static void weigh(const float *restrict logits, int32_t count, float best, float
 static int fill(ranking *own, float least)
 {
     const float range = own->best - least, inverse = (float)(1.0 / own->temperature);
-    int32_t *restrict const next = own->next; /* the bin, until it is in it */
-    const int32_t *restrict const weights = own->weights;
+    int32_t *const bins = own->next;
     if (!(range <= FLT_MAX && inverse >= FLT_MIN && inverse <= FLT_MAX)) { return 0; }
     weigh(own->logits, own->count, own->best, inverse, range * inverse < 24.0f ? range * inverse : 24.0f,
-          own->weights, next);
-    for (int b = 0; b < BINS; ++b) {
-        own->bins[b].sum = 0;
-        own->bins[b].last = -1;
-    }
+          own->weights, bins);
+    for (int b = 0; b < BINS; ++b) { own->last[b] = -1; own->held[b] = 0; own->sums[b] = 0; }
     for (int32_t i = 0; i < own->count; ++i) {
-        bin *const into = &own->bins[next[i]];
-        next[i] = into->last;
-        into->last = i;
-        into->sum += (uint32_t)weights[i];
+        const int32_t bin = bins[i];
+        own->next[i] = own->last[bin];
+        own->last[bin] = i;
+        own->held[bin] += 1;
+        own->sums[bin] += (uint32_t)own->weights[i];
     }
     return 1;
 }
@@ -157,44 +151,35 @@ static void refine(ranking *own)
 {
     own->fine = 1;
     for (int b = 0; b < BINS; ++b) {
-        own->bins[b].sum = 0;
-        for (int32_t i = own->bins[b].last; i >= 0; i = own->next[i]) { own->bins[b].sum += weight(own, i); }
+        own->sums[b] = 0;
+        for (int32_t i = own->last[b]; i >= 0; i = own->next[i]) { own->sums[b] += weight(own, i); }
     }
 }
 
 /* Put the scores of a bin in order; return how many they are. */
-static int32_t open_bin(const ranking *own, const bin *opened)
+static int32_t open_bin(const ranking *own, int32_t bin)
 {
-    int32_t count = 0;
-    for (int32_t i = opened->last; i >= 0; i = own->next[i]) { own->order[count++] = i; }
-    for (int32_t i = 0, j = count - 1; i < j; ++i, --j) {
-        const int32_t moved = own->order[i];
-        own->order[i] = own->order[j];
-        own->order[j] = moved;
-    }
-    sort(own->logits, own->order, count);
-    return count;
+    int32_t place = own->held[bin];
+    for (int32_t i = own->last[bin]; i >= 0; i = own->next[i]) { own->order[--place] = i; }
+    sort(own->logits, own->order, own->held[bin]);
+    return own->held[bin];
 }
 
 /* Keep the best `most` scores. */
 static void keep(ranking *own, int32_t most)
 {
+    int32_t left = most;
     own->total = 0;
-    own->full = BINS - 1;
-    if (most == own->count) {
-        for (int b = 0; b < BINS; ++b) { own->total += own->bins[b].sum; }
+    for (own->full = 0; own->held[own->full] < left; ++own->full) {
+        left -= own->held[own->full];
+        own->total += own->sums[own->full];
+    }
+    if (left == own->held[own->full]) {
+        own->total += own->sums[own->full];
         return;
     }
-    for (own->full = 0;; ++own->full) {
-        const bin *const at = &own->bins[own->full];
-        int32_t held = 0;
-        for (int32_t i = at->last; i >= 0; i = own->next[i]) { ++held; }
-        if (held >= most) { break; }
-        most -= held;
-        own->total += at->sum;
-    }
-    open_bin(own, &own->bins[own->full]);
-    for (int32_t j = 0; j < most; ++j) { own->total += weight(own, own->order[j]); }
+    open_bin(own, own->full);
+    for (int32_t j = 0; j < left; ++j) { own->total += weight(own, own->order[j]); }
 }
 
 /* The first score whose sum of weights, its own among them, is above `target`, and that sum; -1 where
@@ -204,12 +189,12 @@ static int32_t find(const ranking *own, uint64_t target, uint64_t *sum)
     const uint64_t count64 = (uint64_t)own->count;
     const uint64_t close = own->fine ? ((own->total >> 50) + 4) * count64 : (own->total >> 16) + 2 * count64;
     uint64_t before = 0;
-    for (int32_t b = 0; b <= own->full; ++b) {
-        if (b < own->full && before + own->bins[b].sum + close <= target) {
-            before += own->bins[b].sum;
+    for (int32_t bin = 0; bin <= own->full; ++bin) {
+        if (bin < own->full && before + own->sums[bin] + close <= target) {
+            before += own->sums[bin];
             continue;
         }
-        for (int32_t j = 0, count = open_bin(own, &own->bins[b]); j < count; ++j) {
+        for (int32_t j = 0, count = open_bin(own, bin); j < count; ++j) {
             before += weight(own, own->order[j]);
             if (before + close <= target) { continue; }
             *sum = before;
