@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edgernn.contract import Contract, Decoding
+from edgernn.contract import BATCH, Contract, Decoding
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.to_c.decoding import captions, texts
 from edgernn.export.to_c.options import PREFIX
 from edgernn.sessions.base import Arrays
-from edgernn.sessions.c_folder import options_of
+from edgernn.sessions.c_folder import contract_of, options_of
 
 VERSION = 1  # of what is generated: another one may write other texts
 _GENERATOR = "GENERATOR"
@@ -31,7 +31,7 @@ def companions(
 ) -> dict[str, bytes]:
     """Return the files of C that write with the step of ``contract``, by name: texts, or captions
     of what an encode graph sees. None where the step takes more than tokens, a state and what
-    encode made, or gives no scores in float32.
+    encode made, gives no scores in float32, or goes over several sequences in a call.
 
     Args:
         contract: of the model.
@@ -43,7 +43,7 @@ def companions(
     Raises:
         ContractError: the folder is damaged.
     """
-    if decoding is None:
+    if decoding is None or (step is not None and contract_of(step).axis_size(BATCH) != 1):
         return {}
     if texts.writes(contract):
         made = texts.files_of(contract, decoding, tokenizer, stored)

@@ -4,6 +4,8 @@ cut.
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,15 @@ from probes import Probe, files_of, probe_of
 
 from edgernn.bundle import Bundle
 from edgernn.contract import Decoding
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.generate import Generation, begin
 from edgernn.decoding.sampling import Sampler
+from edgernn.export.pack import export_bundle
+from edgernn.export.source import ReducedOptions
+from edgernn.export.to_c.decoding.companions import companions
+from edgernn.export.to_c.options import Options
+from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.language import LanguageModel
 from edgernn.sessions.opening import open_session
 from edgernn.writing.text import open_tokenizer
 
@@ -156,14 +165,23 @@ def test_nothing_is_called_but_the_step(text_bundle: Bundle, tmp_path: Path) -> 
 
 
 def test_the_names_begin_as_the_steps_do(text_bundle: Bundle, tmp_path: Path) -> None:
-    from edgernn.export.to_c.decoding.companions import companions
-    from edgernn.export.to_c.options import Options
-
-    (tmp_path / "options.json").write_text(Options(prefix="voice").text())
+    step = shutil.copytree(text_bundle.path("c/step"), tmp_path / "step")
+    (step / "options.json").write_text(Options(prefix="voice").text())
     manifest, tokenizer = text_bundle.manifest, open_tokenizer(text_bundle)
     plain = companions(manifest.contract, manifest.decoding, tokenizer, {})
-    renamed = companions(manifest.contract, manifest.decoding, tokenizer, {}, tmp_path)
+    renamed = companions(manifest.contract, manifest.decoding, tokenizer, {}, step)
     for name, content in plain.items():
         text = content.replace(b"net_", b"voice_").replace(b"NET_", b"VOICE_")
         assert renamed[name] == text
         assert content.count(b"net_") > 1
+
+
+def test_a_step_of_several_sequences_writes_no_text(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    made = Checkpoint(make_model(), tokenizer, {}, {})
+    options = ReducedOptions(streams=2)
+    with export_bundle(
+        made, tmp_path / "b", to=["c"], steps=4, release=True, options=options
+    ) as bundle:
+        assert not [name for name in bundle.manifest.files if name.startswith("c/text")]
