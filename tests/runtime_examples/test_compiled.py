@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
 from compiled_bundles import change_weight
 from hosts import EXAMPLES
 
@@ -103,6 +105,21 @@ def test_what_writes_text_goes_with_its_bundle(
         words = [sys.executable, str(COMPILED / "prepare.py"), str(compiled_bundles[network])]
         assert _done([*words, str(out)]).returncode == 0
         assert (out / "text.c").exists() == (out / "write.c").exists() == there
+
+
+@pytest.mark.parametrize("network", ["gru", "streams", "audio"])
+def test_the_first_state_is_the_stored_one(
+    network: str, compiled_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    """In every row of several streams."""
+    words = [sys.executable, str(COMPILED / "prepare.py"), str(compiled_bundles[network])]
+    assert _done([*words, str(tmp_path)]).returncode == 0
+    (values,) = re.findall(r"\.h = \{(.*)\},", (tmp_path / "network.c").read_text())
+    stored = safetensors.numpy.load_file(compiled_bundles[network] / "initial_state.safetensors")
+    rows = 4 if network == "streams" else 1
+    expected = np.repeat(stored["h"], rows, axis=-2).ravel()
+    assert np.array_equal(np.array(values.split(","), np.float32), expected)
+    assert len(set(expected)) > 3
 
 
 def test_no_memory_is_read_that_is_not_there(
