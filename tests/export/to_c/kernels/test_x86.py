@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgernn.contract import FileContract
 from edgernn.export.to_c.kernels.table import texts
 from edgernn.export.to_c.matrices import IntegerMatrix, padded
 from edgernn.sessions.compiler import FLAGS, Compiler, build
@@ -197,3 +198,30 @@ def test_a_path_is_what_its_flags_choose(path: str) -> None:
     )
     for name, (_, _, mark) in PATHS.items():
         assert (mark in done.stdout) == (name == path)
+
+
+@pytest.mark.parametrize("precision", ["int8", "w8a7", "w4a8"])
+def test_chained_steps_of_a_model_have_the_same_bits(
+    precision: str, checkpoint_folder: Path, tmp_path: Path
+) -> None:
+    from edgernn.export.to_c.exporter import CExporter
+    from edgernn.models import checkpoint
+    from edgernn.sessions.c_folder import checked_sources
+    from edgernn.sessions.compiled import CompiledSession
+
+    model = checkpoint.load(checkpoint_folder).model
+    path = tmp_path / "step"
+    made = CExporter().export(model, path, precision=precision, decoding=None)
+    own = FileContract(contract=model.config.contract(), narrowing=made.narrowing)
+    found = []
+    for named, taken in BUILDS[0], BUILDS[1], BUILDS[5]:
+        library = build(checked_sources(path), compiler_of(named, taken))
+        session = CompiledSession(library, own)
+        state = session.initial_state()
+        outputs = []
+        for token in range(24):
+            logits, state = session.step({"tokens": np.array([[token]])}, state)
+            outputs.append(logits["logits"])
+        found.append(np.concatenate([*outputs, *(own.ravel() for own in state.values())], None))
+    for other in found[1:]:
+        assert np.array_equal(other, found[0])
