@@ -39,7 +39,7 @@ class Function:
 _TANH = """
 /* tanh x: a rational of degrees 13 and 6 on [-7.9, 7.9], in pairs, so that no product waits for all
    before it; largest error 4e-7. */
-static inline float net_tanh(float x)
+static NET_CALLED float net_tanh(float x)
 {
     float s, t, p, q;
     x = 7.90531111f < x ? 7.90531111f : x;
@@ -57,7 +57,7 @@ static inline float net_tanh(float x)
 """
 _SIGMOID = """
 /* 1 / (1 + e^-x) = (1 + tanh(x / 2)) / 2; largest error 2.5e-7. */
-static inline float net_sigmoid(float x)
+static NET_CALLED float net_sigmoid(float x)
 {
     float s, t, p, q;
     x = 15.8106222f < x ? 15.8106222f : x;
@@ -72,6 +72,13 @@ static inline float net_sigmoid(float x)
     q = q + (5.67108684e-04f * s + 4.89352504e-03f);
     return x * p / q + 0.5f;
 }
+"""
+_CALLED = """
+#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#define NET_CALLED __attribute__((noinline)) /* less code and stack on a microcontroller */
+#else
+#define NET_CALLED inline
+#endif
 """
 _BITS = """
 typedef union { float value; uint32_t bits; } net_float;
@@ -172,8 +179,9 @@ HELPERS = {  # name → text, and the helpers that it calls; in the order in whi
     "log": (_LOG, ("bits",)),
     "sqrt": (_SQRT, ("bits",)),
     "erf": (_ERF, ("exp",)),
-    "tanh": (_TANH, ()),
-    "sigmoid": (_SIGMOID, ()),
+    "called": (_CALLED, ()),
+    "tanh": (_TANH, ("called",)),
+    "sigmoid": (_SIGMOID, ("called",)),
     **limits.HELPERS,
     **periodic.HELPERS,
     **adding.HELPERS,
