@@ -84,7 +84,7 @@ def _of_kind(
         host = wasm.host_source(file_contract, style).encode("ascii")
         return {"host.c": host}, (*flags, *wasm.link_flags(style, scratch_bytes=scratch))
     if target.makes == table.OBJECT:
-        return {}, (*_COMMON, _SIZE, "-r")
+        return {}, (*_COMMON, _SIZE, "-r", "-fshort-enums")  # as gcc has it there
     if "windows" in target.triple:
         start = _WINDOWS.format(function=style.function).encode("ascii")
         probing = ("-rtlib=compiler-rt",) if scratch >= _SMALL_FRAME else ()

@@ -131,6 +131,30 @@ def test_a_microcontroller_can_do_with_gcc(
     assert "arm-none-eabi-gcc" in build.compiler_name(target)
 
 
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no arm-none-eabi-gcc")
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("cortex-m4", "fpv4-sp-d16"), ("cortex-m7", "fpv5-d16"), ("cortex-m55", "auto")],
+)
+def test_an_object_goes_into_a_program_of_gcc(
+    built_folder: Path, name: str, unit: str, tmp_path: Path
+) -> None:
+    """Its floats are given as gcc gives them, and it asks for no function of a library."""
+    (tmp_path / "step.o").write_bytes(library(built_folder, name))
+    shutil.copy(built_folder / "c" / "step" / "step.h", tmp_path)
+    (tmp_path / "main.c").write_text(
+        '#include "step.h"\n'
+        "int64_t token; float logits[64]; net_state state;\n"
+        "int _start(void) { net_inputs in = {&token}; net_outputs out = {logits};\n"
+        "    return net_step(&in, &state, &out); }\n"
+    )
+    flags = [f"-mcpu={name}", "-mthumb", "-mfloat-abi=hard", f"-mfpu={unit}", "-nostdlib"]
+    command = ["arm-none-eabi-gcc", *flags, "main.c", "step.o", "-o", "x"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "step.o" not in done.stderr, "the linker warns of it"
+
+
 def test_a_text_that_does_not_compile_is_told_by_its_first_error(sources: Sources) -> None:
     files, own = sources
     broken = {**files, "step.c": b"nonsense;\n"}
