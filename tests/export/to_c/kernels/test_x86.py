@@ -18,7 +18,8 @@ from edgernn.sessions.compiler import FLAGS, Compiler, build
 KINDS = [(8, 16), (8, 8), (8, 7), (4, 16), (4, 8)]
 SIZES = [(1, 1, 16), (16, 17, 32), (33, 100, 32), (80, 200, 128), (65, 300, 256)]  # N, K, block
 PATHS = {  # name → flags; what the processor must have; what only that path's text has
-    "portable": ((), (), "int32_t sums[16]"),
+    "portable": (("-U__SSE2__",), (), "int32_t sums[16]"),
+    "sse2": ((), ("sse2",), "_mm_madd_epi16(low, own)"),
     "avx2": (("-mavx2",), ("avx2",), "_mm256_maddubs_epi16("),
     "avx512vnni": (
         ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni"),
@@ -31,6 +32,7 @@ BUILDS = [
     (("gcc", "-O3"), "avx2"),
     (("gcc", "-O3"), "avx512vnni"),
     *((("clang-14", "-O2"), path) for path in PATHS),
+    (("gcc", "-O3"), "sse2"),
     (("gcc", "-O1"), "avx2"),
     (("clang-14", "-O1"), "avx512vnni"),
 ]
