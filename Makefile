@@ -72,6 +72,7 @@ benchmarks: env
 	$(BIN)/python benchmarks/large_vocabulary.py
 	$(BIN)/python benchmarks/session_overhead.py
 	$(BIN)/python benchmarks/text_in_c.py
+	$(BIN)/python benchmarks/wasm.py
 	$(BIN)/python benchmarks/hoisting.py
 
 clean:
