@@ -114,6 +114,7 @@ def probe(judge: Session, session: Session, *, limit: Tolerance, seed: int) -> R
 class _Call:
     kind: str
     feed: Feed
+    rows: int
     steps: int
     ids: np.ndarray | None  # [rows, steps], where the graph takes ids
 
@@ -129,10 +130,13 @@ def _calls(session: Session, seed: int) -> Iterator[_Call]:
     each in turn; where there are no ids, drawn inputs from every kind of state.
     """
     vocabulary, steps = _vocabulary(session), fixed_steps(session) or 1
-    most_rows = max(1, min(_ROWS, _MOST_VALUES // widest(session)))
-    rows = fixed_rows(session) or min(most_rows, vocabulary or _DRAWN_ROWS)
+    fixed = fixed_rows(session)
+    rows = fixed or min(_most_rows(session), vocabulary or _DRAWN_ROWS)
     most_ids = max(2, min(MOST_IDS, _MOST_CALLS * rows * steps))
-    blocks = _blocks(_ids(vocabulary, seed, most_ids), rows * steps) if vocabulary else _DRAWN
+    ids = _ids(vocabulary, seed, most_ids)
+    if fixed and vocabulary:  # few ids again and again: one row alone says little
+        ids = np.resize(ids, max(len(ids), _DRAWN_ROWS))
+    blocks = _blocks(ids, rows * steps) if vocabulary else _DRAWN
     every = list(itertools.product(_STATES, blocks))
     if len(every) > _MOST_CALLS:
         every = [
@@ -144,7 +148,11 @@ def _calls(session: Session, seed: int) -> Iterator[_Call]:
         ids = None if block is None else block.reshape(rows, steps)
         inputs = feed.inputs | ({} if ids is None else _fed(session, feed, ids))
         state = {name: _at(kind, random, like) for name, like in feed.state.items()}
-        yield _Call(kind, Feed(inputs, feed.contexts, state), steps, ids)
+        yield _Call(kind, Feed(inputs, feed.contexts, state), rows, steps, ids)
+
+
+def _most_rows(session: Session) -> int:
+    return max(1, min(_ROWS, _MOST_VALUES // widest(session)))
 
 
 def _fed(session: Session, feed: Feed, ids: np.ndarray) -> dict[str, np.ndarray]:
@@ -198,26 +206,40 @@ def _worst(
     It is infinitely far where a value is no number.
     """
     worst, where, fed = -1.0, "", set[int]()
-    for call in calls:
-        fed.update([] if call.ids is None else call.ids.ravel().tolist())
-        expected, found = (_by_row(one, call) for one in (judge, session))
+    most = _most_rows(session) if relative else 1
+    for kind, group in _together(calls, most):
+        ids = [row.tolist() for call in group if call.ids is not None for row in call.ids]
+        fed.update(itertools.chain.from_iterable(ids))
+        expected, found = (
+            _joined([_by_row(one, call) for call in group]) for one in (judge, session)
+        )
         for name, wanted in expected.items():
-            rowwise = not (relative and call.kind == _BEYOND)
+            rowwise = not (relative and kind == _BEYOND)
             away = _away(wanted, found[name], relative=relative, rowwise=rowwise)  # [B]
             row = int(away.argmax())
             if away[row] > worst:
-                worst, where = (
-                    float(away[row]),
-                    f"{name}{_told(call, row, len(away))} from a state {call.kind}",
-                )
+                # which ids the row was fed; nothing where there are none, or no rows
+                told = ids[row] if len(ids) == len(away) else []
+                at = f" at id {', '.join(map(str, told))}" if told else ""
+                worst, where = float(away[row]), f"{name}{at} from a state {kind}"
     return worst, where, len(fed)
 
 
-def _told(call: _Call, row: int, rows: int) -> str:
-    """Say which ids the row was fed; nothing where there are none, or no rows."""
-    if call.ids is None or len(call.ids) != rows:
-        return ""
-    return f" at id {', '.join(map(str, call.ids[row].tolist()))}"
+def _together(calls: Iterable[_Call], most: int) -> Iterator[tuple[str, list[_Call]]]:
+    """Yield calls from one kind of state, together ``most`` rows or more: a file of one row is held
+    to what one of many rows is.
+    """
+    held: dict[str, list[_Call]] = {}
+    for call in calls:
+        group = held.setdefault(call.kind, [])
+        group.append(call)
+        if len(group) * call.rows >= most:
+            yield call.kind, held.pop(call.kind)
+    yield from held.items()
+
+
+def _joined(made: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([rows[name] for rows in made]) for name in made[0]}
 
 
 def _row_place(spec: TensorSpec) -> int | None:

@@ -4,6 +4,8 @@ right is not.
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 
@@ -105,3 +107,34 @@ def test_real_files_are_right(bundle: Bundle, captioner_bundle: Bundle) -> None:
             seed=2,
         )
         assert found.is_right, found.words
+
+
+class Rounded(FakeSession):
+    """Gives logits as far off as rounded weights do, now and then twice as far in one row."""
+
+    def _run(self, feeds: Feeds) -> Feeds:
+        results = super()._run(feeds)
+        draw = np.random.default_rng(zlib.crc32(feeds["c"].tobytes()))
+        off = np.abs(feeds["c"]).max() > 1 and 0.4 * draw.exponential()
+        results["logits"] = results["logits"] * np.float32(1 + off)
+        return results
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rows_of_a_file_of_one_row_are_held_together_to_what_rounding_does(seed: int) -> None:
+    one = contract(vocabulary=2, axes={"batch": 1, "time": 1})
+    assert probe(FakeSession(one), Rounded(one), limit=INT4, seed=seed).is_right
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_wrong_file_of_one_row_and_few_ids_is_found(seed: int) -> None:
+    one = contract(vocabulary=2, axes={"batch": 1, "time": 1})
+
+    class Other(FakeSession):
+        def _run(self, feeds: Feeds) -> Feeds:
+            results = super()._run(feeds)
+            results["logits"] = results["logits"][..., ::-1].copy()
+            return results
+
+    found = probe(FakeSession(one), Other(one), limit=INT4, seed=seed)
+    assert not found.is_right
