@@ -133,10 +133,10 @@ def _calls(session: Session, seed: int) -> Iterator[_Call]:
     fixed = fixed_rows(session)
     rows = fixed or min(_most_rows(session), vocabulary or _DRAWN_ROWS)
     most_ids = max(2, min(MOST_IDS, _MOST_CALLS * rows * steps))
-    ids = _ids(vocabulary, seed, most_ids)
+    fed = _ids(vocabulary, seed, most_ids)
     if fixed and vocabulary:  # few ids again and again: one row alone says little
-        ids = np.resize(ids, max(len(ids), _DRAWN_ROWS))
-    blocks = _blocks(ids, rows * steps) if vocabulary else _DRAWN
+        fed = np.resize(fed, max(len(fed), _DRAWN_ROWS))
+    blocks = _blocks(fed, rows * steps) if vocabulary else _DRAWN
     every = list(itertools.product(_STATES, blocks))
     if len(every) > _MOST_CALLS:
         every = [

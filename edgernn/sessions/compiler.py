@@ -273,8 +273,15 @@ def _told(command: Sequence[str]) -> str:
 
 
 def _first_error(told: str) -> str:
-    lines = told.splitlines()
-    return next((line for line in lines if "error" in line.lower()), (lines or ["no reason"])[0])
+    """Return the line that says what is wrong; of a linker, which only then says that it failed,
+    the line before.
+    """
+    lines = told.splitlines() or ["no reason"]
+    errors = [at for at, line in enumerate(lines) if "error" in line.lower()]
+    if not errors:
+        return lines[0]
+    first = errors[0]
+    return lines[first - 1 if first and "ld returned" in lines[first] else first]
 
 
 def _clear(root: Path, own: Path) -> None:

@@ -203,3 +203,17 @@ def test_a_library_that_was_cut_is_built_again(
     library.write_bytes(raw[: len(raw) // 2])
     CompiledSession.open(*folder)
     assert len(library.read_bytes()) == len(raw)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda a: a.astype(np.float64), lambda a: a[..., :-1], lambda a: a.reshape(-1)],
+    ids=["another dtype", "another size", "another shape"],
+)
+def test_a_state_that_is_laid_out_otherwise_is_told(
+    made: Path, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    session = open_session(made / "c" / "step")
+    state = {name: np.zeros((2, 1, 8), np.float32) for name in ("h", "c")}
+    with pytest.raises(ContractError, match=r"^h "):
+        session.step({"tokens": np.array([[1]])}, {**state, "h": change(state["h"])})

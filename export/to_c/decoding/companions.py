@@ -16,7 +16,7 @@ from edgernn.export.to_c.options import PREFIX
 from edgernn.sessions.base import Arrays
 from edgernn.sessions.c_folder import contract_of, options_of
 
-VERSION = 1  # of what is generated: another one may write other texts
+VERSION = 1  # of what is generated: raised with every change of a text, see test_version.py
 _GENERATOR = "GENERATOR"
 # not a member of a structure, which has a name of the model's
 _OWN_NAME = re.compile(rf"(?<![.>])\b({PREFIX}|{PREFIX.upper()})_")

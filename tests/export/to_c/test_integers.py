@@ -175,7 +175,9 @@ def test_rows_of_a_table(bits: int, columns: int) -> None:
     assert np.array_equal(found, table[ids].astype(np.float32))
 
 
-@pytest.mark.parametrize("changed", [{"bits": 2}, {"block_size": 512}, {"K": 30}])
+@pytest.mark.parametrize(
+    "changed", [{"bits": 2}, {"block_size": 512}, {"block_size": 12}, {"K": 30}]
+)
 def test_other_integers_are_refused(changed: dict[str, int]) -> None:
     own = {"K": 32, "N": 4, "bits": 8, "block_size": 32, **changed}
     node = helper.make_node("MatMulNBits", ["x", "b", "s"], ["y"], domain="com.microsoft", **own)
