@@ -86,7 +86,7 @@ _ROWS = (
     _cortex(55, "mve_fp+fp_armv8d16", "Cortex-M55 with vectors of floats", 2048, 1024),
     Target(
         "literals", LITERALS, ".weights.c", "", "",
-        "any compiler of C, MSVC among them: the weights as string literals",
+        "where nothing assembles .incbin: the weights as string literals",
     ),
 )  # fmt: skip
 TARGETS = {row.name: row for row in _ROWS}
