@@ -46,7 +46,7 @@ class Form:
     activations: int
 
 
-_EIGHT, _FOUR = Recipe(Rounding(8, 256)), Recipe(Rounding(4, 32))
+_EIGHT, _FOUR = Recipe(Rounding(8, 256)), Recipe(Rounding(4, 64))
 _RECIPES = {
     "int8": _EIGHT,
     "int4": _FOUR,
