@@ -15,6 +15,7 @@ import pytest
 from edgernn.bundle import Bundle, digest
 from edgernn.errors import BundleError, ContractError, EdgernnWarning, UnavailableError
 from edgernn.export.pack import export_bundle
+from edgernn.export.to_c.generator import VERSION
 from edgernn.parity.report.data import Check, VerifyReport
 from edgernn.parity.report.wording import headline
 from edgernn.parity.verify import verify_bundle
@@ -29,7 +30,8 @@ if compiler.lacking() is not None:
 FILES = ("step.h", "step.c", "step.weights.S", "step.weights.bin")
 END = b"return NET_STEP_OK;"
 WRONG = (END, b"outputs->logits[0] += 1.0f; " + END)
-LATER = (b"generator 1.", b"generator 2.")  # as another version of edgernn writes it
+OWN, OTHER = f"generator {VERSION}", f"generator {VERSION + 1}"
+LATER = (f"{OWN}.".encode(), f"{OTHER}.".encode())  # as another version of edgernn writes it
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +101,7 @@ def test_other_c_than_the_graph_gives_is_not_run(
     content[len(content) // 2] ^= 1
     (path / "c" / "step" / name).write_bytes(bytes(content))
     resealed(path)
-    says = rf"step: {name} is not what this edgernn \(generator 1\) generates from graph.onnx"
+    says = rf"step: {name} is not what this edgernn \({OWN}\) generates from graph.onnx"
     with pytest.warns(EdgernnWarning, match=says) as heard:
         found = logits(path)
     assert len(heard) == 1
@@ -132,7 +134,7 @@ def test_a_digest_that_does_not_match_stays_an_error(other: Path) -> None:
 
 def test_trust_runs_what_lies_there(made: Path, other: Path) -> None:
     honest = logits(made)
-    with pytest.warns(EdgernnWarning, match="the text names generator 2; what runs is generated"):
+    with pytest.warns(EdgernnWarning, match=f"the text names {OTHER}; what runs is generated"):
         assert np.array_equal(logits(other), honest)
     found = logits(other, trust=True)  # warns of nothing
     assert found[0] == honest[0] + np.float32(1)
@@ -149,7 +151,7 @@ def test_of_another_generator_nothing_is_proved(other: Path) -> None:
     report = verify_bundle(other, steps=4)
     own = structure(report)
     assert own.status == "not run"
-    assert own.detail.startswith("step.c is not what this edgernn (generator 1) generates from")
+    assert own.detail.startswith(f"step.c is not what this edgernn ({OWN}) generates from")
     assert "it was not run: what is judged is generated afresh" in own.detail
     assert "matrices: " in own.detail
     assert report.passed
@@ -163,7 +165,7 @@ def test_what_says_that_it_is_of_this_generator_and_is_not_has_failed(
     path = changed(made, tmp_path / "bundle", (END, b"/* a word */ " + END))
     own = structure(verify_bundle(path, steps=4))
     assert own.status == "failed"
-    assert "the text names generator 1, so nothing is proved of it" in own.detail
+    assert f"the text names {OWN}, so nothing is proved of it" in own.detail
     trusted = structure(verify_bundle(path, steps=4, trust=True))
     assert trusted.status == "not run"
     assert "it is what was run, as --trust says" in trusted.detail
