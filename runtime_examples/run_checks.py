@@ -292,9 +292,7 @@ def _options() -> argparse.Namespace:
         "--require", action="store_true", help="fail where an example cannot be run here"
     )
     parser.add_argument(
-        "--tested",
-        action="store_true",
-        help="leave out what its own tests judge, where `make test` has just run them",
+        "--tested", action="store_true", help="leave out what `make test` has just judged"
     )
     return parser.parse_args()
 

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 
 # Of each kind: bits of the weights, of activations.
-_PANEL = ("portable/panel_{}.c", "product.c")
+_PANEL_8, _PANEL_4 = (("portable/panel_8.c", "product.c"), ("portable/panel_4.c", "product.c"))
 _SSE2_8, _SSE2_4 = (("sse2/sums.c", "sse2/panel_8.c"), ("sse2/sums.c", "sse2/panel_4.c"))
 _X86 = ("avx512vnni/panel_{}.c", "avx2/panel_{}.c")
 _X86_16 = (*_X86, *_SSE2_8)
@@ -29,11 +29,18 @@ _WASM_8, _WASM_4 = (("wasm/lines_8.c", "wasm/panel.c"), ("wasm/lines_4.c", "wasm
 FILES = {  # name → its files
     "quantise_16": ("portable/quantise.c", "portable/round_16.c"),
     "quantise_8": ("portable/quantise.c", "portable/round_8.c"),
-    "product_8_16": (*_X86_16, *_ARM_8_16, *_WASM_8, *_PANEL),
-    "product_8_8": (*_X86_8, *_ARM_8_8, *_WASM_8, *_PANEL),
-    "product_8_7": ("avx2/some_{}.c", *_X86_8, *_ARM_8_7, "wasm/relaxed_8_7.c", *_WASM_8, *_PANEL),
-    "product_4_16": (*_X86_4, *_ARM_4_16, *_WASM_4, *_PANEL),
-    "product_4_8": (*_X86_4, *_ARM_4_8, "wasm/relaxed_4_8.c", *_WASM_4, *_PANEL),
+    "product_8_16": (*_X86_16, *_ARM_8_16, *_WASM_8, *_PANEL_8),
+    "product_8_8": (*_X86_8, *_ARM_8_8, *_WASM_8, *_PANEL_8),
+    "product_8_7": (
+        "avx2/some_{}.c",
+        *_X86_8,
+        *_ARM_8_7,
+        "wasm/relaxed_8_7.c",
+        *_WASM_8,
+        *_PANEL_8,
+    ),
+    "product_4_16": (*_X86_4, *_ARM_4_16, *_WASM_4, *_PANEL_4),
+    "product_4_8": (*_X86_4, *_ARM_4_8, "wasm/relaxed_4_8.c", *_WASM_4, *_PANEL_4),
 }
 FILES.update(  # of each width of a panel of floats
     {f"floats_{width}": ("mve/floats.c", "dsp/floats.c", "portable/floats.c") for width in (32, 64)}

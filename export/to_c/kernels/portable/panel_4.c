@@ -1,9 +1,9 @@
-#ifndef NET_PANEL_4_8
-#define NET_PANEL_4_8
-/* y[0 .. 16) = bias + unit * (w q) of one panel: weights of 4 bits, q of 8 bits. Returns what
-   comes after the panel. */
-static inline const unsigned char *panel_4_8(float *restrict y, const unsigned char *restrict w,
-                                              const int8_t *restrict q, float unit, int depth, int block)
+#ifndef NET_PANEL_KIND
+#define NET_PANEL_KIND
+/* y[0 .. 16) = bias + unit * (w q) of one panel: weights of 4 bits. Returns what comes after the
+   panel. */
+static inline const unsigned char *panel_KIND(float *restrict y, const unsigned char *restrict w,
+                                              const TYPE *restrict q, float unit, int depth, int block)
 {
     const float *const bias = (const float *)w;
     float made[16]; /* no initialiser, which may be a call of memset */

@@ -1,9 +1,9 @@
-#ifndef NET_PANEL_8_8
-#define NET_PANEL_8_8
-/* y[0 .. 16) = bias + unit * (w q) of one panel: weights of 8 bits, q of 8 bits. Returns what
-   comes after the panel. */
-static inline const unsigned char *panel_8_8(float *restrict y, const unsigned char *restrict w,
-                                              const int8_t *restrict q, float unit, int depth, int block)
+#ifndef NET_PANEL_KIND
+#define NET_PANEL_KIND
+/* y[0 .. 16) = bias + unit * (w q) of one panel: weights of 8 bits. Returns what comes after the
+   panel. */
+static inline const unsigned char *panel_KIND(float *restrict y, const unsigned char *restrict w,
+                                              const TYPE *restrict q, float unit, int depth, int block)
 {
     const float *const bias = (const float *)w;
     float made[16]; /* no initialiser, which may be a call of memset */
@@ -13,7 +13,7 @@ static inline const unsigned char *panel_8_8(float *restrict y, const unsigned c
         const int end = depth - start < block ? depth : start + block;
         const float *const scales = (const float *)w;
         int32_t sums[16];
-        w += 128; /* the sums of the integers are for other machines */
+        w += sizeof *q == 2 ? 64 : 128; /* the sums of the integers are for other machines */
         for (int r = 0; r < 16; ++r) { sums[r] = 0; }
         for (int k = start; k < end; k += 4, w += 64) {
             const int32_t q0 = q[k], q1 = q[k + 1], q2 = q[k + 2], q3 = q[k + 3];
