@@ -134,6 +134,9 @@ RECIPES = {
     "coreml": Recipe(
         {"cell": "lstm"}, to=("coreml",), options={"precision": ["float16", "float32"]}
     ),
+    "learned coreml": Recipe(
+        {"cell": "lstm", "learned_initial_state": True}, to=("coreml-mlstate",)
+    ),
     "int4": Recipe({"cell": "lstm", "hidden": 16}, options=low("int4")),
     **{
         f"c {precision}": Recipe(

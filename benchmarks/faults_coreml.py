@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from _faulty import Fault, sign
+from _faulty import Fault, on_arrays, sign
 
 from edgernn.bundle import Bundle
 from edgernn.models import checkpoint
@@ -65,19 +66,41 @@ def _reconverted(
     return apply
 
 
-def _write_missing(block: Any) -> None:
-    """Drop the operation that writes the second state."""
-    writes = [operation for operation in block.operations if operation.type == "write_state"]
-    block.operations.remove(writes[1])
+def _writes(block: Any) -> list[Any]:
+    return [operation for operation in block.operations if operation.type == "write_state"]
+
+
+def _write_missing(place: int) -> Callable[[Any], None]:
+    """Drop the operation that writes the first state, or the second."""
+    return lambda block: block.operations.remove(_writes(block)[place])
+
+
+def _swap(first: Any, second: Any, argument: str) -> None:
+    held = copy.deepcopy(first.inputs[argument])
+    first.inputs[argument].CopyFrom(second.inputs[argument])
+    second.inputs[argument].CopyFrom(held)
 
 
 def _writes_swapped(block: Any) -> None:
     """Write each state's value into the other."""
-    first, second = (operation for operation in block.operations if operation.type == "write_state")
-    one, other = first.inputs["input"], second.inputs["input"]
-    held = copy.deepcopy(one)
-    one.CopyFrom(other)
-    other.CopyFrom(held)
+    _swap(*_writes(block), "input")
+
+
+def _values_swapped(block: Any) -> None:
+    """Make each state's update of the other's next value; every operator is where it was."""
+    made = {output.name: each for each in block.operations for output in each.outputs}
+    _swap(*(made[write.inputs["data"].arguments[0].name] for write in _writes(block)), "update")
+
+
+def _written_twice(block: Any) -> None:
+    block.operations.append(_writes(block)[0])
+
+
+def _read_after(block: Any) -> None:
+    """Read the first state behind its update as well."""
+    read = next(each for each in block.operations if each.type == "read_state")
+    block.operations.append(read)
+    block.operations[-1].outputs[0].name = "read_again"
 
 
 def _outputs_swapped(block: Any) -> None:
@@ -143,20 +166,66 @@ def _fault(
 
 
 _STATE = r"worst [hc]_next"
+_KEPT_CHECKS = ("structure", "rollout", "golden")
 FAULTS = (
     _fault(
         "Core ML state never written",
         "the buffer's assignment lost",
-        _on_program(KEPT, _write_missing),
+        _on_program(KEPT, _write_missing(1)),
         KEPT,
-        "worst c_next|c",
+        "the state c is written 0 times",
+        *_KEPT_CHECKS,
+    ),
+    _fault(
+        "Core ML hidden state never written",
+        "a state that is read through an operator that changes nothing",
+        _on_program(KEPT, _write_missing(0)),
+        KEPT,
+        "the state h is written 0 times",
+        *_KEPT_CHECKS,
     ),
     _fault(
         "Core ML states written crosswise",
         "h into c, c into h",
         _on_program(KEPT, _writes_swapped),
         KEPT,
+        "the state c is given what is made for h",
+        *_KEPT_CHECKS,
+    ),
+    _fault(
+        "Core ML updates of another state's value",
+        "next states bound by position",
+        _on_program(KEPT, _values_swapped),
+        KEPT,
         _STATE,
+    ),
+    _fault(
+        "Core ML state written twice",
+        "an update for each reader",
+        _on_program(KEPT, _written_twice),
+        KEPT,
+        "the state h is written 2 times",
+        "structure",
+    ),
+    _fault(
+        "Core ML state read behind its update",
+        "a step that sees the next one's state",
+        _on_program(KEPT, _read_after),
+        KEPT,
+        "the state h is read after it is written",
+        "structure",
+    ),
+    Fault(
+        "Core ML begins with zeros",
+        "first values that conversion loses",
+        on_arrays(
+            "initial_state.safetensors",
+            lambda arrays: {name: np.zeros_like(array) for name, array in arrays.items()},
+        ),
+        ("contract",),
+        "the first state h is not the golden run's",
+        honest="learned coreml",
+        artifact=KEPT,
     ),
     _fault(
         "Core ML h and c swapped",

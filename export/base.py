@@ -39,7 +39,8 @@ class Written:
     """What an exporter tells of the file it wrote.
 
     ``weights`` are as read back from it, empty where nothing is rounded; ``requires`` is package →
-    the lowest version that runs it, where that is above edgernn's own floor.
+    the lowest version that runs it, where that is above edgernn's own floor; ``notes`` are lines
+    for whoever ships the file.
     """
 
     narrowing: Narrowing
@@ -47,6 +48,7 @@ class Written:
     exporter: str
     weights: tuple[StoredWeight, ...] = ()
     requires: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Exporter(ABC):
@@ -129,7 +131,12 @@ class Exporter(ABC):
             )
         own = found.target if model.own_file is not None else None
         return Written(
-            narrowing, own or self.target(precision), self.versions(), weights, dict(found.requires)
+            narrowing,
+            own or self.target(precision),
+            self.versions(),
+            weights,
+            dict(found.requires),
+            self.notes(file_contract),
         )
 
     @classmethod
@@ -159,6 +166,12 @@ class Exporter(ABC):
             frames = model.config.contract().step_frames
             return own.model_copy(update={"axes": {**own.axes, TIME: frames}})
         return own
+
+    def notes(self, file_contract: FileContract) -> tuple[str, ...]:
+        """Say what whoever ships the file must know, a line each; nothing unless a format says
+        so.
+        """
+        return ()
 
     @abstractmethod
     def target(self, precision: str) -> str:

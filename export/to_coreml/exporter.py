@@ -35,6 +35,7 @@ from edgernn.export.to_coreml.inputs import (
     plain_dtype,
     planes,
 )
+from edgernn.export.to_coreml.kept import kept_notes, refuse_lost_states
 from edgernn.export.to_coreml.operators import OPERATORS
 from edgernn.export.to_coreml.refusals import (
     refuse_not_finite,
@@ -122,6 +123,10 @@ class CoreMLStateExporter(CoreMLExporter):
             axes=explicit.axes, dtypes={**explicit.dtypes, **halves}, runtime_state=True
         )
 
+    def notes(self, file_contract: FileContract) -> tuple[str, ...]:
+        """See ``Exporter.notes``."""
+        return kept_notes(file_contract)
+
     def _write(
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
@@ -138,8 +143,9 @@ class CoreMLStateExporter(CoreMLExporter):
             )
         )
         states = {tensor.name: examples[tensor.name] for tensor in interface.states}
+        step = _in_file_dtypes(model, file_contract)
         convert(
-            _BufferedStep(_in_file_dtypes(model, file_contract), states),
+            _BufferedStep(step, states),
             tuple(examples[tensor.name] for tensor in interface.inputs),
             path,
             inputs=[_tensor_type(tensor) for tensor in interface.inputs],
@@ -152,6 +158,7 @@ class CoreMLStateExporter(CoreMLExporter):
             target=self.target(precision),
             metadata=file_contract.to_metadata(),
         )
+        refuse_lost_states(path, file_contract, step, examples)
         return _checked_weights(path, model, precision)
 
 
@@ -174,6 +181,10 @@ def _in_file_dtypes(model: RecurrentModel, file_contract: FileContract) -> nn.Mo
 class _BufferedStep(nn.Module):
     """The step with its states as buffers that it overwrites: what coremltools turns into
     MLState.
+
+    The step reads copies. Of an operator that changes nothing, such as ``.float()``, torch gives
+    back the buffer itself, and its tracer takes the assignment for one to that operator's result,
+    which coremltools does not follow: the state would never be written.
     """
 
     def __init__(self, step: nn.Module, states: dict[str, Tensor]) -> None:
@@ -185,7 +196,7 @@ class _BufferedStep(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...] | Tensor:
         results: tuple[Tensor, ...] = self.step(
-            *inputs, *(getattr(self, name) for name in self.names)
+            *inputs, *(getattr(self, name).clone() for name in self.names)
         )
         read, after = results[: -len(self.names)], results[-len(self.names) :]
         for name, tensor in zip(self.names, after, strict=True):

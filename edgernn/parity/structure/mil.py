@@ -3,7 +3,7 @@ it runs.
 
 Every size of such a program is fixed, so no operator can depend on one. What is left to prove: it
 neither branches nor repeats, draws no random numbers, has only operators that the interpreter
-knows, and keeps the contract's states alone.
+knows, and keeps the contract's states alone, each read and then written once a step.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from edgernn.parity.structure.mil_stored import stored_weights
 from edgernn.parity.structure.reading import StructureReader
 from edgernn.parity.structure.shape_rules import unknown
 from edgernn.parity.structure.sizes import SizeError
+from edgernn.sessions.mil.kept import READ, WRITE, kept_problems
 from edgernn.sessions.mil.session import read_spec, saved_operations
 from edgernn.sessions.mil.table import KNOWN
 
@@ -30,8 +31,7 @@ _REFUSED = {
         ("non_zero", "non_maximum_suppression"), "has a result whose size depends on data"
     ),
 }
-_STATES = frozenset(("read_state", "write_state"))
-_KNOWN = KNOWN | _STATES
+_KNOWN = KNOWN | {READ, WRITE}
 
 
 class MilStructure(StructureReader):
@@ -53,14 +53,12 @@ class MilStructure(StructureReader):
                 raise SizeError(f"{what} {_REFUSED[kind]}")
             if kind not in _KNOWN:
                 raise unknown(what)
-            if kind in _STATES:
-                kept = _named(operation, "input")
-                if kept not in states:
-                    raise SizeError(
-                        f"{what} keeps the state {kept}, expected {sorted(states) or 'none'}"
-                    )
+        if problems := kept_problems(self._operations, sorted(states)):
+            raise SizeError(problems[0])
         _refuse_open(self._program)
-        kept_words = f"keeps {', '.join(sorted(states))}" if states else "keeps nothing"
+        kept_words = (
+            f"reads and writes {', '.join(sorted(states))} once" if states else "keeps nothing"
+        )
         return (
             f"{len(self._operations)} operators of fixed sizes, none branches or draws; "
             f"{kept_words}"
@@ -69,11 +67,6 @@ class MilStructure(StructureReader):
     def stored(self) -> tuple[StoredWeight, ...]:
         """See ``StructureReader.stored``."""
         return stored_weights(self._operations)
-
-
-def _named(operation: Any, argument: str) -> str:
-    bindings = operation.inputs[argument].arguments
-    return str(bindings[0].name) if bindings else ""
 
 
 def _refuse_open(program: Any) -> None:

@@ -109,7 +109,7 @@ def test_it_says_what_is_proved_and_what_is_stored(bundle: Bundle, reduced: Bund
     assert details[ONNX].endswith(
         "the same at every size: none branches, draws or keeps anything; matrices: 6 in float32"
     )
-    assert "none branches or draws; keeps c, h; matrices:" in details[MLSTATE]
+    assert "none branches or draws; reads and writes c, h once; matrices:" in details[MLSTATE]
     detail = structure(reduced, reduced.artifact("onnx/step-int4.onnx")).detail
     assert "in int4" in detail
 
