@@ -36,7 +36,10 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
         run = request.getfixturevalue(CHECKPOINTS[model])
         out = tmp_path_factory.mktemp(row.name) / "bundle"
-        bundle = export_bundle(run, out, to=row.name, steps=4)
+        try:
+            bundle = export_bundle(run, out, to=row.name, steps=4)
+        except UnavailableError as error:  # what writes the format is not here
+            pytest.skip(str(error))
     step = bundle.artifact(row.name)
     artifacts = (
         [step] if bundle.manifest.contract.encode is None else [encoder_of(bundle, step), step]
