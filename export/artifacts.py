@@ -70,6 +70,7 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         output_loss=judged.output_loss,
         tolerance=limit.rollout,
         forced=limit.forced,
+        portable=written.portable,
     )
 
 
@@ -83,7 +84,11 @@ def _first_that_passes(
     first: ContractError | None = None
     for way in kind.ways:
         exporter = kind(
-            compression, way, prefix=source.options.prefix, streams=source.options.streams
+            compression,
+            way,
+            prefix=source.options.prefix,
+            streams=source.options.streams,
+            operators=source.options.operators,
         )
         try:
             made = _in_one_way(exporter, path, job, source)

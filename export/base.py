@@ -28,6 +28,7 @@ from edgernn.contract import (
 )
 from edgernn.contract.in_graph import file_interface
 from edgernn.errors import ContractError, UsageError
+from edgernn.export.operators import Operators
 from edgernn.export.rounding.compression import Compression
 from edgernn.export.rounding.recipe import Recipe
 from edgernn.export.source import Source
@@ -40,7 +41,7 @@ class Written:
 
     ``weights`` are as read back from it, empty where nothing is rounded; ``requires`` is package →
     the lowest version that runs it, where that is above edgernn's own floor; ``notes`` are lines
-    for whoever ships the file.
+    for whoever ships the file; ``portable`` is proved of the file where it was asked for.
     """
 
     narrowing: Narrowing
@@ -49,6 +50,7 @@ class Written:
     weights: tuple[StoredWeight, ...] = ()
     requires: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    portable: bool | None = None
 
 
 class Exporter(ABC):
@@ -62,6 +64,7 @@ class Exporter(ABC):
         way: one of ``ways``.
         prefix: of names in generated source; None takes the format's own.
         streams: how many rows a file has whose format fixes their number.
+        operators: which operators files of onnx have; other formats have no such choice.
     """
 
     format_name: str
@@ -74,9 +77,11 @@ class Exporter(ABC):
         *,
         prefix: str | None = None,
         streams: int = 1,
+        operators: Operators | None = None,
     ) -> None:
         self.compression, self.way = compression or Compression(), way or self.ways[0]
         self.prefix, self.streams = prefix, streams
+        self.operators = operators or Operators()
 
     def export(
         self,
@@ -118,7 +123,7 @@ class Exporter(ABC):
             contract=contract, graph=graph, narrowing=narrowing, decoding=decoding
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _quiet_copy(model) as clone:
+        with quiet_copy(model) as clone:
             weights = self._write(clone, path, file_contract=file_contract, precision=precision)
         session = formats.resolve(
             row.session, needed_for=f"checking {row.name}", extra=row.export_extra
@@ -137,6 +142,7 @@ class Exporter(ABC):
             weights,
             dict(found.requires),
             self.notes(file_contract),
+            self.proved_portable(path),
         )
 
     @classmethod
@@ -146,6 +152,15 @@ class Exporter(ABC):
 
         Raises:
             UsageError, ContractError: see the search.
+        """
+        return None
+
+    def proved_portable(self, path: Path) -> bool | None:
+        """Return whether the file at ``path`` is proved to be portable; None where a format has no
+        such claim, or it was not asked for.
+
+        Raises:
+            ContractError: it was asked for, and the file is not.
         """
         return None
 
@@ -196,7 +211,7 @@ class Exporter(ABC):
 
 
 @contextmanager
-def _quiet_copy(model: RecurrentModel) -> Iterator[RecurrentModel]:
+def quiet_copy(model: RecurrentModel) -> Iterator[RecurrentModel]:
     """Yield a copy in evaluation mode, float32, on the CPU, without gradients."""
     with torch.no_grad():
         yield copy.deepcopy(model).cpu().float().eval().requires_grad_(False)

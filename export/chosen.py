@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from edgernn import formats
 from edgernn.contract import Contract
 from edgernn.errors import UsageError
+from edgernn.export.operators import Operators
 from edgernn.export.source import Tell
+from edgernn.formats.onnx import ONNX
 from edgernn.wording import did_you_mean
 
 Chosen = list[tuple[formats.Format, str]]
@@ -57,6 +59,22 @@ def refuse_idle_prefix(prefix: str | None, chosen: Chosen) -> None:
         f"--prefix {prefix} says what the names of {offered} begin with, and no such file is "
         f"written; add --to {offered}, or leave --prefix out"
     )
+
+
+def refuse_idle_operators(operators: Operators, chosen: Chosen, *, in_graph: bool) -> None:
+    """Raise UsageError where something is said of the operators of ONNX files and none is written,
+    or where portable ones are to decode in the graph.
+    """
+    if operators.asked and not any(row is ONNX for row, _ in chosen):
+        raise UsageError(
+            f"{operators.asked} says which operators files of {ONNX.name} have, and no such file "
+            f"is written; add --to {ONNX.name}, or leave it out"
+        )
+    if operators.portable and in_graph:
+        raise UsageError(
+            "--portable does not go with --in-graph: a file that decodes in the graph has a loop, "
+            "which some runtimes refuse; leave one of them out"
+        )
 
 
 def fitting(

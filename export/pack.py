@@ -21,7 +21,13 @@ from edgernn.contract import BATCH, STEP, Contract
 from edgernn.contract.in_graph import decoder_of
 from edgernn.errors import BundleError, CheckpointError, ContractError, UsageError
 from edgernn.export.artifacts import Job, write_artifact
-from edgernn.export.chosen import Chosen, chosen_of, fitting, refuse_idle_prefix
+from edgernn.export.chosen import (
+    Chosen,
+    chosen_of,
+    fitting,
+    refuse_idle_operators,
+    refuse_idle_prefix,
+)
 from edgernn.export.companions import tokenizer_entry, write_companions, write_text_files
 from edgernn.export.libraries import built, targets_of
 from edgernn.export.source import ReducedOptions, Source, Tell
@@ -82,13 +88,14 @@ def export_bundle(
     out = path_of(out)
     chosen = chosen_of(to, precision, tell)
     targets = targets_of(target, chosen)
-    refuse_idle_prefix(options.prefix if options is not None else None, chosen)
+    options = options or ReducedOptions()
+    refuse_idle_prefix(options.prefix, chosen)
+    refuse_idle_operators(options.operators, chosen, in_graph=in_graph or decoding)
     refuse_foreign(out)
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
     _refuse_not_finite(loaded)
     contract = loaded.model.config.contract()
     chosen = fitting(chosen, contract, to, tell)
-    options = options or ReducedOptions()
     _refuse_streams(options.streams, chosen, contract)
     jobs = _jobs(chosen, contract, in_graph=in_graph or decoding)
     material = Source(

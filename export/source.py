@@ -8,6 +8,7 @@ from functools import cached_property
 
 from edgernn.contract import TOKENS, Contract, Decoding, FileContract
 from edgernn.errors import DataError, UsageError
+from edgernn.export.operators import Operators
 from edgernn.export.rounding.calibration import feeds_from
 from edgernn.export.rounding.compression import Budget, Feeds
 from edgernn.families.base import Family
@@ -33,6 +34,7 @@ class ReducedOptions:
         allow_float: keep a file whose weights were not all rounded as asked.
         prefix: what every name of generated C begins with; None takes the format's own.
         streams: how many sequences a file of c goes over in one call, 1 to ``MOST_STREAMS``.
+        operators: which operators the files of onnx have, and in which versions.
 
     Raises:
         UsageError: another number of streams.
@@ -44,6 +46,7 @@ class ReducedOptions:
     allow_float: bool = False
     prefix: str | None = None
     streams: int = 1
+    operators: Operators = field(default_factory=Operators)
 
     def __post_init__(self) -> None:
         if not 1 <= self.streams <= MOST_STREAMS:

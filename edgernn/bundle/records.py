@@ -142,7 +142,8 @@ class Artifact(Record):
     ``tolerance`` is what a replay of the golden run may differ by: the largest scaled difference
     of the chained run, or where ``forced`` the relative RMS error of single steps, each started
     from the recorded state. Older bundles have neither. ``libraries`` is what was built of it,
-    where it is C.
+    where it is C. ``portable`` says that an ONNX file has no operator of a vendor's domain, and
+    none that some runtime computes otherwise without a word; absent where that was not asked for.
     """
 
     path: InnerPath
@@ -162,6 +163,7 @@ class Artifact(Record):
     tolerance: Annotated[Finite, Field(gt=0)] | None = None
     forced: bool = False
     libraries: tuple[Library, ...] | None = None
+    portable: bool | None = None
 
 
 class TokenizerEntry(Record):

@@ -93,6 +93,16 @@ def export(
     streams: Annotated[
         int, typer.Option(metavar="N", help="Sequences that c steps in one call, 1 to 8.")
     ] = 1,
+    portable: Annotated[
+        bool,
+        typer.Option("--portable", help="ONNX that every runtime computes alike, or a refusal."),
+    ] = False,
+    opset: Annotated[
+        int | None, typer.Option(metavar="N", help="ONNX operators of this version, 13 to 21.")
+    ] = None,
+    ir_version: Annotated[
+        int | None, typer.Option(metavar="N", help="The version of the ONNX file, 7 to 10.")
+    ] = None,
     in_graph: Annotated[
         bool, typer.Option("--in-graph", help="Also files that decode in the graph, in one call.")
     ] = False,
@@ -119,14 +129,16 @@ def export(
     """Export a trained model to a bundle, each file checked against the contract and the
     reference.
     """
+    from edgernn.export.operators import Operators
     from edgernn.export.pack import export_bundle, refuse_foreign
     from edgernn.export.rounding.compression import Budget
     from edgernn.export.source import ReducedOptions
 
     budget = Budget(max_perplexity_increase, max_cider_drop)
     options = ReducedOptions(
-        block_size, budget, _first_text(calibration), allow_float, prefix, streams
-    )
+        block_size, budget, _first_text(calibration), allow_float, prefix, streams,
+        Operators(portable, opset, ir_version),
+    )  # fmt: skip
     said = Said(
         inputs, state, settings, left_context, keep_restarts, rename,
         weights, method, context, start, sample,

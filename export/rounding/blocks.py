@@ -76,10 +76,7 @@ def quantize_matrix(
             f"bits {bits} in blocks of {block_size}: expected bits of {BITS} and blocks of "
             f"{BLOCK_SIZES}"
         )
-    if not np.isfinite(weight).all():
-        raise UsageError(
-            "a weight is not finite, so it cannot be quantised; train or import the model again"
-        )
+    _refuse_not_finite(weight)
     if hessian is not None and not np.isfinite(hessian).all():
         raise UsageError(
             "the model gives numbers that are not finite on calibration data; look for NaN in "
@@ -101,6 +98,25 @@ def quantize_matrix(
         else:
             integers[:, block] = _rounded_in_turn(left, at, scales[:, block], bits, spread)
     return Blocks(integers, scales, bits, columns)
+
+
+def round_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Round each row of ``weight``, float ``[N, K]``, to 8 bits with one scale, which may be below
+    0: integers ``[N, K]`` int8, scales ``[N]`` float32.
+
+    Raises:
+        UsageError: a weight is not finite.
+    """
+    _refuse_not_finite(weight)
+    scales = _best_scales(np.asarray(weight, np.float32), 8)
+    return _rounded(weight, scales[:, None], 8).astype(np.int8), scales
+
+
+def _refuse_not_finite(weight: np.ndarray) -> None:
+    if not np.isfinite(weight).all():
+        raise UsageError(
+            "a weight is not finite, so it cannot be quantised; train or import the model again"
+        )
 
 
 def _best_scales(block: np.ndarray, bits: int) -> np.ndarray:

@@ -5,6 +5,9 @@ In 8 and 4 bits the step face is written instead, for its products can be quanti
 faster at it. Opening T again with a ``Scan`` around it was measured: 15 to 25 µs more a step, and a
 prompt no faster than step by step.
 
+A portable file has the step face, too, where a fused operator needs what some runtime leaves out,
+and integers by ONNX's own operators, one row a call; see ``portable`` and ``standard_integers``.
+
 A graph is traced (``tracing``), then changed by the passes of ``passes``, in that order.
 """
 
@@ -21,25 +24,29 @@ import onnx
 import torch
 
 from edgernn.bundle.stored_weights import StoredWeight
-from edgernn.contract import ENCODE, TIME, FileContract, GraphSpec, Narrowing
+from edgernn.contract import BATCH, ENCODE, TIME, FileContract, GraphSpec, Narrowing
 from edgernn.contract.in_graph import DECODERS, GENERATE
-from edgernn.errors import ContractError
-from edgernn.export.base import Exporter
+from edgernn.errors import ContractError, UsageError
+from edgernn.export.base import Exporter, quiet_copy
+from edgernn.export.operators import Operators
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.source import Source
 from edgernn.export.to_onnx.caption_loop import caption_model
 from edgernn.export.to_onnx.capture import capture
 from edgernn.export.to_onnx.generate_loop import generate_model
 from edgernn.export.to_onnx.half import store_half
+from edgernn.export.to_onnx.portable import leave_out_defaults, problems_of, prove_portable
 from edgernn.export.to_onnx.quantize import quantize_graph
 from edgernn.export.to_onnx.smallest import SEARCHED, smallest_recipe
-from edgernn.export.to_onnx.tracing import IR_VERSION, OPSET, finish, step_graph, trace
+from edgernn.export.to_onnx.standard_integers import round_to_standard
+from edgernn.export.to_onnx.tracing import finish, step_graph, trace
 from edgernn.export.to_onnx.weights import weight_table
 from edgernn.formats.onnx import ONNX
 from edgernn.models.family import RecurrentModel
 
 _TRACED, _CAPTURED = "traced", "captured"
 RECIPES = {"int8": Recipe(Rounding(8, 256)), "int4": Recipe(Rounding(4, 128))}
+_PORTABLE_INTEGERS = "int8"  # the one precision in integers that ONNX's own operators multiply in
 
 
 @dataclass(frozen=True)
@@ -50,15 +57,23 @@ class Pass:
     run: Callable[[onnx.ModelProto], None]
 
 
-def passes(file_contract: FileContract, recipe: Recipe | None, *, half: bool) -> tuple[Pass, ...]:
+def passes(
+    file_contract: FileContract,
+    recipe: Recipe | None,
+    *,
+    half: bool,
+    operators: Operators | None = None,
+) -> tuple[Pass, ...]:
     """Return what is done to a traced graph, in order: ``recipe`` rounds its matrices to integers,
-    ``half`` stores constants in float16.
+    ``half`` stores constants in float16; both as ``operators`` says.
     """
-    rounded = () if recipe is None else (Pass("round", partial(quantize_graph, recipe=recipe)),)
+    operators = operators or Operators()
+    run = round_to_standard if operators.portable else partial(quantize_graph, recipe=recipe)
     return (
-        *rounded,
+        *(() if recipe is None else (Pass("round", run),)),
         *((Pass("half", store_half),) if half else ()),
-        Pass("finish", partial(finish, file_contract=file_contract)),
+        *((Pass("portable", leave_out_defaults),) if operators.portable else ()),
+        Pass("finish", partial(finish, file_contract=file_contract, ir_version=operators.ir)),
     )
 
 
@@ -77,7 +92,7 @@ class OnnxExporter(Exporter):
 
     def target(self, precision: str) -> str:
         """See ``Exporter.target``: the same in all."""
-        return f"opset {OPSET}, IR {IR_VERSION}"
+        return f"opset {self.operators.version}, IR {self.operators.ir}"
 
     def versions(self) -> str:
         """See ``Exporter.versions``."""
@@ -88,16 +103,67 @@ class OnnxExporter(Exporter):
 
     def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
         """One step a call where integers are asked for; see the module's docstring."""
-        timed = any(TIME in tensor.axes for tensor in graph_spec.inputs)
-        return (
-            Narrowing(axes={TIME: 1}) if ONNX.promise(precision).integers and timed else Narrowing()
-        )
+        if not ONNX.promise(precision).integers:
+            return Narrowing()
+        fixed = (TIME, BATCH) if self.operators.portable else (TIME,)
+        found = {axis for tensor in graph_spec.inputs for axis in tensor.axes}
+        return Narrowing(axes={axis: 1 for axis in fixed if axis in found})
 
     def narrowed(self, model: RecurrentModel, graph_spec: GraphSpec, precision: str) -> Narrowing:
-        """See ``Exporter.narrowed``: what came as an ONNX file is not traced."""
+        """See ``Exporter.narrowed``: what came as an ONNX file is not traced. A portable file takes
+        one step a call where its fused operators need what some runtime leaves out.
+        """
+        if self.operators.portable:
+            self._refuse_unportable(precision)
+        whole = super().narrowed(model, graph_spec, precision)
         if model.own_file is not None and not model.own_file.one_step:
-            return self.narrowing(graph_spec, precision)
-        return super().narrowed(model, graph_spec, precision)
+            own = self.narrowing(graph_spec, precision)
+            return own if self._as_it_came(model) else whole
+        if not self.operators.portable or TIME in whole.axes or not graph_spec.has_time:
+            return whole
+        contract = model.config.contract()
+        file_contract = FileContract(contract=contract, graph=graph_spec.name, narrowing=whole)
+        with quiet_copy(model) as clone:
+            fused = self._float(clone, file_contract)
+        leave_out_defaults(fused)
+        if not problems_of(fused):
+            return whole
+        return whole.model_copy(update={"axes": {**whole.axes, TIME: contract.step_frames}})
+
+    def proved_portable(self, path: Path) -> bool | None:
+        """See ``Exporter.proved_portable``."""
+        if not self.operators.portable:
+            return None
+        prove_portable(path)
+        return True
+
+    def _refuse_unportable(self, precision: str) -> None:
+        if ONNX.promise(precision).integers and precision != _PORTABLE_INTEGERS:
+            raise UsageError(
+                f"--portable does not go with {precision}: ONNX's own operators multiply 8 bits; "
+                f"choose {_PORTABLE_INTEGERS}, float16 or float32"
+            )
+        if ONNX.promise(precision).integers and self.compression.block_size is not None:
+            raise UsageError(
+                "--portable gives each row of a matrix one scale; leave --block-size out"
+            )
+
+    def _refuse_another_opset(self) -> None:
+        if self.operators.opset is not None:
+            raise UsageError(
+                f"--opset is {self.operators.opset}, and an ONNX file keeps its own operators; "
+                "leave it out"
+            )
+
+    def _as_it_came(self, model: RecurrentModel) -> bool:
+        """Whether a model that came as an ONNX file is written as that file's own graph."""
+        if model.own_file is None:
+            return False
+        if not self.operators.portable:
+            return True
+        graph = onnx.load_from_string(model.own_file.step)
+        leave_out_defaults(graph)
+        return not problems_of(graph)
 
     def _write(
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
@@ -120,13 +186,16 @@ class OnnxExporter(Exporter):
             if self.way == _CAPTURED:
                 raise ContractError("integers are made of the traced graph alone")
             feeds = self.compression.feeds
-            model_proto, recipe = step_graph(model, file_contract, recipe, feeds=feeds)
-        elif model.own_file is not None:
+            model_proto, recipe = step_graph(
+                model, file_contract, recipe, feeds=feeds, opset=self.operators.version
+            )
+        elif model.own_file is not None and self._as_it_came(model):
+            self._refuse_another_opset()
             model_proto = onnx.load_from_string(model.own_file.step)
         else:
             fused = file_contract.axis_size(TIME) is None and model.fused_in(ONNX.family)
             model_proto = self._float(model if fused else model.step_face(), file_contract)
-        for change in passes(file_contract, recipe, half=promise.half):
+        for change in passes(file_contract, recipe, half=promise.half, operators=self.operators):
             change.run(model_proto)
         for key, text in () if model.own_file is None else model.own_file.metadata:
             model_proto.metadata_props.add(key=key, value=text)
@@ -134,8 +203,8 @@ class OnnxExporter(Exporter):
 
     def _float(self, model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
         if self.way == _CAPTURED:
-            return capture(model, file_contract, opset=OPSET)
-        return trace(model, file_contract)
+            return capture(model, file_contract, opset=self.operators.version)
+        return trace(model, file_contract, opset=self.operators.version)
 
     def _decoder(
         self, model: RecurrentModel, file_contract: FileContract, precision: str

@@ -61,7 +61,7 @@ def quantize_graph(
     for node in model_proto.graph.node:
         if node.output[0] in {bias.sum for bias in biases.values()}:
             continue  # the product before it adds the bias
-        matrix, table = _matrix(node, constants), _table(node, constants)
+        matrix, table = constant_matrix(node, constants), constant_table(node, constants)
         if matrix is not None:
             nodes.append(
                 _product(model_proto, node, matrix, recipe, rounded, biases.get(node.output[0]))
@@ -89,13 +89,13 @@ def drop_unused_constants(model_proto: onnx.ModelProto) -> None:
 def products(model_proto: onnx.ModelProto) -> list[onnx.NodeProto]:
     """Return the nodes of ``model_proto`` that multiply with a constant float32 matrix."""
     constants = {tensor.name: tensor for tensor in model_proto.graph.initializer}
-    return [node for node in model_proto.graph.node if _matrix(node, constants) is not None]
+    return [node for node in model_proto.graph.node if constant_matrix(node, constants) is not None]
 
 
 def lookups(model_proto: onnx.ModelProto) -> list[onnx.NodeProto]:
     """Return the nodes of ``model_proto`` that take rows of a constant float32 table."""
     constants = {tensor.name: tensor for tensor in model_proto.graph.initializer}
-    return [node for node in model_proto.graph.node if _table(node, constants) is not None]
+    return [node for node in model_proto.graph.node if constant_table(node, constants) is not None]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _biases(
     outputs = {value.name for value in model_proto.graph.output}
     found: dict[str, _Bias] = {}
     for node in model_proto.graph.node:
-        if _matrix(node, constants) is None:
+        if constant_matrix(node, constants) is None:
             continue
         made, following = node.output[0], readers.get(node.output[0], [])
         if len(node.input) > 2:
@@ -129,7 +129,9 @@ def _biases(
     return found
 
 
-def _matrix(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> np.ndarray | None:
+def constant_matrix(
+    node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]
+) -> np.ndarray | None:
     """Return the constant matrix of a product as ``[N, K]``, or None where the node is no such
     product.
     """
@@ -147,7 +149,9 @@ def _matrix(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> 
     return matrix if attributes.get("transB") else np.ascontiguousarray(matrix.T)
 
 
-def _table(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> np.ndarray | None:
+def constant_table(
+    node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]
+) -> np.ndarray | None:
     """Return the constant table ``[V, E]`` of a look-up, or None where the node is none."""
     if node.op_type != "Gather" or node.input[0] not in constants:
         return None
@@ -168,7 +172,9 @@ def _product(
     rounding = recipe.rounding(layer, matrix.shape[1])
     hessian = recipe.hessians.get(layer) if rounding.bits < NEAREST_BITS else None
     blocks = _blocks(node.input[1], matrix, rounding, rounded, hessian)
-    integers, scales = _store(model_proto, layer, blocks.packed(), blocks.scales.reshape(-1))
+    integers, scales = store_integers(
+        model_proto, layer, blocks.packed(), blocks.scales.reshape(-1)
+    )
     return helper.make_node(
         PRODUCT,
         [node.input[0], integers, scales, *(("", "", bias.constant) if bias else ())],
@@ -199,7 +205,7 @@ def _lookup(
     blocks = _blocks(node.input[0], table, rounding, rounded, None)
     rows = len(table)
     packed = blocks.packed().reshape(rows, -1)[:, : -(-table.shape[1] * rounding.bits // 8)]
-    integers, scales = _store(model_proto, layer, packed, blocks.scales)
+    integers, scales = store_integers(model_proto, layer, packed, blocks.scales)
     return helper.make_node(
         LOOKUP,
         [integers, node.input[1], scales],
@@ -224,7 +230,7 @@ def _blocks(
     return rounded[key]
 
 
-def _store(
+def store_integers(
     model_proto: onnx.ModelProto, layer: str, integers: np.ndarray, scales: np.ndarray
 ) -> tuple[str, str]:
     """Store both under the layer's name, once each; a second matrix of the layer gets a number."""

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 import onnx
+import onnx.version_converter
 import torch
 
 from edgernn import storage
@@ -23,16 +24,14 @@ from edgernn.contract import FileContract, first_line
 from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError
 from edgernn.export.graphs import FlatGraph, example_inputs
+from edgernn.export.operators import IR_VERSION, OPSET
 from edgernn.export.rounding.calibration import hessians
 from edgernn.export.rounding.compression import Feeds
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.to_onnx.quantize import NEAREST_BITS
 from edgernn.models.family import OperatorSet, RecurrentModel
 
-OPSET = (
-    17  # with IR version 9 the newest that every runtime in the field reads, the browser's included
-)
-IR_VERSION = 9
+_NEWEST = 20  # that torch's exporter writes
 _EXAMPLE_BATCH, _EXAMPLE_TIME = 2, 3  # neither 1, which exporters may treat as a constant
 _TABLE = Rounding(8, 128)
 
@@ -43,24 +42,34 @@ def _registry() -> Any:
     held = translations = "torch.onnx._internal.torchscript_exporter"
     if importlib.util.find_spec(held) is None:  # torch before 2.9
         held, translations = "torch.onnx._internal", "torch.onnx"
-    for version in range(9, OPSET + 1):
+    for version in range(9, _NEWEST + 1):
         importlib.import_module(f"{translations}.symbolic_opset{version}")
     return importlib.import_module(f"{held}.registration").registry
-
-
-def _has(kind: str) -> bool:
-    return bool(_registry().is_registered_op(kind.removesuffix("_"), OPSET))
 
 
 # what its translations get wrong, or right at the sizes of the example alone
 _BITWISE = "__and__ __or__ __xor__ bitwise_and bitwise_or bitwise_xor"
 _AVOIDED = f"{_BITWISE} cosine_similarity div floor_divide remainder scatter_add threshold unfold"
-OPERATORS = OperatorSet("ONNX", _has, frozenset(f"aten::{name}" for name in _AVOIDED.split()))
 
 
-def trace(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
-    """Return a graph of ``model`` in float32, with the contract's names, and its open axes open."""
-    interface, model = file_contract.interface(), model.written_in(OPERATORS)
+def operator_set(opset: int) -> OperatorSet:
+    """Return what torch's exporter writes in ``opset``."""
+
+    def has(kind: str) -> bool:
+        return bool(_registry().is_registered_op(kind.removesuffix("_"), min(opset, _NEWEST)))
+
+    return OperatorSet("ONNX", has, frozenset(f"aten::{name}" for name in _AVOIDED.split()))
+
+
+def trace(
+    model: RecurrentModel, file_contract: FileContract, *, opset: int = OPSET
+) -> onnx.ModelProto:
+    """Return a graph of ``model`` in float32, with the contract's names, and its open axes open.
+
+    Raises:
+        ContractError: torch cannot write it, or its operators are not in ``opset``.
+    """
+    interface, model = file_contract.interface(), model.written_in(operator_set(opset))
     with warnings.catch_warnings(), storage.scratch() as scratch:
         path = scratch / "graph.onnx"
         warnings.simplefilter(
@@ -73,7 +82,7 @@ def trace(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto
                     example_inputs(file_contract, batch=_EXAMPLE_BATCH, time=_EXAMPLE_TIME),
                     str(path),
                     dynamo=False,
-                    opset_version=OPSET,
+                    opset_version=min(opset, _NEWEST),
                     input_names=[tensor.name for tensor in interface.inputs],
                     output_names=[tensor.name for tensor in interface.outputs],
                     dynamic_axes={
@@ -85,7 +94,19 @@ def trace(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto
             raise ContractError(
                 f"torch.onnx could not write {file_contract.graph}: {first_line(error)}"
             ) from error
-        return onnx.load(str(path))
+        return _converted(onnx.load(str(path)), opset)
+
+
+def _converted(model_proto: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """Return the graph in ``opset`` where torch's exporter wrote the newest that it can."""
+    if opset <= _NEWEST:
+        return model_proto
+    try:
+        return onnx.version_converter.convert_version(model_proto, opset)
+    except (RuntimeError, ValueError) as error:
+        raise ContractError(
+            f"the graph cannot be written in opset {opset}: {first_line(error)}; leave --opset out"
+        ) from error
 
 
 def step_graph(
@@ -94,6 +115,7 @@ def step_graph(
     recipe: Recipe,
     *,
     feeds: Feeds | None = None,
+    opset: int = OPSET,
 ) -> tuple[onnx.ModelProto, Recipe]:
     """Return the step face of ``model``, which is turned into it, in float32, and ``recipe`` with
     nothing left open.
@@ -104,7 +126,8 @@ def step_graph(
     """
     folded = model.folding_pays(recipe.default.bits) if recipe.folded is None else recipe.folded
     layers = {**({model.folded_table: _TABLE} if folded else {}), **recipe.layers}
-    model_proto = trace(model.step_face(folded=folded).in_products(), file_contract)
+    products = model.step_face(folded=folded).in_products()
+    model_proto = trace(products, file_contract, opset=opset)
     low = min(rounding.bits for rounding in (recipe.default, *layers.values()))
     seen = (
         hessians(model_proto, feeds())
@@ -114,14 +137,16 @@ def step_graph(
     return model_proto, replace(recipe, folded=folded, layers=layers, hessians=seen)
 
 
-def finish(model_proto: onnx.ModelProto, file_contract: FileContract) -> None:
+def finish(
+    model_proto: onnx.ModelProto, file_contract: FileContract, *, ir_version: int = IR_VERSION
+) -> None:
     """Declare the contract's shapes, write it into the metadata, and check the graph, in place.
 
     Raises:
         ContractError: the graph is no valid model.
     """
     interface = file_contract.interface()
-    model_proto.ir_version = IR_VERSION
+    model_proto.ir_version = ir_version
     _declare(model_proto, (*interface.inputs, *interface.outputs))
     onnx.helper.set_model_props(model_proto, file_contract.to_metadata())
     try:

@@ -95,9 +95,9 @@ def test_an_export_shows_what_each_weight_is_stored_as(run: Run, checkpoint_fold
 def test_a_weight_that_stayed_float_is_shown(
     run: Run, checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = quantize._matrix
+    found = quantize.constant_matrix
     monkeypatch.setattr(
-        quantize, "_matrix", lambda node, given: None if "head" in node.name else found(node, given)
+        quantize, "constant_matrix", lambda node, given: None if "head" in node.name else found(node, given)
     )
     code, out, err = run("export", checkpoint_folder, "--out", "b", *REDUCED, "int8")
     assert (code, out) == (2, "")

@@ -290,10 +290,10 @@ def test_a_matrix_that_stayed_float_is_told_or_refused(
 ) -> None:
     from edgernn.export.to_onnx import quantize
 
-    found = quantize._matrix
+    found = quantize.constant_matrix
     monkeypatch.setattr(
         quantize,
-        "_matrix",
+        "constant_matrix",
         lambda node, constants: None if "layers.1" in node.name else found(node, constants),
     )
     loaded = checkpoint_of(make_model(), tokenizer)

@@ -11,6 +11,7 @@ from edgernn.contract import FileContract
 from edgernn.contract.in_graph import DECODERS, file_interface
 from edgernn.parity.structure.onnx_decoders import follow_decoder
 from edgernn.parity.structure.onnx_rules import follow
+from edgernn.parity.structure.portable import portable_problems
 from edgernn.parity.structure.reading import StructureReader
 from edgernn.parity.structure.stored_onnx import weight_table
 from edgernn.sessions.ort.guard import refuse_foreign
@@ -24,7 +25,8 @@ class OnnxStructure(StructureReader):
     tells_bytes = True
 
     def __init__(self, path: Path) -> None:
-        self._graph = refuse_foreign(path).graph
+        self._model = refuse_foreign(path)
+        self._graph = self._model.graph
 
     def prove(self, file_contract: FileContract) -> str:
         """See ``StructureReader.prove``."""
@@ -43,6 +45,10 @@ class OnnxStructure(StructureReader):
     def stored(self) -> tuple[StoredWeight, ...]:
         """See ``StructureReader.stored``."""
         return weight_table(self._graph)
+
+    def portable_problems(self) -> list[str]:
+        """See ``StructureReader.portable_problems``."""
+        return portable_problems(self._model)
 
     def digests(self) -> dict[str, str]:
         """See ``StructureReader.digests``."""

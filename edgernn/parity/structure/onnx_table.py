@@ -127,6 +127,12 @@ def _gemm(call: Call) -> Value:
     return made if bias is None else rules.elementwise([made, bias], None, call.what)
 
 
+def _quantised(call: Call) -> list[Value]:
+    """One scale stands for all elements, so that all of them meet."""
+    closed(call[0].dims, range(call[0].rank), call.what)
+    return [Value(call[0].dims), Value(()), Value(())]
+
+
 def _blocked_product(call: Call) -> Value:
     closed(call[0].dims, [call[0].rank - 1], call.what)
     return Value((*call[0].dims[:-1], dim(call.get("N"))))
@@ -249,6 +255,8 @@ TABLE: dict[str, Handler] = {
     **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LRN"), _over_places),
     "MatMul": lambda call: rules.matmul(call[0], call[1], call.what),
     "Gemm": _gemm,
+    "DynamicQuantizeLinear": _quantised,
+    "MatMulInteger": lambda call: rules.matmul(call[0], call[1], call.what),
     "MatMulNBits": _blocked_product,
     "GatherBlockQuantized": _blocked_lookup,
     **dict.fromkeys(("AveragePool", "Conv", "MaxPool"), _windows),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from edgernn import formats
+from edgernn.bundle.records import Artifact
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import TIME, FileContract, first_line
 from edgernn.contract.in_graph import DECODERS
@@ -72,6 +73,10 @@ class StructureReader(ABC):
         """Return how the file is not of ``precision``, beside what its weights are stored as."""
         return []
 
+    def portable_problems(self) -> list[str]:
+        """Return why the file is not portable, as its manifest says; see ``portable``."""
+        return ["files of its format are not portable, whatever the manifest says"]
+
     def digests(self) -> dict[str, str]:
         """Return constant → what its dtype, shape and values come to, of all but the small; none
         where a reader cannot tell.
@@ -94,6 +99,7 @@ def check(subject: Subject) -> Check:
     found = reader.stored()
     problems = stored_problems(artifact, found, step)
     problems += reader.label_problems(artifact.precision)
+    problems += _portable_problems(artifact, reader)
     problems += bytes_problems(artifact, found) if reader.tells_bytes and not problems else []
     for other in beside if not problems else []:
         problems += value_problems(
@@ -126,10 +132,21 @@ def check(subject: Subject) -> Check:
         )
         status = "not run"
     if not problems:
-        return Check(name=NAME, status=status, detail=f"{proved}; matrices: {stored_words(found)}")
-    told = [*([] if status == "passed" else [proved]), *problems[:_MOST_TOLD]]
-    told += [f"and {len(problems) - _MOST_TOLD} more"] if len(problems) > _MOST_TOLD else []
-    return Check(name=NAME, status="failed", detail="; ".join(told))
+        told = f"{proved}; matrices: {stored_words(found)}"
+        told += "; portable: no runtime reads it otherwise" if artifact.portable else ""
+        return Check(name=NAME, status=status, detail=told)
+    wrong = [*([] if status == "passed" else [proved]), *problems[:_MOST_TOLD]]
+    wrong += [f"and {len(problems) - _MOST_TOLD} more"] if len(problems) > _MOST_TOLD else []
+    return Check(name=NAME, status="failed", detail="; ".join(wrong))
+
+
+def _portable_problems(artifact: Artifact, reader: StructureReader) -> list[str]:
+    """Return what the file has that a portable one has not, where its manifest says it is one."""
+    if not artifact.portable:
+        return []
+    return [
+        f"the manifest says that it is portable, and {what}" for what in reader.portable_problems()
+    ]
 
 
 def _mixed(file_contract: FileContract, error: MixedError) -> tuple[Status, str]:

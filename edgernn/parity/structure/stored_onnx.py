@@ -22,12 +22,14 @@ _BITS = {
     "uint4": 4,
     "uint8": 8,
 }
+_INTEGERS = {"uint8": "int8"}  # with a byte in the middle for 0
 RECURRENT = frozenset(("LSTM", "GRU", "RNN"))
 _MATRICES = {
     "MatMul": (1,),
     "Gemm": (1,),
     "Conv": (1,),
     "Gather": (0,),
+    "MatMulInteger": (1,),
     **dict.fromkeys(RECURRENT, (1, 2)),
 }
 Constants = Mapping[str, OnnxTensor]
@@ -113,7 +115,7 @@ def _float_weights(
             f"{name}.{index}.{'from_hidden' if from_state else 'from_input'}" if recurrent else name
         )
         size = _bytes(tensor)
-        turned = node.op in {"MatMul", "Gemm"} and not node.attributes.get(
+        turned = node.op in {"MatMul", "MatMulInteger", "Gemm"} and not node.attributes.get(
             "transB"
         )  # it lies there as [K, N]
         yield (
@@ -121,7 +123,7 @@ def _float_weights(
             StoredWeight(
                 name=own,
                 shape=tuple(reversed(tensor.shape) if turned else tensor.shape),
-                dtype=tensor.dtype,
+                dtype=_INTEGERS.get(tensor.dtype, tensor.dtype),
                 float32_bytes=prod(tensor.shape) * _FLOAT_BYTES,
                 bytes=size,
                 touched_bytes=size // tensor.shape[0] if node.op == "Gather" else size,

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgernn.contract import Contract, FileContract
 from edgernn.contract.build import build_contract
+from edgernn.export.operators import IR_VERSION, OPSET
 from edgernn.export.to_c.generator import generate
-from edgernn.export.to_onnx.tracing import IR_VERSION, OPSET
 from edgernn.sessions.compiled import CompiledSession
 from edgernn.sessions.compiler import build, find_compiler, lacking
 

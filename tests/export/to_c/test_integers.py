@@ -11,9 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgernn.contract import Contract, FileContract
 from edgernn.errors import ContractError
+from edgernn.export.operators import IR_VERSION, OPSET
 from edgernn.export.to_c.generator import generate
 from edgernn.export.to_c.options import Options
-from edgernn.export.to_onnx.tracing import IR_VERSION, OPSET
 from edgernn.sessions.compiled import CompiledSession
 from edgernn.sessions.compiler import build, find_compiler
 from tests.export.to_c.conftest import contract_of

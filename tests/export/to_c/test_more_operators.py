@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 
 from edgernn.contract import FileContract
 from edgernn.errors import ContractError
+from edgernn.export.operators import OPSET
 from edgernn.export.to_c.generator import generate
-from edgernn.export.to_onnx.tracing import OPSET
 
 from .conftest import Compute, contract_of, model_of
 
