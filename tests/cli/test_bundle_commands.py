@@ -97,7 +97,9 @@ def test_a_weight_that_stayed_float_is_shown(
 ) -> None:
     found = quantize.constant_matrix
     monkeypatch.setattr(
-        quantize, "constant_matrix", lambda node, given: None if "head" in node.name else found(node, given)
+        quantize,
+        "constant_matrix",
+        lambda node, given: None if "head" in node.name else found(node, given),
     )
     code, out, err = run("export", checkpoint_folder, "--out", "b", *REDUCED, "int8")
     assert (code, out) == (2, "")
