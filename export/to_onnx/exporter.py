@@ -67,10 +67,12 @@ def passes(
     """Return what is done to a traced graph, in order: ``recipe`` rounds its matrices to integers,
     ``half`` stores constants in float16; both as ``operators`` says.
     """
-    operators = operators or Operators()
-    run = round_to_standard if operators.portable else partial(quantize_graph, recipe=recipe)
+    operators, rounded = operators or Operators(), list[Pass]()
+    if recipe is not None:
+        run = round_to_standard if operators.portable else partial(quantize_graph, recipe=recipe)
+        rounded = [Pass("round", run)]
     return (
-        *(() if recipe is None else (Pass("round", run),)),
+        *rounded,
         *((Pass("half", store_half),) if half else ()),
         *((Pass("portable", leave_out_defaults),) if operators.portable else ()),
         Pass("finish", partial(finish, file_contract=file_contract, ir_version=operators.ir)),
