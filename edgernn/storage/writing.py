@@ -58,7 +58,8 @@ def replacing(target: Path) -> Iterator[Path]:
 
     The body may write a file or make a folder at the yielded path. A folder replaces only a missing
     target or another folder; that takes two renames, and a kill between them leaves the old folder
-    as ``.NAME.….old``.
+    as ``.NAME.….old``. What passes bytes on, as ``/dev/null`` or a named pipe, stays and is written
+    to.
 
     Raises:
         StorageError: the operating system refused to write (disk full, no permission, …), or
@@ -67,6 +68,10 @@ def replacing(target: Path) -> Iterator[Path]:
     if not target.name:
         raise StorageError(f"{str(target)!r} names no file or folder to write; choose another path")
     refuse_dangling(target)
+    if _passes_on(target):
+        with _poured_into(target) as temporary:
+            yield temporary
+        return
     temporary = _beside(target, "tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +88,34 @@ def replacing(target: Path) -> Iterator[Path]:
         ) from error
     finally:
         remove(temporary)
+
+
+def _passes_on(target: Path) -> bool:
+    """Return whether ``target`` is a device, pipe or socket: a rename would put a file in its
+    place.
+    """
+    try:
+        mode = target.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+@contextmanager
+def _poured_into(target: Path) -> Iterator[Path]:
+    """Yield a scratch path; on success write the file that was made there to ``target``."""
+    with scratch() as folder:
+        made = folder / target.name
+        try:
+            yield made
+            if made.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "it can hold no folder")
+            with made.open("rb") as file, target.open("wb") as stream:
+                shutil.copyfileobj(file, stream)
+        except OSError as error:
+            raise StorageError(
+                f"could not write to {target}: {reason(error)}. {remedy(error)}"
+            ) from error
 
 
 def refuse_dangling(target: Path) -> None:

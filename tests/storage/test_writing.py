@@ -118,6 +118,31 @@ def test_a_folder_does_not_replace_a_file_nor_a_file_a_folder(tmp_path: Path) ->
     assert names(tmp_path) == ["file", "folder", "folder/old"]
 
 
+def test_what_passes_bytes_on_stays_and_gets_them(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+    storage.write_bytes(pipe, b"through")
+    assert reader.communicate(timeout=20)[0] == b"through"
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_device_stays_and_gets_the_bytes() -> None:
+    ours, theirs = os.openpty()
+    device = Path(os.ttyname(theirs))
+    storage.write_text(device, "to a device")
+    assert device.is_char_device()
+    assert os.read(ours, 100) == b"to a device"
+    with (
+        pytest.raises(StorageError, match=r"could not write to /dev/.*it can hold no folder"),
+        storage.replacing(device) as temporary,
+    ):
+        temporary.mkdir()
+    for end in (ours, theirs):
+        os.close(end)
+
+
 def test_a_folder_that_cannot_be_renamed_gives_the_old_one_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
