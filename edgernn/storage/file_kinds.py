@@ -94,7 +94,8 @@ FILES: tuple[Row, ...] = (
         by_start(b"ET", at=4),
         "executorch",
         "an ExecuTorch program",
-        "run it with ExecuTorch; edgernn cannot read it",
+        "look at it with: edgernn inspect {path}; to verify it or write with it, give the "
+        "bundle that it came in",
     ),
     row(
         by_start(b"ORTM", at=4),

@@ -137,8 +137,8 @@ def edgernn(tmp_path_factory: pytest.TempPathFactory) -> Edgernn:
         (copied / "edgernn" / place).write_text(text, encoding="utf-8")
     table = copied / "edgernn" / "formats" / "table.py"
     before = table.read_text(encoding="utf-8")
-    after = before.replace("coreml, onnx, torchscript\n", "coreml, onnx, torchscript, toy\n")
-    after = after.replace("*c.ROWS)", "*c.ROWS, *toy.ROWS)")
+    after = before.replace("onnx, torchscript\n", "onnx, torchscript, toy\n")
+    after = after.replace(".ROWS)\nFORMATS", ".ROWS, *toy.ROWS)\nFORMATS")
     assert after.count("toy") == before.count("toy") + 2
     table.write_text(after, encoding="utf-8")
 

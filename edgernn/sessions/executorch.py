@@ -1,0 +1,223 @@
+"""ExecuTorch: runs ``.pte`` files through its Python runtime, one row and one step a call.
+
+A program has no names: its contract's JSON is what its method ``edgernn`` returns, and tensors go
+in and come out in that order. The file is read whole before the runtime sees it, which trusts the
+places that it finds in a delegate.
+
+The runtime's own ``executorch.runtime`` imports the whole converter, seven seconds of it; the
+module beneath it is imported alone, and only to run a file.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from edgernn import formats
+from edgernn.contract import METADATA_KEY, FileContract, first_line
+from edgernn.contract.interface import FileDescription, FileTensor, Interface
+from edgernn.errors import ContractError
+from edgernn.formats.executorch import EXECUTORCH
+from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.pte.program import Method, Program, read_program
+from edgernn.sessions.pte.stored import FORWARD, graphs_of
+from edgernn.sessions.pte.xnnpack import BACKEND
+
+_RUNTIME = "executorch.extension.pybindings._C"
+_BACKENDS = {BACKEND: "XNNPACK"}
+_SMALL_BYTES = 1024  # of which a copy takes less than to make a tensor over the caller's memory
+
+
+class ExecuTorchSession(Session):
+    """A session over one loaded method.
+
+    ``threads`` is of the whole process: ExecuTorch has one pool of threads, which the last file
+    that was opened with a number sets.
+    """
+
+    runtime = "ExecuTorch"
+
+    def __init__(
+        self, method: Any, file_contract: FileContract, first_state: Arrays | None = None
+    ) -> None:
+        super().__init__(file_contract, first_state)
+        interface = file_contract.interface()
+        self._method = method
+        self._outputs = tuple(tensor.name for tensor in interface.outputs)
+        self._tensor = _found("torch:from_numpy")
+        self._given = [self._tensor(_array_of(tensor)) for tensor in interface.inputs]
+        self._places = [
+            (place, tensor.name, given.numpy(), given.nbytes <= _SMALL_BYTES)
+            for place, (tensor, given) in enumerate(zip(interface.inputs, self._given, strict=True))
+        ]
+        self._lock = Lock()  # a method plans one memory for what it computes
+
+    @classmethod
+    def describe(cls, path: Path) -> FileDescription:
+        """See ``Session.describe``; nothing of the file runs."""
+        return _description(read_program(path), path)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
+    ) -> ExecuTorchSession:
+        """See ``Session.open``; ``threads`` counts for every ExecuTorch file of the process."""
+        read_whole(path)
+        _found("torch:from_numpy")  # first: the runtime is linked with it
+        load, verification = _found(f"{_RUNTIME}:_load_program"), _found(f"{_RUNTIME}:Verification")
+        with _told() as told:
+            try:
+                _share(threads)
+                program = load(str(path), program_verification=verification.InternalConsistency)
+                method = program.load_method(FORWARD)
+            except RuntimeError as error:
+                raise ContractError(
+                    f"{path} is not a program that ExecuTorch can open: {first_line(error)}{told()}"
+                ) from error
+        return cls(method, file_contract, first_state)
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        with self._lock:
+            given = self._given
+            for place, name, memory, small in self._places:
+                array = feeds[name]
+                if small or not array.flags.writeable:
+                    memory[...] = array
+                else:
+                    given = list(given) if given is self._given else given
+                    given[place] = self._tensor(array)
+            try:
+                made = self._method(given, False)
+            except RuntimeError as error:
+                raise ContractError(
+                    f"ExecuTorch could not run the step: {first_line(error)}"
+                ) from error
+            # they lie in memory that the next call writes
+            return {
+                name: tensor.numpy().copy()
+                for name, tensor in zip(self._outputs, made, strict=True)
+            }
+
+
+def read_whole(path: Path) -> Program:
+    """Read a program with all its delegates; raise ContractError where anything of it is damaged,
+    or it has no step.
+    """
+    program = read_program(path)
+    if FORWARD not in program.by_name:
+        raise ContractError(
+            f"{path} has no method {FORWARD!r}, so it is no step that edgernn exported"
+        )
+    try:
+        for method in program.methods:
+            graphs_of(program, method)
+    except (ValueError, IndexError, KeyError, struct.error) as error:
+        raise ContractError(
+            f"{path} is not a whole ExecuTorch program: {first_line(error)}; copy it or export it "
+            "again"
+        ) from error
+    return program
+
+
+def _description(program: Program, path: Path) -> FileDescription:
+    method = program.by_name.get(FORWARD)
+    if method is None:
+        raise ContractError(
+            f"{path} has no method {FORWARD!r}, so it is no step that edgernn exported"
+        )
+    text = program.text(METADATA_KEY)
+    metadata = {} if text is None else {METADATA_KEY: text}
+    inputs, outputs = _names(metadata, method, source=str(path))
+    backends = dict.fromkeys(_BACKENDS.get(d.backend, d.backend) for d in method.delegates)
+    return FileDescription(
+        Interface(
+            _tensors(method, method.inputs, inputs), _tensors(method, method.outputs, outputs)
+        ),
+        metadata,
+        ", ".join(backends) or "portable operators",
+    )
+
+
+def _names(metadata: dict[str, str], method: Method, *, source: str) -> tuple[list[str], list[str]]:
+    """Return what the contract in the file calls its inputs and outputs, or their numbers where it
+    has none, or another number of them.
+    """
+    if metadata:
+        own = FileContract.from_metadata(metadata, source=source).interface()
+        inputs, outputs = ([t.name for t in side] for side in (own.inputs, own.outputs))
+        if (len(inputs), len(outputs)) == (len(method.inputs), len(method.outputs)):
+            return inputs, outputs
+    return (
+        [f"input {place}" for place in range(len(method.inputs))],
+        [f"output {place}" for place in range(len(method.outputs))],
+    )
+
+
+def _tensors(method: Method, places: tuple[int, ...], names: list[str]) -> tuple[FileTensor, ...]:
+    found = zip(names, (method.values[place] for place in places), strict=True)
+    return tuple(FileTensor(name, value.dtype, value.shape) for name, value in found)
+
+
+def _array_of(tensor: FileTensor) -> np.ndarray:
+    sizes = [axis if isinstance(axis, int) else 1 for axis in tensor.shape or ()]
+    return np.zeros(sizes, tensor.dtype)
+
+
+def _share(threads: int | None) -> None:
+    """Let the process's pool have so many threads; None leaves it as it is."""
+    if threads not in (None, _found(f"{_RUNTIME}:_threadpool_get_thread_count")()):
+        _found(f"{_RUNTIME}:_unsafe_reset_threadpool")(threads)
+
+
+@cache
+def _found(target: str) -> Any:
+    """Return ``module:attribute`` of torch or of the runtime; raise UnavailableError where it is
+    not installed.
+    """
+    return formats.resolve(
+        target, needed_for=f"running {EXECUTORCH.name}", extra=EXECUTORCH.run_extra
+    )
+
+
+@contextmanager
+def _told() -> Iterator[Any]:
+    """Keep what the runtime writes to the process's standard error while it loads: what it looks
+    for on this machine, and why it fails, of which its exceptions tell a number alone.
+
+    Yields:
+        A function that returns the last line of it, in words that follow an error.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as file:
+        try:
+            kept = os.dup(2)
+        except OSError:  # a process without one
+            yield lambda: ""
+            return
+        os.dup2(file.fileno(), 2)
+
+        def told() -> str:
+            file.seek(0)
+            lines = file.read().decode("utf-8", "replace").strip().splitlines()
+            return f" ({lines[0]})" if lines else ""
+
+        try:
+            yield told
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,1 @@
+"""ExecuTorch programs (``.pte``), read without running anything of them."""

@@ -1,0 +1,1 @@
+"""ExecuTorch: the step face through torch.export and the XNNPACK backend."""

@@ -1,0 +1,74 @@
+"""ExecuTorch: the step face as a ``.pte`` file, its products run by XNNPACK, the state as in- and
+outputs.
+
+torch's recurrent layers would be unrolled and, in 8 bits, be left in floats without a word, so
+every cell is written as linear layers. A file takes one row and one step a call. It holds no names:
+a second method returns the contract as JSON, and inputs and outputs stand in its order.
+
+In 8 bits the weights of linear layers and the tables are integers with one scale a row; XNNPACK
+rounds what it multiplies them by at each call, and all else is float32.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from edgernn import storage
+from edgernn.bundle.stored_weights import StoredWeight
+from edgernn.contract import BATCH, TIME, FileContract, GraphSpec, Narrowing, first_line
+from edgernn.errors import ContractError
+from edgernn.export.base import Exporter
+from edgernn.export.graphs import FlatGraph, drop_unused, example_inputs
+from edgernn.export.to_executorch.libraries import silence
+from edgernn.export.to_executorch.lowering import lower
+from edgernn.export.to_executorch.refusals import refuse_open, refuse_undelegated
+from edgernn.export.to_executorch.weights import weight_table
+from edgernn.formats.executorch import EXECUTORCH
+from edgernn.models.family import RecurrentModel
+
+
+class ExecuTorchExporter(Exporter):
+    """Writes ``.pte`` for one row and one step a call."""
+
+    format_name = EXECUTORCH.name
+
+    def target(self, precision: str) -> str:
+        """See ``Exporter.target``: the backend that runs the products."""
+        return "XNNPACK"
+
+    def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
+        """One row and one step."""
+        used = {a for tensor in (*graph_spec.inputs, *graph_spec.outputs) for a in tensor.axes}
+        return Narrowing(axes={axis: 1 for axis in (BATCH, TIME) if axis in used})
+
+    def versions(self) -> str:
+        """See ``Exporter.versions``."""
+        packages = ("executorch", "torchao", "torch")
+        return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
+
+    def _write(
+        self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
+    ) -> tuple[StoredWeight, ...]:
+        refuse_open(file_contract.interface())
+        integers = EXECUTORCH.promise(precision).integers
+        step = model.step_face()
+        step = step.in_products() if integers else step
+        graph = FlatGraph(step, file_contract.graph)
+        examples = example_inputs(file_contract, batch=1, time=1)
+        drop_unused(graph, examples)
+        with silence():
+            try:
+                program = torch.export.export(graph, examples, strict=False)
+                made = lower(
+                    program, examples, integers=integers, texts=file_contract.to_metadata()
+                )
+            except Exception as error:  # torch.export and ExecuTorch share no narrower base class
+                raise ContractError(
+                    f"ExecuTorch could not convert {file_contract.graph}: {first_line(error)}"
+                ) from error
+        storage.write_bytes(path, made.buffer)
+        refuse_undelegated(path)
+        return weight_table(path, graph.model)
