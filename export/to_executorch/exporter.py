@@ -14,15 +14,12 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
-import torch
-
 from edgernn import storage
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import BATCH, TIME, FileContract, GraphSpec, Narrowing, first_line
 from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
-from edgernn.export.graphs import FlatGraph, drop_unused, example_inputs
-from edgernn.export.to_executorch.libraries import silence
+from edgernn.export.programs import exported_program, quiet
 from edgernn.export.to_executorch.lowering import lower
 from edgernn.export.to_executorch.refusals import refuse_open, refuse_undelegated
 from edgernn.export.to_executorch.weights import weight_table
@@ -53,22 +50,15 @@ class ExecuTorchExporter(Exporter):
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
         refuse_open(file_contract.interface())
+        program = exported_program(model, file_contract)
         integers = EXECUTORCH.promise(precision).integers
-        step = model.step_face()
-        step = step.in_products() if integers else step
-        graph = FlatGraph(step, file_contract.graph)
-        examples = example_inputs(file_contract, batch=1, time=1)
-        drop_unused(graph, examples)
-        with silence():
-            try:
-                program = torch.export.export(graph, examples, strict=False)
-                made = lower(
-                    program, examples, integers=integers, texts=file_contract.to_metadata()
-                )
-            except Exception as error:  # torch.export and ExecuTorch share no narrower base class
-                raise ContractError(
-                    f"ExecuTorch could not convert {file_contract.graph}: {first_line(error)}"
-                ) from error
+        try:
+            with quiet():
+                made = lower(program, integers=integers, texts=file_contract.to_metadata())
+        except Exception as error:  # torchao and ExecuTorch share no narrower base class
+            raise ContractError(
+                f"ExecuTorch could not convert {file_contract.graph}: {first_line(error)}"
+            ) from error
         storage.write_bytes(path, made.buffer)
         refuse_undelegated(path)
-        return weight_table(path, graph.model)
+        return weight_table(path, model)

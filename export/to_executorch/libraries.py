@@ -4,33 +4,9 @@ machines that it could not load, and ExecuTorch of functions that it deprecates.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator
+from edgernn.export.programs import quiet
 
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Hide what the converter prints, logs below an error, and warns of; what was set before is put
-    back.
-    """
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stderr(io.StringIO()),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
-
-
-with silence():
+with quiet():
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,

@@ -28,26 +28,22 @@ _LEVELS = 127
 
 
 def lower(
-    program: torch.export.ExportedProgram,
-    examples: tuple[Tensor, ...],
-    *,
-    integers: bool,
-    texts: dict[str, str],
+    program: torch.export.ExportedProgram, *, integers: bool, texts: dict[str, str]
 ) -> ExecutorchProgramManager:
     """Return the program that ExecuTorch runs, with the method ``forward``.
 
     Args:
         program: the step, its inputs and outputs flat tensors.
-        examples: an input for each.
         integers: store the weights of linear layers and tables in 8 bits.
         texts: method → the text that it returns.
     """
+    examples = program.example_inputs[0]
     graph: Any = program.module()
     split_by_slices(graph)
     if integers:
         round_tables(graph)
         graph = _rounded(graph, examples)
-    again = torch.export.export(graph, examples, strict=False)
+    again = torch.export.export(graph, examples)
     edge = to_edge_transform_and_lower(
         again, partitioner=[XnnpackPartitioner()], constant_methods=texts
     )
