@@ -88,7 +88,7 @@ def read_graph(content: memoryview, named: Mapping[str, memoryview]) -> Graph:
     inner = content[start : start + size]
     found = bytes(inner[4:8])
     root = Table.root(inner, found if found in _IDENTIFIERS else _IDENTIFIERS[0])
-    held = [b"", *_held(root, content[base : base + length], named)][1:]
+    held = _held(root, content[base : base + length], named)
     values = [(entry.whole(0, "B"), entry.table(1)) for entry in root.tables(2)]
     constants = (_constant(kind, value, held) for kind, value in values if value is not None)
     return Graph(
