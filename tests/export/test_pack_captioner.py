@@ -138,8 +138,9 @@ def test_every_graph_is_written_once(
         captioner_folder, tmp_path / "b", to=to, precision=precision, steps=4, tell=told.append
     )
     assert paths(bundle) == expected
-    assert len(told) == len(expected)
-    assert all(line.endswith((", encode", ", step")) for line in told)
+    written = [line for line in told if not line.startswith("warning: ")]
+    assert len(written) == len(expected)
+    assert all(line.endswith((", encode", ", step")) for line in written)
 
 
 def test_a_single_file_captions_without_anything_else(
