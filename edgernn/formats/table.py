@@ -12,13 +12,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from edgernn.errors import UnavailableError, UsageError
-from edgernn.formats import c, coreml, executorch, onnx, torchscript
+from edgernn.formats import c, coreml, executorch, onnx, openvino, torchscript
 from edgernn.formats.installed import install_command, lacks_wheel
 from edgernn.formats.promise import Tolerance, in_float32
 from edgernn.formats.row import Format
 from edgernn.wording import expected_one_of
 
-_ROWS = (*onnx.ROWS, *torchscript.ROWS, *coreml.ROWS, *c.ROWS, *executorch.ROWS)
+_ROWS = (
+    *onnx.ROWS,
+    *torchscript.ROWS,
+    *coreml.ROWS,
+    *c.ROWS,
+    *executorch.ROWS,
+    *openvino.ROWS,
+)
 FORMATS = {row.name: row for row in _ROWS}
 PRECISIONS = tuple(dict.fromkeys(precision for row in _ROWS for precision in row.precisions))
 YARDSTICK = onnx.ONNX  # in its default precision what the speed of all others is compared with

@@ -69,7 +69,7 @@ class HoistedModel(ModuleModel):
 
     def fused_in(self, family: str) -> bool:
         """See ``RecurrentModel.fused_in``: ONNX has no LSTM with a projection."""
-        return family != "onnx" or not has_projection(self._step_graph())
+        return family not in ("onnx", "openvino") or not has_projection(self._step_graph())
 
     def graph(self, name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
         """See ``RecurrentModel.graph``; of a step that takes one step a call, several are run one

@@ -55,6 +55,12 @@ FOLDERS: tuple[Row, ...] = (
         "a network as C99",
         "look at it with: edgernn inspect {path}; to verify it, give the bundle that it came in",
     ),
+    row(
+        has("model.xml", "model.bin"),
+        "openvino-folder",
+        "a network for OpenVINO",
+        "look at it with: edgernn inspect {path}; to verify it, give the bundle that it came in",
+    ),
     row(has("data.pkl"), "unpacked-torch", "a torch archive that was unpacked", TRAINED_ELSEWHERE),
     row(
         only(".safetensors", ".bin", "config.json"),

@@ -1,0 +1,133 @@
+"""The runtime OpenVINO on the CPU: opening a network, and calls over memory that stays bound.
+
+It computes in float32. Left to itself it takes bfloat16 on processors that have it, and the state
+drifts; no file can tell it otherwise, only who compiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn.errors import ContractError
+from edgernn.sessions.openvino.ir import BIN, XML
+from edgernn.sessions.openvino.package import openvino
+
+DEVICE = "CPU"
+PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
+_NO_INPUTS: dict[str, Any] = {}  # they are bound
+
+
+@cache
+def core() -> Any:
+    """Return the one core of the process, which holds the plugins."""
+    made = openvino.Core()
+    made.set_property({"ENABLE_MMAP": False})  # a file that is cut while it is mapped kills
+    return made
+
+
+def read(path: Path) -> Any:
+    """Return the network in the folder at ``path``, which was checked, as the runtime has it.
+
+    Raises:
+        ContractError: the runtime cannot read it.
+    """
+    try:
+        return core().read_model(str(path / XML), str(path / BIN))
+    except RuntimeError as error:
+        raise ContractError(
+            f"{path} is not a network that OpenVINO can open: {reason(error)}"
+        ) from error
+
+
+def compile_model(model: Any, *, threads: int, precision: Mapping[str, str] = PRECISION) -> Any:
+    """Return ``model`` compiled for the CPU on so many threads.
+
+    Raises:
+        ContractError: the runtime cannot.
+    """
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": False,  # two sessions would share a core
+        **precision,
+    }
+    try:
+        return core().compile_model(model, DEVICE, settings)
+    except RuntimeError as error:
+        raise ContractError(
+            f"OpenVINO cannot compile the network: {reason(error)}; export it again"
+        ) from error
+
+
+def takes_bfloat16() -> bool:
+    """Return whether a host that sets no precision computes in bfloat16 on this processor."""
+    return "BF16" in core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+
+
+def reason(error: RuntimeError) -> str:
+    """Return what an error of OpenVINO says, without the places in its source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(("Exception from ", "Check '"))]
+    return (told or lines or ["no reason given"])[0]
+
+
+class BoundCall:
+    """Calls of a compiled network of fixed sizes over memory that stays bound to it.
+
+    Args:
+        compiled: the network.
+        inputs, outputs: by name, in the network's order: what it reads and what it fills.
+    """
+
+    def __init__(
+        self, compiled: Any, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
+    ) -> None:
+        self._request = compiled.create_infer_request()
+        self.inputs, self.outputs = dict(inputs), dict(outputs)
+        for place, array in enumerate(self.inputs.values()):
+            self._request.set_input_tensor(place, _shared(array))
+        for place, array in enumerate(self.outputs.values()):
+            self._request.set_output_tensor(place, _shared(array))
+        self._infer = _infer_of(self._request)
+
+    def __call__(self) -> None:
+        """Compute the outputs from the inputs; raise ContractError where the runtime fails."""
+        try:
+            self._infer(_NO_INPUTS, share_outputs=True, decode_strings=False)
+        except RuntimeError as error:
+            raise step_failure(error) from error
+
+
+def run_open(compiled: Any, feeds: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Run a compiled network of open sizes; return its outputs in order, of memory of their own."""
+    request = compiled.create_infer_request()
+    for place, array in enumerate(feeds):
+        request.set_input_tensor(place, _shared(array))
+    try:
+        _infer_of(request)(_NO_INPUTS, share_outputs=True, decode_strings=False)
+    except RuntimeError as error:
+        raise step_failure(error) from error
+    return [request.get_output_tensor(n).data.copy() for n in range(len(compiled.outputs))]
+
+
+def _infer_of(request: Any) -> Callable[..., object]:
+    """Return the method beneath the Python one, which looks at inputs that are not there: 10 µs."""
+    beneath: Any = super(openvino.InferRequest, request)
+    method: Callable[..., object] = beneath.infer
+    return method
+
+
+def _shared(array: np.ndarray) -> Any:
+    own = array if array.flags.writeable else array.copy()  # it takes no memory that is read-only
+    return openvino.Tensor(own, shared_memory=True)
+
+
+def step_failure(error: RuntimeError) -> ContractError:
+    """Return what is raised where a call fails."""
+    return ContractError(f"OpenVINO failed in a step: {reason(error)}; export the file again")

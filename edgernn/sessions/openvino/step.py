@@ -1,0 +1,110 @@
+"""The sessions of OpenVINO: the state as inputs and outputs, or kept by the runtime.
+
+A network with open axes is compiled twice at most: for one row and one step, which is what a stream
+calls, with every size fixed, for that is two to three times as fast; and as it is, once it is
+called with another size.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from edgernn.contract import BATCH, TIME, FileContract
+from edgernn.contract.interface import FileDescription, FileTensor, interface_problems
+from edgernn.errors import ContractError
+from edgernn.sessions.base import Arrays, Session, checked_threads
+from edgernn.sessions.openvino.described import describe
+from edgernn.sessions.openvino.runtime import BoundCall, compile_model, read, run_open
+
+
+class OpenVinoSession(Session):
+    """A session of OpenVINO with the state as inputs and outputs, on one thread unless ``open`` is
+    told otherwise.
+    """
+
+    runtime = "OpenVINO"
+
+    def __init__(
+        self,
+        model: Any,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int = 1,
+    ) -> None:
+        super().__init__(file_contract, first_state)
+        self._model, self._threads = model, threads
+        self._single = self._bound(_sizes(file_contract))
+        self._layout = {name: array.shape for name, array in self._single.inputs.items()}
+        self._lock = Lock()  # a request runs one call at a time
+
+    @classmethod
+    def describe(cls, path: Path) -> FileDescription:
+        """See ``Session.describe``; reads the file without the runtime."""
+        return describe(path)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        threads: int | None = None,
+    ) -> OpenVinoSession:
+        """See ``Session.open``."""
+        _refuse_other(path, describe(path), file_contract)
+        return cls(read(path), file_contract, first_state, threads=checked_threads(threads) or 1)
+
+    def _bound(self, sizes: dict[str, int]) -> BoundCall:
+        """Compile the network for one row and one step, and bind memory to it."""
+        model, interface = self._model.clone(), self.file_contract.interface()
+        model.reshape({n: list(_shape(t, sizes)) for n, t in enumerate(interface.inputs)})
+        compiled = compile_model(model, threads=self._threads)
+        return BoundCall(
+            compiled,
+            *(
+                {t.name: np.zeros(_shape(t, sizes), t.dtype) for t in tensors}
+                for tensors in (interface.inputs, interface.outputs)
+            ),
+        )
+
+    @cached_property
+    def _open(self) -> Any:
+        return compile_model(self._model, threads=self._threads)
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if any(feeds[name].shape != shape for name, shape in self._layout.items()):
+            with self._lock:
+                made = run_open(self._open, [feeds[name] for name in self._layout])
+            return dict(zip(self._single.outputs, made, strict=True))
+        with self._lock:
+            for name, own in self._single.inputs.items():
+                own[...] = feeds[name]
+            self._single()
+            return {name: own.copy() for name, own in self._single.outputs.items()}
+
+
+def _refuse_other(path: Path, description: FileDescription, file_contract: FileContract) -> None:
+    """Raise ContractError where the file has not the interface that was promised: the sizes of the
+    memory that is bound to it follow from that.
+    """
+    problems = interface_problems(file_contract.interface(), description.interface)
+    if problems:
+        raise ContractError(f"{path} is not what its contract says: {'; '.join(problems)}")
+
+
+def _sizes(file_contract: FileContract) -> dict[str, int]:
+    """Return the size of every open axis in a call of one row and one step."""
+    return {BATCH: 1, TIME: file_contract.contract.step_frames}
+
+
+def _shape(tensor: FileTensor, sizes: dict[str, int]) -> tuple[int, ...]:
+    return tuple(
+        size if isinstance(size, int) else sizes.get(size, 1) for size in tensor.shape or ()
+    )

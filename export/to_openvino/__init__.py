@@ -1,0 +1,1 @@
+"""OpenVINO: the ONNX graph of a step as OpenVINO's own files."""
