@@ -54,6 +54,7 @@ def test_the_wheel_holds_the_package_and_no_top_level_export(built: Path) -> Non
     for module in (ROOT / "export").rglob("*.py"):
         assert f"edgernn/{module.relative_to(ROOT).as_posix()}" in names
     assert "edgernn/bundle/manifest.schema.json" in names
+    assert "edgernn/sessions/node/worker.mjs" in names
     assert "edgernn/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.endswith(".md")], "pages stay in the repository"
@@ -63,7 +64,9 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    data = {"edgernn/bundle/manifest.schema.json", "constraints.txt"}
+    worker = "edgernn/sessions/node/worker.mjs"
+    data = {"edgernn/bundle/manifest.schema.json", "constraints.txt", worker}
+
     assert {"export/__init__.py", "pyproject.toml", "LICENSE", *data} <= names
 
 

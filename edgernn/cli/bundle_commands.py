@@ -214,6 +214,15 @@ def verify(
         Path | None, typer.Option(help="Compare with this checkpoint, not the bundle's.")
     ] = None,
     trust: TrustOption = False,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="onnxruntime-web or -node, in place of each format's own."
+        ),
+    ] = None,
+    runtime_path: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where npm put that runtime.")
+    ] = None,
     json: Annotated[
         str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")
     ] = None,
@@ -241,6 +250,8 @@ def verify(
         seed=seed,
         reference=reference,
         trust=trust,
+        runtime=runtime,
+        runtime_path=runtime_path,
         write_report=True,
         tell=tell,
     )

@@ -14,6 +14,7 @@ from edgernn.formats.table import (
     left_out,
     promised,
     resolve,
+    run_by,
     select,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "left_out",
     "promised",
     "resolve",
+    "run_by",
     "select",
 ]

@@ -78,6 +78,10 @@ ONNX = Format(
         "caption": "edgernn.sessions.ort.in_graph:OrtCaptioner",
     },
     kinds=("onnx", "onnx-ours"),
+    others={
+        "onnxruntime-web": "edgernn.sessions.node.session:OrtWebSession",
+        "onnxruntime-node": "edgernn.sessions.node.session:OrtNodeSession",
+    },
     structure="edgernn.parity.structure.onnx:OnnxStructure",
 )
 ROWS = (ONNX,)

@@ -79,6 +79,16 @@ def default_rows() -> tuple[Format, ...]:
     return tuple(row for row in FORMATS.values() if row.by_default)
 
 
+def run_by(runtime: str) -> Format:
+    """Return the row whose files ``runtime`` runs beside its own; raise UsageError naming the known
+    ones.
+    """
+    known = {name: row for row in FORMATS.values() for name in row.others}
+    if runtime not in known:
+        raise UsageError(f"unknown runtime {runtime!r}; {expected_one_of(runtime, known)}")
+    return known[runtime]
+
+
 def promised(name: str, precision: str) -> Tolerance | None:
     """Return what a format promises in a precision; None where this edgernn does not know them."""
     row = FORMATS.get(name)

@@ -55,6 +55,7 @@ class Subject:
         seed: of the shapes that are drawn; see ``shapes``.
         checkpoint: the checkpoint folder that was given in place of the bundle's own reference, if
             one was.
+        kind: the session that runs it; None for its format's own.
     """
 
     bundle: Bundle
@@ -63,6 +64,7 @@ class Subject:
     steps: int = DEFAULT_STEPS
     seed: int = field(default_factory=unforeseen_seed)
     checkpoint: Path | None = None
+    kind: type[Session] | None = None
 
     @property
     def family(self) -> Family:
@@ -79,7 +81,7 @@ class Subject:
         """The artifact in its own runtime, else in the format's interpreter; raises
         UnavailableError where both lack.
         """
-        return _open(self.bundle, self.artifact)
+        return _open(self.bundle, self.artifact, self.kind)
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -107,7 +109,7 @@ class Subject:
         if self.session.contract.encode is None:
             return one_row_model(Model(self.session))
         beside = encoder_of(self.bundle, self.artifact)
-        return one_row_model(Model(self.session, _open(self.bundle, beside)))
+        return one_row_model(Model(self.session, _open(self.bundle, beside, self.kind)))
 
     @cached_property
     def description(self) -> FileDescription:
@@ -125,7 +127,7 @@ class Subject:
             return "nothing"
         try:
             decodes = self.artifact.graph in DECODERS
-            return type(self.decoder if decodes else self.session).runtime
+            return (self.decoder if decodes else self.session).runtime
         except (UnavailableError, ContractError):
             return "nothing"
 
@@ -179,8 +181,10 @@ class Subject:
         return sample_of(self.bundle)
 
 
-def _open(bundle: Bundle, artifact: Artifact) -> Session:
+def _open(bundle: Bundle, artifact: Artifact, kind: type[Session] | None = None) -> Session:
     row = formats.by_name(artifact.format)
+    if kind is not None:
+        return open_artifact(bundle, artifact, kind)
     try:
         with warnings.catch_warnings():  # of what the report says
             warnings.simplefilter("ignore", EdgernnWarning)
@@ -201,12 +205,15 @@ def subjects(
     steps: int = DEFAULT_STEPS,
     seed: int | None = None,
     reference: Path | None = None,
+    kind: type[Session] | None = None,
+    runs: formats.Format | None = None,
 ) -> tuple[list[Subject], str]:
     """Return the artifacts to verify, and in words what judges them.
 
     The reference is, in this order: the checkpoint ``reference``, the one inside the bundle, else
     the golden run alone. All of them draw their shapes by one ``seed``, without which nobody can
-    foresee them.
+    foresee them. With ``kind``, a session of the row ``runs``, the files of that row alone that
+    are run step by step.
 
     Raises:
         UsageError: ``steps`` below 1, ``seed`` below 0, no artifact of the formats asked for, or a
@@ -222,6 +229,8 @@ def subjects(
         for a in bundle.manifest.artifacts
         if a.format in known or (to is None and a.format not in formats.FORMATS)
     ]
+    if runs is not None:
+        wanted = [a for a in wanted if a.format == runs.name and a.graph not in DECODERS]
     if not wanted:
         present = (
             ", ".join(sorted({artifact.format for artifact in bundle.manifest.artifacts})) or "none"
@@ -230,7 +239,8 @@ def subjects(
             f"{bundle.source} has no artifact in {', '.join(sorted(known))}; it has: {present}"
         )
     judge, words = _reference(bundle, reference)
-    return [Subject(bundle, artifact, judge, steps, seed, reference) for artifact in wanted], words
+    found = [Subject(bundle, a, judge, steps, seed, reference, kind) for a in wanted]
+    return found, words
 
 
 def _reference(bundle: Bundle, reference: Path | None) -> tuple[Model | None, str]:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import edgernn
-from edgernn import storage
+from edgernn import formats, storage
 from edgernn.bundle import REPORT, REPORT_PAGE, Bundle
 from edgernn.bundle.records import ParityRecord
-from edgernn.errors import StorageError
+from edgernn.errors import StorageError, UsageError
 from edgernn.formats.promise import Tolerance
 from edgernn.parity.checks import checks_of, run_check
 from edgernn.parity.completeness import lacking
@@ -33,6 +33,8 @@ def verify_bundle(
     seed: int | None = None,
     reference: Path | None = None,
     trust: bool = False,
+    runtime: str | None = None,
+    runtime_path: Path | None = None,
     write_report: bool = False,
     tell: Tell = lambda line: None,
 ) -> VerifyReport:
@@ -47,16 +49,26 @@ def verify_bundle(
         reference: a checkpoint folder to compare with, instead of the bundle's own.
         trust: judge programs, as C, as they lie in the bundle, and not what is generated afresh
             from the graph beside them.
+        runtime: another runtime than each format's own, as ``onnxruntime-web``; files that it does
+            not run are left out, and ``tell`` hears of them.
+        runtime_path: the folder that holds it.
         write_report: also write ``report.json`` and ``report.html`` into a folder bundle; ``tell``
             hears where it cannot.
         tell: hears, one line each, what is being done.
 
     Raises:
         BundleError: the bundle cannot be opened; digests are part of that.
-        UsageError: ``steps`` below 1, ``seed`` below 0, or no artifact is of the formats asked for.
+        UsageError: ``steps`` below 1, ``seed`` below 0, no artifact is of the formats asked for,
+            or an unknown runtime.
+        UnavailableError: the runtime is not here; says what brings it.
     """
+    row, kind = _other(runtime, runtime_path)
     bundle = Bundle.open(source, trust=trust)
-    found, words = subjects(bundle, to=to, steps=steps, seed=seed, reference=reference)
+    found, words = subjects(
+        bundle, to=to, steps=steps, seed=seed, reference=reference, kind=kind, runs=row
+    )
+    if row is not None:
+        _tell_left_out(bundle, [subject.artifact.path for subject in found], runtime, tell)
     reports = []
     for subject in found:
         tell(f"verifying {subject.artifact.path}")
@@ -75,6 +87,27 @@ def verify_bundle(
     if write_report and bundle.source.is_dir():
         _keep(report, bundle.source, tell)
     return report
+
+
+def _other(
+    runtime: str | None, folder: Path | None
+) -> tuple[formats.Format | None, type[Session] | None]:
+    """Return the row whose files another runtime runs, and the session that does; None for each
+    format's own.
+    """
+    if runtime is None:
+        if folder is not None:
+            raise UsageError("--runtime-path names where a runtime lies; say which by --runtime")
+        return None, None
+    row = formats.run_by(runtime)
+    session = formats.resolve(row.others[runtime], needed_for=f"running {runtime}", extra=None)
+    return row, session.at(folder)
+
+
+def _tell_left_out(bundle: Bundle, kept: list[str], runtime: str | None, tell: Tell) -> None:
+    left = [a.path for a in bundle.manifest.artifacts if a.path not in kept]
+    if left:
+        tell(f"left out, as {runtime} does not run them here step by step: {', '.join(left)}")
 
 
 def _keep(report: VerifyReport, folder: Path, tell: Tell) -> None:

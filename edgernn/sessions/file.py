@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class OpenedFile(ABC):
             one row.
     """
 
-    runtime: ClassVar[str]  # in words, for reports
+    runtime: str  # in words, for reports; of a class, or of what it opened
 
     def __init__(self, file_contract: FileContract, first_state: Arrays | None = None) -> None:
         self.file_contract = file_contract
