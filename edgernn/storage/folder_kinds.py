@@ -50,6 +50,12 @@ FOLDERS: tuple[Row, ...] = (
         "give the .mlpackage from which it was compiled, in its bundle",
     ),
     row(
+        lambda peek: any(name.endswith(".param") for name in peek.names or ()),
+        "ncnn-folder",
+        "a network of ncnn",
+        "look at it with: edgernn inspect {path}; to verify it, give the bundle that it came in",
+    ),
+    row(
         has("contract.json", "graph.onnx"),
         "c-folder",
         "a network as C99",

@@ -138,7 +138,7 @@ def edgernn(tmp_path_factory: pytest.TempPathFactory) -> Edgernn:
     table = copied / "edgernn" / "formats" / "table.py"
     before = table.read_text(encoding="utf-8")
     after = before.replace("onnx, torchscript\n", "onnx, torchscript, toy\n")
-    after = after.replace(".ROWS)\nFORMATS", ".ROWS, *toy.ROWS)\nFORMATS")
+    after = after.replace("\nFORMATS = {", "\n_ROWS = (*_ROWS, *toy.ROWS)\nFORMATS = {")
     assert after.count("toy") == before.count("toy") + 2
     table.write_text(after, encoding="utf-8")
 
