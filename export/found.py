@@ -5,15 +5,21 @@ with its exporter, in its first precision.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from edgernn import formats, storage
 from edgernn.contract import Contract, Narrowing, TensorSpec
 from edgernn.errors import EdgernnError
 from edgernn.export.base import Exporter
+from edgernn.formats.compatibility import elsewhere
 from edgernn.hoisting.explain import Found, FoundState, FoundTensor
 from edgernn.hoisting.hoisted import Hoisted
 from edgernn.hoisting.model import HoistedModel
 from edgernn.hoisting.proof import prove
+from edgernn.models import checkpoint
+from edgernn.models.family import RecurrentModel
+from edgernn.sessions.ort.operators import needs_of
 
 
 def explain_hoisted(hoisted: Hoisted, source: str) -> Found:
@@ -43,14 +49,15 @@ def explain_hoisted(hoisted: Hoisted, source: str) -> Found:
         latency_frames=contract.latency_frames,
         warmup_frames=hoisted.warmup_frames,
         open_time=hoisted.found.open_time and spec.has_time,
-        formats={_label(name): why for name, (why, _) in written.items()},
-        takes={_label(name): words for name, (_, words) in written.items() if words},
+        formats={_label(name): tried.why for name, tried in written.items()},
+        takes={_label(name): tried.takes for name, tried in written.items() if tried.takes},
         promised=tuple(
             f"{row.name} {', '.join(row.precisions[1:])}"
             for row in formats.FORMATS.values()
-            if row.precisions[1:] and not written[row.name][0]
+            if row.precisions[1:] and not written[row.name].why
         ),
         proof=f"the same as the network over {prove(hoisted)}",
+        elsewhere=elsewhere(needs) if (needs := written[formats.OWN.name].needs) else (),
     )
 
 
@@ -73,26 +80,56 @@ def _first(hoisted: Hoisted, name: str) -> str:
     return f"a stored value from {float(value.min()):.3g} to {float(value.max()):.3g}"
 
 
-def _tried(hoisted: Hoisted, row: formats.Format) -> tuple[str, str]:
-    """Write every graph in a format; return why that failed, and what a call of the step takes."""
-    model, step = HoistedModel(hoisted).eval(), Narrowing()
+@dataclass(frozen=True)
+class _Tried:
+    """Why a format does not carry a network; what a call of its step takes; of ONNX what the files
+    need of a runtime.
+    """
+
+    why: str = ""
+    takes: str = ""
+    needs: frozenset[str] = frozenset()
+
+
+def needs_of_run(folder: Path) -> dict[str, frozenset[str]]:
+    """Return what the ONNX files of a run in float32 need of a runtime, by their paths in a bundle;
+    raise as ``checkpoint.load``.
+    """
+    model, row = checkpoint.load(folder).model, formats.OWN
+    with storage.scratch() as scratch:
+        _write(model, row, scratch)
+        paths = (path for path in scratch.rglob(f"*{row.suffix}"))
+        return {path.relative_to(scratch).as_posix(): needs_of(path) for path in sorted(paths)}
+
+
+def _tried(hoisted: Hoisted, row: formats.Format) -> _Tried:
+    """Write every graph in a format, in its first precision."""
     try:
-        kind: type[Exporter] = formats.resolve(
-            row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra
-        )
         with storage.scratch() as scratch:
-            for graph in hoisted.contract.graphs:
-                if graph.name in row.graphs:
-                    precision = row.precision_of(graph.name, row.precisions[0])
-                    path = scratch / row.path(precision, graph.name)
-                    step = (
-                        kind()
-                        .export(model, path, precision=precision, decoding=None, graph=graph.name)
-                        .narrowing
-                    )
+            step = _write(HoistedModel(hoisted).eval(), row, scratch)
+            needs = frozenset[str]()
+            if row.name == formats.OWN.name:
+                needs = needs.union(*map(needs_of, scratch.rglob(f"*{row.suffix}")))
     except EdgernnError as error:
-        return str(error), ""
-    return "", _takes(step.axes)
+        return _Tried(why=str(error))
+    return _Tried(takes=_takes(step.axes), needs=needs)
+
+
+def _write(model: RecurrentModel, row: formats.Format, folder: Path) -> Narrowing:
+    """Write every graph of a model in a format, in its first precision; return what the last, which
+    is the step, is bound to.
+    """
+    step = Narrowing()
+    kind: type[Exporter] = formats.resolve(
+        row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra
+    )
+    for graph in model.config.contract().graphs:
+        if graph.name in row.graphs:
+            precision = row.precision_of(graph.name, row.precisions[0])
+            path = folder / row.path(precision, graph.name)
+            made = kind().export(model, path, precision=precision, decoding=None, graph=graph.name)
+            step = made.narrowing
+    return step
 
 
 def _takes(axes: Mapping[str, int]) -> str:

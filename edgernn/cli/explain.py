@@ -28,16 +28,21 @@ from edgernn.cli.hoisting import (
     prints_aside,
     wishes_of,
 )
-from edgernn.cli.output import say, say_json
+from edgernn.cli.output import say, say_json, say_sheet
+from edgernn.cli.sheets import Sheet
 from edgernn.errors import UsageError
+from edgernn.storage.identify import identify, sentence
 
 if TYPE_CHECKING:
     from edgernn.hoisting.explain import Found
 
+OWN_KINDS = frozenset({"run", "bundle", "packed-bundle", "onnx-ours"})
+
 
 def explain(
     path: Annotated[
-        Path | None, typer.Argument(help="An ONNX file, or FILE.py:NAME, which is run.")
+        Path | None,
+        typer.Argument(help="An ONNX file, FILE.py:NAME, which is run, a run, or a bundle."),
     ] = None,
     inputs: InputsOption = None,
     state: StateOption = None,
@@ -55,10 +60,16 @@ def explain(
     ] = False,
 ) -> None:
     """Show what was found in a network: its states and their first values, what a step takes, what
-    each format can carry, and why not.
+    each format can carry, and why not; and in which other runtimes its ONNX file runs, of a run or
+    a bundle that alone.
     """
     if formats or path is None:
         _show_formats(path, formats, as_json)
+        return
+    if identify(path).key in OWN_KINDS:
+        from edgernn.cli.elsewhere import explain_elsewhere
+
+        explain_elsewhere(path, as_json=as_json)
         return
     from edgernn.hoisting.explain import explain_text
 
@@ -77,15 +88,19 @@ def explain(
 
 
 def _show_formats(path: Path | None, formats: bool, as_json: bool) -> None:
+    from edgernn.formats.compatibility import columns, summary
     from edgernn.formats.coverage import coverage, plain
 
     if not formats or path is not None:
         raise UsageError("explain takes a network, or --formats alone, which is of every network")
     if as_json:
-        say_json(coverage())
+        say_json(coverage() | {"elsewhere": summary()})
         return
     for line in plain(coverage()).splitlines():
         say(line)
+    say("\nelsewhere, the ONNX files of every cell:")
+    rows = [[name, *cells.values()] for name, cells in summary().items()]
+    say_sheet(Sheet(["", *columns()], rows))
 
 
 def _found(path: Path, said: Said) -> Found:
@@ -100,6 +115,6 @@ def _found(path: Path, said: Said) -> Found:
         said.only(*OF_PYTHON, what="a network in Python")
         with prints_aside():
             return explain_hoisted(hoisted_of(path, said), str(path))
-    from edgernn.storage.identify import sentence
-
-    raise UsageError(f"{sentence(path)}; explain takes an ONNX file or FILE.py:NAME")
+    raise UsageError(
+        f"{sentence(path)}; explain takes an ONNX file, FILE.py:NAME, a run or a bundle"
+    )

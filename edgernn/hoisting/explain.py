@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edgernn.formats.compatibility import Elsewhere, elsewhere_text
 from edgernn.wording import counted
 
 NO_STATE = "no state was found: each call stands alone"
@@ -56,6 +57,7 @@ class Found:
         renamed: name in the source → name in the contract, where they differ.
         warnings: what a user should know, a line each.
         proof: how near the step is to the source, in words; empty where that was not measured.
+        elsewhere: what other runtimes make of its ONNX file in float32, as far as that was tried.
     """
 
     source: str
@@ -74,6 +76,7 @@ class Found:
     renamed: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     proof: str = ""
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
@@ -101,6 +104,9 @@ def explain_text(found: Found) -> str:
         takes = f", with {found.takes[name]}" if name in found.takes else ""
         lines.append(f"{name}: no, {why}" if why else f"{name}: yes{takes}")
     lines += [f"{name}: promised, tried by export" for name in found.promised]
+    if found.elsewhere:
+        lines += ["elsewhere, its ONNX file in float32:"]
+        lines += [f"  {line}" for line in elsewhere_text(found.elsewhere)]
     lines += [f"warning: {warning}" for warning in found.warnings]
     return "\n".join(lines)
 

@@ -116,9 +116,11 @@ def test_explain_shows_what_each_format_carries(run: Run) -> None:
     code, out, err = run("explain", "--formats")
     assert code == 0, err
     assert "onnx float32" in out.splitlines()[0] and "in-graph decoding" in out
+    assert "elsewhere, the ONNX files of every cell:" in out
     code, out, err = run("explain", "--formats", "--json")
     assert code == 0, err
     assert json.loads(out)["gru"]["onnx float32"] == "yes"
+    assert json.loads(out)["elsewhere"]["tract 0.23.9"]["generate"] == "refused"
     for arguments in (("--formats", "net.py:make"), ()):
         code, _, err = run("explain", *arguments)
         assert code == 2 and "explain takes a network, or --formats alone" in err
@@ -133,6 +135,8 @@ def test_explain_tells_what_was_found(run: Run) -> None:
     assert "a step takes 1 frame, one step a call" in lines
     assert "onnx float32: yes, with time=1" in lines
     assert "onnx float16, int8, int4, smallest: promised, tried by export" in lines
+    where = lines.index("elsewhere, its ONNX file in float32:")
+    assert any("onnxruntime 1.32.0" in line for line in lines[where + 1 :])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from edgernn.formats.compatibility import Elsewhere
 from edgernn.hoisting.explain import Found, FoundState, FoundTensor, explain_text
 
 FOUND = Found(
@@ -24,6 +25,7 @@ FOUND = Found(
     renamed={"hn": "h_next"},
     warnings=("it begins anew",),
     proof="the same over 256 steps",
+    elsewhere=(Elsewhere("one 1", "runs"), Elsewhere("two 2", "refused", ("Swirl",))),
 )
 
 
@@ -40,6 +42,9 @@ def test_it_tells_all_that_was_found() -> None:
         "renamed: hn is h_next",
         "onnx float32: yes",
         "coreml float16: no, it has the operator Swirl",
+        "elsewhere, its ONNX file in float32:",
+        "  runs in one 1",
+        "  two 2: refuses it (Swirl)",
         "warning: it begins anew",
     ]
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from edgernn.contract import Contract, TensorSpec
+from edgernn.formats.compatibility import elsewhere
 from edgernn.hoisting.explain import Found, FoundState, FoundTensor
 from edgernn.hoisting.onnx.proof import prove
 from edgernn.hoisting.onnx.step import ForeignStep, Wishes, read_step
 from edgernn.hoisting.onnx.written import formats_of
+from edgernn.sessions.ort.operators import needs_of
 
 
 def explain_onnx(path: Path, wishes: Wishes | None = None) -> Found:
@@ -38,6 +40,7 @@ def explain_onnx(path: Path, wishes: Wishes | None = None) -> Found:
         renamed=step.renamed,
         warnings=step.warnings,
         proof=words,
+        elsewhere=elsewhere(needs_of(path)),
     )
 
 

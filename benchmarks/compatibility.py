@@ -1,0 +1,113 @@
+"""Where else the ONNX files run: every cell in every precision, in every other runtime, over 256
+chained steps on its own state. Writes ``COMPATIBILITY.md`` and the data that ``edgernn explain``
+reads.
+
+    python benchmarks/compatibility.py                  # every runtime, about 25 minutes on 2 cores
+    python benchmarks/compatibility.py --only tract     # one anew, the others as they were
+    python benchmarks/compatibility.py --print          # write the page anew from the data
+
+Each runtime is installed into an environment of its own (``--environments FOLDER`` keeps them), and
+runs in a child process with a limit of time and memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import torch
+from _elsewhere import Runtime, runtimes
+from _elsewhere_cases import Case, make_cases
+from _elsewhere_install import InstallError, environment
+from _elsewhere_page import advised, dumps, page, verdict_of
+from _elsewhere_run import run
+
+from edgernn.bench.machine import describe_machine
+from edgernn.formats.compatibility import DATA
+from edgernn.models.cells.table import CELLS
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "benchmarks/COMPATIBILITY.md"
+
+
+def main() -> None:
+    """Run what was asked for, and write the pages after every runtime."""
+    rows = runtimes()
+    asked = _arguments([row.name for row in rows])
+    torch.set_num_threads(1)
+    data = json.loads(DATA.read_text()) if DATA.exists() else {}
+    if asked.print:
+        _write(data, rows)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(asked.environments or Path(scratch) / "environments")
+        cases, missing = make_cases(asked.cell or CELLS, Path(scratch))
+        data |= _about(cases, missing)
+        for runtime, row in rows.items():
+            if asked.only and runtime.name not in asked.only:
+                continue
+            data.setdefault("runtimes", {})[runtime.name] = _measured(runtime, row, folder, cases)
+            if not asked.cell:
+                _write(data, rows)
+
+
+def _measured(runtime: Runtime, row: Path, folder: Path, cases: list[Case]) -> dict[str, Any]:
+    """Return versions and cell → column → what became of it, or why there is nothing."""
+    began = time.monotonic()
+    try:
+        place, versions = environment(runtime, folder)
+    except InstallError as error:
+        print(f"{runtime.name}: not installed: {error}", flush=True)
+        return {"missing": str(error)}
+    found: dict[str, dict[str, Any]] = {}
+    for case, told in run(runtime, row, place, cases).items():
+        told.setdefault("verdict", verdict_of(case.column, told.get("difference")))
+        found.setdefault(case.cell, {})[case.column] = told
+        print(f"{runtime.name} {case.cell} {case.column}: {told}", flush=True)
+    print(f"{runtime.name}: {time.monotonic() - began:.0f} s", flush=True)
+    return {"versions": versions, "results": found}
+
+
+def _about(cases: list[Case], missing: dict[str, dict[str, str]]) -> dict[str, Any]:
+    needs: dict[str, dict[str, Any]] = {}
+    for case in cases:
+        needs.setdefault(case.cell, {})[case.column] = case.needs
+    machine = describe_machine()
+    return {
+        "machine": f"{machine.processor}, {machine.platform}, Python {machine.python}",
+        "reference": f"onnxruntime {onnxruntime.__version__}",
+        "needs": needs,
+        "without": missing,
+    }
+
+
+def _write(data: dict[str, Any], rows: Iterable[Runtime]) -> None:
+    """Write data and page, the runtimes in the order of their rows."""
+    found = data["runtimes"]
+    data["runtimes"] = {row.name: found[row.name] for row in rows if row.name in found}
+    for row in rows:
+        if row.name in found:
+            advised(found[row.name], row)
+    DATA.write_text(dumps(data) + "\n", encoding="utf-8")
+    PAGE.write_text(page(data), encoding="utf-8")
+
+
+def _arguments(names: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument(
+        "--cell", nargs="+", choices=CELLS, help="of these cells, and write nothing"
+    )
+    parser.add_argument("--environments", help="a folder that keeps what is installed")
+    parser.add_argument("--print", action="store_true", help="write the page anew, run nothing")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
