@@ -35,13 +35,14 @@ LAYERS = (
     "testing",
     "cli",
 )
-HEAVY = {"torch", "onnx", "onnxscript", "coremltools", "matplotlib"}
+HEAVY = {"torch", "onnx", "onnxscript", "coremltools", "matplotlib", "ai_edge_litert"}
 LIGHT = {*LAYERS[: LAYERS.index("models")], "bench"}
 # Reached only through the format table, so they may import what is heavy.
 THROUGH_THE_TABLE = (
     "sessions/torchscript/",
     "sessions/torch_kernels.py",
     "sessions/coreml.py",
+    "sessions/litert/session.py",
     "sessions/mil/",
     "parity/structure/torchscript.py",
     "parity/structure/torchscript_rules.py",

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import edgernn
-from edgernn.cli.output import say, say_json, say_sheet, stream
+from edgernn.cli.output import say, say_json, say_sheet, stream, tell
 from edgernn.cli.sheets import Sheet
 from edgernn.errors import UnavailableError
 from edgernn.formats import installed
@@ -24,6 +24,10 @@ def doctor(
     constraints: Annotated[
         bool, typer.Option("--constraints", help="Print the tested versions, for pip install -c.")
     ] = False,
+    make: Annotated[
+        str | None,
+        typer.Option("--make", help="Make a converter's environment of its own: litert."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Show what this machine can train, export and run, and what to install for the rest; paste it
@@ -31,6 +35,11 @@ def doctor(
     """
     if constraints:
         _say_constraints()
+        return
+    if make is not None:
+        from edgernn.export import environments
+
+        environments.make(make, tell)
         return
     found = examine()
     if as_json:
@@ -51,6 +60,9 @@ def doctor(
     say_sheet(Sheet(("format", "export", "run"), rows))
     for extra, command in found["to_install"].items():
         say(f"the extra {extra}: {command}")
+    for name, row in found["environments"].items():
+        state = "made" if row["made"] else f"not made; make it with: {row['command']}"
+        say(f"the environment {name}, for {row['purpose']}: {state}")
 
 
 def _say_constraints() -> None:
@@ -69,9 +81,11 @@ def examine() -> dict[str, Any]:
     """
     from edgernn.formats import FORMATS
 
-    formats, lacking = {}, set()
+    formats, lacking, made = {}, set(), _environments()
     for name, row in FORMATS.items():
         export = _usable(row.exporter or "", row.export_extra)
+        if export == "yes" and not (row.environment is None or made[row.environment]["made"]):
+            export = f"lacks the environment {row.environment}"
         elsewhere = row.needs_platform()
         run = f"needs {elsewhere}" if elsewhere else _usable(row.session, row.run_extra)
         if run == "yes" and row.lacking is not None and (lacked := _lacked(row.lacking)):
@@ -80,7 +94,7 @@ def examine() -> dict[str, Any]:
         lacking |= {
             extra
             for extra, said in ((row.export_extra, export), (row.run_extra, run))
-            if said.startswith("lacks") and extra
+            if extra and said.endswith(f"(the extra {extra})")
         }
     needed = [package for row in FORMATS.values() for package in row.packages]
     return {
@@ -93,7 +107,24 @@ def examine() -> dict[str, Any]:
         "packages": {name: _version(name) for name in dict.fromkeys([*_BASE, *_EXTRAS, *needed])},
         "without_wheel": installed.without_wheel(),
         "formats": formats,
+        "environments": made,
         "to_install": {extra: installed.install_command(extra) for extra in sorted(lacking)},
+    }
+
+
+def _environments() -> dict[str, dict[str, Any]]:
+    """Return the environments of converters, each with what it is for, whether it is made, and the
+    command that makes it.
+    """
+    from edgernn.export import environments
+
+    return {
+        name: {
+            "purpose": row.purpose,
+            "made": environments.find(name) is not None,
+            "command": row.command,
+        }
+        for name, row in environments.ENVIRONMENTS.items()
     }
 
 

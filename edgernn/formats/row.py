@@ -63,6 +63,8 @@ class Format:
             says to, while ``session`` runs only what edgernn wrote by itself; or None.
         libraries: the module that builds its files for other machines, see ``export/libraries.py``;
             or None.
+        environment: the environment that its exporter calls, a name of ``export/environments.py``;
+            or None.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Format:
     others: Mapping[str, str] = field(default_factory=dict, hash=False)
     trusted: str | None = None
     libraries: str | None = None
+    environment: str | None = None
 
     @property
     def precisions(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from edgernn.errors import UnavailableError, UsageError
-from edgernn.formats import c, coreml, executorch, ncnn, onnx, openvino, torchscript
+from edgernn.formats import c, coreml, executorch, litert, ncnn, onnx, openvino, torchscript
 from edgernn.formats.installed import install_command, lacks_wheel
 from edgernn.formats.promise import Tolerance, in_float32
 from edgernn.formats.row import Format
@@ -26,6 +26,7 @@ _ROWS = (
     *executorch.ROWS,
     *openvino.ROWS,
     *ncnn.ROWS,
+    *litert.ROWS,
 )
 FORMATS = {row.name: row for row in _ROWS}
 PRECISIONS = tuple(dict.fromkeys(precision for row in _ROWS for precision in row.precisions))

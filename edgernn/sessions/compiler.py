@@ -25,6 +25,7 @@ from pathlib import Path
 from edgernn import storage
 from edgernn.errors import StorageError, UnavailableError
 from edgernn.formats.installed import install_command
+from edgernn.storage import cache
 
 # No fused multiply-add, so that every compiler and optimisation level gives the same bits; no
 # traps, so that gcc makes vectors of loops with limits in them.
@@ -141,7 +142,7 @@ def build(files: Mapping[str, bytes], compiler: Compiler) -> ctypes.CDLL:
     try:
         root = cache_folder()
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not _is_ours(root):
+        if not cache.is_ours(root):
             raise StorageError(f"{root} belongs to another user")
         return _kept(root / name, files, compiler)
     except (OSError, RuntimeError, StorageError):  # no home, a full disk, another user's folder
@@ -177,20 +178,12 @@ def cache_folder() -> Path:
     """Return where libraries are kept: ``$XDG_CACHE_HOME/edgernn/compiled``, below ``~/.cache``
     where that is not set.
     """
-    said = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    base = said if said.is_absolute() else Path.home() / ".cache"
-    return base / "edgernn" / "compiled"
+    return cache.cache_folder("compiled")
 
 
 @lru_cache(maxsize=1)
 def _own_scratch() -> Path:
     return storage.scratch_folder()
-
-
-def _is_ours(root: Path) -> bool:
-    """Return whether nobody else may write where libraries are loaded from."""
-    mark = root.stat()
-    return not hasattr(os, "getuid") or (mark.st_uid == os.getuid() and not mark.st_mode & 0o022)
 
 
 def _key(files: Mapping[str, bytes], compiler: Compiler) -> str:

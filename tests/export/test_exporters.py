@@ -17,6 +17,7 @@ from subjects import sessions_here
 from edgernn import formats
 from edgernn.contract import ENCODE, STEP, Decoding, FileContract, GraphWord, file_problems
 from edgernn.errors import UnavailableError, UsageError
+from edgernn.export import environments
 from edgernn.export.base import Exporter, Written
 from edgernn.formats import Format, Tolerance
 from edgernn.models.eager import EagerSession
@@ -117,6 +118,8 @@ def exporter_of(row: Format) -> Exporter:
         kind = formats.resolve(row.exporter or "", needed_for=row.name, extra=row.export_extra)
     except UnavailableError as error:
         pytest.skip(str(error))
+    if row.environment is not None and environments.find(row.environment) is None:
+        pytest.skip(f"{row.name} needs: {environments.by_name(row.environment).command}")
     made: Exporter = kind()
     return made
 

@@ -160,11 +160,12 @@ def test_nothing_at_the_path_says_how_to_make_something(tmp_path: Path, name: st
         open_session(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["model.tflite", "model", "model.ONNXX"])
+@pytest.mark.parametrize("name", ["model.mlmodelc", "model", "model.ONNXX"])
 def test_a_file_of_an_unknown_suffix_lists_the_known_ones(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(
-        UsageError, match=r"neither a bundle nor a model file.*\.edgernn, \.mlpackage, \.onnx, \.pt"
+        UsageError,
+        match=r"neither a bundle nor a model file.*\.edgernn, \.mlpackage, \.onnx, \.pt\b",
     ):
         open_session(tmp_path / name)
 

@@ -205,6 +205,7 @@ def test_each_kind_is_named_and_no_reader_takes_it(made: tuple[Path, str]) -> No
             "zip",
             "torchscript",
             "onnx",
+            "tflite",
             "executorch",
             "folder",
             "hub-folder",

@@ -1,0 +1,80 @@
+"""The operators of ``.tflite`` files, by number: those that compute each output from its inputs
+alone, and those that edgernn refuses, with the reason.
+
+The numbers are those of TensorFlow Lite's ``schema.fbs``, version 3.
+"""
+
+from __future__ import annotations
+
+
+def _numbers(text: str) -> dict[str, int]:
+    return {name: int(code) for name, code in (pair.split("=") for pair in text.split())}
+
+
+_PLAIN = _numbers(
+    """
+ADD=0 AVERAGE_POOL_2D=1 CONCATENATION=2 CONV_2D=3 DEPTHWISE_CONV_2D=4 DEPTH_TO_SPACE=5
+DEQUANTIZE=6 EMBEDDING_LOOKUP=7 FLOOR=8 FULLY_CONNECTED=9 L2_NORMALIZATION=11 LOGISTIC=14
+MAX_POOL_2D=17 MUL=18 RELU=19 RELU_N1_TO_1=20 RELU6=21 RESHAPE=22 RESIZE_BILINEAR=23
+SOFTMAX=25 SPACE_TO_DEPTH=26 TANH=28 PAD=34 GATHER=36 TRANSPOSE=39 MEAN=40 SUB=41 DIV=42
+SQUEEZE=43 STRIDED_SLICE=45 EXP=47 TOPK_V2=48 SPLIT=49 LOG_SOFTMAX=50 CAST=53 PRELU=54
+MAXIMUM=55 ARG_MAX=56 MINIMUM=57 LESS=58 NEG=59 PADV2=60 GREATER=61 GREATER_EQUAL=62
+LESS_EQUAL=63 SELECT=64 SLICE=65 SIN=66 TRANSPOSE_CONV=67 TILE=69 EXPAND_DIMS=70 EQUAL=71
+NOT_EQUAL=72 LOG=73 SUM=74 SQRT=75 RSQRT=76 POW=78 ARG_MIN=79 REDUCE_PROD=81 REDUCE_MAX=82
+PACK=83 LOGICAL_OR=84 ONE_HOT=85 LOGICAL_AND=86 LOGICAL_NOT=87 UNPACK=88 REDUCE_MIN=89
+FLOOR_DIV=90 REDUCE_ANY=91 SQUARE=92 FLOOR_MOD=95 RESIZE_NEAREST_NEIGHBOR=97 LEAKY_RELU=98
+SQUARED_DIFFERENCE=99 MIRROR_PAD=100 ABS=101 SPLIT_V=102 CEIL=104 REVERSE_V2=105
+GATHER_ND=107 COS=108 ELU=111 QUANTIZE=114 ROUND=116 HARD_SWISH=117 SCATTER_ND=122
+SELECT_V2=123 BATCH_MATMUL=126 CUMSUM=128 BROADCAST_TO=130 REDUCE_ALL=140 GELU=150
+DYNAMIC_UPDATE_SLICE=151 RELU_0_TO_1=152 ATAN2=156 SIGN=158 BITWISE_XOR=160
+"""
+)
+_REFUSED = {
+    "keeps a state that is not the contract's": _numbers(
+        """
+LSTM=16 RNN=24 SVDF=27 UNIDIRECTIONAL_SEQUENCE_RNN=35 UNIDIRECTIONAL_SEQUENCE_LSTM=44
+BIDIRECTIONAL_SEQUENCE_RNN=46 BIDIRECTIONAL_SEQUENCE_LSTM=52 CALL_ONCE=129 HASHTABLE=136
+HASHTABLE_FIND=137 HASHTABLE_IMPORT=138 VAR_HANDLE=142 READ_VARIABLE=143 ASSIGN_VARIABLE=144
+"""
+    ),
+    "branches or repeats": _numbers(
+        """
+CALL=31 IF=118 WHILE=119 STABLEHLO_WHILE=200 STABLEHLO_CASE=209
+"""
+    ),
+    "draws random numbers": _numbers(
+        """
+RANDOM_STANDARD_NORMAL=146 RANDOM_UNIFORM=148 MULTINOMIAL=149
+STABLEHLO_RNG_BIT_GENERATOR=204
+"""
+    ),
+    "has a result whose size depends on data": _numbers(
+        """
+SPARSE_TO_DENSE=68 RANGE=96 UNIQUE=103 WHERE=109 NON_MAX_SUPPRESSION_V4=120
+NON_MAX_SUPPRESSION_V5=121
+"""
+    ),
+    "is a program of its own": _numbers(
+        """
+CUSTOM=32 DELEGATE=51 STABLEHLO_CUSTOM_CALL=173 STABLEHLO_COMPOSITE=206
+"""
+    ),
+}
+PLAIN = frozenset(_PLAIN)
+REFUSED = {name: why for why, names in _REFUSED.items() for name in names}
+BUILTIN = {
+    code: name for names in (_PLAIN, *_REFUSED.values()) for name, code in names.items()
+}  # number → name
+# operator → its inputs that say how large its output is, or along which axes it goes
+SIZES = {
+    **dict.fromkeys(("RESHAPE", "TILE", "BROADCAST_TO", "TRANSPOSE", "EXPAND_DIMS"), (1,)),
+    **dict.fromkeys(("PAD", "PADV2", "MIRROR_PAD", "REVERSE_V2", "TOPK_V2", "ONE_HOT"), (1,)),
+    **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "ARG_MAX", "ARG_MIN"), (1,)),
+    **dict.fromkeys(("SUM", "MEAN", "REDUCE_PROD", "REDUCE_MAX", "REDUCE_MIN"), (1,)),
+    **dict.fromkeys(("REDUCE_ANY", "REDUCE_ALL", "CUMSUM"), (1,)),
+    **dict.fromkeys(("SPLIT", "TRANSPOSE_CONV"), (0,)),
+    "SLICE": (2,),
+    "STRIDED_SLICE": (1, 2, 3),
+    "SPLIT_V": (1, 2),
+    "SCATTER_ND": (2,),
+}

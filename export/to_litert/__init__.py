@@ -1,0 +1,1 @@
+"""LiteRT: the exporter, its converter, its weights."""
