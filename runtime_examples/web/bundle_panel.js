@@ -5,6 +5,7 @@ import { attempt, element, onFile, showError, tell } from './page.js';
 const LIST = 'bundles.json'; // [{ "name": "…", "path": "bundles/…/" }]
 const [KILOBYTE, MEGABYTE] = [1e3, 1e6];
 const NAMES = { 'WebAssembly module': 'a WebAssembly module, without a runtime', 'onnxruntime-web': 'a file of onnxruntime-web' };
+const SLOW = ', which takes longer in integers than in float32; a module of C does not';
 
 /** `onModel` hears of each opened model (the worker's open), and null while there is none. */
 export async function startBundlePanel(engine, onModel) {
@@ -23,9 +24,10 @@ export async function startBundlePanel(engine, onModel) {
     current = choice;
     showArtifacts(model);
     onModel(model);
-    const { bytes, runtime } = model.artifacts.find(({ path }) => path === model.artifact);
+    const { bytes, runtime, slow } = model.artifacts.find(({ path }) => path === model.artifact);
     const took = Math.round(performance.now() - from);
-    tell(`${choice.place} is ready: ${model.artifact}, ${sizeOf(bytes)}, in ${took} ms; it runs as ${NAMES[runtime] ?? runtime}.`);
+    const how = `${NAMES[runtime] ?? runtime}${slow ? SLOW : ''}`;
+    tell(`${choice.place} is ready: ${model.artifact}, ${sizeOf(bytes)}, in ${took} ms; it runs as ${how}.`);
   };
   const fromOutside = (choice) => {
     mark(choice.place);
@@ -73,7 +75,8 @@ function sizeOf(bytes) {
 
 function showArtifacts({ artifact, artifacts }) {
   const select = element('artifact');
-  const text = ({ path, precision, bytes, runtime }) => `${precision}, ${sizeOf(bytes)}, ${runtime} (${path})`;
+  const text = ({ path, precision, bytes, runtime, slow }) =>
+    `${precision}, ${sizeOf(bytes)}, ${runtime}${slow ? ', slow here' : ''} (${path})`;
   select.replaceChildren(...artifacts.map((each) => new Option(text(each), each.path, false, each.path === artifact)));
   select.disabled = artifacts.length < 2;
 }

@@ -97,6 +97,15 @@ const SCENARIOS = {
       'states are judged layer by layer',
     );
   },
+  async 'a file in integers comes after the one in floats, and is told to be slow'({ page, spec }) {
+    await openBundle(page, spec.integers_first);
+    await status(page, 'is ready: onnx/step.onnx');
+    const choices = await page.locator('#artifact option').allTextContents();
+    check(!choices[0].includes('slow') && choices[1].includes('int8') && choices[1].includes('slow here'), choices.join());
+    equal(await writeGreedy(page, spec.greedy), spec.greedy.text);
+    await page.selectOption('#artifact', 'onnx/step-int8.onnx');
+    await status(page, 'takes longer in integers than in float32');
+  },
   async 'a golden run of another model fails'({ page, spec }) {
     await openBundle(page, spec.wrong_golden);
     await page.click('#check');

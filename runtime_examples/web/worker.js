@@ -14,7 +14,8 @@ import { timeSteps } from './src/timing.js';
 import { TextStream, Tokenizer } from './src/tokenizer.js';
 import { openZip } from './src/zip.js';
 
-const RUNTIME = { load: loadRuntime, options: { executionProviders: ['wasm'] } };
+// in WebAssembly the runtime has no fast kernels for integers
+const RUNTIME = { load: loadRuntime, options: { executionProviders: ['wasm'] }, integersLast: true };
 const SLICE_MS = 16; // how long to compute before others have their turn and the page hears of it
 
 let opened = null; // { model, tokenizer }: an open bundle
@@ -68,11 +69,11 @@ async function open({ source, place, artifact = null }) {
 }
 
 /** What runs an artifact, and the bytes of its file. */
-function carrierOf({ manifest }, artifact) {
+function carrierOf(bundle, artifact) {
   const module = moduleOf(artifact);
   return module
-    ? { runtime: 'WebAssembly module', bytes: manifest.files[module.path].bytes }
-    : { runtime: 'onnxruntime-web', bytes: artifact.bytes };
+    ? { runtime: 'WebAssembly module', bytes: bundle.manifest.files[module.path].bytes, slow: false }
+    : { runtime: 'onnxruntime-web', bytes: artifact.bytes, slow: bundle.isSlow(artifact) };
 }
 
 /** Time a step of every model file of the bundle. */

@@ -70,6 +70,31 @@ def test_suppressed_tokens_are_never_written() -> None:
 
 
 @needs_node
+def test_files_in_integers_come_last_where_they_are_slow(bundle_folder: Path) -> None:
+    content = json.loads((bundle_folder / "manifest.json").read_text(encoding="utf-8"))
+    (step,) = [a for a in content["artifacts"] if a["format"] == "onnx" and a["graph"] == "step"][
+        :1
+    ]
+    content["artifacts"] = [
+        {**step, "precision": precision, "path": f"onnx/{precision}.onnx", "loss": None}
+        for precision in ("int4", "float16", "int8", "float32")
+    ]
+    found = _script(
+        "import { Bundle } from './bundle.js';"
+        f"const text = {json.dumps(json.dumps(content))};"
+        "const bundle = await Bundle.open(async () => new TextEncoder().encode(text), 'here');"
+        "const order = () => bundle.choices.map(({ precision }) => precision);"
+        "const before = order(); bundle.integersLast = true;"
+        "console.log(JSON.stringify([before, order(), bundle.artifact().precision]));"
+    )
+    assert found == [
+        ["int4", "float16", "int8", "float32"],
+        ["float16", "float32", "int4", "int8"],
+        "float16",
+    ]
+
+
+@needs_node
 @pytest.mark.parametrize("shape", [(50, 90), (64, 64), (7, 5), (200, 33)])
 def test_pictures_are_resized_as_pillow_does(shape: tuple[int, int]) -> None:
     from PIL import Image

@@ -145,6 +145,15 @@ def _damaged(folder: Path, text: Path) -> dict[str, tuple[str, str]]:
     }
 
 
+def _turn_artifacts(folder: Path) -> None:
+    """Put the file in integers before that in floats."""
+    manifest = folder / "manifest.json"
+    content = json.loads(manifest.read_text(encoding="utf-8"))
+    content["artifacts"].reverse()
+    assert content["artifacts"][0]["precision"] == "int8"
+    manifest.write_text(json.dumps(content), encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def spec(
     tmp_path_factory: pytest.TempPathFactory,
@@ -193,6 +202,7 @@ def spec(
             str(words),
             str(frame_bundle.write_frame_bundle(folder / "frames")),
             wrong,
+            _damage(text, folder / "integers-first", _turn_artifacts),
             *(place for place, _ in damaged.values()),
         ],
         "text": "text",
@@ -204,6 +214,7 @@ def spec(
         "frames": "frames",
         "of_pairs": _seeded(pairs, 7, prompt="naïve 你好 "),
         "wrong_golden": "wrong-golden",
+        "integers_first": "integers-first",
         "greedy": _greedy(text, PROMPT),
         "seeded": [_seeded(text, seed) for seed in (7, 2**64 - 1)],
         "empty": _greedy(text, ""),

@@ -27,6 +27,7 @@ export class Bundle {
     this.place = place;
     this.read = read;
     this.runtime = null; // the version of onnxruntime, once it is there
+    this.integersLast = false; // whether that runs files in integers slower than those in floats
   }
 
   /** The contract's graph of that name, or undefined. */
@@ -42,10 +43,16 @@ export class Bundle {
     return this.graph(ENCODE);
   }
 
-  /** The step artifacts that run here: those with a module first. */
+  /** The step artifacts that run here: those with a module first, and last what is slow here. */
   get choices() {
     const found = this.manifest.artifacts.filter((each) => each.graph === STEP && runs(each));
-    return [...found.filter(moduleOf), ...found.filter((each) => !moduleOf(each))];
+    const rank = (each) => (moduleOf(each) ? 0 : this.isSlow(each) ? 2 : 1);
+    return found.sort((one, other) => rank(one) - rank(other));
+  }
+
+  /** Whether the runtime takes longer for an artifact, in integers, than for one in floats. */
+  isSlow(artifact) {
+    return this.integersLast && !moduleOf(artifact) && !artifact.precision.startsWith('float');
   }
 
   /** Return the step artifact with that path, by default the first that has a module or that this runtime is new enough for. */

@@ -14,10 +14,11 @@ export class Model {
    *
    * @param bundle an open Bundle
    * @param artifact path of a step artifact; null takes the first that runs here
-   * @param runtime { load, options }: what gives a promise of onnxruntime, called where a file needs it, and the options of its
-   *   sessions
+   * @param runtime { load, options, integersLast }: what gives a promise of onnxruntime, called where a file needs it; the options
+   *   of its sessions; whether it runs files in integers slower than those in floats, which are then taken first
    */
-  static async load(bundle, artifact, { load, options }) {
+  static async load(bundle, artifact, { load, options, integersLast = false }) {
+    bundle.integersLast = integersLast;
     let [chosen, encoder] = choose(bundle, artifact);
     let ort = null;
     if (![chosen, encoder].every((each) => each === null || moduleOf(each))) {
