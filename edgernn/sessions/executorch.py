@@ -24,18 +24,19 @@ from typing import Any
 import numpy as np
 
 from edgernn import formats
-from edgernn.contract import METADATA_KEY, FileContract, first_line
-from edgernn.contract.interface import FileDescription, FileTensor, Interface
+from edgernn.contract import METADATA_KEY, STEP, FileContract, first_line
+from edgernn.contract.interface import FileDescription, FileTensor, Interface, interface_problems
 from edgernn.errors import ContractError
 from edgernn.formats.executorch import EXECUTORCH
-from edgernn.sessions.base import Arrays, Session
+from edgernn.sessions.base import Arrays, Session, State
+from edgernn.sessions.pte.arguments import check_arguments
+from edgernn.sessions.pte.given import GivenTensors
 from edgernn.sessions.pte.program import Method, Program, read_program
 from edgernn.sessions.pte.stored import FORWARD, graphs_of
 from edgernn.sessions.pte.xnnpack import BACKEND
 
 _RUNTIME = "executorch.extension.pybindings._C"
 _BACKENDS = {BACKEND: "XNNPACK"}
-_SMALL_BYTES = 1024  # of which a copy takes less than to make a tensor over the caller's memory
 
 
 class ExecuTorchSession(Session):
@@ -48,18 +49,17 @@ class ExecuTorchSession(Session):
     runtime = "ExecuTorch"
 
     def __init__(
-        self, method: Any, file_contract: FileContract, first_state: Arrays | None = None
+        self,
+        method: Any,
+        file_contract: FileContract,
+        first_state: Arrays | None = None,
+        *,
+        as_promised: bool = False,
     ) -> None:
         super().__init__(file_contract, first_state)
-        interface = file_contract.interface()
-        self._method = method
-        self._outputs = tuple(tensor.name for tensor in interface.outputs)
-        self._tensor = _found("torch:from_numpy")
-        self._given = [self._tensor(_array_of(tensor)) for tensor in interface.inputs]
-        self._places = [
-            (place, tensor.name, given.numpy(), given.nbytes <= _SMALL_BYTES)
-            for place, (tensor, given) in enumerate(zip(interface.inputs, self._given, strict=True))
-        ]
+        self._method, self._as_promised = method, as_promised
+        self._given = GivenTensors(file_contract, _found("torch:from_numpy"))
+        self._outputs = [tensor.name for tensor in file_contract.interface().outputs]
         self._lock = Lock()  # a method plans one memory for what it computes
 
     @classmethod
@@ -77,41 +77,55 @@ class ExecuTorchSession(Session):
         threads: int | None = None,
     ) -> ExecuTorchSession:
         """See ``Session.open``; ``threads`` counts for every ExecuTorch file of the process."""
-        read_whole(path)
-        _found("torch:from_numpy")  # first: the runtime is linked with it
+        program = read_whole(path)
+        found = _description(program, path)
+        _check_arguments(program, path)  # by torch, which the runtime is linked with
         load, verification = _found(f"{_RUNTIME}:_load_program"), _found(f"{_RUNTIME}:Verification")
         with _told() as told:
             try:
                 _share(threads)
-                program = load(str(path), program_verification=verification.InternalConsistency)
-                method = program.load_method(FORWARD)
-            except RuntimeError as error:
+                loaded = load(str(path), program_verification=verification.InternalConsistency)
+                method = loaded.load_method(FORWARD)
+            except (RuntimeError, MemoryError) as error:
                 raise ContractError(
                     f"{path} is not a program that ExecuTorch can open: {first_line(error)}{told()}"
                 ) from error
-        return cls(method, file_contract, first_state)
+        problems = interface_problems(file_contract.interface(), found.interface)
+        return cls(method, file_contract, first_state, as_promised=not problems)
+
+    def step(self, inputs: Arrays, state: Arrays) -> tuple[dict[str, np.ndarray], State]:
+        """See ``Session.step``: of a right call, one look at each tensor; the rest is left to it.
+
+        Measured over a bare call of the method: 3 to 4 µs; ``Session.step`` takes 10.
+        """
+        if self._as_promised and self.spec.name == STEP:
+            with self._lock:
+                given = self._given.of_call(inputs, state)
+                if given is not None:
+                    results = self._called(given)
+                    return {name: results[name] for name in self._read}, {
+                        name: results[out] for name, out in self._next.items()
+                    }
+        return super().step(inputs, state)
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         with self._lock:
-            given = self._given
-            for place, name, memory, small in self._places:
-                array = feeds[name]
-                if small or not array.flags.writeable:
-                    memory[...] = array
-                else:
-                    given = list(given) if given is self._given else given
-                    given[place] = self._tensor(array)
-            try:
-                made = self._method(given, False)
-            except RuntimeError as error:
-                raise ContractError(
-                    f"ExecuTorch could not run the step: {first_line(error)}"
-                ) from error
-            # they lie in memory that the next call writes
-            return {
-                name: tensor.numpy().copy()
-                for name, tensor in zip(self._outputs, made, strict=True)
-            }
+            return self._called(self._given.of_feeds(feeds))
+
+    def _called(self, given: list[Any]) -> dict[str, np.ndarray]:
+        try:
+            made = self._method(given, False)
+        except RuntimeError as error:
+            raise ContractError(
+                f"ExecuTorch could not run {self.spec.name}: {first_line(error)}"
+            ) from error
+        if len(made) != len(self._outputs):
+            raise ContractError(
+                f"the file returns {len(made)} tensors, its contract promises {self._outputs}; "
+                "export it again"
+            )
+        # they lie in memory that the next call writes
+        return {name: made[at].numpy().copy() for at, name in enumerate(self._outputs)}
 
 
 def read_whole(path: Path) -> Program:
@@ -132,6 +146,16 @@ def read_whole(path: Path) -> Program:
             "again"
         ) from error
     return program
+
+
+def _check_arguments(program: Program, path: Path) -> None:
+    try:
+        for method in program.methods:
+            check_arguments(method, _found("torch:ops"))
+    except ValueError as error:
+        raise ContractError(
+            f"{path} is not a program that ExecuTorch can run: {error}; export it again"
+        ) from error
 
 
 def _description(program: Program, path: Path) -> FileDescription:
@@ -171,11 +195,6 @@ def _names(metadata: dict[str, str], method: Method, *, source: str) -> tuple[li
 def _tensors(method: Method, places: tuple[int, ...], names: list[str]) -> tuple[FileTensor, ...]:
     found = zip(names, (method.values[place] for place in places), strict=True)
     return tuple(FileTensor(name, value.dtype, value.shape) for name, value in found)
-
-
-def _array_of(tensor: FileTensor) -> np.ndarray:
-    sizes = [axis if isinstance(axis, int) else 1 for axis in tensor.shape or ()]
-    return np.zeros(sizes, tensor.dtype)
 
 
 def _share(threads: int | None) -> None:

@@ -10,7 +10,6 @@ anything has written it.
 from __future__ import annotations
 
 import struct
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +29,8 @@ from edgernn.sessions.pte.program import (
     read_program,
 )
 from edgernn.sessions.pte.stored import FORWARD, graphs_of, others, stored_constants
-from edgernn.sessions.pte.xnnpack import BACKEND, OPERATORS, Graph
+from edgernn.sessions.pte.told import delegation
+from edgernn.sessions.pte.xnnpack import BACKEND, Graph
 
 _DRAWS = frozenset(
     (
@@ -67,9 +67,12 @@ class ExecuTorchStructure(StructureReader):
                 raise SizeError(f"value {place} has an open size, expected fixed ones")
             if value.constant and value.planned:
                 raise SizeError(f"value {place} has a first value and is written: a state it keeps")
-        _refuse_operators(method, self._graphs)
+        _refuse_operators(method)
         _follow(method, self._graphs)
-        return _words(method, self._graphs)
+        return (
+            f"{delegation(method, self._graphs)}; all of fixed sizes, none branches, draws or "
+            "keeps anything"
+        )
 
     def stored(self) -> tuple[StoredWeight, ...]:
         """See ``StructureReader.stored``; a program has no names of them."""
@@ -79,7 +82,7 @@ class ExecuTorchStructure(StructureReader):
         return (*named, *others(constants))
 
 
-def _refuse_operators(method: Method, graphs: Sequence[Graph]) -> None:
+def _refuse_operators(method: Method) -> None:
     """Refuse an operator that draws, or is not known to write its results alone."""
     for operator in method.operators:
         namespace, _, rest = operator.partition("::")
@@ -93,10 +96,6 @@ def _refuse_operators(method: Method, graphs: Sequence[Graph]) -> None:
     for delegate in method.delegates:
         if delegate.backend != BACKEND:
             raise unknown(f"a delegate of {delegate.backend}")
-    for graph in graphs:
-        for operator in graph.operators:
-            if operator not in OPERATORS:
-                raise unknown(f"XNNPACK's {operator}")
 
 
 def _follow(method: Method, graphs: Sequence[Graph]) -> None:
@@ -156,13 +155,3 @@ def _called(method: Method, each: Instruction) -> str:
     if each.kind == KERNEL:
         return method.operators[each.index]
     return "a delegate" if each.kind == DELEGATE else "a move"
-
-
-def _words(method: Method, graphs: Sequence[Graph]) -> str:
-    calls = Counter(method.operators[e.index] for e in method.instructions if e.kind == KERNEL)
-    portable = ", ".join(f"{count} {name}" for name, count in sorted(calls.items())) or "none"
-    inner = sum(len(graph.operators) for graph in graphs)
-    return (
-        f"{len(graphs)} XNNPACK delegates of {inner} operators, in portable ones {portable}; all "
-        "of fixed sizes, none branches, draws or keeps anything"
-    )

@@ -25,7 +25,13 @@ _HEADER = struct.Struct(
     "<4sIQQQ"
 )  # magic, its length, the program's size, base and size of segments
 _HEADER_AT, _MAGIC = 8, b"eh00"
-_TENSOR, _STRING, _TENSOR_LISTS = 5, 6, (10, 11)  # of the union of what a value may be
+_INT, _TENSOR, _STRING, _INTS, _TENSOR_LISTS = (
+    2,
+    5,
+    6,
+    7,
+    (10, 11),
+)  # of the union of what a value may be
 KERNEL, DELEGATE, MOVE, JUMP, FREE = range(1, 6)  # of the union of instructions
 DTYPES = {  # by the number of torch's scalar type
     0: "uint8",
@@ -48,15 +54,17 @@ class Value:
     """One value of a method.
 
     Attributes:
+        kind: its number in the union of what a value may be; 0 where it is nothing at all.
         dtype: of a tensor; "" of anything else.
         shape: of a tensor.
         fixed: whether a tensor's shape cannot change.
         constant: where a constant's data stands in the list of the program's; 0 of what is none.
         planned: whether a tensor has a place in the memory that the method plans.
-        members: of a list of tensors, the places of its values.
+        members: of a list of tensors or of whole numbers, the places of its values.
         text: of a text.
     """
 
+    kind: int = 0
     dtype: str = ""
     shape: tuple[int, ...] = ()
     fixed: bool = True
@@ -214,15 +222,18 @@ def _method(plan: Table, segments: list[memoryview], inline: list[bytes]) -> Met
 def _value(entry: Table) -> Value:
     kind, inner = entry.whole(0, "B"), entry.table(1)
     if inner is None:
-        return Value()
+        return Value(kind)
     if kind == _STRING:
-        return Value(text=inner.text(0))
+        return Value(kind, text=inner.text(0))
+    if kind == _INTS:
+        return Value(kind, members=tuple(inner.numbers(0, "q")))
     if kind in _TENSOR_LISTS:
-        return Value(members=tuple(inner.numbers(0, "i")))
+        return Value(kind, members=tuple(inner.numbers(0, "i")))
     if kind != _TENSOR:
-        return Value()
+        return Value(kind)
     number = inner.whole(0, "b")
     return Value(
+        kind,
         dtype=DTYPES.get(number, f"scalar type {number}"),
         shape=tuple(inner.numbers(2, "i")),
         fixed=inner.whole(8, "b") == 0,
@@ -260,6 +271,9 @@ def _check_places(method: Method) -> None:
     for place in wanted:
         if not 0 <= place < len(method.values):
             raise ValueError(f"{method.name} has {len(method.values)} values and reads {place}")
+    for value in method.values:
+        if value.kind == _INTS and any(method.values[n].kind != _INT for n in value.members):
+            raise ValueError(f"{method.name} has a list of numbers with something else in it")
     called = {KERNEL: method.operators, DELEGATE: method.delegates}
     for each in method.instructions:
         there = len(called.get(each.kind, method.instructions))

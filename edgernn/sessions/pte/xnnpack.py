@@ -11,20 +11,12 @@ from math import prod
 
 import numpy as np
 
+from edgernn.sessions.pte.flow import check, node_of
 from edgernn.storage.flatbuffer import Table
 
 BACKEND = "XnnpackBackend"
 _HEADER = struct.Struct("<4x4sHIIIQ")  # magic, its length, place and size of graph and of constants
 _MAGIC, _IDENTIFIERS = b"XH00", (b"XN00", b"XN01")
-_OPERATORS = """
-Add FullyConnected Softmax Sigmoid StaticTranspose Clamp Conv2d Div StaticResizeBilinear2D
-StaticConstantPad AvgPooling2d Minimum DepthwiseConv2d MaxPooling2d Multiply Subtract Floor Convert
-GlobalAvgPooling2d StaticReshape ArgMaxPooling2d SquareRoot Ceiling Hardswish LeakyReLU Maximum
-Negate Square ELU Abs PReLU Concatenate2 Concatenate3 Concatenate4 StaticSlice
-ScaledDotProductAttention BatchMatrixMultiply Concatenate5 ConvTranspose2d ReciprocalSquareRoot Log
-Gelu Tanh Exp Sin Copy Cos
-"""
-OPERATORS = ("", *_OPERATORS.split())  # by the number of the union
 _DTYPES = {  # XNNPACK's number → our word, numpy's, and how many values a byte has
     1: ("float32", "<f4", 1),
     2: ("float16", "<f2", 1),
@@ -89,13 +81,22 @@ def read_graph(content: memoryview, named: Mapping[str, memoryview]) -> Graph:
     found = bytes(inner[4:8])
     root = Table.root(inner, found if found in _IDENTIFIERS else _IDENTIFIERS[0])
     held = _held(root, content[base : base + length], named)
-    values = [(entry.whole(0, "B"), entry.table(1)) for entry in root.tables(2)]
-    constants = (_constant(kind, value, held) for kind, value in values if value is not None)
+    entries = [(entry.whole(0, "B"), entry.table(1)) for entry in root.tables(2)]
+    values = [_value(kind, entry, held) for kind, entry in entries]
+    nodes = tuple(node_of(entry) for entry in root.tables(1))
+    inputs, outputs = root.numbers(4, "I"), root.numbers(5, "I")
+    check(
+        nodes,
+        [shape for shape, _ in values],
+        constants={place for place, (_, constant) in enumerate(values) if constant is not None},
+        inputs=inputs,
+        outputs=outputs,
+    )
     return Graph(
-        operators=tuple(_operator(node) for node in root.tables(1)),
-        inputs=len(root.numbers(4, "I")),
-        outputs=len(root.numbers(5, "I")),
-        constants=tuple(constant for constant in constants if constant is not None),
+        operators=tuple(node.operator for node in nodes),
+        inputs=len(inputs),
+        outputs=len(outputs),
+        constants=tuple(constant for _, constant in values if constant is not None),
     )
 
 
@@ -111,27 +112,25 @@ def _held(root: Table, beside: memoryview, named: Mapping[str, memoryview]) -> l
     return held
 
 
-def _operator(node: Table) -> str:
-    kind = node.whole(0, "B")
-    return OPERATORS[kind] if kind < len(OPERATORS) else f"operator {kind}"
-
-
-def _constant(kind: int, value: Table, held: list[memoryview]) -> Constant | None:
-    tensor = value if kind == 1 else value.table(0)
-    if tensor is None:
-        return None
+def _value(
+    kind: int, value: Table | None, held: list[memoryview]
+) -> tuple[tuple[int, ...], Constant | None]:
+    """Return the shape of one value, and what it holds where it is a constant."""
+    tensor = value if kind == 1 or value is None else value.table(0)
+    if tensor is None or value is None:
+        raise ValueError("a delegate has a value that is no tensor")
+    shape = tuple(tensor.numbers(2, "I"))
     index, number = tensor.whole(3, "I"), tensor.whole(0, "h")
     if not index:
-        return None
+        return shape, None
     if number not in _DTYPES:
         raise ValueError(f"a constant of XNNPACK's datatype {number}, which is none of those known")
     dtype, stored, packed = _DTYPES[number]
-    shape = tuple(tensor.numbers(2, "I"))
     count = -(-prod(shape) // packed)
     scales = np.empty(0, np.float32)
     if kind != 1:
         scales = _scales(value.whole(1, "B"), value.table(2), held)
-    return Constant(shape, dtype, np.frombuffer(held[index], stored, count), scales)
+    return shape, Constant(shape, dtype, np.frombuffer(held[index], stored, count), scales)
 
 
 def _scales(kind: int, rounding: Table | None, held: list[memoryview]) -> np.ndarray:
