@@ -49,6 +49,8 @@ def write_artifact(folder: Path, job: Job, source: Source) -> Artifact:
         row.exporter or "", needed_for=f"exporting {row.name}", extra=row.export_extra
     )
     written, judged = _first_that_passes(kind, path, job, source)
+    if written.told:
+        source.tell(f"{job.path}: {written.told}")
     for note in written.notes:
         source.tell(f"warning: {note}")
     found = digest(path)

@@ -41,7 +41,8 @@ class Written:
 
     ``weights`` are as read back from it, empty where nothing is rounded; ``requires`` is package →
     the lowest version that runs it, where that is above edgernn's own floor; ``notes`` are lines
-    for whoever ships the file; ``portable`` is proved of the file where it was asked for.
+    for whoever ships the file; ``portable`` is proved of the file where it was asked for; ``told``
+    is what runs what of it, in words.
     """
 
     narrowing: Narrowing
@@ -51,6 +52,7 @@ class Written:
     requires: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     portable: bool | None = None
+    told: str = ""
 
 
 class Exporter(ABC):
@@ -143,6 +145,7 @@ class Exporter(ABC):
             dict(found.requires),
             self.notes(file_contract),
             self.proved_portable(path),
+            self.told(path),
         )
 
     @classmethod
@@ -154,6 +157,10 @@ class Exporter(ABC):
             UsageError, ContractError: see the search.
         """
         return None
+
+    def told(self, path: Path) -> str:
+        """Say what runs what of the file at ``path``, in words; nothing unless a format says so."""
+        return ""
 
     def proved_portable(self, path: Path) -> bool | None:
         """Return whether the file at ``path`` is proved to be portable; None where a format has no

@@ -10,12 +10,9 @@ module beneath it is imported alone, and only to run a file.
 
 from __future__ import annotations
 
-import os
+import io
 import struct
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import redirect_stderr
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -81,7 +78,8 @@ class ExecuTorchSession(Session):
         found = _description(program, path)
         _check_arguments(program, path)  # by torch, which the runtime is linked with
         load, verification = _found(f"{_RUNTIME}:_load_program"), _found(f"{_RUNTIME}:Verification")
-        with _told() as told:
+        # it tells there what it looks for on this machine, and why it fails
+        with redirect_stderr(io.StringIO()) as told:
             try:
                 _share(threads)
                 loaded = load(str(path), program_verification=verification.InternalConsistency)
@@ -213,30 +211,7 @@ def _found(target: str) -> Any:
     )
 
 
-@contextmanager
-def _told() -> Iterator[Any]:
-    """Keep what the runtime writes to the process's standard error while it loads: what it looks
-    for on this machine, and why it fails, of which its exceptions tell a number alone.
-
-    Yields:
-        A function that returns the last line of it, in words that follow an error.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as file:
-        try:
-            kept = os.dup(2)
-        except OSError:  # a process without one
-            yield lambda: ""
-            return
-        os.dup2(file.fileno(), 2)
-
-        def told() -> str:
-            file.seek(0)
-            lines = file.read().decode("utf-8", "replace").strip().splitlines()
-            return f" ({lines[0]})" if lines else ""
-
-        try:
-            yield told
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+def _last_line(told: io.StringIO) -> str:
+    """Return the last line of what the runtime wrote, in words that follow an error."""
+    lines = told.getvalue().strip().splitlines()
+    return f" ({lines[-1]})" if lines else ""

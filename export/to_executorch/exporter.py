@@ -25,6 +25,9 @@ from edgernn.export.to_executorch.refusals import refuse_open, refuse_undelegate
 from edgernn.export.to_executorch.weights import weight_table
 from edgernn.formats.executorch import EXECUTORCH
 from edgernn.models.family import RecurrentModel
+from edgernn.sessions.pte.program import read_program
+from edgernn.sessions.pte.stored import FORWARD, graphs_of
+from edgernn.sessions.pte.told import delegation
 
 
 class ExecuTorchExporter(Exporter):
@@ -45,6 +48,12 @@ class ExecuTorchExporter(Exporter):
         """See ``Exporter.versions``."""
         packages = ("executorch", "torchao", "torch")
         return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
+
+    def told(self, path: Path) -> str:
+        """See ``Exporter.told``: what XNNPACK runs, and what is left to slower operators."""
+        program = read_program(path)
+        method = program.by_name[FORWARD]
+        return delegation(method, graphs_of(program, method))
 
     def _write(
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str

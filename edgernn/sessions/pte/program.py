@@ -132,6 +132,8 @@ class Program:
 
     def array(self, value: Value) -> np.ndarray:
         """Return what a constant holds."""
+        if value.dtype not in DTYPES.values():
+            raise ValueError(f"a constant is of {value.dtype}, which is none of those known")
         start, count = self.offsets[value.constant], prod(value.shape)
         dtype = np.dtype(value.dtype)
         part = self.constants[start : start + count * dtype.itemsize]
@@ -180,12 +182,14 @@ def _program(data: memoryview) -> Program:
 
 
 def _header(data: memoryview) -> tuple[int, int, int]:
-    """Return the flatbuffer's size, and where the segments begin and how many bytes they take."""
+    """Return the flatbuffer's size, and where the segments begin and how many bytes they take; a
+    program that holds no numbers has no header and no segments.
+    """
     if len(data) < _HEADER_AT + _HEADER.size:
         raise ValueError(f"it has {len(data)} bytes, which do not hold a header")
     magic, _, size, base, length = _HEADER.unpack_from(data, _HEADER_AT)
     if magic != _MAGIC:
-        raise ValueError(f"its header begins with {magic!r}, expected {_MAGIC!r}")
+        return len(data), len(data), 0
     if size > len(data) or base + length > len(data) or (length and base < size):
         raise ValueError(
             f"its header promises a program of {size} bytes and segments of {length}, it has "
