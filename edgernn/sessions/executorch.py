@@ -86,7 +86,8 @@ class ExecuTorchSession(Session):
                 method = loaded.load_method(FORWARD)
             except (RuntimeError, MemoryError) as error:
                 raise ContractError(
-                    f"{path} is not a program that ExecuTorch can open: {first_line(error)}{told()}"
+                    f"{path} is not a program that ExecuTorch can open: {first_line(error)}"
+                    f"{_last_line(told)}"
                 ) from error
         problems = interface_problems(file_contract.interface(), found.interface)
         return cls(method, file_contract, first_state, as_promised=not problems)

@@ -89,5 +89,5 @@ def _zeros(tensor: FileTensor) -> np.ndarray:
 
 def _are_ids(array: np.ndarray, below: int) -> bool:
     if array.size == 1:
-        return 0 <= array.item() < below
+        return bool(0 <= array.item() < below)
     return bool(array.min() >= 0 and array.max() < below)
