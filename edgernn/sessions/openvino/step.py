@@ -14,12 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.contract import BATCH, TIME, FileContract
+from edgernn.contract import BATCH, TIME, FileContract, TensorSpec
 from edgernn.contract.interface import FileDescription, FileTensor, interface_problems
 from edgernn.errors import ContractError
-from edgernn.sessions.base import Arrays, Session, checked_threads
+from edgernn.sessions.base import Arrays, Session, State, checked_threads
 from edgernn.sessions.openvino.described import describe
 from edgernn.sessions.openvino.runtime import BoundCall, compile_model, read, run_open
+
+# name, the memory that is read, its dtype and shape, and what ids are below
+_Place = tuple[str, np.ndarray, np.dtype, tuple[int, ...], int | None]
+_Results = tuple[dict[str, np.ndarray], State]
 
 
 class OpenVinoSession(Session):
@@ -42,6 +46,8 @@ class OpenVinoSession(Session):
         self._single = self._bound(_sizes(file_contract))
         self._layout = {name: array.shape for name, array in self._single.inputs.items()}
         self._lock = Lock()  # a request runs one call at a time
+        given = (self.spec.caller_inputs, self.spec.states)
+        self._places = tuple(tuple(map(self._place, tensors)) for tensors in given)
 
     @classmethod
     def describe(cls, path: Path) -> FileDescription:
@@ -67,27 +73,68 @@ class OpenVinoSession(Session):
         model.reshape({n: list(_shape(t, sizes)) for n, t in enumerate(interface.inputs)})
         compiled = compile_model(model, threads=self._threads)
         return BoundCall(
-            compiled,
-            *(
-                {t.name: np.zeros(_shape(t, sizes), t.dtype) for t in tensors}
-                for tensors in (interface.inputs, interface.outputs)
-            ),
+            compiled, {t.name: np.zeros(_shape(t, sizes), t.dtype) for t in interface.inputs}
         )
+
+    def _place(self, tensor: TensorSpec) -> _Place:
+        own = self._single.inputs[tensor.name]
+        below = None if tensor.below is None else self.contract.sizes[tensor.below]
+        return tensor.name, own, own.dtype, own.shape, below
+
+    def step(self, inputs: Arrays, state: Arrays) -> tuple[dict[str, np.ndarray], State]:
+        """See ``Session.step``."""
+        return self._single_step(inputs, state) or super().step(inputs, state)
+
+    def _single_step(self, inputs: Arrays, state: Arrays) -> _Results | None:
+        """Advance one row by one step; return None where the call is for ``Session.step``, which
+        runs it or says what is wrong with it.
+        """
+        if self.spec.once or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            if not (_take(inputs, self._places[0]) and _take(state, self._places[1])):
+                return None
+            made = dict(zip(self._dtypes, self._single(), strict=True))
+            return (
+                {name: made[name] for name in self._read},
+                {name: made[out] for name, out in self._next.items()},
+            )
+        finally:
+            self._lock.release()
 
     @cached_property
     def _open(self) -> Any:
         return compile_model(self._model, threads=self._threads)
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if any(feeds[name].shape != shape for name, shape in self._layout.items()):
-            with self._lock:
-                made = run_open(self._open, [feeds[name] for name in self._layout])
-            return dict(zip(self._single.outputs, made, strict=True))
         with self._lock:
-            for name, own in self._single.inputs.items():
-                own[...] = feeds[name]
-            self._single()
-            return {name: own.copy() for name, own in self._single.outputs.items()}
+            if any(feeds[name].shape != shape for name, shape in self._layout.items()):
+                made = run_open(self._open, [feeds[name] for name in self._layout])
+            else:
+                for name, own in self._single.inputs.items():
+                    own[...] = feeds[name]
+                made = self._single()
+            return dict(zip(self._dtypes, made, strict=True))
+
+
+def _take(given: object, places: tuple[_Place, ...]) -> bool:
+    """Copy what is given to the memory that is read; return whether it is all that is wanted, of
+    the dtypes, shapes and values that are wanted.
+    """
+    if type(given) is not dict or len(given) != len(places):
+        return False
+    for name, own, dtype, shape, below in places:
+        array = given.get(name)
+        if type(array) is not np.ndarray or array.dtype is not dtype or array.shape != shape:
+            return False
+        if below is not None and not (
+            0 <= array.item() < below
+            if array.size == 1
+            else 0 <= array.min() <= array.max() < below
+        ):
+            return False
+        own[...] = array
+    return True
 
 
 def _refuse_other(path: Path, description: FileDescription, file_contract: FileContract) -> None:

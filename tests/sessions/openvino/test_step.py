@@ -28,7 +28,7 @@ def test_no_telemetry_is_imported(written: Write) -> None:
 @pytest.mark.parametrize("threads", [None, 1, 2])
 def test_threads_are_taken(written: Write, threads: int | None) -> None:
     session = open_session(written("int8"), threads=threads)
-    compiled = session._single._request.get_compiled_model()
+    compiled = session._single.request.get_compiled_model()
     assert compiled.get_property("INFERENCE_NUM_THREADS") == (threads or 1)
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
 
