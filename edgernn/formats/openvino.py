@@ -5,8 +5,11 @@ Both rows promise the same in the same precision, of a host that has the CPU com
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgernn.formats.promise import Tolerance, in_float32, in_integers
 from edgernn.formats.row import Format
+from edgernn.wording import STEP
 
 _PROMISES = {
     "float32": in_float32(
@@ -67,5 +70,15 @@ OPENVINO = Format(
     packages=("openvino", "torch", "onnx"),
     by_default=False,
     kinds=("openvino-folder",),
+    structure="edgernn.parity.structure.openvino:OpenVinoStructure",
 )
-ROWS = (OPENVINO,)
+OPENVINO_STATEFUL = replace(
+    OPENVINO,
+    name="openvino-stateful",
+    mark="_stateful",
+    exporter="edgernn.export.to_openvino.exporter:OpenVinoStateExporter",
+    session="edgernn.sessions.openvino.step:OpenVinoStateSession",
+    graphs=(STEP,),  # an encode graph has no state to keep
+    keeps_state=True,
+)
+ROWS = (OPENVINO, OPENVINO_STATEFUL)

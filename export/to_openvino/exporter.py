@@ -12,19 +12,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 
 from edgernn import storage
 from edgernn.bundle.stored_weights import StoredWeight
-from edgernn.contract import TIME, FileContract, GraphSpec, Narrowing
+from edgernn.contract import BATCH, TIME, FileContract, GraphSpec, Narrowing
 from edgernn.contract.file import METADATA_KEY
 from edgernn.export.base import Exporter
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.to_onnx.tracing import finish, step_graph, trace
 from edgernn.export.to_openvino.integers import round_matrices
 from edgernn.export.to_openvino.reading import as_openvino, declare, name_evenly
-from edgernn.formats.openvino import OPENVINO
+from edgernn.export.to_openvino.stateful import keep_states, refuse_stateless
+from edgernn.formats.openvino import OPENVINO, OPENVINO_STATEFUL
 from edgernn.models.family import RecurrentModel
 from edgernn.parity.structure.stored_openvino import weight_table
 from edgernn.sessions.openvino.described import CONTRACT, HOW
@@ -85,6 +87,49 @@ class OpenVinoExporter(Exporter):
         if recipe is None or size is None:
             return recipe
         return replace(recipe, default=Rounding(recipe.default.bits, size))
+
+
+class OpenVinoStateExporter(OpenVinoExporter):
+    """Writes a folder whose state the runtime keeps itself, under the contract's names: of one row,
+    for a variable of open size would begin with no rows.
+    """
+
+    format_name = OPENVINO_STATEFUL.name
+
+    def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
+        """One row; as the explicit form otherwise."""
+        explicit = super().narrowing(graph_spec, precision)
+        used = {axis for tensor in graph_spec.inputs for axis in tensor.axes}
+        own = {BATCH: 1} if BATCH in used else {}
+        return Narrowing(axes={**own, **explicit.axes}, runtime_state=True)
+
+    def _write(
+        self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
+    ) -> tuple[StoredWeight, ...]:
+        refuse_stateless(file_contract)
+        first = _first_values(model, file_contract)
+        plain = file_contract.narrowing.model_copy(update={"runtime_state": False})
+        explicit = file_contract.model_copy(update={"narrowing": plain})
+        made = self._model(model, explicit, precision)
+        declare(made, explicit.interface().outputs)
+        half = OPENVINO.promise(precision).half
+        write_folder(keep_states(made, first), path, file_contract, half=half)
+        return weight_table(read_network(path))
+
+
+def _first_values(model: RecurrentModel, file_contract: FileContract) -> dict[str, np.ndarray]:
+    """Return what each state holds before the first step; zeros where ``encode`` makes it, which a
+    host then writes.
+    """
+    contract = file_contract.contract
+    zeros = {
+        spec.name: np.zeros(contract.shape(spec, batch=1), spec.dtype)
+        for spec in file_contract.spec.states
+    }
+    if not (stored := {spec.name for spec in contract.starting("stored")}):
+        return zeros
+    own = zip(zeros, model.initial_state(1), strict=True)
+    return zeros | {name: values.numpy() for name, values in own if name in stored}
 
 
 def _float_graph(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:

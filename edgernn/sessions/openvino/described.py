@@ -34,7 +34,7 @@ def describe(path: Path) -> FileDescription:
         Interface(
             _tensors(inputs, said.inputs),
             _tensors(outputs, said.outputs),
-            tuple(kept(network)),
+            _in_order(kept(network), said.states),
         ),
         metadata,
     )
@@ -50,6 +50,12 @@ def kept(network: Network) -> list[FileTensor]:
         )
         for layer in network.of("ReadValue")
     ]
+
+
+def _in_order(found: Sequence[FileTensor], said: Sequence[FileTensor]) -> tuple[FileTensor, ...]:
+    """Return what is kept in the contract's order, for the format has none."""
+    places = {tensor.name: place for place, tensor in enumerate(said)}
+    return tuple(sorted(found, key=lambda tensor: places.get(tensor.name, len(places))))
 
 
 def _sizes(text: str) -> list[int]:

@@ -14,6 +14,8 @@ from functools import cached_property
 from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from edgernn import storage
 from edgernn.errors import ContractError
 from edgernn.sessions.openvino.xml_tree import MOST_BYTES, Element, read_tree
@@ -29,6 +31,10 @@ DTYPES = {
     **{"fp16": "float16", "fp32": "float32", "fp64": "float64"},
     **{f"i{bits}": f"int{bits}" for bits in (4, 8, 16, 32, 64)},
     **{f"u{bits}": f"uint{bits}" for bits in (4, 8, 16, 32, 64)},
+}
+_STORED = {
+    **{"boolean": "?", "f16": "<f2", "f32": "<f4", "f64": "<f8"},
+    **{f"{kind}{bits}": f"<{kind}{bits // 8}" for kind in "iu" for bits in (8, 16, 32, 64)},
 }
 Port = tuple[str, str]  # the id of a layer and of one of its ports
 
@@ -70,6 +76,34 @@ class Network:
     layers: tuple[Layer, ...]
     sources: Mapping[Port, Port]
     metadata: Mapping[str, str]
+    constants: Path
+
+    def values(self, layer: Layer) -> np.ndarray:
+        """Return the values of a small constant; of one in 4 bits its bytes."""
+        with (self.constants).open("rb") as file:
+            file.seek(_number(layer.data["offset"]))
+            content = file.read(_number(layer.data["size"]))
+        stored = _STORED.get(layer.data["element_type"])
+        if stored is None:
+            return np.frombuffer(content, np.uint8)
+        return np.frombuffer(content, stored).reshape(layer.constant_shape)
+
+    def in_order(self) -> list[Layer]:
+        """Return the layers, each after those that it reads.
+
+        Raises:
+            ContractError: they go round in a circle.
+        """
+        waiting = {layer.id: len(layer.inputs) for layer in self.layers}
+        ready = [layer.id for layer in self.layers if not layer.inputs]
+        for found in ready:
+            for reader in self.readers.get(found, ()):
+                waiting[reader] -= 1
+                if not waiting[reader]:
+                    ready.append(reader)
+        if len(ready) != len(self.layers):
+            raise ContractError(f"{self.constants.parent} is damaged: its layers go in a circle")
+        return [self.by_id[found] for found in ready]
 
     @cached_property
     def by_id(self) -> dict[str, Layer]:
@@ -105,7 +139,7 @@ def read_network(path: Path) -> Network:
     if root.tag != "net":
         raise ContractError(f"{source} is no network of OpenVINO: its root is <{root.tag}>")
     try:
-        network = _network(root)
+        network = _network(root, path / BIN)
     except (KeyError, ValueError) as error:
         raise ContractError(
             f"{source} is damaged: a layer or an edge lacks or misstates {error}; export it again"
@@ -124,7 +158,7 @@ def _read(path: Path, *, most: int) -> bytes:
         ) from error
 
 
-def _network(root: Element) -> Network:
+def _network(root: Element, constants: Path) -> Network:
     layers = root.find("layers")
     edges = root.find("edges")
     found = tuple(map(_layer, () if layers is None else layers.all("layer")))
@@ -135,7 +169,7 @@ def _network(root: Element) -> Network:
         )
         for edge in (() if edges is None else edges.all("edge"))
     }
-    network = Network(found, sources, _metadata(root))
+    network = Network(found, sources, _metadata(root), constants)
     for (layer, port), (made, from_port) in sources.items():
         if port not in network.by_id[layer].inputs or from_port not in network.by_id[made].outputs:
             raise ValueError(f"the edge from {made}:{from_port} to {layer}:{port}")

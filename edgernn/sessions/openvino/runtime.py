@@ -97,6 +97,21 @@ class BoundCall:
         return _outputs(self.request)
 
 
+def run_kept(
+    request: Any, feeds: Sequence[np.ndarray], states: Mapping[str, np.ndarray]
+) -> tuple[Iterable[np.ndarray], dict[str, np.ndarray]]:
+    """Run a request of a network that keeps states from ``states`` on; return its outputs in order,
+    and the states that it keeps then.
+    """
+    for place, array in enumerate(feeds):
+        request.set_input_tensor(place, _shared(array))
+    kept = {variable.name: variable for variable in request.query_state()}
+    for name, array in states.items():
+        kept[name].state = _shared(array)
+    made = _outputs(request)
+    return made, {name: kept[name].state.data.copy() for name in states}
+
+
 def run_open(compiled: Any, feeds: Sequence[np.ndarray]) -> Iterable[np.ndarray]:
     """Run a compiled network of open sizes; return its outputs in order, in memory of their own."""
     request = compiled.create_infer_request()

@@ -19,7 +19,13 @@ from edgernn.contract.interface import FileDescription, FileTensor, interface_pr
 from edgernn.errors import ContractError
 from edgernn.sessions.base import Arrays, Session, State, checked_threads
 from edgernn.sessions.openvino.described import describe
-from edgernn.sessions.openvino.runtime import BoundCall, compile_model, read, run_open
+from edgernn.sessions.openvino.runtime import (
+    BoundCall,
+    compile_model,
+    read,
+    run_kept,
+    run_open,
+)
 
 # name, the memory that is read, its dtype and shape, and what ids are below
 _Place = tuple[str, np.ndarray, np.dtype, tuple[int, ...], int | None]
@@ -46,7 +52,7 @@ class OpenVinoSession(Session):
         self._single = self._bound(_sizes(file_contract))
         self._layout = {name: array.shape for name, array in self._single.inputs.items()}
         self._lock = Lock()  # a request runs one call at a time
-        given = (self.spec.caller_inputs, self.spec.states)
+        given = (self.spec.caller_inputs, self._bound_states())
         self._places = tuple(tuple(map(self._place, tensors)) for tensors in given)
 
     @classmethod
@@ -75,6 +81,10 @@ class OpenVinoSession(Session):
         return BoundCall(
             compiled, {t.name: np.zeros(_shape(t, sizes), t.dtype) for t in interface.inputs}
         )
+
+    def _bound_states(self) -> tuple[TensorSpec, ...]:
+        """Return the states that are inputs."""
+        return self.spec.states
 
     def _place(self, tensor: TensorSpec) -> _Place:
         own = self._single.inputs[tensor.name]
@@ -115,6 +125,34 @@ class OpenVinoSession(Session):
                     own[...] = feeds[name]
                 made = self._single()
             return dict(zip(self._dtypes, made, strict=True))
+
+
+class OpenVinoStateSession(OpenVinoSession):
+    """A session of OpenVINO whose runtime keeps the state: it is written before and read after
+    every step.
+
+    That buys the same protocol as everywhere for 45 µs a step; an app that only streams forward
+    leaves both out.
+    """
+
+    def _bound_states(self) -> tuple[TensorSpec, ...]:
+        return ()
+
+    def _single_step(self, inputs: Arrays, state: Arrays) -> _Results | None:
+        return None
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if not self.file_contract.narrowing.runtime_state:  # an encode file, which has no state
+            return super()._run(feeds)
+        given = [feeds[name] for name in self._layout]
+        open_sizes = any(feeds[name].shape != shape for name, shape in self._layout.items())
+        with self._lock:
+            request = self._open.create_infer_request() if open_sizes else self._single.request
+            made, kept = run_kept(request, given, {s.name: feeds[s.name] for s in self.spec.states})
+        return {
+            **dict(zip(self._read, made, strict=True)),
+            **{self._next[name]: array for name, array in kept.items()},
+        }
 
 
 def _take(given: object, places: tuple[_Place, ...]) -> bool:
