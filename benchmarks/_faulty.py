@@ -27,6 +27,7 @@ from edgernn.bundle import digest
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import EdgernnError
 from edgernn.export import export_bundle
+from edgernn.export.operators import Operators
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
 from edgernn.models.checkpoint import Checkpoint
@@ -116,7 +117,15 @@ def low(*precisions: str) -> dict[str, Any]:
     }
 
 
+def portable(*precisions: str) -> dict[str, Any]:
+    """Return the options of an export of portable ONNX; see ``low``."""
+    options = ReducedOptions(budget=Budget(perplexity=1.0), operators=Operators(portable=True))
+    return {"precision": list(precisions), "options": options}
+
+
 RECIPES = {
+    "portable": Recipe({"cell": "lstm", "hidden": 16}, options=portable("float32", "int8")),
+    "portable gru": Recipe({"cell": "gru"}, options=portable("float32")),
     "lstm": Recipe({"cell": "lstm"}, to=("onnx", "torchscript")),
     "gru": Recipe({"cell": "gru"}),
     "module": Recipe({}, kind="module", options={"precision": ["float32", "int8"]}),

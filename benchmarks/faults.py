@@ -26,11 +26,12 @@ import faults_onnx_interface
 import faults_onnx_weights
 import faults_onnx_wiring
 import faults_pictures
+import faults_portable
 import faults_rare
 import faults_structure
 import faults_structure_scripts
 import faults_torchscript
-from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, low, make_bundle
+from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, low, make_bundle, portable
 from _report import table
 
 from edgernn.families.captioner import CONDITIONINGS
@@ -42,6 +43,7 @@ _MODULES = (
     faults_onnx_wiring,
     faults_onnx_interface,
     faults_onnx_integers,
+    faults_portable,
     faults_bundle,
     faults_torchscript,
     faults_structure,
@@ -134,6 +136,8 @@ def _rounded() -> Iterator[tuple[str, Recipe]]:
         for hidden in (16, 33, 128):
             model = {"cell": cell, "layers": 2, "hidden": hidden}
             yield f"{cell} {hidden} reduced", Recipe(model, options=low("float16", "int8", "int4"))
+            options = portable("float32", "float16", "int8")
+            yield f"{cell} {hidden} portable", Recipe(model, options=options)
         model = {"cell": cell, "layers": 2, "hidden": 16}
         options = low("int8", "int4", "palettized4")
         yield f"{cell} coreml reduced", Recipe(model, to=("coreml",), options=options)

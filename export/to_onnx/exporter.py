@@ -196,12 +196,24 @@ class OnnxExporter(Exporter):
             model_proto = onnx.load_from_string(model.own_file.step)
         else:
             fused = file_contract.axis_size(TIME) is None and model.fused_in(ONNX.family)
-            model_proto = self._float(model if fused else model.step_face(), file_contract)
+            model_proto = self._written_anew(model if fused else model.step_face(), file_contract)
         for change in passes(file_contract, recipe, half=promise.half, operators=self.operators):
             change.run(model_proto)
         for key, text in () if model.own_file is None else model.own_file.metadata:
             model_proto.metadata_props.add(key=key, value=text)
         return model_proto
+
+    def _written_anew(self, model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
+        if model.own_file is None:
+            return self._float(model, file_contract)
+        try:
+            return self._float(model, file_contract)
+        except UsageError as error:
+            why = problems_of(onnx.load_from_string(model.own_file.step))[0]
+            raise UsageError(
+                f"the file cannot be portable: {why}; and nothing else says the same. Leave "
+                "--portable out"
+            ) from error
 
     def _float(self, model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
         if self.way == _CAPTURED:

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgernn.contract import BATCH, TIME, Decoding
 from edgernn.errors import ContractError, UsageError
+from edgernn.export.foreign_file import export_onnx
 from edgernn.export.operators import Operators
 from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.blocks import round_rows
@@ -233,3 +234,65 @@ def test_it_is_asked_for_where_it_says_something(checkpoint_folder: Path, tmp_pa
         export_bundle(checkpoint_folder, tmp_path / "b", to="torchscript", options=options)
     with pytest.raises(UsageError, match="--portable does not go with --in-graph"):
         export_bundle(checkpoint_folder, tmp_path / "b", to="onnx", in_graph=True, options=options)
+
+
+def foreign(op: str, path: Path, **attributes: object) -> Path:
+    """A file of another program: one recurrent operator of width 4, over time."""
+    rng, value = np.random.default_rng(0), helper.make_tensor_value_info
+    gates, state = {"LSTM": 4, "GRU": 3, "RNN": 1}[op], [1, "batch", 4]
+    shapes = {"W": (1, gates * 4, 3), "R": (1, gates * 4, 4), "B": (1, gates * 8)}
+    stored = {name: rng.normal(0, 0.4, s).astype(np.float32) for name, s in shapes.items()}
+    stored["one"] = np.array([1])
+    inputs = ["frames", "W", "R", "B", "", "h", *(["c"] if op == "LSTM" else [])]
+    outputs = ["all", "h_out", *(["c_out"] if op == "LSTM" else [])]
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["frames"], perm=[1, 0, 2]),
+        helper.make_node(op, inputs, outputs, hidden_size=4, **attributes),
+        helper.make_node("Squeeze", ["all", "one"], ["turned"]),
+        helper.make_node("Transpose", ["turned"], ["y"], perm=[1, 0, 2]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value("x", TensorProto.FLOAT, ["batch", "time", 3])]
+        + [value(name, TensorProto.FLOAT, state) for name in inputs[5:]],
+        [value("y", TensorProto.FLOAT, ["batch", "time", 4])]
+        + [value(name, TensorProto.FLOAT, state) for name in outputs[1:]],
+        [numpy_helper.from_array(array, name) for name, array in stored.items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes", "kept"),
+    [
+        ("LSTM", {}, True),
+        ("RNN", {"activations": ["Tanh"]}, True),
+        ("RNN", {"activations": ["Relu"]}, False),
+        ("GRU", {}, False),
+    ],
+    ids=str,
+)
+def test_a_foreign_file_is_kept_where_it_is_portable_else_written_anew(
+    tmp_path: Path, op: str, attributes: dict[str, object], kept: bool
+) -> None:
+    path = foreign(op, tmp_path / "other.onnx", **attributes)
+    options = ReducedOptions(operators=PORTABLE)
+    bundle = export_onnx(path, tmp_path / "b", options=options, steps=16)
+    (artifact,) = bundle.manifest.artifacts
+    assert artifact.portable
+    assert artifact.narrowing.axes == ({} if kept else {TIME: 1})
+    operators = {node.op_type for node in onnx.load(bundle.path(artifact.path)).graph.node}
+    assert (op in operators) == kept
+    assert verify_bundle(bundle, steps=16, seed=2).passed
+
+
+def test_a_foreign_file_that_nothing_else_says_is_refused(tmp_path: Path) -> None:
+    path = foreign("LSTM", tmp_path / "other.onnx", clip=1.0)
+    with pytest.raises(UsageError, match=r"cannot be portable: LSTM .* the attribute clip"):
+        export_onnx(path, tmp_path / "b", options=ReducedOptions(operators=PORTABLE), steps=8)
+    versions = ReducedOptions(operators=Operators(opset=18))
+    with pytest.raises(UsageError, match="an ONNX file keeps its own operators"):
+        export_onnx(path, tmp_path / "b", options=versions, steps=8)
