@@ -146,6 +146,10 @@ RECIPES = {
     "learned coreml": Recipe(
         {"cell": "lstm", "learned_initial_state": True}, to=("coreml-mlstate",)
     ),
+    "openvino": Recipe({"cell": "lstm"}, to=("openvino",)),
+    "openvino low": Recipe(
+        {"cell": "lstm", "hidden": 16}, to=("openvino",), options=low("float32", "int8", "int4")
+    ),
     "int4": Recipe({"cell": "lstm", "hidden": 16}, options=low("int4")),
     **{
         f"c {precision}": Recipe(

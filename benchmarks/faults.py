@@ -10,6 +10,8 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import faults_bundle
@@ -59,7 +61,13 @@ _MODULES = (
     faults_module,
     faults_c,
 )
-FAULTS: dict[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
+_BY_EXTRA = {
+    "openvino": "faults_openvino"
+}  # package → the faults of what it runs, where it is here
+_EXTRA = [import_module(name) for package, name in _BY_EXTRA.items() if find_spec(package)]
+FAULTS: dict[str, Fault] = {
+    fault.name: fault for module in (*_MODULES, *_EXTRA) for fault in module.FAULTS
+}
 HONEST_STEPS = 128
 _BOTH = ("onnx", "torchscript")
 _NOT_CAUGHT = {
@@ -116,6 +124,22 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
     yield from _compiled()
     yield from _captioners()
     yield from _special()
+    if find_spec("openvino"):
+        yield from _openvino()
+
+
+def _openvino() -> Iterator[tuple[str, Recipe]]:
+    to = ("openvino", "openvino-stateful")
+    for cell in CELLS:
+        model = {"cell": cell, "layers": 2, "hidden": 33}
+        options = low("float32", "float16", "int8", "int4")
+        yield f"{cell} openvino", Recipe(model, to=to, options=options)
+    for cell in ("lstm", "gru"):
+        model = {"cell": cell, "learned_initial_state": True}
+        yield f"{cell} openvino learned", Recipe(model, to=to)
+    for conditioning in CONDITIONINGS:
+        recipe = Recipe({"conditioning": conditioning}, to=to, kind="caption")
+        yield f"captioner {conditioning} openvino", recipe
 
 
 def _cells() -> Iterator[tuple[str, Recipe]]:
