@@ -15,6 +15,7 @@ from edgernn.errors import ContractError, UnavailableError
 from edgernn.formats.promise import Tolerance
 from edgernn.parity import (
     buffers,
+    defaults,
     golden,
     in_graph,
     invariance,
@@ -80,6 +81,8 @@ def check_rollout(subject: Subject) -> Check:
     )
     drifts = [drift for run in found for drift in run.drifts]
     judged = _judged("rollout", drifts, limit, f"{shapes}{_forced(limit)}{chaotic}")
+    alone = "" if session.spec.once else defaults.words(session, subject.steps, seed=subject.seed)
+    judged = judged.model_copy(update={"detail": judged.detail + alone})
     if problem := step_problem(subject.artifact.parity, judged.measured["worst_scaled"], limit):
         judged = judged.model_copy(
             update={"status": "failed", "detail": f"{problem}; {judged.detail}"}

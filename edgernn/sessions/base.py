@@ -12,6 +12,7 @@ and restore are plain operations on a dict of arrays.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,14 @@ from edgernn.wording import whole
 
 State = dict[str, np.ndarray]
 Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class LeftToItself:
+    """A file as its runtime runs it for a host that sets nothing; in words what it does then."""
+
+    session: Session
+    words: str
 
 
 class Session(OpenedFile):
@@ -90,6 +99,12 @@ class Session(OpenedFile):
         return {name: results[name] for name in self._read}, {
             name: results[out] for name, out in self._next.items()
         }
+
+    def left_to_itself(self) -> LeftToItself | None:
+        """Return the file as a host runs it that sets nothing, where that computes in another
+        precision on this machine; None where it does not.
+        """
+        return None
 
     def __call__(self, inputs: Arrays, state: Arrays) -> tuple[dict[str, np.ndarray], State]:
         """See ``step``: a session of a step file is that function."""

@@ -7,7 +7,8 @@ called with another size.
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,14 +18,16 @@ import numpy as np
 from edgernn.contract import BATCH, TIME, FileContract, TensorSpec
 from edgernn.contract.interface import FileDescription, FileTensor, interface_problems
 from edgernn.errors import ContractError
-from edgernn.sessions.base import Arrays, Session, State, checked_threads
+from edgernn.sessions.base import Arrays, LeftToItself, Session, State, checked_threads
 from edgernn.sessions.openvino.described import describe
 from edgernn.sessions.openvino.runtime import (
+    PRECISION,
     BoundCall,
     compile_model,
     read,
     run_kept,
     run_open,
+    takes_bfloat16,
 )
 
 # name, the memory that is read, its dtype and shape, and what ids are below
@@ -46,9 +49,11 @@ class OpenVinoSession(Session):
         first_state: Arrays | None = None,
         *,
         threads: int = 1,
+        precision: Mapping[str, str] = PRECISION,
     ) -> None:
         super().__init__(file_contract, first_state)
-        self._model, self._threads = model, threads
+        self._model = model
+        self._compile = partial(compile_model, threads=threads, precision=precision)
         self._single = self._bound(_sizes(file_contract))
         self._layout = {name: array.shape for name, array in self._single.inputs.items()}
         self._lock = Lock()  # a request runs one call at a time
@@ -73,11 +78,19 @@ class OpenVinoSession(Session):
         _refuse_other(path, describe(path), file_contract)
         return cls(read(path), file_contract, first_state, threads=checked_threads(threads) or 1)
 
+    def left_to_itself(self) -> LeftToItself | None:
+        """See ``Session.left_to_itself``: in bfloat16, where the processor has it."""
+        if not takes_bfloat16():
+            return None
+        own = type(self)(self._model, self.file_contract, self.first_state, precision={})
+        words = "a host that does not set INFERENCE_PRECISION_HINT=f32 computes in bfloat16 here"
+        return LeftToItself(own, words)
+
     def _bound(self, sizes: dict[str, int]) -> BoundCall:
         """Compile the network for one row and one step, and bind memory to it."""
         model, interface = self._model.clone(), self.file_contract.interface()
         model.reshape({n: list(_shape(t, sizes)) for n, t in enumerate(interface.inputs)})
-        compiled = compile_model(model, threads=self._threads)
+        compiled = self._compile(model)
         return BoundCall(
             compiled, {t.name: np.zeros(_shape(t, sizes), t.dtype) for t in interface.inputs}
         )
@@ -114,7 +127,7 @@ class OpenVinoSession(Session):
 
     @cached_property
     def _open(self) -> Any:
-        return compile_model(self._model, threads=self._threads)
+        return self._compile(self._model)
 
     def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         with self._lock:
