@@ -47,7 +47,7 @@ def artifacts(manifest: Manifest) -> Sheet:
             *[artifact.graph] * several,
             artifact.precision,
             size(artifact.bytes),
-            artifact.target,
+            artifact.target + (", portable" if artifact.portable else ""),
             _narrowed(artifact.narrowing),
             _parity(artifact, manifest.contract),
         )

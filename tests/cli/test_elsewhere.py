@@ -43,3 +43,25 @@ def test_what_is_neither_is_refused_with_what_is_taken(run: Run, tmp_path: Path)
     code, _, err = run("explain", tmp_path / "notes.txt")
     assert code == 2
     assert "explain takes an ONNX file, FILE.py:NAME, a run or a bundle" in err
+
+
+def test_it_says_whether_a_file_is_portable(
+    run: Run, checkpoint_folder: Path, tmp_path: Path
+) -> None:
+    export = ("export", checkpoint_folder, "--to", "onnx", "--precision", "float32,int8")
+    assert run(*export, "--out", "plain")[0] == 0
+    code, out, err = run("explain", tmp_path / "plain")
+    assert code == 0, err
+    said = [line.strip() for line in out.splitlines() if "portable: " in line]
+    assert said[0] == "portable: it has nothing that a runtime is known to leave out"
+    assert said[1].startswith("not portable: it asks for operators of the domain 'com.microsoft'")
+    code, out, err = run(*export, "--out", "everywhere", "--portable", "--opset", "18")
+    assert code == 0, err
+    assert out.count("opset 18, IR 9, portable") == 2
+    code, out, err = run("explain", tmp_path / "everywhere")
+    assert code == 0, err
+    assert "not portable" not in out
+    code, _, err = run(*export, "--out", "old", "--opset", "7")
+    assert (code, "--opset is 7, expected 13 to 21" in err) == (2, True)
+    code, _, err = run("verify", "plain", "--runtime", "another")
+    assert (code, "unknown runtime 'another'" in err) == (2, True)
