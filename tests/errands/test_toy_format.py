@@ -137,7 +137,8 @@ def edgernn(tmp_path_factory: pytest.TempPathFactory) -> Edgernn:
         (copied / "edgernn" / place).write_text(text, encoding="utf-8")
     table = copied / "edgernn" / "formats" / "table.py"
     before = table.read_text(encoding="utf-8")
-    after = before.replace("onnx, torchscript\n", "onnx, torchscript, toy\n")
+    own = "from edgernn.formats.installed"
+    after = before.replace(f"\n{own}", f"\nfrom edgernn.formats import toy\n{own}", 1)
     after = after.replace("\nFORMATS = {", "\n_ROWS = (*_ROWS, *toy.ROWS)\nFORMATS = {")
     assert after.count("toy") == before.count("toy") + 2
     table.write_text(after, encoding="utf-8")
