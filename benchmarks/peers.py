@@ -33,6 +33,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first import
 import _peer_edgernn
 import _peer_executorch
 import _peer_litert
+import _peer_ncnn
 import _peer_openvino
 import _peer_ort
 import _peer_torch
@@ -41,7 +42,15 @@ import torch
 from _peer_base import STATES, Peer, PeerError, Stepper, Work, version_of
 from _peer_table import Row, about, section
 
-FAMILIES = (_peer_torch, _peer_ort, _peer_openvino, _peer_litert, _peer_executorch, _peer_edgernn)
+FAMILIES = (
+    _peer_torch,
+    _peer_ort,
+    _peer_openvino,
+    _peer_litert,
+    _peer_executorch,
+    _peer_ncnn,
+    _peer_edgernn,
+)
 PEERS: tuple[Peer, ...] = tuple(peer for family in FAMILIES for peer in family.PEERS)
 REFERENCE = "torch-own"  # torch's own kernels round less than oneDNN's
 CHAINED_STEPS = 64
